@@ -1,0 +1,1 @@
+"""Absorbed dose: point kernels, voxels, organs, spheres, marrow."""

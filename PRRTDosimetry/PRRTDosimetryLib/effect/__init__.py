@@ -1,0 +1,1 @@
+"""Radiobiological effect: BED, EQD2, cumulation over cycles."""

@@ -1,0 +1,1 @@
+"""Time-activity curves, their fits and integrals."""

@@ -1,0 +1,1 @@
+"""DICOM in: series, geometry, times, and what the stored PET, SPECT and CT values mean."""

@@ -1,0 +1,1 @@
+"""Volumes on their grids, radionuclides, registration and the synthetic patient."""

@@ -1,0 +1,1 @@
+"""MRML nodes to science objects and back; the logic classes."""

@@ -1,0 +1,30 @@
+"""Where the shipped resource files lie, in a checkout and in Slicer's flat module folder alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PRRTUptakeLib.errors import PRRTError
+
+
+class ResourceError(PRRTError):
+    """A shipped file is missing."""
+
+
+def resource_path(library_file: str, *parts: str) -> Path:
+    """Path of a file or folder below ``Resources`` of the module that ``library_file`` (a ``__file__``) belongs to.
+
+    Slicer copies ``NameLib/`` and ``Resources/`` side by side, as they stand in the source tree.
+
+    Raises
+    ------
+    ResourceError
+        If there is no such file: the installation is incomplete.
+    """
+    for folder in Path(library_file).resolve().parents:
+        if folder.name.endswith("Lib"):
+            path = folder.parent.joinpath("Resources", *parts)
+            if path.exists():
+                return path
+            break
+    raise ResourceError(f"The shipped file Resources/{'/'.join(parts)} is missing: install SlicerPRRT again.")

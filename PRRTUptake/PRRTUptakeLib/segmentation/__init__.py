@@ -1,0 +1,1 @@
+"""Labelled segments: lobes, lesions, sizes, reference regions."""
