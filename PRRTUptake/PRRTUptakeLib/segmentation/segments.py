@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.imaging.volume import Grid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from PRRTUptakeLib.imaging.volume import Grid
 
 ROLES = ("target", "lesion", "lobe", "organ", "reference")
 LOBES = ("left", "right", "caudate", "none")
@@ -37,7 +38,7 @@ class Segment:
     role : one of ROLES, or "" if not yet known (tag ``PRRT.Role``).
     lobe : one of LOBES, or "" if not yet known (tag ``PRRT.Lobe``).
     lesion_id : persistent through all visits, for instance "L1" (tag ``PRRT.LesionID``).
-    structure : what it is anatomically, a key of ``segmentation.codes`` such as "liver" or "kidney_left"; "" if unknown.
+    structure : its anatomy, a key of ``segmentation.codes`` such as "liver" or "kidney_left"; "" if unknown.
     color : red, green, blue, each 0-1.
     tags : further tags, text to text, kept as they came.
     """

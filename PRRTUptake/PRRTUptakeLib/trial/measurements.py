@@ -51,7 +51,8 @@ def to_csv(rows: Iterable[Measurement]) -> str:
 
     Examples
     --------
-    >>> print(to_csv([Measurement("P1", 1, "24h", "SPECT", "L1", "target", "left", "L1", "tn_ratio", 12.5, "1")]), end="")
+    >>> row = Measurement("P1", 1, "24h", "SPECT", "L1", "target", "left", "L1", "tn_ratio", 12.5, "1")
+    >>> print(to_csv([row]), end="")
     patient,cycle,visit,image,region,role,lobe,lesion,metric,value,unit,uncertainty
     P1,1,24h,SPECT,L1,target,left,L1,tn_ratio,12.5,1,
     """

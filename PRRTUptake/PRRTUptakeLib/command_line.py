@@ -1,0 +1,70 @@
+"""What every subcommand of ``prrt`` shares: how it is declared, how it fails, how it prints JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from PRRTUptakeLib.errors import PRRTError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+DONE, NO_ANSWER, WRONG_USE = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Command:
+    """One subcommand: its name, one line of help, its arguments, and what it does with them."""
+
+    name: str
+    summary: str
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], None]
+
+
+def execute(commands: Sequence[Command], arguments: Sequence[str] | None = None) -> int:
+    """Run the subcommand that ``arguments`` name (``sys.argv`` by default) and return the exit status.
+
+    0 done; 1 the data do not allow an answer, with one sentence on standard error; 2 wrong use (argparse).
+    """
+    parser = argparse.ArgumentParser(
+        prog="prrt", description="Uptake and dosimetry of peptide receptor radionuclide therapy. Research use only."
+    )
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command in commands:
+        subparser = subparsers.add_parser(command.name, help=command.summary, description=command.summary)
+        command.add_arguments(subparser)
+        subparser.set_defaults(run=command.run)
+    chosen = parser.parse_args(arguments)
+    try:
+        chosen.run(chosen)
+    except PRRTError as error:
+        print(f"prrt {chosen.command}: {error}", file=sys.stderr)
+        return NO_ANSWER
+    except OSError as error:  # a full disk, a read-only folder: the user's to mend, not a defect
+        name = f" ({error.filename})" if error.filename else ""
+        print(f"prrt {chosen.command}: {error.strerror or error}{name}.", file=sys.stderr)
+        return NO_ANSWER
+    return DONE
+
+
+def print_json(content: dict[str, Any]) -> None:
+    """Print one JSON object and nothing else; numbers that are not finite become null, as JSON has no word for them."""
+    print(json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if hasattr(value, "tolist"):  # numpy scalars and arrays
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
