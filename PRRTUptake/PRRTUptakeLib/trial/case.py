@@ -120,7 +120,8 @@ def _plane(content: Any, path: Path) -> LobePlane:
             vector = np.empty(0)
         if vector.shape != (3,) or not np.isfinite(vector).all():
             raise CaseError(f"{path.name}: '{name}' must be three finite numbers, not {content[name]!r}.")
-        vectors.append(tuple(float(number) for number in vector))
+        x, y, z = vector.tolist()
+        vectors.append((x, y, z))
     if np.linalg.norm(vectors[1]) < 1e-9:
         raise CaseError(f"{path.name}: 'normal_ras' is zero: give the direction towards the left lobe.")
     return LobePlane(vectors[0], vectors[1])
