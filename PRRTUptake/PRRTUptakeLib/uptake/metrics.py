@@ -24,10 +24,9 @@ from PRRTUptakeLib.uptake.occupancy import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from PRRTUptakeLib.imaging.volume import Grid, Volume
-    from PRRTUptakeLib.segmentation.segments import Segment
     from PRRTUptakeLib.uptake.mapping import RasTransform
 
 DEFAULT_PERCENTILES = (5.0, 25.0, 75.0, 95.0)
@@ -128,14 +127,9 @@ def region_metrics(
         raise MetricError(f"The rule '{rule}' for voxels at a border is not one of {', '.join(RULES)}.")
     if any(not 0 <= percent <= 100 for percent in percentiles):
         raise MetricError(f"Percentiles lie between 0 and 100, but {list(percentiles)} were asked for.")
-    grid, result = volume.grid, {}
-    for region in regions:
-        sample = (
-            _placed(volume, region, rule)
-            if isinstance(region, Occupancy)
-            else _sample(volume, region, regions.grid, rule, (ras_transform, maximum_outside))  # type: ignore[union-attr]
-        )
-        result[sample.name] = _metrics(sample, rule, percentiles, volume.units, grid.voxel_volume_mL)
+    result = {}
+    for sample in _samples(volume, regions, rule, ras_transform, maximum_outside):
+        result[sample.name] = _metrics(sample, rule, percentiles, volume.units, volume.grid.voxel_volume_mL)
     return result
 
 
@@ -180,13 +174,25 @@ def weighted_percentiles(values: np.ndarray, weights: np.ndarray | None, percent
     return [float(value) for value in (lower.astype(np.float64) + upper.astype(np.float64)) / 2.0]
 
 
-def _sample(volume: Volume, segment: Segment, source: Grid, rule: str, place: tuple[RasTransform | None, float]) -> _Sample:
-    """Voxels of a segment; whole voxels are read without weights when segment and image share their grid."""
-    transform, maximum_outside = place
-    block = same_lattice_block(segment, source, volume.grid) if transform is None else None
-    if block is not None:
-        return _Sample(segment.name, volume.array[block[0]][block[1]], None, None, None, 0.0)
-    return _placed(volume, occupancy(segment, source, volume.grid, transform, maximum_outside), rule)
+def _samples(
+    volume: Volume,
+    regions: Segmentation | Iterable[Occupancy],
+    rule: str,
+    transform: RasTransform | None,
+    maximum_outside: float,
+) -> Iterator[_Sample]:
+    """Voxels of each region, one region at a time; whole voxels come without weights where the grids are the same."""
+    if not isinstance(regions, Segmentation):
+        for region in regions:
+            yield _placed(volume, region, rule)
+        return
+    for segment in regions:
+        block = same_lattice_block(segment, regions.grid, volume.grid) if transform is None else None
+        if block is not None:
+            yield _Sample(segment.name, volume.array[block[0]][block[1]], None, None, None, 0.0)
+        else:
+            placed = occupancy(segment, regions.grid, volume.grid, transform, maximum_outside)
+            yield _placed(volume, placed, rule)
 
 
 def _placed(volume: Volume, region: Occupancy, rule: str) -> _Sample:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 ONE_ML_RADIUS_MM = (3000.0 / (4.0 * math.pi)) ** (1.0 / 3.0)  # 6.2035 mm
 
-_NODES = 24  # quadrature nodes along each of two voxel axes; the third is integrated exactly
+_NODES_PER_RADIUS = 100  # quadrature nodes along each of two voxel axes; the third is integrated exactly
 
 
 class PeakError(PRRTError):
@@ -160,10 +160,12 @@ def _sphere_volumes(axes_key: tuple[float, ...], radius_mm: float, shift: tuple[
     axes = np.array(axes_key).reshape(3, 3)
     reach = radius_mm * np.linalg.norm(np.linalg.inv(axes), axis=1)  # half extent of the sphere along i, j, k, voxels
     half = [max(0, math.ceil(r + abs(s) - 0.5)) for r, s in zip(reach, shift, strict=True)]
-    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
+    (nodes_i, weights_i), (nodes_j, weights_j) = (
+        np.polynomial.legendre.leggauss(min(math.ceil(_NODES_PER_RADIUS / r), 100)) for r in reach[:2]
+    )
     i, j, k = (np.arange(-n, n + 1, dtype=np.float64) for n in half)
-    along_i = (i[:, None] + nodes / 2.0 - shift[0]).ravel()
-    along_j = (j[:, None] + nodes / 2.0 - shift[1]).ravel()
+    along_i = (i[:, None] + nodes_i / 2.0 - shift[0]).ravel()
+    along_j = (j[:, None] + nodes_j / 2.0 - shift[1]).ravel()
     base = along_i[None, :, None] * axes[:, 0] + along_j[:, None, None] * axes[:, 1]  # (j, i, 3)
     # |base + t a|^2 <= r^2, with a the voxel edge along k
     square = axes[:, 2] @ axes[:, 2]
@@ -173,8 +175,8 @@ def _sphere_volumes(axes_key: tuple[float, ...], radius_mm: float, shift: tuple[
     low, high = middle - reach_k, middle + reach_k
     edges = k[:, None, None] - shift[2]
     length = np.clip(np.minimum(high, edges + 0.5) - np.maximum(low, edges - 0.5), 0.0, None)
-    blocks = length.reshape(k.size, j.size, _NODES, i.size, _NODES)
-    volumes = np.einsum("kjaib,a,b->kji", blocks, weights / 2.0, weights / 2.0)
+    blocks = length.reshape(k.size, j.size, weights_j.size, i.size, weights_i.size)
+    volumes = np.einsum("kjaib,a,b->kji", blocks, weights_j / 2.0, weights_i / 2.0)
     volumes.setflags(write=False)
     return volumes
 

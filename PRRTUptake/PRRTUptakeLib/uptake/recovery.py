@@ -178,7 +178,7 @@ def fit_recovery_curve(
     except RuntimeError as error:
         raise RecoveryError(f"The recovery curve did not fit the phantom ({error}): check its volumes.") from error
     if not np.isfinite(covariance).all():
-        raise RecoveryError("The phantom does not determine the recovery curve: use spheres of more different volumes.")
+        raise RecoveryError("The phantom does not determine the recovery curve: use spheres that cover its bend.")
     (aa, ab), (ba, bb) = covariance.tolist()
     extent = (float(volumes.min()), float(volumes.max()))
     return RecoveryCurve(float(found[0]), float(found[1]), ((aa, ab), (ba, bb)), extent)
@@ -247,15 +247,19 @@ def _check_phantom(volumes: np.ndarray, measured: np.ndarray, sigma: np.ndarray 
         raise RecoveryError("A recovery curve needs one volume, one recovery and at most one uncertainty per sphere.")
     if volumes.size < 3:
         raise RecoveryError(f"A recovery curve has two parameters and needs three spheres or more, not {volumes.size}.")
+    if np.unique(volumes).size < 2:
+        raise RecoveryError("The phantom does not determine the recovery curve: use spheres of different volumes.")
     for word, values in (("volume", volumes), ("recovery", measured), ("uncertainty", sigma)):
         if values is not None and not (np.isfinite(values) & (values > 0)).all():
-            raise RecoveryError(f"Each {word} of a phantom sphere must be a positive number, but they are {values.tolist()}.")
+            raise RecoveryError(
+                f"Each {word} of a phantom sphere must be a positive number, but they are {values.tolist()}."
+            )
 
 
 def _starting_values(volumes: np.ndarray, measured: np.ndarray) -> tuple[float, float]:
     """Straight line through ln(RC/(1-RC)) = b ln V - b ln a."""
     odds = np.clip(measured, 0.01, 0.99)
-    slope, intercept = np.polyfit(np.log(volumes), np.log(odds / (1.0 - odds)), 1) if np.ptp(volumes) else (1.0, 0.0)
+    slope, intercept = np.polyfit(np.log(volumes), np.log(odds / (1.0 - odds)), 1)
     b = float(np.clip(slope, 0.1, 10.0))
     return float(np.clip(math.exp(np.clip(-intercept / b, -7.0, 7.0)), 1e-3, 1e3)), b
 
@@ -263,7 +267,7 @@ def _starting_values(volumes: np.ndarray, measured: np.ndarray) -> tuple[float, 
 def _diameter_over_sigma(diameter_mm: ArrayLike, fwhm_mm: float) -> np.ndarray:
     diameter = np.asarray(diameter_mm, dtype=np.float64)
     if not (np.isfinite(diameter) & (diameter > 0)).all():
-        raise RecoveryError(f"The diameter of a sphere is a positive number of mm, not {diameter_mm}.")
+        raise RecoveryError(f"The diameter of a sphere is a positive number of mm, not {diameter.tolist()}.")
     if not (math.isfinite(fwhm_mm) and fwhm_mm >= 0):
         raise RecoveryError(f"The resolution is a FWHM in mm of 0 or more, not {fwhm_mm}.")
     return diameter / (fwhm_mm / FWHM_PER_SIGMA) if fwhm_mm > 0 else np.full_like(diameter, np.inf)

@@ -31,14 +31,14 @@ def sampled_fractions(
     ----------
     mask : bool [k, j, i], the region's own voxels.
     pull : from image indices (n, 3), ordered i, j, k, to indices of ``mask``.
-    volume_ratio : volume of an image voxel over that of a mask voxel; sets the number of sample points, eight per mask
-        voxel, at least 256 and at most 4096.
+    volume_ratio : volume of an image voxel over that of a mask voxel; sets the number of sample points, 32 per mask
+        voxel, at least 256 and at most 8192.
     """
     shape = tuple(b - a for a, b in zip(low, high, strict=True))
     fraction = np.zeros(shape)
     centre = np.zeros(shape, dtype=bool)
     padded, table = np.pad(mask, 1), _summed_area(mask)
-    points = _trilinear(int(np.clip(np.ceil(np.log2(8.0 * volume_ratio)), 8, 12)))
+    points = _trilinear(int(np.clip(np.ceil(np.log2(32.0 * volume_ratio)), 8, 13)))
     for slab, first, size in _slabs(low, shape):
         corners = _lattice(first, tuple(n + 1 for n in size), -0.5, pull)
         fraction[slab] = _slab_fractions(padded, table, corners, points)
