@@ -5,18 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from PRRTUptakeLib.imaging.volume import Volume
 from PRRTUptakeLib.report.page import html_page, paragraph, section, table
 from PRRTUptakeLib.report.patient_text import result_sentence, target_table
-from PRRTUptakeLib.report.pictures import ABDOMEN_CT, Window, slice_picture
+from PRRTUptakeLib.report.pictures import ABDOMEN_CT, SlicePlace, Window, box_around, slice_picture
 from PRRTUptakeLib.report.plots import bar_chart
 from PRRTUptakeLib.report.svg import PALETTE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from PRRTUptakeLib.imaging.volume import Volume
     from PRRTUptakeLib.segmentation.segments import Segment
     from PRRTUptakeLib.trial.pipeline import VisitResult
     from PRRTUptakeLib.trial.preparation import SizedLesion
@@ -83,58 +81,18 @@ def _chart(result: VisitResult) -> str:
 def _pictures(visit: ReportedVisit) -> str:
     """Two pictures per target: anatomy and activity, in the slice of its longest diameter."""
     result = visit.result
-    grid = result.prepared.segmentation.grid
-    low, high = _view(result)
-    image_window = Window(0.0, max(target.tumour for target in result.targets) * 1.1, hot=True)
+    segmentation = result.prepared.segmentation
+    box = box_around(segmentation.grid, segmentation.having(role="lobe"), MARGIN_MM)
+    outlines = [(segment, _color(segment)) for segment in segmentation if _color(segment)]
+    activity = Window(0.0, max(target.tumour for target in result.targets) * 1.1, hot=True)
     parts = []
     for lesion in result.prepared.targets:
-        k = _slice_of(lesion)
-        frame, outlines = _cropped(result, grid, k, low, high)
+        where = SlicePlace(segmentation.grid, _slice_of(lesion), box)
         words = f"{lesion.segment.name}, {lesion.segment.lobe} lobe, {lesion.size.longest_axial_mm:.1f} mm"
         if visit.anatomy is not None:
-            parts.append(slice_picture(visit.anatomy, frame, 0, outlines, ABDOMEN_CT, f"{words}: CT"))
-        name = result.labels.image
-        parts.append(slice_picture(result.image, frame, 0, outlines, image_window, f"{words}: {name}"))
+            parts.append(slice_picture(visit.anatomy, where, outlines, ABDOMEN_CT, f"{words}: CT"))
+        parts.append(slice_picture(result.image, where, outlines, activity, f"{words}: {result.labels.image}"))
     return "".join(parts)
-
-
-def _view(result: VisitResult) -> tuple[np.ndarray, np.ndarray]:
-    """First and last (j, i) of the part of a slice that is shown: the liver and a margin."""
-    grid = result.prepared.segmentation.grid
-    boxes = [lobe for lobe in result.prepared.segmentation if lobe.role == "lobe" and lobe.voxel_count]
-    margin = np.ceil(MARGIN_MM / np.array(grid.spacing_mm[1::-1])).astype(int)
-    low = np.min([box.origin[1:] for box in boxes], axis=0) - margin
-    high = np.max([np.add(box.origin, box.mask.shape)[1:] for box in boxes], axis=0) + margin
-    return np.maximum(low, 0), np.minimum(high, grid.shape[1:])
-
-
-def _cropped(
-    result: VisitResult, grid: Any, k: int, low: np.ndarray, high: np.ndarray
-) -> tuple[Volume, list[tuple[Segment, str]]]:
-    """A frame of one slice around the liver, and the segments to outline in it."""
-    matrix = grid.ijk_to_ras.copy()
-    matrix[:3, 3] = grid.to_ras([low[1], low[0], k])
-    frame = Volume(np.zeros((1, *(high - low))), matrix)
-    outlines = []
-    for segment in result.prepared.segmentation:
-        color = _color(segment)
-        if color and segment.voxel_count:
-            origin = tuple(int(n) for n in np.array(segment.origin) - [k, low[0], low[1]])
-            outlines.append((_shifted(segment, origin, frame.array.shape), color))
-    return frame, outlines
-
-
-def _shifted(segment: Segment, origin: tuple[int, ...], shape: tuple[int, ...]) -> Segment:
-    """The part of a segment that lies in a frame of ``shape``, given its origin in that frame."""
-    full = np.zeros(shape, dtype=bool)
-    level = -origin[0]
-    if 0 <= level < segment.mask.shape[0]:
-        plane = segment.mask[level]
-        j0, i0 = max(origin[1], 0), max(origin[2], 0)
-        j1, i1 = min(origin[1] + plane.shape[0], shape[1]), min(origin[2] + plane.shape[1], shape[2])
-        if j1 > j0 and i1 > i0:
-            full[0, j0:j1, i0:i1] = plane[j0 - origin[1] : j1 - origin[1], i0 - origin[2] : i1 - origin[2]]
-    return segment.relabelled(mask=full, origin=(0, 0, 0))
 
 
 def _color(segment: Segment) -> str:
