@@ -70,7 +70,8 @@ def marrow_tia_from_vertebrae_MBq_h(
     if fraction is None:
         if vertebrae not in VERTEBRAE_FRACTION:
             raise DoseError(
-                f"The share of red marrow in '{vertebrae}' is not known; use {' or '.join(VERTEBRAE_FRACTION)}, or give it."
+                f"The share of red marrow in '{vertebrae}' is not known; use {' or '.join(VERTEBRAE_FRACTION)}, "
+                "or give the share."
             )
         fraction = VERTEBRAE_FRACTION[vertebrae]
     if not (0 < fraction <= 1 and 0 <= vertebrae_MBq_h < math.inf):

@@ -1,6 +1,6 @@
 """Reference phantoms: organ masses and S-values, mean absorbed dose to a target per decay in a source (MIRD schema).
 
-S-values in mGy/(MBq s) as tabulated; times 3.6 they are Gy/(GBq h), and 3.6e-3 makes Gy/(MBq h).
+S-values in mGy/(MBq s) as tabulated; times 3.6 they are Gy/(MBq h).
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from PRRTDosimetryLib.dose.tables import read_table, table_source
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.radionuclides import nuclide
+
+from PRRTDosimetryLib.dose.tables import read_table, table_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 SEXES = ("male", "female")
 TOTAL_BODY = "total body"
 RED_MARROW = "red marrow"
-GY_PER_MBQ_H = 3.6e-3
+GY_PER_MBQ_H = 3.6
 """Gy/(MBq h) per mGy/(MBq s)."""
 
 _MGY_G_PER_MBQ_S_PER_KEV = 1.602176634e-16 * 1e6 * 1e3 / 1e-3  # J/keV, decays/(MBq s), mGy/Gy, g over kg

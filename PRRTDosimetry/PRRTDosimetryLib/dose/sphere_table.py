@@ -6,10 +6,10 @@ import math
 from functools import cache
 
 import numpy as np
+from PRRTUptakeLib.imaging.radionuclides import nuclide
 
 from PRRTDosimetryLib.dose.phantom import DoseError
 from PRRTDosimetryLib.dose.tables import read_table
-from PRRTUptakeLib.imaging.radionuclides import nuclide
 
 _J_PER_KEV = 1.602176634e-16
 _DECAYS_PER_MBQ_H = 3.6e9

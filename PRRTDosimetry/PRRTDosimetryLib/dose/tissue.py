@@ -17,7 +17,7 @@ DENSITY_G_PER_ML = {
     "blood": 1.06,
     "lesion": 1.05,
 }
-"""Densities: ICRP Publication 110 (2009), table of media; adrenals: soft tissue; a lesion of the liver: that of liver."""
+"""Densities: ICRP Publication 110 (2009), media; adrenals that of soft tissue, a liver lesion that of liver."""
 
 
 def mass_from_volume_g(name: str, volume_mL: float, density_g_per_mL: float) -> float:

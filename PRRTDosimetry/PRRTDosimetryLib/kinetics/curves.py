@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.errors import PRRTError
@@ -122,7 +123,7 @@ def times_after_injection(
             raise CurveError(f"The time {moment.isoformat()} has no time zone; give it one.")
     if infusion_end < infusion_start:
         raise CurveError(
-            f"The infusion ends ({infusion_end.isoformat()}) before it starts ({infusion_start.isoformat()}); swap them."
+            f"The infusion ends ({infusion_end.isoformat()}) before its start {infusion_start.isoformat()}; swap them."
         )
     share = {"start": 0.0, "mid": 0.5, "end": 1.0}[time_zero]
     zero = infusion_start + share * (infusion_end - infusion_start)
@@ -185,7 +186,7 @@ def check_units(curve: Curve, nuclide: Radionuclide) -> None:
         For a rise of more than 300-fold, or such a fall (beyond decay) at a biological half-life below 8 h.
     """
     points = list(zip(curve.time_h, curve.activity_MBq, strict=True))
-    for (t0, a0), (t1, a1) in zip(points, points[1:], strict=False):
+    for (t0, a0), (t1, a1) in pairwise(points):
         if min(a0, a1) == 0:
             continue
         ratio = a1 / a0 / nuclide.decay_factor(t1 - t0)
@@ -214,7 +215,7 @@ def _check_times(curve: Curve) -> None:
             raise CurveError(
                 f"{curve.region}: the time {time:g} h is not a time after injection; it must be 0 or more."
             )
-    for earlier, later in zip(curve.time_h, curve.time_h[1:], strict=False):
+    for earlier, later in pairwise(curve.time_h):
         if later <= earlier:
             raise CurveError(
                 f"{curve.region}: the times {earlier:g} h and {later:g} h are out of order; list each region's points "

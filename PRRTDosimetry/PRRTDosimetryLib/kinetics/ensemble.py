@@ -73,8 +73,8 @@ def monte_carlo(fit: CurveFit, draws: int, rng: np.random.Generator) -> Ensemble
     sigma = np.array(fit.sigma_MBq)
     if not np.all(np.isfinite(sigma)):
         raise CurveError(
-            f"{fit.curve.region}: {len(sigma)} points leave no residuals of {fit.model.name} to estimate the noise from; "
-            "give uncertainties."
+            f"{fit.curve.region}: {len(sigma)} points leave no residuals of {fit.model.name} to estimate the noise "
+            "from; give uncertainties."
         )
     problem = fit.problem
     noise = rng.standard_normal((draws, len(sigma))) * sigma

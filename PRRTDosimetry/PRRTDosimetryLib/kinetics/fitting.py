@@ -16,11 +16,11 @@ from PRRTDosimetryLib.kinetics.shape import Shape
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+    from PRRTUptakeLib.imaging.radionuclides import Radionuclide
 
     from PRRTDosimetryLib.kinetics.curves import Curve
     from PRRTDosimetryLib.kinetics.models import Model
     from PRRTDosimetryLib.kinetics.optimum import Priors
-    from PRRTUptakeLib.imaging.radionuclides import Radionuclide
 
     Floats = NDArray[np.float64]
 
@@ -183,7 +183,7 @@ def fit_curve(
     >>> from PRRTDosimetryLib.kinetics.curves import Curve
     >>> fit = fit_curve(Curve("Kidney", (24.0, 96.0), (80.0, 20.0)), nuclide("Lu-177"), "mono")
     >>> round(fit.tia_MBq_h, 3), round(fit.shape.terminal_half_life_h, 6)
-    (6595.287, 36.0)
+    (6595.591, 36.0)
     """
     if model_name not in MODELS:
         raise CurveError(f"There is no model '{model_name}' to fit; known are {', '.join(MODELS)}.")
@@ -200,7 +200,9 @@ def fit_curve(
     name = f"{curve.region}, {model.name}"
     problem = Problem.of(curve, nuclide, model, sigma, priors)
     parameters = best_fit(problem, name)
-    for _ in range(_REWEIGHTINGS if weights is not None and weights.relative > 0 else 0):
+    for _ in range(_REWEIGHTINGS):
+        if weights is None or weights.relative == 0:
+            break
         before, sigma = sigma, _by_weights(curve, weights, problem.curve_MBq(parameters))
         problem = Problem.of(curve, nuclide, model, sigma, priors)
         parameters = best_fit(problem, name, parameters)

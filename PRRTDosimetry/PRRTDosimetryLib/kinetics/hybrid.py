@@ -36,7 +36,7 @@ def hybrid(full: Integral, later: Curve) -> Integral:
     >>> from PRRTDosimetryLib.kinetics.curves import Curve
     >>> from PRRTDosimetryLib.kinetics.single_time_point import single_time_point
     >>> first = single_time_point(Curve("Liver", (24.0,), (100.0,)), nuclide("Lu-177"), 80.0)
-    >>> hybrid(first, Curve("Liver", (24.0,), (50.0,))).tia_MBq_h / first.tia_MBq_h
+    >>> round(hybrid(first, Curve("Liver", (24.0,), (50.0,))).tia_MBq_h / first.tia_MBq_h, 9)
     0.5
     """
     if later.region != full.region:

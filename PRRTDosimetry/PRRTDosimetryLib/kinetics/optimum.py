@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PRRTUptakeLib.errors import PRRTError
 from scipy.ndimage import minimum_filter
 from scipy.optimize import least_squares
 
 from PRRTDosimetryLib.kinetics.curves import CurveError
-from PRRTUptakeLib.errors import PRRTError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from PRRTUptakeLib.imaging.radionuclides import Radionuclide
 
     from PRRTDosimetryLib.kinetics.curves import Curve
     from PRRTDosimetryLib.kinetics.models import Model
-    from PRRTUptakeLib.imaging.radionuclides import Radionuclide
 
     Floats = NDArray[np.float64]
 

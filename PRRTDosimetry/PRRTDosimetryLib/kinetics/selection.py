@@ -25,8 +25,9 @@ from PRRTDosimetryLib.kinetics.trapezoid import trapezoid
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from PRRTDosimetryLib.kinetics.curves import Curve
     from PRRTUptakeLib.imaging.radionuclides import Radionuclide
+
+    from PRRTDosimetryLib.kinetics.curves import Curve
 
 METHODS = ("auto", *MODELS, "trapezoid", "single-time-point")
 """All ways to integrate a curve."""

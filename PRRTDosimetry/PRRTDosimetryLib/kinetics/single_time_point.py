@@ -13,8 +13,9 @@ from PRRTDosimetryLib.kinetics.integral import Integral
 from PRRTDosimetryLib.kinetics.shape import Shape
 
 if TYPE_CHECKING:
-    from PRRTDosimetryLib.kinetics.curves import Curve
     from PRRTUptakeLib.imaging.radionuclides import Radionuclide
+
+    from PRRTDosimetryLib.kinetics.curves import Curve
 
 HAENSCHEID_GY_G_PER_MBQ_H = 0.25
 """Haenscheid et al. 2018, doi:10.2967/jnumed.117.193706: D = 0.25 Gy g/(MBq h) * C * t for 177Lu."""
@@ -83,8 +84,8 @@ def single_point_notes(time_h: float, teff_h: float) -> tuple[str, ...]:
     if low <= time_h / teff_h <= high:
         return ()
     return (
-        f"measured at {time_h / teff_h:.2f} effective half-lives, outside {low:g} to {high:g}: the result leans heavily "
-        "on the half-life",
+        f"measured at {time_h / teff_h:.2f} effective half-lives, outside {low:g} to {high:g}: the result leans "
+        "heavily on the half-life",
     )
 
 

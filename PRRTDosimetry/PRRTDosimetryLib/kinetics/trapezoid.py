@@ -14,8 +14,9 @@ from PRRTDosimetryLib.kinetics.shape import Shape
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from PRRTDosimetryLib.kinetics.curves import Curve
     from PRRTUptakeLib.imaging.radionuclides import Radionuclide
+
+    from PRRTDosimetryLib.kinetics.curves import Curve
 
 STARTS = {
     "zero": "rises linearly from 0 at the injection to the first point",
