@@ -70,7 +70,7 @@ def organ_doses(
     tia_MBq_h: Mapping[str, float],
     masses_g: Mapping[str, float],
     remainder_MBq_h: float | None = None,
-    cross_only_MBq_h: Mapping[str, float] | None = None,
+    lesions_MBq_h: Mapping[str, float] | None = None,
 ) -> dict[str, OrganDose]:
     """Absorbed doses of all tabulated organs.
 
@@ -81,8 +81,8 @@ def organ_doses(
     masses_g : the patient's mass of each source organ that is also a target; red marrow, which no image shows, may be
         left out and then has its reference mass.
     remainder_MBq_h : TIA of the rest of the body; None leaves it out (say so).
-    cross_only_MBq_h : TIA inside an organ but not of it (lesions): it irradiates other organs as if it were the
-        organ's, and leaves the organ's own dose, which is that of its healthy tissue, alone.
+    lesions_MBq_h : TIA of lesions by the organ that they lie in: they irradiate other organs as the organ itself does,
+        and their organ by photons only, so that its own dose stays that of its healthy tissue.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def organ_doses(
     >>> round(doses["kidneys"].dose_Gy, 3), round(doses["spleen"].dose_Gy, 5)
     (2.794, 0.00929)
     """
-    inside = dict(cross_only_MBq_h or {})
+    inside = dict(lesions_MBq_h or {})
     for name, tia in (*tia_MBq_h.items(), *inside.items(), (REMAINDER, remainder_MBq_h or 0.0)):
         if not 0 <= tia < float("inf"):
             raise DoseError(f"{name}: a time-integrated activity of {tia:g} MBq h is not possible; check its curve.")
@@ -105,27 +105,32 @@ def organ_doses(
         if name != REMAINDER and name not in phantom.sources:
             phantom.S(phantom.targets[0], name)  # says which sources there are
     masses = {organ: _mass(phantom, organ, masses_g) for organ in tia_MBq_h if organ in phantom.targets}
+    excluded = [*tia_MBq_h, *(organ for organ in inside if organ not in tia_MBq_h)]
     doses = {}
     for target in phantom.targets:
-        parts = [
-            (
-                source,
-                tia
-                * GY_PER_MBQ_H
-                * (phantom.self_S(target, masses[target]) if source == target else phantom.S(target, source)),
-            )
-            for source, tia in tia_MBq_h.items()
-        ]
+        parts = [(source, _from_source(phantom, target, source, tia, masses)) for source, tia in tia_MBq_h.items()]
         parts += [
-            (f"lesions in {source}", tia * GY_PER_MBQ_H * phantom.S(target, source))
+            (f"lesions in {source}", _from_lesions(phantom, target, source, tia, masses))
             for source, tia in inside.items()
-            if source != target
         ]
         if remainder_MBq_h is not None:
-            sources = [*tia_MBq_h, *(organ for organ in inside if organ not in tia_MBq_h)]
-            parts.append((REMAINDER, remainder_MBq_h * GY_PER_MBQ_H * phantom.remainder_S(target, sources)))
+            parts.append((REMAINDER, remainder_MBq_h * GY_PER_MBQ_H * phantom.remainder_S(target, excluded)))
         doses[target] = OrganDose(target, masses.get(target, float("nan")), tuple(parts))
     return doses
+
+
+def _from_source(phantom: Phantom, target: str, source: str, tia: float, masses: Mapping[str, float]) -> float:
+    if source == target:
+        return tia * GY_PER_MBQ_H * phantom.self_S(target, masses[target])
+    return tia * GY_PER_MBQ_H * phantom.S(target, source)
+
+
+def _from_lesions(phantom: Phantom, target: str, host: str, tia: float, masses: Mapping[str, float]) -> float:
+    if host != target:
+        return tia * GY_PER_MBQ_H * phantom.S(target, host)
+    reference = phantom.mass_g(target)
+    _, photons = phantom.self_parts(target)
+    return tia * GY_PER_MBQ_H * photons * (reference / masses.get(target, reference)) ** (2 / 3)
 
 
 def _mass(phantom: Phantom, organ: str, masses_g: Mapping[str, float]) -> float:

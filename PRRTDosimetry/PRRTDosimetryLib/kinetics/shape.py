@@ -61,6 +61,18 @@ class Shape:
             tuple((time, activity * factor) for time, activity in self.nodes),
         )
 
+    def __add__(self, other: Shape) -> Shape:
+        """The sum of two courses whose exponentials hold from the same time on."""
+        if self.tail_start_h != other.tail_start_h:
+            raise CurveError(
+                f"Courses whose tails begin at {self.tail_start_h:g} h and {other.tail_start_h:g} h cannot be added; "
+                "integrate both regions by the same method."
+            )
+        times = sorted({time for time, _ in (*self.nodes, *other.nodes)})
+        values = self.activity_MBq(times) + other.activity_MBq(times) if times else ()
+        nodes = tuple((time, float(value)) for time, value in zip(times, values, strict=True))
+        return Shape((*self.exponentials, *other.exponentials), nodes)
+
     @property
     def terminal_half_life_h(self) -> float:
         """Effective half-life of the last, slowest phase."""
