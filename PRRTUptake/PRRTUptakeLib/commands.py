@@ -13,6 +13,8 @@ from PRRTUptakeLib.command_line import Command
 if TYPE_CHECKING:
     import argparse
 
+    from PRRTUptakeLib.mrml.run import CaseResult
+
 
 def _demo_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, default=Path("demo"), help="folder to make (default: demo)")
@@ -23,8 +25,7 @@ def _demo(arguments: argparse.Namespace) -> None:
     from PRRTUptakeLib.mrml.run import run_demo
     from PRRTUptakeLib.progress import ProgressPrinter
 
-    result = run_demo(arguments.output, arguments.seed, ProgressPrinter())
-    _print_result(result)
+    _print_result(run_demo(arguments.output, arguments.seed, ProgressPrinter()))
 
 
 def _run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,14 +37,13 @@ def _run(arguments: argparse.Namespace) -> None:
     from PRRTUptakeLib.mrml.run import run_case
     from PRRTUptakeLib.progress import ProgressPrinter
 
-    result = run_case(arguments.case, arguments.output, ProgressPrinter())
-    _print_result(result)
+    _print_result(run_case(arguments.case, arguments.output, ProgressPrinter()))
 
 
-def _print_result(result: object) -> None:
+def _print_result(result: CaseResult) -> None:
     from PRRTUptakeLib.report.patient_text import patient_text
 
-    print(patient_text(result))
+    print(patient_text(result.visits, str(result.report)))
 
 
 COMMANDS: tuple[Command, ...] = (
