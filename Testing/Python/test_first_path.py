@@ -180,7 +180,7 @@ def test_measurements_in_long_form(sharp):
     with (folder / "measurements.csv").open(encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     assert list(rows[0])[:11] == (
-        "patient cycle visit image region role lobe lesion metric value unit".split()
+        ["patient", "cycle", "visit", "image", "region", "role", "lobe", "lesion", "metric", "value", "unit"]
     )
     ratios = {row["lesion"]: float(row["value"]) for row in rows if row["metric"] == "tn_ratio"}
     assert ratios == {target.lesion_id: target.tn_ratio for target in result.targets}
@@ -255,7 +255,7 @@ def test_without_a_plane_the_lobes_part_at_gallbladder_and_vena_cava(sharp, tmp_
 
 
 def test_blinded_case_forms_no_treated_control_ratio(sharp, tmp_path, capsys):
-    case, result, _ = sharp
+    case, _result, _ = sharp
     content = json.loads(case.read_text(encoding="utf-8"))
     del content["treated_lobe"]
     other = case.with_name("blinded.json")
