@@ -32,7 +32,9 @@ def imported(path: Path) -> list[tuple[str, bool]]:
         if isinstance(node, ast.Import):
             found += [(alias.name, id(node) in top) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path.name}: relative import; the Lib folders are copied flat, so import absolutely"
+            assert node.level == 0, (
+                f"{path.name}: relative import; the Lib folders are copied flat, so import absolutely"
+            )
             found.append((node.module or "", id(node) in top))
             found += [(f"{node.module}.{alias.name}", id(node) in top) for alias in node.names]
     return found
