@@ -25,10 +25,10 @@ class PairedComparison:
 
     Log scale: ``gmr`` geometric mean of first/second with ``gmr_ci`` and ``p_log`` (paired t-test of logarithms), and
     ``sd_log``, the standard deviation of the log ratios. Raw scale: ``means`` of both, ``raw_difference`` with
-    ``raw_ci`` and ``p_raw`` (paired t-test), ``mean_of_ratios``, ``ratio_of_means``. Without a distribution: Wilcoxon's
-    signed-rank test on either scale with the Hodges-Lehmann estimate (``hodges_lehmann``, a difference, and
-    ``hodges_lehmann_ratio``), ``p_sign``. ``responders`` are the patients whose ratio passes ``threshold``, with the exact
-    (Clopper-Pearson) ``responders_ci`` as fractions and ``p_responders`` against one half.
+    ``raw_ci`` and ``p_raw`` (paired t-test), ``mean_of_ratios``, ``ratio_of_means``. Without a distribution:
+    Wilcoxon's signed-rank test on either scale with the Hodges-Lehmann estimate (``hodges_lehmann``, a difference,
+    and ``hodges_lehmann_ratio``), and ``p_sign``. ``responders`` are the patients whose ratio passes ``threshold``,
+    with the exact (Clopper-Pearson) ``responders_ci`` as fractions and ``p_responders`` against one half.
     """
 
     n: int
