@@ -2,7 +2,7 @@
 
 The log is a chain: each line holds the hash of the line before, so that none can be changed or taken out afterwards
 without a trace. A line names the hashes of protocol, measurements and allocation. An analysis whose protocol and data
-are those of the first line, or of a blinded line before it, was fixed beforehand.
+are those of the first use of the allocation, or of a blinded line before it, was fixed beforehand.
 """
 
 from __future__ import annotations
@@ -170,8 +170,8 @@ def log_analysis(log: Path, seal: Seal, protocol: str, allocation: Allocation | 
     Returns
     -------
     bool or None
-        Whether this analysis was fixed before the allocation was first given: the first use of this allocation, or an
-        earlier blinded analysis, had the same protocol and data. None for a blinded analysis.
+        Whether this analysis was fixed before the allocation was first given: that first use, or a blinded analysis
+        before it, had the same protocol and data, and the allocation is still the same. None for a blinded analysis.
 
     Raises
     ------
@@ -203,4 +203,6 @@ def log_analysis(log: Path, seal: Seal, protocol: str, allocation: Allocation | 
 
 def _fixed_beforehand(entries: list[dict[str, Any]]) -> bool:
     first = next(n for n, entry in enumerate(entries) if entry["event"] == "unblinded")
-    return entries[-1]["analysis_sha256"] in {entry["analysis_sha256"] for entry in entries[: first + 1]}
+    same_allocation = entries[-1]["allocation_sha256"] == entries[first]["allocation_sha256"]
+    before = {entry["analysis_sha256"] for entry in entries[: first + 1]}
+    return same_allocation and entries[-1]["analysis_sha256"] in before

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from PRRTUptakeLib.trial.measurements import Measurement
 
-DOSE, DIAMETER, CHANGE = "absorbed_dose", "diameter", "diameter_change"
+DOSE, DIAMETER, CHANGE = "absorbed_dose", "longest_axial_diameter", "diameter_change"
 _ROLES = ("target", "lesion")
 
 
@@ -30,9 +30,10 @@ class DoseResponseError(PRRTError):
 class DoseResponse:
     """Diameter change against dose, lesion by lesion.
 
-    ``dose_Gy`` and ``change_percent`` have the shape (n,), negative change is shrinkage. ``slope_percent_per_Gy`` is the
-    least-squares line's, with an interval over resampled patients, since lesions of one patient are not independent;
-    ``spearman`` is the rank correlation of all lesions, ``spearman_patients`` that of the patients' means, with its p.
+    ``dose_Gy`` and ``change_percent`` have the shape (n,), negative change is shrinkage. ``slope_percent_per_Gy`` is
+    the least-squares line's, with an interval over resampled patients, since lesions of one patient are not
+    independent; ``spearman`` is the rank correlation of all lesions, ``spearman_patients`` that of the patients'
+    means, with its p.
     """
 
     lesions: tuple[str, ...]
@@ -52,9 +53,8 @@ def dose_response(
 ) -> DoseResponse:
     """Relate the summed dose of each lesion to the change of its diameter.
 
-    Rows used, of targets and other lesions: ``absorbed_dose`` in Gy, summed over cycles (one value per cycle); and either
-    ``diameter_change`` in %, or ``diameter`` in mm, of which the last cycle (of the highest number) is compared with the
-    first.
+    Rows used, of targets and other lesions: ``absorbed_dose`` in Gy, one value per cycle, summed over cycles; and
+    either ``diameter_change`` in %, or ``longest_axial_diameter``, one value per cycle, the last against the first.
 
     Parameters
     ----------
@@ -100,31 +100,36 @@ def _doses(rows: Sequence[Measurement]) -> dict[tuple[str, str], float]:
     unit = one_unit(rows)
     if rows and unit != "Gy":
         raise DoseResponseError(f"The unit of {DOSE} is '{unit}', but must be Gy.")
-    total: dict[tuple[str, str], dict[int, float]] = defaultdict(dict)
-    for row in rows:
-        cycles = total[row.patient, lesion_name(row)]
-        if row.cycle in cycles:
-            raise DoseResponseError(
-                f"Patient {row.patient}, lesion {lesion_name(row)}: cycle {row.cycle} has several values of {DOSE}; "
-                "keep one."
-            )
-        cycles[row.cycle] = row.value
-    return {key: math.fsum(cycles.values()) for key, cycles in total.items()}
+    return {key: math.fsum(cycles.values()) for key, cycles in _by_cycle(rows).items()}
 
 
 def _changes(rows: Sequence[Measurement]) -> dict[tuple[str, str], float]:
     given = [row for row in rows if row.metric == CHANGE]
     if given:
-        one_unit(given)
-        return {(row.patient, lesion_name(row)): row.value for row in given}
-    one_unit([row for row in rows if row.metric == DIAMETER])
-    series: dict[tuple[str, str], dict[int, float]] = defaultdict(dict)
-    for row in rows:
-        if row.metric == DIAMETER and row.value > 0:
-            series[row.patient, lesion_name(row)][row.cycle] = row.value
+        unit = one_unit(given)
+        if unit != "%":
+            raise DoseResponseError(f"The unit of {CHANGE} is '{unit}', but must be %.")
+        return {key: cycles[max(cycles)] for key, cycles in _by_cycle(given).items()}
+    diameters = [row for row in rows if row.metric == DIAMETER and row.value > 0]
+    one_unit(diameters)
     return {
-        key: 100 * (cycles[max(cycles)] / cycles[min(cycles)] - 1) for key, cycles in series.items() if len(cycles) > 1
+        key: 100 * (cycles[max(cycles)] / cycles[min(cycles)] - 1)
+        for key, cycles in _by_cycle(diameters).items()
+        if len(cycles) > 1
     }
+
+
+def _by_cycle(rows: Sequence[Measurement]) -> dict[tuple[str, str], dict[int, float]]:
+    lesions: dict[tuple[str, str], dict[int, float]] = defaultdict(dict)
+    for row in rows:
+        cycles = lesions[row.patient, lesion_name(row)]
+        if row.cycle in cycles:
+            raise DoseResponseError(
+                f"Patient {row.patient}, lesion {lesion_name(row)}: cycle {row.cycle} has several values of "
+                f"{row.metric}; keep one."
+            )
+        cycles[row.cycle] = row.value
+    return lesions
 
 
 def _patient_means(patients: Sequence[str], values: np.ndarray) -> np.ndarray:

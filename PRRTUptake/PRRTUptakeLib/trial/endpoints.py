@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.trial.dose_response import DOSE, DoseResponse, dose_response
 from PRRTUptakeLib.trial.enhancement import RegionEnhancement, enhancement
 from PRRTUptakeLib.trial.measurement_uncertainty import CarriedUncertainty, UncertaintyError, carry_uncertainty
 from PRRTUptakeLib.trial.paired import BootstrapIntervals, PairedComparison, bootstrap_intervals, compare_pairs
 from PRRTUptakeLib.trial.pairs import (
     BLINDED,
     EndpointError,
-    Exclusion,
     Pairs,
     check_table,
     endpoint_rows,
     lobe_pairs,
     lobe_words,
 )
+from PRRTUptakeLib.trial.subgroups import Subgroups, compare_subgroups
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,7 +38,8 @@ class Endpoint:
     """The endpoint of a cohort.
 
     ``cycles`` holds the same comparison for every cycle of the trial; ``regions`` and ``uptake`` belong to enhancement
-    ratios; ``carried`` is None without measurement uncertainties, ``mixed`` unless asked for.
+    ratios; ``carried`` is None without measurement uncertainties, ``mixed`` unless asked for, ``response`` without
+    lesion doses.
     """
 
     protocol: Protocol
@@ -49,6 +52,8 @@ class Endpoint:
     regions: tuple[RegionEnhancement, ...] = ()
     uptake: PairedComparison | None = None
     mixed: MixedModel | None = None
+    subgroups: tuple[Subgroups, ...] = ()
+    response: DoseResponse | None = None
 
     @property
     def blinded(self) -> bool:
@@ -77,6 +82,8 @@ class Endpoint:
                 for region in self.regions
             },
             "uptake": asdict(self.uptake) if self.uptake else None,
+            "subgroups": {group.characteristic: asdict(group) for group in self.subgroups},
+            "dose_response": asdict(self.response) if self.response else None,
             "patients": self._patients(),
             "excluded": [asdict(item) for item in self.pairs.excluded],
             "notes": list(self.notes),
@@ -99,6 +106,7 @@ def evaluate(
     allocation: Allocation | None = None,
     strict: bool = True,
     mixed: bool = False,
+    characteristics: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Endpoint:
     """Compute the endpoint.
 
@@ -108,6 +116,7 @@ def evaluate(
     allocation : which lobe was treated. Without it a table of left and right lobes stays blinded: A is left, B right.
     strict : refuse a table in which any patient cannot be analysed; otherwise such patients are excluded and listed.
     mixed : fit the mixed model too (needs statsmodels).
+    characteristics : group of each patient by characteristic, as `subgroups.read_subgroups` gives them.
 
     Raises
     ------
@@ -116,7 +125,23 @@ def evaluate(
     """
     check_table(rows)
     if protocol.design == "ia-versus-iv":
-        return _enhancement_endpoint(rows, protocol, allocation, strict)
+        parts = _enhancement_parts(rows, protocol, allocation, strict, mixed)
+    else:
+        parts = _lobe_parts(rows, protocol, allocation, strict, mixed)
+    pairs: Pairs = parts.pop("pairs")
+    notes: tuple[str, ...] = parts.pop("notes")
+    parts["subgroups"] = compare_subgroups(pairs, characteristics or {}, protocol)
+    if any(row.metric == DOSE for row in rows):
+        try:
+            parts["response"] = dose_response(rows)
+        except PRRTError as problem:
+            notes += (f"There is no dose-response. {problem}",)
+    return _endpoint(protocol, pairs, notes, parts)
+
+
+def _lobe_parts(
+    rows: Sequence[Measurement], protocol: Protocol, allocation: Allocation | None, strict: bool, mixed: bool
+) -> dict[str, Any]:
     chosen, _ = endpoint_rows(rows, protocol)
     words = lobe_words(chosen)
     if allocation is not None:
@@ -128,22 +153,23 @@ def evaluate(
     if pairs.labels == BLINDED:
         meaning = "A is the left lobe, B the right" if words == ("left", "right") else "A and B are the table's"
         notes += (f"The lobes are blinded ({meaning}): nothing is said about treatment until the allocation is given.",)
-    fitted = None
+    parts: dict[str, Any] = {"pairs": pairs, "notes": notes, "cycles": _cycles(rows, protocol, treated)}
     if mixed:
         from PRRTUptakeLib.trial.mixed import fit_mixed_model
 
-        fitted = fit_mixed_model(rows, protocol, treated)
-    return _endpoint(protocol, pairs, notes, cycles=_cycles(rows, protocol, treated), mixed=fitted)
+        parts["mixed"] = fit_mixed_model(rows, protocol, treated)
+    return parts
 
 
-def _enhancement_endpoint(
-    rows: Sequence[Measurement], protocol: Protocol, allocation: Allocation | None, strict: bool
-) -> Endpoint:
-    if allocation is not None:
-        raise EndpointError(f"The protocol '{protocol.name}' compares injections, not lobes: leave the allocation out.")
+def _enhancement_parts(
+    rows: Sequence[Measurement], protocol: Protocol, allocation: Allocation | None, strict: bool, mixed: bool
+) -> dict[str, Any]:
+    if allocation is not None or mixed:
+        what = "mixed model" if mixed else "allocation"
+        raise EndpointError(f"The protocol '{protocol.name}' compares injections, not lobes: leave the {what} out.")
     found = enhancement(rows, protocol)
     _refuse(found.pairs, strict)
-    return _endpoint(protocol, found.pairs, found.pairs.notes, regions=found.regions, uptake=found.uptake)
+    return {"pairs": found.pairs, "notes": found.pairs.notes, "regions": found.regions, "uptake": found.uptake}
 
 
 def _refuse(pairs: Pairs, strict: bool) -> None:
@@ -160,7 +186,7 @@ def _refuse(pairs: Pairs, strict: bool) -> None:
         )
 
 
-def _endpoint(protocol: Protocol, pairs: Pairs, notes: tuple[str, ...], **parts: Any) -> Endpoint:
+def _endpoint(protocol: Protocol, pairs: Pairs, notes: tuple[str, ...], parts: Mapping[str, Any]) -> Endpoint:
     rules = protocol.endpoint
     at_least = protocol.design == "ia-versus-iv"
     comparison = compare_pairs(pairs.first, pairs.second, rules.confidence, rules.threshold, at_least)
@@ -190,6 +216,3 @@ def _cycles(
             rules = protocol.endpoint
             found[cycle] = compare_pairs(pairs.first, pairs.second, rules.confidence, rules.threshold)
     return found
-
-
-__all__ = ["Endpoint", "EndpointError", "Exclusion", "evaluate"]

@@ -3,14 +3,56 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 from scipy import optimize, stats
 
 from PRRTUptakeLib.errors import PRRTError
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 class PowerError(PRRTError):
     """Power cannot be computed for these values."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A trial: ``n`` patients detect ``ratio`` with ``power``."""
+
+    power: float
+    n: int
+    ratio: float
+
+    def as_dict(self) -> dict[str, float]:
+        """Return plain values for JSON."""
+        return asdict(self)
+
+
+def plan(
+    sd_log: float, n: int | None, ratio: float | None, powers: Sequence[float], alpha: float = 0.05
+) -> tuple[Plan, ...]:
+    """Answer what is not given: the ratio that ``n`` patients detect, the patients for ``ratio``, or the power of both.
+
+    Raises
+    ------
+    PowerError
+        If neither is given, or a value is impossible.
+
+    Examples
+    --------
+    >>> plan(0.398, None, 1.17, [0.8])
+    (Plan(power=0.8, n=53, ratio=1.17),)
+    """
+    if n is not None and ratio is not None:
+        return (Plan(paired_power(sd_log, n, ratio, alpha), n, ratio),)
+    if n is not None:
+        return tuple(Plan(power, n, detectable_ratio(sd_log, n, power, alpha)) for power in powers)
+    if ratio is not None:
+        return tuple(Plan(power, sample_size(sd_log, ratio, power, alpha), ratio) for power in powers)
+    raise PowerError("Give the number of patients (--n), the ratio to detect (--ratio), or both.")
 
 
 def paired_power(sd_log: float, n: int, ratio: float, alpha: float = 0.05) -> float:

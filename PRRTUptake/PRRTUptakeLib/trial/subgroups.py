@@ -64,7 +64,8 @@ def read_subgroups(path: Path) -> dict[str, dict[str, str]]:
     twice = sorted({patient for patient in patients if patients.count(patient) > 1})
     if twice:
         raise SubgroupError(f"{path.name}: patient {twice[0]} stands twice; keep one line.")
-    cells = {name: {patient: (row[name] or "").strip() for patient, row in zip(patients, rows)} for name in names}
+    by_patient = dict(zip(patients, rows, strict=True))
+    cells = {name: {patient: (row[name] or "").strip() for patient, row in by_patient.items()} for name in names}
     return {name: {patient: group for patient, group in groups.items() if group} for name, groups in cells.items()}
 
 
