@@ -13,6 +13,38 @@ from PRRTUptakeLib.command_line import Command, print_json
 if TYPE_CHECKING:
     import argparse
 
+    from PRRTUptakeLib.mrml.run import CaseResult
+
+
+def _demo_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-o", "--output", type=Path, default=Path("demo"), help="folder to make (default: demo)")
+    parser.add_argument("--seed", type=int, default=1, help="which synthetic patient (default: 1)")
+
+
+def _demo(arguments: argparse.Namespace) -> None:
+    from PRRTUptakeLib.mrml.run import run_demo
+    from PRRTUptakeLib.progress import ProgressPrinter
+
+    _print_result(run_demo(arguments.output, arguments.seed, ProgressPrinter()))
+
+
+def _run_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("case", type=Path, metavar="CASE.json", help="the patient's case file")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="folder for the results")
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    from PRRTUptakeLib.mrml.run import run_case
+    from PRRTUptakeLib.progress import ProgressPrinter
+
+    _print_result(run_case(arguments.case, arguments.output, ProgressPrinter()))
+
+
+def _print_result(result: CaseResult) -> None:
+    from PRRTUptakeLib.report.patient_text import patient_text
+
+    print(patient_text(result.visits, str(result.report)))
+
 
 def _endpoints_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("measurements", type=Path, metavar="MEASUREMENTS.csv", help="table of measurements, long form")
@@ -91,6 +123,8 @@ def _agreement(arguments: argparse.Namespace) -> None:
 
 
 COMMANDS: tuple[Command, ...] = (
+    Command("demo", "make a synthetic patient, measure it and write its report", _demo_arguments, _demo),
+    Command("run", "measure one patient: DICOM and segments in, table, report and scene out", _run_arguments, _run),
     Command("endpoints", "compute the trial's endpoint from a table of measurements", _endpoints_arguments, _endpoints),
     Command("power", "sample size, power or detectable ratio of a paired comparison", _power_arguments, _power),
     Command("agreement", "compare two readers of the same lesions", _agreement_arguments, _agreement),
