@@ -122,9 +122,43 @@ def _agreement(arguments: argparse.Namespace) -> None:
         print("\n".join([plain_table(*agreement_table(result)), *notes]))
 
 
+def _cohort_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, metavar="DIR", help="folder with a case.json per patient, at any depth")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="folder for the results")
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="patients at a time (default: 1)")
+    parser.add_argument("--scheduler", default="", metavar="ADDRESS", help="run on this Dask cluster instead")
+    parser.add_argument("--protocol", default="", help="default: the one that the case files name")
+    parser.add_argument("--allocation", type=Path, metavar="FILE", help="treated lobe per patient (CSV or JSON)")
+    parser.add_argument("--log", type=Path, help="log of blinding (default: beside the allocation, or in the results)")
+    parser.add_argument("--subgroups", type=Path, metavar="FILE", help="CSV: patient and a column per characteristic")
+    parser.add_argument("--second-reader", type=Path, metavar="FILE", help="measurements of a second reader")
+    parser.add_argument("--mixed", action="store_true", help="fit the mixed model too (needs statsmodels)")
+
+
+def _cohort(arguments: argparse.Namespace) -> None:
+    from PRRTUptakeLib.progress import ProgressPrinter
+    from PRRTUptakeLib.report.cohort_output import Machines, make_cohort
+    from PRRTUptakeLib.report.endpoint_tables import cohort_text
+    from PRRTUptakeLib.trial.analysis import Options
+    from PRRTUptakeLib.trial.jobs import CohortError
+
+    files = (arguments.allocation, arguments.log, arguments.subgroups)
+    options = Options(arguments.protocol, *files, arguments.mixed, arguments.second_reader)
+    machines = Machines(arguments.workers, arguments.scheduler)
+    made = make_cohort(arguments.folder, arguments.output, RUN_CASE, options, machines, ProgressPrinter())
+    print(cohort_text(made.result))
+    print(f"\nReport: {made.report}")
+    if made.result.problem:
+        raise CohortError(made.result.problem)
+
+
+# What runs one patient of a cohort in a worker process.
+RUN_CASE = "PRRTUptakeLib.mrml.run:run_case"
+
 COMMANDS: tuple[Command, ...] = (
     Command("demo", "make a synthetic patient, measure it and write its report", _demo_arguments, _demo),
     Command("run", "measure one patient: DICOM and segments in, table, report and scene out", _run_arguments, _run),
+    Command("cohort", "run all patients of a folder, then the endpoint and the report", _cohort_arguments, _cohort),
     Command("endpoints", "compute the trial's endpoint from a table of measurements", _endpoints_arguments, _endpoints),
     Command("power", "sample size, power or detectable ratio of a paired comparison", _power_arguments, _power),
     Command("agreement", "compare two readers of the same lesions", _agreement_arguments, _agreement),

@@ -6,11 +6,13 @@ import math
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.report.page import plain_table
+from PRRTUptakeLib.trial.cohort_result import ANALYSED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from PRRTUptakeLib.trial.agreement import Agreement
+    from PRRTUptakeLib.trial.cohort_result import CohortResult
     from PRRTUptakeLib.trial.endpoints import Endpoint
     from PRRTUptakeLib.trial.paired import PairedComparison
 
@@ -50,8 +52,8 @@ def p_value(p: float) -> str:
 
     Examples
     --------
-    >>> p_value(0.0925), p_value(1e-9)
-    ('0.093', '< 0.001')
+    >>> p_value(0.299), p_value(1e-9)
+    ('0.299', '< 0.001')
     """
     if math.isnan(p):
         return "–"
@@ -190,6 +192,17 @@ def endpoint_text(endpoint: Endpoint) -> str:
     for group in endpoint.subgroups:
         table = plain_table(*comparison_table(group.characteristic, list(group.groups.items())))
         parts.append(f"{table}\ndifference between groups: p = {p_value(group.p_difference)}")
-    parts += [f"Excluded: patient {item.patient}: {item.reason}." for item in endpoint.pairs.excluded]
     parts += [f"Note: {note}" for note in endpoint.notes]
+    return "\n\n".join(parts)
+
+
+def cohort_text(result: CohortResult) -> str:
+    """A cohort for a terminal: the endpoint, if there is one, and every patient who is not in it."""
+    lost = [[entry.patient, entry.state, entry.reason] for entry in result.flow if entry.state != ANALYSED]
+    parts = [f"{len(result.flow)} patients entered, {len(result.flow) - len(lost)} analysed."]
+    if lost:
+        parts.append(plain_table(["patient", "state", "reason"], lost))
+    parts += [f"Note: {note}" for note in result.notes]
+    if result.analysis:
+        parts += [endpoint_text(result.analysis.endpoint), result.analysis.blinding_words()]
     return "\n\n".join(parts)

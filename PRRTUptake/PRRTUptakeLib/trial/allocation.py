@@ -53,16 +53,26 @@ class Allocation:
                 "The table already names the lobes treated and control: leave the allocation out, or give the table "
                 "with left and right."
             )
-        unknown = sorted(set(self.treated) - set(patients))
-        if unknown:
-            raise AllocationError(
-                f"The allocation names the patient(s) {', '.join(unknown)}, of whom the table has no measurement."
-            )
+        self.check_known(patients)
         for patient, lobe in sorted(self.treated.items()):
             if lobe not in words:
                 raise AllocationError(
                     f"The allocation of patient {patient} is '{lobe}', but the table's lobes are {' and '.join(words)}."
                 )
+
+    def check_known(self, patients: Iterable[str]) -> None:
+        """Refuse an allocation of somebody who is not among ``patients``.
+
+        Raises
+        ------
+        AllocationError
+            Naming the unknown patients.
+        """
+        unknown = sorted(set(self.treated) - set(patients))
+        if unknown:
+            raise AllocationError(
+                f"The allocation names the patient(s) {', '.join(unknown)}, of whom there is no measurement."
+            )
 
 
 def read_allocation(path: Path) -> Allocation:
@@ -179,6 +189,8 @@ def log_analysis(log: Path, seal: Seal, protocol: str, allocation: Allocation | 
         If the log was altered or cannot be written.
     """
     entries = read_log(log)
+    if allocation is None and any(entry["analysis_sha256"] == seal.analysis_sha256 for entry in entries):
+        return None  # sealed already
     lines = log.read_text(encoding="utf-8").splitlines() if entries else []
     entry = {
         "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),

@@ -22,13 +22,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Options:
-    """What an analysis of a table needs beside it; ``log`` None stands for a file beside the allocation."""
+    """What an analysis of a table needs beside it.
+
+    ``log`` None stands for a file beside the allocation, ``second_reader`` is a table of the same lesions read again.
+    """
 
     protocol: str
     allocation: Path | None = None
     log: Path | None = None
     subgroups: Path | None = None
     mixed: bool = False
+    second_reader: Path | None = None
+
+    def log_place(self, otherwise: Path | None = None) -> Path | None:
+        """Return where the analysis is logged; without an allocation ``otherwise``."""
+        if self.log is None and self.allocation:
+            return self.allocation.with_name(f"{self.allocation.stem}.blinding.jsonl")
+        return self.log or otherwise
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,11 +81,8 @@ def analyse_file(measurements: Path, options: Options) -> Analysis:
     protocol = load_protocol(options.protocol)
     rows = read_csv(measurements)
     allocation = read_allocation(options.allocation) if options.allocation else None
-    log = options.log
-    if log is None and options.allocation:
-        log = options.allocation.with_name(f"{options.allocation.stem}.blinding.jsonl")
     digest = hashlib.sha256(measurements.read_bytes()).hexdigest()
-    return analyse(rows, protocol, digest, allocation, log, options, strict=True)
+    return analyse(rows, protocol, digest, allocation, options.log_place(), options, strict=True)
 
 
 def analyse(

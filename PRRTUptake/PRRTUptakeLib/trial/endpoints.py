@@ -51,6 +51,7 @@ class Endpoint:
     cycles: Mapping[int, PairedComparison] = field(default_factory=dict)
     regions: tuple[RegionEnhancement, ...] = ()
     uptake: PairedComparison | None = None
+    uptake_pairs: Pairs | None = None
     mixed: MixedModel | None = None
     subgroups: tuple[Subgroups, ...] = ()
     response: DoseResponse | None = None
@@ -169,7 +170,10 @@ def _enhancement_parts(
         raise EndpointError(f"The protocol '{protocol.name}' compares injections, not lobes: leave the {what} out.")
     found = enhancement(rows, protocol)
     _refuse(found.pairs, strict)
-    return {"pairs": found.pairs, "notes": found.pairs.notes, "regions": found.regions, "uptake": found.uptake}
+    parts = {"pairs": found.pairs, "notes": found.pairs.notes, "regions": found.regions, "uptake_pairs": found.uptake}
+    if found.uptake:
+        parts["uptake"] = compare_pairs(found.uptake.first, found.uptake.second, protocol.endpoint.confidence)
+    return parts
 
 
 def _refuse(pairs: Pairs, strict: bool) -> None:

@@ -43,7 +43,7 @@ class Enhancement:
 
     pairs: Pairs
     regions: tuple[RegionEnhancement, ...]
-    uptake: PairedComparison | None
+    uptake: Pairs | None
 
 
 def enhancement(rows: Sequence[Measurement], protocol: Protocol) -> Enhancement:
@@ -170,10 +170,8 @@ def _region(
     return RegionEnhancement(name, result, compare_pairs(tumour, region, endpoint.confidence))
 
 
-def _uptake(
-    rows: Iterable[Measurement], role: str, protocol: Protocol, patients: Sequence[str]
-) -> PairedComparison | None:
-    """Compare the aggregated uptake itself, IA against IV, where the table has it."""
+def _uptake(rows: Iterable[Measurement], role: str, protocol: Protocol, patients: Sequence[str]) -> Pairs | None:
+    """Pair the aggregated uptake itself, IA and IV, where the table has it."""
     endpoint = protocol.endpoint
     gathered: dict[tuple[str, str], list[float]] = defaultdict(list)
     for row in rows:
@@ -185,4 +183,4 @@ def _uptake(
     ia, iv = (
         np.array([aggregate(gathered[name, route], endpoint.aggregation)[0] for name in both]) for route in ROUTES
     )
-    return compare_pairs(ia, iv, endpoint.confidence)
+    return Pairs(ROUTES, tuple(both), ia, iv, np.full(len(both), math.nan))

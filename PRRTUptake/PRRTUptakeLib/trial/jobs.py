@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import importlib
 import json
+import os
 import shutil
 import tempfile
 import threading
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from PRRTUptakeLib.errors import PRRTError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
 CASE_FILE, TABLE, RECORD = "case.json", "measurements.csv", "complete.json"
 UNFINISHED = ".unfinished-"
@@ -56,7 +57,7 @@ def is_done(job: Job) -> bool:
         record = json.loads((Path(job.target) / RECORD).read_text(encoding="utf-8"))
         if not (Path(job.target) / TABLE).is_file():
             return False
-        return bool(record["settings"] == job.settings and _same_files(record["files"], input_files(Path(job.case))))
+        return bool(record["settings"] == job.settings and _same_files(record["files"], Path(job.case)))
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
@@ -74,7 +75,7 @@ def run_job(job: Job) -> str:
         with _ONE_AT_A_TIME, log.open("w", encoding="utf-8") as printed, _redirected(printed):
             try:
                 # Taken before the run: a file that changes meanwhile makes the patient anew next time.
-                record = {"settings": job.settings, "files": _fingerprints(input_files(Path(job.case)))}
+                record = {"settings": job.settings, "files": _fingerprints(Path(job.case))}
                 _function(job.function)(Path(job.case), work / "results")
                 _put_in_place(work, target, record)
             except PRRTError as error:
@@ -123,20 +124,26 @@ def input_files(case: Path) -> list[Path]:
     return sorted(path for path in files if path.is_file())
 
 
-def _fingerprints(files: Iterable[Path]) -> dict[str, list[Any]]:
+def _inputs_by_name(case: Path) -> dict[str, Path]:
+    """Input files by their path relative to the case file's folder, so that a cohort may be moved."""
+    return {Path(os.path.relpath(path, case.parent.resolve())).as_posix(): path for path in input_files(case)}
+
+
+def _fingerprints(case: Path) -> dict[str, list[Any]]:
     found = {}
-    for path in files:
+    for name, path in _inputs_by_name(case).items():
         status = path.stat()
-        found[str(path)] = [status.st_size, status.st_mtime_ns, _sha256(path)]
+        found[name] = [status.st_size, status.st_mtime_ns, _sha256(path)]
     return found
 
 
-def _same_files(recorded: dict[str, list[Any]], files: Sequence[Path]) -> bool:
+def _same_files(recorded: dict[str, list[Any]], case: Path) -> bool:
     """Size and time tell at once that a file is the same; its content is hashed where only the time differs."""
-    if set(recorded) != {str(path) for path in files}:
+    files = _inputs_by_name(case)
+    if set(recorded) != set(files):
         return False
-    for path in files:
-        size, changed, digest = recorded[str(path)]
+    for name, path in files.items():
+        size, changed, digest = recorded[name]
         status = path.stat()
         if status.st_size != size or (status.st_mtime_ns != changed and _sha256(path) != digest):
             return False
