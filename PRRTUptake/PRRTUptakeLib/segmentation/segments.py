@@ -50,7 +50,7 @@ class Segment:
     lobe: str = ""
     lesion_id: str = ""
     structure: str = ""
-    color: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    color: tuple[float, float, float] = (0.6, 0.6, 0.6)  # Slicer takes 0.5, 0.5, 0.5 for "none chosen yet"
     tags: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -1,0 +1,38 @@
+# Two commands for a fresh machine (Python 3.10 or newer and make): `make demo`, `make test`.
+PYTHON ?= python3
+BIN := .venv/bin
+export OMP_NUM_THREADS ?= 2
+
+.PHONY: demo test slow lint bench clean
+
+demo: .venv/demo.stamp
+	$(BIN)/prrt demo -o demo
+
+test: .venv/test.stamp
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+slow: .venv/test.stamp
+	$(BIN)/python -m pytest -n 2 -m slow
+
+lint: .venv/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy PRRTUptake/PRRTUptakeLib PRRTDosimetry/PRRTDosimetryLib
+
+bench: .venv/test.stamp
+	$(BIN)/python -m pytest Testing/Benchmarks -p no:xdist -o python_files='bench_*.py' --import-mode=importlib
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 10) else None'
+	$(PYTHON) -m venv .venv
+
+.venv/demo.stamp: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+.venv/test.stamp: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ .venv/demo.stamp
+
+clean:
+	rm -rf .venv demo build

@@ -1,0 +1,216 @@
+"""Segmentation nodes to `Segmentation` and back: PRRT tags, terminology, colours; no closed surface is built."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+
+from PRRTUptakeLib.imaging.volume import Grid
+from PRRTUptakeLib.mrml.session import session
+from PRRTUptakeLib.mrml.terminology import TAG as TERMINOLOGY_TAG
+from PRRTUptakeLib.mrml.terminology import terminology_entry
+from PRRTUptakeLib.mrml.volumes import (
+    NodeError,
+    ensure_subject_hierarchy_item,
+    linear_parent_matrix,
+    numpy_matrix,
+    vtk_matrix,
+)
+from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
+
+ROLE_TAG, LOBE_TAG, LESION_TAG, STRUCTURE_TAG = "PRRT.Role", "PRRT.Lobe", "PRRT.LesionID", "PRRT.Structure"
+_OWN_TAGS = (ROLE_TAG, LOBE_TAG, LESION_TAG, STRUCTURE_TAG)
+# Segments cannot list their tags in Python, so those that are carried are named here.
+_KNOWN_TAGS = (*_OWN_TAGS, TERMINOLOGY_TAG, "Segmentation.Status", "PRRT.Reason", "PRRT.Flag", "PRRT.Nudge")
+_BINARY_LABELMAP = "Binary labelmap"
+
+
+def node_from_segmentation(segmentation: Segmentation, name: str, node: Any = None) -> Any:
+    """Put a `Segmentation` into the scene.
+
+    Parameters
+    ----------
+    segmentation : segments on one grid.
+    name : the node's name.
+    node : an existing vtkMRMLSegmentationNode whose segments are replaced; a new one is made if None.
+
+    Returns
+    -------
+    The vtkMRMLSegmentationNode, binary labelmaps only, reference geometry and tags set.
+    """
+    if node is None:
+        node = session().AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+    node.SetName(name)
+    if node.GetDisplayNode() is None:
+        node.CreateDefaultDisplayNodes()
+    core = node.GetSegmentation()
+    core.RemoveAllSegments()
+    core.SetConversionParameter("Reference image geometry", _serialized(segmentation.grid))
+    for segment in segmentation:
+        core.AddSegment(_vtk_segment(segment, segmentation.grid), segment.name)
+    core.CollapseBinaryLabelmaps(False)  # segments that do not overlap share one labelmap: smaller files
+    ensure_subject_hierarchy_item(node)
+    return node
+
+
+def segmentation_from_node(node: Any) -> Segmentation:
+    """Read a `Segmentation` from a node as it is now, edits included; a linear parent transform is applied.
+
+    Raises
+    ------
+    NodeError
+        If there is no node or no segment, a segment has no binary labelmap, or the segments lie on different grids.
+    """
+    if node is None or not node.IsA("vtkMRMLSegmentationNode"):
+        raise NodeError("No segmentation is selected: choose the one that holds liver and lesions.")
+    core = node.GetSegmentation()
+    if core.GetNumberOfSegments() == 0:
+        raise NodeError(f"The segmentation '{node.GetName()}' has no segments: draw or load the liver first.")
+    if not core.ContainsRepresentation(_BINARY_LABELMAP):
+        raise NodeError(f"The segmentation '{node.GetName()}' has no binary labelmap: create that first.")
+    grid, first = _grid(node)
+    segments = []
+    for identifier in core.GetSegmentIDs():
+        segment = core.GetSegment(identifier)
+        image = node.GetBinaryLabelmapInternalRepresentation(identifier)
+        segments.append(_science_segment(segment, image, first, grid, node.GetName()))
+    world = Grid(grid.shape, linear_parent_matrix(node) @ grid.ijk_to_ras)
+    return Segmentation(world, tuple(segments))
+
+
+def read_segmentation_file(path: Path) -> Segmentation:
+    """Read a ``.seg.nrrd`` file, whatever Slicer version wrote it.
+
+    Raises
+    ------
+    NodeError
+        If the file is not a segmentation that Slicer can read.
+    """
+    node = session().AddNewNodeByClass("vtkMRMLSegmentationNode", path.stem)
+    storage = session().AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
+    try:
+        storage.SetFileName(str(path))
+        if not path.is_file() or not storage.ReadData(node):
+            raise NodeError(f"{path} is not a segmentation that can be read: give a .seg.nrrd file.")
+        return segmentation_from_node(node)
+    finally:
+        session().RemoveNode(storage)
+        session().RemoveNode(node)
+
+
+def write_segmentation_file(node: Any, path: Path) -> None:
+    """Write a segmentation node as ``.seg.nrrd``.
+
+    Raises
+    ------
+    NodeError
+        If the file cannot be written.
+    """
+    storage = node.GetStorageNode()
+    if storage is None:
+        storage = node.CreateDefaultStorageNode()
+        session().AddNode(storage)
+        node.SetAndObserveStorageNodeID(storage.GetID())
+    storage.SetFileName(str(path))
+    if not storage.WriteData(node):
+        raise NodeError(f"The segmentation '{node.GetName()}' could not be written to {path}: is the disk full?")
+
+
+def tag(segment: Any, name: str) -> str:
+    """The value of a segment's tag, "" if it has none."""
+    value = vtk.reference("")
+    return str(value) if segment.GetTag(name, value) else ""
+
+
+def _vtk_segment(segment: Segment, grid: Grid) -> Any:
+    k, j, i = segment.origin
+    depth, height, width = segment.mask.shape
+    image = slicer.vtkOrientedImageData()
+    image.SetExtent(i, i + width - 1, j, j + height - 1, k, k + depth - 1)
+    values = np.ascontiguousarray(segment.mask, dtype=np.uint8).ravel()
+    image.GetPointData().SetScalars(numpy_to_vtk(values, deep=True, array_type=vtk.VTK_UNSIGNED_CHAR))
+    image.SetImageToWorldMatrix(vtk_matrix(grid.ijk_to_ras))
+    result = slicer.vtkSegment()
+    result.SetName(segment.name)
+    result.SetColor(*segment.color)
+    result.SetNameAutoGenerated(False)
+    result.SetColorAutoGenerated(False)
+    if segment.structure:
+        result.SetTag(TERMINOLOGY_TAG, terminology_entry(segment.structure))
+    for key, value in segment.tags.items():
+        result.SetTag(key, value)
+    own = (segment.role, segment.lobe, segment.lesion_id, segment.structure)
+    for key, value in zip(_OWN_TAGS, own, strict=True):
+        if value:
+            result.SetTag(key, value)
+    result.AddRepresentation(_BINARY_LABELMAP, image)
+    return result
+
+
+def _science_segment(segment: Any, image: Any, first: np.ndarray, grid: Grid, owner: str) -> Segment:
+    tags = _tags(segment)
+    name = segment.GetName()
+    labels: dict[str, Any] = {
+        "role": tags.pop(ROLE_TAG, ""),
+        "lobe": tags.pop(LOBE_TAG, ""),
+        "lesion_id": tags.pop(LESION_TAG, ""),
+        "structure": tags.pop(STRUCTURE_TAG, ""),
+        "color": tuple(segment.GetColor()),
+        "tags": tags,
+    }
+    if image is None or image.GetNumberOfPoints() == 0 or image.GetPointData().GetScalars() is None:
+        return Segment(name, np.zeros((0, 0, 0), dtype=bool), **labels)
+    if not np.allclose(_image_to_world(image), grid.ijk_to_ras @ _shift(-first), atol=1e-3):
+        raise NodeError(f"Segment '{name}' of '{owner}' lies on another grid: resample it to the others' first.")
+    extent = image.GetExtent()
+    array = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
+    origin = np.array([extent[4], extent[2], extent[0]]) - first[::-1]
+    inside = Segment(name, array == segment.GetLabelValue(), **labels).cropped()
+    return inside.relabelled(origin=tuple(int(n) for n in np.array(inside.origin) + origin))
+
+
+def _grid(node: Any) -> tuple[Grid, np.ndarray]:
+    """The lattice of the node's labelmaps over all that is drawn and the reference image, and its first (i, j, k)."""
+    core = node.GetSegmentation()
+    reference = slicer.vtkOrientedImageData()
+    text = core.GetConversionParameter("Reference image geometry")
+    known = bool(text) and slicer.vtkSegmentationConverter.DeserializeImageGeometry(text, reference, False)
+    images = [node.GetBinaryLabelmapInternalRepresentation(identifier) for identifier in core.GetSegmentIDs()]
+    drawn = [image for image in images if image is not None and image.GetNumberOfPoints() > 0]
+    if known and (not drawn or np.allclose(_image_to_world(reference), _image_to_world(drawn[0]), atol=1e-3)):
+        drawn.insert(0, reference)  # the whole image; otherwise the segments were drawn on another lattice
+    if not drawn:
+        raise NodeError(f"All segments of '{node.GetName()}' are empty: draw or load the liver first.")
+    extents = np.array([image.GetExtent() for image in drawn])
+    low, high = extents[:, ::2].min(axis=0), extents[:, 1::2].max(axis=0)
+    depth, height, width = (int(n) for n in (high - low + 1)[::-1])
+    return Grid((depth, height, width), _image_to_world(drawn[0]) @ _shift(low)), low
+
+
+def _shift(ijk: np.ndarray) -> np.ndarray:
+    matrix = np.eye(4)
+    matrix[:3, 3] = ijk
+    return matrix
+
+
+def _image_to_world(image: Any) -> np.ndarray:
+    matrix = vtk.vtkMatrix4x4()
+    image.GetImageToWorldMatrix(matrix)
+    return numpy_matrix(matrix)
+
+
+def _serialized(grid: Grid) -> str:
+    image = slicer.vtkOrientedImageData()
+    depth, height, width = grid.shape
+    image.SetExtent(0, width - 1, 0, height - 1, 0, depth - 1)
+    image.SetImageToWorldMatrix(vtk_matrix(grid.ijk_to_ras))
+    return slicer.vtkSegmentationConverter.SerializeImageGeometry(image)
+
+
+def _tags(segment: Any) -> dict[str, str]:
+    return {name: tag(segment, name) for name in _KNOWN_TAGS if segment.HasTag(name)}

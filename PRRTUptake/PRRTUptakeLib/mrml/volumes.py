@@ -1,0 +1,156 @@
+"""Scalar volume nodes to `Volume` and back; quantity, units, reference time and provenance travel with the node."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+
+from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.imaging.volume import Volume
+from PRRTUptakeLib.mrml.session import session
+
+# Quantity: words of the science layer -> code value, scheme, meaning (DICOM PS3.16 CID 7180).
+QUANTITY_CODES = {
+    "activity concentration": ("110821", "DCM", "Nuclear Medicine Tomographic Activity"),
+    "attenuation": ("112031", "DCM", "Attenuation Coefficient"),
+    "absorbed dose": ("128513", "DCM", "Absorbed Dose"),
+    "SUVbw": ("126401", "DCM", "SUVbw"),
+    "SUVlbm": ("126402", "DCM", "SUVlbm"),
+    "SUVbsa": ("126403", "DCM", "SUVbsa"),
+    "SUVibw": ("126404", "DCM", "SUVibw"),
+    "SUVlbm(James128)": ("126405", "DCM", "SUVlbm(James128)"),
+    "SUVlbm(Janma)": ("126406", "DCM", "SUVlbm(Janma)"),
+}
+_QUANTITY_OF_CODE = {code[0]: quantity for quantity, code in QUANTITY_CODES.items()}
+_UNIT_SPELLINGS = {"{SUVbw}g/ml": "g/ml{SUVbw}"}  # the older form, written by earlier Slicer versions
+
+QUANTITY_ATTRIBUTE = "PRRT.Quantity"
+REFERENCE_TIME_ATTRIBUTE = "PRRT.ReferenceTime"
+PROVENANCE_ATTRIBUTE = "PRRT.Provenance"
+
+
+class NodeError(PRRTError):
+    """A node of the scene cannot be used for this."""
+
+
+def node_from_volume(volume: Volume, name: str, node: Any = None) -> Any:
+    """Put a `Volume` into the scene.
+
+    Parameters
+    ----------
+    volume : the image.
+    name : the node's name.
+    node : an existing vtkMRMLScalarVolumeNode to overwrite; a new one is made if None.
+
+    Returns
+    -------
+    The vtkMRMLScalarVolumeNode, float32, with voxel quantity, units and the PRRT attributes set.
+    """
+    if node is None:
+        node = session().AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+    node.SetName(name)
+    image = vtk.vtkImageData()
+    image.SetDimensions(*volume.array.shape[::-1])
+    image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(volume.array).ravel(), deep=True))
+    node.SetIJKToRASMatrix(vtk_matrix(volume.ijk_to_ras))
+    node.SetAndObserveImageData(image)
+    if volume.quantity in QUANTITY_CODES:
+        node.SetVoxelValueQuantity(_coded(*QUANTITY_CODES[volume.quantity]))
+    if volume.units:
+        node.SetVoxelValueUnits(_coded(volume.units, "UCUM", volume.units))
+    time = volume.reference_time.isoformat() if volume.reference_time else None
+    node.SetAttribute(QUANTITY_ATTRIBUTE, volume.quantity or None)
+    node.SetAttribute(REFERENCE_TIME_ATTRIBUTE, time)
+    node.SetAttribute(PROVENANCE_ATTRIBUTE, json.dumps(dict(volume.provenance)) if volume.provenance else None)
+    if node.GetDisplayNode() is None:
+        node.CreateDefaultDisplayNodes()
+    ensure_subject_hierarchy_item(node)
+    return node
+
+
+def volume_from_node(node: Any) -> Volume:
+    """Read a `Volume` from a scalar volume node; a linear parent transform is applied to its geometry.
+
+    Raises
+    ------
+    NodeError
+        If there is no node, it is empty, not scalar, or under a transform that is not linear.
+    """
+    if node is None or not node.IsA("vtkMRMLScalarVolumeNode"):
+        raise NodeError("No scalar volume is selected: choose the image to measure.")
+    image = node.GetImageData()
+    if image is None or image.GetPointData().GetScalars() is None:
+        raise NodeError(f"The volume '{node.GetName()}' holds no image: load it again.")
+    if image.GetNumberOfScalarComponents() != 1:
+        raise NodeError(f"The volume '{node.GetName()}' is a colour image: choose one with a single value per voxel.")
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    array = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
+    quantity, units = _quantity_and_units(node)
+    time = node.GetAttribute(REFERENCE_TIME_ATTRIBUTE)
+    provenance = node.GetAttribute(PROVENANCE_ATTRIBUTE)
+    return Volume(
+        array.astype(np.float32),
+        linear_parent_matrix(node) @ numpy_matrix(matrix),
+        quantity,
+        units,
+        datetime.fromisoformat(time) if time else None,
+        json.loads(provenance) if provenance else {},
+    )
+
+
+def linear_parent_matrix(node: Any) -> np.ndarray:
+    """4x4 from the node's own coordinates to world (identity without a parent transform).
+
+    Raises
+    ------
+    NodeError
+        If the transform bends space: such a transform must be hardened first.
+    """
+    parent = node.GetParentTransformNode()
+    if parent is None:
+        return np.eye(4)
+    if not parent.IsTransformToWorldLinear():
+        raise NodeError(f"'{node.GetName()}' is under the non-linear transform '{parent.GetName()}': harden it first.")
+    matrix = vtk.vtkMatrix4x4()
+    parent.GetMatrixTransformToWorld(matrix)
+    return numpy_matrix(matrix)
+
+
+def vtk_matrix(matrix: np.ndarray) -> Any:
+    """A vtkMatrix4x4 with the values of a 4x4 array."""
+    result = vtk.vtkMatrix4x4()
+    result.DeepCopy(np.asarray(matrix, dtype=np.float64).ravel().tolist())
+    return result
+
+
+def numpy_matrix(matrix: Any) -> np.ndarray:
+    """A 4x4 float64 array with the values of a vtkMatrix4x4."""
+    return np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
+
+
+def ensure_subject_hierarchy_item(node: Any) -> int:
+    """The node's subject hierarchy item, made if needed (the application makes it by itself, a headless scene not)."""
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(session())
+    return hierarchy.GetItemByDataNode(node) or hierarchy.CreateItem(hierarchy.GetSceneItemID(), node)
+
+
+def _coded(value: str, scheme: str, meaning: str) -> Any:
+    entry = slicer.vtkCodedEntry()
+    entry.SetValueSchemeMeaning(value, scheme, meaning)
+    return entry
+
+
+def _quantity_and_units(node: Any) -> tuple[str, str]:
+    quantity, units = node.GetVoxelValueQuantity(), node.GetVoxelValueUnits()
+    word = node.GetAttribute(QUANTITY_ATTRIBUTE) or ""
+    if not word and quantity is not None:
+        word = _QUANTITY_OF_CODE.get(quantity.GetCodeValue(), quantity.GetCodeMeaning() or "")
+    unit = (units.GetCodeValue() or "") if units is not None else ""
+    return word, _UNIT_SPELLINGS.get(unit, unit)

@@ -1,0 +1,120 @@
+"""Self-contained HTML pages: one style, a title block, warnings first, tables as tables, ready for print."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+RESEARCH_USE = "For research use only. Not for diagnosis, treatment planning or any other clinical decision."
+
+_STYLE = """
+:root { color-scheme: light; }
+body { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; max-width: 68rem; margin: 2rem auto;
+       padding: 0 1.2rem; }
+h1 { font-size: 1.6rem; margin-bottom: .2rem; }
+h2 { font-size: 1.2rem; margin-top: 2rem; border-bottom: 1px solid #ccc; }
+table { border-collapse: collapse; margin: .6rem 0; } caption { text-align: left; color: #444; padding-bottom: .3rem; }
+th, td { padding: .25rem .7rem; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top; }
+th { border-bottom: 2px solid #888; } td.number { text-align: right; font-variant-numeric: tabular-nums; }
+.identity th { border: 0; text-align: left; color: #444; font-weight: 600; } .identity td { border: 0; }
+.warnings { background: #fff4e0; border-left: 4px solid #d55e00; padding: .5rem 1rem; }
+.result { font-size: 1.25rem; background: #eef5fb; border-left: 4px solid #0072b2; padding: .6rem 1rem; }
+.notice { color: #8a1c00; font-weight: 600; } .small { color: #444; font-size: .9rem; }
+.pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(20rem, 1fr)); gap: 1rem; }
+figure { margin: 0; } figure > svg { width: 100%; height: auto; background: #000; }
+figcaption { font-size: .85rem; color: #444; }
+code { overflow-wrap: anywhere; }
+@media print { body { max-width: none; margin: 0; } h2 { break-after: avoid; } figure, table { break-inside: avoid; } }
+"""
+
+
+def html_page(title: str, identity: Mapping[str, str], warnings: Sequence[str], sections: Sequence[str]) -> str:
+    """The whole page as text.
+
+    Parameters
+    ----------
+    title : heading and window title.
+    identity : title block, label to value (patient, study, protocol, versions, operator).
+    warnings : sentences that must be seen first; shown even if there are none, as such.
+    sections : HTML of each section, as `section` makes it.
+    """
+    rows = "".join(f"<tr><th>{escape(key)}</th><td>{escape(value)}</td></tr>" for key, value in identity.items())
+    notes = "".join(f"<li>{escape(text)}</li>" for text in warnings)
+    block = f'<ul class="warnings">{notes}</ul>' if warnings else '<p class="small">No warnings.</p>'
+    return (
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body>'
+        f'<h1>{escape(title)}</h1><p class="notice">{RESEARCH_USE}</p>'
+        f'<table class="identity">{rows}</table>{block}{"".join(sections)}</body></html>\n'
+    )
+
+
+def section(heading: str, *parts: str) -> str:
+    """A section of the page: an escaped heading and parts that are HTML already."""
+    return f"<section><h2>{escape(heading)}</h2>{''.join(parts)}</section>"
+
+
+def paragraph(text: str, style: str = "") -> str:
+    """A paragraph of plain text; ``style`` names a class of the page's style sheet."""
+    mark = f' class="{style}"' if style else ""
+    return f"<p{mark}>{escape(text)}</p>"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str = "") -> str:
+    """A table; cells that are numbers are set flush right, floats with four significant digits, nan as a dash.
+
+    Examples
+    --------
+    >>> table(["lesion", "T/N"], [["L1", 12.3456]])
+    '<table><tr><th>lesion</th><th>T/N</th></tr><tr><td>L1</td><td class="number">12.35</td></tr></table>'
+    """
+    head = "".join(f"<th>{escape(name)}</th>" for name in header)
+    body = "".join(f"<tr>{''.join(_cell(value) for value in row)}</tr>" for row in rows)
+    words = f"<caption>{escape(caption)}</caption>" if caption else ""
+    return f"<table>{words}<tr>{head}</tr>{body}</table>"
+
+
+def plain_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """The same table for a terminal: aligned columns, numbers flush right.
+
+    Examples
+    --------
+    >>> print(plain_table(["lesion", "T/N"], [["L1", 12.3456], ["R1", 9.0]]))
+    lesion    T/N
+    ------  -----
+    L1      12.35
+    R1      9.000
+    """
+    cells = [[format_value(value) for value in row] for row in rows]
+    widths = [max(len(name), *(len(row[n]) for row in cells)) if cells else len(name) for n, name in enumerate(header)]
+    right = [bool(rows) and all(_is_number(row[n]) for row in rows) for n in range(len(header))]
+    lines = [list(header), ["-" * width for width in widths], *cells]
+    shown = [
+        "  ".join(
+            text.rjust(width) if flush else text.ljust(width)
+            for text, width, flush in zip(line, widths, right, strict=True)
+        )
+        for line in lines
+    ]
+    return "\n".join(line.rstrip() for line in shown)
+
+
+def format_value(value: object) -> str:
+    """A cell's text: floats with four significant digits (whole from 1000 on), nan as a dash."""
+    if not isinstance(value, float):
+        return str(value)
+    if value != value:
+        return "–"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:#.4g}"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _cell(value: object) -> str:
+    mark = ' class="number"' if _is_number(value) else ""
+    return f"<td{mark}>{escape(format_value(value))}</td>"

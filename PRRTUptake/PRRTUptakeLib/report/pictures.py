@@ -1,0 +1,156 @@
+"""Pictures of axial slices with the outlines of regions, as SVG: a raster inside, outlines on the voxel borders."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import ndimage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from PRRTUptakeLib.imaging.volume import Grid, Volume
+    from PRRTUptakeLib.segmentation.segments import Segment
+
+# From black through red and yellow to white, as nuclear medicine is used to: fractions and colours of the knots.
+_HOT = np.array([[0.0, 0, 0, 0], [0.35, 200, 0, 0], [0.7, 255, 200, 0], [1.0, 255, 255, 255]])
+
+
+@dataclass(frozen=True)
+class Window:
+    """Display range: ``low`` is black, ``high`` the brightest; ``hot`` chooses the colours of activity."""
+
+    low: float
+    high: float
+    hot: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class SlicePlace:
+    """A slice ``k`` of a grid, and the rows and columns of it that are shown."""
+
+    grid: Grid
+    k: int
+    box: tuple[slice, slice]
+
+
+ABDOMEN_CT = Window(-110.0, 190.0)
+
+
+def slice_picture(
+    image: Volume, where: SlicePlace, outlines: Sequence[tuple[Segment, str]], window: Window, caption: str
+) -> str:
+    """One slice as an SVG element, seen from the feet (the patient's right on the left).
+
+    Parameters
+    ----------
+    image : what is shown; on another grid than the slice's it is interpolated, for display only.
+    where : the slice.
+    outlines : segments on the slice's grid with their CSS colours; one that misses the slice is left out.
+    window : display range.
+    caption : words below the picture.
+    """
+    rows, columns = where.box
+    flip_j, flip_i = _flips(where.grid)
+    raster = _colours(_values(image, where)[::flip_j, ::flip_i], window)
+    spacing_i, spacing_j, _ = where.grid.spacing_mm
+    width_mm, height_mm = raster.shape[1] * spacing_i, raster.shape[0] * spacing_j
+    paths = []
+    for segment, color in outlines:
+        mask = slice_mask(segment, where.k, where.grid.shape[1:])[rows, columns][::flip_j, ::flip_i]
+        if mask.any():
+            paths.append(
+                f'<path d="{outline_path(mask)}" transform="scale({spacing_i:.4f} {spacing_j:.4f})" fill="none" '
+                f'stroke="{color}" stroke-width="1.4" vector-effect="non-scaling-stroke">'
+                f"<title>{escape(segment.name)}</title></path>"
+            )
+    return (
+        f'<figure><svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width_mm:.2f} {height_mm:.2f}" '
+        f'role="img" aria-label="{escape(caption)}"><image width="{width_mm:.2f}" height="{height_mm:.2f}" '
+        f'preserveAspectRatio="none" href="data:image/png;base64,{_png(raster)}"/>{"".join(paths)}</svg>'
+        f"<figcaption>{escape(caption)}</figcaption></figure>"
+    )
+
+
+def box_around(grid: Grid, segments: Iterable[Segment], margin_mm: float) -> tuple[slice, slice]:
+    """Rows and columns that hold all of ``segments`` and a margin, cut at the grid's ends."""
+    filled = [segment for segment in segments if segment.voxel_count]
+    margin = np.ceil(margin_mm / np.array(grid.spacing_mm[1::-1])).astype(int)
+    low = np.min([segment.origin[1:] for segment in filled], axis=0) - margin
+    high = np.max([np.add(segment.origin, segment.mask.shape)[1:] for segment in filled], axis=0) + margin
+    low, high = np.maximum(low, 0), np.minimum(high, grid.shape[1:])
+    return slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1]))
+
+
+def slice_mask(segment: Segment, k: int, shape: tuple[int, ...]) -> np.ndarray:
+    """The segment in slice ``k`` of a grid with slices of ``shape`` (j, i); all False where it does not reach."""
+    plane = np.zeros(shape, dtype=bool)
+    level = k - segment.origin[0]
+    if 0 <= level < segment.mask.shape[0]:
+        _, rows, columns = segment.block
+        plane[rows, columns] = segment.mask[level]
+    return plane
+
+
+def outline_path(mask: np.ndarray) -> str:
+    """SVG path along the borders between inside and outside voxels of a mask [j, i], in voxel units.
+
+    Examples
+    --------
+    >>> outline_path(np.array([[True]]))
+    'M0 0h1M0 1h1M0 0v1M1 0v1'
+    """
+    padded = np.pad(mask, 1)
+    horizontal = padded[1:, 1:-1] != padded[:-1, 1:-1]
+    vertical = (padded[1:-1, 1:] != padded[1:-1, :-1]).T
+    parts = [f"M{start} {line}h{length}" for line, start, length in _runs(horizontal)]
+    parts += [f"M{line} {start}v{length}" for line, start, length in _runs(vertical)]
+    return "".join(parts)
+
+
+def _runs(lines: np.ndarray) -> list[tuple[int, int, int]]:
+    """Runs of True in each row: (row, first, length)."""
+    steps = np.diff(np.pad(lines.astype(np.int8), ((0, 0), (1, 1))), axis=1)
+    rows, starts = np.nonzero(steps == 1)
+    _, ends = np.nonzero(steps == -1)
+    return [(int(row), int(start), int(end - start)) for row, start, end in zip(rows, starts, ends, strict=True)]
+
+
+def _values(image: Volume, where: SlicePlace) -> np.ndarray:
+    """The image in the slice, [j, i]; 0 where it does not reach."""
+    rows, columns = where.box
+    j, i = np.mgrid[rows, columns].astype(np.float64)
+    ijk = image.grid.to_ijk(where.grid.to_ras(np.stack([i, j, np.full_like(i, where.k)], axis=-1)))
+    low, high = int(np.floor(ijk[..., 2].min())), int(np.ceil(ijk[..., 2].max())) + 1
+    low, high = max(low, 0), min(high, image.array.shape[0])
+    if low >= high:
+        return np.zeros(j.shape)
+    coordinates = np.stack([ijk[..., 2] - low, ijk[..., 1], ijk[..., 0]])
+    return ndimage.map_coordinates(image.array[low:high], coordinates, order=1, mode="grid-constant", cval=0.0)
+
+
+def _flips(grid: Grid) -> tuple[int, int]:
+    """Steps of +1 or -1 that put the patient's front on top and the right side on the left."""
+    matrix = grid.ijk_to_ras
+    return (1 if matrix[1, 1] <= 0 else -1), (1 if matrix[0, 0] <= 0 else -1)
+
+
+def _colours(values: np.ndarray, window: Window) -> np.ndarray:
+    span = max(window.high - window.low, 1e-12)
+    level = np.clip((values - window.low) / span, 0.0, 1.0)
+    if not window.hot:
+        return np.repeat((level * 255).astype(np.uint8)[..., None], 3, axis=-1)
+    return np.stack([np.interp(level, _HOT[:, 0], _HOT[:, n]) for n in (1, 2, 3)], axis=-1).astype(np.uint8)
+
+
+def _png(raster: np.ndarray) -> str:
+    from PIL import Image  # comes with highdicom
+
+    stream = io.BytesIO()
+    Image.fromarray(raster).save(stream, "PNG", optimize=False)
+    return base64.b64encode(stream.getvalue()).decode("ascii")

@@ -1,0 +1,182 @@
+"""The named plots of reports: bars, lines, paired slopes, forest, waterfall, Bland-Altman. Each gives SVG text."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from PRRTUptakeLib.report.axes import Axis, FigureError
+from PRRTUptakeLib.report.svg import GREY, MARKERS, PALETTE, Chart, text_width_px
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+@dataclass(frozen=True)
+class Series:
+    """One curve of a line chart; ``low`` and ``high`` are the ends of its error bars, ``joined`` draws the line."""
+
+    label: str
+    x: Sequence[float]
+    y: Sequence[float]
+    low: Sequence[float] = ()
+    high: Sequence[float] = ()
+    joined: bool = True
+    marked: bool = True
+
+
+@dataclass(frozen=True)
+class ForestRow:
+    """One row of a forest plot: an estimate and its interval (nan where unknown); a summary row is a diamond."""
+
+    name: str
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+    summary: bool = False
+
+
+def bar_chart(
+    title: str,
+    categories: Sequence[str],
+    groups: Mapping[str, Sequence[float]],
+    y_label: str,
+    errors: Mapping[str, Sequence[float]] | None = None,
+) -> str:
+    """Bars side by side: one colour per group, one place per category, with symmetric errors where given.
+
+    Examples
+    --------
+    >>> svg = bar_chart("T/N", ["L1", "L2"], {"treated": [20, 12], "control": [16, float("nan")]}, "T/N")
+    >>> svg.count("<rect")  # the background, and the three bars that have a value
+    4
+    """
+    bounds = [0.0]
+    for name, values in groups.items():
+        reach = np.nan_to_num(np.asarray((errors or {}).get(name, np.zeros(len(values))), dtype=float))
+        bounds += [*(np.asarray(values, dtype=float) + reach), *(np.asarray(values, dtype=float) - reach)]
+    chart = Chart(title, Axis.categories("", categories), Axis.around(y_label, bounds))
+    width = 0.8 / max(len(groups), 1)
+    for n, (name, values) in enumerate(groups.items()):
+        x = np.arange(len(values)) + (n - (len(groups) - 1) / 2) * width
+        hints = [f"{category}, {name}: {value:.4g}" for category, value in zip(categories, values, strict=True)]
+        chart.bars(x, values, PALETTE[n % len(PALETTE)], name, 0.9 * width, names=hints)
+        if errors and name in errors:
+            reach = np.asarray(errors[name], dtype=float)
+            chart.error_bars(x, np.asarray(values) - reach, np.asarray(values) + reach, PALETTE[-1])
+    return chart.svg()
+
+
+def line_chart(
+    title: str, series: Sequence[Series], x_label: str, y_label: str, log_y: bool = False, from_zero: bool = True
+) -> str:
+    """Curves with markers and error bars, such as time-activity curves.
+
+    Raises
+    ------
+    FigureError
+        If nothing is finite, or a value is not positive on a logarithmic axis.
+    """
+    ends = [value for one in series for value in (*one.y, *one.low, *one.high)]
+    across = [value for one in series for value in one.x]
+    start = [0.0] if from_zero else []
+    y_axis = Axis.around(y_label, ends, [] if log_y else start, log=log_y)
+    chart = Chart(title, Axis.around(x_label, across, start), y_axis)
+    for n, one in enumerate(series):
+        color, marker = PALETTE[n % len(PALETTE)], MARKERS[n % len(MARKERS)]
+        if one.joined:
+            chart.line(one.x, one.y, color, "" if one.marked else one.label)
+        if one.low:
+            chart.error_bars(one.x, one.low, one.high, color)
+        if one.marked:
+            chart.points(one.x, one.y, color, one.label, marker)
+    return chart.svg()
+
+
+def slope_plot(
+    title: str,
+    names: Sequence[str],
+    first: Sequence[float],
+    second: Sequence[float],
+    labels: tuple[str, str],
+    y_label: str,
+) -> str:
+    """One line per patient from ``first`` to ``second`` on a logarithmic axis; colour tells up from down."""
+    y_axis = Axis.around(y_label, first, second, log=True)
+    chart = Chart(title, Axis.categories("", labels), y_axis, 420, 420)
+    rises = np.asarray(second, dtype=float) > np.asarray(first, dtype=float)
+    words = (f"higher in {labels[1]}", PALETTE[0], "circle"), (f"not higher in {labels[1]}", PALETTE[1], "triangle")
+    for n, name in enumerate(names):
+        label, color, marker = words[0 if rises[n] else 1]
+        chart.line([0, 1], [first[n], second[n]], color)
+        chart.points([0, 1], [first[n], second[n]], color, label, marker, (name, name))
+    return chart.svg()
+
+
+def forest_plot(title: str, rows: Sequence[ForestRow], x_label: str, reference: float = 1.0) -> str:
+    """Estimates with intervals on a logarithmic axis, one row each, figures beside them."""
+    if not rows:
+        raise FigureError(f"The figure '{title}' has no row to show.")
+    ends = [value for row in rows for value in (row.value, row.low, row.high)]
+    notes = [(float(n), _figures(row)) for n, row in enumerate(rows)]
+    widest = max(text_width_px(text) for _, text in notes) + max(text_width_px(row.name) for row in rows)
+    chart = Chart(
+        title,
+        Axis.around(x_label, ends, [reference], log=True),
+        Axis.categories("", [row.name for row in rows], downwards=True),
+        int(360 + widest),
+        100 + 20 * len(rows),
+        notes,
+    )
+    chart.vertical(reference)
+    for n, row in enumerate(rows):
+        color = PALETTE[1] if row.summary else PALETTE[0]
+        chart.error_bars([n], [row.low], [row.high], color, horizontal=True)
+        chart.points([row.value], [n], color, "", "diamond" if row.summary else "square", (row.name,))
+    return chart.svg()
+
+
+def _figures(row: ForestRow) -> str:
+    interval = f" [{row.low:.2f}; {row.high:.2f}]" if math.isfinite(row.low) and math.isfinite(row.high) else ""
+    return f"{row.value:.2f}{interval}"
+
+
+def waterfall(title: str, names: Sequence[str], values: Sequence[float], y_label: str, reference: float = 0.0) -> str:
+    """Bars from ``reference``, sorted from the greatest value to the least."""
+    order = np.argsort(-np.asarray(values, dtype=float), kind="stable")
+    ranked = np.asarray(values, dtype=float)[order]
+    chart = Chart(title, Axis.categories("", [names[n] for n in order]), Axis.around(y_label, ranked, [reference]), 640)
+    for above, color, label in (
+        (True, PALETTE[0], f"above {reference:g}"),
+        (False, PALETTE[1], f"not above {reference:g}"),
+    ):
+        chosen = np.flatnonzero((ranked > reference) == above)
+        if chosen.size:
+            hints = [f"{names[order[n]]}: {ranked[n]:.4g}" for n in chosen]
+            chart.bars(chosen, ranked[chosen], color, label, base=reference, names=hints)
+    chart.horizontal(reference, dashed=False)
+    return chart.svg()
+
+
+def bland_altman(
+    title: str,
+    mean: Sequence[float],
+    difference: Sequence[float],
+    bias: float,
+    limits: tuple[float, float],
+    labels: tuple[str, str],
+) -> str:
+    """Differences against means, with the bias and the limits of agreement (doi:10.1016/S0140-6736(86)90837-8).
+
+    ``labels`` name the x and the y axis. All on the scale given; take logarithms, or ratios, before.
+    """
+    chart = Chart(title, Axis.around(labels[0], mean), Axis.around(labels[1], difference, bias, limits))
+    chart.band(*limits, label="limits of agreement")
+    for value, text in ((bias, "bias"), (limits[0], "limits of agreement"), (limits[1], "limits of agreement")):
+        chart.horizontal(value, PALETTE[1] if text == "bias" else GREY, text if text == "bias" else "", text != "bias")
+        chart.text(chart.x.high, value, f"{value:.3g}", PALETTE[1] if text == "bias" else GREY, "end")
+    chart.points(mean, difference)
+    return chart.svg()

@@ -1,0 +1,287 @@
+"""The structures that this product knows: their codes, colours, and the role and lobe that anatomy gives them.
+
+Keys follow TotalSegmentator's names where it has them. Codes are SNOMED CT (scheme SCT) as in DICOM PS3.16, except the
+reference region (NCI Thesaurus, NCIt). Left and right kidney share one code and differ by a modifier, as DICOM does it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PRRTUptakeLib.errors import PRRTError
+
+
+class CodeError(PRRTError):
+    """A structure or terminology entry is not known or not readable."""
+
+
+@dataclass(frozen=True)
+class Code:
+    """A coded concept: value, scheme, meaning; equal when value and scheme are."""
+
+    value: str
+    meaning: str
+    scheme: str = "SCT"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Code) and (self.value, self.scheme) == (other.value, other.scheme)
+
+    def __hash__(self) -> int:
+        return hash((self.value, self.scheme))
+
+
+@dataclass(frozen=True)
+class Structure:
+    """One anatomical or pathological structure.
+
+    Attributes
+    ----------
+    key : unique word, for instance "kidney_left"; stands in ``Segment.structure``.
+    name : words for tables and the Segment Editor.
+    code, category : what it is, and of which kind.
+    color : red, green, blue, each 0-1.
+    role : the default ``PRRT.Role``, or "".
+    lobe : the default ``PRRT.Lobe``: of Couinaud segments the side that anatomy gives, "none" outside the liver.
+    modifier : left, right, or both; None where it plays no part.
+    region : where a lesion or region lies; None where the code says it already.
+    """
+
+    key: str
+    name: str
+    code: Code
+    category: Code
+    color: tuple[float, float, float]
+    role: str = "organ"
+    lobe: str = "none"
+    modifier: Code | None = None
+    region: Code | None = None
+
+
+@dataclass(frozen=True)
+class CodedEntry:
+    """What a segment's terminology says: category, type, and optionally modifier and region."""
+
+    type: Code
+    category: Code | None = None
+    modifier: Code | None = None
+    region: Code | None = None
+
+
+ANATOMY = Code("123037004", "Anatomical Structure")
+MORPHOLOGY = Code("49755003", "Morphologically Altered Structure")
+SPATIAL = Code("309825002", "Spatial and Relational Concept")
+SUBSTANCE = Code("91720002", "Body Substance")
+LEFT = Code("7771000", "Left")
+RIGHT = Code("24028007", "Right")
+BOTH = Code("51440002", "Right and left")
+LIVER = Code("10200004", "Liver")
+AORTA = Code("15825003", "Aorta")
+KIDNEY = Code("64033007", "Kidney")
+METASTASIS = Code("14799000", "Neoplasm, Secondary")
+LUMBAR_SPINE = Code("122496007", "Lumbar spine")
+
+ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII")
+SEGMENT_LOBES = ("caudate", "left", "left", "left", "right", "right", "right", "right")
+_SEGMENT_CODES = (
+    "71133005",
+    "277956007",
+    "277957003",
+    "277958008",
+    "277959000",
+    "277960005",
+    "277961009",
+    "277962002",
+)
+_SEGMENT_COLORS = (
+    (0.60, 0.60, 0.20),
+    (0.20, 0.45, 0.80),
+    (0.35, 0.65, 0.90),
+    (0.40, 0.80, 0.80),
+    (0.90, 0.60, 0.30),
+    (0.80, 0.40, 0.30),
+    (0.65, 0.30, 0.45),
+    (0.95, 0.75, 0.50),
+)
+_VERTEBRA_CODES = ("66794005", "14293000", "36470004", "11994002", "49668003")
+
+
+def _couinaud() -> tuple[Structure, ...]:
+    return tuple(
+        Structure(
+            f"liver_segment_{number}",
+            f"liver segment {roman}",
+            Code(code, f"Couinaud hepatic segment {roman}"),
+            ANATOMY,
+            color,
+            lobe=lobe,
+        )
+        for number, (roman, code, color, lobe) in enumerate(
+            zip(ROMAN, _SEGMENT_CODES, _SEGMENT_COLORS, SEGMENT_LOBES, strict=True), start=1
+        )
+    )
+
+
+def _vertebrae() -> tuple[Structure, ...]:
+    return tuple(
+        Structure(
+            f"vertebrae_L{number}",
+            f"vertebra L{number}",
+            Code(code, f"L{number} vertebra"),
+            ANATOMY,
+            (0.95, 0.90, 0.75 - 0.05 * number),
+        )
+        for number, code in enumerate(_VERTEBRA_CODES, start=1)
+    )
+
+
+_LEFT_LOBE = Code("69842003", "Left lobe of liver")
+_RIGHT_LOBE = Code("48521005", "Right lobe of liver")
+_CAUDATE_LOBE = Code("71133005", "Caudate lobe of liver")
+_VESSEL = Code("59820001", "Blood vessel")
+_PORTAL = Code("32764006", "Portal vein")
+
+_STRUCTURES = (
+    Structure("liver", "liver", LIVER, ANATOMY, (0.87, 0.51, 0.40), lobe=""),
+    Structure("liver_lobe_left", "left liver lobe", _LEFT_LOBE, ANATOMY, (0.25, 0.55, 0.85), "lobe", "left"),
+    Structure("liver_lobe_right", "right liver lobe", _RIGHT_LOBE, ANATOMY, (0.90, 0.55, 0.25), "lobe", "right"),
+    Structure("liver_lobe_caudate", "caudate lobe", _CAUDATE_LOBE, ANATOMY, (0.60, 0.60, 0.20), "lobe", "caudate"),
+    *_couinaud(),
+    Structure("liver_lesion", "liver lesion", METASTASIS, MORPHOLOGY, (0.85, 0.10, 0.15), "lesion", "", region=LIVER),
+    Structure("extrahepatic_lesion", "extrahepatic lesion", METASTASIS, MORPHOLOGY, (0.75, 0.15, 0.65), "lesion"),
+    Structure("gallbladder", "gallbladder", Code("28231008", "Gallbladder"), ANATOMY, (0.55, 0.68, 0.29)),
+    Structure(
+        "inferior_vena_cava", "inferior vena cava", Code("64131007", "Inferior vena cava"), ANATOMY, (0.0, 0.59, 0.81)
+    ),
+    Structure("portal_vein_and_splenic_vein", "portal and splenic vein", _PORTAL, ANATOMY, (0.0, 0.35, 0.65)),
+    Structure("liver_vessels", "liver vessels", _VESSEL, ANATOMY, (0.15, 0.35, 0.75), region=LIVER),
+    Structure("hepatic_vein", "hepatic veins", Code("8993003", "Hepatic vein"), ANATOMY, (0.10, 0.45, 0.90)),
+    Structure("hepatic_artery", "hepatic artery", Code("76015000", "Hepatic artery"), ANATOMY, (0.90, 0.25, 0.25)),
+    Structure("kidney_left", "left kidney", KIDNEY, ANATOMY, (0.73, 0.40, 0.32), modifier=LEFT),
+    Structure("kidney_right", "right kidney", KIDNEY, ANATOMY, (0.78, 0.45, 0.35), modifier=RIGHT),
+    Structure("kidneys", "kidneys", KIDNEY, ANATOMY, (0.75, 0.43, 0.33), modifier=BOTH),
+    Structure("spleen", "spleen", Code("78961009", "Spleen"), ANATOMY, (0.62, 0.42, 0.54)),
+    Structure("aorta", "aorta", AORTA, ANATOMY, (0.88, 0.38, 0.30)),
+    Structure("blood_pool", "blood pool", Code("87612001", "Blood"), SUBSTANCE, (0.70, 0.10, 0.10), region=AORTA),
+    *_vertebrae(),
+    Structure(
+        "marrow", "bone marrow", Code("14016003", "Bone marrow"), ANATOMY, (0.95, 0.70, 0.55), region=LUMBAR_SPINE
+    ),
+    Structure(
+        "reference_liver",
+        "healthy liver reference",
+        Code("C94970", "Reference Region", "NCIt"),
+        SPATIAL,
+        (0.35, 0.80, 0.40),
+        "reference",
+        "",
+        region=LIVER,
+    ),
+)
+_BY_KEY = {item.key: item for item in _STRUCTURES}
+
+LESIONS = ("liver_lesion", "extrahepatic_lesion")
+VESSELS = ("portal_vein_and_splenic_vein", "liver_vessels", "hepatic_vein", "hepatic_artery", "inferior_vena_cava")
+COUINAUD = tuple(f"liver_segment_{number}" for number in range(1, 9))
+LOBE_STRUCTURES = {"left": "liver_lobe_left", "right": "liver_lobe_right", "caudate": "liver_lobe_caudate"}
+
+
+def known_structures() -> tuple[Structure, ...]:
+    """All structures, the liver first."""
+    return _STRUCTURES
+
+
+def structure(key: str) -> Structure:
+    """The structure of a key.
+
+    Examples
+    --------
+    >>> structure("liver").code.value, structure("kidney_left").modifier.meaning
+    ('10200004', 'Left')
+
+    Raises
+    ------
+    CodeError
+        If the key is not known.
+    """
+    if key not in _BY_KEY:
+        raise CodeError(f"The structure '{key}' is not known; known are {', '.join(_BY_KEY)}.")
+    return _BY_KEY[key]
+
+
+def structures_of(entry: CodedEntry) -> tuple[Structure, ...]:
+    """The structures that a terminology entry may mean; more than one where the code leaves it open.
+
+    Examples
+    --------
+    >>> [s.key for s in structures_of(CodedEntry(KIDNEY, modifier=LEFT))]
+    ['kidney_left']
+    >>> [s.key for s in structures_of(CodedEntry(Code("71133005", "")))]
+    ['liver_lobe_caudate', 'liver_segment_1']
+    """
+    same = [item for item in _STRUCTURES if item.code == entry.type]
+    if entry.modifier is not None:
+        same = [item for item in same if item.modifier is None or item.modifier == entry.modifier]
+    if entry.type == METASTASIS and entry.region is not None:
+        key = "liver_lesion" if entry.region == LIVER else "extrahepatic_lesion"
+        return (structure(key),)
+    if entry.region is not None:
+        same = [item for item in same if item.region is None or item.region == entry.region]
+    return tuple(same)
+
+
+CONTEXT_NAME = "PRRT liver terminology"
+
+
+def terminology_entry(key: str, context: str = CONTEXT_NAME, region_context: str = "") -> str:
+    """The structure as Slicer writes it into the segment tag ``TerminologyEntry``.
+
+    Examples
+    --------
+    >>> terminology_entry("kidney_left")
+    'PRRT liver terminology~SCT^123037004^Anatomical Structure~SCT^64033007^Kidney~SCT^7771000^Left~~^^~^^'
+    """
+    item = structure(key)
+    parts = (
+        context,
+        _triple(item.category),
+        _triple(item.code),
+        _triple(item.modifier),
+        region_context if item.region is not None else "",
+        _triple(item.region),
+        "^^",
+    )
+    return "~".join(parts)
+
+
+def parse_terminology(entry: str) -> CodedEntry | None:
+    """Read Slicer's segment tag ``TerminologyEntry``; None if it is empty or names no type.
+
+    Examples
+    --------
+    >>> parse_terminology(terminology_entry("liver_lesion")).region.meaning
+    'Liver'
+
+    Raises
+    ------
+    CodeError
+        If the text is not a terminology entry.
+    """
+    if not entry.strip():
+        return None
+    parts = entry.split("~")
+    if len(parts) < 3:
+        raise CodeError(f"'{entry}' is not a terminology entry: it needs context~category~type, divided by '~'.")
+    parts += [""] * (7 - len(parts))
+    kind = _code(parts[2])
+    if kind is None:
+        return None
+    return CodedEntry(kind, _code(parts[1]), _code(parts[3]), _code(parts[5]))
+
+
+def _triple(code: Code | None) -> str:
+    return "^^" if code is None else f"{code.scheme}^{code.value}^{code.meaning}"
+
+
+def _code(text: str) -> Code | None:
+    scheme, value, meaning = (*text.split("^"), "", "", "")[:3]
+    return Code(value, meaning, scheme) if value else None

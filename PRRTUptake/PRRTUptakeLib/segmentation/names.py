@@ -1,0 +1,192 @@
+"""Words by which people name structures, in six languages, and how they combine.
+
+Words are written as ``recognition.words_of`` leaves them: lower case, without accents.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_SIDE_WORDS = {
+    "left": "left lt l sin links link linke linker linkes linken linkszijdig gauche g sinistra sinistro sinistri sx "
+    "izquierda izquierdo izq izquierdos",
+    "right": "right rt r dx dex dext rechts recht rechte rechter rechtes rechten rechtszijdig droit droite dr destra "
+    "destro destri derecha derecho dcha dcho derechos d",
+}
+SIDES = {word: side for side, words in _SIDE_WORDS.items() for word in words.split()}
+
+# Each concept with the words for it; a phrase that has several concepts is looked up in _PHRASES.
+_CONCEPT_WORDS = {
+    "liver": "liver hepatic hepar leber foie hepatique hepatiques lever fegato epatico epatica epatiche higado "
+    "hepatico hepatica hepaticas hepaticos intrahepatic lebern",
+    "lobe": "lobe lobes lobus lappen lob kwab lobo lobi",
+    "caudate": "caudate caudatus spieghel caude caudato caudado spigel spigelian",
+    "segment": "segment segments segm seg couinaud segmento segmenti segmentos",
+    "kidney": "kidney renal niere rein nier rene rinon ren",
+    "kidneys": "kidneys nieren reins reni rinones renes",
+    "spleen": "spleen splenic milz rate milt milza bazo lien splenique splenica esplenica",
+    "gallbladder": "gallbladder gallenblase galblaas cistifellea colecisti colecisto vesica",
+    "gall": "gall vesicule vescica vesicula",
+    "bladder": "bladder biliaire biliare biliar fellea",
+    "cava": "cava cave hohlvene",
+    "cavavein": "ivc vci",
+    "vein": "vein veins vena venae vene venen veine veines vene ader aders venas",
+    "inferior": "inferior inf untere inferieure onderste inferiore holle",
+    "portal": "portal porta porte portae portale",
+    "portalvein": "pfortader poortader",
+    "artery": "artery arteries arteria arterie arterien artere arteres slagader arterias",
+    "vessels": "vessel vessels gefass gefasse vaisseau vaisseaux vat vaten vaso vasi vasos vasculature",
+    "aorta": "aorta aorte hauptschlagader",
+    "blood": "blood sang bloed sangue sangre blut",
+    "pool": "pool",
+    "marrow": "marrow knochenmark beenmerg bonemarrow",
+    "bone": "bone osseuse osseo osea",
+    "marrowpart": "moelle midollo medula",
+    "vertebra": "vertebra vertebrae vertebral wirbel wirbelkorper lendenwirbel vertebre vertebres wervel lendenwervel "
+    "vertebras lumbar",
+    "lesion": "lesion lesions lasion lasionen laesie laesies leasie lesione lesioni lesiones metastasis metastases "
+    "metastase metastasen metastasi met mets tumor tumors tumour tumours tumoren tumeur tumeurs tumore tumori tumores "
+    "neoplasm neoplasms secondary",
+    "extrahepatic": "extrahepatic extrahepatisch extrahepatique extraepatica extraepatico extrahepatica "
+    "extrahepatische extrahepatiques",
+    "reference": "reference referenz referentie riferimento referencia",
+    "healthy": "healthy normal gesunde gesund sain sano sana gezond gezonde background",
+}
+_WORDS = {word: concept for concept, words in _CONCEPT_WORDS.items() for word in words.split()}
+
+# Words that add nothing: articles, what every mask file is called.
+_FILLER_WORDS = (
+    "the of de del della dell la le les du des der die das el los van het and et und en y e "
+    "mask roi voi label organ total parenchyma whole"
+)
+_FILLERS = frozenset(_FILLER_WORDS.split())
+
+_PHRASES = {
+    frozenset({"liver"}): "liver",
+    frozenset({"liver", "lobe"}): "liver_lobe",
+    frozenset({"lobe"}): "liver_lobe",
+    frozenset({"caudate"}): "liver_lobe_caudate",
+    frozenset({"caudate", "lobe"}): "liver_lobe_caudate",
+    frozenset({"caudate", "liver"}): "liver_lobe_caudate",
+    frozenset({"caudate", "lobe", "liver"}): "liver_lobe_caudate",
+    frozenset({"kidney"}): "kidney",
+    frozenset({"kidneys"}): "kidneys",
+    frozenset({"spleen"}): "spleen",
+    frozenset({"gallbladder"}): "gallbladder",
+    frozenset({"gall", "bladder"}): "gallbladder",
+    frozenset({"cavavein"}): "inferior_vena_cava",
+    frozenset({"cava", "inferior"}): "inferior_vena_cava",
+    frozenset({"vein", "cava", "inferior"}): "inferior_vena_cava",
+    frozenset({"portalvein"}): "portal_vein_and_splenic_vein",
+    frozenset({"portal", "vein"}): "portal_vein_and_splenic_vein",
+    frozenset({"portal", "vein", "spleen"}): "portal_vein_and_splenic_vein",
+    frozenset({"liver", "vein"}): "hepatic_vein",
+    frozenset({"liver", "artery"}): "hepatic_artery",
+    frozenset({"liver", "vessels"}): "liver_vessels",
+    frozenset({"aorta"}): "aorta",
+    frozenset({"blood", "pool"}): "blood_pool",
+    frozenset({"marrow"}): "marrow",
+    frozenset({"marrow", "bone"}): "marrow",
+    frozenset({"marrowpart", "bone"}): "marrow",
+    frozenset({"lesion"}): "liver_lesion",
+    frozenset({"lesion", "liver"}): "liver_lesion",
+    frozenset({"lesion", "extrahepatic"}): "extrahepatic_lesion",
+    frozenset({"extrahepatic"}): "extrahepatic_lesion",
+    frozenset({"reference"}): "reference_liver",
+    frozenset({"reference", "liver"}): "reference_liver",
+    frozenset({"healthy", "liver"}): "reference_liver",
+    frozenset({"healthy", "liver", "reference"}): "reference_liver",
+}
+
+COMPOUNDS = {
+    "leberlappen": ("leber", "lappen"),
+    "lebersegment": ("leber", "segment"),
+    "leberlasion": ("leber", "lasion"),
+    "leberlasionen": ("leber", "lasion"),
+    "lebermetastase": ("leber", "metastase"),
+    "lebermetastasen": ("leber", "metastase"),
+    "lebertumor": ("leber", "tumor"),
+    "lebertumoren": ("leber", "tumor"),
+    "lebervene": ("leber", "vene"),
+    "lebervenen": ("leber", "vene"),
+    "leberarterie": ("leber", "arterie"),
+    "lebergefasse": ("leber", "gefasse"),
+    "leverkwab": ("lever", "kwab"),
+    "leversegment": ("lever", "segment"),
+    "leverlaesie": ("lever", "laesie"),
+    "leverlaesies": ("lever", "laesie"),
+    "levermetastase": ("lever", "metastase"),
+    "levermetastasen": ("lever", "metastase"),
+    "levertumor": ("lever", "tumor"),
+    "levervaten": ("lever", "vaten"),
+    "leverader": ("lever", "ader"),
+    "leveraders": ("lever", "ader"),
+    "leverslagader": ("lever", "slagader"),
+    "bloodpool": ("blood", "pool"),
+}
+
+# Structures of which a segmentation may hold several segments.
+MANY = frozenset(
+    {"liver_lesion", "extrahepatic_lesion", "liver_vessels", "hepatic_vein", "hepatic_artery", "reference_liver"}
+)
+
+_ROMAN = {"i": 1, "ii": 2, "iii": 3, "iv": 4, "v": 5, "vi": 6, "vii": 7, "viii": 8}
+_NUMBER = re.compile(r"(s?)(\d+|viii|vii|vi|iv|v|iii|ii|i)([ab]?)")
+
+
+def meaning_of(words: Sequence[str]) -> str | None:
+    """What the words, sides already taken away, mean: a structure's key, "kidney", "liver_lobe", or None.
+
+    Every word must be understood; numbers count in Couinaud segments, vertebrae and lesions.
+
+    Examples
+    --------
+    >>> meaning_of(("vena", "cava", "inferior")), meaning_of(("segment", "iva")), meaning_of(("kidney", "cyst"))
+    ('inferior_vena_cava', 'liver_segment_4', None)
+    """
+    words = [word for word in words if word not in _FILLERS]
+    concepts = frozenset(_WORDS[word] for word in words if word in _WORDS)
+    others = [word for word in words if word not in _WORDS]
+    if {"onderste", "holle"} <= set(words):  # Dutch names the inferior vena cava by two adjectives
+        concepts = concepts | {"cava"}
+    if "segment" in concepts or (not concepts and len(others) == 1 and others[0].startswith("s")):
+        return _couinaud(concepts, others)
+    if "vertebra" in concepts:
+        return _vertebra(concepts, others)
+    if concepts & {"lesion", "extrahepatic"} and all(other.isdigit() for other in others):
+        others = []
+    return None if others else _PHRASES.get(concepts) or None
+
+
+def partial_meanings(words: Sequence[str]) -> tuple[str, ...]:
+    """Structures that single words name, where the whole name is not understood."""
+    keys = (_PHRASES.get(frozenset({_WORDS[word]})) for word in words if word in _WORDS)
+    return tuple(dict.fromkeys(key for key in keys if key))
+
+
+def is_part(words: Sequence[str]) -> bool:
+    """Whether the words name a part of a Couinaud segment (IVa, 4b), of which there are several."""
+    matches = (_NUMBER.fullmatch(word) for word in words)
+    return any(match is not None and match[3] for match in matches)
+
+
+def _couinaud(concepts: frozenset[str], others: Sequence[str]) -> str | None:
+    if concepts - {"segment", "liver"} or len(others) != 1:
+        return None
+    match = _NUMBER.fullmatch(others[0])
+    if match is None or not (match[1] or "segment" in concepts):
+        return None
+    number = _ROMAN.get(match[2]) or (int(match[2]) if match[2].isdigit() else 0)
+    return f"liver_segment_{number}" if 1 <= number <= 8 else None
+
+
+def _vertebra(concepts: frozenset[str], others: Sequence[str]) -> str | None:
+    if concepts - {"vertebra"} or len(others) != 1:
+        return None
+    match = re.fullmatch(r"[l]?([1-5])", others[0])
+    explicit = others[0].startswith("l")
+    return f"vertebrae_L{match[1]}" if match and explicit else None

@@ -1,0 +1,141 @@
+"""Choose the target lesions by the protocol's rule, and keep the reason for every lesion, chosen or not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from PRRTUptakeLib.errors import PRRTError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class TargetError(PRRTError):
+    """Targets cannot be chosen as asked."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A lesion with its lobe ("none" outside the liver) and longest axial diameter."""
+
+    lesion_id: str
+    lobe: str
+    longest_axial_mm: float
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """The user's change: lesion ``chosen`` in place of the target ``dropped``, because ``reason``."""
+
+    dropped: str
+    chosen: str
+    reason: str
+
+    def __post_init__(self) -> None:
+        if not self.reason.strip():
+            raise TargetError(f"Say why {self.chosen} replaces the target {self.dropped}: the reason is kept.")
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether one lesion is a target, and why."""
+
+    lesion_id: str
+    lobe: str
+    longest_axial_mm: float
+    is_target: bool
+    reason: str
+
+
+def choose_targets(
+    candidates: Sequence[Candidate],
+    minimum_diameter_mm: float,
+    maximum_per_lobe: int,
+    maximum_total: int,
+    replacements: Sequence[Replacement] = (),
+) -> tuple[Decision, ...]:
+    """Decide for each lesion, the largest first (lesions of one size in the order of their ids).
+
+    A target lies in the liver, measures strictly more than ``minimum_diameter_mm``, and is among the largest
+    ``maximum_per_lobe`` of its lobe and ``maximum_total`` of the liver.
+
+    Examples
+    --------
+    >>> lesions = [Candidate("L1", "left", 45.0), Candidate("L2", "left", 30.0), Candidate("R1", "right", 33.0)]
+    >>> [(d.lesion_id, d.is_target, d.reason) for d in choose_targets(lesions, 30.0, 3, 6)][1:]
+    [('R1', True, '33.0 mm, above 30 mm; number 1 of the right lobe.'), ('L2', False, '30.0 mm is not above 30 mm.')]
+
+    Raises
+    ------
+    TargetError
+        If no lesion can be a target, or a replacement does not fit.
+    """
+    ordered = sorted(candidates, key=lambda c: (-c.longest_axial_mm, c.lesion_id))
+    twice = [name for name, count in Counter(c.lesion_id for c in ordered).items() if count > 1]
+    if twice:
+        raise TargetError(f"Two lesions have the id {twice[0]}: number them anew.")
+    per_lobe: Counter[str] = Counter()
+    decisions = []
+    for candidate in ordered:
+        refusal = _refusal(candidate, minimum_diameter_mm)
+        if not refusal and per_lobe[candidate.lobe] >= maximum_per_lobe:
+            refusal = f"The {candidate.lobe} lobe has {maximum_per_lobe} larger targets already."
+        if not refusal and per_lobe.total() >= maximum_total:
+            refusal = f"The liver has {maximum_total} larger targets already."
+        if not refusal:
+            per_lobe[candidate.lobe] += 1
+        size = f"{candidate.longest_axial_mm:.1f} mm, above {minimum_diameter_mm:g} mm"
+        chosen = f"{size}; number {per_lobe[candidate.lobe]} of the {candidate.lobe} lobe."
+        decisions.append(
+            Decision(candidate.lesion_id, candidate.lobe, candidate.longest_axial_mm, not refusal, refusal or chosen)
+        )
+    if not per_lobe.total():
+        raise TargetError(_none_text(ordered, minimum_diameter_mm))
+    for replacement in replacements:
+        decisions = _replaced(decisions, replacement, minimum_diameter_mm, maximum_per_lobe)
+    return tuple(decisions)
+
+
+def _refusal(candidate: Candidate, minimum_diameter_mm: float) -> str:
+    if candidate.lobe in ("none", ""):
+        return "It lies outside the liver."
+    if not candidate.longest_axial_mm > minimum_diameter_mm:
+        return f"{candidate.longest_axial_mm:.1f} mm is not above {minimum_diameter_mm:g} mm."
+    return ""
+
+
+def _none_text(ordered: Sequence[Candidate], minimum_diameter_mm: float) -> str:
+    hepatic = [c for c in ordered if c.lobe not in ("none", "")]
+    if not hepatic:
+        return "There is no lesion in the liver, so there is no target: draw the liver lesions."
+    largest = hepatic[0]
+    return (
+        f"No liver lesion is longer than {minimum_diameter_mm:g} mm (the largest, {largest.lesion_id}, measures "
+        f"{largest.longest_axial_mm:.1f} mm): the protocol has no target here; check the contours or the protocol."
+    )
+
+
+def _replaced(
+    decisions: list[Decision], change: Replacement, minimum_diameter_mm: float, maximum_per_lobe: int
+) -> list[Decision]:
+    by_id = {decision.lesion_id: decision for decision in decisions}
+    for name in (change.dropped, change.chosen):
+        if name not in by_id:
+            raise TargetError(f"There is no lesion {name} to replace or to choose; there are {', '.join(by_id)}.")
+    dropped, chosen = by_id[change.dropped], by_id[change.chosen]
+    if not dropped.is_target or chosen.is_target:
+        raise TargetError(f"{change.chosen} cannot replace {change.dropped}: name a target and a lesion that is none.")
+    refusal = _refusal(Candidate(chosen.lesion_id, chosen.lobe, chosen.longest_axial_mm), minimum_diameter_mm)
+    if refusal:
+        raise TargetError(f"{change.chosen} cannot be a target under the protocol: {refusal}")
+    same_lobe = sum(d.is_target and d.lobe == chosen.lobe and d is not dropped for d in decisions)
+    if same_lobe >= maximum_per_lobe:
+        raise TargetError(
+            f"{change.chosen} would be one too many: the {chosen.lobe} lobe has {maximum_per_lobe} targets."
+        )
+    reason = change.reason.strip()
+    by_id[change.dropped] = replace(dropped, is_target=False, reason=f"Replaced by {change.chosen}: {reason}")
+    by_id[change.chosen] = replace(chosen, is_target=True, reason=f"In place of {change.dropped}: {reason}")
+    return list(by_id.values())

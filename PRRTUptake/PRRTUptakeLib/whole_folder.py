@@ -1,0 +1,85 @@
+"""A folder appears whole or not at all: it is filled under another name and renamed at the end."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PRRTUptakeLib.errors import PRRTError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class WholeFolderError(PRRTError):
+    """A folder cannot be written where it was asked for."""
+
+
+@contextmanager
+def whole_folder(target: str | Path) -> Iterator[Path]:
+    """Give a temporary folder beside ``target`` and move it there when the block ends without an error.
+
+    A folder that stands at ``target`` from an earlier run is replaced; if the block fails it stays as it was.
+
+    Parameters
+    ----------
+    target : the folder to make; its parents are made as needed.
+
+    Raises
+    ------
+    WholeFolderError
+        If the place cannot be written to, or a file or a folder with foreign content stands there.
+
+    Examples
+    --------
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     with whole_folder(Path(place) / "out") as inside:
+    ...         _ = (inside / "a.txt").write_text("done")
+    ...     sorted(item.name for item in Path(place).rglob("*"))
+    ['.prrt-folder', 'a.txt', 'out']
+    """
+    target = Path(target).resolve()
+    _refuse_foreign(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    except OSError as error:
+        raise WholeFolderError(f"{target.parent} is not writable ({error.strerror}): choose another folder.") from error
+    try:
+        yield work
+        (work / MARK).write_text("Written by SlicerPRRT; replaced whole by the next run.\n", encoding="utf-8")
+        _replace(work, target)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise WholeFolderError(f"Writing to {target} failed ({reason}): nothing was changed there.") from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+MARK = ".prrt-folder"
+
+
+def _refuse_foreign(target: Path) -> None:
+    if target.is_file():
+        raise WholeFolderError(f"{target} is a file: name a folder for the results.")
+    if target.is_dir() and any(target.iterdir()) and not (target / MARK).exists():
+        raise WholeFolderError(f"The folder {target} holds files that are not ours: name an empty or new folder.")
+
+
+def _replace(work: Path, target: Path) -> None:
+    work.chmod(0o755)  # mkdtemp makes it private
+    if not target.exists():
+        work.rename(target)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{target.name}-old-", dir=target.parent))
+    target.rename(old / "old")
+    try:
+        work.rename(target)
+    except OSError:
+        (old / "old").rename(target)
+        raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
