@@ -1,4 +1,4 @@
-"""Output that appears whole or not at all: a folder is filled under another name and renamed at the end."""
+"""A folder appears whole or not at all: it is filled under another name and renamed at the end."""
 
 from __future__ import annotations
 
@@ -15,17 +15,23 @@ if TYPE_CHECKING:
 
 
 class WholeFolderError(PRRTError):
-    """The folder to be written is already there."""
+    """A folder cannot be written where it was asked for."""
 
 
 @contextmanager
-def whole_folder(folder: str | Path) -> Iterator[Path]:
-    """Give a temporary folder to fill; on leaving without an error it becomes ``folder``, otherwise it is removed.
+def whole_folder(target: str | Path) -> Iterator[Path]:
+    """Give a temporary folder beside ``target`` and move it there when the block ends without an error.
+
+    A folder that stands at ``target`` from an earlier run is replaced; if the block fails it stays as it was.
+
+    Parameters
+    ----------
+    target : the folder to make; its parents are made as needed.
 
     Raises
     ------
     WholeFolderError
-        If ``folder`` exists and is not an empty folder.
+        If the place cannot be written to, or a file or a folder with foreign content stands there.
 
     Examples
     --------
@@ -33,19 +39,47 @@ def whole_folder(folder: str | Path) -> Iterator[Path]:
     ...     with whole_folder(Path(place) / "out") as inside:
     ...         _ = (inside / "a.txt").write_text("done")
     ...     sorted(item.name for item in Path(place).rglob("*"))
-    ['a.txt', 'out']
+    ['.prrt-folder', 'a.txt', 'out']
     """
-    target = Path(folder)
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise WholeFolderError(f"{target} already exists and is not empty: choose another folder or remove it.")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.partial-", dir=target.parent))
+    target = Path(target).resolve()
+    _refuse_foreign(target)
     try:
-        partial.chmod(0o755)
-        yield partial
-        if target.exists():
-            target.rmdir()
-        partial.rename(target)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    except OSError as error:
+        raise WholeFolderError(f"{target.parent} is not writable ({error.strerror}): choose another folder.") from error
+    try:
+        yield work
+        (work / MARK).write_text("Written by SlicerPRRT; replaced whole by the next run.\n", encoding="utf-8")
+        _replace(work, target)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise WholeFolderError(f"Writing to {target} failed ({reason}): nothing was changed there.") from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+MARK = ".prrt-folder"
+
+
+def _refuse_foreign(target: Path) -> None:
+    if target.is_file():
+        raise WholeFolderError(f"{target} is a file: name a folder for the results.")
+    if target.is_dir() and any(target.iterdir()) and not (target / MARK).exists():
+        raise WholeFolderError(f"The folder {target} holds files that are not ours: name an empty or new folder.")
+
+
+def _replace(work: Path, target: Path) -> None:
+    work.chmod(0o755)  # mkdtemp makes it private
+    if not target.exists():
+        work.rename(target)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{target.name}-old-", dir=target.parent))
+    target.rename(old / "old")
+    try:
+        work.rename(target)
+    except OSError:
+        (old / "old").rename(target)
         raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)

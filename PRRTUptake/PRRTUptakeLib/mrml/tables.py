@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import vtk
@@ -32,18 +31,16 @@ def table_from_measurements(rows: Sequence[Measurement], name: str, node: Any = 
         for row in rows:
             array.InsertNextValue(getattr(row, column))
         node.AddColumn(array)
-    node.SetUseColumnNameAsColumnHeader(True)
+    node.SetUseColumnTitleAsColumnHeader(True)
     node.EndModify(modified)
     ensure_subject_hierarchy_item(node)
     return node
 
 
 def rows_of_table(node: Any) -> list[dict[str, Any]]:
-    """The rows of a table node as dictionaries, nan where a number is not known."""
+    """The rows of a table node as dictionaries by column; nan where a number is not known."""
     table = node.GetTable()
     names = [table.GetColumnName(n) for n in range(table.GetNumberOfColumns())]
     columns = [table.GetColumn(n) for n in range(len(names))]
-    rows = [{name: column.GetValue(n) for name, column in zip(names, columns, strict=True)} for n in range(table.GetNumberOfRows())]
-    for row in rows:
-        row.setdefault("uncertainty", math.nan)
-    return rows
+    pairs = list(zip(names, columns, strict=True))
+    return [{name: column.GetValue(n) for name, column in pairs} for n in range(table.GetNumberOfRows())]

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.trial.pipeline import VisitResult
     from PRRTUptakeLib.trial.preparation import SizedLesion
 
-OUTLINES = {"left": PALETTE[4], "right": PALETTE[5], "caudate": PALETTE[3], "reference": PALETTE[2], "lesion": "#ffffff"}
+LOBE_COLORS = {"left": PALETTE[4], "right": PALETTE[5], "caudate": PALETTE[3]}
+REFERENCE_COLOR, LESION_COLOR = PALETTE[2], "#ffffff"
 MARGIN_MM = 25.0
 
 
@@ -97,11 +98,11 @@ def _pictures(visit: ReportedVisit) -> str:
 
 def _color(segment: Segment) -> str:
     if segment.role == "lobe":
-        return OUTLINES.get(segment.lobe, "")
+        return LOBE_COLORS.get(segment.lobe, "")
     if segment.role in ("target", "lesion"):
-        return OUTLINES["lesion"]
+        return LESION_COLOR
     if segment.role == "reference" and segment.lobe in ("left", "right"):
-        return OUTLINES["reference"]
+        return REFERENCE_COLOR
     return ""
 
 
@@ -113,8 +114,8 @@ def _slice_of(lesion: SizedLesion) -> int:
 
 def _legend() -> str:
     return (
-        "Outlines: left lobe light blue, right lobe orange, lesions white, reference regions green. Seen from the feet: "
-        "the patient's right is on the left."
+        "Outlines: left lobe light blue, right lobe orange, lesions white, reference regions green. Seen from "
+        "the feet: the patient's right is on the left."
     )
 
 
@@ -122,10 +123,10 @@ def _recovery_words(result: VisitResult) -> str:
     fwhm, spacing = result.protocol.imaging.fwhm_mm, result.image.spacing_mm
     voxel = " x ".join(f"{edge:.1f}" for edge in spacing)
     return (
-        f"On voxels of {voxel} mm a region's border voxels mix tumour and liver, so that even without blur its mean keeps "
-        f"only the part 'border' of the contrast T - N. With the resolution of {fwhm:g} mm (FWHM, from the protocol) it "
-        "keeps the part 'recovery' (from the region's own shape); 'sphere' is the theory for a sphere of the same volume "
-        "without voxels. T and N are not corrected for it."
+        f"On voxels of {voxel} mm a region's border voxels mix tumour and liver, so that even without blur its mean "
+        f"keeps only the part 'border' of the contrast T - N. With the resolution of {fwhm:g} mm (FWHM, from the "
+        "protocol) it keeps the part 'recovery' (from the region's own shape); 'sphere' is the theory for a sphere of "
+        "the same volume without voxels. T and N are not corrected for it."
     )
 
 
@@ -179,9 +180,9 @@ def methods(result: VisitResult) -> str:
     targets, reference = protocol.targets, protocol.reference
     when = f" at the reference time {image.reference_time.isoformat()}" if image.reference_time else ""
     return (
-        f"{image.quantity.capitalize() or 'The image'} in {image.units}{when} was measured without resampling: each voxel "
-        "counts by the fraction of it that the region, drawn on the anatomical image, occupies. Targets: longest axial "
-        f"diameter above {targets.minimum_diameter_mm:g} mm, the largest {targets.maximum_per_lobe} per lobe, "
+        f"{image.quantity.capitalize() or 'The image'} in {image.units}{when} was measured without resampling: each "
+        "voxel counts by the fraction of it that the region, drawn on the anatomical image, occupies. Targets: longest "
+        f"axial diameter above {targets.minimum_diameter_mm:g} mm, the largest {targets.maximum_per_lobe} per lobe, "
         f"{targets.maximum_total} in all. Reference N: {reference.kind.replace('-', ' ')}, healthy liver minus lesions "
         f"grown by {reference.lesion_margin_mm:g} mm, vessels, gallbladder and a rim of {reference.rim_mm:g} mm. "
         f"T/N was combined per lobe by the {protocol.endpoint.aggregation.replace('-', ' ')}."

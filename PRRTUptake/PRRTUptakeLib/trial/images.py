@@ -45,7 +45,7 @@ def emission_series(series: Sequence[Series], modality: str, visit: str, uid: st
         raise ImageError(f"Visit '{visit}' has no {wanted} (only {modalities}): add it to the visit's DICOM folder.")
     if len(found) > 1:
         names = "; ".join(f"{one.description or 'no description'} ({one.uid})" for one in found)
-        raise ImageError(f"Visit '{visit}' has {len(found)} {modality} series: name one as 'image' in the case: {names}.")
+        raise ImageError(f"Visit '{visit}' has several {modality} series: name one as 'image' in the case: {names}.")
     return found[0]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.reference import KINDS, ReferenceRegionError
-from PRRTUptakeLib.uptake.metrics import RegionMetrics, occupancies, region_metrics
+from PRRTUptakeLib.uptake.metrics import RegionMetrics, region_metrics
 from PRRTUptakeLib.uptake.occupancy import OccupancyError, occupancy
 from PRRTUptakeLib.uptake.ratios import aggregate, tn_ratio, treated_control_ratio
 from PRRTUptakeLib.uptake.recovery import sphere_mean_recovery

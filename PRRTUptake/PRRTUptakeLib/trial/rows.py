@@ -18,8 +18,8 @@ def measurement_rows(result: VisitResult) -> tuple[Measurement, ...]:
     """All that was measured, in long form: regions, sizes, T/N with every kind of reference, the ratio of the lobes.
 
     ``tn_ratio`` stands on the target lesions and is the protocol's; ``tn_ratio_aggregated`` on the lobes;
-    ``treated_control_ratio`` (``left_right_ratio`` while blinded) on the patient. A metric with ``:KIND`` behind it shows
-    what another kind of reference region would have given.
+    ``treated_control_ratio`` (``left_right_ratio`` while blinded) on the patient. A metric with ``:KIND`` behind it
+    shows what another kind of reference region would have given.
     """
     rows = [row for segment in result.prepared.segmentation for row in _region_rows(result, segment)]
     for lesion in result.prepared.lesions:
@@ -59,9 +59,7 @@ def _lobe_rows(result: VisitResult) -> list[Measurement]:
     return rows
 
 
-def _row(
-    result: VisitResult, segment: Segment, metric: str, value: float, unit: str, image: str = ""
-) -> Measurement:
+def _row(result: VisitResult, segment: Segment, metric: str, value: float, unit: str, image: str = "") -> Measurement:
     labels = result.labels
     return Measurement(
         labels.patient,
