@@ -155,12 +155,16 @@ class Problem:
         free[self.model.phases :] &= parameters[self.model.phases :] < 0.99 * self.fastest
         return free
 
+    @property
+    def gap(self) -> int:
+        """Index of the step from the slow to the fast clearance phase."""
+        return self.model.phases + int(not self.model.physical_tail)
+
     def without_empty_phase(self, parameters: Floats) -> Floats:
         """The same curve with one clearance phase where two have collapsed: equal rates, or one without a share."""
         if self.model.phases == 1:
             return parameters
-        merged = parameters.copy()
-        gap = 2 + int(not self.model.physical_tail)  # where the step from the slow to the fast phase stands
+        merged, gap = parameters.copy(), self.gap
         if merged[gap] == 0 or merged[1] == 0:
             if self.model.uptake:
                 merged[-1] += merged[gap]  # the uptake rate itself stays
@@ -226,13 +230,34 @@ def best_fit(problem: Problem, name: str, start: Floats | None = None) -> Floats
         If no start converges.
     """
     best, least = None, math.inf
-    for parameters in _starts(problem) if start is None else [start]:
-        found = _refined(problem, parameters, np.ones(len(parameters), dtype=bool))
+    for parameters, vary in _attempts(problem, _starts(problem) if start is None else [start]):
+        found = _refined(problem, parameters, vary)
         if found is not None and found[1] < least:
             best, least = found
     if best is None:
         raise FitError(f"{name}: the fit does not converge from any start; check the points or use another model.")
     return problem.without_empty_phase(_on_bounds(problem, best, least))
+
+
+def _attempts(problem: Problem, starts: list[Floats]) -> list[tuple[Floats, NDArray[np.bool_]]]:
+    """Starts with all parameters free, and simpler curves within the model, with what they hold fixed.
+
+    Where the points show no uptake, or one phase only, the valley towards them has no bottom: its end is tried too.
+    """
+    model = problem.model
+    everything = np.ones(model.parameters, dtype=bool)
+    attempts = [(parameters, everything) for parameters in starts]
+    fixed: list[dict[int, float]] = []
+    if model.uptake:
+        fixed.append({model.parameters - 1: problem.fastest})
+    if model.phases == 2:
+        fixed.append({0: 0.0} if model.physical_tail else {1: 0.0, problem.gap: 0.0})
+    for values in fixed:
+        start, vary = starts[0].copy(), everything.copy()
+        for index, value in values.items():
+            start[index], vary[index] = value, False
+        attempts.append((start, vary))
+    return attempts
 
 
 def _starts(problem: Problem) -> list[Floats]:
@@ -265,7 +290,7 @@ def _refined(problem: Problem, start: Floats, vary: NDArray[np.bool_]) -> tuple[
         ftol=1e-15,
         xtol=1e-12,
         gtol=1e-13,
-        max_nfev=500,
+        max_nfev=200,
     )
     if outcome.status <= 0 or not np.all(np.isfinite(outcome.x)):
         return None
