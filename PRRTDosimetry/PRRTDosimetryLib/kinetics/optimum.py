@@ -78,12 +78,11 @@ class Problem:
 
     @classmethod
     def of(
-        cls, curve: Curve, nuclide: Radionuclide, model: Model, sigma_MBq: Floats, priors: Priors | None = None
+        cls, curve: Curve, nuclide: Radionuclide, model: Model, sigma_MBq: Floats | None, priors: Priors | None = None
     ) -> Problem:
-        """Scale a curve; uncertainties that are all 1 MBq (not known) become 1 unit."""
+        """Scale a curve; uncertainties that are not known (None) become 1 unit."""
         unit_MBq = max(curve.activity_MBq)
         unit_h = max(curve.time_h[-1], 1e-3 * nuclide.half_life_h)
-        equal = bool(np.all(sigma_MBq == 1.0))
         rows: list[tuple[int, HalfLifePrior]] = []
         if priors is not None and priors.clearance is not None:
             rows.append((1 if model.physical_tail else 0, priors.clearance))
@@ -95,7 +94,7 @@ class Problem:
             model,
             np.array(curve.time_h) / unit_h,
             np.array(curve.activity_MBq) / unit_MBq,
-            np.ones_like(sigma_MBq) if equal else sigma_MBq / unit_MBq,
+            np.ones(len(curve.time_h)) if sigma_MBq is None else sigma_MBq / unit_MBq,
             nuclide.decay_constant_per_h * unit_h,
             unit_MBq,
             unit_h,
