@@ -41,9 +41,9 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _print_result(result: CaseResult) -> None:
-    from PRRTUptakeLib.report.patient_text import patient_text
-
-    print(patient_text(result.visits, str(result.report)))
+    outcome = result.outcome
+    notes = [f"Warning: {text}" for text in outcome.warnings]
+    print("\n\n".join([*outcome.text, *notes, f"Report: {result.report}"]))
 
 
 def _endpoints_arguments(parser: argparse.ArgumentParser) -> None:
