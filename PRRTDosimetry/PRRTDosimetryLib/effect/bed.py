@@ -1,12 +1,12 @@
 """Biologically effective dose: the linear-quadratic model with repair during the decaying dose rate.
 
-BED = D (1 + G D/(alpha/beta)) with the Lea-Catcheside factor (Dale 1985, doi:10.1259/0007-1285-58-690-515; MIRD Pamphlet 20,
-Wessels et al. 2008, doi:10.2967/jnumed.108.053306)
+BED = D (1 + G D/(alpha/beta)) with the Lea-Catcheside factor (Dale 1985, doi:10.1259/0007-1285-58-690-515; MIRD
+Pamphlet 20, Wessels et al. 2008, doi:10.2967/jnumed.108.053306)
 
     G = 2/D^2  int_0^inf R(t) int_0^t R(s) exp(-m (t-s)) ds dt,   m = ln 2 / T_rep
 
-for the dose rate R. For a sum of exponentials a_i exp(-l_i t) that is 2 sum_ij a_i a_j / ((l_i+l_j)(l_i+m)) / (sum a_i/l_i)^2;
-for one exponential T_rep/(T_rep + T_eff).
+for the dose rate R. For a sum of exponentials a_i exp(-l_i t) it is
+2 sum_ij a_i a_j / ((l_i+l_j)(l_i+m)) / (sum a_i/l_i)^2; for one exponential T_rep/(T_rep + T_eff).
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-
 from PRRTUptakeLib.errors import PRRTError
 
 if TYPE_CHECKING:

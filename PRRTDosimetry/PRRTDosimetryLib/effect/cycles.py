@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CycleDose:
-    """Absorbed dose of one organ in one cycle, its standard uncertainty (nan if not known), and the course of its activity."""
+    """Absorbed dose of one organ in one cycle, the course of its activity, and the standard uncertainty, if known."""
 
     cycle: int
     dose_Gy: float

@@ -93,7 +93,7 @@ def compare_lobes(
     --------
     >>> both = compare_lobes({"left": (2.0, 0.2), "right": (2.5, 0.2)},
     ...                      [LesionDose("L1", "left", 60.0), LesionDose("R1", "right", 50.0)], "right")
-    >>> [(lobe.lobe, lobe.allocation, lobe.therapeutic_index) for lobe in both.lobes]
+    >>> [(lobe.lobe, lobe.allocation, round(lobe.therapeutic_index, 9)) for lobe in both.lobes]
     [('right', 'treated', 20.0), ('left', 'control', 30.0)]
     """
     if treated_lobe not in ("", *OTHER_LOBE):

@@ -8,23 +8,22 @@ doi:10.1093/biomet/76.2.297; for radionuclide therapy Kletting et al. 2013, doi:
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.stats import chi2
 
 from PRRTDosimetryLib.kinetics.curves import CurveError
-from PRRTDosimetryLib.kinetics.fitting import CurveFit, Weights, fit_curve
+from PRRTDosimetryLib.kinetics.fitting import CurveFit, fit_curve
 from PRRTDosimetryLib.kinetics.integral import Alternative, Averaged, Integral, from_fit, with_notes
 from PRRTDosimetryLib.kinetics.models import MODELS
-from PRRTDosimetryLib.kinetics.optimum import FitError, Priors
+from PRRTDosimetryLib.kinetics.optimum import FitError
+from PRRTDosimetryLib.kinetics.options import Options
 from PRRTDosimetryLib.kinetics.single_time_point import single_time_point
 from PRRTDosimetryLib.kinetics.trapezoid import trapezoid
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from PRRTUptakeLib.imaging.radionuclides import Radionuclide
 
     from PRRTDosimetryLib.kinetics.curves import Curve
@@ -36,32 +35,6 @@ ASSUMED_RELATIVE_UNCERTAINTY = 0.05
 """Judges whether a model is adequate where no uncertainties are given; it never weights a fit."""
 
 _SIGNIFICANCE = 0.05
-
-
-@dataclass(frozen=True)
-class Options:
-    """How curves are integrated.
-
-    Attributes
-    ----------
-    weights : uncertainties of points that have none of their own; without both all points weigh the same.
-    priors : population half-lives that stand in for missing points.
-    teff_h, u_teff_h : effective half-lives by region for regions with one point; the key "" holds for all others.
-    start, tail : of the trapezoid.
-    """
-
-    weights: Weights | None = None
-    priors: Priors | None = None
-    teff_h: Mapping[str, float] = field(default_factory=dict)
-    u_teff_h: Mapping[str, float] = field(default_factory=dict)
-    start: str = "constant"
-    tail: str = "effective"
-
-    def half_life_of(self, region: str) -> tuple[float, float]:
-        """Effective half-life of a region and its standard uncertainty, nan where not given."""
-        values = (table.get(region, table.get("", math.nan)) for table in (self.teff_h, self.u_teff_h))
-        teff, u = values
-        return teff, u
 
 
 def integrate(curve: Curve, nuclide: Radionuclide, method: str = "auto", options: Options | None = None) -> Integral:

@@ -2,8 +2,8 @@
 
 EANM guidance, Gear et al. 2018, doi:10.1007/s00259-018-4136-7: A = C / (Q R) with counts C, calibration Q, recovery R;
 dose = TIA * S. The volume enters three times: a region drawn too large holds more counts, takes a higher recovery
-coefficient (so less correction), and has a smaller S-value. The first raises the dose, the others lower it: the effects on TIA
-and S are anticorrelated, and dose errs less than either. Monte Carlo draws one volume for all three.
+coefficient (so less correction), and has a smaller S-value. The first raises the dose, the others lower it: the effects
+on TIA and S are anticorrelated, and the dose errs less than either. Monte Carlo draws one volume for all three.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ def dose_uncertainties(
 
 
 def volume_exponents(region: ChainRegion, inputs: ChainInputs) -> tuple[float, float]:
-    """d ln(activity)/d ln(volume) and d ln(S)/d ln(volume): the two opposite effects, to first order."""
+    """The two opposite effects to first order: d ln(activity)/d ln(volume) and d ln(S)/d ln(volume)."""
     activity = count_exponent(region.volume_mL, inputs.image_fwhm_mm)
     if inputs.recovery_corrected:
         activity -= recovery_exponent(region.volume_mL, inputs.image_fwhm_mm)

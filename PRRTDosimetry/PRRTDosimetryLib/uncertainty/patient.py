@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PRRTUptakeLib.imaging.radionuclides import nuclide
 
 from PRRTDosimetryLib.dose.marrow import marrow_tia_from_blood_MBq_h, marrow_tia_from_vertebrae_MBq_h
 from PRRTDosimetryLib.dose.organs import OrganDose, organ_doses, remainder_tia_MBq_h
@@ -22,7 +23,6 @@ from PRRTDosimetryLib.effect.lobes import OTHER_LOBE, LesionDose, LobeComparison
 from PRRTDosimetryLib.kinetics.selection import integrate
 from PRRTDosimetryLib.uncertainty.chain import ChainInputs, ChainRegion, ChainResult, dose_uncertainties
 from PRRTDosimetryLib.uncertainty.regions import Patient, Region, sphere_from_table
-from PRRTUptakeLib.imaging.radionuclides import nuclide
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -272,14 +272,19 @@ def _chain_region(dose: RegionDose, patient: Patient) -> ChainRegion:
         sphere = _sphere(patient)
 
         def by_mass(ratios: np.ndarray) -> np.ndarray:
-            # Far outside its table the sphere model is that of electrons alone, as 1/m.
-            table = np.geomspace(0.2, 5, 41)
+            table = np.geomspace(0.05, 20, 81)
             values = np.array([_inside(sphere, dose.mass_g * ratio) for ratio in table])
-            return np.exp(np.interp(np.log(ratios), np.log(table), np.log(values / values[20])))
+            # Masses outside the sphere model's range keep S m of its end, as for electrons alone.
+            known = ~np.isnan(values)
+            relative = np.interp(np.log(table), np.log(table[known]), np.log((values * table)[known]))
+            here = math.log(sphere(dose.mass_g))
+            result: np.ndarray = np.exp(np.interp(np.log(ratios), np.log(table), relative) - here) / ratios
+            return result
     else:
 
         def by_mass(ratios: np.ndarray) -> np.ndarray:
-            return 1 / ratios
+            inverse: np.ndarray = 1 / ratios
+            return inverse
 
     return ChainRegion(dose.integral, volume, dose.local_Gy, dose.other_Gy, by_mass)
 

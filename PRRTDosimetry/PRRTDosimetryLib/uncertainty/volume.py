@@ -10,10 +10,9 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import erf
-
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.uptake.recovery import FWHM_PER_SIGMA, sphere_mean_recovery
+from scipy.special import erf
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -79,7 +78,7 @@ def edge_share(diameter_mm: float, fwhm_mm: float) -> float:
 
 
 def count_exponent(volume_mL: float, fwhm_mm: float) -> float:
-    """d ln(counts) / d ln(volume) of a region drawn around a blurred sphere: phi/(2R).
+    """Slope d ln(counts) / d ln(volume) of a region drawn around a blurred sphere: phi/(2R).
 
     Examples
     --------
@@ -91,7 +90,7 @@ def count_exponent(volume_mL: float, fwhm_mm: float) -> float:
 
 
 def recovery_exponent(volume_mL: float, fwhm_mm: float) -> float:
-    """d ln(recovery) / d ln(volume) of the sphere's recovery curve."""
+    """Slope d ln(recovery) / d ln(volume) of the sphere's recovery curve."""
     step = 1e-4
     diameter = sphere_diameter_mm(volume_mL)
     high, low = (_recovery(diameter * (1 + sign * step) ** (1 / 3), fwhm_mm) for sign in (1, -1))
