@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.blocks import remarks
 from PRRTUptakeLib.segmentation.diameters import LesionSize, measure_size
+from PRRTUptakeLib.segmentation.identity import EarlierLesions
 from PRRTUptakeLib.segmentation.lesions import Lesion, find_lesions, straddling_text
 from PRRTUptakeLib.segmentation.lobes import (
     LobeVolume,
@@ -17,6 +18,7 @@ from PRRTUptakeLib.segmentation.lobes import (
     lobe_volumes,
     split_by_plane,
 )
+from PRRTUptakeLib.segmentation.organs import OrganRule, measured_organs
 from PRRTUptakeLib.segmentation.recognition import recognise
 from PRRTUptakeLib.segmentation.reference import ReferenceRule, ReferenceSet, reference_regions
 from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
@@ -79,9 +81,10 @@ class Prepared:
 def prepare(
     segmentation: Segmentation,
     protocol: Protocol,
-    image: Volume,
+    image: Volume | None,
     plane: Plane | None = None,
     replacements: Sequence[Replacement] = (),
+    baseline: Prepared | None = None,
 ) -> Prepared:
     """Label a patient's segments by the protocol.
 
@@ -89,9 +92,10 @@ def prepare(
     ----------
     segmentation : liver, lesions and, where there are, lobes, gallbladder, vessels and organs, on one grid.
     protocol : the trial's rules.
-    image : the measured image; the calmest part of the liver is sought in it.
+    image : the measured image, in which the calmest part of the liver is sought; None for no such reference.
     plane : parts the lobes; None for the plane through gallbladder and vena cava. Not used where lobes are given.
     replacements : the user's changes of the targets, with reasons.
+    baseline : the patient's first visit: ids and targets are those of then.
 
     Raises
     ------
@@ -101,19 +105,21 @@ def prepare(
     named, notes, unclear = recognised(segmentation)
     liver = find_liver(named)
     lobes, plane, how = _lobes(named, liver, plane)
-    found = find_lesions(named, lobes)
+    found = find_lesions(named, lobes, _earlier(baseline))
     if not found.lesions:
         raise PreparationError(
             "There is no lesion segment (such as 'liver_lesions'): draw the lesions or name their segments so."
         )
-    sized = _sized(named, found.lesions, protocol, replacements)
+    sized = _sized(named, found.lesions, protocol, replacements, baseline)
     excluded = [s for s in named if s.role == "organ" and s.structure not in ("", "liver")]
     rules = protocol.reference
     rule = ReferenceRule(rules.lesion_margin_mm, rules.rim_mm, rules.minimum_volume_mL)
     segments = [lesion.segment for lesion in sized]
     references = reference_regions(named.grid, liver, lobes, segments, excluded, rule, image)
     others = [s for s in named if s.role not in ("lobe", "lesion", "target", "reference")]
-    complete = Segmentation(named.grid, (*others, *lobes, *segments, *references.segments))
+    taken = {s.structure for s in others}
+    organs = [s for s in measured_organs(named, segments, OrganRule()).organs if s.structure not in taken]
+    complete = Segmentation(named.grid, (*others, *organs, *lobes, *segments, *references.segments))
     straddling = [text for text in (straddling_text(lesion) for lesion in found.lesions) if text]
     return Prepared(
         complete,
@@ -175,8 +181,18 @@ def _automatic_plane(segmentation: Segmentation, liver: Segment) -> Plane:
     return cantlie_plane(segmentation.grid, gallbladder, cava, liver)
 
 
+def _earlier(baseline: Prepared | None) -> EarlierLesions | None:
+    if baseline is None:
+        return None
+    return EarlierLesions(baseline.segmentation.grid, tuple(lesion.segment for lesion in baseline.lesions))
+
+
 def _sized(
-    segmentation: Segmentation, lesions: Sequence[Lesion], protocol: Protocol, replacements: Sequence[Replacement]
+    segmentation: Segmentation,
+    lesions: Sequence[Lesion],
+    protocol: Protocol,
+    replacements: Sequence[Replacement],
+    baseline: Prepared | None,
 ) -> tuple[SizedLesion, ...]:
     sizes = [measure_size(segmentation.grid, lesion.segment) for lesion in lesions]
     candidates = [
@@ -184,11 +200,24 @@ def _sized(
         for lesion, size in zip(lesions, sizes, strict=True)
     ]
     rules = protocol.targets
-    decided = choose_targets(
-        candidates, rules.minimum_diameter_mm, rules.maximum_per_lobe, rules.maximum_total, replacements
-    )
+    if baseline is not None:
+        decided = tuple(_as_before(candidate, baseline) for candidate in candidates)
+    else:
+        decided = choose_targets(
+            candidates, rules.minimum_diameter_mm, rules.maximum_per_lobe, rules.maximum_total, replacements
+        )
     by_id = {decision.lesion_id: decision for decision in decided}
     return tuple(_decided(lesion, size, by_id[lesion.lesion_id]) for lesion, size in zip(lesions, sizes, strict=True))
+
+
+def _as_before(candidate: Candidate, baseline: Prepared) -> Decision:
+    """Targets are chosen once, at the first visit: a lesion that shrinks below the limit stays a target."""
+    first = {lesion.lesion.lesion_id: lesion.decision for lesion in baseline.lesions}.get(candidate.lesion_id)
+    is_target = first is not None and first.is_target
+    reason = "Target since the first visit." if is_target else "No target at the first visit."
+    if first is None:
+        reason = "Not seen at the first visit."
+    return Decision(candidate.lesion_id, candidate.lobe, candidate.longest_axial_mm, is_target, reason)
 
 
 def _decided(lesion: Lesion, size: LesionSize, decision: Decision) -> SizedLesion:
