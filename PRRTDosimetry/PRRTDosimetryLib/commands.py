@@ -6,11 +6,12 @@ Imports of the science stand inside the functions, so that ``prrt --help`` answe
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from PRRTUptakeLib import commands as uptake
 from PRRTUptakeLib.command_line import Command, execute, print_json
-from PRRTUptakeLib.commands import COMMANDS as UPTAKE_COMMANDS
 
 if TYPE_CHECKING:
     import argparse
@@ -70,6 +71,12 @@ def _tiac(arguments: argparse.Namespace) -> None:
         print(integrals_as_text(found, administered))
 
 
+def _run_with_doses(arguments: argparse.Namespace) -> None:
+    from PRRTDosimetryLib.mrml.doses_run import add_doses
+
+    uptake.run(arguments, [add_doses])
+
+
 COMMANDS: tuple[Command, ...] = (
     Command("tiac", "integrate time-activity curves: TIA, half-life, uncertainty", _tiac_arguments, _tiac),
 )
@@ -77,7 +84,8 @@ COMMANDS: tuple[Command, ...] = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``prrt`` with ``arguments`` (``sys.argv`` by default); returns the exit status."""
-    return execute((*UPTAKE_COMMANDS, *COMMANDS), arguments)
+    with_doses = [replace(one, run=_run_with_doses) if one.name == "run" else one for one in uptake.COMMANDS]
+    return execute((*with_doses, *COMMANDS), arguments)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,9 @@ from PRRTUptakeLib.command_line import Command, print_json
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
+    from PRRTUptakeLib.mrml.outcome import Extension
     from PRRTUptakeLib.mrml.run import CaseResult
 
 
@@ -21,11 +23,12 @@ def _demo_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=1, help="which synthetic patient (default: 1)")
 
 
-def _demo(arguments: argparse.Namespace) -> None:
+def demo(arguments: argparse.Namespace, extensions: Sequence[Extension] = ()) -> None:
+    """Run ``prrt demo``; ``extensions`` add to the patient's outcome."""
     from PRRTUptakeLib.mrml.run import run_demo
     from PRRTUptakeLib.progress import ProgressPrinter
 
-    _print_result(run_demo(arguments.output, arguments.seed, ProgressPrinter()))
+    _print_result(run_demo(arguments.output, arguments.seed, ProgressPrinter(), extensions))
 
 
 def _run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,11 +36,12 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="folder for the results")
 
 
-def _run(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace, extensions: Sequence[Extension] = ()) -> None:
+    """Run ``prrt run``; ``extensions`` add to the patient's outcome."""
     from PRRTUptakeLib.mrml.run import run_case
     from PRRTUptakeLib.progress import ProgressPrinter
 
-    _print_result(run_case(arguments.case, arguments.output, ProgressPrinter()))
+    _print_result(run_case(arguments.case, arguments.output, ProgressPrinter(), extensions))
 
 
 def _print_result(result: CaseResult) -> None:
@@ -156,8 +160,8 @@ def _cohort(arguments: argparse.Namespace) -> None:
 RUN_CASE = "PRRTUptakeLib.mrml.run:run_case"
 
 COMMANDS: tuple[Command, ...] = (
-    Command("demo", "make a synthetic patient, measure it and write its report", _demo_arguments, _demo),
-    Command("run", "measure one patient: DICOM and segments in, table, report and scene out", _run_arguments, _run),
+    Command("demo", "make a synthetic patient, measure it and write its report", _demo_arguments, demo),
+    Command("run", "measure one patient: DICOM and segments in, table, report and scene out", _run_arguments, run),
     Command("cohort", "run all patients of a folder, then the endpoint and the report", _cohort_arguments, _cohort),
     Command("endpoints", "compute the trial's endpoint from a table of measurements", _endpoints_arguments, _endpoints),
     Command("power", "sample size, power or detectable ratio of a paired comparison", _power_arguments, _power),

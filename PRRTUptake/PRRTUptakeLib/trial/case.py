@@ -5,7 +5,8 @@
                  "lobe_plane": {"origin_ras_mm": [0, 0, 0], "normal_ras": [-1, 0, 0]}}]}
 
 Paths are relative to the case file. The plane's normal points to the patient's left lobe. ``treated_lobe`` may be left
-out: then the analysis stays blinded and no treated/control ratio is formed.
+out: then the analysis stays blinded and no treated/control ratio is formed. ``dosimetry`` holds settings of the doses (see
+``PRRTDosimetryLib.mrml.settings``), ``notes`` whatever the user wants to keep.
 """
 
 from __future__ import annotations
@@ -52,10 +53,11 @@ class Case:
     protocol: Protocol
     visits: tuple[Visit, ...]
     treated_lobe: str = ""
+    dosimetry: dict[str, Any] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
 
 
-_CASE_KEYS = {"patient", "protocol", "visits", "treated_lobe", "notes"}
+_CASE_KEYS = {"patient", "protocol", "visits", "treated_lobe", "dosimetry", "notes"}
 _VISIT_KEYS = {"visit", "cycle", "dicom", "segments", "lobe_plane", "image", "route"}
 
 
@@ -83,7 +85,15 @@ def load_case(path: Path) -> Case:
     names = [(visit.cycle, visit.visit) for visit in visits]
     if len(set(names)) < len(names):
         raise CaseError(f"{path.name}: two visits of one cycle have the same name: give each its own.")
-    return Case(path, patient.strip(), _protocol(content["protocol"], path), visits, treated, content.get("notes", {}))
+    dosimetry, notes = (_mapping(content, key, path) for key in ("dosimetry", "notes"))
+    return Case(path, patient.strip(), _protocol(content["protocol"], path), visits, treated, dosimetry, notes)
+
+
+def _mapping(content: dict[str, Any], key: str, path: Path) -> dict[str, Any]:
+    value = content.get(key, {})
+    if not isinstance(value, dict):
+        raise CaseError(f"{path.name}: '{key}' must be an object with keys, not {value!r}.")
+    return value
 
 
 def _protocol(name: Any, path: Path) -> Protocol:
