@@ -16,7 +16,7 @@ ROOMS = {
     "PRRTUptakeLib": ["imaging", "dicom", "segmentation", "uptake", "trial", "report", "mrml", "commands"],
     "PRRTDosimetryLib": ["kinetics", "dose", "effect", "uncertainty", "mrml", "commands"],
 }
-SHARED = {"errors", "resources", "command_line", "progress"}  # no room of their own: every room may use them
+SHARED = {"errors", "resources", "command_line", "progress", "whole_folder"}  # of no room: all may use them
 OPTIONAL = {"matplotlib", "statsmodels", "dask", "distributed", "pandas"}
 
 FILES = sorted([*UPTAKE.rglob("*.py"), *DOSIMETRY.rglob("*.py")])

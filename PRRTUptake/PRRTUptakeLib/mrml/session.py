@@ -6,7 +6,10 @@ PyPI package slicer-core so that ``slicer.mrmlScene`` and ``slicer.modules.<name
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import tempfile
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -100,7 +103,10 @@ def _start() -> None:
 def _give_cache(scene: Any) -> None:
     """A scene unpacks a .mrb bundle into its cache folder; without one it refuses to read bundles."""
     cache = slicer.vtkCacheManager()
-    cache.SetRemoteCacheDirectory(tempfile.gettempdir())
+    folder = tempfile.mkdtemp(prefix="prrt-scene-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    Path(folder, ".slicer-cache").touch()  # marks the folder as one that the cache manager may clean
+    cache.SetRemoteCacheDirectory(folder)
     data = slicer.vtkDataIOManager()
     data.SetCacheManager(cache)
     scene.SetCacheManager(cache)

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from PRRTUptakeLib.imaging.volume import Volume
-
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
+    from PRRTUptakeLib.imaging.volume import Grid, Volume
     from PRRTUptakeLib.segmentation.segments import Segment
 
 # From black through red and yellow to white, as nuclear medicine is used to: fractions and colours of the knots.
@@ -31,32 +30,39 @@ class Window:
     hot: bool = False
 
 
+@dataclass(frozen=True, eq=False)
+class SlicePlace:
+    """A slice ``k`` of a grid, and the rows and columns of it that are shown."""
+
+    grid: Grid
+    k: int
+    box: tuple[slice, slice]
+
+
 ABDOMEN_CT = Window(-110.0, 190.0)
 
 
 def slice_picture(
-    image: Volume, frame: Volume, k: int, outlines: Sequence[tuple[Segment, str]], window: Window, caption: str
+    image: Volume, where: SlicePlace, outlines: Sequence[tuple[Segment, str]], window: Window, caption: str
 ) -> str:
-    """One axial slice as an SVG element, seen from the feet (the patient's right on the left).
+    """One slice as an SVG element, seen from the feet (the patient's right on the left).
 
     Parameters
     ----------
-    image : what is shown; it may lie on another grid than ``frame`` and is then interpolated for display only.
-    frame : the volume on whose grid the segments lie, [k, j, i].
-    k : index of the slice in ``frame``.
-    outlines : segments on the grid of ``frame`` with their CSS colours; one that misses the slice is left out.
+    image : what is shown; on another grid than the slice's it is interpolated, for display only.
+    where : the slice.
+    outlines : segments on the slice's grid with their CSS colours; one that misses the slice is left out.
     window : display range.
     caption : words below the picture.
     """
-    values = _plane(image, frame, k)
-    flip_j, flip_i = _flips(frame)
-    raster = _colours(values[::flip_j, ::flip_i], window)
-    spacing_i, spacing_j, _ = frame.spacing_mm
-    rows, columns = values.shape
-    width_mm, height_mm = columns * spacing_i, rows * spacing_j
+    rows, columns = where.box
+    flip_j, flip_i = _flips(where.grid)
+    raster = _colours(_values(image, where)[::flip_j, ::flip_i], window)
+    spacing_i, spacing_j, _ = where.grid.spacing_mm
+    width_mm, height_mm = raster.shape[1] * spacing_i, raster.shape[0] * spacing_j
     paths = []
     for segment, color in outlines:
-        mask = slice_mask(segment, k, values.shape)[::flip_j, ::flip_i]
+        mask = slice_mask(segment, where.k, where.grid.shape[1:])[rows, columns][::flip_j, ::flip_i]
         if mask.any():
             paths.append(
                 f'<path d="{outline_path(mask)}" transform="scale({spacing_i:.4f} {spacing_j:.4f})" fill="none" '
@@ -69,6 +75,16 @@ def slice_picture(
         f'preserveAspectRatio="none" href="data:image/png;base64,{_png(raster)}"/>{"".join(paths)}</svg>'
         f"<figcaption>{escape(caption)}</figcaption></figure>"
     )
+
+
+def box_around(grid: Grid, segments: Iterable[Segment], margin_mm: float) -> tuple[slice, slice]:
+    """Rows and columns that hold all of ``segments`` and a margin, cut at the grid's ends."""
+    filled = [segment for segment in segments if segment.voxel_count]
+    margin = np.ceil(margin_mm / np.array(grid.spacing_mm[1::-1])).astype(int)
+    low = np.min([segment.origin[1:] for segment in filled], axis=0) - margin
+    high = np.max([np.add(segment.origin, segment.mask.shape)[1:] for segment in filled], axis=0) + margin
+    low, high = np.maximum(low, 0), np.minimum(high, grid.shape[1:])
+    return slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1]))
 
 
 def slice_mask(segment: Segment, k: int, shape: tuple[int, ...]) -> np.ndarray:
@@ -105,24 +121,22 @@ def _runs(lines: np.ndarray) -> list[tuple[int, int, int]]:
     return [(int(row), int(start), int(end - start)) for row, start, end in zip(rows, starts, ends, strict=True)]
 
 
-def _plane(image: Volume, frame: Volume, k: int) -> np.ndarray:
-    if image.grid.matches(frame.grid):
-        return image.array[k]
-    rows, columns = frame.array.shape[1:]
-    j, i = np.mgrid[0:rows, 0:columns].astype(np.float64)
-    ras = frame.grid.to_ras(np.stack([i, j, np.full_like(i, k)], axis=-1))
-    where = image.grid.to_ijk(ras)
-    low, high = int(np.floor(where[..., 2].min())) - 1, int(np.ceil(where[..., 2].max())) + 2
+def _values(image: Volume, where: SlicePlace) -> np.ndarray:
+    """The image in the slice, [j, i]; 0 where it does not reach."""
+    rows, columns = where.box
+    j, i = np.mgrid[rows, columns].astype(np.float64)
+    ijk = image.grid.to_ijk(where.grid.to_ras(np.stack([i, j, np.full_like(i, where.k)], axis=-1)))
+    low, high = int(np.floor(ijk[..., 2].min())), int(np.ceil(ijk[..., 2].max())) + 1
     low, high = max(low, 0), min(high, image.array.shape[0])
     if low >= high:
-        return np.zeros((rows, columns))
-    coordinates = np.stack([where[..., 2] - low, where[..., 1], where[..., 0]])
-    return ndimage.map_coordinates(image.array[low:high], coordinates, order=1, mode="constant", cval=0.0)
+        return np.zeros(j.shape)
+    coordinates = np.stack([ijk[..., 2] - low, ijk[..., 1], ijk[..., 0]])
+    return ndimage.map_coordinates(image.array[low:high], coordinates, order=1, mode="grid-constant", cval=0.0)
 
 
-def _flips(frame: Volume) -> tuple[int, int]:
+def _flips(grid: Grid) -> tuple[int, int]:
     """Steps of +1 or -1 that put the patient's front on top and the right side on the left."""
-    matrix = frame.ijk_to_ras
+    matrix = grid.ijk_to_ras
     return (1 if matrix[1, 1] <= 0 else -1), (1 if matrix[0, 0] <= 0 else -1)
 
 

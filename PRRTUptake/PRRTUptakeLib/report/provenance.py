@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import platform
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
@@ -36,6 +37,11 @@ def provenance(
         "files_sha256": hashes(files, base),
         "parameters": dict(parameters),
     }
+
+
+def write_json(content: Mapping[str, Any], path: Path) -> None:
+    """Write plain JSON values, indented, for people to read too."""
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def hashes(files: Iterable[Path], base: Path) -> dict[str, str]:

@@ -14,9 +14,8 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.segmentation.lobes import Plane
 from PRRTUptakeLib.trial.protocol import Protocol, load_protocol
 
 if TYPE_CHECKING:
@@ -28,22 +27,19 @@ class CaseError(PRRTError):
 
 
 @dataclass(frozen=True)
-class LobePlane:
-    """The plane that parts the liver: ``origin_ras_mm`` on it, ``normal_ras`` towards the left lobe."""
-
-    origin_ras_mm: tuple[float, float, float]
-    normal_ras: tuple[float, float, float]
-
-
-@dataclass(frozen=True)
 class Visit:
-    """One imaging visit: a folder of DICOM, the segments drawn on its CT, and how the lobes are parted."""
+    """One imaging visit: a folder of DICOM, the segments drawn on its CT, and how the lobes are parted.
+
+    ``segments`` is a folder of masks or a ``.seg.nrrd`` file; ``image`` the Series Instance UID of the measured image,
+    needed only where there are several.
+    """
 
     visit: str
     cycle: int
     dicom: Path
     segments: Path
-    lobe_plane: LobePlane | None = None
+    lobe_plane: Plane | None = None
+    image: str = ""
     route: str = ""
 
 
@@ -60,7 +56,7 @@ class Case:
 
 
 _CASE_KEYS = {"patient", "protocol", "visits", "treated_lobe", "notes"}
-_VISIT_KEYS = {"visit", "cycle", "dicom", "segments", "lobe_plane", "route"}
+_VISIT_KEYS = {"visit", "cycle", "dicom", "segments", "lobe_plane", "image", "route"}
 
 
 def load_case(path: Path) -> Case:
@@ -106,25 +102,24 @@ def _visit(content: Any, path: Path) -> Visit:
         if not place.exists():
             raise CaseError(f"{path.name}: '{key}' names {place}, which does not exist: correct the path.")
     plane = _plane(content["lobe_plane"], path) if "lobe_plane" in content else None
-    return Visit(str(content["visit"]), cycle, dicom, segments, plane, str(content.get("route", "")))
+    return Visit(
+        str(content["visit"]),
+        cycle,
+        dicom,
+        segments,
+        plane,
+        str(content.get("image", "")),
+        str(content.get("route", "")),
+    )
 
 
-def _plane(content: Any, path: Path) -> LobePlane:
+def _plane(content: Any, path: Path) -> Plane:
     names = {"origin_ras_mm", "normal_ras"}
     _keys(content, names, names, f"{path.name}, lobe_plane")
-    vectors = []
-    for name in ("origin_ras_mm", "normal_ras"):
-        try:
-            vector = np.asarray(content[name], dtype=np.float64)
-        except (TypeError, ValueError):
-            vector = np.empty(0)
-        if vector.shape != (3,) or not np.isfinite(vector).all():
-            raise CaseError(f"{path.name}: '{name}' must be three finite numbers, not {content[name]!r}.")
-        x, y, z = vector.tolist()
-        vectors.append((x, y, z))
-    if np.linalg.norm(vectors[1]) < 1e-9:
-        raise CaseError(f"{path.name}: 'normal_ras' is zero: give the direction towards the left lobe.")
-    return LobePlane(vectors[0], vectors[1])
+    try:
+        return Plane(content["origin_ras_mm"], content["normal_ras"], "from the case file")
+    except (PRRTError, TypeError, ValueError) as error:
+        raise CaseError(f"{path.name}: 'lobe_plane' needs two vectors of three finite numbers ({error})") from error
 
 
 def _json(path: Path) -> Any:

@@ -1,4 +1,4 @@
-"""A result folder is written whole or not at all."""
+"""A folder appears whole or not at all: it is filled under another name and renamed at the end."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class OutputError(PRRTError):
-    """Results cannot be written where they were asked for."""
+class WholeFolderError(PRRTError):
+    """A folder cannot be written where it was asked for."""
 
 
 @contextmanager
-def whole_folder(target: Path) -> Iterator[Path]:
+def whole_folder(target: str | Path) -> Iterator[Path]:
     """Give a temporary folder beside ``target`` and move it there when the block ends without an error.
 
     A folder that stands at ``target`` from an earlier run is replaced; if the block fails it stays as it was.
@@ -30,35 +30,43 @@ def whole_folder(target: Path) -> Iterator[Path]:
 
     Raises
     ------
-    OutputError
+    WholeFolderError
         If the place cannot be written to, or a file or a folder with foreign content stands there.
+
+    Examples
+    --------
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     with whole_folder(Path(place) / "out") as inside:
+    ...         _ = (inside / "a.txt").write_text("done")
+    ...     sorted(item.name for item in Path(place).rglob("*"))
+    ['.prrt-folder', 'a.txt', 'out']
     """
-    target = target.resolve()
+    target = Path(target).resolve()
     _refuse_foreign(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     except OSError as error:
-        raise OutputError(f"{target.parent} cannot be written to ({error.strerror}): choose another folder.") from error
+        raise WholeFolderError(f"{target.parent} is not writable ({error.strerror}): choose another folder.") from error
     try:
         yield work
         (work / MARK).write_text("Written by SlicerPRRT; replaced whole by the next run.\n", encoding="utf-8")
         _replace(work, target)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise OutputError(f"Writing to {target} failed ({reason}): nothing was changed there.") from error
+        raise WholeFolderError(f"Writing to {target} failed ({reason}): nothing was changed there.") from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
 
-MARK = ".prrt-results"
+MARK = ".prrt-folder"
 
 
 def _refuse_foreign(target: Path) -> None:
     if target.is_file():
-        raise OutputError(f"{target} is a file: name a folder for the results.")
+        raise WholeFolderError(f"{target} is a file: name a folder for the results.")
     if target.is_dir() and any(target.iterdir()) and not (target / MARK).exists():
-        raise OutputError(f"The folder {target} holds files that are not ours: name an empty or new folder.")
+        raise WholeFolderError(f"{target} is not empty and not written by SlicerPRRT: name an empty or new folder.")
 
 
 def _replace(work: Path, target: Path) -> None:

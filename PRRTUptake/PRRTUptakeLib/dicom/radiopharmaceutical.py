@@ -1,0 +1,61 @@
+"""The radiopharmaceutical of an injection, as NM and PET images tell it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydicom.sr.coding import Code
+
+from PRRTUptakeLib.dicom.writing import code_item, date_time, decimal, dicom_time, item_of
+from PRRTUptakeLib.imaging.radionuclides import nuclide
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from pydicom.dataset import Dataset
+
+# SNOMED CT codes of DICOM PS3.16, CID 18, 25, 4020, 4021 and 11.
+_NUCLIDE_CODES = {
+    "Lu-177": Code("447553000", "SCT", "^177^Lutetium"),
+    "Ga-68": Code("35337001", "SCT", "^68^Gallium"),
+}
+_DRUG_CODES = {
+    "Lu-177": Code("781259000", "SCT", "Lutetium^177^ DOTATATE"),
+    "Ga-68": Code("724025002", "SCT", "Dotatate Ga^68^"),
+}
+_ROUTE_CODES = {
+    "intravenous": Code("47625008", "SCT", "Intravenous route"),
+    "intra-arterial": Code("58100008", "SCT", "Intra-arterial route"),
+}
+
+
+@dataclass(frozen=True)
+class Radiopharmaceutical:
+    """Nuclide, activity at the time of injection (with its zone), and route."""
+
+    nuclide: str
+    activity_MBq: float
+    injection_time: datetime
+    route: str = "intravenous"
+
+    def item(self, *, for_pet: bool) -> Dataset:
+        """The item of the Radiopharmaceutical Information Sequence; PET wants Bq, NM MBq (PS3.3 C.8.9.2, C.8.4.10)."""
+        entry = nuclide(self.nuclide)
+        drug = _DRUG_CODES[entry.name]
+        item = item_of(
+            Radiopharmaceutical=drug.meaning,
+            RadiopharmaceuticalRoute=self.route,
+            RadiopharmaceuticalVolume="",
+            RadiopharmaceuticalStartTime=dicom_time(self.injection_time)[1],
+            RadiopharmaceuticalStopTime="",
+            RadiopharmaceuticalStartDateTime=date_time(self.injection_time),
+            RadionuclideTotalDose=decimal([self.activity_MBq * (1e6 if for_pet else 1.0)])[0],
+            RadionuclideCodeSequence=[code_item(_NUCLIDE_CODES[entry.name])],
+            RadiopharmaceuticalCodeSequence=[code_item(drug)],
+            AdministrationRouteCodeSequence=[code_item(_ROUTE_CODES[self.route])],
+        )
+        if for_pet:
+            item.RadionuclideHalfLife = decimal([entry.half_life_s])[0]
+            item.RadionuclidePositronFraction = decimal([entry.positron_yield])[0]
+        return item

@@ -1,0 +1,328 @@
+"""From the files of a series to its values on a grid: order, stored values, slopes, compressed pixels."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pydicom
+
+from PRRTUptakeLib.dicom.geometry import Plane, enhanced_planes, nm_planes, plane_of, stack
+from PRRTUptakeLib.dicom.headers import Header, items, label, number, text
+from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.imaging.volume import Volume
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pydicom.dataset import Dataset
+
+    from PRRTUptakeLib.dicom.series import Series
+
+NM_STORAGE = "1.2.840.10008.5.1.4.1.1.20"
+_THREADS = min(4, os.cpu_count() or 1)
+
+
+class ReadingError(PRRTError):
+    """The pixels of a series cannot be read."""
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One plane of a series: its file's header, its number in that file (from 0), and its own rescaling."""
+
+    header: Header
+    index: int
+    slope: float
+    intercept: float
+
+
+@dataclass(frozen=True, eq=False)
+class Stack:
+    """A series put in order.
+
+    Attributes
+    ----------
+    series : the series.
+    frames : one per plane, along the normal.
+    shape : (k, j, i).
+    ijk_to_ras : 4x4, mm.
+    dtype : type of the stored values.
+    decisions : what was decided on the way, as sentences.
+    """
+
+    series: Series
+    frames: tuple[Frame, ...]
+    shape: tuple[int, int, int]
+    ijk_to_ras: np.ndarray
+    dtype: np.dtype
+    decisions: tuple[str, ...]
+
+    @property
+    def slopes(self) -> np.ndarray:
+        """Rescale slope of each plane, (k,)."""
+        return np.array([frame.slope for frame in self.frames])
+
+    @property
+    def intercepts(self) -> np.ndarray:
+        """Rescale intercept of each plane, (k,)."""
+        return np.array([frame.intercept for frame in self.frames])
+
+    def stored_values(self) -> np.ndarray:
+        """The stored values as they are, [k, j, i]."""
+        return self._fill(np.empty(self.shape, dtype=self.dtype), lambda out, values, k: np.copyto(out, values))
+
+    def scaled(self, slopes: np.ndarray, intercepts: np.ndarray | None = None) -> np.ndarray:
+        """Stored value x slope + intercept of each plane, float32 [k, j, i]; one plane at a time, to spare memory."""
+        exact = self.dtype.itemsize > 2  # 32-bit integers do not fit into float32's 24 bits before scaling
+        offsets = np.zeros(len(self.frames)) if intercepts is None else intercepts
+
+        def convert(out: np.ndarray, values: np.ndarray, k: int) -> None:
+            if exact:
+                out[...] = values * np.float64(slopes[k]) + offsets[k]
+                return
+            np.multiply(values, np.float32(slopes[k]), out=out, casting="unsafe")
+            if offsets[k]:
+                out += np.float32(offsets[k])
+
+        return self._fill(np.empty(self.shape, dtype=np.float32), convert)
+
+    def _fill(self, out: np.ndarray, convert: Callable[[np.ndarray, np.ndarray, int], None]) -> np.ndarray:
+        by_file: dict[Path, list[tuple[int, Frame]]] = {}
+        for k, frame in enumerate(self.frames):
+            by_file.setdefault(frame.header.path, []).append((k, frame))
+
+        def one_file(planes: list[tuple[int, Frame]]) -> None:
+            values = _file_values(planes[0][1].header, self.dtype, self.shape[1:])
+            for k, frame in planes:
+                convert(out[k], values[frame.index], k)
+
+        with ThreadPoolExecutor(_THREADS) as pool:
+            list(pool.map(one_file, by_file.values()))
+        return out
+
+
+def arrange(series: Series) -> Stack:
+    """Put the planes of a series in order along their normal.
+
+    Raises
+    ------
+    GeometryError
+        If they do not make one regular volume.
+    ReadingError
+        If the images differ in size or kind, or have no pixels.
+    """
+    planes: list[Plane] = []
+    frames: list[Frame] = []
+    names: list[str] = []
+    decisions: list[str] = []
+    for header in series.headers:
+        found, told = _planes_of_file(header)
+        decisions += told
+        for n, plane in enumerate(found):
+            planes.append(plane)
+            frames.append(_frame(header, n))
+            names.append(header.path.name if len(found) == 1 else f"frame {n + 1} of {header.path.name}")
+    rows, columns, dtype = _matrix(series)
+    order, ijk_to_ras = stack(planes, names, series.label)
+    ordered = tuple(frames[n] for n in order)
+    return Stack(series, ordered, (len(ordered), rows, columns), ijk_to_ras, dtype, tuple(dict.fromkeys(decisions)))
+
+
+def _planes_of_file(header: Header) -> tuple[list[Plane], tuple[str, ...]]:
+    dataset, where = header.dataset, str(header.path)
+    count = _frame_count(dataset, where)
+    if "PerFrameFunctionalGroupsSequence" in dataset:
+        planes = enhanced_planes(dataset, where)
+        if len(planes) != count:
+            raise ReadingError(f"{where} has {count} frames but {len(planes)} per-frame functional groups.")
+        return planes, ()
+    if text(dataset, "SOPClassUID", where) == NM_STORAGE or (count > 1 and "SliceVector" in dataset):
+        return nm_planes(dataset, count, where)
+    if count > 1:
+        raise ReadingError(f"{where} has {count} frames and does not say where they lie: export single slices.")
+    return [plane_of(dataset, where)], ()
+
+
+def _frame_count(dataset: Dataset, where: str) -> int:
+    count = number(dataset, "NumberOfFrames", where)
+    if count is None:
+        return 1
+    if count < 1 or count != int(count):
+        raise ReadingError(f"{label('NumberOfFrames')} of {where} is {count:g}, which is impossible.")
+    return int(count)
+
+
+def _frame(header: Header, index: int) -> Frame:
+    where = str(header.path)
+    source = header.dataset
+    groups = items(source, "PerFrameFunctionalGroupsSequence", where)
+    if groups:
+        shared = items(source, "SharedFunctionalGroupsSequence", where)[:1]
+        for holder in (groups[index], *shared):
+            found = items(holder, "PixelValueTransformationSequence", where)
+            if found:
+                source = found[0]
+                break
+    slope, intercept = number(source, "RescaleSlope", where), number(source, "RescaleIntercept", where)
+    if slope is None:
+        slope = 1.0
+        if "RescaleSlope" in source or text(header.dataset, "Modality", where) in ("PT", "CT"):
+            raise ReadingError(f"{label('RescaleSlope')} of {where} is missing: its values mean nothing without it.")
+    if slope == 0:
+        raise ReadingError(f"{label('RescaleSlope')} of {where} is 0: every value would vanish.")
+    if intercept is None and text(header.dataset, "Modality", where) == "CT":
+        raise ReadingError(f"{label('RescaleIntercept')} of {where} is missing: its values are not Hounsfield units.")
+    return Frame(header, index, slope, intercept or 0.0)
+
+
+def _matrix(series: Series) -> tuple[int, int, np.dtype]:
+    """Rows, columns and stored type, which all files need to share."""
+    kinds: dict[tuple[int, int, str], Path] = {}
+    for header in series.headers:
+        dataset, where = header.dataset, str(header.path)
+        rows, columns = (_positive(dataset, keyword, where) for keyword in ("Rows", "Columns"))
+        if number(dataset, "SamplesPerPixel", where) not in (None, 1):
+            raise ReadingError(f"{where} is a colour image: choose the series that holds measured values.")
+        kinds.setdefault((rows, columns, _stored_type(header)), header.path)
+    if len({kind[:2] for kind in kinds}) > 1:
+        first, second = list(kinds.items())[:2]
+        raise ReadingError(
+            f"{series.label} mixes images of {first[0][0]} x {first[0][1]} ({first[1]}) and "
+            f"{second[0][0]} x {second[0][1]} pixels ({second[1]}): separate them."
+        )
+    rows, columns, _ = next(iter(kinds))
+    return rows, columns, np.result_type(*[np.dtype(kind[2]) for kind in kinds]).newbyteorder("=")
+
+
+def _positive(dataset: Dataset, keyword: str, where: str) -> int:
+    found = number(dataset, keyword, where)
+    if found is None or found < 1:
+        raise ReadingError(f"{label(keyword)} of {where} is missing or 0: the file holds no image.")
+    return int(found)
+
+
+def _stored_type(header: Header) -> str:
+    dataset, where = header.dataset, str(header.path)
+    allocated = _positive(dataset, "BitsAllocated", where)
+    signed = number(dataset, "PixelRepresentation", where)
+    if signed is None and "PixelRepresentation" not in dataset and allocated in (32, 64):
+        return f"f{allocated // 8}"  # float pixel data have no sign attribute
+    if allocated not in (8, 16, 32) or signed not in (0, 1):
+        raise ReadingError(
+            f"{label('BitsAllocated')} of {where} is {allocated} and {label('PixelRepresentation')} is {signed}: "
+            "such pixels are not known."
+        )
+    syntax = str(dataset.file_meta.get("TransferSyntaxUID", ""))
+    order = ">" if syntax == "1.2.840.10008.1.2.2" else "<"
+    return f"{order}{'i' if signed else 'u'}{allocated // 8}"
+
+
+def _file_values(header: Header, dtype: np.dtype, shape: tuple[int, int]) -> np.ndarray:
+    """Stored values of one file, [frame, row, column]."""
+    stored = np.dtype(_stored_type(header))
+    frames = _frame_count(header.dataset, str(header.path))
+    count = frames * shape[0] * shape[1]
+    if header.pixel_offset is None:
+        values = _decoded(header)
+    else:
+        excess = header.pixel_bytes - count * stored.itemsize
+        if excess not in (0, 1):  # an odd length is padded to even
+            raise ReadingError(
+                f"{header.path} has {header.pixel_bytes} bytes of pixels, but Rows, Columns, Number of Frames and "
+                f"Bits Allocated call for {count * stored.itemsize}."
+            )
+        with header.path.open("rb") as file:
+            file.seek(header.pixel_offset)
+            values = np.fromfile(file, dtype=stored, count=count)
+    if values.size != count:
+        raise ReadingError(f"{header.path} is truncated: it holds {values.size} of {count} pixels.")
+    return _unused_bits_cleared(header.dataset, values.reshape(frames, *shape), str(header.path))
+
+
+def _unused_bits_cleared(dataset: Dataset, values: np.ndarray, where: str) -> np.ndarray:
+    """Bits above Bits Stored may hold overlays in old files; shifting there and back also extends the sign."""
+    if values.dtype.kind == "f":
+        return values
+    allocated = 8 * values.dtype.itemsize
+    bits = int(number(dataset, "BitsStored", where) or allocated)
+    if not 1 <= bits <= allocated:
+        raise ReadingError(f"{label('BitsStored')} of {where} is {bits}, but {allocated} bits are allocated.")
+    if bits == allocated:
+        return values
+    native = values.astype(values.dtype.newbyteorder("="))
+    native <<= allocated - bits
+    native >>= allocated - bits
+    return native
+
+
+def _decoded(header: Header) -> np.ndarray:
+    """Compressed pixels: by pydicom where it has a decoder, else by ITK, which has all of them."""
+    try:
+        return np.asarray(pydicom.dcmread(header.path).pixel_array)
+    except Exception:  # a missing decoder shows itself in many ways; ITK decides
+        return _decoded_by_itk(header)
+
+
+def _decoded_by_itk(header: Header) -> np.ndarray:
+    """ITK applies the rescaling itself, so it is given a copy without, to return stored values."""
+    import SimpleITK
+
+    dataset = pydicom.dcmread(header.path)
+    for keyword in ("RescaleSlope", "RescaleIntercept", "RealWorldValueMappingSequence"):
+        if keyword in dataset:
+            del dataset[keyword]
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / "stored.dcm"
+            dataset.save_as(copy)
+            return SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(copy), imageIO="GDCMImageIO"))
+    except Exception as error:
+        name = pydicom.uid.UID(str(dataset.file_meta.TransferSyntaxUID)).name
+        raise ReadingError(
+            f"The pixels of {header.path} ({name}) cannot be decompressed: export uncompressed."
+        ) from error
+
+
+def read_stored(series: Series) -> tuple[np.ndarray, Stack]:
+    """The stored values of a series in order, [k, j, i], and how they were put in order."""
+    arranged = arrange(series)
+    return arranged.stored_values(), arranged
+
+
+_MEANING = {"CT": ("attenuation", "[hnsf'U]"), "MR": ("signal intensity", "1")}
+
+
+def read_volume(series: Series) -> Volume:
+    """The volume of a CT (Hounsfield units) or MR series; slope and intercept are applied plane by plane.
+
+    Raises
+    ------
+    ReadingError
+        If the series is neither; activity images go through ``quantify``.
+    """
+    if series.modality not in _MEANING:
+        remedy = "use quantify for it" if series.modality in ("PT", "NM") else "choose a CT or MR series"
+        raise ReadingError(f"{series.label} is neither CT nor MR: {remedy}.")
+    arranged = arrange(series)
+    quantity, units = _MEANING[series.modality]
+    array = arranged.scaled(arranged.slopes, arranged.intercepts)
+    return Volume(array, arranged.ijk_to_ras, quantity, units, None, provenance(arranged))
+
+
+def provenance(arranged: Stack, decisions: Sequence[str] = ()) -> dict[str, Any]:
+    """What a volume remembers of the series that it was read from."""
+    series = arranged.series
+    return {
+        "series_uid": series.uid,
+        "study_uid": series.study_uid,
+        "frame_of_reference_uid": series.frame_of_reference_uid,
+        "patient_id": series.patient_id,
+        "modality": series.modality,
+        "decisions": [*arranged.decisions, *decisions],
+    }

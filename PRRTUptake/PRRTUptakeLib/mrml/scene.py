@@ -1,0 +1,58 @@
+"""A measured patient as a scene: image, anatomy, segments, plane and table, named, under the patient's study."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import slicer
+
+from PRRTUptakeLib.mrml.planes import node_from_plane
+from PRRTUptakeLib.mrml.segmentations import node_from_segmentation
+from PRRTUptakeLib.mrml.session import session
+from PRRTUptakeLib.mrml.tables import table_from_measurements
+from PRRTUptakeLib.mrml.volumes import NodeError, node_from_volume
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from PRRTUptakeLib.mrml.outcome import SceneVisit
+
+
+def build_scene(patient: str, visits: Sequence[SceneVisit]) -> list[Any]:
+    """Put the visits of one patient into the scene, each under its study; returns the segmentation nodes."""
+    segmentations = []
+    for visit in visits:
+        nodes = [node_from_volume(volume, name) for name, volume in visit.volumes]
+        if visit.segmentation is not None:
+            segmentations.append(node_from_segmentation(visit.segmentation, f"Segments {visit.study}"))
+            nodes.append(segmentations[-1])
+        if visit.plane is not None:
+            nodes.append(node_from_plane(visit.plane, f"Lobe plane {visit.study}"))
+        if visit.rows:
+            nodes.append(table_from_measurements(visit.rows, f"Measurements {visit.study}"))
+        place_in_study(patient, visit.study, nodes)
+    return segmentations
+
+
+def write_bundle(path: Path) -> None:
+    """Write the whole scene as a ``.mrb`` that Slicer opens.
+
+    Raises
+    ------
+    NodeError
+        If the bundle cannot be written.
+    """
+    if not session().WriteToMRB(str(path)):
+        raise NodeError(f"The scene could not be written to {path}: is the disk full?")
+
+
+def place_in_study(patient: str, study: str, nodes: Sequence[Any]) -> None:
+    """Move nodes under a study of a patient in the subject hierarchy, which are made where they are missing."""
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(session())
+    root = hierarchy.GetSceneItemID()
+    above = hierarchy.GetItemChildWithName(root, patient) or hierarchy.CreateSubjectItem(root, patient)
+    place = hierarchy.GetItemChildWithName(above, study) or hierarchy.CreateStudyItem(above, study)
+    for node in nodes:
+        item = hierarchy.GetItemByDataNode(node) or hierarchy.CreateItem(place, node)
+        hierarchy.SetItemParent(item, place)

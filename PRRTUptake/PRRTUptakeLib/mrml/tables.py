@@ -1,0 +1,46 @@
+"""Measurements as table nodes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import vtk
+
+from PRRTUptakeLib.mrml.session import session
+from PRRTUptakeLib.mrml.volumes import ensure_subject_hierarchy_item
+from PRRTUptakeLib.trial.measurements import COLUMNS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PRRTUptakeLib.trial.measurements import Measurement
+
+_NUMBERS = {"value": vtk.vtkDoubleArray, "uncertainty": vtk.vtkDoubleArray, "cycle": vtk.vtkIntArray}
+
+
+def table_from_measurements(rows: Sequence[Measurement], name: str, node: Any = None) -> Any:
+    """A vtkMRMLTableNode with the columns of ``measurements.csv``; ``node`` is overwritten where given."""
+    if node is None:
+        node = session().AddNewNodeByClass("vtkMRMLTableNode", name)
+    node.SetName(name)
+    modified = node.StartModify()
+    node.RemoveAllColumns()
+    for column in COLUMNS:
+        array = _NUMBERS.get(column, vtk.vtkStringArray)()
+        array.SetName(column)
+        for row in rows:
+            array.InsertNextValue(getattr(row, column))
+        node.AddColumn(array)
+    node.SetUseColumnTitleAsColumnHeader(True)
+    node.EndModify(modified)
+    ensure_subject_hierarchy_item(node)
+    return node
+
+
+def rows_of_table(node: Any) -> list[dict[str, Any]]:
+    """The rows of a table node as dictionaries by column; nan where a number is not known."""
+    table = node.GetTable()
+    names = [table.GetColumnName(n) for n in range(table.GetNumberOfColumns())]
+    columns = [table.GetColumn(n) for n in range(len(names))]
+    pairs = list(zip(names, columns, strict=True))
+    return [{name: column.GetValue(n) for name, column in pairs} for n in range(table.GetNumberOfRows())]

@@ -1,0 +1,201 @@
+"""The report of one patient: result, targets, chart, pictures, what another reference would have given, methods."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from PRRTUptakeLib.report.page import html_page, paragraph, section, table
+from PRRTUptakeLib.report.patient_text import result_sentence, target_table
+from PRRTUptakeLib.report.pictures import ABDOMEN_CT, SlicePlace, Window, box_around, slice_picture
+from PRRTUptakeLib.report.plots import bar_chart
+from PRRTUptakeLib.report.svg import PALETTE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from PRRTUptakeLib.imaging.volume import Volume
+    from PRRTUptakeLib.segmentation.segments import Segment
+    from PRRTUptakeLib.trial.case import Case
+    from PRRTUptakeLib.trial.pipeline import VisitResult
+    from PRRTUptakeLib.trial.preparation import SizedLesion
+
+LOBE_COLORS = {"left": PALETTE[4], "right": PALETTE[5], "caudate": PALETTE[3]}
+REFERENCE_COLOR, LESION_COLOR = PALETTE[2], "#ffffff"
+MARGIN_MM = 25.0
+
+
+@dataclass(frozen=True, eq=False)
+class ReportedVisit:
+    """A visit's result with the anatomical image that its contours were drawn on (None if it is not at hand)."""
+
+    result: VisitResult
+    anatomy: Volume | None
+
+
+def case_report(
+    title: str, case: Case, warnings: Sequence[str], sections: Sequence[str], provenance: Mapping[str, Any]
+) -> str:
+    """The report of a case as one self-contained HTML page: identity and warnings first, images used last."""
+    software, protocol = provenance["software"], case.protocol
+    identity = {
+        "Patient": case.patient,
+        "Protocol": f"{protocol.name}: {protocol.title} ({protocol.source})",
+        "Protocol SHA-256": protocol.sha256,
+        "Treated lobe": case.treated_lobe or "blinded",
+        "Made": f"{provenance['made_at']} with {software['name']} {software['version']}",
+    }
+    return html_page(title, identity, warnings, [*sections, _series_section(provenance)])
+
+
+def visit_sections(visit: ReportedVisit) -> list[str]:
+    """The sections on one visit, as HTML."""
+    result = visit.result
+    labels = result.labels
+    title = f"Cycle {labels.cycle}, {labels.visit}"
+    header, rows = target_table(result)
+    chart = _chart(result)
+    return [
+        section(
+            f"{title}: result",
+            paragraph(result_sentence(result), "result"),
+            table(header, rows, "Target lesions: mean uptake T, reference N, and what the mean keeps of the contrast."),
+            chart,
+        ),
+        section(f"{title}: pictures", paragraph(_legend(), "small"), f'<div class="pictures">{_pictures(visit)}</div>'),
+        section(f"{title}: recovery", paragraph(_recovery_words(result), "small"), _recovery_table(result)),
+        section(f"{title}: lobes and lesions", _lobe_table(result), _lesion_table(result)),
+        section(f"{title}: what another reference would have given", _sensitivity_table(result)),
+        section(f"{title}: methods", paragraph(methods(result)), _notes(result)),
+    ]
+
+
+def _chart(result: VisitResult) -> str:
+    names = [target.lesion_id for target in result.targets]
+    groups = {
+        f"{lobe} lobe": [target.tn_ratio if target.lobe == lobe else float("nan") for target in result.targets]
+        for lobe in sorted({target.lobe for target in result.targets})
+    }
+    return bar_chart("T/N per target lesion", names, groups, "T/N")
+
+
+def _pictures(visit: ReportedVisit) -> str:
+    """Two pictures per target: anatomy and activity, in the slice of its longest diameter."""
+    result = visit.result
+    segmentation = result.prepared.segmentation
+    box = box_around(segmentation.grid, segmentation.having(role="lobe"), MARGIN_MM)
+    outlines = [(segment, _color(segment)) for segment in segmentation if _color(segment)]
+    activity = Window(0.0, max(target.tumour for target in result.targets) * 1.1, hot=True)
+    parts = []
+    for lesion in result.prepared.targets:
+        where = SlicePlace(segmentation.grid, _slice_of(lesion), box)
+        words = f"{lesion.segment.name}, {lesion.segment.lobe} lobe, {lesion.size.longest_axial_mm:.1f} mm"
+        if visit.anatomy is not None:
+            parts.append(slice_picture(visit.anatomy, where, outlines, ABDOMEN_CT, f"{words}: CT"))
+        parts.append(slice_picture(result.image, where, outlines, activity, f"{words}: {result.labels.image}"))
+    return "".join(parts)
+
+
+def _color(segment: Segment) -> str:
+    if segment.role == "lobe":
+        return LOBE_COLORS.get(segment.lobe, "")
+    if segment.role in ("target", "lesion"):
+        return LESION_COLOR
+    if segment.role == "reference" and segment.lobe in ("left", "right"):
+        return REFERENCE_COLOR
+    return ""
+
+
+def _slice_of(lesion: SizedLesion) -> int:
+    if lesion.size.slice_axis == "k":
+        return int(lesion.size.slice_index)
+    return int(lesion.segment.origin[0] + lesion.segment.mask.shape[0] // 2)
+
+
+def _legend() -> str:
+    return (
+        "Outlines: left lobe light blue, right lobe orange, lesions white, reference regions green. Seen from "
+        "the feet: the patient's right is on the left."
+    )
+
+
+def _recovery_words(result: VisitResult) -> str:
+    fwhm, spacing = result.protocol.imaging.fwhm_mm, result.image.spacing_mm
+    voxel = " x ".join(f"{edge:.1f}" for edge in spacing)
+    return (
+        f"On voxels of {voxel} mm a region's border voxels mix tumour and liver, so that even without blur its mean "
+        f"keeps only the part 'border' of the contrast T - N. With the resolution of {fwhm:g} mm (FWHM, from the "
+        "protocol) it keeps the part 'recovery' (from the region's own shape); 'sphere' is the theory for a sphere of "
+        "the same volume without voxels. T and N are not corrected for it."
+    )
+
+
+def _recovery_table(result: VisitResult) -> str:
+    rows = [[t.lesion_id, t.volume_mL, t.border_recovery, t.recovery, t.sphere_recovery] for t in result.targets]
+    return table(["lesion", "volume mL", "border", "recovery", "sphere"], rows)
+
+
+def _lobe_table(result: VisitResult) -> str:
+    rows = [
+        [lobe.lobe, lobe.volume_mL, f"{lobe.fraction:.1%}", lobe.target_count, lobe.tn_ratio if lobe.tn_ratio else "–"]
+        for lobe in result.lobes
+    ]
+    return table(["lobe", "volume mL", "of the liver", "targets", "T/N"], rows)
+
+
+def _lesion_table(result: VisitResult) -> str:
+    rows = []
+    for lesion in result.prepared.lesions:
+        metrics = result.metrics.get(lesion.segment.name)
+        mean = metrics.mean if metrics else float("nan")
+        size = lesion.size
+        rows.append(
+            [
+                lesion.segment.name,
+                lesion.segment.lobe,
+                round(size.longest_axial_mm, 1),
+                round(size.perpendicular_mm, 1),
+                size.volume_mL,
+                mean,
+                "target" if lesion.decision.is_target else "lesion",
+                lesion.decision.reason,
+            ]
+        )
+    header = ["lesion", "lobe", "longest mm", "across mm", "volume mL", f"mean {result.image.units}", "role", "why"]
+    return table(header, rows, "All lesions")
+
+
+def _sensitivity_table(result: VisitResult) -> str:
+    rows = []
+    for kind, found in result.sensitivity.items():
+        mark = " (protocol)" if kind == result.protocol.reference.kind else ""
+        values = [found[key] if found[key] is not None else "–" for key in ("left", "right", "ratio")]
+        rows.append([kind + mark, *values])
+    return table(["reference", "T/N left", "T/N right", result.ratio_name], rows)
+
+
+def methods(result: VisitResult) -> str:
+    """The methods in one paragraph, from the protocol that was applied."""
+    protocol, image = result.protocol, result.image
+    targets, reference = protocol.targets, protocol.reference
+    when = f" at the reference time {image.reference_time.isoformat()}" if image.reference_time else ""
+    return (
+        f"{image.quantity.capitalize() or 'The image'} in {image.units}{when} was measured without resampling: each "
+        "voxel counts by the fraction of it that the region, drawn on the anatomical image, occupies. Targets: longest "
+        f"axial diameter above {targets.minimum_diameter_mm:g} mm, the largest {targets.maximum_per_lobe} per lobe, "
+        f"{targets.maximum_total} in all. Reference N: {reference.kind.replace('-', ' ')}, healthy liver minus lesions "
+        f"grown by {reference.lesion_margin_mm:g} mm, vessels, gallbladder and a rim of {reference.rim_mm:g} mm. "
+        f"T/N was combined per lobe by the {protocol.endpoint.aggregation.replace('-', ' ')}."
+    )
+
+
+def _notes(result: VisitResult) -> str:
+    return "".join(paragraph(note, "small") for note in result.prepared.notes)
+
+
+def _series_section(provenance: Mapping[str, Any]) -> str:
+    rows = [
+        [item["visit"], item["use"], item["modality"], item["description"], item["uid"], " ".join(item["decisions"])]
+        for item in provenance["series"]
+    ]
+    return section("Images", table(["visit", "use", "modality", "description", "series UID", "decisions"], rows))

@@ -1,0 +1,200 @@
+"""From a patient's segments to lobes, lesions with sizes, targets and reference regions, by the protocol's rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.segmentation.blocks import remarks
+from PRRTUptakeLib.segmentation.diameters import LesionSize, measure_size
+from PRRTUptakeLib.segmentation.lesions import Lesion, find_lesions, straddling_text
+from PRRTUptakeLib.segmentation.lobes import (
+    LobeVolume,
+    Plane,
+    cantlie_plane,
+    find_liver,
+    lobe_volumes,
+    split_by_plane,
+)
+from PRRTUptakeLib.segmentation.recognition import recognise
+from PRRTUptakeLib.segmentation.reference import ReferenceRule, ReferenceSet, reference_regions
+from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
+from PRRTUptakeLib.segmentation.targets import Candidate, Decision, Replacement, choose_targets
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PRRTUptakeLib.imaging.volume import Volume
+    from PRRTUptakeLib.trial.protocol import Protocol
+
+
+class PreparationError(PRRTError):
+    """The segments do not allow the measurement."""
+
+
+@dataclass(frozen=True, eq=False)
+class SizedLesion:
+    """A lesion with its size and whether it is a target."""
+
+    lesion: Lesion
+    size: LesionSize
+    decision: Decision
+
+    @property
+    def segment(self) -> Segment:
+        """The lesion's segment, its role target or lesion as decided."""
+        return self.lesion.segment
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """All segments that a measurement needs, labelled.
+
+    Attributes
+    ----------
+    segmentation : organs, lobes, lesions and reference regions on one grid.
+    lesions : every lesion, in the order of the ids.
+    lobes : volume of each lobe and its share of the liver.
+    references : every kind of reference region.
+    plane : which parted the lobes; None where lobes were given.
+    warnings : sentences for the user.
+    notes : what was recognised and decided, for the record.
+    """
+
+    segmentation: Segmentation
+    lesions: tuple[SizedLesion, ...]
+    lobes: tuple[LobeVolume, ...]
+    references: ReferenceSet
+    plane: Plane | None
+    warnings: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def targets(self) -> tuple[SizedLesion, ...]:
+        """The target lesions."""
+        return tuple(lesion for lesion in self.lesions if lesion.decision.is_target)
+
+
+def prepare(
+    segmentation: Segmentation,
+    protocol: Protocol,
+    image: Volume,
+    plane: Plane | None = None,
+    replacements: Sequence[Replacement] = (),
+) -> Prepared:
+    """Label a patient's segments by the protocol.
+
+    Parameters
+    ----------
+    segmentation : liver, lesions and, where there are, lobes, gallbladder, vessels and organs, on one grid.
+    protocol : the trial's rules.
+    image : the measured image; the calmest part of the liver is sought in it.
+    plane : parts the lobes; None for the plane through gallbladder and vena cava. Not used where lobes are given.
+    replacements : the user's changes of the targets, with reasons.
+
+    Raises
+    ------
+    PRRTError
+        If there is no liver, no lesion, no lesion large enough, or the lobes cannot be parted.
+    """
+    named, notes, unclear = recognised(segmentation)
+    liver = find_liver(named)
+    lobes, plane, how = _lobes(named, liver, plane)
+    found = find_lesions(named, lobes)
+    if not found.lesions:
+        raise PreparationError(
+            "There is no lesion segment (such as 'liver_lesions'): draw the lesions or name their segments so."
+        )
+    sized = _sized(named, found.lesions, protocol, replacements)
+    excluded = [s for s in named if s.role == "organ" and s.structure not in ("", "liver")]
+    rules = protocol.reference
+    rule = ReferenceRule(rules.lesion_margin_mm, rules.rim_mm, rules.minimum_volume_mL)
+    segments = [lesion.segment for lesion in sized]
+    references = reference_regions(named.grid, liver, lobes, segments, excluded, rule, image)
+    others = [s for s in named if s.role not in ("lobe", "lesion", "target", "reference")]
+    complete = Segmentation(named.grid, (*others, *lobes, *segments, *references.segments))
+    straddling = [text for text in (straddling_text(lesion) for lesion in found.lesions) if text]
+    return Prepared(
+        complete,
+        sized,
+        lobe_volumes(named.grid, lobes),
+        references,
+        plane,
+        (*unclear, *remarks(complete), *found.remarks, *straddling),
+        (*notes, how),
+    )
+
+
+def recognised(segmentation: Segmentation) -> tuple[Segmentation, tuple[str, ...], tuple[str, ...]]:
+    """Give a structure and its default role to every segment that has none; also notes and warnings."""
+    unknown = [segment for segment in segmentation if not segment.structure]
+    proposals = {proposal.segment: proposal for proposal in recognise([segment.name for segment in unknown])}
+    named, notes, warnings = [], [], []
+    for segment in segmentation:
+        proposal = proposals.get(segment.name)
+        if proposal is None:
+            named.append(segment)
+        elif not proposal.certain:
+            named.append(segment)
+            warnings.append(f"Segment '{segment.name}' is left out: {proposal.reason}")
+        else:
+            named.append(_labelled(segment, proposal.structure, proposal.lobe))
+            notes.append(f"Segment '{segment.name}': {proposal.reason}")
+    return Segmentation(segmentation.grid, tuple(named)), tuple(notes), tuple(warnings)
+
+
+def _labelled(segment: Segment, key: str, lobe: str) -> Segment:
+    from PRRTUptakeLib.segmentation.codes import structure
+
+    item = structure(key)
+    return segment.relabelled(
+        structure=key, role=segment.role or item.role, lobe=segment.lobe or lobe or item.lobe, color=item.color
+    )
+
+
+def _lobes(
+    segmentation: Segmentation, liver: Segment, plane: Plane | None
+) -> tuple[tuple[Segment, ...], Plane | None, str]:
+    given = segmentation.having(role="lobe")
+    if given and plane is None:
+        return given, None, f"Lobes as drawn: {', '.join(lobe.name for lobe in given)}."
+    if plane is None:
+        plane = _automatic_plane(segmentation, liver)
+    lobes = split_by_plane(segmentation.grid, liver, plane)
+    return lobes, plane, f"Lobes parted by a plane: {plane.how}."
+
+
+def _automatic_plane(segmentation: Segmentation, liver: Segment) -> Plane:
+    landmarks = [segmentation.having(structure=key) for key in ("gallbladder", "inferior_vena_cava")]
+    if not all(landmarks):
+        raise PreparationError(
+            "The lobes cannot be parted: give a plane, or segments of the gallbladder and inferior vena cava."
+        )
+    (gallbladder, *_), (cava, *_) = landmarks
+    return cantlie_plane(segmentation.grid, gallbladder, cava, liver)
+
+
+def _sized(
+    segmentation: Segmentation, lesions: Sequence[Lesion], protocol: Protocol, replacements: Sequence[Replacement]
+) -> tuple[SizedLesion, ...]:
+    sizes = [measure_size(segmentation.grid, lesion.segment) for lesion in lesions]
+    candidates = [
+        Candidate(lesion.lesion_id, lesion.segment.lobe, size.longest_axial_mm)
+        for lesion, size in zip(lesions, sizes, strict=True)
+    ]
+    rules = protocol.targets
+    decided = choose_targets(
+        candidates, rules.minimum_diameter_mm, rules.maximum_per_lobe, rules.maximum_total, replacements
+    )
+    by_id = {decision.lesion_id: decision for decision in decided}
+    return tuple(_decided(lesion, size, by_id[lesion.lesion_id]) for lesion, size in zip(lesions, sizes, strict=True))
+
+
+def _decided(lesion: Lesion, size: LesionSize, decision: Decision) -> SizedLesion:
+    segment = lesion.segment.relabelled(
+        name=lesion.lesion_id,
+        role="target" if decision.is_target else "lesion",
+        tags={**lesion.segment.tags, "PRRT.Reason": decision.reason},
+    )
+    return SizedLesion(Lesion(segment, lesion.shares, lesion.straddles), size, decision)
