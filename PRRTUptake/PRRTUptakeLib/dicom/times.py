@@ -105,6 +105,30 @@ def clock_of(dataset: Dataset, where: str, zone_name: str | None = None) -> Cloc
     return Clock(timezone.utc, "No time zone is stated: times are taken as written, with UTC attached.", where)
 
 
+def operator_moment(value: str, clock: Clock, name: str) -> datetime:
+    """A moment that an operator wrote in ISO 8601; without an offset it is meant in the zone of ``clock``.
+
+    Raises
+    ------
+    TimeError
+        If it is no date with a time of day.
+
+    Examples
+    --------
+    >>> operator_moment("2025-01-02T10:30", Clock(timezone.utc, "", ""), "injection time").isoformat()
+    '2025-01-02T10:30:00+00:00'
+    """
+    try:
+        if len(value.strip()) < len("2025-01-02T10"):
+            raise ValueError
+        found = datetime.fromisoformat(value.strip().replace("Z", "+00:00"))
+    except ValueError:
+        raise TimeError(
+            f"The {name} '{value}' is not a date with a time (2025-01-31T10:30 or ...T10:30+01:00)."
+        ) from None
+    return found if found.tzinfo is not None else clock.at(found, f"The {name}")
+
+
 def _stated_in_passing(dataset: Dataset, where: str) -> str:
     """The offset that a date-time attribute of the object carries, "" if none does."""
     holders = (dataset, *items(dataset, "RadiopharmaceuticalInformationSequence", where)[:1])
