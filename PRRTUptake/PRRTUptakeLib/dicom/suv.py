@@ -80,8 +80,8 @@ def _share_of_administered(share: float, where: str) -> tuple[str, ...]:
     """An image cannot hold more than was given: told above 110 %, refused above ten times."""
     if share > _IMPOSSIBLE_SHARE:
         raise SUVError(
-            f"{where} would hold {share:.3g} times the administered activity: {label('RescaleSlope')}, {label('Units')} or "
-            f"{label('RadionuclideTotalDose')} is wrong."
+            f"{where} would hold {share:.3g} times the administered activity: {label('RescaleSlope')}, "
+            f"{label('Units')} or {label('RadionuclideTotalDose')} is wrong."
         )
     if share > _DOUBTFUL_SHARE:
         return (f"Doubtful: the image holds {100 * share:.0f} % of the administered activity.",)

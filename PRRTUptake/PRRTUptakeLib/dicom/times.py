@@ -69,7 +69,16 @@ class Clock:
                 f"{name}: {local} does not exist or occurs twice in {self.zone}, where the clocks change: "
                 "state the time with its offset from UTC."
             )
-        return early
+        return fixed_offset(early)
+
+
+def fixed_offset(moment: datetime) -> datetime:
+    """The same moment with its offset from UTC instead of a named zone.
+
+    Python subtracts two datetimes of one named zone by the clock on the wall, so a night in which the clocks change
+    would lose or gain its hour.
+    """
+    return moment.astimezone(timezone(moment.utcoffset() or timedelta(0)))
 
 
 def clock_of(dataset: Dataset, where: str, zone_name: str | None = None) -> Clock:
@@ -126,7 +135,7 @@ def operator_moment(value: str, clock: Clock, name: str) -> datetime:
         raise TimeError(
             f"The {name} '{value}' is not a date with a time (2025-01-31T10:30 or ...T10:30+01:00)."
         ) from None
-    return found if found.tzinfo is not None else clock.at(found, f"The {name}")
+    return fixed_offset(found) if found.tzinfo is not None else clock.at(found, f"The {name}")
 
 
 def _stated_in_passing(dataset: Dataset, where: str) -> str:
