@@ -26,7 +26,8 @@ from PRRTUptakeLib.imaging.simulation import (
     tissue_image,
     voxel_averages,
 )
-from PRRTUptakeLib.trial.synthetic_case import segment_regions, write_synthetic_lutia
+from PRRTUptakeLib.trial.synthetic_case import write_synthetic_lutia
+from PRRTUptakeLib.trial.synthetic_segments import segment_regions
 from PRRTUptakeLib.whole_folder import WholeFolderError, whole_folder
 from scipy.integrate import quad
 from scipy.special import erf
@@ -283,7 +284,7 @@ def test_written_case_is_whole_and_true(tmp_path, patient):
 def test_a_folder_in_use_is_left_alone_and_a_failure_leaves_nothing(tmp_path):
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "mine.txt").write_text("mine")
-    with pytest.raises(WholeFolderError, match="not empty"):
+    with pytest.raises(WholeFolderError, match="not ours"):
         write_synthetic_lutia(tmp_path / "used")
 
     def fail():

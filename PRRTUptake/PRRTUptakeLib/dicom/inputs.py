@@ -67,6 +67,7 @@ class OperatorInputs:
     ----------
     weight_kg, height_cm, sex : of the patient; sex is M, F or O.
     injection_time, acquisition_time, residual_time : moments with their zone.
+    decay_reference_time : moment to which a PET series was decay corrected, for Decay Correction START.
     activity_MBq : administered activity at the injection time.
     residual_MBq : left in syringe or catheter, measured at ``residual_time``; it is subtracted.
     nuclide : name, for instance ``Lu-177``.
@@ -79,6 +80,7 @@ class OperatorInputs:
     sex: str | None = None
     injection_time: datetime | None = None
     acquisition_time: datetime | None = None
+    decay_reference_time: datetime | None = None
     activity_MBq: float | None = None
     residual_MBq: float | None = None
     residual_time: datetime | None = None
@@ -94,7 +96,7 @@ class OperatorInputs:
         _within("residual activity (MBq)", self.residual_MBq, 0, 1e5)
         if self.sex not in (None, "M", "F", "O"):
             raise InputError(f"Sex is M, F or O, not '{self.sex}'.")
-        for name in ("injection_time", "acquisition_time", "residual_time"):
+        for name in ("injection_time", "acquisition_time", "decay_reference_time", "residual_time"):
             moment = getattr(self, name)
             if moment is not None and moment.tzinfo is None:
                 raise InputError(f"The {name.replace('_', ' ')} {moment} has no time zone: give it one.")

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta, timezone, tzinfo
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from PRRTUptakeLib.dicom.headers import label, text
+from PRRTUptakeLib.dicom.headers import items, label, text
 from PRRTUptakeLib.errors import PRRTError
 
 if TYPE_CHECKING:
@@ -49,9 +49,10 @@ class Clock:
     def date_time(self, dataset: Dataset, keyword: str) -> datetime | None:
         """A DT attribute; its own offset, where it has one, goes before the zone of the object. None if absent."""
         value = text(dataset, keyword, self.where)
-        if not value:
-            return None
-        name = f"{label(keyword)} of {self.where}"
+        return self.parse(value, f"{label(keyword)} of {self.where}") if value else None
+
+    def parse(self, value: str, name: str) -> datetime:
+        """A moment written as YYYYMMDDHHMMSS.FFFFFF with or without its offset. Raises TimeError if it is not one."""
         found = _MOMENT.fullmatch(value)
         if not found:
             raise TimeError(f"{name} is '{value}', which is not a date with a time of day (YYYYMMDDHHMMSS).")
@@ -97,7 +98,22 @@ def clock_of(dataset: Dataset, where: str, zone_name: str | None = None) -> Cloc
                 f"The time zone '{zone_name}' is not known: use a name such as Europe/Amsterdam."
             ) from error
         return Clock(zone, f"Times are in the zone {zone_name}, as the operator stated.", where)
+    offset = _stated_in_passing(dataset, where)
+    if offset:
+        told = f"No time zone is stated for the object: times are taken at {offset} from UTC, as one of them states."
+        return Clock(parse_offset(offset, f"The offset of a time of {where}"), told, where)
     return Clock(timezone.utc, "No time zone is stated: times are taken as written, with UTC attached.", where)
+
+
+def _stated_in_passing(dataset: Dataset, where: str) -> str:
+    """The offset that a date-time attribute of the object carries, "" if none does."""
+    holders = (dataset, *items(dataset, "RadiopharmaceuticalInformationSequence", where)[:1])
+    for holder in holders:
+        for keyword in ("AcquisitionDateTime", "RadiopharmaceuticalStartDateTime"):
+            found = _MOMENT.fullmatch(text(holder, keyword, where))
+            if found and found[3]:
+                return found[3]
+    return ""
 
 
 def parse_date(value: str, name: str) -> datetime:

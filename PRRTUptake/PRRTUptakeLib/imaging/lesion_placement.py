@@ -64,6 +64,19 @@ def default_lesions(random: np.random.Generator) -> tuple[LesionPlan, ...]:
     return tuple(LesionPlan(size, lobe, float(u)) for (size, lobe), u in zip(plan, uptakes, strict=True))
 
 
+def pet_lesions(random: np.random.Generator) -> tuple[LesionPlan, ...]:
+    """Lesions of 20-42 mm (three per lobe), 10-16 mm (one per lobe) and 20-30 mm (one outside the liver).
+
+    Uptakes scatter log-normally by 20 % from lesion to lesion.
+    """
+    plan = []
+    for lobe in ("left", "right"):
+        plan += [(float(size), lobe) for size in (*np.sort(random.uniform(20, 42, 3))[::-1], random.uniform(10, 16))]
+    plan.append((float(random.uniform(20, 30)), "none"))
+    uptakes = np.exp(random.normal(0.0, 0.20, len(plan)))
+    return tuple(LesionPlan(size, lobe, float(u)) for (size, lobe), u in zip(plan, uptakes, strict=True))
+
+
 def place_lesions(plan: Sequence[LesionPlan], random: np.random.Generator) -> tuple[Point, ...]:
     """Draw a centre (RAS mm) for each planned lesion.
 

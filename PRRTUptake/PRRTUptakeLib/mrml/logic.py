@@ -109,7 +109,7 @@ class UptakeLogic:
         image = volume_from_node(imageNode)
         if image.units not in MEASURABLE_UNITS:
             raise NodeError(
-                f"'{imageNode.GetName()}' has the units '{image.units or 'none'}', not an activity concentration or SUV: "
+                f"'{imageNode.GetName()}' has the units '{image.units or 'none'}', not a concentration or SUV: "
                 "load it with the PRRT reader, or set its units."
             )
         prepared = self.prepare(imageNode, segmentationNode, lobePlaneNode)

@@ -176,8 +176,8 @@ class Chart:
         self.line([x, x], [self.y.low, self.y.high], color, label, dashed, 1.0)
 
     def text(self, x: float, y: float, text: str, color: str = "#000000", anchor: str = "start") -> None:
-        """Write ``text`` at a point; ``anchor`` is start, middle or end."""
-        self._marks.append(_text(float(self._x(x)), float(self._y(y)), text, anchor, color=color))
+        """Write ``text`` just above a point; ``anchor`` is start, middle or end."""
+        self._marks.append(_text(float(self._x(x)), float(self._y(y)) - 4, text, anchor, color=color))
 
     def svg(self) -> str:
         """The chart as one ``<svg>`` element."""
@@ -231,7 +231,10 @@ class Chart:
 
     def _frame(self) -> list[str]:
         parts = []
-        for value, text in self.x.shown_ticks():
+        ticks = self.x.shown_ticks()
+        # Turned labels that would overlap are thinned; the marks' own hints still name each.
+        step = math.ceil(len(ticks) * (_FONT_PX + 2) / (self._right - self._left)) if self._turned_ticks() else 1
+        for value, text in ticks[:: max(step, 1)]:
             a = float(self._x(value))
             parts.append(_stroke(a, self._bottom, a, self._bottom + 5, GREY))
             if self._turned_ticks():

@@ -1,0 +1,168 @@
+"""The header of a PET series as one: what all its images need to share, its zone, its nuclide."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydicom.datadict import tag_for_keyword
+
+from PRRTUptakeLib.dicom.administration import drug_item
+from PRRTUptakeLib.dicom.headers import label, number, text, words
+from PRRTUptakeLib.dicom.nuclides import header_nuclide
+from PRRTUptakeLib.dicom.private import GE_SCAN_DATETIME, PHILIPS_ACTIVITY_FACTOR, PHILIPS_SUV_FACTOR
+from PRRTUptakeLib.dicom.times import clock_of
+from PRRTUptakeLib.errors import PRRTError
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+    from PRRTUptakeLib.dicom.headers import Header
+    from PRRTUptakeLib.dicom.inputs import OperatorInputs
+    from PRRTUptakeLib.dicom.nuclides import HeaderNuclide
+    from PRRTUptakeLib.dicom.reading import Stack
+    from PRRTUptakeLib.dicom.times import Clock
+
+_SHARED = (
+    "Units",
+    "SUVType",
+    "DecayCorrection",
+    "CorrectedImage",
+    "PatientWeight",
+    "PatientSize",
+    "PatientSex",
+    "SeriesDate",
+    "SeriesTime",
+    "TimezoneOffsetFromUTC",
+    "RadiopharmaceuticalInformationSequence",
+)
+_PRIVATE = (GE_SCAN_DATETIME, PHILIPS_SUV_FACTOR, PHILIPS_ACTIVITY_FACTOR)
+DECAY_CORRECTIONS = ("NONE", "START", "ADMIN")
+
+
+class PetHeaderError(PRRTError):
+    """The images of a PET series contradict each other, or lack a correction that activity needs."""
+
+
+@dataclass(frozen=True, eq=False)
+class PetHeader:
+    """A PET series whose images agree.
+
+    Attributes
+    ----------
+    headers : one per plane, in the order of the planes.
+    dataset : the first of them, for what all share.
+    where : names the series in messages.
+    clock : zone of its times.
+    drug : its radiopharmaceutical item, None if absent.
+    nuclide : its radionuclide.
+    decay_correction : NONE, START or ADMIN.
+    decisions : what was decided so far.
+    """
+
+    headers: tuple[Header, ...]
+    dataset: Dataset
+    where: str
+    clock: Clock
+    drug: Dataset | None
+    nuclide: HeaderNuclide
+    decay_correction: str
+    decisions: tuple[str, ...]
+
+    @property
+    def count(self) -> int:
+        """Number of planes."""
+        return len(self.headers)
+
+
+def pet_header(arranged: Stack, inputs: OperatorInputs) -> PetHeader:
+    """Check a PET series and gather what its images share.
+
+    Raises
+    ------
+    PetHeaderError
+        If images differ in what they need to share, the intercept is not 0, or attenuation or decay are not corrected.
+    """
+    where = arranged.series.label
+    headers = tuple(frame.header for frame in arranged.frames)
+    dataset = headers[0].dataset
+    for keyword in _SHARED:
+        _check_same(headers, tag_for_keyword(keyword), label(keyword))
+    for attribute in _PRIVATE:
+        _check_same(headers, attribute.tag_in(dataset) or attribute.usual_tag, attribute.label)
+    for frame in arranged.frames:
+        if frame.intercept != 0:
+            raise PetHeaderError(
+                f"{label('RescaleIntercept')} of {frame.header.path} is {frame.intercept:g}, but must be 0 in PET."
+            )
+        if frame.slope < 0:
+            raise PetHeaderError(f"{label('RescaleSlope')} of {frame.header.path} is {frame.slope:g}, but is above 0.")
+    clock = clock_of(dataset, where, inputs.time_zone)
+    drug = drug_item(dataset, where)
+    nuclide = header_nuclide(drug, where, inputs.nuclide)
+    decay_correction, told = _corrections(headers, dataset, where)
+    slopes = sorted({frame.slope for frame in arranged.frames})
+    scale = f"{slopes[0]:.9g}" if len(slopes) == 1 else f"{slopes[0]:.6g} to {slopes[-1]:.6g}, each plane's own"
+    decisions = (
+        *arranged.decisions,
+        f"Rescale slope {scale}, intercept 0.",
+        *told,
+        clock.decision,
+        *nuclide.decisions,
+    )
+    return PetHeader(headers, dataset, where, clock, drug, nuclide, decay_correction, decisions)
+
+
+def _check_same(headers: tuple[Header, ...], tag: Any, name: str) -> None:
+    first = headers[0]
+    reference = _raw(first.dataset, tag)
+    for header in headers[1:]:
+        if _raw(header.dataset, tag) != reference and _value(header, tag, name) != _value(first, tag, name):
+            raise PetHeaderError(
+                f"{name} differs between {first.path.name} and {header.path.name} of one series: export it again."
+            )
+
+
+def _raw(dataset: Dataset, tag: Any) -> Any:
+    """Stored bytes of an element, so that hundreds of images are compared without converting each."""
+    element = dataset.get_item(tag) if tag in dataset else None
+    value = getattr(element, "value", None)
+    return value.strip(b" \0") if isinstance(value, bytes) else value
+
+
+def _value(header: Header, tag: Any, name: str) -> Any:
+    if tag not in header.dataset:
+        return None
+    try:
+        return header.dataset[tag].value
+    except Exception as error:  # pydicom converts on access and raises many kinds
+        raise PetHeaderError(f"{name} of {header.path} cannot be read ({error}).") from error
+
+
+def _corrections(headers: tuple[Header, ...], dataset: Dataset, where: str) -> tuple[str, list[str]]:
+    corrected = words(dataset, "CorrectedImage", where)
+    name = label("CorrectedImage")
+    if "ATTN" not in corrected:
+        shown = "\\".join(corrected) or "missing"
+        raise PetHeaderError(f"{name} of {where} is {shown}, without attenuation correction (ATTN): choose another series.")
+    decay_correction = text(dataset, "DecayCorrection", where).upper()
+    if decay_correction not in DECAY_CORRECTIONS:
+        raise PetHeaderError(
+            f"{label('DecayCorrection')} of {where} is '{decay_correction}', but must be {', '.join(DECAY_CORRECTIONS)}."
+        )
+    decayed = "DECY" in corrected or "DECAY" in corrected
+    decisions = [f"Decay Correction is {decay_correction}; attenuation is corrected."]
+    if decay_correction != "NONE" and not decayed:
+        raise PetHeaderError(
+            f"{name} of {where} lacks decay correction (DECY), but {label('DecayCorrection')} is {decay_correction}: "
+            "which holds is not known; export the series again."
+        )
+    if decay_correction == "NONE" and decayed:
+        factors = [number(header.dataset, "DecayFactor", str(header.path)) for header in headers]
+        if any(factor is not None and abs(factor - 1) > 1e-4 for factor in factors):
+            raise PetHeaderError(
+                f"{label('DecayCorrection')} of {where} is NONE, but {name} names DECY and {label('DecayFactor')} is "
+                "not 1: which holds is not known; export the series again."
+            )
+        decisions.append(f"{name} names DECY, but Decay Correction is NONE: that is followed.")
+    return decay_correction, decisions

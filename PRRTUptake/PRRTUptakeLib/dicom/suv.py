@@ -1,0 +1,139 @@
+"""Standardised uptake values from PET and SPECT, and the share of the injected activity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from PRRTUptakeLib.dicom.administration import administration, drug_item
+from PRRTUptakeLib.dicom.body import SUV_UNITS, factor_from_bw, header_body
+from PRRTUptakeLib.dicom.headers import label
+from PRRTUptakeLib.dicom.inputs import OperatorInputs
+from PRRTUptakeLib.dicom.nm import decay_factor
+from PRRTUptakeLib.dicom.nuclides import HeaderNuclide
+from PRRTUptakeLib.dicom.pet import PetSeries
+from PRRTUptakeLib.dicom.quantify import PET_STORAGE, quantify
+from PRRTUptakeLib.dicom.reading import arrange, provenance
+from PRRTUptakeLib.dicom.times import clock_of
+from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.imaging.volume import Volume
+
+if TYPE_CHECKING:
+    from PRRTUptakeLib.dicom.series import Series
+
+
+class SUVError(PRRTError):
+    """An SUV of that kind does not exist or lacks what it needs."""
+
+
+@dataclass(frozen=True)
+class StandardisedUptake:
+    """SUV of a series: ``volume`` carries its kind in ``units``; ``decisions`` says how it was made."""
+
+    volume: Volume
+    decisions: tuple[str, ...]
+
+
+def suv(series: Series, kind: str = "bw", inputs: OperatorInputs | None = None) -> StandardisedUptake:
+    """Standardised uptake values of a PET or SPECT series.
+
+    SUVbw = C W / D_ref: concentration x body weight / administered activity, both activities at the same moment.
+
+    Parameters
+    ----------
+    series : PET (SPECT stored as PET included) or an NM tomogram.
+    kind : bw, lbm (Morgan 120), lbm-james (James 128), lbm-janma (Janmahasatian), bsa (Du Bois) or ibw.
+    inputs : what the operator states.
+
+    Raises
+    ------
+    PRRTError
+        If anything that is needed is missing, impossible or contradictory; the message names it.
+    """
+    inputs = inputs or OperatorInputs()
+    if kind not in SUV_UNITS:
+        raise SUVError(f"There is no SUV '{kind}': choose {', '.join(SUV_UNITS)}.")
+    if series.sop_class != PET_STORAGE:
+        return _from_concentration(series, kind, inputs)
+    arranged = arrange(series)
+    scaling = PetSeries(arranged, inputs).as_suv(kind)
+    volume = Volume(
+        arranged.scaled(scaling.factors),
+        arranged.ijk_to_ras,
+        f"SUV{kind}",
+        SUV_UNITS[kind],
+        scaling.time,
+        provenance(arranged, scaling.decisions),
+    )
+    return StandardisedUptake(volume, scaling.decisions)
+
+
+def _from_concentration(series: Series, kind: str, inputs: OperatorInputs) -> StandardisedUptake:
+    """SPECT-SUV: from Bq/ml at the time of the tomogram."""
+    found = quantify(series, inputs)
+    where, dataset, time = series.label, series.headers[0].dataset, found.volume.reference_time
+    if time is None:
+        raise SUVError(f"The time of {where} is not known: give the acquisition time.")
+    nuclide = HeaderNuclide(found.nuclide, found.half_life_s, ())
+    clock = clock_of(dataset, where, inputs.time_zone)
+    given = administration(drug_item(dataset, where), clock, time, nuclide, inputs)
+    if given.time is None or nuclide.half_life_s is None:
+        missing = "RadionuclideHalfLife" if given.time else "RadiopharmaceuticalStartDateTime"
+        raise SUVError(f"{label(missing)} of {where} is missing: give the injection time and the nuclide.")
+    body = header_body(dataset, where, inputs)
+    activity_Bq = given.activity_Bq * decay_factor(nuclide.half_life_s, (time - given.time).total_seconds())
+    factor = body.weight_kg * 1000 / activity_Bq * factor_from_bw(kind, body)
+    decisions = (
+        *found.decisions,
+        *given.decisions,
+        *body.decisions,
+        f"Administered activity at {time.isoformat()}: {activity_Bq / 1e6:.6g} MBq; SUV {kind} = Bq/ml x {factor:.6g}.",
+    )
+    array = np.multiply(found.volume.array, np.float32(factor), out=found.volume.array)
+    made = {**found.volume.provenance, "decisions": list(decisions)}
+    volume = found.volume.with_values(array, quantity=f"SUV{kind}", units=SUV_UNITS[kind], provenance=made)
+    return StandardisedUptake(volume, decisions)
+
+
+def concentration_at_suv_1(activity_MBq: float, elapsed_h: float, half_life_h: float, weight_kg: float) -> float:
+    """Activity concentration in Bq/ml that is an SUVbw of 1, ``elapsed_h`` after the injection.
+
+    Examples
+    --------
+    >>> round(concentration_at_suv_1(7400, 24, 6.647 * 24, 80), -1)
+    83340.0
+    """
+    return activity_MBq * 1e6 * decay_factor(half_life_h, elapsed_h) / (weight_kg * 1000)
+
+
+def percent_injected(activity_MBq: float, given_MBq: float, elapsed_h: float, half_life_h: float) -> float:
+    """Share of the injected activity in a region in percent (%IA), decay corrected to the injection.
+
+    Parameters
+    ----------
+    activity_MBq : in the region, ``elapsed_h`` after the injection.
+    given_MBq : administered, at the injection.
+    elapsed_h, half_life_h : hours.
+
+    Examples
+    --------
+    >>> percent_injected(1.0, 100.0, 2.0, 2.0)
+    2.0
+    """
+    return 100.0 * activity_MBq / (given_MBq * decay_factor(half_life_h, elapsed_h))
+
+
+def percent_injected_per_g(
+    concentration_Bq_per_mL: float, given_MBq: float, elapsed_h: float, half_life_h: float, density_g_per_mL: float = 1.0
+) -> float:
+    """Share of the injected activity per gram of tissue in percent (%IA/g), decay corrected to the injection.
+
+    Examples
+    --------
+    >>> round(percent_injected_per_g(83340, 7400, 24, 6.647 * 24), 5)  # an SUV of 1 at 80 kg is 1/80,000 of it per g
+    0.00125
+    """
+    per_g_MBq = concentration_Bq_per_mL / 1e6 / density_g_per_mL
+    return percent_injected(per_g_MBq, given_MBq, elapsed_h, half_life_h)
