@@ -5,7 +5,7 @@
                  "lobe_plane": {"origin_ras_mm": [0, 0, 0], "normal_ras": [-1, 0, 0]}}]}
 
 Paths are relative to the case file. The plane's normal points to the patient's left lobe. ``treated_lobe`` may be left
-out: then the analysis stays blinded and no treated/control ratio is formed. ``dosimetry`` holds settings of the doses (see
+out: then the analysis stays blinded and no treated/control ratio is formed. ``dosimetry`` holds settings of doses (see
 ``PRRTDosimetryLib.mrml.settings``), ``notes`` whatever the user wants to keep.
 """
 
@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.segmentation.couinaud import Move
 from PRRTUptakeLib.segmentation.lobes import Plane
 from PRRTUptakeLib.trial.protocol import Protocol, load_protocol
 
@@ -40,6 +41,7 @@ class Visit:
     dicom: Path
     segments: Path
     lobe_plane: Plane | None = None
+    moves: tuple[Move, ...] = ()
     image: str = ""
     route: str = ""
 
@@ -58,7 +60,7 @@ class Case:
 
 
 _CASE_KEYS = {"patient", "protocol", "visits", "treated_lobe", "dosimetry", "notes"}
-_VISIT_KEYS = {"visit", "cycle", "dicom", "segments", "lobe_plane", "image", "route"}
+_VISIT_KEYS = {"visit", "cycle", "dicom", "segments", "lobe_plane", "couinaud_moves", "image", "route"}
 
 
 def load_case(path: Path) -> Case:
@@ -112,15 +114,23 @@ def _visit(content: Any, path: Path) -> Visit:
         if not place.exists():
             raise CaseError(f"{path.name}: '{key}' names {place}, which does not exist: correct the path.")
     plane = _plane(content["lobe_plane"], path) if "lobe_plane" in content else None
+    moves = tuple(_move(item, path) for item in content.get("couinaud_moves", ()))
     return Visit(
         str(content["visit"]),
         cycle,
         dicom,
         segments,
         plane,
+        moves,
         str(content.get("image", "")),
         str(content.get("route", "")),
     )
+
+
+def _move(content: Any, path: Path) -> Move:
+    names = {"segment", "lobe", "reason"}
+    _keys(content, names, names, f"{path.name}, couinaud_moves")
+    return Move(content["segment"], str(content["lobe"]), str(content["reason"]))
 
 
 def _plane(content: Any, path: Path) -> Plane:

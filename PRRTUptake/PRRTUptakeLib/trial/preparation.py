@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.blocks import remarks
+from PRRTUptakeLib.segmentation.codes import COUINAUD, structure
+from PRRTUptakeLib.segmentation.couinaud import Move, lobes_from_couinaud
 from PRRTUptakeLib.segmentation.diameters import LesionSize, measure_size
 from PRRTUptakeLib.segmentation.identity import EarlierLesions
-from PRRTUptakeLib.segmentation.lesions import Lesion, find_lesions, straddling_text
+from PRRTUptakeLib.segmentation.lesions import Lesion, find_lesions
 from PRRTUptakeLib.segmentation.lobes import (
     LobeVolume,
     Plane,
@@ -17,6 +21,7 @@ from PRRTUptakeLib.segmentation.lobes import (
     find_liver,
     lobe_volumes,
     split_by_plane,
+    split_by_points,
 )
 from PRRTUptakeLib.segmentation.organs import OrganRule, measured_organs
 from PRRTUptakeLib.segmentation.recognition import recognise
@@ -82,9 +87,10 @@ def prepare(
     segmentation: Segmentation,
     protocol: Protocol,
     image: Volume | None,
-    plane: Plane | None = None,
+    cut: Plane | np.ndarray | None = None,
     replacements: Sequence[Replacement] = (),
     baseline: Prepared | None = None,
+    moves: Sequence[Move] = (),
 ) -> Prepared:
     """Label a patient's segments by the protocol.
 
@@ -93,9 +99,11 @@ def prepare(
     segmentation : liver, lesions and, where there are, lobes, gallbladder, vessels and organs, on one grid.
     protocol : the trial's rules.
     image : the measured image, in which the calmest part of the liver is sought; None for no such reference.
-    plane : parts the lobes; None for the plane through gallbladder and vena cava. Not used where lobes are given.
+    cut : parts the lobes: a plane, or points (n, 3) in RAS mm of a curved cut. None for the lobes as drawn, else by
+        Couinaud segments, else by the plane through gallbladder and vena cava.
     replacements : the user's changes of the targets, with reasons.
     baseline : the patient's first visit: ids and targets are those of then.
+    moves : Couinaud segments I or IV that the treated artery feeds from the other side, with reasons.
 
     Raises
     ------
@@ -104,7 +112,7 @@ def prepare(
     """
     named, notes, unclear = recognised(segmentation)
     liver = find_liver(named)
-    lobes, plane, how = _lobes(named, liver, plane)
+    lobes, plane, told = _lobes(named, liver, cut, moves)
     found = find_lesions(named, lobes, _earlier(baseline))
     if not found.lesions:
         raise PreparationError(
@@ -120,15 +128,15 @@ def prepare(
     taken = {s.structure for s in others}
     organs = [s for s in measured_organs(named, segments, OrganRule()).organs if s.structure not in taken]
     complete = Segmentation(named.grid, (*others, *organs, *lobes, *segments, *references.segments))
-    straddling = [text for text in (straddling_text(lesion) for lesion in found.lesions) if text]
+    warnings = dict.fromkeys((*unclear, *remarks(complete), *found.remarks))  # each sentence once, in order
     return Prepared(
         complete,
         sized,
         lobe_volumes(named.grid, lobes),
         references,
         plane,
-        (*unclear, *remarks(complete), *found.remarks, *straddling),
-        (*notes, how),
+        tuple(warnings),
+        (*notes, *told),
     )
 
 
@@ -151,8 +159,6 @@ def recognised(segmentation: Segmentation) -> tuple[Segmentation, tuple[str, ...
 
 
 def _labelled(segment: Segment, key: str, lobe: str) -> Segment:
-    from PRRTUptakeLib.segmentation.codes import structure
-
     item = structure(key)
     return segment.relabelled(
         structure=key, role=segment.role or item.role, lobe=segment.lobe or lobe or item.lobe, color=item.color
@@ -160,15 +166,23 @@ def _labelled(segment: Segment, key: str, lobe: str) -> Segment:
 
 
 def _lobes(
-    segmentation: Segmentation, liver: Segment, plane: Plane | None
-) -> tuple[tuple[Segment, ...], Plane | None, str]:
+    segmentation: Segmentation, liver: Segment, cut: Plane | np.ndarray | None, moves: Sequence[Move]
+) -> tuple[tuple[Segment, ...], Plane | None, tuple[str, ...]]:
+    """The lobes, the plane that parted them (None for another way), and how it was done."""
+    couinaud = any(segmentation.having(structure=key) for key in COUINAUD)
+    if moves and (cut is not None or not couinaud):
+        raise PreparationError("Moving segment I or IV needs Couinaud segments and no other cut: give one of both.")
+    if isinstance(cut, np.ndarray):
+        lobes = split_by_points(segmentation.grid, liver, cut)
+        return lobes, None, (f"Lobes parted by a curved cut through {len(cut)} points.",)
     given = segmentation.having(role="lobe")
-    if given and plane is None:
-        return given, None, f"Lobes as drawn: {', '.join(lobe.name for lobe in given)}."
-    if plane is None:
-        plane = _automatic_plane(segmentation, liver)
-    lobes = split_by_plane(segmentation.grid, liver, plane)
-    return lobes, plane, f"Lobes parted by a plane: {plane.how}."
+    if cut is None and given and not moves:
+        return given, None, (f"Lobes as drawn: {', '.join(lobe.name for lobe in given)}.",)
+    if cut is None and couinaud:
+        found = lobes_from_couinaud(segmentation, liver, moves)
+        return found.lobes, None, ("Lobes from Couinaud segments.", *found.changes, *found.remarks)
+    plane = cut if cut is not None else _automatic_plane(segmentation, liver)
+    return split_by_plane(segmentation.grid, liver, plane), plane, (f"Lobes parted by a plane: {plane.how}.",)
 
 
 def _automatic_plane(segmentation: Segmentation, liver: Segment) -> Plane:

@@ -117,7 +117,7 @@ def write_synthetic_serial(
             if time_h == with_contrast:
                 session.write_contrast_ct(out / name / "DICOM")
                 grid = CONTRAST_CT_GRID
-            write_segments(patient, grid, out / name / "segments", posture)
+            write_segments(patient, grid, out / name / "segments", posture, lesions_apart=True)
             sessions.append(session)
             visits.append(_visit(session, f"{name}/DICOM", f"{name}/segments", posture))
         _write_json(out / "case.json", _case(patient, "lutia", visits, patient.treated_lobe))
