@@ -52,7 +52,7 @@ def _run(folder, patient, blur):
     from PRRTUptakeLib.mrml.run import run_case
 
     case = write_synthetic_lutia(folder / "patient", seed=SEED, patient=patient, blur=blur, noise=False)
-    return case, run_case(case, folder / "results").visits[0], folder / "results"
+    return case, run_case(case, folder / "results").outcome.lobe_visits[0], folder / "results"
 
 
 def _true_averages(patient, grid, box, fine=5):
@@ -250,7 +250,7 @@ def test_without_a_plane_the_lobes_part_at_gallbladder_and_vena_cava(sharp, tmp_
     del content["visits"][0]["lobe_plane"]
     other = case.with_name("automatic.json")
     other.write_text(json.dumps(content), encoding="utf-8")
-    automatic = run_case(other, tmp_path / "out").visits[0]
+    automatic = run_case(other, tmp_path / "out").outcome.lobe_visits[0]
     assert automatic.lobes[0].fraction == pytest.approx(result.lobes[0].fraction, abs=0.03)
 
 
@@ -289,7 +289,9 @@ def test_segments_may_come_as_nrrd_from_slicer(scene, sharp, tmp_path):
     content["visits"][0]["segments"] = "drawn.seg.nrrd"
     other = case.with_name("nrrd.json")
     other.write_text(json.dumps(content), encoding="utf-8")
-    assert run_case(other, tmp_path / "out").visits[0].lobe_ratio == pytest.approx(result.lobe_ratio, rel=1e-6)
+    assert run_case(other, tmp_path / "out").outcome.lobe_visits[0].lobe_ratio == pytest.approx(
+        result.lobe_ratio, rel=1e-6
+    )
 
 
 def test_masks_turned_by_a_converter_give_the_same(sharp, tmp_path):
@@ -305,5 +307,5 @@ def test_masks_turned_by_a_converter_give_the_same(sharp, tmp_path):
     content["visits"][0]["segments"] = "turned"
     other = case.with_name("turned.json")
     other.write_text(json.dumps(content), encoding="utf-8")
-    again = run_case(other, tmp_path / "out").visits[0]
+    again = run_case(other, tmp_path / "out").outcome.lobe_visits[0]
     assert again.lobe_ratio == pytest.approx(result.lobe_ratio, rel=1e-6)
