@@ -90,9 +90,7 @@ def test_kidneys_one_by_one_and_together(result):
     """Electrons by each kidney's own concentration; the mean over both is the dose of the organ."""
     left, right = result.regions["kidney left"], result.regions["kidney right"]
     electrons, photons = BODY.self_parts("kidneys")
-    assert left.local_Gy == pytest.approx(
-        tia(90.0, 50.0) * GY_PER_MBQ_H * electrons * 310 / (150 * 1.05), rel=1e-6
-    )
+    assert left.local_Gy == pytest.approx(tia(90.0, 50.0) * GY_PER_MBQ_H * electrons * 310 / (150 * 1.05), rel=1e-6)
     masses = np.array([left.mass_g, right.mass_g])
     mean = masses @ [left.dose_Gy, right.dose_Gy] / masses.sum()
     assert result.organs["kidneys"].dose_Gy == pytest.approx(mean, rel=1e-9)
@@ -123,7 +121,11 @@ def test_a_liver_that_contains_its_lesions_counts_them_once():
     inside = dosimetry(CURVES, regions, PATIENT, "mono")
     outside = dosimetry(CURVES, REGIONS, PATIENT, "mono")
     lesions = tia(60, 80) + tia(30, 85) + tia(50, 90)
-    gap = lesions * GY_PER_MBQ_H * (BODY.S("lungs", "liver") - BODY.remainder_S("lungs", ["kidneys", "liver", "red marrow"]))
+    gap = (
+        lesions
+        * GY_PER_MBQ_H
+        * (BODY.S("lungs", "liver") - BODY.remainder_S("lungs", ["kidneys", "liver", "red marrow"]))
+    )
     assert outside.organs["lungs"].dose_Gy - inside.organs["lungs"].dose_Gy == pytest.approx(gap, rel=1e-6)
 
 
@@ -307,7 +309,9 @@ def test_command_with_every_option(tmp_path, capsys):
     assert found["B"]["u_tia_MBq_h"] > 0
     for tail, start in (("physical", "zero"), ("effective", "decay")):
         path = _table(tmp_path, "region,time_h,activity_MBq\nB,24,50\nB,96,20\n")
-        assert main(["tiac", path, "--nuclide", "Lu-177", "--model", "trapezoid", "--tail", tail, "--start", start]) == 0
+        assert (
+            main(["tiac", path, "--nuclide", "Lu-177", "--model", "trapezoid", "--tail", tail, "--start", start]) == 0
+        )
         assert "trapezoid" in capsys.readouterr().out
 
 
