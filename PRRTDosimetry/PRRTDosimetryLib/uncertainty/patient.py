@@ -26,13 +26,12 @@ from PRRTDosimetryLib.uncertainty.chain import ChainInputs, ChainRegion, ChainRe
 from PRRTDosimetryLib.uncertainty.regions import Patient, Region, sphere_from_kernel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from PRRTDosimetryLib.kinetics.curves import Curve
     from PRRTDosimetryLib.kinetics.integral import Integral
     from PRRTDosimetryLib.kinetics.selection import Options
     from PRRTDosimetryLib.uncertainty.chain import DoseUncertainty
-    from PRRTDosimetryLib.uncertainty.regions import SphereModel
 
 _SECONDS_TIMES_BQ = 3.6e9  # Bq s in a MBq h
 DRAWS = 4000
@@ -238,7 +237,7 @@ def _region_doses(
         integral = integrals[name]
         mass = region.mass_of(integral.curve)
         if region.kind == "lesion":
-            local = integral.tia_MBq_h * _SECONDS_TIMES_BQ * _sphere(patient)(mass, region.density)
+            local = integral.tia_MBq_h * _SECONDS_TIMES_BQ * _sphere(patient)(mass)
             other = 0.0
         else:
             local, other = _organ_parts(region.organ, integral.tia_MBq_h, mass, organs, sources, body)
@@ -257,8 +256,8 @@ def _organ_parts(
     return own, organs[organ].dose_Gy - of_organ
 
 
-def _sphere(patient: Patient) -> SphereModel:
-    return patient.sphere_model or sphere_from_kernel(patient.nuclide)
+def _sphere(patient: Patient) -> Callable[[float], float]:
+    return patient.sphere_S_Gy_per_Bq_s or sphere_from_kernel(patient.nuclide)
 
 
 def _u_of_tia(integral: Integral, local_Gy: float) -> float:
@@ -271,15 +270,15 @@ def _chain_region(dose: RegionDose, patient: Patient) -> ChainRegion:
     if math.isnan(volume):
         volume = dose.mass_g / dose.region.density
     if dose.region.kind == "lesion":
-        sphere, density = _sphere(patient), dose.region.density
+        sphere = _sphere(patient)
 
         def by_mass(ratios: np.ndarray) -> np.ndarray:
             table = np.geomspace(0.05, 20, 81)
-            values = np.array([_inside(sphere, dose.mass_g * ratio, density) for ratio in table])
+            values = np.array([_inside(sphere, dose.mass_g * ratio) for ratio in table])
             # Masses outside the sphere model's range keep S m of its end, as for electrons alone.
             known = ~np.isnan(values)
             relative = np.interp(np.log(table), np.log(table[known]), np.log((values * table)[known]))
-            here = math.log(sphere(dose.mass_g, density))
+            here = math.log(sphere(dose.mass_g))
             result: np.ndarray = np.exp(np.interp(np.log(ratios), np.log(table), relative) - here) / ratios
             return result
     else:
@@ -291,9 +290,9 @@ def _chain_region(dose: RegionDose, patient: Patient) -> ChainRegion:
     return ChainRegion(dose.integral, volume, dose.local_Gy, dose.other_Gy, by_mass)
 
 
-def _inside(sphere: SphereModel, mass_g: float, density_g_per_mL: float) -> float:
+def _inside(sphere: Callable[[float], float], mass_g: float) -> float:
     try:
-        return sphere(mass_g, density_g_per_mL)
+        return sphere(mass_g)
     except PRRTError:
         return math.nan
 

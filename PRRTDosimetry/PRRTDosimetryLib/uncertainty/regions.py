@@ -77,18 +77,16 @@ class Region:
         return self.mass_g
 
 
-SphereModel = Callable[[float, float], float]
-"""Self-dose S-value in Gy/(Bq s) by mass in g and density in g/mL."""
+def sphere_from_kernel(
+    nuclide_name: str, density_g_per_mL: float = DENSITY_G_PER_ML["lesion"]
+) -> Callable[[float], float]:
+    """Self-dose S-value by mass in g, Gy/(Bq s), from the point kernels that the voxel dose uses too."""
+    return lambda mass_g: sphere_dose(nuclide_name, mass_g, density_g_per_mL).S_Gy_per_Bq_s
 
 
-def sphere_from_kernel(nuclide_name: str) -> SphereModel:
-    """The sphere model by the point kernels that the voxel dose uses too."""
-    return lambda mass_g, density_g_per_mL: sphere_dose(nuclide_name, mass_g, density_g_per_mL).S_Gy_per_Bq_s
-
-
-def sphere_from_table(nuclide_name: str) -> SphereModel:
-    """The sphere model by the published table, whose density is 1.03 g/mL whatever is asked for."""
-    return lambda mass_g, _: sphere_S_Gy_per_Bq_s(nuclide_name, mass_g)
+def sphere_from_table(nuclide_name: str) -> Callable[[float], float]:
+    """Self-dose S-value by mass in g, Gy/(Bq s), from the published table of spheres."""
+    return lambda mass_g: sphere_S_Gy_per_Bq_s(nuclide_name, mass_g)
 
 
 @dataclass(frozen=True)
@@ -103,7 +101,7 @@ class Patient:
     treated_lobe : left, right, or "" while blinded.
     marrow_to_blood_ratio, blood_density_g_per_mL : for blood-based marrow dose.
     tissues : radiosensitivity by organ; effects are calculated for these.
-    sphere_model : S-value of lesions by mass and density; None takes the point kernels.
+    sphere_S_Gy_per_Bq_s : sphere model by mass in g; None takes the point kernels.
     """
 
     sex: str
@@ -114,4 +112,4 @@ class Patient:
     marrow_to_blood_ratio: float = 1.0
     blood_density_g_per_mL: float = DENSITY_G_PER_ML["blood"]
     tissues: Mapping[str, Tissue] = field(default_factory=lambda: {"kidneys": KIDNEY})
-    sphere_model: SphereModel | None = None
+    sphere_S_Gy_per_Bq_s: Callable[[float], float] | None = None
