@@ -139,6 +139,8 @@ def _raw(dataset: Dataset, tag: Any) -> Any:
     """Stored bytes of an element, so that hundreds of images are compared without converting each."""
     element = dataset.get_item(tag) if tag in dataset else None
     value = getattr(element, "value", None)
+    if isinstance(value, Sequence):
+        return [[(inner, _raw(item, inner)) for inner in tuple(item.keys())] for item in value]
     return value.strip(b" \0") if isinstance(value, bytes) else value
 
 
