@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -111,6 +112,16 @@ def test_default_lesions_are_as_the_trial_needs_them(patient):
         assert all(32 <= size <= 50 for size in sizes if size > 30)
         assert sum(size < 30 for size in sizes) == 2
     assert [item.lobe for item in patient.lesions].count("none") == 1
+
+
+def test_large_draws_that_do_not_fit_are_drawn_again():
+    # the first draw of this patient puts 49.7, 47.3 and 47.0 mm into the left lobe, where there is no room for them
+    patient = synthetic_patient(2, 22)
+    assert sum(item.diameter_mm > 30 for item in patient.lesions) == 6
+    points = np.random.default_rng(0).normal(size=(2000, 3))
+    for item in patient.lesions[:10]:
+        on_surface = item.centre_mm + points / np.linalg.norm(points, axis=1, keepdims=True) * item.diameter_mm / 2
+        assert inside(LIVER_LOBES[item.lobe], on_surface).all()
 
 
 def test_lesions_as_asked_for():
@@ -261,7 +272,9 @@ def test_vessels_and_lesions_show_on_contrast_ct(patient):
 
 
 def test_written_case_is_whole_and_true(tmp_path, patient):
+    start = time.perf_counter()
     case_file = write_synthetic_lutia(tmp_path / "p", seed=1, blur=False, noise=False)
+    assert time.perf_counter() - start < 20  # about 1.5 s on an idle core
     case, truth = (json.loads((tmp_path / "p" / name).read_text()) for name in ("case.json", "truth.json"))
     assert case_file == tmp_path / "p" / "case.json"
     assert set(case) == {"patient", "protocol", "treated_lobe", "visits"}

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-
 from PRRTUptakeLib.errors import PRRTError
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Volume
 
 SOFT_TISSUE_g_per_mL = 1.04  # ICRP Publication 23 (1975), soft tissue
-SOFT_TISSUE_RANGE_g_per_mL = (0.90, 1.20)  # from adipose tissue (0.92) to contrast-enhanced organs; neither lung nor bone
+SOFT_TISSUE_RANGE_g_per_mL = (
+    0.90,
+    1.20,
+)  # adipose tissue to enhanced organs; neither lung nor bone
 HOUNSFIELD_UNITS = "[hnsf'U]"
 DENSITY_UNITS = "g/ml"
 # Schneider, Bortfeld and Schlegel, Phys Med Biol 2000;45:459, doi:10.1088/0031-9155/45/2/314, equations 21 to 25.
@@ -42,9 +44,7 @@ def density_from_ct(ct: Volume) -> Volume:
     return ct.with_values(density, quantity="mass density", units=DENSITY_UNITS)
 
 
-def scaled_to_density(
-    dose: Volume, density: Volume, reference_g_per_mL: float = SOFT_TISSUE_g_per_mL
-) -> Volume:
+def scaled_to_density(dose: Volume, density: Volume, reference_g_per_mL: float = SOFT_TISSUE_g_per_mL) -> Volume:
     """Scale a dose map that was computed for ``reference_g_per_mL`` by reference over local density, in soft tissue.
 
     Right where ranges are short beside the extent of the tissue (Dieudonne et al., J Nucl Med 2013;54:236,

@@ -6,7 +6,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-
 from PRRTUptakeLib.errors import PRRTError
 
 from PRRTDosimetryLib.dose.convolution import EvenKernel
@@ -122,8 +121,8 @@ def _require_tia(tia: Volume) -> None:
     negative = int(np.count_nonzero(tia.array < 0.0))
     if negative:
         raise DoseMapError(
-            f"{negative} voxels of the time-integrated activity are negative (down to {tia.array.min():g} {TIA_UNITS}): "
-            "time-integrated activity cannot be, so check the fits or the image that it came from."
+            f"{negative} voxels of the time-integrated activity are negative, down to {tia.array.min():g} {TIA_UNITS}: "
+            "check the fits or the image that they came from."
         )
 
 
@@ -131,4 +130,4 @@ def _require_right_angles(tia: Volume) -> None:
     axes = tia.ijk_to_ras[:3, :3] / np.array(tia.spacing_mm)
     skew = float(np.abs(axes.T @ axes - np.eye(3)).max())
     if skew > 1e-3:
-        raise DoseMapError("The voxel axes are not at right angles (a tilted gantry?): resample the map to a straight grid.")
+        raise DoseMapError("The voxel axes are not at right angles (a tilted gantry?): resample the map first.")

@@ -130,24 +130,23 @@ class CurveFit:
         return shapes @ np.array(self.shares_MBq_h)
 
 
-def point_uncertainties(curve: Curve, weights: Weights | None) -> tuple[Floats, bool]:
-    """Standard uncertainties in MBq and whether they are known: the curve's own, or by ``weights``, else all equal.
+def point_uncertainties(curve: Curve, weights: Weights | None) -> Floats | None:
+    """Standard uncertainties in MBq: the curve's own, or by ``weights``; None if they are not known.
 
     Raises
     ------
     CurveError
         If both are given, or a point of 0 MBq would have no uncertainty.
     """
-    activity = np.array(curve.activity_MBq)
     if curve.u_activity_MBq and weights is not None:
         raise CurveError(
             f"{curve.region} has uncertainties of its own; do not state a relative one or a floor as well."
         )
     if curve.u_activity_MBq:
-        return np.array(curve.u_activity_MBq), True
+        return np.array(curve.u_activity_MBq)
     if weights is None:
-        return np.ones_like(activity), False
-    return _by_weights(curve, weights, activity), True
+        return None
+    return _by_weights(curve, weights, np.array(curve.activity_MBq))
 
 
 def _by_weights(curve: Curve, weights: Weights, activity: Floats) -> Floats:
@@ -188,8 +187,8 @@ def fit_curve(
     if model_name not in MODELS:
         raise CurveError(f"There is no model '{model_name}' to fit; known are {', '.join(MODELS)}.")
     model = MODELS[model_name]
-    sigma, known = point_uncertainties(curve, weights)
-    if priors is not None and not known:
+    sigma = point_uncertainties(curve, weights)
+    if priors is not None and sigma is None:
         raise CurveError(f"{curve.region}: a prior can only be weighed against points with known uncertainties.")
     count = 0 if priors is None else priors.count
     if len(curve.time_h) + count < model.parameters:
@@ -200,25 +199,23 @@ def fit_curve(
     name = f"{curve.region}, {model.name}"
     problem = Problem.of(curve, nuclide, model, sigma, priors)
     parameters = best_fit(problem, name)
-    for _ in range(_REWEIGHTINGS):
-        if weights is None or weights.relative == 0:
-            break
-        before, sigma = sigma, _by_weights(curve, weights, problem.curve_MBq(parameters))
-        problem = Problem.of(curve, nuclide, model, sigma, priors)
-        parameters = best_fit(problem, name, parameters)
-        if np.allclose(before, sigma, rtol=1e-6, atol=0):
-            break
-    return _described(curve, nuclide, problem, parameters, sigma, known)
+    if sigma is not None and weights is not None and weights.relative > 0:
+        for _ in range(_REWEIGHTINGS):
+            before, sigma = sigma, _by_weights(curve, weights, problem.curve_MBq(parameters))
+            problem = Problem.of(curve, nuclide, model, sigma, priors)
+            parameters = best_fit(problem, name, parameters)
+            if np.allclose(before, sigma, rtol=1e-6, atol=0):
+                break
+    return _described(curve, nuclide, problem, parameters, sigma)
 
 
-def _described(
-    curve: Curve, nuclide: Radionuclide, problem: Problem, scaled: Floats, sigma: Floats, known: bool
-) -> CurveFit:
+def _described(curve: Curve, nuclide: Radionuclide, problem: Problem, scaled: Floats, sigma: Floats | None) -> CurveFit:
     """Back in MBq and hours, with covariance (J^T W J)^-1, times the residual variance if sigma is not known."""
     model = problem.model
     residuals, jacobian = problem.residuals(scaled), problem.jacobian(scaled)
     free = problem.is_free(scaled)
     # With sigma not known the residuals are in units of the largest activity, see Problem.of.
+    known = sigma is not None
     unit = 1.0 if known else float(problem.unit_MBq)
     chi_square = float(residuals @ residuals) * unit**2
     inverse = _inverse_normal(jacobian[:, free])
@@ -228,7 +225,7 @@ def _described(
     of_points = covariance @ (jacobian / scale).T
     n = len(curve.time_h)
     sensitivity = of_points[: model.phases, :n].sum(axis=0) / problem.sigma_MBq
-    if not known:
+    if sigma is None:
         dof = n - int(free.sum())
         variance = float(residuals @ residuals) / dof if dof > 0 else math.nan
         covariance *= variance

@@ -78,12 +78,11 @@ class Problem:
 
     @classmethod
     def of(
-        cls, curve: Curve, nuclide: Radionuclide, model: Model, sigma_MBq: Floats, priors: Priors | None = None
+        cls, curve: Curve, nuclide: Radionuclide, model: Model, sigma_MBq: Floats | None, priors: Priors | None = None
     ) -> Problem:
-        """Scale a curve; uncertainties that are all 1 MBq (not known) become 1 unit."""
+        """Scale a curve; uncertainties that are not known (None) become 1 unit."""
         unit_MBq = max(curve.activity_MBq)
         unit_h = max(curve.time_h[-1], 1e-3 * nuclide.half_life_h)
-        equal = bool(np.all(sigma_MBq == 1.0))
         rows: list[tuple[int, HalfLifePrior]] = []
         if priors is not None and priors.clearance is not None:
             rows.append((1 if model.physical_tail else 0, priors.clearance))
@@ -95,7 +94,7 @@ class Problem:
             model,
             np.array(curve.time_h) / unit_h,
             np.array(curve.activity_MBq) / unit_MBq,
-            np.ones_like(sigma_MBq) if equal else sigma_MBq / unit_MBq,
+            np.ones(len(curve.time_h)) if sigma_MBq is None else sigma_MBq / unit_MBq,
             nuclide.decay_constant_per_h * unit_h,
             unit_MBq,
             unit_h,
@@ -155,12 +154,16 @@ class Problem:
         free[self.model.phases :] &= parameters[self.model.phases :] < 0.99 * self.fastest
         return free
 
+    @property
+    def gap(self) -> int:
+        """Index of the step from the slow to the fast clearance phase."""
+        return self.model.phases + int(not self.model.physical_tail)
+
     def without_empty_phase(self, parameters: Floats) -> Floats:
         """The same curve with one clearance phase where two have collapsed: equal rates, or one without a share."""
         if self.model.phases == 1:
             return parameters
-        merged = parameters.copy()
-        gap = 2 + int(not self.model.physical_tail)  # where the step from the slow to the fast phase stands
+        merged, gap = parameters.copy(), self.gap
         if merged[gap] == 0 or merged[1] == 0:
             if self.model.uptake:
                 merged[-1] += merged[gap]  # the uptake rate itself stays
@@ -226,13 +229,34 @@ def best_fit(problem: Problem, name: str, start: Floats | None = None) -> Floats
         If no start converges.
     """
     best, least = None, math.inf
-    for parameters in _starts(problem) if start is None else [start]:
-        found = _refined(problem, parameters, np.ones(len(parameters), dtype=bool))
+    for parameters, vary in _attempts(problem, _starts(problem) if start is None else [start]):
+        found = _refined(problem, parameters, vary)
         if found is not None and found[1] < least:
             best, least = found
     if best is None:
         raise FitError(f"{name}: the fit does not converge from any start; check the points or use another model.")
     return problem.without_empty_phase(_on_bounds(problem, best, least))
+
+
+def _attempts(problem: Problem, starts: list[Floats]) -> list[tuple[Floats, NDArray[np.bool_]]]:
+    """Starts with all parameters free, and simpler curves within the model, with what they hold fixed.
+
+    Where the points show no uptake, or one phase only, the valley towards them has no bottom: its end is tried too.
+    """
+    model = problem.model
+    everything = np.ones(model.parameters, dtype=bool)
+    attempts = [(parameters, everything) for parameters in starts]
+    fixed: list[dict[int, float]] = []
+    if model.uptake:
+        fixed.append({model.parameters - 1: problem.fastest})
+    if model.phases == 2:
+        fixed.append({0: 0.0} if model.physical_tail else {1: 0.0, problem.gap: 0.0})
+    for values in fixed:
+        start, vary = starts[0].copy(), everything.copy()
+        for index, value in values.items():
+            start[index], vary[index] = value, False
+        attempts.append((start, vary))
+    return attempts
 
 
 def _starts(problem: Problem) -> list[Floats]:
@@ -265,7 +289,7 @@ def _refined(problem: Problem, start: Floats, vary: NDArray[np.bool_]) -> tuple[
         ftol=1e-15,
         xtol=1e-12,
         gtol=1e-13,
-        max_nfev=500,
+        max_nfev=200,
     )
     if outcome.status <= 0 or not np.all(np.isfinite(outcome.x)):
         return None

@@ -115,9 +115,10 @@ def injection_time(
         found, told = inputs.injection_time, [f"Injection at {inputs.injection_time.isoformat()}, by the operator."]
         name = "the operator's injection time"
     else:
-        found, name, told = _header_injection(item, clock, reference, nuclide)
-        if found is None:
+        stated, name, told = _header_injection(item, clock, reference, nuclide)
+        if stated is None:
             return None, []
+        found = stated
     elapsed_s = (reference - found).total_seconds()
     if elapsed_s < 0:
         raise AdministrationError(
@@ -127,8 +128,8 @@ def injection_time(
     half_life = nuclide.half_life_s
     if half_life and elapsed_s > _MOST_HALF_LIVES * half_life:
         raise AdministrationError(
-            f"{name} of {clock.where} is {found.isoformat()}, {elapsed_s / half_life:.1f} half-lives before the image's "
-            f"time {reference.isoformat()}: one of them is wrong; give the injection time."
+            f"{name} of {clock.where} is {found.isoformat()}, {elapsed_s / half_life:.1f} half-lives before the "
+            f"image's time {reference.isoformat()}: one of them is wrong; give the injection time."
         )
     return found, told
 

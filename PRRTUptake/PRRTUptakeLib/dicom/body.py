@@ -154,8 +154,8 @@ def header_body(dataset: Dataset, where: str, inputs: OperatorInputs) -> Body:
         decisions += told
     if height_cm is not None and not 5 <= weight_kg / (height_cm / 100) ** 2 <= 150:
         raise BodyError(
-            f"{label('PatientWeight')} {weight_kg:g} kg and {label('PatientSize')} {height_cm:g} cm of {where} do not fit "
-            "one patient: give weight and height."
+            f"{label('PatientWeight')} {weight_kg:g} kg and {label('PatientSize')} {height_cm:g} cm of {where} do not "
+            "fit one patient: give weight and height."
         )
     sex = text(dataset, "PatientSex", where).upper()
     if inputs.sex is not None:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 _LONGEST_FRAME_S = 4 * 3600.0
 _TOLD_ABOVE = 0.01  # relative effect on the activity of two statements of one moment that is worth a sentence
-_REFUSED_ABOVE = 0.10  # ... and that makes one of them wrong
+_REFUSED_ABOVE = 0.05  # ... and that makes one of them wrong
+_SERIES_TIME = f"{label('SeriesDate')} and {label('SeriesTime')}"
 
 
 class DecayError(PRRTError):
@@ -110,18 +111,18 @@ def _start_reference(head: PetHeader, inputs: OperatorInputs) -> tuple[datetime,
     earliest = min(starts)
     series = head.clock.moment(head.dataset, "SeriesDate", "SeriesTime")
     if series is not None and series <= earliest:
-        told = [f"Values hold at {series.isoformat()}, from {label('SeriesTime')}, not later than the acquisition."]
-        return series, told + _compare(head, starts, series, label("SeriesTime"))
+        told = [f"Values hold at {series.isoformat()}, from {_SERIES_TIME}, not later than the acquisition."]
+        return series, told + _compare(head, starts, series, _SERIES_TIME)
     return _back_computed(head, starts, series)
 
 
 def _back_computed(head: PetHeader, starts: list[datetime], series: datetime | None) -> tuple[datetime, list[str]]:
     """Acquisition time + mean count time - Frame Reference Time, which all planes need to agree upon."""
-    why = "is missing" if series is None else f"({series.isoformat()}) is later than the acquisition"
+    why = "missing" if series is None else f"({series.isoformat()}) later than the acquisition"
     found = _by_frame_reference(head, starts)
     if found is None:
         raise DecayError(
-            f"{label('SeriesTime')} of {head.where} {why}, and {label('FrameReferenceTime')} or "
+            f"{_SERIES_TIME} of {head.where} {why}, and {label('FrameReferenceTime')} or "
             f"{label('ActualFrameDuration')} is missing: give the decay reference time."
         )
     time, spread = found
@@ -131,8 +132,9 @@ def _back_computed(head: PetHeader, starts: list[datetime], series: datetime | N
             f"put planes at reference times that differ by {100 * spread:.1f} % of activity; give the decay reference "
             "time."
         )
+    _check_decay_factor(head)
     return time, [
-        f"{label('SeriesTime')} {why}: values hold at {time.isoformat()}, by acquisition time + mean count time - "
+        f"{_SERIES_TIME} {why}: values hold at {time.isoformat()}, by acquisition time + mean count time - "
         "Frame Reference Time."
     ]
 
@@ -145,7 +147,7 @@ def _compare(head: PetHeader, starts: list[datetime] | None, time: datetime, nam
     if found is None or found[1] > _TOLD_ABOVE:
         return []
     other = found[0]
-    effect = abs(math.expm1(_decay_constant(head) * (other - time).total_seconds()))
+    effect = _effect(_decay_constant(head) * (other - time).total_seconds())
     if effect <= _TOLD_ABOVE:
         return []
     contradiction = (
@@ -174,8 +176,31 @@ def _by_frame_reference(head: PetHeader, starts: list[datetime]) -> tuple[dateti
     reference_s = elapsed_s + mean_count_s - offset_s
     if np.abs(reference_s).max() > 1e8:
         raise DecayError(f"{label('FrameReferenceTime')} of {head.where} is {offset_s.max():g} s, which is impossible.")
-    spread = math.expm1(min(rate * float(np.ptp(reference_s)), 50.0))
+    spread = _effect(rate * float(np.ptp(reference_s)))
     return first + timedelta(seconds=float(np.median(reference_s))), spread
+
+
+def _effect(exponent: float) -> float:
+    """Relative change of an activity over lambda t = ``exponent``, without overflow for absurd times."""
+    return abs(math.expm1(max(min(exponent, 50.0), -50.0)))
+
+
+def _check_decay_factor(head: PetHeader) -> None:
+    """Where Decay Factor is filled in (not 1), it needs to be the decay until Frame Reference Time."""
+    rate = _decay_constant(head)
+    for header in head.headers:
+        where = str(header.path)
+        factor, offset_ms = (
+            number(header.dataset, "DecayFactor", where),
+            number(header.dataset, "FrameReferenceTime", where),
+        )
+        if factor is None or factor == 1 or offset_ms is None:
+            continue
+        if factor <= 0 or _effect(math.log(factor) - rate * offset_ms / 1000) > _TOLD_ABOVE:
+            raise DecayError(
+                f"{label('DecayFactor')} ({factor:g}) and {label('FrameReferenceTime')} ({offset_ms:g} ms) of {where} "
+                "contradict each other: give the decay reference time."
+            )
 
 
 def _durations(head: PetHeader) -> np.ndarray | None:
@@ -195,8 +220,8 @@ def _required_starts(head: PetHeader, inputs: OperatorInputs) -> list[datetime]:
     starts = frame_starts(head, inputs)
     if starts is None:
         raise DecayError(
-            f"{label('AcquisitionDate')} or {label('AcquisitionTime')} of {head.where} is missing: give the acquisition "
-            "time."
+            f"{label('AcquisitionDate')} or {label('AcquisitionTime')} of {head.where} is missing: give the "
+            "acquisition time."
         )
     return starts
 
@@ -204,6 +229,7 @@ def _required_starts(head: PetHeader, inputs: OperatorInputs) -> list[datetime]:
 def _decay_constant(head: PetHeader) -> float:
     if head.nuclide.half_life_s is None:
         raise DecayError(
-            f"{label('RadionuclideHalfLife')} of {head.where} is missing and no radionuclide is named: state the nuclide."
+            f"{label('RadionuclideHalfLife')} of {head.where} is missing and no radionuclide is named: state the "
+            "nuclide."
         )
     return math.log(2) / head.nuclide.half_life_s

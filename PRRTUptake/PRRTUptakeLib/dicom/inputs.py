@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from PRRTUptakeLib.dicom.times import fixed_offset
 from PRRTUptakeLib.errors import PRRTError
 
 if TYPE_CHECKING:
@@ -100,6 +101,8 @@ class OperatorInputs:
             moment = getattr(self, name)
             if moment is not None and moment.tzinfo is None:
                 raise InputError(f"The {name.replace('_', ' ')} {moment} has no time zone: give it one.")
+            if moment is not None:
+                object.__setattr__(self, name, fixed_offset(moment))
         if self.residual_MBq and self.residual_time is None:
             raise InputError("A residual activity needs the time at which it was measured.")
 

@@ -150,6 +150,11 @@ def half_life_s(name: str) -> float | None:
         return None
 
 
+def all_nuclides() -> tuple[str, ...]:
+    """Names of every nuclide whose half-life is known here."""
+    return (*known_nuclides(), *_OTHER_HALF_LIVES_S)
+
+
 @cache
 def _meaning(value: str, scheme: str) -> str:
     """What a code of the radionuclide lists means, "" if it is in none of them."""
@@ -163,7 +168,7 @@ def _meaning(value: str, scheme: str) -> str:
 
 
 def named_nuclides(item: Dataset, where: str) -> tuple[tuple[str, ...], str]:
-    """The nuclides that a radiopharmaceutical item names (one, unless it contradicts itself), and by which attribute."""
+    """The nuclides that a radiopharmaceutical item names (one unless it contradicts itself), and by what attribute."""
     told: list[str] = []
     for code in items(item, "RadionuclideCodeSequence", where):
         value, scheme = text(code, "CodeValue", where), text(code, "CodingSchemeDesignator", where)
@@ -218,8 +223,8 @@ def header_nuclide(item: Dataset | None, where: str, stated: str | None = None) 
     if not fitting:
         known = " and ".join(f"{half_life_s(name):g} s of {name}" for name in names)
         raise NuclideError(
-            f"{label('RadionuclideHalfLife')} of {where} is {stored:g} s, which contradicts {known} (named by {source}): "
-            "correct the one that is wrong or state the nuclide."
+            f"{label('RadionuclideHalfLife')} of {where} is {stored:g} s, which contradicts {known} (named by "
+            f"{source}): correct the one that is wrong or state the nuclide."
         )
     if len(names) > 1:
         decisions.append(f"{source} names {' and '.join(names)}: the half-life says {fitting[0]}.")

@@ -1,4 +1,4 @@
-"""A PET series as factors: from stored values to Bq/ml or SUV, one factor per plane, so that pixels are touched once."""
+"""A PET series as factors, one per plane, from stored values to Bq/ml or SUV, so that pixels are touched once."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.dicom.administration import Administration, administration
-from PRRTUptakeLib.dicom.body import factor_from_bw, header_body
+from PRRTUptakeLib.dicom.body import BodyError, factor_from_bw, header_body
 from PRRTUptakeLib.dicom.decay import Decay, decay_of_values, frame_starts
-from PRRTUptakeLib.dicom.headers import label, number
+from PRRTUptakeLib.dicom.headers import label, text
 from PRRTUptakeLib.dicom.nm import decay_factor
 from PRRTUptakeLib.dicom.pet_header import PetHeader, pet_header
 from PRRTUptakeLib.dicom.pet_units import Meaning, meaning_of_values
@@ -61,13 +61,20 @@ class PetSeries:
         """The patient's size."""
         return header_body(self.head.dataset, self.head.where, self.inputs)
 
+    def body_if_known(self) -> Body | None:
+        """The patient's size; None if the header does not tell it, which SUVs that a scanner made can do without."""
+        try:
+            return self.body
+        except BodyError:
+            return None
+
     @cached_property
     def decay(self) -> Decay:
         """To which moment the values hold."""
         if self.meaning.is_suv and self.head.decay_correction == "NONE":
             raise PetError(
-                f"{self.head.where} holds SUVs, but {label('DecayCorrection')} is NONE: to which moment they hold is not "
-                "known; export the series in BQML."
+                f"{self.head.where} holds SUVs, but {label('DecayCorrection')} is NONE: to which moment they hold is "
+                "not known; export the series in BQML."
             )
         return decay_of_values(self.head, self.inputs)
 
@@ -167,15 +174,16 @@ class PetSeries:
 
     def _check_inputs_of_suv(self) -> None:
         """The scanner made the SUV already: what it used cannot be replaced now."""
-        inputs, where = self.inputs, self.head.where
-        if inputs.activity_MBq is not None or inputs.injection_time is not None:
-            needed = number(self.head.drug, "RadionuclideTotalDose", where) if self.head.drug is not None else None
-            if needed is not None or inputs.activity_MBq is None:
-                return self._refuse_input("administered activity or injection time")
-        stored = number(self.head.dataset, "PatientWeight", where)
-        if inputs.weight_kg is not None and stored and abs(inputs.weight_kg / stored - 1) > 1e-3:
-            self._refuse_input(f"weight of {inputs.weight_kg:g} kg ({stored:g} kg in the header)")
-        return None
-
-    def _refuse_input(self, name: str) -> None:
-        raise PetError(f"{self.head.where} holds SUVs that the scanner made: the operator's {name} cannot replace what it used.")
+        where, drug = self.head.where, self.head.drug
+        pairs = (
+            ("weight", self.inputs.weight_kg, self.head.dataset, "PatientWeight"),
+            ("administered activity", self.inputs.activity_MBq, drug, "RadionuclideTotalDose"),
+            ("injection time", self.inputs.injection_time, drug, "RadiopharmaceuticalStartDateTime"),
+            ("injection time", self.inputs.injection_time, drug, "RadiopharmaceuticalStartTime"),
+        )
+        for name, stated, dataset, keyword in pairs:
+            if stated is not None and dataset is not None and text(dataset, keyword, where):
+                raise PetError(
+                    f"{where} holds SUVs that the scanner made with {label(keyword)}: the operator's {name} cannot "
+                    "replace it any more; leave it out."
+                )

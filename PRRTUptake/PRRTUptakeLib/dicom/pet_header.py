@@ -37,6 +37,7 @@ _SHARED = (
     "RadiopharmaceuticalInformationSequence",
 )
 _PRIVATE = (GE_SCAN_DATETIME, PHILIPS_SUV_FACTOR, PHILIPS_ACTIVITY_FACTOR)
+_SLOPES = (1e-9, 1e6)  # Bq/ml, SUV or counts per stored unit of 16 bits
 DECAY_CORRECTIONS = ("NONE", "START", "ADMIN")
 
 
@@ -95,14 +96,18 @@ def pet_header(arranged: Stack, inputs: OperatorInputs) -> PetHeader:
             raise PetHeaderError(
                 f"{label('RescaleIntercept')} of {frame.header.path} is {frame.intercept:g}, but must be 0 in PET."
             )
-        if frame.slope < 0:
-            raise PetHeaderError(f"{label('RescaleSlope')} of {frame.header.path} is {frame.slope:g}, but is above 0.")
+        if not _SLOPES[0] <= frame.slope <= _SLOPES[1]:
+            raise PetHeaderError(
+                f"{label('RescaleSlope')} of {frame.header.path} is {frame.slope:g}, which is impossible."
+            )
     clock = clock_of(dataset, where, inputs.time_zone)
     drug = drug_item(dataset, where)
     nuclide = header_nuclide(drug, where, inputs.nuclide)
     decay_correction, told = _corrections(headers, dataset, where)
     slopes = sorted({frame.slope for frame in arranged.frames})
     scale = f"{slopes[0]:.9g}" if len(slopes) == 1 else f"{slopes[0]:.6g} to {slopes[-1]:.6g}, each plane's own"
+    if inputs.acquisition_time is not None:
+        told.append(f"Acquisition at {inputs.acquisition_time.isoformat()}, as the operator stated.")
     decisions = (
         *arranged.decisions,
         f"Rescale slope {scale}, intercept 0.",
@@ -144,11 +149,14 @@ def _corrections(headers: tuple[Header, ...], dataset: Dataset, where: str) -> t
     name = label("CorrectedImage")
     if "ATTN" not in corrected:
         shown = "\\".join(corrected) or "missing"
-        raise PetHeaderError(f"{name} of {where} is {shown}, without attenuation correction (ATTN): choose another series.")
+        raise PetHeaderError(
+            f"{name} of {where} is {shown}, without attenuation correction (ATTN): choose another series."
+        )
     decay_correction = text(dataset, "DecayCorrection", where).upper()
     if decay_correction not in DECAY_CORRECTIONS:
         raise PetHeaderError(
-            f"{label('DecayCorrection')} of {where} is '{decay_correction}', but must be {', '.join(DECAY_CORRECTIONS)}."
+            f"{label('DecayCorrection')} of {where} is '{decay_correction}', but must be "
+            f"{', '.join(DECAY_CORRECTIONS)}."
         )
     decayed = "DECY" in corrected or "DECAY" in corrected
     decisions = [f"Decay Correction is {decay_correction}; attenuation is corrected."]

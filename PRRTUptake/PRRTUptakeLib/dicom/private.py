@@ -41,7 +41,9 @@ class PrivateAttribute:
         reserved = [Tag(self.group, block) for block in range(0x10, 0x100)]
         creators = {tag.element: str(dataset[tag].value) for tag in reserved if tag in dataset}
         blocks = [
-            block for block, creator in creators.items() if creator.strip(" \0").upper().startswith(self.creator.upper())
+            block
+            for block, creator in creators.items()
+            if creator.strip(" \0").upper().startswith(self.creator.upper())
         ]
         if not creators:
             blocks = [0x10]

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from PRRTUptakeLib.dicom.headers import items, label
+from PRRTUptakeLib.dicom.administration import drug_item
+from PRRTUptakeLib.dicom.headers import label
 from PRRTUptakeLib.dicom.inputs import OperatorInputs, Quantified
 from PRRTUptakeLib.dicom.nm import decay_factor, nm_concentration
 from PRRTUptakeLib.dicom.nuclides import HeaderNuclide, header_nuclide
@@ -82,8 +83,7 @@ def _quantify_nm(arranged: Stack, inputs: OperatorInputs, reference_time: dateti
     where = arranged.series.label
     dataset = arranged.frames[0].header.dataset
     clock = clock_of(dataset, where, inputs.time_zone)
-    found = items(dataset, "RadiopharmaceuticalInformationSequence", where)
-    nuclide = header_nuclide(found[0] if found else None, where, inputs.nuclide)
+    nuclide = header_nuclide(drug_item(dataset, where), where, inputs.nuclide)
     started, told = _acquisition_start(arranged, clock, inputs)
     voxel_mL = Grid(arranged.shape, arranged.ijk_to_ras).voxel_volume_mL
     held = nm_concentration(arranged, started, voxel_mL, inputs)

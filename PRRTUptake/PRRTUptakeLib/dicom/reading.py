@@ -253,6 +253,11 @@ def _unused_bits_cleared(dataset: Dataset, values: np.ndarray, where: str) -> np
     bits = int(number(dataset, "BitsStored", where) or allocated)
     if not 1 <= bits <= allocated:
         raise ReadingError(f"{label('BitsStored')} of {where} is {bits}, but {allocated} bits are allocated.")
+    high = number(dataset, "HighBit", where)
+    if high is not None and high != bits - 1:
+        raise ReadingError(
+            f"{label('HighBit')} {high:g} and {label('BitsStored')} {bits} of {where} do not go together."
+        )
     if bits == allocated:
         return values
     native = values.astype(values.dtype.newbyteorder("="))

@@ -15,6 +15,7 @@ from PRRTUptakeLib.dicom.times import TimeError, clock_of
 from PRRTUptakeLib.errors import PRRTError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
 _LOG = logging.getLogger(__name__)
@@ -62,6 +63,33 @@ class Series:
         if self.description:
             words.append(f"'{self.description}'")
         return f"{' '.join(words)} (...{self.uid[-12:]}, {len(self.files)} files)"
+
+
+EMISSION_CLASSES = (
+    "1.2.840.10008.5.1.4.1.1.20",  # NM
+    "1.2.840.10008.5.1.4.1.1.128",  # PET
+    "1.2.840.10008.5.1.4.1.1.130",  # enhanced PET
+)
+
+
+def one_emission_series(found: Sequence[Series], uid: str | None = None) -> Series:
+    """The PET or NM series among those of a folder; ``uid`` (or its end) chooses where there are several.
+
+    Raises
+    ------
+    SeriesError
+        If there is none, or more than one fits.
+    """
+    emission = [series for series in found if series.sop_class in EMISSION_CLASSES]
+    fitting = [series for series in emission if uid is None or series.uid.endswith(uid)]
+    if len(fitting) == 1:
+        return fitting[0]
+    if not emission:
+        kinds = ", ".join(sorted({series.modality for series in found}))
+        raise SeriesError(f"The folder holds no PET or SPECT series, only {kinds}.")
+    listed = "; ".join(f"{series.label} {series.uid}" for series in fitting or emission)
+    which = "holds several PET or SPECT series" if fitting else f"holds no PET or SPECT series whose UID ends in {uid}"
+    raise SeriesError(f"The folder {which}: choose one with --series from {listed}.")
 
 
 @dataclass(frozen=True)

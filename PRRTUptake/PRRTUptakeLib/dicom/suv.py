@@ -18,10 +18,13 @@ from PRRTUptakeLib.dicom.quantify import PET_STORAGE, quantify
 from PRRTUptakeLib.dicom.reading import arrange, provenance
 from PRRTUptakeLib.dicom.times import clock_of
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.imaging.volume import Volume
+from PRRTUptakeLib.imaging.volume import Grid, Volume
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.dicom.series import Series
+
+
+_DOUBTFUL_SHARE, _IMPOSSIBLE_SHARE = 1.1, 10.0
 
 
 class SUVError(PRRTError):
@@ -58,16 +61,31 @@ def suv(series: Series, kind: str = "bw", inputs: OperatorInputs | None = None) 
     if series.sop_class != PET_STORAGE:
         return _from_concentration(series, kind, inputs)
     arranged = arrange(series)
-    scaling = PetSeries(arranged, inputs).as_suv(kind)
-    volume = Volume(
-        arranged.scaled(scaling.factors),
-        arranged.ijk_to_ras,
-        f"SUV{kind}",
-        SUV_UNITS[kind],
-        scaling.time,
-        provenance(arranged, scaling.decisions),
-    )
-    return StandardisedUptake(volume, scaling.decisions)
+    pet = PetSeries(arranged, inputs)
+    scaling = pet.as_suv(kind)
+    array = arranged.scaled(scaling.factors)
+    decisions = scaling.decisions
+    body = pet.body_if_known()
+    if body is not None:
+        whole_mL = body.weight_kg * 1000 * factor_from_bw(kind, body)  # volume in which all of it would be an SUV of 1
+        voxel_mL = Grid(arranged.shape, arranged.ijk_to_ras).voxel_volume_mL
+        share = float(array.sum(dtype=np.float64)) * voxel_mL / whole_mL
+        decisions = (*decisions, *_share_of_administered(share, series.label))
+    made = provenance(arranged, decisions)
+    volume = Volume(array, arranged.ijk_to_ras, f"SUV{kind}", SUV_UNITS[kind], scaling.time, made)
+    return StandardisedUptake(volume, decisions)
+
+
+def _share_of_administered(share: float, where: str) -> tuple[str, ...]:
+    """An image cannot hold more than was given: told above 110 %, refused above ten times."""
+    if share > _IMPOSSIBLE_SHARE:
+        raise SUVError(
+            f"{where} would hold {share:.3g} times the administered activity: {label('RescaleSlope')}, "
+            f"{label('Units')} or {label('RadionuclideTotalDose')} is wrong."
+        )
+    if share > _DOUBTFUL_SHARE:
+        return (f"Doubtful: the image holds {100 * share:.0f} % of the administered activity.",)
+    return ()
 
 
 def _from_concentration(series: Series, kind: str, inputs: OperatorInputs) -> StandardisedUptake:
@@ -95,6 +113,17 @@ def _from_concentration(series: Series, kind: str, inputs: OperatorInputs) -> St
     made = {**found.volume.provenance, "decisions": list(decisions)}
     volume = found.volume.with_values(array, quantity=f"SUV{kind}", units=SUV_UNITS[kind], provenance=made)
     return StandardisedUptake(volume, decisions)
+
+
+def least_median_most(values: np.ndarray) -> dict[str, float]:
+    """Minimum, median and maximum of the values (any shape) under the names ``min``, ``median`` and ``max``.
+
+    Examples
+    --------
+    >>> least_median_most(np.array([3.0, 1.0, 2.0]))
+    {'min': 1.0, 'median': 2.0, 'max': 3.0}
+    """
+    return {"min": float(values.min()), "median": float(np.median(values)), "max": float(values.max())}
 
 
 def concentration_at_suv_1(activity_MBq: float, elapsed_h: float, half_life_h: float, weight_kg: float) -> float:
@@ -126,7 +155,11 @@ def percent_injected(activity_MBq: float, given_MBq: float, elapsed_h: float, ha
 
 
 def percent_injected_per_g(
-    concentration_Bq_per_mL: float, given_MBq: float, elapsed_h: float, half_life_h: float, density_g_per_mL: float = 1.0
+    concentration_Bq_per_mL: float,
+    given_MBq: float,
+    elapsed_h: float,
+    half_life_h: float,
+    density_g_per_mL: float = 1.0,
 ) -> float:
     """Share of the injected activity per gram of tissue in percent (%IA/g), decay corrected to the injection.
 

@@ -69,7 +69,16 @@ class Clock:
                 f"{name}: {local} does not exist or occurs twice in {self.zone}, where the clocks change: "
                 "state the time with its offset from UTC."
             )
-        return early
+        return fixed_offset(early)
+
+
+def fixed_offset(moment: datetime) -> datetime:
+    """The same moment with its offset from UTC instead of a named zone.
+
+    Python subtracts two datetimes of one named zone by the clock on the wall, so a night in which the clocks change
+    would lose or gain its hour.
+    """
+    return moment.astimezone(timezone(moment.utcoffset() or timedelta(0)))
 
 
 def clock_of(dataset: Dataset, where: str, zone_name: str | None = None) -> Clock:
@@ -103,6 +112,30 @@ def clock_of(dataset: Dataset, where: str, zone_name: str | None = None) -> Cloc
         told = f"No time zone is stated for the object: times are taken at {offset} from UTC, as one of them states."
         return Clock(parse_offset(offset, f"The offset of a time of {where}"), told, where)
     return Clock(timezone.utc, "No time zone is stated: times are taken as written, with UTC attached.", where)
+
+
+def operator_moment(value: str, clock: Clock, name: str) -> datetime:
+    """A moment that an operator wrote in ISO 8601; without an offset it is meant in the zone of ``clock``.
+
+    Raises
+    ------
+    TimeError
+        If it is no date with a time of day.
+
+    Examples
+    --------
+    >>> operator_moment("2025-01-02T10:30", Clock(timezone.utc, "", ""), "injection time").isoformat()
+    '2025-01-02T10:30:00+00:00'
+    """
+    try:
+        if len(value.strip()) < len("2025-01-02T10"):
+            raise ValueError
+        found = datetime.fromisoformat(value.strip().replace("Z", "+00:00"))
+    except ValueError:
+        raise TimeError(
+            f"The {name} '{value}' is not a date with a time (2025-01-31T10:30 or ...T10:30+01:00)."
+        ) from None
+    return fixed_offset(found) if found.tzinfo is not None else clock.at(found, f"The {name}")
 
 
 def _stated_in_passing(dataset: Dataset, where: str) -> str:

@@ -12,8 +12,6 @@ from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from PRRTUptakeLib.imaging.volume import Grid
 from PRRTUptakeLib.mrml.session import session
-from PRRTUptakeLib.mrml.terminology import TAG as TERMINOLOGY_TAG
-from PRRTUptakeLib.mrml.terminology import terminology_entry
 from PRRTUptakeLib.mrml.volumes import (
     NodeError,
     ensure_subject_hierarchy_item,
@@ -21,7 +19,10 @@ from PRRTUptakeLib.mrml.volumes import (
     numpy_matrix,
     vtk_matrix,
 )
+from PRRTUptakeLib.segmentation.codes import terminology_entry
 from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
+
+TERMINOLOGY_TAG = "TerminologyEntry"
 
 ROLE_TAG, LOBE_TAG, LESION_TAG, STRUCTURE_TAG = "PRRT.Role", "PRRT.Lobe", "PRRT.LesionID", "PRRT.Structure"
 _OWN_TAGS = (ROLE_TAG, LOBE_TAG, LESION_TAG, STRUCTURE_TAG)

@@ -202,6 +202,26 @@ def resampled(segment: Segment, grid: Grid, onto: Grid) -> Segment:
     return segment.relabelled(mask=mask, origin=tuple(int(start) for start in low)).cropped()
 
 
+def joined(segmentation: Segmentation, other: Segmentation) -> Segmentation:
+    """Both sets of segments in one segmentation.
+
+    Raises
+    ------
+    BlockError
+        If they lie on different grids, or a name stands in both.
+    """
+    if not segmentation.grid.matches(other.grid):
+        names = ", ".join(f"'{segment.name}'" for segment in other)
+        raise BlockError(
+            f"Segment(s) {names} lie on another grid ({other.grid.shape} voxels) than the rest "
+            f"({segmentation.grid.shape}): resample them to the image on which the liver is drawn."
+        )
+    twice = [segment.name for segment in other if segment.name in segmentation]
+    if twice:
+        raise BlockError(f"There are two segments '{twice[0]}': rename one.")
+    return segmentation.with_segments(*other)
+
+
 def remarks(segmentation: Segmentation) -> tuple[str, ...]:
     """What a user should know about the segments: empty ones, and lesions that overlap. Nothing is changed."""
     empty = [f"Segment '{s.name}' is empty: draw it or delete it." for s in segmentation if not s.voxel_count]

@@ -114,6 +114,7 @@ def _couinaud() -> tuple[Structure, ...]:
             Code(code, f"Couinaud hepatic segment {roman}"),
             ANATOMY,
             color,
+            role="",  # neither lobe nor organ: parts of which lobes are made
             lobe=lobe,
         )
         for number, (roman, code, color, lobe) in enumerate(
@@ -230,7 +231,7 @@ def structures_of(entry: CodedEntry) -> tuple[Structure, ...]:
     return tuple(same)
 
 
-CONTEXT_NAME = "PRRT liver terminology"
+CONTEXT_NAME = "Segmentation category and type - PRRT"
 
 
 REGION_CONTEXT_NAME = "Anatomic codes - DICOM master list"  # Slicer's own list of regions, which has all of ours
@@ -241,8 +242,8 @@ def terminology_entry(key: str) -> str:
 
     Examples
     --------
-    >>> terminology_entry("kidney_left")
-    'PRRT liver terminology~SCT^123037004^Anatomical Structure~SCT^64033007^Kidney~SCT^7771000^Left~~^^~^^'
+    >>> terminology_entry("kidney_left").split("~")[1:4]
+    ['SCT^123037004^Anatomical Structure', 'SCT^64033007^Kidney', 'SCT^7771000^Left']
     """
     item = structure(key)
     parts = (
@@ -250,7 +251,7 @@ def terminology_entry(key: str) -> str:
         _triple(item.category),
         _triple(item.code),
         _triple(item.modifier),
-        REGION_CONTEXT_NAME if item.region is not None else "",
+        REGION_CONTEXT_NAME,
         _triple(item.region),
         "^^",
     )

@@ -117,7 +117,7 @@ def write_synthetic_serial(
             if time_h == with_contrast:
                 session.write_contrast_ct(out / name / "DICOM")
                 grid = CONTRAST_CT_GRID
-            write_segments(patient, grid, out / name / "segments", posture)
+            write_segments(patient, grid, out / name / "segments", posture, lesions_apart=True)
             sessions.append(session)
             visits.append(_visit(session, f"{name}/DICOM", f"{name}/segments", posture))
         _write_json(out / "case.json", _case(patient, "lutia", visits, patient.treated_lobe))
@@ -179,8 +179,7 @@ def write_synthetic_ia_versus_iv(
 def _two_injections(seed: int, index: int, gains: Gains | None) -> tuple[SyntheticPatient, SyntheticPatient]:
     """One patient after the intra-arterial injection and, three days later, after the intravenous one."""
     table = uptake_table("Ga-68")
-    plain = synthetic_patient(seed, index, table=table, activity_MBq=150.0)
-    patient = synthetic_patient(seed, index, table=table, lesions=pet_lesions(plain.random("PET lesion sizes")))
+    patient = synthetic_patient(seed, index, table=table, lesions=pet_lesions)
     random = patient.random("two injections")
     left, right = random.uniform(1.5, 5.0, 2)
     liver_left, liver_right = random.uniform(1.0, 1.4, 2)

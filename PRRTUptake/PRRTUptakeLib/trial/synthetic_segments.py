@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Grid
 
 
-def segment_regions(patient: SyntheticPatient) -> dict[str, tuple[str, ...]]:
+def segment_regions(patient: SyntheticPatient, lesions_apart: bool = False) -> dict[str, tuple[str, ...]]:
     """Segments and the painted regions that each consists of.
 
-    The liver includes its lesions and leaves out its vessels and the gallbladder; all liver lesions are one segment.
+    The liver includes its lesions and leaves out its vessels and the gallbladder. All liver lesions are one segment, or
+    each its own with ``lesions_apart``: on a coarse grid neighbours touch.
     """
     inside = tuple(item.name for item in patient.lesions if item.lobe != "none")
     outside = tuple(item.name for item in patient.lesions if item.lobe == "none")
@@ -37,19 +38,23 @@ def segment_regions(patient: SyntheticPatient) -> dict[str, tuple[str, ...]]:
     }
     for name in LUMBAR:
         parts[f"vertebrae_{name}"] = tuple(f"vertebra_{name}_{part}" for part in ("process", "cortex", "marrow"))
-    if inside:
+    if inside and lesions_apart:
+        parts.update({f"liver_{name}": (name,) for name in inside})
+    elif inside:
         parts["liver_lesions"] = inside
     if outside:
         parts["extrahepatic_lesions"] = outside
     return parts
 
 
-def write_segments(patient: SyntheticPatient, grid: Grid, folder: Path, posture: Posture | None = None) -> None:
+def write_segments(
+    patient: SyntheticPatient, grid: Grid, folder: Path, posture: Posture | None = None, lesions_apart: bool = False
+) -> None:
     """Write each segment to NAME.nii.gz on ``grid``; a voxel belongs to it if its centre does."""
     folder.mkdir(parents=True, exist_ok=True)
     labels = region_labels(patient, grid, posture)
     names = [region.name for region in patient.regions]
-    for segment, parts in segment_regions(patient).items():
+    for segment, parts in segment_regions(patient, lesions_apart).items():
         member = np.zeros(len(names) + 1, dtype=np.uint8)
         member[[names.index(part) + 1 for part in parts]] = 1
         write_mask(member[labels], grid, folder / f"{segment}.nii.gz")
