@@ -122,6 +122,22 @@ def write_segmentation_file(node: Any, path: Path) -> None:
         raise NodeError(f"The segmentation '{node.GetName()}' could not be written to {path}: is the disk full?")
 
 
+def segment_centre(node: Any, name: str) -> np.ndarray:
+    """Centre of the voxels of a segment, RAS mm in world coordinates.
+
+    Raises
+    ------
+    NodeError
+        If there is no segment of this name, or it is empty.
+    """
+    core = node.GetSegmentation()
+    identifier = core.GetSegmentIdBySegmentName(name)
+    centre = node.GetSegmentCenterRAS(identifier) if identifier else None
+    if centre is None:
+        raise NodeError(f"'{node.GetName()}' has no segment '{name}' any more: measure again.")
+    return np.array(centre)
+
+
 def tag(segment: Any, name: str) -> str:
     """The value of a segment's tag, "" if it has none."""
     value = vtk.reference("")
