@@ -15,7 +15,7 @@ from PRRTDosimetryLib.kinetics.selection import integrate
 from PRRTDosimetryLib.kinetics.tables import plot_series
 from PRRTDosimetryLib.uncertainty.chain import ChainInputs
 from PRRTDosimetryLib.uncertainty.patient import dosimetry
-from PRRTDosimetryLib.uncertainty.regions import Patient, Region
+from PRRTDosimetryLib.uncertainty.regions import Patient, Region, sphere_from_table
 from PRRTDosimetryLib.uncertainty.rows import DOSE, Labels, budget_table, dose_rows, dose_table
 from PRRTUptakeLib.imaging.radionuclides import nuclide
 from PRRTUptakeLib.report.plots import Series, line_chart
@@ -72,11 +72,14 @@ def result():
 
 
 def test_lesions_follow_the_sphere_model(result):
+    """Doses by point kernels against the published table of spheres, two calculations that share nothing."""
     found = result.regions["L1"]
     mass = 20.0 * 1.05
     assert found.mass_g == pytest.approx(mass)
     exact = tia(60.0, 80.0) * 3.6e9 * sphere_S_Gy_per_Bq_s("Lu-177", mass)
-    assert found.dose_Gy == pytest.approx(exact, rel=1e-6)
+    assert found.dose_Gy == pytest.approx(exact, rel=0.01)
+    by_table = replace(PATIENT, sphere_S_Gy_per_Bq_s=sphere_from_table("Lu-177"))
+    assert dosimetry(CURVES, REGIONS, by_table, "mono").regions["L1"].dose_Gy == pytest.approx(exact, rel=1e-6)
     assert found.dose_Gy == pytest.approx(tia(60.0, 80.0) * 0.0853 / mass, rel=0.01)
 
 
@@ -121,11 +124,8 @@ def test_a_liver_that_contains_its_lesions_counts_them_once():
     inside = dosimetry(CURVES, regions, PATIENT, "mono")
     outside = dosimetry(CURVES, REGIONS, PATIENT, "mono")
     lesions = tia(60, 80) + tia(30, 85) + tia(50, 90)
-    gap = (
-        lesions
-        * GY_PER_MBQ_H
-        * (BODY.S("lungs", "liver") - BODY.remainder_S("lungs", ["kidneys", "liver", "red marrow"]))
-    )
+    rest = BODY.remainder_S("lungs", ["kidneys", "liver", "red marrow"])
+    gap = lesions * GY_PER_MBQ_H * (BODY.S("lungs", "liver") - rest)
     assert outside.organs["lungs"].dose_Gy - inside.organs["lungs"].dose_Gy == pytest.approx(gap, rel=1e-6)
 
 
