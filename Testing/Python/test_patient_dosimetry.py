@@ -315,6 +315,22 @@ def test_command_with_every_option(tmp_path, capsys):
         assert "trapezoid" in capsys.readouterr().out
 
 
+def test_command_by_monte_carlo(tmp_path, capsys):
+    rows = "\n".join(f"A,{t},{100 * 2 ** (-t / 60):.4f},{5 * 2 ** (-t / 60):.4f}" for t in TIMES)
+    path = _table(tmp_path, f"region,time_h,activity_MBq,uncertainty\n{rows}\n")
+    argv = ["tiac", path, "--nuclide", "Lu-177", "--model", "mono", "--monte-carlo", "2000"]
+    assert main([*argv, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["regions"]["A"]
+    assert found["monte_carlo"]["u_tia_MBq_h"] == pytest.approx(found["u_tia_MBq_h"], rel=0.06)
+    assert found["monte_carlo"]["correlation"][0][1] == pytest.approx(found["correlation"][0][1], abs=0.06)
+    assert found["monte_carlo"]["tia_interval_MBq_h"] == pytest.approx(found["tia_interval_MBq_h"], rel=0.02)
+    assert main(argv) == 0
+    assert "2000 refits" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as stop:
+        main([*argv[:-1], "3"])
+    assert stop.value.code == 2
+
+
 @pytest.mark.parametrize(
     ("rows", "word"),
     [
