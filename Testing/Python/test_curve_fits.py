@@ -288,9 +288,9 @@ def test_coverage_with_the_generating_model(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "least"), [("mono", 0.92), ("uptake-clearance", 0.80)])
+@pytest.mark.parametrize(("name", "least"), [("mono", 0.88), ("uptake-clearance", 0.88)])
 def test_coverage_with_automatic_choice_is_measured(name, least, record_property):
-    found = coverage(name, "auto", 400, 23)  # measured with 1,000: 0.922 and 0.917
+    found = coverage(name, "auto", 400, 23)  # with 1,000 and seed 23: 0.922 and 0.917
     record_property("coverage", found)
     print(f"coverage of the 95 % interval, {name} truth, automatic choice: {found:.3f}")
     assert found >= least
