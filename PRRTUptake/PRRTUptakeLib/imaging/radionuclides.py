@@ -63,7 +63,8 @@ _TABLE = {
         Radionuclide("Ga-68", 67.71 / 60, 737.9, None, 0.8891),
         Radionuclide("Y-90", 64.10, 933.1, 0.0),
         Radionuclide("Tb-161", 6.906 * 24, 202.5, 36.5),
-        Radionuclide("In-111", 2.8047 * 24),
+        Radionuclide("I-131", 8.0207 * 24, 191.85, 382.76),
+        Radionuclide("In-111", 2.8047 * 24, 34.82, 406.1),
         Radionuclide("Cu-64", 12.700),
         Radionuclide("F-18", 109.77 / 60),
     )
@@ -98,6 +99,7 @@ def nuclide(name: str) -> Radionuclide:
         "indium": "in",
         "copper": "cu",
         "fluorine": "f",
+        "iodine": "i",
     }
     symbol = elements.get(letters, letters)
     for entry in _TABLE.values():

@@ -1,0 +1,151 @@
+"""Activity images of one patient at several times, brought onto one grid for voxel-wise integration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.imaging.radionuclides import Radionuclide
+from PRRTUptakeLib.imaging.radionuclides import nuclide as find_nuclide
+from PRRTUptakeLib.imaging.volume import Grid, Volume
+from PRRTUptakeLib.uptake.mapping import as_matrix
+from scipy import ndimage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from PRRTUptakeLib.uptake.mapping import RasTransform
+
+ACTIVITY_UNITS = "Bq/ml"
+MOST_TIME_POINTS = 8
+
+
+class VoxelSeriesError(PRRTError):
+    """Activity images cannot be integrated voxel by voxel."""
+
+
+@dataclass(frozen=True, eq=False)
+class VoxelSeries:
+    """Activity concentration of every voxel over time.
+
+    Attributes
+    ----------
+    nuclide : what decays.
+    grid : of the first image; all others lie on it.
+    times_h : hours after the injection, rising.
+    activity_Bq_per_mL : float32 [time, k, j, i], the activity at these times; NaN where an image did not reach.
+    """
+
+    nuclide: Radionuclide
+    grid: Grid
+    times_h: np.ndarray
+    activity_Bq_per_mL: np.ndarray
+
+    @classmethod
+    def from_volumes(
+        cls,
+        volumes: Sequence[Volume],
+        injection: datetime,
+        nuclide: str,
+        transforms: Sequence[RasTransform | None] | None = None,
+    ) -> VoxelSeries:
+        """Gather activity images; each holds the activity at its own ``reference_time``.
+
+        Parameters
+        ----------
+        volumes : 1 to 8 images in Bq/mL, each decay-corrected to its own scan.
+        injection : with its time zone.
+        transforms : for each image, what carries RAS points of the first image's space to this image's space: a 4x4
+            matrix, a function of points (n, 3), or None. Images that need it are resampled linearly. Without
+            ``transforms`` all images must lie on one grid.
+
+        Raises
+        ------
+        VoxelSeriesError
+            If units, times, grids or values do not allow an integral.
+        """
+        if not 1 <= len(volumes) <= MOST_TIME_POINTS:
+            raise VoxelSeriesError(f"1 to {MOST_TIME_POINTS} activity images can be integrated, not {len(volumes)}.")
+        if transforms is not None and len(transforms) != len(volumes):
+            raise VoxelSeriesError(f"There are {len(volumes)} images, but {len(transforms)} transforms: give one each.")
+        times = np.array([_hours_after(volume, injection) for volume in volumes])
+        grid = volumes[0].grid
+        arrays = []
+        for number, volume in enumerate(volumes):
+            _require_activity(volume, times[number])
+            if transforms is None and not volume.grid.matches(grid):
+                raise VoxelSeriesError(
+                    f"The image at {times[number]:g} h has {volume.grid.shape} voxels on another grid than the first "
+                    f"({grid.shape}): register the images and give their transforms."
+                )
+            arrays.append(_carried(volume, grid, None if transforms is None else transforms[number]))
+        return cls(find_nuclide(nuclide), grid, times, np.stack(arrays))
+
+    def __post_init__(self) -> None:
+        times = np.asarray(self.times_h, dtype=np.float64)
+        if times.ndim != 1 or times.size != len(self.activity_Bq_per_mL):
+            raise VoxelSeriesError(f"{times.size} times do not fit {len(self.activity_Bq_per_mL)} images.")
+        if times[0] <= 0.0 or (np.diff(times) <= 0.0).any():
+            raise VoxelSeriesError(
+                f"Image times must rise and lie after the injection, but they are {', '.join(f'{t:g}' for t in times)} "
+                "h; images that were corrected back to the injection must be corrected to their own scans first."
+            )
+        if self.activity_Bq_per_mL.shape[1:] != self.grid.shape:
+            raise VoxelSeriesError(
+                f"Images of {self.activity_Bq_per_mL.shape[1:]} do not fit a grid of {self.grid.shape}."
+            )
+        object.__setattr__(self, "times_h", times)
+
+    def volume(self, array: np.ndarray, quantity: str, units: str, method: str) -> Volume:
+        """A map on the grid of the series."""
+        provenance = {"method": method, "times_h": self.times_h.tolist(), "nuclide": self.nuclide.name}
+        return Volume(array, self.grid.ijk_to_ras, quantity, units, provenance=provenance)
+
+
+def _hours_after(volume: Volume, injection: datetime) -> float:
+    if injection.tzinfo is None:
+        raise VoxelSeriesError(f"The injection time {injection} has no time zone: give it one.")
+    if volume.reference_time is None:
+        raise VoxelSeriesError("An activity image has no reference time, so nobody knows when its activity was so.")
+    return (volume.reference_time - injection).total_seconds() / 3600.0
+
+
+def _require_activity(volume: Volume, time_h: float) -> None:
+    if volume.units != ACTIVITY_UNITS:
+        raise VoxelSeriesError(f"The image at {time_h:g} h is in '{volume.units}', but {ACTIVITY_UNITS} is needed.")
+    if not np.isfinite(volume.array).all():
+        raise VoxelSeriesError(f"The image at {time_h:g} h holds voxels without a number: fill or crop them first.")
+
+
+def _carried(volume: Volume, grid: Grid, transform: RasTransform | None) -> np.ndarray:
+    """Values on ``grid`` by linear interpolation, NaN outside the image."""
+    matrix = as_matrix(transform)
+    if matrix is None:
+        return _through_function(volume, grid, transform)
+    if volume.grid.matches(grid) and np.allclose(matrix, np.eye(4), atol=1e-9):
+        return volume.array
+    to_image = volume.grid.ras_to_ijk @ matrix @ grid.ijk_to_ras  # i, j, k of the grid to i, j, k of the image
+    carried: np.ndarray = ndimage.affine_transform(
+        volume.array,
+        to_image[2::-1, 2::-1],
+        to_image[2::-1, 3],
+        output_shape=grid.shape,
+        order=1,
+        mode="constant",
+        cval=np.nan,
+    )
+    return carried
+
+
+def _through_function(volume: Volume, grid: Grid, transform: RasTransform | None) -> np.ndarray:
+    carried = np.empty(grid.shape, dtype=np.float32)
+    j, i = np.mgrid[: grid.shape[1], : grid.shape[2]]
+    for k in range(grid.shape[0]):
+        points = np.stack([i, j, np.full_like(i, k)], axis=-1).reshape(-1, 3)
+        moved = volume.grid.to_ijk(transform(grid.to_ras(points)))  # type: ignore[operator, misc]
+        values = ndimage.map_coordinates(volume.array, moved[:, ::-1].T, order=1, mode="constant", cval=np.nan)
+        carried[k] = values.reshape(grid.shape[1:])
+    return carried
