@@ -83,7 +83,9 @@ def _measure(
     quantified = quantify(emission)
     contours = contour_series(found, segmentation.grid)
     progress(0.5, f"{visit.visit}: lobes, lesions and reference regions")
-    prepared = prepare(segmentation, case.protocol, quantified.volume, visit.lobe_plane, baseline=baseline, moves=visit.moves)
+    prepared = prepare(
+        segmentation, case.protocol, quantified.volume, visit.lobe_plane, baseline=baseline, moves=visit.moves
+    )
     progress(0.8, f"{visit.visit}: measuring")
     labels = VisitLabels(case.patient, visit.cycle, visit.visit, case.protocol.imaging.modality, case.treated_lobe)
     injection, doubt = _injection(emission, quantified)

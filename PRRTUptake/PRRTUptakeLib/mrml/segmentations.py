@@ -114,11 +114,7 @@ def write_segmentation_file(node: Any, path: Path) -> None:
     NodeError
         If the file cannot be written.
     """
-    storage = node.GetStorageNode()
-    if storage is None:
-        storage = node.CreateDefaultStorageNode()
-        session().AddNode(storage)
-        node.SetAndObserveStorageNodeID(storage.GetID())
+    storage = slicer.vtkMRMLSegmentationStorageNode()  # not the node's own: that says where the user keeps it
     storage.SetFileName(str(path))
     if not storage.WriteData(node):
         raise NodeError(f"The segmentation '{node.GetName()}' could not be written to {path}: is the disk full?")
