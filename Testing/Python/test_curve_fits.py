@@ -14,7 +14,6 @@ from PRRTDosimetryLib.kinetics.selection import Options, integrate
 from PRRTUptakeLib.imaging.radionuclides import nuclide
 from scipy.integrate import quad
 from scipy.optimize import curve_fit, minimize_scalar
-from scipy.stats import norm
 from shared_data import shared_file
 
 LU177 = nuclide("Lu-177")
@@ -278,8 +277,8 @@ def coverage(truth_model, method, draws, seed, relative=0.05):
 
 
 def test_interval_of_a_known_model_is_not_far_off():
-    # 200 curves: nominal 0.95 with a binomial standard deviation of 0.015.
-    assert coverage("mono", "mono", 200, 21) == pytest.approx(0.95, abs=3.5 * norm.std() * 0.0154)
+    # 200 curves: nominal 0.95 with a binomial standard deviation of 0.0154.
+    assert coverage("mono", "mono", 200, 21) == pytest.approx(0.95, abs=3 * 0.0154)
 
 
 @pytest.mark.slow
@@ -291,7 +290,7 @@ def test_coverage_with_the_generating_model(name):
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "least"), [("mono", 0.92), ("uptake-clearance", 0.80)])
 def test_coverage_with_automatic_choice_is_measured(name, least, record_property):
-    found = coverage(name, "auto", 1000, 23)
+    found = coverage(name, "auto", 400, 23)  # measured with 1,000: 0.922 and 0.917
     record_property("coverage", found)
     print(f"coverage of the 95 % interval, {name} truth, automatic choice: {found:.3f}")
     assert found >= least

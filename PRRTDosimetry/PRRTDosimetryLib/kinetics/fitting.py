@@ -204,7 +204,7 @@ def fit_curve(
             before, sigma = sigma, _by_weights(curve, weights, problem.curve_MBq(parameters))
             problem = Problem.of(curve, nuclide, model, sigma, priors)
             parameters = best_fit(problem, name, parameters)
-            if np.allclose(before, sigma, rtol=1e-6, atol=0):
+            if np.allclose(before, sigma, rtol=1e-5, atol=0):
                 break
     return _described(curve, nuclide, problem, parameters, sigma)
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.dicom.headers import Header, read_header, text
-from PRRTUptakeLib.dicom.times import TimeError, clock_of
+from PRRTUptakeLib.dicom.times import clock_of
 from PRRTUptakeLib.errors import PRRTError
 
 if TYPE_CHECKING:
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _DIRECTORY = "1.2.840.10008.1.3.10"
-_THREADS = min(8, (os.cpu_count() or 1) + 2)
 
 
 class SeriesError(PRRTError):
@@ -122,8 +119,7 @@ def scan_folder(folder: str | Path) -> FolderContents:
     if not folder.is_dir():
         raise SeriesError(f"There is no folder {folder}.")
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    with ThreadPoolExecutor(_THREADS) as pool:  # the waiting is for the disk
-        headers = list(pool.map(_read, paths))
+    headers = [_read(path) for path in paths]  # in threads this takes three times as long: parsing holds the GIL
     groups: dict[str, dict[str, Header]] = defaultdict(dict)
     ignored = []
     for path, header in zip(paths, headers, strict=True):
@@ -174,7 +170,6 @@ def _series(headers: list[Header]) -> Series:
         for keyword in ("SeriesInstanceUID", "Modality", "SOPClassUID", "StudyInstanceUID", "PatientID")
     }
     where = str(first.path)
-    moments = [moment for moment in map(_started, headers) if moment is not None]
     return Series(
         uid=shared["SeriesInstanceUID"],
         modality=shared["Modality"],
@@ -185,7 +180,7 @@ def _series(headers: list[Header]) -> Series:
         description=text(first.dataset, "SeriesDescription", where),
         frame_of_reference_uid=text(first.dataset, "FrameOfReferenceUID", where),
         number=text(first.dataset, "SeriesNumber", where),
-        started=min(moments, default=None),
+        started=_started(headers),
         files=tuple(header.path for header in headers),
         headers=tuple(headers),
     )
@@ -204,14 +199,20 @@ def _same(headers: list[Header], keyword: str) -> str:
     return value
 
 
-def _started(header: Header) -> datetime | None:
+def _started(headers: list[Header]) -> datetime | None:
     """For sorting and showing only: a time that cannot be read is told where it is used, not here."""
-    try:
-        clock = clock_of(header.dataset, str(header.path))
-        for kind in ("Acquisition", "Series", "Study"):
-            moment = clock.moment(header.dataset, f"{kind}Date", f"{kind}Time")
-            if moment is not None:
-                return moment
-    except (TimeError, PRRTError):
-        return None
+    for kind in ("Acquisition", "Series", "Study"):
+        try:
+            earliest = min(headers, key=lambda header: _written(header, kind))
+            clock = clock_of(earliest.dataset, str(earliest.path))
+            moment = clock.moment(earliest.dataset, f"{kind}Date", f"{kind}Time")
+        except PRRTError:
+            continue
+        if moment is not None:
+            return moment
     return None
+
+
+def _written(header: Header, kind: str) -> str:
+    where = str(header.path)
+    return text(header.dataset, f"{kind}Date", where) + text(header.dataset, f"{kind}Time", where)
