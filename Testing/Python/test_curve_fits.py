@@ -9,7 +9,7 @@ from PRRTDosimetryLib.kinetics.curves import Curve, CurveError
 from PRRTDosimetryLib.kinetics.ensemble import monte_carlo
 from PRRTDosimetryLib.kinetics.fitting import Weights, fit_curve
 from PRRTDosimetryLib.kinetics.models import MODELS
-from PRRTDosimetryLib.kinetics.optimum import HalfLifePrior, Priors
+from PRRTDosimetryLib.kinetics.optimum import FitError, HalfLifePrior, Priors
 from PRRTDosimetryLib.kinetics.selection import Options, integrate
 from PRRTUptakeLib.imaging.radionuclides import nuclide
 from scipy.integrate import quad
