@@ -194,5 +194,6 @@ def _variance(curve: Curve, rates: np.ndarray, at: _Point) -> np.ndarray:
         still = (gradient[0] == 0.0) | (gradient[1] == 0.0)
         at.normal[0][1][still] = 0.0
         at.normal[1][0][still] = 0.0
-    moves = _solved(at.normal, gradient)
-    return area**2 / at.information + sum(g * move for g, move in zip(gradient, moves, strict=True))
+    with np.errstate(over="ignore"):  # a curve that says nothing of its rates has an infinite uncertainty
+        moves = _solved(at.normal, gradient)
+        return area**2 / at.information + sum(g * move for g, move in zip(gradient, moves, strict=True))
