@@ -222,7 +222,7 @@ def _refuse_unseen_phase(fit: CurveFit) -> None:
         if len(fit.shape.exponentials) > 1 and half_life < first / _UNSEEN_HALF_LIVES and share > _UNSEEN_SHARE:
             raise FitError(
                 f"{fit.curve.region}, {fit.model.name}: {share:.0%} of the integral would lie in a phase of half-life "
-                f"{half_life:.2g} h, over before the first point at {first:g} h; use a simpler model or measure earlier."
+                f"{half_life:.2g} h, over before the first point at {first:g} h; use a simpler model."
             )
 
 
