@@ -54,8 +54,21 @@ def execute(commands: Sequence[Command], arguments: Sequence[str] | None = None)
 
 
 def print_json(content: dict[str, Any]) -> None:
-    """Print one JSON object and nothing else; numbers that are not finite become null, as JSON has no word for them."""
-    print(json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False))
+    """Print one JSON object and nothing else."""
+    print(json_text(content))
+
+
+def json_text(content: dict[str, Any]) -> str:
+    """One JSON object as text; numbers that are not finite become null, as JSON has no word for them.
+
+    Examples
+    --------
+    >>> print(json_text({"p": float("nan")}))
+    {
+      "p": null
+    }
+    """
+    return json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def _plain(value: Any) -> Any:

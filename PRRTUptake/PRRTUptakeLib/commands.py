@@ -8,11 +8,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.command_line import Command
+from PRRTUptakeLib.command_line import Command, print_json
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
+    from datetime import datetime
 
+    from PRRTUptakeLib.dicom.inputs import OperatorInputs
+    from PRRTUptakeLib.dicom.series import Series
+    from PRRTUptakeLib.mrml.outcome import Extension
     from PRRTUptakeLib.mrml.run import CaseResult
 
 
@@ -21,11 +26,12 @@ def _demo_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=1, help="which synthetic patient (default: 1)")
 
 
-def _demo(arguments: argparse.Namespace) -> None:
+def demo(arguments: argparse.Namespace, extensions: Sequence[Extension] = ()) -> None:
+    """Run ``prrt demo``; ``extensions`` add to the patient's outcome."""
     from PRRTUptakeLib.mrml.run import run_demo
     from PRRTUptakeLib.progress import ProgressPrinter
 
-    _print_result(run_demo(arguments.output, arguments.seed, ProgressPrinter()))
+    _print_result(run_demo(arguments.output, arguments.seed, ProgressPrinter(), extensions))
 
 
 def _run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,20 +39,218 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="folder for the results")
 
 
-def _run(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace, extensions: Sequence[Extension] = ()) -> None:
+    """Run ``prrt run``; ``extensions`` add to the patient's outcome."""
     from PRRTUptakeLib.mrml.run import run_case
     from PRRTUptakeLib.progress import ProgressPrinter
 
-    _print_result(run_case(arguments.case, arguments.output, ProgressPrinter()))
+    _print_result(run_case(arguments.case, arguments.output, ProgressPrinter(), extensions))
 
 
 def _print_result(result: CaseResult) -> None:
-    from PRRTUptakeLib.report.patient_text import patient_text
+    outcome = result.outcome
+    notes = [f"Warning: {text}" for text in outcome.warnings]
+    print("\n\n".join([*outcome.text, *notes, f"Report: {result.report}"]))
 
-    print(patient_text(result.visits, str(result.report)))
+
+def _endpoints_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("measurements", type=Path, metavar="MEASUREMENTS.csv", help="table of measurements, long form")
+    parser.add_argument("--protocol", required=True, help="lutia, ia-versus-iv, or a protocol file")
+    parser.add_argument("--allocation", type=Path, metavar="FILE", help="treated lobe per patient (CSV or JSON)")
+    parser.add_argument("--log", type=Path, help="log of blinding (default: beside the allocation)")
+    parser.add_argument("--subgroups", type=Path, metavar="FILE", help="CSV: patient and a column per characteristic")
+    parser.add_argument("--mixed", action="store_true", help="fit the mixed model too (needs statsmodels)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _endpoints(arguments: argparse.Namespace) -> None:
+    from PRRTUptakeLib.report.endpoint_tables import endpoint_text
+    from PRRTUptakeLib.trial.analysis import Options, analyse_file
+
+    options = Options(arguments.protocol, arguments.allocation, arguments.log, arguments.subgroups, arguments.mixed)
+    analysis = analyse_file(arguments.measurements, options)
+    if arguments.json:
+        print_json(analysis.as_dict())
+    else:
+        print(endpoint_text(analysis.endpoint))
+        print(f"\n{analysis.blinding_words()}")
+
+
+def _power_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--sd-log", type=float, required=True, metavar="S", help="standard deviation of log ratios")
+    parser.add_argument("--n", type=int, help="number of patients: print the ratio that they detect")
+    parser.add_argument(
+        "--ratio", type=float, help="ratio to detect: print the number of patients (with --n: the power)"
+    )
+    parser.add_argument("--power", type=float, nargs="+", default=[0.8, 0.9], help="default: 0.8 0.9")
+    parser.add_argument("--alpha", type=float, default=0.05, help="two-sided significance level (default: 0.05)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(refuse=parser.error)
+
+
+def _power(arguments: argparse.Namespace) -> None:
+    from PRRTUptakeLib.report.page import plain_table
+    from PRRTUptakeLib.trial.power import plan
+
+    if arguments.n is None and arguments.ratio is None:
+        arguments.refuse("give --n, --ratio, or both")
+    results = plan(arguments.sd_log, arguments.n, arguments.ratio, arguments.power, arguments.alpha)
+    if arguments.json:
+        common = {"sd_log": arguments.sd_log, "alpha": arguments.alpha}
+        print_json({**common, **results[0].as_dict(), "results": [result.as_dict() for result in results]})
+    else:
+        print(plain_table(["power", "patients", "ratio"], [[one.power, one.n, one.ratio] for one in results]))
+
+
+def _agreement_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("first", type=Path, metavar="READER1.csv", help="measurements of the first reader")
+    parser.add_argument("second", type=Path, metavar="READER2.csv", help="measurements of the second reader")
+    parser.add_argument("--protocol", required=True, help="lutia, ia-versus-iv, or a protocol file")
+    parser.add_argument("--metric", default="", help="default: the protocol's endpoint")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _agreement(arguments: argparse.Namespace) -> None:
+    from dataclasses import asdict
+
+    from PRRTUptakeLib.report.endpoint_tables import agreement_table
+    from PRRTUptakeLib.report.page import plain_table
+    from PRRTUptakeLib.trial.agreement import compare_readers, paired_readings
+    from PRRTUptakeLib.trial.measurements import read_csv
+    from PRRTUptakeLib.trial.protocol import load_protocol
+
+    protocol = load_protocol(arguments.protocol)
+    tables = read_csv(arguments.first), read_csv(arguments.second)
+    _, first, second, notes = paired_readings(*tables, protocol, arguments.metric)
+    result = compare_readers(first, second, protocol.endpoint.confidence)
+    if arguments.json:
+        print_json({**asdict(result), "notes": list(notes)})
+    else:
+        print("\n".join([plain_table(*agreement_table(result)), *notes]))
+
+
+def _cohort_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, metavar="DIR", help="folder with a case.json per patient, at any depth")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="folder for the results")
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="patients at a time (default: 1)")
+    parser.add_argument("--scheduler", default="", metavar="ADDRESS", help="run on this Dask cluster instead")
+    parser.add_argument("--protocol", default="", help="default: the one that the case files name")
+    parser.add_argument("--allocation", type=Path, metavar="FILE", help="treated lobe per patient (CSV or JSON)")
+    parser.add_argument("--log", type=Path, help="log of blinding (default: beside the allocation, or in the results)")
+    parser.add_argument("--subgroups", type=Path, metavar="FILE", help="CSV: patient and a column per characteristic")
+    parser.add_argument("--second-reader", type=Path, metavar="FILE", help="measurements of a second reader")
+    parser.add_argument("--mixed", action="store_true", help="fit the mixed model too (needs statsmodels)")
+
+
+def _cohort(arguments: argparse.Namespace) -> None:
+    from PRRTUptakeLib.progress import ProgressPrinter
+    from PRRTUptakeLib.report.cohort_output import Machines, make_cohort
+    from PRRTUptakeLib.report.endpoint_tables import cohort_text
+    from PRRTUptakeLib.trial.analysis import Options
+    from PRRTUptakeLib.trial.jobs import CohortError
+
+    files = (arguments.allocation, arguments.log, arguments.subgroups)
+    options = Options(arguments.protocol, *files, arguments.mixed, arguments.second_reader)
+    machines = Machines(arguments.workers, arguments.scheduler)
+    made = make_cohort(arguments.folder, arguments.output, RUN_CASE, options, machines, ProgressPrinter())
+    print(cohort_text(made.result))
+    print(f"\nReport: {made.report}")
+    if made.result.problem:
+        raise CohortError(made.result.problem)
+
+
+# What runs one patient of a cohort in a worker process.
+RUN_CASE = "PRRTUptakeLib.mrml.run:run_case"
+
+_SUV_KINDS = ("bw", "lbm", "lbm-james", "lbm-janma", "bsa", "ibw")
+
+
+def _suv_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, metavar="DICOM_DIR", help="folder that holds the PET or SPECT series")
+    parser.add_argument("--mask", type=Path, metavar="NIFTI", help="measure inside this mask only")
+    parser.add_argument("--type", default="bw", choices=_SUV_KINDS, help="normalisation (default: bw)")
+    parser.add_argument("--series", metavar="UID", help="which series, if the folder holds several (end of its UID)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    stated = parser.add_argument_group("operator inputs", "stated values go before those of the header")
+    stated.add_argument("--weight-kg", type=float, help="the patient's weight")
+    stated.add_argument("--height-cm", type=float, help="the patient's height")
+    stated.add_argument("--sex", choices=("M", "F", "O"), help="the patient's sex")
+    stated.add_argument("--activity-MBq", type=float, help="administered activity at the injection time")
+    stated.add_argument("--residual-MBq", type=float, help="left in syringe or catheter; it is subtracted")
+    for name, meaning in _SUV_TIMES.items():
+        stated.add_argument(f"--{name.replace('_', '-')}", metavar="ISO", help=f"{meaning}, as 2025-01-31T10:30+01:00")
+    stated.add_argument("--time-zone", metavar="ZONE", help="of the images' times, for instance Europe/Amsterdam")
+    stated.add_argument("--nuclide", help="for instance Ga-68")
+    stated.add_argument("--calibration", type=float, metavar="CPS_PER_MBQ", help="sensitivity, for NM counts")
+    stated.add_argument("--calibration-time", choices=("total", "per-view"), help="time of a voxel's counts")
+    stated.add_argument("--acquisition-s", type=float, help="that time in seconds, where the header does not tell it")
+
+
+_SUV_TIMES = {
+    "injection_time": "time of the injection",
+    "acquisition_time": "start of the acquisition",
+    "decay_reference_time": "moment to which the series was decay corrected",
+    "residual_time": "when the residual activity was measured",
+}
+
+
+def _suv(arguments: argparse.Namespace) -> None:
+    from PRRTUptakeLib.dicom.series import find_series, one_emission_series
+    from PRRTUptakeLib.dicom.suv import least_median_most, suv
+    from PRRTUptakeLib.segmentation.mask_grid import mask_on_grid
+
+    series = one_emission_series(find_series(arguments.folder), arguments.series)
+    found = suv(series, arguments.type, _suv_inputs(arguments, series))
+    array = found.volume.array
+    inside = array if arguments.mask is None else array[mask_on_grid(arguments.mask, found.volume.grid)]
+    numbers = least_median_most(inside)
+    if arguments.json:
+        print_json({**numbers, "units": found.volume.units, "decisions": list(found.decisions)})
+        return
+    print(f"SUV {arguments.type} of {series.label}")
+    print(f"{arguments.mask.name if arguments.mask else 'whole image'}, {inside.size} voxels")
+    for name, value in numbers.items():
+        print(f"  {name:<8}{value:12.4f} {found.volume.units}")
+    print("Decisions")
+    for sentence in found.decisions:
+        print(f"  - {sentence}")
+
+
+def _suv_inputs(arguments: argparse.Namespace, series: Series) -> OperatorInputs:
+    from PRRTUptakeLib.dicom.inputs import Calibration, OperatorInputs
+    from PRRTUptakeLib.dicom.times import clock_of, operator_moment
+
+    clock = clock_of(series.headers[0].dataset, series.label, arguments.time_zone)
+
+    def moment(name: str) -> datetime | None:
+        written = getattr(arguments, name)
+        return None if written is None else operator_moment(written, clock, name.replace("_", " "))
+
+    calibration = None
+    if arguments.calibration is not None:
+        calibration = Calibration(arguments.calibration, arguments.calibration_time or "", arguments.acquisition_s)
+    return OperatorInputs(
+        weight_kg=arguments.weight_kg,
+        height_cm=arguments.height_cm,
+        sex=arguments.sex,
+        activity_MBq=arguments.activity_MBq,
+        residual_MBq=arguments.residual_MBq,
+        nuclide=arguments.nuclide,
+        time_zone=arguments.time_zone,
+        calibration=calibration,
+        injection_time=moment("injection_time"),
+        acquisition_time=moment("acquisition_time"),
+        decay_reference_time=moment("decay_reference_time"),
+        residual_time=moment("residual_time"),
+    )
 
 
 COMMANDS: tuple[Command, ...] = (
-    Command("demo", "make a synthetic patient, measure it and write its report", _demo_arguments, _demo),
-    Command("run", "measure one patient: DICOM and segments in, table, report and scene out", _run_arguments, _run),
+    Command("demo", "make a synthetic patient, measure it and write its report", _demo_arguments, demo),
+    Command("run", "measure one patient: DICOM and segments in, table, report and scene out", _run_arguments, run),
+    Command("cohort", "run all patients of a folder, then the endpoint and the report", _cohort_arguments, _cohort),
+    Command("endpoints", "compute the trial's endpoint from a table of measurements", _endpoints_arguments, _endpoints),
+    Command("power", "sample size, power or detectable ratio of a paired comparison", _power_arguments, _power),
+    Command("agreement", "compare two readers of the same lesions", _agreement_arguments, _agreement),
+    Command("suv", "standardised uptake values of a PET or SPECT series, and how they were made", _suv_arguments, _suv),
 )

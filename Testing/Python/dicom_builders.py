@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from PRRTUptakeLib.dicom.headers import Header
+from PRRTUptakeLib.dicom.series import Series
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 CT, PET, NM = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.128", "1.2.840.10008.5.1.4.1.1.20"
 MR = "1.2.840.10008.5.1.4.1.1.4"
@@ -63,8 +63,7 @@ def set_pixels(ds: Dataset, values: np.ndarray) -> None:
     ds["PixelData"].VR = "OW"
 
 
-def write_slices(
-    folder: Path,
+def slices(
     values: np.ndarray,
     kind: str = "CT",
     *,
@@ -74,14 +73,13 @@ def write_slices(
     changes: dict[str, Any] | None = None,
     per_slice: dict[str, list[Any]] | None = None,
     syntax: str = ExplicitVRLittleEndian,
-) -> list[Path]:
-    """One file per plane of ``values`` [k, j, i]; spacing along i, j, k; planes follow the normal from the origin."""
-    folder.mkdir(parents=True, exist_ok=True)
+) -> list[FileDataset]:
+    """One image per plane of ``values`` [k, j, i]; spacing along i, j, k; planes follow the normal from the origin."""
     uid = generate_uid()
     axes = np.array(orientation).reshape(2, 3)
     normal = np.cross(*axes)
     sop_class = {"CT": CT, "PT": PET, "MR": MR}[kind]
-    paths = []
+    images = []
     for k, plane in enumerate(values):
         ds = base(sop_class, kind, uid, syntax)
         ds.InstanceNumber = k + 1
@@ -95,9 +93,41 @@ def write_slices(
             add_pet(ds)
         set_all(ds, changes or {})
         set_all(ds, {name: items[k] for name, items in (per_slice or {}).items()})
-        paths.append(folder / f"slice{k:03d}")
-        ds.save_as(paths[-1], enforce_file_format=True)
+        images.append(ds)
+    return images
+
+
+def write_slices(folder: Path, values: np.ndarray, kind: str = "CT", **settings: Any) -> list[Path]:
+    """Write the images of ``slices`` as files slice000, slice001 and so on."""
+    return write(folder, slices(values, kind, **settings))
+
+
+def write(folder: Path, images: list[FileDataset]) -> list[Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"slice{k:03d}" for k in range(len(images))]
+    for path, ds in zip(paths, images, strict=True):
+        ds.save_as(path, enforce_file_format=True)
     return paths
+
+
+def series_in_memory(images: list[FileDataset]) -> Series:
+    """The series of these images without files: enough for headers and factors, not for pixels."""
+    headers = tuple(Header(Path(f"slice{k:03d}"), ds) for k, ds in enumerate(images))
+    first = images[0]
+    return Series(
+        uid=first.SeriesInstanceUID,
+        modality=first.Modality,
+        sop_class=first.SOPClassUID,
+        study_uid=first.StudyInstanceUID,
+        patient_id=first.PatientID,
+        patient_name="",
+        description="",
+        frame_of_reference_uid="",
+        number="1",
+        started=None,
+        files=tuple(header.path for header in headers),
+        headers=headers,
+    )
 
 
 def radionuclide(value: str = "C-111A1", meaning: str = "^18^Fluorine", scheme: str = "SRT") -> Dataset:

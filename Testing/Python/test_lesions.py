@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from PRRTUptakeLib.segmentation.blocks import overlaps, remarks
+from PRRTUptakeLib.segmentation.blocks import BlockError, joined, overlaps, remarks
 from PRRTUptakeLib.segmentation.division import split_lesion, split_lesion_by_plane
 from PRRTUptakeLib.segmentation.identity import EarlierLesions
 from PRRTUptakeLib.segmentation.lesions import (
@@ -207,3 +207,14 @@ def test_split_by_plane():
     assert first.lesion_id == "L2"
     with pytest.raises(LesionError, match="does not cut"):
         split_lesion_by_plane(grid, lesion, (40, 0, 0), (1, 0, 0))
+
+
+def test_lesions_on_another_grid_are_told_when_joined():
+    liver = Segmentation(GRID, (ball(GRID, "liver", (0, 0, 0), 50.0),))
+    other = centred_grid(120.0, (3, 3, 3))
+    with pytest.raises(BlockError, match=r"'mets' lie on another grid .* resample them to the image"):
+        joined(liver, Segmentation(other, (ball(other, "mets", (9, 0, 0), 8.0),)))
+    same = joined(liver, Segmentation(GRID, (ball(GRID, "mets", (9, 0, 0), 8.0),)))
+    assert [segment.name for segment in same] == ["liver", "mets"]
+    with pytest.raises(BlockError, match="two segments 'liver'"):
+        joined(liver, liver)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -195,3 +196,35 @@ def test_bad_requests_are_refused():
     elsewhere = occupancies(Segmentation(where, (Segment("cube", np.ones((2, 2, 2))),)), where)
     with pytest.raises(OccupancyError, match="'cube' was placed on another grid"):
         region_metrics(Volume(np.ones((5, 5, 5)), where.ijk_to_ras), elsewhere.values())
+
+
+@pytest.mark.parametrize("permutation", [(0, 1, 2), (2, 0, 1), (1, 0, 2)])
+@pytest.mark.parametrize("signs", [(1, 1, 1), (-1, 1, -1), (-1, -1, -1)])
+def test_segments_on_a_cropped_turned_copy_of_the_grid_read_whole_voxels(permutation, signs):
+    rng = np.random.default_rng(11)
+    image = grid((20, 21, 22), (2.0, 2.0, 2.0), (-5.0, 6.0, 7.0))
+    volume = Volume(rng.random(image.shape), image.ijk_to_ras)
+    turned = np.eye(4)
+    turned[:3, :3] = np.eye(3)[:, permutation] * signs  # columns: image index steps of the source's i, j, k
+    turned[:3, 3] = np.where(turned[:3, :3].sum(axis=1) < 0, 15, 4)
+    source = Grid((12, 12, 12), image.ijk_to_ras @ turned)
+    mask = rng.random(source.shape) < 0.2
+    loose = Segment("loose", mask[2:, 1:, 3:], origin=(2, 1, 3))
+    mask[:2], mask[:, :1], mask[:, :, :3] = False, False, False
+    result = region_metrics(volume, Segmentation(source, (loose, Segment.from_full("tight", mask))))
+    assert result["loose"] == dataclasses.replace(result["tight"], name="loose")
+    voxels = np.argwhere(mask)[:, ::-1] @ turned[:3, :3].T + turned[:3, 3]
+    values = volume.array[tuple(voxels[:, ::-1].astype(int).T)]
+    assert result["tight"].mean == pytest.approx(values.mean(dtype=float))
+    assert result["tight"].median == pytest.approx(np.median(values))
+    assert result["tight"].voxel_count == values.size
+
+
+def test_an_empty_margin_of_a_mask_may_stick_out_of_the_image():
+    image = grid((6, 6, 6), (2.0, 2.0, 2.0))
+    source = grid((10, 10, 10), (2.0, 2.0, 2.0), (-4.0, -4.0, -4.0))
+    mask = np.zeros(source.shape, bool)
+    mask[2:4, 2:4, 2:4] = True  # the image's first voxels
+    volume = Volume(np.arange(216.0).reshape(6, 6, 6), image.ijk_to_ras)
+    result = region_metrics(volume, Segmentation(source, (Segment("corner", mask),)))["corner"]
+    assert (result.mean, result.voxel_count) == (21.5, 8)

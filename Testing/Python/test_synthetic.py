@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -26,7 +27,8 @@ from PRRTUptakeLib.imaging.simulation import (
     tissue_image,
     voxel_averages,
 )
-from PRRTUptakeLib.trial.synthetic_case import segment_regions, write_synthetic_lutia
+from PRRTUptakeLib.trial.synthetic_case import write_synthetic_lutia
+from PRRTUptakeLib.trial.synthetic_segments import segment_regions
 from PRRTUptakeLib.whole_folder import WholeFolderError, whole_folder
 from scipy.integrate import quad
 from scipy.special import erf
@@ -110,6 +112,16 @@ def test_default_lesions_are_as_the_trial_needs_them(patient):
         assert all(32 <= size <= 50 for size in sizes if size > 30)
         assert sum(size < 30 for size in sizes) == 2
     assert [item.lobe for item in patient.lesions].count("none") == 1
+
+
+def test_large_draws_that_do_not_fit_are_drawn_again():
+    # the first draw of this patient puts 49.7, 47.3 and 47.0 mm into the left lobe, where there is no room for them
+    patient = synthetic_patient(2, 22)
+    assert sum(item.diameter_mm > 30 for item in patient.lesions) == 6
+    points = np.random.default_rng(0).normal(size=(2000, 3))
+    for item in patient.lesions[:10]:
+        on_surface = item.centre_mm + points / np.linalg.norm(points, axis=1, keepdims=True) * item.diameter_mm / 2
+        assert inside(LIVER_LOBES[item.lobe], on_surface).all()
 
 
 def test_lesions_as_asked_for():
@@ -260,7 +272,9 @@ def test_vessels_and_lesions_show_on_contrast_ct(patient):
 
 
 def test_written_case_is_whole_and_true(tmp_path, patient):
+    start = time.perf_counter()
     case_file = write_synthetic_lutia(tmp_path / "p", seed=1, blur=False, noise=False)
+    assert time.perf_counter() - start < 20  # about 1.5 s on an idle core
     case, truth = (json.loads((tmp_path / "p" / name).read_text()) for name in ("case.json", "truth.json"))
     assert case_file == tmp_path / "p" / "case.json"
     assert set(case) == {"patient", "protocol", "treated_lobe", "visits"}
@@ -283,7 +297,7 @@ def test_written_case_is_whole_and_true(tmp_path, patient):
 def test_a_folder_in_use_is_left_alone_and_a_failure_leaves_nothing(tmp_path):
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "mine.txt").write_text("mine")
-    with pytest.raises(WholeFolderError, match="not empty"):
+    with pytest.raises(WholeFolderError, match="not ours"):
         write_synthetic_lutia(tmp_path / "used")
 
     def fail():

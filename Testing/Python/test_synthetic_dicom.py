@@ -20,7 +20,8 @@ from PRRTUptakeLib.imaging.simulation import (
     tissue_image,
 )
 from PRRTUptakeLib.imaging.volume import Volume
-from PRRTUptakeLib.trial.synthetic_case import radiopharmaceutical, write_synthetic_lutia
+from PRRTUptakeLib.trial.synthetic_case import write_synthetic_lutia
+from PRRTUptakeLib.trial.synthetic_session import Session, radiopharmaceutical
 
 
 @pytest.fixture(scope="module")
@@ -127,15 +128,13 @@ def test_uids_and_bytes_follow_from_the_seed(tmp_path, files):
 
 
 def test_an_oblique_volume_keeps_its_place(tmp_path, patient):
-    from PRRTUptakeLib.trial.synthetic_case import _Session
-
     angle = np.radians(25)
     turn = np.array([[1, 0, 0], [0, np.cos(angle), -np.sin(angle)], [0, np.sin(angle), np.cos(angle)]])
     matrix = np.eye(4)
     matrix[:3, :3] = turn @ np.diag([-2.0, -2.0, 3.0])
     matrix[:3, 3] = [50.0, 60.0, -30.0]
     volume = Volume(np.arange(5 * 7 * 9).reshape(5, 7, 9), matrix, "attenuation", "[hnsf'U]")
-    series = _Session(patient, "oblique", 1.0, noise=False).series(9, "oblique", 0.0)
+    series = Session(patient, "oblique", 1.0, noise=False).series(9, "oblique", 0.0)
     ds = pydicom.dcmread(write_ct(volume, tmp_path, series)[3])
     row, column = np.split(np.array(ds.ImageOrientationPatient, float), 2)
     lps = np.array(ds.ImagePositionPatient, float) + 2 * 4 * row + 2 * 6 * column
@@ -144,9 +143,7 @@ def test_an_oblique_volume_keeps_its_place(tmp_path, patient):
 
 
 def test_what_dicom_cannot_hold_is_refused(tmp_path, patient):
-    from PRRTUptakeLib.trial.synthetic_case import _Session
-
-    series = _Session(patient, "bad", 1.0, noise=False).series(9, "bad", 0.0)
+    series = Session(patient, "bad", 1.0, noise=False).series(9, "bad", 0.0)
     drug = radiopharmaceutical(patient)
     ones = np.ones((3, 4, 5), np.float32)
     sheared = np.diag([-1.0, -1.0, 1.0, 1.0])

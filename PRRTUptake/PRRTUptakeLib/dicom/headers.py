@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import struct
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pydicom
 from pydicom.datadict import dictionary_description, dictionary_has_tag, tag_for_keyword
 from pydicom.multival import MultiValue
-from pydicom.tag import Tag
 
 from PRRTUptakeLib.errors import PRRTError
 
@@ -155,6 +155,7 @@ def _check_fragments(path: Path, file: BinaryIO, offset: int) -> None:
         file.seek(length, 1)
 
 
+@cache
 def label(keyword: str) -> str:
     """Name and tag of an attribute for a message.
 
@@ -182,7 +183,7 @@ def raw_value(dataset: Dataset, keyword: str, where: str) -> Any:
     if tag is None or tag not in dataset:
         return None
     try:
-        value = dataset[Tag(tag)].value
+        value = dataset[tag].value
     except Exception as error:  # pydicom converts on access and raises many kinds
         raise HeaderError(f"{label(keyword)} of {where} cannot be read ({error}).") from error
     return None if _is_empty(value) else value

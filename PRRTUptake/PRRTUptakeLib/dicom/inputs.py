@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from PRRTUptakeLib.dicom.times import fixed_offset
 from PRRTUptakeLib.errors import PRRTError
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class OperatorInputs:
     ----------
     weight_kg, height_cm, sex : of the patient; sex is M, F or O.
     injection_time, acquisition_time, residual_time : moments with their zone.
+    decay_reference_time : moment to which a PET series was decay corrected, for Decay Correction START.
     activity_MBq : administered activity at the injection time.
     residual_MBq : left in syringe or catheter, measured at ``residual_time``; it is subtracted.
     nuclide : name, for instance ``Lu-177``.
@@ -79,6 +81,7 @@ class OperatorInputs:
     sex: str | None = None
     injection_time: datetime | None = None
     acquisition_time: datetime | None = None
+    decay_reference_time: datetime | None = None
     activity_MBq: float | None = None
     residual_MBq: float | None = None
     residual_time: datetime | None = None
@@ -94,10 +97,12 @@ class OperatorInputs:
         _within("residual activity (MBq)", self.residual_MBq, 0, 1e5)
         if self.sex not in (None, "M", "F", "O"):
             raise InputError(f"Sex is M, F or O, not '{self.sex}'.")
-        for name in ("injection_time", "acquisition_time", "residual_time"):
+        for name in ("injection_time", "acquisition_time", "decay_reference_time", "residual_time"):
             moment = getattr(self, name)
             if moment is not None and moment.tzinfo is None:
                 raise InputError(f"The {name.replace('_', ' ')} {moment} has no time zone: give it one.")
+            if moment is not None:
+                object.__setattr__(self, name, fixed_offset(moment))
         if self.residual_MBq and self.residual_time is None:
             raise InputError("A residual activity needs the time at which it was measured.")
 

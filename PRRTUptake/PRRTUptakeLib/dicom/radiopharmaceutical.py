@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydicom.sr.coding import Code
 
-from PRRTUptakeLib.dicom.writing import code_item, decimal, dicom_time, item_of
+from PRRTUptakeLib.dicom.writing import code_item, date_time, decimal, dicom_time, item_of
 from PRRTUptakeLib.imaging.radionuclides import nuclide
 
 if TYPE_CHECKING:
@@ -49,8 +49,7 @@ class Radiopharmaceutical:
             RadiopharmaceuticalVolume="",
             RadiopharmaceuticalStartTime=dicom_time(self.injection_time)[1],
             RadiopharmaceuticalStopTime="",
-            RadiopharmaceuticalStartDateTime="".join(dicom_time(self.injection_time))
-            + self.injection_time.strftime("%z"),
+            RadiopharmaceuticalStartDateTime=date_time(self.injection_time),
             RadionuclideTotalDose=decimal([self.activity_MBq * (1e6 if for_pet else 1.0)])[0],
             RadionuclideCodeSequence=[code_item(_NUCLIDE_CODES[entry.name])],
             RadiopharmaceuticalCodeSequence=[code_item(drug)],

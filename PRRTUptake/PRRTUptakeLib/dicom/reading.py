@@ -97,13 +97,15 @@ class Stack:
         for k, frame in enumerate(self.frames):
             by_file.setdefault(frame.header.path, []).append((k, frame))
 
-        def one_file(planes: list[tuple[int, Frame]]) -> None:
-            values = _file_values(planes[0][1].header, self.dtype, self.shape[1:])
-            for k, frame in planes:
-                convert(out[k], values[frame.index], k)
+        def some_files(planes_by_file: list[list[tuple[int, Frame]]]) -> None:
+            for planes in planes_by_file:
+                values = _file_values(planes[0][1].header, self.dtype, self.shape[1:])
+                for k, frame in planes:
+                    convert(out[k], values[frame.index], k)
 
+        files = list(by_file.values())
         with ThreadPoolExecutor(_THREADS) as pool:
-            list(pool.map(one_file, by_file.values()))
+            list(pool.map(some_files, [files[n::_THREADS] for n in range(_THREADS)]))
         return out
 
 
@@ -253,6 +255,11 @@ def _unused_bits_cleared(dataset: Dataset, values: np.ndarray, where: str) -> np
     bits = int(number(dataset, "BitsStored", where) or allocated)
     if not 1 <= bits <= allocated:
         raise ReadingError(f"{label('BitsStored')} of {where} is {bits}, but {allocated} bits are allocated.")
+    high = number(dataset, "HighBit", where)
+    if high is not None and high != bits - 1:
+        raise ReadingError(
+            f"{label('HighBit')} {high:g} and {label('BitsStored')} {bits} of {where} do not go together."
+        )
     if bits == allocated:
         return values
     native = values.astype(values.dtype.newbyteorder("="))

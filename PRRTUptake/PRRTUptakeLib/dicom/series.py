@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.dicom.headers import Header, read_header, text
-from PRRTUptakeLib.dicom.times import TimeError, clock_of
+from PRRTUptakeLib.dicom.times import clock_of
 from PRRTUptakeLib.errors import PRRTError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
 _LOG = logging.getLogger(__name__)
 _DIRECTORY = "1.2.840.10008.1.3.10"
-_THREADS = min(8, (os.cpu_count() or 1) + 2)
 
 
 class SeriesError(PRRTError):
@@ -64,6 +62,33 @@ class Series:
         return f"{' '.join(words)} (...{self.uid[-12:]}, {len(self.files)} files)"
 
 
+EMISSION_CLASSES = (
+    "1.2.840.10008.5.1.4.1.1.20",  # NM
+    "1.2.840.10008.5.1.4.1.1.128",  # PET
+    "1.2.840.10008.5.1.4.1.1.130",  # enhanced PET
+)
+
+
+def one_emission_series(found: Sequence[Series], uid: str | None = None) -> Series:
+    """The PET or NM series among those of a folder; ``uid`` (or its end) chooses where there are several.
+
+    Raises
+    ------
+    SeriesError
+        If there is none, or more than one fits.
+    """
+    emission = [series for series in found if series.sop_class in EMISSION_CLASSES]
+    fitting = [series for series in emission if uid is None or series.uid.endswith(uid)]
+    if len(fitting) == 1:
+        return fitting[0]
+    if not emission:
+        kinds = ", ".join(sorted({series.modality for series in found}))
+        raise SeriesError(f"The folder holds no PET or SPECT series, only {kinds}.")
+    listed = "; ".join(f"{series.label} {series.uid}" for series in fitting or emission)
+    which = "holds several PET or SPECT series" if fitting else f"holds no PET or SPECT series whose UID ends in {uid}"
+    raise SeriesError(f"The folder {which}: choose one with --series from {listed}.")
+
+
 @dataclass(frozen=True)
 class FolderContents:
     """What a folder tree holds: its series, and the files that were ignored with the reason."""
@@ -94,8 +119,7 @@ def scan_folder(folder: str | Path) -> FolderContents:
     if not folder.is_dir():
         raise SeriesError(f"There is no folder {folder}.")
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    with ThreadPoolExecutor(_THREADS) as pool:  # the waiting is for the disk
-        headers = list(pool.map(_read, paths))
+    headers = [_read(path) for path in paths]  # in threads this takes three times as long: parsing holds the GIL
     groups: dict[str, dict[str, Header]] = defaultdict(dict)
     ignored = []
     for path, header in zip(paths, headers, strict=True):
@@ -146,7 +170,6 @@ def _series(headers: list[Header]) -> Series:
         for keyword in ("SeriesInstanceUID", "Modality", "SOPClassUID", "StudyInstanceUID", "PatientID")
     }
     where = str(first.path)
-    moments = [moment for moment in map(_started, headers) if moment is not None]
     return Series(
         uid=shared["SeriesInstanceUID"],
         modality=shared["Modality"],
@@ -157,7 +180,7 @@ def _series(headers: list[Header]) -> Series:
         description=text(first.dataset, "SeriesDescription", where),
         frame_of_reference_uid=text(first.dataset, "FrameOfReferenceUID", where),
         number=text(first.dataset, "SeriesNumber", where),
-        started=min(moments, default=None),
+        started=_started(headers),
         files=tuple(header.path for header in headers),
         headers=tuple(headers),
     )
@@ -176,14 +199,20 @@ def _same(headers: list[Header], keyword: str) -> str:
     return value
 
 
-def _started(header: Header) -> datetime | None:
+def _started(headers: list[Header]) -> datetime | None:
     """For sorting and showing only: a time that cannot be read is told where it is used, not here."""
-    try:
-        clock = clock_of(header.dataset, str(header.path))
-        for kind in ("Acquisition", "Series", "Study"):
-            moment = clock.moment(header.dataset, f"{kind}Date", f"{kind}Time")
-            if moment is not None:
-                return moment
-    except (TimeError, PRRTError):
-        return None
+    for kind in ("Acquisition", "Series", "Study"):
+        try:
+            earliest = min(headers, key=lambda header: _written(header, kind))
+            clock = clock_of(earliest.dataset, str(earliest.path))
+            moment = clock.moment(earliest.dataset, f"{kind}Date", f"{kind}Time")
+        except PRRTError:
+            continue
+        if moment is not None:
+            return moment
     return None
+
+
+def _written(header: Header, kind: str) -> str:
+    where = str(header.path)
+    return text(header.dataset, f"{kind}Date", where) + text(header.dataset, f"{kind}Time", where)

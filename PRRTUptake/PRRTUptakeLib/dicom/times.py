@@ -14,7 +14,7 @@ from datetime import datetime, timedelta, timezone, tzinfo
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from PRRTUptakeLib.dicom.headers import label, text
+from PRRTUptakeLib.dicom.headers import items, label, text
 from PRRTUptakeLib.errors import PRRTError
 
 if TYPE_CHECKING:
@@ -49,9 +49,10 @@ class Clock:
     def date_time(self, dataset: Dataset, keyword: str) -> datetime | None:
         """A DT attribute; its own offset, where it has one, goes before the zone of the object. None if absent."""
         value = text(dataset, keyword, self.where)
-        if not value:
-            return None
-        name = f"{label(keyword)} of {self.where}"
+        return self.parse(value, f"{label(keyword)} of {self.where}") if value else None
+
+    def parse(self, value: str, name: str) -> datetime:
+        """A moment written as YYYYMMDDHHMMSS.FFFFFF with or without its offset. Raises TimeError if it is not one."""
         found = _MOMENT.fullmatch(value)
         if not found:
             raise TimeError(f"{name} is '{value}', which is not a date with a time of day (YYYYMMDDHHMMSS).")
@@ -68,7 +69,24 @@ class Clock:
                 f"{name}: {local} does not exist or occurs twice in {self.zone}, where the clocks change: "
                 "state the time with its offset from UTC."
             )
-        return early
+        return fixed_offset(early)
+
+
+def fixed_offset(moment: datetime) -> datetime:
+    """The same moment with its offset from UTC instead of a named zone.
+
+    Python subtracts two datetimes of one named zone by the clock on the wall, so a night in which the clocks change
+    would lose or gain its hour.
+    """
+    return moment.astimezone(timezone(moment.utcoffset() or timedelta(0)))
+
+
+@dataclass(frozen=True)
+class ImageTime:
+    """The moment for which an image holds, and the attributes that tell it, for messages."""
+
+    time: datetime
+    name: str
 
 
 def clock_of(dataset: Dataset, where: str, zone_name: str | None = None) -> Clock:
@@ -97,7 +115,46 @@ def clock_of(dataset: Dataset, where: str, zone_name: str | None = None) -> Cloc
                 f"The time zone '{zone_name}' is not known: use a name such as Europe/Amsterdam."
             ) from error
         return Clock(zone, f"Times are in the zone {zone_name}, as the operator stated.", where)
+    offset = _stated_in_passing(dataset, where)
+    if offset:
+        told = f"No time zone is stated for the object: times are taken at {offset} from UTC, as one of them states."
+        return Clock(parse_offset(offset, f"The offset of a time of {where}"), told, where)
     return Clock(timezone.utc, "No time zone is stated: times are taken as written, with UTC attached.", where)
+
+
+def operator_moment(value: str, clock: Clock, name: str) -> datetime:
+    """A moment that an operator wrote in ISO 8601; without an offset it is meant in the zone of ``clock``.
+
+    Raises
+    ------
+    TimeError
+        If it is no date with a time of day.
+
+    Examples
+    --------
+    >>> operator_moment("2025-01-02T10:30", Clock(timezone.utc, "", ""), "injection time").isoformat()
+    '2025-01-02T10:30:00+00:00'
+    """
+    try:
+        if len(value.strip()) < len("2025-01-02T10"):
+            raise ValueError
+        found = datetime.fromisoformat(value.strip().replace("Z", "+00:00"))
+    except ValueError:
+        raise TimeError(
+            f"The {name} '{value}' is not a date with a time (2025-01-31T10:30 or ...T10:30+01:00)."
+        ) from None
+    return fixed_offset(found) if found.tzinfo is not None else clock.at(found, f"The {name}")
+
+
+def _stated_in_passing(dataset: Dataset, where: str) -> str:
+    """The offset that a date-time attribute of the object carries, "" if none does."""
+    holders = (dataset, *items(dataset, "RadiopharmaceuticalInformationSequence", where)[:1])
+    for holder in holders:
+        for keyword in ("AcquisitionDateTime", "RadiopharmaceuticalStartDateTime"):
+            found = _MOMENT.fullmatch(text(holder, keyword, where))
+            if found and found[3]:
+                return found[3]
+    return ""
 
 
 def parse_date(value: str, name: str) -> datetime:

@@ -1,7 +1,7 @@
-"""Volumes as DICOM images: what all modalities share, and CT.
+"""Volumes as DICOM images: what all modalities share, CT and MR.
 
-Modules and attributes after DICOM PS3.3; NM is in ``writing_nm``. UIDs follow from words that the caller gives, so
-that the same patient has the same UIDs wherever it is made.
+Modules and attributes after DICOM PS3.3; NM is in ``writing_nm``, PET in ``writing_pet``. UIDs
+follow from words that the caller gives, so that the same patient has the same UIDs wherever it is made.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sr.coding import Code
-from pydicom.uid import PYDICOM_ROOT_UID, UID, CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import PYDICOM_ROOT_UID, UID, CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS, Volume
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime
     from pathlib import Path
 
+_TOP = 65535
 UCUM_BQ_PER_ML = Code("Bq/ml", "UCUM", "Becquerels/milliliter")
 
 
@@ -178,6 +179,15 @@ def start_dataset(series: Series, sop_class: UID, modality: str, instance: int) 
     return ds
 
 
+def lying_supine(ds: Dataset) -> None:
+    """NM/PET patient orientation module: supine, head first; it takes the place of PatientPosition (PS3.3 C.8.4.6)."""
+    del ds.PatientPosition
+    recumbent = code_item(Code("102538003", "SCT", "Recumbent"))
+    recumbent.PatientOrientationModifierCodeSequence = [code_item(Code("40199007", "SCT", "Supine"))]
+    ds.PatientOrientationCodeSequence = [recumbent]
+    ds.PatientGantryRelationshipCodeSequence = [code_item(Code("102540008", "SCT", "Headfirst"))]
+
+
 def set_pixels(ds: Dataset, pixels: np.ndarray, *, signed: bool) -> None:
     """Image pixel module for 16 bit greyscale; ``pixels`` [j, i] or [k, j, i]."""
     ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
@@ -198,6 +208,31 @@ def neutral_path(folder: Path, series: Series, instance: int) -> Path:
     return folder / f"S{series.number:04d}" / f"I{instance:05d}"
 
 
+def date_time(moment: datetime) -> str:
+    """DT of a moment, with its offset from UTC."""
+    return "".join(dicom_time(moment)) + moment.strftime("%z")
+
+
+def set_plane(ds: Dataset, volume: Volume) -> None:
+    """Image plane attributes that all slices of a series share."""
+    _, row, column, spacing = image_plane(volume)
+    ds.ImageOrientationPatient = decimal([*row, *column])
+    ds.PixelSpacing = decimal([spacing[1], spacing[0]])
+    ds.SliceThickness = decimal([spacing[2]])[0]
+
+
+def set_slice(ds: Dataset, volume: Volume, series: Series, index: int) -> None:
+    """What tells slice ``index`` (from 0) from the others: its UID, number and place."""
+    origin, row, column, spacing = image_plane(volume)
+    normal = np.cross(row, column)
+    position = origin + index * spacing[2] * normal
+    ds.InstanceNumber = index + 1
+    ds.SOPInstanceUID = uid("instance", *series.study, str(series.number), str(index + 1))
+    ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
+    ds.ImagePositionPatient = decimal(position)
+    ds.SliceLocation = decimal([float(position @ normal)])[0]
+
+
 def write_ct(volume: Volume, folder: Path, series: Series, *, contrast: bool = False) -> list[Path]:
     """Write a CT (HU) as one file per slice; returns the paths in the order of the slices.
 
@@ -206,29 +241,48 @@ def write_ct(volume: Volume, folder: Path, series: Series, *, contrast: bool = F
     DicomWritingError
         If the axes are not perpendicular, or a value lies outside -32768 to 32767 HU.
     """
-    origin, row, column, spacing = image_plane(volume)
-    normal = np.cross(row, column)
     values = np.rint(volume.array)
     if not np.isfinite(values).all() or values.min() < -32768 or values.max() > 32767:
         raise DicomWritingError("A CT must hold finite Hounsfield units between -32768 and 32767.")
     ds = start_dataset(series, CTImageStorage, "CT", 1)
+    set_plane(ds, volume)
     ds.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
     ds.AcquisitionNumber, ds.KVP = 1, "120"
     if contrast:
         ds.ContrastBolusAgent = "Iodinated contrast, portal-venous phase"
-    ds.ImageOrientationPatient = decimal([*row, *column])
-    ds.PixelSpacing = decimal([spacing[1], spacing[0]])
-    ds.SliceThickness = ds.SpacingBetweenSlices = decimal([spacing[2]])[0]
+    ds.SpacingBetweenSlices = ds.SliceThickness
     ds.RescaleIntercept, ds.RescaleSlope, ds.RescaleType = "0", "1", "HU"
     ds.WindowCenter, ds.WindowWidth = "60", "400"
     paths = []
     for index, plane in enumerate(values):
-        position = origin + index * spacing[2] * normal
-        ds.InstanceNumber = index + 1
-        ds.SOPInstanceUID = uid("instance", *series.study, str(series.number), str(index + 1))
-        ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
-        ds.ImagePositionPatient = decimal(position)
-        ds.SliceLocation = decimal([float(position @ normal)])[0]
+        set_slice(ds, volume, series, index)
         set_pixels(ds, plane, signed=True)
+        paths.append(save(ds, neutral_path(folder, series, index + 1)))
+    return paths
+
+
+def write_mr(volume: Volume, folder: Path, series: Series) -> list[Path]:
+    """Write a T1-weighted MRI (signal without units) as one file per slice; returns the paths in slice order.
+
+    Raises
+    ------
+    DicomWritingError
+        If the axes are not perpendicular, or a value lies outside 0 to 65535.
+    """
+    values = np.rint(volume.array)
+    if not np.isfinite(values).all() or values.min() < 0 or values.max() > _TOP:
+        raise DicomWritingError(f"An MRI must hold finite signal between 0 and {_TOP}.")
+    ds = start_dataset(series, MRImageStorage, "MR", 1)
+    set_plane(ds, volume)
+    ds.ImageType = ["ORIGINAL", "PRIMARY", "OTHER"]
+    ds.ScanningSequence, ds.SequenceVariant, ds.ScanOptions = "GR", "SP", ""
+    ds.MRAcquisitionType, ds.RepetitionTime, ds.EchoTime, ds.EchoTrainLength = "3D", "4.2", "1.9", "1"
+    ds.FlipAngle, ds.MagneticFieldStrength = "12", "1.5"
+    ds.SpacingBetweenSlices = ds.SliceThickness
+    ds.WindowCenter, ds.WindowWidth = "450", "900"
+    paths = []
+    for index, plane in enumerate(values):
+        set_slice(ds, volume, series, index)
+        set_pixels(ds, plane, signed=False)
         paths.append(save(ds, neutral_path(folder, series, index + 1)))
     return paths

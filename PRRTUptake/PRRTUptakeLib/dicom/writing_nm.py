@@ -15,10 +15,11 @@ from PRRTUptakeLib.dicom.writing import (
     DicomWritingError,
     Series,
     code_item,
+    date_time,
     decimal,
-    dicom_time,
     image_plane,
     item_of,
+    lying_supine,
     neutral_path,
     save,
     set_pixels,
@@ -56,12 +57,12 @@ def write_nm(
     ds = start_dataset(series, NuclearMedicineImageStorage, "NM", 1)
     ds.ImageType = ["DERIVED", "PRIMARY", "RECON TOMO", "EMISSION"]
     ds.ImageID, ds.CountsAccumulated = "", ""
-    del ds.PatientPosition  # NM says it by PatientOrientationCodeSequence
+    lying_supine(ds)
     set_pixels(ds, np.rint(array / slope), signed=False)
     _frames(ds, volume)
     _detector(ds, volume)
     _acquisition(ds, drug, duration_s)
-    ds.AcquisitionDateTime = "".join(dicom_time(series.time)) + series.time.strftime("%z")
+    ds.AcquisitionDateTime = date_time(series.time)
     ds.CorrectedImage = ["DECY", "ATTN", "SCAT", "DTIM"]
     ds.DecayCorrection = "START"
     ds.RealWorldValueMappingSequence = [real_world_value(slope, UCUM_BQ_PER_ML)]
@@ -111,7 +112,7 @@ def _detector(ds: Dataset, volume: Volume) -> None:
 
 
 def _acquisition(ds: Dataset, drug: Radiopharmaceutical, duration_s: float) -> None:
-    """Isotope, orientation, energy window and rotation modules."""
+    """Isotope, energy window and rotation modules."""
     low, high = _WINDOWS_keV.get(drug.nuclide, (0.0, 0.0))
     if high <= 0:
         raise DicomWritingError(f"There is no energy window for {drug.nuclide}: SPECT is written for Lu-177 only.")
@@ -119,10 +120,6 @@ def _acquisition(ds: Dataset, drug: Radiopharmaceutical, duration_s: float) -> N
     window = item_of(EnergyWindowLowerLimit=decimal([low])[0], EnergyWindowUpperLimit=decimal([high])[0])
     ds.EnergyWindowInformationSequence = [item_of(EnergyWindowName="208 keV", EnergyWindowRangeSequence=[window])]
     ds.RadiopharmaceuticalInformationSequence = [drug.item(for_pet=False)]
-    recumbent = code_item(Code("102538003", "SCT", "Recumbent"))
-    recumbent.PatientOrientationModifierCodeSequence = [code_item(Code("40199007", "SCT", "Supine"))]
-    ds.PatientOrientationCodeSequence = [recumbent]
-    ds.PatientGantryRelationshipCodeSequence = [code_item(Code("102540008", "SCT", "Headfirst"))]
     ds.NumberOfRotations = 1
     frames = 60
     ds.RotationInformationSequence = [

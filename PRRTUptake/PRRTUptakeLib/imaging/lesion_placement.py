@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage
@@ -12,12 +12,12 @@ from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.phantom_anatomy import LIVER_LOBES
 from PRRTUptakeLib.imaging.phantom_shapes import Point, Shape, inside
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-GAP_mm = 3.0  # at least this far from the lobe's rim, from vessels and from the next lesion
+# At least this far from the lobe's rim, from vessels and from the next lesion: further than two voxels of the contrast CT
+# are apart corner to corner (3.7 mm), so that neighbours do not grow together in their mask.
+GAP_mm = 4.0
 _STEP_mm = 2.5
 _LAYOUTS = 60
+_DRAWS = 10
 # Mesenteric fat and soft tissue below the liver, clear of every organ also when the diaphragm moves.
 _EXTRAHEPATIC_CENTRES: tuple[Point, ...] = (
     (-18.0, 40.0, -92.0),
@@ -50,6 +50,9 @@ class LesionPlan:
             )
 
 
+LesionDraw = Callable[[np.random.Generator], Sequence[LesionPlan]]
+
+
 def default_lesions(random: np.random.Generator) -> tuple[LesionPlan, ...]:
     """Three targets of 33-50 mm and two small lesions of 12-26 mm per lobe, and one of 18-30 mm outside the liver.
 
@@ -62,6 +65,39 @@ def default_lesions(random: np.random.Generator) -> tuple[LesionPlan, ...]:
     plan.append((float(random.uniform(18, 30)), "none"))
     uptakes = np.exp(random.normal(0.0, 0.15, len(plan)))
     return tuple(LesionPlan(size, lobe, float(u)) for (size, lobe), u in zip(plan, uptakes, strict=True))
+
+
+def pet_lesions(random: np.random.Generator) -> tuple[LesionPlan, ...]:
+    """Lesions of 20-42 mm (three per lobe), 10-16 mm (one per lobe) and 20-30 mm (one outside the liver).
+
+    Uptakes scatter log-normally by 20 % from lesion to lesion.
+    """
+    plan = []
+    for lobe in ("left", "right"):
+        plan += [(float(size), lobe) for size in (*np.sort(random.uniform(20, 42, 3))[::-1], random.uniform(10, 16))]
+    plan.append((float(random.uniform(20, 30)), "none"))
+    uptakes = np.exp(random.normal(0.0, 0.20, len(plan)))
+    return tuple(LesionPlan(size, lobe, float(u)) for (size, lobe), u in zip(plan, uptakes, strict=True))
+
+
+def draw_lesions(
+    draw: LesionDraw, sizes: np.random.Generator, places: np.random.Generator
+) -> tuple[tuple[LesionPlan, ...], tuple[Point, ...]]:
+    """Draw lesions and their places; a draw that does not fit into the liver (about one in fifty) is drawn again.
+
+    Raises
+    ------
+    LesionPlacementError
+        If ten draws in a row do not fit.
+    """
+    for _ in range(_DRAWS - 1):
+        plan = tuple(draw(sizes))
+        try:
+            return plan, place_lesions(plan, places)
+        except LesionPlacementError:
+            continue
+    plan = tuple(draw(sizes))
+    return plan, place_lesions(plan, places)
 
 
 def place_lesions(plan: Sequence[LesionPlan], random: np.random.Generator) -> tuple[Point, ...]:

@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.imaging.lesion_placement import LesionPlan, default_lesions, place_lesions
+from PRRTUptakeLib.imaging.lesion_placement import (
+    LesionDraw,
+    LesionPlan,
+    default_lesions,
+    draw_lesions,
+    place_lesions,
+)
 from PRRTUptakeLib.imaging.phantom_anatomy import ANATOMY, Region
 from PRRTUptakeLib.imaging.phantom_shapes import Ellipsoid, Point, sphere
 from PRRTUptakeLib.imaging.phantom_uptake import UptakeTable, uptake_table
@@ -165,7 +171,7 @@ def synthetic_patient(
     seed: int,
     index: int = 0,
     *,
-    lesions: Sequence[LesionPlan] | None = None,
+    lesions: Sequence[LesionPlan] | LesionDraw = default_lesions,
     treated_lobe: str | None = None,
     gain: float | None = None,
     table: UptakeTable | None = None,
@@ -176,9 +182,9 @@ def synthetic_patient(
     Parameters
     ----------
     seed, index : whole numbers from 0; each pair is a patient of its own.
-    lesions : diameter, lobe and relative uptake of each lesion; places are drawn so that each lies fully inside its
-        lobe, apart from the others and from vessels. By default three of 33-50 mm and two of 12-26 mm per lobe, and one
-        outside the liver.
+    lesions : diameter, lobe and relative uptake of each lesion, or a function that draws them. Places are drawn so
+        that each lies fully inside its lobe, apart from the others and from vessels. By default three of 33-50 mm and
+        two of 12-26 mm per lobe, and one outside the liver.
     treated_lobe : "left" or "right"; drawn by default.
     gain : lesion uptake in the treated lobe over that of the other; drawn by default: 30-60 % higher in two patients of
         three (LUTIA: 18 of 27, EJNMMI 2024;51:1121), lower by as much in the third.
@@ -216,8 +222,11 @@ def synthetic_patient(
         start + timedelta(minutes=int(person.integers(0, 60))),
         gains=Gains(lesions_left=value) if lobe == "left" else Gains(lesions_right=value),
     )
-    plan = default_lesions(_generator(seed, index, "lesion sizes")) if lesions is None else tuple(lesions)
-    centres = place_lesions(plan, _generator(seed, index, "lesion places"))
+    places = _generator(seed, index, "lesion places")
+    if callable(lesions):
+        plan, centres = draw_lesions(lesions, _generator(seed, index, "lesion sizes"), places)
+    else:
+        plan, centres = tuple(lesions), place_lesions(lesions, places)
     return SyntheticPatient(
         seed=seed,
         index=index,

@@ -75,10 +75,11 @@ LOBE_PLANE_ORIGIN_mm: Point = (20.0, -24.0, 0.0)
 _ALONG = (45.0 - 20.0, 58.0 + 24.0)
 LOBE_PLANE_NORMAL: Point = (-_ALONG[1] / math.hypot(*_ALONG), _ALONG[0] / math.hypot(*_ALONG), 0.0)  # to the left
 
-_VESSELS = (_VENA_CAVA, _PORTAL_VEIN, _GALLBLADDER)
-LIVER: Shape = Difference(
-    Intersection((_CAVITY, Union((_LIVER_RIGHT_PART, _LIVER_LEFT_PART)))), Union((*_VESSELS, _RIGHT_RENAL_IMPRESSION))
+# What is painted as liver: vessels and gallbladder are painted over it. LIVER is what remains of it.
+_PAINTED_LIVER = Difference(
+    Intersection((_CAVITY, Union((_LIVER_RIGHT_PART, _LIVER_LEFT_PART)))), _RIGHT_RENAL_IMPRESSION
 )
+LIVER: Shape = Difference(_PAINTED_LIVER, Union((_VENA_CAVA, _PORTAL_VEIN, _GALLBLADDER)))
 LEFT_SIDE: Shape = HalfSpace(LOBE_PLANE_ORIGIN_mm, LOBE_PLANE_NORMAL)
 LIVER_LOBES: dict[str, Shape] = {"left": Intersection((LIVER, LEFT_SIDE)), "right": Difference(LIVER, LEFT_SIDE)}
 LUMBAR = ("L1", "L2", "L3", "L4", "L5")
@@ -115,8 +116,8 @@ def _anatomy() -> tuple[Region, ...]:
         Region("diaphragm", _DIAPHRAGM, "soft", breathes=True),
         *spine,
         Region("aorta", Column((-14, -30), (10, 10), -110, BODY_HALF_LENGTH_mm), "blood"),
-        Region("liver_right", LIVER_LOBES["right"], "liver", breathes=True),
-        Region("liver_left", LIVER_LOBES["left"], "liver", breathes=True),
+        Region("liver_right", _PAINTED_LIVER, "liver", breathes=True),
+        Region("liver_left", Intersection((_PAINTED_LIVER, LEFT_SIDE)), "liver", breathes=True),
         Region("inferior_vena_cava", _VENA_CAVA, "blood"),
         Region("portal_vein", _PORTAL_VEIN, "blood", breathes=True),
         Region("gallbladder", _GALLBLADDER, "bile", breathes=True),

@@ -10,10 +10,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
+from scipy.spatial.transform import Rotation
 from scipy.special import ndtr
 
 from PRRTUptakeLib.errors import PRRTError
@@ -30,6 +32,7 @@ SPECT_FWHM_mm = 12.0
 PET_FWHM_mm = 6.0
 FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
 _CELL_mm = 1.2
+_TISSUE_CELL_mm = 1.7  # CT and MRI need no better partial volumes
 _REACH = 5.0  # a Gaussian is followed to this many standard deviations: 6e-7 of it lies beyond
 _SLAB_CELLS = 4_000_000
 
@@ -56,7 +59,7 @@ CONTRAST_CT_GRID = axial_grid((256, 256, 104), (1.5, 1.5, 3.0), np.array([0.0, 0
 LOW_DOSE_CT_GRID = axial_grid((192, 192, 77), (2.5, 2.5, 5.0), np.array([0.0, 0.0, 0.0]))
 PET_GRID = axial_grid((128, 128, 104), (4.0, 4.0, 3.0), np.array([0.0, 0.0, -12.0]))
 _WHOLE_BODY_GRID = axial_grid((228, 154, 428), (1.5, 1.5, 1.5), np.array([0.0, 0.0, 0.0]))
-MR_GRID = axial_grid((224, 208, 88), (1.7, 1.7, 3.5), np.array([0.0, 0.0, -8.0]))
+MR_GRID = axial_grid((240, 216, 88), (1.7, 1.7, 3.5), np.array([0.0, 0.0, -8.0]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +85,15 @@ class Posture:
         shift = np.eye(4)
         shift[2, 3] = self.breathing_mm
         return self.phantom_to_ras @ shift
+
+
+def random_posture(random: np.random.Generator, shift_mm: float, rotation_deg: float, breathing_mm: float) -> Posture:
+    """A posture whose shift and turn about each axis, and breathing, are uniform between minus and plus the limits."""
+    matrix = np.eye(4)
+    angles = random.uniform(-rotation_deg, rotation_deg, 3)
+    matrix[:3, :3] = Rotation.from_euler("xyz", angles, degrees=True).as_matrix()
+    matrix[:3, 3] = random.uniform(-shift_mm, shift_mm, 3)
+    return Posture(matrix, float(random.uniform(-breathing_mm, breathing_mm)))
 
 
 def regions_in_posture(patient: SyntheticPatient, posture: Posture) -> tuple[Region, ...]:
@@ -144,11 +156,12 @@ def _index_box(
 
 def _coordinates(ijk_to_phantom: np.ndarray, box: tuple[tuple[int, int], ...]) -> list[np.ndarray]:
     """x, y, z of the lattice points of ``box``, broadcastable: an axis that plays no part keeps length 1."""
-    k, j, i = np.ogrid[tuple(slice(start, stop) for start, stop in box)]
+    k, j, i = (part.astype(np.float32) for part in np.ogrid[tuple(slice(start, stop) for start, stop in box)])
     coordinates = []
     for row in ijk_to_phantom[:3]:
-        terms = [weight * index for weight, index in zip(row[:3], (i, j, k), strict=True) if abs(weight) > 1e-12]
-        coordinates.append(np.asarray(sum(terms) + row[3], dtype=np.float32))
+        weights = [(np.float32(w), index) for w, index in zip(row[:3], (i, j, k), strict=True) if abs(w) > 1e-12]
+        offset = np.full((1, 1, 1), row[3], dtype=np.float32)
+        coordinates.append(reduce(np.add, (weight * index for weight, index in weights), offset))
     return coordinates
 
 
@@ -326,7 +339,8 @@ def tissue_image(
         raise SimulationError("Noise needs random numbers: give a generator.")
     values = {region.name: float(getattr(APPEARANCE[region.tissue], kind)) for region in patient.regions}
     values["air"] = float(getattr(APPEARANCE["air"], kind))
-    array = voxel_averages(patient, grid, values, posture=posture)
+    cells = tuple(max(2, math.ceil(spacing / _TISSUE_CELL_mm - 1e-9)) for spacing in grid.spacing_mm)
+    array = voxel_averages(patient, grid, values, posture=posture, supersampling=(cells[0], cells[1], cells[2]))
     if noise_sd > 0 and random is not None:
         array = array + noise_sd * random.standard_normal(array.shape, dtype=np.float32)
     is_ct = kind.endswith("HU")

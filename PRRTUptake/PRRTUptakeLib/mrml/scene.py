@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import slicer
@@ -12,29 +11,28 @@ from PRRTUptakeLib.mrml.segmentations import node_from_segmentation
 from PRRTUptakeLib.mrml.session import session
 from PRRTUptakeLib.mrml.tables import table_from_measurements
 from PRRTUptakeLib.mrml.volumes import NodeError, node_from_volume
-from PRRTUptakeLib.trial.rows import measurement_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from PRRTUptakeLib.report.patient_report import ReportedVisit
+    from PRRTUptakeLib.mrml.outcome import SceneVisit
 
 
-@dataclass(frozen=True)
-class VisitNodes:
-    """The nodes of one visit; ``anatomy`` and ``plane`` are None where there is none."""
-
-    image: Any
-    anatomy: Any
-    segmentation: Any
-    plane: Any
-    table: Any
-
-
-def build_scene(visits: Sequence[ReportedVisit]) -> tuple[VisitNodes, ...]:
-    """Put the visits of one patient into the scene, each under its study in the subject hierarchy."""
-    return tuple(_add_visit(visit) for visit in visits)
+def build_scene(patient: str, visits: Sequence[SceneVisit]) -> list[Any]:
+    """Put the visits of one patient into the scene, each under its study; returns the segmentation nodes."""
+    segmentations = []
+    for visit in visits:
+        nodes = [node_from_volume(volume, name) for name, volume in visit.volumes]
+        if visit.segmentation is not None:
+            segmentations.append(node_from_segmentation(visit.segmentation, f"Segments {visit.study}"))
+            nodes.append(segmentations[-1])
+        if visit.plane is not None:
+            nodes.append(node_from_plane(visit.plane, f"Lobe plane {visit.study}"))
+        if visit.rows:
+            nodes.append(table_from_measurements(visit.rows, f"Measurements {visit.study}"))
+        place_in_study(patient, visit.study, nodes)
+    return segmentations
 
 
 def write_bundle(path: Path) -> None:
@@ -47,21 +45,6 @@ def write_bundle(path: Path) -> None:
     """
     if not session().WriteToMRB(str(path)):
         raise NodeError(f"The scene could not be written to {path}: is the disk full?")
-
-
-def _add_visit(visit: ReportedVisit) -> VisitNodes:
-    result = visit.result
-    labels, prepared = result.labels, result.prepared
-    suffix = f"cycle {labels.cycle} {labels.visit}"
-    nodes = VisitNodes(
-        node_from_volume(result.image, f"{labels.image} {suffix}"),
-        node_from_volume(visit.anatomy, f"CT {suffix}") if visit.anatomy is not None else None,
-        node_from_segmentation(prepared.segmentation, f"Segments {suffix}"),
-        node_from_plane(prepared.plane, f"Lobe plane {suffix}") if prepared.plane is not None else None,
-        table_from_measurements(measurement_rows(result), f"Measurements {suffix}"),
-    )
-    place_in_study(labels.patient, suffix, [node for node in vars(nodes).values() if node is not None])
-    return nodes
 
 
 def place_in_study(patient: str, study: str, nodes: Sequence[Any]) -> None:

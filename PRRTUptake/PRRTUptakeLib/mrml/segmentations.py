@@ -12,8 +12,6 @@ from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from PRRTUptakeLib.imaging.volume import Grid
 from PRRTUptakeLib.mrml.session import session
-from PRRTUptakeLib.mrml.terminology import TAG as TERMINOLOGY_TAG
-from PRRTUptakeLib.mrml.terminology import terminology_entry
 from PRRTUptakeLib.mrml.volumes import (
     NodeError,
     ensure_subject_hierarchy_item,
@@ -21,7 +19,10 @@ from PRRTUptakeLib.mrml.volumes import (
     numpy_matrix,
     vtk_matrix,
 )
+from PRRTUptakeLib.segmentation.codes import terminology_entry
 from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
+
+TERMINOLOGY_TAG = "TerminologyEntry"
 
 ROLE_TAG, LOBE_TAG, LESION_TAG, STRUCTURE_TAG = "PRRT.Role", "PRRT.Lobe", "PRRT.LesionID", "PRRT.Structure"
 _OWN_TAGS = (ROLE_TAG, LOBE_TAG, LESION_TAG, STRUCTURE_TAG)
@@ -119,6 +120,22 @@ def write_segmentation_file(node: Any, path: Path) -> None:
     storage.SetFileName(str(path))
     if not storage.WriteData(node):
         raise NodeError(f"The segmentation '{node.GetName()}' could not be written to {path}: is the disk full?")
+
+
+def segment_centre(node: Any, name: str) -> np.ndarray:
+    """Centre of the voxels of a segment, RAS mm in world coordinates.
+
+    Raises
+    ------
+    NodeError
+        If there is no segment of this name, or it is empty.
+    """
+    core = node.GetSegmentation()
+    identifier = core.GetSegmentIdBySegmentName(name)
+    centre = node.GetSegmentCenterRAS(identifier) if identifier else None
+    if centre is None:
+        raise NodeError(f"'{node.GetName()}' has no segment '{name}' any more: measure again.")
+    return np.array(centre)
 
 
 def tag(segment: Any, name: str) -> str:

@@ -103,16 +103,19 @@ def round_ticks(low: float, high: float, about: int = 6) -> tuple[tuple[float, s
 
 
 def log_ticks(low: float, high: float) -> tuple[tuple[float, str], ...]:
-    """Ticks at 1, 2 and 5 times powers of ten, at powers of ten on a long axis, at round values on a short one.
+    """Ticks at round multiples of powers of ten, the fewer the longer the axis.
 
     Examples
     --------
     >>> [text for _, text in log_ticks(0.4, 6)]
-    ['0.5', '1', '2', '5']
+    ['0.5', '0.7', '1', '1.5', '2', '3', '5']
+    >>> [text for _, text in log_ticks(1, 10000)]
+    ['1', '10', '100', '1000', '10000']
     """
     decades = math.log10(high / low)
-    if decades < 0.6:
+    if decades < 0.4:
         return round_ticks(low, high)
+    factors = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0) if decades < 1.3 else (1.0, 2.0, 5.0) if decades < 3 else (1.0,)
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    values = [float(f"{factor}e{power}") for power in powers for factor in ((1, 2, 5) if decades < 3 else (1,))]
+    values = [float(f"{factor}e{power}") for power in powers for factor in factors]
     return tuple((value, f"{value:g}") for value in values if low <= value <= high)

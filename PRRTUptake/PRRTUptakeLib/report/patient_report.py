@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from PRRTUptakeLib.imaging.volume import Volume
     from PRRTUptakeLib.segmentation.segments import Segment
+    from PRRTUptakeLib.trial.case import Case
     from PRRTUptakeLib.trial.pipeline import VisitResult
     from PRRTUptakeLib.trial.preparation import SizedLesion
 
@@ -32,24 +33,23 @@ class ReportedVisit:
     anatomy: Volume | None
 
 
-def patient_report(visits: Sequence[ReportedVisit], provenance: Mapping[str, Any]) -> str:
-    """The report as one self-contained HTML page."""
-    first = visits[0].result
-    software = provenance["software"]
+def case_report(
+    title: str, case: Case, warnings: Sequence[str], sections: Sequence[str], provenance: Mapping[str, Any]
+) -> str:
+    """The report of a case as one self-contained HTML page: identity and warnings first, images used last."""
+    software, protocol = provenance["software"], case.protocol
     identity = {
-        "Patient": first.labels.patient,
-        "Protocol": f"{first.protocol.name}: {first.protocol.title} ({first.protocol.source})",
-        "Protocol SHA-256": first.protocol.sha256,
-        "Treated lobe": first.labels.treated_lobe or "blinded",
+        "Patient": case.patient,
+        "Protocol": f"{protocol.name}: {protocol.title} ({protocol.source})",
+        "Protocol SHA-256": protocol.sha256,
+        "Treated lobe": case.treated_lobe or "blinded",
         "Made": f"{provenance['made_at']} with {software['name']} {software['version']}",
     }
-    warnings = [f"{visit.result.labels.visit}: {text}" for visit in visits for text in visit.result.warnings]
-    sections = [part for visit in visits for part in _visit_sections(visit)]
-    sections.append(_series_section(provenance))
-    return html_page(f"Lobe against lobe: {first.labels.patient}", identity, warnings, sections)
+    return html_page(title, identity, warnings, [*sections, _series_section(provenance)])
 
 
-def _visit_sections(visit: ReportedVisit) -> list[str]:
+def visit_sections(visit: ReportedVisit) -> list[str]:
+    """The sections on one visit, as HTML."""
     result = visit.result
     labels = result.labels
     title = f"Cycle {labels.cycle}, {labels.visit}"

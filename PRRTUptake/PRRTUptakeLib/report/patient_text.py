@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 from PRRTUptakeLib.report.page import plain_table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from PRRTUptakeLib.trial.pipeline import VisitResult
 
 TARGET_HEADER = ("lesion", "lobe", "diameter mm", "volume mL", "T {unit}", "N {unit}", "T/N", "recovery")
@@ -46,13 +44,11 @@ def result_sentence(result: VisitResult) -> str:
     return f"T/N, {how} per lobe: {means}. Ratio {result.ratio_name}: {ratio}."
 
 
-def patient_text(results: Sequence[VisitResult], report: str) -> str:
-    """Tables, sentences and warnings of all visits, and where the report is."""
-    parts = []
-    for result in results:
-        labels = result.labels
-        parts.append(f"Patient {labels.patient}, cycle {labels.cycle}, visit {labels.visit} ({result.protocol.name})")
-        parts.append(plain_table(*target_table(result)))
-        parts.append(result_sentence(result))
-        parts += [f"Warning: {text}" for text in result.warnings]
-    return "\n\n".join([*parts, f"Report: {report}"])
+def visit_text(result: VisitResult) -> list[str]:
+    """Heading, table and sentence of one visit."""
+    labels = result.labels
+    return [
+        f"Patient {labels.patient}, cycle {labels.cycle}, visit {labels.visit} ({result.protocol.name})",
+        plain_table(*target_table(result)),
+        result_sentence(result),
+    ]

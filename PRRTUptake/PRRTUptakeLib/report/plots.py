@@ -135,7 +135,8 @@ def forest_plot(title: str, rows: Sequence[ForestRow], x_label: str, reference: 
     for n, row in enumerate(rows):
         color = PALETTE[1] if row.summary else PALETTE[0]
         chart.error_bars([n], [row.low], [row.high], color, horizontal=True)
-        chart.points([row.value], [n], color, "", "diamond" if row.summary else "square", (row.name,))
+        size = 6.0 if row.summary else 4.0
+        chart.points([row.value], [n], color, "", "diamond" if row.summary else "square", (row.name,), size)
     return chart.svg()
 
 
@@ -164,19 +165,43 @@ def waterfall(title: str, names: Sequence[str], values: Sequence[float], y_label
 def bland_altman(
     title: str,
     mean: Sequence[float],
-    difference: Sequence[float],
+    ratio: Sequence[float],
     bias: float,
     limits: tuple[float, float],
     labels: tuple[str, str],
+    names: Sequence[str] = (),
 ) -> str:
-    """Differences against means, with the bias and the limits of agreement (doi:10.1016/S0140-6736(86)90837-8).
+    """Ratios against geometric means on logarithmic axes, with the bias and the 95 % limits of agreement.
 
-    ``labels`` name the x and the y axis. All on the scale given; take logarithms, or ratios, before.
+    The plot of Bland and Altman for errors in proportion (doi:10.1016/S0140-6736(86)90837-8); ``labels`` name the x
+    and the y axis.
     """
-    chart = Chart(title, Axis.around(labels[0], mean), Axis.around(labels[1], difference, bias, limits))
-    chart.band(*limits, label="limits of agreement")
-    for value, text in ((bias, "bias"), (limits[0], "limits of agreement"), (limits[1], "limits of agreement")):
-        chart.horizontal(value, PALETTE[1] if text == "bias" else GREY, text if text == "bias" else "", text != "bias")
-        chart.text(chart.x.high, value, f"{value:.3g}", PALETTE[1] if text == "bias" else GREY, "end")
-    chart.points(mean, difference)
+    reach = max(limits[1], 1 / limits[0], 1.01) ** 1.15
+    y_axis = Axis.around(labels[1], ratio, limits, [1 / reach, reach], log=True)
+    chart = Chart(title, Axis.around(labels[0], mean, log=True), y_axis)
+    chart.band(*limits, label="95 % limits of agreement")
+    chart.horizontal(1.0, GREY, "equal")
+    chart.horizontal(bias, PALETTE[1], "bias", dashed=False)
+    for value in (bias, *limits):
+        chart.text(chart.x.high, value, f"{value:.3g}", PALETTE[1] if value == bias else GREY, "end")
+    chart.points(mean, ratio, names=names)
+    return chart.svg()
+
+
+def scatter_plot(
+    title: str,
+    x: Sequence[float],
+    y: Sequence[float],
+    labels: tuple[str, str],
+    line: tuple[float, float] | None = None,
+    names: Sequence[str] = (),
+) -> str:
+    """Points, and a straight line of the given (slope, intercept) over their range."""
+    ends = np.array([min(x), max(x)]) if len(x) else np.zeros(0)
+    fitted = line[0] * ends + line[1] if line else np.zeros(0)
+    chart = Chart(title, Axis.around(labels[0], x, 0.0), Axis.around(labels[1], y, fitted, 0.0))
+    chart.horizontal(0.0)
+    if line:
+        chart.line(ends, fitted, PALETTE[1], "least squares")
+    chart.points(x, y, names=names)
     return chart.svg()

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 # Told apart with every common colour blindness: Okabe and Ito's set, doi:10.1038/nmeth.1618. Yellow is left out, since
 # it is hard to see on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-GREY = "#666666"
+GREY, PALE = "#666666", "#D9E9F3"
 # Series differ in shape as well as in colour, for print in black and white.
 MARKERS = ("circle", "square", "triangle", "diamond")
 _FONT_PX = 12
-_CHARACTER_PX = 6.6  # mean advance of a sans-serif character at this size, a little generous
+_CHARACTER_PX = 7.2  # mean advance of a sans-serif character at this size, a little generous
 
 
 def text_width_px(text: str) -> float:
@@ -158,12 +158,12 @@ class Chart:
                 )
         self._explain("square", color, label)
 
-    def band(self, low: float, high: float, color: str = PALETTE[0], label: str = "") -> None:
+    def band(self, low: float, high: float, color: str = PALE, label: str = "") -> None:
         """Shade the plot between two y values over its whole width."""
         ends = np.clip(self._y([low, high]), self._top, self._bottom)
         self._marks.append(
             f'<rect x="{_n(self._left)}" y="{_n(ends.min())}" width="{_n(self._right - self._left)}" '
-            f'height="{_n(np.ptp(ends))}" fill="{color}" fill-opacity="0.15"/>'
+            f'height="{_n(np.ptp(ends))}" fill="{color}"/>'
         )
         self._explain("square", color, label)
 
@@ -176,8 +176,8 @@ class Chart:
         self.line([x, x], [self.y.low, self.y.high], color, label, dashed, 1.0)
 
     def text(self, x: float, y: float, text: str, color: str = "#000000", anchor: str = "start") -> None:
-        """Write ``text`` at a point; ``anchor`` is start, middle or end."""
-        self._marks.append(_text(float(self._x(x)), float(self._y(y)), text, anchor, color=color))
+        """Write ``text`` just above a point; ``anchor`` is start, middle or end."""
+        self._marks.append(_text(float(self._x(x)), float(self._y(y)) - 4, text, anchor, color=color))
 
     def svg(self) -> str:
         """The chart as one ``<svg>`` element."""
@@ -231,7 +231,10 @@ class Chart:
 
     def _frame(self) -> list[str]:
         parts = []
-        for value, text in self.x.shown_ticks():
+        ticks = self.x.shown_ticks()
+        # Turned labels that would overlap are thinned; the marks' own hints still name each.
+        step = math.ceil(len(ticks) * (_FONT_PX + 2) / (self._right - self._left)) if self._turned_ticks() else 1
+        for value, text in ticks[:: max(step, 1)]:
             a = float(self._x(value))
             parts.append(_stroke(a, self._bottom, a, self._bottom + 5, GREY))
             if self._turned_ticks():

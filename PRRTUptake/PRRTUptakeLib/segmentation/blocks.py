@@ -163,6 +163,65 @@ def grown(grid: Grid, segment: Segment, margin_mm: float) -> Segment:
     return segment_in(segment.name, distance_mm(grid, mask_in(segment, block)) <= margin_mm, block)
 
 
+def ball_block(grid: Grid, centre_ras: np.ndarray, radius_mm: float) -> tuple[Block, np.ndarray]:
+    """The block of the grid around a sphere, and the distance in mm of its voxel centres from the sphere's centre.
+
+    Raises
+    ------
+    BlockError
+        If the sphere lies outside the grid.
+    """
+    per_mm = np.linalg.norm(grid.ras_to_ijk[:3, :3], axis=1)[::-1]  # indices per mm at right angles to voxel planes
+    middle = grid.to_ijk(np.asarray(centre_ras))[::-1]
+    low = np.maximum(np.floor(middle - radius_mm * per_mm).astype(int), 0)
+    high = np.minimum(np.ceil(middle + radius_mm * per_mm).astype(int) + 1, grid.shape)
+    if (high <= low).any():
+        raise BlockError(f"The point {np.round(centre_ras, 1).tolist()} lies outside the image: move it.")
+    k, j, i = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    kji = np.stack(np.meshgrid(*[np.arange(a, b) for a, b in zip(low, high, strict=True)], indexing="ij"), axis=-1)
+    return (k, j, i), np.linalg.norm(grid.to_ras(kji[..., ::-1]) - centre_ras, axis=-1)
+
+
+def resampled(segment: Segment, grid: Grid, onto: Grid) -> Segment:
+    """The segment on another grid: a voxel belongs to it when its centre lies in one of the segment's voxels.
+
+    May come out empty, when the segment lies outside ``onto`` or is smaller than its voxels.
+    """
+    if not segment.mask.size or grid.matches(onto):
+        return segment
+    ends = [(start - 0.5, start + size - 0.5) for start, size in zip(segment.origin, segment.mask.shape, strict=True)]
+    corners = np.array(np.meshgrid(*ends)).reshape(3, -1).T[:, ::-1]
+    reach = onto.to_ijk(grid.to_ras(corners))[:, ::-1]
+    low = np.clip(np.floor(reach.min(axis=0)).astype(int), 0, onto.shape)
+    high = np.clip(np.ceil(reach.max(axis=0)).astype(int) + 1, low, onto.shape)
+    kji = np.stack(np.meshgrid(*[np.arange(a, b) for a, b in zip(low, high, strict=True)], indexing="ij"), axis=-1)
+    source = np.rint(grid.to_ijk(onto.to_ras(kji[..., ::-1])))[..., ::-1].astype(int) - np.array(segment.origin)
+    within = ((source >= 0) & (source < np.array(segment.mask.shape))).all(axis=-1)
+    mask = np.zeros(within.shape, dtype=bool)
+    mask[within] = segment.mask[tuple(source[within].T)]
+    return segment.relabelled(mask=mask, origin=tuple(int(start) for start in low)).cropped()
+
+
+def joined(segmentation: Segmentation, other: Segmentation) -> Segmentation:
+    """Both sets of segments in one segmentation.
+
+    Raises
+    ------
+    BlockError
+        If they lie on different grids, or a name stands in both.
+    """
+    if not segmentation.grid.matches(other.grid):
+        names = ", ".join(f"'{segment.name}'" for segment in other)
+        raise BlockError(
+            f"Segment(s) {names} lie on another grid ({other.grid.shape} voxels) than the rest "
+            f"({segmentation.grid.shape}): resample them to the image on which the liver is drawn."
+        )
+    twice = [segment.name for segment in other if segment.name in segmentation]
+    if twice:
+        raise BlockError(f"There are two segments '{twice[0]}': rename one.")
+    return segmentation.with_segments(*other)
+
+
 def remarks(segmentation: Segmentation) -> tuple[str, ...]:
     """What a user should know about the segments: empty ones, and lesions that overlap. Nothing is changed."""
     empty = [f"Segment '{s.name}' is empty: draw it or delete it." for s in segmentation if not s.voxel_count]

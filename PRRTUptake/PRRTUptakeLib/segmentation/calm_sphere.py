@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.signal import oaconvolve
 
-from PRRTUptakeLib.segmentation.blocks import Block, common_block, distance_mm, mask_in, segment_in
+from PRRTUptakeLib.segmentation.blocks import Block, ball_block, common_block, distance_mm, mask_in, segment_in
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Grid, Volume
@@ -41,7 +41,8 @@ def calmest_sphere(grid: Grid, healthy: Segment, image: Volume, radius_mm: float
     calm = candidates & (variance <= spread.min() + 1e-9 * max(float(spread.max()), 1e-30))
     best = np.unravel_index(np.argmax(np.where(calm, room, -np.inf)), room.shape)
     centre = np.array([index + part.start for index, part in zip(best, window, strict=True)], dtype=np.float64)
-    return _sphere(grid, block, image.grid.to_ras(centre[::-1]), radius_mm), ""
+    around, away = ball_block(grid, image.grid.to_ras(centre[::-1]), radius_mm)
+    return segment_in("reference sphere", away <= radius_mm, around), ""
 
 
 def _image_window(grid: Grid, block: Block, image_grid: Grid) -> Block | None:
@@ -87,14 +88,3 @@ def _local_variance(values: np.ndarray, ball: np.ndarray) -> tuple[np.ndarray, n
     square = oaconvolve(centred**2, ball, mode="same") / size
     complete = oaconvolve(finite.astype(np.float64), ball, mode="same") > size - 0.5
     return np.maximum(square - mean**2, 0.0), complete
-
-
-def _sphere(grid: Grid, block: Block, centre_ras: np.ndarray, radius_mm: float) -> Segment:
-    axes = [np.arange(part.start, part.stop) for part in block]
-    rows = np.linalg.norm(np.linalg.inv(grid.ijk_to_ras[:3, :3]), axis=1)[::-1]
-    middle = grid.to_ijk(centre_ras)[::-1]
-    near = [a[np.abs(a - m) <= radius_mm * r + 1] for a, m, r in zip(axes, middle, rows, strict=True)]
-    kji = np.stack(np.meshgrid(*near, indexing="ij"), axis=-1)
-    away = np.linalg.norm(grid.to_ras(kji[..., ::-1]) - centre_ras, axis=-1)
-    inner = tuple(slice(int(a[0]), int(a[-1]) + 1) for a in near)
-    return segment_in("reference sphere", away <= radius_mm, inner)  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ reference region (NCI Thesaurus, NCIt). Left and right kidney share one code and
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from PRRTUptakeLib.errors import PRRTError
 
@@ -113,6 +114,7 @@ def _couinaud() -> tuple[Structure, ...]:
             Code(code, f"Couinaud hepatic segment {roman}"),
             ANATOMY,
             color,
+            role="",  # neither lobe nor organ: parts of which lobes are made
             lobe=lobe,
         )
         for number, (roman, code, color, lobe) in enumerate(
@@ -229,28 +231,68 @@ def structures_of(entry: CodedEntry) -> tuple[Structure, ...]:
     return tuple(same)
 
 
-CONTEXT_NAME = "PRRT liver terminology"
+CONTEXT_NAME = "Segmentation category and type - PRRT"
 
 
-def terminology_entry(key: str, context: str = CONTEXT_NAME, region_context: str = "") -> str:
+REGION_CONTEXT_NAME = "Anatomic codes - DICOM master list"  # Slicer's own list of regions, which has all of ours
+
+
+def terminology_entry(key: str) -> str:
     """The structure as Slicer writes it into the segment tag ``TerminologyEntry``.
 
     Examples
     --------
-    >>> terminology_entry("kidney_left")
-    'PRRT liver terminology~SCT^123037004^Anatomical Structure~SCT^64033007^Kidney~SCT^7771000^Left~~^^~^^'
+    >>> terminology_entry("kidney_left").split("~")[1:4]
+    ['SCT^123037004^Anatomical Structure', 'SCT^64033007^Kidney', 'SCT^7771000^Left']
     """
     item = structure(key)
     parts = (
-        context,
+        CONTEXT_NAME,
         _triple(item.category),
         _triple(item.code),
         _triple(item.modifier),
-        region_context if item.region is not None else "",
+        REGION_CONTEXT_NAME,
         _triple(item.region),
         "^^",
     )
     return "~".join(parts)
+
+
+def terminology_content() -> dict[str, Any]:
+    """What ``Resources/Terminologies/PRRT.term.json`` holds: all structures as a Slicer terminology.
+
+    Slicer's own lists have neither lobes nor Couinaud segments. Structures of one code that differ only by side stand
+    as modifiers of one type, as Slicer expects.
+    """
+    categories: dict[Code, dict[Code, dict[str, Any]]] = {}
+    for item in _STRUCTURES:
+        types = categories.setdefault(item.category, {})
+        if item.modifier is None and item.code in types:  # a second name for the same code: Slicer shows one
+            continue
+        entry = types.setdefault(item.code, _json(item.code, item.color))
+        if item.modifier is not None:
+            entry.setdefault("Modifier", []).append(_json(item.modifier, item.color))
+    return {
+        "SegmentationCategoryTypeContextName": CONTEXT_NAME,
+        "@schema": "https://raw.githubusercontent.com/qiicr/dcmqi/master/doc/schemas/segment-context-schema.json#",
+        "SegmentationCodes": {
+            "Category": [
+                {**_json(category), "showAnatomy": category != ANATOMY, "Type": list(types.values())}
+                for category, types in categories.items()
+            ]
+        },
+    }
+
+
+def _json(code: Code, color: tuple[float, float, float] | None = None) -> dict[str, Any]:
+    content: dict[str, Any] = {
+        "CodingSchemeDesignator": code.scheme,
+        "CodeValue": code.value,
+        "CodeMeaning": code.meaning,
+    }
+    if color is not None:
+        content["recommendedDisplayRGBValue"] = [round(255 * part) for part in color]
+    return content
 
 
 def parse_terminology(entry: str) -> CodedEntry | None:

@@ -88,6 +88,18 @@ def read_labelmap(path: Path, names: Mapping[int, str]) -> Segmentation:
     return Segmentation(grid, tuple(Segment.from_full(name, labels == label) for label, name in names.items()))
 
 
+def read_mask(path: Path) -> tuple[np.ndarray, Grid]:
+    """Read one mask: voxels inside [k, j, i], and the grid of the file.
+
+    Raises
+    ------
+    MaskFileError
+        If the file is not readable, has no three dimensions, or is not binary.
+    """
+    values, grid = _read(path)
+    return _binary(values, path), grid
+
+
 def grid_of_image(image: SimpleITK.Image) -> Grid:
     """The grid of a SimpleITK image (LPS) in RAS."""
     matrix = np.eye(4)

@@ -162,7 +162,8 @@ def cantlie_plane(grid: Grid, gallbladder: Segment, vena_cava: Segment, liver: S
         raise LobeError(f"The gallbladder segment '{gallbladder.name}' is empty: place the plane by hand.")
     fossa = _points_ras(grid, gallbladder, _fossa_mask(grid, gallbladder, liver)).mean(axis=0)
     course = _points_ras(grid, vena_cava, vena_cava.mask)
-    heights = _points_ras(grid, liver, liver.mask)[:, 2] if liver.voxel_count else np.array([0.0])
+    up = np.array([0.0, 0.0, 1.0])
+    heights = _signed_distance(grid, _filled_block(grid, liver), np.zeros(3), up)[liver.cropped().mask]
     course = course[(course[:, 2] >= heights.min()) & (course[:, 2] <= heights.max())]
     if len(course) < 2:
         raise LobeError(f"The vena cava '{vena_cava.name}' does not pass by the liver: place the plane by hand.")
@@ -189,8 +190,9 @@ def _fossa_mask(grid: Grid, gallbladder: Segment, liver: Segment) -> np.ndarray:
 
 
 def _course_direction(offsets: np.ndarray) -> np.ndarray:
-    """Direction of a vessel (offsets from its middle, (n, 3) RAS) by regressing x and y on height; the foot-head axis
-    if it spans less than 20 mm of height.
+    """Direction of a vessel, from the offsets (n, 3) of its voxels from its middle: x and y regressed on height.
+
+    The foot-head axis if it spans less than 20 mm of height.
     """
     height = offsets[:, 2]
     if np.ptp(height) < 20.0:

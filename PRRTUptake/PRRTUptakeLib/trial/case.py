@@ -5,7 +5,8 @@
                  "lobe_plane": {"origin_ras_mm": [0, 0, 0], "normal_ras": [-1, 0, 0]}}]}
 
 Paths are relative to the case file. The plane's normal points to the patient's left lobe. ``treated_lobe`` may be left
-out: then the analysis stays blinded and no treated/control ratio is formed.
+out: then the analysis stays blinded and no treated/control ratio is formed. ``dosimetry`` holds settings of doses (see
+``PRRTDosimetryLib.mrml.settings``), ``notes`` whatever the user wants to keep.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.segmentation.couinaud import Move
 from PRRTUptakeLib.segmentation.lobes import Plane
 from PRRTUptakeLib.trial.protocol import Protocol, load_protocol
 
@@ -39,6 +41,7 @@ class Visit:
     dicom: Path
     segments: Path
     lobe_plane: Plane | None = None
+    moves: tuple[Move, ...] = ()
     image: str = ""
     route: str = ""
 
@@ -52,11 +55,12 @@ class Case:
     protocol: Protocol
     visits: tuple[Visit, ...]
     treated_lobe: str = ""
+    dosimetry: dict[str, Any] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
 
 
-_CASE_KEYS = {"patient", "protocol", "visits", "treated_lobe", "notes"}
-_VISIT_KEYS = {"visit", "cycle", "dicom", "segments", "lobe_plane", "image", "route"}
+_CASE_KEYS = {"patient", "protocol", "visits", "treated_lobe", "dosimetry", "notes"}
+_VISIT_KEYS = {"visit", "cycle", "dicom", "segments", "lobe_plane", "couinaud_moves", "image", "route"}
 
 
 def load_case(path: Path) -> Case:
@@ -83,7 +87,15 @@ def load_case(path: Path) -> Case:
     names = [(visit.cycle, visit.visit) for visit in visits]
     if len(set(names)) < len(names):
         raise CaseError(f"{path.name}: two visits of one cycle have the same name: give each its own.")
-    return Case(path, patient.strip(), _protocol(content["protocol"], path), visits, treated, content.get("notes", {}))
+    dosimetry, notes = (_mapping(content, key, path) for key in ("dosimetry", "notes"))
+    return Case(path, patient.strip(), _protocol(content["protocol"], path), visits, treated, dosimetry, notes)
+
+
+def _mapping(content: dict[str, Any], key: str, path: Path) -> dict[str, Any]:
+    value = content.get(key, {})
+    if not isinstance(value, dict):
+        raise CaseError(f"{path.name}: '{key}' must be an object with keys, not {value!r}.")
+    return value
 
 
 def _protocol(name: Any, path: Path) -> Protocol:
@@ -102,15 +114,23 @@ def _visit(content: Any, path: Path) -> Visit:
         if not place.exists():
             raise CaseError(f"{path.name}: '{key}' names {place}, which does not exist: correct the path.")
     plane = _plane(content["lobe_plane"], path) if "lobe_plane" in content else None
+    moves = tuple(_move(item, path) for item in content.get("couinaud_moves", ()))
     return Visit(
         str(content["visit"]),
         cycle,
         dicom,
         segments,
         plane,
+        moves,
         str(content.get("image", "")),
         str(content.get("route", "")),
     )
+
+
+def _move(content: Any, path: Path) -> Move:
+    names = {"segment", "lobe", "reason"}
+    _keys(content, names, names, f"{path.name}, couinaud_moves")
+    return Move(content["segment"], str(content["lobe"]), str(content["reason"]))
 
 
 def _plane(content: Any, path: Path) -> Plane:

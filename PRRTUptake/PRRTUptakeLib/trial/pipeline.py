@@ -15,6 +15,7 @@ from PRRTUptakeLib.uptake.recovery import sphere_mean_recovery
 from PRRTUptakeLib.uptake.region_recovery import border_recovery, shape_recovery
 
 if TYPE_CHECKING:
+    from PRRTUptakeLib.dicom.injection import Injection
     from PRRTUptakeLib.imaging.volume import Volume
     from PRRTUptakeLib.segmentation.segments import Segment
     from PRRTUptakeLib.trial.preparation import Prepared, SizedLesion
@@ -82,6 +83,7 @@ class VisitResult:
     lobe_ratio : treated over control, or left over right while blinded; None if a lobe has no target.
     sensitivity : by reference kind: aggregated T/N per lobe and the ratio, None where the kind has no region.
     warnings : sentences for the user.
+    injection : what was given, where the image tells it.
     """
 
     labels: VisitLabels
@@ -94,6 +96,7 @@ class VisitResult:
     lobe_ratio: float | None
     sensitivity: dict[str, dict[str, float | None]]
     warnings: tuple[str, ...]
+    injection: Injection | None = None
 
     @property
     def ratio_name(self) -> str:
@@ -103,7 +106,9 @@ class VisitResult:
         return f"treated/control ({self.labels.treated_lobe}/{OPPOSITE[self.labels.treated_lobe]})"
 
 
-def measure_visit(prepared: Prepared, image: Volume, protocol: Protocol, labels: VisitLabels) -> VisitResult:
+def measure_visit(
+    prepared: Prepared, image: Volume, protocol: Protocol, labels: VisitLabels, injection: Injection | None = None
+) -> VisitResult:
     """Measure all regions in the image and form the ratios that the protocol asks for.
 
     Parameters
@@ -112,6 +117,7 @@ def measure_visit(prepared: Prepared, image: Volume, protocol: Protocol, labels:
     image : activity concentration (Bq/ml) or SUV.
     protocol : the trial's rules.
     labels : names for the rows.
+    injection : what was given, where the image tells it.
 
     Raises
     ------
@@ -149,6 +155,7 @@ def measure_visit(prepared: Prepared, image: Volume, protocol: Protocol, labels:
         chosen.get("ratio"),
         sensitivity,
         (*prepared.warnings, *warnings),
+        injection,
     )
 
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.blocks import remarks
+from PRRTUptakeLib.segmentation.codes import COUINAUD, structure
+from PRRTUptakeLib.segmentation.couinaud import Move, lobes_from_couinaud
 from PRRTUptakeLib.segmentation.diameters import LesionSize, measure_size
-from PRRTUptakeLib.segmentation.lesions import Lesion, find_lesions, straddling_text
+from PRRTUptakeLib.segmentation.identity import EarlierLesions
+from PRRTUptakeLib.segmentation.lesions import Lesion, find_lesions
 from PRRTUptakeLib.segmentation.lobes import (
     LobeVolume,
     Plane,
@@ -16,7 +21,9 @@ from PRRTUptakeLib.segmentation.lobes import (
     find_liver,
     lobe_volumes,
     split_by_plane,
+    split_by_points,
 )
+from PRRTUptakeLib.segmentation.organs import OrganRule, measured_organs
 from PRRTUptakeLib.segmentation.recognition import recognise
 from PRRTUptakeLib.segmentation.reference import ReferenceRule, ReferenceSet, reference_regions
 from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
@@ -79,9 +86,11 @@ class Prepared:
 def prepare(
     segmentation: Segmentation,
     protocol: Protocol,
-    image: Volume,
-    plane: Plane | None = None,
+    image: Volume | None,
+    cut: Plane | np.ndarray | None = None,
     replacements: Sequence[Replacement] = (),
+    baseline: Prepared | None = None,
+    moves: Sequence[Move] = (),
 ) -> Prepared:
     """Label a patient's segments by the protocol.
 
@@ -89,9 +98,12 @@ def prepare(
     ----------
     segmentation : liver, lesions and, where there are, lobes, gallbladder, vessels and organs, on one grid.
     protocol : the trial's rules.
-    image : the measured image; the calmest part of the liver is sought in it.
-    plane : parts the lobes; None for the plane through gallbladder and vena cava. Not used where lobes are given.
+    image : the measured image, in which the calmest part of the liver is sought; None for no such reference.
+    cut : parts the lobes: a plane, or points (n, 3) in RAS mm of a curved cut. None for the lobes as drawn, else by
+        Couinaud segments, else by the plane through gallbladder and vena cava.
     replacements : the user's changes of the targets, with reasons.
+    baseline : the patient's first visit: ids and targets are those of then.
+    moves : Couinaud segments I or IV that the treated artery feeds from the other side, with reasons.
 
     Raises
     ------
@@ -100,29 +112,31 @@ def prepare(
     """
     named, notes, unclear = recognised(segmentation)
     liver = find_liver(named)
-    lobes, plane, how = _lobes(named, liver, plane)
-    found = find_lesions(named, lobes)
+    lobes, plane, told = _lobes(named, liver, cut, moves)
+    found = find_lesions(named, lobes, _earlier(baseline))
     if not found.lesions:
         raise PreparationError(
             "There is no lesion segment (such as 'liver_lesions'): draw the lesions or name their segments so."
         )
-    sized = _sized(named, found.lesions, protocol, replacements)
+    sized = _sized(named, found.lesions, protocol, replacements, baseline)
     excluded = [s for s in named if s.role == "organ" and s.structure not in ("", "liver")]
     rules = protocol.reference
     rule = ReferenceRule(rules.lesion_margin_mm, rules.rim_mm, rules.minimum_volume_mL)
     segments = [lesion.segment for lesion in sized]
     references = reference_regions(named.grid, liver, lobes, segments, excluded, rule, image)
     others = [s for s in named if s.role not in ("lobe", "lesion", "target", "reference")]
-    complete = Segmentation(named.grid, (*others, *lobes, *segments, *references.segments))
-    straddling = [text for text in (straddling_text(lesion) for lesion in found.lesions) if text]
+    taken = {s.structure for s in others}
+    organs = [s for s in measured_organs(named, segments, OrganRule()).organs if s.structure not in taken]
+    complete = Segmentation(named.grid, (*others, *organs, *lobes, *segments, *references.segments))
+    warnings = dict.fromkeys((*unclear, *remarks(complete), *found.remarks))  # each sentence once, in order
     return Prepared(
         complete,
         sized,
         lobe_volumes(named.grid, lobes),
         references,
         plane,
-        (*unclear, *remarks(complete), *found.remarks, *straddling),
-        (*notes, how),
+        tuple(warnings),
+        (*notes, *told),
     )
 
 
@@ -145,8 +159,6 @@ def recognised(segmentation: Segmentation) -> tuple[Segmentation, tuple[str, ...
 
 
 def _labelled(segment: Segment, key: str, lobe: str) -> Segment:
-    from PRRTUptakeLib.segmentation.codes import structure
-
     item = structure(key)
     return segment.relabelled(
         structure=key, role=segment.role or item.role, lobe=segment.lobe or lobe or item.lobe, color=item.color
@@ -154,15 +166,23 @@ def _labelled(segment: Segment, key: str, lobe: str) -> Segment:
 
 
 def _lobes(
-    segmentation: Segmentation, liver: Segment, plane: Plane | None
-) -> tuple[tuple[Segment, ...], Plane | None, str]:
+    segmentation: Segmentation, liver: Segment, cut: Plane | np.ndarray | None, moves: Sequence[Move]
+) -> tuple[tuple[Segment, ...], Plane | None, tuple[str, ...]]:
+    """The lobes, the plane that parted them (None for another way), and how it was done."""
+    couinaud = any(segmentation.having(structure=key) for key in COUINAUD)
+    if moves and (cut is not None or not couinaud):
+        raise PreparationError("Moving segment I or IV needs Couinaud segments and no other cut: give one of both.")
+    if isinstance(cut, np.ndarray):
+        lobes = split_by_points(segmentation.grid, liver, cut)
+        return lobes, None, (f"Lobes parted by a curved cut through {len(cut)} points.",)
     given = segmentation.having(role="lobe")
-    if given and plane is None:
-        return given, None, f"Lobes as drawn: {', '.join(lobe.name for lobe in given)}."
-    if plane is None:
-        plane = _automatic_plane(segmentation, liver)
-    lobes = split_by_plane(segmentation.grid, liver, plane)
-    return lobes, plane, f"Lobes parted by a plane: {plane.how}."
+    if cut is None and given and not moves:
+        return given, None, (f"Lobes as drawn: {', '.join(lobe.name for lobe in given)}.",)
+    if cut is None and couinaud:
+        found = lobes_from_couinaud(segmentation, liver, moves)
+        return found.lobes, None, ("Lobes from Couinaud segments.", *found.changes, *found.remarks)
+    plane = cut if cut is not None else _automatic_plane(segmentation, liver)
+    return split_by_plane(segmentation.grid, liver, plane), plane, (f"Lobes parted by a plane: {plane.how}.",)
 
 
 def _automatic_plane(segmentation: Segmentation, liver: Segment) -> Plane:
@@ -175,8 +195,18 @@ def _automatic_plane(segmentation: Segmentation, liver: Segment) -> Plane:
     return cantlie_plane(segmentation.grid, gallbladder, cava, liver)
 
 
+def _earlier(baseline: Prepared | None) -> EarlierLesions | None:
+    if baseline is None:
+        return None
+    return EarlierLesions(baseline.segmentation.grid, tuple(lesion.segment for lesion in baseline.lesions))
+
+
 def _sized(
-    segmentation: Segmentation, lesions: Sequence[Lesion], protocol: Protocol, replacements: Sequence[Replacement]
+    segmentation: Segmentation,
+    lesions: Sequence[Lesion],
+    protocol: Protocol,
+    replacements: Sequence[Replacement],
+    baseline: Prepared | None,
 ) -> tuple[SizedLesion, ...]:
     sizes = [measure_size(segmentation.grid, lesion.segment) for lesion in lesions]
     candidates = [
@@ -184,11 +214,24 @@ def _sized(
         for lesion, size in zip(lesions, sizes, strict=True)
     ]
     rules = protocol.targets
-    decided = choose_targets(
-        candidates, rules.minimum_diameter_mm, rules.maximum_per_lobe, rules.maximum_total, replacements
-    )
+    if baseline is not None:
+        decided = tuple(_as_before(candidate, baseline) for candidate in candidates)
+    else:
+        decided = choose_targets(
+            candidates, rules.minimum_diameter_mm, rules.maximum_per_lobe, rules.maximum_total, replacements
+        )
     by_id = {decision.lesion_id: decision for decision in decided}
     return tuple(_decided(lesion, size, by_id[lesion.lesion_id]) for lesion, size in zip(lesions, sizes, strict=True))
+
+
+def _as_before(candidate: Candidate, baseline: Prepared) -> Decision:
+    """Targets are chosen once, at the first visit: a lesion that shrinks below the limit stays a target."""
+    first = {lesion.lesion.lesion_id: lesion.decision for lesion in baseline.lesions}.get(candidate.lesion_id)
+    is_target = first is not None and first.is_target
+    reason = "Target since the first visit." if is_target else "No target at the first visit."
+    if first is None:
+        reason = "Not seen at the first visit."
+    return Decision(candidate.lesion_id, candidate.lobe, candidate.longest_axial_mm, is_target, reason)
 
 
 def _decided(lesion: Lesion, size: LesionSize, decision: Decision) -> SizedLesion:

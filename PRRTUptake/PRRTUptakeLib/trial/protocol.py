@@ -56,7 +56,7 @@ class ReferenceRules:
 
 @dataclass(frozen=True)
 class EndpointRules:
-    """How lesions become the patient's value and patients become the endpoint."""
+    """How lesions become the patient's value and patients become the endpoint; the bootstrap is seeded."""
 
     metric: str
     cycle: int
@@ -64,6 +64,8 @@ class EndpointRules:
     test: str
     confidence: float
     threshold: float
+    bootstrap_samples: int = 10000
+    bootstrap_seed: int = 20240926
 
 
 @dataclass(frozen=True)
@@ -193,6 +195,8 @@ def _check(protocol: Protocol, file: str) -> None:
         ("endpoint.cycle", endpoint.cycle, 1, protocol.cycles),
         ("endpoint.confidence", endpoint.confidence, 0.5, 0.9999),
         ("endpoint.threshold", endpoint.threshold, 0, 1000),
+        ("endpoint.bootstrap_samples", endpoint.bootstrap_samples, 0, 1_000_000),
+        ("endpoint.bootstrap_seed", endpoint.bootstrap_seed, 0, 2**32 - 1),
     )
     for key, number, low, high in ranges:
         if not low <= number <= high:

@@ -1,55 +1,47 @@
 """Synthetic patients as folders: DICOM images, segments, the case file that names them, and the truth beside it.
 
+Three kinds of case: lobe against lobe (``write_synthetic_lutia``), intra-arterial against intravenous PET/CT
+(``write_synthetic_ia_versus_iv``) and serial SPECT/CT for dosimetry (``write_synthetic_serial``).
+
 ``case.json`` holds
 
-- ``patient``: the patient's identity; ``protocol``: "lutia";
-- ``treated_lobe``: "left" or "right";
+- ``patient``: the patient's identity; ``protocol``: "lutia" or "ia-versus-iv";
+- ``treated_lobe``: "left" or "right" (lobe against lobe and serial);
 - ``visits``: a list, one object per visit, paths relative to ``case.json``:
-  ``visit`` (its name, for instance "24h"), ``cycle``, ``dicom`` (folder), ``segments`` (folder of NAME.nii.gz on the
-  grid of the contrast-enhanced CT), ``lobe_plane`` with ``origin_ras_mm`` and ``normal_ras``, which points to the
-  patient's left.
+  ``visit`` (its name, for instance "24h"), ``cycle``, ``dicom`` (folder), ``segments`` (folder of NAME.nii.gz),
+  ``lobe_plane`` with ``origin_ras_mm`` and ``normal_ras``, which points to the patient's left, in the frame of
+  reference of the segments, and for PET ``route``: "intra-arterial" or "intravenous".
 
-``truth.json`` holds what nobody knows of a real patient: the concentration of every region at the time of each scan,
-volume, place, diameter and lobe of every lesion, the gains. Nothing in the pipeline reads it.
+Segments lie on the grid of one CT or MRI. Where it belongs to the visit, it is among the visit's DICOM. In the
+intra-arterial against intravenous case one visit, "MRI", has no emission image: its MRI is what the contours are drawn
+on, and the PET visits name the same ``segments`` and ``lobe_plane``, which must be registered to them.
+
+``truth.json`` holds what nobody knows of a real patient (see ``synthetic_truth``). Nothing in the pipeline reads it.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import SimpleITK
 
-from PRRTUptakeLib.dicom.radiopharmaceutical import Radiopharmaceutical
-from PRRTUptakeLib.dicom.writing import Series, Subject, write_ct
-from PRRTUptakeLib.dicom.writing_nm import write_nm
-from PRRTUptakeLib.imaging.phantom import SyntheticPatient, synthetic_patient
-from PRRTUptakeLib.imaging.phantom_anatomy import LOBE_PLANE_NORMAL, LUMBAR, LOBE_PLANE_ORIGIN_mm
-from PRRTUptakeLib.imaging.simulation import (
-    CONTRAST_CT_GRID,
-    LOW_DOSE_CT_GRID,
-    SPECT_GRID,
-    PoissonNoise,
-    Posture,
-    SPECT_FWHM_mm,
-    activity_image,
-    region_labels,
-    region_volumes_mL,
-    tissue_image,
-)
-from PRRTUptakeLib.imaging.volume import LPS_TO_RAS
+from PRRTUptakeLib.imaging.lesion_placement import pet_lesions
+from PRRTUptakeLib.imaging.phantom import Gains, Injection, SyntheticPatient, synthetic_patient
+from PRRTUptakeLib.imaging.phantom_uptake import uptake_table
+from PRRTUptakeLib.imaging.simulation import CONTRAST_CT_GRID, LOW_DOSE_CT_GRID, MR_GRID, Posture, random_posture
+from PRRTUptakeLib.trial.synthetic_segments import write_segments
+from PRRTUptakeLib.trial.synthetic_session import Session
+from PRRTUptakeLib.trial.synthetic_truth import enhancement_ratios, lobe_plane, posture_truth, truth
 from PRRTUptakeLib.whole_folder import whole_folder
 
 if TYPE_CHECKING:
-    from PRRTUptakeLib.imaging.volume import Grid
+    from collections.abc import Sequence
 
-CT_NOISE_HU = 12.0
-LOW_DOSE_NOISE_HU = 25.0
-SPECT_DURATION_s = 1200.0
+SERIAL_TIMES_h = (4.0, 24.0, 72.0, 168.0)
+_CONTRAST_CT_TIME_h = 24.0
 
 
 def write_synthetic_lutia(
@@ -73,197 +65,162 @@ def write_synthetic_lutia(
     Raises
     ------
     WholeFolderError
-        If ``folder`` exists and is not empty.
+        If ``folder`` cannot be written, or holds files that are not ours.
     """
     patient = patient or synthetic_patient(seed, index)
     with whole_folder(folder) as out:
-        scan_time_h = 24.0
-        session = _Session(patient, "24h", scan_time_h, noise)
+        session = Session(patient, "24h", _CONTRAST_CT_TIME_h, blur=blur, noise=noise)
         session.write_contrast_ct(out / "DICOM")
-        session.write_spect(out / "DICOM", SPECT_FWHM_mm if blur else 0.0)
+        session.write_spect(out / "DICOM")
         write_segments(patient, CONTRAST_CT_GRID, out / "segments")
-        visit = {
-            "visit": "24h",
-            "cycle": 1,
-            "dicom": "DICOM",
-            "segments": "segments",
-            "lobe_plane": lobe_plane(Posture()),
-        }
-        case = {
-            "patient": patient.patient_id,
-            "protocol": "lutia",
-            "treated_lobe": patient.treated_lobe,
-            "visits": [visit],
-        }
-        _write_json(out / "case.json", case)
-        imaging = {"blur": blur, "noise": noise, "fwhm_mm": SPECT_FWHM_mm if blur else 0.0}
-        _write_json(out / "truth.json", {**truth(patient, {"24h": scan_time_h}), "imaging": imaging})
+        visit = _visit(session, "DICOM", "segments", session.posture)
+        _write_json(out / "case.json", _case(patient, "lutia", [visit], patient.treated_lobe))
+        _write_json(out / "truth.json", {"treated_lobe": patient.treated_lobe, **truth([session], "SPECT")})
     return Path(folder) / "case.json"
 
 
-class _Session:
-    """One stay in the scanner: every image has the same posture, frame of reference and study."""
+def write_synthetic_serial(
+    folder: str | Path,
+    *,
+    seed: int = 1,
+    index: int = 0,
+    times_h: Sequence[float] = SERIAL_TIMES_h,
+    moving: bool = True,
+    blur: bool = True,
+    noise: bool = True,
+) -> Path:
+    """Write SPECT/CT of one patient at several times after one injection of 177Lu, each with its segments.
 
-    def __init__(self, patient: SyntheticPatient, visit: str, time_h: float, noise: bool) -> None:
-        self.patient, self.visit, self.time_h, self.noise = patient, visit, time_h, noise
-        self.start = patient.injection.time + timedelta(hours=time_h)
+    Each visit is a session of its own, in a folder by its name ("24h"). The visit nearest to 24 h has a
+    contrast-enhanced CT too, on which its segments are drawn; those of the others are drawn on the CT of the SPECT/CT.
+    With ``moving`` the patient lies and breathes a little differently each time.
 
-    def series(self, number: int, description: str, minutes: float) -> Series:
-        """A series that starts ``minutes`` after the emission scan."""
-        words = (f"seed {self.patient.seed}", f"patient {self.patient.index}", self.visit)
-        return Series(
-            subject=subject(self.patient),
-            study=words,
-            number=number,
-            description=description,
-            time=self.start + timedelta(minutes=minutes),
-            study_time=self.start - timedelta(minutes=20),
-            frame=words,
-        )
+    Returns
+    -------
+    The path of ``case.json``.
 
-    def _noise_sd(self, sd: float) -> float:
-        return sd if self.noise else 0.0
-
-    def write_contrast_ct(self, folder: Path) -> None:
-        """CT in the portal-venous phase."""
-        random = self.patient.random(f"contrast CT {self.visit}")
-        image = tissue_image(
-            self.patient, CONTRAST_CT_GRID, "contrast_HU", noise_sd=self._noise_sd(CT_NOISE_HU), random=random
-        )
-        write_ct(image, folder, self.series(2, "CT abdomen portal venous", -15), contrast=True)
-
-    def write_spect(self, folder: Path, fwhm_mm: float) -> None:
-        """SPECT and its low-dose CT."""
-        patient = self.patient
-        poisson = PoissonNoise(patient.random(f"SPECT {self.visit}"), duration_s=SPECT_DURATION_s)
-        image = activity_image(patient, SPECT_GRID, self.time_h, fwhm_mm=fwhm_mm, noise=poisson if self.noise else None)
-        drug = radiopharmaceutical(patient)
-        write_nm(image, folder, self.series(4, "SPECT abdomen", 0), drug, duration_s=SPECT_DURATION_s)
-        ct = tissue_image(
-            patient,
-            LOW_DOSE_CT_GRID,
-            "native_HU",
-            noise_sd=self._noise_sd(LOW_DOSE_NOISE_HU),
-            random=patient.random(f"low-dose CT {self.visit}"),
-        )
-        write_ct(ct, folder, self.series(3, "CT low dose SPECT/CT", -5))
+    Raises
+    ------
+    WholeFolderError
+        If ``folder`` cannot be written, or holds files that are not ours.
+    """
+    patient = synthetic_patient(seed, index)
+    with_contrast = min(times_h, key=lambda time_h: abs(time_h - _CONTRAST_CT_TIME_h))
+    sessions, visits = [], []
+    with whole_folder(folder) as out:
+        for time_h in times_h:
+            name = f"{time_h:g}h"
+            posture = random_posture(patient.random(f"posture {name}"), 8.0, 3.0, 4.0) if moving else Posture()
+            session = Session(patient, name, time_h, posture, blur, noise)
+            session.write_spect(out / name / "DICOM")
+            grid = LOW_DOSE_CT_GRID
+            if time_h == with_contrast:
+                session.write_contrast_ct(out / name / "DICOM")
+                grid = CONTRAST_CT_GRID
+            write_segments(patient, grid, out / name / "segments", posture, lesions_apart=True)
+            sessions.append(session)
+            visits.append(_visit(session, f"{name}/DICOM", f"{name}/segments", posture))
+        _write_json(out / "case.json", _case(patient, "lutia", visits, patient.treated_lobe))
+        _write_json(out / "truth.json", {"treated_lobe": patient.treated_lobe, **truth(sessions, "SPECT")})
+    return Path(folder) / "case.json"
 
 
-def subject(patient: SyntheticPatient) -> Subject:
-    """The patient module of a synthetic patient."""
-    return Subject(
-        patient.patient_id, patient.name, patient.sex, patient.birth_date, patient.weight_kg, patient.height_m
+def write_synthetic_ia_versus_iv(
+    folder: str | Path,
+    *,
+    seed: int = 1,
+    index: int = 0,
+    gains: Gains | None = None,
+    moving: bool = True,
+    blur: bool = True,
+    noise: bool = True,
+) -> Path:
+    """Write a patient with 68Ga-DOTA-peptide PET/CT after IA (day 0) and IV (day 3) injection, and an MRI before.
+
+    ``gains`` of the intra-arterial infusion are drawn by default: lesions 1.5 to 5 times by lobe, liver 1 to 1.4 times,
+    elsewhere 0.8 to 0.95 times the intravenous uptake. With ``moving`` each visit has its own posture (up to 15 mm and
+    6 degrees about each axis) and breathing (up to 8 mm). Folders: ``MRI``, ``IA``, ``IV``.
+
+    Returns
+    -------
+    The path of ``case.json``.
+
+    Raises
+    ------
+    WholeFolderError
+        If ``folder`` cannot be written, or holds files that are not ours.
+    """
+    intra_arterial, intravenous = _two_injections(seed, index, gains)
+    with whole_folder(folder) as out:
+
+        def session(patient: SyntheticPatient, name: str, time_h: float) -> Session:
+            random = patient.random(f"posture {name}")
+            posture = random_posture(random, 15.0, 6.0, 8.0) if moving else Posture()
+            return Session(patient, name, time_h, posture, blur, noise)
+
+        minutes = intra_arterial.random("uptake times").integers(55, 75, 2)
+        mri = session(intra_arterial, "MRI", -168.0)
+        pets = [session(intra_arterial, "IA", minutes[0] / 60), session(intravenous, "IV", minutes[1] / 60)]
+        mri.write_mr(out / "MRI" / "DICOM")
+        write_segments(mri.patient, MR_GRID, out / "MRI" / "segments", mri.posture)
+        visits = [_visit(mri, "MRI/DICOM", "MRI/segments", mri.posture)]
+        for pet in pets:
+            pet.write_pet(out / pet.visit / "DICOM")
+            route = {"route": pet.patient.injection.route}
+            visits.append({**_visit(pet, f"{pet.visit}/DICOM", "MRI/segments", mri.posture), **route})
+        known = truth(pets, "PET")
+        known["mri"] = {"posture": posture_truth(mri.posture), "to_visit_ras": _from_mri(mri, pets)}
+        known["enhancement_ratio"] = enhancement_ratios(known["regions"], "IA", "IV")
+        _write_json(out / "case.json", _case(mri.patient, "ia-versus-iv", visits))
+        _write_json(out / "truth.json", known)
+    return Path(folder) / "case.json"
+
+
+def _two_injections(seed: int, index: int, gains: Gains | None) -> tuple[SyntheticPatient, SyntheticPatient]:
+    """One patient after the intra-arterial injection and, three days later, after the intravenous one."""
+    table = uptake_table("Ga-68")
+    patient = synthetic_patient(seed, index, table=table, lesions=pet_lesions)
+    random = patient.random("two injections")
+    left, right = random.uniform(1.5, 5.0, 2)
+    liver_left, liver_right = random.uniform(1.0, 1.4, 2)
+    drawn = Gains(left, right, liver_left, liver_right, elsewhere=random.uniform(0.8, 0.95))
+    first, second = random.uniform(135.0, 165.0, 2)
+    day_0 = patient.injection.time
+    day_3 = day_0 + timedelta(days=3, minutes=int(random.integers(-60, 60)))
+    return (
+        patient.after(Injection(table, first, day_0, "intra-arterial", gains or drawn)),
+        patient.after(Injection(table, second, day_3, "intravenous")),
     )
 
 
-def radiopharmaceutical(patient: SyntheticPatient) -> Radiopharmaceutical:
-    """What the patient was injected with."""
-    injection = patient.injection
-    return Radiopharmaceutical(injection.table.nuclide, injection.activity_MBq, injection.time, injection.route)
-
-
-def segment_regions(patient: SyntheticPatient) -> dict[str, tuple[str, ...]]:
-    """Segments, named as TotalSegmentator names them, and the painted regions that each consists of.
-
-    The liver includes its lesions and leaves out its vessels and the gallbladder.
-    """
-    inside = tuple(item.name for item in patient.lesions if item.lobe != "none")
-    outside = tuple(item.name for item in patient.lesions if item.lobe == "none")
-    parts: dict[str, tuple[str, ...]] = {
-        "liver": ("liver_left", "liver_right", *inside),
-        "gallbladder": ("gallbladder",),
-        "inferior_vena_cava": ("inferior_vena_cava",),
-        "portal_vein_and_splenic_vein": ("portal_vein",),
-        "kidney_left": ("kidney_left",),
-        "kidney_right": ("kidney_right",),
-        "spleen": ("spleen",),
-        "aorta": ("aorta",),
-    }
-    for name in LUMBAR:
-        parts[f"vertebrae_{name}"] = tuple(f"vertebra_{name}_{part}" for part in ("process", "cortex", "marrow"))
-    if inside:
-        parts["liver_lesions"] = inside
-    if outside:
-        parts["extrahepatic_lesions"] = outside
-    return parts
-
-
-def write_segments(patient: SyntheticPatient, grid: Grid, folder: Path, posture: Posture | None = None) -> None:
-    """Write one mask per segment, NAME.nii.gz; a voxel belongs to it if its centre does."""
-    folder.mkdir(parents=True, exist_ok=True)
-    labels = region_labels(patient, grid, posture)
-    names = [region.name for region in patient.regions]
-    for segment, parts in segment_regions(patient).items():
-        member = np.zeros(len(names) + 1, dtype=np.uint8)
-        member[[names.index(part) + 1 for part in parts]] = 1
-        write_mask(member[labels], grid, folder / f"{segment}.nii.gz")
-
-
-def write_mask(mask: np.ndarray, grid: Grid, path: Path) -> None:
-    """Write a mask [k, j, i] as NIfTI."""
-    image = SimpleITK.GetImageFromArray(mask.astype(np.uint8))
-    lps = LPS_TO_RAS @ grid.ijk_to_ras
-    spacing = np.array(grid.spacing_mm)
-    image.SetSpacing([float(value) for value in spacing])
-    image.SetOrigin([float(value) for value in lps[:3, 3]])
-    image.SetDirection([float(value) for value in (lps[:3, :3] / spacing).ravel()])
-    SimpleITK.WriteImage(image, str(path), useCompression=True, compressionLevel=1)
-
-
-def lobe_plane(posture: Posture) -> dict[str, list[float]]:
-    """Cantlie's plane in the scanner's RAS; its normal points to the patient's left."""
-    matrix = posture.liver_to_ras
-    origin = matrix @ np.array([*LOBE_PLANE_ORIGIN_mm, 1.0])
-    normal = matrix[:3, :3] @ np.array(LOBE_PLANE_NORMAL)
-    return {"origin_ras_mm": origin[:3].tolist(), "normal_ras": normal.tolist()}
-
-
-def truth(patient: SyntheticPatient, scan_times_h: dict[str, float]) -> dict[str, Any]:
-    """What is known: regions and lesions with their concentration (Bq/mL) at each visit, plane, gains, injection."""
-    volumes = region_volumes_mL(patient) | {item.name: item.shape.volume_mL for item in patient.lesions}
-    regions = {
-        region.name: {
-            "tissue": region.tissue,
-            "volume_mL": volumes[region.name],
-            "concentration_Bq_per_mL": _by_visit(patient, region.name, scan_times_h),
-            "tia_MBq_h_per_mL": patient.tia_MBq_h_per_mL(region.name),
-        }
-        for region in patient.regions
-    }
-    lesions = [
-        {
-            "name": item.name,
-            "centre_ras_mm": list(item.centre_mm),
-            "diameter_mm": item.diameter_mm,
-            "lobe": item.lobe,
-            "relative_uptake": item.relative_uptake,
-            **regions[item.name],
-        }
-        for item in patient.lesions
-    ]
-    injection = patient.injection
+def _from_mri(mri: Session, pets: Sequence[Session]) -> dict[str, Any]:
+    """Rigid 4x4 from the MRI's RAS to that of each PET: of the body, and of liver and what else breathes."""
+    body, liver = np.linalg.inv(mri.posture.phantom_to_ras), np.linalg.inv(mri.posture.liver_to_ras)
     return {
-        "patient": patient.patient_id,
-        "seed": patient.seed,
-        "index": patient.index,
-        "treated_lobe": patient.treated_lobe,
-        "gains": asdict(injection.gains),
-        "injection": {
-            "nuclide": injection.table.nuclide,
-            "activity_MBq": injection.activity_MBq,
-            "time": injection.time.isoformat(),
-            "route": injection.route,
-        },
-        "scan_time_h": scan_times_h,
-        "lobe_plane": lobe_plane(Posture()),
-        "lesions": lesions,
-        "regions": regions,
+        pet.visit: {
+            "body": (pet.posture.phantom_to_ras @ body).tolist(),
+            "liver": (pet.posture.liver_to_ras @ liver).tolist(),
+        }
+        for pet in pets
     }
 
 
-def _by_visit(patient: SyntheticPatient, region: str, scan_times_h: dict[str, float]) -> dict[str, float]:
-    return {visit: patient.concentration_Bq_per_mL(region, time_h) for visit, time_h in scan_times_h.items()}
+def _visit(session: Session, dicom: str, segments: str, drawn_in: Posture) -> dict[str, Any]:
+    return {
+        "visit": session.visit,
+        "cycle": 1,
+        "dicom": dicom,
+        "segments": segments,
+        "lobe_plane": lobe_plane(drawn_in),
+    }
+
+
+def _case(
+    patient: SyntheticPatient, protocol: str, visits: Sequence[dict[str, Any]], treated_lobe: str = ""
+) -> dict[str, Any]:
+    lobe = {"treated_lobe": treated_lobe} if treated_lobe else {}
+    return {"patient": patient.patient_id, "protocol": protocol, **lobe, "visits": list(visits)}
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")

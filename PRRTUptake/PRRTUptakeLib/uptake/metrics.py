@@ -15,12 +15,12 @@ import numpy as np
 
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.segments import Segmentation
+from PRRTUptakeLib.uptake.alignment import shared_lattice
 from PRRTUptakeLib.uptake.occupancy import (
     DEFAULT_MAXIMUM_OUTSIDE,
     RULES,
     Occupancy,
     occupancy,
-    same_lattice_block,
 )
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.uptake.mapping import RasTransform
 
 DEFAULT_PERCENTILES = (5.0, 25.0, 75.0, 95.0)
+
+_SLACK = 1e-9  # a step of the distribution counts as met within the rounding of the sum of weights
+_SORT_BELOW = 1024  # values below which sorting all is quicker than dividing
 
 
 class MetricError(PRRTError):
@@ -127,9 +130,9 @@ def region_metrics(
         raise MetricError(f"The rule '{rule}' for voxels at a border is not one of {', '.join(RULES)}.")
     if any(not 0 <= percent <= 100 for percent in percentiles):
         raise MetricError(f"Percentiles lie between 0 and 100, but {list(percentiles)} were asked for.")
-    result = {}
+    voxel_mL, result = volume.grid.voxel_volume_mL, {}
     for sample in _samples(volume, regions, rule, ras_transform, maximum_outside):
-        result[sample.name] = _metrics(sample, rule, percentiles, volume.units, volume.grid.voxel_volume_mL)
+        result[sample.name] = _metrics(sample, rule, percentiles, volume.units, voxel_mL)
     return result
 
 
@@ -158,20 +161,42 @@ def weighted_percentiles(values: np.ndarray, weights: np.ndarray | None, percent
     >>> weighted_percentiles(np.array([1.0, 2.0, 3.0]), np.array([0.1, 0.2, 0.7]), [50.0])
     [3.0]
     """
+    share = np.asarray(percentiles, dtype=np.float64) / 100.0
     if weights is None:
-        ordered = np.sort(values)
-        below = np.arange(1.0, ordered.size + 1.0)
+        steps = share * values.size
+        slack = _SLACK * values.size
+        below, above = np.ceil(steps - slack) - 1.0, np.floor(steps + slack)
+        ranks = np.clip(np.concatenate([below, above]), 0, values.size - 1).astype(np.intp)
+        found = _order_statistics(values, ranks)
     else:
         order = np.argsort(values)
         order = order[weights[order] > 0]
-        ordered = values[order]
-        below = np.cumsum(weights[order])
-    share = np.asarray(percentiles, dtype=np.float64) / 100.0 * below[-1]
-    slack = 1e-9 * below[-1]  # a step counts as met within the rounding of the sum of weights
-    last = ordered.size - 1
-    lower = ordered[np.minimum(np.searchsorted(below, share - slack), last)]
-    upper = ordered[np.minimum(np.searchsorted(below, share + slack), last)]
-    return [float(value) for value in (lower.astype(np.float64) + upper.astype(np.float64)) / 2.0]
+        sums = np.cumsum(weights[order])
+        slack = _SLACK * sums[-1]
+        steps = np.concatenate([share * sums[-1] - slack, share * sums[-1] + slack])
+        found = values[order[np.minimum(np.searchsorted(sums, steps), order.size - 1)]]
+    lower, upper = found.astype(np.float64).reshape(2, -1)
+    return ((lower + upper) / 2.0).tolist()
+
+
+def _order_statistics(values: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+    """Values of the given ranks (0-based), by dividing at the middle rank and going on in both parts."""
+    wanted, back = np.unique(ranks, return_inverse=True)
+    work = values.copy()
+
+    def divide(start: int, stop: int, first: int, last: int) -> None:
+        part = work[start:stop]
+        if last - first > 1 and stop - start <= _SORT_BELOW:
+            part.sort()
+        elif first < last:
+            middle = (first + last) // 2
+            rank = int(wanted[middle])
+            part.partition(rank - start)
+            divide(start, rank, first, middle)
+            divide(rank + 1, stop, middle + 1, last)
+
+    divide(0, work.size, 0, wanted.size)
+    return work[wanted][back]
 
 
 def _samples(
@@ -186,13 +211,15 @@ def _samples(
         for region in regions:
             yield _placed(volume, region, rule)
         return
+    grid = volume.grid
+    lattice = shared_lattice(regions.grid, grid) if transform is None else None
     for segment in regions:
-        block = same_lattice_block(segment, regions.grid, volume.grid) if transform is None else None
-        if block is not None:
-            yield _Sample(segment.name, volume.array[block[0]][block[1]], None, None, None, 0.0)
+        block = lattice.block(segment, grid.shape) if lattice else None
+        values = volume.array[block[0]][block[1]] if block else np.empty(0)
+        if values.size:
+            yield _Sample(segment.name, values, None, None, None, 0.0)
         else:
-            placed = occupancy(segment, regions.grid, volume.grid, transform, maximum_outside)
-            yield _placed(volume, placed, rule)
+            yield _placed(volume, occupancy(segment, regions.grid, grid, transform, maximum_outside), rule)
 
 
 def _placed(volume: Volume, region: Occupancy, rule: str) -> _Sample:
@@ -227,7 +254,7 @@ def _metrics(
             "keep the region within its valid part."
         )
     deviation = values - mean
-    variance = (deviation @ deviation if weights is None else weights @ deviation**2) / sum_of_weights
+    variance = (np.square(deviation).sum() if weights is None else weights @ deviation**2) / sum_of_weights
     extremes = sample.values if sample.extremes is None else sample.values[sample.extremes]
     median, *others = weighted_percentiles(sample.values, weights, [50.0, *percentiles])
     border = 1.0 if weights is None or sample.fraction is None else float(weights @ sample.fraction) / sum_of_weights

@@ -15,6 +15,7 @@ import numpy as np
 
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.volume import Grid
+from PRRTUptakeLib.uptake.alignment import ROUNDING, aligned_fractions, alignment
 from PRRTUptakeLib.uptake.mapping import RasTransform, as_matrix, pull_map, push_map
 from PRRTUptakeLib.uptake.sampling import centre_flags, sampled_fractions
 
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
 
 RULES = ("fraction", "half", "entirely", "centre")
 DEFAULT_MAXIMUM_OUTSIDE = 0.05  # a region cut off by more than this no longer has the mean of the structure
-
-_ALIGNED_VOXELS = 1e-3  # axes are parallel, voxels the same, if nothing is off by more than this part of a voxel
-_ROUNDING = 1e-9  # fractions nearer than this to 0 or 1 are 0 or 1
-_CHUNK = 4_000_000  # mask voxels held as float64 at a time
 
 
 class OccupancyError(PRRTError):
@@ -74,7 +71,7 @@ class Occupancy:
         if rule == "fraction":
             return self.fraction
         if rule == "half":
-            return (self.fraction >= 0.5 - _ROUNDING).astype(np.float64)
+            return (self.fraction >= 0.5 - ROUNDING).astype(np.float64)
         if rule == "entirely":
             return (self.fraction >= 1.0).astype(np.float64)
         if rule == "centre":
@@ -127,32 +124,18 @@ def occupancy(
     """
     cropped = _not_empty(segment)
     matrix = as_matrix(ras_transform)
-    aligned = None if matrix is None else _alignment(cropped, target.ras_to_ijk @ matrix @ source.ijk_to_ras)
+    shape = cropped.mask.shape
+    aligned = (
+        None if matrix is None else alignment(shape, cropped.origin, target.ras_to_ijk @ matrix @ source.ijk_to_ras)
+    )
     if aligned is not None:
-        origin, fraction, centre = _aligned_fractions(cropped.mask, aligned)
+        origin, fraction, centre = aligned_fractions(cropped.mask, aligned)
     else:
         pull = pull_map(cropped, source, target, ras_transform)
         ratio = target.voxel_volume_mL / source.voxel_volume_mL
         low, high = _extent(cropped, push_map(source, target, ras_transform))
         origin, (fraction, centre) = low, sampled_fractions(cropped.mask, low, high, pull, ratio)
     return _clipped(segment.name, target, origin, fraction, centre, maximum_outside)
-
-
-def same_lattice_block(segment: Segment, source: Grid, target: Grid) -> tuple[tuple[slice, ...], np.ndarray] | None:
-    """Block of the image and mask on it when region and image share their voxels, else None (also if it sticks out).
-
-    The quick way for the usual case of contours drawn on the image itself.
-    """
-    cropped = _not_empty(segment)
-    aligned = _alignment(cropped, target.ras_to_ijk @ source.ijk_to_ras)
-    if aligned is None or not aligned.is_lattice:
-        return None
-    mask = aligned.to_target_axes(cropped.mask)
-    origin = aligned.lattice_origin(cropped.mask.shape)
-    ends = [start + size for start, size in zip(origin, mask.shape, strict=True)]
-    if min(origin) < 0 or any(end > size for end, size in zip(ends, target.shape, strict=True)):
-        return None
-    return tuple(slice(start, end) for start, end in zip(origin, ends, strict=True)), mask
 
 
 def centres_inside(
@@ -174,102 +157,6 @@ def _not_empty(segment: Segment) -> Segment:
     if cropped.mask.size == 0:
         raise OccupancyError(f"Region '{segment.name}' is empty: draw it, or leave it out.")
     return cropped
-
-
-@dataclass(frozen=True)
-class _Alignment:
-    """Target axis = scale * mask axis + offset; tuples in array order k, j, i of the mask."""
-
-    target_axis: tuple[int, int, int]  # array axis of the target along which each mask axis runs
-    scale: tuple[float, float, float]
-    offset: tuple[float, float, float]
-
-    @property
-    def is_lattice(self) -> bool:
-        return all(
-            abs(abs(a) - 1.0) < 1e-9 and abs(b - round(b)) < 1e-9 for a, b in zip(self.scale, self.offset, strict=True)
-        )
-
-    def to_target_axes(self, array: np.ndarray) -> np.ndarray:
-        """Flip and transpose a mask so that its axes are the target's (lattice alignments)."""
-        flipped = array[tuple(slice(None, None, 1 if a > 0 else -1) for a in self.scale)]
-        return self.transposed(flipped)
-
-    def transposed(self, array: np.ndarray) -> np.ndarray:
-        return np.transpose(array, [self.target_axis.index(axis) for axis in range(3)])
-
-    def lattice_origin(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        ends = [min(round(b), round(a * (n - 1) + b)) for a, b, n in zip(self.scale, self.offset, shape, strict=True)]
-        return tuple(ends[self.target_axis.index(axis)] for axis in range(3))
-
-
-def _alignment(cropped: Segment, matrix: np.ndarray) -> _Alignment | None:
-    """How the mask's axes run along the target's; ``matrix`` maps source ijk to target ijk. None if they do not."""
-    linear = matrix[:3, :3]
-    main = np.abs(linear).argmax(axis=0)  # target ijk axis of each source ijk axis
-    if sorted(main) != [0, 1, 2]:
-        return None
-    size = np.array(cropped.mask.shape[::-1], dtype=np.float64)
-    scales = linear[main, np.arange(3)]
-    off_axis = np.abs(linear).copy()
-    off_axis[main, np.arange(3)] = 0.0
-    if (off_axis @ size).max() > _ALIGNED_VOXELS:
-        return None
-    centre = np.array(cropped.origin[::-1]) + (size - 1.0) / 2.0
-    middle = (linear @ centre + matrix[:3, 3])[main]  # small tilts below the tolerance leave the centre in place
-    if np.abs(np.abs(scales) - 1.0).dot(size) < _ALIGNED_VOXELS:
-        scales = np.sign(scales)
-    offsets = middle - scales * (size - 1.0) / 2.0
-    if (np.abs(scales) == 1.0).all() and np.abs(offsets - np.round(offsets)).max() < _ALIGNED_VOXELS:
-        offsets = np.round(offsets)
-    i, j, k = range(3)
-    order = [k, j, i]
-    return _Alignment(
-        tuple(int(2 - main[axis]) for axis in order),  # type: ignore[arg-type]
-        tuple(float(scales[axis]) for axis in order),  # type: ignore[arg-type]
-        tuple(float(offsets[axis]) for axis in order),  # type: ignore[arg-type]
-    )
-
-
-def _aligned_fractions(mask: np.ndarray, aligned: _Alignment) -> tuple[tuple[int, ...], np.ndarray, np.ndarray]:
-    """Origin in the target, and fractions and centre flags of the block from there on (axes of the target)."""
-    if aligned.is_lattice:
-        block = aligned.to_target_axes(mask)
-        return aligned.lattice_origin(mask.shape), block.astype(np.float64), block
-    starts, overlaps, lookups = [], [], []
-    for size, scale, offset in zip(mask.shape, aligned.scale, aligned.offset, strict=True):
-        start, overlap = _overlaps(size, scale, offset)
-        centres = (start + np.arange(overlap.shape[0]) - offset) / scale
-        starts.append(start)
-        overlaps.append(overlap)
-        lookups.append(np.floor(np.round(centres, 6) + 0.5).astype(np.intp))
-    fraction = _contracted(mask, overlaps)
-    fraction[fraction < _ROUNDING] = 0.0
-    fraction[fraction > 1.0 - _ROUNDING] = 1.0
-    centre = np.pad(mask, 1)[np.ix_(*[np.clip(n + 1, 0, s + 1) for n, s in zip(lookups, mask.shape, strict=True)])]
-    origin = tuple(starts[aligned.target_axis.index(axis)] for axis in range(3))
-    return origin, aligned.transposed(fraction), aligned.transposed(centre)
-
-
-def _overlaps(size: int, scale: float, offset: float) -> tuple[int, np.ndarray]:
-    """First target index touched, and lengths (target, mask), in target voxels, of the overlaps along one axis."""
-    edges = np.sort(scale * (np.arange(size)[:, None] + np.array([-0.5, 0.5])) + offset, axis=1)
-    low, high = edges[:, 0], edges[:, 1]
-    start, stop = int(np.floor(low.min() + 0.5)), int(np.ceil(high.max() + 0.5))
-    voxels = np.arange(start, stop)[:, None]
-    return start, np.clip(np.minimum(high, voxels + 0.5) - np.maximum(low, voxels - 0.5), 0.0, None)
-
-
-def _contracted(mask: np.ndarray, overlaps: list[np.ndarray]) -> np.ndarray:
-    """Sum of the overlap boxes of all mask voxels, float64, few slices at a time to keep the memory small."""
-    along_k, along_j, along_i = overlaps
-    result = np.zeros((along_k.shape[0], along_j.shape[0], along_i.shape[0]))
-    step = max(1, _CHUNK // max(1, mask.shape[1] * mask.shape[2]))
-    for start in range(0, mask.shape[0], step):
-        part = along_j @ mask[start : start + step].astype(np.float64) @ along_i.T
-        rows = np.flatnonzero(along_k[:, start : start + step].any(axis=1))
-        result[rows] += np.tensordot(along_k[rows, start : start + step], part, axes=1)
-    return result
 
 
 def _extent(cropped: Segment, push: RasTransform) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -295,7 +182,7 @@ def _clipped(
     inside = tuple(slice(a, max(a, b)) for a, b in zip(start, stop, strict=True))
     fraction, centre = fraction[inside], centre[inside]
     outside = max(0.0, 1.0 - float(fraction.sum()) / total) if total > 0 else 0.0
-    outside = 0.0 if outside < _ROUNDING else outside
+    outside = 0.0 if outside < ROUNDING else outside
     where = np.nonzero((fraction > 0) | centre)
     if not where[0].size:
         raise OccupancyError(f"Region '{name}' lies wholly outside the image: check that they belong together.")

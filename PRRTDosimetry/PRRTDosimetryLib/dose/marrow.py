@@ -1,0 +1,81 @@
+"""Red-marrow dose: self-dose from blood samples or from the image of lumbar vertebrae, plus cross dose.
+
+EANM guidelines, Hindorf et al. 2010, doi:10.1007/s00259-010-1422-4.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from PRRTDosimetryLib.dose.phantom import RED_MARROW, DoseError
+from PRRTDosimetryLib.dose.tissue import DENSITY_G_PER_ML
+
+if TYPE_CHECKING:
+    from PRRTDosimetryLib.dose.phantom import Phantom
+
+_LUMBAR = 0.123
+VERTEBRAE_FRACTION = {"L1-L5": _LUMBAR, "L2-L4": 0.6 * _LUMBAR}
+"""Share of the adult's red marrow: all lumbar vertebrae 12.3 % (ICRP Publication 70); L2-L4 three fifths of it."""
+
+
+def marrow_tia_from_blood_MBq_h(
+    phantom: Phantom,
+    blood_MBq_h_per_mL: float,
+    marrow_to_blood_ratio: float = 1.0,
+    marrow_mass_g: float | None = None,
+    blood_density_g_per_mL: float = DENSITY_G_PER_ML["blood"],
+) -> float:
+    """TIA of the red marrow from that of a millilitre of blood: A_marrow/g = ratio * A_blood/g.
+
+    Parameters
+    ----------
+    phantom : for the reference mass.
+    blood_MBq_h_per_mL : time-integrated activity concentration of whole blood.
+    marrow_to_blood_ratio : RMBLR; 1 for peptides that do not bind to marrow (the guideline's default).
+    marrow_mass_g : the patient's; the reference mass if None. It cancels in the self-dose.
+    blood_density_g_per_mL : ICRP 89 has 1.06; 1.0 equals one millilitre with one gram, as is often done.
+
+    Examples
+    --------
+    >>> from PRRTDosimetryLib.dose.phantom import phantom
+    >>> round(marrow_tia_from_blood_MBq_h(phantom("male", "Lu-177"), 0.5, blood_density_g_per_mL=1.0), 9)
+    585.0
+    """
+    if not (blood_MBq_h_per_mL >= 0 and marrow_to_blood_ratio > 0 and blood_density_g_per_mL > 0):
+        raise DoseError(
+            f"A blood TIA of {blood_MBq_h_per_mL:g} MBq h/mL with ratio {marrow_to_blood_ratio:g} and density "
+            f"{blood_density_g_per_mL:g} g/mL is not possible; check the blood samples."
+        )
+    mass = phantom.mass_g(RED_MARROW) if marrow_mass_g is None else marrow_mass_g
+    return marrow_to_blood_ratio * blood_MBq_h_per_mL / blood_density_g_per_mL * mass
+
+
+def marrow_tia_from_vertebrae_MBq_h(
+    vertebrae_MBq_h: float, vertebrae: str = "L2-L4", fraction: float | None = None
+) -> float:
+    """TIA of all red marrow from that of the vertebrae in the image, over their share of the red marrow.
+
+    Parameters
+    ----------
+    vertebrae_MBq_h : time-integrated activity in the vertebrae, all of which is taken as marrow's.
+    vertebrae : ``L2-L4`` or ``L1-L5``.
+    fraction : share of the red marrow, if not that of ``VERTEBRAE_FRACTION``.
+
+    Examples
+    --------
+    >>> round(marrow_tia_from_vertebrae_MBq_h(12.3, "L1-L5"), 9)
+    100.0
+    """
+    if fraction is None:
+        if vertebrae not in VERTEBRAE_FRACTION:
+            raise DoseError(
+                f"The share of red marrow in '{vertebrae}' is not known; use {' or '.join(VERTEBRAE_FRACTION)}, "
+                "or give the share."
+            )
+        fraction = VERTEBRAE_FRACTION[vertebrae]
+    if not (0 < fraction <= 1 and 0 <= vertebrae_MBq_h < math.inf):
+        raise DoseError(
+            f"{vertebrae_MBq_h:g} MBq h in vertebrae with {fraction:g} of the red marrow is not possible; check both."
+        )
+    return vertebrae_MBq_h / fraction

@@ -1,0 +1,153 @@
+"""The result of integrating a time-activity curve by any method: TIA, its uncertainty, and how it came about."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.stats import t as student
+
+from PRRTDosimetryLib.kinetics.curves import CurveError, looks_decay_corrected
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+    from PRRTUptakeLib.imaging.radionuclides import Radionuclide
+
+    from PRRTDosimetryLib.kinetics.curves import Curve
+    from PRRTDosimetryLib.kinetics.fitting import CurveFit
+    from PRRTDosimetryLib.kinetics.shape import Shape
+
+    Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """A model that was tried: its TIA, AICc and Akaike weight (nan where not defined), and whether it is adequate."""
+
+    model: str
+    parameters: int
+    tia_MBq_h: float
+    u_tia_MBq_h: float
+    teff_h: float
+    aicc: float
+    akaike_weight: float
+    adequate: bool
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class Averaged:
+    """TIA averaged over models by Akaike weights (Burnham and Anderson 2002), models' disagreement included in u."""
+
+    tia_MBq_h: float
+    u_tia_MBq_h: float
+
+
+@dataclass(frozen=True, eq=False)
+class Integral:
+    """Time-integrated activity (TIA) of one region.
+
+    Attributes
+    ----------
+    curve, nuclide : what was integrated.
+    model : name of the model or method.
+    shape : the course of the activity from 0 h to infinity.
+    u_tia_MBq_h : standard uncertainty of the TIA; nan where the input does not say it.
+    degrees_of_freedom : behind the uncertainty; infinite if the points' uncertainties were given.
+    sensitivity_h : derivative of the TIA by each point's activity, in hours.
+    weighting, choice : in words: what the points' weights were, and why this model.
+    notes : what a reader must know: bounds that were hit, assumptions, times outside a method's range.
+    alternatives, averaged : all models that were tried.
+    fit : the fit behind it, None for the other methods.
+    """
+
+    curve: Curve
+    nuclide: Radionuclide
+    model: str
+    shape: Shape
+    u_tia_MBq_h: float
+    degrees_of_freedom: float
+    sensitivity_h: tuple[float, ...]
+    weighting: str
+    choice: str
+    notes: tuple[str, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
+    averaged: Averaged | None = None
+    fit: CurveFit | None = None
+
+    @property
+    def region(self) -> str:
+        """Name of the region."""
+        return self.curve.region
+
+    @property
+    def tia_MBq_h(self) -> float:
+        """Time-integrated activity from injection to infinity."""
+        return self.fit.tia_MBq_h if self.fit is not None else self.shape.integral_MBq_h
+
+    @property
+    def teff_h(self) -> float:
+        """Effective half-life of the last phase."""
+        return self.shape.terminal_half_life_h
+
+    @property
+    def extrapolated_fraction(self) -> float:
+        """Share of the TIA that lies after the last measured point."""
+        return self.shape.integral_after_MBq_h(self.curve.time_h[-1]) / self.tia_MBq_h
+
+    def interval_MBq_h(self, confidence: float = 0.95) -> tuple[float, float]:
+        """Confidence interval of the TIA, log-normal, by Student's t; nan if the uncertainty is not known.
+
+        The logarithm keeps the interval positive and its coverage closer to nominal for skewed estimates.
+        """
+        factor = float(student.ppf(0.5 + confidence / 2, self.degrees_of_freedom))
+        spread = math.exp(factor * self.u_tia_MBq_h / self.tia_MBq_h)
+        return self.tia_MBq_h / spread, self.tia_MBq_h * spread
+
+    def tiac_h(self, administered_MBq: float) -> tuple[float, float]:
+        """Time-integrated activity coefficient (TIA per administered activity) and its standard uncertainty, hours."""
+        if not 0 < administered_MBq < math.inf:
+            raise CurveError(f"The administered activity {administered_MBq:g} MBq is not above 0; give it in MBq.")
+        return self.tia_MBq_h / administered_MBq, self.u_tia_MBq_h / administered_MBq
+
+    def activity_MBq(self, time_h: ArrayLike) -> Floats:
+        """Activity at any times after injection."""
+        return self.fit.activity_MBq(time_h) if self.fit is not None else self.shape.activity_MBq(time_h)
+
+
+def from_fit(fit: CurveFit, weighting: str, choice: str) -> Integral:
+    """The result of a fit, with notes on what the bounds did."""
+    notes = []
+    if fit.clearance_is_physical:
+        notes.append(
+            f"no biological clearance is seen: held at physical decay ({fit.nuclide.half_life_h:.2f} h), "
+            "since no activity clears slower"
+        )
+        if looks_decay_corrected(fit.curve, fit.nuclide):
+            notes.append(
+                "the last activities fall slower than decay: if they are corrected to the injection, say so (ADMIN)"
+            )
+    if fit.model.uptake and not fit.free[-1]:
+        notes.append("the uptake is faster than the first point can show")
+    if fit.model.phases == 2 and 0.0 in fit.shares_MBq_h:
+        notes.append("one of the two clearance phases vanishes: the points do not support it")
+    return Integral(
+        fit.curve,
+        fit.nuclide,
+        fit.model.name,
+        fit.shape,
+        fit.u_tia_MBq_h,
+        math.inf if fit.sigma_known else max(fit.degrees_of_freedom, 1),
+        fit.sensitivity_h,
+        weighting,
+        choice,
+        tuple(notes),
+        fit=fit,
+    )
+
+
+def with_notes(integral: Integral, *notes: str) -> Integral:
+    """The same result with further notes."""
+    return replace(integral, notes=(*integral.notes, *notes))

@@ -1,0 +1,83 @@
+"""How curves are integrated: weights, priors, half-lives of single points, start and tail of trapezoids."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from PRRTDosimetryLib.kinetics.curves import CurveError
+from PRRTDosimetryLib.kinetics.fitting import Weights
+from PRRTDosimetryLib.kinetics.optimum import HalfLifePrior, Priors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+@dataclass(frozen=True)
+class Options:
+    """How curves are integrated.
+
+    Attributes
+    ----------
+    weights : uncertainties of points that have none of their own; without both all points weigh the same.
+    priors : population half-lives that stand in for missing points.
+    teff_h, u_teff_h : effective half-lives by region for regions with one point; the key "" holds for all others.
+    start, tail : of the trapezoid.
+    """
+
+    weights: Weights | None = None
+    priors: Priors | None = None
+    teff_h: Mapping[str, float] = field(default_factory=dict)
+    u_teff_h: Mapping[str, float] = field(default_factory=dict)
+    start: str = "constant"
+    tail: str = "effective"
+
+    def half_life_of(self, region: str) -> tuple[float, float]:
+        """Effective half-life of a region and its standard uncertainty, nan where not given."""
+        values = (table.get(region, table.get("", math.nan)) for table in (self.teff_h, self.u_teff_h))
+        teff, u = values
+        return teff, u
+
+
+def options_from_text(
+    weights: tuple[float | None, float | None],
+    prior: Sequence[float] | None,
+    teff_h: Sequence[str],
+    u_teff_h: Sequence[str],
+    trapezoid: tuple[str, str],
+) -> Options:
+    """Options from the words of the command line.
+
+    Parameters
+    ----------
+    weights : relative uncertainty and floor in MBq, None where not given.
+    prior : median half-life in hours and geometric standard deviation.
+    teff_h, u_teff_h : each ``HOURS`` for all regions or ``REGION=HOURS``.
+    trapezoid : start and tail.
+
+    Examples
+    --------
+    >>> options_from_text((None, None), None, ["50", "Liver=90"], [], ("zero", "physical")).half_life_of("Liver")
+    (90.0, nan)
+    """
+    relative, floor = weights
+    given = relative is not None or floor is not None
+    return Options(
+        Weights(relative or 0.0, floor or 0.0) if given else None,
+        None if prior is None else Priors(clearance=HalfLifePrior(*prior)),
+        dict(_by_region(text) for text in teff_h),
+        dict(_by_region(text) for text in u_teff_h),
+        *trapezoid,
+    )
+
+
+def _by_region(text: str) -> tuple[str, float]:
+    region, _, hours = text.rpartition("=")
+    try:
+        value = float(hours)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise CurveError(f"'{text}' is not a half-life; write hours above 0, or REGION=HOURS.")
+    return region, value

@@ -1,0 +1,136 @@
+"""Integration from few points: one time point with a known half-life, Haenscheid's and Madsen's approximations.
+
+All assume a mono-exponential from the injection on: A(t) = A0 2^(-t/T).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from PRRTDosimetryLib.kinetics.curves import CurveError
+from PRRTDosimetryLib.kinetics.integral import Integral
+from PRRTDosimetryLib.kinetics.shape import Shape
+
+if TYPE_CHECKING:
+    from PRRTUptakeLib.imaging.radionuclides import Radionuclide
+
+    from PRRTDosimetryLib.kinetics.curves import Curve
+
+HAENSCHEID_GY_G_PER_MBQ_H = 0.25
+"""Haenscheid et al. 2018, doi:10.2967/jnumed.117.193706: D = 0.25 Gy g/(MBq h) * C * t for 177Lu."""
+
+HAENSCHEID_RANGE = (0.75, 2.5)
+"""Times over half-life between which Haenscheid's approximation is within about 10 % of the mono-exponential."""
+
+
+def single_time_point(curve: Curve, nuclide: Radionuclide, teff_h: float, u_teff_h: float = math.nan) -> Integral:
+    """TIA = A(t) T/ln 2 * 2^(t/T) from one point and an effective half-life, the patient's or a population's.
+
+    With a population's T this is Madsen et al. 2018, doi:10.1002/mp.12886.
+
+    Parameters
+    ----------
+    curve : one point.
+    teff_h, u_teff_h : effective half-life and its standard uncertainty, nan if not known.
+
+    Raises
+    ------
+    CurveError
+        For more than one point, or a half-life that is not above 0 or is longer than the physical one.
+
+    Examples
+    --------
+    >>> from PRRTUptakeLib.imaging.radionuclides import nuclide
+    >>> from PRRTDosimetryLib.kinetics.curves import Curve
+    >>> result = single_time_point(Curve("Kidney", (50.0,), (10.0,)), nuclide("Lu-177"), 50.0)
+    >>> round(result.tia_MBq_h, 2)  # 20 MBq at the injection, 50 h
+    1442.7
+    """
+    if len(curve.time_h) != 1:
+        raise CurveError(
+            f"{curve.region} has {len(curve.time_h)} points; single-time-point takes one, so choose another model or "
+            "leave one point."
+        )
+    if not 0 < teff_h <= nuclide.half_life_h * (1 + 1e-9):
+        raise CurveError(
+            f"{curve.region}: the effective half-life {teff_h:g} h must be above 0 and not above the physical "
+            f"{nuclide.half_life_h:.2f} h of {nuclide.name}."
+        )
+    time, activity = curve.time_h[0], curve.activity_MBq[0]
+    hours = teff_h / math.log(2) * 2 ** (time / teff_h)
+    by_half_life = 0.0 if math.isnan(u_teff_h) else (1 / teff_h - time * math.log(2) / teff_h**2) * u_teff_h
+    by_activity = curve.u_activity_MBq[0] / activity if curve.u_activity_MBq else math.nan
+    parts = [part for part in (by_activity, by_half_life if not math.isnan(u_teff_h) else math.nan) if part == part]
+    u = activity * hours * math.hypot(*parts) if parts else math.nan
+    unsaid = [name for name, part in (("the activity", by_activity), ("the half-life", u_teff_h)) if math.isnan(part)]
+    return Integral(
+        curve,
+        nuclide,
+        "single-time-point",
+        Shape(((activity * 2 ** (time / teff_h), math.log(2) / teff_h),)),
+        u,
+        math.inf,
+        (hours,),
+        f"without uncertainty of {' and '.join(unsaid)}" if unsaid else "uncertainties of activity and half-life",
+        "one time point and a given effective half-life",
+        single_point_notes(time, teff_h),
+    )
+
+
+def single_point_notes(time_h: float, teff_h: float) -> tuple[str, ...]:
+    """A warning if one point at ``time_h`` says little about an integral with half-life ``teff_h``."""
+    low, high = HAENSCHEID_RANGE
+    if low <= time_h / teff_h <= high:
+        return ()
+    return (
+        f"measured at {time_h / teff_h:.2f} effective half-lives, outside {low:g} to {high:g}: the result leans "
+        "heavily on the half-life",
+    )
+
+
+def haenscheid_dose_Gy(concentration_MBq_per_g: float, time_h: float) -> float:
+    """Absorbed dose of 177Lu from one concentration and its time, without a half-life (doi:10.2967/jnumed.117.193706).
+
+    Examples
+    --------
+    >>> haenscheid_dose_Gy(0.5, 96.0)
+    12.0
+    """
+    if not (concentration_MBq_per_g >= 0 and time_h > 0):
+        raise CurveError(
+            f"A concentration of {concentration_MBq_per_g:g} MBq/g at {time_h:g} h is not possible; the concentration "
+            "must not be negative and the time must be above 0."
+        )
+    return HAENSCHEID_GY_G_PER_MBQ_H * concentration_MBq_per_g * time_h
+
+
+def haenscheid_tia_MBq_h(activity_MBq: float, time_h: float) -> float:
+    """TIA by the same approximation: 2 t A(t) / ln 2, exact at one and two half-lives."""
+    return 2 * time_h * activity_MBq / math.log(2)
+
+
+def haenscheid_ratio(time_over_half_life: float) -> float:
+    """Approximation over true TIA of a mono-exponential measured at ``time_over_half_life``: 2 x 2^-x.
+
+    Examples
+    --------
+    >>> [round(haenscheid_ratio(x), 3) for x in (0.5, 0.75, 1, 1.44, 2, 2.5, 3)]
+    [0.707, 0.892, 1.0, 1.061, 1.0, 0.884, 0.75]
+    """
+    return 2 * time_over_half_life * 2**-time_over_half_life
+
+
+def madsen_ratio(time_h: float, population_teff_h: float, true_teff_h: float) -> float:
+    """Estimate over true TIA if the population's half-life is used for a patient with another one.
+
+    Madsen et al. 2018, doi:10.1002/mp.12886; the error is smallest, and of second order, for an image at the mean
+    lifetime T/ln 2 = 1.44 T.
+
+    Examples
+    --------
+    >>> round(madsen_ratio(72.0, 50.0, 60.0), 3), round(madsen_ratio(24.0, 50.0, 60.0), 3)
+    (0.984, 0.881)
+    """
+    population, true = (math.log(2) / half_life for half_life in (population_teff_h, true_teff_h))
+    return true / population * math.exp((population - true) * time_h)

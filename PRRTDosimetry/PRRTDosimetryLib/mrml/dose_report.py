@@ -1,0 +1,92 @@
+"""The dose sections of a patient's report: table, one plot per region, choice of models, lobes, organs, budget."""
+
+from __future__ import annotations
+
+import math
+from html import escape
+from typing import TYPE_CHECKING
+
+from PRRTUptakeLib.report.page import paragraph, section, table
+from PRRTUptakeLib.report.plots import Series, line_chart
+
+from PRRTDosimetryLib.kinetics.tables import plot_series
+from PRRTDosimetryLib.uncertainty.rows import budget_table
+
+if TYPE_CHECKING:
+    from PRRTDosimetryLib.kinetics.integral import Integral
+    from PRRTDosimetryLib.uncertainty.patient import Dosimetry
+
+
+def dose_sections(result: Dosimetry, title: str) -> list[str]:
+    """HTML sections on the doses of one cycle."""
+    parts = [_region_table(result), _lobe_table(result), *(paragraph(note, "small") for note in result.notes)]
+    plots = "".join(f"<figure>{_plot(integral)}</figure>" for integral in result.integrals.values())
+    return [
+        section(f"{title}: absorbed dose", *parts),
+        section(f"{title}: organs and effect", _organ_table(result), _effects(result)),
+        section(f"{title}: curves", _model_table(result), f'<div class="pictures">{plots}</div>'),
+        section(f"{title}: uncertainty budget", *_budgets(result)),
+    ]
+
+
+def _region_table(result: Dosimetry) -> str:
+    rows = []
+    for dose in result.regions.values():
+        integral = dose.integral
+        tiac, _ = integral.tiac_h(result.patient.administered_MBq)
+        bed = dose.effect.bed_Gy if dose.effect else math.nan
+        rows.append(
+            [dose.name, dose.mass_g, integral.tia_MBq_h, tiac, integral.teff_h, dose.dose_Gy, dose.u_dose_Gy, bed]
+        )
+    header = ["region", "mass g", "TIA MBq·h", "TIAC h", "T eff h", "dose Gy", "u Gy", "BED Gy"]
+    return table(header, rows, f"{result.patient.administered_MBq:g} MBq {result.patient.nuclide}")
+
+
+def _lobe_table(result: Dosimetry) -> str:
+    if result.lobes is None:
+        return ""
+    rows = [
+        [f"{lobe.lobe} {lobe.allocation}", lobe.healthy_Gy, lobe.lesion_Gy, lobe.therapeutic_index]
+        for lobe in result.lobes.lobes
+    ]
+    return table(["lobe", "healthy liver Gy", "lesions Gy", "therapeutic index"], rows, "Per lobe")
+
+
+def _organ_table(result: Dosimetry) -> str:
+    rows = [[organ, dose.dose_Gy] for organ, dose in result.organs.items()]
+    return table(["organ of the phantom", "dose Gy"], rows, "By S-values, masses scaled to the patient where measured")
+
+
+def _effects(result: Dosimetry) -> str:
+    parts = []
+    for organ, effect in result.effects.items():
+        parts.append(paragraph(f"{organ}: BED {effect.bed_Gy:.2f} Gy, EQD2 {effect.eqd2_Gy:.2f} Gy."))
+        rows = [[one.quantity, one.value_Gy, one.meaning, one.source] for one in effect.limits]
+        parts.append(table(["quantity", "Gy", "meaning", "source"], rows, "Shown for reference, not a verdict"))
+    return "".join(parts)
+
+
+def _model_table(result: Dosimetry) -> str:
+    rows = []
+    for integral in result.integrals.values():
+        others = "; ".join(
+            f"{one.model} {one.tia_MBq_h:.4g}" for one in integral.alternatives if one.model != integral.model
+        )
+        rows.append([integral.region, integral.model, integral.tia_MBq_h, integral.choice, others])
+    return table(["region", "model", "TIA MBq·h", "why", "others' TIA MBq·h"], rows)
+
+
+def _plot(integral: Integral) -> str:
+    shown = plot_series(integral)
+    curve = Series(shown.model, shown.curve_time_h, shown.curve_MBq, marked=False)
+    points = Series("measured", shown.time_h, shown.activity_MBq, shown.low_MBq, shown.high_MBq, joined=False)
+    return line_chart(shown.region, [curve, points], "time after injection (h)", "activity (MBq)")
+
+
+def _budgets(result: Dosimetry) -> list[str]:
+    chosen = [
+        dose
+        for dose in result.regions.values()
+        if dose.uncertainty is not None and (dose.region.kind != "lesion" or dose.region.role == "target")
+    ]
+    return [f"<pre>{escape(budget_table(dose.name, dose.uncertainty))}</pre>" for dose in chosen if dose.uncertainty]

@@ -1,0 +1,60 @@
+"""What a case file may say on dosimetry: its key ``dosimetry``; whatever is left out has a stated default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from PRRTUptakeLib.errors import PRRTError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class SettingsError(PRRTError):
+    """The dosimetry settings of a case have an unknown key or an impossible value."""
+
+
+@dataclass(frozen=True)
+class DoseSettings:
+    """How doses are calculated.
+
+    Attributes
+    ----------
+    model : for all curves; "auto" chooses by AICc.
+    sex : "M" or "F", where the images do not tell it.
+    teff_h : effective half-life by region for cycles with one image.
+    calibration_u, counts_u, s_value_u : relative standard uncertainties of the chain (Gear et al. 2018,
+        doi:10.1007/s00259-018-4136-7): activity calibration, counts of a region in one image, S-value. The defaults
+        are of the order of that guidance's example and are no measurement of this camera: give your own.
+    contour_fwhm_mm : resolution of the image on which regions are drawn.
+    """
+
+    model: str = "auto"
+    sex: str = ""
+    teff_h: Mapping[str, float] = field(default_factory=dict)
+    calibration_u: float = 0.05
+    counts_u: float = 0.02
+    s_value_u: float = 0.05
+    contour_fwhm_mm: float = 1.0
+
+    @classmethod
+    def from_case(cls, content: Mapping[str, Any]) -> DoseSettings:
+        """Read the key ``dosimetry`` of a case file.
+
+        Raises
+        ------
+        SettingsError
+            For an unknown key or an impossible value.
+        """
+        known = {item.name for item in fields(cls)}
+        for key, value in content.items():
+            if key not in known:
+                raise SettingsError(f"dosimetry: unknown key '{key}'; known are {', '.join(sorted(known))}.")
+            if key.endswith(("_u", "_mm")) and (isinstance(value, bool) or not isinstance(value, (int, float))):
+                raise SettingsError(f"dosimetry: '{key}' must be a number, not {value!r}.")
+            if key.endswith("_u") and not 0 <= value < 1:
+                raise SettingsError(f"dosimetry: '{key}' must lie between 0 and 1 (0.05 is 5 %), not {value}.")
+        if content.get("sex", "") not in ("", "M", "F"):
+            raise SettingsError(f"dosimetry: 'sex' must be M or F, for the phantom, not {content['sex']!r}.")
+        return cls(**content)

@@ -1,0 +1,107 @@
+"""What the dosimetry of a patient is told: the patient, and what each curve's region is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from PRRTDosimetryLib.dose.phantom import TOTAL_BODY, DoseError
+from PRRTDosimetryLib.dose.sphere_table import sphere_S_Gy_per_Bq_s
+from PRRTDosimetryLib.dose.tissue import DENSITY_G_PER_ML, mass_from_volume_g
+from PRRTDosimetryLib.effect.bed import KIDNEY, Tissue
+
+if TYPE_CHECKING:
+    from PRRTDosimetryLib.kinetics.curves import Curve
+
+KINDS = ("organ", "lobe", "lesion", "blood", "vertebrae", "whole-body")
+"""What a region can be; a lobe is (part of) the healthy liver of one lobe."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """What a curve's region is.
+
+    Attributes
+    ----------
+    kind : one of ``KINDS``.
+    organ : the phantom's organ that it is or lies in: "liver", "kidneys" (each kidney is one region of it) and so on;
+        for a lesion the organ around it, "" outside all organs with S-values.
+    lobe, lesion, role : as in measurements.csv: left, right, caudate or ""; identifier; target or lesion.
+    mass_g : its mass; nan takes the curve's volume times the density.
+    density_g_per_mL : nan takes that of the organ, or of lesions.
+    contains_lesions : an organ whose activity includes that of the lesions in it.
+    vertebrae : for the kind vertebrae: L2-L4 or L1-L5.
+    """
+
+    kind: str
+    organ: str = ""
+    lobe: str = ""
+    lesion: str = ""
+    role: str = ""
+    mass_g: float = math.nan
+    density_g_per_mL: float = math.nan
+    contains_lesions: bool = False
+    vertebrae: str = "L2-L4"
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise DoseError(f"A region of kind '{self.kind}' is not known; use {', '.join(KINDS)}.")
+        if self.kind in ("organ", "lobe") and self.organ in ("", TOTAL_BODY):
+            raise DoseError(f"A region of kind {self.kind} must name its organ, such as liver; the body is whole-body.")
+
+    @property
+    def density(self) -> float:
+        """Density in g/mL, as given or by tissue."""
+        if not math.isnan(self.density_g_per_mL):
+            return self.density_g_per_mL
+        name = "lesion" if self.kind == "lesion" else self.organ
+        if name not in DENSITY_G_PER_ML:
+            raise DoseError(f"The density of {name} is not known; give it in g/mL, or the mass.")
+        return DENSITY_G_PER_ML[name]
+
+    def mass_of(self, curve: Curve) -> float:
+        """Mass in g: as given, or from the curve's volume.
+
+        Raises
+        ------
+        DoseError
+            If neither is there.
+        """
+        if math.isnan(self.mass_g):
+            return mass_from_volume_g(curve.region, curve.volume_mL, self.density)
+        if not 0 < self.mass_g < math.inf:
+            raise DoseError(f"{curve.region}: a mass of {self.mass_g:g} g is not possible; give its volume or mass.")
+        return self.mass_g
+
+
+def sphere_from_table(nuclide_name: str) -> Callable[[float], float]:
+    """Self-dose S-value by mass in g, Gy/(Bq s), from the shipped table."""
+    return lambda mass_g: sphere_S_Gy_per_Bq_s(nuclide_name, mass_g)
+
+
+@dataclass(frozen=True)
+class Patient:
+    """The patient and what was given.
+
+    Attributes
+    ----------
+    sex : male or female, for the phantom.
+    administered_MBq : activity given in this cycle.
+    nuclide, cycle : what was given, in which cycle.
+    treated_lobe : left, right, or "" while blinded.
+    marrow_to_blood_ratio, blood_density_g_per_mL : for blood-based marrow dose.
+    tissues : radiosensitivity by organ; effects are calculated for these.
+    sphere_S_Gy_per_Bq_s : sphere model by mass in g; None takes the shipped table.
+    """
+
+    sex: str
+    administered_MBq: float
+    nuclide: str = "Lu-177"
+    cycle: int = 1
+    treated_lobe: str = ""
+    marrow_to_blood_ratio: float = 1.0
+    blood_density_g_per_mL: float = DENSITY_G_PER_ML["blood"]
+    tissues: Mapping[str, Tissue] = field(default_factory=lambda: {"kidneys": KIDNEY})
+    sphere_S_Gy_per_Bq_s: Callable[[float], float] | None = None

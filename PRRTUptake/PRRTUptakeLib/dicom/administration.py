@@ -1,0 +1,207 @@
+"""How much activity the patient was given, and when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from PRRTUptakeLib.dicom.headers import items, label, number, text
+from PRRTUptakeLib.dicom.nm import decay_factor
+from PRRTUptakeLib.dicom.times import parse_time
+from PRRTUptakeLib.errors import PRRTError
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+    from PRRTUptakeLib.dicom.inputs import OperatorInputs
+    from PRRTUptakeLib.dicom.nuclides import HeaderNuclide
+    from PRRTUptakeLib.dicom.times import Clock, ImageTime
+
+_MBQ_BELOW = 1e5  # as Bq this would be 0.1 MBq, which nobody can image; as MBq it is 100 GBq
+_DOSE_RANGE_BQ = (1e6, 1e11)
+_SAME_DAY_HALF_LIFE_S = 10 * 3600.0  # beyond this, scans on a later day are usual and a bare time of day is ambiguous
+_MOST_HALF_LIVES = 10.0
+_TIMES_AGREE = timedelta(seconds=60)
+
+
+class AdministrationError(PRRTError):
+    """Administered activity or injection time is missing or impossible."""
+
+
+@dataclass(frozen=True)
+class Administration:
+    """Administered activity at ``time``, net of what stayed in syringe or catheter.
+
+    Attributes
+    ----------
+    activity_Bq : net activity at ``time``.
+    net_fraction : net over stated activity; 1 without residual.
+    time : injection; None where it is not needed and not known.
+    """
+
+    activity_Bq: float
+    net_fraction: float
+    time: datetime | None
+    decisions: tuple[str, ...]
+
+
+def drug_item(dataset: Dataset, where: str) -> Dataset | None:
+    """The one item of Radiopharmaceutical Information Sequence, None if absent.
+
+    Raises
+    ------
+    AdministrationError
+        If several radiopharmaceuticals were given: which one is imaged is not known.
+    """
+    found = items(dataset, "RadiopharmaceuticalInformationSequence", where)
+    if len(found) > 1:
+        raise AdministrationError(
+            f"{label('RadiopharmaceuticalInformationSequence')} of {where} names {len(found)} administrations, "
+            "which of them is imaged is not known: export the series with one."
+        )
+    return found[0] if found else None
+
+
+def stated_activity(item: Dataset | None, where: str, inputs: OperatorInputs) -> tuple[float, list[str]]:
+    """Administered activity in Bq before any residual is taken off, and the decisions.
+
+    Raises
+    ------
+    AdministrationError
+        If it is missing or impossible.
+    """
+    if inputs.activity_MBq is not None:
+        return inputs.activity_MBq * 1e6, [f"Administered {inputs.activity_MBq:g} MBq, as the operator stated."]
+    stored = number(item, "RadionuclideTotalDose", where) if item is not None else None
+    if stored is None or stored == 0:
+        raise AdministrationError(
+            f"{label('RadionuclideTotalDose')} of {where} is missing: give the administered activity."
+        )
+    decisions = []
+    activity_Bq = stored
+    if 0 < stored < _MBQ_BELOW:
+        activity_Bq = stored * 1e6
+        decisions.append(f"{label('RadionuclideTotalDose')} is {stored:g}, which can only be MBq.")
+    if not _DOSE_RANGE_BQ[0] <= activity_Bq <= _DOSE_RANGE_BQ[1]:
+        raise AdministrationError(
+            f"{label('RadionuclideTotalDose')} of {where} is {stored:g}, which is impossible (1 MBq to 100 GBq): "
+            "give the administered activity."
+        )
+    decisions.append(f"Administered {activity_Bq / 1e6:.6g} MBq, from {label('RadionuclideTotalDose')}.")
+    return activity_Bq, decisions
+
+
+def injection_time(
+    item: Dataset | None, clock: Clock, image: ImageTime, nuclide: HeaderNuclide, inputs: OperatorInputs
+) -> tuple[datetime | None, list[str]]:
+    """When the activity was injected, None if nothing tells; the date of a bare time of day is that before the image.
+
+    Parameters
+    ----------
+    item : of Radiopharmaceutical Information Sequence.
+    clock : zone of the image's times.
+    image : the moment for which the image holds; the injection was before.
+    nuclide : its half-life tells impossible intervals.
+    inputs : the operator's word goes first.
+
+    Raises
+    ------
+    AdministrationError
+        If it lies after the image or impossibly long before, its two attributes contradict each other, or only a time
+        of day is given for a nuclide that is imaged days later.
+    """
+    if inputs.injection_time is not None:
+        found, told = inputs.injection_time, [f"Injection at {inputs.injection_time.isoformat()}, by the operator."]
+        name = "the operator's injection time"
+    else:
+        stated, name, told = _header_injection(item, clock, image.time, nuclide)
+        if stated is None:
+            return None, []
+        found = stated
+    elapsed_s = (image.time - found).total_seconds()
+    if elapsed_s < 0:
+        raise AdministrationError(
+            f"{name} of {clock.where} is {found.isoformat()}, after the image's time {image.time.isoformat()} "
+            f"({image.name}): "
+            "give the injection time."
+        )
+    half_life = nuclide.half_life_s
+    if half_life and elapsed_s > _MOST_HALF_LIVES * half_life:
+        raise AdministrationError(
+            f"{name} of {clock.where} is {found.isoformat()}, {elapsed_s / half_life:.1f} half-lives before the "
+            f"image's time {image.time.isoformat()} ({image.name}): one of them is wrong; give the injection time."
+        )
+    return found, told
+
+
+def _header_injection(
+    item: Dataset | None, clock: Clock, reference: datetime, nuclide: HeaderNuclide
+) -> tuple[datetime | None, str, list[str]]:
+    if item is None:
+        return None, "", []
+    full_name, bare_name = label("RadiopharmaceuticalStartDateTime"), label("RadiopharmaceuticalStartTime")
+    full = clock.date_time(item, "RadiopharmaceuticalStartDateTime")
+    bare = text(item, "RadiopharmaceuticalStartTime", clock.where)
+    since_midnight = parse_time(bare, f"{bare_name} of {clock.where}") if bare else None
+    if full is not None:
+        _check_same_time(full, since_midnight, clock)
+        return full, full_name, [f"Injection at {full.isoformat()}, from {full_name}."]
+    if since_midnight is None:
+        return None, "", []
+    if nuclide.half_life_s is not None and nuclide.half_life_s > _SAME_DAY_HALF_LIFE_S:
+        raise AdministrationError(
+            f"{bare_name} of {clock.where} is a time of day without its date, and {nuclide.name or 'this nuclide'} "
+            "is imaged over days: give the injection time."
+        )
+    day = reference.astimezone(clock.zone).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
+    found = clock.at(day + since_midnight, bare_name)
+    told = f"Injection at {found.isoformat()}, from {bare_name} on the day of the image."
+    if found > reference:
+        found = clock.at(day - timedelta(days=1) + since_midnight, bare_name)
+        told = f"Injection at {found.isoformat()}, from {bare_name} on the day before the image: on the same day it "
+        told += "would lie after it."
+    return found, bare_name, [told]
+
+
+def _check_same_time(full: datetime, since_midnight: timedelta | None, clock: Clock) -> None:
+    if since_midnight is None:
+        return
+    local = full.astimezone(clock.zone)
+    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    apart = (local.replace(tzinfo=None) - midnight.replace(tzinfo=None) - since_midnight) % timedelta(days=1)
+    if min(apart, timedelta(days=1) - apart) > _TIMES_AGREE:
+        raise AdministrationError(
+            f"{label('RadiopharmaceuticalStartDateTime')} ({local.isoformat()}) and "
+            f"{label('RadiopharmaceuticalStartTime')} ({since_midnight}) of {clock.where} contradict each other: "
+            "give the injection time."
+        )
+
+
+def administration(
+    item: Dataset | None, clock: Clock, image: ImageTime, nuclide: HeaderNuclide, inputs: OperatorInputs
+) -> Administration:
+    """Net administered activity and injection time; parameters as for ``injection_time``."""
+    activity_Bq, decisions = stated_activity(item, clock.where, inputs)
+    time, told = injection_time(item, clock, image, nuclide, inputs)
+    decisions += told
+    if not inputs.residual_MBq or inputs.residual_time is None:
+        return Administration(activity_Bq, 1.0, time, tuple(decisions))
+    if time is None or nuclide.half_life_s is None:
+        raise AdministrationError(
+            f"The injection time or the half-life of {clock.where} is not known, so the residual cannot be decayed to "
+            "it: give the injection time and the nuclide."
+        )
+    apart_s = (inputs.residual_time - time).total_seconds()
+    residual_Bq = inputs.residual_MBq * 1e6 / decay_factor(nuclide.half_life_s, apart_s)
+    if residual_Bq >= activity_Bq:
+        raise AdministrationError(
+            f"The residual, {residual_Bq / 1e6:g} MBq at injection, is not below the administered "
+            f"{activity_Bq / 1e6:g} MBq: check both."
+        )
+    decisions.append(
+        f"Residual {inputs.residual_MBq:g} MBq at {inputs.residual_time.isoformat()}, {residual_Bq / 1e6:.6g} MBq at "
+        "injection, subtracted as the operator stated."
+    )
+    net_Bq = activity_Bq - residual_Bq
+    return Administration(net_Bq, net_Bq / activity_Bq, time, tuple(decisions))

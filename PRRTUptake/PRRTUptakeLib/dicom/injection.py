@@ -1,0 +1,67 @@
+"""Who was injected with what, when: the facts of a series that kinetics and comparisons need."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from PRRTUptakeLib.dicom.administration import administration, drug_item
+from PRRTUptakeLib.dicom.headers import label, text
+from PRRTUptakeLib.dicom.inputs import OperatorInputs
+from PRRTUptakeLib.dicom.nuclides import header_nuclide
+from PRRTUptakeLib.dicom.reading import arrange
+from PRRTUptakeLib.dicom.times import clock_of
+from PRRTUptakeLib.errors import PRRTError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from PRRTUptakeLib.dicom.series import Series
+
+
+class InjectionError(PRRTError):
+    """A series does not say when or how much was injected."""
+
+
+@dataclass(frozen=True)
+class Injection:
+    """Administered activity at ``time``, of which nuclide, and the patient's sex (M, F, O or "" if not told)."""
+
+    activity_MBq: float
+    time: datetime
+    nuclide: str
+    sex: str
+
+    def hours_to(self, moment: datetime) -> float:
+        """Hours from the injection to ``moment``."""
+        return (moment - self.time).total_seconds() / 3600.0
+
+
+def injection_of(series: Series, scan_time: datetime, inputs: OperatorInputs | None = None) -> Injection:
+    """What was injected before an emission series.
+
+    Parameters
+    ----------
+    series : an NM or PET series.
+    scan_time : moment for which the image holds, with its zone.
+    inputs : what the operator states goes first.
+
+    Raises
+    ------
+    InjectionError
+        If the time of injection or the nuclide is not told.
+    PRRTError
+        If the activity is missing, or anything is impossible or contradictory.
+    """
+    inputs = inputs or OperatorInputs()
+    dataset = arrange(series).frames[0].header.dataset
+    item = drug_item(dataset, series.label)
+    nuclide = header_nuclide(item, series.label, inputs.nuclide)
+    given = administration(item, clock_of(dataset, series.label, inputs.time_zone), scan_time, nuclide, inputs)
+    if given.time is None:
+        name = label("RadiopharmaceuticalStartDateTime")
+        raise InjectionError(f"{name} of {series.label} is missing: give the injection time.")
+    if nuclide.name is None:
+        raise InjectionError(f"{series.label} does not name its radionuclide: state the nuclide.")
+    sex = inputs.sex or text(dataset, "PatientSex", series.label).upper()
+    return Injection(given.activity_Bq / 1e6, given.time, nuclide.name, sex)

@@ -1,0 +1,218 @@
+"""The header of a PET series as one: what all its images need to share, its zone, its nuclide."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydicom.datadict import dictionary_description, dictionary_has_tag, tag_for_keyword
+from pydicom.sequence import Sequence
+
+from PRRTUptakeLib.dicom.administration import drug_item
+from PRRTUptakeLib.dicom.headers import label, number, text, words
+from PRRTUptakeLib.dicom.nuclides import header_nuclide
+from PRRTUptakeLib.dicom.private import GE_SCAN_DATETIME, PHILIPS_ACTIVITY_FACTOR, PHILIPS_SUV_FACTOR
+from PRRTUptakeLib.dicom.times import clock_of
+from PRRTUptakeLib.errors import PRRTError
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+    from PRRTUptakeLib.dicom.headers import Header
+    from PRRTUptakeLib.dicom.inputs import OperatorInputs
+    from PRRTUptakeLib.dicom.nuclides import HeaderNuclide
+    from PRRTUptakeLib.dicom.reading import Stack
+    from PRRTUptakeLib.dicom.times import Clock
+
+_SHARED = (
+    "Units",
+    "SUVType",
+    "DecayCorrection",
+    "CorrectedImage",
+    "PatientWeight",
+    "PatientSize",
+    "PatientSex",
+    "SeriesDate",
+    "SeriesTime",
+    "TimezoneOffsetFromUTC",
+    "RadiopharmaceuticalInformationSequence",
+)
+_PRIVATE = (GE_SCAN_DATETIME, PHILIPS_SUV_FACTOR, PHILIPS_ACTIVITY_FACTOR)
+_SLOPES = (1e-9, 1e6)  # Bq/ml, SUV or counts per stored unit of 16 bits
+_ROUNDING = 1e-4  # of factors written as text
+DECAY_CORRECTIONS = ("NONE", "START", "ADMIN")
+
+
+class PetHeaderError(PRRTError):
+    """The images of a PET series contradict each other, or lack a correction that activity needs."""
+
+
+@dataclass(frozen=True, eq=False)
+class PetHeader:
+    """A PET series whose images agree.
+
+    Attributes
+    ----------
+    headers : one per plane, in the order of the planes.
+    dataset : the first of them, for what all share.
+    where : names the series in messages.
+    clock : zone of its times.
+    drug : its radiopharmaceutical item, None if absent.
+    nuclide : its radionuclide.
+    decay_correction : NONE, START or ADMIN.
+    decisions : what was decided so far.
+    """
+
+    headers: tuple[Header, ...]
+    dataset: Dataset
+    where: str
+    clock: Clock
+    drug: Dataset | None
+    nuclide: HeaderNuclide
+    decay_correction: str
+    decisions: tuple[str, ...]
+
+    @property
+    def count(self) -> int:
+        """Number of planes."""
+        return len(self.headers)
+
+
+def pet_header(arranged: Stack, inputs: OperatorInputs) -> PetHeader:
+    """Check a PET series and gather what its images share.
+
+    Raises
+    ------
+    PetHeaderError
+        If images differ in what they need to share, the intercept is not 0, or attenuation or decay are not corrected.
+    """
+    where = arranged.series.label
+    headers = tuple(frame.header for frame in arranged.frames)
+    dataset = headers[0].dataset
+    for keyword in _SHARED:
+        _check_same(headers, tag_for_keyword(keyword), label(keyword))
+    for attribute in _PRIVATE:
+        _check_same(headers, attribute.tag_in(dataset) or attribute.usual_tag, attribute.label)
+    for frame in arranged.frames:
+        if frame.intercept != 0:
+            raise PetHeaderError(
+                f"{label('RescaleIntercept')} of {frame.header.path} is {frame.intercept:g}, but must be 0 in PET."
+            )
+        if not _SLOPES[0] <= frame.slope <= _SLOPES[1]:
+            raise PetHeaderError(
+                f"{label('RescaleSlope')} of {frame.header.path} is {frame.slope:g}, which is impossible."
+            )
+    clock = clock_of(dataset, where, inputs.time_zone)
+    drug = drug_item(dataset, where)
+    nuclide = header_nuclide(drug, where, inputs.nuclide)
+    decay_correction, told = _corrections(headers, dataset, where)
+    slopes = sorted({frame.slope for frame in arranged.frames})
+    scale = f"{slopes[0]:.9g}" if len(slopes) == 1 else f"{slopes[0]:.6g} to {slopes[-1]:.6g}, each plane's own"
+    if inputs.acquisition_time is not None:
+        told.append(f"Acquisition at {inputs.acquisition_time.isoformat()}, as the operator stated.")
+    decisions = (
+        *arranged.decisions,
+        f"Rescale slope {scale}, intercept 0.",
+        *told,
+        clock.decision,
+        *nuclide.decisions,
+    )
+    return PetHeader(headers, dataset, where, clock, drug, nuclide, decay_correction, decisions)
+
+
+def _check_same(headers: tuple[Header, ...], tag: Any, name: str) -> None:
+    first = headers[0]
+    reference = _raw(first.dataset, tag)
+    for header in headers[1:]:
+        if _raw(header.dataset, tag) == reference:
+            continue
+        differing = _differing(_value(first, tag, name), _value(header, tag, name))
+        if differing is not None:
+            within = f" ({differing})" if differing else ""
+            raise PetHeaderError(
+                f"{name}{within} differs between {first.path.name} and {header.path.name} of one series: export it "
+                "again."
+            )
+
+
+def _raw(dataset: Dataset, tag: Any) -> Any:
+    """Stored bytes of an element, so that hundreds of images are compared without converting each."""
+    element = dataset.get_item(tag) if tag in dataset else None
+    value = getattr(element, "value", None)
+    if isinstance(value, Sequence):
+        return [[(inner, _raw(item, inner)) for inner in tuple(item.keys())] for item in value]
+    return value.strip(b" \0") if isinstance(value, bytes) else value
+
+
+def _value(header: Header, tag: Any, name: str) -> Any:
+    if tag not in header.dataset:
+        return None
+    try:
+        return header.dataset[tag].value
+    except Exception as error:  # pydicom converts on access and raises many kinds
+        raise PetHeaderError(f"{name} of {header.path} cannot be read ({error}).") from error
+
+
+def _differing(one: Any, other: Any) -> str | None:
+    """None if two values mean the same; else the attributes within items that differ, "" for a value without items."""
+    if not isinstance(one, Sequence) or not isinstance(other, Sequence):
+        return None if _meaning(one) == _meaning(other) else ""
+    if len(one) != len(other):
+        return "number of items"
+    names = []
+    for first, second in zip(one, other, strict=True):
+        for tag in sorted({*first.keys(), *second.keys()}):
+            values = [_item_value(item, tag) for item in (first, second)]
+            if _differing(*values) is not None:
+                names.append(dictionary_description(tag) if dictionary_has_tag(tag) else str(tag))
+    return ", ".join(names) if names else None
+
+
+def _item_value(item: Dataset, tag: Any) -> Any:
+    try:
+        return item[tag].value if tag in item else None
+    except Exception:  # a value that cannot be converted: compared as it is stored
+        return _raw(item, tag)
+
+
+def _meaning(value: Any) -> Any:
+    """A value so that 70, "70.0" and "7E1" are the same, and an empty value is the same as an absent one."""
+    written = value.decode("latin-1") if isinstance(value, bytes) else str("" if value is None else value)
+    try:
+        return float(written)
+    except ValueError:
+        return written.strip(" \0")
+
+
+def _corrections(headers: tuple[Header, ...], dataset: Dataset, where: str) -> tuple[str, list[str]]:
+    corrected = words(dataset, "CorrectedImage", where)
+    name = label("CorrectedImage")
+    if "ATTN" not in corrected:
+        shown = "\\".join(corrected) or "missing"
+        raise PetHeaderError(
+            f"{name} of {where} is {shown}, without attenuation correction (ATTN): choose another series."
+        )
+    decay_correction = text(dataset, "DecayCorrection", where).upper()
+    if decay_correction not in DECAY_CORRECTIONS:
+        raise PetHeaderError(
+            f"{label('DecayCorrection')} of {where} is '{decay_correction}', but must be "
+            f"{', '.join(DECAY_CORRECTIONS)}."
+        )
+    decayed = "DECY" in corrected or "DECAY" in corrected
+    decisions = [f"Decay Correction is {decay_correction}; attenuation is corrected."]
+    if decay_correction != "NONE" and not decayed:
+        raise PetHeaderError(
+            f"{name} of {where} lacks decay correction (DECY), but {label('DecayCorrection')} is {decay_correction}: "
+            "which holds is not known; export the series again."
+        )
+    factors = [number(header.dataset, "DecayFactor", str(header.path)) for header in headers]
+    if decay_correction == "NONE" and any(factor is not None and abs(factor - 1) > _ROUNDING for factor in factors):
+        raise PetHeaderError(
+            f"{label('DecayCorrection')} of {where} is NONE, but {label('DecayFactor')} is not 1: which holds is not "
+            "known; export the series again."
+        )
+    if any(factor is not None and factor < 1 - _ROUNDING for factor in factors):
+        raise PetHeaderError(f"{label('DecayFactor')} of {where} is below 1: decay correction only raises activity.")
+    if decay_correction == "NONE" and decayed:
+        decisions.append(f"{name} names DECY, but Decay Correction is NONE: that is followed.")
+    return decay_correction, decisions

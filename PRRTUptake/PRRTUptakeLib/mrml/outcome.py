@@ -1,0 +1,93 @@
+"""What running a case gives, whatever the trial's design: rows, report parts, scene parts, and what they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from PRRTUptakeLib.dicom.series import Series
+    from PRRTUptakeLib.imaging.volume import Volume
+    from PRRTUptakeLib.segmentation.lobes import Plane
+    from PRRTUptakeLib.segmentation.segments import Segmentation
+    from PRRTUptakeLib.trial.case import Case
+    from PRRTUptakeLib.trial.measurements import Measurement
+    from PRRTUptakeLib.trial.pipeline import VisitResult
+
+
+@dataclass(frozen=True, eq=False)
+class SceneVisit:
+    """What one visit puts into the scene: volumes by name, segments, the plane between the lobes, rows of a table."""
+
+    study: str
+    volumes: tuple[tuple[str, Volume], ...]
+    segmentation: Segmentation | None = None
+    plane: Plane | None = None
+    rows: tuple[Measurement, ...] = ()
+    transform: Any = None
+
+
+@dataclass(frozen=True, eq=False)
+class CaseOutcome:
+    """One patient's result.
+
+    Attributes
+    ----------
+    case : what was run.
+    title : heading of the report.
+    rows : all measurements.
+    warnings : sentences, seen first.
+    text : tables and sentences for the terminal.
+    sections : HTML sections of the report.
+    scene : visits of the scene.
+    series, files : facts on the series used, and every input file, for the provenance.
+    lobe_visits : results of lobe-against-lobe visits, for what builds on them.
+    """
+
+    case: Case
+    title: str
+    rows: tuple[Measurement, ...]
+    warnings: tuple[str, ...]
+    text: tuple[str, ...]
+    sections: tuple[str, ...]
+    scene: tuple[SceneVisit, ...]
+    series: tuple[dict[str, Any], ...]
+    files: tuple[Path, ...]
+    lobe_visits: tuple[VisitResult, ...] = ()
+
+    def with_more(
+        self,
+        rows: Sequence[Measurement] = (),
+        warnings: Sequence[str] = (),
+        text: Sequence[str] = (),
+        sections: Sequence[str] = (),
+        scene: Sequence[SceneVisit] = (),
+    ) -> CaseOutcome:
+        """A copy with additions at the end of each."""
+        return replace(
+            self,
+            rows=(*self.rows, *rows),
+            warnings=(*self.warnings, *warnings),
+            text=(*self.text, *text),
+            sections=(*self.sections, *sections),
+            scene=(*self.scene, *scene),
+        )
+
+
+# What another library adds to a case, for instance doses from serial images; it gets and returns the outcome.
+Extension = Callable[[CaseOutcome], CaseOutcome]
+
+
+def series_facts(visit: str, series: Series, use: str, decisions: Sequence[str] = ()) -> dict[str, Any]:
+    """What the provenance keeps of a series that was used."""
+    return {
+        "visit": visit,
+        "use": use,
+        "uid": series.uid,
+        "study_uid": series.study_uid,
+        "modality": series.modality,
+        "description": series.description,
+        "decisions": list(decisions),
+    }

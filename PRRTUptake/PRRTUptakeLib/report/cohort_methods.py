@@ -1,0 +1,108 @@
+"""The methods paragraph of a cohort, written from the protocol, so that words and computation cannot part."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PRRTUptakeLib.report.provenance import VERSION
+
+if TYPE_CHECKING:
+    from PRRTUptakeLib.trial.endpoints import Endpoint
+    from PRRTUptakeLib.trial.protocol import Protocol
+
+_AGGREGATION = {
+    "geometric-mean": "the geometric mean",
+    "arithmetic-mean": "the arithmetic mean",
+    "median": "the median",
+    "volume-weighted-mean": "the volume-weighted mean",
+}
+_REFERENCE = {
+    "same-lobe": "the non-tumour liver of the same lobe",
+    "contralateral-lobe": "the non-tumour liver of the other lobe",
+    "whole-liver": "the non-tumour liver of both lobes",
+    "fixed-sphere": "a sphere of fixed size in non-tumour liver",
+}
+_METRIC = {
+    "tn_ratio": "the tumour-to-non-tumour ratio of mean uptake",
+    "suv_max": "SUVmax",
+    "suv_peak": "SUVpeak",
+    "suv_mean": "SUVmean",
+    "mean": "mean activity concentration",
+}
+_CONTOURS = {"CT": "contrast-enhanced CT", "MR": "MRI"}
+
+
+def cohort_methods(protocol: Protocol, endpoint: Endpoint | None = None) -> str:
+    """Say how images, lesions, reference, endpoint and statistics were handled, for the methods of a paper.
+
+    Parameters
+    ----------
+    endpoint : adds what was computed beyond the protocol's rules (mixed model, measurement uncertainty).
+    """
+    return " ".join(
+        [_imaging(protocol), _reference(protocol), _aggregation(protocol), *_statistics(protocol, endpoint)]
+    )
+
+
+def _imaging(protocol: Protocol) -> str:
+    imaging, targets = protocol.imaging, protocol.targets
+    nuclide = "".join(reversed(protocol.nuclide.split("-")))
+    return (
+        f"Patients were analysed by the protocol '{protocol.name}' ({protocol.source}). Uptake was measured on "
+        f"{nuclide} {imaging.modality}/CT {imaging.time_after_injection_h:g} h after injection (resolution "
+        f"{imaging.fwhm_mm:g} mm FWHM), in contours drawn on {_CONTOURS[imaging.contours_on]}. Target lesions were "
+        f"those with a longest axial diameter above {targets.minimum_diameter_mm:g} mm, the largest first, at most "
+        f"{targets.maximum_per_lobe} per lobe and {targets.maximum_total} in total."
+    )
+
+
+def _reference(protocol: Protocol) -> str:
+    rules = protocol.reference
+    return (
+        f"The reference was {_REFERENCE[rules.kind]}, at least {rules.lesion_margin_mm:g} mm from lesions and "
+        f"{rules.rim_mm:g} mm inside the liver's surface, of at least {rules.minimum_volume_mL:g} mL."
+    )
+
+
+def _aggregation(protocol: Protocol) -> str:
+    rules = protocol.endpoint
+    metric, centre = _METRIC.get(rules.metric, rules.metric), _AGGREGATION[rules.aggregation]
+    if protocol.design == "ia-versus-iv":
+        return (
+            f"The enhancement ratio of a lesion was {metric} after intra-arterial over that after intravenous "
+            f"injection; a patient's was {centre} over the target lesions, and a patient with {rules.threshold:g} or "
+            "more a responder."
+        )
+    return (
+        f"The endpoint was {metric} in cycle {rules.cycle}, {centre} over the target lesions of a lobe, of the treated "
+        f"over the control lobe; a patient with a ratio above {rules.threshold:g} was a responder."
+    )
+
+
+def _statistics(protocol: Protocol, endpoint: Endpoint | None) -> list[str]:
+    rules = protocol.endpoint
+    level = f"{100 * rules.confidence:g} %"
+    words = [
+        "The patient was the unit of analysis. Ratios were compared by two-sided paired t-tests of natural logarithms "
+        f"and are given as geometric means with {level} confidence intervals; differences on the raw scale by paired "
+        "t-tests of the values, given as such, since both are in use and need not agree. Wilcoxon's signed-rank test "
+        "with the Hodges-Lehmann estimate and the sign test are given beside them, and shares of patients with exact "
+        "(Clopper-Pearson) intervals and binomial tests."
+    ]
+    if rules.bootstrap_samples:
+        words.append(
+            f"Bootstrap intervals are bias-corrected and accelerated, of {rules.bootstrap_samples} resamples of "
+            f"patients (seed {rules.bootstrap_seed})."
+        )
+    if endpoint and endpoint.carried:
+        words.append(
+            "Measurement uncertainty of lesions was propagated to each patient's ratio to first order and carried into "
+            "the interval by a random-effects model (Paule-Mandel, Hartung-Knapp)."
+        )
+    if endpoint and endpoint.mixed:
+        words.append(
+            "A mixed model of all lesion values and cycles, with random effects of patient and of lobe within patient, "
+            "was fitted by restricted maximum likelihood."
+        )
+    words.append(f"No correction was made for multiple comparisons. Computed with SlicerPRRT {VERSION} and SciPy.")
+    return words

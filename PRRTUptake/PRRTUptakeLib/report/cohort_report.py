@@ -1,0 +1,208 @@
+"""The report of a cohort: result, flow of patients, tables ready for a paper, figures, methods.
+
+No time stands in it, so that the same cohort gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import math
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import stats
+
+from PRRTUptakeLib.report.cohort_methods import cohort_methods
+from PRRTUptakeLib.report.endpoint_tables import (
+    ENHANCEMENT,
+    agreement_table,
+    comparison_table,
+    endpoint_table,
+    number,
+    p_value,
+    patient_table,
+    region_table,
+    responder_words,
+    share,
+    with_interval,
+)
+from PRRTUptakeLib.report.flow import flow_chart
+from PRRTUptakeLib.report.page import html_page, paragraph, section, table
+from PRRTUptakeLib.report.plots import ForestRow, bland_altman, forest_plot, scatter_plot, slope_plot, waterfall
+from PRRTUptakeLib.report.provenance import VERSION
+from PRRTUptakeLib.trial.cohort_result import ANALYSED
+
+if TYPE_CHECKING:
+    from PRRTUptakeLib.trial.cohort_result import CohortResult
+    from PRRTUptakeLib.trial.endpoints import Endpoint
+    from PRRTUptakeLib.trial.pairs import Pairs
+
+_MOST_ROWS = 100  # of a forest plot; beyond that it cannot be read
+
+
+def cohort_report(result: CohortResult) -> str:
+    """The whole page as text, nothing outside it is needed to read it."""
+    analysis, protocol = result.analysis, result.protocol
+    identity = {"Protocol": f"{protocol.title} ({protocol.source})", "Software": f"SlicerPRRT {VERSION}"}
+    warnings = [f"There is no endpoint: {result.problem}"] if result.problem else []
+    warnings += list(result.notes)
+    sections = []
+    if analysis:
+        identity["Analysis"] = analysis.blinding_words()
+        warnings += list(analysis.endpoint.notes)
+        sections.append(_result_section(analysis.endpoint))
+    sections.append(_flow_section(result))
+    if analysis:
+        sections += _figure_sections(analysis.endpoint)
+        sections += _table_sections(analysis.endpoint)
+    if result.readers:
+        sections.append(_reader_section(result))
+    sections.append(section("Methods", paragraph(cohort_methods(protocol, analysis.endpoint if analysis else None))))
+    return html_page(f"Cohort report: {protocol.name}", identity, warnings, sections)
+
+
+def result_sentence(endpoint: Endpoint) -> str:
+    """The endpoint in one sentence, both scales labelled."""
+    one, rules = endpoint.comparison, endpoint.protocol.endpoint
+    level = f"{100 * rules.confidence:g} % CI"
+    if endpoint.protocol.design == ENHANCEMENT:
+        return (
+            f"{one.responders} of {one.n} patients have an enhancement ratio of {rules.threshold:g} or more "
+            f"({share(one.responders, one.n, one.responders_ci)}); geometric mean enhancement ratio "
+            f"{with_interval(one.gmr, one.gmr_ci)} ({level}), p = {p_value(one.p_log)}."
+        )
+    first, second = endpoint.pairs.labels
+    return (
+        f"Geometric mean ratio {first}/{second} {with_interval(one.gmr, one.gmr_ci)} ({level}, log scale, "
+        f"p = {p_value(one.p_log)}); means {number(one.means[0])} and {number(one.means[1])}, difference "
+        f"{with_interval(one.raw_difference, one.raw_ci)} (raw scale, p = {p_value(one.p_raw)}); "
+        f"{responder_words(endpoint)}: {share(one.responders, one.n, one.responders_ci)}."
+    )
+
+
+def _result_section(endpoint: Endpoint) -> str:
+    rules = endpoint.protocol.endpoint
+    caption = f"{rules.metric}, cycle {rules.cycle}, {endpoint.comparison.n} patients"
+    words = paragraph(result_sentence(endpoint), "result")
+    return section("Endpoint", words, table(*endpoint_table(endpoint), caption))
+
+
+def _flow_section(result: CohortResult) -> str:
+    lost = [[entry.patient, entry.state, entry.reason] for entry in result.flow if entry.state != ANALYSED]
+    parts = [_figure(flow_chart(result.flow), "Flow of patients")]
+    if lost:
+        parts.append(table(["patient", "state", "reason"], lost, "Patients who could not be analysed"))
+    return section("Patients", *parts)
+
+
+def _figure(svg: str, caption: str) -> str:
+    return f"<figure>{_own_size(svg)}<figcaption>{escape(caption)}</figcaption></figure>"
+
+
+def _own_size(svg: str) -> str:
+    """Charts keep their size in the page, where pictures fill their column."""
+    return svg.replace("<svg ", '<svg style="width:auto;max-width:100%" ', 1)
+
+
+def _figure_sections(endpoint: Endpoint) -> list[str]:
+    pairs = endpoint.pairs
+    ratios = (pairs.first / pairs.second).tolist()
+    enhanced = endpoint.protocol.design == ENHANCEMENT
+    word = "enhancement ratio" if enhanced else f"{pairs.labels[0]}/{pairs.labels[1]}"
+    figures = []
+    shown = endpoint.uptake_pairs if enhanced else pairs
+    if shown:
+        figures += _paired_figures(shown, endpoint)
+    figures.append(_figure(_forest(endpoint, word), f"Ratio {word} of each patient, and over all"))
+    reference = endpoint.comparison.threshold if enhanced else 1.0
+    percent = [100 * (ratio / reference - 1) for ratio in ratios]
+    unit = f"{word}, % above {reference:g}" if enhanced else f"{word} − 1, %"
+    figures.append(_figure(waterfall("Waterfall", pairs.patients, percent, unit), f"Patients in order of {word}"))
+    return [section("Figures", *figures)]
+
+
+def _paired_figures(pairs: Pairs, endpoint: Endpoint) -> list[str]:
+    first, second = pairs.first, pairs.second
+    metric = endpoint.protocol.endpoint.metric
+    labels = pairs.labels[::-1]
+    slope = slope_plot(f"{metric} per patient", pairs.patients, second.tolist(), first.tolist(), labels, metric)
+    logs = np.log(first / second)
+    reach = 1.96 * float(logs.std(ddof=1))
+    limits = math.exp(logs.mean() - reach), math.exp(logs.mean() + reach)
+    words = f"{pairs.labels[0]}/{pairs.labels[1]}"
+    centre = np.sqrt(first * second).tolist()
+    axes = (f"geometric mean of both, {metric}", f"ratio {words}")
+    agreement = bland_altman(
+        "Bland-Altman", centre, np.exp(logs).tolist(), math.exp(logs.mean()), limits, axes, pairs.patients
+    )
+    return [
+        _figure(slope, f"One line per patient, {labels[0]} to {labels[1]}, logarithmic scale"),
+        _figure(agreement, f"Ratio {words} against the geometric mean of both, logarithmic scales"),
+    ]
+
+
+def _forest(endpoint: Endpoint, word: str) -> str:
+    pairs, one = endpoint.pairs, endpoint.comparison
+    # A patient's interval has measurement uncertainty only, and is absent where that is not known.
+    z = float(stats.norm.ppf(0.5 + endpoint.protocol.endpoint.confidence / 2))
+    rows = []
+    table_rows = list(zip(pairs.patients, (pairs.first / pairs.second).tolist(), pairs.u_log.tolist(), strict=True))
+    for name, ratio, u_log in table_rows if len(table_rows) <= _MOST_ROWS else []:
+        rows.append(ForestRow(name, ratio, ratio * math.exp(-z * u_log), ratio * math.exp(z * u_log)))
+    rows.append(ForestRow(f"all {one.n}", one.gmr, *one.gmr_ci, summary=True))
+    return forest_plot("Forest plot", rows, word)
+
+
+def _table_sections(endpoint: Endpoint) -> list[str]:
+    sections = [section("Patients' values", table(*patient_table(endpoint)))]
+    if len(endpoint.cycles) > 1:
+        cycles = [(str(cycle), one) for cycle, one in endpoint.cycles.items()]
+        sections.append(section("Cycles", table(*comparison_table("cycle", cycles))))
+    if endpoint.mixed:
+        mixed = endpoint.mixed
+        rows: list[list[object]] = [
+            ["geometric mean ratio", with_interval(mixed.gmr, mixed.gmr_ci)],
+            ["p", p_value(mixed.p)],
+            ["SD of logarithms between patients", number(mixed.sd_patient_log)],
+            ["SD of logarithms between lobes within a patient", number(mixed.sd_lobe_log)],
+            ["SD of logarithms, residual", number(mixed.sd_residual_log)],
+        ]
+        rows += [[f"cycle {cycle} / first cycle", number(ratio)] for cycle, ratio in mixed.cycle_ratios.items()]
+        caption = f"{mixed.rows} values of {mixed.patients} patients" + ("" if mixed.converged else "; NOT converged")
+        sections.append(section("Mixed model", table(["quantity", "value"], rows, caption)))
+    if endpoint.regions:
+        sections.append(section("Regions", table(*region_table(endpoint))))
+    for group in endpoint.subgroups:
+        words = f"Difference between groups: p = {p_value(group.p_difference)}."
+        compared = table(*comparison_table(group.characteristic, list(group.groups.items())))
+        sections.append(section(f"Subgroups by {group.characteristic}", compared, paragraph(words)))
+    if endpoint.response:
+        sections.append(_response_section(endpoint))
+    return sections
+
+
+def _response_section(endpoint: Endpoint) -> str:
+    response = endpoint.response
+    assert response is not None
+    line = (response.slope_percent_per_Gy, response.intercept_percent)
+    labels = ("absorbed dose (Gy)", "change of diameter (%)")
+    dose, change = response.dose_Gy.tolist(), response.change_percent.tolist()
+    chart = scatter_plot("Dose and response", dose, change, labels, line, response.lesions)
+    words = (
+        f"{len(response.lesions)} lesions of {len(set(response.patients))} patients: slope "
+        f"{with_interval(response.slope_percent_per_Gy, response.slope_ci)} % per Gy (bootstrap over patients); rank "
+        f"correlation {number(response.spearman)}, of patients' means {number(response.spearman_patients)} "
+        f"(p = {p_value(response.p_patients)})."
+    )
+    return section("Dose and response", _figure(chart, "One point per lesion"), paragraph(words))
+
+
+def _reader_section(result: CohortResult) -> str:
+    readers = result.readers
+    assert readers is not None
+    first, second, found = readers.first, readers.second, readers.agreement
+    metric = result.protocol.endpoint.metric
+    axes = (f"geometric mean of both readers, {metric}", "ratio second/first reader")
+    centre, ratio = np.sqrt(first * second).tolist(), (second / first).tolist()
+    chart = bland_altman("Readers", centre, ratio, found.bias_ratio, found.limits, axes, readers.names)
+    return section("Agreement of readers", _figure(chart, "One point per lesion"), table(*agreement_table(found)))

@@ -1,0 +1,208 @@
+"""The endpoint in words and tables, the same for a terminal, a report and a paper."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from PRRTUptakeLib.report.page import plain_table
+from PRRTUptakeLib.trial.cohort_result import ANALYSED
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PRRTUptakeLib.trial.agreement import Agreement
+    from PRRTUptakeLib.trial.cohort_result import CohortResult
+    from PRRTUptakeLib.trial.endpoints import Endpoint
+    from PRRTUptakeLib.trial.paired import PairedComparison
+
+Table = tuple[list[str], list[list[object]]]
+ENHANCEMENT = "ia-versus-iv"
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A number with ``digits`` significant digits, zeros kept; a dash where it is not known.
+
+    Examples
+    --------
+    >>> number(1.0), number(17.43), number(1234.5), number(float("nan"))
+    ('1.00', '17.4', '1234', '–')
+    """
+    if not math.isfinite(value):
+        return "–"
+    decimals = digits - 1 - (math.floor(math.log10(abs(value))) if value else 0)
+    return f"{value:.{max(decimals, 0)}f}"
+
+
+def with_interval(value: float, interval: Sequence[float]) -> str:
+    """A value and its interval in brackets.
+
+    Examples
+    --------
+    >>> with_interval(1.17, (1.0, 1.37))
+    '1.17 [1.00; 1.37]'
+    """
+    if not all(math.isfinite(end) for end in interval):
+        return number(value)
+    return f"{number(value)} [{number(interval[0])}; {number(interval[1])}]"
+
+
+def p_value(p: float) -> str:
+    """A p-value with three decimals, as papers print it.
+
+    Examples
+    --------
+    >>> p_value(0.299), p_value(1e-9)
+    ('0.299', '< 0.001')
+    """
+    if math.isnan(p):
+        return "–"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def share(count: int, n: int, interval: Sequence[float]) -> str:
+    """A count of patients as a share with its interval.
+
+    Examples
+    --------
+    >>> share(18, 27, (0.4604, 0.8348))
+    '18 of 27 (66.7 % [46.0; 83.5])'
+    """
+    return f"{count} of {n} ({100 * count / n:.1f} % [{100 * interval[0]:.1f}; {100 * interval[1]:.1f}])"
+
+
+def responder_words(endpoint: Endpoint) -> str:
+    """What counts as a responder."""
+    sign = "≥" if endpoint.protocol.design == ENHANCEMENT else ">"
+    return f"patients with a ratio {sign} {endpoint.comparison.threshold:g}"
+
+
+def endpoint_table(endpoint: Endpoint) -> Table:
+    """The result, one line per quantity: on the log scale, on the raw scale, without a distribution."""
+    result = endpoint.comparison
+    first, second = endpoint.pairs.labels
+    level = f"{100 * endpoint.protocol.endpoint.confidence:g} % CI"
+    rows: list[list[object]] = [
+        [
+            "log",
+            f"geometric mean ratio {first}/{second}",
+            with_interval(result.gmr, result.gmr_ci),
+            p_value(result.p_log),
+        ],
+        ["log", "same, BCa bootstrap over patients", with_interval(result.gmr, endpoint.bootstrap.gmr_ci), ""],
+        ["log", "standard deviation of log ratios", number(result.sd_log), ""],
+    ]
+    if endpoint.carried:
+        carried = endpoint.carried
+        words = f"same, weighted by measurement uncertainty ({100 * carried.share_of_variance:.0f} % of the variance)"
+        rows.insert(2, ["log", words, with_interval(carried.gmr, carried.gmr_ci), p_value(carried.p)])
+    if endpoint.mixed:
+        mixed = endpoint.mixed
+        words = f"same, mixed model of {mixed.rows} lesion values"
+        rows.insert(2, ["log", words, with_interval(mixed.gmr, mixed.gmr_ci), p_value(mixed.p)])
+    if endpoint.protocol.design == ENHANCEMENT:
+        rows.append(["raw", "mean enhancement ratio", number(result.mean_of_ratios), ""])
+        if endpoint.uptake:
+            rows += _raw_rows(endpoint.uptake, first, second)
+    else:
+        rows += _raw_rows(result, first, second)
+    rows += [
+        ["ranks", "Hodges-Lehmann ratio, Wilcoxon on logs", number(result.hodges_lehmann_ratio),
+         p_value(result.p_wilcoxon_log)],
+        ["counts", responder_words(endpoint), share(result.responders, result.n, result.responders_ci),
+         p_value(result.p_responders)],
+        ["counts", "sign test", "", p_value(result.p_sign)],
+    ]  # fmt: skip
+    return ["scale", "quantity", f"value [{level}]", "p"], rows
+
+
+def _raw_rows(result: PairedComparison, first: str, second: str) -> list[list[object]]:
+    return [
+        ["raw", f"means {first}, {second}", f"{number(result.means[0])}, {number(result.means[1])}", ""],
+        ["raw", "difference of means", with_interval(result.raw_difference, result.raw_ci), p_value(result.p_raw)],
+        ["raw", "mean of ratios", number(result.mean_of_ratios), ""],
+        ["raw", "ratio of means", number(result.ratio_of_means), ""],
+        ["ranks", "Hodges-Lehmann difference, Wilcoxon", number(result.hodges_lehmann), p_value(result.p_wilcoxon)],
+    ]
+
+
+def patient_table(endpoint: Endpoint) -> Table:
+    """One line per patient."""
+    pairs, (first, second) = endpoint.pairs, endpoint.pairs.labels
+    table = zip(pairs.patients, pairs.first.tolist(), pairs.second.tolist(), pairs.u_log.tolist(), strict=True)
+    if endpoint.protocol.design == ENHANCEMENT:
+        return ["patient", "enhancement ratio", "standard uncertainty of log ratio"], [
+            [name, ratio, u_log] for name, ratio, _, u_log in table
+        ]
+    return ["patient", first, second, "ratio", "standard uncertainty of log ratio"], [
+        [name, one, other, one / other, u_log] for name, one, other, u_log in table
+    ]
+
+
+def comparison_table(kind: str, results: Sequence[tuple[str, PairedComparison]]) -> Table:
+    """One line per cycle, region or subgroup."""
+    return [kind, "patients", "geometric mean ratio", "p", "responders"], [
+        [name, one.n, with_interval(one.gmr, one.gmr_ci), p_value(one.p_log), f"{one.responders} of {one.n}"]
+        for name, one in results
+    ]
+
+
+def region_table(endpoint: Endpoint) -> Table:
+    """Enhancement of every region, and the gain of the targets over it."""
+    rows: list[list[object]] = []
+    for region in endpoint.regions:
+        result, gain = region.enhancement, region.gain
+        passed = share(result.responders, result.n, result.responders_ci)
+        gained = with_interval(gain.gmr, gain.gmr_ci) if gain else "–"
+        cells = [with_interval(result.gmr, result.gmr_ci), p_value(result.p_log), passed, gained]
+        rows.append([region.region, result.n, *cells])
+    threshold = endpoint.protocol.endpoint.threshold
+    return ["region", "patients", "enhancement ratio", "p", f"ratio ≥ {threshold:g}", "gain of targets over it"], rows
+
+
+def agreement_table(result: Agreement) -> Table:
+    """Agreement of two readers."""
+    lower, upper = result.limits
+    return ["quantity", "value [CI]"], [
+        ["readings", result.n],
+        ["ratio second/first reader (bias)", with_interval(result.bias_ratio, result.bias_ci)],
+        ["p of the bias", p_value(result.p_bias)],
+        ["lower 95 % limit of agreement", with_interval(lower, result.lower_limit_ci)],
+        ["upper 95 % limit of agreement", with_interval(upper, result.upper_limit_ci)],
+        ["ICC(2,1), absolute agreement", with_interval(result.icc_2_1.icc, result.icc_2_1.ci)],
+        ["ICC(3,1), consistency", with_interval(result.icc_3_1.icc, result.icc_3_1.ci)],
+        ["repeatability coefficient (factor)", number(result.repeatability_ratio)],
+        ["coefficient of variation within subjects", f"{100 * result.within_cv:.1f} %"],
+    ]
+
+
+def endpoint_text(endpoint: Endpoint) -> str:
+    """The endpoint for a terminal."""
+    rules = endpoint.protocol.endpoint
+    first, second = endpoint.pairs.labels
+    parts = [
+        f"{endpoint.protocol.title}: {rules.metric}, cycle {rules.cycle}, {first} against {second}, "
+        f"{endpoint.comparison.n} patients",
+        plain_table(*endpoint_table(endpoint)),
+    ]
+    if len(endpoint.cycles) > 1:
+        parts.append(plain_table(*comparison_table("cycle", [(str(n), one) for n, one in endpoint.cycles.items()])))
+    if endpoint.regions:
+        parts.append(plain_table(*region_table(endpoint)))
+    for group in endpoint.subgroups:
+        table = plain_table(*comparison_table(group.characteristic, list(group.groups.items())))
+        parts.append(f"{table}\ndifference between groups: p = {p_value(group.p_difference)}")
+    parts += [f"Note: {note}" for note in endpoint.notes]
+    return "\n\n".join(parts)
+
+
+def cohort_text(result: CohortResult) -> str:
+    """A cohort for a terminal: the endpoint, if there is one, and every patient who is not in it."""
+    lost = [[entry.patient, entry.state, entry.reason] for entry in result.flow if entry.state != ANALYSED]
+    parts = [f"{len(result.flow)} patients entered, {len(result.flow) - len(lost)} analysed."]
+    if lost:
+        parts.append(plain_table(["patient", "state", "reason"], lost))
+    parts += [f"Note: {note}" for note in result.notes]
+    if result.analysis:
+        parts += [endpoint_text(result.analysis.endpoint), result.analysis.blinding_words()]
+    return "\n\n".join(parts)

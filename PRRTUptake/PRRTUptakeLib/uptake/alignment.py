@@ -1,0 +1,145 @@
+"""Two grids whose axes are parallel: how they run along each other, and how their voxels overlap in boxes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from PRRTUptakeLib.imaging.volume import Grid
+    from PRRTUptakeLib.segmentation.segments import Segment
+
+ROUNDING = 1e-9  # fractions nearer than this to 0 or 1 are 0 or 1
+
+_ALIGNED_VOXELS = 1e-3  # axes are parallel, voxels the same, if nothing is off by more than this part of a voxel
+_CHUNK = 4_000_000  # mask voxels held as float64 at a time
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Target axis = scale * mask axis + offset; tuples in array order k, j, i of the mask."""
+
+    target_axis: tuple[int, int, int]  # array axis of the target along which each mask axis runs
+    scale: tuple[float, float, float]
+    offset: tuple[float, float, float]
+
+    @property
+    def is_lattice(self) -> bool:
+        """Whether source and target share their voxels."""
+        return all(
+            abs(abs(a) - 1.0) < 1e-9 and abs(b - round(b)) < 1e-9 for a, b in zip(self.scale, self.offset, strict=True)
+        )
+
+    def to_target_axes(self, array: np.ndarray) -> np.ndarray:
+        """Flip and transpose a mask so that its axes are the target's (lattice alignments)."""
+        flipped = array[tuple(slice(None, None, 1 if a > 0 else -1) for a in self.scale)]
+        return self.transposed(flipped)
+
+    def transposed(self, array: np.ndarray) -> np.ndarray:
+        """Array along the mask's axes, seen along the target's."""
+        return np.transpose(array, [self.target_axis.index(axis) for axis in range(3)])
+
+    def block(self, segment: Segment, shape: tuple[int, int, int]) -> tuple[tuple[slice, ...], np.ndarray] | None:
+        """Where a segment's mask lies in a target of ``shape``, and the mask along its axes; None if it sticks out.
+
+        For a lattice alignment of the whole source grid.
+        """
+        first = tuple(a * n + b for a, n, b in zip(self.scale, segment.origin, self.offset, strict=True))
+        mask = self.to_target_axes(segment.mask)
+        origin = self.lattice_origin(segment.mask.shape, first)
+        ends = tuple(start + size for start, size in zip(origin, mask.shape, strict=True))
+        if min(origin) < 0 or any(end > size for end, size in zip(ends, shape, strict=True)):
+            return None
+        return tuple(slice(start, end) for start, end in zip(origin, ends, strict=True)), mask
+
+    def lattice_origin(self, shape: tuple[int, ...], first: tuple[float, ...] | None = None) -> tuple[int, ...]:
+        """Target index of the lowest corner of a block of ``shape`` whose voxel 0 lies at ``first``, by mask axis."""
+        starts = first or self.offset
+        ends = [min(round(b), round(a * (n - 1) + b)) for a, b, n in zip(self.scale, starts, shape, strict=True)]
+        return tuple(ends[self.target_axis.index(axis)] for axis in range(3))
+
+
+def alignment(shape: tuple[int, ...], origin: tuple[int, ...], matrix: np.ndarray) -> Alignment | None:
+    """How the axes of a block of the source run along the target's, None if they do not.
+
+    Parameters
+    ----------
+    shape, origin : of the block in the source, k, j, i.
+    matrix : 4x4, from source indices (i, j, k) to target indices.
+    """
+    linear = matrix[:3, :3]
+    main = np.abs(linear).argmax(axis=0)  # target ijk axis of each source ijk axis
+    if sorted(main) != [0, 1, 2]:
+        return None
+    size = np.array(shape[::-1], dtype=np.float64)
+    scales = linear[main, np.arange(3)]
+    off_axis = np.abs(linear).copy()
+    off_axis[main, np.arange(3)] = 0.0
+    if (off_axis @ size).max() > _ALIGNED_VOXELS:
+        return None
+    centre = np.array(origin[::-1]) + (size - 1.0) / 2.0
+    middle = (linear @ centre + matrix[:3, 3])[main]  # small tilts below the tolerance leave the centre in place
+    if np.abs(np.abs(scales) - 1.0).dot(size) < _ALIGNED_VOXELS:
+        scales = np.sign(scales)
+    offsets = middle - scales * (size - 1.0) / 2.0
+    if (np.abs(scales) == 1.0).all() and np.abs(offsets - np.round(offsets)).max() < _ALIGNED_VOXELS:
+        offsets = np.round(offsets)
+    i, j, k = range(3)
+    order = [k, j, i]
+    return Alignment(
+        tuple(int(2 - main[axis]) for axis in order),  # type: ignore[arg-type]
+        tuple(float(scales[axis]) for axis in order),  # type: ignore[arg-type]
+        tuple(float(offsets[axis]) for axis in order),  # type: ignore[arg-type]
+    )
+
+
+def aligned_fractions(mask: np.ndarray, aligned: Alignment) -> tuple[tuple[int, ...], np.ndarray, np.ndarray]:
+    """Origin in the target, and fractions and centre flags of the block from there on (axes of the target)."""
+    if aligned.is_lattice:
+        block = aligned.to_target_axes(mask)
+        return aligned.lattice_origin(mask.shape), block.astype(np.float64), block
+    starts, overlaps, lookups = [], [], []
+    for size, scale, offset in zip(mask.shape, aligned.scale, aligned.offset, strict=True):
+        start, overlap = _overlaps(size, scale, offset)
+        centres = (start + np.arange(overlap.shape[0]) - offset) / scale
+        starts.append(start)
+        overlaps.append(overlap)
+        lookups.append(np.floor(np.round(centres, 6) + 0.5).astype(np.intp))
+    fraction = _contracted(mask, overlaps)
+    fraction[fraction < ROUNDING] = 0.0
+    fraction[fraction > 1.0 - ROUNDING] = 1.0
+    centre = np.pad(mask, 1)[np.ix_(*[np.clip(n + 1, 0, s + 1) for n, s in zip(lookups, mask.shape, strict=True)])]
+    origin = tuple(starts[aligned.target_axis.index(axis)] for axis in range(3))
+    return origin, aligned.transposed(fraction), aligned.transposed(centre)
+
+
+def _overlaps(size: int, scale: float, offset: float) -> tuple[int, np.ndarray]:
+    """First target index touched, and lengths (target, mask), in target voxels, of the overlaps along one axis."""
+    edges = np.sort(scale * (np.arange(size)[:, None] + np.array([-0.5, 0.5])) + offset, axis=1)
+    low, high = edges[:, 0], edges[:, 1]
+    start, stop = int(np.floor(low.min() + 0.5)), int(np.ceil(high.max() + 0.5))
+    voxels = np.arange(start, stop)[:, None]
+    return start, np.clip(np.minimum(high, voxels + 0.5) - np.maximum(low, voxels - 0.5), 0.0, None)
+
+
+def _contracted(mask: np.ndarray, overlaps: list[np.ndarray]) -> np.ndarray:
+    """Sum of the overlap boxes of all mask voxels, float64, few slices at a time to keep the memory small."""
+    along_k, along_j, along_i = overlaps
+    result = np.zeros((along_k.shape[0], along_j.shape[0], along_i.shape[0]))
+    step = max(1, _CHUNK // max(1, mask.shape[1] * mask.shape[2]))
+    for start in range(0, mask.shape[0], step):
+        part = along_j @ mask[start : start + step].astype(np.float64) @ along_i.T
+        rows = np.flatnonzero(along_k[:, start : start + step].any(axis=1))
+        result[rows] += np.tensordot(along_k[rows, start : start + step], part, axes=1)
+    return result
+
+
+def shared_lattice(source: Grid, target: Grid) -> Alignment | None:
+    """Alignment of two grids that share their voxels (shifted, cropped, flipped or transposed), else None.
+
+    The usual case of contours drawn on the image itself, where whole voxels can be read directly.
+    """
+    aligned = alignment(source.shape, (0, 0, 0), target.ras_to_ijk @ source.ijk_to_ras)
+    return aligned if aligned is not None and aligned.is_lattice else None

@@ -1,0 +1,208 @@
+"""``slicer.app``, ``slicer.modules`` and the modules qt, ctk, slicer.i18n ...: put in place, and taken away again."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import types
+from contextlib import contextmanager
+from pathlib import Path
+
+import slicer
+import vtk
+from PRRTUptakeLib.mrml.session import session
+from PySide6 import QtCore, QtWidgets
+
+from slicer_standin import loader, parameters, pythonqt, scripted, widgets
+
+_SHOWN_TO_USERS = (
+    "vtkMRMLVolumeNode",
+    "vtkMRMLSegmentationNode",
+    "vtkMRMLMarkupsNode",
+    "vtkMRMLTransformNode",
+    "vtkMRMLTableNode",
+    "vtkMRMLPlotChartNode",
+    "vtkMRMLTextNode",
+)
+
+
+class LayoutManager:
+    """Remembers the layout that was asked for."""
+
+    def __init__(self):
+        self.layout = 3
+
+    def setLayout(self, layout):
+        self.layout = layout
+
+    def resetSliceViews(self):
+        """There are no slice views here."""
+
+
+class Application:
+    """What ``slicer.app`` has of use to the panels; everything else is refused."""
+
+    applicationName = "Slicer"
+
+    def __init__(self, headless):
+        self._headless = headless
+        self._layout_manager = LayoutManager()
+        self.temporaryPath = headless.temporaryPath
+        self.started = []
+
+    def applicationLogic(self):
+        return self._headless.applicationLogic()
+
+    def mrmlScene(self):
+        return self._headless.mrmlScene()
+
+    def layoutManager(self):
+        return self._layout_manager
+
+    def testingEnabled(self):
+        return True
+
+    def processEvents(self):
+        QtWidgets.QApplication.processEvents()
+
+    def setOverrideCursor(self, cursor):
+        QtWidgets.QApplication.setOverrideCursor(pythonqt.unwrap(cursor))
+
+    def restoreOverrideCursor(self):
+        QtWidgets.QApplication.restoreOverrideCursor()
+
+    def pauseRender(self):
+        """There are no views here."""
+
+    def resumeRender(self):
+        """There are no views here."""
+
+    def translate(self, context, text):
+        return text
+
+    def topLevelWidgets(self):
+        return ()
+
+    def settings(self):
+        return pythonqt.qt_class("QSettings")()
+
+    def connect(self, signal, slot):
+        if signal != "startupCompleted()":
+            return False
+        self.started.append(slot)
+        return True
+
+
+class _Parent:
+    """The module object that the application hands to a module's class."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+
+class _LoadedModule:
+    """``slicer.modules.<name>`` of a scripted module."""
+
+    def __init__(self, name, python, parent):
+        self.name, self.path, self._python, self._parent, self._widget = name, parent.path, python, parent, None
+
+    def widgetRepresentation(self):
+        if self._widget is None:
+            top = pythonqt.qt_class("qMRMLWidget")()
+            top.setLayout(pythonqt.qt_class("QVBoxLayout")())
+            top.setMRMLScene(slicer.mrmlScene)
+            widget = getattr(self._python, f"{self.name}Widget")(_EnteredParent(top))
+            widget.setup()
+            self._widget = types.SimpleNamespace(self=lambda: widget, top=top)
+        return self._widget
+
+
+class _EnteredParent:
+    """A module widget's parent: the qMRMLWidget, and whether the user is in the module."""
+
+    def __init__(self, top):
+        self._top, self.isEntered = top, True
+
+    def __getattr__(self, name):
+        return getattr(self._top, name)
+
+
+def _module(name, **members):
+    made = types.ModuleType(name)
+    made.__dict__.update(members)
+    return made
+
+
+def _tr(text):
+    return text
+
+
+def _python_modules():
+    qt = _module("qt", QUiLoader=loader.QUiLoader, Qt=QtCore.Qt)
+    qt.__getattr__ = pythonqt.qt_class
+    ctk = _module("ctk", **{name: pythonqt.qt_class(name) for name in widgets.CTK})
+    return {
+        "qt": qt,
+        "ctk": ctk,
+        "slicer.i18n": _module("slicer.i18n", tr=_tr, translate=lambda context, text: text),
+        "slicer.ScriptedLoadableModule": _module(
+            "slicer.ScriptedLoadableModule",
+            __all__=[name for name in vars(scripted) if name.startswith("ScriptedLoadableModule")],
+            **{name: item for name, item in vars(scripted).items() if name.startswith("ScriptedLoadableModule")},
+        ),
+        "slicer.parameterNodeWrapper": _module(
+            "slicer.parameterNodeWrapper",
+            **{
+                name: getattr(parameters, name) for name in ("parameterNodeWrapper", "WithinRange", "Minimum", "Choice")
+            },
+        ),
+    }
+
+
+@contextmanager
+def running_slicer():
+    """Slicer's Python environment while the block runs; ``slicer.app.load(path)`` gives a module's panel."""
+    session()
+    _ = QtWidgets.QApplication.instance() or QtWidgets.QApplication(["slicer"])
+    QtWidgets.QApplication.setStyle("Fusion")
+    pythonqt.custom_classes.update(widgets.CTK | widgets.MRML)
+    before = {name: sys.modules.get(name) for name in (*_python_modules(), "PRRTUptake", "PRRTDosimetry")}
+    headless = slicer.app
+    sys.modules.update(_python_modules())
+    slicer.app = Application(headless)
+    slicer.selfTests = {}
+    for name in widgets.MRML:
+        setattr(slicer, name, pythonqt.qt_class(name))
+    tag = slicer.mrmlScene.AddObserver(slicer.vtkMRMLScene.NodeAddedEvent, _give_hierarchy_item)
+    try:
+        yield slicer.app
+    finally:
+        slicer.mrmlScene.RemoveObserver(tag)
+        slicer.app = headless
+        for name, module in before.items():
+            sys.modules.pop(name, None)
+            if module is not None:
+                sys.modules[name] = module
+
+
+def load_module(path):
+    """Load a scripted module as the application does at its start; returns ``slicer.modules.<name>``."""
+    path = Path(path)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    python = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = python
+    spec.loader.exec_module(python)
+    parent = _Parent(path)
+    getattr(python, path.stem)(parent)
+    loaded = _LoadedModule(path.stem, python, parent)
+    setattr(slicer.modules, path.stem.lower(), loaded)
+    return loaded
+
+
+@vtk.calldata_type(vtk.VTK_OBJECT)
+def _give_hierarchy_item(scene, event, node):
+    """In the application every node that the user works with gets its subject hierarchy item by itself."""
+    if any(node.IsA(name) for name in _SHOWN_TO_USERS) and not node.GetHideFromEditors():
+        hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+        if not hierarchy.GetItemByDataNode(node):
+            hierarchy.CreateItem(hierarchy.GetSceneItemID(), node)
