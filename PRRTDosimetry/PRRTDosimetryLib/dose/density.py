@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-
 from PRRTUptakeLib.errors import PRRTError
 
 if TYPE_CHECKING:

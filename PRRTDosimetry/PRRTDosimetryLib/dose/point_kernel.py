@@ -13,11 +13,10 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator
-
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.radionuclides import nuclide as find_nuclide
 from PRRTUptakeLib.resources import resource_path
+from scipy.interpolate import PchipInterpolator
 
 GY_PER_KEV_PER_G = 1.602176634e-13  # exact: SI (2019)
 DECAYS_PER_MBQ_H = 3.6e9
