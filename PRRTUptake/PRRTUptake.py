@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import slicer
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.panel.module_widget import PanelWidget
-from slicer import vtkMRMLMarkupsPlaneNode, vtkMRMLSegmentationNode, vtkMRMLTableNode
+from PRRTUptakeLib.progress import silent
+from slicer import (
+    vtkMRMLLinearTransformNode,
+    vtkMRMLMarkupsPlaneNode,
+    vtkMRMLScalarVolumeNode,
+    vtkMRMLSegmentationNode,
+    vtkMRMLTableNode,
+)
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
@@ -19,6 +26,8 @@ from slicer.ScriptedLoadableModule import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from PRRTUptakeLib.mrml.logic import UptakeLogic
     from PRRTUptakeLib.progress import Progress
 
@@ -62,7 +71,12 @@ class PRRTUptakeParameterNode:
     treatedLobe: TreatedLobe = TreatedLobe.BLINDED
     segmentation: vtkMRMLSegmentationNode
     lobePlane: vtkMRMLMarkupsPlaneNode
+    moving: vtkMRMLScalarVolumeNode
+    fixed: vtkMRMLScalarVolumeNode
+    transform: vtkMRMLLinearTransformNode
     table: vtkMRMLTableNode
+    reportFolder: str = ""
+    exportScene: bool = True
 
 
 class PRRTUptakeWidget(PanelWidget):
@@ -78,10 +92,20 @@ class PRRTUptakeWidget(PanelWidget):
         """The sections, top to bottom."""
         from PRRTUptakeLib.panel.images import ImagesSection
         from PRRTUptakeLib.panel.measure import MeasureSection
+        from PRRTUptakeLib.panel.registration import RegistrationSection
+        from PRRTUptakeLib.panel.report import ReportSection
+        from PRRTUptakeLib.panel.segments import SegmentsSection
         from PRRTUptakeLib.panel.study import StudySection
 
-        self.study, self.images, self.measure = StudySection(self), ImagesSection(self), MeasureSection(self)
-        return [self.study, self.images, self.measure]
+        self.study, self.images, self.segments = StudySection(self), ImagesSection(self), SegmentsSection(self)
+        return [
+            self.study,
+            self.images,
+            RegistrationSection(self),
+            self.segments,
+            MeasureSection(self),
+            ReportSection(self),
+        ]
 
     def missing(self) -> str:
         """What a measurement lacks, "" if nothing."""
@@ -98,39 +122,81 @@ class PRRTUptakeLogic(ScriptedLoadableModuleLogic):
     def __init__(self) -> None:
         ScriptedLoadableModuleLogic.__init__(self)
         self._uptake: UptakeLogic | None = None
+        self._protocol = ""
 
     def getParameterNode(self) -> PRRTUptakeParameterNode:
         """The scene's one parameter node of this module."""
         return PRRTUptakeParameterNode(super().getParameterNode())
 
-    @property
-    def uptake(self) -> UptakeLogic:
-        """The logic that does the work."""
-        if self._uptake is None:
-            from PRRTUptakeLib.mrml.logic import UptakeLogic
+    def uptakeFor(self, parameters: PRRTUptakeParameterNode) -> UptakeLogic:
+        """The logic that does the work, with the protocol that the parameters name.
 
-            self._uptake = UptakeLogic()
+        Raises
+        ------
+        PRRTError
+            If that protocol cannot be used.
+        """
+        from PRRTUptakeLib.mrml.logic import UptakeLogic
+
+        protocol = parameters.protocolFile if parameters.protocol == "file" else parameters.protocol
+        if self._uptake is None:
+            self._uptake = UptakeLogic(protocol)
+        else:
+            self._uptake.setProtocol(protocol)
         return self._uptake
 
-    def measureImages(self, parameters: PRRTUptakeParameterNode, progress: Progress) -> Any:
-        """Measure every image with the role 'measured'; returns the table node, put under the patient's study."""
+    def measureImages(self, parameters: PRRTUptakeParameterNode, progress: Progress = silent) -> Any:
+        """Measure every image with the role 'measured'; returns the table node, placed with its chart in the study.
+
+        Raises
+        ------
+        PRRTError
+            If the data do not allow it; the scene is then as it was.
+        """
         from PRRTUptakeLib.mrml.images import MEASURED, image_rows
-        from PRRTUptakeLib.mrml.scene import place_in_study
+        from PRRTUptakeLib.mrml.results import result_chart
 
         images = [(row.node, row.visit) for row in image_rows() if row.role == MEASURED]
-        self.uptake.setProtocol(parameters.protocolFile if parameters.protocol == "file" else parameters.protocol)
-        table = self.uptake.measureImages(
+        table = self.uptakeFor(parameters).measureImages(
             images,
             parameters.segmentation,
             parameters.lobePlane,
             parameters.treatedLobe.value,
-            parameters.patient.strip(),
+            parameters.patient.strip() or "patient",
             parameters.cycle,
             parameters.table,
             progress,
         )
-        place_in_study(parameters.patient.strip(), _("Cycle {cycle}").format(cycle=parameters.cycle), [table])
+        self.placeBeside(images[0][0], [parameters.segmentation, table, *result_chart(table)])
         return table
+
+    def export(self, parameters: PRRTUptakeParameterNode, progress: Progress = silent) -> Any:
+        """Measure, and write report, table, segments and scene to the chosen folder; returns the table node.
+
+        Raises
+        ------
+        PRRTError
+            If the data do not allow it, or the folder cannot be written.
+        """
+        from PRRTUptakeLib.mrml.export import export_results
+        from PRRTUptakeLib.mrml.images import ANATOMY, image_rows
+        from PRRTUptakeLib.progress import part_of
+
+        table = self.measureImages(parameters, part_of(progress, 0.0, 0.6))
+        progress(0.6, _("Writing"))
+        anatomy = {row.visit: row.node for row in image_rows() if row.role == ANATOMY}
+        anatomy.setdefault("", next(iter(anatomy.values()), None))
+        results = self._uptake.results
+        export_results(parameters.reportFolder, results, parameters.segmentation, anatomy, parameters.exportScene)
+        return table
+
+    def placeBeside(self, node: Any, others: Sequence[Any]) -> None:
+        """Put nodes under the study of another node."""
+        from PRRTUptakeLib.mrml.scene import place_beside
+
+        parameters = self.getParameterNode()
+        patient = parameters.patient.strip() or _("Patient")
+        place_beside(node, others, patient, _("Cycle {cycle}").format(cycle=parameters.cycle))
 
 
 class PRRTUptakeTest(ScriptedLoadableModuleTest):

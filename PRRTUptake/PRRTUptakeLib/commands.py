@@ -37,6 +37,7 @@ def demo(arguments: argparse.Namespace, extensions: Sequence[Extension] = ()) ->
 def _run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("case", type=Path, metavar="CASE.json", help="the patient's case file")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="folder for the results")
+    parser.add_argument("--dicom", action="store_true", help="write segments, measurements and maps as DICOM too")
 
 
 def run(arguments: argparse.Namespace, extensions: Sequence[Extension] = ()) -> None:
@@ -44,7 +45,7 @@ def run(arguments: argparse.Namespace, extensions: Sequence[Extension] = ()) -> 
     from PRRTUptakeLib.mrml.run import run_case
     from PRRTUptakeLib.progress import ProgressPrinter
 
-    _print_result(run_case(arguments.case, arguments.output, ProgressPrinter(), extensions))
+    _print_result(run_case(arguments.case, arguments.output, ProgressPrinter(), extensions, arguments.dicom))
 
 
 def _print_result(result: CaseResult) -> None:

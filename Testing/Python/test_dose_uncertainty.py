@@ -145,9 +145,7 @@ def test_calibration_is_common_to_all_regions():
     two = {"x": region(), "y": region(100.0)}
     shared = dose_uncertainties(two, inputs(calibration=0.05), 3000, np.random.default_rng(3))
     assert shared.correlation[0, 1] == pytest.approx(1)
-    own = dose_uncertainties(
-        two, inputs(contour_voxel_mm=2.0, contour_fwhm_mm=4.0), 3000, np.random.default_rng(3)
-    )
+    own = dose_uncertainties(two, inputs(contour_voxel_mm=2.0, contour_fwhm_mm=4.0), 3000, np.random.default_rng(3))
     assert abs(own.correlation[0, 1]) < 0.1
     both = dose_uncertainties(
         two, inputs(calibration=0.05, contour_voxel_mm=2.0, contour_fwhm_mm=2.0), 3000, np.random.default_rng(3)

@@ -99,9 +99,7 @@ def test_remainder_of_the_body(sex):
     masses = {organ: body.mass_g(organ) for organ in named}
     doses = organ_doses(body, tia, masses, remainder_tia_MBq_h(uniform, tia))
     for target in body.targets:
-        assert doses[target].dose_Gy == pytest.approx(
-            uniform * GY_PER_MBQ_H * body.S(target, "total body"), rel=1e-9
-        )
+        assert doses[target].dose_Gy == pytest.approx(uniform * GY_PER_MBQ_H * body.S(target, "total body"), rel=1e-9)
 
 
 def test_remainder_is_photons_alone_for_a_source_organ():

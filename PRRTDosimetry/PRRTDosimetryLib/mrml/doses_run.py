@@ -1,4 +1,4 @@
-"""Doses of a case whose cycle was imaged more than once: from the visits' region means to the dosimetry of each cycle."""
+"""Doses of a case whose cycle was imaged more than once: from region means to the dosimetry of each cycle."""
 
 from __future__ import annotations
 

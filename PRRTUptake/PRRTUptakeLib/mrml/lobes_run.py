@@ -10,7 +10,7 @@ from PRRTUptakeLib.dicom.quantify import quantify
 from PRRTUptakeLib.dicom.reading import read_volume
 from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.mrml.outcome import CaseOutcome, SceneVisit, series_facts
+from PRRTUptakeLib.mrml.outcome import CaseOutcome, SceneVisit, VisitImages, series_facts
 from PRRTUptakeLib.mrml.segmentations import read_segmentation_file
 from PRRTUptakeLib.progress import Progress, part_of
 from PRRTUptakeLib.report.patient_report import ReportedVisit, visit_sections
@@ -41,13 +41,15 @@ def measure_lobe_case(case: Case, progress: Progress) -> CaseOutcome:
     shown: list[ReportedVisit] = []
     facts: list[dict[str, Any]] = []
     files = [case.path]
+    images: list[VisitImages] = []
     for n, visit in enumerate(case.visits):
         step = part_of(progress, n / count, (n + 1) / count)
         baseline = shown[0].result.prepared if shown else None
-        reported, series, used = _measure(case, visit, baseline, step)
+        reported, series, used, source = _measure(case, visit, baseline, step)
         shown.append(reported)
         facts += series
         files += used
+        images.append(source)
     results = tuple(one.result for one in shown)
     return CaseOutcome(
         case,
@@ -60,6 +62,7 @@ def measure_lobe_case(case: Case, progress: Progress) -> CaseOutcome:
         tuple(facts),
         tuple(files),
         results,
+        tuple(images),
     )
 
 
@@ -75,7 +78,7 @@ def segment_files(path: Path) -> list[Path]:
 
 def _measure(
     case: Case, visit: Visit, baseline: Prepared | None, progress: Progress
-) -> tuple[ReportedVisit, list[dict[str, Any]], list[Path]]:
+) -> tuple[ReportedVisit, list[dict[str, Any]], list[Path], VisitImages]:
     progress(0.0, f"reading {visit.visit}")
     found = find_series(visit.dicom)
     segmentation = read_segments(visit.segments)
@@ -83,17 +86,25 @@ def _measure(
     quantified = quantify(emission)
     contours = contour_series(found, segmentation.grid)
     progress(0.5, f"{visit.visit}: lobes, lesions and reference regions")
-    prepared = prepare(segmentation, case.protocol, quantified.volume, visit.lobe_plane, baseline=baseline, moves=visit.moves)
+    prepared = prepare(
+        segmentation, case.protocol, quantified.volume, visit.lobe_plane, baseline=baseline, moves=visit.moves
+    )
     progress(0.8, f"{visit.visit}: measuring")
     labels = VisitLabels(case.patient, visit.cycle, visit.visit, case.protocol.imaging.modality, case.treated_lobe)
     injection, doubt = _injection(emission, quantified)
     result = measure_visit(prepared, quantified.volume, case.protocol, labels, injection)
     facts = [series_facts(visit.visit, emission, "measured", [*quantified.decisions, *doubt])]
     files = [*emission.files, *segment_files(visit.segments)]
+    images = VisitImages(visit.visit, visit.cycle, study_name(labels), emission, contours)
     if contours is None:
-        return ReportedVisit(result, None), facts, files
+        return ReportedVisit(result, None), facts, files, images
     facts.append(series_facts(visit.visit, contours, "contours"))
-    return ReportedVisit(result, read_volume(contours)), facts, [*files, *contours.files]
+    return ReportedVisit(result, read_volume(contours)), facts, [*files, *contours.files], images
+
+
+def study_name(labels: VisitLabels) -> str:
+    """What a visit is called in the scene."""
+    return f"cycle {labels.cycle} {labels.visit}"
 
 
 def _injection(emission: Series, quantified: Quantified) -> tuple[Injection | None, list[str]]:
@@ -108,7 +119,7 @@ def _injection(emission: Series, quantified: Quantified) -> tuple[Injection | No
 
 def _scene_visit(visit: ReportedVisit) -> SceneVisit:
     result = visit.result
-    study = f"cycle {result.labels.cycle} {result.labels.visit}"
+    study = study_name(result.labels)
     volumes = [(f"{result.labels.image} {study}", result.image)]
     if visit.anatomy is not None:
         volumes.append((f"CT {study}", visit.anatomy))

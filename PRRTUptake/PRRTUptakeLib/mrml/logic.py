@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.mrml.images import MEASURABLE_UNITS
 from PRRTUptakeLib.mrml.planes import node_from_plane, plane_from_node
-from PRRTUptakeLib.mrml.segmentations import node_from_segmentation, segmentation_from_node
+from PRRTUptakeLib.mrml.segment_logic import SegmentLogic, keep_segments, replacements_of
+from PRRTUptakeLib.mrml.segmentations import segmentation_from_node
 from PRRTUptakeLib.mrml.tables import table_from_measurements
 from PRRTUptakeLib.mrml.volumes import NodeError, volume_from_node
 from PRRTUptakeLib.progress import Progress, silent
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Volume
 
 
-class UptakeLogic:
+class UptakeLogic(SegmentLogic):
     """Measures one visit of one patient by a protocol.
 
     Attributes
@@ -67,12 +68,11 @@ class UptakeLogic:
 
     def _prepared(self, image: Volume, segmentationNode: Any, lobePlaneNode: Any) -> Prepared:
         plane = plane_from_node(lobePlaneNode) if lobePlaneNode is not None else None
-        return prepare(segmentation_from_node(segmentationNode), self.protocol, image, plane)
+        replacements = replacements_of(segmentationNode)
+        return prepare(segmentation_from_node(segmentationNode), self.protocol, image, plane, replacements)
 
     def _keep(self, prepared: Prepared, segmentationNode: Any) -> Prepared:
-        if segmentationNode.GetParentTransformNode() is not None:
-            segmentationNode.SetAndObserveTransformNodeID(None)  # its transform is part of the geometry from here on
-        node_from_segmentation(prepared.segmentation, segmentationNode.GetName(), segmentationNode)
+        keep_segments(prepared.segmentation, segmentationNode)
         self.prepared = prepared
         return prepared
 

@@ -30,6 +30,17 @@ class SceneVisit:
 
 
 @dataclass(frozen=True, eq=False)
+class VisitImages:
+    """The series of one visit: the measured one, and the one on which was drawn (None if it is not there)."""
+
+    visit: str
+    cycle: int
+    study: str
+    measured: Series
+    contours: Series | None
+
+
+@dataclass(frozen=True, eq=False)
 class CaseOutcome:
     """One patient's result.
 
@@ -44,6 +55,7 @@ class CaseOutcome:
     scene : visits of the scene.
     series, files : facts on the series used, and every input file, for the provenance.
     lobe_visits : results of lobe-against-lobe visits, for what builds on them.
+    images : per visit the DICOM series that it came from, for results as DICOM.
     """
 
     case: Case
@@ -56,6 +68,7 @@ class CaseOutcome:
     series: tuple[dict[str, Any], ...]
     files: tuple[Path, ...]
     lobe_visits: tuple[VisitResult, ...] = ()
+    images: tuple[VisitImages, ...] = ()
 
     def with_more(
         self,

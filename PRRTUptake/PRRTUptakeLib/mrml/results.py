@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from PRRTUptakeLib.mrml.charts import bar_chart, chart_data
 from PRRTUptakeLib.mrml.tables import rows_of_table
 from PRRTUptakeLib.trial.measurements import COLUMNS
 
@@ -46,6 +47,19 @@ def target_rows(node: Any) -> list[TargetRow]:
                 TargetRow(row["region"], row["lobe"], row["visit"], tumour, tumour / row["value"], row["value"])
             )
     return found
+
+
+def result_chart(node: Any) -> tuple[Any, ...]:
+    """Chart of the target lesions' T/N, and the chart's own table; nothing without target lesions."""
+    rows = target_rows(node)
+    if not rows:
+        return ()
+    several = len({row.visit for row in rows}) > 1
+    labels = [f"{row.lesion} {row.visit}" if several else row.lesion for row in rows]
+    lobes = sorted({row.lobe for row in rows})
+    groups = {f"{lobe} lobe": [row.ratio if row.lobe == lobe else 0.0 for row in rows] for lobe in lobes}
+    chart = bar_chart(node, f"T/N {node.GetName()}", "T/N", labels, groups)
+    return chart, chart_data(node)
 
 
 def result_sentences(node: Any) -> Sequence[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from PRRTUptakeLib.mrml.dicom_results import write_dicom
 from PRRTUptakeLib.mrml.lobes_run import measure_lobe_case
 from PRRTUptakeLib.mrml.scene import build_scene, write_bundle
 from PRRTUptakeLib.mrml.segmentations import write_segmentation_file
@@ -46,7 +47,11 @@ def run_demo(
 
 
 def run_case(
-    case_path: Path, output: Path, progress: Progress = silent, extensions: Sequence[Extension] = ()
+    case_path: Path,
+    output: Path,
+    progress: Progress = silent,
+    extensions: Sequence[Extension] = (),
+    dicom: bool = False,
 ) -> CaseResult:
     """Measure all visits of a case and write table, report, segments, scene and provenance to ``output``.
 
@@ -58,6 +63,7 @@ def run_case(
     output : folder of results; one that stands there from an earlier run is replaced.
     progress : told how far it is.
     extensions : what other libraries add to the outcome before it is written.
+    dicom : whether to write a folder ``dicom`` too: segmentations, measurement reports and maps.
 
     Raises
     ------
@@ -71,6 +77,9 @@ def run_case(
             outcome = extend(outcome)
         progress(0.75, "writing report and scene")
         _write(outcome, out)
+        if dicom:
+            progress(0.85, "writing DICOM")
+            write_dicom(outcome, out / "dicom")
     progress(1.0, "done")
     return CaseResult(outcome, Path(output) / "report.html")
 

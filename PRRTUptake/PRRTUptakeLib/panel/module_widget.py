@@ -19,6 +19,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     parameters : the wrapped parameter node; None while there is no scene to work on.
     logic : of the module; it has ``getParameterNode``.
     sections : top to bottom.
+    busy : work is under way; what changes meanwhile is shown at its end.
     """
 
     uiFile = ""
@@ -27,6 +28,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.parameters: Any = None
         self.logic: Any = None
         self.sections: list[Any] = []
+        self.busy = False
         self._guiTag: int | None = None
         VTKObservationMixin.__init__(self)
         ScriptedLoadableModuleWidget.__init__(self, parent)
@@ -57,7 +59,8 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def cleanup(self) -> None:
         """Let go of everything when the module is unloaded."""
-        self.setParameters(None)
+        if self.parameters is not None:
+            self.setParameters(None)
         self.removeObservers()
 
     def enter(self) -> None:
@@ -105,9 +108,14 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def refresh(self) -> None:
         """Show the scene as it is now."""
-        if self.parameters is not None:
+        if self.parameters is None or self.busy:
+            return
+        self.busy = True  # what the sections set must not come back here
+        try:
             for section in self.sections:
                 section.refresh()
+        finally:
+            self.busy = False
 
     def say(self, text: str, isError: bool = False) -> None:
         """One line at the foot of the panel."""

@@ -49,6 +49,7 @@ class Section:
         failure : what did not work, for instance "The liver could not be split."
         """
         self.panel.say("")
+        self.panel.busy = True
         try:
             with slicer.util.tryWithErrorDisplay(failure, waitCursor=True):
                 try:
@@ -58,6 +59,7 @@ class Section:
         except PRRTError as error:  # the dialog has told it
             self.panel.say(str(error), isError=True)
         finally:
+            self.panel.busy = False
             self.panel.refresh()
 
 
@@ -106,3 +108,24 @@ def fill_table(table: Any, rows: Sequence[Sequence[str]], tips: Sequence[str] = 
     if 0 <= chosen < len(rows):
         table.selectRow(chosen)
     table.blockSignals(was)
+
+
+def fill_combo(combo: Any, items: Sequence[tuple[str, Any]]) -> None:
+    """Show pairs of words and values in a QComboBox; the chosen value stays chosen, without telling anybody."""
+    chosen = combo.itemData(combo.currentIndex) if combo.count else None
+    was = combo.blockSignals(True)
+    combo.clear()
+    for words, value in items:
+        combo.addItem(words, value)
+    index = combo.findData(chosen) if chosen is not None else -1
+    combo.setCurrentIndex(max(index, 0) if items else -1)
+    combo.blockSignals(was)
+
+
+def jump_to_segment(section: Section, node: Any, name: str) -> None:
+    """Show the middle of a segment in the slice views."""
+    with section.attempt(_("The segment could not be shown.")):
+        from PRRTUptakeLib.mrml.segmentations import segment_centre
+
+        x, y, z = segment_centre(node, name)
+        slicer.modules.markups.logic().JumpSlicesToLocation(x, y, z, True)

@@ -1,0 +1,100 @@
+"""A measured case as DICOM: per visit the segments (SEG), the measurements (SR), and the maps that there are."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from PRRTUptakeLib.report.dicom_maps import parametric_map
+from PRRTUptakeLib.report.dicom_objects import DicomResultError, save_object
+from PRRTUptakeLib.report.dicom_rtdose import dose_object
+from PRRTUptakeLib.report.dicom_seg import occupancy_object, segmentation_object
+from PRRTUptakeLib.report.dicom_sr import measurement_report
+from PRRTUptakeLib.uptake.occupancy import OccupancyError, occupancy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pydicom.dataset import Dataset
+
+    from PRRTUptakeLib.imaging.volume import Volume
+    from PRRTUptakeLib.mrml.outcome import CaseOutcome, SceneVisit, VisitImages
+    from PRRTUptakeLib.trial.measurements import Measurement
+
+DOSE_UNITS = "Gy"
+MAP_UNITS = ("MBq.h/ml", "g/ml{SUVbw}", "g/ml{SUVlbm}", "cm2/ml{SUVbsa}", "g/ml{SUVibw}")
+
+
+def write_dicom(outcome: CaseOutcome, folder: Path) -> list[Path]:
+    """Write all visits to ``folder``, one folder each; returns the files.
+
+    Raises
+    ------
+    DicomResultError
+        If the case keeps no DICOM series to refer to, or an object cannot be made or written.
+    """
+    if not outcome.images:
+        raise DicomResultError("This case keeps no DICOM series to refer to: its results cannot be written as DICOM.")
+    written = []
+    for images in outcome.images:
+        place = folder / re.sub(r"[^A-Za-z0-9._-]+", "_", images.study)
+        written += [save_object(ds, place / f"{name}.dcm") for name, ds in _objects(outcome, images)]
+    return written
+
+
+def rows_of(outcome: CaseOutcome, images: VisitImages) -> list[Measurement]:
+    """The rows of one visit; those of a whole cycle, such as doses, stand with its first visit."""
+    names = {(one.cycle, one.visit) for one in outcome.images}
+    first = next(one for one in outcome.images if one.cycle == images.cycle)
+    own = (images.cycle, images.visit)
+    return [
+        row
+        for row in outcome.rows
+        if (row.cycle, row.visit) == own
+        or (first is images and row.cycle == images.cycle and (row.cycle, row.visit) not in names)
+    ]
+
+
+def _objects(outcome: CaseOutcome, images: VisitImages) -> Iterator[tuple[str, Dataset]]:
+    visit = next((one for one in outcome.scene if one.study == images.study), None)
+    if visit is not None and visit.segmentation is not None:
+        seg = segmentation_object(visit.segmentation, images.contours or images.measured)
+        yield "SEG", seg
+        measured = next((v for _, v in visit.volumes if v.provenance.get("series_uid") == images.measured.uid), None)
+        if measured is not None:
+            fractions = _fractions(visit, measured)
+            if fractions:
+                yield "SEG_fractions", occupancy_object(fractions, images.measured)
+        rows = rows_of(outcome, images)
+        if rows:
+            yield "SR", measurement_report(rows, visit.segmentation, seg, images.measured, images.visit)
+    yield from _maps(outcome, images)
+
+
+def _fractions(visit: SceneVisit, measured: Volume) -> list:
+    """Regions with the part of each voxel that they occupy, as they were measured; those cut off by the image not."""
+    assert visit.segmentation is not None
+    found = []
+    for segment in visit.segmentation:
+        if segment.role and segment.voxel_count:
+            try:
+                found.append((segment, occupancy(segment, visit.segmentation.grid, measured.grid)))
+            except OccupancyError:
+                continue  # told as a warning where it was not measured
+    return found
+
+
+def _maps(outcome: CaseOutcome, images: VisitImages) -> Iterator[tuple[str, Dataset]]:
+    """Dose, time-integrated activity and SUV among the scene's volumes that come from this visit's image."""
+    number = 0
+    for visit in outcome.scene:
+        for name, volume in visit.volumes:
+            if volume.provenance.get("series_uid") != images.measured.uid:
+                continue
+            if volume.units == DOSE_UNITS:
+                number += 1
+                yield f"RTDOSE{number}", dose_object(volume, images.measured, name)
+            elif volume.units in MAP_UNITS:
+                number += 1
+                yield f"MAP{number}", parametric_map(volume, images.measured, name)
