@@ -85,7 +85,7 @@ def test_full_kernel_is_symmetric_under_all_rotations_and_mirrors_of_a_cube():
 
 def test_density_is_a_matter_of_scale():
     dense, thin = cubic("Y-90", 2.0, 1.25, range_mm=20.0), cubic("Y-90", 2.5, 1.0, range_mm=25.0)
-    np.testing.assert_allclose(dense, thin * 1.25**2, rtol=1e-6)  # mass of 2.5 mm at 1.0 over 2.0 mm at 1.25
+    np.testing.assert_allclose(dense, thin * 1.25**2, rtol=1e-3)  # mass of 2.5 mm at 1.0 over 2.0 mm at 1.25
 
 
 @pytest.mark.parametrize("edge", [2.21, 3.0, 4.0, 4.8, 6.0])

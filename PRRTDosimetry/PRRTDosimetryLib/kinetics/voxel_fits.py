@@ -42,7 +42,7 @@ class Curve:
     def grid(self) -> np.ndarray:
         """Logarithms of rates to try first, (free rates, combinations)."""
         bounds = self.bounds()
-        counts = (16,) if len(bounds) == 1 else (16, 12)
+        counts = (12,) if len(bounds) == 1 else (16, 12)
         axes = [np.linspace(low, high, count) for (low, high), count in zip(bounds, counts, strict=True)]
         tried = np.stack([axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")])
         return tried if len(bounds) == 1 else tried[:, tried[1] > tried[0] + np.log(_CLOSEST_RATES)]
