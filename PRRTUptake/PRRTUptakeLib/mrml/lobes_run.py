@@ -15,13 +15,16 @@ from PRRTUptakeLib.mrml.segmentations import read_segmentation_file
 from PRRTUptakeLib.progress import Progress, part_of
 from PRRTUptakeLib.report.patient_report import ReportedVisit, visit_sections
 from PRRTUptakeLib.report.patient_text import visit_text
-from PRRTUptakeLib.segmentation.files import read_segment_folder
+from PRRTUptakeLib.segmentation.dicom_contours import contour_files, read_contours
+from PRRTUptakeLib.segmentation.files import SUFFIXES, read_segment_folder
 from PRRTUptakeLib.trial.images import contour_series, emission_series
 from PRRTUptakeLib.trial.pipeline import VisitLabels, measure_visit
 from PRRTUptakeLib.trial.preparation import prepare
 from PRRTUptakeLib.trial.rows import measurement_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from PRRTUptakeLib.dicom.inputs import Quantified
     from PRRTUptakeLib.dicom.series import Series
     from PRRTUptakeLib.segmentation.segments import Segmentation
@@ -66,14 +69,20 @@ def measure_lobe_case(case: Case, progress: Progress) -> CaseOutcome:
     )
 
 
-def read_segments(path: Path) -> Segmentation:
-    """Segments from a folder of masks or from a ``.seg.nrrd`` file."""
-    return read_segment_folder(path) if path.is_dir() else read_segmentation_file(path)
+def read_segments(path: Path, series: Sequence[Series] = ()) -> Segmentation:
+    """Segments from a folder of masks, a ``.seg.nrrd`` file, or DICOM: a SEG or RTSTRUCT, or a folder of them.
+
+    ``series`` are the visit's images, among which is the one that the DICOM contours were drawn on.
+    """
+    if path.is_dir():
+        masks = any(item.name.lower().endswith(SUFFIXES) for item in path.iterdir())
+        return read_segment_folder(path) if masks or not contour_files(path) else read_contours(path, series)
+    return read_contours(path, series) if path.suffix.lower() in (".dcm", "") else read_segmentation_file(path)
 
 
 def segment_files(path: Path) -> list[Path]:
     """The files behind `read_segments`."""
-    return sorted(item for item in path.iterdir() if item.is_file()) if path.is_dir() else [path]
+    return sorted(item for item in path.rglob("*") if item.is_file()) if path.is_dir() else [path]
 
 
 def _measure(
@@ -81,7 +90,7 @@ def _measure(
 ) -> tuple[ReportedVisit, list[dict[str, Any]], list[Path], VisitImages]:
     progress(0.0, f"reading {visit.visit}")
     found = find_series(visit.dicom)
-    segmentation = read_segments(visit.segments)
+    segmentation = read_segments(visit.segments, found)
     emission = emission_series(found, case.protocol.imaging.modality, visit.visit, visit.image)
     quantified = quantify(emission)
     contours = contour_series(found, segmentation.grid)

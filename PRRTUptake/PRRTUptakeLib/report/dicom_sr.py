@@ -210,4 +210,3 @@ def _value(group: VolumetricROIMeasurementsAndQualitativeEvaluations, item: Meas
         item.unit.value,
         uncertainty,
     )
-

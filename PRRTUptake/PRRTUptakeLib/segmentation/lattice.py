@@ -1,4 +1,4 @@
-"""The same voxels in another order: converters turn rows or slices round, while the voxels stay where they are."""
+"""Segments of one grid in the voxels of another whose lattice is the same: turned round by a converter, or a part of it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def on_lattice(segmentation: Segmentation, grid: Grid, tolerance_mm: float = 0.05) -> Segmentation:
-    """The segments in the voxel order of ``grid``, which has the same voxels in another order or direction.
+    """The segments in the voxels of ``grid``: the same voxels in another order or direction, or more of them.
 
     Raises
     ------
     SegmentError
-        If the two grids do not have the same voxels.
+        If the voxels of the two grids do not fall on each other, or a segment lies outside ``grid``.
 
     Examples
     --------
@@ -27,36 +27,35 @@ def on_lattice(segmentation: Segmentation, grid: Grid, tolerance_mm: float = 0.0
     >>> from PRRTUptakeLib.segmentation.segments import Segment
     >>> turned = np.diag([-1.0, 1.0, 1.0, 1.0]); turned[0, 3] = 3.0
     >>> one = Segmentation(Grid((2, 3, 4), turned), (Segment("a", np.ones((1, 1, 1))),))
-    >>> on_lattice(one, Grid((2, 3, 4), np.eye(4)))["a"].origin
+    >>> on_lattice(one, Grid((5, 3, 4), np.eye(4)))["a"].origin
     (0, 0, 3)
     """
-    if segmentation.grid.matches(grid):
+    own = segmentation.grid
+    if own.matches(grid):
         return Segmentation(grid, segmentation.segments)
-    move = grid.ras_to_ijk @ segmentation.grid.ijk_to_ras  # i, j, k of the drawing to i, j, k of the grid
-    turn = np.rint(move[:3, :3]).astype(int)[::-1, ::-1]  # rows and columns k, j, i
-    sources = np.abs(turn).argmax(axis=1)
-    signs = turn.sum(axis=1)
-    shape = tuple(segmentation.grid.shape[n] for n in sources)
-    if sorted(sources) != [0, 1, 2] or np.abs(turn).sum() != 3 or shape != grid.shape:
-        raise SegmentError(f"The segments lie on another grid than the image ({segmentation.grid.shape}, {grid.shape}).")
-    turned = []
-    for segment in segmentation:
-        origin = [segment.origin[n] for n in sources]
-        mask = segment.mask.transpose(sources)
-        for axis, sign in enumerate(signs):
-            if sign < 0:
-                mask = np.flip(mask, axis)
-                origin[axis] = shape[axis] - origin[axis] - mask.shape[axis]
-        turned.append(replace(segment, mask=np.ascontiguousarray(mask), origin=(origin[0], origin[1], origin[2])))
-    _require_same_place(segmentation.grid, grid, move, tolerance_mm)
-    return Segmentation(grid, tuple(turned))
-
-
-def _require_same_place(ours: Grid, theirs: Grid, move: np.ndarray, tolerance_mm: float) -> None:
-    """Corners of ours need to be voxel centres of theirs, within the tolerance, and inside."""
-    top = np.array(ours.shape[::-1]) - 1.0
+    move = grid.ras_to_ijk @ own.ijk_to_ras  # i, j, k of the drawing to i, j, k of the grid
+    nearest = np.rint(move)
+    top = np.array(own.shape[::-1]) - 1.0
     corners = np.array(np.meshgrid(*[[0.0, n] for n in top])).reshape(3, -1).T
-    found = corners @ move[:3, :3].T + move[:3, 3]
-    nearest = np.clip(np.rint(found), 0, np.array(theirs.shape[::-1]) - 1)
-    if np.abs(theirs.to_ras(nearest) - ours.to_ras(corners)).max() > tolerance_mm:
-        raise SegmentError(f"The segments' voxels are not those of the image, they lie elsewhere (grid {ours.shape}).")
+    apart = grid.to_ras(corners @ nearest[:3, :3].T + nearest[:3, 3]) - own.to_ras(corners)
+    turn = nearest[:3, :3].astype(int)[::-1, ::-1]  # rows and columns k, j, i
+    if (
+        np.abs(apart).max() > tolerance_mm
+        or sorted(np.abs(turn).argmax(axis=1)) != [0, 1, 2]
+        or np.abs(turn).sum() != 3
+    ):
+        raise SegmentError(
+            f"The segments' voxels are not those of the image ({own.shape} against {grid.shape} voxels)."
+        )
+    sources, signs, shift = np.abs(turn).argmax(axis=1), turn.sum(axis=1), nearest[:3, 3].astype(int)[::-1]
+    moved = []
+    for segment in segmentation:
+        mask = segment.mask.transpose(sources)
+        start = [signs[axis] * segment.origin[sources[axis]] + shift[axis] for axis in range(3)]
+        for axis in np.flatnonzero(signs < 0):
+            mask = np.flip(mask, axis)
+            start[axis] -= mask.shape[axis] - 1
+        if not mask.size:
+            start = [0, 0, 0]
+        moved.append(replace(segment, mask=np.ascontiguousarray(mask), origin=(start[0], start[1], start[2])))
+    return Segmentation(grid, tuple(moved))

@@ -32,7 +32,7 @@ class CaseError(PRRTError):
 class Visit:
     """One imaging visit: a folder of DICOM, the segments drawn on its CT, and how the lobes are parted.
 
-    ``segments`` is a folder of masks or a ``.seg.nrrd`` file; ``image`` the Series Instance UID of the measured image,
+    ``segments`` is a folder of masks, a ``.seg.nrrd`` file, or DICOM SEG or RTSTRUCT (a file or a folder of them); ``image`` the Series Instance UID of the measured image,
     needed only where there are several.
     """
 
