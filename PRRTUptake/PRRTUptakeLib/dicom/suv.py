@@ -80,7 +80,8 @@ def _doubts(array: np.ndarray, pet: PetSeries, kind: str) -> tuple[str, ...]:
     if body is not None:
         whole_mL = body.weight_kg * 1000 * factor_from_bw(kind, body)  # in which all of it would be an SUV of 1
         voxel_mL = Grid(arranged.shape, arranged.ijk_to_ras).voxel_volume_mL
-        share = float(array.sum(dtype=np.float64)) * voxel_mL / whole_mL
+        total = array.reshape(len(array), -1).sum(axis=1).sum(dtype=np.float64)
+        share = float(total) * voxel_mL / whole_mL
         if share > _IMPOSSIBLE_SHARE:
             raise SUVError(
                 f"{pet.head.where} would hold {share:.3g} times the administered activity: {sources} or "
