@@ -67,11 +67,11 @@ def test_reading_against_simpleitk(benchmark, folder, convert):
 
     benchmark.pedantic(ours, setup=between_rounds, rounds=ROUNDS)
     whole, alone, own = np.array(rounds).T
-    ratio = float(np.median(whole / own))
+    ratio = min(whole) / min(own)  # the best of each is what the machine does undisturbed
     benchmark.extra_info.update(simpleitk_s=min(whole), simpleitk_reading_alone_s=min(alone), times_as_fast=ratio)
     print(
-        f"\n{convert.__name__}: {min(own):.3f} s; SimpleITK {min(whole):.3f} s, of which reading alone {min(alone):.3f} s; "
-        f"median of {ROUNDS} rounds: {ratio:.2f} times as fast, {np.median(alone / own):.2f} times reading alone"
+        f"\n{convert.__name__}: {min(own):.3f} s; SimpleITK {min(whole):.3f} s, of which reading {min(alone):.3f} s; "
+        f"{ratio:.2f} times as fast"
     )
     assert ratio >= 1
 
