@@ -76,7 +76,7 @@ def tally(folder, seeds):
 
 
 def test_mutated_headers(tmp_path):
-    tally(tmp_path, range(300))
+    tally(tmp_path, range(500))
 
 
 @pytest.mark.slow

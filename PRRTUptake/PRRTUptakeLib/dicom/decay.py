@@ -159,7 +159,7 @@ def _compare(head: PetHeader, starts: list[datetime] | None, time: datetime, nam
         f"{name} ({time.isoformat()}) and {label('FrameReferenceTime')} (which gives {other.isoformat()}) of "
         f"{head.where} differ by {100 * effect:.1f} % of activity"
     )
-    if effect > _REFUSED_ABOVE:
+    if effect > _REFUSED_ABOVE and name != GE_SCAN_DATETIME.label:  # GE's is written for this purpose alone
         raise DecayError(f"{contradiction}: one of them is wrong; give the decay reference time.")
     return [f"{contradiction}: the former is taken."]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pydicom.datadict import dictionary_description, dictionary_has_tag, tag_for_keyword
+from pydicom.datadict import dictionary_description, dictionary_has_tag
 from pydicom.sequence import Sequence
+from pydicom.tag import Tag
 
 from PRRTUptakeLib.dicom.administration import drug_item
 from PRRTUptakeLib.dicom.headers import label, number, text, words
@@ -90,7 +91,7 @@ def pet_header(arranged: Stack, inputs: OperatorInputs) -> PetHeader:
     headers = tuple(frame.header for frame in arranged.frames)
     dataset = headers[0].dataset
     for keyword in _SHARED:
-        _check_same(headers, tag_for_keyword(keyword), label(keyword))
+        _check_same(headers, Tag(keyword), label(keyword))
     for attribute in _PRIVATE:
         _check_same(headers, attribute.tag_in(dataset) or attribute.usual_tag, attribute.label)
     for frame in arranged.frames:
@@ -122,9 +123,10 @@ def pet_header(arranged: Stack, inputs: OperatorInputs) -> PetHeader:
 
 def _check_same(headers: tuple[Header, ...], tag: Any, name: str) -> None:
     first = headers[0]
-    reference = _raw(first.dataset, tag)
+    alike = [_raw(first.dataset, tag)]  # as stored, or already converted by an access, or written otherwise
     for header in headers[1:]:
-        if _raw(header.dataset, tag) == reference:
+        stored = _raw(header.dataset, tag)
+        if stored in alike:
             continue
         differing = _differing(_value(first, tag, name), _value(header, tag, name))
         if differing is not None:
@@ -133,11 +135,12 @@ def _check_same(headers: tuple[Header, ...], tag: Any, name: str) -> None:
                 f"{name}{within} differs between {first.path.name} and {header.path.name} of one series: export it "
                 "again."
             )
+        alike.append(stored)
 
 
 def _raw(dataset: Dataset, tag: Any) -> Any:
     """Stored bytes of an element, so that hundreds of images are compared without converting each."""
-    element = dataset.get_item(tag) if tag in dataset else None
+    element = dataset.get_item(tag)
     value = getattr(element, "value", None)
     if isinstance(value, Sequence):
         return [[(inner, _raw(item, inner)) for inner in tuple(item.keys())] for item in value]

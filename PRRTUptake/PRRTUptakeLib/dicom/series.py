@@ -13,7 +13,7 @@ from PRRTUptakeLib.dicom.times import clock_of
 from PRRTUptakeLib.errors import PRRTError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
 _LOG = logging.getLogger(__name__)
@@ -118,16 +118,21 @@ def scan_folder(folder: str | Path) -> FolderContents:
     folder = Path(folder)
     if not folder.is_dir():
         raise SeriesError(f"There is no folder {folder}.")
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    headers = [_read(path) for path in paths]  # in threads this takes three times as long: parsing holds the GIL
+    contents = group_files(sorted(path for path in folder.rglob("*") if path.is_file()))
+    if not contents.series:
+        raise SeriesError(f"The folder {folder} holds no DICOM series ({len(contents.ignored)} other files).")
+    return contents
+
+
+def group_files(paths: Iterable[Path]) -> FolderContents:
+    """The series that files make up (a DICOM browser knows the files already); raises as ``find_series``."""
     groups: dict[str, dict[str, Header]] = defaultdict(dict)
     ignored = []
-    for path, header in zip(paths, headers, strict=True):
+    for path in paths:  # in threads this takes three times as long: parsing holds the GIL
+        header = _read(path)
         reason = header if isinstance(header, str) else _add(groups, header)
         if reason:
             ignored.append((path, reason))
-    if not groups:
-        raise SeriesError(f"The folder {folder} holds no DICOM series ({len(paths)} other files).")
     series = [_series(list(group.values())) for group in groups.values()]
     series.sort(key=lambda one: (one.started.timestamp() if one.started else 0.0, one.number, one.uid))
     return FolderContents(tuple(series), tuple(ignored))

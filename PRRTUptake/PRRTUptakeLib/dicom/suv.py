@@ -65,14 +65,14 @@ def suv(series: Series, kind: str = "bw", inputs: OperatorInputs | None = None) 
     arranged = arrange(series)
     pet = PetSeries(arranged, inputs)
     scaling = pet.as_suv(kind)
-    array = arranged.scaled(scaling.factors)
-    decisions = (*scaling.decisions, *_doubts(array, pet, kind))
+    array, total, highest = arranged.scaled_and_summed(scaling.factors)
+    decisions = (*scaling.decisions, *_doubts(total, highest, pet, kind))
     made = provenance(arranged, decisions)
     volume = Volume(array, arranged.ijk_to_ras, f"SUV{kind}", SUV_UNITS[kind], scaling.time, made)
     return StandardisedUptake(volume, decisions)
 
 
-def _doubts(array: np.ndarray, pet: PetSeries, kind: str) -> tuple[str, ...]:
+def _doubts(total: float, highest: float, pet: PetSeries, kind: str) -> tuple[str, ...]:
     """Against an SUV image speaks: it holds more than was given (refused above ten times), or an absurd maximum."""
     doubts = []
     arranged, sources = pet.arranged, f"{pet.meaning.source}, {label('RescaleSlope')}"
@@ -80,7 +80,7 @@ def _doubts(array: np.ndarray, pet: PetSeries, kind: str) -> tuple[str, ...]:
     if body is not None:
         whole_mL = body.weight_kg * 1000 * factor_from_bw(kind, body)  # in which all of it would be an SUV of 1
         voxel_mL = Grid(arranged.shape, arranged.ijk_to_ras).voxel_volume_mL
-        share = float(array.sum(dtype=np.float64)) * voxel_mL / whole_mL
+        share = total * voxel_mL / whole_mL
         if share > _IMPOSSIBLE_SHARE:
             raise SUVError(
                 f"{pet.head.where} would hold {share:.3g} times the administered activity: {sources} or "
@@ -88,7 +88,6 @@ def _doubts(array: np.ndarray, pet: PetSeries, kind: str) -> tuple[str, ...]:
             )
         if share > _DOUBTFUL_SHARE:
             doubts.append(f"Doubtful: the image holds {100 * share:.0f} % of the administered activity.")
-    highest = float(array.max())
     if highest > _DOUBTFUL_SUV:
         slopes = f"{arranged.slopes.min():g} to {arranged.slopes.max():g}"
         doubts.append(f"Doubtful: the highest SUV is {highest:.0f}, by {sources} ({slopes}).")
