@@ -22,7 +22,7 @@ from PRRTUptakeLib.segmentation.codes import Code, CodedEntry
 from PRRTUptakeLib.segmentation.lattice import on_lattice
 from PRRTUptakeLib.segmentation.polygons import fill_polygons
 from PRRTUptakeLib.segmentation.recognition import recognise, with_proposals
-from PRRTUptakeLib.segmentation.segments import LOBES, ROLES, Segment, SegmentError, Segmentation
+from PRRTUptakeLib.segmentation.segments import LOBES, ROLES, Segment, Segmentation, SegmentError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
