@@ -41,9 +41,17 @@ def _tiac_arguments(parser: argparse.ArgumentParser) -> None:
     add("--sigma0-MBq", type=float, metavar="S", help="weights: see --relative-u")
     add("--prior-teff-h", nargs=2, type=float, metavar=("MEDIAN", "GSD"), help="population half-life as a prior")
     add("--decay-correction", choices=("NONE", "START", "ADMIN"), help="of the input, as in DICOM; default: NONE")
+    add("--monte-carlo", type=_draws, metavar="DRAWS", help="uncertainty by refitting noisy copies too, 100 or more")
     add("--start", default="constant", choices=("zero", "constant", "decay"), help="of the trapezoid before its points")
     add("--tail", default="effective", choices=("physical", "effective"), help="of the trapezoid after its points")
     add("--json", action="store_true", help="print one JSON object instead of a table")
+
+
+def _draws(text: str) -> int:
+    number = int(text)
+    if not 100 <= number <= 100_000:
+        raise ValueError
+    return number
 
 
 def _tiac(arguments: argparse.Namespace) -> None:
@@ -52,7 +60,12 @@ def _tiac(arguments: argparse.Namespace) -> None:
     from PRRTDosimetryLib.kinetics.curve_table import read_curves
     from PRRTDosimetryLib.kinetics.options import options_from_text
     from PRRTDosimetryLib.kinetics.selection import integrate
-    from PRRTDosimetryLib.kinetics.tables import integral_as_json, integrals_as_text
+    from PRRTDosimetryLib.kinetics.tables import (
+        integral_as_json,
+        integrals_as_text,
+        monte_carlo_as_json,
+        monte_carlo_as_text,
+    )
 
     decay = nuclide(arguments.nuclide)
     options = options_from_text(
@@ -65,10 +78,16 @@ def _tiac(arguments: argparse.Namespace) -> None:
     curves = read_curves(arguments.curves, decay, arguments.decay_correction)
     found = [integrate(curve, decay, arguments.model, options) for curve in curves]
     administered = arguments.administered_MBq
-    if arguments.json:
-        print_json({"regions": {one.region: integral_as_json(one, administered) for one in found}})
-    else:
-        print(integrals_as_text(found, administered))
+    draws = arguments.monte_carlo
+    if not arguments.json:
+        lines = [monte_carlo_as_text(one, draws) for one in found] if draws else []
+        print("\n".join([integrals_as_text(found, administered), *lines]))
+        return
+    regions = {one.region: integral_as_json(one, administered) for one in found}
+    if draws:
+        for one in found:
+            regions[one.region]["monte_carlo"] = monte_carlo_as_json(one, draws)
+    print_json({"regions": regions})
 
 
 def _run_with_doses(arguments: argparse.Namespace) -> None:

@@ -66,7 +66,7 @@ def _refuse_foreign(target: Path) -> None:
     if target.is_file():
         raise WholeFolderError(f"{target} is a file: name a folder for the results.")
     if target.is_dir() and any(target.iterdir()) and not (target / MARK).exists():
-        raise WholeFolderError(f"{target} is not empty and not written by SlicerPRRT: name an empty or new folder.")
+        raise WholeFolderError(f"{target} is not empty and not of SlicerPRRT: name an empty or new folder.")
 
 
 def _replace(work: Path, target: Path) -> None:

@@ -14,3 +14,20 @@ def scene():
     scene.Clear(0)
     yield scene
     scene.Clear(0)
+
+
+@pytest.fixture
+def slicer_application(scene):
+    """The stand-in of the Slicer application with an empty scene; skips aloud where Qt cannot run."""
+    from slicer_standin import missing
+
+    if reason := missing():
+        pytest.skip(f"the panels are not tested: {reason}")
+    from slicer_standin import pythonqt
+    from slicer_standin.application import running_slicer
+
+    pythonqt.slot_errors.clear()
+    with running_slicer() as application:
+        yield application
+    scene.Clear(0)
+    assert not pythonqt.slot_errors, f"a slot let an exception through: {pythonqt.slot_errors}"

@@ -9,12 +9,11 @@ from PRRTDosimetryLib.kinetics.curves import Curve, CurveError
 from PRRTDosimetryLib.kinetics.ensemble import monte_carlo
 from PRRTDosimetryLib.kinetics.fitting import Weights, fit_curve
 from PRRTDosimetryLib.kinetics.models import MODELS
-from PRRTDosimetryLib.kinetics.optimum import HalfLifePrior, Priors
+from PRRTDosimetryLib.kinetics.optimum import FitError, HalfLifePrior, Priors
 from PRRTDosimetryLib.kinetics.selection import Options, integrate
 from PRRTUptakeLib.imaging.radionuclides import nuclide
 from scipy.integrate import quad
 from scipy.optimize import curve_fit, minimize_scalar
-from scipy.stats import norm
 from shared_data import shared_file
 
 LU177 = nuclide("Lu-177")
@@ -111,10 +110,26 @@ def test_no_curve_clears_slower_than_decay():
 @pytest.mark.parametrize("name", MODELS)
 def test_noise_never_leads_to_a_half_life_above_the_physical(name):
     rng = np.random.default_rng(2)
-    for _ in range(6):
+    fitted = 0
+    for _ in range(12):
         activity = 100 * np.exp(-PHYSICAL * TIMES) * (1 + 0.1 * rng.standard_normal(len(TIMES)))
-        fit = fit_curve(Curve("x", tuple(TIMES), tuple(activity)), LU177, name)
+        try:
+            fit = fit_curve(Curve("x", tuple(TIMES), tuple(activity)), LU177, name)
+        except FitError:  # a phase that is over before the first point is refused, not reported
+            continue
+        fitted += 1
         assert fit.shape.terminal_half_life_h <= LU177.half_life_h * (1 + 1e-12)
+    assert fitted >= 4
+
+
+def test_a_phase_that_no_point_shows_is_refused():
+    """Activities as they come from regions drawn anew: the first falls short of nothing but a very fast phase."""
+    curve = Curve("marrow", (4.0, 24.0, 72.0, 168.0), (4.298, 2.515, 1.4207, 0.28859))
+    with pytest.raises(FitError, match="before the first point at 4 h"):
+        fit_curve(curve, LU177, "bi")
+    chosen = integrate(curve, LU177)
+    assert math.isfinite(chosen.u_tia_MBq_h)
+    assert 200 < chosen.tia_MBq_h < 330  # the area under the points' polygon is 268 MBq h
 
 
 def test_mono_exponential_agrees_with_curve_fit():
@@ -278,8 +293,8 @@ def coverage(truth_model, method, draws, seed, relative=0.05):
 
 
 def test_interval_of_a_known_model_is_not_far_off():
-    # 200 curves: nominal 0.95 with a binomial standard deviation of 0.015.
-    assert coverage("mono", "mono", 200, 21) == pytest.approx(0.95, abs=3.5 * norm.std() * 0.0154)
+    # 200 curves: nominal 0.95 with a binomial standard deviation of 0.0154.
+    assert coverage("mono", "mono", 200, 21) == pytest.approx(0.95, abs=3 * 0.0154)
 
 
 @pytest.mark.slow
@@ -289,9 +304,9 @@ def test_coverage_with_the_generating_model(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "least"), [("mono", 0.92), ("uptake-clearance", 0.80)])
+@pytest.mark.parametrize(("name", "least"), [("mono", 0.88), ("uptake-clearance", 0.88)])
 def test_coverage_with_automatic_choice_is_measured(name, least, record_property):
-    found = coverage(name, "auto", 1000, 23)
+    found = coverage(name, "auto", 400, 23)  # with 1,000 and seed 23: 0.922 and 0.917
     record_property("coverage", found)
     print(f"coverage of the 95 % interval, {name} truth, automatic choice: {found:.3f}")
     assert found >= least

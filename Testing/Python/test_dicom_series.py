@@ -12,7 +12,7 @@ from PRRTUptakeLib.dicom.geometry import GeometryError
 from PRRTUptakeLib.dicom.headers import HeaderError
 from PRRTUptakeLib.dicom.quantify import quantify
 from PRRTUptakeLib.dicom.reading import ReadingError, arrange, read_stored, read_volume
-from PRRTUptakeLib.dicom.series import SeriesError, find_series, scan_folder
+from PRRTUptakeLib.dicom.series import SeriesError, find_series, group_files, scan_folder
 from PRRTUptakeLib.errors import PRRTError
 
 CUBE = np.arange(5 * 4 * 3, dtype=np.int16).reshape(5, 4, 3)
@@ -268,3 +268,16 @@ class TestBadInput:
         write_nm(tmp_path / "nm", CUBE, mappings=[mapping(1.0)], changes=changes)
         with pytest.raises(GeometryError, match=words):
             arrange(only(tmp_path))
+
+
+def test_slices_missing_at_an_end_are_told_where_their_number_is_stated(tmp_path):
+    paths = write_slices(tmp_path, CUBE, "PT", changes={"NumberOfSlices": 5})
+    assert not any("Doubtful" in sentence for sentence in arrange(only(tmp_path)).decisions)
+    paths[-1].unlink()
+    assert any("Number of Slices" in sentence for sentence in arrange(only(tmp_path)).decisions)
+
+
+def test_files_that_are_known_already(tmp_path):
+    first, second = write_slices(tmp_path / "a", CUBE), write_slices(tmp_path / "b", CUBE, "PT")
+    contents = group_files([*first, *second])
+    assert sorted(series.modality for series in contents.series) == ["CT", "PT"]

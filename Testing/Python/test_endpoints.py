@@ -70,12 +70,18 @@ class TestFixture:
     def test_table_that_is_unblinded(self, capsys, tmp_path):
         check_fixture(as_json(capsys, write_table(tmp_path / "m.csv", unblinded_rows())))
 
-    @pytest.mark.parametrize("form", ["csv", "json", "json-list"])
+    @pytest.mark.parametrize("form", ["csv", "csv, other heading", "json", "json-list"])
     def test_left_and_right_with_an_allocation(self, capsys, tmp_path, blinded_table, form):
-        path = tmp_path / ("a.csv" if form == "csv" else "a.json")
+        path = tmp_path / f"a.{form.split('-')[0].split(',')[0]}"
         lobes = {f"P{n}": side for n, side in enumerate(SIDES, start=1)}
         listed = [{"patient": patient, "treated_lobe": lobe} for patient, lobe in lobes.items()]
-        text = {"csv": allocation_csv(), "json": json.dumps(lobes), "json-list": json.dumps(listed)}
+        other = allocation_csv().replace("treated_lobe", "lobe")
+        text = {
+            "csv": allocation_csv(),
+            "csv, other heading": other,
+            "json": json.dumps(lobes),
+            "json-list": json.dumps(listed),
+        }
         path.write_text(text[form])
         check_fixture(as_json(capsys, blinded_table, "--allocation", path))
 
@@ -229,11 +235,12 @@ class TestPatientLevel:
         five = compare_pairs(2.0 * np.array([20, 12, 30, 9, 25]), np.array([16, 13, 22, 9.5, 20]))
         assert found[3].gmr == pytest.approx(five.gmr)
 
-    def test_lesions_that_are_no_targets_are_used_only_without_targets(self):
-        rows = [replace(one, role="lesion") for one in unblinded_rows()]
+    @pytest.mark.parametrize(("role", "words"), [("lesion", "role lesion"), ("lobe", "role lobe"), ("", "(none)")])
+    def test_lesions_that_are_no_targets_are_used_only_without_targets(self, role, words):
+        rows = [replace(one, role=role) for one in unblinded_rows()]
         endpoint = evaluate(rows, QUICK)
         assert endpoint.comparison.gmr == pytest.approx(1.1382, abs=5e-5)
-        assert any("role lesion" in note for note in endpoint.notes)
+        assert any(words in note for note in endpoint.notes)
 
 
 class TestBadInput:
@@ -266,7 +273,7 @@ class TestBadInput:
             (allocation_csv() + "P1,right\n", "patient P1 stands twice"),
             (allocation_csv().replace("P3,right", "P3,middle"), "patient P3 is 'middle'"),
             (allocation_csv(["A"] * 6), "patient P1 is 'A', but the table's lobes are left and right"),
-            ("patient,lobe\nP1,left\n", "columns patient and treated_lobe"),
+            ("patient,control_lobe\nP1,left\n", "columns patient and treated_lobe"),
             ("patient,treated_lobe\n", "allocates no patient"),
         ],
     )

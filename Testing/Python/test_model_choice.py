@@ -147,9 +147,7 @@ def test_single_time_point_uncertainty_by_simulation():
     assert "without uncertainty of the activity and the half-life" in bare.weighting
 
 
-@pytest.mark.parametrize(
-    ("time", "warned"), [(36.0, True), (37.6, False), (100.0, False), (124.0, False), (126.0, True)]
-)
+@pytest.mark.parametrize(("time", "warned"), [(36.0, True), (37.6, False), (124.0, False), (126.0, True)])
 def test_times_outside_three_quarters_to_two_and_a_half_half_lives_are_warned_of(time, warned):
     notes = single_time_point(Curve("x", (time,), (1.0,)), LU177, 50.0).notes
     assert bool(notes) is warned
@@ -229,7 +227,8 @@ def test_trapezoid_by_hand(start, before, tail):
     assert found.tia_MBq_h == pytest.approx(exact, rel=1e-6)
     area, _ = quad(lambda t: float(found.activity_MBq(t)), 0, 72, points=[4, 24], limit=200)
     assert area == pytest.approx(exact - 20 / tail_rate, rel=1e-6)
-    assert {"zero": "rises linearly", "constant": "is that of the first point", "decay": "follows physical"}[start] in found.notes[0]
+    said = {"zero": "rises linearly", "constant": "is that of the first point", "decay": "follows physical decay"}
+    assert said[start] in found.notes[0]
     if tail == "physical" and start == "zero":
         weights = np.array([2 + 10, 10 + 24, 24 + 1 / k])
         assert found.u_tia_MBq_h == pytest.approx(math.hypot(*(weights * [5, 4, 1])), rel=1e-5)

@@ -297,7 +297,7 @@ def test_written_case_is_whole_and_true(tmp_path, patient):
 def test_a_folder_in_use_is_left_alone_and_a_failure_leaves_nothing(tmp_path):
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "mine.txt").write_text("mine")
-    with pytest.raises(WholeFolderError, match="not ours"):
+    with pytest.raises(WholeFolderError, match="not of SlicerPRRT"):
         write_synthetic_lutia(tmp_path / "used")
 
     def fail():

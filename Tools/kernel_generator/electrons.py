@@ -10,6 +10,7 @@ gives an atomic electron 10 keV or more, which is then followed itself. Softer l
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -102,7 +103,11 @@ class Slowing:
         self._tables = (step, 1.0 - hard[:, 1] / stopping - radiated, radiated, step * hard[:, 0])
         self._nodes = np.geomspace(CUTOFF_MeV, HIGHEST_MeV, 110)
         self._fraction = np.concatenate([np.linspace(0.0, 0.99, 397), 1.0 - np.geomspace(0.009, 1e-6, 60), [1.0]])
-        self._angles = np.stack([self._quantiles(energy) for energy in self._nodes])
+
+    @cached_property
+    def _angles(self) -> np.ndarray:
+        """Quantiles of sqrt(1 - cos) of a step, one row for each of ``_nodes``."""
+        return np.stack([self._quantiles(energy) for energy in self._nodes])
 
     def steps(self, energy: np.ndarray) -> list[np.ndarray]:
         """Length in g/cm2, shares of the mean loss that are soft and radiated, mean number of hard collisions."""
@@ -161,12 +166,18 @@ class Slowing:
             exponent += length * moments
             collisions += length * total
         unscattered = np.exp(-collisions)
-        root = np.concatenate([[0.0], np.geomspace(1e-5, np.sqrt(2.0), 1500)])
-        polynomials = water.legendre(1.0 - root**2, DEGREES)
-        differences = polynomials[:-2] - polynomials[2:]  # (2l + 1) times the integral of P_l from cos to 1
+        root, differences = _legendre_integrals()
         below = (1.0 - unscattered) * root**2 / 2.0 + (np.exp(-exponent[1:-1]) - unscattered) @ differences / 2.0
         cumulative = np.maximum.accumulate(np.clip(unscattered + below, 0.0, 1.0))
         return np.interp(self._fraction, cumulative, root)
+
+
+@lru_cache(maxsize=1)
+def _legendre_integrals() -> tuple[np.ndarray, np.ndarray]:
+    """Nodes sqrt(1 - cos) and, for l = 1..., (2l + 1) times the integral of P_l from cos to 1."""
+    root = np.concatenate([[0.0], np.geomspace(1e-5, np.sqrt(2.0), 1500)])
+    polynomials = water.legendre(1.0 - root**2, DEGREES)
+    return root, polynomials[:-2] - polynomials[2:]
 
 
 @dataclass(frozen=True, eq=False)

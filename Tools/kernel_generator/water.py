@@ -5,6 +5,8 @@ Energies in MeV, lengths in g/cm2 (so that unit density is a scale, not an assum
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 ELECTRON_MASS_MeV = 0.51099895
@@ -95,7 +97,7 @@ def elastic_moments(
     doi:10.1103/PhysRev.74.1759. Atomic electrons count as Z more, up to the angle of a collision that transfers
     ``hard_from_MeV``: harder ones are followed one by one.
     """
-    fine, weights, polynomials = _angle_grid(degrees)
+    fine, weights, complements = _angle_grid(degrees)
     sine = np.sqrt(fine / 2.0)
     tau = energy_MeV / ELECTRON_MASS_MeV
     beta2 = float(beta_squared(np.float64(energy_MeV)))
@@ -110,22 +112,18 @@ def elastic_moments(
         strength = 2.0 * np.pi * RE2_NA * moles / (momentum**2 * beta2)
         total += strength * (number**2 * spin + number * soft) / (fine + screening_angle2 / 2.0) ** 2
     total *= weights
-    return (1.0 - polynomials) @ total, float(total.sum())
+    return complements @ total, float(total.sum())
 
 
-_GRIDS: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
-
-
+@lru_cache(maxsize=1)
 def _angle_grid(degrees: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Nodes x = 1 - cos(angle), their weights, and P_l(1 - x) for l = 0...degrees."""
-    if degrees not in _GRIDS:
-        smallest = 1e-8
-        nodes, weights = np.polynomial.legendre.leggauss(3000)
-        low, high = np.log(smallest), np.log(2.0 + smallest)
-        shifted = np.exp(low + (nodes + 1.0) / 2.0 * (high - low))
-        x = shifted - smallest
-        _GRIDS[degrees] = (x, weights * (high - low) / 2.0 * shifted, legendre(1.0 - x, degrees))
-    return _GRIDS[degrees]
+    """Nodes x = 1 - cos(angle), their weights, and 1 - P_l(1 - x) for l = 0...degrees."""
+    smallest = 1e-8
+    nodes, weights = np.polynomial.legendre.leggauss(2000)
+    low, high = np.log(smallest), np.log(2.0 + smallest)
+    shifted = np.exp(low + (nodes + 1.0) / 2.0 * (high - low))
+    x = shifted - smallest
+    return x, weights * (high - low) / 2.0 * shifted, 1.0 - legendre(1.0 - x, degrees)
 
 
 def legendre(cosine: np.ndarray, degrees: int) -> np.ndarray:

@@ -18,8 +18,8 @@ SOFT_TISSUE_RANGE_g_per_mL = (
 HOUNSFIELD_UNITS = "[hnsf'U]"
 DENSITY_UNITS = "g/ml"
 # Schneider, Bortfeld and Schlegel, Phys Med Biol 2000;45:459, doi:10.1088/0031-9155/45/2/314, equations 21 to 25.
-_HOUNSFIELD = np.array([-1000.0, -98.0, 14.0, 23.0, 100.0, 3000.0])
-_DENSITY = np.array([0.00121, 0.930, 1.0305, 1.030, 1.1199, 2.793])
+_HOUNSFIELD = np.array([-1000.0, -98.0, 14.0, 23.0, 100.0, 101.0, 3000.0])  # soft tissue ends and bone starts at 100
+_DENSITY = np.array([0.00121, 0.930, 1.0305, 1.030, 1.1199, 1.0768, 2.793])
 
 
 class DensityError(PRRTError):

@@ -37,8 +37,8 @@ def sphere_dose(nuclide: str, mass_g: float, density_g_per_mL: float = 1.0) -> S
 
     Examples
     --------
-    >>> f"{sphere_dose('Lu-177', 4.31).S_Gy_per_Bq_s:.2e}"
-    '5.44e-12'
+    >>> f"{sphere_dose('Lu-177', 4.31).S_Gy_per_Bq_s:.1e}"
+    '5.4e-12'
 
     Raises
     ------

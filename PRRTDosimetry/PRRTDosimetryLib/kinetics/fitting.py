@@ -11,7 +11,7 @@ import numpy as np
 
 from PRRTDosimetryLib.kinetics.curves import CurveError
 from PRRTDosimetryLib.kinetics.models import MODELS
-from PRRTDosimetryLib.kinetics.optimum import Problem, best_fit
+from PRRTDosimetryLib.kinetics.optimum import FitError, Problem, best_fit
 from PRRTDosimetryLib.kinetics.shape import Shape
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 
+_UNSEEN_HALF_LIVES = 5  # a phase has decayed to 3 % after so many
+_UNSEEN_SHARE = 0.01  # of the integral; a smaller part does no harm
 _REWEIGHTINGS = 20
 
 
@@ -204,9 +206,24 @@ def fit_curve(
             before, sigma = sigma, _by_weights(curve, weights, problem.curve_MBq(parameters))
             problem = Problem.of(curve, nuclide, model, sigma, priors)
             parameters = best_fit(problem, name, parameters)
-            if np.allclose(before, sigma, rtol=1e-6, atol=0):
+            if np.allclose(before, sigma, rtol=1e-5, atol=0):
                 break
-    return _described(curve, nuclide, problem, parameters, sigma)
+    found = _described(curve, nuclide, problem, parameters, sigma)
+    _refuse_unseen_phase(found)
+    return found
+
+
+def _refuse_unseen_phase(fit: CurveFit) -> None:
+    """A phase that is over before the first point has any amplitude that one likes, and so has its integral."""
+    first = fit.curve.time_h[0]
+    for amplitude, rate in fit.shape.exponentials:
+        half_life = math.log(2) / rate
+        share = amplitude / rate / fit.tia_MBq_h
+        if len(fit.shape.exponentials) > 1 and half_life < first / _UNSEEN_HALF_LIVES and share > _UNSEEN_SHARE:
+            raise FitError(
+                f"{fit.curve.region}, {fit.model.name}: {share:.0%} of the integral would lie in a phase of half-life "
+                f"{half_life:.2g} h, over before the first point at {first:g} h; use a simpler model."
+            )
 
 
 def _described(curve: Curve, nuclide: Radionuclide, problem: Problem, scaled: Floats, sigma: Floats | None) -> CurveFit:

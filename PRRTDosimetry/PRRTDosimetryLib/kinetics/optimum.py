@@ -229,10 +229,13 @@ def best_fit(problem: Problem, name: str, start: Floats | None = None) -> Floats
         If no start converges.
     """
     best, least = None, math.inf
-    for parameters, vary in _attempts(problem, _starts(problem) if start is None else [start]):
-        found = _refined(problem, parameters, vary)
-        if found is not None and found[1] < least:
-            best, least = found
+    if start is not None:
+        best, least = _refined(problem, start, np.ones(len(start), dtype=bool)) or (None, math.inf)
+    if best is None:
+        for parameters, vary in _attempts(problem, _starts(problem)):
+            found = _refined(problem, parameters, vary)
+            if found is not None and found[1] < least:
+                best, least = found
     if best is None:
         raise FitError(f"{name}: the fit does not converge from any start; check the points or use another model.")
     return problem.without_empty_phase(_on_bounds(problem, best, least))

@@ -105,6 +105,26 @@ def haenscheid_dose_Gy(concentration_MBq_per_g: float, time_h: float) -> float:
     return HAENSCHEID_GY_G_PER_MBQ_H * concentration_MBq_per_g * time_h
 
 
+def haenscheid_notes(time_h: float, teff_h: float) -> tuple[str, ...]:
+    """A warning if the half-life is known and the time is outside 0.75 to 2.5 of it.
+
+    Examples
+    --------
+    >>> haenscheid_notes(96.0, 60.0)
+    ()
+    >>> haenscheid_notes(24.0, 60.0)
+    ('measured at 0.40 effective half-lives, outside 0.75 to 2.5: the approximation gives 0.61 of the true dose',)
+    """
+    low, high = HAENSCHEID_RANGE
+    ratio = time_h / teff_h
+    if low <= ratio <= high:
+        return ()
+    return (
+        f"measured at {ratio:.2f} effective half-lives, outside {low:g} to {high:g}: the approximation gives "
+        f"{haenscheid_ratio(ratio):.2f} of the true dose",
+    )
+
+
 def haenscheid_tia_MBq_h(activity_MBq: float, time_h: float) -> float:
     """TIA by the same approximation: 2 t A(t) / ln 2, exact at one and two half-lives."""
     return 2 * time_h * activity_MBq / math.log(2)

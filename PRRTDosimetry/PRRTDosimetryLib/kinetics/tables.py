@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from PRRTDosimetryLib.kinetics.ensemble import monte_carlo
 from PRRTDosimetryLib.kinetics.models import MODELS
 
 if TYPE_CHECKING:
@@ -102,6 +103,38 @@ def integral_as_json(integral: Integral, administered_MBq: float | None = None) 
             "u_tia_MBq_h": integral.averaged.u_tia_MBq_h,
         }
     return content
+
+
+def monte_carlo_as_json(integral: Integral, draws: int, seed: int = 1) -> dict[str, Any] | None:
+    """TIA by refitting noisy copies of the curve, for ``prrt tiac --monte-carlo``; None for methods without a fit.
+
+    Raises
+    ------
+    CurveError
+        If the points' uncertainties are neither given nor to be seen from residuals.
+    """
+    if integral.fit is None:
+        return None
+    found = monte_carlo(integral.fit, draws, np.random.default_rng(seed))
+    return {
+        "draws": draws,
+        "tia_MBq_h": found.mean_MBq_h,
+        "u_tia_MBq_h": found.u_tia_MBq_h,
+        "tia_interval_MBq_h": list(found.interval_MBq_h()),
+        "correlation": found.correlation,
+    }
+
+
+def monte_carlo_as_text(integral: Integral, draws: int, seed: int = 1) -> str:
+    """The same as one line."""
+    found = monte_carlo_as_json(integral, draws, seed)
+    if found is None:
+        return f"{integral.region}: no Monte Carlo for {integral.model}."
+    low, high = found["tia_interval_MBq_h"]
+    return (
+        f"{integral.region}: by Monte Carlo ({draws} refits) {found['tia_MBq_h']:.2f} ± {found['u_tia_MBq_h']:.2f} "
+        f"MBq h, 95 % from {low:.2f} to {high:.2f}."
+    )
 
 
 def integrals_as_text(integrals: Sequence[Integral], administered_MBq: float | None = None) -> str:

@@ -42,7 +42,7 @@ class Curve:
     def grid(self) -> np.ndarray:
         """Logarithms of rates to try first, (free rates, combinations)."""
         bounds = self.bounds()
-        counts = (16,) if len(bounds) == 1 else (16, 12)
+        counts = (12,) if len(bounds) == 1 else (16, 12)
         axes = [np.linspace(low, high, count) for (low, high), count in zip(bounds, counts, strict=True)]
         tried = np.stack([axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")])
         return tried if len(bounds) == 1 else tried[:, tried[1] > tried[0] + np.log(_CLOSEST_RATES)]
@@ -194,5 +194,6 @@ def _variance(curve: Curve, rates: np.ndarray, at: _Point) -> np.ndarray:
         still = (gradient[0] == 0.0) | (gradient[1] == 0.0)
         at.normal[0][1][still] = 0.0
         at.normal[1][0][still] = 0.0
-    moves = _solved(at.normal, gradient)
-    return area**2 / at.information + sum(g * move for g, move in zip(gradient, moves, strict=True))
+    with np.errstate(over="ignore"):  # a curve that says nothing of its rates has an infinite uncertainty
+        moves = _solved(at.normal, gradient)
+        return area**2 / at.information + sum(g * move for g, move in zip(gradient, moves, strict=True))

@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.segmentation.segments import Segmentation
 
 Areas = tuple[np.ndarray, np.ndarray, np.ndarray]  # area in Bq h/mL, its uncertainty, half-life in h; each (n,)
+Chosen = np.ndarray | slice  # which voxels of the flat grid
 
 TIA_UNITS = "MBq.h/ml"
 SHORTEST_HALF_LIFE_H = 8.0  # a faster decline from the first image on is noise: the curve before it would explode
 SHORTEST_UPTAKE_HALF_LIFE_H = 0.1
-_CHUNK = 16384  # curves fitted together: their arrays stay in the cache
+_CHUNK = 8192  # curves fitted together: their arrays stay in the cache
 _MBQ_PER_BQ = 1e-6
 
 
@@ -309,7 +310,7 @@ def _fitted(
         half_life = np.broadcast_to(np.asarray(prior.half_life_h, dtype=np.float64), series.grid.shape).ravel()
         log_rate = np.log(math.log(2.0) / half_life)
 
-    def one_chunk(values: np.ndarray, seen: np.ndarray, chosen: np.ndarray) -> Fits:
+    def one_chunk(values: np.ndarray, seen: np.ndarray, chosen: Chosen) -> Fits:
         if noise is not None:
             w = seen / noise.variance(values)
         else:
@@ -317,9 +318,7 @@ def _fitted(
         known = Prior(log_rate[chosen], prior.spread) if prior is not None and log_rate is not None else None
         return fit(curve, values, w, known, scatter=noise is None)
 
-    def integrate(
-        values: np.ndarray, seen: np.ndarray, chosen: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def integrate(values: np.ndarray, seen: np.ndarray, chosen: Chosen) -> Areas:
         found = one_chunk(values, seen, chosen)
         return found.area, found.u_area, math.log(2.0) / found.rates_per_h[0]
 
@@ -336,7 +335,7 @@ def _mapped(
 
 def _mapped_by_index(
     series: VoxelSeries,
-    integrate: Callable[[np.ndarray, np.ndarray, np.ndarray], Areas],
+    integrate: Callable[[np.ndarray, np.ndarray, Chosen], Areas],
     method: str,
 ) -> TiaMap:
     """Integrate all voxels with any activity, in chunks on all cores; ``integrate`` gives area, u, half-life."""
@@ -344,10 +343,12 @@ def _mapped_by_index(
     active = np.flatnonzero((flat > 0.0).any(axis=0))
     results = np.zeros((3, flat.shape[1]))
 
-    def work(chosen: np.ndarray) -> None:
+    def work(voxels: np.ndarray) -> None:
+        whole = voxels[-1] - voxels[0] + 1 == voxels.size
+        chosen = slice(voxels[0], voxels[-1] + 1) if whole else voxels  # slices are copied faster
         values = flat[:, chosen].astype(np.float64)
         seen = np.isfinite(values)
-        results[:, chosen] = integrate(np.where(seen, values, 0.0), seen, chosen)
+        results[:, chosen] = integrate(values if seen.all() else np.where(seen, values, 0.0), seen, chosen)
 
     if active.size:
         chunks = np.array_split(active, math.ceil(active.size / _CHUNK))

@@ -12,17 +12,25 @@ from PRRTUptakeLib.report.plots import Series, line_chart
 from PRRTDosimetryLib.kinetics.tables import plot_series
 from PRRTDosimetryLib.uncertainty.rows import budget_table
 
+_KEPT_WORDS = (
+    "Part of a region's contrast to its surroundings that its mean keeps: on these voxels alone, and with the "
+    "protocol's resolution. Activities and doses are not corrected for the loss."
+)
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from PRRTDosimetryLib.kinetics.integral import Integral
     from PRRTDosimetryLib.uncertainty.patient import Dosimetry
 
 
-def dose_sections(result: Dosimetry, title: str) -> list[str]:
-    """HTML sections on the doses of one cycle."""
+def dose_sections(result: Dosimetry, title: str, kept: Mapping[str, tuple[float, float]]) -> list[str]:
+    """HTML sections on the doses of one cycle; ``kept`` tells each region's loss of contrast by voxels and by blur."""
     parts = [_region_table(result), _lobe_table(result), *(paragraph(note, "small") for note in result.notes)]
     plots = "".join(f"<figure>{_plot(integral)}</figure>" for integral in result.integrals.values())
     return [
         section(f"{title}: absorbed dose", *parts),
+        section(f"{title}: partial volume", paragraph(_KEPT_WORDS, "small"), _kept_table(kept)),
         section(f"{title}: organs and effect", _organ_table(result), _effects(result)),
         section(f"{title}: curves", _model_table(result), f'<div class="pictures">{plots}</div>'),
         section(f"{title}: uncertainty budget", *_budgets(result)),
@@ -40,6 +48,11 @@ def _region_table(result: Dosimetry) -> str:
         )
     header = ["region", "mass g", "TIA MBq·h", "TIAC h", "T eff h", "dose Gy", "u Gy", "BED Gy"]
     return table(header, rows, f"{result.patient.administered_MBq:g} MBq {result.patient.nuclide}")
+
+
+def _kept_table(kept: Mapping[str, tuple[float, float]]) -> str:
+    rows = [[name, voxels, blurred, 1.0 - blurred] for name, (voxels, blurred) in kept.items()]
+    return table(["region", "kept on these voxels", "kept with blur", "lost with blur"], rows)
 
 
 def _lobe_table(result: Dosimetry) -> str:

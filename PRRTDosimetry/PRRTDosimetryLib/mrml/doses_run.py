@@ -1,13 +1,17 @@
-"""Doses of a case whose cycle was imaged more than once: from the visits' region means to the dosimetry of each cycle."""
+"""Doses of a case whose cycle was imaged more than once: from region means to the dosimetry of each cycle."""
 
 from __future__ import annotations
 
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from PRRTUptakeLib.uptake.occupancy import occupancy
+from PRRTUptakeLib.uptake.region_recovery import border_recovery, shape_recovery
+
 from PRRTDosimetryLib.dose.spheres import sphere_dose
 from PRRTDosimetryLib.dose.tissue import DENSITY_G_PER_ML
 from PRRTDosimetryLib.kinetics.curves import Curve
+from PRRTDosimetryLib.kinetics.fitting import Weights
 from PRRTDosimetryLib.kinetics.options import Options
 from PRRTDosimetryLib.mrml.dose_report import dose_sections
 from PRRTDosimetryLib.mrml.settings import DoseSettings
@@ -17,7 +21,7 @@ from PRRTDosimetryLib.uncertainty.regions import Patient, Region
 from PRRTDosimetryLib.uncertainty.rows import Labels, dose_rows, dose_table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from PRRTUptakeLib.mrml.outcome import CaseOutcome
     from PRRTUptakeLib.segmentation.segments import Segment
@@ -47,7 +51,7 @@ def add_doses(outcome: CaseOutcome) -> CaseOutcome:
         outcome = outcome.with_more(
             rows=dose_rows(result, labels),
             text=[f"Absorbed dose, cycle {cycle}", dose_table(result)],
-            sections=dose_sections(result, f"Cycle {cycle}"),
+            sections=dose_sections(result, f"Cycle {cycle}", kept_contrast(visits[0], result.regions)),
         )
     return outcome
 
@@ -91,7 +95,20 @@ def cycle_dosimetry(visits: Sequence[VisitResult], settings: DoseSettings) -> Do
         first.protocol.imaging.fwhm_mm,
         False,
     )
-    return dosimetry(curves, regions, patient, settings.model, Options(teff_h=settings.teff_h), chain)
+    weights = Weights(settings.counts_u, 0.0) if settings.counts_u > 0 else None
+    options = Options(weights, teff_h=settings.teff_h)
+    return dosimetry(curves, regions, patient, settings.model, options, chain)
+
+
+def kept_contrast(visit: VisitResult, names: Iterable[str]) -> dict[str, tuple[float, float]]:
+    """Per region, what its mean keeps of its contrast to its surroundings: on these voxels, and with the blur too.
+
+    The second figure holds for the protocol's resolution; activities and doses are not corrected for it.
+    """
+    segmentation, grid = visit.prepared.segmentation, visit.image.grid
+    placed = {name: occupancy(segmentation[name], segmentation.grid, grid) for name in names}
+    fwhm_mm = visit.protocol.imaging.fwhm_mm
+    return {name: (border_recovery(region), shape_recovery(region, fwhm_mm)) for name, region in placed.items()}
 
 
 def _refusal(visits: Sequence[VisitResult], settings: DoseSettings) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.radionuclides import nuclide
 
 from PRRTDosimetryLib.dose.marrow import marrow_tia_from_blood_MBq_h, marrow_tia_from_vertebrae_MBq_h
@@ -22,7 +23,7 @@ from PRRTDosimetryLib.effect.cycles import CumulativeEffect, CycleDose, cumulati
 from PRRTDosimetryLib.effect.lobes import OTHER_LOBE, LesionDose, LobeComparison, compare_lobes
 from PRRTDosimetryLib.kinetics.selection import integrate
 from PRRTDosimetryLib.uncertainty.chain import ChainInputs, ChainRegion, ChainResult, dose_uncertainties
-from PRRTDosimetryLib.uncertainty.regions import Patient, Region, sphere_from_table
+from PRRTDosimetryLib.uncertainty.regions import Patient, Region, sphere_from_kernel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -256,7 +257,7 @@ def _organ_parts(
 
 
 def _sphere(patient: Patient) -> Callable[[float], float]:
-    return patient.sphere_S_Gy_per_Bq_s or sphere_from_table(patient.nuclide)
+    return patient.sphere_S_Gy_per_Bq_s or sphere_from_kernel(patient.nuclide)
 
 
 def _u_of_tia(integral: Integral, local_Gy: float) -> float:
@@ -292,7 +293,7 @@ def _chain_region(dose: RegionDose, patient: Patient) -> ChainRegion:
 def _inside(sphere: Callable[[float], float], mass_g: float) -> float:
     try:
         return sphere(mass_g)
-    except DoseError:
+    except PRRTError:
         return math.nan
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from PRRTDosimetryLib.dose.phantom import TOTAL_BODY, DoseError
 from PRRTDosimetryLib.dose.sphere_table import sphere_S_Gy_per_Bq_s
+from PRRTDosimetryLib.dose.spheres import sphere_dose
 from PRRTDosimetryLib.dose.tissue import DENSITY_G_PER_ML, mass_from_volume_g
 from PRRTDosimetryLib.effect.bed import KIDNEY, Tissue
 
@@ -76,8 +77,15 @@ class Region:
         return self.mass_g
 
 
+def sphere_from_kernel(
+    nuclide_name: str, density_g_per_mL: float = DENSITY_G_PER_ML["lesion"]
+) -> Callable[[float], float]:
+    """Self-dose S-value by mass in g, Gy/(Bq s), from the point kernels that the voxel dose uses too."""
+    return lambda mass_g: sphere_dose(nuclide_name, mass_g, density_g_per_mL).S_Gy_per_Bq_s
+
+
 def sphere_from_table(nuclide_name: str) -> Callable[[float], float]:
-    """Self-dose S-value by mass in g, Gy/(Bq s), from the shipped table."""
+    """Self-dose S-value by mass in g, Gy/(Bq s), from the published table of spheres."""
     return lambda mass_g: sphere_S_Gy_per_Bq_s(nuclide_name, mass_g)
 
 
@@ -93,7 +101,7 @@ class Patient:
     treated_lobe : left, right, or "" while blinded.
     marrow_to_blood_ratio, blood_density_g_per_mL : for blood-based marrow dose.
     tissues : radiosensitivity by organ; effects are calculated for these.
-    sphere_S_Gy_per_Bq_s : sphere model by mass in g; None takes the shipped table.
+    sphere_S_Gy_per_Bq_s : sphere model by mass in g; None takes the point kernels.
     """
 
     sex: str

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from PRRTUptakeLib.dicom.inputs import OperatorInputs
     from PRRTUptakeLib.dicom.nuclides import HeaderNuclide
-    from PRRTUptakeLib.dicom.times import Clock
+    from PRRTUptakeLib.dicom.times import Clock, ImageTime
 
 _MBQ_BELOW = 1e5  # as Bq this would be 0.1 MBq, which nobody can image; as MBq it is 100 GBq
 _DOSE_RANGE_BQ = (1e6, 1e11)
@@ -93,7 +93,7 @@ def stated_activity(item: Dataset | None, where: str, inputs: OperatorInputs) ->
 
 
 def injection_time(
-    item: Dataset | None, clock: Clock, reference: datetime, nuclide: HeaderNuclide, inputs: OperatorInputs
+    item: Dataset | None, clock: Clock, image: ImageTime, nuclide: HeaderNuclide, inputs: OperatorInputs
 ) -> tuple[datetime | None, list[str]]:
     """When the activity was injected, None if nothing tells; the date of a bare time of day is that before the image.
 
@@ -101,7 +101,7 @@ def injection_time(
     ----------
     item : of Radiopharmaceutical Information Sequence.
     clock : zone of the image's times.
-    reference : the moment for which the image holds; the injection was before.
+    image : the moment for which the image holds; the injection was before.
     nuclide : its half-life tells impossible intervals.
     inputs : the operator's word goes first.
 
@@ -115,21 +115,22 @@ def injection_time(
         found, told = inputs.injection_time, [f"Injection at {inputs.injection_time.isoformat()}, by the operator."]
         name = "the operator's injection time"
     else:
-        stated, name, told = _header_injection(item, clock, reference, nuclide)
+        stated, name, told = _header_injection(item, clock, image.time, nuclide)
         if stated is None:
             return None, []
         found = stated
-    elapsed_s = (reference - found).total_seconds()
+    elapsed_s = (image.time - found).total_seconds()
     if elapsed_s < 0:
         raise AdministrationError(
-            f"{name} of {clock.where} is {found.isoformat()}, after the image's time {reference.isoformat()}: "
+            f"{name} of {clock.where} is {found.isoformat()}, after the image's time {image.time.isoformat()} "
+            f"({image.name}): "
             "give the injection time."
         )
     half_life = nuclide.half_life_s
     if half_life and elapsed_s > _MOST_HALF_LIVES * half_life:
         raise AdministrationError(
             f"{name} of {clock.where} is {found.isoformat()}, {elapsed_s / half_life:.1f} half-lives before the "
-            f"image's time {reference.isoformat()}: one of them is wrong; give the injection time."
+            f"image's time {image.time.isoformat()} ({image.name}): one of them is wrong; give the injection time."
         )
     return found, told
 
@@ -178,11 +179,11 @@ def _check_same_time(full: datetime, since_midnight: timedelta | None, clock: Cl
 
 
 def administration(
-    item: Dataset | None, clock: Clock, reference: datetime, nuclide: HeaderNuclide, inputs: OperatorInputs
+    item: Dataset | None, clock: Clock, image: ImageTime, nuclide: HeaderNuclide, inputs: OperatorInputs
 ) -> Administration:
     """Net administered activity and injection time; parameters as for ``injection_time``."""
     activity_Bq, decisions = stated_activity(item, clock.where, inputs)
-    time, told = injection_time(item, clock, reference, nuclide, inputs)
+    time, told = injection_time(item, clock, image, nuclide, inputs)
     decisions += told
     if not inputs.residual_MBq or inputs.residual_time is None:
         return Administration(activity_Bq, 1.0, time, tuple(decisions))

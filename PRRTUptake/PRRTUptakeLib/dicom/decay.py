@@ -15,6 +15,7 @@ import numpy as np
 
 from PRRTUptakeLib.dicom.headers import label, number
 from PRRTUptakeLib.dicom.private import GE_SCAN_DATETIME
+from PRRTUptakeLib.dicom.times import ImageTime
 from PRRTUptakeLib.errors import PRRTError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _LONGEST_FRAME_S = 4 * 3600.0
 _TOLD_ABOVE = 0.01  # relative effect on the activity of two statements of one moment that is worth a sentence
 _REFUSED_ABOVE = 0.05  # ... and that makes one of them wrong
+ACQUISITION_TIME = f"{label('AcquisitionDate')} and {label('AcquisitionTime')}"
 _SERIES_TIME = f"{label('SeriesDate')} and {label('SeriesTime')}"
 
 
@@ -35,9 +37,9 @@ class DecayError(PRRTError):
 
 @dataclass(frozen=True, eq=False)
 class Decay:
-    """The moment at which value x factor holds; ``time`` is None for the injection (ADMIN)."""
+    """The moment at which value x factor holds; None for the injection (ADMIN)."""
 
-    time: datetime | None
+    time: ImageTime | None
     factors: np.ndarray
     decisions: tuple[str, ...]
 
@@ -88,13 +90,14 @@ def _undo_none(head: PetHeader, inputs: OperatorInputs) -> Decay:
         f"No decay correction was applied: each plane is corrected for decay during its frame and to the first frame's "
         f"start, {first.isoformat()} (factors {factors.min():.6g} to {factors.max():.6g})."
     )
-    return Decay(first, factors, (told,))
+    return Decay(ImageTime(first, ACQUISITION_TIME), factors, (told,))
 
 
-def _start_reference(head: PetHeader, inputs: OperatorInputs) -> tuple[datetime, list[str]]:
-    if inputs.decay_reference_time is not None:
-        return inputs.decay_reference_time, [
-            f"Values hold at {inputs.decay_reference_time.isoformat()}, as the operator stated."
+def _start_reference(head: PetHeader, inputs: OperatorInputs) -> tuple[ImageTime, list[str]]:
+    stated = inputs.decay_reference_time
+    if stated is not None:
+        return ImageTime(stated, "the operator's decay reference time"), [
+            f"Values hold at {stated.isoformat()}, as the operator stated."
         ]
     scan = GE_SCAN_DATETIME.text_in(head.dataset, head.where)
     starts = frame_starts(head, inputs)
@@ -103,20 +106,20 @@ def _start_reference(head: PetHeader, inputs: OperatorInputs) -> tuple[datetime,
         if starts is not None and time > min(starts) + timedelta(seconds=1):
             raise DecayError(
                 f"{GE_SCAN_DATETIME.label} of {head.where} is {time.isoformat()}, after the acquisition started "
-                f"({min(starts).isoformat()}): one of them is wrong."
+                f"({min(starts).isoformat()}, {ACQUISITION_TIME}): one of them is wrong."
             )
         told = [f"Values hold at {time.isoformat()}, from {GE_SCAN_DATETIME.label}."]
-        return time, told + _compare(head, starts, time, GE_SCAN_DATETIME.label)
+        return ImageTime(time, GE_SCAN_DATETIME.label), told + _compare(head, starts, time, GE_SCAN_DATETIME.label)
     starts = _required_starts(head, inputs)
     earliest = min(starts)
     series = head.clock.moment(head.dataset, "SeriesDate", "SeriesTime")
     if series is not None and series <= earliest:
         told = [f"Values hold at {series.isoformat()}, from {_SERIES_TIME}, not later than the acquisition."]
-        return series, told + _compare(head, starts, series, _SERIES_TIME)
+        return ImageTime(series, _SERIES_TIME), told + _compare(head, starts, series, _SERIES_TIME)
     return _back_computed(head, starts, series)
 
 
-def _back_computed(head: PetHeader, starts: list[datetime], series: datetime | None) -> tuple[datetime, list[str]]:
+def _back_computed(head: PetHeader, starts: list[datetime], series: datetime | None) -> tuple[ImageTime, list[str]]:
     """Acquisition time + mean count time - Frame Reference Time, which all planes need to agree upon."""
     why = "missing" if series is None else f"({series.isoformat()}) later than the acquisition"
     found = _by_frame_reference(head, starts)
@@ -133,7 +136,8 @@ def _back_computed(head: PetHeader, starts: list[datetime], series: datetime | N
             "time."
         )
     _check_decay_factor(head)
-    return time, [
+    name = f"{ACQUISITION_TIME}, {label('ActualFrameDuration')} and {label('FrameReferenceTime')}"
+    return ImageTime(time, name), [
         f"{_SERIES_TIME} {why}: values hold at {time.isoformat()}, by acquisition time + mean count time - "
         "Frame Reference Time."
     ]
@@ -143,6 +147,7 @@ def _compare(head: PetHeader, starts: list[datetime] | None, time: datetime, nam
     """Does Frame Reference Time, where it is stated and consistent, put the reference at the same moment?"""
     if starts is None or head.nuclide.half_life_s is None:
         return []
+    _check_decay_factor_possible(head, starts, time)
     found = _by_frame_reference(head, starts)
     if found is None or found[1] > _TOLD_ABOVE:
         return []
@@ -154,9 +159,27 @@ def _compare(head: PetHeader, starts: list[datetime] | None, time: datetime, nam
         f"{name} ({time.isoformat()}) and {label('FrameReferenceTime')} (which gives {other.isoformat()}) of "
         f"{head.where} differ by {100 * effect:.1f} % of activity"
     )
-    if effect > _REFUSED_ABOVE:
+    if effect > _REFUSED_ABOVE and name != GE_SCAN_DATETIME.label:  # GE's is written for this purpose alone
         raise DecayError(f"{contradiction}: one of them is wrong; give the decay reference time.")
     return [f"{contradiction}: the former is taken."]
+
+
+def _check_decay_factor_possible(head: PetHeader, starts: list[datetime], reference: datetime) -> None:
+    """A decay correction is at least 1, and at most the decay from the reference to the end of the frame."""
+    durations = _durations(head)
+    if durations is None:
+        return
+    rate = _decay_constant(head)
+    for header, start, duration_s in zip(head.headers, starts, durations, strict=True):
+        factor = number(header.dataset, "DecayFactor", str(header.path))
+        if factor is None or factor == 1:
+            continue
+        most = math.exp(min(rate * ((start - reference).total_seconds() + duration_s), 50.0))
+        if factor > most * (1 + _REFUSED_ABOVE):
+            raise DecayError(
+                f"{label('DecayFactor')} of {header.path} is {factor:g}, but the decay since {reference.isoformat()} "
+                f"can be corrected by 1 to {most:.4g}: give the decay reference time."
+            )
 
 
 def _by_frame_reference(head: PetHeader, starts: list[datetime]) -> tuple[datetime, float] | None:
@@ -210,7 +233,7 @@ def _durations(head: PetHeader) -> np.ndarray | None:
         value = number(header.dataset, "ActualFrameDuration", str(header.path))
         if value is None:
             return None
-        if not 0 < value / 1000 <= _LONGEST_FRAME_S:
+        if not 1 <= value <= 1000 * _LONGEST_FRAME_S:
             raise DecayError(f"{label('ActualFrameDuration')} of {header.path} is {value:g} ms, which is impossible.")
         found.append(value / 1000)
     return np.array(found)

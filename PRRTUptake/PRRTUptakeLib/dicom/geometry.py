@@ -296,7 +296,8 @@ def _check_even(along: np.ndarray, names: Sequence[str], where: str) -> None:
     if steps.min() < max(0.01, 0.05 * usual):
         closest = int(steps.argmin())
         raise GeometryError(
-            f"{where} has two images at one place, {names[closest]} and {names[closest + 1]}: it is dynamic or gated, "
+            f"{where} has two images at one place, {names[closest]} and {names[closest + 1]} (by "
+            f"{label('ImagePositionPatient')}): it is dynamic or gated, "
             "or two series are mixed; separate them."
         )
     tolerance = max(_ROUNDING_MM, _UNEVEN * usual)
@@ -326,7 +327,11 @@ def _check_straight(positions: np.ndarray, normal: np.ndarray, where: str) -> No
     travel = offsets[-1] @ normal
     angle = np.degrees(np.arctan2(np.linalg.norm(sideways[-1]), travel))
     if np.abs(sideways - np.outer(offsets @ normal / travel, sideways[-1])).max() > _SHEAR_MM:
-        raise GeometryError(f"The planes of {where} do not lie behind each other: are two series mixed?")
+        raise GeometryError(
+            f"The planes of {where} do not lie behind each other, by {label('ImagePositionPatient')}: are two series "
+            "mixed?"
+        )
     raise GeometryError(
-        f"{where} is sheared by {angle:.1f} degrees (gantry tilt): resample it to an upright grid first."
+        f"{where} is sheared by {angle:.1f} degrees (gantry tilt, by "
+        f"{label('ImagePositionPatient')}): resample it to an upright grid first."
     )

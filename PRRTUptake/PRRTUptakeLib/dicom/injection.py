@@ -10,7 +10,7 @@ from PRRTUptakeLib.dicom.headers import label, text
 from PRRTUptakeLib.dicom.inputs import OperatorInputs
 from PRRTUptakeLib.dicom.nuclides import header_nuclide
 from PRRTUptakeLib.dicom.reading import arrange
-from PRRTUptakeLib.dicom.times import clock_of
+from PRRTUptakeLib.dicom.times import ImageTime, clock_of
 from PRRTUptakeLib.errors import PRRTError
 
 if TYPE_CHECKING:
@@ -57,7 +57,8 @@ def injection_of(series: Series, scan_time: datetime, inputs: OperatorInputs | N
     dataset = arrange(series).frames[0].header.dataset
     item = drug_item(dataset, series.label)
     nuclide = header_nuclide(item, series.label, inputs.nuclide)
-    given = administration(item, clock_of(dataset, series.label, inputs.time_zone), scan_time, nuclide, inputs)
+    image = ImageTime(scan_time, "the time for which its values hold")
+    given = administration(item, clock_of(dataset, series.label, inputs.time_zone), image, nuclide, inputs)
     if given.time is None:
         name = label("RadiopharmaceuticalStartDateTime")
         raise InjectionError(f"{name} of {series.label} is missing: give the injection time.")

@@ -7,12 +7,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.dicom.administration import Administration, administration
-from PRRTUptakeLib.dicom.body import BodyError, factor_from_bw, header_body
-from PRRTUptakeLib.dicom.decay import Decay, decay_of_values, frame_starts
-from PRRTUptakeLib.dicom.headers import label, text
+from PRRTUptakeLib.dicom.body import factor_from_bw, header_body
+from PRRTUptakeLib.dicom.decay import ACQUISITION_TIME, Decay, decay_of_values, frame_starts
+from PRRTUptakeLib.dicom.headers import label, number, text
 from PRRTUptakeLib.dicom.nm import decay_factor
 from PRRTUptakeLib.dicom.pet_header import PetHeader, pet_header
 from PRRTUptakeLib.dicom.pet_units import Meaning, meaning_of_values
+from PRRTUptakeLib.dicom.times import ImageTime
 from PRRTUptakeLib.errors import PRRTError
 
 if TYPE_CHECKING:
@@ -62,11 +63,9 @@ class PetSeries:
         return header_body(self.head.dataset, self.head.where, self.inputs)
 
     def body_if_known(self) -> Body | None:
-        """The patient's size; None if the header does not tell it, which SUVs that a scanner made can do without."""
-        try:
-            return self.body
-        except BodyError:
-            return None
+        """The patient's size; None if no weight is stated, which SUVs that a scanner made can do without."""
+        stated = self.inputs.weight_kg or number(self.head.dataset, "PatientWeight", self.head.where)
+        return self.body if stated else None
 
     @cached_property
     def decay(self) -> Decay:
@@ -84,7 +83,7 @@ class PetSeries:
         reference = self.decay.time
         if reference is None:
             starts = frame_starts(self.head, self.inputs)
-            reference = min(starts) if starts else None
+            reference = ImageTime(min(starts), ACQUISITION_TIME) if starts else None
         if reference is None:
             raise PetError(
                 f"{label('AcquisitionDate')} or {label('AcquisitionTime')} of {self.head.where} is missing: give the "
@@ -103,7 +102,7 @@ class PetSeries:
         given = self.given
         if self.decay.time is None or given.time is None:
             return given.activity_Bq, "The administered activity is taken as it is, without decay."
-        elapsed_s = (self.decay.time - given.time).total_seconds()
+        elapsed_s = (self.decay.time.time - given.time).total_seconds()
         factor = decay_factor(self._half_life_s(), elapsed_s)
         told = f"Decayed over {elapsed_s / 60:.4g} min by {factor:.6g} to {given.activity_Bq * factor / 1e6:.6g} MBq."
         return given.activity_Bq * factor, told
@@ -124,7 +123,7 @@ class PetSeries:
             base = base * self.decay.factors * (weight_g / activity_Bq)
             decisions += [*self.decay.decisions, *self.given.decisions, told]
             decisions.append(f"SUVbw = Bq/ml x {weight_g:g} g / {activity_Bq:.9g} Bq.")
-            time = self.decay.time or self.given.time
+            time = self.decay.time.time if self.decay.time else self.given.time
         decisions += self._body_decisions(kind)
         return Scaling(base * self._kind_factor(kind, decisions), time, tuple(decisions))
 
@@ -139,9 +138,8 @@ class PetSeries:
             base = base * (stated_Bq / weight_g)
             decisions += [*self.given.decisions, told, f"Bq/ml = SUVbw x {stated_Bq:.9g} Bq / {weight_g:g} g."]
             decisions += self.body.decisions
-        time = self.decay.time
-        if time is None:
-            time = self.given.time
+        time = self.decay.time.time if self.decay.time else self.given.time
+        if self.decay.time is None:
             decisions += [] if self.meaning.is_suv else list(self.given.decisions)
         if time is None:
             raise PetError(

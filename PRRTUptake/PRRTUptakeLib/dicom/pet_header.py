@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pydicom.datadict import tag_for_keyword
+from pydicom.datadict import dictionary_description, dictionary_has_tag
+from pydicom.sequence import Sequence
+from pydicom.tag import Tag
 
 from PRRTUptakeLib.dicom.administration import drug_item
 from PRRTUptakeLib.dicom.headers import label, number, text, words
@@ -38,6 +40,7 @@ _SHARED = (
 )
 _PRIVATE = (GE_SCAN_DATETIME, PHILIPS_SUV_FACTOR, PHILIPS_ACTIVITY_FACTOR)
 _SLOPES = (1e-9, 1e6)  # Bq/ml, SUV or counts per stored unit of 16 bits
+_ROUNDING = 1e-4  # of factors written as text
 DECAY_CORRECTIONS = ("NONE", "START", "ADMIN")
 
 
@@ -88,7 +91,7 @@ def pet_header(arranged: Stack, inputs: OperatorInputs) -> PetHeader:
     headers = tuple(frame.header for frame in arranged.frames)
     dataset = headers[0].dataset
     for keyword in _SHARED:
-        _check_same(headers, tag_for_keyword(keyword), label(keyword))
+        _check_same(headers, Tag(keyword), label(keyword))
     for attribute in _PRIVATE:
         _check_same(headers, attribute.tag_in(dataset) or attribute.usual_tag, attribute.label)
     for frame in arranged.frames:
@@ -120,18 +123,27 @@ def pet_header(arranged: Stack, inputs: OperatorInputs) -> PetHeader:
 
 def _check_same(headers: tuple[Header, ...], tag: Any, name: str) -> None:
     first = headers[0]
-    reference = _raw(first.dataset, tag)
+    alike = [_raw(first.dataset, tag)]  # as stored, or already converted by an access, or written otherwise
     for header in headers[1:]:
-        if _raw(header.dataset, tag) != reference and _value(header, tag, name) != _value(first, tag, name):
+        stored = _raw(header.dataset, tag)
+        if stored in alike:
+            continue
+        differing = _differing(_value(first, tag, name), _value(header, tag, name))
+        if differing is not None:
+            within = f" ({differing})" if differing else ""
             raise PetHeaderError(
-                f"{name} differs between {first.path.name} and {header.path.name} of one series: export it again."
+                f"{name}{within} differs between {first.path.name} and {header.path.name} of one series: export it "
+                "again."
             )
+        alike.append(stored)
 
 
 def _raw(dataset: Dataset, tag: Any) -> Any:
     """Stored bytes of an element, so that hundreds of images are compared without converting each."""
-    element = dataset.get_item(tag) if tag in dataset else None
+    element = dataset.get_item(tag)
     value = getattr(element, "value", None)
+    if isinstance(value, Sequence):
+        return [[(inner, _raw(item, inner)) for inner in tuple(item.keys())] for item in value]
     return value.strip(b" \0") if isinstance(value, bytes) else value
 
 
@@ -142,6 +154,37 @@ def _value(header: Header, tag: Any, name: str) -> Any:
         return header.dataset[tag].value
     except Exception as error:  # pydicom converts on access and raises many kinds
         raise PetHeaderError(f"{name} of {header.path} cannot be read ({error}).") from error
+
+
+def _differing(one: Any, other: Any) -> str | None:
+    """None if two values mean the same; else the attributes within items that differ, "" for a value without items."""
+    if not isinstance(one, Sequence) or not isinstance(other, Sequence):
+        return None if _meaning(one) == _meaning(other) else ""
+    if len(one) != len(other):
+        return "number of items"
+    names = []
+    for first, second in zip(one, other, strict=True):
+        for tag in sorted({*first.keys(), *second.keys()}):
+            values = [_item_value(item, tag) for item in (first, second)]
+            if _differing(*values) is not None:
+                names.append(dictionary_description(tag) if dictionary_has_tag(tag) else str(tag))
+    return ", ".join(names) if names else None
+
+
+def _item_value(item: Dataset, tag: Any) -> Any:
+    try:
+        return item[tag].value if tag in item else None
+    except Exception:  # a value that cannot be converted: compared as it is stored
+        return _raw(item, tag)
+
+
+def _meaning(value: Any) -> Any:
+    """A value so that 70, "70.0" and "7E1" are the same, and an empty value is the same as an absent one."""
+    written = value.decode("latin-1") if isinstance(value, bytes) else str("" if value is None else value)
+    try:
+        return float(written)
+    except ValueError:
+        return written.strip(" \0")
 
 
 def _corrections(headers: tuple[Header, ...], dataset: Dataset, where: str) -> tuple[str, list[str]]:
@@ -165,12 +208,14 @@ def _corrections(headers: tuple[Header, ...], dataset: Dataset, where: str) -> t
             f"{name} of {where} lacks decay correction (DECY), but {label('DecayCorrection')} is {decay_correction}: "
             "which holds is not known; export the series again."
         )
+    factors = [number(header.dataset, "DecayFactor", str(header.path)) for header in headers]
+    if decay_correction == "NONE" and any(factor is not None and abs(factor - 1) > _ROUNDING for factor in factors):
+        raise PetHeaderError(
+            f"{label('DecayCorrection')} of {where} is NONE, but {label('DecayFactor')} is not 1: which holds is not "
+            "known; export the series again."
+        )
+    if any(factor is not None and factor < 1 - _ROUNDING for factor in factors):
+        raise PetHeaderError(f"{label('DecayFactor')} of {where} is below 1: decay correction only raises activity.")
     if decay_correction == "NONE" and decayed:
-        factors = [number(header.dataset, "DecayFactor", str(header.path)) for header in headers]
-        if any(factor is not None and abs(factor - 1) > 1e-4 for factor in factors):
-            raise PetHeaderError(
-                f"{label('DecayCorrection')} of {where} is NONE, but {name} names DECY and {label('DecayFactor')} is "
-                "not 1: which holds is not known; export the series again."
-            )
         decisions.append(f"{name} names DECY, but Decay Correction is NONE: that is followed.")
     return decay_correction, decisions

@@ -39,11 +39,13 @@ class Meaning:
 
     Attributes
     ----------
+    source : the attribute that tells it, for messages.
     is_suv : True if value x factor is an SUVbw, False if it is Bq/ml.
     factors : one per plane, (k,).
     body_used : whether the patient's size went into the factors.
     """
 
+    source: str
     is_suv: bool
     factors: np.ndarray
     decisions: tuple[str, ...]
@@ -60,7 +62,7 @@ def meaning_of_values(head: PetHeader, body: Callable[[], Body]) -> Meaning:
     """
     units = text(head.dataset, "Units", head.where).upper()
     if units == "BQML":
-        return Meaning(False, np.ones(head.count), ("Units are BQML: the values are Bq/ml.",))
+        return Meaning(label("Units"), False, np.ones(head.count), ("Units are BQML: the values are Bq/ml.",))
     if units in ("GML", "CM2ML"):
         return _normalised(head, units, body)
     if units == "CNTS":
@@ -81,10 +83,12 @@ def _normalised(head: PetHeader, units: str, body: Callable[[], Body]) -> Meanin
         raise PetUnitsError(f"{label('SUVType')} of {head.where} is {stated}, which does not go with Units {units}.")
     named = f"SUV Type {stated}" if stated else f"no SUV Type, which means {'BW' if kind == 'bw' else 'BSA'}"
     if kind == "bw":
-        return Meaning(True, np.ones(head.count), (f"Units are {units}, {named}: the values are SUVbw.",))
+        return Meaning(
+            label("Units"), True, np.ones(head.count), (f"Units are {units}, {named}: the values are SUVbw.",)
+        )
     factor = 1 / factor_from_bw(kind, body())
     told = f"Units are {units}, {named}: SUVbw = value x {factor:.6g}, from the patient's size."
-    return Meaning(True, np.full(head.count, factor), (told,), body_used=True)
+    return Meaning(label("SUVType"), True, np.full(head.count, factor), (told,), body_used=True)
 
 
 def _philips_counts(head: PetHeader) -> Meaning:
@@ -98,7 +102,7 @@ def _philips_counts(head: PetHeader) -> Meaning:
         if found < 0:
             raise PetUnitsError(f"{attribute.label} of {head.where} is {found:g}, but must be above 0.")
         told = f"Units are CNTS: {result} = counts x {found:.9g}, from {attribute.label}."
-        return Meaning(is_suv, np.full(head.count, found), (told,))
+        return Meaning(attribute.label, is_suv, np.full(head.count, found), (told,))
     raise PetUnitsError(
         f"{label('Units')} of {head.where} is CNTS, and neither {PHILIPS_SUV_FACTOR.label} nor "
         f"{PHILIPS_ACTIVITY_FACTOR.label} is there to convert the counts: export the series in BQML."
@@ -121,4 +125,4 @@ def _count_rate(head: PetHeader) -> Meaning:
         )
     values = np.array(factors, dtype=float)
     shown = f"{values.min():g}" if np.ptp(values) == 0 else f"{values.min():g} to {values.max():g}"
-    return Meaning(False, values, (f"Units are CPS: Bq/ml = counts per second x {shown}, from {name}.",))
+    return Meaning(name, False, values, (f"Units are CPS: Bq/ml = counts per second x {shown}, from {name}.",))

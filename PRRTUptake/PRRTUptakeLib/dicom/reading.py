@@ -79,31 +79,41 @@ class Stack:
 
     def scaled(self, slopes: np.ndarray, intercepts: np.ndarray | None = None) -> np.ndarray:
         """Stored value x slope + intercept of each plane, float32 [k, j, i]; one plane at a time, to spare memory."""
+        return self.scaled_and_summed(slopes, intercepts)[0]
+
+    def scaled_and_summed(
+        self, slopes: np.ndarray, intercepts: np.ndarray | None = None
+    ) -> tuple[np.ndarray, float, float]:
+        """Like ``scaled``, and the sum and the maximum of all values, taken while each plane is at hand."""
         exact = self.dtype.itemsize > 2  # 32-bit integers do not fit into float32's 24 bits before scaling
         offsets = np.zeros(len(self.frames)) if intercepts is None else intercepts
+        sums, most = np.empty(len(self.frames)), np.empty(len(self.frames))
 
         def convert(out: np.ndarray, values: np.ndarray, k: int) -> None:
             if exact:
                 out[...] = values * np.float64(slopes[k]) + offsets[k]
-                return
-            np.multiply(values, np.float32(slopes[k]), out=out, casting="unsafe")
-            if offsets[k]:
-                out += np.float32(offsets[k])
+            else:
+                np.multiply(values, np.float32(slopes[k]), out=out, casting="unsafe")
+                if offsets[k]:
+                    out += np.float32(offsets[k])
+            sums[k], most[k] = out.sum(), out.max()
 
-        return self._fill(np.empty(self.shape, dtype=np.float32), convert)
+        return self._fill(np.empty(self.shape, dtype=np.float32), convert), float(sums.sum()), float(most.max())
 
     def _fill(self, out: np.ndarray, convert: Callable[[np.ndarray, np.ndarray, int], None]) -> np.ndarray:
         by_file: dict[Path, list[tuple[int, Frame]]] = {}
         for k, frame in enumerate(self.frames):
             by_file.setdefault(frame.header.path, []).append((k, frame))
 
-        def one_file(planes: list[tuple[int, Frame]]) -> None:
-            values = _file_values(planes[0][1].header, self.dtype, self.shape[1:])
-            for k, frame in planes:
-                convert(out[k], values[frame.index], k)
+        def some_files(planes_by_file: list[list[tuple[int, Frame]]]) -> None:
+            for planes in planes_by_file:
+                values = _file_values(planes[0][1].header, self.dtype, self.shape[1:])
+                for k, frame in planes:
+                    convert(out[k], values[frame.index], k)
 
+        files = list(by_file.values())
         with ThreadPoolExecutor(_THREADS) as pool:
-            list(pool.map(one_file, by_file.values()))
+            list(pool.map(some_files, [files[n::_THREADS] for n in range(_THREADS)]))
         return out
 
 
@@ -128,10 +138,20 @@ def arrange(series: Series) -> Stack:
             planes.append(plane)
             frames.append(_frame(header, n))
             names.append(header.path.name if len(found) == 1 else f"frame {n + 1} of {header.path.name}")
+    decisions += _missing_at_the_ends(series, len(frames))
     rows, columns, dtype = _matrix(series)
     order, ijk_to_ras = stack(planes, names, series.label)
     ordered = tuple(frames[n] for n in order)
     return Stack(series, ordered, (len(ordered), rows, columns), ijk_to_ras, dtype, tuple(dict.fromkeys(decisions)))
+
+
+def _missing_at_the_ends(series: Series, count: int) -> list[str]:
+    """A gap shows itself; slices missing at an end only show where their number is stated (PET)."""
+    first = series.headers[0]
+    stated = number(first.dataset, "NumberOfSlices", str(first.path))
+    if series.sop_class == NM_STORAGE or stated is None or stated <= count:
+        return []
+    return [f"Doubtful: {label('NumberOfSlices')} is {stated:g}, but {count} are there: some may be missing at an end."]
 
 
 def _planes_of_file(header: Header) -> tuple[list[Plane], tuple[str, ...]]:

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.dicom.headers import Header, read_header, text
-from PRRTUptakeLib.dicom.times import TimeError, clock_of
+from PRRTUptakeLib.dicom.times import clock_of
 from PRRTUptakeLib.errors import PRRTError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
 _LOG = logging.getLogger(__name__)
 _DIRECTORY = "1.2.840.10008.1.3.10"
-_THREADS = min(8, (os.cpu_count() or 1) + 2)
 
 
 class SeriesError(PRRTError):
@@ -121,17 +118,21 @@ def scan_folder(folder: str | Path) -> FolderContents:
     folder = Path(folder)
     if not folder.is_dir():
         raise SeriesError(f"There is no folder {folder}.")
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    with ThreadPoolExecutor(_THREADS) as pool:  # the waiting is for the disk
-        headers = list(pool.map(_read, paths))
+    contents = group_files(sorted(path for path in folder.rglob("*") if path.is_file()))
+    if not contents.series:
+        raise SeriesError(f"The folder {folder} holds no DICOM series ({len(contents.ignored)} other files).")
+    return contents
+
+
+def group_files(paths: Iterable[Path]) -> FolderContents:
+    """The series that files make up (a DICOM browser knows the files already); raises as ``find_series``."""
     groups: dict[str, dict[str, Header]] = defaultdict(dict)
     ignored = []
-    for path, header in zip(paths, headers, strict=True):
+    for path in paths:  # in threads this takes three times as long: parsing holds the GIL
+        header = _read(path)
         reason = header if isinstance(header, str) else _add(groups, header)
         if reason:
             ignored.append((path, reason))
-    if not groups:
-        raise SeriesError(f"The folder {folder} holds no DICOM series ({len(paths)} other files).")
     series = [_series(list(group.values())) for group in groups.values()]
     series.sort(key=lambda one: (one.started.timestamp() if one.started else 0.0, one.number, one.uid))
     return FolderContents(tuple(series), tuple(ignored))
@@ -174,7 +175,6 @@ def _series(headers: list[Header]) -> Series:
         for keyword in ("SeriesInstanceUID", "Modality", "SOPClassUID", "StudyInstanceUID", "PatientID")
     }
     where = str(first.path)
-    moments = [moment for moment in map(_started, headers) if moment is not None]
     return Series(
         uid=shared["SeriesInstanceUID"],
         modality=shared["Modality"],
@@ -185,7 +185,7 @@ def _series(headers: list[Header]) -> Series:
         description=text(first.dataset, "SeriesDescription", where),
         frame_of_reference_uid=text(first.dataset, "FrameOfReferenceUID", where),
         number=text(first.dataset, "SeriesNumber", where),
-        started=min(moments, default=None),
+        started=_started(headers),
         files=tuple(header.path for header in headers),
         headers=tuple(headers),
     )
@@ -204,14 +204,20 @@ def _same(headers: list[Header], keyword: str) -> str:
     return value
 
 
-def _started(header: Header) -> datetime | None:
+def _started(headers: list[Header]) -> datetime | None:
     """For sorting and showing only: a time that cannot be read is told where it is used, not here."""
-    try:
-        clock = clock_of(header.dataset, str(header.path))
-        for kind in ("Acquisition", "Series", "Study"):
-            moment = clock.moment(header.dataset, f"{kind}Date", f"{kind}Time")
-            if moment is not None:
-                return moment
-    except (TimeError, PRRTError):
-        return None
+    for kind in ("Acquisition", "Series", "Study"):
+        try:
+            earliest = min(headers, key=lambda header: _written(header, kind))
+            clock = clock_of(earliest.dataset, str(earliest.path))
+            moment = clock.moment(earliest.dataset, f"{kind}Date", f"{kind}Time")
+        except PRRTError:
+            continue
+        if moment is not None:
+            return moment
     return None
+
+
+def _written(header: Header, kind: str) -> str:
+    where = str(header.path)
+    return text(header.dataset, f"{kind}Date", where) + text(header.dataset, f"{kind}Time", where)

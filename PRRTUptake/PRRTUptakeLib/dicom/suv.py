@@ -9,6 +9,7 @@ import numpy as np
 
 from PRRTUptakeLib.dicom.administration import administration, drug_item
 from PRRTUptakeLib.dicom.body import SUV_UNITS, factor_from_bw, header_body
+from PRRTUptakeLib.dicom.decay import ACQUISITION_TIME
 from PRRTUptakeLib.dicom.headers import label
 from PRRTUptakeLib.dicom.inputs import OperatorInputs
 from PRRTUptakeLib.dicom.nm import decay_factor
@@ -16,7 +17,7 @@ from PRRTUptakeLib.dicom.nuclides import HeaderNuclide
 from PRRTUptakeLib.dicom.pet import PetSeries
 from PRRTUptakeLib.dicom.quantify import PET_STORAGE, quantify
 from PRRTUptakeLib.dicom.reading import arrange, provenance
-from PRRTUptakeLib.dicom.times import clock_of
+from PRRTUptakeLib.dicom.times import ImageTime, clock_of
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.volume import Grid, Volume
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 
 _DOUBTFUL_SHARE, _IMPOSSIBLE_SHARE = 1.1, 10.0
+_DOUBTFUL_SUV = 1000.0  # above bladder and kidneys; only activity left at the injection site comes near
 
 
 class SUVError(PRRTError):
@@ -63,29 +65,33 @@ def suv(series: Series, kind: str = "bw", inputs: OperatorInputs | None = None) 
     arranged = arrange(series)
     pet = PetSeries(arranged, inputs)
     scaling = pet.as_suv(kind)
-    array = arranged.scaled(scaling.factors)
-    decisions = scaling.decisions
-    body = pet.body_if_known()
-    if body is not None:
-        whole_mL = body.weight_kg * 1000 * factor_from_bw(kind, body)  # volume in which all of it would be an SUV of 1
-        voxel_mL = Grid(arranged.shape, arranged.ijk_to_ras).voxel_volume_mL
-        share = float(array.sum(dtype=np.float64)) * voxel_mL / whole_mL
-        decisions = (*decisions, *_share_of_administered(share, series.label))
+    array, total, highest = arranged.scaled_and_summed(scaling.factors)
+    decisions = (*scaling.decisions, *_doubts(total, highest, pet, kind))
     made = provenance(arranged, decisions)
     volume = Volume(array, arranged.ijk_to_ras, f"SUV{kind}", SUV_UNITS[kind], scaling.time, made)
     return StandardisedUptake(volume, decisions)
 
 
-def _share_of_administered(share: float, where: str) -> tuple[str, ...]:
-    """An image cannot hold more than was given: told above 110 %, refused above ten times."""
-    if share > _IMPOSSIBLE_SHARE:
-        raise SUVError(
-            f"{where} would hold {share:.3g} times the administered activity: {label('RescaleSlope')}, "
-            f"{label('Units')} or {label('RadionuclideTotalDose')} is wrong."
-        )
-    if share > _DOUBTFUL_SHARE:
-        return (f"Doubtful: the image holds {100 * share:.0f} % of the administered activity.",)
-    return ()
+def _doubts(total: float, highest: float, pet: PetSeries, kind: str) -> tuple[str, ...]:
+    """Against an SUV image speaks: it holds more than was given (refused above ten times), or an absurd maximum."""
+    doubts = []
+    arranged, sources = pet.arranged, f"{pet.meaning.source}, {label('RescaleSlope')}"
+    body = pet.body_if_known()
+    if body is not None:
+        whole_mL = body.weight_kg * 1000 * factor_from_bw(kind, body)  # in which all of it would be an SUV of 1
+        voxel_mL = Grid(arranged.shape, arranged.ijk_to_ras).voxel_volume_mL
+        share = total * voxel_mL / whole_mL
+        if share > _IMPOSSIBLE_SHARE:
+            raise SUVError(
+                f"{pet.head.where} would hold {share:.3g} times the administered activity: {sources} or "
+                f"{label('RadionuclideTotalDose')} is wrong."
+            )
+        if share > _DOUBTFUL_SHARE:
+            doubts.append(f"Doubtful: the image holds {100 * share:.0f} % of the administered activity.")
+    if highest > _DOUBTFUL_SUV:
+        slopes = f"{arranged.slopes.min():g} to {arranged.slopes.max():g}"
+        doubts.append(f"Doubtful: the highest SUV is {highest:.0f}, by {sources} ({slopes}).")
+    return tuple(doubts)
 
 
 def _from_concentration(series: Series, kind: str, inputs: OperatorInputs) -> StandardisedUptake:
@@ -96,7 +102,8 @@ def _from_concentration(series: Series, kind: str, inputs: OperatorInputs) -> St
         raise SUVError(f"The time of {where} is not known: give the acquisition time.")
     nuclide = HeaderNuclide(found.nuclide, found.half_life_s, ())
     clock = clock_of(dataset, where, inputs.time_zone)
-    given = administration(drug_item(dataset, where), clock, time, nuclide, inputs)
+    image = ImageTime(time, ACQUISITION_TIME)
+    given = administration(drug_item(dataset, where), clock, image, nuclide, inputs)
     if given.time is None or nuclide.half_life_s is None:
         missing = "RadionuclideHalfLife" if given.time else "RadiopharmaceuticalStartDateTime"
         raise SUVError(f"{label(missing)} of {where} is missing: give the injection time and the nuclide.")

@@ -81,6 +81,14 @@ def fixed_offset(moment: datetime) -> datetime:
     return moment.astimezone(timezone(moment.utcoffset() or timedelta(0)))
 
 
+@dataclass(frozen=True)
+class ImageTime:
+    """The moment for which an image holds, and the attributes that tell it, for messages."""
+
+    time: datetime
+    name: str
+
+
 def clock_of(dataset: Dataset, where: str, zone_name: str | None = None) -> Clock:
     """Decide in which zone the times of an object are.
 

@@ -12,8 +12,8 @@ from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.phantom_anatomy import LIVER_LOBES
 from PRRTUptakeLib.imaging.phantom_shapes import Point, Shape, inside
 
-# At least this far from the lobe's rim, from vessels and from the next lesion: further than two voxels of the contrast CT
-# are apart corner to corner (3.7 mm), so that neighbours do not grow together in their mask.
+# At least this far from the lobe's rim, from vessels and from the next lesion: further than neighbouring voxels of the
+# contrast CT are apart corner to corner (3.7 mm), so that lesions do not grow together in their mask.
 GAP_mm = 4.0
 _STEP_mm = 2.5
 _LAYOUTS = 60

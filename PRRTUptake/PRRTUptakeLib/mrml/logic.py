@@ -4,39 +4,46 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from PRRTUptakeLib.mrml.images import MEASURABLE_UNITS
 from PRRTUptakeLib.mrml.planes import node_from_plane, plane_from_node
-from PRRTUptakeLib.mrml.segmentations import node_from_segmentation, segmentation_from_node
+from PRRTUptakeLib.mrml.segment_logic import SegmentLogic, keep_segments, replacements_of
+from PRRTUptakeLib.mrml.segmentations import segmentation_from_node
 from PRRTUptakeLib.mrml.tables import table_from_measurements
 from PRRTUptakeLib.mrml.volumes import NodeError, volume_from_node
+from PRRTUptakeLib.progress import Progress, silent
 from PRRTUptakeLib.trial.pipeline import VisitLabels, VisitResult, measure_visit
 from PRRTUptakeLib.trial.preparation import Prepared, prepare
 from PRRTUptakeLib.trial.protocol import Protocol, load_protocol
 from PRRTUptakeLib.trial.rows import measurement_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-MEASURABLE_UNITS = ("Bq/ml", "kBq/ml", "MBq/ml", "g/ml{SUVbw}")
+    from PRRTUptakeLib.imaging.volume import Volume
 
 
-class UptakeLogic:
+class UptakeLogic(SegmentLogic):
     """Measures one visit of one patient by a protocol.
 
     Attributes
     ----------
     protocol : the rules in force.
     prepared, result : what the last calls of `prepare` and `measure` found; None before.
+    results : of every image of the last `measureImages`.
     """
 
     def __init__(self, protocol: str | Path = "lutia") -> None:
         self.protocol: Protocol = load_protocol(protocol)
         self.prepared: Prepared | None = None
         self.result: VisitResult | None = None
+        self.results: tuple[VisitResult, ...] = ()
 
     def setProtocol(self, protocol: str | Path) -> None:
         """Take the rules of another protocol, a shipped name or a file; earlier results are dropped."""
         self.protocol = load_protocol(protocol)
         self.prepared = self.result = None
+        self.results = ()
 
     def prepare(self, imageNode: Any, segmentationNode: Any, lobePlaneNode: Any = None) -> Prepared:
         """Split the liver into lobes, number and size the lesions, choose targets, make reference regions.
@@ -55,13 +62,19 @@ class UptakeLogic:
         PRRTError
             If the data do not allow it; the nodes are then as they were.
         """
-        image, segmentation = volume_from_node(imageNode), segmentation_from_node(segmentationNode)
+        return self._keep(
+            self._prepared(volume_from_node(imageNode), segmentationNode, lobePlaneNode), segmentationNode
+        )
+
+    def _prepared(self, image: Volume, segmentationNode: Any, lobePlaneNode: Any) -> Prepared:
         plane = plane_from_node(lobePlaneNode) if lobePlaneNode is not None else None
-        self.prepared = prepare(segmentation, self.protocol, image, plane)
-        if segmentationNode.GetParentTransformNode() is not None:
-            segmentationNode.SetAndObserveTransformNodeID(None)  # its transform is part of the geometry from here on
-        node_from_segmentation(self.prepared.segmentation, segmentationNode.GetName(), segmentationNode)
-        return self.prepared
+        replacements = replacements_of(segmentationNode)
+        return prepare(segmentation_from_node(segmentationNode), self.protocol, image, plane, replacements)
+
+    def _keep(self, prepared: Prepared, segmentationNode: Any) -> Prepared:
+        keep_segments(prepared.segmentation, segmentationNode)
+        self.prepared = prepared
+        return prepared
 
     def placePlane(self, lobePlaneNode: Any = None) -> Any:
         """Show the plane that parted the lobes as a markups node for the user to adjust; returns the node.
@@ -74,6 +87,42 @@ class UptakeLogic:
         if self.prepared is None or self.prepared.plane is None:
             raise NodeError("There is no plane to show: split the liver into lobes first.")
         return node_from_plane(self.prepared.plane, "Lobe plane", lobePlaneNode)
+
+    def measureImages(
+        self,
+        images: Sequence[Any],
+        segmentationNode: Any,
+        lobePlaneNode: Any = None,
+        treatedLobe: str = "",
+        patient: str = "patient",
+        cycle: int = 1,
+        tableNode: Any = None,
+        progress: Progress = silent,
+    ) -> Any:
+        """Measure several images of one patient with the same segments; one table for all.
+
+        Parameters
+        ----------
+        images : pairs of a vtkMRMLScalarVolumeNode and the name of its visit.
+        progress : is told how far the work is; may raise `Cancelled`, then nothing was changed.
+
+        The other parameters and what is returned are as for `measure`. ``self.results`` holds every visit's result.
+        """
+        if not images:
+            raise NodeError("There is no image to measure: load a PET or SPECT image.")
+        progress(0.0, "Preparing the segments")
+        volumes = [_measurable(node) for node, _ in images]
+        prepared = self._prepared(volumes[0], segmentationNode, lobePlaneNode)
+        results = []
+        for number, ((node, visit), volume) in enumerate(zip(images, volumes, strict=True)):
+            progress(0.4 + 0.5 * number / len(images), f"Measuring {visit}")
+            labels = VisitLabels(patient, cycle, visit, node.GetName(), treatedLobe)
+            results.append(measure_visit(prepared, volume, self.protocol, labels))
+        progress(0.95, "Writing the table")
+        self._keep(prepared, segmentationNode)
+        self.results, self.result = tuple(results), results[0]
+        rows = [row for result in results for row in measurement_rows(result)]
+        return table_from_measurements(rows, f"Measurements {patient}", tableNode)
 
     def measure(
         self,
@@ -106,13 +155,19 @@ class UptakeLogic:
         """
         if treatedLobe not in ("", "left", "right"):
             raise NodeError(f"The treated lobe is left, right, or not told, but not '{treatedLobe}'.")
-        image = volume_from_node(imageNode)
-        if image.units not in MEASURABLE_UNITS:
-            raise NodeError(
-                f"'{imageNode.GetName()}' has the units '{image.units or 'none'}', not a concentration or SUV: "
-                "load it with the PRRT reader, or set its units."
-            )
-        prepared = self.prepare(imageNode, segmentationNode, lobePlaneNode)
+        image = _measurable(imageNode)
+        prepared = self._keep(self._prepared(image, segmentationNode, lobePlaneNode), segmentationNode)
         labels = VisitLabels(patient, cycle, visit, imageNode.GetName(), treatedLobe)
         self.result = measure_visit(prepared, image, self.protocol, labels)
+        self.results = (self.result,)
         return table_from_measurements(measurement_rows(self.result), f"Measurements {visit}", tableNode)
+
+
+def _measurable(node: Any) -> Volume:
+    image = volume_from_node(node)
+    if image.units not in MEASURABLE_UNITS:
+        raise NodeError(
+            f"'{node.GetName()}' has the units '{image.units or 'none'}', not a concentration or SUV: "
+            "load it with the PRRT reader, or set its units."
+        )
+    return image

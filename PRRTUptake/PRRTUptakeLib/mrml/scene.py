@@ -56,3 +56,16 @@ def place_in_study(patient: str, study: str, nodes: Sequence[Any]) -> None:
     for node in nodes:
         item = hierarchy.GetItemByDataNode(node) or hierarchy.CreateItem(place, node)
         hierarchy.SetItemParent(item, place)
+
+
+def place_beside(node: Any, others: Sequence[Any], patient: str, study: str) -> None:
+    """Move ``others`` under the study that ``node`` is in; where it is in none, all go under the study named."""
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(session())
+    item = hierarchy.GetItemByDataNode(node)
+    level = slicer.vtkMRMLSubjectHierarchyConstants.GetDICOMLevelStudy()
+    place = hierarchy.GetItemAncestorAtLevel(item, level) if item else 0
+    if not place:
+        place_in_study(patient, study, [node, *others])
+        return
+    for other in others:
+        hierarchy.SetItemParent(hierarchy.GetItemByDataNode(other) or hierarchy.CreateItem(place, other), place)

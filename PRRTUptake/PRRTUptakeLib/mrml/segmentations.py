@@ -26,8 +26,10 @@ TERMINOLOGY_TAG = "TerminologyEntry"
 
 ROLE_TAG, LOBE_TAG, LESION_TAG, STRUCTURE_TAG = "PRRT.Role", "PRRT.Lobe", "PRRT.LesionID", "PRRT.Structure"
 _OWN_TAGS = (ROLE_TAG, LOBE_TAG, LESION_TAG, STRUCTURE_TAG)
+REASON_TAG, SIZE_TAG = "PRRT.Reason", "PRRT.Size"
+_NOTE_TAGS = (REASON_TAG, SIZE_TAG, "PRRT.Flag", "PRRT.Nudge")
 # Segments cannot list their tags in Python, so those that are carried are named here.
-_KNOWN_TAGS = (*_OWN_TAGS, TERMINOLOGY_TAG, "Segmentation.Status", "PRRT.Reason", "PRRT.Flag", "PRRT.Nudge")
+_KNOWN_TAGS = (*_OWN_TAGS, TERMINOLOGY_TAG, "Segmentation.Status", *_NOTE_TAGS)
 _BINARY_LABELMAP = "Binary labelmap"
 
 
@@ -112,14 +114,26 @@ def write_segmentation_file(node: Any, path: Path) -> None:
     NodeError
         If the file cannot be written.
     """
-    storage = node.GetStorageNode()
-    if storage is None:
-        storage = node.CreateDefaultStorageNode()
-        session().AddNode(storage)
-        node.SetAndObserveStorageNodeID(storage.GetID())
+    storage = slicer.vtkMRMLSegmentationStorageNode()  # not the node's own: that says where the user keeps it
     storage.SetFileName(str(path))
     if not storage.WriteData(node):
         raise NodeError(f"The segmentation '{node.GetName()}' could not be written to {path}: is the disk full?")
+
+
+def segment_centre(node: Any, name: str) -> np.ndarray:
+    """Centre of the voxels of a segment, RAS mm in world coordinates.
+
+    Raises
+    ------
+    NodeError
+        If there is no segment of this name, or it is empty.
+    """
+    core = node.GetSegmentation()
+    identifier = core.GetSegmentIdBySegmentName(name)
+    centre = node.GetSegmentCenterRAS(identifier) if identifier else None
+    if centre is None:
+        raise NodeError(f"'{node.GetName()}' has no segment '{name}' any more: measure again.")
+    return np.array(centre)
 
 
 def tag(segment: Any, name: str) -> str:
@@ -166,7 +180,7 @@ def _science_segment(segment: Any, image: Any, first: np.ndarray, grid: Grid, ow
     }
     if image is None or image.GetNumberOfPoints() == 0 or image.GetPointData().GetScalars() is None:
         return Segment(name, np.zeros((0, 0, 0), dtype=bool), **labels)
-    if not np.allclose(_image_to_world(image), grid.ijk_to_ras @ _shift(-first), atol=1e-3):
+    if not np.allclose(image_to_world(image), grid.ijk_to_ras @ _shift(-first), atol=1e-3):
         raise NodeError(f"Segment '{name}' of '{owner}' lies on another grid: resample it to the others' first.")
     extent = image.GetExtent()
     array = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
@@ -183,14 +197,14 @@ def _grid(node: Any) -> tuple[Grid, np.ndarray]:
     known = bool(text) and slicer.vtkSegmentationConverter.DeserializeImageGeometry(text, reference, False)
     images = [node.GetBinaryLabelmapInternalRepresentation(identifier) for identifier in core.GetSegmentIDs()]
     drawn = [image for image in images if image is not None and image.GetNumberOfPoints() > 0]
-    if known and (not drawn or np.allclose(_image_to_world(reference), _image_to_world(drawn[0]), atol=1e-3)):
+    if known and (not drawn or np.allclose(image_to_world(reference), image_to_world(drawn[0]), atol=1e-3)):
         drawn.insert(0, reference)  # the whole image; otherwise the segments were drawn on another lattice
     if not drawn:
         raise NodeError(f"All segments of '{node.GetName()}' are empty: draw or load the liver first.")
     extents = np.array([image.GetExtent() for image in drawn])
     low, high = extents[:, ::2].min(axis=0), extents[:, 1::2].max(axis=0)
     depth, height, width = (int(n) for n in (high - low + 1)[::-1])
-    return Grid((depth, height, width), _image_to_world(drawn[0]) @ _shift(low)), low
+    return Grid((depth, height, width), image_to_world(drawn[0]) @ _shift(low)), low
 
 
 def _shift(ijk: np.ndarray) -> np.ndarray:
@@ -199,7 +213,8 @@ def _shift(ijk: np.ndarray) -> np.ndarray:
     return matrix
 
 
-def _image_to_world(image: Any) -> np.ndarray:
+def image_to_world(image: Any) -> np.ndarray:
+    """4x4 from the voxel indices of a vtkOrientedImageData to the coordinates of its segmentation."""
     matrix = vtk.vtkMatrix4x4()
     image.GetImageToWorldMatrix(matrix)
     return numpy_matrix(matrix)

@@ -60,12 +60,8 @@ def node_from_volume(volume: Volume, name: str, node: Any = None) -> Any:
     image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(volume.array).ravel(), deep=True))
     node.SetIJKToRASMatrix(vtk_matrix(volume.ijk_to_ras))
     node.SetAndObserveImageData(image)
-    if volume.quantity in QUANTITY_CODES:
-        node.SetVoxelValueQuantity(_coded(*QUANTITY_CODES[volume.quantity]))
-    if volume.units:
-        node.SetVoxelValueUnits(_coded(volume.units, "UCUM", volume.units))
+    set_quantity_and_units(node, volume.quantity, volume.units)
     time = volume.reference_time.isoformat() if volume.reference_time else None
-    node.SetAttribute(QUANTITY_ATTRIBUTE, volume.quantity or None)
     node.SetAttribute(REFERENCE_TIME_ATTRIBUTE, time)
     node.SetAttribute(PROVENANCE_ATTRIBUTE, json.dumps(dict(volume.provenance)) if volume.provenance else None)
     if node.GetDisplayNode() is None:
@@ -92,7 +88,7 @@ def volume_from_node(node: Any) -> Volume:
     matrix = vtk.vtkMatrix4x4()
     node.GetIJKToRASMatrix(matrix)
     array = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
-    quantity, units = _quantity_and_units(node)
+    quantity, units = quantity_and_units(node)
     time = node.GetAttribute(REFERENCE_TIME_ATTRIBUTE)
     provenance = node.GetAttribute(PROVENANCE_ATTRIBUTE)
     return Volume(
@@ -141,16 +137,26 @@ def ensure_subject_hierarchy_item(node: Any) -> int:
     return hierarchy.GetItemByDataNode(node) or hierarchy.CreateItem(hierarchy.GetSceneItemID(), node)
 
 
-def _coded(value: str, scheme: str, meaning: str) -> Any:
-    entry = slicer.vtkCodedEntry()
-    entry.SetValueSchemeMeaning(value, scheme, meaning)
-    return entry
+def set_quantity_and_units(node: Any, quantity: str, units: str) -> None:
+    """Tell what the voxel values of a volume node are, "" for what is not known."""
+    if quantity in QUANTITY_CODES:
+        node.SetVoxelValueQuantity(_coded(*QUANTITY_CODES[quantity]))
+    if units:
+        node.SetVoxelValueUnits(_coded(units, "UCUM", units))
+    node.SetAttribute(QUANTITY_ATTRIBUTE, quantity or None)
 
 
-def _quantity_and_units(node: Any) -> tuple[str, str]:
+def quantity_and_units(node: Any) -> tuple[str, str]:
+    """Words of the quantity and UCUM units of a volume node, "" for what is not told."""
     quantity, units = node.GetVoxelValueQuantity(), node.GetVoxelValueUnits()
     word = node.GetAttribute(QUANTITY_ATTRIBUTE) or ""
     if not word and quantity is not None:
         word = _QUANTITY_OF_CODE.get(quantity.GetCodeValue(), quantity.GetCodeMeaning() or "")
     unit = (units.GetCodeValue() or "") if units is not None else ""
     return word, _UNIT_SPELLINGS.get(unit, unit)
+
+
+def _coded(value: str, scheme: str, meaning: str) -> Any:
+    entry = slicer.vtkCodedEntry()
+    entry.SetValueSchemeMeaning(value, scheme, meaning)
+    return entry

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.command_line import json_text
 from PRRTUptakeLib.report.cohort_report import cohort_report
+from PRRTUptakeLib.report.endpoint_tables import endpoint_table
 from PRRTUptakeLib.report.provenance import VERSION
 from PRRTUptakeLib.trial.allocation import read_allocation
 from PRRTUptakeLib.trial.cohort import Outcome, alone, find_cases, remove_unfinished, run_cohort
@@ -57,7 +58,7 @@ def make_cohort(
 
     Patients that stand complete in ``output`` are not run again unless their inputs changed. The output holds
     ``patients/NAME/`` with each patient's own results, ``logs/``, and of the cohort ``measurements.csv``,
-    ``patients.csv``, ``flow.csv``, ``endpoints.json`` and ``report.html``.
+    ``patients.csv``, ``flow.csv``, ``endpoints.csv`` (for a paper), ``endpoints.json`` and ``report.html``.
 
     Parameters
     ----------
@@ -83,6 +84,7 @@ def make_cohort(
     with alone(output):
         remove_unfinished(output / PATIENTS)
         outcomes = run_cohort(jobs, machines.workers, machines.scheduler, progress)
+        remove_unfinished(output / PATIENTS)  # of processes that were ended from outside
         result = conclude(outcomes, said, protocol, options, output / "blinding.jsonl")
         _write_all(result, output)
     return CohortFiles(outcomes, result, output / "report.html")
@@ -107,9 +109,10 @@ def _write_all(result: CohortResult, output: Path) -> None:
         content = result.analysis.as_dict()
         patients = content["patients"]
         files["patients.csv"] = _csv(list(patients[0]), [list(one.values()) for one in patients])
+        files["endpoints.csv"] = _csv(*endpoint_table(result.analysis.endpoint))
         files["endpoints.json"] = json_text(content) + "\n"
     files["report.html"] = cohort_report(result)
-    for name in (TABLE, "patients.csv", "endpoints.json"):
+    for name in (TABLE, "patients.csv", "endpoints.csv", "endpoints.json"):
         if name not in files:
             (output / name).unlink(missing_ok=True)
     for name, text in files.items():

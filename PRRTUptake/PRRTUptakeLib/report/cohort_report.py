@@ -67,8 +67,8 @@ def result_sentence(endpoint: Endpoint) -> str:
     level = f"{100 * rules.confidence:g} % CI"
     if endpoint.protocol.design == ENHANCEMENT:
         return (
-            f"{one.responders} of {one.n} patients have an enhancement ratio of {rules.threshold:g} or more "
-            f"({share(one.responders, one.n, one.responders_ci)}); geometric mean enhancement ratio "
+            f"Patients with an enhancement ratio of {rules.threshold:g} or more: "
+            f"{share(one.responders, one.n, one.responders_ci)}; geometric mean enhancement ratio "
             f"{with_interval(one.gmr, one.gmr_ci)} ({level}), p = {p_value(one.p_log)}."
         )
     first, second = endpoint.pairs.labels
@@ -150,7 +150,7 @@ def _forest(endpoint: Endpoint, word: str) -> str:
     for name, ratio, u_log in table_rows if len(table_rows) <= _MOST_ROWS else []:
         rows.append(ForestRow(name, ratio, ratio * math.exp(-z * u_log), ratio * math.exp(z * u_log)))
     rows.append(ForestRow(f"all {one.n}", one.gmr, *one.gmr_ci, summary=True))
-    return forest_plot("Forest plot", rows, word)
+    return forest_plot("Forest plot", rows, word, one.threshold)
 
 
 def _table_sections(endpoint: Endpoint) -> list[str]:

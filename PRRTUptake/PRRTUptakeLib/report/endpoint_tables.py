@@ -106,11 +106,12 @@ def endpoint_table(endpoint: Endpoint) -> Table:
             rows += _raw_rows(endpoint.uptake, first, second)
     else:
         rows += _raw_rows(result, first, second)
+    # Against one half a share has a meaning only where a ratio of 1 parts the patients.
+    p_share = p_value(result.p_responders) if result.threshold == 1 else ""
     rows += [
         ["ranks", "Hodges-Lehmann ratio, Wilcoxon on logs", number(result.hodges_lehmann_ratio),
          p_value(result.p_wilcoxon_log)],
-        ["counts", responder_words(endpoint), share(result.responders, result.n, result.responders_ci),
-         p_value(result.p_responders)],
+        ["counts", responder_words(endpoint), share(result.responders, result.n, result.responders_ci), p_share],
         ["counts", "sign test", "", p_value(result.p_sign)],
     ]  # fmt: skip
     return ["scale", "quantity", f"value [{level}]", "p"], rows

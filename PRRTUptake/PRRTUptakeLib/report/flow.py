@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from PRRTUptakeLib.trial.cohort_result import FlowEntry
 
-_LINE_PX, _PAD_PX, _GAP_PX, _LONGEST = 17, 10, 28, 60
+_LINE_PX, _PAD_PX, _GAP_PX, _LONGEST = 17, 10, 28, 75
 
 
 @dataclass(frozen=True)

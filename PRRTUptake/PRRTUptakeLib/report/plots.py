@@ -176,8 +176,7 @@ def bland_altman(
     The plot of Bland and Altman for errors in proportion (doi:10.1016/S0140-6736(86)90837-8); ``labels`` name the x
     and the y axis.
     """
-    reach = max(limits[1], 1 / limits[0], 1.01) ** 1.15
-    y_axis = Axis.around(labels[1], ratio, limits, [1 / reach, reach], log=True)
+    y_axis = Axis.around(labels[1], ratio, limits, 1.0, log=True)
     chart = Chart(title, Axis.around(labels[0], mean, log=True), y_axis)
     chart.band(*limits, label="95 % limits of agreement")
     chart.horizontal(1.0, GREY, "equal")

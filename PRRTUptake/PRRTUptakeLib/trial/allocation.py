@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _WORDS = ("left", "right", "A", "B")
+_COLUMNS = ("treated_lobe", "treated", "lobe")
 
 
 class AllocationError(PRRTError):
@@ -76,7 +77,9 @@ class Allocation:
 
 
 def read_allocation(path: Path) -> Allocation:
-    """Read an allocation: CSV with the columns patient, treated_lobe, or JSON, ``{"P1": "left", ...}``.
+    """Read an allocation: CSV with the columns patient and treated_lobe, or JSON, ``{"P1": "left", ...}``.
+
+    The column may also be called treated or lobe, and JSON may be a list of rows with these keys.
 
     Raises
     ------
@@ -89,7 +92,7 @@ def read_allocation(path: Path) -> Allocation:
         pairs = _from_json(text) if path.suffix.lower() == ".json" else _from_csv(text)
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise AllocationError(f"The allocation {path} cannot be read ({error}).") from error
-    except (KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError, StopIteration):
         raise AllocationError(
             f"{path.name} is no allocation: give a CSV file with the columns patient and treated_lobe, or a JSON "
             "object of patients and lobes."
@@ -105,13 +108,18 @@ def allocation_of(treated: Mapping[str, str]) -> Allocation:
 
 def _from_csv(text: str) -> list[tuple[str, str]]:
     rows = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
-    return [(row["patient"].strip(), row["treated_lobe"].strip()) for row in rows]
+    return [_row(row) for row in rows]
+
+
+def _row(row: Mapping[str, str]) -> tuple[str, str]:
+    column = next(name for name in _COLUMNS if name in row)
+    return row["patient"].strip(), row[column].strip()
 
 
 def _from_json(text: str) -> list[tuple[str, str]]:
     content = json.loads(text, object_pairs_hook=lambda pairs: _Pairs(pairs))
-    if isinstance(content, list) and all(isinstance(row, _Pairs) for row in content):
-        return [(dict(row)["patient"].strip(), dict(row)["treated_lobe"].strip()) for row in content]
+    if isinstance(content, list) and not isinstance(content, _Pairs):
+        return [_row(dict(row)) for row in content]
     if not isinstance(content, _Pairs):
         raise TypeError
     return [(patient.strip(), lobe.strip()) for patient, lobe in content]

@@ -64,7 +64,7 @@ class Analysis:
         """Say in one line how the analysis is sealed."""
         words = f"Analysis {self.seal.analysis_sha256[:16]} (protocol and data)"
         if self.log:
-            words += f", logged in {self.log}"
+            words += f", logged in {self.log.name}"
         if self.fixed_beforehand is None:
             return f"{words}."
         return f"{words}; {'' if self.fixed_beforehand else 'NOT '}fixed before the allocation was first given."

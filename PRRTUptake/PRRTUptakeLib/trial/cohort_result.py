@@ -96,8 +96,16 @@ def cohort_protocol(cases: Iterable[Declared], chosen: str) -> Protocol:
     """
     if chosen:
         return load_protocol(chosen)
-    named = sorted({case.protocol for case in cases if case.protocol})
-    protocols = {protocol.sha256: protocol for protocol in map(load_protocol, named)}
+    protocols: dict[str, Protocol] = {}
+    unusable = []
+    for name in sorted({case.protocol for case in cases if case.protocol}):
+        try:
+            protocol = load_protocol(name)
+            protocols[protocol.sha256] = protocol
+        except PRRTError as problem:  # the run of that patient will say so, the others go on
+            unusable.append(str(problem))
+    if not protocols and unusable:
+        raise CohortError(unusable[0])
     if len(protocols) != 1:
         found = ", ".join(protocol.name for protocol in protocols.values()) or "none"
         raise CohortError(f"The case files name the protocols {found}: give the cohort's with --protocol.")

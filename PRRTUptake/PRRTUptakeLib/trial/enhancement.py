@@ -56,7 +56,7 @@ def enhancement(rows: Sequence[Measurement], protocol: Protocol) -> Enhancement:
     """
     endpoint = protocol.endpoint
     ratios, notes = _ratios([row for row in rows if row.cycle == endpoint.cycle], endpoint.metric)
-    role = next((role for role in ENDPOINT_ROLES if any(row.role == role for row in ratios)), "")
+    role = next((role for role in ENDPOINT_ROLES[:2] if any(row.role == role for row in ratios)), "")
     if not role:
         raise EndpointError(
             f"No lesion has {endpoint.metric} after intra-arterial and intravenous injection in cycle "

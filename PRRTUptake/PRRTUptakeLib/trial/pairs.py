@@ -23,8 +23,9 @@ BLINDED = ("A", "B")
 UNBLINDED = ("treated", "control")
 # How a table may name the two lobes; left and right are shown as A and B until the allocation is given.
 LOBE_WORDS = (UNBLINDED, ("left", "right"), BLINDED)
-# Rows that carry the endpoint: the targets that the protocol chose, or else all lesions, or else whole lobes.
-ENDPOINT_ROLES = ("target", "lesion", "lobe")
+# Rows that carry the endpoint: the targets that the protocol chose, or else all lesions, whole lobes, or all rows of a
+# table that knows no roles.
+ENDPOINT_ROLES = ("target", "lesion", "lobe", "")
 NOT_ALLOCATED = "the allocation names no treated lobe"
 
 
@@ -113,7 +114,7 @@ def endpoint_rows(
         chosen = [row for row in carrying if row.role == role]
         if chosen:
             one_unit(chosen)
-            note = f"No row of {metric} has the role target: all rows with the role {role} are used."
+            note = f"No row of {metric} has the role target: all rows with the role {role or '(none)'} are used."
             return chosen, () if role == "target" else (note,)
     found = ", ".join(sorted({row.metric for row in rows}))
     raise EndpointError(

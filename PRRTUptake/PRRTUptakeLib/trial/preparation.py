@@ -112,18 +112,15 @@ def prepare(
     """
     named, notes, unclear = recognised(segmentation)
     liver = find_liver(named)
-    lobes, plane, told = _lobes(named, liver, cut, moves)
+    lobes, plane, told = part_lobes(named, liver, cut, moves)
     found = find_lesions(named, lobes, _earlier(baseline))
     if not found.lesions:
         raise PreparationError(
             "There is no lesion segment (such as 'liver_lesions'): draw the lesions or name their segments so."
         )
-    sized = _sized(named, found.lesions, protocol, replacements, baseline)
-    excluded = [s for s in named if s.role == "organ" and s.structure not in ("", "liver")]
-    rules = protocol.reference
-    rule = ReferenceRule(rules.lesion_margin_mm, rules.rim_mm, rules.minimum_volume_mL)
+    sized = sized_lesions(named, found.lesions, protocol, replacements, baseline)
     segments = [lesion.segment for lesion in sized]
-    references = reference_regions(named.grid, liver, lobes, segments, excluded, rule, image)
+    references = protocol_references(named, lobes, segments, protocol, image)
     others = [s for s in named if s.role not in ("lobe", "lesion", "target", "reference")]
     taken = {s.structure for s in others}
     organs = [s for s in measured_organs(named, segments, OrganRule()).organs if s.structure not in taken]
@@ -138,6 +135,20 @@ def prepare(
         tuple(warnings),
         (*notes, *told),
     )
+
+
+def protocol_references(
+    segmentation: Segmentation,
+    lobes: Sequence[Segment],
+    lesions: Sequence[Segment],
+    protocol: Protocol,
+    image: Volume | None,
+) -> ReferenceSet:
+    """Every kind of reference region, with the protocol's margins."""
+    excluded = [s for s in segmentation if s.role == "organ" and s.structure not in ("", "liver")]
+    rules = protocol.reference
+    rule = ReferenceRule(rules.lesion_margin_mm, rules.rim_mm, rules.minimum_volume_mL)
+    return reference_regions(segmentation.grid, find_liver(segmentation), lobes, lesions, excluded, rule, image)
 
 
 def recognised(segmentation: Segmentation) -> tuple[Segmentation, tuple[str, ...], tuple[str, ...]]:
@@ -165,7 +176,7 @@ def _labelled(segment: Segment, key: str, lobe: str) -> Segment:
     )
 
 
-def _lobes(
+def part_lobes(
     segmentation: Segmentation, liver: Segment, cut: Plane | np.ndarray | None, moves: Sequence[Move]
 ) -> tuple[tuple[Segment, ...], Plane | None, tuple[str, ...]]:
     """The lobes, the plane that parted them (None for another way), and how it was done."""
@@ -181,11 +192,18 @@ def _lobes(
     if cut is None and couinaud:
         found = lobes_from_couinaud(segmentation, liver, moves)
         return found.lobes, None, ("Lobes from Couinaud segments.", *found.changes, *found.remarks)
-    plane = cut if cut is not None else _automatic_plane(segmentation, liver)
+    plane = cut if cut is not None else automatic_plane(segmentation, liver)
     return split_by_plane(segmentation.grid, liver, plane), plane, (f"Lobes parted by a plane: {plane.how}.",)
 
 
-def _automatic_plane(segmentation: Segmentation, liver: Segment) -> Plane:
+def automatic_plane(segmentation: Segmentation, liver: Segment) -> Plane:
+    """The plane through gallbladder and vena cava.
+
+    Raises
+    ------
+    PRRTError
+        If one of them is missing, or they do not give a plane.
+    """
     landmarks = [segmentation.having(structure=key) for key in ("gallbladder", "inferior_vena_cava")]
     if not all(landmarks):
         raise PreparationError(
@@ -201,13 +219,14 @@ def _earlier(baseline: Prepared | None) -> EarlierLesions | None:
     return EarlierLesions(baseline.segmentation.grid, tuple(lesion.segment for lesion in baseline.lesions))
 
 
-def _sized(
+def sized_lesions(
     segmentation: Segmentation,
     lesions: Sequence[Lesion],
     protocol: Protocol,
-    replacements: Sequence[Replacement],
-    baseline: Prepared | None,
+    replacements: Sequence[Replacement] = (),
+    baseline: Prepared | None = None,
 ) -> tuple[SizedLesion, ...]:
+    """Measure lesions and choose the targets among them; ``baseline`` is the first visit, whose targets stay."""
     sizes = [measure_size(segmentation.grid, lesion.segment) for lesion in lesions]
     candidates = [
         Candidate(lesion.lesion_id, lesion.segment.lobe, size.longest_axial_mm)
@@ -238,6 +257,10 @@ def _decided(lesion: Lesion, size: LesionSize, decision: Decision) -> SizedLesio
     segment = lesion.segment.relabelled(
         name=lesion.lesion_id,
         role="target" if decision.is_target else "lesion",
-        tags={**lesion.segment.tags, "PRRT.Reason": decision.reason},
+        tags={
+            **lesion.segment.tags,
+            "PRRT.Reason": decision.reason,
+            "PRRT.Size": f"{size.longest_axial_mm:.2f} mm of {lesion.segment.voxel_count} voxels",
+        },
     )
     return SizedLesion(Lesion(segment, lesion.shares, lesion.straddles), size, decision)

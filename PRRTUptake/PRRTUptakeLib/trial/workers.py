@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from multiprocessing.connection import Connection
 
+PATIENCE = "20s"  # with a scheduler that does not answer
+
 
 def run_on_processes(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, str]]:
     """Run each job in a process of its own, ``workers`` at a time; yields the reason of failure as each ends.
@@ -86,13 +88,13 @@ def run_on_cluster(jobs: Sequence[Job], address: str) -> Iterator[tuple[Job, str
     except ImportError as error:
         raise CohortError("--scheduler needs the package distributed: install slicerprrt[distributed].") from error
     try:
-        client = Client(address, timeout="20s", set_as_default=False)
+        client = Client(address, timeout=PATIENCE, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
         raise CohortError(
             f"No Dask scheduler answers at {address} ({type(error).__name__}): check the address."
         ) from error
     with client:
         futures = {client.submit(run_job, job, pure=False, retries=0): job for job in jobs}
-        for future in as_completed(futures):
+        for future in as_completed(futures, loop=client.loop):
             lost = future.exception()
             yield futures[future], f"The cluster lost this patient ({lost})." if lost else future.result()

@@ -152,7 +152,9 @@ def _python_modules():
         ),
         "slicer.parameterNodeWrapper": _module(
             "slicer.parameterNodeWrapper",
-            **{name: getattr(parameters, name) for name in ("parameterNodeWrapper", "WithinRange", "Minimum", "Choice")},
+            **{
+                name: getattr(parameters, name) for name in ("parameterNodeWrapper", "WithinRange", "Minimum", "Choice")
+            },
         ),
     }
 

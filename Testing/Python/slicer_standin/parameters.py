@@ -229,7 +229,9 @@ class _Link:
                 lambda value: setattr(widget, "currentIndex", choices.index(value)),
                 "currentIndexChanged",
             )
-        raise RuntimeError(f"Unable to create GUI connector from datatype '{kind.type}' to widget type '{type(widget)}'.")
+        raise RuntimeError(
+            f"Unable to create GUI connector from datatype '{kind.type}' to widget type '{type(widget)}'."
+        )
 
     def _limit(self):
         for rule in self.kind.annotations:

@@ -32,9 +32,6 @@ class PythonQtType(type):
             raise AttributeError(f"type object 'PythonQt.{cls.__name__}' has no attribute '{name}'")
         return _callable(found) if callable(found) and not isinstance(found, type) else found
 
-    def __instancecheck__(cls, instance):
-        return isinstance(getattr(instance, "_object", None), cls._qt)
-
 
 class PythonQtObject(metaclass=PythonQtType):
     """A Qt object as Python sees it in Slicer."""
@@ -120,7 +117,7 @@ def qt_class(name):
     """The proxy class of a Qt, CTK or MRML widget class, made on first use."""
     if name in _proxies:
         return _proxies[name]
-    found = custom_classes.get(name) or next((vars(m)[name] for m in QT_MODULES if name in vars(m)), None)
+    found = custom_classes.get(name) or next((getattr(m, name) for m in QT_MODULES if hasattr(m, name)), None)
     if found is None:
         raise AttributeError(f"module 'PythonQt' has no attribute '{name}'")
     return _proxy_of(found)
@@ -219,7 +216,8 @@ def _assign(proxy, name, value):
     index = meta.indexOfProperty(name) if known else -1
     if index < 0:
         raise AttributeError(
-            f"'{name}' does not exist on {type(proxy).__name__} and creating new attributes on C++ objects is not allowed"
+            f"'{name}' does not exist on {type(proxy).__name__} and creating new attributes on C++ objects "
+            "is not allowed"
         )
     found = meta.property(index)
     if not found.isWritable():
@@ -256,13 +254,14 @@ def _callable(function):
 
 def _normal(signature):
     text = " ".join(signature.split())
-    return text.replace(" ", "") if "const" not in text else bytes(
-        QtCore.QMetaObject.normalizedSignature(text)
-    ).decode()
+    return (
+        text.replace(" ", "") if "const" not in text else bytes(QtCore.QMetaObject.normalizedSignature(text)).decode()
+    )
 
 
 def _is_signal(made, name):
-    return isinstance(getattr(type(made), name, None), QtCore.Signal)
+    # not isinstance: in PySide6 6.12 that takes one reference too many from True or False each time
+    return type(getattr(type(made), name, None)) is QtCore.Signal
 
 
 def _signal(made, signature):
@@ -272,7 +271,7 @@ def _signal(made, signature):
     for cls in type(made).__mro__:
         if text in getattr(cls, "SIGNALS", {}):
             return getattr(made, cls.SIGNALS[text]), _count(text)
-    if made.metaObject().indexOfSignal(text.encode()) < 0 or not _is_signal(made, name):
+    if made.metaObject().indexOfSignal(text) < 0 or not _is_signal(made, name):
         return None
     return getattr(made, name), _count(text)
 

@@ -9,7 +9,7 @@ from PySide6 import QtCore, QtGui, QtWidgets
 from PySide6.QtCore import Property, Qt, Signal
 
 
-class ctkCollapsibleButton(QtWidgets.QAbstractButton):  # noqa: N801
+class ctkCollapsibleButton(QtWidgets.QAbstractButton):
     """A button whose children are its contents, shown below it unless it is collapsed."""
 
     contentsCollapsed = Signal(bool)
@@ -69,7 +69,7 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):  # noqa: N801
     collapsed = Property(bool, _collapsed, _set_collapsed)
 
 
-class ctkPathLineEdit(QtWidgets.QWidget):  # noqa: N801
+class ctkPathLineEdit(QtWidgets.QWidget):
     """A line for a path and a button to browse for it."""
 
     currentPathChanged = Signal(str)
@@ -103,7 +103,7 @@ class ctkPathLineEdit(QtWidgets.QWidget):  # noqa: N801
     settingKey = Property(str, lambda self: self._key, lambda self, value: setattr(self, "_key", value))
 
 
-class qMRMLWidget(QtWidgets.QWidget):  # noqa: N801
+class qMRMLWidget(QtWidgets.QWidget):
     """A widget that tells its children of the scene."""
 
     mrmlSceneChanged = Signal(object)
@@ -123,7 +123,7 @@ class qMRMLWidget(QtWidgets.QWidget):  # noqa: N801
             self.mrmlSceneChanged.emit(scene)
 
 
-class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
+class qMRMLNodeComboBox(QtWidgets.QWidget):
     """A choice among the scene's nodes of some classes, or none."""
 
     currentNodeChanged = Signal(object)
@@ -254,7 +254,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
         if lost:
             self.currentNodeChanged.emit(self._node)
 
-    def _option(kind, name):  # noqa: N805
+    def _option(kind, name):
         def read(self):
             return self._options.get(name, kind())
 
@@ -280,7 +280,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
     )
 
 
-class ctkMessageBox(QtWidgets.QMessageBox):  # noqa: N801
+class ctkMessageBox(QtWidgets.QMessageBox):
     """Never shown: the stand-in runs in testing mode."""
 
     SIGNALS: dict[str, str] = {}

@@ -1,0 +1,219 @@
+"""PRRT Uptake: from images and segments to the number that a trial of peptide receptor radionuclide therapy reports."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import slicer
+from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.panel.module_widget import PanelWidget
+from PRRTUptakeLib.progress import silent
+from slicer import (
+    vtkMRMLLinearTransformNode,
+    vtkMRMLMarkupsPlaneNode,
+    vtkMRMLScalarVolumeNode,
+    vtkMRMLSegmentationNode,
+    vtkMRMLTableNode,
+)
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PRRTUptakeLib.mrml.logic import UptakeLogic
+    from PRRTUptakeLib.progress import Progress
+
+
+class PRRTUptake(ScriptedLoadableModule):
+    """What the application shows of the module."""
+
+    def __init__(self, parent: Any) -> None:
+        ScriptedLoadableModule.__init__(self, parent)
+        self.parent.title = _("PRRT Uptake")
+        self.parent.categories = [translate("qSlicerAbstractCoreModule", "Nuclear Medicine")]
+        self.parent.dependencies = []
+        self.parent.contributors = ["SlicerPRRT developers"]
+        self.parent.helpText = _(
+            "Uptake of liver metastases and healthy liver in PET and SPECT, lobe against lobe or intra-arterial "
+            "against intravenous, by a trial's protocol. For research use only."
+        )
+        self.parent.acknowledgementText = _("Part of the extension SlicerPRRT, Apache License 2.0.")
+
+
+class TreatedLobe(enum.Enum):
+    """Which lobe's artery was infused; nobody has told while the analysis is blinded."""
+
+    BLINDED = ""
+    LEFT = "left"
+    RIGHT = "right"
+
+    def label(self) -> str:
+        """The words in the panel."""
+        return {"": _("blinded"), "left": _("left"), "right": _("right")}[self.value]
+
+
+@parameterNodeWrapper
+class PRRTUptakeParameterNode:
+    """Everything that the user chooses; saved with the scene. What images are is noted on the volumes themselves."""
+
+    protocol: str = "lutia"
+    protocolFile: str = ""
+    patient: str = ""
+    cycle: Annotated[int, WithinRange(1, 20)] = 1
+    treatedLobe: TreatedLobe = TreatedLobe.BLINDED
+    segmentation: vtkMRMLSegmentationNode
+    lobePlane: vtkMRMLMarkupsPlaneNode
+    moving: vtkMRMLScalarVolumeNode
+    fixed: vtkMRMLScalarVolumeNode
+    transform: vtkMRMLLinearTransformNode
+    table: vtkMRMLTableNode
+    reportFolder: str = ""
+    exportScene: bool = True
+
+
+class PRRTUptakeWidget(PanelWidget):
+    """The panel: six sections in the order of the work."""
+
+    uiFile = "UI/PRRTUptake.ui"
+
+    def makeLogic(self) -> Any:
+        """The logic of this module."""
+        return PRRTUptakeLogic()
+
+    def makeSections(self) -> list[Any]:
+        """The sections, top to bottom."""
+        from PRRTUptakeLib.panel.images import ImagesSection
+        from PRRTUptakeLib.panel.measure import MeasureSection
+        from PRRTUptakeLib.panel.registration import RegistrationSection
+        from PRRTUptakeLib.panel.report import ReportSection
+        from PRRTUptakeLib.panel.segments import SegmentsSection
+        from PRRTUptakeLib.panel.study import StudySection
+
+        self.study, self.images, self.segments = StudySection(self), ImagesSection(self), SegmentsSection(self)
+        return [
+            self.study,
+            self.images,
+            RegistrationSection(self),
+            self.segments,
+            MeasureSection(self),
+            ReportSection(self),
+        ]
+
+    def missing(self) -> str:
+        """What a measurement lacks, "" if nothing."""
+        if missing := self.study.missing() or self.images.missing():
+            return missing
+        if self.parameters.segmentation is None:
+            return _("Choose the segmentation with liver and lesions in section 4.")
+        return ""
+
+
+class PRRTUptakeLogic(ScriptedLoadableModuleLogic):
+    """From nodes to a table; the work is done by ``PRRTUptakeLib.mrml.logic.UptakeLogic``, loaded on first use."""
+
+    def __init__(self) -> None:
+        ScriptedLoadableModuleLogic.__init__(self)
+        self._uptake: UptakeLogic | None = None
+        self._protocol = ""
+
+    def getParameterNode(self) -> PRRTUptakeParameterNode:
+        """The scene's one parameter node of this module."""
+        return PRRTUptakeParameterNode(super().getParameterNode())
+
+    def uptakeFor(self, parameters: PRRTUptakeParameterNode) -> UptakeLogic:
+        """The logic that does the work, with the protocol that the parameters name.
+
+        Raises
+        ------
+        PRRTError
+            If that protocol cannot be used.
+        """
+        from PRRTUptakeLib.mrml.logic import UptakeLogic
+
+        protocol = parameters.protocolFile if parameters.protocol == "file" else parameters.protocol
+        if self._uptake is None:
+            self._uptake = UptakeLogic(protocol)
+        else:
+            self._uptake.setProtocol(protocol)
+        return self._uptake
+
+    def measureImages(self, parameters: PRRTUptakeParameterNode, progress: Progress = silent) -> Any:
+        """Measure every image with the role 'measured'; returns the table node, placed with its chart in the study.
+
+        Raises
+        ------
+        PRRTError
+            If the data do not allow it; the scene is then as it was.
+        """
+        from PRRTUptakeLib.mrml.images import MEASURED, image_rows
+        from PRRTUptakeLib.mrml.results import result_chart
+
+        images = [(row.node, row.visit) for row in image_rows() if row.role == MEASURED]
+        table = self.uptakeFor(parameters).measureImages(
+            images,
+            parameters.segmentation,
+            parameters.lobePlane,
+            parameters.treatedLobe.value,
+            parameters.patient.strip() or "patient",
+            parameters.cycle,
+            parameters.table,
+            progress,
+        )
+        self.placeBeside(images[0][0], [parameters.segmentation, table, *result_chart(table)])
+        return table
+
+    def export(self, parameters: PRRTUptakeParameterNode, progress: Progress = silent) -> Any:
+        """Measure, and write report, table, segments and scene to the chosen folder; returns the table node.
+
+        Raises
+        ------
+        PRRTError
+            If the data do not allow it, or the folder cannot be written.
+        """
+        from PRRTUptakeLib.mrml.export import export_results
+        from PRRTUptakeLib.mrml.images import ANATOMY, image_rows
+        from PRRTUptakeLib.progress import part_of
+
+        table = self.measureImages(parameters, part_of(progress, 0.0, 0.6))
+        progress(0.6, _("Writing"))
+        anatomy = {row.visit: row.node for row in image_rows() if row.role == ANATOMY}
+        anatomy.setdefault("", next(iter(anatomy.values()), None))
+        results = self._uptake.results
+        export_results(parameters.reportFolder, results, parameters.segmentation, anatomy, parameters.exportScene)
+        return table
+
+    def placeBeside(self, node: Any, others: Sequence[Any]) -> None:
+        """Put nodes under the study of another node."""
+        from PRRTUptakeLib.mrml.scene import place_beside
+
+        parameters = self.getParameterNode()
+        patient = parameters.patient.strip() or _("Patient")
+        place_beside(node, others, patient, _("Cycle {cycle}").format(cycle=parameters.cycle))
+
+
+class PRRTUptakeTest(ScriptedLoadableModuleTest):
+    """Runs in Slicer through Reload and Test."""
+
+    def setUp(self) -> None:
+        """Start with an empty scene."""
+        slicer.mrmlScene.Clear()
+
+    def runTest(self) -> None:
+        """Run every test."""
+        self.setUp()
+        self.test_nothing_to_measure()
+
+    def test_nothing_to_measure(self) -> None:
+        """An empty scene gives a sentence, not a failure."""
+        logic = PRRTUptakeLogic()
+        with self.assertRaises(PRRTError):
+            logic.measureImages(logic.getParameterNode(), lambda fraction, message: None)
+        self.delayDisplay("Test passed")

@@ -1,0 +1,71 @@
+"""DICOM series as volume nodes that know their quantity, units, patient and time after injection."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from PRRTUptakeLib.dicom.injection import Injection, injection_of
+from PRRTUptakeLib.dicom.quantify import quantify
+from PRRTUptakeLib.dicom.reading import read_volume
+from PRRTUptakeLib.dicom.suv import suv
+from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.mrml.images import HOURS_ATTRIBUTE, PATIENT_ATTRIBUTE, describe_image
+from PRRTUptakeLib.mrml.volumes import node_from_volume
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from PRRTUptakeLib.dicom.inputs import OperatorInputs
+    from PRRTUptakeLib.dicom.series import Series
+
+EMISSION = ("PT", "NM")
+ACTIVITY_ATTRIBUTE, NUCLIDE_ATTRIBUTE = "PRRT.AdministeredActivity_MBq", "PRRT.Nuclide"
+
+
+def node_from_series(
+    series: Series, name: str, as_suv: bool = False, inputs: OperatorInputs | None = None, node: Any = None
+) -> Any:
+    """Read a PET, NM, CT or MR series into a volume node.
+
+    Parameters
+    ----------
+    series : what to read.
+    name : of the node.
+    as_suv : SUVbw instead of Bq/ml (PET and NM only).
+    inputs : what the operator states where the header is silent.
+    node : a volume node to overwrite; a new one is made if None.
+
+    Raises
+    ------
+    PRRTError
+        If the series cannot be quantified; the message names the attribute.
+    """
+    if series.modality not in EMISSION:
+        made = node_from_volume(read_volume(series), name, node)
+        made.SetAttribute(PATIENT_ATTRIBUTE, series.patient_id or None)
+        return made
+    volume = suv(series, "bw", inputs).volume if as_suv else quantify(series, inputs).volume
+    made = node_from_volume(volume, name, node)
+    made.SetAttribute(PATIENT_ATTRIBUTE, series.patient_id or None)
+    keep_injection(made, known_injection(series, inputs), series.started)
+    return made
+
+
+def known_injection(series: Series, inputs: OperatorInputs | None = None) -> Injection | None:
+    """What was injected; None where the header does not tell it all: then the user fills it in."""
+    if series.started is None:
+        return None
+    try:
+        return injection_of(series, series.started, inputs)
+    except PRRTError:
+        return None
+
+
+def keep_injection(node: Any, injection: Injection | None, scan_time: datetime | None) -> None:
+    """Note on a volume node what was injected and how long before the scan."""
+    known = injection is not None and scan_time is not None
+    node.SetAttribute(NUCLIDE_ATTRIBUTE, injection.nuclide if known else None)
+    node.SetAttribute(ACTIVITY_ATTRIBUTE, f"{injection.activity_MBq:g}" if known else None)
+    node.SetAttribute(HOURS_ATTRIBUTE, None)
+    if known:
+        describe_image(node, hours=round(injection.hours_to(scan_time), 3))

@@ -1,0 +1,132 @@
+"""The scene's volumes as the trial sees them: role, visit, quantity, time after injection, and what is lacking."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from PRRTUptakeLib.mrml.session import session
+from PRRTUptakeLib.mrml.volumes import PROVENANCE_ATTRIBUTE, NodeError, quantity_and_units, set_quantity_and_units
+
+ROLE_ATTRIBUTE, VISIT_ATTRIBUTE = "PRRT.ImageRole", "PRRT.Visit"
+HOURS_ATTRIBUTE, PATIENT_ATTRIBUTE = "PRRT.HoursAfterInjection", "PRRT.Patient"
+MEASURED, ANATOMY, UNUSED = "measured", "anatomy", "unused"
+IMAGE_ROLES = (MEASURED, ANATOMY, UNUSED)
+# Units that can be measured in, with the quantity that they imply.
+MEASURABLE_UNITS = {
+    "Bq/ml": "activity concentration",
+    "kBq/ml": "activity concentration",
+    "MBq/ml": "activity concentration",
+    "g/ml{SUVbw}": "SUVbw",
+}
+LACKS_UNITS, LACKS_VISIT, LACKS_TIME = "units", "visit", "time after injection"
+
+
+@dataclass(frozen=True)
+class ImageRow:
+    """One volume of the scene.
+
+    Attributes
+    ----------
+    node : the vtkMRMLScalarVolumeNode.
+    name, role, visit, quantity, units, patient : words; role is one of IMAGE_ROLES, "" for what is not told.
+    hours : from injection to scan; None where it is not told.
+    lacks : what a measured image still needs, words among LACKS_*.
+    """
+
+    node: Any
+    name: str
+    role: str
+    visit: str
+    quantity: str
+    units: str
+    patient: str
+    hours: float | None
+    lacks: tuple[str, ...]
+
+
+def image_rows() -> tuple[ImageRow, ...]:
+    """Every scalar volume of the scene with voxels (label maps are none), in the order of the scene."""
+    nodes = session().GetNodesByClass("vtkMRMLScalarVolumeNode")
+    found = [nodes.GetItemAsObject(number) for number in range(nodes.GetNumberOfItems())]
+    nodes.UnRegister(None)
+    shown = [node for node in found if not node.IsA("vtkMRMLLabelMapVolumeNode") and not node.GetHideFromEditors()]
+    return tuple(image_row(node) for node in shown if node.GetImageData() is not None)
+
+
+def image_row(node: Any) -> ImageRow:
+    """What is known of one volume; an image of activity or SUV counts as measured until the user says otherwise."""
+    quantity, units = quantity_and_units(node)
+    role = node.GetAttribute(ROLE_ATTRIBUTE) or (MEASURED if units in MEASURABLE_UNITS else ANATOMY)
+    visit = node.GetAttribute(VISIT_ATTRIBUTE) or ""
+    text = node.GetAttribute(HOURS_ATTRIBUTE)
+    hours = float(text) if text else None
+    lacks = []
+    if role == MEASURED:
+        lacks = [
+            word
+            for word, there in (
+                (LACKS_UNITS, units in MEASURABLE_UNITS),
+                (LACKS_VISIT, visit),
+                (LACKS_TIME, hours is not None),
+            )
+            if not there
+        ]
+    return ImageRow(node, node.GetName(), role, visit, quantity, units, patient_of(node), hours, tuple(lacks))
+
+
+def patient_of(node: Any) -> str:
+    """Whose image it is, as its DICOM said; "" where nothing is told."""
+    told = node.GetAttribute(PATIENT_ATTRIBUTE)
+    if told:
+        return str(told)
+    provenance = node.GetAttribute(PROVENANCE_ATTRIBUTE)
+    return str(json.loads(provenance).get("patient_id", "")) if provenance else ""
+
+
+def describe_image(
+    node: Any,
+    role: str | None = None,
+    visit: str | None = None,
+    units: str | None = None,
+    hours: float | None = None,
+) -> None:
+    """Note on a volume what the user tells of it; None leaves as it was.
+
+    Raises
+    ------
+    NodeError
+        If the role or the units are not known, or the time is negative.
+    """
+    if role is not None:
+        if role not in IMAGE_ROLES:
+            raise NodeError(f"The role of an image is one of {', '.join(IMAGE_ROLES)}, not '{role}'.")
+        node.SetAttribute(ROLE_ATTRIBUTE, role)
+    if visit is not None:
+        node.SetAttribute(VISIT_ATTRIBUTE, visit.strip() or None)
+    if units is not None:
+        if units not in MEASURABLE_UNITS:
+            raise NodeError(f"'{node.GetName()}' cannot have the units '{units}': use {', '.join(MEASURABLE_UNITS)}.")
+        set_quantity_and_units(node, MEASURABLE_UNITS[units], units)
+    if hours is not None:
+        if hours < 0:
+            raise NodeError(f"A scan {hours:g} h after injection lies before it: correct the time.")
+        node.SetAttribute(HOURS_ATTRIBUTE, f"{hours:g}" if hours > 0 else None)
+
+
+def check_one_patient(rows: tuple[ImageRow, ...]) -> None:
+    """Refuse to mix patients.
+
+    Raises
+    ------
+    NodeError
+        If two images are of different patients.
+    """
+    told = [row for row in rows if row.patient]
+    for row in told[1:]:
+        if row.patient != told[0].patient:
+            raise NodeError(
+                f"'{told[0].name}' is of patient {told[0].patient}, but '{row.name}' of patient {row.patient}: "
+                "set the other patient's image to unused, or close the scene."
+            )

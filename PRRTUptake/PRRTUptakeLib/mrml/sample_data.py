@@ -1,0 +1,80 @@
+"""Synthetic patients in the scene, made on the spot: nothing is downloaded."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PRRTUptakeLib.dicom.series import find_series
+from PRRTUptakeLib.mrml.dicom_nodes import EMISSION, node_from_series
+from PRRTUptakeLib.mrml.images import ANATOMY, MEASURED, describe_image
+from PRRTUptakeLib.mrml.lobes_run import read_segments
+from PRRTUptakeLib.mrml.planes import node_from_plane
+from PRRTUptakeLib.mrml.scene import place_in_study
+from PRRTUptakeLib.mrml.segmentations import node_from_segmentation
+from PRRTUptakeLib.progress import Progress, silent
+from PRRTUptakeLib.trial.case import load_case
+from PRRTUptakeLib.trial.synthetic_case import (
+    write_synthetic_ia_versus_iv,
+    write_synthetic_lutia,
+    write_synthetic_serial,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from PRRTUptakeLib.trial.case import Case, Visit
+
+# Name of the sample -> what writes it, and whether its emission images are loaded as SUV.
+SAMPLES: dict[str, tuple[Callable[..., Path], bool]] = {
+    "lutia": (write_synthetic_lutia, False),
+    "ia-versus-iv": (write_synthetic_ia_versus_iv, True),
+    "serial": (write_synthetic_serial, False),
+}
+_MODALITY_WORDS = {"NM": "SPECT", "PT": "PET", "CT": "CT", "MR": "MRI"}
+
+
+def load_sample(name: str, seed: int = 1, progress: Progress = silent, **options: Any) -> list[Any]:
+    """Make synthetic patient ``seed`` and load it: images, segments and lobe plane of every visit.
+
+    Parameters
+    ----------
+    name : "lutia", "ia-versus-iv" or "serial".
+    seed : of the patient; the same seed gives the same patient.
+    progress : told how far it is.
+    options : for the writer, for instance ``noise=False``.
+
+    Returns
+    -------
+    The nodes, the first visit's first.
+    """
+    write, as_suv = SAMPLES[name]
+    with tempfile.TemporaryDirectory(prefix="prrt-sample-") as folder:
+        progress(0.0, "Making the synthetic patient")
+        case = load_case(write(Path(folder) / "patient", seed=seed, **options))
+        nodes: list[Any] = []
+        known: dict[Path, Any] = {}
+        for number, visit in enumerate(case.visits):
+            progress(0.5 + 0.5 * number / len(case.visits), f"Loading {visit.visit}")
+            nodes += _load_visit(case, visit, as_suv, known)
+    return nodes
+
+
+def _load_visit(case: Case, visit: Visit, as_suv: bool, known: dict[Path, Any]) -> list[Any]:
+    """The nodes of one visit; segments that an earlier visit named already (``known``) are not loaded again."""
+    nodes = []
+    for series in find_series(visit.dicom):
+        words = _MODALITY_WORDS.get(series.modality, series.modality)
+        described = "contrast" if "portal" in series.description else ""
+        node = node_from_series(series, " ".join(filter(None, (words, described, visit.visit))), as_suv)
+        role = MEASURED if series.modality in EMISSION else ANATOMY
+        describe_image(node, role=role, visit=visit.visit)
+        nodes.append(node)
+    if visit.segments not in known:
+        known[visit.segments] = node_from_segmentation(read_segments(visit.segments), f"Segments {visit.visit}")
+        nodes.append(known[visit.segments])
+        if visit.lobe_plane is not None:
+            nodes.append(node_from_plane(visit.lobe_plane, f"Lobe plane {visit.visit}"))
+    place_in_study(case.patient, f"Cycle {visit.cycle} {visit.visit}", nodes)
+    return nodes

@@ -1,0 +1,158 @@
+"""The steps from drawn segments to targets and reference regions, each by itself, on a segmentation node.
+
+`measure` does all of them; these are for the user who looks at what comes out before going on. Each step replaces the
+segments of the node when it is done, and not at all if it fails. It returns sentences for the user.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from PRRTUptakeLib.mrml.planes import node_from_plane, plane_from_node
+from PRRTUptakeLib.mrml.segmentations import node_from_segmentation, segmentation_from_node
+from PRRTUptakeLib.mrml.volumes import NodeError, volume_from_node
+from PRRTUptakeLib.segmentation.codes import structure
+from PRRTUptakeLib.segmentation.division import split_lesion
+from PRRTUptakeLib.segmentation.lesions import LesionError, assign_lobe, find_lesions, straddling_text
+from PRRTUptakeLib.segmentation.lobes import find_liver
+from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
+from PRRTUptakeLib.segmentation.targets import Replacement
+from PRRTUptakeLib.trial.preparation import (
+    automatic_plane,
+    part_lobes,
+    protocol_references,
+    recognised,
+    sized_lesions,
+)
+
+if TYPE_CHECKING:
+    from PRRTUptakeLib.trial.protocol import Protocol
+
+REPLACEMENTS_ATTRIBUTE = "PRRT.Replacements"
+LESION_ROLES = ("lesion", "target")
+
+
+class SegmentLogic:
+    """Steps on a vtkMRMLSegmentationNode, by the rules of ``protocol``."""
+
+    protocol: Protocol
+
+    def recognise(self, segmentationNode: Any) -> tuple[str, ...]:
+        """Give every segment that has none a structure and role, from its name or terminology."""
+        named, notes, unclear = recognised(segmentation_from_node(segmentationNode))
+        keep_segments(named, segmentationNode)
+        return (*unclear, *notes)
+
+    def nameSegment(self, segmentationNode: Any, name: str, key: str) -> None:
+        """Say which structure a segment is (a key of ``segmentation.codes``); role, lobe and colour follow."""
+        segmentation = segmentation_from_node(segmentationNode)
+        item = structure(key)
+        segment = segmentation[name].relabelled(structure=key, role=item.role, lobe=item.lobe, color=item.color)
+        keep_segments(segmentation.with_segments(segment), segmentationNode)
+
+    def placeLobePlane(self, segmentationNode: Any, planeNode: Any = None) -> Any:
+        """Put a plane through gallbladder and vena cava, for the user to drag; returns the markups plane node."""
+        segmentation, _, _ = recognised(segmentation_from_node(segmentationNode))
+        return node_from_plane(automatic_plane(segmentation, find_liver(segmentation)), "Lobe plane", planeNode)
+
+    def splitLobes(self, segmentationNode: Any, planeNode: Any = None) -> tuple[str, ...]:
+        """Part the liver into lobes by the plane, else as `prepare` does; lobes of an earlier split are replaced."""
+        named, _, unclear = recognised(segmentation_from_node(segmentationNode))
+        plane = plane_from_node(planeNode) if planeNode is not None else None
+        lobes, _, told = part_lobes(named, find_liver(named), plane, ())
+        others = [segment for segment in named if segment.role != "lobe"]
+        keep_segments(Segmentation(named.grid, (*others, *lobes)), segmentationNode)
+        return (*unclear, *told)
+
+    def splitLesions(self, segmentationNode: Any) -> tuple[str, ...]:
+        """Divide lesion segments into single lesions, with lobe and id."""
+        named, _, unclear = recognised(segmentation_from_node(segmentationNode))
+        found = find_lesions(named, _lobes(named))
+        others = [segment for segment in named if segment.role not in LESION_ROLES]
+        keep_segments(Segmentation(named.grid, (*others, *found.segments)), segmentationNode)
+        return (*unclear, *found.remarks)
+
+    def divideLesion(self, segmentationNode: Any, name: str) -> tuple[str, ...]:
+        """Divide one lesion that is two at its waist; the larger part keeps the id, the other gets a new one."""
+        segmentation = segmentation_from_node(segmentationNode)
+        lesion = segmentation[name]
+        if lesion.role not in LESION_ROLES:
+            raise LesionError(f"'{name}' is no lesion: choose a lesion to divide.")
+        parts = split_lesion(segmentation.grid, lesion)
+        found = find_lesions(segmentation.without(name).with_segments(*parts), _lobes(segmentation))
+        others = [segment for segment in segmentation if segment.role not in LESION_ROLES]
+        keep_segments(Segmentation(segmentation.grid, (*others, *found.segments)), segmentationNode)
+        return found.remarks
+
+    def assignLobes(self, segmentationNode: Any) -> tuple[str, ...]:
+        """Give each lesion the lobe that most of it lies in; ids stay as they are."""
+        segmentation = segmentation_from_node(segmentationNode)
+        lobes = _lobes(segmentation)
+        placed = [assign_lobe(lesion, lobes) for lesion in _lesions(segmentation)]
+        keep_segments(segmentation.with_segments(*(lesion.segment for lesion in placed)), segmentationNode)
+        return tuple(text for lesion in placed if (text := straddling_text(lesion)))
+
+    def pickTargets(self, segmentationNode: Any) -> tuple[str, ...]:
+        """Choose the target lesions by the protocol, with the replacements that the user made."""
+        segmentation = segmentation_from_node(segmentationNode)
+        found = find_lesions(segmentation, _lobes(segmentation))
+        sized = sized_lesions(segmentation, found.lesions, self.protocol, replacements_of(segmentationNode))
+        others = [segment for segment in segmentation if segment.role not in LESION_ROLES]
+        segments = (*others, *(lesion.segment for lesion in sized))
+        keep_segments(Segmentation(segmentation.grid, segments), segmentationNode)
+        return tuple(f"{lesion.segment.name}: {lesion.decision.reason}" for lesion in sized)
+
+    def replaceTarget(self, segmentationNode: Any, dropped: str, chosen: str, reason: str) -> tuple[str, ...]:
+        """Take the lesion ``chosen`` as target in place of ``dropped``; the reason is kept on the node."""
+        before = segmentationNode.GetAttribute(REPLACEMENTS_ATTRIBUTE)
+        all_of_them = [*replacements_of(segmentationNode), Replacement(dropped, chosen, reason)]
+        words = [{"dropped": one.dropped, "chosen": one.chosen, "reason": one.reason} for one in all_of_them]
+        segmentationNode.SetAttribute(REPLACEMENTS_ATTRIBUTE, json.dumps(words))
+        try:
+            return self.pickTargets(segmentationNode)
+        except Exception:
+            segmentationNode.SetAttribute(REPLACEMENTS_ATTRIBUTE, before)
+            raise
+
+    def dropReplacements(self, segmentationNode: Any) -> tuple[str, ...]:
+        """Forget the user's replacements: targets by the protocol alone."""
+        segmentationNode.SetAttribute(REPLACEMENTS_ATTRIBUTE, None)
+        return self.pickTargets(segmentationNode)
+
+    def makeReference(self, segmentationNode: Any, imageNode: Any = None) -> tuple[str, ...]:
+        """Make every kind of reference region; the calm sphere needs the measured image."""
+        segmentation = segmentation_from_node(segmentationNode)
+        image = volume_from_node(imageNode) if imageNode is not None else None
+        lesions = _lesions(segmentation)
+        found = protocol_references(segmentation, _lobes(segmentation), lesions, self.protocol, image)
+        others = [segment for segment in segmentation if segment.role != "reference"]
+        keep_segments(Segmentation(segmentation.grid, (*others, *found.segments)), segmentationNode)
+        return tuple(found.refusals.values())
+
+
+def keep_segments(segmentation: Segmentation, node: Any) -> None:
+    """Replace the segments of a node; a transform above it is part of their geometry from here on."""
+    if node.GetParentTransformNode() is not None:
+        node.SetAndObserveTransformNodeID(None)
+    node_from_segmentation(segmentation, node.GetName(), node)
+
+
+def replacements_of(node: Any) -> tuple[Replacement, ...]:
+    """The user's changes of the targets, as kept on a segmentation node."""
+    text = node.GetAttribute(REPLACEMENTS_ATTRIBUTE)
+    return tuple(Replacement(**words) for words in json.loads(text)) if text else ()
+
+
+def _lobes(segmentation: Segmentation) -> tuple[Segment, ...]:
+    lobes = segmentation.having(role="lobe")
+    if not lobes:
+        raise NodeError("The liver has no lobes yet: split it into lobes first.")
+    return lobes
+
+
+def _lesions(segmentation: Segmentation) -> list[Segment]:
+    lesions = [segment for segment in segmentation if segment.role in LESION_ROLES and segment.voxel_count]
+    if not lesions:
+        raise NodeError("There are no lesions yet: split the lesions first.")
+    return lesions

@@ -1,0 +1,1 @@
+"""Sections of the panels: widgets to parameters and logic, and back; thin, no arithmetic."""

@@ -1,0 +1,142 @@
+"""Section 2, images: a table of the scene's volumes, and fields to complete a row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.mrml.images import (
+    ANATOMY,
+    IMAGE_ROLES,
+    LACKS_TIME,
+    LACKS_UNITS,
+    LACKS_VISIT,
+    MEASURABLE_UNITS,
+    MEASURED,
+    UNUSED,
+    ImageRow,
+    check_one_patient,
+    describe_image,
+    image_rows,
+)
+from PRRTUptakeLib.panel.section import Section, connect, fill_table
+
+
+class ImagesSection(Section):
+    """Which volume is what; each row says what it lacks."""
+
+    def __init__(self, panel: Any) -> None:
+        super().__init__(panel)
+        self.rows: tuple[ImageRow, ...] = ()
+        for role in IMAGE_ROLES:
+            self.ui.imageRoleComboBox.addItem(role_words(role), role)
+        self.ui.imageUnitsComboBox.addItem(_("not told"), "")
+        for units in MEASURABLE_UNITS:
+            self.ui.imageUnitsComboBox.addItem(units, units)
+        connect(self.ui.imagesTable, "itemSelectionChanged()", self.showChosen)
+        connect(self.ui.imageRoleComboBox, "activated(int)", self.onRole)
+        connect(self.ui.imageUnitsComboBox, "activated(int)", self.onUnits)
+        connect(self.ui.imageVisitLineEdit, "editingFinished()", self.onVisit)
+        connect(self.ui.imageHoursSpinBox, "editingFinished()", self.onHours)
+
+    def refresh(self) -> None:
+        """Show every volume of the scene."""
+        self.rows = image_rows()
+        lines = [
+            (
+                row.name,
+                role_words(row.role),
+                row.visit,
+                f"{row.quantity} {row.units}".strip(),
+                f"{row.hours:g} h" if row.hours is not None else "",
+                ", ".join(lack_words(word) for word in row.lacks),
+            )
+            for row in self.rows
+        ]
+        fill_table(self.ui.imagesTable, lines)
+        self.ui.imagesLabel.text = self.missing()
+        self.showChosen()
+
+    def chosen(self) -> ImageRow | None:
+        """The row that the user chose."""
+        number = self.ui.imagesTable.currentRow()
+        return self.rows[number] if 0 <= number < len(self.rows) else None
+
+    def showChosen(self) -> None:
+        """Show the chosen row in the fields below the table; without one they are disabled."""
+        row = self.chosen()
+        fields = (
+            self.ui.imageRoleComboBox,
+            self.ui.imageVisitLineEdit,
+            self.ui.imageUnitsComboBox,
+            self.ui.imageHoursSpinBox,
+        )
+        for field in fields:
+            field.enabled = row is not None
+            field.blockSignals(True)
+        self.ui.imageRoleComboBox.setCurrentIndex(IMAGE_ROLES.index(row.role) if row else -1)
+        self.ui.imageVisitLineEdit.text = row.visit if row else ""
+        self.ui.imageUnitsComboBox.setCurrentIndex(max(self.ui.imageUnitsComboBox.findData(row.units), 0) if row else 0)
+        self.ui.imageHoursSpinBox.value = (row.hours or 0.0) if row else 0.0
+        for field in fields:
+            field.blockSignals(False)
+
+    def onRole(self, index: int) -> None:
+        """Give the chosen volume another role."""
+        self._describe(role=self.ui.imageRoleComboBox.itemData(index))
+
+    def onUnits(self, index: int) -> None:
+        """Tell the units of the chosen volume."""
+        units = self.ui.imageUnitsComboBox.itemData(index)
+        if units:
+            self._describe(units=units)
+
+    def onVisit(self) -> None:
+        """Tell the visit of the chosen volume."""
+        self._describe(visit=self.ui.imageVisitLineEdit.text)
+
+    def onHours(self) -> None:
+        """Tell the time after injection of the chosen volume."""
+        self._describe(hours=self.ui.imageHoursSpinBox.value)
+
+    def _describe(self, **told: Any) -> None:
+        row = self.chosen()
+        if row is not None:
+            with self.attempt(_("The image could not be described.")):
+                describe_image(row.node, **told)
+
+    def measured(self) -> tuple[ImageRow, ...]:
+        """The images to measure."""
+        return tuple(row for row in image_rows() if row.role == MEASURED)
+
+    def missing(self) -> str:
+        """What is lacking for a measurement, "" if nothing is."""
+        rows = self.measured()
+        if not rows:
+            return _("Load a PET or SPECT image and give it the role 'measured' in section 2.")
+        for row in rows:
+            if LACKS_UNITS in row.lacks or LACKS_VISIT in row.lacks:
+                return _("Complete '{name}' in section 2: it lacks {lacks}.").format(
+                    name=row.name, lacks=", ".join(lack_words(word) for word in row.lacks)
+                )
+        visits = [row.visit for row in rows]
+        twice = next((visit for visit in visits if visits.count(visit) > 1), None)
+        if twice is not None:
+            return _("Two measured images are called '{visit}': give each visit its own name.").format(visit=twice)
+        try:
+            check_one_patient(tuple(row for row in image_rows() if row.role != UNUSED))
+        except PRRTError as error:
+            return str(error)
+        return ""
+
+
+def role_words(role: str) -> str:
+    """A role as the user reads it."""
+    return {MEASURED: _("measured"), ANATOMY: _("anatomy"), UNUSED: _("not used")}[role]
+
+
+def lack_words(word: str) -> str:
+    """What is lacking, as the user reads it."""
+    return {LACKS_UNITS: _("units"), LACKS_VISIT: _("visit"), LACKS_TIME: _("time after injection")}[word]

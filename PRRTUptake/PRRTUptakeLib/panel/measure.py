@@ -1,0 +1,86 @@
+"""Section 5, measure: Apply, the table node, the chart, and a jump to the lesion that is clicked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+
+from PRRTUptakeLib.panel.section import Section, connect, fill_table, jump_to_segment, waiting
+
+
+class MeasureSection(Section):
+    """Measures, and shows what was measured."""
+
+    def __init__(self, panel: Any) -> None:
+        super().__init__(panel)
+        connect(self.ui.applyButton, "clicked(bool)", self.onApply)
+        connect(self.ui.resultsTable, "cellClicked(int,int)", self.onRowClicked)
+        connect(self.ui.showChartButton, "clicked(bool)", self.onShowChart)
+        self.rows: list[Any] = []
+
+    def refresh(self) -> None:
+        """Enable Apply if all is there, and show the table node."""
+        missing = self.panel.missing()
+        self.ui.applyButton.enabled = not missing
+        self.ui.applyButton.toolTip = missing or _("Measure every region of every measured image")
+        self._show_table()
+        self.ui.showChartButton.enabled = bool(self.rows)
+        self.ui.showChartButton.toolTip = (
+            _("Show them in Slicer's table and plot views") if self.rows else _("Measure first.")
+        )
+
+    def onApply(self) -> None:
+        """Measure."""
+        from PRRTUptakeLib.mrml.charts import chart_of
+
+        with self.attempt(_("The images could not be measured.")), waiting(_("Measuring")) as progress:
+            table = self.logic.measureImages(self.parameters, progress)
+            self.parameters.table = table
+            show_table_and_chart(table, chart_of(table))
+            self.panel.say(
+                _("Measured; {count} rows are in the table '{name}'.").format(
+                    count=table.GetNumberOfRows(), name=table.GetName()
+                )
+            )
+
+    def _show_table(self) -> None:
+        from PRRTUptakeLib.mrml.results import result_sentences, target_rows
+
+        node = self.parameters.table if self.parameters is not None else None
+        self.rows = target_rows(node)
+        lines = [
+            (row.lesion, row.lobe, row.visit, f"{row.tumour:.4g}", f"{row.reference:.4g}", f"{row.ratio:.2f}")
+            for row in self.rows
+        ]
+        fill_table(self.ui.resultsTable, lines)
+        self.ui.resultLabel.text = "\n".join(result_sentences(node))
+
+    def onRowClicked(self, row: int, column: int) -> None:
+        """Show the lesion of a row in the slice views."""
+        segmentation = self.parameters.segmentation if self.parameters is not None else None
+        if segmentation is not None and 0 <= row < len(self.rows):
+            jump_to_segment(self, segmentation, self.rows[row].lesion)
+
+    def onShowChart(self) -> None:
+        """Show table and chart in Slicer's views."""
+        from PRRTUptakeLib.mrml.charts import chart_of
+
+        node = self.parameters.table
+        if node is not None:
+            show_table_and_chart(node, chart_of(node))
+
+
+def show_table_and_chart(table: Any, chart: Any) -> None:
+    """Show a table node, and a chart node where there is one, in Slicer's table and plot views."""
+    application = slicer.app.applicationLogic()
+    manager = slicer.app.layoutManager()
+    if manager is not None:
+        manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpPlotTableView)
+    selection = application.GetSelectionNode()
+    selection.SetActiveTableID(table.GetID())
+    application.PropagateTableSelection()
+    if chart is not None:
+        selection.SetActivePlotChartID(chart.GetID())
+        application.PropagatePlotChartSelection()

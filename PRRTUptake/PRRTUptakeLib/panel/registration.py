@@ -1,0 +1,52 @@
+"""Section 3, registration: which image is moved onto which, by registering or by a transform that is there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from PRRTUptakeLib.mrml.registration import images_of_visit, move_by, pair_rows
+from PRRTUptakeLib.panel.section import Section, connect, fill_table
+
+
+class RegistrationSection(Section):
+    """Moves the images of one visit onto another; images of one visit move together."""
+
+    def __init__(self, panel: Any) -> None:
+        super().__init__(panel)
+        connect(self.ui.useTransformButton, "clicked(bool)", self.onUse)
+        connect(self.ui.undoTransformButton, "clicked(bool)", self.onUndo)
+
+    def refresh(self) -> None:
+        """Show what is moved by what."""
+        rows = pair_rows()
+        fill_table(self.ui.registrationTable, [(row.name, row.visit, row.transform, row.quality) for row in rows])
+        moving, transform = self.parameters.moving, self.parameters.transform
+        self._enable(
+            self.ui.useTransformButton,
+            _("Move the image, and all others of its visit, by the transform"),
+            _("Choose the image to be moved.") if moving is None else "",
+            _("Choose a transform.") if transform is None else "",
+        )
+        is_moved = moving is not None and moving.GetParentTransformNode() is not None
+        self._enable(
+            self.ui.undoTransformButton,
+            _("Put the image, and all others of its visit, back where it was"),
+            "" if is_moved else _("Choose an image that is moved."),
+        )
+
+    def _enable(self, button: Any, tip: str, *missing: str) -> None:
+        lacking = next((text for text in missing if text), "")
+        button.enabled = not lacking
+        button.toolTip = lacking or tip
+
+    def onUse(self) -> None:
+        """Move by the chosen transform."""
+        with self.attempt(_("The image could not be moved.")):
+            move_by(images_of_visit(self.parameters.moving), self.parameters.transform)
+
+    def onUndo(self) -> None:
+        """Put back what was moved."""
+        with self.attempt(_("The image could not be put back.")):
+            move_by(images_of_visit(self.parameters.moving), None)

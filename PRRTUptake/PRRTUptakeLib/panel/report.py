@@ -1,0 +1,52 @@
+"""Section 6, report and export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import qt
+from slicer.i18n import tr as _
+
+from PRRTUptakeLib.panel.section import Section, connect, waiting
+
+
+class ReportSection(Section):
+    """Writes report, table, segments and scene into a folder, all of them or none."""
+
+    def __init__(self, panel: Any) -> None:
+        super().__init__(panel)
+        connect(self.ui.reportPath, "currentPathChanged(QString)", self.onPathChosen)
+        connect(self.ui.exportButton, "clicked(bool)", self.onExport)
+        connect(self.ui.openReportButton, "clicked(bool)", self.onOpen)
+
+    def onPathChosen(self, path: str) -> None:
+        """Take the folder into the parameter node."""
+        if self.parameters is not None:
+            self.parameters.reportFolder = path
+
+    def refresh(self) -> None:
+        """Enable what can be done."""
+        folder = self.parameters.reportFolder
+        if self.ui.reportPath.currentPath != folder:
+            self.ui.reportPath.currentPath = folder
+        missing = self.panel.missing() or ("" if folder else _("Choose a folder for the results."))
+        self.ui.exportButton.enabled = not missing
+        self.ui.exportButton.toolTip = missing or _("Measure, and write report, table, segments and provenance")
+        there = bool(folder) and self._report().is_file()
+        self.ui.openReportButton.enabled = there
+        self.ui.openReportButton.toolTip = _("Open it in the web browser") if there else _("Export first.")
+        self.ui.reportLabel.text = str(self._report()) if there else ""
+
+    def _report(self) -> Path:
+        return Path(self.parameters.reportFolder) / "report.html"
+
+    def onExport(self) -> None:
+        """Measure and write everything."""
+        with self.attempt(_("The results could not be exported.")), waiting(_("Exporting")) as progress:
+            self.parameters.table = self.logic.export(self.parameters, progress)
+            self.panel.say(_("Exported to {folder}.").format(folder=self.parameters.reportFolder))
+
+    def onOpen(self) -> None:
+        """Open the report in the web browser."""
+        qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(self._report())))

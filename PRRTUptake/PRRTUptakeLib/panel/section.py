@@ -1,0 +1,131 @@
+"""What every section of a panel shares: its widgets, the parameter node, one way to try, to tell and to wait."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.progress import Cancelled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from PRRTUptakeLib.progress import Progress
+
+
+class Section:
+    """One numbered part of a panel.
+
+    Attributes
+    ----------
+    panel : the module's widget; it holds the parameter node, which changes when the scene is closed.
+    ui : the widgets of the .ui file by name.
+    """
+
+    def __init__(self, panel: Any) -> None:
+        self.panel = panel
+        self.ui = panel.ui
+        self.logic = panel.logic
+
+    @property
+    def parameters(self) -> Any:
+        """The parameter node's wrapper; None while a scene is being closed."""
+        return self.panel.parameters
+
+    def refresh(self) -> None:
+        """Show what the scene and the parameter node hold now."""
+
+    @contextmanager
+    def attempt(self, failure: str) -> Iterator[None]:
+        """Run an action: at most one dialog if it fails; what the user can mend also stays in the status line.
+
+        Parameters
+        ----------
+        failure : what did not work, for instance "The liver could not be split."
+        """
+        self.panel.say("")
+        self.panel.busy = True
+        try:
+            with slicer.util.tryWithErrorDisplay(failure, waitCursor=True):
+                try:
+                    yield
+                except Cancelled:
+                    self.panel.say(_("Stopped; nothing was changed."))
+        except PRRTError as error:  # the dialog has told it
+            self.panel.say(str(error), isError=True)
+        finally:
+            self.panel.busy = False
+            self.panel.refresh()
+
+
+def connect(widget: Any, signal: str, slot: Callable[..., None]) -> None:
+    """Connect a signal by its signature; PythonQt only returns False where there is no such signal."""
+    if not widget.connect(signal, slot):
+        raise TypeError(f"{widget.className()} '{widget.objectName}' has no signal {signal}")
+
+
+@contextmanager
+def waiting(title: str) -> Iterator[Progress]:
+    """A progress dialog with a cancel button; gives the function that long work calls.
+
+    Raises
+    ------
+    Cancelled
+        From within that function, if the user asked to stop.
+    """
+    dialog = slicer.util.createProgressDialog(windowTitle=title, labelText=title, maximum=100, modal=True)
+
+    def tell(fraction: float, message: str) -> None:
+        dialog.labelText = message
+        dialog.value = min(int(100 * fraction), 99)  # at 100 the dialog would close itself
+        slicer.app.processEvents()
+        if dialog.wasCanceled:
+            raise Cancelled(_("Stopped by the user."))
+
+    try:
+        yield tell
+    finally:
+        dialog.close()
+        dialog.deleteLater()
+
+
+def fill_table(table: Any, rows: Sequence[Sequence[str]], tips: Sequence[str] = ()) -> None:
+    """Show rows of words in a QTableWidget; the chosen row stays chosen, without telling anybody."""
+    chosen = table.currentRow()
+    was = table.blockSignals(True)
+    table.setRowCount(len(rows))
+    for number, row in enumerate(rows):
+        for column, text in enumerate(row):
+            item = qt.QTableWidgetItem(text)
+            item.setToolTip(tips[number] if number < len(tips) else text)
+            table.setItem(number, column, item)
+    table.resizeColumnsToContents()
+    if 0 <= chosen < len(rows):
+        table.selectRow(chosen)
+    table.blockSignals(was)
+
+
+def fill_combo(combo: Any, items: Sequence[tuple[str, Any]]) -> None:
+    """Show pairs of words and values in a QComboBox; the chosen value stays chosen, without telling anybody."""
+    chosen = combo.itemData(combo.currentIndex) if combo.count else None
+    was = combo.blockSignals(True)
+    combo.clear()
+    for words, value in items:
+        combo.addItem(words, value)
+    index = combo.findData(chosen) if chosen is not None else -1
+    combo.setCurrentIndex(max(index, 0) if items else -1)
+    combo.blockSignals(was)
+
+
+def jump_to_segment(section: Section, node: Any, name: str) -> None:
+    """Show the middle of a segment in the slice views."""
+    with section.attempt(_("The segment could not be shown.")):
+        from PRRTUptakeLib.mrml.segmentations import segment_centre
+
+        x, y, z = segment_centre(node, name)
+        slicer.modules.markups.logic().JumpSlicesToLocation(x, y, z, True)

@@ -1,0 +1,198 @@
+"""Section 4, segments: what each segment is, lobes, lesions, targets and reference regions, step by step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import slicer
+from slicer.i18n import tr as _
+
+from PRRTUptakeLib.mrml.segment_table import SegmentRow, segment_rows, segments_state
+from PRRTUptakeLib.panel.section import Section, connect, fill_combo, fill_table, jump_to_segment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+class SegmentsSection(Section):
+    """The segments of the chosen segmentation, and the steps that label them."""
+
+    def __init__(self, panel: Any) -> None:
+        super().__init__(panel)
+        self.rows: tuple[SegmentRow, ...] = ()
+        self._state: tuple[Any, ...] | None = None
+        self._node: Any = None
+        self._remarks = ""
+        self._steps = {
+            self.ui.recogniseButton: self.onRecognise,
+            self.ui.placePlaneButton: self.onPlacePlane,
+            self.ui.splitLobesButton: self.onSplitLobes,
+            self.ui.splitLesionsButton: self.onSplitLesions,
+            self.ui.divideLesionButton: self.onDivideLesion,
+            self.ui.assignLobesButton: self.onAssignLobes,
+            self.ui.pickTargetsButton: self.onPickTargets,
+            self.ui.makeReferenceButton: self.onMakeReference,
+            self.ui.forgetReplacementsButton: self.onForgetReplacements,
+        }
+        self._tips = {button: button.toolTip for button in self._steps}
+        for button, slot in self._steps.items():
+            connect(button, "clicked(bool)", slot)
+        connect(self.ui.replaceButton, "clicked(bool)", self.onReplace)
+        connect(self.ui.replaceReasonLineEdit, "textChanged(QString)", self._enable_replacing)
+        connect(self.ui.structureComboBox, "activated(int)", self.onStructure)
+        connect(self.ui.segmentsTable, "itemSelectionChanged()", self.showChosen)
+        connect(self.ui.segmentsTable, "cellClicked(int,int)", self.onRowClicked)
+        self._fill_structures()
+
+    def _fill_structures(self) -> None:
+        from PRRTUptakeLib.segmentation.codes import known_structures
+
+        self.ui.structureComboBox.addItem(_("not told"), "")
+        for item in known_structures():
+            self.ui.structureComboBox.addItem(item.name, item.key)
+
+    @property
+    def node(self) -> Any:
+        """The chosen segmentation, or None."""
+        return self.parameters.segmentation if self.parameters is not None else None
+
+    def refresh(self) -> None:
+        """Show the segments as they are now."""
+        node = self.node
+        self._observe(node)
+        state = segments_state(node)
+        if state != self._state:
+            self.rows, self._state = segment_rows(node), state
+            fill_table(self.ui.segmentsTable, [_words(row) for row in self.rows], [row.reason for row in self.rows])
+        missing = "" if node is not None else _("Choose a segmentation first.")
+        for button, tip in self._tips.items():
+            button.enabled = not missing
+            button.toolTip = missing or tip
+        self.ui.segmentsLabel.text = missing or self._remarks
+        self.showChosen()
+
+    def _observe(self, node: Any) -> None:
+        """Follow edits of the chosen segmentation, and of it alone."""
+        if node is self._node:
+            return
+        kind = slicer.vtkSegmentation
+        events = (kind.SegmentAdded, kind.SegmentRemoved, kind.SegmentModified, kind.SourceRepresentationModified)
+        for event in events:
+            if self._node is not None:
+                self.panel.removeObserver(self._node, event, self.onSegmentsChanged)
+            if node is not None:
+                self.panel.addObserver(node, event, self.onSegmentsChanged)
+        self._node, self._remarks = node, ""
+
+    def onSegmentsChanged(self, caller: Any = None, event: Any = None) -> None:
+        """A segment was edited, added or deleted, here or in the Segment Editor."""
+        self.panel.refresh()
+
+    def chosen(self) -> SegmentRow | None:
+        """The row that the user chose."""
+        number = self.ui.segmentsTable.currentRow()
+        return self.rows[number] if 0 <= number < len(self.rows) else None
+
+    def showChosen(self) -> None:
+        """Show the chosen segment in the fields below the table."""
+        row = self.chosen()
+        self.ui.structureComboBox.enabled = row is not None
+        index = self.ui.structureComboBox.findData(row.structure) if row is not None else 0
+        self.ui.structureComboBox.setCurrentIndex(max(index, 0))
+        is_lesion = row is not None and row.role == "lesion"
+        targets = [(other.name, other.lesion_id) for other in self.rows if other.is_target] if is_lesion else []
+        fill_combo(self.ui.replaceComboBox, targets)
+        self.ui.replaceComboBox.enabled = bool(targets)
+        self.ui.replaceReasonLineEdit.enabled = bool(targets)
+        self.ui.divideLesionButton.enabled = row is not None and row.role in ("lesion", "target")
+        if not self.ui.divideLesionButton.enabled:
+            self.ui.divideLesionButton.toolTip = _("Choose a lesion in the table.")
+        self._enable_replacing()
+
+    def _enable_replacing(self) -> None:
+        reason = self.ui.replaceReasonLineEdit.text.strip()
+        ready = self.ui.replaceComboBox.count > 0
+        self.ui.replaceButton.enabled = ready and bool(reason)
+        if not ready:
+            self.ui.replaceButton.toolTip = _("Choose a lesion in the table that is no target.")
+        else:
+            self.ui.replaceButton.toolTip = _("Replace the target") if reason else _("Say why.")
+
+    def onRowClicked(self, row: int, column: int) -> None:
+        """Show a segment in the slice views."""
+        if self.node is not None and 0 <= row < len(self.rows):
+            jump_to_segment(self, self.node, self.rows[row].name)
+
+    def _run(self, failure: str, step: Callable[[Any], Sequence[str]]) -> None:
+        """Run one step; its sentences go below the table."""
+        with self.attempt(failure):
+            self._remarks = "\n".join(step(self.logic.uptakeFor(self.parameters)))
+
+    def onRecognise(self) -> None:
+        """Say what each segment is."""
+        self._run(_("The segments could not be recognised."), lambda logic: logic.recognise(self.node))
+
+    def onPlacePlane(self) -> None:
+        """Put a plane between the lobes, to be dragged."""
+        with self.attempt(_("The lobe plane could not be placed.")):
+            plane = self.logic.uptakeFor(self.parameters).placeLobePlane(self.node, self.parameters.lobePlane)
+            plane.GetDisplayNode().SetHandlesInteractive(True)
+            self.logic.placeBeside(self.node, [plane])
+            self.parameters.lobePlane = plane
+
+    def onSplitLobes(self) -> None:
+        """Part the liver."""
+        self._run(
+            _("The liver could not be split."), lambda logic: logic.splitLobes(self.node, self.parameters.lobePlane)
+        )
+
+    def onSplitLesions(self) -> None:
+        """Divide lesion segments into single lesions."""
+        self._run(_("The lesions could not be split."), lambda logic: logic.splitLesions(self.node))
+
+    def onDivideLesion(self) -> None:
+        """Divide the chosen lesion at its waist."""
+        row = self.chosen()
+        if row is not None:
+            self._run(_("The lesion could not be divided."), lambda logic: logic.divideLesion(self.node, row.name))
+
+    def onAssignLobes(self) -> None:
+        """Give each lesion its lobe."""
+        self._run(_("The lobes could not be assigned."), lambda logic: logic.assignLobes(self.node))
+
+    def onPickTargets(self) -> None:
+        """Choose targets by the protocol."""
+        self._run(_("The targets could not be picked."), lambda logic: logic.pickTargets(self.node))
+
+    def onMakeReference(self) -> None:
+        """Make the reference regions; the calm sphere is sought in the first measured image."""
+        images = self.panel.images.measured()
+        image = images[0].node if images else None
+        self._run(_("The reference regions could not be made."), lambda logic: logic.makeReference(self.node, image))
+
+    def onReplace(self) -> None:
+        """Take the chosen lesion in place of a target."""
+        row, dropped = self.chosen(), self.ui.replaceComboBox.itemData(self.ui.replaceComboBox.currentIndex)
+        reason = self.ui.replaceReasonLineEdit.text
+        if row is not None and dropped:
+            self._run(
+                _("The target could not be replaced."),
+                lambda logic: logic.replaceTarget(self.node, dropped, row.lesion_id, reason),
+            )
+
+    def onForgetReplacements(self) -> None:
+        """Targets by the protocol alone."""
+        self._run(_("The targets could not be picked."), lambda logic: logic.dropReplacements(self.node))
+
+    def onStructure(self, index: int) -> None:
+        """Say what the chosen segment is."""
+        row, key = self.chosen(), self.ui.structureComboBox.itemData(index)
+        if row is not None and key:
+            with self.attempt(_("The segment could not be named.")):
+                self.logic.uptakeFor(self.parameters).nameSegment(self.node, row.name, key)
+
+
+def _words(row: SegmentRow) -> tuple[str, ...]:
+    longest = f"{row.longest_mm:.1f}" if row.longest_mm is not None else ""
+    target = _("yes") if row.is_target else ""
+    return row.name, row.role, row.lobe, row.lesion_id, target, longest, f"{row.volume_mL:.1f}"
