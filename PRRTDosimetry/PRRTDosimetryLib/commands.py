@@ -159,10 +159,30 @@ def _sphere(chosen: argparse.Namespace) -> None:
     print(f"absorbed  {electrons:.1%} of electron energy, {photons:.1%} of photon energy")
 
 
+def _selftest_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write the protocol to print and sign")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _selftest(chosen: argparse.Namespace) -> None:
+    from PRRTDosimetryLib.mrml.self_test import SelfTestError, run_self_test, self_test_html, self_test_text
+
+    result = run_self_test()
+    if chosen.html:
+        chosen.html.write_text(self_test_html(result), encoding="utf-8")
+    if chosen.json:
+        print_json(result.as_dict())
+    else:
+        print(self_test_text(result))
+    if result.failed:
+        raise SelfTestError(result.sentence)
+
+
 COMMANDS: tuple[Command, ...] = (
     Command("tiac", "integrate time-activity curves: TIA, half-life, uncertainty", _tiac_arguments, _tiac),
     Command("kernel", "Dose of a voxel to itself and its neighbours, for any voxel size.", _kernel_arguments, _kernel),
     Command("sphere", "Dose of a uniform sphere to itself, for any mass.", _sphere_arguments, _sphere),
+    Command("selftest", "known answers on this machine: expected, found, tolerance", _selftest_arguments, _selftest),
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from PRRTUptakeLib.dicom.body import SUV_UNITS
 from PRRTUptakeLib.report.dicom_maps import parametric_map
 from PRRTUptakeLib.report.dicom_objects import DicomResultError, save_object
 from PRRTUptakeLib.report.dicom_rtdose import dose_object
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.trial.measurements import Measurement
 
 DOSE_UNITS = "Gy"
-MAP_UNITS = ("MBq.h/ml", "g/ml{SUVbw}", "g/ml{SUVlbm}", "cm2/ml{SUVbsa}", "g/ml{SUVibw}")
+MAP_UNITS = ("MBq.h/ml", *SUV_UNITS.values())
 
 
 def write_dicom(outcome: CaseOutcome, folder: Path) -> list[Path]:

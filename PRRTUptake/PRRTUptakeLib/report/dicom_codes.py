@@ -32,9 +32,12 @@ _QUANTITIES = {
     "Bq/ml": ("126377", "DCM", "Tracer Concentration"),
     "g/ml{SUVbw}": ("126401", "DCM", "SUVbw"),
     "g/ml{SUVlbm}": ("126402", "DCM", "SUVlbm"),
+    "g/ml{SUVlbm(James128)}": ("126406", "DCM", "SUVlbm(James128)"),
+    "g/ml{SUVlbm(Janma)}": ("126405", "DCM", "SUVlbm(Janma)"),
     "cm2/ml{SUVbsa}": ("126403", "DCM", "SUVbsa"),
     "g/ml{SUVibw}": ("126404", "DCM", "SUVibw"),
 }
+TIA_MAP = ("TIA", PRIVATE, "Time-integrated activity concentration")
 _METRICS = {
     "volume": ("118565006", "SCT", "Volume"),
     "mass": ("4147007", "SCT", "Mass"),
@@ -59,6 +62,17 @@ _UNITS = {
 def coded(code: Code) -> CodedConcept:
     """One of our codes as highdicom has it."""
     return CodedConcept(value=code.value, scheme_designator=code.scheme, meaning=code.meaning)
+
+
+def quantity_code(unit: str) -> CodedConcept | None:
+    """What an image in this unit shows; None if no such image is known.
+
+    Examples
+    --------
+    >>> quantity_code("g/ml{SUVbw}").value
+    '126401'
+    """
+    return _concept(_QUANTITIES[unit]) if unit in _QUANTITIES else None
 
 
 def unit_code(unit: str) -> CodedConcept:

@@ -12,7 +12,7 @@ from highdicom.sr import CodedConcept
 
 from PRRTUptakeLib.dicom.writing import image_plane
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS, Volume
-from PRRTUptakeLib.report.dicom_codes import PRIVATE, unit_code
+from PRRTUptakeLib.report.dicom_codes import TIA_MAP, quantity_code, unit_code
 from PRRTUptakeLib.report.dicom_objects import (
     DicomResultError,
     equipment,
@@ -30,14 +30,6 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.dicom.series import Series
 
 MAP_NUMBER = 9005
-_QUANTITIES = {
-    "g/ml{SUVbw}": CodedConcept("126401", "DCM", "SUVbw"),
-    "g/ml{SUVlbm}": CodedConcept("126402", "DCM", "SUVlbm"),
-    "cm2/ml{SUVbsa}": CodedConcept("126403", "DCM", "SUVbsa"),
-    "g/ml{SUVibw}": CodedConcept("126404", "DCM", "SUVibw"),
-    "Bq/ml": CodedConcept("126377", "DCM", "Tracer Concentration"),
-    "MBq.h/ml": CodedConcept("TIA", PRIVATE, "Time-integrated activity concentration"),
-}
 
 
 def parametric_map(volume: Volume, series: Series, description: str = "") -> Dataset:
@@ -53,8 +45,9 @@ def parametric_map(volume: Volume, series: Series, description: str = "") -> Dat
     DicomResultError
         If the unit is another, or a value is not finite.
     """
-    if volume.units not in _QUANTITIES:
-        raise DicomResultError(f"A map in '{volume.units}' has no code; known are {', '.join(_QUANTITIES)}.")
+    quantity = CodedConcept(*TIA_MAP) if volume.units == "MBq.h/ml" else quantity_code(volume.units)
+    if quantity is None:
+        raise DicomResultError(f"A map in '{volume.units}' has no code: only SUV, Bq/ml and MBq.h/ml are known.")
     if not np.isfinite(volume.array).all():
         raise DicomResultError(f"The map '{volume.quantity}' has voxels without a number: fill or crop them first.")
     sources = source_images(series)
@@ -68,7 +61,7 @@ def parametric_map(volume: Volume, series: Series, description: str = "") -> Dat
         value_range=(low, high),
         slope=1.0,
         intercept=0.0,
-        quantity_definition=_QUANTITIES[volume.units],
+        quantity_definition=quantity,
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # highdicom 0.27 needs the window so, 0.28 wants it otherwise

@@ -31,7 +31,7 @@ def provenance(
     base : folder to which the file names are relative.
     """
     return {
-        "software": {"name": "SlicerPRRT", "version": VERSION, **_versions()},
+        "software": software(),
         "made_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "series": [dict(item) for item in series],
         "files_sha256": hashes(files, base),
@@ -67,8 +67,9 @@ def _relative(path: Path, base: Path) -> str:
         return path.as_posix()
 
 
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
+def software() -> dict[str, str]:
+    """Names and versions of everything that takes part in a result."""
+    found = {"name": "SlicerPRRT", "version": VERSION, "python": platform.python_version()}
     for name in _PACKAGES:
         try:
             found[name] = version(name)

@@ -52,7 +52,7 @@ def on_lattice(segmentation: Segmentation, grid: Grid, tolerance_mm: float = 0.0
     for segment in segmentation:
         mask = segment.mask.transpose(sources)
         start = [signs[axis] * segment.origin[sources[axis]] + shift[axis] for axis in range(3)]
-        for axis in np.flatnonzero(signs < 0):
+        for axis in (n for n in range(3) if signs[n] < 0):
             mask = np.flip(mask, axis)
             start[axis] -= mask.shape[axis] - 1
         if not mask.size:

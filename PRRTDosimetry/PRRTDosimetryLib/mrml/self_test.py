@@ -1,0 +1,149 @@
+"""The self-test: known answers on the user's own machine, with what was expected, found and allowed, and by whom.
+
+``run_self_test`` is for the command and for a panel's button alike: it leaves the scene alone and writes only to a
+temporary folder. The checks are in ``self_test_checks``.
+"""
+
+from __future__ import annotations
+
+import math
+import platform
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.progress import Progress, silent
+from PRRTUptakeLib.report.page import html_page, paragraph, plain_table, section, table
+from PRRTUptakeLib.report.provenance import software
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+class SelfTestError(PRRTError):
+    """A known answer was not found on this machine."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One known answer.
+
+    Attributes
+    ----------
+    group, name : what was computed.
+    expected, found : in ``unit``; found is nan where the computation failed, ``problem`` says why.
+    tolerance : largest allowed difference, in ``unit``.
+    source : where the expected value comes from.
+    """
+
+    group: str
+    name: str
+    expected: float
+    found: float
+    tolerance: float
+    unit: str
+    source: str
+    problem: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether found lies within the tolerance of expected."""
+        return math.isfinite(self.found) and abs(self.found - self.expected) <= self.tolerance
+
+
+@dataclass(frozen=True)
+class SelfTest:
+    """All checks, when and on what machine."""
+
+    checks: tuple[Check, ...]
+    made_at: str
+    machine: str
+    software: dict[str, str]
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        """The checks that did not pass."""
+        return tuple(check for check in self.checks if not check.passed)
+
+    @property
+    def sentence(self) -> str:
+        """The outcome in one sentence."""
+        if not self.failed:
+            return f"All {len(self.checks)} known answers were found."
+        names = "; ".join(check.name for check in self.failed)
+        return f"{len(self.failed)} of {len(self.checks)} known answers were NOT found: {names}."
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        checks = [{**vars(check), "passed": check.passed} for check in self.checks]
+        about = {"made_at": self.made_at, "machine": self.machine, "software": self.software}
+        return {"passed": not self.failed, "count": len(checks), "failed": len(self.failed), **about, "checks": checks}
+
+
+def run_self_test(progress: Progress = silent) -> SelfTest:
+    """Run every check; one that cannot be computed counts as failed and does not stop the others."""
+    from PRRTDosimetryLib.mrml.self_test_checks import GROUPS
+
+    checks: list[Check] = []
+    for n, (name, group) in enumerate(GROUPS.items()):
+        progress(n / len(GROUPS), name)
+        checks += checks_of(name, group)
+    progress(1.0, "done")
+    made_at = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    machine = f"{platform.node()}, {platform.platform()}, {platform.machine()}"
+    return SelfTest(tuple(checks), made_at, machine, software())
+
+
+def checks_of(name: str, group: Callable[[], Sequence[Check]]) -> list[Check]:
+    """The checks of one group; a group that stops with an error is one failed check that tells the error."""
+    try:
+        return list(group())
+    except Exception as error:  # whatever goes wrong on a user's machine belongs into the protocol
+        problem = f"{type(error).__name__}: {error}"
+        return [Check(name, f"{name}: could not be computed", 0.0, math.nan, 0.0, "", "", problem)]
+
+
+def self_test_text(result: SelfTest) -> str:
+    """The checks as a table for the terminal."""
+    header = ["", "check", "expected", "found", "tolerance", "unit"]
+    rows = [[_mark(one), one.name, *_numbers(one), one.unit] for one in result.checks]
+    problems = [f"{one.name}: {one.problem}" for one in result.failed if one.problem]
+    return "\n".join([plain_table(header, rows), *problems, "", result.sentence])
+
+
+def self_test_html(result: SelfTest) -> str:
+    """The protocol to print and sign."""
+    identity = {
+        "Made": result.made_at,
+        "Machine": result.machine,
+        "Software": ", ".join(f"{name} {version}" for name, version in result.software.items()),
+    }
+    header = ["", "check", "expected", "found", "tolerance", "unit", "source"]
+    groups = dict.fromkeys(check.group for check in result.checks)
+    sections = [section("Result", paragraph(result.sentence, "result"))]
+    for group in groups:
+        rows = [
+            [_mark(one), one.name, *_numbers(one), one.unit, one.source or one.problem]
+            for one in result.checks
+            if one.group == group
+        ]
+        sections.append(section(group, table(header, rows)))
+    sections.append(section("Signature", _SIGNATURE))
+    warnings = [f"{one.name}: {one.problem or 'outside its tolerance'}" for one in result.failed]
+    return html_page("SlicerPRRT self-test", identity, warnings, sections)
+
+
+_SIGNATURE = (
+    '<table class="identity"><tr><th>Name</th><td>____________________________</td></tr>'
+    "<tr><th>Date</th><td>____________________________</td></tr>"
+    "<tr><th>Signature</th><td>____________________________</td></tr></table>"
+)
+
+
+def _mark(check: Check) -> str:
+    return "passed" if check.passed else "FAILED"
+
+
+def _numbers(check: Check) -> list[str]:
+    return [f"{value:.6g}" for value in (check.expected, check.found, check.tolerance)]

@@ -1,0 +1,73 @@
+"""The self-test passes here, tells a wrong installation, and leaves a protocol to sign."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from PRRTDosimetryLib.commands import main
+from PRRTDosimetryLib.mrml import self_test_checks
+from PRRTDosimetryLib.mrml.self_test import Check, checks_of, run_self_test
+
+
+def test_the_command_passes_and_writes_the_protocol(tmp_path, capsys):
+    page = tmp_path / "protocol.html"
+    assert main(["selftest", "--json", "--html", str(page)]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert (content["passed"], content["failed"]) == (True, 0)
+    assert content["count"] == len(content["checks"]) > 30
+    groups = {check["group"] for check in content["checks"]}
+    assert groups == {"SUV", "Decay", "Fits", "Dose", "Statistics", "Synthetic patient"}
+    for check in content["checks"]:
+        assert check["source"]
+        assert abs(check["found"] - check["expected"]) <= check["tolerance"]
+        assert check["tolerance"] <= 0.06 * abs(check["expected"]), check["name"]
+    html = page.read_text(encoding="utf-8")
+    assert "Signature" in html
+    assert "For research use only" in html
+    assert all(check["name"] in html for check in content["checks"])
+
+
+def test_a_wrong_half_life_is_told_and_the_status_is_1(monkeypatch, capsys, tmp_path):
+    from dataclasses import replace
+
+    right = self_test_checks.nuclide
+
+    def wrong(name):
+        return replace(right(name), half_life_h=right(name).half_life_h * 1.01)
+
+    monkeypatch.setattr(self_test_checks, "nuclide", wrong)
+    monkeypatch.setattr(self_test_checks, "GROUPS", {"Decay": self_test_checks.decay_checks})
+    assert main(["selftest", "--html", str(tmp_path / "a.html")]) == 1
+    told = capsys.readouterr()
+    assert told.err.strip().startswith("prrt selftest: 6 of 6 known answers were NOT found")
+    assert len(told.err.strip().splitlines()) == 1
+    assert "FAILED" in (tmp_path / "a.html").read_text(encoding="utf-8")
+
+
+def test_a_check_that_cannot_be_computed_fails_and_says_why():
+    def broken():
+        raise FileNotFoundError("point_kernel_Lu-177.json")
+
+    (check,) = checks_of("Dose", broken)
+    assert not check.passed
+    assert "point_kernel_Lu-177.json" in check.problem
+
+
+@pytest.mark.parametrize(("found", "passed"), [(1.05, True), (0.94, False), (float("nan"), False)])
+def test_a_check_passes_within_its_tolerance(found, passed):
+    assert Check("a", "b", 1.0, found, 0.051, "1", "by hand").passed is passed
+
+
+def test_a_button_may_follow_its_progress(monkeypatch):
+    monkeypatch.setattr(self_test_checks, "GROUPS", {"SUV": self_test_checks.suv_checks})
+    told = []
+    result = run_self_test(lambda fraction, words: told.append((fraction, words)))
+    assert not result.failed
+    assert told == [(0.0, "SUV"), (1.0, "done")]
+
+
+def test_a_read_only_place_for_the_protocol_is_one_sentence(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(self_test_checks, "GROUPS", {"SUV": self_test_checks.suv_checks})
+    assert main(["selftest", "--html", str(tmp_path / "missing" / "a.html")]) == 1
+    assert "No such file or directory" in capsys.readouterr().err
