@@ -72,6 +72,7 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
 class ctkPathLineEdit(QtWidgets.QWidget):
     """A line for a path and a button to browse for it."""
 
+    FLAGS = {"Dirs": 0x001, "Files": 0x002, "Writable": 0x020, "NoDotAndDotDot": 0x6000}  # as in QDir
     currentPathChanged = Signal(str)
     SIGNALS = {"currentPathChanged(QString)": "currentPathChanged"}
     INVOKABLE = ("setCurrentPath", "browse", "addCurrentPathToHistory")
@@ -86,7 +87,7 @@ class ctkPathLineEdit(QtWidgets.QWidget):
         row.addWidget(self._line)
         row.addWidget(self._button)
         self._line.textChanged.connect(self.currentPathChanged)
-        self._filters, self._names, self._key = 0, [], ""
+        self._filters, self._names, self._key = self.FLAGS["Files"], [], ""
 
     def _path(self):
         return self._line.text()
