@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from panel_scene import LEFT, LIVER, RIGHT, add_patient
 
 MODULES = Path(__file__).resolve().parents[2]
@@ -81,9 +80,9 @@ def test_protocols(panel, tmp_path):
 
 
 def test_images_are_completed_in_the_panel(panel):
+    from panel_scene import GRID, activity
     from PRRTUptakeLib.imaging.volume import Volume
     from PRRTUptakeLib.mrml.volumes import node_from_volume
-    from panel_scene import GRID, activity
 
     panel.ui.patientLineEdit.text = "P01"
     node_from_volume(Volume(activity().array, GRID.ijk_to_ras), "counts")
@@ -100,9 +99,9 @@ def test_images_are_completed_in_the_panel(panel):
 
 
 def test_two_patients_are_not_mixed(ready):
+    from panel_scene import activity
     from PRRTUptakeLib.mrml.images import describe_image
     from PRRTUptakeLib.mrml.volumes import node_from_volume
-    from panel_scene import activity
 
     assert ready.ui.applyButton.enabled
     other = activity().with_values(activity().array, provenance={"patient_id": "P02"})
@@ -116,9 +115,9 @@ def test_two_patients_are_not_mixed(ready):
 
 def test_same_visit_twice_is_refused(ready):
     import slicer
+    from panel_scene import activity
     from PRRTUptakeLib.mrml.images import describe_image
     from PRRTUptakeLib.mrml.volumes import node_from_volume
-    from panel_scene import activity
 
     describe_image(node_from_volume(activity(), "again"), visit="24h", hours=24.0)
     slicer.mrmlScene.Modified()
@@ -155,7 +154,6 @@ def test_apply_measures(ready):
 
 def test_cancel_leaves_the_scene(ready, monkeypatch):
     import slicer
-
     from slicer_standin import pythonqt
 
     made = []

@@ -87,9 +87,7 @@ def measured_segments(prepared: Prepared) -> tuple[Segment, ...]:
     return (*lesions, *liver, *organs)
 
 
-def compare_routes(
-    prepared: Prepared, ia: RoutedImage, iv: RoutedImage, protocol: Protocol
-) -> EnhancementResult:
+def compare_routes(prepared: Prepared, ia: RoutedImage, iv: RoutedImage, protocol: Protocol) -> EnhancementResult:
     """Measure the same regions after intra-arterial and intravenous injection.
 
     Parameters
@@ -161,8 +159,8 @@ def _differences(ia: RoutedImage, iv: RoutedImage) -> list[str]:
     told = []
     if abs(ia.hours - iv.hours) > 0.25:
         told.append(
-            f"The images were taken {ia.hours * 60:.0f} and {iv.hours * 60:.0f} min after injection (IA, IV): uptake still "
-            "changes in between."
+            f"The images were taken {ia.hours * 60:.0f} and {iv.hours * 60:.0f} min after injection (IA, IV): uptake "
+            "still changes in between."
         )
     if ia.injection.nuclide != iv.injection.nuclide:
         told.append(f"The nuclides differ: {ia.injection.nuclide} after IA, {iv.injection.nuclide} after IV.")

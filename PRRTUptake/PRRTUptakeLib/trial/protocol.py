@@ -70,7 +70,7 @@ class EndpointRules:
 
 @dataclass(frozen=True)
 class RepeatabilityRules:
-    """How well SUV repeats: within-subject coefficient of variation, and what lesions of one scan share of it (0 to 1)."""
+    """How well SUV repeats: within-subject coefficient of variation, and the part that lesions of one scan share."""
 
     within_subject_cv: float = 0.10
     correlation_between_lesions: float = 0.0
