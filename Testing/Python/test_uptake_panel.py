@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from panel_scene import LEFT, LIVER, RIGHT, add_patient
 
 MODULES = Path(__file__).resolve().parents[2]
@@ -56,7 +55,12 @@ def test_empty_scene_says_what_is_missing(panel):
 
 def test_buttons_do_nothing_without_a_scene(panel):
     """Clicked by hand although disabled: as a script might."""
-    for button in (panel.ui.recogniseButton, panel.ui.splitLobesButton, panel.ui.placePlaneButton, panel.ui.applyButton):
+    for button in (
+        panel.ui.recogniseButton,
+        panel.ui.splitLobesButton,
+        panel.ui.placePlaneButton,
+        panel.ui.applyButton,
+    ):
         button.enabled = True
         button.click()
         assert panel.ui.statusLabel.text
@@ -81,9 +85,9 @@ def test_protocols(panel, tmp_path):
 
 
 def test_images_are_completed_in_the_panel(panel):
+    from panel_scene import GRID, activity
     from PRRTUptakeLib.imaging.volume import Volume
     from PRRTUptakeLib.mrml.volumes import node_from_volume
-    from panel_scene import GRID, activity
 
     panel.ui.patientLineEdit.text = "P01"
     node_from_volume(Volume(activity().array, GRID.ijk_to_ras), "counts")
@@ -96,13 +100,13 @@ def test_images_are_completed_in_the_panel(panel):
     panel.ui.imageVisitLineEdit.editingFinished.emit()
     panel.ui.imageHoursSpinBox.value = 24.0
     panel.ui.imageHoursSpinBox.editingFinished.emit()
-    assert cells(panel.ui.imagesTable) == [["counts", "measured", "24h", "activity concentration Bq/ml", "24 h", ""]]
+    assert cells(panel.ui.imagesTable) == [["counts", "measured", "24h", "activity Bq/ml", "24 h", ""]]
 
 
 def test_two_patients_are_not_mixed(ready):
+    from panel_scene import activity
     from PRRTUptakeLib.mrml.images import describe_image
     from PRRTUptakeLib.mrml.volumes import node_from_volume
-    from panel_scene import activity
 
     assert ready.ui.applyButton.enabled
     other = activity().with_values(activity().array, provenance={"patient_id": "P02"})
@@ -116,9 +120,9 @@ def test_two_patients_are_not_mixed(ready):
 
 def test_same_visit_twice_is_refused(ready):
     import slicer
+    from panel_scene import activity
     from PRRTUptakeLib.mrml.images import describe_image
     from PRRTUptakeLib.mrml.volumes import node_from_volume
-    from panel_scene import activity
 
     describe_image(node_from_volume(activity(), "again"), visit="24h", hours=24.0)
     slicer.mrmlScene.Modified()
@@ -155,7 +159,6 @@ def test_apply_measures(ready):
 
 def test_cancel_leaves_the_scene(ready, monkeypatch):
     import slicer
-
     from slicer_standin import pythonqt
 
     made = []
