@@ -55,7 +55,12 @@ def test_empty_scene_says_what_is_missing(panel):
 
 def test_buttons_do_nothing_without_a_scene(panel):
     """Clicked by hand although disabled: as a script might."""
-    for button in (panel.ui.recogniseButton, panel.ui.splitLobesButton, panel.ui.placePlaneButton, panel.ui.applyButton):
+    for button in (
+        panel.ui.recogniseButton,
+        panel.ui.splitLobesButton,
+        panel.ui.placePlaneButton,
+        panel.ui.applyButton,
+    ):
         button.enabled = True
         button.click()
         assert panel.ui.statusLabel.text
@@ -95,7 +100,7 @@ def test_images_are_completed_in_the_panel(panel):
     panel.ui.imageVisitLineEdit.editingFinished.emit()
     panel.ui.imageHoursSpinBox.value = 24.0
     panel.ui.imageHoursSpinBox.editingFinished.emit()
-    assert cells(panel.ui.imagesTable) == [["counts", "measured", "24h", "activity concentration Bq/ml", "24 h", ""]]
+    assert cells(panel.ui.imagesTable) == [["counts", "measured", "24h", "activity Bq/ml", "24 h", ""]]
 
 
 def test_two_patients_are_not_mixed(ready):

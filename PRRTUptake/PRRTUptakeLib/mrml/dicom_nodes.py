@@ -6,15 +6,17 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.dicom.injection import Injection, injection_of
-from PRRTUptakeLib.dicom.quantify import quantify
-from PRRTUptakeLib.dicom.reading import read_volume
+from PRRTUptakeLib.dicom.inputs import OperatorInputs
+from PRRTUptakeLib.dicom.pet import PetSeries
+from PRRTUptakeLib.dicom.quantify import PET_STORAGE, quantify
+from PRRTUptakeLib.dicom.reading import arrange, provenance, read_volume
 from PRRTUptakeLib.dicom.suv import suv
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.mrml.images import HOURS_ATTRIBUTE, PATIENT_ATTRIBUTE, describe_image, image_row
+from PRRTUptakeLib.imaging.volume import Volume
+from PRRTUptakeLib.mrml.images import HOURS_ATTRIBUTE, MEASURED, PATIENT_ATTRIBUTE, describe_image, image_row
 from PRRTUptakeLib.mrml.volumes import REFERENCE_TIME_ATTRIBUTE, node_from_volume
 
 if TYPE_CHECKING:
-    from PRRTUptakeLib.dicom.inputs import OperatorInputs
     from PRRTUptakeLib.dicom.series import Series
 
 EMISSION = ("PT", "NM")
@@ -48,6 +50,32 @@ def node_from_series(
     made = node_from_volume(volume, name, node)
     made.SetAttribute(PATIENT_ATTRIBUTE, series.patient_id or None)
     keep_injection(made, known_injection(series, inputs), series.started)
+    return made
+
+
+def reading_problem(series: Series, as_suv: bool = False) -> str:
+    """Why a PET or NM series cannot be quantified from its header alone, "" if it can."""
+    try:
+        if series.sop_class == PET_STORAGE:
+            pet = PetSeries(arrange(series), OperatorInputs())
+            _ = pet.as_suv("bw") if as_suv else pet.as_concentration()  # factors only: no pixel is read
+        elif as_suv:
+            suv(series)
+        else:
+            quantify(series)
+    except PRRTError as error:
+        return str(error)
+    return ""
+
+
+def node_from_stored_values(series: Series, name: str, node: Any = None) -> Any:
+    """Rescaled stored values without units, where the header does not allow more; the user can state the units."""
+    arranged = arrange(series)
+    array = arranged.scaled(arranged.slopes, arranged.intercepts)
+    made = node_from_volume(Volume(array, arranged.ijk_to_ras, "", "", None, provenance(arranged)), name, node)
+    made.SetAttribute(PATIENT_ATTRIBUTE, series.patient_id or None)
+    keep_injection(made, known_injection(series), series.started)
+    describe_image(made, role=MEASURED)
     return made
 
 

@@ -35,6 +35,8 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
         for child in self.children():
             if isinstance(child, QtWidgets.QWidget):
                 child.setVisible(shown)
+        if self.layout():
+            self.layout().invalidate()
         self.updateGeometry()
         self.contentsCollapsed.emit(not shown)
 
@@ -46,8 +48,16 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
     def hitButton(self, position):
         return position.y() < self.HEADER_px
 
+    def hasHeightForWidth(self):
+        return self.isChecked() and self.layout() is not None and self.layout().hasHeightForWidth()
+
+    def heightForWidth(self, width):
+        return max(self.layout().totalHeightForWidth(width), self.HEADER_px)
+
     def sizeHint(self):
-        inside = self.layout().sizeHint() if self.isChecked() and self.layout() else QtCore.QSize(120, self.HEADER_px)
+        inside = (
+            self.layout().totalSizeHint() if self.isChecked() and self.layout() else QtCore.QSize(120, self.HEADER_px)
+        )
         return QtCore.QSize(inside.width(), max(inside.height(), self.HEADER_px))
 
     def minimumSizeHint(self):
