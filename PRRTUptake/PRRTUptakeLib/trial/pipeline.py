@@ -45,8 +45,8 @@ class LesionUptake:
     """One target lesion: T, N (concentrations in the image's unit), T/N, and how much contrast its mean keeps.
 
     ``corrected`` is T after partial volume correction where a phantom's recovery curve was given, beside T and never in
-    its place; ``border_recovery`` is what the voxel size alone leaves, ``recovery`` what the protocol's resolution leaves
-    of this shape, ``sphere_recovery`` what theory says of a sphere of the same volume.
+    its place; ``border_recovery`` is what the voxel size alone leaves, ``recovery`` what the protocol's resolution
+    leaves of this shape, ``sphere_recovery`` what theory says of a sphere of the same volume.
     """
 
     lesion_id: str
