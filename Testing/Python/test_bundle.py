@@ -152,7 +152,10 @@ def test_deidentified_objects_are_valid(anonymous, tmp_path):
             assert "Error" not in done.stdout + done.stderr, name
 
 
-def test_a_deidentified_bundle_is_verified_with_the_case_at_hand(anonymous, capsys):
+def test_a_deidentified_bundle_is_verified_with_the_case_at_hand(results, tmp_path, capsys):
+    tables = tmp_path / "tables"
+    shutil.copytree(results, tables, ignore=shutil.ignore_patterns("dicom"))
+    anonymous = write_bundle(tables, tmp_path / "anonymous.zip", Deidentifier(KEY))
     assert main(["run", "--verify", str(anonymous)]) == 1
     assert "give the case file too" in capsys.readouterr().err
     assert main(["run", str(measured_patient()[0]), "--verify", str(anonymous)]) == 0
