@@ -46,6 +46,14 @@ class PRRTUptake(ScriptedLoadableModule):
             "against intravenous, by a trial's protocol. For research use only."
         )
         self.parent.acknowledgementText = _("Part of the extension SlicerPRRT, Apache License 2.0.")
+        slicer.app.connect("startupCompleted()", self.onStarted)
+
+    def onStarted(self) -> None:
+        """Add to other modules what they show of this extension."""
+        from PRRTUptakeLib.panel import samples, statistics_plugin
+
+        samples.register(self.resourcePath("Icons/PRRTUptake.png"))
+        statistics_plugin.register()
 
 
 class TreatedLobe(enum.Enum):

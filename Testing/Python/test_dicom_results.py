@@ -1,4 +1,4 @@
-"""What goes into a DICOM object comes out of it, by another reader where there is one, and the validators are content."""
+"""What goes into a DICOM object comes out of it, by another reader where there is one; validators are content."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def rows(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def truth(rows):
-    """Voxel-averaged integral (MBq h) and volume (mL) of every region, by brute force, mean over the visits' contours."""
+    """Voxel-averaged integral (MBq h) and volume (mL) of every region, by brute force, mean over the visits."""
     patient = synthetic_patient(SEED)
     per_mL = {region.name: patient.tia_MBq_h_per_mL(region.name) for region in patient.regions}
     image = np.asarray(voxel_averages(patient, SPECT_GRID, per_mL))

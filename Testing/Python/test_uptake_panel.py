@@ -1,10 +1,11 @@
-"""PRRT Uptake's panel, driven as a user would."""
+"""PRRT Uptake's panel, driven as a user would: set up, choose, apply, save, reopen, and everything that goes wrong."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from panel_scene import LEFT, LIVER, RIGHT, add_patient
 
 MODULES = Path(__file__).resolve().parents[2]
 
@@ -13,10 +14,33 @@ MODULES = Path(__file__).resolve().parents[2]
 def panel(slicer_application):
     from slicer_standin.application import load_module
 
-    loaded = load_module(MODULES / "PRRTUptake" / "PRRTUptake.py")
-    widget = loaded.widgetRepresentation().self()
+    widget = load_module(MODULES / "PRRTUptake" / "PRRTUptake.py").widgetRepresentation().self()
     yield widget
     widget.cleanup()
+
+
+@pytest.fixture
+def ready(panel):
+    """A panel with a patient whom nothing lacks."""
+    add_patient()
+    panel.enter()
+    panel.ui.patientLineEdit.text = "P01"
+    return panel
+
+
+def cells(table) -> list[list[str]]:
+    return [[table.item(r, c).text() for c in range(table.columnCount)] for r in range(table.rowCount)]
+
+
+def choose(table, row: int) -> None:
+    table.selectRow(row)
+
+
+def choose_data(combo, value) -> None:
+    index = combo.findData(value)
+    assert index >= 0
+    combo.setCurrentIndex(index)
+    combo.activated.emit(index)
 
 
 def test_empty_scene_says_what_is_missing(panel):
@@ -24,6 +48,308 @@ def test_empty_scene_says_what_is_missing(panel):
     assert "patient" in panel.ui.applyButton.toolTip
     panel.ui.patientLineEdit.text = "P01"
     assert "section 2" in panel.ui.applyButton.toolTip
+    for button in (panel.ui.splitLobesButton, panel.ui.exportButton, panel.ui.useTransformButton):
+        assert not button.enabled
+        assert button.toolTip
+
+
+def test_buttons_do_nothing_without_a_scene(panel):
+    """Clicked by hand although disabled: as a script might."""
+    for button in (
+        panel.ui.recogniseButton,
+        panel.ui.splitLobesButton,
+        panel.ui.placePlaneButton,
+        panel.ui.applyButton,
+    ):
+        button.enabled = True
+        button.click()
+        assert panel.ui.statusLabel.text
+
+
+def test_protocols(panel, tmp_path):
+    names = [panel.ui.protocolComboBox.itemData(n) for n in range(panel.ui.protocolComboBox.count)]
+    assert {"lutia", "ia-versus-iv", "file"} <= set(names)
+    panel.ui.patientLineEdit.text = "P01"
+    assert "Lu-177" in panel.ui.protocolRulesLabel.text
+    panel.ui.protocolComboBox.setCurrentIndex(names.index("ia-versus-iv"))
+    assert "Ga-68" in panel.ui.protocolRulesLabel.text
+    panel.ui.protocolComboBox.setCurrentIndex(names.index("file"))
+    assert "file" in panel.ui.protocolRulesLabel.text
+    (tmp_path / "own.json").write_text("{}")
+    panel.ui.protocolPath.currentPath = str(tmp_path / "own.json")
+    assert "missing" in panel.ui.protocolRulesLabel.text
+    text = (MODULES / "PRRTUptake/Resources/Protocols/lutia.json").read_text()
+    (tmp_path / "own.json").write_text(text.replace("30.0", "25.0"))
+    panel.refresh()
+    assert "above 25 mm" in panel.ui.protocolRulesLabel.text
+
+
+def test_images_are_completed_in_the_panel(panel):
+    from panel_scene import GRID, activity
+    from PRRTUptakeLib.imaging.volume import Volume
+    from PRRTUptakeLib.mrml.volumes import node_from_volume
+
+    panel.ui.patientLineEdit.text = "P01"
+    node_from_volume(Volume(activity().array, GRID.ijk_to_ras), "counts")
+    choose(panel.ui.imagesTable, 0)
+    choose_data(panel.ui.imageRoleComboBox, "measured")
+    assert cells(panel.ui.imagesTable)[0][5] == "units, visit, time after injection"
+    assert "units" in panel.ui.applyButton.toolTip
+    choose_data(panel.ui.imageUnitsComboBox, "Bq/ml")
+    panel.ui.imageVisitLineEdit.text = "24h"
+    panel.ui.imageVisitLineEdit.editingFinished.emit()
+    panel.ui.imageHoursSpinBox.value = 24.0
+    panel.ui.imageHoursSpinBox.editingFinished.emit()
+    assert cells(panel.ui.imagesTable) == [["counts", "measured", "24h", "activity Bq/ml", "24 h", ""]]
+
+
+def test_two_patients_are_not_mixed(ready):
+    from panel_scene import activity
+    from PRRTUptakeLib.mrml.images import describe_image
+    from PRRTUptakeLib.mrml.volumes import node_from_volume
+
+    assert ready.ui.applyButton.enabled
+    other = activity().with_values(activity().array, provenance={"patient_id": "P02"})
+    node = node_from_volume(other, "other SPECT")
+    describe_image(node, visit="cycle 2", hours=24.0)
+    ready.refresh()
+    assert not ready.ui.applyButton.enabled
+    assert "patient P01" in ready.ui.applyButton.toolTip
+    assert "P02" in ready.ui.applyButton.toolTip
+
+
+def test_same_visit_twice_is_refused(ready):
+    import slicer
+    from panel_scene import activity
+    from PRRTUptakeLib.mrml.images import describe_image
+    from PRRTUptakeLib.mrml.volumes import node_from_volume
+
+    describe_image(node_from_volume(activity(), "again"), visit="24h", hours=24.0)
+    slicer.mrmlScene.Modified()
+    ready.refresh()
+    assert "'24h'" in ready.ui.applyButton.toolTip
+
+
+def test_apply_measures(ready):
+    import slicer
+
+    ready.parameters.treatedLobe = type(ready.parameters.treatedLobe).RIGHT
+    assert ready.ui.treatedLobeComboBox.currentText == "right"
+    ready.ui.applyButton.click()
+    rows = {row[0]: row for row in cells(ready.ui.resultsTable)}
+    assert set(rows) == {"L1", "R1", "R2"}
+    assert float(rows["L1"][5]) == pytest.approx(LEFT / LIVER)
+    assert float(rows["R1"][5]) == pytest.approx(RIGHT / LIVER)
+    assert "treated/control 1.500" in ready.ui.resultLabel.text
+    table = ready.parameters.table
+    assert table.GetNumberOfRows() > 50
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    study = hierarchy.GetItemParent(hierarchy.GetItemByDataNode(table))
+    assert hierarchy.GetItemName(hierarchy.GetItemParent(study)) == "P01"
+    assert study == hierarchy.GetItemParent(hierarchy.GetItemByDataNode(ready.parameters.segmentation))
+    selection = slicer.app.applicationLogic().GetSelectionNode()
+    assert selection.GetActiveTableID() == table.GetID()
+    chart = slicer.mrmlScene.GetNodeByID(selection.GetActivePlotChartID())
+    assert chart.GetNumberOfPlotSeriesNodes() == 2  # left and right
+    ready.ui.applyButton.click()  # again: nothing is made twice
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLPlotChartNode") == 1
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLPlotSeriesNode") == 2
+    assert not ready.parameters.segmentation.GetSegmentation().ContainsRepresentation("Closed surface")
+
+
+def test_cancel_leaves_the_scene(ready, monkeypatch):
+    import slicer
+    from slicer_standin import pythonqt
+
+    made = []
+    create = slicer.util.createProgressDialog
+
+    def cancelled(**options):
+        made.append(create(**options))
+        made[-1].cancel()
+        return made[-1]
+
+    monkeypatch.setattr(slicer.util, "createProgressDialog", cancelled)
+    ready.ui.applyButton.click()
+    assert "Stopped" in ready.ui.statusLabel.text
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLTableNode") == 0
+    assert "L1" not in [row[0] for row in cells(ready.ui.segmentsTable)]
+    assert not pythonqt.slot_errors
+
+
+def test_segments_step_by_step(ready):
+    ui = ready.ui
+    ui.splitLesionsButton.click()
+    assert "split it into lobes first" in ui.statusLabel.text
+    ui.recogniseButton.click()
+    assert {row[0]: row[1] for row in cells(ui.segmentsTable)}["spleen"] == "organ"
+    ui.placePlaneButton.click()
+    plane = ready.parameters.lobePlane
+    assert plane.GetName() == "Lobe plane"
+    assert abs(plane.GetNormalWorld()[0]) == pytest.approx(1.0, abs=0.05)
+    ui.splitLobesButton.click()
+    volumes = {row[2]: float(row[6]) for row in cells(ui.segmentsTable) if row[1] == "lobe"}
+    assert volumes["left"] == pytest.approx(volumes["right"], rel=0.05)
+    ui.splitLesionsButton.click()
+    assert [row[3] for row in cells(ui.segmentsTable) if row[1] == "lesion"] == ["L1", "R1", "R2"]
+    ui.pickTargetsButton.click()
+    rows = {row[0]: row for row in cells(ui.segmentsTable)}
+    assert rows["R1"][4] == "yes"
+    assert float(rows["R1"][5]) == pytest.approx(48.0, abs=4.0)
+    ui.makeReferenceButton.click()
+    assert {"reference left lobe", "reference right lobe", "reference whole liver"} <= {
+        row[0] for row in cells(ui.segmentsTable)
+    }
+    plane.SetOriginWorld(30.0, 0.0, 0.0)
+    ui.splitLobesButton.click()
+    moved = {row[2]: float(row[6]) for row in cells(ui.segmentsTable) if row[1] == "lobe"}
+    assert moved["left"] > 1.3 * moved["right"]
+
+
+def test_targets_are_replaced_with_a_reason(ready, tmp_path):
+    import json
+
+    rules = json.loads((MODULES / "PRRTUptake/Resources/Protocols/lutia.json").read_text())
+    rules["targets"]["maximum_per_lobe"] = 1
+    (tmp_path / "one.json").write_text(json.dumps(rules))
+    ready.parameters.protocolFile = str(tmp_path / "one.json")
+    ready.parameters.protocol = "file"
+    ui = ready.ui
+    for button in (ui.splitLobesButton, ui.splitLesionsButton, ui.pickTargetsButton):
+        button.click()
+    names = [row[0] for row in cells(ui.segmentsTable)]
+    assert [row[0] for row in cells(ui.segmentsTable) if row[4]] == ["L1", "R1"]
+    choose(ui.segmentsTable, names.index("R2"))
+    assert not ui.replaceButton.enabled
+    choose_data(ui.replaceComboBox, "R1")
+    ui.replaceReasonLineEdit.text = "haemorrhage in R1"
+    ui.replaceButton.click()
+    assert [row[0] for row in cells(ui.segmentsTable) if row[4]] == ["L1", "R2"]
+    ui.applyButton.click()
+    assert [row[0] for row in cells(ui.resultsTable)] == ["L1", "R2"]
+    ui.forgetReplacementsButton.click()
+    assert [row[0] for row in cells(ui.segmentsTable) if row[4]] == ["L1", "R1"]
+
+
+def test_segment_is_named_by_the_user(ready):
+    node = ready.parameters.segmentation
+    node.GetSegmentation().GetSegment("spleen").SetName("thing")
+    ready.refresh()
+    row = [cell[0] for cell in cells(ready.ui.segmentsTable)].index("thing")
+    choose(ready.ui.segmentsTable, row)
+    choose_data(ready.ui.structureComboBox, "kidney_left")
+    assert {cell[0]: cell[1] for cell in cells(ready.ui.segmentsTable)}["thing"] == "organ"
+
+
+def test_segment_deleted_while_the_panel_is_open(ready):
+    ready.ui.applyButton.click()
+    core = ready.parameters.segmentation.GetSegmentation()
+    choose(ready.ui.segmentsTable, 0)
+    core.RemoveSegment("liver")
+    assert "liver" not in [row[0] for row in cells(ready.ui.segmentsTable)]
+    core.RemoveSegment("R1")
+    ready.ui.resultsTable.cellClicked.emit(1, 0)
+    assert "no segment 'R1'" in ready.ui.statusLabel.text
+    ready.ui.applyButton.click()
+    assert "liver" in ready.ui.statusLabel.text
+
+
+def test_nodes_removed_while_the_panel_is_open(ready):
+    import slicer
+
+    ready.ui.applyButton.click()
+    slicer.mrmlScene.RemoveNode(ready.parameters.segmentation)
+    assert ready.ui.segmentsTable.rowCount == 0
+    assert "section 4" in ready.ui.applyButton.toolTip
+    slicer.mrmlScene.RemoveNode(ready.parameters.table)
+    assert ready.ui.resultsTable.rowCount == 0
+    slicer.mrmlScene.RemoveNode(slicer.util.getNode("SPECT 24h"))
+    assert ready.ui.imagesTable.rowCount == 0
+    ready.ui.resultsTable.cellClicked.emit(0, 0)
+
+
+def test_scene_closed_while_the_panel_is_open(ready):
+    import slicer
+
+    ready.ui.applyButton.click()
+    slicer.mrmlScene.Clear(0)
+    assert ready.ui.imagesTable.rowCount == ready.ui.segmentsTable.rowCount == ready.ui.resultsTable.rowCount == 0
+    assert ready.ui.patientLineEdit.text == ""
+    add_patient()
+    ready.enter()
+    assert ready.ui.imagesTable.rowCount == 1
+
+
+def snapshot(panel) -> dict[str, object]:
+    ui = panel.ui
+    return {
+        "protocol": ui.protocolRulesLabel.text,
+        "patient": ui.patientLineEdit.text,
+        "cycle": ui.cycleSpinBox.value,
+        "lobe": ui.treatedLobeComboBox.currentText,
+        "images": cells(ui.imagesTable),
+        "pairs": cells(ui.registrationTable),
+        "segments": cells(ui.segmentsTable),
+        "segmentation": ui.segmentationSelector.currentNode().GetName(),
+        "results": cells(ui.resultsTable),
+        "sentence": ui.resultLabel.text,
+        "folder": ui.reportPath.currentPath,
+        "scene": ui.exportSceneCheckBox.checked,
+    }
+
+
+def test_scene_saved_and_reopened(ready, tmp_path):
+    import slicer
+    from PRRTUptakeLib.mrml.tables import rows_of_table
+
+    ready.ui.cycleSpinBox.value = 3
+    ready.ui.treatedLobeComboBox.setCurrentIndex(2)
+    ready.ui.exportSceneCheckBox.checked = False
+    ready.ui.reportPath.currentPath = str(tmp_path / "out")
+    ready.ui.applyButton.click()
+    before, rows = snapshot(ready), rows_of_table(ready.parameters.table)
+    assert slicer.mrmlScene.WriteToMRB(str(tmp_path / "patient.mrb"))
+    slicer.mrmlScene.Clear(0)
+    assert slicer.mrmlScene.ReadFromMRB(str(tmp_path / "patient.mrb"))
+    ready.enter()
+    assert snapshot(ready) == before
+    again = rows_of_table(ready.parameters.table)
+    assert [{k: str(v) for k, v in row.items()} for row in again] == [
+        {k: str(v) for k, v in row.items()} for row in rows
+    ]
+
+
+def test_images_are_moved_by_a_transform(ready):
+    import slicer
+
+    node = slicer.util.getNode("SPECT 24h")
+    transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "shift")
+    ready.ui.movingSelector.setCurrentNode(node)
+    ready.ui.transformSelector.setCurrentNode(transform)
+    ready.ui.useTransformButton.click()
+    assert cells(ready.ui.registrationTable)[0][2] == "shift"
+    ready.ui.undoTransformButton.click()
+    assert node.GetParentTransformNode() is None
+    bent = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLBSplineTransformNode", "bent")
+    node.SetAndObserveTransformNodeID(bent.GetID())
+    ready.ui.applyButton.click()
+    assert "bent" in ready.ui.statusLabel.text
+
+
+def test_export(ready, tmp_path):
+    ready.ui.reportPath.currentPath = str(tmp_path / "out")
+    assert not ready.ui.openReportButton.enabled
+    ready.ui.exportButton.click()
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"report.html", "measurements.csv", "patient.seg.nrrd", "patient.mrb", "provenance.json"} <= names
+    assert ready.ui.openReportButton.enabled
+    assert "P01" in (tmp_path / "out" / "report.html").read_text()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("mine")
+    ready.ui.reportPath.currentPath = str(tmp_path / "mine")
+    ready.ui.exportButton.click()
+    assert "not of SlicerPRRT" in ready.ui.statusLabel.text
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
 
 
 def test_module_test_runs(panel):

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.dicom.injection import Injection, injection_of
-from PRRTUptakeLib.dicom.quantify import quantify
-from PRRTUptakeLib.dicom.reading import read_volume
+from PRRTUptakeLib.dicom.inputs import OperatorInputs
+from PRRTUptakeLib.dicom.pet import PetSeries
+from PRRTUptakeLib.dicom.quantify import PET_STORAGE, quantify
+from PRRTUptakeLib.dicom.reading import arrange, provenance, read_volume
 from PRRTUptakeLib.dicom.suv import suv
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.mrml.images import HOURS_ATTRIBUTE, PATIENT_ATTRIBUTE, describe_image
-from PRRTUptakeLib.mrml.volumes import node_from_volume
+from PRRTUptakeLib.imaging.volume import Volume
+from PRRTUptakeLib.mrml.images import HOURS_ATTRIBUTE, MEASURED, PATIENT_ATTRIBUTE, describe_image, image_row
+from PRRTUptakeLib.mrml.volumes import REFERENCE_TIME_ATTRIBUTE, node_from_volume
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
-    from PRRTUptakeLib.dicom.inputs import OperatorInputs
     from PRRTUptakeLib.dicom.series import Series
 
 EMISSION = ("PT", "NM")
 ACTIVITY_ATTRIBUTE, NUCLIDE_ATTRIBUTE = "PRRT.AdministeredActivity_MBq", "PRRT.Nuclide"
+SEX_ATTRIBUTE = "PRRT.Sex"
 
 
 def node_from_series(
@@ -51,6 +53,32 @@ def node_from_series(
     return made
 
 
+def reading_problem(series: Series, as_suv: bool = False) -> str:
+    """Why a PET or NM series cannot be quantified from its header alone, "" if it can."""
+    try:
+        if series.sop_class == PET_STORAGE:
+            pet = PetSeries(arrange(series), OperatorInputs())
+            _ = pet.as_suv("bw") if as_suv else pet.as_concentration()  # factors only: no pixel is read
+        elif as_suv:
+            suv(series)
+        else:
+            quantify(series)
+    except PRRTError as error:
+        return str(error)
+    return ""
+
+
+def node_from_stored_values(series: Series, name: str, node: Any = None) -> Any:
+    """Rescaled stored values without units, where the header does not allow more; the user can state the units."""
+    arranged = arrange(series)
+    array = arranged.scaled(arranged.slopes, arranged.intercepts)
+    made = node_from_volume(Volume(array, arranged.ijk_to_ras, "", "", None, provenance(arranged)), name, node)
+    made.SetAttribute(PATIENT_ATTRIBUTE, series.patient_id or None)
+    keep_injection(made, known_injection(series), series.started)
+    describe_image(made, role=MEASURED)
+    return made
+
+
 def known_injection(series: Series, inputs: OperatorInputs | None = None) -> Injection | None:
     """What was injected; None where the header does not tell it all: then the user fills it in."""
     if series.started is None:
@@ -66,6 +94,17 @@ def keep_injection(node: Any, injection: Injection | None, scan_time: datetime |
     known = injection is not None and scan_time is not None
     node.SetAttribute(NUCLIDE_ATTRIBUTE, injection.nuclide if known else None)
     node.SetAttribute(ACTIVITY_ATTRIBUTE, f"{injection.activity_MBq:g}" if known else None)
+    node.SetAttribute(SEX_ATTRIBUTE, injection.sex or None if known else None)
     node.SetAttribute(HOURS_ATTRIBUTE, None)
     if known:
         describe_image(node, hours=round(injection.hours_to(scan_time), 3))
+
+
+def injection_from_node(node: Any) -> Injection | None:
+    """What a volume node remembers of the injection, None unless it knows all: activity, nuclide and both times."""
+    hours, time = image_row(node).hours, node.GetAttribute(REFERENCE_TIME_ATTRIBUTE)
+    activity, nuclide = node.GetAttribute(ACTIVITY_ATTRIBUTE), node.GetAttribute(NUCLIDE_ATTRIBUTE)
+    if hours is None or not (time and activity and nuclide):
+        return None
+    injected = datetime.fromisoformat(time) - timedelta(hours=hours)
+    return Injection(float(activity), injected, nuclide, node.GetAttribute(SEX_ATTRIBUTE) or "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from PRRTUptakeLib.mrml.dicom_nodes import injection_from_node
 from PRRTUptakeLib.mrml.images import MEASURABLE_UNITS
 from PRRTUptakeLib.mrml.planes import node_from_plane, plane_from_node
 from PRRTUptakeLib.mrml.segment_logic import SegmentLogic, keep_segments, replacements_of
@@ -117,7 +118,7 @@ class UptakeLogic(SegmentLogic):
         for number, ((node, visit), volume) in enumerate(zip(images, volumes, strict=True)):
             progress(0.4 + 0.5 * number / len(images), f"Measuring {visit}")
             labels = VisitLabels(patient, cycle, visit, node.GetName(), treatedLobe)
-            results.append(measure_visit(prepared, volume, self.protocol, labels))
+            results.append(measure_visit(prepared, volume, self.protocol, labels, injection_from_node(node)))
         progress(0.95, "Writing the table")
         self._keep(prepared, segmentationNode)
         self.results, self.result = tuple(results), results[0]
@@ -158,7 +159,7 @@ class UptakeLogic(SegmentLogic):
         image = _measurable(imageNode)
         prepared = self._keep(self._prepared(image, segmentationNode, lobePlaneNode), segmentationNode)
         labels = VisitLabels(patient, cycle, visit, imageNode.GetName(), treatedLobe)
-        self.result = measure_visit(prepared, image, self.protocol, labels)
+        self.result = measure_visit(prepared, image, self.protocol, labels, injection_from_node(imageNode))
         self.results = (self.result,)
         return table_from_measurements(measurement_rows(self.result), f"Measurements {visit}", tableNode)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TargetRow:
-    """One target lesion in one visit: tumour T and reference N in the image's unit, and T/N."""
+    """One target lesion in one visit: tumour T and reference N in ``unit``, and T/N."""
 
     lesion: str
     lobe: str
@@ -23,6 +23,7 @@ class TargetRow:
     tumour: float
     reference: float
     ratio: float
+    unit: str
 
 
 def is_measurement_table(node: Any) -> bool:
@@ -38,15 +39,19 @@ def target_rows(node: Any) -> list[TargetRow]:
     if not is_measurement_table(node):
         return []
     rows = rows_of_table(node)
-    means = {(row["visit"], row["region"]): row["value"] for row in rows if row["metric"] == "mean"}
+    means = {(row["visit"], row["region"]): _readable(row) for row in rows if row["metric"] == "mean"}
     found = []
     for row in rows:
         if row["metric"] == "tn_ratio" and (row["visit"], row["region"]) in means:
-            tumour = means[row["visit"], row["region"]]
-            found.append(
-                TargetRow(row["region"], row["lobe"], row["visit"], tumour, tumour / row["value"], row["value"])
-            )
+            tumour, unit = means[row["visit"], row["region"]]
+            healthy = tumour / row["value"]
+            found.append(TargetRow(row["region"], row["lobe"], row["visit"], tumour, healthy, row["value"], unit))
     return found
+
+
+def _readable(row: dict[str, Any]) -> tuple[float, str]:
+    """Value and unit, kBq/mL in place of Bq/ml."""
+    return (row["value"] / 1000.0, "kBq/mL") if row["unit"] == "Bq/ml" else (row["value"], row["unit"])
 
 
 def result_chart(node: Any) -> tuple[Any, ...]:

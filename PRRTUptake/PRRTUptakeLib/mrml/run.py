@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.mrml.dicom_results import write_dicom
+from PRRTUptakeLib.mrml.enhancement_run import measure_enhancement_case
 from PRRTUptakeLib.mrml.lobes_run import measure_lobe_case
 from PRRTUptakeLib.mrml.scene import build_scene, write_bundle
 from PRRTUptakeLib.mrml.segmentations import write_segmentation_file
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from PRRTUptakeLib.mrml.outcome import CaseOutcome, Extension
 
-DESIGNS = {"lobe-against-lobe": measure_lobe_case}
+DESIGNS = {"lobe-against-lobe": measure_lobe_case, "ia-versus-iv": measure_enhancement_case}
 
 
 @dataclass(frozen=True, eq=False)

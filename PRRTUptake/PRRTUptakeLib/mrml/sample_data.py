@@ -13,7 +13,8 @@ from PRRTUptakeLib.mrml.lobes_run import read_segments
 from PRRTUptakeLib.mrml.planes import node_from_plane
 from PRRTUptakeLib.mrml.scene import place_in_study
 from PRRTUptakeLib.mrml.segmentations import node_from_segmentation
-from PRRTUptakeLib.progress import Progress, silent
+from PRRTUptakeLib.mrml.session import session
+from PRRTUptakeLib.progress import Cancelled, Progress, silent
 from PRRTUptakeLib.trial.case import load_case
 from PRRTUptakeLib.trial.synthetic_case import (
     write_synthetic_ia_versus_iv,
@@ -55,9 +56,14 @@ def load_sample(name: str, seed: int = 1, progress: Progress = silent, **options
         case = load_case(write(Path(folder) / "patient", seed=seed, **options))
         nodes: list[Any] = []
         known: dict[Path, Any] = {}
-        for number, visit in enumerate(case.visits):
-            progress(0.5 + 0.5 * number / len(case.visits), f"Loading {visit.visit}")
-            nodes += _load_visit(case, visit, as_suv, known)
+        try:
+            for number, visit in enumerate(case.visits):
+                progress(0.5 + 0.5 * number / len(case.visits), f"Loading {visit.visit}")
+                nodes += _load_visit(case, visit, as_suv, known)
+        except Cancelled:
+            for node in nodes:
+                session().RemoveNode(node)
+            raise
     return nodes
 
 

@@ -19,7 +19,11 @@ _NUMBERS = {"value": vtk.vtkDoubleArray, "uncertainty": vtk.vtkDoubleArray, "cyc
 
 
 def table_from_measurements(rows: Sequence[Measurement], name: str, node: Any = None) -> Any:
-    """A vtkMRMLTableNode with the columns of ``measurements.csv``; ``node`` is overwritten where given."""
+    """A vtkMRMLTableNode with the columns of ``measurements.csv``; ``node`` is overwritten where given.
+
+    Slicer saves tables with six significant digits, so the node has no more than these from the start: what is shown
+    and what is reopened agree. The file ``measurements.csv`` has every digit.
+    """
     if node is None:
         node = session().AddNewNodeByClass("vtkMRMLTableNode", name)
     node.SetName(name)
@@ -29,7 +33,8 @@ def table_from_measurements(rows: Sequence[Measurement], name: str, node: Any = 
         array = _NUMBERS.get(column, vtk.vtkStringArray)()
         array.SetName(column)
         for row in rows:
-            array.InsertNextValue(getattr(row, column))
+            value = getattr(row, column)
+            array.InsertNextValue(float(f"{value:.6g}") if isinstance(value, float) else value)
         node.AddColumn(array)
     node.SetUseColumnTitleAsColumnHeader(True)
     node.EndModify(modified)

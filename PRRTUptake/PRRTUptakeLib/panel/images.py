@@ -49,7 +49,7 @@ class ImagesSection(Section):
                 row.name,
                 role_words(row.role),
                 row.visit,
-                f"{row.quantity} {row.units}".strip(),
+                quantity_words(row),
                 f"{row.hours:g} h" if row.hours is not None else "",
                 ", ".join(lack_words(word) for word in row.lacks),
             )
@@ -130,6 +130,13 @@ class ImagesSection(Section):
         except PRRTError as error:
             return str(error)
         return ""
+
+
+def quantity_words(row: ImageRow) -> str:
+    """Quantity and units as the user reads them."""
+    words = {"activity concentration": _("activity"), "SUVbw": _("SUVbw"), "attenuation": _("attenuation")}
+    units = {"[hnsf'U]": "HU", "g/ml{SUVbw}": "g/mL", "1": ""}
+    return f"{words.get(row.quantity, row.quantity)} {units.get(row.units, row.units)}".strip()
 
 
 def role_words(role: str) -> str:

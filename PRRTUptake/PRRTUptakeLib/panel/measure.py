@@ -54,6 +54,10 @@ class MeasureSection(Section):
             (row.lesion, row.lobe, row.visit, f"{row.tumour:.4g}", f"{row.reference:.4g}", f"{row.ratio:.2f}")
             for row in self.rows
         ]
+        unit = f" {self.rows[0].unit}" if self.rows else ""
+        self.ui.resultsTable.setHorizontalHeaderLabels(
+            [_("Lesion"), _("Lobe"), _("Visit"), _("T") + unit, _("N") + unit, _("T/N")]
+        )
         fill_table(self.ui.resultsTable, lines)
         self.ui.resultLabel.text = "\n".join(result_sentences(node))
 

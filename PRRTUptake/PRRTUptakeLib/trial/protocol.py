@@ -69,6 +69,14 @@ class EndpointRules:
 
 
 @dataclass(frozen=True)
+class RepeatabilityRules:
+    """How well SUV repeats: within-subject coefficient of variation, and the part that lesions of one scan share."""
+
+    within_subject_cv: float = 0.10
+    correlation_between_lesions: float = 0.0
+
+
+@dataclass(frozen=True)
 class Protocol:
     """All rules of a trial."""
 
@@ -84,6 +92,7 @@ class Protocol:
     reference: ReferenceRules
     metrics: tuple[str, ...]
     endpoint: EndpointRules
+    repeatability: RepeatabilityRules = RepeatabilityRules()
     sha256: str = ""
     text: str = field(default="", repr=False)  # of the file, so that it can go with the results
 
@@ -131,6 +140,7 @@ _SECTIONS: dict[str, type] = {
     "targets": TargetRules,
     "reference": ReferenceRules,
     "endpoint": EndpointRules,
+    "repeatability": RepeatabilityRules,
 }
 _KINDS: dict[str, tuple[str, tuple[type, ...]]] = {
     "str": ("word", (str,)),
@@ -197,6 +207,8 @@ def _check(protocol: Protocol, file: str) -> None:
         ("reference.minimum_volume_mL", reference.minimum_volume_mL, 0, 1000),
         ("endpoint.cycle", endpoint.cycle, 1, protocol.cycles),
         ("endpoint.confidence", endpoint.confidence, 0.5, 0.9999),
+        ("repeatability.within_subject_cv", protocol.repeatability.within_subject_cv, 0, 1),
+        ("repeatability.correlation_between_lesions", protocol.repeatability.correlation_between_lesions, 0, 1),
         ("endpoint.threshold", endpoint.threshold, 0, 1000),
         ("endpoint.bootstrap_samples", endpoint.bootstrap_samples, 0, 1_000_000),
         ("endpoint.bootstrap_seed", endpoint.bootstrap_seed, 0, 2**32 - 1),

@@ -13,7 +13,7 @@ import vtk
 from PRRTUptakeLib.mrml.session import session
 from PySide6 import QtCore, QtWidgets
 
-from slicer_standin import loader, parameters, pythonqt, scripted, widgets
+from slicer_standin import loader, other_modules, parameters, pythonqt, scripted, widgets
 
 _SHOWN_TO_USERS = (
     "vtkMRMLVolumeNode",
@@ -86,6 +86,11 @@ class Application:
     def settings(self):
         return pythonqt.qt_class("QSettings")()
 
+    def start(self):
+        """The application has started: tell those who asked for it."""
+        for slot in self.started:
+            slot()
+
     def connect(self, signal, slot):
         if signal != "startupCompleted()":
             return False
@@ -142,6 +147,7 @@ def _python_modules():
     qt.__getattr__ = pythonqt.qt_class
     ctk = _module("ctk", **{name: pythonqt.qt_class(name) for name in widgets.CTK})
     return {
+        **other_modules.python_modules(),
         "qt": qt,
         "ctk": ctk,
         "slicer.i18n": _module("slicer.i18n", tr=_tr, translate=lambda context, text: text),
@@ -166,9 +172,13 @@ def running_slicer():
     _ = QtWidgets.QApplication.instance() or QtWidgets.QApplication(["slicer"])
     QtWidgets.QApplication.setStyle("Fusion")
     pythonqt.custom_classes.update(widgets.CTK | widgets.MRML)
-    before = {name: sys.modules.get(name) for name in (*_python_modules(), "PRRTUptake", "PRRTDosimetry")}
+    modules = _python_modules()
+    before = {name: sys.modules.get(name) for name in (*modules, "PRRTUptake", "PRRTDosimetry", "DICOMPRRTPlugin")}
     headless = slicer.app
-    sys.modules.update(_python_modules())
+    sys.modules.update(modules)
+    slicer.dicomDatabase = other_modules.DicomDatabase()
+    other_modules.SampleDataLogic.sources.clear()
+    other_modules.SegmentStatisticsLogic.registeredPlugins.clear()
     slicer.app = Application(headless)
     slicer.selfTests = {}
     for name in widgets.MRML:

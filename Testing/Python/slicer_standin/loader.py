@@ -35,6 +35,7 @@ class QUiLoader:
         links = [_ends(item) for item in root.iter("connection")]
         for item in root.findall("connections"):
             root.remove(item)  # Qt knows nothing of vtkMRMLScene*: the connections are made below
+        flags = list(_take_own_flags(root))
         buffer = QtCore.QBuffer()
         buffer.setData(ElementTree.tostring(root))
         buffer.open(QtCore.QIODevice.ReadOnly)
@@ -45,9 +46,26 @@ class QUiLoader:
         widgets = {top.objectName(): top}
         widgets.update({item.objectName(): item for item in top.findChildren(QtWidgets.QWidget)})
         _check_properties(root, widgets)
+        for name, prop, value in flags:
+            widgets[name].setProperty(prop, value)
         for link in links:
             _connect(widgets, *link)
         return pythonqt.wrap(top)
+
+
+def _take_own_flags(root):
+    """Flags of the stand-in's own widgets, which Qt's loader cannot read: widget, property, value."""
+    for node in root.iter("widget"):
+        cls = pythonqt.custom_classes.get(node.get("class"))
+        for item in node.findall("property") if cls is not None else ():
+            words = (item.findtext("set") or "").split("|")
+            if not words[0].startswith(f"{cls.__name__}::"):
+                continue
+            names = [word.split("::")[-1] for word in words]
+            if unknown := set(names) - set(cls.FLAGS):
+                raise UiError(f"{cls.__name__} has no flag {sorted(unknown)[0]}.")
+            node.remove(item)
+            yield node.get("name"), item.get("name"), sum(cls.FLAGS[name] for name in names)
 
 
 def _ends(item):

@@ -35,6 +35,8 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
         for child in self.children():
             if isinstance(child, QtWidgets.QWidget):
                 child.setVisible(shown)
+        if self.layout():
+            self.layout().invalidate()
         self.updateGeometry()
         self.contentsCollapsed.emit(not shown)
 
@@ -46,8 +48,16 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
     def hitButton(self, position):
         return position.y() < self.HEADER_px
 
+    def hasHeightForWidth(self):
+        return self.isChecked() and self.layout() is not None and self.layout().hasHeightForWidth()
+
+    def heightForWidth(self, width):
+        return max(self.layout().totalHeightForWidth(width), self.HEADER_px)
+
     def sizeHint(self):
-        inside = self.layout().sizeHint() if self.isChecked() and self.layout() else QtCore.QSize(120, self.HEADER_px)
+        inside = (
+            self.layout().totalSizeHint() if self.isChecked() and self.layout() else QtCore.QSize(120, self.HEADER_px)
+        )
         return QtCore.QSize(inside.width(), max(inside.height(), self.HEADER_px))
 
     def minimumSizeHint(self):
@@ -72,6 +82,7 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
 class ctkPathLineEdit(QtWidgets.QWidget):
     """A line for a path and a button to browse for it."""
 
+    FLAGS = {"Dirs": 0x001, "Files": 0x002, "Writable": 0x020, "NoDotAndDotDot": 0x6000}  # as in QDir
     currentPathChanged = Signal(str)
     SIGNALS = {"currentPathChanged(QString)": "currentPathChanged"}
     INVOKABLE = ("setCurrentPath", "browse", "addCurrentPathToHistory")
@@ -86,7 +97,7 @@ class ctkPathLineEdit(QtWidgets.QWidget):
         row.addWidget(self._line)
         row.addWidget(self._button)
         self._line.textChanged.connect(self.currentPathChanged)
-        self._filters, self._names, self._key = 0, [], ""
+        self._filters, self._names, self._key = self.FLAGS["Files"], [], ""
 
     def _path(self):
         return self._line.text()

@@ -1,0 +1,53 @@
+"""Volumes as SimpleITK images (LPS) and back, at the coarser resolutions at which images are compared."""
+
+from __future__ import annotations
+
+import numpy as np
+import SimpleITK as sitk
+
+from PRRTUptakeLib.imaging.volume import LPS_TO_RAS, Grid
+
+
+def itk_image(array: np.ndarray, grid: Grid) -> sitk.Image:
+    """A SimpleITK image of ``array`` [k, j, i] on ``grid``; bool becomes uint8."""
+    matrix = LPS_TO_RAS @ grid.ijk_to_ras
+    image = sitk.GetImageFromArray(array.astype(np.uint8) if array.dtype == bool else array)
+    spacing = np.array(grid.spacing_mm)
+    image.SetSpacing(spacing.tolist())
+    image.SetOrigin(matrix[:3, 3].tolist())
+    image.SetDirection((matrix[:3, :3] / spacing).ravel().tolist())
+    return image
+
+
+def grid_of(image: sitk.Image) -> Grid:
+    """The grid of a SimpleITK image."""
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * np.array(image.GetSpacing())
+    matrix[:3, 3] = image.GetOrigin()
+    i, j, k = image.GetSize()
+    return Grid((k, j, i), LPS_TO_RAS @ matrix)
+
+
+def shrunk(image: sitk.Image, spacing_mm: float) -> sitk.Image:
+    """Means over whole voxels so that the spacing comes near ``spacing_mm`` (never finer than the image)."""
+    factors = [
+        max(1, min(round(spacing_mm / own), n)) for own, n in zip(image.GetSpacing(), image.GetSize(), strict=True)
+    ]
+    return sitk.BinShrink(image, factors)
+
+
+def affine_to_itk(matrix: np.ndarray) -> sitk.AffineTransform:
+    """A 4x4 between RAS frames as a SimpleITK transform between LPS frames."""
+    lps = LPS_TO_RAS @ matrix @ LPS_TO_RAS
+    return sitk.AffineTransform(lps[:3, :3].ravel().tolist(), lps[:3, 3].tolist())
+
+
+def affine_from_itk(transform: sitk.Transform) -> np.ndarray:
+    """The RAS 4x4 of a linear SimpleITK transform (which maps LPS points)."""
+    lps = np.eye(4)
+    lps[:3, 3] = transform.TransformPoint((0.0, 0.0, 0.0))
+    for axis in range(3):
+        unit = [0.0, 0.0, 0.0]
+        unit[axis] = 1.0
+        lps[:3, axis] = np.array(transform.TransformPoint(unit)) - lps[:3, 3]
+    return LPS_TO_RAS @ lps @ LPS_TO_RAS

@@ -1,0 +1,181 @@
+"""The IA-versus-IV design: contours on one MRI or CT, carried to both PET/CT by registration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from PRRTUptakeLib.dicom.injection import injection_of
+from PRRTUptakeLib.dicom.reading import read_volume
+from PRRTUptakeLib.dicom.series import find_series
+from PRRTUptakeLib.dicom.suv import suv
+from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.imaging.registration import rigid_registration
+from PRRTUptakeLib.mrml.lobes_run import read_segments, segment_files
+from PRRTUptakeLib.mrml.outcome import CaseOutcome, SceneVisit, series_facts
+from PRRTUptakeLib.progress import Progress, part_of
+from PRRTUptakeLib.report.enhancement_report import enhancement_sections, enhancement_text
+from PRRTUptakeLib.segmentation.lattice import on_lattice
+from PRRTUptakeLib.trial.enhancement_visit import (
+    EnhancementResult,
+    RoutedImage,
+    compare_routes,
+    enhancement_rows,
+)
+from PRRTUptakeLib.trial.images import contour_series, emission_series
+from PRRTUptakeLib.trial.preparation import Prepared, prepare
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from PRRTUptakeLib.dicom.series import Series
+    from PRRTUptakeLib.imaging.registration_result import Registration
+    from PRRTUptakeLib.imaging.volume import Volume
+    from PRRTUptakeLib.trial.case import Case, Visit
+
+ROUTES = {"intra-arterial": "IA", "intravenous": "IV"}
+
+
+class EnhancementRunError(PRRTError):
+    """A case lacks what the IA-versus-IV design needs."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Contours:
+    """The visit on which was drawn: its image, the segments on it, and where they come from."""
+
+    visit: Visit
+    series: Series
+    image: Volume
+    prepared: Prepared
+
+
+@dataclass(frozen=True, eq=False)
+class _Pet:
+    """One PET/CT: its SUV image with the transform to it, and how it was registered."""
+
+    shown: RoutedImage
+    registration: Registration
+    series: tuple[Series, Series]
+    decisions: tuple[str, ...]
+
+
+def measure_enhancement_case(case: Case, progress: Progress) -> CaseOutcome:
+    """Compare intra-arterial and intravenous uptake of one patient.
+
+    Raises
+    ------
+    PRRTError
+        If a visit is missing or its data do not allow an answer.
+    """
+    drawn, ia_visit, iv_visit = _roles(case)
+    progress(0.0, f"reading {drawn.visit}: lobes, lesions and reference regions")
+    contours = _contours(case, drawn)
+    pets = {}
+    for n, visit in enumerate((ia_visit, iv_visit)):
+        step = part_of(progress, 0.2 + 0.35 * n, 0.55 + 0.35 * n)
+        pets[visit.visit] = _pet(case, visit, contours, step)
+    progress(0.9, "measuring")
+    ia, iv = pets[ia_visit.visit], pets[iv_visit.visit]
+    result = compare_routes(contours.prepared, ia.shown, iv.shown, case.protocol)
+    return _outcome(case, contours, (ia, iv), result)
+
+
+def _roles(case: Case) -> tuple[Visit, Visit, Visit]:
+    """The visit on which was drawn, the intra-arterial one, the intravenous one."""
+    by_route: dict[str, list[Visit]] = {"": [], "IA": [], "IV": []}
+    for visit in case.visits:
+        route = ROUTES.get(visit.route, visit.route)
+        if route not in by_route:
+            known = ", ".join(ROUTES)
+            raise EnhancementRunError(f"Visit '{visit.visit}': the route '{visit.route}' is not one of {known}.")
+        by_route[route].append(visit)
+    for route, word in (("IA", "an intra-arterial"), ("IV", "an intravenous")):
+        if len(by_route[route]) != 1:
+            raise EnhancementRunError(
+                f"The case needs {word} visit, one and no more, but has {len(by_route[route])}: set 'route' of each."
+            )
+    drawn = by_route[""][0] if by_route[""] else by_route["IA"][0]
+    return drawn, by_route["IA"][0], by_route["IV"][0]
+
+
+def _contours(case: Case, visit: Visit) -> _Contours:
+    found = find_series(visit.dicom)
+    segmentation = read_segments(visit.segments, found)
+    series = contour_series(found, segmentation.grid)
+    if series is None:
+        raise EnhancementRunError(
+            f"Visit '{visit.visit}' has no MRI or CT on the grid of its segments: add the image on which was drawn."
+        )
+    image = read_volume(series)
+    prepared = prepare(on_lattice(segmentation, image.grid), case.protocol, None, visit.lobe_plane, moves=visit.moves)
+    return _Contours(visit, series, image, prepared)
+
+
+def _pet(case: Case, visit: Visit, contours: _Contours, progress: Progress) -> _Pet:
+    progress(0.0, f"reading {visit.visit}")
+    found = find_series(visit.dicom)
+    emission = emission_series(found, case.protocol.imaging.modality, visit.visit, visit.image)
+    made = suv(emission)
+    if made.volume.reference_time is None:
+        raise EnhancementRunError(f"The PET of visit '{visit.visit}' does not tell its time: complete its header.")
+    injection = injection_of(emission, made.volume.reference_time)
+    anatomy = _anatomy(found, emission, visit)
+    progress(0.3, f"{visit.visit}: registration")
+    liver = contours.prepared.segmentation.having(structure="liver")[0]
+    registration = rigid_registration(
+        contours.image,
+        read_volume(anatomy),
+        fixed_liver=liver.full_mask(contours.image.grid.shape),
+    )
+    route = ROUTES[visit.route]
+    shown = RoutedImage(route, visit.visit, made.volume, registration.ras_transform, injection)
+    return _Pet(shown, registration, (emission, anatomy), made.decisions)
+
+
+def _anatomy(found: tuple[Series, ...], emission: Series, visit: Visit) -> Series:
+    """The CT of the PET/CT: it shares the PET's frame of reference."""
+    frame = emission.frame_of_reference_uid
+    same = [one for one in found if one.modality == "CT" and one.frame_of_reference_uid == frame]
+    if not same:
+        raise EnhancementRunError(
+            f"Visit '{visit.visit}' has no CT in the frame of reference of its PET, so it cannot be registered: add it."
+        )
+    return same[0]
+
+
+def _outcome(case: Case, contours: _Contours, pets: tuple[_Pet, _Pet], result: EnhancementResult) -> CaseOutcome:
+    cycle = contours.visit.cycle
+    rows = enhancement_rows(result, case.patient, cycle)
+    registrations = {pet.shown.visit: pet.registration for pet in pets}
+    told = [f"{visit}: {text}" for visit, one in registrations.items() for text in one.quality.warnings]
+    facts: list[dict[str, Any]] = [series_facts(contours.visit.visit, contours.series, "contours")]
+    files: list[Path] = [case.path, *segment_files(contours.visit.segments), *contours.series.files]
+    scene = [
+        SceneVisit(
+            contours.visit.visit,
+            ((f"Contours {contours.visit.visit}", contours.image),),
+            contours.prepared.segmentation,
+            contours.prepared.plane,
+            rows,
+        )
+    ]
+    for pet in pets:
+        emission, anatomy = pet.series
+        facts += [
+            series_facts(pet.shown.visit, emission, "measured", pet.decisions),
+            series_facts(pet.shown.visit, anatomy, "registered"),
+        ]
+        files += [*emission.files, *anatomy.files]
+        scene.append(SceneVisit(pet.shown.visit, ((f"PET {pet.shown.visit}", pet.shown.image),)))
+    return CaseOutcome(
+        case,
+        f"Intra-arterial against intravenous: {case.patient}",
+        rows,
+        (*contours.prepared.warnings, *told, *result.warnings),
+        tuple(enhancement_text(result, case.protocol, case.patient)),
+        tuple(enhancement_sections(result, case.protocol, registrations)),
+        tuple(scene),
+        tuple(facts),
+        tuple(files),
+    )

@@ -1,0 +1,51 @@
+"""Entries of Slicer's Sample Data module: synthetic patients, made on the spot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from PRRTUptakeLib.panel.section import waiting
+
+CATEGORY = "Nuclear Medicine"
+
+
+def titles() -> dict[str, str]:
+    """What each sample is called in the Sample Data module."""
+    return {
+        "lutia": _("PRRT synthetic patient: LUTIA"),
+        "ia-versus-iv": _("PRRT synthetic patient: IA versus IV"),
+        "serial": _("PRRT synthetic patient: serial SPECT/CT"),
+    }
+
+
+def register(iconPath: str) -> None:
+    """Add the entries; called when the application has started."""
+    import SampleData
+
+    for name, title in titles().items():
+        SampleData.SampleDataLogic.registerCustomSampleDataSource(
+            category=CATEGORY,
+            sampleName=title,
+            uris="",  # nothing is downloaded; None is not allowed here
+            fileNames="",
+            nodeNames=title,
+            thumbnailFileName=iconPath,
+            customDownloader=lambda source, name=name: load(name),
+        )
+
+
+def load(name: str) -> list[Any]:
+    """Make and load a sample, with a progress dialog that can be cancelled."""
+    import slicer
+
+    from PRRTUptakeLib.mrml.sample_data import load_sample
+    from PRRTUptakeLib.progress import Cancelled
+
+    with slicer.util.tryWithErrorDisplay(_("The synthetic patient could not be made."), waitCursor=True):
+        try:
+            with waiting(_("Synthetic patient")) as progress:
+                return load_sample(name, progress=progress)
+        except Cancelled:
+            return []

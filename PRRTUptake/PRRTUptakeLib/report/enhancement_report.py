@@ -1,0 +1,95 @@
+"""The report of one patient's intra-arterial against intravenous comparison."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PRRTUptakeLib.report.page import paragraph, plain_table, section, table
+from PRRTUptakeLib.report.plots import bar_chart
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from PRRTUptakeLib.imaging.registration_result import Registration
+    from PRRTUptakeLib.trial.enhancement_visit import EnhancementResult
+    from PRRTUptakeLib.trial.protocol import Protocol
+
+
+def region_table(result: EnhancementResult, metric: str) -> tuple[list[str], list[list[object]]]:
+    """Header and rows: each region after IA and IV by the protocol's metric, all ratios, and the targets' gain."""
+    header = ["region", "role", "lobe", f"{metric} IA", f"{metric} IV", "ER max", "ER peak", "ER mean", "gain"]
+    rows: list[list[object]] = []
+    for region in result.regions:
+        ratios = [region.ratio[name] for name in ("suv_max", "suv_peak", "suv_mean")]
+        gain = result.gains.get(region.region, float("nan"))
+        rows.append([region.region, region.role, region.lobe, region.ia[metric], region.iv[metric], *ratios, gain])
+    return header, rows
+
+
+def enhancement_text(result: EnhancementResult, protocol: Protocol, patient: str) -> list[str]:
+    """Heading, table and decision for the terminal."""
+    return [
+        f"Patient {patient} ({protocol.name}): intra-arterial against intravenous",
+        plain_table(*region_table(result, protocol.endpoint.metric)),
+        result.eligibility.sentence,
+    ]
+
+
+def enhancement_sections(
+    result: EnhancementResult, protocol: Protocol, registrations: Mapping[str, Registration]
+) -> list[str]:
+    """HTML sections: decision, regions, what differed between the days, registration."""
+    metric = protocol.endpoint.metric
+    targets = [region for region in result.regions if region.role == "target"]
+    chart = bar_chart(
+        f"{metric} of the target lesions",
+        [region.region for region in targets],
+        {"IA": [region.ia[metric] for region in targets], "IV": [region.iv[metric] for region in targets]},
+        metric,
+    )
+    header, rows = region_table(result, metric)
+    words = "gain: the patient's enhancement ratio over the region's"
+    others = [[name.replace("-", " "), value] for name, value in result.eligibility.alternatives.items()]
+    return [
+        section(
+            "Decision",
+            paragraph(result.eligibility.sentence, "result"),
+            paragraph(_repeatability_words(protocol), "small"),
+            table(["by another rule", "enhancement ratio"], others),
+        ),
+        section("Regions", table(header, rows, words), chart),
+        section("The two days", _days(result)),
+        section("Registration", _registration_table(registrations)),
+    ]
+
+
+def _repeatability_words(protocol: Protocol) -> str:
+    rules = protocol.repeatability
+    return (
+        "Uncertainty from the repeatability of SUV: within-subject coefficient of variation "
+        f"{rules.within_subject_cv:.0%}, correlation between the lesions of one scan {rules.correlation_between_lesions:g}; both are settable in the "
+        "protocol, which fixes the rule of aggregation beforehand."
+    )
+
+
+def _days(result: EnhancementResult) -> str:
+    rows = [
+        [
+            shown.route,
+            shown.injection.time.isoformat(timespec="minutes"),
+            shown.injection.nuclide,
+            shown.injection.activity_MBq,
+            shown.hours * 60.0,
+        ]
+        for shown in (result.ia, result.iv)
+    ]
+    return table(["route", "injection", "nuclide", "activity MBq", "image, min after injection"], rows)
+
+
+def _registration_table(registrations: Mapping[str, Registration]) -> str:
+    rows = []
+    for visit, found in registrations.items():
+        q = found.quality
+        rows.append([visit, found.kind, q.metric_before, q.metric_after, q.body_overlap, q.liver_overlap])
+    header = ["visit", "kind", "metric before", "metric after", "body overlap", "liver overlap"]
+    return table(header, rows, "From the image on which was drawn to the CT of each PET/CT")

@@ -1,0 +1,186 @@
+"""Intra-arterial against intravenous uptake of one patient: the same regions in both images, which stay as they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.segmentation.segments import Segmentation
+from PRRTUptakeLib.trial.eligibility import Eligibility, eligibility
+from PRRTUptakeLib.trial.measurements import Measurement
+from PRRTUptakeLib.uptake.metrics import occupancies, region_metrics
+from PRRTUptakeLib.uptake.peak import region_peaks
+from PRRTUptakeLib.uptake.ratios import enhancement_ratio
+
+if TYPE_CHECKING:
+    from PRRTUptakeLib.dicom.injection import Injection
+    from PRRTUptakeLib.imaging.volume import Volume
+    from PRRTUptakeLib.segmentation.segments import Segment
+    from PRRTUptakeLib.trial.preparation import Prepared
+    from PRRTUptakeLib.trial.protocol import Protocol
+    from PRRTUptakeLib.uptake.mapping import RasTransform
+
+METRICS = ("suv_max", "suv_peak", "suv_mean")
+ORGANS = ("kidney_left", "kidney_right", "spleen", "marrow", "blood_pool")
+
+
+class EnhancementVisitError(PRRTError):
+    """The two images cannot be compared."""
+
+
+@dataclass(frozen=True, eq=False)
+class RoutedImage:
+    """An SUV image after injection by one route.
+
+    ``ras_transform`` carries the segments' space into the image's (4x4 RAS or a function of points).
+    """
+
+    route: str
+    visit: str
+    image: Volume
+    ras_transform: RasTransform | None
+    injection: Injection
+
+    @property
+    def hours(self) -> float:
+        """Hours from the injection to the moment for which the image holds."""
+        if self.image.reference_time is None:
+            raise EnhancementVisitError(f"The {self.route} image '{self.visit}' does not tell its time: give it.")
+        return self.injection.hours_to(self.image.reference_time)
+
+
+@dataclass(frozen=True)
+class RegionRatio:
+    """One region: each metric after IA and IV, and their ratio; ``gain`` is the targets' value over this ratio."""
+
+    region: str
+    role: str
+    lobe: str
+    lesion_id: str
+    ia: dict[str, float]
+    iv: dict[str, float]
+    ratio: dict[str, float]
+    volume_mL: float
+
+
+@dataclass(frozen=True, eq=False)
+class EnhancementResult:
+    """The comparison of one patient.
+
+    ``gains`` is, by region and the protocol's metric, the targets' enhancement over the region's.
+    """
+
+    ia: RoutedImage
+    iv: RoutedImage
+    regions: tuple[RegionRatio, ...]
+    eligibility: Eligibility
+    gains: dict[str, float]
+    warnings: tuple[str, ...]
+
+
+def measured_segments(prepared: Prepared) -> tuple[Segment, ...]:
+    """Targets, other lesions, healthy liver and organs: what the two images are compared in."""
+    lesions = [lesion.segment for lesion in prepared.lesions]
+    organs = [s for s in prepared.segmentation if s.structure in ORGANS and s.voxel_count]
+    liver = [prepared.references.whole] if prepared.references.whole is not None else []
+    return (*lesions, *liver, *organs)
+
+
+def compare_routes(prepared: Prepared, ia: RoutedImage, iv: RoutedImage, protocol: Protocol) -> EnhancementResult:
+    """Measure the same regions after intra-arterial and intravenous injection.
+
+    Parameters
+    ----------
+    prepared : lesions, targets and references as drawn.
+    ia, iv : the images, each with the transform from the segments' space.
+    protocol : metric, aggregation, threshold, repeatability.
+
+    Raises
+    ------
+    PRRTError
+        If a target lies outside an image, units differ, or a ratio cannot be formed.
+    """
+    if ia.image.units != iv.image.units:
+        raise EnhancementVisitError(
+            f"The IA image is in '{ia.image.units}', the IV image in '{iv.image.units}': quantify both alike."
+        )
+    segments = measured_segments(prepared)
+    after_ia, after_iv = (_measured(segments, prepared, one) for one in (ia, iv))
+    regions = []
+    warnings = []
+    for segment in segments:
+        name = segment.name
+        if name not in after_ia or name not in after_iv:
+            if segment.role == "target":
+                raise EnhancementVisitError(f"Target {name} is not within both images: check the registration.")
+            warnings.append(f"{name} is not within both images and is left out.")
+            continue
+        ratio = {m: enhancement_ratio(after_ia[name][m], after_iv[name][m], name).value for m in METRICS}
+        regions.append(
+            RegionRatio(
+                name,
+                segment.role,
+                segment.lobe or "none",
+                segment.lesion_id,
+                after_ia[name],
+                after_iv[name],
+                ratio,
+                segment.voxel_count * prepared.segmentation.grid.voxel_volume_mL,
+            )
+        )
+    metric = protocol.endpoint.metric
+    targets = {region.region: region.ratio[metric] for region in regions if region.role == "target"}
+    decided = eligibility(targets, protocol.endpoint, protocol.repeatability)
+    gains = {r.region: decided.value / r.ratio[metric] for r in regions if r.role not in ("target", "lesion")}
+    return EnhancementResult(ia, iv, tuple(regions), decided, gains, (*warnings, *_differences(ia, iv)))
+
+
+def _measured(segments: tuple[Segment, ...], prepared: Prepared, shown: RoutedImage) -> dict[str, dict[str, float]]:
+    """SUVmax, SUVpeak and SUVmean of every segment that lies in the image."""
+    grid = prepared.segmentation.grid
+    found: dict[str, dict[str, float]] = {}
+    for segment in segments:
+        alone = Segmentation(grid, (segment,))
+        try:
+            placed = occupancies(alone, shown.image.grid, shown.ras_transform)
+            metrics = region_metrics(shown.image, placed.values())[segment.name]
+            peak = region_peaks(shown.image, alone, ras_transform=shown.ras_transform)[segment.name]
+        except PRRTError:
+            if segment.role == "target":
+                raise
+            continue
+        found[segment.name] = {"suv_max": metrics.maximum, "suv_peak": peak.value, "suv_mean": metrics.mean}
+    return found
+
+
+def _differences(ia: RoutedImage, iv: RoutedImage) -> list[str]:
+    """What differs between the two days beside the route, as warnings where it matters."""
+    told = []
+    if abs(ia.hours - iv.hours) > 0.25:
+        told.append(
+            f"The images were taken {ia.hours * 60:.0f} and {iv.hours * 60:.0f} min after injection (IA, IV): uptake "
+            "still changes in between."
+        )
+    if ia.injection.nuclide != iv.injection.nuclide:
+        told.append(f"The nuclides differ: {ia.injection.nuclide} after IA, {iv.injection.nuclide} after IV.")
+    return told
+
+
+def enhancement_rows(result: EnhancementResult, patient: str, cycle: int) -> tuple[Measurement, ...]:
+    """The comparison in long form: the SUVs with their visits, ``er_<metric>`` with the visit "IA/IV"."""
+    rows = []
+    units = result.ia.image.units
+    for region in result.regions:
+        names = (region.region, region.role, region.lobe, region.lesion_id)
+        for shown, values in ((result.ia, region.ia), (result.iv, region.iv)):
+            for metric, value in values.items():
+                rows.append(Measurement(patient, cycle, shown.visit, "PET", *names, metric, value, units))
+        for metric, value in region.ratio.items():
+            rows.append(Measurement(patient, cycle, "IA/IV", "PET", *names, f"er_{metric}", value, "1"))
+        rows.append(Measurement(patient, cycle, "IA/IV", "PET", *names, "volume", region.volume_mL, "mL"))
+    decided = result.eligibility
+    patient_names = (patient, cycle, "IA/IV", "PET", "patient", "", "none", "")
+    rows.append(Measurement(*patient_names, "enhancement_ratio", decided.value, "1"))
+    rows.append(Measurement(*patient_names, "probability_at_threshold", decided.probability, "1"))
+    return tuple(rows)

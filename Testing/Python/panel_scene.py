@@ -1,0 +1,56 @@
+"""A small patient in the scene with whole numbers for truth: liver 2, left lesions 20, right lesions 30 kBq/ml."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+import numpy as np
+from PRRTUptakeLib.imaging.volume import Grid, Volume
+from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
+
+GRID = Grid((44, 56, 72), np.array([[-4.0, 0, 0, 142], [0, -4, 0, 110], [0, 0, 4, -86], [0, 0, 0, 1.0]]))
+LIVER, LEFT, RIGHT = 2000.0, 20000.0, 30000.0  # Bq/ml
+LESIONS = {"L1": ((-50, 20, 0), 20.0, LEFT), "R1": ((60, 20, 20), 24.0, RIGHT), "R2": ((60, -20, -40), 18.0, RIGHT)}
+
+
+def centres() -> np.ndarray:
+    k, j, i = np.indices(GRID.shape)
+    return GRID.to_ras(np.stack([i, j, k], axis=-1))
+
+
+def masks() -> dict[str, np.ndarray]:
+    """Boxes and balls; RAS, so that the patient's left lies at smaller x."""
+    x, y, z = np.moveaxis(centres(), -1, 0)
+    liver = (abs(x) < 110) & (abs(y) < 70) & (abs(z) < 66)
+    found = {"liver": liver, "gallbladder": (abs(x) < 12) & (y > 70) & (y < 90) & (abs(z) < 20)}
+    found["inferior_vena_cava"] = (abs(x) < 10) & (y < -72) & (y > -92) & (abs(z) < 80)
+    found["spleen"] = (x < -116) & (abs(y) < 40) & (abs(z) < 40)
+    balls = [(x - a) ** 2 + (y - b) ** 2 + (z - c) ** 2 <= r**2 for (a, b, c), r, _ in LESIONS.values()]
+    found["liver_lesions"] = np.logical_or.reduce(balls)
+    return found
+
+
+def activity(scale: float = 1.0) -> Volume:
+    x, y, z = np.moveaxis(centres(), -1, 0)
+    array = np.where(masks()["liver"], LIVER, 100.0)
+    for (a, b, c), radius, value in LESIONS.values():
+        array[(x - a) ** 2 + (y - b) ** 2 + (z - c) ** 2 <= radius**2] = value
+    when = datetime(2026, 3, 4, 9, 30, tzinfo=timezone.utc)
+    return Volume(array * scale, GRID.ijk_to_ras, "activity concentration", "Bq/ml", when, {"patient_id": "P01"})
+
+
+def segmentation() -> Segmentation:
+    return Segmentation(GRID, tuple(Segment.from_full(name, mask) for name, mask in masks().items()))
+
+
+def add_patient(visits: tuple[str, ...] = ("24h",)):
+    """Put the patient into the scene; returns image nodes and the segmentation node."""
+    from PRRTUptakeLib.mrml.images import describe_image
+    from PRRTUptakeLib.mrml.segmentations import node_from_segmentation
+    from PRRTUptakeLib.mrml.volumes import node_from_volume
+
+    images = []
+    for visit in visits:
+        images.append(node_from_volume(activity(), f"SPECT {visit}"))
+        describe_image(images[-1], visit=visit, hours=24.0)
+    return images, node_from_segmentation(segmentation(), "Segments")

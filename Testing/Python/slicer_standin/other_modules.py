@@ -1,0 +1,162 @@
+"""Parts of other modules of Slicer that the extension adds to: DICOM, Segment Statistics, Sample Data."""
+
+from __future__ import annotations
+
+import types
+from dataclasses import dataclass
+from pathlib import Path
+
+import slicer
+
+
+class DicomDatabase:
+    """``slicer.dicomDatabase``: values of a file's attributes by ``"gggg,eeee"``."""
+
+    def fileValue(self, path, tag):
+        import pydicom
+
+        dataset = pydicom.dcmread(path, stop_before_pixels=True)
+        group, element = (int(word, 16) for word in tag.split(","))
+        return str(dataset.get((group, element), "").value) if (group, element) in dataset else ""
+
+
+class DICOMLoadable:
+    """One way to load some files."""
+
+    def __init__(self):
+        self.files, self.name, self.tooltip, self.warning = [], "Unknown", "No further information available", ""
+        self.selected, self.confidence = False, 0.5
+
+
+class DICOMPlugin:
+    """Base of the plugins of the DICOM module."""
+
+    def __init__(self):
+        self.loadType = "Generic DICOM"
+        self.loadableCache = {}
+        self.tags = {"modality": "0008,0060", "seriesDescription": "0008,103E", "seriesInstanceUID": "0020,000E"}
+
+    def getCachedLoadables(self, files):
+        return self.loadableCache.get(tuple(files))
+
+    def cacheLoadables(self, files, loadables):
+        self.loadableCache[tuple(files)] = loadables
+
+    def addSeriesInSubjectHierarchy(self, loadable, node):
+        hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+        database = slicer.dicomDatabase
+        patient = database.fileValue(loadable.files[0], "0010,0020")
+        study = database.fileValue(loadable.files[0], "0020,000D")
+        root = hierarchy.GetSceneItemID()
+        above = hierarchy.GetItemChildWithName(root, patient) or hierarchy.CreateSubjectItem(root, patient)
+        place = hierarchy.GetItemChildWithName(above, study) or hierarchy.CreateStudyItem(above, study)
+        hierarchy.SetItemParent(hierarchy.GetItemByDataNode(node), place)
+
+
+class SegmentStatisticsPluginBase:
+    """Base of the plugins of Segment Statistics."""
+
+    @staticmethod
+    def createCodedEntry(codeValue, codingScheme, codeMeaning, returnAsString=False):
+        entry = slicer.vtkCodedEntry()
+        entry.SetValueSchemeMeaning(codeValue, codingScheme, codeMeaning)
+        return entry.GetAsString() if returnAsString else entry
+
+    @staticmethod
+    def createMeasurementInfo(
+        name,
+        title,
+        description,
+        units,
+        quantityDicomCode=None,
+        unitsDicomCode=None,
+        measurementMethodDicomCode=None,
+        derivationDicomCode=None,
+        componentNames=None,
+    ):
+        info = {"name": name, "title": title, "description": description, "units": units}
+        codes = {"DICOM.QuantityCode": quantityDicomCode, "DICOM.UnitsCode": unitsDicomCode}
+        return info | {key: value for key, value in codes.items() if value}
+
+    def __init__(self):
+        self.name = self.title = ""
+        self.keys, self.defaultKeys, self.parameterNode = [], [], None
+
+    def setParameterNode(self, node):
+        self.parameterNode = node
+        for key in self.keys:
+            node.SetParameter(f"{type(self).__name__}.{key}.enabled", str(key in self.defaultKeys))
+
+    def getParameterNode(self):
+        return self.parameterNode
+
+    def getRequestedKeys(self):
+        name = type(self).__name__
+        return [key for key in self.keys if self.parameterNode.GetParameter(f"{name}.{key}.enabled") == "True"]
+
+
+class SegmentStatisticsLogic:
+    """Keeps the plugins' classes; makes each anew without arguments."""
+
+    registeredPlugins: list[type] = []
+
+    @staticmethod
+    def registerPlugin(plugin):
+        assert isinstance(plugin, SegmentStatisticsPluginBase)
+        assert not any("." in key for key in plugin.keys)
+        if type(plugin) not in SegmentStatisticsLogic.registeredPlugins:
+            SegmentStatisticsLogic.registeredPlugins.append(type(plugin))
+
+
+@dataclass
+class SampleDataSource:
+    """One entry; a source without uris fails in Slicer, so it does here."""
+
+    sampleName: str
+    uris: str
+    fileNames: str
+    nodeNames: str
+    customDownloader: object
+    thumbnailFileName: str
+
+
+class SampleDataLogic:
+    """Keeps the entries."""
+
+    sources: dict[str, list[SampleDataSource]] = {}
+
+    @staticmethod
+    def registerCustomSampleDataSource(
+        category="Custom",
+        sampleName=None,
+        uris=None,
+        fileNames=None,
+        nodeNames=None,
+        customDownloader=None,
+        thumbnailFileName=None,
+        loadFileTypes=None,
+        loadFiles=None,
+        loadFileProperties=None,
+        checksums=None,
+        loadFileType=None,
+    ):
+        len(uris)
+        if thumbnailFileName and not Path(thumbnailFileName).is_file():
+            raise FileNotFoundError(thumbnailFileName)
+        source = SampleDataSource(sampleName, uris, fileNames, nodeNames, customDownloader, thumbnailFileName)
+        SampleDataLogic.sources.setdefault(category, []).append(source)
+
+
+def python_modules() -> dict[str, types.ModuleType]:
+    """The modules by the name under which Slicer has them."""
+    content = {
+        "DICOMLib": (DICOMLoadable, DICOMPlugin),
+        "SegmentStatisticsPlugins": (SegmentStatisticsPluginBase,),
+        "SegmentStatistics": (SegmentStatisticsLogic,),
+        "SampleData": (SampleDataLogic,),
+    }
+    found = {}
+    for name, classes in content.items():
+        found[name] = types.ModuleType(name)
+        vars(found[name]).update({cls.__name__: cls for cls in classes})
+    return found
