@@ -35,9 +35,16 @@ def demo(arguments: argparse.Namespace, extensions: Sequence[Extension] = ()) ->
 
 
 def _run_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("case", type=Path, metavar="CASE.json", help="the patient's case file")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="folder for the results")
+    parser.add_argument("case", type=Path, nargs="?", metavar="CASE.json", help="the patient's case file")
+    parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="folder for the results")
     parser.add_argument("--dicom", action="store_true", help="write segments, measurements and maps as DICOM too")
+    parser.add_argument(
+        "--verify",
+        type=Path,
+        metavar="BUNDLE",
+        help="run a bundle's case again and compare (CASE.json if it has moved)",
+    )
+    parser.set_defaults(refuse=parser.error)
 
 
 def run(arguments: argparse.Namespace, extensions: Sequence[Extension] = ()) -> None:
@@ -45,7 +52,54 @@ def run(arguments: argparse.Namespace, extensions: Sequence[Extension] = ()) -> 
     from PRRTUptakeLib.mrml.run import run_case
     from PRRTUptakeLib.progress import ProgressPrinter
 
+    if arguments.verify:
+        _verify(arguments, extensions)
+        return
+    if arguments.case is None or arguments.output is None:
+        arguments.refuse("give CASE.json and -o DIR, or --verify BUNDLE")
     _print_result(run_case(arguments.case, arguments.output, ProgressPrinter(), extensions, arguments.dicom))
+
+
+def _verify(arguments: argparse.Namespace, extensions: Sequence[Extension]) -> None:
+    from PRRTUptakeLib.mrml.verify import verify_bundle
+    from PRRTUptakeLib.progress import ProgressPrinter
+    from PRRTUptakeLib.report.bundle import BundleError
+
+    result = verify_bundle(arguments.verify, arguments.case, ProgressPrinter(), extensions)
+    if result.differences:
+        raise BundleError(result.sentence)
+    print(result.sentence)
+
+
+def _bundle_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("results", type=Path, metavar="RESULTS", help="folder that prrt run wrote (best with --dicom)")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.zip", help="the bundle")
+    parser.add_argument("--deidentify", action="store_true", help="free tables and DICOM of the patient's identity")
+    parser.add_argument(
+        "--key",
+        type=Path,
+        metavar="FILE",
+        help="secret by which subjects, dates and UIDs stay the same (made if absent)",
+    )
+
+
+def _bundle(arguments: argparse.Namespace) -> None:
+    from PRRTUptakeLib.report.bundle import write_bundle
+    from PRRTUptakeLib.report.deidentify import Deidentifier
+
+    deidentifier = Deidentifier.from_file(arguments.key) if arguments.deidentify else None
+    print(f"Bundle: {write_bundle(arguments.results, arguments.output, deidentifier)}")
+
+
+def _pdf_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("report", type=Path, metavar="REPORT.html", help="any report")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.pdf", help="the PDF")
+
+
+def _pdf(arguments: argparse.Namespace) -> None:
+    from PRRTUptakeLib.report.pdf import html_to_pdf
+
+    print(f"PDF: {html_to_pdf(arguments.report, arguments.output)}")
 
 
 def _print_result(result: CaseResult) -> None:
@@ -249,6 +303,10 @@ def _suv_inputs(arguments: argparse.Namespace, series: Series) -> OperatorInputs
 COMMANDS: tuple[Command, ...] = (
     Command("demo", "make a synthetic patient, measure it and write its report", _demo_arguments, demo),
     Command("run", "measure one patient: DICOM and segments in, table, report and scene out", _run_arguments, run),
+    Command(
+        "bundle", "freeze a patient's results: tables, DICOM, protocol, provenance, hashes", _bundle_arguments, _bundle
+    ),
+    Command("pdf", "turn a report into PDF, if a converter is installed", _pdf_arguments, _pdf),
     Command("cohort", "run all patients of a folder, then the endpoint and the report", _cohort_arguments, _cohort),
     Command("endpoints", "compute the trial's endpoint from a table of measurements", _endpoints_arguments, _endpoints),
     Command("power", "sample size, power or detectable ratio of a paired comparison", _power_arguments, _power),

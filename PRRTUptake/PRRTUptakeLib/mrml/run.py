@@ -13,6 +13,8 @@ from PRRTUptakeLib.mrml.scene import build_scene, write_bundle
 from PRRTUptakeLib.mrml.segmentations import write_segmentation_file
 from PRRTUptakeLib.mrml.session import session
 from PRRTUptakeLib.progress import Progress, part_of, silent
+from PRRTUptakeLib.report.data_dictionary import FILE as SCHEMA
+from PRRTUptakeLib.report.data_dictionary import measurements_schema
 from PRRTUptakeLib.report.patient_report import case_report
 from PRRTUptakeLib.report.provenance import provenance, write_json
 from PRRTUptakeLib.trial.case import load_case
@@ -88,7 +90,10 @@ def run_case(
 def _write(outcome: CaseOutcome, out: Path) -> None:
     case = outcome.case
     (out / "measurements.csv").write_text(to_csv(outcome.rows), encoding="utf-8")
+    write_json(measurements_schema(outcome.rows), out / SCHEMA)
+    (out / "protocol.json").write_text(case.protocol.text, encoding="utf-8")
     parameters = {
+        "case": case.path.resolve().as_posix(),
         "protocol": case.protocol.name,
         "protocol_sha256": case.protocol.sha256,
         "treated_lobe": case.treated_lobe or "blinded",

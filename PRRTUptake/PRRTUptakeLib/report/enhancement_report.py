@@ -67,7 +67,8 @@ def _repeatability_words(protocol: Protocol) -> str:
     rules = protocol.repeatability
     return (
         "Uncertainty from the repeatability of SUV: within-subject coefficient of variation "
-        f"{rules.within_subject_cv:.0%}, correlation between the lesions of one scan {rules.correlation_between_lesions:g}; both are settable in the "
+        f"{rules.within_subject_cv:.0%}, correlation between the lesions of one scan "
+        f"{rules.correlation_between_lesions:g}; both are settable in the "
         "protocol, which fixes the rule of aggregation beforehand."
     )
 

@@ -6,7 +6,8 @@
 
 Paths are relative to the case file. The plane's normal points to the patient's left lobe. ``treated_lobe`` may be left
 out: then the analysis stays blinded and no treated/control ratio is formed. ``dosimetry`` holds settings of doses (see
-``PRRTDosimetryLib.mrml.settings``), ``notes`` whatever the user wants to keep.
+``PRRTDosimetryLib.mrml.settings``); ``recovery_phantom`` lists ``volumes_mL`` and ``recoveries`` of a phantom's spheres
+and asks for partial volume corrected values beside the measured ones; ``notes`` whatever the user wants to keep.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.couinaud import Move
 from PRRTUptakeLib.segmentation.lobes import Plane
 from PRRTUptakeLib.trial.protocol import Protocol, load_protocol
+from PRRTUptakeLib.uptake.recovery import RecoveryCurve, fit_recovery_curve
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,8 +34,8 @@ class CaseError(PRRTError):
 class Visit:
     """One imaging visit: a folder of DICOM, the segments drawn on its CT, and how the lobes are parted.
 
-    ``segments`` is a folder of masks, a ``.seg.nrrd`` file, or DICOM SEG or RTSTRUCT (a file or a folder of them); ``image`` the Series Instance UID of the measured image,
-    needed only where there are several.
+    ``segments`` is a folder of masks, a ``.seg.nrrd`` file, or DICOM SEG or RTSTRUCT (a file or a folder of them);
+    ``image`` is the Series Instance UID of the measured image, needed only where there are several.
     """
 
     visit: str
@@ -55,11 +57,12 @@ class Case:
     protocol: Protocol
     visits: tuple[Visit, ...]
     treated_lobe: str = ""
+    recovery: RecoveryCurve | None = None
     dosimetry: dict[str, Any] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
 
 
-_CASE_KEYS = {"patient", "protocol", "visits", "treated_lobe", "dosimetry", "notes"}
+_CASE_KEYS = {"patient", "protocol", "visits", "treated_lobe", "recovery_phantom", "dosimetry", "notes"}
 _VISIT_KEYS = {"visit", "cycle", "dicom", "segments", "lobe_plane", "couinaud_moves", "image", "route"}
 
 
@@ -88,7 +91,19 @@ def load_case(path: Path) -> Case:
     if len(set(names)) < len(names):
         raise CaseError(f"{path.name}: two visits of one cycle have the same name: give each its own.")
     dosimetry, notes = (_mapping(content, key, path) for key in ("dosimetry", "notes"))
-    return Case(path, patient.strip(), _protocol(content["protocol"], path), visits, treated, dosimetry, notes)
+    recovery = _recovery(content["recovery_phantom"], path) if "recovery_phantom" in content else None
+    return Case(
+        path, patient.strip(), _protocol(content["protocol"], path), visits, treated, recovery, dosimetry, notes
+    )
+
+
+def _recovery(content: Any, path: Path) -> RecoveryCurve:
+    names = {"volumes_mL", "recoveries"}
+    _keys(content, {*names, "uncertainties"}, names, f"{path.name}, recovery_phantom")
+    try:
+        return fit_recovery_curve(content["volumes_mL"], content["recoveries"], content.get("uncertainties"))
+    except (TypeError, ValueError) as error:
+        raise CaseError(f"{path.name}: 'recovery_phantom' cannot be used. {error}") from error
 
 
 def _mapping(content: dict[str, Any], key: str, path: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +94,7 @@ class Protocol:
     endpoint: EndpointRules
     repeatability: RepeatabilityRules = RepeatabilityRules()
     sha256: str = ""
+    text: str = field(default="", repr=False)  # of the file, so that it can go with the results
 
 
 def available_protocols() -> tuple[str, ...]:
@@ -127,7 +128,9 @@ def load_protocol(name_or_path: str | Path) -> Protocol:
         raise ProtocolError(f"The protocol {path} cannot be read as JSON ({error}).") from error
     if not isinstance(content, dict):
         raise ProtocolError(f"The protocol {path.name} must be a JSON object, not a {type(content).__name__}.")
-    protocol = _build(Protocol, {**content, "sha256": hashlib.sha256(data).hexdigest()}, path.name, "")
+    protocol = _build(
+        Protocol, {**content, "sha256": hashlib.sha256(data).hexdigest(), "text": data.decode()}, path.name, ""
+    )
     _check(protocol, path.name)
     return protocol
 
@@ -152,7 +155,7 @@ def _build(cls: type, content: Any, file: str, section: str) -> Any:
     known = {item.name: item for item in fields(cls)}
     unknown = sorted(set(content) - set(known))
     if unknown:
-        names = ", ".join(name for name in known if name != "sha256")
+        names = ", ".join(name for name in known if name not in ("sha256", "text"))
         raise ProtocolError(f"{file}: unknown key '{section}{unknown[0]}'; known are {names}.")
     missing = [name for name, item in known.items() if name not in content and item.default is MISSING]
     if missing:

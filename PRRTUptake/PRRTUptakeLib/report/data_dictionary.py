@@ -1,0 +1,99 @@
+"""The data dictionary of ``measurements.csv``: a table schema in the manner of Frictionless Data (specs.frictionlessdata.io)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from PRRTUptakeLib.segmentation.segments import ROLES
+from PRRTUptakeLib.trial.measurements import COLUMNS, REQUIRED_COLUMNS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from PRRTUptakeLib.trial.measurements import Measurement
+
+FILE = "measurements.schema.json"
+_LOBES = ("left", "right", "caudate", "none", "treated", "control")
+_COLUMNS = {
+    "patient": "The patient's identity as in the case file.",
+    "cycle": "Number of the treatment cycle, from 1.",
+    "visit": "Name of the visit; 'dosimetry' for what a whole cycle gives.",
+    "image": "What was measured: SPECT, PET, CT or MRI.",
+    "region": "Name of the region; 'patient' or a lobe for ratios of these.",
+    "role": f"One of {', '.join(ROLES)}; empty for the patient.",
+    "lobe": "Side of the liver, none outside; treated and control in an unblinded table.",
+    "lesion": "Id of the lesion, the same in all visits; empty for other regions.",
+    "metric": "What was measured, see 'metrics'. Words after a colon name another kind of reference region.",
+    "value": "The value in 'unit'.",
+    "unit": "UCUM; 1 for ratios.",
+    "uncertainty": "Standard uncertainty (k = 1) in 'unit'; empty where it is not known.",
+}
+_TYPES = {"cycle": "integer", "value": "number", "uncertainty": "number"}
+_METRICS = {
+    "mean": "Mean over the region; voxels at its border count by the part that lies inside.",
+    "sd": "Standard deviation over the region.",
+    "min": "Lowest voxel.",
+    "max": "Highest voxel.",
+    "median": "Median over the region.",
+    "suv_mean": "Mean SUV.",
+    "suv_max": "Highest SUV.",
+    "suv_peak": "Highest mean SUV of a sphere of 1 mL (PERCIST).",
+    "volume": "Volume of the region on the grid where it was drawn.",
+    "mass": "Mass of the region.",
+    "longest_axial_diameter": "Longest diameter in an axial plane, between outer voxel edges (RECIST 1.1).",
+    "perpendicular_diameter": "Longest diameter perpendicular to the longest, in the same plane.",
+    "longest_3d_diameter": "Longest diameter in any direction.",
+    "tn_ratio": "Mean of the lesion over mean of the protocol's reference region.",
+    "tn_ratio_aggregated": "T/N of the lobe's target lesions, aggregated by the protocol.",
+    "treated_control_ratio": "T/N of the treated over that of the control lobe.",
+    "left_right_ratio": "T/N of the left over that of the right lobe, while blinded.",
+    "expected_recovery": "Share of its contrast that the protocol's resolution leaves to a lesion of this shape.",
+    "border_recovery": "Share of its contrast that the voxel size alone leaves.",
+    "dose": "Mean absorbed dose of the cycle.",
+    "organ_dose": "Mean absorbed dose of a phantom's organ.",
+    "tia": "Time-integrated activity.",
+    "tiac": "Time-integrated activity per administered activity (residence time).",
+    "effective_half_life": "Effective half-life of the last phase.",
+    "bed": "Biologically effective dose.",
+    "eqd2": "Equivalent dose in fractions of 2 Gy.",
+    "therapeutic_index": "Dose of the lesions over that of the healthy part of the lobe.",
+}
+
+
+def measurements_schema(rows: Iterable[Measurement]) -> dict[str, Any]:
+    """The dictionary of a table with these rows: columns, and those of the known metrics that occur with their units."""
+    units: dict[str, set[str]] = {}
+    for row in rows:
+        units.setdefault(row.metric.split(":")[0], set()).add(row.unit)
+    return {
+        "profile": "tabular-data-resource",
+        "name": "measurements",
+        "path": "measurements.csv",
+        "format": "csv",
+        "mediatype": "text/csv",
+        "encoding": "utf-8",
+        "dialect": {"delimiter": ",", "lineTerminator": "\n", "header": True},
+        "schema": {
+            "fields": [_field(name) for name in COLUMNS],
+            "missingValues": [""],
+            "primaryKey": ["patient", "cycle", "visit", "image", "region", "metric"],
+        },
+        "metrics": [
+            {"name": name, "units": sorted(found), "description": _METRICS.get(name, name.replace("_", " "))}
+            for name, found in sorted(units.items())
+        ],
+    }
+
+
+def _field(name: str) -> dict[str, Any]:
+    constraints: dict[str, Any] = {"required": name in REQUIRED_COLUMNS and name not in ("role", "lesion")}
+    if name == "cycle":
+        constraints["minimum"] = 1
+    if name == "lobe":
+        constraints["enum"] = list(_LOBES)
+    return {
+        "name": name,
+        "type": _TYPES.get(name, "string"),
+        "description": _COLUMNS[name],
+        "constraints": constraints,
+    }
