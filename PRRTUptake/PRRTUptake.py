@@ -50,10 +50,14 @@ class PRRTUptake(ScriptedLoadableModule):
 
     def onStarted(self) -> None:
         """Add to other modules what they show of this extension."""
-        from PRRTUptakeLib.panel import samples, statistics_plugin
+        if hasattr(slicer.modules, "sampledata"):
+            from PRRTUptakeLib.panel import samples
 
-        samples.register(self.resourcePath("Icons/PRRTUptake.png"))
-        statistics_plugin.register()
+            samples.register(self.resourcePath("Icons/PRRTUptake.png"))
+        if hasattr(slicer.modules, "segmentstatistics"):
+            from PRRTUptakeLib.panel import statistics_plugin
+
+            statistics_plugin.register()
 
 
 @parameterNodeWrapper

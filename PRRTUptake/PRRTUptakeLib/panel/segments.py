@@ -23,19 +23,19 @@ class SegmentsSection(Section):
         self._state: tuple[Any, ...] | None = None
         self._node: Any = None
         self._remarks = ""
-        self._steps = {
-            self.ui.recogniseButton: self.onRecognise,
-            self.ui.placePlaneButton: self.onPlacePlane,
-            self.ui.splitLobesButton: self.onSplitLobes,
-            self.ui.splitLesionsButton: self.onSplitLesions,
-            self.ui.divideLesionButton: self.onDivideLesion,
-            self.ui.assignLobesButton: self.onAssignLobes,
-            self.ui.pickTargetsButton: self.onPickTargets,
-            self.ui.makeReferenceButton: self.onMakeReference,
-            self.ui.forgetReplacementsButton: self.onForgetReplacements,
-        }
-        self._tips = {button: button.toolTip for button in self._steps}
-        for button, slot in self._steps.items():
+        steps = (
+            (self.ui.recogniseButton, self.onRecognise),
+            (self.ui.placePlaneButton, self.onPlacePlane),
+            (self.ui.splitLobesButton, self.onSplitLobes),
+            (self.ui.splitLesionsButton, self.onSplitLesions),
+            (self.ui.divideLesionButton, self.onDivideLesion),
+            (self.ui.assignLobesButton, self.onAssignLobes),
+            (self.ui.pickTargetsButton, self.onPickTargets),
+            (self.ui.makeReferenceButton, self.onMakeReference),
+            (self.ui.forgetReplacementsButton, self.onForgetReplacements),
+        )
+        self._tips = [(button, button.toolTip) for button, _slot in steps]
+        for button, slot in steps:
             connect(button, "clicked(bool)", slot)
         connect(self.ui.replaceButton, "clicked(bool)", self.onReplace)
         connect(self.ui.replaceReasonLineEdit, "textChanged(QString)", self._enable_replacing)
@@ -65,7 +65,7 @@ class SegmentsSection(Section):
             self.rows, self._state = segment_rows(node), state
             fill_table(self.ui.segmentsTable, [_words(row) for row in self.rows], [row.reason for row in self.rows])
         missing = "" if node is not None else _("Choose a segmentation first.")
-        for button, tip in self._tips.items():
+        for button, tip in self._tips:
             button.enabled = not missing
             button.toolTip = missing or tip
         self.ui.segmentsLabel.text = missing or self._remarks

@@ -176,6 +176,8 @@ def running_slicer():
     before = {name: sys.modules.get(name) for name in (*modules, "PRRTUptake", "PRRTDosimetry", "DICOMPRRTPlugin")}
     headless = slicer.app
     sys.modules.update(modules)
+    for name in ("sampledata", "segmentstatistics", "dicom"):
+        setattr(slicer.modules, name, None)  # that they are there is all that is asked
     slicer.dicomDatabase = other_modules.DicomDatabase()
     other_modules.SampleDataLogic.sources.clear()
     other_modules.SegmentStatisticsLogic.registeredPlugins.clear()

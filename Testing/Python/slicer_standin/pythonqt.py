@@ -17,6 +17,7 @@ from PySide6 import QtCore, QtGui, QtWidgets
 QT_MODULES = (QtWidgets, QtGui, QtCore)
 _VALUES = (QtWidgets.QTableWidgetItem, QtWidgets.QTreeWidgetItem, QtWidgets.QListWidgetItem, QtWidgets.QLayoutItem)
 _RENAMED = {"exec_": "exec"}
+_TYPES = {"bool": bool, "int": int, "double": float, "QString": str}
 _NUMBERS = {"int": int, "uint": int, "double": float, "float": float}
 
 slot_errors: list[BaseException] = []  # every exception that a slot let through; the tests look here
@@ -96,7 +97,7 @@ class PythonQtSignal:
 
     def __init__(self, owner, name):
         self._owner, self._name = owner, name
-        self._instance = getattr(owner._object, name)
+        self._instance = _overload(owner._object, name)
 
     def connect(self, slot):
         handler = _handler(slot, None)
@@ -273,7 +274,22 @@ def _signal(made, signature):
             return getattr(made, cls.SIGNALS[text]), _count(text)
     if made.metaObject().indexOfSignal(text) < 0 or not _is_signal(made, name):
         return None
-    return getattr(made, name), _count(text)
+    return _overload(made, name, text), _count(text)
+
+
+def _overload(made, name, signature=None):
+    """The signal instance of one signature, by default of that with most arguments."""
+    if signature is None:
+        meta = made.metaObject()
+        methods = (meta.method(n) for n in range(meta.methodCount()))
+        texts = [bytes(one.methodSignature().data()).decode() for one in methods if one.name() == name.encode()]
+        signature = max(texts, key=_count, default="()")
+    kinds = tuple(_TYPES.get(kind) for kind in signature[signature.index("(") + 1 : -1].split(",") if kind)
+    instance = getattr(made, name)
+    try:
+        return instance[kinds if len(kinds) != 1 else kinds[0]] if kinds and None not in kinds else instance
+    except (KeyError, IndexError):
+        return instance
 
 
 def _count(signature):
