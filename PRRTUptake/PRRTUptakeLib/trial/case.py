@@ -7,7 +7,9 @@
 Paths are relative to the case file. The plane's normal points to the patient's left lobe. ``treated_lobe`` may be left
 out: then the analysis stays blinded and no treated/control ratio is formed. ``dosimetry`` holds settings of doses (see
 ``PRRTDosimetryLib.mrml.settings``); ``recovery_phantom`` lists ``volumes_mL`` and ``recoveries`` of a phantom's spheres
-and asks for partial volume corrected values beside the measured ones; ``notes`` whatever the user wants to keep.
+and asks for partial volume corrected values beside the measured ones; ``iv_cycle`` holds activity and doses of an
+intravenous cycle, from which those of an intra-arterial one are predicted, and ``delivered`` names the measurements of
+that cycle once it was given; ``notes`` whatever the user wants to keep.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.couinaud import Move
 from PRRTUptakeLib.segmentation.lobes import Plane
+from PRRTUptakeLib.trial.nudge import Nudge
+from PRRTUptakeLib.trial.predicted_benefit import IntravenousCycle
 from PRRTUptakeLib.trial.protocol import Protocol, load_protocol
 from PRRTUptakeLib.uptake.recovery import RecoveryCurve, fit_recovery_curve
 
@@ -46,6 +50,15 @@ class Visit:
     moves: tuple[Move, ...] = ()
     image: str = ""
     route: str = ""
+    nudges: tuple[Nudge, ...] = ()
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """Where the doses of the intra-arterial cycle stand, once it was given: a table of measurements, and its cycle."""
+
+    measurements: Path
+    cycle: int
 
 
 @dataclass(frozen=True)
@@ -59,10 +72,22 @@ class Case:
     treated_lobe: str = ""
     recovery: RecoveryCurve | None = None
     dosimetry: dict[str, Any] = field(default_factory=dict)
+    iv_cycle: IntravenousCycle | None = None
+    delivered: Delivered | None = None
     notes: dict[str, Any] = field(default_factory=dict)
 
 
-_CASE_KEYS = {"patient", "protocol", "visits", "treated_lobe", "recovery_phantom", "dosimetry", "notes"}
+_CASE_KEYS = {
+    "patient",
+    "protocol",
+    "visits",
+    "treated_lobe",
+    "recovery_phantom",
+    "dosimetry",
+    "iv_cycle",
+    "delivered",
+    "notes",
+}
 _VISIT_KEYS = {"visit", "cycle", "dicom", "segments", "lobe_plane", "couinaud_moves", "image", "route"}
 
 
@@ -77,7 +102,7 @@ def load_case(path: Path) -> Case:
         If the protocol that it names is not usable.
     """
     content = _json(path)
-    _keys(content, _CASE_KEYS, {"patient", "protocol", "visits"}, path.name)
+    _keys(content, _CASE_KEYS, _REQUIRED, path.name)
     patient = content["patient"]
     if not isinstance(patient, str) or not patient.strip():
         raise CaseError(f"{path.name}: 'patient' must be a name or number as text, not {patient!r}.")
@@ -93,8 +118,29 @@ def load_case(path: Path) -> Case:
     dosimetry, notes = (_mapping(content, key, path) for key in ("dosimetry", "notes"))
     recovery = _recovery(content["recovery_phantom"], path) if "recovery_phantom" in content else None
     return Case(
-        path, patient.strip(), _protocol(content["protocol"], path), visits, treated, recovery, dosimetry, notes
+        path,
+        patient.strip(),
+        _protocol(content["protocol"], path),
+        visits,
+        treated,
+        recovery,
+        dosimetry,
+        IntravenousCycle.from_case(_mapping(content, "iv_cycle", path)) if "iv_cycle" in content else None,
+        _delivered(content["delivered"], path) if "delivered" in content else None,
+        notes,
     )
+
+
+def _delivered(content: Any, path: Path) -> Delivered:
+    names = {"measurements", "cycle"}
+    _keys(content, names, names, f"{path.name}, delivered")
+    return Delivered(path.parent / str(content["measurements"]), _cycle(content["cycle"], path))
+
+
+def _cycle(value: Any, path: Path) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise CaseError(f"{path.name}: 'cycle' must be a whole number from 1, not {value!r}.")
+    return value
 
 
 def _recovery(content: Any, path: Path) -> RecoveryCurve:
@@ -121,9 +167,7 @@ def _protocol(name: Any, path: Path) -> Protocol:
 
 def _visit(content: Any, path: Path) -> Visit:
     _keys(content, _VISIT_KEYS, {"visit", "cycle", "dicom", "segments"}, f"{path.name}, visits")
-    cycle = content["cycle"]
-    if isinstance(cycle, bool) or not isinstance(cycle, int) or cycle < 1:
-        raise CaseError(f"{path.name}: 'cycle' must be a whole number from 1, not {cycle!r}.")
+    cycle = _cycle(content["cycle"], path)
     dicom, segments = (path.parent / str(content[key]) for key in ("dicom", "segments"))
     for key, place in (("dicom", dicom), ("segments", segments)):
         if not place.exists():
@@ -139,7 +183,18 @@ def _visit(content: Any, path: Path) -> Visit:
         moves,
         str(content.get("image", "")),
         str(content.get("route", "")),
+        tuple(_nudge(item, path) for item in content.get("nudges", ())),
     )
+
+
+def _nudge(content: Any, path: Path) -> Nudge:
+    names = {"lesion", "shift_ras_mm", "reason"}
+    _keys(content, names, names, f"{path.name}, nudges")
+    shift = content["shift_ras_mm"]
+    if not isinstance(shift, list) or len(shift) != 3 or not all(isinstance(one, (int, float)) for one in shift):
+        raise CaseError(f"{path.name}: 'shift_ras_mm' of a nudge must be three numbers, not {shift!r}.")
+    x, y, z = (float(one) for one in shift)
+    return Nudge(str(content["lesion"]), (x, y, z), str(content["reason"]))
 
 
 def _move(content: Any, path: Path) -> Move:
