@@ -92,19 +92,9 @@ def _with_benefit(outcome: CaseOutcome, result: EnhancementResult) -> CaseOutcom
     delivered = {}
     if case.delivered is not None:
         delivered = delivered_doses(read_csv(case.delivered.measurements), case.delivered.cycle)
-    first = outcome.rows[0]
+    blank = replace(outcome.rows[0], visit="IA/IV", role="", lobe="none", lesion="", unit="Gy")
     rows = [
-        replace(
-            first,
-            visit="IA/IV",
-            region=one.region,
-            role="",
-            lobe="none",
-            lesion="",
-            metric=metric,
-            value=value,
-            unit="Gy",
-        )
+        replace(blank, region=one.region, metric=metric, value=value)
         for one in predictions
         for metric, value in (("dose_iv", one.iv_Gy), ("dose_ia_predicted", one.ia_Gy))
     ]

@@ -77,18 +77,9 @@ class Case:
     notes: dict[str, Any] = field(default_factory=dict)
 
 
-_CASE_KEYS = {
-    "patient",
-    "protocol",
-    "visits",
-    "treated_lobe",
-    "recovery_phantom",
-    "dosimetry",
-    "iv_cycle",
-    "delivered",
-    "notes",
-}
-_VISIT_KEYS = {"visit", "cycle", "dicom", "segments", "lobe_plane", "couinaud_moves", "image", "route"}
+_REQUIRED = {"patient", "protocol", "visits"}
+_CASE_KEYS = _REQUIRED | {"treated_lobe", "recovery_phantom", "dosimetry", "iv_cycle", "delivered", "notes"}
+_VISIT_KEYS = {"visit", "cycle", "dicom", "segments", "lobe_plane", "couinaud_moves", "image", "route", "nudges"}
 
 
 def load_case(path: Path) -> Case:
