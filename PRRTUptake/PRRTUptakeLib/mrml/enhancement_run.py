@@ -12,7 +12,7 @@ from PRRTUptakeLib.dicom.suv import suv
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.registration import rigid_registration
 from PRRTUptakeLib.mrml.lobes_run import read_segments, segment_files
-from PRRTUptakeLib.mrml.outcome import CaseOutcome, SceneVisit, series_facts
+from PRRTUptakeLib.mrml.outcome import CaseOutcome, SceneVisit, VisitImages, series_facts
 from PRRTUptakeLib.progress import Progress, part_of
 from PRRTUptakeLib.report.enhancement_report import benefit_section, enhancement_sections, enhancement_text
 from PRRTUptakeLib.segmentation.lattice import on_lattice
@@ -198,4 +198,17 @@ def _outcome(case: Case, contours: _Contours, pets: tuple[_Pet, _Pet], result: E
         tuple(scene),
         tuple(facts),
         tuple(files),
+        images=_images(contours, pets),
     )
+
+
+def _images(contours: _Contours, pets: tuple[_Pet, _Pet]) -> tuple[VisitImages, ...]:
+    """The visit of the contours first, unless it is one of the PET visits."""
+    visit, found = contours.visit, []
+    if visit.visit not in [pet.shown.visit for pet in pets]:
+        found.append(VisitImages(visit.visit, visit.cycle, visit.visit, contours.series, contours.series))
+    for pet in pets:
+        name = pet.shown.visit
+        drawn = contours.series if name == visit.visit else None
+        found.append(VisitImages(name, visit.cycle, name, pet.series[0], drawn, pet.shown.ras_transform))
+    return tuple(found)
