@@ -122,6 +122,7 @@ def test_report_states_decision_days_and_registration(patient):
         assert words in page
 
 
+@pytest.mark.slow
 def test_predicted_and_delivered_doses(patient, tmp_path):
     """D_IA = D_IV x ratio of the mean SUVs x ratio of the activities; the delivered dose stands beside it."""
     path = patient[0] / "patient" / "case.json"
@@ -143,6 +144,7 @@ def test_predicted_and_delivered_doses(patient, tmp_path):
     assert "do not depend on the route" in page
 
 
+@pytest.mark.slow
 def test_a_nudge_moves_one_lesion_in_one_visit_and_is_recorded(patient, tmp_path):
     """40 mm to the patient's front the image holds something else; the other lesions stay where they were."""
     path = patient[0] / "patient" / "case.json"
