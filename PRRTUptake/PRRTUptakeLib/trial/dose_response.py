@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.trial.measurements import Measurement
 
 DOSE, DIAMETER, CHANGE = "dose", "longest_axial_diameter", "diameter_change"
-_DOSES = (DOSE, "absorbed_dose")  # the second word stands in tables from elsewhere
+DOSES = (DOSE, "absorbed_dose")  # the second word stands in tables from elsewhere
 _ROLES = ("target", "lesion")
 
 
@@ -68,7 +68,7 @@ def dose_response(
     """
     check_table(rows)
     lesions = [row for row in rows if row.role in _ROLES]
-    doses = _doses([row for row in lesions if row.metric in _DOSES])
+    doses = _doses([row for row in lesions if row.metric in DOSES])
     changes = _changes(lesions)
     both = sorted(set(doses) & set(changes))
     if len(both) < 3:
