@@ -5,7 +5,8 @@
                  "lobe_plane": {"origin_ras_mm": [0, 0, 0], "normal_ras": [-1, 0, 0]}}]}
 
 Paths are relative to the case file. The plane's normal points to the patient's left lobe. ``treated_lobe`` may be left
-out: then the analysis stays blinded and no treated/control ratio is formed. ``dosimetry`` holds settings of doses (see
+out: then the analysis stays blinded and no treated/control ratio is formed. A visit's ``vanished`` lists lesions of the
+first visit that are gone, for the response; one that is just not drawn counts as not assessed. ``dosimetry`` holds settings of doses (see
 ``PRRTDosimetryLib.mrml.settings``), ``notes`` whatever the user wants to keep.
 """
 
@@ -33,7 +34,7 @@ class Visit:
     """One imaging visit: a folder of DICOM, the segments drawn on its CT, and how the lobes are parted.
 
     ``segments`` is a folder of masks, a ``.seg.nrrd`` file, or DICOM SEG or RTSTRUCT (a file or a folder of them); ``image`` the Series Instance UID of the measured image,
-    needed only where there are several.
+    needed only where there are several. ``vanished`` are ids of lesions of the first visit that are gone.
     """
 
     visit: str
@@ -44,6 +45,7 @@ class Visit:
     moves: tuple[Move, ...] = ()
     image: str = ""
     route: str = ""
+    vanished: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Case:
 
 
 _CASE_KEYS = {"patient", "protocol", "visits", "treated_lobe", "dosimetry", "notes"}
-_VISIT_KEYS = {"visit", "cycle", "dicom", "segments", "lobe_plane", "couinaud_moves", "image", "route"}
+_VISIT_KEYS = {"visit", "cycle", "dicom", "segments", "lobe_plane", "couinaud_moves", "image", "route", "vanished"}
 
 
 def load_case(path: Path) -> Case:
@@ -124,7 +126,14 @@ def _visit(content: Any, path: Path) -> Visit:
         moves,
         str(content.get("image", "")),
         str(content.get("route", "")),
+        _vanished(content.get("vanished", []), path),
     )
+
+
+def _vanished(content: Any, path: Path) -> tuple[str, ...]:
+    if not isinstance(content, list) or not all(isinstance(name, str) for name in content):
+        raise CaseError(f"{path.name}: 'vanished' must be a list of lesion ids such as [\"L2\"], not {content!r}.")
+    return tuple(content)
 
 
 def _move(content: Any, path: Path) -> Move:
