@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.trial.response_case import CaseResponse, ScopeResponse
 
 _WORDS = (
-    "RECIST 1.1 (doi:10.1016/j.ejca.2008.10.026) on its own targets: at the first visit the largest lesions of 10 mm or "
-    "more, five in all and two per organ; a lobe follows the same rules with its own two largest. Volume: the sum of "
-    "all lesions of the first visit; it has no category. The first visit stands for the baseline."
+    "RECIST 1.1 (doi:10.1016/j.ejca.2008.10.026) on its own targets: at the first visit the largest lesions of 10 mm "
+    "or more, five in all and two per organ; a lobe follows the same rules with its own two largest. Volume: the sum "
+    "of all lesions of the first visit; it has no category. The first visit stands for the baseline."
 )
 
 

@@ -6,8 +6,8 @@
 
 Paths are relative to the case file. The plane's normal points to the patient's left lobe. ``treated_lobe`` may be left
 out: then the analysis stays blinded and no treated/control ratio is formed. A visit's ``vanished`` lists lesions of the
-first visit that are gone, for the response; one that is just not drawn counts as not assessed. ``dosimetry`` holds settings of doses (see
-``PRRTDosimetryLib.mrml.settings``), ``notes`` whatever the user wants to keep.
+first visit that are gone, for the response; one that is just not drawn counts as not assessed. ``dosimetry`` holds
+settings of doses (see ``PRRTDosimetryLib.mrml.settings``), ``notes`` whatever the user wants to keep.
 """
 
 from __future__ import annotations
@@ -33,8 +33,9 @@ class CaseError(PRRTError):
 class Visit:
     """One imaging visit: a folder of DICOM, the segments drawn on its CT, and how the lobes are parted.
 
-    ``segments`` is a folder of masks, a ``.seg.nrrd`` file, or DICOM SEG or RTSTRUCT (a file or a folder of them); ``image`` the Series Instance UID of the measured image,
-    needed only where there are several. ``vanished`` are ids of lesions of the first visit that are gone.
+    ``segments`` is a folder of masks, a ``.seg.nrrd`` file, or DICOM SEG or RTSTRUCT (a file or a folder of them);
+    ``image`` the Series Instance UID of the measured image, needed only where there are several. ``vanished`` are ids
+    of lesions of the first visit that are gone.
     """
 
     visit: str

@@ -55,7 +55,8 @@ def dose_response(
     """Relate the summed dose of each lesion to the change of its diameter.
 
     Rows used, of targets and other lesions: ``dose`` (or ``absorbed_dose``) in Gy, one value per cycle, summed over
-    cycles; and either ``diameter_change`` in %, or ``longest_axial_diameter``, one value per cycle, the last against the first.
+    cycles; and either ``diameter_change`` in %, or ``longest_axial_diameter``, one value per cycle, the last against
+    the first.
 
     Parameters
     ----------

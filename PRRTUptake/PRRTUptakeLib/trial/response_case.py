@@ -141,7 +141,7 @@ def case_response(visits: Sequence[SizedVisit]) -> CaseResponse | None:
 
 
 def response_rows(result: CaseResponse, patient: str, image: str) -> tuple[Measurement, ...]:
-    """The response in long form, per patient and lobe: ``recist_sum`` (mm), ``recist_change`` and ``volume_change`` (%).
+    """The response per patient and lobe as rows: ``recist_sum`` (mm), ``recist_change`` and ``volume_change`` (%).
 
     Changes are from baseline. A visit at which a target was not assessed has no row: its sum would mislead.
     """
