@@ -27,7 +27,8 @@ class DoseSettings:
     ----------
     model : for all curves; "auto" chooses by AICc.
     sex : "M" or "F", where the images do not tell it.
-    teff_h : effective half-life by region for cycles with one image.
+    teff_h : effective half-life by region ("" for all others) for cycles with one image; a region without one keeps
+        the form of its full curve in an earlier cycle.
     calibration_u, counts_u, s_value_u : relative standard uncertainties of the chain (Gear et al. 2018,
         doi:10.1007/s00259-018-4136-7): activity calibration, counts of a region in one image, S-value. The defaults
         are of the order of that guidance's example and are no measurement of this camera: give your own.

@@ -15,11 +15,13 @@ from PRRTUptakeLib.mrml.segmentations import read_segmentation_file
 from PRRTUptakeLib.progress import Progress, part_of
 from PRRTUptakeLib.report.patient_report import ReportedVisit, visit_sections
 from PRRTUptakeLib.report.patient_text import visit_text
+from PRRTUptakeLib.report.response_report import response_sections, response_text
 from PRRTUptakeLib.segmentation.dicom_contours import contour_files, read_contours
 from PRRTUptakeLib.segmentation.files import SUFFIXES, read_segment_folder
 from PRRTUptakeLib.trial.images import contour_series, emission_series
 from PRRTUptakeLib.trial.pipeline import VisitLabels, measure_visit
 from PRRTUptakeLib.trial.preparation import prepare
+from PRRTUptakeLib.trial.response_case import SizedVisit, case_response, response_rows
 from PRRTUptakeLib.trial.rows import measurement_rows
 
 if TYPE_CHECKING:
@@ -54,7 +56,7 @@ def measure_lobe_case(case: Case, progress: Progress) -> CaseOutcome:
         files += used
         images.append(source)
     results = tuple(one.result for one in shown)
-    return CaseOutcome(
+    outcome = CaseOutcome(
         case,
         f"Lobe against lobe: {case.patient}",
         tuple(row for result in results for row in measurement_rows(result)),
@@ -66,6 +68,24 @@ def measure_lobe_case(case: Case, progress: Progress) -> CaseOutcome:
         tuple(files),
         results,
         tuple(images),
+    )
+    return _with_response(outcome)
+
+
+def _with_response(outcome: CaseOutcome) -> CaseOutcome:
+    """The outcome with the change of the lesions' sizes, where the case has later cycles or follow-up visits."""
+    case = outcome.case
+    visits = [
+        SizedVisit(visit.cycle, visit.visit, result.prepared, visit.vanished)
+        for visit, result in zip(case.visits, outcome.lobe_visits, strict=True)
+    ]
+    found = case_response(visits)
+    if found is None:
+        return outcome
+    return outcome.with_more(
+        rows=response_rows(found, case.patient, case.protocol.imaging.contours_on),
+        text=response_text(found),
+        sections=response_sections(found),
     )
 
 

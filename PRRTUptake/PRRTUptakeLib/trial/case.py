@@ -5,11 +5,12 @@
                  "lobe_plane": {"origin_ras_mm": [0, 0, 0], "normal_ras": [-1, 0, 0]}}]}
 
 Paths are relative to the case file. The plane's normal points to the patient's left lobe. ``treated_lobe`` may be left
-out: then the analysis stays blinded and no treated/control ratio is formed. ``dosimetry`` holds settings of doses (see
-``PRRTDosimetryLib.mrml.settings``); ``recovery_phantom`` lists ``volumes_mL`` and ``recoveries`` of a phantom's spheres
-and asks for partial volume corrected values beside the measured ones; ``iv_cycle`` holds activity and doses of an
-intravenous cycle, from which those of an intra-arterial one are predicted, and ``delivered`` names the measurements of
-that cycle once it was given; ``notes`` whatever the user wants to keep.
+out: then the analysis stays blinded and no treated/control ratio is formed. A visit's ``vanished`` lists lesions of the
+first visit that are gone, for the response; one that is just not drawn counts as not assessed. ``dosimetry`` holds
+settings of doses (see ``PRRTDosimetryLib.mrml.settings``); ``recovery_phantom`` lists ``volumes_mL`` and ``recoveries``
+of a phantom's spheres and asks for partial volume corrected values beside the measured ones; ``iv_cycle`` holds activity
+and doses of an intravenous cycle, from which those of an intra-arterial one are predicted, and ``delivered`` names the
+measurements of that cycle once it was given; ``notes`` whatever the user wants to keep.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ class Visit:
     """One imaging visit: a folder of DICOM, the segments drawn on its CT, and how the lobes are parted.
 
     ``segments`` is a folder of masks, a ``.seg.nrrd`` file, or DICOM SEG or RTSTRUCT (a file or a folder of them);
-    ``image`` is the Series Instance UID of the measured image, needed only where there are several.
+    ``image`` is the Series Instance UID of the measured image, needed only where there are several; ``vanished`` are
+    ids of lesions of the first visit that are gone.
     """
 
     visit: str
@@ -51,6 +53,7 @@ class Visit:
     image: str = ""
     route: str = ""
     nudges: tuple[Nudge, ...] = ()
+    vanished: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,8 @@ class Case:
 
 _REQUIRED = {"patient", "protocol", "visits"}
 _CASE_KEYS = _REQUIRED | {"treated_lobe", "recovery_phantom", "dosimetry", "iv_cycle", "delivered", "notes"}
-_VISIT_KEYS = {"visit", "cycle", "dicom", "segments", "lobe_plane", "couinaud_moves", "image", "route", "nudges"}
+_VISIT_REQUIRED = {"visit", "cycle", "dicom", "segments"}
+_VISIT_KEYS = _VISIT_REQUIRED | {"lobe_plane", "couinaud_moves", "image", "route", "nudges", "vanished"}
 
 
 def load_case(path: Path) -> Case:
@@ -157,7 +161,7 @@ def _protocol(name: Any, path: Path) -> Protocol:
 
 
 def _visit(content: Any, path: Path) -> Visit:
-    _keys(content, _VISIT_KEYS, {"visit", "cycle", "dicom", "segments"}, f"{path.name}, visits")
+    _keys(content, _VISIT_KEYS, _VISIT_REQUIRED, f"{path.name}, visits")
     cycle = _cycle(content["cycle"], path)
     dicom, segments = (path.parent / str(content[key]) for key in ("dicom", "segments"))
     for key, place in (("dicom", dicom), ("segments", segments)):
@@ -175,6 +179,7 @@ def _visit(content: Any, path: Path) -> Visit:
         str(content.get("image", "")),
         str(content.get("route", "")),
         tuple(_nudge(item, path) for item in content.get("nudges", ())),
+        _vanished(content.get("vanished", []), path),
     )
 
 
@@ -186,6 +191,12 @@ def _nudge(content: Any, path: Path) -> Nudge:
         raise CaseError(f"{path.name}: 'shift_ras_mm' of a nudge must be three numbers, not {shift!r}.")
     x, y, z = (float(one) for one in shift)
     return Nudge(str(content["lesion"]), (x, y, z), str(content["reason"]))
+
+
+def _vanished(content: Any, path: Path) -> tuple[str, ...]:
+    if not isinstance(content, list) or not all(isinstance(name, str) for name in content):
+        raise CaseError(f"{path.name}: 'vanished' must be a list of lesion ids such as [\"L2\"], not {content!r}.")
+    return tuple(content)
 
 
 def _move(content: Any, path: Path) -> Move:
