@@ -10,6 +10,8 @@ from PRRTUptakeLib.report.page import paragraph, plain_table, section, table
 from PRRTUptakeLib.report.plots import Series, line_chart
 from scipy.spatial.transform import Rotation
 
+from PRRTDosimetryLib.dose.density import SOFT_TISSUE_g_per_mL
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -20,19 +22,18 @@ _HOW = {
     "local": "Local deposition: electrons give up their energy in their voxel, photons none; tissue of 1.04 g/mL.",
 }
 _WHY = {
-    "kernel": "The energy step holds what the region's own method lacks or has otherwise. Lesions: their S-value is "
-    "that of a sphere alone, whereas in the map photons from the rest of the body arrive too, which raises the dose "
-    "where the surroundings hold much activity. Organs: the phantom's S-values have its shapes, distances and cross "
-    "doses, the map has the patient's. Both: the kernel carries electrons and photons across borders, and the map has "
-    "1.04 g/mL everywhere, where region masses have 1.03 to 1.06 g/mL.",
-    "local": "The energy step holds what the region's own method has otherwise. The map has no photons at all, which "
-    "lowers it by 1 to 2 % in lesions and small organs and by 4 % or more in the liver, and by what photons of other "
-    "organs bring; it has 1.04 g/mL everywhere, where region masses have 1.03 to 1.06 g/mL.",
+    "kernel": "Lesions: the region's S-value is that of a sphere alone, whereas in the map photons of the surroundings "
+    "arrive too, the more the smaller the lesion and the hotter what is around it. Organs: the phantom's S-values have "
+    "its shapes, distances and cross doses, the map has the patient's. Electrons that cross the border matter little: "
+    "in the image the border is blurred over more than their range.",
+    "local": "The map has no photons at all: 1 to 2 % less in lesions and small organs, 4 % or more in the liver, and "
+    "what photons of other organs bring to the region is missing too.",
 }
-_TIA_STEP = (
-    "The difference of the means is taken apart in two steps. Integral: the map fits every voxel of the registered "
-    "images within the first visit's contour, the region's dose fits the mean of each visit's own contour, with the "
-    "model chosen for the region; noise, movement and contours show here. Energy: from integral to dose. "
+_STEPS = (
+    "The difference is taken apart in two steps, which multiply. Activity: time-integrated activity per mass. The map "
+    "fits every voxel of the registered images within the first visit's contour, the region's dose fits the mean "
+    "within each visit's own contour, with the model chosen for the region and the mean volume; so noise, movement, contours, "
+    "models and density (1.04 g/mL against that of the region) show here. Energy: what is absorbed per decay. "
 )
 _LIMIT = (
     "Neither is corrected for the blur of the image: D98 and D2 of a region less than two or three times as wide as "
@@ -41,9 +42,10 @@ _LIMIT = (
 
 
 def dose_map_sections(
-    made: CycleMap, title: str, method: str, doses_Gy: Mapping[str, float], tia_MBq_h: Mapping[str, float]
+    made: CycleMap, title: str, method: str, by_region: Mapping[str, Mapping[str, float]]
 ) -> list[str]:
-    """HTML section on one cycle's dose map; ``doses_Gy`` and ``tia_MBq_h`` are those by regions."""
+    """HTML section on one cycle's dose map; ``by_region`` holds dose (Gy), tia (MBq.h) and mass (g) of regions."""
+    doses_Gy = by_region["dose"]
     return [
         section(
             f"{title}: dose in every voxel",
@@ -52,11 +54,11 @@ def dose_map_sections(
             table(_HEADER, _histogram_rows(made, doses_Gy), "Dose-volume histograms, partial voxels by their part"),
             f'<div class="pictures">{_charts(made, doses_Gy)}</div>',
             table(
-                ["region", "voxel mean Gy", "by region Gy", "difference %", "of it integral %", "of it energy %"],
-                _comparison(made, doses_Gy, tia_MBq_h),
+                ["region", "voxel mean Gy", "by region Gy", "difference %", "of it activity %", "of it energy %"],
+                _comparison(made, by_region),
                 "Voxel means beside the doses of regions",
             ),
-            paragraph(_TIA_STEP + _WHY[method], "small"),
+            paragraph(_STEPS + _WHY[method], "small"),
             paragraph(_LIMIT, "small"),
         )
     ]
@@ -79,16 +81,24 @@ def _histogram_rows(made: CycleMap, doses_Gy: Mapping[str, float]) -> list[list[
     return rows
 
 
-def _comparison(made: CycleMap, doses_Gy: Mapping[str, float], tia_MBq_h: Mapping[str, float]) -> list[list[object]]:
+def _comparison(made: CycleMap, by_region: Mapping[str, Mapping[str, float]]) -> list[list[object]]:
     rows: list[list[object]] = []
     for name, region in made.regions.items():
-        if name not in doses_Gy or name not in tia_MBq_h:
+        if any(name not in by_region[metric] for metric in ("dose", "tia", "mass")):
             continue
-        ratio = region.histogram.mean_Gy / doses_Gy[name]
-        integral = region.tia_MBq_h / tia_MBq_h[name]
-        shares = [100.0 * (value - 1.0) for value in (ratio, integral, ratio / integral)]
-        rows.append([name, region.histogram.mean_Gy, doses_Gy[name], *shares])
+        dose_Gy, tia_MBq_h, mass_g = (by_region[metric][name] for metric in ("dose", "tia", "mass"))
+        total, activity, energy = difference_steps(region, dose_Gy, tia_MBq_h, mass_g)
+        shares = [100.0 * (ratio - 1.0) for ratio in (total, activity, energy)]
+        rows.append([name, region.histogram.mean_Gy, dose_Gy, *shares])
     return rows
+
+
+def difference_steps(region: RegionMap, dose_Gy: float, tia_MBq_h: float, mass_g: float) -> tuple[float, float, float]:
+    """Voxel mean over the region's dose, and its two factors: activity per mass, and energy absorbed per decay."""
+    total = region.histogram.mean_Gy / dose_Gy
+    in_map = region.tia_MBq_h / (region.histogram.total_volume_mL * SOFT_TISSUE_g_per_mL)
+    activity = in_map / (tia_MBq_h / mass_g)
+    return total, activity, total / activity
 
 
 def _registration_table(made: CycleMap) -> str:
@@ -117,5 +127,8 @@ def _charts(made: CycleMap, doses_Gy: Mapping[str, float]) -> str:
 def _chart(words: str, regions: Mapping[str, RegionMap]) -> str:
     end = max(region.histogram.dose_at_volume_Gy(1.0) for region in regions.values())
     dose_Gy = np.linspace(0.0, end, 81)
-    curves = [Series(n, dose_Gy, region.histogram.cumulative(dose_Gy), marked=False) for n, region in regions.items()]
+    curves = [
+        Series(name, dose_Gy.tolist(), region.histogram.cumulative(dose_Gy).tolist(), marked=False)
+        for name, region in regions.items()
+    ]
     return line_chart(f"Dose-volume histogram: {words}", curves, "absorbed dose (Gy)", "volume with at least that (%)")

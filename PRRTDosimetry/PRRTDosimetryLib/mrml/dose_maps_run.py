@@ -197,7 +197,7 @@ def _with_map(
     labels = visits[0].labels
     earlier = {
         metric: {row.region: row.value for row in outcome.rows if row.metric == metric and row.cycle == labels.cycle}
-        for metric in ("dose", "tia")
+        for metric in ("dose", "tia", "mass")
     }
     title = f"Cycle {labels.cycle}"
     study = f"cycle {labels.cycle} dosimetry"
@@ -205,7 +205,7 @@ def _with_map(
         rows=dose_map_rows(made, outcome.case.patient, labels.cycle, labels.image),
         warnings=[f"{title}, dose map: {text}" for text in made.warnings],
         text=[f"Dose in every voxel, cycle {labels.cycle}", dose_map_table(made, earlier["dose"])],
-        sections=dose_map_sections(made, title, settings.dose_map, earlier["dose"], earlier["tia"]),
+        sections=dose_map_sections(made, title, settings.dose_map, earlier),
         scene=[SceneVisit(study, ((f"Absorbed dose {study}", made.dose),))],
     )
 
