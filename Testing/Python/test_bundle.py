@@ -42,7 +42,7 @@ def objects(path):
 
 
 def changed(bundle, name, data, to):
-    members = {**{n: d for n, d in zip_members(bundle).items()}, name: data}
+    members = {**zip_members(bundle), name: data}
     with zipfile.ZipFile(to, "w") as archive:
         for member, content in members.items():
             archive.writestr(member, content)
