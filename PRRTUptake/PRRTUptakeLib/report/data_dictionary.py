@@ -1,4 +1,4 @@
-"""The data dictionary of ``measurements.csv``: a table schema in the manner of Frictionless Data (specs.frictionlessdata.io)."""
+"""The data dictionary of ``measurements.csv``: a table schema in the manner of Frictionless Data."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ _METRICS = {
 
 
 def measurements_schema(rows: Iterable[Measurement]) -> dict[str, Any]:
-    """The dictionary of a table with these rows: columns, and those of the known metrics that occur with their units."""
+    """The dictionary of a table with these rows: columns, and the metrics that occur, with units."""
     units: dict[str, set[str]] = {}
     for row in rows:
         units.setdefault(row.metric.split(":")[0], set()).add(row.unit)
