@@ -193,9 +193,10 @@ class PRRTUptakeLogic(ScriptedLoadableModuleLogic):
         table = self.measureImages(parameters, part_of(progress, 0.0, 0.6))
         progress(0.6, _("Writing"))
         anatomy = {row.visit: row.node for row in image_rows() if row.role == ANATOMY}
-        anatomy.setdefault("", next(iter(anatomy.values()), None))
-        results = self._uptake.results
-        export_results(parameters.reportFolder, results, parameters.segmentation, anatomy, parameters.exportScene)
+        if anatomy:
+            anatomy.setdefault("", next(iter(anatomy.values())))
+        measured = self._uptake.measured
+        export_results(parameters.reportFolder, measured, parameters.segmentation, anatomy, parameters.exportScene)
         return table
 
     def placeBeside(self, node: Any, others: Sequence[Any]) -> None:
@@ -208,7 +209,7 @@ class PRRTUptakeLogic(ScriptedLoadableModuleLogic):
 
 
 class PRRTUptakeTest(ScriptedLoadableModuleTest):
-    """Runs in Slicer through Reload and Test."""
+    """The whole path on a synthetic patient; runs in Slicer through Reload and Test, and through CTest."""
 
     def setUp(self) -> None:
         """Start with an empty scene."""
@@ -218,10 +219,43 @@ class PRRTUptakeTest(ScriptedLoadableModuleTest):
         """Run every test."""
         self.setUp()
         self.test_nothing_to_measure()
+        self.setUp()
+        self.test_patient()
+        self.delayDisplay("All tests passed")
 
     def test_nothing_to_measure(self) -> None:
         """An empty scene gives a sentence, not a failure."""
         logic = PRRTUptakeLogic()
         with self.assertRaises(PRRTError):
-            logic.measureImages(logic.getParameterNode(), lambda fraction, message: None)
-        self.delayDisplay("Test passed")
+            logic.measureImages(logic.getParameterNode())
+
+    def test_patient(self) -> None:
+        """From synthetic DICOM to the ratio of the lobes: as in the console, then by clicking through the panel."""
+        parameters = self._patient()
+        table = PRRTUptakeLogic().measureImages(parameters)
+        metrics = [table.GetCellText(row, 8) for row in range(table.GetNumberOfRows())]
+        self.assertEqual(metrics.count("treated_control_ratio"), 1)
+        self.assertGreaterEqual(metrics.count("tn_ratio"), 2)
+        self.assertFalse(parameters.segmentation.GetSegmentation().ContainsRepresentation("Closed surface"))
+        parameters.treatedLobe = TreatedLobe.BLINDED
+        panel = slicer.modules.prrtuptake.widgetRepresentation().self()
+        panel.enter()
+        for button in (panel.ui.recogniseButton, panel.ui.splitLobesButton, panel.ui.applyButton):
+            self.assertTrue(button.enabled, button.toolTip)
+            button.click()
+            self.delayDisplay(button.text)
+        self.assertEqual(panel.ui.resultsTable.rowCount, metrics.count("tn_ratio"), panel.ui.statusLabel.text)
+        self.assertIn("blinded", panel.ui.resultLabel.text)
+
+    def _patient(self) -> PRRTUptakeParameterNode:
+        """A synthetic LUTIA patient in the scene, and the choices that a user would make."""
+        from PRRTUptakeLib.mrml.sample_data import load_sample
+
+        load_sample("lutia")
+        parameters = PRRTUptakeLogic().getParameterNode()
+        parameters.patient = "synthetic"
+        parameters.treatedLobe = TreatedLobe.LEFT
+        parameters.segmentation = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSegmentationNode")
+        parameters.lobePlane = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLMarkupsPlaneNode")
+        self.delayDisplay("Synthetic patient loaded")
+        return parameters

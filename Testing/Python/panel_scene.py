@@ -54,3 +54,46 @@ def add_patient(visits: tuple[str, ...] = ("24h",)):
         images.append(node_from_volume(activity(), f"SPECT {visit}"))
         describe_image(images[-1], visit=visit, hours=24.0)
     return images, node_from_segmentation(segmentation(), "Segments")
+
+
+def ct(shift_mm=(0.0, 0.0, 0.0)) -> Volume:
+    """A CT of the patient: body, liver, spleen, spine; the patient lies ``shift_mm`` (RAS) elsewhere."""
+    x, y, z = np.moveaxis(centres(), -1, 0)
+    rng = np.random.default_rng(4)
+    array = np.where((x / 136) ** 2 + (y / 104) ** 2 < 1, 20.0, -1000.0)
+    for name, value in (("liver", 110.0), ("spleen", 60.0), ("gallbladder", -40.0), ("liver_lesions", 40.0)):
+        array[masks()[name]] = value
+    array[((x - 10) ** 2 + (y + 92) ** 2 < 100) & (z % 28 < 20)] = 500.0
+    matrix = GRID.ijk_to_ras.copy()
+    matrix[:3, 3] += shift_mm
+    array += rng.normal(0, 5, array.shape)
+    return Volume(array, matrix, "attenuation", "[hnsf'U]", None, {"patient_id": "P01"})
+
+
+def add_ct(visit: str, shift_mm=(0.0, 0.0, 0.0)):
+    from PRRTUptakeLib.mrml.images import describe_image
+    from PRRTUptakeLib.mrml.volumes import node_from_volume
+
+    node = node_from_volume(ct(shift_mm), f"CT {visit}")
+    describe_image(node, visit=visit)
+    return node
+
+
+def add_pet(route: str, scale: float, shift_mm=(0.0, 0.0, 0.0)):
+    """A PET in SUV, ``scale`` times the activity in 2000 Bq/ml, 1 h after 150 MBq of Ga-68."""
+    from datetime import timedelta
+
+    from PRRTUptakeLib.dicom.injection import Injection
+    from PRRTUptakeLib.mrml.dicom_nodes import keep_injection
+    from PRRTUptakeLib.mrml.images import describe_image
+    from PRRTUptakeLib.mrml.volumes import node_from_volume
+
+    image = activity(scale / LIVER)
+    matrix = GRID.ijk_to_ras.copy()
+    matrix[:3, 3] += shift_mm
+    volume = Volume(image.array, matrix, "SUVbw", "g/ml{SUVbw}", image.reference_time, image.provenance)
+    node = node_from_volume(volume, f"PET {route}")
+    injected = volume.reference_time - timedelta(hours=1)
+    keep_injection(node, Injection(150.0, injected, "Ga-68", "F"), volume.reference_time)
+    describe_image(node, visit=route)
+    return node

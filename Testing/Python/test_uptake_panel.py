@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
-from panel_scene import LEFT, LIVER, RIGHT, add_patient
+from panel_scene import LEFT, LIVER, RIGHT, add_ct, add_patient, add_pet
 
 MODULES = Path(__file__).resolve().parents[2]
 
@@ -334,6 +335,61 @@ def test_images_are_moved_by_a_transform(ready):
     node.SetAndObserveTransformNodeID(bent.GetID())
     ready.ui.applyButton.click()
     assert "bent" in ready.ui.statusLabel.text
+
+
+def test_intra_arterial_against_intravenous(panel, tmp_path):
+    """The IA image lies elsewhere; registering its CT brings it onto the segments, which take up 2.5 times as much."""
+    import slicer
+
+    add_patient(visits=())
+    add_ct("MRI")
+    shift = (9.0, -6.0, 5.0)
+    add_ct("IA", shift)
+    add_pet("IA", 2.5, shift)
+    add_pet("IV", 1.0)
+    panel.enter()
+    panel.ui.patientLineEdit.text = "P01"
+    choose_data(panel.ui.protocolComboBox, "ia-versus-iv")
+    ui = panel.ui
+    assert not ui.registerButton.enabled
+    ui.movingSelector.setCurrentNode(slicer.util.getNode("CT IA"))
+    ui.fixedSelector.setCurrentNode(slicer.util.getNode("CT MRI"))
+    ui.registerButton.click()
+    assert not ui.statusLabel.text
+    found = slicer.util.arrayFromTransformMatrix(panel.parameters.transform)
+    assert found[:3, 3] == pytest.approx([-s for s in shift], abs=0.5)
+    pairs = {row[0]: row for row in cells(ui.registrationTable)}
+    assert pairs["PET IA"][2] == pairs["CT IA"][2] == "CT IA to CT MRI"
+    assert "liver overlap" not in pairs["CT IA"][3]  # no liver was drawn on the moving image
+    assert "body overlap" in pairs["CT IA"][3]
+    slicer.util.updateTransformMatrixFromArray(panel.parameters.transform, translation([-s for s in shift]))
+    ui.applyButton.click()
+    rows = {row[0]: row for row in cells(ui.resultsTable)}
+    assert set(rows) == {"L1", "R1", "R2"}
+    assert float(rows["R1"][3]) == pytest.approx(2.5 * RIGHT / LIVER)
+    assert all(float(row[5]) == pytest.approx(2.5) for row in rows.values())
+    assert "Enhancement ratio 2.50" in ui.resultLabel.text
+    ui.reportPath.currentPath = str(tmp_path / "out")
+    ui.exportButton.click()
+    assert "given" in (tmp_path / "out" / "report.html").read_text()
+
+
+def translation(shift_mm):
+    matrix = np.eye(4)
+    matrix[:3, 3] = shift_mm
+    return matrix
+
+
+def test_registration_refuses_another_patient(ready):
+    import slicer
+    from PRRTUptakeLib.mrml.images import PATIENT_ATTRIBUTE
+
+    fixed, moving = add_ct("24h"), add_ct("cycle 2")
+    moving.SetAttribute(PATIENT_ATTRIBUTE, "P02")
+    ready.parameters.fixed, ready.parameters.moving = fixed, moving
+    ready.ui.registerButton.click()
+    assert "different patients" in ready.ui.statusLabel.text
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLLinearTransformNode") == 0
 
 
 def test_export(ready, tmp_path):

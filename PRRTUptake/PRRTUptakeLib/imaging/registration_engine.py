@@ -46,10 +46,10 @@ class RegistrationOptions:
 
     align_centres: bool = False
     search_mm: float = 40.0
-    liver_margin_mm: float = 4.0
+    liver_margin_mm: float = 6.0
     maximum_rotation_deg: float = 40.0
     maximum_shift_mm: float = 120.0
-    bins: int = 32
+    bins: int = 64
     seed: int = 1
     force: bool = False
 

@@ -101,7 +101,7 @@ def _measure(
     progress(0.8, f"{visit.visit}: measuring")
     labels = VisitLabels(case.patient, visit.cycle, visit.visit, case.protocol.imaging.modality, case.treated_lobe)
     injection, doubt = _injection(emission, quantified)
-    result = measure_visit(prepared, quantified.volume, case.protocol, labels, injection)
+    result = measure_visit(prepared, quantified.volume, case.protocol, labels, injection, case.recovery)
     facts = [series_facts(visit.visit, emission, "measured", [*quantified.decisions, *doubt])]
     files = [*emission.files, *segment_files(visit.segments)]
     images = VisitImages(visit.visit, visit.cycle, study_name(labels), emission, contours)

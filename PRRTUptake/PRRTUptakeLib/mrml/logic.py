@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from PRRTUptakeLib.mrml.dicom_nodes import injection_from_node
-from PRRTUptakeLib.mrml.images import MEASURABLE_UNITS
+from PRRTUptakeLib.mrml.measuring import Measured, measurable, measure_prepared
 from PRRTUptakeLib.mrml.planes import node_from_plane, plane_from_node
 from PRRTUptakeLib.mrml.segment_logic import SegmentLogic, keep_segments, replacements_of
 from PRRTUptakeLib.mrml.segmentations import segmentation_from_node
 from PRRTUptakeLib.mrml.tables import table_from_measurements
 from PRRTUptakeLib.mrml.volumes import NodeError, volume_from_node
-from PRRTUptakeLib.progress import Progress, silent
-from PRRTUptakeLib.trial.pipeline import VisitLabels, VisitResult, measure_visit
+from PRRTUptakeLib.progress import Progress, part_of, silent
+from PRRTUptakeLib.trial.pipeline import VisitLabels, VisitResult
 from PRRTUptakeLib.trial.preparation import Prepared, prepare
 from PRRTUptakeLib.trial.protocol import Protocol, load_protocol
-from PRRTUptakeLib.trial.rows import measurement_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,21 +28,20 @@ class UptakeLogic(SegmentLogic):
     Attributes
     ----------
     protocol : the rules in force.
-    prepared, result : what the last calls of `prepare` and `measure` found; None before.
-    results : of every image of the last `measureImages`.
+    prepared, measured : what the last calls of `prepare` and `measureImages` found; None before.
+    result : of the first image of a lobe-against-lobe trial, else None.
     """
 
     def __init__(self, protocol: str | Path = "lutia") -> None:
         self.protocol: Protocol = load_protocol(protocol)
         self.prepared: Prepared | None = None
         self.result: VisitResult | None = None
-        self.results: tuple[VisitResult, ...] = ()
+        self.measured: Measured | None = None
 
     def setProtocol(self, protocol: str | Path) -> None:
         """Take the rules of another protocol, a shipped name or a file; earlier results are dropped."""
         self.protocol = load_protocol(protocol)
-        self.prepared = self.result = None
-        self.results = ()
+        self.prepared = self.result = self.measured = None
 
     def prepare(self, imageNode: Any, segmentationNode: Any, lobePlaneNode: Any = None) -> Prepared:
         """Split the liver into lobes, number and size the lesions, choose targets, make reference regions.
@@ -107,23 +104,21 @@ class UptakeLogic(SegmentLogic):
         images : pairs of a vtkMRMLScalarVolumeNode and the name of its visit.
         progress : is told how far the work is; may raise `Cancelled`, then nothing was changed.
 
-        The other parameters and what is returned are as for `measure`. ``self.results`` holds every visit's result.
+        The other parameters and what is returned are as for `measure`. ``self.measured`` holds all that was found.
         """
         if not images:
             raise NodeError("There is no image to measure: load a PET or SPECT image.")
+        if treatedLobe not in ("", "left", "right"):
+            raise NodeError(f"The treated lobe is left, right, or not told, but not '{treatedLobe}'.")
         progress(0.0, "Preparing the segments")
-        volumes = [_measurable(node) for node, _ in images]
-        prepared = self._prepared(volumes[0], segmentationNode, lobePlaneNode)
-        results = []
-        for number, ((node, visit), volume) in enumerate(zip(images, volumes, strict=True)):
-            progress(0.4 + 0.5 * number / len(images), f"Measuring {visit}")
-            labels = VisitLabels(patient, cycle, visit, node.GetName(), treatedLobe)
-            results.append(measure_visit(prepared, volume, self.protocol, labels, injection_from_node(node)))
+        shown = [measurable(node, visit) for node, visit in images]
+        prepared = self._prepared(shown[0].volume, segmentationNode, lobePlaneNode)
+        labels = VisitLabels(patient, cycle, shown[0].visit, shown[0].node.GetName(), treatedLobe)
+        measured = measure_prepared(prepared, shown, self.protocol, labels, part_of(progress, 0.4, 0.9))
         progress(0.95, "Writing the table")
         self._keep(prepared, segmentationNode)
-        self.results, self.result = tuple(results), results[0]
-        rows = [row for result in results for row in measurement_rows(result)]
-        return table_from_measurements(rows, f"Measurements {patient}", tableNode)
+        self.measured, self.result = measured, next(iter(measured.visits), None)
+        return table_from_measurements(measured.rows, f"Measurements {patient}", tableNode)
 
     def measure(
         self,
@@ -154,21 +149,5 @@ class UptakeLogic(SegmentLogic):
         PRRTError
             If the data do not allow an answer.
         """
-        if treatedLobe not in ("", "left", "right"):
-            raise NodeError(f"The treated lobe is left, right, or not told, but not '{treatedLobe}'.")
-        image = _measurable(imageNode)
-        prepared = self._keep(self._prepared(image, segmentationNode, lobePlaneNode), segmentationNode)
-        labels = VisitLabels(patient, cycle, visit, imageNode.GetName(), treatedLobe)
-        self.result = measure_visit(prepared, image, self.protocol, labels, injection_from_node(imageNode))
-        self.results = (self.result,)
-        return table_from_measurements(measurement_rows(self.result), f"Measurements {visit}", tableNode)
-
-
-def _measurable(node: Any) -> Volume:
-    image = volume_from_node(node)
-    if image.units not in MEASURABLE_UNITS:
-        raise NodeError(
-            f"'{node.GetName()}' has the units '{image.units or 'none'}', not a concentration or SUV: "
-            "load it with the PRRT reader, or set its units."
-        )
-    return image
+        images = [(imageNode, visit)]
+        return self.measureImages(images, segmentationNode, lobePlaneNode, treatedLobe, patient, cycle, tableNode)

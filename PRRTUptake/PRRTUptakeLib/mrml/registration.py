@@ -1,65 +1,103 @@
-"""Transforms that bring images of other visits into the space of the segments."""
+"""Registration of the scene's images: a transform node that brings one visit into the space of another."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from PRRTUptakeLib.mrml.images import UNUSED, image_row, image_rows
-from PRRTUptakeLib.mrml.volumes import NodeError
+import numpy as np
+
+from PRRTUptakeLib.imaging.registration import rigid_registration
+from PRRTUptakeLib.imaging.registration_result import (
+    RegistrationQuality,
+    given_registration,
+    identity_registration,
+)
+from PRRTUptakeLib.mrml.images import patient_of
+from PRRTUptakeLib.mrml.moving import QUALITY_ATTRIBUTE
+from PRRTUptakeLib.mrml.segmentations import segmentation_from_node
+from PRRTUptakeLib.mrml.session import session
+from PRRTUptakeLib.mrml.volumes import (
+    NodeError,
+    ensure_subject_hierarchy_item,
+    linear_parent_matrix,
+    volume_from_node,
+    vtk_matrix,
+)
+from PRRTUptakeLib.segmentation.blocks import resampled
+from PRRTUptakeLib.trial.preparation import recognised
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-QUALITY_ATTRIBUTE = "PRRT.RegistrationQuality"
-
-
-@dataclass(frozen=True)
-class PairRow:
-    """One image, the transform that moves it ("" for none), and what is known of the transform's quality."""
-
-    node: Any
-    name: str
-    visit: str
-    transform: str
-    quality: str
+    from PRRTUptakeLib.imaging.registration_result import Registration
+    from PRRTUptakeLib.imaging.volume import Grid, Volume
 
 
-def pair_rows() -> tuple[PairRow, ...]:
-    """Every image in use and what moves it."""
-    rows = []
-    for image in image_rows():
-        if image.role == UNUSED:
-            continue
-        transform = image.node.GetParentTransformNode()
-        name = transform.GetName() if transform is not None else ""
-        rows.append(PairRow(image.node, image.name, image.visit, name, quality_of(transform)))
-    return tuple(rows)
+def register(fixedNode: Any, movingNode: Any, segmentationNode: Any = None, transformNode: Any = None) -> Any:
+    """Register one anatomical image rigidly onto another, and note the quality on the transform.
 
+    Parameters
+    ----------
+    fixedNode : CT or MRI on which the segments are drawn.
+    movingNode : CT or MRI of another visit.
+    segmentationNode : its liver, where it has one, is what is registered in the end; it moves with breathing.
+    transformNode : vtkMRMLLinearTransformNode to overwrite; a new one is made if None.
 
-def quality_of(transform: Any) -> str:
-    """What was noted on a transform's quality, "" if nothing."""
-    text = transform.GetAttribute(QUALITY_ATTRIBUTE) if transform is not None else None
-    return ", ".join(f"{name} {value}" for name, value in json.loads(text).items()) if text else ""
-
-
-def images_of_visit(node: Any) -> tuple[Any, ...]:
-    """The image itself and all others of its visit: they were taken in one session and move together."""
-    visit = image_row(node).visit
-    others = [row.node for row in image_rows() if visit and row.visit == visit and row.node is not node]
-    return (node, *others)
-
-
-def move_by(nodes: Sequence[Any], transform: Any) -> None:
-    """Put images under a transform; None puts them back where they were.
+    Returns
+    -------
+    The transform node, which moves points of ``movingNode``, as it lies without it, into the world.
 
     Raises
     ------
-    NodeError
-        If the transform bends space: regions are measured where they lie, which needs a linear one.
+    PRRTError
+        If the images are of two patients, do not overlap, or cannot be registered.
     """
-    if transform is not None and not transform.IsTransformToWorldLinear():
-        raise NodeError(f"The transform '{transform.GetName()}' is not linear: choose a rigid or affine one.")
-    for node in nodes:
-        node.SetAndObserveTransformNodeID(transform.GetID() if transform is not None else None)
+    if fixedNode is movingNode:
+        raise NodeError(f"'{fixedNode.GetName()}' cannot be registered onto itself: choose two images.")
+    fixed, moving = volume_from_node(fixedNode), volume_from_node(movingNode)
+    fixed, moving = (_with_patient(*pair) for pair in ((fixed, fixedNode), (moving, movingNode)))
+    liver = _liver_mask(segmentationNode, fixed.grid) if segmentationNode is not None else None
+    found = rigid_registration(fixed, moving, fixed_liver=liver)
+    to_world = found.moving_to_fixed @ linear_parent_matrix(movingNode)
+    if transformNode is None:
+        transformNode = session().AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    transformNode.SetName(f"{movingNode.GetName()} to {fixedNode.GetName()}")
+    transformNode.SetAndObserveTransformNodeID(None)
+    transformNode.SetMatrixTransformToParent(vtk_matrix(to_world))
+    transformNode.SetAttribute(QUALITY_ATTRIBUTE, json.dumps(asdict(found.quality)))
+    ensure_subject_hierarchy_item(transformNode)
+    return transformNode
+
+
+def registration_of(node: Any) -> Registration:
+    """How an image came to where it lies, for the report."""
+    transform = node.GetParentTransformNode()
+    if transform is None:
+        return identity_registration("not moved")
+    world_to_image = np.linalg.inv(linear_parent_matrix(node))
+    found = given_registration(world_to_image, f"transform node '{transform.GetName()}'")
+    quality = _noted(transform)
+    return found.with_quality(quality) if quality is not None else found
+
+
+def _noted(transform: Any) -> RegistrationQuality | None:
+    text = transform.GetAttribute(QUALITY_ATTRIBUTE) if transform is not None else None
+    if not text:
+        return None
+    content = json.loads(text)
+    return RegistrationQuality(**{**content, "warnings": tuple(content["warnings"])})
+
+
+def _with_patient(volume: Volume, node: Any) -> Volume:
+    """The volume with what its node knows of the patient, so that two patients are not registered."""
+    return replace(volume, provenance={**volume.provenance, "patient_id": patient_of(node)})
+
+
+def _liver_mask(segmentationNode: Any, grid: Grid) -> np.ndarray | None:
+    """The liver on a grid, bool [k, j, i]; None without a liver there."""
+    named, _, _ = recognised(segmentation_from_node(segmentationNode))
+    livers = [segment for segment in named.having(structure="liver") if segment.voxel_count]
+    if len(livers) != 1:
+        return None
+    mask = resampled(livers[0], named.grid, grid).full_mask(grid.shape)
+    return mask if mask.any() else None

@@ -12,18 +12,29 @@ from PRRTUptakeLib.trial.measurements import COLUMNS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+ENHANCEMENT = "er_suv_max"
+
 
 @dataclass(frozen=True)
 class TargetRow:
-    """One target lesion in one visit: tumour T and reference N in ``unit``, and T/N."""
+    """One target lesion: tumour and reference of one visit with T/N, or uptake after IA and IV with their ratio."""
 
     lesion: str
     lobe: str
     visit: str
-    tumour: float
-    reference: float
+    first: float
+    second: float
     ratio: float
-    unit: str
+
+
+@dataclass(frozen=True)
+class TargetTable:
+    """The target lesions of a table of measurements, and the words above their numbers."""
+
+    first: str
+    second: str
+    ratio: str
+    rows: tuple[TargetRow, ...] = ()
 
 
 def is_measurement_table(node: Any) -> bool:
@@ -34,19 +45,35 @@ def is_measurement_table(node: Any) -> bool:
     return [table.GetColumnName(n) for n in range(table.GetNumberOfColumns())] == list(COLUMNS)
 
 
-def target_rows(node: Any) -> list[TargetRow]:
-    """The target lesions of a table of measurements, visit by visit; none for another table."""
-    if not is_measurement_table(node):
-        return []
-    rows = rows_of_table(node)
+def target_table(node: Any) -> TargetTable:
+    """The target lesions of a table of measurements; without rows for another table."""
+    rows = rows_of_table(node) if is_measurement_table(node) else []
+    if any(row["metric"] == ENHANCEMENT for row in rows):
+        return _enhancement_table(rows)
     means = {(row["visit"], row["region"]): _readable(row) for row in rows if row["metric"] == "mean"}
     found = []
     for row in rows:
         if row["metric"] == "tn_ratio" and (row["visit"], row["region"]) in means:
-            tumour, unit = means[row["visit"], row["region"]]
+            tumour, _ = means[row["visit"], row["region"]]
             healthy = tumour / row["value"]
-            found.append(TargetRow(row["region"], row["lobe"], row["visit"], tumour, healthy, row["value"], unit))
-    return found
+            found.append(TargetRow(row["region"], row["lobe"], row["visit"], tumour, healthy, row["value"]))
+    unit = next((f" {unit}" for _, unit in means.values()), "")
+    return TargetTable(f"T{unit}", f"N{unit}", "T/N", tuple(found))
+
+
+def _enhancement_table(rows: Sequence[dict[str, Any]]) -> TargetTable:
+    """SUVmax of the targets after IA and IV; IA and IV are the visits in the order of the rows."""
+    metric = ENHANCEMENT.removeprefix("er_")
+    uptake = {(row["visit"], row["region"]): row["value"] for row in rows if row["metric"] == metric}
+    ia, iv = list(dict.fromkeys(visit for visit, _ in uptake))
+    found = tuple(
+        TargetRow(
+            row["region"], row["lobe"], row["visit"], uptake[ia, row["region"]], uptake[iv, row["region"]], row["value"]
+        )
+        for row in rows
+        if row["metric"] == ENHANCEMENT and row["role"] == "target"
+    )
+    return TargetTable(f"SUVmax {ia}", f"SUVmax {iv}", "IA/IV", found)
 
 
 def _readable(row: dict[str, Any]) -> tuple[float, str]:
@@ -55,10 +82,15 @@ def _readable(row: dict[str, Any]) -> tuple[float, str]:
 
 
 def result_chart(node: Any) -> tuple[Any, ...]:
-    """Chart of the target lesions' T/N, and the chart's own table; nothing without target lesions."""
-    rows = target_rows(node)
+    """Chart of the target lesions (T/N by lobe, or SUVmax after IA and IV), and the chart's own table."""
+    table = target_table(node)
+    rows = table.rows
     if not rows:
         return ()
+    if table.ratio == "IA/IV":
+        groups = {table.first: [row.first for row in rows], table.second: [row.second for row in rows]}
+        chart = bar_chart(node, f"IA and IV {node.GetName()}", "SUVmax", [row.lesion for row in rows], groups)
+        return chart, chart_data(node)
     several = len({row.visit for row in rows}) > 1
     labels = [f"{row.lesion} {row.visit}" if several else row.lesion for row in rows]
     lobes = sorted({row.lobe for row in rows})
@@ -77,6 +109,10 @@ def result_sentences(node: Any) -> Sequence[str]:
 
 
 def _sentence(rows: list[dict[str, Any]]) -> str:
+    patient = {row["metric"]: row["value"] for row in rows if row["region"] == "patient"}
+    if "enhancement_ratio" in patient:
+        chance = patient["probability_at_threshold"]
+        return f"Enhancement ratio {patient['enhancement_ratio']:.2f}; at or above the threshold with {chance:.0%}."
     lobes = {row["lobe"]: row["value"] for row in rows if row["metric"] == "tn_ratio_aggregated"}
     words = {"treated_control_ratio": "treated/control", "left_right_ratio": "left/right (blinded)"}
     ratio = next(((words[row["metric"]], row["value"]) for row in rows if row["metric"] in words), None)

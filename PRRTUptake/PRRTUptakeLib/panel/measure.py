@@ -18,7 +18,7 @@ class MeasureSection(Section):
         connect(self.ui.applyButton, "clicked(bool)", self.onApply)
         connect(self.ui.resultsTable, "cellClicked(int,int)", self.onRowClicked)
         connect(self.ui.showChartButton, "clicked(bool)", self.onShowChart)
-        self.rows: list[Any] = []
+        self.rows: tuple[Any, ...] = ()
 
     def refresh(self) -> None:
         """Enable Apply if all is there, and show the table node."""
@@ -46,17 +46,17 @@ class MeasureSection(Section):
             )
 
     def _show_table(self) -> None:
-        from PRRTUptakeLib.mrml.results import result_sentences, target_rows
+        from PRRTUptakeLib.mrml.results import result_sentences, target_table
 
         node = self.parameters.table if self.parameters is not None else None
-        self.rows = target_rows(node)
+        table = target_table(node)
+        self.rows = table.rows
         lines = [
-            (row.lesion, row.lobe, row.visit, f"{row.tumour:.4g}", f"{row.reference:.4g}", f"{row.ratio:.2f}")
+            (row.lesion, row.lobe, row.visit, f"{row.first:.4g}", f"{row.second:.4g}", f"{row.ratio:.2f}")
             for row in self.rows
         ]
-        unit = f" {self.rows[0].unit}" if self.rows else ""
         self.ui.resultsTable.setHorizontalHeaderLabels(
-            [_("Lesion"), _("Lobe"), _("Visit"), _("T") + unit, _("N") + unit, _("T/N")]
+            [_("Lesion"), _("Lobe"), _("Visit"), table.first, table.second, table.ratio]
         )
         fill_table(self.ui.resultsTable, lines)
         self.ui.resultLabel.text = "\n".join(result_sentences(node))

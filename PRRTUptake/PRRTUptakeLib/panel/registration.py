@@ -6,8 +6,8 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-from PRRTUptakeLib.mrml.registration import images_of_visit, move_by, pair_rows
-from PRRTUptakeLib.panel.section import Section, connect, fill_table
+from PRRTUptakeLib.mrml.moving import images_of_visit, move_by, pair_rows
+from PRRTUptakeLib.panel.section import Section, connect, fill_table, waiting
 
 
 class RegistrationSection(Section):
@@ -15,6 +15,7 @@ class RegistrationSection(Section):
 
     def __init__(self, panel: Any) -> None:
         super().__init__(panel)
+        connect(self.ui.registerButton, "clicked(bool)", self.onRegister)
         connect(self.ui.useTransformButton, "clicked(bool)", self.onUse)
         connect(self.ui.undoTransformButton, "clicked(bool)", self.onUndo)
 
@@ -22,7 +23,14 @@ class RegistrationSection(Section):
         """Show what is moved by what."""
         rows = pair_rows()
         fill_table(self.ui.registrationTable, [(row.name, row.visit, row.transform, row.quality) for row in rows])
-        moving, transform = self.parameters.moving, self.parameters.transform
+        moving, fixed, transform = self.parameters.moving, self.parameters.fixed, self.parameters.transform
+        self._enable(
+            self.ui.registerButton,
+            _("Find how the image was moved, by CT or MRI, and move it and all others of its visit"),
+            _("Choose the CT or MRI to be moved.") if moving is None else "",
+            _("Choose the CT or MRI that stays.") if fixed is None else "",
+            _("Choose two different images.") if moving is fixed else "",
+        )
         self._enable(
             self.ui.useTransformButton,
             _("Move the image, and all others of its visit, by the transform"),
@@ -40,6 +48,19 @@ class RegistrationSection(Section):
         lacking = next((text for text in missing if text), "")
         button.enabled = not lacking
         button.toolTip = lacking or tip
+
+    def onRegister(self) -> None:
+        """Register, and move the images of the visit."""
+        with self.attempt(_("The images could not be registered.")), waiting(_("Registration")) as progress:
+            progress(0.1, _("Registering; this takes about half a minute"))
+            from PRRTUptakeLib.mrml.registration import register
+
+            parameters = self.parameters
+            transform = register(parameters.fixed, parameters.moving, parameters.segmentation, parameters.transform)
+            progress(0.9, _("Moving the images"))
+            move_by(images_of_visit(parameters.moving), transform)
+            self.logic.placeBeside(parameters.moving, [transform])
+            parameters.transform = transform
 
     def onUse(self) -> None:
         """Move by the chosen transform."""

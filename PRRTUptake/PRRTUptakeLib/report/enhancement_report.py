@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.report.page import paragraph, plain_table, section, table
 from PRRTUptakeLib.report.plots import bar_chart
+from PRRTUptakeLib.trial.predicted_benefit import ASSUMPTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from PRRTUptakeLib.imaging.registration_result import Registration
     from PRRTUptakeLib.trial.enhancement_visit import EnhancementResult
+    from PRRTUptakeLib.trial.predicted_benefit import Prediction
     from PRRTUptakeLib.trial.protocol import Protocol
 
 
@@ -63,11 +65,25 @@ def enhancement_sections(
     ]
 
 
+def benefit_section(predictions: Sequence[Prediction], delivered: Mapping[str, float]) -> str:
+    """Doses expected of the intra-arterial cycle beside those of the intravenous one, and those delivered if known."""
+    header = ["region", "IV cycle Gy", "factor", "IA cycle, predicted Gy"]
+    rows: list[list[object]] = [[one.region, one.iv_Gy, one.factor, one.ia_Gy] for one in predictions]
+    if delivered:
+        header += ["delivered Gy", "delivered / predicted"]
+        for row, one in zip(rows, predictions, strict=True):
+            dose = delivered.get(one.region, float("nan"))
+            row += [dose, dose / one.ia_Gy]
+    assumed = "".join(paragraph(text, "small") for text in ASSUMPTIONS)
+    return section("Predicted benefit", table(header, rows), paragraph("Assumed:", "small"), assumed)
+
+
 def _repeatability_words(protocol: Protocol) -> str:
     rules = protocol.repeatability
     return (
         "Uncertainty from the repeatability of SUV: within-subject coefficient of variation "
-        f"{rules.within_subject_cv:.0%}, correlation between the lesions of one scan {rules.correlation_between_lesions:g}; both are settable in the "
+        f"{rules.within_subject_cv:.0%}, correlation between the lesions of one scan "
+        f"{rules.correlation_between_lesions:g}; both are settable in the "
         "protocol, which fixes the rule of aggregation beforehand."
     )
 

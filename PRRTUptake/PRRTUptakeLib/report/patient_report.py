@@ -79,7 +79,10 @@ def _chart(result: VisitResult) -> str:
         f"{lobe} lobe": [target.tn_ratio if target.lobe == lobe else float("nan") for target in result.targets]
         for lobe in sorted({target.lobe for target in result.targets})
     }
-    return bar_chart("T/N per target lesion", names, groups, "T/N")
+    lobes = [lobe for lobe in result.lobes if lobe.tn_ratio is not None]
+    means = {result.protocol.endpoint.aggregation.replace("-", " "): [lobe.tn_ratio or 0.0 for lobe in lobes]}
+    per_lobe = bar_chart("T/N per lobe", [f"{lobe.lobe} lobe" for lobe in lobes], means, "T/N")
+    return bar_chart("T/N per target lesion", names, groups, "T/N") + per_lobe
 
 
 def _pictures(visit: ReportedVisit) -> str:
@@ -135,7 +138,28 @@ def _recovery_words(result: VisitResult) -> str:
 
 def _recovery_table(result: VisitResult) -> str:
     rows = [[t.lesion_id, t.volume_mL, t.border_recovery, t.recovery, t.sphere_recovery] for t in result.targets]
-    return table(["lesion", "volume mL", "border", "recovery", "sphere"], rows)
+    shown = table(["lesion", "volume mL", "border", "recovery", "sphere"], rows)
+    corrected = [(target, target.corrected) for target in result.targets if target.corrected is not None]
+    if not corrected:
+        return shown
+    rows = [
+        [
+            lesion.lesion_id,
+            one.recovery,
+            one.u_recovery,
+            one.uncorrected,
+            one.corrected,
+            one.corrected / lesion.reference,
+        ]
+        for lesion, one in corrected
+    ]
+    outside = [target.lesion_id for target, one in corrected if one.extrapolated]
+    words = "By the phantom's recovery curve; the uncorrected T/N remains the result."
+    if outside:
+        words += f" Outside the phantom's volumes, so extrapolated: {', '.join(outside)}."
+    units = result.image.units
+    header = ["lesion", "RC", "u(RC)", f"T {units}", f"T corrected {units}", "T/N corrected"]
+    return shown + table(header, rows, words)
 
 
 def _lobe_table(result: VisitResult) -> str:

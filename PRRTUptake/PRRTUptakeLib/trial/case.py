@@ -6,7 +6,10 @@
 
 Paths are relative to the case file. The plane's normal points to the patient's left lobe. ``treated_lobe`` may be left
 out: then the analysis stays blinded and no treated/control ratio is formed. ``dosimetry`` holds settings of doses (see
-``PRRTDosimetryLib.mrml.settings``), ``notes`` whatever the user wants to keep.
+``PRRTDosimetryLib.mrml.settings``); ``recovery_phantom`` lists ``volumes_mL`` and ``recoveries`` of a phantom's spheres
+and asks for partial volume corrected values beside the measured ones; ``iv_cycle`` holds activity and doses of an
+intravenous cycle, from which those of an intra-arterial one are predicted, and ``delivered`` names the measurements of
+that cycle once it was given; ``notes`` whatever the user wants to keep.
 """
 
 from __future__ import annotations
@@ -18,7 +21,10 @@ from typing import TYPE_CHECKING, Any
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.couinaud import Move
 from PRRTUptakeLib.segmentation.lobes import Plane
+from PRRTUptakeLib.trial.nudge import Nudge
+from PRRTUptakeLib.trial.predicted_benefit import IntravenousCycle
 from PRRTUptakeLib.trial.protocol import Protocol, load_protocol
+from PRRTUptakeLib.uptake.recovery import RecoveryCurve, fit_recovery_curve
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,8 +38,8 @@ class CaseError(PRRTError):
 class Visit:
     """One imaging visit: a folder of DICOM, the segments drawn on its CT, and how the lobes are parted.
 
-    ``segments`` is a folder of masks, a ``.seg.nrrd`` file, or DICOM SEG or RTSTRUCT (a file or a folder of them); ``image`` the Series Instance UID of the measured image,
-    needed only where there are several.
+    ``segments`` is a folder of masks, a ``.seg.nrrd`` file, or DICOM SEG or RTSTRUCT (a file or a folder of them);
+    ``image`` is the Series Instance UID of the measured image, needed only where there are several.
     """
 
     visit: str
@@ -44,6 +50,15 @@ class Visit:
     moves: tuple[Move, ...] = ()
     image: str = ""
     route: str = ""
+    nudges: tuple[Nudge, ...] = ()
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """Where the doses of the intra-arterial cycle stand, once it was given: a table of measurements, and its cycle."""
+
+    measurements: Path
+    cycle: int
 
 
 @dataclass(frozen=True)
@@ -55,12 +70,16 @@ class Case:
     protocol: Protocol
     visits: tuple[Visit, ...]
     treated_lobe: str = ""
+    recovery: RecoveryCurve | None = None
     dosimetry: dict[str, Any] = field(default_factory=dict)
+    iv_cycle: IntravenousCycle | None = None
+    delivered: Delivered | None = None
     notes: dict[str, Any] = field(default_factory=dict)
 
 
-_CASE_KEYS = {"patient", "protocol", "visits", "treated_lobe", "dosimetry", "notes"}
-_VISIT_KEYS = {"visit", "cycle", "dicom", "segments", "lobe_plane", "couinaud_moves", "image", "route"}
+_REQUIRED = {"patient", "protocol", "visits"}
+_CASE_KEYS = _REQUIRED | {"treated_lobe", "recovery_phantom", "dosimetry", "iv_cycle", "delivered", "notes"}
+_VISIT_KEYS = {"visit", "cycle", "dicom", "segments", "lobe_plane", "couinaud_moves", "image", "route", "nudges"}
 
 
 def load_case(path: Path) -> Case:
@@ -74,7 +93,7 @@ def load_case(path: Path) -> Case:
         If the protocol that it names is not usable.
     """
     content = _json(path)
-    _keys(content, _CASE_KEYS, {"patient", "protocol", "visits"}, path.name)
+    _keys(content, _CASE_KEYS, _REQUIRED, path.name)
     patient = content["patient"]
     if not isinstance(patient, str) or not patient.strip():
         raise CaseError(f"{path.name}: 'patient' must be a name or number as text, not {patient!r}.")
@@ -88,7 +107,40 @@ def load_case(path: Path) -> Case:
     if len(set(names)) < len(names):
         raise CaseError(f"{path.name}: two visits of one cycle have the same name: give each its own.")
     dosimetry, notes = (_mapping(content, key, path) for key in ("dosimetry", "notes"))
-    return Case(path, patient.strip(), _protocol(content["protocol"], path), visits, treated, dosimetry, notes)
+    recovery = _recovery(content["recovery_phantom"], path) if "recovery_phantom" in content else None
+    return Case(
+        path,
+        patient.strip(),
+        _protocol(content["protocol"], path),
+        visits,
+        treated,
+        recovery,
+        dosimetry,
+        IntravenousCycle.from_case(_mapping(content, "iv_cycle", path)) if "iv_cycle" in content else None,
+        _delivered(content["delivered"], path) if "delivered" in content else None,
+        notes,
+    )
+
+
+def _delivered(content: Any, path: Path) -> Delivered:
+    names = {"measurements", "cycle"}
+    _keys(content, names, names, f"{path.name}, delivered")
+    return Delivered(path.parent / str(content["measurements"]), _cycle(content["cycle"], path))
+
+
+def _cycle(value: Any, path: Path) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise CaseError(f"{path.name}: 'cycle' must be a whole number from 1, not {value!r}.")
+    return value
+
+
+def _recovery(content: Any, path: Path) -> RecoveryCurve:
+    names = {"volumes_mL", "recoveries"}
+    _keys(content, {*names, "uncertainties"}, names, f"{path.name}, recovery_phantom")
+    try:
+        return fit_recovery_curve(content["volumes_mL"], content["recoveries"], content.get("uncertainties"))
+    except (TypeError, ValueError) as error:
+        raise CaseError(f"{path.name}: 'recovery_phantom' cannot be used. {error}") from error
 
 
 def _mapping(content: dict[str, Any], key: str, path: Path) -> dict[str, Any]:
@@ -106,9 +158,7 @@ def _protocol(name: Any, path: Path) -> Protocol:
 
 def _visit(content: Any, path: Path) -> Visit:
     _keys(content, _VISIT_KEYS, {"visit", "cycle", "dicom", "segments"}, f"{path.name}, visits")
-    cycle = content["cycle"]
-    if isinstance(cycle, bool) or not isinstance(cycle, int) or cycle < 1:
-        raise CaseError(f"{path.name}: 'cycle' must be a whole number from 1, not {cycle!r}.")
+    cycle = _cycle(content["cycle"], path)
     dicom, segments = (path.parent / str(content[key]) for key in ("dicom", "segments"))
     for key, place in (("dicom", dicom), ("segments", segments)):
         if not place.exists():
@@ -124,7 +174,18 @@ def _visit(content: Any, path: Path) -> Visit:
         moves,
         str(content.get("image", "")),
         str(content.get("route", "")),
+        tuple(_nudge(item, path) for item in content.get("nudges", ())),
     )
+
+
+def _nudge(content: Any, path: Path) -> Nudge:
+    names = {"lesion", "shift_ras_mm", "reason"}
+    _keys(content, names, names, f"{path.name}, nudges")
+    shift = content["shift_ras_mm"]
+    if not isinstance(shift, list) or len(shift) != 3 or not all(isinstance(one, (int, float)) for one in shift):
+        raise CaseError(f"{path.name}: 'shift_ras_mm' of a nudge must be three numbers, not {shift!r}.")
+    x, y, z = (float(one) for one in shift)
+    return Nudge(str(content["lesion"]), (x, y, z), str(content["reason"]))
 
 
 def _move(content: Any, path: Path) -> Move:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.errors import PRRTError
@@ -11,7 +11,7 @@ from PRRTUptakeLib.segmentation.reference import KINDS, ReferenceRegionError
 from PRRTUptakeLib.uptake.metrics import RegionMetrics, region_metrics
 from PRRTUptakeLib.uptake.occupancy import OccupancyError, occupancy
 from PRRTUptakeLib.uptake.ratios import aggregate, tn_ratio, treated_control_ratio
-from PRRTUptakeLib.uptake.recovery import sphere_mean_recovery
+from PRRTUptakeLib.uptake.recovery import CorrectedUptake, RecoveryCurve, corrected_uptake, sphere_mean_recovery
 from PRRTUptakeLib.uptake.region_recovery import border_recovery, shape_recovery
 
 if TYPE_CHECKING:
@@ -44,8 +44,9 @@ class VisitLabels:
 class LesionUptake:
     """One target lesion: T, N (concentrations in the image's unit), T/N, and how much contrast its mean keeps.
 
-    ``border_recovery`` is what the voxel size alone leaves, ``recovery`` what the protocol's resolution leaves of this
-    shape, ``sphere_recovery`` what theory says of a sphere of the same volume.
+    ``corrected`` is T after partial volume correction where a phantom's recovery curve was given, beside T and never in
+    its place; ``border_recovery`` is what the voxel size alone leaves, ``recovery`` what the protocol's resolution
+    leaves of this shape, ``sphere_recovery`` what theory says of a sphere of the same volume.
     """
 
     lesion_id: str
@@ -58,6 +59,7 @@ class LesionUptake:
     border_recovery: float
     recovery: float
     sphere_recovery: float
+    corrected: CorrectedUptake | None = None
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,12 @@ class VisitResult:
 
 
 def measure_visit(
-    prepared: Prepared, image: Volume, protocol: Protocol, labels: VisitLabels, injection: Injection | None = None
+    prepared: Prepared,
+    image: Volume,
+    protocol: Protocol,
+    labels: VisitLabels,
+    injection: Injection | None = None,
+    recovery: RecoveryCurve | None = None,
 ) -> VisitResult:
     """Measure all regions in the image and form the ratios that the protocol asks for.
 
@@ -118,6 +125,7 @@ def measure_visit(
     protocol : the trial's rules.
     labels : names for the rows.
     injection : what was given, where the image tells it.
+    recovery : of the camera, from a phantom, for the correction of T on request.
 
     Raises
     ------
@@ -129,6 +137,8 @@ def measure_visit(
     placed, warnings = _placed(prepared, image)
     metrics = region_metrics(image, placed.values())
     targets = tuple(_target(lesion, prepared, placed, metrics, protocol) for lesion in prepared.targets)
+    if recovery is not None:
+        targets = tuple(replace(one, corrected=_corrected(one, recovery)) for one in targets)
     sensitivity = {kind: _ratios(kind, prepared, metrics, protocol, labels.treated_lobe) for kind in KINDS}
     chosen = sensitivity[protocol.reference.kind]
     lobes = tuple(
@@ -198,6 +208,11 @@ def _target(
         shape_recovery(region, fwhm_mm),
         float(sphere_mean_recovery(equivalent_mm, fwhm_mm)),
     )
+
+
+def _corrected(target: LesionUptake, recovery: RecoveryCurve) -> CorrectedUptake:
+    """The liver around the lesion shines in, so that the contrast to it is what the volume costs."""
+    return corrected_uptake(recovery, target.tumour, target.volume_mL, target.reference)
 
 
 def _ratios(

@@ -32,6 +32,9 @@ def measurement_rows(result: VisitResult) -> tuple[Measurement, ...]:
             rows.append(_row(result, lesion.segment, "tn_ratio", target.tn_ratio, "1"))
             rows.append(_row(result, lesion.segment, "expected_recovery", target.recovery, "1"))
             rows.append(_row(result, lesion.segment, "border_recovery", target.border_recovery, "1"))
+            if target.corrected is not None:
+                units = result.image.units
+                rows.append(_row(result, lesion.segment, "mean_corrected", target.corrected.corrected, units))
     return (*rows, *_lobe_rows(result))
 
 

@@ -1,0 +1,163 @@
+"""What each design of a trial measures in the images of a scene: lobe against lobe, or intra-arterial against IV."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from PRRTUptakeLib.mrml.dicom_nodes import injection_from_node
+from PRRTUptakeLib.mrml.images import MEASURABLE_UNITS
+from PRRTUptakeLib.mrml.registration import registration_of
+from PRRTUptakeLib.mrml.volumes import NodeError, volume_from_node
+from PRRTUptakeLib.report.enhancement_report import enhancement_sections
+from PRRTUptakeLib.report.patient_report import ReportedVisit, visit_sections
+from PRRTUptakeLib.trial.enhancement_visit import RoutedImage, compare_routes, enhancement_rows
+from PRRTUptakeLib.trial.pipeline import VisitLabels, measure_visit
+from PRRTUptakeLib.trial.rows import measurement_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from PRRTUptakeLib.imaging.registration_result import Registration
+    from PRRTUptakeLib.imaging.volume import Volume
+    from PRRTUptakeLib.progress import Progress
+    from PRRTUptakeLib.trial.enhancement_visit import EnhancementResult
+    from PRRTUptakeLib.trial.measurements import Measurement
+    from PRRTUptakeLib.trial.pipeline import VisitResult
+    from PRRTUptakeLib.trial.preparation import Prepared
+    from PRRTUptakeLib.trial.protocol import Protocol
+
+ROUTES = ("IA", "IV")
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredImage:
+    """One image to measure: its node, the name of its visit, and the volume as it lies in the world."""
+
+    node: Any
+    visit: str
+    volume: Volume
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What was measured.
+
+    Attributes
+    ----------
+    labels : patient, cycle and treated lobe; those of the first image.
+    protocol, prepared, images : what went in.
+    rows, warnings : what came out.
+    visits : of a lobe-against-lobe trial.
+    enhancement : of an intra-arterial-against-intravenous trial.
+    registrations : by visit, for the report.
+    """
+
+    labels: VisitLabels
+    protocol: Protocol
+    prepared: Prepared
+    images: tuple[MeasuredImage, ...]
+    rows: tuple[Measurement, ...]
+    warnings: tuple[str, ...]
+    visits: tuple[VisitResult, ...] = ()
+    enhancement: EnhancementResult | None = None
+    registrations: Mapping[str, Registration] = field(default_factory=dict)
+
+    def sections(self, anatomy: Mapping[str, Volume]) -> list[str]:
+        """The report's sections; ``anatomy`` gives the images for its pictures by visit, "" for all other visits."""
+        if self.enhancement is not None:
+            return enhancement_sections(self.enhancement, self.protocol, self.registrations)
+        shown = [ReportedVisit(one, anatomy.get(one.labels.visit, anatomy.get(""))) for one in self.visits]
+        return [part for visit in shown for part in visit_sections(visit)]
+
+
+def measurable(node: Any, visit: str) -> MeasuredImage:
+    """An image node as it can be measured.
+
+    Raises
+    ------
+    NodeError
+        If it is no image of activity or SUV.
+    """
+    volume = volume_from_node(node)
+    if volume.units not in MEASURABLE_UNITS:
+        raise NodeError(
+            f"'{node.GetName()}' has the units '{volume.units or 'none'}', not a concentration or SUV: "
+            "load it with the PRRT reader, or set its units."
+        )
+    return MeasuredImage(node, visit, volume)
+
+
+def measure_prepared(
+    prepared: Prepared, images: Sequence[MeasuredImage], protocol: Protocol, labels: VisitLabels, progress: Progress
+) -> Measured:
+    """Measure images by the protocol's design.
+
+    Parameters
+    ----------
+    prepared : labelled segments, in the world.
+    images : all of one patient.
+    protocol : its design says what is compared.
+    labels : patient, cycle and treated lobe; visit and image are each image's own.
+    progress : told how far it is.
+
+    Raises
+    ------
+    PRRTError
+        If the data do not allow an answer.
+    """
+    measure = _routes if protocol.design == "ia-versus-iv" else _lobes
+    return measure(prepared, tuple(images), protocol, labels, progress)
+
+
+def _lobes(
+    prepared: Prepared,
+    images: tuple[MeasuredImage, ...],
+    protocol: Protocol,
+    labels: VisitLabels,
+    progress: Progress,
+) -> Measured:
+    visits = []
+    for number, one in enumerate(images):
+        progress(number / len(images), f"Measuring {one.visit}")
+        own = VisitLabels(labels.patient, labels.cycle, one.visit, one.node.GetName(), labels.treated_lobe)
+        visits.append(measure_visit(prepared, one.volume, protocol, own, injection_from_node(one.node)))
+    rows = tuple(row for visit in visits for row in measurement_rows(visit))
+    warnings = tuple(f"{visit.labels.visit}: {text}" for visit in visits for text in visit.warnings)
+    return Measured(visits[0].labels, protocol, prepared, images, rows, warnings, tuple(visits))
+
+
+def _routes(
+    prepared: Prepared,
+    images: tuple[MeasuredImage, ...],
+    protocol: Protocol,
+    labels: VisitLabels,
+    progress: Progress,
+) -> Measured:
+    routed = {}
+    for route in ROUTES:
+        of_route = [one for one in images if route in re.split(r"[^A-Za-z]+", one.visit.upper())]
+        if len(of_route) != 1:
+            raise NodeError(
+                f"The protocol compares one IA image with one IV image, but {len(of_route)} visits are called {route}: "
+                "name the visits of the two images IA and IV."
+            )
+        routed[route] = of_route[0]
+    progress(0.1, "Measuring IA and IV")
+    ia, iv = (_routed(route, one) for route, one in routed.items())
+    result = compare_routes(prepared, ia, iv, protocol)
+    rows = enhancement_rows(result, labels.patient, labels.cycle)
+    registrations = {one.visit: registration_of(one.node) for one in routed.values()}
+    warnings = (*prepared.warnings, *result.warnings)
+    return Measured(labels, protocol, prepared, images, rows, warnings, (), result, registrations)
+
+
+def _routed(route: str, one: MeasuredImage) -> RoutedImage:
+    injection = injection_from_node(one.node)
+    if injection is None:
+        raise NodeError(
+            f"'{one.node.GetName()}' does not tell what was injected and when: load it with the PRRT reader, from DICOM "
+            "that tells activity, nuclide and injection time."
+        )
+    return RoutedImage(route, one.visit, one.volume, None, injection)

@@ -1,0 +1,74 @@
+"""Which image of the scene is moved by which transform, and how good that transform is."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from PRRTUptakeLib.mrml.images import UNUSED, image_row, image_rows
+from PRRTUptakeLib.mrml.volumes import NodeError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+QUALITY_ATTRIBUTE = "PRRT.RegistrationQuality"
+
+
+@dataclass(frozen=True)
+class PairRow:
+    """One image, the transform that moves it ("" for none), and what is known of the transform's quality."""
+
+    node: Any
+    name: str
+    visit: str
+    transform: str
+    quality: str
+
+
+def pair_rows() -> tuple[PairRow, ...]:
+    """Every image in use and what moves it."""
+    rows = []
+    for image in image_rows():
+        if image.role == UNUSED:
+            continue
+        transform = image.node.GetParentTransformNode()
+        name = transform.GetName() if transform is not None else ""
+        rows.append(PairRow(image.node, image.name, image.visit, name, quality_of(transform)))
+    return tuple(rows)
+
+
+def quality_of(transform: Any) -> str:
+    """What was noted on a transform's quality (a `RegistrationQuality` as JSON) in words, "" if nothing."""
+    text = transform.GetAttribute(QUALITY_ATTRIBUTE) if transform is not None else None
+    if not text:
+        return ""
+    noted = json.loads(text)
+    parts = [
+        f"{name} overlap {noted[f'{name}_overlap_before']:.2f} before, {noted[f'{name}_overlap']:.2f} after"
+        for name in ("body", "liver")
+        if not math.isnan(noted[f"{name}_overlap"])
+    ]
+    return "; ".join([*parts, *noted["warnings"]])
+
+
+def images_of_visit(node: Any) -> tuple[Any, ...]:
+    """The image itself and all others of its visit: they were taken in one session and move together."""
+    visit = image_row(node).visit
+    others = [row.node for row in image_rows() if visit and row.visit == visit and row.node is not node]
+    return (node, *others)
+
+
+def move_by(nodes: Sequence[Any], transform: Any) -> None:
+    """Put images under a transform; None puts them back where they were.
+
+    Raises
+    ------
+    NodeError
+        If the transform bends space: regions are measured where they lie, which needs a linear one.
+    """
+    if transform is not None and not transform.IsTransformToWorldLinear():
+        raise NodeError(f"The transform '{transform.GetName()}' is not linear: choose a rigid or affine one.")
+    for node in nodes:
+        node.SetAndObserveTransformNodeID(transform.GetID() if transform is not None else None)
