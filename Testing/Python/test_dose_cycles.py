@@ -84,7 +84,7 @@ def test_scaling_is_stated(made, folder):
     page = (folder / "out" / "report.html").read_text(encoding="utf-8")
     for shown in (page, "\n".join(made.text)):
         assert "of the earlier cycle scaled by" in shown
-        assert "on the assumption that uptake and clearance are unchanged" in shown
+        assert "on the assumption that uptake and clearance are unchanged: " in shown
         assert "hours count from the start of the infusion" in shown
     assert "All cycles: dose and effect" in page
     assert "Shown for reference, not a verdict" in page
