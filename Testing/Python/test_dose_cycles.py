@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import os
 from dataclasses import replace
 from datetime import timedelta
 
@@ -20,6 +21,7 @@ from PRRTDosimetryLib.uncertainty.patient import dosimetry
 from PRRTDosimetryLib.uncertainty.regions import Patient, Region
 from PRRTUptakeLib.dicom.injection import injection_of
 from PRRTUptakeLib.dicom.series import find_series
+from PRRTUptakeLib.mrml.dicom_results import rows_of
 from PRRTUptakeLib.mrml.run import run_case
 from PRRTUptakeLib.trial.protocol import ProtocolError, load_protocol
 from PRRTUptakeLib.trial.synthetic_case import write_synthetic_serial
@@ -30,12 +32,17 @@ TIMES_h = (24.0, 96.0)
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Cycle 1 at two times, cycle 2 at 24 h: the same images as cycle 1 at 24 h."""
+    """Cycle 1 at two times; cycle 2 at 24 h, the same images as cycle 1 at 24 h; follow-up by CT alone."""
     folder = tmp_path_factory.mktemp("cycles")
     case = write_synthetic_serial(folder / "patient", seed=SEED, times_h=TIMES_h, moving=False, blur=False, noise=False)
     content = json.loads(case.read_text(encoding="utf-8"))
     again = next(visit for visit in content["visits"] if visit["visit"] == "24h")
     content["visits"].append({**again, "cycle": 2})
+    ct = next(one for one in find_series(folder / "patient" / again["dicom"]) if one.modality == "CT")
+    (folder / "patient" / "CT").mkdir()
+    for n, file in enumerate(ct.files):
+        os.link(file, folder / "patient" / "CT" / f"{n}.dcm")
+    content["visits"].append({**again, "visit": "follow-up CT", "cycle": 2, "dicom": "CT"})
     case.write_text(json.dumps(content), encoding="utf-8")
     return folder
 
@@ -84,7 +91,7 @@ def test_scaling_is_stated(made, folder):
     page = (folder / "out" / "report.html").read_text(encoding="utf-8")
     for shown in (page, "\n".join(made.text)):
         assert "of the earlier cycle scaled by" in shown
-        assert "on the assumption that uptake and clearance are unchanged" in shown
+        assert "on the assumption that uptake and clearance are unchanged: " in shown
         assert "hours count from the start of the infusion" in shown
     assert "All cycles: dose and effect" in page
     assert "Shown for reference, not a verdict" in page
@@ -250,6 +257,25 @@ def test_response_stands_beside_the_doses(made, folder):
         assert found[region, "recist_change"] == 0
         assert found[region, "volume_change"] == 0
     assert "<h2>Response</h2>" in (folder / "out" / "report.html").read_text(encoding="utf-8")
+
+
+def test_follow_up_by_ct_alone_has_sizes_and_response_but_no_uptake(made, folder):
+    rows = [row for row in made.rows if row.visit == "follow-up CT"]
+    assert {"longest_axial_diameter", "volume", "recist_sum", "recist_change", "volume_change"} <= {
+        row.metric for row in rows
+    }
+    assert not {"mean", "tn_ratio", "dose"} & {row.metric for row in rows}
+    sizes = {row.region: row.value for row in rows if row.metric == "longest_axial_diameter"}
+    before = {
+        row.region: row.value
+        for row in made.rows
+        if row.metric == "longest_axial_diameter" and row.cycle == 1 and row.visit == "24h"
+    }
+    assert sizes == before
+    assert {row.value for row in rows if row.metric == "recist_change"} == {0.0}
+    assert [one.study for one in made.scene][-1] == "cycle 2 follow-up CT"
+    for images in made.images:
+        assert not any(row.visit == "follow-up CT" for row in rows_of(made, images))
 
 
 def test_follow_up_is_no_point_of_a_curve(measured):

@@ -33,7 +33,7 @@ _STEPS = (
     "The difference is taken apart in two steps, which multiply. Activity: time-integrated activity per mass. The map "
     "fits every voxel of the registered images within the first visit's contour, the region's dose fits the mean "
     "within each visit's own contour, with the model chosen for the region and the mean volume; so noise, movement, "
-    "contours, models and density (1.04 g/mL against that of the region) show here. Energy: what is absorbed per decay. "
+    "contours, models and density (1.04 g/mL against that of the region) show here. Energy: absorbed per decay. "
 )
 _LIMIT = (
     "Neither is corrected for the blur of the image: D98 and D2 of a region less than two or three times as wide as "

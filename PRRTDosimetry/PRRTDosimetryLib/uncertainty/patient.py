@@ -155,7 +155,7 @@ def dosimetry(
         _lobes(complete, patient),
         result,
         _effects(complete, patient),
-        (*_notes(described, sources, chain), *(_scaling_note(integrals[name]) for name in sorted(scaled))),
+        (*_notes(described, sources, chain), *_scaling_note([integrals[name] for name in sorted(scaled)])),
     )
 
 
@@ -351,8 +351,11 @@ def _lobes(doses: Mapping[str, RegionDose], patient: Patient) -> LobeComparison 
     return compare_lobes(by_lobe, lesions, patient.treated_lobe)
 
 
-def _scaling_note(integral: Integral) -> str:
-    return f"{integral.region}: {integral.choice}, on the assumption that uptake and clearance are unchanged"
+def _scaling_note(scaled: Sequence[Integral]) -> tuple[str, ...]:
+    if not scaled:
+        return ()
+    regions = "; ".join(f"{one.region}: {one.choice}" for one in scaled)
+    return (f"one image, so on the assumption that uptake and clearance are unchanged: {regions}",)
 
 
 def _notes(regions: Mapping[str, Region], sources: _Sources, chain: ChainInputs | None) -> tuple[str, ...]:

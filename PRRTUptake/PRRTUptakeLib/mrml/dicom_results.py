@@ -11,10 +11,11 @@ from PRRTUptakeLib.report.dicom_objects import DicomResultError, save_object
 from PRRTUptakeLib.report.dicom_rtdose import dose_object
 from PRRTUptakeLib.report.dicom_seg import occupancy_object, segmentation_object
 from PRRTUptakeLib.report.dicom_sr import measurement_report
+from PRRTUptakeLib.trial.response_case import is_follow_up
 from PRRTUptakeLib.uptake.occupancy import OccupancyError, occupancy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
     from pathlib import Path
 
     from pydicom.dataset import Dataset
@@ -62,13 +63,34 @@ def rows_of(outcome: CaseOutcome, images: VisitImages) -> list[Measurement]:
     return [
         row
         for row in outcome.rows
-        if (row.cycle, row.visit) == own
-        or (first is images and row.cycle == images.cycle and (row.cycle, row.visit) not in names)
+        if (row.cycle, row.visit) == own or (first is images and row.cycle == images.cycle and _of_no_visit(row, names))
     ]
 
 
+<<<<<<< HEAD
 def _own_segmentation(outcome: CaseOutcome, images: VisitImages) -> Segmentation | None:
     return next((v.segmentation for v in outcome.scene if v.study == images.study and v.segmentation), None)
+=======
+def _of_no_visit(row: Measurement, names: Container[tuple[int, str]]) -> bool:
+    """Whether a row is of a whole cycle; follow-up without a measured image is a visit, though it has no series here."""
+    return (row.cycle, row.visit) not in names and not is_follow_up(row.visit)
+
+
+def _objects(outcome: CaseOutcome, images: VisitImages) -> Iterator[tuple[str, Dataset]]:
+    visit = next((one for one in outcome.scene if one.study == images.study), None)
+    if visit is not None and visit.segmentation is not None:
+        seg = segmentation_object(visit.segmentation, images.contours or images.measured)
+        yield "SEG", seg
+        measured = next((v for _, v in visit.volumes if v.provenance.get("series_uid") == images.measured.uid), None)
+        if measured is not None:
+            fractions = _fractions(visit, measured)
+            if fractions:
+                yield "SEG_fractions", occupancy_object(fractions, images.measured)
+        rows = rows_of(outcome, images)
+        if rows:
+            yield "SR", measurement_report(rows, visit.segmentation, seg, images.measured, images.visit)
+    yield from _maps(outcome, images)
+>>>>>>> wiring7
 
 
 def _measured(
