@@ -67,30 +67,13 @@ def rows_of(outcome: CaseOutcome, images: VisitImages) -> list[Measurement]:
     ]
 
 
-<<<<<<< HEAD
 def _own_segmentation(outcome: CaseOutcome, images: VisitImages) -> Segmentation | None:
     return next((v.segmentation for v in outcome.scene if v.study == images.study and v.segmentation), None)
-=======
+
+
 def _of_no_visit(row: Measurement, names: Container[tuple[int, str]]) -> bool:
-    """Whether a row is of a whole cycle; follow-up without a measured image is a visit, though it has no series here."""
+    """Whether a row is of a whole cycle; follow-up without an image to measure is a visit without a series here."""
     return (row.cycle, row.visit) not in names and not is_follow_up(row.visit)
-
-
-def _objects(outcome: CaseOutcome, images: VisitImages) -> Iterator[tuple[str, Dataset]]:
-    visit = next((one for one in outcome.scene if one.study == images.study), None)
-    if visit is not None and visit.segmentation is not None:
-        seg = segmentation_object(visit.segmentation, images.contours or images.measured)
-        yield "SEG", seg
-        measured = next((v for _, v in visit.volumes if v.provenance.get("series_uid") == images.measured.uid), None)
-        if measured is not None:
-            fractions = _fractions(visit, measured)
-            if fractions:
-                yield "SEG_fractions", occupancy_object(fractions, images.measured)
-        rows = rows_of(outcome, images)
-        if rows:
-            yield "SR", measurement_report(rows, visit.segmentation, seg, images.measured, images.visit)
-    yield from _maps(outcome, images)
->>>>>>> wiring7
 
 
 def _measured(

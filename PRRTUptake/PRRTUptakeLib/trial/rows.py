@@ -27,18 +27,12 @@ def measurement_rows(result: VisitResult) -> tuple[Measurement, ...]:
         rows += diameter_rows(result.labels, lesion)
         if lesion.decision.is_target:
             target = next(item for item in result.targets if item.lesion_id == lesion.lesion.lesion_id)
-<<<<<<< HEAD
-            rows.append(_row(result, lesion.segment, "tn_ratio", target.tn_ratio, "1"))
-            rows.append(_row(result, lesion.segment, "expected_recovery", target.recovery, "1"))
-            rows.append(_row(result, lesion.segment, "border_recovery", target.border_recovery, "1"))
-            if target.corrected is not None:
-                units = result.image.units
-                rows.append(_row(result, lesion.segment, "mean_corrected", target.corrected.corrected, units))
-=======
             rows.append(_row(result.labels, lesion.segment, "tn_ratio", target.tn_ratio, "1"))
             rows.append(_row(result.labels, lesion.segment, "expected_recovery", target.recovery, "1"))
             rows.append(_row(result.labels, lesion.segment, "border_recovery", target.border_recovery, "1"))
->>>>>>> wiring7
+            if target.corrected is not None:
+                corrected, units = target.corrected.corrected, result.image.units
+                rows.append(_row(result.labels, lesion.segment, "mean_corrected", corrected, units))
     return (*rows, *_lobe_rows(result))
 
 
