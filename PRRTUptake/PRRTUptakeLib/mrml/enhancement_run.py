@@ -128,7 +128,14 @@ def _contours(case: Case, visit: Visit) -> _Contours:
             f"Visit '{visit.visit}' has no MRI or CT on the grid of its segments: add the image on which was drawn."
         )
     image = read_volume(series)
-    prepared = prepare(on_lattice(segmentation, image.grid), case.protocol, None, visit.lobe_plane, moves=visit.moves)
+    prepared = prepare(
+        on_lattice(segmentation, image.grid),
+        case.protocol,
+        None,
+        visit.lobe_plane,
+        replacements=visit.replacements,
+        moves=visit.moves,
+    )
     return _Contours(visit, series, image, prepared)
 
 

@@ -131,7 +131,15 @@ class SizedOnly:
 def _size(case: Case, visit: Visit, found: Sequence[Series], baseline: Prepared, progress: Progress) -> SizedOnly:
     progress(0.0, f"{visit.visit}: sizes of the lesions")
     segmentation = read_segments(visit.segments, found)
-    prepared = prepare(segmentation, case.protocol, None, visit.lobe_plane, baseline=baseline, moves=visit.moves)
+    prepared = prepare(
+        segmentation,
+        case.protocol,
+        None,
+        visit.lobe_plane,
+        baseline=baseline,
+        replacements=visit.replacements,
+        moves=visit.moves,
+    )
     labels = VisitLabels(case.patient, visit.cycle, visit.visit, case.protocol.imaging.contours_on, case.treated_lobe)
     contours = contour_series(found, segmentation.grid)
     facts, files = [], segment_files(visit.segments)
@@ -154,7 +162,13 @@ def _measure(
     contours = contour_series(found, segmentation.grid)
     progress(0.5, f"{visit.visit}: lobes, lesions and reference regions")
     prepared = prepare(
-        segmentation, case.protocol, quantified.volume, visit.lobe_plane, baseline=baseline, moves=visit.moves
+        segmentation,
+        case.protocol,
+        quantified.volume,
+        visit.lobe_plane,
+        baseline=baseline,
+        replacements=visit.replacements,
+        moves=visit.moves,
     )
     progress(0.8, f"{visit.visit}: measuring")
     labels = VisitLabels(case.patient, visit.cycle, visit.visit, case.protocol.imaging.modality, case.treated_lobe)

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.couinaud import Move
 from PRRTUptakeLib.segmentation.lobes import Plane
+from PRRTUptakeLib.segmentation.targets import Replacement
 from PRRTUptakeLib.trial.nudge import Nudge
 from PRRTUptakeLib.trial.predicted_benefit import IntravenousCycle
 from PRRTUptakeLib.trial.protocol import Protocol, load_protocol
@@ -41,7 +42,8 @@ class Visit:
 
     ``segments`` is a folder of masks, a ``.seg.nrrd`` file, or DICOM SEG or RTSTRUCT (a file or a folder of them);
     ``image`` is the Series Instance UID of the measured image, needed only where there are several; ``vanished`` are
-    ids of lesions of the first visit that are gone.
+    ids of lesions of the first visit that are gone; ``replacements`` (key ``targets``) the user's changes of the
+    protocol's targets, each with its reason.
     """
 
     visit: str
@@ -54,6 +56,7 @@ class Visit:
     route: str = ""
     nudges: tuple[Nudge, ...] = ()
     vanished: tuple[str, ...] = ()
+    replacements: tuple[Replacement, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ class Case:
 _REQUIRED = {"patient", "protocol", "visits"}
 _CASE_KEYS = _REQUIRED | {"treated_lobe", "recovery_phantom", "dosimetry", "iv_cycle", "delivered", "notes"}
 _VISIT_REQUIRED = {"visit", "cycle", "dicom", "segments"}
-_VISIT_KEYS = _VISIT_REQUIRED | {"lobe_plane", "couinaud_moves", "image", "route", "nudges", "vanished"}
+_VISIT_KEYS = _VISIT_REQUIRED | {"lobe_plane", "couinaud_moves", "image", "route", "nudges", "vanished", "targets"}
 
 
 def load_case(path: Path) -> Case:
@@ -180,6 +183,7 @@ def _visit(content: Any, path: Path) -> Visit:
         str(content.get("route", "")),
         tuple(_nudge(item, path) for item in content.get("nudges", ())),
         _vanished(content.get("vanished", []), path),
+        tuple(_replacement(item, path) for item in content.get("targets", ())),
     )
 
 
@@ -197,6 +201,12 @@ def _vanished(content: Any, path: Path) -> tuple[str, ...]:
     if not isinstance(content, list) or not all(isinstance(name, str) for name in content):
         raise CaseError(f"{path.name}: 'vanished' must be a list of lesion ids such as [\"L2\"], not {content!r}.")
     return tuple(content)
+
+
+def _replacement(content: Any, path: Path) -> Replacement:
+    names = {"dropped", "chosen", "reason"}
+    _keys(content, names, names, f"{path.name}, targets")
+    return Replacement(str(content["dropped"]), str(content["chosen"]), str(content["reason"]))
 
 
 def _move(content: Any, path: Path) -> Move:
