@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import slicer
+from PRRTDosimetryLib.panel.choices import Density, Method, Sex
+from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.panel.choices import TreatedLobe
 from PRRTUptakeLib.panel.module_widget import PanelWidget
-from slicer import vtkMRMLSegmentationNode
+from PRRTUptakeLib.progress import part_of, silent
+from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode, vtkMRMLTableNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
@@ -16,6 +20,13 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleTest,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PRRTDosimetryLib.mrml.logic import DosimetryLogic, Treatment
+    from PRRTDosimetryLib.mrml.settings import DoseSettings
+    from PRRTUptakeLib.progress import Progress
+
 
 class PRRTDosimetry(ScriptedLoadableModule):
     """What the application shows of the module."""
@@ -24,7 +35,7 @@ class PRRTDosimetry(ScriptedLoadableModule):
         ScriptedLoadableModule.__init__(self, parent)
         self.parent.title = _("PRRT Dosimetry")
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Nuclear Medicine")]
-        self.parent.dependencies = ["PRRTUptake"]
+        self.parent.dependencies = []
         self.parent.contributors = ["SlicerPRRT developers"]
         self.parent.helpText = _(
             "Absorbed dose of organs and lesions from serial SPECT/CT after radionuclide therapy, each with its "
@@ -35,15 +46,34 @@ class PRRTDosimetry(ScriptedLoadableModule):
 
 @parameterNodeWrapper
 class PRRTDosimetryParameterNode:
-    """Everything that the user chooses; saved with the scene."""
+    """Everything that the user chooses; saved with the scene. Times of images are noted on the volumes themselves."""
 
+    protocol: str = "lutia"
+    protocolFile: str = ""
+    patient: str = ""
+    cycle: Annotated[int, WithinRange(1, 20)] = 1
+    treatedLobe: TreatedLobe = TreatedLobe.BLINDED
     nuclide: str = "Lu-177"
-    activity_MBq: Annotated[float, WithinRange(0, 100000)] = 7400.0
+    activity_MBq: Annotated[float, WithinRange(0, 100000)] = 0.0
+    sex: Sex = Sex.NOT_TOLD
     segmentation: vtkMRMLSegmentationNode
+    model: str = "auto"
+    countsUncertainty: Annotated[float, WithinRange(0, 50)] = 2.0
+    curves: vtkMRMLTableNode
+    method: Method = Method.S_VALUES
+    density: Density = Density.UNIFORM
+    densityValue: Annotated[float, WithinRange(0.2, 2.0)] = 1.04
+    ct: vtkMRMLScalarVolumeNode
+    calibrationUncertainty: Annotated[float, WithinRange(0, 50)] = 5.0
+    sValueUncertainty: Annotated[float, WithinRange(0, 50)] = 5.0
+    doses: vtkMRMLTableNode
+    doseMap: vtkMRMLScalarVolumeNode
+    reportFolder: str = ""
+    exportScene: bool = True
 
 
 class PRRTDosimetryWidget(PanelWidget):
-    """The panel: sections in the order of the work."""
+    """The panel: five sections in the order of the work."""
 
     uiFile = "UI/PRRTDosimetry.ui"
 
@@ -53,22 +83,167 @@ class PRRTDosimetryWidget(PanelWidget):
 
     def makeSections(self) -> list[Any]:
         """The sections, top to bottom."""
+        from PRRTDosimetryLib.panel.curves import CurvesSection
+        from PRRTDosimetryLib.panel.dose import DoseSection, ResultsSection
         from PRRTDosimetryLib.panel.time_points import TimePointsSection
+        from PRRTUptakeLib.panel.report import ReportSection
+        from PRRTUptakeLib.panel.study import StudySection
 
-        self.timePoints = TimePointsSection(self)
-        return [self.timePoints]
+        self.study, self.timePoints = StudySection(self), TimePointsSection(self)
+        return [
+            self.study,
+            self.timePoints,
+            CurvesSection(self),
+            DoseSection(self),
+            ResultsSection(self),
+            ReportSection(self),
+        ]
+
+    def missing(self) -> str:
+        """What a calculation lacks, "" if nothing."""
+        return self.study.missing() or self.timePoints.missing()
 
 
 class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
-    """From serial images to absorbed dose."""
+    """From serial images to absorbed dose; ``PRRTDosimetryLib.mrml.logic`` does the work, loaded on first use."""
+
+    def __init__(self) -> None:
+        ScriptedLoadableModuleLogic.__init__(self)
+        self._dosimetry: DosimetryLogic | None = None
+        self._fitted: Any = None
 
     def getParameterNode(self) -> PRRTDosimetryParameterNode:
         """The scene's one parameter node of this module."""
         return PRRTDosimetryParameterNode(super().getParameterNode())
 
+    def dosimetryFor(self, parameters: PRRTDosimetryParameterNode) -> DosimetryLogic:
+        """The logic that does the work, with the protocol that the parameters name.
+
+        Raises
+        ------
+        PRRTError
+            If that protocol cannot be used.
+        """
+        from PRRTDosimetryLib.mrml.logic import DosimetryLogic
+
+        protocol = parameters.protocolFile if parameters.protocol == "file" else parameters.protocol
+        if self._dosimetry is None:
+            self._dosimetry = DosimetryLogic(protocol)
+        else:
+            self._dosimetry.setProtocol(protocol)
+        return self._dosimetry
+
+    def fitCurves(self, parameters: PRRTDosimetryParameterNode, progress: Progress = silent) -> Any:
+        """Measure and fit; returns the table node of the curves, placed in the study, which the parameters then name.
+
+        Raises
+        ------
+        PRRTError
+            If the data do not allow it.
+        """
+        from PRRTDosimetryLib.mrml.time_points import time_points
+
+        points = time_points(parameters.segmentation)
+        treatment, settings = self._treatment(parameters), self._settings(parameters)
+        logic = self.dosimetryFor(parameters)
+        parameters.curves = logic.fitCurves(points, treatment, settings, parameters.curves, progress)
+        self.placeBeside(points[0].node, [parameters.curves])
+        self._fitted = self._state(parameters)
+        return parameters.curves
+
+    def calculate(self, parameters: PRRTDosimetryParameterNode, progress: Progress = silent) -> Any:
+        """Calculate the doses, after the curves where these are not of now; returns the table node of the doses.
+
+        Raises
+        ------
+        PRRTError
+            If the data do not allow it.
+        """
+        logic = self.dosimetryFor(parameters)
+        if self._fitted != self._state(parameters):
+            self.fitCurves(parameters, part_of(progress, 0.0, 0.7))
+        progress(0.7, _("Dose"))
+        if parameters.method is Method.S_VALUES:
+            parameters.doses = logic.regionDoses(parameters.doses)
+        else:
+            ct = parameters.ct if parameters.density is Density.CT else None
+            step = part_of(progress, 0.7, 1.0)
+            made = logic.doseMap(parameters.method.value, parameters.densityValue, ct, parameters.doses, step)
+            self._remove(parameters.doseMap)
+            parameters.doseMap, parameters.doses = made
+            self.placeBeside(parameters.curves, [parameters.doseMap])
+        self.placeBeside(parameters.curves, [parameters.doses])
+        return parameters.doses
+
+    def export(self, parameters: PRRTDosimetryParameterNode, progress: Progress = silent) -> None:
+        """Calculate, and write report, table, provenance and scene to the chosen folder.
+
+        Raises
+        ------
+        PRRTError
+            If the data do not allow it, or the folder cannot be written.
+        """
+        from PRRTDosimetryLib.mrml.export import export_doses
+
+        self.calculate(parameters, part_of(progress, 0.0, 0.8))
+        progress(0.8, _("Writing"))
+        export_doses(parameters.reportFolder, self.dosimetryFor(parameters), parameters.exportScene)
+
+    def placeBeside(self, node: Any, others: Sequence[Any]) -> None:
+        """Put nodes under the study of another node."""
+        from PRRTUptakeLib.mrml.scene import place_beside
+
+        parameters = self.getParameterNode()
+        patient = parameters.patient.strip() or _("Patient")
+        place_beside(node, others, patient, _("Cycle {cycle}").format(cycle=parameters.cycle))
+
+    def _treatment(self, parameters: PRRTDosimetryParameterNode) -> Treatment:
+        from PRRTDosimetryLib.mrml.logic import Treatment
+
+        return Treatment(
+            parameters.patient.strip() or "patient",
+            parameters.cycle,
+            parameters.treatedLobe.value,
+            parameters.nuclide,
+            parameters.activity_MBq,
+            parameters.sex.value,
+        )
+
+    def _settings(self, parameters: PRRTDosimetryParameterNode) -> DoseSettings:
+        from PRRTDosimetryLib.mrml.settings import DoseSettings
+
+        return DoseSettings(
+            model=parameters.model,
+            calibration_u=parameters.calibrationUncertainty / 100,
+            counts_u=parameters.countsUncertainty / 100,
+            s_value_u=parameters.sValueUncertainty / 100,
+        )
+
+    def _state(self, parameters: PRRTDosimetryParameterNode) -> tuple[Any, ...]:
+        """Changes whenever the curves would come out otherwise."""
+        from PRRTDosimetryLib.mrml.time_points import time_points
+        from PRRTUptakeLib.mrml.segment_table import segments_state
+
+        points = time_points(parameters.segmentation)
+        images = [(point.node.GetID(), point.node.GetImageData().GetMTime(), point.row.hours) for point in points]
+        segments = [segments_state(point.segmentation) for point in points]
+        moved = [point.node.GetParentTransformNode() for point in points]
+        transforms = [(node.GetID(), node.GetTransformToWorldMTime()) for node in moved if node is not None]
+        protocol = self.dosimetryFor(parameters).protocol.sha256
+        return (self._treatment(parameters), self._settings(parameters), protocol, images, segments, transforms)
+
+    def _remove(self, doseMap: Any) -> None:
+        """Take an earlier dose map and its colours out of the scene."""
+        if doseMap is not None:
+            display = doseMap.GetDisplayNode()
+            colours = display.GetColorNode() if display is not None else None
+            slicer.mrmlScene.RemoveNode(doseMap)
+            if colours is not None and colours.GetTypeAsString() == "UserDefined":
+                slicer.mrmlScene.RemoveNode(colours)
+
 
 class PRRTDosimetryTest(ScriptedLoadableModuleTest):
-    """Runs in Slicer through Reload and Test."""
+    """The whole path on a synthetic patient; runs in Slicer through Reload and Test, and through CTest."""
 
     def setUp(self) -> None:
         """Start with an empty scene."""
@@ -77,10 +252,35 @@ class PRRTDosimetryTest(ScriptedLoadableModuleTest):
     def runTest(self) -> None:
         """Run every test."""
         self.setUp()
-        self.test_parameters_are_kept()
+        self.test_nothing_to_calculate()
+        self.setUp()
+        self.test_patient()
+        self.delayDisplay("All tests passed")
 
-    def test_parameters_are_kept(self) -> None:
-        """What is chosen stays in the scene's parameter node."""
-        PRRTDosimetryLogic().getParameterNode().activity_MBq = 7300.0
-        self.assertEqual(PRRTDosimetryLogic().getParameterNode().activity_MBq, 7300.0)
-        self.delayDisplay("Test passed")
+    def test_nothing_to_calculate(self) -> None:
+        """An empty scene gives a sentence, not a failure."""
+        logic = PRRTDosimetryLogic()
+        with self.assertRaises(PRRTError):
+            logic.calculate(logic.getParameterNode())
+
+    def test_patient(self) -> None:
+        """From synthetic DICOM of two days to doses, by clicking through the panel."""
+        from PRRTUptakeLib.mrml.sample_data import load_sample
+
+        load_sample("serial", times_h=(24.0, 96.0))
+        self.delayDisplay("Synthetic patient loaded")
+        parameters = PRRTDosimetryLogic().getParameterNode()
+        parameters.patient = "synthetic"
+        panel = slicer.modules.prrtdosimetry.widgetRepresentation().self()
+        panel.enter()
+        for button in (panel.ui.fitButton, panel.ui.applyButton):
+            self.assertTrue(button.enabled, button.toolTip)
+            button.click()
+            self.delayDisplay(button.text)
+        self.assertGreater(panel.ui.curvesTable.rowCount, 5, panel.ui.statusLabel.text)
+        self.assertGreater(panel.ui.dosesTable.rowCount, 5, panel.ui.statusLabel.text)
+        kidney = [
+            row for row in range(panel.ui.dosesTable.rowCount) if "kidney" in panel.ui.dosesTable.item(row, 0).text()
+        ]
+        dose_Gy = float(panel.ui.dosesTable.item(kidney[0], 3).text())
+        self.assertTrue(0.5 < dose_Gy < 20.0, dose_Gy)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import enum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import slicer
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.panel.choices import TreatedLobe
 from PRRTUptakeLib.panel.module_widget import PanelWidget
 from PRRTUptakeLib.progress import silent
 from slicer import (
@@ -54,18 +54,6 @@ class PRRTUptake(ScriptedLoadableModule):
 
         samples.register(self.resourcePath("Icons/PRRTUptake.png"))
         statistics_plugin.register()
-
-
-class TreatedLobe(enum.Enum):
-    """Which lobe's artery was infused; nobody has told while the analysis is blinded."""
-
-    BLINDED = ""
-    LEFT = "left"
-    RIGHT = "right"
-
-    def label(self) -> str:
-        """The words in the panel."""
-        return {"": _("blinded"), "left": _("left"), "right": _("right")}[self.value]
 
 
 @parameterNodeWrapper
@@ -178,8 +166,8 @@ class PRRTUptakeLogic(ScriptedLoadableModuleLogic):
         self.placeBeside(images[0][0], [parameters.segmentation, table, *result_chart(table)])
         return table
 
-    def export(self, parameters: PRRTUptakeParameterNode, progress: Progress = silent) -> Any:
-        """Measure, and write report, table, segments and scene to the chosen folder; returns the table node.
+    def export(self, parameters: PRRTUptakeParameterNode, progress: Progress = silent) -> None:
+        """Measure, and write report, table, segments and scene to the chosen folder.
 
         Raises
         ------
@@ -190,14 +178,13 @@ class PRRTUptakeLogic(ScriptedLoadableModuleLogic):
         from PRRTUptakeLib.mrml.images import ANATOMY, image_rows
         from PRRTUptakeLib.progress import part_of
 
-        table = self.measureImages(parameters, part_of(progress, 0.0, 0.6))
+        parameters.table = self.measureImages(parameters, part_of(progress, 0.0, 0.6))
         progress(0.6, _("Writing"))
         anatomy = {row.visit: row.node for row in image_rows() if row.role == ANATOMY}
         if anatomy:
             anatomy.setdefault("", next(iter(anatomy.values())))
         measured = self._uptake.measured
         export_results(parameters.reportFolder, measured, parameters.segmentation, anatomy, parameters.exportScene)
-        return table
 
     def placeBeside(self, node: Any, others: Sequence[Any]) -> None:
         """Put nodes under the study of another node."""

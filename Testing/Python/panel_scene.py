@@ -1,4 +1,4 @@
-"""A small patient in the scene with whole numbers for truth: liver 2, left lesions 20, right lesions 30 kBq/ml."""
+"""A small patient in the scene: liver 2, lesions 20 on the left and 30 on the right, kidneys 40 kBq/ml."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from PRRTUptakeLib.imaging.volume import Grid, Volume
 from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
 
 GRID = Grid((44, 56, 72), np.array([[-4.0, 0, 0, 142], [0, -4, 0, 110], [0, 0, 4, -86], [0, 0, 0, 1.0]]))
-LIVER, LEFT, RIGHT = 2000.0, 20000.0, 30000.0  # Bq/ml
+LIVER, LEFT, RIGHT, KIDNEY = 2000.0, 20000.0, 30000.0, 40000.0  # Bq/ml
 LESIONS = {"L1": ((-50, 20, 0), 20.0, LEFT), "R1": ((60, 20, 20), 24.0, RIGHT), "R2": ((60, -20, -40), 18.0, RIGHT)}
 
 
@@ -25,6 +25,8 @@ def masks() -> dict[str, np.ndarray]:
     found = {"liver": liver, "gallbladder": (abs(x) < 12) & (y > 70) & (y < 90) & (abs(z) < 20)}
     found["inferior_vena_cava"] = (abs(x) < 10) & (y < -72) & (y > -92) & (abs(z) < 80)
     found["spleen"] = (x < -116) & (abs(y) < 40) & (abs(z) < 40)
+    found["kidney_left"] = (abs(x + 60) < 20) & (abs(y + 90) < 14) & (abs(z + 74) < 10)
+    found["kidney_right"] = (abs(x - 60) < 20) & (abs(y + 90) < 14) & (abs(z + 74) < 10)
     balls = [(x - a) ** 2 + (y - b) ** 2 + (z - c) ** 2 <= r**2 for (a, b, c), r, _ in LESIONS.values()]
     found["liver_lesions"] = np.logical_or.reduce(balls)
     return found
@@ -32,7 +34,9 @@ def masks() -> dict[str, np.ndarray]:
 
 def activity(scale: float = 1.0) -> Volume:
     x, y, z = np.moveaxis(centres(), -1, 0)
-    array = np.where(masks()["liver"], LIVER, 100.0)
+    found = masks()
+    array = np.where(found["liver"], LIVER, 100.0)
+    array[found["kidney_left"] | found["kidney_right"]] = KIDNEY
     for (a, b, c), radius, value in LESIONS.values():
         array[(x - a) ** 2 + (y - b) ** 2 + (z - c) ** 2 <= radius**2] = value
     when = datetime(2026, 3, 4, 9, 30, tzinfo=timezone.utc)
@@ -97,3 +101,26 @@ def add_pet(route: str, scale: float, shift_mm=(0.0, 0.0, 0.0)):
     keep_injection(node, Injection(150.0, injected, "Ga-68", "F"), volume.reference_time)
     describe_image(node, visit=route)
     return node
+
+
+def add_series(times_h=(4.0, 24.0, 72.0, 168.0), half_life_h: float = 50.0, told: bool = True):
+    """One image per time, all activity clearing with one half-life; ``told``: with activity, nuclide and sex."""
+    from datetime import timedelta
+
+    from PRRTUptakeLib.dicom.injection import Injection
+    from PRRTUptakeLib.mrml.dicom_nodes import keep_injection
+    from PRRTUptakeLib.mrml.images import describe_image
+    from PRRTUptakeLib.mrml.segmentations import node_from_segmentation
+    from PRRTUptakeLib.mrml.volumes import node_from_volume
+
+    injected = datetime(2026, 3, 3, 9, 30, tzinfo=timezone.utc)
+    nodes = []
+    for hours in times_h:
+        image = activity(0.5 ** (hours / half_life_h))
+        moment = injected + timedelta(hours=hours)
+        image = image.with_values(image.array, reference_time=moment)
+        nodes.append(node_from_volume(image, f"SPECT {hours:g}h"))
+        if told:
+            keep_injection(nodes[-1], Injection(7400.0, injected, "Lu-177", "F"), moment)
+        describe_image(nodes[-1], visit=f"{hours:g}h", hours=hours)
+    return nodes, node_from_segmentation(segmentation(), "Segments")

@@ -1,12 +1,17 @@
-"""PRRT Dosimetry's panel, driven as a user would."""
+"""PRRT Dosimetry's panel, driven as a user would: set up, fit, calculate, save, reopen, and all that goes wrong."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
+import numpy as np
 import pytest
+from panel_actions import cells, choose, choose_data
+from panel_scene import GRID, KIDNEY, RIGHT, activity, add_ct, add_series, masks
 
 MODULES = Path(__file__).resolve().parents[2]
+TEFF_H = 50.0
 
 
 @pytest.fixture
@@ -18,9 +23,236 @@ def panel(slicer_application):
     widget.cleanup()
 
 
+@pytest.fixture
+def ready(panel):
+    """A panel with a patient whom nothing lacks."""
+    add_series()
+    panel.enter()
+    panel.ui.patientLineEdit.text = "P01"
+    choose_data(panel.ui.modelComboBox, "mono")
+    return panel
+
+
 def test_empty_scene_says_what_is_missing(panel):
-    assert "Load the SPECT images" in panel.ui.timePointsLabel.text
-    assert panel.ui.activitySpinBox.value == 7400.0
+    panel.ui.patientLineEdit.text = "P01"
+    assert "load the SPECT images" in panel.ui.timePointsLabel.text
+    for button in (panel.ui.fitButton, panel.ui.applyButton, panel.ui.exportButton, panel.ui.histogramButton):
+        assert not button.enabled
+        assert button.toolTip
+    panel.ui.fitButton.enabled = panel.ui.applyButton.enabled = True
+    panel.ui.fitButton.click()
+    panel.ui.applyButton.click()
+    assert "no activity image" in panel.ui.statusLabel.text
+
+
+def test_images_tell_what_they_know(ready):
+    assert ready.ui.activitySpinBox.value == 7400.0
+    assert ready.ui.nuclideComboBox.currentText == "Lu-177"
+    assert ready.ui.sexComboBox.currentText == "female"
+    assert [row[1] for row in cells(ready.ui.timePointsTable)] == ["4 h", "24 h", "72 h", "168 h"]
+    assert not ready.ui.timePointsLabel.text
+    ready.ui.activitySpinBox.value = 7000.0
+    assert "7400" in ready.ui.timePointsLabel.text
+
+
+def test_what_images_do_not_tell_is_asked(panel):
+    add_series(told=False)
+    panel.enter()
+    panel.ui.patientLineEdit.text = "P01"
+    assert "activity" in panel.ui.fitButton.toolTip
+    panel.ui.activitySpinBox.value = 7400.0
+    assert "sex" in panel.ui.fitButton.toolTip
+    panel.ui.sexComboBox.setCurrentIndex(1)
+    assert panel.ui.fitButton.enabled
+    choose(panel.ui.timePointsTable, 1)
+    panel.ui.pointHoursSpinBox.value = 4.0
+    panel.ui.pointHoursSpinBox.editingFinished.emit()
+    assert "Two images were taken 4 h" in panel.ui.fitButton.toolTip
+
+
+def test_counts_are_calibrated(ready):
+    import slicer
+    from PRRTUptakeLib.imaging.volume import Volume
+    from PRRTUptakeLib.mrml.images import describe_image
+    from PRRTUptakeLib.mrml.volumes import node_from_volume
+
+    slicer.mrmlScene.RemoveNode(slicer.util.getNode("SPECT 168h"))
+    cps_per_MBq, seconds = 10.0, 1200.0
+    bq_per_mL = activity(0.5 ** (168 / TEFF_H)).array
+    counts = bq_per_mL * 1e-6 * cps_per_MBq * seconds * GRID.voxel_volume_mL
+    node = node_from_volume(Volume(counts, GRID.ijk_to_ras), "SPECT late")
+    describe_image(node, role="measured", hours=168.0)
+    ready.refresh()
+    assert "counts" in [row[2] for row in cells(ready.ui.timePointsTable)]
+    assert "Bq/ml" in ready.ui.fitButton.toolTip
+    choose(ready.ui.timePointsTable, 3)
+    assert not ready.ui.calibrateButton.enabled
+    ready.ui.sensitivitySpinBox.value = cps_per_MBq
+    ready.ui.durationSpinBox.value = seconds
+    ready.ui.calibrateButton.click()
+    assert ready.ui.fitButton.enabled
+    assert slicer.util.arrayFromVolume(node) == pytest.approx(bq_per_mL, rel=1e-5)
+
+
+def test_curves(ready):
+    import slicer
+
+    ready.ui.fitButton.click()
+    rows = {row[0]: row for row in cells(ready.ui.curvesTable)}
+    assert {"liver", "kidney_left", "L1", "R1", "reference left lobe"} <= set(rows)
+    volume_mL = np.count_nonzero(masks()["kidney_left"]) * GRID.voxel_volume_mL
+    expected = KIDNEY * volume_mL * 1e-6 * TEFF_H / math.log(2)
+    assert float(rows["kidney_left"][2]) == pytest.approx(expected, rel=2e-3)
+    assert all(float(row[4]) == pytest.approx(TEFF_H, abs=0.11) for row in rows.values())
+    number = [row[0] for row in cells(ready.ui.curvesTable)].index("R1")
+    ready.ui.curvesTable.cellClicked.emit(number, 0)
+    selection = slicer.app.applicationLogic().GetSelectionNode()
+    chart = slicer.mrmlScene.GetNodeByID(selection.GetActivePlotChartID())
+    assert chart.GetTitle() == "R1"
+    assert chart.GetNumberOfPlotSeriesNodes() == 2  # points and curve
+
+
+def test_doses(ready):
+    import slicer
+
+    ready.ui.applyButton.click()
+    rows = {row[0]: row for row in cells(ready.ui.dosesTable)}
+    dose = float(rows["R1"][3])
+    # Electrons of 177Lu absorbed on the spot: 0.0853 Gy g/(MBq h), density 1.05 g/mL or so; photons add little.
+    local = 0.0853 * RIGHT * 1e-6 * TEFF_H / math.log(2) / 1.04
+    assert dose == pytest.approx(local, rel=0.1)
+    assert float(rows["R1"][4]) > 0.05 * dose
+    assert rows["R1"][6] == ""
+    assert not ready.ui.histogramButton.enabled
+    assert float(rows["kidney_left"][5]) > float(rows["kidney_left"][3])  # BED above dose
+    ready.ui.methodComboBox.setCurrentIndex(2)
+    ready.ui.densitySpinBox.value = 1.0
+    ready.ui.applyButton.click()
+    rows = {row[0]: row for row in cells(ready.ui.dosesTable)}
+    assert float(rows["R1"][6]) == pytest.approx(1.04 * local, rel=0.01)
+    dose_map = ready.parameters.doseMap
+    assert dose_map.GetVoxelValueUnits().GetCodeValue() == "Gy"
+    ready.ui.histogramButton.click()
+    selection = slicer.app.applicationLogic().GetSelectionNode()
+    assert slicer.mrmlScene.GetNodeByID(selection.GetActivePlotChartID()).GetTitle() == "Dose-volume histograms"
+    ready.ui.applyButton.click()
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 5  # four images, one dose map
+
+
+def test_dose_map_by_kernel_and_ct(ready):
+    ct = add_ct("24h")
+    ready.ui.methodComboBox.setCurrentIndex(1)
+    ready.ui.densityComboBox.setCurrentIndex(1)
+    assert "CT" in ready.ui.applyButton.toolTip
+    assert not ready.ui.applyButton.enabled
+    ready.ui.ctSelector.setCurrentNode(ct)
+    ready.ui.applyButton.click()
+    rows = {row[0]: row for row in cells(ready.ui.dosesTable)}
+    assert 0 < float(rows["R1"][7]) < float(rows["R1"][6]) < float(rows["R1"][8])  # D98, mean, D2
+    from PRRTUptakeLib.mrml.images import describe_image
+
+    describe_image(ct, role="unused")
+    ready.ui.ctSelector.setCurrentNode(ready.timePoints.points[0].node)
+    ready.ui.applyButton.click()
+    assert "Hounsfield" in ready.ui.statusLabel.text
+
+
+def test_images_apart_have_no_dose_map(ready):
+    from panel_scene import segmentation
+    from PRRTUptakeLib.mrml.segmentations import node_from_segmentation
+
+    own = node_from_segmentation(segmentation(), "Segments 168h")
+    choose(ready.ui.timePointsTable, 3)
+    ready.ui.pointSegmentationSelector.setCurrentNode(own)
+    assert [row[3] for row in cells(ready.ui.timePointsTable)] == ["Segments"] * 3 + ["Segments 168h"]
+    ready.ui.applyButton.click()
+    assert "Doses of" in ready.ui.statusLabel.text
+    ready.ui.methodComboBox.setCurrentIndex(1)
+    ready.ui.applyButton.click()
+    assert "register it" in ready.ui.statusLabel.text
+
+
+def test_cycles_are_summed(ready):
+    ready.ui.applyButton.click()
+    one = {row[0]: row for row in cells(ready.ui.dosesTable)}
+    assert ready.ui.cyclesTable.rowCount == 0
+    ready.ui.cycleSpinBox.value = 2
+    ready.parameters.doses = None
+    ready.ui.applyButton.click()
+    both = {row[0]: row for row in cells(ready.ui.cyclesTable)}
+    assert both["kidney_left"][1] == "1+2"
+    assert float(both["kidney_left"][2]) == pytest.approx(2 * float(one["kidney_left"][3]), rel=0.01)
+    assert float(both["kidney_left"][4]) == pytest.approx(2 * float(one["kidney_left"][5]), rel=0.01)
+
+
+def snapshot(panel) -> dict[str, object]:
+    ui = panel.ui
+    tables = (ui.timePointsTable, ui.curvesTable, ui.dosesTable)
+    combos = (ui.nuclideComboBox, ui.sexComboBox, ui.modelComboBox, ui.methodComboBox, ui.densityComboBox)
+    return {
+        "tables": [cells(table) for table in tables],
+        "choices": [combo.currentText for combo in combos],
+        "numbers": [ui.cycleSpinBox.value, ui.activitySpinBox.value, ui.countsUncertaintySpinBox.value],
+        "patient": ui.patientLineEdit.text,
+        "map": panel.parameters.doseMap.GetName(),
+        "histograms": ui.histogramButton.enabled,
+    }
+
+
+def test_scene_saved_and_reopened(ready, tmp_path):
+    import slicer
+
+    ready.ui.cycleSpinBox.value = 3
+    ready.ui.countsUncertaintySpinBox.value = 4.0
+    ready.ui.methodComboBox.setCurrentIndex(2)
+    ready.ui.applyButton.click()
+    before = snapshot(ready)
+    assert slicer.mrmlScene.WriteToMRB(str(tmp_path / "patient.mrb"))
+    slicer.mrmlScene.Clear(0)
+    assert ready.ui.dosesTable.rowCount == ready.ui.curvesTable.rowCount == 0
+    assert slicer.mrmlScene.ReadFromMRB(str(tmp_path / "patient.mrb"))
+    ready.enter()
+    assert snapshot(ready) == before
+    ready.ui.curvesTable.cellClicked.emit(0, 0)
+    ready.ui.histogramButton.click()
+    assert not ready.ui.statusLabel.text
+
+
+def test_nodes_removed_while_the_panel_is_open(ready):
+    import slicer
+
+    ready.ui.applyButton.click()
+    ready.parameters.segmentation.GetSegmentation().RemoveSegment("R1")
+    number = [row[0] for row in cells(ready.ui.dosesTable)].index("R1")
+    ready.ui.dosesTable.cellClicked.emit(number, 0)
+    assert "no segment 'R1'" in ready.ui.statusLabel.text
+    slicer.mrmlScene.RemoveNode(ready.parameters.curves)
+    assert ready.ui.curvesTable.rowCount == 0
+    slicer.mrmlScene.RemoveNode(ready.parameters.segmentation)
+    assert "segments" in ready.ui.applyButton.toolTip
+    slicer.mrmlScene.RemoveNode(slicer.util.getNode("SPECT 4h"))
+    assert ready.ui.timePointsTable.rowCount == 3
+    ready.ui.dosesTable.cellClicked.emit(0, 0)
+    ready.ui.curvesTable.cellClicked.emit(0, 0)
+
+
+def test_another_patients_image_is_refused(ready):
+    from PRRTUptakeLib.mrml.images import PATIENT_ATTRIBUTE
+
+    ready.timePoints.points[2].node.SetAttribute(PATIENT_ATTRIBUTE, "P02")
+    ready.refresh()
+    assert "P02" in ready.ui.applyButton.toolTip
+    assert not ready.ui.applyButton.enabled
+
+
+def test_export(ready, tmp_path):
+    ready.ui.reportPath.currentPath = str(tmp_path / "out")
+    ready.ui.exportButton.click()
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"report.html", "measurements.csv", "patient.mrb", "provenance.json"} <= names
+    text = (tmp_path / "out" / "measurements.csv").read_text()
+    assert "effective_half_life" in text
+    assert "kidney_left" in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_module_test_runs(panel):

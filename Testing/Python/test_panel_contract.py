@@ -30,8 +30,11 @@ with running_slicer():
 def test_module_import_is_light(module, slicer_application):
     paths = [str(ROOT / name) for name in ("PRRTUptake", "PRRTDosimetry", "Testing/Python")]
     code = _IMPORT.format(paths=paths, path=str(ROOT / module / f"{module}.py"))
-    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(3)]
-    seconds, *heavy = min(run.stdout.split() for run in runs)
+    for _ in range(3):  # on a busy machine one run says little
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        seconds, *heavy = done.stdout.split()
+        if float(seconds) < 0.2:
+            break
     assert not heavy
     assert float(seconds) < 0.2
 

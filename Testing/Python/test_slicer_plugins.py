@@ -142,6 +142,7 @@ def test_sample_data_entries(statistics, monkeypatch):
     assert asked == ["lutia", "ia-versus-iv", "serial"]
 
 
+@pytest.mark.slow
 def test_sample_patient_is_complete(scene):
     import slicer
     from PRRTUptakeLib.mrml.images import image_rows

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from panel_actions import cells, choose, choose_data
 from panel_scene import LEFT, LIVER, RIGHT, add_ct, add_patient, add_pet
 
 MODULES = Path(__file__).resolve().parents[2]
@@ -27,21 +28,6 @@ def ready(panel):
     panel.enter()
     panel.ui.patientLineEdit.text = "P01"
     return panel
-
-
-def cells(table) -> list[list[str]]:
-    return [[table.item(r, c).text() for c in range(table.columnCount)] for r in range(table.rowCount)]
-
-
-def choose(table, row: int) -> None:
-    table.selectRow(row)
-
-
-def choose_data(combo, value) -> None:
-    index = combo.findData(value)
-    assert index >= 0
-    combo.setCurrentIndex(index)
-    combo.activated.emit(index)
 
 
 def test_empty_scene_says_what_is_missing(panel):

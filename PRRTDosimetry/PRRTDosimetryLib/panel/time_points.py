@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from PRRTUptakeLib.mrml.images import MEASURED, image_rows
+from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.panel.images import lack_words
 from PRRTUptakeLib.panel.section import Section, connect, fill_table
 from slicer.i18n import tr as _
 
-NUCLIDES = ("Lu-177", "Ga-68", "Y-90", "Tb-161", "In-111")
+from PRRTDosimetryLib.mrml.time_points import (
+    TimePoint,
+    check_time_points,
+    lacks_calibration,
+    set_hours,
+    set_segmentation,
+    time_points,
+    told_by,
+)
+from PRRTDosimetryLib.panel.choices import Sex
+
+NUCLIDES = ("Lu-177", "Y-90", "Tb-161", "I-131", "In-111")
 
 
 class TimePointsSection(Section):
@@ -17,9 +28,16 @@ class TimePointsSection(Section):
 
     def __init__(self, panel: Any) -> None:
         super().__init__(panel)
+        self.points: tuple[TimePoint, ...] = ()
         for name in NUCLIDES:
             self.ui.nuclideComboBox.addItem(name, name)
         connect(self.ui.nuclideComboBox, "currentIndexChanged(int)", self.onNuclide)
+        connect(self.ui.timePointsTable, "itemSelectionChanged()", self.showChosen)
+        connect(self.ui.pointHoursSpinBox, "editingFinished()", self.onHours)
+        connect(self.ui.pointSegmentationSelector, "currentNodeChanged(vtkMRMLNode*)", self.onSegmentation)
+        connect(self.ui.calibrateButton, "clicked(bool)", self.onCalibrate)
+        for field in (self.ui.sensitivitySpinBox, self.ui.durationSpinBox):
+            connect(field, "valueChanged(double)", self.showChosen)
 
     def onNuclide(self, index: int) -> None:
         """Take the nuclide into the parameter node."""
@@ -27,37 +45,100 @@ class TimePointsSection(Section):
             self.parameters.nuclide = self.ui.nuclideComboBox.itemData(index)
 
     def refresh(self) -> None:
-        """Show the nuclide and the time points."""
-        if self.parameters is None:
-            return
-        self.ui.nuclideComboBox.setCurrentIndex(self.ui.nuclideComboBox.findData(self.parameters.nuclide))
+        """Show the treatment and the time points."""
+        self.points = time_points(self.parameters.segmentation)
+        self._take_what_images_tell()
+        self.ui.nuclideComboBox.setCurrentIndex(max(self.ui.nuclideComboBox.findData(self.parameters.nuclide), 0))
         lines = [
             (
-                row.name,
-                f"{row.hours:g} h" if row.hours is not None else "",
-                row.units,
-                ", ".join(lack_words(word) for word in row.lacks),
+                point.row.name,
+                f"{point.row.hours:g} h" if point.row.hours is not None else "",
+                point.row.units or _("counts"),
+                (point.segmentation.GetName() if point.segmentation is not None else ""),
+                ", ".join(lack_words(word) for word in point.row.lacks if word != "visit"),
             )
-            for row in self.time_points()
+            for point in self.points
         ]
         fill_table(self.ui.timePointsTable, lines)
-        self.ui.timePointsLabel.text = self.missing()
+        self.ui.timePointsLabel.text = self.missing() or self._contradiction()
+        self.showChosen()
 
-    def time_points(self) -> list[Any]:
-        """The measured images, the earliest first; those without a time last."""
-        rows = [row for row in image_rows() if row.role == MEASURED]
-        return sorted(rows, key=lambda row: (row.hours is None, row.hours or 0.0))
+    def _take_what_images_tell(self) -> None:
+        """Fill in what the user did not tell and all images agree on."""
+        told = told_by(self.points)
+        if self.parameters.activity_MBq == 0 and told.activity_MBq:
+            self.parameters.activity_MBq = told.activity_MBq
+            if told.nuclide in NUCLIDES:
+                self.parameters.nuclide = told.nuclide
+        if self.parameters.sex is Sex.NOT_TOLD and told.sex in ("F", "M"):
+            self.parameters.sex = Sex(told.sex)
+
+    def _contradiction(self) -> str:
+        activity = told_by(self.points).activity_MBq
+        if activity is not None and abs(activity - self.parameters.activity_MBq) > 0.5:
+            return _("The images tell {told:g} MBq, but {chosen:g} MBq is given.").format(
+                told=activity, chosen=self.parameters.activity_MBq
+            )
+        return ""
+
+    def chosen(self) -> TimePoint | None:
+        """The row that the user chose."""
+        number = self.ui.timePointsTable.currentRow()
+        return self.points[number] if 0 <= number < len(self.points) else None
+
+    def showChosen(self) -> None:
+        """Show the chosen image in the fields below the table; without one they are disabled."""
+        point = self.chosen()
+        hours, segments = self.ui.pointHoursSpinBox, self.ui.pointSegmentationSelector
+        for field in (hours, segments):
+            field.enabled = point is not None
+            field.blockSignals(True)
+        hours.value = (point.row.hours or 0.0) if point is not None else 0.0
+        segments.setCurrentNode(point.segmentation if point is not None and point.own else None)
+        for field in (hours, segments):
+            field.blockSignals(False)
+        counts = point is not None and lacks_calibration(point.node)
+        self.ui.sensitivitySpinBox.enabled = self.ui.durationSpinBox.enabled = counts
+        given = self.ui.sensitivitySpinBox.value > 0 and self.ui.durationSpinBox.value > 0
+        self.ui.calibrateButton.enabled = counts and given
+        self.ui.calibrateButton.toolTip = (
+            _("Choose an image of counts, that is without units.")
+            if not counts
+            else _("Turn the counts into Bq/ml")
+            if given
+            else _("Give sensitivity and acquisition time.")
+        )
+
+    def onHours(self) -> None:
+        """Tell the time after injection of the chosen image."""
+        point = self.chosen()
+        if point is not None:
+            with self.attempt(_("The time could not be set.")):
+                set_hours(point.node, self.ui.pointHoursSpinBox.value)
+
+    def onSegmentation(self, node: Any) -> None:
+        """Say which segments were drawn for the chosen image alone."""
+        point = self.chosen()
+        if point is not None and self.parameters is not None and not self.panel.busy:
+            set_segmentation(point.node, node)
+            self.panel.refresh()
+
+    def onCalibrate(self) -> None:
+        """Turn the counts of the chosen image into activity."""
+        point = self.chosen()
+        if point is not None:
+            with self.attempt(_("The image could not be calibrated.")):
+                logic = self.logic.dosimetryFor(self.parameters)
+                logic.calibrate(point.node, self.ui.sensitivitySpinBox.value, self.ui.durationSpinBox.value)
 
     def missing(self) -> str:
-        """What is lacking for time-activity curves, "" if nothing is."""
-        rows = self.time_points()
-        if not rows:
-            return _("Load the SPECT images of one cycle; they are listed here once they are in Bq/ml.")
-        for row in rows:
-            if row.lacks:
-                return _("'{name}' lacks {lacks}: complete it in PRRT Uptake, section 2.").format(
-                    name=row.name, lacks=", ".join(lack_words(word) for word in row.lacks)
-                )
-        if self.parameters.segmentation is None:
-            return _("Choose the segmentation with organs and lesions.")
+        """What is lacking for doses, "" if nothing is."""
+        try:
+            check_time_points(time_points(self.parameters.segmentation))
+        except PRRTError as error:
+            return str(error)
+        if not self.parameters.activity_MBq > 0:
+            return _("Give the administered activity in section 1.")
+        if self.parameters.sex is Sex.NOT_TOLD:
+            return _("Give the patient's sex in section 1; it chooses the phantom.")
         return ""

@@ -11,6 +11,7 @@ from PRRTUptakeLib.mrml.volumes import PROVENANCE_ATTRIBUTE, NodeError, quantity
 
 ROLE_ATTRIBUTE, VISIT_ATTRIBUTE = "PRRT.ImageRole", "PRRT.Visit"
 HOURS_ATTRIBUTE, PATIENT_ATTRIBUTE = "PRRT.HoursAfterInjection", "PRRT.Patient"
+SEGMENTATION_ROLE = "PRRT.Segmentation"  # node reference from an image to the segments drawn for it alone
 MEASURED, ANATOMY, UNUSED = "measured", "anatomy", "unused"
 IMAGE_ROLES = (MEASURED, ANATOMY, UNUSED)
 # Units that can be measured in, with the quantity that they imply.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.mrml.dicom_nodes import EMISSION, node_from_series
-from PRRTUptakeLib.mrml.images import ANATOMY, MEASURED, describe_image
+from PRRTUptakeLib.mrml.images import ANATOMY, MEASURED, ROLE_ATTRIBUTE, SEGMENTATION_ROLE, describe_image
 from PRRTUptakeLib.mrml.lobes_run import read_segments
 from PRRTUptakeLib.mrml.planes import node_from_plane
 from PRRTUptakeLib.mrml.scene import place_in_study
@@ -82,5 +82,8 @@ def _load_visit(case: Case, visit: Visit, as_suv: bool, known: dict[Path, Any]) 
         nodes.append(known[visit.segments])
         if visit.lobe_plane is not None:
             nodes.append(node_from_plane(visit.lobe_plane, f"Lobe plane {visit.visit}"))
+    for node in nodes:
+        if node.GetAttribute(ROLE_ATTRIBUTE) == MEASURED:
+            node.SetNodeReferenceID(SEGMENTATION_ROLE, known[visit.segments].GetID())
     place_in_study(case.patient, f"Cycle {visit.cycle} {visit.visit}", nodes)
     return nodes

@@ -11,7 +11,7 @@ from PRRTUptakeLib.mrml.volumes import ensure_subject_hierarchy_item
 from PRRTUptakeLib.trial.measurements import COLUMNS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from PRRTUptakeLib.trial.measurements import Measurement
 
@@ -24,16 +24,21 @@ def table_from_measurements(rows: Sequence[Measurement], name: str, node: Any = 
     Slicer saves tables with six significant digits, so the node has no more than these from the start: what is shown
     and what is reopened agree. The file ``measurements.csv`` has every digit.
     """
+    return table_from_columns({column: [getattr(row, column) for row in rows] for column in COLUMNS}, name, node)
+
+
+def table_from_columns(columns: Mapping[str, Sequence[Any]], name: str, node: Any = None) -> Any:
+    """A vtkMRMLTableNode with columns of words, whole numbers (``cycle`` alone) or numbers of six digits."""
     if node is None:
         node = session().AddNewNodeByClass("vtkMRMLTableNode", name)
     node.SetName(name)
     modified = node.StartModify()
     node.RemoveAllColumns()
-    for column in COLUMNS:
-        array = _NUMBERS.get(column, vtk.vtkStringArray)()
+    for column, values in columns.items():
+        words = bool(len(values)) and isinstance(values[0], str)
+        array = _NUMBERS.get(column, vtk.vtkStringArray if words else vtk.vtkDoubleArray)()
         array.SetName(column)
-        for row in rows:
-            value = getattr(row, column)
+        for value in values:
             array.InsertNextValue(float(f"{value:.6g}") if isinstance(value, float) else value)
         node.AddColumn(array)
     node.SetUseColumnTitleAsColumnHeader(True)

@@ -1,4 +1,4 @@
-"""Section 6, report and export."""
+"""The last section, report and export."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from PRRTUptakeLib.panel.section import Section, connect, waiting
 
 
 class ReportSection(Section):
-    """Writes report, table, segments and scene into a folder, all of them or none."""
+    """Writes report, tables and scene into a folder, all of them or none."""
 
     def __init__(self, panel: Any) -> None:
         super().__init__(panel)
@@ -32,7 +32,7 @@ class ReportSection(Section):
             self.ui.reportPath.currentPath = folder
         missing = self.panel.missing() or ("" if folder else _("Choose a folder for the results."))
         self.ui.exportButton.enabled = not missing
-        self.ui.exportButton.toolTip = missing or _("Measure, and write report, table, segments and provenance")
+        self.ui.exportButton.toolTip = missing or _("Calculate, and write report, tables and provenance")
         there = bool(folder) and self._report().is_file()
         self.ui.openReportButton.enabled = there
         self.ui.openReportButton.toolTip = _("Open it in the web browser") if there else _("Export first.")
@@ -42,9 +42,9 @@ class ReportSection(Section):
         return Path(self.parameters.reportFolder) / "report.html"
 
     def onExport(self) -> None:
-        """Measure and write everything."""
+        """Calculate and write everything."""
         with self.attempt(_("The results could not be exported.")), waiting(_("Exporting")) as progress:
-            self.parameters.table = self.logic.export(self.parameters, progress)
+            self.logic.export(self.parameters, progress)
             self.panel.say(_("Exported to {folder}.").format(folder=self.parameters.reportFolder))
 
     def onOpen(self) -> None:

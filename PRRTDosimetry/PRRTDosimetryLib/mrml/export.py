@@ -1,0 +1,72 @@
+"""The doses of a cycle as a folder: report, tables, dose map, provenance, scene; all of them or none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PRRTUptakeLib.mrml.scene import write_bundle
+from PRRTUptakeLib.mrml.volumes import NodeError
+from PRRTUptakeLib.report.patient_report import case_report
+from PRRTUptakeLib.report.provenance import provenance, write_json
+from PRRTUptakeLib.trial.case import Case
+from PRRTUptakeLib.trial.measurements import to_csv
+from PRRTUptakeLib.whole_folder import whole_folder
+
+from PRRTDosimetryLib.mrml.dose_report import dose_sections
+from PRRTDosimetryLib.mrml.doses_run import kept_contrast
+
+if TYPE_CHECKING:
+    from PRRTDosimetryLib.mrml.logic import DosimetryLogic
+
+
+def export_doses(folder: str | Path, logic: DosimetryLogic, scene: bool) -> None:
+    """Write what the logic calculated last.
+
+    Parameters
+    ----------
+    folder : new or empty, or of an earlier export, which is replaced.
+    logic : its curves were fitted in this session.
+    scene : whether to write the scene too.
+
+    Raises
+    ------
+    PRRTError
+        If no curves were fitted in this session, or the folder cannot be written; it is then as it was.
+    """
+    treatment, dosimetry = logic.treatment, logic.dosimetry
+    if treatment is None or dosimetry is None:
+        raise NodeError("The curves were not fitted in this session: fit them in section 2, then export.")
+    protocol = logic.protocol
+    case = Case(Path(folder), treatment.patient, protocol, (), treatment.treated_lobe)
+    parameters = {
+        "protocol": protocol.name,
+        "protocol_sha256": protocol.sha256,
+        "nuclide": treatment.nuclide,
+        "activity_MBq": treatment.activity_MBq,
+        "cycle": treatment.cycle,
+    }
+    facts = provenance([_series(visit) for visit in logic.visits], (), parameters, Path(folder))
+    warnings = [f"{visit.labels.visit}: {text}" for visit in logic.visits for text in visit.warnings]
+    kept = kept_contrast(logic.visits[0], dosimetry.regions)
+    sections = dose_sections(dosimetry, f"Cycle {treatment.cycle}", kept)
+    with whole_folder(folder) as out:
+        (out / "measurements.csv").write_text(to_csv(logic.rows), encoding="utf-8")
+        title = f"Absorbed dose: {treatment.patient}"
+        (out / "report.html").write_text(case_report(title, case, warnings, sections, facts), encoding="utf-8")
+        write_json(facts, out / "provenance.json")
+        if scene:
+            write_bundle(out / "patient.mrb")
+
+
+def _series(visit: Any) -> dict[str, Any]:
+    known = visit.image.provenance
+    return {
+        "visit": visit.labels.visit,
+        "use": "measured",
+        "uid": known.get("series_uid", "not told"),
+        "study_uid": known.get("study_uid", "not told"),
+        "modality": known.get("modality", "not told"),
+        "description": visit.labels.image,
+        "decisions": list(known.get("decisions", ())),
+    }

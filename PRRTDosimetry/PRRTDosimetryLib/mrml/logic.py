@@ -1,0 +1,324 @@
+"""The logic of PRRT Dosimetry: from the scene's images at several times to doses; panels and console come here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PRRTUptakeLib.dicom.injection import Injection
+from PRRTUptakeLib.dicom.inputs import Calibration
+from PRRTUptakeLib.imaging.registration_quality import resampled
+from PRRTUptakeLib.imaging.registration_result import identity_registration
+from PRRTUptakeLib.mrml.segment_logic import keep_segments, replacements_of
+from PRRTUptakeLib.mrml.segmentations import segmentation_from_node
+from PRRTUptakeLib.mrml.volumes import NodeError, node_from_volume, volume_from_node
+from PRRTUptakeLib.progress import Progress, part_of, silent
+from PRRTUptakeLib.trial.measurements import Measurement
+from PRRTUptakeLib.trial.pipeline import VisitLabels, VisitResult, measure_visit
+from PRRTUptakeLib.trial.preparation import Prepared, prepare
+from PRRTUptakeLib.trial.protocol import Protocol, load_protocol
+from PRRTUptakeLib.uptake.calibration import concentration_from_counts
+from PRRTUptakeLib.uptake.occupancy import OccupancyError, occupancy
+
+from PRRTDosimetryLib.dose.density import density_from_ct, scaled_to_density
+from PRRTDosimetryLib.dose.dose_map import kernel_dose, local_dose
+from PRRTDosimetryLib.dose.dvh import dose_volume_histogram
+from PRRTDosimetryLib.kinetics.voxel_series import VoxelSeries
+from PRRTDosimetryLib.kinetics.voxelwise import mono_exponential_tia
+from PRRTDosimetryLib.mrml.curve_nodes import table_from_integrals
+from PRRTDosimetryLib.mrml.dose_display import show_dose
+from PRRTDosimetryLib.mrml.dose_nodes import MAP_D2, MAP_D98, MAP_MEAN, Histogram, table_of_doses
+from PRRTDosimetryLib.mrml.doses_run import cycle_dosimetry, kept_contrast
+from PRRTDosimetryLib.mrml.time_points import TimePoint, check_time_points
+from PRRTDosimetryLib.uncertainty.rows import Labels, dose_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from PRRTUptakeLib.imaging.volume import Volume
+    from PRRTUptakeLib.segmentation.segments import Segmentation
+
+    from PRRTDosimetryLib.dose.dvh import DoseVolumeHistogram
+    from PRRTDosimetryLib.mrml.settings import DoseSettings
+    from PRRTDosimetryLib.uncertainty.patient import Dosimetry
+
+KERNEL, LOCAL = "kernel", "local"
+# Times of images that do not tell theirs are counted from here; only differences of times matter.
+_ANY_DAY = datetime(2000, 1, 1, tzinfo=timezone.utc)
+_HISTOGRAM_POINTS = 80
+
+
+@dataclass(frozen=True)
+class Treatment:
+    """Whom and what: patient, cycle, treated lobe ("" while blinded), nuclide, administered activity, sex (M or F)."""
+
+    patient: str
+    cycle: int
+    treated_lobe: str
+    nuclide: str
+    activity_MBq: float
+    sex: str
+
+
+class DosimetryLogic:
+    """Doses of one cycle by a protocol.
+
+    Attributes
+    ----------
+    protocol : says how lobes, lesions and healthy liver are found.
+    visits, dosimetry, treatment : what `fitCurves` measured and calculated; None before.
+    rows : of the last doses, with every digit.
+    """
+
+    def __init__(self, protocol: str | Path = "lutia") -> None:
+        self.protocol: Protocol = load_protocol(protocol)
+        self.visits: tuple[VisitResult, ...] = ()
+        self.dosimetry: Dosimetry | None = None
+        self.treatment: Treatment | None = None
+        self.rows: tuple[Measurement, ...] = ()
+        self._points: tuple[TimePoint, ...] = ()
+
+    def setProtocol(self, protocol: str | Path) -> None:
+        """Take the rules of another protocol; earlier results are dropped if the rules are others."""
+        taken = load_protocol(protocol)
+        if taken.sha256 != self.protocol.sha256:
+            self.protocol, self.visits, self.dosimetry, self.treatment, self.rows = taken, (), None, None, ()
+
+    def calibrate(self, imageNode: Any, sensitivity_cps_per_MBq: float, time_s: float) -> None:
+        """Turn an image of counts into Bq/ml, in place.
+
+        Raises
+        ------
+        PRRTError
+            If it has units already, or a value is not positive.
+        """
+        parent = imageNode.GetParentTransformNode()
+        imageNode.SetAndObserveTransformNodeID(None)
+        try:
+            calibration = Calibration(sensitivity_cps_per_MBq, "total", time_s)
+            image = concentration_from_counts(volume_from_node(imageNode), calibration)
+            node_from_volume(image, imageNode.GetName(), imageNode)
+        finally:
+            imageNode.SetAndObserveTransformNodeID(parent.GetID() if parent is not None else None)
+
+    def fitCurves(
+        self,
+        points: Sequence[TimePoint],
+        treatment: Treatment,
+        settings: DoseSettings,
+        tableNode: Any = None,
+        progress: Progress = silent,
+    ) -> Any:
+        """Measure every region at every time, fit and integrate its curve.
+
+        Parameters
+        ----------
+        points : from `time_points`.
+        treatment : whom and what.
+        settings : model and uncertainties.
+        tableNode : vtkMRMLTableNode to overwrite; a new one is made if None.
+        progress : told how far it is; may raise `Cancelled`, then nothing was changed.
+
+        Returns
+        -------
+        The vtkMRMLTableNode of the curves. Segments are labelled, as in PRRT Uptake. ``self.dosimetry`` holds all.
+
+        Raises
+        ------
+        PRRTError
+            If the data do not allow it.
+        """
+        points = tuple(points)
+        check_time_points(points)
+        self._check(treatment)
+        visits, prepared = self._measure(points, treatment, part_of(progress, 0.0, 0.7))
+        progress(0.75, "Fitting the curves")
+        dosimetry = cycle_dosimetry(visits, settings)
+        progress(0.95, "Writing the table")
+        for node, found in prepared.items():
+            keep_segments(found.segmentation, node)
+        self.visits, self.dosimetry, self.treatment, self.rows = visits, dosimetry, treatment, ()
+        self._points = points
+        return table_from_integrals(dosimetry.integrals, f"Curves cycle {treatment.cycle}", tableNode)
+
+    def regionDoses(self, tableNode: Any = None) -> Any:
+        """Doses by S-values and spheres with their uncertainties, as a vtkMRMLTableNode.
+
+        Raises
+        ------
+        NodeError
+            If no curves were fitted yet.
+        """
+        cycle = self._fitted().cycle
+        self.rows = tuple(self._region_rows())
+        return table_of_doses(self.rows, cycle, f"Doses cycle {cycle}", {}, tableNode)
+
+    def doseMap(
+        self,
+        method: str,
+        density_g_per_mL: float,
+        ctNode: Any = None,
+        tableNode: Any = None,
+        progress: Progress = silent,
+    ) -> tuple[Any, Any]:
+        """Dose in every voxel, and the doses of the regions with those of the map beside them.
+
+        Parameters
+        ----------
+        method : KERNEL for voxel S-values, LOCAL for local deposition of electrons.
+        density_g_per_mL : of the tissue.
+        ctNode : unenhanced CT whose density scales the dose in soft tissue; None for one density everywhere.
+        tableNode : vtkMRMLTableNode to overwrite; a new one is made if None.
+        progress : told how far it is.
+
+        Returns
+        -------
+        The vtkMRMLScalarVolumeNode of the dose in Gy, and the vtkMRMLTableNode.
+
+        Raises
+        ------
+        PRRTError
+            If no curves were fitted yet, there is but one image, or the map cannot be made.
+        """
+        treatment = self._fitted()
+        progress(0.0, "Integrating voxel by voxel")
+        tia = self._tia()
+        progress(0.5, "Dose in every voxel")
+        dose_of = kernel_dose if method == KERNEL else local_dose
+        dose = dose_of(tia, treatment.nuclide, density_g_per_mL)
+        if ctNode is not None:
+            ct = resampled(volume_from_node(ctNode), dose.grid, identity_registration("same space"), -1000.0)
+            dose = scaled_to_density(dose, density_from_ct(ct), density_g_per_mL)
+        progress(0.8, "Histograms of the regions")
+        segmentation = self.visits[0].prepared.segmentation
+        histograms = _histograms(dose, segmentation)
+        self.rows = (*self._region_rows(), *self._map_rows(histograms, segmentation, treatment))
+        shown = {name: _points(one) for name, one in histograms.items()}
+        name = f"Doses cycle {treatment.cycle}"
+        table = table_of_doses(self.rows, treatment.cycle, name, shown, tableNode)
+        return show_dose(dose, f"Dose cycle {treatment.cycle}"), table
+
+    def _check(self, treatment: Treatment) -> None:
+        if not treatment.activity_MBq > 0:
+            raise NodeError("The administered activity is not told: give it in section 1.")
+        if treatment.sex not in ("M", "F"):
+            raise NodeError("The patient's sex is not told, which chooses the phantom: give it in section 1.")
+
+    def _fitted(self) -> Treatment:
+        if self.treatment is None or self.dosimetry is None:
+            raise NodeError("There are no curves yet: fit them in section 2.")
+        return self.treatment
+
+    def _measure(
+        self, points: tuple[TimePoint, ...], treatment: Treatment, progress: Progress
+    ) -> tuple[tuple[VisitResult, ...], dict[Any, Prepared]]:
+        """Every image measured in its segments; lesions keep the ids of the first image's."""
+        prepared: dict[Any, Prepared] = {}
+        visits = []
+        for number, point in enumerate(points):
+            progress(number / len(points), f"Measuring {point.row.name}")
+            image = _timed(volume_from_node(point.node), point.row.hours)
+            segments = point.segmentation
+            if segments not in prepared:
+                first = next(iter(prepared.values()), None)
+                prepared[segments] = prepare(
+                    segmentation_from_node(segments),
+                    self.protocol,
+                    image,
+                    replacements=replacements_of(segments) if first is None else (),
+                    baseline=first,
+                )
+            name = point.row.visit or f"{point.row.hours:g}h"
+            labels = VisitLabels(treatment.patient, treatment.cycle, name, point.row.name, treatment.treated_lobe)
+            injected = image.reference_time - timedelta(hours=point.row.hours)
+            injection = Injection(treatment.activity_MBq, injected, treatment.nuclide, treatment.sex)
+            visits.append(measure_visit(prepared[segments], image, self.protocol, labels, injection))
+        return tuple(visits), prepared
+
+    def _region_rows(self) -> list[Measurement]:
+        treatment = self._fitted()
+        labels = Labels(treatment.patient, "dosimetry", "SPECT")
+        rows = list(dose_rows(self.dosimetry, labels))
+        kept = kept_contrast(self.visits[0], self.dosimetry.regions)
+        by_region = {row.region: row for row in rows if row.metric == "dose"}
+        for region, (_, recovery) in kept.items():
+            like = by_region[region]
+            words = (like.region, like.role, like.lobe, like.lesion, "recovery")
+            rows.append(Measurement(like.patient, like.cycle, like.visit, like.image, *words, recovery, "1"))
+        return rows
+
+    def _tia(self) -> Volume:
+        """Time-integrated activity of every voxel; none beyond an image's end, as the kernel takes it too."""
+        if len(self.visits) < 2:
+            raise NodeError("A dose map needs images at two times or more: take the doses by S-values.")
+        _require_one_space(self._points)
+        injection = self.visits[0].injection
+        images = []
+        for visit in self.visits:  # counted from one injection time, also where images do not tell their own
+            hours = visit.injection.hours_to(visit.image.reference_time)
+            moment = injection.time + timedelta(hours=hours)
+            images.append(visit.image.with_values(visit.image.array, reference_time=moment))
+        same_space = [np.eye(4)] * len(images)
+        series = VoxelSeries.from_volumes(images, injection.time, injection.nuclide, same_space)
+        tia = mono_exponential_tia(series).tia
+        return tia.with_values(np.nan_to_num(tia.array))
+
+    def _map_rows(
+        self, histograms: Mapping[str, DoseVolumeHistogram], segmentation: Segmentation, treatment: Treatment
+    ) -> list[Measurement]:
+        rows = []
+        for name, one in histograms.items():
+            segment = segmentation[name]
+            words = (name, segment.role, segment.lobe or "none", segment.lesion_id)
+            for metric, value in (
+                (MAP_MEAN, one.mean_Gy),
+                (MAP_D98, one.dose_at_volume_Gy(98.0)),
+                (MAP_D2, one.dose_at_volume_Gy(2.0)),
+            ):
+                labels = (treatment.patient, treatment.cycle, "dosimetry", "dose map")
+                rows.append(Measurement(*labels, *words, metric, value, "Gy"))
+        return rows
+
+
+def _require_one_space(points: tuple[TimePoint, ...]) -> None:
+    """Voxels are followed through time only where the patient lies in one place in all images."""
+    if len({point.segmentation.GetID() for point in points}) == 1:
+        return
+    still = [point.row.name for point in points[1:] if point.node.GetParentTransformNode() is None]
+    if still:
+        raise NodeError(
+            f"'{still[0]}' has segments of its own and is not registered to '{points[0].row.name}', so its voxels cannot "
+            "be followed through time: register it in PRRT Uptake, section 3, or take the doses by S-values."
+        )
+
+
+def _timed(image: Volume, hours: float) -> Volume:
+    """The image with a moment; one that does not tell its own gets one by its hours after injection."""
+    if image.reference_time is not None:
+        return image
+    return image.with_values(image.array, reference_time=_ANY_DAY + timedelta(hours=hours))
+
+
+def _histograms(dose: Volume, segmentation: Segmentation) -> dict[str, DoseVolumeHistogram]:
+    """Of lesions, organs and healthy liver, each voxel by the part of it that the region occupies."""
+    found = {}
+    for segment in segmentation:
+        if not segment.voxel_count or segment.role not in ("target", "lesion", "organ", "reference"):
+            continue
+        try:
+            region = occupancy(segment, segmentation.grid, dose.grid)
+        except OccupancyError:  # an organ that the image cuts off has no histogram; targets were measured already
+            continue
+        volume_mL = region.fraction * dose.grid.voxel_volume_mL
+        found[segment.name] = dose_volume_histogram(region.values(dose), volume_mL)
+    return found
+
+
+def _points(histogram: DoseVolumeHistogram) -> Histogram:
+    """A cumulative histogram as points for a chart."""
+    dose = np.linspace(0.0, histogram.maximum_Gy, _HISTOGRAM_POINTS)
+    percent = histogram.cumulative(dose)
+    return [float(f"{value:.4g}") for value in dose], [float(f"{value:.4g}") for value in percent]

@@ -1,0 +1,60 @@
+"""Section 2, curves: the model, and one time-activity curve per region."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PRRTUptakeLib.panel.measure import show_table_and_chart
+from PRRTUptakeLib.panel.section import Section, connect, fill_table, waiting
+from slicer.i18n import tr as _
+
+from PRRTDosimetryLib.commands import TIAC_MODELS
+from PRRTDosimetryLib.mrml.curve_nodes import CurveRow, curve_chart, curve_rows
+
+MODELS = tuple(name for name in TIAC_MODELS if name != "single-time-point")
+
+
+class CurvesSection(Section):
+    """Fits a curve to every region."""
+
+    def __init__(self, panel: Any) -> None:
+        super().__init__(panel)
+        self.rows: tuple[CurveRow, ...] = ()
+        for name in MODELS:
+            self.ui.modelComboBox.addItem(_("automatic") if name == "auto" else name.replace("-", " "), name)
+        connect(self.ui.modelComboBox, "currentIndexChanged(int)", self.onModel)
+        connect(self.ui.fitButton, "clicked(bool)", self.onFit)
+        connect(self.ui.curvesTable, "cellClicked(int,int)", self.onRowClicked)
+
+    def onModel(self, index: int) -> None:
+        """Take the model into the parameter node."""
+        if self.parameters is not None:
+            self.parameters.model = self.ui.modelComboBox.itemData(index)
+
+    def refresh(self) -> None:
+        """Show the model and the fitted curves."""
+        self.ui.modelComboBox.setCurrentIndex(max(self.ui.modelComboBox.findData(self.parameters.model), 0))
+        missing = self.panel.missing()
+        self.ui.fitButton.enabled = not missing
+        self.ui.fitButton.toolTip = missing or _("Measure every region at every time, and fit its curve")
+        self.rows = curve_rows(self.parameters.curves)
+        lines = [
+            (row.region, row.model, f"{row.tia_MBq_h:.4g}", f"{row.u_tia_MBq_h:.2g}", f"{row.teff_h:.1f}")
+            for row in self.rows
+        ]
+        fill_table(self.ui.curvesTable, lines, [row.choice for row in self.rows])
+
+    def onFit(self) -> None:
+        """Measure and fit."""
+        with self.attempt(_("The curves could not be fitted.")), waiting(_("Fitting")) as progress:
+            self.logic.fitCurves(self.parameters, progress)
+            self.panel.say(_("Curves of {count} regions.").format(count=len(curve_rows(self.parameters.curves))))
+
+    def onRowClicked(self, row: int, column: int) -> None:
+        """Show the points and the curve of a region."""
+        table = self.parameters.curves if self.parameters is not None else None
+        if table is not None and 0 <= row < len(self.rows):
+            with self.attempt(_("The curve could not be shown.")):
+                chart = curve_chart(table, self.rows[row].region)
+                self.logic.placeBeside(table, [chart])
+                show_table_and_chart(table, chart)

@@ -1,0 +1,109 @@
+"""Sections 3 and 4: dose by S-values or voxel by voxel, and what came out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PRRTUptakeLib.panel.measure import show_table_and_chart
+from PRRTUptakeLib.panel.section import Section, connect, fill_table, jump_to_segment, waiting
+from slicer.i18n import tr as _
+
+from PRRTDosimetryLib.mrml.dose_nodes import DoseRow, cycles_rows, dose_rows_of, histogram_chart
+from PRRTDosimetryLib.panel.choices import Density, Method
+
+
+class DoseSection(Section):
+    """How the dose is calculated."""
+
+    def __init__(self, panel: Any) -> None:
+        super().__init__(panel)
+        connect(self.ui.applyButton, "clicked(bool)", self.onApply)
+
+    def refresh(self) -> None:
+        """Enable what the chosen method takes."""
+        parameters = self.parameters
+        is_map = parameters.method is not Method.S_VALUES
+        by_ct = is_map and parameters.density is Density.CT
+        self.ui.densityComboBox.enabled = self.ui.densitySpinBox.enabled = is_map
+        self.ui.ctSelector.enabled = by_ct
+        missing = self.panel.missing()
+        if not missing and by_ct and parameters.ct is None:
+            missing = _("Choose the CT for the density, or take the same density everywhere.")
+        self.ui.applyButton.enabled = not missing
+        self.ui.applyButton.toolTip = missing or _("Fit the curves if they are not, and calculate the doses")
+
+    def onApply(self) -> None:
+        """Calculate."""
+        with self.attempt(_("The doses could not be calculated.")), waiting(_("Dose")) as progress:
+            self.logic.calculate(self.parameters, progress)
+            count = len(dose_rows_of(self.parameters.doses))
+            self.panel.say(_("Doses of {count} regions.").format(count=count))
+
+
+class ResultsSection(Section):
+    """Doses of regions, sums over cycles, histograms."""
+
+    def __init__(self, panel: Any) -> None:
+        super().__init__(panel)
+        self.rows: tuple[DoseRow, ...] = ()
+        connect(self.ui.dosesTable, "cellClicked(int,int)", self.onRowClicked)
+        connect(self.ui.histogramButton, "clicked(bool)", self.onHistograms)
+
+    def refresh(self) -> None:
+        """Show the table of doses and the sums over cycles."""
+        table = self.parameters.doses
+        self.rows = dose_rows_of(table)
+        fill_table(self.ui.dosesTable, [_dose_words(row) for row in self.rows])
+        with_map = any(row.map_Gy is not None for row in self.rows)
+        self.ui.histogramButton.enabled = with_map
+        self.ui.histogramButton.toolTip = (
+            _("Show them in Slicer's plot view") if with_map else _("Calculate a dose map first.")
+        )
+        cycles = cycles_rows()
+        self.ui.cyclesTable.setVisible(bool(cycles))
+        self.ui.cyclesLabel.text = _("Sums over the cycles in the scene:") if cycles else ""
+        lines = [
+            (
+                row.region,
+                "+".join(str(number) for number in row.cycles),
+                f"{row.dose_Gy:.3g}",
+                f"{row.u_dose_Gy:.2g}",
+                _number(row.bed_Gy),
+            )
+            for row in cycles
+        ]
+        fill_table(self.ui.cyclesTable, lines)
+
+    def onRowClicked(self, row: int, column: int) -> None:
+        """Show a region in the slice views."""
+        points = self.panel.timePoints.points
+        if points and points[0].segmentation is not None and 0 <= row < len(self.rows):
+            jump_to_segment(self, points[0].segmentation, self.rows[row].region)
+
+    def onHistograms(self) -> None:
+        """Show the dose-volume histograms."""
+        table = self.parameters.doses
+        if table is not None:
+            with self.attempt(_("The histograms could not be shown.")):
+                chart = histogram_chart(table)
+                if chart is not None:
+                    self.logic.placeBeside(table, [chart])
+                    show_table_and_chart(table, chart)
+
+
+def _dose_words(row: DoseRow) -> tuple[str, ...]:
+    numbers = (
+        row.mass_g,
+        row.dose_Gy,
+        row.u_dose_Gy,
+        row.bed_Gy,
+        row.map_Gy,
+        row.d98_Gy,
+        row.d2_Gy,
+        row.recovery,
+    )
+    return row.region, row.role, *(_number(number) for number in numbers)
+
+
+def _number(value: float | None) -> str:
+    return f"{value:.3g}" if value is not None else ""

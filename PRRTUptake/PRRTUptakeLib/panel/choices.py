@@ -1,0 +1,19 @@
+"""What both panels let the user choose among."""
+
+from __future__ import annotations
+
+import enum
+
+from slicer.i18n import tr as _
+
+
+class TreatedLobe(enum.Enum):
+    """Which lobe's artery was infused; nobody has told while the analysis is blinded."""
+
+    BLINDED = ""
+    LEFT = "left"
+    RIGHT = "right"
+
+    def label(self) -> str:
+        """The words in the panel."""
+        return {"": _("blinded"), "left": _("left"), "right": _("right")}[self.value]
