@@ -91,9 +91,10 @@ def _tiac(arguments: argparse.Namespace) -> None:
 
 
 def _run_with_doses(arguments: argparse.Namespace) -> None:
+    from PRRTDosimetryLib.mrml.dose_maps_run import add_dose_maps
     from PRRTDosimetryLib.mrml.doses_run import add_doses
 
-    uptake.run(arguments, [add_doses])
+    uptake.run(arguments, [add_doses, add_dose_maps])
 
 
 def _kernel_arguments(parser: argparse.ArgumentParser) -> None:

@@ -41,7 +41,7 @@ def files_of(case, modality):
     return found
 
 
-def refused(case, tmp_path, capsys, *words):
+def check_refused(case, tmp_path, capsys, *words):
     """Run the case, expect status 1, one sentence with these words, and no trace of output."""
     before = {path.name for path in tmp_path.iterdir()}
     assert main(["run", str(case), "-o", str(tmp_path / "out")]) == 1
@@ -64,12 +64,12 @@ def test_the_unspoilt_patient_is_fine(case, tmp_path):
 def test_empty_folder(case, tmp_path, capsys):
     shutil.rmtree(case.parent / "DICOM")
     (case.parent / "DICOM").mkdir()
-    refused(case, tmp_path, capsys, "DICOM", "no DICOM series")
+    check_refused(case, tmp_path, capsys, "DICOM", "no DICOM series")
 
 
 def test_slice_missing(case, tmp_path, capsys):
     contrast_ct(case)[40].unlink()
-    refused(case, tmp_path, capsys, "missing")
+    check_refused(case, tmp_path, capsys, "missing")
 
 
 def test_two_series_mixed(case, tmp_path, capsys):
@@ -80,7 +80,7 @@ def test_two_series_mixed(case, tmp_path, capsys):
         header = pydicom.dcmread(path)
         header.SeriesInstanceUID = uid
         header.save_as(path)
-    refused(case, tmp_path, capsys, "series")
+    check_refused(case, tmp_path, capsys, "series")
 
 
 def test_two_patients_mixed(case, tmp_path, capsys):
@@ -88,7 +88,7 @@ def test_two_patients_mixed(case, tmp_path, capsys):
     header = pydicom.dcmread(path)
     header.PatientID = "SOMEBODY-ELSE"
     header.save_as(path)
-    refused(case, tmp_path, capsys, "SOMEBODY-ELSE")
+    check_refused(case, tmp_path, capsys, "SOMEBODY-ELSE")
 
 
 def test_nm_without_calibration(case, tmp_path, capsys):
@@ -96,7 +96,7 @@ def test_nm_without_calibration(case, tmp_path, capsys):
     header = pydicom.dcmread(path)
     del header.RealWorldValueMappingSequence
     header.save_as(path)
-    refused(case, tmp_path, capsys, "calibration")
+    check_refused(case, tmp_path, capsys, "calibration")
 
 
 def test_ct_and_spect_do_not_overlap(case, tmp_path, capsys):
@@ -105,36 +105,36 @@ def test_ct_and_spect_do_not_overlap(case, tmp_path, capsys):
     for detector in header.DetectorInformationSequence:
         detector.ImagePositionPatient = [float(x) + 900.0 for x in detector.ImagePositionPatient]
     header.save_as(path)
-    refused(case, tmp_path, capsys, "outside")
+    check_refused(case, tmp_path, capsys, "outside")
 
 
 def test_no_liver(case, tmp_path, capsys):
     (case.parent / "segments" / "liver.nii.gz").unlink()
-    refused(case, tmp_path, capsys, "no liver")
+    check_refused(case, tmp_path, capsys, "no liver")
 
 
 def test_no_lesions(case, tmp_path, capsys):
     (case.parent / "segments" / "liver_lesions.nii.gz").unlink()
-    refused(case, tmp_path, capsys, "lesion")
+    check_refused(case, tmp_path, capsys, "lesion")
 
 
 def test_no_lesion_above_30_mm(case, tmp_path, capsys):
     path = case.parent / "segments" / "liver_lesions.nii.gz"
     image = sitk.ReadImage(str(path))
     sitk.WriteImage(sitk.BinaryErode(image, (5, 5, 2)), str(path))
-    refused(case, tmp_path, capsys, "30 mm")
+    check_refused(case, tmp_path, capsys, "30 mm")
 
 
 def test_truncated_file(case, tmp_path, capsys):
     path = contrast_ct(case)[10]
     path.write_bytes(path.read_bytes()[:-5000])
-    refused(case, tmp_path, capsys, path.name)
+    check_refused(case, tmp_path, capsys, path.name)
 
 
 def test_truncated_spect(case, tmp_path, capsys):
     ((path,),) = files_of(case, "NM").values()
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    refused(case, tmp_path, capsys, path.name)
+    check_refused(case, tmp_path, capsys, path.name)
 
 
 def test_segments_on_different_grids(case, tmp_path, capsys):
@@ -142,14 +142,14 @@ def test_segments_on_different_grids(case, tmp_path, capsys):
     image = sitk.ReadImage(str(path))
     image.SetSpacing([2.0, 2.0, 3.0])
     sitk.WriteImage(image, str(path))
-    refused(case, tmp_path, capsys, "spleen", "grid")
+    check_refused(case, tmp_path, capsys, "spleen", "grid")
 
 
 def test_plane_misses_the_liver(case, tmp_path, capsys):
     content = json.loads(case.read_text(encoding="utf-8"))
     content["visits"][0]["lobe_plane"] = {"origin_ras_mm": [500, 0, 0], "normal_ras": [-1, 0, 0]}
     case.write_text(json.dumps(content), encoding="utf-8")
-    refused(case, tmp_path, capsys, "misses the liver")
+    check_refused(case, tmp_path, capsys, "misses the liver")
 
 
 def test_nan_in_the_image_is_named(case, tmp_path, capsys):
@@ -158,7 +158,7 @@ def test_nan_in_the_image_is_named(case, tmp_path, capsys):
     header = pydicom.dcmread(path)
     header.RealWorldValueMappingSequence[0].RealWorldValueSlope = float("nan")
     header.save_as(path)
-    refused(case, tmp_path, capsys, "Real World Value Slope")
+    check_refused(case, tmp_path, capsys, "Real World Value Slope")
 
 
 @pytest.mark.parametrize(
@@ -178,12 +178,12 @@ def test_case_file_mistakes_are_named(case, tmp_path, capsys, change, word):
     content = json.loads(case.read_text(encoding="utf-8"))
     change(content)
     case.write_text(json.dumps(content), encoding="utf-8")
-    refused(case, tmp_path, capsys, word)
+    check_refused(case, tmp_path, capsys, word)
 
 
 def test_case_file_that_is_not_json(case, tmp_path, capsys):
     case.write_text("{", encoding="utf-8")
-    refused(case, tmp_path, capsys, "case.json")
+    check_refused(case, tmp_path, capsys, "case.json")
 
 
 def test_only_one_lobe_has_targets(case, tmp_path, capsys):

@@ -42,7 +42,7 @@ def objects(path):
 
 
 def changed(bundle, name, data, to):
-    members = {**{n: d for n, d in zip_members(bundle).items()}, name: data}
+    members = {**zip_members(bundle), name: data}
     with zipfile.ZipFile(to, "w") as archive:
         for member, content in members.items():
             archive.writestr(member, content)
@@ -182,7 +182,7 @@ def test_a_date_that_is_none_is_refused(results):
 
 
 def test_what_cannot_be_bundled_is_told_and_nothing_is_left(results, tmp_path, monkeypatch):
-    with pytest.raises(BundleError, match="run the case with prrt run first"):
+    with pytest.raises(BundleError, match="run the case first"):
         write_bundle(tmp_path, tmp_path / "a.zip")
     with pytest.raises(BundleError, match="choose another folder"):
         write_bundle(results, tmp_path / "missing" / "a.zip")

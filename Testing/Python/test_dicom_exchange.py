@@ -17,9 +17,9 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 from measured_patient import measured_patient
-from PRRTUptakeLib.report.dicom_rtdose import dose_object
 from PRRTUptakeLib.report.dicom_maps import parametric_map
 from PRRTUptakeLib.report.dicom_objects import save_object
+from PRRTUptakeLib.report.dicom_rtdose import dose_object
 from PRRTUptakeLib.segmentation.files import grid_of_image
 from PRRTUptakeLib.segmentation.lattice import on_lattice
 from PRRTUptakeLib.segmentation.segments import Segment, Segmentation

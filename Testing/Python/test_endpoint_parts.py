@@ -192,6 +192,15 @@ class TestDoseResponse:
         assert found.slope_ci == pytest.approx((-0.3, -0.3))
         assert found.spearman == pytest.approx(-1)
 
+    def test_both_words_for_the_dose_mean_the_same(self):
+        rows = dosed_rows([20.0, 40, 60], [0.0, -10, -20])
+        ours = [replace(one, metric="dose") if one.metric == "absorbed_dose" else one for one in rows]
+        assert dose_response(ours).dose_Gy == pytest.approx([20, 40, 60])
+        assert dose_response(ours).slope_percent_per_Gy == pytest.approx(-0.5)
+        mixed = [*rows, *(one for one in ours if one.metric == "dose")]
+        with pytest.raises(DoseResponseError, match="several values"):
+            dose_response(mixed)
+
     def test_interval_covers_with_lesions_that_hang_together(self):
         random, hits = np.random.default_rng(1), 0
         for _ in range(100):

@@ -15,6 +15,7 @@ from PRRTUptakeLib.imaging.volume import Grid
 from PRRTUptakeLib.mrml.segmentations import read_segmentation_file
 from PRRTUptakeLib.trial.eligibility import EligibilityError, eligibility
 from PRRTUptakeLib.trial.images import emission_series
+from PRRTUptakeLib.trial.measurements import Measurement, read_csv, to_csv
 from PRRTUptakeLib.trial.protocol import ProtocolError, RepeatabilityRules, load_protocol
 from PRRTUptakeLib.trial.synthetic_case import write_synthetic_ia_versus_iv
 from PRRTUptakeLib.uptake.metrics import region_metrics
@@ -119,6 +120,48 @@ def test_report_states_decision_days_and_registration(patient):
     page = (patient[0] / "out" / "report.html").read_text(encoding="utf-8")
     for words in ("threshold 3", "probability", "min after injection", "activity MBq", "metric after"):
         assert words in page
+
+
+@pytest.mark.slow
+def test_predicted_and_delivered_doses(patient, tmp_path):
+    """D_IA = D_IV x ratio of the mean SUVs x ratio of the activities; the delivered dose stands beside it."""
+    path = patient[0] / "patient" / "case.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["iv_cycle"] = {"activity_MBq": 7400, "planned_ia_MBq": 3700, "dose_Gy": {"L1": 40.0, "kidney_left": 4.0}}
+    content["delivered"] = {"measurements": "therapy.csv", "cycle": 5}
+    row = Measurement("P", 5, "dosimetry", "SPECT", "L1", "target", "left", "L1", "dose", 50.0, "Gy")
+    (path.parent / "therapy.csv").write_text(to_csv([row]), encoding="utf-8")
+    case = path.with_name("benefit.json")
+    case.write_text(json.dumps(content), encoding="utf-8")
+    assert main(["run", str(case), "-o", str(tmp_path / "out")]) == 0
+    rows = read_csv(tmp_path / "out" / "measurements.csv")
+    predicted = {one.region: one.value for one in rows if one.metric == "dose_ia_predicted"}
+    factor = ratios(patient, "suv_mean")
+    assert predicted["L1"] == pytest.approx(40 * factor["L1"] / 2)
+    assert predicted["kidney_left"] == pytest.approx(4 * factor["kidney_left"] / 2)
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert f"{50 / predicted['L1']:#.4g}" in page
+    assert "do not depend on the route" in page
+
+
+@pytest.mark.slow
+def test_a_nudge_moves_one_lesion_in_one_visit_and_is_recorded(patient, tmp_path):
+    """40 mm to the patient's front the image holds something else; the other lesions stay where they were."""
+    path = patient[0] / "patient" / "case.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["visits"][2]["nudges"] = [{"lesion": "L1", "shift_ras_mm": [0, 40, 0], "reason": "breath held"}]
+    case = path.with_name("nudged.json")
+    case.write_text(json.dumps(content), encoding="utf-8")
+    assert main(["run", str(case), "-o", str(tmp_path / "out")]) == 0
+    found = read_csv(tmp_path / "out" / "measurements.csv")
+    rows = {(one.region, one.visit): one.value for one in found if one.metric == "suv_mean"}
+    before = {(row["region"], row["visit"]): float(row["value"]) for row in patient[1] if row["metric"] == "suv_mean"}
+    assert rows["L1", "IV"] < 0.7 * before["L1", "IV"]
+    assert rows["L1", "IA"] == pytest.approx(before["L1", "IA"])
+    assert rows["R1", "IV"] == pytest.approx(before["R1", "IV"])
+    assert "moved by hand by (+0, +40, +0) mm RAS: breath held" in (tmp_path / "out" / "report.html").read_text(
+        encoding="utf-8"
+    )
 
 
 LESIONS = {"L1": 1.2, "L2": 1.5, "L3": 2.0, "L4": 3.0, "L5": 9.0}

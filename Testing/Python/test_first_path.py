@@ -289,6 +289,51 @@ def test_recovery_correction_stands_beside_the_measured_value(blurred, tmp_path,
     assert "T corrected" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
+def test_a_target_replaced_by_the_user_keeps_its_reason(sharp, tmp_path):
+    from PRRTUptakeLib.mrml.run import run_case
+    from PRRTUptakeLib.resources import resource_path
+    from PRRTUptakeLib.trial import protocol
+
+    case, _, _ = sharp
+    content = json.loads(case.read_text(encoding="utf-8"))
+    rules = json.loads(resource_path(protocol.__file__, "Protocols", "lutia.json").read_text(encoding="utf-8"))
+    rules["targets"]["maximum_per_lobe"] = 1
+    case.with_name("one-per-lobe.json").write_text(json.dumps(rules), encoding="utf-8")
+    content["protocol"] = "one-per-lobe.json"
+    content["visits"][0]["targets"] = [{"dropped": "R1", "chosen": "R2", "reason": "R1 is necrotic"}]
+    other = case.with_name("replaced.json")
+    other.write_text(json.dumps(content), encoding="utf-8")
+    again = run_case(other, tmp_path / "out").outcome.lobe_visits[0]
+    assert [target.lesion_id for target in again.targets] == ["L1", "R2"]
+    assert "R1 is necrotic" in again.prepared.segmentation["R2"].tags["PRRT.Reason"]
+    assert "R1 is necrotic" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_curved_cut_through_markups_points(scene, sharp):
+    """Points on the true plane part the lobes as the plane does."""
+    from PRRTUptakeLib.mrml.logic import UptakeLogic
+    from PRRTUptakeLib.mrml.segmentations import node_from_segmentation
+    from PRRTUptakeLib.mrml.volumes import NodeError, node_from_volume
+    from PRRTUptakeLib.segmentation.files import read_segment_folder
+
+    case, result, _ = sharp
+    plane = result.prepared.plane
+    across = np.cross(plane.normal_ras, [0.0, 0.0, 1.0])
+    points = scene.AddNewNodeByClass("vtkMRMLMarkupsCurveNode", "Cut")
+    for along, up in ((-40, 0), (0, 40), (40, 0), (60, 30), (0, -40)):
+        points.AddControlPoint(*(plane.origin_ras + along * across + np.array([0, 0, up])))
+    image = node_from_volume(result.image, "SPECT")
+    segments = node_from_segmentation(read_segment_folder(case.parent / "segments"), "Segments")
+    logic = UptakeLogic(protocol="lutia")
+    prepared = logic.prepare(image, segments, points)
+    assert [lobe.fraction for lobe in prepared.lobes] == pytest.approx(
+        [lobe.fraction for lobe in result.prepared.lobes], abs=0.005
+    )
+    points.RemoveAllControlPoints()
+    with pytest.raises(NodeError, match="at least three"):
+        logic.prepare(image, segments, points)
+
+
 def test_a_second_run_replaces_the_first_and_foreign_files_are_safe(sharp, tmp_path, capsys):
     case, _, _ = sharp
     out = tmp_path / "out"

@@ -86,3 +86,40 @@ def cumulative_effect(organ: str, cycles: Sequence[CycleDose], tissue: Tissue) -
         factors,
         reference_limits(organ),
     )
+
+
+def joined_cycles(parts: Sequence[CumulativeEffect]) -> CumulativeEffect:
+    """The effects of several cycles of one organ as one: doses and BED add, since BED was formed within each cycle.
+
+    Raises
+    ------
+    EffectError
+        For nothing to join, different organs or radiosensitivities, or a cycle given twice.
+
+    Examples
+    --------
+    >>> from PRRTDosimetryLib.effect.bed import KIDNEY
+    >>> from PRRTDosimetryLib.kinetics.shape import Shape
+    >>> shape = Shape(((1.0, math.log(2) / 50),))
+    >>> each = [cumulative_effect("kidneys", [CycleDose(n, 5.0, shape)], KIDNEY) for n in (1, 2, 3, 4)]
+    >>> round(joined_cycles(each).bed_Gy, 2)
+    22.04
+    """
+    if len({(part.organ, part.tissue) for part in parts}) != 1:
+        raise EffectError("Cycles can be joined only of one organ with one radiosensitivity; give the same for all.")
+    first = parts[0]
+    numbers = tuple(cycle for part in parts for cycle in part.cycles)
+    if len(set(numbers)) < len(numbers):
+        raise EffectError(f"{first.organ}: the cycles are {numbers}; give each cycle once.")
+    bed = sum(part.bed_Gy for part in parts)
+    return CumulativeEffect(
+        first.organ,
+        first.tissue,
+        numbers,
+        sum(part.dose_Gy for part in parts),
+        sum(part.u_dose_Gy for part in parts),
+        bed,
+        eqd2_Gy(bed, first.tissue.alpha_beta_Gy),
+        tuple(factor for part in parts for factor in part.protraction),
+        first.limits,
+    )

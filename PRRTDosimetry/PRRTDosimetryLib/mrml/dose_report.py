@@ -6,10 +6,11 @@ import math
 from html import escape
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.report.page import paragraph, section, table
+from PRRTUptakeLib.report.page import paragraph, plain_table, section, table
 from PRRTUptakeLib.report.plots import Series, line_chart
 
 from PRRTDosimetryLib.kinetics.tables import plot_series
+from PRRTDosimetryLib.uncertainty.cumulative import limit_cells, total_cells
 from PRRTDosimetryLib.uncertainty.rows import budget_table
 
 _KEPT_WORDS = (
@@ -18,9 +19,10 @@ _KEPT_WORDS = (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from PRRTDosimetryLib.kinetics.integral import Integral
+    from PRRTDosimetryLib.uncertainty.cumulative import OrganTotal
     from PRRTDosimetryLib.uncertainty.patient import Dosimetry
 
 
@@ -35,6 +37,32 @@ def dose_sections(result: Dosimetry, title: str, kept: Mapping[str, tuple[float,
         section(f"{title}: curves", _model_table(result), f'<div class="pictures">{plots}</div>'),
         section(f"{title}: uncertainty budget", *_budgets(result)),
     ]
+
+
+def total_section(totals: Sequence[OrganTotal], missing: Sequence[int]) -> str:
+    """HTML section on the organs over all cycles; ``missing`` are cycles of the case without doses."""
+    return section(
+        "All cycles: dose and effect",
+        *(paragraph(words, "small") for words in _total_words(missing)),
+        table(*total_cells(totals)),
+        table(*limit_cells(totals), "Shown for reference, not a verdict"),
+    )
+
+
+def total_text(totals: Sequence[OrganTotal], missing: Sequence[int]) -> list[str]:
+    """The same for the terminal."""
+    tables = [plain_table(*total_cells(totals)), "For reference, not a verdict:", plain_table(*limit_cells(totals))]
+    return [*_total_words(missing), *tables]
+
+
+def _total_words(missing: Sequence[int]) -> list[str]:
+    words = [
+        "BED is formed within each cycle and then summed, since repair is complete in between; uncertainties of the "
+        "cycles are taken as fully correlated."
+    ]
+    if missing:
+        words.append(f"Without doses, and so not in these sums: cycle {', '.join(map(str, missing))}.")
+    return words
 
 
 def _region_table(result: Dosimetry) -> str:

@@ -1,63 +1,84 @@
-"""Doses of a case whose cycle was imaged more than once: from region means to the dosimetry of each cycle."""
+"""Doses of a case with serial images: from region means to the dosimetry of each cycle and of all together."""
 
 from __future__ import annotations
 
-from itertools import groupby
+import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from PRRTUptakeLib.dicom.headers import label
+from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.trial.response_case import is_follow_up
 from PRRTUptakeLib.uptake.occupancy import occupancy
 from PRRTUptakeLib.uptake.region_recovery import border_recovery, shape_recovery
 
 from PRRTDosimetryLib.dose.spheres import sphere_dose
 from PRRTDosimetryLib.dose.tissue import DENSITY_G_PER_ML
-from PRRTDosimetryLib.kinetics.curves import Curve
+from PRRTDosimetryLib.kinetics.curves import Curve, times_after_injection
 from PRRTDosimetryLib.kinetics.fitting import Weights
 from PRRTDosimetryLib.kinetics.options import Options
-from PRRTDosimetryLib.mrml.dose_report import dose_sections
+from PRRTDosimetryLib.mrml.dose_report import dose_sections, total_section, total_text
 from PRRTDosimetryLib.mrml.settings import DoseSettings
 from PRRTDosimetryLib.uncertainty.chain import ChainInputs
+from PRRTDosimetryLib.uncertainty.cumulative import VISIT as ALL_CYCLES
+from PRRTDosimetryLib.uncertainty.cumulative import organ_totals, total_rows
 from PRRTDosimetryLib.uncertainty.patient import Dosimetry, dosimetry
 from PRRTDosimetryLib.uncertainty.regions import Patient, Region
 from PRRTDosimetryLib.uncertainty.rows import Labels, dose_rows, dose_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from PRRTUptakeLib.mrml.outcome import CaseOutcome
     from PRRTUptakeLib.segmentation.segments import Segment
     from PRRTUptakeLib.trial.pipeline import VisitResult
 
+    from PRRTDosimetryLib.kinetics.integral import Integral
+
 _ORGANS = {"kidney_left": "kidneys", "kidney_right": "kidneys", "spleen": "spleen"}
 _PHANTOM = {"M": "male", "F": "female"}
+_ZERO_WORDS = {"start": "start", "mid": "middle", "end": "end"}
 
 
 def add_doses(outcome: CaseOutcome) -> CaseOutcome:
-    """Add the doses of every cycle with several images, or with one and a stated effective half-life.
+    """Add the doses of every cycle, and of all cycles together.
 
-    A cycle that cannot be integrated for want of times, activity or sex is told as a warning, and nothing is guessed.
+    A cycle needs several images, or one and an earlier cycle's full curve, which is scaled, or a stated effective
+    half-life, which goes first. A cycle that cannot be integrated for want of times, activity or sex is told as a
+    warning, and nothing is guessed. Follow-up visits belong to no cycle's curve.
     """
     settings = DoseSettings.from_case(outcome.case.dosimetry)
-    by_cycle = groupby(sorted(outcome.lobe_visits, key=lambda one: one.labels.cycle), key=lambda one: one.labels.cycle)
-    for cycle, group in by_cycle:
-        visits = list(group)
-        if len(visits) < 2 and not settings.teff_h:
+    cycles = _cycles(outcome.lobe_visits)
+    serial = any(len(visits) > 1 for visits in cycles.values())
+    results: list[Dosimetry] = []
+    full: Mapping[str, Integral] = {}
+    for cycle, visits in cycles.items():
+        if len(visits) < 2 and not (settings.teff_h or serial):
             continue
-        refusal = _refusal(visits, settings)
+        refusal = _refusal(visits, settings) or _without_curve(visits, settings, full)
         if refusal:
             outcome = outcome.with_more(warnings=[f"Cycle {cycle}: no doses. {refusal}"])
             continue
-        result = cycle_dosimetry(visits, settings)
+        result = cycle_dosimetry(visits, settings, full)
+        results.append(result)
+        if len(visits) > 1 and not full:
+            full = result.integrals
         labels = Labels(outcome.case.patient, "dosimetry", visits[0].labels.image)
         outcome = outcome.with_more(
             rows=dose_rows(result, labels),
             text=[f"Absorbed dose, cycle {cycle}", dose_table(result)],
             sections=dose_sections(result, f"Cycle {cycle}", kept_contrast(visits[0], result.regions)),
         )
-    return outcome
+    return _with_totals(outcome, results) if len(results) > 1 else outcome
 
 
-def cycle_dosimetry(visits: Sequence[VisitResult], settings: DoseSettings) -> Dosimetry:
+def cycle_dosimetry(
+    visits: Sequence[VisitResult], settings: DoseSettings, full: Mapping[str, Integral] | None = None
+) -> Dosimetry:
     """The dosimetry of one cycle from its measured visits, each with its injection known.
+
+    ``full`` holds the full curves of an earlier cycle: with one visit they are scaled to it, region by region, where no
+    effective half-life is stated.
 
     Raises
     ------
@@ -67,15 +88,21 @@ def cycle_dosimetry(visits: Sequence[VisitResult], settings: DoseSettings) -> Do
     ordered = sorted(visits, key=_hours)
     first = ordered[0]
     assert first.injection is not None
-    curves, regions = [], {}
+    nuclide = first.injection.nuclide
+    weights = Weights(settings.counts_u, 0.0) if settings.counts_u > 0 else None
+    options = Options(weights, teff_h=settings.teff_h)
+    earlier = _scalable(full or {}, options, nuclide)
+    curves, regions, left_out = [], {}, []
     for segment in first.prepared.segmentation:
         region = _region(segment)
-        if region is not None:
-            curve = _curve(segment.name, ordered)
-            if curve is not None:
-                curves.append(curve)
-                regions[segment.name] = region
-    nuclide = first.injection.nuclide
+        curve = _curve(segment.name, ordered) if region is not None else None
+        if region is None or curve is None:
+            continue
+        if len(ordered) == 1 and segment.name not in earlier and math.isnan(options.half_life_of(segment.name)[0]):
+            left_out.append(segment.name)
+            continue
+        curves.append(_with_counting_noise(curve, settings) if len(ordered) == 1 else curve)
+        regions[segment.name] = region
     lesion_density = DENSITY_G_PER_ML["lesion"]
     patient = Patient(
         _PHANTOM[settings.sex or first.injection.sex],
@@ -85,19 +112,21 @@ def cycle_dosimetry(visits: Sequence[VisitResult], settings: DoseSettings) -> Do
         first.labels.treated_lobe,
         sphere_S_Gy_per_Bq_s=lambda mass_g: sphere_dose(nuclide, mass_g, lesion_density).S_Gy_per_Bq_s,
     )
-    chain = ChainInputs(
+    result = dosimetry(curves, regions, patient, settings.model, options, _chain(first, settings), earlier=earlier)
+    return replace(result, notes=(*result.notes, *_notes(first, left_out)))
+
+
+def _chain(visit: VisitResult, settings: DoseSettings) -> ChainInputs:
+    return ChainInputs(
         settings.calibration_u,
         settings.counts_u,
         0.0,
         settings.s_value_u,
-        max(first.prepared.segmentation.grid.spacing_mm),
+        max(visit.prepared.segmentation.grid.spacing_mm),
         settings.contour_fwhm_mm,
-        first.protocol.imaging.fwhm_mm,
+        visit.protocol.imaging.fwhm_mm,
         False,
     )
-    weights = Weights(settings.counts_u, 0.0) if settings.counts_u > 0 else None
-    options = Options(weights, teff_h=settings.teff_h)
-    return dosimetry(curves, regions, patient, settings.model, options, chain)
 
 
 def kept_contrast(visit: VisitResult, names: Iterable[str]) -> dict[str, tuple[float, float]]:
@@ -111,10 +140,42 @@ def kept_contrast(visit: VisitResult, names: Iterable[str]) -> dict[str, tuple[f
     return {name: (border_recovery(region), shape_recovery(region, fwhm_mm)) for name, region in placed.items()}
 
 
+def _cycles(visits: Sequence[VisitResult]) -> dict[int, list[VisitResult]]:
+    """The visits of each cycle, cycles in order."""
+    cycles: dict[int, list[VisitResult]] = {}
+    for visit in sorted(visits, key=lambda one: one.labels.cycle):
+        if not is_follow_up(visit.labels.visit):
+            cycles.setdefault(visit.labels.cycle, []).append(visit)
+    return cycles
+
+
+def _with_totals(outcome: CaseOutcome, results: Sequence[Dosimetry]) -> CaseOutcome:
+    """The outcome with dose and effect of each organ over all cycles."""
+    totals = organ_totals(results)
+    summed = {result.patient.cycle for result in results}
+    missing = sorted(set(_cycles(outcome.lobe_visits)) - summed)
+    labels = Labels(outcome.case.patient, ALL_CYCLES, outcome.lobe_visits[0].labels.image)
+    return outcome.with_more(
+        rows=total_rows(totals, labels),
+        text=["Absorbed dose and effect, all cycles", *total_text(totals, missing)],
+        sections=[total_section(totals, missing)],
+    )
+
+
 def _refusal(visits: Sequence[VisitResult], settings: DoseSettings) -> str:
     for visit in visits:
+        name, zero = visit.labels.visit, visit.protocol.imaging.time_zero
         if visit.injection is None or visit.image.reference_time is None:
-            return f"Visit '{visit.labels.visit}' does not tell injection or scan time: complete its header."
+            return f"Visit '{name}' does not tell injection or scan time: complete its header."
+        if zero != "start" and visit.injection.end is None:
+            return (
+                f"The protocol counts hours from the {_ZERO_WORDS[zero]} of the infusion, but visit '{name}' does not "
+                f"tell its end ({label('RadiopharmaceuticalStopDateTime')}): complete its header."
+            )
+        try:
+            _hours(visit)
+        except PRRTError as error:
+            return f"Visit '{name}': {error}"
     if (settings.sex or visits[0].injection.sex) not in _PHANTOM:  # type: ignore[union-attr]
         return "The patient's sex is not told: give it as 'sex' under 'dosimetry' in the case file."
     if len({visit.injection.activity_MBq for visit in visits if visit.injection}) > 1:
@@ -122,11 +183,50 @@ def _refusal(visits: Sequence[VisitResult], settings: DoseSettings) -> str:
     return ""
 
 
+def _without_curve(visits: Sequence[VisitResult], settings: DoseSettings, full: Mapping[str, Integral]) -> str:
+    """Why one image says nothing on the course of the activity, "" if it does."""
+    if len(visits) > 1 or settings.teff_h:
+        return ""
+    injection = visits[0].injection
+    assert injection is not None
+    if any(name in visits[0].metrics for name in _scalable(full, Options(), injection.nuclide)):
+        return ""
+    return "It has one image, and no earlier cycle has a full curve to scale: give 'teff_h' under 'dosimetry'."
+
+
+def _scalable(full: Mapping[str, Integral], options: Options, nuclide: str) -> dict[str, Integral]:
+    """Full curves of the same nuclide of the regions for which no half-life is stated."""
+    return {
+        name: one
+        for name, one in full.items()
+        if one.nuclide.name == nuclide and math.isnan(options.half_life_of(name)[0])
+    }
+
+
+def _notes(visit: VisitResult, left_out: Sequence[str]) -> list[str]:
+    notes = [f"hours count from the {_ZERO_WORDS[visit.protocol.imaging.time_zero]} of the infusion"]
+    if left_out:
+        names = ", ".join(left_out)
+        notes.append(f"left out, with one image and neither an earlier full curve nor a stated half-life: {names}")
+    return notes
+
+
 def _hours(visit: VisitResult) -> float:
-    """Hours from the injection to the moment for which the image holds."""
+    """Hours from the protocol's time zero of the injection to the moment for which the image holds."""
     assert visit.injection is not None
     assert visit.image.reference_time is not None
-    return visit.injection.hours_to(visit.image.reference_time)
+    start, end = visit.injection.time, visit.injection.end
+    zero = visit.protocol.imaging.time_zero
+    # An end that the protocol does not ask for is not needed, so that a wrong one does no harm.
+    end = start if end is None or zero == "start" else end
+    return times_after_injection([visit.image.reference_time], start, end, zero)[0]
+
+
+def _with_counting_noise(curve: Curve, settings: DoseSettings) -> Curve:
+    """A single point has no scatter to judge by: its uncertainty is that of the counts, unknown if these are."""
+    if settings.counts_u == 0:
+        return curve
+    return replace(curve, u_activity_MBq=tuple(settings.counts_u * activity for activity in curve.activity_MBq))
 
 
 def _curve(name: str, visits: Sequence[VisitResult]) -> Curve | None:

@@ -290,7 +290,7 @@ def _require_one_space(points: tuple[TimePoint, ...]) -> None:
     still = [point.row.name for point in points[1:] if point.node.GetParentTransformNode() is None]
     if still:
         raise NodeError(
-            f"'{still[0]}' has segments of its own and is not registered to '{points[0].row.name}', so its voxels cannot "
+            f"'{still[0]}' has segments of its own and is not registered to '{points[0].row.name}', so no voxel can "
             "be followed through time: register it in PRRT Uptake, section 3, or take the doses by S-values."
         )
 

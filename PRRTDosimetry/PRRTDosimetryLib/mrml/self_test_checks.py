@@ -185,7 +185,7 @@ def statistics_checks() -> list[Check]:
 
 
 def patient_checks() -> list[Check]:
-    """A synthetic patient from DICOM to T/N, without blur and noise: inside a region the phantom's own concentrations."""
+    """A synthetic patient from DICOM to T/N, without blur and noise, against the phantom."""
     with TemporaryDirectory(prefix="prrt-selftest-") as folder:
         patient = synthetic_patient(_SEED, lesions=_PLANS, treated_lobe="left", gain=1.5)
         path = write_synthetic_lutia(Path(folder) / "patient", seed=_SEED, patient=patient, blur=False, noise=False)

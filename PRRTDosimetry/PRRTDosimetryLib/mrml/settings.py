@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.uptake.mapping import as_matrix
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+DOSE_MAPS = ("kernel", "local")
 
 
 class SettingsError(PRRTError):
@@ -23,11 +27,15 @@ class DoseSettings:
     ----------
     model : for all curves; "auto" chooses by AICc.
     sex : "M" or "F", where the images do not tell it.
-    teff_h : effective half-life by region for cycles with one image.
+    teff_h : effective half-life by region ("" for all others) for cycles with one image; a region without one keeps
+        the form of its full curve in an earlier cycle.
     calibration_u, counts_u, s_value_u : relative standard uncertainties of the chain (Gear et al. 2018,
         doi:10.1007/s00259-018-4136-7): activity calibration, counts of a region in one image, S-value. The defaults
         are of the order of that guidance's example and are no measurement of this camera: give your own.
     contour_fwhm_mm : resolution of the image on which regions are drawn.
+    dose_map : dose in every voxel too: "kernel" (voxel S-values), "local" (electrons where they arise), "" for none.
+    transforms : for the dose map, by "CYCLE/VISIT" (such as "1/72h"): 4x4, RAS mm, from the patient as in the cycle's
+        first visit to that visit. Visits that are not named are registered, unless they share the frame of reference.
     """
 
     model: str = "auto"
@@ -37,6 +45,8 @@ class DoseSettings:
     counts_u: float = 0.02
     s_value_u: float = 0.05
     contour_fwhm_mm: float = 1.0
+    dose_map: str = ""
+    transforms: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_case(cls, content: Mapping[str, Any]) -> DoseSettings:
@@ -57,4 +67,22 @@ class DoseSettings:
                 raise SettingsError(f"dosimetry: '{key}' must lie between 0 and 1 (0.05 is 5 %), not {value}.")
         if content.get("sex", "") not in ("", "M", "F"):
             raise SettingsError(f"dosimetry: 'sex' must be M or F, for the phantom, not {content['sex']!r}.")
-        return cls(**content)
+        if content.get("dose_map", "") not in ("", *DOSE_MAPS):
+            raise SettingsError(
+                f"dosimetry: 'dose_map' must be {' or '.join(DOSE_MAPS)}, or be left out, not {content['dose_map']!r}."
+            )
+        return cls(**{**content, "transforms": _transforms(content.get("transforms", {}))})
+
+
+def _transforms(content: Any) -> dict[str, np.ndarray]:
+    if not isinstance(content, dict):
+        raise SettingsError(f"dosimetry: 'transforms' must be an object of 4x4 matrices, not {content!r}.")
+    found = {}
+    for name, rows in content.items():
+        try:
+            matrix = as_matrix(np.array(rows, dtype=np.float64))
+        except (PRRTError, TypeError, ValueError) as error:
+            raise SettingsError(f"dosimetry: the transform of '{name}' is not usable: {error}") from error
+        assert matrix is not None
+        found[name] = matrix
+    return found

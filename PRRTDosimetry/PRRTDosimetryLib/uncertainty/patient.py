@@ -21,6 +21,7 @@ from PRRTDosimetryLib.dose.organs import OrganDose, organ_doses, remainder_tia_M
 from PRRTDosimetryLib.dose.phantom import GY_PER_MBQ_H, RED_MARROW, DoseError, Phantom, phantom
 from PRRTDosimetryLib.effect.cycles import CumulativeEffect, CycleDose, cumulative_effect
 from PRRTDosimetryLib.effect.lobes import OTHER_LOBE, LesionDose, LobeComparison, compare_lobes
+from PRRTDosimetryLib.kinetics.hybrid import hybrid
 from PRRTDosimetryLib.kinetics.selection import integrate
 from PRRTDosimetryLib.uncertainty.chain import ChainInputs, ChainRegion, ChainResult, dose_uncertainties
 from PRRTDosimetryLib.uncertainty.regions import Patient, Region, sphere_from_kernel
@@ -103,6 +104,7 @@ def dosimetry(
     options: Options | None = None,
     chain: ChainInputs | None = None,
     seed: int = 1,
+    earlier: Mapping[str, Integral] | None = None,
 ) -> Dosimetry:
     """Calculate all doses of one cycle.
 
@@ -114,6 +116,7 @@ def dosimetry(
     method, options : how curves are integrated, see :func:`kinetics.selection.integrate`.
     chain : uncertainties of the measurement; None leaves that of the TIA alone.
     seed : of the Monte Carlo.
+    earlier : full curves of an earlier cycle by region; a region of one point that is among them keeps its form.
 
     Raises
     ------
@@ -128,7 +131,12 @@ def dosimetry(
             raise DoseError(f"It is not said what the region {name} is; describe it as organ, lobe, lesion and so on.")
     body = phantom(patient.sex, patient.nuclide)
     decay = nuclide(patient.nuclide)
-    integrals = {name: integrate(curve, decay, method, options) for name, curve in named.items()}
+    full = earlier or {}
+    scaled = {name for name, curve in named.items() if name in full and len(curve.time_h) == 1}
+    integrals = {
+        name: hybrid(full[name], curve) if name in scaled else integrate(curve, decay, method, options)
+        for name, curve in named.items()
+    }
     described = {name: regions[name] for name in named}
     sources = _sources(integrals, described, patient, body)
     organs = organ_doses(body, sources.tia, sources.masses, sources.remainder, sources.lesions)
@@ -147,7 +155,7 @@ def dosimetry(
         _lobes(complete, patient),
         result,
         _effects(complete, patient),
-        _notes(described, sources, chain),
+        (*_notes(described, sources, chain), *_scaling_note([integrals[name] for name in sorted(scaled)])),
     )
 
 
@@ -341,6 +349,13 @@ def _lobes(doses: Mapping[str, RegionDose], patient: Patient) -> LobeComparison 
         if dose.region.kind == "lesion"
     ]
     return compare_lobes(by_lobe, lesions, patient.treated_lobe)
+
+
+def _scaling_note(scaled: Sequence[Integral]) -> tuple[str, ...]:
+    if not scaled:
+        return ()
+    regions = "; ".join(f"{one.region}: {one.choice}" for one in scaled)
+    return (f"one image, so on the assumption that uptake and clearance are unchanged: {regions}",)
 
 
 def _notes(regions: Mapping[str, Region], sources: _Sources, chain: ChainInputs | None) -> tuple[str, ...]:

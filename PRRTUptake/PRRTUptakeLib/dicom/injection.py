@@ -25,12 +25,16 @@ class InjectionError(PRRTError):
 
 @dataclass(frozen=True)
 class Injection:
-    """Administered activity at ``time``, of which nuclide, and the patient's sex (M, F, O or "" if not told)."""
+    """Administered activity at ``time``, of which nuclide, and the patient's sex (M, F, O or "" if not told).
+
+    ``end`` is when an infusion that began at ``time`` ended, None where the header does not tell.
+    """
 
     activity_MBq: float
     time: datetime
     nuclide: str
     sex: str
+    end: datetime | None = None
 
     def hours_to(self, moment: datetime) -> float:
         """Hours from the injection to ``moment``."""
@@ -58,11 +62,13 @@ def injection_of(series: Series, scan_time: datetime, inputs: OperatorInputs | N
     item = drug_item(dataset, series.label)
     nuclide = header_nuclide(item, series.label, inputs.nuclide)
     image = ImageTime(scan_time, "the time for which its values hold")
-    given = administration(item, clock_of(dataset, series.label, inputs.time_zone), image, nuclide, inputs)
+    clock = clock_of(dataset, series.label, inputs.time_zone)
+    given = administration(item, clock, image, nuclide, inputs)
     if given.time is None:
         name = label("RadiopharmaceuticalStartDateTime")
         raise InjectionError(f"{name} of {series.label} is missing: give the injection time.")
     if nuclide.name is None:
         raise InjectionError(f"{series.label} does not name its radionuclide: state the nuclide.")
     sex = inputs.sex or text(dataset, "PatientSex", series.label).upper()
-    return Injection(given.activity_Bq / 1e6, given.time, nuclide.name, sex)
+    end = clock.date_time(item, "RadiopharmaceuticalStopDateTime") if item is not None else None
+    return Injection(given.activity_Bq / 1e6, given.time, nuclide.name, sex, end)

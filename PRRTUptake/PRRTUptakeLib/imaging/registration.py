@@ -95,6 +95,7 @@ def assessed(
         images = [
             sitk.Cast(shrunk(itk_image(mask.astype(np.float32), v.grid), FINE_mm) >= 0.5, sitk.sitkUInt8)
             for mask, v in zip(livers, volumes, strict=True)
+            if mask is not None
         ]
         overlaps = [mask_overlap(images[0], images[1], affine_to_itk(m)) for m in (begin, result)]
         mapped = result[:3, :3] @ centroid_ras(livers[0], volumes[0].grid) + result[:3, 3]

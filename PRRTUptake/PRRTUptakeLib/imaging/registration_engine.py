@@ -157,8 +157,7 @@ class Pair:
         for failed, reason in reasons:
             if failed:
                 raise RegistrationError(
-                    f"The registration diverged ({reason}): check both images, give a starting transform, or align them "
-                    "by hand."
+                    f"The registration diverged ({reason}): check both images, give a start, or align them by hand."
                 )
         return before, after
 
@@ -167,7 +166,7 @@ class Pair:
         offset = centres[1] - centres[0]
         bases = [offset] if options.align_centres else [np.zeros(3), offset * [1.0, 1.0, 0.0]]
         steps = np.arange(-options.search_mm, options.search_mm + 1.0, 10.0)
-        return [_shifted(base + [0.0, 0.0, step]) for base in bases for step in steps]
+        return [_shifted(base + np.array([0.0, 0.0, step])) for base in bases for step in steps]
 
     def _inside(self, pose: np.ndarray, points: np.ndarray) -> float:
         """Share of fixed points that lie within the moving image."""
@@ -195,7 +194,8 @@ def _method(
     method.SetMetricAsMattesMutualInformation(options.bins)
     method.SetMetricFixedMask(mask)
     method.SetInterpolator(sitk.sitkLinear)
-    method.MetricUseMovingImageGradientFilterOff()  # its smoothed gradient does not belong to the metric: poses come off
+    # Its smoothed gradient does not belong to the metric, so that poses come off.
+    method.MetricUseMovingImageGradientFilterOff()
     method.MetricUseFixedImageGradientFilterOff()
     cells = np.count_nonzero(sitk.GetArrayViewFromImage(mask))
     inside = cells * math.prod(mask.GetSpacing()) / math.prod(images[0].GetSpacing())
@@ -243,7 +243,7 @@ def _optimised(
         method.Execute(*images)
     except RuntimeError as error:
         raise RegistrationError(
-            "The images lost each other during registration (no overlap): check that they show the same region, or give "
+            "The images lost each other during registration (no overlap): check that they show the same part, or give "
             "a starting transform."
         ) from error
     return affine_from_itk(transform), -float(method.GetMetricValue())

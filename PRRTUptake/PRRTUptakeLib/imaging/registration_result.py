@@ -56,7 +56,7 @@ class DisplacementField:
         vectors = np.asarray(self.vectors_mm, dtype=np.float32)
         if vectors.shape != (*self.grid.shape, 3) or not np.isfinite(vectors).all():
             raise RegistrationError(
-                f"A displacement field of {self.grid.shape} voxels has three finite numbers in each, not {vectors.shape}."
+                f"A displacement field of {self.grid.shape} voxels has three finite numbers each, not {vectors.shape}."
             )
         object.__setattr__(self, "vectors_mm", vectors)
 
@@ -70,7 +70,8 @@ class DisplacementField:
 
     def smallest_jacobian(self) -> float:
         """Smallest determinant of the deformation x + u(x) on the grid: 0 or less where it folds."""
-        gradients = np.stack(np.gradient(self.vectors_mm.astype(np.float64), axis=(2, 1, 0)), axis=-1)  # d u / d ijk
+        by_axis = list(np.gradient(self.vectors_mm.astype(np.float64), axis=(2, 1, 0)))
+        gradients = np.stack(by_axis, axis=-1)  # d u / d ijk
         jacobian = np.eye(3) + gradients @ np.linalg.inv(self.grid.ijk_to_ras[:3, :3])
         return float(np.linalg.det(jacobian).min())
 
@@ -150,5 +151,5 @@ def identity_registration(reason: str) -> Registration:
 
 
 def given_registration(fixed_to_moving: np.ndarray, source: str) -> Registration:
-    """A transform from another tool (Elastix or BRAINS in Slicer, a person) in place of ours; ``source`` is recorded."""
+    """A transform from another tool (Elastix or BRAINS in Slicer, a person) instead; ``source`` is recorded."""
     return Registration("given", fixed_to_moving, provenance={"source": source})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.dicom.body import SUV_UNITS
 from PRRTUptakeLib.report.dicom_maps import parametric_map
@@ -11,17 +11,20 @@ from PRRTUptakeLib.report.dicom_objects import DicomResultError, save_object
 from PRRTUptakeLib.report.dicom_rtdose import dose_object
 from PRRTUptakeLib.report.dicom_seg import occupancy_object, segmentation_object
 from PRRTUptakeLib.report.dicom_sr import measurement_report
+from PRRTUptakeLib.trial.response_case import is_follow_up
 from PRRTUptakeLib.uptake.occupancy import OccupancyError, occupancy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
     from pathlib import Path
 
     from pydicom.dataset import Dataset
 
     from PRRTUptakeLib.imaging.volume import Volume
-    from PRRTUptakeLib.mrml.outcome import CaseOutcome, SceneVisit, VisitImages
+    from PRRTUptakeLib.mrml.outcome import CaseOutcome, VisitImages
+    from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
     from PRRTUptakeLib.trial.measurements import Measurement
+    from PRRTUptakeLib.uptake.occupancy import Occupancy
 
 DOSE_UNITS = "Gy"
 MAP_UNITS = ("MBq.h/ml", *SUV_UNITS.values())
@@ -37,10 +40,18 @@ def write_dicom(outcome: CaseOutcome, folder: Path) -> list[Path]:
     """
     if not outcome.images:
         raise DicomResultError("This case keeps no DICOM series to refer to: its results cannot be written as DICOM.")
-    written = []
+    written: list[Path] = []
+    drawn: tuple[Segmentation, Dataset] | None = None
     for images in outcome.images:
         place = folder / re.sub(r"[^A-Za-z0-9._-]+", "_", images.study)
-        written += [save_object(ds, place / f"{name}.dcm") for name, ds in _objects(outcome, images)]
+        own = _own_segmentation(outcome, images)
+        if own is not None:
+            drawn = (own, segmentation_object(own, images.contours or images.measured))
+            written.append(save_object(drawn[1], place / "SEG.dcm"))
+        if drawn is not None:  # a visit without segments of its own was measured with those of an earlier one
+            for name, ds in _measured(outcome, images, *drawn):
+                written.append(save_object(ds, place / f"{name}.dcm"))
+        written += [save_object(ds, place / f"{name}.dcm") for name, ds in _maps(outcome, images)]
     return written
 
 
@@ -52,35 +63,42 @@ def rows_of(outcome: CaseOutcome, images: VisitImages) -> list[Measurement]:
     return [
         row
         for row in outcome.rows
-        if (row.cycle, row.visit) == own
-        or (first is images and row.cycle == images.cycle and (row.cycle, row.visit) not in names)
+        if (row.cycle, row.visit) == own or (first is images and row.cycle == images.cycle and _of_no_visit(row, names))
     ]
 
 
-def _objects(outcome: CaseOutcome, images: VisitImages) -> Iterator[tuple[str, Dataset]]:
-    visit = next((one for one in outcome.scene if one.study == images.study), None)
-    if visit is not None and visit.segmentation is not None:
-        seg = segmentation_object(visit.segmentation, images.contours or images.measured)
-        yield "SEG", seg
-        measured = next((v for _, v in visit.volumes if v.provenance.get("series_uid") == images.measured.uid), None)
-        if measured is not None:
-            fractions = _fractions(visit, measured)
-            if fractions:
-                yield "SEG_fractions", occupancy_object(fractions, images.measured)
-        rows = rows_of(outcome, images)
-        if rows:
-            yield "SR", measurement_report(rows, visit.segmentation, seg, images.measured, images.visit)
-    yield from _maps(outcome, images)
+def _own_segmentation(outcome: CaseOutcome, images: VisitImages) -> Segmentation | None:
+    return next((v.segmentation for v in outcome.scene if v.study == images.study and v.segmentation), None)
 
 
-def _fractions(visit: SceneVisit, measured: Volume) -> list:
+def _of_no_visit(row: Measurement, names: Container[tuple[int, str]]) -> bool:
+    """Whether a row is of a whole cycle; follow-up without an image to measure is a visit without a series here."""
+    return (row.cycle, row.visit) not in names and not is_follow_up(row.visit)
+
+
+def _measured(
+    outcome: CaseOutcome, images: VisitImages, segmentation: Segmentation, seg: Dataset
+) -> Iterator[tuple[str, Dataset]]:
+    """Occupied fractions of the measured image, and the measurements."""
+    volumes = [volume for visit in outcome.scene for _, volume in visit.volumes]
+    uid = images.measured.uid
+    image = next((one for one in volumes if one.provenance.get("series_uid") == uid), None)
+    if image is not None and (images.contours is None or images.contours.uid != uid):
+        fractions = _fractions(segmentation, image, images.ras_transform)
+        if fractions:
+            yield "SEG_fractions", occupancy_object(fractions, images.measured)
+    rows = rows_of(outcome, images)
+    if rows:
+        yield "SR", measurement_report(rows, segmentation, seg, images.measured, images.visit)
+
+
+def _fractions(segmentation: Segmentation, measured: Volume, ras_transform: Any) -> list[tuple[Segment, Occupancy]]:
     """Regions with the part of each voxel that they occupy, as they were measured; those cut off by the image not."""
-    assert visit.segmentation is not None
     found = []
-    for segment in visit.segmentation:
+    for segment in segmentation:
         if segment.role and segment.voxel_count:
             try:
-                found.append((segment, occupancy(segment, visit.segmentation.grid, measured.grid)))
+                found.append((segment, occupancy(segment, segmentation.grid, measured.grid, ras_transform)))
             except OccupancyError:
                 continue  # told as a warning where it was not measured
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.dicom.injection import injection_of
@@ -12,9 +12,9 @@ from PRRTUptakeLib.dicom.suv import suv
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.registration import rigid_registration
 from PRRTUptakeLib.mrml.lobes_run import read_segments, segment_files
-from PRRTUptakeLib.mrml.outcome import CaseOutcome, SceneVisit, series_facts
+from PRRTUptakeLib.mrml.outcome import CaseOutcome, SceneVisit, VisitImages, series_facts
 from PRRTUptakeLib.progress import Progress, part_of
-from PRRTUptakeLib.report.enhancement_report import enhancement_sections, enhancement_text
+from PRRTUptakeLib.report.enhancement_report import benefit_section, enhancement_sections, enhancement_text
 from PRRTUptakeLib.segmentation.lattice import on_lattice
 from PRRTUptakeLib.trial.enhancement_visit import (
     EnhancementResult,
@@ -23,6 +23,8 @@ from PRRTUptakeLib.trial.enhancement_visit import (
     enhancement_rows,
 )
 from PRRTUptakeLib.trial.images import contour_series, emission_series
+from PRRTUptakeLib.trial.measurements import read_csv
+from PRRTUptakeLib.trial.predicted_benefit import delivered_doses, predicted_doses
 from PRRTUptakeLib.trial.preparation import Prepared, prepare
 
 if TYPE_CHECKING:
@@ -78,7 +80,25 @@ def measure_enhancement_case(case: Case, progress: Progress) -> CaseOutcome:
     progress(0.9, "measuring")
     ia, iv = pets[ia_visit.visit], pets[iv_visit.visit]
     result = compare_routes(contours.prepared, ia.shown, iv.shown, case.protocol)
-    return _outcome(case, contours, (ia, iv), result)
+    return _with_benefit(_outcome(case, contours, (ia, iv), result), result)
+
+
+def _with_benefit(outcome: CaseOutcome, result: EnhancementResult) -> CaseOutcome:
+    """Add what an intra-arterial cycle can be expected to give, where the case tells an intravenous one."""
+    case = outcome.case
+    if case.iv_cycle is None:
+        return outcome
+    predictions = predicted_doses(result, case.iv_cycle)
+    delivered = {}
+    if case.delivered is not None:
+        delivered = delivered_doses(read_csv(case.delivered.measurements), case.delivered.cycle)
+    blank = replace(outcome.rows[0], visit="IA/IV", role="", lobe="none", lesion="", unit="Gy")
+    rows = [
+        replace(blank, region=one.region, metric=metric, value=value)
+        for one in predictions
+        for metric, value in (("dose_iv", one.iv_Gy), ("dose_ia_predicted", one.ia_Gy))
+    ]
+    return outcome.with_more(rows=rows, sections=[benefit_section(predictions, delivered)])
 
 
 def _roles(case: Case) -> tuple[Visit, Visit, Visit]:
@@ -108,7 +128,14 @@ def _contours(case: Case, visit: Visit) -> _Contours:
             f"Visit '{visit.visit}' has no MRI or CT on the grid of its segments: add the image on which was drawn."
         )
     image = read_volume(series)
-    prepared = prepare(on_lattice(segmentation, image.grid), case.protocol, None, visit.lobe_plane, moves=visit.moves)
+    prepared = prepare(
+        on_lattice(segmentation, image.grid),
+        case.protocol,
+        None,
+        visit.lobe_plane,
+        replacements=visit.replacements,
+        moves=visit.moves,
+    )
     return _Contours(visit, series, image, prepared)
 
 
@@ -129,7 +156,7 @@ def _pet(case: Case, visit: Visit, contours: _Contours, progress: Progress) -> _
         fixed_liver=liver.full_mask(contours.image.grid.shape),
     )
     route = ROUTES[visit.route]
-    shown = RoutedImage(route, visit.visit, made.volume, registration.ras_transform, injection)
+    shown = RoutedImage(route, visit.visit, made.volume, registration.ras_transform, injection, visit.nudges)
     return _Pet(shown, registration, (emission, anatomy), made.decisions)
 
 
@@ -178,4 +205,17 @@ def _outcome(case: Case, contours: _Contours, pets: tuple[_Pet, _Pet], result: E
         tuple(scene),
         tuple(facts),
         tuple(files),
+        images=_images(contours, pets),
     )
+
+
+def _images(contours: _Contours, pets: tuple[_Pet, _Pet]) -> tuple[VisitImages, ...]:
+    """The visit of the contours first, unless it is one of the PET visits."""
+    visit, found = contours.visit, []
+    if visit.visit not in [pet.shown.visit for pet in pets]:
+        found.append(VisitImages(visit.visit, visit.cycle, visit.visit, contours.series, contours.series))
+    for pet in pets:
+        name = pet.shown.visit
+        drawn = contours.series if name == visit.visit else None
+        found.append(VisitImages(name, visit.cycle, name, pet.series[0], drawn, pet.shown.ras_transform))
+    return tuple(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.mrml.measuring import Measured, measurable, measure_prepared
-from PRRTUptakeLib.mrml.planes import node_from_plane, plane_from_node
+from PRRTUptakeLib.mrml.planes import cut_from_node, node_from_plane
 from PRRTUptakeLib.mrml.segment_logic import SegmentLogic, keep_segments, replacements_of
 from PRRTUptakeLib.mrml.segmentations import segmentation_from_node
 from PRRTUptakeLib.mrml.tables import table_from_measurements
@@ -65,7 +65,7 @@ class UptakeLogic(SegmentLogic):
         )
 
     def _prepared(self, image: Volume, segmentationNode: Any, lobePlaneNode: Any) -> Prepared:
-        plane = plane_from_node(lobePlaneNode) if lobePlaneNode is not None else None
+        plane = cut_from_node(lobePlaneNode) if lobePlaneNode is not None else None
         replacements = replacements_of(segmentationNode)
         return prepare(segmentation_from_node(segmentationNode), self.protocol, image, plane, replacements)
 

@@ -157,7 +157,7 @@ def _routed(route: str, one: MeasuredImage) -> RoutedImage:
     injection = injection_from_node(one.node)
     if injection is None:
         raise NodeError(
-            f"'{one.node.GetName()}' does not tell what was injected and when: load it with the PRRT reader, from DICOM "
+            f"'{one.node.GetName()}' does not tell what was injected: load it from DICOM by the PRRT reader, "
             "that tells activity, nuclide and injection time."
         )
     return RoutedImage(route, one.visit, one.volume, None, injection)

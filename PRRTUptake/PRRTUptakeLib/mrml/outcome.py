@@ -31,13 +31,17 @@ class SceneVisit:
 
 @dataclass(frozen=True, eq=False)
 class VisitImages:
-    """The series of one visit: the measured one, and the one on which was drawn (None if it is not there)."""
+    """The series of one visit: the measured one, and the one on which was drawn (None if it is not there).
+
+    ``ras_transform`` takes points of the segments to the measured image, where the two were registered.
+    """
 
     visit: str
     cycle: int
     study: str
     measured: Series
     contours: Series | None
+    ras_transform: Any = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,8 +1,10 @@
-"""Markups planes: the cut between the lobes, as a node that the user can drag."""
+"""The cut between the lobes as a markups node that the user can drag: a plane, or points of a curved cut."""
 
 from __future__ import annotations
 
 from typing import Any
+
+import numpy as np
 
 from PRRTUptakeLib.mrml.session import session
 from PRRTUptakeLib.mrml.volumes import NodeError, ensure_subject_hierarchy_item
@@ -22,6 +24,26 @@ def plane_from_node(node: Any) -> Plane:
     if not node.GetIsPlaneValid():
         raise NodeError(f"The plane '{node.GetName()}' is not placed yet: click its points in a slice view.")
     return Plane(node.GetOriginWorld(), node.GetNormalWorld(), f"markups plane '{node.GetName()}'")
+
+
+def cut_from_node(node: Any) -> Plane | np.ndarray:
+    """What parts the lobes: a markups plane, or a curve or point list of at least three points for a curved cut.
+
+    Returns
+    -------
+    A `Plane`, or the points, float64 (n, 3), RAS mm in world coordinates.
+
+    Raises
+    ------
+    NodeError
+        If there is no such node, or it is not placed.
+    """
+    if node is None or not node.IsA("vtkMRMLMarkupsNode") or node.IsA("vtkMRMLMarkupsPlaneNode"):
+        return plane_from_node(node)
+    count = node.GetNumberOfControlPoints()
+    if count < 3:
+        raise NodeError(f"The cut '{node.GetName()}' has {count} points: place at least three between the lobes.")
+    return np.array([node.GetNthControlPointPositionWorld(n) for n in range(count)], dtype=np.float64)
 
 
 def node_from_plane(plane: Plane, name: str, node: Any = None) -> Any:

@@ -131,10 +131,11 @@ def _compare_segments(members: dict[str, bytes], again: Path, frozen: Path) -> t
             differences.append(f"{name} did not come out again.")
             continue
         then, now = read_contours(path, ()), read_contours(again / name, ())
+        by_name = {one.name: one for one in now}
         same = then.grid.matches(now.grid)
         for segment in then:
             count += 1
-            found = now[segment.name] if segment.name in now else None
+            found = by_name.get(segment.name)
             if not same or found is None or found.origin != segment.origin or (found.mask != segment.mask).any():
                 differences.append(f"Segment '{segment.name}' of {name} is another one.")
     return count, differences

@@ -98,7 +98,7 @@ def _members(results: Path, deidentifier: Deidentifier | None) -> dict[str, byte
         members = {name: (results / name).read_bytes() for name in TABLES}
     except OSError as error:
         raise BundleError(
-            f"{results} is not a folder of results ({error.strerror}: {error.filename}): run the case with prrt run first."
+            f"{results} is not a folder of results ({error.strerror}: {error.filename}): run the case first."
         ) from error
     for path in sorted((results / "dicom").rglob("*.dcm")):
         members[path.relative_to(results).as_posix()] = _object(path, deidentifier)

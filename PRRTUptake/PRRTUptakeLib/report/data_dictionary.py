@@ -1,4 +1,4 @@
-"""The data dictionary of ``measurements.csv``: a table schema in the manner of Frictionless Data (specs.frictionlessdata.io)."""
+"""The data dictionary of ``measurements.csv``: a table schema in the manner of Frictionless Data."""
 
 from __future__ import annotations
 
@@ -47,6 +47,11 @@ _METRICS = {
     "tn_ratio_aggregated": "T/N of the lobe's target lesions, aggregated by the protocol.",
     "treated_control_ratio": "T/N of the treated over that of the control lobe.",
     "left_right_ratio": "T/N of the left over that of the right lobe, while blinded.",
+    "er_suv_max": "Highest SUV after intra-arterial over that after intravenous injection.",
+    "er_suv_mean": "The same of the mean SUV.",
+    "er_suv_peak": "The same of the peak SUV.",
+    "enhancement_ratio": "The patient's enhancement ratio, of the target lesions, aggregated by the protocol.",
+    "probability_at_threshold": "Probability that the patient's true enhancement ratio reaches the threshold.",
     "expected_recovery": "Share of its contrast that the protocol's resolution leaves to a lesion of this shape.",
     "border_recovery": "Share of its contrast that the voxel size alone leaves.",
     "dose": "Mean absorbed dose of the cycle.",
@@ -61,7 +66,7 @@ _METRICS = {
 
 
 def measurements_schema(rows: Iterable[Measurement]) -> dict[str, Any]:
-    """The dictionary of a table with these rows: columns, and those of the known metrics that occur with their units."""
+    """The dictionary of a table with these rows: columns, and the metrics that occur, with units."""
     units: dict[str, set[str]] = {}
     for row in rows:
         units.setdefault(row.metric.split(":")[0], set()).add(row.unit)

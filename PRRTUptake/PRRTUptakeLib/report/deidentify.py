@@ -32,28 +32,30 @@ _KEY_BYTES = 32
 
 # Attributes of table E.1-1 that results, or the images they copy from, may hold: emptied where an IOD needs them (Z),
 # else removed (X).
-_EMPTIED = frozenset(
-    "AccessionNumber PatientBirthDate PatientSex ReferringPhysicianName StudyID ContentCreatorName "
-    "OperatorsName PositionReferenceIndicator".split()
-)
-_REMOVED = frozenset(
-    "AcquisitionComments AcquisitionContextSequence AcquisitionProtocolDescription ActualHumanPerformersSequence "
-    "AdditionalPatientHistory AdmissionID AdmittingDiagnosesDescription Allergies BranchOfService CommentsOnRadiationDose "
-    "ContributionDescription CountryOfResidence CurrentPatientLocation "
-    "DerivationDescription EthnicGroup FrameComments GantryID GeneratorID ImageComments InstitutionAddress "
-    "InstitutionCodeSequence InstitutionName InstitutionalDepartmentName IssuerOfPatientID MedicalAlerts "
-    "MedicalRecordLocator MilitaryRank Occupation OtherPatientIDs OtherPatientIDsSequence OtherPatientNames "
-    "PatientAddress PatientAge PatientBirthName PatientBirthTime PatientComments PatientInsurancePlanCodeSequence "
-    "PatientMotherBirthName PatientReligiousPreference PatientSize PatientState PatientTelephoneNumbers PatientWeight "
-    "PerformedProcedureStepDescription PerformedProcedureStepID PerformedStationName PerformingPhysicianName "
-    "PhysiciansOfRecord PlateID PregnancyStatus ProtocolName ReasonForStudy ReferencedPatientSequence "
-    "ReferringPhysicianAddress ReferringPhysicianTelephoneNumbers RegionOfResidence RequestAttributesSequence "
-    "RequestedProcedureDescription RequestedProcedureID RequestingPhysician RequestingService SmokingStatus StationName "
-    "StudyComments StudyDescription TimezoneOffsetFromUTC VerifyingObserverIdentificationCodeSequence "
-    "VerifyingObserverSequence VerifyingOrganization".split()
-)
+_EMPTIED_WORDS = """
+AccessionNumber ContentCreatorName OperatorsName PatientBirthDate PatientSex PositionReferenceIndicator
+ReferringPhysicianName StudyID
+"""
+_REMOVED_WORDS = """
+AcquisitionComments AcquisitionContextSequence AcquisitionProtocolDescription ActualHumanPerformersSequence
+AdditionalPatientHistory AdmissionID AdmittingDiagnosesDescription Allergies BranchOfService CommentsOnRadiationDose
+ContributionDescription CountryOfResidence CurrentPatientLocation DerivationDescription EthnicGroup FrameComments
+GantryID GeneratorID ImageComments InstitutionAddress InstitutionCodeSequence InstitutionName
+InstitutionalDepartmentName IssuerOfPatientID MedicalAlerts MedicalRecordLocator MilitaryRank Occupation
+OtherPatientIDs OtherPatientIDsSequence OtherPatientNames PatientAddress PatientAge PatientBirthName
+PatientBirthTime PatientComments PatientInsurancePlanCodeSequence PatientMotherBirthName PatientReligiousPreference
+PatientSize PatientState PatientTelephoneNumbers PatientWeight PerformedProcedureStepDescription
+PerformedProcedureStepID PerformedStationName PerformingPhysicianName PhysiciansOfRecord PlateID PregnancyStatus
+ProtocolName ReasonForStudy ReferencedPatientSequence ReferringPhysicianAddress ReferringPhysicianTelephoneNumbers
+RegionOfResidence RequestAttributesSequence RequestedProcedureDescription RequestedProcedureID RequestingPhysician
+RequestingService SmokingStatus StationName StudyComments StudyDescription TimezoneOffsetFromUTC
+VerifyingObserverIdentificationCodeSequence VerifyingObserverSequence VerifyingOrganization
+"""
+_EMPTIED, _REMOVED = frozenset(_EMPTIED_WORDS.split()), frozenset(_REMOVED_WORDS.split())
 _TEXTS = ("LO", "LT", "SH", "ST", "UT", "UC")
-_NOT_FREE = frozenset("PatientID CodeValue LongCodeValue CodingSchemeDesignator CodeMeaning Manufacturer".split())
+_NOT_FREE = frozenset(
+    ["CodeMeaning", "CodeValue", "CodingSchemeDesignator", "LongCodeValue", "Manufacturer", "PatientID"]
+)
 _METHOD = (
     Code("113100", "DCM", "Basic Application Confidentiality Profile"),
     Code("113107", "DCM", "Retain Longitudinal Temporal Information Modified Dates Option"),
@@ -150,7 +152,7 @@ class Deidentifier:
 def _shifted(value: str, shift: timedelta, name: str) -> str:
     """A DA or DT moved by whole days; what follows the date stays."""
     try:
-        day = datetime.strptime(value[:8], "%Y%m%d")  # noqa: DTZ007  (a date without a time has no zone)
+        day = datetime.strptime(value[:8], "%Y%m%d")
     except ValueError as error:
         raise DeidentificationError(f"{name} is '{value}', which is not a date: it cannot be shifted.") from error
     return (day - shift).strftime("%Y%m%d") + value[8:]

@@ -1,4 +1,4 @@
-"""Maps of activity, SUV and time-integrated activity as DICOM Parametric Maps of 32-bit floats (PS3.3 A.75), and back."""
+"""Maps of activity, SUV and time-integrated activity as DICOM Parametric Maps of floats (PS3.3 A.75), and back."""
 
 from __future__ import annotations
 

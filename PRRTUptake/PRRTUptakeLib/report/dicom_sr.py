@@ -75,7 +75,7 @@ class ReportedValue:
 def measurement_report(
     rows: Sequence[Row], segmentation: Segmentation, seg: Dataset, series: Series, visit: str
 ) -> Dataset:
-    """The rows of one visit as a TID 1500 report; regions refer to their segments of ``seg`` and share its tracking UIDs.
+    """The rows of one visit as a TID 1500 report; regions refer to their segments of ``seg`` by tracking UID.
 
     Rows whose metric has a kind behind a colon (what another reference would have given) stay in the table only.
 
@@ -154,7 +154,7 @@ def _observer() -> ObserverContext:
 def _group(
     region: str, rows: list[Row], segmentation: Segmentation, seg: Dataset, series: Series, visit: str
 ) -> VolumetricROIMeasurementsAndQualitativeEvaluations | MeasurementsAndQualitativeEvaluations:
-    segment = segmentation[region] if region in segmentation else None
+    segment = next(iter(segmentation.having(name=region)), None)
     words = (segment.lesion_id if segment else "") or region
     tracking = TrackingIdentifier(uid=tracking_uid(series.patient_id, words), identifier=words)
     measurements = [_measurement(row) for row in rows]

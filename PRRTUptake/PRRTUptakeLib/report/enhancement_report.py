@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.report.page import paragraph, plain_table, section, table
 from PRRTUptakeLib.report.plots import bar_chart
+from PRRTUptakeLib.trial.predicted_benefit import ASSUMPTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from PRRTUptakeLib.imaging.registration_result import Registration
     from PRRTUptakeLib.trial.enhancement_visit import EnhancementResult
+    from PRRTUptakeLib.trial.predicted_benefit import Prediction
     from PRRTUptakeLib.trial.protocol import Protocol
 
 
@@ -61,6 +63,19 @@ def enhancement_sections(
         section("The two days", _days(result)),
         section("Registration", _registration_table(registrations)),
     ]
+
+
+def benefit_section(predictions: Sequence[Prediction], delivered: Mapping[str, float]) -> str:
+    """Doses expected of the intra-arterial cycle beside those of the intravenous one, and those delivered if known."""
+    header = ["region", "IV cycle Gy", "factor", "IA cycle, predicted Gy"]
+    rows: list[list[object]] = [[one.region, one.iv_Gy, one.factor, one.ia_Gy] for one in predictions]
+    if delivered:
+        header += ["delivered Gy", "delivered / predicted"]
+        for row, one in zip(rows, predictions, strict=True):
+            dose = delivered.get(one.region, float("nan"))
+            row += [dose, dose / one.ia_Gy]
+    assumed = "".join(paragraph(text, "small") for text in ASSUMPTIONS)
+    return section("Predicted benefit", table(header, rows), paragraph("Assumed:", "small"), assumed)
 
 
 def _repeatability_words(protocol: Protocol) -> str:

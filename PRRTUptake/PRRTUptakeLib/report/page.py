@@ -17,10 +17,11 @@ body { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; m
 h1 { font-size: 1.6rem; margin-bottom: .2rem; }
 h2 { font-size: 1.2rem; margin-top: 2rem; border-bottom: 1px solid #ccc; }
 table { border-collapse: collapse; margin: .6rem 0; } caption { text-align: left; color: #444; padding-bottom: .3rem; }
-th, td { padding: .25rem .7rem; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top; }
+th, td { padding: .25rem .7rem; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top;
+         overflow-wrap: anywhere; }
 th { border-bottom: 2px solid #888; } td.number { text-align: right; font-variant-numeric: tabular-nums; }
 .identity th { border: 0; text-align: left; color: #444; font-weight: 600; } .identity td { border: 0; }
-.warnings { background: #fff4e0; border-left: 4px solid #d55e00; padding: .5rem 1rem; }
+.warnings { background: #fff4e0; border-left: 4px solid #d55e00; padding: .5rem 1rem .5rem 2rem; }
 .result { font-size: 1.25rem; background: #eef5fb; border-left: 4px solid #0072b2; padding: .6rem 1rem; }
 .notice { color: #8a1c00; font-weight: 600; } .small { color: #444; font-size: .9rem; }
 .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(20rem, 1fr)); gap: 1rem; }

@@ -100,8 +100,8 @@ def _same_patient(ds: Dataset, series: Sequence[Series], file: Path) -> None:
     ours = {one.patient_id for one in series}
     if ours and theirs not in ours:
         raise ContourError(
-            f"{file.name} is of patient '{theirs}', but the images are of patient '{sorted(ours)[0]}': give the contours "
-            "of the same patient."
+            f"{file.name} is of patient '{theirs}', but the images are of patient '{sorted(ours)[0]}': give "
+            "the contours of the same patient."
         )
 
 
@@ -111,8 +111,8 @@ def _image_of(uids: set[str], frame_uid: str, series: Sequence[Series], file: Pa
     if not found:
         if frame_uid and series and frame_uid not in {one.frame_of_reference_uid for one in series}:
             raise ContourError(
-                f"{file.name} lies in another frame of reference than the visit's images: register it, or add the image "
-                "on which it was drawn."
+                f"{file.name} lies in another frame of reference than the visit's images: register it, or add the "
+                "image on which it was drawn."
             )
         return None
     if frame_uid and found[0].frame_of_reference_uid != frame_uid:

@@ -1,4 +1,4 @@
-"""Segments of one grid in the voxels of another whose lattice is the same: turned round by a converter, or a part of it."""
+"""Segments of one grid in the voxels of another whose lattice is the same: turned round, or a part of it."""
 
 from __future__ import annotations
 

@@ -5,9 +5,12 @@
                  "lobe_plane": {"origin_ras_mm": [0, 0, 0], "normal_ras": [-1, 0, 0]}}]}
 
 Paths are relative to the case file. The plane's normal points to the patient's left lobe. ``treated_lobe`` may be left
-out: then the analysis stays blinded and no treated/control ratio is formed. ``dosimetry`` holds settings of doses (see
-``PRRTDosimetryLib.mrml.settings``); ``recovery_phantom`` lists ``volumes_mL`` and ``recoveries`` of a phantom's spheres
-and asks for partial volume corrected values beside the measured ones; ``notes`` whatever the user wants to keep.
+out: then the analysis stays blinded and no treated/control ratio is formed. A visit's ``vanished`` lists lesions of the
+first visit that are gone, for the response; one that is just not drawn counts as not assessed. ``dosimetry`` holds
+settings of doses (see ``PRRTDosimetryLib.mrml.settings``); ``recovery_phantom`` lists ``volumes_mL`` and ``recoveries``
+of a phantom's spheres and asks for partial volume corrected values beside the measured ones; ``iv_cycle`` has activity
+and doses of an intravenous cycle, from which those of an intra-arterial one are predicted, and ``delivered`` names the
+measurements of that cycle once it was given; ``notes`` whatever the user wants to keep.
 """
 
 from __future__ import annotations
@@ -19,6 +22,9 @@ from typing import TYPE_CHECKING, Any
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.couinaud import Move
 from PRRTUptakeLib.segmentation.lobes import Plane
+from PRRTUptakeLib.segmentation.targets import Replacement
+from PRRTUptakeLib.trial.nudge import Nudge
+from PRRTUptakeLib.trial.predicted_benefit import IntravenousCycle
 from PRRTUptakeLib.trial.protocol import Protocol, load_protocol
 from PRRTUptakeLib.uptake.recovery import RecoveryCurve, fit_recovery_curve
 
@@ -35,7 +41,9 @@ class Visit:
     """One imaging visit: a folder of DICOM, the segments drawn on its CT, and how the lobes are parted.
 
     ``segments`` is a folder of masks, a ``.seg.nrrd`` file, or DICOM SEG or RTSTRUCT (a file or a folder of them);
-    ``image`` is the Series Instance UID of the measured image, needed only where there are several.
+    ``image`` is the Series Instance UID of the measured image, needed only where there are several; ``vanished`` are
+    ids of lesions of the first visit that are gone; ``replacements`` (key ``targets``) the user's changes of the
+    protocol's targets, each with its reason.
     """
 
     visit: str
@@ -46,6 +54,17 @@ class Visit:
     moves: tuple[Move, ...] = ()
     image: str = ""
     route: str = ""
+    nudges: tuple[Nudge, ...] = ()
+    vanished: tuple[str, ...] = ()
+    replacements: tuple[Replacement, ...] = ()
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """Where the doses of the intra-arterial cycle stand, once it was given: a table of measurements, and its cycle."""
+
+    measurements: Path
+    cycle: int
 
 
 @dataclass(frozen=True)
@@ -59,11 +78,15 @@ class Case:
     treated_lobe: str = ""
     recovery: RecoveryCurve | None = None
     dosimetry: dict[str, Any] = field(default_factory=dict)
+    iv_cycle: IntravenousCycle | None = None
+    delivered: Delivered | None = None
     notes: dict[str, Any] = field(default_factory=dict)
 
 
-_CASE_KEYS = {"patient", "protocol", "visits", "treated_lobe", "recovery_phantom", "dosimetry", "notes"}
-_VISIT_KEYS = {"visit", "cycle", "dicom", "segments", "lobe_plane", "couinaud_moves", "image", "route"}
+_REQUIRED = {"patient", "protocol", "visits"}
+_CASE_KEYS = _REQUIRED | {"treated_lobe", "recovery_phantom", "dosimetry", "iv_cycle", "delivered", "notes"}
+_VISIT_REQUIRED = {"visit", "cycle", "dicom", "segments"}
+_VISIT_KEYS = _VISIT_REQUIRED | {"lobe_plane", "couinaud_moves", "image", "route", "nudges", "vanished", "targets"}
 
 
 def load_case(path: Path) -> Case:
@@ -77,7 +100,7 @@ def load_case(path: Path) -> Case:
         If the protocol that it names is not usable.
     """
     content = _json(path)
-    _keys(content, _CASE_KEYS, {"patient", "protocol", "visits"}, path.name)
+    _keys(content, _CASE_KEYS, _REQUIRED, path.name)
     patient = content["patient"]
     if not isinstance(patient, str) or not patient.strip():
         raise CaseError(f"{path.name}: 'patient' must be a name or number as text, not {patient!r}.")
@@ -93,8 +116,29 @@ def load_case(path: Path) -> Case:
     dosimetry, notes = (_mapping(content, key, path) for key in ("dosimetry", "notes"))
     recovery = _recovery(content["recovery_phantom"], path) if "recovery_phantom" in content else None
     return Case(
-        path, patient.strip(), _protocol(content["protocol"], path), visits, treated, recovery, dosimetry, notes
+        path,
+        patient.strip(),
+        _protocol(content["protocol"], path),
+        visits,
+        treated,
+        recovery,
+        dosimetry,
+        IntravenousCycle.from_case(_mapping(content, "iv_cycle", path)) if "iv_cycle" in content else None,
+        _delivered(content["delivered"], path) if "delivered" in content else None,
+        notes,
     )
+
+
+def _delivered(content: Any, path: Path) -> Delivered:
+    names = {"measurements", "cycle"}
+    _keys(content, names, names, f"{path.name}, delivered")
+    return Delivered(path.parent / str(content["measurements"]), _cycle(content["cycle"], path))
+
+
+def _cycle(value: Any, path: Path) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise CaseError(f"{path.name}: 'cycle' must be a whole number from 1, not {value!r}.")
+    return value
 
 
 def _recovery(content: Any, path: Path) -> RecoveryCurve:
@@ -120,10 +164,8 @@ def _protocol(name: Any, path: Path) -> Protocol:
 
 
 def _visit(content: Any, path: Path) -> Visit:
-    _keys(content, _VISIT_KEYS, {"visit", "cycle", "dicom", "segments"}, f"{path.name}, visits")
-    cycle = content["cycle"]
-    if isinstance(cycle, bool) or not isinstance(cycle, int) or cycle < 1:
-        raise CaseError(f"{path.name}: 'cycle' must be a whole number from 1, not {cycle!r}.")
+    _keys(content, _VISIT_KEYS, _VISIT_REQUIRED, f"{path.name}, visits")
+    cycle = _cycle(content["cycle"], path)
     dicom, segments = (path.parent / str(content[key]) for key in ("dicom", "segments"))
     for key, place in (("dicom", dicom), ("segments", segments)):
         if not place.exists():
@@ -139,7 +181,32 @@ def _visit(content: Any, path: Path) -> Visit:
         moves,
         str(content.get("image", "")),
         str(content.get("route", "")),
+        tuple(_nudge(item, path) for item in content.get("nudges", ())),
+        _vanished(content.get("vanished", []), path),
+        tuple(_replacement(item, path) for item in content.get("targets", ())),
     )
+
+
+def _nudge(content: Any, path: Path) -> Nudge:
+    names = {"lesion", "shift_ras_mm", "reason"}
+    _keys(content, names, names, f"{path.name}, nudges")
+    shift = content["shift_ras_mm"]
+    if not isinstance(shift, list) or len(shift) != 3 or not all(isinstance(one, (int, float)) for one in shift):
+        raise CaseError(f"{path.name}: 'shift_ras_mm' of a nudge must be three numbers, not {shift!r}.")
+    x, y, z = (float(one) for one in shift)
+    return Nudge(str(content["lesion"]), (x, y, z), str(content["reason"]))
+
+
+def _vanished(content: Any, path: Path) -> tuple[str, ...]:
+    if not isinstance(content, list) or not all(isinstance(name, str) for name in content):
+        raise CaseError(f"{path.name}: 'vanished' must be a list of lesion ids such as [\"L2\"], not {content!r}.")
+    return tuple(content)
+
+
+def _replacement(content: Any, path: Path) -> Replacement:
+    names = {"dropped", "chosen", "reason"}
+    _keys(content, names, names, f"{path.name}, targets")
+    return Replacement(str(content["dropped"]), str(content["chosen"]), str(content["reason"]))
 
 
 def _move(content: Any, path: Path) -> Move:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from PRRTUptakeLib.trial.measurements import Measurement
 
-DOSE, DIAMETER, CHANGE = "absorbed_dose", "longest_axial_diameter", "diameter_change"
+DOSE, DIAMETER, CHANGE = "dose", "longest_axial_diameter", "diameter_change"
+DOSES = (DOSE, "absorbed_dose")  # the second word stands in tables from elsewhere
 _ROLES = ("target", "lesion")
 
 
@@ -53,8 +54,9 @@ def dose_response(
 ) -> DoseResponse:
     """Relate the summed dose of each lesion to the change of its diameter.
 
-    Rows used, of targets and other lesions: ``absorbed_dose`` in Gy, one value per cycle, summed over cycles; and
-    either ``diameter_change`` in %, or ``longest_axial_diameter``, one value per cycle, the last against the first.
+    Rows used, of targets and other lesions: ``dose`` (or ``absorbed_dose``) in Gy, one value per cycle, summed over
+    cycles; and either ``diameter_change`` in %, or ``longest_axial_diameter``, one value per cycle, the last against
+    the first.
 
     Parameters
     ----------
@@ -67,7 +69,7 @@ def dose_response(
     """
     check_table(rows)
     lesions = [row for row in rows if row.role in _ROLES]
-    doses = _doses([row for row in lesions if row.metric == DOSE])
+    doses = _doses([row for row in lesions if row.metric in DOSES])
     changes = _changes(lesions)
     both = sorted(set(doses) & set(changes))
     if len(both) < 3:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.trial.dose_response import DOSE, DoseResponse, dose_response
+from PRRTUptakeLib.trial.dose_response import DOSES, DoseResponse, dose_response
 from PRRTUptakeLib.trial.enhancement import RegionEnhancement, enhancement
 from PRRTUptakeLib.trial.measurement_uncertainty import CarriedUncertainty, UncertaintyError, carry_uncertainty
 from PRRTUptakeLib.trial.paired import BootstrapIntervals, PairedComparison, bootstrap_intervals, compare_pairs
@@ -132,7 +132,7 @@ def evaluate(
     pairs: Pairs = parts.pop("pairs")
     notes: tuple[str, ...] = parts.pop("notes")
     parts["subgroups"] = compare_subgroups(pairs, characteristics or {}, protocol)
-    if any(row.metric == DOSE for row in rows):
+    if any(row.metric in DOSES for row in rows):
         try:
             parts["response"] = dose_response(rows)
         except PRRTError as problem:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.dicom.injection import Injection
     from PRRTUptakeLib.imaging.volume import Volume
     from PRRTUptakeLib.segmentation.segments import Segment
+    from PRRTUptakeLib.trial.nudge import Nudge
     from PRRTUptakeLib.trial.preparation import Prepared
     from PRRTUptakeLib.trial.protocol import Protocol
     from PRRTUptakeLib.uptake.mapping import RasTransform
@@ -33,7 +34,8 @@ class EnhancementVisitError(PRRTError):
 class RoutedImage:
     """An SUV image after injection by one route.
 
-    ``ras_transform`` carries the segments' space into the image's (4x4 RAS or a function of points).
+    ``ras_transform`` carries the segments' space into the image's (4x4 RAS or a function of points); ``nudges`` move
+    single lesions on.
     """
 
     route: str
@@ -41,6 +43,14 @@ class RoutedImage:
     image: Volume
     ras_transform: RasTransform | None
     injection: Injection
+    nudges: tuple[Nudge, ...] = ()
+
+    def transform_of(self, segment: Segment) -> RasTransform | None:
+        """The transform for one segment, its nudge included."""
+        for nudge in self.nudges:
+            if nudge.lesion == segment.lesion_id:
+                return nudge.after(self.ras_transform)
+        return self.ras_transform
 
     @property
     def hours(self) -> float:
@@ -106,6 +116,10 @@ def compare_routes(prepared: Prepared, ia: RoutedImage, iv: RoutedImage, protoco
             f"The IA image is in '{ia.image.units}', the IV image in '{iv.image.units}': quantify both alike."
         )
     segments = measured_segments(prepared)
+    ids = {segment.lesion_id for segment in segments}
+    for nudge in (*ia.nudges, *iv.nudges):
+        if nudge.lesion not in ids:
+            raise EnhancementVisitError(f"There is no lesion '{nudge.lesion}' to nudge: use one of its ids.")
     after_ia, after_iv = (_measured(segments, prepared, one) for one in (ia, iv))
     regions = []
     warnings = []
@@ -143,9 +157,10 @@ def _measured(segments: tuple[Segment, ...], prepared: Prepared, shown: RoutedIm
     for segment in segments:
         alone = Segmentation(grid, (segment,))
         try:
-            placed = occupancies(alone, shown.image.grid, shown.ras_transform)
+            transform = shown.transform_of(segment)
+            placed = occupancies(alone, shown.image.grid, transform)
             metrics = region_metrics(shown.image, placed.values())[segment.name]
-            peak = region_peaks(shown.image, alone, ras_transform=shown.ras_transform)[segment.name]
+            peak = region_peaks(shown.image, alone, ras_transform=transform)[segment.name]
         except PRRTError:
             if segment.role == "target":
                 raise
@@ -156,7 +171,7 @@ def _measured(segments: tuple[Segment, ...], prepared: Prepared, shown: RoutedIm
 
 def _differences(ia: RoutedImage, iv: RoutedImage) -> list[str]:
     """What differs between the two days beside the route, as warnings where it matters."""
-    told = []
+    told = [f"{shown.visit}: {nudge.sentence}" for shown in (ia, iv) for nudge in shown.nudges]
     if abs(ia.hours - iv.hours) > 0.25:
         told.append(
             f"The images were taken {ia.hours * 60:.0f} and {iv.hours * 60:.0f} min after injection (IA, IV): uptake "

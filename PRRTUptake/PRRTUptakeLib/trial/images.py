@@ -49,6 +49,11 @@ def emission_series(series: Sequence[Series], modality: str, visit: str, uid: st
     return found[0]
 
 
+def has_emission(series: Sequence[Series], modality: str) -> bool:
+    """Whether a visit has any series that could be measured; follow-up by CT or MRI alone has none."""
+    return any(one.modality in EMISSION[modality] for one in series)
+
+
 def contour_series(series: Sequence[Series], grid: Grid) -> Series | None:
     """The CT or MR series whose voxels are those of the segments, None if there is none."""
     for one in series:

@@ -27,12 +27,16 @@ class ProtocolError(PRRTError):
 
 @dataclass(frozen=True)
 class ImagingRules:
-    """Which image is measured, when, and at what resolution; on which image contours are drawn."""
+    """Which image is measured, when, and at what resolution; on which image contours are drawn.
+
+    ``time_zero`` says from where an infusion's hours are counted in dosimetry: its start, middle or end.
+    """
 
     modality: str
     time_after_injection_h: float
     fwhm_mm: float
     contours_on: str
+    time_zero: str = "start"
 
 
 @dataclass(frozen=True)
@@ -187,6 +191,7 @@ def _check(protocol: Protocol, file: str) -> None:
         ("endpoint.test", endpoint.test, ("paired-t",)),
         ("imaging.modality", imaging.modality, ("SPECT", "PET")),
         ("imaging.contours_on", imaging.contours_on, ("CT", "MR")),
+        ("imaging.time_zero", imaging.time_zero, ("start", "mid", "end")),
     )
     for key, value, allowed in words:
         if value not in allowed:

@@ -8,7 +8,8 @@ from PRRTUptakeLib.trial.measurements import Measurement
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.segmentation.segments import Segment
-    from PRRTUptakeLib.trial.pipeline import VisitResult
+    from PRRTUptakeLib.trial.pipeline import VisitLabels, VisitResult
+    from PRRTUptakeLib.trial.preparation import Prepared, SizedLesion
 
 # Metric word -> attribute of RegionMetrics; these carry the image's unit.
 _IN_IMAGE_UNITS = {"mean": "mean", "sd": "sd", "min": "minimum", "max": "maximum", "median": "median"}
@@ -23,19 +24,35 @@ def measurement_rows(result: VisitResult) -> tuple[Measurement, ...]:
     """
     rows = [row for segment in result.prepared.segmentation for row in _region_rows(result, segment)]
     for lesion in result.prepared.lesions:
-        size = lesion.size
-        rows.append(_row(result, lesion.segment, "longest_axial_diameter", size.longest_axial_mm, "mm", "CT"))
-        rows.append(_row(result, lesion.segment, "perpendicular_diameter", size.perpendicular_mm, "mm", "CT"))
-        rows.append(_row(result, lesion.segment, "longest_3d_diameter", size.longest_3d_mm, "mm", "CT"))
+        rows += diameter_rows(result.labels, lesion)
         if lesion.decision.is_target:
             target = next(item for item in result.targets if item.lesion_id == lesion.lesion.lesion_id)
-            rows.append(_row(result, lesion.segment, "tn_ratio", target.tn_ratio, "1"))
-            rows.append(_row(result, lesion.segment, "expected_recovery", target.recovery, "1"))
-            rows.append(_row(result, lesion.segment, "border_recovery", target.border_recovery, "1"))
+            rows.append(_row(result.labels, lesion.segment, "tn_ratio", target.tn_ratio, "1"))
+            rows.append(_row(result.labels, lesion.segment, "expected_recovery", target.recovery, "1"))
+            rows.append(_row(result.labels, lesion.segment, "border_recovery", target.border_recovery, "1"))
             if target.corrected is not None:
-                units = result.image.units
-                rows.append(_row(result, lesion.segment, "mean_corrected", target.corrected.corrected, units))
+                corrected, units = target.corrected.corrected, result.image.units
+                rows.append(_row(result.labels, lesion.segment, "mean_corrected", corrected, units))
     return (*rows, *_lobe_rows(result))
+
+
+def diameter_rows(labels: VisitLabels, lesion: SizedLesion) -> list[Measurement]:
+    """The three diameters of a lesion, in mm, from the anatomical image."""
+    size = lesion.size
+    return [
+        _row(labels, lesion.segment, "longest_axial_diameter", size.longest_axial_mm, "mm", "CT"),
+        _row(labels, lesion.segment, "perpendicular_diameter", size.perpendicular_mm, "mm", "CT"),
+        _row(labels, lesion.segment, "longest_3d_diameter", size.longest_3d_mm, "mm", "CT"),
+    ]
+
+
+def size_rows(labels: VisitLabels, prepared: Prepared) -> tuple[Measurement, ...]:
+    """Diameters and volume of every lesion of a visit that has no measured image, such as CT at follow-up."""
+    rows: list[Measurement] = []
+    for lesion in prepared.lesions:
+        rows += diameter_rows(labels, lesion)
+        rows.append(_row(labels, lesion.segment, "volume", lesion.size.volume_mL, "mL"))
+    return tuple(rows)
 
 
 def _region_rows(result: VisitResult, segment: Segment) -> list[Measurement]:
@@ -43,10 +60,10 @@ def _region_rows(result: VisitResult, segment: Segment) -> list[Measurement]:
     if metrics is None:
         return []
     rows = [
-        _row(result, segment, word, getattr(metrics, attribute), metrics.units)
+        _row(result.labels, segment, word, getattr(metrics, attribute), metrics.units)
         for word, attribute in _IN_IMAGE_UNITS.items()
     ]
-    rows.append(_row(result, segment, "volume", metrics.volume_mL, "mL"))
+    rows.append(_row(result.labels, segment, "volume", metrics.volume_mL, "mL"))
     return rows
 
 
@@ -62,8 +79,7 @@ def _lobe_rows(result: VisitResult) -> list[Measurement]:
     return rows
 
 
-def _row(result: VisitResult, segment: Segment, metric: str, value: float, unit: str, image: str = "") -> Measurement:
-    labels = result.labels
+def _row(labels: VisitLabels, segment: Segment, metric: str, value: float, unit: str, image: str = "") -> Measurement:
     return Measurement(
         labels.patient,
         labels.cycle,

@@ -1,0 +1,249 @@
+"""Dose in every voxel of a case whose cycle was imaged more than once: the key ``dose_map`` under ``dosimetry``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PRRTUptakeLib.dicom.reading import read_volume
+from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.imaging.registration import rigid_registration
+from PRRTUptakeLib.imaging.registration_result import Registration
+from PRRTUptakeLib.mrml.outcome import SceneVisit
+from PRRTUptakeLib.trial.measurements import Measurement
+from PRRTUptakeLib.uptake.occupancy import occupancy
+
+from PRRTDosimetryLib.dose.dose_map import kernel_dose, local_dose
+from PRRTDosimetryLib.dose.dvh import DoseVolumeHistogram, dose_volume_histogram
+from PRRTDosimetryLib.kinetics.voxel_series import VoxelSeries
+from PRRTDosimetryLib.kinetics.voxelwise import TiaMap, mono_exponential_tia, uptake_clearance_tia
+from PRRTDosimetryLib.mrml.dose_maps_report import dose_map_sections, dose_map_table
+from PRRTDosimetryLib.mrml.settings import DoseSettings, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PRRTUptakeLib.imaging.volume import Grid, Volume
+    from PRRTUptakeLib.mrml.outcome import CaseOutcome, VisitImages
+    from PRRTUptakeLib.segmentation.segments import Segment
+    from PRRTUptakeLib.trial.pipeline import VisitResult
+
+_METHODS = {"kernel": kernel_dose, "local": local_dose}
+_MOST_UNSEEN = 0.05  # share of a region outside one of the images that is told
+
+
+class DoseMapCaseError(PRRTError):
+    """The visits of a cycle do not allow a dose map."""
+
+
+@dataclass(frozen=True, eq=False)
+class RegionMap:
+    """One region in the dose map: histogram, integral of the activity map over it, and share unseen in some image."""
+
+    segment: Segment
+    histogram: DoseVolumeHistogram
+    tia_MBq_h: float
+    unseen: float
+
+
+@dataclass(frozen=True, eq=False)
+class CycleMap:
+    """Dose map of one cycle on the grid of its first emission image.
+
+    Attributes
+    ----------
+    tia, dose : MBq.h/mL and Gy.
+    registrations : by visit, from the first visit's space to that visit's; "identity" where the frame is the same.
+    regions : by name.
+    """
+
+    tia: TiaMap
+    dose: Volume
+    registrations: dict[str, Registration]
+    regions: dict[str, RegionMap]
+
+    @property
+    def warnings(self) -> list[str]:
+        """Doubts on the registrations, and regions that some image does not wholly show."""
+        found = [f"{name}: {text}" for name, one in self.registrations.items() for text in one.quality.warnings]
+        return found + [
+            f"{region.unseen:.0%} of '{name}' lies outside one of the images and is integrated from the others."
+            for name, region in self.regions.items()
+            if region.unseen > _MOST_UNSEEN
+        ]
+
+
+def add_dose_maps(outcome: CaseOutcome) -> CaseOutcome:
+    """Add dose map, histograms and their comparison with the doses of regions, for every cycle with several images.
+
+    Comes after ``add_doses``, whose rows it compares with. A cycle whose images cannot be brought together is told as
+    a warning.
+
+    Raises
+    ------
+    SettingsError
+        If the case's settings are not usable, or a transform names a visit that is not there.
+    """
+    settings = DoseSettings.from_case(outcome.case.dosimetry)
+    if not settings.dose_map:
+        return outcome
+    _require_known_visits(settings, outcome.lobe_visits)
+    by_cycle = groupby(sorted(outcome.lobe_visits, key=lambda one: one.labels.cycle), key=lambda one: one.labels.cycle)
+    for cycle, group in by_cycle:
+        visits = list(group)
+        if len(visits) < 2:
+            continue
+        try:
+            made = cycle_map(visits, [one for one in outcome.images if one.cycle == cycle], settings)
+        except PRRTError as error:
+            outcome = outcome.with_more(warnings=[f"Cycle {cycle}: no dose map. {error}"])
+            continue
+        outcome = _with_map(outcome, made, visits, settings)
+    return outcome
+
+
+def cycle_map(visits: Sequence[VisitResult], images: Sequence[VisitImages], settings: DoseSettings) -> CycleMap:
+    """The dose map of one cycle from its measured visits.
+
+    Activity is integrated voxel by voxel: uptake and clearance from three images on, a mono-exponential through two.
+
+    Raises
+    ------
+    DoseMapCaseError
+        If injection or time of an image is not known, or two visits can be brought together in no way.
+    PRRTError
+        If images cannot be registered, integrated or turned into dose.
+    """
+    for visit in visits:
+        if visit.injection is None or visit.image.reference_time is None:
+            raise DoseMapCaseError(
+                f"Visit '{visit.labels.visit}' does not tell injection or scan time: complete its header."
+            )
+    ordered = sorted(visits, key=lambda one: one.image.reference_time)  # type: ignore[arg-type, return-value]
+    first = ordered[0]
+    assert first.injection is not None
+    registrations = visit_registrations(ordered, {one.visit: one for one in images}, settings)
+    series = VoxelSeries.from_volumes(
+        [visit.image for visit in ordered],
+        first.injection.time,
+        first.injection.nuclide,
+        [registrations[visit.labels.visit].ras_transform for visit in ordered],
+    )
+    tia = mono_exponential_tia(series) if len(ordered) < 3 else uptake_clearance_tia(series)
+    dose = _METHODS[settings.dose_map](tia.tia, first.injection.nuclide)
+    unseen = np.isnan(series.activity_Bq_per_mL).any(axis=0)
+    segments = [segment for segment in first.prepared.segmentation if segment.name in first.metrics]
+    source = first.prepared.segmentation.grid
+    regions = {segment.name: _region(segment, source, tia.tia, dose, unseen) for segment in segments}
+    return CycleMap(tia, dose, registrations, regions)
+
+
+def visit_registrations(
+    ordered: Sequence[VisitResult], images: dict[str, VisitImages], settings: DoseSettings
+) -> dict[str, Registration]:
+    """Where each visit's images show the points of the first visit: given, the same, or by registration of the CTs.
+
+    Raises
+    ------
+    DoseMapCaseError
+        If a visit has another frame of reference, no transform, and no CT or MRI to register.
+    RegistrationError
+        If a registration fails.
+    """
+    first = ordered[0]
+    base = images[first.labels.visit]
+    found = {first.labels.visit: Registration("identity", np.eye(4))}
+    fixed: Volume | None = None
+    for visit in ordered[1:]:
+        name = visit.labels.visit
+        given = settings.transforms.get(_key(visit))
+        frames = {images[name].measured.frame_of_reference_uid, base.measured.frame_of_reference_uid}
+        if given is not None:
+            found[name] = Registration("given", given)
+        elif len(frames) == 1 and frames != {""}:
+            found[name] = Registration("identity", np.eye(4))
+        else:
+            fixed = fixed or _anatomy(first, base)
+            moving = _anatomy(visit, images[name])
+            found[name] = rigid_registration(
+                fixed, moving, fixed_liver=_liver(first, fixed.grid), moving_liver=_liver(visit, moving.grid)
+            )
+    return found
+
+
+def dose_map_rows(made: CycleMap, patient: str, cycle: int, image: str) -> tuple[Measurement, ...]:
+    """Per region ``voxel_dose_mean``, ``dvh_d98``, ``dvh_d50``, ``dvh_d2`` (Gy) and ``voxel_tia`` (MBq.h)."""
+    rows = []
+    for name, region in made.regions.items():
+        segment, histogram = region.segment, region.histogram
+        values = [
+            ("voxel_dose_mean", histogram.mean_Gy, "Gy"),
+            *((f"dvh_d{percent}", histogram.dose_at_volume_Gy(percent), "Gy") for percent in (98, 50, 2)),
+            ("voxel_tia", region.tia_MBq_h, "MBq.h"),
+        ]
+        labels = (segment.role, segment.lobe or "none", segment.lesion_id)
+        rows += [
+            Measurement(patient, cycle, "dosimetry", image, name, *labels, metric, value, unit)
+            for metric, value, unit in values
+        ]
+    return tuple(rows)
+
+
+def _with_map(
+    outcome: CaseOutcome, made: CycleMap, visits: Sequence[VisitResult], settings: DoseSettings
+) -> CaseOutcome:
+    labels = visits[0].labels
+    earlier = {
+        metric: {row.region: row.value for row in outcome.rows if row.metric == metric and row.cycle == labels.cycle}
+        for metric in ("dose", "tia", "mass")
+    }
+    title = f"Cycle {labels.cycle}"
+    study = f"cycle {labels.cycle} dosimetry"
+    return outcome.with_more(
+        rows=dose_map_rows(made, outcome.case.patient, labels.cycle, labels.image),
+        warnings=[f"{title}, dose map: {text}" for text in made.warnings],
+        text=[f"Dose in every voxel, cycle {labels.cycle}", dose_map_table(made, earlier["dose"])],
+        sections=dose_map_sections(made, title, settings.dose_map, earlier),
+        scene=[SceneVisit(study, ((f"Absorbed dose {study}", made.dose),))],
+    )
+
+
+def _region(segment: Segment, source: Grid, tia: Volume, dose: Volume, unseen: np.ndarray) -> RegionMap:
+    placed = occupancy(segment, source, dose.grid)
+    volume_mL = placed.fraction * dose.grid.voxel_volume_mL
+    outside = placed.fraction @ unseen.reshape(-1)[placed.indices] / placed.fraction.sum()
+    histogram = dose_volume_histogram(placed.values(dose), volume_mL)
+    return RegionMap(segment, histogram, float(placed.values(tia) @ volume_mL), float(outside))
+
+
+def _anatomy(visit: VisitResult, images: VisitImages) -> Volume:
+    if images.contours is None:
+        raise DoseMapCaseError(
+            f"Visit '{visit.labels.visit}' has another frame of reference than the first and no CT on which its "
+            f"segments lie: give its transform as '{_key(visit)}' under 'transforms'."
+        )
+    return read_volume(images.contours)
+
+
+def _liver(visit: VisitResult, grid: Grid) -> np.ndarray | None:
+    """The liver on the grid of its CT; None where the segments' voxels are ordered another way."""
+    segmentation = visit.prepared.segmentation
+    livers = segmentation.having(structure="liver")
+    if not livers or not segmentation.grid.matches(grid):
+        return None
+    return livers[0].full_mask(grid.shape)
+
+
+def _key(visit: VisitResult) -> str:
+    return f"{visit.labels.cycle}/{visit.labels.visit}"
+
+
+def _require_known_visits(settings: DoseSettings, visits: Sequence[VisitResult]) -> None:
+    known = [_key(visit) for visit in visits]
+    unknown = [name for name in settings.transforms if name not in known]
+    if unknown:
+        raise SettingsError(
+            f"dosimetry: 'transforms' names '{unknown[0]}', but the visits are {', '.join(known)} (CYCLE/VISIT)."
+        )

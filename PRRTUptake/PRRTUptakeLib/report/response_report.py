@@ -1,0 +1,69 @@
+"""Response of one patient over the visits, for the report and the terminal."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from PRRTUptakeLib.report.page import paragraph, plain_table, section, table
+
+if TYPE_CHECKING:
+    from PRRTUptakeLib.trial.response_case import CaseResponse, ScopeResponse
+
+_WORDS = (
+    "RECIST 1.1 (doi:10.1016/j.ejca.2008.10.026) on its own targets: at the first visit the largest lesions of 10 mm "
+    "or more, five in all and two per organ; a lobe follows the same rules with its own two largest. Volume: the sum "
+    "of all lesions of the first visit; it has no category. The first visit stands for the baseline."
+)
+
+
+def response_cells(result: CaseResponse) -> tuple[list[str], list[list[object]]]:
+    """Header and rows: per patient and lobe, and visit, the sums, their changes from baseline, category and reason."""
+    header = ["of", "visit", "RECIST sum mm", "change %", "category", "why", "volume mL", "change %"]
+    cells = [
+        [_name(scope), f"cycle {cycle} {visit}", *_diameters(scope, n), *_volumes(scope, n)]
+        for scope in result.scopes
+        for n, (cycle, visit) in enumerate(result.visits)
+    ]
+    return header, cells
+
+
+def response_sections(result: CaseResponse) -> list[str]:
+    """The section on response, as HTML."""
+    targets = [[_name(scope), ", ".join(scope.targets) or "none measurable"] for scope in result.scopes]
+    return [
+        section(
+            "Response",
+            paragraph(_WORDS, "small"),
+            *(paragraph(note, "small") for note in result.notes),
+            table(*response_cells(result)),
+            table(["of", "RECIST targets"], targets),
+        )
+    ]
+
+
+def response_text(result: CaseResponse) -> list[str]:
+    """Heading, table and notes for the terminal."""
+    return [
+        "Response: RECIST 1.1 and volume against the first visit",
+        plain_table(*response_cells(result)),
+        *result.notes,
+    ]
+
+
+def _name(scope: ScopeResponse) -> str:
+    return f"{scope.lobe} lobe" if scope.lobe else "patient"
+
+
+def _diameters(scope: ScopeResponse, n: int) -> list[object]:
+    if not scope.recist:
+        return [math.nan, math.nan, "", "No measurable lesion."]
+    found = scope.recist[n]
+    total, change = (found.total, 100.0 * found.change_from_baseline) if scope.assessed[n] else (math.nan, math.nan)
+    return [total, change, found.category, found.reason]
+
+
+def _volumes(scope: ScopeResponse, n: int) -> list[object]:
+    found = scope.volume[n]
+    change = 100.0 * found.change_from_baseline
+    return [found.total if n == 0 or not math.isnan(change) else math.nan, change]

@@ -1,0 +1,55 @@
+"""A lesion moved by hand in one visit, where breathing or registration left it beside its place."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from PRRTUptakeLib.errors import PRRTError
+
+if TYPE_CHECKING:
+    from PRRTUptakeLib.uptake.mapping import RasTransform
+
+MOST_mm = 50.0
+
+
+class NudgeError(PRRTError):
+    """A nudge is impossible."""
+
+
+@dataclass(frozen=True)
+class Nudge:
+    """Lesion ``lesion`` is measured ``shift_ras_mm`` (right to left, back to front, foot to head) from where it falls.
+
+    The reason is kept in the report.
+    """
+
+    lesion: str
+    shift_ras_mm: tuple[float, float, float]
+    reason: str
+
+    def __post_init__(self) -> None:
+        length = math.dist(self.shift_ras_mm, (0, 0, 0))
+        if not math.isfinite(length) or length > MOST_mm:
+            raise NudgeError(f"Lesion {self.lesion} is nudged by {length:g} mm: register the images instead.")
+        if not self.reason.strip():
+            raise NudgeError(f"Say why lesion {self.lesion} is nudged: the reason is kept.")
+
+    @property
+    def sentence(self) -> str:
+        """What was done, for the report."""
+        shift = ", ".join(f"{one:+g}" for one in self.shift_ras_mm)
+        return f"Lesion {self.lesion} was moved by hand by ({shift}) mm RAS: {self.reason.strip()}"
+
+    def after(self, transform: RasTransform | None) -> RasTransform:
+        """The transform from the segments' space into the image's, followed by this shift."""
+        shift = np.array(self.shift_ras_mm)
+        if transform is None or isinstance(transform, np.ndarray):
+            matrix = np.eye(4) if transform is None else np.array(transform, dtype=np.float64)
+            matrix[:3, 3] += shift
+            return matrix
+        bent = transform
+        return lambda points: bent(points) + shift
