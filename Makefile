@@ -9,10 +9,10 @@ demo: .venv/demo.stamp
 	$(BIN)/prrt demo -o demo
 
 test: .venv/test.stamp
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 slow: .venv/test.stamp
-	$(BIN)/python -m pytest -n 2 -m slow
+	$(BIN)/python -m pytest -n 2 --dist load -m slow
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check .

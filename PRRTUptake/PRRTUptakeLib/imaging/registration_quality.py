@@ -23,7 +23,7 @@ def dice(one: np.ndarray, other: np.ndarray) -> float:
 
     Examples
     --------
-    >>> dice(np.array([1, 1, 0, 0]), np.array([0, 1, 0, 0]))
+    >>> float(dice(np.array([1, 1, 0, 0]), np.array([0, 1, 0, 0])))
     0.6666666666666666
     """
     both = np.count_nonzero(np.logical_and(one, other))
