@@ -26,7 +26,7 @@ from PRRTDosimetryLib.dose.density import density_from_ct, scaled_to_density
 from PRRTDosimetryLib.dose.dose_map import kernel_dose, local_dose
 from PRRTDosimetryLib.dose.dvh import dose_volume_histogram
 from PRRTDosimetryLib.kinetics.voxel_series import VoxelSeries
-from PRRTDosimetryLib.kinetics.voxelwise import mono_exponential_tia
+from PRRTDosimetryLib.kinetics.voxelwise import mono_exponential_tia, uptake_clearance_tia
 from PRRTDosimetryLib.mrml.curve_nodes import table_from_integrals
 from PRRTDosimetryLib.mrml.dose_display import show_dose
 from PRRTDosimetryLib.mrml.dose_nodes import MAP_D2, MAP_D98, MAP_MEAN, Histogram, table_of_doses
@@ -251,7 +251,11 @@ class DosimetryLogic:
         return rows
 
     def _tia(self) -> Volume:
-        """Time-integrated activity of every voxel; none beyond an image's end, as the kernel takes it too."""
+        """Time-integrated activity of every voxel; none beyond an image's end, as the kernel takes it too.
+
+        Three images or more tell uptake and clearance of each voxel; two its clearance alone. A mono-exponential
+        through lesions that still take up at the first image would be a fifth too high.
+        """
         if len(self.visits) < 2:
             raise NodeError("A dose map needs images at two times or more: take the doses by S-values.")
         _require_one_space(self._points)
@@ -263,7 +267,7 @@ class DosimetryLogic:
             images.append(visit.image.with_values(visit.image.array, reference_time=moment))
         same_space = [np.eye(4)] * len(images)
         series = VoxelSeries.from_volumes(images, injection.time, injection.nuclide, same_space)
-        tia = mono_exponential_tia(series).tia
+        tia = (uptake_clearance_tia if len(images) > 2 else mono_exponential_tia)(series).tia
         return tia.with_values(np.nan_to_num(tia.array))
 
     def _map_rows(
