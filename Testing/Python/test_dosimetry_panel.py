@@ -246,13 +246,18 @@ def test_another_patients_image_is_refused(ready):
 
 
 def test_export(ready, tmp_path):
+    ready.ui.methodComboBox.setCurrentIndex(2)
+    ready.ui.densitySpinBox.value = 1.06
     ready.ui.reportPath.currentPath = str(tmp_path / "out")
     ready.ui.exportButton.click()
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"report.html", "measurements.csv", "patient.mrb", "provenance.json"} <= names
     text = (tmp_path / "out" / "measurements.csv").read_text()
     assert "effective_half_life" in text
-    assert "kidney_left" in (tmp_path / "out" / "report.html").read_text()
+    assert "voxel_dose_mean" in text
+    report = (tmp_path / "out" / "report.html").read_text()
+    assert "kidney_left" in report
+    assert "Tissue of 1.06 g/mL" in report
 
 
 def test_module_test_runs(panel):

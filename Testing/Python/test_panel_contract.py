@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -102,3 +104,19 @@ def test_members_used_through_helpers_exist():
     for cls, members in used.items():
         for member in members.split():
             assert member in known.ALWAYS or known.kind(cls, member) not in ("unknown", "hidden"), f"{cls}.{member}"
+
+
+def test_catalog_entry():
+    """The Extension Index's entry has the keys of its schema 1.0.1 and agrees with CMakeLists.txt."""
+    entry = json.loads((ROOT / "SlicerPRRT.json").read_text(encoding="utf-8"))
+    optional = {"scm_revision", "scm_type", "build_dependencies", "build_subdirectory", "enabled", "tier"}
+    assert {"$schema", "category", "scm_url"} <= set(entry) <= {"$schema", "category", "scm_url"} | optional
+    assert 1 <= entry["tier"] <= 5
+    cmake = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
+    assert f'set(EXTENSION_CATEGORY "{entry["category"]}")' in cmake
+    assert "EXTENSION_DICOM_SUPPORT_RULE \"Modality == 'PT' or Modality == 'NM'\"" in cmake
+    urls = re.search(r'EXTENSION_SCREENSHOTURLS "(.*?)"', cmake)[1].split()
+    for url in urls:
+        picture = ROOT / "Docs" / "screenshots" / url.rsplit("/", 1)[1]
+        assert picture.is_file(), f"{picture} is named in CMakeLists.txt: run Tools/panel_pictures.py"
+        assert picture.stat().st_size < 150_000

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from PRRTDosimetryLib.mrml.dose_maps_run import CycleMap, RegionMap
 
 _HOW = {
-    "kernel": "Voxel S-values: electrons and photons of every voxel reach their surroundings, in tissue of 1.04 g/mL.",
-    "local": "Local deposition: electrons give up their energy in their voxel, photons none; tissue of 1.04 g/mL.",
+    "kernel": "Voxel S-values: electrons and photons of every voxel reach their surroundings.",
+    "local": "Local deposition: electrons give up their energy in their voxel, photons none.",
 }
 _WHY = {
     "kernel": "Lesions: the region's S-value is that of a sphere alone, whereas in the map photons of the surroundings "
@@ -33,7 +33,7 @@ _STEPS = (
     "The difference is taken apart in two steps, which multiply. Activity: time-integrated activity per mass. The map "
     "fits every voxel of the registered images within the first visit's contour, the region's dose fits the mean "
     "within each visit's own contour, with the model chosen for the region and the mean volume; so noise, movement, "
-    "contours, models and density (1.04 g/mL against that of the region) show here. Energy: absorbed per decay. "
+    "contours, models and density (that of the map against that of the region) show here. Energy: absorbed per decay. "
 )
 _LIMIT = (
     "Neither is corrected for the blur of the image: D98 and D2 of a region less than two or three times as wide as "
@@ -49,7 +49,7 @@ def dose_map_sections(
     return [
         section(
             f"{title}: dose in every voxel",
-            paragraph(_HOW[method]),
+            paragraph(f"{_HOW[method]} {_tissue(made)}"),
             _registration_table(made),
             table(_HEADER, _histogram_rows(made, doses_Gy), "Dose-volume histograms, partial voxels by their part"),
             f'<div class="pictures">{_charts(made, doses_Gy)}</div>',
@@ -62,6 +62,12 @@ def dose_map_sections(
             paragraph(_LIMIT, "small"),
         )
     ]
+
+
+def _tissue(made: CycleMap) -> str:
+    if math.isnan(made.density_g_per_mL):
+        return "Soft tissue has the density of the CT, voxel by voxel."
+    return f"Tissue of {made.density_g_per_mL:g} g/mL everywhere."
 
 
 _HEADER = ["region", "volume mL", "mean Gy", "D98 Gy", "D50 Gy", "D2 Gy", "by region Gy"]
@@ -87,16 +93,25 @@ def _comparison(made: CycleMap, by_region: Mapping[str, Mapping[str, float]]) ->
         if any(name not in by_region[metric] for metric in ("dose", "tia", "mass")):
             continue
         dose_Gy, tia_MBq_h, mass_g = (by_region[metric][name] for metric in ("dose", "tia", "mass"))
-        total, activity, energy = difference_steps(region, dose_Gy, tia_MBq_h, mass_g)
+        total, activity, energy = difference_steps(region, dose_Gy, tia_MBq_h, mass_g, made.density_g_per_mL)
         shares = [100.0 * (ratio - 1.0) for ratio in (total, activity, energy)]
         rows.append([name, region.histogram.mean_Gy, dose_Gy, *shares])
     return rows
 
 
-def difference_steps(region: RegionMap, dose_Gy: float, tia_MBq_h: float, mass_g: float) -> tuple[float, float, float]:
-    """Voxel mean over the region's dose, and its two factors: activity per mass, and energy absorbed per decay."""
+def difference_steps(
+    region: RegionMap,
+    dose_Gy: float,
+    tia_MBq_h: float,
+    mass_g: float,
+    map_density_g_per_mL: float = SOFT_TISSUE_g_per_mL,
+) -> tuple[float, float, float]:
+    """Voxel mean over the region's dose, and its two factors: activity per mass, and energy absorbed per decay.
+
+    The factors are nan where the map's density is, since the map then has no one density.
+    """
     total = region.histogram.mean_Gy / dose_Gy
-    in_map = region.tia_MBq_h / (region.histogram.total_volume_mL * SOFT_TISSUE_g_per_mL)
+    in_map = region.tia_MBq_h / (region.histogram.total_volume_mL * map_density_g_per_mL)
     activity = in_map / (tia_MBq_h / mass_g)
     return total, activity, total / activity
 

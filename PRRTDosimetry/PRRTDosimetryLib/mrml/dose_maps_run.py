@@ -15,6 +15,7 @@ from PRRTUptakeLib.mrml.outcome import SceneVisit
 from PRRTUptakeLib.trial.measurements import Measurement
 from PRRTUptakeLib.uptake.occupancy import occupancy
 
+from PRRTDosimetryLib.dose.density import SOFT_TISSUE_g_per_mL
 from PRRTDosimetryLib.dose.dose_map import kernel_dose, local_dose
 from PRRTDosimetryLib.dose.dvh import DoseVolumeHistogram, dose_volume_histogram
 from PRRTDosimetryLib.kinetics.voxel_series import VoxelSeries
@@ -57,12 +58,14 @@ class CycleMap:
     tia, dose : MBq.h/mL and Gy.
     registrations : by visit, from the first visit's space to that visit's; "identity" where the frame is the same.
     regions : by name.
+    density_g_per_mL : of the tissue; nan where it is that of a CT.
     """
 
     tia: TiaMap
     dose: Volume
     registrations: dict[str, Registration]
     regions: dict[str, RegionMap]
+    density_g_per_mL: float = SOFT_TISSUE_g_per_mL
 
     @property
     def warnings(self) -> list[str]:
@@ -131,13 +134,21 @@ def cycle_map(visits: Sequence[VisitResult], images: Sequence[VisitImages], sett
         first.injection.nuclide,
         [registrations[visit.labels.visit].ras_transform for visit in ordered],
     )
-    tia = mono_exponential_tia(series) if len(ordered) < 3 else uptake_clearance_tia(series)
+    tia = voxel_tia(series)
     dose = _METHODS[settings.dose_map](tia.tia, first.injection.nuclide)
     unseen = np.isnan(series.activity_Bq_per_mL).any(axis=0)
     segments = [segment for segment in first.prepared.segmentation if segment.name in first.metrics]
     source = first.prepared.segmentation.grid
-    regions = {segment.name: _region(segment, source, tia.tia, dose, unseen) for segment in segments}
+    regions = {segment.name: region_map(segment, source, tia.tia, dose, unseen) for segment in segments}
     return CycleMap(tia, dose, registrations, regions)
+
+
+def voxel_tia(series: VoxelSeries) -> TiaMap:
+    """Time-integrated activity: uptake and clearance of each voxel from three images on, else its clearance alone.
+
+    A mono-exponential through lesions that still take up at the first image would be a fifth too high.
+    """
+    return mono_exponential_tia(series) if series.times_h.size < 3 else uptake_clearance_tia(series)
 
 
 def visit_registrations(
@@ -210,7 +221,8 @@ def _with_map(
     )
 
 
-def _region(segment: Segment, source: Grid, tia: Volume, dose: Volume, unseen: np.ndarray) -> RegionMap:
+def region_map(segment: Segment, source: Grid, tia: Volume, dose: Volume, unseen: np.ndarray) -> RegionMap:
+    """One region of the grid ``source`` in the maps; ``unseen`` marks voxels [k, j, i] outside one of the images."""
     placed = occupancy(segment, source, dose.grid)
     volume_mL = placed.fraction * dose.grid.voxel_volume_mL
     outside = placed.fraction @ unseen.reshape(-1)[placed.indices] / placed.fraction.sum()

@@ -16,14 +16,13 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.trial.measurements import Measurement
 
 CYCLE_ATTRIBUTE, HISTOGRAMS_ATTRIBUTE = "PRRT.DoseCycle", "PRRT.DoseHistograms"
-MAP_MEAN, MAP_D98, MAP_D2 = "dose_map_mean", "dose_map_d98", "dose_map_d2"
 _COLUMNS = {
     "dose": "dose_Gy",
     "mass": "mass_g",
     "bed": "bed_Gy",
-    MAP_MEAN: "map_Gy",
-    MAP_D98: "d98_Gy",
-    MAP_D2: "d2_Gy",
+    "voxel_dose_mean": "map_Gy",
+    "dvh_d98": "d98_Gy",
+    "dvh_d2": "d2_Gy",
     "recovery": "recovery",
 }
 Histogram = tuple[list[float], list[float]]

@@ -13,6 +13,7 @@ from PRRTUptakeLib.trial.case import Case
 from PRRTUptakeLib.trial.measurements import to_csv
 from PRRTUptakeLib.whole_folder import whole_folder
 
+from PRRTDosimetryLib.mrml.dose_maps_report import dose_map_sections
 from PRRTDosimetryLib.mrml.dose_report import dose_sections
 from PRRTDosimetryLib.mrml.doses_run import kept_contrast
 
@@ -49,11 +50,18 @@ def export_doses(folder: str | Path, logic: DosimetryLogic, scene: bool) -> None
     facts = provenance([_series(visit) for visit in logic.visits], (), parameters, Path(folder))
     warnings = [f"{visit.labels.visit}: {text}" for visit in logic.visits for text in visit.warnings]
     kept = kept_contrast(logic.visits[0], dosimetry.regions)
-    sections = dose_sections(dosimetry, f"Cycle {treatment.cycle}", kept)
+    title = f"Cycle {treatment.cycle}"
+    sections = dose_sections(dosimetry, title, kept)
+    if logic.map is not None:
+        earlier = {
+            metric: {row.region: row.value for row in logic.rows if row.metric == metric}
+            for metric in ("dose", "tia", "mass")
+        }
+        sections += dose_map_sections(logic.map, title, logic.method, earlier)
     with whole_folder(folder) as out:
         (out / "measurements.csv").write_text(to_csv(logic.rows), encoding="utf-8")
-        title = f"Absorbed dose: {treatment.patient}"
-        (out / "report.html").write_text(case_report(title, case, warnings, sections, facts), encoding="utf-8")
+        heading = f"Absorbed dose: {treatment.patient}"
+        (out / "report.html").write_text(case_report(heading, case, warnings, sections, facts), encoding="utf-8")
         write_json(facts, out / "provenance.json")
         if scene:
             write_bundle(out / "patient.mrb")

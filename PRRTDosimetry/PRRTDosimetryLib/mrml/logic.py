@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -20,26 +21,23 @@ from PRRTUptakeLib.trial.pipeline import VisitLabels, VisitResult, measure_visit
 from PRRTUptakeLib.trial.preparation import Prepared, prepare
 from PRRTUptakeLib.trial.protocol import Protocol, load_protocol
 from PRRTUptakeLib.uptake.calibration import concentration_from_counts
-from PRRTUptakeLib.uptake.occupancy import OccupancyError, occupancy
 
 from PRRTDosimetryLib.dose.density import density_from_ct, scaled_to_density
 from PRRTDosimetryLib.dose.dose_map import kernel_dose, local_dose
-from PRRTDosimetryLib.dose.dvh import dose_volume_histogram
 from PRRTDosimetryLib.kinetics.voxel_series import VoxelSeries
-from PRRTDosimetryLib.kinetics.voxelwise import mono_exponential_tia
 from PRRTDosimetryLib.mrml.curve_nodes import table_from_integrals
 from PRRTDosimetryLib.mrml.dose_display import show_dose
-from PRRTDosimetryLib.mrml.dose_nodes import MAP_D2, MAP_D98, MAP_MEAN, Histogram, table_of_doses
+from PRRTDosimetryLib.mrml.dose_maps_run import CycleMap, RegionMap, dose_map_rows, region_map, voxel_tia
+from PRRTDosimetryLib.mrml.dose_nodes import Histogram, table_of_doses
 from PRRTDosimetryLib.mrml.doses_run import cycle_dosimetry, kept_contrast
 from PRRTDosimetryLib.mrml.time_points import TimePoint, check_time_points
 from PRRTDosimetryLib.uncertainty.rows import Labels, dose_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from PRRTUptakeLib.imaging.volume import Volume
-    from PRRTUptakeLib.segmentation.segments import Segmentation
 
     from PRRTDosimetryLib.dose.dvh import DoseVolumeHistogram
     from PRRTDosimetryLib.mrml.settings import DoseSettings
@@ -70,7 +68,7 @@ class DosimetryLogic:
     ----------
     protocol : says how lobes, lesions and healthy liver are found.
     visits, dosimetry, treatment : what `fitCurves` measured and calculated; None before.
-    rows : of the last doses, with every digit.
+    rows, map, method : of the last doses: rows with every digit, the dose map (None without one), how it was made.
     """
 
     def __init__(self, protocol: str | Path = "lutia") -> None:
@@ -79,6 +77,8 @@ class DosimetryLogic:
         self.dosimetry: Dosimetry | None = None
         self.treatment: Treatment | None = None
         self.rows: tuple[Measurement, ...] = ()
+        self.map: CycleMap | None = None
+        self.method = ""
         self._points: tuple[TimePoint, ...] = ()
 
     def setProtocol(self, protocol: str | Path) -> None:
@@ -153,6 +153,7 @@ class DosimetryLogic:
             If no curves were fitted yet.
         """
         cycle = self._fitted().cycle
+        self.map = None
         self.rows = tuple(self._region_rows())
         return table_of_doses(self.rows, cycle, f"Doses cycle {cycle}", {}, tableNode)
 
@@ -185,18 +186,21 @@ class DosimetryLogic:
         """
         treatment = self._fitted()
         progress(0.0, "Integrating voxel by voxel")
-        tia = self._tia()
+        series = self._series()
+        tia = voxel_tia(series)
         progress(0.5, "Dose in every voxel")
         dose_of = kernel_dose if method == KERNEL else local_dose
-        dose = dose_of(tia, treatment.nuclide, density_g_per_mL)
+        dose = dose_of(tia.tia, treatment.nuclide, density_g_per_mL)
         if ctNode is not None:
             ct = resampled(volume_from_node(ctNode), dose.grid, identity_registration("same space"), -1000.0)
             dose = scaled_to_density(dose, density_from_ct(ct), density_g_per_mL)
         progress(0.8, "Histograms of the regions")
-        segmentation = self.visits[0].prepared.segmentation
-        histograms = _histograms(dose, segmentation)
-        self.rows = (*self._region_rows(), *self._map_rows(histograms, segmentation, treatment))
-        shown = {name: _points(one) for name, one in histograms.items()}
+        regions = self._regions(series, tia.tia, dose)
+        one_density = density_g_per_mL if ctNode is None else math.nan
+        self.map, self.method = CycleMap(tia, dose, {}, regions, one_density), method
+        image = self.visits[0].labels.image
+        self.rows = (*self._region_rows(), *dose_map_rows(self.map, treatment.patient, treatment.cycle, image))
+        shown = {name: _points(region.histogram) for name, region in regions.items()}
         name = f"Doses cycle {treatment.cycle}"
         table = table_of_doses(self.rows, treatment.cycle, name, shown, tableNode)
         return show_dose(dose, f"Dose cycle {treatment.cycle}"), table
@@ -250,8 +254,8 @@ class DosimetryLogic:
             rows.append(Measurement(like.patient, like.cycle, like.visit, like.image, *words, recovery, "1"))
         return rows
 
-    def _tia(self) -> Volume:
-        """Time-integrated activity of every voxel; none beyond an image's end, as the kernel takes it too."""
+    def _series(self) -> VoxelSeries:
+        """The images on the grid of the first, as they lie in the world."""
         if len(self.visits) < 2:
             raise NodeError("A dose map needs images at two times or more: take the doses by S-values.")
         _require_one_space(self._points)
@@ -261,26 +265,18 @@ class DosimetryLogic:
             hours = visit.injection.hours_to(visit.image.reference_time)
             moment = injection.time + timedelta(hours=hours)
             images.append(visit.image.with_values(visit.image.array, reference_time=moment))
-        same_space = [np.eye(4)] * len(images)
-        series = VoxelSeries.from_volumes(images, injection.time, injection.nuclide, same_space)
-        tia = mono_exponential_tia(series).tia
-        return tia.with_values(np.nan_to_num(tia.array))
+        return VoxelSeries.from_volumes(images, injection.time, injection.nuclide, [np.eye(4)] * len(images))
 
-    def _map_rows(
-        self, histograms: Mapping[str, DoseVolumeHistogram], segmentation: Segmentation, treatment: Treatment
-    ) -> list[Measurement]:
-        rows = []
-        for name, one in histograms.items():
-            segment = segmentation[name]
-            words = (name, segment.role, segment.lobe or "none", segment.lesion_id)
-            for metric, value in (
-                (MAP_MEAN, one.mean_Gy),
-                (MAP_D98, one.dose_at_volume_Gy(98.0)),
-                (MAP_D2, one.dose_at_volume_Gy(2.0)),
-            ):
-                labels = (treatment.patient, treatment.cycle, "dosimetry", "dose map")
-                rows.append(Measurement(*labels, *words, metric, value, "Gy"))
-        return rows
+    def _regions(self, series: VoxelSeries, tia: Volume, dose: Volume) -> dict[str, RegionMap]:
+        """Every region that was measured, in the maps."""
+        first = self.visits[0]
+        segmentation = first.prepared.segmentation
+        unseen = np.isnan(series.activity_Bq_per_mL).any(axis=0)
+        return {
+            segment.name: region_map(segment, segmentation.grid, tia, dose, unseen)
+            for segment in segmentation
+            if segment.name in first.metrics and segment.role != "lobe"
+        }
 
 
 def _require_one_space(points: tuple[TimePoint, ...]) -> None:
@@ -300,21 +296,6 @@ def _timed(image: Volume, hours: float) -> Volume:
     if image.reference_time is not None:
         return image
     return image.with_values(image.array, reference_time=_ANY_DAY + timedelta(hours=hours))
-
-
-def _histograms(dose: Volume, segmentation: Segmentation) -> dict[str, DoseVolumeHistogram]:
-    """Of lesions, organs and healthy liver, each voxel by the part of it that the region occupies."""
-    found = {}
-    for segment in segmentation:
-        if not segment.voxel_count or segment.role not in ("target", "lesion", "organ", "reference"):
-            continue
-        try:
-            region = occupancy(segment, segmentation.grid, dose.grid)
-        except OccupancyError:  # an organ that the image cuts off has no histogram; targets were measured already
-            continue
-        volume_mL = region.fraction * dose.grid.voxel_volume_mL
-        found[segment.name] = dose_volume_histogram(region.values(dose), volume_mL)
-    return found
 
 
 def _points(histogram: DoseVolumeHistogram) -> Histogram:

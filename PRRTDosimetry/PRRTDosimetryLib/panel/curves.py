@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from PRRTUptakeLib.panel.measure import show_table_and_chart
-from PRRTUptakeLib.panel.section import Section, connect, fill_table, waiting
+from PRRTUptakeLib.panel.section import Section, connect, figures, fill_table, waiting
 from slicer.i18n import tr as _
 
 from PRRTDosimetryLib.commands import TIAC_MODELS
@@ -39,7 +39,7 @@ class CurvesSection(Section):
         self.ui.fitButton.toolTip = missing or _("Measure every region at every time, and fit its curve")
         self.rows = curve_rows(self.parameters.curves)
         lines = [
-            (row.region, row.model, f"{row.tia_MBq_h:.4g}", f"{row.u_tia_MBq_h:.2g}", f"{row.teff_h:.1f}")
+            (row.region, row.model, figures(row.tia_MBq_h, 4), figures(row.u_tia_MBq_h, 2), f"{row.teff_h:.1f}")
             for row in self.rows
         ]
         fill_table(self.ui.curvesTable, lines, [row.choice for row in self.rows])

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from PRRTUptakeLib.panel.measure import show_table_and_chart
-from PRRTUptakeLib.panel.section import Section, connect, fill_table, jump_to_segment, waiting
+from PRRTUptakeLib.panel.section import Section, connect, figures, fill_table, jump_to_segment, waiting
 from slicer.i18n import tr as _
 
 from PRRTDosimetryLib.mrml.dose_nodes import DoseRow, cycles_rows, dose_rows_of, histogram_chart
 from PRRTDosimetryLib.panel.choices import Density, Method
+
+MAP_COLUMNS = (6, 7, 8)  # of the table of doses
 
 
 class DoseSection(Section):
@@ -53,8 +55,10 @@ class ResultsSection(Section):
         """Show the table of doses and the sums over cycles."""
         table = self.parameters.doses
         self.rows = dose_rows_of(table)
-        fill_table(self.ui.dosesTable, [_dose_words(row) for row in self.rows])
         with_map = any(row.map_Gy is not None for row in self.rows)
+        for column in MAP_COLUMNS:
+            self.ui.dosesTable.setColumnHidden(column, not with_map)
+        fill_table(self.ui.dosesTable, [_dose_words(row) for row in self.rows])
         self.ui.histogramButton.enabled = with_map
         self.ui.histogramButton.toolTip = (
             _("Show them in Slicer's plot view") if with_map else _("Calculate a dose map first.")
@@ -66,9 +70,9 @@ class ResultsSection(Section):
             (
                 row.region,
                 "+".join(str(number) for number in row.cycles),
-                f"{row.dose_Gy:.3g}",
-                f"{row.u_dose_Gy:.2g}",
-                _number(row.bed_Gy),
+                figures(row.dose_Gy),
+                figures(row.u_dose_Gy, 2),
+                figures(row.bed_Gy),
             )
             for row in cycles
         ]
@@ -102,8 +106,4 @@ def _dose_words(row: DoseRow) -> tuple[str, ...]:
         row.d2_Gy,
         row.recovery,
     )
-    return row.region, row.role, *(_number(number) for number in numbers)
-
-
-def _number(value: float | None) -> str:
-    return f"{value:.3g}" if value is not None else ""
+    return row.region, row.role, *(figures(number) for number in numbers)

@@ -7,7 +7,7 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
-from PRRTUptakeLib.panel.section import Section, connect, fill_table, jump_to_segment, waiting
+from PRRTUptakeLib.panel.section import Section, connect, figures, fill_table, jump_to_segment, waiting
 
 
 class MeasureSection(Section):
@@ -52,7 +52,7 @@ class MeasureSection(Section):
         table = target_table(node)
         self.rows = table.rows
         lines = [
-            (row.lesion, row.lobe, row.visit, f"{row.first:.4g}", f"{row.second:.4g}", f"{row.ratio:.2f}")
+            (row.lesion, row.lobe, row.visit, figures(row.first), figures(row.second), f"{row.ratio:.2f}")
             for row in self.rows
         ]
         self.ui.resultsTable.setHorizontalHeaderLabels(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from PRRTUptakeLib.progress import Progress
+
+
+WIDEST_px = 150  # of a table's column; the rest of its words stand in the tooltip
 
 
 class Section:
@@ -105,9 +109,27 @@ def fill_table(table: Any, rows: Sequence[Sequence[str]], tips: Sequence[str] = 
             item.setToolTip(tips[number] if number < len(tips) else text)
             table.setItem(number, column, item)
     table.resizeColumnsToContents()
+    for column in range(table.columnCount):
+        table.setColumnWidth(column, min(table.columnWidth(column), WIDEST_px))
     if 0 <= chosen < len(rows):
         table.selectRow(chosen)
     table.blockSignals(was)
+
+
+def figures(value: float | None, digits: int = 3) -> str:
+    """A number as people read it: significant digits, never an exponent; "" for None.
+
+    Examples
+    --------
+    >>> figures(67631.4), figures(5.926), figures(0.0001234), figures(None)
+    ('67631', '5.93', '0.000123', '')
+    """
+    if value is None:
+        return ""
+    if not math.isfinite(value) or value == 0:
+        return f"{value:g}"
+    places = digits - 1 - math.floor(math.log10(abs(value)))
+    return f"{value:.{min(max(places, 0), 12)}f}"
 
 
 def fill_combo(combo: Any, items: Sequence[tuple[str, Any]]) -> None:

@@ -46,7 +46,8 @@ class StudySection(Section):
         self.ui.protocolPathLabel.setVisible(own)
         if self.ui.protocolPath.currentPath != self.parameters.protocolFile:
             self.ui.protocolPath.currentPath = self.parameters.protocolFile
-        self.ui.protocolRulesLabel.text = self.missing() or rules_text(self.protocol())
+        if hasattr(self.ui, "protocolRulesLabel"):
+            self.ui.protocolRulesLabel.text = self.missing() or rules_text(self.protocol())
 
     def protocol(self) -> Any:
         """The protocol in force.

@@ -19,6 +19,7 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
 
     def __init__(self, parent=None):
         super().__init__(parent)
+        self._own_doing = False
         self.setCheckable(True)
         self.setChecked(True)
         self.setSizePolicy(QtWidgets.QSizePolicy.Preferred, QtWidgets.QSizePolicy.Preferred)
@@ -32,18 +33,37 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
         self.setChecked(not collapsed)
 
     def _show_contents(self, shown):
+        self._own_doing = True
         for child in self.children():
             if isinstance(child, QtWidgets.QWidget):
-                child.setVisible(shown)
+                child.setVisible(shown and child.property("visibilityToParent") is not False)
+        self._own_doing = False
         if self.layout():
             self.layout().invalidate()
         self.updateGeometry()
         self.contentsCollapsed.emit(not shown)
 
     def childEvent(self, event):
-        if event.added() and isinstance(event.child(), QtWidgets.QWidget) and not self.isChecked():
-            event.child().setVisible(False)
+        child = event.child()
+        if event.added() and isinstance(child, QtWidgets.QWidget):
+            child.installEventFilter(self)
+            if not self.isChecked():
+                self._hide(child)
         super().childEvent(event)
+
+    def eventFilter(self, child, event):
+        """What somebody else shows or hides stays so when the button is opened again."""
+        if event.type() in (QtCore.QEvent.ShowToParent, QtCore.QEvent.HideToParent) and not self._own_doing:
+            shown = event.type() == QtCore.QEvent.ShowToParent
+            child.setProperty("visibilityToParent", shown)
+            if shown and not self.isChecked():
+                self._hide(child)
+        return False
+
+    def _hide(self, child):
+        self._own_doing = True
+        child.setVisible(False)
+        self._own_doing = False
 
     def hitButton(self, position):
         return position.y() < self.HEADER_px
