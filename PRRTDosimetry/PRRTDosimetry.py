@@ -35,7 +35,7 @@ class PRRTDosimetry(ScriptedLoadableModule):
         ScriptedLoadableModule.__init__(self, parent)
         self.parent.title = _("PRRT Dosimetry")
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Nuclear Medicine")]
-        self.parent.dependencies = []
+        self.parent.dependencies = ["PRRTUptake"]
         self.parent.contributors = ["SlicerPRRT developers"]
         self.parent.helpText = _(
             "Absorbed dose of organs and lesions from serial SPECT/CT after radionuclide therapy, each with its "

@@ -211,7 +211,6 @@ def test_scene_saved_and_reopened(ready, tmp_path):
     slicer.mrmlScene.Clear(0)
     assert ready.ui.dosesTable.rowCount == ready.ui.curvesTable.rowCount == 0
     assert slicer.mrmlScene.ReadFromMRB(str(tmp_path / "patient.mrb"))
-    ready.enter()
     assert snapshot(ready) == before
     ready.ui.curvesTable.cellClicked.emit(0, 0)
     ready.ui.histogramButton.click()

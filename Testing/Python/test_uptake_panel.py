@@ -263,7 +263,6 @@ def test_scene_closed_while_the_panel_is_open(ready):
     assert ready.ui.imagesTable.rowCount == ready.ui.segmentsTable.rowCount == ready.ui.resultsTable.rowCount == 0
     assert ready.ui.patientLineEdit.text == ""
     add_patient()
-    ready.enter()
     assert ready.ui.imagesTable.rowCount == 1
 
 
@@ -298,7 +297,6 @@ def test_scene_saved_and_reopened(ready, tmp_path):
     assert slicer.mrmlScene.WriteToMRB(str(tmp_path / "patient.mrb"))
     slicer.mrmlScene.Clear(0)
     assert slicer.mrmlScene.ReadFromMRB(str(tmp_path / "patient.mrb"))
-    ready.enter()
     assert snapshot(ready) == before
     again = rows_of_table(ready.parameters.table)
     assert [{k: str(v) for k, v in row.items()} for row in again] == [

@@ -23,7 +23,7 @@ _COLUMNS = {
     "voxel_dose_mean": "map_Gy",
     "dvh_d98": "d98_Gy",
     "dvh_d2": "d2_Gy",
-    "recovery": "recovery",
+    "expected_recovery": "recovery",
 }
 Histogram = tuple[list[float], list[float]]
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.mrml.scene import write_bundle
 from PRRTUptakeLib.mrml.volumes import NodeError
+from PRRTUptakeLib.report.data_dictionary import FILE as SCHEMA
+from PRRTUptakeLib.report.data_dictionary import measurements_schema
 from PRRTUptakeLib.report.patient_report import case_report
 from PRRTUptakeLib.report.provenance import provenance, write_json
 from PRRTUptakeLib.trial.case import Case
@@ -60,6 +62,8 @@ def export_doses(folder: str | Path, logic: DosimetryLogic, scene: bool) -> None
         sections += dose_map_sections(logic.map, title, logic.method, earlier)
     with whole_folder(folder) as out:
         (out / "measurements.csv").write_text(to_csv(logic.rows), encoding="utf-8")
+        write_json(measurements_schema(logic.rows), out / SCHEMA)
+        (out / "protocol.json").write_text(protocol.text, encoding="utf-8")
         heading = f"Absorbed dose: {treatment.patient}"
         (out / "report.html").write_text(case_report(heading, case, warnings, sections, facts), encoding="utf-8")
         write_json(facts, out / "provenance.json")

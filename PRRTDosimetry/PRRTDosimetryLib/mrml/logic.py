@@ -250,7 +250,7 @@ class DosimetryLogic:
         by_region = {row.region: row for row in rows if row.metric == "dose"}
         for region, (_, recovery) in kept.items():
             like = by_region[region]
-            words = (like.region, like.role, like.lobe, like.lesion, "recovery")
+            words = (like.region, like.role, like.lobe, like.lesion, "expected_recovery")
             rows.append(Measurement(like.patient, like.cycle, like.visit, like.image, *words, recovery, "1"))
         return rows
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from PRRTUptakeLib.mrml.scene import write_bundle
 from PRRTUptakeLib.mrml.segmentations import write_segmentation_file
 from PRRTUptakeLib.mrml.volumes import volume_from_node
+from PRRTUptakeLib.report.data_dictionary import FILE as SCHEMA
+from PRRTUptakeLib.report.data_dictionary import measurements_schema
 from PRRTUptakeLib.report.patient_report import case_report
 from PRRTUptakeLib.report.provenance import provenance, write_json
 from PRRTUptakeLib.trial.case import Case
@@ -49,6 +51,8 @@ def export_results(
     sections = measured.sections({visit: volume_from_node(node) for visit, node in anatomy.items()})
     with whole_folder(folder) as out:
         (out / "measurements.csv").write_text(to_csv(measured.rows), encoding="utf-8")
+        write_json(measurements_schema(measured.rows), out / SCHEMA)
+        (out / "protocol.json").write_text(protocol.text, encoding="utf-8")
         title = f"{protocol.title}: {labels.patient}"
         (out / "report.html").write_text(case_report(title, case, measured.warnings, sections, facts), encoding="utf-8")
         write_json(facts, out / "provenance.json")

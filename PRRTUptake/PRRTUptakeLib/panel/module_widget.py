@@ -51,9 +51,11 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic = self.makeLogic()
         self.sections = self.makeSections()
         scene = slicer.mrmlScene
-        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
-        for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndImportEvent):
+        for event in (scene.StartCloseEvent, scene.StartImportEvent):
+            self.addObserver(scene, event, self.onSceneLeaves)
+        for event in (scene.EndCloseEvent, scene.EndImportEvent):
+            self.addObserver(scene, event, self.onSceneArrived)
+        for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndBatchProcessEvent):
             self.addObserver(scene, event, self.onSceneChanged)
         self.initializeParameterNode()
 
@@ -71,12 +73,12 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Do not follow the scene while the user is elsewhere."""
         self.setParameters(None)
 
-    def onSceneStartClose(self, caller: Any, event: Any) -> None:
-        """Let go of the parameter node before the scene goes."""
+    def onSceneLeaves(self, caller: Any, event: Any) -> None:
+        """Let go of the parameter node before the scene is closed or read: half a scene must not change choices."""
         self.setParameters(None)
 
-    def onSceneEndClose(self, caller: Any, event: Any) -> None:
-        """Start afresh after the scene was closed."""
+    def onSceneArrived(self, caller: Any, event: Any) -> None:
+        """Take up the parameter node of the scene that is there now."""
         if self.parent.isEntered:
             self.initializeParameterNode()
 

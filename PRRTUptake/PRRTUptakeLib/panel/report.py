@@ -49,4 +49,4 @@ class ReportSection(Section):
 
     def onOpen(self) -> None:
         """Open the report in the web browser."""
-        qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(self._report())))
+        qt.QDesktopServices.openUrl(qt.QUrl(self._report().resolve().as_uri()))
