@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 
@@ -31,3 +33,20 @@ def slicer_application(scene):
         yield application
     scene.Clear(0)
     assert not pythonqt.slot_errors, f"a slot let an exception through: {pythonqt.slot_errors}"
+
+
+@pytest.fixture
+def load_panel(slicer_application):
+    """Load a module of ours and give its panel's widget: ``load_panel("PRRTUptake")``."""
+    from slicer_standin.application import load_module
+
+    opened = []
+
+    def load(name):
+        path = Path(__file__).resolve().parents[2] / name / f"{name}.py"
+        opened.append(load_module(path).widgetRepresentation().self())
+        return opened[-1]
+
+    yield load
+    for widget in opened:
+        widget.cleanup()

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 from panel_actions import cells, choose, choose_data
 from panel_scene import GRID, KIDNEY, RIGHT, activity, add_ct, add_series, masks
 
-MODULES = Path(__file__).resolve().parents[2]
 TEFF_H = 50.0
 
 
 @pytest.fixture
-def panel(slicer_application):
-    from slicer_standin.application import load_module
-
-    widget = load_module(MODULES / "PRRTDosimetry" / "PRRTDosimetry.py").widgetRepresentation().self()
-    yield widget
-    widget.cleanup()
+def panel(load_panel):
+    return load_panel("PRRTDosimetry")
 
 
 @pytest.fixture

@@ -13,12 +13,8 @@ MODULES = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def panel(slicer_application):
-    from slicer_standin.application import load_module
-
-    widget = load_module(MODULES / "PRRTUptake" / "PRRTUptake.py").widgetRepresentation().self()
-    yield widget
-    widget.cleanup()
+def panel(load_panel):
+    return load_panel("PRRTUptake")
 
 
 @pytest.fixture
@@ -162,83 +158,6 @@ def test_cancel_leaves_the_scene(ready, monkeypatch):
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLTableNode") == 0
     assert "L1" not in [row[0] for row in cells(ready.ui.segmentsTable)]
     assert not pythonqt.slot_errors
-
-
-def test_segments_step_by_step(ready):
-    ui = ready.ui
-    ui.splitLesionsButton.click()
-    assert "split it into lobes first" in ui.statusLabel.text
-    ui.recogniseButton.click()
-    assert {row[0]: row[1] for row in cells(ui.segmentsTable)}["spleen"] == "organ"
-    ui.placePlaneButton.click()
-    plane = ready.parameters.lobePlane
-    assert plane.GetName() == "Lobe plane"
-    assert abs(plane.GetNormalWorld()[0]) == pytest.approx(1.0, abs=0.05)
-    ui.splitLobesButton.click()
-    volumes = {row[2]: float(row[6]) for row in cells(ui.segmentsTable) if row[1] == "lobe"}
-    assert volumes["left"] == pytest.approx(volumes["right"], rel=0.05)
-    ui.splitLesionsButton.click()
-    assert [row[3] for row in cells(ui.segmentsTable) if row[1] == "lesion"] == ["L1", "R1", "R2"]
-    ui.pickTargetsButton.click()
-    rows = {row[0]: row for row in cells(ui.segmentsTable)}
-    assert rows["R1"][4] == "yes"
-    assert float(rows["R1"][5]) == pytest.approx(48.0, abs=4.0)
-    ui.makeReferenceButton.click()
-    assert {"reference left lobe", "reference right lobe", "reference whole liver"} <= {
-        row[0] for row in cells(ui.segmentsTable)
-    }
-    plane.SetOriginWorld(30.0, 0.0, 0.0)
-    ui.splitLobesButton.click()
-    moved = {row[2]: float(row[6]) for row in cells(ui.segmentsTable) if row[1] == "lobe"}
-    assert moved["left"] > 1.3 * moved["right"]
-
-
-def test_targets_are_replaced_with_a_reason(ready, tmp_path):
-    import json
-
-    rules = json.loads((MODULES / "PRRTUptake/Resources/Protocols/lutia.json").read_text())
-    rules["targets"]["maximum_per_lobe"] = 1
-    (tmp_path / "one.json").write_text(json.dumps(rules))
-    ready.parameters.protocolFile = str(tmp_path / "one.json")
-    ready.parameters.protocol = "file"
-    ui = ready.ui
-    for button in (ui.splitLobesButton, ui.splitLesionsButton, ui.pickTargetsButton):
-        button.click()
-    names = [row[0] for row in cells(ui.segmentsTable)]
-    assert [row[0] for row in cells(ui.segmentsTable) if row[4]] == ["L1", "R1"]
-    choose(ui.segmentsTable, names.index("R2"))
-    assert not ui.replaceButton.enabled
-    choose_data(ui.replaceComboBox, "R1")
-    ui.replaceReasonLineEdit.text = "haemorrhage in R1"
-    ui.replaceButton.click()
-    assert [row[0] for row in cells(ui.segmentsTable) if row[4]] == ["L1", "R2"]
-    ui.applyButton.click()
-    assert [row[0] for row in cells(ui.resultsTable)] == ["L1", "R2"]
-    ui.forgetReplacementsButton.click()
-    assert [row[0] for row in cells(ui.segmentsTable) if row[4]] == ["L1", "R1"]
-
-
-def test_segment_is_named_by_the_user(ready):
-    node = ready.parameters.segmentation
-    node.GetSegmentation().GetSegment("spleen").SetName("thing")
-    ready.refresh()
-    row = [cell[0] for cell in cells(ready.ui.segmentsTable)].index("thing")
-    choose(ready.ui.segmentsTable, row)
-    choose_data(ready.ui.structureComboBox, "kidney_left")
-    assert {cell[0]: cell[1] for cell in cells(ready.ui.segmentsTable)}["thing"] == "organ"
-
-
-def test_segment_deleted_while_the_panel_is_open(ready):
-    ready.ui.applyButton.click()
-    core = ready.parameters.segmentation.GetSegmentation()
-    choose(ready.ui.segmentsTable, 0)
-    core.RemoveSegment("liver")
-    assert "liver" not in [row[0] for row in cells(ready.ui.segmentsTable)]
-    core.RemoveSegment("R1")
-    ready.ui.resultsTable.cellClicked.emit(1, 0)
-    assert "no segment 'R1'" in ready.ui.statusLabel.text
-    ready.ui.applyButton.click()
-    assert "liver" in ready.ui.statusLabel.text
 
 
 def test_nodes_removed_while_the_panel_is_open(ready):

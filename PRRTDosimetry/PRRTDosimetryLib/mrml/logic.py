@@ -12,7 +12,7 @@ from PRRTUptakeLib.dicom.injection import Injection
 from PRRTUptakeLib.dicom.inputs import Calibration
 from PRRTUptakeLib.imaging.registration_quality import resampled
 from PRRTUptakeLib.imaging.registration_result import identity_registration
-from PRRTUptakeLib.mrml.segment_logic import keep_segments, replacements_of
+from PRRTUptakeLib.mrml.segment_logic import keep_segments, moves_of, replacements_of
 from PRRTUptakeLib.mrml.segmentations import segmentation_from_node
 from PRRTUptakeLib.mrml.volumes import NodeError, node_from_volume, volume_from_node
 from PRRTUptakeLib.progress import Progress, part_of, silent
@@ -234,6 +234,7 @@ class DosimetryLogic:
                     image,
                     replacements=replacements_of(segments) if first is None else (),
                     baseline=first,
+                    moves=moves_of(segments),
                 )
             name = point.row.visit or f"{point.row.hours:g}h"
             labels = VisitLabels(treatment.patient, treatment.cycle, name, point.row.name, treatment.treated_lobe)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.mrml.measuring import Measured, measurable, measure_prepared
 from PRRTUptakeLib.mrml.planes import cut_from_node, node_from_plane
-from PRRTUptakeLib.mrml.segment_logic import SegmentLogic, keep_segments, replacements_of
+from PRRTUptakeLib.mrml.segment_logic import SegmentLogic, keep_segments, moves_of, replacements_of
 from PRRTUptakeLib.mrml.segmentations import segmentation_from_node
 from PRRTUptakeLib.mrml.tables import table_from_measurements
 from PRRTUptakeLib.mrml.volumes import NodeError, volume_from_node
@@ -67,7 +67,8 @@ class UptakeLogic(SegmentLogic):
     def _prepared(self, image: Volume, segmentationNode: Any, lobePlaneNode: Any) -> Prepared:
         plane = cut_from_node(lobePlaneNode) if lobePlaneNode is not None else None
         replacements = replacements_of(segmentationNode)
-        return prepare(segmentation_from_node(segmentationNode), self.protocol, image, plane, replacements)
+        segmentation, moves = segmentation_from_node(segmentationNode), moves_of(segmentationNode)
+        return prepare(segmentation, self.protocol, image, plane, replacements, moves=moves)
 
     def _keep(self, prepared: Prepared, segmentationNode: Any) -> Prepared:
         keep_segments(prepared.segmentation, segmentationNode)

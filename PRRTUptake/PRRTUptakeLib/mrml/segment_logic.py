@@ -7,12 +7,15 @@ segments of the node when it is done, and not at all if it fails. It returns sen
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.mrml.planes import node_from_plane, plane_from_node
+from PRRTUptakeLib.mrml.segment_table import MOVES_ATTRIBUTE
 from PRRTUptakeLib.mrml.segmentations import node_from_segmentation, segmentation_from_node
 from PRRTUptakeLib.mrml.volumes import NodeError, volume_from_node
 from PRRTUptakeLib.segmentation.codes import structure
+from PRRTUptakeLib.segmentation.couinaud import Move
 from PRRTUptakeLib.segmentation.division import split_lesion
 from PRRTUptakeLib.segmentation.lesions import LesionError, assign_lobe, find_lesions, straddling_text
 from PRRTUptakeLib.segmentation.lobes import find_liver
@@ -60,7 +63,7 @@ class SegmentLogic:
         """Part the liver into lobes by the plane, else as `prepare` does; lobes of an earlier split are replaced."""
         named, _, unclear = recognised(segmentation_from_node(segmentationNode))
         plane = plane_from_node(planeNode) if planeNode is not None else None
-        lobes, _, told = part_lobes(named, find_liver(named), plane, ())
+        lobes, _, told = part_lobes(named, find_liver(named), plane, moves_of(segmentationNode))
         others = [segment for segment in named if segment.role != "lobe"]
         keep_segments(Segmentation(named.grid, (*others, *lobes)), segmentationNode)
         return (*unclear, *told)
@@ -107,8 +110,7 @@ class SegmentLogic:
         """Take the lesion ``chosen`` as target in place of ``dropped``; the reason is kept on the node."""
         before = segmentationNode.GetAttribute(REPLACEMENTS_ATTRIBUTE)
         all_of_them = [*replacements_of(segmentationNode), Replacement(dropped, chosen, reason)]
-        words = [{"dropped": one.dropped, "chosen": one.chosen, "reason": one.reason} for one in all_of_them]
-        segmentationNode.SetAttribute(REPLACEMENTS_ATTRIBUTE, json.dumps(words))
+        segmentationNode.SetAttribute(REPLACEMENTS_ATTRIBUTE, json.dumps([asdict(one) for one in all_of_them]))
         try:
             return self.pickTargets(segmentationNode)
         except Exception:
@@ -119,6 +121,25 @@ class SegmentLogic:
         """Forget the user's replacements: targets by the protocol alone."""
         segmentationNode.SetAttribute(REPLACEMENTS_ATTRIBUTE, None)
         return self.pickTargets(segmentationNode)
+
+    def setFeeding(self, segmentationNode: Any, number: int, lobe: str, reason: str) -> None:
+        """Count Couinaud segment I or IV to the lobe whose artery feeds it; "" for what anatomy gives.
+
+        The lobes that there are go, since they were made otherwise; the next split or measurement makes them anew.
+
+        Raises
+        ------
+        PRRTError
+            If it is another segment, or no reason is given.
+        """
+        moves = [move for move in moves_of(segmentationNode) if move.number != number]
+        if lobe:
+            moves.append(Move(number, lobe, reason))
+        text = json.dumps([asdict(move) for move in moves]) if moves else None
+        segmentation = segmentation_from_node(segmentationNode)
+        segmentationNode.SetAttribute(MOVES_ATTRIBUTE, text)
+        lobes = [segment.name for segment in segmentation.having(role="lobe")]
+        keep_segments(segmentation.without(*lobes), segmentationNode)
 
     def makeReference(self, segmentationNode: Any, imageNode: Any = None) -> tuple[str, ...]:
         """Make every kind of reference region; the calm sphere needs the measured image."""
@@ -142,6 +163,12 @@ def replacements_of(node: Any) -> tuple[Replacement, ...]:
     """The user's changes of the targets, as kept on a segmentation node."""
     text = node.GetAttribute(REPLACEMENTS_ATTRIBUTE)
     return tuple(Replacement(**words) for words in json.loads(text)) if text else ()
+
+
+def moves_of(node: Any) -> tuple[Move, ...]:
+    """Which of the segments I and IV another artery feeds, as kept on a segmentation node."""
+    text = node.GetAttribute(MOVES_ATTRIBUTE)
+    return tuple(Move(**words) for words in json.loads(text)) if text else ()
 
 
 def _lobes(segmentation: Segmentation) -> tuple[Segment, ...]:

@@ -20,6 +20,8 @@ from PRRTUptakeLib.mrml.segmentations import (
     tag,
 )
 
+MOVES_ATTRIBUTE = "PRRT.CouinaudMoves"  # on the segmentation node: which of segments I and IV another artery feeds
+
 
 @dataclass(frozen=True)
 class SegmentRow:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import slicer
 from slicer.i18n import tr as _
 
-from PRRTUptakeLib.mrml.segment_table import SegmentRow, segment_rows, segments_state
+from PRRTUptakeLib.mrml.segment_table import MOVES_ATTRIBUTE, SegmentRow, segment_rows, segments_state
 from PRRTUptakeLib.panel.section import Section, connect, fill_combo, fill_table, jump_to_segment
 
 if TYPE_CHECKING:
@@ -42,6 +43,11 @@ class SegmentsSection(Section):
         connect(self.ui.structureComboBox, "activated(int)", self.onStructure)
         connect(self.ui.segmentsTable, "itemSelectionChanged()", self.showChosen)
         connect(self.ui.segmentsTable, "cellClicked(int,int)", self.onRowClicked)
+        self._feeding = ((1, self.ui.segmentOneComboBox), (4, self.ui.segmentFourComboBox))
+        for number, combo in self._feeding:
+            for words, lobe in ((_("anatomy"), ""), (_("left"), "left"), (_("right"), "right")):
+                combo.addItem(words, lobe)
+            connect(combo, "activated(int)", lambda index, number=number: self.onFeeding(number, index))
         self._fill_structures()
 
     def _fill_structures(self) -> None:
@@ -69,7 +75,32 @@ class SegmentsSection(Section):
             button.enabled = not missing
             button.toolTip = missing or tip
         self.ui.segmentsLabel.text = missing or self._remarks
+        self._show_feeding(node)
         self.showChosen()
+
+    def _show_feeding(self, node: Any) -> None:
+        """Which artery feeds segments I and IV; only where Couinaud segments are drawn."""
+        moves = json.loads(node.GetAttribute(MOVES_ATTRIBUTE) or "[]") if node is not None else []
+        drawn = {row.structure for row in self.rows}
+        for number, combo in self._feeding:
+            lobe = next((move["lobe"] for move in moves if move["number"] == number), "")
+            combo.setCurrentIndex(combo.findData(lobe))
+            combo.enabled = f"liver_segment_{number}" in drawn
+            combo.toolTip = (
+                _("Which artery feeds the segment, by the angiography; give the reason beside it first")
+                if combo.enabled
+                else _("The segmentation has no such Couinaud segment.")
+            )
+        self.ui.feedingReasonLineEdit.enabled = any(combo.enabled for _number, combo in self._feeding)
+
+    def onFeeding(self, number: int, index: int) -> None:
+        """Count a segment to the lobe whose artery feeds it."""
+        if self.node is not None:
+            with self.attempt(_("The segment could not be moved.")):
+                lobe = self._feeding[0][1].itemData(index)
+                logic = self.logic.uptakeFor(self.parameters)
+                logic.setFeeding(self.node, number, lobe, self.ui.feedingReasonLineEdit.text)
+                self.panel.say(_("Split the liver into lobes again."))
 
     def _observe(self, node: Any) -> None:
         """Follow edits of the chosen segmentation, and of it alone."""
