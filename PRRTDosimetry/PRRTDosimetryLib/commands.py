@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+# What runs one patient of a cohort in a worker process.
+RUN_CASE = "PRRTDosimetryLib.mrml.run:run_case_with_doses"
+
 TIAC_MODELS = (
     "auto",
     "mono",
@@ -91,10 +94,13 @@ def _tiac(arguments: argparse.Namespace) -> None:
 
 
 def _run_with_doses(arguments: argparse.Namespace) -> None:
-    from PRRTDosimetryLib.mrml.dose_maps_run import add_dose_maps
-    from PRRTDosimetryLib.mrml.doses_run import add_doses
+    from PRRTDosimetryLib.mrml.run import EXTENSIONS
 
-    uptake.run(arguments, [add_doses, add_dose_maps])
+    uptake.run(arguments, EXTENSIONS)
+
+
+def _cohort_with_doses(arguments: argparse.Namespace) -> None:
+    uptake.cohort(arguments, RUN_CASE)
 
 
 def _kernel_arguments(parser: argparse.ArgumentParser) -> None:
@@ -189,8 +195,9 @@ COMMANDS: tuple[Command, ...] = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``prrt`` with ``arguments`` (``sys.argv`` by default); returns the exit status."""
-    with_doses = [replace(one, run=_run_with_doses) if one.name == "run" else one for one in uptake.COMMANDS]
-    return execute((*with_doses, *COMMANDS), arguments)
+    with_doses = {"run": _run_with_doses, "cohort": _cohort_with_doses}
+    joined = [replace(one, run=with_doses.get(one.name, one.run)) for one in uptake.COMMANDS]
+    return execute((*joined, *COMMANDS), arguments)
 
 
 if __name__ == "__main__":

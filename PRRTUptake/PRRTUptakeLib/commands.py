@@ -184,6 +184,10 @@ def _agreement(arguments: argparse.Namespace) -> None:
         print("\n".join([plain_table(*agreement_table(result)), *notes]))
 
 
+# What runs one patient of a cohort in a worker process.
+RUN_CASE = "PRRTUptakeLib.mrml.run:run_case"
+
+
 def _cohort_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, metavar="DIR", help="folder with a case.json per patient, at any depth")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="folder for the results")
@@ -197,7 +201,8 @@ def _cohort_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mixed", action="store_true", help="fit the mixed model too (needs statsmodels)")
 
 
-def _cohort(arguments: argparse.Namespace) -> None:
+def cohort(arguments: argparse.Namespace, run_case: str = RUN_CASE) -> None:
+    """Run every patient of a folder by ``run_case`` ("package.module:function"), then the endpoint and its report."""
     from PRRTUptakeLib.progress import ProgressPrinter
     from PRRTUptakeLib.report.cohort_output import Machines, make_cohort
     from PRRTUptakeLib.report.endpoint_tables import cohort_text
@@ -207,15 +212,12 @@ def _cohort(arguments: argparse.Namespace) -> None:
     files = (arguments.allocation, arguments.log, arguments.subgroups)
     options = Options(arguments.protocol, *files, arguments.mixed, arguments.second_reader)
     machines = Machines(arguments.workers, arguments.scheduler)
-    made = make_cohort(arguments.folder, arguments.output, RUN_CASE, options, machines, ProgressPrinter())
+    made = make_cohort(arguments.folder, arguments.output, run_case, options, machines, ProgressPrinter())
     print(cohort_text(made.result))
     print(f"\nReport: {made.report}")
     if made.result.problem:
         raise CohortError(made.result.problem)
 
-
-# What runs one patient of a cohort in a worker process.
-RUN_CASE = "PRRTUptakeLib.mrml.run:run_case"
 
 _SUV_KINDS = ("bw", "lbm", "lbm-james", "lbm-janma", "bsa", "ibw")
 
@@ -307,7 +309,7 @@ COMMANDS: tuple[Command, ...] = (
         "bundle", "freeze a patient's results: tables, DICOM, protocol, provenance, hashes", _bundle_arguments, _bundle
     ),
     Command("pdf", "turn a report into PDF, if a converter is installed", _pdf_arguments, _pdf),
-    Command("cohort", "run all patients of a folder, then the endpoint and the report", _cohort_arguments, _cohort),
+    Command("cohort", "run all patients of a folder, then the endpoint and the report", _cohort_arguments, cohort),
     Command("endpoints", "compute the trial's endpoint from a table of measurements", _endpoints_arguments, _endpoints),
     Command("power", "sample size, power or detectable ratio of a paired comparison", _power_arguments, _power),
     Command("agreement", "compare two readers of the same lesions", _agreement_arguments, _agreement),

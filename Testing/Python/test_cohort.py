@@ -297,7 +297,7 @@ class TestAllocation:
 
 class TestCommandAndInput:
     def test_command(self, tmp_path, capsys, monkeypatch):
-        monkeypatch.setattr("PRRTUptakeLib.commands.RUN_CASE", FUNCTION)
+        monkeypatch.setattr("PRRTDosimetryLib.commands.RUN_CASE", FUNCTION)
         cases = write_cases(tmp_path, 3)
         assert main(["cohort", str(cases), "-o", str(tmp_path / "out"), "--workers", "2"]) == 0
         printed = capsys.readouterr()
@@ -306,7 +306,7 @@ class TestCommandAndInput:
         assert "3 of 3 patients, 0 s left" in printed.err
 
     def test_command_without_an_endpoint(self, tmp_path, capsys, monkeypatch):
-        monkeypatch.setattr("PRRTUptakeLib.commands.RUN_CASE", FUNCTION)
+        monkeypatch.setattr("PRRTDosimetryLib.commands.RUN_CASE", FUNCTION)
         cases = write_cases(tmp_path, 2, fails="error")
         assert main(["cohort", str(cases), "-o", str(tmp_path / "out")]) == 1
         printed = capsys.readouterr()

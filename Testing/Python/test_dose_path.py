@@ -6,16 +6,16 @@ The truth of a region is its integral averaged over voxels as the image is: bord
 from __future__ import annotations
 
 import csv
+import importlib
 import json
 import math
 
 import numpy as np
 import pytest
-from PRRTDosimetryLib.commands import main
-from PRRTDosimetryLib.mrml.doses_run import add_doses
+from PRRTDosimetryLib.commands import RUN_CASE, main
+from PRRTDosimetryLib.mrml.run import run_case_with_doses
 from PRRTUptakeLib.imaging.phantom import synthetic_patient
 from PRRTUptakeLib.imaging.simulation import SPECT_GRID, voxel_averages
-from PRRTUptakeLib.mrml.run import run_case
 from PRRTUptakeLib.trial.synthetic_case import write_synthetic_serial
 
 SEED = 2
@@ -28,10 +28,16 @@ ENERGY_4_G, ENERGY_116_G = 4.31 * 5.46e-12, 116 * 2.07e-13
 def rows(tmp_path_factory):
     folder = tmp_path_factory.mktemp("serial")
     case = write_synthetic_serial(folder / "patient", seed=SEED, moving=False, blur=False, noise=False)
-    made = run_case(case, folder / "out", extensions=[add_doses])
+    made = run_case_with_doses(case, folder / "out")
     with (folder / "out" / "measurements.csv").open(encoding="utf-8") as stream:
         found = list(csv.DictReader(stream))
     return folder, found, made.outcome.lobe_visits
+
+
+def test_the_patients_of_a_cohort_get_doses_too():
+    """The workers of ``prrt cohort`` call by name the function that the fixture calls."""
+    module, name = RUN_CASE.split(":")
+    assert getattr(importlib.import_module(module), name) is run_case_with_doses
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PRRTDosimetryLib.commands import RUN_CASE
 from PRRTUptakeLib.report.cohort_output import Machines, make_cohort
 from PRRTUptakeLib.trial.analysis import Options
 from PRRTUptakeLib.trial.endpoints import evaluate
@@ -67,7 +68,7 @@ def test_four_patients_from_dicom_to_the_endpoint(tmp_path):
     for seed in range(1, 5):
         write_synthetic_lutia(tmp_path / "cases" / f"P{seed}", seed=seed)
     out = tmp_path / "out"
-    made = make_cohort(tmp_path / "cases", out, "PRRTUptakeLib.mrml.run:run_case", Options(""), Machines(2))
+    made = make_cohort(tmp_path / "cases", out, RUN_CASE, Options(""), Machines(2))
     assert [outcome.reason for outcome in made.outcomes] == [""] * 4
     rows = read_csv(out / "measurements.csv")
     # Each patient's own pipeline formed the ratio of its lobes too, by other code.
@@ -78,5 +79,5 @@ def test_four_patients_from_dicom_to_the_endpoint(tmp_path):
     assert len(ratios) == 4
     gmr = made.result.analysis.endpoint.comparison.gmr
     assert gmr == pytest.approx(stats.gmean(list(own.values())))
-    again = make_cohort(tmp_path / "cases", out, "PRRTUptakeLib.mrml.run:run_case", Options(""), Machines(2))
+    again = make_cohort(tmp_path / "cases", out, RUN_CASE, Options(""), Machines(2))
     assert all(outcome.reused for outcome in again.outcomes)

@@ -1,0 +1,29 @@
+"""One patient from case file to results, doses included: what ``prrt run`` and the workers of a cohort call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PRRTUptakeLib.mrml.run import CaseResult, run_case
+
+from PRRTDosimetryLib.mrml.dose_maps_run import add_dose_maps
+from PRRTDosimetryLib.mrml.doses_run import add_doses
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from PRRTUptakeLib.mrml.outcome import Extension
+
+EXTENSIONS: tuple[Extension, ...] = (add_doses, add_dose_maps)
+"""What dosimetry adds to a case; the maps compare with the doses, so they come last."""
+
+
+def run_case_with_doses(case_path: Path, output: Path) -> CaseResult:
+    """Measure a case and add the doses of every cycle that was imaged more than once.
+
+    Raises
+    ------
+    PRRTError
+        If the data do not allow an answer; then ``output`` is as it was before.
+    """
+    return run_case(case_path, output, extensions=EXTENSIONS)
