@@ -59,7 +59,9 @@ def test_bad_folders_are_told(folder, tmp_path):
         read_segment_folder(empty)
     write(folder / "aorta.nii.gz", np.zeros((4, 5, 6), np.uint8))
     write(folder / "lesion.nii.gz", np.zeros((4, 5, 7), np.uint8))
-    with pytest.raises(MaskFileError, match=r"lesion.nii.gz lies on another grid .* than aorta.nii.gz .*resample"):
+    with pytest.raises(
+        MaskFileError, match=r"lesion.nii.gz lies on another grid .* from RAS .* than aorta.nii.gz .*resample"
+    ):
         read_segment_folder(folder)
     write(folder / "lesion.nii.gz", np.zeros((4, 5, 6), np.uint8), origin=(10.5, -20, 30))
     with pytest.raises(MaskFileError, match="another grid"):

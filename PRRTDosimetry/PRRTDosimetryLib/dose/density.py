@@ -60,7 +60,7 @@ def scaled_to_density(dose: Volume, density: Volume, reference_g_per_mL: float =
         raise DensityError(f"A density map is in {DENSITY_UNITS}, but this one has the unit '{density.units}'.")
     if not dose.grid.matches(density.grid):
         raise DensityError(
-            f"The density map ({density.grid.shape} voxels) and the dose map ({dose.grid.shape} voxels) are on "
+            f"The density map ({density.grid.described()}) and the dose map ({dose.grid.described()}) are on "
             "different grids: resample the CT to the SPECT first."
         )
     least, most = SOFT_TISSUE_RANGE_g_per_mL

@@ -247,7 +247,10 @@ def region_prior(
     Later regions overwrite earlier ones, so lesions go after the organ they lie in.
     """
     if not regions.grid.matches(series.grid):
-        raise VoxelSeriesError("The regions and the activity images are on different grids: resample the regions.")
+        raise VoxelSeriesError(
+            f"The regions ({regions.grid.described()}) and the activity images ({series.grid.described()}) are on "
+            "different grids: resample the regions."
+        )
     _require_points(series, 2)
     curve = Curve(series.times_h, _clearance_limits(series, shortest_half_life_h))
 

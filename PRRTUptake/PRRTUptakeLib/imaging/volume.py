@@ -77,6 +77,19 @@ class Grid:
         inverse = self.ras_to_ijk
         return np.asarray(ras, dtype=np.float64) @ inverse[:3, :3].T + inverse[:3, 3]
 
+    def described(self) -> str:
+        """Size, spacing and origin in words, for messages that compare two grids.
+
+        Examples
+        --------
+        >>> Grid((10, 20, 30), np.diag([2.0, 2.0, 4.0, 1.0])).described()
+        '30 x 20 x 10 voxels of 2 x 2 x 4 mm from RAS 0, 0, 0'
+        """
+        size = " x ".join(str(n) for n in self.shape[::-1])
+        spacing = " x ".join(f"{edge:.4g}" for edge in self.spacing_mm)
+        origin = ", ".join(f"{place:.4g}" for place in self.ijk_to_ras[:3, 3])
+        return f"{size} voxels of {spacing} mm from RAS {origin}"
+
     def matches(self, other: Grid, tolerance_mm: float = 1e-2) -> bool:
         """Whether both grids have the same shape and their corners agree within ``tolerance_mm``."""
         if self.shape != other.shape:

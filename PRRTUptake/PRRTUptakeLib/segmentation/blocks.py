@@ -213,8 +213,8 @@ def joined(segmentation: Segmentation, other: Segmentation) -> Segmentation:
     if not segmentation.grid.matches(other.grid):
         names = ", ".join(f"'{segment.name}'" for segment in other)
         raise BlockError(
-            f"Segment(s) {names} lie on another grid ({other.grid.shape} voxels) than the rest "
-            f"({segmentation.grid.shape}): resample them to the image on which the liver is drawn."
+            f"Segment(s) {names} lie on another grid ({other.grid.described()}) than the rest "
+            f"({segmentation.grid.described()}): resample them to the image on which the liver is drawn."
         )
     twice = [segment.name for segment in other if segment.name in segmentation]
     if twice:

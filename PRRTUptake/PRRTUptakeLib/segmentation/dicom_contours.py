@@ -71,7 +71,8 @@ def read_contours(path: Path, series: Sequence[Series]) -> Segmentation:
     for file, one in zip(files, read, strict=True):
         if not one.grid.matches(grid):
             raise ContourError(
-                f"{file.name} and {files[0].name} lie on different grids: give the contours of one image."
+                f"{file.name} ({one.grid.described()}) and {files[0].name} ({grid.described()}) lie on different "
+                "grids: give the contours of one image."
             )
     try:
         return Segmentation(grid, tuple(segment for one in read for segment in one))

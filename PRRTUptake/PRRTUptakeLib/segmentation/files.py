@@ -58,8 +58,8 @@ def read_segment_folder(folder: Path, only: Collection[str] | None = None) -> Se
         values, own = _read(files[name])
         if not grid.matches(own):
             raise MaskFileError(
-                f"{files[name].name} lies on another grid ({own.shape}) than {files[wanted[0]].name} ({grid.shape}): "
-                "resample the masks to one image first."
+                f"{files[name].name} lies on another grid ({own.described()}) than {files[wanted[0]].name} "
+                f"({grid.described()}): resample the masks to one image first."
             )
         segments.append(Segment.from_full(name, _binary(values, files[name])))
     return Segmentation(grid, tuple(segments))

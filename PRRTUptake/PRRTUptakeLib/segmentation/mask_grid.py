@@ -32,7 +32,7 @@ def mask_on_grid(path: Path, grid: Grid) -> np.ndarray:
     turned = _turned(mask, own, grid)
     if turned is None:
         raise MaskFileError(
-            f"The mask {path.name} ({_described(own)}) is not on the grid of the image ({_described(grid)}): draw "
+            f"The mask {path.name} ({own.described()}) is not on the grid of the image ({grid.described()}): draw "
             "it on this image or resample it to its grid."
         )
     return turned
@@ -61,10 +61,3 @@ def _turned(mask: np.ndarray, own: Grid, grid: Grid) -> np.ndarray | None:
 def _moved(grid: Grid, index_map: np.ndarray, shape: tuple[int, ...]) -> Grid:
     """The grid of a mask whose indices ``index_map`` takes to those of ``grid``."""
     return type(grid)((shape[0], shape[1], shape[2]), grid.ijk_to_ras @ index_map)
-
-
-def _described(grid: Grid) -> str:
-    size = " x ".join(str(n) for n in grid.shape[::-1])
-    spacing = " x ".join(f"{s:.4g}" for s in grid.spacing_mm)
-    origin = ", ".join(f"{x:.4g}" for x in grid.ijk_to_ras[:3, 3])
-    return f"{size} voxels of {spacing} mm from RAS {origin}"
