@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from PRRTUptakeLib.dicom.quantify import quantify
 from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.imaging.lesion_placement import LesionPlan
 from PRRTUptakeLib.imaging.phantom import synthetic_patient
+from PRRTUptakeLib.trial.measurements import read_csv
 from PRRTUptakeLib.trial.synthetic_case import write_synthetic_lutia
 from PRRTUptakeLib.uptake.metrics import region_metrics
 
@@ -378,3 +380,25 @@ def test_masks_turned_by_a_converter_give_the_same(sharp, tmp_path):
     other.write_text(json.dumps(content), encoding="utf-8")
     again = run_case(other, tmp_path / "out").outcome.lobe_visits[0]
     assert again.lobe_ratio == pytest.approx(result.lobe_ratio, rel=1e-6)
+
+
+def test_complete_response(sharp, tmp_path):
+    """At the follow-up every lesion is gone: there is no T/N to report, but a response."""
+    from PRRTUptakeLib.mrml.run import run_case
+
+    case_file, result, _ = sharp
+    healthy = tmp_path / "healthy"
+    shutil.copytree(case_file.parent / "segments", healthy, ignore=shutil.ignore_patterns("*lesions*"))
+    content = json.loads(case_file.read_text())
+    (first,) = content["visits"]
+    first = {**first, **{key: str(case_file.parent / first[key]) for key in ("dicom", "segments")}}
+    gone = [one.lesion.lesion_id for one in result.prepared.lesions]
+    later = {**first, "visit": "Follow-up 6 months", "segments": str(healthy), "vanished": gone}
+    (tmp_path / "case.json").write_text(json.dumps({**content, "visits": [first, later]}))
+    outcome = run_case(tmp_path / "case.json", tmp_path / "out").outcome
+    table = read_csv(tmp_path / "out" / "measurements.csv")
+    assert {row.visit for row in table if row.metric == "tn_ratio"} == {"24h"}
+    (change,) = (row for row in table if row.metric == "recist_change" and row.region == "patient")
+    assert (change.visit, change.value) == ("Follow-up 6 months", -100.0)
+    assert any("No target lesion is left" in text for text in outcome.text)
+    assert "No target lesion is left" in (tmp_path / "out" / "report.html").read_text()

@@ -111,7 +111,7 @@ def test_overlapping_lesions_are_told_and_none_is_lost():
 
 def test_empty_segments_are_told():
     empty = Segment("metastasis", np.zeros((0, 0, 0), bool), role="lesion")
-    with pytest.raises(LesionError, match="draw at least one lesion"):
+    with pytest.raises(LesionError, match="draw the lesions as segments"):
         find_lesions(Segmentation(GRID, (empty,)), lobes())
     full = Segmentation(GRID, (empty, ball(GRID, "x", (20, 0, 0), 8.0, role="lesion")))
     assert "Lesion segment 'metastasis' is empty." in find_lesions(full, lobes()).remarks

@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 
 import pytest
+from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.report.response_report import response_sections, response_text
 from PRRTUptakeLib.segmentation.lobes import Plane
 from PRRTUptakeLib.segmentation.segments import Segmentation
@@ -31,7 +32,7 @@ def visit(name, radii, baseline=None, cycle=1, vanished=()):
         for key, radius in radii.items()
     ]
     drawn = Segmentation(GRID, (ball(GRID, "liver", (0, 0, 0), 80.0), *lesions))
-    prepared = prepare(drawn, load_protocol("lutia"), None, LOBES, baseline=baseline)
+    prepared = prepare(drawn, load_protocol("lutia"), None, LOBES, baseline=baseline, vanished=vanished)
     return SizedVisit(cycle, name, prepared, vanished)
 
 
@@ -142,3 +143,31 @@ def test_report_and_text(first, shrunk):
         assert "PR" in shown
     assert "doi:10.1016/j.ejca.2008.10.026" in page
     assert not any(math.isnan(row.value) for row in response_rows(result, "P1", "CT"))
+
+
+def test_complete_response_of_a_patient_without_any_lesion_left(first):
+    name = "follow-up 1"
+    gone = visit(name, {}, first.prepared, vanished=("L1", "R1"))
+    assert gone.prepared.lesions == ()
+    assert not gone.prepared.warnings
+    assert [scope.recist[1].category for scope in case_response([first, gone]).scopes] == ["CR", "CR", "CR"]
+    assert rows_of([first, gone], "recist_sum")["patient", name].value == 0.0
+    assert rows_of([first, gone], "volume_change")["patient", name].value == -100.0
+
+
+@pytest.mark.parametrize("vanished", [(), ("L1",)])
+def test_a_visit_without_lesions_needs_all_to_be_told_as_vanished(first, vanished):
+    with pytest.raises(PRRTError, match="tell which lesions have vanished"):
+        visit("follow-up 1", {}, first.prepared, vanished=vanished)
+
+
+def test_a_new_lesion_does_not_take_the_id_of_one_that_vanished(first):
+    seen = visit("follow-up 1", {"left": 15.0, "other": 9.0}, first.prepared, vanished=("R1",))
+    assert [one.lesion.lesion_id for one in seen.prepared.lesions] == ["L1", "R2"]
+    assert not any("R1" in text for text in seen.prepared.warnings)  # said to have vanished: nothing to confirm
+
+
+def test_a_lesion_drawn_where_one_vanished_is_a_contradiction(first):
+    seen = visit("follow-up 1", {"left": 9.0, "right": 18.0}, first.prepared, vanished=("L1",))
+    with pytest.raises(CaseResponseError, match="L1 is said to have vanished, but is drawn there"):
+        case_response([first, seen])

@@ -139,6 +139,7 @@ def _size(case: Case, visit: Visit, found: Sequence[Series], baseline: Prepared,
         baseline=baseline,
         replacements=visit.replacements,
         moves=visit.moves,
+        vanished=visit.vanished,
     )
     labels = VisitLabels(case.patient, visit.cycle, visit.visit, case.protocol.imaging.contours_on, case.treated_lobe)
     contours = contour_series(found, segmentation.grid)
@@ -169,6 +170,7 @@ def _measure(
         baseline=baseline,
         replacements=visit.replacements,
         moves=visit.moves,
+        vanished=visit.vanished,
     )
     progress(0.8, f"{visit.visit}: measuring")
     labels = VisitLabels(case.patient, visit.cycle, visit.visit, case.protocol.imaging.modality, case.treated_lobe)

@@ -56,20 +56,25 @@ def visit_sections(visit: ReportedVisit) -> list[str]:
     result = visit.result
     labels = result.labels
     title = f"Cycle {labels.cycle}, {labels.visit}"
-    header, rows = target_table(result)
-    chart = _chart(result)
+    sentence = paragraph(result_sentence(result), "result")
+    on_targets = _target_sections(visit, title, sentence) if result.targets else [section(f"{title}: result", sentence)]
     return [
-        section(
-            f"{title}: result",
-            paragraph(result_sentence(result), "result"),
-            table(header, rows, "Target lesions: mean uptake T, reference N, and what the mean keeps of the contrast."),
-            chart,
-        ),
-        section(f"{title}: pictures", paragraph(_legend(), "small"), f'<div class="pictures">{_pictures(visit)}</div>'),
-        section(f"{title}: recovery", paragraph(_recovery_words(result), "small"), _recovery_table(result)),
+        *on_targets,
         section(f"{title}: lobes and lesions", _lobe_table(result), _lesion_table(result)),
         section(f"{title}: what another reference would have given", _sensitivity_table(result)),
         section(f"{title}: methods", paragraph(methods(result)), _notes(result)),
+    ]
+
+
+def _target_sections(visit: ReportedVisit, title: str, sentence: str) -> list[str]:
+    result = visit.result
+    header, rows = target_table(result)
+    told = "Target lesions: mean uptake T, reference N, and what the mean keeps of the contrast."
+    pictures = f'<div class="pictures">{_pictures(visit)}</div>'
+    return [
+        section(f"{title}: result", sentence, table(header, rows, told), _chart(result)),
+        section(f"{title}: pictures", paragraph(_legend(), "small"), pictures),
+        section(f"{title}: recovery", paragraph(_recovery_words(result), "small"), _recovery_table(result)),
     ]
 
 

@@ -34,6 +34,8 @@ def target_table(result: VisitResult) -> tuple[list[str], list[list[object]]]:
 
 def result_sentence(result: VisitResult) -> str:
     """The patient's number in one sentence."""
+    if not result.targets:
+        return "No target lesion is left at this visit, so that there is no T/N."
     means = ", ".join(
         f"{lobe.lobe} lobe {lobe.tn_ratio:.2f} ({lobe.target_count} target{'s' if lobe.target_count > 1 else ''})"
         for lobe in result.lobes
@@ -49,6 +51,6 @@ def visit_text(result: VisitResult) -> list[str]:
     labels = result.labels
     return [
         f"Patient {labels.patient}, cycle {labels.cycle}, visit {labels.visit} ({result.protocol.name})",
-        plain_table(*target_table(result)),
+        *([plain_table(*target_table(result))] if result.targets else []),
         result_sentence(result),
     ]

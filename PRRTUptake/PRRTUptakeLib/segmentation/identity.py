@@ -27,13 +27,14 @@ class EarlierLesions:
     """Lesions of an earlier visit, on their own grid, in RAS coordinates registered to the present visit.
 
     ``reach_mm`` is how far a lesion's centre may have moved when the two do not overlap; 20 mm bears breathing and
-    registration of the liver.
+    registration of the liver. ``confirmed_gone`` are ids that were looked for in vain, so that nobody need be asked.
     """
 
     grid: Grid
     lesions: tuple[Segment, ...]
     reach_mm: float = 20.0
     retired_ids: tuple[str, ...] = ()
+    confirmed_gone: Sequence[str] = ()
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -51,7 +52,8 @@ def persistent_ids(grid: Grid, lesions: Sequence[Segment], earlier: EarlierLesio
     if open_now and open_before:
         points = [_points(grid, lesions[n]) for n in open_now]
         kept = {open_now[a]: open_before[b].lesion_id for a, b in _pairs(points, open_before, earlier)}
-    gone = [lesion.lesion_id for lesion in before if lesion.lesion_id not in {*taken, *kept.values()}]
+    known = {*taken, *kept.values(), *earlier.confirmed_gone}
+    gone = [lesion.lesion_id for lesion in before if lesion.lesion_id not in known]
     return kept, [f"Lesion {name} of the earlier visit was not found: it vanished or merged, confirm." for name in gone]
 
 

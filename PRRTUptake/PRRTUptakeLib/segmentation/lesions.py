@@ -85,18 +85,30 @@ def find_lesions(
     LesionError
         If there is no lesion voxel, or two segments have the same lesion id.
     """
-    sources = [s for s in segmentation if s.role in ("lesion", "target") or s.structure in codes.LESIONS]
+    sources = _lesion_sources(segmentation)
     pieces = [piece for source in sources for piece in ([source] if source.lesion_id else connected_lesions(source))]
     told = [f"Lesion segment '{s.name}' is empty." for s in sources if not s.voxel_count]
     pieces = [piece for piece in pieces if piece.voxel_count]
     if not pieces:
-        raise LesionError("No lesion has a voxel: draw at least one lesion, or recognise the lesion segments first.")
+        raise LesionError(
+            "No lesion has a voxel: draw the lesions as segments (such as 'liver_lesions') or recognise their segments "
+            "first; at a later visit, tell which lesions have vanished."
+        )
     told += [str(item) for item in overlaps(segmentation.grid, _numbered_names(pieces))]
     placed = [assign_lobe(piece, lobes) for piece in pieces]
     ids, remarks = _ids(segmentation.grid, placed, earlier)
     named = [_named(lesion, lesion_id) for lesion, lesion_id in zip(placed, ids, strict=True)]
     told += [*remarks, *(text for lesion in named if (text := straddling_text(lesion)))]
     return LesionList(tuple(sorted(named, key=lambda lesion: id_order(lesion.lesion_id))), tuple(told))
+
+
+def lesion_segments(segmentation: Segmentation) -> tuple[Segment, ...]:
+    """Segments of role lesion or target, or of a lesion structure, that have a voxel."""
+    return tuple(source for source in _lesion_sources(segmentation) if source.voxel_count)
+
+
+def _lesion_sources(segmentation: Segmentation) -> list[Segment]:
+    return [s for s in segmentation if s.role in ("lesion", "target") or s.structure in codes.LESIONS]
 
 
 def connected_lesions(segment: Segment) -> tuple[Segment, ...]:

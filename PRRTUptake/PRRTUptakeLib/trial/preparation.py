@@ -13,7 +13,7 @@ from PRRTUptakeLib.segmentation.codes import COUINAUD, structure
 from PRRTUptakeLib.segmentation.couinaud import Move, lobes_from_couinaud
 from PRRTUptakeLib.segmentation.diameters import LesionSize, measure_size
 from PRRTUptakeLib.segmentation.identity import EarlierLesions
-from PRRTUptakeLib.segmentation.lesions import Lesion, find_lesions
+from PRRTUptakeLib.segmentation.lesions import Lesion, LesionList, find_lesions, lesion_segments
 from PRRTUptakeLib.segmentation.lobes import (
     LobeVolume,
     Plane,
@@ -91,6 +91,7 @@ def prepare(
     replacements: Sequence[Replacement] = (),
     baseline: Prepared | None = None,
     moves: Sequence[Move] = (),
+    vanished: Sequence[str] = (),
 ) -> Prepared:
     """Label a patient's segments by the protocol.
 
@@ -104,20 +105,17 @@ def prepare(
     replacements : the user's changes of the targets, with reasons.
     baseline : the patient's first visit: ids and targets are those of then.
     moves : Couinaud segments I or IV that the treated artery feeds from the other side, with reasons.
+    vanished : ids of lesions of the baseline that were looked for and are gone; if all are, none need be drawn.
 
     Raises
     ------
     PRRTError
-        If there is no liver, no lesion, no lesion large enough, or the lobes cannot be parted.
+        If there is no liver, no lesion that has not vanished, no lesion large enough, or the lobes cannot be parted.
     """
     named, notes, unclear = recognised(segmentation)
     liver = find_liver(named)
     lobes, plane, told = part_lobes(named, liver, cut, moves)
-    found = find_lesions(named, lobes, _earlier(baseline))
-    if not found.lesions:
-        raise PreparationError(
-            "There is no lesion segment (such as 'liver_lesions'): draw the lesions or name their segments so."
-        )
+    found = _found_lesions(named, lobes, baseline, vanished)
     sized = sized_lesions(named, found.lesions, protocol, replacements, baseline)
     segments = [lesion.segment for lesion in sized]
     references = protocol_references(named, lobes, segments, protocol, image)
@@ -213,10 +211,21 @@ def automatic_plane(segmentation: Segmentation, liver: Segment) -> Plane:
     return cantlie_plane(segmentation.grid, gallbladder, cava, liver)
 
 
-def _earlier(baseline: Prepared | None) -> EarlierLesions | None:
+def _found_lesions(
+    segmentation: Segmentation, lobes: Sequence[Segment], baseline: Prepared | None, vanished: Sequence[str]
+) -> LesionList:
+    """The lesions by their ids; none where all of the baseline are said to have vanished, and none is drawn.
+
+    A lesion that vanished is looked for all the same: if one is drawn where it was, that is a contradiction to tell.
+    """
     if baseline is None:
-        return None
-    return EarlierLesions(baseline.segmentation.grid, tuple(lesion.segment for lesion in baseline.lesions))
+        return find_lesions(segmentation, lobes)
+    before = tuple(lesion.segment for lesion in baseline.lesions)
+    if {segment.lesion_id for segment in before} <= set(vanished) and not lesion_segments(segmentation):
+        return LesionList((), ())
+    return find_lesions(
+        segmentation, lobes, EarlierLesions(baseline.segmentation.grid, before, confirmed_gone=vanished)
+    )
 
 
 def sized_lesions(
