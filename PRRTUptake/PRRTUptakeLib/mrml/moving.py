@@ -45,12 +45,23 @@ def quality_of(transform: Any) -> str:
     if not text:
         return ""
     noted = json.loads(text)
+    metric = [noted["metric_before"], noted["metric_after"]]
     parts = [
         f"{name} overlap {noted[f'{name}_overlap_before']:.2f} before, {noted[f'{name}_overlap']:.2f} after"
         for name in ("body", "liver")
         if not math.isnan(noted[f"{name}_overlap"])
     ]
+    if not any(math.isnan(value) for value in metric):
+        parts.append(f"mutual information {metric[0]:.3f} before, {metric[1]:.3f} after")
+    if not math.isnan(noted["liver_offset_mm"]):
+        parts.append(f"livers {noted['liver_offset_mm']:.1f} mm apart")
     return "; ".join([*parts, *noted["warnings"]])
+
+
+def warnings_of(transform: Any) -> tuple[str, ...]:
+    """What makes a registration doubtful, for instance livers more than 5 mm apart; nothing for other transforms."""
+    text = transform.GetAttribute(QUALITY_ATTRIBUTE) if transform is not None else None
+    return tuple(json.loads(text)["warnings"]) if text else ()
 
 
 def images_of_visit(node: Any) -> tuple[Any, ...]:

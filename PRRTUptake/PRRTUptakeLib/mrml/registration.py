@@ -14,7 +14,7 @@ from PRRTUptakeLib.imaging.registration_result import (
     given_registration,
     identity_registration,
 )
-from PRRTUptakeLib.mrml.images import patient_of
+from PRRTUptakeLib.mrml.images import SEGMENTATION_ROLE, image_row, image_rows, patient_of
 from PRRTUptakeLib.mrml.moving import QUALITY_ATTRIBUTE
 from PRRTUptakeLib.mrml.segmentations import segmentation_from_node
 from PRRTUptakeLib.mrml.session import session
@@ -25,6 +25,7 @@ from PRRTUptakeLib.mrml.volumes import (
     volume_from_node,
     vtk_matrix,
 )
+from PRRTUptakeLib.progress import Progress, silent
 from PRRTUptakeLib.segmentation.blocks import resampled
 from PRRTUptakeLib.trial.preparation import recognised
 
@@ -33,15 +34,23 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Grid, Volume
 
 
-def register(fixedNode: Any, movingNode: Any, segmentationNode: Any = None, transformNode: Any = None) -> Any:
+def register(
+    fixedNode: Any,
+    movingNode: Any,
+    segmentationNode: Any = None,
+    transformNode: Any = None,
+    progress: Progress = silent,
+) -> Any:
     """Register one anatomical image rigidly onto another, and note the quality on the transform.
 
     Parameters
     ----------
     fixedNode : CT or MRI on which the segments are drawn.
     movingNode : CT or MRI of another visit.
-    segmentationNode : its liver, where it has one, is what is registered in the end; it moves with breathing.
+    segmentationNode : its liver, where it has one, is what is registered in the end; it moves with breathing. Where
+        a liver was drawn for the moving image's visit too, both say how well they agree.
     transformNode : vtkMRMLLinearTransformNode to overwrite; a new one is made if None.
+    progress : told how far it is; may raise `Cancelled`, then nothing was changed.
 
     Returns
     -------
@@ -57,7 +66,9 @@ def register(fixedNode: Any, movingNode: Any, segmentationNode: Any = None, tran
     fixed, moving = volume_from_node(fixedNode), volume_from_node(movingNode)
     fixed, moving = (_with_patient(*pair) for pair in ((fixed, fixedNode), (moving, movingNode)))
     liver = _liver_mask(segmentationNode, fixed.grid) if segmentationNode is not None else None
-    found = rigid_registration(fixed, moving, fixed_liver=liver)
+    drawn = _drawn_for(movingNode)
+    other = _liver_mask(drawn, moving.grid) if drawn not in (None, segmentationNode) else None
+    found = rigid_registration(fixed, moving, fixed_liver=liver, moving_liver=other, progress=progress)
     to_world = found.moving_to_fixed @ linear_parent_matrix(movingNode)
     if transformNode is None:
         transformNode = session().AddNewNodeByClass("vtkMRMLLinearTransformNode")
@@ -86,6 +97,13 @@ def _noted(transform: Any) -> RegistrationQuality | None:
         return None
     content = json.loads(text)
     return RegistrationQuality(**{**content, "warnings": tuple(content["warnings"])})
+
+
+def _drawn_for(movingNode: Any) -> Any:
+    """The segments drawn for a visit's own images, None where there are none."""
+    visit = image_row(movingNode).visit
+    nodes = [movingNode, *(row.node for row in image_rows() if visit and row.visit == visit)]
+    return next((drawn for node in nodes if (drawn := node.GetNodeReference(SEGMENTATION_ROLE)) is not None), None)
 
 
 def _with_patient(volume: Volume, node: Any) -> Volume:
