@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import slicer
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.panel.choices import TreatedLobe
+from PRRTUptakeLib.panel.choices import Delineation, TreatedLobe
 from PRRTUptakeLib.panel.module_widget import PanelWidget
 from PRRTUptakeLib.progress import silent
 from slicer import (
-    vtkMRMLLinearTransformNode,
-    vtkMRMLMarkupsPlaneNode,
+    vtkMRMLMarkupsFiducialNode,
+    vtkMRMLMarkupsNode,
     vtkMRMLScalarVolumeNode,
     vtkMRMLSegmentationNode,
     vtkMRMLTableNode,
+    vtkMRMLTransformNode,
 )
 from slicer.i18n import tr as _
 from slicer.i18n import translate
@@ -70,13 +71,22 @@ class PRRTUptakeParameterNode:
     cycle: Annotated[int, WithinRange(1, 20)] = 1
     treatedLobe: TreatedLobe = TreatedLobe.BLINDED
     segmentation: vtkMRMLSegmentationNode
-    lobePlane: vtkMRMLMarkupsPlaneNode
+    lobePlane: vtkMRMLMarkupsNode  # a plane, or a curve or point list for a curved cut
+    seeds: vtkMRMLMarkupsFiducialNode
+    seedImage: vtkMRMLScalarVolumeNode
+    delineation: Delineation = Delineation.PERCENT
+    delineationPercent: Annotated[float, WithinRange(1, 99)] = 41.0
+    delineationValue: Annotated[float, WithinRange(0, 1e12)] = 0.0
+    seedRadius: Annotated[float, WithinRange(1, 200)] = 30.0
     moving: vtkMRMLScalarVolumeNode
     fixed: vtkMRMLScalarVolumeNode
-    transform: vtkMRMLLinearTransformNode
+    transform: vtkMRMLTransformNode
     table: vtkMRMLTableNode
     reportFolder: str = ""
     exportScene: bool = True
+    exportDicom: bool = False
+    exportBundle: bool = False
+    keyFile: str = ""
 
 
 class PRRTUptakeWidget(PanelWidget):
@@ -94,6 +104,7 @@ class PRRTUptakeWidget(PanelWidget):
         from PRRTUptakeLib.panel.measure import MeasureSection
         from PRRTUptakeLib.panel.registration import RegistrationSection
         from PRRTUptakeLib.panel.report import ReportSection
+        from PRRTUptakeLib.panel.seeds import SeedsSection
         from PRRTUptakeLib.panel.segments import SegmentsSection
         from PRRTUptakeLib.panel.study import StudySection
 
@@ -103,6 +114,7 @@ class PRRTUptakeWidget(PanelWidget):
             self.images,
             RegistrationSection(self),
             self.segments,
+            SeedsSection(self),
             MeasureSection(self),
             ReportSection(self),
         ]

@@ -14,7 +14,7 @@ from PRRTUptakeLib.imaging.registration_quality import resampled
 from PRRTUptakeLib.imaging.registration_result import identity_registration
 from PRRTUptakeLib.mrml.segment_logic import keep_segments, moves_of, replacements_of
 from PRRTUptakeLib.mrml.segmentations import segmentation_from_node
-from PRRTUptakeLib.mrml.volumes import NodeError, node_from_volume, volume_from_node
+from PRRTUptakeLib.mrml.volumes import NodeError, node_from_volume, require_in_scene, volume_from_node
 from PRRTUptakeLib.progress import Progress, part_of, silent
 from PRRTUptakeLib.trial.measurements import Measurement
 from PRRTUptakeLib.trial.pipeline import VisitLabels, VisitResult, measure_visit
@@ -138,6 +138,7 @@ class DosimetryLogic:
         progress(0.75, "Fitting the curves")
         dosimetry = cycle_dosimetry(visits, settings)
         progress(0.95, "Writing the table")
+        require_in_scene(tableNode, *prepared, *(point.node for point in points))
         for node, found in prepared.items():
             keep_segments(found.segmentation, node)
         self.visits, self.dosimetry, self.treatment, self.rows = visits, dosimetry, treatment, ()

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 QUALITY_ATTRIBUTE = "PRRT.RegistrationQuality"
+MOVED_ROLE = "PRRT.Moved"  # node reference from a transform to the image whose registration made it
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,21 @@ def warnings_of(transform: Any) -> tuple[str, ...]:
     return tuple(json.loads(text)["warnings"]) if text else ()
 
 
+def is_registration(transform: Any, node: Any) -> bool:
+    """Whether a transform came from registering this very image, so that registering it again may replace it."""
+    return transform is not None and node is not None and transform.GetNodeReferenceID(MOVED_ROLE) == node.GetID()
+
+
 def images_of_visit(node: Any) -> tuple[Any, ...]:
-    """The image itself and all others of its visit: they were taken in one session and move together."""
+    """The image itself and all others of its visit: they were taken in one session and move together.
+
+    Raises
+    ------
+    NodeError
+        If there is no image.
+    """
+    if node is None:
+        raise NodeError("No image is chosen: choose the one to be moved.")
     visit = image_row(node).visit
     others = [row.node for row in image_rows() if visit and row.visit == visit and row.node is not node]
     return (node, *others)

@@ -15,13 +15,14 @@ from PRRTUptakeLib.imaging.registration_result import (
     identity_registration,
 )
 from PRRTUptakeLib.mrml.images import SEGMENTATION_ROLE, image_row, image_rows, patient_of
-from PRRTUptakeLib.mrml.moving import QUALITY_ATTRIBUTE
+from PRRTUptakeLib.mrml.moving import MOVED_ROLE, QUALITY_ATTRIBUTE
 from PRRTUptakeLib.mrml.segmentations import segmentation_from_node
 from PRRTUptakeLib.mrml.session import session
 from PRRTUptakeLib.mrml.volumes import (
     NodeError,
     ensure_subject_hierarchy_item,
     linear_parent_matrix,
+    require_in_scene,
     volume_from_node,
     vtk_matrix,
 )
@@ -61,20 +62,22 @@ def register(
     PRRTError
         If the images are of two patients, do not overlap, or cannot be registered.
     """
+    fixed, moving = volume_from_node(fixedNode), volume_from_node(movingNode)
     if fixedNode is movingNode:
         raise NodeError(f"'{fixedNode.GetName()}' cannot be registered onto itself: choose two images.")
-    fixed, moving = volume_from_node(fixedNode), volume_from_node(movingNode)
     fixed, moving = (_with_patient(*pair) for pair in ((fixed, fixedNode), (moving, movingNode)))
     liver = _liver_mask(segmentationNode, fixed.grid) if segmentationNode is not None else None
     drawn = _drawn_for(movingNode)
     other = _liver_mask(drawn, moving.grid) if drawn not in (None, segmentationNode) else None
     found = rigid_registration(fixed, moving, fixed_liver=liver, moving_liver=other, progress=progress)
+    require_in_scene(fixedNode, movingNode)
     to_world = found.moving_to_fixed @ linear_parent_matrix(movingNode)
     if transformNode is None:
         transformNode = session().AddNewNodeByClass("vtkMRMLLinearTransformNode")
     transformNode.SetName(f"{movingNode.GetName()} to {fixedNode.GetName()}")
     transformNode.SetAndObserveTransformNodeID(None)
     transformNode.SetMatrixTransformToParent(vtk_matrix(to_world))
+    transformNode.SetNodeReferenceID(MOVED_ROLE, movingNode.GetID())
     transformNode.SetAttribute(QUALITY_ATTRIBUTE, json.dumps(asdict(found.quality)))
     ensure_subject_hierarchy_item(transformNode)
     return transformNode

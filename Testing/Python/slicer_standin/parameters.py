@@ -184,10 +184,8 @@ class _Kept:
             self.writing.discard(name)
 
 
-RESERVED = (
-    "allParameters default isCached dataType getValue setValue connectGui connectParametersToGui disconnectGui "
-    "StartModify EndModify AddObserver RemoveObserver Modified"
-).split()
+RESERVED = ("allParameters", "default", "isCached", "dataType", "getValue", "setValue", "connectGui", "disconnectGui")
+RESERVED += ("connectParametersToGui", "StartModify", "EndModify", "AddObserver", "RemoveObserver", "Modified")
 
 
 def parameterNodeWrapper(cls):
