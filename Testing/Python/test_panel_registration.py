@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from panel_actions import cells, cancelled_after, study_of
+from panel_actions import cancelled_after, cells, study_of
 from panel_scene import add_ct, add_patient, add_pet, masks, segmentation
 
 SHIFT = (9.0, -6.0, 5.0)

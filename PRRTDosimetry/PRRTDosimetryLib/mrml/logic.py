@@ -12,6 +12,7 @@ from PRRTUptakeLib.dicom.injection import Injection
 from PRRTUptakeLib.dicom.inputs import Calibration
 from PRRTUptakeLib.imaging.registration_quality import resampled
 from PRRTUptakeLib.imaging.registration_result import identity_registration
+from PRRTUptakeLib.mrml.scene_dicom import SceneImage
 from PRRTUptakeLib.mrml.segment_logic import keep_segments, moves_of, replacements_of
 from PRRTUptakeLib.mrml.segmentations import segmentation_from_node
 from PRRTUptakeLib.mrml.volumes import NodeError, node_from_volume, require_in_scene, volume_from_node
@@ -205,6 +206,15 @@ class DosimetryLogic:
         name = f"Doses cycle {treatment.cycle}"
         table = table_of_doses(self.rows, treatment.cycle, name, shown, tableNode)
         return show_dose(dose, f"Dose cycle {treatment.cycle}"), table
+
+    def sceneImages(self) -> list[SceneImage]:
+        """The measured images with their segments, and the dose map with the first of them, for DICOM."""
+        maps = () if self.map is None else ((f"Absorbed dose cycle {self._fitted().cycle}", self.map.dose),)
+        found = []
+        for point, visit in zip(self._points, self.visits, strict=True):
+            labels, segments = visit.labels, visit.prepared.segmentation
+            found.append(SceneImage(point.node, labels.visit, labels.cycle, segments, () if found else maps))
+        return found
 
     def _check(self, treatment: Treatment) -> None:
         if not treatment.activity_MBq > 0:
