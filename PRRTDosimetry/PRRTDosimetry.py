@@ -8,6 +8,7 @@ import slicer
 from PRRTDosimetryLib.panel.choices import Density, Method, Sex
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.panel.choices import TreatedLobe
+from PRRTUptakeLib.panel.export_options import extra_writers
 from PRRTUptakeLib.panel.module_widget import PanelWidget
 from PRRTUptakeLib.progress import part_of, silent
 from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode, vtkMRMLTableNode
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from PRRTDosimetryLib.mrml.logic import DosimetryLogic, Treatment
+    from PRRTDosimetryLib.mrml.self_test import SelfTest
     from PRRTDosimetryLib.mrml.settings import DoseSettings
     from PRRTUptakeLib.progress import Progress
 
@@ -70,6 +72,9 @@ class PRRTDosimetryParameterNode:
     doseMap: vtkMRMLScalarVolumeNode
     reportFolder: str = ""
     exportScene: bool = True
+    exportDicom: bool = False
+    exportBundle: bool = False
+    keyFile: str = ""
 
 
 class PRRTDosimetryWidget(PanelWidget):
@@ -85,6 +90,7 @@ class PRRTDosimetryWidget(PanelWidget):
         """The sections, top to bottom."""
         from PRRTDosimetryLib.panel.curves import CurvesSection
         from PRRTDosimetryLib.panel.dose import DoseSection, ResultsSection
+        from PRRTDosimetryLib.panel.self_test import SelfTestSection
         from PRRTDosimetryLib.panel.time_points import TimePointsSection
         from PRRTUptakeLib.panel.report import ReportSection
         from PRRTUptakeLib.panel.study import StudySection
@@ -97,6 +103,7 @@ class PRRTDosimetryWidget(PanelWidget):
             DoseSection(self),
             ResultsSection(self),
             ReportSection(self),
+            SelfTestSection(self),
         ]
 
     def missing(self) -> str:
@@ -187,7 +194,23 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
 
         self.calculate(parameters, part_of(progress, 0.0, 0.8))
         progress(0.8, _("Writing"))
-        export_doses(parameters.reportFolder, self.dosimetryFor(parameters), parameters.exportScene)
+        logic = self.dosimetryFor(parameters)
+        more = extra_writers(parameters, logic.sceneImages(), logic.rows)
+        export_doses(parameters.reportFolder, logic, parameters.exportScene, more)
+
+    def selfTest(self, folder: str, progress: Progress = silent) -> SelfTest:
+        """Find known answers on this machine, and write the protocol to sign to a folder.
+
+        Raises
+        ------
+        PRRTError
+            If the folder cannot be written, or the user stops it; nothing is written then.
+        """
+        from PRRTDosimetryLib.mrml.self_test import run_self_test, write_self_test
+
+        result = run_self_test(progress)
+        write_self_test(result, folder)
+        return result
 
     def placeBeside(self, node: Any, others: Sequence[Any]) -> None:
         """Put nodes under the study of another node."""

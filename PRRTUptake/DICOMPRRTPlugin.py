@@ -88,6 +88,8 @@ class DICOMPRRTPluginClass(DICOMPlugin):
         except PRRTError as error:
             logging.warning("PRRT: %s", error)
             node = node_from_stored_values(series, loadable.name)
+        uids = (slicer.dicomDatabase.fileValue(file, self.tags["instanceUID"]) for file in loadable.files)
+        node.SetAttribute("DICOM.instanceUIDs", " ".join(uids))  # by which Slicer finds the files again
         self.addSeriesInSubjectHierarchy(loadable, node)
         slicer.util.setSliceViewerLayers(background=node)
         return node

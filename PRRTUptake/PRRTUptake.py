@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import slicer
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.panel.choices import TreatedLobe
+from PRRTUptakeLib.panel.choices import Delineation, TreatedLobe
+from PRRTUptakeLib.panel.export_options import extra_writers
 from PRRTUptakeLib.panel.module_widget import PanelWidget
 from PRRTUptakeLib.progress import silent
 from slicer import (
-    vtkMRMLLinearTransformNode,
-    vtkMRMLMarkupsPlaneNode,
+    vtkMRMLMarkupsFiducialNode,
+    vtkMRMLMarkupsNode,
     vtkMRMLScalarVolumeNode,
     vtkMRMLSegmentationNode,
     vtkMRMLTableNode,
+    vtkMRMLTransformNode,
 )
 from slicer.i18n import tr as _
 from slicer.i18n import translate
@@ -70,13 +72,22 @@ class PRRTUptakeParameterNode:
     cycle: Annotated[int, WithinRange(1, 20)] = 1
     treatedLobe: TreatedLobe = TreatedLobe.BLINDED
     segmentation: vtkMRMLSegmentationNode
-    lobePlane: vtkMRMLMarkupsPlaneNode
+    lobePlane: vtkMRMLMarkupsNode  # a plane, or a curve or point list for a curved cut
+    seeds: vtkMRMLMarkupsFiducialNode
+    seedImage: vtkMRMLScalarVolumeNode
+    delineation: Delineation = Delineation.PERCENT
+    delineationPercent: Annotated[float, WithinRange(1, 99)] = 41.0
+    delineationValue: Annotated[float, WithinRange(0, 1e12)] = 0.0
+    seedRadius: Annotated[float, WithinRange(1, 200)] = 30.0
     moving: vtkMRMLScalarVolumeNode
     fixed: vtkMRMLScalarVolumeNode
-    transform: vtkMRMLLinearTransformNode
+    transform: vtkMRMLTransformNode
     table: vtkMRMLTableNode
     reportFolder: str = ""
     exportScene: bool = True
+    exportDicom: bool = False
+    exportBundle: bool = False
+    keyFile: str = ""
 
 
 class PRRTUptakeWidget(PanelWidget):
@@ -94,7 +105,9 @@ class PRRTUptakeWidget(PanelWidget):
         from PRRTUptakeLib.panel.measure import MeasureSection
         from PRRTUptakeLib.panel.registration import RegistrationSection
         from PRRTUptakeLib.panel.report import ReportSection
+        from PRRTUptakeLib.panel.seeds import SeedsSection
         from PRRTUptakeLib.panel.segments import SegmentsSection
+        from PRRTUptakeLib.panel.self_test_link import SelfTestLinkSection
         from PRRTUptakeLib.panel.study import StudySection
 
         self.study, self.images, self.segments = StudySection(self), ImagesSection(self), SegmentsSection(self)
@@ -103,8 +116,10 @@ class PRRTUptakeWidget(PanelWidget):
             self.images,
             RegistrationSection(self),
             self.segments,
+            SeedsSection(self),
             MeasureSection(self),
             ReportSection(self),
+            SelfTestLinkSection(self),
         ]
 
     def missing(self) -> str:
@@ -171,7 +186,7 @@ class PRRTUptakeLogic(ScriptedLoadableModuleLogic):
         return table
 
     def export(self, parameters: PRRTUptakeParameterNode, progress: Progress = silent) -> None:
-        """Measure, and write report, table, segments and scene to the chosen folder.
+        """Measure, and write report, table, segments, and what else is chosen, to the chosen folder.
 
         Raises
         ------
@@ -180,6 +195,7 @@ class PRRTUptakeLogic(ScriptedLoadableModuleLogic):
         """
         from PRRTUptakeLib.mrml.export import export_results
         from PRRTUptakeLib.mrml.images import ANATOMY, image_rows
+        from PRRTUptakeLib.mrml.scene_dicom import SceneImage
         from PRRTUptakeLib.progress import part_of
 
         parameters.table = self.measureImages(parameters, part_of(progress, 0.0, 0.6))
@@ -188,7 +204,16 @@ class PRRTUptakeLogic(ScriptedLoadableModuleLogic):
         if anatomy:
             anatomy.setdefault("", next(iter(anatomy.values())))
         measured = self._uptake.measured
-        export_results(parameters.reportFolder, measured, parameters.segmentation, anatomy, parameters.exportScene)
+        cycle, segments = measured.labels.cycle, measured.prepared.segmentation
+        images = [SceneImage(one.node, one.visit, cycle, segments) for one in measured.images]
+        export_results(
+            parameters.reportFolder,
+            measured,
+            parameters.segmentation,
+            anatomy,
+            parameters.exportScene,
+            extra_writers(parameters, images, measured.rows),
+        )
 
     def placeBeside(self, node: Any, others: Sequence[Any]) -> None:
         """Put nodes under the study of another node."""

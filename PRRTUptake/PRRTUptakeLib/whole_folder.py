@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from PRRTUptakeLib.errors import PRRTError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 
 class WholeFolderError(PRRTError):
@@ -19,7 +19,7 @@ class WholeFolderError(PRRTError):
 
 
 @contextmanager
-def whole_folder(target: str | Path) -> Iterator[Path]:
+def whole_folder(target: str | Path, keep: Sequence[str] = ()) -> Iterator[Path]:
     """Give a temporary folder beside ``target`` and move it there when the block ends without an error.
 
     A folder that stands at ``target`` from an earlier run is replaced; if the block fails it stays as it was.
@@ -27,6 +27,7 @@ def whole_folder(target: str | Path) -> Iterator[Path]:
     Parameters
     ----------
     target : the folder to make; its parents are made as needed.
+    keep : names of files that stay if they stand there, such as a signed protocol.
 
     Raises
     ------
@@ -42,7 +43,7 @@ def whole_folder(target: str | Path) -> Iterator[Path]:
     ['.prrt-folder', 'a.txt', 'out']
     """
     target = Path(target).resolve()
-    _refuse_foreign(target)
+    _refuse_foreign(target, keep)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
@@ -50,6 +51,9 @@ def whole_folder(target: str | Path) -> Iterator[Path]:
         raise WholeFolderError(f"{target.parent} is not writable ({error.strerror}): choose another folder.") from error
     try:
         yield work
+        for name in keep:
+            if (target / name).is_file():
+                shutil.copy2(target / name, work / name)
         (work / MARK).write_text("Written by SlicerPRRT; replaced whole by the next run.\n", encoding="utf-8")
         _replace(work, target)
     except OSError as error:
@@ -62,10 +66,11 @@ def whole_folder(target: str | Path) -> Iterator[Path]:
 MARK = ".prrt-folder"
 
 
-def _refuse_foreign(target: Path) -> None:
+def _refuse_foreign(target: Path, keep: Sequence[str]) -> None:
     if target.is_file():
         raise WholeFolderError(f"{target} is a file: name a folder for the results.")
-    if target.is_dir() and any(target.iterdir()) and not (target / MARK).exists():
+    foreign = target.is_dir() and any(item.name not in keep for item in target.iterdir())
+    if foreign and not (target / MARK).exists():
         raise WholeFolderError(f"{target} is not empty and not of SlicerPRRT: name an empty or new folder.")
 
 

@@ -19,3 +19,34 @@ def choose_data(combo, value) -> None:
     assert index >= 0
     combo.setCurrentIndex(index)
     combo.activated.emit(index)
+
+
+def cancelled_after(monkeypatch, steps: int, act=lambda dialog: dialog.cancel()) -> list[float]:
+    """Press Cancel in the progress dialog at its ``steps``-th message (or do ``act``); gives what it was told."""
+    import slicer
+
+    told: list[float] = []
+    make = slicer.util.createProgressDialog
+
+    def watched(**options):
+        dialog = make(**options)
+
+        def step():
+            told.append(dialog.value)
+            if len(told) == steps + 1:
+                act(dialog)
+
+        monkeypatch.setattr(slicer.app, "processEvents", step, raising=False)
+        return dialog
+
+    monkeypatch.setattr(slicer.util, "createProgressDialog", watched)
+    return told
+
+
+def study_of(node) -> int:
+    """The subject hierarchy item of the study that a node lies under, 0 for none."""
+    import slicer
+
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    level = slicer.vtkMRMLSubjectHierarchyConstants.GetDICOMLevelStudy()
+    return hierarchy.GetItemAncestorAtLevel(hierarchy.GetItemByDataNode(node), level)

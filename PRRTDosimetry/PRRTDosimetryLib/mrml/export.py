@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from PRRTUptakeLib.mrml.export import KEPT_FILES
 from PRRTUptakeLib.mrml.scene import write_bundle
 from PRRTUptakeLib.mrml.volumes import NodeError
 from PRRTUptakeLib.report.data_dictionary import FILE as SCHEMA
@@ -20,10 +21,14 @@ from PRRTDosimetryLib.mrml.dose_report import dose_sections
 from PRRTDosimetryLib.mrml.doses_run import kept_contrast
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from PRRTDosimetryLib.mrml.logic import DosimetryLogic
 
 
-def export_doses(folder: str | Path, logic: DosimetryLogic, scene: bool) -> None:
+def export_doses(
+    folder: str | Path, logic: DosimetryLogic, scene: bool, more: Sequence[Callable[[Path, Case], Any]] = ()
+) -> None:
     """Write what the logic calculated last.
 
     Parameters
@@ -31,6 +36,7 @@ def export_doses(folder: str | Path, logic: DosimetryLogic, scene: bool) -> None
     folder : new or empty, or of an earlier export, which is replaced.
     logic : its curves were fitted in this session.
     scene : whether to write the scene too.
+    more : what else writes into the folder, each called with it and the case, in this order.
 
     Raises
     ------
@@ -60,7 +66,7 @@ def export_doses(folder: str | Path, logic: DosimetryLogic, scene: bool) -> None
             for metric in ("dose", "tia", "mass")
         }
         sections += dose_map_sections(logic.map, title, logic.method, earlier)
-    with whole_folder(folder) as out:
+    with whole_folder(folder, KEPT_FILES) as out:
         (out / "measurements.csv").write_text(to_csv(logic.rows), encoding="utf-8")
         write_json(measurements_schema(logic.rows), out / SCHEMA)
         (out / "protocol.json").write_text(protocol.text, encoding="utf-8")
@@ -69,6 +75,8 @@ def export_doses(folder: str | Path, logic: DosimetryLogic, scene: bool) -> None
         write_json(facts, out / "provenance.json")
         if scene:
             write_bundle(out / "patient.mrb")
+        for write in more:
+            write(out, case)
 
 
 def _series(visit: Any) -> dict[str, Any]:

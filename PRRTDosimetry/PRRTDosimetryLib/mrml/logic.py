@@ -12,9 +12,10 @@ from PRRTUptakeLib.dicom.injection import Injection
 from PRRTUptakeLib.dicom.inputs import Calibration
 from PRRTUptakeLib.imaging.registration_quality import resampled
 from PRRTUptakeLib.imaging.registration_result import identity_registration
+from PRRTUptakeLib.mrml.scene_dicom import SceneImage
 from PRRTUptakeLib.mrml.segment_logic import keep_segments, moves_of, replacements_of
 from PRRTUptakeLib.mrml.segmentations import segmentation_from_node
-from PRRTUptakeLib.mrml.volumes import NodeError, node_from_volume, volume_from_node
+from PRRTUptakeLib.mrml.volumes import NodeError, node_from_volume, require_in_scene, volume_from_node
 from PRRTUptakeLib.progress import Progress, part_of, silent
 from PRRTUptakeLib.trial.measurements import Measurement
 from PRRTUptakeLib.trial.pipeline import VisitLabels, VisitResult, measure_visit
@@ -138,6 +139,7 @@ class DosimetryLogic:
         progress(0.75, "Fitting the curves")
         dosimetry = cycle_dosimetry(visits, settings)
         progress(0.95, "Writing the table")
+        require_in_scene(tableNode, *prepared, *(point.node for point in points))
         for node, found in prepared.items():
             keep_segments(found.segmentation, node)
         self.visits, self.dosimetry, self.treatment, self.rows = visits, dosimetry, treatment, ()
@@ -204,6 +206,15 @@ class DosimetryLogic:
         name = f"Doses cycle {treatment.cycle}"
         table = table_of_doses(self.rows, treatment.cycle, name, shown, tableNode)
         return show_dose(dose, f"Dose cycle {treatment.cycle}"), table
+
+    def sceneImages(self) -> list[SceneImage]:
+        """The measured images with their segments, and the dose map with the first of them, for DICOM."""
+        maps = () if self.map is None else ((f"Absorbed dose cycle {self._fitted().cycle}", self.map.dose),)
+        found = []
+        for point, visit in zip(self._points, self.visits, strict=True):
+            labels, segments = visit.labels, visit.prepared.segmentation
+            found.append(SceneImage(point.node, labels.visit, labels.cycle, segments, () if found else maps))
+        return found
 
     def _check(self, treatment: Treatment) -> None:
         if not treatment.activity_MBq > 0:

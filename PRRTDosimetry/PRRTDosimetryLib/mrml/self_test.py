@@ -10,6 +10,7 @@ import math
 import platform
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.errors import PRRTError
@@ -19,6 +20,8 @@ from PRRTUptakeLib.report.provenance import software
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+FILE = "selftest.html"
 
 
 class SelfTestError(PRRTError):
@@ -110,6 +113,23 @@ def self_test_text(result: SelfTest) -> str:
     rows = [[_mark(one), one.name, *_numbers(one), one.unit] for one in result.checks]
     problems = [f"{one.name}: {one.problem}" for one in result.failed if one.problem]
     return "\n".join([plain_table(header, rows), *problems, "", result.sentence])
+
+
+def write_self_test(result: SelfTest, folder: str | Path) -> Path:
+    """Write the protocol to sign into a folder; returns the file.
+
+    Raises
+    ------
+    SelfTestError
+        If the folder cannot be written.
+    """
+    path = Path(folder) / FILE
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(self_test_html(result), encoding="utf-8")
+    except OSError as error:
+        raise SelfTestError(f"{path} cannot be written ({error.strerror}): choose another folder.") from error
+    return path
 
 
 def self_test_html(result: SelfTest) -> str:

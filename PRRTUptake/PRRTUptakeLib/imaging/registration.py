@@ -26,6 +26,7 @@ from PRRTUptakeLib.imaging.registration_input import (
 )
 from PRRTUptakeLib.imaging.registration_quality import centroid_ras, mask_overlap, quality_warnings
 from PRRTUptakeLib.imaging.registration_result import Registration, RegistrationQuality
+from PRRTUptakeLib.progress import Progress, part_of, silent
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Volume
@@ -39,6 +40,7 @@ def rigid_registration(
     moving_liver: np.ndarray | None = None,
     initial: np.ndarray | None = None,
     options: RegistrationOptions | None = None,
+    progress: Progress = silent,
 ) -> Registration:
     """Find the rigid pose of the patient in ``moving`` as against ``fixed``.
 
@@ -50,6 +52,7 @@ def rigid_registration(
     moving_liver : bool [k, j, i] on the moving grid, for the assessment only.
     initial : 4x4 RAS, fixed to moving, to start from; by default several starts are tried.
     options : see ``RegistrationOptions``.
+    progress : told at every step how far it is; what it raises, such as `Cancelled`, ends the registration.
 
     Raises
     ------
@@ -65,16 +68,19 @@ def rigid_registration(
     )
     if not options.align_centres:
         check_overlap(fixed.grid, moving.grid, np.eye(4) if initial is None else initial)
+    progress(0.0, "Preparing the images")
     pair = Pair.of(fixed, moving)
     begin = np.eye(4) if initial is None else np.asarray(initial, dtype=np.float64)
-    start, doubts = pair.best_start(initial, options)
-    pose = pair.refined(start, pair.fixed_body, MIDDLE_mm, BODY_WINDOW_HU, options)
+    start, doubts = pair.best_start(initial, options, part_of(progress, 0.1, 0.5))
+    pose = pair.refined(start, pair.fixed_body, MIDDLE_mm, BODY_WINDOW_HU, options, part_of(progress, 0.5, 0.6))
     region, window = pair.fixed_body, BODY_WINDOW_HU
     if livers[0] is not None:
         liver = shrunk(itk_image(livers[0].astype(np.float32), fixed.grid), FINE_mm)
-        pose = pair.refined(pose, dilated(liver, 10.0), MIDDLE_mm, BODY_WINDOW_HU, options)
+        step = part_of(progress, 0.6, 0.7)
+        pose = pair.refined(pose, dilated(liver, 10.0), MIDDLE_mm, BODY_WINDOW_HU, options, step)
         region, window = dilated(liver, options.liver_margin_mm), LIVER_WINDOW_HU
-    pose = pair.refined(pose, region, FINE_mm, window, options)
+    pose = pair.refined(pose, region, FINE_mm, window, options, part_of(progress, 0.7, 0.9))
+    progress(0.9, "Assessing the registration")
     before, after = pair.checked_metrics((begin, start, pose), region, window, options)
     quality = assessed(pair, (fixed, moving), livers, begin, pose)
     quality = replace(quality, metric_before=before, metric_after=after, warnings=(*doubts, *quality.warnings))

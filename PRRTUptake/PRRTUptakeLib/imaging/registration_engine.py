@@ -13,6 +13,7 @@ from PRRTUptakeLib.imaging.itk_images import affine_from_itk, affine_to_itk, gri
 from PRRTUptakeLib.imaging.registration_input import BODY_WINDOW_HU, body_mask, is_ct, mask_points, windowed
 from PRRTUptakeLib.imaging.registration_result import RegistrationError
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS
+from PRRTUptakeLib.progress import Progress, part_of, silent
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Volume
@@ -24,6 +25,7 @@ _SAMPLES = 80_000
 _LEAST_INSIDE = 0.4  # share of the registered region that must lie within the moving image
 _OTHER_POSE_mm = 10.0
 _AS_GOOD = 0.98  # another pose is a rival if it reaches this share of the best mutual information
+_ITERATIONS = 150
 
 Window = tuple[float, float]
 
@@ -85,9 +87,11 @@ class Pair:
         return prepared[0], prepared[1]
 
     def best_start(
-        self, initial: np.ndarray | None, options: RegistrationOptions
+        self, initial: np.ndarray | None, options: RegistrationOptions, progress: Progress = silent
     ) -> tuple[np.ndarray, tuple[str, ...]]:
         """The best of many coarse starts, each optimised on the body; and doubts, if another is as good.
+
+        ``progress`` is told at every step; what it raises, such as `Cancelled`, ends the search.
 
         Raises
         ------
@@ -98,7 +102,8 @@ class Pair:
         points = mask_points(self.fixed_body)
         candidates = [np.asarray(initial, dtype=np.float64)] if initial is not None else self._candidates(options)
         rated = []
-        for pose in candidates:
+        for number, pose in enumerate(candidates):
+            progress(0.5 * number / len(candidates), "Looking for a start")
             if self._inside(pose, points) >= _LEAST_INSIDE:
                 rated.append((_metric(images, self.fixed_body, pose, options), pose))
         if not rated:
@@ -110,7 +115,10 @@ class Pair:
         for _, pose in rated:
             if all(_apart_mm(pose, other, points) > COARSE_mm for other in chosen) and len(chosen) < 3:
                 chosen.append(pose)
-        found = [_optimised(images, self.fixed_body, pose, COARSE_mm, options) for pose in chosen]
+        found = []
+        for number, pose in enumerate(chosen):
+            step = part_of(progress, 0.5 + 0.5 * number / len(chosen), 0.5 + 0.5 * (number + 1) / len(chosen))
+            found.append(_optimised(images, self.fixed_body, pose, COARSE_mm, options, step))
         found.sort(key=lambda item: -item[1])
         best, value = found[0]
         rivals = [p for p, v in found[1:] if v >= _AS_GOOD * value and _apart_mm(p, best, points) > _OTHER_POSE_mm]
@@ -120,10 +128,16 @@ class Pair:
         return best, (doubt,) if rivals else ()
 
     def refined(
-        self, pose: np.ndarray, mask: sitk.Image, spacing_mm: float, window: Window, options: RegistrationOptions
+        self,
+        pose: np.ndarray,
+        mask: sitk.Image,
+        spacing_mm: float,
+        window: Window,
+        options: RegistrationOptions,
+        progress: Progress = silent,
     ) -> np.ndarray:
         """The pose of highest mutual information near ``pose``, within ``mask`` of the fixed image."""
-        return _optimised(self.images(spacing_mm, window), mask, pose, spacing_mm, options)[0]
+        return _optimised(self.images(spacing_mm, window), mask, pose, spacing_mm, options, progress)[0]
 
     def checked_metrics(
         self,
@@ -223,6 +237,7 @@ def _optimised(
     pose: np.ndarray,
     spacing_mm: float,
     options: RegistrationOptions,
+    progress: Progress = silent,
 ) -> tuple[np.ndarray, float]:
     """Gradient descent from a pose; steps are millimetres of the region, from half a voxel down to 1/500."""
     points = mask_points(mask)
@@ -234,11 +249,12 @@ def _optimised(
     method.SetOptimizerAsRegularStepGradientDescent(
         learningRate=spacing_mm / 2.0,
         minStep=spacing_mm / 500.0,
-        numberOfIterations=150,
+        numberOfIterations=_ITERATIONS,
         relaxationFactor=0.6,
         gradientMagnitudeTolerance=1e-8,
     )
     method.SetInitialTransform(transform, inPlace=True)
+    stopped = _watched(method, progress, f"Registering at {spacing_mm:g} mm")
     try:
         method.Execute(*images)
     except RuntimeError as error:
@@ -246,7 +262,24 @@ def _optimised(
             "The images lost each other during registration (no overlap): check that they show the same part, or give "
             "a starting transform."
         ) from error
+    if stopped:
+        raise stopped[0]
     return affine_from_itk(transform), -float(method.GetMetricValue())
+
+
+def _watched(method: sitk.ImageRegistrationMethod, progress: Progress, message: str) -> list[Exception]:
+    """Tell ``progress`` at every iteration; what it raises stops the optimiser and is put into the list returned."""
+    raised: list[Exception] = []
+
+    def told() -> None:
+        try:
+            progress(min(method.GetOptimizerIteration() / _ITERATIONS, 1.0), message)
+        except Exception as error:  # it must not pass through ITK, which would lose it
+            raised.append(error)
+            method.StopRegistration()
+
+    method.AddCommand(sitk.sitkIterationEvent, told)
+    return raised
 
 
 def _euler(pose: np.ndarray, centre_ras: np.ndarray) -> sitk.Euler3DTransform:

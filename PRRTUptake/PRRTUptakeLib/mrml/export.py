@@ -17,13 +17,20 @@ from PRRTUptakeLib.trial.measurements import to_csv
 from PRRTUptakeLib.whole_folder import whole_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from PRRTUptakeLib.mrml.measuring import Measured, MeasuredImage
 
+KEPT_FILES = ("selftest.html",)  # of a folder of results when it is written again
+
 
 def export_results(
-    folder: str | Path, measured: Measured, segmentationNode: Any, anatomy: Mapping[str, Any], scene: bool
+    folder: str | Path,
+    measured: Measured,
+    segmentationNode: Any,
+    anatomy: Mapping[str, Any],
+    scene: bool,
+    more: Sequence[Callable[[Path, Case], Any]] = (),
 ) -> None:
     """Write a patient's results.
 
@@ -34,6 +41,7 @@ def export_results(
     segmentationNode : the measured segments.
     anatomy : by visit the volume node to draw in the report's pictures; "" for visits without one of their own.
     scene : whether to write the scene too.
+    more : what else writes into the folder, each called with it and the case, in this order.
 
     Raises
     ------
@@ -49,7 +57,7 @@ def export_results(
     }
     facts = provenance([_series(one) for one in measured.images], (), parameters, Path(folder))
     sections = measured.sections({visit: volume_from_node(node) for visit, node in anatomy.items()})
-    with whole_folder(folder) as out:
+    with whole_folder(folder, KEPT_FILES) as out:
         (out / "measurements.csv").write_text(to_csv(measured.rows), encoding="utf-8")
         write_json(measurements_schema(measured.rows), out / SCHEMA)
         (out / "protocol.json").write_text(protocol.text, encoding="utf-8")
@@ -59,6 +67,8 @@ def export_results(
         write_segmentation_file(segmentationNode, out / "patient.seg.nrrd")
         if scene:
             write_bundle(out / "patient.mrb")
+        for write in more:
+            write(out, case)
 
 
 def _series(one: MeasuredImage) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from PRRTUptakeLib.mrml.planes import cut_from_node, node_from_plane
 from PRRTUptakeLib.mrml.segment_logic import SegmentLogic, keep_segments, moves_of, replacements_of
 from PRRTUptakeLib.mrml.segmentations import segmentation_from_node
 from PRRTUptakeLib.mrml.tables import table_from_measurements
-from PRRTUptakeLib.mrml.volumes import NodeError, volume_from_node
+from PRRTUptakeLib.mrml.volumes import NodeError, require_in_scene, volume_from_node
 from PRRTUptakeLib.progress import Progress, part_of, silent
 from PRRTUptakeLib.trial.pipeline import VisitLabels, VisitResult
 from PRRTUptakeLib.trial.preparation import Prepared, prepare
@@ -117,6 +117,7 @@ class UptakeLogic(SegmentLogic):
         labels = VisitLabels(patient, cycle, shown[0].visit, shown[0].node.GetName(), treatedLobe)
         measured = measure_prepared(prepared, shown, self.protocol, labels, part_of(progress, 0.4, 0.9))
         progress(0.95, "Writing the table")
+        require_in_scene(segmentationNode, tableNode, *(node for node, _ in images))
         self._keep(prepared, segmentationNode)
         self.measured, self.result = measured, next(iter(measured.visits), None)
         return table_from_measurements(measured.rows, f"Measurements {patient}", tableNode)

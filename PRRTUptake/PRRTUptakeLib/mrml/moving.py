@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 QUALITY_ATTRIBUTE = "PRRT.RegistrationQuality"
+MOVED_ROLE = "PRRT.Moved"  # node reference from a transform to the image whose registration made it
 
 
 @dataclass(frozen=True)
@@ -45,16 +46,40 @@ def quality_of(transform: Any) -> str:
     if not text:
         return ""
     noted = json.loads(text)
+    metric = [noted["metric_before"], noted["metric_after"]]
     parts = [
         f"{name} overlap {noted[f'{name}_overlap_before']:.2f} before, {noted[f'{name}_overlap']:.2f} after"
         for name in ("body", "liver")
         if not math.isnan(noted[f"{name}_overlap"])
     ]
+    if not any(math.isnan(value) for value in metric):
+        parts.append(f"mutual information {metric[0]:.3f} before, {metric[1]:.3f} after")
+    if not math.isnan(noted["liver_offset_mm"]):
+        parts.append(f"livers {noted['liver_offset_mm']:.1f} mm apart")
     return "; ".join([*parts, *noted["warnings"]])
 
 
+def warnings_of(transform: Any) -> tuple[str, ...]:
+    """What makes a registration doubtful, for instance livers more than 5 mm apart; nothing for other transforms."""
+    text = transform.GetAttribute(QUALITY_ATTRIBUTE) if transform is not None else None
+    return tuple(json.loads(text)["warnings"]) if text else ()
+
+
+def is_registration(transform: Any, node: Any) -> bool:
+    """Whether a transform came from registering this very image, so that registering it again may replace it."""
+    return transform is not None and node is not None and transform.GetNodeReferenceID(MOVED_ROLE) == node.GetID()
+
+
 def images_of_visit(node: Any) -> tuple[Any, ...]:
-    """The image itself and all others of its visit: they were taken in one session and move together."""
+    """The image itself and all others of its visit: they were taken in one session and move together.
+
+    Raises
+    ------
+    NodeError
+        If there is no image.
+    """
+    if node is None:
+        raise NodeError("No image is chosen: choose the one to be moved.")
     visit = image_row(node).visit
     others = [row.node for row in image_rows() if visit and row.visit == visit and row.node is not node]
     return (node, *others)

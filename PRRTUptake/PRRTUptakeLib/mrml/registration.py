@@ -14,17 +14,19 @@ from PRRTUptakeLib.imaging.registration_result import (
     given_registration,
     identity_registration,
 )
-from PRRTUptakeLib.mrml.images import patient_of
-from PRRTUptakeLib.mrml.moving import QUALITY_ATTRIBUTE
+from PRRTUptakeLib.mrml.images import SEGMENTATION_ROLE, image_row, image_rows, patient_of
+from PRRTUptakeLib.mrml.moving import MOVED_ROLE, QUALITY_ATTRIBUTE
 from PRRTUptakeLib.mrml.segmentations import segmentation_from_node
 from PRRTUptakeLib.mrml.session import session
 from PRRTUptakeLib.mrml.volumes import (
     NodeError,
     ensure_subject_hierarchy_item,
     linear_parent_matrix,
+    require_in_scene,
     volume_from_node,
     vtk_matrix,
 )
+from PRRTUptakeLib.progress import Progress, silent
 from PRRTUptakeLib.segmentation.blocks import resampled
 from PRRTUptakeLib.trial.preparation import recognised
 
@@ -33,15 +35,23 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Grid, Volume
 
 
-def register(fixedNode: Any, movingNode: Any, segmentationNode: Any = None, transformNode: Any = None) -> Any:
+def register(
+    fixedNode: Any,
+    movingNode: Any,
+    segmentationNode: Any = None,
+    transformNode: Any = None,
+    progress: Progress = silent,
+) -> Any:
     """Register one anatomical image rigidly onto another, and note the quality on the transform.
 
     Parameters
     ----------
     fixedNode : CT or MRI on which the segments are drawn.
     movingNode : CT or MRI of another visit.
-    segmentationNode : its liver, where it has one, is what is registered in the end; it moves with breathing.
+    segmentationNode : its liver, where it has one, is what is registered in the end; it moves with breathing. Where
+        a liver was drawn for the moving image's visit too, both say how well they agree.
     transformNode : vtkMRMLLinearTransformNode to overwrite; a new one is made if None.
+    progress : told how far it is; may raise `Cancelled`, then nothing was changed.
 
     Returns
     -------
@@ -52,18 +62,22 @@ def register(fixedNode: Any, movingNode: Any, segmentationNode: Any = None, tran
     PRRTError
         If the images are of two patients, do not overlap, or cannot be registered.
     """
+    fixed, moving = volume_from_node(fixedNode), volume_from_node(movingNode)
     if fixedNode is movingNode:
         raise NodeError(f"'{fixedNode.GetName()}' cannot be registered onto itself: choose two images.")
-    fixed, moving = volume_from_node(fixedNode), volume_from_node(movingNode)
     fixed, moving = (_with_patient(*pair) for pair in ((fixed, fixedNode), (moving, movingNode)))
     liver = _liver_mask(segmentationNode, fixed.grid) if segmentationNode is not None else None
-    found = rigid_registration(fixed, moving, fixed_liver=liver)
+    drawn = _drawn_for(movingNode)
+    other = _liver_mask(drawn, moving.grid) if drawn not in (None, segmentationNode) else None
+    found = rigid_registration(fixed, moving, fixed_liver=liver, moving_liver=other, progress=progress)
+    require_in_scene(fixedNode, movingNode)
     to_world = found.moving_to_fixed @ linear_parent_matrix(movingNode)
     if transformNode is None:
         transformNode = session().AddNewNodeByClass("vtkMRMLLinearTransformNode")
     transformNode.SetName(f"{movingNode.GetName()} to {fixedNode.GetName()}")
     transformNode.SetAndObserveTransformNodeID(None)
     transformNode.SetMatrixTransformToParent(vtk_matrix(to_world))
+    transformNode.SetNodeReferenceID(MOVED_ROLE, movingNode.GetID())
     transformNode.SetAttribute(QUALITY_ATTRIBUTE, json.dumps(asdict(found.quality)))
     ensure_subject_hierarchy_item(transformNode)
     return transformNode
@@ -86,6 +100,13 @@ def _noted(transform: Any) -> RegistrationQuality | None:
         return None
     content = json.loads(text)
     return RegistrationQuality(**{**content, "warnings": tuple(content["warnings"])})
+
+
+def _drawn_for(movingNode: Any) -> Any:
+    """The segments drawn for a visit's own images, None where there are none."""
+    visit = image_row(movingNode).visit
+    nodes = [movingNode, *(row.node for row in image_rows() if visit and row.visit == visit)]
+    return next((drawn for node in nodes if (drawn := node.GetNodeReference(SEGMENTATION_ROLE)) is not None), None)
 
 
 def _with_patient(volume: Volume, node: Any) -> Volume:

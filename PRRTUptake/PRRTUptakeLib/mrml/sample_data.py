@@ -11,10 +11,9 @@ from PRRTUptakeLib.mrml.dicom_nodes import EMISSION, node_from_series
 from PRRTUptakeLib.mrml.images import ANATOMY, MEASURED, ROLE_ATTRIBUTE, SEGMENTATION_ROLE, describe_image
 from PRRTUptakeLib.mrml.lobes_run import read_segments
 from PRRTUptakeLib.mrml.planes import node_from_plane
-from PRRTUptakeLib.mrml.scene import place_in_study
+from PRRTUptakeLib.mrml.scene import place_in_study, take_out
 from PRRTUptakeLib.mrml.segmentations import node_from_segmentation
-from PRRTUptakeLib.mrml.session import session
-from PRRTUptakeLib.progress import Cancelled, Progress, silent
+from PRRTUptakeLib.progress import Progress, part_of, silent
 from PRRTUptakeLib.trial.case import load_case
 from PRRTUptakeLib.trial.synthetic_case import (
     write_synthetic_ia_versus_iv,
@@ -53,17 +52,29 @@ def load_sample(name: str, seed: int = 1, progress: Progress = silent, **options
     write, as_suv = SAMPLES[name]
     with tempfile.TemporaryDirectory(prefix="prrt-sample-") as folder:
         progress(0.0, "Making the synthetic patient")
-        case = load_case(write(Path(folder) / "patient", seed=seed, **options))
-        nodes: list[Any] = []
-        known: dict[Path, Any] = {}
-        try:
-            for number, visit in enumerate(case.visits):
-                progress(0.5 + 0.5 * number / len(case.visits), f"Loading {visit.visit}")
-                nodes += _load_visit(case, visit, as_suv, known)
-        except Cancelled:
-            for node in nodes:
-                session().RemoveNode(node)
-            raise
+        path = write(Path(folder) / "patient", seed=seed, **options)
+        return load_patient(path, as_suv, part_of(progress, 0.5, 1.0))
+
+
+def load_patient(path: Path, as_suv: bool = False, progress: Progress = silent) -> list[Any]:
+    """Load what a case file names: images, segments and lobe plane of every visit, under patient and study.
+
+    Parameters
+    ----------
+    path : the case file.
+    as_suv : PET and SPECT as SUVbw instead of Bq/ml.
+    progress : told how far it is; if it raises, the scene is as it was.
+    """
+    case = load_case(path)
+    nodes: list[Any] = []
+    known: dict[Path, Any] = {}
+    try:
+        for number, visit in enumerate(case.visits):
+            progress(number / len(case.visits), f"Loading {visit.visit}")
+            nodes += _load_visit(case, visit, as_suv, known)
+    except Exception:
+        take_out(nodes)
+        raise
     return nodes
 
 

@@ -58,6 +58,30 @@ def place_in_study(patient: str, study: str, nodes: Sequence[Any]) -> None:
         hierarchy.SetItemParent(item, place)
 
 
+def take_out(nodes: Sequence[Any]) -> None:
+    """Remove nodes, what only serves to show or store them, and the studies and patients that are empty then."""
+    scene = session()
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    for node in nodes:
+        above = hierarchy.GetItemParent(hierarchy.GetItemByDataNode(node))
+        for helper in _helpers(node):
+            scene.RemoveNode(helper)
+        scene.RemoveNode(node)
+        while above and above != hierarchy.GetSceneItemID() and not hierarchy.GetNumberOfItemChildren(above):
+            empty, above = above, hierarchy.GetItemParent(above)
+            hierarchy.RemoveItem(empty)
+
+
+def _helpers(node: Any) -> list[Any]:
+    """Display and storage nodes of a node."""
+    found = []
+    if node.IsA("vtkMRMLDisplayableNode"):
+        found += [node.GetNthDisplayNode(n) for n in range(node.GetNumberOfDisplayNodes())]
+    if node.IsA("vtkMRMLStorableNode"):
+        found += [node.GetNthStorageNode(n) for n in range(node.GetNumberOfStorageNodes())]
+    return [helper for helper in found if helper is not None]
+
+
 def place_beside(node: Any, others: Sequence[Any], patient: str, study: str) -> None:
     """Move ``others`` under the study that ``node`` is in; where it is in none, all go under the study named."""
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(session())

@@ -10,12 +10,14 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from PRRTUptakeLib.mrml.planes import node_from_plane, plane_from_node
+from PRRTUptakeLib.mrml.planes import cut_from_node, node_from_plane
+from PRRTUptakeLib.mrml.seeds import delineated_lesions, points_from_node
 from PRRTUptakeLib.mrml.segment_table import MOVES_ATTRIBUTE
 from PRRTUptakeLib.mrml.segmentations import node_from_segmentation, segmentation_from_node
 from PRRTUptakeLib.mrml.volumes import NodeError, volume_from_node
 from PRRTUptakeLib.segmentation.codes import structure
 from PRRTUptakeLib.segmentation.couinaud import Move
+from PRRTUptakeLib.segmentation.delineation import Method
 from PRRTUptakeLib.segmentation.division import split_lesion
 from PRRTUptakeLib.segmentation.lesions import LesionError, assign_lobe, find_lesions, straddling_text
 from PRRTUptakeLib.segmentation.lobes import find_liver
@@ -55,17 +57,41 @@ class SegmentLogic:
         keep_segments(segmentation.with_segments(segment), segmentationNode)
 
     def placeLobePlane(self, segmentationNode: Any, planeNode: Any = None) -> Any:
-        """Put a plane through gallbladder and vena cava, for the user to drag; returns the markups plane node."""
-        segmentation, _, _ = recognised(segmentation_from_node(segmentationNode))
-        return node_from_plane(automatic_plane(segmentation, find_liver(segmentation)), "Lobe plane", planeNode)
+        """Put a plane through gallbladder and vena cava, for the user to drag; returns the markups plane node.
 
-    def splitLobes(self, segmentationNode: Any, planeNode: Any = None) -> tuple[str, ...]:
-        """Part the liver into lobes by the plane, else as `prepare` does; lobes of an earlier split are replaced."""
+        A curve or point list as ``planeNode`` stays as it is, and a new plane is made.
+        """
+        segmentation, _, _ = recognised(segmentation_from_node(segmentationNode))
+        plane = automatic_plane(segmentation, find_liver(segmentation))
+        is_plane = planeNode is not None and planeNode.IsA("vtkMRMLMarkupsPlaneNode")
+        return node_from_plane(plane, "Lobe plane", planeNode if is_plane else None)
+
+    def splitLobes(self, segmentationNode: Any, cutNode: Any = None) -> tuple[str, ...]:
+        """Part the liver into lobes by a plane, curve or point list, else as `prepare` does; earlier lobes go."""
         named, _, unclear = recognised(segmentation_from_node(segmentationNode))
-        plane = plane_from_node(planeNode) if planeNode is not None else None
-        lobes, _, told = part_lobes(named, find_liver(named), plane, moves_of(segmentationNode))
+        cut = cut_from_node(cutNode) if cutNode is not None else None
+        lobes, _, told = part_lobes(named, find_liver(named), cut, moves_of(segmentationNode))
         others = [segment for segment in named if segment.role != "lobe"]
         keep_segments(Segmentation(named.grid, (*others, *lobes)), segmentationNode)
+        return (*unclear, *told)
+
+    def delineateLesions(
+        self, segmentationNode: Any, imageNode: Any, pointsNode: Any, kind: str, value: float, radius_mm: float
+    ) -> tuple[str, ...]:
+        """Delineate a lesion at every point of a markups node, in the image, and add them to the segments.
+
+        Parameters
+        ----------
+        segmentationNode : with the liver, which lesions in it do not leave.
+        imageNode : vtkMRMLScalarVolumeNode in which the lesions are seen.
+        pointsNode : markups node with one point in each lesion.
+        kind, value : see `segmentation.delineation.Method`.
+        radius_mm : a lesion lies within this distance of its point.
+        """
+        named, _, unclear = recognised(segmentation_from_node(segmentationNode))
+        points, image = points_from_node(pointsNode), volume_from_node(imageNode)
+        lesions, told = delineated_lesions(named, image, points, Method(kind, value), radius_mm)
+        keep_segments(named.with_segments(*lesions), segmentationNode)
         return (*unclear, *told)
 
     def splitLesions(self, segmentationNode: Any) -> tuple[str, ...]:

@@ -79,7 +79,7 @@ def volume_from_node(node: Any) -> Volume:
         If there is no node, it is empty, not scalar, or under a transform that is not linear.
     """
     if node is None or not node.IsA("vtkMRMLScalarVolumeNode"):
-        raise NodeError("No scalar volume is selected: choose the image to measure.")
+        raise NodeError("No scalar volume is selected: choose an image.")
     image = node.GetImageData()
     if image is None or image.GetPointData().GetScalars() is None:
         raise NodeError(f"The volume '{node.GetName()}' holds no image: load it again.")
@@ -129,6 +129,19 @@ def vtk_matrix(matrix: np.ndarray) -> Any:
 def numpy_matrix(matrix: Any) -> np.ndarray:
     """A 4x4 float64 array with the values of a vtkMatrix4x4."""
     return np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
+
+
+def require_in_scene(*nodes: Any) -> None:
+    """Check, after long work, that the user has not deleted a node or closed the scene meanwhile.
+
+    Raises
+    ------
+    NodeError
+        If a node is no longer in the scene.
+    """
+    for node in nodes:
+        if node is not None and node.GetScene() is None:
+            raise NodeError(f"'{node.GetName()}' was taken out of the scene meanwhile: nothing was changed.")
 
 
 def ensure_subject_hierarchy_item(node: Any) -> int:

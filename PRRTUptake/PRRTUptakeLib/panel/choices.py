@@ -17,3 +17,21 @@ class TreatedLobe(enum.Enum):
     def label(self) -> str:
         """The words in the panel."""
         return {"": _("blinded"), "left": _("left"), "right": _("right")}[self.value]
+
+
+class Delineation(enum.Enum):
+    """How lesions are delineated at points; the values are those of ``segmentation.delineation``."""
+
+    PERCENT = "percent-of-maximum"
+    ADAPTED = "background-adapted"
+    FIXED = "fixed-threshold"
+    GRADIENT = "gradient"
+
+    def label(self) -> str:
+        """The words in the panel."""
+        return {
+            "percent-of-maximum": _("share of the maximum"),
+            "background-adapted": _("share above background"),
+            "fixed-threshold": _("fixed threshold"),
+            "gradient": _("steepest slope"),
+        }[self.value]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import slicer
 from slicer.i18n import tr as _
 
-from PRRTUptakeLib.mrml.moving import images_of_visit, move_by, pair_rows
+from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.mrml.moving import images_of_visit, is_registration, move_by, pair_rows, quality_of, warnings_of
 from PRRTUptakeLib.panel.section import Section, connect, fill_table, waiting
+from PRRTUptakeLib.progress import part_of
 
 
 class RegistrationSection(Section):
@@ -36,6 +39,7 @@ class RegistrationSection(Section):
             _("Move the image, and all others of its visit, by the transform"),
             _("Choose the image to be moved.") if moving is None else "",
             _("Choose a transform.") if transform is None else "",
+            bent_words(transform),
         )
         is_moved = moving is not None and moving.GetParentTransformNode() is not None
         self._enable(
@@ -50,24 +54,46 @@ class RegistrationSection(Section):
         button.toolTip = lacking or tip
 
     def onRegister(self) -> None:
-        """Register, and move the images of the visit."""
+        """Register, move the images of the visit, and show both images on each other."""
         with self.attempt(_("The images could not be registered.")), waiting(_("Registration")) as progress:
-            progress(0.1, _("Registering; this takes about half a minute"))
+            progress(0.0, _("Registering; this takes about half a minute"))
             from PRRTUptakeLib.mrml.registration import register
 
             parameters = self.parameters
-            transform = register(parameters.fixed, parameters.moving, parameters.segmentation, parameters.transform)
-            progress(0.9, _("Moving the images"))
-            move_by(images_of_visit(parameters.moving), transform)
-            self.logic.placeBeside(parameters.moving, [transform])
+            fixed, moving, own = parameters.fixed, parameters.moving, parameters.transform
+            own = own if is_registration(own, moving) else None  # somebody else's transform is not overwritten
+            transform = register(fixed, moving, parameters.segmentation, own, part_of(progress, 0.0, 0.95))
+            move_by(images_of_visit(moving), transform)
+            self.logic.placeBeside(moving, [transform])
             parameters.transform = transform
+            slicer.util.setSliceViewerLayers(background=fixed, foreground=moving, foregroundOpacity=0.5)
+            told = warnings_of(transform)
+            words = told or (_("Registered: {quality}.").format(quality=quality_of(transform)),)
+            self.panel.say("\n".join(words), isError=bool(told))
 
     def onUse(self) -> None:
         """Move by the chosen transform."""
         with self.attempt(_("The image could not be moved.")):
-            move_by(images_of_visit(self.parameters.moving), self.parameters.transform)
+            parameters = self.parameters
+            if parameters.transform is None:
+                raise PRRTError(_("Choose a transform."))
+            move_by(images_of_visit(parameters.moving), parameters.transform)
+            if parameters.fixed is not None:
+                slicer.util.setSliceViewerLayers(
+                    background=parameters.fixed, foreground=parameters.moving, foregroundOpacity=0.5
+                )
 
     def onUndo(self) -> None:
         """Put back what was moved."""
         with self.attempt(_("The image could not be put back.")):
             move_by(images_of_visit(self.parameters.moving), None)
+
+
+def bent_words(transform: Any) -> str:
+    """Why a transform cannot be used, "" if it can."""
+    if transform is None or transform.IsTransformToWorldLinear():
+        return ""
+    return _(
+        "'{name}' bends space. Regions are measured where the image shows them, which a linear transform leaves whole: "
+        "choose a rigid or affine one."
+    ).format(name=transform.GetName())

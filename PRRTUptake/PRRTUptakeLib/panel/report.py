@@ -17,6 +17,7 @@ class ReportSection(Section):
     def __init__(self, panel: Any) -> None:
         super().__init__(panel)
         connect(self.ui.reportPath, "currentPathChanged(QString)", self.onPathChosen)
+        connect(self.ui.keyPath, "currentPathChanged(QString)", self.onKeyChosen)
         connect(self.ui.exportButton, "clicked(bool)", self.onExport)
         connect(self.ui.openReportButton, "clicked(bool)", self.onOpen)
 
@@ -25,11 +26,19 @@ class ReportSection(Section):
         if self.parameters is not None:
             self.parameters.reportFolder = path
 
+    def onKeyChosen(self, path: str) -> None:
+        """Take the site's key for de-identification into the parameter node."""
+        if self.parameters is not None:
+            self.parameters.keyFile = path
+
     def refresh(self) -> None:
         """Enable what can be done."""
         folder = self.parameters.reportFolder
         if self.ui.reportPath.currentPath != folder:
             self.ui.reportPath.currentPath = folder
+        if self.ui.keyPath.currentPath != self.parameters.keyFile:
+            self.ui.keyPath.currentPath = self.parameters.keyFile
+        self.ui.keyPath.enabled = self.parameters.exportBundle
         missing = self.panel.missing() or ("" if folder else _("Choose a folder for the results."))
         self.ui.exportButton.enabled = not missing
         self.ui.exportButton.toolTip = missing or _("Calculate, and write report, tables and provenance")
@@ -43,9 +52,11 @@ class ReportSection(Section):
 
     def onExport(self) -> None:
         """Calculate and write everything."""
-        with self.attempt(_("The results could not be exported.")), waiting(_("Exporting")) as progress:
-            self.logic.export(self.parameters, progress)
-            self.panel.say(_("Exported to {folder}.").format(folder=self.parameters.reportFolder))
+        parameters = self.parameters
+        failure, stopped = _("The results could not be exported."), _("Stopped; the folder is as it was.")
+        with self.attempt(failure, stopped), waiting(_("Exporting")) as progress:
+            self.logic.export(parameters, progress)
+            self.panel.say(_("Exported to {folder}.").format(folder=parameters.reportFolder))
 
     def onOpen(self) -> None:
         """Open the report in the web browser."""

@@ -45,12 +45,13 @@ class Section:
         """Show what the scene and the parameter node hold now."""
 
     @contextmanager
-    def attempt(self, failure: str) -> Iterator[None]:
+    def attempt(self, failure: str, stopped: str = "") -> Iterator[None]:
         """Run an action: at most one dialog if it fails; what the user can mend also stays in the status line.
 
         Parameters
         ----------
         failure : what did not work, for instance "The liver could not be split."
+        stopped : what to say if the user cancels; by default that nothing was changed.
         """
         self.panel.say("")
         self.panel.busy = True
@@ -59,7 +60,7 @@ class Section:
                 try:
                     yield
                 except Cancelled:
-                    self.panel.say(_("Stopped; nothing was changed."))
+                    self.panel.say(stopped or _("Stopped; nothing was changed."))
         except PRRTError as error:  # the dialog has told it
             self.panel.say(str(error), isError=True)
         finally:

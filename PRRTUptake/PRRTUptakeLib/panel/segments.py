@@ -43,6 +43,7 @@ class SegmentsSection(Section):
         connect(self.ui.structureComboBox, "activated(int)", self.onStructure)
         connect(self.ui.segmentsTable, "itemSelectionChanged()", self.showChosen)
         connect(self.ui.segmentsTable, "cellClicked(int,int)", self.onRowClicked)
+        connect(self.ui.lobePlaneSelector, "currentNodeChanged(vtkMRMLNode*)", self.onCut)
         self._feeding = ((1, self.ui.segmentOneComboBox), (4, self.ui.segmentFourComboBox))
         for number, combo in self._feeding:
             for words, lobe in ((_("anatomy"), ""), (_("left"), "left"), (_("right"), "right")):
@@ -75,6 +76,7 @@ class SegmentsSection(Section):
             button.enabled = not missing
             button.toolTip = missing or tip
         self.ui.segmentsLabel.text = missing or self._remarks
+        self.ui.lobePlaneSelector.setCurrentNode(self.parameters.lobePlane)
         self._show_feeding(node)
         self.showChosen()
 
@@ -92,6 +94,14 @@ class SegmentsSection(Section):
                 else _("The segmentation has no such Couinaud segment.")
             )
         self.ui.feedingReasonLineEdit.enabled = any(combo.enabled for _number, combo in self._feeding)
+
+    def onCut(self, node: Any) -> None:
+        """Take the plane, curve or point list into the parameter node.
+
+        Bound by hand: a bound selector would offer every kind of markups.
+        """
+        if self.parameters is not None and not self.panel.busy:
+            self.parameters.lobePlane = node
 
     def onFeeding(self, number: int, index: int) -> None:
         """Count a segment to the lobe whose artery feeds it."""
@@ -154,14 +164,14 @@ class SegmentsSection(Section):
         if self.node is not None and 0 <= row < len(self.rows):
             jump_to_segment(self, self.node, self.rows[row].name)
 
-    def _run(self, failure: str, step: Callable[[Any], Sequence[str]]) -> None:
+    def run(self, failure: str, step: Callable[[Any], Sequence[str]]) -> None:
         """Run one step; its sentences go below the table."""
         with self.attempt(failure):
             self._remarks = "\n".join(step(self.logic.uptakeFor(self.parameters)))
 
     def onRecognise(self) -> None:
         """Say what each segment is."""
-        self._run(_("The segments could not be recognised."), lambda logic: logic.recognise(self.node))
+        self.run(_("The segments could not be recognised."), lambda logic: logic.recognise(self.node))
 
     def onPlacePlane(self) -> None:
         """Put a plane between the lobes, to be dragged."""
@@ -173,47 +183,47 @@ class SegmentsSection(Section):
 
     def onSplitLobes(self) -> None:
         """Part the liver."""
-        self._run(
+        self.run(
             _("The liver could not be split."), lambda logic: logic.splitLobes(self.node, self.parameters.lobePlane)
         )
 
     def onSplitLesions(self) -> None:
         """Divide lesion segments into single lesions."""
-        self._run(_("The lesions could not be split."), lambda logic: logic.splitLesions(self.node))
+        self.run(_("The lesions could not be split."), lambda logic: logic.splitLesions(self.node))
 
     def onDivideLesion(self) -> None:
         """Divide the chosen lesion at its waist."""
         row = self.chosen()
         if row is not None:
-            self._run(_("The lesion could not be divided."), lambda logic: logic.divideLesion(self.node, row.name))
+            self.run(_("The lesion could not be divided."), lambda logic: logic.divideLesion(self.node, row.name))
 
     def onAssignLobes(self) -> None:
         """Give each lesion its lobe."""
-        self._run(_("The lobes could not be assigned."), lambda logic: logic.assignLobes(self.node))
+        self.run(_("The lobes could not be assigned."), lambda logic: logic.assignLobes(self.node))
 
     def onPickTargets(self) -> None:
         """Choose targets by the protocol."""
-        self._run(_("The targets could not be picked."), lambda logic: logic.pickTargets(self.node))
+        self.run(_("The targets could not be picked."), lambda logic: logic.pickTargets(self.node))
 
     def onMakeReference(self) -> None:
         """Make the reference regions; the calm sphere is sought in the first measured image."""
         images = self.panel.images.measured()
         image = images[0].node if images else None
-        self._run(_("The reference regions could not be made."), lambda logic: logic.makeReference(self.node, image))
+        self.run(_("The reference regions could not be made."), lambda logic: logic.makeReference(self.node, image))
 
     def onReplace(self) -> None:
         """Take the chosen lesion in place of a target."""
         row, dropped = self.chosen(), self.ui.replaceComboBox.itemData(self.ui.replaceComboBox.currentIndex)
         reason = self.ui.replaceReasonLineEdit.text
         if row is not None and dropped:
-            self._run(
+            self.run(
                 _("The target could not be replaced."),
                 lambda logic: logic.replaceTarget(self.node, dropped, row.lesion_id, reason),
             )
 
     def onForgetReplacements(self) -> None:
         """Targets by the protocol alone."""
-        self._run(_("The targets could not be picked."), lambda logic: logic.dropReplacements(self.node))
+        self.run(_("The targets could not be picked."), lambda logic: logic.dropReplacements(self.node))
 
     def onStructure(self, index: int) -> None:
         """Say what the chosen segment is."""

@@ -39,6 +39,28 @@ class LayoutManager:
         """There are no slice views here."""
 
 
+class ModuleManager:
+    """Tells panels that their module is about to be unloaded."""
+
+    def __init__(self):
+        self.slots = []
+
+    def connect(self, signal, slot):
+        if signal != "moduleAboutToBeUnloaded(QString)":
+            return False
+        self.slots.append(slot)
+        return True
+
+    def disconnect(self, signal, slot):
+        self.slots.remove(slot)
+        return True
+
+    def unload(self, name):
+        """Unload a module."""
+        for slot in list(self.slots):
+            slot(name)
+
+
 class Application:
     """What ``slicer.app`` has of use to the panels; everything else is refused."""
 
@@ -46,7 +68,7 @@ class Application:
 
     def __init__(self, headless):
         self._headless = headless
-        self._layout_manager = LayoutManager()
+        self._layout_manager, self._module_manager = LayoutManager(), ModuleManager()
         self.temporaryPath = headless.temporaryPath
         self.started = []
 
@@ -58,6 +80,9 @@ class Application:
 
     def layoutManager(self):
         return self._layout_manager
+
+    def moduleManager(self):
+        return self._module_manager
 
     def testingEnabled(self):
         return True
@@ -116,10 +141,25 @@ class _LoadedModule:
             top = pythonqt.qt_class("qMRMLWidget")()
             top.setLayout(pythonqt.qt_class("QVBoxLayout")())
             top.setMRMLScene(slicer.mrmlScene)
-            widget = getattr(self._python, f"{self.name}Widget")(_EnteredParent(top))
-            widget.setup()
-            self._widget = types.SimpleNamespace(self=lambda: widget, top=top)
+            self._fill(top)
         return self._widget
+
+    def _fill(self, top):
+        widget = getattr(self._python, f"{self.name}Widget")(_EnteredParent(top))
+        widget.setup()
+        self._widget = types.SimpleNamespace(self=lambda: widget, top=top)
+
+    def reload(self):
+        """What the button Reload does: the script anew and a new panel in the old place; the module object stays."""
+        self._python = _execute(Path(self.path))
+        old = self._widget.self()
+        old.cleanup()
+        slicer.app.moduleManager().disconnect("moduleAboutToBeUnloaded(QString)", old._onModuleAboutToBeUnloaded)
+        layout = self._widget.top._object.layout()
+        while layout.count():
+            layout.takeAt(0).widget().hide()
+        self._fill(self._widget.top)
+        return self._widget.self()
 
 
 class _EnteredParent:
@@ -197,13 +237,18 @@ def running_slicer():
                 sys.modules[name] = module
 
 
-def load_module(path):
-    """Load a scripted module as the application does at its start; returns ``slicer.modules.<name>``."""
-    path = Path(path)
+def _execute(path):
     spec = importlib.util.spec_from_file_location(path.stem, path)
     python = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = python
     spec.loader.exec_module(python)
+    return python
+
+
+def load_module(path):
+    """Load a scripted module as the application does at its start; returns ``slicer.modules.<name>``."""
+    path = Path(path)
+    python = _execute(path)
     parent = _Parent(path)
     getattr(python, path.stem)(parent)
     loaded = _LoadedModule(path.stem, python, parent)

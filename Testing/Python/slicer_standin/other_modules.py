@@ -10,7 +10,24 @@ import slicer
 
 
 class DicomDatabase:
-    """``slicer.dicomDatabase``: values of a file's attributes by ``"gggg,eeee"``."""
+    """``slicer.dicomDatabase``: values of a file's attributes by ``"gggg,eeee"``, and files by series and instance."""
+
+    def __init__(self):
+        self._files = {}
+
+    def import_folder(self, folder):
+        """What the user does in the DICOM module."""
+        for path in sorted(path for path in Path(folder).rglob("*") if path.is_file()):
+            uids = [self.fileValue(str(path), tag) for tag in ("0008,0018", "0020,000e")] if _is_dicom(path) else [""]
+            if uids[0]:
+                self._files[uids[0]] = str(path), uids[1]
+
+    def filesForSeries(self, uid, hits=-1):
+        found = tuple(path for path, series in self._files.values() if series == uid)
+        return found if hits < 0 else found[:hits]
+
+    def fileForInstance(self, uid):
+        return self._files.get(uid, ("", ""))[0]
 
     def fileValue(self, path, tag):
         import pydicom
@@ -18,6 +35,11 @@ class DicomDatabase:
         dataset = pydicom.dcmread(path, stop_before_pixels=True)
         group, element = (int(word, 16) for word in tag.split(","))
         return str(dataset.get((group, element), "").value) if (group, element) in dataset else ""
+
+
+def _is_dicom(path):
+    with path.open("rb") as file:
+        return file.read(132)[128:] == b"DICM"
 
 
 class DICOMLoadable:
@@ -35,6 +57,8 @@ class DICOMPlugin:
         self.loadType = "Generic DICOM"
         self.loadableCache = {}
         self.tags = {"modality": "0008,0060", "seriesDescription": "0008,103E", "seriesInstanceUID": "0020,000E"}
+        self.tags |= {"seriesNumber": "0020,0011", "frameOfReferenceUID": "0020,0052", "sopClassUID": "0008,0016"}
+        self.tags["instanceUID"] = "0008,0018"
 
     def getCachedLoadables(self, files):
         return self.loadableCache.get(tuple(files))

@@ -1,7 +1,8 @@
 """``slicer.parameterNodeWrapper`` as far as the panels use it.
 
 Parameters lie in the node as strings, nodes as references under the parameter's name, enums by name, lists as
-``name.0``, ``name.1``, ``name.len``. Bound widgets are taken by their exact type; both directions follow.
+``name.0``, ``name.1``, ``name.len``. Values are kept and read anew only when the node tells that it changed: while a
+node is being removed its parameter still gives it. Bound widgets are taken by their exact type; both directions follow.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import enum
 import pathlib
 import typing
+import weakref
 from collections.abc import MutableSequence
 from dataclasses import dataclass
 
@@ -145,20 +147,62 @@ class _Kind:
         return self.type[text] if issubclass(self.type, enum.Enum) else self.type(text)
 
 
+class _Kept:
+    """The values of a parameter node as they were when it last changed."""
+
+    def __init__(self, node, kinds, defaults):
+        self.node, self.kinds, self.defaults, self.writing = node, kinds, defaults, set()
+        for name, kind in kinds.items():
+            if not kind.is_in(node, name):
+                kind.write(node, name, defaults[name])
+        self.values = {name: self.fresh(name) for name in kinds}
+        own = weakref.ref(self)  # so that it is let go, and the observer with it
+        self.tag = node.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda caller, event: own().follow())
+
+    def __del__(self):
+        self.node.RemoveObserver(self.tag)
+
+    def fresh(self, name):
+        """Read from the node; what was wiped, as by closing the scene, gets its default again."""
+        kind = self.kinds[name]
+        if not kind.is_in(self.node, name):
+            kind.write(self.node, name, self.defaults[name])
+        return kind.read(self.node, name)
+
+    def follow(self):
+        for name in self.kinds:
+            if name not in self.writing:
+                self.values[name] = self.fresh(name)
+
+    def write(self, name, value):
+        self.writing.add(name)
+        try:
+            with slicer.util.NodeModify(self.node):  # observers hear of it when the new value can be read
+                self.kinds[name].write(self.node, name, value)
+                self.values[name] = self.fresh(name)
+        finally:
+            self.writing.discard(name)
+
+
+RESERVED = ("allParameters", "default", "isCached", "dataType", "getValue", "setValue", "connectGui", "disconnectGui")
+RESERVED += ("connectParametersToGui", "StartModify", "EndModify", "AddObserver", "RemoveObserver", "Modified")
+
+
 def parameterNodeWrapper(cls):
     """Make a class of annotated fields a typed view of a vtkMRMLScriptedModuleNode."""
     kinds = {name: _Kind(kind) for name, kind in typing.get_type_hints(cls, include_extras=True).items()}
     defaults = {name: getattr(cls, name, kind.first()) for name, kind in kinds.items()}
     for name, kind in kinds.items():
         kind.check(defaults[name])
+    for name in RESERVED:
+        if name in kinds or hasattr(cls, name):
+            raise ValueError(f"Cannot use reserved name '{name}' in a parameterNodeWrapper")
 
     def __init__(self, node):
         self.parameterNode, self._kinds, self._bound, self._tag = node, kinds, {}, 0
-        for name, kind in kinds.items():
-            if not kind.is_in(node, name):
-                kind.write(node, name, defaults[name])
+        self._kept, self._updating = _Kept(node, kinds, defaults), False
 
-    members = {name: _property(name, kind, defaults[name]) for name, kind in kinds.items()}
+    members = {name: _property(name) for name in kinds}
     members.update(
         __init__=__init__,
         allParameters=kinds,
@@ -177,13 +221,8 @@ def parameterNodeWrapper(cls):
     return cls
 
 
-def _property(name, kind, default):
-    def read(self):
-        if not kind.is_in(self.parameterNode, name):
-            kind.write(self.parameterNode, name, default)
-        return kind.read(self.parameterNode, name)
-
-    return property(read, lambda self, value: kind.write(self.parameterNode, name, value))
+def _property(name):
+    return property(lambda self: self._kept.values[name], lambda self, value: self._kept.write(name, value))
 
 
 class _Link:
@@ -242,12 +281,12 @@ class _Link:
             self.widget.minimum, self.widget.maximum = float("-inf"), float("inf")
 
     def changed(self):
-        if not self.parameters._updating:
-            setattr(self.parameters, self.name, self.read())
+        with slicer.util.NodeModify(self.parameters):
+            if not self.parameters._updating:
+                setattr(self.parameters, self.name, self.read())
 
 
 def _connect_gui(self, gui):
-    self._updating = True
     links = []
     for widget in list(vars(gui).values()):
         name = widget.property(PROPERTY)
@@ -258,15 +297,15 @@ def _connect_gui(self, gui):
     for link in links:
         link.write(getattr(self, link.name))
         getattr(link.widget, link.signal).connect(link.changed)
-    self._updating = False
 
     def follow(caller, event):
         if self._updating:
             return
         self._updating = True
         try:
-            for link in links:
-                link.write(getattr(self, link.name))
+            with slicer.util.NodeModify(self):
+                for link in links:
+                    link.write(getattr(self, link.name))
         finally:
             self._updating = False
 

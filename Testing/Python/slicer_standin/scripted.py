@@ -46,7 +46,9 @@ class ScriptedLoadableModuleWidget:
             parent.setMRMLScene(slicer.mrmlScene)
             self.parent, self.layout = parent, parent.layout()
             self.setup()
+            self.parent.show()
         self.parent, self.layout = parent, parent.layout()
+        slicer.app.moduleManager().connect("moduleAboutToBeUnloaded(QString)", self._onModuleAboutToBeUnloaded)
 
     def resourcePath(self, filename):
         return str(Path(slicer.util.modulePath(self.moduleName)).parent / "Resources" / filename)
@@ -56,6 +58,11 @@ class ScriptedLoadableModuleWidget:
 
     def cleanup(self):
         """Overridden by the module."""
+
+    def _onModuleAboutToBeUnloaded(self, name):
+        if name == self.moduleName:
+            self.cleanup()
+            slicer.app.moduleManager().disconnect("moduleAboutToBeUnloaded(QString)", self._onModuleAboutToBeUnloaded)
 
 
 class ScriptedLoadableModuleLogic:

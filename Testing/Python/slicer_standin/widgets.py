@@ -189,6 +189,9 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         self._box.activated.connect(lambda index: self.setCurrentNode(self._box.itemData(index)))
         self._scene, self._node, self._tags = None, None, []
         self._options = {"nodeTypes": [], "noneDisplay": "None", "baseName": "", "noneEnabled": False}
+        self._options |= dict.fromkeys(
+            ("addEnabled", "removeEnabled", "showChildNodeTypes", "selectNodeUponCreation"), True
+        )
         self._attributes = {}
 
     def mrmlScene(self):
@@ -255,8 +258,10 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         found = []
         for name in self._options["nodeTypes"]:
             nodes = self._scene.GetNodesByClass(name)
-            found += [nodes.GetItemAsObject(n) for n in range(nodes.GetNumberOfItems())]
+            items = [nodes.GetItemAsObject(n) for n in range(nodes.GetNumberOfItems())]
             nodes.UnRegister(None)
+            exact = not self._options["showChildNodeTypes"]
+            found += [one for one in items if one not in found and not (exact and one.GetClassName() != name)]
         return [node for node in found if not node.GetHideFromEditors() and self._has_attributes(node)]
 
     def _has_attributes(self, node):

@@ -1,0 +1,43 @@
+"""What both panels may export besides report and tables: DICOM, and a de-identified bundle of both."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import slicer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from PRRTUptakeLib.mrml.scene_dicom import SceneImage
+    from PRRTUptakeLib.trial.measurements import Measurement
+
+BUNDLE_FILE = "deidentified.zip"
+
+
+def extra_writers(
+    parameters: Any, images: Sequence[SceneImage], rows: Sequence[Measurement]
+) -> list[Callable[[Path, Any], Any]]:
+    """What writes the chosen extras into the folder of results."""
+    chosen: list[Callable[[Path, Any], Any]] = []
+    if parameters.exportDicom:
+        chosen.append(lambda folder, case: _write_dicom(folder, case, rows, images))
+    if parameters.exportBundle:
+        chosen.append(lambda folder, case: _write_bundle(folder, parameters.keyFile.strip()))
+    return chosen
+
+
+def _write_dicom(folder: Path, case: Any, rows: Sequence[Measurement], images: Sequence[SceneImage]) -> None:
+    from PRRTUptakeLib.mrml.scene_dicom import write_scene_dicom
+
+    write_scene_dicom(folder / "dicom", case, rows, images, getattr(slicer, "dicomDatabase", None))
+
+
+def _write_bundle(folder: Path, keyFile: str) -> None:
+    from pathlib import Path
+
+    from PRRTUptakeLib.report.bundle import write_bundle
+    from PRRTUptakeLib.report.deidentify import Deidentifier
+
+    write_bundle(folder, folder / BUNDLE_FILE, Deidentifier.from_file(Path(keyFile) if keyFile else None))
