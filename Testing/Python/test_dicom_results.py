@@ -57,7 +57,7 @@ def written(outcome, images, segments, activity, tmp_path_factory):
         "fractions": occupancy_object(fractions, images.measured),
         "sr": measurement_report(rows, segments, seg, images.measured, "24h"),
         "dose": dose_object(dose_of(activity), images.measured),
-        "dose16": dose_object(dose_of(activity), images.measured, bits=16),
+        "dose32": dose_object(dose_of(activity), images.measured, bits=32),
         "tia": parametric_map(
             activity.with_values(activity.array * 1e-4, quantity="time-integrated activity", units="MBq.h/ml"),
             images.measured,
@@ -161,14 +161,14 @@ def test_doses_and_uncertainties_are_reported(outcome, segments, images, tmp_pat
 
 def test_dose_is_physical_and_comes_back(written, activity):
     dose = dose_of(activity)
-    ds = pydicom.dcmread(written["dose"])
+    ds = pydicom.dcmread(written["dose32"])
     assert (ds.DoseUnits, ds.DoseType, ds.Modality) == ("GY", "PHYSICAL", "RTDOSE")
     assert np.abs(ds.pixel_array * float(ds.DoseGridScaling) - dose.array).max() < 1e-8 * dose.array.max()
     lps = np.array(ds.ImagePositionPatient, float)
     assert lps * [-1, -1, 1] == pytest.approx(dose.ijk_to_ras[:3, 3], abs=1e-4)
     back = read_dose(written["dose"])
     assert back.grid.matches(dose.grid)
-    assert np.abs(read_dose(written["dose16"]).array - dose.array).max() <= dose.array.max() / 65535
+    assert np.abs(back.array - dose.array).max() <= 0.51 * dose.array.max() / 65535  # half a step, and rounding
 
 
 @pytest.mark.parametrize(("name", "units", "factor"), [("tia", "MBq.h/ml", 1e-4), ("suv", "g/ml{SUVbw}", 3e-5)])
@@ -188,7 +188,7 @@ def test_patient_and_study_are_copied_and_uids_are_own(written, images):
     assert {ds.get("FrameOfReferenceUID") for ds in objects} <= {images.measured.frame_of_reference_uid, None}
 
 
-@pytest.mark.parametrize("name", ["seg", "fractions", "sr", "dose16", "tia", "suv"])
+@pytest.mark.parametrize("name", ["seg", "fractions", "sr", "dose", "tia", "suv"])
 def test_dciodvfy_finds_no_error(written, name):
     """The 32-bit dose differs from the 16-bit one in its pixels alone, on which this validator stops."""
     if not shutil.which("dciodvfy"):
@@ -210,7 +210,7 @@ def test_dsrdump_finds_no_error(written):
 def test_run_writes_a_folder_of_dicom(outcome):
     case, _ = measured_patient()
     folder = case.parents[1] / "results" / "dicom" / "cycle_1_24h"
-    assert {path.name for path in folder.iterdir()} == {"SEG.dcm", "SEG_fractions.dcm", "SR.dcm"}
+    assert {path.name for path in folder.iterdir()} == {"SEG.dcm", "SEG_fractions.dcm", "SR.dcm", "SUV.dcm"}
     evidence = str(pydicom.dcmread(folder / "SR.dcm").CurrentRequestedProcedureEvidenceSequence)
     assert pydicom.dcmread(folder / "SEG.dcm").SOPInstanceUID in evidence
     assert outcome.images[0].measured.uid in evidence
@@ -229,7 +229,7 @@ def test_a_report_with_unknown_codes_is_refused_in_one_sentence(written, tmp_pat
 
 
 def test_nothing_half_written_stays_behind(written, tmp_path, monkeypatch):
-    ds = pydicom.dcmread(written["dose16"])
+    ds = pydicom.dcmread(written["dose"])
 
     def full(self, path, **options):
         path.write_bytes(b"half")

@@ -7,20 +7,31 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
+import SimpleITK as sitk
 from PRRTDosimetryLib.dose.dose_map import kernel_dose, local_dose
 from PRRTDosimetryLib.dose.spheres import sphere_dose
 from PRRTDosimetryLib.mrml.dose_maps_report import difference_steps
 from PRRTDosimetryLib.mrml.dose_maps_run import add_dose_maps, cycle_map, visit_registrations
 from PRRTDosimetryLib.mrml.doses_run import add_doses
 from PRRTDosimetryLib.mrml.settings import DoseSettings, SettingsError
+from PRRTUptakeLib.dicom.suv import suv
 from PRRTUptakeLib.imaging.phantom import synthetic_patient
 from PRRTUptakeLib.imaging.simulation import SPECT_GRID, random_posture, voxel_averages
 from PRRTUptakeLib.imaging.volume import Volume
+from PRRTUptakeLib.mrml.dicom_results import write_dicom
 from PRRTUptakeLib.mrml.run import run_case
+from PRRTUptakeLib.report.dicom_maps import read_map
+from PRRTUptakeLib.report.dicom_rtdose import read_dose
+from PRRTUptakeLib.segmentation.files import grid_of_image
 from PRRTUptakeLib.trial.synthetic_case import write_synthetic_serial
 from PRRTUptakeLib.uptake.occupancy import occupancy
 
@@ -206,3 +217,77 @@ def test_moving_visits_are_registered(tmp_path):
     points = segmentation.grid.to_ras((np.argwhere(liver.mask) + liver.origin)[::500, ::-1])
     apart = np.linalg.norm(found.map_points(points) - (points @ true[:3, :3].T + true[:3, 3]), axis=1)
     assert apart.mean() < 3.0
+
+
+@pytest.fixture(scope="module")
+def objects(run, tmp_path_factory):
+    """What ``--dicom`` writes of the images and maps; segments and measurements are tested with another patient."""
+    outcome = run[2]
+    bare = replace(outcome, rows=(), scene=tuple(replace(visit, segmentation=None) for visit in outcome.scene))
+    return {f"{p.parent.name}/{p.name}": p for p in write_dicom(bare, tmp_path_factory.mktemp("dicom"))}
+
+
+def test_dose_and_activity_of_the_cycle_are_written_with_its_first_image(objects, run):
+    maps = {f"cycle_1_4h/{name}.dcm" for name in ("RTDOSE", "TIA")}
+    assert set(objects) == maps | {f"cycle_1_{name}/SUV.dcm" for name in ("4h", "24h", "72h", "168h")}
+    images = {one.visit: one.measured for one in run[2].images}
+    for name in maps:
+        ds = pydicom.dcmread(objects[name], stop_before_pixels=True)
+        first, *others = images.values()
+        assert (ds.StudyInstanceUID, ds.FrameOfReferenceUID) == (first.study_uid, first.frame_of_reference_uid)
+        assert [item.SeriesInstanceUID for item in ds.ReferencedSeriesSequence] == [first.uid]
+        told = {
+            study.StudyInstanceUID: [item.SeriesInstanceUID for item in study.ReferencedSeriesSequence]
+            for study in ds.StudiesContainingOtherReferencedInstancesSequence
+        }
+        assert told == {other.study_uid: [other.uid] for other in others}
+
+
+def test_written_maps_hold_what_was_calculated(objects, run):
+    """Dose to half a step of 1/65535 of its maximum, activity and SUV float for float; the dose is of one density."""
+    volumes = {volume.quantity: volume for visit in run[2].scene for _, volume in visit.volumes}
+    dose, tia = volumes["absorbed dose"], volumes["time-integrated activity concentration"]
+    read = read_dose(objects["cycle_1_4h/RTDOSE.dcm"])
+    assert read.grid.matches(dose.grid)
+    assert np.abs(read.array - dose.array).max() <= 0.51 / 65535 * dose.array.max()
+    ds = pydicom.dcmread(objects["cycle_1_4h/RTDOSE.dcm"])
+    assert (ds.DoseUnits, ds.DoseType, ds.TissueHeterogeneityCorrection) == ("GY", "PHYSICAL", "WATER")
+    assert "voxel S-values" in ds.DoseComment
+    back = read_map(objects["cycle_1_4h/TIA.dcm"])
+    assert (back.units, back.grid.matches(tia.grid)) == ("MBq.h/ml", True)
+    assert np.array_equal(back.array, tia.array)
+    frames = pydicom.dcmread(objects["cycle_1_4h/TIA.dcm"], stop_before_pixels=True).PerFrameFunctionalGroupsSequence
+    sources = {int(one.DerivationImageSequence[0].SourceImageSequence[0].ReferencedFrameNumber) for one in frames}
+    assert len(sources) == len(frames) == len(tia.array)  # each frame names the frame of the image that it is of
+    for image in run[2].images:
+        kept = read_map(objects[f"cycle_1_{image.visit}/SUV.dcm"])
+        assert np.array_equal(kept.array, suv(image.measured).volume.array)
+        assert kept.units == "g/ml{SUVbw}"
+
+
+def test_validators_find_no_error_in_the_maps(objects):
+    if not shutil.which("dciodvfy"):
+        pytest.skip("dciodvfy (Debian package dicom3tools) is not installed")
+    for name in ("RTDOSE", "TIA", "SUV"):
+        path = objects[f"cycle_1_4h/{name}.dcm"]
+        done = subprocess.run(["dciodvfy", path], capture_output=True, text=True, check=False)
+        assert (done.returncode, "Error" in done.stdout + done.stderr) == (0, False), (name, done.stderr)
+
+
+def test_dcmqi_reads_the_maps(objects, run, tmp_path):
+    tool = shutil.which("paramap2itkimage", path=str(Path(sys.executable).parent)) or shutil.which("paramap2itkimage")
+    if not tool:
+        pytest.skip("paramap2itkimage (dcmqi) is not installed")
+    command = [tool, "--inputDICOM", objects["cycle_1_4h/TIA.dcm"], "--outputDirectory", tmp_path, "-t", "nrrd"]
+    subprocess.run(command, check=True, capture_output=True)
+    (path,) = tmp_path.glob("*.nrrd")
+    image = sitk.ReadImage(str(path))
+    (tia,) = (v for visit in run[2].scene for _, v in visit.volumes if v.units == "MBq.h/ml")
+    grid = grid_of_image(image)
+    flips = [slice(None, None, -1 if axis @ ours < 0 else 1) for axis, ours in _axes(grid, tia.grid)]
+    assert np.array_equal(sitk.GetArrayFromImage(image).astype(np.float32)[tuple(flips)], tia.array)
+
+
+def _axes(one, other):
+    """Direction of each array axis of two grids, [k, j, i]."""
+    return [(one.ijk_to_ras[:3, n], other.ijk_to_ras[:3, n]) for n in (2, 1, 0)]

@@ -37,12 +37,14 @@ class VoxelSeries:
     grid : of the first image; all others lie on it.
     times_h : hours after the injection, rising.
     activity_Bq_per_mL : float32 [time, k, j, i], the activity at these times; NaN where an image did not reach.
+    series_uids : of the DICOM series that the images came from, in the same order, as far as the images tell.
     """
 
     nuclide: Radionuclide
     grid: Grid
     times_h: np.ndarray
     activity_Bq_per_mL: np.ndarray
+    series_uids: tuple[str, ...] = ()
 
     @classmethod
     def from_volumes(
@@ -82,7 +84,8 @@ class VoxelSeries:
                     f"({grid.shape}): register the images and give their transforms."
                 )
             arrays.append(_carried(volume, grid, None if transforms is None else transforms[number]))
-        return cls(find_nuclide(nuclide), grid, times, np.stack(arrays))
+        uids = tuple(str(volume.provenance.get("series_uid", "")) for volume in volumes)
+        return cls(find_nuclide(nuclide), grid, times, np.stack(arrays), uids if all(uids) else ())
 
     def __post_init__(self) -> None:
         times = np.asarray(self.times_h, dtype=np.float64)
@@ -100,8 +103,10 @@ class VoxelSeries:
         object.__setattr__(self, "times_h", times)
 
     def volume(self, array: np.ndarray, quantity: str, units: str, method: str) -> Volume:
-        """A map on the grid of the series."""
+        """A map on the grid of the series, which is that of the first image."""
         provenance = {"method": method, "times_h": self.times_h.tolist(), "nuclide": self.nuclide.name}
+        if self.series_uids:
+            provenance |= {"series_uid": self.series_uids[0], "series_uids": list(self.series_uids)}
         return Volume(array, self.grid.ijk_to_ras, quantity, units, provenance=provenance)
 
 

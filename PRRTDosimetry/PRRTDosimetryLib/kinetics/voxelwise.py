@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -272,7 +272,7 @@ def neighbourhood_prior(
     _require_points(series, 2)
     sigma = [fwhm_mm / 2.354820 / edge for edge in reversed(series.grid.spacing_mm)]
     smoothed = [ndimage.gaussian_filter(np.nan_to_num(image), sigma) for image in series.activity_Bq_per_mL]
-    wide = VoxelSeries(series.nuclide, series.grid, series.times_h, np.stack(smoothed))
+    wide = replace(series, activity_Bq_per_mL=np.stack(smoothed))
     half_life = mono_exponential_tia(wide, noise).half_life.array.astype(np.float64)
     physical = series.nuclide.half_life_h
     return HalfLifePrior(np.where(half_life > 0.0, half_life, physical), spread)

@@ -217,7 +217,7 @@ def _with_map(
         warnings=[f"{title}, dose map: {text}" for text in made.warnings],
         text=[f"Dose in every voxel, cycle {labels.cycle}", dose_map_table(made, earlier["dose"])],
         sections=dose_map_sections(made, title, settings.dose_map, earlier),
-        scene=[SceneVisit(study, ((f"Absorbed dose {study}", made.dose),))],
+        scene=[SceneVisit(study, ((f"Absorbed dose {study}", made.dose), (f"TIA {study}", made.tia.tia)))],
     )
 
 

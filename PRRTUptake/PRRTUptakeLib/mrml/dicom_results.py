@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.dicom.body import SUV_UNITS
+from PRRTUptakeLib.dicom.suv import suv
+from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.report.dicom_maps import parametric_map
 from PRRTUptakeLib.report.dicom_objects import DicomResultError, save_object
 from PRRTUptakeLib.report.dicom_rtdose import dose_object
@@ -26,8 +29,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.trial.measurements import Measurement
     from PRRTUptakeLib.uptake.occupancy import Occupancy
 
-DOSE_UNITS = "Gy"
-MAP_UNITS = ("MBq.h/ml", *SUV_UNITS.values())
+_KINDS = {"Gy": "RTDOSE", "MBq.h/ml": "TIA", **dict.fromkeys(SUV_UNITS.values(), "SUV")}
 
 
 def write_dicom(outcome: CaseOutcome, folder: Path) -> list[Path]:
@@ -80,9 +82,8 @@ def _measured(
     outcome: CaseOutcome, images: VisitImages, segmentation: Segmentation, seg: Dataset
 ) -> Iterator[tuple[str, Dataset]]:
     """Occupied fractions of the measured image, and the measurements."""
-    volumes = [volume for visit in outcome.scene for _, volume in visit.volumes]
     uid = images.measured.uid
-    image = next((one for one in volumes if one.provenance.get("series_uid") == uid), None)
+    image = next((volume for _, volume in _volumes_of(outcome, images)), None)
     if image is not None and (images.contours is None or images.contours.uid != uid):
         fractions = _fractions(segmentation, image, images.ras_transform)
         if fractions:
@@ -105,15 +106,35 @@ def _fractions(segmentation: Segmentation, measured: Volume, ras_transform: Any)
 
 
 def _maps(outcome: CaseOutcome, images: VisitImages) -> Iterator[tuple[str, Dataset]]:
-    """Dose, time-integrated activity and SUV among the scene's volumes that come from this visit's image."""
-    number = 0
-    for visit in outcome.scene:
-        for name, volume in visit.volumes:
-            if volume.provenance.get("series_uid") != images.measured.uid:
-                continue
-            if volume.units == DOSE_UNITS:
-                number += 1
-                yield f"RTDOSE{number}", dose_object(volume, images.measured, name)
-            elif volume.units in MAP_UNITS:
-                number += 1
-                yield f"MAP{number}", parametric_map(volume, images.measured, name)
+    """Dose, time-integrated activity and SUV on the grid of this visit's image, which refer to all that they are of."""
+    measured = {one.measured.uid: one.measured for one in outcome.images}
+    made: Counter[str] = Counter()
+    for name, volume in (*_volumes_of(outcome, images), *_spect_suv(images)):
+        kind = _KINDS.get(volume.units, "")
+        others = [measured[uid] for uid in volume.provenance.get("series_uids", ()) if uid in measured]
+        if not kind:
+            continue
+        made[kind] += 1
+        ds = (
+            dose_object(volume, images.measured, name, others=others)
+            if kind == "RTDOSE"
+            else parametric_map(volume, images.measured, name, others)
+        )
+        yield (kind if made[kind] == 1 else f"{kind}_{made[kind]}"), ds
+
+
+def _volumes_of(outcome: CaseOutcome, images: VisitImages) -> list[tuple[str, Volume]]:
+    """The scene's volumes that come from this visit's image, with their names."""
+    uid = images.measured.uid
+    named = (one for visit in outcome.scene for one in visit.volumes)
+    return [(name, volume) for name, volume in named if volume.provenance.get("series_uid") == uid]
+
+
+def _spect_suv(images: VisitImages) -> list[tuple[str, Volume]]:
+    """SUVbw of an image that was measured in Bq/ml, where its header tells all that this needs."""
+    if images.measured.modality != "NM":
+        return []
+    try:
+        return [(f"SUVbw {images.study}", suv(images.measured).volume)]
+    except PRRTError:
+        return []  # ratios need no SUV: injection and weight may be missing

@@ -9,9 +9,12 @@ import highdicom
 import numpy as np
 import pydicom
 from highdicom.sr import CodedConcept
+from pydicom.uid import ParametricMapStorage
 
-from PRRTUptakeLib.dicom.writing import image_plane
-from PRRTUptakeLib.imaging.volume import LPS_TO_RAS, Volume
+from PRRTUptakeLib.dicom.geometry import enhanced_planes, stack
+from PRRTUptakeLib.dicom.writing import image_plane, item_of
+from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.imaging.volume import Volume
 from PRRTUptakeLib.report.dicom_codes import TIA_MAP, quantity_code, unit_code
 from PRRTUptakeLib.report.dicom_objects import (
     DicomResultError,
@@ -19,10 +22,12 @@ from PRRTUptakeLib.report.dicom_objects import (
     finish,
     frame_uid,
     own_uids,
+    refer_to,
     source_images,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from pydicom.dataset import Dataset
@@ -30,15 +35,20 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.dicom.series import Series
 
 MAP_NUMBER = 9005
+_ABDOMEN = item_of(
+    AnatomicRegionSequence=[CodedConcept("818981001", "SCT", "Abdomen")],
+    FrameLaterality="U",
+)
 
 
-def parametric_map(volume: Volume, series: Series, description: str = "") -> Dataset:
+def parametric_map(volume: Volume, series: Series, description: str = "", others: Sequence[Series] = ()) -> Dataset:
     """A map as it is, float for float, with its unit and quantity coded in the real-world value mapping.
 
     Parameters
     ----------
     volume : SUV (g/ml{SUVbw}), time-integrated activity (MBq.h/ml) or activity concentration (Bq/ml).
-    series : the image that it comes from.
+    series : the image that it comes from, of whose study and frame of reference it is.
+    others : further images that it comes from, such as later time points.
 
     Raises
     ------
@@ -80,6 +90,9 @@ def parametric_map(volume: Volume, series: Series, description: str = "") -> Dat
             **own_uids(),
             **equipment(),
         )
+    _order_frames(made, volume)
+    made.SharedFunctionalGroupsSequence[0].FrameAnatomySequence = [_ABDOMEN]  # readers of dcmqi stop without it
+    refer_to(made, others)
     return finish(made, sources[0], description)
 
 
@@ -98,6 +111,20 @@ def _planes(volume: Volume) -> dict[str, Any]:
     }
 
 
+def _order_frames(made: Dataset, volume: Volume) -> None:
+    """Frames in the order of the planes: dcmqi's reader goes by it and not by the stated positions, unlike others."""
+    _, row, column, _ = image_plane(volume)
+    normal = np.cross(row, column)
+
+    def along(frame: Dataset) -> float:
+        return float(np.array(frame.PlanePositionSequence[0].ImagePositionPatient, float) @ normal)
+
+    made.PerFrameFunctionalGroupsSequence = sorted(made.PerFrameFunctionalGroupsSequence, key=along)
+    for n, frame in enumerate(made.PerFrameFunctionalGroupsSequence, start=1):
+        frame.FrameContentSequence[0].DimensionIndexValues = n
+    made.FloatPixelData = volume.array.astype("<f4").tobytes()
+
+
 def read_map(path: Path) -> Volume:
     """A parametric map with its unit.
 
@@ -106,17 +133,21 @@ def read_map(path: Path) -> Volume:
     DicomResultError
         If the file is no parametric map of one regular volume.
     """
+    where = str(path)
     try:
-        ds = highdicom.pm.ParametricMap.from_dataset(pydicom.dcmread(path), copy=False)
-        found = ds.get_volume(dtype=np.float64)
+        ds = pydicom.dcmread(path)
+        if ds.SOPClassUID != ParametricMapStorage:
+            raise DicomResultError(f"{path} is not a parametric map: choose another file.")
+        stored = ds.pixel_array.reshape(-1, ds.Rows, ds.Columns)
+        planes = enhanced_planes(ds, where)
+        order, ijk_to_ras = stack(planes, [f"frame {n}" for n in range(1, len(planes) + 1)], where)
         shared = ds.SharedFunctionalGroupsSequence[0]
         holder = shared if "RealWorldValueMappingSequence" in shared else ds.PerFrameFunctionalGroupsSequence[0]
         mapping = holder.RealWorldValueMappingSequence[0]
-    except Exception as error:  # pydicom and highdicom raise many kinds
+        values = stored[order] * float(mapping.RealWorldValueSlope) + float(mapping.RealWorldValueIntercept)
+        units = str(mapping.MeasurementUnitsCodeSequence[0].CodeValue)
+    except PRRTError:
+        raise
+    except Exception as error:  # pydicom raises many kinds on broken files
         raise DicomResultError(f"{path} is not a readable parametric map ({error}).") from error
-    lps, array = found.affine[:, [2, 1, 0, 3]].copy(), found.array
-    if np.linalg.det(lps[:3, :3]) < 0:  # planes against the normal of rows and columns: ours run along it
-        lps[:3, 3] += (len(array) - 1) * lps[:3, 2]
-        lps[:3, 2], array = -lps[:3, 2], array[::-1]
-    units = mapping.MeasurementUnitsCodeSequence[0].CodeValue
-    return Volume(array, LPS_TO_RAS @ lps, str(mapping.LUTExplanation), str(units))
+    return Volume(values, ijk_to_ras, str(mapping.get("LUTExplanation", "")), units)

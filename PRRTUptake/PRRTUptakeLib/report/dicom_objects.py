@@ -22,6 +22,8 @@ from PRRTUptakeLib.imaging.volume import LPS_TO_RAS
 from PRRTUptakeLib.report.provenance import VERSION
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
 
     from PRRTUptakeLib.dicom.series import Series
@@ -60,6 +62,33 @@ def source_images(series: Series) -> list[Dataset]:
         item_of(PlanePositionSequence=highdicom.PlanePositionSequence("PATIENT", places[n])) for n in sorted(places)
     ]
     return [image]
+
+
+def refer_to(ds: Dataset, series: Sequence[Series]) -> None:
+    """Add series to those that an object names as its sources (Common Instance Reference, PS3.3 C.12.2).
+
+    Series of the object's own study stand beside those that it names already, others under their studies.
+    """
+    own = list(ds.get("ReferencedSeriesSequence", []))
+    named = {str(item.SeriesInstanceUID) for item in own}
+    elsewhere: dict[str, list[Dataset]] = {}
+    for one in series:
+        if one.uid in named:
+            continue
+        named.add(one.uid)
+        images = [_reference(header.dataset) for header in one.headers]
+        item = item_of(SeriesInstanceUID=one.uid, ReferencedInstanceSequence=images)
+        (own if one.study_uid == ds.StudyInstanceUID else elsewhere.setdefault(one.study_uid, [])).append(item)
+    if own:
+        ds.ReferencedSeriesSequence = own
+    if elsewhere:
+        ds.StudiesContainingOtherReferencedInstancesSequence = [
+            item_of(StudyInstanceUID=study, ReferencedSeriesSequence=items) for study, items in elsewhere.items()
+        ]
+
+
+def _reference(image: Dataset) -> Dataset:
+    return item_of(ReferencedSOPClassUID=image.SOPClassUID, ReferencedSOPInstanceUID=image.SOPInstanceUID)
 
 
 def tracking_uid(patient_id: str, region: str) -> UID:
@@ -116,6 +145,8 @@ def finish(ds: Dataset, source: Dataset, description: str) -> Dataset:
     """Describe the series and state all times in the zone of the study, which the copied study time is in."""
     ds.SeriesDescription = description
     ds.SpecificCharacterSet = "ISO_IR 192"
+    if "ContentLabel" in ds and "ContentCreatorName" not in ds:
+        ds.ContentCreatorName = ""  # must be there, may be empty
     if ds.Modality not in ("SR", "RTDOSE"):
         if "BodyPartExamined" in source:
             ds.BodyPartExamined = source.BodyPartExamined

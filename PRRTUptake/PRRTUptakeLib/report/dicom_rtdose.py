@@ -20,11 +20,13 @@ from PRRTUptakeLib.report.dicom_objects import (
     DicomResultError,
     finish,
     frame_uid,
+    refer_to,
     source_images,
 )
 from PRRTUptakeLib.report.provenance import VERSION
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from PRRTUptakeLib.dicom.series import Series
@@ -62,8 +64,14 @@ _EMPTY = [
 ]
 
 
-def dose_object(dose: Volume, series: Series, description: str = "PRRT absorbed dose", bits: int = 32) -> Dataset:
-    """A dose map in Gy as RT Dose: physical dose in steps of 2e-10 of the maximum.
+def dose_object(
+    dose: Volume,
+    series: Series,
+    description: str = "PRRT absorbed dose",
+    bits: int = 16,
+    others: Sequence[Series] = (),
+) -> Dataset:
+    """A dose map in Gy as RT Dose: physical dose in steps of 1.5e-5 of the maximum.
 
     The defined terms of Dose Summation Type all ask for a radiotherapy plan or treatment record, which a
     radiopharmaceutical treatment has not; as DICOM allows for defined terms, this one is our own.
@@ -72,7 +80,8 @@ def dose_object(dose: Volume, series: Series, description: str = "PRRT absorbed 
     ----------
     dose : in Gy, at least 0 and finite, with perpendicular axes.
     series : the measured image, of whose study and frame of reference the dose is.
-    bits : 32, or 16 (steps of 1.5e-5 of the maximum) for readers that know no more.
+    bits : 16, which every reader and validator knows, or 32 (steps of 2e-10 of the maximum).
+    others : further images that the dose comes from: the later time points.
 
     Raises
     ------
@@ -82,8 +91,8 @@ def dose_object(dose: Volume, series: Series, description: str = "PRRT absorbed 
     values = dose.array.astype(np.float64)
     if dose.units != "Gy" or not np.isfinite(values).all() or values.min() < 0:
         raise DicomResultError("An RT Dose needs finite values of at least 0 in Gy: check the dose map.")
-    source = source_images(series)[0]
-    ds = Dataset()
+    sources = source_images(series)
+    source, ds = sources[0], Dataset()
     ds.file_meta = FileMetaDataset()
     ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = RTDoseStorage
@@ -99,14 +108,14 @@ def dose_object(dose: Volume, series: Series, description: str = "PRRT absorbed 
     ds.DeviceSerialNumber, ds.SoftwareVersions = SERIAL, VERSION
     ds.FrameOfReferenceUID = frame_uid(source, series.label)
     ds.ReferencedImageSequence = [
-        item_of(ReferencedSOPClassUID=one.SOPClassUID, ReferencedSOPInstanceUID=one.SOPInstanceUID)
-        for one in source_images(series)
+        item_of(ReferencedSOPClassUID=one.SOPClassUID, ReferencedSOPInstanceUID=one.SOPInstanceUID) for one in sources
     ]
+    refer_to(ds, [series, *others])
     _place(ds, dose)
     _pixels(ds, values, bits)
     ds.DoseUnits, ds.DoseType, ds.DoseSummationType = "GY", "PHYSICAL", "RADIOPHARM"
-    ds.DoseComment = description[:64]
-    ds.TissueHeterogeneityCorrection = "IMAGE"
+    ds.DoseComment = str(dose.provenance.get("dose method", description))[:64]
+    ds.TissueHeterogeneityCorrection = "IMAGE" if "density" in dose.provenance else "WATER"  # one density throughout
     return finish(ds, source, description)
 
 
