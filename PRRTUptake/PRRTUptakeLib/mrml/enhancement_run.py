@@ -10,11 +10,13 @@ from PRRTUptakeLib.dicom.reading import read_volume
 from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.dicom.suv import suv
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.imaging.registration import rigid_registration
-from PRRTUptakeLib.mrml.lobes_run import read_segments, segment_files
 from PRRTUptakeLib.mrml.outcome import CaseOutcome, SceneVisit, VisitImages, series_facts
+from PRRTUptakeLib.mrml.segment_files import read_segments, segment_files
+from PRRTUptakeLib.mrml.visit_registration import VisitRegistration, anatomy_in_frame, image_name, visit_registration
 from PRRTUptakeLib.progress import Progress, part_of
+from PRRTUptakeLib.report.alignment_report import alignment_section
 from PRRTUptakeLib.report.enhancement_report import benefit_section, enhancement_sections, enhancement_text
+from PRRTUptakeLib.report.registration_report import registration_sections
 from PRRTUptakeLib.segmentation.lattice import on_lattice
 from PRRTUptakeLib.trial.enhancement_visit import (
     EnhancementResult,
@@ -26,12 +28,13 @@ from PRRTUptakeLib.trial.images import contour_series, emission_series
 from PRRTUptakeLib.trial.measurements import read_csv
 from PRRTUptakeLib.trial.predicted_benefit import delivered_doses, predicted_doses
 from PRRTUptakeLib.trial.preparation import Prepared, prepare
+from PRRTUptakeLib.trial.registration_rule import RegistrationRule
+from PRRTUptakeLib.trial.session_alignment import CheckedVisit, check_visit
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from PRRTUptakeLib.dicom.series import Series
-    from PRRTUptakeLib.imaging.registration_result import Registration
     from PRRTUptakeLib.imaging.volume import Volume
     from PRRTUptakeLib.trial.case import Case, Visit
 
@@ -54,10 +57,11 @@ class _Contours:
 
 @dataclass(frozen=True, eq=False)
 class _Pet:
-    """One PET/CT: its SUV image with the transform to it, and how it was registered."""
+    """One PET/CT: its SUV image with the transform to it, how it was registered, and whether PET and CT agree."""
 
     shown: RoutedImage
-    registration: Registration
+    registered: VisitRegistration
+    checked: CheckedVisit
     series: tuple[Series, Series]
     decisions: tuple[str, ...]
 
@@ -116,6 +120,10 @@ def _roles(case: Case) -> tuple[Visit, Visit, Visit]:
                 f"The case needs {word} visit, one and no more, but has {len(by_route[route])}: set 'route' of each."
             )
     drawn = by_route[""][0] if by_route[""] else by_route["IA"][0]
+    if drawn.registration and by_route[""]:
+        raise EnhancementRunError(
+            f"Visit '{drawn.visit}' is the one on which was drawn: give 'registration' to the PET visits instead."
+        )
     return drawn, by_route["IA"][0], by_route["IV"][0]
 
 
@@ -147,35 +155,34 @@ def _pet(case: Case, visit: Visit, contours: _Contours, progress: Progress) -> _
     if made.volume.reference_time is None:
         raise EnhancementRunError(f"The PET of visit '{visit.visit}' does not tell its time: complete its header.")
     injection = injection_of(emission, made.volume.reference_time)
-    anatomy = _anatomy(found, emission, visit)
+    series = _anatomy(found, emission, visit)
     progress(0.3, f"{visit.visit}: registration")
-    liver = contours.prepared.segmentation.having(structure="liver")[0]
-    registration = rigid_registration(
-        contours.image,
-        read_volume(anatomy),
-        fixed_liver=liver.full_mask(contours.image.grid.shape),
-    )
+    anatomy = (series, read_volume(series))
+    segmentation = contours.prepared.segmentation
+    fixed = (contours.series, contours.image)
+    registered = visit_registration(visit.visit, visit.registration, fixed, anatomy, segmentation)
+    found_transform = registered.registration
+    reference = (image_name(series), anatomy[1])
+    checked = check_visit(visit.visit, ("PET", made.volume), reference, segmentation, found_transform.fixed_to_moving)
     route = ROUTES[visit.route]
-    shown = RoutedImage(route, visit.visit, made.volume, registration.ras_transform, injection, visit.nudges)
-    return _Pet(shown, registration, (emission, anatomy), made.decisions)
+    shown = RoutedImage(route, visit.visit, made.volume, found_transform.ras_transform, injection, visit.nudges)
+    return _Pet(shown, registered, checked, (emission, series), made.decisions)
 
 
 def _anatomy(found: tuple[Series, ...], emission: Series, visit: Visit) -> Series:
-    """The CT of the PET/CT: it shares the PET's frame of reference."""
-    frame = emission.frame_of_reference_uid
-    same = [one for one in found if one.modality == "CT" and one.frame_of_reference_uid == frame]
-    if not same:
+    """The CT of the PET/CT."""
+    series = anatomy_in_frame(found, emission)
+    if series is None:
         raise EnhancementRunError(
             f"Visit '{visit.visit}' has no CT in the frame of reference of its PET, so it cannot be registered: add it."
         )
-    return same[0]
+    return series
 
 
 def _outcome(case: Case, contours: _Contours, pets: tuple[_Pet, _Pet], result: EnhancementResult) -> CaseOutcome:
     cycle = contours.visit.cycle
     rows = enhancement_rows(result, case.patient, cycle)
-    registrations = {pet.shown.visit: pet.registration for pet in pets}
-    told = [f"{visit}: {text}" for visit, one in registrations.items() for text in one.quality.warnings]
+    told = [text for pet in pets for one in (pet.checked, pet.registered) for text in one.warnings]
     facts: list[dict[str, Any]] = [series_facts(contours.visit.visit, contours.series, "contours")]
     files: list[Path] = [case.path, *segment_files(contours.visit.segments), *contours.series.files]
     scene = [
@@ -194,19 +201,32 @@ def _outcome(case: Case, contours: _Contours, pets: tuple[_Pet, _Pet], result: E
             series_facts(pet.shown.visit, anatomy, "registered"),
         ]
         files += [*emission.files, *anatomy.files]
+        rule = next(one.registration for one in case.visits if one.visit == pet.shown.visit)
+        files += rule.files if isinstance(rule, RegistrationRule) else ()
         scene.append(SceneVisit(pet.shown.visit, ((f"PET {pet.shown.visit}", pet.shown.image),)))
     return CaseOutcome(
         case,
         f"Intra-arterial against intravenous: {case.patient}",
         rows,
-        (*contours.prepared.warnings, *told, *result.warnings),
+        (*told, *contours.prepared.warnings, *result.warnings),
         tuple(enhancement_text(result, case.protocol, case.patient)),
-        tuple(enhancement_sections(result, case.protocol, registrations)),
+        (
+            *enhancement_sections(result, case.protocol),
+            *registration_sections([pet.registered for pet in pets]),
+            alignment_section([pet.checked for pet in pets]),
+        ),
         tuple(scene),
         tuple(facts),
         tuple(files),
         images=_images(contours, pets),
+        alignment=tuple(fact for pet in pets for fact in _facts(pet)),
     )
+
+
+def _facts(pet: _Pet) -> list[dict[str, Any]]:
+    """What the provenance keeps of how one PET/CT was brought to the contours."""
+    nudges = [nudge.facts(pet.shown.visit) for nudge in pet.shown.nudges]
+    return [pet.checked.facts(), pet.registered.facts(), *nudges]
 
 
 def _images(contours: _Contours, pets: tuple[_Pet, _Pet]) -> tuple[VisitImages, ...]:

@@ -11,7 +11,9 @@ from PRRTUptakeLib.mrml.images import MEASURABLE_UNITS
 from PRRTUptakeLib.mrml.registration import registration_of
 from PRRTUptakeLib.mrml.volumes import NodeError, volume_from_node
 from PRRTUptakeLib.report.enhancement_report import enhancement_sections
+from PRRTUptakeLib.report.page import section
 from PRRTUptakeLib.report.patient_report import ReportedVisit, visit_sections
+from PRRTUptakeLib.report.registration_report import registration_table
 from PRRTUptakeLib.trial.enhancement_visit import RoutedImage, compare_routes, enhancement_rows
 from PRRTUptakeLib.trial.pipeline import VisitLabels, measure_visit
 from PRRTUptakeLib.trial.rows import measurement_rows
@@ -67,7 +69,8 @@ class Measured:
     def sections(self, anatomy: Mapping[str, Volume]) -> list[str]:
         """The report's sections; ``anatomy`` gives the images for its pictures by visit, "" for all other visits."""
         if self.enhancement is not None:
-            return enhancement_sections(self.enhancement, self.protocol, self.registrations)
+            told = section("Registration", registration_table(list(self.registrations.items())))
+            return [*enhancement_sections(self.enhancement, self.protocol), told]
         shown = [ReportedVisit(one, anatomy.get(one.labels.visit, anatomy.get(""))) for one in self.visits]
         return [part for visit in shown for part in visit_sections(visit)]
 

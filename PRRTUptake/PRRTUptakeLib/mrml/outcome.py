@@ -33,7 +33,8 @@ class SceneVisit:
 class VisitImages:
     """The series of one visit: the measured one, and the one on which was drawn (None if it is not there).
 
-    ``ras_transform`` takes points of the segments to the measured image, where the two were registered.
+    ``ras_transform`` takes points of the segments to the measured image, where the two were registered; ``drawn_on`` is
+    (cycle, name) of the visit whose segments are used, None for its own.
     """
 
     visit: str
@@ -42,6 +43,7 @@ class VisitImages:
     measured: Series
     contours: Series | None
     ras_transform: Any = None
+    drawn_on: tuple[int, str] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +62,7 @@ class CaseOutcome:
     series, files : facts on the series used, and every input file, for the provenance.
     lobe_visits : results of lobe-against-lobe visits, for what builds on them.
     images : per visit the DICOM series that it came from, for results as DICOM.
+    alignment : how images were found to lie on each other and were registered, plain values for the provenance.
     """
 
     case: Case
@@ -73,6 +76,7 @@ class CaseOutcome:
     files: tuple[Path, ...]
     lobe_visits: tuple[VisitResult, ...] = ()
     images: tuple[VisitImages, ...] = ()
+    alignment: tuple[dict[str, Any], ...] = ()
 
     def with_more(
         self,
@@ -81,6 +85,7 @@ class CaseOutcome:
         text: Sequence[str] = (),
         sections: Sequence[str] = (),
         scene: Sequence[SceneVisit] = (),
+        alignment: Sequence[dict[str, Any]] = (),
     ) -> CaseOutcome:
         """A copy with additions at the end of each."""
         return replace(
@@ -90,6 +95,7 @@ class CaseOutcome:
             text=(*self.text, *text),
             sections=(*self.sections, *sections),
             scene=(*self.scene, *scene),
+            alignment=(*self.alignment, *alignment),
         )
 
 

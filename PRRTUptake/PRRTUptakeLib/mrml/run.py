@@ -99,6 +99,7 @@ def _write(outcome: CaseOutcome, out: Path) -> None:
         "treated_lobe": case.treated_lobe or "blinded",
     }
     facts = provenance(outcome.series, outcome.files, parameters, case.path.parent)
+    facts["alignment"] = list(outcome.alignment)
     write_json(facts, out / "provenance.json")
     page = case_report(outcome.title, case, outcome.warnings, outcome.sections, facts)
     (out / "report.html").write_text(page, encoding="utf-8")

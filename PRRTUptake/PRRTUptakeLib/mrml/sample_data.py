@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.mrml.dicom_nodes import EMISSION, node_from_series
 from PRRTUptakeLib.mrml.images import ANATOMY, MEASURED, ROLE_ATTRIBUTE, SEGMENTATION_ROLE, describe_image
-from PRRTUptakeLib.mrml.lobes_run import read_segments
 from PRRTUptakeLib.mrml.planes import node_from_plane
 from PRRTUptakeLib.mrml.scene import place_in_study, take_out
+from PRRTUptakeLib.mrml.segment_files import read_segments
 from PRRTUptakeLib.mrml.segmentations import node_from_segmentation
 from PRRTUptakeLib.progress import Progress, part_of, silent
 from PRRTUptakeLib.trial.case import load_case

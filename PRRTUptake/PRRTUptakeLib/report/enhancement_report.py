@@ -11,7 +11,6 @@ from PRRTUptakeLib.trial.predicted_benefit import ASSUMPTIONS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from PRRTUptakeLib.imaging.registration_result import Registration
     from PRRTUptakeLib.trial.enhancement_visit import EnhancementResult
     from PRRTUptakeLib.trial.predicted_benefit import Prediction
     from PRRTUptakeLib.trial.protocol import Protocol
@@ -37,10 +36,8 @@ def enhancement_text(result: EnhancementResult, protocol: Protocol, patient: str
     ]
 
 
-def enhancement_sections(
-    result: EnhancementResult, protocol: Protocol, registrations: Mapping[str, Registration]
-) -> list[str]:
-    """HTML sections: decision, regions, what differed between the days, registration."""
+def enhancement_sections(result: EnhancementResult, protocol: Protocol) -> list[str]:
+    """HTML sections: decision, regions, what differed between the days."""
     metric = protocol.endpoint.metric
     targets = [region for region in result.regions if region.role == "target"]
     chart = bar_chart(
@@ -61,7 +58,6 @@ def enhancement_sections(
         ),
         section("Regions", table(header, rows, words), chart),
         section("The two days", _days(result)),
-        section("Registration", _registration_table(registrations)),
     ]
 
 
@@ -100,12 +96,3 @@ def _days(result: EnhancementResult) -> str:
         for shown in (result.ia, result.iv)
     ]
     return table(["route", "injection", "nuclide", "activity MBq", "image, min after injection"], rows)
-
-
-def _registration_table(registrations: Mapping[str, Registration]) -> str:
-    rows = []
-    for visit, found in registrations.items():
-        q = found.quality
-        rows.append([visit, found.kind, q.metric_before, q.metric_after, q.body_overlap, q.liver_overlap])
-    header = ["visit", "kind", "metric before", "metric after", "body overlap", "liver overlap"]
-    return table(header, rows, "From the image on which was drawn to the CT of each PET/CT")

@@ -72,7 +72,7 @@ def slice_picture(
     return (
         f'<figure><svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width_mm:.2f} {height_mm:.2f}" '
         f'role="img" aria-label="{escape(caption)}"><image width="{width_mm:.2f}" height="{height_mm:.2f}" '
-        f'preserveAspectRatio="none" href="data:image/png;base64,{_png(raster)}"/>{"".join(paths)}</svg>'
+        f'preserveAspectRatio="none" href="data:image/png;base64,{png_text(raster)}"/>{"".join(paths)}</svg>'
         f"<figcaption>{escape(caption)}</figcaption></figure>"
     )
 
@@ -148,7 +148,8 @@ def _colours(values: np.ndarray, window: Window) -> np.ndarray:
     return np.stack([np.interp(level, _HOT[:, 0], _HOT[:, n]) for n in (1, 2, 3)], axis=-1).astype(np.uint8)
 
 
-def _png(raster: np.ndarray) -> str:
+def png_text(raster: np.ndarray) -> str:
+    """A raster [row, column, RGB] of uint8 as the base64 text of a PNG."""
     from PIL import Image  # comes with highdicom
 
     stream = io.BytesIO()

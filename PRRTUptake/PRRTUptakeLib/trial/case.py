@@ -11,12 +11,17 @@ settings of doses (see ``PRRTDosimetryLib.mrml.settings``); ``recovery_phantom``
 of a phantom's spheres and asks for partial volume corrected values beside the measured ones; ``iv_cycle`` has activity
 and doses of an intravenous cycle, from which those of an intra-arterial one are predicted, and ``delivered`` names the
 measurements of that cycle once it was given; ``notes`` whatever the user wants to keep.
+
+A visit may be measured with the contours of another: instead of ``segments`` it has ``drawn_on``, the name of that
+visit ("CYCLE/VISIT" if it is of another cycle). Its CT is then registered to the one on which was drawn, or
+``registration`` says how the two lie (see ``trial.registration_rule``): a transform file of another tool, a matrix, or
+the same place. ``nudges`` move single lesions of a visit by hand, each with its reason.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.errors import PRRTError
@@ -26,9 +31,11 @@ from PRRTUptakeLib.segmentation.targets import Replacement
 from PRRTUptakeLib.trial.nudge import Nudge
 from PRRTUptakeLib.trial.predicted_benefit import IntravenousCycle
 from PRRTUptakeLib.trial.protocol import Protocol, load_protocol
+from PRRTUptakeLib.trial.registration_rule import REGISTER, RegistrationRule
 from PRRTUptakeLib.uptake.recovery import RecoveryCurve, fit_recovery_curve
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 
@@ -43,7 +50,8 @@ class Visit:
     ``segments`` is a folder of masks, a ``.seg.nrrd`` file, or DICOM SEG or RTSTRUCT (a file or a folder of them);
     ``image`` is the Series Instance UID of the measured image, needed only where there are several; ``vanished`` are
     ids of lesions of the first visit that are gone; ``replacements`` (key ``targets``) the user's changes of the
-    protocol's targets, each with its reason.
+    protocol's targets, each with its reason. ``drawn_on`` is (cycle, name) of the visit whose segments are used, None
+    for its own; ``registration`` how they come here: "" for not said, "register", or a rule.
     """
 
     visit: str
@@ -57,6 +65,13 @@ class Visit:
     nudges: tuple[Nudge, ...] = ()
     vanished: tuple[str, ...] = ()
     replacements: tuple[Replacement, ...] = ()
+    drawn_on: tuple[int, str] | None = None
+    registration: RegistrationRule | str = ""
+
+    @property
+    def key(self) -> tuple[int, str]:
+        """Cycle and name, which no other visit has."""
+        return self.cycle, self.visit
 
 
 @dataclass(frozen=True)
@@ -82,11 +97,16 @@ class Case:
     delivered: Delivered | None = None
     notes: dict[str, Any] = field(default_factory=dict)
 
+    def drawn_visit(self, visit: Visit) -> Visit:
+        """The visit on whose image a visit's segments were drawn; itself for its own."""
+        return next(one for one in self.visits if one.key == visit.drawn_on) if visit.drawn_on else visit
+
 
 _REQUIRED = {"patient", "protocol", "visits"}
 _CASE_KEYS = _REQUIRED | {"treated_lobe", "recovery_phantom", "dosimetry", "iv_cycle", "delivered", "notes"}
-_VISIT_REQUIRED = {"visit", "cycle", "dicom", "segments"}
-_VISIT_KEYS = _VISIT_REQUIRED | {"lobe_plane", "couinaud_moves", "image", "route", "nudges", "vanished", "targets"}
+_VISIT_REQUIRED = {"visit", "cycle", "dicom"}
+_DRAWN_KEYS = {"lobe_plane", "couinaud_moves", "vanished", "targets"}  # of those on whose image was drawn
+_VISIT_KEYS = _VISIT_REQUIRED | _DRAWN_KEYS | {"segments", "drawn_on", "registration", "image", "route", "nudges"}
 
 
 def load_case(path: Path) -> Case:
@@ -109,10 +129,7 @@ def load_case(path: Path) -> Case:
         raise CaseError(f"{path.name}: 'treated_lobe' is {treated!r}, but must be left or right, or be left out.")
     if not isinstance(content["visits"], list) or not content["visits"]:
         raise CaseError(f"{path.name}: 'visits' must be a list with at least one visit.")
-    visits = tuple(_visit(item, path) for item in content["visits"])
-    names = [(visit.cycle, visit.visit) for visit in visits]
-    if len(set(names)) < len(names):
-        raise CaseError(f"{path.name}: two visits of one cycle have the same name: give each its own.")
+    visits = _with_segments([_visit(item, path) for item in content["visits"]], path)
     dosimetry, notes = (_mapping(content, key, path) for key in ("dosimetry", "notes"))
     recovery = _recovery(content["recovery_phantom"], path) if "recovery_phantom" in content else None
     return Case(
@@ -163,10 +180,47 @@ def _protocol(name: Any, path: Path) -> Protocol:
     return load_protocol(path.parent / name if name.endswith(".json") else name)
 
 
+def _with_segments(visits: Sequence[Visit], path: Path) -> tuple[Visit, ...]:
+    """The visits, those without segments of their own with those of the visit that they name."""
+    known = {visit.key: visit for visit in visits}
+    if len(known) < len(visits):
+        raise CaseError(f"{path.name}: two visits of one cycle have the same name: give each its own.")
+    found = []
+    for visit in visits:
+        if visit.drawn_on is None:
+            found.append(visit)
+            continue
+        drawn = known.get(visit.drawn_on)
+        if drawn is None or drawn.drawn_on is not None:
+            fitting = ", ".join(f"{one.cycle}/{one.visit}" for one in visits if one.drawn_on is None) or "none"
+            raise CaseError(
+                f"{path.name}: visit '{visit.visit}' is 'drawn_on' {visit.drawn_on[0]}/{visit.drawn_on[1]}, which has "
+                f"no segments of its own; visits with segments are {fitting}."
+            )
+        found.append(replace(visit, segments=drawn.segments))
+    return tuple(found)
+
+
+def _drawn_on(content: dict[str, Any], cycle: int, path: Path) -> tuple[int, str] | None:
+    """Cycle and name of the visit whose segments are used."""
+    name = content.get("drawn_on")
+    where = f"{path.name}, visit '{content['visit']}'"
+    if ("segments" in content) == (name is not None):
+        raise CaseError(f"{where}: give 'segments', or 'drawn_on' with the visit whose segments are used; one of them.")
+    if name is None:
+        return None
+    wrong = sorted(_DRAWN_KEYS & set(content))
+    if wrong:
+        raise CaseError(f"{where}: '{wrong[0]}' belongs to the visit on which was drawn, '{name}': move it there.")
+    before, _, after = str(name).rpartition("/")
+    return (int(before), after) if before.isdigit() else (cycle, str(name))
+
+
 def _visit(content: Any, path: Path) -> Visit:
     _keys(content, _VISIT_KEYS, _VISIT_REQUIRED, f"{path.name}, visits")
     cycle = _cycle(content["cycle"], path)
-    dicom, segments = (path.parent / str(content[key]) for key in ("dicom", "segments"))
+    drawn_on = _drawn_on(content, cycle, path)
+    dicom, segments = (path.parent / str(content.get(key, "")) for key in ("dicom", "segments"))
     for key, place in (("dicom", dicom), ("segments", segments)):
         if not place.exists():
             raise CaseError(f"{path.name}: '{key}' names {place}, which does not exist: correct the path.")
@@ -184,7 +238,16 @@ def _visit(content: Any, path: Path) -> Visit:
         tuple(_nudge(item, path) for item in content.get("nudges", ())),
         _vanished(content.get("vanished", []), path),
         tuple(_replacement(item, path) for item in content.get("targets", ())),
+        drawn_on,
+        _registration(content, path),
     )
+
+
+def _registration(content: dict[str, Any], path: Path) -> RegistrationRule | str:
+    if "registration" not in content:
+        return ""
+    where = f"{path.name}, visit '{content['visit']}'"
+    return RegistrationRule.from_case(content["registration"], path.parent, where) or REGISTER
 
 
 def _nudge(content: Any, path: Path) -> Nudge:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.segments import Segmentation
+from PRRTUptakeLib.trial.carrying import nudge_of, require_lesions
 from PRRTUptakeLib.trial.eligibility import Eligibility, eligibility
 from PRRTUptakeLib.trial.measurements import Measurement
 from PRRTUptakeLib.uptake.metrics import occupancies, region_metrics
@@ -47,10 +48,8 @@ class RoutedImage:
 
     def transform_of(self, segment: Segment) -> RasTransform | None:
         """The transform for one segment, its nudge included."""
-        for nudge in self.nudges:
-            if nudge.lesion == segment.lesion_id:
-                return nudge.after(self.ras_transform)
-        return self.ras_transform
+        nudge = nudge_of(segment, self.nudges)
+        return self.ras_transform if nudge is None else nudge.after(self.ras_transform)
 
     @property
     def hours(self) -> float:
@@ -116,10 +115,8 @@ def compare_routes(prepared: Prepared, ia: RoutedImage, iv: RoutedImage, protoco
             f"The IA image is in '{ia.image.units}', the IV image in '{iv.image.units}': quantify both alike."
         )
     segments = measured_segments(prepared)
-    ids = {segment.lesion_id for segment in segments}
-    for nudge in (*ia.nudges, *iv.nudges):
-        if nudge.lesion not in ids:
-            raise EnhancementVisitError(f"There is no lesion '{nudge.lesion}' to nudge: use one of its ids.")
+    for shown in (ia, iv):
+        require_lesions(shown.nudges, prepared, shown.visit)
     after_ia, after_iv = (_measured(segments, prepared, one) for one in (ia, iv))
     regions = []
     warnings = []
@@ -191,6 +188,9 @@ def enhancement_rows(result: EnhancementResult, patient: str, cycle: int) -> tup
         for shown, values in ((result.ia, region.ia), (result.iv, region.iv)):
             for metric, value in values.items():
                 rows.append(Measurement(patient, cycle, shown.visit, "PET", *names, metric, value, units))
+            for nudge in shown.nudges:
+                if nudge.lesion == region.lesion_id:
+                    rows += nudge.rows(Measurement(patient, cycle, shown.visit, "PET", *names, "", 0.0, "mm"))
         for metric, value in region.ratio.items():
             rows.append(Measurement(patient, cycle, "IA/IV", "PET", *names, f"er_{metric}", value, "1"))
         rows.append(Measurement(patient, cycle, "IA/IV", "PET", *names, "volume", region.volume_mL, "mL"))

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from PRRTUptakeLib.errors import PRRTError
 
 if TYPE_CHECKING:
+    from PRRTUptakeLib.trial.measurements import Measurement
     from PRRTUptakeLib.uptake.mapping import RasTransform
 
 MOST_mm = 50.0
+NUDGE_METRICS = ("nudge_right", "nudge_anterior", "nudge_superior")
 
 
 class NudgeError(PRRTError):
@@ -43,6 +45,23 @@ class Nudge:
         """What was done, for the report."""
         shift = ", ".join(f"{one:+g}" for one in self.shift_ras_mm)
         return f"Lesion {self.lesion} was moved by hand by ({shift}) mm RAS: {self.reason.strip()}"
+
+    def rows(self, blank: Measurement) -> tuple[Measurement, ...]:
+        """The shift as rows of ``measurements.csv``: a copy of ``blank``, which names the lesion, per axis in mm."""
+        return tuple(
+            replace(blank, metric=metric, value=value, unit="mm", uncertainty=math.nan)
+            for metric, value in zip(NUDGE_METRICS, self.shift_ras_mm, strict=True)
+        )
+
+    def facts(self, visit: str) -> dict[str, Any]:
+        """Plain values for the provenance."""
+        return {
+            "visit": visit,
+            "what": "nudge",
+            "lesion": self.lesion,
+            "shift_ras_mm": list(self.shift_ras_mm),
+            "reason": self.reason.strip(),
+        }
 
     def after(self, transform: RasTransform | None) -> RasTransform:
         """The transform from the segments' space into the image's, followed by this shift."""

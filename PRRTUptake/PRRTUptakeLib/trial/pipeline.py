@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.reference import KINDS, ReferenceRegionError
+from PRRTUptakeLib.trial.carrying import nudge_of, require_lesions
 from PRRTUptakeLib.uptake.metrics import RegionMetrics, region_metrics
 from PRRTUptakeLib.uptake.occupancy import OccupancyError, occupancy
 from PRRTUptakeLib.uptake.ratios import aggregate, tn_ratio, treated_control_ratio
@@ -15,9 +16,12 @@ from PRRTUptakeLib.uptake.recovery import CorrectedUptake, RecoveryCurve, correc
 from PRRTUptakeLib.uptake.region_recovery import border_recovery, shape_recovery
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from PRRTUptakeLib.dicom.injection import Injection
     from PRRTUptakeLib.imaging.volume import Volume
     from PRRTUptakeLib.segmentation.segments import Segment
+    from PRRTUptakeLib.trial.nudge import Nudge
     from PRRTUptakeLib.trial.preparation import Prepared, SizedLesion
     from PRRTUptakeLib.trial.protocol import Protocol
     from PRRTUptakeLib.uptake.occupancy import Occupancy
@@ -86,6 +90,7 @@ class VisitResult:
     sensitivity : by reference kind: aggregated T/N per lobe and the ratio, None where the kind has no region.
     warnings : sentences for the user.
     injection : what was given, where the image tells it.
+    nudges : lesions that were moved by hand.
     """
 
     labels: VisitLabels
@@ -99,6 +104,7 @@ class VisitResult:
     sensitivity: dict[str, dict[str, float | None]]
     warnings: tuple[str, ...]
     injection: Injection | None = None
+    nudges: tuple[Nudge, ...] = ()
 
     @property
     def ratio_name(self) -> str:
@@ -115,6 +121,7 @@ def measure_visit(
     labels: VisitLabels,
     injection: Injection | None = None,
     recovery: RecoveryCurve | None = None,
+    nudges: Sequence[Nudge] = (),
 ) -> VisitResult:
     """Measure all regions in the image and form the ratios that the protocol asks for.
 
@@ -126,6 +133,7 @@ def measure_visit(
     labels : names for the rows.
     injection : what was given, where the image tells it.
     recovery : of the camera, from a phantom, for the correction of T on request.
+    nudges : lesions that are measured beside where they lie, each with its reason.
 
     Raises
     ------
@@ -134,7 +142,9 @@ def measure_visit(
     PRRTError
         If a region that is needed is missing or cannot be measured.
     """
-    placed, warnings = _placed(prepared, image)
+    require_lesions(nudges, prepared, labels.visit)
+    placed, warnings = _placed(prepared, image, nudges)
+    warnings += [nudge.sentence for nudge in nudges]
     metrics = region_metrics(image, placed.values())
     targets = tuple(_target(lesion, prepared, placed, metrics, protocol) for lesion in prepared.targets)
     if recovery is not None:
@@ -166,17 +176,20 @@ def measure_visit(
         sensitivity,
         (*prepared.warnings, *warnings),
         injection,
+        tuple(nudges),
     )
 
 
-def _placed(prepared: Prepared, image: Volume) -> tuple[dict[str, Occupancy], list[str]]:
+def _placed(prepared: Prepared, image: Volume, nudges: Sequence[Nudge]) -> tuple[dict[str, Occupancy], list[str]]:
     """Regions on the image's grid; those that only partly lie in it are left out with a warning, targets never."""
     placed, warnings = {}, []
     for segment in prepared.segmentation:
         if not segment.voxel_count:
             continue
+        nudge = nudge_of(segment, nudges)
         try:
-            placed[segment.name] = occupancy(segment, prepared.segmentation.grid, image.grid)
+            moved = nudge.after(None) if nudge is not None else None
+            placed[segment.name] = occupancy(segment, prepared.segmentation.grid, image.grid, moved)
         except OccupancyError as error:
             if segment.role in ("target", "reference", "lobe"):
                 raise PipelineError(f"The image does not cover what is to be measured: {error}") from error

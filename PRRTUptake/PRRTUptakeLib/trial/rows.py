@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from PRRTUptakeLib.trial.carrying import nudge_of
 from PRRTUptakeLib.trial.measurements import Measurement
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ def measurement_rows(result: VisitResult) -> tuple[Measurement, ...]:
             if target.corrected is not None:
                 corrected, units = target.corrected.corrected, result.image.units
                 rows.append(_row(result.labels, lesion.segment, "mean_corrected", corrected, units))
+        nudge = nudge_of(lesion.segment, result.nudges)
+        if nudge is not None:
+            rows += nudge.rows(_row(result.labels, lesion.segment, "", 0.0, "mm"))
     return (*rows, *_lobe_rows(result))
 
 

@@ -1,0 +1,32 @@
+"""Segments of a visit from wherever the case file says: a folder of masks, a ``.seg.nrrd`` file, or DICOM."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PRRTUptakeLib.mrml.segmentations import read_segmentation_file
+from PRRTUptakeLib.segmentation.dicom_contours import contour_files, read_contours
+from PRRTUptakeLib.segmentation.files import SUFFIXES, read_segment_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from PRRTUptakeLib.dicom.series import Series
+    from PRRTUptakeLib.segmentation.segments import Segmentation
+
+
+def read_segments(path: Path, series: Sequence[Series] = ()) -> Segmentation:
+    """Segments from a folder of masks, a ``.seg.nrrd`` file, or DICOM: a SEG or RTSTRUCT, or a folder of them.
+
+    ``series`` are the visit's images, among which is the one that the DICOM contours were drawn on.
+    """
+    if path.is_dir():
+        masks = any(item.name.lower().endswith(SUFFIXES) for item in path.iterdir())
+        return read_segment_folder(path) if masks or not contour_files(path) else read_contours(path, series)
+    return read_contours(path, series) if path.suffix.lower() in (".dcm", "") else read_segmentation_file(path)
+
+
+def segment_files(path: Path) -> list[Path]:
+    """The files behind `read_segments`."""
+    return sorted(item for item in path.rglob("*") if item.is_file()) if path.is_dir() else [path]

@@ -1,0 +1,145 @@
+"""How the image on which was drawn and a visit's CT come together: stated, in one frame of reference, or registered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.imaging.itk_images import itk_image, shrunk
+from PRRTUptakeLib.imaging.registration import rigid_registration
+from PRRTUptakeLib.imaging.registration_input import body_mask, check_pair, is_ct
+from PRRTUptakeLib.imaging.registration_quality import mask_overlap, quality_warnings
+from PRRTUptakeLib.imaging.registration_result import Registration, identity_registration
+from PRRTUptakeLib.segmentation.blocks import resampled
+from PRRTUptakeLib.trial.registration_rule import RegistrationRule
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PRRTUptakeLib.dicom.series import Series
+    from PRRTUptakeLib.imaging.volume import Grid, Volume
+    from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
+
+_OVERLAP_SPACING_mm = 3.0
+
+
+class VisitRegistrationError(PRRTError):
+    """A visit cannot be brought together with the image on which was drawn."""
+
+
+@dataclass(frozen=True, eq=False)
+class VisitRegistration:
+    """One registration as it was used: from ``fixed``, on which was drawn, to ``moving``, an image of the visit.
+
+    ``names`` are what the two are called; ``liver`` the fixed image's liver with its grid, None if there is none.
+    """
+
+    visit: str
+    registration: Registration
+    fixed: Volume
+    moving: Volume
+    names: tuple[str, str]
+    liver: tuple[Segment, Grid] | None = None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Doubts, with the visit's name."""
+        return tuple(f"{self.visit}: {text}" for text in self.registration.quality.warnings)
+
+    def facts(self) -> dict[str, Any]:
+        """Plain values for the provenance."""
+        found, quality = self.registration, self.registration.quality
+        numbers = {
+            name: round(value, 5)
+            for name, value in vars(quality).items()
+            if isinstance(value, float) and np.isfinite(value)
+        }
+        return {
+            "visit": self.visit,
+            "what": "registration",
+            "fixed": self.names[0],
+            "moving": self.names[1],
+            "kind": found.kind,
+            "fixed_to_moving_ras": [[round(float(one), 6) for one in row] for row in found.fixed_to_moving],
+            "bends": found.displacement is not None,
+            "quality": {**numbers, "warnings": list(quality.warnings)},
+            "made": dict(found.provenance),
+        }
+
+
+def anatomy_in_frame(found: Sequence[Series], emission: Series) -> Series | None:
+    """The CT of the SPECT/CT or PET/CT: it shares the emission image's frame of reference; None if there is none."""
+    frame = emission.frame_of_reference_uid
+    return next((one for one in found if one.modality == "CT" and one.frame_of_reference_uid == frame), None)
+
+
+def visit_registration(
+    visit: str,
+    rule: RegistrationRule | str,
+    fixed: tuple[Series, Volume],
+    moving: tuple[Series, Volume],
+    segmentation: Segmentation,
+    moving_liver: np.ndarray | None = None,
+) -> VisitRegistration:
+    """Bring a visit together with the image on which was drawn.
+
+    Parameters
+    ----------
+    visit : its name.
+    rule : what the case file states; "" registers unless both share the frame of reference, "register" in any case.
+    fixed, moving : series and volume of the image on which was drawn, and of the visit's CT.
+    segmentation : drawn on the fixed image; its liver is what is registered in the end.
+    moving_liver : bool [k, j, i] on the moving image, where it was drawn too.
+
+    Raises
+    ------
+    PRRTError
+        If the images are of two patients, cannot be registered, or a stated transform is not usable.
+    """
+    names = (image_name(fixed[0]), image_name(moving[0]))
+    livers = segmentation.having(structure="liver")
+    liver = (livers[0], segmentation.grid) if livers and livers[0].voxel_count else None
+    found = _found(rule, fixed, moving, liver, moving_liver)
+    return VisitRegistration(visit, found, fixed[1], moving[1], names, liver)
+
+
+def image_name(series: Series) -> str:
+    """What an image is called in the report."""
+    return f"{series.modality} '{series.description}'" if series.description else series.modality
+
+
+def _found(
+    rule: RegistrationRule | str,
+    fixed: tuple[Series, Volume],
+    moving: tuple[Series, Volume],
+    liver: tuple[Segment, Grid] | None,
+    moving_liver: np.ndarray | None,
+) -> Registration:
+    if isinstance(rule, RegistrationRule):
+        return assessed_overlap(rule.registration(fixed[1].grid), fixed[1], moving[1])
+    frames = {one[0].frame_of_reference_uid for one in (fixed, moving)}
+    if not rule and len(frames) == 1 and frames != {""}:
+        return identity_registration("both images name the same frame of reference")
+    mask = None
+    if liver is not None:
+        mask = resampled(liver[0], liver[1], fixed[1].grid).full_mask(fixed[1].grid.shape)
+    return rigid_registration(fixed[1], moving[1], fixed_liver=mask, moving_liver=moving_liver)
+
+
+def assessed_overlap(registration: Registration, fixed: Volume, moving: Volume) -> Registration:
+    """A registration from elsewhere with the overlap of the bodies before and after it, and doubts.
+
+    Raises
+    ------
+    RegistrationError
+        If the images are of different patients, lack their geometry, or show no body.
+    """
+    check_pair(fixed, moving, False)
+    bodies = [body_mask(shrunk(itk_image(v.array, v.grid), _OVERLAP_SPACING_mm), is_ct(v)) for v in (fixed, moving)]
+    before, after = (mask_overlap(bodies[0], bodies[1], how) for how in (sitk.Transform(), registration.to_itk()))
+    quality = replace(registration.quality, body_overlap_before=before, body_overlap=after)
+    return registration.with_quality(replace(quality, warnings=quality_warnings(after, 0.0, 1.0)))

@@ -1,0 +1,134 @@
+"""Every registration of a case: what was brought onto what, overlaps and metric before and after, checkerboards."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from PRRTUptakeLib.imaging.registration_result import Registration, identity_registration
+from PRRTUptakeLib.report.checkerboard import checkerboard_picture, views
+from PRRTUptakeLib.report.page import format_value, paragraph, section, table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PRRTUptakeLib.imaging.volume import Grid, Volume
+    from PRRTUptakeLib.segmentation.segments import Segment
+
+
+class ShownRegistration(Protocol):
+    """One registration with the two images that it brings together; see ``mrml.visit_registration``."""
+
+    @property
+    def visit(self) -> str:
+        """Name of the visit."""
+
+    @property
+    def registration(self) -> Registration:
+        """From ``fixed`` to ``moving``."""
+
+    @property
+    def fixed(self) -> Volume:
+        """On which was drawn."""
+
+    @property
+    def moving(self) -> Volume:
+        """Of the visit."""
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """What the two are called."""
+
+    @property
+    def liver(self) -> tuple[Segment, Grid] | None:
+        """As drawn on the fixed image."""
+
+
+def registration_table(named: Sequence[tuple[str, Registration]]) -> str:
+    """One row per registration, by name: how it was made, how far it moves the patient, and how good it is."""
+    rows = []
+    for name, one in named:
+        quality = one.quality
+        rows.append(
+            [
+                name,
+                how_made(one),
+                _pair(quality.metric_before, quality.metric_after),
+                _pair(quality.body_overlap_before, quality.body_overlap),
+                _pair(quality.liver_overlap_before, quality.liver_overlap),
+                quality.liver_offset_mm,
+            ]
+        )
+    header = [
+        "visit",
+        "how",
+        "metric before → metric after",
+        "body overlap",
+        "liver overlap",
+        "liver offset mm",
+    ]
+    return table(header, rows, "Before → after registration; metric: mutual information in nats; overlap: Dice.")
+
+
+def registration_sections(shown: Sequence[ShownRegistration]) -> list[str]:
+    """A section with the table and, for each registration but those within one frame of reference, checkerboards."""
+    if not shown:
+        return []
+    pictures = "".join(_pictures(one) for one in shown if one.registration.kind != "identity" or _stated(one))
+    words = (
+        "Checkerboards: grey tiles show the image on which was drawn (fixed), amber tiles that of the visit (moving); "
+        "edges must run on across the tiles. Blue: the liver as drawn on the fixed image. Axial as seen from the feet, "
+        "coronal from the front: the patient's right (R) is on the left. Liver overlap and offset need the liver drawn "
+        "on both images."
+    )
+    legend = paragraph(words, "small") if pictures else ""
+    return [
+        section("Registration", registration_table([(_name(one), one.registration) for one in shown]), legend, pictures)
+    ]
+
+
+def how_made(one: Registration) -> str:
+    """How a registration was made, and how far it moves."""
+    if one.kind == "identity":
+        return f"identity: {one.provenance.get('reason', '')}"
+    matrix = one.fixed_to_moving
+    turn = math.degrees(math.acos(float(np.clip((np.trace(_rotation(matrix)) - 1.0) / 2.0, -1.0, 1.0))))
+    source = f" ({one.provenance['source']})" if "source" in one.provenance else ""
+    bends = ", bends" if one.displacement is not None else ""
+    return f"{one.kind}{source}{bends}, turned by {turn:.1f}°"
+
+
+def _rotation(matrix: np.ndarray) -> np.ndarray:
+    """The rotation nearest to the matrix."""
+    u, _, vt = np.linalg.svd(matrix[:3, :3])
+    return np.asarray(u @ vt)
+
+
+def _pair(before: float, after: float) -> str:
+    if math.isnan(after):
+        return "–"
+    return f"{format_value(before) if math.isfinite(before) else '–'} → {format_value(after)}"
+
+
+def _name(one: ShownRegistration) -> str:
+    return f"{one.visit}: {one.names[0]} to {one.names[1]}"
+
+
+def _stated(one: ShownRegistration) -> bool:
+    return "stated" in one.registration.provenance
+
+
+def _pictures(one: ShownRegistration) -> str:
+    """Axial and coronal, each before and after."""
+    images = (one.fixed, one.moving)
+    before = identity_registration("before registration")
+    parts = []
+    for view in views(one.fixed, one.liver):
+        if one.registration.kind != "identity":
+            parts.append(checkerboard_picture(images, before, view, one.liver, f"{one.visit}, {view.name}: before"))
+        parts.append(
+            checkerboard_picture(images, one.registration, view, one.liver, f"{one.visit}, {view.name}: after")
+        )
+    return f'<div class="pictures">{"".join(parts)}</div>'

@@ -1,0 +1,84 @@
+"""The segments of one visit in the space of another: the lattice that they stand on is moved, no voxel is changed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.imaging.volume import Grid
+from PRRTUptakeLib.segmentation.lobes import Plane
+from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PRRTUptakeLib.imaging.registration_result import Registration
+    from PRRTUptakeLib.trial.nudge import Nudge
+    from PRRTUptakeLib.trial.preparation import Prepared
+
+
+class CarryingError(PRRTError):
+    """Segments cannot be carried to another visit."""
+
+
+def moved_grid(grid: Grid, matrix: np.ndarray) -> Grid:
+    """The same voxels after a 4x4 in RAS."""
+    return Grid(grid.shape, matrix @ grid.ijk_to_ras)
+
+
+def carried(prepared: Prepared, registration: Registration, visit: str) -> Prepared:
+    """Labelled segments, lobes and references as they lie in another visit.
+
+    Raises
+    ------
+    CarryingError
+        If the registration bends space.
+    """
+    if registration.displacement is not None:
+        raise CarryingError(
+            f"Visit '{visit}': its transform bends space, but between visits of this trial contours are carried by a "
+            "rigid or affine one: give such a transform, or let the images be registered."
+        )
+    matrix = registration.fixed_to_moving
+    segmentation = prepared.segmentation
+    grid = moved_grid(segmentation.grid, matrix)
+    return replace(
+        prepared,
+        segmentation=Segmentation(grid, segmentation.segments),
+        plane=None if prepared.plane is None else moved_plane(prepared.plane, matrix),
+        warnings=(),  # they are told of the visit on which was drawn
+        notes=(
+            *prepared.notes,
+            f"Contours carried from the visit on which was drawn by {registration.kind} transform.",
+        ),
+    )
+
+
+def moved_plane(plane: Plane, matrix: np.ndarray) -> Plane:
+    """A plane after a 4x4 in RAS; its normal by the inverse transpose."""
+    origin = matrix[:3, :3] @ plane.origin_ras + matrix[:3, 3]
+    return Plane(origin, np.linalg.inv(matrix[:3, :3]).T @ plane.normal_ras, plane.how)
+
+
+def nudge_of(segment: Segment, nudges: Sequence[Nudge]) -> Nudge | None:
+    """The nudge that moves a segment: that of its lesion, None if there is none."""
+    return next((one for one in nudges if segment.lesion_id and one.lesion == segment.lesion_id), None)
+
+
+def require_lesions(nudges: Sequence[Nudge], prepared: Prepared, visit: str) -> None:
+    """Refuse nudges of lesions that are not there.
+
+    Raises
+    ------
+    CarryingError
+        Naming the lesion and those that there are.
+    """
+    ids = [one.lesion.lesion_id for one in prepared.lesions]
+    for nudge in nudges:
+        if nudge.lesion not in ids:
+            raise CarryingError(
+                f"Visit '{visit}': there is no lesion '{nudge.lesion}' to nudge; there are {', '.join(ids)}."
+            )
