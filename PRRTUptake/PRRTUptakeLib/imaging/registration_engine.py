@@ -10,17 +10,23 @@ import numpy as np
 import SimpleITK as sitk
 
 from PRRTUptakeLib.imaging.itk_images import affine_from_itk, affine_to_itk, grid_of, itk_image, shrunk
-from PRRTUptakeLib.imaging.registration_input import BODY_WINDOW_HU, body_mask, is_ct, mask_points, windowed
+from PRRTUptakeLib.imaging.registration_input import (
+    BODY_WINDOW_HU,
+    body_mask,
+    checked_mask,
+    is_ct,
+    mask_points,
+    windowed,
+)
 from PRRTUptakeLib.imaging.registration_result import RegistrationError
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS
 
 if TYPE_CHECKING:
-    from PRRTUptakeLib.imaging.volume import Volume
+    from PRRTUptakeLib.imaging.volume import Grid, Volume
 
 COARSE_mm, MIDDLE_mm, FINE_mm = 12.0, 6.0, 3.0
 
 _NOISE_SIGMA_mm = 2.0  # smoothing at the finest level: a low-dose CT has more noise than the liver has contrast
-_SAMPLES = 80_000
 _LEAST_INSIDE = 0.4  # share of the registered region that must lie within the moving image
 _OTHER_POSE_mm = 10.0
 _AS_GOOD = 0.98  # another pose is a rival if it reaches this share of the best mutual information
@@ -40,6 +46,7 @@ class RegistrationOptions:
     liver_margin_mm : how far beyond the liver its registration looks.
     maximum_rotation_deg, maximum_shift_mm : beyond these, measured from the start, the result is refused as diverged.
     bins : classes of the joint histogram.
+    samples : voxels compared at most, drawn at random where the region holds more.
     seed : of the sampling.
     force : register images of different patients all the same.
     """
@@ -50,8 +57,26 @@ class RegistrationOptions:
     maximum_rotation_deg: float = 40.0
     maximum_shift_mm: float = 120.0
     bins: int = 64
+    samples: int = 80_000
     seed: int = 1
     force: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Livers:
+    """The livers of both images at about 3 mm (occupied fraction of each voxel), as far as they are known."""
+
+    fixed: sitk.Image | None
+    moving: sitk.Image | None
+
+    @classmethod
+    def of(cls, fixed: Grid, fixed_mask: np.ndarray | None, moving: Grid, moving_mask: np.ndarray | None) -> Livers:
+        """Check and shrink the masks [k, j, i]."""
+        images = []
+        for grid, mask, name in ((fixed, fixed_mask, "fixed liver"), (moving, moving_mask, "moving liver")):
+            inside = checked_mask(mask, grid, name)
+            images.append(None if inside is None else shrunk(itk_image(inside.astype(np.float32), grid), FINE_mm))
+        return cls(images[0], images[1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +125,7 @@ class Pair:
         rated = []
         for pose in candidates:
             if self._inside(pose, points) >= _LEAST_INSIDE:
-                rated.append((_metric(images, self.fixed_body, pose, options), pose))
+                rated.append((_metric(images, self.fixed_body, affine_to_itk(pose), options), pose))
         if not rated:
             raise RegistrationError(
                 "The images do not overlap enough: check that both show the abdomen, or start with the centres aligned."
@@ -125,6 +150,10 @@ class Pair:
         """The pose of highest mutual information near ``pose``, within ``mask`` of the fixed image."""
         return _optimised(self.images(spacing_mm, window), mask, pose, spacing_mm, options)[0]
 
+    def metric(self, transform: sitk.Transform, mask: sitk.Image, window: Window) -> float:
+        """Mutual information in nats under a transform, within ``mask``; -inf where too little overlaps."""
+        return _metric(self.images(FINE_mm, window), mask, transform, RegistrationOptions())
+
     def checked_metrics(
         self,
         poses: tuple[np.ndarray, np.ndarray, np.ndarray],
@@ -143,7 +172,9 @@ class Pair:
         points = mask_points(mask)
         images = self.images(FINE_mm, window)
         before, middle, after = (
-            _metric(images, mask, pose, options) if self._inside(pose, points) >= _LEAST_INSIDE else math.nan
+            _metric(images, mask, affine_to_itk(pose), options)
+            if self._inside(pose, points) >= _LEAST_INSIDE
+            else math.nan
             for pose in (begin, start, result)
         )
         turn = math.degrees(math.acos(np.clip((np.trace((result @ np.linalg.inv(begin))[:3, :3]) - 1) / 2, -1, 1)))
@@ -187,9 +218,10 @@ def _apart_mm(one: np.ndarray, other: np.ndarray, points: np.ndarray) -> float:
     return float(np.sqrt((np.square(points @ difference[:3, :3].T + difference[:3, 3])).sum(axis=1).mean()))
 
 
-def _method(
+def metric_method(
     images: tuple[sitk.Image, sitk.Image], mask: sitk.Image, options: RegistrationOptions
 ) -> sitk.ImageRegistrationMethod:
+    """Mutual information within ``mask`` of the first image, sampled at random where the mask is large."""
     method = sitk.ImageRegistrationMethod()
     method.SetMetricAsMattesMutualInformation(options.bins)
     method.SetMetricFixedMask(mask)
@@ -199,18 +231,19 @@ def _method(
     method.MetricUseFixedImageGradientFilterOff()
     cells = np.count_nonzero(sitk.GetArrayViewFromImage(mask))
     inside = cells * math.prod(mask.GetSpacing()) / math.prod(images[0].GetSpacing())
-    if inside > _SAMPLES:
+    if inside > options.samples:
         method.SetMetricSamplingStrategy(method.RANDOM)
-        method.SetMetricSamplingPercentage(_SAMPLES / inside, options.seed)
+        method.SetMetricSamplingPercentage(options.samples / inside, options.seed)
     return method
 
 
 def _metric(
-    images: tuple[sitk.Image, sitk.Image], mask: sitk.Image, pose: np.ndarray, options: RegistrationOptions
+    images: tuple[sitk.Image, sitk.Image], mask: sitk.Image, transform: sitk.Transform, options: RegistrationOptions
 ) -> float:
     """Mutual information in nats, -inf where too little overlaps."""
-    method = _method(images, mask, options)
-    method.SetInitialTransform(affine_to_itk(pose))
+    method = metric_method(images, mask, options)
+    method.SetMovingInitialTransform(transform)
+    method.SetInitialTransform(sitk.TranslationTransform(3))
     try:
         return -float(method.MetricEvaluate(*images))
     except RuntimeError:  # all samples fall outside
@@ -229,7 +262,7 @@ def _optimised(
     centre = points.mean(axis=0)
     radius = math.sqrt(float(np.square(points - centre).sum(axis=1).mean()))
     transform = _euler(pose, centre)
-    method = _method(images, mask, options)
+    method = metric_method(images, mask, options)
     method.SetOptimizerScales([radius**2] * 3 + [1.0] * 3)
     method.SetOptimizerAsRegularStepGradientDescent(
         learningRate=spacing_mm / 2.0,

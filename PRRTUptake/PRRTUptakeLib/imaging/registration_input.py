@@ -125,11 +125,15 @@ def body_mask(image: sitk.Image, ct: bool) -> sitk.Image:
     return itk_image(np.stack([binary_fill_holes(plane) for plane in array]), grid_of(image))
 
 
-def dilated(mask: sitk.Image, margin_mm: float) -> sitk.Image:
-    """The mask grown by ``margin_mm``, uint8; ``mask`` may hold fractions, half and more counts as inside."""
+def distance_mm(mask: sitk.Image) -> sitk.Image:
+    """Distance to a mask, negative inside; ``mask`` may hold fractions, half and more counts as inside."""
     inside = sitk.Cast(mask >= 0.5, sitk.sitkUInt8)
-    distance = sitk.SignedMaurerDistanceMap(inside, insideIsPositive=False, squaredDistance=False, useImageSpacing=True)
-    return sitk.Cast(distance <= margin_mm, sitk.sitkUInt8)
+    return sitk.SignedMaurerDistanceMap(inside, insideIsPositive=False, squaredDistance=False, useImageSpacing=True)
+
+
+def dilated(mask: sitk.Image, margin_mm: float) -> sitk.Image:
+    """The mask grown by ``margin_mm``, uint8."""
+    return sitk.Cast(distance_mm(mask) <= margin_mm, sitk.sitkUInt8)
 
 
 def mask_points(mask: sitk.Image, at_most: int = 4000) -> np.ndarray:
