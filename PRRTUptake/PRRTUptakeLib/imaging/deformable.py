@@ -78,7 +78,7 @@ def deformable_registration(
         As in ``rigid_registration``, and if the result folds the liver or fits no better than the rigid one.
     """
     options = options or DeformableOptions()
-    check_pair(fixed, moving, force)
+    notes = check_pair(fixed, moving, force)
     if rigid.displacement is not None:
         raise RegistrationError("A deformable registration starts from a rigid one, but this one is already bent.")
     livers = Livers.of(fixed.grid, fixed_liver, moving.grid, moving_liver)
@@ -97,7 +97,7 @@ def deformable_registration(
     if not after >= before:
         raise RegistrationError("The deformable registration fits no better than the rigid one: use the rigid one.")
     quality = assess(pair, livers, rigid, found)
-    warnings = (*quality.warnings, *metric_warnings(after, on_liver=True))
+    warnings = (*notes, *quality.warnings, *metric_warnings(after, on_liver=True))
     return found.with_quality(replace(quality, metric_before=before, metric_after=after, warnings=warnings))
 
 

@@ -22,9 +22,11 @@ from PRRTUptakeLib.imaging.registration_input import (
     check_overlap,
     check_pair,
     dilated,
+    mask_points,
 )
 from PRRTUptakeLib.imaging.registration_quality import (
     centroid_distance_mm,
+    cut_off_warnings,
     mask_overlap,
     metric_warnings,
     quality_warnings,
@@ -64,7 +66,7 @@ def rigid_registration(
         that diverged.
     """
     options = options or RegistrationOptions()
-    check_pair(fixed, moving, options.force)
+    notes = check_pair(fixed, moving, options.force)
     livers = Livers.of(fixed.grid, fixed_liver, moving.grid, moving_liver)
     if not options.align_centres:
         check_overlap(fixed.grid, moving.grid, np.eye(4) if initial is None else initial)
@@ -79,7 +81,7 @@ def rigid_registration(
     before, after = pair.checked_metrics((begin, start, pose), region, window, options)
     found = Registration("rigid", pose, provenance={"method": "mutual information", **asdict(options)})
     quality = assess(pair, livers, Registration("given", begin), found)
-    warnings = (*doubts, *quality.warnings, *metric_warnings(after, livers.fixed is not None))
+    warnings = (*notes, *doubts, *quality.warnings, *metric_warnings(after, livers.fixed is not None))
     return found.with_quality(replace(quality, metric_before=before, metric_after=after, warnings=warnings))
 
 
@@ -96,7 +98,7 @@ def assess_registration(
 
     Parameters and errors as in ``rigid_registration``.
     """
-    check_pair(fixed, moving, force)
+    notes = check_pair(fixed, moving, force)
     livers = Livers.of(fixed.grid, fixed_liver, moving.grid, moving_liver)
     pair = Pair.of(fixed, moving)
     region, window = region_of_interest(pair, livers, RegistrationOptions().liver_margin_mm)
@@ -104,7 +106,7 @@ def assess_registration(
         pair.metric(transform, region, window) for transform in (affine_to_itk(np.eye(4)), registration.to_itk())
     )
     quality = assess(pair, livers, Registration("identity", np.eye(4)), registration)
-    warnings = (*quality.warnings, *metric_warnings(after, livers.fixed is not None))
+    warnings = (*notes, *quality.warnings, *metric_warnings(after, livers.fixed is not None))
     return registration.with_quality(replace(quality, metric_before=before, metric_after=after, warnings=warnings))
 
 
@@ -118,7 +120,9 @@ def region_of_interest(pair: Pair, livers: Livers, margin_mm: float) -> tuple[si
 def assess(pair: Pair, livers: Livers, before: Registration, after: Registration) -> RegistrationQuality:
     """Overlaps of bodies and livers before and after, and the offset of the livers."""
     bodies = [mask_overlap(pair.fixed_body, pair.moving_body, one.to_itk()) for one in (before, after)]
-    overlaps, offset = [math.nan, math.nan], math.nan
+    overlaps, offset, shown = [math.nan, math.nan], math.nan, 1.0
+    if livers.fixed is not None:
+        shown = pair.inside(after.map_points(mask_points(dilated(livers.fixed, 0.0))))
     if livers.fixed is not None and livers.moving is not None:
         masks = [sitk.Cast(image >= 0.5, sitk.sitkUInt8) for image in (livers.fixed, livers.moving)]
         overlaps = [mask_overlap(masks[0], masks[1], one.to_itk()) for one in (before, after)]
@@ -129,5 +133,5 @@ def assess(pair: Pair, livers: Livers, before: Registration, after: Registration
         liver_overlap_before=overlaps[0],
         liver_overlap=overlaps[1],
         liver_offset_mm=offset,
-        warnings=quality_warnings(bodies[1], offset, overlaps[1]),
+        warnings=(*quality_warnings(bodies[1], offset, overlaps[1]), *cut_off_warnings(shown)),
     )

@@ -95,7 +95,7 @@ class Pair:
         """Shrink both images and find the bodies."""
         images = [shrunk(itk_image(volume.array, volume.grid), FINE_mm) for volume in (fixed, moving)]
         ct = [is_ct(volume) for volume in (fixed, moving)]
-        bodies = [body_mask(image, flag) for image, flag in zip(images, ct, strict=True)]
+        bodies = [body_mask(*each) for each in zip(images, ct, ("fixed", "moving"), strict=True)]
         return cls(images[0], images[1], ct[0], ct[1], bodies[0], bodies[1])
 
     def images(self, spacing_mm: float, window: Window) -> tuple[sitk.Image, sitk.Image]:
@@ -124,7 +124,7 @@ class Pair:
         candidates = [np.asarray(initial, dtype=np.float64)] if initial is not None else self._candidates(options)
         rated = []
         for pose in candidates:
-            if self._inside(pose, points) >= _LEAST_INSIDE:
+            if self.inside(_mapped(pose, points)) >= _LEAST_INSIDE:
                 rated.append((_metric(images, self.fixed_body, affine_to_itk(pose), options), pose))
         if not rated:
             raise RegistrationError(
@@ -171,16 +171,15 @@ class Pair:
         begin, start, result = poses
         points = mask_points(mask)
         images = self.images(FINE_mm, window)
+        shares = [self.inside(_mapped(pose, points)) for pose in poses]
         before, middle, after = (
-            _metric(images, mask, affine_to_itk(pose), options)
-            if self._inside(pose, points) >= _LEAST_INSIDE
-            else math.nan
-            for pose in (begin, start, result)
+            _metric(images, mask, affine_to_itk(pose), options) if share >= _LEAST_INSIDE else math.nan
+            for pose, share in zip(poses, shares, strict=True)
         )
         turn = math.degrees(math.acos(np.clip((np.trace((result @ np.linalg.inv(begin))[:3, :3]) - 1) / 2, -1, 1)))
         shift = _apart_mm(start, result, points)
         reasons = (
-            (math.isnan(after), "the region lies outside the moving image"),
+            (math.isnan(after), f"only {shares[2]:.0%} of what is registered lies within the moving image"),
             (np.nanmax([middle, before, -1.0]) > after + 0.01 * abs(after), "it fits worse than its start"),
             (turn > options.maximum_rotation_deg, f"the patient would be turned by {turn:.0f} degrees"),
             (shift > options.maximum_shift_mm, f"it went {shift:.0f} mm from the coarse pose"),
@@ -199,10 +198,10 @@ class Pair:
         steps = np.arange(-options.search_mm, options.search_mm + 1.0, 10.0)
         return [_shifted(base + np.array([0.0, 0.0, step])) for base in bases for step in steps]
 
-    def _inside(self, pose: np.ndarray, points: np.ndarray) -> float:
-        """Share of fixed points that lie within the moving image."""
+    def inside(self, points_ras: np.ndarray) -> float:
+        """Share of points, in the moving image's frame, that lie within it."""
         grid = grid_of(self.moving)
-        ijk = grid.to_ijk(points @ pose[:3, :3].T + pose[:3, 3])
+        ijk = grid.to_ijk(points_ras)
         return float(((ijk >= 0) & (ijk <= np.array(grid.shape[::-1]) - 1)).all(axis=1).mean())
 
 
@@ -210,6 +209,10 @@ def _shifted(offset: np.ndarray) -> np.ndarray:
     pose = np.eye(4)
     pose[:3, 3] = offset
     return pose
+
+
+def _mapped(pose: np.ndarray, points: np.ndarray) -> np.ndarray:
+    return points @ pose[:3, :3].T + pose[:3, 3]
 
 
 def _apart_mm(one: np.ndarray, other: np.ndarray, points: np.ndarray) -> float:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 LIVER_OFFSET_WARNING_mm = 5.0
 _BODY_OVERLAP_WARNING = 0.85
+_WHOLE_LIVER = 0.95  # share of the liver within the moving image below which it is told
 _LIVER_METRIC_WARNING = 0.22  # nats; a noisy CT without contrast agent reaches 0.3 at the liver, a mirrored one 0.13
 
 
@@ -124,6 +125,16 @@ def quality_warnings(body_overlap: float, liver_offset_mm: float, liver_overlap:
             f"After registration the bodies overlap by only {body_overlap:.2f} (Dice): look at the checkerboard."
         )
     return tuple(found)
+
+
+def cut_off_warnings(shown: float) -> tuple[str, ...]:
+    """A sentence if the moving image shows only a share (0-1) of the liver."""
+    if shown >= _WHOLE_LIVER:
+        return ()
+    return (
+        f"The moving image shows only {shown:.0%} of the liver: lesions beyond its edge cannot be measured, and the "
+        "rest is registered less surely.",
+    )
 
 
 def metric_warnings(metric_after: float, on_liver: bool) -> tuple[str, ...]:
