@@ -14,22 +14,30 @@ from typing import TYPE_CHECKING
 import numpy as np
 import SimpleITK as sitk
 
-from PRRTUptakeLib.imaging.itk_images import affine_to_itk, itk_image, shrunk
-from PRRTUptakeLib.imaging.registration_engine import FINE_mm, MIDDLE_mm, Pair, RegistrationOptions
+from PRRTUptakeLib.imaging.itk_images import affine_to_itk
+from PRRTUptakeLib.imaging.registration_engine import FINE_mm, Livers, MIDDLE_mm, Pair, RegistrationOptions, Window
 from PRRTUptakeLib.imaging.registration_input import (
     BODY_WINDOW_HU,
     LIVER_WINDOW_HU,
     check_overlap,
     check_pair,
-    checked_mask,
     dilated,
+    mask_points,
 )
-from PRRTUptakeLib.imaging.registration_quality import centroid_ras, mask_overlap, quality_warnings
+from PRRTUptakeLib.imaging.registration_quality import (
+    centroid_distance_mm,
+    cut_off_warnings,
+    mask_overlap,
+    metric_warnings,
+    quality_warnings,
+)
 from PRRTUptakeLib.imaging.registration_result import Registration, RegistrationQuality
 from PRRTUptakeLib.progress import Progress, part_of, silent
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Volume
+
+_BREATHING_mm = 10.0  # how far the liver may have moved against the rest of the body
 
 
 def rigid_registration(
@@ -61,11 +69,8 @@ def rigid_registration(
         that diverged.
     """
     options = options or RegistrationOptions()
-    check_pair(fixed, moving, options.force)
-    livers = (
-        checked_mask(fixed_liver, fixed.grid, "fixed liver"),
-        checked_mask(moving_liver, moving.grid, "moving liver"),
-    )
+    notes = check_pair(fixed, moving, options.force)
+    livers = Livers.of(fixed.grid, fixed_liver, moving.grid, moving_liver)
     if not options.align_centres:
         check_overlap(fixed.grid, moving.grid, np.eye(4) if initial is None else initial)
     progress(0.0, "Preparing the images")
@@ -73,44 +78,66 @@ def rigid_registration(
     begin = np.eye(4) if initial is None else np.asarray(initial, dtype=np.float64)
     start, doubts = pair.best_start(initial, options, part_of(progress, 0.1, 0.5))
     pose = pair.refined(start, pair.fixed_body, MIDDLE_mm, BODY_WINDOW_HU, options, part_of(progress, 0.5, 0.6))
-    region, window = pair.fixed_body, BODY_WINDOW_HU
-    if livers[0] is not None:
-        liver = shrunk(itk_image(livers[0].astype(np.float32), fixed.grid), FINE_mm)
-        step = part_of(progress, 0.6, 0.7)
-        pose = pair.refined(pose, dilated(liver, 10.0), MIDDLE_mm, BODY_WINDOW_HU, options, step)
-        region, window = dilated(liver, options.liver_margin_mm), LIVER_WINDOW_HU
+    region, window = region_of_interest(pair, livers, options.liver_margin_mm)
+    if livers.fixed is not None:
+        around, step = dilated(livers.fixed, _BREATHING_mm), part_of(progress, 0.6, 0.7)
+        pose = pair.refined(pose, around, MIDDLE_mm, BODY_WINDOW_HU, options, step)
     pose = pair.refined(pose, region, FINE_mm, window, options, part_of(progress, 0.7, 0.9))
     progress(0.9, "Assessing the registration")
     before, after = pair.checked_metrics((begin, start, pose), region, window, options)
-    quality = assessed(pair, (fixed, moving), livers, begin, pose)
-    quality = replace(quality, metric_before=before, metric_after=after, warnings=(*doubts, *quality.warnings))
-    return Registration("rigid", pose, quality, provenance={"method": "mutual information", **asdict(options)})
+    found = Registration("rigid", pose, provenance={"method": "mutual information", **asdict(options)})
+    quality = assess(pair, livers, Registration("given", begin), found)
+    warnings = (*notes, *doubts, *quality.warnings, *metric_warnings(after, livers.fixed is not None))
+    return found.with_quality(replace(quality, metric_before=before, metric_after=after, warnings=warnings))
 
 
-def assessed(
-    pair: Pair,
-    volumes: tuple[Volume, Volume],
-    livers: tuple[np.ndarray | None, np.ndarray | None],
-    begin: np.ndarray,
-    result: np.ndarray,
-) -> RegistrationQuality:
-    """Overlaps of bodies and livers before and after, and the offset of the livers; 4x4 RAS, fixed to moving."""
-    bodies = [mask_overlap(pair.fixed_body, pair.moving_body, affine_to_itk(m)) for m in (begin, result)]
-    overlaps, offset = [math.nan, math.nan], math.nan
-    if livers[0] is not None and livers[1] is not None:
-        images = [
-            sitk.Cast(shrunk(itk_image(mask.astype(np.float32), v.grid), FINE_mm) >= 0.5, sitk.sitkUInt8)
-            for mask, v in zip(livers, volumes, strict=True)
-            if mask is not None
-        ]
-        overlaps = [mask_overlap(images[0], images[1], affine_to_itk(m)) for m in (begin, result)]
-        mapped = result[:3, :3] @ centroid_ras(livers[0], volumes[0].grid) + result[:3, 3]
-        offset = float(np.linalg.norm(mapped - centroid_ras(livers[1], volumes[1].grid)))
+def assess_registration(
+    fixed: Volume,
+    moving: Volume,
+    registration: Registration,
+    *,
+    fixed_liver: np.ndarray | None = None,
+    moving_liver: np.ndarray | None = None,
+    force: bool = False,
+) -> Registration:
+    """The registration with its quality: for one from another tool, or one that was changed by hand.
+
+    Parameters and errors as in ``rigid_registration``.
+    """
+    notes = check_pair(fixed, moving, force)
+    livers = Livers.of(fixed.grid, fixed_liver, moving.grid, moving_liver)
+    pair = Pair.of(fixed, moving)
+    region, window = region_of_interest(pair, livers, RegistrationOptions().liver_margin_mm)
+    before, after = (
+        pair.metric(transform, region, window) for transform in (affine_to_itk(np.eye(4)), registration.to_itk())
+    )
+    quality = assess(pair, livers, Registration("identity", np.eye(4)), registration)
+    warnings = (*notes, *quality.warnings, *metric_warnings(after, livers.fixed is not None))
+    return registration.with_quality(replace(quality, metric_before=before, metric_after=after, warnings=warnings))
+
+
+def region_of_interest(pair: Pair, livers: Livers, margin_mm: float) -> tuple[sitk.Image, Window]:
+    """Mask and window of the last step: the liver and a little around it if given, else the body."""
+    if livers.fixed is None:
+        return pair.fixed_body, BODY_WINDOW_HU
+    return dilated(livers.fixed, margin_mm), LIVER_WINDOW_HU
+
+
+def assess(pair: Pair, livers: Livers, before: Registration, after: Registration) -> RegistrationQuality:
+    """Overlaps of bodies and livers before and after, and the offset of the livers."""
+    bodies = [mask_overlap(pair.fixed_body, pair.moving_body, one.to_itk()) for one in (before, after)]
+    overlaps, offset, shown = [math.nan, math.nan], math.nan, 1.0
+    if livers.fixed is not None:
+        shown = pair.inside(after.map_points(mask_points(dilated(livers.fixed, 0.0))))
+    if livers.fixed is not None and livers.moving is not None:
+        masks = [sitk.Cast(image >= 0.5, sitk.sitkUInt8) for image in (livers.fixed, livers.moving)]
+        overlaps = [mask_overlap(masks[0], masks[1], one.to_itk()) for one in (before, after)]
+        offset = centroid_distance_mm(livers.fixed, livers.moving, after)
     return RegistrationQuality(
         body_overlap_before=bodies[0],
         body_overlap=bodies[1],
         liver_overlap_before=overlaps[0],
         liver_overlap=overlaps[1],
         liver_offset_mm=offset,
-        warnings=quality_warnings(bodies[1], offset, overlaps[1]),
+        warnings=(*quality_warnings(bodies[1], offset, overlaps[1]), *cut_off_warnings(shown)),
     )

@@ -10,18 +10,24 @@ import numpy as np
 import SimpleITK as sitk
 
 from PRRTUptakeLib.imaging.itk_images import affine_from_itk, affine_to_itk, grid_of, itk_image, shrunk
-from PRRTUptakeLib.imaging.registration_input import BODY_WINDOW_HU, body_mask, is_ct, mask_points, windowed
+from PRRTUptakeLib.imaging.registration_input import (
+    BODY_WINDOW_HU,
+    body_mask,
+    checked_mask,
+    is_ct,
+    mask_points,
+    windowed,
+)
 from PRRTUptakeLib.imaging.registration_result import RegistrationError
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS
 from PRRTUptakeLib.progress import Progress, part_of, silent
 
 if TYPE_CHECKING:
-    from PRRTUptakeLib.imaging.volume import Volume
+    from PRRTUptakeLib.imaging.volume import Grid, Volume
 
 COARSE_mm, MIDDLE_mm, FINE_mm = 12.0, 6.0, 3.0
 
 _NOISE_SIGMA_mm = 2.0  # smoothing at the finest level: a low-dose CT has more noise than the liver has contrast
-_SAMPLES = 80_000
 _LEAST_INSIDE = 0.4  # share of the registered region that must lie within the moving image
 _OTHER_POSE_mm = 10.0
 _AS_GOOD = 0.98  # another pose is a rival if it reaches this share of the best mutual information
@@ -42,6 +48,7 @@ class RegistrationOptions:
     liver_margin_mm : how far beyond the liver its registration looks.
     maximum_rotation_deg, maximum_shift_mm : beyond these, measured from the start, the result is refused as diverged.
     bins : classes of the joint histogram.
+    samples : voxels compared at most, drawn at random where the region holds more.
     seed : of the sampling.
     force : register images of different patients all the same.
     """
@@ -52,8 +59,26 @@ class RegistrationOptions:
     maximum_rotation_deg: float = 40.0
     maximum_shift_mm: float = 120.0
     bins: int = 64
+    samples: int = 80_000
     seed: int = 1
     force: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Livers:
+    """The livers of both images at about 3 mm (occupied fraction of each voxel), as far as they are known."""
+
+    fixed: sitk.Image | None
+    moving: sitk.Image | None
+
+    @classmethod
+    def of(cls, fixed: Grid, fixed_mask: np.ndarray | None, moving: Grid, moving_mask: np.ndarray | None) -> Livers:
+        """Check and shrink the masks [k, j, i]."""
+        images = []
+        for grid, mask, name in ((fixed, fixed_mask, "fixed liver"), (moving, moving_mask, "moving liver")):
+            inside = checked_mask(mask, grid, name)
+            images.append(None if inside is None else shrunk(itk_image(inside.astype(np.float32), grid), FINE_mm))
+        return cls(images[0], images[1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +97,7 @@ class Pair:
         """Shrink both images and find the bodies."""
         images = [shrunk(itk_image(volume.array, volume.grid), FINE_mm) for volume in (fixed, moving)]
         ct = [is_ct(volume) for volume in (fixed, moving)]
-        bodies = [body_mask(image, flag) for image, flag in zip(images, ct, strict=True)]
+        bodies = [body_mask(*each) for each in zip(images, ct, ("fixed", "moving"), strict=True)]
         return cls(images[0], images[1], ct[0], ct[1], bodies[0], bodies[1])
 
     def images(self, spacing_mm: float, window: Window) -> tuple[sitk.Image, sitk.Image]:
@@ -104,8 +129,8 @@ class Pair:
         rated = []
         for number, pose in enumerate(candidates):
             progress(0.5 * number / len(candidates), "Looking for a start")
-            if self._inside(pose, points) >= _LEAST_INSIDE:
-                rated.append((_metric(images, self.fixed_body, pose, options), pose))
+            if self.inside(_mapped(pose, points)) >= _LEAST_INSIDE:
+                rated.append((_metric(images, self.fixed_body, affine_to_itk(pose), options), pose))
         if not rated:
             raise RegistrationError(
                 "The images do not overlap enough: check that both show the abdomen, or start with the centres aligned."
@@ -139,6 +164,10 @@ class Pair:
         """The pose of highest mutual information near ``pose``, within ``mask`` of the fixed image."""
         return _optimised(self.images(spacing_mm, window), mask, pose, spacing_mm, options, progress)[0]
 
+    def metric(self, transform: sitk.Transform, mask: sitk.Image, window: Window) -> float:
+        """Mutual information in nats under a transform, within ``mask``; -inf where too little overlaps."""
+        return _metric(self.images(FINE_mm, window), mask, transform, RegistrationOptions())
+
     def checked_metrics(
         self,
         poses: tuple[np.ndarray, np.ndarray, np.ndarray],
@@ -156,14 +185,15 @@ class Pair:
         begin, start, result = poses
         points = mask_points(mask)
         images = self.images(FINE_mm, window)
+        shares = [self.inside(_mapped(pose, points)) for pose in poses]
         before, middle, after = (
-            _metric(images, mask, pose, options) if self._inside(pose, points) >= _LEAST_INSIDE else math.nan
-            for pose in (begin, start, result)
+            _metric(images, mask, affine_to_itk(pose), options) if share >= _LEAST_INSIDE else math.nan
+            for pose, share in zip(poses, shares, strict=True)
         )
         turn = math.degrees(math.acos(np.clip((np.trace((result @ np.linalg.inv(begin))[:3, :3]) - 1) / 2, -1, 1)))
         shift = _apart_mm(start, result, points)
         reasons = (
-            (math.isnan(after), "the region lies outside the moving image"),
+            (math.isnan(after), f"only {shares[2]:.0%} of what is registered lies within the moving image"),
             (np.nanmax([middle, before, -1.0]) > after + 0.01 * abs(after), "it fits worse than its start"),
             (turn > options.maximum_rotation_deg, f"the patient would be turned by {turn:.0f} degrees"),
             (shift > options.maximum_shift_mm, f"it went {shift:.0f} mm from the coarse pose"),
@@ -182,10 +212,10 @@ class Pair:
         steps = np.arange(-options.search_mm, options.search_mm + 1.0, 10.0)
         return [_shifted(base + np.array([0.0, 0.0, step])) for base in bases for step in steps]
 
-    def _inside(self, pose: np.ndarray, points: np.ndarray) -> float:
-        """Share of fixed points that lie within the moving image."""
+    def inside(self, points_ras: np.ndarray) -> float:
+        """Share of points, in the moving image's frame, that lie within it."""
         grid = grid_of(self.moving)
-        ijk = grid.to_ijk(points @ pose[:3, :3].T + pose[:3, 3])
+        ijk = grid.to_ijk(points_ras)
         return float(((ijk >= 0) & (ijk <= np.array(grid.shape[::-1]) - 1)).all(axis=1).mean())
 
 
@@ -195,15 +225,20 @@ def _shifted(offset: np.ndarray) -> np.ndarray:
     return pose
 
 
+def _mapped(pose: np.ndarray, points: np.ndarray) -> np.ndarray:
+    return points @ pose[:3, :3].T + pose[:3, 3]
+
+
 def _apart_mm(one: np.ndarray, other: np.ndarray, points: np.ndarray) -> float:
     """Root mean square distance between where two poses put the points."""
     difference = one - other
     return float(np.sqrt((np.square(points @ difference[:3, :3].T + difference[:3, 3])).sum(axis=1).mean()))
 
 
-def _method(
+def metric_method(
     images: tuple[sitk.Image, sitk.Image], mask: sitk.Image, options: RegistrationOptions
 ) -> sitk.ImageRegistrationMethod:
+    """Mutual information within ``mask`` of the first image, sampled at random where the mask is large."""
     method = sitk.ImageRegistrationMethod()
     method.SetMetricAsMattesMutualInformation(options.bins)
     method.SetMetricFixedMask(mask)
@@ -213,18 +248,19 @@ def _method(
     method.MetricUseFixedImageGradientFilterOff()
     cells = np.count_nonzero(sitk.GetArrayViewFromImage(mask))
     inside = cells * math.prod(mask.GetSpacing()) / math.prod(images[0].GetSpacing())
-    if inside > _SAMPLES:
+    if inside > options.samples:
         method.SetMetricSamplingStrategy(method.RANDOM)
-        method.SetMetricSamplingPercentage(_SAMPLES / inside, options.seed)
+        method.SetMetricSamplingPercentage(options.samples / inside, options.seed)
     return method
 
 
 def _metric(
-    images: tuple[sitk.Image, sitk.Image], mask: sitk.Image, pose: np.ndarray, options: RegistrationOptions
+    images: tuple[sitk.Image, sitk.Image], mask: sitk.Image, transform: sitk.Transform, options: RegistrationOptions
 ) -> float:
     """Mutual information in nats, -inf where too little overlaps."""
-    method = _method(images, mask, options)
-    method.SetInitialTransform(affine_to_itk(pose))
+    method = metric_method(images, mask, options)
+    method.SetMovingInitialTransform(transform)
+    method.SetInitialTransform(sitk.TranslationTransform(3))
     try:
         return -float(method.MetricEvaluate(*images))
     except RuntimeError:  # all samples fall outside
@@ -244,7 +280,7 @@ def _optimised(
     centre = points.mean(axis=0)
     radius = math.sqrt(float(np.square(points - centre).sum(axis=1).mean()))
     transform = _euler(pose, centre)
-    method = _method(images, mask, options)
+    method = metric_method(images, mask, options)
     method.SetOptimizerScales([radius**2] * 3 + [1.0] * 3)
     method.SetOptimizerAsRegularStepGradientDescent(
         learningRate=spacing_mm / 2.0,

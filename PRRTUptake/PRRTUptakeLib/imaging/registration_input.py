@@ -19,8 +19,12 @@ LIVER_WINDOW_HU = (-100.0, 200.0)  # fat to enhanced organs: on a native CT wide
 _BODY_HU = -250.0
 
 
-def check_pair(fixed: Volume, moving: Volume, force: bool) -> None:
+def check_pair(fixed: Volume, moving: Volume, force: bool) -> tuple[str, ...]:
     """Refuse images of different patients (unless forced), without geometry, or with values that are not finite.
+
+    Returns
+    -------
+    Notes on what was forced.
 
     Raises
     ------
@@ -28,11 +32,14 @@ def check_pair(fixed: Volume, moving: Volume, force: bool) -> None:
         Naming the image and the reason.
     """
     patients = [str(volume.provenance.get("patient_id", "")) for volume in (fixed, moving)]
-    if all(patients) and patients[0] != patients[1] and not force:
-        raise RegistrationError(
-            f"The images belong to different patients ('{patients[0]}' and '{patients[1]}'): choose images of one "
-            "patient, or force the registration if both names mean the same person."
-        )
+    notes: tuple[str, ...] = ()
+    if all(patients) and patients[0] != patients[1]:
+        which = f"The images belong to different patients ('{patients[0]}' and '{patients[1]}')"
+        if not force:
+            raise RegistrationError(
+                f"{which}: choose images of one patient, or force the registration if both names mean the same person."
+            )
+        notes = (f"{which}; the registration was forced.",)
     for name, volume in (("fixed", fixed), ("moving", moving)):
         what = f"The {name} image ({volume.quantity or 'of unknown quantity'})"
         if _lacks_geometry(volume.grid):
@@ -40,10 +47,16 @@ def check_pair(fixed: Volume, moving: Volume, force: bool) -> None:
                 f"{what} has no geometry: voxels of exactly 1 mm from the origin on along the axes mean that position "
                 "and spacing were lost, so load it from DICOM."
             )
-        if not np.isfinite(volume.array).all():
-            raise RegistrationError(f"{what} holds values that are not finite (NaN or infinite): correct it first.")
+        bad = volume.array.size - int(np.count_nonzero(np.isfinite(volume.array)))
+        if bad:
+            raise RegistrationError(
+                f"{what} holds {bad} values that are not finite (NaN or infinite): export it again, or fill them in."
+            )
         if min(volume.array.shape) < 4:
-            raise RegistrationError(f"{what} has only {volume.array.shape} voxels (k, j, i): a volume is needed.")
+            raise RegistrationError(
+                f"{what} has only {volume.array.shape} voxels (k, j, i): choose a volume of at least 4 slices."
+            )
+    return notes
 
 
 def check_overlap(fixed: Grid, moving: Grid, fixed_to_moving: np.ndarray) -> None:
@@ -106,8 +119,10 @@ def windowed(image: sitk.Image, window: tuple[float, float] | None) -> sitk.Imag
     return limited
 
 
-def body_mask(image: sitk.Image, ct: bool) -> sitk.Image:
+def body_mask(image: sitk.Image, ct: bool, name: str = "given") -> sitk.Image:
     """The patient's body on a coarse image (about 3 mm or more): uint8, holes such as lungs filled slice by slice.
+
+    ``name`` is the image's, for the error.
 
     Raises
     ------
@@ -121,15 +136,19 @@ def body_mask(image: sitk.Image, ct: bool) -> sitk.Image:
     parts = sitk.RelabelComponent(sitk.ConnectedComponent(opened))
     array = sitk.GetArrayFromImage(parts) == 1
     if not array.any():
-        raise RegistrationError("No body stands out against air in one of the images: check what it shows.")
+        raise RegistrationError(f"No body stands out against air in the {name} image: check what it shows.")
     return itk_image(np.stack([binary_fill_holes(plane) for plane in array]), grid_of(image))
 
 
-def dilated(mask: sitk.Image, margin_mm: float) -> sitk.Image:
-    """The mask grown by ``margin_mm``, uint8; ``mask`` may hold fractions, half and more counts as inside."""
+def distance_mm(mask: sitk.Image) -> sitk.Image:
+    """Distance to a mask, negative inside; ``mask`` may hold fractions, half and more counts as inside."""
     inside = sitk.Cast(mask >= 0.5, sitk.sitkUInt8)
-    distance = sitk.SignedMaurerDistanceMap(inside, insideIsPositive=False, squaredDistance=False, useImageSpacing=True)
-    return sitk.Cast(distance <= margin_mm, sitk.sitkUInt8)
+    return sitk.SignedMaurerDistanceMap(inside, insideIsPositive=False, squaredDistance=False, useImageSpacing=True)
+
+
+def dilated(mask: sitk.Image, margin_mm: float) -> sitk.Image:
+    """The mask grown by ``margin_mm``, uint8."""
+    return sitk.Cast(distance_mm(mask) <= margin_mm, sitk.sitkUInt8)
 
 
 def mask_points(mask: sitk.Image, at_most: int = 4000) -> np.ndarray:

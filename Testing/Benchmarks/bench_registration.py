@@ -1,0 +1,78 @@
+"""Rigid registration of two CTs of 512 x 512 x 200 against itk-elastix' default rigid, in one run, two threads.
+
+Bound (issue "One lesion through all visits"): not slower at equal accuracy. Needs the package ``itk-elastix``.
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+import SimpleITK
+from PRRTUptakeLib.imaging.phantom import synthetic_patient
+from PRRTUptakeLib.imaging.registration import rigid_registration
+from PRRTUptakeLib.imaging.simulation import Posture, axial_grid, tissue_image
+from scipy.spatial.transform import Rotation
+
+THREADS = 2
+
+
+@pytest.fixture(scope="module")
+def case():
+    """Fixed and moving CT, points all over the liver, and where they lie in the moving image."""
+    patient, rng = synthetic_patient(1), np.random.default_rng(0)
+    grid = axial_grid((512, 512, 200), (0.78, 0.78, 1.5), np.array([0.0, 0.0, 0.0]))
+    pose = np.eye(4)
+    pose[:3, :3] = Rotation.from_rotvec(np.radians([3.0, -4.0, 5.0])).as_matrix()
+    pose[:3, 3] = [8.0, -10.0, 12.0]
+    fixed, moving = (
+        tissue_image(patient, grid, "contrast_HU", noise_sd=15.0, random=rng, posture=Posture(matrix))
+        for matrix in (np.eye(4), pose)
+    )
+    points = rng.uniform([-50.0, -60.0, -50.0], [120.0, 60.0, 70.0], (300, 3))
+    return fixed, moving, points, points @ pose[:3, :3].T + pose[:3, 3]
+
+
+def by_elastix(itk, fixed, moving, points):
+    """Seconds, and where its default rigid registration puts the points."""
+    images = []
+    for volume in (fixed, moving):
+        lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ volume.ijk_to_ras
+        image = itk.image_view_from_array(volume.array)
+        image.SetSpacing(volume.spacing_mm)
+        image.SetOrigin(lps[:3, 3].tolist())
+        image.SetDirection(itk.matrix_from_array(np.ascontiguousarray(lps[:3, :3] / np.array(volume.spacing_mm))))
+        images.append(image)
+    settings = itk.ParameterObject.New()
+    settings.AddParameterMap(settings.GetDefaultParameterMap("rigid"))
+    start = time.perf_counter()
+    _, result = itk.elastix_registration_method(
+        *images, parameter_object=settings, number_of_threads=THREADS, log_to_console=False
+    )
+    seconds = time.perf_counter() - start
+    found = result.GetParameterMap(0)
+    transform = SimpleITK.Euler3DTransform()
+    transform.SetCenter([float(v) for v in found["CenterOfRotationPoint"]])
+    transform.SetComputeZYX(found["ComputeZYX"][0] == "true")
+    transform.SetParameters([float(v) for v in found["TransformParameters"]])
+    flip = np.array([-1.0, -1.0, 1.0])
+    return seconds, np.array([transform.TransformPoint((p * flip).tolist()) for p in points]) * flip
+
+
+def test_not_slower_than_elastix_at_equal_accuracy(benchmark, case):
+    itk = pytest.importorskip("itk")
+    fixed, moving, points, truth = case
+    threads = SimpleITK.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    SimpleITK.ProcessObject.SetGlobalDefaultNumberOfThreads(THREADS)
+    try:
+        found = benchmark.pedantic(rigid_registration, (fixed, moving), rounds=3)
+    finally:
+        SimpleITK.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
+    seconds, rival = by_elastix(itk, fixed, moving, points)
+    errors = [float(np.linalg.norm(put - truth, axis=1).mean()) for put in (found.map_points(points), rival)]
+    own = benchmark.stats["median"]
+    print(f"\nours {own:.1f} s, {errors[0]:.3f} mm; elastix {seconds:.1f} s, {errors[1]:.3f} mm")
+    benchmark.extra_info.update(elastix_s=seconds, error_mm=errors[0], elastix_error_mm=errors[1])
+    assert errors[0] <= max(errors[1], 0.05)
+    assert own <= seconds
