@@ -248,8 +248,8 @@ def region_prior(
     """
     if not regions.grid.matches(series.grid):
         raise VoxelSeriesError(
-            f"The regions ({regions.grid.described()}) and the activity images ({series.grid.described()}) are on "
-            "different grids: resample the regions."
+            f"The regions and the activity images are on different grids ({regions.grid.described()} against "
+            f"{series.grid.described()}): resample the regions."
         )
     _require_points(series, 2)
     curve = Curve(series.times_h, _clearance_limits(series, shortest_half_life_h))
