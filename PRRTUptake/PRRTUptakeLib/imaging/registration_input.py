@@ -32,7 +32,7 @@ def check_pair(fixed: Volume, moving: Volume, force: bool) -> tuple[str, ...]:
         Naming the image and the reason.
     """
     patients = [str(volume.provenance.get("patient_id", "")) for volume in (fixed, moving)]
-    notes = ()
+    notes: tuple[str, ...] = ()
     if all(patients) and patients[0] != patients[1]:
         which = f"The images belong to different patients ('{patients[0]}' and '{patients[1]}')"
         if not force:
