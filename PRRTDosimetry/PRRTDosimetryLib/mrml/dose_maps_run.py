@@ -10,8 +10,14 @@ import numpy as np
 from PRRTUptakeLib.dicom.reading import read_volume
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.registration import rigid_registration
-from PRRTUptakeLib.imaging.registration_result import Registration
+from PRRTUptakeLib.imaging.registration_result import (
+    Registration,
+    given_registration,
+    identity_registration,
+)
 from PRRTUptakeLib.mrml.outcome import SceneVisit
+from PRRTUptakeLib.mrml.visit_registration import VisitRegistration, image_name
+from PRRTUptakeLib.report.registration_report import registration_sections
 from PRRTUptakeLib.trial.measurements import Measurement
 from PRRTUptakeLib.uptake.occupancy import occupancy
 
@@ -89,7 +95,7 @@ def add_dose_maps(outcome: CaseOutcome) -> CaseOutcome:
     SettingsError
         If the case's settings are not usable, or a transform names a visit that is not there.
     """
-    settings = DoseSettings.from_case(outcome.case.dosimetry)
+    settings = DoseSettings.from_case(outcome.case.dosimetry, outcome.case.path.parent)
     if not settings.dose_map:
         return outcome
     _require_known_visits(settings, outcome.lobe_visits)
@@ -165,16 +171,18 @@ def visit_registrations(
     """
     first = ordered[0]
     base = images[first.labels.visit]
-    found = {first.labels.visit: Registration("identity", np.eye(4))}
+    found = {first.labels.visit: identity_registration("the cycle's first visit")}
     fixed: Volume | None = None
     for visit in ordered[1:]:
         name = visit.labels.visit
         given = settings.transforms.get(_key(visit))
         frames = {images[name].measured.frame_of_reference_uid, base.measured.frame_of_reference_uid}
         if given is not None:
-            found[name] = Registration("given", given)
+            found[name] = given.registration(first.image.grid)
         elif len(frames) == 1 and frames != {""}:
-            found[name] = Registration("identity", np.eye(4))
+            found[name] = identity_registration("both images name the same frame of reference")
+        elif _contours_of(base) == _contours_of(images[name]):
+            found[name] = _by_contours(base, images[name])
         else:
             fixed = fixed or _anatomy(first, base)
             moving = _anatomy(visit, images[name])
@@ -182,6 +190,17 @@ def visit_registrations(
                 fixed, moving, fixed_liver=_liver(first, fixed.grid), moving_liver=_liver(visit, moving.grid)
             )
     return found
+
+
+def _contours_of(images: VisitImages) -> tuple[int, str]:
+    """Cycle and name of the visit whose contours a visit was measured with."""
+    return images.drawn_on or (images.cycle, images.visit)
+
+
+def _by_contours(base: VisitImages, images: VisitImages) -> Registration:
+    """Two visits measured with the same contours were brought together with them: one registration after the other."""
+    to_base, to_visit = (np.eye(4) if one.ras_transform is None else one.ras_transform for one in (base, images))
+    return given_registration(to_visit @ np.linalg.inv(to_base), "registrations of the contours to both visits")
 
 
 def dose_map_rows(made: CycleMap, patient: str, cycle: int, image: str) -> tuple[Measurement, ...]:
@@ -211,14 +230,40 @@ def _with_map(
         for metric in ("dose", "tia", "mass")
     }
     title = f"Cycle {labels.cycle}"
+    shown = _shown(made, visits, [one for one in outcome.images if one.cycle == labels.cycle])
     study = f"cycle {labels.cycle} dosimetry"
     return outcome.with_more(
         rows=dose_map_rows(made, outcome.case.patient, labels.cycle, labels.image),
         warnings=[f"{title}, dose map: {text}" for text in made.warnings],
         text=[f"Dose in every voxel, cycle {labels.cycle}", dose_map_table(made, earlier["dose"])],
-        sections=dose_map_sections(made, title, settings.dose_map, earlier),
+        sections=[
+            *dose_map_sections(made, title, settings.dose_map, earlier),
+            *registration_sections(shown, f"{title}: the visits on each other"),
+        ],
+        alignment=[{**one.facts(), "cycle": labels.cycle, "for": "dose map"} for one in shown],
         scene=[SceneVisit(study, ((f"Absorbed dose {study}", made.dose), (f"TIA {study}", made.tia.tia)))],
     )
+
+
+def _shown(made: CycleMap, visits: Sequence[VisitResult], images: Sequence[VisitImages]) -> list[VisitRegistration]:
+    """The registrations between CTs of the cycle's visits, each with its images, for the report."""
+    by_visit = {one.visit: one for one in images}
+    first, *others = made.registrations
+    base = by_visit[first].contours
+    if base is None:
+        return []
+    result = next(one for one in visits if one.labels.visit == first)
+    livers = result.prepared.segmentation.having(structure="liver")
+    liver = (livers[0], result.prepared.segmentation.grid) if livers else None
+    fixed: Volume | None = None
+    found = []
+    for name in others:
+        moving, one = by_visit[name].contours, made.registrations[name]
+        if moving is not None and one.kind != "identity":
+            fixed = fixed or read_volume(base)
+            names = (image_name(base), image_name(moving))
+            found.append(VisitRegistration(name, one, fixed, read_volume(moving), names, liver))
+    return found
 
 
 def region_map(segment: Segment, source: Grid, tia: Volume, dose: Volume, unseen: np.ndarray) -> RegionMap:

@@ -47,7 +47,7 @@ def add_doses(outcome: CaseOutcome) -> CaseOutcome:
     half-life, which goes first. A cycle that cannot be integrated for want of times, activity or sex is told as a
     warning, and nothing is guessed. Follow-up visits belong to no cycle's curve.
     """
-    settings = DoseSettings.from_case(outcome.case.dosimetry)
+    settings = DoseSettings.from_case(outcome.case.dosimetry, outcome.case.path.parent)
     cycles = _cycles(outcome.lobe_visits)
     serial = any(len(visits) > 1 for visits in cycles.values())
     results: list[Dosimetry] = []

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.uptake.mapping import as_matrix
+from PRRTUptakeLib.trial.registration_rule import RegistrationRule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,8 +34,10 @@ class DoseSettings:
         are of the order of that guidance's example and are no measurement of this camera: give your own.
     contour_fwhm_mm : resolution of the image on which regions are drawn.
     dose_map : dose in every voxel too: "kernel" (voxel S-values), "local" (electrons where they arise), "" for none.
-    transforms : for the dose map, by "CYCLE/VISIT" (such as "1/72h"): 4x4, RAS mm, from the patient as in the cycle's
-        first visit to that visit. Visits that are not named are registered, unless they share the frame of reference.
+    transforms : for the dose map, by "CYCLE/VISIT" (such as "1/72h"), from the patient as in the cycle's first visit
+        to that visit, in any form that a visit's ``registration`` may have (a transform file of another tool, a 4x4 in
+        RAS mm, the identity with its reason). Visits that are not named are registered, unless they share the frame of
+        reference or were measured with contours that were registered already.
     """
 
     model: str = "auto"
@@ -46,11 +48,11 @@ class DoseSettings:
     s_value_u: float = 0.05
     contour_fwhm_mm: float = 1.0
     dose_map: str = ""
-    transforms: Mapping[str, Any] = field(default_factory=dict)
+    transforms: Mapping[str, RegistrationRule] = field(default_factory=dict)
 
     @classmethod
-    def from_case(cls, content: Mapping[str, Any]) -> DoseSettings:
-        """Read the key ``dosimetry`` of a case file.
+    def from_case(cls, content: Mapping[str, Any], base: Path | None = None) -> DoseSettings:
+        """Read the key ``dosimetry`` of a case file; paths in it are relative to ``base``.
 
         Raises
         ------
@@ -71,18 +73,20 @@ class DoseSettings:
             raise SettingsError(
                 f"dosimetry: 'dose_map' must be {' or '.join(DOSE_MAPS)}, or be left out, not {content['dose_map']!r}."
             )
-        return cls(**{**content, "transforms": _transforms(content.get("transforms", {}))})
+        return cls(**{**content, "transforms": _transforms(content.get("transforms", {}), base or Path())})
 
 
-def _transforms(content: Any) -> dict[str, np.ndarray]:
+def _transforms(content: Any, base: Path) -> dict[str, RegistrationRule]:
     if not isinstance(content, dict):
-        raise SettingsError(f"dosimetry: 'transforms' must be an object of 4x4 matrices, not {content!r}.")
+        raise SettingsError(
+            f"dosimetry: 'transforms' must be an object of 4x4 matrices or transform files, not {content!r}."
+        )
     found = {}
-    for name, rows in content.items():
+    for name, stated in content.items():
         try:
-            matrix = as_matrix(np.array(rows, dtype=np.float64))
-        except (PRRTError, TypeError, ValueError) as error:
+            rule = RegistrationRule.from_case(stated, base, "'transforms'")
+        except PRRTError as error:
             raise SettingsError(f"dosimetry: the transform of '{name}' is not usable: {error}") from error
-        assert matrix is not None
-        found[name] = matrix
+        if rule is not None:  # "register" is what happens to a visit that is not named
+            found[name] = rule
     return found

@@ -15,7 +15,13 @@ from PRRTUptakeLib.mrml.segment_files import read_segments, segment_files
 from PRRTUptakeLib.mrml.visit_registration import VisitRegistration, anatomy_in_frame, image_name, visit_registration
 from PRRTUptakeLib.progress import Progress, part_of
 from PRRTUptakeLib.report.alignment_report import alignment_section
-from PRRTUptakeLib.report.enhancement_report import benefit_section, enhancement_sections, enhancement_text
+from PRRTUptakeLib.report.enhancement_report import (
+    benefit_section,
+    benefit_table,
+    enhancement_sections,
+    enhancement_text,
+)
+from PRRTUptakeLib.report.page import plain_table
 from PRRTUptakeLib.report.registration_report import registration_sections
 from PRRTUptakeLib.segmentation.lattice import on_lattice
 from PRRTUptakeLib.trial.enhancement_visit import (
@@ -26,7 +32,7 @@ from PRRTUptakeLib.trial.enhancement_visit import (
 )
 from PRRTUptakeLib.trial.images import contour_series, emission_series
 from PRRTUptakeLib.trial.measurements import read_csv
-from PRRTUptakeLib.trial.predicted_benefit import delivered_doses, predicted_doses
+from PRRTUptakeLib.trial.predicted_benefit import cycle_doses, lesion_doubts, predicted_doses
 from PRRTUptakeLib.trial.preparation import Prepared, prepare
 from PRRTUptakeLib.trial.registration_rule import RegistrationRule
 from PRRTUptakeLib.trial.session_alignment import CheckedVisit, check_visit
@@ -93,16 +99,32 @@ def _with_benefit(outcome: CaseOutcome, result: EnhancementResult) -> CaseOutcom
     if case.iv_cycle is None:
         return outcome
     predictions = predicted_doses(result, case.iv_cycle)
-    delivered = {}
+    delivered, doubts, files = {}, [], [] if case.iv_cycle.file is None else [case.iv_cycle.file]
     if case.delivered is not None:
-        delivered = delivered_doses(read_csv(case.delivered.measurements), case.delivered.cycle)
+        table = case.delivered.measurements
+        given = read_csv(table)
+        delivered = cycle_doses(given, case.delivered.cycle)
+        doubts = lesion_doubts(result, given, case.delivered.cycle, table.name)
+        files.append(table)
     blank = replace(outcome.rows[0], visit="IA/IV", role="", lobe="none", lesion="", unit="Gy")
-    rows = [
-        replace(blank, region=one.region, metric=metric, value=value)
-        for one in predictions
-        for metric, value in (("dose_iv", one.iv_Gy), ("dose_ia_predicted", one.ia_Gy))
-    ]
-    return outcome.with_more(rows=rows, sections=[benefit_section(predictions, delivered)])
+    rows = []
+    for one in predictions:
+        known = {"dose_iv": one.iv_Gy, "dose_ia_predicted": one.ia_Gy}
+        if one.region in delivered:
+            known["dose_ia_delivered"] = delivered[one.region]
+        rows += [replace(blank, region=one.region, metric=metric, value=value) for metric, value in known.items()]
+        if one.region in delivered:
+            ratio = delivered[one.region] / one.ia_Gy
+            rows.append(replace(blank, region=one.region, metric="delivered_over_predicted", value=ratio, unit="1"))
+    return replace(
+        outcome.with_more(
+            rows=rows,
+            warnings=doubts,
+            text=["Predicted benefit", plain_table(*benefit_table(predictions, delivered))],
+            sections=[benefit_section(predictions, delivered)],
+        ),
+        files=(*outcome.files, *files),
+    )
 
 
 def _roles(case: Case) -> tuple[Visit, Visit, Visit]:

@@ -19,17 +19,16 @@ def alignment_section(checked: Sequence[CheckedVisit]) -> str:
     for one in checked:
         names = [one.visit, f"{one.image} on {one.reference}"]
         if one.check is None:
-            rows.append([*names, "–", "–", "–", "–", f"not checked: {one.refusal}"])
+            rows.append([*names, "–", "–", "–", f"not checked: {one.refusal}"])
             continue
         check = one.check
-        axes = "" if check.compared == "liver" else ", across the body only"
         verdict = "aligned" if check.is_aligned else "shifted: see the warning"
-        rows.append(
-            [*names, check.compared + axes, check.agreement, check.best_agreement, check.words, verdict],
-        )
-    header = ["visit", "images", "compared", "as they stand", "best", "best shift of the emission image", "verdict"]
+        if check.compared == "body":
+            names[1] += " (no liver: across the body only)"
+        rows.append([*names, check.agreement, check.best_agreement, check.words, verdict])
+    header = ["visit", "images", "agreement", "at best", "best shift", "verdict"]
     words = (
-        "Agreement is the mutual information (nats) of the emission image's ranks and the tissues of the CT in and "
+        "Agreement as the images stand, and at the best shift of the emission image: the mutual information (nats) of the emission image's ranks and the tissues of the CT in and "
         f"around the liver, for shifts up to 40 mm. A warning is given above {SHIFT_WARNING_mm:g} mm if the best shift "
         f"gains {LEAST_GAIN:.0%} or more of what 20 mm cost; less is within free breathing. Nothing was shifted, and "
         "no number depends on it."

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.segmentation.segments import Segment
 
 TILE_mm = 25.0
+_MARGIN_mm = 12.0
+_BODY = 0.15  # brightness from which the fixed image shows the patient
 _PIXEL_mm = 1.0
 _TINT = np.array([1.0, 0.86, 0.62])  # amber
 _LIVER_COLOR = "#56b4e9"
@@ -93,7 +95,20 @@ def checkerboard_picture(
     rows, columns = np.indices(shape)
     odd = ((rows * _PIXEL_mm // TILE_mm) + (columns * _PIXEL_mm // TILE_mm)) % 2 == 1
     raster = np.where(odd[..., None], other[..., None] * _TINT, one[..., None])
-    return _figure((raster * 255.0).astype(np.uint8), view, _outline(liver, flat, shape), caption)
+    inside = _inside(liver, flat).reshape(shape)
+    box = _around(one > _BODY)
+    return _figure((raster[box] * 255.0).astype(np.uint8), view, _outline(inside[box]), caption)
+
+
+def _around(body: np.ndarray) -> tuple[slice, slice]:
+    """Rows and columns that hold the fixed image's body and a margin."""
+    parts = []
+    for axis in (1, 0):
+        filled = np.flatnonzero(body.any(axis=axis))
+        low, high = (filled[0], filled[-1] + 1) if filled.size else (0, body.shape[1 - axis])
+        margin = round(_MARGIN_mm / _PIXEL_mm)
+        parts.append(slice(max(0, int(low) - margin), int(high) + margin))
+    return parts[0], parts[1]
 
 
 def _figure(raster: np.ndarray, view: View, outline: str, caption: str) -> str:
@@ -114,6 +129,7 @@ def _figure(raster: np.ndarray, view: View, outline: str, caption: str) -> str:
     bar = _SCALE_BAR_mm / _PIXEL_mm
     y = height - size
     scale = (
+        f'<path d="M{size:.1f} {y:.1f}h{bar:.1f}" stroke="#000" stroke-width="{size / 2:.2f}"/>'
         f'<path d="M{size:.1f} {y:.1f}h{bar:.1f}" stroke="#fff" stroke-width="{size / 4:.2f}"/>'
         f'<text x="{size + bar / 2:.1f}" y="{y - size / 2:.1f}" font-size="{size * 0.8:.1f}" text-anchor="middle" '
         f"{style}>5 cm</text>"
@@ -126,16 +142,21 @@ def _figure(raster: np.ndarray, view: View, outline: str, caption: str) -> str:
     )
 
 
-def _outline(liver: tuple[Segment, Grid] | None, flat: np.ndarray, shape: tuple[int, int]) -> str:
+def _inside(liver: tuple[Segment, Grid] | None, flat: np.ndarray) -> np.ndarray:
+    """Which RAS points (n, 3) lie in the liver."""
+    inside = np.zeros(len(flat), dtype=bool)
     if liver is None:
-        return ""
+        return inside
     segment, grid = liver
     kji = np.rint(grid.to_ijk(flat))[:, ::-1].astype(int) - np.array(segment.origin)
     within = ((kji >= 0) & (kji < np.array(segment.mask.shape))).all(axis=1)
-    inside = np.zeros(len(flat), dtype=bool)
     inside[within] = segment.mask[tuple(kji[within].T)]
+    return inside
+
+
+def _outline(inside: np.ndarray) -> str:
     return (
-        f'<path d="{outline_path(inside.reshape(shape))}" fill="none" stroke="{_LIVER_COLOR}" stroke-width="1.6" '
+        f'<path d="{outline_path(inside)}" fill="none" stroke="{_LIVER_COLOR}" stroke-width="1.6" '
         'vector-effect="non-scaling-stroke"><title>liver as drawn on the fixed image</title></path>'
     )
 

@@ -61,8 +61,10 @@ def enhancement_sections(result: EnhancementResult, protocol: Protocol) -> list[
     ]
 
 
-def benefit_section(predictions: Sequence[Prediction], delivered: Mapping[str, float]) -> str:
-    """Doses expected of the intra-arterial cycle beside those of the intravenous one, and those delivered if known."""
+def benefit_table(
+    predictions: Sequence[Prediction], delivered: Mapping[str, float]
+) -> tuple[list[str], list[list[object]]]:
+    """Header and rows: dose of the intravenous cycle, factor, predicted and, where known, delivered dose."""
     header = ["region", "IV cycle Gy", "factor", "IA cycle, predicted Gy"]
     rows: list[list[object]] = [[one.region, one.iv_Gy, one.factor, one.ia_Gy] for one in predictions]
     if delivered:
@@ -70,8 +72,24 @@ def benefit_section(predictions: Sequence[Prediction], delivered: Mapping[str, f
         for row, one in zip(rows, predictions, strict=True):
             dose = delivered.get(one.region, float("nan"))
             row += [dose, dose / one.ia_Gy]
+    return header, rows
+
+
+def benefit_section(predictions: Sequence[Prediction], delivered: Mapping[str, float]) -> str:
+    """Doses expected of the intra-arterial cycle beside those of the intravenous one, and those delivered if known."""
+    header, rows = benefit_table(predictions, delivered)
+    shown = [one for one in predictions if one.region in delivered]
+    chart = ""
+    if shown:
+        chart = bar_chart(
+            "Intra-arterial cycle",
+            [one.region for one in shown],
+            {"predicted": [one.ia_Gy for one in shown], "delivered": [delivered[one.region] for one in shown]},
+            "absorbed dose Gy",
+        )
     assumed = "".join(paragraph(text, "small") for text in ASSUMPTIONS)
-    return section("Predicted benefit", table(header, rows), paragraph("Assumed:", "small"), assumed)
+    title = "Predicted benefit, and what was delivered" if delivered else "Predicted benefit"
+    return section(title, table(header, rows), chart, paragraph("Assumed:", "small"), assumed)
 
 
 def _repeatability_words(protocol: Protocol) -> str:

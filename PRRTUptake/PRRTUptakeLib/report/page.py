@@ -25,6 +25,7 @@ th { border-bottom: 2px solid #888; } td.number { text-align: right; font-varian
 .result { font-size: 1.25rem; background: #eef5fb; border-left: 4px solid #0072b2; padding: .6rem 1rem; }
 .notice { color: #8a1c00; font-weight: 600; } .small { color: #444; font-size: .9rem; }
 .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(20rem, 1fr)); gap: 1rem; }
+.pairs { grid-template-columns: 1fr 1fr; max-width: 52rem; margin-bottom: 1rem; }
 figure { margin: 0; } figure > svg { width: 100%; height: auto; background: #000; }
 figcaption { font-size: .85rem; color: #444; }
 code { overflow-wrap: anywhere; }

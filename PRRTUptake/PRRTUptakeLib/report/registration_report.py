@@ -72,7 +72,7 @@ def registration_table(named: Sequence[tuple[str, Registration]]) -> str:
     return table(header, rows, "Before → after registration; metric: mutual information in nats; overlap: Dice.")
 
 
-def registration_sections(shown: Sequence[ShownRegistration]) -> list[str]:
+def registration_sections(shown: Sequence[ShownRegistration], heading: str = "Registration") -> list[str]:
     """A section with the table and, for each registration but those within one frame of reference, checkerboards."""
     if not shown:
         return []
@@ -84,9 +84,7 @@ def registration_sections(shown: Sequence[ShownRegistration]) -> list[str]:
         "on both images."
     )
     legend = paragraph(words, "small") if pictures else ""
-    return [
-        section("Registration", registration_table([(_name(one), one.registration) for one in shown]), legend, pictures)
-    ]
+    return [section(heading, registration_table([(_name(one), one.registration) for one in shown]), legend, pictures)]
 
 
 def how_made(one: Registration) -> str:
@@ -131,4 +129,4 @@ def _pictures(one: ShownRegistration) -> str:
         parts.append(
             checkerboard_picture(images, one.registration, view, one.liver, f"{one.visit}, {view.name}: after")
         )
-    return f'<div class="pictures">{"".join(parts)}</div>'
+    return f'<div class="pictures pairs">{"".join(parts)}</div>'

@@ -140,7 +140,7 @@ def load_case(path: Path) -> Case:
         treated,
         recovery,
         dosimetry,
-        IntravenousCycle.from_case(_mapping(content, "iv_cycle", path)) if "iv_cycle" in content else None,
+        IntravenousCycle.from_case(_mapping(content, "iv_cycle", path), path.parent) if "iv_cycle" in content else None,
         _delivered(content["delivered"], path) if "delivered" in content else None,
         notes,
     )

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.trial.measurements import read_csv
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from PRRTUptakeLib.trial.enhancement_visit import EnhancementResult
     from PRRTUptakeLib.trial.measurements import Measurement
@@ -22,6 +24,11 @@ ASSUMPTIONS = (
 )
 
 
+WHOLE_LIVER = "reference whole liver"
+_LESION_g_per_mL = 1.05
+_OTHER_LESION = 1.5  # factor between volumes from which two are hardly one lesion on another image
+
+
 class BenefitError(PRRTError):
     """A benefit cannot be predicted or compared."""
 
@@ -30,35 +37,46 @@ class BenefitError(PRRTError):
 class IntravenousCycle:
     """An intravenous cycle of the patient: activity in MBq and absorbed dose in Gy by region (lesion id or organ).
 
-    ``planned_ia_MBq`` is the activity of the intra-arterial cycle to be predicted, the same one if it is not stated.
+    ``planned_ia_MBq`` is the activity of the intra-arterial cycle to be predicted, the same one if it is not stated;
+    ``file`` the table that the doses come from, of which only regions count that the PET visits show.
     """
 
     activity_MBq: float
     dose_Gy: Mapping[str, float]
     planned_ia_MBq: float
+    file: Path | None = None
 
     @classmethod
-    def from_case(cls, content: Mapping[str, Any]) -> IntravenousCycle:
+    def from_case(cls, content: Mapping[str, Any], base: Path) -> IntravenousCycle:
         """Read the key ``iv_cycle`` of a case file.
+
+        Doses stand in ``dose_Gy``, or in the table ``measurements`` (path relative to ``base``) of the run of that
+        ``cycle``.
 
         Raises
         ------
         BenefitError
             For a missing or unknown key, or a value that is not above 0.
         """
-        required, optional = {"activity_MBq", "dose_Gy"}, {"planned_ia_MBq"}
-        if not required <= set(content) <= required | optional or not isinstance(content["dose_Gy"], dict):
+        doses = {"dose_Gy"} if "measurements" not in content else {"measurements", "cycle"}
+        required, optional = {"activity_MBq", *doses}, {"planned_ia_MBq"}
+        if not required <= set(content) <= required | optional or not isinstance(content.get("dose_Gy", {}), dict):
             raise BenefitError(
-                "'iv_cycle' needs 'activity_MBq' and 'dose_Gy' (an object, region to Gy), may have 'planned_ia_MBq', "
-                "and nothing else."
+                "'iv_cycle' needs 'activity_MBq' and either 'dose_Gy' (an object, region to Gy) or 'measurements' (the "
+                "table of its run) with 'cycle', may have 'planned_ia_MBq', and nothing else."
             )
         planned = content.get("planned_ia_MBq", content["activity_MBq"])
-        numbers = {"activity_MBq": content["activity_MBq"], "planned_ia_MBq": planned, **content["dose_Gy"]}
+        stated = content.get("dose_Gy", {})
+        numbers = {"activity_MBq": content["activity_MBq"], "planned_ia_MBq": planned, **stated}
         for name, value in numbers.items():
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
                 raise BenefitError(f"'iv_cycle': {name} is {value!r}, but must be a number above 0.")
-        doses = {key: float(value) for key, value in content["dose_Gy"].items()}
-        return cls(float(content["activity_MBq"]), doses, float(planned))
+        activities = float(content["activity_MBq"]), float(planned)
+        if "measurements" not in content:
+            return cls(activities[0], {key: float(value) for key, value in stated.items()}, activities[1])
+        path = base / str(content["measurements"])
+        known = cycle_doses(read_csv(path), content["cycle"])
+        return cls(activities[0], known, activities[1], path)
 
 
 @dataclass(frozen=True)
@@ -84,6 +102,8 @@ def predicted_doses(result: EnhancementResult, cycle: IntravenousCycle) -> tuple
     known = {region.region: region.ratio["suv_mean"] for region in result.regions}
     found = []
     for region, dose in cycle.dose_Gy.items():
+        if region not in known and cycle.file is not None:
+            continue
         if region not in known:
             names = ", ".join(known)
             raise BenefitError(f"'iv_cycle' has a dose for '{region}', which was not measured; measured are {names}.")
@@ -92,15 +112,38 @@ def predicted_doses(result: EnhancementResult, cycle: IntravenousCycle) -> tuple
     return tuple(found)
 
 
-def delivered_doses(rows: Sequence[Measurement], cycle: int) -> dict[str, float]:
-    """Absorbed doses in Gy by region from the measurements of the intra-arterial cycle's serial SPECT/CT.
+def cycle_doses(rows: Sequence[Measurement], cycle: int) -> dict[str, float]:
+    """Absorbed doses in Gy by region from the measurements of a cycle's serial SPECT/CT.
+
+    The healthy liver as a whole, which the PET visits measure, is that of its lobes together, weighted by mass.
 
     Raises
     ------
     BenefitError
         If the table has no doses of that cycle.
     """
-    found = {row.region: row.value for row in rows if row.metric == "dose" and row.cycle == cycle}
+    own = [row for row in rows if row.cycle == cycle]
+    found = {row.region: row.value for row in own if row.metric == "dose"}
     if not found:
         raise BenefitError(f"The measurements hold no absorbed dose of cycle {cycle}: run its serial SPECT/CT first.")
+    masses = {row.region: row.value for row in own if row.metric == "mass"}
+    lobes = [name for name in ("reference left lobe", "reference right lobe") if name in found and name in masses]
+    if len(lobes) == 2 and WHOLE_LIVER not in found:
+        total = sum(masses[name] for name in lobes)
+        found[WHOLE_LIVER] = sum(found[name] * masses[name] for name in lobes) / total
+    return found
+
+
+def lesion_doubts(result: EnhancementResult, rows: Sequence[Measurement], cycle: int, table: str) -> list[str]:
+    """Lesions whose mass in a cycle's table does not fit their volume here: ids may mean different lesions."""
+    masses = {row.region: row.value for row in rows if row.cycle == cycle and row.metric == "mass"}
+    found = []
+    for region in result.regions:
+        if region.lesion_id and region.region in masses:
+            ratio = masses[region.region] / (region.volume_mL * _LESION_g_per_mL)
+            if not 1.0 / _OTHER_LESION < ratio < _OTHER_LESION:
+                found.append(
+                    f"Lesion {region.region} has {masses[region.region]:.3g} g in {table} but {region.volume_mL:.3g} mL "
+                    "here: check that both ids mean the same lesion."
+                )
     return found
