@@ -8,7 +8,7 @@ import slicer
 from PRRTDosimetryLib.panel.choices import Density, Method, Sex
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.panel.choices import TreatedLobe
-from PRRTUptakeLib.panel.export_options import extra_writers
+from PRRTUptakeLib.panel.export_options import check_extras, extra_writers
 from PRRTUptakeLib.panel.module_widget import PanelWidget
 from PRRTUptakeLib.progress import part_of, silent
 from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode, vtkMRMLTableNode
@@ -191,7 +191,9 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
             If the data do not allow it, or the folder cannot be written.
         """
         from PRRTDosimetryLib.mrml.export import export_doses
+        from PRRTDosimetryLib.mrml.time_points import time_points
 
+        check_extras(parameters, [point.node for point in time_points(parameters.segmentation)])
         self.calculate(parameters, part_of(progress, 0.0, 0.8))
         progress(0.8, _("Writing"))
         logic = self.dosimetryFor(parameters)

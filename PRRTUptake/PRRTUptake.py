@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import slicer
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.panel.choices import Delineation, TreatedLobe
-from PRRTUptakeLib.panel.export_options import extra_writers
+from PRRTUptakeLib.panel.export_options import check_extras, extra_writers
 from PRRTUptakeLib.panel.module_widget import PanelWidget
 from PRRTUptakeLib.progress import silent
 from slicer import (
@@ -194,10 +194,11 @@ class PRRTUptakeLogic(ScriptedLoadableModuleLogic):
             If the data do not allow it, or the folder cannot be written.
         """
         from PRRTUptakeLib.mrml.export import export_results
-        from PRRTUptakeLib.mrml.images import ANATOMY, image_rows
+        from PRRTUptakeLib.mrml.images import ANATOMY, MEASURED, image_rows
         from PRRTUptakeLib.mrml.scene_dicom import SceneImage
         from PRRTUptakeLib.progress import part_of
 
+        check_extras(parameters, [row.node for row in image_rows() if row.role == MEASURED])
         parameters.table = self.measureImages(parameters, part_of(progress, 0.0, 0.6))
         progress(0.6, _("Writing"))
         anatomy = {row.visit: row.node for row in image_rows() if row.role == ANATOMY}

@@ -38,20 +38,49 @@ def objects(folder):
     return [pydicom.dcmread(path) for path in sorted(folder.rglob("*.dcm"))]
 
 
-def test_dicom_has_the_identity_of_the_source(uptake, tmp_path, lutia):
-    ui = uptake.ui
-    ui.exportDicomCheckBox.checked = True
-    ui.reportPath.currentPath = str(tmp_path / "out")
-    ui.exportButton.click()
-    assert "Exported" in ui.statusLabel.text, ui.statusLabel.text
-    found = {ds.Modality: ds for ds in objects(tmp_path / "out" / "dicom")}
-    assert set(found) == {"SEG", "SR"}
-    source = next(ds for ds in objects(lutia.parent) if ds.Modality == "NM")
-    for ds in found.values():
+MADE: dict = {}  # one export with everything serves several tests
+
+
+@pytest.fixture
+def exported(uptake, tmp_path_factory):
+    """Folder of an export with DICOM and bundle, and the words of the table of segments."""
+    if not MADE:
+        ui, folder = uptake.ui, tmp_path_factory.mktemp("exported")
+        ui.exportDicomCheckBox.checked = ui.deidentifyCheckBox.checked = True
+        assert ui.keyPath.enabled
+        ui.keyPath.currentPath = str(folder / "key.txt")
+        ui.reportPath.currentPath = str(folder / "out")
+        ui.exportButton.click()
+        assert "Exported" in ui.statusLabel.text, ui.statusLabel.text
+        MADE.update(folder=folder / "out", segments={row[0]: row[1] for row in cells(ui.segmentsTable)})
+    return MADE
+
+
+def test_dicom_has_the_identity_of_the_source(exported, lutia):
+    import slicer
+
+    made = objects(exported["folder"] / "dicom")
+    assert {ds.Modality for ds in made} == {"SEG", "SR"}
+    (node,) = [node for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if "SPECT" in node.GetName()]
+    uid = json.loads(node.GetAttribute("PRRT.Provenance"))["series_uid"]
+    source = pydicom.dcmread(slicer.dicomDatabase.filesForSeries(uid)[0], stop_before_pixels=True)
+    for ds in made:
         assert (ds.PatientID, ds.StudyInstanceUID) == (source.PatientID, source.StudyInstanceUID)
-    names = {row[0] for row in cells(ui.segmentsTable) if row[1] == "target"}
-    segs = [ds for ds in objects(tmp_path / "out" / "dicom") if ds.get("SegmentationType") == "BINARY"]
-    assert names <= {str(item.SegmentLabel) for item in segs[0].SegmentSequence}
+    targets = {name for name, role in exported["segments"].items() if role == "target"}
+    (drawn,) = [ds for ds in made if ds.get("SegmentationType") == "BINARY"]
+    assert targets <= {str(item.SegmentLabel) for item in drawn.SegmentSequence}
+    assert (exported["folder"].parent / "key.txt").is_file()
+
+
+def test_bundle_holds_no_identity(exported):
+    with zipfile.ZipFile(exported["folder"] / "deidentified.zip") as archive:
+        assert json.loads(archive.read("manifest.json"))["deidentified"] is True
+        assert b"SYN" not in archive.read("measurements.csv")
+        found = [name for name in archive.namelist() if name.endswith(".dcm")]
+        for name in found:
+            with archive.open(name) as file:
+                assert pydicom.dcmread(file).PatientID.startswith("SUBJ-")
+    assert len(found) == len(objects(exported["folder"] / "dicom"))
 
 
 def slicer_entry(item):
@@ -68,18 +97,14 @@ def slicer_entry(item):
     return "~".join([contexts[0], *map(words, parts), contexts[1], *map(words, regions)])
 
 
-def test_a_segmentation_that_slicer_loads_again_is_recognised(uptake, tmp_path):
+def test_a_segmentation_that_slicer_loads_again_is_recognised(uptake, exported):
     """Slicer's own plugin keeps labels and codes of a SEG, not our tags; what the segments are comes back by these."""
     from PRRTUptakeLib.mrml.segmentations import TERMINOLOGY_TAG, node_from_segmentation
     from PRRTUptakeLib.segmentation.dicom_contours import read_contours
     from PRRTUptakeLib.segmentation.segments import Segmentation
 
-    ui = uptake.ui
-    ui.exportDicomCheckBox.checked = True
-    ui.reportPath.currentPath = str(tmp_path / "out")
-    ui.exportButton.click()
-    wanted = {row[0]: row[1] for row in cells(ui.segmentsTable)}
-    (path,) = (tmp_path / "out" / "dicom").rglob("SEG.dcm")
+    ui, wanted = uptake.ui, exported["segments"]
+    (path,) = (exported["folder"] / "dicom").rglob("SEG.dcm")
     read = read_contours(path, ())
     bare = tuple(one.relabelled(role="", lobe="", lesion_id="", structure="", tags={}) for one in read)
     node = node_from_segmentation(Segmentation(read.grid, bare), "from Slicer")
@@ -97,44 +122,25 @@ def test_a_segmentation_that_slicer_loads_again_is_recognised(uptake, tmp_path):
             assert found[name] == role, name
 
 
-def test_without_the_files_dicom_is_refused_and_the_folder_stays(uptake, tmp_path):
+def test_what_cannot_be_written_is_refused_before_the_work(uptake, tmp_path):
     import slicer
     from slicer_standin.other_modules import DicomDatabase
 
     ui = uptake.ui
+    (tmp_path / "out").mkdir()
     ui.reportPath.currentPath = str(tmp_path / "out")
-    ui.exportButton.click()
-    before = sorted(path.name for path in (tmp_path / "out").iterdir())
     slicer.dicomDatabase = DicomDatabase()
     ui.exportDicomCheckBox.checked = True
     ui.exportButton.click()
     assert "are not in Slicer's DICOM database" in ui.statusLabel.text
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == before
-
-
-def test_de_identified_bundle(uptake, tmp_path):
-    ui = uptake.ui
-    ui.exportDicomCheckBox.checked = ui.deidentifyCheckBox.checked = True
-    ui.keyPath.currentPath = str(tmp_path / "key.txt")
-    ui.reportPath.currentPath = str(tmp_path / "out")
-    ui.exportButton.click()
-    assert "Exported" in ui.statusLabel.text, ui.statusLabel.text
-    with zipfile.ZipFile(tmp_path / "out" / "deidentified.zip") as archive:
-        assert json.loads(archive.read("manifest.json"))["deidentified"] is True
-        table = archive.read("measurements.csv").decode()
-        for name in archive.namelist():
-            if name.endswith(".dcm"):
-                with archive.open(name) as file:
-                    assert pydicom.dcmread(file).PatientID.startswith("SUBJ-")
-    assert "SYN" not in table
-    subjects = {line.split(",")[0] for line in table.splitlines()[1:]}
-    ui.exportButton.click()  # with the same key the patient is the same subject again
-    with zipfile.ZipFile(tmp_path / "out" / "deidentified.zip") as archive:
-        again = archive.read("measurements.csv").decode()
-    assert {line.split(",")[0] for line in again.splitlines()[1:]} == subjects
+    ui.exportDicomCheckBox.checked = False
+    ui.deidentifyCheckBox.checked = True
     (tmp_path / "key.txt").write_text("no key")
+    ui.keyPath.currentPath = str(tmp_path / "key.txt")
     ui.exportButton.click()
     assert "key file" in ui.statusLabel.text
+    assert not list((tmp_path / "out").iterdir())
+    assert uptake.parameters.table is None
 
 
 def test_cancelled_export_leaves_the_folder(uptake, tmp_path, monkeypatch):

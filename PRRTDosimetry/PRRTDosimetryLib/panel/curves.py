@@ -47,8 +47,8 @@ class CurvesSection(Section):
     def onFit(self) -> None:
         """Measure and fit."""
         with self.attempt(_("The curves could not be fitted.")), waiting(_("Fitting")) as progress:
-            self.logic.fitCurves(self.parameters, progress)
-            self.panel.say(_("Curves of {count} regions.").format(count=len(curve_rows(self.parameters.curves))))
+            table = self.logic.fitCurves(self.parameters, progress)
+            self.panel.say(_("Curves of {count} regions.").format(count=len(curve_rows(table))))
 
     def onRowClicked(self, row: int, column: int) -> None:
         """Show the points and the curve of a region."""

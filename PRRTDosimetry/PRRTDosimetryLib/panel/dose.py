@@ -36,9 +36,11 @@ class DoseSection(Section):
 
     def onApply(self) -> None:
         """Calculate."""
-        with self.attempt(_("The doses could not be calculated.")), waiting(_("Dose")) as progress:
-            self.logic.calculate(self.parameters, progress)
-            count = len(dose_rows_of(self.parameters.doses))
+        parameters = self.parameters
+        failure, stopped = _("The doses could not be calculated."), _("Stopped; the doses are as they were.")
+        with self.attempt(failure, stopped), waiting(_("Dose")) as progress:
+            self.logic.calculate(parameters, progress)
+            count = len(dose_rows_of(parameters.doses))
             self.panel.say(_("Doses of {count} regions.").format(count=count))
 
 

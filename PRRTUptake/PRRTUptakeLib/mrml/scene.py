@@ -63,7 +63,10 @@ def take_out(nodes: Sequence[Any]) -> None:
     scene = session()
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     for node in nodes:
-        above = hierarchy.GetItemParent(hierarchy.GetItemByDataNode(node))
+        item = hierarchy.GetItemByDataNode(node)
+        above = hierarchy.GetItemParent(item) if item else 0
+        if item:
+            hierarchy.RemoveItem(item, False, False)  # the application does it by itself, a headless scene not
         for helper in _helpers(node):
             scene.RemoveNode(helper)
         scene.RemoveNode(node)

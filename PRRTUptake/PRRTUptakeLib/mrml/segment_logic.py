@@ -134,19 +134,26 @@ class SegmentLogic:
 
     def replaceTarget(self, segmentationNode: Any, dropped: str, chosen: str, reason: str) -> tuple[str, ...]:
         """Take the lesion ``chosen`` as target in place of ``dropped``; the reason is kept on the node."""
-        before = segmentationNode.GetAttribute(REPLACEMENTS_ATTRIBUTE)
-        all_of_them = [*replacements_of(segmentationNode), Replacement(dropped, chosen, reason)]
-        segmentationNode.SetAttribute(REPLACEMENTS_ATTRIBUTE, json.dumps([asdict(one) for one in all_of_them]))
-        try:
-            return self.pickTargets(segmentationNode)
-        except Exception:
-            segmentationNode.SetAttribute(REPLACEMENTS_ATTRIBUTE, before)
-            raise
+        segmentation_from_node(segmentationNode)  # there is one
+        return self._replaced(
+            segmentationNode, (*replacements_of(segmentationNode), Replacement(dropped, chosen, reason))
+        )
 
     def dropReplacements(self, segmentationNode: Any) -> tuple[str, ...]:
         """Forget the user's replacements: targets by the protocol alone."""
-        segmentationNode.SetAttribute(REPLACEMENTS_ATTRIBUTE, None)
-        return self.pickTargets(segmentationNode)
+        segmentation_from_node(segmentationNode)  # there is one
+        return self._replaced(segmentationNode, ())
+
+    def _replaced(self, node: Any, replacements: tuple[Replacement, ...]) -> tuple[str, ...]:
+        """Pick targets with these replacements; the earlier ones stay if that fails."""
+        before = node.GetAttribute(REPLACEMENTS_ATTRIBUTE)
+        text = json.dumps([asdict(one) for one in replacements]) if replacements else None
+        node.SetAttribute(REPLACEMENTS_ATTRIBUTE, text)
+        try:
+            return self.pickTargets(node)
+        except Exception:
+            node.SetAttribute(REPLACEMENTS_ATTRIBUTE, before)
+            raise
 
     def setFeeding(self, segmentationNode: Any, number: int, lobe: str, reason: str) -> None:
         """Count Couinaud segment I or IV to the lobe whose artery feeds it; "" for what anatomy gives.

@@ -16,6 +16,23 @@ if TYPE_CHECKING:
 BUNDLE_FILE = "deidentified.zip"
 
 
+def check_extras(parameters: Any, nodes: Sequence[Any]) -> None:
+    """Refuse before the long work what could not be written after it.
+
+    Raises
+    ------
+    PRRTError
+        If DICOM of these images is asked for whose files the database does not know, or the key cannot be used.
+    """
+    if parameters.exportDicom:
+        from PRRTUptakeLib.mrml.scene_dicom import source_series
+
+        for node in nodes:
+            source_series(node, getattr(slicer, "dicomDatabase", None))
+    if parameters.exportBundle:
+        _deidentifier(parameters.keyFile)
+
+
 def extra_writers(
     parameters: Any, images: Sequence[SceneImage], rows: Sequence[Measurement]
 ) -> list[Callable[[Path, Any], Any]]:
@@ -24,7 +41,7 @@ def extra_writers(
     if parameters.exportDicom:
         chosen.append(lambda folder, case: _write_dicom(folder, case, rows, images))
     if parameters.exportBundle:
-        chosen.append(lambda folder, case: _write_bundle(folder, parameters.keyFile.strip()))
+        chosen.append(lambda folder, case: _write_bundle(folder, parameters.keyFile))
     return chosen
 
 
@@ -35,9 +52,14 @@ def _write_dicom(folder: Path, case: Any, rows: Sequence[Measurement], images: S
 
 
 def _write_bundle(folder: Path, keyFile: str) -> None:
+    from PRRTUptakeLib.report.bundle import write_bundle
+
+    write_bundle(folder, folder / BUNDLE_FILE, _deidentifier(keyFile))
+
+
+def _deidentifier(keyFile: str) -> Any:
     from pathlib import Path
 
-    from PRRTUptakeLib.report.bundle import write_bundle
     from PRRTUptakeLib.report.deidentify import Deidentifier
 
-    write_bundle(folder, folder / BUNDLE_FILE, Deidentifier.from_file(Path(keyFile) if keyFile else None))
+    return Deidentifier.from_file(Path(keyFile.strip()) if keyFile.strip() else None)

@@ -36,8 +36,9 @@ class MeasureSection(Section):
         from PRRTUptakeLib.mrml.charts import chart_of
 
         with self.attempt(_("The images could not be measured.")), waiting(_("Measuring")) as progress:
-            table = self.logic.measureImages(self.parameters, progress)
-            self.parameters.table = table
+            parameters = self.parameters
+            table = self.logic.measureImages(parameters, progress)
+            parameters.table = table
             show_table_and_chart(table, chart_of(table))
             self.panel.say(
                 _("Measured; {count} rows are in the table '{name}'.").format(

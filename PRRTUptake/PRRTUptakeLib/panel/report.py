@@ -42,7 +42,7 @@ class ReportSection(Section):
         missing = self.panel.missing() or ("" if folder else _("Choose a folder for the results."))
         self.ui.exportButton.enabled = not missing
         self.ui.exportButton.toolTip = missing or _("Calculate, and write report, tables and provenance")
-        there = bool(folder) and self._report().is_file()
+        there = bool(folder) and _can_be_read(self._report())
         self.ui.openReportButton.enabled = there
         self.ui.openReportButton.toolTip = _("Open it in the web browser") if there else _("Export first.")
         self.ui.reportLabel.text = str(self._report()) if there else ""
@@ -61,3 +61,10 @@ class ReportSection(Section):
     def onOpen(self) -> None:
         """Open the report in the web browser."""
         qt.QDesktopServices.openUrl(qt.QUrl(self._report().resolve().as_uri()))
+
+
+def _can_be_read(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # the folder is closed to the user
+        return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from slicer.i18n import tr as _
@@ -32,8 +33,13 @@ def register(iconPath: str) -> None:
             fileNames="",
             nodeNames=title,
             thumbnailFileName=iconPath,
-            customDownloader=lambda source, name=name: load(name),
+            customDownloader=partial(load_source, name),  # the same at a second registration, which then adds nothing
         )
+
+
+def load_source(name: str, source: Any) -> list[Any]:
+    """What the Sample Data module calls."""
+    return load(name)
 
 
 def load(name: str) -> list[Any]:

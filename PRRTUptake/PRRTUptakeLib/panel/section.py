@@ -63,6 +63,9 @@ class Section:
                     self.panel.say(stopped or _("Stopped; nothing was changed."))
         except PRRTError as error:  # the dialog has told it
             self.panel.say(str(error), isError=True)
+        except Exception:  # a fault of the program: it goes on to the log
+            self.panel.say(failure, isError=True)
+            raise
         finally:
             self.panel.busy = False
             self.panel.refresh()

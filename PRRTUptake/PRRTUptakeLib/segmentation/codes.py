@@ -231,6 +231,7 @@ def structures_of(entry: CodedEntry) -> tuple[Structure, ...]:
     return tuple(same)
 
 
+TERMINOLOGY_TAG = "TerminologyEntry"  # of a segment, in Slicer
 CONTEXT_NAME = "Segmentation category and type - PRRT"
 
 

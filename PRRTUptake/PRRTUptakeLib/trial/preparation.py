@@ -9,7 +9,7 @@ import numpy as np
 
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.blocks import remarks
-from PRRTUptakeLib.segmentation.codes import COUINAUD, structure
+from PRRTUptakeLib.segmentation.codes import COUINAUD, TERMINOLOGY_TAG, parse_terminology, structure
 from PRRTUptakeLib.segmentation.couinaud import Move, lobes_from_couinaud
 from PRRTUptakeLib.segmentation.diameters import LesionSize, measure_size
 from PRRTUptakeLib.segmentation.identity import EarlierLesions
@@ -150,9 +150,13 @@ def protocol_references(
 
 
 def recognised(segmentation: Segmentation) -> tuple[Segmentation, tuple[str, ...], tuple[str, ...]]:
-    """Give a structure and its default role to every segment that has none; also notes and warnings."""
+    """Give a structure and its default role to every segment that has none; also notes and warnings.
+
+    The segment's terminology says what it is, then its name.
+    """
     unknown = [segment for segment in segmentation if not segment.structure]
-    proposals = {proposal.segment: proposal for proposal in recognise([segment.name for segment in unknown])}
+    entries = {segment.name: parse_terminology(segment.tags.get(TERMINOLOGY_TAG, "")) for segment in unknown}
+    proposals = {proposal.segment: proposal for proposal in recognise([segment.name for segment in unknown], entries)}
     named, notes, warnings = [], [], []
     for segment in segmentation:
         proposal = proposals.get(segment.name)

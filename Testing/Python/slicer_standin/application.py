@@ -149,6 +149,11 @@ class _LoadedModule:
         widget.setup()
         self._widget = types.SimpleNamespace(self=lambda: widget, top=top)
 
+    def createNewWidgetRepresentation(self):
+        first, self._widget = self._widget, None
+        second, self._widget = self.widgetRepresentation(), first
+        return second
+
     def reload(self):
         """What the button Reload does: the script anew and a new panel in the old place; the module object stays."""
         self._python = _execute(Path(self.path))

@@ -168,7 +168,9 @@ class SampleDataLogic:
         if thumbnailFileName and not Path(thumbnailFileName).is_file():
             raise FileNotFoundError(thumbnailFileName)
         source = SampleDataSource(sampleName, uris, fileNames, nodeNames, customDownloader, thumbnailFileName)
-        SampleDataLogic.sources.setdefault(category, []).append(source)
+        known = SampleDataLogic.sources.setdefault(category, [])
+        if str(source) not in map(str, known):  # as Slicer compares them, the function by its address
+            known.append(source)
 
 
 def python_modules() -> dict[str, types.ModuleType]:
