@@ -9,7 +9,6 @@ import csv
 import hashlib
 import io
 import json
-import tempfile
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ import pydicom
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.report.deidentify_text import Identity
 from PRRTUptakeLib.report.provenance import VERSION, without_identity
+from PRRTUptakeLib.whole_folder import whole_file
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.report.deidentify import Deidentifier
@@ -55,21 +55,9 @@ def write_bundle(results: Path, output: Path, deidentifier: Deidentifier | None 
     }
     members[MANIFEST] = _json(manifest)
     output = Path(output)
-    try:
-        with tempfile.NamedTemporaryFile(dir=output.parent, prefix=f".{output.name}-", delete=False) as file:
-            work = Path(file.name)
-    except OSError as error:
-        raise BundleError(f"{output.parent} is not writable ({error.strerror}): choose another folder.") from error
-    try:
-        with zipfile.ZipFile(work, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, data in sorted(members.items()):
-                archive.writestr(zipfile.ZipInfo(name, _FIXED_TIME), data, zipfile.ZIP_DEFLATED)
-        work.chmod(0o644)
-        work.replace(output)
-    except OSError as error:
-        raise BundleError(f"{output} was not written ({error.strerror or error}).") from error
-    finally:
-        work.unlink(missing_ok=True)
+    with whole_file(output, BundleError) as work, zipfile.ZipFile(work, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in sorted(members.items()):
+            archive.writestr(zipfile.ZipInfo(name, _FIXED_TIME), data, zipfile.ZIP_DEFLATED)
     return output
 
 

@@ -19,6 +19,7 @@ from pydicom.uid import PYDICOM_ROOT_UID, UID
 from PRRTUptakeLib.dicom.writing import code_item
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.report.deidentify_text import Cleaner, Identity
+from PRRTUptakeLib.whole_folder import whole_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,9 +88,11 @@ class Deidentifier:
             return cls(secrets.token_bytes(_KEY_BYTES))
         try:
             if not path.exists():
-                path.touch(mode=0o600)
-                path.write_text(secrets.token_hex(_KEY_BYTES) + "\n", encoding="ascii")
+                with whole_file(path, DeidentificationError, mode=0o600) as work:
+                    work.write_text(secrets.token_hex(_KEY_BYTES) + "\n", encoding="ascii")
             return cls(bytes.fromhex(path.read_text(encoding="ascii").strip()))
+        except PRRTError:
+            raise
         except (OSError, ValueError) as error:
             raise DeidentificationError(f"The key file {path} cannot be used ({error}): name another one.") from error
 

@@ -1,14 +1,22 @@
-"""A run with ``--deidentify`` leaves nobody's name, id, date or UID in any byte of what it writes; Excel and schema."""
+"""What a run writes: nobody's name, id, date or UID in any byte with ``--deidentify``; Excel; all of it or nothing.
+
+For a full disk the operating system refuses to write past a size that the test sets, in the middle of a file, so that
+every library meets the failure in its own way.
+"""
 
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
+import os
+import resource
 import shutil
 import subprocess
 import sys
 import zipfile
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from importlib.util import find_spec
 
@@ -16,13 +24,17 @@ import pydicom
 import pytest
 from measured_patient import measured_patient
 from PRRTDosimetryLib.commands import main
+from PRRTDosimetryLib.mrml import self_test_checks
+from PRRTUptakeLib.errors import reason
 from PRRTUptakeLib.report.deidentify import Deidentifier
 from PRRTUptakeLib.report.deidentify_text import Identity
 from PRRTUptakeLib.report.excel import write_excel
+from PRRTUptakeLib.report.pdf import find_converter
 from PRRTUptakeLib.trial.measurements import COLUMNS, Measurement
 from pydicom.dataset import Dataset
 
 KEY = bytes(range(32))
+TOO_LARGE = os.strerror(errno.EFBIG)
 OPERATOR, SITE_ID = "Dr J. Roe", "Bordeaux-017"
 
 
@@ -232,3 +244,101 @@ def test_excel_without_openpyxl_is_told_before_the_run(tmp_path, monkeypatch, ca
     told = capsys.readouterr().err.strip().splitlines()
     assert told == ["prrt run: A table for Excel needs the package openpyxl: install it, or use measurements.csv."]
     assert list(tmp_path.iterdir()) == []
+
+
+@contextmanager
+def files_up_to(size):
+    """No file may grow beyond ``size`` bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A folder for results alone."""
+    (tmp_path / "place").mkdir()
+    return tmp_path / "place"
+
+
+@pytest.mark.parametrize(
+    ("size", "words", "named"),
+    [
+        (1_000_000, ["--dicom"], "SEG.dcm was not written"),
+        (20_000, [], "failed"),
+    ],
+    ids=["dicom", "tables"],
+)
+def test_a_run_writes_all_or_nothing(place, capsys, size, words, named):
+    case, _ = measured_patient()
+    capsys.readouterr()
+    with files_up_to(size):
+        assert main(["run", str(case), "-o", str(place / "new" / "out"), *words]) == 1
+    (told,) = [line for line in capsys.readouterr().err.splitlines() if line and not line.startswith("[")]
+    assert told.startswith("prrt run: ")
+    assert named in told
+    assert list(place.iterdir()) == []
+
+
+def test_results_of_an_earlier_run_stay(place, capsys):
+    case, _ = measured_patient()
+    shutil.copytree(case.parents[1] / "results", place / "out", ignore=shutil.ignore_patterns("dicom"))
+    before = {path.name: path.read_bytes() for path in (place / "out").iterdir()}
+    capsys.readouterr()
+    with files_up_to(len(before["patient.mrb"]) - 1000):
+        assert main(["run", str(case), "-o", str(place / "out")]) == 1
+    (told,) = [line for line in capsys.readouterr().err.splitlines() if line and not line.startswith("[")]
+    assert told.endswith("patient.mrb: is the disk full?")
+    assert {path.name: path.read_bytes() for path in (place / "out").iterdir()} == before
+    assert [path.name for path in place.iterdir()] == ["out"]
+
+
+def commands(results, place):
+    yield ["bundle", str(results), "-o", str(place / "a.zip")]
+    yield ["bundle", str(results), "-o", str(place / "a.zip"), "--deidentify"]
+    yield ["selftest", "--html", str(place / "a.html")]
+    yield ["demo", "-o", str(place / "demo")]
+    yield ["run", str(results / "none.json"), "-o", str(place / "out"), "--deidentify", "--key", str(place / "key")]
+    if find_converter():
+        yield ["pdf", str(results / "report.html"), "-o", str(place / "a.pdf")]
+
+
+def test_every_other_file_is_whole_or_not_there(place, capsys, monkeypatch):
+    monkeypatch.setattr(self_test_checks, "GROUPS", {"SUV": self_test_checks.suv_checks})
+    results = measured_patient()[0].parents[1] / "results"
+    for words in commands(results, place):
+        limit = 20 if words[0] in ("run", "selftest") else 4_000
+        if words[0] == "pdf":
+            continue  # the converter itself would be refused; its copy is written as the others are
+        capsys.readouterr()
+        with files_up_to(limit):
+            assert main(words) == 1, words
+        told = [line for line in capsys.readouterr().err.splitlines() if line and not line.startswith("[")]
+        assert len(told) == 1, (words, told)
+        assert TOO_LARGE in told[0], words
+        assert list(place.iterdir()) == [], words
+
+
+def test_a_folder_that_cannot_be_written_to_is_told(place, capsys, monkeypatch):
+    """Root may write everywhere, so that a file stands where the folder should be."""
+    monkeypatch.setattr(self_test_checks, "GROUPS", {"SUV": self_test_checks.suv_checks})
+    results = measured_patient()[0].parents[1] / "results"
+    blocked = place / "file"
+    blocked.write_text("mine", encoding="ascii")
+    for words in commands(results, blocked):
+        assert main(words) == 1, words
+        told = [line for line in capsys.readouterr().err.splitlines() if line and not line.startswith("[")]
+        assert len(told) == 1, (words, told)
+        assert str(blocked) in told[0], words
+    assert [path.name for path in place.iterdir()] == ["file"]
+    assert blocked.read_text(encoding="ascii") == "mine"
+
+
+def test_the_reason_is_found_behind_a_traceback():
+    wrapped = OSError("With tag (7FE0,0010) got exception\nTraceback (most recent call last):\n  ...")
+    wrapped.__cause__ = OSError(28, "No space left on device")
+    assert reason(wrapped) == "No space left on device"
+    assert reason(OSError("first\nsecond")) == "first"
