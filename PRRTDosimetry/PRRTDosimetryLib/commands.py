@@ -172,11 +172,14 @@ def _selftest_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _selftest(chosen: argparse.Namespace) -> None:
+    from PRRTUptakeLib.whole_folder import whole_file
+
     from PRRTDosimetryLib.mrml.self_test import SelfTestError, run_self_test, self_test_html, self_test_text
 
     result = run_self_test()
     if chosen.html:
-        chosen.html.write_text(self_test_html(result), encoding="utf-8")
+        with whole_file(chosen.html) as page:
+            page.write_text(self_test_html(result), encoding="utf-8")
     if chosen.json:
         print_json(result.as_dict())
     else:

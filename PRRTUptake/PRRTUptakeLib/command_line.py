@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.errors import PRRTError, reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,7 +48,7 @@ def execute(commands: Sequence[Command], arguments: Sequence[str] | None = None)
         return NO_ANSWER
     except OSError as error:  # a full disk, a read-only folder: the user's to mend, not a defect
         name = f" ({error.filename})" if error.filename else ""
-        print(f"prrt {chosen.command}: {error.strerror or error}{name}.", file=sys.stderr)
+        print(f"prrt {chosen.command}: {reason(error)}{name}.", file=sys.stderr)
         return NO_ANSWER
     return DONE
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.dicom.series import Series
     from PRRTUptakeLib.mrml.outcome import Extension
     from PRRTUptakeLib.mrml.run import CaseResult
+    from PRRTUptakeLib.report.deidentify import Deidentifier
 
 
 def _demo_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +39,9 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("case", type=Path, nargs="?", metavar="CASE.json", help="the patient's case file")
     parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="folder for the results")
     parser.add_argument("--dicom", action="store_true", help="write segments, measurements and maps as DICOM too")
+    parser.add_argument("--excel", action="store_true", help="write the table for Excel too (needs openpyxl)")
+    parser.add_argument("--operator", default="", metavar="NAME", help="who runs it, for the report")
+    _deidentify_arguments(parser, "free all that is written of the patient's identity")
     parser.add_argument(
         "--verify",
         type=Path,
@@ -49,7 +53,7 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, extensions: Sequence[Extension] = ()) -> None:
     """Run ``prrt run``; ``extensions`` add to the patient's outcome."""
-    from PRRTUptakeLib.mrml.run import run_case
+    from PRRTUptakeLib.mrml.run import Outputs, run_case
     from PRRTUptakeLib.progress import ProgressPrinter
 
     if arguments.verify:
@@ -57,7 +61,28 @@ def run(arguments: argparse.Namespace, extensions: Sequence[Extension] = ()) -> 
         return
     if arguments.case is None or arguments.output is None:
         arguments.refuse("give CASE.json and -o DIR, or --verify BUNDLE")
-    _print_result(run_case(arguments.case, arguments.output, ProgressPrinter(), extensions, arguments.dicom))
+    outputs = Outputs(arguments.dicom, arguments.excel, arguments.operator, _deidentifier(arguments))
+    progress = ProgressPrinter()
+    _print_result(run_case(arguments.case, arguments.output, progress, extensions, outputs=outputs))
+
+
+def _deidentify_arguments(parser: argparse.ArgumentParser, words: str) -> None:
+    parser.add_argument("--deidentify", action="store_true", help=words)
+    parser.add_argument(
+        "--key",
+        type=Path,
+        metavar="FILE",
+        help="secret by which subjects, dates and UIDs stay the same (made if absent)",
+    )
+    parser.set_defaults(refuse=parser.error)
+
+
+def _deidentifier(arguments: argparse.Namespace) -> Deidentifier | None:
+    from PRRTUptakeLib.report.deidentify import Deidentifier
+
+    if arguments.key and not arguments.deidentify:
+        arguments.refuse("--key goes with --deidentify")
+    return Deidentifier.from_file(arguments.key) if arguments.deidentify else None
 
 
 def _verify(arguments: argparse.Namespace, extensions: Sequence[Extension]) -> None:
@@ -74,21 +99,13 @@ def _verify(arguments: argparse.Namespace, extensions: Sequence[Extension]) -> N
 def _bundle_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("results", type=Path, metavar="RESULTS", help="folder that prrt run wrote (best with --dicom)")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.zip", help="the bundle")
-    parser.add_argument("--deidentify", action="store_true", help="free tables and DICOM of the patient's identity")
-    parser.add_argument(
-        "--key",
-        type=Path,
-        metavar="FILE",
-        help="secret by which subjects, dates and UIDs stay the same (made if absent)",
-    )
+    _deidentify_arguments(parser, "free tables and DICOM of the patient's identity")
 
 
 def _bundle(arguments: argparse.Namespace) -> None:
     from PRRTUptakeLib.report.bundle import write_bundle
-    from PRRTUptakeLib.report.deidentify import Deidentifier
 
-    deidentifier = Deidentifier.from_file(arguments.key) if arguments.deidentify else None
-    print(f"Bundle: {write_bundle(arguments.results, arguments.output, deidentifier)}")
+    print(f"Bundle: {write_bundle(arguments.results, arguments.output, _deidentifier(arguments))}")
 
 
 def _pdf_arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,3 +10,21 @@ class PRRTError(ValueError):
     the remedy. The command line prints it and exits with status 1; the panels show it. Each module of the science
     layer derives its own class, so that a caller can tell them apart.
     """
+
+
+def reason(error: OSError) -> str:
+    """The system's words for a failure, in one line.
+
+    Libraries wrap them, pydicom with a whole traceback: the first error behind ``error`` that has a number tells.
+
+    Examples
+    --------
+    >>> reason(OSError(28, "No space left on device"))
+    'No space left on device'
+    """
+    behind: BaseException | None = error
+    while behind is not None:
+        if isinstance(behind, OSError) and behind.strerror:
+            return behind.strerror
+        behind = behind.__cause__ or behind.__context__
+    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -1,21 +1,21 @@
-"""A folder appears whole or not at all: it is filled under another name and renamed at the end."""
+"""A folder or file appears whole or not at all: it is filled under another name and renamed at the end."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.errors import PRRTError, reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 
 class WholeFolderError(PRRTError):
-    """A folder cannot be written where it was asked for."""
+    """A folder or file cannot be written where it was asked for."""
 
 
 @contextmanager
@@ -44,11 +44,12 @@ def whole_folder(target: str | Path, keep: Sequence[str] = ()) -> Iterator[Path]
     """
     target = Path(target).resolve()
     _refuse_foreign(target, keep)
+    missing = [parent for parent in target.parents if not parent.exists()]
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     except OSError as error:
-        raise WholeFolderError(f"{target.parent} is not writable ({error.strerror}): choose another folder.") from error
+        raise WholeFolderError(f"{target.parent} is not writable ({reason(error)}): choose another folder.") from error
     try:
         yield work
         for name in keep:
@@ -57,10 +58,43 @@ def whole_folder(target: str | Path, keep: Sequence[str] = ()) -> Iterator[Path]
         (work / MARK).write_text("Written by SlicerPRRT; replaced whole by the next run.\n", encoding="utf-8")
         _replace(work, target)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise WholeFolderError(f"Writing to {target} failed ({reason}): nothing was changed there.") from error
+        raise WholeFolderError(f"Writing to {target} failed ({reason(error)}): nothing was changed there.") from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
+        for parent in missing:  # the innermost first; they stay where something is in them
+            with suppress(OSError):
+                parent.rmdir()
+
+
+@contextmanager
+def whole_file(target: str | Path, failure: type[PRRTError] = WholeFolderError, mode: int = 0o644) -> Iterator[Path]:
+    """Give a temporary file beside ``target`` and move it there when the block ends without an error.
+
+    Parameters
+    ----------
+    target : the file to make or replace; its folder must be there.
+    failure : the class of the error.
+    mode : who may read it.
+
+    Raises
+    ------
+    PRRTError
+        Of the class ``failure``, if the place cannot be written to or the disk is full; ``target`` is as it was.
+    """
+    target = Path(target)
+    try:
+        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}-", delete=False) as file:
+            work = Path(file.name)
+    except OSError as error:
+        raise failure(f"{target.parent} is not writable ({reason(error)}): choose another folder.") from error
+    try:
+        yield work
+        work.chmod(mode)
+        work.replace(target)
+    except OSError as error:
+        raise failure(f"{target} was not written ({reason(error)}).") from error
+    finally:
+        work.unlink(missing_ok=True)
 
 
 MARK = ".prrt-folder"

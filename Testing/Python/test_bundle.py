@@ -14,7 +14,7 @@ import pytest
 from measured_patient import measured_patient
 from PRRTDosimetryLib.commands import main
 from PRRTUptakeLib.report.bundle import BundleError, read_bundle, write_bundle
-from PRRTUptakeLib.report.data_dictionary import measurements_schema
+from PRRTUptakeLib.report.data_dictionary import METRICS, measurements_schema
 from PRRTUptakeLib.report.deidentify import DeidentificationError, Deidentifier
 from PRRTUptakeLib.report.pdf import PdfError, find_converter, html_to_pdf
 from PRRTUptakeLib.trial.measurements import COLUMNS, Measurement
@@ -211,6 +211,25 @@ def test_the_data_dictionary_describes_the_table(results):
     metrics = {one["name"]: one["units"] for one in schema["metrics"]}
     for row in rows:
         assert row["unit"] in metrics[row["metric"].split(":")[0]]
+
+
+def test_frictionless_finds_the_table_as_the_dictionary_says(results, tmp_path):
+    """By the reference implementation of Frictionless Data; a letter in a number is found."""
+    frictionless = pytest.importorskip("frictionless", reason="frictionless is not installed")
+    found = frictionless.validate(results / "measurements.schema.json", type="resource")
+    assert found.valid, found.flatten(["rowNumber", "fieldName", "message"])
+    for name in ("measurements.csv", "measurements.schema.json"):
+        shutil.copy(results / name, tmp_path)
+    lines = (results / "measurements.csv").read_text(encoding="utf-8").splitlines()
+    lines[4] = lines[4].replace(",1,", ",one,", 1)
+    (tmp_path / "measurements.csv").write_text("\n".join(lines), encoding="utf-8")
+    wrong = frictionless.validate(tmp_path / "measurements.schema.json", type="resource")
+    assert wrong.flatten(["rowNumber", "fieldName", "type"]) == [[5, "cycle", "type-error"]]
+
+
+def test_every_metric_of_a_run_is_described(results):
+    schema = json.loads((results / "measurements.schema.json").read_text(encoding="utf-8"))
+    assert {one["name"] for one in schema["metrics"]} <= set(METRICS)
 
 
 def test_the_data_dictionary_names_metrics_that_it_does_not_know():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.dicom.body import SUV_UNITS
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
     from PRRTUptakeLib.imaging.volume import Volume
     from PRRTUptakeLib.mrml.outcome import CaseOutcome, VisitImages
+    from PRRTUptakeLib.report.deidentify import Deidentifier
+    from PRRTUptakeLib.report.deidentify_text import Identity
     from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
     from PRRTUptakeLib.trial.measurements import Measurement
     from PRRTUptakeLib.uptake.occupancy import Occupancy
@@ -32,8 +35,14 @@ if TYPE_CHECKING:
 _KINDS = {"Gy": "RTDOSE", "MBq.h/ml": "TIA", **dict.fromkeys(SUV_UNITS.values(), "SUV")}
 
 
-def write_dicom(outcome: CaseOutcome, folder: Path) -> list[Path]:
+def write_dicom(
+    outcome: CaseOutcome, folder: Path, deidentifier: Deidentifier | None = None, identity: Identity | None = None
+) -> list[Path]:
     """Write all visits to ``folder``, one folder each; returns the files.
+
+    Parameters
+    ----------
+    deidentifier : frees every object of the patient's identity, and of ``identity`` in its texts; none by default.
 
     Raises
     ------
@@ -42,19 +51,30 @@ def write_dicom(outcome: CaseOutcome, folder: Path) -> list[Path]:
     """
     if not outcome.images:
         raise DicomResultError("This case keeps no DICOM series to refer to: its results cannot be written as DICOM.")
-    written: list[Path] = []
+    written = []
+    for place, ds in _objects(outcome):
+        if deidentifier is None:
+            written.append(save_object(ds, folder / place))
+        else:
+            name = deidentifier.cleaner(identity).text(place) if identity else place
+            written.append(save_object(deidentifier.dataset(deepcopy(ds), identity), folder / name))
+    return written
+
+
+def _objects(outcome: CaseOutcome) -> Iterator[tuple[str, Dataset]]:
+    """Every object with its place in the folder."""
     drawn: tuple[Segmentation, Dataset] | None = None
     for images in outcome.images:
-        place = folder / re.sub(r"[^A-Za-z0-9._-]+", "_", images.study)
+        place = re.sub(r"[^A-Za-z0-9._-]+", "_", images.study)
         own = _own_segmentation(outcome, images)
         if own is not None:
             drawn = (own, segmentation_object(own, images.contours or images.measured))
-            written.append(save_object(drawn[1], place / "SEG.dcm"))
+            yield f"{place}/SEG.dcm", drawn[1]
         if drawn is not None:  # a visit without segments of its own was measured with those of an earlier one
             for name, ds in _measured(outcome, images, *drawn):
-                written.append(save_object(ds, place / f"{name}.dcm"))
-        written += [save_object(ds, place / f"{name}.dcm") for name, ds in _maps(outcome, images)]
-    return written
+                yield f"{place}/{name}.dcm", ds
+        for name, ds in _maps(outcome, images):
+            yield f"{place}/{name}.dcm", ds
 
 
 def rows_of(outcome: CaseOutcome, images: VisitImages) -> list[Measurement]:

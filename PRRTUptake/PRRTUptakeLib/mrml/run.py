@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from PRRTUptakeLib.mrml.deidentified import identity_of, without_identity
 from PRRTUptakeLib.mrml.dicom_results import write_dicom
 from PRRTUptakeLib.mrml.enhancement_run import measure_enhancement_case
 from PRRTUptakeLib.mrml.lobes_run import measure_lobe_case
@@ -15,8 +16,10 @@ from PRRTUptakeLib.mrml.session import session
 from PRRTUptakeLib.progress import Progress, part_of, silent
 from PRRTUptakeLib.report.data_dictionary import FILE as SCHEMA
 from PRRTUptakeLib.report.data_dictionary import measurements_schema
+from PRRTUptakeLib.report.excel import require_excel, write_excel
 from PRRTUptakeLib.report.patient_report import case_report
 from PRRTUptakeLib.report.provenance import provenance, write_json
+from PRRTUptakeLib.report.provenance import without_identity as facts_without_identity
 from PRRTUptakeLib.trial.case import load_case
 from PRRTUptakeLib.trial.measurements import to_csv
 from PRRTUptakeLib.whole_folder import whole_folder
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from PRRTUptakeLib.mrml.outcome import CaseOutcome, Extension
+    from PRRTUptakeLib.report.deidentify import Deidentifier
 
 DESIGNS = {"lobe-against-lobe": measure_lobe_case, "ia-versus-iv": measure_enhancement_case}
 
@@ -49,12 +53,31 @@ def run_demo(
     return run_case(case, folder / "results", part_of(progress, 0.4, 1.0), extensions)
 
 
+@dataclass(frozen=True)
+class Outputs:
+    """What a run writes beyond tables, report, segments and scene.
+
+    Attributes
+    ----------
+    dicom : a folder ``dicom`` with segmentations, measurement reports and maps.
+    excel : the table as ``measurements.xlsx`` too.
+    operator : who ran it, for the report; "" for the ``operator`` in the case file's notes.
+    deidentifier : frees all that is written of the patient's identity; None leaves it in.
+    """
+
+    dicom: bool = False
+    excel: bool = False
+    operator: str = ""
+    deidentifier: Deidentifier | None = None
+
+
 def run_case(
     case_path: Path,
     output: Path,
     progress: Progress = silent,
     extensions: Sequence[Extension] = (),
     dicom: bool = False,
+    outputs: Outputs | None = None,
 ) -> CaseResult:
     """Measure all visits of a case and write table, report, segments, scene and provenance to ``output``.
 
@@ -66,32 +89,54 @@ def run_case(
     output : folder of results; one that stands there from an earlier run is replaced.
     progress : told how far it is.
     extensions : what other libraries add to the outcome before it is written.
-    dicom : whether to write a folder ``dicom`` too: segmentations, measurement reports and maps.
+    dicom : short for ``Outputs(dicom=True)``.
+    outputs : what else to write.
 
     Raises
     ------
     PRRTError
         If the data do not allow an answer; then ``output`` is as it was before.
     """
+    outputs = outputs or Outputs(dicom=dicom)
     case = load_case(Path(case_path))
+    if outputs.operator:
+        case = replace(case, notes={**case.notes, "operator": outputs.operator})
+    if outputs.excel:
+        require_excel()
     with whole_folder(output) as out:
         outcome = DESIGNS[case.protocol.design](case, part_of(progress, 0.0, 0.7))
         for extend in extensions:
             outcome = extend(outcome)
         progress(0.75, "writing report and scene")
-        _write(outcome, out)
-        if dicom:
-            progress(0.85, "writing DICOM")
-            write_dicom(outcome, out / "dicom")
+        outcome = _write(outcome, out, outputs, part_of(progress, 0.75, 1.0))
     progress(1.0, "done")
     return CaseResult(outcome, Path(output) / "report.html")
 
 
-def _write(outcome: CaseOutcome, out: Path) -> None:
+def _write(outcome: CaseOutcome, out: Path, outputs: Outputs, progress: Progress) -> CaseOutcome:
+    """Write all parts; returns the outcome as it went out."""
+    facts = _facts(outcome)
+    if outputs.dicom:
+        progress(0.2, "writing DICOM")
+    if outputs.deidentifier is None:
+        if outputs.dicom:
+            write_dicom(outcome, out / "dicom")
+    else:
+        cleaner = outputs.deidentifier.cleaner(identity_of(outcome))
+        if outputs.dicom:
+            write_dicom(outcome, out / "dicom", outputs.deidentifier, cleaner.identity)
+        outcome, facts = without_identity(outcome, cleaner), facts_without_identity(facts, cleaner)
+    progress(0.6, "writing tables, report and scene")
+    _write_tables(outcome, out, facts, outputs.excel)
+    session().Clear(0)
+    segmentations = build_scene(outcome.case.patient, outcome.scene)
+    write_segmentation_file(segmentations[-1], out / "patient.seg.nrrd")
+    write_bundle(out / "patient.mrb")
+    return outcome
+
+
+def _facts(outcome: CaseOutcome) -> dict[str, Any]:
     case = outcome.case
-    (out / "measurements.csv").write_text(to_csv(outcome.rows), encoding="utf-8")
-    write_json(measurements_schema(outcome.rows), out / SCHEMA)
-    (out / "protocol.json").write_text(case.protocol.text, encoding="utf-8")
     parameters = {
         "case": case.path.resolve().as_posix(),
         "protocol": case.protocol.name,
@@ -99,11 +144,16 @@ def _write(outcome: CaseOutcome, out: Path) -> None:
         "treated_lobe": case.treated_lobe or "blinded",
     }
     facts = provenance(outcome.series, outcome.files, parameters, case.path.parent)
-    facts["alignment"] = list(outcome.alignment)
+    return {**facts, "alignment": list(outcome.alignment)}
+
+
+def _write_tables(outcome: CaseOutcome, out: Path, facts: dict[str, Any], excel: bool) -> None:
+    case = outcome.case
+    (out / "measurements.csv").write_text(to_csv(outcome.rows), encoding="utf-8")
+    write_json(measurements_schema(outcome.rows), out / SCHEMA)
+    if excel:
+        write_excel(outcome.rows, out / "measurements.xlsx")
+    (out / "protocol.json").write_text(case.protocol.text, encoding="utf-8")
     write_json(facts, out / "provenance.json")
     page = case_report(outcome.title, case, outcome.warnings, outcome.sections, facts)
     (out / "report.html").write_text(page, encoding="utf-8")
-    session().Clear(0)
-    segmentations = build_scene(case.patient, outcome.scene)
-    write_segmentation_file(segmentations[-1], out / "patient.seg.nrrd")
-    write_bundle(out / "patient.mrb")

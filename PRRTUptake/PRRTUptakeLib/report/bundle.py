@@ -9,7 +9,6 @@ import csv
 import hashlib
 import io
 import json
-import tempfile
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 import pydicom
 
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.report.provenance import VERSION
+from PRRTUptakeLib.report.deidentify_text import Identity
+from PRRTUptakeLib.report.provenance import VERSION, without_identity
+from PRRTUptakeLib.whole_folder import whole_file
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.report.deidentify import Deidentifier
@@ -49,26 +50,14 @@ def write_bundle(results: Path, output: Path, deidentifier: Deidentifier | None 
     manifest = {
         "bundle": "SlicerPRRT",
         "version": VERSION,
-        "deidentified": deidentifier is not None,
+        "deidentified": bool(json.loads(members["provenance.json"]).get("deidentified")),
         "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in members.items()},
     }
     members[MANIFEST] = _json(manifest)
     output = Path(output)
-    try:
-        with tempfile.NamedTemporaryFile(dir=output.parent, prefix=f".{output.name}-", delete=False) as file:
-            work = Path(file.name)
-    except OSError as error:
-        raise BundleError(f"{output.parent} is not writable ({error.strerror}): choose another folder.") from error
-    try:
-        with zipfile.ZipFile(work, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, data in sorted(members.items()):
-                archive.writestr(zipfile.ZipInfo(name, _FIXED_TIME), data, zipfile.ZIP_DEFLATED)
-        work.chmod(0o644)
-        work.replace(output)
-    except OSError as error:
-        raise BundleError(f"{output} was not written ({error.strerror or error}).") from error
-    finally:
-        work.unlink(missing_ok=True)
+    with whole_file(output, BundleError) as work, zipfile.ZipFile(work, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in sorted(members.items()):
+            archive.writestr(zipfile.ZipInfo(name, _FIXED_TIME), data, zipfile.ZIP_DEFLATED)
     return output
 
 
@@ -101,40 +90,36 @@ def _members(results: Path, deidentifier: Deidentifier | None) -> dict[str, byte
             f"{results} is not a folder of results ({error.strerror}: {error.filename}): run the case first."
         ) from error
     for path in sorted((results / "dicom").rglob("*.dcm")):
-        members[path.relative_to(results).as_posix()] = _object(path, deidentifier)
+        members[path.relative_to(results).as_posix()] = path.read_bytes()
+    facts = json.loads(members["provenance.json"])
     if deidentifier is not None:
-        members["measurements.csv"] = _without_names(members["measurements.csv"], deidentifier)
-        members["provenance.json"] = _json(_anonymous(json.loads(members["provenance.json"])))
-        return members
-    case = Path(json.loads(members["provenance.json"])["parameters"].get("case", ""))
+        if facts.get("deidentified"):
+            raise BundleError(f"{results} is de-identified already: bundle it without --deidentify.")
+        return _without_identity(members, deidentifier)
+    case = Path(facts["parameters"].get("case", ""))
     if case.is_file():
         members["case.json"] = case.read_bytes()
     return members
 
 
-def _object(path: Path, deidentifier: Deidentifier | None) -> bytes:
-    if deidentifier is None:
-        return path.read_bytes()
-    stream = io.BytesIO()
-    deidentifier.dataset(pydicom.dcmread(path)).save_as(stream, enforce_file_format=True)
-    return stream.getvalue()
-
-
-def _without_names(table: bytes, deidentifier: Deidentifier) -> bytes:
-    rows = list(csv.reader(io.StringIO(table.decode("utf-8"))))
+def _without_identity(members: dict[str, bytes], deidentifier: Deidentifier) -> dict[str, bytes]:
+    objects = {name: pydicom.dcmread(io.BytesIO(data)) for name, data in members.items() if name.endswith(".dcm")}
+    rows = list(csv.reader(io.StringIO(members["measurements.csv"].decode("utf-8"))))
     column = rows[0].index("patient")
+    patients = sorted({row[column] for row in rows[1:]})
+    cleaner = deidentifier.cleaner(Identity.of(objects.values(), *patients))
     for row in rows[1:]:
-        row[column] = deidentifier.subject(row[column])
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows(rows)
-    return stream.getvalue().encode()
-
-
-def _anonymous(provenance: dict[str, Any]) -> dict[str, Any]:
-    """Software, rules and the hashes of the inputs; no file names, UIDs, dates, nor decisions that quote them."""
-    parameters = {key: value for key, value in provenance["parameters"].items() if key != "case"}
-    hashes = sorted(provenance["files_sha256"].values())
-    return {"software": provenance["software"], "parameters": parameters, "inputs_sha256": hashes}
+        row[:] = [cleaner.subject if n == column else cleaner.text(cell) for n, cell in enumerate(row)]
+    table = io.StringIO()
+    csv.writer(table, lineterminator="\n").writerows(rows)
+    cleaned = {name: members[name] for name in TABLES}
+    cleaned["measurements.csv"] = table.getvalue().encode()
+    cleaned["provenance.json"] = _json(without_identity(json.loads(members["provenance.json"]), cleaner))
+    for name, ds in objects.items():
+        stream = io.BytesIO()
+        deidentifier.dataset(ds, cleaner.identity).save_as(stream, enforce_file_format=True)
+        cleaned[cleaner.text(name)] = stream.getvalue()
+    return cleaned
 
 
 def _json(content: dict[str, Any]) -> bytes:

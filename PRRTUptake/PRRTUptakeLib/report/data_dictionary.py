@@ -29,7 +29,7 @@ _COLUMNS = {
     "uncertainty": "Standard uncertainty (k = 1) in 'unit'; empty where it is not known.",
 }
 _TYPES = {"cycle": "integer", "value": "number", "uncertainty": "number"}
-_METRICS = {
+METRICS = {
     "mean": "Mean over the region; voxels at its border count by the part that lies inside.",
     "sd": "Standard deviation over the region.",
     "min": "Lowest voxel.",
@@ -52,6 +52,10 @@ _METRICS = {
     "er_suv_peak": "The same of the peak SUV.",
     "enhancement_ratio": "The patient's enhancement ratio, of the target lesions, aggregated by the protocol.",
     "probability_at_threshold": "Probability that the patient's true enhancement ratio reaches the threshold.",
+    "mean_corrected": "Mean, corrected for partial volume by the phantom's recovery curve.",
+    "recist_sum": "Sum of the longest axial diameters of the target lesions (RECIST 1.1).",
+    "recist_change": "Its change since the first visit.",
+    "volume_change": "Change of the target lesions' total volume since the first visit.",
     "expected_recovery": "Share of its contrast that the protocol's resolution leaves to a lesion of this shape.",
     "border_recovery": "Share of its contrast that the voxel size alone leaves.",
     "nudge_right": "Shift of the lesion by hand in this visit, to the patient's right; see the report for the reason.",
@@ -62,12 +66,20 @@ _METRICS = {
     "dose_ia_delivered": "Mean absorbed dose that the intra-arterial cycle gave, from its serial images.",
     "delivered_over_predicted": "Delivered over predicted dose.",
     "dose": "Mean absorbed dose of the cycle.",
+    "voxel_dose_mean": "Mean of the dose map over the region.",
+    "voxel_tia": "Integral of the map of time-integrated activity over the region.",
+    "dvh_d98": "Least dose of the best 98 % of the region's volume, from the dose map.",
+    "dvh_d50": "Median dose of the region's volume, from the dose map.",
+    "dvh_d2": "Least dose of the best 2 % of the region's volume, from the dose map.",
     "organ_dose": "Mean absorbed dose of a phantom's organ.",
     "tia": "Time-integrated activity.",
     "tiac": "Time-integrated activity per administered activity (residence time).",
     "effective_half_life": "Effective half-life of the last phase.",
     "bed": "Biologically effective dose.",
     "eqd2": "Equivalent dose in fractions of 2 Gy.",
+    "cumulative_dose": "Sum of the mean absorbed doses of all cycles so far.",
+    "cumulative_bed": "Sum of the biologically effective doses of all cycles so far.",
+    "cumulative_eqd2": "Sum of the equivalent doses in fractions of 2 Gy of all cycles so far.",
     "therapeutic_index": "Dose of the lesions over that of the healthy part of the lobe.",
 }
 
@@ -91,7 +103,7 @@ def measurements_schema(rows: Iterable[Measurement]) -> dict[str, Any]:
             "primaryKey": ["patient", "cycle", "visit", "image", "region", "metric"],
         },
         "metrics": [
-            {"name": name, "units": sorted(found), "description": _METRICS.get(name, name.replace("_", " "))}
+            {"name": name, "units": sorted(found), "description": METRICS.get(name, name.replace("_", " "))}
             for name, found in sorted(units.items())
         ],
     }

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,8 @@ from pydicom.uid import PYDICOM_ROOT_UID, UID
 
 from PRRTUptakeLib.dicom.writing import code_item
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.report.deidentify_text import Cleaner, Identity
+from PRRTUptakeLib.whole_folder import whole_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,11 +34,11 @@ _KEY_BYTES = 32
 # Attributes of table E.1-1 that results, or the images they copy from, may hold: emptied where an IOD needs them (Z),
 # else removed (X).
 _EMPTIED_WORDS = """
-AccessionNumber ContentCreatorName OperatorsName PatientBirthDate PatientSex PositionReferenceIndicator
-ReferringPhysicianName StudyID
+AccessionNumber AcquisitionContextSequence ContentCreatorName OperatorsName PatientBirthDate PatientSex
+PositionReferenceIndicator ReferringPhysicianName StudyID
 """
 _REMOVED_WORDS = """
-AcquisitionComments AcquisitionContextSequence AcquisitionProtocolDescription ActualHumanPerformersSequence
+AcquisitionComments AcquisitionProtocolDescription ActualHumanPerformersSequence
 AdditionalPatientHistory AdmissionID AdmittingDiagnosesDescription Allergies BranchOfService CommentsOnRadiationDose
 ContributionDescription CountryOfResidence CurrentPatientLocation DerivationDescription EthnicGroup FrameComments
 GantryID GeneratorID ImageComments InstitutionAddress InstitutionCodeSequence InstitutionName
@@ -58,6 +59,8 @@ _NOT_FREE = frozenset(
 )
 _METHOD = (
     Code("113100", "DCM", "Basic Application Confidentiality Profile"),
+    Code("113104", "DCM", "Clean Structured Content Option"),
+    Code("113105", "DCM", "Clean Descriptors Option"),
     Code("113107", "DCM", "Retain Longitudinal Temporal Information Modified Dates Option"),
 )
 
@@ -85,9 +88,11 @@ class Deidentifier:
             return cls(secrets.token_bytes(_KEY_BYTES))
         try:
             if not path.exists():
-                path.write_text(secrets.token_hex(_KEY_BYTES) + "\n", encoding="ascii")
-                path.chmod(0o600)
+                with whole_file(path, DeidentificationError, mode=0o600) as work:
+                    work.write_text(secrets.token_hex(_KEY_BYTES) + "\n", encoding="ascii")
             return cls(bytes.fromhex(path.read_text(encoding="ascii").strip()))
+        except PRRTError:
+            raise
         except (OSError, ValueError) as error:
             raise DeidentificationError(f"The key file {path} cannot be used ({error}): name another one.") from error
 
@@ -107,25 +112,29 @@ class Deidentifier:
         number = int.from_bytes(self._digest("uid", original)[:16], "big")
         return str(UID(f"{PYDICOM_ROOT_UID}{number}"[:64]))
 
-    def dataset(self, ds: Dataset) -> Dataset:
-        """Free one object of the identity, in place.
+    def cleaner(self, identity: Identity) -> Cleaner:
+        """What frees text of an identity, in step with the objects."""
+        shift = timedelta(days=self.days(identity.patient_id))
+        return Cleaner(identity, self.subject(identity.patient_id), shift, self.uid)
+
+    def dataset(self, ds: Dataset, identity: Identity | None = None) -> Dataset:
+        """Free one object of the identity, in place; of ``identity`` too, where that is known from elsewhere.
 
         Raises
         ------
         DeidentificationError
             If a date in it cannot be read, and so not be shifted.
         """
-        patient_id = str(ds.get("PatientID", "") or "")
-        name = str(ds.get("PatientName", "") or "")
+        own = Identity.of([ds])
+        known = replace(identity, words=(*identity.words, *own.words)) if identity else own
+        cleaner = self.cleaner(known)
         ds.remove_private_tags()
-        shift = timedelta(days=self.days(patient_id))
-        ds.walk(lambda holder, element: self._treat(holder, element, shift))
-        subject = self.subject(patient_id)
-        ds.PatientID, ds.PatientName = subject, subject
-        _replace_words(ds, [patient_id, *re.split(r"[\^= ]+", name), name], subject)
+        ds.walk(lambda holder, element: self._treat(holder, element, cleaner.shift))
+        ds.PatientID = ds.PatientName = cleaner.subject
+        _clean_texts(ds, cleaner)
         ds.PatientIdentityRemoved = "YES"
         ds.LongitudinalTemporalInformationModified = "MODIFIED"
-        ds.DeidentificationMethod = "PS3.15 Basic Profile, dates shifted"
+        ds.DeidentificationMethod = "PS3.15 Basic Profile, texts cleaned, dates shifted"
         ds.DeidentificationMethodCodeSequence = [code_item(code) for code in _METHOD]
         if "MediaStorageSOPInstanceUID" in ds.file_meta:
             ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
@@ -158,15 +167,12 @@ def _shifted(value: str, shift: timedelta, name: str) -> str:
     return (day - shift).strftime("%Y%m%d") + value[8:]
 
 
-def _replace_words(ds: Dataset, words: list[str], subject: str) -> None:
+def _clean_texts(ds: Dataset, cleaner: Cleaner) -> None:
     """Identity that somebody typed into free text, such as a label or description."""
-    found = [re.escape(word) for word in dict.fromkeys(words) if len(word) > 2]
-    if not found:
-        return
-    pattern = re.compile(rf"\b(?:{'|'.join(sorted(found, key=len, reverse=True))})\b", re.IGNORECASE)
     for element in ds.iterall():
         if element.VR in _TEXTS and element.keyword not in _NOT_FREE and element.value:
             many = not isinstance(element.value, str)
-            values = [pattern.sub(subject, str(one)) for one in (element.value if many else [element.value])]
-            if values != [str(one) for one in (element.value if many else [element.value])]:
-                element.value = values if many else values[0]
+            before = [str(one) for one in (element.value if many else [element.value])]
+            after = [cleaner.text(one) for one in before]
+            if after != before:
+                element.value = after if many else after[0]

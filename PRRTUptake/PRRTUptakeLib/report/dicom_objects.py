@@ -5,7 +5,6 @@ Patient and study are copied from the source images; series and instance have UI
 
 from __future__ import annotations
 
-import tempfile
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,9 +16,10 @@ from pydicom.uid import PYDICOM_ROOT_UID, UID, generate_uid
 from PRRTUptakeLib.dicom.headers import text
 from PRRTUptakeLib.dicom.reading import arrange
 from PRRTUptakeLib.dicom.writing import item_of
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.errors import PRRTError, reason
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS
 from PRRTUptakeLib.report.provenance import VERSION
+from PRRTUptakeLib.whole_folder import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -181,16 +181,8 @@ def save_object(ds: Dataset, path: Path) -> Path:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as file:
-            work = Path(file.name)
     except OSError as error:
-        raise DicomResultError(f"{path.parent} is not writable ({error.strerror}): choose another folder.") from error
-    try:
+        raise DicomResultError(f"{path.parent} cannot be made ({reason(error)}): choose another folder.") from error
+    with whole_file(path, DicomResultError) as work:
         ds.save_as(work, enforce_file_format=True)
-        work.chmod(0o644)
-        work.replace(path)
-    except OSError as error:
-        raise DicomResultError(f"{path} was not written ({error.strerror or error}).") from error
-    finally:
-        work.unlink(missing_ok=True)
     return path

@@ -48,6 +48,8 @@ def case_report(
         "Versions": ", ".join(f"{key} {value}" for key, value in software.items() if key not in ("name", "version")),
         "Made": f"{provenance['made_at']} with {software['name']} {software['version']}",
     }
+    if provenance.get("deidentified"):
+        identity["De-identified"] = "names and ids replaced, UIDs mapped, all dates (also of the analysis) shifted"
     return html_page(title, identity, warnings, [*sections, _series_section(provenance)])
 
 

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.whole_folder import whole_file
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 CONVERTERS = (*BROWSERS, "wkhtmltopdf", "weasyprint")
@@ -61,11 +62,8 @@ def html_to_pdf(page: Path, output: Path, converter: str = "") -> Path:
         if done.returncode or not made.is_file():
             reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
             raise PdfError(f"{Path(converter).name} could not convert {page} ({reason}).")
-        try:
-            shutil.copyfile(made, output)
-        except OSError as error:
-            output.unlink(missing_ok=True)
-            raise PdfError(f"{output} was not written ({error.strerror or error}).") from error
+        with whole_file(output, PdfError) as work:
+            shutil.copyfile(made, work)
     return output
 
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from PRRTUptakeLib.report.deidentify_text import Cleaner
+
 VERSION = "0.1.0"
 _PACKAGES = ("slicer-core", "vtk", "numpy", "scipy", "SimpleITK", "pydicom", "highdicom")
 
@@ -36,6 +38,18 @@ def provenance(
         "series": [dict(item) for item in series],
         "files_sha256": hashes(files, base),
         "parameters": dict(parameters),
+    }
+
+
+def without_identity(facts: Mapping[str, Any], cleaner: Cleaner) -> dict[str, Any]:
+    """What may go out: no paths, UIDs mapped, dates shifted; of the input files their hashes without the names."""
+    return {
+        "deidentified": True,
+        "software": facts["software"],
+        "made_at": cleaner.text(facts["made_at"]),
+        "series": cleaner.plain(facts["series"]),
+        "inputs_sha256": sorted(facts["files_sha256"].values()),
+        "parameters": {key: value for key, value in facts["parameters"].items() if key != "case"},
     }
 
 
