@@ -1,6 +1,7 @@
 """Rigid registration of two CTs of 512 x 512 x 200 against itk-elastix' default rigid, in one run, two threads.
 
-Bound (issue "One lesion through all visits"): not slower at equal accuracy. Needs the package ``itk-elastix``.
+Bound (issue "One lesion through all visits"): not slower at equal accuracy at the liver. Needs the package
+``itk-elastix``, which nothing else here does; without it the benchmark is skipped and says so.
 """
 
 from __future__ import annotations
@@ -10,27 +11,36 @@ import time
 import numpy as np
 import pytest
 import SimpleITK
-from PRRTUptakeLib.imaging.phantom import synthetic_patient
+from posed_patient import GRID, LIVER, PATIENT, liver_points
 from PRRTUptakeLib.imaging.registration import rigid_registration
-from PRRTUptakeLib.imaging.simulation import Posture, axial_grid, tissue_image
+from PRRTUptakeLib.imaging.simulation import Posture, axial_grid, region_labels, tissue_image
 from scipy.spatial.transform import Rotation
 
 THREADS = 2
 
 
 @pytest.fixture(scope="module")
+def itk():
+    """The package, with elastix in it."""
+    package = pytest.importorskip("itk", reason="pip install itk-elastix to compare with it")
+    if not hasattr(package, "elastix_registration_method"):
+        pytest.skip("itk is there without elastix: pip install itk-elastix to compare with it")
+    return package
+
+
+@pytest.fixture(scope="module")
 def case():
     """Fixed and moving CT, points all over the liver, and where they lie in the moving image."""
-    patient, rng = synthetic_patient(1), np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     grid = axial_grid((512, 512, 200), (0.78, 0.78, 1.5), np.array([0.0, 0.0, 0.0]))
     pose = np.eye(4)
     pose[:3, :3] = Rotation.from_rotvec(np.radians([3.0, -4.0, 5.0])).as_matrix()
     pose[:3, 3] = [8.0, -10.0, 12.0]
     fixed, moving = (
-        tissue_image(patient, grid, "contrast_HU", noise_sd=15.0, random=rng, posture=Posture(matrix))
+        tissue_image(PATIENT, grid, "contrast_HU", noise_sd=15.0, random=rng, posture=Posture(matrix))
         for matrix in (np.eye(4), pose)
     )
-    points = rng.uniform([-50.0, -60.0, -50.0], [120.0, 60.0, 70.0], (300, 3))
+    points = liver_points(np.isin(region_labels(PATIENT, GRID), LIVER))
     return fixed, moving, points, points @ pose[:3, :3].T + pose[:3, 3]
 
 
@@ -46,6 +56,7 @@ def by_elastix(itk, fixed, moving, points):
         images.append(image)
     settings = itk.ParameterObject.New()
     settings.AddParameterMap(settings.GetDefaultParameterMap("rigid"))
+    settings.SetParameter("WriteResultImage", "false")  # the pose alone: ours resamples nothing either
     start = time.perf_counter()
     _, result = itk.elastix_registration_method(
         *images, parameter_object=settings, number_of_threads=THREADS, log_to_console=False
@@ -60,8 +71,7 @@ def by_elastix(itk, fixed, moving, points):
     return seconds, np.array([transform.TransformPoint((p * flip).tolist()) for p in points]) * flip
 
 
-def test_not_slower_than_elastix_at_equal_accuracy(benchmark, case):
-    itk = pytest.importorskip("itk")
+def test_not_slower_than_elastix_at_equal_accuracy(itk, benchmark, case):
     fixed, moving, points, truth = case
     threads = SimpleITK.ProcessObject.GetGlobalDefaultNumberOfThreads()
     SimpleITK.ProcessObject.SetGlobalDefaultNumberOfThreads(THREADS)
@@ -72,7 +82,7 @@ def test_not_slower_than_elastix_at_equal_accuracy(benchmark, case):
     seconds, rival = by_elastix(itk, fixed, moving, points)
     errors = [float(np.linalg.norm(put - truth, axis=1).mean()) for put in (found.map_points(points), rival)]
     own = benchmark.stats["median"]
-    print(f"\nours {own:.1f} s, {errors[0]:.3f} mm; elastix {seconds:.1f} s, {errors[1]:.3f} mm")
-    benchmark.extra_info.update(elastix_s=seconds, error_mm=errors[0], elastix_error_mm=errors[1])
-    assert errors[0] <= max(errors[1], 0.05)
+    print(f"\n{seconds / own:.1f} times faster; at the liver ours {errors[0]:.3f} mm, elastix {errors[1]:.3f} mm")
+    benchmark.extra_info.update(times_faster=seconds / own, error_mm=errors[0], elastix_error_mm=errors[1])
+    assert errors[0] <= max(errors[1], 0.05)  # below 1/15 of a voxel nobody is better
     assert own <= seconds

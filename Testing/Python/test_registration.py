@@ -6,13 +6,16 @@ import dataclasses
 
 import numpy as np
 import pytest
-import SimpleITK
-from posed_patient import GRID, liver_points, pose_errors, posed, seeded_posture
-from PRRTUptakeLib.imaging.deformable import deformable_registration
+from dicom_builders import ABSENT, write_slices
+from posed_patient import GRID, liver_points, on_a_table, pose_errors, posed, seeded_posture
+from PRRTUptakeLib.dicom.reading import read_volume
+from PRRTUptakeLib.dicom.series import find_series
+from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.registration import assess_registration, rigid_registration
 from PRRTUptakeLib.imaging.registration_engine import RegistrationOptions
 from PRRTUptakeLib.imaging.registration_quality import (
     checkerboard,
+    cut_off_warnings,
     dice,
     metric_warnings,
     quality_warnings,
@@ -20,15 +23,12 @@ from PRRTUptakeLib.imaging.registration_quality import (
     sphere_overlap,
 )
 from PRRTUptakeLib.imaging.registration_result import (
-    DisplacementField,
-    Registration,
     RegistrationError,
     given_registration,
     identity_registration,
 )
 from PRRTUptakeLib.imaging.simulation import LOW_DOSE_CT_GRID, MR_GRID, Posture, axial_grid
-from PRRTUptakeLib.imaging.volume import Grid, Volume
-from scipy.ndimage import map_coordinates
+from PRRTUptakeLib.imaging.volume import Volume
 
 SAME = identity_registration("test")
 
@@ -53,6 +53,17 @@ def test_posture_and_breathing_are_found_at_the_liver(fixed, other_posture):
     assert abs(posture.breathing_mm) > 5.0
     assert largest < 1.0
     assert degrees < 0.5
+
+
+def test_mri_to_ct_is_found_at_the_liver(fixed):
+    posture = seeded_posture(12)
+    image, liver = posed("t1_signal", MR_GRID, 15.0, posture, 112)
+    found = rigid_registration(fixed[0], image, fixed_liver=fixed[1], moving_liver=liver)
+    _, largest, degrees = pose_errors(found, posture, liver_points(fixed[1]))
+    assert abs(posture.breathing_mm) > 5.0
+    assert largest < 1.0
+    assert degrees < 0.5
+    assert found.quality.warnings == ()
 
 
 def test_quality_tells_before_from_after(other_posture):
@@ -102,6 +113,8 @@ def test_checkerboard_alternates(fixed):
 
 
 def test_overlap_of_shifted_spheres():
+    """Equal spheres, centres d apart: 1 - 3d/(4r) + d^3/(16r^3) (Kendall and Moran, Geometrical Probability, 1963)."""
+    assert sphere_overlap(10.0, 30.0) == pytest.approx(1.0 - 30.0 / 60.0 + 1000.0 / (16.0 * 15.0**3), abs=1e-12)
     axis = np.arange(-30, 31.0)
     sphere = axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2 <= 15.0**2
     assert sphere_overlap(10.0, 30.0) == pytest.approx(0.5185, abs=1e-4)
@@ -112,6 +125,10 @@ def test_overlap_of_shifted_spheres():
 def test_warnings_begin_at_their_limits():
     assert quality_warnings(0.99, 4.9, 0.9) == ()
     assert len(quality_warnings(0.5, 5.1, 0.9)) == 2
+    assert quality_warnings(0.99, 5.0, 0.9) == ()
+    assert "48%" in quality_warnings(0.99, 10.0, 0.9)[0]  # what a 30 mm lesion misses: 1 - 52 %
+    assert cut_off_warnings(0.96) == ()
+    assert "shows only 60% of the liver" in cut_off_warnings(0.6)[0]
     assert metric_warnings(0.3, on_liver=True) == ()
     assert len(metric_warnings(0.1, on_liver=True)) == len(metric_warnings(2.0, on_liver=False)) == 1
 
@@ -129,7 +146,7 @@ def small(quantity="attenuation", origin=(-45.0, -45.0, -45.0), shape=(30, 30, 3
         (small(patient_id="A", origin=(300.0, 0.0, 0.0)), r"do not overlap \(they lie 255 mm apart\)"),
         (Volume(np.ones((30, 30, 30)), np.eye(4), "MR signal"), r"MR signal\) has no geometry"),
         (Volume(np.ones((30, 30, 30)), np.diag([-1.0, -1.0, 1.0, 1.0]), "MR signal"), "no geometry"),
-        (small(shape=(2, 30, 30)), "a volume is needed"),
+        (small(shape=(1, 30, 30)), r"only \(1, 30, 30\) voxels \(k, j, i\): choose a volume"),
     ],
 )
 def test_images_that_cannot_be_registered(moving, message):
@@ -141,13 +158,29 @@ def test_masks_and_values_that_cannot_be_used():
     volume = small()
     with pytest.raises(RegistrationError, match="mask of the fixed liver is empty"):
         rigid_registration(volume, volume, fixed_liver=np.zeros((30, 30, 30)))
-    with pytest.raises(RegistrationError, match="mask of the moving liver has"):
+    with pytest.raises(RegistrationError, match=r"mask of the moving liver has \(3, 3, 3\) voxels, its image \(30, 30"):
         rigid_registration(volume, volume, moving_liver=np.ones((3, 3, 3)))
     broken = volume.with_values(np.where(np.arange(30) == 3, np.nan, volume.array))
-    with pytest.raises(RegistrationError, match="not finite"):
+    with pytest.raises(RegistrationError, match=r"moving image .* 900 values that are not finite"):
         rigid_registration(volume, broken)
-    with pytest.raises(RegistrationError, match="No body stands out"):
+    with pytest.raises(RegistrationError, match="No body stands out against air in the fixed image"):
         rigid_registration(volume.with_values(volume.array - 1000.0), volume)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"PixelSpacing": ABSENT}, {"PixelSpacing": [0, 0]}, {"ImageOrientationPatient": ABSENT}]
+)
+def test_an_mri_without_geometry_is_not_read(tmp_path, changes):
+    write_slices(tmp_path, np.ones((5, 6, 7), np.int16), "MR", changes=changes)
+    words = {"PixelSpacing": "Pixel ?Spacing", "ImageOrientationPatient": "Image ?Orientation"}[next(iter(changes))]
+    with pytest.raises(PRRTError, match=words):
+        read_volume(find_series(tmp_path)[0])
+
+
+def test_a_grid_without_spacing_or_direction_is_no_grid():
+    for broken in (np.diag([0.0, 2.0, 2.0, 1.0]), np.zeros((4, 4)), np.diag([np.nan, 2.0, 2.0, 1.0])):
+        with pytest.raises(PRRTError, match=r"spacing 0|4x4"):
+            Volume(np.ones((5, 5, 5)), broken, "MR signal")
 
 
 def test_other_patients_can_be_forced(fixed):
@@ -157,8 +190,10 @@ def test_other_patients_can_be_forced(fixed):
     forced = assess_registration(one, other, SAME, force=True).quality
     assert forced.body_overlap > 0.999
     assert any("No liver was given" in text for text in forced.warnings)
+    assert any("'A' and 'B'" in text and "forced" in text for text in forced.warnings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("axis", [1, 2])
 def test_other_anatomy_does_not_pass_silently(fixed, axis):
     """The patient mirrored: the body fits, the liver lies on the wrong side."""
@@ -174,42 +209,25 @@ def test_without_common_anatomy_there_is_an_error(fixed):
         rigid_registration(fixed[0], posed(grid=chest)[0])
 
 
-def test_displacement_fields_and_matrices_are_checked():
-    grid = Grid((4, 5, 6), np.diag([10.0, 10.0, 10.0, 1.0]))
-    with pytest.raises(RegistrationError, match="three finite numbers"):
-        DisplacementField(grid, np.zeros((4, 5, 6)))
-    with pytest.raises(RegistrationError, match="4x4"):
-        Registration("rigid", np.zeros((4, 4)))
-    points = grid.to_ras(np.stack(np.indices(grid.shape)[::-1], axis=-1).astype(float))
-    field = DisplacementField(grid, points * [0.1, -0.2, 0.0])
-    np.testing.assert_allclose(field.at(np.array([[15.0, 25.0, 12.0]])), [[1.5, -5.0, 0.0]], atol=1e-5)
-    np.testing.assert_allclose(field.at(np.array([[-15.0, 25.0, 12.0]])), 0.0)
-    assert field.smallest_jacobian() == pytest.approx(1.1 * 0.8, rel=1e-5)
-    bent = Registration("deformable", np.eye(4), displacement=field)
-    itk = bent.to_itk()
-    assert isinstance(itk, SimpleITK.Transform)
-    moved = np.array(itk.TransformPoint((-15.0, -25.0, 12.0))) * [-1, -1, 1]
-    np.testing.assert_allclose(moved, [16.5, 20.0, 12.0], atol=1e-5)
-    assert callable(bent.ras_transform)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(20))
 def test_twenty_starts_are_recovered(fixed, seed):
-    posture = seeded_posture(seed, breathing=0.0)
+    """Up to 30 mm and 15 degrees, another depth of breath, noise, and a table and arms that the first CT lacks."""
+    posture = seeded_posture(seed)
     image, liver = posed(posture=posture, seed=seed + 100)
-    found = rigid_registration(fixed[0], image, fixed_liver=fixed[1], moving_liver=liver)
+    found = rigid_registration(fixed[0], on_a_table(image), fixed_liver=fixed[1], moving_liver=liver)
     _, largest, degrees = pose_errors(found, posture, liver_points(fixed[1]))
     assert largest < 1.0
     assert degrees < 0.5
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(20))
-def test_twenty_low_dose_scans_with_breathing_are_recovered(fixed, seed):
+@pytest.mark.parametrize("seed", [3, 5, 8, 9, 11, 16, 18])
+def test_low_dose_scans_with_breathing_are_recovered(fixed, seed):
     """CT without contrast agent, 5 mm slices, noise above the liver's contrast, another depth of breath.
 
-    Harder than the bound asks for; the mean over the liver keeps it, single points and the angle do not always.
+    Harder than the bound asks for; the mean over the liver keeps it, single points and the angle do not always (of 20
+    seeds 5 points and 4 angles; the worst are among these): this liver is nearly round.
     """
     posture = seeded_posture(seed)
     image, liver = posed("native_HU", LOW_DOSE_CT_GRID, 25.0, posture, seed + 100)
@@ -245,29 +263,19 @@ def test_images_without_a_common_origin_start_from_their_centres(fixed):
 
 
 @pytest.mark.slow
-def test_a_bent_liver_is_followed(fixed):
-    """A known smooth deformation of up to 6.3 mm, which no rigid pose can follow."""
-
-    def back(points):
-        push = np.exp(-((points - [90.0, -10.0, 0.0]) ** 2).sum(axis=-1) / (2.0 * 45.0**2))
-        return points + push[..., None] * [0.0, 2.0, 6.0]
-
+def test_what_cannot_be_registered_is_told(fixed):
+    """Noise instead of a patient, and a liver that lies partly or for the most part outside: never in silence."""
     image, liver = fixed
-    lattice = GRID.to_ras(np.stack(np.indices(GRID.shape)[::-1], axis=-1).reshape(-1, 3).astype(float))
-    kji = GRID.to_ijk(back(lattice)).T[::-1]
-    clean, _ = posed(noise_sd=0.0)
-    noise = np.random.default_rng(4).normal(0.0, 15.0, GRID.shape)
-    bent = clean.with_values(map_coordinates(clean.array, kji, order=1, mode="nearest").reshape(GRID.shape) + noise)
-    bent_liver = map_coordinates(liver.astype(np.uint8), kji, order=0).reshape(GRID.shape) > 0
-    rigid = rigid_registration(image, bent, fixed_liver=liver, moving_liver=bent_liver)
-    found = deformable_registration(image, bent, rigid, liver, moving_liver=bent_liver)
-    points = liver_points(liver)
-    before, after = (np.linalg.norm(back(one.map_points(points)) - points, axis=1) for one in (rigid, found))
-    assert before.max() > 2.5
-    assert after.max() < 1.5
-    assert after.mean() < 0.5 * before.mean()
-    assert found.quality.metric_after > found.quality.metric_before
-    far = np.array([[-160.0, -100.0, 0.0]])
-    np.testing.assert_allclose(found.map_points(far), rigid.map_points(far))
-    with pytest.raises(RegistrationError, match="already bent"):
-        deformable_registration(image, bent, found, liver)
+    rng = np.random.default_rng(2)
+    filled = image.with_values(np.where(image.array > -250.0, rng.normal(50.0, 80.0, GRID.shape), -1000.0))
+    found = rigid_registration(image, filled, fixed_liver=liver)
+    assert any("hardly agree at the liver" in text for text in found.quality.warnings)
+    with pytest.raises(RegistrationError, match="diverged"):
+        rigid_registration(image, image.with_values(rng.normal(0.0, 200.0, GRID.shape)), fixed_liver=liver)
+    half, none = (
+        posed(grid=axial_grid((128, 92, 44), (3.0, 3.0, 3.0), np.array([0.0, 0.0, z])))[0] for z in (90.0, -110.0)
+    )
+    cut = rigid_registration(image, half, fixed_liver=liver).quality
+    assert any("shows only" in text and "% of the liver" in text for text in cut.warnings)
+    with pytest.raises(RegistrationError, match=r"diverged .only .* of what is registered lies within"):
+        rigid_registration(image, none, fixed_liver=liver)
