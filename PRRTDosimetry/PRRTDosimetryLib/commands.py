@@ -97,6 +97,13 @@ def _run_with_doses(arguments: argparse.Namespace) -> None:
     uptake.run(arguments, [add_doses, add_dose_maps])
 
 
+def _demo_with_doses(arguments: argparse.Namespace) -> None:
+    from PRRTDosimetryLib.mrml.dose_maps_run import add_dose_maps
+    from PRRTDosimetryLib.mrml.doses_run import add_doses
+
+    uptake.demo(arguments, [add_doses, add_dose_maps])
+
+
 def _kernel_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--nuclide", required=True, help="for instance Lu-177")
     parser.add_argument(
@@ -189,7 +196,8 @@ COMMANDS: tuple[Command, ...] = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``prrt`` with ``arguments`` (``sys.argv`` by default); returns the exit status."""
-    with_doses = [replace(one, run=_run_with_doses) if one.name == "run" else one for one in uptake.COMMANDS]
+    own = {"run": _run_with_doses, "demo": _demo_with_doses}
+    with_doses = [replace(one, run=own.get(one.name, one.run)) for one in uptake.COMMANDS]
     return execute((*with_doses, *COMMANDS), arguments)
 
 
