@@ -29,9 +29,7 @@ def check_alignment(emissionNode: Any, anatomyNode: Any, segmentationNode: Any =
         If it is one image, or they are of two patients.
     """
     if emissionNode is anatomyNode:
-        raise NodeError(
-            f"'{emissionNode.GetName()}' cannot be checked against itself: choose an image and its CT."
-        )
+        raise NodeError(f"'{emissionNode.GetName()}' cannot be checked against itself: choose an image and its CT.")
     patients = [patient_of(node) for node in (emissionNode, anatomyNode)]
     if all(patients) and patients[0] != patients[1]:
         raise NodeError(f"The images are of two patients ('{patients[0]}' and '{patients[1]}'): choose those of one.")
