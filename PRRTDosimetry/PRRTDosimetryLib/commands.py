@@ -103,6 +103,12 @@ def _cohort_with_doses(arguments: argparse.Namespace) -> None:
     uptake.cohort(arguments, RUN_CASE)
 
 
+def _demo_with_doses(arguments: argparse.Namespace) -> None:
+    from PRRTDosimetryLib.mrml.run import EXTENSIONS
+
+    uptake.demo(arguments, EXTENSIONS)
+
+
 def _kernel_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--nuclide", required=True, help="for instance Lu-177")
     parser.add_argument(
@@ -198,7 +204,7 @@ COMMANDS: tuple[Command, ...] = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``prrt`` with ``arguments`` (``sys.argv`` by default); returns the exit status."""
-    with_doses = {"run": _run_with_doses, "cohort": _cohort_with_doses}
+    with_doses = {"run": _run_with_doses, "cohort": _cohort_with_doses, "demo": _demo_with_doses}
     joined = [replace(one, run=with_doses.get(one.name, one.run)) for one in uptake.COMMANDS]
     return execute((*joined, *COMMANDS), arguments)
 

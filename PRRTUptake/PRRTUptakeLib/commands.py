@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 def _demo_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, default=Path("demo"), help="folder to make (default: demo)")
     parser.add_argument("--seed", type=int, default=1, help="which synthetic patient (default: 1)")
+    parser.add_argument(
+        "--kind",
+        default="lutia",
+        choices=("lutia", "ia-versus-iv", "serial", "therapy"),
+        help="lobe against lobe, PET after both routes, serial SPECT/CT, or PET with both therapy cycles: predicted "
+        "against delivered dose (default: lutia)",
+    )
 
 
 def demo(arguments: argparse.Namespace, extensions: Sequence[Extension] = ()) -> None:
@@ -32,7 +39,7 @@ def demo(arguments: argparse.Namespace, extensions: Sequence[Extension] = ()) ->
     from PRRTUptakeLib.mrml.run import run_demo
     from PRRTUptakeLib.progress import ProgressPrinter
 
-    _print_result(run_demo(arguments.output, arguments.seed, ProgressPrinter(), extensions))
+    _print_result(run_demo(arguments.output, arguments.seed, ProgressPrinter(), extensions, arguments.kind))
 
 
 def _run_arguments(parser: argparse.ArgumentParser) -> None:

@@ -139,6 +139,30 @@ def test_bad_input_is_refused_in_one_sentence(change, words):
     assert "\n" not in str(error.value)
 
 
+def test_in_the_console(scene):
+    """As both lie in the world: a transform node that moves the PET is seen."""
+    import vtk
+    from PRRTUptakeLib.mrml.logic import UptakeLogic
+    from PRRTUptakeLib.mrml.segmentations import node_from_segmentation
+    from PRRTUptakeLib.mrml.volumes import node_from_volume
+    from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
+
+    emission, ct, liver = session("pet", 1, 6.0)
+    nodes = node_from_volume(emission, "PET"), node_from_volume(ct, "CT")
+    drawn = node_from_segmentation(Segmentation(ct.grid, (Segment.from_full("liver", liver),)), "Segments")
+    logic = UptakeLogic("ia-versus-iv")
+    assert logic.checkAlignment(*nodes, drawn).warnings == ()
+    matrix = vtk.vtkMatrix4x4()
+    matrix.SetElement(0, 3, -14.0)
+    moved = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    moved.SetMatrixTransformToParent(matrix)
+    nodes[0].SetAndObserveTransformNodeID(moved.GetID())
+    (text,) = logic.checkAlignment(*nodes, drawn).warnings
+    assert "left" in text
+    with pytest.raises(PRRTError, match="against itself"):
+        logic.checkAlignment(nodes[0], nodes[0])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["lutia", "late", "pet"])
 def test_many_patients(kind):

@@ -8,6 +8,7 @@ from PRRTUptakeLib.mrml.measuring import Measured, measurable, measure_prepared
 from PRRTUptakeLib.mrml.planes import cut_from_node, node_from_plane
 from PRRTUptakeLib.mrml.segment_logic import SegmentLogic, keep_segments, moves_of, replacements_of
 from PRRTUptakeLib.mrml.segmentations import segmentation_from_node
+from PRRTUptakeLib.mrml.session_alignment import check_alignment
 from PRRTUptakeLib.mrml.tables import table_from_measurements
 from PRRTUptakeLib.mrml.volumes import NodeError, require_in_scene, volume_from_node
 from PRRTUptakeLib.progress import Progress, part_of, silent
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from PRRTUptakeLib.imaging.volume import Volume
+    from PRRTUptakeLib.trial.session_alignment import CheckedVisit
 
 
 class UptakeLogic(SegmentLogic):
@@ -86,6 +88,13 @@ class UptakeLogic(SegmentLogic):
         if self.prepared is None or self.prepared.plane is None:
             raise NodeError("There is no plane to show: split the liver into lobes first.")
         return node_from_plane(self.prepared.plane, "Lobe plane", lobePlaneNode)
+
+    def checkAlignment(self, emissionNode: Any, anatomyNode: Any, segmentationNode: Any = None) -> CheckedVisit:
+        """Tell whether SPECT or PET lies on the CT of its session; see `session_alignment.check_alignment`.
+
+        ``warnings`` of the result are empty if it does; ``check.words`` says where the best shift would be.
+        """
+        return check_alignment(emissionNode, anatomyNode, segmentationNode)
 
     def measureImages(
         self,

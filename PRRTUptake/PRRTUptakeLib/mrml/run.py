@@ -41,16 +41,43 @@ class CaseResult:
     report: Path
 
 
-def run_demo(
-    folder: Path, seed: int = 1, progress: Progress = silent, extensions: Sequence[Extension] = ()
-) -> CaseResult:
-    """Write synthetic LUTIA patient ``seed`` to ``folder/patient`` and its results to ``folder/results``."""
-    from PRRTUptakeLib.trial.synthetic_case import write_synthetic_lutia
+DEMOS = ("lutia", "ia-versus-iv", "serial", "therapy")
 
+
+def run_demo(
+    folder: Path,
+    seed: int = 1,
+    progress: Progress = silent,
+    extensions: Sequence[Extension] = (),
+    kind: str = "lutia",
+) -> CaseResult:
+    """Write synthetic patient ``seed`` to ``folder/patient`` and its results to ``folder/results``.
+
+    ``kind`` is one of `DEMOS`. "therapy" has three cases, whose results stand in folders of ``folder/results``; what is
+    returned is that of the last, which compares predicted and delivered dose.
+    """
     folder = Path(folder)
     progress(0.0, f"making synthetic patient {seed} as DICOM")
-    case = write_synthetic_lutia(folder / "patient", seed=seed)
-    return run_case(case, folder / "results", part_of(progress, 0.4, 1.0), extensions)
+    cases = _synthetic_cases(kind, folder / "patient", seed)
+    for n, case in enumerate(cases):
+        place = folder / "results" / case.parent.name if len(cases) > 1 else folder / "results"
+        share = 0.6 / len(cases)
+        step = part_of(progress, 0.4 + share * n, 0.4 + share * (n + 1))
+        result = run_case(case, place, step, extensions)
+    return result
+
+
+def _synthetic_cases(kind: str, folder: Path, seed: int) -> tuple[Path, ...]:
+    from PRRTUptakeLib.trial import synthetic_case
+
+    if kind == "therapy":
+        return synthetic_case.write_synthetic_therapy(folder, seed=seed)
+    write = {
+        "lutia": synthetic_case.write_synthetic_lutia,
+        "ia-versus-iv": synthetic_case.write_synthetic_ia_versus_iv,
+        "serial": synthetic_case.write_synthetic_serial,
+    }[kind]
+    return (write(folder, seed=seed),)
 
 
 @dataclass(frozen=True)

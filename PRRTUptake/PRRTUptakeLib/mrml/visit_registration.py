@@ -54,7 +54,7 @@ class VisitRegistration:
         """Plain values for the provenance."""
         found, quality = self.registration, self.registration.quality
         numbers = {
-            name: round(value, 5)
+            name: round(float(value), 5)
             for name, value in vars(quality).items()
             if isinstance(value, float) and np.isfinite(value)
         }

@@ -28,7 +28,8 @@ def alignment_section(checked: Sequence[CheckedVisit]) -> str:
         rows.append([*names, check.agreement, check.best_agreement, check.words, verdict])
     header = ["visit", "images", "agreement", "at best", "best shift", "verdict"]
     words = (
-        "Agreement as the images stand, and at the best shift of the emission image: the mutual information (nats) of the emission image's ranks and the tissues of the CT in and "
+        "Agreement as the images stand, and at the best shift of the emission image: the mutual "
+        "information (nats) of the emission image's ranks and the tissues of the CT in and "
         f"around the liver, for shifts up to 40 mm. A warning is given above {SHIFT_WARNING_mm:g} mm if the best shift "
         f"gains {LEAST_GAIN:.0%} or more of what 20 mm cost; less is within free breathing. Nothing was shifted, and "
         "no number depends on it."

@@ -143,7 +143,7 @@ def lesion_doubts(result: EnhancementResult, rows: Sequence[Measurement], cycle:
             ratio = masses[region.region] / (region.volume_mL * _LESION_g_per_mL)
             if not 1.0 / _OTHER_LESION < ratio < _OTHER_LESION:
                 found.append(
-                    f"Lesion {region.region} has {masses[region.region]:.3g} g in {table} but {region.volume_mL:.3g} mL "
-                    "here: check that both ids mean the same lesion."
+                    f"Lesion {region.region} has {masses[region.region]:.3g} g in {table} but {region.volume_mL:.3g} "
+                    "mL here: check that both ids mean the same lesion."
                 )
     return found

@@ -1,7 +1,8 @@
 """Synthetic patients as folders: DICOM images, segments, the case file that names them, and the truth beside it.
 
-Three kinds of case: lobe against lobe (``write_synthetic_lutia``), intra-arterial against intravenous PET/CT
-(``write_synthetic_ia_versus_iv``) and serial SPECT/CT for dosimetry (``write_synthetic_serial``).
+Four kinds of case: lobe against lobe (``write_synthetic_lutia``), intra-arterial against intravenous PET/CT
+(``write_synthetic_ia_versus_iv``), serial SPECT/CT for dosimetry (``write_synthetic_serial``), and the last two of one
+patient together, predicted against delivered dose (``write_synthetic_therapy``).
 
 ``case.json`` holds
 
@@ -40,6 +41,7 @@ from PRRTUptakeLib.whole_folder import whole_folder
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+THERAPY_MBq = 7400.0
 SERIAL_TIMES_h = (4.0, 24.0, 72.0, 168.0)
 _CONTRAST_CT_TIME_h = 24.0
 
@@ -88,12 +90,13 @@ def write_synthetic_serial(
     moving: bool = True,
     blur: bool = True,
     noise: bool = True,
+    patient: SyntheticPatient | None = None,
 ) -> Path:
     """Write SPECT/CT of one patient at several times after one injection of 177Lu, each with its segments.
 
     Each visit is a session of its own, in a folder by its name ("24h"). The visit nearest to 24 h has a
     contrast-enhanced CT too, on which its segments are drawn; those of the others are drawn on the CT of the SPECT/CT.
-    With ``moving`` the patient lies and breathes a little differently each time.
+    With ``moving`` the patient lies and breathes a little differently each time. ``patient`` replaces the default one.
 
     Returns
     -------
@@ -104,7 +107,7 @@ def write_synthetic_serial(
     WholeFolderError
         If ``folder`` cannot be written, or holds files that are not ours.
     """
-    patient = synthetic_patient(seed, index)
+    patient = patient or synthetic_patient(seed, index)
     with_contrast = min(times_h, key=lambda time_h: abs(time_h - _CONTRAST_CT_TIME_h))
     sessions, visits = [], []
     with whole_folder(folder) as out:
@@ -174,6 +177,54 @@ def write_synthetic_ia_versus_iv(
         _write_json(out / "case.json", _case(mri.patient, "ia-versus-iv", visits))
         _write_json(out / "truth.json", known)
     return Path(folder) / "case.json"
+
+
+def write_synthetic_therapy(
+    folder: str | Path,
+    *,
+    seed: int = 1,
+    index: int = 0,
+    gains: Gains | None = None,
+    times_h: Sequence[float] = SERIAL_TIMES_h,
+    blur: bool = True,
+    noise: bool = True,
+) -> tuple[Path, Path, Path]:
+    """Write a patient of the intra-arterial against intravenous trial with both cycles of 177Lu that belong to it.
+
+    Folders: ``iv-cycle`` and ``ia-cycle`` with serial SPECT/CT after 7.4 GBq each, and ``pet`` with the PET/CT of both
+    routes, whose case predicts the dose of the intra-arterial cycle from the intravenous one and compares it with what
+    was delivered. It reads the tables of both cycles from ``results/iv-cycle`` and ``results/ia-cycle`` beside
+    ``folder``, so that these are to be run first. The gains of the infusion are the same for both nuclides.
+
+    Returns
+    -------
+    The paths of the three case files, in the order in which they are to be run.
+
+    Raises
+    ------
+    WholeFolderError
+        If ``folder`` cannot be written, or holds files that are not ours.
+    """
+    folder = Path(folder)
+    intra_arterial, _ = _two_injections(seed, index, gains)
+    table = uptake_table("Lu-177")
+    cases = []
+    for name, route, weeks in (("iv-cycle", "intravenous", -8), ("ia-cycle", "intra-arterial", 4)):
+        time = intra_arterial.injection.time + timedelta(weeks=weeks)
+        reached = intra_arterial.injection.gains if route == "intra-arterial" else Gains()
+        treated = intra_arterial.after(Injection(table, THERAPY_MBq, time, route, reached))
+        cases.append(
+            write_synthetic_serial(
+                folder / name, seed=seed, index=index, times_h=times_h, blur=blur, noise=noise, patient=treated
+            )
+        )
+    pet = write_synthetic_ia_versus_iv(folder / "pet", seed=seed, index=index, gains=gains, blur=blur, noise=noise)
+    content = json.loads(pet.read_text(encoding="utf-8"))
+    tables = {name: f"../../results/{name}/measurements.csv" for name in ("iv-cycle", "ia-cycle")}
+    content["iv_cycle"] = {"activity_MBq": THERAPY_MBq, "measurements": tables["iv-cycle"], "cycle": 1}
+    content["delivered"] = {"measurements": tables["ia-cycle"], "cycle": 1}
+    _write_json(pet, content)
+    return cases[0], cases[1], pet
 
 
 def _two_injections(seed: int, index: int, gains: Gains | None) -> tuple[SyntheticPatient, SyntheticPatient]:

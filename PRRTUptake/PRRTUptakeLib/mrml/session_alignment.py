@@ -1,0 +1,44 @@
+"""Whether an emission image of the scene lies on the CT of its session; nothing in the scene is moved."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from PRRTUptakeLib.mrml.images import patient_of
+from PRRTUptakeLib.mrml.segmentations import segmentation_from_node
+from PRRTUptakeLib.mrml.volumes import NodeError, volume_from_node
+from PRRTUptakeLib.segmentation.segments import Segmentation
+from PRRTUptakeLib.trial.preparation import recognised
+from PRRTUptakeLib.trial.session_alignment import CheckedVisit, check_visit
+
+if TYPE_CHECKING:
+    from PRRTUptakeLib.imaging.volume import Volume
+
+
+def check_alignment(emissionNode: Any, anatomyNode: Any, segmentationNode: Any = None) -> CheckedVisit:
+    """Check SPECT or PET against the CT of the same session, as both lie in the world.
+
+    Parameters
+    ----------
+    emissionNode, anatomyNode : vtkMRMLScalarVolumeNode of both.
+    segmentationNode : with the liver, which makes the check sharp in all directions; may be None.
+
+    Raises
+    ------
+    NodeError
+        If it is one image, or they are of two patients.
+    """
+    if emissionNode is anatomyNode:
+        raise NodeError(f"'{emissionNode.GetName()}' cannot be checked against itself: choose an image and its CT.")
+    patients = [patient_of(node) for node in (emissionNode, anatomyNode)]
+    if all(patients) and patients[0] != patients[1]:
+        raise NodeError(f"The images are of two patients ('{patients[0]}' and '{patients[1]}'): choose those of one.")
+    emission, anatomy = (_named(node) for node in (emissionNode, anatomyNode))
+    segmentation = Segmentation(anatomy[1].grid)
+    if segmentationNode is not None:
+        segmentation, _, _ = recognised(segmentation_from_node(segmentationNode))
+    return check_visit("scene", emission, anatomy, segmentation)
+
+
+def _named(node: Any) -> tuple[str, Volume]:
+    return node.GetName(), volume_from_node(node)

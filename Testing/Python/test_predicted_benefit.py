@@ -1,0 +1,100 @@
+"""Doses of a cycle from its table, and predicted against delivered for the patient with both therapy cycles."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from PRRTDosimetryLib.commands import main
+from PRRTUptakeLib.trial.measurements import Measurement, read_csv, to_csv
+from PRRTUptakeLib.trial.predicted_benefit import (
+    WHOLE_LIVER,
+    BenefitError,
+    IntravenousCycle,
+    cycle_doses,
+    lesion_doubts,
+    predicted_doses,
+)
+
+
+def row(region, metric, value, cycle=1):
+    return Measurement("P", cycle, "dosimetry", "SPECT", region, "", "none", "", metric, value, "Gy")
+
+
+ROWS = [
+    row("L1", "dose", 30.0),
+    row("L1", "mass", 21.0),
+    row("reference left lobe", "dose", 1.0),
+    row("reference left lobe", "mass", 100.0),
+    row("reference right lobe", "dose", 2.0),
+    row("reference right lobe", "mass", 300.0),
+    row("L1", "dose", 99.0, cycle=2),
+]
+
+
+def result(**regions):
+    """What of a comparison is read: region, lesion id, ratio of the means, volume."""
+    made = [
+        SimpleNamespace(region=name, lesion_id=name, ratio={"suv_mean": ratio}, volume_mL=volume)
+        for name, (ratio, volume) in regions.items()
+    ]
+    return SimpleNamespace(regions=made)
+
+
+def test_doses_of_one_cycle_with_the_whole_healthy_liver():
+    assert cycle_doses(ROWS, 1) == {
+        "L1": 30.0,
+        "reference left lobe": 1.0,
+        "reference right lobe": 2.0,
+        WHOLE_LIVER: pytest.approx(1.75),
+    }
+    assert cycle_doses(ROWS, 2) == {"L1": 99.0}
+
+
+def test_no_doses_are_told():
+    with pytest.raises(BenefitError, match="no absorbed dose of cycle 3"):
+        cycle_doses(ROWS, 3)
+
+
+def test_a_cycle_from_its_table(tmp_path):
+    """Regions that the PET does not show are left out; the planned activity scales."""
+    (tmp_path / "table.csv").write_text(to_csv(ROWS), encoding="utf-8")
+    content = {"activity_MBq": 7400, "planned_ia_MBq": 3700, "measurements": "table.csv", "cycle": 1}
+    cycle = IntravenousCycle.from_case(content, tmp_path)
+    (found,) = predicted_doses(result(L1=(3.0, 20.0)), cycle)
+    assert (found.region, found.iv_Gy, found.ia_Gy) == ("L1", 30.0, pytest.approx(30.0 * 3.0 / 2.0))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"activity_MBq": 7400},
+        {"activity_MBq": 7400, "measurements": "table.csv"},
+        {"activity_MBq": 7400, "measurements": "table.csv", "cycle": 1, "dose_Gy": {"L1": 1}},
+        {"activity_MBq": 7400, "dose_Gy": [1]},
+        {"activity_MBq": 7400, "dose_Gy": {"L1": 0}},
+    ],
+)
+def test_impossible_cycles_are_named(content, tmp_path):
+    with pytest.raises(BenefitError, match="'iv_cycle'"):
+        IntravenousCycle.from_case(content, tmp_path)
+
+
+def test_a_lesion_of_another_size_is_doubted():
+    assert lesion_doubts(result(L1=(1.0, 19.0)), ROWS, 1, "table.csv") == []
+    (doubt,) = lesion_doubts(result(L1=(1.0, 6.0)), ROWS, 1, "table.csv")
+    assert "L1 has 21 g in table.csv but 6 mL here" in doubt
+
+
+@pytest.mark.slow
+def test_the_demo_of_both_therapy_cycles(tmp_path):
+    """The same gains for both nuclides: delivered over predicted is 1 but for blur, which differs between cameras."""
+    assert main(["demo", "--kind", "therapy", "-o", str(tmp_path)]) == 0
+    rows = read_csv(tmp_path / "results" / "pet" / "measurements.csv")
+    ratios = {one.region: one.value for one in rows if one.metric == "delivered_over_predicted"}
+    targets = {one.region for one in rows if one.role == "target"}
+    assert len(targets) >= 4
+    for name in (*targets, "kidney_left", "kidney_right", "spleen"):
+        assert ratios[name] == pytest.approx(1.0, abs=0.1), name
+    page = (tmp_path / "results" / "pet" / "report.html").read_text(encoding="utf-8")
+    assert "Predicted benefit, and what was delivered" in page
