@@ -48,6 +48,24 @@ def uptake_pictures(folder: Path) -> None:
     panel.cleanup()
 
 
+def registration_picture(folder: Path) -> None:
+    """Two PET/CT on one MRI, the first registered."""
+    import slicer
+    from PRRTUptakeLib.mrml.sample_data import load_sample
+
+    slicer.mrmlScene.Clear(0)
+    panel = load_module(ROOT / "PRRTUptake" / "PRRTUptake.py").widgetRepresentation().self()
+    load_sample("ia-versus-iv")
+    panel.enter()
+    ui = panel.ui
+    ui.fixedSelector.setCurrentNode(slicer.util.getNode("MRI"))
+    ui.movingSelector.setCurrentNode(slicer.util.getNode("CT IA"))
+    ui.registerButton.click()
+    open_sections(panel, "registrationButton")
+    take_picture(panel, folder / "uptake-registration.png")
+    panel.cleanup()
+
+
 def dosimetry_pictures(folder: Path) -> None:
     """Serial SPECT/CT from time points to doses."""
     import slicer
@@ -81,4 +99,5 @@ if __name__ == "__main__":
     place.mkdir(parents=True, exist_ok=True)
     with running_slicer():
         uptake_pictures(place)
+        registration_picture(place)
         dosimetry_pictures(place)
