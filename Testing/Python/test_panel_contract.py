@@ -96,7 +96,8 @@ def test_members_used_through_helpers_exist():
     known = contract()
     used = {
         "QTableWidget": "currentRow setRowCount setItem resizeColumnsToContents selectRow blockSignals columnCount "
-        "item setHorizontalHeaderLabels",
+        "item setHorizontalHeaderLabels horizontalHeader columnWidth setColumnWidth setColumnHidden",
+        "QHeaderView": "sectionSizeHint",
         "QComboBox": "itemData currentIndex count clear addItem findData setCurrentIndex blockSignals",
         "QProgressDialog": "labelText value wasCanceled close deleteLater modal",
         "QPushButton": "enabled toolTip click connect",
