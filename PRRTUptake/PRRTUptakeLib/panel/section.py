@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.progress import Progress
 
 
-WIDEST_px = 150  # of a table's column; the rest of its words stand in the tooltip
+WIDEST_px = 125  # of a table's column; the rest of its words stand in the tooltip
 
 
 class Section:

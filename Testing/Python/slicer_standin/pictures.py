@@ -23,6 +23,7 @@ def take_picture(panel, path: str | Path) -> Path:
     top.show()
     for _ in range(3):
         QtWidgets.QApplication.processEvents()
+        panel.refresh()  # tables are fitted to the width that they have now
         top.resize(WIDTH_px, top.layout().totalHeightForWidth(WIDTH_px))
     image = top.grab().toImage().convertToFormat(QtGui.QImage.Format_RGB888)
     top.hide()
