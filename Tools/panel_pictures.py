@@ -24,6 +24,7 @@ def uptake_pictures(folder: Path) -> None:
     import slicer
     from PRRTUptakeLib.mrml.sample_data import load_sample
 
+    load_module(ROOT / "PRRTDosimetry" / "PRRTDosimetry.py")  # the way to the self-test is open
     panel = load_module(ROOT / "PRRTUptake" / "PRRTUptake.py").widgetRepresentation().self()
     load_sample("lutia")
     panel.enter()
@@ -43,8 +44,27 @@ def uptake_pictures(folder: Path) -> None:
     open_sections(panel, "segmentsButton")
     take_picture(panel, folder / "uptake-segments.png")
     ui.applyButton.click()
+    ui.reportPath.currentPath = "results/SYN-001"
     open_sections(panel, "measureButton", "reportButton")
     take_picture(panel, folder / "uptake-results.png")
+    panel.cleanup()
+
+
+def registration_picture(folder: Path) -> None:
+    """Two PET/CT on one MRI, the first registered."""
+    import slicer
+    from PRRTUptakeLib.mrml.sample_data import load_sample
+
+    slicer.mrmlScene.Clear(0)
+    panel = load_module(ROOT / "PRRTUptake" / "PRRTUptake.py").widgetRepresentation().self()
+    load_sample("ia-versus-iv")
+    panel.enter()
+    ui = panel.ui
+    ui.fixedSelector.setCurrentNode(slicer.util.getNode("MRI"))
+    ui.movingSelector.setCurrentNode(slicer.util.getNode("CT IA"))
+    ui.registerButton.click()
+    open_sections(panel, "registrationButton")
+    take_picture(panel, folder / "uptake-registration.png")
     panel.cleanup()
 
 
@@ -71,6 +91,7 @@ def dosimetry_pictures(folder: Path) -> None:
     ui.applyButton.click()
     open_sections(panel, "curvesButton", "doseButton")
     take_picture(panel, folder / "dosimetry-curves.png")
+    ui.reportPath.currentPath = "results/SYN-001"
     open_sections(panel, "resultsButton", "exportSectionButton")
     take_picture(panel, folder / "dosimetry-results.png")
     panel.cleanup()
@@ -81,4 +102,5 @@ if __name__ == "__main__":
     place.mkdir(parents=True, exist_ok=True)
     with running_slicer():
         uptake_pictures(place)
+        registration_picture(place)
         dosimetry_pictures(place)

@@ -96,7 +96,8 @@ def test_members_used_through_helpers_exist():
     known = contract()
     used = {
         "QTableWidget": "currentRow setRowCount setItem resizeColumnsToContents selectRow blockSignals columnCount "
-        "item setHorizontalHeaderLabels",
+        "item setHorizontalHeaderLabels horizontalHeader columnWidth setColumnWidth setColumnHidden",
+        "QHeaderView": "sectionSizeHint",
         "QComboBox": "itemData currentIndex count clear addItem findData setCurrentIndex blockSignals",
         "QProgressDialog": "labelText value wasCanceled close deleteLater modal",
         "QPushButton": "enabled toolTip click connect",
@@ -106,17 +107,62 @@ def test_members_used_through_helpers_exist():
             assert member in known.ALWAYS or known.kind(cls, member) not in ("unknown", "hidden"), f"{cls}.{member}"
 
 
+# The entry's schema 1.0.2: which keys there may be, and of what type; the first three must be there.
+ENTRY = {
+    "$schema": str,
+    "category": str,
+    "scm_url": str,
+    "scm_revision": str,
+    "scm_type": str,
+    "build_dependencies": list,
+    "build_subdirectory": str,
+    "dicom_support_rule": str,
+    "enabled": bool,
+    "tier": int,
+}
+
+
 def test_catalog_entry():
-    """The Extension Index's entry has the keys of its schema 1.0.1 and agrees with CMakeLists.txt."""
+    """The Extension Index's entry has the keys of its schema and agrees with CMakeLists.txt."""
     entry = json.loads((ROOT / "SlicerPRRT.json").read_text(encoding="utf-8"))
-    optional = {"scm_revision", "scm_type", "build_dependencies", "build_subdirectory", "enabled", "tier"}
-    assert {"$schema", "category", "scm_url"} <= set(entry) <= {"$schema", "category", "scm_url"} | optional
+    assert set(list(ENTRY)[:3]) <= set(entry) <= set(ENTRY)
+    for key, value in entry.items():
+        assert type(value) is ENTRY[key], key
+    assert re.search(r"slicer-extension-catalog-entry-schema-v1\.0\.2\.json#$", entry["$schema"])
+    assert entry["scm_type"] in ("git", "local")
+    assert entry["scm_url"].endswith(".git")
     assert 1 <= entry["tier"] <= 5
+    assert all(isinstance(name, str) for name in entry["build_dependencies"])
     cmake = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
     assert f'set(EXTENSION_CATEGORY "{entry["category"]}")' in cmake
-    assert "EXTENSION_DICOM_SUPPORT_RULE \"Modality == 'PT' or Modality == 'NM'\"" in cmake
+    assert f'set(EXTENSION_DICOM_SUPPORT_RULE "{entry["dicom_support_rule"]}")' in cmake
+    assert {"PT", "NM"} == set(re.findall(r"Modality == '(\w+)'", entry["dicom_support_rule"]))
     urls = re.search(r'EXTENSION_SCREENSHOTURLS "(.*?)"', cmake)[1].split()
     for url in urls:
         picture = ROOT / "Docs" / "screenshots" / url.rsplit("/", 1)[1]
         assert picture.is_file(), f"{picture} is named in CMakeLists.txt: run Tools/panel_pictures.py"
         assert picture.stat().st_size < 150_000
+
+
+@pytest.mark.parametrize("path", [ROOT / "SlicerPRRT.png", *sorted(ROOT.glob("PRRT*/Resources/Icons/PRRT*.png"))])
+def test_icons_are_as_large_as_the_catalogue_wants(path):
+    data = path.read_bytes()
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    width, height = (int.from_bytes(data[start : start + 4], "big") for start in (16, 20))
+    assert width == height >= 128, f"{path.name} has {width} x {height} pixels"
+
+
+def test_readme_shows_pictures_that_are_there():
+    """Pictures and pages that the readme and the tutorial point to; how to cite, and the licence."""
+    for page in (ROOT / "README.md", ROOT / "Docs" / "tutorial.md"):
+        text = page.read_text(encoding="utf-8")
+        for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", text):
+            assert (page.parent / link).is_file(), f"{page.name}: {link}"
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "CITATION.cff" in readme
+    assert "Apache" in readme
+    cff = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    keys = {line.split(":")[0] for line in cff.splitlines() if re.match(r"[a-z-]+:", line)}
+    assert {"cff-version", "message", "title", "authors", "version", "license"} <= keys
+    assert 'version: "0.1.0"' in cff
+    assert 'version = "0.1.0"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")

@@ -120,8 +120,8 @@ class TimePointsSection(Section):
         """Say which segments were drawn for the chosen image alone."""
         point = self.chosen()
         if point is not None and self.parameters is not None and not self.panel.busy:
-            set_segmentation(point.node, node)
-            self.panel.refresh()
+            with self.attempt(_("The segments could not be chosen.")):
+                set_segmentation(point.node, node)
 
     def onCalibrate(self) -> None:
         """Turn the counts of the chosen image into activity."""

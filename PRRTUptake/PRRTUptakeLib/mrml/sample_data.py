@@ -84,7 +84,8 @@ def _load_visit(case: Case, visit: Visit, as_suv: bool, known: dict[Path, Any]) 
     for series in find_series(visit.dicom):
         words = _MODALITY_WORDS.get(series.modality, series.modality)
         described = "contrast" if "portal" in series.description else ""
-        node = node_from_series(series, " ".join(filter(None, (words, described, visit.visit))), as_suv)
+        named = dict.fromkeys(filter(None, (words, described, visit.visit)))  # the visit may be called MRI too
+        node = node_from_series(series, " ".join(named), as_suv)
         role = MEASURED if series.modality in EMISSION else ANATOMY
         describe_image(node, role=role, visit=visit.visit)
         nodes.append(node)

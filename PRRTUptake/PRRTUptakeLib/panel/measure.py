@@ -72,9 +72,10 @@ class MeasureSection(Section):
         """Show table and chart in Slicer's views."""
         from PRRTUptakeLib.mrml.charts import chart_of
 
-        node = self.parameters.table
+        node = self.parameters.table if self.parameters is not None else None
         if node is not None:
-            show_table_and_chart(node, chart_of(node))
+            with self.attempt(_("Table and chart could not be shown.")):
+                show_table_and_chart(node, chart_of(node))
 
 
 def show_table_and_chart(table: Any, chart: Any) -> None:

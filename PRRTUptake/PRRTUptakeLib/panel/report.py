@@ -60,7 +60,9 @@ class ReportSection(Section):
 
     def onOpen(self) -> None:
         """Open the report in the web browser."""
-        qt.QDesktopServices.openUrl(qt.QUrl(self._report().resolve().as_uri()))
+        if self.parameters is not None and self.parameters.reportFolder:
+            with self.attempt(_("The report could not be opened.")):
+                qt.QDesktopServices.openUrl(qt.QUrl(self._report().resolve().as_uri()))
 
 
 def _can_be_read(path: Path) -> bool:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.progress import Progress
 
 
-WIDEST_px = 150  # of a table's column; the rest of its words stand in the tooltip
+WIDEST_px = 125  # of a table's column; the rest of its words stand in the tooltip
 
 
 class Section:
@@ -113,8 +113,10 @@ def fill_table(table: Any, rows: Sequence[Sequence[str]], tips: Sequence[str] = 
             item.setToolTip(tips[number] if number < len(tips) else text)
             table.setItem(number, column, item)
     table.resizeColumnsToContents()
-    for column in range(table.columnCount):
+    last = table.columnCount - 1  # it takes what is left of the width, but at least its heading
+    for column in range(last):
         table.setColumnWidth(column, min(table.columnWidth(column), WIDEST_px))
+    table.setColumnWidth(last, table.horizontalHeader().sectionSizeHint(last))
     if 0 <= chosen < len(rows):
         table.selectRow(chosen)
     table.blockSignals(was)

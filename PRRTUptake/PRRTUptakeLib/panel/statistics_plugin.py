@@ -61,7 +61,8 @@ class PRRTSegmentStatisticsPlugin(SegmentStatisticsPluginBase):
         return None
 
     def _node(self, parameter: str) -> Any:
-        identifier = self.getParameterNode().GetParameter(parameter)
+        parameters = self.getParameterNode()
+        identifier = parameters.GetParameter(parameter) if parameters is not None else ""
         return slicer.mrmlScene.GetNodeByID(identifier) if identifier else None
 
 

@@ -20,7 +20,7 @@ class StudySection(Section):
         from PRRTUptakeLib.trial.protocol import available_protocols, load_protocol
 
         for name in available_protocols():
-            self.ui.protocolComboBox.addItem(load_protocol(name).title, name)
+            self.ui.protocolComboBox.addItem(load_protocol(name).title.split(":")[0], name)
         self.ui.protocolComboBox.addItem(_("Own protocol, from a file"), OWN_FILE)
         connect(self.ui.protocolComboBox, "currentIndexChanged(int)", self.onProtocolChosen)
         connect(self.ui.protocolPath, "currentPathChanged(QString)", self.onPathChosen)
@@ -77,12 +77,13 @@ class StudySection(Section):
 
 
 def rules_text(protocol: Any) -> str:
-    """The rules of a protocol in one sentence or two."""
+    """Title and rules of a protocol in a few sentences."""
     targets, reference = protocol.targets, protocol.reference
     return _(
-        "{nuclide} {modality} {time:g} h after injection. Targets above {diameter:g} mm, up to {lobe} per lobe and "
-        "{total} in all. Reference: {reference}, {margin:g} mm from lesions."
+        "{title}. {nuclide} {modality} {time:g} h after injection. Targets above {diameter:g} mm, up to {lobe} per "
+        "lobe and {total} in all. Reference: {reference}, {margin:g} mm from lesions."
     ).format(
+        title=protocol.title,
         nuclide=protocol.nuclide,
         modality=protocol.imaging.modality,
         time=protocol.imaging.time_after_injection_h,

@@ -100,6 +100,8 @@ class SegmentStatisticsPluginBase:
     ):
         info = {"name": name, "title": title, "description": description, "units": units}
         codes = {"DICOM.QuantityCode": quantityDicomCode, "DICOM.UnitsCode": unitsDicomCode}
+        for code in filter(None, codes.values()):
+            slicer.vtkCodedEntry().SetFromString(code)  # refuses what is no string
         return info | {key: value for key, value in codes.items() if value}
 
     def __init__(self):
@@ -109,7 +111,10 @@ class SegmentStatisticsPluginBase:
     def setParameterNode(self, node):
         self.parameterNode = node
         for key in self.keys:
-            node.SetParameter(f"{type(self).__name__}.{key}.enabled", str(key in self.defaultKeys))
+            name = f"{type(self).__name__}.{key}.enabled"
+            if not node.GetParameter(name):
+                node.SetParameter(name, str(key in self.defaultKeys))
+        self.optionLabels = [self.getMeasurementInfo(key)["name"] for key in self.keys]  # for the check boxes
 
     def getParameterNode(self):
         return self.parameterNode

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6 import QtGui, QtWidgets
-from PySide6.QtCore import Qt
 
 WIDTH_px = 520
 
@@ -18,14 +17,15 @@ def open_sections(panel, *names: str) -> None:
 
 
 def take_picture(panel, path: str | Path) -> Path:
-    """Write the panel as it stands as a PNG of 256 colours at most, cropped to its height."""
+    """Write the panel as it stands as a PNG, cropped to its height."""
     top = panel.parent._top._object
     top.setFixedWidth(WIDTH_px)
     top.show()
     for _ in range(3):
         QtWidgets.QApplication.processEvents()
+        panel.refresh()  # tables are fitted to the width that they have now
         top.resize(WIDTH_px, top.layout().totalHeightForWidth(WIDTH_px))
-    image = top.grab().toImage().convertToFormat(QtGui.QImage.Format_Indexed8, Qt.ThresholdDither | Qt.AvoidDither)
+    image = top.grab().toImage().convertToFormat(QtGui.QImage.Format_RGB888)
     top.hide()
     if not image.save(str(path)):
         raise OSError(f"The picture {path} could not be written.")
