@@ -162,6 +162,8 @@ def _sphere(chosen: argparse.Namespace) -> None:
 
 def _selftest_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the protocol to print and sign")
+    parser.add_argument("--operator", default="", metavar="NAME", help="who runs it, for the protocol")
+    parser.add_argument("--site", default="", metavar="NAME", help="where, for the protocol")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -173,7 +175,7 @@ def _selftest(chosen: argparse.Namespace) -> None:
     result = run_self_test()
     if chosen.html:
         with whole_file(chosen.html) as page:
-            page.write_text(self_test_html(result), encoding="utf-8")
+            page.write_text(self_test_html(result, chosen.operator, chosen.site), encoding="utf-8")
     if chosen.json:
         print_json(result.as_dict())
     else:
