@@ -204,6 +204,7 @@ def _agreement(arguments: argparse.Namespace) -> None:
 def _cohort_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, metavar="DIR", help="folder with a case.json per patient, at any depth")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="folder for the results")
+    parser.add_argument("--operator", default="", metavar="NAME", help="who runs it, for the report")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="patients at a time (default: 1)")
     parser.add_argument("--scheduler", default="", metavar="ADDRESS", help="run on this Dask cluster instead")
     parser.add_argument("--protocol", default="", help="default: the one that the case files name")
@@ -224,7 +225,8 @@ def _cohort(arguments: argparse.Namespace) -> None:
     files = (arguments.allocation, arguments.log, arguments.subgroups)
     options = Options(arguments.protocol, *files, arguments.mixed, arguments.second_reader)
     machines = Machines(arguments.workers, arguments.scheduler)
-    made = make_cohort(arguments.folder, arguments.output, RUN_CASE, options, machines, ProgressPrinter())
+    progress, who = ProgressPrinter(), arguments.operator
+    made = make_cohort(arguments.folder, arguments.output, RUN_CASE, options, machines, progress, who)
     print(cohort_text(made.result))
     print(f"\nReport: {made.report}")
     if made.result.problem:
