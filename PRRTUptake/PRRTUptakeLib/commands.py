@@ -108,6 +108,24 @@ def _bundle(arguments: argparse.Namespace) -> None:
     print(f"Bundle: {write_bundle(arguments.results, arguments.output, _deidentifier(arguments))}")
 
 
+def _read_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, metavar="FILE.dcm", help="SR, SEG, RTSTRUCT, RTDOSE or parametric map")
+    parser.add_argument("--images", type=Path, metavar="DICOM_DIR", help="images on which a RTSTRUCT was drawn")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _read(arguments: argparse.Namespace) -> None:
+    from PRRTUptakeLib.report.dicom_read import read_object
+    from PRRTUptakeLib.report.page import plain_table
+
+    kind, content = read_object(arguments.file, arguments.images)
+    if arguments.json:
+        print_json({"kind": kind, "content": content})
+    else:
+        shown = [["" if value is None else value for value in one.values()] for one in content]
+        print(plain_table(list(content[0]) if content else ["nothing in it"], shown))
+
+
 def _pdf_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("report", type=Path, metavar="REPORT.html", help="any report")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.pdf", help="the PDF")
@@ -325,6 +343,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "bundle", "freeze a patient's results: tables, DICOM, protocol, provenance, hashes", _bundle_arguments, _bundle
     ),
+    Command("read", "what a DICOM result says: measurements, segments, or the range of a map", _read_arguments, _read),
     Command("pdf", "turn a report into PDF, if a converter is installed", _pdf_arguments, _pdf),
     Command("cohort", "run all patients of a folder, then the endpoint and the report", _cohort_arguments, _cohort),
     Command("endpoints", "compute the trial's endpoint from a table of measurements", _endpoints_arguments, _endpoints),
