@@ -208,10 +208,10 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
         PRRTError
             If the folder cannot be written, or the user stops it; nothing is written then.
         """
-        from PRRTDosimetryLib.mrml.self_test import run_self_test, write_self_test
+        from PRRTDosimetryLib.mrml.self_test import FILE, run_self_test, write_self_test
 
         result = run_self_test(progress)
-        write_self_test(result, folder)
+        write_self_test(result, Path(folder) / FILE)
         return result
 
     def placeBeside(self, node: Any, others: Sequence[Any]) -> None:

@@ -174,18 +174,17 @@ def _sphere(chosen: argparse.Namespace) -> None:
 
 def _selftest_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the protocol to print and sign")
+    parser.add_argument("--operator", default="", metavar="NAME", help="who runs it, for the protocol")
+    parser.add_argument("--site", default="", metavar="NAME", help="where, for the protocol")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def _selftest(chosen: argparse.Namespace) -> None:
-    from PRRTUptakeLib.whole_folder import whole_file
-
-    from PRRTDosimetryLib.mrml.self_test import SelfTestError, run_self_test, self_test_html, self_test_text
+    from PRRTDosimetryLib.mrml.self_test import SelfTestError, run_self_test, self_test_text, write_self_test
 
     result = run_self_test()
     if chosen.html:
-        with whole_file(chosen.html) as page:
-            page.write_text(self_test_html(result), encoding="utf-8")
+        write_self_test(result, chosen.html, chosen.operator, chosen.site)
     if chosen.json:
         print_json(result.as_dict())
     else:

@@ -115,6 +115,24 @@ def _bundle(arguments: argparse.Namespace) -> None:
     print(f"Bundle: {write_bundle(arguments.results, arguments.output, _deidentifier(arguments))}")
 
 
+def _read_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, metavar="FILE.dcm", help="SR, SEG, RTSTRUCT, RTDOSE or parametric map")
+    parser.add_argument("--images", type=Path, metavar="DICOM_DIR", help="images on which a RTSTRUCT was drawn")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _read(arguments: argparse.Namespace) -> None:
+    from PRRTUptakeLib.report.dicom_read import read_object
+    from PRRTUptakeLib.report.page import plain_table
+
+    kind, content = read_object(arguments.file, arguments.images)
+    if arguments.json:
+        print_json({"kind": kind, "content": content})
+    else:
+        shown = [["" if value is None else value for value in one.values()] for one in content]
+        print(plain_table(list(content[0]) if content else ["nothing in it"], shown))
+
+
 def _pdf_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("report", type=Path, metavar="REPORT.html", help="any report")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.pdf", help="the PDF")
@@ -215,6 +233,7 @@ RUN_CASE = "PRRTUptakeLib.mrml.run:run_case"
 def _cohort_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, metavar="DIR", help="folder with a case.json per patient, at any depth")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="folder for the results")
+    parser.add_argument("--operator", default="", metavar="NAME", help="who runs it, for the report")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="patients at a time (default: 1)")
     parser.add_argument("--scheduler", default="", metavar="ADDRESS", help="run on this Dask cluster instead")
     parser.add_argument("--protocol", default="", help="default: the one that the case files name")
@@ -236,7 +255,8 @@ def cohort(arguments: argparse.Namespace, run_case: str = RUN_CASE) -> None:
     files = (arguments.allocation, arguments.log, arguments.subgroups)
     options = Options(arguments.protocol, *files, arguments.mixed, arguments.second_reader)
     machines = Machines(arguments.workers, arguments.scheduler)
-    made = make_cohort(arguments.folder, arguments.output, run_case, options, machines, ProgressPrinter())
+    progress, who = ProgressPrinter(), arguments.operator
+    made = make_cohort(arguments.folder, arguments.output, run_case, options, machines, progress, who)
     print(cohort_text(made.result))
     print(f"\nReport: {made.report}")
     if made.result.problem:
@@ -332,6 +352,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "bundle", "freeze a patient's results: tables, DICOM, protocol, provenance, hashes", _bundle_arguments, _bundle
     ),
+    Command("read", "what a DICOM result says: measurements, segments, or the range of a map", _read_arguments, _read),
     Command("pdf", "turn a report into PDF, if a converter is installed", _pdf_arguments, _pdf),
     Command("cohort", "run all patients of a folder, then the endpoint and the report", _cohort_arguments, cohort),
     Command("endpoints", "compute the trial's endpoint from a table of measurements", _endpoints_arguments, _endpoints),

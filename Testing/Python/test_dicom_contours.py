@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import json
+from datetime import date, datetime, timezone
 
 import numpy as np
 import pydicom
 import pytest
 from measured_patient import measured_patient
 from PRRTDosimetryLib.commands import main
+from PRRTUptakeLib.dicom import writing
 from PRRTUptakeLib.dicom.reading import arrange
-from PRRTUptakeLib.imaging.volume import Grid
+from PRRTUptakeLib.dicom.series import find_series
+from PRRTUptakeLib.dicom.writing import Subject, write_ct
+from PRRTUptakeLib.imaging.volume import Grid, Volume
+from PRRTUptakeLib.mrml.dicom_exchange import export_dicom, import_contours
+from PRRTUptakeLib.mrml.segmentations import node_from_segmentation, segmentation_from_node
+from PRRTUptakeLib.mrml.tables import table_from_measurements
+from PRRTUptakeLib.mrml.volumes import NodeError, node_from_volume
+from PRRTUptakeLib.report.deidentify import Deidentifier
 from PRRTUptakeLib.report.dicom_objects import save_object
-from PRRTUptakeLib.report.dicom_seg import segmentation_object
+from PRRTUptakeLib.report.dicom_seg import occupancy_object, segmentation_object
+from PRRTUptakeLib.report.dicom_sr import read_report
 from PRRTUptakeLib.segmentation.dicom_contours import ContourError, read_contours
 from PRRTUptakeLib.segmentation.polygons import fill_polygons
 from PRRTUptakeLib.segmentation.segments import Segmentation
+from PRRTUptakeLib.uptake.occupancy import occupancy
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, RTStructureSetStorage, generate_uid
+from scipy.spatial.transform import Rotation
 
 
 @pytest.fixture(scope="module")
@@ -180,6 +192,111 @@ def test_contours_of_another_patient_are_refused_in_one_sentence(seg_file, serie
     assert main(["run", str(tmp_path / "case.json"), "-o", str(tmp_path / "out")]) == 1
     assert "SOMEBODY-ELSE" in capsys.readouterr().err.strip().splitlines()[-1]
     assert not (tmp_path / "out").exists()
+
+
+def test_lesions_of_other_programs_are_known_by_code_and_site(seg_file, series, tmp_path):
+    """Coded as a mass or neoplasm of the liver, with a name that means nothing; of another organ it is extrahepatic."""
+    ds = pydicom.dcmread(seg_file)
+    (left,) = (item for item in ds.SegmentSequence if item.SegmentLabel == "L1")
+    (right,) = (item for item in ds.SegmentSequence if item.SegmentLabel == "R1")
+    for item, code, meaning, site in ((left, "108369006", "Neoplasm", None), (right, "4147007", "Mass", "78961009")):
+        del item.SegmentDescription
+        item.SegmentLabel = f"Region {item.SegmentNumber}"
+        kind = item.SegmentedPropertyTypeCodeSequence[0]
+        kind.CodeValue, kind.CodeMeaning = code, meaning
+        if site:
+            item.AnatomicRegionSequence[0].CodeValue, item.AnatomicRegionSequence[0].CodeMeaning = site, "Spleen"
+    ds.save_as(tmp_path / "other.dcm")
+    read = read_contours(tmp_path / "other.dcm", series)
+    assert read[left.SegmentLabel].structure == "liver_lesion"
+    assert read[right.SegmentLabel].structure == "extrahepatic_lesion"
+
+
+def test_fractions_come_in_where_at_least_half_is_inside(drawn, images, series, tmp_path):
+    image = measured_patient()[1].scene[0].volumes[0][1]
+    wanted = occupancy(drawn["L1"], drawn.grid, image.grid)
+    made = occupancy_object([(drawn["L1"], wanted)], images.measured)
+    read = read_contours(save_object(made, tmp_path / "fractions.dcm"), series)
+    assert read.grid.matches(image.grid)
+    stored = np.rint(wanted.full_fraction() * 255)
+    assert np.array_equal(read["L1"].full_mask(image.grid.shape), stored >= 127.5)
+
+
+def test_contours_on_an_oblique_image(tmp_path):
+    """A sphere cut by the tilted planes of its CT has the sphere's volume and centre."""
+    turn = Rotation.from_euler("xyz", [12, -20, 31], degrees=True).as_matrix()
+    ijk_to_ras = np.eye(4)
+    ijk_to_ras[:3, :3], ijk_to_ras[:3, 3] = turn * [-1.5, -1.5, 3.0], [60.0, 40.0, -30.0]
+    volume = Volume(np.zeros((30, 64, 64), np.float32), ijk_to_ras, "attenuation", "HU")
+    write_ct(volume, tmp_path / "ct", written_series())
+    series = find_series(tmp_path / "ct")
+    grid, centre = volume.grid, np.array([31.0, 33.0, 15.0])
+    discs = []
+    for k in range(30):
+        height = (k - centre[2]) * 3.0
+        if abs(height) < 20.0:
+            angle = np.linspace(0, 2 * np.pi, 360, endpoint=False)
+            radius = np.sqrt(20.0**2 - height**2) / 1.5
+            ij = centre[:2] + radius * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+            discs.append(grid.to_ras(np.column_stack([ij, np.full(360, k)])) * [-1, -1, 1])
+    read = read_contours(structure_set(series[0], {"liver": discs}, tmp_path / "rt.dcm"), series)
+    inside = read["liver"].full_mask(grid.shape)
+    assert inside.sum() * grid.voxel_volume_mL == pytest.approx(4 / 3 * np.pi * 8.0, rel=0.02)
+    assert np.argwhere(inside).mean(axis=0)[::-1] == pytest.approx(centre, abs=0.05)
+
+
+def test_a_stride_between_contoured_planes_is_refused(series, images, grid, tmp_path):
+    every_second = [circle(grid, (130, 120, k), 20.0) for k in range(40, 50, 2)]
+    path = structure_set(images.contours, {"liver": every_second}, tmp_path / "stride.dcm")
+    with pytest.raises(ContourError, match="skips planes of its image"):
+        read_contours(path, series)
+
+
+def test_contours_come_into_the_scene(seg_file, series, drawn, grid, images, tmp_path, scene):
+    """SEG and structure set by one call of the console, with roles as tags of the segments."""
+    node = import_contours(seg_file, series, "drawn elsewhere")
+    assert node.GetName() == "drawn elsewhere"
+    back = segmentation_from_node(node)
+    for name in ("L1", "R1", "spleen"):
+        segment = next(one for one in drawn if name in (one.name, one.structure))
+        found = back[segment.name]
+        assert (found.role, found.lobe, found.lesion_id) == (segment.role, segment.lobe, segment.lesion_id)
+        assert found.voxel_count == segment.voxel_count
+    discs = [circle(grid, (130, 120, k), 25.0) for k in range(40, 50)]
+    path = structure_set(images.contours, {"Leber": discs}, tmp_path / "rt.dcm")
+    same = import_contours(path, series, node=node)
+    assert (same.GetID(), same.GetName()) == (node.GetID(), "rt")
+    assert segmentation_from_node(same)["Leber"].structure == "liver"
+
+
+def test_the_scene_goes_out_as_dicom(drawn, images, series, tmp_path, scene):
+    """Segments, measurements and references of nodes, read back; and freed of the patient's identity."""
+    outcome = measured_patient()[1]
+    image = node_from_volume(outcome.scene[0].volumes[0][1], "SPECT 24h")
+    segments = node_from_segmentation(drawn, "segments")
+    rows = [row for row in outcome.rows if row.lesion == "L1"]
+    written = export_dicom(tmp_path / "out", segments, image, rows, series, "24h")
+    assert {path.name for path in written} == {"SEG.dcm", "SEG_fractions.dcm", "SR.dcm"}
+    values = {one.metric: one for one in read_report(tmp_path / "out" / "SR.dcm")}
+    assert {name: one.value for name, one in values.items()} == {r.metric: r.value for r in rows if ":" not in r.metric}
+    tracking = {i.TrackingID: i.TrackingUID for i in pydicom.dcmread(tmp_path / "out" / "SEG.dcm").SegmentSequence}
+    assert {one.tracking_uid for one in values.values()} == {tracking["L1"]}
+    table = table_from_measurements(rows, "table")
+    export_dicom(tmp_path / "free", segments, image, table, series, deidentifier=Deidentifier(bytes(32)))
+    freed = {one.metric: one.value for one in read_report(tmp_path / "free" / "SR.dcm")}
+    assert freed == pytest.approx({name: one.value for name, one in values.items()}, rel=5e-6)
+    content = b"".join(path.read_bytes() for path in (tmp_path / "free").iterdir())
+    assert outcome.case.patient.encode() not in content
+    image.SetAttribute("PRRT.Provenance", None)
+    with pytest.raises(NodeError, match="does not know its DICOM series"):
+        export_dicom(tmp_path / "none", segments, image, rows, series)
+    assert not (tmp_path / "none").exists()
+
+
+def written_series():
+    moment = datetime(2024, 3, 6, 10, tzinfo=timezone.utc)
+    patient = Subject("T-1", "Test", "F", date(1960, 1, 1), 70.0, 1.7)
+    return writing.Series(patient, ("oblique",), 2, "oblique CT", moment, moment, ("oblique",))
 
 
 def test_contours_that_cannot_be_placed_are_refused(images, series, grid, tmp_path):

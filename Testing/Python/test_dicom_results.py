@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 
@@ -226,6 +227,45 @@ def test_a_report_with_unknown_codes_is_refused_in_one_sentence(written, tmp_pat
         read_report(tmp_path / "strange.dcm")
     with pytest.raises(DicomResultError, match="is not a measurement report"):
         read_report(written["seg"])
+
+
+def test_the_command_reads_every_kind_of_object(written, segments, activity, outcome, capsys, tmp_path):
+    def told(name):
+        capsys.readouterr()
+        assert main(["read", str(written[name]), "--json"]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    values = told("sr")
+    rows = {(row.lesion or row.region, row.metric): row.value for row in outcome.rows}
+    assert values["kind"] == "SR"
+    assert all(rows[one["region"], one["metric"]] == one["value"] for one in values["content"])
+    found = {one["segment"]: one for one in told("seg")["content"]}
+    assert set(found) == {segment.name for segment in segments}
+    assert found["L1"]["volume_mL"] == pytest.approx(segments["L1"].voxel_count * segments.grid.voxel_volume_mL)
+    assert told("dose32")["content"][0]["max"] == pytest.approx(float(dose_of(activity).array.max()), rel=1e-6)
+    assert told("suv")["content"][0]["units"] == "g/ml{SUVbw}"
+    assert main(["read", str(written["sr"])]) == 0
+    assert "treated_control_ratio" in capsys.readouterr().out
+
+
+def test_the_command_refuses_what_it_does_not_know_in_one_sentence(written, outcome, tmp_path, capsys):
+    strange = pydicom.dcmread(written["sr"])
+    for element in strange.iterall():
+        if element.keyword == "CodeValue" and element.value == "118565006":
+            element.value = "999999"
+    strange.save_as(tmp_path / "strange.dcm")
+    (tmp_path / "text.dcm").write_text("not DICOM", encoding="ascii")
+    cases = {
+        tmp_path / "strange.dcm": "code SCT 999999",
+        tmp_path / "text.dcm": "is not a readable DICOM file",
+        tmp_path / "none.dcm": "is not a readable DICOM file",
+        outcome.images[0].measured.files[0]: "name another",
+    }
+    for path, words in cases.items():
+        capsys.readouterr()
+        assert main(["read", str(path)]) == 1
+        (line,) = capsys.readouterr().err.strip().splitlines()
+        assert words in line
 
 
 def test_nothing_half_written_stays_behind(written, tmp_path, monkeypatch):

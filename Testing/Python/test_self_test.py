@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from PRRTDosimetryLib.commands import main
 from PRRTDosimetryLib.mrml import self_test_checks
-from PRRTDosimetryLib.mrml.self_test import Check, checks_of, run_self_test
+from PRRTDosimetryLib.mrml.self_test import Check, checks_of, run_self_test, self_test_html
 
 
 def test_the_command_passes_and_writes_the_protocol(tmp_path, capsys):
@@ -43,6 +44,34 @@ def test_a_wrong_half_life_is_told_and_the_status_is_1(monkeypatch, capsys, tmp_
     assert told.err.strip().startswith("prrt selftest: 6 of 6 known answers were NOT found")
     assert len(told.err.strip().splitlines()) == 1
     assert "FAILED" in (tmp_path / "a.html").read_text(encoding="utf-8")
+
+
+def test_a_wrong_table_of_nuclides_fails_wherever_it_is_used(monkeypatch, capsys, tmp_path):
+    """The product's own half-life of 177Lu, 1 % too long: the whole command tells it."""
+    from dataclasses import replace
+
+    from PRRTUptakeLib.imaging import radionuclides
+
+    right = radionuclides.nuclide("Lu-177")
+    table = dict(radionuclides._TABLE)
+    key = next(name for name, entry in table.items() if entry is right)
+    monkeypatch.setattr(radionuclides, "_TABLE", {**table, key: replace(right, half_life_h=right.half_life_h * 1.01)})
+    assert main(["selftest", "--html", str(tmp_path / "a.html")]) == 1
+    told = capsys.readouterr().err
+    assert "half-life of Lu-177" in told
+    assert "177Lu left after 24 h" in told
+    assert "half-life of Ga-68" not in told
+
+
+def test_the_protocol_names_operator_site_and_code(tmp_path, monkeypatch):
+    monkeypatch.setattr(self_test_checks, "GROUPS", {"SUV": self_test_checks.suv_checks})
+    result = run_self_test()
+    assert re.fullmatch("[0-9a-f]{64}", result.fingerprint)
+    assert run_self_test().fingerprint == result.fingerprint
+    told = self_test_html(result, "J. Roe", "UMC <Test>")
+    for words in ("J. Roe", "UMC &lt;Test&gt;", result.fingerprint, result.machine, "Performed by", "highdicom"):
+        assert words in told
+    assert self_test_html(result).count("not told") == 2
 
 
 def test_a_check_that_cannot_be_computed_fails_and_says_why():

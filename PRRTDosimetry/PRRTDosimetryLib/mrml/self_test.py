@@ -6,6 +6,7 @@ temporary folder. The checks are in ``self_test_checks``.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import platform
 from dataclasses import dataclass
@@ -13,10 +14,14 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import PRRTUptakeLib
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.progress import Progress, silent
 from PRRTUptakeLib.report.page import html_page, paragraph, plain_table, section, table
 from PRRTUptakeLib.report.provenance import software
+from PRRTUptakeLib.whole_folder import whole_file
+
+import PRRTDosimetryLib
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -57,12 +62,13 @@ class Check:
 
 @dataclass(frozen=True)
 class SelfTest:
-    """All checks, when and on what machine."""
+    """All checks, when, on what machine, and of which code."""
 
     checks: tuple[Check, ...]
     made_at: str
     machine: str
     software: dict[str, str]
+    fingerprint: str = ""
 
     @property
     def failed(self) -> tuple[Check, ...]:
@@ -81,6 +87,7 @@ class SelfTest:
         """Return plain values for JSON."""
         checks = [{**vars(check), "passed": check.passed} for check in self.checks]
         about = {"made_at": self.made_at, "machine": self.machine, "software": self.software}
+        about["fingerprint"] = self.fingerprint
         return {"passed": not self.failed, "count": len(checks), "failed": len(self.failed), **about, "checks": checks}
 
 
@@ -95,7 +102,18 @@ def run_self_test(progress: Progress = silent) -> SelfTest:
     progress(1.0, "done")
     made_at = datetime.now(timezone.utc).isoformat(timespec="seconds")
     machine = f"{platform.node()}, {platform.platform()}, {platform.machine()}"
-    return SelfTest(tuple(checks), made_at, machine, software())
+    return SelfTest(tuple(checks), made_at, machine, software(), fingerprint())
+
+
+def fingerprint() -> str:
+    """SHA-256 over the product's Python and resource files, so that a changed file shows in the protocol."""
+    digest = hashlib.sha256()
+    for package in (PRRTUptakeLib, PRRTDosimetryLib):
+        folder = Path(package.__path__[0])
+        for path in sorted([*folder.rglob("*.py"), *(folder.parent / "Resources").rglob("*.json")]):
+            digest.update(path.relative_to(folder.parent).as_posix().encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def checks_of(name: str, group: Callable[[], Sequence[Check]]) -> list[Check]:
@@ -115,49 +133,54 @@ def self_test_text(result: SelfTest) -> str:
     return "\n".join([plain_table(header, rows), *problems, "", result.sentence])
 
 
-def write_self_test(result: SelfTest, folder: str | Path) -> Path:
-    """Write the protocol to sign into a folder; returns the file.
+def write_self_test(result: SelfTest, path: Path, operator: str = "", site: str = "") -> None:
+    """Write the protocol to print and sign to ``path``.
 
     Raises
     ------
     SelfTestError
-        If the folder cannot be written.
+        If it cannot be written; nothing is left then.
     """
-    path = Path(folder) / FILE
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(self_test_html(result), encoding="utf-8")
-    except OSError as error:
-        raise SelfTestError(f"{path} cannot be written ({error.strerror}): choose another folder.") from error
-    return path
+    with whole_file(path, SelfTestError) as page:
+        page.write_text(self_test_html(result, operator, site), encoding="utf-8")
 
 
-def self_test_html(result: SelfTest) -> str:
-    """The protocol to print and sign."""
+def self_test_html(result: SelfTest, operator: str = "", site: str = "") -> str:
+    """The protocol to print and sign; ``operator`` and ``site`` for its title block."""
+    about = result.software
     identity = {
-        "Made": result.made_at,
+        "Operator": operator or "not told",
+        "Site": site or "not told",
+        "Made": result.made_at.replace("T", " "),
         "Machine": result.machine,
-        "Software": ", ".join(f"{name} {version}" for name, version in result.software.items()),
+        "Product": f"{about.get('name', '')} {about.get('version', '')}",
+        "Versions": ", ".join(f"{name} {version}" for name, version in about.items() if name not in _PRODUCT),
+        "Source of the product": f"{result.fingerprint} (SHA-256 of its files)",
     }
-    header = ["", "check", "expected", "found", "tolerance", "unit", "source"]
+    header = ["outcome", "check", "expected", "found", "tolerance", "unit", "source of the expected value"]
     groups = dict.fromkeys(check.group for check in result.checks)
-    sections = [section("Result", paragraph(result.sentence, "result"))]
+    sections = [section("Result", paragraph(result.sentence, "result" if not result.failed else "warnings"))]
     for group in groups:
         rows = [
-            [_mark(one), one.name, *_numbers(one), one.unit, one.source or one.problem]
+            [_mark(one), one.name, *map(_in_print, _numbers(one)), one.unit, one.source or one.problem]
             for one in result.checks
             if one.group == group
         ]
         sections.append(section(group, table(header, rows)))
-    sections.append(section("Signature", _SIGNATURE))
+    sections.append(section("Signatures", paragraph(_DECLARATION), _SIGNATURES))
     warnings = [f"{one.name}: {one.problem or 'outside its tolerance'}" for one in result.failed]
     return html_page("SlicerPRRT self-test", identity, warnings, sections)
 
 
-_SIGNATURE = (
-    '<table class="identity"><tr><th>Name</th><td>____________________________</td></tr>'
-    "<tr><th>Date</th><td>____________________________</td></tr>"
-    "<tr><th>Signature</th><td>____________________________</td></tr></table>"
+_PRODUCT = ("name", "version")
+_DECLARATION = (
+    "The known answers above were computed on the machine named above. The signatories have read them and their "
+    "tolerances. This protocol holds until the product, one of its packages or the machine changes."
+)
+_ROLES = ("Performed by", "Medical physicist")
+_LINES = "".join(f"<tr><th>{role}</th>{'<td></td>' * 3}</tr>" for role in _ROLES)
+_SIGNATURES = (
+    '<table class="signatures"><tr><th></th><th>Name</th><th>Date</th><th>Signature</th></tr>' + _LINES + "</table>"
 )
 
 
@@ -167,3 +190,18 @@ def _mark(check: Check) -> str:
 
 def _numbers(check: Check) -> list[str]:
     return [f"{value:.6g}" for value in (check.expected, check.found, check.tolerance)]
+
+
+def _in_print(number: str) -> str:
+    """A number with its power of ten as on paper, which no line break divides.
+
+    Examples
+    --------
+    >>> _in_print("1.18e-12"), _in_print("57.8")
+    ('1.18·10⁻¹²', '57.8')
+    """
+    digits, e, power = number.partition("e")
+    return f"{digits}·10{str(int(power)).translate(_RAISED)}" if e else number
+
+
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

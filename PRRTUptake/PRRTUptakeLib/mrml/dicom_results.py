@@ -19,11 +19,12 @@ from PRRTUptakeLib.trial.response_case import is_follow_up
 from PRRTUptakeLib.uptake.occupancy import OccupancyError, occupancy
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import Container, Iterator, Sequence
     from pathlib import Path
 
     from pydicom.dataset import Dataset
 
+    from PRRTUptakeLib.dicom.series import Series
     from PRRTUptakeLib.imaging.volume import Volume
     from PRRTUptakeLib.mrml.outcome import CaseOutcome, VisitImages
     from PRRTUptakeLib.report.deidentify import Deidentifier
@@ -105,7 +106,7 @@ def _measured(
     uid = images.measured.uid
     image = next((volume for _, volume in _volumes_of(outcome, images)), None)
     if image is not None and (images.contours is None or images.contours.uid != uid):
-        fractions = _fractions(segmentation, image, images.ras_transform)
+        fractions = fractions_of(segmentation, image, images.ras_transform)
         if fractions:
             yield "SEG_fractions", occupancy_object(fractions, images.measured)
     rows = rows_of(outcome, images)
@@ -113,7 +114,7 @@ def _measured(
         yield "SR", measurement_report(rows, segmentation, seg, images.measured, images.visit)
 
 
-def _fractions(segmentation: Segmentation, measured: Volume, ras_transform: Any) -> list[tuple[Segment, Occupancy]]:
+def fractions_of(segmentation: Segmentation, measured: Volume, ras_transform: Any) -> list[tuple[Segment, Occupancy]]:
     """Regions with the part of each voxel that they occupy, as they were measured; those cut off by the image not."""
     found = []
     for segment in segmentation:
@@ -130,17 +131,21 @@ def _maps(outcome: CaseOutcome, images: VisitImages) -> Iterator[tuple[str, Data
     measured = {one.measured.uid: one.measured for one in outcome.images}
     made: Counter[str] = Counter()
     for name, volume in (*_volumes_of(outcome, images), *_spect_suv(images)):
-        kind = _KINDS.get(volume.units, "")
         others = [measured[uid] for uid in volume.provenance.get("series_uids", ()) if uid in measured]
-        if not kind:
-            continue
-        made[kind] += 1
-        ds = (
-            dose_object(volume, images.measured, name, others=others)
-            if kind == "RTDOSE"
-            else parametric_map(volume, images.measured, name, others)
-        )
-        yield (kind if made[kind] == 1 else f"{kind}_{made[kind]}"), ds
+        kind, ds = map_object(volume, images.measured, name, others)
+        if ds is not None:
+            made[kind] += 1
+            yield (kind if made[kind] == 1 else f"{kind}_{made[kind]}"), ds
+
+
+def map_object(volume: Volume, series: Series, name: str, others: Sequence[Series] = ()) -> tuple[str, Dataset | None]:
+    """The kind and object of a map by its units: RTDOSE, TIA or SUV; ("", None) for an image in other units."""
+    kind = _KINDS.get(volume.units, "")
+    if not kind:
+        return "", None
+    if kind == "RTDOSE":
+        return kind, dose_object(volume, series, name, others=others)
+    return kind, parametric_map(volume, series, name, others)
 
 
 def _volumes_of(outcome: CaseOutcome, images: VisitImages) -> list[tuple[str, Volume]]:

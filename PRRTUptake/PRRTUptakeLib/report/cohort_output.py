@@ -53,6 +53,7 @@ def make_cohort(
     options: Options,
     machines: Machines | None = None,
     progress: Progress | None = None,
+    operator: str = "",
 ) -> CohortFiles:
     """Run all case files below ``folder`` and write tables, endpoint and report to ``output``.
 
@@ -64,6 +65,7 @@ def make_cohort(
     ----------
     function : runs one patient, "package.module:name", see `jobs.Job`.
     options : protocol (empty for that of the case files), allocation and further files; read before anything is run.
+    operator : who runs it, for the report.
 
     Raises
     ------
@@ -86,7 +88,7 @@ def make_cohort(
         outcomes = run_cohort(jobs, machines.workers, machines.scheduler, progress)
         remove_unfinished(output / PATIENTS)  # of processes that were ended from outside
         result = conclude(outcomes, said, protocol, options, output / "blinding.jsonl")
-        _write_all(result, output)
+        _write_all(result, output, operator)
     return CohortFiles(outcomes, result, output / "report.html")
 
 
@@ -100,7 +102,7 @@ def _read_early(options: Options) -> None:
         read_csv(options.second_reader)
 
 
-def _write_all(result: CohortResult, output: Path) -> None:
+def _write_all(result: CohortResult, output: Path, operator: str) -> None:
     """Write each file whole; those of an earlier run that this one does not have are removed."""
     files = {"flow.csv": _csv(["patient", "state", "reason"], ((e.patient, e.state, e.reason) for e in result.flow))}
     if result.rows:
@@ -111,7 +113,7 @@ def _write_all(result: CohortResult, output: Path) -> None:
         files["patients.csv"] = _csv(list(patients[0]), [list(one.values()) for one in patients])
         files["endpoints.csv"] = _csv(*endpoint_table(result.analysis.endpoint))
         files["endpoints.json"] = json_text(content) + "\n"
-    files["report.html"] = cohort_report(result)
+    files["report.html"] = cohort_report(result, operator)
     for name in (TABLE, "patients.csv", "endpoints.csv", "endpoints.json"):
         if name not in files:
             (output / name).unlink(missing_ok=True)

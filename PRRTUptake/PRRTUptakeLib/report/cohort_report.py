@@ -5,6 +5,7 @@ No time stands in it, so that the same cohort gives the same bytes.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from html import escape
 from typing import TYPE_CHECKING
@@ -29,7 +30,7 @@ from PRRTUptakeLib.report.endpoint_tables import (
 from PRRTUptakeLib.report.flow import flow_chart
 from PRRTUptakeLib.report.page import html_page, paragraph, section, table
 from PRRTUptakeLib.report.plots import ForestRow, bland_altman, forest_plot, scatter_plot, slope_plot, waterfall
-from PRRTUptakeLib.report.provenance import VERSION
+from PRRTUptakeLib.report.provenance import VERSION, software
 from PRRTUptakeLib.trial.cohort_result import ANALYSED
 
 if TYPE_CHECKING:
@@ -37,13 +38,25 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.trial.endpoints import Endpoint
     from PRRTUptakeLib.trial.pairs import Pairs
 
+_OWN = ("name", "version")
 _MOST_ROWS = 100  # of a forest plot; beyond that it cannot be read
 
 
-def cohort_report(result: CohortResult) -> str:
-    """The whole page as text, nothing outside it is needed to read it."""
+def cohort_report(result: CohortResult, operator: str = "") -> str:
+    """The whole page as text, nothing outside it is needed to read it.
+
+    It tells the hash of its table instead of the time, so that the same patients give the same page.
+    """
     analysis, protocol = result.analysis, result.protocol
-    identity = {"Protocol": f"{protocol.title} ({protocol.source})", "Software": f"SlicerPRRT {VERSION}"}
+    identity = {
+        "Study": f"{protocol.title} ({protocol.source})",
+        "Protocol": f"{protocol.name}, SHA-256 {protocol.sha256}",
+        "Patients": f"{len(result.flow)} case files",
+        "Table SHA-256": hashlib.sha256(result.table.encode()).hexdigest() if result.rows else "no table",
+        "Operator": operator or "not told",
+        "Versions": ", ".join(f"{name} {version}" for name, version in software().items() if name not in _OWN),
+        "Software": f"SlicerPRRT {VERSION}",
+    }
     warnings = [f"There is no endpoint: {result.problem}"] if result.problem else []
     warnings += list(result.notes)
     sections = []

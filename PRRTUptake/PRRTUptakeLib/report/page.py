@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+_LONGEST_WORD = 30  # of a cell that does not break within words; UIDs, hashes and addresses do
 RESEARCH_USE = "For research use only. Not for diagnosis, treatment planning or any other clinical decision."
 
 _STYLE = """
@@ -17,8 +18,8 @@ body { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; m
 h1 { font-size: 1.6rem; margin-bottom: .2rem; }
 h2 { font-size: 1.2rem; margin-top: 2rem; border-bottom: 1px solid #ccc; }
 table { border-collapse: collapse; margin: .6rem 0; } caption { text-align: left; color: #444; padding-bottom: .3rem; }
-th, td { padding: .25rem .7rem; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top;
-         overflow-wrap: anywhere; }
+th, td { padding: .25rem .7rem; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top; }
+td.long, .identity td { overflow-wrap: anywhere; }
 th { border-bottom: 2px solid #888; } td.number { text-align: right; font-variant-numeric: tabular-nums; }
 .identity th { border: 0; text-align: left; color: #444; font-weight: 600; } .identity td { border: 0; }
 .warnings { background: #fff4e0; border-left: 4px solid #d55e00; padding: .5rem 1rem .5rem 2rem; }
@@ -29,7 +30,12 @@ th { border-bottom: 2px solid #888; } td.number { text-align: right; font-varian
 figure { margin: 0; } figure > svg { width: 100%; height: auto; background: #000; }
 figcaption { font-size: .85rem; color: #444; }
 code { overflow-wrap: anywhere; }
-@media print { body { max-width: none; margin: 0; } h2 { break-after: avoid; } figure, table { break-inside: avoid; } }
+.signatures { width: 100%; table-layout: fixed; } .signatures td { border: 1px solid #888; height: 3.2rem; }
+.signatures th { border: 0; vertical-align: middle; }
+@page { size: A4; margin: 16mm 14mm; @bottom-right { content: counter(page) " / " counter(pages); font-size: 9pt; } }
+@media print { body { max-width: none; margin: 0; font-size: 10pt; } h2 { break-after: avoid; }
+  figure, table, .warnings, .result { break-inside: avoid; } tr { break-inside: avoid; }
+  * { -webkit-print-color-adjust: exact; print-color-adjust: exact; } }
 """
 
 
@@ -118,5 +124,8 @@ def _is_number(value: object) -> bool:
 
 
 def _cell(value: object) -> str:
-    mark = ' class="number"' if _is_number(value) else ""
-    return f"<td{mark}>{escape(format_value(value))}</td>"
+    shown = format_value(value)
+    unbroken = max((len(word) for word in shown.split()), default=0)
+    kind = "number" if _is_number(value) else "long" if unbroken > _LONGEST_WORD else ""
+    mark = f' class="{kind}"' if kind else ""
+    return f"<td{mark}>{escape(shown)}</td>"

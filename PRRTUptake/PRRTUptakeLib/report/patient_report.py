@@ -44,7 +44,7 @@ def case_report(
         "Protocol SHA-256": protocol.sha256,
         "Treated lobe": case.treated_lobe or "blinded",
         "Study": "; ".join(dict.fromkeys(f"{one['visit']}: {one['study_uid']}" for one in provenance["series"])),
-        "Operator": str(case.notes.get("operator", "not stated ('operator' under 'notes' of the case file)")),
+        "Operator": str(case.notes.get("operator", "not told (--operator, or in the case file's notes)")),
         "Versions": ", ".join(f"{key} {value}" for key, value in software.items() if key not in ("name", "version")),
         "Made": f"{provenance['made_at']} with {software['name']} {software['version']}",
     }

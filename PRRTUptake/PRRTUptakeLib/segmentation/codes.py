@@ -79,6 +79,8 @@ LIVER = Code("10200004", "Liver")
 AORTA = Code("15825003", "Aorta")
 KIDNEY = Code("64033007", "Kidney")
 METASTASIS = Code("14799000", "Neoplasm, Secondary")
+# What other programs call a lesion; where it is then decides, and without that its name.
+_LESIONS = (METASTASIS, Code("52988006", "Lesion"), Code("108369006", "Neoplasm"), Code("4147007", "Mass"))
 LUMBAR_SPINE = Code("122496007", "Lumbar spine")
 
 ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII")
@@ -223,7 +225,7 @@ def structures_of(entry: CodedEntry) -> tuple[Structure, ...]:
     same = [item for item in _STRUCTURES if item.code == entry.type]
     if entry.modifier is not None:
         same = [item for item in same if item.modifier is None or item.modifier == entry.modifier]
-    if entry.type == METASTASIS and entry.region is not None:
+    if entry.type in _LESIONS and entry.region is not None:
         key = "liver_lesion" if entry.region == LIVER else "extrahepatic_lesion"
         return (structure(key),)
     if entry.region is not None:

@@ -247,10 +247,21 @@ def _filled(contours: Sequence[Dataset], grid: Grid, where: str) -> np.ndarray:
         if not 0 <= k < grid.shape[0]:
             raise ContourError(f"{where} reaches outside its image: export it again.")
         by_slice.setdefault(k, []).append(ijk[:, :2])
+    _require_every_plane(sorted(by_slice), where)
     full = np.zeros(grid.shape, dtype=bool)
     for k, polygons in by_slice.items():
         full[k] = fill_polygons(polygons, grid.shape[1:])
     return full
+
+
+def _require_every_plane(slices: Sequence[int], where: str) -> None:
+    """Refuse what was drawn with a stride: taken as it is, it would have a fraction of its volume."""
+    steps = np.diff(slices)
+    if len(steps) > 1 and steps.min() > 1:
+        raise ContourError(
+            f"{where} skips planes of its image ({len(slices)} contoured planes, none beside another): fill the "
+            "planes between."
+        )
 
 
 def _observed(observation: Dataset | None) -> CodedEntry | None:
