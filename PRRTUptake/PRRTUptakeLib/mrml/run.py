@@ -25,7 +25,7 @@ from PRRTUptakeLib.trial.measurements import to_csv
 from PRRTUptakeLib.whole_folder import whole_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from PRRTUptakeLib.mrml.outcome import CaseOutcome, Extension
     from PRRTUptakeLib.report.deidentify import Deidentifier
@@ -72,12 +72,12 @@ def _synthetic_cases(kind: str, folder: Path, seed: int) -> tuple[Path, ...]:
 
     if kind == "therapy":
         return synthetic_case.write_synthetic_therapy(folder, seed=seed)
-    write = {
+    writers: dict[str, Callable[..., Path]] = {
         "lutia": synthetic_case.write_synthetic_lutia,
         "ia-versus-iv": synthetic_case.write_synthetic_ia_versus_iv,
         "serial": synthetic_case.write_synthetic_serial,
-    }[kind]
-    return (write(folder, seed=seed),)
+    }
+    return (writers[kind](folder, seed=seed),)
 
 
 @dataclass(frozen=True)
