@@ -44,7 +44,7 @@ def whole_folder(target: str | Path, keep: Sequence[str] = ()) -> Iterator[Path]
     """
     target = Path(target).resolve()
     _refuse_foreign(target, keep)
-    missing = [parent for parent in target.parents if not parent.exists()]
+    missing = _missing_parents(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
@@ -61,9 +61,7 @@ def whole_folder(target: str | Path, keep: Sequence[str] = ()) -> Iterator[Path]
         raise WholeFolderError(f"Writing to {target} failed ({reason(error)}): nothing was changed there.") from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
-        for parent in missing:  # the innermost first; they stay where something is in them
-            with suppress(OSError):
-                parent.rmdir()
+        _remove_empty(missing)
 
 
 @contextmanager
@@ -72,7 +70,7 @@ def whole_file(target: str | Path, failure: type[PRRTError] = WholeFolderError, 
 
     Parameters
     ----------
-    target : the file to make or replace; its folder must be there.
+    target : the file to make or replace; its folders are made as needed.
     failure : the class of the error.
     mode : who may read it.
 
@@ -81,8 +79,10 @@ def whole_file(target: str | Path, failure: type[PRRTError] = WholeFolderError, 
     PRRTError
         Of the class ``failure``, if the place cannot be written to or the disk is full; ``target`` is as it was.
     """
-    target = Path(target)
+    target = Path(target).resolve()
+    missing = _missing_parents(target)
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}-", delete=False) as file:
             work = Path(file.name)
     except OSError as error:
@@ -95,6 +95,7 @@ def whole_file(target: str | Path, failure: type[PRRTError] = WholeFolderError, 
         raise failure(f"{target} was not written ({reason(error)}).") from error
     finally:
         work.unlink(missing_ok=True)
+        _remove_empty(missing)
 
 
 MARK = ".prrt-folder"
@@ -106,6 +107,18 @@ def _refuse_foreign(target: Path, keep: Sequence[str]) -> None:
     foreign = target.is_dir() and any(item.name not in keep for item in target.iterdir())
     if foreign and not (target / MARK).exists():
         raise WholeFolderError(f"{target} is not empty and not of SlicerPRRT: name an empty or new folder.")
+
+
+def _missing_parents(target: Path) -> list[Path]:
+    """Folders that have to be made for ``target``, the innermost first."""
+    return [parent for parent in target.parents if not parent.exists()]
+
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    """Remove folders that were made in vain; they stay where something is in them."""
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def _replace(work: Path, target: Path) -> None:

@@ -185,14 +185,14 @@ def test_what_cannot_be_bundled_is_told_and_nothing_is_left(results, tmp_path, m
     with pytest.raises(BundleError, match="run the case first"):
         write_bundle(tmp_path, tmp_path / "a.zip")
     with pytest.raises(BundleError, match="choose another folder"):
-        write_bundle(results, tmp_path / "missing" / "a.zip")
+        write_bundle(results, results / "report.html" / "a.zip")
 
     def full(self, *arguments, **options):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(zipfile.ZipFile, "writestr", full)
     with pytest.raises(BundleError, match="No space left on device"):
-        write_bundle(results, tmp_path / "a.zip")
+        write_bundle(results, tmp_path / "new" / "a.zip")
     assert list(tmp_path.iterdir()) == []
 
 

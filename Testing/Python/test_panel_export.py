@@ -60,7 +60,10 @@ def test_dicom_has_the_identity_of_the_source(exported, lutia):
     import slicer
 
     made = objects(exported["folder"] / "dicom")
-    assert {ds.Modality for ds in made} == {"SEG", "SR"}
+    assert {ds.Modality for ds in made} == {"SEG", "SR", "OT"}
+    (suv,) = [ds for ds in made if ds.Modality == "OT"]
+    (mapping,) = suv.SharedFunctionalGroupsSequence[0].RealWorldValueMappingSequence
+    assert mapping.MeasurementUnitsCodeSequence[0].CodeValue == "g/ml{SUVbw}"
     (node,) = [node for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if "SPECT" in node.GetName()]
     uid = json.loads(node.GetAttribute("PRRT.Provenance"))["series_uid"]
     source = pydicom.dcmread(slicer.dicomDatabase.filesForSeries(uid)[0], stop_before_pixels=True)
@@ -200,7 +203,7 @@ def test_self_test_that_fails_or_is_stopped(dosimetry, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     ui.reportPath.currentPath = str(tmp_path / "file")
     ui.selfTestButton.click()
-    assert "cannot be written" in ui.statusLabel.text
+    assert "is not writable" in ui.statusLabel.text
     ui.reportPath.currentPath = str(tmp_path / "other")
     cancelled_after(monkeypatch, 0)
     ui.selfTestButton.click()

@@ -141,3 +141,4 @@ def test_segments_are_no_longer_there(panel):
     assert len(segmentation()) > 1
     panel.ui.registerButton.click()
     assert "Registered" in panel.ui.statusLabel.text
+    assert "No liver was given" in panel.ui.statusLabel.text

@@ -1,8 +1,7 @@
 """Nodes and DICOM objects: contours drawn elsewhere into the scene, and what was measured in the scene out of it.
 
->>> # doctest: +SKIP
->>> segmentationNode = import_contours("RTSTRUCT.dcm", "DICOM")
->>> export_dicom("results", segmentationNode, imageNode, tableNode, "DICOM")
+>>> segmentationNode = import_contours("RTSTRUCT.dcm", "DICOM")  # doctest: +SKIP
+>>> export_dicom("results", segmentationNode, imageNode, tableNode, "DICOM")  # doctest: +SKIP
 """
 
 from __future__ import annotations

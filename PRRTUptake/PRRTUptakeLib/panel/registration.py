@@ -68,8 +68,8 @@ class RegistrationSection(Section):
             parameters.transform = transform
             slicer.util.setSliceViewerLayers(background=fixed, foreground=moving, foregroundOpacity=0.5)
             told = warnings_of(transform)
-            words = told or (_("Registered: {quality}.").format(quality=quality_of(transform)),)
-            self.panel.say("\n".join(words), isError=bool(told))
+            words = _("Registered: {quality}.").format(quality=quality_of(transform))
+            self.panel.say("\n".join((words, *told)), isError=bool(told))
 
     def onUse(self) -> None:
         """Move by the chosen transform."""
