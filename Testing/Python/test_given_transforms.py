@@ -154,7 +154,8 @@ def test_forms_of_a_rule(tmp_path):
     same = RegistrationRule.from_case({"identity": "one scan"}, tmp_path, "here").registration(GRID)
     assert same.kind == "identity"
     assert same.provenance["reason"] == "one scan"
-    assert RegistrationRule.from_case("register", tmp_path, "here") is None
+    assert RegistrationRule.from_case("register", tmp_path, "here") == "register"
+    assert RegistrationRule.from_case("deformable", tmp_path, "here") == "deformable"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 import SimpleITK as sitk
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.itk_images import affine_to_itk
-from PRRTUptakeLib.imaging.registration_result import given_registration
+from PRRTUptakeLib.imaging.registration_result import DisplacementField, Registration, given_registration
 from PRRTUptakeLib.imaging.simulation import Posture
 from PRRTUptakeLib.imaging.volume import Grid, Volume
 from PRRTUptakeLib.mrml.lobes_run import measure_lobe_case
@@ -143,6 +143,79 @@ def test_a_stated_transform_is_told_and_hashed(stated, folder):
     assert made["made"]["source"] == "file motion.tfm"
     assert made["quality"]["body_overlap"] > made["quality"]["body_overlap_before"] > 0.5
     assert folder / "motion.tfm" in stated.files
+
+
+def bent_to_the_truth(folder, path):
+    """A transform file whose matrix is 9 mm wrong and whose displacements mend that about the liver, and only there."""
+    wrong = true_motion(folder) @ affine(translation=(9.0, 0.0, 0.0))
+    grid = Grid((60, 80, 90), affine(np.diag([5.0, 5.0, 5.0]), (-225.0, -200.0, -150.0)))
+    k, j, i = np.indices(grid.shape)
+    points = grid.to_ras(np.stack([i, j, k], axis=-1).reshape(-1, 3)).reshape(*grid.shape, 3)
+    beyond = np.clip((np.abs(points) - [140.0, 120.0, 110.0]) / 40.0, 0.0, 1.0).max(axis=-1)
+    field = np.zeros((*grid.shape, 3))
+    field[..., 0] = -9.0 * (0.5 + 0.5 * np.cos(np.pi * beyond))
+    made = Registration("deformable", wrong, displacement=DisplacementField(grid, field))
+    sitk.WriteTransform(made.to_itk(), str(path))
+
+
+def affine(matrix=None, translation=(0.0, 0.0, 0.0)):
+    made = np.eye(4)
+    made[:3, :3] = np.eye(3) if matrix is None else matrix
+    made[:3, 3] = translation
+    return made
+
+
+def test_a_transform_that_bends_carries_contours(stated, folder):
+    bent_to_the_truth(folder, folder / "bent.h5")
+    case = changed(folder, "bent.json", lambda visits: use_first(visits, registration="bent.h5"))
+    outcome = measure_lobe_case(load_case(case), silent)
+    true, found = stated.lobe_visits[1], outcome.lobe_visits[1]
+    for target in true.targets:
+        value = next(one.tumour for one in found.targets if one.lesion_id == target.lesion_id)
+        assert value == pytest.approx(target.tumour, rel=0.02), target.lesion_id
+    (made,) = [one for one in outcome.alignment if one["what"] == "registration"]
+    assert made["bends"]
+
+
+@pytest.mark.slow
+def test_bending_on_request_is_refused_where_nothing_is_bent(registered, folder):
+    case = changed(folder, "bend.json", lambda visits: use_first(visits, registration="deformable"))
+    outcome = measure_lobe_case(load_case(case), silent)
+    assert any(
+        "72h: The rigid registration was kept. Bending the liver hardly fits" in text for text in outcome.warnings
+    )
+    for one, other in zip(outcome.lobe_visits[1].targets, registered[0].lobe_visits[1].targets, strict=True):
+        if one.lesion_id != NUDGE["lesion"]:
+            assert one.tumour == pytest.approx(other.tumour, rel=1e-9)
+
+
+@pytest.mark.parametrize("drawn_anew", [True, False])
+def test_other_patients_are_refused_unless_the_case_says_why(folder, tmp_path, drawn_anew):
+    """The second visit under another id, with contours of its own or registered to the first."""
+    other = tmp_path / "72h"
+    shutil.copytree(folder / "72h" / "DICOM", other)
+    for path in (one for one in other.rglob("*") if one.is_file()):
+        ds = pydicom.dcmread(path)
+        ds.PatientID = "ELSE"
+        ds.save_as(path)
+
+    def change(visits):
+        if not drawn_anew:
+            use_first(visits)
+        visits[1]["dicom"] = str(other)
+
+    case = changed(folder, "else.json", change)
+    with pytest.raises(PRRTError, match=r"different patients.*'ELSE'.*'same_patient'"):
+        run_case(case, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    content = json.loads(case.read_text(encoding="utf-8"))
+    case.write_text(json.dumps({**content, "same_patient": "made nameless in Utrecht"}), encoding="utf-8")
+    warnings = run_case(case, tmp_path / "out").outcome.warnings
+    assert "taken for one person: made nameless in Utrecht." in warnings[0]
+    assert any("the registration was forced" in text for text in warnings) != drawn_anew
+    case.write_text(json.dumps({**content, "same_patient": True}), encoding="utf-8")
+    with pytest.raises(CaseError, match="'same_patient' must say why in words"):
+        load_case(case)
 
 
 @pytest.mark.parametrize(

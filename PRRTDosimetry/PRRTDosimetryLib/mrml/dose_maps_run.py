@@ -181,7 +181,7 @@ def visit_registrations(
             found[name] = given.registration(first.image.grid)
         elif len(frames) == 1 and frames != {""}:
             found[name] = identity_registration("both images name the same frame of reference")
-        elif _contours_of(base) == _contours_of(images[name]):
+        elif _contours_of(base) == _contours_of(images[name]) and not (_bends(base) or _bends(images[name])):
             found[name] = _by_contours(base, images[name])
         else:
             fixed = fixed or _anatomy(first, base)
@@ -195,6 +195,11 @@ def visit_registrations(
 def _contours_of(images: VisitImages) -> tuple[int, str]:
     """Cycle and name of the visit whose contours a visit was measured with."""
     return images.drawn_on or (images.cycle, images.visit)
+
+
+def _bends(images: VisitImages) -> bool:
+    """Whether the contours were bent on their way to a visit; then its images are registered rigidly by themselves."""
+    return callable(images.ras_transform)
 
 
 def _by_contours(base: VisitImages, images: VisitImages) -> Registration:

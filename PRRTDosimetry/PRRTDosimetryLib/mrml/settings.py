@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.trial.registration_rule import RegistrationRule
+from PRRTUptakeLib.trial.registration_rule import REGISTER, RegistrationRule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,6 +87,8 @@ def _transforms(content: Any, base: Path) -> dict[str, RegistrationRule]:
             rule = RegistrationRule.from_case(stated, base, "'transforms'")
         except PRRTError as error:
             raise SettingsError(f"dosimetry: the transform of '{name}' is not usable: {error}") from error
-        if rule is not None:  # "register" is what happens to a visit that is not named
+        if isinstance(rule, str) and rule != REGISTER:
+            raise SettingsError(f"dosimetry: the transform of '{name}' must be a file or a matrix, not {rule!r}.")
+        if isinstance(rule, RegistrationRule):  # "register" is what happens to a visit that is not named
             found[name] = rule
     return found

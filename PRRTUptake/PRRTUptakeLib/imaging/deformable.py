@@ -40,6 +40,10 @@ _LEAST_GAIN = 0.03  # of the mutual information; a rigid liver that only slid ga
 _OVERLAP_LOSS = 0.005
 
 
+class BendingRefusedError(RegistrationError):
+    """Bending folds the liver, or fits hardly better than the rigid registration that it started from."""
+
+
 @dataclass(frozen=True)
 class DeformableOptions:
     """Settings.
@@ -105,6 +109,26 @@ def deformable_registration(
     return found.with_quality(replace(quality, metric_before=before, metric_after=after, warnings=warnings))
 
 
+def bent_where_better(
+    rigid: Registration,
+    fixed: Volume,
+    moving: Volume,
+    livers: tuple[np.ndarray | None, np.ndarray | None],
+    force: bool = False,
+) -> Registration:
+    """The deformable registration, or the rigid one with a warning that says why bending was refused.
+
+    Parameters and errors as in ``deformable_registration``; ``livers`` of the fixed and of the moving image.
+    """
+    if livers[0] is None:
+        raise RegistrationError("A deformable registration is limited to the liver: draw it on the fixed image.")
+    try:
+        return deformable_registration(fixed, moving, rigid, livers[0], moving_liver=livers[1], force=force)
+    except BendingRefusedError as refusal:
+        warnings = (*rigid.quality.warnings, f"The rigid registration was kept. {refusal}")
+        return rigid.with_quality(replace(rigid.quality, warnings=warnings))
+
+
 def check_bending(smallest_jacobian: float, metric_before: float, metric_after: float) -> None:
     """Refuse a deformation that folds, crushes, or does not pay.
 
@@ -115,16 +139,16 @@ def check_bending(smallest_jacobian: float, metric_before: float, metric_after: 
 
     Raises
     ------
-    RegistrationError
+    BendingRefusedError
         Naming the figure.
     """
     if not smallest_jacobian >= _LEAST_JACOBIAN:
-        raise RegistrationError(
+        raise BendingRefusedError(
             f"The deformable registration folds or crushes the liver (smallest Jacobian determinant "
             f"{smallest_jacobian:.2f}, at least {_LEAST_JACOBIAN} is needed): use the rigid one, or wider knots."
         )
     if not metric_after >= (1.0 + _LEAST_GAIN) * metric_before:
-        raise RegistrationError(
+        raise BendingRefusedError(
             f"Bending the liver hardly fits better than the rigid registration (mutual information {metric_before:.3f} "
             f"to {metric_after:.3f}, a gain of at least {_LEAST_GAIN:.0%} is needed): use the rigid one."
         )

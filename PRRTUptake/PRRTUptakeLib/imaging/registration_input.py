@@ -37,7 +37,8 @@ def check_pair(fixed: Volume, moving: Volume, force: bool) -> tuple[str, ...]:
         which = f"The images belong to different patients ('{patients[0]}' and '{patients[1]}')"
         if not force:
             raise RegistrationError(
-                f"{which}: choose images of one patient, or force the registration if both names mean the same person."
+                f"{which}: choose images of one patient, or, if both names mean one person, say why under "
+                "'same_patient' in the case file (console: force)."
             )
         notes = (f"{which}; the registration was forced.",)
     for name, volume in (("fixed", fixed), ("moving", moving)):

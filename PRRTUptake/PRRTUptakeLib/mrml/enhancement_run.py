@@ -182,7 +182,7 @@ def _pet(case: Case, visit: Visit, contours: _Contours, progress: Progress) -> _
     anatomy = (series, read_volume(series))
     segmentation = contours.prepared.segmentation
     fixed = (contours.series, contours.image)
-    registered = visit_registration(visit.visit, visit.registration, fixed, anatomy, segmentation)
+    registered = visit_registration(case, visit, fixed, anatomy, segmentation)
     found_transform = registered.registration
     reference = (image_name(series), anatomy[1])
     checked = check_visit(visit.visit, ("PET", made.volume), reference, segmentation, found_transform.fixed_to_moving)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.segmentation.segments import Segmentation
     from PRRTUptakeLib.trial.case import Case, Visit
     from PRRTUptakeLib.trial.preparation import Prepared
+    from PRRTUptakeLib.uptake.mapping import RasTransform
 
 
 class LobeVisitError(PRRTError):
@@ -85,7 +86,7 @@ def measure_drawn(
     contours = contour_series(found, segmentation.grid)
     anatomy = read_volume(contours) if contours is not None else None
     fixed = (contours, anatomy) if contours is not None and anatomy is not None else None
-    placed, doubts = _placed(visit, fixed, found, emission, segmentation, own=True)
+    placed, doubts = _placed(case, visit, fixed, (found, emission), segmentation, own=True)
     progress(0.5, f"{visit.visit}: lobes, lesions and reference regions")
     prepared = prepare(
         segmentation,
@@ -116,7 +117,7 @@ def measure_carried(
     emission, quantified = _emission(case, visit, found)
     fixed = (drawn.series, drawn.image) if drawn.series is not None and drawn.image is not None else None
     progress(0.3, f"{visit.visit}: registration")
-    placed, _ = _placed(visit, fixed, found, emission, drawn.prepared.segmentation, own=False)
+    placed, _ = _placed(case, visit, fixed, (found, emission), drawn.prepared.segmentation, own=False)
     return _measured(case, visit, drawn, (emission, quantified), placed, progress)
 
 
@@ -130,15 +131,20 @@ class _Placed:
 
     @property
     def matrix(self) -> np.ndarray | None:
-        """4x4 RAS from the segments' space to the visit's."""
+        """4x4 RAS from the segments' space to the visit's; where the registration bends too, its linear part."""
         return self.registration.fixed_to_moving if self.registration is not None else None
+
+    @property
+    def ras_transform(self) -> RasTransform | None:
+        """From the segments' space to the visit's, bending included."""
+        return self.registration.ras_transform if self.registration is not None else None
 
 
 def _placed(
+    case: Case,
     visit: Visit,
     fixed: tuple[Series, Volume] | None,
-    found: Sequence[Series],
-    emission: Series,
+    series: tuple[Sequence[Series], Series],
     segmentation: Segmentation,
     own: bool,
 ) -> tuple[_Placed, tuple[str, ...]]:
@@ -146,15 +152,16 @@ def _placed(
 
     Those of the visit's own lie there, unless their image names another frame of reference or a registration is stated.
     """
+    found, emission = series
     rule, frame = visit.registration, emission.frame_of_reference_uid
     elsewhere = fixed is not None and "" not in (frame, fixed[0].frame_of_reference_uid)
     elsewhere = elsewhere and fixed is not None and frame != fixed[0].frame_of_reference_uid
-    series = anatomy_in_frame(found, emission)
+    ct = anatomy_in_frame(found, emission)
     if own and not rule and not elsewhere:
-        return _Placed(None, None, fixed or ((series, read_volume(series)) if series is not None else None)), ()
-    moving = (series, read_volume(series)) if series is not None else None
+        return _Placed(None, None, fixed or ((ct, read_volume(ct)) if ct is not None else None)), ()
+    moving = (ct, read_volume(ct)) if ct is not None else None
     if fixed is not None and moving is not None:
-        made = visit_registration(visit.visit, rule, fixed, moving, segmentation)
+        made = visit_registration(case, visit, fixed, moving, segmentation)
         return _Placed(made.registration, made, moving), ()
     if isinstance(rule, RegistrationRule):
         return _Placed(rule.registration(segmentation.grid), None, moving), ()
@@ -188,7 +195,7 @@ def _measured(
     emission, quantified = measured
     prepared = drawn.prepared
     if placed.registration is not None:
-        prepared = carried(prepared, placed.registration, visit.visit)
+        prepared = carried(prepared, placed.registration)
     progress(0.8, f"{visit.visit}: measuring")
     labels = VisitLabels(case.patient, visit.cycle, visit.visit, case.protocol.imaging.modality, case.treated_lobe)
     injection, doubt = _injection(emission, quantified)
@@ -209,7 +216,7 @@ def _measured(
         files += visit.registration.files
     shown = ReportedVisit(result, placed.anatomy[1] if placed.registered and placed.anatomy else drawn.image)
     images = VisitImages(
-        visit.visit, visit.cycle, study_name(labels), emission, contours, placed.matrix, visit.drawn_on
+        visit.visit, visit.cycle, study_name(labels), emission, contours, placed.ras_transform, visit.drawn_on
     )
     checked = None
     if placed.anatomy is not None:

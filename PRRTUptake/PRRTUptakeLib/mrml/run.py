@@ -10,6 +10,7 @@ from PRRTUptakeLib.mrml.deidentified import identity_of, without_identity
 from PRRTUptakeLib.mrml.dicom_results import write_dicom
 from PRRTUptakeLib.mrml.enhancement_run import measure_enhancement_case
 from PRRTUptakeLib.mrml.lobes_run import measure_lobe_case
+from PRRTUptakeLib.mrml.one_patient import of_one_patient
 from PRRTUptakeLib.mrml.scene import build_scene, write_bundle
 from PRRTUptakeLib.mrml.segmentations import write_segmentation_file
 from PRRTUptakeLib.mrml.session import session
@@ -131,7 +132,7 @@ def run_case(
     if outputs.excel:
         require_excel()
     with whole_folder(output) as out:
-        outcome = DESIGNS[case.protocol.design](case, part_of(progress, 0.0, 0.7))
+        outcome = of_one_patient(DESIGNS[case.protocol.design](case, part_of(progress, 0.0, 0.7)))
         for extend in extensions:
             outcome = extend(outcome)
         progress(0.75, "writing report and scene")

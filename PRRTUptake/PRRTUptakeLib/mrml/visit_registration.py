@@ -9,13 +9,15 @@ import numpy as np
 import SimpleITK as sitk
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.imaging.deformable import bent_where_better
 from PRRTUptakeLib.imaging.itk_images import itk_image, shrunk
 from PRRTUptakeLib.imaging.registration import rigid_registration
+from PRRTUptakeLib.imaging.registration_engine import RegistrationOptions
 from PRRTUptakeLib.imaging.registration_input import body_mask, check_pair, is_ct
 from PRRTUptakeLib.imaging.registration_quality import mask_overlap, quality_warnings
 from PRRTUptakeLib.imaging.registration_result import Registration, identity_registration
 from PRRTUptakeLib.segmentation.blocks import resampled
-from PRRTUptakeLib.trial.registration_rule import RegistrationRule
+from PRRTUptakeLib.trial.registration_rule import DEFORMABLE, RegistrationRule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.dicom.series import Series
     from PRRTUptakeLib.imaging.volume import Grid, Volume
     from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
+    from PRRTUptakeLib.trial.case import Case, Visit
 
 _OVERLAP_SPACING_mm = 3.0
 
@@ -78,8 +81,8 @@ def anatomy_in_frame(found: Sequence[Series], emission: Series) -> Series | None
 
 
 def visit_registration(
-    visit: str,
-    rule: RegistrationRule | str,
+    case: Case,
+    visit: Visit,
     fixed: tuple[Series, Volume],
     moving: tuple[Series, Volume],
     segmentation: Segmentation,
@@ -89,8 +92,9 @@ def visit_registration(
 
     Parameters
     ----------
-    visit : its name.
-    rule : what the case file states; "" registers unless both share the frame of reference, "register" in any case.
+    case : says whether images of several patient ids are of one person.
+    visit : its ``registration`` is what the case file states; "" registers unless both share the frame of reference,
+        "register" in any case, "deformable" bends the liver after that.
     fixed, moving : series and volume of the image on which was drawn, and of the visit's CT.
     segmentation : drawn on the fixed image; its liver is what is registered in the end.
     moving_liver : bool [k, j, i] on the moving image, where it was drawn too.
@@ -103,8 +107,11 @@ def visit_registration(
     names = (image_name(fixed[0]), image_name(moving[0]))
     livers = segmentation.having(structure="liver")
     liver = (livers[0], segmentation.grid) if livers and livers[0].voxel_count else None
-    found = _found(rule, fixed, moving, liver, moving_liver)
-    return VisitRegistration(visit, found, fixed[1], moving[1], names, liver)
+    mask = None
+    if liver is not None:
+        mask = resampled(liver[0], liver[1], fixed[1].grid).full_mask(fixed[1].grid.shape)
+    found = _found(visit.registration, fixed, moving, (mask, moving_liver), bool(case.same_patient))
+    return VisitRegistration(visit.visit, found, fixed[1], moving[1], names, liver)
 
 
 def image_name(series: Series) -> str:
@@ -116,30 +123,31 @@ def _found(
     rule: RegistrationRule | str,
     fixed: tuple[Series, Volume],
     moving: tuple[Series, Volume],
-    liver: tuple[Segment, Grid] | None,
-    moving_liver: np.ndarray | None,
+    livers: tuple[np.ndarray | None, np.ndarray | None],
+    force: bool,
 ) -> Registration:
     if isinstance(rule, RegistrationRule):
-        return assessed_overlap(rule.registration(fixed[1].grid), fixed[1], moving[1])
+        return assessed_overlap(rule.registration(fixed[1].grid), fixed[1], moving[1], force)
     frames = {one[0].frame_of_reference_uid for one in (fixed, moving)}
     if not rule and len(frames) == 1 and frames != {""}:
         return identity_registration("both images name the same frame of reference")
-    mask = None
-    if liver is not None:
-        mask = resampled(liver[0], liver[1], fixed[1].grid).full_mask(fixed[1].grid.shape)
-    return rigid_registration(fixed[1], moving[1], fixed_liver=mask, moving_liver=moving_liver)
+    options = RegistrationOptions(force=force)
+    rigid = rigid_registration(fixed[1], moving[1], fixed_liver=livers[0], moving_liver=livers[1], options=options)
+    if rule != DEFORMABLE:
+        return rigid
+    return bent_where_better(rigid, fixed[1], moving[1], livers, force)
 
 
-def assessed_overlap(registration: Registration, fixed: Volume, moving: Volume) -> Registration:
+def assessed_overlap(registration: Registration, fixed: Volume, moving: Volume, force: bool = False) -> Registration:
     """A registration from elsewhere with the overlap of the bodies before and after it, and doubts.
 
     Raises
     ------
     RegistrationError
-        If the images are of different patients, lack their geometry, or show no body.
+        If the images are of different patients (unless forced), lack their geometry, or show no body.
     """
-    check_pair(fixed, moving, False)
+    notes = check_pair(fixed, moving, force)
     bodies = [body_mask(shrunk(itk_image(v.array, v.grid), _OVERLAP_SPACING_mm), is_ct(v)) for v in (fixed, moving)]
     before, after = (mask_overlap(bodies[0], bodies[1], how) for how in (sitk.Transform(), registration.to_itk()))
     quality = replace(registration.quality, body_overlap_before=before, body_overlap=after)
-    return registration.with_quality(replace(quality, warnings=quality_warnings(after, 0.0, 1.0)))
+    return registration.with_quality(replace(quality, warnings=(*notes, *quality_warnings(after, 0.0, 1.0))))

@@ -11,6 +11,7 @@ from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.volume import Grid
 from PRRTUptakeLib.segmentation.lobes import Plane
 from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
+from PRRTUptakeLib.uptake.mapping import affine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.registration_result import Registration
     from PRRTUptakeLib.trial.nudge import Nudge
     from PRRTUptakeLib.trial.preparation import Prepared
+    from PRRTUptakeLib.uptake.mapping import PointMap
 
 
 class CarryingError(PRRTError):
@@ -29,19 +31,12 @@ def moved_grid(grid: Grid, matrix: np.ndarray) -> Grid:
     return Grid(grid.shape, matrix @ grid.ijk_to_ras)
 
 
-def carried(prepared: Prepared, registration: Registration, visit: str) -> Prepared:
+def carried(prepared: Prepared, registration: Registration) -> Prepared:
     """Labelled segments, lobes and references as they lie in another visit.
 
-    Raises
-    ------
-    CarryingError
-        If the registration bends space.
+    The lattice is moved by the registration's matrix; where it bends space too, ``Prepared.bending`` does the rest when
+    regions are measured, and outlines are shown without it.
     """
-    if registration.displacement is not None:
-        raise CarryingError(
-            f"Visit '{visit}': its transform bends space, but between visits of this trial contours are carried by a "
-            "rigid or affine one: give such a transform, or let the images be registered."
-        )
     matrix = registration.fixed_to_moving
     segmentation = prepared.segmentation
     grid = moved_grid(segmentation.grid, matrix)
@@ -49,12 +44,19 @@ def carried(prepared: Prepared, registration: Registration, visit: str) -> Prepa
         prepared,
         segmentation=Segmentation(grid, segmentation.segments),
         plane=None if prepared.plane is None else moved_plane(prepared.plane, matrix),
+        bending=None if registration.displacement is None else _bending(registration),
         warnings=(),  # they are told of the visit on which was drawn
         notes=(
             *prepared.notes,
             f"Contours carried from the visit on which was drawn by {registration.kind} transform.",
         ),
     )
+
+
+def _bending(registration: Registration) -> PointMap:
+    """What remains of a registration after its matrix: RAS points where the matrix puts them, to where they belong."""
+    back = affine(registration.moving_to_fixed)
+    return lambda points: registration.map_points(back(points))
 
 
 def moved_plane(plane: Plane, matrix: np.ndarray) -> Plane:

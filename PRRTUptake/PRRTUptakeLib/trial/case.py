@@ -15,7 +15,8 @@ measurements of that cycle once it was given; ``notes`` whatever the user wants 
 A visit may be measured with the contours of another: instead of ``segments`` it has ``drawn_on``, the name of that
 visit ("CYCLE/VISIT" if it is of another cycle). Its CT is then registered to the one on which was drawn, or
 ``registration`` says how the two lie (see ``trial.registration_rule``): a transform file of another tool, a matrix, or
-the same place. ``nudges`` move single lesions of a visit by hand, each with its reason.
+the same place. ``nudges`` move single lesions of a visit by hand, each with its reason. Images of several patient ids
+are refused, unless ``same_patient`` says why they are of one person, such as an MRI that was made nameless elsewhere.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from PRRTUptakeLib.segmentation.targets import Replacement
 from PRRTUptakeLib.trial.nudge import Nudge
 from PRRTUptakeLib.trial.predicted_benefit import IntravenousCycle
 from PRRTUptakeLib.trial.protocol import Protocol, load_protocol
-from PRRTUptakeLib.trial.registration_rule import REGISTER, RegistrationRule
+from PRRTUptakeLib.trial.registration_rule import RegistrationRule
 from PRRTUptakeLib.uptake.recovery import RecoveryCurve, fit_recovery_curve
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Visit:
     ``image`` is the Series Instance UID of the measured image, needed only where there are several; ``vanished`` are
     ids of lesions of the first visit that are gone; ``replacements`` (key ``targets``) the user's changes of the
     protocol's targets, each with its reason. ``drawn_on`` is (cycle, name) of the visit whose segments are used, None
-    for its own; ``registration`` how they come here: "" for not said, "register", or a rule.
+    for its own; ``registration`` how they come here: "" for not said, "register", "deformable", or a rule.
     """
 
     visit: str
@@ -96,6 +97,7 @@ class Case:
     iv_cycle: IntravenousCycle | None = None
     delivered: Delivered | None = None
     notes: dict[str, Any] = field(default_factory=dict)
+    same_patient: str = ""
 
     def drawn_visit(self, visit: Visit) -> Visit:
         """The visit on whose image a visit's segments were drawn; itself for its own."""
@@ -103,7 +105,15 @@ class Case:
 
 
 _REQUIRED = {"patient", "protocol", "visits"}
-_CASE_KEYS = _REQUIRED | {"treated_lobe", "recovery_phantom", "dosimetry", "iv_cycle", "delivered", "notes"}
+_CASE_KEYS = _REQUIRED | {
+    "treated_lobe",
+    "recovery_phantom",
+    "dosimetry",
+    "iv_cycle",
+    "delivered",
+    "notes",
+    "same_patient",
+}
 _VISIT_REQUIRED = {"visit", "cycle", "dicom"}
 _DRAWN_KEYS = {"lobe_plane", "couinaud_moves", "vanished", "targets"}  # of those on whose image was drawn
 _VISIT_KEYS = _VISIT_REQUIRED | _DRAWN_KEYS | {"segments", "drawn_on", "registration", "image", "route", "nudges"}
@@ -143,7 +153,16 @@ def load_case(path: Path) -> Case:
         IntravenousCycle.from_case(_mapping(content, "iv_cycle", path), path.parent) if "iv_cycle" in content else None,
         _delivered(content["delivered"], path) if "delivered" in content else None,
         notes,
+        _reason(content, "same_patient", path),
     )
+
+
+def _reason(content: dict[str, Any], key: str, path: Path) -> str:
+    """A reason in words; "" where the key is left out, never where it is there."""
+    value = content.get(key, "left out")
+    if not isinstance(value, str) or not value.strip():
+        raise CaseError(f"{path.name}: '{key}' must say why in words, or be left out, not {value!r}.")
+    return value.strip() if key in content else ""
 
 
 def _delivered(content: Any, path: Path) -> Delivered:
@@ -247,7 +266,7 @@ def _registration(content: dict[str, Any], path: Path) -> RegistrationRule | str
     if "registration" not in content:
         return ""
     where = f"{path.name}, visit '{content['visit']}'"
-    return RegistrationRule.from_case(content["registration"], path.parent, where) or REGISTER
+    return RegistrationRule.from_case(content["registration"], path.parent, where)
 
 
 def _nudge(content: Any, path: Path) -> Nudge:

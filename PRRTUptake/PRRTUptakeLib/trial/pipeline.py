@@ -127,7 +127,7 @@ def measure_visit(
 
     Parameters
     ----------
-    prepared : labelled segments, in the space of the image.
+    prepared : labelled segments, in the space of the image, or with the bending that brings them there.
     image : activity concentration (Bq/ml) or SUV.
     protocol : the trial's rules.
     labels : names for the rows.
@@ -188,7 +188,7 @@ def _placed(prepared: Prepared, image: Volume, nudges: Sequence[Nudge]) -> tuple
             continue
         nudge = nudge_of(segment, nudges)
         try:
-            moved = nudge.after(None) if nudge is not None else None
+            moved = nudge.after(prepared.bending) if nudge is not None else prepared.bending
             placed[segment.name] = occupancy(segment, prepared.segmentation.grid, image.grid, moved)
         except OccupancyError as error:
             if segment.role in ("target", "reference", "lobe"):

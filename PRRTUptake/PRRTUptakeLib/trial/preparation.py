@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from PRRTUptakeLib.imaging.volume import Volume
     from PRRTUptakeLib.trial.protocol import Protocol
+    from PRRTUptakeLib.uptake.mapping import PointMap
 
 
 class PreparationError(PRRTError):
@@ -67,6 +68,7 @@ class Prepared:
     plane : which parted the lobes; None where lobes were given.
     warnings : sentences for the user.
     notes : what was recognised and decided, for the record.
+    bending : where points of the segments (RAS mm) lie in the image, if a deformation lies between; else None.
     """
 
     segmentation: Segmentation
@@ -76,6 +78,7 @@ class Prepared:
     plane: Plane | None
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
+    bending: PointMap | None = None
 
     @property
     def targets(self) -> tuple[SizedLesion, ...]:

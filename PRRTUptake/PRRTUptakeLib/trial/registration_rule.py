@@ -1,6 +1,7 @@
 """What a case file may say on the registration of a visit: register, a transform that is known, or the same place.
 
     "registration": "register"                                      by mutual information; so, too, if left out
+    "registration": "deformable"                                    then the liver is bent, where that fits better
     "registration": {"transform": "ct_to_pet.h5"}                    ITK file of another tool (its name alone will do)
     "registration": {"transform": "pet_to_ct.tfm", "inverse": true}  made in the other direction
     "registration": {"matrix": [[1, 0, 0, 0], ...], "source": "read off Slicer"}   4x4, RAS mm (the rows alone will do)
@@ -26,8 +27,11 @@ if TYPE_CHECKING:
 
     from PRRTUptakeLib.imaging.volume import Grid
 
-REGISTER = "register"
-_FORMS = '"register", {"transform": FILE}, {"matrix": 4 rows of 4 numbers, "source": TEXT} or {"identity": REASON}'
+REGISTER, DEFORMABLE = "register", "deformable"
+_FORMS = (
+    '"register", "deformable", {"transform": FILE}, {"matrix": 4 rows of 4 numbers, "source": TEXT} or '
+    '{"identity": REASON}'
+)
 
 
 class RegistrationRuleError(PRRTError):
@@ -45,16 +49,16 @@ class RegistrationRule:
     identity: str = ""
 
     @classmethod
-    def from_case(cls, content: Any, base: Path, where: str) -> RegistrationRule | None:
-        """Read the value of ``registration``; None for "register".
+    def from_case(cls, content: Any, base: Path, where: str) -> RegistrationRule | str:
+        """Read the value of ``registration``; "register" and "deformable" stay words.
 
         Raises
         ------
         RegistrationRuleError
             For an unknown key or form, a file that is not there, or a matrix that is none; ``where`` names the place.
         """
-        if content == REGISTER and isinstance(content, str):
-            return None
+        if content in (REGISTER, DEFORMABLE):
+            return str(content)
         if isinstance(content, str):
             content = {"transform": content}
         elif isinstance(content, list):
