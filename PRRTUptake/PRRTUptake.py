@@ -82,6 +82,7 @@ class PRRTUptakeParameterNode:
     moving: vtkMRMLScalarVolumeNode
     fixed: vtkMRMLScalarVolumeNode
     transform: vtkMRMLTransformNode
+    bend: bool = False
     table: vtkMRMLTableNode
     reportFolder: str = ""
     exportScene: bool = True

@@ -142,3 +142,15 @@ def test_segments_are_no_longer_there(panel):
     panel.ui.registerButton.click()
     assert "Registered" in panel.ui.statusLabel.text
     assert "No liver was given" in panel.ui.statusLabel.text
+
+
+@pytest.mark.slow
+def test_bending_that_does_not_pay_is_refused_and_said(panel):
+    panel.ui.bendCheckBox.checked = True
+    assert panel.parameters.bend
+    panel.ui.registerButton.click()
+    assert "The rigid registration was kept. Bending the liver hardly fits" in panel.ui.statusLabel.text
+    assert panel.parameters.transform.GetClassName() == "vtkMRMLLinearTransformNode"
+    panel.parameters.segmentation.GetSegmentation().RemoveSegment("liver")
+    panel.ui.registerButton.click()
+    assert "limited to the liver" in panel.ui.statusLabel.text

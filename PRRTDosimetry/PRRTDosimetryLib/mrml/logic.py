@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from PRRTUptakeLib.imaging.registration_result import identity_registration
 from PRRTUptakeLib.mrml.scene_dicom import SceneImage
 from PRRTUptakeLib.mrml.segment_logic import keep_segments, moves_of, replacements_of
 from PRRTUptakeLib.mrml.segmentations import segmentation_from_node
+from PRRTUptakeLib.mrml.transforms import placed_volume
 from PRRTUptakeLib.mrml.volumes import NodeError, node_from_volume, require_in_scene, volume_from_node
 from PRRTUptakeLib.progress import Progress, part_of, silent
 from PRRTUptakeLib.trial.measurements import Measurement
@@ -235,7 +236,8 @@ class DosimetryLogic:
         visits = []
         for number, point in enumerate(points):
             progress(number / len(points), f"Measuring {point.row.name}")
-            image = _timed(volume_from_node(point.node), point.row.hours)
+            placed, bending = placed_volume(point.node)
+            image = _timed(placed, point.row.hours)
             segments = point.segmentation
             if segments not in prepared:
                 first = next(iter(prepared.values()), None)
@@ -251,7 +253,8 @@ class DosimetryLogic:
             labels = VisitLabels(treatment.patient, treatment.cycle, name, point.row.name, treatment.treated_lobe)
             injected = image.reference_time - timedelta(hours=point.row.hours)
             injection = Injection(treatment.activity_MBq, injected, treatment.nuclide, treatment.sex)
-            visits.append(measure_visit(prepared[segments], image, self.protocol, labels, injection))
+            drawn = replace(prepared[segments], bending=bending)
+            visits.append(measure_visit(drawn, image, self.protocol, labels, injection))
         return tuple(visits), prepared
 
     def _region_rows(self) -> list[Measurement]:
@@ -277,7 +280,13 @@ class DosimetryLogic:
             hours = visit.injection.hours_to(visit.image.reference_time)
             moment = injection.time + timedelta(hours=hours)
             images.append(visit.image.with_values(visit.image.array, reference_time=moment))
-        return VoxelSeries.from_volumes(images, injection.time, injection.nuclide, [np.eye(4)] * len(images))
+        if self.visits[0].prepared.bending is not None:
+            raise NodeError(
+                f"'{self._points[0].row.name}' is under a transform that bends space, but all others are brought to "
+                "this first image: take it out of the transform, and register the others to it."
+            )
+        carried = [np.eye(4) if one.prepared.bending is None else one.prepared.bending for one in self.visits]
+        return VoxelSeries.from_volumes(images, injection.time, injection.nuclide, carried)
 
     def _regions(self, series: VoxelSeries, tia: Volume, dose: Volume) -> dict[str, RegionMap]:
         """Every region that was measured, in the maps."""

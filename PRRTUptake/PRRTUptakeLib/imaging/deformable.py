@@ -25,10 +25,12 @@ from PRRTUptakeLib.imaging.registration_engine import (
     Pair,
     RegistrationOptions,
     metric_method,
+    watched,
 )
 from PRRTUptakeLib.imaging.registration_input import LIVER_WINDOW_HU, check_pair, dilated, distance_mm
 from PRRTUptakeLib.imaging.registration_quality import metric_warnings
 from PRRTUptakeLib.imaging.registration_result import DisplacementField, Registration, RegistrationError
+from PRRTUptakeLib.progress import Progress, part_of, silent
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Volume
@@ -73,6 +75,7 @@ def deformable_registration(
     moving_liver: np.ndarray | None = None,
     options: DeformableOptions | None = None,
     force: bool = False,
+    progress: Progress = silent,
 ) -> Registration:
     """Refine a rigid registration by bending the liver.
 
@@ -81,6 +84,7 @@ def deformable_registration(
     fixed, moving, fixed_liver, moving_liver, force : as in ``rigid_registration``.
     rigid : to start from.
     options : see ``DeformableOptions``.
+    progress : told at every step how far it is; what it raises ends the registration.
 
     Raises
     ------
@@ -97,7 +101,7 @@ def deformable_registration(
     pair = Pair.of(fixed, moving)
     region = dilated(livers.fixed, options.margin_mm)
     reach = dilated(livers.fixed, options.margin_mm + options.fade_mm + _FIELD_SPACING_mm)
-    spline = _optimised(pair, (region, reach), rigid, options)
+    spline = _optimised(pair, (region, reach), rigid, options, progress)
     field = _faded_field(spline, _cropped(distance_mm(livers.fixed), reach), options)
     provenance = {**rigid.provenance, "deformable": asdict(options)}
     found = replace(rigid, kind="deformable", displacement=field, provenance=provenance)
@@ -115,6 +119,7 @@ def bent_where_better(
     moving: Volume,
     livers: tuple[np.ndarray | None, np.ndarray | None],
     force: bool = False,
+    progress: Progress = silent,
 ) -> Registration:
     """The deformable registration, or the rigid one with a warning that says why bending was refused.
 
@@ -123,7 +128,9 @@ def bent_where_better(
     if livers[0] is None:
         raise RegistrationError("A deformable registration is limited to the liver: draw it on the fixed image.")
     try:
-        return deformable_registration(fixed, moving, rigid, livers[0], moving_liver=livers[1], force=force)
+        return deformable_registration(
+            fixed, moving, rigid, livers[0], moving_liver=livers[1], force=force, progress=progress
+        )
     except BendingRefusedError as refusal:
         warnings = (*rigid.quality.warnings, f"The rigid registration was kept. {refusal}")
         return rigid.with_quality(replace(rigid.quality, warnings=warnings))
@@ -163,7 +170,11 @@ def _lost_overlap(before: float, after: float) -> tuple[str, ...]:
 
 
 def _optimised(
-    pair: Pair, masks: tuple[sitk.Image, sitk.Image], rigid: Registration, options: DeformableOptions
+    pair: Pair,
+    masks: tuple[sitk.Image, sitk.Image],
+    rigid: Registration,
+    options: DeformableOptions,
+    progress: Progress,
 ) -> sitk.Transform:
     """The B-spline; ``masks`` are where images are compared, and how far it reaches."""
     region, reach = masks
@@ -172,18 +183,22 @@ def _optimised(
     mesh = [max(1, round(n * s / knots)) for n, s in zip(box.GetSize(), box.GetSpacing(), strict=True)]
     spline = sitk.BSplineTransformInitializer(box, mesh)
     settings = RegistrationOptions(bins=_BINS, samples=options.samples)
-    for spacing in (MIDDLE_mm, FINE_mm):
+    for number, spacing in enumerate((MIDDLE_mm, FINE_mm)):
         images = pair.images(spacing, LIVER_WINDOW_HU)
         method = metric_method(images, region, settings)
         method.SetMovingInitialTransform(affine_to_itk(rigid.fixed_to_moving))
         method.SetInitialTransform(spline, inPlace=True)
         method.SetOptimizerAsLBFGSB(gradientConvergenceTolerance=1e-6, numberOfIterations=options.iterations)
+        step = part_of(progress, 0.5 * number, 0.5 * (number + 1))
+        stopped = watched(method, options.iterations, step, f"Bending the liver at {spacing:g} mm")
         try:
             method.Execute(*images)
         except RuntimeError as error:
             raise RegistrationError(
                 "The deformable registration found no overlap: check the rigid registration that it started from."
             ) from error
+        if stopped:
+            raise stopped[0]
     return spline
 
 

@@ -290,7 +290,7 @@ def _optimised(
         gradientMagnitudeTolerance=1e-8,
     )
     method.SetInitialTransform(transform, inPlace=True)
-    stopped = _watched(method, progress, f"Registering at {spacing_mm:g} mm")
+    stopped = watched(method, _ITERATIONS, progress, f"Registering at {spacing_mm:g} mm")
     try:
         method.Execute(*images)
     except RuntimeError as error:
@@ -303,13 +303,16 @@ def _optimised(
     return affine_from_itk(transform), -float(method.GetMetricValue())
 
 
-def _watched(method: sitk.ImageRegistrationMethod, progress: Progress, message: str) -> list[Exception]:
-    """Tell ``progress`` at every iteration; what it raises stops the optimiser and is put into the list returned."""
+def watched(method: sitk.ImageRegistrationMethod, most: int, progress: Progress, message: str) -> list[Exception]:
+    """Tell ``progress`` at every iteration, ``most`` being the last one.
+
+    What it raises stops the optimiser, where that can be stopped, and is put into the list returned.
+    """
     raised: list[Exception] = []
 
     def told() -> None:
         try:
-            progress(min(method.GetOptimizerIteration() / _ITERATIONS, 1.0), message)
+            progress(min(method.GetOptimizerIteration() / most, 1.0), message)
         except Exception as error:  # it must not pass through ITK, which would lose it
             raised.append(error)
             method.StopRegistration()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.mrml.scene import write_bundle
 from PRRTUptakeLib.mrml.segmentations import write_segmentation_file
-from PRRTUptakeLib.mrml.volumes import volume_from_node
+from PRRTUptakeLib.mrml.transforms import placed_volume
 from PRRTUptakeLib.report.data_dictionary import FILE as SCHEMA
 from PRRTUptakeLib.report.data_dictionary import measurements_schema
 from PRRTUptakeLib.report.patient_report import case_report
@@ -56,7 +56,7 @@ def export_results(
         "treated_lobe": labels.treated_lobe or "blinded",
     }
     facts = provenance([_series(one) for one in measured.images], (), parameters, Path(folder))
-    sections = measured.sections({visit: volume_from_node(node) for visit, node in anatomy.items()})
+    sections = measured.sections({visit: placed_volume(node)[0] for visit, node in anatomy.items()})
     with whole_folder(folder, KEPT_FILES) as out:
         (out / "measurements.csv").write_text(to_csv(measured.rows), encoding="utf-8")
         write_json(measurements_schema(measured.rows), out / SCHEMA)

@@ -10,7 +10,8 @@ from PRRTUptakeLib.mrml.segment_logic import SegmentLogic, keep_segments, moves_
 from PRRTUptakeLib.mrml.segmentations import segmentation_from_node
 from PRRTUptakeLib.mrml.session_alignment import check_alignment
 from PRRTUptakeLib.mrml.tables import table_from_measurements
-from PRRTUptakeLib.mrml.volumes import NodeError, require_in_scene, volume_from_node
+from PRRTUptakeLib.mrml.transforms import placed_volume
+from PRRTUptakeLib.mrml.volumes import NodeError, require_in_scene
 from PRRTUptakeLib.progress import Progress, part_of, silent
 from PRRTUptakeLib.trial.pipeline import VisitLabels, VisitResult
 from PRRTUptakeLib.trial.preparation import Prepared, prepare
@@ -63,7 +64,7 @@ class UptakeLogic(SegmentLogic):
             If the data do not allow it; the nodes are then as they were.
         """
         return self._keep(
-            self._prepared(volume_from_node(imageNode), segmentationNode, lobePlaneNode), segmentationNode
+            self._prepared(placed_volume(imageNode)[0], segmentationNode, lobePlaneNode), segmentationNode
         )
 
     def _prepared(self, image: Volume, segmentationNode: Any, lobePlaneNode: Any) -> Prepared:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.mrml.dicom_nodes import injection_from_node
 from PRRTUptakeLib.mrml.images import MEASURABLE_UNITS
 from PRRTUptakeLib.mrml.registration import registration_of
-from PRRTUptakeLib.mrml.volumes import NodeError, volume_from_node
+from PRRTUptakeLib.mrml.transforms import placed_volume
+from PRRTUptakeLib.mrml.volumes import NodeError
 from PRRTUptakeLib.report.enhancement_report import enhancement_sections
 from PRRTUptakeLib.report.page import section
 from PRRTUptakeLib.report.patient_report import ReportedVisit, visit_sections
@@ -29,17 +30,22 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.trial.pipeline import VisitResult
     from PRRTUptakeLib.trial.preparation import Prepared
     from PRRTUptakeLib.trial.protocol import Protocol
+    from PRRTUptakeLib.uptake.mapping import PointMap
 
 ROUTES = ("IA", "IV")
 
 
 @dataclass(frozen=True, eq=False)
 class MeasuredImage:
-    """One image to measure: its node, the name of its visit, and the volume as it lies in the world."""
+    """One image to measure: its node, the name of its visit, and the volume as it lies in the world.
+
+    ``bending`` carries world points to where the volume shows them, if its transform bends; None if it is linear.
+    """
 
     node: Any
     visit: str
     volume: Volume
+    bending: PointMap | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,13 +89,13 @@ def measurable(node: Any, visit: str) -> MeasuredImage:
     NodeError
         If it is no image of activity or SUV.
     """
-    volume = volume_from_node(node)
+    volume, bending = placed_volume(node)
     if volume.units not in MEASURABLE_UNITS:
         raise NodeError(
             f"'{node.GetName()}' has the units '{volume.units or 'none'}', not a concentration or SUV: "
             "load it with the PRRT reader, or set its units."
         )
-    return MeasuredImage(node, visit, volume)
+    return MeasuredImage(node, visit, volume, bending)
 
 
 def measure_prepared(
@@ -125,7 +131,8 @@ def _lobes(
     for number, one in enumerate(images):
         progress(number / len(images), f"Measuring {one.visit}")
         own = VisitLabels(labels.patient, labels.cycle, one.visit, one.node.GetName(), labels.treated_lobe)
-        visits.append(measure_visit(prepared, one.volume, protocol, own, injection_from_node(one.node)))
+        placed = replace(prepared, bending=one.bending)
+        visits.append(measure_visit(placed, one.volume, protocol, own, injection_from_node(one.node)))
     rows = tuple(row for visit in visits for row in measurement_rows(visit))
     warnings = tuple(f"{visit.labels.visit}: {text}" for visit in visits for text in visit.warnings)
     return Measured(visits[0].labels, protocol, prepared, images, rows, warnings, tuple(visits))
@@ -163,4 +170,4 @@ def _routed(route: str, one: MeasuredImage) -> RoutedImage:
             f"'{one.node.GetName()}' does not tell what was injected: load it from DICOM by the PRRT reader, "
             "that tells activity, nuclide and injection time."
         )
-    return RoutedImage(route, one.visit, one.volume, None, injection)
+    return RoutedImage(route, one.visit, one.volume, one.bending, injection)

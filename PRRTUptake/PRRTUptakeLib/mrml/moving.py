@@ -86,14 +86,6 @@ def images_of_visit(node: Any) -> tuple[Any, ...]:
 
 
 def move_by(nodes: Sequence[Any], transform: Any) -> None:
-    """Put images under a transform; None puts them back where they were.
-
-    Raises
-    ------
-    NodeError
-        If the transform bends space: regions are measured where they lie, which needs a linear one.
-    """
-    if transform is not None and not transform.IsTransformToWorldLinear():
-        raise NodeError(f"The transform '{transform.GetName()}' is not linear: choose a rigid or affine one.")
+    """Put images under a transform, linear or not; None puts them back where they were."""
     for node in nodes:
         node.SetAndObserveTransformNodeID(transform.GetID() if transform is not None else None)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from PRRTUptakeLib.imaging.deformable import bent_where_better
 from PRRTUptakeLib.imaging.registration import rigid_registration
 from PRRTUptakeLib.imaging.registration_result import (
     RegistrationQuality,
@@ -17,16 +18,15 @@ from PRRTUptakeLib.imaging.registration_result import (
 from PRRTUptakeLib.mrml.images import SEGMENTATION_ROLE, image_row, image_rows, patient_of
 from PRRTUptakeLib.mrml.moving import MOVED_ROLE, QUALITY_ATTRIBUTE
 from PRRTUptakeLib.mrml.segmentations import segmentation_from_node
-from PRRTUptakeLib.mrml.session import session
+from PRRTUptakeLib.mrml.transforms import bends, node_from_registration, placed_volume
 from PRRTUptakeLib.mrml.volumes import (
     NodeError,
     ensure_subject_hierarchy_item,
-    linear_parent_matrix,
+    native_volume,
     require_in_scene,
     volume_from_node,
-    vtk_matrix,
 )
-from PRRTUptakeLib.progress import Progress, silent
+from PRRTUptakeLib.progress import Progress, part_of, silent
 from PRRTUptakeLib.segmentation.blocks import resampled
 from PRRTUptakeLib.trial.preparation import recognised
 
@@ -41,8 +41,9 @@ def register(
     segmentationNode: Any = None,
     transformNode: Any = None,
     progress: Progress = silent,
+    bend: bool = False,
 ) -> Any:
-    """Register one anatomical image rigidly onto another, and note the quality on the transform.
+    """Register one anatomical image onto another, and note the quality on the transform.
 
     Parameters
     ----------
@@ -50,8 +51,9 @@ def register(
     movingNode : CT or MRI of another visit.
     segmentationNode : its liver, where it has one, is what is registered in the end; it moves with breathing. Where
         a liver was drawn for the moving image's visit too, both say how well they agree.
-    transformNode : vtkMRMLLinearTransformNode to overwrite; a new one is made if None.
+    transformNode : transform node to overwrite; a new one is made if None, or if this one cannot hold the result.
     progress : told how far it is; may raise `Cancelled`, then nothing was changed.
+    bend : after the rigid registration bend the liver, where that fits better; a warning says where it does not.
 
     Returns
     -------
@@ -69,14 +71,13 @@ def register(
     liver = _liver_mask(segmentationNode, fixed.grid) if segmentationNode is not None else None
     drawn = _drawn_for(movingNode)
     other = _liver_mask(drawn, moving.grid) if drawn not in (None, segmentationNode) else None
-    found = rigid_registration(fixed, moving, fixed_liver=liver, moving_liver=other, progress=progress)
+    step = part_of(progress, 0.0, 0.5 if bend else 1.0)
+    found = rigid_registration(fixed, moving, fixed_liver=liver, moving_liver=other, progress=step)
+    if bend:
+        found = bent_where_better(found, fixed, moving, (liver, other), progress=part_of(progress, 0.5, 1.0))
     require_in_scene(fixedNode, movingNode)
-    to_world = found.moving_to_fixed @ linear_parent_matrix(movingNode)
-    if transformNode is None:
-        transformNode = session().AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    transformNode = node_from_registration(found, movingNode, transformNode)
     transformNode.SetName(f"{movingNode.GetName()} to {fixedNode.GetName()}")
-    transformNode.SetAndObserveTransformNodeID(None)
-    transformNode.SetMatrixTransformToParent(vtk_matrix(to_world))
     transformNode.SetNodeReferenceID(MOVED_ROLE, movingNode.GetID())
     transformNode.SetAttribute(QUALITY_ATTRIBUTE, json.dumps(asdict(found.quality)))
     ensure_subject_hierarchy_item(transformNode)
@@ -88,8 +89,10 @@ def registration_of(node: Any) -> Registration:
     transform = node.GetParentTransformNode()
     if transform is None:
         return identity_registration("not moved")
-    world_to_image = np.linalg.inv(linear_parent_matrix(node))
-    found = given_registration(world_to_image, f"transform node '{transform.GetName()}'")
+    placed, own = placed_volume(node)[0], native_volume(node)
+    world_to_image = own.ijk_to_ras @ np.linalg.inv(placed.ijk_to_ras)
+    bent = ", which bends space" if bends(node) else ""
+    found = given_registration(world_to_image, f"transform node '{transform.GetName()}'{bent}")
     quality = _noted(transform)
     return found.with_quality(quality) if quality is not None else found
 

@@ -13,7 +13,8 @@ from PRRTUptakeLib.dicom.series import group_files
 from PRRTUptakeLib.mrml.dicom_results import write_dicom
 from PRRTUptakeLib.mrml.images import ANATOMY, image_rows
 from PRRTUptakeLib.mrml.outcome import CaseOutcome, SceneVisit, VisitImages
-from PRRTUptakeLib.mrml.volumes import PROVENANCE_ATTRIBUTE, NodeError, linear_parent_matrix, volume_from_node
+from PRRTUptakeLib.mrml.transforms import from_world, placed_volume
+from PRRTUptakeLib.mrml.volumes import PROVENANCE_ATTRIBUTE, NodeError, native_volume
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,10 +69,11 @@ def write_scene_dicom(
         if one.segmentation is not drawn:
             drawn = one.segmentation
             contours = _contour_series(one, database)
-        from_world = np.linalg.inv(linear_parent_matrix(one.node))
-        visits.append(VisitImages(one.visit, one.cycle, study, measured, contours, from_world))
-        own = ((one.node.GetName(), volume_from_node(one.node)), *one.maps)
-        volumes = tuple((name, _native(volume, from_world, measured.uid)) for name, volume in own)
+        visits.append(VisitImages(one.visit, one.cycle, study, measured, contours, from_world(one.node)))
+        placed, own = placed_volume(one.node)[0], native_volume(one.node)
+        back = own.ijk_to_ras @ np.linalg.inv(placed.ijk_to_ras)
+        shown = ((one.node.GetName(), placed), *one.maps)
+        volumes = tuple((name, _native(volume, back, measured.uid)) for name, volume in shown)
         scene.append(SceneVisit(study, volumes, drawn if drawn is one.segmentation and contours else None))
     outcome = CaseOutcome(case, "", tuple(rows), (), (), (), tuple(scene), (), (), (), tuple(visits))
     return write_dicom(outcome, folder)
@@ -123,7 +125,7 @@ def _contour_series(one: SceneImage, database: Any) -> Series:
     )
 
 
-def _native(volume: Volume, from_world: np.ndarray, series_uid: str) -> Volume:
+def _native(volume: Volume, back: np.ndarray, series_uid: str) -> Volume:
     """The volume where its series has it, and named after that series."""
     provenance = {**volume.provenance, "series_uid": series_uid}
-    return replace(volume, ijk_to_ras=from_world @ volume.ijk_to_ras, provenance=provenance)
+    return replace(volume, ijk_to_ras=back @ volume.ijk_to_ras, provenance=provenance)

@@ -14,6 +14,7 @@ from PRRTUptakeLib.mrml.planes import cut_from_node, node_from_plane
 from PRRTUptakeLib.mrml.seeds import delineated_lesions, points_from_node
 from PRRTUptakeLib.mrml.segment_table import MOVES_ATTRIBUTE
 from PRRTUptakeLib.mrml.segmentations import node_from_segmentation, segmentation_from_node
+from PRRTUptakeLib.mrml.transforms import placed_volume
 from PRRTUptakeLib.mrml.volumes import NodeError, volume_from_node
 from PRRTUptakeLib.segmentation.codes import structure
 from PRRTUptakeLib.segmentation.couinaud import Move
@@ -177,7 +178,7 @@ class SegmentLogic:
     def makeReference(self, segmentationNode: Any, imageNode: Any = None) -> tuple[str, ...]:
         """Make every kind of reference region; the calm sphere needs the measured image."""
         segmentation = segmentation_from_node(segmentationNode)
-        image = volume_from_node(imageNode) if imageNode is not None else None
+        image = placed_volume(imageNode)[0] if imageNode is not None else None
         lesions = _lesions(segmentation)
         found = protocol_references(segmentation, _lobes(segmentation), lesions, self.protocol, image)
         others = [segment for segment in segmentation if segment.role != "reference"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -78,6 +79,18 @@ def volume_from_node(node: Any) -> Volume:
     NodeError
         If there is no node, it is empty, not scalar, or under a transform that is not linear.
     """
+    own = native_volume(node)
+    return replace(own, ijk_to_ras=linear_parent_matrix(node) @ own.ijk_to_ras)
+
+
+def native_volume(node: Any) -> Volume:
+    """Read a `Volume` from a scalar volume node in the node's own coordinates, without its parent transform.
+
+    Raises
+    ------
+    NodeError
+        If there is no node, it is empty, or not scalar.
+    """
     if node is None or not node.IsA("vtkMRMLScalarVolumeNode"):
         raise NodeError("No scalar volume is selected: choose an image.")
     image = node.GetImageData()
@@ -93,7 +106,7 @@ def volume_from_node(node: Any) -> Volume:
     provenance = node.GetAttribute(PROVENANCE_ATTRIBUTE)
     return Volume(
         array.astype(np.float32),
-        linear_parent_matrix(node) @ numpy_matrix(matrix),
+        numpy_matrix(matrix),
         quantity,
         units,
         datetime.fromisoformat(time) if time else None,

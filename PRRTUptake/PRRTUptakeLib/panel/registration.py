@@ -39,7 +39,6 @@ class RegistrationSection(Section):
             _("Move the image, and all others of its visit, by the transform"),
             _("Choose the image to be moved.") if moving is None else "",
             _("Choose a transform.") if transform is None else "",
-            bent_words(transform),
         )
         is_moved = moving is not None and moving.GetParentTransformNode() is not None
         self._enable(
@@ -62,7 +61,9 @@ class RegistrationSection(Section):
             parameters = self.parameters
             fixed, moving, own = parameters.fixed, parameters.moving, parameters.transform
             own = own if is_registration(own, moving) else None  # somebody else's transform is not overwritten
-            transform = register(fixed, moving, parameters.segmentation, own, part_of(progress, 0.0, 0.95))
+            transform = register(
+                fixed, moving, parameters.segmentation, own, part_of(progress, 0.0, 0.95), parameters.bend
+            )
             move_by(images_of_visit(moving), transform)
             self.logic.placeBeside(moving, [transform])
             parameters.transform = transform
@@ -87,13 +88,3 @@ class RegistrationSection(Section):
         """Put back what was moved."""
         with self.attempt(_("The image could not be put back.")):
             move_by(images_of_visit(self.parameters.moving), None)
-
-
-def bent_words(transform: Any) -> str:
-    """Why a transform cannot be used, "" if it can."""
-    if transform is None or transform.IsTransformToWorldLinear():
-        return ""
-    return _(
-        "'{name}' bends space. Regions are measured where the image shows them, which a linear transform leaves whole: "
-        "choose a rigid or affine one."
-    ).format(name=transform.GetName())
