@@ -1,7 +1,7 @@
 """Rigid registration of two CTs of 512 x 512 x 200 against itk-elastix' default rigid, in one run, two threads.
 
 Bound (issue "One lesion through all visits"): not slower at equal accuracy at the liver. Needs the package
-``itk-elastix``, which nothing else here does; without it the benchmark is skipped and says so.
+``itk-elastix`` (extra ``bench``), which nothing else here does; without it the benchmark is skipped and says so.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ THREADS = 2
 @pytest.fixture(scope="module")
 def itk():
     """The package, with elastix in it."""
-    package = pytest.importorskip("itk", reason="pip install itk-elastix to compare with it")
+    package = pytest.importorskip("itk", reason="pip install '.[bench]' to compare with itk-elastix")
     if not hasattr(package, "elastix_registration_method"):
-        pytest.skip("itk is there without elastix: pip install itk-elastix to compare with it")
+        pytest.skip("itk is there without elastix: pip install '.[bench]' to compare with itk-elastix")
     return package
 
 
