@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from PRRTDosimetryLib.commands import main
 from PRRTUptakeLib.trial.measurements import Measurement, read_csv, to_csv
@@ -12,17 +14,18 @@ from PRRTUptakeLib.trial.predicted_benefit import (
     BenefitError,
     IntravenousCycle,
     cycle_doses,
+    cycle_uncertainties,
     lesion_doubts,
     predicted_doses,
 )
 
 
-def row(region, metric, value, cycle=1):
-    return Measurement("P", cycle, "dosimetry", "SPECT", region, "", "none", "", metric, value, "Gy")
+def row(region, metric, value, cycle=1, uncertainty=math.nan):
+    return Measurement("P", cycle, "dosimetry", "SPECT", region, "", "none", "", metric, value, "Gy", uncertainty)
 
 
 ROWS = [
-    row("L1", "dose", 30.0),
+    row("L1", "dose", 30.0, uncertainty=3.0),
     row("L1", "mass", 21.0),
     row("reference left lobe", "dose", 1.0),
     row("reference left lobe", "mass", 100.0),
@@ -38,7 +41,7 @@ def result(**regions):
         SimpleNamespace(region=name, lesion_id=name, ratio={"suv_mean": ratio}, volume_mL=volume)
         for name, (ratio, volume) in regions.items()
     ]
-    return SimpleNamespace(regions=made)
+    return SimpleNamespace(regions=made, ratio_sd=0.1)
 
 
 def test_doses_of_one_cycle_with_the_whole_healthy_liver():
@@ -49,6 +52,21 @@ def test_doses_of_one_cycle_with_the_whole_healthy_liver():
         WHOLE_LIVER: pytest.approx(1.75),
     }
     assert cycle_doses(ROWS, 2) == {"L1": 99.0}
+
+
+def test_the_interval_of_a_prediction():
+    """10 % of the IV dose and 0.1 of the log ratio: the 2.5 and 97.5 percentile of their log-normal product."""
+    rng = np.random.default_rng(0)
+    cycle = IntravenousCycle(7400.0, {"L1": 30.0}, 7400.0, uncertainty_Gy={"L1": 3.0})
+    (found,) = predicted_doses(result(L1=(3.0, 20.0)), cycle)
+    drawn = 30.0 * np.exp(rng.normal(0.0, 0.1, 400_000)) * 3.0 * np.exp(rng.normal(0.0, 0.1, 400_000))
+    assert found.interval_Gy == pytest.approx(np.percentile(drawn, [2.5, 97.5]), rel=0.005)
+
+
+def test_uncertainties_of_a_cycle():
+    found = cycle_uncertainties(ROWS, 1)
+    assert found["L1"] == 3.0
+    assert math.isnan(found[WHOLE_LIVER])
 
 
 def test_no_doses_are_told():
@@ -62,6 +80,7 @@ def test_a_cycle_from_its_table(tmp_path):
     content = {"activity_MBq": 7400, "planned_ia_MBq": 3700, "measurements": "table.csv", "cycle": 1}
     cycle = IntravenousCycle.from_case(content, tmp_path)
     (found,) = predicted_doses(result(L1=(3.0, 20.0)), cycle)
+    assert found.spread == pytest.approx(math.hypot(0.1, 0.1))
     assert (found.region, found.iv_Gy, found.ia_Gy) == ("L1", 30.0, pytest.approx(30.0 * 3.0 / 2.0))
 
 

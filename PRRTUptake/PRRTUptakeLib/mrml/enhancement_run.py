@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,7 @@ from PRRTUptakeLib.trial.enhancement_visit import (
 )
 from PRRTUptakeLib.trial.images import contour_series, emission_series
 from PRRTUptakeLib.trial.measurements import read_csv
-from PRRTUptakeLib.trial.predicted_benefit import cycle_doses, lesion_doubts, predicted_doses
+from PRRTUptakeLib.trial.predicted_benefit import cycle_doses, cycle_uncertainties, lesion_doubts, predicted_doses
 from PRRTUptakeLib.trial.preparation import Prepared, prepare
 from PRRTUptakeLib.trial.registration_rule import RegistrationRule
 from PRRTUptakeLib.trial.session_alignment import CheckedVisit, check_visit
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.dicom.series import Series
     from PRRTUptakeLib.imaging.volume import Volume
     from PRRTUptakeLib.trial.case import Case, Visit
+    from PRRTUptakeLib.trial.measurements import Measurement
+    from PRRTUptakeLib.trial.predicted_benefit import IntravenousCycle, Prediction
 
 ROUTES = {"intra-arterial": "IA", "intravenous": "IV"}
 
@@ -99,23 +102,16 @@ def _with_benefit(outcome: CaseOutcome, result: EnhancementResult) -> CaseOutcom
     if case.iv_cycle is None:
         return outcome
     predictions = predicted_doses(result, case.iv_cycle)
-    delivered, doubts, files = {}, [], [] if case.iv_cycle.file is None else [case.iv_cycle.file]
+    delivered, spreads, doubts = {}, {}, []
+    files = [] if case.iv_cycle.file is None else [case.iv_cycle.file]
     if case.delivered is not None:
         table = case.delivered.measurements
         given = read_csv(table)
-        delivered = cycle_doses(given, case.delivered.cycle)
+        delivered, spreads = (read(given, case.delivered.cycle) for read in (cycle_doses, cycle_uncertainties))
         doubts = lesion_doubts(result, given, case.delivered.cycle, table.name)
         files.append(table)
-    blank = replace(outcome.rows[0], visit="IA/IV", role="", lobe="none", lesion="", unit="Gy")
-    rows = []
-    for one in predictions:
-        known = {"dose_iv": one.iv_Gy, "dose_ia_predicted": one.ia_Gy}
-        if one.region in delivered:
-            known["dose_ia_delivered"] = delivered[one.region]
-        rows += [replace(blank, region=one.region, metric=metric, value=value) for metric, value in known.items()]
-        if one.region in delivered:
-            ratio = delivered[one.region] / one.ia_Gy
-            rows.append(replace(blank, region=one.region, metric="delivered_over_predicted", value=ratio, unit="1"))
+    like = replace(outcome.rows[0], visit="IA/IV", role="", lobe="none", lesion="", unit="Gy", uncertainty=math.nan)
+    rows = [row for one in predictions for row in _benefit_rows(one, like, case.iv_cycle, (delivered, spreads))]
     return replace(
         outcome.with_more(
             rows=rows,
@@ -125,6 +121,27 @@ def _with_benefit(outcome: CaseOutcome, result: EnhancementResult) -> CaseOutcom
         ),
         files=(*outcome.files, *files),
     )
+
+
+def _benefit_rows(
+    one: Prediction, like: Measurement, cycle: IntravenousCycle, delivered: tuple[dict[str, float], dict[str, float]]
+) -> list[Measurement]:
+    """Doses of one region in long form; ``delivered`` are doses and their standard uncertainties."""
+    told = [
+        ("dose_iv", one.iv_Gy, "Gy", cycle.uncertainty_Gy.get(one.region, math.nan)),
+        ("dose_ia_predicted", one.ia_Gy, "Gy", one.ia_Gy * one.spread),
+    ]
+    if one.region in delivered[0]:
+        dose, sd = (values[one.region] for values in delivered)
+        ratio, spread = dose / one.ia_Gy, math.hypot(one.spread, 0.0 if math.isnan(sd) else sd / dose)
+        told += [
+            ("dose_ia_delivered", dose, "Gy", sd),
+            ("delivered_over_predicted", ratio, "1", ratio * spread),
+        ]
+    return [
+        replace(like, region=one.region, metric=metric, value=value, unit=unit, uncertainty=sd)
+        for metric, value, unit, sd in told
+    ]
 
 
 def _roles(case: Case) -> tuple[Visit, Visit, Visit]:

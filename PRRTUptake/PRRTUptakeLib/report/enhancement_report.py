@@ -65,8 +65,8 @@ def benefit_table(
     predictions: Sequence[Prediction], delivered: Mapping[str, float]
 ) -> tuple[list[str], list[list[object]]]:
     """Header and rows: dose of the intravenous cycle, factor, predicted and, where known, delivered dose."""
-    header = ["region", "IV cycle Gy", "factor", "IA cycle, predicted Gy"]
-    rows: list[list[object]] = [[one.region, one.iv_Gy, one.factor, one.ia_Gy] for one in predictions]
+    header = ["region", "IV cycle Gy", "factor", "IA cycle, predicted Gy", "95% from", "to"]
+    rows: list[list[object]] = [[one.region, one.iv_Gy, one.factor, one.ia_Gy, *one.interval_Gy] for one in predictions]
     if delivered:
         header += ["delivered Gy", "delivered / predicted"]
         for row, one in zip(rows, predictions, strict=True):

@@ -111,9 +111,17 @@ def eligibility(
     )
 
 
+def log_ratio_sd(repeatability: RepeatabilityRules) -> float:
+    """Standard deviation of the natural log of a ratio of two SUVs: each repeats with the coefficient of variation w.
+
+    sqrt(2 ln(1 + w^2)), exact for log-normal values (Bland and Altman, BMJ 1996;313:106, doi:10.1136/bmj.313.7049.106).
+    """
+    return math.sqrt(2.0 * math.log1p(repeatability.within_subject_cv**2))
+
+
 def _draws(ratios: np.ndarray, aggregation: str, repeatability: RepeatabilityRules, seed: int) -> np.ndarray:
     """Patient values that fit the measurement, (DRAWS,)."""
-    sigma = math.sqrt(2.0 * math.log1p(repeatability.within_subject_cv**2))
+    sigma = log_ratio_sd(repeatability)
     shared = repeatability.correlation_between_lesions
     rng = np.random.default_rng(seed)
     noise = math.sqrt(1.0 - shared) * rng.standard_normal((DRAWS, ratios.size))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.segments import Segmentation
 from PRRTUptakeLib.trial.carrying import nudge_of, require_lesions
-from PRRTUptakeLib.trial.eligibility import Eligibility, eligibility
+from PRRTUptakeLib.trial.eligibility import Eligibility, eligibility, log_ratio_sd
 from PRRTUptakeLib.trial.measurements import Measurement
 from PRRTUptakeLib.uptake.metrics import occupancies, region_metrics
 from PRRTUptakeLib.uptake.peak import region_peaks
@@ -77,7 +77,8 @@ class RegionRatio:
 class EnhancementResult:
     """The comparison of one patient.
 
-    ``gains`` is, by region and the protocol's metric, the targets' enhancement over the region's.
+    ``gains`` is, by region and the protocol's metric, the targets' enhancement over the region's; ``ratio_sd`` the
+    standard deviation of the log of any region's ratio, from how well SUV repeats.
     """
 
     ia: RoutedImage
@@ -86,6 +87,7 @@ class EnhancementResult:
     eligibility: Eligibility
     gains: dict[str, float]
     warnings: tuple[str, ...]
+    ratio_sd: float
 
 
 def measured_segments(prepared: Prepared) -> tuple[Segment, ...]:
@@ -144,7 +146,8 @@ def compare_routes(prepared: Prepared, ia: RoutedImage, iv: RoutedImage, protoco
     targets = {region.region: region.ratio[metric] for region in regions if region.role == "target"}
     decided = eligibility(targets, protocol.endpoint, protocol.repeatability)
     gains = {r.region: decided.value / r.ratio[metric] for r in regions if r.role not in ("target", "lesion")}
-    return EnhancementResult(ia, iv, tuple(regions), decided, gains, (*warnings, *_differences(ia, iv)))
+    told = (*warnings, *_differences(ia, iv))
+    return EnhancementResult(ia, iv, tuple(regions), decided, gains, told, log_ratio_sd(protocol.repeatability))
 
 
 def _measured(segments: tuple[Segment, ...], prepared: Prepared, shown: RoutedImage) -> dict[str, dict[str, float]]:
@@ -192,7 +195,8 @@ def enhancement_rows(result: EnhancementResult, patient: str, cycle: int) -> tup
                 if nudge.lesion == region.lesion_id:
                     rows += nudge.rows(Measurement(patient, cycle, shown.visit, "PET", *names, "", 0.0, "mm"))
         for metric, value in region.ratio.items():
-            rows.append(Measurement(patient, cycle, "IA/IV", "PET", *names, f"er_{metric}", value, "1"))
+            spread = value * result.ratio_sd
+            rows.append(Measurement(patient, cycle, "IA/IV", "PET", *names, f"er_{metric}", value, "1", spread))
         rows.append(Measurement(patient, cycle, "IA/IV", "PET", *names, "volume", region.volume_mL, "mL"))
     decided = result.eligibility
     patient_names = (patient, cycle, "IA/IV", "PET", "patient", "", "none", "")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.errors import PRRTError
@@ -21,11 +22,14 @@ ASSUMPTIONS = (
     "Retention and clearance after the first hour do not depend on the route.",
     "The dose is proportional to the administered activity.",
     "The masses of tumours and organs are those of the intravenous cycle.",
+    "The interval has the repeatability of both SUVs and the uncertainty of the intravenous dose in it where that is "
+    "known, not these assumptions.",
 )
 
 
 WHOLE_LIVER = "reference whole liver"
 _LESION_g_per_mL = 1.05
+_Z95 = 1.959964  # of the normal distribution, 95 % two-sided
 _OTHER_LESION = 1.5  # factor between volumes from which two are hardly one lesion on another image
 
 
@@ -38,13 +42,15 @@ class IntravenousCycle:
     """An intravenous cycle of the patient: activity in MBq and absorbed dose in Gy by region (lesion id or organ).
 
     ``planned_ia_MBq`` is the activity of the intra-arterial cycle to be predicted, the same one if it is not stated;
-    ``file`` the table that the doses come from, of which only regions count that the PET visits show.
+    ``file`` the table that the doses come from, of which only regions count that the PET visits show, and
+    ``uncertainty_Gy`` their standard uncertainties as far as it has them.
     """
 
     activity_MBq: float
     dose_Gy: Mapping[str, float]
     planned_ia_MBq: float
     file: Path | None = None
+    uncertainty_Gy: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def from_case(cls, content: Mapping[str, Any], base: Path) -> IntravenousCycle:
@@ -75,18 +81,28 @@ class IntravenousCycle:
         if "measurements" not in content:
             return cls(activities[0], {key: float(value) for key, value in stated.items()}, activities[1])
         path = base / str(content["measurements"])
-        known = cycle_doses(read_csv(path), content["cycle"])
-        return cls(activities[0], known, activities[1], path)
+        rows = read_csv(path)
+        spreads = cycle_uncertainties(rows, content["cycle"])
+        return cls(activities[0], cycle_doses(rows, content["cycle"]), activities[1], path, spreads)
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """One region: dose of the intravenous cycle, the factor, and the intra-arterial cycle's expected dose, in Gy."""
+    """One region: dose of the intravenous cycle, the factor, and the intra-arterial cycle's expected dose, in Gy.
+
+    ``spread`` is the standard deviation of the log of the expected dose.
+    """
 
     region: str
     iv_Gy: float
     factor: float
     ia_Gy: float
+    spread: float
+
+    @property
+    def interval_Gy(self) -> tuple[float, float]:
+        """Where the dose lies with a probability of 95 %, as far as the spread goes."""
+        return self.ia_Gy * math.exp(-_Z95 * self.spread), self.ia_Gy * math.exp(_Z95 * self.spread)
 
 
 def predicted_doses(result: EnhancementResult, cycle: IntravenousCycle) -> tuple[Prediction, ...]:
@@ -108,7 +124,9 @@ def predicted_doses(result: EnhancementResult, cycle: IntravenousCycle) -> tuple
             names = ", ".join(known)
             raise BenefitError(f"'iv_cycle' has a dose for '{region}', which was not measured; measured are {names}.")
         expected = dose * known[region] * cycle.planned_ia_MBq / cycle.activity_MBq
-        found.append(Prediction(region, dose, known[region], expected))
+        own = cycle.uncertainty_Gy.get(region, math.nan) / dose
+        spread = math.hypot(result.ratio_sd, 0.0 if math.isnan(own) else own)
+        found.append(Prediction(region, dose, known[region], expected, spread))
     return tuple(found)
 
 
@@ -132,6 +150,12 @@ def cycle_doses(rows: Sequence[Measurement], cycle: int) -> dict[str, float]:
         total = sum(masses[name] for name in lobes)
         found[WHOLE_LIVER] = sum(found[name] * masses[name] for name in lobes) / total
     return found
+
+
+def cycle_uncertainties(rows: Sequence[Measurement], cycle: int) -> dict[str, float]:
+    """Standard uncertainties in Gy of `cycle_doses`, nan where the table has none; the lobes' are taken as shared."""
+    own = [replace(row, value=row.uncertainty) if row.metric == "dose" else row for row in rows]
+    return cycle_doses(own, cycle)
 
 
 def lesion_doubts(result: EnhancementResult, rows: Sequence[Measurement], cycle: int, table: str) -> list[str]:
