@@ -54,6 +54,13 @@ def test_cmake_names_both_modules_and_their_tests():
         assert f"add_subdirectory({module})" in top
         assert "slicerMacroBuildScriptedModule(" in text
         assert "slicer_add_python_unittest(SCRIPT ${MODULE_NAME}.py)" in text
+    calls = [
+        line
+        for path in ROOT.rglob("CMakeLists.txt")
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if line.strip().startswith("slicer_add_python_unittest(")
+    ]
+    assert len(calls) == len(MODULES), "CTest would run a module's test class twice"
 
 
 @pytest.fixture(scope="module")

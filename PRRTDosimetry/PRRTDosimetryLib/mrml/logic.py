@@ -96,6 +96,7 @@ class DosimetryLogic:
         PRRTError
             If it has units already, or a value is not positive.
         """
+        volume_from_node(imageNode)  # refuses what is no image
         parent = imageNode.GetParentTransformNode()
         imageNode.SetAndObserveTransformNodeID(None)
         try:
