@@ -60,6 +60,7 @@ class PRRTDosimetryParameterNode:
     activity_MBq: Annotated[float, WithinRange(0, 100000)] = 0.0
     sex: Sex = Sex.NOT_TOLD
     segmentation: vtkMRMLSegmentationNode
+    resolution_mm: Annotated[float, WithinRange(0, 50)] = 0.0
     model: str = "auto"
     countsUncertainty: Annotated[float, WithinRange(0, 50)] = 2.0
     curves: vtkMRMLTableNode
@@ -243,6 +244,7 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
             calibration_u=parameters.calibrationUncertainty / 100,
             counts_u=parameters.countsUncertainty / 100,
             s_value_u=parameters.sValueUncertainty / 100,
+            image_fwhm_mm=parameters.resolution_mm,
         )
 
     def _state(self, parameters: PRRTDosimetryParameterNode) -> tuple[Any, ...]:

@@ -133,6 +133,26 @@ def test_doses(ready):
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 5  # four images, one dose map
 
 
+def test_recovery_follows_the_stated_resolution(ready):
+    """A ball of 48 mm keeps what theory says of a sphere, by the protocol's resolution or by the camera's own."""
+    from PRRTUptakeLib.uptake.recovery import sphere_mean_recovery
+
+    def kept():
+        ready.ui.applyButton.click()
+        return {row[0]: row for row in cells(ready.ui.dosesTable)}["R1"]
+
+    protocol_mm = ready.study.protocol().imaging.fwhm_mm
+    assert ready.ui.resolutionSpinBox.text == "resolution of the protocol"
+    first = kept()
+    ready.ui.resolutionSpinBox.value = 6.0
+    second = kept()
+    for row, fwhm_mm in ((first, protocol_mm), (second, 6.0)):
+        assert float(row[9]) == pytest.approx(float(sphere_mean_recovery(48.0, fwhm_mm)), abs=0.05)
+    assert float(second[9]) > float(first[9]) + 0.1
+    assert second[3] == first[3]  # the dose itself is not corrected
+    assert second[4] != first[4]  # but what an error of its volume does to it is another
+
+
 def test_dose_map_by_kernel_and_ct(ready):
     ct = add_ct("24h")
     ready.ui.methodComboBox.setCurrentIndex(1)
@@ -187,6 +207,7 @@ def snapshot(panel) -> dict[str, object]:
         "tables": [cells(table) for table in tables],
         "choices": [combo.currentText for combo in combos],
         "numbers": [ui.cycleSpinBox.value, ui.activitySpinBox.value, ui.countsUncertaintySpinBox.value],
+        "resolution": ui.resolutionSpinBox.value,
         "patient": ui.patientLineEdit.text,
         "map": panel.parameters.doseMap.GetName(),
         "histograms": ui.histogramButton.enabled,
@@ -198,6 +219,7 @@ def test_scene_saved_and_reopened(ready, tmp_path):
 
     ready.ui.cycleSpinBox.value = 3
     ready.ui.countsUncertaintySpinBox.value = 4.0
+    ready.ui.resolutionSpinBox.value = 9.5
     ready.ui.methodComboBox.setCurrentIndex(2)
     ready.ui.applyButton.click()
     before = snapshot(ready)

@@ -114,3 +114,41 @@ def test_serial_sample(load_panel, truths):
     chart = slicer.mrmlScene.GetNodeByID(selection.GetActivePlotChartID())
     assert chart.GetTitle() == "Dose-volume histograms"
     assert chart.GetNumberOfPlotSeriesNodes() > 3
+
+
+@pytest.mark.slow
+def test_panel_agrees_with_prrt_run(load_panel, tmp_path):
+    """The same files by ``prrt run`` and by clicking give the same table; the run's scene can be gone on with."""
+    import slicer
+    from PRRTDosimetryLib.commands import main
+    from PRRTUptakeLib.mrml.sample_data import load_patient
+    from PRRTUptakeLib.mrml.tables import rows_of_table
+    from PRRTUptakeLib.trial.measurements import read_csv
+    from PRRTUptakeLib.trial.synthetic_case import write_synthetic_lutia
+
+    case = write_synthetic_lutia(tmp_path / "patient", seed=2)
+    assert main(["run", str(case), "-o", str(tmp_path / "out")]) == 0
+    rows = read_csv(tmp_path / "out" / "measurements.csv")
+    expected = {(row.visit, row.region, row.metric): row.value for row in rows}
+    slicer.mrmlScene.Clear(0)
+    panel = load_panel("PRRTUptake")
+    load_patient(case)
+    panel.enter()
+    ui = panel.ui
+    ui.patientLineEdit.text = json.loads(case.read_text())["patient"]
+    ui.lobePlaneSelector.setCurrentNode(slicer.util.getNode("Lobe plane*"))
+    ui.treatedLobeComboBox.setCurrentIndex(
+        ui.treatedLobeComboBox.findText(json.loads(case.read_text())["treated_lobe"])
+    )
+    ui.applyButton.click()
+    clicked = rows_of_table(panel.parameters.table)
+    found = {(row["visit"], row["region"], row["metric"]): row["value"] for row in clicked}
+    assert found == pytest.approx(expected, rel=1e-5)  # the table node shows six digits
+    targets = {row[0]: row[5] for row in cells(ui.resultsTable)}
+    slicer.mrmlScene.Clear(0)
+    assert slicer.mrmlScene.ReadFromMRB(str(tmp_path / "out" / "patient.mrb"))
+    (image,) = [row for row in cells(ui.imagesTable) if row[1] == "measured"]
+    assert image[2:] == ["24h", "activity Bq/ml", "24 h", ""]
+    ui.patientLineEdit.text = "SYN"
+    ui.applyButton.click()
+    assert {row[0]: row[5] for row in cells(ui.resultsTable)} == targets

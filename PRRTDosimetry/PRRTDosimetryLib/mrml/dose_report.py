@@ -15,7 +15,7 @@ from PRRTDosimetryLib.uncertainty.rows import budget_table
 
 _KEPT_WORDS = (
     "Part of a region's contrast to its surroundings that its mean keeps: on these voxels alone, and with the "
-    "protocol's resolution. Activities and doses are not corrected for the loss."
+    "resolution that is stated, or the protocol's. Activities and doses are not corrected for the loss."
 )
 
 if TYPE_CHECKING:

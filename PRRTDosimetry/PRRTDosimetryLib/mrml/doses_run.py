@@ -67,7 +67,7 @@ def add_doses(outcome: CaseOutcome) -> CaseOutcome:
         outcome = outcome.with_more(
             rows=dose_rows(result, labels),
             text=[f"Absorbed dose, cycle {cycle}", dose_table(result)],
-            sections=dose_sections(result, f"Cycle {cycle}", kept_contrast(visits[0], result.regions)),
+            sections=dose_sections(result, f"Cycle {cycle}", kept_contrast(visits[0], result.regions, settings)),
         )
     return _with_totals(outcome, results) if len(results) > 1 else outcome
 
@@ -124,19 +124,20 @@ def _chain(visit: VisitResult, settings: DoseSettings) -> ChainInputs:
         settings.s_value_u,
         max(visit.prepared.segmentation.grid.spacing_mm),
         settings.contour_fwhm_mm,
-        visit.protocol.imaging.fwhm_mm,
+        settings.resolution_mm(visit),
         False,
     )
 
 
-def kept_contrast(visit: VisitResult, names: Iterable[str]) -> dict[str, tuple[float, float]]:
+def kept_contrast(visit: VisitResult, names: Iterable[str], settings: DoseSettings) -> dict[str, tuple[float, float]]:
     """Per region, what its mean keeps of its contrast to its surroundings: on these voxels, and with the blur too.
 
-    The second figure holds for the protocol's resolution; activities and doses are not corrected for it.
+    The second figure holds for the resolution that is stated, or the protocol's; activities and doses are not
+    corrected for it.
     """
     segmentation, grid = visit.prepared.segmentation, visit.image.grid
     placed = {name: occupancy(segmentation[name], segmentation.grid, grid) for name in names}
-    fwhm_mm = visit.protocol.imaging.fwhm_mm
+    fwhm_mm = settings.resolution_mm(visit)
     return {name: (border_recovery(region), shape_recovery(region, fwhm_mm)) for name, region in placed.items()}
 
 

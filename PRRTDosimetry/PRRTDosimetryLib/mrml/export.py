@@ -54,10 +54,11 @@ def export_doses(
         "nuclide": treatment.nuclide,
         "activity_MBq": treatment.activity_MBq,
         "cycle": treatment.cycle,
+        "image_fwhm_mm": logic.settings.resolution_mm(logic.visits[0]),
     }
     facts = provenance([_series(visit) for visit in logic.visits], (), parameters, Path(folder))
     warnings = [f"{visit.labels.visit}: {text}" for visit in logic.visits for text in visit.warnings]
-    kept = kept_contrast(logic.visits[0], dosimetry.regions)
+    kept = kept_contrast(logic.visits[0], dosimetry.regions, logic.settings)
     title = f"Cycle {treatment.cycle}"
     sections = dose_sections(dosimetry, title, kept)
     if logic.map is not None:

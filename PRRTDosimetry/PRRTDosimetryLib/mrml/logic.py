@@ -32,6 +32,7 @@ from PRRTDosimetryLib.mrml.dose_display import show_dose
 from PRRTDosimetryLib.mrml.dose_maps_run import CycleMap, RegionMap, dose_map_rows, region_map, voxel_tia
 from PRRTDosimetryLib.mrml.dose_nodes import Histogram, table_of_doses
 from PRRTDosimetryLib.mrml.doses_run import cycle_dosimetry, kept_contrast
+from PRRTDosimetryLib.mrml.settings import DoseSettings
 from PRRTDosimetryLib.mrml.time_points import TimePoint, check_time_points
 from PRRTDosimetryLib.uncertainty.rows import Labels, dose_rows
 
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Volume
 
     from PRRTDosimetryLib.dose.dvh import DoseVolumeHistogram
-    from PRRTDosimetryLib.mrml.settings import DoseSettings
     from PRRTDosimetryLib.uncertainty.patient import Dosimetry
 
 KERNEL, LOCAL = "kernel", "local"
@@ -69,7 +69,7 @@ class DosimetryLogic:
     Attributes
     ----------
     protocol : says how lobes, lesions and healthy liver are found.
-    visits, dosimetry, treatment : what `fitCurves` measured and calculated; None before.
+    visits, dosimetry, treatment, settings : what `fitCurves` measured and calculated, and how; None before.
     rows, map, method : of the last doses: rows with every digit, the dose map (None without one), how it was made.
     """
 
@@ -78,6 +78,7 @@ class DosimetryLogic:
         self.visits: tuple[VisitResult, ...] = ()
         self.dosimetry: Dosimetry | None = None
         self.treatment: Treatment | None = None
+        self.settings = DoseSettings()
         self.rows: tuple[Measurement, ...] = ()
         self.map: CycleMap | None = None
         self.method = ""
@@ -97,6 +98,7 @@ class DosimetryLogic:
         PRRTError
             If it has units already, or a value is not positive.
         """
+        volume_from_node(imageNode)  # refuses what is no image
         parent = imageNode.GetParentTransformNode()
         imageNode.SetAndObserveTransformNodeID(None)
         try:
@@ -144,6 +146,7 @@ class DosimetryLogic:
         for node, found in prepared.items():
             keep_segments(found.segmentation, node)
         self.visits, self.dosimetry, self.treatment, self.rows = visits, dosimetry, treatment, ()
+        self.settings = settings
         self._points = points
         return table_from_integrals(dosimetry.integrals, f"Curves cycle {treatment.cycle}", tableNode)
 
@@ -261,7 +264,7 @@ class DosimetryLogic:
         treatment = self._fitted()
         labels = Labels(treatment.patient, "dosimetry", "SPECT")
         rows = list(dose_rows(self.dosimetry, labels))
-        kept = kept_contrast(self.visits[0], self.dosimetry.regions)
+        kept = kept_contrast(self.visits[0], self.dosimetry.regions, self.settings)
         by_region = {row.region: row for row in rows if row.metric == "dose"}
         for region, (_, recovery) in kept.items():
             like = by_region[region]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,8 @@ from PRRTUptakeLib.trial.registration_rule import REGISTER, RegistrationRule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from PRRTUptakeLib.trial.pipeline import VisitResult
 
 DOSE_MAPS = ("kernel", "local")
 
@@ -33,6 +36,8 @@ class DoseSettings:
         doi:10.1007/s00259-018-4136-7): activity calibration, counts of a region in one image, S-value. The defaults
         are of the order of that guidance's example and are no measurement of this camera: give your own.
     contour_fwhm_mm : resolution of the image on which regions are drawn.
+    image_fwhm_mm : resolution of the emission images as measured for this camera, from which the expected recovery of
+        every region and what its volume costs in counts follow; 0 takes the protocol's.
     dose_map : dose in every voxel too: "kernel" (voxel S-values), "local" (electrons where they arise), "" for none.
     transforms : for the dose map, by "CYCLE/VISIT" (such as "1/72h"), from the patient as in the cycle's first visit
         to that visit, in any form that a visit's ``registration`` may have (a transform file of another tool, a 4x4 in
@@ -47,6 +52,7 @@ class DoseSettings:
     counts_u: float = 0.02
     s_value_u: float = 0.05
     contour_fwhm_mm: float = 1.0
+    image_fwhm_mm: float = 0.0
     dose_map: str = ""
     transforms: Mapping[str, RegistrationRule] = field(default_factory=dict)
 
@@ -65,6 +71,8 @@ class DoseSettings:
                 raise SettingsError(f"dosimetry: unknown key '{key}'; known are {', '.join(sorted(known))}.")
             if key.endswith(("_u", "_mm")) and (isinstance(value, bool) or not isinstance(value, (int, float))):
                 raise SettingsError(f"dosimetry: '{key}' must be a number, not {value!r}.")
+            if key.endswith("_mm") and not 0 <= value < math.inf:
+                raise SettingsError(f"dosimetry: '{key}' must not be negative, but is {value}.")
             if key.endswith("_u") and not 0 <= value < 1:
                 raise SettingsError(f"dosimetry: '{key}' must lie between 0 and 1 (0.05 is 5 %), not {value}.")
         if content.get("sex", "") not in ("", "M", "F"):
@@ -74,6 +82,10 @@ class DoseSettings:
                 f"dosimetry: 'dose_map' must be {' or '.join(DOSE_MAPS)}, or be left out, not {content['dose_map']!r}."
             )
         return cls(**{**content, "transforms": _transforms(content.get("transforms", {}), base or Path())})
+
+    def resolution_mm(self, visit: VisitResult) -> float:
+        """Full width at half maximum of a visit's emission image, stated here or by the protocol."""
+        return self.image_fwhm_mm or visit.protocol.imaging.fwhm_mm
 
 
 def _transforms(content: Any, base: Path) -> dict[str, RegistrationRule]:

@@ -28,12 +28,12 @@ class CurvesSection(Section):
 
     def onModel(self, index: int) -> None:
         """Take the model into the parameter node."""
-        if self.parameters is not None:
+        if self.parameters is not None and index >= 0:
             self.parameters.model = self.ui.modelComboBox.itemData(index)
 
     def refresh(self) -> None:
         """Show the model and the fitted curves."""
-        self.ui.modelComboBox.setCurrentIndex(max(self.ui.modelComboBox.findData(self.parameters.model), 0))
+        self.ui.modelComboBox.setCurrentIndex(self.ui.modelComboBox.findData(self.parameters.model))
         missing = self.panel.missing()
         self.ui.fitButton.enabled = not missing
         self.ui.fitButton.toolTip = missing or _("Measure every region at every time, and fit its curve")

@@ -41,14 +41,14 @@ class TimePointsSection(Section):
 
     def onNuclide(self, index: int) -> None:
         """Take the nuclide into the parameter node."""
-        if self.parameters is not None:
+        if self.parameters is not None and index >= 0:
             self.parameters.nuclide = self.ui.nuclideComboBox.itemData(index)
 
     def refresh(self) -> None:
         """Show the treatment and the time points."""
         self.points = time_points(self.parameters.segmentation)
         self._take_what_images_tell()
-        self.ui.nuclideComboBox.setCurrentIndex(max(self.ui.nuclideComboBox.findData(self.parameters.nuclide), 0))
+        self.ui.nuclideComboBox.setCurrentIndex(self.ui.nuclideComboBox.findData(self.parameters.nuclide))
         lines = [
             (
                 point.row.name,

@@ -9,6 +9,7 @@ from PRRTUptakeLib.report.deidentify_text import Identity
 from PRRTUptakeLib.segmentation.segments import Segmentation
 
 if TYPE_CHECKING:
+    from PRRTUptakeLib.dicom.injection import Injection
     from PRRTUptakeLib.imaging.volume import Volume
     from PRRTUptakeLib.mrml.outcome import CaseOutcome, SceneVisit
     from PRRTUptakeLib.report.deidentify_text import Cleaner
@@ -57,7 +58,17 @@ def _visit(visit: SceneVisit, cleaner: Cleaner) -> SceneVisit:
         volumes=tuple((cleaner.text(name), _volume(volume, cleaner)) for name, volume in visit.volumes),
         segmentation=segmentation,
         rows=tuple(_row(row, cleaner) for row in visit.rows),
+        visit=cleaner.text(visit.visit),
+        injection=_injection(visit.injection, cleaner),
     )
+
+
+def _injection(injection: Injection | None, cleaner: Cleaner) -> Injection | None:
+    """Shifted with the images, so that the hours between them stay."""
+    if injection is None:
+        return None
+    end = None if injection.end is None else injection.end - cleaner.shift
+    return replace(injection, time=injection.time - cleaner.shift, end=end)
 
 
 def _segment(segment: Segment, cleaner: Cleaner) -> Segment:

@@ -91,12 +91,12 @@ def known_injection(series: Series, inputs: OperatorInputs | None = None) -> Inj
 
 def keep_injection(node: Any, injection: Injection | None, scan_time: datetime | None) -> None:
     """Note on a volume node what was injected and how long before the scan."""
-    known = injection is not None and scan_time is not None
-    node.SetAttribute(NUCLIDE_ATTRIBUTE, injection.nuclide if known else None)
-    node.SetAttribute(ACTIVITY_ATTRIBUTE, f"{injection.activity_MBq:g}" if known else None)
-    node.SetAttribute(SEX_ATTRIBUTE, injection.sex or None if known else None)
-    node.SetAttribute(HOURS_ATTRIBUTE, None)
-    if known:
+    for attribute in (NUCLIDE_ATTRIBUTE, ACTIVITY_ATTRIBUTE, SEX_ATTRIBUTE, HOURS_ATTRIBUTE):
+        node.SetAttribute(attribute, None)
+    if injection is not None and scan_time is not None:
+        node.SetAttribute(NUCLIDE_ATTRIBUTE, injection.nuclide)
+        node.SetAttribute(ACTIVITY_ATTRIBUTE, f"{injection.activity_MBq:g}")
+        node.SetAttribute(SEX_ATTRIBUTE, injection.sex or None)
         describe_image(node, hours=round(injection.hours_to(scan_time), 3))
 
 

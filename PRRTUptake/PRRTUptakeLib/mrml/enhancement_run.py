@@ -231,6 +231,7 @@ def _outcome(case: Case, contours: _Contours, pets: tuple[_Pet, _Pet], result: E
             contours.prepared.segmentation,
             contours.prepared.plane,
             rows,
+            visit=contours.visit.visit,
         )
     ]
     for pet in pets:
@@ -242,7 +243,8 @@ def _outcome(case: Case, contours: _Contours, pets: tuple[_Pet, _Pet], result: E
         files += [*emission.files, *anatomy.files]
         rule = next(one.registration for one in case.visits if one.visit == pet.shown.visit)
         files += rule.files if isinstance(rule, RegistrationRule) else ()
-        scene.append(SceneVisit(pet.shown.visit, ((f"PET {pet.shown.visit}", pet.shown.image),)))
+        visit, image = pet.shown.visit, pet.shown.image
+        scene.append(SceneVisit(visit, ((f"PET {visit}", image),), visit=visit, injection=pet.shown.injection))
     return CaseOutcome(
         case,
         f"Intra-arterial against intravenous: {case.patient}",

@@ -254,11 +254,12 @@ def _scene_visit(visit: ReportedVisit, drawn: Drawn | None) -> SceneVisit:
     result = visit.result
     study = study_name(result.labels)
     volumes = [(f"{result.labels.image} {study}", result.image)]
+    known: dict[str, Any] = {"visit": result.labels.visit, "injection": result.injection}
     if visit.anatomy is not None:
         volumes.append((f"CT {study}", visit.anatomy))
     if drawn is None:
-        return SceneVisit(study, tuple(volumes), rows=measurement_rows(result))
+        return SceneVisit(study, tuple(volumes), rows=measurement_rows(result), **known)
     if drawn.image is not None and drawn.image is not visit.anatomy:
         volumes.append((f"Contours {study}", drawn.image))
     prepared = drawn.prepared
-    return SceneVisit(study, tuple(volumes), prepared.segmentation, prepared.plane, measurement_rows(result))
+    return SceneVisit(study, tuple(volumes), prepared.segmentation, prepared.plane, measurement_rows(result), **known)

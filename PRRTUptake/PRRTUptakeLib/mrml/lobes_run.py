@@ -167,7 +167,8 @@ def _size(
         files += contours.files
         anatomy = read_volume(contours)
         volumes = ((f"{labels.image} {study_name(labels)}", anatomy),)
-    scene = SceneVisit(study_name(labels), volumes, prepared.segmentation, prepared.plane, size_rows(labels, prepared))
+    rows = size_rows(labels, prepared)
+    scene = SceneVisit(study_name(labels), volumes, prepared.segmentation, prepared.plane, rows, visit=visit.visit)
     images = None
     if contours is not None and any(one.drawn_on == visit.key for one in case.visits):
         images = VisitImages(visit.visit, visit.cycle, study_name(labels), contours, contours)

@@ -69,8 +69,8 @@ class UptakeLogic(SegmentLogic):
 
     def _prepared(self, image: Volume, segmentationNode: Any, lobePlaneNode: Any) -> Prepared:
         plane = cut_from_node(lobePlaneNode) if lobePlaneNode is not None else None
-        replacements = replacements_of(segmentationNode)
-        segmentation, moves = segmentation_from_node(segmentationNode), moves_of(segmentationNode)
+        segmentation = segmentation_from_node(segmentationNode)
+        replacements, moves = replacements_of(segmentationNode), moves_of(segmentationNode)
         return prepare(segmentation, self.protocol, image, plane, replacements, moves=moves)
 
     def _keep(self, prepared: Prepared, segmentationNode: Any) -> Prepared:

@@ -41,7 +41,12 @@ def pair_rows() -> tuple[PairRow, ...]:
 
 
 def quality_of(transform: Any) -> str:
-    """What was noted on a transform's quality (a `RegistrationQuality` as JSON) in words, "" if nothing."""
+    """What was noted on a transform's quality, and what makes it doubtful, in words; "" if nothing."""
+    return "; ".join(filter(None, (measures_of(transform), *warnings_of(transform))))
+
+
+def measures_of(transform: Any) -> str:
+    """The figures noted on a transform's quality (a `RegistrationQuality` as JSON) in words, "" if none."""
     text = transform.GetAttribute(QUALITY_ATTRIBUTE) if transform is not None else None
     if not text:
         return ""
@@ -56,7 +61,7 @@ def quality_of(transform: Any) -> str:
         parts.append(f"mutual information {metric[0]:.3f} before, {metric[1]:.3f} after")
     if not math.isnan(noted["liver_offset_mm"]):
         parts.append(f"livers {noted['liver_offset_mm']:.1f} mm apart")
-    return "; ".join([*parts, *noted["warnings"]])
+    return "; ".join(parts)
 
 
 def warnings_of(transform: Any) -> tuple[str, ...]:

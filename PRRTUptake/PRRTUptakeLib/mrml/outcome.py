@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from PRRTUptakeLib.dicom.injection import Injection
     from PRRTUptakeLib.dicom.series import Series
     from PRRTUptakeLib.imaging.volume import Volume
     from PRRTUptakeLib.segmentation.lobes import Plane
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class SceneVisit:
-    """What one visit puts into the scene: volumes by name, segments, the plane between the lobes, rows of a table."""
+    """What one visit puts into the scene: volumes by name, segments, the plane between the lobes, rows of a table.
+
+    ``visit`` and ``injection`` are noted on the volumes, so that the panels know them when the scene is opened.
+    """
 
     study: str
     volumes: tuple[tuple[str, Volume], ...]
@@ -27,6 +31,8 @@ class SceneVisit:
     plane: Plane | None = None
     rows: tuple[Measurement, ...] = ()
     transform: Any = None
+    visit: str = ""
+    injection: Injection | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import slicer
 
+from PRRTUptakeLib.mrml.dicom_nodes import keep_injection
+from PRRTUptakeLib.mrml.images import MEASURED, describe_image, image_row
 from PRRTUptakeLib.mrml.planes import node_from_plane
 from PRRTUptakeLib.mrml.segmentations import node_from_segmentation
 from PRRTUptakeLib.mrml.session import session
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from PRRTUptakeLib.imaging.volume import Volume
     from PRRTUptakeLib.mrml.outcome import SceneVisit
 
 
@@ -24,6 +27,8 @@ def build_scene(patient: str, visits: Sequence[SceneVisit]) -> list[Any]:
     segmentations = []
     for visit in visits:
         nodes = [node_from_volume(volume, name) for name, volume in visit.volumes]
+        for node, (_, volume) in zip(nodes, visit.volumes, strict=True):
+            _describe(node, volume, visit)
         if visit.segmentation is not None:
             segmentations.append(node_from_segmentation(visit.segmentation, f"Segments {visit.study}"))
             nodes.append(segmentations[-1])
@@ -33,6 +38,13 @@ def build_scene(patient: str, visits: Sequence[SceneVisit]) -> list[Any]:
             nodes.append(table_from_measurements(visit.rows, f"Measurements {visit.study}"))
         place_in_study(patient, visit.study, nodes)
     return segmentations
+
+
+def _describe(node: Any, volume: Volume, visit: SceneVisit) -> None:
+    """Note on a volume what its visit is called, and on activity and SUV how long before what was injected."""
+    describe_image(node, visit=visit.visit)
+    if image_row(node).role == MEASURED:
+        keep_injection(node, visit.injection, volume.reference_time)
 
 
 def write_bundle(path: Path) -> None:

@@ -166,11 +166,11 @@ class SegmentLogic:
         PRRTError
             If it is another segment, or no reason is given.
         """
+        segmentation = segmentation_from_node(segmentationNode)
         moves = [move for move in moves_of(segmentationNode) if move.number != number]
         if lobe:
             moves.append(Move(number, lobe, reason))
         text = json.dumps([asdict(move) for move in moves]) if moves else None
-        segmentation = segmentation_from_node(segmentationNode)
         segmentationNode.SetAttribute(MOVES_ATTRIBUTE, text)
         lobes = [segment.name for segment in segmentation.having(role="lobe")]
         keep_segments(segmentation.without(*lobes), segmentationNode)

@@ -28,12 +28,12 @@ def check_alignment(emissionNode: Any, anatomyNode: Any, segmentationNode: Any =
     NodeError
         If it is one image, or they are of two patients.
     """
+    emission, anatomy = (_named(node) for node in (emissionNode, anatomyNode))
     if emissionNode is anatomyNode:
         raise NodeError(f"'{emissionNode.GetName()}' cannot be checked against itself: choose an image and its CT.")
     patients = [patient_of(node) for node in (emissionNode, anatomyNode)]
     if all(patients) and patients[0] != patients[1]:
         raise NodeError(f"The images are of two patients ('{patients[0]}' and '{patients[1]}'): choose those of one.")
-    emission, anatomy = (_named(node) for node in (emissionNode, anatomyNode))
     segmentation = Segmentation(anatomy[1].grid)
     if segmentationNode is not None:
         segmentation, _, _ = recognised(segmentation_from_node(segmentationNode))
@@ -41,4 +41,5 @@ def check_alignment(emissionNode: Any, anatomyNode: Any, segmentationNode: Any =
 
 
 def _named(node: Any) -> tuple[str, Volume]:
-    return node.GetName(), volume_from_node(node)
+    volume = volume_from_node(node)
+    return node.GetName(), volume

@@ -30,6 +30,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.sections: list[Any] = []
         self.busy = False
         self._guiTag: int | None = None
+        self._top: Any = None
         VTKObservationMixin.__init__(self)
         ScriptedLoadableModuleWidget.__init__(self, parent)
 
@@ -46,6 +47,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ScriptedLoadableModuleWidget.setup(self)
         uiWidget = slicer.util.loadUI(self.resourcePath(self.uiFile))
         self.layout.addWidget(uiWidget)
+        self._top = uiWidget
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = self.makeLogic()
@@ -94,7 +96,8 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.parameters.segmentation = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSegmentationNode")
 
     def setParameters(self, parameters: Any) -> None:
-        """Bind the panel to another parameter node, or to none."""
+        """Bind the panel to another parameter node, or to none: then nothing can be clicked."""
+        self._top.enabled = parameters is not None
         if self.parameters is not None:
             self.parameters.disconnectGui(self._guiTag)
             self.removeObserver(self.parameters, vtk.vtkCommand.ModifiedEvent, self.onParametersChanged)

@@ -8,7 +8,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.mrml.moving import images_of_visit, is_registration, move_by, pair_rows, quality_of, warnings_of
+from PRRTUptakeLib.mrml.moving import images_of_visit, is_registration, measures_of, move_by, pair_rows, warnings_of
 from PRRTUptakeLib.panel.section import Section, connect, fill_table, waiting
 from PRRTUptakeLib.progress import part_of
 
@@ -69,7 +69,7 @@ class RegistrationSection(Section):
             parameters.transform = transform
             slicer.util.setSliceViewerLayers(background=fixed, foreground=moving, foregroundOpacity=0.5)
             told = warnings_of(transform)
-            words = _("Registered: {quality}.").format(quality=quality_of(transform))
+            words = _("Registered: {quality}.").format(quality=measures_of(transform))
             self.panel.say("\n".join((words, *told)), isError=bool(told))
 
     def onUse(self) -> None:

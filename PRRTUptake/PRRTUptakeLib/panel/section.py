@@ -112,14 +112,23 @@ def fill_table(table: Any, rows: Sequence[Sequence[str]], tips: Sequence[str] = 
             item = qt.QTableWidgetItem(text)
             item.setToolTip(tips[number] if number < len(tips) else text)
             table.setItem(number, column, item)
-    table.resizeColumnsToContents()
-    last = table.columnCount - 1  # it takes what is left of the width, but at least its heading
-    for column in range(last):
-        table.setColumnWidth(column, min(table.columnWidth(column), WIDEST_px))
-    table.setColumnWidth(last, table.horizontalHeader().sectionSizeHint(last))
+    _fit_columns(table)
     if 0 <= chosen < len(rows):
         table.selectRow(chosen)
     table.blockSignals(was)
+
+
+def _fit_columns(table: Any) -> None:
+    """Columns as wide as their words up to a limit; the last takes what is left, but at least its heading."""
+    header, last = table.horizontalHeader(), table.columnCount - 1
+    header.stretchLastSection = False  # only when it is switched on anew is the last column stretched at once
+    table.resizeColumnsToContents()
+    for column in range(last):
+        table.setColumnWidth(column, min(table.columnWidth(column), WIDEST_px))
+    header.stretchLastSection = True
+    least = header.sectionSizeHint(last)
+    if table.columnWidth(last) < least:
+        table.setColumnWidth(last, least)
 
 
 def figures(value: float | None, digits: int = 3) -> str:

@@ -27,7 +27,7 @@ class StudySection(Section):
 
     def onProtocolChosen(self, index: int) -> None:
         """Take the chosen protocol into the parameter node."""
-        if self.parameters is not None:
+        if self.parameters is not None and index >= 0:
             self.parameters.protocol = self.ui.protocolComboBox.itemData(index)
 
     def onPathChosen(self, path: str) -> None:
@@ -40,7 +40,7 @@ class StudySection(Section):
         if self.parameters is None:
             return
         index = self.ui.protocolComboBox.findData(self.parameters.protocol)
-        self.ui.protocolComboBox.setCurrentIndex(max(index, 0))
+        self.ui.protocolComboBox.setCurrentIndex(index)  # none for a protocol that is not known: it is not replaced
         own = self.parameters.protocol == OWN_FILE
         self.ui.protocolPath.setVisible(own)
         self.ui.protocolPathLabel.setVisible(own)
