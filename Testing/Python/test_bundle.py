@@ -9,10 +9,12 @@ import shutil
 import subprocess
 import zipfile
 
+import numpy as np
 import pydicom
 import pytest
 from measured_patient import measured_patient
 from PRRTDosimetryLib.commands import main
+from PRRTUptakeLib.mrml.verify import verify_bundle
 from PRRTUptakeLib.report.bundle import BundleError, read_bundle, write_bundle
 from PRRTUptakeLib.report.data_dictionary import METRICS, measurements_schema
 from PRRTUptakeLib.report.deidentify import DeidentificationError, Deidentifier
@@ -93,6 +95,30 @@ def test_a_number_that_does_not_come_out_again_is_told(results, tmp_path, capsys
     told = capsys.readouterr().err.strip().splitlines()[-1]
     assert "NOT verified" in told
     assert "tn_ratio" in told
+
+
+def test_a_map_a_report_and_an_uncertainty_that_do_not_come_out_again_are_told(results, tmp_path, capsys):
+    """Each was changed before it was frozen; all three are told in one run, the objects by name."""
+    forged = tmp_path / "forged"
+    shutil.copytree(results, forged)
+    (folder,) = (forged / "dicom").iterdir()
+    suv = pydicom.dcmread(folder / "SUV.dcm")
+    values = np.frombuffer(suv.FloatPixelData, "<f4").copy()
+    values[values.argmax()] *= 1.001
+    suv.FloatPixelData = values.tobytes()
+    suv.save_as(folder / "SUV.dcm")
+    report = pydicom.dcmread(folder / "SR.dcm")
+    number = next(one for one in report.iterall() if one.keyword == "FloatingPointValue")
+    number.value *= 1.001
+    report.save_as(folder / "SR.dcm")
+    lines = (forged / "measurements.csv").read_text(encoding="utf-8").splitlines()
+    lines[5] = lines[5].rpartition(",")[0] + ",0.5"
+    (forged / "measurements.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    found = verify_bundle(write_bundle(forged, tmp_path / "b.zip")).differences
+    assert len(found) == 3
+    assert "(uncertainty) was 0.5 and is absent" in found[0]
+    assert any(f"in dicom/{folder.name}/SR.dcm was" in one for one in found)
+    assert any(one.startswith(f"dicom/{folder.name}/SUV.dcm differs by up to") for one in found)
 
 
 def test_nobody_is_named_in_a_deidentified_bundle(anonymous, bundle):

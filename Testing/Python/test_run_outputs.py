@@ -192,6 +192,71 @@ def test_text_is_freed_of_names_ids_dates_and_uids():
     )
 
 
+def test_names_are_found_however_they_are_spelt():
+    ds = Dataset()
+    ds.PatientID, ds.PatientName = "123", "Müller-Lüdenscheidt^Jörg"
+    ds.PerformingPhysicianName, ds.InstitutionName = "O'Brien^Ann", "Klinikum St. Ägidius"
+    ds.PatientBirthDate = "19481231"
+    with pytest.warns(UserWarning, match="Invalid value"):
+        ds.StudyDate = "00000000"  # no date, and not looked for
+    cleaner = Deidentifier(KEY).cleaner(Identity.of([ds]))
+    who, born = cleaner.subject, datetime(1948, 12, 31) - cleaner.shift
+    for text in (
+        "Müller-Lüdenscheidt, Jörg",
+        "Herr Müller",
+        "Mueller-Luedenscheidt",
+        "MULLER",
+        "Mu\u0308ller",
+        "Joerg",
+    ):
+        assert who in cleaner.text(text)
+        assert not [word for word in ("ller", "denscheidt", "rg") if word in cleaner.text(text).lower()], text
+    assert cleaner.html("<p>O&#x27;Brien of Klinikum St. Agidius</p>") == f"<p>{who} of {who}</p>"
+    assert cleaner.text("31.12.1948, 12/31/1948") == f"{born:%d.%m.%Y}, {born:%m/%d/%Y}"
+    assert cleaner.text("0.123 Gy, 123.5 mL, no. 123") == f"0.123 Gy, 123.5 mL, no. {who}"  # an id in digits
+
+
+def test_nobody_is_named_in_a_folder_or_segment(tmp_path):
+    """The operator typed the name into a visit's name, and into the label of a segment."""
+    case, outcome = measured_patient()
+    seg = pydicom.dcmread(case.parents[1] / "results" / "dicom" / "cycle_1_24h" / "SEG.dcm")
+    name = str(outcome.images[0].measured.headers[0].dataset.PatientName).split("^")[1]
+    seg.SegmentSequence[0].SegmentLabel = seg.SegmentSequence[0].TrackingID = f"aorta of {name}"
+    seg.save_as(tmp_path / f"{name}.dcm")
+    content = json.loads(case.read_text(encoding="utf-8"))
+    visit = content["visits"][0]
+    visit.update(dicom=str(case.parent / visit["dicom"]), segments=f"{name}.dcm", visit=f"24h ({name})")
+    (tmp_path / "case.json").write_text(json.dumps(content), encoding="utf-8")
+    assert main(["run", str(tmp_path / "case.json"), "-o", str(tmp_path / "out"), "--dicom", "--deidentify"]) == 0
+    for path in (tmp_path / "out").rglob("*"):
+        assert name not in str(path.relative_to(tmp_path))
+        if path.is_file():
+            assert not [data for data in everything(path.read_bytes()) if name.encode() in data], path.name
+
+
+def test_a_bundle_takes_the_names_from_the_images_that_were_measured(tmp_path, capsys):
+    """Without DICOM results nothing else tells them; where the images are gone too, it is refused."""
+    case, outcome = measured_patient()
+    name = str(outcome.images[0].measured.headers[0].dataset.PatientName).split("^")[1]
+    results = tmp_path / "results"
+    shutil.copytree(case.parents[1] / "results", results, ignore=shutil.ignore_patterns("dicom"))
+    table = (results / "measurements.csv").read_text(encoding="utf-8")
+    (results / "measurements.csv").write_text(table.replace(",spleen,", f",spleen {name},"), encoding="utf-8")
+    assert main(["bundle", str(results), "-o", str(tmp_path / "a.zip"), "--deidentify"]) == 0
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        freed = archive.read("measurements.csv").decode()
+    assert name not in freed
+    values = [[row["value"] for row in csv.DictReader(io.StringIO(one))] for one in (table, freed)]
+    assert values[0] == values[1]
+    facts = (results / "provenance.json").read_text(encoding="utf-8")
+    (results / "provenance.json").write_text(facts.replace(case.as_posix(), "/gone/case.json"), encoding="utf-8")
+    capsys.readouterr()
+    assert main(["bundle", str(results), "-o", str(tmp_path / "b.zip"), "--deidentify"]) == 1
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "Nothing tells the patient's name" in line
+    assert not (tmp_path / "b.zip").exists()
+
+
 def test_excel_holds_the_numbers_as_numbers_and_text_as_text(tmp_path):
     openpyxl = pytest.importorskip("openpyxl", reason="openpyxl is not installed")
     rows = [

@@ -136,6 +136,21 @@ class Registration:
         image.CopyInformation(scalar)
         return sitk.CompositeTransform([linear, sitk.DisplacementFieldTransform(image)])  # the last acts first
 
+    def facts(self) -> dict[str, Any]:
+        """Plain values for the provenance."""
+        quality = {
+            name: round(float(value), 5)
+            for name, value in vars(self.quality).items()
+            if isinstance(value, float) and math.isfinite(value)
+        }
+        return {
+            "kind": self.kind,
+            "fixed_to_moving_ras": [[round(float(one), 6) for one in row] for row in self.fixed_to_moving],
+            "bends": self.displacement is not None,
+            "quality": {**quality, "warnings": list(self.quality.warnings)},
+            "made": dict(self.provenance),
+        }
+
     def with_quality(self, quality: RegistrationQuality) -> Registration:
         """A copy with another assessment."""
         return replace(self, quality=quality)

@@ -53,29 +53,28 @@ def write_dicom(
     if not outcome.images:
         raise DicomResultError("This case keeps no DICOM series to refer to: its results cannot be written as DICOM.")
     written = []
-    for place, ds in _objects(outcome):
-        if deidentifier is None:
-            written.append(save_object(ds, folder / place))
-        else:
-            name = deidentifier.cleaner(identity).text(place) if identity else place
-            written.append(save_object(deidentifier.dataset(deepcopy(ds), identity), folder / name))
+    cleaner = deidentifier.cleaner(identity) if deidentifier and identity else None
+    for study, name, ds in _objects(outcome):
+        place = re.sub(r"[^A-Za-z0-9._-]+", "_", cleaner.text(study) if cleaner else study)
+        if deidentifier is not None:
+            ds = deidentifier.dataset(deepcopy(ds), identity)
+        written.append(save_object(ds, folder / place / f"{name}.dcm"))
     return written
 
 
-def _objects(outcome: CaseOutcome) -> Iterator[tuple[str, Dataset]]:
-    """Every object with its place in the folder."""
+def _objects(outcome: CaseOutcome) -> Iterator[tuple[str, str, Dataset]]:
+    """Every object with its study, which names a folder, and the name of its file."""
     drawn: tuple[Segmentation, Dataset] | None = None
     for images in outcome.images:
-        place = re.sub(r"[^A-Za-z0-9._-]+", "_", images.study)
         own = _own_segmentation(outcome, images)
         if own is not None:
             drawn = (own, segmentation_object(own, images.contours or images.measured))
-            yield f"{place}/SEG.dcm", drawn[1]
+            yield images.study, "SEG", drawn[1]
         if drawn is not None:  # a visit without segments of its own was measured with those of an earlier one
             for name, ds in _measured(outcome, images, *drawn):
-                yield f"{place}/{name}.dcm", ds
+                yield images.study, name, ds
         for name, ds in _maps(outcome, images):
-            yield f"{place}/{name}.dcm", ds
+            yield images.study, name, ds
 
 
 def rows_of(outcome: CaseOutcome, images: VisitImages) -> list[Measurement]:

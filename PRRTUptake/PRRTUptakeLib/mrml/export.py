@@ -56,6 +56,7 @@ def export_results(
         "treated_lobe": labels.treated_lobe or "blinded",
     }
     facts = provenance([_series(one) for one in measured.images], (), parameters, Path(folder))
+    facts = {**facts, "alignment": measured.alignment()}
     sections = measured.sections({visit: placed_volume(node)[0] for visit, node in anatomy.items()})
     with whole_folder(folder, KEPT_FILES) as out:
         (out / "measurements.csv").write_text(to_csv(measured.rows), encoding="utf-8")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.mrml.dicom_nodes import injection_from_node
 from PRRTUptakeLib.mrml.images import MEASURABLE_UNITS
+from PRRTUptakeLib.mrml.nudges import nudges_of
 from PRRTUptakeLib.mrml.registration import registration_of
 from PRRTUptakeLib.mrml.transforms import placed_volume
 from PRRTUptakeLib.mrml.volumes import NodeError
@@ -20,13 +21,14 @@ from PRRTUptakeLib.trial.pipeline import VisitLabels, measure_visit
 from PRRTUptakeLib.trial.rows import measurement_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from PRRTUptakeLib.imaging.registration_result import Registration
     from PRRTUptakeLib.imaging.volume import Volume
     from PRRTUptakeLib.progress import Progress
     from PRRTUptakeLib.trial.enhancement_visit import EnhancementResult
     from PRRTUptakeLib.trial.measurements import Measurement
+    from PRRTUptakeLib.trial.nudge import Nudge
     from PRRTUptakeLib.trial.pipeline import VisitResult
     from PRRTUptakeLib.trial.preparation import Prepared
     from PRRTUptakeLib.trial.protocol import Protocol
@@ -40,12 +42,14 @@ class MeasuredImage:
     """One image to measure: its node, the name of its visit, and the volume as it lies in the world.
 
     ``bending`` carries world points to where the volume shows them, if its transform bends; None if it is linear.
+    ``nudges`` are lesions that were moved by hand in it.
     """
 
     node: Any
     visit: str
     volume: Volume
     bending: PointMap | None = None
+    nudges: tuple[Nudge, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,11 +78,18 @@ class Measured:
 
     def sections(self, anatomy: Mapping[str, Volume]) -> list[str]:
         """The report's sections; ``anatomy`` gives the images for its pictures by visit, "" for all other visits."""
+        told = []
+        if self.registrations:
+            told = [section("Registration", registration_table(list(self.registrations.items())))]
         if self.enhancement is not None:
-            told = section("Registration", registration_table(list(self.registrations.items())))
-            return [*enhancement_sections(self.enhancement, self.protocol), told]
+            return [*enhancement_sections(self.enhancement, self.protocol), *told]
         shown = [ReportedVisit(one, anatomy.get(one.labels.visit, anatomy.get(""))) for one in self.visits]
-        return [part for visit in shown for part in visit_sections(visit)]
+        return [*(part for visit in shown for part in visit_sections(visit)), *told]
+
+    def alignment(self) -> list[dict[str, Any]]:
+        """Registrations and nudges as plain values for the provenance."""
+        moved = [{"visit": visit, "what": "registration", **one.facts()} for visit, one in self.registrations.items()]
+        return [*moved, *(nudge.facts(one.visit) for one in self.images for nudge in one.nudges)]
 
 
 def measurable(node: Any, visit: str) -> MeasuredImage:
@@ -95,7 +106,7 @@ def measurable(node: Any, visit: str) -> MeasuredImage:
             f"'{node.GetName()}' has the units '{volume.units or 'none'}', not a concentration or SUV: "
             "load it with the PRRT reader, or set its units."
         )
-    return MeasuredImage(node, visit, volume, bending)
+    return MeasuredImage(node, visit, volume, bending, nudges_of(node))
 
 
 def measure_prepared(
@@ -132,10 +143,12 @@ def _lobes(
         progress(number / len(images), f"Measuring {one.visit}")
         own = VisitLabels(labels.patient, labels.cycle, one.visit, one.node.GetName(), labels.treated_lobe)
         placed = replace(prepared, bending=one.bending)
-        visits.append(measure_visit(placed, one.volume, protocol, own, injection_from_node(one.node)))
+        injection = injection_from_node(one.node)
+        visits.append(measure_visit(placed, one.volume, protocol, own, injection, nudges=one.nudges))
     rows = tuple(row for visit in visits for row in measurement_rows(visit))
     warnings = tuple(f"{visit.labels.visit}: {text}" for visit in visits for text in visit.warnings)
-    return Measured(visits[0].labels, protocol, prepared, images, rows, warnings, tuple(visits))
+    moved = _registrations(one for one in images if one.node.GetParentTransformNode() is not None)
+    return Measured(visits[0].labels, protocol, prepared, images, rows, warnings, tuple(visits), registrations=moved)
 
 
 def _routes(
@@ -158,9 +171,12 @@ def _routes(
     ia, iv = (_routed(route, one) for route, one in routed.items())
     result = compare_routes(prepared, ia, iv, protocol)
     rows = enhancement_rows(result, labels.patient, labels.cycle)
-    registrations = {one.visit: registration_of(one.node) for one in routed.values()}
     warnings = (*prepared.warnings, *result.warnings)
-    return Measured(labels, protocol, prepared, images, rows, warnings, (), result, registrations)
+    return Measured(labels, protocol, prepared, images, rows, warnings, (), result, _registrations(routed.values()))
+
+
+def _registrations(images: Iterable[MeasuredImage]) -> dict[str, Registration]:
+    return {one.visit: registration_of(one.node) for one in images}
 
 
 def _routed(route: str, one: MeasuredImage) -> RoutedImage:
@@ -170,4 +186,4 @@ def _routed(route: str, one: MeasuredImage) -> RoutedImage:
             f"'{one.node.GetName()}' does not tell what was injected: load it from DICOM by the PRRT reader, "
             "that tells activity, nuclide and injection time."
         )
-    return RoutedImage(route, one.visit, one.volume, one.bending, injection)
+    return RoutedImage(route, one.visit, one.volume, one.bending, injection, one.nudges)

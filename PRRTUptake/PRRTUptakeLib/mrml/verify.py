@@ -1,4 +1,4 @@
-"""``prrt run --verify``: run a bundle's case again and compare inputs, rules, every number and every segment."""
+"""``prrt run --verify``: run a bundle's case again and compare inputs, rules, every number, segment and map."""
 
 from __future__ import annotations
 
@@ -11,17 +11,25 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+import numpy as np
+import pydicom
+
 from PRRTUptakeLib.mrml.run import run_case
 from PRRTUptakeLib.progress import Progress, silent
 from PRRTUptakeLib.report.bundle import MANIFEST, BundleError, read_bundle
+from PRRTUptakeLib.report.dicom_maps import read_map
+from PRRTUptakeLib.report.dicom_rtdose import read_dose
+from PRRTUptakeLib.report.dicom_sr import read_report
 from PRRTUptakeLib.segmentation.dicom_contours import read_contours
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from PRRTUptakeLib.imaging.volume import Volume
     from PRRTUptakeLib.mrml.outcome import Extension
 
 _RELATIVE = 1e-6  # between machines; on one machine the numbers are equal
+_OF_HIGHEST = 2e-5  # of a map: a step of a dose in 16 bits is 1.5e-5
 
 
 @dataclass(frozen=True)
@@ -65,7 +73,7 @@ def verify_bundle(
         anonymous = bool(json.loads(members[MANIFEST])["deidentified"])
         count, differences = _compare_tables(members, again, anonymous)
         differences = [*_compare_inputs(members, again), *differences]
-        segments, others = _compare_segments(members, again, Path(folder) / "frozen")
+        segments, others = _compare_objects(members, again, Path(folder) / "frozen")
     return Verification(count, segments, (*differences, *others))
 
 
@@ -105,24 +113,29 @@ def _compare_tables(members: dict[str, bytes], again: Path, anonymous: bool) -> 
 
 
 def _values(text: str, anonymous: bool) -> dict[tuple[str, ...], float]:
+    """Every value, and every uncertainty that is stated, by the other cells of its row."""
     reader = csv.reader(io.StringIO(text))
     header = next(reader)
-    value = header.index("value")
-    left_out = {value, header.index("uncertainty")} | ({header.index("patient")} if anonymous else set())
-    return {
-        tuple(cell for n, cell in enumerate(row) if n not in left_out and cell): float(row[value]) for row in reader
-    }
+    value, uncertainty = header.index("value"), header.index("uncertainty")
+    left_out = {value, uncertainty} | ({header.index("patient")} if anonymous else set())
+    found = {}
+    for row in reader:
+        key = tuple(cell for n, cell in enumerate(row) if n not in left_out and cell)
+        found[key] = float(row[value])
+        if row[uncertainty]:
+            found[(*key, "(uncertainty)")] = float(row[uncertainty])
+    return found
 
 
 def _equal(one: float | None, other: float | None) -> bool:
     return one is not None and other is not None and math.isclose(one, other, rel_tol=_RELATIVE, abs_tol=1e-12)
 
 
-def _compare_segments(members: dict[str, bytes], again: Path, frozen: Path) -> tuple[int, list[str]]:
-    """Every segment of every SEG, voxel by voxel."""
+def _compare_objects(members: dict[str, bytes], again: Path, frozen: Path) -> tuple[int, list[str]]:
+    """Every DICOM object: segments voxel by voxel, reports number by number, maps by their highest difference."""
     count, differences = 0, []
     for name, data in members.items():
-        if not name.endswith("/SEG.dcm"):
+        if not name.endswith(".dcm"):
             continue
         path = frozen / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -130,12 +143,51 @@ def _compare_segments(members: dict[str, bytes], again: Path, frozen: Path) -> t
         if not (again / name).is_file():
             differences.append(f"{name} did not come out again.")
             continue
-        then, now = read_contours(path, ()), read_contours(again / name, ())
-        by_name = {one.name: one for one in now}
-        same = then.grid.matches(now.grid)
-        for segment in then:
-            count += 1
-            found = by_name.get(segment.name)
-            if not same or found is None or found.origin != segment.origin or (found.mask != segment.mask).any():
-                differences.append(f"Segment '{segment.name}' of {name} is another one.")
+        kind = pydicom.dcmread(path, stop_before_pixels=True).Modality
+        if kind == "SEG":
+            segments, others = _compare_segments(name, path, again / name)
+            count += segments if path.name == "SEG.dcm" else 0  # fractions are of the same segments
+        elif kind == "SR":
+            others = _compare_reports(name, path, again / name)
+        else:
+            others = _compare_maps(name, read_dose if kind == "RTDOSE" else read_map, path, again / name)
+        differences += others
     return count, differences
+
+
+def _compare_segments(name: str, frozen: Path, again: Path) -> tuple[int, list[str]]:
+    then, now = read_contours(frozen, ()), read_contours(again, ())
+    by_name = {one.name: one for one in now}
+    same = then.grid.matches(now.grid)
+    differences = []
+    for segment in then:
+        found = by_name.get(segment.name)
+        if (
+            not same
+            or found is None
+            or (found.origin, found.mask.shape) != (segment.origin, segment.mask.shape)
+            or (found.mask != segment.mask).any()
+        ):
+            differences.append(f"Segment '{segment.name}' of {name} is another one.")
+    return len(then.segments), differences
+
+
+def _compare_reports(name: str, frozen: Path, again: Path) -> list[str]:
+    then, now = ({(one.tracking_id, one.metric): one.value for one in read_report(path)} for path in (frozen, again))
+    return [
+        f"{metric} of {region} in {name} was {then.get((region, metric), 'absent')} and is "
+        f"{now.get((region, metric), 'absent')}."
+        for region, metric in {**then, **now}
+        if not _equal(then.get((region, metric)), now.get((region, metric)))
+    ]
+
+
+def _compare_maps(name: str, read: Callable[[Path], Volume], frozen: Path, again: Path) -> list[str]:
+    """Dose is stored in steps of its maximum, of which one may fall the other way on another machine."""
+    then, now = read(frozen), read(again)
+    if not then.grid.matches(now.grid):
+        return [f"{name} lies elsewhere than it did."]
+    apart, highest = float(np.abs(then.array - now.array).max()), float(np.abs(then.array).max())
+    if apart <= _OF_HIGHEST * highest:
+        return []
+    return [f"{name} differs by up to {apart:.4g} {then.units}, its highest value was {highest:.4g} {then.units}."]

@@ -55,23 +55,8 @@ class VisitRegistration:
 
     def facts(self) -> dict[str, Any]:
         """Plain values for the provenance."""
-        found, quality = self.registration, self.registration.quality
-        numbers = {
-            name: round(float(value), 5)
-            for name, value in vars(quality).items()
-            if isinstance(value, float) and np.isfinite(value)
-        }
-        return {
-            "visit": self.visit,
-            "what": "registration",
-            "fixed": self.names[0],
-            "moving": self.names[1],
-            "kind": found.kind,
-            "fixed_to_moving_ras": [[round(float(one), 6) for one in row] for row in found.fixed_to_moving],
-            "bends": found.displacement is not None,
-            "quality": {**numbers, "warnings": list(quality.warnings)},
-            "made": dict(found.provenance),
-        }
+        names = {"fixed": self.names[0], "moving": self.names[1]}
+        return {"visit": self.visit, "what": "registration", **names, **self.registration.facts()}
 
 
 def anatomy_in_frame(found: Sequence[Series], emission: Series) -> Series | None:

@@ -10,10 +10,12 @@ import hashlib
 import io
 import json
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pydicom
+from pydicom.errors import InvalidDicomError
 
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.report.deidentify_text import Identity
@@ -21,6 +23,8 @@ from PRRTUptakeLib.report.provenance import VERSION, without_identity
 from PRRTUptakeLib.whole_folder import whole_file
 
 if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
     from PRRTUptakeLib.report.deidentify import Deidentifier
 
 MANIFEST = "manifest.json"
@@ -107,19 +111,39 @@ def _without_identity(members: dict[str, bytes], deidentifier: Deidentifier) -> 
     rows = list(csv.reader(io.StringIO(members["measurements.csv"].decode("utf-8"))))
     column = rows[0].index("patient")
     patients = sorted({row[column] for row in rows[1:]})
-    cleaner = deidentifier.cleaner(Identity.of(objects.values(), *patients))
+    facts = json.loads(members["provenance.json"])
+    known = [*objects.values(), *_headers_of_inputs(facts)]
+    if not known:
+        raise BundleError(
+            "Nothing tells the patient's name: the results hold no DICOM and the case's images are not there. Run the "
+            "case with --deidentify instead."
+        )
+    cleaner = deidentifier.cleaner(Identity.of(known, *patients))
+    typed = [rows[0].index(name) for name in ("visit", "region", "lesion")]
     for row in rows[1:]:
-        row[:] = [cleaner.subject if n == column else cleaner.text(cell) for n, cell in enumerate(row)]
+        row[column] = cleaner.subject
+        for n in typed:
+            row[n] = cleaner.text(row[n])
     table = io.StringIO()
     csv.writer(table, lineterminator="\n").writerows(rows)
     cleaned = {name: members[name] for name in TABLES}
     cleaned["measurements.csv"] = table.getvalue().encode()
-    cleaned["provenance.json"] = _json(without_identity(json.loads(members["provenance.json"]), cleaner))
+    cleaned["provenance.json"] = _json(without_identity(facts, cleaner))
     for name, ds in objects.items():
         stream = io.BytesIO()
         deidentifier.dataset(ds, cleaner.identity).save_as(stream, enforce_file_format=True)
         cleaned[cleaner.text(name)] = stream.getvalue()
     return cleaned
+
+
+def _headers_of_inputs(facts: dict[str, Any]) -> list[Dataset]:
+    """Headers of the images that were measured, where they still are: names in them may stand in texts."""
+    base = Path(facts["parameters"].get("case", "")).parent
+    found = []
+    for path in (base / name for name in facts["files_sha256"]):
+        with suppress(OSError, InvalidDicomError):
+            found.append(pydicom.dcmread(path, stop_before_pixels=True))
+    return found
 
 
 def _json(content: dict[str, Any]) -> bytes:

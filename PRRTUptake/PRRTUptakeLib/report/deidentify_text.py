@@ -7,8 +7,12 @@ its shifted self it would give the shift away.
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
+from functools import cached_property
+from html import escape
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.report.data_dictionary import METRICS
@@ -23,11 +27,13 @@ if TYPE_CHECKING:
 
 _SHORTEST = 3  # letters of a name that are looked for in text
 _UID = re.compile(r"(?<![\d.])[0-2](?:\.(?:0|[1-9]\d*)){5,}(?![\d.]*\d)")
+_IN_ASCII = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss", "ø": "oe"})
+_DATE_FORMS = ("%Y%m%d", "%d.%m.%Y", "%d/%m/%Y", "%d-%m-%Y", "%m/%d/%Y", "%m-%d-%Y")
 _ISO_DATE = re.compile(r"(?<!\d)(\d{4}-\d{2}-\d{2})(?!\d)")
 _TAG = re.compile(r"(<[^>]*>)")
 _LABEL = re.compile(r'(?<=aria-label=")[^"]*')
 _ID_KEYWORDS = ("PatientID", "OtherPatientIDs", "AccessionNumber", "StudyID", "AdmissionID")
-_NAME_KEYWORDS = ("PatientName", "OtherPatientNames", "ReferringPhysicianName", "OperatorsName", "InstitutionName")
+_PLACES = ("InstitutionName", "StationName")
 _DATE_KEYWORDS = ("PatientBirthDate", "StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate")
 # A name that is a word of our tables cannot be told from it; replacing it would break them.
 _OURS = {"prrt", "slicerprrt", "patient", "liver"} | {
@@ -62,13 +68,11 @@ class Identity:
             ids.append(str(ds.get("PatientID", "") or ""))
             for keyword in _ID_KEYWORDS:
                 words += _values(ds, keyword)
-            for keyword in _NAME_KEYWORDS:
-                for name in _values(ds, keyword):
-                    parts = [part for part in re.split(r"[\^= ,]+", name) if part]
-                    pairs = [f"{one}{join}{two}" for one in parts for two in parts for join in (" ", ", ")]
-                    words += [name, *parts, *(pairs if len(parts) > 1 else [])]
+            persons = [element.keyword for element in ds if element.VR == "PN" and element.keyword]
+            for name in chain.from_iterable(_values(ds, keyword) for keyword in (*_PLACES, *persons)):
+                words += [name, *_parts_of_name(name)]
             for keyword in _DATE_KEYWORDS:
-                dates.update(value[:8] for value in _values(ds, keyword) if value[:8].isdigit())
+                dates.update(value[:8] for value in _values(ds, keyword) if _day(value[:8], "%Y%m%d"))
         patient_id = next((one for one in (*ids, *more) if one), "")
         return cls(patient_id, tuple(dict.fromkeys([*words, *more])), frozenset(dates))
 
@@ -77,7 +81,8 @@ class Identity:
         found = {word for word in self.words if len(word) >= _SHORTEST and word.lower() not in _OURS}
         if not found:
             return None
-        longest_first = "|".join(re.escape(word) for word in sorted(found, key=len, reverse=True))
+        spelt = set(chain.from_iterable(_spellings(word) for word in found))
+        longest_first = "|".join(_not_in_number(word) for word in sorted(spelt, key=len, reverse=True))
         return re.compile(rf"(?<![^\W_])(?:{longest_first})(?![^\W_])", re.IGNORECASE)
 
 
@@ -101,16 +106,16 @@ class Cleaner:
     def text(self, text: str) -> str:
         """Plain text with UIDs mapped, dates shifted, and names and ids replaced."""
         text = _UID.sub(lambda found: self.uid(found[0]), text)
-        text = _ISO_DATE.sub(lambda found: self._shifted(found[1], "%Y-%m-%d"), text)
-        if self.identity.dates:
-            known = "|".join(sorted(self.identity.dates))
-            text = re.sub(rf"(?<!\d)(?:{known})(?!\d)", lambda found: self._shifted(found[0], "%Y%m%d"), text)
+        text = _ISO_DATE.sub(lambda found: self._shifted(found[1]), text)
+        written = self._written_dates
+        if written:
+            known = "|".join(map(re.escape, written))
+            text = re.sub(rf"(?<!\d)(?:{known})(?!\d)", lambda found: written[found[0]], text)
         return self.words(text)
 
     def words(self, text: str) -> str:
         """Text with names and ids replaced only."""
-        pattern = self.identity.pattern()
-        return text if pattern is None else pattern.sub(self.subject, text)
+        return text if self._pattern is None else self._pattern.sub(self.subject, text)
 
     def html(self, page: str) -> str:
         """A page or section: what is shown and what is read aloud, but neither tags nor pictures."""
@@ -127,12 +132,48 @@ class Cleaner:
             return {key: self.plain(item) for key, item in value.items()}
         return [self.plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
-    def _shifted(self, written: str, form: str) -> str:
-        try:
-            day: date = datetime.strptime(written, form).date()
-        except ValueError:
-            return written  # digits that are no date
-        return (day - self.shift).strftime(form)
+    @cached_property
+    def _pattern(self) -> re.Pattern[str] | None:
+        return self.identity.pattern()
+
+    @cached_property
+    def _written_dates(self) -> dict[str, str]:
+        """The patient's dates, as they may be written, and what stands in their place."""
+        days = [datetime.strptime(one, "%Y%m%d") for one in sorted(self.identity.dates)]
+        return {day.strftime(form): (day - self.shift).strftime(form) for form in _DATE_FORMS for day in days}
+
+    def _shifted(self, written: str) -> str:
+        day = _day(written, "%Y-%m-%d")
+        return written if day is None else (day - self.shift).strftime("%Y-%m-%d")
+
+
+def _day(written: str, form: str) -> datetime | None:
+    """The day; None for digits that are no date."""
+    try:
+        return datetime.strptime(written, form)
+    except ValueError:
+        return None
+
+
+def _parts_of_name(name: str) -> list[str]:
+    """What a person may be called by: each part of the name, of a double name too, and any two in either order."""
+    parts = [part for part in re.split(r"[\^= ,]+", name) if part]
+    pairs = [f"{one}{join}{two}" for one in parts for two in parts for join in (" ", ", ") if one != two]
+    return [*parts, *pairs, *(half for part in parts if "-" in part for half in part.split("-"))]
+
+
+def _spellings(word: str) -> set[str]:
+    """A word as typed, in the letters of ASCII (Müller: Mueller, Muller), and as it stands in HTML."""
+    composed = unicodedata.normalize("NFC", word)
+    parted = unicodedata.normalize("NFD", composed)
+    bare = "".join(letter for letter in parted if not unicodedata.combining(letter))
+    found = {word, composed, parted, bare, composed.translate(_IN_ASCII), bare.translate(_IN_ASCII)}
+    return found | {escape(one) for one in found}
+
+
+def _not_in_number(word: str) -> str:
+    """A pattern of the word; digits alone, such as an id 123, are not looked for in the decimals of 0.123."""
+    return rf"(?<!\d[.,]){word}(?![.,]\d)" if word.isdigit() else re.escape(word)
 
 
 def _values(ds: Dataset, keyword: str) -> list[str]:

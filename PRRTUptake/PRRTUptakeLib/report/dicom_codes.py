@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 
 from highdicom.sr import CodedConcept
 
-from PRRTUptakeLib.report.dicom_objects import DicomResultError
+from PRRTUptakeLib.report.dicom_objects import PRIVATE, DicomResultError
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.segmentation.codes import Code
 
-PRIVATE = "99PRRT"
 _LONGEST = 16  # of a Code Value (VR SH)
 
 _MEAN = ("373098007", "SCT", "Mean")

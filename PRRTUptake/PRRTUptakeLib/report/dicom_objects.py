@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 MANUFACTURER = "SlicerPRRT"
 MODEL = "SlicerPRRT"
 SERIAL = "0"
+PRIVATE = "99PRRT"  # our own coding scheme, for what the standard has no code
+_SCHEME_NAME = "SlicerPRRT metrics, described in measurements.schema.json"
 _ZONE_LIMIT_H = 15
 
 
@@ -145,6 +147,10 @@ def finish(ds: Dataset, source: Dataset, description: str) -> Dataset:
     """Describe the series and state all times in the zone of the study, which the copied study time is in."""
     ds.SeriesDescription = description
     ds.SpecificCharacterSet = "ISO_IR 192"
+    if any(element.keyword == "CodingSchemeDesignator" and element.value == PRIVATE for element in ds.iterall()):
+        ds.CodingSchemeIdentificationSequence = [  # a private scheme has to be declared (PS3.3 C.12.1.1.1)
+            item_of(CodingSchemeDesignator=PRIVATE, CodingSchemeName=_SCHEME_NAME, CodingSchemeVersion=VERSION)
+        ]
     if "ContentLabel" in ds and "ContentCreatorName" not in ds:
         ds.ContentCreatorName = ""  # must be there, may be empty
     if ds.Modality not in ("SR", "RTDOSE"):

@@ -24,7 +24,7 @@ class NudgeError(PRRTError):
 
 @dataclass(frozen=True)
 class Nudge:
-    """Lesion ``lesion`` is measured ``shift_ras_mm`` (right to left, back to front, foot to head) from where it falls.
+    """Lesion ``lesion`` is measured ``shift_ras_mm`` (to the patient's right, to the front, to the head) from where it falls.
 
     The reason is kept in the report.
     """

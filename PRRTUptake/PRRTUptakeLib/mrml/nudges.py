@@ -1,0 +1,46 @@
+"""Lesions moved by hand in one image, kept on its node."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from PRRTUptakeLib.mrml.volumes import NodeError
+from PRRTUptakeLib.trial.nudge import Nudge
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NUDGES_ATTRIBUTE = "PRRT.Nudges"
+
+
+def nudges_of(node: Any) -> tuple[Nudge, ...]:
+    """The nudges that an image node keeps."""
+    text = node.GetAttribute(NUDGES_ATTRIBUTE)
+    found = json.loads(text) if text else ()
+    return tuple(Nudge(one["lesion"], tuple(one["shift_ras_mm"]), one["reason"]) for one in found)
+
+
+def nudge_lesion(node: Any, lesion: str, shift_ras_mm: Sequence[float], reason: str) -> None:
+    """Measure a lesion of an image beside where it falls, from the next measurement on; no shift takes that back.
+
+    Parameters
+    ----------
+    node : the image in which the lesion lies elsewhere; another nudge of this lesion in it is replaced.
+    lesion : its id.
+    shift_ras_mm : to the patient's right, to the front, to the head, in the world's axes.
+    reason : kept in table, report and provenance.
+
+    Raises
+    ------
+    PRRTError
+        If there is no image or lesion, the shift is more than 50 mm, or no reason is given.
+    """
+    if node is None or not lesion:
+        raise NodeError("Choose an image and a lesion to be nudged in it.")
+    kept = [one for one in nudges_of(node) if one.lesion != lesion]
+    if any(shift_ras_mm):
+        right, front, up = (float(one) for one in shift_ras_mm)
+        kept.append(Nudge(lesion, (right, front, up), reason))
+    node.SetAttribute(NUDGES_ATTRIBUTE, json.dumps([asdict(one) for one in kept]) if kept else None)
