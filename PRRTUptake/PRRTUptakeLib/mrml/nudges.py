@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from PRRTUptakeLib.mrml.images import MEASURED, image_rows
 from PRRTUptakeLib.mrml.volumes import NodeError
 from PRRTUptakeLib.trial.nudge import Nudge
 
@@ -20,6 +21,17 @@ def nudges_of(node: Any) -> tuple[Nudge, ...]:
     text = node.GetAttribute(NUDGES_ATTRIBUTE)
     found = json.loads(text) if text else ()
     return tuple(Nudge(one["lesion"], tuple(one["shift_ras_mm"]), one["reason"]) for one in found)
+
+
+def nudge_of_lesion(node: Any, lesion: str) -> tuple[tuple[float, float, float], str]:
+    """Shift and reason of a lesion's nudge in an image; none and "" where there is none."""
+    kept = nudges_of(node) if node is not None else ()
+    return next(((one.shift_ras_mm, one.reason) for one in kept if one.lesion == lesion), ((0.0, 0.0, 0.0), ""))
+
+
+def nudgeable_images() -> tuple[tuple[str, str], ...]:
+    """Words and node id of every image to be measured."""
+    return tuple((row.visit or row.name, row.node.GetID()) for row in image_rows() if row.role == MEASURED)
 
 
 def nudge_lesion(node: Any, lesion: str, shift_ras_mm: Sequence[float], reason: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
-from PRRTUptakeLib.panel.section import Section, connect, figures, fill_table, jump_to_segment, waiting
+from PRRTUptakeLib.panel.section import Section, connect, figures, fill_combo, fill_table, jump_to_segment, waiting
 
 
 class MeasureSection(Section):
@@ -18,7 +18,11 @@ class MeasureSection(Section):
         connect(self.ui.applyButton, "clicked(bool)", self.onApply)
         connect(self.ui.resultsTable, "cellClicked(int,int)", self.onRowClicked)
         connect(self.ui.showChartButton, "clicked(bool)", self.onShowChart)
+        connect(self.ui.nudgeButton, "clicked(bool)", self.onNudge)
+        connect(self.ui.nudgeImageComboBox, "currentIndexChanged(int)", self.showNudge)
+        connect(self.ui.resultsTable, "itemSelectionChanged()", self.showNudge)
         self.rows: tuple[Any, ...] = ()
+        self.shown: tuple[Any, ...] = ()  # image, lesion and nudge in the fields below the table
 
     def refresh(self) -> None:
         """Enable Apply if all is there, and show the table node."""
@@ -30,6 +34,8 @@ class MeasureSection(Section):
         self.ui.showChartButton.toolTip = (
             _("Show them in Slicer's table and plot views") if self.rows else _("Measure first.")
         )
+
+        self._show_nudges()
 
     def onApply(self) -> None:
         """Measure."""
@@ -67,6 +73,54 @@ class MeasureSection(Section):
         segmentation = self.parameters.segmentation if self.parameters is not None else None
         if segmentation is not None and 0 <= row < len(self.rows):
             jump_to_segment(self, segmentation, self.rows[row].lesion)
+
+    def _show_nudges(self) -> None:
+        """Offer the measured images for a nudge."""
+        from PRRTUptakeLib.mrml.nudges import nudgeable_images
+
+        items = nudgeable_images()
+        fill_combo(self.ui.nudgeImageComboBox, items)
+        self.showNudge()
+
+    def _nudged(self) -> tuple[Any, str]:
+        """The chosen image, None without one, and the lesion of the chosen row, "" without one."""
+        combo, row = self.ui.nudgeImageComboBox, self.ui.resultsTable.currentRow()
+        identifier = combo.itemData(combo.currentIndex) if combo.count else None
+        node = slicer.mrmlScene.GetNodeByID(identifier) if identifier else None
+        return node, self.rows[row].lesion if 0 <= row < len(self.rows) else ""
+
+    def showNudge(self, *changed: Any) -> None:
+        """Show the nudge that the chosen lesion has in the chosen image."""
+        from PRRTUptakeLib.mrml.nudges import nudge_of_lesion
+
+        node, lesion = self._nudged()
+        kept = (node.GetID() if node is not None else "", lesion, nudge_of_lesion(node, lesion))
+        if kept != self.shown:  # else what the user has just typed stays
+            self.shown = kept
+            shift, reason = kept[-1]
+            for box, value in zip(self._boxes(), shift, strict=True):
+                box.value = value
+            self.ui.nudgeReasonLineEdit.text = reason
+        self.ui.nudgeButton.enabled = node is not None and bool(lesion)
+        tip = _("Measure {lesion} there from now on; three zeros take that back.").format(lesion=lesion)
+        self.ui.nudgeButton.toolTip = tip if self.ui.nudgeButton.enabled else _("Measure, and choose a lesion's row.")
+
+    def _boxes(self) -> tuple[Any, Any, Any]:
+        return self.ui.nudgeRightSpinBox, self.ui.nudgeAnteriorSpinBox, self.ui.nudgeSuperiorSpinBox
+
+    def onNudge(self) -> None:
+        """Keep the nudge on the image."""
+        from PRRTUptakeLib.mrml.nudges import nudge_lesion
+
+        node, lesion = self._nudged()
+        shift, reason = [box.value for box in self._boxes()], self.ui.nudgeReasonLineEdit.text
+        with self.attempt(_("The lesion could not be nudged.")):
+            nudge_lesion(node, lesion, shift, reason)
+            self.panel.say(
+                _("Kept for {lesion} in '{image}': Apply again to measure it there.").format(
+                    lesion=lesion, image=node.GetName()
+                )
+            )
 
     def onShowChart(self) -> None:
         """Show table and chart in Slicer's views."""

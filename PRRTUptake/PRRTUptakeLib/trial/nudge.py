@@ -24,9 +24,9 @@ class NudgeError(PRRTError):
 
 @dataclass(frozen=True)
 class Nudge:
-    """Lesion ``lesion`` is measured ``shift_ras_mm`` (to the patient's right, to the front, to the head) from where it falls.
+    """Lesion ``lesion`` is measured ``shift_ras_mm`` from where it falls; the reason is kept in the report.
 
-    The reason is kept in the report.
+    The shift is to the patient's right, to the front and to the head.
     """
 
     lesion: str
