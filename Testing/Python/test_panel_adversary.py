@@ -196,6 +196,64 @@ def test_nodes_go_while_the_user_is_elsewhere(ready):
     assert "section 4" in ready.ui.applyButton.toolTip
 
 
+def test_what_the_panel_does_not_know_is_not_replaced(ready, load_panel):
+    """A scene of a newer version: its protocol, nuclide and model stay, shown as nothing, and the first is told."""
+    ready.parameters.protocol = "of-the-future"
+    assert ready.ui.protocolComboBox.currentIndex == -1
+    assert "of-the-future" in ready.ui.applyButton.toolTip
+    assert ready.parameters.protocol == "of-the-future"
+    panel = load_panel("PRRTDosimetry")
+    panel.enter()
+    panel.parameters.nuclide, panel.parameters.model = "Sm-153", "of-the-future"
+    assert panel.ui.nuclideComboBox.currentIndex == panel.ui.modelComboBox.currentIndex == -1
+    assert (panel.parameters.nuclide, panel.parameters.model) == ("Sm-153", "of-the-future")
+
+
+def test_nothing_can_be_clicked_without_parameters(ready):
+    """While the user is in another module, or a scene is being read."""
+    assert ready.ui.applyButton.enabled
+    ready.exit()
+    buttons = [widget for widget in vars(ready.ui).values() if widget.className() == "QPushButton"]
+    assert not any(button.enabled for button in buttons)
+    ready.ui.applyButton.click()
+    ready.enter()
+    assert ready.ui.applyButton.enabled
+    assert ready.parameters.table is None
+
+
+def test_last_column_takes_the_rest_of_the_width(ready, tmp_path):
+    """What an image lacks stands there: also when a row is chosen, it is not cut to the width of the heading."""
+    from slicer_standin.pictures import open_sections, take_picture
+
+    table = ready.ui.imagesTable
+    table.selectRow(0)
+    open_sections(ready, "imagesButton")
+    take_picture(ready, tmp_path / "images.png")  # laid out now
+    widths = [table.columnWidth(column) for column in range(table.columnCount)]
+    assert sum(widths) == pytest.approx(table.viewport().width, abs=2)
+    assert widths[-1] > table.horizontalHeader().sectionSizeHint(5)
+
+
+def test_logic_without_nodes_is_one_sentence(scene):
+    """From the console: no node, or one of another kind."""
+    import slicer
+    from PRRTDosimetryLib.mrml.logic import DosimetryLogic
+    from PRRTUptakeLib.errors import PRRTError
+    from PRRTUptakeLib.mrml.logic import UptakeLogic
+
+    uptake, table = UptakeLogic(), slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode")
+    (image,), _segments = add_patient()
+    for other in (None, table):
+        for action in (
+            lambda node: uptake.prepare(image, node),
+            lambda node: uptake.checkAlignment(node, image),
+            lambda node: uptake.setFeeding(node, 4, "right", "angiogram"),
+            lambda node: DosimetryLogic().calibrate(node, 10.0, 1200.0),
+        ):
+            with pytest.raises(PRRTError, match="is selected"):
+                action(other)
+
+
 def test_one_dialog_per_failure(ready, monkeypatch):
     """In the application, not under test: what the user can mend and a fault of the program alike."""
     import slicer

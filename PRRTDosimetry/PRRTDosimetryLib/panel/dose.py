@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from PRRTUptakeLib.panel.choices import role_words
 from PRRTUptakeLib.panel.measure import show_table_and_chart
 from PRRTUptakeLib.panel.section import Section, connect, figures, fill_table, jump_to_segment, waiting
 from slicer.i18n import tr as _
@@ -108,4 +109,4 @@ def _dose_words(row: DoseRow) -> tuple[str, ...]:
         row.d2_Gy,
         row.recovery,
     )
-    return row.region, row.role, *(figures(number) for number in numbers)
+    return row.region, role_words(row.role), *(figures(number) for number in numbers)

@@ -35,3 +35,21 @@ class Delineation(enum.Enum):
             "fixed-threshold": _("fixed threshold"),
             "gradient": _("steepest slope"),
         }[self.value]
+
+
+def role_words(role: str) -> str:
+    """A segment's role in the words of the panel; another word stays as it is."""
+    words = {
+        "target": _("target"),
+        "lesion": _("lesion"),
+        "lobe": _("lobe"),
+        "organ": _("organ"),
+        "reference": _("reference"),
+    }
+    return words.get(role, role)
+
+
+def lobe_words(lobe: str) -> str:
+    """A lobe in the words of the panel; another word stays as it is."""
+    words = {"left": _("left"), "right": _("right"), "caudate": _("caudate"), "none": _("none")}
+    return words.get(lobe, lobe)

@@ -7,6 +7,7 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
+from PRRTUptakeLib.panel.choices import lobe_words
 from PRRTUptakeLib.panel.section import Section, connect, figures, fill_combo, fill_table, jump_to_segment, waiting
 
 
@@ -59,7 +60,7 @@ class MeasureSection(Section):
         table = target_table(node)
         self.rows = table.rows
         lines = [
-            (row.lesion, row.lobe, row.visit, figures(row.first), figures(row.second), f"{row.ratio:.2f}")
+            (row.lesion, lobe_words(row.lobe), row.visit, figures(row.first), figures(row.second), f"{row.ratio:.2f}")
             for row in self.rows
         ]
         self.ui.resultsTable.setHorizontalHeaderLabels(

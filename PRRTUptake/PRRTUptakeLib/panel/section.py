@@ -125,8 +125,9 @@ def _fit_columns(table: Any) -> None:
     table.resizeColumnsToContents()
     for column in range(last):
         table.setColumnWidth(column, min(table.columnWidth(column), WIDEST_px))
-    header.stretchLastSection = True
     least = header.sectionSizeHint(last)
+    table.setColumnWidth(last, least)
+    header.stretchLastSection = True
     if table.columnWidth(last) < least:
         table.setColumnWidth(last, least)
 

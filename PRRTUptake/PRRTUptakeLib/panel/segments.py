@@ -9,6 +9,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from PRRTUptakeLib.mrml.segment_table import MOVES_ATTRIBUTE, SegmentRow, segment_rows, segments_state
+from PRRTUptakeLib.panel.choices import lobe_words, role_words
 from PRRTUptakeLib.panel.section import Section, connect, fill_combo, fill_table, jump_to_segment
 
 if TYPE_CHECKING:
@@ -236,4 +237,4 @@ class SegmentsSection(Section):
 def _words(row: SegmentRow) -> tuple[str, ...]:
     longest = f"{row.longest_mm:.1f}" if row.longest_mm is not None else ""
     target = _("yes") if row.is_target else ""
-    return row.name, row.role, row.lobe, row.lesion_id, target, longest, f"{row.volume_mL:.1f}"
+    return row.name, role_words(row.role), lobe_words(row.lobe), row.lesion_id, target, longest, f"{row.volume_mL:.1f}"
