@@ -186,6 +186,11 @@ class PRRTUptakeLogic(ScriptedLoadableModuleLogic):
         self.placeBeside(images[0][0], [parameters.segmentation, table, *result_chart(table)])
         return table
 
+    def warnings(self) -> tuple[str, ...]:
+        """What is doubtful about the last measurement."""
+        measured = self._uptake.measured if self._uptake is not None else None
+        return measured.warnings if measured is not None else ()
+
     def export(self, parameters: PRRTUptakeParameterNode, progress: Progress = silent) -> None:
         """Measure, and write report, table, segments, and what else is chosen, to the chosen folder.
 

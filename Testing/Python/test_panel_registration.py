@@ -154,3 +154,22 @@ def test_bending_that_does_not_pay_is_refused_and_said(panel):
     panel.parameters.segmentation.GetSegmentation().RemoveSegment("liver")
     panel.ui.registerButton.click()
     assert "limited to the liver" in panel.ui.statusLabel.text
+
+
+def test_a_pet_beside_its_ct_is_told_with_the_result(panel):
+    """Neither a visit that was not registered nor a PET that was moved against its own CT is measured in silence."""
+    import slicer
+    from panel_actions import choose_data
+
+    add_pet("IV", 1.0)
+    choose_data(panel.ui.protocolComboBox, "ia-versus-iv")
+    panel.ui.applyButton.click()
+    assert "'IA' seems to lie" in panel.ui.statusLabel.text
+    panel.ui.registerButton.click()
+    panel.ui.applyButton.click()
+    assert "seems to lie" not in panel.ui.statusLabel.text
+    node = slicer.util.getNode("PET IA")
+    node.SetOrigin(np.add(node.GetOrigin(), [0.0, 0.0, 16.0]))
+    panel.ui.applyButton.click()
+    assert "seems to lie" in panel.ui.statusLabel.text
+    assert "color" in panel.ui.statusLabel.styleSheet

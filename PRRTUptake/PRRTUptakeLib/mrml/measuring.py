@@ -10,8 +10,11 @@ from PRRTUptakeLib.mrml.dicom_nodes import injection_from_node
 from PRRTUptakeLib.mrml.images import MEASURABLE_UNITS
 from PRRTUptakeLib.mrml.nudges import nudges_of
 from PRRTUptakeLib.mrml.registration import registration_of
+from PRRTUptakeLib.mrml.session_alignment import check_sessions
 from PRRTUptakeLib.mrml.transforms import placed_volume
 from PRRTUptakeLib.mrml.volumes import NodeError
+from PRRTUptakeLib.progress import part_of
+from PRRTUptakeLib.report.alignment_report import alignment_section
 from PRRTUptakeLib.report.enhancement_report import enhancement_sections
 from PRRTUptakeLib.report.page import section
 from PRRTUptakeLib.report.patient_report import ReportedVisit, visit_sections
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.trial.pipeline import VisitResult
     from PRRTUptakeLib.trial.preparation import Prepared
     from PRRTUptakeLib.trial.protocol import Protocol
+    from PRRTUptakeLib.trial.session_alignment import CheckedVisit
     from PRRTUptakeLib.uptake.mapping import PointMap
 
 ROUTES = ("IA", "IV")
@@ -64,6 +68,7 @@ class Measured:
     visits : of a lobe-against-lobe trial.
     enhancement : of an intra-arterial-against-intravenous trial.
     registrations : by visit, for the report.
+    checked : whether each image lies on the CT of its session, where there is one.
     """
 
     labels: VisitLabels
@@ -75,12 +80,15 @@ class Measured:
     visits: tuple[VisitResult, ...] = ()
     enhancement: EnhancementResult | None = None
     registrations: Mapping[str, Registration] = field(default_factory=dict)
+    checked: tuple[CheckedVisit, ...] = ()
 
     def sections(self, anatomy: Mapping[str, Volume]) -> list[str]:
         """The report's sections; ``anatomy`` gives the images for its pictures by visit, "" for all other visits."""
         told = []
         if self.registrations:
-            told = [section("Registration", registration_table(list(self.registrations.items())))]
+            told.append(section("Registration", registration_table(list(self.registrations.items()))))
+        if self.checked:
+            told.append(alignment_section(self.checked))
         if self.enhancement is not None:
             return [*enhancement_sections(self.enhancement, self.protocol), *told]
         shown = [ReportedVisit(one, anatomy.get(one.labels.visit, anatomy.get(""))) for one in self.visits]
@@ -89,7 +97,8 @@ class Measured:
     def alignment(self) -> list[dict[str, Any]]:
         """Registrations and nudges as plain values for the provenance."""
         moved = [{"visit": visit, "what": "registration", **one.facts()} for visit, one in self.registrations.items()]
-        return [*moved, *(nudge.facts(one.visit) for one in self.images for nudge in one.nudges)]
+        nudged = [nudge.facts(one.visit) for one in self.images for nudge in one.nudges]
+        return [*(one.facts() for one in self.checked), *moved, *nudged]
 
 
 def measurable(node: Any, visit: str) -> MeasuredImage:
@@ -128,7 +137,11 @@ def measure_prepared(
         If the data do not allow an answer.
     """
     measure = _routes if protocol.design == "ia-versus-iv" else _lobes
-    return measure(prepared, tuple(images), protocol, labels, progress)
+    found = measure(prepared, tuple(images), protocol, labels, part_of(progress, 0.0, 0.8))
+    progress(0.8, "Checking that the images lie on the CT of their session")
+    checked = check_sessions(images, prepared.segmentation)
+    told = [text for one in checked for text in one.warnings]
+    return replace(found, checked=checked, warnings=(*told, *found.warnings))
 
 
 def _lobes(

@@ -47,11 +47,11 @@ class MeasureSection(Section):
             table = self.logic.measureImages(parameters, progress)
             parameters.table = table
             show_table_and_chart(table, chart_of(table))
-            self.panel.say(
-                _("Measured; {count} rows are in the table '{name}'.").format(
-                    count=table.GetNumberOfRows(), name=table.GetName()
-                )
+            words = _("Measured; {count} rows are in the table '{name}'.").format(
+                count=table.GetNumberOfRows(), name=table.GetName()
             )
+            warnings = self.logic.warnings()
+            self.panel.say("\n".join((words, *warnings)), isError=bool(warnings))
 
     def _show_table(self) -> None:
         from PRRTUptakeLib.mrml.results import result_sentences, target_table
