@@ -189,7 +189,7 @@ def statistics_checks() -> list[Check]:
         Check("Statistics", name, expected, value, within, "1", source) for name, expected, value, within in values
     ]
     detectable = plan(0.398, 26, None, [0.8], 0.05)[0].ratio
-    size = "n = 26, SD(log) 0.398, 80 % power"
+    size = "noncentral t: 26 pairs, SD(log) 0.398, power 80 %"
     return [*checks, Check("Statistics", "detectable ratio", 1.255, detectable, 6e-4, "1", size)]
 
 
