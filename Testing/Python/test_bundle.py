@@ -74,8 +74,18 @@ def test_the_command_runs_a_bundle_again(bundle, capsys):
 def test_a_touched_bundle_is_told(bundle, tmp_path):
     table = read_bundle(bundle)["measurements.csv"].replace(b"tn_ratio,", b"tn_ratio,1", 1)
     touched = changed(bundle, "measurements.csv", table, tmp_path / "touched.zip")
-    with pytest.raises(BundleError, match=r"not as it was frozen: measurements\.csv"):
+    with pytest.raises(BundleError, match=r"not as it was frozen: measurements\.csv differs"):
         read_bundle(touched)
+    with pytest.raises(BundleError, match=r"frozen: more\.txt was added"):
+        read_bundle(changed(bundle, "more.txt", b"more", tmp_path / "more.zip"))
+    with zipfile.ZipFile(tmp_path / "less.zip", "w") as archive:
+        for name, data in zip_members(bundle).items():
+            if not name.endswith("SR.dcm"):
+                archive.writestr(name, data)
+    with pytest.raises(BundleError, match=r"SR\.dcm is missing"):
+        read_bundle(tmp_path / "less.zip")
+    with pytest.raises(BundleError, match=r"cannot be read \(No such file"):
+        read_bundle(tmp_path / "none.zip")
     with pytest.raises(BundleError, match="is not a bundle"):
         read_bundle(measured_patient()[0])
 

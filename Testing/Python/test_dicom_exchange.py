@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import shutil
-import socket
 import subprocess
-import sys
-import time
-import urllib.request
-from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
 from measured_patient import measured_patient
+from other_programs import asked, program, running_archive
 from PRRTUptakeLib.report.dicom_maps import parametric_map
 from PRRTUptakeLib.report.dicom_objects import save_object
 from PRRTUptakeLib.report.dicom_rtdose import dose_object
 from PRRTUptakeLib.segmentation.files import grid_of_image
 from PRRTUptakeLib.segmentation.lattice import on_lattice
 from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
-
-
-def program(name):
-    """Path of a program beside this Python or on the path; skips the test if there is none."""
-    found = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
-    if not found:
-        pytest.skip(f"{name} is not installed")
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -49,49 +35,11 @@ def objects(folder, tmp_path_factory):
     return [*sorted(folder.iterdir()), *(save_object(ds, made / f"{name}.dcm") for name, ds in maps.items())]
 
 
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
-
-
 @pytest.fixture
 def archive(tmp_path):
-    """The address of an Orthanc that lives as long as the test, on the loopback only."""
-    orthanc = shutil.which("Orthanc") or shutil.which("Orthanc", path="/usr/sbin")
-    if not orthanc:
-        pytest.skip("Orthanc (Debian package orthanc) is not installed")
-    http, dicom = free_port(), free_port()
-    settings = {
-        "Name": "test",
-        "StorageDirectory": str(tmp_path / "storage"),
-        "IndexDirectory": str(tmp_path / "storage"),
-        "HttpPort": http,
-        "DicomPort": dicom,
-        "RemoteAccessAllowed": False,
-        "AuthenticationEnabled": False,
-        "Plugins": [],
-    }
-    (tmp_path / "orthanc.json").write_text(json.dumps(settings), encoding="utf-8")
-    running = subprocess.Popen(
-        [orthanc, tmp_path / "orthanc.json"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    address = f"http://127.0.0.1:{http}"
-    try:
-        for _ in range(150):
-            with contextlib.suppress(OSError):
-                asked(f"{address}/system")
-                break
-            time.sleep(0.1)
+    """The address of an Orthanc that lives as long as the test."""
+    with running_archive(tmp_path) as address:
         yield address
-    finally:
-        running.terminate()
-        running.wait(timeout=20)
-
-
-def asked(url, data=None):
-    with urllib.request.urlopen(url, data=data, timeout=20) as answer:
-        return answer.read()
 
 
 def test_an_archive_stores_and_returns_every_object_unchanged(archive, objects):

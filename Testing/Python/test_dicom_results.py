@@ -146,6 +146,16 @@ def test_the_report_holds_every_number_under_the_tracking_uid_of_the_segmentatio
     }
 
 
+def test_our_own_codes_are_declared(written):
+    """PS3.3 C.12.1.1.1: what is in a private scheme, the object says whose it is."""
+    for name, path in written.items():
+        ds = pydicom.dcmread(path, stop_before_pixels=True)
+        used = {e.value for e in ds.iterall() if e.keyword == "CodingSchemeDesignator"}
+        declared = [item.CodingSchemeDesignator for item in ds.get("CodingSchemeIdentificationSequence", [])]
+        assert declared == (["99PRRT"] if name in ("sr", "tia") else []), name
+        assert {"99PRRT"} & used == {"99PRRT"} & set(declared), name
+
+
 def test_doses_and_uncertainties_are_reported(outcome, segments, images, tmp_path):
     from dataclasses import replace
 

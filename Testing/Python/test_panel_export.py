@@ -175,7 +175,7 @@ def test_self_test(dosimetry, tmp_path, monkeypatch):
     assert "folder" in ui.selfTestButton.toolTip
     ui.reportPath.currentPath = str(tmp_path / "out")
     ui.selfTestButton.click()
-    assert ui.statusLabel.text == "Self-test: passed 37 of 37."
+    assert ui.statusLabel.text == "Self-test: passed 38 of 38."
     html = (tmp_path / "out" / "selftest.html").read_text(encoding="utf-8")
     assert "Signature" in html
     assert len(opened) == 1

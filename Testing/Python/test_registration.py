@@ -55,6 +55,13 @@ def test_posture_and_breathing_are_found_at_the_liver(fixed, other_posture):
     assert degrees < 0.5
 
 
+def test_a_registration_comes_out_again_to_the_last_bit(fixed, other_posture):
+    """So that a bundle can be verified: threads that add in any order would change the last digits."""
+    image, liver, _, found = other_posture
+    again = rigid_registration(fixed[0], image, fixed_liver=fixed[1], moving_liver=liver)
+    assert np.array_equal(again.ras_transform, found.ras_transform)
+
+
 def test_mri_to_ct_is_found_at_the_liver(fixed):
     posture = seeded_posture(12)
     image, liver = posed("t1_signal", MR_GRID, 15.0, posture, 112)

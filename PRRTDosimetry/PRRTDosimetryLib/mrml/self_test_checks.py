@@ -113,7 +113,7 @@ def dose_checks() -> list[Check]:
     kernel = voxel_kernel("Lu-177", (4.8, 4.8, 4.8), density_g_per_mL=1.04)
     energy = kernel.energy_keV + kernel.energy_beyond_keV
     large = sphere_dose("Lu-177", 500.0)
-    table = sphere_S_Gy_per_Bq_s("Lu-177", 20.0)
+    published, olguin = 6.93e-13, "Olguin et al. 2020, Phys Med Biol 65:235015"  # for 34.5 g
     icrp, linear = "ICRP 107: 147.92 keV of electrons per decay", "D (1 + D G / 2.6 Gy), G = 2.8 / 52.8"
     effective = 20.0 * (1 + 20.0 * 2.8 / (2.8 + 50.0) / 2.6)
     protraction = dose_protraction_factor(Shape(((1.0, math.log(2) / 50.0),)), 2.8)
@@ -132,12 +132,21 @@ def dose_checks() -> list[Check]:
         ),
         Check(
             "Dose",
-            "177Lu, 20 g sphere against table",
-            table,
-            sphere_dose("Lu-177", 20.0).S_Gy_per_Bq_s,
-            0.05 * table,
+            "177Lu, 34.5 g sphere by the table",
+            published,
+            sphere_S_Gy_per_Bq_s("Lu-177", 34.5),
+            1e-3 * published,
             "Gy/(Bq s)",
-            "Olguin et al. 2020, Phys Med Biol 65:235015",
+            olguin,
+        ),
+        Check(
+            "Dose",
+            "177Lu, 34.5 g sphere by the kernel",
+            published,
+            sphere_dose("Lu-177", 34.5).S_Gy_per_Bq_s,
+            0.03 * published,
+            "Gy/(Bq s)",
+            olguin,
         ),
         Check(
             "Dose",
@@ -180,7 +189,7 @@ def statistics_checks() -> list[Check]:
         Check("Statistics", name, expected, value, within, "1", source) for name, expected, value, within in values
     ]
     detectable = plan(0.398, 26, None, [0.8], 0.05)[0].ratio
-    size = "n = 26, SD(log) 0.398, 80 % power"
+    size = "noncentral t: 26 pairs, SD(log) 0.398, power 80 %"
     return [*checks, Check("Statistics", "detectable ratio", 1.255, detectable, 6e-4, "1", size)]
 
 

@@ -240,6 +240,7 @@ def metric_method(
 ) -> sitk.ImageRegistrationMethod:
     """Mutual information within ``mask`` of the first image, sampled at random where the mask is large."""
     method = sitk.ImageRegistrationMethod()
+    method.SetNumberOfWorkUnits(1)  # threads add their sums in any order, so that no run would come out again
     method.SetMetricAsMattesMutualInformation(options.bins)
     method.SetMetricFixedMask(mask)
     method.SetInterpolator(sitk.sitkLinear)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pydicom
 from pydicom.errors import InvalidDicomError
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.errors import PRRTError, reason
 from PRRTUptakeLib.report.deidentify_text import Identity
 from PRRTUptakeLib.report.provenance import VERSION, without_identity
 from PRRTUptakeLib.whole_folder import whole_file
@@ -76,13 +76,23 @@ def read_bundle(path: Path) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(path) as archive:
             members = {name: archive.read(name) for name in archive.namelist()}
+        if MANIFEST not in members:
+            raise BundleError(f"{path} is not a bundle of SlicerPRRT: there is no {MANIFEST} in it.")
         stated = json.loads(members[MANIFEST])["sha256"]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except BundleError:
+        raise
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read ({reason(error)}): name a bundle.") from error
+    except (ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise BundleError(f"{path} is not a bundle of SlicerPRRT ({error}).") from error
     found = {name: hashlib.sha256(data).hexdigest() for name, data in members.items() if name != MANIFEST}
-    changed = sorted(name for name in {*stated, *found} if stated.get(name) != found.get(name))
+    changed = [
+        f"{name} {'is missing' if name not in found else 'differs' if name in stated else 'was added'}"
+        for name in sorted({*stated, *found})
+        if stated.get(name) != found.get(name)
+    ]
     if changed:
-        raise BundleError(f"{path.name} is not as it was frozen: {', '.join(changed)} differs from the manifest.")
+        raise BundleError(f"{path.name} is not as it was frozen: {', '.join(changed)}.")
     return members
 
 

@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.command_line import json_text
+from PRRTUptakeLib.errors import reason
 from PRRTUptakeLib.report.cohort_report import cohort_report
 from PRRTUptakeLib.report.endpoint_tables import endpoint_table
 from PRRTUptakeLib.report.provenance import VERSION
 from PRRTUptakeLib.trial.allocation import read_allocation
 from PRRTUptakeLib.trial.cohort import Outcome, alone, find_cases, remove_unfinished, run_cohort
 from PRRTUptakeLib.trial.cohort_result import CohortResult, cohort_protocol, conclude, declared
-from PRRTUptakeLib.trial.jobs import TABLE, Job
+from PRRTUptakeLib.trial.jobs import TABLE, CohortError, Job
 from PRRTUptakeLib.trial.measurements import read_csv
 from PRRTUptakeLib.trial.subgroups import read_subgroups
+from PRRTUptakeLib.whole_folder import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -83,12 +85,18 @@ def make_cohort(
         for name, case in cases.items()
     ]
     machines = machines or Machines()
-    with alone(output):
-        remove_unfinished(output / PATIENTS)
-        outcomes = run_cohort(jobs, machines.workers, machines.scheduler, progress)
-        remove_unfinished(output / PATIENTS)  # of processes that were ended from outside
-        result = conclude(outcomes, said, protocol, options, output / "blinding.jsonl")
-        _write_all(result, output, operator)
+    try:
+        with alone(output):
+            remove_unfinished(output / PATIENTS)
+            outcomes = run_cohort(jobs, machines.workers, machines.scheduler, progress)
+            remove_unfinished(output / PATIENTS)  # of processes that were ended from outside
+            result = conclude(outcomes, said, protocol, options, output / "blinding.jsonl")
+            _write_all(result, output, operator)
+    except OSError as error:
+        raise CohortError(
+            f"Writing to {output} failed ({reason(error)}): make room or choose another folder; the patients that are "
+            "done stay."
+        ) from error
     return CohortFiles(outcomes, result, output / "report.html")
 
 
@@ -118,9 +126,8 @@ def _write_all(result: CohortResult, output: Path, operator: str) -> None:
         if name not in files:
             (output / name).unlink(missing_ok=True)
     for name, text in files.items():
-        part = output / f".{name}.part"
-        part.write_text(text, encoding="utf-8", newline="\n")
-        part.replace(output / name)
+        with whole_file(output / name, CohortError) as part:
+            part.write_text(text, encoding="utf-8", newline="\n")
 
 
 def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

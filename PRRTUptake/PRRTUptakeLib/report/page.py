@@ -29,11 +29,12 @@ th { border-bottom: 2px solid #888; } td.number { text-align: right; font-varian
 .pairs { grid-template-columns: 1fr 1fr; max-width: 52rem; margin-bottom: 1rem; }
 figure { margin: 0; } figure > svg { width: 100%; height: auto; background: #000; }
 figcaption { font-size: .85rem; color: #444; }
-code { overflow-wrap: anywhere; }
+code { overflow-wrap: anywhere; } pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: .85rem; }
 .signatures { width: 100%; table-layout: fixed; } .signatures td { border: 1px solid #888; height: 3.2rem; }
 .signatures th { border: 0; vertical-align: middle; }
 @page { size: A4; margin: 16mm 14mm; @bottom-right { content: counter(page) " / " counter(pages); font-size: 9pt; } }
-@media print { body { max-width: none; margin: 0; font-size: 10pt; } h2 { break-after: avoid; }
+@media print { body { max-width: none; margin: 0; padding: 0; font-size: 10pt; } h2 { break-after: avoid; }
+  .pictures { grid-template-columns: 1fr 1fr; } th, td { padding: .2rem .5rem; }
   figure, table, .warnings, .result { break-inside: avoid; } tr { break-inside: avoid; }
   * { -webkit-print-color-adjust: exact; print-color-adjust: exact; } }
 """

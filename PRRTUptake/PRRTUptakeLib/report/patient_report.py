@@ -224,7 +224,7 @@ def methods(result: VisitResult) -> str:
 
 
 def _notes(result: VisitResult) -> str:
-    return "".join(paragraph(note, "small") for note in result.prepared.notes)
+    return paragraph(" ".join(result.prepared.notes), "small") if result.prepared.notes else ""
 
 
 def _series_section(provenance: Mapping[str, Any]) -> str:
