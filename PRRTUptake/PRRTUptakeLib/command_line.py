@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,10 @@ def execute(commands: Sequence[Command], arguments: Sequence[str] | None = None)
     chosen = parser.parse_args(arguments)
     try:
         chosen.run(chosen)
+        sys.stdout.flush()
+    except BrokenPipeError:  # who read the output, such as `head`, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
+        return NO_ANSWER
     except PRRTError as error:
         print(f"prrt {chosen.command}: {error}", file=sys.stderr)
         return NO_ANSWER

@@ -137,6 +137,8 @@ def test_warnings_begin_at_their_limits():
     assert cut_off_warnings(0.96) == ()
     assert "shows only 60% of the liver" in cut_off_warnings(0.6)[0]
     assert metric_warnings(0.3, on_liver=True) == ()
+    assert metric_warnings(0.1, on_liver=True, liver_overlap=0.95) == ()
+    assert len(metric_warnings(0.1, on_liver=True, liver_overlap=0.5)) == 1
     assert len(metric_warnings(0.1, on_liver=True)) == len(metric_warnings(2.0, on_liver=False)) == 1
 
 

@@ -109,7 +109,7 @@ def deformable_registration(
     check_bending(field.smallest_jacobian(), before, after)
     quality = assess(pair, livers, rigid, found)
     lost = _lost_overlap(quality.liver_overlap_before, quality.liver_overlap)
-    warnings = (*notes, *quality.warnings, *lost, *metric_warnings(after, on_liver=True))
+    warnings = (*notes, *quality.warnings, *lost, *metric_warnings(after, True, quality.liver_overlap))
     return found.with_quality(replace(quality, metric_before=before, metric_after=after, warnings=warnings))
 
 

@@ -87,7 +87,12 @@ def rigid_registration(
     before, after = pair.checked_metrics((begin, start, pose), region, window, options)
     found = Registration("rigid", pose, provenance={"method": "mutual information", **asdict(options)})
     quality = assess(pair, livers, Registration("given", begin), found)
-    warnings = (*notes, *doubts, *quality.warnings, *metric_warnings(after, livers.fixed is not None))
+    warnings = (
+        *notes,
+        *doubts,
+        *quality.warnings,
+        *metric_warnings(after, livers.fixed is not None, quality.liver_overlap),
+    )
     return found.with_quality(replace(quality, metric_before=before, metric_after=after, warnings=warnings))
 
 
@@ -112,7 +117,7 @@ def assess_registration(
         pair.metric(transform, region, window) for transform in (affine_to_itk(np.eye(4)), registration.to_itk())
     )
     quality = assess(pair, livers, Registration("identity", np.eye(4)), registration)
-    warnings = (*notes, *quality.warnings, *metric_warnings(after, livers.fixed is not None))
+    warnings = (*notes, *quality.warnings, *metric_warnings(after, livers.fixed is not None, quality.liver_overlap))
     return registration.with_quality(replace(quality, metric_before=before, metric_after=after, warnings=warnings))
 
 

@@ -18,6 +18,7 @@ LIVER_OFFSET_WARNING_mm = 5.0
 _BODY_OVERLAP_WARNING = 0.85
 _WHOLE_LIVER = 0.95  # share of the liver within the moving image below which it is told
 _LIVER_METRIC_WARNING = 0.22  # nats; a noisy CT without contrast agent reaches 0.3 at the liver, a mirrored one 0.13
+_SURE_OVERLAP = 0.9  # Dice of livers drawn on both images, which chance or another anatomy does not give
 
 
 def dice(one: np.ndarray, other: np.ndarray) -> float:
@@ -137,11 +138,14 @@ def cut_off_warnings(shown: float) -> tuple[str, ...]:
     )
 
 
-def metric_warnings(metric_after: float, on_liver: bool) -> tuple[str, ...]:
-    """Sentences on what the mutual information (nats) after registration leaves in doubt."""
+def metric_warnings(metric_after: float, on_liver: bool, liver_overlap: float = math.nan) -> tuple[str, ...]:
+    """Sentences on what the mutual information (nats) after registration leaves in doubt.
+
+    Noise lowers it too, so that it is not asked where livers drawn on both images lie on each other.
+    """
     if not on_liver:
         return ("No liver was given: the body was registered, and the liver may lie elsewhere in it by breathing.",)
-    if metric_after >= _LIVER_METRIC_WARNING:
+    if metric_after >= _LIVER_METRIC_WARNING or liver_overlap >= _SURE_OVERLAP:
         return ()
     return (
         f"The images hardly agree at the liver (mutual information {metric_after:.2f}): look at the checkerboard, they "
