@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -205,3 +208,16 @@ def test_wrong_use_is_status_2(capsys):
         main(["run"])
     assert stop.value.code == 2
     assert "CASE.json" in capsys.readouterr().err
+
+
+def test_output_that_nobody_reads_ends_quietly():
+    """As with `prrt selftest | head -1`: no traceback, no sentence."""
+    run = "sys.exit(main(['power', '--sd-log', '0.3', '--n', '20']))"
+    code = f"import sys; from PRRTUptakeLib.commands import main; {run}"
+    source = Path(__file__).resolve().parents[2] / "PRRTUptake"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=source, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 1
