@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -213,11 +213,10 @@ def test_wrong_use_is_status_2(capsys):
 def test_output_that_nobody_reads_ends_quietly():
     """As with `prrt selftest | head -1`: no traceback, no sentence."""
     run = "sys.exit(main(['power', '--sd-log', '0.3', '--n', '20']))"
-    code = f"import sys; from PRRTUptakeLib.commands import main; {run}"
-    source = Path(__file__).resolve().parents[2] / "PRRTUptake"
-    with subprocess.Popen(
-        [sys.executable, "-c", code], cwd=source, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
+    code = f"import sys; from PRRTDosimetryLib.commands import main; {run}"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", code], env=environment, **pipes) as process:
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait() == 1
