@@ -74,12 +74,10 @@ def test_a_node_of_the_other_kind_gives_way(scene, about_the_liver):
     assert again.IsTransformToWorldLinear()
 
 
-@pytest.mark.parametrize("source", ["registration", "file of another tool"])
-def test_an_image_that_was_bent_is_measured_where_it_shows_the_lesions(scene, true, about_the_liver, source, tmp_path):
+def test_an_image_that_was_bent_is_measured_where_it_shows_the_lesions(scene, true, about_the_liver, tmp_path):
     """The image is put elsewhere in its own coordinates; the node under which it lies mends that about the liver."""
     from PRRTUptakeLib.mrml.logic import UptakeLogic
     from PRRTUptakeLib.mrml.segmentations import node_from_segmentation
-    from PRRTUptakeLib.mrml.transforms import node_from_registration
     from PRRTUptakeLib.mrml.volumes import node_from_volume
 
     shift = np.eye(4)
@@ -87,15 +85,12 @@ def test_an_image_that_was_bent_is_measured_where_it_shows_the_lesions(scene, tr
     image = true.image.with_values(true.image.array)
     object.__setattr__(image, "ijk_to_ras", about_the_liver.fixed_to_moving @ shift @ true.image.ijk_to_ras)
     node = node_from_volume(image, "SPECT")
-    if source == "registration":
-        transform = node_from_registration(about_the_liver, node)
-    else:
-        path = tmp_path / "elastix.h5"
-        sitk.WriteTransform(about_the_liver.to_itk(), str(path))
-        transform = scene.AddNewNodeByClass("vtkMRMLTransformNode")
-        storage = scene.AddNewNodeByClass("vtkMRMLTransformStorageNode")
-        storage.SetFileName(str(path))
-        assert storage.ReadData(transform)
+    path = tmp_path / "elastix.h5"
+    sitk.WriteTransform(about_the_liver.to_itk(), str(path))
+    transform = scene.AddNewNodeByClass("vtkMRMLTransformNode")
+    storage = scene.AddNewNodeByClass("vtkMRMLTransformStorageNode")
+    storage.SetFileName(str(path))
+    assert storage.ReadData(transform)
     node.SetAndObserveTransformNodeID(transform.GetID())
     segments = node_from_segmentation(true.prepared.segmentation, "Segments")
     logic = UptakeLogic(protocol="lutia")

@@ -189,7 +189,7 @@ def test_bending_on_request_is_refused_where_nothing_is_bent(registered, folder)
             assert one.tumour == pytest.approx(other.tumour, rel=1e-9)
 
 
-@pytest.mark.parametrize("drawn_anew", [True, False])
+@pytest.mark.parametrize("drawn_anew", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_other_patients_are_refused_unless_the_case_says_why(folder, tmp_path, drawn_anew):
     """The second visit under another id, with contours of its own or registered to the first."""
     other = tmp_path / "72h"
