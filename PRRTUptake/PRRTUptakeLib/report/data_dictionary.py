@@ -38,7 +38,7 @@ METRICS = {
     "suv_mean": "Mean SUV.",
     "suv_max": "Highest SUV.",
     "suv_peak": "Highest mean SUV of a sphere of 1 mL (PERCIST).",
-    "volume": "Volume of the region on the grid where it was drawn.",
+    "volume": "Volume of the region on the grid where it was drawn; where the image cuts it off, the part inside.",
     "mass": "Mass of the region.",
     "longest_axial_diameter": "Longest diameter in an axial plane, between outer voxel edges (RECIST 1.1).",
     "perpendicular_diameter": "Longest diameter perpendicular to the longest, in the same plane.",
