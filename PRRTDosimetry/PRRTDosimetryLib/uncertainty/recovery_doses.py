@@ -82,22 +82,29 @@ class RecoveredDoses:
         return {name: one.dose.integral for name, one in self.lesions.items()}
 
     @property
-    def sentences(self) -> list[str]:
-        """How the correction was made, and what could not be corrected."""
+    def method(self) -> str:
+        """How the correction was made."""
         curve = self.phantom
         u_a, u_b = (math.sqrt(curve.covariance[n][n]) for n in (0, 1))
         low, high = curve.volume_range_mL
-        found = [
+        return (
             "Corrected for partial volume: at every time a lesion's mean T became B + (T - B)/RC, with B the mean of "
             f"its reference region of healthy tissue and RC = 1/(1 + (a/V)^b), a = {curve.a_mL:.3g} ± {u_a:.2g} mL, "
             f"b = {curve.b:.3g} ± {u_b:.2g}, fitted to a phantom of {low:.3g} to {high:.3g} mL "
             f"({curve.source or 'source not told'}); then each curve was fitted by the model of the uncorrected one. "
             "The uncorrected doses remain the result; organs and dose maps are not corrected."
-        ]
-        if self.refused:
-            reasons = "; ".join(f"{name}: {reason.rstrip('.')}" for name, reason in self.refused.items())
-            found.append(f"Not corrected: {reasons}.")
-        return found
+        )
+
+    @property
+    def refusals(self) -> str:
+        """What could not be corrected and why, "" if everything was."""
+        reasons = "; ".join(f"{name}: {reason.rstrip('.')}" for name, reason in self.refused.items())
+        return f"Not corrected: {reasons}." if reasons else ""
+
+    @property
+    def sentences(self) -> list[str]:
+        """Both, for a report."""
+        return [self.method, self.refusals] if self.refused else [self.method]
 
 
 def recovered_doses(
