@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from PRRTDosimetryLib.mrml.self_test import SelfTest
     from PRRTDosimetryLib.mrml.settings import DoseSettings
     from PRRTUptakeLib.progress import Progress
+    from PRRTUptakeLib.uptake.recovery import RecoveryCurve
 
 
 class PRRTDosimetry(ScriptedLoadableModule):
@@ -61,6 +62,8 @@ class PRRTDosimetryParameterNode:
     sex: Sex = Sex.NOT_TOLD
     segmentation: vtkMRMLSegmentationNode
     resolution_mm: Annotated[float, WithinRange(0, 50)] = 0.0
+    phantomVolumes: str = ""
+    phantomRecoveries: str = ""
     model: str = "auto"
     countsUncertainty: Annotated[float, WithinRange(0, 50)] = 2.0
     curves: vtkMRMLTableNode
@@ -172,6 +175,7 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
         if self._fitted != self._state(parameters):
             self.fitCurves(parameters, part_of(progress, 0.0, 0.7))
         progress(0.7, _("Dose"))
+        logic.phantom = self.recoveryCurve(parameters)
         if parameters.method is Method.S_VALUES:
             parameters.doses = logic.regionDoses(parameters.doses)
         else:
@@ -183,6 +187,18 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
             self.placeBeside(parameters.curves, [parameters.doseMap])
         self.placeBeside(parameters.curves, [parameters.doses])
         return parameters.doses
+
+    def recoveryCurve(self, parameters: PRRTDosimetryParameterNode) -> RecoveryCurve | None:
+        """The recovery curve of the phantom whose spheres were typed; None where nothing was typed.
+
+        Raises
+        ------
+        PRRTError
+            If what was typed gives no curve.
+        """
+        from PRRTUptakeLib.uptake.recovery import recovery_curve_from_text
+
+        return recovery_curve_from_text(parameters.phantomVolumes, parameters.phantomRecoveries, "the panel")
 
     def export(self, parameters: PRRTDosimetryParameterNode, progress: Progress = silent) -> None:
         """Calculate, and write report, table, provenance and scene to the chosen folder.

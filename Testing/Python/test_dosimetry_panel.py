@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 from panel_actions import cells, choose, choose_data
-from panel_scene import GRID, KIDNEY, RIGHT, activity, add_ct, add_series, masks
+from panel_scene import GRID, KIDNEY, LIVER, RIGHT, activity, add_ct, add_series, masks
 
 TEFF_H = 50.0
 
@@ -153,6 +153,47 @@ def test_recovery_follows_the_stated_resolution(ready):
     assert second[4] != first[4]  # but what an error of its volume does to it is another
 
 
+PHANTOM = ("1, 5, 20, 80", "0.3 0.5 0.7 0.85")
+
+
+def test_a_phantom_gives_corrected_doses_beside_the_others(ready):
+    """Every image holds one half-life, so that the corrected dose goes with the corrected contrast."""
+    from PRRTUptakeLib.uptake.recovery import fit_recovery_curve
+
+    ready.ui.applyButton.click()
+    before = {row[0]: row for row in cells(ready.ui.dosesTable)}
+    assert ready.ui.dosesTable.isColumnHidden(10)
+    ready.ui.phantomVolumesLineEdit.text, ready.ui.phantomRecoveriesLineEdit.text = PHANTOM
+    ready.ui.applyButton.click()
+    after = {row[0]: row for row in cells(ready.ui.dosesTable)}
+    assert {name: row[:10] for name, row in after.items()} == {name: row[:10] for name, row in before.items()}
+    assert not ready.ui.dosesTable.isColumnHidden(10)
+    volume_mL = float(after["R1"][2]) / 1.05
+    recovery, _ = fit_recovery_curve([1, 5, 20, 80], [0.3, 0.5, 0.7, 0.85]).recovery(volume_mL)
+    expected = float(after["R1"][3]) * (LIVER + (RIGHT - LIVER) / recovery) / RIGHT
+    assert float(after["R1"][10]) == pytest.approx(expected, rel=0.01)
+    assert float(after["R1"][11]) > float(after["R1"][4])
+    assert after["kidney_left"][10] == ""
+    ready.ui.phantomVolumesLineEdit.text = "1 5 20 21"
+    ready.ui.applyButton.click()
+    assert "Not corrected: " in ready.ui.statusLabel.text
+    assert "outside the phantom's 1 to 21 mL" in ready.ui.statusLabel.text
+
+
+def test_a_phantom_typed_wrongly_is_one_sentence(ready):
+    ready.ui.phantomVolumesLineEdit.text = "1 5 twenty"
+    assert "'twenty' is not a number" in ready.ui.applyButton.toolTip
+    assert not ready.ui.applyButton.enabled
+    ready.ui.applyButton.enabled = True
+    ready.ui.applyButton.click()
+    assert "'twenty' is not a number" in ready.ui.statusLabel.text
+    ready.ui.phantomVolumesLineEdit.text = "1 5 20"
+    assert "recoveries of the phantom's spheres are not given" in ready.ui.timePointsLabel.text
+    ready.ui.phantomVolumesLineEdit.text = ""
+    assert ready.ui.applyButton.enabled
+    assert not ready.ui.timePointsLabel.text
+
+
 def test_dose_map_by_kernel_and_ct(ready):
     ct = add_ct("24h")
     ready.ui.methodComboBox.setCurrentIndex(1)
@@ -208,6 +249,7 @@ def snapshot(panel) -> dict[str, object]:
         "choices": [combo.currentText for combo in combos],
         "numbers": [ui.cycleSpinBox.value, ui.activitySpinBox.value, ui.countsUncertaintySpinBox.value],
         "resolution": ui.resolutionSpinBox.value,
+        "phantom": (ui.phantomVolumesLineEdit.text, ui.phantomRecoveriesLineEdit.text),
         "patient": ui.patientLineEdit.text,
         "map": panel.parameters.doseMap.GetName(),
         "histograms": ui.histogramButton.enabled,
@@ -220,9 +262,11 @@ def test_scene_saved_and_reopened(ready, tmp_path):
     ready.ui.cycleSpinBox.value = 3
     ready.ui.countsUncertaintySpinBox.value = 4.0
     ready.ui.resolutionSpinBox.value = 9.5
+    ready.ui.phantomVolumesLineEdit.text, ready.ui.phantomRecoveriesLineEdit.text = PHANTOM
     ready.ui.methodComboBox.setCurrentIndex(2)
     ready.ui.applyButton.click()
     before = snapshot(ready)
+    assert before["phantom"] == PHANTOM
     assert slicer.mrmlScene.WriteToMRB(str(tmp_path / "patient.mrb"))
     slicer.mrmlScene.Clear(0)
     assert ready.ui.dosesTable.rowCount == ready.ui.curvesTable.rowCount == 0
@@ -263,6 +307,7 @@ def test_another_patients_image_is_refused(ready):
 def test_export(ready, tmp_path):
     ready.ui.methodComboBox.setCurrentIndex(2)
     ready.ui.densitySpinBox.value = 1.06
+    ready.ui.phantomVolumesLineEdit.text, ready.ui.phantomRecoveriesLineEdit.text = PHANTOM
     ready.ui.reportPath.currentPath = str(tmp_path / "out")
     ready.ui.exportButton.click()
     names = {path.name for path in (tmp_path / "out").iterdir()}
@@ -270,9 +315,13 @@ def test_export(ready, tmp_path):
     text = (tmp_path / "out" / "measurements.csv").read_text()
     assert "effective_half_life" in text
     assert "voxel_dose_mean" in text
+    assert "dose_recovery_corrected" in text
+    assert "with recoveries 0.3, 0.5, 0.7, 0.85" in (tmp_path / "out" / "provenance.json").read_text()
     report = (tmp_path / "out" / "report.html").read_text()
     assert "kidney_left" in report
     assert "Tissue of 1.06 g/mL" in report
+    assert "dose corrected Gy" in report
+    assert "given in the panel" in report
 
 
 def test_module_test_runs(panel):

@@ -24,7 +24,9 @@ _COLUMNS = {
     "dvh_d98": "d98_Gy",
     "dvh_d2": "d2_Gy",
     "expected_recovery": "recovery",
+    "dose_recovery_corrected": "corrected_Gy",
 }
+_UNCERTAINTIES = {"dose": "u_dose_Gy", "dose_recovery_corrected": "u_corrected_Gy"}
 Histogram = tuple[list[float], list[float]]
 
 
@@ -38,6 +40,7 @@ class DoseRow:
     mass_g, dose_Gy, u_dose_Gy, bed_Gy : by S-values and spheres.
     map_Gy, d98_Gy, d2_Gy : of the dose map: mean, least dose of the best 98 % and of the best 2 % of the volume.
     recovery : part of its contrast that the region's mean keeps at the image's resolution.
+    corrected_Gy, u_corrected_Gy : of a lesion, corrected for partial volume by a phantom's recovery curve.
     """
 
     region: str
@@ -51,6 +54,8 @@ class DoseRow:
     d98_Gy: float | None = None
     d2_Gy: float | None = None
     recovery: float | None = None
+    corrected_Gy: float | None = None
+    u_corrected_Gy: float | None = None
 
 
 @dataclass(frozen=True)
@@ -84,8 +89,8 @@ def dose_rows_of(node: Any) -> tuple[DoseRow, ...]:
             words = {"region": row["region"], "role": row["role"], "lobe": row["lobe"]}
             entry = found.setdefault(row["region"], words)
             entry[_COLUMNS[row["metric"]]] = row["value"]
-            if row["metric"] == "dose":
-                entry["u_dose_Gy"] = row["uncertainty"]
+            if row["metric"] in _UNCERTAINTIES:
+                entry[_UNCERTAINTIES[row["metric"]]] = row["uncertainty"]
     return tuple(DoseRow(**entry) for entry in found.values())
 
 

@@ -15,7 +15,7 @@ from PRRTDosimetryLib.uncertainty.rows import budget_table
 
 _KEPT_WORDS = (
     "Part of a region's contrast to its surroundings that its mean keeps: on these voxels alone, and with the "
-    "resolution that is stated, or the protocol's. Activities and doses are not corrected for the loss."
+    "resolution that is stated, or the protocol's. Activities and doses are not corrected for the loss{but}."
 )
 
 if TYPE_CHECKING:
@@ -24,18 +24,29 @@ if TYPE_CHECKING:
     from PRRTDosimetryLib.kinetics.integral import Integral
     from PRRTDosimetryLib.uncertainty.cumulative import OrganTotal
     from PRRTDosimetryLib.uncertainty.patient import Dosimetry
+    from PRRTDosimetryLib.uncertainty.recovery_doses import RecoveredDoses
 
 
-def dose_sections(result: Dosimetry, title: str, kept: Mapping[str, tuple[float, float]]) -> list[str]:
-    """HTML sections on the doses of one cycle; ``kept`` tells each region's loss of contrast by voxels and by blur."""
-    parts = [_region_table(result), _lobe_table(result), *(paragraph(note, "small") for note in result.notes)]
+def dose_sections(
+    result: Dosimetry,
+    title: str,
+    kept: Mapping[str, tuple[float, float]],
+    recovered: RecoveredDoses | None = None,
+) -> list[str]:
+    """HTML sections on the doses of one cycle.
+
+    ``kept`` tells each region's loss of contrast by voxels and by blur; ``recovered`` the corrected doses of lesions.
+    """
+    notes = [*(recovered.sentences if recovered is not None else ()), *result.notes]
+    parts = [_region_table(result, recovered), _lobe_table(result), *(paragraph(note, "small") for note in notes)]
+    words = _KEPT_WORDS.format(but="" if recovered is None else ", but for the corrected doses below")
     plots = "".join(f"<figure>{_plot(integral)}</figure>" for integral in result.integrals.values())
     return [
         section(f"{title}: absorbed dose", *parts),
-        section(f"{title}: partial volume", paragraph(_KEPT_WORDS, "small"), _kept_table(kept)),
+        section(f"{title}: partial volume", paragraph(words, "small"), _kept_table(kept), _recovered_table(recovered)),
         section(f"{title}: organs and effect", _organ_table(result), _effects(result)),
         section(f"{title}: curves", _model_table(result), f'<div class="pictures">{plots}</div>'),
-        section(f"{title}: uncertainty budget", *_budgets(result)),
+        section(f"{title}: uncertainty budget", *_budgets(result, recovered)),
     ]
 
 
@@ -65,22 +76,38 @@ def _total_words(missing: Sequence[int]) -> list[str]:
     return words
 
 
-def _region_table(result: Dosimetry) -> str:
+def _region_table(result: Dosimetry, recovered: RecoveredDoses | None) -> str:
+    header = ["region", "mass g", "TIA MBq·h", "TIAC h", "T eff h", "dose Gy", "u Gy", "BED Gy"]
+    if recovered is not None:
+        header += ["dose corrected Gy", "u Gy"]
     rows = []
     for dose in result.regions.values():
         integral = dose.integral
         tiac, _ = integral.tiac_h(result.patient.administered_MBq)
         bed = dose.effect.bed_Gy if dose.effect else math.nan
-        rows.append(
-            [dose.name, dose.mass_g, integral.tia_MBq_h, tiac, integral.teff_h, dose.dose_Gy, dose.u_dose_Gy, bed]
-        )
-    header = ["region", "mass g", "TIA MBq·h", "TIAC h", "T eff h", "dose Gy", "u Gy", "BED Gy"]
+        row: list[object] = [dose.name, dose.mass_g, integral.tia_MBq_h, tiac, integral.teff_h]
+        row += [dose.dose_Gy, dose.u_dose_Gy, bed]
+        if recovered is not None:
+            corrected = recovered.lesions.get(dose.name)
+            row += ["", ""] if corrected is None else [corrected.dose.dose_Gy, corrected.dose.u_dose_Gy]
+        rows.append(row)
     return table(header, rows, f"{result.patient.administered_MBq:g} MBq {result.patient.nuclide}")
 
 
 def _kept_table(kept: Mapping[str, tuple[float, float]]) -> str:
     rows = [[name, voxels, blurred, 1.0 - blurred] for name, (voxels, blurred) in kept.items()]
     return table(["region", "kept on these voxels", "kept with blur", "lost with blur"], rows)
+
+
+def _recovered_table(recovered: RecoveredDoses | None) -> str:
+    if recovered is None or not recovered.lesions:
+        return ""
+    rows = [
+        [name, one.background, one.recovery, one.u_recovery, one.dose.integral.tia_MBq_h, one.dose.integral.model]
+        for name, one in recovered.lesions.items()
+    ]
+    header = ["lesion", "background", "RC", "u(RC)", "TIA corrected MBq·h", "model"]
+    return table(header, rows, "By the phantom's recovery curve")
 
 
 def _lobe_table(result: Dosimetry) -> str:
@@ -124,10 +151,13 @@ def _plot(integral: Integral) -> str:
     return line_chart(shown.region, [curve, points], "time after injection (h)", "activity (MBq)")
 
 
-def _budgets(result: Dosimetry) -> list[str]:
-    chosen = [
-        dose
-        for dose in result.regions.values()
+def _budgets(result: Dosimetry, recovered: RecoveredDoses | None) -> list[str]:
+    """Of organs and target lesions, corrected ones after all others."""
+    doses = [(dose.name, dose) for dose in result.regions.values()]
+    if recovered is not None:
+        doses += [(f"{name}, corrected", one.dose) for name, one in recovered.lesions.items()]
+    return [
+        f"<pre>{escape(budget_table(name, dose.uncertainty))}</pre>"
+        for name, dose in doses
         if dose.uncertainty is not None and (dose.region.kind != "lesion" or dose.region.role == "target")
     ]
-    return [f"<pre>{escape(budget_table(dose.name, dose.uncertainty))}</pre>" for dose in chosen if dose.uncertainty]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.dicom.headers import label
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.segmentation.reference import ReferenceRegionError
 from PRRTUptakeLib.trial.response_case import is_follow_up
 from PRRTUptakeLib.uptake.occupancy import occupancy
 from PRRTUptakeLib.uptake.region_recovery import border_recovery, shape_recovery
@@ -23,8 +24,9 @@ from PRRTDosimetryLib.uncertainty.chain import ChainInputs
 from PRRTDosimetryLib.uncertainty.cumulative import VISIT as ALL_CYCLES
 from PRRTDosimetryLib.uncertainty.cumulative import organ_totals, total_rows
 from PRRTDosimetryLib.uncertainty.patient import Dosimetry, dosimetry
+from PRRTDosimetryLib.uncertainty.recovery_doses import LesionPoints, RecoveredDoses, recovered_doses
 from PRRTDosimetryLib.uncertainty.regions import Patient, Region
-from PRRTDosimetryLib.uncertainty.rows import Labels, dose_rows, dose_table
+from PRRTDosimetryLib.uncertainty.rows import Labels, dose_rows, dose_table, recovered_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.mrml.outcome import CaseOutcome
     from PRRTUptakeLib.segmentation.segments import Segment
     from PRRTUptakeLib.trial.pipeline import VisitResult
+    from PRRTUptakeLib.uptake.recovery import RecoveryCurve
 
     from PRRTDosimetryLib.kinetics.integral import Integral
 
@@ -45,13 +48,16 @@ def add_doses(outcome: CaseOutcome) -> CaseOutcome:
 
     A cycle needs several images, or one and an earlier cycle's full curve, which is scaled, or a stated effective
     half-life, which goes first. A cycle that cannot be integrated for want of times, activity or sex is told as a
-    warning, and nothing is guessed. Follow-up visits belong to no cycle's curve.
+    warning, and nothing is guessed. Follow-up visits belong to no cycle's curve. With a phantom's recovery curve the
+    lesions have corrected doses too, beside the others.
     """
     settings = DoseSettings.from_case(outcome.case.dosimetry, outcome.case.path.parent)
     cycles = _cycles(outcome.lobe_visits)
     serial = any(len(visits) > 1 for visits in cycles.values())
     results: list[Dosimetry] = []
     full: Mapping[str, Integral] = {}
+    full_recovered: Mapping[str, Integral] = {}
+    phantom = outcome.case.recovery
     for cycle, visits in cycles.items():
         if len(visits) < 2 and not (settings.teff_h or serial):
             continue
@@ -61,13 +67,16 @@ def add_doses(outcome: CaseOutcome) -> CaseOutcome:
             continue
         result = cycle_dosimetry(visits, settings, full)
         results.append(result)
+        recovered = cycle_recovery(visits, result, settings, phantom, full_recovered) if phantom is not None else None
         if len(visits) > 1 and not full:
-            full = result.integrals
+            full, full_recovered = result.integrals, recovered.integrals if recovered is not None else {}
         labels = Labels(outcome.case.patient, "dosimetry", visits[0].labels.image)
         outcome = outcome.with_more(
-            rows=dose_rows(result, labels),
-            text=[f"Absorbed dose, cycle {cycle}", dose_table(result)],
-            sections=dose_sections(result, f"Cycle {cycle}", kept_contrast(visits[0], result.regions, settings)),
+            rows=(*dose_rows(result, labels), *(recovered_rows(recovered, result, labels) if recovered else ())),
+            text=[f"Absorbed dose, cycle {cycle}", dose_table(result, recovered)],
+            sections=dose_sections(
+                result, f"Cycle {cycle}", kept_contrast(visits[0], result.regions, settings), recovered
+            ),
         )
     return _with_totals(outcome, results) if len(results) > 1 else outcome
 
@@ -89,8 +98,7 @@ def cycle_dosimetry(
     first = ordered[0]
     assert first.injection is not None
     nuclide = first.injection.nuclide
-    weights = Weights(settings.counts_u, 0.0) if settings.counts_u > 0 else None
-    options = Options(weights, teff_h=settings.teff_h)
+    options = _options(settings)
     earlier = _scalable(full or {}, options, nuclide)
     curves, regions, left_out = [], {}, []
     for segment in first.prepared.segmentation:
@@ -114,6 +122,61 @@ def cycle_dosimetry(
     )
     result = dosimetry(curves, regions, patient, settings.model, options, _chain(first, settings), earlier=earlier)
     return replace(result, notes=(*result.notes, *_notes(first, left_out)))
+
+
+def cycle_recovery(
+    visits: Sequence[VisitResult],
+    result: Dosimetry,
+    settings: DoseSettings,
+    phantom: RecoveryCurve,
+    earlier: Mapping[str, Integral] | None = None,
+) -> RecoveredDoses:
+    """Lesion doses of the same visits corrected by a phantom's recovery curve.
+
+    ``earlier`` holds corrected full curves of an earlier cycle. Background is the protocol's reference region of each
+    lesion; one outside the liver has none.
+    """
+    ordered = sorted(visits, key=_hours)
+    lesions = [name for name, dose in result.regions.items() if dose.region.kind == "lesion"]
+    points, refused = {}, {}
+    for name in lesions:
+        try:
+            points[name] = _lesion_points(name, ordered)
+        except ReferenceRegionError as error:
+            refused[name] = str(error)
+    found = recovered_doses(result, points, phantom, _chain(ordered[0], settings), _options(settings), earlier)
+    return replace(found, refused={**refused, **found.refused})
+
+
+def _lesion_points(name: str, visits: Sequence[VisitResult]) -> LesionPoints:
+    """A lesion and its reference region at every visit.
+
+    Raises
+    ------
+    ReferenceRegionError
+        If there is no reference region for the lesion.
+    """
+    lesion = [visit.metrics[name] for visit in visits]
+    healthy = []
+    for visit in visits:
+        lobe = visit.prepared.segmentation[name].lobe
+        if lobe in ("none", ""):
+            raise ReferenceRegionError("it lies in no lobe of the liver, and other healthy tissue is not measured")
+        reference = visit.prepared.references.region(visit.protocol.reference.kind, lobe).name
+        if reference not in visit.metrics:
+            raise ReferenceRegionError(f"its reference region '{reference}' is not measured at '{visit.labels.visit}'")
+        healthy.append((reference, visit.metrics[reference].mean))
+    return LesionPoints(
+        tuple(one.mean for one in lesion),
+        tuple(mean for _, mean in healthy),
+        tuple(one.volume_mL for one in lesion),
+        healthy[0][0],
+    )
+
+
+def _options(settings: DoseSettings) -> Options:
+    weights = Weights(settings.counts_u, 0.0) if settings.counts_u > 0 else None
+    return Options(weights, teff_h=settings.teff_h)
 
 
 def _chain(visit: VisitResult, settings: DoseSettings) -> ChainInputs:

@@ -55,12 +55,13 @@ def export_doses(
         "activity_MBq": treatment.activity_MBq,
         "cycle": treatment.cycle,
         "image_fwhm_mm": logic.settings.resolution_mm(logic.visits[0]),
+        "recovery_phantom": logic.phantom.source if logic.phantom is not None else "none",
     }
     facts = provenance([_series(visit) for visit in logic.visits], (), parameters, Path(folder))
     warnings = [f"{visit.labels.visit}: {text}" for visit in logic.visits for text in visit.warnings]
     kept = kept_contrast(logic.visits[0], dosimetry.regions, logic.settings)
     title = f"Cycle {treatment.cycle}"
-    sections = dose_sections(dosimetry, title, kept)
+    sections = dose_sections(dosimetry, title, kept, logic.recovered)
     if logic.map is not None:
         earlier = {
             metric: {row.region: row.value for row in logic.rows if row.metric == metric}

@@ -31,19 +31,21 @@ from PRRTDosimetryLib.mrml.curve_nodes import table_from_integrals
 from PRRTDosimetryLib.mrml.dose_display import show_dose
 from PRRTDosimetryLib.mrml.dose_maps_run import CycleMap, RegionMap, dose_map_rows, region_map, voxel_tia
 from PRRTDosimetryLib.mrml.dose_nodes import Histogram, table_of_doses
-from PRRTDosimetryLib.mrml.doses_run import cycle_dosimetry, kept_contrast
+from PRRTDosimetryLib.mrml.doses_run import cycle_dosimetry, cycle_recovery, kept_contrast
 from PRRTDosimetryLib.mrml.settings import DoseSettings
 from PRRTDosimetryLib.mrml.time_points import TimePoint, check_time_points
-from PRRTDosimetryLib.uncertainty.rows import Labels, dose_rows
+from PRRTDosimetryLib.uncertainty.rows import Labels, dose_rows, recovered_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from PRRTUptakeLib.imaging.volume import Volume
+    from PRRTUptakeLib.uptake.recovery import RecoveryCurve
 
     from PRRTDosimetryLib.dose.dvh import DoseVolumeHistogram
     from PRRTDosimetryLib.uncertainty.patient import Dosimetry
+    from PRRTDosimetryLib.uncertainty.recovery_doses import RecoveredDoses
 
 KERNEL, LOCAL = "kernel", "local"
 # Times of images that do not tell theirs are counted from here; only differences of times matter.
@@ -70,7 +72,9 @@ class DosimetryLogic:
     ----------
     protocol : says how lobes, lesions and healthy liver are found.
     visits, dosimetry, treatment, settings : what `fitCurves` measured and calculated, and how; None before.
+    phantom : recovery curve of the camera, by which lesion doses are corrected beside the others; None for none.
     rows, map, method : of the last doses: rows with every digit, the dose map (None without one), how it was made.
+    recovered : corrected doses among the last ones; None without a phantom.
     """
 
     def __init__(self, protocol: str | Path = "lutia") -> None:
@@ -79,6 +83,8 @@ class DosimetryLogic:
         self.dosimetry: Dosimetry | None = None
         self.treatment: Treatment | None = None
         self.settings = DoseSettings()
+        self.phantom: RecoveryCurve | None = None
+        self.recovered: RecoveredDoses | None = None
         self.rows: tuple[Measurement, ...] = ()
         self.map: CycleMap | None = None
         self.method = ""
@@ -264,6 +270,10 @@ class DosimetryLogic:
         treatment = self._fitted()
         labels = Labels(treatment.patient, "dosimetry", "SPECT")
         rows = list(dose_rows(self.dosimetry, labels))
+        self.recovered = None
+        if self.phantom is not None:
+            self.recovered = cycle_recovery(self.visits, self.dosimetry, self.settings, self.phantom)
+            rows += recovered_rows(self.recovered, self.dosimetry, labels)
         kept = kept_contrast(self.visits[0], self.dosimetry.regions, self.settings)
         by_region = {row.region: row for row in rows if row.metric == "dose"}
         for region, (_, recovery) in kept.items():

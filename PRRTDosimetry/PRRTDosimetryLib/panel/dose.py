@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 from PRRTDosimetryLib.mrml.dose_nodes import DoseRow, cycles_rows, dose_rows_of, histogram_chart
 from PRRTDosimetryLib.panel.choices import Density, Method
 
-MAP_COLUMNS = (6, 7, 8)  # of the table of doses
+MAP_COLUMNS, CORRECTED_COLUMNS = (6, 7, 8), (10, 11)  # of the table of doses
 
 
 class DoseSection(Section):
@@ -42,7 +42,9 @@ class DoseSection(Section):
         with self.attempt(failure, stopped), waiting(_("Dose")) as progress:
             self.logic.calculate(parameters, progress)
             count = len(dose_rows_of(parameters.doses))
-            self.panel.say(_("Doses of {count} regions.").format(count=count))
+            recovered = self.logic.dosimetryFor(parameters).recovered
+            refusals = recovered.refusals if recovered is not None else ""
+            self.panel.say(_("Doses of {count} regions. {refusals}").format(count=count, refusals=refusals).strip())
 
 
 class ResultsSection(Section):
@@ -59,8 +61,10 @@ class ResultsSection(Section):
         table = self.parameters.doses
         self.rows = dose_rows_of(table)
         with_map = any(row.map_Gy is not None for row in self.rows)
-        for column in MAP_COLUMNS:
-            self.ui.dosesTable.setColumnHidden(column, not with_map)
+        corrected = any(row.corrected_Gy is not None for row in self.rows)
+        for columns, shown in ((MAP_COLUMNS, with_map), (CORRECTED_COLUMNS, corrected)):
+            for column in columns:
+                self.ui.dosesTable.setColumnHidden(column, not shown)
         fill_table(self.ui.dosesTable, [_dose_words(row) for row in self.rows])
         self.ui.histogramButton.enabled = with_map
         self.ui.histogramButton.toolTip = (
@@ -108,5 +112,7 @@ def _dose_words(row: DoseRow) -> tuple[str, ...]:
         row.d98_Gy,
         row.d2_Gy,
         row.recovery,
+        row.corrected_Gy,
+        row.u_corrected_Gy,
     )
     return row.region, role_words(row.role), *(figures(number) for number in numbers)

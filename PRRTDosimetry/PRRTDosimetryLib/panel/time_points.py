@@ -141,4 +141,12 @@ class TimePointsSection(Section):
             return _("Give the administered activity in section 1.")
         if self.parameters.sex is Sex.NOT_TOLD:
             return _("Give the patient's sex in section 1; it chooses the phantom.")
+        return self._wrong_phantom()
+
+    def _wrong_phantom(self) -> str:
+        """What is wrong with the recoveries that were typed, "" if nothing is."""
+        try:
+            self.logic.recoveryCurve(self.parameters)
+        except PRRTError as error:
+            return str(error)
         return ""

@@ -143,7 +143,7 @@ def dosimetry(
     doses = _region_doses(integrals, described, organs, sources, patient, body)
     result = None
     if chain is not None and doses:
-        chain_regions = {name: _chain_region(dose, patient) for name, dose in doses.items()}
+        chain_regions = {name: chain_region(dose, patient) for name, dose in doses.items()}
         result = dose_uncertainties(chain_regions, chain, DRAWS, np.random.default_rng(seed))
     complete = {name: _with_uncertainty(dose, patient, result) for name, dose in doses.items()}
     return Dosimetry(
@@ -243,14 +243,20 @@ def _region_doses(
         if region.kind not in ("organ", "lobe", "lesion"):
             continue
         integral = integrals[name]
-        mass = region.mass_of(integral.curve)
         if region.kind == "lesion":
-            local = integral.tia_MBq_h * _SECONDS_TIMES_BQ * _sphere(patient)(mass)
-            other = 0.0
-        else:
-            local, other = _organ_parts(region.organ, integral.tia_MBq_h, mass, organs, sources, body)
+            doses[name] = lesion_dose(name, region, integral, patient)
+            continue
+        mass = region.mass_of(integral.curve)
+        local, other = _organ_parts(region.organ, integral.tia_MBq_h, mass, organs, sources, body)
         doses[name] = RegionDose(name, region, integral, mass, local, other, _u_of_tia(integral, local))
     return doses
+
+
+def lesion_dose(name: str, region: Region, integral: Integral, patient: Patient) -> RegionDose:
+    """Dose of one lesion by the sphere model, with the uncertainty of its TIA alone."""
+    mass = region.mass_of(integral.curve)
+    local = integral.tia_MBq_h * _SECONDS_TIMES_BQ * _sphere(patient)(mass)
+    return RegionDose(name, region, integral, mass, local, 0.0, _u_of_tia(integral, local))
 
 
 def _organ_parts(
@@ -272,8 +278,8 @@ def _u_of_tia(integral: Integral, local_Gy: float) -> float:
     return local_Gy * integral.u_tia_MBq_h / integral.tia_MBq_h
 
 
-def _chain_region(dose: RegionDose, patient: Patient) -> ChainRegion:
-    """The region for the chain; its volume from the mass if the curve has none."""
+def chain_region(dose: RegionDose, patient: Patient) -> ChainRegion:
+    """The region for the chain of uncertainties; its volume from the mass if the curve has none."""
     volume = dose.integral.curve.volume_mL
     if math.isnan(volume):
         volume = dose.mass_g / dose.region.density

@@ -11,8 +11,9 @@ from PRRTUptakeLib.trial.measurements import Measurement
 if TYPE_CHECKING:
     from PRRTDosimetryLib.uncertainty.chain import DoseUncertainty
     from PRRTDosimetryLib.uncertainty.patient import Dosimetry, RegionDose
+    from PRRTDosimetryLib.uncertainty.recovery_doses import RecoveredDoses
 
-DOSE = "dose"
+DOSE, RECOVERED_DOSE = "dose", "dose_recovery_corrected"
 """Metric of absorbed dose in Gy; a protocol whose endpoint names it compares the lobes' lesion doses."""
 
 
@@ -53,15 +54,25 @@ def dose_rows(result: Dosimetry, labels: Labels) -> tuple[Measurement, ...]:
     return tuple(rows)
 
 
-def dose_table(result: Dosimetry) -> str:
-    """Readable table of all doses with their uncertainties, lobes and notes."""
-    lines = [f"{'region':24} {'mass g':>9} {'TIA MBq h':>12} {'dose Gy':>9} {'u Gy':>8} {'BED Gy':>8}  model"]
+def recovered_rows(recovered: RecoveredDoses, result: Dosimetry, labels: Labels) -> tuple[Measurement, ...]:
+    """``dose_recovery_corrected`` (Gy) of the lesions that could be corrected for partial volume."""
+    return tuple(
+        _row(result, one.dose, labels, RECOVERED_DOSE, one.dose.dose_Gy, "Gy", one.dose.u_dose_Gy)
+        for one in recovered.lesions.values()
+    )
+
+
+def dose_table(result: Dosimetry, recovered: RecoveredDoses | None = None) -> str:
+    """Readable table of all doses with their uncertainties, lobes and notes; corrected lesion doses beside them."""
+    head = f" {'corr. Gy':>9} {'u Gy':>8}" if recovered is not None else ""
+    lines = [f"{'region':24} {'mass g':>9} {'TIA MBq h':>12} {'dose Gy':>9} {'u Gy':>8}{head} {'BED Gy':>8}  model"]
     for dose in result.regions.values():
         bed = f"{dose.effect.bed_Gy:8.2f}" if dose.effect else f"{'':8}"
         lines.append(
             f"{dose.name:24} {dose.mass_g:9.1f} {dose.integral.tia_MBq_h:12.1f} {dose.dose_Gy:9.3f} "
-            f"{_known(dose.u_dose_Gy):>8} {bed}  {dose.integral.model}"
+            f"{_known(dose.u_dose_Gy):>8}{_recovered(dose.name, recovered)} {bed}  {dose.integral.model}"
         )
+    lines += [] if recovered is None else ["", *recovered.sentences]
     lines += ["", f"{'organ (phantom)':24} {'dose Gy':>9}"]
     lines += [f"{organ:24} {dose.dose_Gy:9.3f}" for organ, dose in result.organs.items()]
     if result.lobes is not None:
@@ -143,6 +154,15 @@ def _named(
 ) -> Measurement:
     names = (labels.patient, result.patient.cycle, labels.visit, labels.image, region, role, lobe, "", metric)
     return Measurement(*names, float(value), unit)
+
+
+def _recovered(name: str, recovered: RecoveredDoses | None) -> str:
+    if recovered is None:
+        return ""
+    if name not in recovered.lesions:
+        return f" {'':>9} {'':>8}"
+    dose = recovered.lesions[name].dose
+    return f" {dose.dose_Gy:9.3f} {_known(dose.u_dose_Gy):>8}"
 
 
 def _percent(value: float) -> str:

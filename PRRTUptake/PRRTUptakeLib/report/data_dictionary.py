@@ -66,6 +66,7 @@ METRICS = {
     "dose_ia_delivered": "Mean absorbed dose that the intra-arterial cycle gave, from its serial images.",
     "delivered_over_predicted": "Delivered over predicted dose.",
     "dose": "Mean absorbed dose of the cycle.",
+    "dose_recovery_corrected": "The same of a lesion, corrected for partial volume by the phantom's recovery curve.",
     "voxel_dose_mean": "Mean of the dose map over the region.",
     "voxel_tia": "Integral of the map of time-integrated activity over the region.",
     "dvh_d98": "Least dose of the best 98 % of the region's volume, from the dose map.",

@@ -8,9 +8,10 @@ Paths are relative to the case file. The plane's normal points to the patient's 
 out: then the analysis stays blinded and no treated/control ratio is formed. A visit's ``vanished`` lists lesions of the
 first visit that are gone, for the response; one that is just not drawn counts as not assessed. ``dosimetry`` holds
 settings of doses (see ``PRRTDosimetryLib.mrml.settings``); ``recovery_phantom`` lists ``volumes_mL`` and ``recoveries``
-of a phantom's spheres and asks for partial volume corrected values beside the measured ones; ``iv_cycle`` has activity
-and doses of an intravenous cycle, from which those of an intra-arterial one are predicted, and ``delivered`` names the
-measurements of that cycle once it was given; ``notes`` whatever the user wants to keep.
+of a phantom's spheres, where known their ``uncertainties`` and in words their ``source``, and asks for partial volume
+corrected values beside the measured ones, doses of lesions among them; ``iv_cycle`` has activity and doses of an
+intravenous cycle, from which those of an intra-arterial one are predicted, and ``delivered`` names the measurements of
+that cycle once it was given; ``notes`` whatever the user wants to keep.
 
 A visit may be measured with the contours of another: instead of ``segments`` it has ``drawn_on``, the name of that
 visit ("CYCLE/VISIT" if it is of another cycle). Its CT is then registered to the one on which was drawn, or
@@ -179,9 +180,10 @@ def _cycle(value: Any, path: Path) -> int:
 
 def _recovery(content: Any, path: Path) -> RecoveryCurve:
     names = {"volumes_mL", "recoveries"}
-    _keys(content, {*names, "uncertainties"}, names, f"{path.name}, recovery_phantom")
+    _keys(content, {*names, "uncertainties", "source"}, names, f"{path.name}, recovery_phantom")
+    source = _reason(content, "source", path) or "recovery_phantom of the case file"
     try:
-        return fit_recovery_curve(content["volumes_mL"], content["recoveries"], content.get("uncertainties"))
+        return fit_recovery_curve(content["volumes_mL"], content["recoveries"], content.get("uncertainties"), source)
     except (TypeError, ValueError) as error:
         raise CaseError(f"{path.name}: 'recovery_phantom' cannot be used. {error}") from error
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))  # 2.3548
 
+_HIGHEST_RECOVERY = 1.5  # above 1 by edge enhancement of the reconstruction; a figure beyond is percent
 _SERIES_BELOW = 0.05  # diameter over sigma below which the closed form loses digits
 
 
@@ -117,12 +118,14 @@ class RecoveryCurve:
     a_mL, b : parameters; at V = a half is recovered.
     covariance : 2x2 of (a, b).
     volume_range_mL : smallest and largest volume of the phantom.
+    source : where the phantom's figures are from, in words.
     """
 
     a_mL: float
     b: float
     covariance: tuple[tuple[float, float], tuple[float, float]]
     volume_range_mL: tuple[float, float]
+    source: str = ""
 
     def recovery(self, volume_mL: float) -> tuple[float, float]:
         """Recovery coefficient of a volume and its standard uncertainty (first order, with the covariance).
@@ -145,7 +148,7 @@ class RecoveryCurve:
 
 
 def fit_recovery_curve(
-    volumes_mL: ArrayLike, recoveries: ArrayLike, uncertainties: ArrayLike | None = None
+    volumes_mL: ArrayLike, recoveries: ArrayLike, uncertainties: ArrayLike | None = None, source: str = ""
 ) -> RecoveryCurve:
     """Fit RC = 1/(1+(a/V)^b) to phantom spheres by least squares.
 
@@ -153,11 +156,12 @@ def fit_recovery_curve(
     ----------
     volumes_mL, recoveries : of the spheres, at least three, positive.
     uncertainties : standard uncertainties of the recoveries; without them the scatter about the curve stands for them.
+    source : where the figures are from, in words; kept with the curve.
 
     Raises
     ------
     RecoveryError
-        For fewer than three spheres, unequal lengths, values that are not positive, or a fit that fails.
+        For fewer than three spheres, unequal lengths, values that are not positive, percent, or a fit that fails.
     """
     from scipy.optimize import curve_fit
 
@@ -181,7 +185,38 @@ def fit_recovery_curve(
         raise RecoveryError("The phantom does not determine the recovery curve: use spheres that cover its bend.")
     (aa, ab), (ba, bb) = covariance.tolist()
     extent = (float(volumes.min()), float(volumes.max()))
-    return RecoveryCurve(float(found[0]), float(found[1]), ((aa, ab), (ba, bb)), extent)
+    return RecoveryCurve(float(found[0]), float(found[1]), ((aa, ab), (ba, bb)), extent, source)
+
+
+def recovery_curve_from_text(volumes_mL: str, recoveries: str, where: str) -> RecoveryCurve | None:
+    """The curve of spheres whose figures were typed, separated by spaces or commas; None where nothing was typed.
+
+    Raises
+    ------
+    RecoveryError
+        If only one of the two was typed, a word is no number, or the figures give no curve.
+
+    Examples
+    --------
+    >>> curve = recovery_curve_from_text("0.5, 2, 8, 30", "0.2 0.4 0.65 0.85", "the panel")
+    >>> round(curve.a_mL, 1), curve.source
+    (3.4, 'spheres of 0.5, 2, 8, 30 mL with recoveries 0.2, 0.4, 0.65, 0.85, given in the panel')
+    """
+    typed = {"volumes": _numbers(volumes_mL), "recoveries": _numbers(recoveries)}
+    empty = [word for word, values in typed.items() if not values]
+    if len(empty) == len(typed):
+        return None
+    if empty:
+        raise RecoveryError(f"The {empty[0]} of the phantom's spheres are not given: give both, or neither.")
+    volumes, measured = typed.values()
+    if len(volumes) != len(measured):
+        raise RecoveryError(
+            f"The phantom has {len(volumes)} volumes but {len(measured)} recoveries: give one recovery for each "
+            "sphere, with points as decimal marks."
+        )
+    shown = [", ".join(f"{value:g}" for value in values) for values in (volumes, measured)]
+    words = f"spheres of {shown[0]} mL with recoveries {shown[1]}, given in {where}"
+    return fit_recovery_curve(volumes, measured, source=words)
 
 
 @dataclass(frozen=True)
@@ -254,6 +289,22 @@ def _check_phantom(volumes: np.ndarray, measured: np.ndarray, sigma: np.ndarray 
             raise RecoveryError(
                 f"Each {word} of a phantom sphere must be a positive number, but they are {values.tolist()}."
             )
+    if (measured > _HIGHEST_RECOVERY).any():
+        raise RecoveryError(f"A recovery is a share, 1 for all, but they are {measured.tolist()}: give no percent.")
+
+
+def _numbers(text: str) -> list[float]:
+    """Numbers separated by spaces or commas."""
+    found = []
+    for word in text.replace(",", " ").split():
+        try:
+            found.append(float(word))
+        except ValueError:
+            raise RecoveryError(
+                f"'{word}' is not a number: give the phantom's volumes and recoveries as numbers with points as "
+                "decimal marks, separated by spaces or commas."
+            ) from None
+    return found
 
 
 def _starting_values(volumes: np.ndarray, measured: np.ndarray) -> tuple[float, float]:
