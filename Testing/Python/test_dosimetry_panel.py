@@ -176,8 +176,11 @@ def test_a_phantom_gives_corrected_doses_beside_the_others(ready):
     assert after["kidney_left"][10] == ""
     ready.ui.phantomVolumesLineEdit.text = "1 5 20 21"
     ready.ui.applyButton.click()
+    assert "Larger than the phantom's 21 mL, the curve continued" in ready.ui.statusLabel.text
+    ready.ui.phantomVolumesLineEdit.text = "40 50 60 70"
+    ready.ui.applyButton.click()
     assert "Not corrected: " in ready.ui.statusLabel.text
-    assert "outside the phantom's 1 to 21 mL" in ready.ui.statusLabel.text
+    assert "less than the phantom's smallest 40 mL" in ready.ui.statusLabel.text
 
 
 def test_a_phantom_typed_wrongly_is_one_sentence(ready):

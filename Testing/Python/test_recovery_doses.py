@@ -115,11 +115,20 @@ def test_the_corrected_dose_is_less_certain_and_has_a_row_and_a_column():
     assert "corr." not in dose_table(result)
 
 
+def test_beyond_the_largest_sphere_the_curve_goes_on_and_that_is_told():
+    values = falling(1e6)
+    for volume_mL, told in ((30.0, ""), (60.0, "Larger than the phantom's 30 mL, the curve continued: L1.")):
+        measured = LesionPoints(tuple(values), (0.0,) * len(TIMES), (volume_mL,) * len(TIMES), "healthy")
+        made = recovered_doses(uncorrected(values), {"L1": measured}, phantom(), CHAIN, OPTIONS)
+        assert made.continued == told
+        curve = made.phantom
+        assert made.lesions["L1"].recovery == pytest.approx(1.0 / (1.0 + (curve.a_mL / volume_mL) ** curve.b))
+
+
 @pytest.mark.parametrize(
     ("volume_mL", "mean", "words"),
     [
-        (0.9, 1e6, "its 0.9 mL lie outside the phantom's 1 to 30 mL"),
-        (31.0, 1e6, "its 31 mL lie outside the phantom's 1 to 30 mL"),
+        (0.9, 1e6, "its 0.9 mL are less than the phantom's smallest 1 mL"),
         (1.0, 5e4, "lies so far below its background"),
     ],
 )

@@ -43,8 +43,8 @@ class DoseSection(Section):
             self.logic.calculate(parameters, progress)
             count = len(dose_rows_of(parameters.doses))
             recovered = self.logic.dosimetryFor(parameters).recovered
-            refusals = recovered.refusals if recovered is not None else ""
-            self.panel.say(_("Doses of {count} regions. {refusals}").format(count=count, refusals=refusals).strip())
+            doubts = [recovered.continued, recovered.refusals] if recovered is not None else []
+            self.panel.say("\n".join((_("Doses of {count} regions.").format(count=count), *filter(None, doubts))))
 
 
 class ResultsSection(Section):

@@ -3,8 +3,8 @@
 At every time a lesion's mean concentration T becomes B + (T - B)/RC(V): B is the mean of the healthy tissue around it,
 whose activity shines in while the lesion's shines out, RC the phantom's contrast recovery for the lesion's volume (EANM
 guidance, Gear et al. 2018, doi:10.1007/s00259-018-4136-7, with B = 0). The curve is then fitted by the model of the
-uncorrected one, so that the two doses differ by the correction alone. A lesion that the phantom does not cover is left
-out with the reason.
+uncorrected one, so that the two doses differ by the correction alone. A lesion smaller than the phantom's spheres is
+left out with the reason; for one larger than them the curve goes on towards 1, which is told.
 """
 
 from __future__ import annotations
@@ -53,11 +53,12 @@ class LesionPoints:
 
 @dataclass(frozen=True, eq=False)
 class RecoveredLesion:
-    """One lesion's corrected dose, with recovery (mean over the times) and the region that was its background."""
+    """One lesion's corrected dose, with recovery and volume (means over the times) and the region of its background."""
 
     dose: RegionDose
     recovery: float
     u_recovery: float
+    volume_mL: float
     background: str
 
 
@@ -102,9 +103,16 @@ class RecoveredDoses:
         return f"Not corrected: {reasons}." if reasons else ""
 
     @property
+    def continued(self) -> str:
+        """Lesions larger than the phantom's spheres, "" if there are none."""
+        high = self.phantom.volume_range_mL[1]
+        names = [name for name, one in self.lesions.items() if one.volume_mL > high]
+        return f"Larger than the phantom's {high:.3g} mL, the curve continued: {', '.join(names)}." if names else ""
+
+    @property
     def sentences(self) -> list[str]:
-        """Both, for a report."""
-        return [self.method, self.refusals] if self.refused else [self.method]
+        """All, for a report."""
+        return [text for text in (self.method, self.continued, self.refusals) if text]
 
 
 def recovered_doses(
@@ -145,7 +153,8 @@ def recovered_doses(
             continue
         dose = replace(dose, u_dose_Gy=spread.u_dose_Gy, uncertainty=spread)
         recovery, u_recovery = np.mean([(one.recovery, one.u_recovery) for one in steps], axis=0)
-        lesions[name] = RecoveredLesion(dose, float(recovery), float(u_recovery), measured.background)
+        volume = float(np.mean(measured.volume_mL))
+        lesions[name] = RecoveredLesion(dose, float(recovery), float(u_recovery), volume, measured.background)
     return RecoveredDoses(phantom, lesions, refused)
 
 
@@ -155,9 +164,9 @@ def _steps(measured: LesionPoints, phantom: RecoveryCurve) -> list[CorrectedUpta
     columns = (measured.mean_Bq_per_mL, measured.background_Bq_per_mL, measured.volume_mL)
     for mean, background, volume in zip(*columns, strict=True):
         step = corrected_uptake(phantom, mean, volume, background)
-        if step.extrapolated:
-            low, high = phantom.volume_range_mL
-            raise RecoveryError(f"its {volume:.3g} mL lie outside the phantom's {low:.3g} to {high:.3g} mL")
+        low, _ = phantom.volume_range_mL
+        if volume < low:
+            raise RecoveryError(f"its {volume:.3g} mL are less than the phantom's smallest {low:.3g} mL")
         if step.corrected <= 0:
             raise RecoveryError(
                 f"its mean of {mean:.4g} Bq/mL lies so far below its background of {background:.4g} that the "
