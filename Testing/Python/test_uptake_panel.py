@@ -276,7 +276,10 @@ def test_intra_arterial_against_intravenous(panel, tmp_path):
     assert "Enhancement ratio 2.50" in ui.resultLabel.text
     ui.reportPath.currentPath = str(tmp_path / "out")
     ui.exportButton.click()
-    assert "given" in (tmp_path / "out" / "report.html").read_text()
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "given (transform node" in page
+    assert "IA, axial: after" in page
+    assert "IV, axial" not in page  # it was not moved
 
 
 def translation(shift_mm):

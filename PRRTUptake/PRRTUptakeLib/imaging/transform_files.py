@@ -22,6 +22,7 @@ from PRRTUptakeLib.imaging.registration_result import (
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS, Grid
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 TRANSFORM_SUFFIXES = (".tfm", ".txt", ".h5", ".hdf5", ".mat", ".xfm")
@@ -132,20 +133,41 @@ def _bent(transform: sitk.Transform, fixed: Grid, path: Path) -> Registration:
         image.GetDirection(),
     )
     moves = sitk.GetArrayFromImage(field).reshape(-1, 3) * np.diag(LPS_TO_RAS)[:3]
-    k, j, i = np.indices(lattice.shape).reshape(3, -1)
-    points = lattice.to_ras(np.stack([i, j, k], axis=-1))
+    points = _points(lattice)
     targets = points + moves
     design = np.column_stack([points, np.ones(len(points))])
     solved, *_ = np.linalg.lstsq(design, targets, rcond=None)
     matrix = np.eye(4)
     matrix[:3] = solved.T
     matrix = _checked(matrix, path)
-    back = np.linalg.inv(matrix)
-    vectors = targets @ back[:3, :3].T + back[:3, 3] - points
-    made = DisplacementField(lattice, vectors.reshape(*lattice.shape, 3))
+    made = _field(lattice, targets, matrix)
     if made.smallest_jacobian() <= 0:
         raise TransformFileError(f"The transform file {path.name} folds the patient onto itself: register again.")
     return Registration("given", matrix, displacement=made, provenance={"source": f"file {path.name}", "bends": True})
+
+
+def displacements(carry: Callable[[np.ndarray], np.ndarray], matrix: np.ndarray, fixed: Grid) -> DisplacementField:
+    """What remains of a mapping of points after a matrix, on a lattice of 5 mm over the fixed image.
+
+    Parameters
+    ----------
+    carry : function of RAS points (n, 3) of the fixed image to the moving one.
+    matrix : 4x4, its linear part: ``carry(x) = matrix (x + displacement(x))``.
+    fixed : grid of the fixed image.
+    """
+    lattice = _lattice(fixed)
+    return _field(lattice, carry(_points(lattice)), matrix)
+
+
+def _points(lattice: Grid) -> np.ndarray:
+    k, j, i = np.indices(lattice.shape).reshape(3, -1)
+    return lattice.to_ras(np.stack([i, j, k], axis=-1))
+
+
+def _field(lattice: Grid, targets: np.ndarray, matrix: np.ndarray) -> DisplacementField:
+    back = np.linalg.inv(matrix)
+    vectors = targets @ back[:3, :3].T + back[:3, 3] - _points(lattice)
+    return DisplacementField(lattice, vectors.reshape(*lattice.shape, 3))
 
 
 def _lattice(fixed: Grid) -> Grid:

@@ -11,14 +11,14 @@ from PRRTUptakeLib.mrml.images import MEASURABLE_UNITS
 from PRRTUptakeLib.mrml.nudges import nudges_of
 from PRRTUptakeLib.mrml.registration import registration_of
 from PRRTUptakeLib.mrml.session_alignment import check_sessions
+from PRRTUptakeLib.mrml.shown_registration import shown_registrations
 from PRRTUptakeLib.mrml.transforms import placed_volume
 from PRRTUptakeLib.mrml.volumes import NodeError
 from PRRTUptakeLib.progress import part_of
 from PRRTUptakeLib.report.alignment_report import alignment_section
 from PRRTUptakeLib.report.enhancement_report import enhancement_sections
-from PRRTUptakeLib.report.page import section
 from PRRTUptakeLib.report.patient_report import ReportedVisit, visit_sections
-from PRRTUptakeLib.report.registration_report import registration_table
+from PRRTUptakeLib.report.registration_report import registration_sections
 from PRRTUptakeLib.trial.enhancement_visit import RoutedImage, compare_routes, enhancement_rows
 from PRRTUptakeLib.trial.pipeline import VisitLabels, measure_visit
 from PRRTUptakeLib.trial.rows import measurement_rows
@@ -86,7 +86,8 @@ class Measured:
         """The report's sections; ``anatomy`` gives the images for its pictures by visit, "" for all other visits."""
         told = []
         if self.registrations:
-            told.append(section("Registration", registration_table(list(self.registrations.items()))))
+            moved = [one for one in self.images if one.visit in self.registrations]
+            told += registration_sections(shown_registrations(moved, self.prepared.segmentation))
         if self.checked:
             told.append(alignment_section(self.checked))
         if self.enhancement is not None:

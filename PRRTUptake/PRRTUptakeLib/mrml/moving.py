@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 QUALITY_ATTRIBUTE = "PRRT.RegistrationQuality"
 MOVED_ROLE = "PRRT.Moved"  # node reference from a transform to the image whose registration made it
+FIXED_ROLE = "PRRT.Fixed"  # and to the image onto which it was registered
 
 
 @dataclass(frozen=True)

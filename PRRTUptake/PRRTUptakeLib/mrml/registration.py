@@ -15,10 +15,11 @@ from PRRTUptakeLib.imaging.registration_result import (
     given_registration,
     identity_registration,
 )
+from PRRTUptakeLib.imaging.transform_files import displacements
 from PRRTUptakeLib.mrml.images import SEGMENTATION_ROLE, image_row, image_rows, patient_of
-from PRRTUptakeLib.mrml.moving import MOVED_ROLE, QUALITY_ATTRIBUTE
+from PRRTUptakeLib.mrml.moving import FIXED_ROLE, MOVED_ROLE, QUALITY_ATTRIBUTE
 from PRRTUptakeLib.mrml.segmentations import segmentation_from_node
-from PRRTUptakeLib.mrml.transforms import bends, node_from_registration, placed_volume
+from PRRTUptakeLib.mrml.transforms import bends, node_from_registration, placed_volume, world_to_node
 from PRRTUptakeLib.mrml.volumes import (
     NodeError,
     ensure_subject_hierarchy_item,
@@ -79,20 +80,26 @@ def register(
     transformNode = node_from_registration(found, movingNode, transformNode)
     transformNode.SetName(f"{movingNode.GetName()} to {fixedNode.GetName()}")
     transformNode.SetNodeReferenceID(MOVED_ROLE, movingNode.GetID())
+    transformNode.SetNodeReferenceID(FIXED_ROLE, fixedNode.GetID())
     transformNode.SetAttribute(QUALITY_ATTRIBUTE, json.dumps(asdict(found.quality)))
     ensure_subject_hierarchy_item(transformNode)
     return transformNode
 
 
-def registration_of(node: Any) -> Registration:
-    """How an image came to where it lies, for the report."""
+def registration_of(node: Any, around: Grid | None = None) -> Registration:
+    """How an image came to where it lies, from the world to the image's own coordinates, for the report.
+
+    A transform that bends is told by its linear part and, on a lattice over the grid ``around``, displacements.
+    """
     transform = node.GetParentTransformNode()
     if transform is None:
         return identity_registration("not moved")
     placed, own = placed_volume(node)[0], native_volume(node)
     world_to_image = own.ijk_to_ras @ np.linalg.inv(placed.ijk_to_ras)
-    bent = ", which bends space" if bends(node) else ""
-    found = given_registration(world_to_image, f"transform node '{transform.GetName()}'{bent}")
+    found = given_registration(world_to_image, f"transform node '{transform.GetName()}'")
+    if bends(node):
+        field = displacements(world_to_node(node), world_to_image, around or placed.grid)
+        found = replace(found, displacement=field)
     quality = _noted(transform)
     return found.with_quality(quality) if quality is not None else found
 

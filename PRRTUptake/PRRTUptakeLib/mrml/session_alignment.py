@@ -60,7 +60,7 @@ def check_sessions(images: Sequence[MeasuredImage], segmentation: Segmentation) 
     """
     found = []
     for one in images:
-        node = _ct_of_session(one)
+        node = ct_of_session(one)
         if node is not None:
             own = native_volume(one.node)
             to_world = one.volume.ijk_to_ras @ np.linalg.inv(own.ijk_to_ras)
@@ -72,7 +72,7 @@ def check_sessions(images: Sequence[MeasuredImage], segmentation: Segmentation) 
     return tuple(found)
 
 
-def _ct_of_session(one: MeasuredImage) -> Any:
+def ct_of_session(one: MeasuredImage) -> Any:
     """The CT of an image's visit under the same transform, None if there is none."""
     parent = one.node.GetParentTransformNode()
     rows = [row for row in image_rows() if row.role == ANATOMY and row.units == _HU and row.visit == one.visit]
