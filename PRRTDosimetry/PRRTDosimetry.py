@@ -227,9 +227,10 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
             If the folder cannot be written, or the user stops it; nothing is written then.
         """
         from PRRTDosimetryLib.mrml.self_test import FILE, run_self_test, write_self_test
+        from PRRTUptakeLib.mrml.session import operator_notes
 
         result = run_self_test(progress)
-        write_self_test(result, Path(folder) / FILE)
+        write_self_test(result, Path(folder) / FILE, operator_notes().get("operator", ""))
         return result
 
     def placeBeside(self, node: Any, others: Sequence[Any]) -> None:

@@ -300,6 +300,17 @@ def test_registration_refuses_another_patient(ready):
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLLinearTransformNode") == 0
 
 
+def test_the_report_names_who_works_here(ready, tmp_path):
+    import slicer
+
+    person = slicer.app.applicationLogic().GetUserInformation()
+    person.SetName("Joan Roe")
+    ready.ui.reportPath.currentPath = str(tmp_path / "out")
+    ready.ui.exportButton.click()
+    person.SetName("")
+    assert "Joan Roe" in (tmp_path / "out" / "report.html").read_text()
+
+
 def test_export(ready, tmp_path):
     ready.ui.reportPath.currentPath = str(tmp_path / "out")
     assert not ready.ui.openReportButton.enabled

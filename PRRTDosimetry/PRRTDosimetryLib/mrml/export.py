@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.mrml.export import KEPT_FILES
 from PRRTUptakeLib.mrml.scene import write_bundle
+from PRRTUptakeLib.mrml.session import operator_notes
 from PRRTUptakeLib.mrml.volumes import NodeError
 from PRRTUptakeLib.report.data_dictionary import FILE as SCHEMA
 from PRRTUptakeLib.report.data_dictionary import measurements_schema
@@ -47,7 +48,7 @@ def export_doses(
     if treatment is None or dosimetry is None:
         raise NodeError("The curves were not fitted in this session: fit them in section 2, then export.")
     protocol = logic.protocol
-    case = Case(Path(folder), treatment.patient, protocol, (), treatment.treated_lobe)
+    case = Case(Path(folder), treatment.patient, protocol, (), treatment.treated_lobe, notes=operator_notes())
     parameters = {
         "protocol": protocol.name,
         "protocol_sha256": protocol.sha256,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.mrml.scene import write_bundle
 from PRRTUptakeLib.mrml.segmentations import write_segmentation_file
+from PRRTUptakeLib.mrml.session import operator_notes
 from PRRTUptakeLib.mrml.transforms import placed_volume
 from PRRTUptakeLib.report.data_dictionary import FILE as SCHEMA
 from PRRTUptakeLib.report.data_dictionary import measurements_schema
@@ -49,7 +50,7 @@ def export_results(
         If the folder cannot be written; it is then as it was.
     """
     protocol, labels = measured.protocol, measured.labels
-    case = Case(Path(folder), labels.patient, protocol, (), labels.treated_lobe)
+    case = Case(Path(folder), labels.patient, protocol, (), labels.treated_lobe, notes=operator_notes())
     parameters = {
         "protocol": protocol.name,
         "protocol_sha256": protocol.sha256,

@@ -68,6 +68,14 @@ class _Application:
         """Nothing waits for events without a screen."""
 
 
+def operator_notes() -> dict[str, str]:
+    """Who works here, by Slicer's application settings (User), as a case keeps it; empty where nobody is told."""
+    session()
+    person = getattr(slicer.app.applicationLogic(), "GetUserInformation", lambda: None)()
+    name = (person.GetName() or "").strip() if person is not None else ""
+    return {"operator": name} if name else {}
+
+
 def session() -> Any:
     """The MRML scene of this process, created with its logics on first use."""
     if getattr(slicer, "mrmlScene", None) is None:

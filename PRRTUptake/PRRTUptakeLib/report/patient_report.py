@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 LOBE_COLORS = {"left": PALETTE[4], "right": PALETTE[5], "caudate": PALETTE[3]}
 REFERENCE_COLOR, LESION_COLOR = PALETTE[2], "#ffffff"
 MARGIN_MM = 25.0
+_NO_OPERATOR = "not told (--operator, the case file's notes, or User in Slicer's settings)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +45,7 @@ def case_report(
         "Protocol SHA-256": protocol.sha256,
         "Treated lobe": case.treated_lobe or "blinded",
         "Study": "; ".join(dict.fromkeys(f"{one['visit']}: {one['study_uid']}" for one in provenance["series"])),
-        "Operator": str(case.notes.get("operator", "not told (--operator, or in the case file's notes)")),
+        "Operator": str(case.notes.get("operator", _NO_OPERATOR)),
         "Versions": ", ".join(f"{key} {value}" for key, value in software.items() if key not in ("name", "version")),
         "Made": f"{provenance['made_at']} with {software['name']} {software['version']}",
     }
