@@ -282,11 +282,13 @@ def test_the_scene_goes_out_as_dicom(drawn, images, series, tmp_path, scene):
     tracking = {i.TrackingID: i.TrackingUID for i in pydicom.dcmread(tmp_path / "out" / "SEG.dcm").SegmentSequence}
     assert {one.tracking_uid for one in values.values()} == {tracking["L1"]}
     table = table_from_measurements(rows, "table")
+    headers = [str(header.dataset) for one in series for header in one.headers]
     export_dicom(tmp_path / "free", segments, image, table, series, deidentifier=Deidentifier(bytes(32)))
     freed = {one.metric: one.value for one in read_report(tmp_path / "free" / "SR.dcm")}
     assert freed == pytest.approx({name: one.value for name, one in values.items()}, rel=5e-6)
     content = b"".join(path.read_bytes() for path in (tmp_path / "free").iterdir())
     assert outcome.case.patient.encode() not in content
+    assert [str(header.dataset) for one in series for header in one.headers] == headers  # those stay as they were
     image.SetAttribute("PRRT.Provenance", None)
     with pytest.raises(NodeError, match="does not know its DICOM series"):
         export_dicom(tmp_path / "none", segments, image, rows, series)

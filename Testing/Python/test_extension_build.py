@@ -74,6 +74,7 @@ def flat(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_pipeline_runs_from_the_flat_folder(flat, tmp_path):
     """-P and an empty PYTHONPATH leave no way to reach the checkout, even where it is installed as editable."""
     code = (

@@ -242,6 +242,7 @@ def serial(tmp_path_factory):
     )
 
 
+@pytest.mark.slow
 def test_dose_map_and_doses_as_dicom(load_panel, serial, tmp_path):
     import slicer
     from PRRTUptakeLib.mrml.sample_data import load_patient

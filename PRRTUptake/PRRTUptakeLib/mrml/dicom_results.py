@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.dicom.body import SUV_UNITS
@@ -57,7 +56,7 @@ def write_dicom(
     for study, name, ds in _objects(outcome):
         place = re.sub(r"[^A-Za-z0-9._-]+", "_", cleaner.text(study) if cleaner else study)
         if deidentifier is not None:
-            ds = deidentifier.dataset(deepcopy(ds), identity)
+            ds = deidentifier.dataset(ds, identity)
         written.append(save_object(ds, folder / place / f"{name}.dcm"))
     return written
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -118,7 +119,9 @@ class Deidentifier:
         return Cleaner(identity, self.subject(identity.patient_id), shift, self.uid)
 
     def dataset(self, ds: Dataset, identity: Identity | None = None) -> Dataset:
-        """Free one object of the identity, in place; of ``identity`` too, where that is known from elsewhere.
+        """A copy of one object without the identity; without ``identity`` too, where that is known from elsewhere.
+
+        The object itself stays as it is: it shares elements with the headers of the images that it was made from.
 
         Raises
         ------
@@ -127,7 +130,7 @@ class Deidentifier:
         """
         own = Identity.of([ds])
         known = replace(identity, words=(*identity.words, *own.words)) if identity else own
-        cleaner = self.cleaner(known)
+        cleaner, ds = self.cleaner(known), deepcopy(ds)
         ds.remove_private_tags()
         ds.walk(lambda holder, element: self._treat(holder, element, cleaner.shift))
         ds.PatientID = ds.PatientName = cleaner.subject
