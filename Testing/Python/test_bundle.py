@@ -107,6 +107,7 @@ def test_a_number_that_does_not_come_out_again_is_told(results, tmp_path, capsys
     assert "tn_ratio" in told
 
 
+@pytest.mark.slow
 def test_a_map_a_report_and_an_uncertainty_that_do_not_come_out_again_are_told(results, tmp_path, capsys):
     """Each was changed before it was frozen; all three are told in one run, the objects by name."""
     forged = tmp_path / "forged"

@@ -327,6 +327,7 @@ def test_export(ready, tmp_path):
     assert "given in the panel" in report
 
 
+@pytest.mark.slow
 def test_module_test_runs(panel):
     import slicer
 

@@ -254,6 +254,7 @@ def check_against_truth(outcome, truth, rows):
     assert set(after) <= set(dose)
 
 
+@pytest.mark.slow
 def test_corrected_doses_against_the_truth(serial):
     _, outcome, truth, rows = serial
     check_against_truth(outcome, truth, rows)
@@ -265,6 +266,7 @@ def test_corrected_doses_of_further_patients(tmp_path, seed):
     check_against_truth(*run(tmp_path, seed))
 
 
+@pytest.mark.slow
 def test_report_and_text_tell_the_correction(serial):
     folder, outcome, _, rows = serial
     page = (folder / "out" / "report.html").read_text(encoding="utf-8")

@@ -216,6 +216,7 @@ def test_names_are_found_however_they_are_spelt():
     assert cleaner.text("0.123 Gy, 123.5 mL, no. 123") == f"0.123 Gy, 123.5 mL, no. {who}"  # an id in digits
 
 
+@pytest.mark.slow
 def test_nobody_is_named_in_a_folder_or_segment(tmp_path):
     """The operator typed the name into a visit's name, and into the label of a segment."""
     case, outcome = measured_patient()

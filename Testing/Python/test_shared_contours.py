@@ -165,6 +165,7 @@ def affine(matrix=None, translation=(0.0, 0.0, 0.0)):
     return made
 
 
+@pytest.mark.slow
 def test_a_transform_that_bends_carries_contours(stated, folder):
     bent_to_the_truth(folder, folder / "bent.h5")
     case = changed(folder, "bent.json", lambda visits: use_first(visits, registration="bent.h5"))

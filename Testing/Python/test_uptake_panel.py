@@ -327,6 +327,7 @@ def test_export(ready, tmp_path):
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
 
 
+@pytest.mark.slow
 def test_module_test_runs(panel):
     import slicer
 
