@@ -8,6 +8,7 @@ from datetime import date, datetime, timezone
 import numpy as np
 import pydicom
 import pytest
+import vtk
 from measured_patient import measured_patient
 from PRRTDosimetryLib.commands import main
 from PRRTUptakeLib.dicom import writing
@@ -20,6 +21,7 @@ from PRRTUptakeLib.mrml.segmentations import node_from_segmentation, segmentatio
 from PRRTUptakeLib.mrml.tables import table_from_measurements
 from PRRTUptakeLib.mrml.volumes import NodeError, node_from_volume
 from PRRTUptakeLib.report.deidentify import Deidentifier
+from PRRTUptakeLib.report.dicom_maps import read_map
 from PRRTUptakeLib.report.dicom_objects import save_object
 from PRRTUptakeLib.report.dicom_seg import occupancy_object, segmentation_object
 from PRRTUptakeLib.report.dicom_sr import read_report
@@ -293,6 +295,28 @@ def test_the_scene_goes_out_as_dicom(drawn, images, series, tmp_path, scene):
     with pytest.raises(NodeError, match="does not know its DICOM series"):
         export_dicom(tmp_path / "none", segments, image, rows, series)
     assert not (tmp_path / "none").exists()
+
+
+def test_a_moved_image_goes_out_where_its_series_lies(drawn, images, series, tmp_path, scene):
+    """A node under a transform: its map keeps the place of the series, the fractions are where it was measured."""
+    outcome = measured_patient()[1]
+    activity = outcome.scene[0].volumes[0][1]
+    volume = activity.with_values(activity.array * 1e-5, quantity="SUVbw", units="g/ml{SUVbw}")
+    image, segments = node_from_volume(volume, "SUV 24h"), node_from_segmentation(drawn, "segments")
+    rows = [row for row in outcome.rows if row.lesion == "L1"]
+    transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    matrix = vtk.vtkMatrix4x4()
+    matrix.SetElement(2, 3, 2 * volume.spacing_mm[2])
+    transform.SetMatrixTransformToParent(matrix)
+    shares = []
+    for parent in (None, transform.GetID()):
+        image.SetAndObserveTransformNodeID(parent)
+        export_dicom(tmp_path / "out", segments, image, rows, series)
+        assert read_map(tmp_path / "out" / "SUV.dcm").grid.matches(volume.grid)
+        shares.append(read_contours(tmp_path / "out" / "SEG_fractions.dcm", ()))
+    places = [one.grid.to_ras(np.array(one["L1"].origin[::-1])) for one in shares]
+    np.testing.assert_allclose(places[1] - places[0], [0.0, 0.0, -2 * volume.spacing_mm[2]], atol=1e-3)
+    assert (shares[1]["L1"].mask == shares[0]["L1"].mask).all()
 
 
 def written_series():

@@ -215,6 +215,24 @@ def test_dose_map_by_kernel_and_ct(ready):
     assert "Hounsfield" in ready.ui.statusLabel.text
 
 
+def test_a_lesion_nudged_in_an_image_is_nudged_here_too(ready):
+    """Moved into the healthy liver at one time: its dose falls, in curve and map alike."""
+    import slicer
+    from PRRTUptakeLib.mrml.nudges import nudge_lesion
+
+    ready.ui.methodComboBox.setCurrentIndex(2)
+    doses = []
+    for shift_mm in (0.0, 40.0):
+        node = next(row[0] for row in cells(ready.ui.timePointsTable))
+        nudge_lesion(slicer.util.getNode(node), "R1", (0.0, 0.0, -shift_mm), "breath")
+        ready.ui.fitButton.click()
+        ready.ui.applyButton.click()
+        row = next(row for row in cells(ready.ui.dosesTable) if row[0] == "R1")
+        doses.append((float(row[3]), float(row[6])))
+    assert doses[1][0] < 0.95 * doses[0][0]
+    assert doses[1][1] < 0.6 * doses[0][1]  # the map's region lies where the first image was measured
+
+
 def test_images_apart_have_no_dose_map(ready):
     from panel_scene import segmentation
     from PRRTUptakeLib.mrml.segmentations import node_from_segmentation

@@ -144,6 +144,29 @@ def test_segments_are_no_longer_there(panel):
     assert "No liver was given" in panel.ui.statusLabel.text
 
 
+def test_what_is_doubtful_of_a_registration_comes_with_the_result(panel):
+    """Its warnings stand with the measurement; once the transform is changed by hand, its quality is not known."""
+    import slicer
+    from panel_actions import choose_data
+
+    add_pet("IV", 1.0)
+    choose_data(panel.ui.protocolComboBox, "ia-versus-iv")
+    panel.parameters.segmentation.GetSegmentation().GetSegment("liver").SetName("something")
+    panel.ui.registerButton.click()
+    panel.parameters.segmentation.GetSegmentation().GetSegment("liver").SetName("liver")
+    panel.ui.applyButton.click()
+    assert "IA: No liver was given" in panel.ui.statusLabel.text
+    assert "body overlap" in cells(panel.ui.registrationTable)[1][3]
+    transform = panel.parameters.transform
+    matrix = slicer.util.arrayFromTransformMatrix(transform)
+    matrix[2, 3] += 0.5
+    slicer.util.updateTransformMatrixFromArray(transform, matrix)
+    panel.refresh()
+    assert cells(panel.ui.registrationTable)[1][3] == ""
+    panel.ui.applyButton.click()
+    assert "No liver was given" not in panel.ui.statusLabel.text
+
+
 @pytest.mark.slow
 def test_bending_that_does_not_pay_is_refused_and_said(panel):
     panel.ui.bendCheckBox.checked = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,6 +15,7 @@ from PRRTUptakeLib.trial.predicted_benefit import (
     BenefitError,
     IntravenousCycle,
     cycle_doses,
+    cycle_masses,
     cycle_uncertainties,
     lesion_doubts,
     predicted_doses,
@@ -78,7 +80,7 @@ def test_a_cycle_from_its_table(tmp_path):
     """Regions that the PET does not show are left out; the planned activity scales."""
     (tmp_path / "table.csv").write_text(to_csv(ROWS), encoding="utf-8")
     content = {"activity_MBq": 7400, "planned_ia_MBq": 3700, "measurements": "table.csv", "cycle": 1}
-    cycle = IntravenousCycle.from_case(content, tmp_path)
+    cycle = IntravenousCycle.from_case(content, tmp_path, "P")
     (found,) = predicted_doses(result(L1=(3.0, 20.0)), cycle)
     assert found.spread == pytest.approx(math.hypot(0.1, 0.1))
     assert (found.region, found.iv_Gy, found.ia_Gy) == ("L1", 30.0, pytest.approx(30.0 * 3.0 / 2.0))
@@ -96,12 +98,26 @@ def test_a_cycle_from_its_table(tmp_path):
 )
 def test_impossible_cycles_are_named(content, tmp_path):
     with pytest.raises(BenefitError, match="'iv_cycle'"):
-        IntravenousCycle.from_case(content, tmp_path)
+        IntravenousCycle.from_case(content, tmp_path, "P")
+
+
+def test_a_table_of_somebody_else_is_refused(tmp_path):
+    """A cohort's table gives this patient's rows alone; another patient's none, unless the case says it is the same."""
+    table = tmp_path / "table.csv"
+    content = {"activity_MBq": 7400, "measurements": "table.csv", "cycle": 1}
+    others = [replace(one, patient="Q", value=3 * one.value) for one in ROWS]
+    table.write_text(to_csv([*ROWS, *others]), encoding="utf-8")
+    assert IntravenousCycle.from_case(content, tmp_path, "P").dose_Gy["L1"] == 30.0
+    table.write_text(to_csv(others), encoding="utf-8")
+    with pytest.raises(BenefitError, match=r"table.csv has measurements of Q, but the case is of P.*'same_patient'"):
+        IntravenousCycle.from_case(content, tmp_path, "P")
+    assert IntravenousCycle.from_case(content, tmp_path, "P", same_person=True).dose_Gy["L1"] == 90.0
 
 
 def test_a_lesion_of_another_size_is_doubted():
-    assert lesion_doubts(result(L1=(1.0, 19.0)), ROWS, 1, "table.csv") == []
-    (doubt,) = lesion_doubts(result(L1=(1.0, 6.0)), ROWS, 1, "table.csv")
+    masses = cycle_masses(ROWS, 1)
+    assert lesion_doubts(result(L1=(1.0, 19.0)), masses, "table.csv") == []
+    (doubt,) = lesion_doubts(result(L1=(1.0, 6.0)), masses, "table.csv")
     assert "L1 has 21 g in table.csv but 6 mL here" in doubt
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from PRRTUptakeLib.dicom.reading import read_volume
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.registration import rigid_registration
+from PRRTUptakeLib.imaging.registration_engine import RegistrationOptions
 from PRRTUptakeLib.imaging.registration_result import (
     Registration,
     given_registration,
@@ -18,6 +19,7 @@ from PRRTUptakeLib.imaging.registration_result import (
 from PRRTUptakeLib.mrml.outcome import SceneVisit
 from PRRTUptakeLib.mrml.visit_registration import VisitRegistration, image_name
 from PRRTUptakeLib.report.registration_report import registration_sections
+from PRRTUptakeLib.trial.carrying import ras_transform_of
 from PRRTUptakeLib.trial.measurements import Measurement
 from PRRTUptakeLib.uptake.occupancy import occupancy
 
@@ -99,13 +101,14 @@ def add_dose_maps(outcome: CaseOutcome) -> CaseOutcome:
     if not settings.dose_map:
         return outcome
     _require_known_visits(settings, outcome.lobe_visits)
+    same_person = bool(outcome.case.same_patient)
     by_cycle = groupby(sorted(outcome.lobe_visits, key=lambda one: one.labels.cycle), key=lambda one: one.labels.cycle)
     for cycle, group in by_cycle:
         visits = list(group)
         if len(visits) < 2:
             continue
         try:
-            made = cycle_map(visits, [one for one in outcome.images if one.cycle == cycle], settings)
+            made = cycle_map(visits, [one for one in outcome.images if one.cycle == cycle], settings, same_person)
         except PRRTError as error:
             outcome = outcome.with_more(warnings=[f"Cycle {cycle}: no dose map. {error}"])
             continue
@@ -113,10 +116,13 @@ def add_dose_maps(outcome: CaseOutcome) -> CaseOutcome:
     return outcome
 
 
-def cycle_map(visits: Sequence[VisitResult], images: Sequence[VisitImages], settings: DoseSettings) -> CycleMap:
+def cycle_map(
+    visits: Sequence[VisitResult], images: Sequence[VisitImages], settings: DoseSettings, same_person: bool = False
+) -> CycleMap:
     """The dose map of one cycle from its measured visits.
 
     Activity is integrated voxel by voxel: uptake and clearance from three images on, a mono-exponential through two.
+    ``same_person`` registers images of several patient ids too: the case says why they are of one person.
 
     Raises
     ------
@@ -133,7 +139,7 @@ def cycle_map(visits: Sequence[VisitResult], images: Sequence[VisitImages], sett
     ordered = sorted(visits, key=lambda one: one.image.reference_time)  # type: ignore[arg-type, return-value]
     first = ordered[0]
     assert first.injection is not None
-    registrations = visit_registrations(ordered, {one.visit: one for one in images}, settings)
+    registrations = visit_registrations(ordered, {one.visit: one for one in images}, settings, same_person)
     series = VoxelSeries.from_volumes(
         [visit.image for visit in ordered],
         first.injection.time,
@@ -144,8 +150,7 @@ def cycle_map(visits: Sequence[VisitResult], images: Sequence[VisitImages], sett
     dose = _METHODS[settings.dose_map](tia.tia, first.injection.nuclide)
     unseen = np.isnan(series.activity_Bq_per_mL).any(axis=0)
     segments = [segment for segment in first.prepared.segmentation if segment.name in first.metrics]
-    source = first.prepared.segmentation.grid
-    regions = {segment.name: region_map(segment, source, tia.tia, dose, unseen) for segment in segments}
+    regions = {segment.name: region_map(segment, first, tia.tia, dose, unseen) for segment in segments}
     return CycleMap(tia, dose, registrations, regions)
 
 
@@ -158,7 +163,7 @@ def voxel_tia(series: VoxelSeries) -> TiaMap:
 
 
 def visit_registrations(
-    ordered: Sequence[VisitResult], images: dict[str, VisitImages], settings: DoseSettings
+    ordered: Sequence[VisitResult], images: dict[str, VisitImages], settings: DoseSettings, same_person: bool = False
 ) -> dict[str, Registration]:
     """Where each visit's images show the points of the first visit: given, the same, or by registration of the CTs.
 
@@ -187,7 +192,11 @@ def visit_registrations(
             fixed = fixed or _anatomy(first, base)
             moving = _anatomy(visit, images[name])
             found[name] = rigid_registration(
-                fixed, moving, fixed_liver=_liver(first, fixed.grid), moving_liver=_liver(visit, moving.grid)
+                fixed,
+                moving,
+                fixed_liver=_liver(first, fixed.grid),
+                moving_liver=_liver(visit, moving.grid),
+                options=RegistrationOptions(force=same_person),
             )
     return found
 
@@ -271,9 +280,12 @@ def _shown(made: CycleMap, visits: Sequence[VisitResult], images: Sequence[Visit
     return found
 
 
-def region_map(segment: Segment, source: Grid, tia: Volume, dose: Volume, unseen: np.ndarray) -> RegionMap:
-    """One region of the grid ``source`` in the maps; ``unseen`` marks voxels [k, j, i] outside one of the images."""
-    placed = occupancy(segment, source, dose.grid)
+def region_map(segment: Segment, first: VisitResult, tia: Volume, dose: Volume, unseen: np.ndarray) -> RegionMap:
+    """One region of the first visit, where it was measured; ``unseen`` marks voxels [k, j, i] outside an image."""
+    prepared = first.prepared
+    placed = occupancy(
+        segment, prepared.segmentation.grid, dose.grid, ras_transform_of(segment, prepared, first.nudges)
+    )
     volume_mL = placed.fraction * dose.grid.voxel_volume_mL
     outside = placed.fraction @ unseen.reshape(-1)[placed.indices] / placed.fraction.sum()
     histogram = dose_volume_histogram(placed.values(dose), volume_mL)

@@ -12,6 +12,7 @@ from PRRTUptakeLib.dicom.injection import Injection
 from PRRTUptakeLib.dicom.inputs import Calibration
 from PRRTUptakeLib.imaging.registration_quality import resampled
 from PRRTUptakeLib.imaging.registration_result import identity_registration
+from PRRTUptakeLib.mrml.nudges import nudges_of
 from PRRTUptakeLib.mrml.scene_dicom import SceneImage
 from PRRTUptakeLib.mrml.segment_logic import keep_segments, moves_of, replacements_of
 from PRRTUptakeLib.mrml.segmentations import segmentation_from_node
@@ -263,7 +264,8 @@ class DosimetryLogic:
             injected = image.reference_time - timedelta(hours=point.row.hours)
             injection = Injection(treatment.activity_MBq, injected, treatment.nuclide, treatment.sex)
             drawn = replace(prepared[segments], bending=bending)
-            visits.append(measure_visit(drawn, image, self.protocol, labels, injection))
+            nudges = nudges_of(point.node)
+            visits.append(measure_visit(drawn, image, self.protocol, labels, injection, nudges=nudges))
         return tuple(visits), prepared
 
     def _region_rows(self) -> list[Measurement]:
@@ -304,11 +306,10 @@ class DosimetryLogic:
     def _regions(self, series: VoxelSeries, tia: Volume, dose: Volume) -> dict[str, RegionMap]:
         """Every region that was measured, in the maps."""
         first = self.visits[0]
-        segmentation = first.prepared.segmentation
         unseen = np.isnan(series.activity_Bq_per_mL).any(axis=0)
         return {
-            segment.name: region_map(segment, segmentation.grid, tia, dose, unseen)
-            for segment in segmentation
+            segment.name: region_map(segment, first, tia, dose, unseen)
+            for segment in first.prepared.segmentation
             if segment.name in first.metrics and segment.role != "lobe"
         }
 

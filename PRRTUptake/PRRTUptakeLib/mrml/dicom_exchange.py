@@ -14,7 +14,8 @@ from PRRTUptakeLib.dicom.series import Series, find_series
 from PRRTUptakeLib.mrml.dicom_results import fractions_of, map_object
 from PRRTUptakeLib.mrml.segmentations import node_from_segmentation, segmentation_from_node
 from PRRTUptakeLib.mrml.tables import rows_of_table
-from PRRTUptakeLib.mrml.volumes import NodeError, volume_from_node
+from PRRTUptakeLib.mrml.transforms import from_world
+from PRRTUptakeLib.mrml.volumes import NodeError, native_volume
 from PRRTUptakeLib.report.deidentify_text import Identity
 from PRRTUptakeLib.report.dicom_objects import save_object
 from PRRTUptakeLib.report.dicom_seg import occupancy_object, segmentation_object
@@ -77,15 +78,18 @@ def export_dicom(
         If the image does not know its series, the series is not among ``images``, or nothing can be written.
     """
     series = _series(images)
-    volume = volume_from_node(imageNode)
+    if imageNode is None:
+        raise NodeError("No image is chosen: choose the one that was measured.")
+    volume = native_volume(imageNode)  # where its series has it, whatever moves the node
     measured = _measured_series(imageNode, volume.provenance.get("series_uid", ""), series)
     segmentation = segmentation_from_node(segmentationNode)
     drawn_on = contour_series(series, segmentation.grid)
     seg = segmentation_object(segmentation, drawn_on or measured)
     rows = [row for row in _rows(measurements) if visit in ("", row.visit)]
     objects: dict[str, Dataset] = {"SEG": seg}
-    if drawn_on is not None and drawn_on.frame_of_reference_uid == measured.frame_of_reference_uid:
-        fractions = fractions_of(segmentation, volume, None)
+    moved = imageNode.GetParentTransformNode() is not None
+    if drawn_on is not None and (moved or drawn_on.frame_of_reference_uid == measured.frame_of_reference_uid):
+        fractions = fractions_of(segmentation, volume, from_world(imageNode))
         if fractions:
             objects["SEG_fractions"] = occupancy_object(fractions, measured)
     objects["SR"] = measurement_report(rows, segmentation, seg, measured, visit or imageNode.GetName())

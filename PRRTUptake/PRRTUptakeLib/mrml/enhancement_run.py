@@ -32,8 +32,14 @@ from PRRTUptakeLib.trial.enhancement_visit import (
     enhancement_rows,
 )
 from PRRTUptakeLib.trial.images import contour_series, emission_series
-from PRRTUptakeLib.trial.measurements import read_csv
-from PRRTUptakeLib.trial.predicted_benefit import cycle_doses, cycle_uncertainties, lesion_doubts, predicted_doses
+from PRRTUptakeLib.trial.predicted_benefit import (
+    cycle_doses,
+    cycle_masses,
+    cycle_uncertainties,
+    lesion_doubts,
+    predicted_doses,
+    rows_of_patient,
+)
 from PRRTUptakeLib.trial.preparation import Prepared, prepare
 from PRRTUptakeLib.trial.registration_rule import RegistrationRule
 from PRRTUptakeLib.trial.session_alignment import CheckedVisit, check_visit
@@ -102,13 +108,15 @@ def _with_benefit(outcome: CaseOutcome, result: EnhancementResult) -> CaseOutcom
     if case.iv_cycle is None:
         return outcome
     predictions = predicted_doses(result, case.iv_cycle)
-    delivered, spreads, doubts = {}, {}, []
-    files = [] if case.iv_cycle.file is None else [case.iv_cycle.file]
+    delivered, spreads, doubts, files = {}, {}, [], []
+    if case.iv_cycle.file is not None:
+        files.append(case.iv_cycle.file)
+        doubts += lesion_doubts(result, case.iv_cycle.mass_g, case.iv_cycle.file.name)
     if case.delivered is not None:
         table = case.delivered.measurements
-        given = read_csv(table)
+        given = rows_of_patient(table, case.patient, bool(case.same_patient))
         delivered, spreads = (read(given, case.delivered.cycle) for read in (cycle_doses, cycle_uncertainties))
-        doubts = lesion_doubts(result, given, case.delivered.cycle, table.name)
+        doubts += lesion_doubts(result, cycle_masses(given, case.delivered.cycle), table.name)
         files.append(table)
     like = replace(outcome.rows[0], visit="IA/IV", role="", lobe="none", lesion="", unit="Gy", uncertainty=math.nan)
     rows = [row for one in predictions for row in _benefit_rows(one, like, case.iv_cycle, (delivered, spreads))]

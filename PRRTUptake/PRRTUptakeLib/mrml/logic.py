@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from PRRTUptakeLib.mrml.images import check_one_patient, image_row
 from PRRTUptakeLib.mrml.measuring import Measured, measurable, measure_prepared
 from PRRTUptakeLib.mrml.planes import cut_from_node, node_from_plane
 from PRRTUptakeLib.mrml.segment_logic import SegmentLogic, keep_segments, moves_of, replacements_of
@@ -121,6 +122,11 @@ class UptakeLogic(SegmentLogic):
             raise NodeError("There is no image to measure: load a PET or SPECT image.")
         if treatedLobe not in ("", "left", "right"):
             raise NodeError(f"The treated lobe is left, right, or not told, but not '{treatedLobe}'.")
+        check_one_patient(tuple(image_row(node) for node, _ in images if node is not None))
+        visits = [visit for _, visit in images]
+        twice = next((visit for visit in visits if visits.count(visit) > 1), None)
+        if twice is not None:
+            raise NodeError(f"Two measured images are called '{twice}': give each visit its own name.")
         progress(0.0, "Preparing the segments")
         shown = [measurable(node, visit) for node, visit in images]
         prepared = self._prepared(shown[0].volume, segmentationNode, lobePlaneNode)

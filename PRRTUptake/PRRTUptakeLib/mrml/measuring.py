@@ -142,6 +142,8 @@ def measure_prepared(
     progress(0.8, "Checking that the images lie on the CT of their session")
     checked = check_sessions(images, prepared.segmentation)
     told = [text for one in checked for text in one.warnings]
+    for visit, registration in found.registrations.items():
+        told += [f"{visit}: {text}" for text in registration.quality.warnings]
     return replace(found, checked=checked, warnings=(*told, *found.warnings))
 
 

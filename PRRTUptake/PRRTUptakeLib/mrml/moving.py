@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from PRRTUptakeLib.imaging.registration_result import RegistrationQuality
 from PRRTUptakeLib.mrml.images import UNUSED, image_row, image_rows
+from PRRTUptakeLib.mrml.transforms import fingerprint
 from PRRTUptakeLib.mrml.volumes import NodeError
 
 if TYPE_CHECKING:
@@ -16,6 +20,8 @@ if TYPE_CHECKING:
 QUALITY_ATTRIBUTE = "PRRT.RegistrationQuality"
 MOVED_ROLE = "PRRT.Moved"  # node reference from a transform to the image whose registration made it
 FIXED_ROLE = "PRRT.Fixed"  # and to the image onto which it was registered
+_FINGERPRINT = "fingerprint"
+_UNCHANGED_mm = 0.05
 
 
 @dataclass(frozen=True)
@@ -46,12 +52,30 @@ def quality_of(transform: Any) -> str:
     return "; ".join(filter(None, (measures_of(transform), *warnings_of(transform))))
 
 
-def measures_of(transform: Any) -> str:
-    """The figures noted on a transform's quality (a `RegistrationQuality` as JSON) in words, "" if none."""
+def note_quality(transform: Any, quality: RegistrationQuality) -> None:
+    """Keep the quality of a registration on the transform that it gave."""
+    known = {**asdict(quality), _FINGERPRINT: fingerprint(transform).round(4).tolist()}
+    transform.SetAttribute(QUALITY_ATTRIBUTE, json.dumps(known))
+
+
+def noted_quality(transform: Any) -> RegistrationQuality | None:
+    """The quality that was noted on a transform; None if there is none, or it was changed since and has another one."""
     text = transform.GetAttribute(QUALITY_ATTRIBUTE) if transform is not None else None
     if not text:
+        return None
+    content = json.loads(text)
+    then = np.array(content.pop(_FINGERPRINT, []))
+    if then.shape != (8, 3) or np.abs(then - fingerprint(transform)).max() > _UNCHANGED_mm:
+        return None
+    return RegistrationQuality(**{**content, "warnings": tuple(content["warnings"])})
+
+
+def measures_of(transform: Any) -> str:
+    """The figures noted on a transform's quality in words, "" if there are none."""
+    quality = noted_quality(transform)
+    if quality is None:
         return ""
-    noted = json.loads(text)
+    noted = vars(quality)
     metric = [noted["metric_before"], noted["metric_after"]]
     parts = [
         f"{name} overlap {noted[f'{name}_overlap_before']:.2f} before, {noted[f'{name}_overlap']:.2f} after"
@@ -67,8 +91,8 @@ def measures_of(transform: Any) -> str:
 
 def warnings_of(transform: Any) -> tuple[str, ...]:
     """What makes a registration doubtful, for instance livers more than 5 mm apart; nothing for other transforms."""
-    text = transform.GetAttribute(QUALITY_ATTRIBUTE) if transform is not None else None
-    return tuple(json.loads(text)["warnings"]) if text else ()
+    quality = noted_quality(transform)
+    return quality.warnings if quality is not None else ()
 
 
 def is_registration(transform: Any, node: Any) -> bool:

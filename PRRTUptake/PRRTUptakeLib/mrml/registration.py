@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from PRRTUptakeLib.imaging.deformable import bent_where_better
 from PRRTUptakeLib.imaging.registration import rigid_registration
-from PRRTUptakeLib.imaging.registration_result import (
-    RegistrationQuality,
-    given_registration,
-    identity_registration,
-)
+from PRRTUptakeLib.imaging.registration_result import given_registration, identity_registration
 from PRRTUptakeLib.imaging.transform_files import displacements
 from PRRTUptakeLib.mrml.images import SEGMENTATION_ROLE, image_row, image_rows, patient_of
-from PRRTUptakeLib.mrml.moving import FIXED_ROLE, MOVED_ROLE, QUALITY_ATTRIBUTE
+from PRRTUptakeLib.mrml.moving import FIXED_ROLE, MOVED_ROLE, note_quality, noted_quality
 from PRRTUptakeLib.mrml.segmentations import segmentation_from_node
 from PRRTUptakeLib.mrml.transforms import bends, node_from_registration, placed_volume, world_to_node
 from PRRTUptakeLib.mrml.volumes import (
@@ -81,7 +76,7 @@ def register(
     transformNode.SetName(f"{movingNode.GetName()} to {fixedNode.GetName()}")
     transformNode.SetNodeReferenceID(MOVED_ROLE, movingNode.GetID())
     transformNode.SetNodeReferenceID(FIXED_ROLE, fixedNode.GetID())
-    transformNode.SetAttribute(QUALITY_ATTRIBUTE, json.dumps(asdict(found.quality)))
+    note_quality(transformNode, found.quality)
     ensure_subject_hierarchy_item(transformNode)
     return transformNode
 
@@ -100,16 +95,8 @@ def registration_of(node: Any, around: Grid | None = None) -> Registration:
     if bends(node):
         field = displacements(world_to_node(node), world_to_image, around or placed.grid)
         found = replace(found, displacement=field)
-    quality = _noted(transform)
+    quality = noted_quality(transform)
     return found.with_quality(quality) if quality is not None else found
-
-
-def _noted(transform: Any) -> RegistrationQuality | None:
-    text = transform.GetAttribute(QUALITY_ATTRIBUTE) if transform is not None else None
-    if not text:
-        return None
-    content = json.loads(text)
-    return RegistrationQuality(**{**content, "warnings": tuple(content["warnings"])})
 
 
 def _drawn_for(movingNode: Any) -> Any:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Volume
     from PRRTUptakeLib.uptake.mapping import PointMap
 
+_CORNER_mm = 80.0
 _LATTICE = 7  # points along each side of an image, to which the linear part of a bent transform is fitted
 
 
@@ -33,7 +34,7 @@ def bends(node: Any) -> bool:
 
 def world_to_node(node: Any) -> PointMap:
     """Function of world points (n, 3), RAS mm, to the node's own coordinates, through any parent transform."""
-    return _points_through(node, "GetTransformFromWorld")
+    return _points_through(node.GetParentTransformNode(), "GetTransformFromWorld")
 
 
 def placed_volume(node: Any) -> tuple[Volume, PointMap | None]:
@@ -100,7 +101,7 @@ def _linear_part(node: Any, own: Volume) -> np.ndarray:
     """4x4 from the image's coordinates to the world, by least squares over the image."""
     ends = [np.linspace(0.0, n - 1.0, _LATTICE) for n in own.array.shape[::-1]]
     points = own.grid.to_ras(np.stack(np.meshgrid(*ends, indexing="ij"), axis=-1).reshape(-1, 3))
-    world = _points_through(node, "GetTransformToWorld")(points)
+    world = _points_through(node.GetParentTransformNode(), "GetTransformToWorld")(points)
     fit, *_ = np.linalg.lstsq(np.c_[points, np.ones(len(points))], world, rcond=None)
     matrix = np.eye(4)
     matrix[:3] = fit.T
@@ -110,11 +111,17 @@ def _linear_part(node: Any, own: Volume) -> np.ndarray:
     return matrix
 
 
-def _points_through(node: Any, direction: str) -> PointMap:
+def fingerprint(transform: Any) -> np.ndarray:
+    """Where a transform node puts points about the middle of the world, (8, 3) RAS mm: changes when it is changed."""
+    corners = np.stack(np.meshgrid(*[[-_CORNER_mm, _CORNER_mm]] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    return _points_through(transform, "GetTransformFromWorld")(corners)
+
+
+def _points_through(transform: Any, direction: str) -> PointMap:
+    """Function of points (n, 3) through a transform node; None leaves them where they are."""
     general = vtk.vtkGeneralTransform()
-    parent = node.GetParentTransformNode()
-    if parent is not None:
-        getattr(parent, direction)(general)
+    if transform is not None:
+        getattr(transform, direction)(general)
 
     def carried(points: np.ndarray) -> np.ndarray:
         given, found = vtk.vtkPoints(), vtk.vtkPoints()

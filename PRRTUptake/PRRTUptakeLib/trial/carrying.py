@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.registration_result import Registration
     from PRRTUptakeLib.trial.nudge import Nudge
     from PRRTUptakeLib.trial.preparation import Prepared
-    from PRRTUptakeLib.uptake.mapping import PointMap
+    from PRRTUptakeLib.uptake.mapping import PointMap, RasTransform
 
 
 class CarryingError(PRRTError):
@@ -63,6 +63,12 @@ def moved_plane(plane: Plane, matrix: np.ndarray) -> Plane:
     """A plane after a 4x4 in RAS; its normal by the inverse transpose."""
     origin = matrix[:3, :3] @ plane.origin_ras + matrix[:3, 3]
     return Plane(origin, np.linalg.inv(matrix[:3, :3]).T @ plane.normal_ras, plane.how)
+
+
+def ras_transform_of(segment: Segment, prepared: Prepared, nudges: Sequence[Nudge]) -> RasTransform | None:
+    """From where a segment stands to where the image shows it: bending, then its nudge; None for the same place."""
+    nudge = nudge_of(segment, nudges)
+    return nudge.after(prepared.bending) if nudge is not None else prepared.bending
 
 
 def nudge_of(segment: Segment, nudges: Sequence[Nudge]) -> Nudge | None:

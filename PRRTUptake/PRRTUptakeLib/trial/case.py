@@ -151,7 +151,7 @@ def load_case(path: Path) -> Case:
         treated,
         recovery,
         dosimetry,
-        IntravenousCycle.from_case(_mapping(content, "iv_cycle", path), path.parent) if "iv_cycle" in content else None,
+        _iv_cycle(content, path),
         _delivered(content["delivered"], path) if "delivered" in content else None,
         notes,
         _reason(content, "same_patient", path),
@@ -164,6 +164,13 @@ def _reason(content: dict[str, Any], key: str, path: Path) -> str:
     if not isinstance(value, str) or not value.strip():
         raise CaseError(f"{path.name}: '{key}' must say why in words, or be left out, not {value!r}.")
     return value.strip() if key in content else ""
+
+
+def _iv_cycle(content: dict[str, Any], path: Path) -> IntravenousCycle | None:
+    if "iv_cycle" not in content:
+        return None
+    patient, same_person = content["patient"].strip(), "same_patient" in content
+    return IntravenousCycle.from_case(_mapping(content, "iv_cycle", path), path.parent, patient, same_person)
 
 
 def _delivered(content: Any, path: Path) -> Delivered:

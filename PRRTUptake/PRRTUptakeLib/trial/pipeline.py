@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.reference import KINDS, ReferenceRegionError
-from PRRTUptakeLib.trial.carrying import nudge_of, require_lesions
+from PRRTUptakeLib.trial.carrying import ras_transform_of, require_lesions
 from PRRTUptakeLib.uptake.metrics import RegionMetrics, region_metrics
 from PRRTUptakeLib.uptake.occupancy import OccupancyError, occupancy
 from PRRTUptakeLib.uptake.ratios import aggregate, tn_ratio, treated_control_ratio
@@ -186,9 +186,8 @@ def _placed(prepared: Prepared, image: Volume, nudges: Sequence[Nudge]) -> tuple
     for segment in prepared.segmentation:
         if not segment.voxel_count:
             continue
-        nudge = nudge_of(segment, nudges)
         try:
-            moved = nudge.after(prepared.bending) if nudge is not None else prepared.bending
+            moved = ras_transform_of(segment, prepared, nudges)
             placed[segment.name] = occupancy(segment, prepared.segmentation.grid, image.grid, moved)
         except OccupancyError as error:
             if segment.role in ("target", "reference", "lobe"):

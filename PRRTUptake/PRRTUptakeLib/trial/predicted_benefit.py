@@ -22,6 +22,7 @@ ASSUMPTIONS = (
     "Retention and clearance after the first hour do not depend on the route.",
     "The dose is proportional to the administered activity.",
     "The masses of tumours and organs are those of the intravenous cycle.",
+    "A delivered dose is compared as it stands: what was administered is taken to be the planned activity.",
     "The interval has the repeatability of both SUVs and the uncertainty of the intravenous dose in it where that is "
     "known, not these assumptions.",
 )
@@ -42,8 +43,8 @@ class IntravenousCycle:
     """An intravenous cycle of the patient: activity in MBq and absorbed dose in Gy by region (lesion id or organ).
 
     ``planned_ia_MBq`` is the activity of the intra-arterial cycle to be predicted, the same one if it is not stated;
-    ``file`` the table that the doses come from, of which only regions count that the PET visits show, and
-    ``uncertainty_Gy`` their standard uncertainties as far as it has them.
+    ``file`` the table that the doses come from, of which only regions count that the PET visits show;
+    ``uncertainty_Gy`` and ``mass_g`` are what it has of their standard uncertainties and masses.
     """
 
     activity_MBq: float
@@ -51,18 +52,21 @@ class IntravenousCycle:
     planned_ia_MBq: float
     file: Path | None = None
     uncertainty_Gy: Mapping[str, float] = field(default_factory=dict)
+    mass_g: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
-    def from_case(cls, content: Mapping[str, Any], base: Path) -> IntravenousCycle:
+    def from_case(
+        cls, content: Mapping[str, Any], base: Path, patient: str, same_person: bool = False
+    ) -> IntravenousCycle:
         """Read the key ``iv_cycle`` of a case file.
 
         Doses stand in ``dose_Gy``, or in the table ``measurements`` (path relative to ``base``) of the run of that
-        ``cycle``.
+        ``cycle``, which must be of ``patient``, see `rows_of_patient`.
 
         Raises
         ------
         BenefitError
-            For a missing or unknown key, or a value that is not above 0.
+            For a missing or unknown key, a value that is not above 0, or a table of somebody else.
         """
         doses = {"dose_Gy"} if "measurements" not in content else {"measurements", "cycle"}
         required, optional = {"activity_MBq", *doses}, {"planned_ia_MBq"}
@@ -81,9 +85,9 @@ class IntravenousCycle:
         if "measurements" not in content:
             return cls(activities[0], {key: float(value) for key, value in stated.items()}, activities[1])
         path = base / str(content["measurements"])
-        rows = read_csv(path)
-        spreads = cycle_uncertainties(rows, content["cycle"])
-        return cls(activities[0], cycle_doses(rows, content["cycle"]), activities[1], path, spreads)
+        rows, number = rows_of_patient(path, patient, same_person), content["cycle"]
+        spreads, masses = cycle_uncertainties(rows, number), cycle_masses(rows, number)
+        return cls(activities[0], cycle_doses(rows, number), activities[1], path, spreads, masses)
 
 
 @dataclass(frozen=True)
@@ -130,6 +134,26 @@ def predicted_doses(result: EnhancementResult, cycle: IntravenousCycle) -> tuple
     return tuple(found)
 
 
+def rows_of_patient(path: Path, patient: str, same_person: bool = False) -> list[Measurement]:
+    """The rows of one patient in a table of measurements.
+
+    ``same_person`` takes a table of one other patient id too: the case says why it is of the same person.
+
+    Raises
+    ------
+    BenefitError
+        If the table has nothing of this patient.
+    """
+    rows = read_csv(path)
+    named = sorted({row.patient for row in rows})
+    if patient not in named and not (same_person and len(named) == 1):
+        raise BenefitError(
+            f"{path.name} has measurements of {', '.join(named[:3]) or 'nobody'}, but the case is of {patient}: name "
+            "the table of this patient's run, or say under 'same_patient' why they are one person."
+        )
+    return [row for row in rows if row.patient == patient] if patient in named else list(rows)
+
+
 def cycle_doses(rows: Sequence[Measurement], cycle: int) -> dict[str, float]:
     """Absorbed doses in Gy by region from the measurements of a cycle's serial SPECT/CT.
 
@@ -144,7 +168,7 @@ def cycle_doses(rows: Sequence[Measurement], cycle: int) -> dict[str, float]:
     found = {row.region: row.value for row in own if row.metric == "dose"}
     if not found:
         raise BenefitError(f"The measurements hold no absorbed dose of cycle {cycle}: run its serial SPECT/CT first.")
-    masses = {row.region: row.value for row in own if row.metric == "mass"}
+    masses = cycle_masses(rows, cycle)
     lobes = [name for name in ("reference left lobe", "reference right lobe") if name in found and name in masses]
     if len(lobes) == 2 and WHOLE_LIVER not in found:
         total = sum(masses[name] for name in lobes)
@@ -158,9 +182,13 @@ def cycle_uncertainties(rows: Sequence[Measurement], cycle: int) -> dict[str, fl
     return cycle_doses(own, cycle)
 
 
-def lesion_doubts(result: EnhancementResult, rows: Sequence[Measurement], cycle: int, table: str) -> list[str]:
-    """Lesions whose mass in a cycle's table does not fit their volume here: ids may mean different lesions."""
-    masses = {row.region: row.value for row in rows if row.cycle == cycle and row.metric == "mass"}
+def cycle_masses(rows: Sequence[Measurement], cycle: int) -> dict[str, float]:
+    """Masses in g by region from the measurements of a cycle's serial SPECT/CT."""
+    return {row.region: row.value for row in rows if row.cycle == cycle and row.metric == "mass"}
+
+
+def lesion_doubts(result: EnhancementResult, masses: Mapping[str, float], table: str) -> list[str]:
+    """Lesions whose mass (g) in a cycle's table does not fit their volume here: ids may mean different lesions."""
     found = []
     for region in result.regions:
         if region.lesion_id and region.region in masses:
