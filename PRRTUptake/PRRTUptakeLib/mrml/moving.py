@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from PRRTUptakeLib.imaging.registration_result import RegistrationQuality
 from PRRTUptakeLib.mrml.images import UNUSED, image_row, image_rows
 from PRRTUptakeLib.mrml.transforms import fingerprint
 from PRRTUptakeLib.mrml.volumes import NodeError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from PRRTUptakeLib.imaging.registration_result import RegistrationQuality
 
 QUALITY_ATTRIBUTE = "PRRT.RegistrationQuality"
 MOVED_ROLE = "PRRT.Moved"  # node reference from a transform to the image whose registration made it
@@ -63,6 +64,8 @@ def noted_quality(transform: Any) -> RegistrationQuality | None:
     text = transform.GetAttribute(QUALITY_ATTRIBUTE) if transform is not None else None
     if not text:
         return None
+    from PRRTUptakeLib.imaging.registration_result import RegistrationQuality
+
     content = json.loads(text)
     then = np.array(content.pop(_FINGERPRINT, []))
     if then.shape != (8, 3) or np.abs(then - fingerprint(transform)).max() > _UNCHANGED_mm:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import SimpleITK as sitk
 import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
@@ -88,6 +87,8 @@ def node_from_registration(registration: Registration, movingNode: Any, node: An
 
 def _read_bent(registration: Registration, node: Any) -> None:
     """Through a file, as from any other tool: the node then holds what it would hold after saving and loading."""
+    import SimpleITK as sitk  # not at file scope: panels come here when they open
+
     storage = slicer.vtkMRMLTransformStorageNode()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "registration.h5"
