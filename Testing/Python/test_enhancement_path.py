@@ -129,7 +129,7 @@ def test_predicted_and_delivered_doses(patient, tmp_path):
     content = json.loads(path.read_text(encoding="utf-8"))
     content["iv_cycle"] = {"activity_MBq": 7400, "planned_ia_MBq": 3700, "dose_Gy": {"L1": 40.0, "kidney_left": 4.0}}
     content["delivered"] = {"measurements": "therapy.csv", "cycle": 5}
-    row = Measurement("P", 5, "dosimetry", "SPECT", "L1", "target", "left", "L1", "dose", 50.0, "Gy")
+    row = Measurement(content["patient"], 5, "dosimetry", "SPECT", "L1", "target", "left", "L1", "dose", 50.0, "Gy")
     (path.parent / "therapy.csv").write_text(to_csv([row]), encoding="utf-8")
     case = path.with_name("benefit.json")
     case.write_text(json.dumps(content), encoding="utf-8")
