@@ -17,6 +17,7 @@ from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.dicom.writing import Subject, write_ct
 from PRRTUptakeLib.imaging.volume import Grid, Volume
 from PRRTUptakeLib.mrml.dicom_exchange import export_dicom, import_contours
+from PRRTUptakeLib.mrml.nudges import nudge_lesion
 from PRRTUptakeLib.mrml.segmentations import node_from_segmentation, segmentation_from_node
 from PRRTUptakeLib.mrml.tables import table_from_measurements
 from PRRTUptakeLib.mrml.volumes import NodeError, node_from_volume
@@ -317,6 +318,10 @@ def test_a_moved_image_goes_out_where_its_series_lies(drawn, images, series, tmp
     places = [one.grid.to_ras(np.array(one["L1"].origin[::-1])) for one in shares]
     np.testing.assert_allclose(places[1] - places[0], [0.0, 0.0, -2 * volume.spacing_mm[2]], atol=1e-3)
     assert (shares[1]["L1"].mask == shares[0]["L1"].mask).all()
+    nudge_lesion(image, "L1", (0.0, 0.0, 2 * volume.spacing_mm[2]), "it was the segments that lay too low")
+    export_dicom(tmp_path / "out", segments, image, rows, series)
+    nudged = read_contours(tmp_path / "out" / "SEG_fractions.dcm", ())
+    np.testing.assert_allclose(nudged.grid.to_ras(np.array(nudged["L1"].origin[::-1])), places[0], atol=1e-3)
 
 
 def written_series():

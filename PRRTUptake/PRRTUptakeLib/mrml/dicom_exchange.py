@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.dicom.series import Series, find_series
 from PRRTUptakeLib.mrml.dicom_results import fractions_of, map_object
+from PRRTUptakeLib.mrml.nudges import nudges_within
 from PRRTUptakeLib.mrml.segmentations import node_from_segmentation, segmentation_from_node
 from PRRTUptakeLib.mrml.tables import rows_of_table
 from PRRTUptakeLib.mrml.transforms import from_world
@@ -89,7 +90,7 @@ def export_dicom(
     objects: dict[str, Dataset] = {"SEG": seg}
     moved = imageNode.GetParentTransformNode() is not None
     if drawn_on is not None and (moved or drawn_on.frame_of_reference_uid == measured.frame_of_reference_uid):
-        fractions = fractions_of(segmentation, volume, from_world(imageNode))
+        fractions = fractions_of(segmentation, volume, from_world(imageNode), nudges_within(imageNode))
         if fractions:
             objects["SEG_fractions"] = occupancy_object(fractions, measured)
     objects["SR"] = measurement_report(rows, segmentation, seg, measured, visit or imageNode.GetName())

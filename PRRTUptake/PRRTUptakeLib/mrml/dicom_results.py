@@ -14,6 +14,7 @@ from PRRTUptakeLib.report.dicom_objects import DicomResultError, save_object
 from PRRTUptakeLib.report.dicom_rtdose import dose_object
 from PRRTUptakeLib.report.dicom_seg import occupancy_object, segmentation_object
 from PRRTUptakeLib.report.dicom_sr import measurement_report
+from PRRTUptakeLib.trial.carrying import nudge_of
 from PRRTUptakeLib.trial.response_case import is_follow_up
 from PRRTUptakeLib.uptake.occupancy import OccupancyError, occupancy
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.report.deidentify_text import Identity
     from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
     from PRRTUptakeLib.trial.measurements import Measurement
+    from PRRTUptakeLib.trial.nudge import Nudge
     from PRRTUptakeLib.uptake.occupancy import Occupancy
 
 _KINDS = {"Gy": "RTDOSE", "MBq.h/ml": "TIA", **dict.fromkeys(SUV_UNITS.values(), "SUV")}
@@ -104,7 +106,7 @@ def _measured(
     uid = images.measured.uid
     image = next((volume for _, volume in _volumes_of(outcome, images)), None)
     if image is not None and (images.contours is None or images.contours.uid != uid):
-        fractions = fractions_of(segmentation, image, images.ras_transform)
+        fractions = fractions_of(segmentation, image, images.ras_transform, images.nudges)
         if fractions:
             yield "SEG_fractions", occupancy_object(fractions, images.measured)
     rows = rows_of(outcome, images)
@@ -112,13 +114,17 @@ def _measured(
         yield "SR", measurement_report(rows, segmentation, seg, images.measured, images.visit)
 
 
-def fractions_of(segmentation: Segmentation, measured: Volume, ras_transform: Any) -> list[tuple[Segment, Occupancy]]:
+def fractions_of(
+    segmentation: Segmentation, measured: Volume, ras_transform: Any, nudges: Sequence[Nudge] = ()
+) -> list[tuple[Segment, Occupancy]]:
     """Regions with the part of each voxel that they occupy, as they were measured; those cut off by the image not."""
     found = []
     for segment in segmentation:
         if segment.role and segment.voxel_count:
+            nudge = nudge_of(segment, nudges)
+            moved = ras_transform if nudge is None else nudge.after(ras_transform)
             try:
-                found.append((segment, occupancy(segment, segmentation.grid, measured.grid, ras_transform)))
+                found.append((segment, occupancy(segment, segmentation.grid, measured.grid, moved)))
             except OccupancyError:
                 continue  # told as a warning where it was not measured
     return found

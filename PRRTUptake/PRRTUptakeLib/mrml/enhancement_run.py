@@ -286,5 +286,7 @@ def _images(contours: _Contours, pets: tuple[_Pet, _Pet]) -> tuple[VisitImages, 
     for pet in pets:
         name = pet.shown.visit
         drawn = contours.series if name == visit.visit else None
-        found.append(VisitImages(name, visit.cycle, name, pet.series[0], drawn, pet.shown.ras_transform))
+        found.append(
+            VisitImages(name, visit.cycle, name, pet.series[0], drawn, pet.shown.ras_transform, nudges=pet.shown.nudges)
+        )
     return tuple(found)

@@ -216,7 +216,14 @@ def _measured(
         files += visit.registration.files
     shown = ReportedVisit(result, placed.anatomy[1] if placed.registered and placed.anatomy else drawn.image)
     images = VisitImages(
-        visit.visit, visit.cycle, study_name(labels), emission, contours, placed.ras_transform, visit.drawn_on
+        visit.visit,
+        visit.cycle,
+        study_name(labels),
+        emission,
+        contours,
+        placed.ras_transform,
+        visit.drawn_on,
+        visit.nudges,
     )
     checked = None
     if placed.anatomy is not None:

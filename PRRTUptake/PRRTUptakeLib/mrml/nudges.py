@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from PRRTUptakeLib.mrml.images import MEASURED, image_rows
-from PRRTUptakeLib.mrml.volumes import NodeError
+from PRRTUptakeLib.mrml.transforms import placed_volume
+from PRRTUptakeLib.mrml.volumes import NodeError, native_volume
 from PRRTUptakeLib.trial.nudge import Nudge
 
 if TYPE_CHECKING:
@@ -21,6 +24,16 @@ def nudges_of(node: Any) -> tuple[Nudge, ...]:
     text = node.GetAttribute(NUDGES_ATTRIBUTE)
     found = json.loads(text) if text else ()
     return tuple(Nudge(one["lesion"], tuple(one["shift_ras_mm"]), one["reason"]) for one in found)
+
+
+def nudges_within(node: Any) -> tuple[Nudge, ...]:
+    """The nudges of an image as it lies without its transform: along its own axes."""
+    back = native_volume(node).ijk_to_ras @ np.linalg.inv(placed_volume(node)[0].ijk_to_ras)
+    found = []
+    for one in nudges_of(node):
+        right, front, up = (float(part) for part in back[:3, :3] @ one.shift_ras_mm)
+        found.append(replace(one, shift_ras_mm=(right, front, up)))
+    return tuple(found)
 
 
 def nudge_of_lesion(node: Any, lesion: str) -> tuple[tuple[float, float, float], str]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.segmentation.segments import Segmentation
     from PRRTUptakeLib.trial.case import Case
     from PRRTUptakeLib.trial.measurements import Measurement
+    from PRRTUptakeLib.trial.nudge import Nudge
     from PRRTUptakeLib.trial.pipeline import VisitResult
 
 
@@ -39,7 +40,8 @@ class SceneVisit:
 class VisitImages:
     """The series of one visit: the measured one, and the one on which was drawn (None if it is not there).
 
-    ``ras_transform`` takes points of the segments to the measured image, where the two were registered; ``drawn_on`` is
+    ``ras_transform`` takes points of the segments to the measured image, where the two were registered, and ``nudges``
+    move single lesions on in it; ``drawn_on`` is
     (cycle, name) of the visit whose segments are used, None for its own.
     """
 
@@ -50,6 +52,7 @@ class VisitImages:
     contours: Series | None
     ras_transform: Any = None
     drawn_on: tuple[int, str] | None = None
+    nudges: tuple[Nudge, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

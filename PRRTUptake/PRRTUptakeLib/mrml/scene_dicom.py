@@ -12,6 +12,7 @@ import numpy as np
 from PRRTUptakeLib.dicom.series import group_files
 from PRRTUptakeLib.mrml.dicom_results import write_dicom
 from PRRTUptakeLib.mrml.images import ANATOMY, image_rows
+from PRRTUptakeLib.mrml.nudges import nudges_within
 from PRRTUptakeLib.mrml.outcome import CaseOutcome, SceneVisit, VisitImages
 from PRRTUptakeLib.mrml.transforms import from_world, placed_volume
 from PRRTUptakeLib.mrml.volumes import PROVENANCE_ATTRIBUTE, NodeError, native_volume
@@ -69,7 +70,8 @@ def write_scene_dicom(
         if one.segmentation is not drawn:
             drawn = one.segmentation
             contours = _contour_series(one, database)
-        visits.append(VisitImages(one.visit, one.cycle, study, measured, contours, from_world(one.node)))
+        carry, nudges = from_world(one.node), nudges_within(one.node)
+        visits.append(VisitImages(one.visit, one.cycle, study, measured, contours, carry, nudges=nudges))
         placed, own = placed_volume(one.node)[0], native_volume(one.node)
         back = own.ijk_to_ras @ np.linalg.inv(placed.ijk_to_ras)
         shown = ((one.node.GetName(), placed), *one.maps)
