@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from datetime import date
 from importlib.metadata import version
@@ -16,8 +17,8 @@ from kernel_generator.tally import radii_mm
 if TYPE_CHECKING:
     import numpy as np
 
-NUCLIDES = ("Lu-177", "Y-90", "Tb-161", "I-131", "In-111", "Ga-68")
-FOLDER = Path(__file__).resolve().parents[2] / "PRRTDosimetry" / "Resources" / "Kernels"
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "PRRTDosimetry" / "Resources" / "Kernels"
 METHOD = (
     "Monte Carlo in unbounded water. Electrons: condensed histories, Bethe stopping power with I = 78 eV, "
     "Goudsmit-Saunderson deflections, steps of 4 % energy loss, collisions above 10 keV one by one, cut-off 5 keV; "
@@ -60,8 +61,12 @@ def _short(values: np.ndarray, digits: int = 6) -> list[float]:
 
 def main() -> None:
     """Read the command line and write one file per nuclide."""
+    sys.path.append(str(ROOT / "PRRTUptake"))  # where it is not installed
+    from PRRTUptakeLib.nuclides.radionuclides import nuclides_for_kernels
+
+    nuclides = nuclides_for_kernels()
     parser = argparse.ArgumentParser(prog="kernel_generator", description=__doc__)
-    parser.add_argument("nuclide", nargs="*", default=NUCLIDES, help=f"default: {' '.join(NUCLIDES)}")
+    parser.add_argument("nuclide", nargs="*", default=nuclides, help=f"default: {' '.join(nuclides)}")
     parser.add_argument("--electrons", type=int, default=100_000, help="histories for each kind of electron")
     parser.add_argument("--photons", type=int, default=4_000_000, help="photon histories")
     parser.add_argument("--seed", type=int, default=177)

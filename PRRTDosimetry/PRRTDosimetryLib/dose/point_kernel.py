@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.nuclides.radionuclides import known_nuclides
 from PRRTUptakeLib.nuclides.radionuclides import nuclide as find_nuclide
 from PRRTUptakeLib.resources import resource_path
 from scipy.interpolate import PchipInterpolator
@@ -80,9 +81,10 @@ class PointKernel:
 
 
 def nuclides_with_kernel() -> tuple[str, ...]:
-    """Names of the nuclides that have a table."""
+    """Names of the nuclides that have a dose kernel, in the order of the table of radionuclides."""
     folder = resource_path(__file__, "Kernels")
-    return tuple(sorted(path.stem.removeprefix("point_kernel_") for path in folder.glob("point_kernel_*.json")))
+    found = {path.stem.removeprefix("point_kernel_") for path in folder.glob("point_kernel_*.json")}
+    return tuple(name for name in known_nuclides() if name in found)
 
 
 def kernel_table(nuclide: str) -> dict[str, Any]:

@@ -76,11 +76,18 @@ def suv_checks() -> list[Check]:
 
 
 def decay_checks() -> list[Check]:
-    """Half-lives of ICRP 107 and what is left after a known time."""
-    half_lives = {"Lu-177": 6.647 * 24, "Ga-68": 67.71 / 60, "Y-90": 64.10, "Tb-161": 6.906 * 24, "F-18": 109.77 / 60}
+    """Half-lives as published and what is left after a known time."""
+    icrp = "ICRP 107"
+    half_lives = {
+        "Lu-177": (6.647 * 24, icrp),
+        "Ga-68": (67.71 / 60, icrp),
+        "Y-90": (64.10, icrp),
+        "Tb-161": (6.9637 * 24, "Appl Radiat Isot 2022, PubMed 35158282"),
+        "F-18": (109.77 / 60, icrp),
+    }
     checks = [
-        Check("Decay", f"half-life of {name}", hours, nuclide(name).half_life_h, 1e-6 * hours, "h", "ICRP 107")
-        for name, hours in half_lives.items()
+        Check("Decay", f"half-life of {name}", hours, nuclide(name).half_life_h, 1e-6 * hours, "h", source)
+        for name, (hours, source) in half_lives.items()
     ]
     left = nuclide("Lu-177").decay_factor(24.0)
     return [*checks, Check("Decay", "177Lu left after 24 h", 0.900973, left, 1e-6, "1", "2^(-1/6.647)")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.nuclides.radionuclides import nuclides_for_kernels
 from PRRTUptakeLib.panel.images import lack_words
 from PRRTUptakeLib.panel.section import Section, connect, fill_table
 from slicer.i18n import tr as _
@@ -20,8 +21,6 @@ from PRRTDosimetryLib.mrml.time_points import (
 )
 from PRRTDosimetryLib.panel.choices import Sex
 
-NUCLIDES = ("Lu-177", "Y-90", "Tb-161", "I-131", "In-111")
-
 
 class TimePointsSection(Section):
     """The images of one treatment cycle in the order of time."""
@@ -29,7 +28,7 @@ class TimePointsSection(Section):
     def __init__(self, panel: Any) -> None:
         super().__init__(panel)
         self.points: tuple[TimePoint, ...] = ()
-        for name in NUCLIDES:
+        for name in nuclides_for_kernels():
             self.ui.nuclideComboBox.addItem(name, name)
         connect(self.ui.nuclideComboBox, "currentIndexChanged(int)", self.onNuclide)
         connect(self.ui.timePointsTable, "itemSelectionChanged()", self.showChosen)
@@ -68,7 +67,7 @@ class TimePointsSection(Section):
         told = told_by(self.points)
         if self.parameters.activity_MBq == 0 and told.activity_MBq:
             self.parameters.activity_MBq = told.activity_MBq
-            if told.nuclide in NUCLIDES:
+            if told.nuclide in nuclides_for_kernels():
                 self.parameters.nuclide = told.nuclide
         if self.parameters.sex is Sex.NOT_TOLD and told.sex in ("F", "M"):
             self.parameters.sex = Sex(told.sex)

@@ -1,4 +1,4 @@
-"""The radiopharmaceutical of an injection, as NM and PET images tell it."""
+"""The radiopharmaceutical of an injection, as NM and PET images state it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydicom.sr.coding import Code
 
-from PRRTUptakeLib.dicom.writing import code_item, date_time, decimal, dicom_time, item_of
+from PRRTUptakeLib.dicom.writing import DicomWritingError, code_item, date_time, decimal, dicom_time, item_of
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
 
 if TYPE_CHECKING:
@@ -15,15 +15,7 @@ if TYPE_CHECKING:
 
     from pydicom.dataset import Dataset
 
-# SNOMED CT codes of DICOM PS3.16, CID 18, 25, 4020, 4021 and 11.
-_NUCLIDE_CODES = {
-    "Lu-177": Code("447553000", "SCT", "^177^Lutetium"),
-    "Ga-68": Code("35337001", "SCT", "^68^Gallium"),
-}
-_DRUG_CODES = {
-    "Lu-177": Code("781259000", "SCT", "Lutetium^177^ DOTATATE"),
-    "Ga-68": Code("724025002", "SCT", "Dotatate Ga^68^"),
-}
+# SNOMED CT codes of DICOM PS3.16, CID 11.
 _ROUTE_CODES = {
     "intravenous": Code("47625008", "SCT", "Intravenous route"),
     "intra-arterial": Code("58100008", "SCT", "Intra-arterial route"),
@@ -40,9 +32,20 @@ class Radiopharmaceutical:
     route: str = "intravenous"
 
     def item(self, *, for_pet: bool) -> Dataset:
-        """The item of the Radiopharmaceutical Information Sequence; PET wants Bq, NM MBq (PS3.3 C.8.9.2, C.8.4.10)."""
+        """The item of the Radiopharmaceutical Information Sequence; PET wants Bq, NM MBq (PS3.3 C.8.9.2, C.8.4.10).
+
+        Raises
+        ------
+        DicomWritingError
+            If the table of radionuclides has no codes for the nuclide or its somatostatin analogue.
+        """
         entry = nuclide(self.nuclide)
-        drug = _DRUG_CODES[entry.name]
+        if entry.code is None or entry.drug_code is None:
+            raise DicomWritingError(
+                f"There is no DICOM code for {entry.name} or its somatostatin analogue: add 'code' and "
+                "'radiopharmaceutical_code' in Resources/Nuclides/radionuclides.json."
+            )
+        isotope, drug = (Code(code.value, code.scheme, code.meaning) for code in (entry.code, entry.drug_code))
         item = item_of(
             Radiopharmaceutical=drug.meaning,
             RadiopharmaceuticalRoute=self.route,
@@ -51,7 +54,7 @@ class Radiopharmaceutical:
             RadiopharmaceuticalStopTime="",
             RadiopharmaceuticalStartDateTime=date_time(self.injection_time),
             RadionuclideTotalDose=decimal([self.activity_MBq * (1e6 if for_pet else 1.0)])[0],
-            RadionuclideCodeSequence=[code_item(_NUCLIDE_CODES[entry.name])],
+            RadionuclideCodeSequence=[code_item(isotope)],
             RadiopharmaceuticalCodeSequence=[code_item(drug)],
             AdministrationRouteCodeSequence=[code_item(_ROUTE_CODES[self.route])],
         )

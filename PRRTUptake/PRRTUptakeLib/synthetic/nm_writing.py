@@ -25,6 +25,7 @@ from PRRTUptakeLib.dicom.writing import (
     set_pixels,
     start_dataset,
 )
+from PRRTUptakeLib.nuclides.radionuclides import nuclide
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Volume
 
 _TOP = 65535
-_WINDOWS_keV = {"Lu-177": (187.2, 228.8)}  # 20 % about 208 keV
 
 
 def write_nm(
@@ -97,7 +97,7 @@ def _frames(ds: Dataset, volume: Volume) -> None:
 
 
 def _detector(ds: Dataset, volume: Volume) -> None:
-    """Where the first frame lies; the others follow along the normal, by Spacing Between Slices (C.8.4.15)."""
+    """Position of the first frame; the others follow along the normal, by Spacing Between Slices (C.8.4.15)."""
     origin, row, column, _ = image_plane(volume)
     ds.NumberOfDetectors = 1
     ds.DetectorInformationSequence = [
@@ -113,12 +113,17 @@ def _detector(ds: Dataset, volume: Volume) -> None:
 
 def _acquisition(ds: Dataset, drug: Radiopharmaceutical, duration_s: float) -> None:
     """Isotope, energy window and rotation modules."""
-    low, high = _WINDOWS_keV.get(drug.nuclide, (0.0, 0.0))
-    if high <= 0:
-        raise DicomWritingError(f"There is no energy window for {drug.nuclide}: SPECT is written for Lu-177 only.")
+    windows = nuclide(drug.nuclide).windows_keV
+    if not windows:
+        raise DicomWritingError(
+            f"There is no energy window for {drug.nuclide}: add 'windows_keV' in Resources/Nuclides/radionuclides.json."
+        )
+    low, high = windows[0]
     ds.NumberOfEnergyWindows = 1
     window = item_of(EnergyWindowLowerLimit=decimal([low])[0], EnergyWindowUpperLimit=decimal([high])[0])
-    ds.EnergyWindowInformationSequence = [item_of(EnergyWindowName="208 keV", EnergyWindowRangeSequence=[window])]
+    ds.EnergyWindowInformationSequence = [
+        item_of(EnergyWindowName=f"{(low + high) / 2:.0f} keV", EnergyWindowRangeSequence=[window])
+    ]
     ds.RadiopharmaceuticalInformationSequence = [drug.item(for_pet=False)]
     ds.NumberOfRotations = 1
     frames = 60

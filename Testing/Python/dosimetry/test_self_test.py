@@ -35,7 +35,8 @@ def test_a_wrong_half_life_is_told_and_the_status_is_1(monkeypatch, capsys, tmp_
     right = self_test_checks.nuclide
 
     def wrong(name):
-        return replace(right(name), half_life_h=right(name).half_life_h * 1.01)
+        entry = right(name)
+        return replace(entry, half_life=replace(entry.half_life, value_h=entry.half_life_h * 1.01))
 
     monkeypatch.setattr(self_test_checks, "nuclide", wrong)
     monkeypatch.setattr(self_test_checks, "GROUPS", {"Decay": self_test_checks.decay_checks})
@@ -53,9 +54,8 @@ def test_a_wrong_table_of_nuclides_fails_wherever_it_is_used(monkeypatch, capsys
     from PRRTUptakeLib.nuclides import radionuclides
 
     right = radionuclides.nuclide("Lu-177")
-    table = dict(radionuclides._TABLE)
-    key = next(name for name, entry in table.items() if entry is right)
-    monkeypatch.setattr(radionuclides, "_TABLE", {**table, key: replace(right, half_life_h=right.half_life_h * 1.01)})
+    long = replace(right.half_life, value_h=right.half_life_h * 1.01)
+    monkeypatch.setitem(radionuclides._table(), "Lu-177", replace(right, half_life=long))
     assert main(["selftest", "--html", str(tmp_path / "a.html")]) == 1
     told = capsys.readouterr().err
     assert "half-life of Lu-177" in told
