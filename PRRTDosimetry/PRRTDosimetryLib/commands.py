@@ -13,23 +13,14 @@ from typing import TYPE_CHECKING
 from PRRTUptakeLib import commands as uptake
 from PRRTUptakeLib.command_line import Command, execute, print_json
 
+from PRRTDosimetryLib.vocabulary import TIAC_MODELS
+
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
 # What runs one patient of a cohort in a worker process.
 RUN_CASE = "PRRTDosimetryLib.mrml.run:run_case_with_doses"
-
-TIAC_MODELS = (
-    "auto",
-    "mono",
-    "uptake-clearance",
-    "bi",
-    "bi-uptake",
-    "tri",
-    "trapezoid",
-    "single-time-point",
-)
 
 
 def _tiac_arguments(parser: argparse.ArgumentParser) -> None:

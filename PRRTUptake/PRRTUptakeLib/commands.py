@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.command_line import Command, print_json
+from PRRTUptakeLib.vocabulary import DEMOS, SUV_UNITS
 
 if TYPE_CHECKING:
     import argparse
@@ -28,7 +29,7 @@ def _demo_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--kind",
         default="lutia",
-        choices=("lutia", "ia-versus-iv", "serial", "therapy"),
+        choices=DEMOS,
         help="lobe against lobe, PET after both routes, serial SPECT/CT, or PET with both therapy cycles: predicted "
         "against delivered dose (default: lutia)",
     )
@@ -123,7 +124,7 @@ def _read_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _read(arguments: argparse.Namespace) -> None:
     from PRRTUptakeLib.export.dicom_read import read_object
-    from PRRTUptakeLib.report.page import plain_table
+    from PRRTUptakeLib.formatting import plain_table
 
     kind, content = read_object(arguments.file, arguments.images)
     if arguments.json:
@@ -186,7 +187,7 @@ def _power_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _power(arguments: argparse.Namespace) -> None:
-    from PRRTUptakeLib.report.page import plain_table
+    from PRRTUptakeLib.formatting import plain_table
     from PRRTUptakeLib.statistics.power import plan
 
     if arguments.n is None and arguments.ratio is None:
@@ -210,8 +211,8 @@ def _agreement_arguments(parser: argparse.ArgumentParser) -> None:
 def _agreement(arguments: argparse.Namespace) -> None:
     from dataclasses import asdict
 
+    from PRRTUptakeLib.formatting import plain_table
     from PRRTUptakeLib.report.endpoint_tables import agreement_table
-    from PRRTUptakeLib.report.page import plain_table
     from PRRTUptakeLib.statistics.agreement import compare_readers, paired_readings
     from PRRTUptakeLib.study.measurements import read_csv
     from PRRTUptakeLib.study.protocol import load_protocol
@@ -263,13 +264,10 @@ def cohort(arguments: argparse.Namespace, run_case: str = RUN_CASE) -> None:
         raise CohortError(made.result.problem)
 
 
-_SUV_KINDS = ("bw", "lbm", "lbm-james", "lbm-janma", "bsa", "ibw")
-
-
 def _suv_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, metavar="DICOM_DIR", help="folder that holds the PET or SPECT series")
     parser.add_argument("--mask", type=Path, metavar="NIFTI", help="measure inside this mask only")
-    parser.add_argument("--type", default="bw", choices=_SUV_KINDS, help="normalisation (default: bw)")
+    parser.add_argument("--type", default="bw", choices=tuple(SUV_UNITS), help="normalisation (default: bw)")
     parser.add_argument("--series", metavar="UID", help="which series, if the folder holds several (end of its UID)")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     stated = parser.add_argument_group("operator inputs", "stated values go before those of the header")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.vocabulary import TIA_UNITS
 
 from PRRTDosimetryLib.dose.convolution import EvenKernel
 from PRRTDosimetryLib.dose.density import SOFT_TISSUE_g_per_mL
@@ -17,7 +18,6 @@ from PRRTDosimetryLib.dose.voxel_kernel import voxel_kernel
 if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Volume
 
-TIA_UNITS = "MBq.h/ml"
 DOSE_UNITS = "Gy"
 
 

@@ -6,12 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from PRRTUptakeLib.vocabulary import OPPOSITE_LOBE
+
 from PRRTDosimetryLib.effect.bed import EffectError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-OTHER_LOBE = {"left": "right", "right": "left"}
 
 
 @dataclass(frozen=True)
@@ -96,19 +96,19 @@ def compare_lobes(
     >>> [(lobe.lobe, lobe.allocation, round(lobe.therapeutic_index, 9)) for lobe in both.lobes]
     [('right', 'treated', 20.0), ('left', 'control', 30.0)]
     """
-    if treated_lobe not in ("", *OTHER_LOBE):
+    if treated_lobe not in ("", *OPPOSITE_LOBE):
         raise EffectError(f"The treated lobe '{treated_lobe}' is not left or right.")
     for lobe, (dose, _) in healthy_Gy.items():
-        if lobe not in OTHER_LOBE or not dose > 0:
+        if lobe not in OPPOSITE_LOBE or not dose > 0:
             raise EffectError(f"The healthy liver of the lobe '{lobe}' has a dose of {dose:g} Gy; check its curve.")
     for lesion in lesions:
-        if lesion.lobe in OTHER_LOBE and lesion.lobe not in healthy_Gy:
+        if lesion.lobe in OPPOSITE_LOBE and lesion.lobe not in healthy_Gy:
             raise EffectError(
                 f"Lesion {lesion.lesion} lies in the {lesion.lobe} lobe, whose healthy liver has no curve; add one."
             )
     first = treated_lobe or "left"
     lobes = []
-    for lobe in (first, OTHER_LOBE[first]):
+    for lobe in (first, OPPOSITE_LOBE[first]):
         if lobe in healthy_Gy:
             allocation = "" if not treated_lobe else "treated" if lobe == treated_lobe else "control"
             mine = tuple(lesion for lesion in lesions if lesion.lobe == lobe)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from PRRTUptakeLib.formatting import decimals, number
 from PRRTUptakeLib.panel.measure import show_table_and_chart
-from PRRTUptakeLib.panel.section import Section, connect, figures, fill_table, waiting
+from PRRTUptakeLib.panel.section import Section, connect, fill_table, waiting
 from slicer.i18n import tr as _
 
-from PRRTDosimetryLib.commands import TIAC_MODELS
 from PRRTDosimetryLib.mrml.curve_nodes import CurveRow, curve_chart, curve_rows
+from PRRTDosimetryLib.vocabulary import TIAC_MODELS
 
 MODELS = tuple(name for name in TIAC_MODELS if name != "single-time-point")
 
@@ -39,7 +40,7 @@ class CurvesSection(Section):
         self.ui.fitButton.toolTip = missing or _("Measure every region at every time, and fit its curve")
         self.rows = curve_rows(self.parameters.curves)
         lines = [
-            (row.region, row.model, figures(row.tia_MBq_h, 4), figures(row.u_tia_MBq_h, 2), f"{row.teff_h:.1f}")
+            (row.region, row.model, number(row.tia_MBq_h, 4), number(row.u_tia_MBq_h, 2), decimals(row.teff_h, 1))
             for row in self.rows
         ]
         fill_table(self.ui.curvesTable, lines, [row.choice for row in self.rows])

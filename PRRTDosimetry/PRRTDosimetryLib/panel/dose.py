@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from PRRTUptakeLib.formatting import number
 from PRRTUptakeLib.panel.choices import role_words
 from PRRTUptakeLib.panel.measure import show_table_and_chart
-from PRRTUptakeLib.panel.section import Section, connect, figures, fill_table, jump_to_segment, waiting
+from PRRTUptakeLib.panel.section import Section, connect, fill_table, jump_to_segment, waiting
 from slicer.i18n import tr as _
 
 from PRRTDosimetryLib.mrml.dose_nodes import DoseRow, cycles_rows, dose_rows_of, histogram_chart
@@ -76,10 +77,10 @@ class ResultsSection(Section):
         lines = [
             (
                 row.region,
-                "+".join(str(number) for number in row.cycles),
-                figures(row.dose_Gy),
-                figures(row.u_dose_Gy, 2),
-                figures(row.bed_Gy),
+                "+".join(str(cycle) for cycle in row.cycles),
+                number(row.dose_Gy),
+                number(row.u_dose_Gy, 2),
+                number(row.bed_Gy),
             )
             for row in cycles
         ]
@@ -115,4 +116,4 @@ def _dose_words(row: DoseRow) -> tuple[str, ...]:
         row.corrected_Gy,
         row.u_corrected_Gy,
     )
-    return row.region, role_words(row.role), *(figures(number) for number in numbers)
+    return row.region, role_words(row.role), *(number(value) for value in numbers)

@@ -7,8 +7,9 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
+from PRRTUptakeLib.formatting import decimals, number
 from PRRTUptakeLib.panel.choices import lobe_words
-from PRRTUptakeLib.panel.section import Section, connect, figures, fill_combo, fill_table, jump_to_segment, waiting
+from PRRTUptakeLib.panel.section import Section, connect, fill_combo, fill_table, jump_to_segment, waiting
 
 
 class MeasureSection(Section):
@@ -60,7 +61,7 @@ class MeasureSection(Section):
         table = target_table(node)
         self.rows = table.rows
         lines = [
-            (row.lesion, lobe_words(row.lobe), row.visit, figures(row.first), figures(row.second), f"{row.ratio:.2f}")
+            (row.lesion, lobe_words(row.lobe), row.visit, number(row.first), number(row.second), decimals(row.ratio, 2))
             for row in self.rows
         ]
         self.ui.resultsTable.setHorizontalHeaderLabels(

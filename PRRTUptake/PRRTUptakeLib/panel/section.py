@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -130,22 +129,6 @@ def _fit_columns(table: Any) -> None:
     header.stretchLastSection = True
     if table.columnWidth(last) < least:
         table.setColumnWidth(last, least)
-
-
-def figures(value: float | None, digits: int = 3) -> str:
-    """A number as people read it: significant digits, never an exponent; "" for None.
-
-    Examples
-    --------
-    >>> figures(67631.4), figures(5.926), figures(0.0001234), figures(None)
-    ('67631', '5.93', '0.000123', '')
-    """
-    if value is None:
-        return ""
-    if not math.isfinite(value) or value == 0:
-        return f"{value:g}"
-    places = digits - 1 - math.floor(math.log10(abs(value)))
-    return f"{value:.{min(max(places, 0), 12)}f}"
 
 
 def fill_combo(combo: Any, items: Sequence[tuple[str, Any]]) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.report.page import paragraph, plain_table, section, table
+from PRRTUptakeLib.formatting import plain_table
+from PRRTUptakeLib.report.page import paragraph, section, table
 from PRRTUptakeLib.report.plots import bar_chart
 from PRRTUptakeLib.study.predicted_benefit import ASSUMPTIONS
+from PRRTUptakeLib.vocabulary import metric_label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,11 +42,12 @@ def enhancement_sections(result: EnhancementResult, protocol: Protocol) -> list[
     """HTML sections: decision, regions, what differed between the days."""
     metric = protocol.endpoint.metric
     targets = [region for region in result.regions if region.role == "target"]
+    label = metric_label(metric)
     chart = bar_chart(
-        f"{metric} of the target lesions",
+        f"{label} of the target lesions",
         [region.region for region in targets],
         {"IA": [region.ia[metric] for region in targets], "IV": [region.iv[metric] for region in targets]},
-        metric,
+        label,
     )
     header, rows = region_table(result, metric)
     words = "gain: the patient's enhancement ratio over the region's"
@@ -65,7 +68,7 @@ def benefit_table(
     predictions: Sequence[Prediction], delivered: Mapping[str, float]
 ) -> tuple[list[str], list[list[object]]]:
     """Header and rows: dose of the intravenous cycle, factor, predicted and, where known, delivered dose."""
-    header = ["region", "IV cycle Gy", "factor", "IA cycle, predicted Gy", "95% from", "to"]
+    header = ["region", "IV cycle Gy", "factor", "IA cycle, predicted Gy", "95 % from", "to"]
     rows: list[list[object]] = [[one.region, one.iv_Gy, one.factor, one.ia_Gy, *one.interval_Gy] for one in predictions]
     if delivered:
         header += ["delivered Gy", "delivered / predicted"]
@@ -76,7 +79,7 @@ def benefit_table(
 
 
 def benefit_section(predictions: Sequence[Prediction], delivered: Mapping[str, float]) -> str:
-    """Doses expected of the intra-arterial cycle beside those of the intravenous one, and those delivered if known."""
+    """Doses expected of the intra-arterial cycle next to those of the intravenous one, and those delivered if known."""
     header, rows = benefit_table(predictions, delivered)
     shown = [one for one in predictions if one.region in delivered]
     chart = ""
@@ -85,7 +88,7 @@ def benefit_section(predictions: Sequence[Prediction], delivered: Mapping[str, f
             "Intra-arterial cycle",
             [one.region for one in shown],
             {"predicted": [one.ia_Gy for one in shown], "delivered": [delivered[one.region] for one in shown]},
-            "absorbed dose Gy",
+            "absorbed dose (Gy)",
         )
     assumed = "".join(paragraph(text, "small") for text in ASSUMPTIONS)
     title = "Predicted benefit, and what was delivered" if delivered else "Predicted benefit"

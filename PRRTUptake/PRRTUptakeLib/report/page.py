@@ -5,6 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+from PRRTUptakeLib.formatting import cell_text, is_number
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -73,7 +75,7 @@ def paragraph(text: str, style: str = "") -> str:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str = "") -> str:
-    """A table; cells that are numbers are set flush right, floats with four significant digits, nan as a dash.
+    """A table; cells that are numbers are set flush right, floats with four significant digits, nan blank.
 
     Examples
     --------
@@ -86,47 +88,9 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str 
     return f"<table>{words}<tr>{head}</tr>{body}</table>"
 
 
-def plain_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """The same table for a terminal: aligned columns, numbers flush right.
-
-    Examples
-    --------
-    >>> print(plain_table(["lesion", "T/N"], [["L1", 12.3456], ["R1", 9.0]]))
-    lesion    T/N
-    ------  -----
-    L1      12.35
-    R1      9.000
-    """
-    cells = [[format_value(value) for value in row] for row in rows]
-    widths = [max(len(name), *(len(row[n]) for row in cells)) if cells else len(name) for n, name in enumerate(header)]
-    right = [bool(rows) and all(_is_number(row[n]) for row in rows) for n in range(len(header))]
-    lines = [list(header), ["-" * width for width in widths], *cells]
-    shown = [
-        "  ".join(
-            text.rjust(width) if flush else text.ljust(width)
-            for text, width, flush in zip(line, widths, right, strict=True)
-        )
-        for line in lines
-    ]
-    return "\n".join(line.rstrip() for line in shown)
-
-
-def format_value(value: object) -> str:
-    """A cell's text: floats with four significant digits (whole from 1000 on), nan as a dash."""
-    if not isinstance(value, float):
-        return str(value)
-    if value != value:
-        return "–"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:#.4g}"
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
 def _cell(value: object) -> str:
-    shown = format_value(value)
+    shown = cell_text(value)
     unbroken = max((len(word) for word in shown.split()), default=0)
-    kind = "number" if _is_number(value) else "long" if unbroken > _LONGEST_WORD else ""
+    kind = "number" if is_number(value) else "long" if unbroken > _LONGEST_WORD else ""
     mark = f' class="{kind}"' if kind else ""
     return f"<td{mark}>{escape(shown)}</td>"

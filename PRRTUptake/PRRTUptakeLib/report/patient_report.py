@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from PRRTUptakeLib.report.patient_text import result_sentence, target_table
 from PRRTUptakeLib.report.pictures import ABDOMEN_CT, SlicePlace, Window, box_around, slice_picture
 from PRRTUptakeLib.report.plots import bar_chart
 from PRRTUptakeLib.report.svg import PALETTE
+from PRRTUptakeLib.vocabulary import LOBE_COLORS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,10 +22,9 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.study.preparation import SizedLesion
     from PRRTUptakeLib.study.visit import VisitResult
 
-LOBE_COLORS = {"left": PALETTE[4], "right": PALETTE[5], "caudate": PALETTE[3]}
 REFERENCE_COLOR, LESION_COLOR = PALETTE[2], "#ffffff"
 MARGIN_MM = 25.0
-_NO_OPERATOR = "not told (--operator, the case file's notes, or User in Slicer's settings)"
+_NO_OPERATOR = "not stated (--operator, the case file's notes, or User in Slicer's settings)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,10 +88,11 @@ def _chart(result: VisitResult) -> str:
         f"{lobe} lobe": [target.tn_ratio if target.lobe == lobe else float("nan") for target in result.targets]
         for lobe in sorted({target.lobe for target in result.targets})
     }
-    lobes = [lobe for lobe in result.lobes if lobe.tn_ratio is not None]
-    means = {result.protocol.endpoint.aggregation.replace("-", " "): [lobe.tn_ratio or 0.0 for lobe in lobes]}
-    per_lobe = bar_chart("T/N per lobe", [f"{lobe.lobe} lobe" for lobe in lobes], means, "T/N")
-    return bar_chart("T/N per target lesion", names, groups, "T/N") + per_lobe
+    lobes = {f"{lobe.lobe} lobe": lobe.tn_ratio for lobe in result.lobes if lobe.tn_ratio is not None}
+    means = {name: [ratio if name == other else math.nan for other in lobes] for name, ratio in lobes.items()}
+    how = result.protocol.endpoint.aggregation.replace("-", " ")
+    per_lobe = bar_chart(f"T/N per lobe, {how}", list(lobes), means, "T/N ratio")
+    return bar_chart("T/N per target lesion", names, groups, "T/N ratio") + per_lobe
 
 
 def _pictures(visit: ReportedVisit) -> str:
@@ -128,7 +130,7 @@ def _slice_of(lesion: SizedLesion) -> int:
 
 def _legend() -> str:
     return (
-        "Outlines: left lobe light blue, right lobe orange, lesions white, reference regions green. Seen from "
+        "Outlines: left lobe blue, right lobe orange, lesions white, reference regions green. Seen from "
         "the feet: the patient's right is on the left."
     )
 
@@ -172,8 +174,7 @@ def _recovery_table(result: VisitResult) -> str:
 
 def _lobe_table(result: VisitResult) -> str:
     rows = [
-        [lobe.lobe, lobe.volume_mL, f"{lobe.fraction:.1%}", lobe.target_count, lobe.tn_ratio if lobe.tn_ratio else "–"]
-        for lobe in result.lobes
+        [lobe.lobe, lobe.volume_mL, f"{lobe.fraction:.1%}", lobe.target_count, lobe.tn_ratio] for lobe in result.lobes
     ]
     return table(["lobe", "volume mL", "of the liver", "targets", "T/N"], rows)
 
@@ -188,8 +189,8 @@ def _lesion_table(result: VisitResult) -> str:
             [
                 lesion.segment.name,
                 lesion.segment.lobe,
-                round(size.longest_axial_mm, 1),
-                round(size.perpendicular_mm, 1),
+                size.longest_axial_mm,
+                size.perpendicular_mm,
                 size.volume_mL,
                 mean,
                 "target" if lesion.decision.is_target else "lesion",
@@ -204,7 +205,7 @@ def _sensitivity_table(result: VisitResult) -> str:
     rows = []
     for kind, found in result.sensitivity.items():
         mark = " (protocol)" if kind == result.protocol.reference.kind else ""
-        values = [found[key] if found[key] is not None else "–" for key in ("left", "right", "ratio")]
+        values = [found[key] for key in ("left", "right", "ratio")]
         rows.append([kind + mark, *values])
     return table(["reference", "T/N left", "T/N right", result.ratio_name], rows)
 

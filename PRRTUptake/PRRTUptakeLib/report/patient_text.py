@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.report.page import plain_table
+from PRRTUptakeLib.formatting import plain_table
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.study.visit import VisitResult
@@ -20,7 +20,7 @@ def target_table(result: VisitResult) -> tuple[list[str], list[list[object]]]:
         [
             target.lesion_id,
             target.lobe,
-            round(target.diameter_mm, 1),
+            target.diameter_mm,
             target.volume_mL,
             target.tumour * scale,
             target.reference * scale,

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from PRRTUptakeLib.formatting import decimals, number
 from PRRTUptakeLib.report.axes import Axis, FigureError
 from PRRTUptakeLib.report.svg import GREY, MARKERS, PALETTE, Chart, text_width_px
+from PRRTUptakeLib.vocabulary import lobe_color
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,7 +48,10 @@ def bar_chart(
     y_label: str,
     errors: Mapping[str, Sequence[float]] | None = None,
 ) -> str:
-    """Bars side by side: one colour per group, one place per category, with symmetric errors where given.
+    """Bars: one colour per group, one place per category, with symmetric errors where given.
+
+    Groups of a lobe ("left lobe") have the lobe's colour. Bars of a category are side by side, or on its tick if there
+    is one only.
 
     Examples
     --------
@@ -59,11 +64,12 @@ def bar_chart(
         reach = np.nan_to_num(np.asarray((errors or {}).get(name, np.zeros(len(values))), dtype=float))
         bounds += [*(np.asarray(values, dtype=float) + reach), *(np.asarray(values, dtype=float) - reach)]
     chart = Chart(title, Axis.categories("", categories), Axis.around(y_label, bounds))
-    width = 0.8 / max(len(groups), 1)
+    alone = all(np.isfinite(column).sum() <= 1 for column in zip(*groups.values(), strict=True))
+    width = 0.5 if alone else 0.8 / max(len(groups), 1)
     for n, (name, values) in enumerate(groups.items()):
-        x = np.arange(len(values)) + (n - (len(groups) - 1) / 2) * width
-        hints = [f"{category}, {name}: {value:.4g}" for category, value in zip(categories, values, strict=True)]
-        chart.bars(x, values, PALETTE[n % len(PALETTE)], name, 0.9 * width, names=hints)
+        x = np.arange(len(values)) + (0.0 if alone else (n - (len(groups) - 1) / 2) * width)
+        hints = [f"{category}, {name}: {number(value, 4)}" for category, value in zip(categories, values, strict=True)]
+        chart.bars(x, values, lobe_color(name) or PALETTE[n % len(PALETTE)], name, 0.9 * width, names=hints)
         if errors and name in errors:
             reach = np.asarray(errors[name], dtype=float)
             chart.error_bars(x, np.asarray(values) - reach, np.asarray(values) + reach, PALETTE[-1])
@@ -104,7 +110,7 @@ def slope_plot(
     labels: tuple[str, str],
     y_label: str,
 ) -> str:
-    """One line per patient from ``first`` to ``second`` on a logarithmic axis; colour tells up from down."""
+    """One line per patient from ``first`` to ``second`` on a logarithmic axis; up and down have two colours."""
     y_axis = Axis.around(y_label, first, second, log=True)
     chart = Chart(title, Axis.categories("", labels), y_axis, 420, 420)
     rises = np.asarray(second, dtype=float) > np.asarray(first, dtype=float)
@@ -117,7 +123,7 @@ def slope_plot(
 
 
 def forest_plot(title: str, rows: Sequence[ForestRow], x_label: str, reference: float = 1.0) -> str:
-    """Estimates with intervals on a logarithmic axis, one row each, figures beside them."""
+    """Estimates with intervals on a logarithmic axis, one row each, the figures on the right."""
     if not rows:
         raise FigureError(f"The figure '{title}' has no row to show.")
     ends = [value for row in rows for value in (row.value, row.low, row.high)]
@@ -141,8 +147,9 @@ def forest_plot(title: str, rows: Sequence[ForestRow], x_label: str, reference: 
 
 
 def _figures(row: ForestRow) -> str:
-    interval = f" [{row.low:.2f}; {row.high:.2f}]" if math.isfinite(row.low) and math.isfinite(row.high) else ""
-    return f"{row.value:.2f}{interval}"
+    known = math.isfinite(row.low) and math.isfinite(row.high)
+    interval = f" [{decimals(row.low, 2)}; {decimals(row.high, 2)}]" if known else ""
+    return f"{decimals(row.value, 2)}{interval}"
 
 
 def waterfall(title: str, names: Sequence[str], values: Sequence[float], y_label: str, reference: float = 0.0) -> str:
@@ -156,7 +163,7 @@ def waterfall(title: str, names: Sequence[str], values: Sequence[float], y_label
     ):
         chosen = np.flatnonzero((ranked > reference) == above)
         if chosen.size:
-            hints = [f"{names[order[n]]}: {ranked[n]:.4g}" for n in chosen]
+            hints = [f"{names[order[n]]}: {number(ranked[n], 4)}" for n in chosen]
             chart.bars(chosen, ranked[chosen], color, label, base=reference, names=hints)
     chart.horizontal(reference, dashed=False)
     return chart.svg()
@@ -182,7 +189,7 @@ def bland_altman(
     chart.horizontal(1.0, GREY, "equal")
     chart.horizontal(bias, PALETTE[1], "bias", dashed=False)
     for value in (bias, *limits):
-        chart.text(chart.x.high, value, f"{value:.3g}", PALETTE[1] if value == bias else GREY, "end")
+        chart.text(chart.x.high, value, number(value), PALETTE[1] if value == bias else GREY, "end")
     chart.points(mean, ratio, names=names)
     return chart.svg()
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from PRRTUptakeLib.formatting import cell_text
 from PRRTUptakeLib.registration.result import Registration, identity_registration
 from PRRTUptakeLib.report.checkerboard import checkerboard_picture, views
-from PRRTUptakeLib.report.page import format_value, paragraph, section, table
+from PRRTUptakeLib.report.page import paragraph, section, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,8 +107,8 @@ def _rotation(matrix: np.ndarray) -> np.ndarray:
 
 def _pair(before: float, after: float) -> str:
     if math.isnan(after):
-        return "–"
-    return f"{format_value(before) if math.isfinite(before) else '–'} → {format_value(after)}"
+        return ""
+    return f"{cell_text(before)} → {cell_text(after)}" if math.isfinite(before) else cell_text(after)
 
 
 def _name(one: ShownRegistration) -> str:

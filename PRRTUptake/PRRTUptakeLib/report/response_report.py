@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.report.page import paragraph, plain_table, section, table
+from PRRTUptakeLib.formatting import plain_table
+from PRRTUptakeLib.report.page import paragraph, section, table
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.study.response_case import CaseResponse, ScopeResponse

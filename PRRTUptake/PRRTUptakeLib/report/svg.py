@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from PRRTUptakeLib.formatting import short_decimal as _n
 from PRRTUptakeLib.report.axes import Axis, FigureError
 
 if TYPE_CHECKING:
@@ -41,8 +42,8 @@ class Chart:
     ----------
     title : above the chart, and what a screen reader says.
     x, y : the axes.
-    width_px, height_px : size of the chart without its legend, which stands below.
-    notes : (y, text) pairs written to the right of the plot, such as figures beside the rows of a forest plot.
+    width_px, height_px : size of the chart without its legend, which is below.
+    notes : (y, text) pairs written to the right of the plot, such as the figures of a forest plot's rows.
 
     Examples
     --------
@@ -268,11 +269,6 @@ class Chart:
             parts.append(_text(across + 30, middle + 4, label))
             across += needed
         return parts, 24 + 20 * row if parts else 0
-
-
-def _n(number: float) -> str:
-    """Two decimals are finer than any screen, and keep files small."""
-    return f"{float(number):.2f}".rstrip("0").rstrip(".")
 
 
 def _stroke(x1: float, y1: float, x2: float, y2: float, color: str, dashed: bool = False) -> str:

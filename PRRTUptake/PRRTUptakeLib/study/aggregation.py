@@ -1,4 +1,8 @@
-"""Patient level first: the lesions of one lobe become one value, by the rule of the protocol."""
+"""Patient level first: the lesions of one lobe become one value, by the rule of the protocol.
+
+The only implementation of the rules of `vocabulary.AGGREGATIONS`: for the values of lesions, for lesions by name with
+their uncertainties, and for many simulated patients at once.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.uptake.ratios import Estimate
+from PRRTUptakeLib.vocabulary import AGGREGATIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Mapping, Sequence
 
 
 class AggregationError(PRRTError):
@@ -31,7 +37,7 @@ def aggregate(
     Parameters
     ----------
     values : one per lesion, positive for the geometric mean.
-    rule : a word of `protocol.AGGREGATIONS`.
+    rule : a word of `vocabulary.AGGREGATIONS`.
     uncertainties : standard uncertainties in the unit of the values; nan where unknown, which makes the result's nan.
     volumes_mL : volumes of the lesions, for the volume-weighted mean only.
 
@@ -42,7 +48,7 @@ def aggregate(
     Raises
     ------
     AggregationError
-        For no lesion, a value that is not positive under the geometric mean, or missing volumes.
+        For no lesion, an unknown rule, a value that is not positive under the geometric mean, or missing volumes.
 
     Examples
     --------
@@ -52,35 +58,89 @@ def aggregate(
     """
     number = len(values)
     if number == 0:
-        raise AggregationError("There is no lesion to aggregate.")
-    u = [math.nan] * number if uncertainties is None else list(uncertainties)
+        raise AggregationError("There is no lesion to aggregate: choose at least one.")
+    x = np.asarray(values, dtype=np.float64)
+    u = np.full(number, math.nan) if uncertainties is None else np.asarray(uncertainties, dtype=np.float64)
+    centre = float(_centre(x, rule, volumes_mL))
     if rule == "geometric-mean":
-        if min(values) <= 0:
-            raise AggregationError(f"The value {min(values):g} is not positive and has no geometric mean.")
-        centre = math.exp(math.fsum(math.log(value) for value in values) / number)
-        return centre, centre * _root_sum(u_one / value for u_one, value in zip(u, values, strict=True)) / number
-    if rule == "arithmetic-mean":
-        return math.fsum(values) / number, _root_sum(u) / number
+        return centre, centre * _root_sum(u / x) / number
     if rule == "median":
-        return _median(values, u)
+        return centre, _median_uncertainty(x, u)
+    weights = np.full(number, 1.0) if rule == "arithmetic-mean" else np.asarray(volumes_mL, dtype=np.float64)
+    return centre, _root_sum(weights * u) / math.fsum(weights)
+
+
+def aggregate_lesions(
+    values: Mapping[str, Estimate | float], rule: str, volumes_mL: Mapping[str, float] | None = None
+) -> Estimate:
+    """`aggregate` for lesions by name, with messages that name them.
+
+    Parameters
+    ----------
+    values : positive values by lesion, with or without uncertainty.
+    rule : a word of `vocabulary.AGGREGATIONS`.
+    volumes_mL : volumes by lesion, for ``volume-weighted-mean``.
+
+    Raises
+    ------
+    AggregationError
+        As `aggregate`, and for a value that is zero, negative or not finite, or a negative uncertainty.
+    """
+    estimates = {name: _estimate(value, name) for name, value in values.items()}
+    volumes = None
     if rule == "volume-weighted-mean":
-        return _weighted(values, u, volumes_mL)
-    raise AggregationError(f"The aggregation '{rule}' is unknown.")
+        missing = [name for name in values if not (volumes_mL or {}).get(name, 0.0) > 0]
+        if missing:
+            raise AggregationError(
+                f"Lesion '{missing[0]}' has no volume, which the volume-weighted mean needs: measure it."
+            )
+        volumes = [(volumes_mL or {})[name] for name in values]
+    found = aggregate([e.value for e in estimates.values()], rule, [e.uncertainty for e in estimates.values()], volumes)
+    return Estimate(*found)
 
 
-def _root_sum(terms: Iterable[float]) -> float:
-    return math.sqrt(math.fsum(term**2 for term in terms))
+def aggregate_draws(values: np.ndarray, rule: str, volumes_mL: Sequence[float] | None = None) -> np.ndarray:
+    """Each row of ``values`` (draws, lesions) aggregated by ``rule``, (draws,); errors as of `aggregate`."""
+    return np.asarray(_centre(values, rule, volumes_mL))
 
 
-def _median(values: Sequence[float], u: Sequence[float]) -> tuple[float, float]:
+def _centre(values: np.ndarray, rule: str, volumes_mL: Sequence[float] | None) -> np.ndarray:
+    """The rule along the last axis, for one row of lesions or many."""
+    number = values.shape[-1]
+    if rule not in AGGREGATIONS:
+        raise AggregationError(f"The aggregation '{rule}' is not one of {', '.join(AGGREGATIONS)}.")
+    if rule == "geometric-mean":
+        if not values.min() > 0:
+            raise AggregationError(f"The value {values.min():g} is not positive and has no geometric mean.")
+        return np.exp(_sum(np.log(values)) / number)
+    if rule == "median":
+        return np.asarray(np.median(values, axis=-1))
+    if rule == "arithmetic-mean":
+        return _sum(values) / number
+    if volumes_mL is None or len(volumes_mL) != number or not all(volume > 0 for volume in volumes_mL):
+        raise AggregationError("The volume-weighted mean needs a positive volume for each lesion.")
+    return _sum(values * np.asarray(volumes_mL, dtype=np.float64)) / math.fsum(volumes_mL)
+
+
+def _sum(terms: np.ndarray) -> np.ndarray:
+    """Sum along the last axis, correctly rounded for a single row."""
+    return np.asarray(math.fsum(terms)) if terms.ndim == 1 else terms.sum(axis=-1)
+
+
+def _root_sum(terms: np.ndarray) -> float:
+    return math.sqrt(math.fsum(terms**2))
+
+
+def _median_uncertainty(values: np.ndarray, u: np.ndarray) -> float:
     order = np.argsort(values, kind="stable")
     middle = order[(len(values) - 1) // 2 : len(values) // 2 + 1]  # one lesion, or the two in the middle
-    return math.fsum(values[n] for n in middle) / len(middle), _root_sum(u[n] for n in middle) / len(middle)
+    return _root_sum(u[middle]) / len(middle)
 
 
-def _weighted(values: Sequence[float], u: Sequence[float], volumes_mL: Sequence[float] | None) -> tuple[float, float]:
-    if volumes_mL is None or len(volumes_mL) != len(values) or not all(volume > 0 for volume in volumes_mL):
-        raise AggregationError("The volume-weighted mean needs a positive volume for each lesion.")
-    total = math.fsum(volumes_mL)
-    centre = math.fsum(w * value for w, value in zip(volumes_mL, values, strict=True)) / total
-    return centre, _root_sum(w * u_one for w, u_one in zip(volumes_mL, u, strict=True)) / total
+def _estimate(value: Estimate | float, name: str) -> Estimate:
+    found = value if isinstance(value, Estimate) else Estimate(float(value))
+    if not (math.isfinite(found.value) and found.value > 0):
+        raise AggregationError(f"Lesion '{name}': the value is {found.value}, but must be positive.")
+    if found.uncertainty < 0 or math.isinf(found.uncertainty):
+        raise AggregationError(f"Lesion '{name}': the uncertainty is {found.uncertainty}, but must be 0 or more.")
+    return found

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.uptake.ratios import aggregate
+from PRRTUptakeLib.study.aggregation import aggregate_draws, aggregate_lesions
+from PRRTUptakeLib.vocabulary import AGGREGATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,11 +92,11 @@ def eligibility(
     """
     if not ratios:
         raise EligibilityError("No target lesion has an enhancement ratio: choose targets that both images show.")
-    value = aggregate(ratios, endpoint.aggregation).value
+    value = aggregate_lesions(ratios, endpoint.aggregation).value
     alternatives = {
-        how: aggregate(ratios, how).value
-        for how in ("arithmetic-mean", "geometric-mean", "median")
-        if how != endpoint.aggregation
+        how: aggregate_lesions(ratios, how).value
+        for how in AGGREGATIONS
+        if how not in (endpoint.aggregation, "volume-weighted-mean")  # ratios have no volumes
     }
     drawn = _draws(np.array(list(ratios.values())), endpoint.aggregation, repeatability, seed)
     tail = (1.0 - endpoint.confidence) / 2.0
@@ -126,11 +127,4 @@ def _draws(ratios: np.ndarray, aggregation: str, repeatability: RepeatabilityRul
     rng = np.random.default_rng(seed)
     noise = math.sqrt(1.0 - shared) * rng.standard_normal((DRAWS, ratios.size))
     noise += math.sqrt(shared) * rng.standard_normal((DRAWS, 1))
-    values = ratios * np.exp(sigma * noise)
-    if aggregation == "geometric-mean":
-        result: np.ndarray = np.exp(np.log(values).mean(axis=1))
-    elif aggregation == "median":
-        result = np.median(values, axis=1)
-    else:
-        result = values.mean(axis=1)
-    return result
+    return aggregate_draws(ratios * np.exp(sigma * noise), aggregation)

@@ -1,4 +1,4 @@
-"""Ratios of uptakes (tumour over non-tumour, treated over control, intra-arterial over intravenous) and their averages.
+"""Ratios of uptakes (tumour over non-tumour, treated over control, intra-arterial over intravenous).
 
 Standard uncertainties follow the Guide to the Expression of Uncertainty in Measurement (JCGM 100:2008, section 5.1):
 first order, inputs taken as independent; nan where one of the inputs has none.
@@ -8,20 +8,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-import numpy as np
 
 from PRRTUptakeLib.errors import PRRTError
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-AGGREGATIONS = ("geometric-mean", "arithmetic-mean", "median", "volume-weighted-mean")  # words of protocol files
-
 
 class RatioError(PRRTError):
-    """A ratio or an average of ratios cannot be formed."""
+    """A ratio cannot be formed."""
 
 
 @dataclass(frozen=True)
@@ -61,61 +53,6 @@ def treated_control_ratio(treated: Estimate | float, control: Estimate | float, 
 def enhancement_ratio(ia: Estimate | float, iv: Estimate | float, region: str) -> Estimate:
     """Intra-arterial over intravenous uptake of the same lesion or organ, same unit; errors as in ``tn_ratio``."""
     return _ratio(ia, iv, region, ("intra-arterial uptake", "intravenous uptake"))
-
-
-def aggregate(
-    values: Mapping[str, Estimate | float], method: str, volumes_mL: Mapping[str, float] | None = None
-) -> Estimate:
-    """One value from the values of several lesions.
-
-    Parameters
-    ----------
-    values : positive values by lesion.
-    method : one of AGGREGATIONS.
-    volumes_mL : volumes by lesion, for ``volume-weighted-mean``.
-
-    Returns
-    -------
-    Estimate
-        The uncertainty treats lesions as independent (a shared reference region makes them less so); for the median it
-        is nan, as the median is not differentiable.
-
-    Raises
-    ------
-    RatioError
-        For no values, an unknown method, a missing volume, or a value that is zero, negative or not finite.
-
-    Examples
-    --------
-    >>> lesions = {"L1": 1.2, "L2": 1.5, "L3": 2.0, "L4": 3.0, "L5": 9.0}
-    >>> [round(aggregate(lesions, word).value, 2) for word in AGGREGATIONS[:3]]
-    [2.5, 3.34, 2.0]
-    """
-    if not values:
-        raise RatioError("There are no lesions to average: choose at least one.")
-    if method not in AGGREGATIONS:
-        raise RatioError(f"The aggregation '{method}' is not one of {', '.join(AGGREGATIONS)}.")
-    checked = [_checked(value, f"Lesion '{name}'", "value") for name, value in values.items()]
-    x = np.array([item.value for item in checked])
-    u = np.array([item.uncertainty for item in checked])
-    if method == "geometric-mean":
-        mean = math.exp(float(np.log(x).mean()))
-        return Estimate(mean, mean * float(np.linalg.norm(u / x)) / x.size)
-    if method == "median":
-        return Estimate(float(np.median(x)))
-    share = np.full(x.size, 1.0 / x.size)
-    if method == "volume-weighted-mean":
-        share = _volume_shares(list(values), volumes_mL)
-    return Estimate(float(share @ x), float(np.linalg.norm(share * u)))
-
-
-def _volume_shares(names: list[str], volumes_mL: Mapping[str, float] | None) -> np.ndarray:
-    given = volumes_mL or {}
-    missing = [name for name in names if name not in given]
-    if missing:
-        raise RatioError(f"Lesion '{missing[0]}' has no volume, which the volume-weighted mean needs: measure it.")
-    volumes = np.array([_checked(given[name], f"Lesion '{name}'", "volume in mL").value for name in names])
-    return volumes / volumes.sum()
 
 
 def _ratio(

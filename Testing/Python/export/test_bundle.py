@@ -15,11 +15,12 @@ import pytest
 from builders.patient_fixture import measured_patient
 from PRRTDosimetryLib.commands import main
 from PRRTUptakeLib.export.bundle import BundleError, read_bundle, write_bundle
-from PRRTUptakeLib.export.data_dictionary import METRICS, measurements_schema
+from PRRTUptakeLib.export.data_dictionary import measurements_schema
 from PRRTUptakeLib.export.deidentify import DeidentificationError, Deidentifier
 from PRRTUptakeLib.export.pdf import PdfError, find_converter, html_to_pdf
 from PRRTUptakeLib.mrml.verify import verify_bundle
 from PRRTUptakeLib.study.measurements import COLUMNS, Measurement
+from PRRTUptakeLib.vocabulary import METRICS
 
 KEY = bytes(range(32))
 

@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import pytest
-from PRRTDosimetryLib.commands import TIAC_MODELS
 from PRRTDosimetryLib.kinetics.curve_shape import Shape
 from PRRTDosimetryLib.kinetics.curves import Curve, CurveError
 from PRRTDosimetryLib.kinetics.fitting import Weights, fit_curve
@@ -21,6 +20,7 @@ from PRRTDosimetryLib.kinetics.single_time_point import (
     single_time_point,
 )
 from PRRTDosimetryLib.kinetics.trapezoid import trapezoid
+from PRRTDosimetryLib.vocabulary import TIAC_MODELS
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
 from scipy.integrate import quad
 from scipy.optimize import minimize_scalar

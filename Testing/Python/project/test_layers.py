@@ -19,7 +19,9 @@ ROOMS = {
     ],
     "PRRTDosimetryLib": ["kinetics", "dose", "effect", "uncertainty", "dosimetry", "mrml", "commands", "panel"],
 }
-SHARED = {"errors", "resources", "command_line", "progress", "versions", "atomic_write"}  # of no room: all may use them
+SHARED = {  # of no room: all may use them
+    *("errors", "resources", "command_line", "progress", "versions", "atomic_write", "vocabulary", "formatting"),
+}
 OPTIONAL = {"matplotlib", "statsmodels", "dask", "distributed", "pandas"}
 
 FILES = sorted([*UPTAKE.rglob("*.py"), *DOSIMETRY.rglob("*.py")])

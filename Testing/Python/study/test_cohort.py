@@ -392,7 +392,7 @@ class TestReport:
         for words in (
             "Entered: 6 patients", "Measured: 6 patients", "Excluded: 1", "Analysed: 5 patients", "Forest plot",
             "Waterfall",
-            "Bland-Altman", "tn_ratio per patient", "Agreement of readers", "ICC(2,1)", "Subgroups by sex", "Methods",
+            "Bland-Altman", "T/N ratio per patient", "Agreement of readers", "ICC(2,1)", "Subgroups by sex", "Methods",
             "at most 3 per lobe", "above 30 mm", "For research use only",
         ):  # fmt: skip
             assert words in text, words
