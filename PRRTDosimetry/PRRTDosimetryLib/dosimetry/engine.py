@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
+from PRRTUptakeLib.vocabulary import LOBES
 
 from PRRTDosimetryLib.dose.marrow import marrow_tia_from_blood_MBq_h, marrow_tia_from_vertebrae_MBq_h
 from PRRTDosimetryLib.dose.organs import OrganDose, organ_doses, remainder_tia_MBq_h
 from PRRTDosimetryLib.dose.phantom import GY_PER_MBQ_H, RED_MARROW, DoseError, Phantom, phantom
 from PRRTDosimetryLib.dosimetry.regions import Patient, Region, sphere_from_kernel
 from PRRTDosimetryLib.effect.cycles import CumulativeEffect, CycleDose, cumulative_effect
-from PRRTDosimetryLib.effect.lobes import OTHER_LOBE, LesionDose, LobeComparison, compare_lobes
+from PRRTDosimetryLib.effect.lobes import LesionDose, LobeComparison, compare_lobes
 from PRRTDosimetryLib.kinetics.scaled_curve import hybrid
 from PRRTDosimetryLib.kinetics.selection import integrate
 from PRRTDosimetryLib.uncertainty.chain import ChainInputs, ChainRegion, ChainResult, dose_uncertainties
@@ -343,7 +344,7 @@ def _effects(doses: Mapping[str, RegionDose], patient: Patient) -> dict[str, Cum
 
 
 def _lobes(doses: Mapping[str, RegionDose], patient: Patient) -> LobeComparison | None:
-    healthy = [dose for dose in doses.values() if dose.region.kind == "lobe" and dose.region.lobe in OTHER_LOBE]
+    healthy = [dose for dose in doses.values() if dose.region.kind == "lobe" and dose.region.lobe in LOBES]
     if not healthy:
         return None
     by_lobe = {dose.region.lobe: (dose.dose_Gy, dose.u_dose_Gy) for dose in healthy}

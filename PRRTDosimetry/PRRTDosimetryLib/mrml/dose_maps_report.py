@@ -6,7 +6,8 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PRRTUptakeLib.report.page import paragraph, plain_table, section, table
+from PRRTUptakeLib.formatting import plain_table
+from PRRTUptakeLib.report.page import paragraph, section, table
 from PRRTUptakeLib.report.plots import Series, line_chart
 from scipy.spatial.transform import Rotation
 

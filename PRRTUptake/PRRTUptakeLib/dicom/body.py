@@ -19,15 +19,6 @@ if TYPE_CHECKING:
 
     from PRRTUptakeLib.dicom.operator_overrides import OperatorOverrides
 
-SUV_UNITS = {  # UCUM with the annotations of DICOM PS3.16 CID 85
-    "bw": "g/ml{SUVbw}",
-    "lbm": "g/ml{SUVlbm}",
-    "lbm-james": "g/ml{SUVlbm(James128)}",
-    "lbm-janma": "g/ml{SUVlbm(Janma)}",
-    "bsa": "cm2/ml{SUVbsa}",
-    "ibw": "g/ml{SUVibw}",
-}
-
 
 class BodyError(PRRTError):
     """Weight, height or sex is missing or impossible."""

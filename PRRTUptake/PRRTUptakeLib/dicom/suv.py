@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from PRRTUptakeLib.dicom.administration import administration, drug_item
-from PRRTUptakeLib.dicom.body import SUV_UNITS, factor_from_bw, header_body
+from PRRTUptakeLib.dicom.body import factor_from_bw, header_body
 from PRRTUptakeLib.dicom.decay_correction import ACQUISITION_TIME
 from PRRTUptakeLib.dicom.headers import label
 from PRRTUptakeLib.dicom.nm import decay_factor
@@ -20,6 +20,7 @@ from PRRTUptakeLib.dicom.reading import arrange, provenance
 from PRRTUptakeLib.dicom.times import ImageTime, clock_of
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.volume import Grid, Volume
+from PRRTUptakeLib.vocabulary import SUV_UNITS
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.dicom.series import Series

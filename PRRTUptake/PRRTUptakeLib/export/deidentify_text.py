@@ -15,10 +15,10 @@ from html import escape
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from PRRTUptakeLib.export.data_dictionary import METRICS
 from PRRTUptakeLib.segmentation.codes import known_structures
 from PRRTUptakeLib.segmentation.segments import LOBES, ROLES
 from PRRTUptakeLib.study.measurements import COLUMNS
+from PRRTUptakeLib.vocabulary import METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

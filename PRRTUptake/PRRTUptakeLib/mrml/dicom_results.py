@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from PRRTUptakeLib.dicom.body import SUV_UNITS
 from PRRTUptakeLib.dicom.suv import suv
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.export.dicom_maps import parametric_map
@@ -17,6 +16,7 @@ from PRRTUptakeLib.export.dicom_sr import measurement_report
 from PRRTUptakeLib.study.contour_propagation import manual_shift_of
 from PRRTUptakeLib.study.response_case import is_follow_up
 from PRRTUptakeLib.uptake.occupancy import OccupancyError, occupancy
+from PRRTUptakeLib.vocabulary import SUV_UNITS, TIA_UNITS
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.study.measurements import Measurement
     from PRRTUptakeLib.uptake.occupancy import Occupancy
 
-_KINDS = {"Gy": "RTDOSE", "MBq.h/ml": "TIA", **dict.fromkeys(SUV_UNITS.values(), "SUV")}
+_KINDS = {"Gy": "RTDOSE", TIA_UNITS: "TIA", **dict.fromkeys(SUV_UNITS.values(), "SUV")}
 
 
 def write_dicom(

@@ -11,6 +11,7 @@ from PRRTUptakeLib.dicom.reading import read_volume
 from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.dicom.suv import suv
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.formatting import plain_table
 from PRRTUptakeLib.mrml.outcome import CaseOutcome, SceneVisit, VisitImages, series_facts
 from PRRTUptakeLib.mrml.segment_files import read_segments, segment_files
 from PRRTUptakeLib.mrml.visit_registration import VisitRegistration, anatomy_in_frame, image_name, visit_registration
@@ -22,7 +23,6 @@ from PRRTUptakeLib.report.enhancement_report import (
     enhancement_sections,
     enhancement_text,
 )
-from PRRTUptakeLib.report.page import plain_table
 from PRRTUptakeLib.report.registration_report import registration_sections
 from PRRTUptakeLib.segmentation.regrid import regrid
 from PRRTUptakeLib.study.images import contour_series, emission_series

@@ -42,9 +42,6 @@ class CaseResult:
     report: Path
 
 
-DEMOS = ("lutia", "ia-versus-iv", "serial", "therapy")
-
-
 def run_demo(
     folder: Path,
     seed: int = 1,
@@ -54,8 +51,8 @@ def run_demo(
 ) -> CaseResult:
     """Write synthetic patient ``seed`` to ``folder/patient`` and its results to ``folder/results``.
 
-    ``kind`` is one of `DEMOS`. "therapy" has three cases, whose results stand in folders of ``folder/results``; what is
-    returned is that of the last, which compares predicted and delivered dose.
+    ``kind`` is one of `vocabulary.DEMOS`. "therapy" has three cases, whose results are in folders of
+    ``folder/results``; what is returned is that of the last, which compares predicted and delivered dose.
     """
     folder = Path(folder)
     progress(0.0, f"making synthetic patient {seed} as DICOM")

@@ -5,28 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.versions import VERSION
+from PRRTUptakeLib.vocabulary import AGGREGATIONS, REFERENCES, metric_label
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.statistics.endpoints import Endpoint
     from PRRTUptakeLib.study.protocol import Protocol
 
-_AGGREGATION = {
-    "geometric-mean": "the geometric mean",
-    "arithmetic-mean": "the arithmetic mean",
-    "median": "the median",
-    "volume-weighted-mean": "the volume-weighted mean",
-}
-_REFERENCE = {
-    "same-lobe": "the non-tumour liver of the same lobe",
-    "contralateral-lobe": "the non-tumour liver of the other lobe",
-    "whole-liver": "the non-tumour liver of both lobes",
-    "fixed-sphere": "a sphere of fixed size in non-tumour liver",
-}
 _METRIC = {
     "tn_ratio": "the tumour-to-non-tumour ratio of mean uptake",
-    "suv_max": "SUVmax",
-    "suv_peak": "SUVpeak",
-    "suv_mean": "SUVmean",
     "mean": "mean activity concentration",
 }
 _CONTOURS = {"CT": "contrast-enhanced CT", "MR": "MRI"}
@@ -59,14 +45,14 @@ def _imaging(protocol: Protocol) -> str:
 def _reference(protocol: Protocol) -> str:
     rules = protocol.reference
     return (
-        f"The reference was {_REFERENCE[rules.kind]}, at least {rules.lesion_margin_mm:g} mm from lesions and "
+        f"The reference was {REFERENCES[rules.kind]}, at least {rules.lesion_margin_mm:g} mm from lesions and "
         f"{rules.rim_mm:g} mm inside the liver's surface, of at least {rules.minimum_volume_mL:g} mL."
     )
 
 
 def _aggregation(protocol: Protocol) -> str:
     rules = protocol.endpoint
-    metric, centre = _METRIC.get(rules.metric, rules.metric), _AGGREGATION[rules.aggregation]
+    metric, centre = _METRIC.get(rules.metric, metric_label(rules.metric)), AGGREGATIONS[rules.aggregation]
     if protocol.design == "ia-versus-iv":
         return (
             f"The enhancement ratio of a lesion was {metric} after intra-arterial over that after intravenous "

@@ -13,25 +13,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
+from PRRTUptakeLib.formatting import number, p_value, p_words, with_interval
 from PRRTUptakeLib.report.cohort_methods import cohort_methods
 from PRRTUptakeLib.report.endpoint_tables import (
     ENHANCEMENT,
     agreement_table,
     comparison_table,
     endpoint_table,
-    number,
-    p_value,
     patient_table,
     region_table,
     responder_words,
     share,
-    with_interval,
 )
 from PRRTUptakeLib.report.flow import flow_chart
 from PRRTUptakeLib.report.page import html_page, paragraph, section, table
 from PRRTUptakeLib.report.plots import ForestRow, bland_altman, forest_plot, scatter_plot, slope_plot, waterfall
 from PRRTUptakeLib.study.cohort.cohort_result import ANALYSED
 from PRRTUptakeLib.versions import VERSION, software
+from PRRTUptakeLib.vocabulary import metric_label
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.statistics.endpoints import Endpoint
@@ -82,20 +81,20 @@ def result_sentence(endpoint: Endpoint) -> str:
         return (
             f"Patients with an enhancement ratio of {rules.threshold:g} or more: "
             f"{share(one.responders, one.n, one.responders_ci)}; geometric mean enhancement ratio "
-            f"{with_interval(one.gmr, one.gmr_ci)} ({level}), p = {p_value(one.p_log)}."
+            f"{with_interval(one.gmr, one.gmr_ci)} ({level}), {p_words(one.p_log)}."
         )
     first, second = endpoint.pairs.labels
     return (
         f"Geometric mean ratio {first}/{second} {with_interval(one.gmr, one.gmr_ci)} ({level}, log scale, "
-        f"p = {p_value(one.p_log)}); means {number(one.means[0])} and {number(one.means[1])}, difference "
-        f"{with_interval(one.raw_difference, one.raw_ci)} (raw scale, p = {p_value(one.p_raw)}); "
+        f"{p_words(one.p_log)}); means {number(one.means[0])} and {number(one.means[1])}, difference "
+        f"{with_interval(one.raw_difference, one.raw_ci)} (raw scale, {p_words(one.p_raw)}); "
         f"{responder_words(endpoint)}: {share(one.responders, one.n, one.responders_ci)}."
     )
 
 
 def _result_section(endpoint: Endpoint) -> str:
     rules = endpoint.protocol.endpoint
-    caption = f"{rules.metric}, cycle {rules.cycle}, {endpoint.comparison.n} patients"
+    caption = f"{metric_label(rules.metric)}, cycle {rules.cycle}, {endpoint.comparison.n} patients"
     words = paragraph(result_sentence(endpoint), "result")
     return section("Endpoint", words, table(*endpoint_table(endpoint), caption))
 
@@ -136,7 +135,7 @@ def _figure_sections(endpoint: Endpoint) -> list[str]:
 
 def _paired_figures(pairs: PairedValues, endpoint: Endpoint) -> list[str]:
     first, second = pairs.first, pairs.second
-    metric = endpoint.protocol.endpoint.metric
+    metric = metric_label(endpoint.protocol.endpoint.metric)
     labels = pairs.labels[::-1]
     slope = slope_plot(f"{metric} per patient", pairs.patients, second.tolist(), first.tolist(), labels, metric)
     logs = np.log(first / second)
@@ -186,7 +185,7 @@ def _table_sections(endpoint: Endpoint) -> list[str]:
     if endpoint.regions:
         sections.append(section("Regions", table(*region_table(endpoint))))
     for group in endpoint.subgroups:
-        words = f"Difference between groups: p = {p_value(group.p_difference)}."
+        words = f"Difference between groups: {p_words(group.p_difference)}."
         compared = table(*comparison_table(group.characteristic, list(group.groups.items())))
         sections.append(section(f"Subgroups by {group.characteristic}", compared, paragraph(words)))
     if endpoint.response:
@@ -205,7 +204,7 @@ def _response_section(endpoint: Endpoint) -> str:
         f"{len(response.lesions)} lesions of {len(set(response.patients))} patients: slope "
         f"{with_interval(response.slope_percent_per_Gy, response.slope_ci)} % per Gy (bootstrap over patients); rank "
         f"correlation {number(response.spearman)}, of patients' means {number(response.spearman_patients)} "
-        f"(p = {p_value(response.p_patients)})."
+        f"({p_words(response.p_patients)})."
     )
     return section("Dose and response", _figure(chart, "One point per lesion"), paragraph(words))
 
@@ -214,7 +213,7 @@ def _reader_section(result: CohortResult) -> str:
     readers = result.readers
     assert readers is not None
     first, second, found = readers.first, readers.second, readers.agreement
-    metric = result.protocol.endpoint.metric
+    metric = metric_label(result.protocol.endpoint.metric)
     axes = (f"geometric mean of both readers, {metric}", "ratio second/first reader")
     centre, ratio = np.sqrt(first * second).tolist(), (second / first).tolist()
     chart = bland_altman("Readers", centre, ratio, found.bias_ratio, found.limits, axes, readers.names)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.report.page import plain_table
+from PRRTUptakeLib.formatting import number, p_value, p_words, plain_table, with_interval
 from PRRTUptakeLib.study.cohort.cohort_result import ANALYSED
+from PRRTUptakeLib.vocabulary import metric_label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,46 +18,6 @@ if TYPE_CHECKING:
 
 Table = tuple[list[str], list[list[object]]]
 ENHANCEMENT = "ia-versus-iv"
-
-
-def number(value: float, digits: int = 3) -> str:
-    """A number with ``digits`` significant digits, zeros kept; a dash where it is not known.
-
-    Examples
-    --------
-    >>> number(1.0), number(17.43), number(1234.5), number(float("nan"))
-    ('1.00', '17.4', '1234', '–')
-    """
-    if not math.isfinite(value):
-        return "–"
-    decimals = digits - 1 - (math.floor(math.log10(abs(value))) if value else 0)
-    return f"{value:.{max(decimals, 0)}f}"
-
-
-def with_interval(value: float, interval: Sequence[float]) -> str:
-    """A value and its interval in brackets.
-
-    Examples
-    --------
-    >>> with_interval(1.17, (1.0, 1.37))
-    '1.17 [1.00; 1.37]'
-    """
-    if not all(math.isfinite(end) for end in interval):
-        return number(value)
-    return f"{number(value)} [{number(interval[0])}; {number(interval[1])}]"
-
-
-def p_value(p: float) -> str:
-    """A p-value with three decimals, as papers print it.
-
-    Examples
-    --------
-    >>> p_value(0.299), p_value(1e-9)
-    ('0.299', '< 0.001')
-    """
-    if math.isnan(p):
-        return "–"
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def share(count: int, n: int, interval: Sequence[float]) -> str:
@@ -156,7 +116,7 @@ def region_table(endpoint: Endpoint) -> Table:
     for region in endpoint.regions:
         result, gain = region.enhancement, region.gain
         passed = share(result.responders, result.n, result.responders_ci)
-        gained = with_interval(gain.gmr, gain.gmr_ci) if gain else "–"
+        gained = with_interval(gain.gmr, gain.gmr_ci) if gain else ""
         cells = [with_interval(result.gmr, result.gmr_ci), p_value(result.p_log), passed, gained]
         rows.append([region.region, result.n, *cells])
     threshold = endpoint.protocol.endpoint.threshold
@@ -184,7 +144,7 @@ def endpoint_text(endpoint: Endpoint) -> str:
     rules = endpoint.protocol.endpoint
     first, second = endpoint.pairs.labels
     parts = [
-        f"{endpoint.protocol.title}: {rules.metric}, cycle {rules.cycle}, {first} against {second}, "
+        f"{endpoint.protocol.title}: {metric_label(rules.metric)}, cycle {rules.cycle}, {first} against {second}, "
         f"{endpoint.comparison.n} patients",
         plain_table(*endpoint_table(endpoint)),
     ]
@@ -194,7 +154,7 @@ def endpoint_text(endpoint: Endpoint) -> str:
         parts.append(plain_table(*region_table(endpoint)))
     for group in endpoint.subgroups:
         table = plain_table(*comparison_table(group.characteristic, list(group.groups.items())))
-        parts.append(f"{table}\ndifference between groups: p = {p_value(group.p_difference)}")
+        parts.append(f"{table}\ndifference between groups: {p_words(group.p_difference)}")
     parts += [f"Note: {note}" for note in endpoint.notes]
     return "\n\n".join(parts)
 

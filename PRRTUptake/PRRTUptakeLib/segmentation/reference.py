@@ -24,6 +24,7 @@ from PRRTUptakeLib.segmentation.bounding_box import (
     volume_mL,
 )
 from PRRTUptakeLib.segmentation.minimum_variance_sphere import minimum_variance_sphere_at
+from PRRTUptakeLib.vocabulary import OPPOSITE_LOBE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -85,7 +86,7 @@ class ReferenceSet:
         if kind in (WHOLE_LIVER, SPHERE):
             found, key = (self.whole if kind == WHOLE_LIVER else self.sphere), kind
         else:
-            key = lobe if kind == SAME_LOBE else {"left": "right", "right": "left"}.get(lobe, "")
+            key = lobe if kind == SAME_LOBE else OPPOSITE_LOBE.get(lobe, "")
             if not key or key == "none":
                 raise ReferenceRegionError(f"A lesion in lobe '{lobe}' has no {kind} reference: take the whole liver.")
             found = self.by_lobe.get(key)

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.reference import KINDS, ReferenceRegionError
+from PRRTUptakeLib.study.aggregation import aggregate_lesions
 from PRRTUptakeLib.study.contour_propagation import ras_transform_of, require_lesions
 from PRRTUptakeLib.uptake.metrics import RegionMetrics, region_metrics
 from PRRTUptakeLib.uptake.occupancy import OccupancyError, occupancy
-from PRRTUptakeLib.uptake.ratios import aggregate, tn_ratio, treated_control_ratio
+from PRRTUptakeLib.uptake.ratios import tn_ratio, treated_control_ratio
 from PRRTUptakeLib.uptake.recovery import CorrectedUptake, RecoveryCurve, corrected_uptake, sphere_mean_recovery
 from PRRTUptakeLib.uptake.region_recovery import border_recovery, shape_recovery
+from PRRTUptakeLib.vocabulary import OPPOSITE_LOBE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.study.preparation import Prepared, SizedLesion
     from PRRTUptakeLib.study.protocol import Protocol
     from PRRTUptakeLib.uptake.occupancy import Occupancy
-
-OPPOSITE = {"left": "right", "right": "left"}
 
 
 class PipelineError(PRRTError):
@@ -111,7 +111,7 @@ class VisitResult:
         """What `lobe_ratio` is a ratio of."""
         if not self.labels.treated_lobe:
             return "left/right (blinded)"
-        return f"treated/control ({self.labels.treated_lobe}/{OPPOSITE[self.labels.treated_lobe]})"
+        return f"treated/control ({self.labels.treated_lobe}/{OPPOSITE_LOBE[self.labels.treated_lobe]})"
 
 
 def measure_visit(
@@ -162,7 +162,7 @@ def measure_visit(
         for item in prepared.lobes
     )
     if chosen.get("ratio") is None:
-        empty = " and ".join(lobe for lobe in OPPOSITE if chosen.get(lobe) is None)
+        empty = " and ".join(lobe for lobe in OPPOSITE_LOBE if chosen.get(lobe) is None)
         warnings.append(f"No ratio of the lobes: there is no target lesion in the {empty} lobe.")
     return VisitResult(
         labels,
@@ -234,7 +234,7 @@ def _ratios(
 ) -> dict[str, float | None]:
     """Aggregated T/N per lobe and their ratio with one kind of reference; None where it cannot be formed."""
     found: dict[str, float | None] = {}
-    for lobe in OPPOSITE:
+    for lobe in OPPOSITE_LOBE:
         try:
             values = {
                 lesion.segment.name: _tn(lesion.segment, kind, prepared, metrics)
@@ -246,9 +246,9 @@ def _ratios(
                 raise
             values = {}
         volumes = {lesion.segment.name: lesion.size.volume_mL for lesion in prepared.targets}
-        found[lobe] = aggregate(values, protocol.endpoint.aggregation, volumes).value if values else None
+        found[lobe] = aggregate_lesions(values, protocol.endpoint.aggregation, volumes).value if values else None
     upper = treated or "left"
-    above, below = found[upper], found[OPPOSITE[upper]]
+    above, below = found[upper], found[OPPOSITE_LOBE[upper]]
     found["ratio"] = None
     if above is not None and below is not None:
         found["ratio"] = treated_control_ratio(above, below, "the patient").value
