@@ -1,6 +1,6 @@
 """The subcommands of dosimetry, and ``prrt`` itself: both sets joined.
 
-Imports of the science stand inside the functions, so that ``prrt --help`` answers at once.
+Imports of the science are inside the functions, so that ``prrt --help`` answers at once.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ RUN_CASE = "PRRTDosimetryLib.mrml.run:run_case_with_doses"
 
 def _tiac_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("curves", type=Path, metavar="CURVES.csv", help="columns region, time_h, activity_MBq (then u_activity_MBq)")
+    add("curves", type=Path, metavar="CURVES.csv", help="columns region, time_h (or time_min, time_d), activity_MBq")
     add("--nuclide", required=True, help="for instance Lu-177; no curve clears slower than its decay")
     add("--model", default="auto", choices=TIAC_MODELS, help="default: auto, by AICc or else the simplest adequate")
     add("--teff-h", nargs="+", metavar="[REGION=]HOURS", help="effective half-lives for regions with one time point")
@@ -51,7 +51,7 @@ def _draws(text: str) -> int:
 def _tiac(arguments: argparse.Namespace) -> None:
     from PRRTUptakeLib.nuclides.radionuclides import nuclide
 
-    from PRRTDosimetryLib.kinetics.curve_table import read_curves
+    from PRRTDosimetryLib.kinetics.curve_table import read_curves, time_unit
     from PRRTDosimetryLib.kinetics.options import options_from_text
     from PRRTDosimetryLib.kinetics.selection import integrate
     from PRRTDosimetryLib.kinetics.tables import (
@@ -75,13 +75,14 @@ def _tiac(arguments: argparse.Namespace) -> None:
     draws = arguments.monte_carlo
     if not arguments.json:
         lines = [monte_carlo_as_text(one, draws) for one in found] if draws else []
+        print(f"Times of {arguments.curves.name} in {time_unit(arguments.curves)}.\n")
         print("\n".join([integrals_as_text(found, administered), *lines]))
         return
     regions = {one.region: integral_as_json(one, administered) for one in found}
     if draws:
         for one in found:
             regions[one.region]["monte_carlo"] = monte_carlo_as_json(one, draws)
-    print_json({"regions": regions})
+    print_json({"regions": regions, "time_unit": time_unit(arguments.curves)})
 
 
 def _run_with_doses(arguments: argparse.Namespace) -> None:
@@ -106,24 +107,29 @@ def _kernel_arguments(parser: argparse.ArgumentParser) -> None:
         "--spacing", required=True, nargs=3, type=float, metavar=("X", "Y", "Z"), help="voxel edges, mm"
     )
     parser.add_argument("--density", type=float, default=1.0, help="g/mL, default 1.0")
-    parser.add_argument("--radiation", default="all", choices=("all", "electrons", "beta", "photons"))
+    parser.add_argument(
+        "--radiation", default="all", choices=("all", "electrons", "beta", "photons"), help="default: all"
+    )
     parser.add_argument("--range", type=float, default=200.0, help="reach of the kernel in mm, default 200")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write the full table of voxels too")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def _kernel(chosen: argparse.Namespace) -> None:
     from PRRTDosimetryLib.dose.point_kernel import point_kernel
-    from PRRTDosimetryLib.dose.voxel_kernel import voxel_kernel
+    from PRRTDosimetryLib.dose.voxel_kernel import voxel_kernel, write_kernel_csv
 
     kernel = voxel_kernel(
         chosen.nuclide, tuple(chosen.spacing), chosen.density, chosen.radiation, range_mm=chosen.range
     )
-    octant = kernel.octant_mGy_per_MBq_s
-    printed = {index: octant[index] for index in ((0, 0, 0), (0, 0, 1), (0, 1, 1)) if max(index) < min(octant.shape)}
+    printed = kernel.nearest_mGy_per_MBq_s()
+    if chosen.csv:
+        write_kernel_csv(kernel, chosen.csv)
     if chosen.json:
         print_json(
             {
                 "S_mGy_per_MBq_s": {",".join(map(str, index)): value for index, value in printed.items()},
+                "index_order": "k (z), j (y), i (x)",
                 "energy_sum_keV": kernel.energy_keV + kernel.energy_beyond_keV,
                 "energy_in_range_keV": kernel.energy_keV,
                 "emitted_keV": point_kernel(chosen.nuclide, chosen.radiation).emitted_keV,
@@ -135,10 +141,17 @@ def _kernel(chosen: argparse.Namespace) -> None:
             }
         )
         return
+    print("Voxels from the source to the target along z, y, x; the sign of an index makes no difference.")
     for index, value in printed.items():
-        print(f"S({','.join(map(str, index))})  {value:.4e} mGy/(MBq s)   (k, j, i)")
+        print(f"S({','.join(map(str, index))})  {value:.4e} mGy/(MBq s)   {_where(index, kernel.spacing_mm)}")
     total = kernel.energy_keV + kernel.energy_beyond_keV
     print(f"energy sum  {total:.2f} keV per decay, of which {kernel.energy_keV:.2f} keV within {chosen.range:g} mm")
+
+
+def _where(index: tuple[int, int, int], spacing_mm: Sequence[float]) -> str:
+    """Where a target voxel is, in words: "next in x (4 mm)"."""
+    steps = [f"{axis} ({edge:g} mm)" for axis, edge, n in zip("xyz", spacing_mm, reversed(index), strict=True) if n]
+    return f"next in {' and '.join(steps)}" if steps else "itself"
 
 
 def _sphere_arguments(parser: argparse.ArgumentParser) -> None:
@@ -186,9 +199,14 @@ def _selftest(chosen: argparse.Namespace) -> None:
 
 COMMANDS: tuple[Command, ...] = (
     Command("tiac", "integrate time-activity curves: TIA, half-life, uncertainty", _tiac_arguments, _tiac),
-    Command("kernel", "Dose of a voxel to itself and its neighbours, for any voxel size.", _kernel_arguments, _kernel),
-    Command("sphere", "Dose of a uniform sphere to itself, for any mass.", _sphere_arguments, _sphere),
-    Command("selftest", "known answers on this machine: expected, found, tolerance", _selftest_arguments, _selftest),
+    Command(
+        "kernel",
+        "compute the dose of a voxel to itself and its neighbours, for any voxel size",
+        _kernel_arguments,
+        _kernel,
+    ),
+    Command("sphere", "compute the dose of a uniform sphere to itself, for any mass", _sphere_arguments, _sphere),
+    Command("selftest", "compute known answers on this machine, to sign", _selftest_arguments, _selftest),
 )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.errors import PRRTError, reason
+from PRRTUptakeLib.versions import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,19 +34,12 @@ def execute(commands: Sequence[Command], arguments: Sequence[str] | None = None)
 
     0 done; 1 the data do not allow an answer, with one sentence on standard error; 2 wrong use (argparse).
     """
-    parser = argparse.ArgumentParser(
-        prog="prrt", description="Uptake and dosimetry of peptide receptor radionuclide therapy. Research use only."
-    )
-    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in commands:
-        subparser = subparsers.add_parser(command.name, help=command.summary, description=command.summary)
-        command.add_arguments(subparser)
-        subparser.set_defaults(run=command.run)
+    parser = argument_parser(commands)
     chosen = parser.parse_args(arguments)
     try:
         chosen.run(chosen)
         sys.stdout.flush()
-    except BrokenPipeError:  # who read the output, such as `head`, has enough
+    except BrokenPipeError:  # the reader, such as `head`, closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
         return NO_ANSWER
     except PRRTError as error:
@@ -56,6 +50,20 @@ def execute(commands: Sequence[Command], arguments: Sequence[str] | None = None)
         print(f"prrt {chosen.command}: {reason(error)}{name}.", file=sys.stderr)
         return NO_ANSWER
     return DONE
+
+
+def argument_parser(commands: Sequence[Command]) -> argparse.ArgumentParser:
+    """The parser of ``prrt`` with all subcommands."""
+    parser = argparse.ArgumentParser(
+        prog="prrt", description="Uptake and dosimetry of peptide receptor radionuclide therapy. Research use only."
+    )
+    parser.add_argument("--version", action="version", version=f"prrt {VERSION} (SlicerPRRT)")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command in commands:
+        subparser = subparsers.add_parser(command.name, help=command.summary, description=command.summary)
+        command.add_arguments(subparser)
+        subparser.set_defaults(run=command.run)
+    return parser
 
 
 def print_json(content: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ Imports of the science stand inside the functions, so that ``prrt --help`` answe
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,8 +40,21 @@ def demo(arguments: argparse.Namespace, extensions: Sequence[Extension] = ()) ->
     """Run ``prrt demo``; ``extensions`` add to the patient's outcome."""
     from PRRTUptakeLib.mrml.run import run_demo
     from PRRTUptakeLib.progress import ProgressPrinter
+    from PRRTUptakeLib.report.truth_comparison import truth_text
+    from PRRTUptakeLib.study.protocol import load_protocol
 
     _print_result(run_demo(arguments.output, arguments.seed, ProgressPrinter(), extensions, arguments.kind))
+    for patient, results in _demo_folders(arguments.output):
+        protocol = load_protocol(json.loads((patient / "case.json").read_text(encoding="utf-8"))["protocol"])
+        print(f"\n{truth_text(patient, results, protocol)}")
+
+
+def _demo_folders(folder: Path) -> list[tuple[Path, Path]]:
+    """Each synthetic patient of a demo and its results: one, or a folder for each of its cases."""
+    single = folder / "patient"
+    if (single / "truth.json").exists():
+        return [(single, folder / "results")]
+    return [(path.parent, folder / "results" / path.parent.name) for path in sorted(single.glob("*/truth.json"))]
 
 
 def _run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -350,11 +364,15 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "bundle", "freeze a patient's results: tables, DICOM, protocol, provenance, hashes", _bundle_arguments, _bundle
     ),
-    Command("read", "what a DICOM result says: measurements, segments, or the range of a map", _read_arguments, _read),
+    Command(
+        "read", "show what a DICOM result says: measurements, segments, or the range of a map", _read_arguments, _read
+    ),
     Command("pdf", "turn a report into PDF, if a converter is installed", _pdf_arguments, _pdf),
     Command("cohort", "run all patients of a folder, then the endpoint and the report", _cohort_arguments, cohort),
     Command("endpoints", "compute the trial's endpoint from a table of measurements", _endpoints_arguments, _endpoints),
-    Command("power", "sample size, power or detectable ratio of a paired comparison", _power_arguments, _power),
+    Command("power", "compute sample size, power or detectable ratio of a paired comparison", _power_arguments, _power),
     Command("agreement", "compare two readers of the same lesions", _agreement_arguments, _agreement),
-    Command("suv", "standardised uptake values of a PET or SPECT series, and how they were made", _suv_arguments, _suv),
+    Command(
+        "suv", "compute standardised uptake values of a PET or SPECT series, with every decision", _suv_arguments, _suv
+    ),
 )

@@ -11,11 +11,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from PRRTDosimetryLib.dose.point_kernel import GY_PER_KEV_PER_G, KernelError, PointKernel, point_kernel
 from PRRTDosimetryLib.dose.spheres import require_positive
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 DEFAULT_RANGE_MM = 200.0
 _NEAR_VOXELS = 3.0  # from here on the kernel is smooth enough for the quadrature
@@ -69,6 +74,17 @@ class VoxelKernel:
         exits = (half[:, None] / np.maximum(unit, 1e-12)).min(axis=0)
         return float(source.within_keV[-1] - source.energy_within_keV(exits, self.density_g_per_mL) @ weight)
 
+    def nearest_mGy_per_MBq_s(self) -> dict[tuple[int, int, int], float]:
+        """S-values of the source voxel and its neighbours by index (k, j, i).
+
+        Voxels with equal edges have three: itself, across a face, across an edge. Others have one for each of the
+        eight neighbours with indices 0 and 1, since the axes differ.
+        """
+        octant = self.octant_mGy_per_MBq_s
+        cube = len(set(self.spacing_mm)) == 1
+        indices = ((0, 0, 0), (0, 0, 1), (0, 1, 1)) if cube else tuple(product((0, 1), repeat=3))
+        return {index: float(octant[index]) for index in indices if all(np.less(index, octant.shape))}
+
     def full_mGy_per_MBq_s(self) -> np.ndarray:
         """The whole kernel, [k, j, i], its source voxel in the middle."""
         full = self.octant_mGy_per_MBq_s
@@ -76,6 +92,28 @@ class VoxelKernel:
             mirrored = np.flip(np.take(full, range(1, full.shape[axis]), axis=axis), axis=axis)
             full = np.concatenate([mirrored, full], axis=axis)
         return full
+
+
+def write_kernel_csv(kernel: VoxelKernel, path: Path) -> Path:
+    """Write the whole kernel as a table: indices k, j, i and mm from the source voxel, S-value.
+
+    Raises
+    ------
+    KernelError
+        If the file cannot be written.
+    """
+    x_mm, y_mm, z_mm = kernel.spacing_mm
+    full = kernel.full_mGy_per_MBq_s()
+    middle = [size // 2 for size in full.shape]
+    lines = ["k,j,i,z_mm,y_mm,x_mm,S_mGy_per_MBq_s"]
+    for index, value in np.ndenumerate(full):
+        k, j, i = (n - centre for n, centre in zip(index, middle, strict=True))
+        lines.append(f"{k},{j},{i},{k * z_mm:.6g},{j * y_mm:.6g},{i * x_mm:.6g},{value:.8e}")
+    try:
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise KernelError(f"The table {path} cannot be written ({error.strerror}): choose another file.") from error
+    return path
 
 
 def voxel_kernel(

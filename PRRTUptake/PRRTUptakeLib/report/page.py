@@ -6,6 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.formatting import cell_text, is_number
+from PRRTUptakeLib.formatting import plain_table as plain_table  # reports take it from here too
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

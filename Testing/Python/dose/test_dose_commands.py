@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import json
 
 import pytest
 from PRRTDosimetryLib.commands import main
+from PRRTDosimetryLib.dose.point_kernel import GY_PER_KEV_PER_G
 
 
 def output(capsys, *arguments):
@@ -73,3 +75,38 @@ def test_wrong_use_is_status_2(arguments):
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
+
+
+def test_kernel_of_unequal_edges_gives_every_axis(capsys):
+    found = output(capsys, "kernel", "--nuclide", "Lu-177", "--spacing", "2", "3", "4", "--range", "12", "--json")
+    near = found["S_mGy_per_MBq_s"]
+    assert len(near) == 8
+    assert near["0,0,0"] > near["0,0,1"] > near["0,1,0"] > near["1,0,0"] > near["1,1,1"]
+    assert found["index_order"] == "k (z), j (y), i (x)"
+    assert main(["kernel", "--nuclide", "Lu-177", "--spacing", "2", "3", "4", "--range", "12"]) == 0
+    words = capsys.readouterr().out
+    assert "next in x (2 mm)\n" in words
+    assert "next in z (4 mm)\n" in words
+
+
+def test_the_full_kernel_as_a_table(capsys, tmp_path):
+    table = tmp_path / "kernel.csv"
+    arguments = ("kernel", "--nuclide", "Lu-177", "--spacing", "2", "3", "4", "--range", "12", "--csv", str(table))
+    found = output(capsys, *arguments, "--json")
+    with table.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 13 * 9 * 7
+    values = {(row["k"], row["j"], row["i"]): float(row["S_mGy_per_MBq_s"]) for row in rows}
+    for index, value in found["S_mGy_per_MBq_s"].items():
+        assert values[tuple(index.split(","))] == pytest.approx(value, rel=1e-7)
+    assert values["1", "-1", "-2"] == values["-1", "1", "2"]
+    row = next(row for row in rows if (row["k"], row["j"], row["i"]) == ("1", "-1", "2"))
+    assert (row["z_mm"], row["y_mm"], row["x_mm"]) == ("4", "-3", "4")
+    total_keV = sum(values.values()) * 2 * 3 * 4 / 1000 / (1e9 * GY_PER_KEV_PER_G)
+    assert total_keV == pytest.approx(found["energy_in_range_keV"], rel=1e-6)
+
+
+def test_a_kernel_table_that_cannot_be_written_is_an_error(capsys, tmp_path):
+    path = tmp_path / "missing" / "kernel.csv"
+    assert main(["kernel", "--nuclide", "Lu-177", "--spacing", "4", "4", "4", "--range", "8", "--csv", str(path)]) == 1
+    assert "cannot be written" in capsys.readouterr().err

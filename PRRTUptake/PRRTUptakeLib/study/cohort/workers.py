@@ -86,7 +86,10 @@ def run_on_cluster(jobs: Sequence[Job], address: str) -> Iterator[tuple[Job, str
     try:
         from distributed import Client, as_completed
     except ImportError as error:
-        raise CohortError("--scheduler needs the package distributed: install slicerprrt[distributed].") from error
+        raise CohortError(
+            "--scheduler needs the package distributed: run pip install '.[distributed]' in the clone of this "
+            "repository (.venv/bin/pip after make demo), or pip install distributed."
+        ) from error
     try:
         client = Client(address, timeout=PATIENCE, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
