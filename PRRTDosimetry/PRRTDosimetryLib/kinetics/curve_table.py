@@ -1,4 +1,4 @@
-"""Time-activity curves from a table: columns region, time_h, activity_MBq; an uncertainty may follow."""
+"""Time-activity curves from a table: columns region, time_h (or time_min, time_d), activity_MBq, an uncertainty."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.nuclides.radionuclides import Radionuclide
 
 REQUIRED = ("region", "time_h", "activity_MBq")
+TIMES = {"time_h": ("hours", 1.0, 1.0), "time_min": ("minutes", 1.0, 60.0), "time_d": ("days", 24.0, 1.0)}
 UNCERTAINTY = ("u_activity_MBq", "uncertainty_MBq", "uncertainty", "u_MBq", "sigma_MBq")
 OPTIONAL = ("decay_correction", "volume_mL")
 
@@ -24,8 +25,9 @@ def read_curves(path: Path, nuclide: Radionuclide, decay_correction: str | None 
 
     Parameters
     ----------
-    path : CSV file in UTF-8. Beside the required columns: one of ``u_activity_MBq``, ``uncertainty`` (standard
-        uncertainty in MBq), ``decay_correction`` (NONE, START, ADMIN as in DICOM), ``volume_mL``.
+    path : CSV file in UTF-8. ``time_min`` or ``time_d`` may replace ``time_h``. Further columns: one of
+        ``u_activity_MBq``, ``uncertainty`` (standard uncertainty in MBq), ``decay_correction`` (NONE, START, ADMIN as
+        in DICOM), ``volume_mL``.
     nuclide : whose decay is undone where the table says ADMIN.
     decay_correction : the word for a table without that column; NONE if neither says anything, since ``activity_MBq``
         means the activity at the time of the scan.
@@ -36,12 +38,12 @@ def read_curves(path: Path, nuclide: Radionuclide, decay_correction: str | None 
         For a missing file or column, text that is not a number, mixed units, or a region whose rows contradict.
     """
     records, names = _records(path)
-    missing = [name for name in REQUIRED if name not in names]
+    time = _time_column(path.name, names)
+    missing = [name for name in REQUIRED if name not in names and (name != "time_h" or not time)]
     if missing:
-        others = sorted(name for name in names if name.lower().startswith(("activity", "concentration")))
-        found = f"; it has {', '.join(others)}, so convert that to MBq" if others else ""
         raise CurveError(
-            f"{path.name} lacks the column(s) {', '.join(missing)}{found}; needed are {', '.join(REQUIRED)}."
+            f"{path.name} lacks the column(s) {', '.join(missing)}{_instead(missing, names)}; needed are "
+            f"{', '.join(REQUIRED)} (or time_min or time_d)."
         )
     mixed = sorted(
         name for name in names if name.startswith(("activity_", "concentration_")) and name != "activity_MBq"
@@ -60,7 +62,35 @@ def read_curves(path: Path, nuclide: Radionuclide, decay_correction: str | None 
         regions.setdefault(record["region"], []).append((line, record))
     if not regions:
         raise CurveError(f"{path.name} has a header but no points; add at least one row.")
-    return [_curve(path.name, region, rows, column, nuclide, decay_correction) for region, rows in regions.items()]
+    columns = (time, column)
+    return [_curve(path.name, region, rows, columns, nuclide, decay_correction) for region, rows in regions.items()]
+
+
+def time_unit(path: Path) -> str:
+    """In which unit a table gives its times: "hours", "minutes" or "days"; errors as of `read_curves`."""
+    column = _time_column(path.name, _records(path)[1])
+    return TIMES[column][0] if column else ""
+
+
+def _instead(missing: list[str], names: list[str]) -> str:
+    """What a table has in place of missing columns, and what to do with it."""
+    if "activity_MBq" in missing:
+        others = sorted(name for name in names if name.lower().startswith(("activity", "concentration")))
+        if others:
+            return f"; it has {', '.join(others)}, so convert that to MBq"
+    if "time_h" in missing:
+        others = sorted(name for name in names if name.lower().startswith("time"))
+        if others:
+            return f"; it has {', '.join(others)}, so convert that to hours"
+    return ""
+
+
+def _time_column(file: str, names: list[str]) -> str:
+    """The column that holds the times, "" if there is none."""
+    found = [name for name in TIMES if name in names]
+    if len(found) > 1:
+        raise CurveError(f"{file} gives the times in {' and '.join(found)}: keep one of them.")
+    return found[0] if found else ""
 
 
 def _records(path: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
@@ -84,7 +114,7 @@ def _curve(
     file: str,
     region: str,
     rows: list[tuple[int, dict[str, str]]],
-    column: str | None,
+    columns: tuple[str, str | None],
     nuclide: Radionuclide,
     decay_correction: str | None,
 ) -> Curve:
@@ -93,9 +123,11 @@ def _curve(
     if unit not in ("", "MBq"):
         raise CurveError(f"{file}: {region} is given in '{unit}', but the column activity_MBq holds MBq; convert it.")
     volume = _same(file, region, rows, "volume_mL")
+    time, column = columns
+    _, times, per = TIMES[time]
     curve = Curve(
         region,
-        tuple(_number(file, line, row, "time_h") for line, row in rows),
+        tuple(_number(file, line, row, time) * times / per for line, row in rows),
         tuple(_number(file, line, row, "activity_MBq") for line, row in rows),
         tuple(_number(file, line, row, column) for line, row in rows) if column else (),
         _number(file, rows[0][0], rows[0][1], "volume_mL") if volume else math.nan,
@@ -122,5 +154,5 @@ def _number(file: str, line: int, row: dict[str, str], column: str) -> float:
     except ValueError:
         raise CurveError(
             f"{file}, line {line}: {column} '{text}' is not a number; give it as a plain number in "
-            f"{'hours' if column == 'time_h' else 'MBq'}."
+            f"{TIMES[column][0] if column in TIMES else 'MBq'}."
         ) from None
