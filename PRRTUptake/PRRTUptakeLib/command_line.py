@@ -16,7 +16,7 @@ from PRRTUptakeLib.versions import VERSION
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-DONE, NO_ANSWER, WRONG_USE = 0, 1, 2
+DONE, NO_ANSWER = 0, 1  # wrong use is argparse's 2
 
 
 @dataclass(frozen=True)

@@ -364,15 +364,11 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "bundle", "freeze a patient's results: tables, DICOM, protocol, provenance, hashes", _bundle_arguments, _bundle
     ),
-    Command(
-        "read", "show what a DICOM result says: measurements, segments, or the range of a map", _read_arguments, _read
-    ),
+    Command("read", "show what a DICOM result holds: measurements, segments, range of a map", _read_arguments, _read),
     Command("pdf", "turn a report into PDF, if a converter is installed", _pdf_arguments, _pdf),
     Command("cohort", "run all patients of a folder, then the endpoint and the report", _cohort_arguments, cohort),
     Command("endpoints", "compute the trial's endpoint from a table of measurements", _endpoints_arguments, _endpoints),
     Command("power", "compute sample size, power or detectable ratio of a paired comparison", _power_arguments, _power),
     Command("agreement", "compare two readers of the same lesions", _agreement_arguments, _agreement),
-    Command(
-        "suv", "compute standardised uptake values of a PET or SPECT series, with every decision", _suv_arguments, _suv
-    ),
+    Command("suv", "compute the SUV of a PET or SPECT series, with every decision on the way", _suv_arguments, _suv),
 )

@@ -9,8 +9,7 @@ import numpy as np
 from PRRTUptakeLib.errors import PRRTError
 
 if TYPE_CHECKING:
-    from PRRTUptakeLib.imaging.volume import Volume
-    from PRRTUptakeLib.segmentation.segments import Segmentation
+    pass
 
 DOSE_UNITS = "Gy"
 
@@ -31,7 +30,7 @@ class DoseVolumeHistogram:
     Examples
     --------
     >>> histogram = dose_volume_histogram([10.0, 20.0, 30.0, 40.0], [1.0, 1.0, 1.0, 1.0])
-    >>> histogram.mean_Gy, histogram.volume_at_dose_percent(20.0), histogram.dose_at_volume_Gy(50.0)
+    >>> histogram.mean_Gy, histogram.cumulative(20.0), histogram.dose_at_volume_Gy(50.0)
     (25.0, 75.0, 25.0)
     """
 
@@ -49,11 +48,6 @@ class DoseVolumeHistogram:
         return float(self.dose_Gy @ self.volume_mL / self.volume_mL.sum())
 
     @property
-    def minimum_Gy(self) -> float:
-        """Least dose of a voxel."""
-        return float(self.dose_Gy[0])
-
-    @property
     def maximum_Gy(self) -> float:
         """Greatest dose of a voxel."""
         return float(self.dose_Gy[-1])
@@ -68,23 +62,10 @@ class DoseVolumeHistogram:
             raise DVHError(f"A volume is 0 to 100 % of the region, not {percent:g} %.")
         return float(np.interp(1.0 - percent / 100.0, self._middles(), self.dose_Gy))
 
-    def volume_at_dose_percent(self, dose_Gy: float) -> float:
-        """V_dose: percent of the volume that receives at least ``dose_Gy``."""
-        first = np.searchsorted(self.dose_Gy, dose_Gy, side="left")
-        return float(100.0 * self.volume_mL[first:].sum() / self.volume_mL.sum())
-
     def cumulative(self, dose_Gy: np.ndarray) -> np.ndarray:
         """Percent of the volume that receives at least each of ``dose_Gy``."""
         above = np.concatenate([np.cumsum(self.volume_mL[::-1])[::-1], [0.0]])
         return 100.0 * above[np.searchsorted(self.dose_Gy, dose_Gy, side="left")] / above[0]
-
-    def differential(self, edges_Gy: np.ndarray) -> np.ndarray:
-        """Volume per dose, mL/Gy, between neighbouring ``edges_Gy``."""
-        edges = np.asarray(edges_Gy, dtype=np.float64)
-        if edges.size < 2 or (np.diff(edges) <= 0.0).any():
-            raise DVHError("The edges of a differential histogram must rise.")
-        volume, _ = np.histogram(self.dose_Gy, bins=edges, weights=self.volume_mL)
-        return volume / np.diff(edges)
 
     def _middles(self) -> np.ndarray:
         """Share of the volume below the middle of each voxel."""
@@ -113,23 +94,3 @@ def dose_volume_histogram(dose_Gy: np.ndarray, volume_mL: np.ndarray) -> DoseVol
         raise DVHError("The region occupies no voxel of the dose map: check that they overlap.")
     order = np.argsort(dose[inside], kind="stable")
     return DoseVolumeHistogram(dose[inside][order], volume[inside][order])
-
-
-def segment_dvh(dose: Volume, segmentation: Segmentation, name: str) -> DoseVolumeHistogram:
-    """Histogram of one segment that shares the dose map's grid; for other grids take fractions of ``occupancy``.
-
-    Raises
-    ------
-    DVHError
-        If the map is not a dose, or the grids differ.
-    """
-    if dose.units != DOSE_UNITS:
-        raise DVHError(f"A dose-volume histogram needs a dose map in {DOSE_UNITS}, but this volume has '{dose.units}'.")
-    if not dose.grid.matches(segmentation.grid):
-        raise DVHError(
-            f"Segment '{name}' lies on a grid of {segmentation.grid.shape} voxels, the dose map on another of "
-            f"{dose.grid.shape}: use the occupied fractions of its voxels."
-        )
-    segment = segmentation[name]
-    values = dose.array[segment.box][segment.mask]
-    return dose_volume_histogram(values, np.full(values.size, dose.grid.voxel_volume_mL))

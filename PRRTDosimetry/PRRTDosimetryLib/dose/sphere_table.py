@@ -63,11 +63,6 @@ def sphere_S_Gy_per_Bq_s(nuclide_name: str, mass_g: float) -> float:
     return float(electrons / mass_g + photons * (masses[-1] / mass_g) ** (2 / 3))
 
 
-def sphere_dose_Gy(tia_MBq_h: float, mass_g: float, nuclide_name: str) -> float:
-    """Absorbed dose of a lesion from its own activity by the sphere model."""
-    return tia_MBq_h * _DECAYS_PER_MBQ_H * sphere_S_Gy_per_Bq_s(nuclide_name, mass_g)
-
-
 @cache
 def _table() -> tuple[np.ndarray, np.ndarray]:
     rows = list(read_table("SValues", "svalues_Lu-177_spheres.csv"))

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from PRRTDosimetryLib.dose.phantom import TOTAL_BODY, DoseError
-from PRRTDosimetryLib.dose.sphere_table import sphere_S_Gy_per_Bq_s
 from PRRTDosimetryLib.dose.spheres import sphere_dose
 from PRRTDosimetryLib.dose.tissue import DENSITY_G_PER_ML, mass_from_volume_g
 from PRRTDosimetryLib.effect.bed import KIDNEY, Tissue
@@ -82,11 +81,6 @@ def sphere_from_kernel(
 ) -> Callable[[float], float]:
     """Self-dose S-value by mass in g, Gy/(Bq s), from the point kernels that the voxel dose uses too."""
     return lambda mass_g: sphere_dose(nuclide_name, mass_g, density_g_per_mL).S_Gy_per_Bq_s
-
-
-def sphere_from_table(nuclide_name: str) -> Callable[[float], float]:
-    """Self-dose S-value by mass in g, Gy/(Bq s), from the published table of spheres."""
-    return lambda mass_g: sphere_S_Gy_per_Bq_s(nuclide_name, mass_g)
 
 
 @dataclass(frozen=True)

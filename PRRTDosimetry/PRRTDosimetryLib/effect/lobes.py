@@ -54,10 +54,6 @@ class LobeDose:
         """Lesion dose over the dose of the healthy liver of the same lobe."""
         return self.lesion_Gy / self.healthy_Gy
 
-    def index_of(self, lesion: LesionDose) -> float:
-        """Therapeutic index of one lesion."""
-        return lesion.dose_Gy / self.healthy_Gy
-
 
 @dataclass(frozen=True)
 class LobeComparison:

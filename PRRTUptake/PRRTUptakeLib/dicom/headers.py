@@ -136,8 +136,8 @@ def _check_complete(path: Path, dataset: Dataset, leftover: int) -> None:
     kind = dataset.get("SOPClassUID") or dataset.file_meta.get("MediaStorageSOPClassUID", "")
     if leftover or str(kind) in _WITH_PIXELS:
         raise HeaderError(_truncated(path))
-    stored = list(dataset._dict.values())
-    last = stored[-1] if stored else None
+    tags = list(dataset.keys())  # in the order of the file
+    last = dataset.get_item(tags[-1]) if tags else None
     length = getattr(last, "length", None)
     value = getattr(last, "value", None)
     if length not in (None, _UNDEFINED) and isinstance(value, bytes) and len(value) < length:

@@ -34,7 +34,7 @@ class HalfLife:
     ----------
     value_h : hours.
     uncertainty_h : standard uncertainty in hours, None where the source gives none.
-    source : short name of the source, for instance ``ICRP 107``; ``nuclide_sources`` has the full reference.
+    source : short name of the source, for instance ``ICRP 107``; the table's ``sources`` have the full reference.
     """
 
     value_h: float
@@ -140,11 +140,6 @@ def known_nuclides(use: str | None = None) -> tuple[str, ...]:
 def nuclides_for_kernels() -> tuple[str, ...]:
     """Names of the radionuclides for which dose kernels are made, in the order of the table."""
     return tuple(name for name, entry in _table().items() if entry.dose_kernel)
-
-
-def nuclide_sources() -> dict[str, str]:
-    """Full reference of each source by its short name."""
-    return dict(_document()["sources"])
 
 
 def nuclide(name: str) -> Radionuclide:

@@ -155,10 +155,6 @@ class Registration:
         """A copy with another assessment."""
         return replace(self, quality=quality)
 
-    def difference_mm(self, other: Registration, points_ras: np.ndarray) -> np.ndarray:
-        """Distances (n,) between where both put the points (n, 3)."""
-        return np.linalg.norm(self.map_points(points_ras) - other.map_points(points_ras), axis=1)
-
 
 def identity_registration(reason: str) -> Registration:
     """Both images share their frame; ``reason`` says why this is so and is recorded."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from PRRTDosimetryLib.dose.dvh import DVHError, dose_volume_histogram, segment_dvh
+from PRRTDosimetryLib.dose.dvh import DVHError, dose_volume_histogram
 from PRRTDosimetryLib.dose.isodose import (
     IsodoseError,
     dose_colour_table,
@@ -12,7 +12,6 @@ from PRRTDosimetryLib.dose.isodose import (
     isodose_regions,
 )
 from PRRTUptakeLib.imaging.volume import Volume
-from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
 
 
 def gaussian_in_ball(n=60, radius=1.0):
@@ -35,8 +34,7 @@ def test_ramp():
     for percent in (98, 50, 2):
         assert histogram.dose_at_volume_Gy(percent) == pytest.approx(50 * (1 - percent / 100), abs=1e-9)
     for dose in (0.0, 20.0, 37.5):
-        assert histogram.volume_at_dose_percent(dose) == pytest.approx(100 - 2 * dose, abs=1e-9)
-    np.testing.assert_allclose(histogram.differential(np.linspace(0, 50, 11)), 6.0)
+        assert histogram.cumulative(dose) == pytest.approx(100 - 2 * dose, abs=1e-9)
     np.testing.assert_allclose(histogram.cumulative(np.array([-1.0, 10.0, 50.0])), [100.0, 80.0, 0.0])
 
 
@@ -53,20 +51,20 @@ def test_gaussian_dose_in_a_ball_with_partial_voxels():
             100 * np.exp(-((percent / 100) ** (2 / 3))), rel=0.01
         )
     for level in (40.0, 60.0, 90.0):
-        assert histogram.volume_at_dose_percent(level) == pytest.approx(100 * np.log(100 / level) ** 1.5, abs=0.5)
+        assert histogram.cumulative(level) == pytest.approx(100 * np.log(100 / level) ** 1.5, abs=0.5)
 
 
 def test_partial_voxels_count_by_their_part():
     histogram = dose_volume_histogram([10.0, 40.0, 99.0], [1.0, 0.5, 0.0])
     assert histogram.mean_Gy == pytest.approx(20.0)
-    assert histogram.volume_at_dose_percent(40.0) == pytest.approx(100 / 3)
-    assert (histogram.minimum_Gy, histogram.maximum_Gy) == (10.0, 40.0)
+    assert histogram.cumulative(40.0) == pytest.approx(100 / 3)
+    assert histogram.maximum_Gy == 40.0
 
 
 def test_uniform_dose_is_a_step():
     histogram = dose_volume_histogram(np.full(8, 20.0), np.full(8, 1.0))
-    assert histogram.volume_at_dose_percent(20.0) == 100.0
-    assert histogram.volume_at_dose_percent(20.0001) == 0.0
+    assert histogram.cumulative(20.0) == 100.0
+    assert histogram.cumulative(20.0001) == 0.0
     assert {histogram.dose_at_volume_Gy(percent) for percent in (0, 2, 50, 98, 100)} == {20.0}
 
 
@@ -77,26 +75,9 @@ def test_histogram_does_not_depend_on_order_or_splitting():
     shuffled = random.permutation(50)
     split = dose_volume_histogram(np.tile(dose[shuffled], 2), np.tile(volume[shuffled] / 2, 2))
     assert split.mean_Gy == pytest.approx(whole.mean_Gy)
-    assert split.volume_at_dose_percent(11.0) == pytest.approx(whole.volume_at_dose_percent(11.0))
+    assert split.cumulative(11.0) == pytest.approx(whole.cumulative(11.0))
     levels = np.linspace(0, 30, 40)
-    np.testing.assert_allclose(whole.cumulative(levels), [whole.volume_at_dose_percent(d) for d in levels])
-    edges = np.linspace(0, 30, 7)
-    assert whole.differential(edges) @ np.diff(edges) == pytest.approx(whole.total_volume_mL)
-
-
-def test_segments_on_the_dose_grid():
-    dose = Volume(np.arange(24.0).reshape(2, 3, 4), np.diag([2.0, 2.0, 5.0, 1.0]), "absorbed dose", "Gy")
-    mask = np.zeros((2, 3, 4), bool)
-    mask[1, 1:, 2:] = True
-    regions = Segmentation(dose.grid, (Segment.from_full("lesion", mask),))
-    histogram = segment_dvh(dose, regions, "lesion")
-    assert histogram.mean_Gy == pytest.approx(dose.array[mask].mean())
-    assert histogram.total_volume_mL == pytest.approx(4 * 0.02)
-    elsewhere = Volume(dose.array, np.diag([2.0, 2.0, 4.0, 1.0]), "absorbed dose", "Gy")
-    with pytest.raises(DVHError, match="Segment 'lesion' lies on a grid of"):
-        segment_dvh(elsewhere, regions, "lesion")
-    with pytest.raises(DVHError, match="needs a dose map in Gy, but this volume has 'Bq/ml'"):
-        segment_dvh(Volume(dose.array, dose.ijk_to_ras, "", "Bq/ml"), regions, "lesion")
+    np.testing.assert_allclose(whole.cumulative(levels), [whole.cumulative(d) for d in levels])
 
 
 @pytest.mark.parametrize(
@@ -119,8 +100,6 @@ def test_impossible_questions_are_refused():
     histogram = dose_volume_histogram([1.0, 2.0], [1.0, 1.0])
     with pytest.raises(DVHError, match="0 to 100 % of the region, not 102 %"):
         histogram.dose_at_volume_Gy(102)
-    with pytest.raises(DVHError, match="must rise"):
-        histogram.differential(np.array([1.0, 1.0]))
 
 
 def plane_field():

@@ -10,7 +10,6 @@ from PRRTDosimetryLib.dose.organs import REMAINDER, organ_doses, remainder_tia_M
 from PRRTDosimetryLib.dose.phantom import GY_PER_MBQ_H, SEXES, DoseError, phantom
 from PRRTDosimetryLib.dose.sphere_table import (
     local_deposition_Gy_g_per_MBq_h,
-    sphere_dose_Gy,
     sphere_S_Gy_per_Bq_s,
 )
 from PRRTDosimetryLib.dose.tissue import DENSITY_G_PER_ML, mass_from_volume_g
@@ -176,7 +175,6 @@ def test_spheres():
     assert share == sorted(share)
     assert share[1] == pytest.approx(0.998, abs=0.003)
     assert share[-1] == pytest.approx(1.055, abs=0.005)
-    assert sphere_dose_Gy(1000.0, 20.0, "Lu-177") == pytest.approx(1000 * 0.0853 / 20, rel=0.01)
     for nuclide, mass, word in (("Y-90", 10.0, "only for Lu-177"), ("Lu-177", 1e-4, "begins at"), ("Lu-177", 0, "0 g")):
         with pytest.raises(DoseError, match=word):
             sphere_S_Gy_per_Bq_s(nuclide, mass)

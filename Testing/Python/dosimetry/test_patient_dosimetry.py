@@ -13,7 +13,7 @@ from PRRTDosimetryLib.dose.phantom import GY_PER_MBQ_H, DoseError, phantom
 from PRRTDosimetryLib.dose.sphere_table import sphere_S_Gy_per_Bq_s
 from PRRTDosimetryLib.dosimetry.dose_rows import DOSE, Labels, budget_table, dose_rows, dose_table
 from PRRTDosimetryLib.dosimetry.engine import dosimetry
-from PRRTDosimetryLib.dosimetry.regions import Patient, Region, sphere_from_table
+from PRRTDosimetryLib.dosimetry.regions import Patient, Region
 from PRRTDosimetryLib.kinetics.curves import Curve
 from PRRTDosimetryLib.kinetics.selection import integrate
 from PRRTDosimetryLib.kinetics.tables import plot_series
@@ -78,7 +78,7 @@ def test_lesions_follow_the_sphere_model(result):
     assert found.mass_g == pytest.approx(mass)
     exact = tia(60.0, 80.0) * 3.6e9 * sphere_S_Gy_per_Bq_s("Lu-177", mass)
     assert found.dose_Gy == pytest.approx(exact, rel=0.01)
-    by_table = replace(PATIENT, sphere_S_Gy_per_Bq_s=sphere_from_table("Lu-177"))
+    by_table = replace(PATIENT, sphere_S_Gy_per_Bq_s=lambda mass_g: sphere_S_Gy_per_Bq_s("Lu-177", mass_g))
     assert dosimetry(CURVES, REGIONS, by_table, "mono").regions["L1"].dose_Gy == pytest.approx(exact, rel=1e-6)
     assert found.dose_Gy == pytest.approx(tia(60.0, 80.0) * 0.0853 / mass, rel=0.01)
 
