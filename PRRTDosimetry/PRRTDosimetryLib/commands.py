@@ -50,6 +50,7 @@ def _draws(text: str) -> int:
 
 def _tiac(arguments: argparse.Namespace) -> None:
     from PRRTUptakeLib.nuclides.radionuclides import nuclide
+    from PRRTUptakeLib.vocabulary import explained
 
     from PRRTDosimetryLib.kinetics.curve_table import read_curves, time_unit
     from PRRTDosimetryLib.kinetics.options import options_from_text
@@ -77,6 +78,7 @@ def _tiac(arguments: argparse.Namespace) -> None:
         lines = [monte_carlo_as_text(one, draws) for one in found] if draws else []
         print(f"Times of {arguments.curves.name} in {time_unit(arguments.curves)}.\n")
         print("\n".join([integrals_as_text(found, administered), *lines]))
+        print("\n" + "\n".join(explained(word) for word in ("TIA", "u", "T_eff", "after last", "AICc")))
         return
     regions = {one.region: integral_as_json(one, administered) for one in found}
     if draws:

@@ -39,6 +39,19 @@ SUV_METRICS = ("suv_max", "suv_peak", "suv_mean")
 ENDPOINT_METRICS = ("mean", *SUV_METRICS)  # what a protocol may ask to be measured
 DEMOS = ("lutia", "ia-versus-iv", "serial", "therapy")
 
+ABBREVIATIONS = {
+    "AICc": "Akaike's information criterion for few points; of two models the one with the smaller value is preferred",
+    "after last": "part of the integral after the last point",
+    "nats": "natural units of information; 0 means that the images know nothing of each other",
+    "RC": "recovery coefficient, the part of the contrast that blur leaves",
+    "T": "mean uptake of the tumour",
+    "N": "mean uptake of the non-tumour liver reference",
+    "T_eff": "effective half-life of the last phase",
+    "TIA": "time-integrated activity",
+    "TIAC": "time-integrated activity per administered activity",
+    "u": "standard uncertainty (k = 1)",
+}
+
 _UNIT_WORDS = {
     NO_UNIT: "",
     "Bq/ml": "Bq/mL",
@@ -181,6 +194,17 @@ def metric_description(metric: str) -> str:
     """The sentence of the data dictionary for a metric."""
     word = metric.partition(":")[0]
     return METRICS[word].description if word in METRICS else word.replace("_", " ")
+
+
+def explained(*words: str) -> str:
+    """What abbreviations mean, in one line for below a table.
+
+    Examples
+    --------
+    >>> explained("TIA", "u")
+    'TIA: time-integrated activity. u: standard uncertainty (k = 1).'
+    """
+    return " ".join(f"{word}: {ABBREVIATIONS[word]}." for word in words)
 
 
 def unit_words(unit: str) -> str:

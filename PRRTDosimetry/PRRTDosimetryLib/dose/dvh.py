@@ -30,7 +30,7 @@ class DoseVolumeHistogram:
     Examples
     --------
     >>> histogram = dose_volume_histogram([10.0, 20.0, 30.0, 40.0], [1.0, 1.0, 1.0, 1.0])
-    >>> histogram.mean_Gy, histogram.cumulative(20.0), histogram.dose_at_volume_Gy(50.0)
+    >>> histogram.mean_Gy, float(histogram.cumulative(20.0)), histogram.dose_at_volume_Gy(50.0)
     (25.0, 75.0, 25.0)
     """
 

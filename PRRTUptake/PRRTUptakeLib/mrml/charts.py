@@ -9,6 +9,7 @@ import vtk
 
 from PRRTUptakeLib.mrml.session import session
 from PRRTUptakeLib.mrml.volumes import ensure_subject_hierarchy_item
+from PRRTUptakeLib.vocabulary import lobe_color
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,7 +22,7 @@ _CHART_ROLE, _TABLE_ROLE = "PRRT.Chart", "PRRT.ChartData"
 def bar_chart(
     owner: Any, title: str, y_title: str, labels: Sequence[str], groups: Mapping[str, Sequence[float]]
 ) -> Any:
-    """Bars side by side, one group of bars per label.
+    """Bars side by side, one group of bars per label; a group named by a lobe has the lobe's colour.
 
     Parameters
     ----------
@@ -123,9 +124,15 @@ def _fill(table: Any, columns: Sequence[tuple[str, Sequence[Any]]]) -> None:
         table.AddColumn(array)
 
 
+def _color(name: str, number: int) -> tuple[float, ...]:
+    """Red, green, blue from 0 to 1: the lobe's own colour, or the next of COLORS."""
+    lobe = lobe_color(name)
+    return tuple(int(lobe[n : n + 2], 16) / 255 for n in (1, 3, 5)) if lobe else COLORS[number % len(COLORS)]
+
+
 def _series(chart: Any, table: Any, name: str, number: int) -> Any:
     series = session().AddNewNodeByClass("vtkMRMLPlotSeriesNode", name)
     series.SetAndObserveTableNodeID(table.GetID())
-    series.SetColor(*COLORS[number % len(COLORS)])
+    series.SetColor(*_color(name, number))
     chart.AddAndObservePlotSeriesNodeID(series.GetID())
     return series

@@ -1,4 +1,4 @@
-"""How images lie on each other: the check of each session, and the quality of each registration with its pictures."""
+"""How well images match: the check of each session."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.registration.session_check import LEAST_GAIN, SHIFT_WARNING_mm
 from PRRTUptakeLib.report.page import paragraph, section, table
+from PRRTUptakeLib.vocabulary import ABBREVIATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def alignment_section(checked: Sequence[CheckedVisit]) -> str:
-    """The table "Alignment of emission image and CT": agreement as they stand, and where it would be best."""
+    """The table "Alignment of emission image and CT": agreement as they are, and where it would be best."""
     rows: list[list[object]] = []
     for one in checked:
         names = [one.visit, f"{one.image} on {one.reference}"]
         if one.check is None:
-            rows.append([*names, "–", "–", "–", f"not checked: {one.refusal}"])
+            rows.append([*names, "", "", "", f"not checked: {one.refusal}"])
             continue
         check = one.check
         verdict = "aligned" if check.is_aligned else "shifted: see the warning"
@@ -28,9 +29,9 @@ def alignment_section(checked: Sequence[CheckedVisit]) -> str:
         rows.append([*names, check.agreement, check.best_agreement, check.words, verdict])
     header = ["visit", "images", "agreement", "at best", "best shift", "verdict"]
     words = (
-        "Agreement as the images stand, and at the best shift of the emission image: the mutual "
-        "information (nats) of the emission image's ranks and the tissues of the CT in and "
-        f"around the liver, for shifts up to 40 mm. A warning is given above {SHIFT_WARNING_mm:g} mm if the best shift "
+        "Agreement of the images as they are, and at the best shift of the emission image: the mutual information of "
+        "the emission image's ranks and the tissues of the CT in and around the liver, in nats "
+        f"({ABBREVIATIONS['nats']}), for shifts up to 40 mm. A warning is given above {SHIFT_WARNING_mm:g} mm if the best shift "
         f"gains {LEAST_GAIN:.0%} or more of what 20 mm cost; less is within free breathing. Nothing was shifted, and "
         "no number depends on it."
     )

@@ -11,7 +11,7 @@ from PRRTUptakeLib.report.patient_text import result_sentence, target_table
 from PRRTUptakeLib.report.pictures import ABDOMEN_CT, SlicePlace, Window, box_around, slice_picture
 from PRRTUptakeLib.report.plots import bar_chart
 from PRRTUptakeLib.report.svg import PALETTE
-from PRRTUptakeLib.vocabulary import LOBE_COLORS
+from PRRTUptakeLib.vocabulary import LOBE_COLORS, explained
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -169,7 +169,7 @@ def _recovery_table(result: VisitResult) -> str:
         words += f" Outside the phantom's volumes, so extrapolated: {', '.join(outside)}."
     units = result.image.units
     header = ["lesion", "RC", "u(RC)", f"T {units}", f"T corrected {units}", "T/N corrected"]
-    return shown + table(header, rows, words)
+    return shown + table(header, rows, words) + paragraph(explained("RC", "u", "T", "N"), "small")
 
 
 def _lobe_table(result: VisitResult) -> str:
