@@ -2,14 +2,22 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 2
+export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: demo test slow lint bench clean
+.PHONY: demo test coverage slow lint docs bench clean
 
 demo: .venv/demo.stamp
 	$(BIN)/prrt demo -o demo
+	@echo
+	@echo "The command is $(BIN)/prrt: try $(BIN)/prrt --help, or 'source $(BIN)/activate' once and then just prrt."
+	@echo "Extras (figures, statistics, distributed, excel) are installed when wanted: $(BIN)/pip install '.[excel]'; README.md says what each adds."
 
 test: .venv/test.stamp
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+# The same with the share of lines that are run; below the limit in pyproject.toml it fails.
+coverage: .venv/test.stamp
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" --cov --cov-report=term:skip-covered
 
 slow: .venv/test.stamp
 	$(BIN)/python -m pytest -n 2 --dist load -m slow
@@ -18,6 +26,10 @@ lint: .venv/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy PRRTUptake/PRRTUptakeLib PRRTDosimetry/PRRTDosimetryLib
+
+# The site of Docs and the docstrings, in build/site; a warning is an error.
+docs: .venv/docs.stamp
+	$(BIN)/mkdocs build --strict
 
 bench: .venv/bench.stamp
 	$(BIN)/python -m pytest Testing/Benchmarks -p no:xdist -o python_files='bench_*.py' --import-mode=importlib
@@ -33,6 +45,10 @@ $(BIN)/python:
 .venv/test.stamp: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@ .venv/demo.stamp
+
+.venv/docs.stamp: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@touch $@
 
 # What others wrote and we are timed against; without it those benchmarks are skipped, aloud.
 .venv/bench.stamp: .venv/test.stamp
