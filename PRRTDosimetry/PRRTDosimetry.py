@@ -40,12 +40,12 @@ class PRRTDosimetry(ScriptedLoadableModule):
         self.parent.title = _("PRRT Dosimetry")
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Nuclear Medicine")]
         self.parent.dependencies = ["PRRTUptake"]
-        self.parent.contributors = ["SlicerPRRT developers"]
+        self.parent.contributors = ["FirstName LastName (Institution)"]
         self.parent.helpText = _(
             "Absorbed dose of organs and lesions from serial SPECT/CT after radionuclide therapy, each with its "
             "uncertainty. For research use only."
         )
-        self.parent.acknowledgementText = _("Part of the extension SlicerPRRT, Apache License 2.0.")
+        self.parent.acknowledgementText = _("Part of the extension PRRT, Apache License 2.0.")
 
 
 @parameterNodeWrapper

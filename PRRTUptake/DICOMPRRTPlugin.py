@@ -102,9 +102,9 @@ class DICOMPRRTPlugin:
         parent.title = "PRRT quantified volume plugin"
         parent.categories = ["Developer Tools.DICOM Plugins"]
         parent.dependencies = ["DICOM"]
-        parent.contributors = ["SlicerPRRT developers"]
+        parent.contributors = ["FirstName LastName (Institution)"]
         parent.helpText = "Loads PET and NM series as activity concentration or SUV in the DICOM module."
-        parent.acknowledgementText = "Part of the extension SlicerPRRT, Apache License 2.0."
+        parent.acknowledgementText = "Part of the extension PRRT, Apache License 2.0."
         parent.hidden = True
         if not hasattr(slicer.modules, "dicomPlugins"):
             slicer.modules.dicomPlugins = {}

@@ -42,12 +42,12 @@ class PRRTUptake(ScriptedLoadableModule):
         self.parent.title = _("PRRT Uptake")
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Nuclear Medicine")]
         self.parent.dependencies = []
-        self.parent.contributors = ["SlicerPRRT developers"]
+        self.parent.contributors = ["FirstName LastName (Institution)"]
         self.parent.helpText = _(
             "Uptake of liver metastases and healthy liver in PET and SPECT, lobe against lobe or intra-arterial "
             "against intravenous, by a trial's protocol. For research use only."
         )
-        self.parent.acknowledgementText = _("Part of the extension SlicerPRRT, Apache License 2.0.")
+        self.parent.acknowledgementText = _("Part of the extension PRRT, Apache License 2.0.")
         slicer.app.connect("startupCompleted()", self.onStarted)
 
     def onStarted(self) -> None:

@@ -124,7 +124,7 @@ ENTRY = {
 
 def test_catalog_entry():
     """The Extension Index's entry has the keys of its schema and agrees with CMakeLists.txt."""
-    entry = json.loads((ROOT / "SlicerPRRT.json").read_text(encoding="utf-8"))
+    entry = json.loads((ROOT / "PRRT.json").read_text(encoding="utf-8"))
     assert set(list(ENTRY)[:3]) <= set(entry) <= set(ENTRY)
     for key, value in entry.items():
         assert type(value) is ENTRY[key], key
@@ -144,7 +144,7 @@ def test_catalog_entry():
         assert picture.stat().st_size < 150_000
 
 
-@pytest.mark.parametrize("path", [ROOT / "SlicerPRRT.png", *sorted(ROOT.glob("PRRT*/Resources/Icons/PRRT*.png"))])
+@pytest.mark.parametrize("path", [ROOT / "PRRT.png", *sorted(ROOT.glob("PRRT*/Resources/Icons/PRRT*.png"))])
 def test_icons_are_as_large_as_the_catalogue_wants(path):
     data = path.read_bytes()
     assert data[:8] == b"\x89PNG\r\n\x1a\n"
