@@ -22,17 +22,17 @@ class WholeFolderError(PRRTError):
 def atomic_directory(target: str | Path, keep: Sequence[str] = ()) -> Iterator[Path]:
     """Give a temporary folder beside ``target`` and move it there when the block ends without an error.
 
-    A folder that stands at ``target`` from an earlier run is replaced; if the block fails it stays as it was.
+    A folder that is at ``target`` from an earlier run is replaced; if the block fails it stays as it was.
 
     Parameters
     ----------
     target : the folder to make; its parents are made as needed.
-    keep : names of files that stay if they stand there, such as a signed protocol.
+    keep : names of files that stay if they are there, such as a signed protocol.
 
     Raises
     ------
     WholeFolderError
-        If the place cannot be written to, or a file or a folder with foreign content stands there.
+        If the place cannot be written to, or a file or a folder with foreign content is there.
 
     Examples
     --------
@@ -115,7 +115,7 @@ def _missing_parents(target: Path) -> list[Path]:
 
 
 def _remove_empty(folders: Sequence[Path]) -> None:
-    """Remove folders that were made in vain; they stay where something is in them."""
+    """Remove folders that were made for nothing; they stay where something is in them."""
     for folder in folders:
         with suppress(OSError):
             folder.rmdir()

@@ -1,6 +1,6 @@
 """The subcommands of uptake and trial. Thin: read the arguments, call the science, print.
 
-Imports of the science stand inside the functions, so that ``prrt --help`` answers at once.
+Imports of the science are inside the functions, so that ``prrt --help`` answers at once.
 """
 
 from __future__ import annotations
@@ -296,7 +296,7 @@ def _suv_arguments(parser: argparse.ArgumentParser) -> None:
     stated.add_argument("--nuclide", help="for instance Ga-68")
     stated.add_argument("--calibration", type=float, metavar="CPS_PER_MBQ", help="sensitivity, for NM counts")
     stated.add_argument("--calibration-time", choices=("total", "per-view"), help="time of a voxel's counts")
-    stated.add_argument("--acquisition-s", type=float, help="that time in seconds, where the header does not tell it")
+    stated.add_argument("--acquisition-s", type=float, help="that time in seconds, where the header does not say it")
 
 
 _SUV_TIMES = {

@@ -8,14 +8,15 @@ class PRRTError(ValueError):
 
     The message is one sentence (two at most) for a physician: it names the value, file or segment that is wrong and
     the remedy. The command line prints it and exits with status 1; the panels show it. Each module of the science
-    layer derives its own class, so that a caller can tell them apart.
+    layer derives its own class, so that a caller can distinguish them.
     """
 
 
 def reason(error: OSError) -> str:
     """The system's words for a failure, in one line.
 
-    Libraries wrap them, pydicom with a whole traceback: the first error behind ``error`` that has a number tells.
+    Libraries wrap them, pydicom with a whole traceback: the first error behind ``error`` that has a number gives the
+    reason.
 
     Examples
     --------

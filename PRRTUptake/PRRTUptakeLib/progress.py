@@ -1,4 +1,4 @@
-"""How long work tells how far it is: a callable with the fraction done and one line of words.
+"""How long work reports its progress: a callable with the fraction done and one line of words.
 
 The panels give one that drives a progress dialog and raises `Cancelled` when the user asks; the command line prints.
 """
@@ -20,11 +20,11 @@ class Cancelled(PRRTError):  # noqa: N818  (an outcome that the user chose, not 
 
 
 def no_progress(fraction: float, message: str) -> None:
-    """Tell nobody."""
+    """Report to nobody."""
 
 
 def sub_progress(progress: Progress, start: float, end: float) -> Progress:
-    """A progress for one step of a longer work, which lies between the fractions ``start`` and ``end``.
+    """A progress for one step of a longer work, which is between the fractions ``start`` and ``end``.
 
     Examples
     --------

@@ -14,7 +14,7 @@ class ResourceError(PRRTError):
 def resource_path(library_file: str, *parts: str) -> Path:
     """Path of a file or folder below ``Resources`` of the module that ``library_file`` (a ``__file__``) belongs to.
 
-    Slicer copies ``NameLib/`` and ``Resources/`` side by side, as they stand in the source tree.
+    Slicer copies ``NameLib/`` and ``Resources/`` side by side, as they are in the source tree.
 
     Raises
     ------

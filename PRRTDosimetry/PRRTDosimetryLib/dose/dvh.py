@@ -55,7 +55,7 @@ class DoseVolumeHistogram:
     def dose_at_volume_Gy(self, percent: float) -> float:
         """D_percent: the least dose within the ``percent`` of the volume that receive most (D98, D50, D2).
 
-        Each voxel stands at the middle of its share of the volume, with straight lines between voxels, as a smooth
+        Each voxel is at the middle of its share of the volume, with straight lines between voxels, as a smooth
         dose field has it (ICRU Report 83, 2010, recommends D98 and D2 instead of the extremes).
         """
         if not 0.0 <= percent <= 100.0:

@@ -57,7 +57,7 @@ def isodose_regions(dose: Volume, levels_Gy: Sequence[float]) -> Segmentation:
     Raises
     ------
     IsodoseError
-        If a level is not positive or stands twice.
+        If a level is not positive or is given twice.
     """
     levels = sorted(float(level) for level in levels_Gy)
     if not levels or levels[0] <= 0.0 or len(set(levels)) < len(levels):

@@ -88,7 +88,7 @@ def nuclides_with_kernel() -> tuple[str, ...]:
 
 
 def kernel_table(nuclide: str) -> dict[str, Any]:
-    """The shipped table of ``nuclide`` as it stands: method, sources, date, statistics, energies per shell.
+    """The shipped table of ``nuclide`` as shipped: method, sources, date, statistics, energies per shell.
 
     Raises
     ------

@@ -33,7 +33,7 @@ class SphereDose:
 def sphere_dose(nuclide: str, mass_g: float, density_g_per_mL: float = 1.0) -> SphereDose:
     """Mean dose per decay of activity spread uniformly through a sphere of water-equivalent tissue.
 
-    The sphere lies in tissue of its own density, unbounded, so photons scattered back from outside count.
+    The sphere is in tissue of its own density, unbounded, so photons scattered back from outside count.
 
     Examples
     --------

@@ -100,7 +100,7 @@ def compare_lobes(
     for lesion in lesions:
         if lesion.lobe in OPPOSITE_LOBE and lesion.lobe not in healthy_Gy:
             raise EffectError(
-                f"Lesion {lesion.lesion} lies in the {lesion.lobe} lobe, whose healthy liver has no curve; add one."
+                f"Lesion {lesion.lesion} is in the {lesion.lobe} lobe, whose healthy liver has no curve; add one."
             )
     first = treated_lobe or "left"
     lobes = []

@@ -1,4 +1,4 @@
-"""What the dosimetry panel lets the user choose among; the words stand in ``label``."""
+"""What the dosimetry panel lets the user choose among; the words are in ``label``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Sex(enum.Enum):
 
     def label(self) -> str:
         """The words in the panel."""
-        return {"": _("not told"), "F": _("female"), "M": _("male")}[self.value]
+        return {"": _("not stated"), "F": _("female"), "M": _("male")}[self.value]
 
 
 class Method(enum.Enum):

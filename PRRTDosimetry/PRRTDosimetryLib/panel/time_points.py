@@ -63,7 +63,7 @@ class TimePointsSection(Section):
         self.showChosen()
 
     def _take_what_images_tell(self) -> None:
-        """Fill in what the user did not tell and all images agree on."""
+        """Fill in what the user left open and all images agree on."""
         told = told_by(self.points)
         if self.parameters.activity_MBq == 0 and told.activity_MBq:
             self.parameters.activity_MBq = told.activity_MBq
@@ -75,8 +75,8 @@ class TimePointsSection(Section):
     def _contradiction(self) -> str:
         activity = told_by(self.points).activity_MBq
         if activity is not None and abs(activity - self.parameters.activity_MBq) > 0.5:
-            return _("The images tell {told:g} MBq, but {chosen:g} MBq is given.").format(
-                told=activity, chosen=self.parameters.activity_MBq
+            return _("The images state {stated:g} MBq, but {chosen:g} MBq is given.").format(
+                stated=activity, chosen=self.parameters.activity_MBq
             )
         return ""
 
@@ -109,7 +109,7 @@ class TimePointsSection(Section):
         )
 
     def onHours(self) -> None:
-        """Tell the time after injection of the chosen image."""
+        """Set the time after injection of the chosen image."""
         point = self.chosen()
         if point is not None:
             with self.attempt(_("The time could not be set.")):

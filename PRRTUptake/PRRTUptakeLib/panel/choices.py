@@ -8,7 +8,7 @@ from slicer.i18n import tr as _
 
 
 class TreatedLobe(enum.Enum):
-    """Which lobe's artery was infused; nobody has told while the analysis is blinded."""
+    """Which lobe's artery was infused; is not stated while the analysis is blinded."""
 
     BLINDED = ""
     LEFT = "left"

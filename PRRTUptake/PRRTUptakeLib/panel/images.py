@@ -32,7 +32,7 @@ class ImagesSection(Section):
         self.rows: tuple[ImageRow, ...] = ()
         for role in IMAGE_ROLES:
             self.ui.imageRoleComboBox.addItem(role_words(role), role)
-        self.ui.imageUnitsComboBox.addItem(_("not told"), "")
+        self.ui.imageUnitsComboBox.addItem(_("not stated"), "")
         for units in MEASURABLE_UNITS:
             self.ui.imageUnitsComboBox.addItem(units, units)
         connect(self.ui.imagesTable, "itemSelectionChanged()", self.showChosen)
@@ -88,17 +88,17 @@ class ImagesSection(Section):
         self._describe(role=self.ui.imageRoleComboBox.itemData(index))
 
     def onUnits(self, index: int) -> None:
-        """Tell the units of the chosen volume."""
+        """Set the units of the chosen volume."""
         units = self.ui.imageUnitsComboBox.itemData(index)
         if units:
             self._describe(units=units)
 
     def onVisit(self) -> None:
-        """Tell the visit of the chosen volume."""
+        """Set the visit of the chosen volume."""
         self._describe(visit=self.ui.imageVisitLineEdit.text)
 
     def onHours(self) -> None:
-        """Tell the time after injection of the chosen volume."""
+        """Set the time after injection of the chosen volume."""
         self._describe(hours=self.ui.imageHoursSpinBox.value)
 
     def _describe(self, **told: Any) -> None:

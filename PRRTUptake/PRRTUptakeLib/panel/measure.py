@@ -77,7 +77,7 @@ class MeasureSection(Section):
             jump_to_segment(self, segmentation, self.rows[row].lesion)
 
     def _show_manual_shifts(self) -> None:
-        """Offer the measured images for a nudge."""
+        """Offer the measured images for a manual shift."""
         from PRRTUptakeLib.mrml.manual_shifts import shiftable_images
 
         items = shiftable_images()
@@ -92,7 +92,7 @@ class MeasureSection(Section):
         return node, self.rows[row].lesion if 0 <= row < len(self.rows) else ""
 
     def showManualShift(self, *changed: Any) -> None:
-        """Show the nudge that the chosen lesion has in the chosen image."""
+        """Show the manual shift that the chosen lesion has in the chosen image."""
         from PRRTUptakeLib.mrml.manual_shifts import manual_shift_of_lesion
 
         node, lesion = self._shifted_lesions()
@@ -113,12 +113,12 @@ class MeasureSection(Section):
         return self.ui.manualShiftRightSpinBox, self.ui.manualShiftAnteriorSpinBox, self.ui.manualShiftSuperiorSpinBox
 
     def onManualShift(self) -> None:
-        """Keep the nudge on the image."""
+        """Keep the manual shift with the image."""
         from PRRTUptakeLib.mrml.manual_shifts import shift_lesion
 
         node, lesion = self._shifted_lesions()
         shift, reason = [box.value for box in self._boxes()], self.ui.manualShiftReasonLineEdit.text
-        with self.attempt(_("The lesion could not be nudged.")):
+        with self.attempt(_("The lesion could not be shifted.")):
             shift_lesion(node, lesion, shift, reason)
             self.panel.say(
                 _("Kept for {lesion} in '{image}': Apply again to measure it there.").format(

@@ -1,4 +1,4 @@
-"""What every section of a panel shares: its widgets, the parameter node, one way to try, to tell and to wait."""
+"""What every section of a panel shares: its widgets, the parameter node, one way to try, to report and to wait."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class SegmentsSection(Section):
     def _fill_structures(self) -> None:
         from PRRTUptakeLib.segmentation.codes import known_structures
 
-        self.ui.structureComboBox.addItem(_("not told"), "")
+        self.ui.structureComboBox.addItem(_("not stated"), "")
         for item in known_structures():
             self.ui.structureComboBox.addItem(item.name, item.key)
 
@@ -209,7 +209,7 @@ class SegmentsSection(Section):
         self.run(_("The targets could not be picked."), lambda logic: logic.pickTargets(self.node))
 
     def onMakeReference(self) -> None:
-        """Make the reference regions; the calm sphere is sought in the first measured image."""
+        """Make the reference regions; the minimum-variance sphere is searched for in the first measured image."""
         images = self.panel.images.measured()
         image = images[0].node if images else None
         self.run(_("The reference regions could not be made."), lambda logic: logic.makeReference(self.node, image))

@@ -1,4 +1,4 @@
-"""The way from PRRT Uptake to the self-test, which lies in PRRT Dosimetry because it checks both modules."""
+"""The way from PRRT Uptake to the self-test, which is in PRRT Dosimetry because it checks both modules."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class PRRTSegmentStatisticsPlugin(SegmentStatisticsPluginBase):
             return self.createMeasurementInfo(
                 "SUVpeak",
                 _("SUVpeak"),
-                _("Highest mean of a sphere of 1 mL whose centre lies in the segment"),
+                _("Highest mean of a sphere of 1 mL whose centre is in the segment"),
                 unit,
                 quantity.GetAsString() if quantity is not None else "",
                 units.GetAsString() if units is not None else "",

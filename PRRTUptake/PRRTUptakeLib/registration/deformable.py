@@ -84,7 +84,7 @@ def deformable_registration(
     fixed, moving, fixed_liver, moving_liver, force : as in ``rigid_registration``.
     rigid : to start from.
     options : see ``DeformableOptions``.
-    progress : told at every step how far it is; what it raises ends the registration.
+    progress : called at every step with the progress; what it raises ends the registration.
 
     Raises
     ------

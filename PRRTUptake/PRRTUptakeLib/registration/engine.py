@@ -116,7 +116,7 @@ class Pair:
     ) -> tuple[np.ndarray, tuple[str, ...]]:
         """The best of many coarse starts, each optimised on the body; and doubts, if another is as good.
 
-        ``progress`` is told at every step; what it raises, such as `Cancelled`, ends the search.
+        ``progress`` is called at every step; what it raises, such as `Cancelled`, ends the search.
 
         Raises
         ------
@@ -193,7 +193,7 @@ class Pair:
         turn = math.degrees(math.acos(np.clip((np.trace((result @ np.linalg.inv(begin))[:3, :3]) - 1) / 2, -1, 1)))
         shift = _apart_mm(start, result, points)
         reasons = (
-            (math.isnan(after), f"only {shares[2]:.0%} of what is registered lies within the moving image"),
+            (math.isnan(after), f"only {shares[2]:.0%} of what is registered is within the moving image"),
             (np.nanmax([middle, before, -1.0]) > after + 0.01 * abs(after), "it fits worse than its start"),
             (turn > options.maximum_rotation_deg, f"the patient would be turned by {turn:.0f} degrees"),
             (shift > options.maximum_shift_mm, f"it went {shift:.0f} mm from the coarse pose"),
@@ -305,7 +305,7 @@ def _optimised(
 
 
 def watched(method: sitk.ImageRegistrationMethod, most: int, progress: Progress, message: str) -> list[Exception]:
-    """Tell ``progress`` at every iteration, ``most`` being the last one.
+    """Report to ``progress`` at every iteration, ``most`` being the last one.
 
     What it raises stops the optimiser, where that can be stopped, and is put into the list returned.
     """

@@ -1,4 +1,4 @@
-"""Rigid registration of CT to CT, or MRI to CT: where the anatomy of one image lies in another.
+"""Rigid registration of CT to CT, or MRI to CT: where the anatomy of one image is in another.
 
 Mutual information (Mattes et al., IEEE Trans Med Imaging 2003;22:120, doi:10.1109/TMI.2003.809072) from coarse to fine:
 the body first, from many starts, then, if a liver is given, the liver alone, because it moves with breathing while the
@@ -60,7 +60,7 @@ def rigid_registration(
     moving_liver : bool [k, j, i] on the moving grid, for the assessment only.
     initial : 4x4 RAS, fixed to moving, to start from; by default several starts are tried.
     options : see ``RegistrationOptions``.
-    progress : told at every step how far it is; what it raises, such as `Cancelled`, ends the registration.
+    progress : called at every step with the progress; what it raises, such as `Cancelled`, ends the registration.
 
     Raises
     ------

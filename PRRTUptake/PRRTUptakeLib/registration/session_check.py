@@ -1,12 +1,12 @@
-"""Do the emission image and the CT of one session lie on each other? Nothing is moved: a shift is only reported.
+"""Do the emission image and the CT of one session match? Nothing is moved: a shift is only reported.
 
-SPECT or PET and CT of one session share a frame of reference, so that contours drawn on the CT are taken as they stand.
+SPECT or PET and CT of one session share a frame of reference, so that contours of the CT are used without registration.
 A patient who moved in between, or a misaligned gantry, breaks that silently. Here the emission image is shifted against
 the CT over a search range, and the mutual information of the two is compared. Two measures make it robust against few
 very hot lesions: emission values are replaced by their ranks, and the CT's classes are parted by whether they lie
 in the liver, looking at the liver and its surroundings only (mutual information: Maes et al., IEEE Trans Med Imaging
 1997;16:187, doi:10.1109/42.563664). Shifts are whole voxels, so that no interpolation favours any; a parabola through
-the neighbours gives the rest. Without a liver the body alone tells little along its length: then only shifts across
+the neighbours gives the rest. Without a liver the body alone says little along its length: then only shifts across
 it are sought.
 """
 
@@ -55,12 +55,12 @@ class SessionCheckError(PRRTError):
 
 @dataclass(frozen=True)
 class SessionCheck:
-    """How the emission image lies on the CT of its session.
+    """How well the emission image matches the CT of its session.
 
     Attributes
     ----------
-    agreement, best_agreement : mutual information in nats as the images stand, and at the best shift.
-    gain : best minus standing agreement, as part of what 20 mm off the best shift lose; 0 if they stand best.
+    agreement, best_agreement : mutual information in nats as the images are, and at the best shift.
+    gain : best agreement minus that without shift, as part of what 20 mm off the best shift lose; 0 without shift.
     shift_mm : R, A, S: where the emission image shows the patient as against the CT, by the best shift.
     searched_mm : R, A, S: how far shifts were tried, the shorter way of each axis.
     compared : "liver" or "body".
@@ -80,7 +80,7 @@ class SessionCheck:
 
     @property
     def is_aligned(self) -> bool:
-        """Whether nothing speaks against taking the images as they stand."""
+        """Whether nothing contradicts using the images as they are."""
         return self.length_mm <= SHIFT_WARNING_mm or self.gain < LEAST_GAIN
 
     @property
@@ -128,7 +128,7 @@ def shift_words(shift_mm: tuple[float, float, float]) -> str:
 
 
 def check_session(emission: Volume, anatomy: Volume, liver: np.ndarray | None = None) -> SessionCheck:
-    """Compare an emission image with the CT (or MRI) of the same session, as they stand and shifted.
+    """Compare an emission image with the CT (or MRI) of the same session, as they are and shifted.
 
     Parameters
     ----------
@@ -213,7 +213,7 @@ def _ranges(domain: np.ndarray, spacing: np.ndarray, along: bool) -> np.ndarray:
 def _best_shift(
     image: np.ndarray, classes: np.ndarray, domain: np.ndarray, ranges: np.ndarray, spacing: np.ndarray
 ) -> tuple[np.ndarray, tuple[float, float, float]]:
-    """Best shift [k, j, i] in voxels and fractions; agreement as it stands, at its best, and the relative gain."""
+    """Best shift [k, j, i] in voxels and fractions; agreement as it is, at its best, and the relative gain."""
     coarse_domain = np.zeros_like(domain)
     coarse_domain[::2, ::2, ::2] = domain[::2, ::2, ::2]
     coarse, fine = (_agreement(image, classes, part) for part in (coarse_domain, domain))

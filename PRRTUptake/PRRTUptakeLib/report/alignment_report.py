@@ -32,7 +32,7 @@ def alignment_section(checked: Sequence[CheckedVisit]) -> str:
         "Agreement of the images as they are, and at the best shift of the emission image: the mutual information of "
         "the emission image's ranks and the tissues of the CT in and around the liver, in nats "
         f"({ABBREVIATIONS['nats']}), for shifts up to 40 mm. A warning is given above {SHIFT_WARNING_mm:g} mm if the "
-        f"best shift gains {LEAST_GAIN:.0%} or more of what 20 mm cost; less is within free breathing. Nothing was shifted, and "
-        "no number depends on it."
+        f"best shift gains {LEAST_GAIN:.0%} or more of what 20 mm cost; less is within free breathing. Nothing was "
+        "shifted, and no number depends on it."
     )
     return section("Alignment of emission image and CT", table(header, rows), paragraph(words, "small"))

@@ -1,4 +1,4 @@
-"""Axes of charts: where a value lies along them, and at which round values they are marked."""
+"""Axes of charts: where a value is along them, and at which round values they are marked."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Checkerboards of two registered images: tiles of the one between tiles of the other, so that edges must run on.
 
 Pictures for looking at, on planes through the liver in the fixed image's space; nothing is measured on them. Tiles of
-the moving image are tinted, so that the two can be told apart even where they agree.
+the moving image are tinted, so that the two can be distinguished even where they agree.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class View:
 
     @property
     def edges(self) -> tuple[str, str, str, str]:
-        """What lies left, right, above and below."""
+        """What is left, right, above and below."""
         return ("R", "L", "A", "P") if self.name == "axial" else ("R", "L", "S", "I")
 
     def points(self) -> np.ndarray:

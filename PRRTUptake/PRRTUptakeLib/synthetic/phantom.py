@@ -183,7 +183,7 @@ def synthetic_patient(
     ----------
     seed, index : whole numbers from 0; each pair is a patient of its own.
     lesions : diameter, lobe and relative uptake of each lesion, or a function that draws them. Places are drawn so
-        that each lies fully inside its lobe, apart from the others and from vessels. By default three of 33-50 mm and
+        that each is fully inside its lobe, apart from the others and from vessels. By default three of 33-50 mm and
         two of 12-26 mm per lobe, and one outside the liver.
     treated_lobe : "left" or "right"; drawn by default.
     gain : lesion uptake in the treated lobe over that of the other; drawn by default: 30-60 % higher in two patients of

@@ -1,6 +1,6 @@
 """The abdomen of the synthetic patient: regions with their shapes, positions (RAS mm) and what they are made of.
 
-The origin lies in the midline at the level of the first lumbar vertebra. Regions are painted in order, the later over
+The origin is in the midline at the level of the first lumbar vertebra. Regions are painted in order, the later over
 the earlier; label 0 is air. Volumes: liver 1.6 L (lesions included), left lobe 38 % of it, kidneys 150 mL each,
 spleen 180 mL, gallbladder 30 mL.
 """
@@ -52,7 +52,7 @@ APPEARANCE = {
 
 @dataclass(frozen=True)
 class Region:
-    """One painted region; ``breathes`` tells whether it moves with the diaphragm."""
+    """One painted region; ``breathes`` says whether it moves with the diaphragm."""
 
     name: str
     shape: Shape

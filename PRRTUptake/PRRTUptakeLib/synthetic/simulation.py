@@ -105,7 +105,7 @@ def regions_in_posture(patient: SyntheticPatient, posture: Posture) -> tuple[Reg
 
 
 def region_labels(patient: SyntheticPatient, grid: Grid, posture: Posture | None = None) -> np.ndarray:
-    """Which region the centre of each voxel lies in: uint8 [k, j, i], 0 air, n the n-th of ``patient.regions``."""
+    """Which region the centre of each voxel is in: uint8 [k, j, i], 0 air, n the n-th of ``patient.regions``."""
     posture = posture or Posture()
     regions = regions_in_posture(patient, posture)
     ijk_to_phantom = np.linalg.inv(posture.phantom_to_ras) @ grid.ijk_to_ras
@@ -127,7 +127,7 @@ def region_volumes_mL(patient: SyntheticPatient) -> dict[str, float]:
 
 
 def _paint(regions: tuple[Region, ...], ijk_to_phantom: np.ndarray, span: tuple[tuple[int, int], ...]) -> np.ndarray:
-    """Labels of the lattice points whose index (k, j, i) lies within ``span``, each region within its own box."""
+    """Labels of the lattice points whose index (k, j, i) is within ``span``, each region within its own box."""
     labels = np.zeros(tuple(stop - start for start, stop in span), dtype=np.uint8)
     for label, region in enumerate(regions, start=1):
         box = _index_box(region, ijk_to_phantom, span)
@@ -170,7 +170,7 @@ def averaging_matrix(voxels: int, per_voxel: int, spacing_mm: float, sigma_mm: f
 
     With constant cells [f0, f1] and voxels [c0, c1] the weight is the integral of the Gaussian over both, divided by
     the voxel: four values of its second antiderivative u Phi(u/s) + s phi(u/s). ``margin`` voxels of cells lie on
-    either side of the image. Each row adds up to 1 but for what lies further than the margin.
+    either side of the image. Each row adds up to 1 but for what is further than the margin.
 
     Examples
     --------
