@@ -82,8 +82,8 @@ class VoxelKernel:
         """
         octant = self.octant_mGy_per_MBq_s
         cube = len(set(self.spacing_mm)) == 1
-        indices = ((0, 0, 0), (0, 0, 1), (0, 1, 1)) if cube else tuple(product((0, 1), repeat=3))
-        return {index: float(octant[index]) for index in indices if all(np.less(index, octant.shape))}
+        indices = ((0, 0, 0), (0, 0, 1), (0, 1, 1)) if cube else product((0, 1), (0, 1), (0, 1))
+        return {(k, j, i): float(octant[k, j, i]) for k, j, i in indices if all(np.less((k, j, i), octant.shape))}
 
     def full_mGy_per_MBq_s(self) -> np.ndarray:
         """The whole kernel, [k, j, i], its source voxel in the middle."""

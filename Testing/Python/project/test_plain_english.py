@@ -40,8 +40,6 @@ LATER = (
     "PRRTDosimetry/PRRTDosimetryLib/uncertainty/",
     "PRRTDosimetry/PRRTDosimetryLib/dosimetry/",
     "PRRTDosimetry/PRRTDosimetryLib/mrml/",
-    "Docs/physics.md",
-    "Docs/statistics.md",
 )
 GLOSSARY = "CONTRIBUTING.md"  # names the banned words
 
