@@ -10,6 +10,7 @@ import numpy as np
 
 from PRRTUptakeLib.report.axes import Axis, FigureError
 from PRRTUptakeLib.report.svg import GREY, MARKERS, PALETTE, Chart, text_width_px
+from PRRTUptakeLib.statistics.ties import RELATIVE, above
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -107,7 +108,7 @@ def slope_plot(
     """One line per patient from ``first`` to ``second`` on a logarithmic axis; colour tells up from down."""
     y_axis = Axis.around(y_label, first, second, log=True)
     chart = Chart(title, Axis.categories("", labels), y_axis, 420, 420)
-    rises = np.asarray(second, dtype=float) > np.asarray(first, dtype=float)
+    rises = above(np.asarray(second, dtype=float), np.asarray(first, dtype=float))
     words = (f"higher in {labels[1]}", PALETTE[0], "circle"), (f"not higher in {labels[1]}", PALETTE[1], "triangle")
     for n, name in enumerate(names):
         label, color, marker = words[0 if rises[n] else 1]
@@ -149,12 +150,13 @@ def waterfall(title: str, names: Sequence[str], values: Sequence[float], y_label
     """Bars from ``reference``, sorted from the greatest value to the least."""
     order = np.argsort(-np.asarray(values, dtype=float), kind="stable")
     ranked = np.asarray(values, dtype=float)[order]
+    level = np.abs(ranked - reference) <= RELATIVE * np.maximum(100.0, np.abs(ranked))  # per cent of equal values
     chart = Chart(title, Axis.categories("", [names[n] for n in order]), Axis.around(y_label, ranked, [reference]), 640)
-    for above, color, label in (
+    for upper, color, label in (
         (True, PALETTE[0], f"above {reference:g}"),
         (False, PALETTE[1], f"not above {reference:g}"),
     ):
-        chosen = np.flatnonzero((ranked > reference) == above)
+        chosen = np.flatnonzero(((ranked > reference) & ~level) == upper)
         if chosen.size:
             hints = [f"{names[order[n]]}: {ranked[n]:.4g}" for n in chosen]
             chart.bars(chosen, ranked[chosen], color, label, base=reference, names=hints)

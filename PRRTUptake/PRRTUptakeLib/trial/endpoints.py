@@ -204,7 +204,7 @@ def _endpoint(protocol: Protocol, pairs: Pairs, notes: tuple[str, ...], parts: M
         except UncertaintyError as problem:
             notes += (f"Measurement uncertainty is not carried into the interval. {problem}",)
     if math.isnan(comparison.p_log):
-        notes += ("All patients have the same ratio 1: no test is possible.",)
+        notes += ("All patients have the same ratio: without scatter between them there is no test and no interval.",)
     return Endpoint(protocol, pairs, comparison, bootstrap, carried, notes, **parts)
 
 
