@@ -156,7 +156,7 @@ def _endpoints_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--allocation", type=Path, metavar="FILE", help="treated lobe per patient (CSV or JSON)")
     parser.add_argument("--log", type=Path, help="log of blinding (default: beside the allocation)")
     parser.add_argument("--subgroups", type=Path, metavar="FILE", help="CSV: patient and a column per characteristic")
-    parser.add_argument("--mixed", action="store_true", help="fit the mixed model too (needs statsmodels)")
+    parser.add_argument("--mixed", action="store_true", help="fit the mixed model too")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -241,7 +241,7 @@ def _cohort_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--log", type=Path, help="log of blinding (default: beside the allocation, or in the results)")
     parser.add_argument("--subgroups", type=Path, metavar="FILE", help="CSV: patient and a column per characteristic")
     parser.add_argument("--second-reader", type=Path, metavar="FILE", help="measurements of a second reader")
-    parser.add_argument("--mixed", action="store_true", help="fit the mixed model too (needs statsmodels)")
+    parser.add_argument("--mixed", action="store_true", help="fit the mixed model too")
 
 
 def cohort(arguments: argparse.Namespace, run_case: str = RUN_CASE) -> None:

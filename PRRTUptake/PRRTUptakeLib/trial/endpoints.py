@@ -116,7 +116,7 @@ def evaluate(
     rows : the table; its order does not matter.
     allocation : which lobe was treated. Without it a table of left and right lobes stays blinded: A is left, B right.
     strict : refuse a table in which any patient cannot be analysed; otherwise such patients are excluded and listed.
-    mixed : fit the mixed model too (needs statsmodels).
+    mixed : fit the mixed model too.
     characteristics : group of each patient by characteristic, as `subgroups.read_subgroups` gives them.
 
     Raises
