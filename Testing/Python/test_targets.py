@@ -65,7 +65,7 @@ def test_replacement_keeps_the_reason_and_the_rules():
 
 
 L3, R3 = Candidate("L3", "left", 22.31148807229136), Candidate("R3", "right", 22.31148807229137)
-OTHERS = [Candidate(f"L{n}", "left", 60.0 - n) for n in (1, 2)] + [Candidate(f"R{n}", "right", 50.0 - n) for n in (1, 2)]
+OTHERS = [Candidate(f"{lobe[0].upper()}{n}", lobe, 60.0 - n) for lobe in ("left", "right") for n in (1, 2)]
 
 
 @pytest.mark.parametrize("shift", [-2e-6, -1e-14, 0.0, 1e-14, 2e-6])

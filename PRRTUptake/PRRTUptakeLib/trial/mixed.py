@@ -121,9 +121,7 @@ def _paired_when_balanced(
     if len(set(cells.values())) > 1 or len(cells) != 2 * len(patients) * len(cycles):
         return None
     groups = np.array([row.patient for row in rows])
-    means = [
-        [math.exp(values[(groups == patient) & side].mean()) for side in (first, ~first)] for patient in patients
-    ]
+    means = [[math.exp(values[(groups == patient) & side].mean()) for side in (first, ~first)] for patient in patients]
     logs, _ = log_ratios(*np.array(means).T)
     return float(logs.mean()), float(logs.std(ddof=1)) / math.sqrt(logs.size)
 

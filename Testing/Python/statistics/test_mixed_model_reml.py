@@ -83,7 +83,7 @@ def unbalanced(seed, patients, sd=(0.3, 0.0, 0.25)):
             mean = level + effect + rng.normal(0, sd[1])
             for lesion in range(rng.integers(1, 4)):
                 for cycle in (1, 2):
-                    if lesion == 0 and cycle == 1 or rng.random() < 0.7:
+                    if (lesion == 0 and cycle == 1) or rng.random() < 0.7:
                         value = float(np.exp(mean - 0.1 * cycle + rng.normal(0, sd[2])))
                         rows.append([f"P{n}", cycle, lobe, f"{lobe[0]}{lesion}", value])
     return rows
@@ -131,7 +131,8 @@ def test_balanced_data_give_the_paired_t_test_where_lobes_do_not_scatter(seed):
         level = rng.normal(2, 0.3)
         for lobe, effect in (("treated", 0.2), ("control", 0.0)):
             for lesion in range(3):
-                rows.append([f"P{n}", 1, lobe, f"{lobe[0]}{lesion}", float(np.exp(level + effect + rng.normal(0, 0.3)))])
+                value = float(np.exp(level + effect + rng.normal(0, 0.3)))
+                rows.append([f"P{n}", 1, lobe, f"{lobe[0]}{lesion}", value])
     table = measurements(rows)
     paired, mixed = evaluate(table, QUICK).comparison, fit_mixed_model(table, QUICK)
     assert mixed.inference == "paired t"

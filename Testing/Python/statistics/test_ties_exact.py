@@ -69,7 +69,7 @@ def test_400_decimal_tables_against_exact_permutation(block):
             (found.p_wilcoxon_log_pratt, exact_log_order(rational), True),
         ):
             expected = exact_p(values, pratt)
-            assert (np.isnan(ours) if expected is None else ours == pytest.approx(float(expected), rel=1e-12)), seed
+            assert np.isnan(ours) if expected is None else ours == pytest.approx(float(expected), rel=1e-12), seed
         ups, downs = sum(x > 0 for x in raw), sum(x < 0 for x in raw)
         assert found.responders == ups
         assert found.unchanged == len(raw) - ups - downs
