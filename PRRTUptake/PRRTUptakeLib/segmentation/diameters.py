@@ -21,7 +21,7 @@ from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist, squareform
 
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.segmentation.blocks import volume_mL
+from PRRTUptakeLib.segmentation.bounding_box import volume_mL
 from PRRTUptakeLib.segmentation.widths import greatest_width, hull_points
 from PRRTUptakeLib.statistics.ties import resolved_length_mm
 

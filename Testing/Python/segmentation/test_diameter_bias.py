@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from builders.shapes import centred_grid, ellipsoid
 from PRRTUptakeLib.segmentation.diameters import measure_size
 from PRRTUptakeLib.segmentation.segments import Segment
-from shapes import centred_grid, ellipsoid
 
 THIN, THICK = (0.78, 0.78, 1.5), (0.8, 0.8, 3.0)
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from builders.trial_tables import row
+from PRRTUptakeLib.statistics.endpoints import evaluate
+from PRRTUptakeLib.statistics.mixed import MixedModelError, fit_mixed_model
 from PRRTUptakeLib.statistics.reml import NestedData, fit_nested, profile_interval, satterthwaite
-from PRRTUptakeLib.trial.endpoints import evaluate
-from PRRTUptakeLib.trial.mixed import MixedModelError, fit_mixed_model
-from PRRTUptakeLib.trial.protocol import load_protocol
-from trial_tables import row
+from PRRTUptakeLib.study.protocol import load_protocol
 
 REFERENCE = json.loads((Path(__file__).parent / "lme4_reference.json").read_text(encoding="utf-8"))["sets"]
 LUTIA = load_protocol("lutia")

@@ -7,13 +7,13 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from builders.trial_tables import row
+from PRRTUptakeLib.statistics.endpoints import evaluate
+from PRRTUptakeLib.statistics.paired import bootstrap_intervals, compare_pairs
 from PRRTUptakeLib.statistics.signed_ranks import sign_test, signed_rank_test
 from PRRTUptakeLib.statistics.ties import above, at_least, differences, equal, no_scatter, resolved_length_mm, settled
-from PRRTUptakeLib.trial.endpoints import evaluate
-from PRRTUptakeLib.trial.paired import bootstrap_intervals, compare_pairs
-from PRRTUptakeLib.trial.protocol import load_protocol
+from PRRTUptakeLib.study.protocol import load_protocol
 from scipy import stats
-from trial_tables import row
 
 LUTIA = load_protocol("lutia")
 
@@ -56,8 +56,8 @@ def decimal_table(seed):
 
 
 @pytest.mark.parametrize("block", range(8))
-def test_400_decimal_tables_against_exact_permutation(block):
-    for seed in range(50 * block, 50 * block + 50):
+def test_400_decimal_tables_against_exact_permutation(box):
+    for seed in range(50 * box, 50 * box + 50):
         rational, binary = decimal_table(seed)
         first, second = np.array(binary).T
         found = compare_pairs(first, second)
