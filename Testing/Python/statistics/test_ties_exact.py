@@ -55,9 +55,9 @@ def decimal_table(seed):
     return [(Fraction(a), Fraction(b)) for a, b in words], [(float(a), float(b)) for a, b in words]
 
 
-@pytest.mark.parametrize("block", range(8))
-def test_400_decimal_tables_against_exact_permutation(box):
-    for seed in range(50 * box, 50 * box + 50):
+@pytest.mark.parametrize("part", range(8))
+def test_400_decimal_tables_against_exact_permutation(part):
+    for seed in range(50 * part, 50 * part + 50):
         rational, binary = decimal_table(seed)
         first, second = np.array(binary).T
         found = compare_pairs(first, second)
