@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +14,9 @@ from PRRTUptakeLib.statistics.enhancement import RegionEnhancement, enhancement
 from PRRTUptakeLib.statistics.measurement_uncertainty import (
     PropagatedUncertainty,
     UncertaintyError,
+    dependence,
     propagate_uncertainty,
+    responder_attenuation,
 )
 from PRRTUptakeLib.statistics.paired import BootstrapIntervals, PairedComparison, bootstrap_intervals, compare_pairs
 from PRRTUptakeLib.statistics.paired_values import (
@@ -26,6 +28,7 @@ from PRRTUptakeLib.statistics.paired_values import (
     lobe_pairs,
     lobe_words,
 )
+from PRRTUptakeLib.statistics.ties import log_ratios
 from PRRTUptakeLib.statistics.subgroups import Subgroups, compare_subgroups
 
 if TYPE_CHECKING:
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.statistics.allocation import Allocation
     from PRRTUptakeLib.statistics.mixed import MixedModel
     from PRRTUptakeLib.study.measurements import Measurement
-    from PRRTUptakeLib.study.protocol import Protocol
+    from PRRTUptakeLib.study.protocol import EndpointRules, Protocol
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +45,7 @@ class Endpoint:
     """The endpoint of a cohort.
 
     ``cycles`` holds the same comparison for every cycle of the trial; ``regions`` and ``uptake`` belong to enhancement
-    ratios; ``carried`` is None without measurement uncertainties, ``mixed`` unless asked for, ``response`` without
+    ratios; ``propagated`` is None without measurement uncertainties, ``mixed`` unless asked for, ``response`` without
     lesion doses.
     """
 
@@ -204,12 +207,23 @@ def _endpoint(protocol: Protocol, pairs: PairedValues, notes: tuple[str, ...], p
     propagated = None
     if np.isfinite(pairs.u_log).any():
         try:
-            propagated = propagate_uncertainty(np.log(pairs.first / pairs.second), pairs.u_log, rules.confidence)
+            propagated = _propagated(pairs, rules)
         except UncertaintyError as problem:
             notes += (f"Measurement uncertainty is not carried into the interval. {problem}",)
     if math.isnan(comparison.p_log):
         notes += ("All patients have the same ratio: without scatter between them there is no test and no interval.",)
     return Endpoint(protocol, pairs, comparison, bootstrap, propagated, notes, **parts)
+
+
+def _propagated(pairs: PairedValues, rules: EndpointRules) -> PropagatedUncertainty:
+    """The weighted analysis, beside the plain one, and what errors of measurement do to shares and slopes."""
+    log_ratio, _ = log_ratios(pairs.first, pairs.second)
+    found = propagate_uncertainty(log_ratio, pairs.u_log, rules.confidence)
+    if not pairs.u_log.all():
+        return found
+    responders = responder_attenuation(log_ratio, pairs.u_log, rules.threshold, seed=rules.bootstrap_seed)
+    relation = None if pairs.u_second_log is None else dependence(pairs.first, pairs.second, pairs.u_second_log)
+    return replace(found, responders=responders, dependence=relation)
 
 
 def _cycles(
