@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.statistics.agreement import Agreement, compare_readers, paired_readings
 from PRRTUptakeLib.statistics.allocation import Allocation, AllocationError, allocation_of, read_allocation
+from PRRTUptakeLib.statistics.clustered_agreement import ReaderTables, compare_tables
 from PRRTUptakeLib.statistics.exclusions import StatedExclusion, stated_exclusion
 from PRRTUptakeLib.study.cohort.analysis import Analysis, Options, analyse
 from PRRTUptakeLib.study.cohort.jobs import TABLE, CohortError
@@ -57,6 +58,7 @@ class Readers:
     first: np.ndarray
     second: np.ndarray
     agreement: Agreement
+    by_patient: ReaderTables | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,8 +247,10 @@ def _readers(
     if options.second_reader is None:
         return None, ()
     try:
-        names, first, second, notes = paired_readings(rows, read_csv(options.second_reader), protocol)
+        others = read_csv(options.second_reader)
+        names, first, second, notes = paired_readings(rows, others, protocol)
+        by_patient = compare_tables(rows, others, protocol)
         agreement = compare_readers(first, second, protocol.endpoint.confidence)
     except PRRTError as problem:
         return None, (f"The readers are not compared. {problem}",)
-    return Readers(names, first, second, agreement), notes
+    return Readers(names, first, second, agreement, by_patient), notes
