@@ -67,7 +67,9 @@ def _solved(seed: int) -> tuple[np.ndarray, np.ndarray]:
         t = difference.mean() / difference.std(ddof=1) * math.sqrt(PATIENTS)
         return [treated.mean() - MEANS[0], control.mean() - MEANS[1], t - t_raw]
 
-    found = optimize.least_squares(misses, [math.log(15.0), math.log(0.45), -0.8], bounds=([1, -2, -2.5], [4, 0.3, 2.5]))
+    found = optimize.least_squares(
+        misses, [math.log(15.0), math.log(0.45), -0.8], bounds=([1, -2, -2.5], [4, 0.3, 2.5])
+    )
     treated, control = lobes(found.x)
     return treated.round(2), control.round(2)
 
@@ -101,7 +103,16 @@ def page(pairs: Pairs, correlations: tuple[float, float, float]) -> str:
     # Of log-normal values E(treated)/E(control) = GMR exp(sd_log^2 / 2 + correlation sd_control sd_log).
     product = (math.log(MEANS[0] / MEANS[1] / GMR) - one.sd_log**2 / 2) / one.sd_log
     span = f"{least:.2f} to {most:.2f}"
-    return TEXT.format(seed=pairs.seed, seeds=SEEDS, span=span, product=f"{product:.2f}", spread=f"{product / -0.67:.2f}", rows=rows, **_figures(one, conflict), **_halves(pairs))
+    return TEXT.format(
+        seed=pairs.seed,
+        seeds=SEEDS,
+        span=span,
+        product=f"{product:.2f}",
+        spread=f"{product / -0.67:.2f}",
+        rows=rows,
+        **_figures(one, conflict),
+        **_halves(pairs),
+    )
 
 
 def _figures(one: PairedComparison, conflict: ScaleConflict) -> dict[str, str]:

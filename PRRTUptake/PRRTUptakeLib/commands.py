@@ -214,7 +214,9 @@ def _agreement(arguments: argparse.Namespace) -> None:
 
     from PRRTUptakeLib.report.endpoint_tables import agreement_table
     from PRRTUptakeLib.report.page import plain_table
+    from PRRTUptakeLib.report.reader_tables import clustered_table
     from PRRTUptakeLib.statistics.agreement import compare_readers, paired_readings
+    from PRRTUptakeLib.statistics.clustered_agreement import compare_tables
     from PRRTUptakeLib.study.measurements import read_csv
     from PRRTUptakeLib.study.protocol import load_protocol
 
@@ -222,10 +224,12 @@ def _agreement(arguments: argparse.Namespace) -> None:
     tables = read_csv(arguments.first), read_csv(arguments.second)
     _, first, second, notes = paired_readings(*tables, protocol, arguments.metric)
     result = compare_readers(first, second, protocol.endpoint.confidence)
+    by_patient = compare_tables(*tables, protocol, arguments.metric)
     if arguments.json:
-        print_json({**asdict(result), "notes": list(notes)})
+        print_json({**asdict(result), "by_patient": asdict(by_patient), "notes": list(notes)})
     else:
-        print("\n".join([plain_table(*agreement_table(result)), *notes]))
+        clustered = plain_table(*clustered_table(by_patient, protocol.endpoint.confidence))
+        print("\n".join([plain_table(*agreement_table(result)), "", clustered, *notes]))
 
 
 # What runs one patient of a cohort in a worker process.

@@ -163,9 +163,7 @@ def _draws(patients: np.ndarray, seed: int) -> list[np.ndarray]:
     if len(groups) < _LEAST_PATIENTS:
         return []
     rng = np.random.default_rng(seed)
-    return [
-        np.concatenate([groups[n] for n in rng.integers(0, len(groups), len(groups))]) for _ in range(_SAMPLES)
-    ]
+    return [np.concatenate([groups[n] for n in rng.integers(0, len(groups), len(groups))]) for _ in range(_SAMPLES)]
 
 
 def _drawn_interval(draws: list[np.ndarray], tail: float, statistic: Callable[[np.ndarray], float]) -> Interval:

@@ -39,8 +39,8 @@ from PRRTUptakeLib.statistics.paired_values import (
     lobe_words,
 )
 from PRRTUptakeLib.statistics.scales import ScaleConflict, scale_conflict
-from PRRTUptakeLib.statistics.ties import log_ratios
 from PRRTUptakeLib.statistics.subgroups import Subgroups, compare_subgroups
+from PRRTUptakeLib.statistics.ties import log_ratios
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

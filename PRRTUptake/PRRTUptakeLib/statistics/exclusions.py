@@ -123,7 +123,9 @@ def read_exclusions(path: Path) -> tuple[StatedExclusion, ...]:
     found = []
     for number, row in enumerate(reader, start=2):
         if None in row:
-            raise ExclusionError(f"{path.name}, line {number}: more cells than columns; put texts with commas in quotes.")
+            raise ExclusionError(
+                f"{path.name}, line {number}: more cells than columns; put texts with commas in quotes."
+            )
         found.append(stated_exclusion(row, f"{path.name}, line {number}"))
     return tuple(found)
 

@@ -94,7 +94,10 @@ def test_intervals_hold_for_clustered_lesions():
         readings, names = reading_study(100 + seed)
         one = compare_many(readings, names, seed=seed).pairs[0]
         limit = math.exp(0.05 + 1.96 * math.hypot(0.15, 0.1))
-        hits += [one.bias_ci[0] <= math.exp(0.05) <= one.bias_ci[1], one.upper_limit_ci[0] <= limit <= one.upper_limit_ci[1]]
+        hits += [
+            one.bias_ci[0] <= math.exp(0.05) <= one.bias_ci[1],
+            one.upper_limit_ci[0] <= limit <= one.upper_limit_ci[1],
+        ]
     assert hits[0] / 150 > 0.91
     assert hits[1] / 150 > 0.85  # the bootstrap of a variance is somewhat short with 20 patients
 

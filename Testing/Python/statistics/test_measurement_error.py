@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from builders.trial_tables import row
 from PRRTUptakeLib.statistics.endpoints import evaluate
-from PRRTUptakeLib.statistics.measurement_uncertainty import propagate_uncertainty, dependence, responder_attenuation
+from PRRTUptakeLib.statistics.measurement_uncertainty import dependence, propagate_uncertainty, responder_attenuation
 from PRRTUptakeLib.statistics.paired_values import lobe_pairs
 from PRRTUptakeLib.study.protocol import load_protocol
 from scipy import stats

@@ -55,7 +55,9 @@ def _reason(receiver: Connection, process: Any) -> str:
         process.join()
         if process.exitcode != 0:
             how = f"by signal {-process.exitcode}" if process.exitcode < 0 else f"with status {process.exitcode}"
-            reason = Crash(f"The process of this patient was ended {how}, perhaps for lack of memory: try fewer workers.")
+            reason = Crash(
+                f"The process of this patient was ended {how}, perhaps for lack of memory: try fewer workers."
+            )
     process.join()
     receiver.close()
     return reason
