@@ -156,7 +156,7 @@ def _endpoints_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--allocation", type=Path, metavar="FILE", help="treated lobe per patient (CSV or JSON)")
     parser.add_argument("--log", type=Path, help="log of blinding (default: beside the allocation)")
     parser.add_argument("--subgroups", type=Path, metavar="FILE", help="CSV: patient and a column per characteristic")
-    parser.add_argument("--exclude", type=Path, metavar="FILE", help="CSV: patient, reason, date; also lesion, cycle, scope")
+    parser.add_argument("--exclude", type=Path, metavar="FILE", help="CSV: patient, reason, date, lesion, cycle, scope")
     parser.add_argument("--mixed", action="store_true", help="fit the mixed model too")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -176,7 +176,12 @@ def _endpoints(arguments: argparse.Namespace) -> None:
 
 
 def _power_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--sd-log", type=float, required=True, metavar="S", help="standard deviation of log ratios")
+    parser.add_argument("--sd-log", type=float, metavar="S", help="standard deviation of the patients' log ratios")
+    parser.add_argument("--sd-lesion", type=float, default=0.0, metavar="S", help="of lesions about their lobe, in logs")
+    parser.add_argument("--lesions", type=int, default=1, help="lesions per lobe, or at the gate (default: 1)")
+    parser.add_argument("--table", type=float, nargs="+", metavar="RATIO", help="print patients for these ratios as CSV")
+    parser.add_argument("--gate", type=float, metavar="R", help="chance that a patient of true ratio R passes the gate")
+    parser.add_argument("--protocol", default="ia-versus-iv", help="of the gate (default: ia-versus-iv)")
     parser.add_argument("--n", type=int, help="number of patients: print the ratio that they detect")
     parser.add_argument(
         "--ratio", type=float, help="ratio to detect: print the number of patients (with --n: the power)"
@@ -190,15 +195,47 @@ def _power_arguments(parser: argparse.ArgumentParser) -> None:
 def _power(arguments: argparse.Namespace) -> None:
     from PRRTUptakeLib.report.page import plain_table
     from PRRTUptakeLib.statistics.power import plan
+    from PRRTUptakeLib.statistics.power_designs import clustered_sd_log, sample_size_table
 
+    if arguments.gate is not None:
+        _print_gate(arguments)
+        return
+    if arguments.sd_log is None:
+        arguments.refuse("give --sd-log (or --gate)")
+    sd_log = clustered_sd_log(arguments.sd_log, arguments.sd_lesion, arguments.lesions)
+    if arguments.table:
+        print(sample_size_table([sd_log], arguments.table, arguments.power, arguments.alpha), end="")
+        return
     if arguments.n is None and arguments.ratio is None:
         arguments.refuse("give --n, --ratio, or both")
-    results = plan(arguments.sd_log, arguments.n, arguments.ratio, arguments.power, arguments.alpha)
+    results = plan(sd_log, arguments.n, arguments.ratio, arguments.power, arguments.alpha)
     if arguments.json:
-        common = {"sd_log": arguments.sd_log, "alpha": arguments.alpha}
+        common = {"sd_log": sd_log, "alpha": arguments.alpha}
         print_json({**common, **results[0].as_dict(), "results": [result.as_dict() for result in results]})
     else:
         print(plain_table(["power", "patients", "ratio"], [[one.power, one.n, one.ratio] for one in results]))
+
+
+def _print_gate(arguments: argparse.Namespace) -> None:
+    from dataclasses import asdict
+
+    from PRRTUptakeLib.report.page import plain_table
+    from PRRTUptakeLib.statistics.power_designs import gate_power
+    from PRRTUptakeLib.study.protocol import load_protocol
+
+    rules = load_protocol(arguments.protocol)
+    found = gate_power(
+        arguments.gate,
+        rules.endpoint.threshold,
+        rules.repeatability,
+        lesions=arguments.lesions,
+        aggregation=rules.endpoint.aggregation,
+    )
+    if arguments.json:
+        print_json(asdict(found))
+    else:
+        header = ["true ratio", "threshold", "passes", "certainly above", "certainly below"]
+        print(plain_table(header, [[found.ratio, found.threshold, found.passes, found.certain, found.refused]]))
 
 
 def _agreement_arguments(parser: argparse.ArgumentParser) -> None:
@@ -246,7 +283,7 @@ def _cohort_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--allocation", type=Path, metavar="FILE", help="treated lobe per patient (CSV or JSON)")
     parser.add_argument("--log", type=Path, help="log of blinding (default: beside the allocation, or in the results)")
     parser.add_argument("--subgroups", type=Path, metavar="FILE", help="CSV: patient and a column per characteristic")
-    parser.add_argument("--exclude", type=Path, metavar="FILE", help="CSV: patient, reason, date; also lesion, cycle, scope")
+    parser.add_argument("--exclude", type=Path, metavar="FILE", help="CSV: patient, reason, date, lesion, cycle, scope")
     parser.add_argument("--second-reader", type=Path, metavar="FILE", help="measurements of a second reader")
     parser.add_argument("--mixed", action="store_true", help="fit the mixed model too")
 
