@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (lines of the page)
 """Make Docs/lutia.md and its figure: 27 pairs that give all figures published of LUTIA at once.
 
 The pairs are no patients'. Control values and ratios are log-normal, and three numbers (level, scatter of the control,

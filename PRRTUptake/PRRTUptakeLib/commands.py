@@ -158,16 +158,20 @@ def _endpoints_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--subgroups", type=Path, metavar="FILE", help="CSV: patient and a column per characteristic")
     parser.add_argument("--exclude", type=Path, metavar="FILE", help="CSV: patient, reason, date, lesion, cycle, scope")
     parser.add_argument("--mixed", action="store_true", help="fit the mixed model too")
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw the ratios against the control value")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def _endpoints(arguments: argparse.Namespace) -> None:
     from PRRTUptakeLib.report.endpoint_tables import endpoint_text
+    from PRRTUptakeLib.report.level_figure import write_level_plot
     from PRRTUptakeLib.study.cohort.analysis import Options, analyse_file
 
     files = (arguments.allocation, arguments.log, arguments.subgroups)
     options = Options(arguments.protocol, *files, arguments.mixed, exclusions=arguments.exclude)
     analysis = analyse_file(arguments.measurements, options)
+    if arguments.plot:
+        write_level_plot(analysis.endpoint, arguments.plot)
     if arguments.json:
         print_json(analysis.as_dict())
     else:

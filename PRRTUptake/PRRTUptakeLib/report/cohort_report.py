@@ -28,6 +28,7 @@ from PRRTUptakeLib.report.endpoint_tables import (
     with_interval,
 )
 from PRRTUptakeLib.report.flow import flow_chart
+from PRRTUptakeLib.report.level_figure import level_figure
 from PRRTUptakeLib.report.page import html_page, paragraph, section, table
 from PRRTUptakeLib.report.plots import (
     ForestRow,
@@ -155,9 +156,7 @@ def _figure_sections(endpoint: Endpoint) -> list[str]:
     unit = f"{word}, % above {reference:g}" if enhanced else f"{word} − 1, %"
     figures.append(_figure(waterfall("Waterfall", pairs.patients, percent, unit), f"Patients in order of {word}"))
     if endpoint.scales:
-        axes = (f"{pairs.labels[1]}, {endpoint.protocol.endpoint.metric}", f"ratio {word}")
-        chart = level_plot("Ratio and level", pairs.second.tolist(), ratios, axes, pairs.patients)
-        figures.append(_figure(chart, "The ratio against the control value, logarithmic scales"))
+        figures.append(_figure(level_figure(endpoint), "The ratio against the control value, logarithmic scales"))
     return [section("Figures", *figures)]
 
 
