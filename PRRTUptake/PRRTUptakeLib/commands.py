@@ -181,10 +181,12 @@ def _endpoints(arguments: argparse.Namespace) -> None:
 
 def _power_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sd-log", type=float, metavar="S", help="standard deviation of the patients' log ratios")
-    parser.add_argument("--sd-lesion", type=float, default=0.0, metavar="S", help="of lesions about their lobe, in logs")
+    parser.add_argument("--sd-lesion", type=float, default=0.0, metavar="S", help="of lesions in a lobe, in logs")
     parser.add_argument("--lesions", type=int, default=1, help="lesions per lobe, or at the gate (default: 1)")
-    parser.add_argument("--table", type=float, nargs="+", metavar="RATIO", help="print patients for these ratios as CSV")
-    parser.add_argument("--gate", type=float, metavar="R", help="chance that a patient of true ratio R passes the gate")
+    parser.add_argument(
+        "--table", type=float, nargs="+", metavar="RATIO", help="print patients for these ratios as CSV"
+    )
+    parser.add_argument("--gate", type=float, metavar="R", help="chance that a true ratio R passes the gate")
     parser.add_argument("--protocol", default="ia-versus-iv", help="of the gate (default: ia-versus-iv)")
     parser.add_argument("--n", type=int, help="number of patients: print the ratio that they detect")
     parser.add_argument(

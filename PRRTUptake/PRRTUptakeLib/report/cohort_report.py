@@ -34,7 +34,6 @@ from PRRTUptakeLib.report.plots import (
     ForestRow,
     bland_altman,
     forest_plot,
-    level_plot,
     scatter_plot,
     slope_plot,
     waterfall,

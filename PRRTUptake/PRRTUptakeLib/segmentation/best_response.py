@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.segmentation.response import (
@@ -69,9 +70,7 @@ def best_response(
     return min(found, key=lambda one: _ORDER.index(one.category))
 
 
-def _counted(
-    n: int, visits: Sequence[tuple[Response, float]], confirm: bool, stable_days: float
-) -> BestResponse:
+def _counted(n: int, visits: Sequence[tuple[Response, float]], confirm: bool, stable_days: float) -> BestResponse:
     """What a visit may count as."""
     one, day = visits[n]
     category, reason = one.category, one.reason
@@ -128,6 +127,6 @@ def progression_free(
 def _check(responses: Sequence[Response], days: Sequence[float]) -> None:
     if len(responses) != len(days) or not responses:
         raise ResponseError(f"{len(responses)} responses have {len(days)} days: give one day per visit.")
-    for before, after in zip(days, days[1:], strict=False):
+    for before, after in pairwise(days):
         if not after > before:
             raise ResponseError(f"Day {after:g} comes after day {before:g}: give days since baseline, rising.")

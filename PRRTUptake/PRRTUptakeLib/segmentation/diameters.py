@@ -131,7 +131,7 @@ def _slice(grid: Grid, lesion: Segment, axis: int, index: int) -> _Slice | None:
 
 
 def _longest_axial(grid: Grid, lesion: Segment, axis: int) -> tuple[float, int, np.ndarray]:
-    """Length, slice (in the lesion's mask) and ends (2, 3) of the longest diameter in any slice; the first of equals."""
+    """Length, slice (in the lesion's mask) and ends (2, 3) of the longest diameter in any slice, first of equals."""
     chords = {index: _chord(grid, lesion, axis, index) for index in range(lesion.mask.shape[axis])}
     raw = {index: float(np.linalg.norm(ends[1] - ends[0])) for index, ends in chords.items() if ends is not None}
     longest = max(raw, key=lambda index: (resolved_length_mm(raw[index]), -index))
@@ -220,7 +220,7 @@ def _extremes(mask: np.ndarray) -> np.ndarray:
 def _border_points(grid: Grid, kji: np.ndarray, axes: list[int]) -> np.ndarray:
     """The points a quarter of a voxel to both sides of voxel centres along ``axes``, in RAS."""
     steps = np.concatenate([np.eye(3)[axes], -np.eye(3)[axes]]) * BORDER
-    return grid.to_ras((kji[None] + steps[:, None]).reshape(-1, 3)[:, ::-1])
+    return np.asarray(grid.to_ras((kji[None] + steps[:, None]).reshape(-1, 3)[:, ::-1]))
 
 
 def _plane_axes(points: np.ndarray) -> np.ndarray:
@@ -270,4 +270,4 @@ def _chain(u: np.ndarray, v: np.ndarray, stations: np.ndarray) -> np.ndarray:
     height = v[:, None] + (stations - u[:, None]) / width * (following_v - v)[:, None]
     upright = (following_u == u)[:, None]
     height = np.where(upright, np.maximum(v, following_v)[:, None], height)
-    return np.where((stations >= low) & (stations <= high), height, -np.inf).max(axis=0)
+    return np.asarray(np.where((stations >= low) & (stations <= high), height, -np.inf).max(axis=0))

@@ -66,7 +66,7 @@ def percist_response(visits: Sequence[PetVisit]) -> tuple[MetabolicResponse, ...
     least = 1.5 * first.liver_mean + 2.0 * first.liver_sd
     if not at_least(first.sul_peak, least):
         raise ResponseError(
-            f"Visit '{first.name}': the hottest lesion has a SULpeak of {first.sul_peak:.2f}, but PERCIST measures from "
+            f"Visit '{first.name}': the hottest lesion has a SULpeak of {first.sul_peak:.2f}, but PERCIST needs "
             f"{least:.2f} (1.5 x liver mean + 2 SD)."
         )
     found = [MetabolicResponse(first.name, math.nan, "", "Baseline.")]

@@ -148,8 +148,8 @@ def recist_targets(lesions: Sequence[BaselineLesion], minimum_mm: float = MINIMU
             chosen.append(lesion.lesion_id)
     if not chosen:
         raise ResponseError(
-            f"No lesion measures {minimum_mm:g} mm or more at baseline (a node {NODE_TARGET_MM:g} mm in its short axis), "
-            "so RECIST has no target."
+            f"No lesion measures {minimum_mm:g} mm or more at baseline (a node {NODE_TARGET_MM:g} mm in its short "
+            "axis), so RECIST has no target."
         )
     return tuple(chosen)
 

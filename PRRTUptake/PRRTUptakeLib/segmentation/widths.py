@@ -44,7 +44,7 @@ def hull_points(points: np.ndarray) -> np.ndarray | None:
     if len(points) <= points.shape[1]:
         return None
     try:
-        return points[ConvexHull(points).vertices]
+        return np.asarray(points[ConvexHull(points).vertices])
     except QhullError:
         return None
 
@@ -77,7 +77,7 @@ def greatest_width(corners: np.ndarray, basis: np.ndarray) -> Width:
 
 
 def _fitted(raw: np.ndarray, directions: np.ndarray, basis: np.ndarray, cone_deg: float) -> tuple[Width, float]:
-    """The width by a form over the directions within ``cone_deg`` of the longest, and the residual (root mean square)."""
+    """The width by a form over the directions within ``cone_deg`` of the longest, and its root mean square residual."""
     centre = directions[np.argmax(raw)]
     inside = np.abs(directions @ centre) >= math.cos(math.radians(cone_deg)) - 1e-12
     near, widths = directions[inside], raw[inside]

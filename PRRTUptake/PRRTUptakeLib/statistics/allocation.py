@@ -216,7 +216,7 @@ def _fixed_beforehand(entries: list[dict[str, Any]]) -> bool:
 
 @dataclass(frozen=True)
 class FixedParts:
-    """What of an analysis was fixed before the allocation was first given: protocol, and patients whose data are the same.
+    """What was fixed before the allocation was first given: the protocol, and patients whose data are the same.
 
     ``changed`` are patients whose measurements or exclusions are others than then, ``added`` those who were not there.
     """

@@ -129,10 +129,11 @@ def _pair(
     centre = float(fit.coefficients[0])
     reach = float(stats.t.ppf(0.5 + confidence / 2, degrees)) * math.sqrt(float(fit.covariance[0, 0]))
     tail = (1 - confidence) / 2
-    lower, upper = (
-        _drawn_interval(draws, tail, lambda chosen, s=side: _limit(difference[chosen], patients, chosen, s))
-        for side in (-1.0, 1.0)
-    )
+
+    def limit(side: float) -> Interval:
+        return _drawn_interval(draws, tail, lambda chosen: _limit(difference[chosen], patients, chosen, side))
+
+    lower, upper = limit(-1.0), limit(1.0)
     total = math.hypot(fit.sd_outer, fit.sd_residual)
     low, high = (math.exp(centre + side * 1.96 * total) for side in (-1.0, 1.0))
     factors = [(math.exp(one[0]), math.exp(one[1])) for one in (lower, upper)]

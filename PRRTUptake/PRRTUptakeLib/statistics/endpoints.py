@@ -202,7 +202,6 @@ def _lobe_parts(
     allocation: Allocation | None,
     excused: Collection[str],
 ) -> dict[str, Any]:
-    chosen, _ = endpoint_rows(kept, protocol)
     words = lobe_words(endpoint_rows(rows, protocol)[0])
     if allocation is not None:
         allocation.check(words)

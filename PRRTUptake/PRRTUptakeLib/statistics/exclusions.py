@@ -149,7 +149,7 @@ def check_exclusions(exclusions: Iterable[StatedExclusion], rows: Sequence[Measu
         if one.scope == "screening":
             if one.patient in measured:
                 raise ExclusionError(
-                    f"Patient {one.patient} is said to have failed screening, but has measurements: correct one of both."
+                    f"Patient {one.patient} is said to have failed screening, but has measurements: correct one."
                 )
         elif one.patient not in everybody:
             raise ExclusionError(f"Patient {one.patient} is excluded, but is not in the cohort: correct the name.")

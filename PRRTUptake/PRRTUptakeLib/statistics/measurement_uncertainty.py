@@ -27,8 +27,9 @@ class ResponderAttenuation:
 
     Errors of measurement pull the measured share towards one half. ``true`` is the share of a normal distribution of
     the true log ratios, with the variance between patients that is left without that of measurement; ``true_ci`` its
-    95 % interval (S. Weerahandi's generalised interval, doi:10.1080/01621459.1993.10476355; seeded). ``expected_measured`` is what the same distribution gives with
-    the errors put on, and ``misjudged`` the number of patients who are expected to be on the wrong side.
+    95 % interval (S. Weerahandi's generalised interval, doi:10.1080/01621459.1993.10476355; seeded).
+    ``expected_measured`` is what the same distribution gives with the errors put on, and ``misjudged`` the number of
+    patients who are expected to be on the wrong side.
     """
 
     measured: float

@@ -199,11 +199,11 @@ def bootstrap_intervals(
 
 
 def _mean(values: np.ndarray, axis: int) -> np.ndarray:
-    return np.mean(values, axis=axis)
+    return np.asarray(np.mean(values, axis=axis))
 
 
 def _ratio_of_means(first: np.ndarray, second: np.ndarray, axis: int) -> np.ndarray:
-    return np.mean(first, axis=axis) / np.mean(second, axis=axis)
+    return np.asarray(np.mean(first, axis=axis) / np.mean(second, axis=axis))
 
 
 def _bca(data: tuple[np.ndarray, ...], statistic: object, samples: int, seed: int, confidence: float) -> Interval:

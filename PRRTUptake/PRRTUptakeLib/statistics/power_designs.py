@@ -1,4 +1,4 @@
-"""Power beyond one pair per patient: lesions in lobes, the gate of a trial, the mixed model, and tables for a protocol."""
+"""Power beyond one pair per patient: lesions in lobes, the gate of a trial, the mixed model, and tables of sizes."""
 
 from __future__ import annotations
 
@@ -97,8 +97,9 @@ def gate_power(
     """
     if not (ratio > 0 and threshold > 0 and lesions >= 1):
         raise PowerError("Ratio, threshold and number of lesions of a gate must be above 0.")
-    sd, shared = math.sqrt(2.0 * math.log1p(repeatability.within_subject_cv**2)), (
-        repeatability.correlation_between_lesions
+    sd, shared = (
+        math.sqrt(2.0 * math.log1p(repeatability.within_subject_cv**2)),
+        (repeatability.correlation_between_lesions),
     )
     whole = sd * math.sqrt(shared + (1.0 - shared) / lesions)
     if aggregation == "geometric-mean":
@@ -132,7 +133,7 @@ def _gate_on_logs(ratio: float, threshold: float, sd: float) -> GatePower:
 
 @dataclass(frozen=True, kw_only=True)
 class MixedDesign:
-    """A trial to simulate: patients, lesions per lobe, cycles, share of values missing, and standard deviations (log)."""
+    """A trial to simulate; ``missing`` is the share of values without a measurement, scatter is that of logarithms."""
 
     patients: int
     lesions: int
@@ -180,8 +181,9 @@ def _simulated_p(design: MixedDesign, rng: np.random.Generator) -> float:
     values = design.sd_patient_log * rng.standard_normal((shape[0], 1, 1, 1))
     values = values + design.sd_lobe_log * rng.standard_normal((*shape[:2], 1, 1)) + treated * math.log(design.ratio)
     values = values + design.sd_residual_log * rng.standard_normal(shape)
-    kept = rng.random(shape) >= design.missing
-    kept &= kept.any(axis=(2, 3), keepdims=True).all(axis=1, keepdims=True)  # both lobes of a patient
+    kept = np.asarray(rng.random(shape) >= design.missing)
+    counts = kept.sum(axis=(2, 3))
+    kept &= (counts.min(axis=1) > 0)[:, None, None, None]  # both lobes of a patient
     patient, lobe, _, cycle = np.nonzero(kept)
     patients = int(np.unique(patient).size)
     if patients < 2:

@@ -65,7 +65,7 @@ class NestedData:
         self.n, self.p = design.shape
         if self.n <= self.p or np.linalg.matrix_rank(design) < self.p:
             raise FitError(
-                f"{self.n} values do not determine {self.p} coefficients: a cycle was perhaps measured in one lobe only."
+                f"{self.n} values do not determine {self.p} coefficients: perhaps one cycle has one lobe only."
             )
         joined = np.column_stack([design, values]).astype(np.float64)
         # A constant that is taken from the values changes no deviance and keeps the sums accurate.
@@ -105,7 +105,7 @@ class NestedData:
         return cross, float(-np.log(shrunk).sum() + np.log1p(outer * weight).sum())
 
     def solve(self, ratios: tuple[float, float]) -> tuple[np.ndarray, np.ndarray, float, float]:
-        """Coefficients of the centred values, inverse cross product (p, p), residual sum of squares, log-determinant."""
+        """Coefficients of the centred values, inverse cross product (p, p), residual squares, log-determinant."""
         cross, log_determinant = self.weighted(ratios)
         inverse = np.linalg.inv(cross[:-1, :-1])
         coefficients = inverse @ cross[:-1, -1]
@@ -117,12 +117,12 @@ class NestedData:
         _, inverse, rest, log_determinant = self.solve(ratios)
         free = self.n - self.p
         spread = -float(np.linalg.slogdet(inverse)[1])
-        return log_determinant + spread + free * (1.0 + math.log(2.0 * math.pi * rest / free))
+        return float(log_determinant + spread + free * (1.0 + math.log(2.0 * math.pi * rest / free)))
 
     def likelihood(self, ratios: tuple[float, float]) -> float:
         """Deviance of full maximum likelihood, profiled likewise: for the likelihood of a coefficient."""
         _, _, rest, log_determinant = self.solve(ratios)
-        return log_determinant + self.n * (1.0 + math.log(2.0 * math.pi * rest / self.n))
+        return log_determinant + float(self.n) * (1.0 + math.log(2.0 * math.pi * rest / self.n))
 
     def without(self, column: int, coefficient: float) -> NestedData:
         """The same data with one coefficient held at a value."""
@@ -170,7 +170,7 @@ def fit_nested(data: NestedData) -> NestedFit:
 def minimum(
     deviance: Callable[[tuple[float, float]], float], with_inner: bool, near: tuple[float, float] | None = None
 ) -> tuple[float, float]:
-    """Ratios of variances with the least deviance: a grid first (unless ``near`` is known), then inside and on edges."""
+    """Ratios of variances with the least deviance: a grid first (or ``near``), then the inside and the edges."""
     inner = _START_RATIOS if with_inner else (0.0,)
     best = near or min(((one, other) for one in _START_RATIOS for other in inner), key=deviance)
     start = (math.sqrt(max(best[0], 1e-4)), math.sqrt(max(best[1], 1e-4)) if with_inner else 0.0)
@@ -254,7 +254,7 @@ def profile_interval(data: NestedData, column: int, rise: float) -> tuple[float,
     different designs do not compare.
     """
     ratios = minimum(data.likelihood, data.with_inner)
-    centred, inverse, rest, _ = data.solve(ratios)
+    _, inverse, rest, _ = data.solve(ratios)
     best = float(data.result(ratios, True).coefficients[column])
     floor, error = data.likelihood(ratios), math.sqrt(rest / data.n * float(inverse[column, column]))
 

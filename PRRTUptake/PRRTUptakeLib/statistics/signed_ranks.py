@@ -64,7 +64,7 @@ def signed_rank_test(difference: np.ndarray, tolerance: np.ndarray, pratt: bool 
 
 
 def _exact_p(doubled: np.ndarray, observed: int) -> float:
-    """Probability of a sum at least as far from its centre; sums are whole numbers, so that none is lost by rounding."""
+    """Probability of a sum at least as far from its centre; sums are whole numbers, so none is lost by rounding."""
     total = int(doubled.sum())
     probability = np.zeros(total + 1)
     probability[0] = 1.0

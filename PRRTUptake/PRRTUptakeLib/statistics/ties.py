@@ -28,7 +28,7 @@ def equal(first: np.ndarray | float, second: np.ndarray | float) -> np.ndarray:
     one, other = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     with np.errstate(invalid="ignore"):  # infinite values are equal to themselves only
         near = np.abs(one - other) <= RELATIVE * np.maximum(np.abs(one), np.abs(other))
-    return (one == other) | (near & np.isfinite(one) & np.isfinite(other))
+    return np.asarray((one == other) | (near & np.isfinite(one) & np.isfinite(other)))
 
 
 def above(value: np.ndarray | float, limit: np.ndarray | float) -> np.ndarray:
@@ -39,7 +39,7 @@ def above(value: np.ndarray | float, limit: np.ndarray | float) -> np.ndarray:
     >>> bool(above(30.000000000000004, 30.0)), bool(above(30.1, 30.0))
     (False, True)
     """
-    return (np.asarray(value) > np.asarray(limit)) & ~equal(value, limit)
+    return np.asarray((np.asarray(value) > np.asarray(limit)) & ~equal(value, limit))
 
 
 def at_least(value: np.ndarray | float, limit: np.ndarray | float) -> np.ndarray:
@@ -50,7 +50,7 @@ def at_least(value: np.ndarray | float, limit: np.ndarray | float) -> np.ndarray
     >>> bool(at_least(2.9999999999999996, 3.0)), bool(at_least(2.999, 3.0))
     (True, False)
     """
-    return (np.asarray(value) > np.asarray(limit)) | equal(value, limit)
+    return np.asarray((np.asarray(value) > np.asarray(limit)) | equal(value, limit))
 
 
 def differences(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

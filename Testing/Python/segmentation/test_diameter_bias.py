@@ -10,8 +10,8 @@ THIN, THICK = (0.78, 0.78, 1.5), (0.8, 0.8, 3.0)
 
 
 def random_turn(rng):
-    q, r = np.linalg.qr(rng.normal(size=(3, 3)))
-    return q * np.sign(np.linalg.det(q))
+    turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+    return turn * np.sign(np.linalg.det(turn))
 
 
 def errors(spacing, half_axes, number, seed):

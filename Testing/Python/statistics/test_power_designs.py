@@ -36,8 +36,9 @@ def test_scatter_of_lobes_against_simulation(lesions):
 def test_impossible_designs():
     with pytest.raises(PowerError, match="1 or more"):
         clustered_sd_log(0.3, 0.4, 0)
+    scatter = {"sd_patient_log": 0.3, "sd_lobe_log": 0.2, "sd_residual_log": 0.1}
     with pytest.raises(PowerError, match="two patients"):
-        mixed_power(MixedDesign(patients=1, lesions=1, ratio=1.2, sd_patient_log=0.3, sd_lobe_log=0.2, sd_residual_log=0.1))
+        mixed_power(MixedDesign(patients=1, lesions=1, ratio=1.2, **scatter))
     with pytest.raises(PowerError, match="above 0"):
         gate_power(0.0, 3.0, RepeatabilityRules())
 
@@ -66,9 +67,7 @@ def test_gate_without_error_is_a_step():
 
 
 def test_mixed_model_of_balanced_trials_has_the_power_of_the_paired_test():
-    design = MixedDesign(
-        patients=15, lesions=2, ratio=1.25, sd_patient_log=0.4, sd_lobe_log=0.2, sd_residual_log=0.15
-    )
+    design = MixedDesign(patients=15, lesions=2, ratio=1.25, sd_patient_log=0.4, sd_lobe_log=0.2, sd_residual_log=0.15)
     found = mixed_power(design, trials=150, seed=3)
     sd = math.sqrt(2 * (0.2**2 + 0.15**2 / 2))
     assert found.trials == 150
@@ -78,7 +77,14 @@ def test_mixed_model_of_balanced_trials_has_the_power_of_the_paired_test():
 @pytest.mark.slow
 def test_mixed_model_keeps_its_level_with_missing_values():
     design = MixedDesign(
-        patients=10, lesions=3, ratio=1.0, sd_patient_log=0.4, sd_lobe_log=0.2, sd_residual_log=0.2, cycles=2, missing=0.3
+        patients=10,
+        lesions=3,
+        ratio=1.0,
+        sd_patient_log=0.4,
+        sd_lobe_log=0.2,
+        sd_residual_log=0.2,
+        cycles=2,
+        missing=0.3,
     )
     found = mixed_power(design, trials=1000, seed=4)
     assert found.power == pytest.approx(0.05, abs=0.022)

@@ -1,4 +1,4 @@
-"""Who counts: exclusions with reason and date, both populations, missing cycles, crashes, and what the log remembers."""
+"""Who counts: exclusions with reason and date, both populations, missing cycles, crashes, and what the log keeps."""
 
 from __future__ import annotations
 
