@@ -156,16 +156,22 @@ def _endpoints_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--allocation", type=Path, metavar="FILE", help="treated lobe per patient (CSV or JSON)")
     parser.add_argument("--log", type=Path, help="log of blinding (default: beside the allocation)")
     parser.add_argument("--subgroups", type=Path, metavar="FILE", help="CSV: patient and a column per characteristic")
-    parser.add_argument("--mixed", action="store_true", help="fit the mixed model too (needs statsmodels)")
+    parser.add_argument("--exclude", type=Path, metavar="FILE", help="CSV: patient, reason, date, lesion, cycle, scope")
+    parser.add_argument("--mixed", action="store_true", help="fit the mixed model too")
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw the ratios against the control value")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def _endpoints(arguments: argparse.Namespace) -> None:
     from PRRTUptakeLib.report.endpoint_tables import endpoint_text
+    from PRRTUptakeLib.report.level_figure import write_level_plot
     from PRRTUptakeLib.study.cohort.analysis import Options, analyse_file
 
-    options = Options(arguments.protocol, arguments.allocation, arguments.log, arguments.subgroups, arguments.mixed)
+    files = (arguments.allocation, arguments.log, arguments.subgroups)
+    options = Options(arguments.protocol, *files, arguments.mixed, exclusions=arguments.exclude)
     analysis = analyse_file(arguments.measurements, options)
+    if arguments.plot:
+        write_level_plot(analysis.endpoint, arguments.plot)
     if arguments.json:
         print_json(analysis.as_dict())
     else:
@@ -174,7 +180,14 @@ def _endpoints(arguments: argparse.Namespace) -> None:
 
 
 def _power_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--sd-log", type=float, required=True, metavar="S", help="standard deviation of log ratios")
+    parser.add_argument("--sd-log", type=float, metavar="S", help="standard deviation of the patients' log ratios")
+    parser.add_argument("--sd-lesion", type=float, default=0.0, metavar="S", help="of lesions in a lobe, in logs")
+    parser.add_argument("--lesions", type=int, default=1, help="lesions per lobe, or at the gate (default: 1)")
+    parser.add_argument(
+        "--table", type=float, nargs="+", metavar="RATIO", help="print patients for these ratios as CSV"
+    )
+    parser.add_argument("--gate", type=float, metavar="R", help="chance that a true ratio R passes the gate")
+    parser.add_argument("--protocol", default="ia-versus-iv", help="of the gate (default: ia-versus-iv)")
     parser.add_argument("--n", type=int, help="number of patients: print the ratio that they detect")
     parser.add_argument(
         "--ratio", type=float, help="ratio to detect: print the number of patients (with --n: the power)"
@@ -188,15 +201,47 @@ def _power_arguments(parser: argparse.ArgumentParser) -> None:
 def _power(arguments: argparse.Namespace) -> None:
     from PRRTUptakeLib.report.page import plain_table
     from PRRTUptakeLib.statistics.power import plan
+    from PRRTUptakeLib.statistics.power_designs import clustered_sd_log, sample_size_table
 
+    if arguments.gate is not None:
+        _print_gate(arguments)
+        return
+    if arguments.sd_log is None:
+        arguments.refuse("give --sd-log (or --gate)")
+    sd_log = clustered_sd_log(arguments.sd_log, arguments.sd_lesion, arguments.lesions)
+    if arguments.table:
+        print(sample_size_table([sd_log], arguments.table, arguments.power, arguments.alpha), end="")
+        return
     if arguments.n is None and arguments.ratio is None:
         arguments.refuse("give --n, --ratio, or both")
-    results = plan(arguments.sd_log, arguments.n, arguments.ratio, arguments.power, arguments.alpha)
+    results = plan(sd_log, arguments.n, arguments.ratio, arguments.power, arguments.alpha)
     if arguments.json:
-        common = {"sd_log": arguments.sd_log, "alpha": arguments.alpha}
+        common = {"sd_log": sd_log, "alpha": arguments.alpha}
         print_json({**common, **results[0].as_dict(), "results": [result.as_dict() for result in results]})
     else:
         print(plain_table(["power", "patients", "ratio"], [[one.power, one.n, one.ratio] for one in results]))
+
+
+def _print_gate(arguments: argparse.Namespace) -> None:
+    from dataclasses import asdict
+
+    from PRRTUptakeLib.report.page import plain_table
+    from PRRTUptakeLib.statistics.power_designs import gate_power
+    from PRRTUptakeLib.study.protocol import load_protocol
+
+    rules = load_protocol(arguments.protocol)
+    found = gate_power(
+        arguments.gate,
+        rules.endpoint.threshold,
+        rules.repeatability,
+        lesions=arguments.lesions,
+        aggregation=rules.endpoint.aggregation,
+    )
+    if arguments.json:
+        print_json(asdict(found))
+    else:
+        header = ["true ratio", "threshold", "passes", "certainly above", "certainly below"]
+        print(plain_table(header, [[found.ratio, found.threshold, found.passes, found.certain, found.refused]]))
 
 
 def _agreement_arguments(parser: argparse.ArgumentParser) -> None:
@@ -212,7 +257,9 @@ def _agreement(arguments: argparse.Namespace) -> None:
 
     from PRRTUptakeLib.report.endpoint_tables import agreement_table
     from PRRTUptakeLib.report.page import plain_table
+    from PRRTUptakeLib.report.reader_tables import clustered_table
     from PRRTUptakeLib.statistics.agreement import compare_readers, paired_readings
+    from PRRTUptakeLib.statistics.clustered_agreement import compare_tables
     from PRRTUptakeLib.study.measurements import read_csv
     from PRRTUptakeLib.study.protocol import load_protocol
 
@@ -220,10 +267,12 @@ def _agreement(arguments: argparse.Namespace) -> None:
     tables = read_csv(arguments.first), read_csv(arguments.second)
     _, first, second, notes = paired_readings(*tables, protocol, arguments.metric)
     result = compare_readers(first, second, protocol.endpoint.confidence)
+    by_patient = compare_tables(*tables, protocol, arguments.metric)
     if arguments.json:
-        print_json({**asdict(result), "notes": list(notes)})
+        print_json({**asdict(result), "by_patient": asdict(by_patient), "notes": list(notes)})
     else:
-        print("\n".join([plain_table(*agreement_table(result)), *notes]))
+        clustered = plain_table(*clustered_table(by_patient, protocol.endpoint.confidence))
+        print("\n".join([plain_table(*agreement_table(result)), "", clustered, *notes]))
 
 
 # What runs one patient of a cohort in a worker process.
@@ -240,8 +289,9 @@ def _cohort_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--allocation", type=Path, metavar="FILE", help="treated lobe per patient (CSV or JSON)")
     parser.add_argument("--log", type=Path, help="log of blinding (default: beside the allocation, or in the results)")
     parser.add_argument("--subgroups", type=Path, metavar="FILE", help="CSV: patient and a column per characteristic")
+    parser.add_argument("--exclude", type=Path, metavar="FILE", help="CSV: patient, reason, date, lesion, cycle, scope")
     parser.add_argument("--second-reader", type=Path, metavar="FILE", help="measurements of a second reader")
-    parser.add_argument("--mixed", action="store_true", help="fit the mixed model too (needs statsmodels)")
+    parser.add_argument("--mixed", action="store_true", help="fit the mixed model too")
 
 
 def cohort(arguments: argparse.Namespace, run_case: str = RUN_CASE) -> None:
@@ -253,7 +303,7 @@ def cohort(arguments: argparse.Namespace, run_case: str = RUN_CASE) -> None:
     from PRRTUptakeLib.study.cohort.jobs import CohortError
 
     files = (arguments.allocation, arguments.log, arguments.subgroups)
-    options = Options(arguments.protocol, *files, arguments.mixed, arguments.second_reader)
+    options = Options(arguments.protocol, *files, arguments.mixed, arguments.second_reader, arguments.exclude)
     machines = Machines(arguments.workers, arguments.scheduler)
     progress, who = ProgressPrinter(), arguments.operator
     made = make_cohort(arguments.folder, arguments.output, run_case, options, machines, progress, who)
