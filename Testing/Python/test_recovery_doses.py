@@ -19,7 +19,7 @@ from PRRTDosimetryLib.uncertainty.recovery_doses import LesionPoints, recovered_
 from PRRTDosimetryLib.uncertainty.regions import Patient, Region
 from PRRTDosimetryLib.uncertainty.rows import Labels, dose_table, recovered_rows
 from PRRTUptakeLib.trial.synthetic_case import write_synthetic_serial
-from PRRTUptakeLib.uptake.recovery import RecoveryCurve, RecoveryError, recovery_curve_from_text
+from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve, RecoveryError, recovery_curve_from_text
 from scipy.ndimage import gaussian_filter
 
 TIMES = np.array([4.0, 24.0, 72.0, 168.0])

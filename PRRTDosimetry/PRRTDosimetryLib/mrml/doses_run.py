@@ -11,7 +11,7 @@ from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.reference import ReferenceRegionError
 from PRRTUptakeLib.trial.response_case import is_follow_up
 from PRRTUptakeLib.uptake.occupancy import occupancy
-from PRRTUptakeLib.uptake.region_recovery import border_recovery, shape_recovery
+from PRRTUptakeLib.uptake.partial_volume import border_recovery, shape_recovery
 
 from PRRTDosimetryLib.dose.spheres import sphere_dose
 from PRRTDosimetryLib.dose.tissue import DENSITY_G_PER_ML
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.mrml.outcome import CaseOutcome
     from PRRTUptakeLib.segmentation.segments import Segment
     from PRRTUptakeLib.trial.pipeline import VisitResult
-    from PRRTUptakeLib.uptake.recovery import RecoveryCurve
+    from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve
 
     from PRRTDosimetryLib.kinetics.integral import Integral
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.uptake.recovery import CorrectedUptake, RecoveryError, corrected_uptake
+from PRRTUptakeLib.uptake.partial_volume import CorrectedUptake, RecoveryError, corrected_uptake
 
 from PRRTDosimetryLib.kinetics.hybrid import hybrid
 from PRRTDosimetryLib.kinetics.options import Options
@@ -26,7 +26,7 @@ from PRRTDosimetryLib.uncertainty.patient import DRAWS, chain_region, lesion_dos
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from PRRTUptakeLib.uptake.recovery import RecoveryCurve
+    from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve
 
     from PRRTDosimetryLib.kinetics.curves import Curve
     from PRRTDosimetryLib.kinetics.integral import Integral

@@ -34,7 +34,7 @@ from PRRTUptakeLib.trial.nudge import Nudge
 from PRRTUptakeLib.trial.predicted_benefit import IntravenousCycle
 from PRRTUptakeLib.trial.protocol import Protocol, load_protocol
 from PRRTUptakeLib.trial.registration_rule import RegistrationRule
-from PRRTUptakeLib.uptake.recovery import RecoveryCurve, fit_recovery_curve
+from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve, fit_recovery_curve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

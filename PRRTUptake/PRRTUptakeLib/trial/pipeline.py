@@ -11,9 +11,15 @@ from PRRTUptakeLib.segmentation.reference import KINDS, ReferenceRegionError
 from PRRTUptakeLib.trial.carrying import ras_transform_of, require_lesions
 from PRRTUptakeLib.uptake.metrics import RegionMetrics, region_metrics
 from PRRTUptakeLib.uptake.occupancy import OccupancyError, occupancy
+from PRRTUptakeLib.uptake.partial_volume import (
+    CorrectedUptake,
+    RecoveryCurve,
+    border_recovery,
+    corrected_uptake,
+    shape_recovery,
+    sphere_mean_recovery,
+)
 from PRRTUptakeLib.uptake.ratios import aggregate, tn_ratio, treated_control_ratio
-from PRRTUptakeLib.uptake.recovery import CorrectedUptake, RecoveryCurve, corrected_uptake, sphere_mean_recovery
-from PRRTUptakeLib.uptake.region_recovery import border_recovery, shape_recovery
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
