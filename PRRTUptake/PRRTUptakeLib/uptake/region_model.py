@@ -43,7 +43,7 @@ class Box:
         return tuple(start + size for start, size in zip(self.low, self.values.shape, strict=True))
 
     def crop(self, low: Sequence[int], high: Sequence[int]) -> np.ndarray | None:
-        """The values at ``low`` to ``high`` as a new array, 0 where the box does not reach; None if it does not at all."""
+        """The values at ``low`` to ``high`` as a new array, 0 where the box does not reach; None if apart from it."""
         both = overlap(self.low, self.high, low, high)
         if both is None:
             return None
@@ -124,6 +124,26 @@ class RegionModel:
         mL = self.grid.voxel_volume_mL
         return {name: float(box.values.sum()) * mL for name, box in zip(self.names, self.filled, strict=True)}
 
+    def shares(self, box: Box) -> np.ndarray:
+        """How much of a region, in voxels, each region of the model fills, background last: (n + 1,).
+
+        In a voxel of several regions that is only partly inside, those go first that lie inside altogether.
+        """
+        here = [one.crop(box.low, box.high) for one in self.filled]
+        inside = [
+            0.0 if values is None else float(np.minimum(values, box.values).sum() / one.values.sum())
+            for values, one in zip(here, self.filled, strict=True)
+        ]
+        left, found = box.values.copy(), np.zeros(len(here) + 1)
+        for number in np.argsort(inside, kind="stable")[::-1]:
+            values = here[number]
+            if values is not None:
+                taken = np.minimum(values, left)
+                left -= taken
+                found[number] = taken.sum()
+        found[-1] = left.sum()
+        return found
+
     def kernels(self, fwhm_mm: float) -> tuple[np.ndarray, ...]:
         """Line kernels for the axes k, j, i."""
         if not (math.isfinite(fwhm_mm) and fwhm_mm > 0):
@@ -182,7 +202,7 @@ def region_model(regions: Sequence[Occupancy], body: np.ndarray | None = None) -
         raise RecoveryError(f"The body's mask has the shape {body.shape}, the image {grid.shape}: they must be equal.")
     drawn = tuple(box_of(region) for region in regions)
     inside = tuple(_contained(drawn, number) for number in range(len(drawn)))
-    filled = []
+    filled: list[Box] = []
     for box, values in zip(drawn, allotted(drawn, inside), strict=True):
         if not values.sum() > 0:
             raise RecoveryError(

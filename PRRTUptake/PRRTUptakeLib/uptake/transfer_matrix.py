@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.uptake.occupancy import Occupancy
 
 FORMS = ("rousset", "symmetric")
-_LARGEST_CONDITION = 1e4  # beyond, errors of a mean grow so much that regions cannot be told apart
+_LARGEST_CONDITION = 1e3  # beyond, errors of a mean grow so much that regions cannot be told apart
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +80,29 @@ class SpreadRegions:
                 out[part(both, low)] += (value - background) * box.values[part(both, box.low)]
         return np.asarray(out)
 
+    def true_image(self, concentrations: np.ndarray, low: Sequence[int], high: Sequence[int]) -> np.ndarray:
+        """What an image without blur would show at ``low`` to ``high``: every voxel by what fills it."""
+        left = np.ones(tuple(b - a for a, b in zip(low, high, strict=True)))
+        if self.model.extent is not None:
+            left = self.model.extent[tuple(slice(a, b) for a, b in zip(low, high, strict=True))].copy()
+        out = np.zeros_like(left)
+        for box, value in zip(self.model.filled, concentrations[:-1], strict=True):
+            both = overlap(box.low, box.high, low, high)
+            if both is not None:
+                share = box.values[part(both, box.low)]
+                out[part(both, low)] += value * share
+                left[part(both, low)] -= share
+        return np.asarray(out + concentrations[-1] * np.clip(left, 0.0, 1.0))
+
+    def near(self) -> np.ndarray:
+        """Where the regions and the background around them are, bool in the background's box."""
+        found = self.background.values > 0
+        for box in self.model.filled:
+            both = overlap(box.low, box.high, self.background.low, self.background.high)
+            if both is not None:
+                found[part(both, self.background.low)] |= box.values[part(both, box.low)] > 0
+        return np.asarray(found)
+
 
 @dataclass(frozen=True, eq=False)
 class CorrectedRegions:
@@ -114,22 +137,14 @@ class CorrectedRegions:
         """Corrected mean of any part of the image near the regions (a reference, a lobe with its lesions).
 
         Its measured mean minus what the model says spilled in, plus what spilled out: the difference of the model's
-        mean before and after blur. For one of the regions of the matrix this is its corrected value.
+        mean before and after blur. For one of the regions of the matrix this is its corrected value (by the form
+        "rousset"; by the other form nearly so).
         """
         box = box_of(region)
-        shown = self.spread.image(self.corrected, box.low, box.high)
-        true = np.full(box.values.shape, 0.0)
-        left = np.ones(box.values.shape)
-        for own, value in zip(self.spread.model.filled, self.corrected[:-1], strict=True):
-            here = own.crop(box.low, box.high)
-            if here is not None:
-                true += value * here
-                left -= here
-        if self.spread.model.extent is not None:
-            left *= self.spread.model.extent[tuple(slice(a, b) for a, b in zip(box.low, box.high, strict=True))]
-        true += self.corrected[-1] * np.clip(left, 0.0, 1.0)
-        difference = float(np.vdot(box.values, true - shown) / box.values.sum())
-        return float(region.fraction @ region.values(image) / region.fraction.sum()) + difference
+        spread = self.spread
+        shown = float(np.vdot(box.values, spread.image(self.corrected, box.low, box.high)))
+        true = float(spread.model.shares(box) @ self.corrected)
+        return float(region.fraction @ region.values(image) + true - shown) / float(region.fraction.sum())
 
     def _number(self, name: str) -> int:
         if name not in self.spread.names:
