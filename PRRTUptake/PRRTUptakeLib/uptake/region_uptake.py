@@ -25,7 +25,7 @@ from PRRTUptakeLib.uptake.transfer_uncertainty import (
     TransferUncertainties,
     region_draws,
 )
-from PRRTUptakeLib.uptake.uncertainty import UncertainValue, Uptake
+from PRRTUptakeLib.uptake.uncertainty import DrawnValue, UncertainValue
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -130,7 +130,7 @@ class ImageUptakes:
             return name in self.settings.surroundings and self._covered(name)
         return self.settings.mode == "gtm"
 
-    def uptake(self, name: str) -> Uptake:
+    def uptake(self, name: str) -> DrawnValue:
         """Both values of a region and their draws.
 
         Raises
@@ -138,14 +138,15 @@ class ImageUptakes:
         RecoveryError
             If the region was not placed, or its corrected value is not positive.
         """
-        own = self.draws.measured_noise(name)
-        corrected, truth, causes = self.corrected.value(name), self.draws.log_factors_of(name), list(CAUSES)
+        corrected = self.corrected.value(name)
+        causes = {_WORDS[cause]: self.draws.of_cause(name, cause) for cause in CAUSES}
         if self.settings.mode == "recovery" and self.is_corrected(name):
-            corrected, curve = self._by_phantom(name)
-            truth = truth - self.draws.of_cause(name, "resolution") + curve
-            causes[0] = "phantom"
-        words = [_WORDS[cause] for cause in causes if cause == "phantom" or np.any(self.draws.of_cause(name, cause))]
-        return Uptake(self.measured[name], corrected, own, truth, ", ".join(words))
+            del causes[_WORDS["resolution"]]
+            corrected, causes[_WORDS["phantom"]] = self._by_phantom(name)
+        causes = {word: draws for word, draws in causes.items() if np.any(draws)}
+        truth = np.sum([np.zeros(self.settings.draws), *causes.values()], axis=0)
+        own = self.draws.measured_noise(name)
+        return DrawnValue(self.measured[name], corrected, own, truth, ", ".join(causes), causes)
 
     def result(self, name: str) -> UncertainValue:
         """What is reported for a region."""

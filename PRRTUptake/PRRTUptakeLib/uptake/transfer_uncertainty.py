@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 CAUSES = ("resolution", "registration", "contour", "noise")
 OWN = ("registration", "noise")
-DRAWS = 2000
+DRAWS = 4000
 _NODE = 1.5  # standard uncertainties of the resolution at which the matrix is formed again
 _STEP = 1.0  # voxels, at least, by which a region is moved
 

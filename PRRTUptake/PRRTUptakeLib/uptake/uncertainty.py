@@ -11,7 +11,7 @@ to that of the corrected one, and its standard uncertainty is the root mean squa
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,7 +49,7 @@ class UncertainValue:
 
 
 @dataclass(frozen=True, eq=False)
-class Uptake:
+class DrawnValue:
     """One positive quantity of one image or of several, as measured and as it may be in truth.
 
     Attributes
@@ -59,6 +59,7 @@ class Uptake:
     own : (draws,), log of measured-like values over ``measured``: its own error by noise, nothing of partial volume.
     truth : (draws,), log of the possible truth over ``corrected``.
     contents : what the draws include, in words.
+    causes : (draws,) by cause, of which ``truth`` is the sum (to first order for an average of several values).
     """
 
     measured: float
@@ -66,6 +67,7 @@ class Uptake:
     own: np.ndarray
     truth: np.ndarray
     contents: str = ""
+    causes: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for word in ("measured", "corrected"):
@@ -80,21 +82,22 @@ class Uptake:
         """Share of the corrected value that the measured one lacks (negative: spill-in outweighs spill-out)."""
         return 1.0 - self.measured / self.corrected
 
-    def with_shared(self, relative_u: float, draws: np.ndarray, word: str) -> Uptake:
+    def with_shared(self, relative_u: float, draws: np.ndarray, word: str) -> DrawnValue:
         """With a cause more that acts on the measured and on the true value, such as calibration.
 
         ``draws`` are its standard normal numbers: the same ones for all that share it, so that it cancels in ratios.
         """
         log = relative_u * draws
         contents = f"{self.contents}, {word}" if self.contents else word
-        return Uptake(self.measured, self.corrected, self.own + log, self.truth + log, contents)
+        causes = {**self.causes, word: self.causes.get(word, 0.0) + log}
+        return DrawnValue(self.measured, self.corrected, self.own + log, self.truth + log, contents, causes)
 
     def result(self, corrected: bool) -> UncertainValue:
         """The quantity to report: corrected, or as measured with the expected loss in its interval."""
         return corrected_value(self) if corrected else uncorrected_value(self)
 
 
-def corrected_value(uptake: Uptake) -> UncertainValue:
+def corrected_value(uptake: DrawnValue) -> UncertainValue:
     """The corrected value with the interval of its draws."""
     truth = uptake.corrected * np.exp(uptake.truth)
     low, high = np.quantile(truth, [_TAIL, 1.0 - _TAIL])
@@ -103,7 +106,7 @@ def corrected_value(uptake: Uptake) -> UncertainValue:
     return UncertainValue(value=uptake.corrected, u=u, lower=float(low), upper=float(high), contents=contents)
 
 
-def uncorrected_value(uptake: Uptake) -> UncertainValue:
+def uncorrected_value(uptake: DrawnValue) -> UncertainValue:
     """The measured value; its interval joins its own error and the corrected value's, so that the loss is inside."""
     own = uptake.measured * np.exp(uptake.own)
     truth = uptake.corrected * np.exp(uptake.truth)
@@ -121,7 +124,7 @@ def uncorrected_value(uptake: Uptake) -> UncertainValue:
     )
 
 
-def ratio(upper: Uptake, lower: Uptake) -> Uptake:
+def ratio(upper: DrawnValue, lower: DrawnValue) -> DrawnValue:
     """One uptake over another, draw by draw: T/N, treated over control, intra-arterial over intravenous.
 
     Raises
@@ -131,16 +134,18 @@ def ratio(upper: Uptake, lower: Uptake) -> Uptake:
     """
     if upper.own.shape != lower.own.shape:
         raise UncertaintyError("A ratio needs equal numbers of draws: draw both uptakes with the same settings.")
-    return Uptake(
+    words = dict.fromkeys((*upper.causes, *lower.causes))
+    return DrawnValue(
         upper.measured / lower.measured,
         upper.corrected / lower.corrected,
         upper.own - lower.own,
         upper.truth - lower.truth,
         upper.contents,
+        {word: np.asarray(upper.causes.get(word, 0.0) - lower.causes.get(word, 0.0)) for word in words},
     )
 
 
-def aggregated(values: Sequence[Uptake], rule: str, volumes_mL: Sequence[float] | None = None) -> Uptake:
+def aggregated(values: Sequence[DrawnValue], rule: str, volumes_mL: Sequence[float] | None = None) -> DrawnValue:
     """One value from several lesions by a word of AGGREGATIONS, draw by draw.
 
     Raises
@@ -166,7 +171,13 @@ def aggregated(values: Sequence[Uptake], rule: str, volumes_mL: Sequence[float] 
         np.log(_average(centre[:, None] * np.exp(logs), rule, weights) / part)
         for centre, logs, part in ((measured, own, parts[0]), (corrected, truth, parts[1]))
     ]
-    return Uptake(float(parts[0][0]), float(parts[1][0]), spread[0], spread[1], values[0].contents)
+    shares = _shares(corrected, rule, weights)
+    words = dict.fromkeys(word for one in values for word in one.causes)
+    causes = {
+        word: np.sum([share * one.causes.get(word, 0.0) for share, one in zip(shares, values, strict=True)], axis=0)
+        for word in words
+    }
+    return DrawnValue(float(parts[0][0]), float(parts[1][0]), spread[0], spread[1], values[0].contents, causes)
 
 
 def _average(values: np.ndarray, rule: str, weights: np.ndarray) -> np.ndarray:
@@ -176,6 +187,18 @@ def _average(values: np.ndarray, rule: str, weights: np.ndarray) -> np.ndarray:
     if rule == "median":
         return np.asarray(np.median(values, axis=0))
     return np.asarray(weights @ values)
+
+
+def _shares(values: np.ndarray, rule: str, weights: np.ndarray) -> np.ndarray:
+    """Derivative of the log of the average by the log of each value."""
+    if rule == "geometric-mean":
+        return weights
+    if rule == "median":
+        order = np.argsort(values, kind="stable")
+        weights = np.zeros(values.size)
+        middle = order[(values.size - 1) // 2 : values.size // 2 + 1]
+        weights[middle] = 1.0 / middle.size
+    return np.asarray(weights * values / float(weights @ values))
 
 
 def budget(uptake_by_cause: Mapping[str, np.ndarray]) -> dict[str, float]:

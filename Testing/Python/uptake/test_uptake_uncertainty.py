@@ -13,8 +13,8 @@ from PRRTUptakeLib.uptake.partial_volume import RecoveryError
 from PRRTUptakeLib.uptake.region_model import Box, box_of
 from PRRTUptakeLib.uptake.region_uptake import PartialVolumeSettings, region_uptakes
 from PRRTUptakeLib.uptake.uncertainty import (
+    DrawnValue,
     UncertaintyError,
-    Uptake,
     aggregated,
     budget,
     corrected_value,
@@ -92,8 +92,12 @@ def test_repeats_hold_the_truth_in_95_percent_with_few_images():
 
 def test_what_is_shared_cancels_in_a_ratio():
     calibration = normal(1)
-    one = Uptake(30.0, 40.0, 0.02 * normal(2), 0.04 * normal(3), "noise").with_shared(0.05, calibration, "calibration")
-    two = Uptake(2.0, 2.1, 0.01 * normal(4), 0.02 * normal(5), "noise").with_shared(0.05, calibration, "calibration")
+    one = DrawnValue(30.0, 40.0, 0.02 * normal(2), 0.04 * normal(3), "noise").with_shared(
+        0.05, calibration, "calibration"
+    )
+    two = DrawnValue(2.0, 2.1, 0.01 * normal(4), 0.02 * normal(5), "noise").with_shared(
+        0.05, calibration, "calibration"
+    )
     alone = corrected_value(one)
     assert alone.u / alone.value == pytest.approx(math.hypot(0.04, 0.05), rel=0.05)
     both = corrected_value(ratio(one, two))
@@ -103,7 +107,7 @@ def test_what_is_shared_cancels_in_a_ratio():
 
 
 def test_an_uncorrected_value_has_its_loss_in_the_interval():
-    lesion = Uptake(20.0, 40.0, 0.02 * normal(2), 0.10 * normal(3), "camera resolution")
+    lesion = DrawnValue(20.0, 40.0, 0.02 * normal(2), 0.10 * normal(3), "camera resolution")
     found, right = uncorrected_value(lesion), corrected_value(lesion)
     assert found.value == 20.0
     assert found.lower == pytest.approx(20.0 * math.exp(-1.96 * 0.02), rel=0.01)
@@ -111,7 +115,7 @@ def test_an_uncorrected_value_has_its_loss_in_the_interval():
     assert found.u == pytest.approx(math.hypot(20.0, 4.0), rel=0.05)
     assert found.value + 1.96 * found.u > 40.0
     assert "expected loss of 50 %" in found.contents
-    cold = uncorrected_value(Uptake(3.0, 2.0, 0.02 * normal(2), 0.05 * normal(3), ""))
+    cold = uncorrected_value(DrawnValue(3.0, 2.0, 0.02 * normal(2), 0.05 * normal(3), ""))
     assert cold.lower < 2.0
     assert cold.upper == pytest.approx(3.0 * math.exp(1.96 * 0.02), rel=0.01)
     assert "gain of 50 %" in cold.contents
@@ -122,7 +126,7 @@ def test_lesions_of_a_lobe_share_what_they_share():
     shared = 0.05 * (normal(90) + normal(91))
     lobes = []
     for lobe in range(2):
-        lesions = [Uptake(50.0, 50.0, x := 0.07 * normal(10 * lobe + n) + shared, x) for n in range(3)]
+        lesions = [DrawnValue(50.0, 50.0, x := 0.07 * normal(10 * lobe + n) + shared, x) for n in range(3)]
         lobes.append(aggregated(lesions, "geometric-mean"))
     assert np.std(lobes[0].truth) == pytest.approx(math.sqrt(0.07**2 / 3 + 2 * 0.05**2), rel=0.05)
     assert np.std(ratio(*lobes).truth) == pytest.approx(0.07 * math.sqrt(2 / 3), rel=0.05)
@@ -131,7 +135,7 @@ def test_lesions_of_a_lobe_share_what_they_share():
 @pytest.mark.parametrize("rule", ["geometric-mean", "arithmetic-mean", "median", "volume-weighted-mean"])
 def test_an_average_is_that_of_the_values_and_of_every_draw(rule):
     values, volumes = [12.0, 30.0, 18.0, 70.0], [4.0, 9.0, 2.0, 20.0]
-    lesions = [Uptake(v, 1.5 * v, 0.01 * normal(n), 0.05 * normal(n)) for n, v in enumerate(values)]
+    lesions = [DrawnValue(v, 1.5 * v, 0.01 * normal(n), 0.05 * normal(n)) for n, v in enumerate(values)]
     found = aggregated(lesions, rule, volumes)
     by_hand = {
         "geometric-mean": math.prod(values) ** 0.25,
@@ -156,13 +160,13 @@ def test_a_budget_adds_up_to_100_percent():
 
 def test_impossible_uptakes_are_refused():
     with pytest.raises(UncertaintyError, match="must be positive"):
-        Uptake(0.0, 1.0, normal(1), normal(2))
+        DrawnValue(0.0, 1.0, normal(1), normal(2))
     with pytest.raises(UncertaintyError, match="equal numbers of draws"):
-        ratio(Uptake(1.0, 1.0, normal(1), normal(1)), Uptake(1.0, 1.0, normal(1, 10), normal(1, 10)))
+        ratio(DrawnValue(1.0, 1.0, normal(1), normal(1)), DrawnValue(1.0, 1.0, normal(1, 10), normal(1, 10)))
     with pytest.raises(UncertaintyError, match="not one of"):
-        aggregated([Uptake(1.0, 1.0, normal(1), normal(1))], "mode")
+        aggregated([DrawnValue(1.0, 1.0, normal(1), normal(1))], "mode")
     with pytest.raises(UncertaintyError, match="positive volume"):
-        aggregated([Uptake(1.0, 1.0, normal(1), normal(1))], "volume-weighted-mean")
+        aggregated([DrawnValue(1.0, 1.0, normal(1), normal(1))], "volume-weighted-mean")
     with pytest.raises(RecoveryError, match="must be one of none, gtm, recovery"):
         PartialVolumeSettings(mode="yes", fwhm_mm=12.0)
     with pytest.raises(RecoveryError, match="no phantom's recovery curve"):
