@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.uptake.occupancy import Occupancy
 
 FORMS = ("rousset", "symmetric")
-_LARGEST_CONDITION = 1e3  # beyond, errors of a mean grow so much that regions cannot be told apart
+_LARGEST_CONDITION = 1e4  # beyond, errors of a mean grow so much that regions cannot be told apart
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,7 +209,7 @@ def solve(products: np.ndarray, sums: np.ndarray, names: Sequence[str]) -> np.nd
     """Concentrations from the products of the regions and the sums of the image; see ``correct_regions``."""
     rows = products / products.sum(axis=1, keepdims=True)
     condition = float(np.linalg.cond(rows))
-    if not condition < _LARGEST_CONDITION:
+    if not condition < _LARGEST_CONDITION:  # true for nan too
         weakest = names[int(np.argmin(np.diag(rows)))]
         raise RecoveryError(
             f"Region '{weakest}' cannot be told from its neighbours at this resolution (condition {condition:.1e}): "

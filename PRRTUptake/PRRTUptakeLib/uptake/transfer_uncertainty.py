@@ -23,7 +23,7 @@ import numpy as np
 
 from PRRTUptakeLib.uptake.partial_volume import RecoveryError
 from PRRTUptakeLib.uptake.region_model import Box, RegionModel, allotted, overlap, spread_box
-from PRRTUptakeLib.uptake.transfer_matrix import CorrectedRegions, SpreadRegions, solve, spread_regions
+from PRRTUptakeLib.uptake.transfer_matrix import CorrectedRegions, spread_regions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -193,15 +193,11 @@ def _by_resolution(corrected: CorrectedRegions, u: TransferUncertainties, z: np.
     ends = []
     for sign in (-1.0, 1.0):
         fwhm_mm = corrected.spread.fwhm_mm * math.exp(sign * _NODE * u.fwhm_relative)
-        ends.append(_log_ratio(corrected, spread_regions(corrected.spread.model, fwhm_mm, corrected.spread.fwhm_mm)))
+        other = spread_regions(corrected.spread.model, fwhm_mm, corrected.spread.fwhm_mm)
+        sums = corrected.measured * np.array([box.values.sum() for box in corrected.spread.parts])
+        here = np.linalg.solve(corrected.spread.products, sums)
+        ends.append(_logarithm(_solved(other.products, sums)[:-1], here[:-1]))
     return _quadratic(ends[0], ends[1], z / _NODE)
-
-
-def _log_ratio(corrected: CorrectedRegions, other: SpreadRegions) -> np.ndarray:
-    """Log of the concentrations with another matrix over those with the present one."""
-    sums = corrected.measured * np.array([box.values.sum() for box in corrected.spread.parts])
-    here = solve(corrected.spread.products, sums, other.names)
-    return _logarithm(solve(other.products, sums, other.names)[:-1], here[:-1])
 
 
 def _logarithm(values: np.ndarray, reference: np.ndarray) -> np.ndarray:
@@ -276,8 +272,16 @@ def _with_truth(corrected: CorrectedRegions, number: int, drawn: Box) -> np.ndar
         seen = np.array([box.dot(blur) for box in spread.parts])
         products[:, region] += seen
         products[:, -1] -= seen
-    found = solve(products, spread.products @ corrected.corrected, spread.names)
+    found = _solved(products, spread.products @ corrected.corrected)
     return _logarithm(found[:-1], corrected.corrected[:-1])
+
+
+def _solved(products: np.ndarray, sums: np.ndarray) -> np.ndarray:
+    """Without a check of the condition: a region that is lost in one of the cases gets a wide interval by that."""
+    try:
+        return np.asarray(np.linalg.solve(products, sums))
+    except np.linalg.LinAlgError:
+        return np.full(sums.size, np.inf)
 
 
 def _changes(model: RegionModel, number: int, drawn: Box) -> dict[int, Box]:
