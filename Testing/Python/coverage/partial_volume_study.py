@@ -17,10 +17,12 @@ from PRRTDosimetryLib.kinetics.fitting import Weights
 from PRRTDosimetryLib.kinetics.options import Options
 from PRRTDosimetryLib.kinetics.selection import integrate
 from PRRTDosimetryLib.uncertainty.chain import ChainInputs, ChainRegion, dose_uncertainties
-from PRRTUptakeLib.imaging.phantom import synthetic_patient
-from PRRTUptakeLib.imaging.phantom_uptake import LU177_DOTATATE
-from PRRTUptakeLib.imaging.radionuclides import nuclide
-from PRRTUptakeLib.imaging.simulation import (
+from PRRTUptakeLib.imaging.volume import Grid, Volume
+from PRRTUptakeLib.nuclides.radionuclides import nuclide
+from PRRTUptakeLib.segmentation.segments import Segment
+from PRRTUptakeLib.synthetic.phantom import synthetic_patient
+from PRRTUptakeLib.synthetic.phantom_uptake import LU177_DOTATATE
+from PRRTUptakeLib.synthetic.simulation import (
     CONTRAST_CT_GRID,
     SPECT_GRID,
     PoissonNoise,
@@ -28,8 +30,6 @@ from PRRTUptakeLib.imaging.simulation import (
     random_posture,
     region_labels,
 )
-from PRRTUptakeLib.imaging.volume import Grid, Volume
-from PRRTUptakeLib.segmentation.segments import Segment
 from PRRTUptakeLib.uptake.noise import image_noise
 from PRRTUptakeLib.uptake.occupancy import occupancy
 from PRRTUptakeLib.uptake.partial_volume import RecoveryError

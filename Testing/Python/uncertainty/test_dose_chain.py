@@ -7,15 +7,15 @@ import re
 
 import numpy as np
 import pytest
+from PRRTDosimetryLib.dosimetry.dose_rows import budget_table
 from PRRTDosimetryLib.kinetics.curves import Curve
 from PRRTDosimetryLib.kinetics.fitting import Weights
 from PRRTDosimetryLib.kinetics.options import Options
 from PRRTDosimetryLib.kinetics.selection import integrate
 from PRRTDosimetryLib.uncertainty.chain import ChainInputs, ChainRegion, dose_uncertainties, volume_exponents
 from PRRTDosimetryLib.uncertainty.region_factors import point_shares, point_uncertainty, region_factors
-from PRRTDosimetryLib.uncertainty.rows import budget_table
 from PRRTDosimetryLib.uncertainty.volume import UncertaintyError, relative_volume_uncertainty
-from PRRTUptakeLib.imaging.radionuclides import nuclide
+from PRRTUptakeLib.nuclides.radionuclides import nuclide
 from PRRTUptakeLib.uptake.uncertainty import DrawnValue, aggregated, corrected_value, ratio
 
 LU177 = nuclide("Lu-177")
