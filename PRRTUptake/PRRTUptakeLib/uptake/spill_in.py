@@ -102,7 +102,7 @@ def clear_of_spill_in(
     points = (np.argwhere(region.mask) + np.array(region.origin))[:, ::-1].astype(np.float64)
     for image, transform in shown:
         flags = _clear_voxels(image, region, neighbours, source, transform, rule)
-        index = np.round(push_map(source, image.grid, transform)(points)).astype(np.intp)[:, ::-1]  # type: ignore[operator]
+        index = np.round(push_map(source, image.grid, transform)(points)).astype(np.intp)[:, ::-1]
         inside = ((index >= 0) & (index < image.grid.shape)).all(axis=1)
         kept = np.zeros(len(points), dtype=bool)
         kept[inside] = flags[tuple(index[inside].T)]
