@@ -7,7 +7,7 @@ corrected and have no interval.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -180,7 +180,8 @@ def visit_uptakes(
         reference = _reference_of(segment, prepared, reference_kind)
         if reference is not None and reference.name in placed:
             around[segment.name] = reference.name
-    chosen, left_out = disjoint_regions(segmentation, placed, frozenset(around.values()))
+    healthy = _healthy_liver(prepared, placed, frozenset(around.values()))
+    chosen, left_out = disjoint_regions(segmentation, placed, healthy)
     settings = PartialVolumeSettings(
         mode=resolution.mode,
         fwhm_mm=resolution.fwhm_mm,
@@ -191,43 +192,66 @@ def visit_uptakes(
         surroundings=around if resolution.mode == "recovery" else {},
     )
     noise = _noise(prepared, placed, image)
-    found = region_uptakes(image, chosen, settings, noise=noise, body=body, name=name)
+    sampled = {reference: placed[reference] for reference in healthy.values()}
+    found = region_uptakes(image, chosen, settings, noise=noise, body=body, sampled=sampled, name=name)
     return VisitUptakes(found, noise, left_out)
 
 
 def disjoint_regions(
-    segmentation: Segmentation, placed: Mapping[str, Occupancy], first: frozenset[str] = frozenset()
+    segmentation: Segmentation, placed: Mapping[str, Occupancy], healthy: Mapping[str, str]
 ) -> tuple[list[Occupancy], dict[str, str]]:
     """Regions in their order of precedence, and those that are left out with the reason.
 
-    Lesions, organs, reference regions (those of ``first`` before the others), lobes, liver.
+    Lesions, organs, then lobes or the liver. ``healthy`` names, by lobe or liver, the reference region whose healthy
+    liver fills it: it goes by that name.
 
     A region of which earlier ones leave less than half (the whole liver beside its lobes, a second kind of reference)
     is not one of its own.
     """
-    ordered = sorted((s for s in segmentation if s.name in placed), key=lambda s: (_precedence(s), s.name not in first))
+    ordered = sorted((s for s in segmentation if s.name in placed), key=_precedence)
     chosen: list[Occupancy] = []
     left_out: dict[str, str] = {}
     for segment in ordered:
+        if segment.name in healthy.values():
+            continue
         region = placed[segment.name]
+        if segment.role == "reference":
+            left_out[segment.name] = "it is part of the healthy liver, which is measured in another reference region"
+            continue
         covered = _covered(region, chosen)
         if covered > 1 - _LEAST_LEFT and segment.role not in _LESIONS:
             left_out[segment.name] = f"{covered:.0%} of it are other regions that are corrected by themselves"
         elif covered > 1 - 1e-6:
             left_out[segment.name] = "another region covers it"
+        elif segment.name in healthy:
+            chosen.append(replace(region, name=healthy[segment.name]))
+            left_out[segment.name] = f"its healthy liver is measured in '{healthy[segment.name]}'"
         else:
             chosen.append(region)
     return chosen, left_out
 
 
+def _healthy_liver(prepared: Prepared, placed: Mapping[str, Occupancy], references: frozenset[str]) -> dict[str, str]:
+    """By the name of a lobe or of the liver: the reference region in which its healthy liver is measured."""
+    found = {}
+    for segment in prepared.segmentation:
+        if segment.role == "lobe" and segment.name in placed:
+            own = prepared.references.by_lobe.get(segment.lobe)
+            if own is not None and own.name in references:
+                found[segment.name] = own.name
+    whole = references - set(found.values())
+    liver = [s.name for s in prepared.segmentation if s.structure == "liver" and s.role == "organ" and s.name in placed]
+    if not found and len(whole) == 1 and liver:
+        found[liver[0]] = next(iter(whole))
+    return found
+
+
 def _precedence(segment: Segment) -> int:
     if segment.role in _LESIONS:
         return 0
-    if segment.role == "reference":
-        return 2
     if segment.role == "lobe":
-        return 3
-    return 4 if segment.structure == "liver" else 1
+        return 2
+    return 3 if segment.structure == "liver" else 1
 
 
 def _covered(region: Occupancy, chosen: Sequence[Occupancy]) -> float:

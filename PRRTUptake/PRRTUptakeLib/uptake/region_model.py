@@ -18,7 +18,7 @@ import numpy as np
 from PRRTUptakeLib.uptake.partial_volume import FWHM_PER_SIGMA, RecoveryError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from PRRTUptakeLib.imaging.volume import Grid
     from PRRTUptakeLib.uptake.occupancy import Occupancy
@@ -108,6 +108,7 @@ class RegionModel:
     drawn : as the contours cover the voxels, each in its own box.
     inside : for each region, the earlier ones that it contains.
     filled : the part of each voxel that is the region's own.
+    sampled : where the region's mean is measured; ``filled``, or a part of it that is clear of neighbours.
     extent : where the body is, over the whole image; None where all outside the regions counts as body.
     """
 
@@ -116,6 +117,7 @@ class RegionModel:
     drawn: tuple[Box, ...]
     inside: tuple[tuple[int, ...], ...]
     filled: tuple[Box, ...]
+    sampled: tuple[Box, ...]
     extent: np.ndarray | None = None
 
     @cached_property
@@ -175,7 +177,9 @@ class RegionModel:
         return Box(tuple(int(n) for n in low), values)
 
 
-def region_model(regions: Sequence[Occupancy], body: np.ndarray | None = None) -> RegionModel:
+def region_model(
+    regions: Sequence[Occupancy], body: np.ndarray | None = None, sampled: Mapping[str, Occupancy] | None = None
+) -> RegionModel:
     """Make regions disjoint.
 
     Parameters
@@ -184,6 +188,8 @@ def region_model(regions: Sequence[Occupancy], body: np.ndarray | None = None) -
         with or without them.
     body : fraction of each voxel that is the patient's body, [k, j, i] over the image (a mask will do); None takes the
         whole image for it.
+    sampled : by name, the part of a region in which its mean is measured: healthy liver fills all of the liver between
+        the lesions, and is measured in its reference region away from them.
 
     Raises
     ------
@@ -198,6 +204,11 @@ def region_model(regions: Sequence[Occupancy], body: np.ndarray | None = None) -
         raise RecoveryError(f"The regions {', '.join(names)} are not all different: rename or join equal ones.")
     if not all(region.grid.matches(grid) for region in regions):
         raise RecoveryError("The regions are not on one grid: place them all on the image that is measured.")
+    unknown = set(sampled or ()) - set(names)
+    if unknown:
+        raise RecoveryError(
+            f"'{sorted(unknown)[0]}' is to be sampled, but is not among the regions {', '.join(names)}."
+        )
     if body is not None and body.shape != grid.shape:
         raise RecoveryError(f"The body's mask has the shape {body.shape}, the image {grid.shape}: they must be equal.")
     drawn = tuple(box_of(region) for region in regions)
@@ -210,7 +221,10 @@ def region_model(regions: Sequence[Occupancy], body: np.ndarray | None = None) -
             )
         filled.append(Box(box.low, values))
     extent = None if body is None else np.asarray(body, dtype=np.float64)
-    return RegionModel(grid, names, drawn, inside, tuple(filled), extent)
+    where = tuple(
+        box_of(sampled[name]) if sampled and name in sampled else box for name, box in zip(names, filled, strict=True)
+    )
+    return RegionModel(grid, names, drawn, inside, tuple(filled), where, extent)
 
 
 def box_of(region: Occupancy) -> Box:

@@ -7,12 +7,12 @@ recovery curve, for the lesions that it covers; what it does not cover is report
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from PRRTUptakeLib.uptake.noise import ImageNoise
 from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve, RecoveryError
 from PRRTUptakeLib.uptake.region_model import BACKGROUND, box_of, region_model
 from PRRTUptakeLib.uptake.transfer_matrix import CorrectedRegions, correct_regions, spread_regions
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from PRRTUptakeLib.imaging.volume import Volume
-    from PRRTUptakeLib.uptake.noise import ImageNoise
     from PRRTUptakeLib.uptake.occupancy import Occupancy
 
 MODES = ("none", "gtm", "recovery")
@@ -179,6 +178,7 @@ def region_uptakes(
     *,
     noise: ImageNoise | Mapping[str, float] | None = None,
     body: np.ndarray | None = None,
+    sampled: Mapping[str, Occupancy] | None = None,
     name: str = "",
 ) -> ImageUptakes:
     """Measure all regions of an image together.
@@ -190,7 +190,7 @@ def region_uptakes(
         Every hot structure near them should be among them: what is not counts as body background.
     settings : mode and uncertainties.
     noise : of the image, or the relative standard uncertainty of each region's mean; None leaves counting noise out.
-    body : see ``region_model.region_model``.
+    body, sampled : see ``region_model.region_model``.
     name : of the image among those of the patient.
 
     Raises
@@ -198,20 +198,23 @@ def region_uptakes(
     RecoveryError
         If the regions cannot be told apart at this resolution, or the image does not belong to them.
     """
-    corrected = correct_regions(image, spread_regions(region_model(regions, body), settings.fwhm_mm), settings.form)
+    model = region_model(regions, body, sampled)
+    corrected = correct_regions(image, spread_regions(model, settings.fwhm_mm), settings.form)
+    measuring = [(sampled or {}).get(region.name, region) for region in regions]
     by_name = {region.name: region for region in regions}
-    inside = corrected.spread.model.inside
     measured = {
         region.name: corrected.uncorrected(region.name)
-        if inside[number]
-        else float(region.fraction @ region.values(image) / region.fraction.sum())
+        if model.inside[number] and measuring[number] is region
+        else float(measuring[number].fraction @ measuring[number].values(image) / measuring[number].fraction.sum())
         for number, region in enumerate(regions)
     }
     uncertainties = TransferUncertainties(
         fwhm_relative=settings.fwhm_u,
         registration_mm=settings.registration_mm,
         contour_mm=settings.contour_mm,
-        noise=_noise_of(regions, measured, noise),
+        noise=_noise_of(
+            {region.name: where for region, where in zip(regions, measuring, strict=True)}, measured, noise
+        ),
     )
     own = (*OWN, "contour") if settings.own_contours else OWN
     drawn = region_draws(corrected, uncertainties, draws=settings.draws, seed=settings.seed, image=name, own=own)
@@ -219,15 +222,15 @@ def region_uptakes(
 
 
 def _noise_of(
-    regions: Sequence[Occupancy], measured: Mapping[str, float], noise: ImageNoise | Mapping[str, float] | None
+    measuring: Mapping[str, Occupancy], measured: Mapping[str, float], noise: ImageNoise | Mapping[str, float] | None
 ) -> dict[str, float]:
+    """Relative noise of each region's mean, from the voxels in which it is measured."""
     if noise is None:
         return {}
-    found = {}
-    for region in regions:
-        if hasattr(noise, "relative_u"):
-            mean = measured[region.name]
-            found[region.name] = noise.relative_u(box_of(region), mean) if mean != 0 else math.inf
-        else:
-            found[region.name] = float(noise.get(region.name, 0.0))
-    return {name: u for name, u in found.items() if math.isfinite(u)}
+    if isinstance(noise, ImageNoise):
+        return {
+            name: noise.relative_u(box_of(where), measured[name])
+            for name, where in measuring.items()
+            if measured[name] != 0
+        }
+    return {name: float(noise.get(name, 0.0)) for name in measuring}

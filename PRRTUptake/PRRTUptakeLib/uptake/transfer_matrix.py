@@ -41,7 +41,7 @@ class SpreadRegions:
     spread : each region of concentration 1 as the image shows it.
     background : the part of each voxel near the regions that is body background.
     everything : the blurred body, in the background's box (1 where no body is given).
-    products : (n + 1, n + 1), sums over voxels of region i's own part times region j's spread; background last.
+    products : (n + 1, n + 1), sums over the voxels where region i is measured of region j's spread; background last.
     """
 
     model: RegionModel
@@ -53,8 +53,8 @@ class SpreadRegions:
 
     @property
     def parts(self) -> tuple[Box, ...]:
-        """What each region has of every voxel, background last."""
-        return (*self.model.filled, self.background)
+        """What of every voxel counts for each region's mean, background last."""
+        return (*self.model.sampled, self.background)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -172,7 +172,7 @@ def spread_regions(model: RegionModel, fwhm_mm: float, margin_mm: float | None =
     if not background.values.sum() > 0:
         raise RecoveryError("No body is left around the regions, so that its background is unknown: widen the body.")
     everything = _blurred_body(model, background, fwhm_mm)
-    parts = (*model.filled, background)
+    parts = (*model.sampled, background)
     products = np.empty((len(parts), len(parts)))
     for row, own in enumerate(parts):
         products[row, :-1] = [own.dot(box) for box in spread]
