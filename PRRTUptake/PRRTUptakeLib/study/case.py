@@ -34,7 +34,7 @@ from PRRTUptakeLib.study.manual_shift import ManualShift
 from PRRTUptakeLib.study.predicted_benefit import IntravenousCycle
 from PRRTUptakeLib.study.protocol import Protocol, load_protocol
 from PRRTUptakeLib.study.registration_rule import RegistrationRule
-from PRRTUptakeLib.uptake.recovery import RecoveryCurve, fit_recovery_curve
+from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve, fit_recovery_curve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
