@@ -146,8 +146,8 @@ def _by_factor_or(
     if spread > _REFUSED_ABOVE:
         raise DecayError(
             f"{label('DecayFactor')} and {ACQUISITION_TIME} of {head.where} put its beds at reference times that "
-            f"differ by {100 * spread:.1f} % of activity, where {name} gives one, {stated.isoformat()}: export the series "
-            "again."
+            f"differ by {100 * spread:.1f} % of activity, where {name} gives one, {stated.isoformat()}: export the "
+            "series again."
         )
     if spread > _TOLD_ABOVE:
         plain = (
@@ -157,7 +157,7 @@ def _by_factor_or(
     early_s = (latest - stated).total_seconds()
     beyond_s = max(early_s - slack_s, -early_s, 0.0)
     effect = _effect(rate * beyond_s)
-    if effect <= _TOLD_ABOVE:
+    if effect <= (_REFUSED_ABOVE if spread > _TOLD_ABOVE else _TOLD_ABOVE):
         return stated, [plain]
     contradiction = (
         f"{name} ({stated.isoformat()}) and {label('DecayFactor')} (which gives {latest.isoformat()}) of {head.where} "
