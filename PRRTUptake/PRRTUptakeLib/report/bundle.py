@@ -20,6 +20,7 @@ from pydicom.errors import InvalidDicomError
 from PRRTUptakeLib.errors import PRRTError, reason
 from PRRTUptakeLib.report.deidentify_text import Identity
 from PRRTUptakeLib.report.provenance import VERSION, without_identity
+from PRRTUptakeLib.table_file import csv_text
 from PRRTUptakeLib.whole_folder import whole_file
 
 if TYPE_CHECKING:
@@ -134,10 +135,8 @@ def _without_identity(members: dict[str, bytes], deidentifier: Deidentifier) -> 
         row[column] = cleaner.subject
         for n in typed:
             row[n] = cleaner.text(row[n])
-    table = io.StringIO()
-    csv.writer(table, lineterminator="\n").writerows(rows)
     cleaned = {name: members[name] for name in TABLES}
-    cleaned["measurements.csv"] = table.getvalue().encode()
+    cleaned["measurements.csv"] = csv_text(rows[0], rows[1:]).encode()
     cleaned["provenance.json"] = _json(without_identity(facts, cleaner))
     for name, ds in objects.items():
         stream = io.BytesIO()

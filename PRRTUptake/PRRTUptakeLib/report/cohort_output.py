@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ from PRRTUptakeLib.errors import reason
 from PRRTUptakeLib.report.cohort_report import cohort_report
 from PRRTUptakeLib.report.endpoint_tables import endpoint_table
 from PRRTUptakeLib.report.provenance import VERSION
+from PRRTUptakeLib.table_file import csv_text
 from PRRTUptakeLib.trial.allocation import read_allocation
 from PRRTUptakeLib.trial.cohort import Outcome, alone, find_cases, remove_unfinished, run_cohort
 from PRRTUptakeLib.trial.cohort_result import CohortResult, cohort_protocol, conclude, declared
@@ -131,11 +130,7 @@ def _write_all(result: CohortResult, output: Path, operator: str) -> None:
 
 
 def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows([["" if _unknown(cell) else cell for cell in row] for row in rows])
-    return out.getvalue()
+    return csv_text(header, [["" if _unknown(cell) else cell for cell in row] for row in rows])
 
 
 def _unknown(cell: object) -> bool:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.trial.allocation import Allocation, Seal, log_analysis, read_allocation
 from PRRTUptakeLib.trial.endpoints import Endpoint, evaluate
-from PRRTUptakeLib.trial.measurements import read_csv
+from PRRTUptakeLib.trial.measurements import canonical_sha256, read_csv
 from PRRTUptakeLib.trial.protocol import load_protocol
 from PRRTUptakeLib.trial.subgroups import read_subgroups
 
@@ -81,7 +80,7 @@ def analyse_file(measurements: Path, options: Options) -> Analysis:
     protocol = load_protocol(options.protocol)
     rows = read_csv(measurements)
     allocation = read_allocation(options.allocation) if options.allocation else None
-    digest = hashlib.sha256(measurements.read_bytes()).hexdigest()
+    digest = canonical_sha256(rows)
     return analyse(rows, protocol, digest, allocation, options.log_place(), options, strict=True)
 
 
@@ -98,7 +97,7 @@ def analyse(
 
     Parameters
     ----------
-    measurements_sha256 : of the file that the rows come from.
+    measurements_sha256 : of what the rows say (``canonical_sha256``).
     log : where to log, with an allocation or blinded; None logs nothing.
     options : for subgroups and the mixed model.
     strict : see `endpoints.evaluate`.

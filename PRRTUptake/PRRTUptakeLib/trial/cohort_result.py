@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from PRRTUptakeLib.trial.agreement import Agreement, compare_readers, paired_rea
 from PRRTUptakeLib.trial.allocation import Allocation, AllocationError, allocation_of, read_allocation
 from PRRTUptakeLib.trial.analysis import Analysis, Options, analyse
 from PRRTUptakeLib.trial.jobs import TABLE, CohortError
-from PRRTUptakeLib.trial.measurements import read_csv, to_csv
+from PRRTUptakeLib.trial.measurements import canonical_sha256, read_csv, to_csv
 from PRRTUptakeLib.trial.protocol import load_protocol
 
 if TYPE_CHECKING:
@@ -139,7 +138,7 @@ def conclude(
     lost += unread
     try:
         allocation, notes = _allocation(cases.values(), measured, protocol, options)
-        seal = hashlib.sha256(to_csv(rows).encode()).hexdigest()
+        seal = canonical_sha256(rows)
         analysis = analyse(rows, protocol, seal, allocation, options.log_place(log), options, strict=False)
     except PRRTError as problem:
         unused = [replace(entry, state=EXCLUDED, reason=entry.reason or "there is no endpoint") for entry in flow]
