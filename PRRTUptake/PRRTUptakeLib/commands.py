@@ -48,6 +48,7 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dicom", action="store_true", help="write segments, measurements and maps as DICOM too")
     parser.add_argument("--excel", action="store_true", help="write the table for Excel too (needs openpyxl)")
     parser.add_argument("--operator", default="", metavar="NAME", help="who runs it, for the report")
+    parser.add_argument("--replace", action="store_true", help="keep an older result under a name with its date")
     _deidentify_arguments(parser, "free all that is written of the patient's identity")
     parser.add_argument(
         "--verify",
@@ -68,7 +69,7 @@ def run(arguments: argparse.Namespace, extensions: Sequence[Extension] = ()) -> 
         return
     if arguments.case is None or arguments.output is None:
         arguments.refuse("give CASE.json and -o DIR, or --verify BUNDLE")
-    outputs = Outputs(arguments.dicom, arguments.excel, arguments.operator, _deidentifier(arguments))
+    outputs = Outputs(arguments.dicom, arguments.excel, arguments.operator, _deidentifier(arguments), arguments.replace)
     progress = ProgressPrinter()
     _print_result(run_case(arguments.case, arguments.output, progress, extensions, outputs=outputs))
 

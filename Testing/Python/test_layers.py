@@ -16,7 +16,8 @@ ROOMS = {
     "PRRTUptakeLib": ["imaging", "dicom", "segmentation", "uptake", "trial", "report", "mrml", "commands", "panel"],
     "PRRTDosimetryLib": ["kinetics", "dose", "effect", "uncertainty", "mrml", "commands", "panel"],
 }
-SHARED = {"errors", "resources", "command_line", "progress", "whole_folder"}  # of no room: all may use them
+# Of no room: all may use them.
+SHARED = {"errors", "resources", "command_line", "progress", "whole_folder", "table_file"}
 OPTIONAL = {"matplotlib", "statsmodels", "dask", "distributed", "pandas"}
 
 FILES = sorted([*UPTAKE.rglob("*.py"), *DOSIMETRY.rglob("*.py")])
