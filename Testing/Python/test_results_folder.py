@@ -11,14 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PRRTUptakeLib import whole_folder as module
-from PRRTUptakeLib.whole_folder import WholeFolderError, whole_file, whole_folder
+from PRRTUptakeLib import atomic_directory as module
+from PRRTUptakeLib.atomic_write import WholeFolderError, atomic_directory, atomic_file
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def make(target, text="one", **settings):
-    with whole_folder(target, **settings) as work:
+    with atomic_directory(target, **settings) as work:
         (work / "report.html").write_text(text)
         (work / "dicom").mkdir()
         (work / "dicom" / "SR.dcm").write_bytes(text.encode() * 9)
@@ -69,7 +69,7 @@ def test_replace_keeps_the_old_result_with_its_date(tmp_path):
 
 def test_what_the_user_adds_during_a_run_is_kept(tmp_path):
     make(tmp_path / "out")
-    with whole_folder(tmp_path / "out") as work:
+    with atomic_directory(tmp_path / "out") as work:
         (work / "report.html").write_text("two")
         (tmp_path / "out" / "mine.txt").write_text("mine")
     (dated,) = [name for name in names(tmp_path) if name.startswith("out-20")]
@@ -140,7 +140,7 @@ def test_a_kill_between_the_renames_loses_nothing(tmp_path):
     leave(tmp_path / "out", "unfinished")
 
     def fails():
-        with whole_folder(tmp_path / "out"):
+        with atomic_directory(tmp_path / "out"):
             raise RuntimeError
 
     with pytest.raises(WholeFolderError, match=r"report\.html"):  # brought back, and it lists no such file
@@ -150,14 +150,14 @@ def test_a_kill_between_the_renames_loses_nothing(tmp_path):
 
 def test_errors_say_what_was_being_done(tmp_path):
     def reads():
-        with whole_folder(tmp_path / "out"):
+        with atomic_directory(tmp_path / "out"):
             (tmp_path / "input.dcm").read_bytes()
 
     with pytest.raises(WholeFolderError, match=r"Reading .*input\.dcm failed \(No such file"):
         reads()
 
     def writes():
-        with whole_folder(tmp_path / "out") as work:
+        with atomic_directory(tmp_path / "out") as work:
             (work / "absent" / "x").write_text("")
 
     with pytest.raises(WholeFolderError, match=r"Writing to .*out failed"):
@@ -166,12 +166,12 @@ def test_errors_say_what_was_being_done(tmp_path):
 
 
 def test_files_are_whole_too(tmp_path):
-    with whole_file(tmp_path / "a.txt") as work:
+    with atomic_file(tmp_path / "a.txt") as work:
         work.write_text("a")
         assert not work.name.startswith(".")
     left = tmp_path / f"a.txt.unfinished-{module._machine()}-{2**22 + 7}-1-0"
     left.write_text("half")
-    with whole_file(tmp_path / "a.txt") as work:
+    with atomic_file(tmp_path / "a.txt") as work:
         work.write_text("b")
     assert names(tmp_path) == ["a.txt"]
 
@@ -182,7 +182,7 @@ def test_a_stopped_command_says_so_in_one_line(tmp_path, sent):
     code = (
         "import sys, time\n"
         "from PRRTUptakeLib.command_line import Command, execute\n"
-        "from PRRTUptakeLib.whole_folder import whole_folder\n"
+        "from PRRTUptakeLib.atomic_write import whole_folder\n"
         "def run(arguments):\n"
         "    with whole_folder(sys.argv[1]) as work:\n"
         "        (work / 'half.txt').write_text('half')\n"
@@ -206,7 +206,7 @@ def test_a_stopped_command_says_so_in_one_line(tmp_path, sent):
 _WRITER = """
 import sys, time
 from pathlib import Path
-from PRRTUptakeLib.whole_folder import whole_folder
+from PRRTUptakeLib.atomic_write import whole_folder
 print("go", flush=True)
 n = 0
 while True:
@@ -251,6 +251,6 @@ def test_kills_at_random_moments(tmp_path, kills):
 
 
 def make_twenty(target):
-    with whole_folder(target) as work:
+    with atomic_directory(target) as work:
         for k in range(20):
             (work / f"{k}.txt").write_text("first")

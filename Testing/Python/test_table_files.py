@@ -7,12 +7,12 @@ import math
 import pytest
 from PRRTDosimetryLib.kinetics.curve_table import read_curves
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.imaging.radionuclides import nuclide
-from PRRTUptakeLib.report.excel import write_excel
+from PRRTUptakeLib.export.excel import write_excel
+from PRRTUptakeLib.nuclides.radionuclides import nuclide
+from PRRTUptakeLib.statistics.allocation import read_allocation
+from PRRTUptakeLib.statistics.subgroups import read_subgroups
+from PRRTUptakeLib.study.measurements import COLUMNS, Measurement, canonical_sha256, read_csv, to_csv
 from PRRTUptakeLib.table_file import csv_text, harmless, read_table
-from PRRTUptakeLib.trial.allocation import read_allocation
-from PRRTUptakeLib.trial.measurements import COLUMNS, Measurement, canonical_sha256, read_csv, to_csv
-from PRRTUptakeLib.trial.subgroups import read_subgroups
 
 LU = nuclide("Lu-177")
 ROWS = [

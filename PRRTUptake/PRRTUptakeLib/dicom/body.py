@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.dicom.header_check import compared_with_header, readable_number
 from PRRTUptakeLib.dicom.headers import label, number, required_number, text
-from PRRTUptakeLib.dicom.inputs import DOUBT
+from PRRTUptakeLib.dicom.operator_overrides import DOUBT
 from PRRTUptakeLib.errors import PRRTError
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-    from PRRTUptakeLib.dicom.inputs import OperatorInputs
+    from PRRTUptakeLib.dicom.operator_overrides import OperatorOverrides
 
 SUV_UNITS = {  # UCUM with the annotations of DICOM PS3.16 CID 85
     "bw": "g/ml{SUVbw}",
@@ -135,7 +135,7 @@ def _by_sex(body: Body, kind: str, man: float, woman: float) -> float:
     return values[body.sex]
 
 
-def header_body(dataset: Dataset, where: str, inputs: OperatorInputs) -> Body:
+def header_body(dataset: Dataset, where: str, inputs: OperatorOverrides) -> Body:
     """The patient's size from the operator or else the header.
 
     Raises

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.dicom.headers import HeaderError, number
-from PRRTUptakeLib.dicom.inputs import DOUBT, InputError
+from PRRTUptakeLib.dicom.operator_overrides import DOUBT, InputError
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-    from PRRTUptakeLib.dicom.inputs import OperatorInputs
+    from PRRTUptakeLib.dicom.operator_overrides import OperatorOverrides
 
 _SLIPS = (  # a factor of units that are mixed up, and how far from it a ratio may be
     (1e3, 2.0, "1000 (MBq and GBq, g and kg)"),
@@ -23,13 +23,13 @@ _WORTH_A_DOUBT = 0.1
 
 
 def compared_with_header(
-    name: str, unit: str, stated: float, header: float | None, inputs: OperatorInputs
+    name: str, unit: str, stated: float, header: float | None, inputs: OperatorOverrides
 ) -> list[str]:
     """Sentences about a stated value that goes before that of the header.
 
     Parameters
     ----------
-    name : field of ``OperatorInputs``, for instance ``activity_MBq``.
+    name : field of ``OperatorOverrides``, for instance ``activity_MBq``.
     unit : of both numbers.
     stated, header : the operator's value and that of the header (None if it has none).
     inputs : whose ``confirmed`` says that a contradiction is meant.

@@ -11,7 +11,7 @@ import numpy as np
 
 from PRRTUptakeLib.dicom.dead_time import dead_time_factor
 from PRRTUptakeLib.dicom.headers import items, label, number, words
-from PRRTUptakeLib.dicom.inputs import DOUBT
+from PRRTUptakeLib.dicom.operator_overrides import DOUBT
 from PRRTUptakeLib.dicom.real_world import (
     CONCENTRATION,
     COUNT_RATE,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from pydicom.dataset import Dataset
 
-    from PRRTUptakeLib.dicom.inputs import Calibration, DeadTime, OperatorInputs
+    from PRRTUptakeLib.dicom.operator_overrides import Calibration, DeadTime, OperatorOverrides
     from PRRTUptakeLib.dicom.reading import Stack
     from PRRTUptakeLib.dicom.real_world import Mapping, Unit
 
@@ -49,7 +49,7 @@ class Concentration:
     suv_kind: str = ""
 
 
-def nm_concentration(arranged: Stack, started: datetime, voxel_mL: float, inputs: OperatorInputs) -> Concentration:
+def nm_concentration(arranged: Stack, started: datetime, voxel_mL: float, inputs: OperatorOverrides) -> Concentration:
     """Bq/ml from an NM series; SUVs where it is mapped to these only.
 
     Mappings of the file act first, whatever their unit; a calibration then turns counts into activity.
@@ -82,7 +82,7 @@ def nm_concentration(arranged: Stack, started: datetime, voxel_mL: float, inputs
     return _dead_time_corrected(found, inputs.dead_time)
 
 
-def _stated_unit(mappings: Sequence[Mapping], inputs: OperatorInputs, where: str) -> Unit | None:
+def _stated_unit(mappings: Sequence[Mapping], inputs: OperatorOverrides, where: str) -> Unit | None:
     if inputs.units is None:
         return None
     if mappings:

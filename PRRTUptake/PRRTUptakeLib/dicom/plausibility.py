@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from PRRTUptakeLib.dicom.inputs import DOUBT
+from PRRTUptakeLib.dicom.operator_overrides import DOUBT
 from PRRTUptakeLib.errors import PRRTError
 
 DOUBTFUL_SHARE, IMPOSSIBLE_SHARE = 1.1, 3.0

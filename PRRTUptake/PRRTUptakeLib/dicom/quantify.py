@@ -10,9 +10,9 @@ import numpy as np
 from PRRTUptakeLib.dicom.administration import administration, drug_item
 from PRRTUptakeLib.dicom.body import SUV_UNITS, factor_from_bw, header_body
 from PRRTUptakeLib.dicom.headers import label, text
-from PRRTUptakeLib.dicom.inputs import InputError, OperatorInputs, Quantified
 from PRRTUptakeLib.dicom.nm import decay_factor, nm_concentration
 from PRRTUptakeLib.dicom.nuclides import HeaderNuclide, header_nuclide
+from PRRTUptakeLib.dicom.operator_overrides import InputError, OperatorOverrides, Quantified
 from PRRTUptakeLib.dicom.pet import PetSeries
 from PRRTUptakeLib.dicom.plausibility import Held, doubts_of
 from PRRTUptakeLib.dicom.reading import NM_STORAGE, arrange, provenance
@@ -40,7 +40,7 @@ class QuantificationError(PRRTError):
 
 
 def quantify(
-    series: Series, inputs: OperatorInputs | None = None, reference_time: datetime | None = None
+    series: Series, inputs: OperatorOverrides | None = None, reference_time: datetime | None = None
 ) -> Quantified:
     """Turn an emission series into Bq/ml.
 
@@ -56,7 +56,7 @@ def quantify(
     PRRTError
         If anything that is needed is missing, impossible or contradictory; the message names it.
     """
-    inputs = inputs or OperatorInputs()
+    inputs = inputs or OperatorOverrides()
     if reference_time is not None and reference_time.tzinfo is None:
         raise QuantificationError(f"The reference time {reference_time} has no time zone: give it one.")
     if series.sop_class == NM_STORAGE or is_pet_of_unstated_units(series, inputs):
@@ -67,7 +67,7 @@ def quantify(
     raise QuantificationError(f"{series.label} is {kind}: choose a PET series or an NM tomogram.")
 
 
-def is_pet_of_unstated_units(series: Series, inputs: OperatorInputs) -> bool:
+def is_pet_of_unstated_units(series: Series, inputs: OperatorOverrides) -> bool:
     """Whether it is a SPECT that software stored as PET without Units, and the operator says what its values are."""
     if series.sop_class != PET_STORAGE or (inputs.units is None and inputs.calibration is None):
         return False
@@ -80,7 +80,7 @@ def is_pet_of_unstated_units(series: Series, inputs: OperatorInputs) -> bool:
     return True
 
 
-def _quantify_pet(arranged: Stack, inputs: OperatorInputs, reference_time: datetime | None) -> Quantified:
+def _quantify_pet(arranged: Stack, inputs: OperatorOverrides, reference_time: datetime | None) -> Quantified:
     pet = PetSeries(arranged, inputs)
     scaling = pet.as_concentration()
     decisions, factors, time = list(scaling.decisions), scaling.factors, scaling.time
@@ -136,7 +136,7 @@ class _Tomogram:
     decisions: list[str]
 
 
-def _tomogram(arranged: Stack, inputs: OperatorInputs) -> _Tomogram:
+def _tomogram(arranged: Stack, inputs: OperatorOverrides) -> _Tomogram:
     where = arranged.series.label
     dataset = arranged.frames[0].header.dataset
     clock = clock_of(dataset, where, inputs.time_zone)
@@ -148,7 +148,7 @@ def _tomogram(arranged: Stack, inputs: OperatorInputs) -> _Tomogram:
     return _Tomogram(held, clock, nuclide, decisions)
 
 
-def _quantify_nm(arranged: Stack, inputs: OperatorInputs, reference_time: datetime | None) -> Quantified:
+def _quantify_nm(arranged: Stack, inputs: OperatorOverrides, reference_time: datetime | None) -> Quantified:
     where = arranged.series.label
     dataset = arranged.frames[0].header.dataset
     made = _tomogram(arranged, inputs)
@@ -166,7 +166,7 @@ def _quantify_nm(arranged: Stack, inputs: OperatorInputs, reference_time: dateti
     return _quantified(arranged, held.array, time, decisions, nuclide)
 
 
-def nm_suv(series: Series, kind: str, inputs: OperatorInputs) -> tuple[Volume, tuple[str, ...]] | None:
+def nm_suv(series: Series, kind: str, inputs: OperatorOverrides) -> tuple[Volume, tuple[str, ...]] | None:
     """The SUVs that an NM series is mapped to, without a way over activity; None if it is not mapped to SUVs only.
 
     Raises
@@ -204,7 +204,7 @@ def nm_suv(series: Series, kind: str, inputs: OperatorInputs) -> tuple[Volume, t
     return volume, tuple(decisions)
 
 
-def maps_to_suv_only(series: Series, inputs: OperatorInputs) -> bool:
+def maps_to_suv_only(series: Series, inputs: OperatorOverrides) -> bool:
     """Whether the values of an NM series are SUVs, by its mappings or the operator's word."""
     if series.sop_class != NM_STORAGE or inputs.calibration is not None:
         return False
@@ -215,7 +215,7 @@ def maps_to_suv_only(series: Series, inputs: OperatorInputs) -> bool:
     return bool(found) and found[0].unit.kind == SUV
 
 
-def _to_concentration(dataset: Dataset, where: str, made: _Tomogram, inputs: OperatorInputs) -> list[str]:
+def _to_concentration(dataset: Dataset, where: str, made: _Tomogram, inputs: OperatorOverrides) -> list[str]:
     """Bq/ml = SUVbw x activity at that moment / weight, in place; what was used, in sentences."""
     held = made.held
     body = header_body(dataset, where, inputs)
@@ -236,7 +236,7 @@ def _to_concentration(dataset: Dataset, where: str, made: _Tomogram, inputs: Ope
 _NM_TIME = f"{label('AcquisitionDate')} and {label('AcquisitionTime')}"
 
 
-def _nm_doubts(arranged: Stack, made: _Tomogram, inputs: OperatorInputs) -> list[str]:
+def _nm_doubts(arranged: Stack, made: _Tomogram, inputs: OperatorOverrides) -> list[str]:
     """What the tomogram holds against what was given, where the header or the operator says how much that was."""
     where, dataset = arranged.series.label, arranged.frames[0].header.dataset
     drug = drug_item(dataset, where)
@@ -257,7 +257,7 @@ def _nm_doubts(arranged: Stack, made: _Tomogram, inputs: OperatorInputs) -> list
     return list(doubts_of(Held(total_Bq / left_Bq, volume_mL), where, sources))
 
 
-def _acquisition_start(arranged: Stack, clock: Clock, inputs: OperatorInputs) -> tuple[datetime, list[str]]:
+def _acquisition_start(arranged: Stack, clock: Clock, inputs: OperatorOverrides) -> tuple[datetime, list[str]]:
     if inputs.acquisition_time is not None:
         return inputs.acquisition_time, [f"Acquisition at {inputs.acquisition_time.isoformat()}, by the operator."]
     dataset, where = arranged.frames[0].header.dataset, arranged.series.label

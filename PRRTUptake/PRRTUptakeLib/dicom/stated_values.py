@@ -1,4 +1,4 @@
-"""What a case file or a form states about one visit, as text and numbers: checked, and made ``OperatorInputs``.
+"""What a case file or a form states about one visit, as text and numbers: checked, and made ``OperatorOverrides``.
 
     "inputs": {"calibration": {"cps_per_MBq": 9.4, "time_basis": "total", "acquisition_s": 1200},
                "weight_kg": 71.5, "height_cm": 176, "sex": "F",
@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydicom.dataset import Dataset
 
-from PRRTUptakeLib.dicom.inputs import Calibration, DeadTime, InputError, OperatorInputs
+from PRRTUptakeLib.dicom.operator_overrides import Calibration, DeadTime, InputError, OperatorOverrides
 from PRRTUptakeLib.dicom.times import clock_of, operator_moment
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ class StatedValues:
 
     Attributes
     ----------
-    plain : arguments of ``OperatorInputs`` other than times.
-    times : by field of ``OperatorInputs``, as written in ISO 8601.
+    plain : arguments of ``OperatorOverrides`` other than times.
+    times : by field of ``OperatorOverrides``, as written in ISO 8601.
     where : names the place in messages, for instance ``case.json, visits[0].inputs``.
     """
 
@@ -97,11 +97,11 @@ class StatedValues:
                 ) from error
         try:
             later = {"residual_MBq": None} if "residual_time" in self.times else {}
-            OperatorInputs(**{**self.plain, **later})
+            OperatorOverrides(**{**self.plain, **later})
         except InputError as error:
             raise InputError(f"{self.where}: {error}") from error
 
-    def for_series(self, series: Series) -> OperatorInputs:
+    def for_series(self, series: Series) -> OperatorOverrides:
         """The inputs for one series, whose zone holds for times without an offset.
 
         Raises
@@ -115,7 +115,7 @@ class StatedValues:
         moments: dict[str, Any] = {
             name: operator_moment(written, clock, f"{self.where}.{name}") for name, written in self.times.items()
         }
-        return OperatorInputs(**self.plain, **moments)
+        return OperatorOverrides(**self.plain, **moments)
 
     def facts(self) -> dict[str, Any]:
         """Plain values for the provenance."""

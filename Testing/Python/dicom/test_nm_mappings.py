@@ -7,8 +7,8 @@ from datetime import datetime, timezone
 
 import numpy as np
 import pytest
-from dicom_builders import ABSENT, mapping, write_nm
-from PRRTUptakeLib.dicom.inputs import Calibration, InputError, OperatorInputs
+from builders.dicom_builders import ABSENT, mapping, write_nm
+from PRRTUptakeLib.dicom.operator_overrides import Calibration, InputError, OperatorOverrides
 from PRRTUptakeLib.dicom.quantify import quantify
 from PRRTUptakeLib.dicom.real_world import MappingError, unit_of
 from PRRTUptakeLib.dicom.series import find_series
@@ -43,17 +43,17 @@ def nm(tmp_path, values=STORED, mappings=None, changes=None, **settings):
 class TestUnits:
     @pytest.mark.parametrize(("code", "factor"), [("{counts}", 0.02), ("Counts", 0.02), ("k{counts}", 20.0)])
     def test_counts_are_mapped_before_the_calibration(self, tmp_path, code, factor):
-        found = quantify(nm(tmp_path, mappings=[mapping(0.02, 0, code)]), OperatorInputs(calibration=TOTAL))
+        found = quantify(nm(tmp_path, mappings=[mapping(0.02, 0, code)]), OperatorOverrides(calibration=TOTAL))
         np.testing.assert_allclose(found.volume.array, STORED * factor / 1200 / 10 * 1e6 / VOXEL_mL, rtol=1e-5)
 
     def test_the_intercept_too(self, tmp_path):
-        found = quantify(nm(tmp_path, mappings=[mapping(0.02, 5.0, "{counts}")]), OperatorInputs(calibration=TOTAL))
+        found = quantify(nm(tmp_path, mappings=[mapping(0.02, 5.0, "{counts}")]), OperatorOverrides(calibration=TOTAL))
         expected = (STORED * 0.02 + 5.0) / 1200 / 10 * 1e6 / VOXEL_mL
         np.testing.assert_allclose(found.volume.array, expected, rtol=1e-5)
 
     def test_count_rates_need_no_time(self, tmp_path):
         series = nm(tmp_path, mappings=[mapping(0.02, 0, "{counts}/s")])
-        found = quantify(series, OperatorInputs(calibration=TOTAL)).volume
+        found = quantify(series, OperatorOverrides(calibration=TOTAL)).volume
         np.testing.assert_allclose(found.array, STORED * 0.02 / 10 * 1e6 / VOXEL_mL, rtol=1e-5)
         assert found.reference_time == datetime(2025, 3, 1, 11, 10, tzinfo=timezone.utc)
 
@@ -62,13 +62,13 @@ class TestUnits:
         del item.RealWorldValueSlope, item.RealWorldValueIntercept
         item.RealWorldValueLUTData = [float(n) ** 2 for n in range(13)]
         item["RealWorldValueLastValueMapped"].value = 12
-        found = quantify(nm(tmp_path, mappings=[item]), OperatorInputs(calibration=TOTAL)).volume.array
+        found = quantify(nm(tmp_path, mappings=[item]), OperatorOverrides(calibration=TOTAL)).volume.array
         np.testing.assert_allclose(found, STORED.astype(float) ** 2 / 1200 / 10 * 1e6 / VOXEL_mL, rtol=1e-5)
 
     def test_dead_time_follows(self, tmp_path):
-        from PRRTUptakeLib.dicom.inputs import DeadTime
+        from PRRTUptakeLib.dicom.operator_overrides import DeadTime
 
-        stated = OperatorInputs(calibration=TOTAL, dead_time=DeadTime("non-paralysable", 1.0, 200_000))
+        stated = OperatorOverrides(calibration=TOTAL, dead_time=DeadTime("non-paralysable", 1.0, 200_000))
         found = quantify(nm(tmp_path, mappings=[mapping(0.02, 0, "{counts}")]), stated).volume.array
         np.testing.assert_allclose(found, 1.25 * STORED * 0.02 / 1200 / 10 * 1e6 / VOXEL_mL, rtol=1e-5)
 
@@ -92,7 +92,7 @@ class TestUnits:
     @pytest.mark.parametrize("code", ["{propcounts}", "mm2/s", "mbq/ml"])
     def test_units_without_a_meaning_here(self, tmp_path, code):
         with pytest.raises(MappingError, match="no calibration"):
-            quantify(nm(tmp_path, mappings=[mapping(1.0, 0, code)]), OperatorInputs(calibration=TOTAL))
+            quantify(nm(tmp_path, mappings=[mapping(1.0, 0, code)]), OperatorOverrides(calibration=TOTAL))
 
     def test_rescale_slope_beside_a_mapping_is_not_applied(self, tmp_path):
         series = nm(tmp_path, mappings=[mapping(2.0)], changes={"RescaleSlope": 0.5, "RescaleIntercept": 1})
@@ -120,7 +120,7 @@ class TestSeveral:
     def test_counts_for_a_calibration_activity_without(self, tmp_path):
         series = nm(tmp_path, mappings=[mapping(2.0), mapping(0.02, 0, "{counts}")])
         np.testing.assert_allclose(quantify(series).volume.array, 2.0 * STORED)
-        found = quantify(series, OperatorInputs(calibration=TOTAL))
+        found = quantify(series, OperatorOverrides(calibration=TOTAL))
         np.testing.assert_allclose(found.volume.array, STORED * 0.02 / 1200 / 10 * 1e6 / VOXEL_mL, rtol=1e-5)
         assert any("is taken, not that to Bq/ml" in sentence for sentence in found.decisions)
 
@@ -137,7 +137,7 @@ class TestSeveral:
 
     def test_a_calibration_of_what_is_activity_already(self, tmp_path):
         with pytest.raises(PRRTError, match="no counts"):
-            quantify(nm(tmp_path, mappings=[mapping(2.0)]), OperatorInputs(calibration=TOTAL))
+            quantify(nm(tmp_path, mappings=[mapping(2.0)]), OperatorOverrides(calibration=TOTAL))
 
 
 class TestPlausibility:
@@ -190,13 +190,13 @@ class TestStatedAgainstHeader:
     @pytest.mark.parametrize(("stated", "factor"), [(7.4, "1000"), (200.0, "37"), (273_800.0 / 37 * 37 / 100, "")])
     def test_activity(self, tmp_path, stated, factor):
         series = nm(tmp_path, mappings=[mapping(2.0)])
-        inputs = OperatorInputs(activity_MBq=stated)
+        inputs = OperatorOverrides(activity_MBq=stated)
         if not factor:
             assert any("Doubtful" in one and "7400" in one for one in suv(series, inputs=inputs).decisions)
             return
         with pytest.raises(InputError, match=rf"{stated:g} MBq.*7400 MBq.*about {factor}"):
             suv(series, inputs=inputs)
-        confirmed = OperatorInputs(activity_MBq=stated, confirmed=("activity_MBq",))
+        confirmed = OperatorOverrides(activity_MBq=stated, confirmed=("activity_MBq",))
         expected = STORED * 2.0 * 80_000 / (left_MBq() * 1e6) * 7400 / stated
         np.testing.assert_allclose(suv(series, inputs=confirmed).volume.array, expected, rtol=1e-5)
 
@@ -204,19 +204,19 @@ class TestStatedAgainstHeader:
         """7.4e9 in an NM header can only be Bq."""
         series = nm(tmp_path, mappings=[mapping(2.0)], changes={f"{DRUG}.RadionuclideTotalDose": 7.4e9})
         np.testing.assert_allclose(
-            suv(series, inputs=OperatorInputs(activity_MBq=7400)).volume.array,
+            suv(series, inputs=OperatorOverrides(activity_MBq=7400)).volume.array,
             STORED * 2.0 * 80_000 / (left_MBq() * 1e6),
             rtol=1e-5,
         )
 
     def test_injection_time(self, tmp_path):
         series = nm(tmp_path, mappings=[mapping(2.0)])
-        stated = OperatorInputs(injection_time=datetime(2025, 2, 27, 11, tzinfo=timezone.utc))
+        stated = OperatorOverrides(injection_time=datetime(2025, 2, 27, 11, tzinfo=timezone.utc))
         assert any("Doubtful" in one and "2025-02-28" in one for one in suv(series, inputs=stated).decisions)
 
     def test_an_unreadable_header_does_not_stop_what_the_operator_states(self, tmp_path):
         series = nm(tmp_path, mappings=[mapping(2.0)], changes={"PatientWeight": ABSENT})
-        found = suv(series, inputs=OperatorInputs(weight_kg=40)).volume.array
+        found = suv(series, inputs=OperatorOverrides(weight_kg=40)).volume.array
         np.testing.assert_allclose(found, STORED * 2.0 * 40_000 / (left_MBq() * 1e6), rtol=1e-5)
 
 
@@ -237,14 +237,14 @@ class TestOpenSoftware:
     """A file as reconstruction software writes it: position at top level, no vectors, no detector, one Image Type."""
 
     def test_frames_in_the_order_of_storage(self, tmp_path):
-        found = quantify(nm(tmp_path, changes=OPEN_SOFTWARE), OperatorInputs(calibration=TOTAL))
+        found = quantify(nm(tmp_path, changes=OPEN_SOFTWARE), OperatorOverrides(calibration=TOTAL))
         np.testing.assert_allclose(found.volume.array, STORED * 0.5 / 1200 / 10 * 1e6 / VOXEL_mL, rtol=1e-5)
         np.testing.assert_allclose(found.volume.ijk_to_ras[:3, 3], [10, 20, 30])
         assert any("order of storage" in sentence for sentence in found.decisions)
 
     def test_downwards(self, tmp_path):
         changes = {**OPEN_SOFTWARE, "SpacingBetweenSlices": -5.0}
-        found = quantify(nm(tmp_path, changes=changes), OperatorInputs(calibration=TOTAL)).volume
+        found = quantify(nm(tmp_path, changes=changes), OperatorOverrides(calibration=TOTAL)).volume
         np.testing.assert_allclose(found.array, STORED[::-1] * 0.5 / 1200 / 10 * 1e6 / VOXEL_mL, rtol=1e-5)
 
     @pytest.mark.parametrize(
@@ -252,28 +252,28 @@ class TestOpenSoftware:
     )
     def test_what_may_be_another_dimension(self, tmp_path, more):
         with pytest.raises(PRRTError, match="Slice Vector"):
-            quantify(nm(tmp_path, changes={**OPEN_SOFTWARE, **more}), OperatorInputs(calibration=TOTAL))
+            quantify(nm(tmp_path, changes={**OPEN_SOFTWARE, **more}), OperatorOverrides(calibration=TOTAL))
 
     def test_units_that_the_operator_states(self, tmp_path):
-        found = quantify(nm(tmp_path, changes=OPEN_SOFTWARE), OperatorInputs(units="kBq/ml"))
+        found = quantify(nm(tmp_path, changes=OPEN_SOFTWARE), OperatorOverrides(units="kBq/ml"))
         np.testing.assert_allclose(found.volume.array, STORED * 0.5 * 1e3, rtol=1e-6)
         series = find_series(tmp_path)[0]
         with pytest.raises(PRRTError, match="no calibration"):
             quantify(series)
         with pytest.raises(InputError, match="unit 'furlong'"):
-            OperatorInputs(units="furlong")
+            OperatorOverrides(units="furlong")
 
 
 def test_spect_stored_as_pet_without_units(tmp_path):
-    from dicom_builders import write_slices
+    from builders.dicom_builders import write_slices
 
     changes = {"Units": ABSENT, "CorrectedImage": ABSENT, "DecayCorrection": ABSENT, "RescaleSlope": 0.5}
     write_slices(tmp_path, STORED.astype(np.int16), "PT", changes=changes)
     (series,) = find_series(tmp_path)
     with pytest.raises(PRRTError, match="Corrected Image"):
         quantify(series)
-    stated = OperatorInputs(calibration=Calibration(10.0, "total", 1200.0))
+    stated = OperatorOverrides(calibration=Calibration(10.0, "total", 1200.0))
     found = quantify(series, stated)
     voxel_mL = 2 * 3 * 4 / 1000
     np.testing.assert_allclose(found.volume.array, STORED * 0.5 / 1200 / 10 * 1e6 / voxel_mL, rtol=1e-5)
-    assert math.isclose(quantify(series, OperatorInputs(units="Bq/ml")).volume.array[0, 0, 0], 0.5)
+    assert math.isclose(quantify(series, OperatorOverrides(units="Bq/ml")).volume.array[0, 0, 0], 0.5)

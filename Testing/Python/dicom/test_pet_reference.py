@@ -7,9 +7,9 @@ from datetime import datetime, timezone
 
 import numpy as np
 import pytest
-from dicom_builders import ABSENT, slices, write
-from pet_factors import DRUG, RATE, STORED, factor, factors
-from PRRTUptakeLib.dicom.inputs import OperatorInputs
+from builders.dicom_builders import ABSENT, slices, write
+from builders.pet_factors import DRUG, RATE, STORED, factor, factors
+from PRRTUptakeLib.dicom.operator_overrides import OperatorOverrides
 from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.dicom.suv import suv
 from PRRTUptakeLib.errors import PRRTError
@@ -76,19 +76,19 @@ def test_beds_that_are_corrected_to_their_own_start():
 
 def test_private_scan_time_against_the_factor():
     images = slices(STORED, "PT", changes=beds(since_first_bed)[0], per_slice=beds(since_first_bed)[1])
-    from dicom_builders import series_in_memory
-    from pet_factors import with_private
+    from builders.dicom_builders import series_in_memory
+    from builders.pet_factors import with_private
     from PRRTUptakeLib.dicom.pet import PetSeries
     from PRRTUptakeLib.dicom.reading import arrange
 
     for scan, right in (("20250301110000", True), ("20250301104000", False)):
         series = series_in_memory(with_private(images, 0x0009, "GEMS_PETD_01", {(0x0D, "DT"): scan}))
         if right:
-            made = PetSeries(arrange(series), OperatorInputs()).as_suv("bw")
+            made = PetSeries(arrange(series), OperatorOverrides()).as_suv("bw")
             np.testing.assert_allclose(made.factors, at_reference(3600), rtol=1e-6)
         else:
             with pytest.raises(PRRTError, match=r"scan date and time.*Decay Factor"):
-                PetSeries(arrange(series), OperatorInputs()).as_suv("bw")
+                PetSeries(arrange(series), OperatorOverrides()).as_suv("bw")
 
 
 def test_frame_reference_time_of_zero_is_a_time():

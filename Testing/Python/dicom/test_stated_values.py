@@ -6,8 +6,8 @@ from datetime import datetime, timezone
 
 import numpy as np
 import pytest
-from dicom_builders import mapping, write_nm
-from PRRTUptakeLib.dicom.inputs import InputError
+from builders.dicom_builders import mapping, write_nm
+from PRRTUptakeLib.dicom.operator_overrides import InputError
 from PRRTUptakeLib.dicom.quantify import quantify
 from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.dicom.stated_values import StatedValues
