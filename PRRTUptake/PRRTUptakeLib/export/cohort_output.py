@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from PRRTUptakeLib.atomic_write import atomic_file
 from PRRTUptakeLib.command_line import json_text
 from PRRTUptakeLib.errors import reason
-from PRRTUptakeLib.export.provenance import VERSION
 from PRRTUptakeLib.report.cohort_report import cohort_report
 from PRRTUptakeLib.report.endpoint_tables import endpoint_table
 from PRRTUptakeLib.statistics.allocation import read_allocation
@@ -20,6 +19,7 @@ from PRRTUptakeLib.study.cohort.cohort_result import CohortResult, cohort_protoc
 from PRRTUptakeLib.study.cohort.jobs import TABLE, CohortError, Job
 from PRRTUptakeLib.study.measurements import read_csv
 from PRRTUptakeLib.table_file import csv_text
+from PRRTUptakeLib.versions import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.statistics.dose_response import DOSES, DoseResponse, dose_response
 from PRRTUptakeLib.statistics.enhancement import RegionEnhancement, enhancement

@@ -11,8 +11,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from PRRTUptakeLib.errors import PRRTError
 from scipy import optimize, stats
+
+from PRRTUptakeLib.errors import PRRTError
 
 
 class UncertaintyError(PRRTError):

@@ -7,8 +7,9 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from PRRTUptakeLib.errors import PRRTError
 from scipy import stats
+
+from PRRTUptakeLib.errors import PRRTError
 
 Interval = tuple[float, float]
 NOT_KNOWN: Interval = (math.nan, math.nan)

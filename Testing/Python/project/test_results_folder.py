@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PRRTUptakeLib import atomic_directory as module
+from PRRTUptakeLib import atomic_write as module
 from PRRTUptakeLib.atomic_write import WholeFolderError, atomic_directory, atomic_file
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def make(target, text="one", **settings):
@@ -184,7 +184,7 @@ def test_a_stopped_command_says_so_in_one_line(tmp_path, sent):
         "from PRRTUptakeLib.command_line import Command, execute\n"
         "from PRRTUptakeLib.atomic_write import whole_folder\n"
         "def run(arguments):\n"
-        "    with whole_folder(sys.argv[1]) as work:\n"
+        "    with atomic_directory(sys.argv[1]) as work:\n"
         "        (work / 'half.txt').write_text('half')\n"
         "        print('go', flush=True)\n"
         "        time.sleep(60)\n"
@@ -211,7 +211,7 @@ print("go", flush=True)
 n = 0
 while True:
     n += 1
-    with whole_folder(sys.argv[1]) as work:
+    with atomic_directory(sys.argv[1]) as work:
         for k in range(20):
             (work / f"{k}.txt").write_text(str(n))
 """
