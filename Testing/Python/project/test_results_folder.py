@@ -182,7 +182,7 @@ def test_a_stopped_command_says_so_in_one_line(tmp_path, sent):
     code = (
         "import sys, time\n"
         "from PRRTUptakeLib.command_line import Command, execute\n"
-        "from PRRTUptakeLib.atomic_write import whole_folder\n"
+        "from PRRTUptakeLib.atomic_write import atomic_directory\n"
         "def run(arguments):\n"
         "    with atomic_directory(sys.argv[1]) as work:\n"
         "        (work / 'half.txt').write_text('half')\n"
@@ -206,7 +206,7 @@ def test_a_stopped_command_says_so_in_one_line(tmp_path, sent):
 _WRITER = """
 import sys, time
 from pathlib import Path
-from PRRTUptakeLib.atomic_write import whole_folder
+from PRRTUptakeLib.atomic_write import atomic_directory
 print("go", flush=True)
 n = 0
 while True:
