@@ -53,7 +53,7 @@ def test_a_member_that_is_not_named_is_never_unpacked(tmp_path, monkeypatch):
     monkeypatch.setattr(zipfile.ZipFile, "read", lambda self, name: read.append(name) or original(self, name))
     with pytest.raises(BundleError, match=r"bomb\.bin was added"):
         read_bundle(path)
-    assert read == [MANIFEST]
+    assert set(read) == {MANIFEST}
 
 
 def test_a_name_twice_and_what_unpacks_without_end(tmp_path, monkeypatch):
