@@ -48,6 +48,7 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dicom", action="store_true", help="write segments, measurements and maps as DICOM too")
     parser.add_argument("--excel", action="store_true", help="write the table for Excel too (needs openpyxl)")
     parser.add_argument("--operator", default="", metavar="NAME", help="who runs it, for the report")
+    parser.add_argument("--replace", action="store_true", help="keep an older result under a name with its date")
     _deidentify_arguments(parser, "free all that is written of the patient's identity")
     parser.add_argument(
         "--verify",
@@ -68,7 +69,7 @@ def run(arguments: argparse.Namespace, extensions: Sequence[Extension] = ()) -> 
         return
     if arguments.case is None or arguments.output is None:
         arguments.refuse("give CASE.json and -o DIR, or --verify BUNDLE")
-    outputs = Outputs(arguments.dicom, arguments.excel, arguments.operator, _deidentifier(arguments))
+    outputs = Outputs(arguments.dicom, arguments.excel, arguments.operator, _deidentifier(arguments), arguments.replace)
     progress = ProgressPrinter()
     _print_result(run_case(arguments.case, arguments.output, progress, extensions, outputs=outputs))
 
@@ -333,8 +334,21 @@ def _suv_arguments(parser: argparse.ArgumentParser) -> None:
     stated.add_argument("--time-zone", metavar="ZONE", help="of the images' times, for instance Europe/Amsterdam")
     stated.add_argument("--nuclide", help="for instance Ga-68")
     stated.add_argument("--calibration", type=float, metavar="CPS_PER_MBQ", help="sensitivity, for NM counts")
-    stated.add_argument("--calibration-time", choices=("total", "per-view"), help="time of a voxel's counts")
-    stated.add_argument("--acquisition-s", type=float, help="that time in seconds, where the header does not tell it")
+    stated.add_argument(
+        "--calibration-time", choices=("total", "per-view", "rate"), help="time of a voxel's counts, or rate for cps"
+    )
+    stated.add_argument("--acquisition-s", type=float, help="that time in seconds, where the header does not say it")
+    stated.add_argument("--units", help="of the values, where the header does not say it: Bq/ml, counts, cps")
+    stated.add_argument(
+        "--confirm",
+        nargs="+",
+        default=[],
+        choices=("activity_MBq", "weight_kg", "height_cm"),
+        help="values that hold although the header contradicts them by the factor of a unit",
+    )
+    stated.add_argument("--reason", default="", help="why values are stated, for the record")
+
+    parser.set_defaults(refuse=parser.error)
 
 
 _SUV_TIMES = {
@@ -379,7 +393,9 @@ def _suv_inputs(arguments: argparse.Namespace, series: Series) -> OperatorOverri
 
     calibration = None
     if arguments.calibration is not None:
-        calibration = Calibration(arguments.calibration, arguments.calibration_time or "", arguments.acquisition_s)
+        if arguments.calibration_time is None:
+            arguments.refuse("--calibration needs --calibration-time: total, per-view or rate")
+        calibration = Calibration(arguments.calibration, arguments.calibration_time, arguments.acquisition_s)
     return OperatorOverrides(
         weight_kg=arguments.weight_kg,
         height_cm=arguments.height_cm,
@@ -393,6 +409,9 @@ def _suv_inputs(arguments: argparse.Namespace, series: Series) -> OperatorOverri
         acquisition_time=moment("acquisition_time"),
         decay_reference_time=moment("decay_reference_time"),
         residual_time=moment("residual_time"),
+        units=arguments.units,
+        reason=arguments.reason,
+        confirmed=tuple(arguments.confirm),
     )
 
 

@@ -160,6 +160,12 @@ def measure_visit(
         targets = tuple(replace(one, corrected=_corrected(one, recovery)) for one in targets)
     uptakes, told = _uptakes(prepared, placed, image, protocol, labels, recovery)
     warnings += told
+    warnings += [
+        f"Target '{one.lesion_id}' holds less than the healthy liver (T/N {one.tn_ratio:.2f}): check that image and "
+        "segments lie on each other and are of one patient."
+        for one in targets
+        if one.tn_ratio < 1.0
+    ]
     sensitivity = {kind: _ratios(kind, prepared, metrics, protocol, labels.treated_lobe) for kind in KINDS}
     chosen = sensitivity[protocol.reference.kind]
     lobes = tuple(
