@@ -27,7 +27,7 @@ from PRRTUptakeLib.report.dicom_objects import save_object
 from PRRTUptakeLib.report.dicom_seg import occupancy_object, segmentation_object
 from PRRTUptakeLib.report.dicom_sr import read_report
 from PRRTUptakeLib.segmentation.dicom_contours import ContourError, read_contours
-from PRRTUptakeLib.segmentation.polygons import fill_polygons
+from PRRTUptakeLib.dicom.polygons import fill_polygons
 from PRRTUptakeLib.segmentation.segments import Segmentation
 from PRRTUptakeLib.uptake.occupancy import occupancy
 from pydicom.dataset import Dataset, FileMetaDataset

@@ -122,7 +122,7 @@ def with_proposals(segmentation: Segmentation, proposals: Sequence[Proposal]) ->
                 color=item.color,
             )
         )
-    return Segmentation(segmentation.grid, tuple(labelled))
+    return replace(segmentation, segments=tuple(labelled))
 
 
 def words_of(name: str) -> tuple[str, ...]:

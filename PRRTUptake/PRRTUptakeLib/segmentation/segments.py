@@ -111,10 +111,16 @@ class Segment:
 
 @dataclass(frozen=True, eq=False)
 class Segmentation:
-    """Segments that share one grid; names are unique."""
+    """Segments that share one grid; names are unique.
+
+    ``warnings`` are sentences for the user on how the segments were read, the dangerous first; ``notes`` are for the
+    record. Both stay with the segments until a measurement takes them up.
+    """
 
     grid: Grid
     segments: tuple[Segment, ...] = ()
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "segments", tuple(self.segments))
@@ -151,8 +157,8 @@ class Segmentation:
         """A copy in which ``new`` replace segments of the same name or are added at the end."""
         by_name = {segment.name: segment for segment in self.segments}
         by_name.update({segment.name: segment for segment in new})
-        return Segmentation(self.grid, tuple(by_name.values()))
+        return replace(self, segments=tuple(by_name.values()))
 
     def without(self, *names: str) -> Segmentation:
         """A copy without the segments of these names."""
-        return Segmentation(self.grid, tuple(s for s in self.segments if s.name not in names))
+        return replace(self, segments=tuple(s for s in self.segments if s.name not in names))
