@@ -125,14 +125,14 @@ def _read(arguments: argparse.Namespace) -> None:
     from PRRTUptakeLib.report.dicom_read import read_object
     from PRRTUptakeLib.report.page import plain_table
 
-    kind, content, warnings = read_object(arguments.file, arguments.images)
+    kind, content, told = read_object(arguments.file, arguments.images)
     if arguments.json:
-        print_json({"kind": kind, "content": content, "warnings": list(warnings)})
+        print_json({"kind": kind, "content": content, **told})
     else:
         shown = [["" if value is None else value for value in one.values()] for one in content]
         print(plain_table(list(content[0]) if content else ["nothing in it"], shown))
-        for text in warnings:
-            print(f"Warning: {text}")
+        for word, texts in (("Warning", told.get("warnings", ())), ("Note", told.get("notes", ()))):
+            print(*(f"{word}: {text}\n" for text in texts), sep="", end="")
 
 
 def _pdf_arguments(parser: argparse.ArgumentParser) -> None:

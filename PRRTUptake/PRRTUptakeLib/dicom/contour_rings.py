@@ -29,6 +29,13 @@ from PRRTUptakeLib.dicom.polygons import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+CENTRES, EDGES, MIDPOINTS, FREE = "centres", "edges", "midpoints", "free"
+KINDS = {  # what they are, as the end of a sentence
+    CENTRES: "run through pixel centres, so the pixels on them are inside",
+    EDGES: "run along the edges of pixels",
+    MIDPOINTS: "run midway between pixels",
+    FREE: "are free of pixels, so parts of pixels count",
+}
 SAME_LINE_pixels = 0.25  # two outlines nowhere further apart are one outline drawn twice
 
 
@@ -85,21 +92,31 @@ class _Ring:
         return np.clip(own, 0.0, 1.0)
 
 
-def on_pixel_centres(polygons: Sequence[np.ndarray], spacing_mm: tuple[float, float]) -> bool:
-    """Whether all corners are pixel centres, within what rounding to 0.1 mm may do.
+def kind_of_outlines(polygons: Sequence[np.ndarray], spacing_mm: tuple[float, float]) -> str:
+    """Which of KINDS the outlines of one structure are, within what rounding to 0.1 mm may do.
 
     ``spacing_mm`` is the size of a pixel along i and j.
 
     Examples
     --------
-    >>> on_pixel_centres([np.array([[3.0, 4.0], [5.001, 4.0], [5.0, 6.0]])], (1.0, 1.0))
-    True
-    >>> on_pixel_centres([np.array([[2.5, 4.0], [5.0, 4.0], [5.0, 6.5]])], (1.0, 1.0))
-    False
+    >>> kind_of_outlines([np.array([[3.0, 4.0], [5.001, 4.0], [5.0, 6.0]])], (1.0, 1.0))
+    'centres'
+    >>> kind_of_outlines([np.array([[2.5, 4.0], [3.0, 3.5], [3.5, 4.0], [3.0, 4.5]])], (1.0, 1.0))
+    'midpoints'
+    >>> kind_of_outlines([np.array([[2.5, 4.1], [5.0, 4.0], [5.0, 6.5]])], (1.0, 1.0))
+    'free'
     """
     corners = np.concatenate(list(polygons))
     limit = 0.02 + np.minimum(0.05 / np.array(spacing_mm), 0.06)
-    return bool((np.abs(corners - np.rint(corners)) <= limit).all())
+    whole = np.abs(corners - np.rint(corners)) <= limit
+    half = np.abs(corners - np.floor(corners) - 0.5) <= limit
+    if whole.all():
+        return CENTRES
+    if half.all():
+        return EDGES
+    if ((whole[:, 0] & half[:, 1]) | (half[:, 0] & whole[:, 1])).all():
+        return MIDPOINTS
+    return FREE
 
 
 def without_laps(polygon: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from PRRTUptakeLib.dicom.contour_gaps import fill_gap, find_gaps
-from PRRTUptakeLib.dicom.contour_rings import Plane, combined, on_pixel_centres, without_laps
+from PRRTUptakeLib.dicom.contour_rings import CENTRES, FREE, KINDS, Plane, combined, kind_of_outlines, without_laps
 from PRRTUptakeLib.dicom.drawn_on import ContourError, candidates, planes_fit, references_of
 from PRRTUptakeLib.dicom.headers import items
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS, Grid
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _ON_PLANE = 0.25  # of the distance of planes
 _CUT_OFF = 0.05  # a structure of which more lies outside its image is left out
 _CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
+_NOTABLE = 0.25  # of the largest plane: smaller parts over each other are no sign of missing contours
 _WIDEST = 4  # times the image: further out, coordinates are taken for broken
 
 
@@ -44,7 +45,7 @@ class DrawnStructure:
     mask : bool [k, j, i], a block of the grid, whose first voxel is ``origin`` (k, j, i).
     fractions : float32, of the same shape: how much of each voxel is inside.
     drawn_volume_mL : area of the contours times the distance of planes, before anything is rounded to voxels.
-    on_centres : whether its outlines run through centres of pixels.
+    outlines : of which kind its outlines are, one of ``contour_rings.KINDS``.
     observation : the item of RT ROI Observations, None without.
     """
 
@@ -54,7 +55,7 @@ class DrawnStructure:
     origin: tuple[int, int, int]
     fractions: np.ndarray
     drawn_volume_mL: float
-    on_centres: bool
+    outlines: str
     observation: Dataset | None = None
 
 
@@ -87,7 +88,9 @@ class _Told:
 
     left_out: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    on_centres: list[str] = field(default_factory=list)
+    filled: list[str] = field(default_factory=list)
+    gaps: list[str] = field(default_factory=list)
+    kinds: dict[str, list[str]] = field(default_factory=dict)
 
 
 def read_structure_set(ds: Dataset, series: Sequence[Series], where: str) -> StructureSet:
@@ -131,12 +134,18 @@ def read_structure_set(ds: Dataset, series: Sequence[Series], where: str) -> Str
 
 def _sentences(told: _Told, where: str, note: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     warnings = list(told.warnings)
+    if told.filled:
+        warnings.insert(0, f"Planes without a contour were filled between their neighbours: {'; '.join(told.filled)}.")
+    if told.gaps:
+        warnings.append(
+            f"No contour between parts that are over each other in {', '.join(told.gaps)} of {where}: taken as drawn; "
+            "check whether contours are missing."
+        )
     if told.left_out:
         warnings.append(f"Left out of {where}: {'; '.join(told.left_out)}.")
     notes = [note] if note else []
-    if told.on_centres:
-        names = ", ".join(f"'{name}'" for name in told.on_centres)
-        notes.append(f"{where}: outlines of {names} run through pixel centres, so the pixels on them are inside.")
+    for kind, names in told.kinds.items():
+        notes.append(f"{where}: outlines of {', '.join(names)} {KINDS[kind]}.")
     return tuple(warnings), tuple(notes)
 
 
@@ -217,7 +226,8 @@ def _structure(contours: _Contours | str, grid: Grid, identity: tuple[int, str],
         raise _LeftOutError(f"{kinds} contours enclose nothing" if kinds else "it has no contour")
     rings, planes = _placed(contours, grid)
     flat = [ring for plane in rings.values() for group in plane for ring in group]
-    on_centres = on_pixel_centres(flat, grid.spacing_mm[:2])
+    kind = kind_of_outlines(flat, grid.spacing_mm[:2])
+    on_centres = kind == CENTRES
     if not on_centres and all(len(ring) < 3 for ring in flat):
         raise _LeftOutError("its contours have fewer than three corners")
     window = _window(flat, sorted(planes), grid)
@@ -229,15 +239,17 @@ def _structure(contours: _Contours | str, grid: Grid, identity: tuple[int, str],
         mask[k - k0], fractions[k - k0] = stack[level].mask, stack[level].fractions
     if not mask.any() and not fractions.any():
         raise _LeftOutError("its contours enclose no area")
+    if not mask.any():
+        mask = fractions >= 0.5 * fractions.max()
+        told.warnings.append(f"'{name}' is smaller than a voxel: the voxel(s) that it covers most are taken for it.")
     _tell_rings(stack.values(), name, told)
     drawn = float(sum(one.fractions.sum() for one in stack.values())) * _plane_volume_mL(rings, planes, grid)
     if not all(isinstance(level, int) for level in rings):
         told.warnings.append(_between_planes(name, rings, drawn, float(mask.sum()) * grid.voxel_volume_mL))
-    _fill(mask, fractions, grid, name, told)
-    if on_centres:
-        told.on_centres.append(name)
+    _fill(mask, fractions, grid, (name, kind), told)
+    told.kinds.setdefault(kind, []).append(name)
     mask, fractions, origin = _inside_image(mask, fractions, (k0, j0, i0), grid, name, told)
-    return DrawnStructure(number, name, mask, origin, fractions, drawn, on_centres)
+    return DrawnStructure(number, name, mask, origin, fractions, drawn, kind)
 
 
 _Group = tuple[list[np.ndarray], list[np.ndarray]]  # adding and cancelling polygons (i, j)
@@ -311,28 +323,24 @@ def _tell_rings(planes: Iterable[Plane], name: str, told: _Told) -> None:
         told.warnings.append(f"'{name}' has {across} contour(s) that overlap another: together they count once.")
 
 
-def _fill(mask: np.ndarray, fractions: np.ndarray, grid: Grid, name: str, told: _Told) -> None:
-    distance = grid.spacing_mm[2]
-    before, filled, kept = int(mask.sum()), 0, 0
-    for gap in find_gaps(mask, distance):
-        if gap.fillable:
+def _fill(mask: np.ndarray, fractions: np.ndarray, grid: Grid, named: tuple[str, str], told: _Told) -> None:
+    """Fill planes that were not contoured, in place; a mask that a program outlined stays as it was (kind not FREE)."""
+    name, kind = named
+    before, filled, kept = float(fractions.sum(dtype=float)), 0, 0
+    largest = mask.sum(axis=(1, 2)).max()
+    for gap in find_gaps(mask, grid.spacing_mm[2]):
+        if gap.fillable and kind == FREE:
             fill_gap(mask, gap, (grid.spacing_mm[1], grid.spacing_mm[0]))
             filled += gap.missing
-        else:
+        elif min(gap.part_below.sum(), gap.part_above.sum()) >= _NOTABLE * largest:
             kept += gap.missing
-    new = mask & (fractions == 0)
-    fractions[new] = 1.0
+    fractions[mask & (fractions == 0)] = 1.0
     if filled:
-        per_mL = grid.voxel_volume_mL
-        told.warnings.append(
-            f"'{name}' has no contour on {filled} plane(s) between contoured ones: filled between its neighbours, "
-            f"{mask.sum() * per_mL:.2f} mL instead of {before * per_mL:.2f} mL as drawn. Check it."
-        )
+        after = float(fractions.sum(dtype=float))
+        volumes = f"{after * grid.voxel_volume_mL:.2f} mL instead of {before * grid.voxel_volume_mL:.2f} mL as drawn"
+        told.filled.append(f"'{name}' on {filled} plane(s), {volumes}")
     if kept:
-        told.warnings.append(
-            f"'{name}' has no contour on {kept} plane(s) between parts that lie over each other: taken as drawn. Check "
-            "whether contours are missing."
-        )
+        told.gaps.append(f"'{name}' ({kept} plane(s))")
 
 
 def _inside_image(

@@ -111,8 +111,8 @@ def overlaps(grid: Grid, segments: Sequence[Segment]) -> tuple[Overlap, ...]:
 
 
 def volume_mL(grid: Grid, segment: Segment) -> float:
-    """Volume of a segment: voxels times voxel volume."""
-    return segment.voxel_count * grid.voxel_volume_mL
+    """Volume of a segment: voxels, or the parts of voxels where they are known, times voxel volume."""
+    return segment.voxels_inside * grid.voxel_volume_mL
 
 
 def require_orthogonal(grid: Grid) -> None:

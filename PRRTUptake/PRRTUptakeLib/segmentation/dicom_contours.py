@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pydicom
 
+from PRRTUptakeLib.dicom.contour_rings import FREE
 from PRRTUptakeLib.dicom.drawn_on import ContourError
 from PRRTUptakeLib.dicom.headers import items, read_header, text
 from PRRTUptakeLib.dicom.rtstruct import read_structure_set
@@ -34,7 +35,6 @@ __all__ = ["RTSTRUCT_STORAGE", "SEG_STORAGE", "ContourError", "contour_files", "
 
 SEG_STORAGE = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")  # binary or fractional, label map
 RTSTRUCT_STORAGE = "1.2.840.10008.5.1.4.1.1.481.3"
-DRAWN_VOLUME_TAG = "PRRT.DrawnVolume"  # of a segment: volume of the contours before they were rounded to voxels
 
 
 def contour_files(path: Path) -> list[Path]:
@@ -164,8 +164,8 @@ def _from_structures(ds: Dataset, series: Sequence[Series], file: Path) -> Segme
     found = read_structure_set(ds, series, file.name)
     segments, entries = [], {}
     for one in found.structures:
-        tags = {DRAWN_VOLUME_TAG: f"{one.drawn_volume_mL:.4f} mL"}
-        segments.append(Segment(one.name, one.mask, one.origin, tags=tags).cropped())
+        fractions = one.fractions if one.outlines == FREE else None
+        segments.append(Segment(one.name, one.mask, one.origin, fractions=fractions).cropped())
         entries[one.name] = _observed(one.observation)
     return replace(
         _recognised(Segmentation(found.grid, tuple(segments)), entries), warnings=found.warnings, notes=found.notes

@@ -52,11 +52,14 @@ def on_lattice(segmentation: Segmentation, grid: Grid, tolerance_mm: float = 0.0
     moved = []
     for segment in segmentation:
         mask = segment.mask.transpose(sources)
+        parts = None if segment.fractions is None else segment.fractions.transpose(sources)
         start = [signs[axis] * segment.origin[sources[axis]] + shift[axis] for axis in range(3)]
         for axis in (n for n in range(3) if signs[n] < 0):
             mask = np.flip(mask, axis)
+            parts = None if parts is None else np.flip(parts, axis)
             start[axis] -= mask.shape[axis] - 1
         if not mask.size:
             start = [0, 0, 0]
-        moved.append(replace(segment, mask=np.ascontiguousarray(mask), origin=(start[0], start[1], start[2])))
+        place = (start[0], start[1], start[2])
+        moved.append(replace(segment, mask=np.ascontiguousarray(mask), origin=place, fractions=parts))
     return replace(segmentation, grid=grid, segments=tuple(moved))

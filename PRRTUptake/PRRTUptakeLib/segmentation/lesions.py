@@ -115,7 +115,10 @@ def connected_lesions(segment: Segment) -> tuple[Segment, ...]:
     """The connected components of a segment (26 neighbours), the largest first; none for an empty segment."""
     if not segment.voxel_count:
         return ()
-    labels, _ = ndimage.label(segment.mask, structure=TOUCHING)
+    labels, count = ndimage.label(segment.mask, structure=TOUCHING)
+    if segment.fractions is not None:
+        pieces = [segment.part(labels == number) for number in range(1, count + 1)]
+        return tuple(sorted(pieces, key=lambda piece: -piece.voxel_count))
     pieces = []
     for number, box in enumerate(ndimage.find_objects(labels), start=1):
         origin = tuple(start + part.start for start, part in zip(segment.origin, box, strict=True))
