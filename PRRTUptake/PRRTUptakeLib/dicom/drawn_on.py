@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 _ON_PLANE = 0.25  # of the distance of planes
 _SERIES_UID, _INSTANCE_UID = 0x0020000E, 0x00081155
-_DRAWN_ON = ("CT", "MR", "PT", "NM")
+_FINE = ("CT", "MR")
+_DRAWN_ON = (*_FINE, "PT", "NM")
 
 
 class ContourError(PRRTError):
@@ -84,6 +85,8 @@ def candidates(references: References, series: Sequence[Series], where: str) -> 
             f"{where} is in another frame of reference than the visit's images: register it, or add the image it was "
             "drawn on."
         )
+    if references.series:  # drawn on an image that is not here: another of its frame may do, if it is as fine
+        same = [one for one in same if one.modality in _FINE]
     return [_candidate(one, "frame") for one in same]
 
 
