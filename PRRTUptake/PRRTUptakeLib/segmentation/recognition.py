@@ -78,7 +78,8 @@ def recognise_one(name: str, entry: CodedEntry | None = None) -> Proposal:
     if not keys:
         return by_name
     if by_name.structure in keys:
-        return _proposal(name, by_name.structure, f"Its {said} and its name agree.")
+        agreed = _proposal(name, by_name.structure, f"Its {said} and its name agree.")
+        return replace(agreed, lobe=codes.lobe_of(entry) or by_name.lobe or agreed.lobe)
     if set(keys) == set(codes.LESIONS):
         return _proposal(name, "liver_lesion", f"Its {said}; where it lies decides hepatic or extrahepatic.")
     if len(keys) > 1:
@@ -90,7 +91,8 @@ def recognise_one(name: str, entry: CodedEntry | None = None) -> Proposal:
         return Proposal(
             name, "", f"Its {said} contradicts its name, which says {by_name.structure}: choose one.", choice
         )
-    return _proposal(name, keys[0], f"Its {said}.")
+    proposal = _proposal(name, keys[0], f"Its {said}.")
+    return replace(proposal, lobe=codes.lobe_of(entry) or proposal.lobe)
 
 
 def with_proposals(segmentation: Segmentation, proposals: Sequence[Proposal]) -> Segmentation:
