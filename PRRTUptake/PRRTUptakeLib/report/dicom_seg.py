@@ -145,7 +145,9 @@ def _object(
 def describe(segment: Segment, number: int, patient_id: str) -> highdicom.seg.SegmentDescription:
     """What a SEG says of one segment: codes, tracking, colour, role and lobe."""
     item = structure(segment.structure) if segment.structure else None
-    region = _LOBES.get(segment.lobe) or (item.region if item else None)  # one only (PS3.3 Table 10-7): the lobe says more
+    region = _LOBES.get(segment.lobe) or (
+        item.region if item else None
+    )  # one only (PS3.3 Table 10-7): the lobe says more
     about = {"anatomic_regions": [coded(region)]} if region is not None and _has_site(segment) else {}
     words = segment.lesion_id or segment.name
     described = highdicom.seg.SegmentDescription(

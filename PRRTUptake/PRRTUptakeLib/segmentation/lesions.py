@@ -6,7 +6,7 @@ fall apart; lesions that touch must be split by the user.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,11 +41,13 @@ class Lesion:
     segment : role lesion (or target), with lobe and lesion_id.
     shares : fraction of its voxels in "left", "right", "caudate" and "none" (outside the liver); they add up to 1.
     straddles : whether the largest share is below 80 %.
+    source : name of the segment it came from.
     """
 
     segment: Segment
     shares: dict[str, float]
     straddles: bool
+    source: str = ""
 
     @property
     def lesion_id(self) -> str:
@@ -143,7 +145,7 @@ def assign_lobe(lesion: Segment, lobes: Sequence[Segment]) -> Lesion:
     item = codes.structure("extrahepatic_lesion" if lobe == "none" else "liver_lesion")
     role = lesion.role if lesion.role in ("lesion", "target") else "lesion"
     segment = lesion.relabelled(lobe=lobe, role=role, structure=item.key, color=item.color)
-    return Lesion(segment, shares, max(shares.values()) < STRADDLING_SHARE)
+    return Lesion(segment, shares, max(shares.values()) < STRADDLING_SHARE, lesion.name)
 
 
 def straddling_text(lesion: Lesion) -> str:
@@ -214,4 +216,4 @@ def _ids(grid: Grid, placed: Sequence[Lesion], earlier: EarlierLesions | None) -
 
 def _named(lesion: Lesion, lesion_id: str) -> Lesion:
     segment = lesion.segment.relabelled(name=lesion_id, lesion_id=lesion_id).cropped()
-    return Lesion(segment, lesion.shares, lesion.straddles)
+    return replace(lesion, segment=segment)

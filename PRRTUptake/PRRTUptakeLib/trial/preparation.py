@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.blocks import remarks
-from PRRTUptakeLib.segmentation.codes import COUINAUD, TERMINOLOGY_TAG, parse_terminology, structure
+from PRRTUptakeLib.segmentation.codes import COUINAUD, LESIONS, TERMINOLOGY_TAG, parse_terminology, structure
 from PRRTUptakeLib.segmentation.couinaud import Move, lobes_from_couinaud
 from PRRTUptakeLib.segmentation.diameters import LesionSize, measure_size
-from PRRTUptakeLib.segmentation.identity import EarlierLesions
+from PRRTUptakeLib.segmentation.identity import PREFIXES, EarlierLesions
 from PRRTUptakeLib.segmentation.lesions import Lesion, LesionList, find_lesions, lesion_segments
 from PRRTUptakeLib.segmentation.lobes import (
     LobeVolume,
@@ -23,16 +23,20 @@ from PRRTUptakeLib.segmentation.lobes import (
     split_by_plane,
     split_by_points,
 )
+from PRRTUptakeLib.segmentation.names import lesion_id_of
 from PRRTUptakeLib.segmentation.organs import OrganRule, measured_organs
-from PRRTUptakeLib.segmentation.recognition import recognise
+from PRRTUptakeLib.segmentation.placed_names import checked_by_place, unnamed_in_liver
+from PRRTUptakeLib.segmentation.recognition import recognise, words_of
 from PRRTUptakeLib.segmentation.reference import ReferenceRule, ReferenceSet, reference_regions
 from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
 from PRRTUptakeLib.segmentation.targets import Candidate, Decision, Replacement, choose_targets
+from PRRTUptakeLib.segmentation.totalsegmentator import KNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from PRRTUptakeLib.imaging.volume import Volume
+    from PRRTUptakeLib.segmentation.recognition import Proposal
     from PRRTUptakeLib.trial.protocol import Protocol
     from PRRTUptakeLib.uptake.mapping import PointMap
 
@@ -115,7 +119,7 @@ def prepare(
     PRRTError
         If there is no liver, no lesion that has not vanished, no lesion large enough, or the lobes cannot be parted.
     """
-    named, notes, unclear = recognised(segmentation)
+    named, notes, unclear = recognised(segmentation, ids=baseline is None)
     liver = find_liver(named)
     lobes, plane, told = part_lobes(named, liver, cut, moves)
     found = _found_lesions(named, lobes, baseline, vanished)
@@ -126,16 +130,37 @@ def prepare(
     taken = {s.structure for s in others}
     organs = [s for s in measured_organs(named, segments, OrganRule()).organs if s.structure not in taken]
     complete = Segmentation(named.grid, (*others, *organs, *lobes, *segments, *references.segments))
-    warnings = dict.fromkeys((*unclear, *remarks(complete), *found.remarks))  # each sentence once, in order
+    dangerous = (*segmentation.warnings, *unnamed_in_liver(named.grid, liver, list(named)).warnings)
+    doubts = (*dangerous, *unclear, *found.remarks, *_ids_and_lobes(named, sized), *remarks(complete))
     return Prepared(
         complete,
         sized,
         lobe_volumes(named.grid, lobes),
         references,
         plane,
-        tuple(warnings),
-        (*notes, *told),
+        tuple(dict.fromkeys(doubts)),  # each sentence once, in order
+        (*segmentation.notes, *notes, *told),
     )
+
+
+def _ids_and_lobes(segmentation: Segmentation, lesions: Sequence[SizedLesion]) -> tuple[str, ...]:
+    """Warnings on lesions whose id, from the name of their mask, contradicts the lobe or the earlier visit."""
+    named = {s.name: lesion_id_of(words_of(s.name)) for s in segmentation if s.structure in LESIONS}
+    wrong, other = [], []
+    for lesion in lesions:
+        segment = lesion.segment
+        source = lesion.lesion.source
+        if not named.get(source):
+            continue
+        if segment.lesion_id != named[source]:
+            other.append(f"'{source}' is {segment.lesion_id}")
+        elif PREFIXES.get(segment.lobe, "") != segment.lesion_id[:1]:
+            where = "outside the liver" if segment.lobe in ("", "none") else f"in the {segment.lobe} lobe"
+            wrong.append(f"{segment.lesion_id} is {where}")
+    told = [f"Ids and places of lesions contradict: {', '.join(wrong)}; the place counts."] if wrong else []
+    if other:
+        told.append(f"By their place lesions have other ids than their masks' names: {', '.join(other)}.")
+    return tuple(told)
 
 
 def protocol_references(
@@ -145,33 +170,45 @@ def protocol_references(
     protocol: Protocol,
     image: Volume | None,
 ) -> ReferenceSet:
-    """Every kind of reference region, with the protocol's margins."""
+    """Every kind of reference region, with the protocol's margins; nothing unknown in the liver stays in it."""
     excluded = [s for s in segmentation if s.role == "organ" and s.structure not in ("", "liver")]
+    liver = find_liver(segmentation)
+    unnamed = unnamed_in_liver(segmentation.grid, liver, list(segmentation))
     rules = protocol.reference
     rule = ReferenceRule(rules.lesion_margin_mm, rules.rim_mm, rules.minimum_volume_mL)
-    return reference_regions(segmentation.grid, find_liver(segmentation), lobes, lesions, excluded, rule, image)
+    grown, cut_out = (*lesions, *unnamed.lesions), (*excluded, *unnamed.excluded)
+    return reference_regions(segmentation.grid, liver, lobes, grown, cut_out, rule, image)
 
 
-def recognised(segmentation: Segmentation) -> tuple[Segmentation, tuple[str, ...], tuple[str, ...]]:
+def recognised(segmentation: Segmentation, ids: bool = True) -> tuple[Segmentation, tuple[str, ...], tuple[str, ...]]:
     """Give a structure and its default role to every segment that has none; also notes and warnings.
 
-    The segment's terminology says what it is, then its name.
+    The segment's terminology says what it is, then its name, then where it lies. With ``ids``, lesions whose names are
+    ids of ours (L1) keep them.
     """
     unknown = [segment for segment in segmentation if not segment.structure]
     entries = {segment.name: parse_terminology(segment.tags.get(TERMINOLOGY_TAG, "")) for segment in unknown}
-    proposals = {proposal.segment: proposal for proposal in recognise([segment.name for segment in unknown], entries)}
-    named, notes, warnings = [], [], []
+    company = [segment.name for segment in segmentation]
+    proposed = [p for p in recognise(company, entries) if p.segment in entries]
+    placed, contradictions = checked_by_place(segmentation, proposed)
+    proposals = {proposal.segment: proposal for proposal in placed}
+    named, notes, unclear = [], [], []
     for segment in segmentation:
         proposal = proposals.get(segment.name)
         if proposal is None:
             named.append(segment)
         elif not proposal.certain:
             named.append(segment)
-            warnings.append(f"Segment '{segment.name}' is left out: {proposal.reason}")
+            notes.append(f"Segment '{segment.name}' is left out: {proposal.reason}")
+            if segment.name not in KNOWN:
+                unclear.append(_unclear(proposal))
         else:
             named.append(_labelled(segment, proposal.structure, proposal.lobe))
             notes.append(f"Segment '{segment.name}': {proposal.reason}")
-    return Segmentation(segmentation.grid, tuple(named)), tuple(notes), tuple(warnings)
+    if ids:
+        named = _with_ids(named)
+    left_out = (f"Left out, because it is not clear what they are: {', '.join(unclear)}.",) if unclear else ()
+    return replace(segmentation, segments=tuple(named)), tuple(notes), (*contradictions, *left_out)
 
 
 def _labelled(segment: Segment, key: str, lobe: str) -> Segment:
@@ -179,6 +216,21 @@ def _labelled(segment: Segment, key: str, lobe: str) -> Segment:
     return segment.relabelled(
         structure=key, role=segment.role or item.role, lobe=segment.lobe or lobe or item.lobe, color=item.color
     )
+
+
+def _unclear(proposal: Proposal) -> str:
+    choice = f" ({' or '.join(proposal.alternatives)}?)" if proposal.alternatives else ""
+    return f"'{proposal.segment}'{choice}"
+
+
+def _with_ids(segments: Sequence[Segment]) -> list[Segment]:
+    """Lesions whose names are ids keep them, unless two would have the same."""
+    found = {s.name: lesion_id_of(words_of(s.name)) for s in segments if s.structure in LESIONS and not s.lesion_id}
+    taken = [*(s.lesion_id for s in segments), *found.values()]
+    return [
+        s.relabelled(lesion_id=found[s.name]) if found.get(s.name) and taken.count(found[s.name]) == 1 else s
+        for s in segments
+    ]
 
 
 def part_lobes(
@@ -279,4 +331,4 @@ def _decided(lesion: Lesion, size: LesionSize, decision: Decision) -> SizedLesio
             "PRRT.Size": f"{size.longest_axial_mm:.2f} mm of {lesion.segment.voxel_count} voxels",
         },
     )
-    return SizedLesion(Lesion(segment, lesion.shares, lesion.straddles), size, decision)
+    return SizedLesion(replace(lesion, segment=segment), size, decision)
