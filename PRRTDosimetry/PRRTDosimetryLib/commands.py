@@ -58,7 +58,7 @@ def _draws(text: str) -> int:
 
 
 def _tiac(arguments: argparse.Namespace) -> None:
-    from PRRTUptakeLib.imaging.radionuclides import nuclide
+    from PRRTUptakeLib.nuclides.radionuclides import nuclide
 
     from PRRTDosimetryLib.kinetics.curve_table import read_curves
     from PRRTDosimetryLib.kinetics.options import options_from_text

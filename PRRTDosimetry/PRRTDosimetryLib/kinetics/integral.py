@@ -13,11 +13,11 @@ from PRRTDosimetryLib.kinetics.curves import CurveError, looks_decay_corrected
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
-    from PRRTUptakeLib.imaging.radionuclides import Radionuclide
+    from PRRTUptakeLib.nuclides.radionuclides import Radionuclide
 
+    from PRRTDosimetryLib.kinetics.curve_shape import Shape
     from PRRTDosimetryLib.kinetics.curves import Curve
     from PRRTDosimetryLib.kinetics.fitting import CurveFit
-    from PRRTDosimetryLib.kinetics.shape import Shape
 
     Floats = NDArray[np.float64]
 

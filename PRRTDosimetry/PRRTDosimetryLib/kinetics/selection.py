@@ -17,14 +17,14 @@ from scipy.stats import chi2
 from PRRTDosimetryLib.kinetics.curves import CurveError
 from PRRTDosimetryLib.kinetics.fitting import CurveFit, fit_curve
 from PRRTDosimetryLib.kinetics.integral import Alternative, Averaged, Integral, from_fit, with_notes
+from PRRTDosimetryLib.kinetics.least_squares import FitError
 from PRRTDosimetryLib.kinetics.models import MODELS
-from PRRTDosimetryLib.kinetics.optimum import FitError
 from PRRTDosimetryLib.kinetics.options import Options
 from PRRTDosimetryLib.kinetics.single_time_point import single_time_point
 from PRRTDosimetryLib.kinetics.trapezoid import trapezoid
 
 if TYPE_CHECKING:
-    from PRRTUptakeLib.imaging.radionuclides import Radionuclide
+    from PRRTUptakeLib.nuclides.radionuclides import Radionuclide
 
     from PRRTDosimetryLib.kinetics.curves import Curve
 
@@ -49,7 +49,7 @@ def integrate(curve: Curve, nuclide: Radionuclide, method: str = "auto", options
 
     Examples
     --------
-    >>> from PRRTUptakeLib.imaging.radionuclides import nuclide
+    >>> from PRRTUptakeLib.nuclides.radionuclides import nuclide
     >>> from PRRTDosimetryLib.kinetics.curves import Curve
     >>> clamped = integrate(Curve("Liver", (24.0, 96.0), (50.0, 40.0)), nuclide("Lu-177"))
     >>> clamped.model, round(clamped.teff_h, 1)

@@ -8,12 +8,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from PRRTDosimetryLib.kinetics.curve_shape import Shape
 from PRRTDosimetryLib.kinetics.curves import CurveError
 from PRRTDosimetryLib.kinetics.integral import Integral
-from PRRTDosimetryLib.kinetics.shape import Shape
 
 if TYPE_CHECKING:
-    from PRRTUptakeLib.imaging.radionuclides import Radionuclide
+    from PRRTUptakeLib.nuclides.radionuclides import Radionuclide
 
     from PRRTDosimetryLib.kinetics.curves import Curve
 
@@ -41,7 +41,7 @@ def single_time_point(curve: Curve, nuclide: Radionuclide, teff_h: float, u_teff
 
     Examples
     --------
-    >>> from PRRTUptakeLib.imaging.radionuclides import nuclide
+    >>> from PRRTUptakeLib.nuclides.radionuclides import nuclide
     >>> from PRRTDosimetryLib.kinetics.curves import Curve
     >>> result = single_time_point(Curve("Kidney", (50.0,), (10.0,)), nuclide("Lu-177"), 50.0)
     >>> round(result.tia_MBq_h, 2)  # 20 MBq at the injection, 50 h

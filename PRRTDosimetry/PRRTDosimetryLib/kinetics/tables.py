@@ -44,7 +44,7 @@ def plot_series(integral: Integral, steps: int = 240) -> PlotSeries:
 
     Examples
     --------
-    >>> from PRRTUptakeLib.imaging.radionuclides import nuclide
+    >>> from PRRTUptakeLib.nuclides.radionuclides import nuclide
     >>> from PRRTDosimetryLib.kinetics.curves import Curve
     >>> from PRRTDosimetryLib.kinetics.selection import integrate
     >>> curve = Curve("Kidney", (24.0, 96.0), (80.0, 20.0), (4.0, 1.0))

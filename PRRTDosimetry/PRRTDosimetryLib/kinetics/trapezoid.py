@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from PRRTDosimetryLib.kinetics.curve_shape import Shape
 from PRRTDosimetryLib.kinetics.curves import CurveError
 from PRRTDosimetryLib.kinetics.integral import Integral
-from PRRTDosimetryLib.kinetics.shape import Shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from PRRTUptakeLib.imaging.radionuclides import Radionuclide
+    from PRRTUptakeLib.nuclides.radionuclides import Radionuclide
 
     from PRRTDosimetryLib.kinetics.curves import Curve
 
@@ -51,7 +51,7 @@ def trapezoid(
 
     Examples
     --------
-    >>> from PRRTUptakeLib.imaging.radionuclides import nuclide
+    >>> from PRRTUptakeLib.nuclides.radionuclides import nuclide
     >>> from PRRTDosimetryLib.kinetics.curves import Curve
     >>> result = trapezoid(Curve("Liver", (10.0, 20.0), (100.0, 50.0)), nuclide("Lu-177"), "zero", "effective")
     >>> round(result.tia_MBq_h - (500 + 750), 3)  # the tail: 50 MBq x 10 h / ln 2

@@ -19,8 +19,8 @@ from PRRTUptakeLib.dicom.rtstruct import read_structure_set
 from PRRTUptakeLib.dicom.seg import read_segments_of
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.codes import Code, CodedEntry
-from PRRTUptakeLib.segmentation.lattice import on_lattice
-from PRRTUptakeLib.segmentation.recognition import recognise, with_proposals
+from PRRTUptakeLib.segmentation.label_matching import recognise, with_matches
+from PRRTUptakeLib.segmentation.regrid import regrid
 from PRRTUptakeLib.segmentation.segments import LOBES, ROLES, Segment, Segmentation, SegmentError
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def read_contours(path: Path, series: Sequence[Series]) -> Segmentation:
     placed = []
     for file, one in zip(files, read, strict=True):
         try:
-            placed.append(on_lattice(one, grid))
+            placed.append(regrid(one, grid))
         except SegmentError as error:
             raise ContourError(
                 f"{file.name} ({one.grid.described()}) and {files[0].name} ({grid.described()}) are on different "
@@ -125,7 +125,7 @@ def _from_segmentation(ds: Dataset, series: Sequence[Series], file: Path) -> Seg
     if stored.image is None:
         return drawn
     try:
-        return on_lattice(drawn, stored.image, tolerance_mm=0.1 * min(stored.image.spacing_mm))
+        return regrid(drawn, stored.image, tolerance_mm=0.1 * min(stored.image.spacing_mm))
     except SegmentError:
         return drawn  # reaches beyond the image, whose voxels it has
 
@@ -157,7 +157,7 @@ def _code(holder: Dataset, keyword: str) -> Code | None:
 
 
 def _recognised(segmentation: Segmentation, entries: dict[str, CodedEntry | None]) -> Segmentation:
-    return with_proposals(segmentation, recognise([segment.name for segment in segmentation], entries))
+    return with_matches(segmentation, recognise([segment.name for segment in segmentation], entries))
 
 
 def _from_structures(ds: Dataset, series: Sequence[Series], file: Path) -> Segmentation:

@@ -13,13 +13,13 @@ import numpy as np
 from scipy import ndimage
 
 from PRRTUptakeLib.segmentation import codes
-from PRRTUptakeLib.segmentation.blocks import common_block, segment_in, shared_voxels, union_in
+from PRRTUptakeLib.segmentation.bounding_box import common_box, segment_in, shared_voxels, union_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from PRRTUptakeLib.imaging.volume import Grid
-    from PRRTUptakeLib.segmentation.recognition import Proposal
+    from PRRTUptakeLib.segmentation.label_matching import LabelMatch
     from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
 
 _MOSTLY = 0.5  # of a segment: more of it in the liver means that it lies there
@@ -38,14 +38,14 @@ class Unnamed:
     warnings: tuple[str, ...]
 
 
-def liver_region(segmentation: Segmentation, proposals: Sequence[Proposal] = ()) -> Segment | None:
+def liver_region(segmentation: Segmentation, label_matches: Sequence[LabelMatch] = ()) -> Segment | None:
     """Everything that is known, or proposed, to be liver or a part of it; None if nothing is."""
-    proposed = {one.segment: one.structure for one in proposals}
+    proposed = {one.segment: one.structure for one in label_matches}
     parts = [s for s in segmentation if s.voxel_count and (s.structure or proposed.get(s.name, "")) in _LIVER_PARTS]
     if not parts:
         return None
-    block = common_block(segmentation.grid, parts)
-    return segment_in("liver region", union_in(parts, block), block)
+    box = common_box(segmentation.grid, parts)
+    return segment_in("liver region", union_in(parts, box), box)
 
 
 def share_in(segment: Segment, region: Segment) -> float:
@@ -65,38 +65,38 @@ def share_in(segment: Segment, region: Segment) -> float:
 
 
 def checked_by_place(
-    segmentation: Segmentation, proposals: Sequence[Proposal]
-) -> tuple[tuple[Proposal, ...], tuple[str, ...]]:
+    segmentation: Segmentation, label_matches: Sequence[LabelMatch]
+) -> tuple[tuple[LabelMatch, ...], tuple[str, ...]]:
     """Proposals in which geometry was asked where the name leaves doubt, and warnings on contradictions."""
-    region = liver_region(segmentation, proposals)
+    region = liver_region(segmentation, label_matches)
     if region is None:
-        return tuple(proposals), ()
+        return tuple(label_matches), ()
     checked, warnings = [], []
-    for proposal in proposals:
-        segment = segmentation[proposal.segment]
+    for label_match in label_matches:
+        segment = segmentation[label_match.segment]
         if not segment.voxel_count:
-            checked.append(proposal)
-        elif set(proposal.alternatives) & {f"vertebrae_L{n}" for n in range(1, 6)} and not proposal.structure:
-            checked.append(_vertebra_or_lesion(proposal, share_in(segment, region)))
-        elif proposal.structure.startswith("vertebrae_") or proposal.structure in _NEVER_IN_LIVER:
+            checked.append(label_match)
+        elif set(label_match.alternatives) & {f"vertebrae_L{n}" for n in range(1, 6)} and not label_match.structure:
+            checked.append(_vertebra_or_lesion(label_match, share_in(segment, region)))
+        elif label_match.structure.startswith("vertebrae_") or label_match.structure in _NEVER_IN_LIVER:
             own = shared_voxels(segment, region) / segment.voxel_count
-            checked.append(proposal if own < _MOSTLY else replace(proposal, structure="", alternatives=()))
+            checked.append(label_match if own < _MOSTLY else replace(label_match, structure="", alternatives=()))
             if own >= _MOSTLY:
-                name = codes.structure(proposal.structure).name
+                name = codes.structure(label_match.structure).name
                 warnings.append(
                     f"'{segment.name}' is called {name}, but {own:.0%} of it is in the liver: its name does not count."
                 )
         else:
-            checked.append(proposal)
+            checked.append(label_match)
     return tuple(checked), tuple(warnings)
 
 
-def _vertebra_or_lesion(proposal: Proposal, share: float) -> Proposal:
-    lesion, vertebra = proposal.alternatives
+def _vertebra_or_lesion(label_match: LabelMatch, share: float) -> LabelMatch:
+    lesion, vertebra = label_match.alternatives
     key = lesion if share >= _MOSTLY else vertebra
     where = "in" if share >= _MOSTLY else "outside"
-    reason = f"'{proposal.segment}' is {where} the liver, so it is taken for {codes.structure(key).name}."
-    return replace(proposal, structure=key, reason=reason, alternatives=(), lobe=codes.structure(key).lobe)
+    reason = f"'{label_match.segment}' is {where} the liver, so it is taken for {codes.structure(key).name}."
+    return replace(label_match, structure=key, reason=reason, alternatives=(), lobe=codes.structure(key).lobe)
 
 
 def unnamed_in_liver(grid: Grid, liver: Segment, segments: Sequence[Segment]) -> Unnamed:

@@ -41,7 +41,7 @@ class Alignment:
         """Array along the mask's axes, seen along the target's."""
         return np.transpose(array, [self.target_axis.index(axis) for axis in range(3)])
 
-    def block(self, segment: Segment, shape: tuple[int, int, int]) -> tuple[tuple[slice, ...], np.ndarray] | None:
+    def box(self, segment: Segment, shape: tuple[int, int, int]) -> tuple[tuple[slice, ...], np.ndarray] | None:
         """Where a segment's mask lies in a target of ``shape``, and the mask along its axes; None if it sticks out.
 
         For a lattice alignment of the whole source grid.
@@ -104,8 +104,8 @@ def aligned_fractions(
     """
     weights = mask if weights is None else weights
     if aligned.is_lattice:
-        block = aligned.to_target_axes(mask)
-        return aligned.lattice_origin(mask.shape), aligned.to_target_axes(weights).astype(np.float64), block
+        box = aligned.to_target_axes(mask)
+        return aligned.lattice_origin(mask.shape), aligned.to_target_axes(weights).astype(np.float64), box
     starts, overlaps, lookups = [], [], []
     for size, scale, offset in zip(mask.shape, aligned.scale, aligned.offset, strict=True):
         start, overlap = _overlaps(size, scale, offset)
