@@ -25,11 +25,11 @@ from PRRTUptakeLib.export.dicom_objects import (
     source_images,
     tracking_uid,
 )
-from PRRTUptakeLib.export.provenance import VERSION
 from PRRTUptakeLib.imaging.volume import Grid
 from PRRTUptakeLib.segmentation.codes import SPATIAL, Code, structure
 from PRRTUptakeLib.segmentation.regrid import regrid
 from PRRTUptakeLib.segmentation.segments import Segmentation
+from PRRTUptakeLib.versions import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
