@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.bounding_box import remarks
 from PRRTUptakeLib.segmentation.codes import COUINAUD, LESIONS, TERMINOLOGY_TAG, parse_terminology, structure
