@@ -152,14 +152,20 @@ def straddling_text(lesion: Lesion) -> str:
     """A sentence on a lesion that straddles, or ""."""
     if not lesion.straddles:
         return ""
-    words = {"left": "left lobe", "right": "right lobe", "caudate": "caudate lobe", "none": "outside the liver"}
+    words = {
+        "left": "left lobe",
+        "right": "right lobe",
+        "caudate": "caudate lobe",
+        "liver": "liver",
+        "none": "outside the liver",
+    }
     parts = ", ".join(f"{share:.0%} {words[lobe]}" for lobe, share in lesion.shares.items() if share > 0)
     return f"Lesion {lesion.lesion_id} straddles ({parts}): it counts where most of it lies, confirm."
 
 
 def id_order(lesion_id: str) -> tuple[str, int]:
     """Sorting key: L1, L2, L10, R1."""
-    digits = lesion_id.lstrip("LRCE")
+    digits = lesion_id.lstrip("LRCHE")
     return lesion_id[:1], int(digits) if digits.isdigit() else 0
 
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Grid
 
 ROLES = ("target", "lesion", "lobe", "organ", "reference")
-LOBES = ("left", "right", "caudate", "none")
+UNDIVIDED = "liver"  # the lobe of what lies in a liver that is not divided
+LOBES = ("left", "right", "caudate", UNDIVIDED, "none")
 
 
 class SegmentError(PRRTError):

@@ -67,7 +67,7 @@ _FILLER_WORDS = (
 # Words that add nothing beside a lesion: what readers call those they measure.
 _LESION_FILLER_WORDS = "target index cible bersaglio diana doel ziel no nr num number numero nummer numero"
 _LESION_FILLERS = frozenset(_LESION_FILLER_WORDS.split())
-_LESION_NUMBER = re.compile(r"[lrce]?\d+[a-z]?|[a-z]|i{1,3}|iv|vi{0,3}|ix|x|s\d[ab]?")
+_LESION_NUMBER = re.compile(r"[lrceh]?\d+[a-z]?|[a-z]|i{1,3}|iv|vi{0,3}|ix|x|s\d[ab]?")
 _FILLERS = frozenset(_FILLER_WORDS.split())
 
 _PHRASES = {
@@ -179,7 +179,7 @@ def lesion_id_of(words: Sequence[str]) -> str:
     >>> lesion_id_of(("lesion", "r1")), lesion_id_of(("l02",)), lesion_id_of(("met", "4"))
     ('R1', 'L2', '')
     """
-    found = [match for word in words if (match := re.fullmatch(r"([lrce])0*([1-9]\d?)", word))]
+    found = [match for word in words if (match := re.fullmatch(r"([lrceh])0*([1-9]\d?)", word))]
     return f"{found[0][1].upper()}{found[0][2]}" if len(found) == 1 else ""
 
 

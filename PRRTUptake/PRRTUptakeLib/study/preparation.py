@@ -16,6 +16,7 @@ from PRRTUptakeLib.segmentation.label_matching import recognise, words_of
 from PRRTUptakeLib.segmentation.lesion_tracking import PREFIXES, EarlierLesions
 from PRRTUptakeLib.segmentation.lesions import Lesion, LesionList, find_lesions, lesion_segments
 from PRRTUptakeLib.segmentation.lobes import (
+    LobeError,
     LobeVolume,
     Plane,
     cantlie_plane,
@@ -23,11 +24,13 @@ from PRRTUptakeLib.segmentation.lobes import (
     lobe_volumes,
     split_by_plane,
     split_by_points,
+    whole_liver_as,
 )
 from PRRTUptakeLib.segmentation.organs import OrganRule, measured_organs
 from PRRTUptakeLib.segmentation.placed_names import checked_by_place, unnamed_in_liver
+from PRRTUptakeLib.segmentation.plausibility import ct_doubts, segment_doubts
 from PRRTUptakeLib.segmentation.reference import ReferenceRule, ReferenceSet, reference_regions
-from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
+from PRRTUptakeLib.segmentation.segments import UNDIVIDED, Segment, Segmentation
 from PRRTUptakeLib.segmentation.structure_names import lesion_id_of
 from PRRTUptakeLib.segmentation.targets import Candidate, Decision, TargetOverride, choose_targets
 from PRRTUptakeLib.segmentation.totalsegmentator import KNOWN
@@ -39,6 +42,9 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.segmentation.label_matching import LabelMatch
     from PRRTUptakeLib.study.protocol import Protocol
     from PRRTUptakeLib.uptake.mapping import PointMap
+
+
+Cut = Plane | np.ndarray | str | None  # how the lobes are parted, see `prepare`
 
 
 class PreparationError(PRRTError):
@@ -94,7 +100,7 @@ def prepare(
     segmentation: Segmentation,
     protocol: Protocol,
     image: Volume | None,
-    cut: Plane | np.ndarray | None = None,
+    cut: Cut = None,
     target_overrides: Sequence[TargetOverride] = (),
     baseline: Prepared | None = None,
     territory_overrides: Sequence[TerritoryOverride] = (),
@@ -107,8 +113,9 @@ def prepare(
     segmentation : liver, lesions and, where there are, lobes, gallbladder, vessels and organs, on one grid.
     protocol : the trial's rules.
     image : the measured image, in which the calmest part of the liver is sought; None for no such reference.
-    cut : parts the lobes: a plane, or points (n, 3) in RAS mm of a curved cut. None for the lobes as drawn, else by
-        Couinaud segments, else by the plane through gallbladder and vena cava.
+    cut : parts the lobes: a plane, or points (n, 3) in RAS mm of a curved cut; "left" or "right" if the liver is that
+        lobe alone, "none" if it is not to be divided. None for the lobes as drawn, else by Couinaud segments, else by
+        the plane through gallbladder and vena cava; where that cannot be found, a comparison of routes goes undivided.
     replacements : the user's changes of the targets, with reasons.
     baseline : the patient's first visit: ids and targets are those of then.
     moves : Couinaud segments I or IV that the treated artery feeds from the other side, with reasons.
@@ -121,8 +128,8 @@ def prepare(
     """
     named, notes, unclear = recognised(segmentation, ids=baseline is None)
     liver = find_liver(named)
-    lobes, plane, told = part_lobes(named, liver, cut, territory_overrides)
-    found = _found_lesions(named, lobes, baseline, vanished)
+    lobes, plane, told = _parted(named, liver, cut, territory_overrides, protocol)
+    found = _found_lesions(named, lobes or (whole_liver_as(liver, UNDIVIDED),), baseline, vanished)
     sized = sized_lesions(named, found.lesions, protocol, target_overrides, baseline)
     segments = [lesion.segment for lesion in sized]
     references = protocol_references(named, lobes, segments, protocol, image)
@@ -131,16 +138,27 @@ def prepare(
     organs = [s for s in measured_organs(named, segments, OrganRule()).organs if s.structure not in taken]
     complete = Segmentation(named.grid, (*others, *organs, *lobes, *segments, *references.segments))
     dangerous = (*segmentation.warnings, *unnamed_in_liver(named.grid, liver, list(named)).warnings)
+    dangerous = (*dangerous, *segment_doubts(complete, liver))
     doubts = (*dangerous, *unclear, *found.remarks, *_ids_and_lobes(named, sized), *remarks(complete))
     return Prepared(
         complete,
         sized,
-        lobe_volumes(named.grid, lobes),
+        lobe_volumes(named.grid, lobes) if lobes else (),
         references,
         plane,
         tuple(dict.fromkeys(doubts)),  # each sentence once, in order
         (*segmentation.notes, *notes, *told),
     )
+
+
+def with_ct_doubts(prepared: Prepared, ct: Volume | None) -> Prepared:
+    """The same with what their CT says against the segments, as the first warnings; ``ct`` shares their space."""
+    if ct is None:
+        return prepared
+    livers = prepared.segmentation.having(structure="liver")
+    lesions = [lesion.segment for lesion in prepared.lesions]
+    found = ct_doubts(ct, prepared.segmentation.grid, livers[0] if livers else None, lesions)
+    return replace(prepared, warnings=tuple(dict.fromkeys((*found, *prepared.warnings))))
 
 
 def _ids_and_lobes(segmentation: Segmentation, lesions: Sequence[SizedLesion]) -> tuple[str, ...]:
@@ -233,13 +251,32 @@ def _with_ids(segments: Sequence[Segment]) -> list[Segment]:
     ]
 
 
-def part_lobes(
+def _parted(
     segmentation: Segmentation,
     liver: Segment,
-    cut: Plane | np.ndarray | None,
+    cut: Cut,
     territory_overrides: Sequence[TerritoryOverride],
+    protocol: Protocol,
 ) -> tuple[tuple[Segment, ...], Plane | None, tuple[str, ...]]:
-    """The lobes, the plane that parted them (None for another way), and how it was done."""
+    """The lobes; none where the protocol compares routes, nobody said how to part them, and no plane is found."""
+    try:
+        return part_lobes(segmentation, liver, cut, territory_overrides)
+    except (PreparationError, LobeError) as error:
+        if cut is not None or protocol.design != "ia-versus-iv":
+            raise
+        return (), None, (f"The liver is not divided, which a comparison of routes does not need. ({error})",)
+
+
+def part_lobes(
+    segmentation: Segmentation, liver: Segment, cut: Cut, territory_overrides: Sequence[TerritoryOverride]
+) -> tuple[tuple[Segment, ...], Plane | None, tuple[str, ...]]:
+    """The lobes, the plane that parted them (None for another way), and how it was done; ``cut`` as in `prepare`."""
+    if isinstance(cut, str):
+        if territory_overrides:
+            raise PreparationError("Moving segment I or IV needs Couinaud segments: do not state the lobes as well.")
+        if cut == "none":
+            return (), None, ("The liver is not divided, as stated.",)
+        return (whole_liver_as(liver, cut),), None, (f"The liver is the {cut} lobe alone, as stated.",)
     couinaud = any(segmentation.having(structure=key) for key in COUINAUD)
     if territory_overrides and (cut is not None or not couinaud):
         raise PreparationError("Moving segment I or IV needs Couinaud segments and no other cut: give one of both.")
@@ -267,7 +304,8 @@ def automatic_plane(segmentation: Segmentation, liver: Segment) -> Plane:
     landmarks = [segmentation.having(structure=key) for key in ("gallbladder", "inferior_vena_cava")]
     if not all(landmarks):
         raise PreparationError(
-            "The lobes cannot be parted: give a plane, or segments of the gallbladder and inferior vena cava."
+            "The lobes cannot be parted: give a plane, masks of the lobes, or segments of the gallbladder and inferior "
+            "vena cava; or state that the liver is one lobe ('lobes': left or right) or not to be divided (none)."
         )
     (gallbladder, *_), (cava, *_) = landmarks
     return cantlie_plane(segmentation.grid, gallbladder, cava, liver)
