@@ -159,18 +159,16 @@ def uptake_doubts(
     Examples
     --------
     >>> uptake_doubts({"L1": 5.0, "R1": 0.8}, {"left": 1.0, "right": 1.2}, {"reference left lobe": 0.2})
-    ('T/N is below 1 in R1: check that the lesion takes up, and that its mask is in place.',)
+    ('T/N is below 1 in R1: check its mask and its uptake.',)
     """
     found = []
     low = [name for name, value in tn_ratios.items() if value < 1.0]
     if low:
-        found.append(
-            f"T/N is below 1 in {', '.join(low)}: check that the lesion takes up, and that its mask is in place."
-        )
+        found.append(f"T/N is below 1 in {', '.join(low)}: check its mask and its uptake.")
     means = [lobe_references[lobe] for lobe in ("left", "right") if lobe_references.get(lobe, 0.0) > 0]
     if len(means) == 2 and max(means) > limits.lobe_ratio * min(means):
         found.append(
-            f"The healthy liver of the two lobes differs {max(means) / min(means):.1f}-fold (left {means[0]:.4g}, right "
+            f"Healthy liver differs between the lobes {max(means) / min(means):.1f}-fold (left {means[0]:.4g}, right "
             f"{means[1]:.4g}): check for tumour that is not contoured, and the lobes."
         )
     uneven = [f"{name} ({value:.0%})" for name, value in reference_cv.items() if value > limits.reference_cv]
