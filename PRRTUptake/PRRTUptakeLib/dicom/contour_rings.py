@@ -86,7 +86,7 @@ class _Ring:
         """Like ``region``, as fractions of pixels."""
         if self.line is not None:
             return self.region().astype(float)
-        own = covered_fractions(self.polygon, (self.fill.shape[0], self.fill.shape[1]))
+        own = covered_fractions([self.polygon], (self.fill.shape[0], self.fill.shape[1]))
         for ring in self.inner:
             own = own - ring.covered()
         return np.clip(own, 0.0, 1.0)
@@ -172,7 +172,8 @@ def combined(
             fractions = np.maximum(fractions, ring.covered())
     if cancelling:
         odd = _cancelled(cancelling, shape, on_centres)
-        mask, fractions = mask | odd, np.maximum(fractions, odd)
+        parts = odd if on_centres else covered_fractions(cancelling, shape)
+        mask, fractions = mask | odd, np.maximum(fractions, parts)
     holes = sum(ring.depth % 2 for ring in kept)
     return Plane(mask, fractions, repeated, overlapping, holes)
 

@@ -38,18 +38,21 @@ def fill_polygons(polygons: Iterable[np.ndarray], shape: tuple[int, int]) -> np.
     return np.bitwise_xor.accumulate(toggles, axis=1)[:, :columns].astype(bool)
 
 
-def covered_fractions(polygon: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Fraction of each pixel inside one polygon (even-odd), float64 [j, i]: exact along rows, 1/16 across them.
+def covered_fractions(polygons: Iterable[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
+    """Fraction of each pixel inside an odd number of polygons, float64 [j, i]: exact along rows, 1/16 across them.
 
     Examples
     --------
-    >>> covered_fractions(np.array([[0.25, -0.5], [1.5, -0.5], [1.5, 0.5], [0.25, 0.5]]), (1, 2)).tolist()
+    >>> covered_fractions([np.array([[0.25, -0.5], [1.5, -0.5], [1.5, 0.5], [0.25, 0.5]])], (1, 2)).tolist()
     [[0.25, 1.0]]
     """
     rows, columns = shape
-    fine = np.array(polygon, dtype=float)
-    fine[:, 1] = (fine[:, 1] + 0.5) * _SUB_ROWS - 0.5
-    row, crossing = _crossings(fine, rows * _SUB_ROWS)
+    found = []
+    for polygon in polygons:
+        fine = np.array(polygon, dtype=float)
+        fine[:, 1] = (fine[:, 1] + 0.5) * _SUB_ROWS - 0.5
+        found.append(_crossings(fine, rows * _SUB_ROWS))
+    row, crossing = (np.concatenate(part) for part in zip(*found, strict=True))
     order = np.lexsort((crossing, row))
     row, crossing = row[order], np.clip(crossing[order], -0.5, columns - 0.5)
     first = np.searchsorted(row, row, side="left")

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import math
+import re
 import zlib
 from typing import TYPE_CHECKING
 
@@ -59,6 +61,8 @@ def check_nrrd(path: Path) -> None:
     width = _NRRD_BYTES.get(fields.get("type", ""))
     if width is None:
         raise FileCheckError(f"{path.name} has voxels of the type '{fields.get('type', '')}', which is not known.")
+    _check_directions(fields, path)
+    _check_extents(head.decode("utf-8", "replace"), sizes, path)
     skipped = any(fields.get(key, "0") != "0" for key in ("line skip", "lineskip", "byte skip", "byteskip"))
     if skipped:
         raise FileCheckError(f"{path.name} skips lines or bytes before its voxels: write it again without.")
@@ -70,6 +74,32 @@ def _nrrd_fields(head: str) -> dict[str, str]:
     lines = [line for line in head.splitlines()[1:] if ": " in line and ":=" not in line.split(": ")[0]]
     pairs = [line.split(": ", 1) for line in lines if not line.startswith("#")]
     return {key.strip().lower(): value.strip() for key, value in pairs}
+
+
+def _check_directions(fields: dict[str, str], path: Path) -> None:
+    """Directions and origin must be finite numbers, and no axis of space may have the length 0."""
+    for key in ("space directions", "space origin"):
+        for vector in re.findall(r"\(([^)]*)\)", fields.get(key, "")):
+            try:
+                values = [float(word) for word in vector.split(",")]
+            except ValueError:
+                values = [math.nan]
+            if not all(map(math.isfinite, values)) or (key == "space directions" and not any(values)):
+                raise FileCheckError(f"{path.name} states '{key}: {fields[key]}', which is impossible: write it again.")
+
+
+def _check_extents(head: str, sizes: list[int], path: Path) -> None:
+    """The extent of each segment of a Slicer segmentation must lie within the stated size."""
+    spatial = sizes[-3:]
+    for name, text in re.findall(r"^(Segment\d+)_Extent:=(.*)$", head, flags=re.MULTILINE):
+        try:
+            ends = [int(word) for word in text.split()]
+        except ValueError:
+            ends = []
+        pairs = list(zip(ends[::2], ends[1::2], spatial, strict=False))
+        outside = any(first <= last and (first < 0 or last >= size) for first, last, size in pairs)
+        if len(ends) != 6 or len(pairs) != 3 or outside:
+            raise FileCheckError(f"{path.name} puts {name} at '{text.strip()}', outside its size: write it again.")
 
 
 def _nrrd_payload(payload: bytes, encoding: str, path: Path) -> int | None:
@@ -131,9 +161,7 @@ def _bytes(path: Path) -> bytes:
 def _sizes(text: str, path: Path, dimensions: str) -> list[int]:
     words = text.split()
     if not words or not all(word.isdigit() and int(word) > 0 for word in words) or dimensions != str(len(words)):
-        raise FileCheckError(
-            f"{path.name} has the size '{text}' in {dimensions or 'no'} dimensions: write it again."
-        )
+        raise FileCheckError(f"{path.name} has the size '{text}' in {dimensions or 'no'} dimensions: write it again.")
     return [int(word) for word in words]
 
 
@@ -146,9 +174,7 @@ def _product(sizes: list[int]) -> int:
 
 def _compare(path: Path, found: int | None, needed: int) -> None:
     if needed > _LARGEST_VOXELS:
-        raise FileCheckError(
-            f"{path.name} states {needed} bytes of voxels: its header is damaged."
-        )
+        raise FileCheckError(f"{path.name} states {needed} bytes of voxels: its header is damaged.")
     if found is not None and found != needed:
         raise FileCheckError(
             f"{path.name} has {found} bytes of voxels where its header calls for {needed}: it is damaged or cut short; "

@@ -154,9 +154,7 @@ def _sizes(dim: tuple[float, ...], name: str) -> tuple[int, ...]:
 
 def _dtype(code: int, order: str, name: str) -> np.dtype:
     if code not in _TYPES:
-        raise NiftiError(
-            f"{name} holds values of type {code}, which no mask has: write it as uint8 or int16."
-        )
+        raise NiftiError(f"{name} holds values of type {code}, which no mask has: write it as uint8 or int16.")
     return np.dtype(order + _TYPES[code])
 
 
@@ -186,9 +184,7 @@ def _orientation(header: _Header, name: str) -> tuple[np.ndarray, tuple[str, ...
     if matrix_code > 0 and np.isfinite(sform).all() and abs(np.linalg.det(sform[:3, :3])) > 1e-9:
         forms["sform"] = (matrix_code, sform)
     if not forms:
-        raise NiftiError(
-            f"{name} does not say where its voxels are (qform and sform code 0): write it again."
-        )
+        raise NiftiError(f"{name} does not say where its voxels are (qform and sform code 0): write it again.")
     if len(forms) == 1:
         return next(iter(forms.values()))[1], ()
     apart = _apart_voxels(forms["qform"][1], forms["sform"][1], header.sizes)
