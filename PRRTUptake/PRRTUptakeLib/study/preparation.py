@@ -27,7 +27,7 @@ from PRRTUptakeLib.segmentation.lobes import (
     whole_liver_as,
 )
 from PRRTUptakeLib.segmentation.organs import OrganRule, measured_organs
-from PRRTUptakeLib.segmentation.placed_names import checked_by_place, unnamed_in_liver
+from PRRTUptakeLib.segmentation.placed_names import checked_by_place, liver_region, share_in, unnamed_in_liver
 from PRRTUptakeLib.segmentation.plausibility import ct_doubts, segment_doubts
 from PRRTUptakeLib.segmentation.reference import ReferenceRule, ReferenceSet, reference_regions
 from PRRTUptakeLib.segmentation.segments import UNDIVIDED, Segment, Segmentation
@@ -210,6 +210,7 @@ def recognised(segmentation: Segmentation, ids: bool = True) -> tuple[Segmentati
     proposed = [p for p in recognise(company, entries) if p.segment in entries]
     placed, contradictions = checked_by_place(segmentation, proposed)
     label_matches = {label_match.segment: label_match for label_match in placed}
+    region = liver_region(segmentation, placed)
     named, notes, unclear = [], [], []
     for segment in segmentation:
         label_match = label_matches.get(segment.name)
@@ -218,7 +219,8 @@ def recognised(segmentation: Segmentation, ids: bool = True) -> tuple[Segmentati
         elif not label_match.certain:
             named.append(segment)
             notes.append(f"Segment '{segment.name}' is left out: {label_match.reason}")
-            if segment.name not in KNOWN:
+            in_liver = region is not None and share_in(segment, region) >= 0.5  # that is warned of by itself
+            if segment.name not in KNOWN and not in_liver:
                 unclear.append(_unclear(label_match))
         else:
             named.append(_labelled(segment, label_match.structure, label_match.lobe))

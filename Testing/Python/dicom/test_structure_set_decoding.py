@@ -340,4 +340,4 @@ def test_the_image_is_found_by_instances_frame_or_place(tmp_path, series, grid):
 
 def test_nothing_usable_is_one_sentence(tmp_path, series, grid):
     with pytest.raises(ContourError, match="holds no structure that can be used: 'Catheter'"):
-        read(tmp_path, series, [("Catheter", [(np.zeros((3, 3)) + [[0], [1], [2]], "OPEN_NONPLANAR")])])
+        read(tmp_path, series, [("Catheter", [(np.diag([1.0, 2.0, 3.0]), "OPEN_NONPLANAR")])])
