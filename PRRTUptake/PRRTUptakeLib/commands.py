@@ -126,12 +126,14 @@ def _read(arguments: argparse.Namespace) -> None:
     from PRRTUptakeLib.export.dicom_read import read_object
     from PRRTUptakeLib.report.page import plain_table
 
-    kind, content = read_object(arguments.file, arguments.images)
+    kind, content, told = read_object(arguments.file, arguments.images)
     if arguments.json:
-        print_json({"kind": kind, "content": content})
+        print_json({"kind": kind, "content": content, **told})
     else:
         shown = [["" if value is None else value for value in one.values()] for one in content]
         print(plain_table(list(content[0]) if content else ["nothing in it"], shown))
+        for word, texts in (("Warning", told.get("warnings", ())), ("Note", told.get("notes", ()))):
+            print(*(f"{word}: {text}\n" for text in texts), sep="", end="")
 
 
 def _pdf_arguments(parser: argparse.ArgumentParser) -> None:
@@ -362,22 +364,23 @@ _SUV_TIMES = {
 def _suv(arguments: argparse.Namespace) -> None:
     from PRRTUptakeLib.dicom.series import find_series, one_emission_series
     from PRRTUptakeLib.dicom.suv import least_median_most, suv
-    from PRRTUptakeLib.segmentation.mask_grid import mask_on_grid
+    from PRRTUptakeLib.segmentation.mask_grid import placed_mask
 
     series = one_emission_series(find_series(arguments.folder), arguments.series)
     found = suv(series, arguments.type, _suv_inputs(arguments, series))
     array = found.volume.array
-    inside = array if arguments.mask is None else array[mask_on_grid(arguments.mask, found.volume.grid)]
+    chosen, told = placed_mask(arguments.mask, found.volume.grid) if arguments.mask else (slice(None), ())
+    inside, decisions = array[chosen], [*found.decisions, *told]
     numbers = least_median_most(inside)
     if arguments.json:
-        print_json({**numbers, "units": found.volume.units, "decisions": list(found.decisions)})
+        print_json({**numbers, "units": found.volume.units, "decisions": decisions})
         return
     print(f"SUV {arguments.type} of {series.label}")
     print(f"{arguments.mask.name if arguments.mask else 'whole image'}, {inside.size} voxels")
     for name, value in numbers.items():
         print(f"  {name:<8}{value:12.4f} {found.volume.units}")
     print("Decisions")
-    for sentence in found.decisions:
+    for sentence in decisions:
         print(f"  - {sentence}")
 
 

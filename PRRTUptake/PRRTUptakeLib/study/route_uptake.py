@@ -144,7 +144,7 @@ def compare_routes(prepared: Prepared, ia: RoutedImage, iv: RoutedImage, protoco
                 after_ia[name],
                 after_iv[name],
                 ratio,
-                segment.voxel_count * prepared.segmentation.grid.voxel_volume_mL,
+                segment.voxels_inside * prepared.segmentation.grid.voxel_volume_mL,
             )
         )
     metric = protocol.endpoint.metric

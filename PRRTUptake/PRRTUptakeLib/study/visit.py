@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.segmentation.plausibility import uptake_doubts
 from PRRTUptakeLib.segmentation.reference import KINDS, ReferenceRegionError
 from PRRTUptakeLib.study.contour_propagation import ras_transform_of, require_lesions
 from PRRTUptakeLib.study.visit_uptakes import VisitResolution, VisitUptakes, visit_uptakes
@@ -160,12 +161,6 @@ def measure_visit(
         targets = tuple(replace(one, corrected=_corrected(one, recovery)) for one in targets)
     uptakes, told = _uptakes(prepared, placed, image, protocol, labels, recovery)
     warnings += told
-    warnings += [
-        f"Target '{one.lesion_id}' holds less than the healthy liver (T/N {one.tn_ratio:.2f}): check that image and "
-        "segments lie on each other and are of one patient."
-        for one in targets
-        if one.tn_ratio < 1.0
-    ]
     sensitivity = {kind: _ratios(kind, prepared, metrics, protocol, labels.treated_lobe) for kind in KINDS}
     chosen = sensitivity[protocol.reference.kind]
     lobes = tuple(
@@ -178,6 +173,7 @@ def measure_visit(
         )
         for item in prepared.lobes
     )
+    warnings += _doubts(prepared, metrics, targets, protocol)
     if chosen.get("ratio") is None:
         empty = " and ".join(lobe for lobe in OPPOSITE if chosen.get(lobe) is None)
         warnings.append(f"No ratio of the lobes: there is no target lesion in the {empty} lobe.")
@@ -216,6 +212,21 @@ def _uptakes(
     except PRRTError as error:
         return None, [f"Uptakes have no uncertainty, and partial volume is not in any interval: {error}"]
     return found, []
+
+
+def _doubts(
+    prepared: Prepared, metrics: dict[str, RegionMetrics], targets: Sequence[LesionUptake], protocol: Protocol
+) -> tuple[str, ...]:
+    """What is hardly plausible in the uptake of targets and of the references that the protocol takes."""
+    means = {lobe: metrics[region.name].mean for lobe, region in prepared.references.by_lobe.items()}
+    lobes = dict.fromkeys(target.lobe for target in targets)
+    used = {region.name: metrics[region.name] for region in (_used(prepared, lobe, protocol) for lobe in lobes)}
+    spread = {name: found.sd / found.mean for name, found in used.items() if found.mean > 0}
+    return uptake_doubts({target.lesion_id: target.tn_ratio for target in targets}, means, spread)
+
+
+def _used(prepared: Prepared, lobe: str, protocol: Protocol) -> Segment:
+    return prepared.references.region(protocol.reference.kind, lobe)
 
 
 def _placed(
