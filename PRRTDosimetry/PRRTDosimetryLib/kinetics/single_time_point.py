@@ -6,16 +6,26 @@ All assume a mono-exponential from the injection on: A(t) = A0 2^(-t/T).
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import ndtri
+from scipy.stats import qmc
 
 from PRRTDosimetryLib.kinetics.curves import CurveError
 from PRRTDosimetryLib.kinetics.integral import Integral
 from PRRTDosimetryLib.kinetics.shape import Shape
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from PRRTUptakeLib.imaging.radionuclides import Radionuclide
 
     from PRRTDosimetryLib.kinetics.curves import Curve
+
+    Floats = NDArray[np.float64]
+
+_BIAS_TO_SAY = 0.005
 
 HAENSCHEID_GY_G_PER_MBQ_H = 0.25
 """Haenscheid et al. 2018, doi:10.2967/jnumed.117.193706: D = 0.25 Gy g/(MBq h) * C * t for 177Lu."""
@@ -59,23 +69,52 @@ def single_time_point(curve: Curve, nuclide: Radionuclide, teff_h: float, u_teff
         )
     time, activity = curve.time_h[0], curve.activity_MBq[0]
     hours = teff_h / math.log(2) * 2 ** (time / teff_h)
-    by_half_life = 0.0 if math.isnan(u_teff_h) else (1 / teff_h - time * math.log(2) / teff_h**2) * u_teff_h
-    by_activity = curve.u_activity_MBq[0] / activity if curve.u_activity_MBq else math.nan
-    parts = [part for part in (by_activity, by_half_life if not math.isnan(u_teff_h) else math.nan) if part == part]
-    u = activity * hours * math.hypot(*parts) if parts else math.nan
-    unsaid = [name for name, part in (("the activity", by_activity), ("the half-life", u_teff_h)) if math.isnan(part)]
+    relative_u = curve.u_activity_MBq[0] / activity if curve.u_activity_MBq else math.nan
+    away = _log_errors(time, teff_h, u_teff_h, relative_u, nuclide.half_life_h)
+    unsaid = [name for name, u in (("the activity", relative_u), ("the half-life", u_teff_h)) if math.isnan(u)]
+    value = activity * hours
+    bias = float(np.exp(away).mean()) - 1
+    notes = single_point_notes(time, teff_h)
+    if abs(bias) >= _BIAS_TO_SAY:
+        notes = (
+            *notes,
+            f"the spread of the half-life makes the expected integral {abs(bias):.1%} "
+            f"{'larger' if bias > 0 else 'smaller'} than this value; the uncertainty contains it",
+        )
+    known = len(unsaid) < 2
     return Integral(
         curve,
         nuclide,
         "single-time-point",
         Shape(((activity * 2 ** (time / teff_h), math.log(2) / teff_h),)),
-        u,
+        value * math.sqrt(float((away**2).mean())) if known else math.nan,
         math.inf,
         (hours,),
         f"without uncertainty of {' and '.join(unsaid)}" if unsaid else "uncertainties of activity and half-life",
         "one time point and a given effective half-life",
-        single_point_notes(time, teff_h),
+        notes,
+        method="single-time-point",
+        quantiles=(lambda levels: value * np.exp(np.quantile(away, levels))) if known else None,
     )
+
+
+def _log_errors(time_h: float, teff_h: float, u_teff_h: float, relative_u: float, physical_h: float) -> Floats:
+    """ln of possible over stated TIA, for equally probable half-lives and activities (fixed quasi-random draws).
+
+    The half-life is log-normal with the relative standard uncertainty stated, at most the physical one. For an image at
+    the mean lifetime T/ln 2 the TIA does not depend on it to first order, but every other half-life gives a larger one.
+    """
+    normal = _normal_pairs()
+    spread = 0.0 if math.isnan(u_teff_h) else u_teff_h / teff_h
+    half_life = np.minimum(teff_h * np.exp(spread * normal[:, 0]), max(physical_h, teff_h))
+    by_half_life = np.log(half_life / teff_h) + time_h * math.log(2) * (1 / half_life - 1 / teff_h)
+    by_activity = np.log1p(np.clip(relative_u * normal[:, 1], -0.9, None)) if not math.isnan(relative_u) else 0.0
+    return by_half_life + by_activity
+
+
+@lru_cache(maxsize=1)
+def _normal_pairs() -> Floats:
+    return ndtri(np.clip(qmc.Sobol(2, seed=11).random(8192), 1e-7, 1 - 1e-7))
 
 
 def single_point_notes(time_h: float, teff_h: float) -> tuple[str, ...]:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from PRRTDosimetryLib.kinetics.curves import CurveError
+from PRRTDosimetryLib.kinetics.fitting import point_uncertainties
 from PRRTDosimetryLib.kinetics.integral import Integral
+from PRRTDosimetryLib.kinetics.priors import ASSUMED_RELATIVE_UNCERTAINTY
 from PRRTDosimetryLib.kinetics.shape import Shape
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.radionuclides import Radionuclide
 
     from PRRTDosimetryLib.kinetics.curves import Curve
+    from PRRTDosimetryLib.kinetics.fitting import Weights
 
 STARTS = {
     "zero": "rises linearly from 0 at the injection to the first point",
@@ -35,6 +38,7 @@ def trapezoid(
     nuclide: Radionuclide,
     start: str = "constant",
     tail: str = "effective",
+    weights: Weights | None = None,
 ) -> Integral:
     """Trapezoids between the points; start and tail as stated in the result.
 
@@ -43,6 +47,7 @@ def trapezoid(
     curve, nuclide : decayed activities, and the nuclide that bounds the tail.
     start : ``zero``, ``constant`` or ``decay`` (see ``STARTS``).
     tail : ``physical`` or ``effective`` (see ``TAILS``).
+    weights : uncertainties of points that have none of their own; without either 5 % are assumed, and the result says so.
 
     Raises
     ------
@@ -69,21 +74,29 @@ def trapezoid(
     activity = np.array(curve.activity_MBq)
     shape = _shape(curve, activity, nuclide, start, tail)
     sensitivity = _sensitivity(activity, lambda values: _shape(curve, values, nuclide, start, tail).integral_MBq_h)
-    known = bool(curve.u_activity_MBq)
-    u = math.sqrt(sum((g * s) ** 2 for g, s in zip(sensitivity, curve.u_activity_MBq, strict=False)))
+    own = point_uncertainties(curve, weights)
+    sigma = ASSUMED_RELATIVE_UNCERTAINTY * activity if own is None else own
+    if curve.u_activity_MBq:
+        weighting = "the points' own standard uncertainties"
+    elif weights is not None:
+        weighting = f"sigma^2 = ({weights.relative:g} A)^2 + ({weights.floor_MBq:g} MBq)^2"
+    else:
+        weighting = f"none given: {ASSUMED_RELATIVE_UNCERTAINTY:.0%} of each activity are assumed for the uncertainty"
     return Integral(
         curve,
         nuclide,
         "trapezoid",
         shape,
-        u if known else math.nan,
+        math.hypot(*(np.array(sensitivity) * sigma)),
         math.inf,
         sensitivity,
-        "the points' own uncertainties"
-        if known
-        else "none: without uncertainties of the points there is none of the TIA",
+        weighting,
         "asked for",
-        (f"the activity {STARTS[start]}; {TAILS[tail]}",),
+        (
+            f"the activity {STARTS[start]}; {TAILS[tail]}",
+            "not in the uncertainty: that the activity is another one before, between and after the points",
+        ),
+        method="trapezoid",
     )
 
 
