@@ -42,7 +42,7 @@ SIGNIFICANCE = 0.05
 LEVELS = np.concatenate([[0.0005], np.arange(1, 400) / 400, [0.9995]])
 """Where the distribution of the TIA is kept."""
 
-_CHUNK = 64  # curves at once: their arrays stay in the cache
+_CHUNK = 128  # curves at once: their arrays stay in the cache
 _LEAST_FREEDOM = 0.3  # degrees of freedom that allow a test
 _HARDLY_LESS = 0.7
 _LEAST_WEIGHT = 1e-3  # of a model in the average's course

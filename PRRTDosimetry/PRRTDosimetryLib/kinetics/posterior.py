@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 _STARTS = {1: (9,), 2: (7, 5), 3: (6, 4, 4), 4: (5, 4, 3, 4)}  # coarse grid by dimension
-_STEPS = 10
+_STEPS, _FINAL_STEPS = 9, 5
 _NODES = {1: 128, 2: 192, 3: 256, 4: 384}
 _DRAWS = 2  # TIA draws per node, a normal number and its opposite
 _FREEDOM = 5  # of the Student's t around the optimum
@@ -146,12 +146,12 @@ class ModelPosterior:
     parameters: Floats
     sensitivity: Floats
 
-    @property
+    @cached_property
     def mean(self) -> Floats:
         """Posterior mean of ln TIA, shape (curves,)."""
         return (self.weight * self.log_tia).sum(axis=1)
 
-    @property
+    @cached_property
     def variance(self) -> Floats:
         """Posterior variance of ln TIA, shape (curves,)."""
         return (self.weight * (self.log_tia - self.mean[:, None]) ** 2).sum(axis=1)
@@ -246,15 +246,15 @@ def _mode(model: Model, batch: Batch) -> tuple[Floats, Floats, Floats, Floats]:
     tried = np.stack([axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")], axis=-1)
     start = nodes(model, batch, np.broadcast_to(tried, (curves, *tried.shape)))
     z = tried[np.argmax(start.log_weight + _log_prior(tried), axis=1)]
-    z, normal, _, noise = _climbed(model, batch, z, np.ones(size))
+    z, normal, noise = _climbed(model, batch, z, np.ones(size), _STEPS)
     covariance = np.linalg.inv(normal + np.eye(size))
     return z, covariance, 1 + size - np.einsum("cdd->c", covariance), noise
 
 
 def _climbed(
-    model: Model, batch: Batch, z: Floats, penalty: Floats, noise: Floats | None = None
-) -> tuple[Floats, Floats, Floats, Floats]:
-    """Levenberg-Marquardt: optimum, curvature of the misfit, squared residuals and noise there.
+    model: Model, batch: Batch, z: Floats, penalty: Floats, steps: int, noise: Floats | None = None
+) -> tuple[Floats, Floats, Floats]:
+    """Levenberg-Marquardt: optimum, curvature of the misfit, and noise there.
 
     ``penalty`` weighs the prior of each number; ``noise`` is estimated along the way unless it is given.
     """
@@ -262,7 +262,7 @@ def _climbed(
     damping = np.full(len(z), 1e-2)
     residual, jacobian, guess = _residuals(model, batch, z)
     noise = guess if fixed is None else fixed
-    for _ in range(_STEPS):
+    for _ in range(steps):
         normal = np.einsum("cnd,cne->cde", jacobian, jacobian) / noise[:, None, None] ** 2
         slope = -np.einsum("cnd,cn->cd", jacobian, residual) / noise[:, None] ** 2 - penalty * z
         diagonal = penalty + 1e-9 + damping[:, None] * (1 + np.einsum("cdd->cd", normal))
@@ -281,7 +281,7 @@ def _climbed(
         if fixed is None:
             noise = np.where(better, new_guess, noise)
     normal = np.einsum("cnd,cne->cde", jacobian, jacobian) / noise[:, None, None] ** 2
-    return z, normal, (residual**2).sum(axis=1), noise
+    return z, normal, noise
 
 
 def _best_estimate(model: Model, batch: Batch, mode: Floats, noise: Floats) -> tuple[Floats, Floats]:
@@ -296,7 +296,7 @@ def _best_estimate(model: Model, batch: Batch, mode: Floats, noise: Floats) -> t
     if batch.noise.unknown and freedom > 0:
         misfit = nodes(model, batch, mode[:, None, :]).misfit[:, 0]
         noise = np.clip(np.sqrt(misfit / freedom), NOISE_RANGE[0], NOISE_RANGE[1])
-    z, *_ = _climbed(model, batch, mode, penalty, noise)
+    z, *_ = _climbed(model, batch, mode, penalty, _FINAL_STEPS, noise)
     return z, np.log(nodes(model, batch, z[:, None, :]).tia_MBq_h[:, 0])
 
 

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -163,6 +164,7 @@ class NoisePrior:
     log_weight: Floats
 
     @classmethod
+    @cache
     def stated(cls, steps: int = 33) -> NoisePrior:
         """The prior of the module's head, on ``steps`` noise levels."""
         noise = np.geomspace(*NOISE_RANGE, steps)
@@ -170,6 +172,7 @@ class NoisePrior:
         return cls(noise, weight - np.logaddexp.reduce(weight))
 
     @classmethod
+    @cache
     def uninformed(cls, steps: int = 129) -> NoisePrior:
         """All orders of magnitude alike down to 1e-4: the noise then follows from the scatter, as in Student's t."""
         noise = np.geomspace(1e-4, NOISE_RANGE[1], steps)
