@@ -11,7 +11,7 @@ from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.panel.choices import TreatedLobe
 from PRRTUptakeLib.panel.export_options import check_extras, extra_writers
 from PRRTUptakeLib.panel.module_widget import PanelWidget
-from PRRTUptakeLib.progress import part_of, silent
+from PRRTUptakeLib.progress import no_progress, sub_progress
 from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode, vtkMRMLTableNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
@@ -25,9 +25,9 @@ from slicer.ScriptedLoadableModule import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from PRRTDosimetryLib.dosimetry.settings import DoseSettings
     from PRRTDosimetryLib.mrml.logic import DosimetryLogic, Treatment
     from PRRTDosimetryLib.mrml.self_test import SelfTest
-    from PRRTDosimetryLib.mrml.settings import DoseSettings
     from PRRTUptakeLib.progress import Progress
     from PRRTUptakeLib.uptake.recovery import RecoveryCurve
 
@@ -145,7 +145,7 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
             self._dosimetry.setProtocol(protocol)
         return self._dosimetry
 
-    def fitCurves(self, parameters: PRRTDosimetryParameterNode, progress: Progress = silent) -> Any:
+    def fitCurves(self, parameters: PRRTDosimetryParameterNode, progress: Progress = no_progress) -> Any:
         """Measure and fit; returns the table node of the curves, placed in the study, which the parameters then name.
 
         Raises
@@ -163,7 +163,7 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
         self._fitted = self._state(parameters)
         return parameters.curves
 
-    def calculate(self, parameters: PRRTDosimetryParameterNode, progress: Progress = silent) -> Any:
+    def calculate(self, parameters: PRRTDosimetryParameterNode, progress: Progress = no_progress) -> Any:
         """Calculate the doses, after the curves where these are not of now; returns the table node of the doses.
 
         Raises
@@ -173,14 +173,14 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
         """
         logic = self.dosimetryFor(parameters)
         if self._fitted != self._state(parameters):
-            self.fitCurves(parameters, part_of(progress, 0.0, 0.7))
+            self.fitCurves(parameters, sub_progress(progress, 0.0, 0.7))
         progress(0.7, _("Dose"))
         logic.phantom = self.recoveryCurve(parameters)
         if parameters.method is Method.S_VALUES:
             parameters.doses = logic.regionDoses(parameters.doses)
         else:
             ct = parameters.ct if parameters.density is Density.CT else None
-            step = part_of(progress, 0.7, 1.0)
+            step = sub_progress(progress, 0.7, 1.0)
             made = logic.doseMap(parameters.method.value, parameters.densityValue, ct, parameters.doses, step)
             self._remove(parameters.doseMap)
             parameters.doseMap, parameters.doses = made
@@ -200,7 +200,7 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
 
         return recovery_curve_from_text(parameters.phantomVolumes, parameters.phantomRecoveries, "the panel")
 
-    def export(self, parameters: PRRTDosimetryParameterNode, progress: Progress = silent) -> None:
+    def export(self, parameters: PRRTDosimetryParameterNode, progress: Progress = no_progress) -> None:
         """Calculate, and write report, table, provenance and scene to the chosen folder.
 
         Raises
@@ -212,13 +212,13 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
         from PRRTDosimetryLib.mrml.time_points import time_points
 
         check_extras(parameters, [point.node for point in time_points(parameters.segmentation)])
-        self.calculate(parameters, part_of(progress, 0.0, 0.8))
+        self.calculate(parameters, sub_progress(progress, 0.0, 0.8))
         progress(0.8, _("Writing"))
         logic = self.dosimetryFor(parameters)
         more = extra_writers(parameters, logic.sceneImages(), logic.rows)
         export_doses(parameters.reportFolder, logic, parameters.exportScene, more)
 
-    def selfTest(self, folder: str, progress: Progress = silent) -> SelfTest:
+    def selfTest(self, folder: str, progress: Progress = no_progress) -> SelfTest:
         """Find known answers on this machine, and write the protocol to sign to a folder.
 
         Raises
@@ -254,7 +254,7 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
         )
 
     def _settings(self, parameters: PRRTDosimetryParameterNode) -> DoseSettings:
-        from PRRTDosimetryLib.mrml.settings import DoseSettings
+        from PRRTDosimetryLib.dosimetry.settings import DoseSettings
 
         return DoseSettings(
             model=parameters.model,

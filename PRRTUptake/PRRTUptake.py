@@ -9,7 +9,7 @@ from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.panel.choices import Delineation, TreatedLobe
 from PRRTUptakeLib.panel.export_options import check_extras, extra_writers
 from PRRTUptakeLib.panel.module_widget import PanelWidget
-from PRRTUptakeLib.progress import silent
+from PRRTUptakeLib.progress import no_progress
 from slicer import (
     vtkMRMLMarkupsFiducialNode,
     vtkMRMLMarkupsNode,
@@ -161,7 +161,7 @@ class PRRTUptakeLogic(ScriptedLoadableModuleLogic):
             self._uptake.setProtocol(protocol)
         return self._uptake
 
-    def measureImages(self, parameters: PRRTUptakeParameterNode, progress: Progress = silent) -> Any:
+    def measureImages(self, parameters: PRRTUptakeParameterNode, progress: Progress = no_progress) -> Any:
         """Measure every image with the role 'measured'; returns the table node, placed with its chart in the study.
 
         Raises
@@ -191,7 +191,7 @@ class PRRTUptakeLogic(ScriptedLoadableModuleLogic):
         measured = self._uptake.measured if self._uptake is not None else None
         return measured.warnings if measured is not None else ()
 
-    def export(self, parameters: PRRTUptakeParameterNode, progress: Progress = silent) -> None:
+    def export(self, parameters: PRRTUptakeParameterNode, progress: Progress = no_progress) -> None:
         """Measure, and write report, table, segments, and what else is chosen, to the chosen folder.
 
         Raises
@@ -202,10 +202,10 @@ class PRRTUptakeLogic(ScriptedLoadableModuleLogic):
         from PRRTUptakeLib.mrml.export import export_results
         from PRRTUptakeLib.mrml.images import ANATOMY, MEASURED, image_rows
         from PRRTUptakeLib.mrml.scene_dicom import SceneImage
-        from PRRTUptakeLib.progress import part_of
+        from PRRTUptakeLib.progress import sub_progress
 
         check_extras(parameters, [row.node for row in image_rows() if row.role == MEASURED])
-        parameters.table = self.measureImages(parameters, part_of(progress, 0.0, 0.6))
+        parameters.table = self.measureImages(parameters, sub_progress(progress, 0.0, 0.6))
         progress(0.6, _("Writing"))
         anatomy = {row.visit: row.node for row in image_rows() if row.role == ANATOMY}
         if anatomy:

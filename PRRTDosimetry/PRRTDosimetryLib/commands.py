@@ -40,7 +40,12 @@ def _tiac_arguments(parser: argparse.ArgumentParser) -> None:
     add("--teff-h", nargs="+", metavar="[REGION=]HOURS", help="effective half-lives for regions with one time point")
     add("--u-teff-h", nargs="+", metavar="[REGION=]HOURS", help="their standard uncertainties")
     add("--administered-MBq", type=float, help="gives the coefficient TIAC = TIA / administered activity too")
-    add("--relative-u", type=float, metavar="F", help="uncertainty of the points: sigma^2 = (F A)^2 + S^2; default: unknown")
+    add(
+        "--relative-u",
+        type=float,
+        metavar="F",
+        help="uncertainty of the points: sigma^2 = (F A)^2 + S^2; default: unknown",
+    )
     add("--sigma0-MBq", type=float, metavar="S", help="weights: see --relative-u")
     add("--prior-teff-h", nargs=2, type=float, metavar=("MEDIAN", "GSD"), help="population half-life as a prior")
     add("--decay-correction", choices=("NONE", "START", "ADMIN"), help="of the input, as in DICOM; default: NONE")
@@ -58,7 +63,7 @@ def _draws(text: str) -> int:
 
 
 def _tiac(arguments: argparse.Namespace) -> None:
-    from PRRTUptakeLib.imaging.radionuclides import nuclide
+    from PRRTUptakeLib.nuclides.radionuclides import nuclide
 
     from PRRTDosimetryLib.kinetics.curve_table import read_curves
     from PRRTDosimetryLib.kinetics.options import options_from_text

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from PRRTUptakeLib.dicom.inputs import OperatorInputs
+    from PRRTUptakeLib.dicom.operator_overrides import OperatorOverrides
     from PRRTUptakeLib.dicom.series import Series
+    from PRRTUptakeLib.export.deidentify import Deidentifier
     from PRRTUptakeLib.mrml.outcome import Extension
     from PRRTUptakeLib.mrml.run import CaseResult
-    from PRRTUptakeLib.report.deidentify import Deidentifier
 
 
 def _demo_arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,7 +85,7 @@ def _deidentify_arguments(parser: argparse.ArgumentParser, words: str) -> None:
 
 
 def _deidentifier(arguments: argparse.Namespace) -> Deidentifier | None:
-    from PRRTUptakeLib.report.deidentify import Deidentifier
+    from PRRTUptakeLib.export.deidentify import Deidentifier
 
     if arguments.key and not arguments.deidentify:
         arguments.refuse("--key goes with --deidentify")
@@ -93,9 +93,9 @@ def _deidentifier(arguments: argparse.Namespace) -> Deidentifier | None:
 
 
 def _verify(arguments: argparse.Namespace, extensions: Sequence[Extension]) -> None:
+    from PRRTUptakeLib.export.bundle import BundleError
     from PRRTUptakeLib.mrml.verify import verify_bundle
     from PRRTUptakeLib.progress import ProgressPrinter
-    from PRRTUptakeLib.report.bundle import BundleError
 
     result = verify_bundle(arguments.verify, arguments.case, ProgressPrinter(), extensions)
     if result.differences:
@@ -110,7 +110,7 @@ def _bundle_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _bundle(arguments: argparse.Namespace) -> None:
-    from PRRTUptakeLib.report.bundle import write_bundle
+    from PRRTUptakeLib.export.bundle import write_bundle
 
     print(f"Bundle: {write_bundle(arguments.results, arguments.output, _deidentifier(arguments))}")
 
@@ -122,7 +122,7 @@ def _read_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _read(arguments: argparse.Namespace) -> None:
-    from PRRTUptakeLib.report.dicom_read import read_object
+    from PRRTUptakeLib.export.dicom_read import read_object
     from PRRTUptakeLib.report.page import plain_table
 
     kind, content = read_object(arguments.file, arguments.images)
@@ -139,7 +139,7 @@ def _pdf_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _pdf(arguments: argparse.Namespace) -> None:
-    from PRRTUptakeLib.report.pdf import html_to_pdf
+    from PRRTUptakeLib.export.pdf import html_to_pdf
 
     print(f"PDF: {html_to_pdf(arguments.report, arguments.output)}")
 
@@ -162,7 +162,7 @@ def _endpoints_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _endpoints(arguments: argparse.Namespace) -> None:
     from PRRTUptakeLib.report.endpoint_tables import endpoint_text
-    from PRRTUptakeLib.trial.analysis import Options, analyse_file
+    from PRRTUptakeLib.study.cohort.analysis import Options, analyse_file
 
     options = Options(arguments.protocol, arguments.allocation, arguments.log, arguments.subgroups, arguments.mixed)
     analysis = analyse_file(arguments.measurements, options)
@@ -187,7 +187,7 @@ def _power_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _power(arguments: argparse.Namespace) -> None:
     from PRRTUptakeLib.report.page import plain_table
-    from PRRTUptakeLib.trial.power import plan
+    from PRRTUptakeLib.statistics.power import plan
 
     if arguments.n is None and arguments.ratio is None:
         arguments.refuse("give --n, --ratio, or both")
@@ -212,9 +212,9 @@ def _agreement(arguments: argparse.Namespace) -> None:
 
     from PRRTUptakeLib.report.endpoint_tables import agreement_table
     from PRRTUptakeLib.report.page import plain_table
-    from PRRTUptakeLib.trial.agreement import compare_readers, paired_readings
-    from PRRTUptakeLib.trial.measurements import read_csv
-    from PRRTUptakeLib.trial.protocol import load_protocol
+    from PRRTUptakeLib.statistics.agreement import compare_readers, paired_readings
+    from PRRTUptakeLib.study.measurements import read_csv
+    from PRRTUptakeLib.study.protocol import load_protocol
 
     protocol = load_protocol(arguments.protocol)
     tables = read_csv(arguments.first), read_csv(arguments.second)
@@ -246,11 +246,11 @@ def _cohort_arguments(parser: argparse.ArgumentParser) -> None:
 
 def cohort(arguments: argparse.Namespace, run_case: str = RUN_CASE) -> None:
     """Run every patient of a folder by ``run_case`` ("package.module:function"), then the endpoint and its report."""
+    from PRRTUptakeLib.export.cohort_output import Machines, make_cohort
     from PRRTUptakeLib.progress import ProgressPrinter
-    from PRRTUptakeLib.report.cohort_output import Machines, make_cohort
     from PRRTUptakeLib.report.endpoint_tables import cohort_text
-    from PRRTUptakeLib.trial.analysis import Options
-    from PRRTUptakeLib.trial.jobs import CohortError
+    from PRRTUptakeLib.study.cohort.analysis import Options
+    from PRRTUptakeLib.study.cohort.jobs import CohortError
 
     files = (arguments.allocation, arguments.log, arguments.subgroups)
     options = Options(arguments.protocol, *files, arguments.mixed, arguments.second_reader)
@@ -317,8 +317,8 @@ def _suv(arguments: argparse.Namespace) -> None:
         print(f"  - {sentence}")
 
 
-def _suv_inputs(arguments: argparse.Namespace, series: Series) -> OperatorInputs:
-    from PRRTUptakeLib.dicom.inputs import Calibration, OperatorInputs
+def _suv_inputs(arguments: argparse.Namespace, series: Series) -> OperatorOverrides:
+    from PRRTUptakeLib.dicom.operator_overrides import Calibration, OperatorOverrides
     from PRRTUptakeLib.dicom.times import clock_of, operator_moment
 
     clock = clock_of(series.headers[0].dataset, series.label, arguments.time_zone)
@@ -330,7 +330,7 @@ def _suv_inputs(arguments: argparse.Namespace, series: Series) -> OperatorInputs
     calibration = None
     if arguments.calibration is not None:
         calibration = Calibration(arguments.calibration, arguments.calibration_time or "", arguments.acquisition_s)
-    return OperatorInputs(
+    return OperatorOverrides(
         weight_kg=arguments.weight_kg,
         height_cm=arguments.height_cm,
         sex=arguments.sex,

@@ -19,17 +19,17 @@ class Cancelled(PRRTError):  # noqa: N818  (an outcome that the user chose, not 
     """The user stopped the work; nothing was written."""
 
 
-def silent(fraction: float, message: str) -> None:
+def no_progress(fraction: float, message: str) -> None:
     """Tell nobody."""
 
 
-def part_of(progress: Progress, start: float, end: float) -> Progress:
+def sub_progress(progress: Progress, start: float, end: float) -> Progress:
     """A progress for one step of a longer work, which lies between the fractions ``start`` and ``end``.
 
     Examples
     --------
     >>> seen = []
-    >>> step = part_of(lambda fraction, message: seen.append((fraction, message)), 0.5, 1.0)
+    >>> step = sub_progress(lambda fraction, message: seen.append((fraction, message)), 0.5, 1.0)
     >>> step(0.5, "half of the second half"); seen
     [(0.75, 'half of the second half')]
     """

@@ -11,8 +11,8 @@ from PRRTDosimetryLib.dose.convolution import EvenKernel
 from PRRTDosimetryLib.dose.voxel_kernel import voxel_kernel
 from PRRTDosimetryLib.kinetics.voxel_series import VoxelSeries
 from PRRTDosimetryLib.kinetics.voxelwise import VoxelNoise, mono_exponential_tia
-from PRRTUptakeLib.imaging.radionuclides import nuclide
 from PRRTUptakeLib.imaging.volume import Grid
+from PRRTUptakeLib.nuclides.radionuclides import nuclide
 from scipy.optimize import curve_fit
 from scipy.signal import fftconvolve
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 
 import pytest
+from builders.trial_tables import simulate_trial, write_table
 from PRRTDosimetryLib.commands import main
-from PRRTUptakeLib.trial.protocol import load_protocol
-from trial_tables import simulate_trial, write_table
+from PRRTUptakeLib.study.protocol import load_protocol
 
 PATIENTS, LIMIT_S = 1000, 10.0
 

@@ -12,7 +12,7 @@ import tracemalloc
 import numpy as np
 import pytest
 import SimpleITK
-from dicom_builders import write_slices
+from builders.dicom_builders import write_slices
 from PRRTUptakeLib.dicom.quantify import quantify
 from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.dicom.suv import suv

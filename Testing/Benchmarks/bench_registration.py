@@ -11,9 +11,9 @@ import time
 import numpy as np
 import pytest
 import SimpleITK
-from posed_patient import GRID, LIVER, PATIENT, liver_points
-from PRRTUptakeLib.imaging.registration import rigid_registration
-from PRRTUptakeLib.imaging.simulation import Posture, axial_grid, region_labels, tissue_image
+from builders.registration_phantom import GRID, LIVER, PATIENT, liver_points
+from PRRTUptakeLib.registration.rigid import rigid_registration
+from PRRTUptakeLib.synthetic.simulation import Posture, axial_grid, region_labels, tissue_image
 from scipy.spatial.transform import Rotation
 
 THREADS = 2

@@ -57,11 +57,11 @@ class EvenKernel:
         fold_k, fold_j = (np.minimum(np.arange(n), n - np.arange(n)) for n in (height, width))
         for start in range(0, spectrum.shape[2], columns):
             slab = spectrum[:, :, start : start + columns]
-            block = fft.fft(slab, n=width, axis=1, workers=_WORKERS)
-            block = fft.fft(block, n=height, axis=0, overwrite_x=True, workers=_WORKERS)
-            block *= self.transform[fold_k[:, None], fold_j, start : start + columns]
-            block = fft.ifft(block, axis=0, overwrite_x=True, workers=_WORKERS)[: image.shape[0]]
-            slab[...] = fft.ifft(block, axis=1, overwrite_x=True, workers=_WORKERS)[:, : image.shape[1]]
+            box = fft.fft(slab, n=width, axis=1, workers=_WORKERS)
+            box = fft.fft(box, n=height, axis=0, overwrite_x=True, workers=_WORKERS)
+            box *= self.transform[fold_k[:, None], fold_j, start : start + columns]
+            box = fft.ifft(box, axis=0, overwrite_x=True, workers=_WORKERS)[: image.shape[0]]
+            slab[...] = fft.ifft(box, axis=1, overwrite_x=True, workers=_WORKERS)[:, : image.shape[1]]
         return self._rows_restored(spectrum)
 
     def _rows_transformed(self, image: np.ndarray) -> np.ndarray:

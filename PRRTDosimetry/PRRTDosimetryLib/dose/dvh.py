@@ -131,5 +131,5 @@ def segment_dvh(dose: Volume, segmentation: Segmentation, name: str) -> DoseVolu
             f"{dose.grid.shape}: use the occupied fractions of its voxels."
         )
     segment = segmentation[name]
-    values = dose.array[segment.block][segment.mask]
+    values = dose.array[segment.box][segment.mask]
     return dose_volume_histogram(values, np.full(values.size, dose.grid.voxel_volume_mL))

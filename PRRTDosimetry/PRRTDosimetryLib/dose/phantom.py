@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.imaging.radionuclides import nuclide
+from PRRTUptakeLib.nuclides.radionuclides import nuclide
 
 from PRRTDosimetryLib.dose.tables import read_table, table_source
 

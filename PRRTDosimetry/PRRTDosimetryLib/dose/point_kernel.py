@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.imaging.radionuclides import nuclide as find_nuclide
+from PRRTUptakeLib.nuclides.radionuclides import nuclide as find_nuclide
 from PRRTUptakeLib.resources import resource_path
 from scipy.interpolate import PchipInterpolator
 

@@ -6,7 +6,7 @@ import math
 from functools import cache
 
 import numpy as np
-from PRRTUptakeLib.imaging.radionuclides import nuclide
+from PRRTUptakeLib.nuclides.radionuclides import nuclide
 
 from PRRTDosimetryLib.dose.phantom import DoseError
 from PRRTDosimetryLib.dose.tables import read_table

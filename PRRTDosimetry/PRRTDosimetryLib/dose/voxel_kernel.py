@@ -132,8 +132,8 @@ def _computed(
     within = tuple(min(size, math.floor(near_mm / edge) + 1) for size, edge in zip(shape, spacing, strict=True))
     close = _distance_mm(spacing, within) <= near_mm
     near = _shared_shells(source, spacing, within, density, near_mm + float(np.linalg.norm(spacing)))
-    block = energy_keV[: within[0], : within[1], : within[2]]
-    block[close] = near[close]
+    box = energy_keV[: within[0], : within[1], : within[2]]
+    box[close] = near[close]
     mass_g = density * float(np.prod(spacing)) / 1000.0
     octant = energy_keV * (1e9 * GY_PER_KEV_PER_G / mass_g)
     octant.setflags(write=False)

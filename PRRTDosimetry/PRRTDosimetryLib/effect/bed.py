@@ -19,7 +19,7 @@ import numpy as np
 from PRRTUptakeLib.errors import PRRTError
 
 if TYPE_CHECKING:
-    from PRRTDosimetryLib.kinetics.shape import Shape
+    from PRRTDosimetryLib.kinetics.curve_shape import Shape
 
 _STEPS_PER_INTERVAL = 256  # of a polygon; the error of G is below 1e-6
 
@@ -52,7 +52,7 @@ def dose_protraction_factor(shape: Shape, repair_half_time_h: float) -> float:
 
     Examples
     --------
-    >>> from PRRTDosimetryLib.kinetics.shape import Shape
+    >>> from PRRTDosimetryLib.kinetics.curve_shape import Shape
     >>> clearance, uptake = math.log(2) / 50, math.log(2) / 2
     >>> round(dose_protraction_factor(Shape(((1.0, clearance),)), 2.8), 5)
     0.05303

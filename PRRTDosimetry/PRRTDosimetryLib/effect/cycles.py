@@ -12,7 +12,7 @@ from PRRTDosimetryLib.effect.limits import ReferenceLimit, reference_limits
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from PRRTDosimetryLib.kinetics.shape import Shape
+    from PRRTDosimetryLib.kinetics.curve_shape import Shape
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def cumulative_effect(organ: str, cycles: Sequence[CycleDose], tissue: Tissue) -
     Examples
     --------
     >>> from PRRTDosimetryLib.effect.bed import KIDNEY
-    >>> from PRRTDosimetryLib.kinetics.shape import Shape
+    >>> from PRRTDosimetryLib.kinetics.curve_shape import Shape
     >>> shape = Shape(((1.0, math.log(2) / 50),))
     >>> four = cumulative_effect("kidneys", [CycleDose(n, 5.0, shape) for n in (1, 2, 3, 4)], KIDNEY)
     >>> round(four.dose_Gy, 2), round(four.bed_Gy, 2)  # one cycle of 20 Gy would be 28.16 Gy
@@ -99,7 +99,7 @@ def joined_cycles(parts: Sequence[CumulativeEffect]) -> CumulativeEffect:
     Examples
     --------
     >>> from PRRTDosimetryLib.effect.bed import KIDNEY
-    >>> from PRRTDosimetryLib.kinetics.shape import Shape
+    >>> from PRRTDosimetryLib.kinetics.curve_shape import Shape
     >>> shape = Shape(((1.0, math.log(2) / 50),))
     >>> each = [cumulative_effect("kidneys", [CycleDose(n, 5.0, shape)], KIDNEY) for n in (1, 2, 3, 4)]
     >>> round(joined_cycles(each).bed_Gy, 2)

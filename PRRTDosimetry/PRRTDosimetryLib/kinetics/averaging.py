@@ -17,17 +17,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import chi2
 
+from PRRTDosimetryLib.kinetics.curve_shape import Shape
 from PRRTDosimetryLib.kinetics.fitting import point_uncertainties
 from PRRTDosimetryLib.kinetics.models import MODELS
 from PRRTDosimetryLib.kinetics.posterior import Batch, Noise, posterior
 from PRRTDosimetryLib.kinetics.priors import ASSUMED_RELATIVE_UNCERTAINTY, MODEL_PROBABILITY, course
-from PRRTDosimetryLib.kinetics.shape import Shape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
-    from PRRTUptakeLib.imaging.radionuclides import Radionuclide
+    from PRRTUptakeLib.nuclides.radionuclides import Radionuclide
 
     from PRRTDosimetryLib.kinetics.curves import Curve
     from PRRTDosimetryLib.kinetics.models import Model
@@ -133,7 +133,9 @@ class Estimate:
 
     def interval_MBq_h(self, confidence: float) -> tuple[float, float]:
         """Shortest interval of ln TIA that holds ``confidence`` of the draws."""
-        low = np.linspace(LEVELS[0], LEVELS[-1] - confidence, 101) if confidence < LEVELS[-1] - LEVELS[0] else LEVELS[:1]
+        low = (
+            np.linspace(LEVELS[0], LEVELS[-1] - confidence, 101) if confidence < LEVELS[-1] - LEVELS[0] else LEVELS[:1]
+        )
         ends = np.interp(np.stack([low, np.minimum(low + confidence, LEVELS[-1])]), LEVELS, self.quantiles)
         shortest = int(np.argmin(ends[1] - ends[0]))
         return math.exp(ends[0, shortest]), math.exp(ends[1, shortest])
@@ -182,9 +184,7 @@ def possible_models(points: int) -> tuple[str, ...]:
     >>> possible_models(2), len(possible_models(5))
     (('mono', 'uptake-clearance', 'bi'), 5)
     """
-    return tuple(
-        name for name, one in MODELS.items() if one.parameters <= max(points, 3) or name == "bi"
-    )
+    return tuple(name for name, one in MODELS.items() if one.parameters <= max(points, 3) or name == "bi")
 
 
 def batch_of(curves: Sequence[Curve], nuclide: Radionuclide, options: Options, equal: bool = False) -> Batch:
@@ -234,7 +234,9 @@ def _estimated(batch: Batch, names: Sequence[str]) -> list[Estimate]:
     widened = np.sqrt(np.maximum(misfit / freedom, 1.0).min(axis=0))
     widened = np.where(adequate.any(axis=0) | batch.noise.unknown, 1.0, widened)  # an unknown noise is larger already
     log_tia, log_sd, quantiles = _combined(parts, weights, widened)
-    log_best = sum((weight * part.log_best for weight, part in zip(weights, parts, strict=True)), np.zeros(len(log_tia)))
+    log_best = sum(
+        (weight * part.log_best for weight, part in zip(weights, parts, strict=True)), np.zeros(len(log_tia))
+    )
     before, after = _unseen(parts, weights, batch)
     sensitivity = sum(
         (weight[:, None] * part.sensitivity for weight, part in zip(weights, parts, strict=True)),

@@ -12,7 +12,7 @@ from PRRTDosimetryLib.kinetics.curves import Curve, CurveError, check_units, to_
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from PRRTUptakeLib.imaging.radionuclides import Radionuclide
+    from PRRTUptakeLib.nuclides.radionuclides import Radionuclide
 
 REQUIRED = ("region", "time_h", "activity_MBq")
 UNCERTAINTY = ("u_activity_MBq", "uncertainty_MBq", "uncertainty", "u_MBq", "sigma_MBq")

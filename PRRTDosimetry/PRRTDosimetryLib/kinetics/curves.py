@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from PRRTUptakeLib.imaging.radionuclides import Radionuclide
+    from PRRTUptakeLib.nuclides.radionuclides import Radionuclide
 
 TIME_ZEROS = ("start", "mid", "end")
 """What counts as the time of injection when the activity is infused: start, middle or end of the infusion."""
@@ -145,7 +145,7 @@ def to_decayed(curve: Curve, decay_correction: str, nuclide: Radionuclide) -> Cu
 
     Examples
     --------
-    >>> from PRRTUptakeLib.imaging.radionuclides import nuclide
+    >>> from PRRTUptakeLib.nuclides.radionuclides import nuclide
     >>> corrected = Curve("Liver", (6.647 * 24,), (100.0,))
     >>> round(to_decayed(corrected, "ADMIN", nuclide("Lu-177")).activity_MBq[0], 9)
     50.0

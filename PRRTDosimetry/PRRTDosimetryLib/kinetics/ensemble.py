@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from PRRTDosimetryLib.kinetics.fitting import CurveFit
-    from PRRTDosimetryLib.kinetics.optimum import Problem
+    from PRRTDosimetryLib.kinetics.least_squares import Problem
 
     Floats = NDArray[np.float64]
 

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from PRRTDosimetryLib.kinetics.curve_shape import Shape
 from PRRTDosimetryLib.kinetics.curves import CurveError
+from PRRTDosimetryLib.kinetics.least_squares import FitError, Problem, best_fit
 from PRRTDosimetryLib.kinetics.models import MODELS
-from PRRTDosimetryLib.kinetics.optimum import FitError, Problem, best_fit
-from PRRTDosimetryLib.kinetics.shape import Shape
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
-    from PRRTUptakeLib.imaging.radionuclides import Radionuclide
+    from PRRTUptakeLib.nuclides.radionuclides import Radionuclide
 
     from PRRTDosimetryLib.kinetics.curves import Curve
+    from PRRTDosimetryLib.kinetics.least_squares import Priors
     from PRRTDosimetryLib.kinetics.models import Model
-    from PRRTDosimetryLib.kinetics.optimum import Priors
 
     Floats = NDArray[np.float64]
 
@@ -180,7 +180,7 @@ def fit_curve(
 
     Examples
     --------
-    >>> from PRRTUptakeLib.imaging.radionuclides import nuclide
+    >>> from PRRTUptakeLib.nuclides.radionuclides import nuclide
     >>> from PRRTDosimetryLib.kinetics.curves import Curve
     >>> fit = fit_curve(Curve("Kidney", (24.0, 96.0), (80.0, 20.0)), nuclide("Lu-177"), "mono")
     >>> round(fit.tia_MBq_h, 3), round(fit.shape.terminal_half_life_h, 6)

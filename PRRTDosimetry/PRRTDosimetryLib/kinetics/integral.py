@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import ArrayLike, NDArray
-    from PRRTUptakeLib.imaging.radionuclides import Radionuclide
+    from PRRTUptakeLib.nuclides.radionuclides import Radionuclide
 
     from PRRTDosimetryLib.kinetics.averaging import Estimate
+    from PRRTDosimetryLib.kinetics.curve_shape import Shape
     from PRRTDosimetryLib.kinetics.curves import Curve
     from PRRTDosimetryLib.kinetics.fitting import CurveFit
-    from PRRTDosimetryLib.kinetics.shape import Shape
 
     Floats = NDArray[np.float64]
 
@@ -184,7 +184,9 @@ def misfit_notes(estimate: Estimate) -> list[str]:
     """What is said and done where no model describes the points."""
     if estimate.adequate:
         return []
-    wider = f"; the interval is {estimate.misfit:.1f} times as wide as the uncertainties ask" if estimate.misfit > 1 else ""
+    wider = (
+        f"; the interval is {estimate.misfit:.1f} times as wide as the uncertainties ask" if estimate.misfit > 1 else ""
+    )
     return [f"no model describes the points within their uncertainties: look at the plot{wider}"]
 
 

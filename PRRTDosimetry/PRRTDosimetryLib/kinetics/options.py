@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from PRRTDosimetryLib.kinetics.curves import CurveError
 from PRRTDosimetryLib.kinetics.fitting import Weights
-from PRRTDosimetryLib.kinetics.optimum import HalfLifePrior, Priors
+from PRRTDosimetryLib.kinetics.least_squares import HalfLifePrior, Priors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

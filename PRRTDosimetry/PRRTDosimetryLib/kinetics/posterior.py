@@ -18,13 +18,20 @@ import numpy as np
 from scipy.special import ndtri
 from scipy.stats import chi2, qmc
 
-from PRRTDosimetryLib.kinetics.priors import NOISE_FLOOR_OF_LARGEST, NOISE_MEDIAN, NOISE_RANGE, NoisePrior, course, dimensions
+from PRRTDosimetryLib.kinetics.priors import (
+    NOISE_FLOOR_OF_LARGEST,
+    NOISE_MEDIAN,
+    NOISE_RANGE,
+    NoisePrior,
+    course,
+    dimensions,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from PRRTDosimetryLib.kinetics.least_squares import Priors
     from PRRTDosimetryLib.kinetics.models import Model
-    from PRRTDosimetryLib.kinetics.optimum import Priors
     from PRRTDosimetryLib.kinetics.priors import Course
 
     Floats = NDArray[np.float64]
@@ -91,9 +98,7 @@ class Batch:
 
     def of(self, rows: slice) -> Batch:
         """Some of the curves."""
-        return Batch(
-            self.time_h[rows], self.activity_MBq[rows], self.noise.of(rows), self.physical_per_h, self.priors
-        )
+        return Batch(self.time_h[rows], self.activity_MBq[rows], self.noise.of(rows), self.physical_per_h, self.priors)
 
 
 @dataclass(frozen=True, eq=False)
@@ -337,9 +342,7 @@ def _lattice(size: int, count: int) -> Floats:
     return normal
 
 
-def _proposed(
-    model: Model, batch: Batch, around: tuple[Floats, Floats, Floats], count: int
-) -> tuple[Floats, Floats]:
+def _proposed(model: Model, batch: Batch, around: tuple[Floats, Floats, Floats], count: int) -> tuple[Floats, Floats]:
     """Nodes (curves, count, d) and the log density of what they come from, up to the prior's constant.
 
     ``around``: optimum, covariance and noise. The further numbers come from a mixture of a Student's t around the
@@ -386,9 +389,7 @@ def _log_student(squared: Floats, size: int) -> Floats:
     return log_density
 
 
-def _best_clearance(
-    model: Model, batch: Batch, rest: Floats, start: Floats, noise: Floats
-) -> tuple[Floats, Floats]:
+def _best_clearance(model: Model, batch: Batch, rest: Floats, start: Floats, noise: Floats) -> tuple[Floats, Floats]:
     """Optimum of the first number for the others, by Gauss-Newton steps, and its standard deviation."""
     squared = noise[:, None] ** 2
     first, sigma = _misfit_at(model, batch, start, rest)

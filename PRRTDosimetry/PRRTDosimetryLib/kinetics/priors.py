@@ -32,8 +32,8 @@ from scipy.stats import t as student
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from PRRTDosimetryLib.kinetics.least_squares import Priors
     from PRRTDosimetryLib.kinetics.models import Model
-    from PRRTDosimetryLib.kinetics.optimum import Priors
 
     Floats = NDArray[np.float64]
 

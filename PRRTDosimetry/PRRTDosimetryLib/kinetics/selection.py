@@ -27,11 +27,11 @@ from PRRTDosimetryLib.kinetics.trapezoid import trapezoid
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from PRRTUptakeLib.imaging.radionuclides import Radionuclide
+    from PRRTUptakeLib.nuclides.radionuclides import Radionuclide
 
     from PRRTDosimetryLib.kinetics.averaging import Estimate
     from PRRTDosimetryLib.kinetics.curves import Curve
-    from PRRTDosimetryLib.kinetics.optimum import Priors
+    from PRRTDosimetryLib.kinetics.least_squares import Priors
 
 METHODS = ("auto", *MODELS, "trapezoid", "single-time-point")
 """All ways to integrate a curve."""
@@ -49,7 +49,7 @@ def integrate(curve: Curve, nuclide: Radionuclide, method: str = "auto", options
 
     Examples
     --------
-    >>> from PRRTUptakeLib.imaging.radionuclides import nuclide
+    >>> from PRRTUptakeLib.nuclides.radionuclides import nuclide
     >>> from PRRTDosimetryLib.kinetics.curves import Curve
     >>> clamped = integrate(Curve("Liver", (24.0, 96.0), (50.0, 40.0)), nuclide("Lu-177"), "mono")
     >>> clamped.model, round(clamped.teff_h, 1)

@@ -13,13 +13,13 @@ import numpy as np
 from scipy.special import ndtri
 from scipy.stats import qmc
 
+from PRRTDosimetryLib.kinetics.curve_shape import Shape
 from PRRTDosimetryLib.kinetics.curves import CurveError
 from PRRTDosimetryLib.kinetics.integral import Integral
-from PRRTDosimetryLib.kinetics.shape import Shape
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from PRRTUptakeLib.imaging.radionuclides import Radionuclide
+    from PRRTUptakeLib.nuclides.radionuclides import Radionuclide
 
     from PRRTDosimetryLib.kinetics.curves import Curve
 
@@ -51,7 +51,7 @@ def single_time_point(curve: Curve, nuclide: Radionuclide, teff_h: float, u_teff
 
     Examples
     --------
-    >>> from PRRTUptakeLib.imaging.radionuclides import nuclide
+    >>> from PRRTUptakeLib.nuclides.radionuclides import nuclide
     >>> from PRRTDosimetryLib.kinetics.curves import Curve
     >>> result = single_time_point(Curve("Kidney", (50.0,), (10.0,)), nuclide("Lu-177"), 50.0)
     >>> round(result.tia_MBq_h, 2)  # 20 MBq at the injection, 50 h
@@ -99,7 +99,7 @@ def single_time_point(curve: Curve, nuclide: Radionuclide, teff_h: float, u_teff
 
 
 def _log_errors(time_h: float, teff_h: float, u_teff_h: float, relative_u: float, physical_h: float) -> Floats:
-    """ln of possible over stated TIA, for equally probable half-lives and activities (fixed quasi-random draws).
+    """Ln of possible over stated TIA, for equally probable half-lives and activities (fixed quasi-random draws).
 
     The half-life is log-normal with the relative standard uncertainty stated, at most the physical one. For an image at
     the mean lifetime T/ln 2 the TIA does not depend on it to first order, but every other half-life gives a larger one.

@@ -44,7 +44,7 @@ def plot_series(integral: Integral, steps: int = 240) -> PlotSeries:
 
     Examples
     --------
-    >>> from PRRTUptakeLib.imaging.radionuclides import nuclide
+    >>> from PRRTUptakeLib.nuclides.radionuclides import nuclide
     >>> from PRRTDosimetryLib.kinetics.curves import Curve
     >>> from PRRTDosimetryLib.kinetics.selection import integrate
     >>> curve = Curve("Kidney", (24.0, 96.0), (80.0, 20.0), (4.0, 1.0))
@@ -190,9 +190,7 @@ def integrals_as_text(integrals: Sequence[Integral], administered_MBq: float | N
         lines += [f"  Note: {note}." for note in one.notes]
         averaged = one.averaged is not None
         lines += [
-            f"  Model: {_alternative_text(other)}"
-            for other in one.alternatives
-            if averaged or other.model != one.model
+            f"  Model: {_alternative_text(other)}" for other in one.alternatives if averaged or other.model != one.model
         ]
     return "\n".join(lines)
 

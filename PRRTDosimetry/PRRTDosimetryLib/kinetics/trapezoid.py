@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from PRRTDosimetryLib.kinetics.curve_shape import Shape
 from PRRTDosimetryLib.kinetics.curves import CurveError
 from PRRTDosimetryLib.kinetics.fitting import point_uncertainties
 from PRRTDosimetryLib.kinetics.integral import Integral
 from PRRTDosimetryLib.kinetics.priors import ASSUMED_RELATIVE_UNCERTAINTY
-from PRRTDosimetryLib.kinetics.shape import Shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from PRRTUptakeLib.imaging.radionuclides import Radionuclide
+    from PRRTUptakeLib.nuclides.radionuclides import Radionuclide
 
     from PRRTDosimetryLib.kinetics.curves import Curve
     from PRRTDosimetryLib.kinetics.fitting import Weights
@@ -56,7 +56,7 @@ def trapezoid(
 
     Examples
     --------
-    >>> from PRRTUptakeLib.imaging.radionuclides import nuclide
+    >>> from PRRTUptakeLib.nuclides.radionuclides import nuclide
     >>> from PRRTDosimetryLib.kinetics.curves import Curve
     >>> result = trapezoid(Curve("Liver", (10.0, 20.0), (100.0, 50.0)), nuclide("Lu-177"), "zero", "effective")
     >>> round(result.tia_MBq_h - (500 + 750), 3)  # the tail: 50 MBq x 10 h / ln 2

@@ -195,5 +195,5 @@ def _variance(curve: Curve, rates: np.ndarray, at: _Point) -> np.ndarray:
         at.normal[0][1][still] = 0.0
         at.normal[1][0][still] = 0.0
     with np.errstate(over="ignore"):  # a curve that says nothing of its rates has an infinite uncertainty
-        moves = _solved(at.normal, gradient)
-        return area**2 / at.information + sum(g * move for g, move in zip(gradient, moves, strict=True))
+        territory_overrides = _solved(at.normal, gradient)
+        return area**2 / at.information + sum(g * move for g, move in zip(gradient, territory_overrides, strict=True))

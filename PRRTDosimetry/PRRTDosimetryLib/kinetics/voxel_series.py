@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.imaging.radionuclides import Radionuclide
-from PRRTUptakeLib.imaging.radionuclides import nuclide as find_nuclide
 from PRRTUptakeLib.imaging.volume import Grid, Volume
+from PRRTUptakeLib.nuclides.radionuclides import Radionuclide
+from PRRTUptakeLib.nuclides.radionuclides import nuclide as find_nuclide
 from PRRTUptakeLib.uptake.mapping import as_matrix
 from scipy import ndimage
 
@@ -83,7 +83,7 @@ class VoxelSeries:
                     f"The image at {times[number]:g} h has {volume.grid.shape} voxels on another grid than the first "
                     f"({grid.shape}): register the images and give their transforms."
                 )
-            arrays.append(_carried(volume, grid, None if transforms is None else transforms[number]))
+            arrays.append(_propagated(volume, grid, None if transforms is None else transforms[number]))
         uids = tuple(str(volume.provenance.get("series_uid", "")) for volume in volumes)
         return cls(find_nuclide(nuclide), grid, times, np.stack(arrays), uids if all(uids) else ())
 
@@ -125,7 +125,7 @@ def _require_activity(volume: Volume, time_h: float) -> None:
         raise VoxelSeriesError(f"The image at {time_h:g} h holds voxels without a number: fill or crop them first.")
 
 
-def _carried(volume: Volume, grid: Grid, transform: RasTransform | None) -> np.ndarray:
+def _propagated(volume: Volume, grid: Grid, transform: RasTransform | None) -> np.ndarray:
     """Values on ``grid`` by linear interpolation, NaN outside the image."""
     matrix = as_matrix(transform)
     if matrix is None:
@@ -133,7 +133,7 @@ def _carried(volume: Volume, grid: Grid, transform: RasTransform | None) -> np.n
     if volume.grid.matches(grid) and np.allclose(matrix, np.eye(4), atol=1e-9):
         return volume.array
     to_image = volume.grid.ras_to_ijk @ matrix @ grid.ijk_to_ras  # i, j, k of the grid to i, j, k of the image
-    carried: np.ndarray = ndimage.affine_transform(
+    propagated: np.ndarray = ndimage.affine_transform(
         volume.array,
         to_image[2::-1, 2::-1],
         to_image[2::-1, 3],
@@ -142,15 +142,15 @@ def _carried(volume: Volume, grid: Grid, transform: RasTransform | None) -> np.n
         mode="constant",
         cval=np.nan,
     )
-    return carried
+    return propagated
 
 
 def _through_function(volume: Volume, grid: Grid, transform: RasTransform | None) -> np.ndarray:
-    carried = np.empty(grid.shape, dtype=np.float32)
+    propagated = np.empty(grid.shape, dtype=np.float32)
     j, i = np.mgrid[: grid.shape[1], : grid.shape[2]]
     for k in range(grid.shape[0]):
         points = np.stack([i, j, np.full_like(i, k)], axis=-1).reshape(-1, 3)
         moved = volume.grid.to_ijk(transform(grid.to_ras(points)))  # type: ignore[operator, misc]
         values = ndimage.map_coordinates(volume.array, moved[:, ::-1].T, order=1, mode="constant", cval=np.nan)
-        carried[k] = values.reshape(grid.shape[1:])
-    return carried
+        propagated[k] = values.reshape(grid.shape[1:])
+    return propagated

@@ -261,7 +261,7 @@ def region_prior(
     prior = np.full(series.grid.shape, half_life(slice(None)))
     for segment in regions:
         if segment.voxel_count:
-            prior[segment.block][segment.mask] = half_life(segment.full_mask(series.grid.shape))
+            prior[segment.box][segment.mask] = half_life(segment.full_mask(series.grid.shape))
     return HalfLifePrior(prior, spread)
 
 

@@ -9,27 +9,27 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PRRTUptakeLib.dicom.reading import read_volume
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.imaging.registration import rigid_registration
-from PRRTUptakeLib.imaging.registration_engine import RegistrationOptions
-from PRRTUptakeLib.imaging.registration_result import (
+from PRRTUptakeLib.mrml.outcome import SceneVisit
+from PRRTUptakeLib.mrml.visit_registration import VisitRegistration, image_name
+from PRRTUptakeLib.registration.engine import RegistrationOptions
+from PRRTUptakeLib.registration.result import (
     Registration,
     given_registration,
     identity_registration,
 )
-from PRRTUptakeLib.mrml.outcome import SceneVisit
-from PRRTUptakeLib.mrml.visit_registration import VisitRegistration, image_name
+from PRRTUptakeLib.registration.rigid import rigid_registration
 from PRRTUptakeLib.report.registration_report import registration_sections
-from PRRTUptakeLib.trial.carrying import ras_transform_of
-from PRRTUptakeLib.trial.measurements import Measurement
+from PRRTUptakeLib.study.contour_propagation import ras_transform_of
+from PRRTUptakeLib.study.measurements import Measurement
 from PRRTUptakeLib.uptake.occupancy import occupancy
 
 from PRRTDosimetryLib.dose.density import SOFT_TISSUE_g_per_mL
 from PRRTDosimetryLib.dose.dose_map import kernel_dose, local_dose
 from PRRTDosimetryLib.dose.dvh import DoseVolumeHistogram, dose_volume_histogram
+from PRRTDosimetryLib.dosimetry.settings import DoseSettings, SettingsError
 from PRRTDosimetryLib.kinetics.voxel_series import VoxelSeries
 from PRRTDosimetryLib.kinetics.voxelwise import TiaMap, mono_exponential_tia, uptake_clearance_tia
 from PRRTDosimetryLib.mrml.dose_maps_report import dose_map_sections, dose_map_table
-from PRRTDosimetryLib.mrml.settings import DoseSettings, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Grid, Volume
     from PRRTUptakeLib.mrml.outcome import CaseOutcome, VisitImages
     from PRRTUptakeLib.segmentation.segments import Segment
-    from PRRTUptakeLib.trial.pipeline import VisitResult
+    from PRRTUptakeLib.study.visit import VisitResult
 
 _METHODS = {"kernel": kernel_dose, "local": local_dose}
 _MOST_UNSEEN = 0.05  # share of a region outside one of the images that is told
@@ -284,7 +284,7 @@ def region_map(segment: Segment, first: VisitResult, tia: Volume, dose: Volume, 
     """One region of the first visit, where it was measured; ``unseen`` marks voxels [k, j, i] outside an image."""
     prepared = first.prepared
     placed = occupancy(
-        segment, prepared.segmentation.grid, dose.grid, ras_transform_of(segment, prepared, first.nudges)
+        segment, prepared.segmentation.grid, dose.grid, ras_transform_of(segment, prepared, first.manual_shifts)
     )
     volume_mL = placed.fraction * dose.grid.voxel_volume_mL
     outside = placed.fraction @ unseen.reshape(-1)[placed.indices] / placed.fraction.sum()

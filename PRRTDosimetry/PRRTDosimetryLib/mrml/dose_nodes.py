@@ -13,7 +13,7 @@ from PRRTUptakeLib.mrml.tables import rows_of_table, table_from_measurements
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from PRRTUptakeLib.trial.measurements import Measurement
+    from PRRTUptakeLib.study.measurements import Measurement
 
 CYCLE_ATTRIBUTE, HISTOGRAMS_ATTRIBUTE = "PRRT.DoseCycle", "PRRT.DoseHistograms"
 _COLUMNS = {

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from PRRTUptakeLib.report.page import paragraph, plain_table, section, table
 from PRRTUptakeLib.report.plots import Series, line_chart
 
+from PRRTDosimetryLib.dosimetry.cumulative import limit_cells, total_cells
+from PRRTDosimetryLib.dosimetry.dose_rows import budget_table
 from PRRTDosimetryLib.kinetics.tables import plot_series
-from PRRTDosimetryLib.uncertainty.cumulative import limit_cells, total_cells
-from PRRTDosimetryLib.uncertainty.rows import budget_table
 
 _KEPT_WORDS = (
     "Part of a region's contrast to its surroundings that its mean keeps: on these voxels alone, and with the "
@@ -21,10 +21,10 @@ _KEPT_WORDS = (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from PRRTDosimetryLib.dosimetry.cumulative import OrganTotal
+    from PRRTDosimetryLib.dosimetry.engine import Dosimetry
+    from PRRTDosimetryLib.dosimetry.recovery_doses import RecoveredDoses
     from PRRTDosimetryLib.kinetics.integral import Integral
-    from PRRTDosimetryLib.uncertainty.cumulative import OrganTotal
-    from PRRTDosimetryLib.uncertainty.patient import Dosimetry
-    from PRRTDosimetryLib.uncertainty.recovery_doses import RecoveredDoses
 
 
 def dose_sections(

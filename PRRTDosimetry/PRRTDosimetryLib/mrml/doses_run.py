@@ -9,31 +9,31 @@ from typing import TYPE_CHECKING
 from PRRTUptakeLib.dicom.headers import label
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.reference import ReferenceRegionError
-from PRRTUptakeLib.trial.response_case import is_follow_up
+from PRRTUptakeLib.study.response_case import is_follow_up
 from PRRTUptakeLib.uptake.occupancy import occupancy
 from PRRTUptakeLib.uptake.region_recovery import border_recovery, shape_recovery
 
 from PRRTDosimetryLib.dose.spheres import sphere_dose
 from PRRTDosimetryLib.dose.tissue import DENSITY_G_PER_ML
+from PRRTDosimetryLib.dosimetry.cumulative import VISIT as ALL_CYCLES
+from PRRTDosimetryLib.dosimetry.cumulative import organ_totals, total_rows
+from PRRTDosimetryLib.dosimetry.dose_rows import Labels, dose_rows, dose_table, recovered_rows
+from PRRTDosimetryLib.dosimetry.engine import Dosimetry, dosimetry
+from PRRTDosimetryLib.dosimetry.recovery_doses import LesionPoints, RecoveredDoses, recovered_doses
+from PRRTDosimetryLib.dosimetry.regions import Patient, Region
+from PRRTDosimetryLib.dosimetry.settings import DoseSettings
 from PRRTDosimetryLib.kinetics.curves import Curve, times_after_injection
 from PRRTDosimetryLib.kinetics.fitting import Weights
 from PRRTDosimetryLib.kinetics.options import Options
 from PRRTDosimetryLib.mrml.dose_report import dose_sections, total_section, total_text
-from PRRTDosimetryLib.mrml.settings import DoseSettings
 from PRRTDosimetryLib.uncertainty.chain import ChainInputs
-from PRRTDosimetryLib.uncertainty.cumulative import VISIT as ALL_CYCLES
-from PRRTDosimetryLib.uncertainty.cumulative import organ_totals, total_rows
-from PRRTDosimetryLib.uncertainty.patient import Dosimetry, dosimetry
-from PRRTDosimetryLib.uncertainty.recovery_doses import LesionPoints, RecoveredDoses, recovered_doses
-from PRRTDosimetryLib.uncertainty.regions import Patient, Region
-from PRRTDosimetryLib.uncertainty.rows import Labels, dose_rows, dose_table, recovered_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from PRRTUptakeLib.mrml.outcome import CaseOutcome
     from PRRTUptakeLib.segmentation.segments import Segment
-    from PRRTUptakeLib.trial.pipeline import VisitResult
+    from PRRTUptakeLib.study.visit import VisitResult
     from PRRTUptakeLib.uptake.recovery import RecoveryCurve
 
     from PRRTDosimetryLib.kinetics.integral import Integral

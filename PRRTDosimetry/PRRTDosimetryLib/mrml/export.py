@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from PRRTUptakeLib.atomic_write import atomic_directory
+from PRRTUptakeLib.export.data_dictionary import FILE as SCHEMA
+from PRRTUptakeLib.export.data_dictionary import measurements_schema
+from PRRTUptakeLib.export.provenance import provenance, write_json
 from PRRTUptakeLib.mrml.export import KEPT_FILES
 from PRRTUptakeLib.mrml.scene import write_bundle
 from PRRTUptakeLib.mrml.session import operator_notes
 from PRRTUptakeLib.mrml.volumes import NodeError
-from PRRTUptakeLib.report.data_dictionary import FILE as SCHEMA
-from PRRTUptakeLib.report.data_dictionary import measurements_schema
 from PRRTUptakeLib.report.patient_report import case_report
-from PRRTUptakeLib.report.provenance import provenance, write_json
-from PRRTUptakeLib.trial.case import Case
-from PRRTUptakeLib.trial.measurements import to_csv
-from PRRTUptakeLib.whole_folder import whole_folder
+from PRRTUptakeLib.study.case import Case
+from PRRTUptakeLib.study.measurements import to_csv
 
 from PRRTDosimetryLib.mrml.dose_maps_report import dose_map_sections
 from PRRTDosimetryLib.mrml.dose_report import dose_sections
@@ -69,7 +69,7 @@ def export_doses(
             for metric in ("dose", "tia", "mass")
         }
         sections += dose_map_sections(logic.map, title, logic.method, earlier)
-    with whole_folder(folder, KEPT_FILES) as out:
+    with atomic_directory(folder, KEPT_FILES) as out:
         (out / "measurements.csv").write_text(to_csv(logic.rows), encoding="utf-8")
         write_json(measurements_schema(logic.rows), out / SCHEMA)
         (out / "protocol.json").write_text(protocol.text, encoding="utf-8")

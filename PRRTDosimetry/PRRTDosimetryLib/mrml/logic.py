@@ -9,33 +9,33 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PRRTUptakeLib.dicom.injection import Injection
-from PRRTUptakeLib.dicom.inputs import Calibration
-from PRRTUptakeLib.imaging.registration_quality import resampled
-from PRRTUptakeLib.imaging.registration_result import identity_registration
-from PRRTUptakeLib.mrml.nudges import nudges_of
+from PRRTUptakeLib.dicom.operator_overrides import Calibration
+from PRRTUptakeLib.mrml.manual_shifts import manual_shifts_of
 from PRRTUptakeLib.mrml.scene_dicom import SceneImage
-from PRRTUptakeLib.mrml.segment_logic import keep_segments, moves_of, replacements_of
+from PRRTUptakeLib.mrml.segment_logic import keep_segments, target_overrides_of, territory_overrides_of
 from PRRTUptakeLib.mrml.segmentations import segmentation_from_node
 from PRRTUptakeLib.mrml.transforms import placed_volume
 from PRRTUptakeLib.mrml.volumes import NodeError, node_from_volume, require_in_scene, volume_from_node
-from PRRTUptakeLib.progress import Progress, part_of, silent
-from PRRTUptakeLib.trial.measurements import Measurement
-from PRRTUptakeLib.trial.pipeline import VisitLabels, VisitResult, measure_visit
-from PRRTUptakeLib.trial.preparation import Prepared, prepare
-from PRRTUptakeLib.trial.protocol import Protocol, load_protocol
+from PRRTUptakeLib.progress import Progress, no_progress, sub_progress
+from PRRTUptakeLib.registration.quality import resampled
+from PRRTUptakeLib.registration.result import identity_registration
+from PRRTUptakeLib.study.measurements import Measurement
+from PRRTUptakeLib.study.preparation import Prepared, prepare
+from PRRTUptakeLib.study.protocol import Protocol, load_protocol
+from PRRTUptakeLib.study.visit import VisitLabels, VisitResult, measure_visit
 from PRRTUptakeLib.uptake.calibration import concentration_from_counts
 
 from PRRTDosimetryLib.dose.density import density_from_ct, scaled_to_density
 from PRRTDosimetryLib.dose.dose_map import kernel_dose, local_dose
+from PRRTDosimetryLib.dosimetry.dose_rows import Labels, dose_rows, recovered_rows
+from PRRTDosimetryLib.dosimetry.settings import DoseSettings
 from PRRTDosimetryLib.kinetics.voxel_series import VoxelSeries
 from PRRTDosimetryLib.mrml.curve_nodes import table_from_integrals
 from PRRTDosimetryLib.mrml.dose_display import show_dose
 from PRRTDosimetryLib.mrml.dose_maps_run import CycleMap, RegionMap, dose_map_rows, region_map, voxel_tia
 from PRRTDosimetryLib.mrml.dose_nodes import Histogram, table_of_doses
 from PRRTDosimetryLib.mrml.doses_run import cycle_dosimetry, cycle_recovery, kept_contrast
-from PRRTDosimetryLib.mrml.settings import DoseSettings
 from PRRTDosimetryLib.mrml.time_points import TimePoint, check_time_points
-from PRRTDosimetryLib.uncertainty.rows import Labels, dose_rows, recovered_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.uptake.recovery import RecoveryCurve
 
     from PRRTDosimetryLib.dose.dvh import DoseVolumeHistogram
-    from PRRTDosimetryLib.uncertainty.patient import Dosimetry
-    from PRRTDosimetryLib.uncertainty.recovery_doses import RecoveredDoses
+    from PRRTDosimetryLib.dosimetry.engine import Dosimetry
+    from PRRTDosimetryLib.dosimetry.recovery_doses import RecoveredDoses
 
 KERNEL, LOCAL = "kernel", "local"
 # Times of images that do not tell theirs are counted from here; only differences of times matter.
@@ -121,7 +121,7 @@ class DosimetryLogic:
         treatment: Treatment,
         settings: DoseSettings,
         tableNode: Any = None,
-        progress: Progress = silent,
+        progress: Progress = no_progress,
     ) -> Any:
         """Measure every region at every time, fit and integrate its curve.
 
@@ -145,7 +145,7 @@ class DosimetryLogic:
         points = tuple(points)
         check_time_points(points)
         self._check(treatment)
-        visits, prepared = self._measure(points, treatment, part_of(progress, 0.0, 0.7))
+        visits, prepared = self._measure(points, treatment, sub_progress(progress, 0.0, 0.7))
         progress(0.75, "Fitting the curves")
         dosimetry = cycle_dosimetry(visits, settings)
         progress(0.95, "Writing the table")
@@ -176,7 +176,7 @@ class DosimetryLogic:
         density_g_per_mL: float,
         ctNode: Any = None,
         tableNode: Any = None,
-        progress: Progress = silent,
+        progress: Progress = no_progress,
     ) -> tuple[Any, Any]:
         """Dose in every voxel, and the doses of the regions with those of the map beside them.
 
@@ -255,17 +255,17 @@ class DosimetryLogic:
                     segmentation_from_node(segments),
                     self.protocol,
                     image,
-                    replacements=replacements_of(segments) if first is None else (),
+                    target_overrides=target_overrides_of(segments) if first is None else (),
                     baseline=first,
-                    moves=moves_of(segments),
+                    territory_overrides=territory_overrides_of(segments),
                 )
             name = point.row.visit or f"{point.row.hours:g}h"
             labels = VisitLabels(treatment.patient, treatment.cycle, name, point.row.name, treatment.treated_lobe)
             injected = image.reference_time - timedelta(hours=point.row.hours)
             injection = Injection(treatment.activity_MBq, injected, treatment.nuclide, treatment.sex)
             drawn = replace(prepared[segments], bending=bending)
-            nudges = nudges_of(point.node)
-            visits.append(measure_visit(drawn, image, self.protocol, labels, injection, nudges=nudges))
+            manual_shifts = manual_shifts_of(point.node)
+            visits.append(measure_visit(drawn, image, self.protocol, labels, injection, manual_shifts=manual_shifts))
         return tuple(visits), prepared
 
     def _region_rows(self) -> list[Measurement]:
@@ -300,8 +300,8 @@ class DosimetryLogic:
                 f"'{self._points[0].row.name}' is under a transform that bends space, but all others are brought to "
                 "this first image: take it out of the transform, and register the others to it."
             )
-        carried = [np.eye(4) if one.prepared.bending is None else one.prepared.bending for one in self.visits]
-        return VoxelSeries.from_volumes(images, injection.time, injection.nuclide, carried)
+        propagated = [np.eye(4) if one.prepared.bending is None else one.prepared.bending for one in self.visits]
+        return VoxelSeries.from_volumes(images, injection.time, injection.nuclide, propagated)
 
     def _regions(self, series: VoxelSeries, tia: Volume, dose: Volume) -> dict[str, RegionMap]:
         """Every region that was measured, in the maps."""

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import PRRTUptakeLib
+from PRRTUptakeLib.atomic_write import atomic_file
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.progress import Progress, silent
+from PRRTUptakeLib.export.provenance import software
+from PRRTUptakeLib.progress import Progress, no_progress
 from PRRTUptakeLib.report.page import html_page, paragraph, plain_table, section, table
-from PRRTUptakeLib.report.provenance import software
-from PRRTUptakeLib.whole_folder import whole_file
 
 import PRRTDosimetryLib
 
@@ -91,7 +91,7 @@ class SelfTest:
         return {"passed": not self.failed, "count": len(checks), "failed": len(self.failed), **about, "checks": checks}
 
 
-def run_self_test(progress: Progress = silent) -> SelfTest:
+def run_self_test(progress: Progress = no_progress) -> SelfTest:
     """Run every check; one that cannot be computed counts as failed and does not stop the others."""
     from PRRTDosimetryLib.mrml.self_test_checks import GROUPS
 
@@ -141,7 +141,7 @@ def write_self_test(result: SelfTest, path: Path, operator: str = "", site: str 
     SelfTestError
         If it cannot be written; nothing is left then.
     """
-    with whole_file(path, SelfTestError) as page:
+    with atomic_file(path, SelfTestError) as page:
         page.write_text(self_test_html(result, operator, site), encoding="utf-8")
 
 

@@ -12,33 +12,33 @@ from PRRTUptakeLib.dicom.body import Body, body_surface_area_m2, ideal_body_weig
 from PRRTUptakeLib.dicom.quantify import quantify
 from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.dicom.suv import concentration_at_suv_1
-from PRRTUptakeLib.imaging.lesion_placement import LesionPlan
-from PRRTUptakeLib.imaging.phantom import synthetic_patient
-from PRRTUptakeLib.imaging.radionuclides import nuclide
+from PRRTUptakeLib.nuclides.radionuclides import nuclide
 from PRRTUptakeLib.segmentation.files import read_segment_folder
-from PRRTUptakeLib.trial.case import load_case
-from PRRTUptakeLib.trial.images import emission_series
-from PRRTUptakeLib.trial.paired import compare_pairs
-from PRRTUptakeLib.trial.pipeline import VisitLabels, measure_visit
-from PRRTUptakeLib.trial.power import plan
-from PRRTUptakeLib.trial.preparation import prepare
-from PRRTUptakeLib.trial.synthetic_case import write_synthetic_lutia
+from PRRTUptakeLib.statistics.paired import compare_pairs
+from PRRTUptakeLib.statistics.power import plan
+from PRRTUptakeLib.study.case import load_case
+from PRRTUptakeLib.study.images import emission_series
+from PRRTUptakeLib.study.preparation import prepare
+from PRRTUptakeLib.study.visit import VisitLabels, measure_visit
+from PRRTUptakeLib.synthetic.cases import write_synthetic_lutia
+from PRRTUptakeLib.synthetic.lesion_placement import LesionPlan
+from PRRTUptakeLib.synthetic.phantom import synthetic_patient
 
 from PRRTDosimetryLib.dose.dose_map import local_dose_factor
 from PRRTDosimetryLib.dose.sphere_table import sphere_S_Gy_per_Bq_s
 from PRRTDosimetryLib.dose.spheres import sphere_dose
 from PRRTDosimetryLib.dose.voxel_kernel import voxel_kernel
 from PRRTDosimetryLib.effect.bed import bed_Gy, dose_protraction_factor
+from PRRTDosimetryLib.kinetics.curve_shape import Shape
 from PRRTDosimetryLib.kinetics.curves import Curve
 from PRRTDosimetryLib.kinetics.selection import integrate
-from PRRTDosimetryLib.kinetics.shape import Shape
 from PRRTDosimetryLib.mrml.self_test import Check
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from PRRTUptakeLib.imaging.phantom import SyntheticPatient
-    from PRRTUptakeLib.trial.pipeline import VisitResult
+    from PRRTUptakeLib.study.visit import VisitResult
+    from PRRTUptakeLib.synthetic.phantom import SyntheticPatient
 
 _SEED = 7
 _PLANS = (LesionPlan(40.0, "left", 1.1), LesionPlan(36.0, "right", 1.0))

@@ -14,8 +14,8 @@ from PRRTUptakeLib.errors import PRRTError
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-    from PRRTUptakeLib.dicom.inputs import OperatorInputs
     from PRRTUptakeLib.dicom.nuclides import HeaderNuclide
+    from PRRTUptakeLib.dicom.operator_overrides import OperatorOverrides
     from PRRTUptakeLib.dicom.times import Clock, ImageTime
 
 _MBQ_BELOW = 1e5  # as Bq this would be 0.1 MBq, which nobody can image; as MBq it is 100 GBq
@@ -63,7 +63,7 @@ def drug_item(dataset: Dataset, where: str) -> Dataset | None:
     return found[0] if found else None
 
 
-def stated_activity(item: Dataset | None, where: str, inputs: OperatorInputs) -> tuple[float, list[str]]:
+def stated_activity(item: Dataset | None, where: str, inputs: OperatorOverrides) -> tuple[float, list[str]]:
     """Administered activity in Bq before any residual is taken off, and the decisions.
 
     Raises
@@ -93,7 +93,7 @@ def stated_activity(item: Dataset | None, where: str, inputs: OperatorInputs) ->
 
 
 def injection_time(
-    item: Dataset | None, clock: Clock, image: ImageTime, nuclide: HeaderNuclide, inputs: OperatorInputs
+    item: Dataset | None, clock: Clock, image: ImageTime, nuclide: HeaderNuclide, inputs: OperatorOverrides
 ) -> tuple[datetime | None, list[str]]:
     """When the activity was injected, None if nothing tells; the date of a bare time of day is that before the image.
 
@@ -179,7 +179,7 @@ def _check_same_time(full: datetime, since_midnight: timedelta | None, clock: Cl
 
 
 def administration(
-    item: Dataset | None, clock: Clock, image: ImageTime, nuclide: HeaderNuclide, inputs: OperatorInputs
+    item: Dataset | None, clock: Clock, image: ImageTime, nuclide: HeaderNuclide, inputs: OperatorOverrides
 ) -> Administration:
     """Net administered activity and injection time; parameters as for ``injection_time``."""
     activity_Bq, decisions = stated_activity(item, clock.where, inputs)

@@ -17,7 +17,7 @@ from PRRTUptakeLib.errors import PRRTError
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-    from PRRTUptakeLib.dicom.inputs import OperatorInputs
+    from PRRTUptakeLib.dicom.operator_overrides import OperatorOverrides
 
 SUV_UNITS = {  # UCUM with the annotations of DICOM PS3.16 CID 85
     "bw": "g/ml{SUVbw}",
@@ -130,7 +130,7 @@ def _by_sex(body: Body, kind: str, man: float, woman: float) -> float:
     return values[body.sex]
 
 
-def header_body(dataset: Dataset, where: str, inputs: OperatorInputs) -> Body:
+def header_body(dataset: Dataset, where: str, inputs: OperatorOverrides) -> Body:
     """The patient's size from the operator or else the header.
 
     Raises

@@ -14,7 +14,7 @@ from scipy.special import lambertw
 from PRRTUptakeLib.errors import PRRTError
 
 if TYPE_CHECKING:
-    from PRRTUptakeLib.dicom.inputs import DeadTime
+    from PRRTUptakeLib.dicom.operator_overrides import DeadTime
 
 
 class DeadTimeError(PRRTError):
@@ -33,7 +33,7 @@ def dead_time_factor(loss: DeadTime) -> float:
 
     Examples
     --------
-    >>> from PRRTUptakeLib.dicom.inputs import DeadTime
+    >>> from PRRTUptakeLib.dicom.operator_overrides import DeadTime
     >>> round(dead_time_factor(DeadTime("non-paralysable", 1.0, 200_000)), 4)
     1.25
     """

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.dicom.administration import administration, drug_item
 from PRRTUptakeLib.dicom.headers import label, text
-from PRRTUptakeLib.dicom.inputs import OperatorInputs
 from PRRTUptakeLib.dicom.nuclides import header_nuclide
+from PRRTUptakeLib.dicom.operator_overrides import OperatorOverrides
 from PRRTUptakeLib.dicom.reading import arrange
 from PRRTUptakeLib.dicom.times import ImageTime, clock_of
 from PRRTUptakeLib.errors import PRRTError
@@ -41,7 +41,7 @@ class Injection:
         return (moment - self.time).total_seconds() / 3600.0
 
 
-def injection_of(series: Series, scan_time: datetime, inputs: OperatorInputs | None = None) -> Injection:
+def injection_of(series: Series, scan_time: datetime, inputs: OperatorOverrides | None = None) -> Injection:
     """What was injected before an emission series.
 
     Parameters
@@ -57,7 +57,7 @@ def injection_of(series: Series, scan_time: datetime, inputs: OperatorInputs | N
     PRRTError
         If the activity is missing, or anything is impossible or contradictory.
     """
-    inputs = inputs or OperatorInputs()
+    inputs = inputs or OperatorOverrides()
     dataset = arrange(series).frames[0].header.dataset
     item = drug_item(dataset, series.label)
     nuclide = header_nuclide(item, series.label, inputs.nuclide)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pydicom.dataset import Dataset
 
-    from PRRTUptakeLib.dicom.inputs import Calibration, DeadTime, OperatorInputs
+    from PRRTUptakeLib.dicom.operator_overrides import Calibration, DeadTime, OperatorOverrides
     from PRRTUptakeLib.dicom.reading import Stack
 
 _CONCENTRATIONS = {  # UCUM, and habits of writing it, in Bq/ml; compared without case
@@ -47,7 +47,7 @@ class Concentration:
     decisions: tuple[str, ...]
 
 
-def nm_concentration(arranged: Stack, started: datetime, voxel_mL: float, inputs: OperatorInputs) -> Concentration:
+def nm_concentration(arranged: Stack, started: datetime, voxel_mL: float, inputs: OperatorOverrides) -> Concentration:
     """Bq/ml from an NM series.
 
     Parameters

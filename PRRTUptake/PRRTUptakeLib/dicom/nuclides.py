@@ -16,7 +16,7 @@ from pydicom.sr.coding import Code
 
 from PRRTUptakeLib.dicom.headers import items, label, number, text
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.imaging.radionuclides import RadionuclideError, known_nuclides, nuclide
+from PRRTUptakeLib.nuclides.radionuclides import RadionuclideError, known_nuclides, nuclide
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

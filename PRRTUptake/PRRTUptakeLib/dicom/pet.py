@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.dicom.administration import Administration, administration
 from PRRTUptakeLib.dicom.body import factor_from_bw, header_body
-from PRRTUptakeLib.dicom.decay import ACQUISITION_TIME, Decay, decay_of_values, frame_starts
+from PRRTUptakeLib.dicom.decay_correction import ACQUISITION_TIME, Decay, decay_of_values, frame_starts
 from PRRTUptakeLib.dicom.headers import label, number, text
 from PRRTUptakeLib.dicom.nm import decay_factor
 from PRRTUptakeLib.dicom.pet_header import PetHeader, pet_header
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from PRRTUptakeLib.dicom.body import Body
-    from PRRTUptakeLib.dicom.inputs import OperatorInputs
+    from PRRTUptakeLib.dicom.operator_overrides import OperatorOverrides
     from PRRTUptakeLib.dicom.reading import Stack
 
 
@@ -48,7 +48,7 @@ class Scaling:
 class PetSeries:
     """A checked PET series; what is not needed for a result (say, the weight for Bq/ml) is never asked for."""
 
-    def __init__(self, arranged: Stack, inputs: OperatorInputs) -> None:
+    def __init__(self, arranged: Stack, inputs: OperatorOverrides) -> None:
         """Check the header; raises PRRTError naming what is wrong."""
         self.arranged = arranged
         self.inputs = inputs

@@ -12,16 +12,16 @@ from pydicom.tag import Tag
 from PRRTUptakeLib.dicom.administration import drug_item
 from PRRTUptakeLib.dicom.headers import label, number, text, words
 from PRRTUptakeLib.dicom.nuclides import header_nuclide
-from PRRTUptakeLib.dicom.private import GE_SCAN_DATETIME, PHILIPS_ACTIVITY_FACTOR, PHILIPS_SUV_FACTOR
 from PRRTUptakeLib.dicom.times import clock_of
+from PRRTUptakeLib.dicom.vendor_attributes import GE_SCAN_DATETIME, PHILIPS_ACTIVITY_FACTOR, PHILIPS_SUV_FACTOR
 from PRRTUptakeLib.errors import PRRTError
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from PRRTUptakeLib.dicom.headers import Header
-    from PRRTUptakeLib.dicom.inputs import OperatorInputs
     from PRRTUptakeLib.dicom.nuclides import HeaderNuclide
+    from PRRTUptakeLib.dicom.operator_overrides import OperatorOverrides
     from PRRTUptakeLib.dicom.reading import Stack
     from PRRTUptakeLib.dicom.times import Clock
 
@@ -79,7 +79,7 @@ class PetHeader:
         return len(self.headers)
 
 
-def pet_header(arranged: Stack, inputs: OperatorInputs) -> PetHeader:
+def pet_header(arranged: Stack, inputs: OperatorOverrides) -> PetHeader:
     """Check a PET series and gather what its images share.
 
     Raises

@@ -12,7 +12,7 @@ import numpy as np
 
 from PRRTUptakeLib.dicom.body import factor_from_bw
 from PRRTUptakeLib.dicom.headers import label, number, text, words
-from PRRTUptakeLib.dicom.private import PHILIPS_ACTIVITY_FACTOR, PHILIPS_SUV_FACTOR
+from PRRTUptakeLib.dicom.vendor_attributes import PHILIPS_ACTIVITY_FACTOR, PHILIPS_SUV_FACTOR
 from PRRTUptakeLib.errors import PRRTError
 
 if TYPE_CHECKING:

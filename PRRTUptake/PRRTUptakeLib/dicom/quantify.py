@@ -8,9 +8,9 @@ import numpy as np
 
 from PRRTUptakeLib.dicom.administration import drug_item
 from PRRTUptakeLib.dicom.headers import label
-from PRRTUptakeLib.dicom.inputs import OperatorInputs, Quantified
 from PRRTUptakeLib.dicom.nm import decay_factor, nm_concentration
 from PRRTUptakeLib.dicom.nuclides import HeaderNuclide, header_nuclide
+from PRRTUptakeLib.dicom.operator_overrides import OperatorOverrides, Quantified
 from PRRTUptakeLib.dicom.pet import PetSeries
 from PRRTUptakeLib.dicom.reading import NM_STORAGE, arrange, provenance
 from PRRTUptakeLib.dicom.times import Clock, clock_of
@@ -33,7 +33,7 @@ class QuantificationError(PRRTError):
 
 
 def quantify(
-    series: Series, inputs: OperatorInputs | None = None, reference_time: datetime | None = None
+    series: Series, inputs: OperatorOverrides | None = None, reference_time: datetime | None = None
 ) -> Quantified:
     """Turn an emission series into Bq/ml.
 
@@ -49,7 +49,7 @@ def quantify(
     PRRTError
         If anything that is needed is missing, impossible or contradictory; the message names it.
     """
-    inputs = inputs or OperatorInputs()
+    inputs = inputs or OperatorOverrides()
     if reference_time is not None and reference_time.tzinfo is None:
         raise QuantificationError(f"The reference time {reference_time} has no time zone: give it one.")
     if series.sop_class == PET_STORAGE:
@@ -60,7 +60,7 @@ def quantify(
     raise QuantificationError(f"{series.label} is {kind}: choose a PET series or an NM tomogram.")
 
 
-def _quantify_pet(arranged: Stack, inputs: OperatorInputs, reference_time: datetime | None) -> Quantified:
+def _quantify_pet(arranged: Stack, inputs: OperatorOverrides, reference_time: datetime | None) -> Quantified:
     pet = PetSeries(arranged, inputs)
     scaling = pet.as_concentration()
     decisions, factors, time = list(scaling.decisions), scaling.factors, scaling.time
@@ -79,7 +79,7 @@ def _quantified(
     return Quantified(volume, tuple(decisions), nuclide.name, nuclide.half_life_s)
 
 
-def _quantify_nm(arranged: Stack, inputs: OperatorInputs, reference_time: datetime | None) -> Quantified:
+def _quantify_nm(arranged: Stack, inputs: OperatorOverrides, reference_time: datetime | None) -> Quantified:
     where = arranged.series.label
     dataset = arranged.frames[0].header.dataset
     clock = clock_of(dataset, where, inputs.time_zone)
@@ -99,7 +99,7 @@ def _quantify_nm(arranged: Stack, inputs: OperatorInputs, reference_time: dateti
     return _quantified(arranged, held.array, time, decisions, nuclide)
 
 
-def _acquisition_start(arranged: Stack, clock: Clock, inputs: OperatorInputs) -> tuple[datetime, list[str]]:
+def _acquisition_start(arranged: Stack, clock: Clock, inputs: OperatorOverrides) -> tuple[datetime, list[str]]:
     if inputs.acquisition_time is not None:
         return inputs.acquisition_time, [f"Acquisition at {inputs.acquisition_time.isoformat()}, by the operator."]
     dataset, where = arranged.frames[0].header.dataset, arranged.series.label

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydicom.sr.coding import Code
 
 from PRRTUptakeLib.dicom.writing import code_item, date_time, decimal, dicom_time, item_of
-from PRRTUptakeLib.imaging.radionuclides import nuclide
+from PRRTUptakeLib.nuclides.radionuclides import nuclide
 
 if TYPE_CHECKING:
     from datetime import datetime

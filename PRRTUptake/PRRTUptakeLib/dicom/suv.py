@@ -9,11 +9,11 @@ import numpy as np
 
 from PRRTUptakeLib.dicom.administration import administration, drug_item
 from PRRTUptakeLib.dicom.body import SUV_UNITS, factor_from_bw, header_body
-from PRRTUptakeLib.dicom.decay import ACQUISITION_TIME
+from PRRTUptakeLib.dicom.decay_correction import ACQUISITION_TIME
 from PRRTUptakeLib.dicom.headers import label
-from PRRTUptakeLib.dicom.inputs import OperatorInputs
 from PRRTUptakeLib.dicom.nm import decay_factor
 from PRRTUptakeLib.dicom.nuclides import HeaderNuclide
+from PRRTUptakeLib.dicom.operator_overrides import OperatorOverrides
 from PRRTUptakeLib.dicom.pet import PetSeries
 from PRRTUptakeLib.dicom.quantify import PET_STORAGE, quantify
 from PRRTUptakeLib.dicom.reading import arrange, provenance
@@ -41,7 +41,7 @@ class StandardisedUptake:
     decisions: tuple[str, ...]
 
 
-def suv(series: Series, kind: str = "bw", inputs: OperatorInputs | None = None) -> StandardisedUptake:
+def suv(series: Series, kind: str = "bw", inputs: OperatorOverrides | None = None) -> StandardisedUptake:
     """Standardised uptake values of a PET or SPECT series.
 
     SUVbw = C W / D_ref: concentration x body weight / administered activity, both activities at the same moment.
@@ -57,7 +57,7 @@ def suv(series: Series, kind: str = "bw", inputs: OperatorInputs | None = None) 
     PRRTError
         If anything that is needed is missing, impossible or contradictory; the message names it.
     """
-    inputs = inputs or OperatorInputs()
+    inputs = inputs or OperatorOverrides()
     if kind not in SUV_UNITS:
         raise SUVError(f"There is no SUV '{kind}': choose {', '.join(SUV_UNITS)}.")
     if series.sop_class != PET_STORAGE:
@@ -94,7 +94,7 @@ def _doubts(total: float, highest: float, pet: PetSeries, kind: str) -> tuple[st
     return tuple(doubts)
 
 
-def _from_concentration(series: Series, kind: str, inputs: OperatorInputs) -> StandardisedUptake:
+def _from_concentration(series: Series, kind: str, inputs: OperatorOverrides) -> StandardisedUptake:
     """SPECT-SUV: from Bq/ml at the time of the tomogram."""
     found = quantify(series, inputs)
     where, dataset, time = series.label, series.headers[0].dataset, found.volume.reference_time

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.report.deidentify_text import Identity
+from PRRTUptakeLib.export.deidentify_text import Identity
 from PRRTUptakeLib.segmentation.segments import Segmentation
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.dicom.injection import Injection
+    from PRRTUptakeLib.export.deidentify_text import Cleaner
     from PRRTUptakeLib.imaging.volume import Volume
     from PRRTUptakeLib.mrml.outcome import CaseOutcome, SceneVisit
-    from PRRTUptakeLib.report.deidentify_text import Cleaner
     from PRRTUptakeLib.segmentation.segments import Segment
-    from PRRTUptakeLib.trial.measurements import Measurement
+    from PRRTUptakeLib.study.measurements import Measurement
 
 
 def identity_of(outcome: CaseOutcome) -> Identity:

@@ -10,28 +10,28 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from PRRTUptakeLib.atomic_write import atomic_directory
 from PRRTUptakeLib.dicom.series import Series, find_series
+from PRRTUptakeLib.export.deidentify_text import Identity
+from PRRTUptakeLib.export.dicom_objects import save_object
+from PRRTUptakeLib.export.dicom_seg import occupancy_object, segmentation_object
+from PRRTUptakeLib.export.dicom_sr import measurement_report
 from PRRTUptakeLib.mrml.dicom_results import fractions_of, map_object
-from PRRTUptakeLib.mrml.nudges import nudges_within
+from PRRTUptakeLib.mrml.manual_shifts import manual_shifts_within
 from PRRTUptakeLib.mrml.segmentations import node_from_segmentation, segmentation_from_node
 from PRRTUptakeLib.mrml.tables import rows_of_table
 from PRRTUptakeLib.mrml.transforms import from_world
 from PRRTUptakeLib.mrml.volumes import NodeError, native_volume
-from PRRTUptakeLib.report.deidentify_text import Identity
-from PRRTUptakeLib.report.dicom_objects import save_object
-from PRRTUptakeLib.report.dicom_seg import occupancy_object, segmentation_object
-from PRRTUptakeLib.report.dicom_sr import measurement_report
 from PRRTUptakeLib.segmentation.dicom_contours import read_contours
-from PRRTUptakeLib.trial.images import contour_series
-from PRRTUptakeLib.trial.measurements import COLUMNS, Measurement
-from PRRTUptakeLib.whole_folder import whole_folder
+from PRRTUptakeLib.study.images import contour_series
+from PRRTUptakeLib.study.measurements import COLUMNS, Measurement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pydicom.dataset import Dataset
 
-    from PRRTUptakeLib.report.deidentify import Deidentifier
+    from PRRTUptakeLib.export.deidentify import Deidentifier
 
 
 def import_contours(path: str | Path, images: str | Path | Sequence[Series], name: str = "", node: Any = None) -> Any:
@@ -90,7 +90,7 @@ def export_dicom(
     objects: dict[str, Dataset] = {"SEG": seg}
     moved = imageNode.GetParentTransformNode() is not None
     if drawn_on is not None and (moved or drawn_on.frame_of_reference_uid == measured.frame_of_reference_uid):
-        fractions = fractions_of(segmentation, volume, from_world(imageNode), nudges_within(imageNode))
+        fractions = fractions_of(segmentation, volume, from_world(imageNode), manual_shifts_within(imageNode))
         if fractions:
             objects["SEG_fractions"] = occupancy_object(fractions, measured)
     objects["SR"] = measurement_report(rows, segmentation, seg, measured, visit or imageNode.GetName())
@@ -98,7 +98,7 @@ def export_dicom(
     if made is not None:
         objects[kind] = made
     identity = Identity.of([measured.headers[0].dataset], *{row.patient for row in rows})
-    with whole_folder(folder) as out:
+    with atomic_directory(folder) as out:
         for name, ds in objects.items():
             save_object(deidentifier.dataset(ds, identity) if deidentifier else ds, out / f"{name}.dcm")
     return [Path(folder) / f"{name}.dcm" for name in objects]

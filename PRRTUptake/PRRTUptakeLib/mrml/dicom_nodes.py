@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.dicom.injection import Injection, injection_of
-from PRRTUptakeLib.dicom.inputs import OperatorInputs
+from PRRTUptakeLib.dicom.operator_overrides import OperatorOverrides
 from PRRTUptakeLib.dicom.pet import PetSeries
 from PRRTUptakeLib.dicom.quantify import PET_STORAGE, quantify
 from PRRTUptakeLib.dicom.reading import arrange, provenance, read_volume
@@ -25,7 +25,7 @@ SEX_ATTRIBUTE = "PRRT.Sex"
 
 
 def node_from_series(
-    series: Series, name: str, as_suv: bool = False, inputs: OperatorInputs | None = None, node: Any = None
+    series: Series, name: str, as_suv: bool = False, inputs: OperatorOverrides | None = None, node: Any = None
 ) -> Any:
     """Read a PET, NM, CT or MR series into a volume node.
 
@@ -57,7 +57,7 @@ def reading_problem(series: Series, as_suv: bool = False) -> str:
     """Why a PET or NM series cannot be quantified from its header alone, "" if it can."""
     try:
         if series.sop_class == PET_STORAGE:
-            pet = PetSeries(arrange(series), OperatorInputs())
+            pet = PetSeries(arrange(series), OperatorOverrides())
             _ = pet.as_suv("bw") if as_suv else pet.as_concentration()  # factors only: no pixel is read
         elif as_suv:
             suv(series)
@@ -79,7 +79,7 @@ def node_from_stored_values(series: Series, name: str, node: Any = None) -> Any:
     return made
 
 
-def known_injection(series: Series, inputs: OperatorInputs | None = None) -> Injection | None:
+def known_injection(series: Series, inputs: OperatorOverrides | None = None) -> Injection | None:
     """What was injected; None where the header does not tell it all: then the user fills it in."""
     if series.started is None:
         return None

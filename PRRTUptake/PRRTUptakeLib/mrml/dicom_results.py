@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from PRRTUptakeLib.dicom.body import SUV_UNITS
 from PRRTUptakeLib.dicom.suv import suv
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.report.dicom_maps import parametric_map
-from PRRTUptakeLib.report.dicom_objects import DicomResultError, save_object
-from PRRTUptakeLib.report.dicom_rtdose import dose_object
-from PRRTUptakeLib.report.dicom_seg import occupancy_object, segmentation_object
-from PRRTUptakeLib.report.dicom_sr import measurement_report
-from PRRTUptakeLib.trial.carrying import nudge_of
-from PRRTUptakeLib.trial.response_case import is_follow_up
+from PRRTUptakeLib.export.dicom_maps import parametric_map
+from PRRTUptakeLib.export.dicom_objects import DicomResultError, save_object
+from PRRTUptakeLib.export.dicom_rtdose import dose_object
+from PRRTUptakeLib.export.dicom_seg import occupancy_object, segmentation_object
+from PRRTUptakeLib.export.dicom_sr import measurement_report
+from PRRTUptakeLib.study.contour_propagation import manual_shift_of
+from PRRTUptakeLib.study.response_case import is_follow_up
 from PRRTUptakeLib.uptake.occupancy import OccupancyError, occupancy
 
 if TYPE_CHECKING:
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from PRRTUptakeLib.dicom.series import Series
+    from PRRTUptakeLib.export.deidentify import Deidentifier
+    from PRRTUptakeLib.export.deidentify_text import Identity
     from PRRTUptakeLib.imaging.volume import Volume
     from PRRTUptakeLib.mrml.outcome import CaseOutcome, VisitImages
-    from PRRTUptakeLib.report.deidentify import Deidentifier
-    from PRRTUptakeLib.report.deidentify_text import Identity
     from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
-    from PRRTUptakeLib.trial.measurements import Measurement
-    from PRRTUptakeLib.trial.nudge import Nudge
+    from PRRTUptakeLib.study.manual_shift import ManualShift
+    from PRRTUptakeLib.study.measurements import Measurement
     from PRRTUptakeLib.uptake.occupancy import Occupancy
 
 _KINDS = {"Gy": "RTDOSE", "MBq.h/ml": "TIA", **dict.fromkeys(SUV_UNITS.values(), "SUV")}
@@ -106,7 +106,7 @@ def _measured(
     uid = images.measured.uid
     image = next((volume for _, volume in _volumes_of(outcome, images)), None)
     if image is not None and (images.contours is None or images.contours.uid != uid):
-        fractions = fractions_of(segmentation, image, images.ras_transform, images.nudges)
+        fractions = fractions_of(segmentation, image, images.ras_transform, images.manual_shifts)
         if fractions:
             yield "SEG_fractions", occupancy_object(fractions, images.measured)
     rows = rows_of(outcome, images)
@@ -115,14 +115,14 @@ def _measured(
 
 
 def fractions_of(
-    segmentation: Segmentation, measured: Volume, ras_transform: Any, nudges: Sequence[Nudge] = ()
+    segmentation: Segmentation, measured: Volume, ras_transform: Any, manual_shifts: Sequence[ManualShift] = ()
 ) -> list[tuple[Segment, Occupancy]]:
     """Regions with the part of each voxel that they occupy, as they were measured; those cut off by the image not."""
     found = []
     for segment in segmentation:
         if segment.role and segment.voxel_count:
-            nudge = nudge_of(segment, nudges)
-            moved = ras_transform if nudge is None else nudge.after(ras_transform)
+            manual_shift = manual_shift_of(segment, manual_shifts)
+            moved = ras_transform if manual_shift is None else manual_shift.after(ras_transform)
             try:
                 found.append((segment, occupancy(segment, segmentation.grid, measured.grid, moved)))
             except OccupancyError:

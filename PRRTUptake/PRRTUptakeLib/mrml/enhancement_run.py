@@ -14,7 +14,7 @@ from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.mrml.outcome import CaseOutcome, SceneVisit, VisitImages, series_facts
 from PRRTUptakeLib.mrml.segment_files import read_segments, segment_files
 from PRRTUptakeLib.mrml.visit_registration import VisitRegistration, anatomy_in_frame, image_name, visit_registration
-from PRRTUptakeLib.progress import Progress, part_of
+from PRRTUptakeLib.progress import Progress, sub_progress
 from PRRTUptakeLib.report.alignment_report import alignment_section
 from PRRTUptakeLib.report.enhancement_report import (
     benefit_section,
@@ -24,15 +24,9 @@ from PRRTUptakeLib.report.enhancement_report import (
 )
 from PRRTUptakeLib.report.page import plain_table
 from PRRTUptakeLib.report.registration_report import registration_sections
-from PRRTUptakeLib.segmentation.lattice import on_lattice
-from PRRTUptakeLib.trial.enhancement_visit import (
-    EnhancementResult,
-    RoutedImage,
-    compare_routes,
-    enhancement_rows,
-)
-from PRRTUptakeLib.trial.images import contour_series, emission_series
-from PRRTUptakeLib.trial.predicted_benefit import (
+from PRRTUptakeLib.segmentation.regrid import regrid
+from PRRTUptakeLib.study.images import contour_series, emission_series
+from PRRTUptakeLib.study.predicted_benefit import (
     cycle_doses,
     cycle_masses,
     cycle_uncertainties,
@@ -40,18 +34,24 @@ from PRRTUptakeLib.trial.predicted_benefit import (
     predicted_doses,
     rows_of_patient,
 )
-from PRRTUptakeLib.trial.preparation import Prepared, prepare
-from PRRTUptakeLib.trial.registration_rule import RegistrationRule
-from PRRTUptakeLib.trial.session_alignment import CheckedVisit, check_visit
+from PRRTUptakeLib.study.preparation import Prepared, prepare
+from PRRTUptakeLib.study.registration_rule import RegistrationRule
+from PRRTUptakeLib.study.route_uptake import (
+    EnhancementResult,
+    RoutedImage,
+    compare_routes,
+    enhancement_rows,
+)
+from PRRTUptakeLib.study.session_alignment import CheckedVisit, check_visit
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from PRRTUptakeLib.dicom.series import Series
     from PRRTUptakeLib.imaging.volume import Volume
-    from PRRTUptakeLib.trial.case import Case, Visit
-    from PRRTUptakeLib.trial.measurements import Measurement
-    from PRRTUptakeLib.trial.predicted_benefit import IntravenousCycle, Prediction
+    from PRRTUptakeLib.study.case import Case, Visit
+    from PRRTUptakeLib.study.measurements import Measurement
+    from PRRTUptakeLib.study.predicted_benefit import IntravenousCycle, Prediction
 
 ROUTES = {"intra-arterial": "IA", "intravenous": "IV"}
 
@@ -94,7 +94,7 @@ def measure_enhancement_case(case: Case, progress: Progress) -> CaseOutcome:
     contours = _contours(case, drawn)
     pets = {}
     for n, visit in enumerate((ia_visit, iv_visit)):
-        step = part_of(progress, 0.2 + 0.35 * n, 0.55 + 0.35 * n)
+        step = sub_progress(progress, 0.2 + 0.35 * n, 0.55 + 0.35 * n)
         pets[visit.visit] = _pet(case, visit, contours, step)
     progress(0.9, "measuring")
     ia, iv = pets[ia_visit.visit], pets[iv_visit.visit]
@@ -184,12 +184,12 @@ def _contours(case: Case, visit: Visit) -> _Contours:
         )
     image = read_volume(series)
     prepared = prepare(
-        on_lattice(segmentation, image.grid),
+        regrid(segmentation, image.grid),
         case.protocol,
         None,
         visit.lobe_plane,
-        replacements=visit.replacements,
-        moves=visit.moves,
+        target_overrides=visit.target_overrides,
+        territory_overrides=visit.territory_overrides,
     )
     return _Contours(visit, series, image, prepared)
 
@@ -212,7 +212,7 @@ def _pet(case: Case, visit: Visit, contours: _Contours, progress: Progress) -> _
     reference = (image_name(series), anatomy[1])
     checked = check_visit(visit.visit, ("PET", made.volume), reference, segmentation, found_transform.fixed_to_moving)
     route = ROUTES[visit.route]
-    shown = RoutedImage(route, visit.visit, made.volume, found_transform.ras_transform, injection, visit.nudges)
+    shown = RoutedImage(route, visit.visit, made.volume, found_transform.ras_transform, injection, visit.manual_shifts)
     return _Pet(shown, registered, checked, (emission, series), made.decisions)
 
 
@@ -274,8 +274,8 @@ def _outcome(case: Case, contours: _Contours, pets: tuple[_Pet, _Pet], result: E
 
 def _facts(pet: _Pet) -> list[dict[str, Any]]:
     """What the provenance keeps of how one PET/CT was brought to the contours."""
-    nudges = [nudge.facts(pet.shown.visit) for nudge in pet.shown.nudges]
-    return [pet.checked.facts(), pet.registered.facts(), *nudges]
+    manual_shifts = [manual_shift.facts(pet.shown.visit) for manual_shift in pet.shown.manual_shifts]
+    return [pet.checked.facts(), pet.registered.facts(), *manual_shifts]
 
 
 def _images(contours: _Contours, pets: tuple[_Pet, _Pet]) -> tuple[VisitImages, ...]:
@@ -287,6 +287,14 @@ def _images(contours: _Contours, pets: tuple[_Pet, _Pet]) -> tuple[VisitImages, 
         name = pet.shown.visit
         drawn = contours.series if name == visit.visit else None
         found.append(
-            VisitImages(name, visit.cycle, name, pet.series[0], drawn, pet.shown.ras_transform, nudges=pet.shown.nudges)
+            VisitImages(
+                name,
+                visit.cycle,
+                name,
+                pet.series[0],
+                drawn,
+                pet.shown.ras_transform,
+                manual_shifts=pet.shown.manual_shifts,
+            )
         )
     return tuple(found)

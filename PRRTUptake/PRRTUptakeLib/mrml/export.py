@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from PRRTUptakeLib.atomic_write import atomic_directory
+from PRRTUptakeLib.export.data_dictionary import FILE as SCHEMA
+from PRRTUptakeLib.export.data_dictionary import measurements_schema
+from PRRTUptakeLib.export.provenance import provenance, write_json
 from PRRTUptakeLib.mrml.scene import write_bundle
 from PRRTUptakeLib.mrml.segmentations import write_segmentation_file
 from PRRTUptakeLib.mrml.session import operator_notes
 from PRRTUptakeLib.mrml.transforms import placed_volume
-from PRRTUptakeLib.report.data_dictionary import FILE as SCHEMA
-from PRRTUptakeLib.report.data_dictionary import measurements_schema
 from PRRTUptakeLib.report.patient_report import case_report
-from PRRTUptakeLib.report.provenance import provenance, write_json
-from PRRTUptakeLib.trial.case import Case
-from PRRTUptakeLib.trial.measurements import to_csv
-from PRRTUptakeLib.whole_folder import whole_folder
+from PRRTUptakeLib.study.case import Case
+from PRRTUptakeLib.study.measurements import to_csv
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -59,7 +59,7 @@ def export_results(
     facts = provenance([_series(one) for one in measured.images], (), parameters, Path(folder))
     facts = {**facts, "alignment": measured.alignment()}
     sections = measured.sections({visit: placed_volume(node)[0] for visit, node in anatomy.items()})
-    with whole_folder(folder, KEPT_FILES) as out:
+    with atomic_directory(folder, KEPT_FILES) as out:
         (out / "measurements.csv").write_text(to_csv(measured.rows), encoding="utf-8")
         write_json(measurements_schema(measured.rows), out / SCHEMA)
         (out / "protocol.json").write_text(protocol.text, encoding="utf-8")

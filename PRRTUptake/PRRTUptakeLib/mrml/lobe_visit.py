@@ -14,13 +14,13 @@ from PRRTUptakeLib.mrml.outcome import SceneVisit, VisitImages, series_facts
 from PRRTUptakeLib.mrml.segment_files import read_segments, segment_files
 from PRRTUptakeLib.mrml.visit_registration import VisitRegistration, anatomy_in_frame, image_name, visit_registration
 from PRRTUptakeLib.report.patient_report import ReportedVisit
-from PRRTUptakeLib.trial.carrying import carried
-from PRRTUptakeLib.trial.images import contour_series, emission_series
-from PRRTUptakeLib.trial.pipeline import VisitLabels, measure_visit
-from PRRTUptakeLib.trial.preparation import prepare
-from PRRTUptakeLib.trial.registration_rule import RegistrationRule
-from PRRTUptakeLib.trial.rows import measurement_rows
-from PRRTUptakeLib.trial.session_alignment import CheckedVisit, check_visit
+from PRRTUptakeLib.study.contour_propagation import propagated
+from PRRTUptakeLib.study.images import contour_series, emission_series
+from PRRTUptakeLib.study.measurement_rows import measurement_rows
+from PRRTUptakeLib.study.preparation import prepare
+from PRRTUptakeLib.study.registration_rule import RegistrationRule
+from PRRTUptakeLib.study.session_alignment import CheckedVisit, check_visit
+from PRRTUptakeLib.study.visit import VisitLabels, measure_visit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from PRRTUptakeLib.dicom.inputs import Quantified
+    from PRRTUptakeLib.dicom.operator_overrides import Quantified
     from PRRTUptakeLib.dicom.series import Series
-    from PRRTUptakeLib.imaging.registration_result import Registration
     from PRRTUptakeLib.progress import Progress
+    from PRRTUptakeLib.registration.result import Registration
     from PRRTUptakeLib.segmentation.segments import Segmentation
-    from PRRTUptakeLib.trial.case import Case, Visit
-    from PRRTUptakeLib.trial.preparation import Prepared
+    from PRRTUptakeLib.study.case import Case, Visit
+    from PRRTUptakeLib.study.preparation import Prepared
     from PRRTUptakeLib.uptake.mapping import RasTransform
 
 
@@ -94,8 +94,8 @@ def measure_drawn(
         _in_space_of_segments(quantified.volume, placed.registration),
         visit.lobe_plane,
         baseline=baseline,
-        replacements=visit.replacements,
-        moves=visit.moves,
+        target_overrides=visit.target_overrides,
+        territory_overrides=visit.territory_overrides,
         vanished=visit.vanished,
     )
     drawn = Drawn(visit, contours, anatomy, prepared)
@@ -103,7 +103,7 @@ def measure_drawn(
     return replace(made, warnings=(*doubts, *made.warnings), files=[*made.files, *segment_files(visit.segments)]), drawn
 
 
-def measure_carried(
+def measure_propagated(
     case: Case, visit: Visit, found: Sequence[Series], drawn: Drawn, progress: Progress
 ) -> MeasuredVisit:
     """Measure a visit with the contours that were drawn on another visit's image.
@@ -195,12 +195,12 @@ def _measured(
     emission, quantified = measured
     prepared = drawn.prepared
     if placed.registration is not None:
-        prepared = carried(prepared, placed.registration)
+        prepared = propagated(prepared, placed.registration)
     progress(0.8, f"{visit.visit}: measuring")
     labels = VisitLabels(case.patient, visit.cycle, visit.visit, case.protocol.imaging.modality, case.treated_lobe)
     injection, doubt = _injection(emission, quantified)
     result = measure_visit(
-        prepared, quantified.volume, case.protocol, labels, injection, case.recovery, nudges=visit.nudges
+        prepared, quantified.volume, case.protocol, labels, injection, case.recovery, manual_shifts=visit.manual_shifts
     )
     own = visit.drawn_on is None
     contours = drawn.series if own else None
@@ -223,7 +223,7 @@ def _measured(
         contours,
         placed.ras_transform,
         visit.drawn_on,
-        visit.nudges,
+        visit.manual_shifts,
     )
     checked = None
     if placed.anatomy is not None:

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 from PRRTUptakeLib.dicom.reading import read_volume
 from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.mrml.lobe_visit import Drawn, MeasuredVisit, measure_carried, measure_drawn, study_name
+from PRRTUptakeLib.mrml.lobe_visit import Drawn, MeasuredVisit, measure_drawn, measure_propagated, study_name
 from PRRTUptakeLib.mrml.outcome import CaseOutcome, SceneVisit, VisitImages, series_facts
 from PRRTUptakeLib.mrml.segment_files import read_segments, segment_files
-from PRRTUptakeLib.progress import Progress, part_of
+from PRRTUptakeLib.progress import Progress, sub_progress
 from PRRTUptakeLib.report.alignment_report import alignment_section
 from PRRTUptakeLib.report.patient_report import visit_sections
 from PRRTUptakeLib.report.patient_text import visit_text
 from PRRTUptakeLib.report.registration_report import registration_sections
 from PRRTUptakeLib.report.response_report import response_sections, response_text
-from PRRTUptakeLib.trial.images import contour_series, has_emission
-from PRRTUptakeLib.trial.pipeline import VisitLabels
-from PRRTUptakeLib.trial.preparation import prepare
-from PRRTUptakeLib.trial.response_case import SizedVisit, case_response, is_follow_up, response_rows
-from PRRTUptakeLib.trial.rows import measurement_rows, size_rows
+from PRRTUptakeLib.study.images import contour_series, has_emission
+from PRRTUptakeLib.study.measurement_rows import measurement_rows, size_rows
+from PRRTUptakeLib.study.preparation import prepare
+from PRRTUptakeLib.study.response_case import SizedVisit, case_response, is_follow_up, response_rows
+from PRRTUptakeLib.study.visit import VisitLabels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from PRRTUptakeLib.dicom.series import Series
     from PRRTUptakeLib.imaging.volume import Volume
-    from PRRTUptakeLib.trial.case import Case, Visit
-    from PRRTUptakeLib.trial.preparation import Prepared
+    from PRRTUptakeLib.study.case import Case, Visit
+    from PRRTUptakeLib.study.preparation import Prepared
 
 
 class LobesRunError(PRRTError):
@@ -51,10 +51,10 @@ def measure_lobe_case(case: Case, progress: Progress) -> CaseOutcome:
     later: dict[tuple[int, str], SizedOnly] = {}
     sized: list[SizedVisit] = []
     for n, visit in enumerate(ordered):
-        step = part_of(progress, n / len(ordered), (n + 1) / len(ordered))
+        step = sub_progress(progress, n / len(ordered), (n + 1) / len(ordered))
         found = find_series(visit.dicom)
         if visit.drawn_on is not None:
-            measured[visit.key] = measure_carried(case, visit, found, drawn[visit.drawn_on], step)
+            measured[visit.key] = measure_propagated(case, visit, found, drawn[visit.drawn_on], step)
             continue
         baseline = sized[0].prepared if sized else None
         if not has_emission(found, case.protocol.imaging.modality) and _is_only_drawn(case, visit, baseline):
@@ -91,7 +91,7 @@ def _outcome(
     results = tuple(one.shown.result for one in visits)
     checked = [one.checked for one in visits if one.checked is not None]
     registered = [one.registered for one in visits if one.registered is not None]
-    nudges = [nudge.facts(one.labels.visit) for one in results for nudge in one.nudges]
+    manual_shifts = [manual_shift.facts(one.labels.visit) for one in results for manual_shift in one.manual_shifts]
     sections = [part for one in visits for part in visit_sections(one.shown)]
     return CaseOutcome(
         case,
@@ -109,7 +109,7 @@ def _outcome(
         (case.path, *(path for files in [o.files for o in visits] + [o.files for o in sizes] for path in files)),
         results,
         tuple(images for visit in ordered if (images := (measured.get(visit.key) or later[visit.key]).images)),
-        (*(check.facts() for check in checked), *(one.facts() for one in registered), *nudges),
+        (*(check.facts() for check in checked), *(one.facts() for one in registered), *manual_shifts),
     ).with_more(
         rows=[row for one in sizes for row in one.scene.rows],
         warnings=[f"{one.visit}: {text}" for one in sizes for text in one.prepared.warnings],
@@ -153,8 +153,8 @@ def _size(
         None,
         visit.lobe_plane,
         baseline=baseline,
-        replacements=visit.replacements,
-        moves=visit.moves,
+        target_overrides=visit.target_overrides,
+        territory_overrides=visit.territory_overrides,
         vanished=visit.vanished,
     )
     labels = VisitLabels(case.patient, visit.cycle, visit.visit, case.protocol.imaging.contours_on, case.treated_lobe)

@@ -7,23 +7,23 @@ from typing import TYPE_CHECKING, Any
 from PRRTUptakeLib.mrml.images import check_one_patient, image_row
 from PRRTUptakeLib.mrml.measuring import Measured, measurable, measure_prepared
 from PRRTUptakeLib.mrml.planes import cut_from_node, node_from_plane
-from PRRTUptakeLib.mrml.segment_logic import SegmentLogic, keep_segments, moves_of, replacements_of
+from PRRTUptakeLib.mrml.segment_logic import SegmentLogic, keep_segments, target_overrides_of, territory_overrides_of
 from PRRTUptakeLib.mrml.segmentations import segmentation_from_node
 from PRRTUptakeLib.mrml.session_alignment import check_alignment
 from PRRTUptakeLib.mrml.tables import table_from_measurements
 from PRRTUptakeLib.mrml.transforms import placed_volume
 from PRRTUptakeLib.mrml.volumes import NodeError, require_in_scene
-from PRRTUptakeLib.progress import Progress, part_of, silent
-from PRRTUptakeLib.trial.pipeline import VisitLabels, VisitResult
-from PRRTUptakeLib.trial.preparation import Prepared, prepare
-from PRRTUptakeLib.trial.protocol import Protocol, load_protocol
+from PRRTUptakeLib.progress import Progress, no_progress, sub_progress
+from PRRTUptakeLib.study.preparation import Prepared, prepare
+from PRRTUptakeLib.study.protocol import Protocol, load_protocol
+from PRRTUptakeLib.study.visit import VisitLabels, VisitResult
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from PRRTUptakeLib.imaging.volume import Volume
-    from PRRTUptakeLib.trial.session_alignment import CheckedVisit
+    from PRRTUptakeLib.study.session_alignment import CheckedVisit
 
 
 class UptakeLogic(SegmentLogic):
@@ -71,8 +71,13 @@ class UptakeLogic(SegmentLogic):
     def _prepared(self, image: Volume, segmentationNode: Any, lobePlaneNode: Any) -> Prepared:
         plane = cut_from_node(lobePlaneNode) if lobePlaneNode is not None else None
         segmentation = segmentation_from_node(segmentationNode)
-        replacements, moves = replacements_of(segmentationNode), moves_of(segmentationNode)
-        return prepare(segmentation, self.protocol, image, plane, replacements, moves=moves)
+        target_overrides, territory_overrides = (
+            target_overrides_of(segmentationNode),
+            territory_overrides_of(segmentationNode),
+        )
+        return prepare(
+            segmentation, self.protocol, image, plane, target_overrides, territory_overrides=territory_overrides
+        )
 
     def _keep(self, prepared: Prepared, segmentationNode: Any) -> Prepared:
         keep_segments(prepared.segmentation, segmentationNode)
@@ -107,7 +112,7 @@ class UptakeLogic(SegmentLogic):
         patient: str = "patient",
         cycle: int = 1,
         tableNode: Any = None,
-        progress: Progress = silent,
+        progress: Progress = no_progress,
     ) -> Any:
         """Measure several images of one patient with the same segments; one table for all.
 
@@ -131,7 +136,7 @@ class UptakeLogic(SegmentLogic):
         shown = [measurable(node, visit) for node, visit in images]
         prepared = self._prepared(shown[0].volume, segmentationNode, lobePlaneNode)
         labels = VisitLabels(patient, cycle, shown[0].visit, shown[0].node.GetName(), treatedLobe)
-        measured = measure_prepared(prepared, shown, self.protocol, labels, part_of(progress, 0.4, 0.9))
+        measured = measure_prepared(prepared, shown, self.protocol, labels, sub_progress(progress, 0.4, 0.9))
         progress(0.95, "Writing the table")
         require_in_scene(segmentationNode, tableNode, *(node for node, _ in images))
         self._keep(prepared, segmentationNode)

@@ -8,34 +8,34 @@ from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.mrml.dicom_nodes import injection_from_node
 from PRRTUptakeLib.mrml.images import MEASURABLE_UNITS
-from PRRTUptakeLib.mrml.nudges import nudges_of
+from PRRTUptakeLib.mrml.manual_shifts import manual_shifts_of
 from PRRTUptakeLib.mrml.registration import registration_of
+from PRRTUptakeLib.mrml.registration_figures import shown_registrations
 from PRRTUptakeLib.mrml.session_alignment import check_sessions
-from PRRTUptakeLib.mrml.shown_registration import shown_registrations
 from PRRTUptakeLib.mrml.transforms import placed_volume
 from PRRTUptakeLib.mrml.volumes import NodeError
-from PRRTUptakeLib.progress import part_of
+from PRRTUptakeLib.progress import sub_progress
 from PRRTUptakeLib.report.alignment_report import alignment_section
 from PRRTUptakeLib.report.enhancement_report import enhancement_sections
 from PRRTUptakeLib.report.patient_report import ReportedVisit, visit_sections
 from PRRTUptakeLib.report.registration_report import registration_sections
-from PRRTUptakeLib.trial.enhancement_visit import RoutedImage, compare_routes, enhancement_rows
-from PRRTUptakeLib.trial.pipeline import VisitLabels, measure_visit
-from PRRTUptakeLib.trial.rows import measurement_rows
+from PRRTUptakeLib.study.measurement_rows import measurement_rows
+from PRRTUptakeLib.study.route_uptake import RoutedImage, compare_routes, enhancement_rows
+from PRRTUptakeLib.study.visit import VisitLabels, measure_visit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from PRRTUptakeLib.imaging.registration_result import Registration
     from PRRTUptakeLib.imaging.volume import Volume
     from PRRTUptakeLib.progress import Progress
-    from PRRTUptakeLib.trial.enhancement_visit import EnhancementResult
-    from PRRTUptakeLib.trial.measurements import Measurement
-    from PRRTUptakeLib.trial.nudge import Nudge
-    from PRRTUptakeLib.trial.pipeline import VisitResult
-    from PRRTUptakeLib.trial.preparation import Prepared
-    from PRRTUptakeLib.trial.protocol import Protocol
-    from PRRTUptakeLib.trial.session_alignment import CheckedVisit
+    from PRRTUptakeLib.registration.result import Registration
+    from PRRTUptakeLib.study.manual_shift import ManualShift
+    from PRRTUptakeLib.study.measurements import Measurement
+    from PRRTUptakeLib.study.preparation import Prepared
+    from PRRTUptakeLib.study.protocol import Protocol
+    from PRRTUptakeLib.study.route_uptake import EnhancementResult
+    from PRRTUptakeLib.study.session_alignment import CheckedVisit
+    from PRRTUptakeLib.study.visit import VisitResult
     from PRRTUptakeLib.uptake.mapping import PointMap
 
 ROUTES = ("IA", "IV")
@@ -53,7 +53,7 @@ class MeasuredImage:
     visit: str
     volume: Volume
     bending: PointMap | None = None
-    nudges: tuple[Nudge, ...] = ()
+    manual_shifts: tuple[ManualShift, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,8 +98,8 @@ class Measured:
     def alignment(self) -> list[dict[str, Any]]:
         """Registrations and nudges as plain values for the provenance."""
         moved = [{"visit": visit, "what": "registration", **one.facts()} for visit, one in self.registrations.items()]
-        nudged = [nudge.facts(one.visit) for one in self.images for nudge in one.nudges]
-        return [*(one.facts() for one in self.checked), *moved, *nudged]
+        shifted_lesions = [manual_shift.facts(one.visit) for one in self.images for manual_shift in one.manual_shifts]
+        return [*(one.facts() for one in self.checked), *moved, *shifted_lesions]
 
 
 def measurable(node: Any, visit: str) -> MeasuredImage:
@@ -116,7 +116,7 @@ def measurable(node: Any, visit: str) -> MeasuredImage:
             f"'{node.GetName()}' has the units '{volume.units or 'none'}', not a concentration or SUV: "
             "load it with the PRRT reader, or set its units."
         )
-    return MeasuredImage(node, visit, volume, bending, nudges_of(node))
+    return MeasuredImage(node, visit, volume, bending, manual_shifts_of(node))
 
 
 def measure_prepared(
@@ -138,7 +138,7 @@ def measure_prepared(
         If the data do not allow an answer.
     """
     measure = _routes if protocol.design == "ia-versus-iv" else _lobes
-    found = measure(prepared, tuple(images), protocol, labels, part_of(progress, 0.0, 0.8))
+    found = measure(prepared, tuple(images), protocol, labels, sub_progress(progress, 0.0, 0.8))
     progress(0.8, "Checking that the images lie on the CT of their session")
     checked = check_sessions(images, prepared.segmentation)
     told = [text for one in checked for text in one.warnings]
@@ -160,7 +160,7 @@ def _lobes(
         own = VisitLabels(labels.patient, labels.cycle, one.visit, one.node.GetName(), labels.treated_lobe)
         placed = replace(prepared, bending=one.bending)
         injection = injection_from_node(one.node)
-        visits.append(measure_visit(placed, one.volume, protocol, own, injection, nudges=one.nudges))
+        visits.append(measure_visit(placed, one.volume, protocol, own, injection, manual_shifts=one.manual_shifts))
     rows = tuple(row for visit in visits for row in measurement_rows(visit))
     warnings = tuple(f"{visit.labels.visit}: {text}" for visit in visits for text in visit.warnings)
     moved = _registrations(one for one in images if one.node.GetParentTransformNode() is not None)
@@ -202,4 +202,4 @@ def _routed(route: str, one: MeasuredImage) -> RoutedImage:
             f"'{one.node.GetName()}' does not tell what was injected: load it from DICOM by the PRRT reader, "
             "that tells activity, nuclide and injection time."
         )
-    return RoutedImage(route, one.visit, one.volume, one.bending, injection, one.nudges)
+    return RoutedImage(route, one.visit, one.volume, one.bending, injection, one.manual_shifts)

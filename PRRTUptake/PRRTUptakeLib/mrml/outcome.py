@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Volume
     from PRRTUptakeLib.segmentation.lobes import Plane
     from PRRTUptakeLib.segmentation.segments import Segmentation
-    from PRRTUptakeLib.trial.case import Case
-    from PRRTUptakeLib.trial.measurements import Measurement
-    from PRRTUptakeLib.trial.nudge import Nudge
-    from PRRTUptakeLib.trial.pipeline import VisitResult
+    from PRRTUptakeLib.study.case import Case
+    from PRRTUptakeLib.study.manual_shift import ManualShift
+    from PRRTUptakeLib.study.measurements import Measurement
+    from PRRTUptakeLib.study.visit import VisitResult
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +52,7 @@ class VisitImages:
     contours: Series | None
     ras_transform: Any = None
     drawn_on: tuple[int, str] | None = None
-    nudges: tuple[Nudge, ...] = ()
+    manual_shifts: tuple[ManualShift, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

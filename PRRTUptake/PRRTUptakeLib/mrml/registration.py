@@ -7,12 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from PRRTUptakeLib.imaging.deformable import bent_where_better
-from PRRTUptakeLib.imaging.registration import rigid_registration
-from PRRTUptakeLib.imaging.registration_result import given_registration, identity_registration
-from PRRTUptakeLib.imaging.transform_files import displacements
 from PRRTUptakeLib.mrml.images import SEGMENTATION_ROLE, image_row, image_rows, patient_of
-from PRRTUptakeLib.mrml.moving import FIXED_ROLE, MOVED_ROLE, note_quality, noted_quality
+from PRRTUptakeLib.mrml.parent_transforms import FIXED_ROLE, MOVED_ROLE, note_quality, noted_quality
 from PRRTUptakeLib.mrml.segmentations import segmentation_from_node
 from PRRTUptakeLib.mrml.transforms import bends, node_from_registration, placed_volume, world_to_node
 from PRRTUptakeLib.mrml.volumes import (
@@ -22,13 +18,17 @@ from PRRTUptakeLib.mrml.volumes import (
     require_in_scene,
     volume_from_node,
 )
-from PRRTUptakeLib.progress import Progress, part_of, silent
-from PRRTUptakeLib.segmentation.blocks import resampled
-from PRRTUptakeLib.trial.preparation import recognised
+from PRRTUptakeLib.progress import Progress, no_progress, sub_progress
+from PRRTUptakeLib.registration.deformable import bent_where_better
+from PRRTUptakeLib.registration.result import given_registration, identity_registration
+from PRRTUptakeLib.registration.rigid import rigid_registration
+from PRRTUptakeLib.registration.transform_files import displacements
+from PRRTUptakeLib.segmentation.bounding_box import resampled
+from PRRTUptakeLib.study.preparation import recognised
 
 if TYPE_CHECKING:
-    from PRRTUptakeLib.imaging.registration_result import Registration
     from PRRTUptakeLib.imaging.volume import Grid, Volume
+    from PRRTUptakeLib.registration.result import Registration
 
 
 def register(
@@ -36,7 +36,7 @@ def register(
     movingNode: Any,
     segmentationNode: Any = None,
     transformNode: Any = None,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
     bend: bool = False,
 ) -> Any:
     """Register one anatomical image onto another, and note the quality on the transform.
@@ -67,10 +67,10 @@ def register(
     liver = _liver_mask(segmentationNode, fixed.grid) if segmentationNode is not None else None
     drawn = _drawn_for(movingNode)
     other = _liver_mask(drawn, moving.grid) if drawn not in (None, segmentationNode) else None
-    step = part_of(progress, 0.0, 0.5 if bend else 1.0)
+    step = sub_progress(progress, 0.0, 0.5 if bend else 1.0)
     found = rigid_registration(fixed, moving, fixed_liver=liver, moving_liver=other, progress=step)
     if bend:
-        found = bent_where_better(found, fixed, moving, (liver, other), progress=part_of(progress, 0.5, 1.0))
+        found = bent_where_better(found, fixed, moving, (liver, other), progress=sub_progress(progress, 0.5, 1.0))
     require_in_scene(fixedNode, movingNode)
     transformNode = node_from_registration(found, movingNode, transformNode)
     transformNode.SetName(f"{movingNode.GetName()} to {fixedNode.GetName()}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.mrml.charts import bar_chart, chart_data
 from PRRTUptakeLib.mrml.tables import rows_of_table
-from PRRTUptakeLib.trial.measurements import COLUMNS
+from PRRTUptakeLib.study.measurements import COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,6 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from PRRTUptakeLib.atomic_write import atomic_directory
+from PRRTUptakeLib.export.data_dictionary import FILE as SCHEMA
+from PRRTUptakeLib.export.data_dictionary import measurements_schema
+from PRRTUptakeLib.export.excel import require_excel, write_excel
+from PRRTUptakeLib.export.provenance import provenance, write_json
+from PRRTUptakeLib.export.provenance import without_identity as facts_without_identity
 from PRRTUptakeLib.mrml.deidentified import identity_of, without_identity
 from PRRTUptakeLib.mrml.dicom_results import write_dicom
 from PRRTUptakeLib.mrml.enhancement_run import measure_enhancement_case
@@ -14,22 +20,16 @@ from PRRTUptakeLib.mrml.one_patient import of_one_patient
 from PRRTUptakeLib.mrml.scene import build_scene, write_bundle
 from PRRTUptakeLib.mrml.segmentations import write_segmentation_file
 from PRRTUptakeLib.mrml.session import session
-from PRRTUptakeLib.progress import Progress, part_of, silent
-from PRRTUptakeLib.report.data_dictionary import FILE as SCHEMA
-from PRRTUptakeLib.report.data_dictionary import measurements_schema
-from PRRTUptakeLib.report.excel import require_excel, write_excel
+from PRRTUptakeLib.progress import Progress, no_progress, sub_progress
 from PRRTUptakeLib.report.patient_report import case_report
-from PRRTUptakeLib.report.provenance import provenance, write_json
-from PRRTUptakeLib.report.provenance import without_identity as facts_without_identity
-from PRRTUptakeLib.trial.case import load_case
-from PRRTUptakeLib.trial.measurements import to_csv
-from PRRTUptakeLib.whole_folder import whole_folder
+from PRRTUptakeLib.study.case import load_case
+from PRRTUptakeLib.study.measurements import to_csv
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from PRRTUptakeLib.export.deidentify import Deidentifier
     from PRRTUptakeLib.mrml.outcome import CaseOutcome, Extension
-    from PRRTUptakeLib.report.deidentify import Deidentifier
 
 DESIGNS = {"lobe-against-lobe": measure_lobe_case, "ia-versus-iv": measure_enhancement_case}
 
@@ -48,7 +48,7 @@ DEMOS = ("lutia", "ia-versus-iv", "serial", "therapy")
 def run_demo(
     folder: Path,
     seed: int = 1,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
     extensions: Sequence[Extension] = (),
     kind: str = "lutia",
 ) -> CaseResult:
@@ -63,13 +63,13 @@ def run_demo(
     for n, case in enumerate(cases):
         place = folder / "results" / case.parent.name if len(cases) > 1 else folder / "results"
         share = 0.6 / len(cases)
-        step = part_of(progress, 0.4 + share * n, 0.4 + share * (n + 1))
+        step = sub_progress(progress, 0.4 + share * n, 0.4 + share * (n + 1))
         result = run_case(case, place, step, extensions)
     return result
 
 
 def _synthetic_cases(kind: str, folder: Path, seed: int) -> tuple[Path, ...]:
-    from PRRTUptakeLib.trial import synthetic_case
+    from PRRTUptakeLib.synthetic import cases as synthetic_case
 
     if kind == "therapy":
         return synthetic_case.write_synthetic_therapy(folder, seed=seed)
@@ -102,7 +102,7 @@ class Outputs:
 def run_case(
     case_path: Path,
     output: Path,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
     extensions: Sequence[Extension] = (),
     dicom: bool = False,
     outputs: Outputs | None = None,
@@ -131,12 +131,12 @@ def run_case(
         case = replace(case, notes={**case.notes, "operator": outputs.operator})
     if outputs.excel:
         require_excel()
-    with whole_folder(output) as out:
-        outcome = of_one_patient(DESIGNS[case.protocol.design](case, part_of(progress, 0.0, 0.7)))
+    with atomic_directory(output) as out:
+        outcome = of_one_patient(DESIGNS[case.protocol.design](case, sub_progress(progress, 0.0, 0.7)))
         for extend in extensions:
             outcome = extend(outcome)
         progress(0.75, "writing report and scene")
-        outcome = _write(outcome, out, outputs, part_of(progress, 0.75, 1.0))
+        outcome = _write(outcome, out, outputs, sub_progress(progress, 0.75, 1.0))
     progress(1.0, "done")
     return CaseResult(outcome, Path(output) / "report.html")
 

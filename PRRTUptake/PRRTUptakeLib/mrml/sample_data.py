@@ -13,9 +13,9 @@ from PRRTUptakeLib.mrml.planes import node_from_plane
 from PRRTUptakeLib.mrml.scene import place_in_study, take_out
 from PRRTUptakeLib.mrml.segment_files import read_segments
 from PRRTUptakeLib.mrml.segmentations import node_from_segmentation
-from PRRTUptakeLib.progress import Progress, part_of, silent
-from PRRTUptakeLib.trial.case import load_case
-from PRRTUptakeLib.trial.synthetic_case import (
+from PRRTUptakeLib.progress import Progress, no_progress, sub_progress
+from PRRTUptakeLib.study.case import load_case
+from PRRTUptakeLib.synthetic.cases import (
     write_synthetic_ia_versus_iv,
     write_synthetic_lutia,
     write_synthetic_serial,
@@ -24,7 +24,7 @@ from PRRTUptakeLib.trial.synthetic_case import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from PRRTUptakeLib.trial.case import Case, Visit
+    from PRRTUptakeLib.study.case import Case, Visit
 
 # Name of the sample -> what writes it, and whether its emission images are loaded as SUV.
 SAMPLES: dict[str, tuple[Callable[..., Path], bool]] = {
@@ -35,7 +35,7 @@ SAMPLES: dict[str, tuple[Callable[..., Path], bool]] = {
 _MODALITY_WORDS = {"NM": "SPECT", "PT": "PET", "CT": "CT", "MR": "MRI"}
 
 
-def load_sample(name: str, seed: int = 1, progress: Progress = silent, **options: Any) -> list[Any]:
+def load_sample(name: str, seed: int = 1, progress: Progress = no_progress, **options: Any) -> list[Any]:
     """Make synthetic patient ``seed`` and load it: images, segments and lobe plane of every visit.
 
     Parameters
@@ -53,10 +53,10 @@ def load_sample(name: str, seed: int = 1, progress: Progress = silent, **options
     with tempfile.TemporaryDirectory(prefix="prrt-sample-") as folder:
         progress(0.0, "Making the synthetic patient")
         path = write(Path(folder) / "patient", seed=seed, **options)
-        return load_patient(path, as_suv, part_of(progress, 0.5, 1.0))
+        return load_patient(path, as_suv, sub_progress(progress, 0.5, 1.0))
 
 
-def load_patient(path: Path, as_suv: bool = False, progress: Progress = silent) -> list[Any]:
+def load_patient(path: Path, as_suv: bool = False, progress: Progress = no_progress) -> list[Any]:
     """Load what a case file names: images, segments and lobe plane of every visit, under patient and study.
 
     Parameters

@@ -12,7 +12,7 @@ import numpy as np
 from PRRTUptakeLib.dicom.series import group_files
 from PRRTUptakeLib.mrml.dicom_results import write_dicom
 from PRRTUptakeLib.mrml.images import ANATOMY, image_rows
-from PRRTUptakeLib.mrml.nudges import nudges_within
+from PRRTUptakeLib.mrml.manual_shifts import manual_shifts_within
 from PRRTUptakeLib.mrml.outcome import CaseOutcome, SceneVisit, VisitImages
 from PRRTUptakeLib.mrml.transforms import from_world, placed_volume
 from PRRTUptakeLib.mrml.volumes import PROVENANCE_ATTRIBUTE, NodeError, native_volume
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.dicom.series import Series
     from PRRTUptakeLib.imaging.volume import Volume
     from PRRTUptakeLib.segmentation.segments import Segmentation
-    from PRRTUptakeLib.trial.case import Case
-    from PRRTUptakeLib.trial.measurements import Measurement
+    from PRRTUptakeLib.study.case import Case
+    from PRRTUptakeLib.study.measurements import Measurement
 
 INSTANCES_ATTRIBUTE = "DICOM.instanceUIDs"  # Slicer's own name
 
@@ -70,8 +70,10 @@ def write_scene_dicom(
         if one.segmentation is not drawn:
             drawn = one.segmentation
             contours = _contour_series(one, database)
-        carry, nudges = from_world(one.node), nudges_within(one.node)
-        visits.append(VisitImages(one.visit, one.cycle, study, measured, contours, carry, nudges=nudges))
+        point_map, manual_shifts = from_world(one.node), manual_shifts_within(one.node)
+        visits.append(
+            VisitImages(one.visit, one.cycle, study, measured, contours, point_map, manual_shifts=manual_shifts)
+        )
         placed, own = placed_volume(one.node)[0], native_volume(one.node)
         back = own.ijk_to_ras @ np.linalg.inv(placed.ijk_to_ras)
         shown = ((one.node.GetName(), placed), *one.maps)

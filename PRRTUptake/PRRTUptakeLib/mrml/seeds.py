@@ -8,7 +8,7 @@ import numpy as np
 
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.mrml.volumes import NodeError
-from PRRTUptakeLib.segmentation.blocks import resampled, volume_mL
+from PRRTUptakeLib.segmentation.bounding_box import resampled, volume_mL
 from PRRTUptakeLib.segmentation.delineation import delineate
 
 if TYPE_CHECKING:

@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.mrml.planes import cut_from_node, node_from_plane
 from PRRTUptakeLib.mrml.seeds import delineated_lesions, points_from_node
-from PRRTUptakeLib.mrml.segment_table import MOVES_ATTRIBUTE
+from PRRTUptakeLib.mrml.segment_table import TERRITORY_OVERRIDES_ATTRIBUTE
 from PRRTUptakeLib.mrml.segmentations import node_from_segmentation, segmentation_from_node
 from PRRTUptakeLib.mrml.transforms import placed_volume
 from PRRTUptakeLib.mrml.volumes import NodeError, volume_from_node
 from PRRTUptakeLib.segmentation.codes import structure
-from PRRTUptakeLib.segmentation.couinaud import Move
+from PRRTUptakeLib.segmentation.couinaud import TerritoryOverride
 from PRRTUptakeLib.segmentation.delineation import Method
-from PRRTUptakeLib.segmentation.division import split_lesion
+from PRRTUptakeLib.segmentation.lesion_splitting import split_lesion
 from PRRTUptakeLib.segmentation.lesions import LesionError, assign_lobe, find_lesions, straddling_text
 from PRRTUptakeLib.segmentation.lobes import find_liver
 from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
-from PRRTUptakeLib.segmentation.targets import Replacement
-from PRRTUptakeLib.trial.preparation import (
+from PRRTUptakeLib.segmentation.targets import TargetOverride
+from PRRTUptakeLib.study.preparation import (
     automatic_plane,
     part_lobes,
     protocol_references,
@@ -33,9 +33,9 @@ from PRRTUptakeLib.trial.preparation import (
 )
 
 if TYPE_CHECKING:
-    from PRRTUptakeLib.trial.protocol import Protocol
+    from PRRTUptakeLib.study.protocol import Protocol
 
-REPLACEMENTS_ATTRIBUTE = "PRRT.Replacements"
+TARGET_OVERRIDES_ATTRIBUTE = "PRRT.Replacements"
 LESION_ROLES = ("lesion", "target")
 
 
@@ -71,7 +71,7 @@ class SegmentLogic:
         """Part the liver into lobes by a plane, curve or point list, else as `prepare` does; earlier lobes go."""
         named, _, unclear = recognised(segmentation_from_node(segmentationNode))
         cut = cut_from_node(cutNode) if cutNode is not None else None
-        lobes, _, told = part_lobes(named, find_liver(named), cut, moves_of(segmentationNode))
+        lobes, _, told = part_lobes(named, find_liver(named), cut, territory_overrides_of(segmentationNode))
         others = [segment for segment in named if segment.role != "lobe"]
         keep_segments(Segmentation(named.grid, (*others, *lobes)), segmentationNode)
         return (*unclear, *told)
@@ -127,7 +127,7 @@ class SegmentLogic:
         """Choose the target lesions by the protocol, with the replacements that the user made."""
         segmentation = segmentation_from_node(segmentationNode)
         found = find_lesions(segmentation, _lobes(segmentation))
-        sized = sized_lesions(segmentation, found.lesions, self.protocol, replacements_of(segmentationNode))
+        sized = sized_lesions(segmentation, found.lesions, self.protocol, target_overrides_of(segmentationNode))
         others = [segment for segment in segmentation if segment.role not in LESION_ROLES]
         segments = (*others, *(lesion.segment for lesion in sized))
         keep_segments(Segmentation(segmentation.grid, segments), segmentationNode)
@@ -137,23 +137,23 @@ class SegmentLogic:
         """Take the lesion ``chosen`` as target in place of ``dropped``; the reason is kept on the node."""
         segmentation_from_node(segmentationNode)  # there is one
         return self._replaced(
-            segmentationNode, (*replacements_of(segmentationNode), Replacement(dropped, chosen, reason))
+            segmentationNode, (*target_overrides_of(segmentationNode), TargetOverride(dropped, chosen, reason))
         )
 
-    def dropReplacements(self, segmentationNode: Any) -> tuple[str, ...]:
+    def dropTargetOverrides(self, segmentationNode: Any) -> tuple[str, ...]:
         """Forget the user's replacements: targets by the protocol alone."""
         segmentation_from_node(segmentationNode)  # there is one
         return self._replaced(segmentationNode, ())
 
-    def _replaced(self, node: Any, replacements: tuple[Replacement, ...]) -> tuple[str, ...]:
+    def _replaced(self, node: Any, target_overrides: tuple[TargetOverride, ...]) -> tuple[str, ...]:
         """Pick targets with these replacements; the earlier ones stay if that fails."""
-        before = node.GetAttribute(REPLACEMENTS_ATTRIBUTE)
-        text = json.dumps([asdict(one) for one in replacements]) if replacements else None
-        node.SetAttribute(REPLACEMENTS_ATTRIBUTE, text)
+        before = node.GetAttribute(TARGET_OVERRIDES_ATTRIBUTE)
+        text = json.dumps([asdict(one) for one in target_overrides]) if target_overrides else None
+        node.SetAttribute(TARGET_OVERRIDES_ATTRIBUTE, text)
         try:
             return self.pickTargets(node)
         except Exception:
-            node.SetAttribute(REPLACEMENTS_ATTRIBUTE, before)
+            node.SetAttribute(TARGET_OVERRIDES_ATTRIBUTE, before)
             raise
 
     def setFeeding(self, segmentationNode: Any, number: int, lobe: str, reason: str) -> None:
@@ -167,11 +167,11 @@ class SegmentLogic:
             If it is another segment, or no reason is given.
         """
         segmentation = segmentation_from_node(segmentationNode)
-        moves = [move for move in moves_of(segmentationNode) if move.number != number]
+        territory_overrides = [move for move in territory_overrides_of(segmentationNode) if move.number != number]
         if lobe:
-            moves.append(Move(number, lobe, reason))
-        text = json.dumps([asdict(move) for move in moves]) if moves else None
-        segmentationNode.SetAttribute(MOVES_ATTRIBUTE, text)
+            territory_overrides.append(TerritoryOverride(number, lobe, reason))
+        text = json.dumps([asdict(move) for move in territory_overrides]) if territory_overrides else None
+        segmentationNode.SetAttribute(TERRITORY_OVERRIDES_ATTRIBUTE, text)
         lobes = [segment.name for segment in segmentation.having(role="lobe")]
         keep_segments(segmentation.without(*lobes), segmentationNode)
 
@@ -193,16 +193,16 @@ def keep_segments(segmentation: Segmentation, node: Any) -> None:
     node_from_segmentation(segmentation, node.GetName(), node)
 
 
-def replacements_of(node: Any) -> tuple[Replacement, ...]:
+def target_overrides_of(node: Any) -> tuple[TargetOverride, ...]:
     """The user's changes of the targets, as kept on a segmentation node."""
-    text = node.GetAttribute(REPLACEMENTS_ATTRIBUTE)
-    return tuple(Replacement(**words) for words in json.loads(text)) if text else ()
+    text = node.GetAttribute(TARGET_OVERRIDES_ATTRIBUTE)
+    return tuple(TargetOverride(**words) for words in json.loads(text)) if text else ()
 
 
-def moves_of(node: Any) -> tuple[Move, ...]:
+def territory_overrides_of(node: Any) -> tuple[TerritoryOverride, ...]:
     """Which of the segments I and IV another artery feeds, as kept on a segmentation node."""
-    text = node.GetAttribute(MOVES_ATTRIBUTE)
-    return tuple(Move(**words) for words in json.loads(text)) if text else ()
+    text = node.GetAttribute(TERRITORY_OVERRIDES_ATTRIBUTE)
+    return tuple(TerritoryOverride(**words) for words in json.loads(text)) if text else ()
 
 
 def _lobes(segmentation: Segmentation) -> tuple[Segment, ...]:

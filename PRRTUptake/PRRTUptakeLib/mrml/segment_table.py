@@ -20,7 +20,9 @@ from PRRTUptakeLib.mrml.segmentations import (
     tag,
 )
 
-MOVES_ATTRIBUTE = "PRRT.CouinaudMoves"  # on the segmentation node: which of segments I and IV another artery feeds
+TERRITORY_OVERRIDES_ATTRIBUTE = (
+    "PRRT.CouinaudMoves"  # on the segmentation node: which of segments I and IV another artery feeds
+)
 
 
 @dataclass(frozen=True)

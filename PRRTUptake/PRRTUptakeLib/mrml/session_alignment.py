@@ -11,8 +11,8 @@ from PRRTUptakeLib.mrml.images import ANATOMY, image_rows, patient_of
 from PRRTUptakeLib.mrml.segmentations import segmentation_from_node
 from PRRTUptakeLib.mrml.volumes import NodeError, native_volume, volume_from_node
 from PRRTUptakeLib.segmentation.segments import Segmentation
-from PRRTUptakeLib.trial.preparation import recognised
-from PRRTUptakeLib.trial.session_alignment import CheckedVisit, check_visit
+from PRRTUptakeLib.study.preparation import recognised
+from PRRTUptakeLib.study.session_alignment import CheckedVisit, check_visit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,12 +8,12 @@ import vtk
 
 from PRRTUptakeLib.mrml.session import session
 from PRRTUptakeLib.mrml.volumes import ensure_subject_hierarchy_item
-from PRRTUptakeLib.trial.measurements import COLUMNS
+from PRRTUptakeLib.study.measurements import COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from PRRTUptakeLib.trial.measurements import Measurement
+    from PRRTUptakeLib.study.measurements import Measurement
 
 _NUMBERS = {"value": vtk.vtkDoubleArray, "uncertainty": vtk.vtkDoubleArray, "cycle": vtk.vtkIntArray}
 

@@ -17,8 +17,8 @@ from PRRTUptakeLib.mrml.volumes import NodeError, linear_parent_matrix, native_v
 from PRRTUptakeLib.uptake.mapping import affine
 
 if TYPE_CHECKING:
-    from PRRTUptakeLib.imaging.registration_result import Registration
     from PRRTUptakeLib.imaging.volume import Volume
+    from PRRTUptakeLib.registration.result import Registration
     from PRRTUptakeLib.uptake.mapping import PointMap
 
 _CORNER_mm = 80.0
@@ -124,11 +124,11 @@ def _points_through(transform: Any, direction: str) -> PointMap:
     if transform is not None:
         getattr(transform, direction)(general)
 
-    def carried(points: np.ndarray) -> np.ndarray:
+    def propagated(points: np.ndarray) -> np.ndarray:
         given, found = vtk.vtkPoints(), vtk.vtkPoints()
         given.SetData(numpy_to_vtk(np.ascontiguousarray(points, dtype=np.float64), deep=True))
         found.SetDataTypeToDouble()
         general.TransformPoints(given, found)
         return np.array(vtk_to_numpy(found.GetData()), dtype=np.float64)
 
-    return carried
+    return propagated

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pydicom
 
+from PRRTUptakeLib.export.bundle import MANIFEST, BundleError, read_bundle
+from PRRTUptakeLib.export.dicom_maps import read_map
+from PRRTUptakeLib.export.dicom_rtdose import read_dose
+from PRRTUptakeLib.export.dicom_sr import read_report
 from PRRTUptakeLib.mrml.run import run_case
-from PRRTUptakeLib.progress import Progress, silent
-from PRRTUptakeLib.report.bundle import MANIFEST, BundleError, read_bundle
-from PRRTUptakeLib.report.dicom_maps import read_map
-from PRRTUptakeLib.report.dicom_rtdose import read_dose
-from PRRTUptakeLib.report.dicom_sr import read_report
+from PRRTUptakeLib.progress import Progress, no_progress
 from PRRTUptakeLib.segmentation.dicom_contours import read_contours
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Verification:
 
 
 def verify_bundle(
-    bundle: Path, case: Path | None = None, progress: Progress = silent, extensions: Sequence[Extension] = ()
+    bundle: Path, case: Path | None = None, progress: Progress = no_progress, extensions: Sequence[Extension] = ()
 ) -> Verification:
     """Run the case of a bundle again, in a temporary folder, and compare.
 

@@ -9,15 +9,15 @@ import numpy as np
 import SimpleITK as sitk
 
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.imaging.deformable import bent_where_better
 from PRRTUptakeLib.imaging.itk_images import itk_image, shrunk
-from PRRTUptakeLib.imaging.registration import rigid_registration
-from PRRTUptakeLib.imaging.registration_engine import RegistrationOptions
-from PRRTUptakeLib.imaging.registration_input import body_mask, check_pair, is_ct
-from PRRTUptakeLib.imaging.registration_quality import mask_overlap, quality_warnings
-from PRRTUptakeLib.imaging.registration_result import Registration, identity_registration
-from PRRTUptakeLib.segmentation.blocks import resampled
-from PRRTUptakeLib.trial.registration_rule import DEFORMABLE, RegistrationRule
+from PRRTUptakeLib.registration.deformable import bent_where_better
+from PRRTUptakeLib.registration.engine import RegistrationOptions
+from PRRTUptakeLib.registration.preprocessing import body_mask, check_pair, is_ct
+from PRRTUptakeLib.registration.quality import mask_overlap, quality_warnings
+from PRRTUptakeLib.registration.result import Registration, identity_registration
+from PRRTUptakeLib.registration.rigid import rigid_registration
+from PRRTUptakeLib.segmentation.bounding_box import resampled
+from PRRTUptakeLib.study.registration_rule import DEFORMABLE, RegistrationRule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.dicom.series import Series
     from PRRTUptakeLib.imaging.volume import Grid, Volume
     from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
-    from PRRTUptakeLib.trial.case import Case, Visit
+    from PRRTUptakeLib.study.case import Case, Visit
 
 _OVERLAP_SPACING_mm = 3.0
 

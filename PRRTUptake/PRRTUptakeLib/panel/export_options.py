@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from PRRTUptakeLib.mrml.scene_dicom import SceneImage
-    from PRRTUptakeLib.trial.measurements import Measurement
+    from PRRTUptakeLib.study.measurements import Measurement
 
 BUNDLE_FILE = "deidentified.zip"
 
@@ -52,7 +52,7 @@ def _write_dicom(folder: Path, case: Any, rows: Sequence[Measurement], images: S
 
 
 def _write_bundle(folder: Path, keyFile: str) -> None:
-    from PRRTUptakeLib.report.bundle import write_bundle
+    from PRRTUptakeLib.export.bundle import write_bundle
 
     write_bundle(folder, folder / BUNDLE_FILE, _deidentifier(keyFile))
 
@@ -60,6 +60,6 @@ def _write_bundle(folder: Path, keyFile: str) -> None:
 def _deidentifier(keyFile: str) -> Any:
     from pathlib import Path
 
-    from PRRTUptakeLib.report.deidentify import Deidentifier
+    from PRRTUptakeLib.export.deidentify import Deidentifier
 
     return Deidentifier.from_file(Path(keyFile.strip()) if keyFile.strip() else None)

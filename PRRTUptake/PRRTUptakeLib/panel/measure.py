@@ -19,9 +19,9 @@ class MeasureSection(Section):
         connect(self.ui.applyButton, "clicked(bool)", self.onApply)
         connect(self.ui.resultsTable, "cellClicked(int,int)", self.onRowClicked)
         connect(self.ui.showChartButton, "clicked(bool)", self.onShowChart)
-        connect(self.ui.nudgeButton, "clicked(bool)", self.onNudge)
-        connect(self.ui.nudgeImageComboBox, "currentIndexChanged(int)", self.showNudge)
-        connect(self.ui.resultsTable, "itemSelectionChanged()", self.showNudge)
+        connect(self.ui.manualShiftButton, "clicked(bool)", self.onManualShift)
+        connect(self.ui.manualShiftImageComboBox, "currentIndexChanged(int)", self.showManualShift)
+        connect(self.ui.resultsTable, "itemSelectionChanged()", self.showManualShift)
         self.rows: tuple[Any, ...] = ()
         self.shown: tuple[Any, ...] = ()  # image, lesion and nudge in the fields below the table
 
@@ -36,7 +36,7 @@ class MeasureSection(Section):
             _("Show them in Slicer's table and plot views") if self.rows else _("Measure first.")
         )
 
-        self._show_nudges()
+        self._show_manual_shifts()
 
     def onApply(self) -> None:
         """Measure."""
@@ -75,48 +75,50 @@ class MeasureSection(Section):
         if segmentation is not None and 0 <= row < len(self.rows):
             jump_to_segment(self, segmentation, self.rows[row].lesion)
 
-    def _show_nudges(self) -> None:
+    def _show_manual_shifts(self) -> None:
         """Offer the measured images for a nudge."""
-        from PRRTUptakeLib.mrml.nudges import nudgeable_images
+        from PRRTUptakeLib.mrml.manual_shifts import shiftable_images
 
-        items = nudgeable_images()
-        fill_combo(self.ui.nudgeImageComboBox, items)
-        self.showNudge()
+        items = shiftable_images()
+        fill_combo(self.ui.manualShiftImageComboBox, items)
+        self.showManualShift()
 
-    def _nudged(self) -> tuple[Any, str]:
+    def _shifted_lesions(self) -> tuple[Any, str]:
         """The chosen image, None without one, and the lesion of the chosen row, "" without one."""
-        combo, row = self.ui.nudgeImageComboBox, self.ui.resultsTable.currentRow()
+        combo, row = self.ui.manualShiftImageComboBox, self.ui.resultsTable.currentRow()
         identifier = combo.itemData(combo.currentIndex) if combo.count else None
         node = slicer.mrmlScene.GetNodeByID(identifier) if identifier else None
         return node, self.rows[row].lesion if 0 <= row < len(self.rows) else ""
 
-    def showNudge(self, *changed: Any) -> None:
+    def showManualShift(self, *changed: Any) -> None:
         """Show the nudge that the chosen lesion has in the chosen image."""
-        from PRRTUptakeLib.mrml.nudges import nudge_of_lesion
+        from PRRTUptakeLib.mrml.manual_shifts import manual_shift_of_lesion
 
-        node, lesion = self._nudged()
-        kept = (node.GetID() if node is not None else "", lesion, nudge_of_lesion(node, lesion))
+        node, lesion = self._shifted_lesions()
+        kept = (node.GetID() if node is not None else "", lesion, manual_shift_of_lesion(node, lesion))
         if kept != self.shown:  # else what the user has just typed stays
             self.shown = kept
             shift, reason = kept[-1]
             for box, value in zip(self._boxes(), shift, strict=True):
                 box.value = value
-            self.ui.nudgeReasonLineEdit.text = reason
-        self.ui.nudgeButton.enabled = node is not None and bool(lesion)
+            self.ui.manualShiftReasonLineEdit.text = reason
+        self.ui.manualShiftButton.enabled = node is not None and bool(lesion)
         tip = _("Measure {lesion} there from now on; three zeros take that back.").format(lesion=lesion)
-        self.ui.nudgeButton.toolTip = tip if self.ui.nudgeButton.enabled else _("Measure, and choose a lesion's row.")
+        self.ui.manualShiftButton.toolTip = (
+            tip if self.ui.manualShiftButton.enabled else _("Measure, and choose a lesion's row.")
+        )
 
     def _boxes(self) -> tuple[Any, Any, Any]:
-        return self.ui.nudgeRightSpinBox, self.ui.nudgeAnteriorSpinBox, self.ui.nudgeSuperiorSpinBox
+        return self.ui.manualShiftRightSpinBox, self.ui.manualShiftAnteriorSpinBox, self.ui.manualShiftSuperiorSpinBox
 
-    def onNudge(self) -> None:
+    def onManualShift(self) -> None:
         """Keep the nudge on the image."""
-        from PRRTUptakeLib.mrml.nudges import nudge_lesion
+        from PRRTUptakeLib.mrml.manual_shifts import shift_lesion
 
-        node, lesion = self._nudged()
-        shift, reason = [box.value for box in self._boxes()], self.ui.nudgeReasonLineEdit.text
+        node, lesion = self._shifted_lesions()
+        shift, reason = [box.value for box in self._boxes()], self.ui.manualShiftReasonLineEdit.text
         with self.attempt(_("The lesion could not be nudged.")):
-            nudge_lesion(node, lesion, shift, reason)
+            shift_lesion(node, lesion, shift, reason)
             self.panel.say(
                 _("Kept for {lesion} in '{image}': Apply again to measure it there.").format(
                     lesion=lesion, image=node.GetName()

@@ -8,9 +8,16 @@ import slicer
 from slicer.i18n import tr as _
 
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.mrml.moving import images_of_visit, is_registration, measures_of, move_by, pair_rows, warnings_of
+from PRRTUptakeLib.mrml.parent_transforms import (
+    images_of_visit,
+    is_registration,
+    measures_of,
+    move_by,
+    pair_rows,
+    warnings_of,
+)
 from PRRTUptakeLib.panel.section import Section, connect, fill_table, waiting
-from PRRTUptakeLib.progress import part_of
+from PRRTUptakeLib.progress import sub_progress
 
 
 class RegistrationSection(Section):
@@ -62,7 +69,7 @@ class RegistrationSection(Section):
             fixed, moving, own = parameters.fixed, parameters.moving, parameters.transform
             own = own if is_registration(own, moving) else None  # somebody else's transform is not overwritten
             transform = register(
-                fixed, moving, parameters.segmentation, own, part_of(progress, 0.0, 0.95), parameters.bend
+                fixed, moving, parameters.segmentation, own, sub_progress(progress, 0.0, 0.95), parameters.bend
             )
             move_by(images_of_visit(moving), transform)
             self.logic.placeBeside(moving, [transform])

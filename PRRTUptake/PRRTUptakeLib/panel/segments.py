@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import slicer
 from slicer.i18n import tr as _
 
-from PRRTUptakeLib.mrml.segment_table import MOVES_ATTRIBUTE, SegmentRow, segment_rows, segments_state
+from PRRTUptakeLib.mrml.segment_table import TERRITORY_OVERRIDES_ATTRIBUTE, SegmentRow, segment_rows, segments_state
 from PRRTUptakeLib.panel.choices import lobe_words, role_words
 from PRRTUptakeLib.panel.section import Section, connect, fill_combo, fill_table, jump_to_segment
 
@@ -34,7 +34,7 @@ class SegmentsSection(Section):
             (self.ui.assignLobesButton, self.onAssignLobes),
             (self.ui.pickTargetsButton, self.onPickTargets),
             (self.ui.makeReferenceButton, self.onMakeReference),
-            (self.ui.forgetReplacementsButton, self.onForgetReplacements),
+            (self.ui.forgetReplacementsButton, self.onForgetTargetOverrides),
         )
         self._tips = [(button, button.toolTip) for button, _slot in steps]
         for button, slot in steps:
@@ -83,10 +83,12 @@ class SegmentsSection(Section):
 
     def _show_feeding(self, node: Any) -> None:
         """Which artery feeds segments I and IV; only where Couinaud segments are drawn."""
-        moves = json.loads(node.GetAttribute(MOVES_ATTRIBUTE) or "[]") if node is not None else []
+        territory_overrides = (
+            json.loads(node.GetAttribute(TERRITORY_OVERRIDES_ATTRIBUTE) or "[]") if node is not None else []
+        )
         drawn = {row.structure for row in self.rows}
         for number, combo in self._feeding:
-            lobe = next((move["lobe"] for move in moves if move["number"] == number), "")
+            lobe = next((move["lobe"] for move in territory_overrides if move["number"] == number), "")
             combo.setCurrentIndex(combo.findData(lobe))
             combo.enabled = f"liver_segment_{number}" in drawn
             combo.toolTip = (
@@ -222,9 +224,9 @@ class SegmentsSection(Section):
                 lambda logic: logic.replaceTarget(self.node, dropped, row.lesion_id, reason),
             )
 
-    def onForgetReplacements(self) -> None:
+    def onForgetTargetOverrides(self) -> None:
         """Targets by the protocol alone."""
-        self.run(_("The targets could not be picked."), lambda logic: logic.dropReplacements(self.node))
+        self.run(_("The targets could not be picked."), lambda logic: logic.dropTargetOverrides(self.node))
 
     def onStructure(self, index: int) -> None:
         """Say what the chosen segment is."""

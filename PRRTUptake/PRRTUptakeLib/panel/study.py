@@ -17,7 +17,7 @@ class StudySection(Section):
 
     def __init__(self, panel: Any) -> None:
         super().__init__(panel)
-        from PRRTUptakeLib.trial.protocol import available_protocols, load_protocol
+        from PRRTUptakeLib.study.protocol import available_protocols, load_protocol
 
         for name in available_protocols():
             self.ui.protocolComboBox.addItem(load_protocol(name).title.split(":")[0], name)
@@ -57,7 +57,7 @@ class StudySection(Section):
         PRRTError
             If it is a file that is not there or not right.
         """
-        from PRRTUptakeLib.trial.protocol import ProtocolError, load_protocol
+        from PRRTUptakeLib.study.protocol import ProtocolError, load_protocol
 
         if self.parameters.protocol != OWN_FILE:
             return load_protocol(self.parameters.protocol)

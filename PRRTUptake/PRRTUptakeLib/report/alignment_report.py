@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.imaging.session_check import LEAST_GAIN, SHIFT_WARNING_mm
+from PRRTUptakeLib.registration.session_check import LEAST_GAIN, SHIFT_WARNING_mm
 from PRRTUptakeLib.report.page import paragraph, section, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from PRRTUptakeLib.trial.session_alignment import CheckedVisit
+    from PRRTUptakeLib.study.session_alignment import CheckedVisit
 
 
 def alignment_section(checked: Sequence[CheckedVisit]) -> str:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from PRRTUptakeLib.imaging.registration_input import is_ct
+from PRRTUptakeLib.registration.preprocessing import is_ct
 from PRRTUptakeLib.report.pictures import ABDOMEN_CT, outline_path, png_text
 
 if TYPE_CHECKING:
-    from PRRTUptakeLib.imaging.registration_result import Registration
     from PRRTUptakeLib.imaging.volume import Grid, Volume
+    from PRRTUptakeLib.registration.result import Registration
     from PRRTUptakeLib.segmentation.segments import Segment
 
 TILE_mm = 25.0

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.report.provenance import VERSION
+from PRRTUptakeLib.export.provenance import VERSION
 
 if TYPE_CHECKING:
-    from PRRTUptakeLib.trial.endpoints import Endpoint
-    from PRRTUptakeLib.trial.protocol import Protocol
+    from PRRTUptakeLib.statistics.endpoints import Endpoint
+    from PRRTUptakeLib.study.protocol import Protocol
 
 _AGGREGATION = {
     "geometric-mean": "the geometric mean",
@@ -94,7 +94,7 @@ def _statistics(protocol: Protocol, endpoint: Endpoint | None) -> list[str]:
             f"Bootstrap intervals are bias-corrected and accelerated, of {rules.bootstrap_samples} resamples of "
             f"patients (seed {rules.bootstrap_seed})."
         )
-    if endpoint and endpoint.carried:
+    if endpoint and endpoint.propagated:
         words.append(
             "Measurement uncertainty of lesions was propagated to each patient's ratio to first order and carried into "
             "the interval by a random-effects model (Paule-Mandel, Hartung-Knapp)."

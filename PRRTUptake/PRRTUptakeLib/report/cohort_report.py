@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
+from PRRTUptakeLib.export.provenance import VERSION, software
 from PRRTUptakeLib.report.cohort_methods import cohort_methods
 from PRRTUptakeLib.report.endpoint_tables import (
     ENHANCEMENT,
@@ -30,13 +31,12 @@ from PRRTUptakeLib.report.endpoint_tables import (
 from PRRTUptakeLib.report.flow import flow_chart
 from PRRTUptakeLib.report.page import html_page, paragraph, section, table
 from PRRTUptakeLib.report.plots import ForestRow, bland_altman, forest_plot, scatter_plot, slope_plot, waterfall
-from PRRTUptakeLib.report.provenance import VERSION, software
-from PRRTUptakeLib.trial.cohort_result import ANALYSED
+from PRRTUptakeLib.study.cohort.cohort_result import ANALYSED
 
 if TYPE_CHECKING:
-    from PRRTUptakeLib.trial.cohort_result import CohortResult
-    from PRRTUptakeLib.trial.endpoints import Endpoint
-    from PRRTUptakeLib.trial.pairs import Pairs
+    from PRRTUptakeLib.statistics.endpoints import Endpoint
+    from PRRTUptakeLib.statistics.paired_values import PairedValues
+    from PRRTUptakeLib.study.cohort.cohort_result import CohortResult
 
 _OWN = ("name", "version")
 _MOST_ROWS = 100  # of a forest plot; beyond that it cannot be read
@@ -134,7 +134,7 @@ def _figure_sections(endpoint: Endpoint) -> list[str]:
     return [section("Figures", *figures)]
 
 
-def _paired_figures(pairs: Pairs, endpoint: Endpoint) -> list[str]:
+def _paired_figures(pairs: PairedValues, endpoint: Endpoint) -> list[str]:
     first, second = pairs.first, pairs.second
     metric = endpoint.protocol.endpoint.metric
     labels = pairs.labels[::-1]

@@ -6,15 +6,15 @@ import math
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.report.page import plain_table
-from PRRTUptakeLib.trial.cohort_result import ANALYSED
+from PRRTUptakeLib.study.cohort.cohort_result import ANALYSED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from PRRTUptakeLib.trial.agreement import Agreement
-    from PRRTUptakeLib.trial.cohort_result import CohortResult
-    from PRRTUptakeLib.trial.endpoints import Endpoint
-    from PRRTUptakeLib.trial.paired import PairedComparison
+    from PRRTUptakeLib.statistics.agreement import Agreement
+    from PRRTUptakeLib.statistics.endpoints import Endpoint
+    from PRRTUptakeLib.statistics.paired import PairedComparison
+    from PRRTUptakeLib.study.cohort.cohort_result import CohortResult
 
 Table = tuple[list[str], list[list[object]]]
 ENHANCEMENT = "ia-versus-iv"
@@ -92,10 +92,12 @@ def endpoint_table(endpoint: Endpoint) -> Table:
         ["log", "same, BCa bootstrap over patients", with_interval(result.gmr, endpoint.bootstrap.gmr_ci), ""],
         ["log", "standard deviation of log ratios", number(result.sd_log), ""],
     ]
-    if endpoint.carried:
-        carried = endpoint.carried
-        words = f"same, weighted by measurement uncertainty ({100 * carried.share_of_variance:.0f} % of the variance)"
-        rows.insert(2, ["log", words, with_interval(carried.gmr, carried.gmr_ci), p_value(carried.p)])
+    if endpoint.propagated:
+        propagated = endpoint.propagated
+        words = (
+            f"same, weighted by measurement uncertainty ({100 * propagated.share_of_variance:.0f} % of the variance)"
+        )
+        rows.insert(2, ["log", words, with_interval(propagated.gmr, propagated.gmr_ci), p_value(propagated.p)])
     if endpoint.mixed:
         mixed = endpoint.mixed
         words = f"same, mixed model of {mixed.rows} lesion values"

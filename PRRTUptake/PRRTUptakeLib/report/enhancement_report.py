@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.report.page import paragraph, plain_table, section, table
 from PRRTUptakeLib.report.plots import bar_chart
-from PRRTUptakeLib.trial.predicted_benefit import ASSUMPTIONS
+from PRRTUptakeLib.study.predicted_benefit import ASSUMPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from PRRTUptakeLib.trial.enhancement_visit import EnhancementResult
-    from PRRTUptakeLib.trial.predicted_benefit import Prediction
-    from PRRTUptakeLib.trial.protocol import Protocol
+    from PRRTUptakeLib.study.predicted_benefit import Prediction
+    from PRRTUptakeLib.study.protocol import Protocol
+    from PRRTUptakeLib.study.route_uptake import EnhancementResult
 
 
 def region_table(result: EnhancementResult, metric: str) -> tuple[list[str], list[list[object]]]:

@@ -8,12 +8,12 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.report.svg import text_width_px
-from PRRTUptakeLib.trial.cohort_result import ANALYSED, EXCLUDED, NOT_MEASURED
+from PRRTUptakeLib.study.cohort.cohort_result import ANALYSED, EXCLUDED, NOT_MEASURED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from PRRTUptakeLib.trial.cohort_result import FlowEntry
+    from PRRTUptakeLib.study.cohort.cohort_result import FlowEntry
 
 _LINE_PX, _PAD_PX, _GAP_PX, _LONGEST = 17, 10, 28, 75
 

@@ -52,12 +52,12 @@ def html_page(title: str, identity: Mapping[str, str], warnings: Sequence[str], 
     """
     rows = "".join(f"<tr><th>{escape(key)}</th><td>{escape(value)}</td></tr>" for key, value in identity.items())
     notes = "".join(f"<li>{escape(text)}</li>" for text in warnings)
-    block = f'<ul class="warnings">{notes}</ul>' if warnings else '<p class="small">No warnings.</p>'
+    box = f'<ul class="warnings">{notes}</ul>' if warnings else '<p class="small">No warnings.</p>'
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body>'
         f'<h1>{escape(title)}</h1><p class="notice">{RESEARCH_USE}</p>'
-        f'<table class="identity">{rows}</table>{block}{"".join(sections)}</body></html>\n'
+        f'<table class="identity">{rows}</table>{box}{"".join(sections)}</body></html>\n'
     )
 
 

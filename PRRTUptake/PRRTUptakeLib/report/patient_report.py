@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from PRRTUptakeLib.imaging.volume import Volume
     from PRRTUptakeLib.segmentation.segments import Segment
-    from PRRTUptakeLib.trial.case import Case
-    from PRRTUptakeLib.trial.pipeline import VisitResult
-    from PRRTUptakeLib.trial.preparation import SizedLesion
+    from PRRTUptakeLib.study.case import Case
+    from PRRTUptakeLib.study.preparation import SizedLesion
+    from PRRTUptakeLib.study.visit import VisitResult
 
 LOBE_COLORS = {"left": PALETTE[4], "right": PALETTE[5], "caudate": PALETTE[3]}
 REFERENCE_COLOR, LESION_COLOR = PALETTE[2], "#ffffff"

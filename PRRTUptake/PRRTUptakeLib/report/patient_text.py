@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from PRRTUptakeLib.report.page import plain_table
 
 if TYPE_CHECKING:
-    from PRRTUptakeLib.trial.pipeline import VisitResult
+    from PRRTUptakeLib.study.visit import VisitResult
 
 TARGET_HEADER = ("lesion", "lobe", "diameter mm", "volume mL", "T {unit}", "N {unit}", "T/N", "recovery")
 

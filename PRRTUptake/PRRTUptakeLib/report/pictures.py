@@ -92,7 +92,7 @@ def slice_mask(segment: Segment, k: int, shape: tuple[int, ...]) -> np.ndarray:
     plane = np.zeros(shape, dtype=bool)
     level = k - segment.origin[0]
     if 0 <= level < segment.mask.shape[0]:
-        _, rows, columns = segment.block
+        _, rows, columns = segment.box
         plane[rows, columns] = segment.mask[level]
     return plane
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from PRRTUptakeLib.imaging.registration_result import Registration, identity_registration
+from PRRTUptakeLib.registration.result import Registration, identity_registration
 from PRRTUptakeLib.report.checkerboard import checkerboard_picture, views
 from PRRTUptakeLib.report.page import format_value, paragraph, section, table
 

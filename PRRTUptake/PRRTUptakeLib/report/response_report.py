@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PRRTUptakeLib.report.page import paragraph, plain_table, section, table
 
 if TYPE_CHECKING:
-    from PRRTUptakeLib.trial.response_case import CaseResponse, ScopeResponse
+    from PRRTUptakeLib.study.response_case import CaseResponse, ScopeResponse
 
 _WORDS = (
     "RECIST 1.1 (doi:10.1016/j.ejca.2008.10.026) on its own targets: at the first visit the largest lesions of 10 mm "

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import ndimage
 
 from PRRTUptakeLib.segmentation import codes
-from PRRTUptakeLib.segmentation.blocks import common_block, overlaps, require_orthogonal, union_in
+from PRRTUptakeLib.segmentation.bounding_box import common_box, overlaps, require_orthogonal, union_in
 from PRRTUptakeLib.segmentation.lobes import LobeError, lobe_segment
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ MOVABLE = (1, 4)
 
 
 @dataclass(frozen=True)
-class Move:
+class TerritoryOverride:
     """Segment ``number`` (1 or 4) counted to ``lobe``, because ``reason`` (what the angiography showed)."""
 
     number: int
@@ -55,7 +55,7 @@ class CouinaudLobes:
 
 
 def lobes_from_couinaud(
-    segmentation: Segmentation, liver: Segment | None = None, moves: Sequence[Move] = ()
+    segmentation: Segmentation, liver: Segment | None = None, territory_overrides: Sequence[TerritoryOverride] = ()
 ) -> CouinaudLobes:
     """Left, right and, unless segment I was moved, caudate lobe from segments recognised as ``liver_segment_1..8``.
 
@@ -70,7 +70,7 @@ def lobes_from_couinaud(
     parts = {number: segmentation.having(structure=f"liver_segment_{number}") for number in range(1, 9)}
     present = {number: found for number, found in parts.items() if any(s.voxel_count for s in found)}
     assignment = {number: codes.SEGMENT_LOBES[number - 1] for number in present}
-    changes = _apply_moves(assignment, moves)
+    changes = _apply_territory_overrides(assignment, territory_overrides)
     for side in ("left", "right"):
         if side not in assignment.values():
             raise LobeError(f"No Couinaud segment of the {side} lobe was found: add segments or split by a plane.")
@@ -78,11 +78,11 @@ def lobes_from_couinaud(
     told = [f"Couinaud segment {codes.ROMAN[n - 1]} was not found." for n in parts if n not in present]
     told += [f"{item} The earlier one counts there." for item in overlaps(segmentation.grid, flat)]
     whole = [liver] if liver is not None and liver.voxel_count else flat
-    block = common_block(segmentation.grid, whole)
-    inside = union_in(whole, block)
+    box = common_box(segmentation.grid, whole)
+    inside = union_in(whole, box)
     labels = np.zeros(inside.shape, dtype=np.uint8)
     for number, found in reversed(present.items()):  # the earlier segment is written last and so prevails
-        labels[union_in(found, block)] = number
+        labels[union_in(found, box)] = number
     gap = inside & (labels == 0)
     if gap.any():
         told.append(
@@ -94,15 +94,17 @@ def lobes_from_couinaud(
     for lobe in ("left", "right", "caudate"):
         if lobe in assignment.values():
             belongs = np.array([assignment.get(number) == lobe for number in range(9)])
-            lobes.append(lobe_segment(lobe, inside & belongs[labels], block))
+            lobes.append(lobe_segment(lobe, inside & belongs[labels], box))
     return CouinaudLobes(tuple(lobes), assignment, tuple(changes), tuple(told))
 
 
-def _apply_moves(assignment: dict[int, str], moves: Sequence[Move]) -> list[str]:
+def _apply_territory_overrides(
+    assignment: dict[int, str], territory_overrides: Sequence[TerritoryOverride]
+) -> list[str]:
     changes = []
-    if len({move.number for move in moves}) < len(moves):
+    if len({move.number for move in territory_overrides}) < len(territory_overrides):
         raise LobeError("A Couinaud segment is moved twice: keep one of the moves.")
-    for move in moves:
+    for move in territory_overrides:
         roman = codes.ROMAN[move.number - 1]
         if move.number not in assignment:
             raise LobeError(f"Segment {roman} cannot be moved, since there is no such segment: add it first.")

@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation import codes
-from PRRTUptakeLib.segmentation.blocks import Block, ball_block, mask_in, segment_in
+from PRRTUptakeLib.segmentation.bounding_box import BoundingBox, ball_box, mask_in, segment_in
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Volume
@@ -72,7 +72,7 @@ class _Search:
     values: np.ndarray
     away_mm: np.ndarray
     allowed: np.ndarray
-    block: Block
+    box: BoundingBox
     seed: tuple[int, int, int]
 
 
@@ -120,7 +120,7 @@ def delineate(
         }[method.kind]
         found = _connected(search, search.values >= threshold, f"the threshold {threshold:.4g} {image.units}")
     item = codes.structure("liver_lesion")
-    segment = segment_in(name, found, search.block, role="lesion", structure=item.key, color=item.color)
+    segment = segment_in(name, found, search.box, role="lesion", structure=item.key, color=item.color)
     words = method.kind if math.isnan(method.value) else f"{method.kind} {method.value:g}"
     return Delineation(segment, threshold, maximum, background, f"{words}, within {radius_mm:g} mm of the seed")
 
@@ -134,17 +134,17 @@ def _search(image: Volume, seed_ras: np.ndarray, radius_mm: float, within: Segme
         raise DelineationError(
             f"The seed {np.round(seed_ras, 1).tolist()} lies outside the image: place it in a lesion."
         )
-    block, away = ball_block(grid, seed_ras, radius_mm + SHELL_MM)
-    values = image.array[block].astype(np.float64)
-    inside = mask_in(within, block) if within is not None else np.ones(values.shape, dtype=bool)
-    local = tuple(int(index - part.start) for index, part in zip(seed, block, strict=True))
+    box, away = ball_box(grid, seed_ras, radius_mm + SHELL_MM)
+    values = image.array[box].astype(np.float64)
+    inside = mask_in(within, box) if within is not None else np.ones(values.shape, dtype=bool)
+    local = tuple(int(index - part.start) for index, part in zip(seed, box, strict=True))
     if not inside[local]:
         raise DelineationError(
             "The seed lies outside the region that limits the lesion: move it, or take another limit."
         )
     allowed = inside & (away <= radius_mm) & np.isfinite(values)
     allowed[local] = True  # a sphere smaller than a voxel still holds its seed
-    return _Search(np.where(np.isfinite(values), values, -np.inf), away, allowed, block, local)  # type: ignore[arg-type]
+    return _Search(np.where(np.isfinite(values), values, -np.inf), away, allowed, box, local)  # type: ignore[arg-type]
 
 
 def _background(search: _Search, radius_mm: float) -> float:

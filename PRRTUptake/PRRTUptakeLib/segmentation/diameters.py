@@ -22,7 +22,7 @@ from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist, squareform
 
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.segmentation.blocks import volume_mL
+from PRRTUptakeLib.segmentation.bounding_box import volume_mL
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Grid

@@ -19,9 +19,9 @@ from PRRTUptakeLib.dicom.reading import arrange
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS, Grid
 from PRRTUptakeLib.segmentation.codes import Code, CodedEntry
-from PRRTUptakeLib.segmentation.lattice import on_lattice
+from PRRTUptakeLib.segmentation.label_matching import recognise, with_matches
 from PRRTUptakeLib.segmentation.polygons import fill_polygons
-from PRRTUptakeLib.segmentation.recognition import recognise, with_proposals
+from PRRTUptakeLib.segmentation.regrid import regrid
 from PRRTUptakeLib.segmentation.segments import LOBES, ROLES, Segment, Segmentation, SegmentError
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def _from_segmentation(ds: Dataset, series: Sequence[Series], file: Path) -> Seg
     if image is None:
         return drawn
     try:
-        return on_lattice(drawn, image)
+        return regrid(drawn, image)
     except SegmentError:
         return drawn  # drawn on a grid of its own, which is as good
 
@@ -201,7 +201,7 @@ def _code(holder: Dataset, keyword: str) -> Code | None:
 
 
 def _recognised(segmentation: Segmentation, entries: dict[str, CodedEntry | None]) -> Segmentation:
-    return with_proposals(segmentation, recognise([segment.name for segment in segmentation], entries))
+    return with_matches(segmentation, recognise([segment.name for segment in segmentation], entries))
 
 
 def _from_structures(ds: Dataset, series: Sequence[Series], file: Path) -> Segmentation:

@@ -14,14 +14,14 @@ from scipy import ndimage
 
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation import codes
-from PRRTUptakeLib.segmentation.blocks import common_block, overlaps, segment_in, shared_voxels, union_in
-from PRRTUptakeLib.segmentation.identity import new_ids, persistent_ids
+from PRRTUptakeLib.segmentation.bounding_box import common_box, overlaps, segment_in, shared_voxels, union_in
+from PRRTUptakeLib.segmentation.lesion_tracking import new_ids, persistent_ids
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from PRRTUptakeLib.imaging.volume import Grid
-    from PRRTUptakeLib.segmentation.identity import EarlierLesions
+    from PRRTUptakeLib.segmentation.lesion_tracking import EarlierLesions
     from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
 
 STRADDLING_SHARE = 0.8
@@ -169,8 +169,8 @@ def merge_lesions(grid: Grid, lesions: Sequence[Segment], lobes: Sequence[Segmen
     if len(lesions) < 2:
         raise LesionError("Choose at least two lesions to merge.")
     largest = max(lesions, key=lambda segment: segment.voxel_count)
-    block = common_block(grid, lesions)
-    merged = segment_in(largest.name, union_in(lesions, block), block)
+    box = common_box(grid, lesions)
+    merged = segment_in(largest.name, union_in(lesions, box), box)
     return assign_lobe(largest.relabelled(mask=merged.mask, origin=merged.origin), lobes)
 
 

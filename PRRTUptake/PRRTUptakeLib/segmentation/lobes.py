@@ -15,7 +15,7 @@ from scipy.interpolate import RBFInterpolator, RegularGridInterpolator
 
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation import codes
-from PRRTUptakeLib.segmentation.blocks import Block, common_block, distance_mm, mask_in, segment_in, volume_mL
+from PRRTUptakeLib.segmentation.bounding_box import BoundingBox, common_box, distance_mm, mask_in, segment_in, volume_mL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -103,8 +103,8 @@ def split_by_plane(grid: Grid, liver: Segment, plane: Plane) -> tuple[Segment, S
         If the liver is empty, the plane misses it, or it does not part left from right.
     """
     plane = plane.to_the_right()
-    block = _filled_block(grid, liver)
-    return _halves(liver, block, _signed_distance(grid, block, plane.origin_ras, plane.normal_ras))
+    box = _filled_box(grid, liver)
+    return _halves(liver, box, _signed_distance(grid, box, plane.origin_ras, plane.normal_ras))
 
 
 def split_by_points(grid: Grid, liver: Segment, points_ras: np.ndarray) -> tuple[Segment, Segment]:
@@ -127,14 +127,14 @@ def split_by_points(grid: Grid, liver: Segment, points_ras: np.ndarray) -> tuple
     if spread[1] < 1e-3 * max(spread[0], 1e-9):
         raise LobeError("The points of the cut lie in one line: place at least one beside it.")
     normal = Plane(centre, axes[2]).to_the_right().normal_ras
-    block = _filled_block(grid, liver)
-    height = _signed_distance(grid, block, centre, normal)
+    box = _filled_box(grid, liver)
+    height = _signed_distance(grid, box, centre, normal)
     surface = _surface_heights(points - centre, np.column_stack([axes[0], axes[1], normal]))
-    inside = mask_in(liver, block)
-    u = _signed_distance(grid, block, centre, axes[0])[inside]
-    v = _signed_distance(grid, block, centre, axes[1])[inside]
+    inside = mask_in(liver, box)
+    u = _signed_distance(grid, box, centre, axes[0])[inside]
+    v = _signed_distance(grid, box, centre, axes[1])[inside]
     height[inside] -= surface(u, v)
-    return _halves(liver, block, height)
+    return _halves(liver, box, height)
 
 
 def lobe_volumes(grid: Grid, lobes: Sequence[Segment]) -> tuple[LobeVolume, ...]:
@@ -163,7 +163,7 @@ def cantlie_plane(grid: Grid, gallbladder: Segment, vena_cava: Segment, liver: S
     fossa = _points_ras(grid, gallbladder, _fossa_mask(grid, gallbladder, liver)).mean(axis=0)
     course = _points_ras(grid, vena_cava, vena_cava.mask)
     up = np.array([0.0, 0.0, 1.0])
-    heights = _signed_distance(grid, _filled_block(grid, liver), np.zeros(3), up)[liver.cropped().mask]
+    heights = _signed_distance(grid, _filled_box(grid, liver), np.zeros(3), up)[liver.cropped().mask]
     course = course[(course[:, 2] >= heights.min()) & (course[:, 2] <= heights.max())]
     if len(course) < 2:
         raise LobeError(f"The vena cava '{vena_cava.name}' does not pass by the liver: place the plane by hand.")
@@ -177,16 +177,16 @@ def cantlie_plane(grid: Grid, gallbladder: Segment, vena_cava: Segment, liver: S
 
 
 def _fossa_mask(grid: Grid, gallbladder: Segment, liver: Segment) -> np.ndarray:
-    block = common_block(grid, [gallbladder], margin_mm=30.0)
-    away = distance_mm(grid, mask_in(liver, block))
-    inside = mask_in(gallbladder, block)
+    box = common_box(grid, [gallbladder], margin_mm=30.0)
+    away = distance_mm(grid, mask_in(liver, box))
+    inside = mask_in(gallbladder, box)
     nearest = float(away[inside].min())
     if not np.isfinite(nearest):
         raise LobeError(
             f"The gallbladder '{gallbladder.name}' is more than 30 mm from the liver: place the plane by hand."
         )
-    fossa = segment_in("fossa", inside & (away <= nearest + 5.0), block)
-    return mask_in(fossa, gallbladder.block)
+    fossa = segment_in("fossa", inside & (away <= nearest + 5.0), box)
+    return mask_in(fossa, gallbladder.box)
 
 
 def _course_direction(offsets: np.ndarray) -> np.ndarray:
@@ -206,15 +206,15 @@ def _points_ras(grid: Grid, segment: Segment, mask: np.ndarray) -> np.ndarray:
     return grid.to_ras((np.argwhere(mask) + segment.origin)[:, ::-1])
 
 
-def _filled_block(grid: Grid, liver: Segment) -> Block:
+def _filled_box(grid: Grid, liver: Segment) -> BoundingBox:
     if not liver.voxel_count:
         raise LobeError(f"The liver segment '{liver.name}' is empty: draw it.")
-    return common_block(grid, [liver])
+    return common_box(grid, [liver])
 
 
-def _signed_distance(grid: Grid, block: Block, origin_ras: np.ndarray, normal_ras: np.ndarray) -> np.ndarray:
+def _signed_distance(grid: Grid, box: BoundingBox, origin_ras: np.ndarray, normal_ras: np.ndarray) -> np.ndarray:
     """Distance in mm of every voxel centre of ``block`` along the normal, float64 [k, j, i]."""
-    k, j, i = (np.arange(part.start, part.stop, dtype=np.float64) for part in block)
+    k, j, i = (np.arange(part.start, part.stop, dtype=np.float64) for part in box)
     slope = normal_ras @ grid.ijk_to_ras[:3, :3]
     offset = normal_ras @ (grid.ijk_to_ras[:3, 3] - origin_ras)
     return (slope[2] * k + offset)[:, None, None] + (slope[1] * j)[:, None] + slope[0] * i
@@ -243,8 +243,8 @@ def _surface_heights(points: np.ndarray, axes: np.ndarray) -> Callable[[np.ndarr
     return heights
 
 
-def _halves(liver: Segment, block: Block, to_the_right_mm: np.ndarray) -> tuple[Segment, Segment]:
-    inside = mask_in(liver, block)
+def _halves(liver: Segment, box: BoundingBox, to_the_right_mm: np.ndarray) -> tuple[Segment, Segment]:
+    inside = mask_in(liver, box)
     right = inside & (to_the_right_mm >= 0)
     left = inside & ~right
     for lobe, mask, sign in (("left", left, 1.0), ("right", right, -1.0)):
@@ -254,10 +254,10 @@ def _halves(liver: Segment, block: Block, to_the_right_mm: np.ndarray) -> tuple[
                 f"The cut misses the liver '{liver.name}' by {gap:.0f} mm, so the {lobe} lobe would be empty: "
                 "move it into the liver."
             )
-    return lobe_segment("left", left, block), lobe_segment("right", right, block)
+    return lobe_segment("left", left, box), lobe_segment("right", right, box)
 
 
-def lobe_segment(lobe: str, mask: np.ndarray, block: Block) -> Segment:
+def lobe_segment(lobe: str, mask: np.ndarray, box: BoundingBox) -> Segment:
     """A labelled lobe from a mask over ``block``."""
     item = codes.structure(codes.LOBE_STRUCTURES[lobe])
-    return segment_in(item.name, mask, block, role="lobe", lobe=lobe, structure=item.key, color=item.color)
+    return segment_in(item.name, mask, box, role="lobe", lobe=lobe, structure=item.key, color=item.color)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation import codes
-from PRRTUptakeLib.segmentation.blocks import common_block, distance_mm, grown, mask_in, segment_in, union_in
+from PRRTUptakeLib.segmentation.bounding_box import common_box, distance_mm, grown, mask_in, segment_in, union_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -145,17 +145,17 @@ def _one(segmentation: Segmentation, key: str) -> Segment:
 
 def _core(grid: Grid, segment: Segment, depth_mm: float) -> Segment:
     """Voxels whose centre lies more than ``depth_mm`` from the centre of any voxel outside; the grid's end is none."""
-    block = common_block(grid, [segment], margin_voxels=1)
-    inside = mask_in(segment, block)
-    return segment_in(segment.name, inside & (distance_mm(grid, ~inside) > depth_mm), block)
+    box = common_box(grid, [segment], margin_voxels=1)
+    inside = mask_in(segment, box)
+    return segment_in(segment.name, inside & (distance_mm(grid, ~inside) > depth_mm), box)
 
 
 def _union(grid: Grid, key: str, parts: Sequence[Segment]) -> Segment:
     item = codes.structure(key)
-    block = common_block(grid, parts)
+    box = common_box(grid, parts)
     labels = {"role": "organ", "lobe": "none", "structure": key, "color": item.color}
-    return segment_in(item.name, union_in(parts, block), block, **labels)
+    return segment_in(item.name, union_in(parts, box), box, **labels)
 
 
 def _without(organ: Segment, lesions: Sequence[Segment]) -> Segment:
-    return organ.relabelled(mask=organ.mask & ~union_in(lesions, organ.block)).cropped()
+    return organ.relabelled(mask=organ.mask & ~union_in(lesions, organ.box)).cropped()

@@ -14,8 +14,8 @@ import numpy as np
 
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation import codes
-from PRRTUptakeLib.segmentation.blocks import (
-    common_block,
+from PRRTUptakeLib.segmentation.bounding_box import (
+    common_box,
     distance_mm,
     grown,
     mask_in,
@@ -23,7 +23,7 @@ from PRRTUptakeLib.segmentation.blocks import (
     segment_in,
     volume_mL,
 )
-from PRRTUptakeLib.segmentation.calm_sphere import calmest_sphere
+from PRRTUptakeLib.segmentation.minimum_variance_sphere import minimum_variance_sphere_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -126,16 +126,16 @@ def reference_regions(
     healthy = healthy_liver(grid, liver, lesions, excluded, rule)
     regions: dict[str, Segment] = {}
     refusals: dict[str, str] = {}
-    block = healthy.block
+    box = healthy.box
     for lobe in lobes:
-        part = mask_in(lobe, block) & healthy.mask
-        _keep(grid, segment_in(f"reference {lobe.lobe} lobe", part, block), lobe.lobe, rule, regions, refusals)
+        part = mask_in(lobe, box) & healthy.mask
+        _keep(grid, segment_in(f"reference {lobe.lobe} lobe", part, box), lobe.lobe, rule, regions, refusals)
     _keep(grid, healthy.relabelled(name="reference whole liver"), WHOLE_LIVER, rule, regions, refusals)
     sphere = None
     if image is None:
         refusals[SPHERE] = "The calm sphere needs an image to find the calmest part: give the image that is measured."
     else:
-        sphere, refusal = calmest_sphere(grid, healthy, image, rule.sphere_radius_mm)
+        sphere, refusal = minimum_variance_sphere_at(grid, healthy, image, rule.sphere_radius_mm)
         if refusal:
             refusals[SPHERE] = refusal
     labels = {"role": "reference", "structure": "reference_liver", "color": codes.structure("reference_liver").color}
@@ -162,21 +162,21 @@ def healthy_liver(
     """
     if not liver.voxel_count:
         raise ReferenceRegionError(f"The liver segment '{liver.name}' is empty: draw it.")
-    block = common_block(grid, [liver], margin_voxels=1)
-    inside = mask_in(liver, block)
+    box = common_box(grid, [liver], margin_voxels=1)
+    inside = mask_in(liver, box)
     healthy = inside.copy()
     if rule.rim_mm > 0:
         tissue = inside
         for lesion in lesions:  # a lesion that the liver segment leaves out makes no rim of its own
-            paste(lesion, block, tissue)
+            paste(lesion, box, tissue)
         healthy &= distance_mm(grid, ~tissue) > rule.rim_mm
     for lesion in lesions:
         wide = grown(grid, lesion, rule.lesion_margin_mm)
         if wide.mask.size:
-            healthy &= ~mask_in(wide, block)
+            healthy &= ~mask_in(wide, box)
     for segment in excluded:
-        healthy &= ~mask_in(segment, block)
-    return segment_in("healthy liver", healthy, block)
+        healthy &= ~mask_in(segment, box)
+    return segment_in("healthy liver", healthy, box)
 
 
 def _keep(

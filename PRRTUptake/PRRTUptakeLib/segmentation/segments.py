@@ -83,7 +83,7 @@ class Segment:
         return int(np.count_nonzero(self.mask))
 
     @property
-    def block(self) -> tuple[slice, slice, slice]:
+    def box(self) -> tuple[slice, slice, slice]:
         """Where ``mask`` lies in the grid, as slices (k, j, i)."""
         k, j, i = (slice(start, start + size) for start, size in zip(self.origin, self.mask.shape, strict=True))
         return k, j, i
@@ -91,7 +91,7 @@ class Segment:
     def full_mask(self, shape: tuple[int, int, int]) -> np.ndarray:
         """The mask over a whole grid of ``shape``, bool [k, j, i]."""
         full = np.zeros(shape, dtype=bool)
-        full[self.block] = self.mask
+        full[self.box] = self.mask
         return full
 
     def cropped(self) -> Segment:

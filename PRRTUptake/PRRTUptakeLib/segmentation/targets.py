@@ -26,7 +26,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Replacement:
+class TargetOverride:
     """The user's change: lesion ``chosen`` in place of the target ``dropped``, because ``reason``."""
 
     dropped: str
@@ -54,7 +54,7 @@ def choose_targets(
     minimum_diameter_mm: float,
     maximum_per_lobe: int,
     maximum_total: int,
-    replacements: Sequence[Replacement] = (),
+    target_overrides: Sequence[TargetOverride] = (),
 ) -> tuple[Decision, ...]:
     """Decide for each lesion, the largest first (lesions of one size in the order of their ids).
 
@@ -93,8 +93,8 @@ def choose_targets(
         )
     if not per_lobe.total():
         raise TargetError(_none_text(ordered, minimum_diameter_mm))
-    for replacement in replacements:
-        decisions = _replaced(decisions, replacement, minimum_diameter_mm, maximum_per_lobe)
+    for target_override in target_overrides:
+        decisions = _replaced(decisions, target_override, minimum_diameter_mm, maximum_per_lobe)
     return tuple(decisions)
 
 
@@ -118,7 +118,7 @@ def _none_text(ordered: Sequence[Candidate], minimum_diameter_mm: float) -> str:
 
 
 def _replaced(
-    decisions: list[Decision], change: Replacement, minimum_diameter_mm: float, maximum_per_lobe: int
+    decisions: list[Decision], change: TargetOverride, minimum_diameter_mm: float, maximum_per_lobe: int
 ) -> list[Decision]:
     by_id = {decision.lesion_id: decision for decision in decisions}
     for name in (change.dropped, change.chosen):

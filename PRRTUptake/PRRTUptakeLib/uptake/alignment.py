@@ -41,7 +41,7 @@ class Alignment:
         """Array along the mask's axes, seen along the target's."""
         return np.transpose(array, [self.target_axis.index(axis) for axis in range(3)])
 
-    def block(self, segment: Segment, shape: tuple[int, int, int]) -> tuple[tuple[slice, ...], np.ndarray] | None:
+    def box(self, segment: Segment, shape: tuple[int, int, int]) -> tuple[tuple[slice, ...], np.ndarray] | None:
         """Where a segment's mask lies in a target of ``shape``, and the mask along its axes; None if it sticks out.
 
         For a lattice alignment of the whole source grid.
@@ -98,8 +98,8 @@ def alignment(shape: tuple[int, ...], origin: tuple[int, ...], matrix: np.ndarra
 def aligned_fractions(mask: np.ndarray, aligned: Alignment) -> tuple[tuple[int, ...], np.ndarray, np.ndarray]:
     """Origin in the target, and fractions and centre flags of the block from there on (axes of the target)."""
     if aligned.is_lattice:
-        block = aligned.to_target_axes(mask)
-        return aligned.lattice_origin(mask.shape), block.astype(np.float64), block
+        box = aligned.to_target_axes(mask)
+        return aligned.lattice_origin(mask.shape), box.astype(np.float64), box
     starts, overlaps, lookups = [], [], []
     for size, scale, offset in zip(mask.shape, aligned.scale, aligned.offset, strict=True):
         start, overlap = _overlaps(size, scale, offset)

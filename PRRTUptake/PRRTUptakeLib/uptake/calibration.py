@@ -8,7 +8,7 @@ from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.volume import Volume
 
 if TYPE_CHECKING:
-    from PRRTUptakeLib.dicom.inputs import Calibration
+    from PRRTUptakeLib.dicom.operator_overrides import Calibration
 
 
 class CountsError(PRRTError):
@@ -31,7 +31,7 @@ def concentration_from_counts(counts: Volume, calibration: Calibration) -> Volum
     Examples
     --------
     >>> import numpy as np
-    >>> from PRRTUptakeLib.dicom.inputs import Calibration
+    >>> from PRRTUptakeLib.dicom.operator_overrides import Calibration
     >>> counts = Volume(np.full((1, 1, 1), 90.0), np.diag([10.0, 10.0, 10.0, 1.0]))  # voxels of 1 mL
     >>> float(concentration_from_counts(counts, Calibration(9.0, "total", 10.0)).array[0, 0, 0])
     1000000.0

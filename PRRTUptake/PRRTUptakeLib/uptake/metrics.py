@@ -214,8 +214,8 @@ def _samples(
     grid = volume.grid
     lattice = shared_lattice(regions.grid, grid) if transform is None else None
     for segment in regions:
-        block = lattice.block(segment, grid.shape) if lattice else None
-        values = volume.array[block[0]][block[1]] if block else np.empty(0)
+        box = lattice.box(segment, grid.shape) if lattice else None
+        values = volume.array[box[0]][box[1]] if box else np.empty(0)
         if values.size:
             yield _Sample(segment.name, values, None, None, None, 0.0)
         else:

@@ -175,8 +175,8 @@ def _sphere_volumes(axes_key: tuple[float, ...], radius_mm: float, shift: tuple[
     low, high = middle - reach_k, middle + reach_k
     edges = k[:, None, None] - shift[2]
     length = np.clip(np.minimum(high, edges + 0.5) - np.maximum(low, edges - 0.5), 0.0, None)
-    blocks = length.reshape(k.size, j.size, weights_j.size, i.size, weights_i.size)
-    volumes = np.einsum("kjaib,a,b->kji", blocks, weights_j / 2.0, weights_i / 2.0)
+    boxes = length.reshape(k.size, j.size, weights_j.size, i.size, weights_i.size)
+    volumes = np.einsum("kjaib,a,b->kji", boxes, weights_j / 2.0, weights_i / 2.0)
     volumes.setflags(write=False)
     return volumes
 
@@ -193,13 +193,13 @@ def _sphere_means(volume: Volume, name: str, where: np.ndarray, kernel: np.ndarr
 
     half = np.array(kernel.shape) // 2
     low, high = where.min(axis=0), where.max(axis=0)
-    block = volume.array[tuple(slice(a - h, b + h + 1) for a, b, h in zip(low, high, half, strict=True))]
-    if not np.isfinite(block).all():
+    box = volume.array[tuple(slice(a - h, b + h + 1) for a, b, h in zip(low, high, half, strict=True))]
+    if not np.isfinite(box).all():
         raise PeakError(
             f"Region '{name}': voxels in or next to it are not finite numbers (NaN or infinite), so that no peak "
             "can be taken; correct the image."
         )
-    means = oaconvolve(block.astype(np.float64), kernel[::-1, ::-1, ::-1], mode="valid")
+    means = oaconvolve(box.astype(np.float64), kernel[::-1, ::-1, ::-1], mode="valid")
     return means[tuple((where - low).T)]
 
 

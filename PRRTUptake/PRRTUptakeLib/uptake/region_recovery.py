@@ -45,8 +45,8 @@ def shape_recovery(region: Occupancy, fwhm_mm: float) -> float:
     margin = np.ceil(4 * sigma).astype(int) + 1
     where = np.array(np.unravel_index(region.indices, region.grid.shape))
     low = where.min(axis=1) - margin
-    block = np.zeros(where.max(axis=1) + margin + 1 - low)
+    box = np.zeros(where.max(axis=1) + margin + 1 - low)
     inside = tuple(where - low[:, None])
-    block[inside] = region.fraction
-    blurred = ndimage.gaussian_filter(block, sigma, mode="constant")
+    box[inside] = region.fraction
+    blurred = ndimage.gaussian_filter(box, sigma, mode="constant")
     return float(region.fraction @ blurred[inside] / region.fraction.sum())

@@ -1,0 +1,117 @@
+"""Dose and effect of each organ over all cycles of a patient, as tables and as rows of ``measurements.csv``."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from PRRTDosimetryLib.effect.cycles import CumulativeEffect, joined_cycles
+from PRRTDosimetryLib.effect.limits import ReferenceLimit, reference_limits
+from PRRTUptakeLib.study.measurements import Measurement
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PRRTDosimetryLib.dosimetry.dose_rows import Labels
+    from PRRTDosimetryLib.dosimetry.engine import Dosimetry
+
+VISIT = "all cycles"
+"""The visit of the rows that sum cycles; their cycle is the last one summed."""
+
+
+@dataclass(frozen=True)
+class OrganTotal:
+    """Sums over cycles of one organ.
+
+    Attributes
+    ----------
+    organ : as the phantom names it.
+    cycles, doses_Gy : the cycles that are summed, and the dose of each.
+    effect : BED and EQD2, summed over cycles; None for an organ without radiosensitivity.
+    limits : reference values of the literature, none of them a verdict.
+    """
+
+    organ: str
+    cycles: tuple[int, ...]
+    doses_Gy: tuple[float, ...]
+    effect: CumulativeEffect | None
+    limits: tuple[ReferenceLimit, ...]
+
+    @property
+    def dose_Gy(self) -> float:
+        """Absorbed dose of all cycles."""
+        return math.fsum(self.doses_Gy)
+
+    @property
+    def u_dose_Gy(self) -> float:
+        """Standard uncertainty, the cycles taken as fully correlated; nan where it is not known."""
+        return self.effect.u_dose_Gy if self.effect is not None else math.nan
+
+
+def organ_totals(results: Sequence[Dosimetry]) -> tuple[OrganTotal, ...]:
+    """Dose, BED and EQD2 of every organ over the cycles in ``results``, BED within each cycle and then summed.
+
+    Where an organ's regions were measured, its dose is that of the regions, as in the effect of each cycle; else that
+    by S-values.
+
+    Raises
+    ------
+    PRRTError
+        If a cycle is given twice.
+    """
+    names = dict.fromkeys(name for result in results for name in (*result.effects, *result.organs))
+    return tuple(_total(name, results) for name in names)
+
+
+def total_rows(totals: Sequence[OrganTotal], labels: Labels) -> tuple[Measurement, ...]:
+    """``cumulative_dose``, and ``cumulative_bed`` and ``cumulative_eqd2`` where known, in Gy, per organ."""
+    rows = []
+    for total in totals:
+        values = [("cumulative_dose", total.dose_Gy, total.u_dose_Gy)]
+        if total.effect is not None:
+            values.append(("cumulative_bed", total.effect.bed_Gy, math.nan))
+            values.append(("cumulative_eqd2", total.effect.eqd2_Gy, math.nan))
+        names = (labels.patient, max(total.cycles), labels.visit, labels.image, total.organ, "organ", "none", "")
+        rows += [Measurement(*names, metric, value, "Gy", u) for metric, value, u in values]
+    return tuple(rows)
+
+
+def total_cells(totals: Sequence[OrganTotal]) -> tuple[list[str], list[list[object]]]:
+    """Header and rows of a table of all organs."""
+    header = ["organ", "cycles", "dose by cycle Gy", "dose Gy", "u Gy", "BED Gy", "EQD2 Gy"]
+    cells: list[list[object]] = []
+    for total in totals:
+        effect = total.effect
+        bed, eqd2 = (effect.bed_Gy, effect.eqd2_Gy) if effect is not None else (math.nan, math.nan)
+        cycles, doses = ", ".join(map(str, total.cycles)), " + ".join(f"{dose:.3g}" for dose in total.doses_Gy)
+        cells.append([total.organ, cycles, doses, total.dose_Gy, total.u_dose_Gy, bed, eqd2])
+    return header, cells
+
+
+def limit_cells(totals: Sequence[OrganTotal]) -> tuple[list[str], list[list[object]]]:
+    """Header and rows of a table of reference values beside what they refer to."""
+    header = ["organ", "quantity", "here Gy", "reference Gy", "meaning", "source"]
+    cells: list[list[object]] = []
+    for total in totals:
+        bed = total.effect.bed_Gy if total.effect is not None else math.nan
+        for one in total.limits:
+            here = bed if one.quantity == "BED" else total.dose_Gy
+            cells.append([one.organ, one.quantity, here, one.value_Gy, one.meaning, one.source])
+    return header, cells
+
+
+def _total(organ: str, results: Sequence[Dosimetry]) -> OrganTotal:
+    with_it = [result for result in results if organ in result.effects or organ in result.organs]
+    effects = [result.effects[organ] for result in with_it if organ in result.effects]
+    doses = tuple(
+        result.effects[organ].dose_Gy if organ in result.effects else result.organs[organ].dose_Gy for result in with_it
+    )
+    complete = len(effects) == len(with_it)  # the effect of some of the cycles alone would pass for that of all
+    return OrganTotal(
+        organ,
+        tuple(result.patient.cycle for result in with_it),
+        doses,
+        joined_cycles(effects) if complete else None,
+        reference_limits(organ),
+    )

@@ -1,0 +1,173 @@
+"""Doses as rows of ``measurements.csv``, which the endpoint engine takes, and as readable tables."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from PRRTUptakeLib.study.measurements import Measurement
+
+if TYPE_CHECKING:
+    from PRRTDosimetryLib.dosimetry.engine import Dosimetry, RegionDose
+    from PRRTDosimetryLib.dosimetry.recovery_doses import RecoveredDoses
+    from PRRTDosimetryLib.uncertainty.chain import DoseUncertainty
+
+DOSE, RECOVERED_DOSE = "dose", "dose_recovery_corrected"
+"""Metric of absorbed dose in Gy; a protocol whose endpoint names it compares the lobes' lesion doses."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What the rows of a patient's cycle share."""
+
+    patient: str
+    visit: str
+    image: str
+
+
+def dose_rows(result: Dosimetry, labels: Labels) -> tuple[Measurement, ...]:
+    """All doses of a cycle in long form.
+
+    Per lesion, lobe and organ region: ``dose`` (Gy), ``tia`` (MBq.h), ``tiac`` and ``effective_half_life`` (h),
+    ``mass`` (g), ``bed`` and ``eqd2`` (Gy) where the tissue's radiosensitivity is known; per lesion and lobe
+    ``therapeutic_index``; per phantom organ ``organ_dose``.
+    """
+    rows = [row for dose in result.regions.values() for row in _region_rows(result, dose, labels)]
+    if result.lobes is not None:
+        by_lesion = {(lesion.lobe, lesion.lesion): lobe for lobe in result.lobes.lobes for lesion in lobe.lesions}
+        for dose in result.regions.values():
+            lobe = by_lesion.get((dose.region.lobe, dose.region.lesion or dose.name))
+            if dose.region.kind == "lesion" and lobe is not None:
+                rows.append(_row(result, dose, labels, "therapeutic_index", dose.dose_Gy / lobe.healthy_Gy, "1"))
+        rows += [
+            _named(
+                result, labels, f"{lobe.lobe} lobe", "lobe", lobe.lobe, "therapeutic_index", lobe.therapeutic_index, "1"
+            )
+            for lobe in result.lobes.lobes
+            if not math.isnan(lobe.therapeutic_index)
+        ]
+    rows += [
+        _named(result, labels, organ, "organ", "none", "organ_dose", dose.dose_Gy, "Gy")
+        for organ, dose in result.organs.items()
+    ]
+    return tuple(rows)
+
+
+def recovered_rows(recovered: RecoveredDoses, result: Dosimetry, labels: Labels) -> tuple[Measurement, ...]:
+    """``dose_recovery_corrected`` (Gy) of the lesions that could be corrected for partial volume."""
+    return tuple(
+        _row(result, one.dose, labels, RECOVERED_DOSE, one.dose.dose_Gy, "Gy", one.dose.u_dose_Gy)
+        for one in recovered.lesions.values()
+    )
+
+
+def dose_table(result: Dosimetry, recovered: RecoveredDoses | None = None) -> str:
+    """Readable table of all doses with their uncertainties, lobes and notes; corrected lesion doses beside them."""
+    head = f" {'corr. Gy':>9} {'u Gy':>8}" if recovered is not None else ""
+    lines = [f"{'region':24} {'mass g':>9} {'TIA MBq h':>12} {'dose Gy':>9} {'u Gy':>8}{head} {'BED Gy':>8}  model"]
+    for dose in result.regions.values():
+        bed = f"{dose.effect.bed_Gy:8.2f}" if dose.effect else f"{'':8}"
+        lines.append(
+            f"{dose.name:24} {dose.mass_g:9.1f} {dose.integral.tia_MBq_h:12.1f} {dose.dose_Gy:9.3f} "
+            f"{_known(dose.u_dose_Gy):>8}{_recovered(dose.name, recovered)} {bed}  {dose.integral.model}"
+        )
+    lines += [] if recovered is None else ["", *recovered.sentences]
+    lines += ["", f"{'organ (phantom)':24} {'dose Gy':>9}"]
+    lines += [f"{organ:24} {dose.dose_Gy:9.3f}" for organ, dose in result.organs.items()]
+    if result.lobes is not None:
+        lines += ["", f"{'lobe':24} {'healthy Gy':>10} {'lesions Gy':>10} {'index':>8}"]
+        lines += [
+            f"{(lobe.allocation or 'lobe') + ' (' + lobe.lobe + ')':24} {lobe.healthy_Gy:10.3f} {lobe.lesion_Gy:10.2f} "
+            f"{lobe.therapeutic_index:8.2f}"
+            for lobe in result.lobes.lobes
+        ]
+    for organ, effect in result.effects.items():
+        lines += [
+            "",
+            f"{organ}: BED {effect.bed_Gy:.2f} Gy, EQD2 {effect.eqd2_Gy:.2f} Gy. For reference, not a verdict:",
+        ]
+        lines += [f"  {one.quantity} {one.value_Gy:g} Gy: {one.meaning} ({one.source})" for one in effect.limits]
+    return "\n".join([*lines, "", *(f"Note: {note}." for note in result.notes)])
+
+
+def budget_table(name: str, uncertainty: DoseUncertainty) -> str:
+    """Readable uncertainty budget of one region: what each component does alone, and its share of the variance."""
+    lines = [f"{name}: {'component':24} {'relative u':>10} {'share':>8}"]
+    lines += [
+        f"{'':{len(name) + 2}}{one.name:24} {_percent(one.relative_u):>10} {_percent(one.share):>8}"
+        for one in uncertainty.budget
+    ]
+    low, high = uncertainty.interval_Gy
+    lines.append(
+        f"{name}: u {uncertainty.u_dose_Gy:.3g} Gy by Monte Carlo ({uncertainty.linear_u_Gy:.3g} Gy to first order), "
+        f"95 % from {low:.3g} to {high:.3g} Gy; {uncertainty.dominant} dominates."
+    )
+    lines += [f"{name}: {unknown} is not known and left out." for unknown in uncertainty.unknown]
+    return "\n".join(lines)
+
+
+def _region_rows(result: Dosimetry, dose: RegionDose, labels: Labels) -> list[Measurement]:
+    integral = dose.integral
+    tiac, u_tiac = integral.tiac_h(result.patient.administered_MBq)
+    rows = [
+        _row(result, dose, labels, DOSE, dose.dose_Gy, "Gy", dose.u_dose_Gy),
+        _row(result, dose, labels, "tia", integral.tia_MBq_h, "MBq.h", integral.u_tia_MBq_h),
+        _row(result, dose, labels, "tiac", tiac, "h", u_tiac),
+        _row(result, dose, labels, "effective_half_life", integral.teff_h, "h"),
+        _row(result, dose, labels, "mass", dose.mass_g, "g"),
+    ]
+    if dose.effect is not None:
+        rows.append(_row(result, dose, labels, "bed", dose.effect.bed_Gy, "Gy"))
+        rows.append(_row(result, dose, labels, "eqd2", dose.effect.eqd2_Gy, "Gy"))
+    return rows
+
+
+def _row(
+    result: Dosimetry,
+    dose: RegionDose,
+    labels: Labels,
+    metric: str,
+    value: float,
+    unit: str,
+    u: float = math.nan,
+) -> Measurement:
+    region = dose.region
+    return Measurement(
+        labels.patient,
+        result.patient.cycle,
+        labels.visit,
+        labels.image,
+        dose.name,
+        region.role or region.kind,
+        region.lobe or "none",
+        region.lesion,
+        metric,
+        float(value),
+        unit,
+        u,
+    )
+
+
+def _named(
+    result: Dosimetry, labels: Labels, region: str, role: str, lobe: str, metric: str, value: float, unit: str
+) -> Measurement:
+    names = (labels.patient, result.patient.cycle, labels.visit, labels.image, region, role, lobe, "", metric)
+    return Measurement(*names, float(value), unit)
+
+
+def _recovered(name: str, recovered: RecoveredDoses | None) -> str:
+    if recovered is None:
+        return ""
+    if name not in recovered.lesions:
+        return f" {'':>9} {'':>8}"
+    dose = recovered.lesions[name].dose
+    return f" {dose.dose_Gy:9.3f} {_known(dose.u_dose_Gy):>8}"
+
+
+def _percent(value: float) -> str:
+    return "" if math.isnan(value) else f"{100 * value:.1f} %"
+
+
+def _known(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.3f}"

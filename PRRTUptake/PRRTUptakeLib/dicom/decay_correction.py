@@ -1,0 +1,258 @@
+"""To which moment the values of a PET series hold, by Decay Correction.
+
+START: DICOM PS3.3 C.8.9.1.1.5, and the QIBA FDG-PET/CT profile for series that were processed later. NONE: the mean
+over a frame of duration T is A(start) (1 - exp(-lambda T)) / (lambda T).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from PRRTUptakeLib.dicom.headers import label, number
+from PRRTUptakeLib.dicom.times import ImageTime
+from PRRTUptakeLib.dicom.vendor_attributes import GE_SCAN_DATETIME
+from PRRTUptakeLib.errors import PRRTError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from PRRTUptakeLib.dicom.operator_overrides import OperatorOverrides
+    from PRRTUptakeLib.dicom.pet_header import PetHeader
+
+_LONGEST_FRAME_S = 4 * 3600.0
+_TOLD_ABOVE = 0.01  # relative effect on the activity of two statements of one moment that is worth a sentence
+_REFUSED_ABOVE = 0.05  # ... and that makes one of them wrong
+ACQUISITION_TIME = f"{label('AcquisitionDate')} and {label('AcquisitionTime')}"
+_SERIES_TIME = f"{label('SeriesDate')} and {label('SeriesTime')}"
+
+
+class DecayError(PRRTError):
+    """The moment to which a PET series was decay corrected is not known, or its times contradict each other."""
+
+
+@dataclass(frozen=True, eq=False)
+class Decay:
+    """The moment at which value x factor holds; None for the injection (ADMIN)."""
+
+    time: ImageTime | None
+    factors: np.ndarray
+    decisions: tuple[str, ...]
+
+
+def frame_starts(head: PetHeader, inputs: OperatorOverrides) -> list[datetime] | None:
+    """Start of the acquisition of each plane; None if any is not stated."""
+    if inputs.acquisition_time is not None:
+        return [inputs.acquisition_time] * head.count
+    starts = []
+    for header in head.headers:
+        start = head.clock.moment(header.dataset, "AcquisitionDate", "AcquisitionTime")
+        if start is None:
+            start = head.clock.date_time(header.dataset, "AcquisitionDateTime")
+        if start is None:
+            return None
+        starts.append(start)
+    return starts
+
+
+def decay_of_values(head: PetHeader, inputs: OperatorOverrides) -> Decay:
+    """To which moment the values hold, and the factor of each plane that takes them there (1 unless NONE).
+
+    Raises
+    ------
+    DecayError
+        If a time or duration is missing or impossible, or times contradict each other.
+    """
+    unchanged = np.ones(head.count)
+    if head.decay_correction == "ADMIN":
+        return Decay(None, unchanged, ("Values are decay corrected to the injection: the activity as administered.",))
+    if head.decay_correction == "START":
+        time, decisions = _start_reference(head, inputs)
+        return Decay(time, unchanged, tuple(decisions))
+    return _undo_none(head, inputs)
+
+
+def _undo_none(head: PetHeader, inputs: OperatorOverrides) -> Decay:
+    starts = _required_starts(head, inputs)
+    rate = _decay_constant(head)
+    durations = _durations(head)
+    if durations is None:
+        raise DecayError(f"{label('ActualFrameDuration')} of {head.where} is missing: its decay cannot be corrected.")
+    first = min(starts)
+    during = rate * durations
+    elapsed_s = np.array([(start - first).total_seconds() for start in starts])
+    factors = during / -np.expm1(-during) * np.exp(rate * elapsed_s)
+    told = (
+        f"No decay correction was applied: each plane is corrected for decay during its frame and to the first frame's "
+        f"start, {first.isoformat()} (factors {factors.min():.6g} to {factors.max():.6g})."
+    )
+    return Decay(ImageTime(first, ACQUISITION_TIME), factors, (told,))
+
+
+def _start_reference(head: PetHeader, inputs: OperatorOverrides) -> tuple[ImageTime, list[str]]:
+    stated = inputs.decay_reference_time
+    if stated is not None:
+        return ImageTime(stated, "the operator's decay reference time"), [
+            f"Values hold at {stated.isoformat()}, as the operator stated."
+        ]
+    scan = GE_SCAN_DATETIME.text_in(head.dataset, head.where)
+    starts = frame_starts(head, inputs)
+    if scan:
+        time = head.clock.parse(scan, f"{GE_SCAN_DATETIME.label} of {head.where}")
+        if starts is not None and time > min(starts) + timedelta(seconds=1):
+            raise DecayError(
+                f"{GE_SCAN_DATETIME.label} of {head.where} is {time.isoformat()}, after the acquisition started "
+                f"({min(starts).isoformat()}, {ACQUISITION_TIME}): one of them is wrong."
+            )
+        told = [f"Values hold at {time.isoformat()}, from {GE_SCAN_DATETIME.label}."]
+        return ImageTime(time, GE_SCAN_DATETIME.label), told + _compare(head, starts, time, GE_SCAN_DATETIME.label)
+    starts = _required_starts(head, inputs)
+    earliest = min(starts)
+    series = head.clock.moment(head.dataset, "SeriesDate", "SeriesTime")
+    if series is not None and series <= earliest:
+        told = [f"Values hold at {series.isoformat()}, from {_SERIES_TIME}, not later than the acquisition."]
+        return ImageTime(series, _SERIES_TIME), told + _compare(head, starts, series, _SERIES_TIME)
+    return _back_computed(head, starts, series)
+
+
+def _back_computed(head: PetHeader, starts: list[datetime], series: datetime | None) -> tuple[ImageTime, list[str]]:
+    """Acquisition time + mean count time - Frame Reference Time, which all planes need to agree upon."""
+    why = "missing" if series is None else f"({series.isoformat()}) later than the acquisition"
+    found = _by_frame_reference(head, starts)
+    if found is None:
+        raise DecayError(
+            f"{_SERIES_TIME} of {head.where} {why}, and {label('FrameReferenceTime')} or "
+            f"{label('ActualFrameDuration')} is missing: give the decay reference time."
+        )
+    time, spread = found
+    if spread > _TOLD_ABOVE:
+        raise DecayError(
+            f"{label('FrameReferenceTime')} and {label('AcquisitionTime')} of {head.where} contradict each other: they "
+            f"put planes at reference times that differ by {100 * spread:.1f} % of activity; give the decay reference "
+            "time."
+        )
+    _check_decay_factor(head)
+    name = f"{ACQUISITION_TIME}, {label('ActualFrameDuration')} and {label('FrameReferenceTime')}"
+    return ImageTime(time, name), [
+        f"{_SERIES_TIME} {why}: values hold at {time.isoformat()}, by acquisition time + mean count time - "
+        "Frame Reference Time."
+    ]
+
+
+def _compare(head: PetHeader, starts: list[datetime] | None, time: datetime, name: str) -> list[str]:
+    """Does Frame Reference Time, where it is stated and consistent, put the reference at the same moment?"""
+    if starts is None or head.nuclide.half_life_s is None:
+        return []
+    _check_decay_factor_possible(head, starts, time)
+    found = _by_frame_reference(head, starts)
+    if found is None or found[1] > _TOLD_ABOVE:
+        return []
+    other = found[0]
+    effect = _effect(_decay_constant(head) * (other - time).total_seconds())
+    if effect <= _TOLD_ABOVE:
+        return []
+    contradiction = (
+        f"{name} ({time.isoformat()}) and {label('FrameReferenceTime')} (which gives {other.isoformat()}) of "
+        f"{head.where} differ by {100 * effect:.1f} % of activity"
+    )
+    if effect > _REFUSED_ABOVE and name != GE_SCAN_DATETIME.label:  # GE's is written for this purpose alone
+        raise DecayError(f"{contradiction}: one of them is wrong; give the decay reference time.")
+    return [f"{contradiction}: the former is taken."]
+
+
+def _check_decay_factor_possible(head: PetHeader, starts: list[datetime], reference: datetime) -> None:
+    """A decay correction is at least 1, and at most the decay from the reference to the end of the frame."""
+    durations = _durations(head)
+    if durations is None:
+        return
+    rate = _decay_constant(head)
+    for header, start, duration_s in zip(head.headers, starts, durations, strict=True):
+        factor = number(header.dataset, "DecayFactor", str(header.path))
+        if factor is None or factor == 1:
+            continue
+        most = math.exp(min(rate * ((start - reference).total_seconds() + duration_s), 50.0))
+        if factor > most * (1 + _REFUSED_ABOVE):
+            raise DecayError(
+                f"{label('DecayFactor')} of {header.path} is {factor:g}, but the decay since {reference.isoformat()} "
+                f"can be corrected by 1 to {most:.4g}: give the decay reference time."
+            )
+
+
+def _by_frame_reference(head: PetHeader, starts: list[datetime]) -> tuple[datetime, float] | None:
+    """Reference time by Frame Reference Time (median over planes), and how far planes differ, as part of activity."""
+    durations = _durations(head)
+    offsets = [number(header.dataset, "FrameReferenceTime", str(header.path)) for header in head.headers]
+    if durations is None or any(offset is None for offset in offsets):
+        return None
+    offset_s = np.array(offsets, dtype=float) / 1000
+    if not offset_s.any():  # 0 throughout: not filled in
+        return None
+    rate = _decay_constant(head)
+    during = rate * durations
+    mean_count_s = np.log(during / -np.expm1(-during)) / rate
+    first = min(starts)
+    elapsed_s = np.array([(start - first).total_seconds() for start in starts])
+    reference_s = elapsed_s + mean_count_s - offset_s
+    if np.abs(reference_s).max() > 1e8:
+        raise DecayError(f"{label('FrameReferenceTime')} of {head.where} is {offset_s.max():g} s, which is impossible.")
+    spread = _effect(rate * float(np.ptp(reference_s)))
+    return first + timedelta(seconds=float(np.median(reference_s))), spread
+
+
+def _effect(exponent: float) -> float:
+    """Relative change of an activity over lambda t = ``exponent``, without overflow for absurd times."""
+    return abs(math.expm1(max(min(exponent, 50.0), -50.0)))
+
+
+def _check_decay_factor(head: PetHeader) -> None:
+    """Where Decay Factor is filled in (not 1), it needs to be the decay until Frame Reference Time."""
+    rate = _decay_constant(head)
+    for header in head.headers:
+        where = str(header.path)
+        factor, offset_ms = (
+            number(header.dataset, "DecayFactor", where),
+            number(header.dataset, "FrameReferenceTime", where),
+        )
+        if factor is None or factor == 1 or offset_ms is None:
+            continue
+        if factor <= 0 or _effect(math.log(factor) - rate * offset_ms / 1000) > _TOLD_ABOVE:
+            raise DecayError(
+                f"{label('DecayFactor')} ({factor:g}) and {label('FrameReferenceTime')} ({offset_ms:g} ms) of {where} "
+                "contradict each other: give the decay reference time."
+            )
+
+
+def _durations(head: PetHeader) -> np.ndarray | None:
+    """Duration of each plane's frame in seconds, None if any is missing."""
+    found = []
+    for header in head.headers:
+        value = number(header.dataset, "ActualFrameDuration", str(header.path))
+        if value is None:
+            return None
+        if not 1 <= value <= 1000 * _LONGEST_FRAME_S:
+            raise DecayError(f"{label('ActualFrameDuration')} of {header.path} is {value:g} ms, which is impossible.")
+        found.append(value / 1000)
+    return np.array(found)
+
+
+def _required_starts(head: PetHeader, inputs: OperatorOverrides) -> list[datetime]:
+    starts = frame_starts(head, inputs)
+    if starts is None:
+        raise DecayError(
+            f"{label('AcquisitionDate')} or {label('AcquisitionTime')} of {head.where} is missing: give the "
+            "acquisition time."
+        )
+    return starts
+
+
+def _decay_constant(head: PetHeader) -> float:
+    if head.nuclide.half_life_s is None:
+        raise DecayError(
+            f"{label('RadionuclideHalfLife')} of {head.where} is missing and no radionuclide is named: state the "
+            "nuclide."
+        )
+    return math.log(2) / head.nuclide.half_life_s

@@ -1,0 +1,135 @@
+"""What an operator may state where a header is silent or wrong, and what comes out of a quantification."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from PRRTUptakeLib.dicom.times import fixed_offset
+from PRRTUptakeLib.errors import PRRTError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from PRRTUptakeLib.imaging.volume import Volume
+
+TIME_BASES = ("total", "per-view")
+DEAD_TIME_MODELS = ("paralysable", "non-paralysable")
+
+
+class InputError(PRRTError):
+    """An operator's input is impossible."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A gamma camera's sensitivity, to turn counts of a reconstructed tomogram into activity.
+
+    Attributes
+    ----------
+    sensitivity_cps_per_MBq : counts per second and MBq.
+    time_basis : "total" if voxel counts are those of the whole acquisition, "per-view" if they are those of one view
+        (reconstructions differ in this, and it is a factor of the number of views).
+    acquisition_time_s : that time, where the header does not tell it or tells it wrongly.
+    """
+
+    sensitivity_cps_per_MBq: float
+    time_basis: str
+    acquisition_time_s: float | None = None
+
+    def __post_init__(self) -> None:
+        _positive("calibration factor (cps/MBq)", self.sensitivity_cps_per_MBq)
+        if self.time_basis not in TIME_BASES:
+            raise InputError(f"The time of a calibration is {' or '.join(TIME_BASES)}, not '{self.time_basis}'.")
+        _positive("acquisition time (s)", self.acquisition_time_s)
+
+
+@dataclass(frozen=True)
+class DeadTime:
+    """Dead time of the camera during this acquisition: its model, time constant, and the count rate it showed."""
+
+    model: str
+    tau_us: float
+    observed_cps: float
+
+    def __post_init__(self) -> None:
+        if self.model not in DEAD_TIME_MODELS:
+            raise InputError(f"A dead-time model is {' or '.join(DEAD_TIME_MODELS)}, not '{self.model}'.")
+        _positive("dead time (us)", self.tau_us)
+        _positive("observed count rate (cps)", self.observed_cps)
+
+
+@dataclass(frozen=True)
+class OperatorOverrides:
+    """Values that go before those of the header; each one that is used is recorded among the decisions.
+
+    Attributes
+    ----------
+    weight_kg, height_cm, sex : of the patient; sex is M, F or O.
+    injection_time, acquisition_time, residual_time : moments with their zone.
+    decay_reference_time : moment to which a PET series was decay corrected, for Decay Correction START.
+    activity_MBq : administered activity at the injection time.
+    residual_MBq : left in syringe or catheter, measured at ``residual_time``; it is subtracted.
+    nuclide : name, for instance ``Lu-177``.
+    time_zone : IANA name, for objects that do not state their offset from UTC.
+    calibration, dead_time : for NM counts.
+    """
+
+    weight_kg: float | None = None
+    height_cm: float | None = None
+    sex: str | None = None
+    injection_time: datetime | None = None
+    acquisition_time: datetime | None = None
+    decay_reference_time: datetime | None = None
+    activity_MBq: float | None = None
+    residual_MBq: float | None = None
+    residual_time: datetime | None = None
+    nuclide: str | None = None
+    time_zone: str | None = None
+    calibration: Calibration | None = None
+    dead_time: DeadTime | None = None
+
+    def __post_init__(self) -> None:
+        _within("weight (kg)", self.weight_kg, 1, 300)
+        _within("height (cm)", self.height_cm, 20, 250)
+        _within("administered activity (MBq)", self.activity_MBq, 1, 1e5)
+        _within("residual activity (MBq)", self.residual_MBq, 0, 1e5)
+        if self.sex not in (None, "M", "F", "O"):
+            raise InputError(f"Sex is M, F or O, not '{self.sex}'.")
+        for name in ("injection_time", "acquisition_time", "decay_reference_time", "residual_time"):
+            moment = getattr(self, name)
+            if moment is not None and moment.tzinfo is None:
+                raise InputError(f"The {name.replace('_', ' ')} {moment} has no time zone: give it one.")
+            if moment is not None:
+                object.__setattr__(self, name, fixed_offset(moment))
+        if self.residual_MBq and self.residual_time is None:
+            raise InputError("A residual activity needs the time at which it was measured.")
+
+
+def _positive(name: str, value: float | None) -> None:
+    if value is not None and not (math.isfinite(value) and value > 0):
+        raise InputError(f"The {name} is {value:g}, but must be above 0.")
+
+
+def _within(name: str, value: float | None, low: float, high: float) -> None:
+    if value is not None and not low <= value <= high:
+        raise InputError(f"The {name} is {value:g}, but must lie between {low:g} and {high:g}.")
+
+
+@dataclass(frozen=True)
+class Quantified:
+    """A series as activity concentration.
+
+    Attributes
+    ----------
+    volume : Bq/ml at ``volume.reference_time``.
+    decisions : everything that was decided on the way, one sentence each.
+    nuclide : name of the radionuclide, None where it is not known.
+    half_life_s : its half-life, None where it is not known.
+    """
+
+    volume: Volume
+    decisions: tuple[str, ...]
+    nuclide: str | None
+    half_life_s: float | None

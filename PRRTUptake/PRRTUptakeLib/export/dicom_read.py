@@ -1,0 +1,74 @@
+"""What a DICOM result says, whoever reads it: the command ``prrt read`` and its table."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import pydicom
+from PRRTUptakeLib.dicom.series import find_series
+from PRRTUptakeLib.export.dicom_maps import read_map
+from PRRTUptakeLib.export.dicom_objects import DicomResultError
+from PRRTUptakeLib.export.dicom_rtdose import read_dose
+from PRRTUptakeLib.export.dicom_sr import read_report
+from PRRTUptakeLib.segmentation.dicom_contours import RTSTRUCT_STORAGE, SEG_STORAGE, read_contours
+from pydicom.uid import ParametricMapStorage, RTDoseStorage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from PRRTUptakeLib.imaging.volume import Volume
+
+_REPORTS = "1.2.840.10008.5.1.4.1.1.88."
+
+
+def read_object(path: Path, images: Path | None = None) -> tuple[str, list[dict[str, Any]]]:
+    """The kind of an object and its content, one mapping per measurement, segment or map.
+
+    Parameters
+    ----------
+    path : a measurement report (SR), segmentation (SEG), structure set (RTSTRUCT), RT Dose or parametric map.
+    images : folder of the images on which was drawn; a structure set needs it.
+
+    Raises
+    ------
+    PRRTError
+        If the file is none of these, is broken, or holds codes that are not known.
+    """
+    try:
+        kind = str(pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["SOPClassUID"]).SOPClassUID)
+    except Exception as error:  # pydicom raises many kinds on broken files
+        raise DicomResultError(f"{path} is not a readable DICOM file ({error}).") from error
+    if kind.startswith(_REPORTS):
+        return "SR", [_measurement(vars(one)) for one in read_report(path)]
+    if kind in (*SEG_STORAGE, RTSTRUCT_STORAGE):
+        found = read_contours(path, find_series(images) if images else ())
+        name = "RTSTRUCT" if kind == RTSTRUCT_STORAGE else "SEG"
+        return name, [
+            {
+                "segment": one.name,
+                "structure": one.structure,
+                "role": one.role,
+                "lobe": one.lobe,
+                "lesion": one.lesion_id,
+                "volume_mL": one.voxel_count * found.grid.voxel_volume_mL,
+            }
+            for one in found
+        ]
+    if kind == RTDoseStorage:
+        return "RTDOSE", [_range(read_dose(path))]
+    if kind == ParametricMapStorage:
+        return "map", [_range(read_map(path))]
+    raise DicomResultError(f"{path} is no report, segmentation, structure set, dose or parametric map: name another.")
+
+
+def _measurement(values: dict[str, Any]) -> dict[str, Any]:
+    kept = {"region" if key == "tracking_id" else key: value for key, value in values.items()}
+    return {**kept, "uncertainty": None if math.isnan(values["uncertainty"]) else values["uncertainty"]}
+
+
+def _range(volume: Volume) -> dict[str, Any]:
+    array = volume.array
+    shape = " x ".join(map(str, reversed(array.shape)))
+    extremes = {"min": float(array.min()), "mean": float(array.mean()), "max": float(array.max())}
+    return {"quantity": volume.quantity, "units": volume.units, "voxels": shape, **extremes}

@@ -1,0 +1,210 @@
+"""Measurements as a DICOM structured report by template TID 1500 (PS3.16), and back."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import highdicom
+from highdicom.sr import (
+    CodedConcept,
+    Comprehensive3DSR,
+    DeviceObserverIdentifyingAttributes,
+    FindingSite,
+    Measurement,
+    MeasurementProperties,
+    MeasurementReport,
+    MeasurementsAndQualitativeEvaluations,
+    ObservationContext,
+    ObserverContext,
+    ReferencedSegment,
+    SourceSeriesForSegmentation,
+    TimePointContext,
+    TrackingIdentifier,
+    VolumetricROIMeasurementsAndQualitativeEvaluations,
+)
+from PRRTUptakeLib.export.dicom_codes import coded, metric_code, metric_of, unit_code
+from PRRTUptakeLib.export.dicom_objects import (
+    MANUFACTURER,
+    MODEL,
+    SERIAL,
+    DicomResultError,
+    finish,
+    own_uids,
+    source_images,
+    tracking_uid,
+)
+from PRRTUptakeLib.export.dicom_seg import segment_numbers
+from PRRTUptakeLib.segmentation.codes import structure
+from pydicom.sr.codedict import codes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from PRRTUptakeLib.dicom.series import Series
+    from PRRTUptakeLib.segmentation.segments import Segmentation
+    from PRRTUptakeLib.study.measurements import Measurement as Row
+    from pydicom.dataset import Dataset
+
+SR_NUMBER = 9003
+_UPPER = CodedConcept("371886008", "SCT", "+, range of upper measurement uncertainty")
+_PROCEDURES = {
+    "NM": CodedConcept("371572003", "SCT", "Nuclear medicine procedure"),
+    "PT": CodedConcept("371572003", "SCT", "Nuclear medicine procedure"),
+}
+_IMAGING = CodedConcept("363679005", "SCT", "Imaging procedure")
+
+
+@dataclass(frozen=True)
+class ReportedValue:
+    """One measurement as a report holds it; ``uncertainty`` is nan where none is stated."""
+
+    tracking_id: str
+    tracking_uid: str
+    metric: str
+    value: float
+    unit: str
+    uncertainty: float = math.nan
+
+
+def measurement_report(
+    rows: Sequence[Row], segmentation: Segmentation, seg: Dataset, series: Series, visit: str
+) -> Dataset:
+    """The rows of one visit as a TID 1500 report; regions refer to their segments of ``seg`` by tracking UID.
+
+    Rows whose metric has a kind behind a colon (what another reference would have given) stay in the table only.
+
+    Parameters
+    ----------
+    rows : measurements of the visit.
+    segmentation : the measured regions.
+    seg : the SEG made of them.
+    series : the measured image.
+    visit : the time point's name.
+
+    Raises
+    ------
+    DicomResultError
+        If there are no rows, or a value is not finite.
+    """
+    kept = sorted((row for row in rows if ":" not in row.metric), key=lambda row: row.region)
+    if not kept:
+        raise DicomResultError(f"Visit '{visit}' has no measurements: nothing to write as DICOM SR.")
+    for row in kept:
+        if not math.isfinite(row.value):
+            raise DicomResultError(f"'{row.metric}' of '{row.region}' is {row.value}, which a report cannot hold.")
+    groups = [
+        _group(region, list(group), segmentation, seg, series, visit)
+        for region, group in groupby(kept, key=lambda row: row.region)
+    ]
+    sources = source_images(series)
+    report = MeasurementReport(
+        observation_context=ObservationContext(observer_device_context=_observer()),
+        procedure_reported=_PROCEDURES.get(series.modality, _IMAGING),
+        imaging_measurements=groups,
+    )
+    document = Comprehensive3DSR(
+        evidence=[seg, *sources],
+        content=report,
+        series_number=SR_NUMBER,
+        instance_number=1,
+        manufacturer=MANUFACTURER,
+        is_complete=True,
+        **own_uids(),
+    )
+    document.ManufacturerModelName = MODEL
+    return finish(document, sources[0], "PRRT measurements")
+
+
+def read_report(path: Path) -> tuple[ReportedValue, ...]:
+    """Every measurement of a TID 1500 report that SlicerPRRT wrote.
+
+    Raises
+    ------
+    DicomResultError
+        If the file is no such report, or holds codes that are not known.
+    """
+    try:
+        document = highdicom.sr.srread(path)
+        groups = [
+            *document.content.get_volumetric_roi_measurement_groups(),
+            *document.content.get_image_measurement_groups(),
+        ]
+    except Exception as error:  # pydicom and highdicom raise many kinds
+        raise DicomResultError(f"{path} is not a measurement report by TID 1500 ({error}).") from error
+    return tuple(_value(group, item, str(path)) for group in groups for item in group.get_measurements())
+
+
+def _observer() -> ObserverContext:
+    device = DeviceObserverIdentifyingAttributes(
+        uid=tracking_uid("SlicerPRRT", "device"),
+        name=MODEL,
+        manufacturer_name=MANUFACTURER,
+        model_name=MODEL,
+        serial_number=SERIAL,
+    )
+    return ObserverContext(observer_type=codes.DCM.Device, observer_identifying_attributes=device)
+
+
+def _group(
+    region: str, rows: list[Row], segmentation: Segmentation, seg: Dataset, series: Series, visit: str
+) -> VolumetricROIMeasurementsAndQualitativeEvaluations | MeasurementsAndQualitativeEvaluations:
+    segment = next(iter(segmentation.having(name=region)), None)
+    words = (segment.lesion_id if segment else "") or region
+    tracking = TrackingIdentifier(uid=tracking_uid(series.patient_id, words), identifier=words)
+    measurements = [_measurement(row) for row in rows]
+    time_point = TimePointContext(time_point=visit)
+    number = segment_numbers(seg).get(region[:64])
+    if segment is None or number is None:
+        return MeasurementsAndQualitativeEvaluations(
+            tracking_identifier=tracking, time_point_context=time_point, measurements=measurements
+        )
+    item = structure(segment.structure) if segment.structure else None
+    lobe = f"liver_lobe_{segment.lobe}" if segment.lobe in ("left", "right", "caudate") else ""
+    sites = [FindingSite(anatomic_location=coded(structure(lobe).code))] if lobe else None
+    return VolumetricROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=tracking,
+        time_point_context=time_point,
+        referenced_segment=ReferencedSegment(
+            sop_class_uid=seg.SOPClassUID,
+            sop_instance_uid=seg.SOPInstanceUID,
+            segment_number=number,
+            source_series=SourceSeriesForSegmentation(series.uid),
+        ),
+        finding_type=coded(item.code) if item else None,
+        finding_sites=sites,
+        measurements=measurements,
+    )
+
+
+def _measurement(row: Row) -> Measurement:
+    name, derivation = metric_code(row.metric, row.unit)
+    properties = None
+    if math.isfinite(row.uncertainty):
+        properties = MeasurementProperties(
+            upper_measurement_uncertainty=row.uncertainty, lower_measurement_uncertainty=row.uncertainty
+        )
+    unit = unit_code(row.unit)
+    made = Measurement(name=name, value=row.value, unit=unit, derivation=derivation, properties=properties)
+    for child in made[0].get("ContentSequence", []):
+        if "MeasuredValueSequence" in child:  # highdicom says "no units", but the uncertainty has those of the value
+            child.MeasuredValueSequence[0].MeasurementUnitsCodeSequence = [unit]
+    return made
+
+
+def _value(group: VolumetricROIMeasurementsAndQualitativeEvaluations, item: Measurement, where: str) -> ReportedValue:
+    uncertainty = math.nan
+    for child in item[0].get("ContentSequence", []):
+        if child.name == _UPPER:
+            uncertainty = float(child.value)
+    return ReportedValue(
+        str(group.tracking_identifier),
+        str(group.tracking_uid),
+        metric_of(item.name, item.derivation, where),
+        float(item.value),
+        item.unit.value,
+        uncertainty,
+    )

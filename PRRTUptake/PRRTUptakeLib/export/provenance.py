@@ -1,0 +1,92 @@
+"""What a result was made from: inputs with their hashes, versions, parameters; the file ``provenance.json``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from PRRTUptakeLib.export.deidentify_text import Cleaner
+
+VERSION = "0.1.0"
+_PACKAGES = ("slicer-core", "vtk", "numpy", "scipy", "SimpleITK", "pydicom", "highdicom")
+
+
+def provenance(
+    series: Iterable[Mapping[str, Any]], files: Iterable[Path], parameters: Mapping[str, Any], base: Path
+) -> dict[str, Any]:
+    """Collect everything that is needed to repeat or doubt a result.
+
+    Parameters
+    ----------
+    series : one mapping per DICOM series used (UID, modality, description, decisions).
+    files : every input file; each is hashed with SHA-256.
+    parameters : protocol and settings, plain JSON values.
+    base : folder to which the file names are relative.
+    """
+    return {
+        "software": software(),
+        "made_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "series": [dict(item) for item in series],
+        "files_sha256": hashes(files, base),
+        "parameters": dict(parameters),
+    }
+
+
+def without_identity(facts: Mapping[str, Any], cleaner: Cleaner) -> dict[str, Any]:
+    """What may go out: no paths, UIDs mapped, dates shifted; of the input files their hashes without the names."""
+    return {
+        "deidentified": True,
+        "software": facts["software"],
+        "made_at": cleaner.text(facts["made_at"]),
+        "series": cleaner.plain(facts["series"]),
+        "inputs_sha256": sorted(facts["files_sha256"].values()),
+        "parameters": {key: value for key, value in facts["parameters"].items() if key != "case"},
+    }
+
+
+def write_json(content: Mapping[str, Any], path: Path) -> None:
+    """Write plain JSON values, indented, for people to read too."""
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def hashes(files: Iterable[Path], base: Path) -> dict[str, str]:
+    """SHA-256 of each file, by its path relative to ``base``, sorted by name."""
+    paths = sorted({path.resolve() for path in files})
+    with ThreadPoolExecutor() as pool:
+        digests = list(pool.map(_sha256, paths))
+    return {_relative(path, base): digest for path, digest in zip(paths, digests, strict=True)}
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _relative(path: Path, base: Path) -> str:
+    try:
+        return path.relative_to(base.resolve()).as_posix()
+    except ValueError:
+        return path.as_posix()
+
+
+def software() -> dict[str, str]:
+    """Names and versions of everything that takes part in a result."""
+    found = {"name": "SlicerPRRT", "version": VERSION, "python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # inside Slicer the core is the application itself
+            continue
+    return found

@@ -1,0 +1,333 @@
+"""Search for a rigid pose by mutual information, on two images shrunk to a few millimetres."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import SimpleITK as sitk
+from PRRTUptakeLib.imaging.itk_images import affine_from_itk, affine_to_itk, grid_of, itk_image, shrunk
+from PRRTUptakeLib.imaging.volume import LPS_TO_RAS
+from PRRTUptakeLib.progress import Progress, no_progress, sub_progress
+from PRRTUptakeLib.registration.preprocessing import (
+    BODY_WINDOW_HU,
+    body_mask,
+    checked_mask,
+    is_ct,
+    mask_points,
+    windowed,
+)
+from PRRTUptakeLib.registration.result import RegistrationError
+
+if TYPE_CHECKING:
+    from PRRTUptakeLib.imaging.volume import Grid, Volume
+
+COARSE_mm, MIDDLE_mm, FINE_mm = 12.0, 6.0, 3.0
+
+_NOISE_SIGMA_mm = 2.0  # smoothing at the finest level: a low-dose CT has more noise than the liver has contrast
+_LEAST_INSIDE = 0.4  # share of the registered region that must lie within the moving image
+_OTHER_POSE_mm = 10.0
+_AS_GOOD = 0.98  # another pose is a rival if it reaches this share of the best mutual information
+_ITERATIONS = 150
+
+Window = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class RegistrationOptions:
+    """Settings of a registration.
+
+    Attributes
+    ----------
+    align_centres : start with the bodies' centroids on each other; else from where the images say they are (both are
+        tried if they overlap).
+    search_mm : how far along the body starting positions are tried.
+    liver_margin_mm : how far beyond the liver its registration looks.
+    maximum_rotation_deg, maximum_shift_mm : beyond these, measured from the start, the result is refused as diverged.
+    bins : classes of the joint histogram.
+    samples : voxels compared at most, drawn at random where the region holds more.
+    seed : of the sampling.
+    force : register images of different patients all the same.
+    """
+
+    align_centres: bool = False
+    search_mm: float = 40.0
+    liver_margin_mm: float = 6.0
+    maximum_rotation_deg: float = 40.0
+    maximum_shift_mm: float = 120.0
+    bins: int = 64
+    samples: int = 80_000
+    seed: int = 1
+    force: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Livers:
+    """The livers of both images at about 3 mm (occupied fraction of each voxel), as far as they are known."""
+
+    fixed: sitk.Image | None
+    moving: sitk.Image | None
+
+    @classmethod
+    def of(cls, fixed: Grid, fixed_mask: np.ndarray | None, moving: Grid, moving_mask: np.ndarray | None) -> Livers:
+        """Check and shrink the masks [k, j, i]."""
+        images = []
+        for grid, mask, name in ((fixed, fixed_mask, "fixed liver"), (moving, moving_mask, "moving liver")):
+            inside = checked_mask(mask, grid, name)
+            images.append(None if inside is None else shrunk(itk_image(inside.astype(np.float32), grid), FINE_mm))
+        return cls(images[0], images[1])
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """Two images at about 3 mm with the masks of their bodies; poses are 4x4 RAS, fixed to moving."""
+
+    fixed: sitk.Image
+    moving: sitk.Image
+    fixed_is_ct: bool
+    moving_is_ct: bool
+    fixed_body: sitk.Image
+    moving_body: sitk.Image
+
+    @classmethod
+    def of(cls, fixed: Volume, moving: Volume) -> Pair:
+        """Shrink both images and find the bodies."""
+        images = [shrunk(itk_image(volume.array, volume.grid), FINE_mm) for volume in (fixed, moving)]
+        ct = [is_ct(volume) for volume in (fixed, moving)]
+        bodies = [body_mask(*each) for each in zip(images, ct, ("fixed", "moving"), strict=True)]
+        return cls(images[0], images[1], ct[0], ct[1], bodies[0], bodies[1])
+
+    def images(self, spacing_mm: float, window: Window) -> tuple[sitk.Image, sitk.Image]:
+        """Both images at a resolution, limited to the values that matter."""
+        prepared = []
+        for image, ct in ((self.fixed, self.fixed_is_ct), (self.moving, self.moving_is_ct)):
+            limited = windowed(image, window if ct else None)
+            if spacing_mm > FINE_mm:
+                prepared.append(shrunk(limited, spacing_mm))
+            else:
+                prepared.append(sitk.SmoothingRecursiveGaussian(limited, _NOISE_SIGMA_mm))
+        return prepared[0], prepared[1]
+
+    def best_start(
+        self, initial: np.ndarray | None, options: RegistrationOptions, progress: Progress = no_progress
+    ) -> tuple[np.ndarray, tuple[str, ...]]:
+        """The best of many coarse starts, each optimised on the body; and doubts, if another is as good.
+
+        ``progress`` is told at every step; what it raises, such as `Cancelled`, ends the search.
+
+        Raises
+        ------
+        RegistrationError
+            If the images overlap in none.
+        """
+        images = self.images(COARSE_mm, BODY_WINDOW_HU)
+        points = mask_points(self.fixed_body)
+        candidates = [np.asarray(initial, dtype=np.float64)] if initial is not None else self._candidates(options)
+        rated = []
+        for number, pose in enumerate(candidates):
+            progress(0.5 * number / len(candidates), "Looking for a start")
+            if self.inside(_mapped(pose, points)) >= _LEAST_INSIDE:
+                rated.append((_metric(images, self.fixed_body, affine_to_itk(pose), options), pose))
+        if not rated:
+            raise RegistrationError(
+                "The images do not overlap enough: check that both show the abdomen, or start with the centres aligned."
+            )
+        rated.sort(key=lambda item: -item[0])
+        chosen: list[np.ndarray] = []
+        for _, pose in rated:
+            if all(_apart_mm(pose, other, points) > COARSE_mm for other in chosen) and len(chosen) < 3:
+                chosen.append(pose)
+        found = []
+        for number, pose in enumerate(chosen):
+            step = sub_progress(progress, 0.5 + 0.5 * number / len(chosen), 0.5 + 0.5 * (number + 1) / len(chosen))
+            found.append(_optimised(images, self.fixed_body, pose, COARSE_mm, options, step))
+        found.sort(key=lambda item: -item[1])
+        best, value = found[0]
+        rivals = [p for p, v in found[1:] if v >= _AS_GOOD * value and _apart_mm(p, best, points) > _OTHER_POSE_mm]
+        doubt = (
+            "Two poses of the patient fit almost equally well: look at the checkerboard before using this registration."
+        )
+        return best, (doubt,) if rivals else ()
+
+    def refined(
+        self,
+        pose: np.ndarray,
+        mask: sitk.Image,
+        spacing_mm: float,
+        window: Window,
+        options: RegistrationOptions,
+        progress: Progress = no_progress,
+    ) -> np.ndarray:
+        """The pose of highest mutual information near ``pose``, within ``mask`` of the fixed image."""
+        return _optimised(self.images(spacing_mm, window), mask, pose, spacing_mm, options, progress)[0]
+
+    def metric(self, transform: sitk.Transform, mask: sitk.Image, window: Window) -> float:
+        """Mutual information in nats under a transform, within ``mask``; -inf where too little overlaps."""
+        return _metric(self.images(FINE_mm, window), mask, transform, RegistrationOptions())
+
+    def checked_metrics(
+        self,
+        poses: tuple[np.ndarray, np.ndarray, np.ndarray],
+        mask: sitk.Image,
+        window: Window,
+        options: RegistrationOptions,
+    ) -> tuple[float, float]:
+        """Mutual information before and after; ``poses`` are the given one, the coarse start and the result.
+
+        Raises
+        ------
+        RegistrationError
+            If the result is worse than where it started, turned or moved too far, or leaves the moving image.
+        """
+        begin, start, result = poses
+        points = mask_points(mask)
+        images = self.images(FINE_mm, window)
+        shares = [self.inside(_mapped(pose, points)) for pose in poses]
+        before, middle, after = (
+            _metric(images, mask, affine_to_itk(pose), options) if share >= _LEAST_INSIDE else math.nan
+            for pose, share in zip(poses, shares, strict=True)
+        )
+        turn = math.degrees(math.acos(np.clip((np.trace((result @ np.linalg.inv(begin))[:3, :3]) - 1) / 2, -1, 1)))
+        shift = _apart_mm(start, result, points)
+        reasons = (
+            (math.isnan(after), f"only {shares[2]:.0%} of what is registered lies within the moving image"),
+            (np.nanmax([middle, before, -1.0]) > after + 0.01 * abs(after), "it fits worse than its start"),
+            (turn > options.maximum_rotation_deg, f"the patient would be turned by {turn:.0f} degrees"),
+            (shift > options.maximum_shift_mm, f"it went {shift:.0f} mm from the coarse pose"),
+        )
+        for failed, reason in reasons:
+            if failed:
+                raise RegistrationError(
+                    f"The registration diverged ({reason}): check both images, give a start, or align them by hand."
+                )
+        return before, after
+
+    def _candidates(self, options: RegistrationOptions) -> list[np.ndarray]:
+        centres = [mask_points(body).mean(axis=0) for body in (self.fixed_body, self.moving_body)]
+        offset = centres[1] - centres[0]
+        bases = [offset] if options.align_centres else [np.zeros(3), offset * [1.0, 1.0, 0.0]]
+        steps = np.arange(-options.search_mm, options.search_mm + 1.0, 10.0)
+        return [_shifted(base + np.array([0.0, 0.0, step])) for base in bases for step in steps]
+
+    def inside(self, points_ras: np.ndarray) -> float:
+        """Share of points, in the moving image's frame, that lie within it."""
+        grid = grid_of(self.moving)
+        ijk = grid.to_ijk(points_ras)
+        return float(((ijk >= 0) & (ijk <= np.array(grid.shape[::-1]) - 1)).all(axis=1).mean())
+
+
+def _shifted(offset: np.ndarray) -> np.ndarray:
+    pose = np.eye(4)
+    pose[:3, 3] = offset
+    return pose
+
+
+def _mapped(pose: np.ndarray, points: np.ndarray) -> np.ndarray:
+    return points @ pose[:3, :3].T + pose[:3, 3]
+
+
+def _apart_mm(one: np.ndarray, other: np.ndarray, points: np.ndarray) -> float:
+    """Root mean square distance between where two poses put the points."""
+    difference = one - other
+    return float(np.sqrt((np.square(points @ difference[:3, :3].T + difference[:3, 3])).sum(axis=1).mean()))
+
+
+def metric_method(
+    images: tuple[sitk.Image, sitk.Image], mask: sitk.Image, options: RegistrationOptions
+) -> sitk.ImageRegistrationMethod:
+    """Mutual information within ``mask`` of the first image, sampled at random where the mask is large."""
+    method = sitk.ImageRegistrationMethod()
+    method.SetNumberOfWorkUnits(1)  # threads add their sums in any order, so that no run would come out again
+    method.SetMetricAsMattesMutualInformation(options.bins)
+    method.SetMetricFixedMask(mask)
+    method.SetInterpolator(sitk.sitkLinear)
+    # Its smoothed gradient does not belong to the metric, so that poses come off.
+    method.MetricUseMovingImageGradientFilterOff()
+    method.MetricUseFixedImageGradientFilterOff()
+    cells = np.count_nonzero(sitk.GetArrayViewFromImage(mask))
+    inside = cells * math.prod(mask.GetSpacing()) / math.prod(images[0].GetSpacing())
+    if inside > options.samples:
+        method.SetMetricSamplingStrategy(method.RANDOM)
+        method.SetMetricSamplingPercentage(options.samples / inside, options.seed)
+    return method
+
+
+def _metric(
+    images: tuple[sitk.Image, sitk.Image], mask: sitk.Image, transform: sitk.Transform, options: RegistrationOptions
+) -> float:
+    """Mutual information in nats, -inf where too little overlaps."""
+    method = metric_method(images, mask, options)
+    method.SetMovingInitialTransform(transform)
+    method.SetInitialTransform(sitk.TranslationTransform(3))
+    try:
+        return -float(method.MetricEvaluate(*images))
+    except RuntimeError:  # all samples fall outside
+        return -math.inf
+
+
+def _optimised(
+    images: tuple[sitk.Image, sitk.Image],
+    mask: sitk.Image,
+    pose: np.ndarray,
+    spacing_mm: float,
+    options: RegistrationOptions,
+    progress: Progress = no_progress,
+) -> tuple[np.ndarray, float]:
+    """Gradient descent from a pose; steps are millimetres of the region, from half a voxel down to 1/500."""
+    points = mask_points(mask)
+    centre = points.mean(axis=0)
+    radius = math.sqrt(float(np.square(points - centre).sum(axis=1).mean()))
+    transform = _euler(pose, centre)
+    method = metric_method(images, mask, options)
+    method.SetOptimizerScales([radius**2] * 3 + [1.0] * 3)
+    method.SetOptimizerAsRegularStepGradientDescent(
+        learningRate=spacing_mm / 2.0,
+        minStep=spacing_mm / 500.0,
+        numberOfIterations=_ITERATIONS,
+        relaxationFactor=0.6,
+        gradientMagnitudeTolerance=1e-8,
+    )
+    method.SetInitialTransform(transform, inPlace=True)
+    stopped = watched(method, _ITERATIONS, progress, f"Registering at {spacing_mm:g} mm")
+    try:
+        method.Execute(*images)
+    except RuntimeError as error:
+        raise RegistrationError(
+            "The images lost each other during registration (no overlap): check that they show the same part, or give "
+            "a starting transform."
+        ) from error
+    if stopped:
+        raise stopped[0]
+    return affine_from_itk(transform), -float(method.GetMetricValue())
+
+
+def watched(method: sitk.ImageRegistrationMethod, most: int, progress: Progress, message: str) -> list[Exception]:
+    """Tell ``progress`` at every iteration, ``most`` being the last one.
+
+    What it raises stops the optimiser, where that can be stopped, and is put into the list returned.
+    """
+    raised: list[Exception] = []
+
+    def told() -> None:
+        try:
+            progress(min(method.GetOptimizerIteration() / most, 1.0), message)
+        except Exception as error:  # it must not pass through ITK, which would lose it
+            raised.append(error)
+            method.StopRegistration()
+
+    method.AddCommand(sitk.sitkIterationEvent, told)
+    return raised
+
+
+def _euler(pose: np.ndarray, centre_ras: np.ndarray) -> sitk.Euler3DTransform:
+    """The pose as a rigid transform about a centre; the nearest rotation if the matrix is not quite one."""
+    lps = LPS_TO_RAS @ pose @ LPS_TO_RAS
+    centre = LPS_TO_RAS[:3, :3] @ centre_ras
+    u, _, vt = np.linalg.svd(lps[:3, :3])
+    transform = sitk.Euler3DTransform()
+    transform.SetCenter(centre.tolist())
+    transform.SetMatrix((u @ vt).ravel().tolist(), 1e-6)
+    transform.SetTranslation((lps[:3, :3] @ centre + lps[:3, 3] - centre).tolist())
+    return transform

@@ -1,0 +1,170 @@
+"""Are these two images fit to be registered, and what of them is looked at?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import SimpleITK as sitk
+from PRRTUptakeLib.imaging.itk_images import grid_of, itk_image
+from PRRTUptakeLib.registration.result import RegistrationError
+
+if TYPE_CHECKING:
+    from PRRTUptakeLib.imaging.volume import Grid, Volume
+
+BODY_WINDOW_HU = (-200.0, 300.0)  # air to bone
+LIVER_WINDOW_HU = (-100.0, 200.0)  # fat to enhanced organs: on a native CT wider classes lose the liver's edge
+
+_BODY_HU = -250.0
+
+
+def check_pair(fixed: Volume, moving: Volume, force: bool) -> tuple[str, ...]:
+    """Refuse images of different patients (unless forced), without geometry, or with values that are not finite.
+
+    Returns
+    -------
+    Notes on what was forced.
+
+    Raises
+    ------
+    RegistrationError
+        Naming the image and the reason.
+    """
+    patients = [str(volume.provenance.get("patient_id", "")) for volume in (fixed, moving)]
+    notes: tuple[str, ...] = ()
+    if all(patients) and patients[0] != patients[1]:
+        which = f"The images belong to different patients ('{patients[0]}' and '{patients[1]}')"
+        if not force:
+            raise RegistrationError(
+                f"{which}: choose images of one patient, or, if both names mean one person, say why under "
+                "'same_patient' in the case file (console: force)."
+            )
+        notes = (f"{which}; the registration was forced.",)
+    for name, volume in (("fixed", fixed), ("moving", moving)):
+        what = f"The {name} image ({volume.quantity or 'of unknown quantity'})"
+        if _lacks_geometry(volume.grid):
+            raise RegistrationError(
+                f"{what} has no geometry: voxels of exactly 1 mm from the origin on along the axes mean that position "
+                "and spacing were lost, so load it from DICOM."
+            )
+        bad = volume.array.size - int(np.count_nonzero(np.isfinite(volume.array)))
+        if bad:
+            raise RegistrationError(
+                f"{what} holds {bad} values that are not finite (NaN or infinite): export it again, or fill them in."
+            )
+        if min(volume.array.shape) < 4:
+            raise RegistrationError(
+                f"{what} has only {volume.array.shape} voxels (k, j, i): choose a volume of at least 4 slices."
+            )
+    return notes
+
+
+def check_overlap(fixed: Grid, moving: Grid, fixed_to_moving: np.ndarray) -> None:
+    """Refuse images whose boxes do not meet under the starting transform.
+
+    Raises
+    ------
+    RegistrationError
+        Telling how far apart they are.
+    """
+    low, high = zip(
+        *(_extent(grid, matrix) for grid, matrix in ((fixed, fixed_to_moving), (moving, np.eye(4)))), strict=True
+    )
+    gap = np.maximum(low[0] - high[1], low[1] - high[0]).max()
+    if gap > 0:
+        raise RegistrationError(
+            f"The images do not overlap (they lie {gap:.0f} mm apart): check that they show the same part of the body, "
+            "or start with their centres aligned."
+        )
+
+
+def checked_mask(mask: np.ndarray | None, grid: Grid, name: str) -> np.ndarray | None:
+    """The mask as bool [k, j, i]; None stays None.
+
+    Raises
+    ------
+    RegistrationError
+        If it is empty or has another shape than the image.
+    """
+    if mask is None:
+        return None
+    inside = np.asarray(mask, dtype=bool)
+    if inside.shape != grid.shape:
+        raise RegistrationError(
+            f"The mask of the {name} has {inside.shape} voxels, its image {grid.shape}: match them."
+        )
+    if not inside.any():
+        raise RegistrationError(f"The mask of the {name} is empty: draw it, or register without it.")
+    return inside
+
+
+def is_ct(volume: Volume) -> bool:
+    """Whether the values are Hounsfield units."""
+    return volume.quantity == "attenuation"
+
+
+def windowed(image: sitk.Image, window: tuple[float, float] | None) -> sitk.Image:
+    """The image limited to ``window``, or to its 1st to 99.5th percentile if None.
+
+    Raises
+    ------
+    RegistrationError
+        If there is only one value.
+    """
+    low, high = window or (float(v) for v in np.percentile(sitk.GetArrayViewFromImage(image), [1.0, 99.5]))
+    limited = sitk.Clamp(image, lowerBound=low, upperBound=high)
+    values = sitk.GetArrayViewFromImage(limited)
+    if not values.max() > values.min():
+        raise RegistrationError("One of the images is uniform: there is nothing to register.")
+    return limited
+
+
+def body_mask(image: sitk.Image, ct: bool, name: str = "given") -> sitk.Image:
+    """The patient's body on a coarse image (about 3 mm or more): uint8, holes such as lungs filled slice by slice.
+
+    ``name`` is the image's, for the error.
+
+    Raises
+    ------
+    RegistrationError
+        If nothing stands out against air.
+    """
+    from scipy.ndimage import binary_fill_holes
+
+    bright = image > _BODY_HU if ct else sitk.OtsuThreshold(image, 0, 1, 128)
+    opened = sitk.BinaryMorphologicalOpening(bright, [1, 1, 0])  # parts the table from the back
+    parts = sitk.RelabelComponent(sitk.ConnectedComponent(opened))
+    array = sitk.GetArrayFromImage(parts) == 1
+    if not array.any():
+        raise RegistrationError(f"No body stands out against air in the {name} image: check what it shows.")
+    return itk_image(np.stack([binary_fill_holes(plane) for plane in array]), grid_of(image))
+
+
+def distance_mm(mask: sitk.Image) -> sitk.Image:
+    """Distance to a mask, negative inside; ``mask`` may hold fractions, half and more counts as inside."""
+    inside = sitk.Cast(mask >= 0.5, sitk.sitkUInt8)
+    return sitk.SignedMaurerDistanceMap(inside, insideIsPositive=False, squaredDistance=False, useImageSpacing=True)
+
+
+def dilated(mask: sitk.Image, margin_mm: float) -> sitk.Image:
+    """The mask grown by ``margin_mm``, uint8."""
+    return sitk.Cast(distance_mm(mask) <= margin_mm, sitk.sitkUInt8)
+
+
+def mask_points(mask: sitk.Image, at_most: int = 4000) -> np.ndarray:
+    """RAS points (n, 3) spread evenly over a mask."""
+    kji = np.argwhere(sitk.GetArrayViewFromImage(mask) > 0)
+    step = max(1, len(kji) // at_most)
+    return grid_of(mask).to_ras(kji[::step, ::-1])
+
+
+def _lacks_geometry(grid: Grid) -> bool:
+    linear, origin = grid.ijk_to_ras[:3, :3], grid.ijk_to_ras[:3, 3]
+    return bool((np.abs(linear) == np.eye(3)).all() and (origin == 0).all())
+
+
+def _extent(grid: Grid, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    top = np.array(grid.shape[::-1]) - 0.5
+    corners = np.stack(np.meshgrid(*[[-0.5, n] for n in top]), axis=-1).reshape(-1, 3)
+    points = grid.to_ras(corners) @ matrix[:3, :3].T + matrix[:3, 3]
+    return points.min(axis=0), points.max(axis=0)

@@ -1,0 +1,282 @@
+"""Do the emission image and the CT of one session lie on each other? Nothing is moved: a shift is only reported.
+
+SPECT or PET and CT of one session share a frame of reference, so that contours drawn on the CT are taken as they stand.
+A patient who moved in between, or a misaligned gantry, breaks that silently. Here the emission image is shifted against
+the CT over a search range, and the mutual information of the two is compared. Two measures make it robust against few
+very hot lesions: emission values are replaced by their ranks, and the CT's classes are parted by whether they lie
+in the liver, looking at the liver and its surroundings only (mutual information: Maes et al., IEEE Trans Med Imaging
+1997;16:187, doi:10.1109/42.563664). Shifts are whole voxels, so that no interpolation favours any; a parabola through
+the neighbours gives the rest. Without a liver the body alone tells little along its length: then only shifts across
+it are sought.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import SimpleITK as sitk
+from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.imaging.itk_images import grid_of, itk_image, shrunk
+from PRRTUptakeLib.registration.preprocessing import body_mask, check_overlap, checked_mask, dilated, is_ct
+from scipy import ndimage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from PRRTUptakeLib.imaging.volume import Volume
+
+# Free breathing puts the mean position of the liver some millimetres from where a CT shows it; a shift beyond is not
+# that, and costs a 30 mm sphere two fifths of its overlap.
+SHIFT_WARNING_mm = 8.0
+LEAST_GAIN = 0.1  # of the best shift over none, as part of what 20 mm off the best one lose
+SEARCH_mm = 40.0
+
+_SPACING_mm = 4.8
+_LIVER_SURROUNDINGS_mm, _BODY_SURROUNDINGS_mm = 20.0, 15.0
+_LEAST_SEARCH_mm = 20.0
+_LEAST_SEEN = 0.5  # share of the liver with its surroundings that the emission image must show
+_OFF_BEST_mm = 20.0
+_RANKS = 32
+_HU_EDGES = np.array([-700.0, -300, -150, -60, 0, 40, 80, 120, 200, 400])
+_LIVER_EDGES = np.array([0.1, 0.5, 0.9])
+_UNKNOWN = -4000.0
+_WORDS = (("right", "left"), ("anterior", "posterior"), ("superior", "inferior"))  # R, A, S positive first
+
+Shift = tuple[int, ...]  # k, j, i in voxels
+
+
+class SessionCheckError(PRRTError):
+    """The emission image and the CT of a session cannot be compared."""
+
+
+@dataclass(frozen=True)
+class SessionCheck:
+    """How the emission image lies on the CT of its session.
+
+    Attributes
+    ----------
+    agreement, best_agreement : mutual information in nats as the images stand, and at the best shift.
+    gain : best minus standing agreement, as part of what 20 mm off the best shift lose; 0 if they stand best.
+    shift_mm : R, A, S: where the emission image shows the patient as against the CT, by the best shift.
+    searched_mm : R, A, S: how far shifts were tried, the shorter way of each axis.
+    compared : "liver" or "body".
+    """
+
+    agreement: float
+    best_agreement: float
+    gain: float
+    shift_mm: tuple[float, float, float]
+    searched_mm: tuple[float, float, float]
+    compared: str
+
+    @property
+    def length_mm(self) -> float:
+        """Length of the best shift."""
+        return float(np.linalg.norm(self.shift_mm))
+
+    @property
+    def is_aligned(self) -> bool:
+        """Whether nothing speaks against taking the images as they stand."""
+        return self.length_mm <= SHIFT_WARNING_mm or self.gain < LEAST_GAIN
+
+    @property
+    def words(self) -> str:
+        """The best shift with its directions, for instance "12 mm left, 3 mm superior"."""
+        return shift_words(self.shift_mm)
+
+    def warning(self, image: str, reference: str = "the CT of its session") -> str:
+        """One sentence if the images do not lie on each other, else ""."""
+        if self.is_aligned:
+            return ""
+        return (
+            f"{image} seems to lie {self.length_mm:.0f} mm ({self.words}) from {reference}: look at both images on "
+            "each other, then register them, give a transform, or move the lesions by hand; nothing was shifted."
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for the provenance."""
+        return {
+            "compared": self.compared,
+            "agreement_nats": round(self.agreement, 5),
+            "best_agreement_nats": round(self.best_agreement, 5),
+            "gain": round(self.gain, 3),
+            "best_shift_ras_mm": [round(one, 2) for one in self.shift_mm],
+            "searched_ras_mm": [round(one, 1) for one in self.searched_mm],
+            "threshold_mm": SHIFT_WARNING_mm,
+            "aligned": self.is_aligned,
+        }
+
+
+def shift_words(shift_mm: tuple[float, float, float]) -> str:
+    """Directions of a shift in R, A, S mm, parts below 1 mm left out.
+
+    Examples
+    --------
+    >>> shift_words((-12.2, 0.3, 3.0)), shift_words((0.1, 0.0, -0.4))
+    ('12 mm left, 3 mm superior', 'less than 1 mm')
+    """
+    parts = [
+        f"{abs(one):.0f} mm {words[0] if one > 0 else words[1]}"
+        for one, words in zip(shift_mm, _WORDS, strict=True)
+        if abs(one) >= 1.0
+    ]
+    return ", ".join(parts) or "less than 1 mm"
+
+
+def check_session(emission: Volume, anatomy: Volume, liver: np.ndarray | None = None) -> SessionCheck:
+    """Compare an emission image with the CT (or MRI) of the same session, as they stand and shifted.
+
+    Parameters
+    ----------
+    emission : SPECT or PET, any unit.
+    anatomy : CT (quantity "attenuation", HU) or MRI in the same frame of reference.
+    liver : bool [k, j, i] on the anatomical grid; without it only shifts across the body are sought.
+
+    Raises
+    ------
+    PRRTError
+        If the images do not overlap, the liver's mask is empty or not of the image's shape, the emission image is
+        uniform, or it shows too little of what is compared.
+    """
+    mask = checked_mask(liver, anatomy.grid, "liver")
+    check_overlap(anatomy.grid, emission.grid, np.eye(4))
+    if not np.isfinite(emission.array).all() or not np.isfinite(anatomy.array).all():
+        raise SessionCheckError("An image of the session holds values that are not finite (NaN): correct it first.")
+    image = shrunk(itk_image(emission.array, emission.grid), _SPACING_mm)
+    classes, domain = _classes(image, anatomy, mask)
+    spacing = np.array(grid_of(image).spacing_mm[::-1])
+    seen = _with_room(domain, spacing)
+    if np.count_nonzero(seen) < _LEAST_SEEN * np.count_nonzero(domain) or not seen.any():
+        raise SessionCheckError(
+            f"The emission image shows too little of the {'liver' if mask is not None else 'body'} to be compared with "
+            "the CT: check that both show the same part of the patient."
+        )
+    ranges = _ranges(seen, spacing, along=mask is not None)
+    best, values = _best_shift(sitk.GetArrayFromImage(image), classes, seen, ranges, spacing)
+    axes = grid_of(image).ijk_to_ras[:3, :3] / grid_of(image).spacing_mm
+    moved = axes @ (np.asarray(best) * spacing)[::-1]
+    reach = np.abs(axes) @ (np.minimum(-ranges[:, 0], ranges[:, 1]) * spacing)[::-1]
+    return SessionCheck(*values, _three(moved), _three(reach), "liver" if mask is not None else "body")
+
+
+def _three(vector: np.ndarray) -> tuple[float, float, float]:
+    x, y, z = (float(one) for one in vector)
+    return x, y, z
+
+
+def _classes(emission: sitk.Image, anatomy: Volume, liver: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Class of tissue of each emission voxel, and which voxels are compared (bool), both [k, j, i]."""
+    fine = shrunk(itk_image(anatomy.array, anatomy.grid), 3.0)
+    body = body_mask(fine, is_ct(anatomy))
+    smooth = sitk.SmoothingRecursiveGaussian(fine, _SPACING_mm / 2.0)
+    values = _onto(smooth, emission, sitk.sitkLinear, _UNKNOWN)
+    known = values > _UNKNOWN / 2.0 if is_ct(anatomy) else values > _UNKNOWN
+    near = _onto(dilated(body, _BODY_SURROUNDINGS_mm), emission, sitk.sitkNearestNeighbor, 0.0) > 0
+    edges = _HU_EDGES if is_ct(anatomy) else np.quantile(values[known & near], np.linspace(0, 1, 12)[1:-1])
+    classes = np.digitize(values, edges)
+    if liver is None:
+        return classes, known & near
+    coarse = shrunk(itk_image(liver.astype(np.float32), anatomy.grid), 3.0)
+    part = _onto(coarse, emission, sitk.sitkLinear, 0.0)
+    around = _onto(dilated(coarse, _LIVER_SURROUNDINGS_mm), emission, sitk.sitkNearestNeighbor, 0.0) > 0
+    return classes + (len(edges) + 1) * np.digitize(part, _LIVER_EDGES), known & near & around
+
+
+def _onto(image: sitk.Image, grid: sitk.Image, how: int, outside: float) -> np.ndarray:
+    return sitk.GetArrayFromImage(sitk.Resample(image, grid, sitk.Transform(), how, outside))
+
+
+def _with_room(domain: np.ndarray, spacing: np.ndarray) -> np.ndarray:
+    """The domain where the emission image reaches the least search further, so that every shift sees the same."""
+    room = np.ceil(_LEAST_SEARCH_mm / spacing).astype(int)
+    inner = tuple(slice(n, size - n) for n, size in zip(room, domain.shape, strict=True))
+    kept = np.zeros_like(domain)
+    kept[inner] = domain[inner]
+    return kept
+
+
+def _ranges(domain: np.ndarray, spacing: np.ndarray, along: bool) -> np.ndarray:
+    """Least and largest shift in voxels by axis [k, j, i]: the search range, as far as the image reaches."""
+    (box,) = ndimage.find_objects(domain.astype(np.uint8))
+    most = np.floor(SEARCH_mm / spacing).astype(int)
+    low = [max(-n, -part.start) for n, part in zip(most, box, strict=True)]
+    high = [min(n, size - part.stop) for n, part, size in zip(most, box, domain.shape, strict=True)]
+    if not along:
+        low[0] = high[0] = 0
+    return np.stack([low, high], axis=1)
+
+
+def _best_shift(
+    image: np.ndarray, classes: np.ndarray, domain: np.ndarray, ranges: np.ndarray, spacing: np.ndarray
+) -> tuple[np.ndarray, tuple[float, float, float]]:
+    """Best shift [k, j, i] in voxels and fractions; agreement as it stands, at its best, and the relative gain."""
+    coarse_domain = np.zeros_like(domain)
+    coarse_domain[::2, ::2, ::2] = domain[::2, ::2, ::2]
+    coarse, fine = (_agreement(image, classes, part) for part in (coarse_domain, domain))
+    steps = [np.unique([*range(0, low - 1, -2), *range(0, high + 1, 2)]) for low, high in ranges]
+    best = max(product(*(map(int, axis) for axis in steps)), key=coarse)
+    best = _climb(fine, best, ranges)
+    offset, top = np.zeros(3), fine(best)
+    for axis in range(3):
+        low, high = (tuple(np.add(best, sign * np.eye(3, dtype=int)[axis])) for sign in (-1, 1))
+        if ranges[axis, 0] < best[axis] < ranges[axis, 1]:
+            below, above = fine(low), fine(high)
+            if below + above < 2.0 * top:
+                offset[axis] = 0.5 * (below - above) / (below - 2.0 * top + above)
+    standing = fine((0, 0, 0))
+    loss = top - np.mean([fine(one) for one in _off_best(best, ranges, spacing)])
+    return best + offset, (standing, top, float((top - standing) / loss) if loss > 0 else 0.0)
+
+
+def _climb(agreement: Callable[[Shift], float], start: Shift, ranges: np.ndarray) -> Shift:
+    """The local maximum over whole voxels next to ``start``; it rises with each step, so it ends."""
+    best = start
+    while True:
+        around = [np.arange(max(low, n - 1), min(high, n + 1) + 1) for n, (low, high) in zip(best, ranges, strict=True)]
+        following = max(product(*(map(int, axis) for axis in around)), key=agreement)
+        if agreement(following) <= agreement(best):
+            return best
+        best = following
+
+
+def _off_best(best: Shift, ranges: np.ndarray, spacing: np.ndarray) -> list[Shift]:
+    """Shifts 20 mm off the best one along each axis, as far as the range goes."""
+    found: list[Shift] = []
+    for axis, sign in product(range(3), (-1, 1)):
+        moved = list(best)
+        moved[axis] += sign * round(_OFF_BEST_mm / spacing[axis])
+        moved[axis] = int(np.clip(moved[axis], *ranges[axis]))
+        if moved[axis] != best[axis]:
+            found.append(tuple(moved))
+    return found
+
+
+def _agreement(image: np.ndarray, classes: np.ndarray, domain: np.ndarray) -> Callable[[Shift], float]:
+    """Mutual information of emission ranks and tissue classes as a function of the emission's shift; remembers."""
+    (box,) = ndimage.find_objects(domain.astype(np.uint8))
+    inside = domain[box]
+    values = image[domain]
+    if not values.max() > values.min():
+        raise SessionCheckError("The emission image is uniform over the patient: there is nothing to compare.")
+    limits = np.unique(np.quantile(values, np.linspace(0.0, 1.0, _RANKS + 1)[1:-1]))
+    ranks = np.searchsorted(limits, image, side="right").astype(np.int64)
+    tissue = classes[box][inside] * _RANKS
+    size = (int(classes.max()) + 1) * _RANKS
+    known: dict[Shift, float] = {}
+
+    def agreement(shift: Shift) -> float:
+        if shift not in known:
+            moved = tuple(slice(part.start + n, part.stop + n) for part, n in zip(box, shift, strict=True))
+            joint = np.bincount(tissue + ranks[moved][inside], minlength=size).reshape(-1, _RANKS) / tissue.size
+            known[shift] = float(_entropy(joint.sum(axis=0)) + _entropy(joint.sum(axis=1)) - _entropy(joint))
+        return known[shift]
+
+    return agreement
+
+
+def _entropy(shares: np.ndarray) -> float:
+    filled = shares[shares > 0]
+    return float(-(filled * np.log(filled)).sum())

@@ -1,0 +1,61 @@
+"""Segments of one grid in the voxels of another whose lattice is the same: turned round, or a part of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from PRRTUptakeLib.segmentation.segments import Segmentation, SegmentError
+
+if TYPE_CHECKING:
+    from PRRTUptakeLib.imaging.volume import Grid
+
+
+def regrid(segmentation: Segmentation, grid: Grid, tolerance_mm: float = 0.05) -> Segmentation:
+    """The segments in the voxels of ``grid``: the same voxels in another order or direction, or more of them.
+
+    Raises
+    ------
+    SegmentError
+        If the voxels of the two grids do not fall on each other, or a segment lies outside ``grid``.
+
+    Examples
+    --------
+    >>> from PRRTUptakeLib.imaging.volume import Grid
+    >>> from PRRTUptakeLib.segmentation.segments import Segment
+    >>> turned = np.diag([-1.0, 1.0, 1.0, 1.0]); turned[0, 3] = 3.0
+    >>> one = Segmentation(Grid((2, 3, 4), turned), (Segment("a", np.ones((1, 1, 1))),))
+    >>> regrid(one, Grid((5, 3, 4), np.eye(4)))["a"].origin
+    (0, 0, 3)
+    """
+    own = segmentation.grid
+    if own.matches(grid):
+        return Segmentation(grid, segmentation.segments)
+    move = grid.ras_to_ijk @ own.ijk_to_ras  # i, j, k of the drawing to i, j, k of the grid
+    nearest = np.rint(move)
+    top = np.array(own.shape[::-1]) - 1.0
+    corners = np.array(np.meshgrid(*[[0.0, n] for n in top])).reshape(3, -1).T
+    apart = grid.to_ras(corners @ nearest[:3, :3].T + nearest[:3, 3]) - own.to_ras(corners)
+    turn = nearest[:3, :3].astype(int)[::-1, ::-1]  # rows and columns k, j, i
+    if (
+        np.abs(apart).max() > tolerance_mm
+        or sorted(np.abs(turn).argmax(axis=1)) != [0, 1, 2]
+        or np.abs(turn).sum() != 3
+    ):
+        raise SegmentError(
+            f"The segments' voxels are not those of the image ({own.shape} against {grid.shape} voxels)."
+        )
+    sources, signs, shift = np.abs(turn).argmax(axis=1), turn.sum(axis=1), nearest[:3, 3].astype(int)[::-1]
+    moved = []
+    for segment in segmentation:
+        mask = segment.mask.transpose(sources)
+        start = [signs[axis] * segment.origin[sources[axis]] + shift[axis] for axis in range(3)]
+        for axis in (n for n in range(3) if signs[n] < 0):
+            mask = np.flip(mask, axis)
+            start[axis] -= mask.shape[axis] - 1
+        if not mask.size:
+            start = [0, 0, 0]
+        moved.append(replace(segment, mask=np.ascontiguousarray(mask), origin=(start[0], start[1], start[2])))
+    return Segmentation(grid, tuple(moved))

@@ -1,0 +1,213 @@
+"""Agreement of readers, or of repeated readings: Bland-Altman on logarithms, ICC, repeatability coefficient."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.statistics.paired_values import check_table, endpoint_rows, one_unit
+from scipy import stats
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PRRTUptakeLib.study.measurements import Measurement
+    from PRRTUptakeLib.study.protocol import Protocol
+
+Interval = tuple[float, float]
+
+
+class AgreementError(PRRTError):
+    """Readings cannot be compared."""
+
+
+@dataclass(frozen=True)
+class IntraclassCorrelation:
+    """ICC of single readings with its interval."""
+
+    icc: float
+    ci: Interval
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Agreement of two readers over the same subjects.
+
+    ``bias_ratio`` is the geometric mean of second/first with ``bias_ci``; 95 % of the single ratios lie within
+    ``limits`` of agreement, each known to its interval. ``repeatability_ratio`` is the factor within which two readings
+    of one subject lie in 95 % (exp of 1.96 sqrt(2) times the standard deviation within subjects, of logarithms) and
+    ``within_cv`` the coefficient of variation within subjects. ICCs are those of the logarithms.
+    """
+
+    n: int
+    bias_ratio: float
+    bias_ci: Interval
+    p_bias: float
+    limits: Interval
+    lower_limit_ci: Interval
+    upper_limit_ci: Interval
+    repeatability_ratio: float
+    within_cv: float
+    icc_2_1: IntraclassCorrelation
+    icc_3_1: IntraclassCorrelation
+
+
+def compare_readers(first: np.ndarray, second: np.ndarray, confidence: float = 0.95) -> Agreement:
+    """Agreement of two readings of each subject, on logarithms, since uptake errs in proportion.
+
+    Limits of agreement with the intervals of Bland and Altman (doi:10.1191/096228099673819272).
+
+    Parameters
+    ----------
+    first, second : shape (n,), positive, n of at least 3.
+    confidence : of the intervals; the limits of agreement hold 95 % always.
+
+    Raises
+    ------
+    AgreementError
+        For fewer than three subjects, unequal lengths, or a value that is not positive.
+
+    Examples
+    --------
+    >>> result = compare_readers(np.array([10, 20, 30, 40.0]), np.array([11, 19, 33, 41.0]))
+    >>> round(result.bias_ratio, 3), round(result.icc_2_1.icc, 3)
+    (1.042, 0.992)
+    """
+    first, second = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    if first.ndim != 1 or first.shape != second.shape or first.size < 3:
+        raise AgreementError(
+            f"{first.size} and {second.size} readings: agreement needs the same three subjects or more."
+        )
+    if not (np.minimum(first, second) > 0).all():
+        raise AgreementError("A reading is zero or negative, but agreement is judged on logarithms: correct it.")
+    logs = np.log(np.column_stack([first, second]))
+    difference = logs[:, 1] - logs[:, 0]
+    n, bias, sd = difference.size, float(difference.mean()), float(difference.std(ddof=1))
+    t = float(stats.t.ppf(0.5 + confidence / 2, n - 1))
+    bias_reach = t * sd / math.sqrt(n)
+    limits = bias - 1.96 * sd, bias + 1.96 * sd
+    limit_reach = t * sd * math.sqrt(1 / n + 1.96**2 / (2 * (n - 1)))
+    within = math.sqrt(float(np.mean(difference**2)) / 2)
+    return Agreement(
+        n=n,
+        bias_ratio=math.exp(bias),
+        bias_ci=_ratio_interval(bias, bias_reach),
+        p_bias=float(2 * stats.t.sf(abs(bias) / (sd / math.sqrt(n)), n - 1)) if sd else math.nan,
+        limits=(math.exp(limits[0]), math.exp(limits[1])),
+        lower_limit_ci=_ratio_interval(limits[0], limit_reach),
+        upper_limit_ci=_ratio_interval(limits[1], limit_reach),
+        repeatability_ratio=math.exp(1.96 * math.sqrt(2) * within),
+        within_cv=math.sqrt(math.expm1(within**2)),
+        icc_2_1=icc_agreement(logs, confidence),
+        icc_3_1=icc_consistency(logs, confidence),
+    )
+
+
+def _ratio_interval(centre: float, reach: float) -> Interval:
+    return math.exp(centre - reach), math.exp(centre + reach)
+
+
+def icc_agreement(readings: np.ndarray, confidence: float = 0.95) -> IntraclassCorrelation:
+    """ICC(2,1): absolute agreement of single readings by random readers (doi:10.1037/0033-2909.86.2.420).
+
+    Interval of McGraw and Wong, case 2A (doi:10.1037/1082-989X.1.1.30).
+
+    Parameters
+    ----------
+    readings : shape (subjects, readers), on the scale that is judged.
+    """
+    rows, columns, error, n, k = _mean_squares(readings)
+    if rows + columns + error == 0:
+        raise AgreementError("All readings are equal: an intraclass correlation needs subjects that differ.")
+    icc = (rows - error) / (rows + (k - 1) * error + k * (columns - error) / n)
+    if error == 0 and columns == 0:
+        return IntraclassCorrelation(1.0, (1.0, 1.0))
+    a = k * icc / (n * (1 - icc))
+    b = 1 + k * icc * (n - 1) / (n * (1 - icc))
+    spread = (a * columns) ** 2 / (k - 1) + (b * error) ** 2 / ((n - 1) * (k - 1))
+    degrees = (a * columns + b * error) ** 2 / spread
+    upper_f = stats.f.ppf(0.5 + confidence / 2, n - 1, degrees)
+    lower_f = stats.f.ppf(0.5 + confidence / 2, degrees, n - 1)
+    rest = k * columns + (k * n - k - n) * error
+    low = n * (rows - upper_f * error) / (upper_f * rest + n * rows)
+    high = n * (lower_f * rows - error) / (rest + n * lower_f * rows)
+    return IntraclassCorrelation(float(icc), (float(low), float(high)))
+
+
+def icc_consistency(readings: np.ndarray, confidence: float = 0.95) -> IntraclassCorrelation:
+    """ICC(3,1): consistency of single readings by these readers (doi:10.1037/0033-2909.86.2.420).
+
+    Parameters
+    ----------
+    readings : shape (subjects, readers), on the scale that is judged.
+    """
+    rows, _, error, n, k = _mean_squares(readings)
+    if rows + error == 0:
+        raise AgreementError("All subjects are equal: an intraclass correlation needs subjects that differ.")
+    icc = (rows - error) / (rows + (k - 1) * error)
+    if error == 0:
+        return IntraclassCorrelation(1.0, (1.0, 1.0))
+    degrees = (n - 1, (n - 1) * (k - 1))
+    lower = rows / error / stats.f.ppf(0.5 + confidence / 2, *degrees)
+    upper = rows / error * stats.f.ppf(0.5 + confidence / 2, *degrees[::-1])
+    low, high = ((f - 1) / (f + k - 1) for f in (lower, upper))
+    return IntraclassCorrelation(float(icc), (float(low), float(high)))
+
+
+def _mean_squares(readings: np.ndarray) -> tuple[float, float, float, int, int]:
+    """Mean squares of subjects, readers and error in the two-way layout without repetition."""
+    values = np.asarray(readings, dtype=np.float64)
+    if values.ndim != 2 or min(values.shape) < 2 or not np.isfinite(values).all():
+        raise AgreementError("An intraclass correlation needs two readers and two subjects or more, all read by all.")
+    n, k = values.shape
+    subjects, readers = values.mean(axis=1), values.mean(axis=0)
+    residual = values - subjects[:, None] - readers[None, :] + values.mean()
+    return (
+        k * float(np.var(subjects, ddof=1)),
+        n * float(np.var(readers, ddof=1)),
+        float(np.sum(residual**2)) / ((n - 1) * (k - 1)),
+        n,
+        k,
+    )
+
+
+def paired_readings(
+    first: Sequence[Measurement], second: Sequence[Measurement], protocol: Protocol, metric: str = ""
+) -> tuple[tuple[str, ...], np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Readings that two tables have in common, lesion by lesion in all cycles and visits.
+
+    Returns
+    -------
+    names, first, second, notes : names of the subjects ("P1 L1, cycle 1"), values of shape (n,), what was left out.
+
+    Raises
+    ------
+    AgreementError
+        If they have fewer than three in common.
+    EndpointError
+        If a table does not have the metric, or the units differ.
+    """
+    tables = []
+    for rows in (first, second):
+        check_table(rows)
+        tables.append(endpoint_rows(rows, protocol, metric)[0])
+    one_unit([row for rows in tables for row in rows])
+    sides = [{_subject(row): row.value for row in rows} for rows in tables]
+    common = sorted(set(sides[0]) & set(sides[1]))
+    single = len(sides[0]) + len(sides[1]) - 2 * len(common)
+    if len(common) < 3:
+        raise AgreementError(
+            f"The two tables have {len(common)} reading(s) of {metric or protocol.endpoint.metric} in common, "
+            "but agreement needs three or more: use the same names of patients, lesions and visits in both."
+        )
+    notes = (f"{single} reading(s) by one reader only are left out.",) if single else ()
+    names = tuple(f"{patient} {lesion}, cycle {cycle}" for patient, cycle, _, _, lesion in common)
+    values = [np.array([side[key] for key in common]) for side in sides]
+    return names, values[0], values[1], notes
+
+
+def _subject(row: Measurement) -> tuple[str, ...]:
+    return row.patient, str(row.cycle), row.visit, row.lobe, row.lesion or row.region

@@ -1,0 +1,228 @@
+"""Blinding: which lobe was treated stands in a file of its own, and giving it is logged.
+
+The log is a chain: each line holds the hash of the line before, so that none can be changed or taken out afterwards
+without a trace. A line names the hashes of protocol, measurements and allocation. An analysis whose protocol and data
+are those of the first use of the allocation, or of a blinded line before it, was fixed beforehand.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from PRRTUptakeLib.errors import PRRTError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+_WORDS = ("left", "right", "A", "B")
+_COLUMNS = ("treated_lobe", "treated", "lobe")
+
+
+class AllocationError(PRRTError):
+    """The allocation is unusable, or the log of its use was altered."""
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """Treated lobe of each patient (left, right, A or B), and the SHA-256 of what it was read from."""
+
+    treated: Mapping[str, str]
+    sha256: str
+
+    def check(self, patients: Iterable[str], words: tuple[str, str]) -> None:
+        """Refuse an allocation that does not fit a table.
+
+        Parameters
+        ----------
+        patients : of the table.
+        words : by which the table names its lobes.
+
+        Raises
+        ------
+        AllocationError
+            For a table that is unblinded already, an unknown patient, or a lobe named by other words than the table's.
+        """
+        if words == ("treated", "control"):
+            raise AllocationError(
+                "The table already names the lobes treated and control: leave the allocation out, or give the table "
+                "with left and right."
+            )
+        self.check_known(patients)
+        for patient, lobe in sorted(self.treated.items()):
+            if lobe not in words:
+                raise AllocationError(
+                    f"The allocation of patient {patient} is '{lobe}', but the table's lobes are {' and '.join(words)}."
+                )
+
+    def check_known(self, patients: Iterable[str]) -> None:
+        """Refuse an allocation of somebody who is not among ``patients``.
+
+        Raises
+        ------
+        AllocationError
+            Naming the unknown patients.
+        """
+        unknown = sorted(set(self.treated) - set(patients))
+        if unknown:
+            raise AllocationError(
+                f"The allocation names the patient(s) {', '.join(unknown)}, of whom there is no measurement."
+            )
+
+
+def read_allocation(path: Path) -> Allocation:
+    """Read an allocation: CSV with the columns patient and treated_lobe, or JSON, ``{"P1": "left", ...}``.
+
+    The column may also be called treated or lobe, and JSON may be a list of rows with these keys.
+
+    Raises
+    ------
+    AllocationError
+        If it cannot be read, is empty, names a patient twice, or a lobe is not left, right, A or B.
+    """
+    try:
+        data = path.read_bytes()
+        text = data.decode("utf-8-sig")
+        pairs = _from_json(text) if path.suffix.lower() == ".json" else _from_csv(text)
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise AllocationError(f"The allocation {path} cannot be read ({error}).") from error
+    except (KeyError, TypeError, AttributeError, StopIteration):
+        raise AllocationError(
+            f"{path.name} is no allocation: give a CSV file with the columns patient and treated_lobe, or a JSON "
+            "object of patients and lobes."
+        ) from None
+    return Allocation(_checked(pairs, path.name), hashlib.sha256(data).hexdigest())
+
+
+def allocation_of(treated: Mapping[str, str]) -> Allocation:
+    """Allocation that stands in the case files instead of a file of its own."""
+    text = json.dumps(dict(sorted(treated.items())), ensure_ascii=False)
+    return Allocation(_checked(list(treated.items()), "The case files"), hashlib.sha256(text.encode()).hexdigest())
+
+
+def _from_csv(text: str) -> list[tuple[str, str]]:
+    rows = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
+    return [_row(row) for row in rows]
+
+
+def _row(row: Mapping[str, str]) -> tuple[str, str]:
+    column = next(name for name in _COLUMNS if name in row)
+    return row["patient"].strip(), row[column].strip()
+
+
+def _from_json(text: str) -> list[tuple[str, str]]:
+    content = json.loads(text, object_pairs_hook=lambda pairs: _PairedValues(pairs))
+    if isinstance(content, list) and not isinstance(content, _PairedValues):
+        return [_row(dict(row)) for row in content]
+    if not isinstance(content, _PairedValues):
+        raise TypeError
+    return [(patient.strip(), lobe.strip()) for patient, lobe in content]
+
+
+class _PairedValues(list[tuple[str, Any]]):
+    """An object of JSON with its keys in order, so that a patient named twice is noticed."""
+
+
+def _checked(pairs: Iterable[tuple[str, str]], name: str) -> dict[str, str]:
+    treated: dict[str, str] = {}
+    for patient, lobe in pairs:
+        word = next((word for word in _WORDS if word.lower() == lobe.lower()), "")
+        if not word:
+            raise AllocationError(
+                f"{name}: the treated lobe of patient {patient} is '{lobe}', but must be left or right."
+            )
+        if patient in treated:
+            raise AllocationError(f"{name}: patient {patient} stands twice; keep one line.")
+        treated[patient] = word
+    if not treated:
+        raise AllocationError(f"{name} allocates no patient: add a line per patient.")
+    return treated
+
+
+@dataclass(frozen=True)
+class Seal:
+    """What fixes an analysis: hashes of the protocol and of the measurements."""
+
+    protocol_sha256: str
+    measurements_sha256: str
+    analysis_sha256: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        joined = f"{self.protocol_sha256}\n{self.measurements_sha256}\n".encode()
+        object.__setattr__(self, "analysis_sha256", hashlib.sha256(joined).hexdigest())
+
+
+def read_log(log: Path) -> list[dict[str, Any]]:
+    """Entries of a log of blinding, oldest first; none if there is no such file.
+
+    Raises
+    ------
+    AllocationError
+        If a line was changed, taken out or put in.
+    """
+    if not log.exists():
+        return []
+    entries, before = [], ""
+    for number, line in enumerate(log.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            entry = json.loads(line)
+            intact = entry["previous_sha256"] == before
+        except (ValueError, KeyError, TypeError):
+            intact = False
+        if not intact:
+            raise AllocationError(f"The log {log} was altered at line {number}: restore it before going on.")
+        entries.append(entry)
+        before = hashlib.sha256(line.encode()).hexdigest()
+    return entries
+
+
+def log_analysis(log: Path, seal: Seal, protocol: str, allocation: Allocation | None) -> bool | None:
+    """Append one analysis to the log: blinded without ``allocation``, unblinded with it.
+
+    Returns
+    -------
+    bool or None
+        Whether this analysis was fixed before the allocation was first given: that first use, or a blinded analysis
+        before it, had the same protocol and data, and the allocation is still the same. None for a blinded analysis.
+
+    Raises
+    ------
+    AllocationError
+        If the log was altered or cannot be written.
+    """
+    entries = read_log(log)
+    if allocation is None and any(entry["analysis_sha256"] == seal.analysis_sha256 for entry in entries):
+        return None  # sealed already
+    lines = log.read_text(encoding="utf-8").splitlines() if entries else []
+    entry = {
+        "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "event": "blinded" if allocation is None else "unblinded",
+        "protocol": protocol,
+        "protocol_sha256": seal.protocol_sha256,
+        "measurements_sha256": seal.measurements_sha256,
+        "analysis_sha256": seal.analysis_sha256,
+        "allocation_sha256": allocation.sha256 if allocation else "",
+        "previous_sha256": hashlib.sha256(lines[-1].encode()).hexdigest() if lines else "",
+    }
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a", encoding="utf-8", newline="\n") as stream:
+            stream.write(json.dumps(entry, ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise AllocationError(
+            f"The use of the allocation cannot be logged in {log} ({error.strerror}): name another place with --log."
+        ) from error
+    return None if allocation is None else _fixed_beforehand([*entries, entry])
+
+
+def _fixed_beforehand(entries: list[dict[str, Any]]) -> bool:
+    first = next(n for n, entry in enumerate(entries) if entry["event"] == "unblinded")
+    same_allocation = entries[-1]["allocation_sha256"] == entries[first]["allocation_sha256"]
+    before = {entry["analysis_sha256"] for entry in entries[: first + 1]}
+    return same_allocation and entries[-1]["analysis_sha256"] in before

@@ -1,0 +1,156 @@
+"""Dose-response: absorbed dose of each lesion against the change of its diameter."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.statistics.paired_values import check_table, lesion_name, one_unit
+from scipy import stats
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PRRTUptakeLib.study.measurements import Measurement
+
+DOSE, DIAMETER, CHANGE = "dose", "longest_axial_diameter", "diameter_change"
+DOSES = (DOSE, "absorbed_dose")  # the second word stands in tables from elsewhere
+_ROLES = ("target", "lesion")
+
+
+class DoseResponseError(PRRTError):
+    """Doses and responses cannot be put together."""
+
+
+@dataclass(frozen=True, eq=False)
+class DoseResponse:
+    """Diameter change against dose, lesion by lesion.
+
+    ``dose_Gy`` and ``change_percent`` have the shape (n,), negative change is shrinkage. ``slope_percent_per_Gy`` is
+    the least-squares line's, with an interval over resampled patients, since lesions of one patient are not
+    independent; ``spearman`` is the rank correlation of all lesions, ``spearman_patients`` that of the patients'
+    means, with its p.
+    """
+
+    lesions: tuple[str, ...]
+    patients: tuple[str, ...]
+    dose_Gy: np.ndarray
+    change_percent: np.ndarray
+    slope_percent_per_Gy: float
+    slope_ci: tuple[float, float]
+    intercept_percent: float
+    spearman: float
+    spearman_patients: float
+    p_patients: float
+
+
+def dose_response(
+    rows: Sequence[Measurement], samples: int = 2000, seed: int = 0, confidence: float = 0.95
+) -> DoseResponse:
+    """Relate the summed dose of each lesion to the change of its diameter.
+
+    Rows used, of targets and other lesions: ``dose`` (or ``absorbed_dose``) in Gy, one value per cycle, summed over
+    cycles; and either ``diameter_change`` in %, or ``longest_axial_diameter``, one value per cycle, the last against
+    the first.
+
+    Parameters
+    ----------
+    samples, seed : of the bootstrap over patients; percentile interval.
+
+    Raises
+    ------
+    DoseResponseError
+        If fewer than three lesions have both, or all doses are equal.
+    """
+    check_table(rows)
+    lesions = [row for row in rows if row.role in _ROLES]
+    doses = _doses([row for row in lesions if row.metric in DOSES])
+    changes = _changes(lesions)
+    both = sorted(set(doses) & set(changes))
+    if len(both) < 3:
+        raise DoseResponseError(
+            f"{len(both)} lesion(s) have both {DOSE} and {CHANGE} (or {DIAMETER} in two cycles), but a dose-response "
+            "needs three or more."
+        )
+    dose, change = np.array([doses[key] for key in both]), np.array([changes[key] for key in both])
+    if np.ptp(dose) == 0:
+        raise DoseResponseError(f"All lesions have the same dose, {dose[0]:g} Gy: there is no response to it.")
+    patients = tuple(patient for patient, _ in both)
+    line = stats.linregress(dose, change)
+    mean_dose, mean_change = _patient_means(patients, dose), _patient_means(patients, change)
+    by_patient = stats.spearmanr(mean_dose, mean_change) if mean_dose.size > 2 else None
+    return DoseResponse(
+        lesions=tuple(f"{patient} {lesion}" for patient, lesion in both),
+        patients=patients,
+        dose_Gy=dose,
+        change_percent=change,
+        slope_percent_per_Gy=float(line.slope),
+        slope_ci=_slope_interval(patients, dose, change, (samples, seed, confidence)),
+        intercept_percent=float(line.intercept),
+        spearman=float(stats.spearmanr(dose, change).statistic) if np.ptp(change) else math.nan,
+        spearman_patients=float(by_patient.statistic) if by_patient else math.nan,
+        p_patients=float(by_patient.pvalue) if by_patient else math.nan,
+    )
+
+
+def _doses(rows: Sequence[Measurement]) -> dict[tuple[str, str], float]:
+    unit = one_unit(rows)
+    if rows and unit != "Gy":
+        raise DoseResponseError(f"The unit of {DOSE} is '{unit}', but must be Gy.")
+    return {key: math.fsum(cycles.values()) for key, cycles in _by_cycle(rows).items()}
+
+
+def _changes(rows: Sequence[Measurement]) -> dict[tuple[str, str], float]:
+    given = [row for row in rows if row.metric == CHANGE]
+    if given:
+        unit = one_unit(given)
+        if unit != "%":
+            raise DoseResponseError(f"The unit of {CHANGE} is '{unit}', but must be %.")
+        return {key: cycles[max(cycles)] for key, cycles in _by_cycle(given).items()}
+    diameters = [row for row in rows if row.metric == DIAMETER and row.value > 0]
+    one_unit(diameters)
+    return {
+        key: 100 * (cycles[max(cycles)] / cycles[min(cycles)] - 1)
+        for key, cycles in _by_cycle(diameters).items()
+        if len(cycles) > 1
+    }
+
+
+def _by_cycle(rows: Sequence[Measurement]) -> dict[tuple[str, str], dict[int, float]]:
+    lesions: dict[tuple[str, str], dict[int, float]] = defaultdict(dict)
+    for row in rows:
+        cycles = lesions[row.patient, lesion_name(row)]
+        if row.cycle in cycles:
+            raise DoseResponseError(
+                f"Patient {row.patient}, lesion {lesion_name(row)}: cycle {row.cycle} has several values of "
+                f"{row.metric}; keep one."
+            )
+        cycles[row.cycle] = row.value
+    return lesions
+
+
+def _patient_means(patients: Sequence[str], values: np.ndarray) -> np.ndarray:
+    names = np.array(patients)
+    return np.array([values[names == name].mean() for name in sorted(set(patients))])
+
+
+def _slope_interval(
+    patients: Sequence[str], dose: np.ndarray, change: np.ndarray, drawing: tuple[int, int, float]
+) -> tuple[float, float]:
+    """Percentile bootstrap over patients; sums per patient make each resampled slope one line of arithmetic."""
+    samples, seed, confidence = drawing
+    names = np.array(patients)
+    terms = np.column_stack([np.ones_like(dose), dose, change, dose**2, dose * change])
+    sums = np.array([terms[names == name].sum(axis=0) for name in sorted(set(patients))])
+    if len(sums) < 3 or samples == 0:
+        return math.nan, math.nan
+    drawn = np.random.default_rng(seed).integers(0, len(sums), (samples, len(sums)))
+    n, x, y, xx, xy = sums[drawn].sum(axis=1).T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        slopes = (n * xy - x * y) / (n * xx - x**2)
+    low, high = np.quantile(slopes[np.isfinite(slopes)], [0.5 - confidence / 2, 0.5 + confidence / 2])
+    return float(low), float(high)

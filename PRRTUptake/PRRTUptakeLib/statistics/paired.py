@@ -1,0 +1,213 @@
+"""Paired comparison over patients: treated against control, or an enhancement ratio against 1. SciPy does the tests."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from PRRTUptakeLib.errors import PRRTError
+from scipy import stats
+
+Interval = tuple[float, float]
+NOT_KNOWN: Interval = (math.nan, math.nan)
+
+
+class PairedError(PRRTError):
+    """Patients cannot be compared."""
+
+
+@dataclass(frozen=True)
+class PairedComparison:
+    """Result of a paired comparison of ``first`` with ``second``.
+
+    Log scale: ``gmr`` geometric mean of first/second with ``gmr_ci`` and ``p_log`` (paired t-test of logarithms), and
+    ``sd_log``, the standard deviation of the log ratios. Raw scale: ``means`` of both, ``raw_difference`` with
+    ``raw_ci`` and ``p_raw`` (paired t-test), ``mean_of_ratios``, ``ratio_of_means``. Without a distribution:
+    Wilcoxon's signed-rank test on either scale with the Hodges-Lehmann estimate (``hodges_lehmann``, a difference,
+    and ``hodges_lehmann_ratio``), and ``p_sign``. ``responders`` are the patients whose ratio passes ``threshold``,
+    with the exact (Clopper-Pearson) ``responders_ci`` as fractions and ``p_responders`` against one half.
+    """
+
+    n: int
+    gmr: float
+    gmr_ci: Interval
+    p_log: float
+    sd_log: float
+    means: Interval
+    raw_difference: float
+    raw_ci: Interval
+    p_raw: float
+    p_wilcoxon: float
+    p_wilcoxon_log: float
+    hodges_lehmann: float
+    hodges_lehmann_ratio: float
+    p_sign: float
+    mean_of_ratios: float
+    ratio_of_means: float
+    responders: int
+    responders_fraction: float
+    responders_ci: Interval
+    p_responders: float
+    threshold: float
+
+
+def compare_pairs(
+    first: np.ndarray, second: np.ndarray, confidence: float = 0.95, threshold: float = 1.0, at_least: bool = False
+) -> PairedComparison:
+    """Compare two values of each patient.
+
+    Parameters
+    ----------
+    first, second : shape (n,), positive, one pair per patient; n of at least 2.
+    confidence : of all intervals.
+    threshold : a responder's ratio lies above it, or on or above it with ``at_least``.
+
+    Raises
+    ------
+    PairedError
+        If there are fewer than two patients, the lengths differ, or a value is not positive.
+
+    Examples
+    --------
+    >>> result = compare_pairs(np.array([20, 12, 30, 9, 25, 14]), np.array([16, 13, 22, 9.5, 20, 12]))
+    >>> round(result.gmr, 4), round(result.p_log, 4), round(result.p_raw, 4), result.p_wilcoxon
+    (1.1382, 0.1048, 0.0925, 0.15625)
+    """
+    first, second = _checked(first, second)
+    log_ratio = np.log(first) - np.log(second)
+    ratios, difference = first / second, first - second
+    passed = int(np.count_nonzero(ratios >= threshold if at_least else ratios > threshold))
+    binomial = stats.binomtest(passed, first.size)
+    exact = binomial.proportion_ci(confidence, method="exact")
+    with warnings.catch_warnings():
+        # Equal pairs have no scatter: SciPy then warns and gives nan, which is the honest answer.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        on_logs, on_raw = stats.ttest_1samp(log_ratio, 0.0), stats.ttest_1samp(difference, 0.0)
+        log_ci, raw_ci = on_logs.confidence_interval(confidence), on_raw.confidence_interval(confidence)
+        p_wilcoxon, p_wilcoxon_log = _wilcoxon(difference), _wilcoxon(log_ratio)
+    return PairedComparison(
+        n=first.size,
+        gmr=math.exp(log_ratio.mean()),
+        gmr_ci=(math.exp(log_ci.low), math.exp(log_ci.high)),
+        p_log=float(on_logs.pvalue),
+        sd_log=float(log_ratio.std(ddof=1)),
+        means=(float(first.mean()), float(second.mean())),
+        raw_difference=float(difference.mean()),
+        raw_ci=(float(raw_ci.low), float(raw_ci.high)),
+        p_raw=float(on_raw.pvalue),
+        p_wilcoxon=p_wilcoxon,
+        p_wilcoxon_log=p_wilcoxon_log,
+        hodges_lehmann=hodges_lehmann(difference),
+        hodges_lehmann_ratio=math.exp(hodges_lehmann(log_ratio)),
+        p_sign=_sign_test(difference),
+        mean_of_ratios=float(ratios.mean()),
+        ratio_of_means=float(first.mean() / second.mean()),
+        responders=passed,
+        responders_fraction=passed / first.size,
+        responders_ci=(float(exact.low), float(exact.high)),
+        p_responders=float(binomial.pvalue),
+        threshold=threshold,
+    )
+
+
+def _checked(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    first, second = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    if first.ndim != 1 or first.shape != second.shape:
+        raise PairedError(
+            f"Pairs need two lists of equal length, but these have {first.size} and {second.size} values."
+        )
+    if first.size < 2:
+        raise PairedError(
+            f"Only {first.size} patient can be compared, but scatter between patients needs two or more: add patients."
+        )
+    smallest = min(first.min(), second.min())
+    if not smallest > 0 or not np.isfinite([first, second]).all():
+        raise PairedError(
+            f"A patient's value is {smallest:g}, but ratios need positive numbers: correct the measurement."
+        )
+    return first, second
+
+
+def _wilcoxon(difference: np.ndarray) -> float:
+    return float(stats.wilcoxon(difference).pvalue) if difference.any() else math.nan
+
+
+def _sign_test(difference: np.ndarray) -> float:
+    decided = int(np.count_nonzero(difference))
+    return float(stats.binomtest(int(np.count_nonzero(difference > 0)), decided).pvalue) if decided else math.nan
+
+
+def hodges_lehmann(values: np.ndarray) -> float:
+    """Median of the means of all pairs of values, each with itself too (doi:10.1214/aoms/1177704172).
+
+    Memory grows with the square of their number, 4 MB for 1,000.
+
+    Examples
+    --------
+    >>> hodges_lehmann(np.array([1.0, 2.0, 6.0]))
+    2.75
+    """
+    ordered = np.sort(values)
+    return float(np.median(np.concatenate([(ordered[n:] + one) / 2 for n, one in enumerate(ordered)])))
+
+
+@dataclass(frozen=True)
+class BootstrapIntervals:
+    """BCa intervals over resampled patients, and how they were drawn."""
+
+    samples: int
+    seed: int
+    gmr_ci: Interval
+    raw_ci: Interval
+    ratio_of_means_ci: Interval
+
+
+def bootstrap_intervals(
+    first: np.ndarray, second: np.ndarray, samples: int, seed: int, confidence: float = 0.95
+) -> BootstrapIntervals:
+    """Bias-corrected and accelerated bootstrap over patients (doi:10.1080/01621459.1987.10478410).
+
+    Parameters
+    ----------
+    first, second : shape (n,), positive, one pair per patient.
+    samples : number of resampled cohorts; 0 leaves the intervals nan.
+    seed : the same seed gives the same digits.
+    """
+    first, second = _checked(first, second)
+    log_low, log_high = _bca((np.log(first) - np.log(second),), _mean, samples, seed, confidence)
+    return BootstrapIntervals(
+        samples,
+        seed,
+        (math.exp(log_low), math.exp(log_high)),
+        _bca((first - second,), _mean, samples, seed, confidence),
+        _bca((first, second), _ratio_of_means, samples, seed, confidence),
+    )
+
+
+def _mean(values: np.ndarray, axis: int) -> np.ndarray:
+    return np.mean(values, axis=axis)
+
+
+def _ratio_of_means(first: np.ndarray, second: np.ndarray, axis: int) -> np.ndarray:
+    return np.mean(first, axis=axis) / np.mean(second, axis=axis)
+
+
+def _bca(data: tuple[np.ndarray, ...], statistic: object, samples: int, seed: int, confidence: float) -> Interval:
+    if samples == 0 or np.ptp(data[0] / data[-1] if len(data) > 1 else data[0]) == 0:
+        return NOT_KNOWN
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a degenerate sample gives nan, which is the honest answer
+        result = stats.bootstrap(
+            data,
+            statistic,
+            paired=True,
+            vectorized=True,
+            n_resamples=samples,
+            batch=max(1, 1_000_000 // data[0].size),  # 8 MB at a time
+            confidence_level=confidence,
+            method="BCa",
+            random_state=np.random.default_rng(seed),
+        )
+    return float(result.confidence_interval.low), float(result.confidence_interval.high)

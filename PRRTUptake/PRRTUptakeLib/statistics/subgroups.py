@@ -1,0 +1,114 @@
+"""The endpoint in subgroups of patients, and whether it differs between them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.statistics.paired import PairedComparison, compare_pairs
+from scipy import stats
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from PRRTUptakeLib.statistics.paired_values import PairedValues
+    from PRRTUptakeLib.study.protocol import Protocol
+
+
+class SubgroupError(PRRTError):
+    """The table of subgroups is unusable."""
+
+
+@dataclass(frozen=True)
+class Subgroups:
+    """One characteristic: the comparison in each of its groups, and the p-value for a difference between groups.
+
+    Groups of one patient have no comparison, but are counted in ``sizes`` and in the test.
+    """
+
+    characteristic: str
+    sizes: dict[str, int]
+    groups: dict[str, PairedComparison]
+    p_difference: float
+
+
+def read_subgroups(path: Path) -> dict[str, dict[str, str]]:
+    """Read a CSV file with the column patient and one column per characteristic.
+
+    Returns
+    -------
+    dict
+        Group of each patient, by characteristic; an empty cell leaves the patient out of that characteristic.
+
+    Raises
+    ------
+    SubgroupError
+        If it cannot be read, names a patient twice, or has no characteristic.
+    """
+    try:
+        rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline="")))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SubgroupError(f"The table of subgroups {path} cannot be read ({error}).") from error
+    names = [name for name in (rows[0] if rows else {}) if name and name != "patient"]
+    if not rows or "patient" not in rows[0] or not names:
+        raise SubgroupError(f"{path.name} must have the column patient, a column per characteristic, and patients.")
+    patients = [(row["patient"] or "").strip() for row in rows]
+    twice = sorted({patient for patient in patients if patients.count(patient) > 1})
+    if twice:
+        raise SubgroupError(f"{path.name}: patient {twice[0]} stands twice; keep one line.")
+    by_patient = dict(zip(patients, rows, strict=True))
+    cells = {name: {patient: (row[name] or "").strip() for patient, row in by_patient.items()} for name in names}
+    return {name: {patient: group for patient, group in groups.items() if group} for name, groups in cells.items()}
+
+
+def compare_subgroups(
+    pairs: PairedValues, characteristics: Mapping[str, Mapping[str, str]], protocol: Protocol
+) -> tuple[Subgroups, ...]:
+    """Compare the pairs in each group of each characteristic.
+
+    The difference between groups is tested by one-way analysis of variance of the patients' log ratios.
+
+    Parameters
+    ----------
+    pairs : of the whole cohort.
+    characteristics : group of each patient, by characteristic.
+
+    Raises
+    ------
+    SubgroupError
+        If a characteristic names a patient who is not in the cohort, neither analysed nor excluded.
+    """
+    known = {*pairs.patients, *(item.patient for item in pairs.excluded)}
+    found = []
+    for name, groups in characteristics.items():
+        unknown = sorted(set(groups) - known)
+        if unknown:
+            raise SubgroupError(f"The subgroup '{name}' names patient {unknown[0]}, of whom there is no measurement.")
+        found.append(_characteristic(name, pairs, groups, protocol))
+    return tuple(found)
+
+
+def _characteristic(name: str, pairs: PairedValues, groups: Mapping[str, str], protocol: Protocol) -> Subgroups:
+    members: dict[str, list[int]] = defaultdict(list)
+    for n, patient in enumerate(pairs.patients):
+        if patient in groups:
+            members[groups[patient]].append(n)
+    rules = protocol.endpoint
+    at_least = protocol.design == "ia-versus-iv"
+    ordered = {group: np.array(members[group]) for group in sorted(members)}
+    compared = {
+        group: compare_pairs(pairs.first[mine], pairs.second[mine], rules.confidence, rules.threshold, at_least)
+        for group, mine in ordered.items()
+        if mine.size > 1
+    }
+    logs = [np.log(pairs.first[mine] / pairs.second[mine]) for mine in ordered.values()]
+    testable = len(logs) > 1 and sum(one.size for one in logs) > len(logs)
+    p = float(stats.f_oneway(*logs).pvalue) if testable else math.nan
+    return Subgroups(name, {group: mine.size for group, mine in ordered.items()}, compared, p)

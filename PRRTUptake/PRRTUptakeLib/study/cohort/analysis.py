@@ -1,0 +1,112 @@
+"""One analysis of a table: what it was computed from, sealed by hashes, and the log of blinding."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PRRTUptakeLib.statistics.allocation import Allocation, Seal, log_analysis, read_allocation
+from PRRTUptakeLib.statistics.endpoints import Endpoint, evaluate
+from PRRTUptakeLib.statistics.subgroups import read_subgroups
+from PRRTUptakeLib.study.measurements import read_csv
+from PRRTUptakeLib.study.protocol import load_protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PRRTUptakeLib.study.measurements import Measurement
+    from PRRTUptakeLib.study.protocol import Protocol
+
+
+@dataclass(frozen=True)
+class Options:
+    """What an analysis of a table needs beside it.
+
+    ``log`` None stands for a file beside the allocation, ``second_reader`` is a table of the same lesions read again.
+    """
+
+    protocol: str
+    allocation: Path | None = None
+    log: Path | None = None
+    subgroups: Path | None = None
+    mixed: bool = False
+    second_reader: Path | None = None
+
+    def log_place(self, otherwise: Path | None = None) -> Path | None:
+        """Return where the analysis is logged; without an allocation ``otherwise``."""
+        if self.log is None and self.allocation:
+            return self.allocation.with_name(f"{self.allocation.stem}.blinding.jsonl")
+        return self.log or otherwise
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """An endpoint with its seal; ``fixed_beforehand`` is None while blinded, or where no allocation was needed."""
+
+    endpoint: Endpoint
+    seal: Seal
+    log: Path | None
+    fixed_beforehand: bool | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        blinding = {"log": str(self.log) if self.log else None, "fixed_beforehand": self.fixed_beforehand}
+        return {
+            **self.endpoint.as_dict(),
+            "measurements_sha256": self.seal.measurements_sha256,
+            "analysis_sha256": self.seal.analysis_sha256,
+            "blinding": blinding,
+        }
+
+    def blinding_words(self) -> str:
+        """Say in one line how the analysis is sealed."""
+        words = f"Analysis {self.seal.analysis_sha256[:16]} (protocol and data)"
+        if self.log:
+            words += f", logged in {self.log.name}"
+        if self.fixed_beforehand is None:
+            return f"{words}."
+        return f"{words}; {'' if self.fixed_beforehand else 'NOT '}fixed before the allocation was first given."
+
+
+def analyse_file(measurements: Path, options: Options) -> Analysis:
+    """Analyse a table strictly: a patient who cannot be analysed is an error.
+
+    Raises
+    ------
+    PRRTError
+        If the table, the protocol, the allocation or the log do not allow it.
+    """
+    protocol = load_protocol(options.protocol)
+    rows = read_csv(measurements)
+    allocation = read_allocation(options.allocation) if options.allocation else None
+    digest = hashlib.sha256(measurements.read_bytes()).hexdigest()
+    return analyse(rows, protocol, digest, allocation, options.log_place(), options, strict=True)
+
+
+def analyse(
+    rows: Sequence[Measurement],
+    protocol: Protocol,
+    measurements_sha256: str,
+    allocation: Allocation | None,
+    log: Path | None,
+    options: Options,
+    strict: bool,
+) -> Analysis:
+    """Evaluate the endpoint, and log it before anybody sees it.
+
+    Parameters
+    ----------
+    measurements_sha256 : of the file that the rows come from.
+    log : where to log, with an allocation or blinded; None logs nothing.
+    options : for subgroups and the mixed model.
+    strict : see `endpoints.evaluate`.
+    """
+    characteristics = read_subgroups(options.subgroups) if options.subgroups else None
+    endpoint = evaluate(rows, protocol, allocation, strict, options.mixed, characteristics)
+    seal = Seal(protocol.sha256, measurements_sha256)
+    fixed = None
+    if log and (allocation or endpoint.blinded):
+        fixed = log_analysis(log, seal, protocol.name, allocation)
+    return Analysis(endpoint, seal, log, fixed)

@@ -1,0 +1,86 @@
+"""Which series of a visit's DICOM folder are the measured image and the image on which the contours were drawn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PRRTUptakeLib.dicom.reading import arrange
+from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.imaging.volume import Grid
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PRRTUptakeLib.dicom.series import Series
+
+EMISSION = {"SPECT": ("NM", "PT"), "PET": ("PT",)}  # some vendors store SPECT as PT
+ANATOMICAL = ("CT", "MR")
+
+
+class ImageError(PRRTError):
+    """A visit's folder does not hold the images that the protocol needs."""
+
+
+def emission_series(series: Sequence[Series], modality: str, visit: str, uid: str = "") -> Series:
+    """The one series to be measured.
+
+    Parameters
+    ----------
+    series : all series of the visit.
+    modality : "SPECT" or "PET", as the protocol says.
+    visit : names the visit in messages.
+    uid : Series Instance UID, where the case file names it; "" to take the only one there is.
+
+    Raises
+    ------
+    ImageError
+        If there is none, or more than one and none was named.
+    """
+    found = [one for one in series if one.modality in EMISSION[modality] and (not uid or one.uid == uid)]
+    if not found:
+        modalities = ", ".join(sorted({one.modality for one in series}))
+        wanted = f"{modality} series {uid}" if uid else f"{modality} series"
+        raise ImageError(f"Visit '{visit}' has no {wanted} (only {modalities}): add it to the visit's DICOM folder.")
+    if len(found) > 1:
+        names = "; ".join(f"{one.description or 'no description'} ({one.uid})" for one in found)
+        raise ImageError(f"Visit '{visit}' has several {modality} series: name one as 'image' in the case: {names}.")
+    return found[0]
+
+
+def has_emission(series: Sequence[Series], modality: str) -> bool:
+    """Whether a visit has any series that could be measured; follow-up by CT or MRI alone has none."""
+    return any(one.modality in EMISSION[modality] for one in series)
+
+
+def contour_series(series: Sequence[Series], grid: Grid) -> Series | None:
+    """The CT or MR series whose voxels are those of the segments, None if there is none."""
+    for one in series:
+        if one.modality in ANATOMICAL:
+            arranged = arrange(one)
+            if same_lattice(Grid(arranged.shape, arranged.ijk_to_ras), grid):
+                return one
+    return None
+
+
+def same_lattice(one: Grid, other: Grid, tolerance_mm: float = 0.05) -> bool:
+    """Whether two grids have the same voxels, whatever the order and direction of their axes.
+
+    Masks come back from converters with rows or slices turned round, while the voxels stay where they were.
+
+    Examples
+    --------
+    >>> flipped = np.diag([-1.0, 1.0, 1.0, 1.0]); flipped[0, 3] = 3.0
+    >>> same_lattice(Grid((2, 3, 4), np.eye(4)), Grid((2, 3, 4), flipped))
+    True
+    """
+    if sorted(one.shape) != sorted(other.shape):
+        return False
+    ours, theirs = _corners(one), _corners(other)
+    apart = np.linalg.norm(ours[:, None] - theirs[None], axis=-1)
+    return bool((apart.min(axis=1) <= tolerance_mm).all())
+
+
+def _corners(grid: Grid) -> np.ndarray:
+    top = np.array(grid.shape[::-1]) - 1.0
+    return grid.to_ras(np.array(np.meshgrid(*[[0.0, n] for n in top])).reshape(3, -1).T)

@@ -1,0 +1,110 @@
+"""A visit's result as rows of ``measurements.csv``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PRRTUptakeLib.study.contour_propagation import manual_shift_of
+from PRRTUptakeLib.study.measurements import Measurement
+
+if TYPE_CHECKING:
+    from PRRTUptakeLib.segmentation.segments import Segment
+    from PRRTUptakeLib.study.preparation import Prepared, SizedLesion
+    from PRRTUptakeLib.study.visit import VisitLabels, VisitResult
+
+# Metric word -> attribute of RegionMetrics; these carry the image's unit.
+_IN_IMAGE_UNITS = {"mean": "mean", "sd": "sd", "min": "minimum", "max": "maximum", "median": "median"}
+
+
+def measurement_rows(result: VisitResult) -> tuple[Measurement, ...]:
+    """All that was measured, in long form: regions, sizes, T/N with every kind of reference, the ratio of the lobes.
+
+    ``tn_ratio`` stands on the target lesions and is the protocol's; ``tn_ratio_aggregated`` on the lobes;
+    ``treated_control_ratio`` (``left_right_ratio`` while blinded) on the patient. A metric with ``:KIND`` behind it
+    shows what another kind of reference region would have given.
+    """
+    rows = [row for segment in result.prepared.segmentation for row in _region_rows(result, segment)]
+    for lesion in result.prepared.lesions:
+        rows += diameter_rows(result.labels, lesion)
+        if lesion.decision.is_target:
+            target = next(item for item in result.targets if item.lesion_id == lesion.lesion.lesion_id)
+            rows.append(_row(result.labels, lesion.segment, "tn_ratio", target.tn_ratio, "1"))
+            rows.append(_row(result.labels, lesion.segment, "expected_recovery", target.recovery, "1"))
+            rows.append(_row(result.labels, lesion.segment, "border_recovery", target.border_recovery, "1"))
+            if target.corrected is not None:
+                corrected, units = target.corrected.corrected, result.image.units
+                rows.append(_row(result.labels, lesion.segment, "mean_corrected", corrected, units))
+        manual_shift = manual_shift_of(lesion.segment, result.manual_shifts)
+        if manual_shift is not None:
+            rows += manual_shift.rows(_row(result.labels, lesion.segment, "", 0.0, "mm"))
+    return (*rows, *_lobe_rows(result))
+
+
+def diameter_rows(labels: VisitLabels, lesion: SizedLesion) -> list[Measurement]:
+    """The three diameters of a lesion, in mm, from the anatomical image."""
+    size = lesion.size
+    return [
+        _row(labels, lesion.segment, "longest_axial_diameter", size.longest_axial_mm, "mm", "CT"),
+        _row(labels, lesion.segment, "perpendicular_diameter", size.perpendicular_mm, "mm", "CT"),
+        _row(labels, lesion.segment, "longest_3d_diameter", size.longest_3d_mm, "mm", "CT"),
+    ]
+
+
+def size_rows(labels: VisitLabels, prepared: Prepared) -> tuple[Measurement, ...]:
+    """Diameters and volume of every lesion of a visit that has no measured image, such as CT at follow-up."""
+    rows: list[Measurement] = []
+    for lesion in prepared.lesions:
+        rows += diameter_rows(labels, lesion)
+        rows.append(_row(labels, lesion.segment, "volume", lesion.size.volume_mL, "mL"))
+    return tuple(rows)
+
+
+def _region_rows(result: VisitResult, segment: Segment) -> list[Measurement]:
+    metrics = result.metrics.get(segment.name)
+    if metrics is None:
+        return []
+    rows = [
+        _row(result.labels, segment, word, getattr(metrics, attribute), metrics.units)
+        for word, attribute in _IN_IMAGE_UNITS.items()
+    ]
+    rows.append(_row(result.labels, segment, "volume", metrics.volume_mL, "mL"))
+    return rows
+
+
+def _lobe_rows(result: VisitResult) -> list[Measurement]:
+    rows: list[Measurement] = []
+    kind = result.protocol.reference.kind
+    for other, found in result.sensitivity.items():
+        suffix = "" if other == kind else f":{other}"
+        for lobe in ("left", "right"):
+            rows += _named(result, f"{lobe} lobe", "lobe", lobe, f"tn_ratio_aggregated{suffix}", found[lobe])
+        word = "treated_control_ratio" if result.labels.treated_lobe else "left_right_ratio"
+        rows += _named(result, "patient", "", "none", f"{word}{suffix}", found["ratio"])
+    return rows
+
+
+def _row(labels: VisitLabels, segment: Segment, metric: str, value: float, unit: str, image: str = "") -> Measurement:
+    return Measurement(
+        labels.patient,
+        labels.cycle,
+        labels.visit,
+        image or labels.image,
+        segment.name,
+        segment.role,
+        segment.lobe or "none",
+        segment.lesion_id,
+        metric,
+        float(value),
+        unit,
+    )
+
+
+def _named(
+    result: VisitResult, region: str, role: str, lobe: str, metric: str, value: float | None
+) -> list[Measurement]:
+    """One row, or none where there is no value."""
+    if value is None:
+        return []
+    labels = result.labels
+    names = (labels.patient, labels.cycle, labels.visit, labels.image, region, role, lobe, "", metric)
+    return [Measurement(*names, float(value), "1")]

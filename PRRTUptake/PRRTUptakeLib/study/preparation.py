@@ -1,0 +1,286 @@
+"""From a patient's segments to lobes, lesions with sizes, targets and reference regions, by the protocol's rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.segmentation.bounding_box import remarks
+from PRRTUptakeLib.segmentation.codes import COUINAUD, TERMINOLOGY_TAG, parse_terminology, structure
+from PRRTUptakeLib.segmentation.couinaud import TerritoryOverride, lobes_from_couinaud
+from PRRTUptakeLib.segmentation.diameters import LesionSize, measure_size
+from PRRTUptakeLib.segmentation.label_matching import recognise
+from PRRTUptakeLib.segmentation.lesion_tracking import EarlierLesions
+from PRRTUptakeLib.segmentation.lesions import Lesion, LesionList, find_lesions, lesion_segments
+from PRRTUptakeLib.segmentation.lobes import (
+    LobeVolume,
+    Plane,
+    cantlie_plane,
+    find_liver,
+    lobe_volumes,
+    split_by_plane,
+    split_by_points,
+)
+from PRRTUptakeLib.segmentation.organs import OrganRule, measured_organs
+from PRRTUptakeLib.segmentation.reference import ReferenceRule, ReferenceSet, reference_regions
+from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
+from PRRTUptakeLib.segmentation.targets import Candidate, Decision, TargetOverride, choose_targets
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PRRTUptakeLib.imaging.volume import Volume
+    from PRRTUptakeLib.study.protocol import Protocol
+    from PRRTUptakeLib.uptake.mapping import PointMap
+
+
+class PreparationError(PRRTError):
+    """The segments do not allow the measurement."""
+
+
+@dataclass(frozen=True, eq=False)
+class SizedLesion:
+    """A lesion with its size and whether it is a target."""
+
+    lesion: Lesion
+    size: LesionSize
+    decision: Decision
+
+    @property
+    def segment(self) -> Segment:
+        """The lesion's segment, its role target or lesion as decided."""
+        return self.lesion.segment
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """All segments that a measurement needs, labelled.
+
+    Attributes
+    ----------
+    segmentation : organs, lobes, lesions and reference regions on one grid.
+    lesions : every lesion, in the order of the ids.
+    lobes : volume of each lobe and its share of the liver.
+    references : every kind of reference region.
+    plane : which parted the lobes; None where lobes were given.
+    warnings : sentences for the user.
+    notes : what was recognised and decided, for the record.
+    bending : where points of the segments (RAS mm) lie in the image, if a deformation lies between; else None.
+    """
+
+    segmentation: Segmentation
+    lesions: tuple[SizedLesion, ...]
+    lobes: tuple[LobeVolume, ...]
+    references: ReferenceSet
+    plane: Plane | None
+    warnings: tuple[str, ...]
+    notes: tuple[str, ...]
+    bending: PointMap | None = None
+
+    @property
+    def targets(self) -> tuple[SizedLesion, ...]:
+        """The target lesions."""
+        return tuple(lesion for lesion in self.lesions if lesion.decision.is_target)
+
+
+def prepare(
+    segmentation: Segmentation,
+    protocol: Protocol,
+    image: Volume | None,
+    cut: Plane | np.ndarray | None = None,
+    target_overrides: Sequence[TargetOverride] = (),
+    baseline: Prepared | None = None,
+    territory_overrides: Sequence[TerritoryOverride] = (),
+    vanished: Sequence[str] = (),
+) -> Prepared:
+    """Label a patient's segments by the protocol.
+
+    Parameters
+    ----------
+    segmentation : liver, lesions and, where there are, lobes, gallbladder, vessels and organs, on one grid.
+    protocol : the trial's rules.
+    image : the measured image, in which the calmest part of the liver is sought; None for no such reference.
+    cut : parts the lobes: a plane, or points (n, 3) in RAS mm of a curved cut. None for the lobes as drawn, else by
+        Couinaud segments, else by the plane through gallbladder and vena cava.
+    replacements : the user's changes of the targets, with reasons.
+    baseline : the patient's first visit: ids and targets are those of then.
+    moves : Couinaud segments I or IV that the treated artery feeds from the other side, with reasons.
+    vanished : ids of lesions of the baseline that were looked for and are gone; if all are, none need be drawn.
+
+    Raises
+    ------
+    PRRTError
+        If there is no liver, no lesion that has not vanished, no lesion large enough, or the lobes cannot be parted.
+    """
+    named, notes, unclear = recognised(segmentation)
+    liver = find_liver(named)
+    lobes, plane, told = part_lobes(named, liver, cut, territory_overrides)
+    found = _found_lesions(named, lobes, baseline, vanished)
+    sized = sized_lesions(named, found.lesions, protocol, target_overrides, baseline)
+    segments = [lesion.segment for lesion in sized]
+    references = protocol_references(named, lobes, segments, protocol, image)
+    others = [s for s in named if s.role not in ("lobe", "lesion", "target", "reference")]
+    taken = {s.structure for s in others}
+    organs = [s for s in measured_organs(named, segments, OrganRule()).organs if s.structure not in taken]
+    complete = Segmentation(named.grid, (*others, *organs, *lobes, *segments, *references.segments))
+    warnings = dict.fromkeys((*unclear, *remarks(complete), *found.remarks))  # each sentence once, in order
+    return Prepared(
+        complete,
+        sized,
+        lobe_volumes(named.grid, lobes),
+        references,
+        plane,
+        tuple(warnings),
+        (*notes, *told),
+    )
+
+
+def protocol_references(
+    segmentation: Segmentation,
+    lobes: Sequence[Segment],
+    lesions: Sequence[Segment],
+    protocol: Protocol,
+    image: Volume | None,
+) -> ReferenceSet:
+    """Every kind of reference region, with the protocol's margins."""
+    excluded = [s for s in segmentation if s.role == "organ" and s.structure not in ("", "liver")]
+    rules = protocol.reference
+    rule = ReferenceRule(rules.lesion_margin_mm, rules.rim_mm, rules.minimum_volume_mL)
+    return reference_regions(segmentation.grid, find_liver(segmentation), lobes, lesions, excluded, rule, image)
+
+
+def recognised(segmentation: Segmentation) -> tuple[Segmentation, tuple[str, ...], tuple[str, ...]]:
+    """Give a structure and its default role to every segment that has none; also notes and warnings.
+
+    The segment's terminology says what it is, then its name.
+    """
+    unknown = [segment for segment in segmentation if not segment.structure]
+    entries = {segment.name: parse_terminology(segment.tags.get(TERMINOLOGY_TAG, "")) for segment in unknown}
+    label_matches = {
+        label_match.segment: label_match for label_match in recognise([segment.name for segment in unknown], entries)
+    }
+    named, notes, warnings = [], [], []
+    for segment in segmentation:
+        label_match = label_matches.get(segment.name)
+        if label_match is None:
+            named.append(segment)
+        elif not label_match.certain:
+            named.append(segment)
+            warnings.append(f"Segment '{segment.name}' is left out: {label_match.reason}")
+        else:
+            named.append(_labelled(segment, label_match.structure, label_match.lobe))
+            notes.append(f"Segment '{segment.name}': {label_match.reason}")
+    return Segmentation(segmentation.grid, tuple(named)), tuple(notes), tuple(warnings)
+
+
+def _labelled(segment: Segment, key: str, lobe: str) -> Segment:
+    item = structure(key)
+    return segment.relabelled(
+        structure=key, role=segment.role or item.role, lobe=segment.lobe or lobe or item.lobe, color=item.color
+    )
+
+
+def part_lobes(
+    segmentation: Segmentation,
+    liver: Segment,
+    cut: Plane | np.ndarray | None,
+    territory_overrides: Sequence[TerritoryOverride],
+) -> tuple[tuple[Segment, ...], Plane | None, tuple[str, ...]]:
+    """The lobes, the plane that parted them (None for another way), and how it was done."""
+    couinaud = any(segmentation.having(structure=key) for key in COUINAUD)
+    if territory_overrides and (cut is not None or not couinaud):
+        raise PreparationError("Moving segment I or IV needs Couinaud segments and no other cut: give one of both.")
+    if isinstance(cut, np.ndarray):
+        lobes = split_by_points(segmentation.grid, liver, cut)
+        return lobes, None, (f"Lobes parted by a curved cut through {len(cut)} points.",)
+    given = segmentation.having(role="lobe")
+    if cut is None and given and not territory_overrides:
+        return given, None, (f"Lobes as drawn: {', '.join(lobe.name for lobe in given)}.",)
+    if cut is None and couinaud:
+        found = lobes_from_couinaud(segmentation, liver, territory_overrides)
+        return found.lobes, None, ("Lobes from Couinaud segments.", *found.changes, *found.remarks)
+    plane = cut if cut is not None else automatic_plane(segmentation, liver)
+    return split_by_plane(segmentation.grid, liver, plane), plane, (f"Lobes parted by a plane: {plane.how}.",)
+
+
+def automatic_plane(segmentation: Segmentation, liver: Segment) -> Plane:
+    """The plane through gallbladder and vena cava.
+
+    Raises
+    ------
+    PRRTError
+        If one of them is missing, or they do not give a plane.
+    """
+    landmarks = [segmentation.having(structure=key) for key in ("gallbladder", "inferior_vena_cava")]
+    if not all(landmarks):
+        raise PreparationError(
+            "The lobes cannot be parted: give a plane, or segments of the gallbladder and inferior vena cava."
+        )
+    (gallbladder, *_), (cava, *_) = landmarks
+    return cantlie_plane(segmentation.grid, gallbladder, cava, liver)
+
+
+def _found_lesions(
+    segmentation: Segmentation, lobes: Sequence[Segment], baseline: Prepared | None, vanished: Sequence[str]
+) -> LesionList:
+    """The lesions by their ids; none where all of the baseline are said to have vanished, and none is drawn.
+
+    A lesion that vanished is looked for all the same: if one is drawn where it was, that is a contradiction to tell.
+    """
+    if baseline is None:
+        return find_lesions(segmentation, lobes)
+    before = tuple(lesion.segment for lesion in baseline.lesions)
+    if {segment.lesion_id for segment in before} <= set(vanished) and not lesion_segments(segmentation):
+        return LesionList((), ())
+    return find_lesions(
+        segmentation, lobes, EarlierLesions(baseline.segmentation.grid, before, confirmed_gone=vanished)
+    )
+
+
+def sized_lesions(
+    segmentation: Segmentation,
+    lesions: Sequence[Lesion],
+    protocol: Protocol,
+    target_overrides: Sequence[TargetOverride] = (),
+    baseline: Prepared | None = None,
+) -> tuple[SizedLesion, ...]:
+    """Measure lesions and choose the targets among them; ``baseline`` is the first visit, whose targets stay."""
+    sizes = [measure_size(segmentation.grid, lesion.segment) for lesion in lesions]
+    candidates = [
+        Candidate(lesion.lesion_id, lesion.segment.lobe, size.longest_axial_mm)
+        for lesion, size in zip(lesions, sizes, strict=True)
+    ]
+    rules = protocol.targets
+    if baseline is not None:
+        decided = tuple(_as_before(candidate, baseline) for candidate in candidates)
+    else:
+        decided = choose_targets(
+            candidates, rules.minimum_diameter_mm, rules.maximum_per_lobe, rules.maximum_total, target_overrides
+        )
+    by_id = {decision.lesion_id: decision for decision in decided}
+    return tuple(_decided(lesion, size, by_id[lesion.lesion_id]) for lesion, size in zip(lesions, sizes, strict=True))
+
+
+def _as_before(candidate: Candidate, baseline: Prepared) -> Decision:
+    """Targets are chosen once, at the first visit: a lesion that shrinks below the limit stays a target."""
+    first = {lesion.lesion.lesion_id: lesion.decision for lesion in baseline.lesions}.get(candidate.lesion_id)
+    is_target = first is not None and first.is_target
+    reason = "Target since the first visit." if is_target else "No target at the first visit."
+    if first is None:
+        reason = "Not seen at the first visit."
+    return Decision(candidate.lesion_id, candidate.lobe, candidate.longest_axial_mm, is_target, reason)
+
+
+def _decided(lesion: Lesion, size: LesionSize, decision: Decision) -> SizedLesion:
+    segment = lesion.segment.relabelled(
+        name=lesion.lesion_id,
+        role="target" if decision.is_target else "lesion",
+        tags={
+            **lesion.segment.tags,
+            "PRRT.Reason": decision.reason,
+            "PRRT.Size": f"{size.longest_axial_mm:.2f} mm of {lesion.segment.voxel_count} voxels",
+        },
+    )
+    return SizedLesion(Lesion(segment, lesion.shares, lesion.straddles), size, decision)

@@ -1,0 +1,205 @@
+"""Intra-arterial against intravenous uptake of one patient: the same regions in both images, which stay as they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.segmentation.segments import Segmentation
+from PRRTUptakeLib.study.contour_propagation import manual_shift_of, require_lesions
+from PRRTUptakeLib.study.eligibility import Eligibility, eligibility, log_ratio_sd
+from PRRTUptakeLib.study.measurements import Measurement
+from PRRTUptakeLib.uptake.metrics import occupancies, region_metrics
+from PRRTUptakeLib.uptake.peak import region_peaks
+from PRRTUptakeLib.uptake.ratios import enhancement_ratio
+
+if TYPE_CHECKING:
+    from PRRTUptakeLib.dicom.injection import Injection
+    from PRRTUptakeLib.imaging.volume import Volume
+    from PRRTUptakeLib.segmentation.segments import Segment
+    from PRRTUptakeLib.study.manual_shift import ManualShift
+    from PRRTUptakeLib.study.preparation import Prepared
+    from PRRTUptakeLib.study.protocol import Protocol
+    from PRRTUptakeLib.uptake.mapping import RasTransform
+
+METRICS = ("suv_max", "suv_peak", "suv_mean")
+ORGANS = ("kidney_left", "kidney_right", "spleen", "marrow", "blood_pool")
+
+
+class EnhancementVisitError(PRRTError):
+    """The two images cannot be compared."""
+
+
+@dataclass(frozen=True, eq=False)
+class RoutedImage:
+    """An SUV image after injection by one route.
+
+    ``ras_transform`` carries the segments' space into the image's (4x4 RAS or a function of points); ``nudges`` move
+    single lesions on.
+    """
+
+    route: str
+    visit: str
+    image: Volume
+    ras_transform: RasTransform | None
+    injection: Injection
+    manual_shifts: tuple[ManualShift, ...] = ()
+
+    def transform_of(self, segment: Segment) -> RasTransform | None:
+        """The transform for one segment, its nudge included."""
+        manual_shift = manual_shift_of(segment, self.manual_shifts)
+        return self.ras_transform if manual_shift is None else manual_shift.after(self.ras_transform)
+
+    @property
+    def hours(self) -> float:
+        """Hours from the injection to the moment for which the image holds."""
+        if self.image.reference_time is None:
+            raise EnhancementVisitError(f"The {self.route} image '{self.visit}' does not tell its time: give it.")
+        return self.injection.hours_to(self.image.reference_time)
+
+
+@dataclass(frozen=True)
+class RegionRatio:
+    """One region: each metric after IA and IV, and their ratio; ``gain`` is the targets' value over this ratio."""
+
+    region: str
+    role: str
+    lobe: str
+    lesion_id: str
+    ia: dict[str, float]
+    iv: dict[str, float]
+    ratio: dict[str, float]
+    volume_mL: float
+
+
+@dataclass(frozen=True, eq=False)
+class EnhancementResult:
+    """The comparison of one patient.
+
+    ``gains`` is, by region and the protocol's metric, the targets' enhancement over the region's; ``ratio_sd`` the
+    standard deviation of the log of any region's ratio, from how well SUV repeats.
+    """
+
+    ia: RoutedImage
+    iv: RoutedImage
+    regions: tuple[RegionRatio, ...]
+    eligibility: Eligibility
+    gains: dict[str, float]
+    warnings: tuple[str, ...]
+    ratio_sd: float
+
+
+def measured_segments(prepared: Prepared) -> tuple[Segment, ...]:
+    """Targets, other lesions, healthy liver and organs: what the two images are compared in."""
+    lesions = [lesion.segment for lesion in prepared.lesions]
+    organs = [s for s in prepared.segmentation if s.structure in ORGANS and s.voxel_count]
+    liver = [prepared.references.whole] if prepared.references.whole is not None else []
+    return (*lesions, *liver, *organs)
+
+
+def compare_routes(prepared: Prepared, ia: RoutedImage, iv: RoutedImage, protocol: Protocol) -> EnhancementResult:
+    """Measure the same regions after intra-arterial and intravenous injection.
+
+    Parameters
+    ----------
+    prepared : lesions, targets and references as drawn.
+    ia, iv : the images, each with the transform from the segments' space.
+    protocol : metric, aggregation, threshold, repeatability.
+
+    Raises
+    ------
+    PRRTError
+        If a target lies outside an image, units differ, or a ratio cannot be formed.
+    """
+    if ia.image.units != iv.image.units:
+        raise EnhancementVisitError(
+            f"The IA image is in '{ia.image.units}', the IV image in '{iv.image.units}': quantify both alike."
+        )
+    segments = measured_segments(prepared)
+    for shown in (ia, iv):
+        require_lesions(shown.manual_shifts, prepared, shown.visit)
+    after_ia, after_iv = (_measured(segments, prepared, one) for one in (ia, iv))
+    regions = []
+    warnings = []
+    for segment in segments:
+        name = segment.name
+        if name not in after_ia or name not in after_iv:
+            if segment.role == "target":
+                raise EnhancementVisitError(f"Target {name} is not within both images: check the registration.")
+            warnings.append(f"{name} is not within both images and is left out.")
+            continue
+        ratio = {m: enhancement_ratio(after_ia[name][m], after_iv[name][m], name).value for m in METRICS}
+        regions.append(
+            RegionRatio(
+                name,
+                segment.role,
+                segment.lobe or "none",
+                segment.lesion_id,
+                after_ia[name],
+                after_iv[name],
+                ratio,
+                segment.voxel_count * prepared.segmentation.grid.voxel_volume_mL,
+            )
+        )
+    metric = protocol.endpoint.metric
+    targets = {region.region: region.ratio[metric] for region in regions if region.role == "target"}
+    decided = eligibility(targets, protocol.endpoint, protocol.repeatability)
+    gains = {r.region: decided.value / r.ratio[metric] for r in regions if r.role not in ("target", "lesion")}
+    told = (*warnings, *_differences(ia, iv))
+    return EnhancementResult(ia, iv, tuple(regions), decided, gains, told, log_ratio_sd(protocol.repeatability))
+
+
+def _measured(segments: tuple[Segment, ...], prepared: Prepared, shown: RoutedImage) -> dict[str, dict[str, float]]:
+    """SUVmax, SUVpeak and SUVmean of every segment that lies in the image."""
+    grid = prepared.segmentation.grid
+    found: dict[str, dict[str, float]] = {}
+    for segment in segments:
+        alone = Segmentation(grid, (segment,))
+        try:
+            transform = shown.transform_of(segment)
+            placed = occupancies(alone, shown.image.grid, transform)
+            metrics = region_metrics(shown.image, placed.values())[segment.name]
+            peak = region_peaks(shown.image, alone, ras_transform=transform)[segment.name]
+        except PRRTError:
+            if segment.role == "target":
+                raise
+            continue
+        found[segment.name] = {"suv_max": metrics.maximum, "suv_peak": peak.value, "suv_mean": metrics.mean}
+    return found
+
+
+def _differences(ia: RoutedImage, iv: RoutedImage) -> list[str]:
+    """What differs between the two days beside the route, as warnings where it matters."""
+    told = [f"{shown.visit}: {manual_shift.sentence}" for shown in (ia, iv) for manual_shift in shown.manual_shifts]
+    if abs(ia.hours - iv.hours) > 0.25:
+        told.append(
+            f"The images were taken {ia.hours * 60:.0f} and {iv.hours * 60:.0f} min after injection (IA, IV): uptake "
+            "still changes in between."
+        )
+    if ia.injection.nuclide != iv.injection.nuclide:
+        told.append(f"The nuclides differ: {ia.injection.nuclide} after IA, {iv.injection.nuclide} after IV.")
+    return told
+
+
+def enhancement_rows(result: EnhancementResult, patient: str, cycle: int) -> tuple[Measurement, ...]:
+    """The comparison in long form: the SUVs with their visits, ``er_<metric>`` with the visit "IA/IV"."""
+    rows = []
+    units = result.ia.image.units
+    for region in result.regions:
+        names = (region.region, region.role, region.lobe, region.lesion_id)
+        for shown, values in ((result.ia, region.ia), (result.iv, region.iv)):
+            for metric, value in values.items():
+                rows.append(Measurement(patient, cycle, shown.visit, "PET", *names, metric, value, units))
+            for manual_shift in shown.manual_shifts:
+                if manual_shift.lesion == region.lesion_id:
+                    rows += manual_shift.rows(Measurement(patient, cycle, shown.visit, "PET", *names, "", 0.0, "mm"))
+        for metric, value in region.ratio.items():
+            spread = value * result.ratio_sd
+            rows.append(Measurement(patient, cycle, "IA/IV", "PET", *names, f"er_{metric}", value, "1", spread))
+        rows.append(Measurement(patient, cycle, "IA/IV", "PET", *names, "volume", region.volume_mL, "mL"))
+    decided = result.eligibility
+    patient_names = (patient, cycle, "IA/IV", "PET", "patient", "", "none", "")
+    rows.append(Measurement(*patient_names, "enhancement_ratio", decided.value, "1"))
+    rows.append(Measurement(*patient_names, "probability_at_threshold", decided.probability, "1"))
+    return tuple(rows)

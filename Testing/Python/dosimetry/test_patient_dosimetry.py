@@ -1,0 +1,349 @@
+"""From curves to the doses of a cycle: lesions, kidneys, lobes, marrow; rows for the endpoint engine; ``prrt tiac``."""
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from builders.shared_data import shared_file
+from PRRTDosimetryLib.commands import main
+from PRRTDosimetryLib.dose.organs import REMAINDER
+from PRRTDosimetryLib.dose.phantom import GY_PER_MBQ_H, DoseError, phantom
+from PRRTDosimetryLib.dose.sphere_table import sphere_S_Gy_per_Bq_s
+from PRRTDosimetryLib.dosimetry.dose_rows import DOSE, Labels, budget_table, dose_rows, dose_table
+from PRRTDosimetryLib.dosimetry.engine import dosimetry
+from PRRTDosimetryLib.dosimetry.regions import Patient, Region, sphere_from_table
+from PRRTDosimetryLib.kinetics.curves import Curve
+from PRRTDosimetryLib.kinetics.selection import integrate
+from PRRTDosimetryLib.kinetics.tables import plot_series
+from PRRTDosimetryLib.uncertainty.chain import ChainInputs
+from PRRTUptakeLib.nuclides.radionuclides import nuclide
+from PRRTUptakeLib.report.plots import Series, line_chart
+from PRRTUptakeLib.statistics.endpoints import evaluate
+from PRRTUptakeLib.study.measurements import read_csv, to_csv
+from PRRTUptakeLib.study.protocol import load_protocol
+
+TIMES = (4.0, 24.0, 72.0, 168.0)
+LU177 = nuclide("Lu-177")
+BODY = phantom("male", "Lu-177")
+PATIENT = Patient("male", 7400.0, treated_lobe="left")
+
+
+def curve(name, amplitude, half_life_h, volume_mL=math.nan):
+    activity = tuple(amplitude * 2 ** (-t / half_life_h) for t in TIMES)
+    return Curve(name, TIMES, activity, volume_mL=volume_mL)
+
+
+def tia(amplitude, half_life_h):
+    return amplitude * half_life_h / math.log(2)
+
+
+CURVES = (
+    curve("kidney left", 90.0, 50.0, 150.0),
+    curve("kidney right", 110.0, 55.0, 160.0),
+    curve("liver", 500.0, 70.0, 1500.0),
+    curve("healthy left", 40.0, 70.0, 150.0),
+    curve("healthy right", 45.0, 72.0, 180.0),
+    curve("L1", 60.0, 80.0, 20.0),
+    curve("L2", 30.0, 85.0, 15.0),
+    curve("R1", 50.0, 90.0, 30.0),
+    curve("blood", 0.02, 40.0, 1.0),
+    curve("body", 5000.0, 60.0),
+)
+REGIONS = {
+    "kidney left": Region("organ", "kidneys"),
+    "kidney right": Region("organ", "kidneys"),
+    "liver": Region("organ", "liver"),
+    "healthy left": Region("lobe", "liver", "left"),
+    "healthy right": Region("lobe", "liver", "right"),
+    "L1": Region("lesion", "liver", "left", "L1", "target"),
+    "L2": Region("lesion", "liver", "left", "L2", "target"),
+    "R1": Region("lesion", "liver", "right", "R1", "target"),
+    "blood": Region("blood"),
+    "body": Region("whole-body"),
+}
+CHAIN = ChainInputs(0.05, 0.03, 0.05, 0.02, 1.0, 1.5, 12.0, True)
+
+
+@pytest.fixture(scope="module")
+def result():
+    return dosimetry(CURVES, REGIONS, PATIENT, "mono", chain=CHAIN)
+
+
+def test_lesions_follow_the_sphere_model(result):
+    """Doses by point kernels against the published table of spheres, two calculations that share nothing."""
+    found = result.regions["L1"]
+    mass = 20.0 * 1.05
+    assert found.mass_g == pytest.approx(mass)
+    exact = tia(60.0, 80.0) * 3.6e9 * sphere_S_Gy_per_Bq_s("Lu-177", mass)
+    assert found.dose_Gy == pytest.approx(exact, rel=0.01)
+    by_table = replace(PATIENT, sphere_S_Gy_per_Bq_s=sphere_from_table("Lu-177"))
+    assert dosimetry(CURVES, REGIONS, by_table, "mono").regions["L1"].dose_Gy == pytest.approx(exact, rel=1e-6)
+    assert found.dose_Gy == pytest.approx(tia(60.0, 80.0) * 0.0853 / mass, rel=0.01)
+
+
+def test_another_sphere_model_can_be_given():
+    patient = replace(PATIENT, sphere_S_Gy_per_Bq_s=lambda mass_g: 1e-11 / mass_g)
+    found = dosimetry(CURVES, REGIONS, patient, "mono").regions["L1"]
+    assert found.dose_Gy == pytest.approx(tia(60.0, 80.0) * 3.6e9 * 1e-11 / 21.0, rel=1e-6)
+
+
+def test_kidneys_one_by_one_and_together(result):
+    """Electrons by each kidney's own concentration; the mean over both is the dose of the organ."""
+    left, right = result.regions["kidney left"], result.regions["kidney right"]
+    electrons, photons = BODY.self_parts("kidneys")
+    assert left.local_Gy == pytest.approx(tia(90.0, 50.0) * GY_PER_MBQ_H * electrons * 310 / (150 * 1.05), rel=1e-6)
+    masses = np.array([left.mass_g, right.mass_g])
+    mean = masses @ [left.dose_Gy, right.dose_Gy] / masses.sum()
+    assert result.organs["kidneys"].dose_Gy == pytest.approx(mean, rel=1e-9)
+    both = tia(90.0, 50.0) + tia(110.0, 55.0)
+    assert result.organs["kidneys"].self_Gy == pytest.approx(
+        both * GY_PER_MBQ_H * BODY.self_S("kidneys", masses.sum()), rel=1e-6
+    )
+    assert photons > 0
+    assert result.effects["kidneys"].dose_Gy == pytest.approx(mean)
+    assert result.effects["kidneys"].bed_Gy > mean
+
+
+def test_remainder_is_the_body_without_organs_lesions_and_marrow(result):
+    marrow = tia(0.02, 40.0) / 1.06 * 1170
+    inside = tia(90, 50) + tia(110, 55) + tia(500, 70) + tia(60, 80) + tia(30, 85) + tia(50, 90) + marrow
+    left = tia(5000.0, 60.0) - inside
+    sources = ["kidneys", "liver", "red marrow"]
+    expected = left * GY_PER_MBQ_H * BODY.remainder_S("spleen", sources)
+    assert dict(result.organs["spleen"].contributions_Gy)[REMAINDER] == pytest.approx(expected, rel=1e-6)
+    own = marrow * GY_PER_MBQ_H * BODY.S("red marrow", "red marrow")
+    assert result.organs["red marrow"].self_Gy == pytest.approx(own, rel=1e-6)
+    assert result.organs["red marrow"].dose_Gy > own
+    assert not any("remainder" in note for note in result.notes)
+
+
+def test_a_liver_that_contains_its_lesions_counts_them_once():
+    regions = {**REGIONS, "liver": replace(REGIONS["liver"], contains_lesions=True)}
+    inside = dosimetry(CURVES, regions, PATIENT, "mono")
+    outside = dosimetry(CURVES, REGIONS, PATIENT, "mono")
+    lesions = tia(60, 80) + tia(30, 85) + tia(50, 90)
+    rest = BODY.remainder_S("lungs", ["kidneys", "liver", "red marrow"])
+    gap = lesions * GY_PER_MBQ_H * (BODY.S("lungs", "liver") - rest)
+    assert outside.organs["lungs"].dose_Gy - inside.organs["lungs"].dose_Gy == pytest.approx(gap, rel=1e-6)
+
+
+def test_lobes(result):
+    treated, control = result.lobes.lobes
+    assert (treated.lobe, treated.allocation, control.allocation) == ("left", "treated", "control")
+    assert [lesion.lesion for lesion in treated.lesions] == ["L1", "L2"]
+    # The lobe's concentration decides its electrons; photons and cross dose are the whole liver's.
+    mass = 150 * 1.05
+    local = tia(40.0, 70.0) * 0.08532 / mass
+    assert result.regions["healthy left"].local_Gy == pytest.approx(local, rel=1e-3)
+    liver = result.regions["liver"]
+    assert result.regions["healthy left"].other_Gy == pytest.approx(liver.other_Gy, rel=1e-9)
+    assert treated.therapeutic_index == pytest.approx(
+        math.sqrt(result.regions["L1"].dose_Gy * result.regions["L2"].dose_Gy) / treated.healthy_Gy
+    )
+
+
+def test_lobes_stand_for_the_liver_only_without_one():
+    without = dosimetry([c for c in CURVES if c.region != "liver"], REGIONS, PATIENT, "mono")
+    lobes = tia(40.0, 70.0) + tia(45.0, 72.0)
+    assert without.organs["liver"].self_Gy == pytest.approx(
+        lobes * GY_PER_MBQ_H * BODY.self_S("liver", 330 * 1.05), rel=1e-6
+    )
+    assert any("no curve of the whole liver" in note for note in without.notes)
+
+
+def test_uncertainties_have_a_budget_and_a_dominant_component(result):
+    found = result.regions["L1"].uncertainty
+    assert found.u_dose_Gy == result.regions["L1"].u_dose_Gy
+    assert 0.07 < found.u_dose_Gy / result.regions["L1"].dose_Gy < 0.3
+    text = budget_table("L1", found)
+    assert f"{found.dominant} dominates" in text
+    assert "volume, anticorrelation" in text
+    names = list(result.regions)
+    pair = result.chain.correlation[names.index("kidney left"), names.index("kidney right")]
+    assert pair > 0.2  # they share calibration and S-values
+    bare = dosimetry(CURVES, REGIONS, PATIENT, "mono")
+    assert bare.chain is None
+    assert any("that of the TIA alone" in note for note in bare.notes)
+    assert dosimetry(CURVES, REGIONS, PATIENT, "mono", chain=CHAIN).regions["L1"].u_dose_Gy == found.u_dose_Gy
+
+
+def test_vertebrae_instead_of_blood():
+    curves = [c for c in CURVES if c.region != "blood"] + [curve("L2-L4", 3.0, 60.0)]
+    regions = {**REGIONS, "L2-L4": Region("vertebrae", vertebrae="L2-L4")}
+    found = dosimetry(curves, regions, PATIENT, "mono").organs["red marrow"]
+    expected = tia(3.0, 60.0) / 0.0738 * GY_PER_MBQ_H * BODY.S("red marrow", "red marrow")
+    assert found.self_Gy == pytest.approx(expected, rel=1e-6)
+    with pytest.raises(DoseError, match="choose one of them"):
+        dosimetry([*curves, CURVES[8]], regions, PATIENT, "mono")
+
+
+@pytest.mark.parametrize(
+    ("curves", "regions", "word"),
+    [
+        ([curve("spleen", 50.0, 60.0)], {"spleen": Region("organ", "spleen")}, "spleen has no volume"),
+        ([curve("L1", 50.0, 60.0)], {"L1": Region("lesion")}, "L1 has no volume"),
+        ([curve("thing", 50.0, 60.0)], {}, "not said what the region thing is"),
+        ([curve("a", 1.0, 60.0, 1.0)] * 2, {"a": Region("lesion")}, "more than one curve"),
+        ([curve("b", 1.0, 60.0)], {"b": Region("blood")}, "b has no volume"),
+        ([curve("s", 1.0, 60.0, 1.0)], {"s": Region("organ", "gills")}, "density of gills"),
+    ],
+)
+def test_what_is_missing_is_said_in_one_sentence(curves, regions, word):
+    with pytest.raises(DoseError, match=word) as error:
+        dosimetry(curves, regions, PATIENT, "mono")
+    assert str(error.value).count(". ") == 0
+    with pytest.raises(DoseError, match="kind 'tumour'"):
+        Region("tumour")
+
+
+def test_rows_go_through_the_table_and_back(result, tmp_path):
+    rows = dose_rows(result, Labels("P1", "dosimetry", "SPECT"))
+    path = tmp_path / "measurements.csv"
+    path.write_text(to_csv(rows), encoding="utf-8")
+    assert len(read_csv(path)) == len(rows)
+    dose = next(row for row in rows if row.region == "R1" and row.metric == DOSE)
+    assert (dose.role, dose.lobe, dose.unit, dose.cycle) == ("target", "right", "Gy", 1)
+    assert dose.uncertainty > 0
+    keys = [(row.region, row.role, row.lobe, row.lesion, row.metric) for row in rows]
+    assert len(set(keys)) == len(keys)
+    metrics = {row.metric for row in rows}
+    assert {"dose", "tia", "tiac", "therapeutic_index", "bed", "organ_dose"} <= metrics
+
+
+def test_the_endpoint_engine_takes_doses():
+    """Three patients whose treated (left) lesions get twice the dose: GMR 2."""
+    protocol = load_protocol("lutia")
+    protocol = replace(protocol, endpoint=replace(protocol.endpoint, metric=DOSE))
+    rows = []
+    for number, factor in enumerate((1.0, 1.3, 0.8)):
+        curves = [
+            curve("hl", 40.0, 70.0, 150.0),
+            curve("hr", 40.0, 70.0, 150.0),
+            curve("L1", 100.0 * factor, 80.0, 20.0),
+            curve("R1", 50.0 * factor, 80.0, 20.0),
+        ]
+        regions = {
+            "hl": Region("lobe", "liver", "left"),
+            "hr": Region("lobe", "liver", "right"),
+            "L1": REGIONS["L1"],
+            "R1": REGIONS["R1"],
+        }
+        found = dosimetry(curves, regions, PATIENT, "mono")
+        rows += dose_rows(found, Labels(f"P{number}", "24h", "SPECT"))
+    endpoint = evaluate(rows, protocol)
+    assert endpoint.comparison.gmr == pytest.approx(2.0, rel=1e-6)
+
+
+def test_tables_are_readable(result):
+    text = dose_table(result)
+    for word in ("kidney left", "treated (left)", "For reference, not a verdict", "Note:" if result.notes else "lobe"):
+        assert word in text
+
+
+def test_a_region_can_be_plotted(result):
+    series = plot_series(result.integrals["L1"])
+    assert series.time_h == TIMES
+    assert np.interp(24.0, series.curve_time_h, series.curve_MBq) == pytest.approx(60 * 2 ** (-24 / 80), rel=1e-6)
+    chart = line_chart(
+        series.region,
+        [
+            Series("measured", series.time_h, series.activity_MBq, series.low_MBq, series.high_MBq, joined=False),
+            Series(series.model, series.curve_time_h, series.curve_MBq, marked=False),
+        ],
+        "Time (h)",
+        "Activity (MBq)",
+    )
+    assert chart.startswith("<svg")
+    polygon = plot_series(integrate(CURVES[0], LU177, "trapezoid"))
+    assert set(TIMES) <= set(polygon.curve_time_h)
+    assert polygon.low_MBq == ()
+
+
+def _table(tmp_path, text):
+    path = tmp_path / "curves.csv"
+    path.write_text(text)
+    return str(path)
+
+
+@pytest.mark.parametrize("model", ["mono", "uptake-clearance"])
+def test_command_agrees_with_the_snmmi_challenge(tmp_path, capsys, model):
+    data = json.loads(shared_file("reference", "tac_patient4.json").read_text())
+    lines = ["region,time_h,activity_MBq"]
+    for region, activities in data["activity_MBq"].items():
+        lines += [f"{region},{t},{a}" for t, a in zip(data["time_h"], activities, strict=True)]
+    path = _table(tmp_path, "\n".join(lines))
+    assert main(["tiac", path, "--nuclide", "Lu-177", "--model", model, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["regions"]
+    key = {"mono": "tia_MBq_h_mono_exponential_fit", "uptake-clearance": "tia_MBq_h_uptake_clearance_fit"}[model]
+    for region, expected in data[key].items():
+        assert found[region]["tia_MBq_h"] == pytest.approx(expected, rel=1e-3)
+        assert found[region]["model"] == model
+        assert found[region]["u_tia_MBq_h"] > 0
+        assert found[region]["teff_h"] < LU177.half_life_h
+
+
+def test_command_clamps_and_states_its_choices(tmp_path, capsys):
+    path = _table(tmp_path, "region,time_h,activity_MBq\nLiver,24,50\nLiver,96,40\n")
+    assert main(["tiac", path, "--nuclide", "177Lu", "--administered-MBq", "7400", "--json"]) == 0
+    liver = json.loads(capsys.readouterr().out)["regions"]["Liver"]
+    assert liver["teff_h"] == pytest.approx(159.5, abs=0.05)
+    assert liver["tiac_h"] == pytest.approx(liver["tia_MBq_h"] / 7400)
+    assert any("physical decay" in note for note in liver["notes"])
+    assert "all points equal" in liver["weights"]
+    assert "decayed" in liver["decay"]
+    assert main(["tiac", path, "--nuclide", "177Lu"]) == 0
+    text = capsys.readouterr().out
+    assert "159.53" in text
+    assert "simplest adequate" in text
+
+
+def test_command_with_every_option(tmp_path, capsys):
+    path = _table(tmp_path, "region,time_h,activity_MBq\nA,24,50\nB,24,50\nB,96,20\n")
+    argv = ["tiac", path, "--nuclide", "Lu-177", "--teff-h", "60", "A=70", "--u-teff-h", "5", "--relative-u", "0.05"]
+    assert main([*argv, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["regions"]
+    assert (found["A"]["model"], found["B"]["model"]) == ("single-time-point", "mono")
+    assert found["A"]["teff_h"] == pytest.approx(70.0)
+    assert found["B"]["u_tia_MBq_h"] > 0
+    for tail, start in (("physical", "zero"), ("effective", "decay")):
+        path = _table(tmp_path, "region,time_h,activity_MBq\nB,24,50\nB,96,20\n")
+        assert (
+            main(["tiac", path, "--nuclide", "Lu-177", "--model", "trapezoid", "--tail", tail, "--start", start]) == 0
+        )
+        assert "trapezoid" in capsys.readouterr().out
+
+
+def test_command_by_monte_carlo(tmp_path, capsys):
+    rows = "\n".join(f"A,{t},{100 * 2 ** (-t / 60):.4f},{5 * 2 ** (-t / 60):.4f}" for t in TIMES)
+    path = _table(tmp_path, f"region,time_h,activity_MBq,uncertainty\n{rows}\n")
+    argv = ["tiac", path, "--nuclide", "Lu-177", "--model", "mono", "--monte-carlo", "2000"]
+    assert main([*argv, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["regions"]["A"]
+    assert found["monte_carlo"]["u_tia_MBq_h"] == pytest.approx(found["u_tia_MBq_h"], rel=0.06)
+    assert found["monte_carlo"]["correlation"][0][1] == pytest.approx(found["correlation"][0][1], abs=0.06)
+    assert found["monte_carlo"]["tia_interval_MBq_h"] == pytest.approx(found["tia_interval_MBq_h"], rel=0.02)
+    assert main(argv) == 0
+    assert "2000 refits" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as stop:
+        main([*argv[:-1], "3"])
+    assert stop.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("rows", "word"),
+    [
+        ("Liver,96,40\nLiver,24,50", "out of order"),
+        ("Liver,24,50", "no effective half-life"),
+        ("Liver,24,-50\nLiver,96,40", "negative"),
+        ("Liver,24,50\nLiver,96,40000", "units were mixed"),
+    ],
+)
+def test_command_refuses_bad_input_in_one_sentence(tmp_path, capsys, rows, word):
+    path = _table(tmp_path, f"region,time_h,activity_MBq\n{rows}\n")
+    assert main(["tiac", path, "--nuclide", "Lu-177", "--json"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert word in captured.err
+    assert captured.err.count("\n") == 1

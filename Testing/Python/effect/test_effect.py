@@ -1,0 +1,122 @@
+"""Biological effect: worked numbers, and the dose protraction factor against a differential equation."""
+
+import math
+
+import numpy as np
+import pytest
+from PRRTDosimetryLib.effect.bed import KIDNEY, EffectError, Tissue, bed_Gy, dose_protraction_factor, eqd2_Gy
+from PRRTDosimetryLib.effect.cycles import CycleDose, cumulative_effect
+from PRRTDosimetryLib.effect.limits import REFERENCE_LIMITS, reference_limits
+from PRRTDosimetryLib.effect.lobes import LesionDose, compare_lobes
+from PRRTDosimetryLib.kinetics.curve_shape import Shape
+from scipy.integrate import solve_ivp
+
+
+def mono(half_life_h, amplitude=1.0):
+    return Shape(((amplitude, math.log(2) / half_life_h),))
+
+
+def test_worked_numbers_of_the_protraction_factor():
+    assert dose_protraction_factor(mono(50.0), 2.8) == pytest.approx(2.8 / 52.8, rel=1e-12)
+    assert dose_protraction_factor(mono(50.0), 2.8) == pytest.approx(0.05303, abs=5e-6)
+    uptake = Shape(((1.0, math.log(2) / 50), (-1.0, math.log(2) / 2)))
+    assert dose_protraction_factor(uptake, 2.8) == pytest.approx(0.05218, abs=5e-6)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        Shape(((3.0, 0.01), (2.0, 0.2), (-5.0, 0.9))),
+        Shape(((2.0, math.log(2) / 2.8),)),  # clearance as fast as repair: no singularity
+        Shape(((30.0, 0.012),), ((0.0, 0.0), (4.0, 100.0), (24.0, 80.0), (72.0, 30.0))),
+    ],
+)
+def test_protraction_factor_against_its_differential_equation(shape):
+    """J' = R - m J holds the unrepaired part; G = 2/D^2 int R J dt."""
+    repair = math.log(2) / 2.8
+
+    def slope(t, y):
+        rate = float(shape.activity_MBq(t))
+        return [rate, rate - repair * y[1], rate * y[1]]
+
+    end = 3000.0
+    corners = [t for t, _ in shape.nodes] or [0.0]
+    state, start = [0.0, 0.0, 0.0], 0.0
+    for stop in [*corners[1:], end]:
+        state = solve_ivp(slope, (start, stop), state, rtol=1e-9, atol=1e-9, method="LSODA").y[:, -1]
+        start = stop
+    assert dose_protraction_factor(shape, 2.8) == pytest.approx(2 * state[2] / state[0] ** 2, rel=1e-5)
+
+
+def test_protraction_limits():
+    assert dose_protraction_factor(mono(1e-4), 2.8) == pytest.approx(1, abs=1e-4)
+    assert dose_protraction_factor(mono(1e5), 2.8) == pytest.approx(0, abs=1e-4)
+    assert dose_protraction_factor(mono(50.0, 7.0), 2.8) == pytest.approx(dose_protraction_factor(mono(50.0), 2.8))
+
+
+def test_cycles_are_summed_after_the_effect():
+    cycles = [CycleDose(n, 5.0, mono(50.0), 0.5) for n in (1, 2, 3, 4)]
+    four = cumulative_effect("kidneys", cycles, KIDNEY)
+    assert four.dose_Gy == pytest.approx(20.0)
+    assert four.bed_Gy == pytest.approx(22.04, abs=0.005)
+    assert four.eqd2_Gy == pytest.approx(22.04 / (1 + 2 / 2.6), abs=0.005)
+    assert four.u_dose_Gy == pytest.approx(2.0)
+    at_once = cumulative_effect("kidneys", [CycleDose(1, 20.0, mono(50.0))], KIDNEY)
+    assert at_once.bed_Gy == pytest.approx(28.16, abs=0.005)
+    assert math.isnan(at_once.u_dose_Gy)
+
+
+def test_kidney_defaults_and_their_source():
+    assert (KIDNEY.alpha_beta_Gy, KIDNEY.repair_half_time_h) == (2.6, 2.8)
+    assert "doi:" in KIDNEY.source
+
+
+def test_limits_are_references_with_a_source():
+    assert {(one.quantity, one.value_Gy) for one in reference_limits("kidneys")} == {
+        ("dose", 23.0),
+        ("dose", 27.0),
+        ("BED", 28.0),
+        ("BED", 40.0),
+    }
+    assert [one.value_Gy for one in reference_limits("red marrow")] == [2.0]
+    assert all("doi:" in one.source for one in REFERENCE_LIMITS)
+    assert reference_limits("spleen") == ()
+
+
+@pytest.mark.parametrize(
+    ("call", "word"),
+    [
+        (lambda: Tissue(0.0, 2.8, ""), "above 0"),
+        (lambda: dose_protraction_factor(mono(50.0), 0.0), "repair half-time"),
+        (lambda: bed_Gy(-1.0, 0.1, 2.6), "-1 Gy"),
+        (lambda: cumulative_effect("kidneys", [], KIDNEY), "each cycle once"),
+        (lambda: cumulative_effect("kidneys", [CycleDose(1, 5.0, mono(50.0))] * 2, KIDNEY), "each cycle once"),
+        (lambda: compare_lobes({"left": (0.0, 0.0)}, []), "0 Gy"),
+        (lambda: compare_lobes({"left": (1.0, 0.0)}, [LesionDose("R1", "right", 5.0)]), "right lobe"),
+        (lambda: compare_lobes({}, [], "both"), "not left or right"),
+    ],
+)
+def test_impossible_effects_are_refused(call, word):
+    with pytest.raises(EffectError, match=word):
+        call()
+
+
+def test_eqd2_of_two_gray_fractions_is_the_dose_itself():
+    fractions = 10 * bed_Gy(2.0, 1.0, 2.6)
+    assert eqd2_Gy(fractions, 2.6) == pytest.approx(20.0)
+
+
+def test_lobes_against_each_other():
+    lesions = [LesionDose("L1", "left", 40.0), LesionDose("L2", "left", 90.0), LesionDose("R1", "right", 50.0)]
+    lesions.append(LesionDose("C1", "caudate", 70.0))
+    found = compare_lobes({"left": (3.0, 0.3), "right": (2.0, 0.2)}, lesions, "left")
+    treated, control = found.lobes
+    assert (treated.allocation, control.allocation) == ("treated", "control")
+    assert treated.lesion_Gy == pytest.approx(60.0)  # geometric mean of 40 and 90
+    assert treated.therapeutic_index == pytest.approx(20.0)
+    assert control.therapeutic_index == pytest.approx(25.0)
+    assert found.ratio == pytest.approx(0.8)
+    assert treated.index_of(lesions[1]) == pytest.approx(30.0)
+    blinded = compare_lobes({"left": (3.0, 0.3), "right": (2.0, 0.2)}, lesions)
+    assert [lobe.allocation for lobe in blinded.lobes] == ["", ""]
+    assert np.isnan(compare_lobes({"left": (3.0, 0.3)}, lesions[:1]).ratio)

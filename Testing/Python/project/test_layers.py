@@ -1,0 +1,83 @@
+"""The arrows between layers and rooms, read from the imports: data flows one way, science knows nothing of Slicer."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+UPTAKE = ROOT / "PRRTUptake" / "PRRTUptakeLib"
+DOSIMETRY = ROOT / "PRRTDosimetry" / "PRRTDosimetryLib"
+APPLICATION = {"slicer", "vtk", "vtkmodules", "qt", "ctk"}
+# A room may import from itself and from the rooms before it; commands come last, beside them the panels' sections.
+ROOMS = {
+    "PRRTUptakeLib": ["imaging", "dicom", "segmentation", "uptake", "trial", "report", "mrml", "commands", "panel"],
+    "PRRTDosimetryLib": ["kinetics", "dose", "effect", "uncertainty", "mrml", "commands", "panel"],
+}
+SHARED = {"errors", "resources", "command_line", "progress", "whole_folder"}  # of no room: all may use them
+OPTIONAL = {"matplotlib", "statsmodels", "dask", "distributed", "pandas"}
+
+FILES = sorted([*UPTAKE.rglob("*.py"), *DOSIMETRY.rglob("*.py")])
+IDS = [str(path.relative_to(ROOT)) for path in FILES]
+
+
+def imported(path: Path) -> list[tuple[str, bool]]:
+    """Names of the modules that a file imports, and whether at file scope (not inside a function or type checking)."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    top = {id(node) for node in tree.body}
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, id(node) in top) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, (
+                f"{path.name}: relative import; the Lib folders are copied flat, so import absolutely"
+            )
+            found.append((node.module or "", id(node) in top))
+            found += [(f"{node.module}.{alias.name}", id(node) in top) for alias in node.names]
+    return found
+
+
+def room(parts: tuple[str, ...] | list[str], library: str) -> str:
+    """The room that a module of ``library`` belongs to, "" for the shared files."""
+    name = parts[0] if parts else ""
+    return name if name in ROOMS[library] else ""
+
+
+def test_the_rooms_are_those_of_the_design():
+    for library, folder in (("PRRTUptakeLib", UPTAKE), ("PRRTDosimetryLib", DOSIMETRY)):
+        packages = {path.parent.name for path in folder.glob("*/__init__.py")}
+        assert packages | {"commands"} == set(ROOMS[library])
+
+
+@pytest.mark.parametrize("path", FILES, ids=IDS)
+def test_science_never_imports_the_application(path):
+    roots = {name.split(".")[0] for name, _ in imported(path)}
+    forbidden = {"mrml": {"qt", "ctk"}, "panel": set()}.get(path.parent.name, APPLICATION)
+    assert not roots & forbidden, f"{path.name} imports {roots & forbidden}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=IDS)
+def test_rooms_import_only_from_earlier_rooms(path):
+    library = "PRRTUptakeLib" if UPTAKE in path.parents else "PRRTDosimetryLib"
+    own = room(path.relative_to(UPTAKE if library == "PRRTUptakeLib" else DOSIMETRY).with_suffix("").parts, library)
+    for name, _ in imported(path):
+        root, *rest = name.split(".")
+        if library == "PRRTUptakeLib":
+            assert root != "PRRTDosimetryLib", f"{path.name}: uptake must not know dosimetry"
+        if root != library or not rest or rest[0] in SHARED:
+            continue
+        other = room(rest, library)
+        order = ROOMS[library]
+        if not own:
+            assert not other, f"{path.name} is shared by all rooms and must not import from the room '{other}'"
+        elif other:
+            assert order.index(other) <= order.index(own), f"{path.name} ({own}) imports {name}: against the flow"
+
+
+@pytest.mark.parametrize("path", FILES, ids=IDS)
+def test_what_slicer_does_not_bundle_is_imported_where_used(path):
+    roots = {name.split(".")[0] for name, top in imported(path) if top}
+    assert not roots & OPTIONAL, f"{path.name} imports {roots & OPTIONAL} at file scope"

@@ -1,0 +1,164 @@
+"""Segments are recognised by code or by name in several languages, never by position; doubt is told."""
+
+import numpy as np
+import pytest
+from PRRTUptakeLib.imaging.volume import Grid
+from PRRTUptakeLib.segmentation import codes
+from PRRTUptakeLib.segmentation.codes import Code, CodedEntry, CodeError, parse_terminology, terminology_entry
+from PRRTUptakeLib.segmentation.label_matching import LabelMatchingError, recognise, recognise_one, with_matches
+from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
+
+NAMES = {
+    "liver": "liver; Leber; foie; lever; fegato; hígado; Liver_mask",
+    "liver_lobe_left": "left_liver_lobe; LeftLobe; linker Leberlappen; lobe hépatique gauche; linker leverkwab; "
+    "lobo epatico sinistro; lobo hepático izquierdo; liver_left; lobe gauche du foie",
+    "liver_lobe_right": "right liver lobe; Leberlappen rechts; lobe droit; rechter leverkwab; lobo destro; "
+    "lobo derecho",
+    "liver_lobe_caudate": "caudate lobe; Lobus caudatus; lobe caudé; lobo caudato",
+    "kidney_left": "kidney_left; KidneyL; linke Niere; rein gauche; linker nier; rene sinistro; "
+    "riñón izquierdo; rein G",
+    "kidney_right": "kidney_right; RightKidney; Niere rechts; rein droit; nier rechts; rene destro; "
+    "riñón derecho; rein D",
+    "kidneys": "kidneys; Nieren; reins; nieren; reni; riñones",
+    "spleen": "spleen; Milz; rate; milt; milza; bazo",
+    "gallbladder": "gallbladder; Gallenblase; vésicule biliaire; galblaas; cistifellea; vesícula biliar; gall bladder",
+    "inferior_vena_cava": "inferior_vena_cava; IVC; untere Hohlvene; veine cave inférieure; onderste holle ader; "
+    "vena cava inferiore; vena cava inferior; VCI",
+    "portal_vein_and_splenic_vein": "portal_vein_and_splenic_vein; Pfortader; veine porte; poortader; vena porta",
+    "aorta": "aorta; Aorte; aorte",
+    "liver_vessels": "liver_vessels; Lebergefäße; vaisseaux hépatiques; levervaten",
+    "liver_lesion": "liver_tumor; lesions; Leberläsion 3; Lebermetastasen; métastases hépatiques; levermetastase 2; "
+    "lesioni epatiche; lesión hepática 4; metastasis_12; tumeur; R3; Läsion der Leber",
+    "extrahepatic_lesion": "extrahepatic lesion; extrahepatische Läsion; E2",
+    "marrow": "bone marrow; Knochenmark; moelle osseuse; beenmerg; midollo osseo; médula ósea",
+    "vertebrae_L3": "vertebrae_L3; Wirbel L3; vertèbre L3",
+    "liver_segment_4": "liver_segment_4; Segment IV; S4; Segment IVa; Lebersegment 4; segmento 4",
+    "liver_segment_8": "liver_segment_8; seg VIII; s8; Couinaud VIII segment",
+    "reference_liver": "healthy liver; reference; gesunde Leber",
+}
+
+
+@pytest.mark.parametrize(("key", "name"), [(key, name) for key, text in NAMES.items() for name in text.split("; ")])
+def test_names_in_six_languages(key, name):
+    assert recognise_one(name).structure == key
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["kidney_cyst_left", "lung_upper_lobe_left", "superior_vena_cava", "pulmonary_vein", "urinary_bladder", "stomach",
+     "Segment_1", "Segment_4", "vertebrae_T12", "adrenal_gland_right", "liver minus lesions", "GTV", "", "segment 9",
+     "iliac_vena_left", "left", "vena cava"],
+)  # fmt: skip
+def test_strangers_are_not_taken_for_something(name):
+    label_match = recognise_one(name)
+    assert not label_match.certain
+    assert label_match.reason
+
+
+@pytest.mark.parametrize(
+    ("name", "alternatives"),
+    [
+        ("kidney", ("kidney_left", "kidney_right")),
+        ("lobe", ("liver_lobe_left", "liver_lobe_right")),
+        ("L1", ("liver_lesion", "vertebrae_L1")),
+        ("spleen left", ("spleen",)),
+        ("liver minus lesions", ("liver", "liver_lesion")),
+    ],
+)
+def test_doubt_is_told_with_the_choices(name, alternatives):
+    label_match = recognise_one(name)
+    assert not label_match.certain
+    assert label_match.alternatives == alternatives
+
+
+def test_two_of_one_kind_are_both_doubtful_but_lesions_are_many():
+    found = {p.segment: p for p in recognise(["liver", "Leber", "lesion 1", "lesion 2", "IVa segment", "IVb segment"])}
+    assert not found["liver"].certain
+    assert "'Leber'" in found["liver"].reason
+    assert found["lesion 2"].structure == "liver_lesion"
+    assert found["IVb segment"].structure == "liver_segment_4"
+
+
+def test_order_of_the_list_does_not_matter():
+    names = ["spleen", "liver", "left kidney", "foo", "kidney"]
+    forth = {p.segment: p for p in recognise(names)}
+    back = {p.segment: p for p in recognise(names[::-1])}
+    assert forth == back
+
+
+@pytest.mark.parametrize("item", codes.known_structures(), ids=lambda item: item.key)
+def test_terminology_round_trip(item):
+    entry = parse_terminology(terminology_entry(item.key))
+    keys = {found.key for found in codes.structures_of(entry)}
+    if item.key in ("liver_lobe_caudate", "liver_segment_1"):  # one code for both
+        assert keys == {"liver_lobe_caudate", "liver_segment_1"}
+    elif item.key == "extrahepatic_lesion":  # where it lies decides
+        assert keys == {"liver_lesion", "extrahepatic_lesion"}
+    else:
+        assert keys == {item.key}
+    assert recognise_one(item.name, entry).structure == item.key
+
+
+def test_codes_go_before_names_and_contradiction_is_told():
+    liver = CodedEntry(Code("10200004", "Liver"))
+    assert recognise_one("ROI 7", liver).structure == "liver"
+    assert recognise_one("left liver lobe", liver).structure == "liver_lobe_left"  # the name only says more
+    contradiction = recognise_one("spleen", liver)
+    assert contradiction.alternatives == ("liver", "spleen")
+    unknown = CodedEntry(Code("85756007", "Tissue"))  # what Slicer writes by default
+    assert recognise_one("Milz", unknown).structure == "spleen"
+    kidney = CodedEntry(Code("64033007", "Kidney"), modifier=codes.LEFT)
+    assert recognise_one("x", kidney).structure == "kidney_left"
+    assert set(recognise_one("x", CodedEntry(codes.KIDNEY)).alternatives) == {"kidney_left", "kidney_right", "kidneys"}
+    assert recognise_one("rechte Niere", CodedEntry(codes.KIDNEY)).structure == "kidney_right"
+    assert recognise_one("x", CodedEntry(codes.METASTASIS, region=Code("272673000", "Bone"))).structure == (
+        "extrahepatic_lesion"
+    )
+
+
+def test_code_shared_by_caudate_lobe_and_segment_one():
+    shared = {"a": CodedEntry(Code("71133005", ""))}
+    beside_segments = recognise(["a", "liver_segment_2", "liver_segment_5"], shared)
+    assert beside_segments[0].structure == "liver_segment_1"
+    assert recognise(["a", "left lobe", "right lobe"], shared)[0].structure == "liver_lobe_caudate"
+    assert not recognise(["a"], shared)[0].certain
+
+
+def test_codes_agree_with_the_dicom_dictionary():
+    """The dictionary that pydicom carries from DICOM PS3.16 knows each code, under a meaning with a common word."""
+    from pydicom.sr._concepts_dict import concepts
+
+    known = {}
+    for entries in (concepts["SCT"], concepts["NCIt"]):
+        for by_code in entries.values():
+            for value, meaning in by_code.items():
+                known.setdefault(value, []).append(meaning[0].lower())
+    absent = {"48521005", "69842003"}  # right and left lobe: SNOMED CT, not in the DICOM dictionary
+    for item in codes.known_structures():
+        if item.code.value in absent:
+            continue
+        words = set(item.code.meaning.lower().replace(",", "").split())
+        assert any(words & set(text.replace(",", "").split()) for text in known[item.code.value]), item.key
+
+
+def test_proposals_label_segments_but_keep_what_was_given():
+    mask = np.ones((1, 1, 1), bool)
+    grid = Grid((2, 2, 2), np.eye(4))
+    segmentation = Segmentation(
+        grid, (Segment("Leber", mask), Segment("R1", mask, role="target", lobe="right"), Segment("kidney", mask))
+    )
+    labelled = with_matches(segmentation, recognise([s.name for s in segmentation]))
+    assert (labelled["Leber"].structure, labelled["Leber"].role) == ("liver", "organ")
+    assert (labelled["R1"].structure, labelled["R1"].role, labelled["R1"].lobe) == ("liver_lesion", "target", "right")
+    assert labelled["kidney"].structure == ""
+    with pytest.raises(LabelMatchingError, match="no segment 'ghost'"):
+        with_matches(segmentation, recognise(["ghost"]))
+
+
+def test_bad_terminology_is_told():
+    assert parse_terminology("") is None
+    assert parse_terminology("ctx~SCT^1^x~^^~^^") is None
+    with pytest.raises(CodeError, match="not a terminology entry"):
+        parse_terminology("liver")
+    with pytest.raises(CodeError, match="'lung' is not known"):
+        codes.structure("lung")
