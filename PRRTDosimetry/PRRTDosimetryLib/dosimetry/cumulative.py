@@ -6,9 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from PRRTUptakeLib.study.measurements import Measurement
+
 from PRRTDosimetryLib.effect.cycles import CumulativeEffect, joined_cycles
 from PRRTDosimetryLib.effect.limits import ReferenceLimit, reference_limits
-from PRRTUptakeLib.study.measurements import Measurement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.nuclides.radionuclides import nuclide
+
 from PRRTDosimetryLib.dose.marrow import marrow_tia_from_blood_MBq_h, marrow_tia_from_vertebrae_MBq_h
 from PRRTDosimetryLib.dose.organs import OrganDose, organ_doses, remainder_tia_MBq_h
 from PRRTDosimetryLib.dose.phantom import GY_PER_MBQ_H, RED_MARROW, DoseError, Phantom, phantom
@@ -23,8 +26,6 @@ from PRRTDosimetryLib.kinetics.options import ASSUMED_TEFF_CHANGE
 from PRRTDosimetryLib.kinetics.scaled_curve import scaled_curve
 from PRRTDosimetryLib.kinetics.selection import integrate_all
 from PRRTDosimetryLib.uncertainty.chain import ChainInputs, ChainRegion, ChainResult, dose_uncertainties
-from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.nuclides.radionuclides import nuclide
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -14,22 +14,24 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.uptake.recovery import CorrectedUptake, RecoveryError, corrected_uptake
+
 from PRRTDosimetryLib.dosimetry.engine import DRAWS, chain_region, lesion_dose
 from PRRTDosimetryLib.kinetics.options import Options
 from PRRTDosimetryLib.kinetics.scaled_curve import scaled_curve
 from PRRTDosimetryLib.kinetics.selection import integrate
 from PRRTDosimetryLib.uncertainty.chain import dose_uncertainties
-from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.uptake.recovery import CorrectedUptake, RecoveryError, corrected_uptake
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from PRRTUptakeLib.uptake.recovery import RecoveryCurve
 
     from PRRTDosimetryLib.dosimetry.engine import Dosimetry, RegionDose
     from PRRTDosimetryLib.kinetics.curves import Curve
     from PRRTDosimetryLib.kinetics.integral import Integral
     from PRRTDosimetryLib.uncertainty.chain import ChainInputs
-    from PRRTUptakeLib.uptake.recovery import RecoveryCurve
 
 
 @dataclass(frozen=True)

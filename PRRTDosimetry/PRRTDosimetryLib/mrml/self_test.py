@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import PRRTUptakeLib
 from PRRTUptakeLib.atomic_write import atomic_file
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.export.provenance import software
 from PRRTUptakeLib.progress import Progress, no_progress
 from PRRTUptakeLib.report.page import html_page, paragraph, plain_table, section, table
+from PRRTUptakeLib.versions import software
 
 import PRRTDosimetryLib
 

@@ -15,15 +15,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pydicom
+from pydicom.errors import InvalidDicomError
+
 from PRRTUptakeLib.atomic_write import atomic_file
 from PRRTUptakeLib.errors import PRRTError, reason
 from PRRTUptakeLib.export.deidentify_text import Identity
-from PRRTUptakeLib.export.provenance import VERSION, without_identity
-from pydicom.errors import InvalidDicomError
+from PRRTUptakeLib.export.provenance import without_identity
+from PRRTUptakeLib.versions import VERSION
 
 if TYPE_CHECKING:
-    from PRRTUptakeLib.export.deidentify import Deidentifier
     from pydicom.dataset import Dataset
+
+    from PRRTUptakeLib.export.deidentify import Deidentifier
 
 MANIFEST = "manifest.json"
 TABLES = ("measurements.csv", "measurements.schema.json", "protocol.json", "provenance.json")

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from PRRTUptakeLib.atomic_write import atomic_file
 from PRRTUptakeLib.command_line import json_text
 from PRRTUptakeLib.errors import reason
-from PRRTUptakeLib.export.provenance import VERSION
 from PRRTUptakeLib.report.cohort_report import cohort_report
 from PRRTUptakeLib.report.endpoint_tables import endpoint_table
 from PRRTUptakeLib.statistics.allocation import read_allocation
@@ -21,6 +20,7 @@ from PRRTUptakeLib.study.cohort.cohort import Outcome, alone, find_cases, remove
 from PRRTUptakeLib.study.cohort.cohort_result import CohortResult, cohort_protocol, conclude, declared
 from PRRTUptakeLib.study.cohort.jobs import TABLE, CohortError, Job
 from PRRTUptakeLib.study.measurements import read_csv
+from PRRTUptakeLib.versions import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

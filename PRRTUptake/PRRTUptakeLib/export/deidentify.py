@@ -14,12 +14,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from pydicom.sr.coding import Code
+from pydicom.uid import PYDICOM_ROOT_UID, UID
+
 from PRRTUptakeLib.atomic_write import atomic_file
 from PRRTUptakeLib.dicom.writing import code_item
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.export.deidentify_text import Cleaner, Identity
-from pydicom.sr.coding import Code
-from pydicom.uid import PYDICOM_ROOT_UID, UID
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,6 +9,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from highdicom.sr import CodedConcept
+
 from PRRTUptakeLib.export.dicom_objects import PRIVATE, DicomResultError
 
 if TYPE_CHECKING:

@@ -9,6 +9,8 @@ import highdicom
 import numpy as np
 import pydicom
 from highdicom.sr import CodedConcept
+from pydicom.uid import ParametricMapStorage
+
 from PRRTUptakeLib.dicom.geometry import enhanced_planes, stack
 from PRRTUptakeLib.dicom.writing import image_plane, item_of
 from PRRTUptakeLib.errors import PRRTError
@@ -23,14 +25,14 @@ from PRRTUptakeLib.export.dicom_objects import (
     source_images,
 )
 from PRRTUptakeLib.imaging.volume import Volume
-from pydicom.uid import ParametricMapStorage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from PRRTUptakeLib.dicom.series import Series
     from pydicom.dataset import Dataset
+
+    from PRRTUptakeLib.dicom.series import Series
 
 MAP_NUMBER = 9005
 _ABDOMEN = item_of(

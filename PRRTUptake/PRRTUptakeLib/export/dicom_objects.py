@@ -10,20 +10,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import highdicom
+from pydicom.dataset import Dataset
+from pydicom.uid import PYDICOM_ROOT_UID, UID, generate_uid
+
 from PRRTUptakeLib.atomic_write import atomic_file
 from PRRTUptakeLib.dicom.headers import text
 from PRRTUptakeLib.dicom.reading import arrange
 from PRRTUptakeLib.dicom.writing import item_of
 from PRRTUptakeLib.errors import PRRTError, reason
-from PRRTUptakeLib.export.provenance import VERSION
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS
-from pydicom.dataset import Dataset
-from pydicom.uid import PYDICOM_ROOT_UID, UID, generate_uid
+from PRRTUptakeLib.versions import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy as np
+
     from PRRTUptakeLib.dicom.series import Series
     from PRRTUptakeLib.imaging.volume import Grid
 

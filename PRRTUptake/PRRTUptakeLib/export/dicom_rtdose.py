@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING
 import highdicom
 import numpy as np
 import pydicom
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.tag import Tag
+from pydicom.uid import ExplicitVRLittleEndian, RTDoseStorage
+
 from PRRTUptakeLib.dicom.writing import decimal, image_plane, item_of
 from PRRTUptakeLib.export.dicom_objects import (
     MANUFACTURER,
@@ -18,11 +22,8 @@ from PRRTUptakeLib.export.dicom_objects import (
     refer_to,
     source_images,
 )
-from PRRTUptakeLib.export.provenance import VERSION
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS, Volume
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.tag import Tag
-from pydicom.uid import ExplicitVRLittleEndian, RTDoseStorage
+from PRRTUptakeLib.versions import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -25,6 +25,8 @@ from highdicom.sr import (
     TrackingIdentifier,
     VolumetricROIMeasurementsAndQualitativeEvaluations,
 )
+from pydicom.sr.codedict import codes
+
 from PRRTUptakeLib.export.dicom_codes import coded, metric_code, metric_of, unit_code
 from PRRTUptakeLib.export.dicom_objects import (
     MANUFACTURER,
@@ -38,16 +40,16 @@ from PRRTUptakeLib.export.dicom_objects import (
 )
 from PRRTUptakeLib.export.dicom_seg import segment_numbers
 from PRRTUptakeLib.segmentation.codes import structure
-from pydicom.sr.codedict import codes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from pydicom.dataset import Dataset
+
     from PRRTUptakeLib.dicom.series import Series
     from PRRTUptakeLib.segmentation.segments import Segmentation
     from PRRTUptakeLib.study.measurements import Measurement as Row
-    from pydicom.dataset import Dataset
 
 SR_NUMBER = 9003
 _UPPER = CodedConcept("371886008", "SCT", "+, range of upper measurement uncertainty")

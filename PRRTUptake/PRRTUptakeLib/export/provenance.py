@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from PRRTUptakeLib.versions import software
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from PRRTUptakeLib.export.deidentify_text import Cleaner
-
-VERSION = "0.1.0"
-_PACKAGES = ("slicer-core", "vtk", "numpy", "scipy", "SimpleITK", "pydicom", "highdicom")
 
 
 def provenance(
@@ -79,14 +76,3 @@ def _relative(path: Path, base: Path) -> str:
         return path.relative_to(base.resolve()).as_posix()
     except ValueError:
         return path.as_posix()
-
-
-def software() -> dict[str, str]:
-    """Names and versions of everything that takes part in a result."""
-    found = {"name": "SlicerPRRT", "version": VERSION, "python": platform.python_version()}
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:  # inside Slicer the core is the application itself
-            continue
-    return found

@@ -1,1 +1,1 @@
-"""Volumes on their grids, radionuclides, registration and the synthetic patient."""
+"""Volumes on their grids, and images of ITK."""

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import SimpleITK as sitk
+from scipy import ndimage
+
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.itk_images import grid_of, itk_image, shrunk
 from PRRTUptakeLib.registration.preprocessing import body_mask, check_overlap, checked_mask, dilated, is_ct
-from scipy import ndimage
 
 if TYPE_CHECKING:
     from collections.abc import Callable

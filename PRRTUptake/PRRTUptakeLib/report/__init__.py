@@ -1,1 +1,1 @@
-"""Tables, figures, HTML and DICOM results."""
+"""Pages, plots and pictures of a result."""

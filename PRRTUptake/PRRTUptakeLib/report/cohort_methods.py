@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.export.provenance import VERSION
+from PRRTUptakeLib.versions import VERSION
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.statistics.endpoints import Endpoint

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
-from PRRTUptakeLib.export.provenance import VERSION, software
 from PRRTUptakeLib.report.cohort_methods import cohort_methods
 from PRRTUptakeLib.report.endpoint_tables import (
     ENHANCEMENT,
@@ -32,6 +31,7 @@ from PRRTUptakeLib.report.flow import flow_chart
 from PRRTUptakeLib.report.page import html_page, paragraph, section, table
 from PRRTUptakeLib.report.plots import ForestRow, bland_altman, forest_plot, scatter_plot, slope_plot, waterfall
 from PRRTUptakeLib.study.cohort.cohort_result import ANALYSED
+from PRRTUptakeLib.versions import VERSION, software
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.statistics.endpoints import Endpoint

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import stats
+
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.statistics.paired_values import check_table, endpoint_rows, one_unit
-from scipy import stats
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

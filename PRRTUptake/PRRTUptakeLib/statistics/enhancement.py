@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from PRRTUptakeLib.statistics.paired import PairedComparison, compare_pairs
 from PRRTUptakeLib.statistics.paired_values import (
     ENDPOINT_ROLES,

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy import stats
+
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.statistics.paired_values import endpoint_rows, lesion_name, lobe_words, one_visit
-from scipy import stats
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

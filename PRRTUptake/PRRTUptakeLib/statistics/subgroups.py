@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import stats
+
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.statistics.paired import PairedComparison, compare_pairs
-from scipy import stats
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,9 +7,9 @@
 Paths are relative to the case file. The plane's normal points to the patient's left lobe. ``treated_lobe`` may be left
 out: then the analysis stays blinded and no treated/control ratio is formed. A visit's ``vanished`` lists lesions of the
 first visit that are gone, for the response; one that is just not drawn counts as not assessed. ``dosimetry`` holds
-settings of doses (see ``PRRTDosimetryLib.dosimetry.settings``); ``recovery_phantom`` lists ``volumes_mL`` and ``recoveries``
-of a phantom's spheres, where known their ``uncertainties`` and in words their ``source``, and asks for partial volume
-corrected values beside the measured ones, doses of lesions among them; ``iv_cycle`` has activity and doses of an
+settings of doses (see ``PRRTDosimetryLib.dosimetry.settings``); ``recovery_phantom`` lists ``volumes_mL`` and
+``recoveries`` of a phantom's spheres, where known their ``uncertainties`` and in words their ``source``, and asks for
+partial volume corrected values beside the measured ones, doses of lesions among them; ``iv_cycle`` has activity and doses of an
 intravenous cycle, from which those of an intra-arterial one are predicted, and ``delivered`` names the measurements of
 that cycle once it was given; ``notes`` whatever the user wants to keep.
 

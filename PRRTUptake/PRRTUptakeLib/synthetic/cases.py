@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from PRRTUptakeLib.atomic_write import atomic_directory
 from PRRTUptakeLib.synthetic.lesion_placement import pet_lesions
 from PRRTUptakeLib.synthetic.phantom import Gains, Injection, SyntheticPatient, synthetic_patient

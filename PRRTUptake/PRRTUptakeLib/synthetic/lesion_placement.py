@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
+
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.synthetic.phantom_anatomy import LIVER_LOBES
 from PRRTUptakeLib.synthetic.phantom_shapes import Point, Shape, inside
-from scipy import ndimage
 
 # At least this far from the lobe's rim, from vessels and from the next lesion: further than neighbouring voxels of the
 # contrast CT are apart corner to corner (3.7 mm), so that lesions do not grow together in their mask.

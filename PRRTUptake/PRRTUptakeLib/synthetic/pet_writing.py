@@ -6,6 +6,8 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pydicom.uid import PositronEmissionTomographyImageStorage
+
 from PRRTUptakeLib.dicom.writing import (
     DicomWritingError,
     Series,
@@ -21,15 +23,15 @@ from PRRTUptakeLib.dicom.writing import (
     start_dataset,
 )
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
-from pydicom.uid import PositronEmissionTomographyImageStorage
 
 if TYPE_CHECKING:
     from datetime import timedelta
     from pathlib import Path
 
+    from pydicom.dataset import Dataset
+
     from PRRTUptakeLib.dicom.radiopharmaceutical import Radiopharmaceutical
     from PRRTUptakeLib.imaging.volume import Volume
-    from pydicom.dataset import Dataset
 
 _TOP = 32767
 

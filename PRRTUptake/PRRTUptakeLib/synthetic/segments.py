@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import SimpleITK
+
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS
 from PRRTUptakeLib.synthetic.phantom_anatomy import LUMBAR
 from PRRTUptakeLib.synthetic.simulation import Posture, region_labels

@@ -14,13 +14,14 @@ from functools import reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import sparse
+from scipy.spatial.transform import Rotation
+from scipy.special import ndtr
+
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.volume import Grid, Volume
 from PRRTUptakeLib.synthetic.phantom_anatomy import APPEARANCE, Region
 from PRRTUptakeLib.synthetic.phantom_shapes import Shifted
-from scipy import sparse
-from scipy.spatial.transform import Rotation
-from scipy.special import ndtr
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

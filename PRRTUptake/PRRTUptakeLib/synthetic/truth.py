@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
 from PRRTUptakeLib.synthetic.phantom_anatomy import LOBE_PLANE_NORMAL, LOBE_PLANE_ORIGIN_mm
 from PRRTUptakeLib.synthetic.segments import segment_regions

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     import numpy as np
+
     from PRRTUptakeLib.study.cohort.cohort import Outcome
     from PRRTUptakeLib.study.measurements import Measurement
     from PRRTUptakeLib.study.protocol import Protocol

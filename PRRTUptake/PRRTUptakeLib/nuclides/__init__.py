@@ -1,0 +1,1 @@
+"""Radionuclides: half-lives, energies, codes and windows, from one table."""

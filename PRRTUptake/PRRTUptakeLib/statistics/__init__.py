@@ -1,0 +1,1 @@
+"""Statistics of paired values: endpoints, power, agreement, mixed model, subgroups, allocation."""

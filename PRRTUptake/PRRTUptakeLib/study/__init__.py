@@ -1,0 +1,1 @@
+"""One patient's study: case, protocol, designs and the run that measures."""

@@ -1,0 +1,1 @@
+"""Many patients: jobs, workers, and the cohort's result."""

@@ -1,0 +1,1 @@
+"""The synthetic patients and phantoms, their images and their DICOM."""

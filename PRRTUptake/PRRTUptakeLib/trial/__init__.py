@@ -1,0 +1,1 @@
+"""Protocol, case, measurements, the patient's pipeline, endpoints, power and cohort."""

@@ -1,0 +1,1 @@
+"""Builders of what the tests measure: images, series, scenes and patients."""
