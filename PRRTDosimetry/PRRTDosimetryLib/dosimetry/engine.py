@@ -363,7 +363,7 @@ def _scaling_note(scaled: Sequence[Integral]) -> tuple[str, ...]:
     if not scaled:
         return ()
     regions = "; ".join(f"{one.region}: {one.choice}" for one in scaled)
-    return (f"one image, so on the assumption that uptake and clearance are those of the earlier cycle: {regions}",)
+    return (f"one image, so on the assumption that uptake and clearance are unchanged: {regions}",)
 
 
 def _notes(regions: Mapping[str, Region], sources: _Sources, chain: ChainInputs | None) -> tuple[str, ...]:

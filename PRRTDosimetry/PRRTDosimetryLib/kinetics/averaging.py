@@ -2,9 +2,8 @@
 
 Models are weighted by AICc where it is defined for all of them (Akaike weights, Burnham and Anderson 2002), else by the
 likelihood averaged over the stated priors (:mod:`priors`). A model that the points refuse has no weight as long as
-another is adequate. The value is the weighted mean of what describes the points best in each model (of the logarithms,
-since ratios of TIA are what errs alike); uncertainty and interval are read from all models' draws, so that the models'
-disagreement is in them.
+another is adequate. The value is the weighted mean of what describes the points best in each model; uncertainty and
+interval are read from all models' draws, so that the models' disagreement is in them.
 """
 
 from __future__ import annotations
@@ -84,7 +83,7 @@ class Estimate:
     Attributes
     ----------
     models : each model's part, in the order of ``MODELS``.
-    log_best : weighted mean of the models' best ln TIA (MBq h).
+    log_best : ln of the weighted mean of the models' best TIA (MBq h).
     log_tia, log_sd : mean and standard deviation of all draws of ln TIA.
     quantiles : of ln TIA at ``LEVELS``.
     sensitivity_h : derivative of the TIA by each activity, hours.
@@ -234,9 +233,7 @@ def _estimated(batch: Batch, names: Sequence[str]) -> list[Estimate]:
     widened = np.sqrt(np.maximum(misfit / freedom, 1.0).min(axis=0))
     widened = np.where(adequate.any(axis=0) | batch.noise.unknown, 1.0, widened)  # an unknown noise is larger already
     log_tia, log_sd, quantiles = _combined(parts, weights, widened)
-    log_best = sum(
-        (weight * part.log_best for weight, part in zip(weights, parts, strict=True)), np.zeros(len(log_tia))
-    )
+    log_best = np.log(sum((w * np.exp(part.log_best) for w, part in zip(weights, parts, strict=True)), 0 * log_tia))
     before, after = _unseen(parts, weights, batch)
     sensitivity = sum(
         (weight[:, None] * part.sensitivity for weight, part in zip(weights, parts, strict=True)),

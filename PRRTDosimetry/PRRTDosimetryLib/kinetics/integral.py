@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 
+_AT_PHYSICAL = 1e-3  # relative distance to the physical half-life that is none
+
+
 @dataclass(frozen=True)
 class Alternative:
     """A model that was tried: its TIA, AICc (nan where not defined), weight in the average, whether it is adequate."""
@@ -145,11 +148,7 @@ def from_fit(fit: CurveFit, estimate: Estimate, weighting: str, choice: str) -> 
     """The result of a fit, its interval from ``estimate`` of the same model, with notes on what the bounds did."""
     notes = []
     if fit.clearance_is_physical:
-        notes.append(
-            f"no biological clearance is seen: held at physical decay ({fit.nuclide.half_life_h:.2f} h), "
-            "since no activity clears slower"
-        )
-        notes += decay_notes(fit.curve, fit.nuclide)
+        notes += physical_notes(fit.curve, fit.nuclide, fit.nuclide.half_life_h)
     if fit.model.uptake and not fit.free[-1]:
         notes.append("the uptake is faster than the first point can show")
     if fit.model.phases == 2 and 0.0 in fit.shares_MBq_h:
@@ -173,11 +172,17 @@ def from_fit(fit: CurveFit, estimate: Estimate, weighting: str, choice: str) -> 
     )
 
 
-def decay_notes(curve: Curve, nuclide: Radionuclide) -> list[str]:
-    """A hint where activities look as if they were corrected to the injection."""
-    if not looks_decay_corrected(curve, nuclide):
+def physical_notes(curve: Curve, nuclide: Radionuclide, half_life_h: float) -> list[str]:
+    """What is said of a curve whose slowest phase, of ``half_life_h``, is at physical decay."""
+    if half_life_h < (1 - _AT_PHYSICAL) * nuclide.half_life_h:
         return []
-    return ["the last activities fall slower than decay: if they are corrected to the injection, say so (ADMIN)"]
+    notes = [
+        f"no biological clearance is seen: held at physical decay ({nuclide.half_life_h:.2f} h), since no activity "
+        "clears slower"
+    ]
+    if looks_decay_corrected(curve, nuclide):
+        notes.append("the last activities fall slower than decay: if they are corrected to the injection, say so (ADMIN)")
+    return notes
 
 
 def misfit_notes(estimate: Estimate) -> list[str]:

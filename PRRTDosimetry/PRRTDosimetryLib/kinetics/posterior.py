@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 _STARTS = {1: (9,), 2: (7, 5), 3: (6, 4, 4), 4: (5, 4, 3, 4)}  # coarse grid by dimension
-_STEPS, _FINAL_STEPS = 9, 5
+_STEPS, _FINAL_STEPS = 9, 8
 _NODES = {1: 128, 2: 192, 3: 256, 4: 384}
 _DRAWS = 2  # TIA draws per node, a normal number and its opposite
 _FREEDOM = 5  # of the Student's t around the optimum

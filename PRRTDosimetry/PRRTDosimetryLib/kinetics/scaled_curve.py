@@ -30,8 +30,8 @@ def scaled_curve(full: Integral, later: Curve, teff_change: float = ASSUMED_TEFF
     """TIA of a later cycle: that of the full curve times the ratio of the activities at the same time.
 
     The value assumes that uptake and clearance of the region are those of the earlier cycle (Willowson et al. 2018,
-    doi:10.1186/s40658-018-0232-9, do it with the patient's own half-life; here the whole curve is kept). The uncertainty
-    assumes that the effective half-lives of clearance have changed by ``teff_change``.
+    doi:10.1186/s40658-018-0232-9, do it with the patient's own half-life; here the whole curve is kept). The
+    uncertainty assumes that the effective half-lives of clearance have changed by ``teff_change``.
 
     Parameters
     ----------
@@ -82,8 +82,8 @@ def scaled_curve(full: Integral, later: Curve, teff_change: float = ASSUMED_TEFF
         value * math.sqrt(float((weight * away**2).sum())),
         math.inf,
         (hours,),
-        f"uncertainty of the point{assumed}, of the full curve's form, and of the effective half-life between the cycles "
-        f"({teff_change:.0%})",
+        f"uncertainty of the point{assumed}, of the full curve's form, and of a change of the effective half-life "
+        f"between the cycles by {teff_change:.0%}",
         f"full curve ({full.model}) of the earlier cycle scaled by {scale:.3f} at {time:g} h",
         method="scaled-curve",
         quantiles=lambda levels: value * np.exp(np.interp(levels, below, away[order])),

@@ -18,7 +18,7 @@ from scipy.stats import chi2
 from PRRTDosimetryLib.kinetics.averaging import ASSUMED_RELATIVE_UNCERTAINTY, SIGNIFICANCE, estimates
 from PRRTDosimetryLib.kinetics.curves import CurveError
 from PRRTDosimetryLib.kinetics.fitting import CurveFit, Weights, fit_curve
-from PRRTDosimetryLib.kinetics.integral import Alternative, Averaged, Integral, decay_notes, from_fit, misfit_notes
+from PRRTDosimetryLib.kinetics.integral import Alternative, Averaged, Integral, physical_notes, from_fit, misfit_notes
 from PRRTDosimetryLib.kinetics.models import MODELS
 from PRRTDosimetryLib.kinetics.options import Options
 from PRRTDosimetryLib.kinetics.single_time_point import single_time_point
@@ -160,7 +160,7 @@ def _weighting(curve: Curve, options: Options, average: bool) -> str:
         return f"sigma^2 = ({weights.relative:g} A)^2 + ({weights.floor_MBq:g} MBq)^2, A being the fitted activity"
     if average:
         return (
-            "relative to the fitted activity (no uncertainties given); how large follows from the scatter and a weak "
+            "all points equal in relative uncertainty (none given); how large it is follows from the scatter and a weak "
             f"assumption around {ASSUMED_RELATIVE_UNCERTAINTY:.0%}"
         )
     return (
@@ -218,9 +218,9 @@ def _choice(estimate: Estimate) -> str:
 
 def _notes(curve: Curve, nuclide: Radionuclide, estimate: Estimate) -> tuple[str, ...]:
     notes = [
-        f"in the uncertainty: up to {_percent(estimate.before)} of the integral may be before the first point and up to "
-        f"{_percent(estimate.after)} after the last (97.5 % limits)",
-        *decay_notes(curve, nuclide),
+        f"in the uncertainty: up to {_percent(estimate.before)} of the integral may be before the first point and up "
+        f"to {_percent(estimate.after)} after the last (97.5 % limits)",
+        *physical_notes(curve, nuclide, estimate.best.shape.terminal_half_life_h),
         *misfit_notes(estimate),
     ]
     return tuple(notes)

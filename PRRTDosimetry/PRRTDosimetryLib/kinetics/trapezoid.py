@@ -47,7 +47,7 @@ def trapezoid(
     curve, nuclide : decayed activities, and the nuclide that bounds the tail.
     start : ``zero``, ``constant`` or ``decay`` (see ``STARTS``).
     tail : ``physical`` or ``effective`` (see ``TAILS``).
-    weights : uncertainties of points that have none of their own; without either 5 % are assumed, and the result says so.
+    weights : uncertainties of points that have none of their own; without either 5 % are assumed and stated.
 
     Raises
     ------
