@@ -71,6 +71,7 @@ class Integral:
     method : what was asked for, "auto" for an average.
     quantiles : function of levels that gives the TIA's quantiles, for methods without an estimate whose distribution is
         not log-normal.
+    half_life_h : effective half-life of the last phase, where it is another one than that of ``shape``; else nan.
     """
 
     curve: Curve
@@ -89,6 +90,7 @@ class Integral:
     estimate: Estimate | None = None
     method: str = ""
     quantiles: Callable[[Floats], Floats] | None = None
+    half_life_h: float = math.nan
 
     @property
     def region(self) -> str:
@@ -106,6 +108,8 @@ class Integral:
 
         Of an average: that of the one exponential which has the average's activity and integral from the last point on.
         """
+        if not math.isnan(self.half_life_h):
+            return self.half_life_h
         if self.method != "auto" or self.estimate is None:
             return self.shape.terminal_half_life_h
         last = self.curve.time_h[-1]

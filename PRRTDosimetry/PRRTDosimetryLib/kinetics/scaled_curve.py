@@ -86,6 +86,7 @@ def scaled_curve(full: Integral, later: Curve, teff_change: float = ASSUMED_TEFF
         f"between the cycles by {teff_change:.0%}",
         f"full curve ({full.model}) of the earlier cycle scaled by {scale:.3f} at {time:g} h",
         method="scaled-curve",
+        half_life_h=full.teff_h,
         quantiles=lambda levels: value * np.exp(np.interp(levels, below, away[order])),
     )
 
