@@ -142,7 +142,7 @@ class Estimate:
 
 @dataclass(frozen=True, eq=False)
 class CourseDraws:
-    """Draws of one model's course: rates and shares (lists of (draws,)), ln TIA, and weights that add up with others'."""
+    """Draws of one model's course: rates and shares (lists of (draws,)), ln TIA, and weights (1 over all models)."""
 
     model: Model
     rates_per_h: list[Floats]

@@ -185,7 +185,9 @@ def physical_notes(curve: Curve, nuclide: Radionuclide, half_life_h: float) -> l
         "clears slower"
     ]
     if looks_decay_corrected(curve, nuclide):
-        notes.append("the last activities fall slower than decay: if they are corrected to the injection, say so (ADMIN)")
+        notes.append(
+            "the last activities fall slower than decay: if they are corrected to the injection, say so (ADMIN)"
+        )
     return notes
 
 

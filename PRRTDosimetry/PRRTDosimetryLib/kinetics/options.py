@@ -28,7 +28,7 @@ class Options:
     teff_h, u_teff_h : effective half-lives by region for regions with one point; the key "" holds for all others.
     start, tail : of the trapezoid.
     teff_change : relative standard deviation of a region's effective half-life between cycles, for later cycles that
-        are scaled from an earlier curve. The default of 10 % is an assumption, not a measurement: state the centre's own.
+        are scaled from an earlier curve. The default of 10 % is an assumption, no measurement: state the centre's own.
     """
 
     weights: Weights | None = None

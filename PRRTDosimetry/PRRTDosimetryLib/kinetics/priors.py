@@ -86,7 +86,7 @@ class Course:
     fractions: list[Floats]
 
     def unit_curve(self, time_h: Floats, phases: int) -> Floats:
-        """Activity per time-integrated activity (1/h); the points are the first axis of ``time_h`` and of the result."""
+        """Activity per time-integrated activity (1/h); points are the first axis of ``time_h`` and of the result."""
         decays = [np.exp(-rate * time_h) for rate in self.rates_per_h]
         total: Floats | float = 0.0
         for phase in range(phases):
@@ -126,10 +126,8 @@ def course(model: Model, z: Floats, physical_per_h: float, given: Priors | None 
     given : population half-lives of clearance and uptake that replace the weak ones.
     """
     column = iter(np.moveaxis(z, -1, 0))
-    if model.physical_tail:
-        slow = np.full(z.shape[:-1], physical_per_h)
-    else:
-        slow = _slow(next(column), physical_per_h, given)
+    tail = np.full(z.shape[:-1], physical_per_h)
+    slow = tail if model.physical_tail else _slow(next(column), physical_per_h, given)
     clearance = [slow]
     fractions = [np.ones_like(slow)]
     if model.phases == 2:

@@ -18,7 +18,7 @@ from scipy.stats import chi2
 from PRRTDosimetryLib.kinetics.averaging import ASSUMED_RELATIVE_UNCERTAINTY, SIGNIFICANCE, estimates
 from PRRTDosimetryLib.kinetics.curves import CurveError
 from PRRTDosimetryLib.kinetics.fitting import CurveFit, Weights, fit_curve
-from PRRTDosimetryLib.kinetics.integral import Alternative, Averaged, Integral, physical_notes, from_fit, misfit_notes
+from PRRTDosimetryLib.kinetics.integral import Alternative, Averaged, Integral, from_fit, misfit_notes, physical_notes
 from PRRTDosimetryLib.kinetics.models import MODELS
 from PRRTDosimetryLib.kinetics.options import Options
 from PRRTDosimetryLib.kinetics.single_time_point import single_time_point
@@ -160,8 +160,8 @@ def _weighting(curve: Curve, options: Options, average: bool) -> str:
         return f"sigma^2 = ({weights.relative:g} A)^2 + ({weights.floor_MBq:g} MBq)^2, A being the fitted activity"
     if average:
         return (
-            "all points equal in relative uncertainty (none given); how large it is follows from the scatter and a weak "
-            f"assumption around {ASSUMED_RELATIVE_UNCERTAINTY:.0%}"
+            "all points equal in relative uncertainty (none given); how large it is follows from the scatter and a "
+            f"weak assumption around {ASSUMED_RELATIVE_UNCERTAINTY:.0%}"
         )
     return (
         "all points equal (no uncertainties given); the uncertainty follows from the residuals and a weak assumption "

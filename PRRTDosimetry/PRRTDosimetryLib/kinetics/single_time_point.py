@@ -1,7 +1,4 @@
-"""Integration from few points: one time point with a known half-life, Haenscheid's and Madsen's approximations.
-
-All assume a mono-exponential from the injection on: A(t) = A0 2^(-t/T).
-"""
+"""Integration from one time point with a known half-life: A(t) = A0 2^(-t/T) from the injection on."""
 
 from __future__ import annotations
 
@@ -27,11 +24,9 @@ if TYPE_CHECKING:
 
 _BIAS_TO_SAY = 0.005
 
-HAENSCHEID_GY_G_PER_MBQ_H = 0.25
-"""Haenscheid et al. 2018, doi:10.2967/jnumed.117.193706: D = 0.25 Gy g/(MBq h) * C * t for 177Lu."""
-
-HAENSCHEID_RANGE = (0.75, 2.5)
-"""Times over half-life between which Haenscheid's approximation is within about 10 % of the mono-exponential."""
+TIMES_OVER_HALF_LIFE = (0.75, 2.5)
+"""Times over half-life between which one point says most of the integral: within about 10 % whatever the half-life is
+(Haenscheid et al. 2018, doi:10.2967/jnumed.117.193706)."""
 
 
 def single_time_point(curve: Curve, nuclide: Radionuclide, teff_h: float, u_teff_h: float = math.nan) -> Integral:
@@ -119,77 +114,10 @@ def _normal_pairs() -> Floats:
 
 def single_point_notes(time_h: float, teff_h: float) -> tuple[str, ...]:
     """A warning if one point at ``time_h`` says little about an integral with half-life ``teff_h``."""
-    low, high = HAENSCHEID_RANGE
+    low, high = TIMES_OVER_HALF_LIFE
     if low <= time_h / teff_h <= high:
         return ()
     return (
         f"measured at {time_h / teff_h:.2f} effective half-lives, outside {low:g} to {high:g}: the result leans "
         "heavily on the half-life",
     )
-
-
-def haenscheid_dose_Gy(concentration_MBq_per_g: float, time_h: float) -> float:
-    """Absorbed dose of 177Lu from one concentration and its time, without a half-life (doi:10.2967/jnumed.117.193706).
-
-    Examples
-    --------
-    >>> haenscheid_dose_Gy(0.5, 96.0)
-    12.0
-    """
-    if not (concentration_MBq_per_g >= 0 and time_h > 0):
-        raise CurveError(
-            f"A concentration of {concentration_MBq_per_g:g} MBq/g at {time_h:g} h is not possible; the concentration "
-            "must not be negative and the time must be above 0."
-        )
-    return HAENSCHEID_GY_G_PER_MBQ_H * concentration_MBq_per_g * time_h
-
-
-def haenscheid_notes(time_h: float, teff_h: float) -> tuple[str, ...]:
-    """A warning if the half-life is known and the time is outside 0.75 to 2.5 of it.
-
-    Examples
-    --------
-    >>> haenscheid_notes(96.0, 60.0)
-    ()
-    >>> haenscheid_notes(24.0, 60.0)
-    ('measured at 0.40 effective half-lives, outside 0.75 to 2.5: the approximation gives 0.61 of the true dose',)
-    """
-    low, high = HAENSCHEID_RANGE
-    ratio = time_h / teff_h
-    if low <= ratio <= high:
-        return ()
-    return (
-        f"measured at {ratio:.2f} effective half-lives, outside {low:g} to {high:g}: the approximation gives "
-        f"{haenscheid_ratio(ratio):.2f} of the true dose",
-    )
-
-
-def haenscheid_tia_MBq_h(activity_MBq: float, time_h: float) -> float:
-    """TIA by the same approximation: 2 t A(t) / ln 2, exact at one and two half-lives."""
-    return 2 * time_h * activity_MBq / math.log(2)
-
-
-def haenscheid_ratio(time_over_half_life: float) -> float:
-    """Approximation over true TIA of a mono-exponential measured at ``time_over_half_life``: 2 x 2^-x.
-
-    Examples
-    --------
-    >>> [round(haenscheid_ratio(x), 3) for x in (0.5, 0.75, 1, 1.44, 2, 2.5, 3)]
-    [0.707, 0.892, 1.0, 1.061, 1.0, 0.884, 0.75]
-    """
-    return 2 * time_over_half_life * 2**-time_over_half_life
-
-
-def madsen_ratio(time_h: float, population_teff_h: float, true_teff_h: float) -> float:
-    """Estimate over true TIA if the population's half-life is used for a patient with another one.
-
-    Madsen et al. 2018, doi:10.1002/mp.12886; the error is smallest, and of second order, for an image at the mean
-    lifetime T/ln 2 = 1.44 T.
-
-    Examples
-    --------
-    >>> round(madsen_ratio(72.0, 50.0, 60.0), 3), round(madsen_ratio(24.0, 50.0, 60.0), 3)
-    (0.984, 0.881)
-    """
-    population, true = (math.log(2) / half_life for half_life in (population_teff_h, true_teff_h))
-    return true / population * math.exp((population - true) * time_h)
