@@ -18,8 +18,9 @@ from scipy.stats import chi2
 
 from PRRTDosimetryLib.kinetics.curve_shape import Shape
 from PRRTDosimetryLib.kinetics.fitting import point_uncertainties
+from PRRTDosimetryLib.kinetics.likelihood import Batch, Noise
 from PRRTDosimetryLib.kinetics.models import MODELS
-from PRRTDosimetryLib.kinetics.posterior import Batch, Noise, posterior
+from PRRTDosimetryLib.kinetics.posterior import posterior
 from PRRTDosimetryLib.kinetics.priors import ASSUMED_RELATIVE_UNCERTAINTY, MODEL_PROBABILITY, course
 
 if TYPE_CHECKING:
@@ -131,13 +132,9 @@ class Estimate:
         return mixed.scaled(math.exp(self.log_best) / mixed.integral_MBq_h)
 
     def interval_MBq_h(self, confidence: float) -> tuple[float, float]:
-        """Shortest interval of ln TIA that holds ``confidence`` of the draws."""
-        low = (
-            np.linspace(LEVELS[0], LEVELS[-1] - confidence, 101) if confidence < LEVELS[-1] - LEVELS[0] else LEVELS[:1]
-        )
-        ends = np.interp(np.stack([low, np.minimum(low + confidence, LEVELS[-1])]), LEVELS, self.quantiles)
-        shortest = int(np.argmin(ends[1] - ends[0]))
-        return math.exp(ends[0, shortest]), math.exp(ends[1, shortest])
+        """Central interval of the draws: as many below as above."""
+        low, high = np.interp([0.5 - confidence / 2, 0.5 + confidence / 2], LEVELS, self.quantiles)
+        return math.exp(low), math.exp(high)
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,15 +149,19 @@ class CourseDraws:
 
 
 def estimates(
-    curves: Sequence[Curve], nuclide: Radionuclide, options: Options, names: Sequence[str] = ()
+    curves: Sequence[Curve],
+    nuclide: Radionuclide,
+    options: Options,
+    names: Sequence[str] = (),
+    equal: bool = False,
 ) -> list[Estimate]:
     """Estimates of all curves; those with the same number of points are calculated together.
 
     Parameters
     ----------
     curves, nuclide, options : as for :func:`selection.integrate`.
-    names : models; without any, all that are possible, and noise that is not stated is relative to the activity. With
-        one name, noise that is not stated is the same at all points.
+    names : models; without any, all that are possible.
+    equal : noise that is not stated is the same at all points, instead of relative to the fitted activity.
     """
     groups: dict[tuple[int, bool], list[int]] = {}
     for number, curve in enumerate(curves):
@@ -170,7 +171,7 @@ def estimates(
     for (points, _), numbers in groups.items():
         for start in range(0, len(numbers), _CHUNK):
             chosen = numbers[start : start + _CHUNK]
-            batch = batch_of([curves[n] for n in chosen], nuclide, options, len(names) == 1)
+            batch = batch_of([curves[n] for n in chosen], nuclide, options, equal)
             found.update(zip(chosen, _estimated(batch, names or possible_models(points)), strict=True))
     return [found[number] for number in range(len(curves))]
 

@@ -4,7 +4,8 @@ Every free parameter of a model has a proper prior, written as a function of a s
 models are handled alike and none of them is undetermined with few points:
 
 - effective half-life of the slowest phase: all orders of magnitude alike (log-uniform) from a twentieth of the
-  physical half-life (8 h for 177Lu) to the physical half-life, which no activity outlives;
+  physical half-life (8 h for 177Lu) to the physical half-life, which no activity outlives; with a probability of 5 %
+  exactly that: no biological clearance;
 - half-life of the uptake: log-normal, median 1.5 h, factor 3 (95 % between 0.2 and 13 h);
 - half-life by which a fast phase clears faster than the slow one: log-normal, median 4 h, factor 2.5 (0.7 to 24 h);
 - amplitude of the fast over that of the slow phase at the injection: log-normal, median 0.5, factor 2.5 (0.08 to 3);
@@ -48,6 +49,9 @@ NOISE_MEDIAN, NOISE_FACTOR, NOISE_FREEDOM, NOISE_RANGE = ASSUMED_RELATIVE_UNCERT
 
 NOISE_FLOOR_OF_LARGEST = 0.01
 """Noise that is not stated belongs to the activity, but at least to this share of the region's largest activity."""
+
+PHYSICAL_PROBABILITY = 0.05
+"""That the slowest phase has no biological clearance at all."""
 
 MODEL_PROBABILITY = {"mono": 0.35, "uptake-clearance": 0.35, "bi": 0.20, "bi-uptake": 0.05, "tri": 0.05}
 """Of the models before the points are seen; divided by the sum of those that are possible."""

@@ -89,7 +89,7 @@ def integrate_all(
     fits = [fit_curve(curves[n], nuclide, name, options.weights, priors) for n in named]
     choice = "asked for" if method != "auto" else "one point and a population half-life"
     for number, fit, estimate in zip(
-        named, fits, estimates([curves[n] for n in named], nuclide, options, (name,)), strict=True
+        named, fits, estimates([curves[n] for n in named], nuclide, options, (name,), equal=True), strict=True
     ):
         found[number] = from_fit(fit, estimate, _weighting(curves[number], options, average=False), choice)
     return [found[number] for number in range(len(curves))]
