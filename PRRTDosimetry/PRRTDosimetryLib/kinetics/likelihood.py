@@ -161,6 +161,7 @@ def columns(values: Floats) -> Floats:
 
 
 def linear(unit: Floats, activity: Floats, sigma: Floats) -> Floats:
+    """Best TIA for a course by weighted least squares."""
     weighted = unit / sigma**2
     return np.maximum((weighted * activity).sum(axis=0) / (weighted * unit).sum(axis=0), 1e-300)
 
@@ -171,6 +172,7 @@ def by_scatter(model: Model, batch: Batch) -> bool:
 
 
 def noise_prior(by_scatter: bool) -> NoisePrior:
+    """What is assumed of an unknown noise."""
     return NoisePrior.uninformed() if by_scatter else NoisePrior.stated()
 
 

@@ -122,4 +122,5 @@ def adapted(mode: Floats, covariance: Floats, z: Floats, weight: Floats) -> tupl
 
 
 def log_prior(z: Floats) -> Floats:
+    """Log density of the prior, over the constant of the normal distribution."""
     return -0.5 * (z**2).sum(axis=-1)

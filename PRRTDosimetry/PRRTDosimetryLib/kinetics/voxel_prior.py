@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 NEIGHBOURHOOD_mm = 15.0
 """Full width at half maximum of the smoothing that shows a voxel's surroundings."""
 
-UPTAKE_HALF_LIFE_h, UPTAKE_FACTOR = 0.5, 3.0
+UPTAKE_HALF_LIFE_h, UPTAKE_FACTOR = 0.35, 3.0
 """Weak prior of the surroundings' uptake half-life, log-normal: images of a day and later show none."""
 
 _FWHM_PER_SIGMA = 2.354820

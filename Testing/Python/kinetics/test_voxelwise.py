@@ -12,12 +12,10 @@ from PRRTDosimetryLib.kinetics.voxelwise import (
     HalfLifePrior,
     VoxelNoise,
     mono_exponential_tia,
-    mono_exponential_tia_by_surroundings,
     uptake_clearance_tia,
 )
 from PRRTUptakeLib.imaging.volume import Grid, Volume
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
-from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
 from PRRTUptakeLib.synthetic.phantom import synthetic_patient
 from PRRTUptakeLib.synthetic.simulation import activity_image, axial_grid, region_labels, voxel_averages
 from scipy.optimize import curve_fit
