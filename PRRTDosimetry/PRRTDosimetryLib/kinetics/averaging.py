@@ -279,10 +279,12 @@ def _aicc(part: ModelPosterior, batch: Batch) -> Floats:
     n, k = batch.time_h.shape[1], part.model.parameters
     if n <= k + 1:
         return np.full(len(batch.time_h), np.nan)
-    penalty = 2 * k + 2 * k * (k + 1) / (n - k - 1) + 2 * part.log_sigma
+    penalty: Floats = 2 * k + 2 * k * (k + 1) / (n - k - 1) + 2 * part.log_sigma
     if batch.noise.unknown:
-        return n * np.log(np.maximum(part.least_misfit / n, 1e-18)) + penalty
-    return part.least_misfit + penalty
+        penalty = n * np.log(np.maximum(part.least_misfit / n, 1e-18)) + penalty
+    else:
+        penalty = part.least_misfit + penalty
+    return penalty
 
 
 def _weights(parts: Sequence[ModelPosterior], criteria: Floats | None, adequate: NDArray[np.bool_]) -> Floats:

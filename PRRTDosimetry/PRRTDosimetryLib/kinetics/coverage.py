@@ -61,7 +61,8 @@ class Scenario:
     def curves(self, count: int, seed: int) -> list[Curve]:
         """Noisy measurements."""
         time = np.array(self.time_h)
-        exact = sum(amplitude * 2 ** (-time / half_life) for amplitude, half_life in self.terms)
+        amplitude, half_life = np.array(self.terms).T[:, :, None]
+        exact = (amplitude * 2 ** (-time / half_life)).sum(axis=0)
         drawn = np.maximum(
             exact * (1 + self.noise * np.random.default_rng(seed).standard_normal((count, time.size))), 0
         )

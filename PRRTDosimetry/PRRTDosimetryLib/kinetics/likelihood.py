@@ -78,7 +78,8 @@ class Batch:
     @property
     def largest_MBq(self) -> Floats:
         """Largest activity of each curve, shape (curves,)."""
-        return self.activity_MBq.max(axis=1)
+        result: Floats = self.activity_MBq.max(axis=1)
+        return result
 
     def of(self, rows: slice) -> Batch:
         """Some of the curves."""
@@ -142,11 +143,12 @@ def scaled(batch: Batch, unit: Floats, activity: Floats) -> tuple[Floats, Floats
     if noise.sigma_MBq is not None or noise.equal:
         sigma = largest * np.ones_like(unit) if noise.sigma_MBq is None else columns(noise.sigma_MBq)
         return linear(unit, activity, sigma), np.broadcast_to(sigma, unit.shape)
+    relative = 1.0 if noise.unknown else noise.relative
+    floor = np.zeros_like(largest)
     if noise.unknown:
-        relative, floor = 1.0, NOISE_FLOOR_OF_LARGEST * largest
-    else:
-        relative = noise.relative
-        floor = 0.0 if noise.floor_MBq is None else noise.floor_MBq[:, None]
+        floor = NOISE_FLOOR_OF_LARGEST * largest
+    elif noise.floor_MBq is not None:
+        floor = noise.floor_MBq[:, None]
     tia = np.maximum((activity / unit).mean(axis=0), 1e-300) if relative else linear(unit, activity, np.ones(1))
     tia = np.minimum(tia, 2 * linear(unit, activity, np.ones(1)))  # a course that has all but ended would divide by 0
     for _ in range(2):
@@ -163,7 +165,8 @@ def columns(values: Floats) -> Floats:
 def linear(unit: Floats, activity: Floats, sigma: Floats) -> Floats:
     """Best TIA for a course by weighted least squares."""
     weighted = unit / sigma**2
-    return np.maximum((weighted * activity).sum(axis=0) / (weighted * unit).sum(axis=0), 1e-300)
+    result: Floats = np.maximum((weighted * activity).sum(axis=0) / (weighted * unit).sum(axis=0), 1e-300)
+    return result
 
 
 def by_scatter(model: Model, batch: Batch) -> bool:
@@ -197,4 +200,5 @@ def noise_draws(model: Model, batch: Batch, at: Nodes, levels: Floats) -> Floats
     step = math.log(_TABLE[1] / _TABLE[0])
     row = np.clip(np.rint(np.log((at.misfit + _SMALL) / _TABLE[0]) / step), 0, len(_TABLE) - 1).astype(int)
     column = (levels * len(_LEVELS)).astype(int)
-    return table[row, np.broadcast_to(column, row.shape)]
+    result: Floats = table[row, np.broadcast_to(column, row.shape)]
+    return result

@@ -74,12 +74,14 @@ class ModelPosterior:
     @cached_property
     def mean(self) -> Floats:
         """Posterior mean of ln TIA, shape (curves,)."""
-        return (self.weight * self.log_tia).sum(axis=1)
+        result: Floats = (self.weight * self.log_tia).sum(axis=1)
+        return result
 
     @cached_property
     def variance(self) -> Floats:
         """Posterior variance of ln TIA, shape (curves,)."""
-        return (self.weight * (self.log_tia - self.mean[:, None]) ** 2).sum(axis=1)
+        result: Floats = (self.weight * (self.log_tia - self.mean[:, None]) ** 2).sum(axis=1)
+        return result
 
 
 def posterior(model: Model, batch: Batch) -> ModelPosterior:
@@ -137,8 +139,9 @@ def _mode(model: Model, batch: Batch) -> tuple[Floats, Floats, Floats, Floats]:
     start = nodes(model, batch, np.broadcast_to(tried, (curves, *tried.shape)))
     z = tried[np.argmax(start.log_weight + log_prior(tried), axis=1)]
     z, normal, noise = _climbed(model, batch, z, np.ones(size), _STEPS)
-    covariance = np.linalg.inv(normal + np.eye(size))
-    return z, covariance, 1 + size - np.einsum("cdd->c", covariance), noise
+    covariance = np.asarray(np.linalg.inv(normal + np.eye(size)), dtype=np.float64)
+    parameters: Floats = 1 + size - np.einsum("cdd->c", covariance)
+    return z, covariance, parameters, noise
 
 
 def _climbed(
@@ -229,4 +232,5 @@ def _sensitivity(at: Nodes, weight: Floats, noise: Floats) -> Floats:
     away = log_tia - (weight * log_tia).sum(axis=1, keepdims=True)
     within = fitted * (at.relative_sd * scale) ** 2
     centred = (fitted - (weight * fitted).sum(axis=-1, keepdims=True)) * away
-    return (weight * (centred + within) / (at.sigma_MBq * scale) ** 2).sum(axis=-1).T
+    result: Floats = (weight * (centred + within) / (at.sigma_MBq * scale) ** 2).sum(axis=-1).T
+    return result

@@ -155,7 +155,8 @@ def _slow(z: Floats, physical_per_h: float, given: Priors | None) -> Floats:
         stated = LogNormal(given.clearance.half_life_h, given.clearance.geometric_sd)
         return np.maximum(math.log(2) / stated.of(z), physical_per_h)
     upper = np.where(z > 0, -np.expm1(log_ndtr(-np.abs(z))), ndtr(z))  # ndtr without loss near 1
-    return physical_per_h * SHORTEST_OF_PHYSICAL ** -(1 - upper)
+    rate: Floats = physical_per_h * SHORTEST_OF_PHYSICAL ** -(1 - upper)
+    return rate
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +184,8 @@ class NoisePrior:
     def log_likelihood(self, misfit: Floats, points: int) -> Floats:
         """Log of the integral of noise^(1 - points) exp(-misfit/(2 noise^2)), any shape as ``misfit``."""
         each = self.log_weight - (points - 1) * np.log(self.noise) - 0.5 * misfit[..., None] / self.noise**2
-        return np.logaddexp.reduce(each, axis=-1)
+        result: Floats = np.logaddexp.reduce(each, axis=-1)
+        return result
 
     def quantiles(self, misfit: Floats, points: int, levels: Floats) -> Floats:
         """Noise at ``levels`` of its posterior for each misfit (m,), shape (m, levels)."""

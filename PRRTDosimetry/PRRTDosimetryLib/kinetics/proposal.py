@@ -37,7 +37,7 @@ def lattice(size: int, count: int) -> Floats:
     """
     uniform = qmc.Sobol(size + 4, seed=20240607 + size).random(1 << (count - 1).bit_length())[:count]
     uniform = np.clip(uniform, 1e-6, 1 - 1e-6)
-    normal = ndtri(uniform)
+    normal: Floats = ndtri(uniform)
     normal[:, size : size + 2] = chi2.ppf(uniform[:, size : size + 2], _FREEDOM) / _FREEDOM
     normal[:, -2] = uniform[:, -2]
     return normal
@@ -123,4 +123,5 @@ def adapted(mode: Floats, covariance: Floats, z: Floats, weight: Floats) -> tupl
 
 def log_prior(z: Floats) -> Floats:
     """Log density of the prior, over the constant of the normal distribution."""
-    return -0.5 * (z**2).sum(axis=-1)
+    result: Floats = -0.5 * (z**2).sum(axis=-1)
+    return result

@@ -68,9 +68,7 @@ def scaled_curve(full: Integral, later: Curve, teff_change: float = ASSUMED_TEFF
     hours = full.tia_MBq_h / expected
     value = activity * hours
     away, weight = _log_errors(full, time, math.log(hours), teff_change)
-    relative_u = later.u_activity_MBq[0] / activity if later.u_activity_MBq else ASSUMED_RELATIVE_UNCERTAINTY
-    level = (np.arange(away.size) * _GOLDEN + 0.5) % 1
-    away = away + np.log1p(np.clip(relative_u * ndtri(np.clip(level, 1e-7, 1 - 1e-7)), -0.9, None))
+    away = away + _point_errors(later, away.size)
     order = np.argsort(away)
     below = np.cumsum(weight[order]) - 0.5 * weight[order]
     assumed = "" if later.u_activity_MBq else f" ({ASSUMED_RELATIVE_UNCERTAINTY:.0%} assumed)"
@@ -89,6 +87,16 @@ def scaled_curve(full: Integral, later: Curve, teff_change: float = ASSUMED_TEFF
         half_life_h=full.teff_h,
         quantiles=lambda levels: value * np.exp(np.interp(levels, below, away[order])),
     )
+
+
+def _point_errors(later: Curve, count: int) -> Floats:
+    """Errors of ln activity of the later point, equally probable, in an order that belongs to nothing else."""
+    relative_u = (
+        later.u_activity_MBq[0] / later.activity_MBq[0] if later.u_activity_MBq else ASSUMED_RELATIVE_UNCERTAINTY
+    )
+    level = (np.arange(count) * _GOLDEN + 0.5) % 1
+    errors: Floats = np.log1p(np.clip(relative_u * ndtri(np.clip(level, 1e-7, 1 - 1e-7)), -0.9, None))
+    return errors
 
 
 def hybrid(full: Integral, later: Curve, teff_change: float = ASSUMED_TEFF_CHANGE) -> Integral:

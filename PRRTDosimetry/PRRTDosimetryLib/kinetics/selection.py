@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import chi2
 
-from PRRTDosimetryLib.kinetics.averaging import ASSUMED_RELATIVE_UNCERTAINTY, SIGNIFICANCE, estimates
+from PRRTDosimetryLib.kinetics.averaging import SIGNIFICANCE, estimates
 from PRRTDosimetryLib.kinetics.curves import CurveError
 from PRRTDosimetryLib.kinetics.fitting import CurveFit, Weights, fit_curve
 from PRRTDosimetryLib.kinetics.integral import Alternative, Averaged, Integral, from_fit, misfit_notes, physical_notes
 from PRRTDosimetryLib.kinetics.models import MODELS
 from PRRTDosimetryLib.kinetics.options import Options
+from PRRTDosimetryLib.kinetics.priors import ASSUMED_RELATIVE_UNCERTAINTY
 from PRRTDosimetryLib.kinetics.single_time_point import single_time_point
 from PRRTDosimetryLib.kinetics.trapezoid import trapezoid
 

@@ -68,14 +68,6 @@ def single_time_point(curve: Curve, nuclide: Radionuclide, teff_h: float, u_teff
     away = _log_errors(time, teff_h, u_teff_h, relative_u, nuclide.half_life_h)
     unsaid = [name for name, u in (("the activity", relative_u), ("the half-life", u_teff_h)) if math.isnan(u)]
     value = activity * hours
-    bias = float(np.exp(away).mean()) - 1
-    notes = single_point_notes(time, teff_h)
-    if abs(bias) >= _BIAS_TO_SAY:
-        notes = (
-            *notes,
-            f"the spread of the half-life makes the expected integral {abs(bias):.1%} "
-            f"{'larger' if bias > 0 else 'smaller'} than this value; the uncertainty contains it",
-        )
     known = len(unsaid) < 2
     return Integral(
         curve,
@@ -87,9 +79,20 @@ def single_time_point(curve: Curve, nuclide: Radionuclide, teff_h: float, u_teff
         (hours,),
         f"without uncertainty of {' and '.join(unsaid)}" if unsaid else "uncertainties of activity and half-life",
         "one time point and a given effective half-life",
-        notes,
+        (*single_point_notes(time, teff_h), *_bias_notes(away)),
         method="single-time-point",
         quantiles=(lambda levels: value * np.exp(np.quantile(away, levels))) if known else None,
+    )
+
+
+def _bias_notes(away: Floats) -> tuple[str, ...]:
+    """How much the expected integral is above or below the stated one, from ln of possible over stated TIA."""
+    bias = float(np.exp(away).mean()) - 1
+    if abs(bias) < _BIAS_TO_SAY:
+        return ()
+    return (
+        f"the spread of the half-life makes the expected integral {abs(bias):.1%} "
+        f"{'larger' if bias > 0 else 'smaller'} than this value; the uncertainty contains it",
     )
 
 
@@ -109,7 +112,8 @@ def _log_errors(time_h: float, teff_h: float, u_teff_h: float, relative_u: float
 
 @lru_cache(maxsize=1)
 def _normal_pairs() -> Floats:
-    return ndtri(np.clip(qmc.Sobol(2, seed=11).random(8192), 1e-7, 1 - 1e-7))
+    result: Floats = ndtri(np.clip(qmc.Sobol(2, seed=11).random(8192), 1e-7, 1 - 1e-7))
+    return result
 
 
 def single_point_notes(time_h: float, teff_h: float) -> tuple[str, ...]:

@@ -74,14 +74,7 @@ def trapezoid(
     activity = np.array(curve.activity_MBq)
     shape = _shape(curve, activity, nuclide, start, tail)
     sensitivity = _sensitivity(activity, lambda values: _shape(curve, values, nuclide, start, tail).integral_MBq_h)
-    own = point_uncertainties(curve, weights)
-    sigma = ASSUMED_RELATIVE_UNCERTAINTY * activity if own is None else own
-    if curve.u_activity_MBq:
-        weighting = "the points' own standard uncertainties"
-    elif weights is not None:
-        weighting = f"sigma^2 = ({weights.relative:g} A)^2 + ({weights.floor_MBq:g} MBq)^2"
-    else:
-        weighting = f"none given: {ASSUMED_RELATIVE_UNCERTAINTY:.0%} of each activity are assumed for the uncertainty"
+    sigma, weighting = _uncertainties(curve, weights)
     return Integral(
         curve,
         nuclide,
@@ -98,6 +91,17 @@ def trapezoid(
         ),
         method="trapezoid",
     )
+
+
+def _uncertainties(curve: Curve, weights: Weights | None) -> tuple[np.ndarray, str]:
+    """Standard uncertainties of the points, and in words what they are."""
+    own = point_uncertainties(curve, weights)
+    if own is None:
+        words = f"none given: {ASSUMED_RELATIVE_UNCERTAINTY:.0%} of each activity are assumed for the uncertainty"
+        return ASSUMED_RELATIVE_UNCERTAINTY * np.array(curve.activity_MBq), words
+    if weights is None:
+        return own, "the points' own standard uncertainties"
+    return own, f"sigma^2 = ({weights.relative:g} A)^2 + ({weights.floor_MBq:g} MBq)^2"
 
 
 def _shape(curve: Curve, activity: np.ndarray, nuclide: Radionuclide, start: str, tail: str) -> Shape:

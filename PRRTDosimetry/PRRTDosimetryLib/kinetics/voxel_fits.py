@@ -190,7 +190,7 @@ def _fitted_weights(
     """Weights by the curve at given rates, its amplitude by two rounds of weighted least squares."""
     shape, _ = curve.shape(rates)
     seen = (w > 0) * np.ones_like(values)
-    weights = seen / np.maximum(variance(np.maximum(shape, 0.0)), 1e-300)
+    weights: np.ndarray = seen / np.maximum(variance(np.maximum(shape, 0.0)), 1e-300)
     for _ in range(2):
         weighted = weights * shape
         amplitude = np.maximum(_dot(weighted, values) / np.maximum(_dot(weighted, shape), 1e-300), 0.0)
@@ -228,7 +228,8 @@ def _point(curve: Curve, values: np.ndarray, w: np.ndarray, prior: Prior | None,
 
 
 def _dot(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    return np.einsum("tn,tn->n", first, second)
+    result: np.ndarray = np.einsum("tn,tn->n", first, second)
+    return result
 
 
 def _best_of_grid(curve: Curve, values: np.ndarray, w: np.ndarray, prior: Prior | None) -> np.ndarray:
@@ -281,5 +282,6 @@ def _variance(curve: Curve, rates: np.ndarray, at: _Point) -> np.ndarray:
         at.normal[0][1][still] = 0.0
         at.normal[1][0][still] = 0.0
     with np.errstate(over="ignore"):  # a curve that says nothing of its rates has an infinite uncertainty
-        territory_overrides = _solved(at.normal, gradient)
-        return area**2 / at.information + sum(g * move for g, move in zip(gradient, territory_overrides, strict=True))
+        shifts = _solved(at.normal, gradient)
+        result: np.ndarray = area**2 / at.information + sum(g * move for g, move in zip(gradient, shifts, strict=True))
+        return result

@@ -220,7 +220,9 @@ def _by_surroundings(series: VoxelSeries, curve: Curve, noise: VoxelNoise | None
     """Priors of every voxel from the images themselves, and the noise where it is not given."""
     _require_points(series, 1 + curve.free_rates)
     log_rates = local_rates(series, curve)
-    notes = (f"rates are expected as in the surroundings of {NEIGHBOURHOOD_mm:g} mm, as far as the voxels agree",)
+    notes: tuple[str, ...] = (
+        f"rates are expected as in the surroundings of {NEIGHBOURHOOD_mm:g} mm, as far as the voxels agree",
+    )
     if noise is None:
         relative = relative_noise(series, curve, log_rates)
         noise = VoxelNoise(relative, noise_floor(series, relative))

@@ -1,1 +1,0 @@
-"""Protocol, case, measurements, the patient's pipeline, endpoints, power and cohort."""
