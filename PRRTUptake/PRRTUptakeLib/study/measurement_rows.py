@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.study.contour_propagation import manual_shift_of
 from PRRTUptakeLib.study.measurements import Measurement
+from PRRTUptakeLib.study.placement import manual_shift_of
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.segmentation.segments import Segment

@@ -32,7 +32,7 @@ from PRRTDosimetryLib.effect.bed import bed_Gy, dose_protraction_factor
 from PRRTDosimetryLib.kinetics.curve_shape import Shape
 from PRRTDosimetryLib.kinetics.curves import Curve
 from PRRTDosimetryLib.kinetics.selection import integrate
-from PRRTDosimetryLib.mrml.self_test import Check
+from PRRTDosimetryLib.selftest.self_test import Check
 
 if TYPE_CHECKING:
     from collections.abc import Callable
