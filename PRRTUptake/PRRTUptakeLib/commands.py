@@ -100,14 +100,10 @@ def _deidentifier(arguments: argparse.Namespace) -> Deidentifier | None:
 
 def _verify(arguments: argparse.Namespace, extensions: Sequence[Extension]) -> None:
     from PRRTUptakeLib.export.bundle import BundleError
-    from PRRTUptakeLib.export.verify import verify_bundle
-    from PRRTUptakeLib.mrml.run import run_case
-    from PRRTUptakeLib.progress import Progress, ProgressPrinter
+    from PRRTUptakeLib.mrml.run import verify_case_bundle
+    from PRRTUptakeLib.progress import ProgressPrinter
 
-    def run_again(case: Path, folder: Path, progress: Progress, dicom: bool) -> object:
-        return run_case(case, folder, progress, extensions, dicom)
-
-    result = verify_bundle(arguments.verify, run_again, arguments.case, ProgressPrinter())
+    result = verify_case_bundle(arguments.verify, arguments.case, ProgressPrinter(), extensions)
     if result.differences:
         raise BundleError(result.sentence)
     print(result.sentence)

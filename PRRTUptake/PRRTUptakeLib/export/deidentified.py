@@ -1,8 +1,8 @@
 """A study's result freed of the patient's identity; whatever goes out is rendered from it afterwards.
 
 Names, ids, dates and UIDs are replaced in the data: the patient, moments of injections and images, UIDs in provenance,
-and every text that somebody may have typed, such as names of visits and segments, reasons and series descriptions. Words
-of our own vocabularies stay. DICOM objects are made of the source headers, and freed as such (`export.deidentify`).
+and every text that somebody may have typed, such as names of visits and segments, reasons and series descriptions.
+Words of our own vocabularies stay. DICOM objects are made of the source headers, and freed so (`export.deidentify`).
 """
 
 from __future__ import annotations
@@ -24,10 +24,13 @@ if TYPE_CHECKING:
 
 # Fields that hold words of our vocabularies, never typed by a person.
 _VOCABULARY = frozenset(
-    "code design image kind lobe method metric modality model models nuclide quantity role route sex source_kind "
-    "structure treated_lobe unit units".split()
+    {
+        *("code", "design", "image", "kind", "lobe", "method", "metric", "modality", "model", "models", "nuclide"),
+        *("quantity", "role", "route", "sex", "structure", "treated_lobe", "unit", "units"),
+    }
 )
-_KEPT_TYPES = ("Series", "Header", "Protocol", "Grid")  # source headers are freed as DICOM; rules and grids name nobody
+# Source headers are freed as DICOM; rules and grids name nobody.
+_KEPT_TYPES = ("Series", "Header", "Protocol", "Grid")
 _OURS = ("PRRTUptakeLib.", "PRRTDosimetryLib.")
 
 
@@ -94,9 +97,7 @@ class _Freeing:
             return value
         made = copy(value)
         for name in (item.name for item in fields(value)):
-            if name not in _VOCABULARY:
-                object.__setattr__(made, name, self.of(getattr(value, name)))
-            elif not isinstance(getattr(value, name), (str, tuple)):  # an image, not its word
+            if name not in _VOCABULARY or not isinstance(getattr(value, name), (str, tuple)):
                 object.__setattr__(made, name, self.of(getattr(value, name)))
         return made
 

@@ -1,4 +1,4 @@
-"""``prrt run`` and ``prrt demo``: a case file in, a folder of results with its scene out; written whole or not at all."""
+"""``prrt run`` and ``prrt demo``: a case file in, a folder of results with its scene out, all or nothing."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.export.excel import require_excel
 from PRRTUptakeLib.export.results import REPORT, Outputs, export_result
+from PRRTUptakeLib.export.verify import verify_bundle
 from PRRTUptakeLib.mrml.scene import build_scene, write_bundle
 from PRRTUptakeLib.mrml.segmentations import read_segmentation_file, write_segmentation_file
 from PRRTUptakeLib.mrml.session import session
@@ -19,6 +20,7 @@ from PRRTUptakeLib.study.run import run
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from PRRTUptakeLib.export.verify import Verification
     from PRRTUptakeLib.study.model import Extension, StudyResult
 
 DEMOS = ("lutia", "ia-versus-iv", "serial", "therapy")
@@ -119,6 +121,17 @@ def measure_case(
     """
     study = study_input(load_case(Path(case_path)), read_segmentation_file)
     return run(study, progress, extensions)
+
+
+def verify_case_bundle(
+    bundle: Path, case: Path | None = None, progress: Progress = no_progress, extensions: Sequence[Extension] = ()
+) -> Verification:
+    """Run the case of a bundle again, in a temporary folder, and compare; see `export.verify.verify_bundle`."""
+
+    def run_again(path: Path, folder: Path, step: Progress, dicom: bool) -> object:
+        return run_case(path, folder, step, extensions, dicom)
+
+    return verify_bundle(bundle, run_again, case, progress)
 
 
 def write_scene(result: StudyResult, folder: Path) -> None:

@@ -13,7 +13,6 @@ from PRRTUptakeLib.report.svg import PALETTE
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from PRRTUptakeLib.imaging.volume import Volume
     from PRRTUptakeLib.segmentation.segments import Segment
     from PRRTUptakeLib.study.model import StudyInput
     from PRRTUptakeLib.study.preparation import SizedLesion
@@ -50,7 +49,9 @@ def visit_sections(result: VisitResult) -> list[str]:
     labels = result.labels
     title = f"Cycle {labels.cycle}, {labels.visit}"
     sentence = paragraph(result_sentence(result), "result")
-    on_targets = _target_sections(result, title, sentence) if result.targets else [section(f"{title}: result", sentence)]
+    on_targets = (
+        _target_sections(result, title, sentence) if result.targets else [section(f"{title}: result", sentence)]
+    )
     return [
         *on_targets,
         section(f"{title}: lobes and lesions", _lobe_table(result), _lesion_table(result)),

@@ -41,7 +41,12 @@ def study_sections(result: StudyResult) -> list[str]:
     """The sections of the report, as HTML: visits, what the design found, alignment of images, parts."""
     sections = [section for one in result.visits for section in visit_sections(one)]
     before, after = findings_sections(result.findings, result)
-    sections += [*before, *registration_sections(result.registrations), alignment_section(result.session_checks), *after]
+    sections += [
+        *before,
+        *registration_sections(result.registrations),
+        alignment_section(result.session_checks),
+        *after,
+    ]
     return [*sections, *(section for part in result.parts for section in part_sections(part, result))]
 
 

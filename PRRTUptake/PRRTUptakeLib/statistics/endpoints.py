@@ -27,6 +27,8 @@ from PRRTUptakeLib.statistics.paired_values import (
     lobe_words,
 )
 from PRRTUptakeLib.statistics.subgroups import Subgroups, compare_subgroups
+from PRRTUptakeLib.study.designs import design_of
+from PRRTUptakeLib.study.designs.base import PAIRED_LOBES, ROUTE_RATIOS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -97,7 +99,7 @@ class Endpoint:
     def _patients(self) -> list[dict[str, Any]]:
         pairs, names = self.pairs, self.pairs.labels
         table = zip(pairs.patients, pairs.first.tolist(), pairs.second.tolist(), pairs.u_log.tolist(), strict=True)
-        if self.protocol.design == "ia-versus-iv":
+        if design_of(self.protocol).endpoint.kind == ROUTE_RATIOS:
             return [{"patient": patient, "ratio": ratio, "u_log": u_log} for patient, ratio, _, u_log in table]
         return [
             {"patient": patient, names[0]: first, names[1]: second, "ratio": first / second, "u_log": u_log}
@@ -129,10 +131,10 @@ def evaluate(
         If the table, the allocation or too few patients do not allow the endpoint.
     """
     check_table(rows)
-    if protocol.design == "ia-versus-iv":
-        parts = _enhancement_parts(rows, protocol, allocation, strict, mixed)
-    else:
-        parts = _lobe_parts(rows, protocol, allocation, strict, mixed)
+    kind = design_of(protocol).endpoint.kind
+    if kind not in _PARTS:
+        raise EndpointError(f"The protocol '{protocol.name}' compares nothing within a patient: it has no endpoint.")
+    parts = _PARTS[kind](rows, protocol, allocation, strict, mixed)
     pairs: PairedValues = parts.pop("pairs")
     notes: tuple[str, ...] = parts.pop("notes")
     parts["subgroups"] = compare_subgroups(pairs, characteristics or {}, protocol)
@@ -180,6 +182,9 @@ def _enhancement_parts(
     return parts
 
 
+_PARTS = {PAIRED_LOBES: _lobe_parts, ROUTE_RATIOS: _enhancement_parts}
+
+
 def _refuse(pairs: PairedValues, strict: bool) -> None:
     if strict and pairs.excluded:
         first = pairs.excluded[0]
@@ -196,7 +201,7 @@ def _refuse(pairs: PairedValues, strict: bool) -> None:
 
 def _endpoint(protocol: Protocol, pairs: PairedValues, notes: tuple[str, ...], parts: Mapping[str, Any]) -> Endpoint:
     rules = protocol.endpoint
-    at_least = protocol.design == "ia-versus-iv"
+    at_least = design_of(protocol).endpoint.at_least
     comparison = compare_pairs(pairs.first, pairs.second, rules.confidence, rules.threshold, at_least)
     bootstrap = bootstrap_intervals(
         pairs.first, pairs.second, rules.bootstrap_samples, rules.bootstrap_seed, rules.confidence

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.dicom.injection import injection_of
 from PRRTUptakeLib.dicom.quantify import quantify
@@ -11,6 +10,7 @@ from PRRTUptakeLib.dicom.reading import read_volume
 from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.dicom.suv import suv
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.study.case_files import case_files
 from PRRTUptakeLib.study.images import ImageError, contour_series, emission_series, has_emission
 from PRRTUptakeLib.study.model import (
     IMAGE_WORDS,
@@ -25,15 +25,11 @@ from PRRTUptakeLib.study.segment_files import SegmentationReader, no_reader, rea
 from PRRTUptakeLib.study.visit_registration import anatomy_in_frame, image_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from PRRTUptakeLib.dicom.series import Series
     from PRRTUptakeLib.imaging.volume import Grid
     from PRRTUptakeLib.study.case import Case, Visit
 
 ROUTES = {"intra-arterial": "IA", "intravenous": "IV"}
-_FOLDERS = ("dicom", "segments")  # keys of a visit that name folders, all of whose files count
 
 
 def study_input(case: Case, read_file: SegmentationReader = no_reader) -> StudyInput:
@@ -64,42 +60,6 @@ def study_input(case: Case, read_file: SegmentationReader = no_reader) -> StudyI
         base=case.path.parent,
         files=case_files(case.path),
     )
-
-
-def case_files(path: Path) -> tuple[Path, ...]:
-    """Every file that a case's result depends on, wherever it is; cheap, since nothing is read but the case file.
-
-    These are the case file, all files in the folders of its visits, and every file that it names at any place, such as
-    a protocol, a transform, a table of doses or a phantom. A case file that cannot be read is alone in the list.
-    """
-    found = {path.resolve()}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return tuple(found)
-    for key, name in _names(content):
-        try:
-            place = (path.parent / name).resolve()
-            if key in _FOLDERS and place.is_dir():
-                found.update(one for one in place.rglob("*") if one.is_file())
-            elif place.is_file():
-                found.add(place)
-        except (OSError, ValueError):  # a text that no file can be called
-            continue
-    return tuple(sorted(found))
-
-
-def _names(content: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """Every text in plain JSON values with the key that it is under."""
-    if isinstance(content, str):
-        if content.strip():
-            yield key, content
-    elif isinstance(content, dict):
-        for name, value in content.items():
-            yield from _names(value, name)
-    elif isinstance(content, list):
-        for value in content:
-            yield from _names(value, key)
 
 
 def _visit(case: Case, visit: Visit, read_file: SegmentationReader) -> VisitInput:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.study.measurements import Measurement
     from PRRTUptakeLib.study.placement import Placement
     from PRRTUptakeLib.study.predicted_benefit import IntravenousCycle
+    from PRRTUptakeLib.study.preparation import Prepared
     from PRRTUptakeLib.study.protocol import Protocol as TrialProtocol
     from PRRTUptakeLib.study.registration_rule import RegistrationRule
     from PRRTUptakeLib.study.session_alignment import CheckedVisit
@@ -172,6 +173,7 @@ class StudyInput:
     source : the case file; None for a scene.
     base : folder to which paths are relative.
     files : every file that the result depends on, wherever it is; the only such list.
+    doubts : sentences on the input itself, shown first among the warnings.
     """
 
     patient: str
@@ -187,6 +189,7 @@ class StudyInput:
     source: Path | None = None
     base: Path = field(default_factory=Path)
     files: tuple[Path, ...] = ()
+    doubts: tuple[str, ...] = ()
 
     def visit(self, key: tuple[int, str]) -> VisitInput:
         """The visit of a cycle and name."""
@@ -197,6 +200,7 @@ class StudyInput:
 class VisitContents:
     """What one visit shows: volumes by name, segments, the plane between the lobes, its rows.
 
+    ``prepared`` are the labelled segments where they were drawn, None for a visit that uses those of another;
     ``visit`` and ``injection`` are noted on the volumes of a scene, so that the panels know them when it is opened.
     """
 
@@ -207,6 +211,7 @@ class VisitContents:
     rows: tuple[Measurement, ...] = ()
     visit: str = ""
     injection: Injection | None = None
+    prepared: Prepared | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -292,7 +297,7 @@ class StudyResult:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Sentences to be seen first."""
-        return (*self.measured_warnings, *(text for part in self.parts for text in part.warnings))
+        return (*self.input.doubts, *self.measured_warnings, *(text for part in self.parts for text in part.warnings))
 
     @property
     def contents(self) -> tuple[VisitContents, ...]:

@@ -26,9 +26,7 @@ class SegmentFileError(PRRTError):
 
 def no_reader(path: Path) -> Segmentation:
     """Refuse a ``.seg.nrrd`` file where no reader of Slicer is at hand."""
-    raise SegmentFileError(
-        f"{path} needs Slicer's libraries: install slicer-core, or give a folder of masks."
-    )
+    raise SegmentFileError(f"{path} needs Slicer's libraries: install slicer-core, or give a folder of masks.")
 
 
 def read_segments(path: Path, series: Sequence[Series] = (), read_file: SegmentationReader = no_reader) -> Segmentation:

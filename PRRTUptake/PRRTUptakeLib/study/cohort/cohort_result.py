@@ -13,6 +13,7 @@ from PRRTUptakeLib.statistics.agreement import Agreement, compare_readers, paire
 from PRRTUptakeLib.statistics.allocation import Allocation, AllocationError, allocation_of, read_allocation
 from PRRTUptakeLib.study.cohort.analysis import Analysis, Options, analyse
 from PRRTUptakeLib.study.cohort.jobs import TABLE, CohortError
+from PRRTUptakeLib.study.designs import design_of
 from PRRTUptakeLib.study.measurements import read_csv, to_csv
 from PRRTUptakeLib.study.protocol import load_protocol
 
@@ -187,7 +188,7 @@ def _allocation(
     """Read the allocation's file, or else what the case files say; restricted to the patients measured."""
     cases = list(cases)
     stated = {case.patient: case.treated_lobe for case in cases if case.treated_lobe}
-    if protocol.design != "lobe-against-lobe":
+    if not design_of(protocol).endpoint.allocated:
         return (read_allocation(options.allocation) if options.allocation else None), ()
     if options.allocation:
         given = read_allocation(options.allocation)

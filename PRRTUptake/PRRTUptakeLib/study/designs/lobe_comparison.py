@@ -178,6 +178,7 @@ def _size(
         volumes=volumes,
         segmentation=prepared.segmentation,
         plane=prepared.plane,
+        prepared=prepared,
         rows=size_rows(labels, prepared),
         visit=visit.visit,
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.study.contour_propagation import propagated
 from PRRTUptakeLib.study.measurement_rows import measurement_rows
@@ -19,9 +21,7 @@ from PRRTUptakeLib.study.model import (
 from PRRTUptakeLib.study.placement import Placement
 from PRRTUptakeLib.study.preparation import prepare
 from PRRTUptakeLib.study.registration_rule import RegistrationRule
-from PRRTUptakeLib.study.session_alignment import CheckedVisit, check_visit
 from PRRTUptakeLib.study.visit import VisitLabels, measure_visit
-from PRRTUptakeLib.study.visit_registration import VisitRegistration, visit_registration
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Volume
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.segmentation.segments import Segmentation
     from PRRTUptakeLib.study.model import EmissionInput, ImageInput, LoadedEmission, StudyInput, VisitInput
     from PRRTUptakeLib.study.preparation import Prepared
+    from PRRTUptakeLib.study.session_alignment import CheckedVisit
     from PRRTUptakeLib.study.visit import VisitResult
+    from PRRTUptakeLib.study.visit_registration import VisitRegistration
 
 
 class LobeVisitError(PRRTError):
@@ -178,6 +180,8 @@ def _placed(
         return _Placed(placement=None, anatomy=fixed or ((ct, ct.load()) if ct is not None else None)), ()
     moving = (ct, ct.load()) if ct is not None else None
     if fixed is not None and moving is not None:
+        from PRRTUptakeLib.study.visit_registration import visit_registration  # brings SimpleITK, only where needed
+
         made = visit_registration(visit, fixed, moving, segmentation, bool(study.same_patient))
         return _through(made.registration, made, moving), ()
     if isinstance(rule, RegistrationRule):
@@ -206,8 +210,6 @@ def _in_space_of_segments(image: Volume, placement: Placement | None) -> Volume:
     """The image as it is under the segments, without a voxel changed: the sphere reference is sought in it."""
     if placement is None:
         return image
-    import numpy as np
-
     return replace(image, ijk_to_ras=np.linalg.inv(placement.matrix) @ image.ijk_to_ras)
 
 
@@ -235,7 +237,7 @@ def _measured(
         study.recovery,
         manual_shifts=visit.manual_shifts,
     )
-    background = placed.anatomy[1] if placed.registered and placed.anatomy else drawn.image
+    background = placed.anatomy[1] if placed.anatomy and (placed.registered or drawn.image is None) else drawn.image
     result = replace(result, anatomy=background)
     own = visit.drawn_on is None
     contours = drawn.source if own else None
@@ -253,6 +255,8 @@ def _measured(
     )
     checked = None
     if placed.anatomy is not None:
+        from PRRTUptakeLib.study.session_alignment import check_visit
+
         reference = (placed.anatomy[0].name, placed.anatomy[1])
         matrix = placed.placement.matrix if placed.placement is not None else None
         segments = drawn.prepared.segmentation
@@ -302,6 +306,7 @@ def _contents(result: VisitResult, drawn: ContouredVisit | None) -> VisitContent
         volumes=tuple(volumes),
         segmentation=drawn.prepared.segmentation,
         plane=drawn.prepared.plane,
+        prepared=drawn.prepared,
         rows=measurement_rows(result),
         **known,
     )

@@ -31,8 +31,6 @@ from PRRTUptakeLib.study.predicted_benefit import (
 )
 from PRRTUptakeLib.study.preparation import prepare
 from PRRTUptakeLib.study.route_uptake import EnhancementResult, RoutedImage, compare_routes, enhancement_rows
-from PRRTUptakeLib.study.session_alignment import CheckedVisit, check_visit
-from PRRTUptakeLib.study.visit_registration import VisitRegistration, visit_registration
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Volume
@@ -40,6 +38,8 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.study.model import EmissionInput, ImageInput, StudyInput, VisitInput
     from PRRTUptakeLib.study.predicted_benefit import IntravenousCycle, Prediction
     from PRRTUptakeLib.study.preparation import Prepared
+    from PRRTUptakeLib.study.session_alignment import CheckedVisit
+    from PRRTUptakeLib.study.visit_registration import VisitRegistration
     from PRRTUptakeLib.uptake.mapping import RasTransform
 
 IA, IV = "IA", "IV"
@@ -190,6 +190,8 @@ def _pet(study: StudyInput, visit: VisitInput, contours: _Contours, progress: Pr
     transform, matrix, registered, anatomy = _registered(study, visit, contours)
     checked = None
     if anatomy is not None:
+        from PRRTUptakeLib.study.session_alignment import check_visit
+
         word = IMAGE_WORDS[study.protocol.imaging.modality]
         segments = contours.prepared.segmentation
         checked = check_visit(visit.visit, (word, loaded.volume), (anatomy[0].name, anatomy[1]), segments, matrix)
@@ -230,6 +232,8 @@ def _registered(
     assert contours.image is not None
     fixed = (contours.source, contours.image)
     segmentation = contours.prepared.segmentation
+    from PRRTUptakeLib.study.visit_registration import visit_registration  # brings SimpleITK, only where needed
+
     made = visit_registration(visit, fixed, anatomy, segmentation, bool(study.same_patient))
     return made.registration.ras_transform, made.registration.fixed_to_moving, made, anatomy
 
@@ -327,6 +331,7 @@ def _contents(
             volumes=volumes,
             segmentation=prepared.segmentation,
             plane=prepared.plane,
+            prepared=prepared,
             rows=rows,
             visit=visit,
         ),
