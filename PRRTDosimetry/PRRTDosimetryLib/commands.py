@@ -185,7 +185,7 @@ def _selftest_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _selftest(chosen: argparse.Namespace) -> None:
-    from PRRTDosimetryLib.mrml.self_test import SelfTestError, run_self_test, self_test_text, write_self_test
+    from PRRTDosimetryLib.selftest.self_test import SelfTestError, run_self_test, self_test_text, write_self_test
 
     result = run_self_test()
     if chosen.html:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.dicom.operator_overrides import OperatorOverrides
     from PRRTUptakeLib.dicom.series import Series
     from PRRTUptakeLib.export.deidentify import Deidentifier
-    from PRRTUptakeLib.mrml.outcome import Extension
     from PRRTUptakeLib.mrml.run import CaseResult
+    from PRRTUptakeLib.study.model import Extension
 
 
 def _demo_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +35,7 @@ def _demo_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def demo(arguments: argparse.Namespace, extensions: Sequence[Extension] = ()) -> None:
-    """Run ``prrt demo``; ``extensions`` add to the patient's outcome."""
+    """Run ``prrt demo``; ``extensions`` add to the patient's result."""
     from PRRTUptakeLib.mrml.run import run_demo
     from PRRTUptakeLib.progress import ProgressPrinter
 
@@ -60,8 +60,9 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, extensions: Sequence[Extension] = ()) -> None:
-    """Run ``prrt run``; ``extensions`` add to the patient's outcome."""
-    from PRRTUptakeLib.mrml.run import Outputs, run_case
+    """Run ``prrt run``; ``extensions`` add to the patient's result."""
+    from PRRTUptakeLib.export.results import Outputs
+    from PRRTUptakeLib.mrml.run import run_case
     from PRRTUptakeLib.progress import ProgressPrinter
 
     if arguments.verify:
@@ -69,7 +70,13 @@ def run(arguments: argparse.Namespace, extensions: Sequence[Extension] = ()) -> 
         return
     if arguments.case is None or arguments.output is None:
         arguments.refuse("give CASE.json and -o DIR, or --verify BUNDLE")
-    outputs = Outputs(arguments.dicom, arguments.excel, arguments.operator, _deidentifier(arguments), arguments.replace)
+    outputs = Outputs(
+        dicom=arguments.dicom,
+        excel=arguments.excel,
+        operator=arguments.operator,
+        deidentifier=_deidentifier(arguments),
+        replace=arguments.replace,
+    )
     progress = ProgressPrinter()
     _print_result(run_case(arguments.case, arguments.output, progress, extensions, outputs=outputs))
 
@@ -95,10 +102,10 @@ def _deidentifier(arguments: argparse.Namespace) -> Deidentifier | None:
 
 def _verify(arguments: argparse.Namespace, extensions: Sequence[Extension]) -> None:
     from PRRTUptakeLib.export.bundle import BundleError
-    from PRRTUptakeLib.mrml.verify import verify_bundle
+    from PRRTUptakeLib.mrml.run import verify_case_bundle
     from PRRTUptakeLib.progress import ProgressPrinter
 
-    result = verify_bundle(arguments.verify, arguments.case, ProgressPrinter(), extensions)
+    result = verify_case_bundle(arguments.verify, arguments.case, ProgressPrinter(), extensions)
     if result.differences:
         raise BundleError(result.sentence)
     print(result.sentence)
@@ -147,10 +154,11 @@ def _pdf(arguments: argparse.Namespace) -> None:
     print(f"PDF: {html_to_pdf(arguments.report, arguments.output)}")
 
 
-def _print_result(result: CaseResult) -> None:
-    outcome = result.outcome
-    notes = [f"Warning: {text}" for text in outcome.warnings]
-    print("\n\n".join([*outcome.text, *notes, f"Report: {result.report}"]))
+def _print_result(made: CaseResult) -> None:
+    from PRRTUptakeLib.report.study_report import study_text
+
+    notes = [f"Warning: {text}" for text in made.result.warnings]
+    print("\n\n".join([*study_text(made.result), *notes, f"Report: {made.report}"]))
 
 
 def _endpoints_arguments(parser: argparse.ArgumentParser) -> None:

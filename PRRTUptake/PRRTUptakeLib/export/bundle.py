@@ -1,6 +1,6 @@
 """A frozen bundle of a case's results: one zip of tables, DICOM, protocol, provenance and hashes; and its check.
 
-``manifest.json`` in it holds the SHA-256 of every other member. ``mrml.verify`` runs the case again and compares.
+``manifest.json`` in it holds the SHA-256 of every other member. `export.verify` runs the case again and compares.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from PRRTUptakeLib.study.designs import design_of
 from PRRTUptakeLib.versions import VERSION
 
 if TYPE_CHECKING:
@@ -67,16 +68,8 @@ def _reference(protocol: Protocol) -> str:
 def _aggregation(protocol: Protocol) -> str:
     rules = protocol.endpoint
     metric, centre = _METRIC.get(rules.metric, rules.metric), _AGGREGATION[rules.aggregation]
-    if protocol.design == "ia-versus-iv":
-        return (
-            f"The enhancement ratio of a lesion was {metric} after intra-arterial over that after intravenous "
-            f"injection; a patient's was {centre} over the target lesions, and a patient with {rules.threshold:g} or "
-            "more a responder."
-        )
-    return (
-        f"The endpoint was {metric} in cycle {rules.cycle}, {centre} over the target lesions of a lobe, of the treated "
-        f"over the control lobe; a patient with a ratio above {rules.threshold:g} was a responder."
-    )
+    words = design_of(protocol).endpoint.aggregation
+    return words.format(metric=metric, centre=centre, cycle=rules.cycle, threshold=f"{rules.threshold:g}")
 
 
 def _statistics(protocol: Protocol, endpoint: Endpoint | None) -> list[str]:

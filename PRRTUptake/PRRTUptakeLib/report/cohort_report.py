@@ -15,7 +15,6 @@ from scipy import stats
 
 from PRRTUptakeLib.report.cohort_methods import cohort_methods
 from PRRTUptakeLib.report.endpoint_tables import (
-    ENHANCEMENT,
     agreement_table,
     comparison_table,
     endpoint_table,
@@ -23,7 +22,6 @@ from PRRTUptakeLib.report.endpoint_tables import (
     p_value,
     patient_table,
     region_table,
-    responder_words,
     share,
     with_interval,
 )
@@ -48,6 +46,8 @@ from PRRTUptakeLib.report.reader_tables import (
 )
 from PRRTUptakeLib.statistics.exclusions import INTENTION_TO_TREAT
 from PRRTUptakeLib.study.cohort.cohort_result import ANALYSED
+from PRRTUptakeLib.study.designs import design_of
+from PRRTUptakeLib.study.designs.base import ROUTE_RATIOS
 from PRRTUptakeLib.versions import VERSION, software
 
 if TYPE_CHECKING:
@@ -95,18 +95,18 @@ def result_sentence(endpoint: Endpoint) -> str:
     """The endpoint in one sentence, both scales labelled."""
     one, rules = endpoint.comparison, endpoint.protocol.endpoint
     level = f"{100 * rules.confidence:g} % CI"
-    if endpoint.protocol.design == ENHANCEMENT:
-        return (
-            f"Patients with an enhancement ratio of {rules.threshold:g} or more: "
-            f"{share(one.responders, one.n, one.responders_ci)}; geometric mean enhancement ratio "
-            f"{with_interval(one.gmr, one.gmr_ci)} ({level}), p = {p_value(one.p_log)}."
-        )
     first, second = endpoint.pairs.labels
-    return (
-        f"Geometric mean ratio {first}/{second} {with_interval(one.gmr, one.gmr_ci)} ({level}, log scale, "
-        f"p = {p_value(one.p_log)}); means {number(one.means[0])} and {number(one.means[1])}, difference "
-        f"{with_interval(one.raw_difference, one.raw_ci)} (raw scale, p = {p_value(one.p_raw)}); "
-        f"{responder_words(endpoint)}: {share(one.responders, one.n, one.responders_ci)}."
+    return design_of(endpoint.protocol).endpoint.result.format(
+        threshold=f"{one.threshold:g}",
+        responders=share(one.responders, one.n, one.responders_ci),
+        gmr=with_interval(one.gmr, one.gmr_ci),
+        level=level,
+        p=p_value(one.p_log),
+        first=first,
+        second=second,
+        means=f"{number(one.means[0])} and {number(one.means[1])}",
+        raw=with_interval(one.raw_difference, one.raw_ci),
+        p_raw=p_value(one.p_raw),
     )
 
 
@@ -143,16 +143,16 @@ def _own_size(svg: str) -> str:
 def _figure_sections(endpoint: Endpoint) -> list[str]:
     pairs = endpoint.pairs
     ratios = (pairs.first / pairs.second).tolist()
-    enhanced = endpoint.protocol.design == ENHANCEMENT
-    word = "enhancement ratio" if enhanced else f"{pairs.labels[0]}/{pairs.labels[1]}"
+    traits = design_of(endpoint.protocol).endpoint
+    word = traits.ratio_word or f"{pairs.labels[0]}/{pairs.labels[1]}"
     figures = []
-    shown = endpoint.uptake_pairs if enhanced else pairs
+    shown = endpoint.uptake_pairs if traits.kind == ROUTE_RATIOS else pairs
     if shown:
         figures += _paired_figures(shown, endpoint)
     figures.append(_figure(_forest(endpoint, word), f"Ratio {word} of each patient, and over all"))
-    reference = endpoint.comparison.threshold if enhanced else 1.0
+    reference = endpoint.comparison.threshold if traits.relative_to_threshold else 1.0
     percent = [100 * (ratio / reference - 1) for ratio in ratios]
-    unit = f"{word}, % above {reference:g}" if enhanced else f"{word} − 1, %"
+    unit = f"{word}, % above {reference:g}" if traits.relative_to_threshold else f"{word} − 1, %"
     figures.append(_figure(waterfall("Waterfall", pairs.patients, percent, unit), f"Patients in order of {word}"))
     if endpoint.scales:
         figures.append(_figure(level_figure(endpoint), "The ratio against the control value, logarithmic scales"))

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.report.page import plain_table
 from PRRTUptakeLib.study.cohort.cohort_result import ANALYSED
+from PRRTUptakeLib.study.designs import design_of
+from PRRTUptakeLib.study.designs.base import ROUTE_RATIOS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.study.cohort.cohort_result import CohortResult
 
 Table = tuple[list[str], list[list[object]]]
-ENHANCEMENT = "ia-versus-iv"
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -73,7 +74,7 @@ def share(count: int, n: int, interval: Sequence[float]) -> str:
 
 def responder_words(endpoint: Endpoint) -> str:
     """What counts as a responder."""
-    sign = "≥" if endpoint.protocol.design == ENHANCEMENT else ">"
+    sign = design_of(endpoint.protocol).endpoint.responder_sign
     return f"patients with a ratio {sign} {endpoint.comparison.threshold:g}"
 
 
@@ -102,7 +103,7 @@ def endpoint_table(endpoint: Endpoint) -> Table:
         mixed = endpoint.mixed
         words = f"same, mixed model of {mixed.rows} lesion values"
         rows.insert(2, ["log", words, with_interval(mixed.gmr, mixed.gmr_ci), p_value(mixed.p)])
-    if endpoint.protocol.design == ENHANCEMENT:
+    if design_of(endpoint.protocol).endpoint.kind == ROUTE_RATIOS:
         rows.append(["raw", "mean enhancement ratio", number(result.mean_of_ratios), ""])
         if endpoint.uptake:
             rows += _raw_rows(endpoint.uptake, first, second)
@@ -142,8 +143,9 @@ def patient_table(endpoint: Endpoint) -> Table:
     """One line per patient."""
     pairs, (first, second) = endpoint.pairs, endpoint.pairs.labels
     table = zip(pairs.patients, pairs.first.tolist(), pairs.second.tolist(), pairs.u_log.tolist(), strict=True)
-    if endpoint.protocol.design == ENHANCEMENT:
-        return ["patient", "enhancement ratio", "standard uncertainty of log ratio"], [
+    header = design_of(endpoint.protocol).endpoint.ratio_header
+    if header:
+        return ["patient", header, "standard uncertainty of log ratio"], [
             [name, ratio, u_log] for name, ratio, _, u_log in table
         ]
     return ["patient", first, second, "ratio", "standard uncertainty of log ratio"], [

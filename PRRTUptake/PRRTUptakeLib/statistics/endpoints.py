@@ -41,6 +41,8 @@ from PRRTUptakeLib.statistics.paired_values import (
 from PRRTUptakeLib.statistics.scales import ScaleConflict, scale_conflict
 from PRRTUptakeLib.statistics.subgroups import Subgroups, compare_subgroups
 from PRRTUptakeLib.statistics.ties import log_ratios
+from PRRTUptakeLib.study.designs import design_of
+from PRRTUptakeLib.study.designs.base import PAIRED_LOBES, ROUTE_RATIOS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -136,7 +138,7 @@ class Endpoint:
     def _patients(self) -> list[dict[str, Any]]:
         pairs, names = self.pairs, self.pairs.labels
         table = zip(pairs.patients, pairs.first.tolist(), pairs.second.tolist(), pairs.u_log.tolist(), strict=True)
-        if self.protocol.design == "ia-versus-iv":
+        if design_of(self.protocol).endpoint.kind == ROUTE_RATIOS:
             return [{"patient": patient, "ratio": ratio, "u_log": u_log} for patient, ratio, _, u_log in table]
         return [
             {"patient": patient, names[0]: first, names[1]: second, "ratio": first / second, "u_log": u_log}
@@ -175,12 +177,15 @@ def evaluate(
     if not kept:
         raise EndpointError("The exclusions leave no measurement: take some of them back.")
     excused = {one.patient for one in exclusions} if strict else {row.patient for row in kept}
-    if protocol.design == "ia-versus-iv":
+    kind = design_of(protocol).endpoint.kind
+    if kind == ROUTE_RATIOS:
         parts = _enhancement_parts(kept, protocol, allocation, excused, mixed)
-    else:
+    elif kind == PAIRED_LOBES:
         parts = _lobe_parts(rows, kept, protocol, allocation, excused)
         if mixed:
             parts["mixed"] = _mixed(kept, protocol, allocation)
+    else:
+        raise EndpointError(f"The protocol '{protocol.name}' compares nothing within a patient: it has no endpoint.")
     if exclusions:
         parts |= _populations(rows, protocol, allocation, tuple(exclusions))
     pairs: PairedValues = parts.pop("pairs")
@@ -232,7 +237,7 @@ def _populations(
     found = {}
     for name in (INTENTION_TO_TREAT, PER_PROTOCOL):
         mine = population_rows(rows, exclusions, name)
-        if protocol.design == "ia-versus-iv":
+        if design_of(protocol).endpoint.kind == ROUTE_RATIOS:
             pairs = enhancement(mine, protocol).pairs
         else:
             pairs = lobe_pairs(mine, protocol, None if allocation is None else allocation.treated)
@@ -306,7 +311,7 @@ def _endpoint(protocol: Protocol, pairs: PairedValues, notes: tuple[str, ...], p
             notes += (f"Measurement uncertainty is not carried into the interval. {problem}",)
     if math.isnan(comparison.p_log):
         notes += ("All patients have the same ratio: without scatter between them there is no test and no interval.",)
-    if protocol.design != "ia-versus-iv":
+    if design_of(protocol).endpoint.kind == PAIRED_LOBES:
         parts = {**parts, "scales": scale_conflict(pairs.first, pairs.second, comparison, rules.confidence)}
     if parts.get("scales"):
         notes += (parts["scales"].sentence,)
@@ -326,5 +331,5 @@ def _propagated(pairs: PairedValues, rules: EndpointRules) -> PropagatedUncertai
 
 def _comparison(pairs: PairedValues, protocol: Protocol) -> PairedComparison:
     rules = protocol.endpoint
-    at_least = protocol.design == "ia-versus-iv"
+    at_least = design_of(protocol).endpoint.at_least
     return compare_pairs(pairs.first, pairs.second, rules.confidence, rules.threshold, at_least)

@@ -13,6 +13,7 @@ from scipy import stats
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.statistics.paired import PairedComparison, compare_pairs
 from PRRTUptakeLib.statistics.ties import log_ratios, no_scatter
+from PRRTUptakeLib.study.designs import design_of
 from PRRTUptakeLib.table_file import read_table
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def _characteristic(name: str, pairs: PairedValues, groups: Mapping[str, str], p
         if patient in groups:
             members[groups[patient]].append(n)
     rules = protocol.endpoint
-    at_least = protocol.design == "ia-versus-iv"
+    at_least = design_of(protocol).endpoint.at_least
     ordered = {group: np.array(members[group]) for group in sorted(members)}
     compared = {
         group: compare_pairs(pairs.first[mine], pairs.second[mine], rules.confidence, rules.threshold, at_least)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.study.contour_propagation import manual_shift_of
 from PRRTUptakeLib.study.measurements import Measurement
+from PRRTUptakeLib.study.placement import manual_shift_of
 from PRRTUptakeLib.study.visit_uptakes import visit_quantities
 
 if TYPE_CHECKING:

@@ -36,14 +36,14 @@ def images(outcome):
 @pytest.fixture(scope="module")
 def segments(outcome):
     """A few segments are enough here; lobes overlap lesions."""
-    whole = outcome.scene[0].segmentation
+    whole = outcome.contents[0].segmentation
     chosen = [s for s in whole if s.role in ("target", "lesion", "lobe") or s.structure == "kidney_left"]
     return Segmentation(whole.grid, tuple(chosen))
 
 
 @pytest.fixture(scope="module")
 def activity(outcome):
-    return outcome.scene[0].volumes[0][1]
+    return outcome.contents[0].volumes[0][1]
 
 
 @pytest.fixture(scope="module")

@@ -179,7 +179,7 @@ def test_a_case_may_name_dicom_contours(drawn, images, tmp_path):
     assert main(["run", str(tmp_path / "case.json"), "-o", str(tmp_path / "out")]) == 0
     rows = (tmp_path / "out" / "measurements.csv").read_text(encoding="utf-8").splitlines()
     tumours = {row.split(",")[7]: float(row.split(",")[9]) for row in rows if ",mean," in row and ",target," in row}
-    assert tumours == {one.lesion_id: one.tumour for one in outcome.lobe_visits[0].targets}
+    assert tumours == {one.lesion_id: one.tumour for one in outcome.visits[0].targets}
 
 
 def test_contours_of_another_patient_are_refused_in_one_sentence(seg_file, series, tmp_path, capsys):
@@ -277,7 +277,7 @@ def test_contours_come_into_the_scene(seg_file, series, drawn, grid, images, tmp
 def test_the_scene_goes_out_as_dicom(drawn, images, series, tmp_path, scene):
     """Segments, measurements and references of nodes, read back; and freed of the patient's identity."""
     outcome = measured_patient()[1]
-    image = node_from_volume(outcome.scene[0].volumes[0][1], "SPECT 24h")
+    image = node_from_volume(outcome.contents[0].volumes[0][1], "SPECT 24h")
     segments = node_from_segmentation(drawn, "segments")
     rows = [row for row in outcome.rows if row.lesion == "L1"]
     written = export_dicom(tmp_path / "out", segments, image, rows, series, "24h")
@@ -292,7 +292,7 @@ def test_the_scene_goes_out_as_dicom(drawn, images, series, tmp_path, scene):
     freed = {one.metric: one.value for one in read_report(tmp_path / "free" / "SR.dcm")}
     assert freed == pytest.approx({name: one.value for name, one in values.items()}, rel=5e-6)
     content = b"".join(path.read_bytes() for path in (tmp_path / "free").iterdir())
-    assert outcome.case.patient.encode() not in content
+    assert outcome.input.patient.encode() not in content
     assert [str(header.dataset) for one in series for header in one.headers] == headers  # those stay as they were
     image.SetAttribute("PRRT.Provenance", None)
     with pytest.raises(NodeError, match="does not know its DICOM series"):
@@ -303,7 +303,7 @@ def test_the_scene_goes_out_as_dicom(drawn, images, series, tmp_path, scene):
 def test_a_moved_image_goes_out_where_its_series_lies(drawn, images, series, tmp_path, scene):
     """A node under a transform: its map keeps the place of the series, the fractions are where it was measured."""
     outcome = measured_patient()[1]
-    activity = outcome.scene[0].volumes[0][1]
+    activity = outcome.contents[0].volumes[0][1]
     volume = activity.with_values(activity.array * 1e-5, quantity="SUVbw", units="g/ml{SUVbw}")
     image, segments = node_from_volume(volume, "SUV 24h"), node_from_segmentation(drawn, "segments")
     rows = [row for row in outcome.rows if row.lesion == "L1"]

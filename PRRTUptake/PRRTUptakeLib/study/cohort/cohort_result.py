@@ -14,6 +14,7 @@ from PRRTUptakeLib.statistics.clustered_agreement import ReaderTables, compare_t
 from PRRTUptakeLib.statistics.exclusions import StatedExclusion, stated_exclusion
 from PRRTUptakeLib.study.cohort.analysis import Analysis, Options, analyse
 from PRRTUptakeLib.study.cohort.jobs import TABLE, CohortError
+from PRRTUptakeLib.study.designs import design_of
 from PRRTUptakeLib.study.measurements import canonical_sha256, read_csv, to_csv
 from PRRTUptakeLib.study.protocol import load_protocol
 
@@ -223,7 +224,7 @@ def _allocation(
     """Read the allocation's file, or else what the case files say."""
     cases = list(cases)
     stated = {case.patient: case.treated_lobe for case in cases if case.treated_lobe}
-    if protocol.design != "lobe-against-lobe":
+    if not design_of(protocol).endpoint.allocated:
         return (read_allocation(options.allocation) if options.allocation else None), ()
     if options.allocation:
         given = read_allocation(options.allocation)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.study.case_files import case_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -118,23 +119,9 @@ def _put_in_place(work: Path, target: Path, record: dict[str, Any]) -> None:
     results.rename(target)
 
 
-def input_files(case: Path) -> list[Path]:
-    """All files that a case is made from: those beside and below the case file, and those in folders that it names."""
-    places = {case.parent.resolve()}
-    try:
-        content = json.loads(case.read_text(encoding="utf-8"))
-        visits = content.get("visits", [])
-        names = [visit[key] for visit in visits for key in ("dicom", "segments") if isinstance(visit.get(key), str)]
-        places |= {(case.parent / name).resolve() for name in [*names, str(content.get("protocol", ""))] if name}
-    except (OSError, ValueError, AttributeError, TypeError):
-        pass  # the run itself says what is wrong with the case file
-    files = {path for place in places for path in ([place] if place.is_file() else place.rglob("*"))}
-    return sorted(path for path in files if path.is_file())
-
-
 def _inputs_by_name(case: Path) -> dict[str, Path]:
     """Input files by their path relative to the case file's folder, so that a cohort may be moved."""
-    return {Path(os.path.relpath(path, case.parent.resolve())).as_posix(): path for path in input_files(case)}
+    return {Path(os.path.relpath(path, case.parent.resolve())).as_posix(): path for path in case_files(case)}
 
 
 def _fingerprints(case: Path) -> dict[str, list[Any]]:

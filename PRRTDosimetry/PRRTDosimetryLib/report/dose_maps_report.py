@@ -15,7 +15,7 @@ from PRRTDosimetryLib.dose.density import SOFT_TISSUE_g_per_mL
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from PRRTDosimetryLib.mrml.dose_maps_run import CycleMap, RegionMap
+    from PRRTDosimetryLib.dosimetry.dose_maps import CycleMap, RegionMap
 
 _HOW = {
     "kernel": "Voxel S-values: electrons and photons of every voxel reach their surroundings.",

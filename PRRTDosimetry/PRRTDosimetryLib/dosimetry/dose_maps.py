@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PRRTUptakeLib.dicom.reading import read_volume
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.mrml.outcome import SceneVisit
-from PRRTUptakeLib.mrml.visit_registration import VisitRegistration, image_name
 from PRRTUptakeLib.registration.engine import RegistrationOptions
 from PRRTUptakeLib.registration.result import (
     Registration,
@@ -18,28 +16,28 @@ from PRRTUptakeLib.registration.result import (
     identity_registration,
 )
 from PRRTUptakeLib.registration.rigid import rigid_registration
-from PRRTUptakeLib.report.registration_report import registration_sections
-from PRRTUptakeLib.study.contour_propagation import ras_transform_of
 from PRRTUptakeLib.study.measurements import Measurement
-from PRRTUptakeLib.uptake.occupancy import occupancy
+from PRRTUptakeLib.study.model import ResultPart, VisitContents
+from PRRTUptakeLib.study.placement import place
+from PRRTUptakeLib.study.visit_registration import VisitRegistration
 
 from PRRTDosimetryLib.dose.density import SOFT_TISSUE_g_per_mL
 from PRRTDosimetryLib.dose.dose_map import kernel_dose, local_dose
 from PRRTDosimetryLib.dose.dvh import DoseVolumeHistogram, dose_volume_histogram
+from PRRTDosimetryLib.dosimetry.cycle import DOSIMETRY, CycleDoses, settings_of
 from PRRTDosimetryLib.dosimetry.settings import DoseSettings, SettingsError
 from PRRTDosimetryLib.kinetics.voxel_series import VoxelSeries
 from PRRTDosimetryLib.kinetics.voxelwise import TiaMap, mono_exponential_tia_by_surroundings, uptake_clearance_tia
-from PRRTDosimetryLib.mrml.dose_maps_report import dose_map_sections, dose_map_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from PRRTUptakeLib.imaging.volume import Grid, Volume
-    from PRRTUptakeLib.mrml.outcome import CaseOutcome, VisitImages
     from PRRTUptakeLib.segmentation.segments import Segment
+    from PRRTUptakeLib.study.model import StudyResult, VisitImages
     from PRRTUptakeLib.study.visit import VisitResult
 
-_METHODS = {"kernel": kernel_dose, "local": local_dose}
+METHODS = {"kernel": kernel_dose, "local": local_dose}
 _MOST_UNSEEN = 0.05  # share of a region outside one of the images that is told
 
 
@@ -86,34 +84,90 @@ class CycleMap:
         ]
 
 
-def add_dose_maps(outcome: CaseOutcome) -> CaseOutcome:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CycleDoseMap(ResultPart):
+    """The dose map of one cycle as part of a result.
+
+    Attributes
+    ----------
+    made : the map.
+    cycle, method : "kernel" or "local".
+    by_region : dose (Gy), tia (MBq.h) and mass (g) by region, of the doses beside which the map is shown.
+    shown : registrations between the cycle's images with what the report shows of them.
+    """
+
+    made: CycleMap
+    cycle: int
+    method: str
+    by_region: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    shown: tuple[VisitRegistration, ...] = ()
+
+
+def add_dose_maps(result: StudyResult) -> StudyResult:
     """Add dose map, histograms and their comparison with the doses of regions, for every cycle with several images.
 
-    Comes after ``add_doses``, whose rows it compares with. A cycle whose images cannot be brought together is told as
-    a warning.
+    Comes after ``add_doses``, with whose doses it compares. A cycle whose images cannot be brought together gives a
+    warning.
 
     Raises
     ------
     SettingsError
-        If the case's settings are not usable, or a transform names a visit that is not there.
+        If the settings are not usable, or a transform names a visit that is not there.
     """
-    settings = DoseSettings.from_case(outcome.case.dosimetry, outcome.case.path.parent)
+    settings = settings_of(result.input)
     if not settings.dose_map:
-        return outcome
-    _require_known_visits(settings, outcome.lobe_visits)
-    same_person = bool(outcome.case.same_patient)
-    by_cycle = groupby(sorted(outcome.lobe_visits, key=lambda one: one.labels.cycle), key=lambda one: one.labels.cycle)
+        return result
+    _require_known_visits(settings, result.visits)
+    same_person = bool(result.input.same_patient)
+    by_cycle = groupby(sorted(result.visits, key=lambda one: one.labels.cycle), key=lambda one: one.labels.cycle)
+    parts: list[ResultPart] = []
     for cycle, group in by_cycle:
         visits = list(group)
         if len(visits) < 2:
             continue
+        images = [one for one in result.images if one.cycle == cycle]
         try:
-            made = cycle_map(visits, [one for one in outcome.images if one.cycle == cycle], settings, same_person)
+            made = cycle_map(visits, images, settings, same_person)
         except PRRTError as error:
-            outcome = outcome.with_more(warnings=[f"Cycle {cycle}: no dose map. {error}"])
+            parts.append(ResultPart(warnings=(f"Cycle {cycle}: no dose map. {error}",)))
             continue
-        outcome = _with_map(outcome, made, visits, settings)
-    return outcome
+        doses = [one for one in result.parts if isinstance(one, CycleDoses) and one.cycle == cycle]
+        shown = _shown(made, visits, images)
+        parts.append(dose_map_part(made, visits[0], settings.dose_map, doses[0] if doses else None, shown))
+    return result.with_parts(*parts)
+
+
+def dose_map_part(
+    made: CycleMap,
+    first: VisitResult,
+    method: str,
+    doses: CycleDoses | None,
+    shown: Sequence[VisitRegistration] = (),
+) -> CycleDoseMap:
+    """A map with its rows, warnings and volumes; ``first`` names patient, cycle and image."""
+    labels = first.labels
+    study = f"cycle {labels.cycle} dosimetry"
+    volumes = ((f"Absorbed dose {study}", made.dose), (f"TIA {study}", made.tia.tia))
+    return CycleDoseMap(
+        made=made,
+        cycle=labels.cycle,
+        method=method,
+        by_region=_by_region(doses),
+        shown=tuple(shown),
+        rows=dose_map_rows(made, labels.patient, labels.cycle, labels.image),
+        warnings=tuple(f"Cycle {labels.cycle}, dose map: {text}" for text in made.warnings),
+        contents=(VisitContents(study=study, volumes=volumes),),
+        alignment=tuple({**one.facts(), "cycle": labels.cycle, "for": "dose map"} for one in shown),
+    )
+
+
+def _by_region(doses: CycleDoses | None) -> dict[str, dict[str, float]]:
+    regions = {} if doses is None else doses.dosimetry.regions
+    return {
+        "dose": {name: one.dose_Gy for name, one in regions.items()},
+        "tia": {name: one.integral.tia_MBq_h for name, one in regions.items()},
+        "mass": {name: one.mass_g for name, one in regions.items()},
+    }
 
 
 def cycle_map(
@@ -147,7 +201,7 @@ def cycle_map(
         [registrations[visit.labels.visit].ras_transform for visit in ordered],
     )
     tia = voxel_tia(series)
-    dose = _METHODS[settings.dose_map](tia.tia, first.injection.nuclide)
+    dose = METHODS[settings.dose_map](tia.tia, first.injection.nuclide)
     unseen = np.isnan(series.activity_Bq_per_mL).any(axis=0)
     segments = [segment for segment in first.prepared.segmentation if segment.name in first.metrics]
     regions = {segment.name: region_map(segment, first, tia.tia, dose, unseen) for segment in segments}
@@ -181,7 +235,7 @@ def visit_registrations(
     for visit in ordered[1:]:
         name = visit.labels.visit
         given = settings.transforms.get(_key(visit))
-        frames = {images[name].measured.frame_of_reference_uid, base.measured.frame_of_reference_uid}
+        frames = {_frame(images[name]), _frame(base)}
         if given is not None:
             found[name] = given.registration(first.image.grid)
         elif len(frames) == 1 and frames != {""}:
@@ -199,6 +253,10 @@ def visit_registrations(
                 options=RegistrationOptions(force=same_person),
             )
     return found
+
+
+def _frame(images: VisitImages) -> str:
+    return images.measured.frame_of_reference_uid if images.measured is not None else ""
 
 
 def _contours_of(images: VisitImages) -> tuple[int, str]:
@@ -229,41 +287,17 @@ def dose_map_rows(made: CycleMap, patient: str, cycle: int, image: str) -> tuple
         ]
         labels = (segment.role, segment.lobe or "none", segment.lesion_id)
         rows += [
-            Measurement(patient, cycle, "dosimetry", image, name, *labels, metric, value, unit)
+            Measurement(patient, cycle, DOSIMETRY, image, name, *labels, metric, value, unit)
             for metric, value, unit in values
         ]
     return tuple(rows)
-
-
-def _with_map(
-    outcome: CaseOutcome, made: CycleMap, visits: Sequence[VisitResult], settings: DoseSettings
-) -> CaseOutcome:
-    labels = visits[0].labels
-    earlier = {
-        metric: {row.region: row.value for row in outcome.rows if row.metric == metric and row.cycle == labels.cycle}
-        for metric in ("dose", "tia", "mass")
-    }
-    title = f"Cycle {labels.cycle}"
-    shown = _shown(made, visits, [one for one in outcome.images if one.cycle == labels.cycle])
-    study = f"cycle {labels.cycle} dosimetry"
-    return outcome.with_more(
-        rows=dose_map_rows(made, outcome.case.patient, labels.cycle, labels.image),
-        warnings=[f"{title}, dose map: {text}" for text in made.warnings],
-        text=[f"Dose in every voxel, cycle {labels.cycle}", dose_map_table(made, earlier["dose"])],
-        sections=[
-            *dose_map_sections(made, title, settings.dose_map, earlier),
-            *registration_sections(shown, f"{title}: the visits on each other"),
-        ],
-        alignment=[{**one.facts(), "cycle": labels.cycle, "for": "dose map"} for one in shown],
-        scene=[SceneVisit(study, ((f"Absorbed dose {study}", made.dose), (f"TIA {study}", made.tia.tia)))],
-    )
 
 
 def _shown(made: CycleMap, visits: Sequence[VisitResult], images: Sequence[VisitImages]) -> list[VisitRegistration]:
     """The registrations between CTs of the cycle's visits, each with its images, for the report."""
     by_visit = {one.visit: one for one in images}
     first, *others = made.registrations
-    base = by_visit[first].contours
+    base = by_visit[first].anatomy
     if base is None:
         return []
     result = next(one for one in visits if one.labels.visit == first)
@@ -272,20 +306,25 @@ def _shown(made: CycleMap, visits: Sequence[VisitResult], images: Sequence[Visit
     fixed: Volume | None = None
     found = []
     for name in others:
-        moving, one = by_visit[name].contours, made.registrations[name]
+        moving, one = by_visit[name].anatomy, made.registrations[name]
         if moving is not None and one.kind != "identity":
-            fixed = fixed or read_volume(base)
-            names = (image_name(base), image_name(moving))
-            found.append(VisitRegistration(name, one, fixed, read_volume(moving), names, liver))
+            fixed = fixed or base.load()
+            names = (base.name, moving.name)
+            found.append(
+                VisitRegistration(
+                    visit=name, registration=one, fixed=fixed, moving=moving.load(), names=names, liver=liver
+                )
+            )
     return found
 
 
 def region_map(segment: Segment, first: VisitResult, tia: Volume, dose: Volume, unseen: np.ndarray) -> RegionMap:
     """One region of the first visit, where it was measured; ``unseen`` marks voxels [k, j, i] outside an image."""
-    prepared = first.prepared
-    placed = occupancy(
-        segment, prepared.segmentation.grid, dose.grid, ras_transform_of(segment, prepared, first.manual_shifts)
-    )
+    placed = first.regions[segment.name]
+    if not placed.grid.matches(dose.grid):  # a map on another grid than the image that was measured
+        prepared = first.prepared
+        grid, shifts = prepared.segmentation.grid, first.manual_shifts
+        placed = place(segment, grid, dose.grid, prepared.bending, shifts)
     volume_mL = placed.fraction * dose.grid.voxel_volume_mL
     outside = placed.fraction @ unseen.reshape(-1)[placed.indices] / placed.fraction.sum()
     histogram = dose_volume_histogram(placed.values(dose), volume_mL)
@@ -293,12 +332,12 @@ def region_map(segment: Segment, first: VisitResult, tia: Volume, dose: Volume, 
 
 
 def _anatomy(visit: VisitResult, images: VisitImages) -> Volume:
-    if images.contours is None:
+    if images.anatomy is None:
         raise DoseMapCaseError(
-            f"Visit '{visit.labels.visit}' has another frame of reference than the first and no CT on which its "
-            f"segments lie: give its transform as '{_key(visit)}' under 'transforms'."
+            f"Visit '{visit.labels.visit}' has another frame of reference than the first and no CT on the grid of its "
+            f"segments: give its transform as '{_key(visit)}' under 'transforms'."
         )
-    return read_volume(images.contours)
+    return images.anatomy.load()
 
 
 def _liver(visit: VisitResult, grid: Grid) -> np.ndarray | None:

@@ -14,9 +14,8 @@ from PRRTUptakeLib.export.dicom_objects import DicomResultError, save_object
 from PRRTUptakeLib.export.dicom_rtdose import dose_object
 from PRRTUptakeLib.export.dicom_seg import occupancy_object, segmentation_object
 from PRRTUptakeLib.export.dicom_sr import measurement_report
-from PRRTUptakeLib.study.contour_propagation import manual_shift_of
+from PRRTUptakeLib.study.placement import placed_regions
 from PRRTUptakeLib.study.response_case import is_follow_up
-from PRRTUptakeLib.uptake.occupancy import OccupancyError, occupancy
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence
@@ -28,17 +27,17 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.export.deidentify import Deidentifier
     from PRRTUptakeLib.export.deidentify_text import Identity
     from PRRTUptakeLib.imaging.volume import Volume
-    from PRRTUptakeLib.mrml.outcome import CaseOutcome, VisitImages
     from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
     from PRRTUptakeLib.study.manual_shift import ManualShift
     from PRRTUptakeLib.study.measurements import Measurement
+    from PRRTUptakeLib.study.model import StudyResult, VisitImages
     from PRRTUptakeLib.uptake.occupancy import Occupancy
 
 _KINDS = {"Gy": "RTDOSE", "MBq.h/ml": "TIA", **dict.fromkeys(SUV_UNITS.values(), "SUV")}
 
 
 def write_dicom(
-    outcome: CaseOutcome, folder: Path, deidentifier: Deidentifier | None = None, identity: Identity | None = None
+    result: StudyResult, folder: Path, deidentifier: Deidentifier | None = None, identity: Identity | None = None
 ) -> list[Path]:
     """Write all visits to ``folder``, one folder each; returns the files.
 
@@ -51,11 +50,11 @@ def write_dicom(
     DicomResultError
         If the case keeps no DICOM series to refer to, or an object cannot be made or written.
     """
-    if not outcome.images:
+    if not result.images or any(one.measured is None for one in result.images):
         raise DicomResultError("This case keeps no DICOM series to refer to: its results cannot be written as DICOM.")
     written = []
     cleaner = deidentifier.cleaner(identity) if deidentifier and identity else None
-    for study, name, ds in _objects(outcome):
+    for study, name, ds in _objects(result):
         place = re.sub(r"[^A-Za-z0-9._-]+", "_", cleaner.text(study) if cleaner else study)
         if deidentifier is not None:
             ds = deidentifier.dataset(ds, identity)
@@ -63,35 +62,35 @@ def write_dicom(
     return written
 
 
-def _objects(outcome: CaseOutcome) -> Iterator[tuple[str, str, Dataset]]:
+def _objects(result: StudyResult) -> Iterator[tuple[str, str, Dataset]]:
     """Every object with its study, which names a folder, and the name of its file."""
     drawn: tuple[Segmentation, Dataset] | None = None
-    for images in outcome.images:
-        own = _own_segmentation(outcome, images)
+    for images in result.images:
+        own = _own_segmentation(result, images)
         if own is not None:
             drawn = (own, segmentation_object(own, images.contours or images.measured))
             yield images.study, "SEG", drawn[1]
         if drawn is not None:  # a visit without segments of its own was measured with those of an earlier one
-            for name, ds in _measured(outcome, images, *drawn):
+            for name, ds in _measured(result, images, *drawn):
                 yield images.study, name, ds
-        for name, ds in _maps(outcome, images):
+        for name, ds in _maps(result, images):
             yield images.study, name, ds
 
 
-def rows_of(outcome: CaseOutcome, images: VisitImages) -> list[Measurement]:
+def rows_of(result: StudyResult, images: VisitImages) -> list[Measurement]:
     """The rows of one visit; those of a whole cycle, such as doses, stand with its first visit."""
-    names = {(one.cycle, one.visit) for one in outcome.images}
-    first = next(one for one in outcome.images if one.cycle == images.cycle)
+    names = {(one.cycle, one.visit) for one in result.images}
+    first = next(one for one in result.images if one.cycle == images.cycle)
     own = (images.cycle, images.visit)
     return [
         row
-        for row in outcome.rows
+        for row in result.rows
         if (row.cycle, row.visit) == own or (first is images and row.cycle == images.cycle and _of_no_visit(row, names))
     ]
 
 
-def _own_segmentation(outcome: CaseOutcome, images: VisitImages) -> Segmentation | None:
-    return next((v.segmentation for v in outcome.scene if v.study == images.study and v.segmentation), None)
+def _own_segmentation(result: StudyResult, images: VisitImages) -> Segmentation | None:
+    return next((v.segmentation for v in result.contents if v.study == images.study and v.segmentation), None)
 
 
 def _of_no_visit(row: Measurement, names: Container[tuple[int, str]]) -> bool:
@@ -100,16 +99,17 @@ def _of_no_visit(row: Measurement, names: Container[tuple[int, str]]) -> bool:
 
 
 def _measured(
-    outcome: CaseOutcome, images: VisitImages, segmentation: Segmentation, seg: Dataset
+    result: StudyResult, images: VisitImages, segmentation: Segmentation, seg: Dataset
 ) -> Iterator[tuple[str, Dataset]]:
     """Occupied fractions of the measured image, and the measurements."""
     uid = images.measured.uid
-    image = next((volume for _, volume in _volumes_of(outcome, images)), None)
+    image = next((volume for _, volume in _volumes_of(result, images)), None)
     if image is not None and (images.contours is None or images.contours.uid != uid):
-        fractions = fractions_of(segmentation, image, images.ras_transform, images.manual_shifts)
+        named = {segment.name: segment for segment in segmentation if segment.role}
+        fractions = [(named[name], region) for name, region in images.regions.items() if name in named]
         if fractions:
             yield "SEG_fractions", occupancy_object(fractions, images.measured)
-    rows = rows_of(outcome, images)
+    rows = rows_of(result, images)
     if rows:
         yield "SR", measurement_report(rows, segmentation, seg, images.measured, images.visit)
 
@@ -117,24 +117,17 @@ def _measured(
 def fractions_of(
     segmentation: Segmentation, measured: Volume, ras_transform: Any, manual_shifts: Sequence[ManualShift] = ()
 ) -> list[tuple[Segment, Occupancy]]:
-    """Regions with the part of each voxel that they occupy, as they were measured; those cut off by the image not."""
-    found = []
-    for segment in segmentation:
-        if segment.role and segment.voxel_count:
-            manual_shift = manual_shift_of(segment, manual_shifts)
-            moved = ras_transform if manual_shift is None else manual_shift.after(ras_transform)
-            try:
-                found.append((segment, occupancy(segment, segmentation.grid, measured.grid, moved)))
-            except OccupancyError:
-                continue  # told as a warning where it was not measured
-    return found
+    """Regions of nodes that were not measured in this session, placed in an image; those outside it are left out."""
+    segments = [segment for segment in segmentation if segment.role]
+    placed, _ = placed_regions(segments, segmentation.grid, measured.grid, ras_transform, manual_shifts)
+    return [(segmentation[name], region) for name, region in placed.items()]
 
 
-def _maps(outcome: CaseOutcome, images: VisitImages) -> Iterator[tuple[str, Dataset]]:
+def _maps(result: StudyResult, images: VisitImages) -> Iterator[tuple[str, Dataset]]:
     """Dose, time-integrated activity and SUV on the grid of this visit's image, which refer to all that they are of."""
-    measured = {one.measured.uid: one.measured for one in outcome.images}
+    measured = {one.measured.uid: one.measured for one in result.images}
     made: Counter[str] = Counter()
-    for name, volume in (*_volumes_of(outcome, images), *_spect_suv(images)):
+    for name, volume in (*_volumes_of(result, images), *_spect_suv(images)):
         others = [measured[uid] for uid in volume.provenance.get("series_uids", ()) if uid in measured]
         kind, ds = map_object(volume, images.measured, name, others)
         if ds is not None:
@@ -152,10 +145,10 @@ def map_object(volume: Volume, series: Series, name: str, others: Sequence[Serie
     return kind, parametric_map(volume, series, name, others)
 
 
-def _volumes_of(outcome: CaseOutcome, images: VisitImages) -> list[tuple[str, Volume]]:
+def _volumes_of(result: StudyResult, images: VisitImages) -> list[tuple[str, Volume]]:
     """The scene's volumes that come from this visit's image, with their names."""
     uid = images.measured.uid
-    named = (one for visit in outcome.scene for one in visit.volumes)
+    named = (one for visit in result.contents for one in visit.volumes)
     return [(name, volume) for name, volume in named if volume.provenance.get("series_uid") == uid]
 
 

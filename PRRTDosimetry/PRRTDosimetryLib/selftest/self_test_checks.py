@@ -33,7 +33,7 @@ from PRRTDosimetryLib.kinetics.coverage import SCENARIOS, coverage
 from PRRTDosimetryLib.kinetics.curve_shape import Shape
 from PRRTDosimetryLib.kinetics.curves import Curve
 from PRRTDosimetryLib.kinetics.selection import integrate
-from PRRTDosimetryLib.mrml.self_test import Check
+from PRRTDosimetryLib.selftest.self_test import Check
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.mrml.segmentations import read_segmentation_file
+from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.dicom_contours import contour_files, read_contours
 from PRRTUptakeLib.segmentation.files import is_mask_file, read_mask_file, read_segment_folder
+from PRRTUptakeLib.segmentation.segments import Segmentation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from PRRTUptakeLib.dicom.series import Series
-    from PRRTUptakeLib.segmentation.segments import Segmentation
+
+SegmentationReader = Callable[[Path], Segmentation]
+"""Reads a ``.seg.nrrd`` file: Slicer's own reader, which the node layer gives (`mrml.segmentations`)."""
+
+
+class SegmentFileError(PRRTError):
+    """Segments cannot be read from what the case file names."""
+
+
+def no_reader(path: Path) -> Segmentation:
+    """Refuse a ``.seg.nrrd`` file where no reader of Slicer is at hand."""
+    raise SegmentFileError(f"{path} needs Slicer's libraries: install slicer-core, or give a folder of masks.")
 
 
 def read_segments(
-    path: Path, series: Sequence[Series] = (), labels: Mapping[int, str] | str | None = None
+    path: Path,
+    series: Sequence[Series] = (),
+    read_file: SegmentationReader = no_reader,
+    labels: Mapping[int, str] | str | None = None,
 ) -> Segmentation:
     """Segments from a folder of masks, a label map, a ``.seg.nrrd`` file, or DICOM: a SEG or RTSTRUCT, or a folder.
 
@@ -28,13 +44,8 @@ def read_segments(
         masks = any(is_mask_file(item) for item in path.iterdir())
         slicer = sorted(path.glob("*.seg.nrrd"))
         if len(slicer) == 1 and not masks:
-            return read_segmentation_file(slicer[0])
+            return read_file(slicer[0])
         return read_segment_folder(path) if masks or not contour_files(path) else read_contours(path, series)
     if is_mask_file(path):
         return read_mask_file(path, labels)
-    return read_contours(path, series) if path.suffix.lower() in (".dcm", "") else read_segmentation_file(path)
-
-
-def segment_files(path: Path) -> list[Path]:
-    """The files behind `read_segments`."""
-    return sorted(item for item in path.rglob("*") if item.is_file()) if path.is_dir() else [path]
+    return read_contours(path, series) if path.suffix.lower() in (".dcm", "") else read_file(path)

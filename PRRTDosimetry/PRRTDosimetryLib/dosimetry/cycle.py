@@ -1,16 +1,18 @@
-"""Doses of a case with serial images: from region means to the dosimetry of each cycle and of all together."""
+"""Doses of a study with serial images: from region means to the dosimetry of each cycle and of all together."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.dicom.headers import label
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.reference import ReferenceRegionError
+from PRRTUptakeLib.study.measurements import Measurement
+from PRRTUptakeLib.study.model import ResultPart
 from PRRTUptakeLib.study.response_case import is_follow_up
-from PRRTUptakeLib.uptake.occupancy import occupancy
 from PRRTUptakeLib.uptake.partial_volume import border_recovery, shape_recovery
 
 from PRRTDosimetryLib.dose.spheres import sphere_dose
@@ -22,8 +24,8 @@ from PRRTDosimetryLib.dosimetry.concentrations import (
     with_correction,
 )
 from PRRTDosimetryLib.dosimetry.cumulative import VISIT as ALL_CYCLES
-from PRRTDosimetryLib.dosimetry.cumulative import organ_totals, total_rows
-from PRRTDosimetryLib.dosimetry.dose_rows import Labels, dose_rows, dose_table, recovered_rows
+from PRRTDosimetryLib.dosimetry.cumulative import OrganTotal, organ_totals, total_rows
+from PRRTDosimetryLib.dosimetry.dose_rows import Labels, dose_rows, recovered_rows
 from PRRTDosimetryLib.dosimetry.engine import Dosimetry, dosimetry
 from PRRTDosimetryLib.dosimetry.recovery_doses import LesionPoints, RecoveredDoses, recovered_doses
 from PRRTDosimetryLib.dosimetry.regions import Patient, Region
@@ -31,14 +33,13 @@ from PRRTDosimetryLib.dosimetry.settings import DoseSettings
 from PRRTDosimetryLib.kinetics.curves import Curve, times_after_injection
 from PRRTDosimetryLib.kinetics.fitting import Weights
 from PRRTDosimetryLib.kinetics.options import Options
-from PRRTDosimetryLib.mrml.dose_report import dose_sections, total_section, total_text
 from PRRTDosimetryLib.uncertainty.chain import ChainInputs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from PRRTUptakeLib.mrml.outcome import CaseOutcome
     from PRRTUptakeLib.segmentation.segments import Segment
+    from PRRTUptakeLib.study.model import StudyInput, StudyResult
     from PRRTUptakeLib.study.visit import VisitResult
     from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve
 
@@ -49,42 +50,123 @@ _PHANTOM = {"M": "male", "F": "female"}
 _ZERO_WORDS = {"start": "start", "mid": "middle", "end": "end"}
 
 
-def add_doses(outcome: CaseOutcome) -> CaseOutcome:
+DOSIMETRY = "dosimetry"
+"""The visit of rows that hold for a whole cycle."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CycleDoses(ResultPart):
+    """Doses of one cycle.
+
+    Attributes
+    ----------
+    dosimetry : of regions and organs.
+    kept : by region the part of its contrast that its mean keeps: on these voxels, and with the blur too.
+    recovered : corrected doses of lesions; None without a phantom.
+    """
+
+    dosimetry: Dosimetry
+    kept: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    recovered: RecoveredDoses | None = None
+
+    @property
+    def cycle(self) -> int:
+        """The cycle."""
+        return self.dosimetry.patient.cycle
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TotalDoses(ResultPart):
+    """Dose and effect of each organ over all cycles; ``missing`` are cycles without doses."""
+
+    totals: tuple[OrganTotal, ...]
+    missing: tuple[int, ...] = ()
+
+
+def settings_of(study: StudyInput) -> DoseSettings:
+    """The settings of a study's doses, as a case file or a panel states them.
+
+    Raises
+    ------
+    SettingsError
+        If those of a case file are not usable.
+    """
+    stated = study.dosimetry
+    return stated if isinstance(stated, DoseSettings) else DoseSettings.from_case(stated, study.base)
+
+
+def add_doses(result: StudyResult) -> StudyResult:
     """Add the doses of every cycle, and of all cycles together.
 
     A cycle needs several images, or one and an earlier cycle's full curve, which is scaled, or a stated effective
-    half-life, which goes first. A cycle that cannot be integrated for want of times, activity or sex is told as a
-    warning, and nothing is guessed. Follow-up visits belong to no cycle's curve. With a phantom's recovery curve the
-    lesions have corrected doses too, beside the others.
+    half-life, which goes first. A cycle that cannot be integrated for want of times, activity or sex gives a warning,
+    and nothing is guessed. Follow-up visits belong to no cycle's curve. With a phantom's recovery curve the lesions
+    have corrected doses too, beside the others.
     """
-    settings = DoseSettings.from_case(outcome.case.dosimetry, outcome.case.path.parent)
-    cycles = _cycles(outcome.lobe_visits)
+    settings = settings_of(result.input)
+    cycles = _cycles(result.visits)
     serial = any(len(visits) > 1 for visits in cycles.values())
-    results: list[Dosimetry] = []
+    found: list[CycleDoses] = []
+    parts: list[ResultPart] = []
     full: Mapping[str, Integral] = {}
     full_recovered: Mapping[str, Integral] = {}
-    phantom = outcome.case.recovery
     for cycle, visits in cycles.items():
         if len(visits) < 2 and not (settings.teff_h or serial):
             continue
         refusal = _refusal(visits, settings) or _without_curve(visits, settings, full)
         if refusal:
-            outcome = outcome.with_more(warnings=[f"Cycle {cycle}: no doses. {refusal}"])
+            parts.append(ResultPart(warnings=(f"Cycle {cycle}: no doses. {refusal}",)))
             continue
-        result = cycle_dosimetry(visits, settings, full)
-        results.append(result)
-        recovered = cycle_recovery(visits, result, settings, phantom, full_recovered) if phantom is not None else None
+        made = cycle_doses(visits, settings, result.input.recovery, (full, full_recovered))
+        found.append(made)
+        parts.append(made)
         if len(visits) > 1 and not full:
-            full, full_recovered = result.integrals, recovered.integrals if recovered is not None else {}
-        labels = Labels(outcome.case.patient, "dosimetry", visits[0].labels.image)
-        outcome = outcome.with_more(
-            rows=(*dose_rows(result, labels), *(recovered_rows(recovered, result, labels) if recovered else ())),
-            text=[f"Absorbed dose, cycle {cycle}", dose_table(result, recovered)],
-            sections=dose_sections(
-                result, f"Cycle {cycle}", kept_contrast(visits[0], result.regions, settings), recovered
-            ),
-        )
-    return _with_totals(outcome, results) if len(results) > 1 else outcome
+            full = made.dosimetry.integrals
+            full_recovered = made.recovered.integrals if made.recovered is not None else {}
+    if len(found) > 1:
+        parts.append(_totals(result, [one.dosimetry for one in found]))
+    return result.with_parts(*parts)
+
+
+def cycle_doses(
+    visits: Sequence[VisitResult],
+    settings: DoseSettings,
+    phantom: RecoveryCurve | None = None,
+    earlier: tuple[Mapping[str, Integral], Mapping[str, Integral]] = ({}, {}),
+    dosimetry_of_cycle: Dosimetry | None = None,
+) -> CycleDoses:
+    """The doses of one cycle with their rows.
+
+    Parameters
+    ----------
+    visits, settings : see `cycle_dosimetry`.
+    phantom : recovery curve of the camera, by which lesion doses are corrected beside the others.
+    earlier : full curves of an earlier cycle, as measured and corrected.
+    dosimetry_of_cycle : where it was calculated before; None to calculate it.
+
+    Raises
+    ------
+    PRRTError
+        If curves cannot be made or integrated.
+    """
+    made = dosimetry_of_cycle or cycle_dosimetry(visits, settings, earlier[0])
+    recovered = cycle_recovery(visits, made, settings, phantom, earlier[1]) if phantom is not None else None
+    first = min(visits, key=_hours)
+    kept = kept_contrast(first, made.regions, settings)
+    labels = Labels(first.labels.patient, DOSIMETRY, first.labels.image)
+    rows = [*dose_rows(made, labels), *(recovered_rows(recovered, made, labels) if recovered is not None else ())]
+    return CycleDoses(
+        dosimetry=made, kept=kept, recovered=recovered, rows=(*rows, *_recovery_rows(rows, kept)), warnings=()
+    )
+
+
+def _recovery_rows(rows: Sequence[Measurement], kept: Mapping[str, tuple[float, float]]) -> list[Measurement]:
+    """``expected_recovery`` beside the dose of every region."""
+    doses = {row.region: row for row in rows if row.metric == "dose"}
+    return [
+        replace(doses[name], metric="expected_recovery", value=blurred, unit="1", uncertainty=math.nan)
+        for name, (_, blurred) in kept.items()
+    ]
 
 
 def cycle_dosimetry(
@@ -207,14 +289,13 @@ def _chain(visit: VisitResult, settings: DoseSettings) -> ChainInputs:
 
 
 def kept_contrast(visit: VisitResult, names: Iterable[str], settings: DoseSettings) -> dict[str, tuple[float, float]]:
-    """Per region, what its mean keeps of its contrast to its surroundings: on these voxels, and with the blur too.
+    """Contrast recovery of each region's mean, where it was measured: by voxel size alone, and with the blur too.
 
     The second figure holds for the resolution that is stated, or the protocol's; activities and doses are not
     corrected for it.
     """
-    segmentation, grid = visit.prepared.segmentation, visit.image.grid
-    placed = {name: occupancy(segmentation[name], segmentation.grid, grid) for name in names}
     fwhm_mm = settings.resolution_mm(visit)
+    placed = {name: visit.regions[name] for name in names}
     return {name: (border_recovery(region), shape_recovery(region, fwhm_mm)) for name, region in placed.items()}
 
 
@@ -227,17 +308,12 @@ def _cycles(visits: Sequence[VisitResult]) -> dict[int, list[VisitResult]]:
     return cycles
 
 
-def _with_totals(outcome: CaseOutcome, results: Sequence[Dosimetry]) -> CaseOutcome:
-    """The outcome with dose and effect of each organ over all cycles."""
-    totals = organ_totals(results)
-    summed = {result.patient.cycle for result in results}
-    missing = sorted(set(_cycles(outcome.lobe_visits)) - summed)
-    labels = Labels(outcome.case.patient, ALL_CYCLES, outcome.lobe_visits[0].labels.image)
-    return outcome.with_more(
-        rows=total_rows(totals, labels),
-        text=["Absorbed dose and effect, all cycles", *total_text(totals, missing)],
-        sections=[total_section(totals, missing)],
-    )
+def _totals(result: StudyResult, doses: Sequence[Dosimetry]) -> TotalDoses:
+    """Dose and effect of each organ over all cycles."""
+    totals = organ_totals(doses)
+    missing = sorted(set(_cycles(result.visits)) - {one.patient.cycle for one in doses})
+    labels = Labels(result.input.patient, ALL_CYCLES, result.visits[0].labels.image)
+    return TotalDoses(totals=tuple(totals), missing=tuple(missing), rows=total_rows(totals, labels))
 
 
 def _refusal(visits: Sequence[VisitResult], settings: DoseSettings) -> str:

@@ -93,7 +93,7 @@ class SelfTest:
 
 def run_self_test(progress: Progress = no_progress) -> SelfTest:
     """Run every check; one that cannot be computed counts as failed and does not stop the others."""
-    from PRRTDosimetryLib.mrml.self_test_checks import GROUPS
+    from PRRTDosimetryLib.selftest.self_test_checks import GROUPS
 
     checks: list[Check] = []
     for n, (name, group) in enumerate(GROUPS.items()):

@@ -18,15 +18,13 @@ from PRRTUptakeLib.export.bundle import MANIFEST, BundleError, read_bundle
 from PRRTUptakeLib.export.dicom_maps import read_map
 from PRRTUptakeLib.export.dicom_rtdose import read_dose
 from PRRTUptakeLib.export.dicom_sr import read_report
-from PRRTUptakeLib.mrml.run import run_case
 from PRRTUptakeLib.progress import Progress, no_progress
 from PRRTUptakeLib.segmentation.dicom_contours import read_contours
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from PRRTUptakeLib.imaging.volume import Volume
-    from PRRTUptakeLib.mrml.outcome import Extension
 
 _RELATIVE = 1e-6  # between machines; on one machine the numbers are equal
 _OF_HIGHEST = 2e-5  # of a map: a step of a dose in 16 bits is 1.5e-5
@@ -50,13 +48,17 @@ class Verification:
 
 
 def verify_bundle(
-    bundle: Path, case: Path | None = None, progress: Progress = no_progress, extensions: Sequence[Extension] = ()
+    bundle: Path,
+    run_case: Callable[[Path, Path, Progress, bool], object],
+    case: Path | None = None,
+    progress: Progress = no_progress,
 ) -> Verification:
     """Run the case of a bundle again, in a temporary folder, and compare.
 
     Parameters
     ----------
     bundle : what ``prrt bundle`` wrote.
+    run_case : measures a case file into a folder; told how far it is; the last argument asks for DICOM.
     case : the case file; None for the one that the bundle names, which must still be there.
 
     Raises
@@ -69,7 +71,7 @@ def verify_bundle(
     with TemporaryDirectory(prefix="prrt-verify-") as folder:
         has_dicom = any(name.startswith("dicom/") for name in members)
         again = Path(folder) / "again"
-        run_case(place, again, progress, extensions, has_dicom)
+        run_case(place, again, progress, has_dicom)
         anonymous = bool(json.loads(members[MANIFEST])["deidentified"])
         count, differences = _compare_tables(members, again, anonymous)
         differences = [*_compare_inputs(members, again), *differences]
@@ -81,8 +83,8 @@ def _case_of(members: dict[str, bytes], bundle: Path) -> Path:
     named = json.loads(members["provenance.json"])["parameters"].get("case", "")
     if named and Path(named).is_file():
         return Path(named)
-    told = f"the case file {named} is not there" if named else "it is de-identified and names no case file"
-    raise BundleError(f"{bundle.name} cannot be run again, {told}: give the case file too.")
+    why = f"the case file {named} is not there" if named else "it is de-identified and names no case file"
+    raise BundleError(f"{bundle.name} cannot be run again, {why}: give the case file too.")
 
 
 def _compare_inputs(members: dict[str, bytes], again: Path) -> list[str]:
@@ -186,7 +188,7 @@ def _compare_maps(name: str, read: Callable[[Path], Volume], frozen: Path, again
     """Dose is stored in steps of its maximum, of which one may fall the other way on another machine."""
     then, now = read(frozen), read(again)
     if not then.grid.matches(now.grid):
-        return [f"{name} lies elsewhere than it did."]
+        return [f"{name} is not where it was."]
     apart, highest = float(np.abs(then.array - now.array).max()), float(np.abs(then.array).max())
     if apart <= _OF_HIGHEST * highest:
         return []

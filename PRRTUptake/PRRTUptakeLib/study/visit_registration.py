@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import SimpleITK as sitk
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.itk_images import itk_image, shrunk
 from PRRTUptakeLib.registration.deformable import bent_where_better
 from PRRTUptakeLib.registration.engine import RegistrationOptions
@@ -17,6 +16,7 @@ from PRRTUptakeLib.registration.quality import mask_overlap, quality_warnings
 from PRRTUptakeLib.registration.result import Registration, identity_registration
 from PRRTUptakeLib.registration.rigid import rigid_registration
 from PRRTUptakeLib.segmentation.bounding_box import resampled
+from PRRTUptakeLib.study.model import KnownPlacement
 from PRRTUptakeLib.study.registration_rule import DEFORMABLE, RegistrationRule
 
 if TYPE_CHECKING:
@@ -25,16 +25,12 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.dicom.series import Series
     from PRRTUptakeLib.imaging.volume import Grid, Volume
     from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
-    from PRRTUptakeLib.study.case import Case, Visit
+    from PRRTUptakeLib.study.model import ImageInput, VisitInput
 
 _OVERLAP_SPACING_mm = 3.0
 
 
-class VisitRegistrationError(PRRTError):
-    """A visit cannot be brought together with the image on which was drawn."""
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class VisitRegistration:
     """One registration as it was used: from ``fixed``, on which was drawn, to ``moving``, an image of the visit.
 
@@ -66,37 +62,42 @@ def anatomy_in_frame(found: Sequence[Series], emission: Series) -> Series | None
 
 
 def visit_registration(
-    case: Case,
-    visit: Visit,
-    fixed: tuple[Series, Volume],
-    moving: tuple[Series, Volume],
+    visit: VisitInput,
+    fixed: tuple[ImageInput, Volume],
+    moving: tuple[ImageInput, Volume],
     segmentation: Segmentation,
-    moving_liver: np.ndarray | None = None,
+    force: bool = False,
 ) -> VisitRegistration:
-    """Bring a visit together with the image on which was drawn.
+    """Bring a visit together with the image the contours were drawn on.
 
     Parameters
     ----------
-    case : says whether images of several patient ids are of one person.
-    visit : its ``registration`` is what the case file states; "" registers unless both share the frame of reference,
+    visit : its ``registration`` is what is stated; "" registers unless both images share the frame of reference,
         "register" in any case, "deformable" bends the liver after that.
-    fixed, moving : series and volume of the image on which was drawn, and of the visit's CT.
+    fixed, moving : the image the contours were drawn on, and the visit's CT.
     segmentation : drawn on the fixed image; its liver is what is registered in the end.
-    moving_liver : bool [k, j, i] on the moving image, where it was drawn too.
+    force : register images of several patient ids too: the case says why they are of one person.
 
     Raises
     ------
     PRRTError
         If the images are of two patients, cannot be registered, or a stated transform is not usable.
     """
-    names = (image_name(fixed[0]), image_name(moving[0]))
     livers = segmentation.having(structure="liver")
     liver = (livers[0], segmentation.grid) if livers and livers[0].voxel_count else None
     mask = None
     if liver is not None:
         mask = resampled(liver[0], liver[1], fixed[1].grid).full_mask(fixed[1].grid.shape)
-    found = _found(visit.registration, fixed, moving, (mask, moving_liver), bool(case.same_patient))
-    return VisitRegistration(visit.visit, found, fixed[1], moving[1], names, liver)
+    assert not isinstance(visit.registration, KnownPlacement)
+    found = _found(visit.registration, fixed, moving, (mask, None), force)
+    return VisitRegistration(
+        visit=visit.visit,
+        registration=found,
+        fixed=fixed[1],
+        moving=moving[1],
+        names=(fixed[0].name, moving[0].name),
+        liver=liver,
+    )
 
 
 def image_name(series: Series) -> str:
@@ -106,8 +107,8 @@ def image_name(series: Series) -> str:
 
 def _found(
     rule: RegistrationRule | str,
-    fixed: tuple[Series, Volume],
-    moving: tuple[Series, Volume],
+    fixed: tuple[ImageInput, Volume],
+    moving: tuple[ImageInput, Volume],
     livers: tuple[np.ndarray | None, np.ndarray | None],
     force: bool,
 ) -> Registration:
