@@ -48,6 +48,7 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dicom", action="store_true", help="write segments, measurements and maps as DICOM too")
     parser.add_argument("--excel", action="store_true", help="write the table for Excel too (needs openpyxl)")
     parser.add_argument("--operator", default="", metavar="NAME", help="who runs it, for the report")
+    parser.add_argument("--replace", action="store_true", help="keep an older result under a name with its date")
     _deidentify_arguments(parser, "free all that is written of the patient's identity")
     parser.add_argument(
         "--verify",
@@ -68,7 +69,7 @@ def run(arguments: argparse.Namespace, extensions: Sequence[Extension] = ()) -> 
         return
     if arguments.case is None or arguments.output is None:
         arguments.refuse("give CASE.json and -o DIR, or --verify BUNDLE")
-    outputs = Outputs(arguments.dicom, arguments.excel, arguments.operator, _deidentifier(arguments))
+    outputs = Outputs(arguments.dicom, arguments.excel, arguments.operator, _deidentifier(arguments), arguments.replace)
     progress = ProgressPrinter()
     _print_result(run_case(arguments.case, arguments.output, progress, extensions, outputs=outputs))
 
@@ -125,12 +126,14 @@ def _read(arguments: argparse.Namespace) -> None:
     from PRRTUptakeLib.export.dicom_read import read_object
     from PRRTUptakeLib.report.page import plain_table
 
-    kind, content = read_object(arguments.file, arguments.images)
+    kind, content, told = read_object(arguments.file, arguments.images)
     if arguments.json:
-        print_json({"kind": kind, "content": content})
+        print_json({"kind": kind, "content": content, **told})
     else:
         shown = [["" if value is None else value for value in one.values()] for one in content]
         print(plain_table(list(content[0]) if content else ["nothing in it"], shown))
+        for word, texts in (("Warning", told.get("warnings", ())), ("Note", told.get("notes", ()))):
+            print(*(f"{word}: {text}\n" for text in texts), sep="", end="")
 
 
 def _pdf_arguments(parser: argparse.ArgumentParser) -> None:
@@ -333,8 +336,21 @@ def _suv_arguments(parser: argparse.ArgumentParser) -> None:
     stated.add_argument("--time-zone", metavar="ZONE", help="of the images' times, for instance Europe/Amsterdam")
     stated.add_argument("--nuclide", help="for instance Ga-68")
     stated.add_argument("--calibration", type=float, metavar="CPS_PER_MBQ", help="sensitivity, for NM counts")
-    stated.add_argument("--calibration-time", choices=("total", "per-view"), help="time of a voxel's counts")
-    stated.add_argument("--acquisition-s", type=float, help="that time in seconds, where the header does not tell it")
+    stated.add_argument(
+        "--calibration-time", choices=("total", "per-view", "rate"), help="time of a voxel's counts, or rate for cps"
+    )
+    stated.add_argument("--acquisition-s", type=float, help="that time in seconds, where the header does not say it")
+    stated.add_argument("--units", help="of the values, where the header does not say it: Bq/ml, counts, cps")
+    stated.add_argument(
+        "--confirm",
+        nargs="+",
+        default=[],
+        choices=("activity_MBq", "weight_kg", "height_cm"),
+        help="values that hold although the header contradicts them by the factor of a unit",
+    )
+    stated.add_argument("--reason", default="", help="why values are stated, for the record")
+
+    parser.set_defaults(refuse=parser.error)
 
 
 _SUV_TIMES = {
@@ -348,22 +364,23 @@ _SUV_TIMES = {
 def _suv(arguments: argparse.Namespace) -> None:
     from PRRTUptakeLib.dicom.series import find_series, one_emission_series
     from PRRTUptakeLib.dicom.suv import least_median_most, suv
-    from PRRTUptakeLib.segmentation.mask_grid import mask_on_grid
+    from PRRTUptakeLib.segmentation.mask_grid import placed_mask
 
     series = one_emission_series(find_series(arguments.folder), arguments.series)
     found = suv(series, arguments.type, _suv_inputs(arguments, series))
     array = found.volume.array
-    inside = array if arguments.mask is None else array[mask_on_grid(arguments.mask, found.volume.grid)]
+    chosen, told = placed_mask(arguments.mask, found.volume.grid) if arguments.mask else (slice(None), ())
+    inside, decisions = array[chosen], [*found.decisions, *told]
     numbers = least_median_most(inside)
     if arguments.json:
-        print_json({**numbers, "units": found.volume.units, "decisions": list(found.decisions)})
+        print_json({**numbers, "units": found.volume.units, "decisions": decisions})
         return
     print(f"SUV {arguments.type} of {series.label}")
     print(f"{arguments.mask.name if arguments.mask else 'whole image'}, {inside.size} voxels")
     for name, value in numbers.items():
         print(f"  {name:<8}{value:12.4f} {found.volume.units}")
     print("Decisions")
-    for sentence in found.decisions:
+    for sentence in decisions:
         print(f"  - {sentence}")
 
 
@@ -379,7 +396,9 @@ def _suv_inputs(arguments: argparse.Namespace, series: Series) -> OperatorOverri
 
     calibration = None
     if arguments.calibration is not None:
-        calibration = Calibration(arguments.calibration, arguments.calibration_time or "", arguments.acquisition_s)
+        if arguments.calibration_time is None:
+            arguments.refuse("--calibration needs --calibration-time: total, per-view or rate")
+        calibration = Calibration(arguments.calibration, arguments.calibration_time, arguments.acquisition_s)
     return OperatorOverrides(
         weight_kg=arguments.weight_kg,
         height_cm=arguments.height_cm,
@@ -393,6 +412,9 @@ def _suv_inputs(arguments: argparse.Namespace, series: Series) -> OperatorOverri
         acquisition_time=moment("acquisition_time"),
         decay_reference_time=moment("decay_reference_time"),
         residual_time=moment("residual_time"),
+        units=arguments.units,
+        reason=arguments.reason,
+        confirmed=tuple(arguments.confirm),
     )
 
 

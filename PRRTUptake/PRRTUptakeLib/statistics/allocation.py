@@ -7,15 +7,14 @@ are those of the first use of the allocation, or of a blinded line before it, wa
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.table_file import read_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -71,9 +70,10 @@ def read_allocation(path: Path) -> Allocation:
         If it cannot be read, is empty, names a patient twice, or a lobe is not left, right, A or B.
     """
     try:
-        data = path.read_bytes()
-        text = data.decode("utf-8-sig")
-        pairs = _from_json(text) if path.suffix.lower() == ".json" else _from_csv(text)
+        if path.suffix.lower() == ".json":
+            pairs = _from_json(path.read_bytes().decode("utf-8-sig"))
+        else:
+            pairs = _from_table(path)
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise AllocationError(f"The allocation {path} cannot be read ({error}).") from error
     except (KeyError, TypeError, AttributeError, StopIteration):
@@ -81,18 +81,19 @@ def read_allocation(path: Path) -> Allocation:
             f"{path.name} is no allocation: give a CSV file with the columns patient and treated_lobe, or a JSON "
             "object of patients and lobes."
         ) from None
-    return Allocation(_checked(pairs, path.name), hashlib.sha256(data).hexdigest())
+    return allocation_of(_checked(pairs, path.name), path.name)
 
 
-def allocation_of(treated: Mapping[str, str]) -> Allocation:
-    """Allocation that stands in the case files instead of a file of its own."""
-    text = json.dumps(dict(sorted(treated.items())), ensure_ascii=False)
-    return Allocation(_checked(list(treated.items()), "The case files"), hashlib.sha256(text.encode()).hexdigest())
+def allocation_of(treated: Mapping[str, str], where: str = "The case files") -> Allocation:
+    """Allocation of patients; its hash is that of what it says, whatever file it comes from."""
+    known = _checked(list(treated.items()), where)
+    text = json.dumps(dict(sorted(known.items())), ensure_ascii=False)
+    return Allocation(known, hashlib.sha256(text.encode()).hexdigest())
 
 
-def _from_csv(text: str) -> list[tuple[str, str]]:
-    rows = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
-    return [_row(row) for row in rows]
+def _from_table(path: Path) -> list[tuple[str, str]]:
+    table = read_table(path, ("patient", *_COLUMNS), AllocationError)
+    return [_row(row.cells) for row in table.rows]
 
 
 def _row(row: Mapping[str, str]) -> tuple[str, str]:

@@ -65,7 +65,11 @@ def eligibility(
 
     SUV of a lesion repeats with a within-subject coefficient of variation w on log-normal scale, so log(IA/IV) has the
     variance 2 ln(1 + w^2); lesions of one scan share the part ``correlation_between_lesions`` of it (calibration,
-    injected activity). Weber et al. 2015, doi:10.2967/jnumed.114.147728, report about 10 % for SUVmax.
+    injected activity, uptake time, what the patient's plasma offers). Weber et al. 2015,
+    doi:10.2967/jnumed.114.147728, report about 10 % for SUVmax. Of that, counting noise, which each lesion has for
+    itself, is 5.6 % (Lodge et al. 2012, doi:10.2967/jnumed.111.101733), which leaves 1 - (5.6/10)^2 = 0.7 for what the
+    lesions can share: the shipped protocol's correlation. The truth may be lower, and the interval is then wider than
+    it need be; with 0 it would hold the truth in two of three patients where lesions share 80 %.
 
     Parameters
     ----------

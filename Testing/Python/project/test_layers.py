@@ -19,7 +19,8 @@ ROOMS = {
     ],
     "PRRTDosimetryLib": ["kinetics", "dose", "effect", "uncertainty", "dosimetry", "mrml", "commands", "panel"],
 }
-SHARED = {"errors", "resources", "command_line", "progress", "versions", "atomic_write"}  # of no room: all may use them
+# Of no room: all may use them.
+SHARED = {"errors", "resources", "command_line", "progress", "whole_folder", "table_file"}
 OPTIONAL = {"matplotlib", "statsmodels", "dask", "distributed", "pandas"}
 
 FILES = sorted([*UPTAKE.rglob("*.py"), *DOSIMETRY.rglob("*.py")])

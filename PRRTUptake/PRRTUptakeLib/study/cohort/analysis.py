@@ -11,7 +11,7 @@ from PRRTUptakeLib.statistics.allocation import Allocation, FixedParts, Seal, fi
 from PRRTUptakeLib.statistics.endpoints import Endpoint, evaluate
 from PRRTUptakeLib.statistics.exclusions import StatedExclusion, read_exclusions
 from PRRTUptakeLib.statistics.subgroups import read_subgroups
-from PRRTUptakeLib.study.measurements import read_csv, to_csv
+from PRRTUptakeLib.study.measurements import canonical_sha256, read_csv
 from PRRTUptakeLib.study.protocol import load_protocol
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def analyse_file(measurements: Path, options: Options) -> Analysis:
     protocol = load_protocol(options.protocol)
     rows = read_csv(measurements)
     allocation = read_allocation(options.allocation) if options.allocation else None
-    digest = hashlib.sha256(measurements.read_bytes()).hexdigest()
+    digest = canonical_sha256(rows)
     return analyse(rows, protocol, digest, allocation, options.log_place(), options, strict=True)
 
 
@@ -108,7 +108,7 @@ def analyse(
 
     Parameters
     ----------
-    measurements_sha256 : of the file that the rows come from.
+    measurements_sha256 : of what the rows say (``canonical_sha256``).
     log : where to log, with an allocation or blinded; None logs nothing.
     options : for subgroups and the mixed model.
     strict : see `endpoints.evaluate`.
@@ -131,5 +131,5 @@ def _patient_hashes(rows: Sequence[Measurement], exclusions: Sequence[StatedExcl
     for patient in texts:
         mine = [row for row in rows if row.patient == patient]
         words = [one.words for one in exclusions if one.patient == patient]
-        texts[patient] = "\n".join([to_csv(sorted(mine, key=repr)), *words])
+        texts[patient] = "\n".join([canonical_sha256(mine), *words])
     return {patient: hashlib.sha256(text.encode()).hexdigest() for patient, text in sorted(texts.items())}

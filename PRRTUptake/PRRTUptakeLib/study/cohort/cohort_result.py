@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from PRRTUptakeLib.statistics.clustered_agreement import ReaderTables, compare_t
 from PRRTUptakeLib.statistics.exclusions import StatedExclusion, stated_exclusion
 from PRRTUptakeLib.study.cohort.analysis import Analysis, Options, analyse
 from PRRTUptakeLib.study.cohort.jobs import TABLE, CohortError
-from PRRTUptakeLib.study.measurements import read_csv, to_csv
+from PRRTUptakeLib.study.measurements import canonical_sha256, read_csv, to_csv
 from PRRTUptakeLib.study.protocol import load_protocol
 
 if TYPE_CHECKING:
@@ -149,7 +148,7 @@ def conclude(
     try:
         allocation, notes = (None, ()) if crashed else _allocation(cases.values(), protocol, options)
         place = log if crashed and not options.log and not options.allocation else options.log_place(log)
-        seal, stated = hashlib.sha256(to_csv(rows).encode()).hexdigest(), _stated(cases.values())
+        seal, stated = canonical_sha256(rows), _stated(cases.values())
         analysis = analyse(rows, protocol, seal, allocation, place, options, strict=False, stated=stated)
     except PRRTError as problem:
         unused = [replace(entry, state=EXCLUDED, reason=entry.reason or "there is no endpoint") for entry in flow]
