@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -68,9 +69,9 @@ def cohort_report(result: CohortResult, operator: str = "") -> str:
     identity = {
         "Study": f"{protocol.title} ({protocol.source})",
         "Protocol": f"{protocol.name}, SHA-256 {protocol.sha256}",
-        "Patients": f"{len(result.flow)} case files",
+        "Patients": f"{len(result.flow)} patients",
         "Table SHA-256": hashlib.sha256(result.table.encode()).hexdigest() if result.rows else "no table",
-        "Operator": operator or "not told",
+        "Operator": operator or "not stated",
         "Versions": ", ".join(f"{name} {version}" for name, version in software().items() if name not in _OWN),
         "Software": f"SlicerPRRT {VERSION}",
     }
@@ -136,8 +137,11 @@ def _figure(svg: str, caption: str) -> str:
 
 
 def _own_size(svg: str) -> str:
-    """Charts keep their size in the page, where pictures fill their column."""
-    return svg.replace("<svg ", '<svg style="width:auto;max-width:100%" ', 1)
+    """Charts keep their size in the page, where pictures fill their column; converters to PDF need it as a number."""
+    sizes = [re.search(rf'<svg [^>]*?\b{name}="([\d.]+)"', svg) for name in ("width", "height")]
+    width, height = (f"{found.group(1)}px" if found else "auto" for found in sizes)
+    style = f"width:{width};max-width:100%;height:{height};background:#fff"
+    return svg.replace("<svg ", f'<svg style="{style}" ', 1)
 
 
 def _figure_sections(endpoint: Endpoint) -> list[str]:

