@@ -6,13 +6,14 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import pydicom
+from pydicom.uid import ParametricMapStorage, RTDoseStorage
+
 from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.export.dicom_maps import read_map
 from PRRTUptakeLib.export.dicom_objects import DicomResultError
 from PRRTUptakeLib.export.dicom_rtdose import read_dose
 from PRRTUptakeLib.export.dicom_sr import read_report
 from PRRTUptakeLib.segmentation.dicom_contours import RTSTRUCT_STORAGE, SEG_STORAGE, read_contours
-from pydicom.uid import ParametricMapStorage, RTDoseStorage
 
 if TYPE_CHECKING:
     from pathlib import Path

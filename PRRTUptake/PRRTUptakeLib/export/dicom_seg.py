@@ -12,6 +12,7 @@ import highdicom
 import numpy as np
 from highdicom.color import CIELabColor
 from highdicom.sr import CodedConcept
+
 from PRRTUptakeLib.dicom.reading import arrange
 from PRRTUptakeLib.export.dicom_codes import coded
 from PRRTUptakeLib.export.dicom_objects import (
@@ -34,10 +35,11 @@ from PRRTUptakeLib.versions import VERSION
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pydicom.dataset import Dataset
+
     from PRRTUptakeLib.dicom.series import Series
     from PRRTUptakeLib.segmentation.segments import Segment
     from PRRTUptakeLib.uptake.occupancy import Occupancy
-    from pydicom.dataset import Dataset
 
 SEG_NUMBER, FRACTION_NUMBER = 9001, 9002  # series numbers, above those of scanners
 MAXIMUM_FRACTION = 255  # a stored fraction is right to 1/510

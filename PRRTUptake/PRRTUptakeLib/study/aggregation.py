@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from PRRTUptakeLib.errors import PRRTError
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.volume import Grid
 from PRRTUptakeLib.segmentation.lobes import Plane

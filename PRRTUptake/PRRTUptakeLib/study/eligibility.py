@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.uptake.ratios import aggregate
 

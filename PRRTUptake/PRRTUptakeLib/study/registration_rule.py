@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.registration.result import Registration, given_registration, identity_registration
 from PRRTUptakeLib.registration.transform_files import read_registration

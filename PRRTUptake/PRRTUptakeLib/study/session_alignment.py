@@ -12,6 +12,7 @@ from PRRTUptakeLib.study.contour_propagation import moved_grid
 
 if TYPE_CHECKING:
     import numpy as np
+
     from PRRTUptakeLib.imaging.volume import Volume
     from PRRTUptakeLib.segmentation.segments import Segmentation
 
