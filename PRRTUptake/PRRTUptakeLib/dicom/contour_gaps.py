@@ -16,6 +16,7 @@ _TOUCHING = np.ones((3, 3), dtype=bool)
 _FEW_planes = 2
 _LONGEST_FILL_mm = 15.0  # between the centres of the planes that are contoured
 _SEARCHED_mm = 30.0
+_ALIKE = 0.5  # of each other's area: what is less alike beside a gap is not the same thing on both sides
 _TAPERED = 0.6  # of the area one plane further in
 
 
@@ -73,6 +74,9 @@ def _above(mask: np.ndarray, k: int, part: np.ndarray, reach: int, distance_mm: 
 
 
 def _fillable(mask: np.ndarray, low: tuple[int, np.ndarray], high: tuple[int, np.ndarray], distance_mm: float) -> bool:
+    areas = sorted((int(low[1].sum()), int(high[1].sum())))
+    if areas[0] < _ALIKE * areas[1] or (low[1] & high[1]).sum() < _ALIKE * areas[0]:
+        return False
     inner = [_next_area(mask, low[0] - 1, low[1]), _next_area(mask, high[0] + 1, high[1])]
     if 0 in inner:
         return (high[0] - low[0]) * distance_mm <= _LONGEST_FILL_mm

@@ -97,9 +97,14 @@ def _check_extents(head: str, sizes: list[int], path: Path) -> None:
         except ValueError:
             ends = []
         pairs = list(zip(ends[::2], ends[1::2], spatial, strict=False))
-        outside = any(first <= last and (first < 0 or last >= size) for first, last, size in pairs)
+        outside = any(not _within(first, last, size) for first, last, size in pairs)
         if len(ends) != 6 or len(pairs) != 3 or outside:
             raise FileCheckError(f"{path.name} puts {name} at '{text.strip()}', outside its size: write it again.")
+
+
+def _within(first: int, last: int, size: int) -> bool:
+    """Whether an extent lies in the size, or is that of an empty segment (0 -1)."""
+    return 0 <= first <= last < size or last == first - 1
 
 
 def _nrrd_payload(payload: bytes, encoding: str, path: Path) -> int | None:

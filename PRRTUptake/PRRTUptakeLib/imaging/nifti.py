@@ -11,7 +11,7 @@ import gzip
 import struct
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -105,7 +105,7 @@ def _header(data: bytes, name: str) -> _Header:
 
 
 def _version_1(data: bytes, order: str, name: str) -> _Header:
-    def get(kind: str, at: int) -> tuple[float, ...]:
+    def get(kind: str, at: int) -> tuple[Any, ...]:
         return struct.unpack_from(order + kind, data, at)
 
     if data[344:347] != b"n+1":
@@ -116,7 +116,8 @@ def _version_1(data: bytes, order: str, name: str) -> _Header:
         _dtype(int(get("h", 70)[0]), order, name),
         get("8f", 76),
         int(get("f", 108)[0]),
-        *get("2f", 112),
+        get("2f", 112)[0],
+        get("2f", 112)[1],
         data[123],
         (int(get("2h", 252)[0]), int(get("2h", 252)[1])),
         get("6f", 256),
@@ -126,7 +127,7 @@ def _version_1(data: bytes, order: str, name: str) -> _Header:
 
 
 def _version_2(data: bytes, order: str, name: str) -> _Header:
-    def get(kind: str, at: int) -> tuple[float, ...]:
+    def get(kind: str, at: int) -> tuple[Any, ...]:
         return struct.unpack_from(order + kind, data, at)
 
     return _Header(
@@ -135,7 +136,8 @@ def _version_2(data: bytes, order: str, name: str) -> _Header:
         _dtype(int(get("h", 12)[0]), order, name),
         get("8d", 104),
         int(get("q", 168)[0]),
-        *get("2d", 176),
+        get("2d", 176)[0],
+        get("2d", 176)[1],
         int(get("i", 500)[0]) & 0xFF,
         (int(get("2i", 344)[0]), int(get("2i", 344)[1])),
         get("6d", 352),
@@ -253,7 +255,8 @@ def _straightened(grid: Grid, name: str) -> tuple[Grid, tuple[str, ...]]:
 
 def _labels(data: bytes, header: _Header) -> dict[int, str]:
     """Names of labels from a table in the header's extensions (XML of Caret, as TotalSegmentator writes it)."""
-    at, found = header.size + 4, {}
+    at = header.size + 4
+    found: dict[int, str] = {}
     if header.offset < at or len(data) < at or not data[header.size]:
         return found
     while at + 8 <= header.offset:

@@ -227,7 +227,9 @@ def _on_one_grid(read: list[Segmentation]) -> Segmentation:
     grid = read[0].grid
     if any(not one.grid.matches(grid) for one in read):
         grid = min((one.grid for one in read), key=lambda one: round(one.voxel_volume_mL, 9))
-    segments, remarks, moved = [], [], []
+    segments: list[Segment] = []
+    remarks: list[str] = []
+    moved: list[str] = []
     for one in read:
         remarks += one.warnings
         try:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import ndimage
 
 from PRRTUptakeLib.errors import PRRTError
 
@@ -138,6 +137,8 @@ class Segment:
         """The piece of the segment in ``mask`` (bool, of the same block), with the parts of voxels at its outline."""
         if self.fractions is None:
             return self.relabelled(mask=mask).cropped()
+        from scipy import ndimage  # here, so that a panel opens without it
+
         around = ndimage.binary_dilation(mask, np.ones((1, 3, 3), dtype=bool)) & ~self.mask
         fractions = np.where(np.asarray(mask, dtype=bool) | around, self.fractions, 0.0).astype(np.float32)
         return self.relabelled(mask=mask, fractions=fractions).cropped()

@@ -341,3 +341,50 @@ def test_the_image_is_found_by_instances_frame_or_place(tmp_path, series, grid):
 def test_nothing_usable_is_one_sentence(tmp_path, series, grid):
     with pytest.raises(ContourError, match="holds no structure that can be used: 'Catheter'"):
         read(tmp_path, series, [("Catheter", [(np.diag([1.0, 2.0, 3.0]), "OPEN_NONPLANAR")])])
+
+
+FINER = 4  # corners of drawn outlines are on a grid so much finer than the pixels
+
+
+def drawn_plane(mask):
+    """Closed polygons in pixels along the edges of a mask that is ``FINER`` times finer, a little off its grid."""
+    return [(ring + 0.5) / FINER - 0.5 + 0.017 for ring in edges_of_pixels(mask)]
+
+
+def drawn_structure(seed, grid):
+    """A random structure on the finer grid, with holes, islands and necks thinner than a pixel."""
+    shape = (6, FINER * grid.shape[1], FINER * grid.shape[2])
+    rng = np.random.default_rng(seed)
+    smooth = ndimage.gaussian_filter(rng.normal(size=shape), (1.5, 7.0, 7.0))
+    mask = smooth > np.quantile(smooth, rng.uniform(0.65, 0.9))
+    mask[:, :8], mask[:, -8:], mask[..., :8], mask[..., -8:] = (False,) * 4
+    return mask
+
+
+def assert_as_drawn(tmp_path, series, grid, masks):
+    structures = [
+        (f"s{n}", [(lps(grid, ring, 3 + k), CLOSED) for k in range(len(mask)) for ring in drawn_plane(mask[k])])
+        for n, mask in masks.items()
+    ]
+    found = read(tmp_path, series, structures)
+    for n, mask in masks.items():
+        rows, columns = grid.shape[1:]
+        truth = np.zeros(grid.shape)
+        truth[3:9] = mask.reshape(6, rows, FINER, columns, FINER).mean(axis=(2, 4))
+        segment = found[f"s{n}"]
+        parts = np.zeros(grid.shape)
+        parts[segment.box] = segment.weights
+        shared = 2 * np.minimum(parts, truth).sum() / (parts.sum() + truth.sum())
+        filled = f"'s{n}' on " in found.warnings[0] if found.warnings else False  # islands may look like a stride
+        assert shared > 0.98, (n, shared)
+        assert filled or parts.sum() == pytest.approx(truth.sum(), rel=0.005), n
+
+
+def test_structures_drawn_between_pixels_keep_their_area(tmp_path, series, grid):
+    assert_as_drawn(tmp_path, series, grid, {n: drawn_structure(n, grid) for n in range(6)})
+
+
+@pytest.mark.slow
+def test_500_structures_drawn_between_pixels_keep_their_area(tmp_path, series, grid):
+    for start in range(0, 500, 25):
+        assert_as_drawn(tmp_path, series, grid, {n: drawn_structure(n, grid) for n in range(start, start + 25)})
