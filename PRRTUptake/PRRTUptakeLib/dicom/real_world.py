@@ -133,6 +133,11 @@ def mappings_of(dataset: Dataset, where: str) -> tuple[Mapping, ...]:
     found = items(dataset, "RealWorldValueMappingSequence", where)
     for group in items(dataset, "SharedFunctionalGroupsSequence", where)[:1]:
         found = found or items(group, "RealWorldValueMappingSequence", where)
+    return mappings_in(found, where)
+
+
+def mappings_in(found: Sequence[Dataset], where: str) -> tuple[Mapping, ...]:
+    """The items of a mapping sequence whose unit is known; raises as ``mappings_of``."""
     known = [Mapping(item, unit) for item in found for unit in [unit_of(_code(item, where))] if unit is not None]
     if found and not known:
         others = sorted({_code(item, where) or "no unit" for item in found})
@@ -180,7 +185,7 @@ def mapped(arranged: Stack, chosen: Sequence[Mapping], scale: float = 1.0) -> tu
         If a mapping is incomplete, a table is too short, or it is not known which mapping holds.
     """
     where = arranged.series.label
-    lines = [_line(one, where) for one in chosen]
+    lines = [line_of(one, where) for one in chosen]
     base = {COUNTS: "Counts", COUNT_RATE: "Counts/s", CONCENTRATION: "Bq/ml", SUV: "SUV"}[chosen[0].unit.kind]
     if len(chosen) > 1 and not _all_same(chosen, lines):
         return _piecewise(arranged, chosen, scale, base)
@@ -199,7 +204,7 @@ def mapped(arranged: Stack, chosen: Sequence[Mapping], scale: float = 1.0) -> tu
     return array, decisions + _beyond(array, first, line, scale, where)
 
 
-def _line(mapping: Mapping, where: str) -> tuple[float, float] | None:
+def line_of(mapping: Mapping, where: str) -> tuple[float, float] | None:
     """Slope and intercept to the base unit; None for a table."""
     item = mapping.item
     if raw_value(item, "RealWorldValueLUTData", where) is not None:
@@ -265,7 +270,7 @@ def _piecewise(arranged: Stack, chosen: Sequence[Mapping], scale: float, base: s
     array = np.full(stored.shape, np.nan, dtype=np.float32)
     for low, high, one in ordered:
         inside = (stored >= low) & (stored <= high)
-        line = _line(one, where)
+        line = line_of(one, where)
         if line is None:
             values = _table(one, where)[(stored[inside] - int(low or 0)).astype(int)]
         else:
