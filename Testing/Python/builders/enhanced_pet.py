@@ -68,3 +68,112 @@ def enhanced_pet(
     set_pixels(ds, np.ascontiguousarray(values))
     set_all(ds, changes or {})
     return ds
+
+
+def _code(value, scheme, meaning):
+    return item(CodeValue=value, CodingSchemeDesignator=scheme, CodeMeaning=meaning)
+
+
+def complete(ds):
+    """The same object with everything that the standard asks for, though nobody here reads it."""
+    for name in (
+        "PatientBirthDate",
+        "ReferringPhysicianName",
+        "StudyID",
+        "AccessionNumber",
+        "PositionReferenceIndicator",
+    ):
+        setattr(ds, name, "")
+    ds.Manufacturer = ds.ManufacturerModelName = ds.DeviceSerialNumber = ds.SoftwareVersions = "TEST"
+    ds.AcquisitionContextSequence = []
+    organisation = generate_uid()
+    ds.DimensionOrganizationSequence = [item(DimensionOrganizationUID=organisation)]
+    ds.DimensionIndexSequence = [
+        item(
+            DimensionOrganizationUID=organisation,
+            DimensionIndexPointer=0x00209057,  # In-Stack Position Number
+            FunctionalGroupPointer=0x00209111,
+        )
+    ]
+    drug = ds.RadiopharmaceuticalInformationSequence[0]
+    drug.AdministrationRouteCodeSequence = [_code("47625008", "SCT", "Intravenous route")]
+    drug.RadionuclidePositronFraction = 0.97
+    drug.RadiopharmaceuticalCodeSequence = [_code("35321007", "SCT", "Fluorodeoxyglucose F^18^")]
+    values = {
+        "AcquisitionStartCondition": "MANUAL",
+        "AcquisitionTerminationCondition": "TIME",
+        "TerminationTimeThreshold": 120.0,
+        "TypeOfDetectorMotion": "NONE",
+        "TransverseDetectorSeparation": 1.0,
+        "AxialDetectorDimension": 4.0,
+        "CollimatorType": "NONE",
+        "CoincidenceWindowWidth": 4.0,
+        "TableMotion": "STATIC",
+        "TimeOfFlightInformationUsed": "FALSE",
+        "PixelPresentation": "MONOCHROME",
+        "VolumetricProperties": "VOLUME",
+        "VolumeBasedCalculationTechnique": "NONE",
+        "AcquisitionDuration": 120.0,
+        "ContentQualification": "RESEARCH",
+        "BurnedInAnnotation": "NO",
+        "LossyImageCompression": "00",
+        "PresentationLUTShape": "IDENTITY",
+        "CountsSource": "EMISSION",
+        "GantryMotionCorrected": "NO",
+        "PatientMotionCorrected": "NO",
+        "SensitivityCalibrated": "YES",
+        "DetectorNormalizationCorrection": "YES",
+        "RandomsCorrectionMethod": "DLYD",
+        "AttenuationCorrectionSource": "CT",
+        "AttenuationCorrectionTemporalRelationship": "SEQUENTIAL",
+        "ScatterCorrectionMethod": "MODEL_BASED",
+        "PatientPosition": "HFS",
+    }
+    for name, value in values.items():
+        setattr(ds, name, value)
+    ds.EnergyWindowRangeSequence = [item(EnergyWindowLowerLimit=425, EnergyWindowUpperLimit=650)]
+    transaxial = item(ViewCodeSequence=[_code("62824007", "SCT", "Transverse")])
+    ds.ViewCodeSequence = transaxial.ViewCodeSequence
+    _complete_groups(ds)
+    return ds
+
+
+def _complete_groups(ds):
+    shared = ds.SharedFunctionalGroupsSequence[0]
+    shared.FrameAnatomySequence = [
+        item(FrameLaterality="U", AnatomicRegionSequence=[_code("416949008", "SCT", "Abdomen and Pelvis")])
+    ]
+    shared.RadiopharmaceuticalUsageSequence = [item(RadiopharmaceuticalAgentNumber=1)]
+    kind = {name: getattr(ds, name) for name in ("PixelPresentation", "VolumetricProperties")}
+    shared.PETFrameTypeSequence = [item(FrameType=list(ds.ImageType), VolumeBasedCalculationTechnique="NONE", **kind)]
+    shared.PETFrameAcquisitionSequence = [
+        item(TableHeight=0.0, GantryDetectorTilt=0.0, GantryDetectorSlew=0.0, DataCollectionDiameter=700.0)
+    ]
+    shared.PETDetectorMotionDetailsSequence = [item(RotationDirection="CW", RevolutionTime=1.0)]
+    shared.PETPositionSequence = [
+        item(
+            TablePosition=0.0,
+            ReconstructionTargetCenterPatient=[0.0, 0.0, 0.0],
+            DataCollectionCenterPatient=[0.0, 0.0, 0.0],
+        )
+    ]
+    shared.PETReconstructionSequence = [
+        item(
+            ReconstructionType="3D",
+            ReconstructionAlgorithm="REPROJECTION",
+            IterativeReconstructionMethod="NO",
+            ReconstructionDiameter=12.0,
+        )
+    ]
+    for n, frame in enumerate(ds.PerFrameFunctionalGroupsSequence, start=1):
+        content = frame.FrameContentSequence[0]
+        content.StackID, content.InStackPositionNumber, content.TemporalPositionIndex = "1", n, 1
+        frame.PETFrameCorrectionFactorsSequence = [
+            item(
+                PrimaryPromptsCountsAccumulated=1,
+                SliceSensitivityFactor=1.0,
+                DecayFactor=1.0,
+                ScatterFractionFactor=0.0,
+                DeadTimeFactor=1.0,
+            )
+        ]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
 from builders.dicom_builders import ABSENT
-from builders.enhanced_pet import enhanced_pet, item
+from builders.enhanced_pet import complete, enhanced_pet, item
 from PRRTUptakeLib.dicom.operator_overrides import OperatorOverrides
 from PRRTUptakeLib.dicom.quantify import quantify
 from PRRTUptakeLib.dicom.series import find_series
@@ -96,3 +98,12 @@ def test_decay_factor_against_the_date_time(tmp_path, minutes, refused):
 def test_units_that_the_operator_states(tmp_path):
     one = series(tmp_path, slopes=[2.0] * 3, per_frame={"RealWorldValueMappingSequence": [ABSENT] * 3})
     np.testing.assert_allclose(quantify(one, OperatorOverrides(units="Bq/ml")).volume.array, STORED * 2.0, rtol=1e-6)
+
+
+def test_a_valid_object(tmp_path):
+    complete(enhanced_pet(STORED, slopes=[2.0] * 3)).save_as(tmp_path / "pet.dcm", enforce_file_format=True)
+    np.testing.assert_allclose(quantify(find_series(tmp_path)[0]).volume.array, STORED * 2.0, rtol=1e-6)
+    if not shutil.which("dciodvfy"):
+        pytest.skip("dciodvfy (Debian package dicom3tools) is not installed")
+    done = subprocess.run(["dciodvfy", tmp_path / "pet.dcm"], capture_output=True, text=True, check=False)
+    assert "Error" not in done.stdout + done.stderr
