@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.dicom.injection import injection_of
+from PRRTUptakeLib.dicom.operator_overrides import doubts_among
 from PRRTUptakeLib.dicom.reading import read_volume
 from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.dicom.suv import suv
@@ -229,7 +230,8 @@ def _anatomy(found: tuple[Series, ...], emission: Series, visit: Visit) -> Serie
 def _outcome(case: Case, contours: _Contours, pets: tuple[_Pet, _Pet], result: EnhancementResult) -> CaseOutcome:
     cycle = contours.visit.cycle
     rows = enhancement_rows(result, case.patient, cycle)
-    told = [text for pet in pets for one in (pet.checked, pet.registered) for text in one.warnings]
+    told = [text for pet in pets for text in doubts_among(pet.decisions)]
+    told += [text for pet in pets for one in (pet.checked, pet.registered) for text in one.warnings]
     facts: list[dict[str, Any]] = [series_facts(contours.visit.visit, contours.series, "contours")]
     files: list[Path] = [case.path, *segment_files(contours.visit.segments), *contours.series.files]
     scene = [

@@ -233,7 +233,8 @@ def _measured(
             visit.visit, (labels.image, quantified.volume), reference, drawn.prepared.segmentation, placed.matrix
         )
     scene = _scene_visit(shown, drawn if own else None)
-    return MeasuredVisit(shown, result.warnings, scene, images, facts, files, checked, placed.registered)
+    warnings = (*quantified.doubts, *result.warnings)
+    return MeasuredVisit(shown, warnings, scene, images, facts, files, checked, placed.registered)
 
 
 def study_name(labels: VisitLabels) -> str:
