@@ -8,7 +8,7 @@ overlap is where detectors see least.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -89,7 +89,7 @@ def _time(bed: Quantified, name: str) -> datetime:
 
 
 def _check_alike(beds: Sequence[Quantified], names: Sequence[str], times: Sequence[datetime]) -> None:
-    facts = {
+    facts: dict[str, list[Any]] = {
         "patients": [bed.volume.provenance.get("patient_id") for bed in beds],
         "frames of reference": [bed.volume.provenance.get("frame_of_reference_uid") for bed in beds],
         "radionuclides": [bed.nuclide for bed in beds],
@@ -123,7 +123,7 @@ def _offsets(beds: Sequence[Quantified], names: Sequence[str]) -> np.ndarray:
                 "planes along): reconstruct both on one grid."
             )
         found.append(round(along))
-    return np.array(found) - min(found)
+    return np.array([one - min(found) for one in found])
 
 
 def _overlap(total: np.ndarray, weight: np.ndarray, array: np.ndarray, start: int, name: str) -> list[str]:
