@@ -37,6 +37,7 @@ _SUV_KINDS = {
     "ibw": "ibw",
 }
 _SAME = 1e-6  # relative; two mappings that say the same
+_SCALES = (1e-12, 1e12)  # counts, Bq/ml or SUV for a stored unit
 _PROPORTIONAL = ("{propcounts}", "{propcps}")
 
 
@@ -220,7 +221,13 @@ def line_of(mapping: Mapping, where: str) -> tuple[float, float] | None:
             f"{label('RealWorldValueSlope')} of {where} is {slope:g}: more stored would mean less activity; export the "
             "series again."
         )
-    return slope * mapping.unit.factor, intercept * mapping.unit.factor
+    scale = slope * mapping.unit.factor
+    if not _SCALES[0] <= scale <= _SCALES[1]:
+        raise MappingError(
+            f"{label('RealWorldValueSlope')} of {where} is {slope:g} {mapping.unit.code} for a stored unit, which is "
+            "impossible: export the series again."
+        )
+    return scale, intercept * mapping.unit.factor
 
 
 def _all_same(chosen: Sequence[Mapping], lines: Sequence[tuple[float, float] | None]) -> bool:
