@@ -13,6 +13,7 @@ from PRRTUptakeLib.errors import reason
 from PRRTUptakeLib.report.cohort_report import cohort_report
 from PRRTUptakeLib.report.endpoint_tables import endpoint_table
 from PRRTUptakeLib.statistics.allocation import read_allocation
+from PRRTUptakeLib.statistics.exclusions import read_exclusions
 from PRRTUptakeLib.statistics.subgroups import read_subgroups
 from PRRTUptakeLib.study.cohort.cohort import Outcome, alone, find_cases, remove_unfinished, run_cohort
 from PRRTUptakeLib.study.cohort.cohort_result import CohortResult, cohort_protocol, conclude, declared
@@ -107,6 +108,8 @@ def _read_early(options: Options) -> None:
         read_subgroups(options.subgroups)
     if options.second_reader:
         read_csv(options.second_reader)
+    if options.exclusions:
+        read_exclusions(options.exclusions)
 
 
 def _write_all(result: CohortResult, output: Path, operator: str) -> None:

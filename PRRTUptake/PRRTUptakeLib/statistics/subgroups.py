@@ -12,6 +12,7 @@ from scipy import stats
 
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.statistics.paired import PairedComparison, compare_pairs
+from PRRTUptakeLib.statistics.ties import log_ratios, no_scatter
 from PRRTUptakeLib.table_file import read_table
 
 if TYPE_CHECKING:
@@ -108,7 +109,8 @@ def _characteristic(name: str, pairs: PairedValues, groups: Mapping[str, str], p
         for group, mine in ordered.items()
         if mine.size > 1
     }
-    logs = [np.log(pairs.first[mine] / pairs.second[mine]) for mine in ordered.values()]
-    testable = len(logs) > 1 and sum(one.size for one in logs) > len(logs)
-    p = float(stats.f_oneway(*logs).pvalue) if testable else math.nan
+    logs = [log_ratios(pairs.first[mine], pairs.second[mine]) for mine in ordered.values()]
+    # Without scatter inside any group nothing says how far groups differ by chance.
+    scattered = any(not no_scatter(values, tolerance) for values, tolerance in logs if values.size > 1)
+    p = float(stats.f_oneway(*(values for values, _ in logs)).pvalue) if len(logs) > 1 and scattered else math.nan
     return Subgroups(name, {group: mine.size for group, mine in ordered.items()}, compared, p)

@@ -46,6 +46,8 @@ def imported(path: Path) -> list[tuple[str, bool]]:
 
 def room(parts: tuple[str, ...] | list[str], library: str) -> str:
     """The room that a module of ``library`` belongs to, "" for the shared files."""
+    if tuple(parts[:2]) == ("statistics", "ties"):
+        return ""  # what counts as equal is one rule for all rooms; the module itself imports from none
     name = "cohort" if tuple(parts[:2]) == ("study", "cohort") else (parts[0] if parts else "")
     return name if name in ROOMS[library] else ""
 
