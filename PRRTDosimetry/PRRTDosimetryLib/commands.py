@@ -90,14 +90,10 @@ def _tiac(arguments: argparse.Namespace) -> None:
         (arguments.start, arguments.tail),
     )
     curves = read_curves(arguments.curves, decay, arguments.decay_correction)
-<<<<<<< HEAD
     for name, given in (("--teff-h", options.teff_h), ("--u-teff-h", options.u_teff_h)):
         check_regions(given, [curve.region for curve in curves], name)
     check_administered(arguments.administered_MBq, curves)
-    found = [integrate(curve, decay, arguments.model, options) for curve in curves]
-=======
     found = integrate_all(curves, decay, arguments.model, options)
->>>>>>> main
     administered = arguments.administered_MBq
     draws = arguments.monte_carlo
     if not arguments.json:
