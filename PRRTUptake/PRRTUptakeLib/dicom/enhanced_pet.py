@@ -105,6 +105,9 @@ def _scales(arranged: Stack, inputs: OperatorOverrides) -> tuple[np.ndarray, np.
         line = line_of(chosen[0], where)
         if line is None:
             raise MappingError(f"{where} is mapped by a table, which is not known of PET: export it again.")
+        if line[1] != 0:
+            name = label("RealWorldValueIntercept")
+            raise MappingError(f"{name} of frame {frame.index + 1} of {where} is not 0, but must be in PET.")
         lines.append(line)
         kinds.add((chosen[0].unit.kind, chosen[0].unit.suv_kind, chosen[0].unit.code))
     if len(kinds) > 1:

@@ -200,6 +200,8 @@ def mapped(arranged: Stack, chosen: Sequence[Mapping], scale: float = 1.0) -> tu
     decisions = [
         f"{base} = stored value x {slope:.9g} + {intercept:.9g} (Real World Value Mapping, {first.unit.code})."
     ]
+    if intercept:
+        decisions.append(f"Doubtful: {label('RealWorldValueIntercept')} is not 0: a stored 0 is {intercept:g} {base}.")
     if any(frame.slope != 1 or frame.intercept != 0 for frame in arranged.frames):
         decisions.append("Rescale Slope and Intercept are not used: a Real World Value Mapping replaces them.")
     return array, decisions + _beyond(array, first, line, scale, where)
@@ -227,6 +229,8 @@ def line_of(mapping: Mapping, where: str) -> tuple[float, float] | None:
             f"{label('RealWorldValueSlope')} of {where} is {slope:g} {mapping.unit.code} for a stored unit, which is "
             "impossible: export the series again."
         )
+    if abs(intercept * mapping.unit.factor) > _SCALES[1]:
+        raise MappingError(f"{label('RealWorldValueIntercept')} of {where} is {intercept:g}, which is impossible.")
     return scale, intercept * mapping.unit.factor
 
 
