@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.dicom.real_world import Mapping, Unit
 
 
+_LONGEST_S = 86_400.0
+
+
 class CalibrationError(PRRTError):
     """A tomogram cannot be turned into activity."""
 
@@ -178,15 +181,16 @@ def _calibrated(
     else:
         scale = factor * (1.0 if unit is None else unit.factor)
         array = arranged.scaled(arranged.slopes * scale, arranged.intercepts * scale)
-        applied = [] if unit is None else [f"Values after Rescale Slope are {unit.code}, as the operator stated."]
-    time, told = _holds_at(arranged, started, dose)
+        told = "Stored values are taken as counts: there is no Real World Value Mapping."
+        applied = [told if unit is None else f"Values after Rescale Slope are {unit.code}, as the operator stated."]
+    time, held = _holds_at(arranged, started, dose)
     what = "counts/s" if by_rate else "counts"
     counted = "" if by_rate else f"time {calibration.time_basis}, {dose.counted_s:g} s ({dose.source}), "
     decision = (
         f"Bq/ml = {what} x {factor:.6g}: {calibration.sensitivity_cps_per_MBq:g} cps/MBq, {counted}"
         f"voxel {voxel_mL:.6g} mL."
     )
-    return Concentration(array, time, (*applied, decision, told))
+    return Concentration(array, time, (*applied, decision, held))
 
 
 @dataclass(frozen=True)
@@ -238,6 +242,11 @@ def _holds_at(arranged: Stack, started: datetime, made: _Acquisition) -> tuple[d
             "How long the acquisition took is not known: counts are taken to hold at its start, which is early by half "
             "of it."
         )
+    if made.total_s > _LONGEST_S:
+        raise CalibrationError(
+            f"The acquisition of {where} would have taken {made.total_s / 3600:.3g} hours, by "
+            f"{label('ActualFrameDuration')}, {label('NumberOfFramesInRotation')} or the stated time: correct it."
+        )
     middle = started + timedelta(seconds=made.total_s / 2)
     return middle, f"Counts are a mean over {made.total_s:g} s: they hold at the middle of the acquisition."
 
@@ -252,9 +261,13 @@ def _rotation(dataset: Dataset, where: str) -> tuple[float | None, float | None]
     source = rotations[0] if rotations else dataset
     duration_ms = number(source, "ActualFrameDuration", where)
     views = number(source, "NumberOfFramesInRotation", where)
-    for keyword, value in (("ActualFrameDuration", duration_ms), ("NumberOfFramesInRotation", views)):
-        if value is not None and value <= 0:
-            raise CalibrationError(f"{label(keyword)} of {where} is {value:g}, but must be above 0.")
+    limits = (("ActualFrameDuration", duration_ms, 1.0, 1.44e7), ("NumberOfFramesInRotation", views, 1.0, 10_000.0))
+    for keyword, value, least, most in limits:
+        if value is not None and not least <= value <= most:
+            raise CalibrationError(
+                f"{label(keyword)} of {where} is {value:g}, but must be from {least:g} to {most:g}: give the "
+                "acquisition time with the calibration."
+            )
     return (None if duration_ms is None else duration_ms / 1000), views
 
 

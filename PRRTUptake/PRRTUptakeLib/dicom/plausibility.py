@@ -13,6 +13,7 @@ from PRRTUptakeLib.errors import PRRTError
 
 DOUBTFUL_SHARE, IMPOSSIBLE_SHARE = 1.1, 3.0
 DOUBTFUL_SUV = 1000.0  # above bladder and kidneys; only activity left at the injection site comes near
+LEAST_SUV = 0.01  # below, even muscle late after a therapy holds more
 _LEAST_SHARE, _FIELD_OF_VIEW_mL = 2e-3, 10_000.0  # a trunk without a five-hundredth of it is a unit, not a patient
 
 
@@ -72,4 +73,6 @@ def doubts_of(held: Held, where: str, sources: str) -> tuple[str, ...]:
         )
     if held.highest_suv is not None and held.highest_suv > DOUBTFUL_SUV:
         found.append(f"{DOUBT}the highest SUV is {held.highest_suv:.0f}, by {sources}.")
+    if held.highest_suv is not None and held.highest_suv < LEAST_SUV:
+        found.append(f"{DOUBT}the highest SUV is only {held.highest_suv:.2g}, by {sources}.")
     return tuple(found)

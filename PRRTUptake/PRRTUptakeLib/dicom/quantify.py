@@ -9,6 +9,7 @@ import numpy as np
 
 from PRRTUptakeLib.dicom.administration import administration, drug_item
 from PRRTUptakeLib.dicom.body import SUV_UNITS, factor_from_bw, header_body
+from PRRTUptakeLib.dicom.enhanced_pet import ENHANCED_PET_STORAGE, enhanced_pet_values, frame_mappings
 from PRRTUptakeLib.dicom.headers import label, text
 from PRRTUptakeLib.dicom.nm import decay_factor, nm_concentration
 from PRRTUptakeLib.dicom.nuclides import HeaderNuclide, header_nuclide
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 
 PET_STORAGE = "1.2.840.10008.5.1.4.1.1.128"
-_ENHANCED_PET = ("1.2.840.10008.5.1.4.1.1.130", "1.2.840.10008.5.1.4.1.1.128.1")
+_CONVERTED_PET = "1.2.840.10008.5.1.4.1.1.128.1"
 
 
 class QuantificationError(PRRTError):
@@ -59,11 +60,12 @@ def quantify(
     inputs = inputs or OperatorOverrides()
     if reference_time is not None and reference_time.tzinfo is None:
         raise QuantificationError(f"The reference time {reference_time} has no time zone: give it one.")
-    if series.sop_class == NM_STORAGE or is_pet_of_unstated_units(series, inputs):
+    if series.sop_class in (NM_STORAGE, ENHANCED_PET_STORAGE) or is_pet_of_unstated_units(series, inputs):
         return _quantify_nm(arrange(series), inputs, reference_time)
     if series.sop_class == PET_STORAGE:
         return _quantify_pet(arrange(series), inputs, reference_time)
-    kind = "an enhanced PET, export it as classic PET" if series.sop_class in _ENHANCED_PET else "no emission image"
+    converted = series.sop_class == _CONVERTED_PET
+    kind = "a PET that was converted, export it as it was acquired" if converted else "no emission image"
     raise QuantificationError(f"{series.label} is {kind}: choose a PET series or an NM tomogram.")
 
 
@@ -141,6 +143,10 @@ def _tomogram(arranged: Stack, inputs: OperatorOverrides) -> _Tomogram:
     dataset = arranged.frames[0].header.dataset
     clock = clock_of(dataset, where, inputs.time_zone)
     nuclide = header_nuclide(drug_item(dataset, where), where, inputs.nuclide)
+    if arranged.series.sop_class == ENHANCED_PET_STORAGE:
+        held = enhanced_pet_values(arranged, clock, nuclide, inputs)
+        decisions = [*arranged.decisions, clock.decision, *nuclide.decisions, *held.decisions]
+        return _Tomogram(held, clock, nuclide, decisions)
     started, told = _acquisition_start(arranged, clock, inputs)
     voxel_mL = Grid(arranged.shape, arranged.ijk_to_ras).voxel_volume_mL
     held = nm_concentration(arranged, started, voxel_mL, inputs)
@@ -206,12 +212,15 @@ def nm_suv(series: Series, kind: str, inputs: OperatorOverrides) -> tuple[Volume
 
 def maps_to_suv_only(series: Series, inputs: OperatorOverrides) -> bool:
     """Whether the values of an NM series are SUVs, by its mappings or the operator's word."""
-    if series.sop_class != NM_STORAGE or inputs.calibration is not None:
+    if series.sop_class not in (NM_STORAGE, ENHANCED_PET_STORAGE) or inputs.calibration is not None:
         return False
     if inputs.units is not None:
         unit = unit_of(inputs.units)
         return unit is not None and unit.kind == SUV
-    found = of_kind(mappings_of(series.headers[0].dataset, series.label), CONCENTRATION, SUV)
+    dataset, where = series.headers[0].dataset, series.label
+    enhanced = series.sop_class == ENHANCED_PET_STORAGE
+    mappings = frame_mappings(dataset, 0, where) if enhanced else mappings_of(dataset, where)
+    found = of_kind(mappings, CONCENTRATION, SUV)
     return bool(found) and found[0].unit.kind == SUV
 
 

@@ -37,6 +37,7 @@ _SUV_KINDS = {
     "ibw": "ibw",
 }
 _SAME = 1e-6  # relative; two mappings that say the same
+_SCALES = (1e-12, 1e12)  # counts, Bq/ml or SUV for a stored unit
 _PROPORTIONAL = ("{propcounts}", "{propcps}")
 
 
@@ -133,6 +134,11 @@ def mappings_of(dataset: Dataset, where: str) -> tuple[Mapping, ...]:
     found = items(dataset, "RealWorldValueMappingSequence", where)
     for group in items(dataset, "SharedFunctionalGroupsSequence", where)[:1]:
         found = found or items(group, "RealWorldValueMappingSequence", where)
+    return mappings_in(found, where)
+
+
+def mappings_in(found: Sequence[Dataset], where: str) -> tuple[Mapping, ...]:
+    """The items of a mapping sequence whose unit is known; raises as ``mappings_of``."""
     known = [Mapping(item, unit) for item in found for unit in [unit_of(_code(item, where))] if unit is not None]
     if found and not known:
         others = sorted({_code(item, where) or "no unit" for item in found})
@@ -180,7 +186,7 @@ def mapped(arranged: Stack, chosen: Sequence[Mapping], scale: float = 1.0) -> tu
         If a mapping is incomplete, a table is too short, or it is not known which mapping holds.
     """
     where = arranged.series.label
-    lines = [_line(one, where) for one in chosen]
+    lines = [line_of(one, where) for one in chosen]
     base = {COUNTS: "Counts", COUNT_RATE: "Counts/s", CONCENTRATION: "Bq/ml", SUV: "SUV"}[chosen[0].unit.kind]
     if len(chosen) > 1 and not _all_same(chosen, lines):
         return _piecewise(arranged, chosen, scale, base)
@@ -194,12 +200,14 @@ def mapped(arranged: Stack, chosen: Sequence[Mapping], scale: float = 1.0) -> tu
     decisions = [
         f"{base} = stored value x {slope:.9g} + {intercept:.9g} (Real World Value Mapping, {first.unit.code})."
     ]
+    if intercept:
+        decisions.append(f"Doubtful: {label('RealWorldValueIntercept')} is not 0: a stored 0 is {intercept:g} {base}.")
     if any(frame.slope != 1 or frame.intercept != 0 for frame in arranged.frames):
         decisions.append("Rescale Slope and Intercept are not used: a Real World Value Mapping replaces them.")
     return array, decisions + _beyond(array, first, line, scale, where)
 
 
-def _line(mapping: Mapping, where: str) -> tuple[float, float] | None:
+def line_of(mapping: Mapping, where: str) -> tuple[float, float] | None:
     """Slope and intercept to the base unit; None for a table."""
     item = mapping.item
     if raw_value(item, "RealWorldValueLUTData", where) is not None:
@@ -215,7 +223,15 @@ def _line(mapping: Mapping, where: str) -> tuple[float, float] | None:
             f"{label('RealWorldValueSlope')} of {where} is {slope:g}: more stored would mean less activity; export the "
             "series again."
         )
-    return slope * mapping.unit.factor, intercept * mapping.unit.factor
+    scale = slope * mapping.unit.factor
+    if not _SCALES[0] <= scale <= _SCALES[1]:
+        raise MappingError(
+            f"{label('RealWorldValueSlope')} of {where} is {slope:g} {mapping.unit.code} for a stored unit, which is "
+            "impossible: export the series again."
+        )
+    if abs(intercept * mapping.unit.factor) > _SCALES[1]:
+        raise MappingError(f"{label('RealWorldValueIntercept')} of {where} is {intercept:g}, which is impossible.")
+    return scale, intercept * mapping.unit.factor
 
 
 def _all_same(chosen: Sequence[Mapping], lines: Sequence[tuple[float, float] | None]) -> bool:
@@ -265,7 +281,7 @@ def _piecewise(arranged: Stack, chosen: Sequence[Mapping], scale: float, base: s
     array = np.full(stored.shape, np.nan, dtype=np.float32)
     for low, high, one in ordered:
         inside = (stored >= low) & (stored <= high)
-        line = _line(one, where)
+        line = line_of(one, where)
         if line is None:
             values = _table(one, where)[(stored[inside] - int(low or 0)).astype(int)]
         else:

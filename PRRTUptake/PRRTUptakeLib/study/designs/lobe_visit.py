@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from PRRTUptakeLib.dicom.operator_overrides import doubts_among
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.study.contour_propagation import propagated
 from PRRTUptakeLib.study.measurement_rows import measurement_rows
@@ -264,7 +265,7 @@ def _measured(
         checked = check_visit(visit.visit, (labels.image, loaded.volume), reference, segments, matrix)
     return MeasuredVisit(
         result=result,
-        warnings=result.warnings,
+        warnings=(*doubts_among(loaded.decisions), *result.warnings),
         contents=_contents(result, drawn if own else None),
         images=images,
         decisions=tuple(_decisions(visit, emission, loaded, contours, placed)),

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from PRRTUptakeLib.dicom.operator_overrides import doubts_among
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.progress import Progress, sub_progress
 from PRRTUptakeLib.segmentation.regrid import regrid
@@ -296,7 +297,8 @@ def _result(study: StudyInput, contours: _Contours, pets: list[_Pet], findings: 
     doubts: tuple[str, ...] = ()
     if findings.benefit is not None and study.iv_cycle is not None:
         more, doubts = _benefit_rows(findings.benefit, own[0], study.iv_cycle), findings.benefit.doubts
-    told = [text for pet in pets for one in (pet.checked, pet.registered) if one is not None for text in one.warnings]
+    told = [text for pet in pets for text in doubts_among(pet.decisions)]
+    told += [text for pet in pets for one in (pet.checked, pet.registered) if one is not None for text in one.warnings]
     return StudyResult(
         input=study,
         findings=findings,
