@@ -48,7 +48,14 @@ def export_doses(
     if treatment is None or dosimetry is None:
         raise NodeError("The curves were not fitted in this session: fit them in section 2, then export.")
     protocol = logic.protocol
-    case = Case(Path(folder), treatment.patient, protocol, (), treatment.treated_lobe, notes=operator_notes())
+    case = Case(
+        path=Path(folder),
+        patient=treatment.patient,
+        protocol=protocol,
+        visits=(),
+        treated_lobe=treatment.treated_lobe,
+        notes=operator_notes(),
+    )
     parameters = {
         "protocol": protocol.name,
         "protocol_sha256": protocol.sha256,

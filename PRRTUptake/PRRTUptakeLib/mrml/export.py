@@ -50,7 +50,14 @@ def export_results(
         If the folder cannot be written; it is then as it was.
     """
     protocol, labels = measured.protocol, measured.labels
-    case = Case(Path(folder), labels.patient, protocol, (), labels.treated_lobe, notes=operator_notes())
+    case = Case(
+        path=Path(folder),
+        patient=labels.patient,
+        protocol=protocol,
+        visits=(),
+        treated_lobe=labels.treated_lobe,
+        notes=operator_notes(),
+    )
     parameters = {
         "protocol": protocol.name,
         "protocol_sha256": protocol.sha256,
