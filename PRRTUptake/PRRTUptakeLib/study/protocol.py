@@ -252,6 +252,7 @@ def protocol_record() -> Record:
     return Record(
         about="A protocol of SlicerPRRT: all rules of a trial.",
         rules=(_fits_its_design, _cannot_work),
+        more={"allOf": [_of_design(word, rules) for word, rules in DESIGN_RULES.items()]},
         make=_protocol,
         required={
             "name": Text(name=True, about="Short name."),
@@ -293,6 +294,17 @@ def protocol_record() -> Record:
             "metrics": _OLD_METRICS,
         },
     )
+
+
+def _of_design(word: str, rules: DesignRules) -> dict[str, Any]:
+    """What a design allows, as JSON Schema."""
+    endpoint = {"metric": {"enum": list(rules.metrics)}, "aggregation": {"enum": list(rules.aggregations)}}
+    then = {
+        "endpoint": {"properties": endpoint},
+        "reference": {"properties": {"kind": {"enum": list(rules.references)}}},
+        "metrics": {"items": {"enum": list(rules.uptake)}},
+    }
+    return {"if": {"properties": {"design": {"const": word}}}, "then": {"properties": then}}
 
 
 def _protocol(metrics: tuple[str, ...] = (), **values: Any) -> Protocol:

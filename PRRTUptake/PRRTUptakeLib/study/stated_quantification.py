@@ -109,6 +109,14 @@ QUANTIFICATION = Record(
     wanted="an object with the key reason and what is stated",
     rules=(_calibration_is_whole, _activities_are_possible),
     make=_stated,
+    more={
+        "dependentRequired": {
+            "calibration_cps_per_MBq": ["calibration_time"],
+            "calibration_time": ["calibration_cps_per_MBq"],
+            "acquisition_s": ["calibration_cps_per_MBq"],
+        },
+        "minProperties": 2,
+    },
     required={"reason": REASON},
     optional={
         "calibration_cps_per_MBq": Number(

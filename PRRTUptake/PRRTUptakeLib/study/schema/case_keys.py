@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from PRRTUptakeLib.segmentation.targets import TargetOverride
 from PRRTUptakeLib.study.manual_shift import ManualShift
 from PRRTUptakeLib.study.schema.containers import ListOf, Record
 from PRRTUptakeLib.study.schema.fields import Anything, Day, FilePath, Flag, Number, Text, Word
+from PRRTUptakeLib.study.schema.place import InputFileError, shown
 from PRRTUptakeLib.study.schema.shared_keys import (
     CYCLE,
     DELIVERED,
@@ -44,6 +46,11 @@ class ExcludedPart:
     name: str
     reason: str
     date: date
+
+
+def _uid(text: str) -> None:
+    if not re.fullmatch(r"[0-9.]{1,64}", text):
+        raise InputFileError(f"{shown(text)} is no Series Instance UID (digits and dots): copy it from 'prrt check'.")
 
 
 def _plane(origin_ras_mm: tuple[float, ...], normal_ras: tuple[float, ...]) -> Plane:
@@ -91,6 +98,12 @@ def _each_once(values: dict[str, Any], place: Place) -> None:
 VISIT = Record(
     about="One imaging visit.",
     rules=(_segments_one_way, _each_once),
+    more={
+        "oneOf": [
+            {"required": ["segments"], "not": {"required": ["drawn_on"]}},
+            {"required": ["drawn_on"], "not": {"anyOf": [{"required": [key]} for key in ("segments", *DRAWN_KEYS)]}},
+        ]
+    },
     required={
         "visit": Text(name=True, about="Name of the visit, such as 24h; no two of one cycle are alike."),
         "cycle": CYCLE,
@@ -102,12 +115,15 @@ VISIT = Record(
         ),
         "drawn_on": Text(about='Name of the visit whose segments are used, "CYCLE/VISIT" if it is of another cycle.'),
         "registration": REGISTRATION,
-        "image": Text(about="Series Instance UID of the measured image, where there are several."),
+        "image": Text(rule=_uid, about="Series Instance UID of the measured image, where there are several."),
         "route": Word(words=(*ROUTES, *ROUTES.values()), about="How the activity was given, for PET of both routes."),
         "quantification": QUANTIFICATION,
         "lobe_plane": Record(
             about="Parts the lobes; the normal points to the patient's left lobe.",
-            required={"origin_ras_mm": VECTOR, "normal_ras": VECTOR},
+            required={
+                "origin_ras_mm": replace(VECTOR, about="A point of the plane, RAS in mm."),
+                "normal_ras": replace(VECTOR, about="Direction at right angles to the plane, RAS."),
+            },
             make=_plane,
         ),
         "couinaud_moves": ListOf(
@@ -124,7 +140,11 @@ VISIT = Record(
         "nudges": ListOf(
             about="Lesions shifted by hand in this visit, where breathing or registration left them.",
             item=Record(
-                required={"lesion": LESION, "shift_ras_mm": VECTOR, "reason": REASON},
+                required={
+                    "lesion": LESION,
+                    "shift_ras_mm": replace(VECTOR, about="To the patient's right, front and head, in mm."),
+                    "reason": REASON,
+                },
                 make=ManualShift,
             ),
         ),
@@ -141,7 +161,13 @@ CASE = Record(
     required={
         "patient": Text(name=True, about="Id of the patient in tables and reports."),
         "protocol": Text(about="Name of a shipped protocol, or a protocol file ending in .json."),
-        "visits": ListOf(item=VISIT, least=1, most=500, wanted="a list with at least one visit"),
+        "visits": ListOf(
+            item=VISIT,
+            least=1,
+            most=500,
+            about="Imaging visits in their order.",
+            wanted="a list with at least one visit",
+        ),
     },
     optional={
         "$schema": Text(about="Names this schema for editors; nothing else reads it."),
@@ -153,6 +179,7 @@ CASE = Record(
             item=Record(
                 wanted="an object with lesion, cycle or patient, and with reason and date",
                 rules=(_one_part,),
+                more={"oneOf": [{"required": [key]} for key in ("lesion", "cycle", "patient")]},
                 required={"reason": REASON, "date": Day(about="Of the decision, such as 2025-01-31.")},
                 optional={
                     "lesion": LESION,

@@ -26,6 +26,7 @@ class Record:
     make : from the values by name to the object that is wanted; a dict if None. A PRRTError of it gets the place.
     raw : return what the file holds once it was checked, for a reader that comes later.
     wanted : ends the message "but must be ..." where the value is no object.
+    more : what rules say, as far as JSON Schema can say it too.
     """
 
     about: str = ""
@@ -35,6 +36,7 @@ class Record:
     make: Callable[..., Any] | None = None
     raw: bool = False
     wanted: str = ""
+    more: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def keys(self) -> dict[str, Field]:
@@ -78,7 +80,7 @@ class Record:
         """As JSON Schema."""
         properties = {key: item.schema() for key, item in self.keys.items()}
         found = described(self.about, type="object", properties=properties)
-        return {**found, "required": list(self.required), "additionalProperties": False}
+        return {**found, "required": list(self.required), "additionalProperties": False, **self.more}
 
 
 @dataclass(frozen=True, kw_only=True)

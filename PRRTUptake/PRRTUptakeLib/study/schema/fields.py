@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 _MOST_LETTERS = 4000
 _NAME_LETTERS = 64  # as DICOM's LO, in which patient ids are kept
 _BREAKS = "\n\r\t"
-# Unicode categories that do not show: control characters, in names also what joins, hides or turns letters round.
-_UNSEEN = {False: ("Cc", "Cs"), True: ("Cc", "Cs", "Cf", "Zl", "Zp")}
+_UNSEEN = ("Cc", "Cs", "Cf", "Zl", "Zp")  # Unicode: control characters, and what hides, joins or turns letters round
+_JOINERS = "\u00ad\u200c\u200d"  # which some scripts need within words
 
 
 class Field(Protocol):
@@ -112,7 +112,8 @@ class Text:
         text = value.strip()
         if self.name and (len(value) > _NAME_LETTERS or set(text) & set("/\\" + _BREAKS) or not text.strip(".")):
             place.refuse(value, self.allowed)
-        if any(unicodedata.category(letter) in _UNSEEN[self.name] and letter not in _BREAKS for letter in text):
+        seen = _BREAKS if self.name else _BREAKS + _JOINERS
+        if any(unicodedata.category(letter) in _UNSEEN and letter not in seen for letter in text):
             place.refuse(value, f"{self.allowed}; it has a letter that does not show")
         if self.rule is not None:
             try:

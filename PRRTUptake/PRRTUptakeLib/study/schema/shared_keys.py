@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.study.schema.place import Place
 
 CYCLE = Number(low=1, high=99, whole=True, about="Number of the therapy cycle, counted from 1.")
-LESION = Text(about="Id of a lesion, such as L1.", wanted="the id of a lesion, such as 'L1'")
+LESION = Text(name=True, about="Id of a lesion, such as L1.", wanted="the id of a lesion, such as 'L1'")
 REASON = Text(about="Why, in words; it is kept in the report and the provenance.", wanted="a reason in words")
 VECTOR = ListOf(
     item=Number(low=-1e5, high=1e5), least=3, most=3, wanted="a list of three numbers (right, anterior, superior)"
@@ -116,7 +116,12 @@ RECOVERY_PHANTOM = Record(
     about="Recovery coefficients of a phantom's spheres on the same camera; asks for corrected values too.",
     rules=(_as_many_as_volumes,),
     required={
-        "volumes_mL": ListOf(item=Number(low=0, high=1e5, above=True, unit="mL"), least=3, most=100),
+        "volumes_mL": ListOf(
+            item=Number(low=0, high=1e5, above=True, unit="mL"),
+            least=3,
+            most=100,
+            about="Volumes of the spheres in mL.",
+        ),
         "recoveries": ListOf(
             item=Number(low=0, high=1.5, above=True), least=3, most=100, about="Recovery coefficients, 1 is all."
         ),
@@ -143,6 +148,10 @@ def _doses_one_way(values: dict[str, Any], place: Place) -> None:
 IV_CYCLE = Record(
     about="An intravenous cycle, from whose doses those of an intra-arterial one are predicted.",
     rules=(_doses_one_way,),
+    more={
+        "oneOf": [{"required": ["dose_Gy"]}, {"required": ["measurements"]}],
+        "dependentRequired": {"measurements": ["cycle"], "cycle": ["measurements"]},
+    },
     required={"activity_MBq": ACTIVITY},
     optional={
         "dose_Gy": MapOf(
