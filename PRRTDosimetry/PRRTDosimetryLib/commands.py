@@ -79,6 +79,7 @@ def _tiac(arguments: argparse.Namespace) -> None:
         (arguments.start, arguments.tail),
     )
     curves = read_curves(arguments.curves, decay, arguments.decay_correction)
+    options.require_regions(curve.region for curve in curves)
     found = [integrate(curve, decay, arguments.model, options) for curve in curves]
     administered = arguments.administered_MBq
     draws = arguments.monte_carlo

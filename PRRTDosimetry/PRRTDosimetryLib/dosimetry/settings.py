@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.study.registration_rule import REGISTER, RegistrationRule, registration_rule
-from PRRTUptakeLib.study.schema.place import InputFileError, Place, shown
+from PRRTUptakeLib.study.schema.place import InputFileError, Place
 from PRRTUptakeLib.study.schema.shared_keys import DOSIMETRY
 
+from PRRTDosimetryLib.kinetics.curves import CurveError
 from PRRTDosimetryLib.kinetics.options import Options
 
 if TYPE_CHECKING:
@@ -86,14 +87,10 @@ class DoseSettings:
         SettingsError
             Naming the key, the region, and those that there are.
         """
-        names = list(dict.fromkeys(known))
-        for key in ("teff_h", "u_teff_h"):
-            for region in getattr(self, key):
-                if region and region not in names:
-                    raise SettingsError(
-                        f"the case: 'dosimetry.{key}' has the region {shown(region)}, but there is no such region; "
-                        f'there are {", ".join(names) or "none"}, and "" is for all others.'
-                    )
+        try:
+            self.options().require_regions(known)
+        except CurveError as error:
+            raise SettingsError(f"the case, 'dosimetry.teff_h' or 'u_teff_h': {error}") from error
 
     def resolution_mm(self, visit: VisitResult) -> float:
         """Full width at half maximum of a visit's emission image, stated here or by the protocol."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from PRRTUptakeLib.dicom.operator_overrides import Calibration, InputError, OperatorOverrides
-from PRRTUptakeLib.dicom.times import Clock, fixed_offset
+from PRRTUptakeLib.dicom.operator_overrides import TIME_BASES, Calibration, InputError, OperatorOverrides
+from PRRTUptakeLib.dicom.times import Clock, TimeError, fixed_offset
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
 from PRRTUptakeLib.study.schema.containers import Record
 from PRRTUptakeLib.study.schema.fields import Moment, Number, Text, Word
@@ -36,14 +36,8 @@ def _stated(reason: str, **values: Any) -> StatedQuantification:
     Raises
     ------
     InputError
-        If a zone is unknown, a time has none, or the values contradict each other.
+        If the values contradict each other.
     """
-    zone = values.get("time_zone")
-    times = {name: _with_zone(values[name], zone, name) for name in _TIMES if name in values}
-    if "injection_time" in times and "acquisition_time" in times:
-        minutes = (times["acquisition_time"] - times["injection_time"]).total_seconds() / 60
-        if minutes < 0:
-            raise InputError(f"The acquisition starts {-minutes:g} min before the injection: correct one of the times.")
     calibration = None
     if "calibration_cps_per_MBq" in values:
         calibration = Calibration(
@@ -58,22 +52,40 @@ def _stated(reason: str, **values: Any) -> StatedQuantification:
         activity_MBq=values.get("activity_MBq"),
         residual_MBq=values.get("residual_MBq"),
         nuclide=nuclide(values["nuclide"]).name if "nuclide" in values else None,
-        time_zone=zone,
+        time_zone=values.get("time_zone"),
         calibration=calibration,
-        injection_time=times.get("injection_time"),
-        acquisition_time=times.get("acquisition_time"),
-        decay_reference_time=times.get("decay_reference_time"),
-        residual_time=times.get("residual_time"),
+        injection_time=values.get("injection_time"),
+        acquisition_time=values.get("acquisition_time"),
+        decay_reference_time=values.get("decay_reference_time"),
+        residual_time=values.get("residual_time"),
     )
     return StatedQuantification(overrides=overrides, reason=reason)
 
 
-def _with_zone(moment: datetime, zone: str | None, name: str) -> datetime:
-    if moment.tzinfo is not None:
-        return fixed_offset(moment)
-    if zone is None:
-        raise InputError(f"'{name}' has no zone: write its offset (...T10:30+01:00), or give 'time_zone'.")
-    return Clock(ZoneInfo(zone), "", "").at(moment, f"'{name}'")
+def _times_have_zones(values: dict[str, Any], place: Place) -> None:
+    """Times without an offset get that of ``time_zone``, in place."""
+    zone = values.get("time_zone")
+    for name in _TIMES:
+        moment: datetime | None = values.get(name)
+        if moment is None:
+            continue
+        where = place.key(name)
+        if moment.tzinfo is None and zone is None:
+            where.stop(f"{where.name} has no zone: write its offset (...T10:30+01:00), or give 'time_zone'.")
+        try:
+            values[name] = (
+                fixed_offset(moment) if moment.tzinfo else Clock(ZoneInfo(str(zone)), "", "").at(moment, where.name)
+            )
+        except TimeError as error:
+            where.stop(str(error))
+
+
+def _times_are_in_order(values: dict[str, Any], place: Place) -> None:
+    if "injection_time" in values and "acquisition_time" in values:
+        minutes = (values["acquisition_time"] - values["injection_time"]).total_seconds() / 60
+        if minutes < 0:
+            where = place.key("acquisition_time").name
+            place.stop(f"{where} is {-minutes:g} min before 'injection_time': correct one of them.")
 
 
 def _known_zone(name: str) -> None:
@@ -107,7 +119,7 @@ def _activities_are_possible(values: dict[str, Any], place: Place) -> None:
 QUANTIFICATION = Record(
     about="Stated where the image's header is silent or wrong; goes before the header, and is kept with its reason.",
     wanted="an object with the key reason and what is stated",
-    rules=(_calibration_is_whole, _activities_are_possible),
+    rules=(_calibration_is_whole, _activities_are_possible, _times_have_zones, _times_are_in_order),
     make=_stated,
     more={
         "dependentRequired": {
@@ -123,7 +135,7 @@ QUANTIFICATION = Record(
             low=0, high=1e6, above=True, unit="counts per second and MBq", about="Sensitivity of the gamma camera"
         ),
         "calibration_time": Word(
-            words=("total", "per-view"), about="Whether voxel counts are those of the whole acquisition or of one view."
+            words=TIME_BASES, about="Whether voxel counts are those of the whole acquisition (total) or of one view."
         ),
         "acquisition_s": Number(low=0, high=1e6, above=True, unit="s", about="That time, where the header is wrong"),
         "weight_kg": Number(low=1, high=300, unit="kg", about="Weight of the patient"),

@@ -22,7 +22,7 @@ class Record:
     Attributes
     ----------
     required, optional : field of each key.
-    rules : look at the values together; each raises the place's error through the place.
+    rules : look at the values together, or complete them; each raises the place's error through the place.
     make : from the values by name to the object that is wanted; a dict if None. A PRRTError of it gets the place.
     raw : return what the file holds once it was checked, for a reader that comes later.
     wanted : ends the message "but must be ..." where the value is no object.
@@ -98,6 +98,8 @@ class ListOf:
         """What it must be."""
         if self.wanted:
             return self.wanted
+        if not self.least:
+            return f"a list, each item of it {self.item.allowed}"
         number = f"{self.least}" if self.least == self.most else f"{self.least} to {self.most}"
         return f"a list of {number} items, each {self.item.allowed}"
 

@@ -87,13 +87,13 @@ def _checked(value: Any, place: Place, depth: int) -> Any:
     if isinstance(value, _Unusable):
         place.refuse(value, "a finite number that a computer can hold")
     if isinstance(value, str) and _broken(value):
-        place.refuse(value, "text of whole characters (it has half of a surrogate pair)")
+        place.refuse(value, "text of whole letters (it has one half of a surrogate pair)")
     if isinstance(value, _Object):
         for key in value.twice:
             place.stop(f"the key {place.key(key).name} is written twice: keep one of them.")
         for key in value:
             if _broken(key):
-                place.key(key).stop(f"the key {place.key(key).name} has half of a surrogate pair: write it again.")
+                place.key(key).stop(f"the key {place.key(key).name} has one half of a surrogate pair: write it again.")
         return {key: _checked(item, place.key(key), depth + 1) for key, item in value.items()}
     if isinstance(value, list):
         return [_checked(item, place.item(n), depth + 1) for n, item in enumerate(value)]

@@ -59,8 +59,9 @@ REGISTRATION = AnyOf(
 
 
 def _half_lives_have_a_value(values: dict[str, Any], place: Place) -> None:
+    known = values.get("teff_h", {})
     for region in values.get("u_teff_h", {}):
-        if region not in values.get("teff_h", {}):
+        if not known or (region not in known and "" not in known and region):
             place.key("u_teff_h").stop(
                 f"{place.key('u_teff_h').key(region).name} is the uncertainty of a half-life that 'teff_h' does not "
                 "give: add it there, or remove it here."
