@@ -17,6 +17,7 @@ person, such as an MRI that was made nameless elsewhere.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.segmentation.targets import TargetOverride
     from PRRTUptakeLib.study.manual_shift import ManualShift
     from PRRTUptakeLib.study.stated_quantification import StatedQuantification
+
+
+_SAME_FACTOR = 0.2  # of log10: 630 to 1600 is taken for a factor of 1000
 
 
 class CaseError(InputFileError):
@@ -164,6 +168,7 @@ def load_case(path: Path) -> Case:
     )
     _agrees_with_design(case, place)
     _agrees_with_itself(case, place)
+    _has_the_right_units(case, place)
     return case
 
 
@@ -288,13 +293,32 @@ def _agrees_with_itself(case: Case, place: Place) -> None:
             place.stop(f"{where.name} names no visit of the case; its visits are {', '.join(sorted(known))}.")
 
 
+def _has_the_right_units(case: Case, place: Place) -> None:
+    """Activities that are a factor of 1000 apart, as GBq or kBq in place of MBq are."""
+    planned = (case.protocol.activity_MBq, f"the protocol '{case.protocol.name}' plans")
+    stated = [
+        (place.key("visits").item(n).key("quantification").key("activity_MBq"), visit.overrides.activity_MBq, planned)
+        for n, visit in enumerate(case.visits)
+        if visit.overrides is not None and visit.overrides.activity_MBq is not None
+    ]
+    if case.iv_cycle is not None:
+        cycle = place.key("iv_cycle")
+        given = (case.iv_cycle.activity_MBq, f"{cycle.key('activity_MBq').name} is")
+        stated.append((cycle.key("planned_ia_MBq"), case.iv_cycle.planned_ia_MBq, given))
+    for where, activity, (other, words) in stated:
+        if abs(abs(math.log10(activity / other)) - 3.0) < _SAME_FACTOR:
+            where.stop(
+                f"{where.name} is {activity:g} MBq, but {words} {other:g} MBq: give both in MBq, not GBq or kBq."
+            )
+
+
 def require_known_lesions(case: Case, known: Iterable[str]) -> None:
     """Refuse lesions that the case names and nobody found: for the run, once the first visit's lesions are known.
 
     Parameters
     ----------
     case : its ``vanished`` lists and excluded lesions are looked at.
-    known : ids of the lesions of the first visit, which is the one that ``vanished`` speaks of, and all later ones.
+    known : ids of the lesions of the first visit, which ``vanished`` refers to, and of all later ones.
 
     Raises
     ------

@@ -297,8 +297,8 @@ def _measured(case: Case, visits: Sequence[VisitCheck]) -> tuple[str, ...]:
     treated = case.treated_lobe
     found.append(f"treated lobe {treated}: not blinded" if treated else "blinded: the case names no treated lobe")
     for cycle in sorted({one.cycle for one in visits if one.series}):
-        images = [one for one in visits if one.cycle == cycle and one.series]
-        timed = [one for one in images if one.hours is not None]
+        own = [one for one in visits if one.cycle == cycle and one.series]
+        timed = [one for one in own if one.hours is not None]
         if len(timed) > 1:
             hours = ", ".join(f"{one.hours:.3g}" for one in timed)
             found.append(f"absorbed doses of cycle {cycle} from images at {hours} h")

@@ -23,7 +23,7 @@ ASSUMPTIONS = (
     "Retention and clearance after the first hour do not depend on the route.",
     "The dose is proportional to the administered activity.",
     "The masses of tumours and organs are those of the intravenous cycle.",
-    "A delivered dose is compared as it stands: what was administered is taken to be the planned activity.",
+    "A delivered dose is compared unscaled: what was administered is taken to be the planned activity.",
     "The interval has the repeatability of both SUVs and the uncertainty of the intravenous dose in it where that is "
     "known, not these assumptions.",
 )
@@ -112,14 +112,14 @@ class Prediction:
 
     @property
     def interval_Gy(self) -> tuple[float, float]:
-        """Where the dose lies with a probability of 95 %, as far as the spread goes."""
+        """Where the dose is with a probability of 95 %, as far as the spread goes."""
         return self.ia_Gy * math.exp(-_Z95 * self.spread), self.ia_Gy * math.exp(_Z95 * self.spread)
 
 
 def predicted_doses(result: EnhancementResult, cycle: IntravenousCycle) -> tuple[Prediction, ...]:
     """Expected doses of the planned intra-arterial cycle: D_IA = D_IV x (SUVmean IA / SUVmean IV) x (A_IA / A_IV).
 
-    The assumptions stand in `ASSUMPTIONS`.
+    The assumptions are `ASSUMPTIONS`.
 
     Raises
     ------

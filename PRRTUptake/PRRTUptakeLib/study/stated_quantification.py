@@ -113,7 +113,7 @@ def _activities_are_possible(values: dict[str, Any], place: Place) -> None:
     if residual is not None and given is not None and residual >= given:
         place.key("residual_MBq").refuse(residual, f"below the administered activity ({given:g} MBq)")
     if set(values) <= {"reason"}:
-        place.stop(f"{place.name} states nothing beside its reason: add what is stated, or remove it.")
+        place.stop(f"{place.name} states nothing but its reason: add what is stated, or remove it.")
 
 
 QUANTIFICATION = Record(

@@ -92,6 +92,30 @@ def test_impossible_quantification_is_named(tmp_path, change, sentence):
     assert sentence in str(caught.value)
 
 
+def test_activities_in_another_unit(tmp_path):
+    """7.4 (GBq) for 7400 MBq; 5 for a half dose of another protocol stays possible."""
+
+    def change(activity):
+        return lambda c: c["visits"][0].update(quantification={"activity_MBq": activity, "reason": "sheet"})
+
+    with pytest.raises(
+        CaseError, match=r"activity_MBq' is 7.4 MBq, but the protocol 'lutia' plans 7400 MBq: give both"
+    ):
+        load_case(written(tmp_path, change(7.4)))
+    assert load_case(written(tmp_path, change(3700))).visits[0].overrides.activity_MBq == 3700.0
+    with pytest.raises(CaseError, match=r"planned_ia_MBq' is 7.4 MBq, but 'iv_cycle.activity_MBq' is 7400 MBq"):
+        load_case(written(tmp_path, lambda c: c["iv_cycle"].update(planned_ia_MBq=7.4), full_files.routes_case))
+
+
+def test_files_that_are_not_there(tmp_path):
+    with pytest.raises(CaseError, match=r"cannot be read as JSON .*No such file"):
+        load_case(tmp_path / "case.json")
+    with pytest.raises(ProtocolError, match="cannot be read as JSON"):
+        load_protocol(tmp_path / "own.json")
+    with pytest.raises(ProtocolError, match="There is no protocol 'lutiaa': use ia-versus-iv, lutia"):
+        load_protocol("lutiaa")
+
+
 def test_a_time_needs_a_zone(tmp_path):
     def change(case):
         del case["visits"][0]["quantification"]["time_zone"]

@@ -74,7 +74,7 @@ def refuse_overlaps(paths: Mapping[str, Path]) -> None:
 def overlaps(paths: Mapping[str, Path]) -> tuple[str, ...]:
     """Sentences on case files that overlap; one patient may have a case file per cycle, each visit once.
 
-    Case files that cannot be read say nothing here: their own run tells why.
+    Case files that cannot be read are left out here: their own run says why.
     """
     visits: dict[tuple[str, int, str], str] = {}
     folders: dict[Path, tuple[str, str]] = {}
