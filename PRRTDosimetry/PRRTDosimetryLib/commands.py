@@ -92,6 +92,7 @@ def _tiac(arguments: argparse.Namespace) -> None:
     curves = read_curves(arguments.curves, decay, arguments.decay_correction)
     for name, given in (("--teff-h", options.teff_h), ("--u-teff-h", options.u_teff_h)):
         check_regions(given, [curve.region for curve in curves], name)
+    options.require_regions(curve.region for curve in curves)
     check_administered(arguments.administered_MBq, curves)
     found = integrate_all(curves, decay, arguments.model, options)
     administered = arguments.administered_MBq

@@ -426,6 +426,44 @@ def _suv_inputs(arguments: argparse.Namespace, series: Series) -> OperatorOverri
     )
 
 
+def _check_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("case", type=Path, metavar="CASE.json|DIR", help="case file, or folder of a cohort")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    from PRRTUptakeLib.report.check_text import check_text, cohort_check_text
+    from PRRTUptakeLib.study.check import CheckError, check_case
+    from PRRTUptakeLib.study.cohort.check import check_cohort
+
+    if arguments.case.is_dir():
+        cohort = check_cohort(arguments.case)
+        print_json(cohort.as_dict()) if arguments.json else print(cohort_check_text(cohort))
+        if cohort.faulty or cohort.problems:
+            raise CheckError("The cohort cannot be measured as it is: mend what is listed under its cases.")
+        return
+    found = check_case(arguments.case)
+    print_json(found.as_dict()) if arguments.json else print(check_text(found))
+    if found.all_problems:
+        raise CheckError("The case cannot be measured as it is: mend what is listed under Problems.")
+
+
+SCHEMA_KINDS = (
+    *("case", "protocol", "allocation", "dosimetry", "iv-cycle", "quantification", "recovery-phantom"),
+    "registration",
+)
+
+
+def _schema_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("kind", choices=SCHEMA_KINDS, metavar="KIND", help=f"one of {', '.join(SCHEMA_KINDS)}")
+
+
+def _schema(arguments: argparse.Namespace) -> None:
+    from PRRTUptakeLib.study.schema.kinds import schema_text
+
+    print(schema_text(arguments.kind), end="")
+
+
 COMMANDS: tuple[Command, ...] = (
     Command("demo", "make a synthetic patient, measure it and write its report", _demo_arguments, demo),
     Command("run", "measure one patient: DICOM and segments in, table, report and scene out", _run_arguments, run),
@@ -434,6 +472,10 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("read", "what a DICOM result says: measurements, segments, or the range of a map", _read_arguments, _read),
     Command("pdf", "turn a report into PDF, if a converter is installed", _pdf_arguments, _pdf),
+    Command(
+        "check", "validate a case or a cohort with its files and series, without measuring", _check_arguments, _check
+    ),
+    Command("schema", "print the JSON Schema of a file that you write, for editors", _schema_arguments, _schema),
     Command("cohort", "run all patients of a folder, then the endpoint and the report", _cohort_arguments, cohort),
     Command("endpoints", "compute the trial's endpoint from a table of measurements", _endpoints_arguments, _endpoints),
     Command("power", "sample size, power or detectable ratio of a paired comparison", _power_arguments, _power),

@@ -15,6 +15,7 @@ from PRRTUptakeLib.report.endpoint_tables import endpoint_table
 from PRRTUptakeLib.statistics.allocation import read_allocation
 from PRRTUptakeLib.statistics.exclusions import read_exclusions
 from PRRTUptakeLib.statistics.subgroups import read_subgroups
+from PRRTUptakeLib.study.cohort.check import refuse_overlaps
 from PRRTUptakeLib.study.cohort.cohort import Outcome, alone, find_cases, remove_unfinished, run_cohort
 from PRRTUptakeLib.study.cohort.cohort_result import CohortResult, cohort_protocol, conclude, declared
 from PRRTUptakeLib.study.cohort.jobs import TABLE, CohortError, Job
@@ -76,6 +77,7 @@ def make_cohort(
     """
     _read_early(options)
     cases = find_cases(folder, without=output)
+    refuse_overlaps(cases)
     said = {name: declared(case, name) for name, case in cases.items()}
     protocol = cohort_protocol(said.values(), options.protocol)
     output = output.resolve()

@@ -14,6 +14,8 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.study.schema.json_file import parsed_json
+from PRRTUptakeLib.study.schema.place import Place
 from PRRTUptakeLib.table_file import read_table
 
 if TYPE_CHECKING:
@@ -71,10 +73,10 @@ def read_allocation(path: Path) -> Allocation:
     """
     try:
         if path.suffix.lower() == ".json":
-            pairs = _from_json(path.read_bytes().decode("utf-8-sig"))
+            pairs = _from_json(path.read_bytes().decode("utf-8-sig"), path.name)
         else:
             pairs = _from_table(path)
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise AllocationError(f"The allocation {path} cannot be read ({error}).") from error
     except (KeyError, TypeError, AttributeError, StopIteration):
         raise AllocationError(
@@ -101,17 +103,11 @@ def _row(row: Mapping[str, str]) -> tuple[str, str]:
     return row["patient"].strip(), row[column].strip()
 
 
-def _from_json(text: str) -> list[tuple[str, str]]:
-    content = json.loads(text, object_pairs_hook=lambda pairs: _PairedValues(pairs))
-    if isinstance(content, list) and not isinstance(content, _PairedValues):
-        return [_row(dict(row)) for row in content]
-    if not isinstance(content, _PairedValues):
-        raise TypeError
-    return [(patient.strip(), lobe.strip()) for patient, lobe in content]
-
-
-class _PairedValues(list[tuple[str, Any]]):
-    """An object of JSON with its keys in order, so that a patient named twice is noticed."""
+def _from_json(text: str, name: str) -> list[tuple[str, str]]:
+    content = parsed_json(text, Place(file=name, error=AllocationError))
+    if isinstance(content, list):
+        return [_row(row) for row in content]
+    return [(patient.strip(), lobe.strip()) for patient, lobe in content.items()]
 
 
 def _checked(pairs: Iterable[tuple[str, str]], name: str) -> dict[str, str]:

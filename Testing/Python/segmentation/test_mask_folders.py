@@ -12,7 +12,7 @@ import SimpleITK
 from builders.shapes import ball, centred_grid
 from PRRTUptakeLib.imaging.file_checks import FileCheckError
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS
-from PRRTUptakeLib.mrml.segment_files import read_segments
+from PRRTUptakeLib.study.segment_files import read_segments
 from PRRTUptakeLib.mrml.segmentations import node_from_segmentation, write_segmentation_file
 from PRRTUptakeLib.segmentation.bounding_box import volume_mL
 from PRRTUptakeLib.segmentation.files import MaskFileError, read_mask_file, read_segment_folder

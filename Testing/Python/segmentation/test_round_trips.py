@@ -16,7 +16,7 @@ from builders.contour_objects import grid_of, small_ct
 from builders.patient_fixture import measured_patient
 from PRRTUptakeLib.export.dicom_objects import save_object
 from PRRTUptakeLib.export.dicom_seg import segmentation_object
-from PRRTUptakeLib.mrml.segment_files import read_segments
+from PRRTUptakeLib.study.segment_files import read_segments
 from PRRTUptakeLib.mrml.segmentations import node_from_segmentation, write_segmentation_file
 from PRRTUptakeLib.segmentation.regrid import regrid
 from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
