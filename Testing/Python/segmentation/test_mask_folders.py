@@ -12,11 +12,11 @@ import SimpleITK
 from builders.shapes import ball, centred_grid
 from PRRTUptakeLib.imaging.file_checks import FileCheckError
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS
-from PRRTUptakeLib.study.segment_files import read_segments
-from PRRTUptakeLib.mrml.segmentations import node_from_segmentation, write_segmentation_file
+from PRRTUptakeLib.mrml.segmentations import node_from_segmentation, read_segmentation_file, write_segmentation_file
 from PRRTUptakeLib.segmentation.bounding_box import volume_mL
 from PRRTUptakeLib.segmentation.files import MaskFileError, read_mask_file, read_segment_folder
 from PRRTUptakeLib.segmentation.segments import Segmentation
+from PRRTUptakeLib.study.segment_files import read_segments
 
 GRID = centred_grid(60.0, (2.0, 2.0, 3.0))
 
@@ -125,7 +125,7 @@ def test_a_damaged_scene_of_segments_does_not_reach_the_reader(tmp_path, scene, 
     segmentation = Segmentation(GRID, (ball(GRID, "liver", (0, 0, 0), 12.0), ball(GRID, "R1", (5, 0, 0), 5.0)))
     path = tmp_path / "drawn.seg.nrrd"
     write_segmentation_file(node_from_segmentation(segmentation, "drawn"), path)
-    assert {s.name for s in read_segments(path)} == {"liver", "R1"}
+    assert {s.name for s in read_segments(path, read_file=read_segmentation_file)} == {"liver", "R1"}
     content = path.read_bytes()
     head, _, _ = content.partition(b"\n\n")
     flipped = bytearray(content)
@@ -140,10 +140,10 @@ def test_a_damaged_scene_of_segments_does_not_reach_the_reader(tmp_path, scene, 
     assert changed != content
     path.write_bytes(changed)
     with pytest.raises(FileCheckError, match=r"drawn.seg.nrrd"):
-        read_segments(path)
+        read_segments(path, read_file=read_segmentation_file)
 
 
 def test_a_folder_with_one_scene_of_segments_is_read(tmp_path, scene):
     segmentation = Segmentation(GRID, (ball(GRID, "liver", (0, 0, 0), 12.0),))
     write_segmentation_file(node_from_segmentation(segmentation, "drawn"), tmp_path / "drawn.seg.nrrd")
-    assert [s.name for s in read_segments(tmp_path)] == ["liver"]
+    assert [s.name for s in read_segments(tmp_path, read_file=read_segmentation_file)] == ["liver"]

@@ -16,11 +16,11 @@ from builders.contour_objects import grid_of, small_ct
 from builders.patient_fixture import measured_patient
 from PRRTUptakeLib.export.dicom_objects import save_object
 from PRRTUptakeLib.export.dicom_seg import segmentation_object
-from PRRTUptakeLib.study.segment_files import read_segments
-from PRRTUptakeLib.mrml.segmentations import node_from_segmentation, write_segmentation_file
+from PRRTUptakeLib.mrml.segmentations import node_from_segmentation, read_segmentation_file, write_segmentation_file
 from PRRTUptakeLib.segmentation.regrid import regrid
 from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
 from PRRTUptakeLib.study.preparation import prepare
+from PRRTUptakeLib.study.segment_files import read_segments
 from PRRTUptakeLib.study.visit import measure_visit
 from scipy import ndimage
 
@@ -119,7 +119,7 @@ def test_our_segmentation_is_read_by_other_programs(program, tmp_path):
 def patient():
     """The synthetic LUTIA patient: segments as drawn, images, and the ratio that they give."""
     case, outcome = measured_patient()
-    visit = outcome.lobe_visits[0]
+    visit = outcome.visits[0]
     drawn = read_segments(case.parent / "segments")
     return outcome, drawn, visit
 
@@ -146,7 +146,7 @@ def test_the_ratio_of_the_synthetic_patient_does_not_depend_on_the_format(progra
             if program == "highdicom_labelmap":
                 masks["liver"] = masks["liver"] | masks["liver_lesions"]
         path = written(tmp_path, masks, program)
-    found = read_segments(path, series)
-    protocol = outcome.case.protocol
+    found = read_segments(path, series, read_segmentation_file)
+    protocol = outcome.input.protocol
     again = measure_visit(prepare(found, protocol, visit.image), visit.image, protocol, visit.labels)
     assert again.lobe_ratio == pytest.approx(visit.lobe_ratio, rel=0.005)
