@@ -15,11 +15,12 @@ LOBES = ("left", "right")
 OPPOSITE_LOBE = {"left": "right", "right": "left"}
 LOBE_COLORS = {"left": "#408CD9", "right": "#E68C40", "caudate": "#999933"}  # of segments, charts and pictures alike
 
+VOLUME_WEIGHTED = "volume-weighted-mean"
 AGGREGATIONS = {
     "geometric-mean": "the geometric mean",
     "arithmetic-mean": "the arithmetic mean",
     "median": "the median",
-    "volume-weighted-mean": "the volume-weighted mean",
+    VOLUME_WEIGHTED: "the volume-weighted mean",
 }
 REFERENCES = {
     "same-lobe": "the non-tumour liver of the same lobe",
@@ -36,7 +37,10 @@ SUV_UNITS = {  # kind of normalisation, and UCUM with the annotations of DICOM P
     "ibw": "g/ml{SUVibw}",
 }
 SUV_METRICS = ("suv_max", "suv_peak", "suv_mean")
-ENDPOINT_METRICS = ("mean", *SUV_METRICS)  # what a protocol may ask to be measured
+TIAC_MODELS = (  # ways to integrate a time-activity curve
+    *("auto", "mono", "uptake-clearance", "bi", "bi-uptake", "tri"),
+    *("trapezoid", "single-time-point"),
+)
 DEMOS = ("lutia", "ia-versus-iv", "serial", "therapy")
 
 ABBREVIATIONS = {
@@ -97,6 +101,13 @@ METRICS = {
     ),
     "treated_control_ratio": Metric("treated/control ratio", "T/N of the treated over that of the control lobe."),
     "left_right_ratio": Metric("left/right ratio", "T/N of the left over that of the right lobe, while blinded."),
+    "tn_ratio_corrected": Metric("T/N ratio, corrected for partial volume", "T/N, corrected for partial volume."),
+    "tn_ratio_aggregated_corrected": Metric(
+        "T/N ratio of the lobe, corrected for partial volume", "T/N of the lobe's target lesions after that correction."
+    ),
+    "treated_control_ratio_corrected": Metric(
+        "treated/control ratio, corrected for partial volume", "Ratio of the lobes after that correction."
+    ),
     "er_suv_max": Metric(
         "enhancement ratio of SUVmax", "Highest SUV after intra-arterial over that after intravenous injection."
     ),

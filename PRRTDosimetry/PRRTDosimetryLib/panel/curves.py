@@ -7,10 +7,10 @@ from typing import Any
 from PRRTUptakeLib.formatting import decimals, number
 from PRRTUptakeLib.panel.measure import show_table_and_chart
 from PRRTUptakeLib.panel.section import Section, connect, fill_table, waiting
+from PRRTUptakeLib.vocabulary import TIAC_MODELS
 from slicer.i18n import tr as _
 
 from PRRTDosimetryLib.mrml.curve_nodes import CurveRow, curve_chart, curve_rows
-from PRRTDosimetryLib.vocabulary import TIAC_MODELS
 
 MODELS = tuple(name for name in TIAC_MODELS if name != "single-time-point")
 

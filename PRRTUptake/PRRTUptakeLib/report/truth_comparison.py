@@ -10,8 +10,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.formatting import plain_table
-from PRRTUptakeLib.study.aggregation import aggregate_lesions
 from PRRTUptakeLib.study.measurements import read_csv
+from PRRTUptakeLib.uptake.aggregation import aggregate_lesions
 from PRRTUptakeLib.vocabulary import LOBES, axis_label
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ import re
 
 import pytest
 from PRRTDosimetryLib.commands import main
-from PRRTDosimetryLib.mrml import self_test_checks
-from PRRTDosimetryLib.mrml.self_test import Check, checks_of, run_self_test, self_test_html
+from PRRTDosimetryLib.selftest import self_test_checks
+from PRRTDosimetryLib.selftest.self_test import Check, checks_of, run_self_test, self_test_html
 
 
 def test_the_command_passes_and_writes_the_protocol(tmp_path, capsys):
@@ -18,7 +18,7 @@ def test_the_command_passes_and_writes_the_protocol(tmp_path, capsys):
     assert (content["passed"], content["failed"]) == (True, 0)
     assert content["count"] == len(content["checks"]) > 30
     groups = {check["group"] for check in content["checks"]}
-    assert groups == {"SUV", "Decay", "Fits", "Dose", "Statistics", "Synthetic patient"}
+    assert groups == {"SUV", "Decay", "Fits", "Coverage", "Dose", "Statistics", "Synthetic patient"}
     for check in content["checks"]:
         assert check["source"]
         assert abs(check["found"] - check["expected"]) <= check["tolerance"]
@@ -71,7 +71,7 @@ def test_the_protocol_names_operator_site_and_code(tmp_path, monkeypatch):
     told = self_test_html(result, "J. Roe", "UMC <Test>")
     for words in ("J. Roe", "UMC &lt;Test&gt;", result.fingerprint, result.machine, "Performed by", "highdicom"):
         assert words in told
-    assert self_test_html(result).count("not told") == 2
+    assert self_test_html(result).count("not stated") == 2
 
 
 def test_a_check_that_cannot_be_computed_fails_and_says_why():

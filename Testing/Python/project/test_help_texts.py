@@ -15,7 +15,7 @@ from PRRTUptakeLib.versions import VERSION
 ALL = (*uptake.COMMANDS, *dosimetry.COMMANDS)
 VERBS = {
     *("bundle", "check", "compare", "compute", "fit", "freeze", "integrate", "list", "make", "measure", "open", "plan"),
-    *("print", "read", "run", "send", "show", "turn", "write"),
+    *("print", "read", "run", "send", "show", "turn", "validate", "write"),
 }
 
 

@@ -9,14 +9,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PRRTDosimetryLib.kinetics.selection import METHODS
-from PRRTDosimetryLib.vocabulary import TIAC_MODELS
+from PRRTDosimetryLib.kinetics.selection import METHODS, MODELS
 from PRRTUptakeLib import vocabulary
 from PRRTUptakeLib.formatting import cell_text, number, p_value, plain_table, with_interval
 from PRRTUptakeLib.report.page import table
 from PRRTUptakeLib.segmentation import reference
 from PRRTUptakeLib.segmentation.codes import structure
-from PRRTUptakeLib.study import protocol
+from PRRTUptakeLib.vocabulary import TIAC_MODELS
 
 ROOT = Path(__file__).resolve().parents[3]
 FILES = [path for lib in ("PRRTUptake", "PRRTDosimetry") for path in sorted((ROOT / lib).rglob("*.py"))]
@@ -27,8 +26,8 @@ ONCE = {
     "demos": ({"serial", "therapy"}, "vocabulary.py"),
     "models of curves": ({"uptake-clearance", "bi-uptake", "trapezoid", "single-time-point"}, "vocabulary.py"),
 }
-# The loader of protocols and the fits of curves have their own copies for now; the tests below compare them.
-COPIES = {"protocol.py", "selection.py", "fitting.py", "sample_data.py", "samples.py", "pet_units.py", "body.py"}
+# Reads the kinds as others write them.
+COPIES = {"real_world.py"}
 
 
 def _lists(path: Path) -> list[tuple[int, set[str]]]:
@@ -71,11 +70,10 @@ def _lobe_pairs(path: Path) -> list[ast.Dict]:
     ]
 
 
-def test_the_copies_that_are_left_agree():
-    assert set(protocol.AGGREGATIONS) == set(vocabulary.AGGREGATIONS)
-    assert set(protocol.REFERENCES) == set(vocabulary.REFERENCES) == set(reference.KINDS)
-    assert set(protocol.METRICS) == set(vocabulary.ENDPOINT_METRICS)
-    assert set(TIAC_MODELS) == set(METHODS)
+def test_words_that_are_implemented_are_those_of_the_vocabulary():
+    assert set(vocabulary.REFERENCES) == set(reference.KINDS)
+    assert METHODS is TIAC_MODELS
+    assert set(TIAC_MODELS) - {"auto", "trapezoid", "single-time-point"} == set(MODELS)
 
 
 @pytest.mark.parametrize("lobe", vocabulary.LOBE_COLORS)

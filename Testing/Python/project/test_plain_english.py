@@ -18,7 +18,7 @@ BANNED = {
     r"(?<!patient )\blies\b": "is (a position); a patient may lie",
     r"\bspeaks? against\b": "contradicts",
     r"\bbeside its\b": "next to its",
-    r"\bfreed\b|\bfree of the\b": "without, removed",
+    r"\bfreed\b": "without, removed",
     r"\bnudg(e|es|ed|ing)\b": "manual shift, shifted by hand",
     r"\bcalm spheres?\b": "minimum-variance sphere",
     r"\bwhole folders?\b": "atomic write",

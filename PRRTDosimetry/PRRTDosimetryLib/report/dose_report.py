@@ -1,0 +1,164 @@
+"""The dose sections of a patient's report: table, one plot per region, choice of models, lobes, organs, budget."""
+
+from __future__ import annotations
+
+import math
+from html import escape
+from typing import TYPE_CHECKING
+
+from PRRTUptakeLib.formatting import plain_table
+from PRRTUptakeLib.report.page import paragraph, section, table
+from PRRTUptakeLib.report.plots import Series, line_chart
+
+from PRRTDosimetryLib.dosimetry.cumulative import limit_cells, total_cells
+from PRRTDosimetryLib.dosimetry.dose_rows import budget_table
+from PRRTDosimetryLib.kinetics.tables import plot_series
+
+_KEPT_WORDS = (
+    "Part of a region's contrast to its surroundings that its mean keeps: on these voxels alone, and with the "
+    "resolution that is stated, or the protocol's. Activities and doses are not corrected for the loss{but}."
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from PRRTDosimetryLib.dosimetry.cumulative import OrganTotal
+    from PRRTDosimetryLib.dosimetry.engine import Dosimetry
+    from PRRTDosimetryLib.dosimetry.recovery_doses import RecoveredDoses
+    from PRRTDosimetryLib.kinetics.integral import Integral
+
+
+def dose_sections(
+    result: Dosimetry,
+    title: str,
+    kept: Mapping[str, tuple[float, float]],
+    recovered: RecoveredDoses | None = None,
+) -> list[str]:
+    """HTML sections on the doses of one cycle.
+
+    ``kept`` gives each region's loss of contrast by voxels and by blur; ``recovered`` the corrected doses of lesions.
+    """
+    notes = [*(recovered.sentences if recovered is not None else ()), *result.notes]
+    parts = [_region_table(result, recovered), _lobe_table(result), *(paragraph(note, "small") for note in notes)]
+    words = _KEPT_WORDS.format(but="" if recovered is None else ", but for the corrected doses below")
+    plots = "".join(f"<figure>{_plot(integral)}</figure>" for integral in result.integrals.values())
+    return [
+        section(f"{title}: absorbed dose", *parts),
+        section(f"{title}: partial volume", paragraph(words, "small"), _kept_table(kept), _recovered_table(recovered)),
+        section(f"{title}: organs and effect", _organ_table(result), _effects(result)),
+        section(f"{title}: curves", _model_table(result), f'<div class="pictures">{plots}</div>'),
+        section(f"{title}: uncertainty budget", *_budgets(result, recovered)),
+    ]
+
+
+def total_section(totals: Sequence[OrganTotal], missing: Sequence[int]) -> str:
+    """HTML section on the organs over all cycles; ``missing`` are cycles of the case without doses."""
+    return section(
+        "All cycles: dose and effect",
+        *(paragraph(words, "small") for words in _total_words(missing)),
+        table(*total_cells(totals)),
+        table(*limit_cells(totals), "Shown for reference, not a verdict"),
+    )
+
+
+def total_text(totals: Sequence[OrganTotal], missing: Sequence[int]) -> list[str]:
+    """The same for the terminal."""
+    tables = [plain_table(*total_cells(totals)), "For reference, not a verdict:", plain_table(*limit_cells(totals))]
+    return [*_total_words(missing), *tables]
+
+
+def _total_words(missing: Sequence[int]) -> list[str]:
+    words = [
+        "BED is formed within each cycle and then summed, since repair is complete in between; uncertainties of the "
+        "cycles are taken as fully correlated."
+    ]
+    if missing:
+        words.append(f"Without doses, and so not in these sums: cycle {', '.join(map(str, missing))}.")
+    return words
+
+
+def _region_table(result: Dosimetry, recovered: RecoveredDoses | None) -> str:
+    header = ["region", "mass g", "TIA MBq·h", "TIAC h", "T eff h", "dose Gy", "u Gy", "BED Gy"]
+    if recovered is not None:
+        header += ["dose corrected Gy", "u Gy"]
+    rows = []
+    for dose in result.regions.values():
+        integral = dose.integral
+        tiac, _ = integral.tiac_h(result.patient.administered_MBq)
+        bed = dose.effect.bed_Gy if dose.effect else math.nan
+        row: list[object] = [dose.name, dose.mass_g, integral.tia_MBq_h, tiac, integral.teff_h]
+        row += [dose.dose_Gy, dose.u_dose_Gy, bed]
+        if recovered is not None:
+            corrected = recovered.lesions.get(dose.name)
+            row += ["", ""] if corrected is None else [corrected.dose.dose_Gy, corrected.dose.u_dose_Gy]
+        rows.append(row)
+    return table(header, rows, f"{result.patient.administered_MBq:g} MBq {result.patient.nuclide}")
+
+
+def _kept_table(kept: Mapping[str, tuple[float, float]]) -> str:
+    rows = [[name, voxels, blurred, 1.0 - blurred] for name, (voxels, blurred) in kept.items()]
+    return table(["region", "kept on these voxels", "kept with blur", "lost with blur"], rows)
+
+
+def _recovered_table(recovered: RecoveredDoses | None) -> str:
+    if recovered is None or not recovered.lesions:
+        return ""
+    rows = [
+        [name, one.background, one.recovery, one.u_recovery, one.dose.integral.tia_MBq_h, one.dose.integral.model]
+        for name, one in recovered.lesions.items()
+    ]
+    header = ["lesion", "background", "RC", "u(RC)", "TIA corrected MBq·h", "model"]
+    return table(header, rows, "By the phantom's recovery curve")
+
+
+def _lobe_table(result: Dosimetry) -> str:
+    if result.lobes is None:
+        return ""
+    rows = [
+        [f"{lobe.lobe} {lobe.allocation}", lobe.healthy_Gy, lobe.lesion_Gy, lobe.therapeutic_index]
+        for lobe in result.lobes.lobes
+    ]
+    return table(["lobe", "healthy liver Gy", "lesions Gy", "therapeutic index"], rows, "Per lobe")
+
+
+def _organ_table(result: Dosimetry) -> str:
+    rows = [[organ, dose.dose_Gy] for organ, dose in result.organs.items()]
+    return table(["organ of the phantom", "dose Gy"], rows, "By S-values, masses scaled to the patient where measured")
+
+
+def _effects(result: Dosimetry) -> str:
+    parts = []
+    for organ, effect in result.effects.items():
+        parts.append(paragraph(f"{organ}: BED {effect.bed_Gy:.2f} Gy, EQD2 {effect.eqd2_Gy:.2f} Gy."))
+        rows = [[one.quantity, one.value_Gy, one.meaning, one.source] for one in effect.limits]
+        parts.append(table(["quantity", "Gy", "meaning", "source"], rows, "Shown for reference, not a verdict"))
+    return "".join(parts)
+
+
+def _model_table(result: Dosimetry) -> str:
+    rows = []
+    for integral in result.integrals.values():
+        others = "; ".join(
+            f"{one.model} {one.tia_MBq_h:.4g}" for one in integral.alternatives if one.model != integral.model
+        )
+        rows.append([integral.region, integral.model, integral.tia_MBq_h, integral.choice, others])
+    return table(["region", "model", "TIA MBq·h", "why", "others' TIA MBq·h"], rows)
+
+
+def _plot(integral: Integral) -> str:
+    shown = plot_series(integral)
+    curve = Series(shown.model, shown.curve_time_h, shown.curve_MBq, marked=False)
+    points = Series("measured", shown.time_h, shown.activity_MBq, shown.low_MBq, shown.high_MBq, joined=False)
+    return line_chart(shown.region, [curve, points], "time after injection (h)", "activity (MBq)")
+
+
+def _budgets(result: Dosimetry, recovered: RecoveredDoses | None) -> list[str]:
+    """Of organs and target lesions, corrected ones after all others."""
+    doses = [(dose.name, dose) for dose in result.regions.values()]
+    if recovered is not None:
+        doses += [(f"{name}, corrected", one.dose) for name, one in recovered.lesions.items()]
+    return [
+        f"<pre>{escape(budget_table(name, dose.uncertainty))}</pre>"
+        for name, dose in doses
+        if dose.uncertainty is not None and (dose.region.kind != "lesion" or dose.region.role == "target")
+    ]
