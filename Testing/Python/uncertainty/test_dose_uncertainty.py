@@ -8,6 +8,7 @@ from PRRTDosimetryLib.kinetics.curves import Curve
 from PRRTDosimetryLib.kinetics.fitting import Weights
 from PRRTDosimetryLib.kinetics.options import Options
 from PRRTDosimetryLib.kinetics.selection import integrate
+from PRRTDosimetryLib.kinetics.single_time_point import single_time_point
 from PRRTDosimetryLib.uncertainty.chain import ChainInputs, ChainRegion, dose_uncertainties, volume_exponents
 from PRRTDosimetryLib.uncertainty.volume import (
     UncertaintyError,
@@ -106,8 +107,8 @@ def test_counts_and_fit_share_the_uncertainty_of_the_tia():
 
 
 def test_a_tia_without_uncertainty_is_named():
-    exact = integrate(Curve("x", (24.0, 96.0), (80.0, 20.0)), LU177, "mono")
-    one = ChainRegion(exact, 30.0, 20.0, 0.0, lambda ratio: 1 / ratio)
+    bare = single_time_point(Curve("x", (24.0,), (80.0,)), LU177, 50.0)
+    one = ChainRegion(bare, 30.0, 20.0, 0.0, lambda ratio: 1 / ratio)
     found = dose_uncertainties({"x": one}, inputs(calibration=0.05), 500, np.random.default_rng(1)).regions["x"]
     assert found.unknown == ("fit",)
 
