@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     from PRRTDosimetryLib.dosimetry.settings import DoseSettings
     from PRRTDosimetryLib.mrml.logic import DosimetryLogic, Treatment
-    from PRRTDosimetryLib.mrml.self_test import SelfTest
+    from PRRTDosimetryLib.selftest.self_test import SelfTest
     from PRRTUptakeLib.progress import Progress
-    from PRRTUptakeLib.uptake.recovery import RecoveryCurve
+    from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve
 
 
 class PRRTDosimetry(ScriptedLoadableModule):
@@ -196,7 +196,7 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
         PRRTError
             If what was typed gives no curve.
         """
-        from PRRTUptakeLib.uptake.recovery import recovery_curve_from_text
+        from PRRTUptakeLib.uptake.partial_volume import recovery_curve_from_text
 
         return recovery_curve_from_text(parameters.phantomVolumes, parameters.phantomRecoveries, "the panel")
 
@@ -208,15 +208,20 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
         PRRTError
             If the data do not allow it, or the folder cannot be written.
         """
-        from PRRTDosimetryLib.mrml.export import export_doses
         from PRRTDosimetryLib.mrml.time_points import time_points
+        from PRRTUptakeLib.mrml.export import export_scene_result
 
         check_extras(parameters, [point.node for point in time_points(parameters.segmentation)])
         self.calculate(parameters, sub_progress(progress, 0.0, 0.8))
         progress(0.8, _("Writing"))
         logic = self.dosimetryFor(parameters)
-        more = extra_writers(parameters, logic.sceneImages(), logic.rows)
-        export_doses(parameters.reportFolder, logic, parameters.exportScene, more)
+        export_scene_result(
+            parameters.reportFolder,
+            logic.doseResult(),
+            scene=parameters.exportScene,
+            title=f"Absorbed dose: {logic.doseResult().input.patient}",
+            more=extra_writers(parameters, logic.scene),
+        )
 
     def selfTest(self, folder: str, progress: Progress = no_progress) -> SelfTest:
         """Find known answers on this machine, and write the protocol to sign to a folder.
@@ -226,7 +231,7 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
         PRRTError
             If the folder cannot be written, or the user stops it; nothing is written then.
         """
-        from PRRTDosimetryLib.mrml.self_test import FILE, run_self_test, write_self_test
+        from PRRTDosimetryLib.selftest.self_test import FILE, run_self_test, write_self_test
         from PRRTUptakeLib.mrml.session import operator_notes
 
         result = run_self_test(progress)

@@ -199,27 +199,20 @@ class PRRTUptakeLogic(ScriptedLoadableModuleLogic):
         PRRTError
             If the data do not allow it, or the folder cannot be written.
         """
-        from PRRTUptakeLib.mrml.export import export_results
-        from PRRTUptakeLib.mrml.images import ANATOMY, MEASURED, image_rows
-        from PRRTUptakeLib.mrml.scene_dicom import SceneImage
+        from PRRTUptakeLib.mrml.export import export_scene_result
+        from PRRTUptakeLib.mrml.images import MEASURED, image_rows
         from PRRTUptakeLib.progress import sub_progress
 
         check_extras(parameters, [row.node for row in image_rows() if row.role == MEASURED])
         parameters.table = self.measureImages(parameters, sub_progress(progress, 0.0, 0.6))
         progress(0.6, _("Writing"))
-        anatomy = {row.visit: row.node for row in image_rows() if row.role == ANATOMY}
-        if anatomy:
-            anatomy.setdefault("", next(iter(anatomy.values())))
-        measured = self._uptake.measured
-        cycle, segments = measured.labels.cycle, measured.prepared.segmentation
-        images = [SceneImage(one.node, one.visit, cycle, segments) for one in measured.images]
-        export_results(
+        logic = self._uptake
+        export_scene_result(
             parameters.reportFolder,
-            measured,
+            logic.measured,
             parameters.segmentation,
-            anatomy,
             parameters.exportScene,
-            extra_writers(parameters, images, measured.rows),
+            more=extra_writers(parameters, logic.scene),
         )
 
     def placeBeside(self, node: Any, others: Sequence[Any]) -> None:

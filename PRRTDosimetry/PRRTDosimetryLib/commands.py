@@ -66,6 +66,11 @@ def _tiac(arguments: argparse.Namespace) -> None:
     from PRRTUptakeLib.nuclides.radionuclides import nuclide
 
     from PRRTDosimetryLib.kinetics.curve_table import read_curves
+    from PRRTDosimetryLib.kinetics.given_values import (
+        check_administered,
+        check_regions,
+        check_relative_uncertainty,
+    )
     from PRRTDosimetryLib.kinetics.options import options_from_text
     from PRRTDosimetryLib.kinetics.selection import integrate_all
     from PRRTDosimetryLib.kinetics.tables import (
@@ -76,6 +81,7 @@ def _tiac(arguments: argparse.Namespace) -> None:
     )
 
     decay = nuclide(arguments.nuclide)
+    check_relative_uncertainty(arguments.relative_u)
     options = options_from_text(
         (arguments.relative_u, arguments.sigma0_MBq),
         arguments.prior_teff_h,
@@ -84,6 +90,10 @@ def _tiac(arguments: argparse.Namespace) -> None:
         (arguments.start, arguments.tail),
     )
     curves = read_curves(arguments.curves, decay, arguments.decay_correction)
+    for name, given in (("--teff-h", options.teff_h), ("--u-teff-h", options.u_teff_h)):
+        check_regions(given, [curve.region for curve in curves], name)
+    options.require_regions(curve.region for curve in curves)
+    check_administered(arguments.administered_MBq, curves)
     found = integrate_all(curves, decay, arguments.model, options)
     administered = arguments.administered_MBq
     draws = arguments.monte_carlo
@@ -185,7 +195,7 @@ def _selftest_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _selftest(chosen: argparse.Namespace) -> None:
-    from PRRTDosimetryLib.mrml.self_test import SelfTestError, run_self_test, self_test_text, write_self_test
+    from PRRTDosimetryLib.selftest.self_test import SelfTestError, run_self_test, self_test_text, write_self_test
 
     result = run_self_test()
     if chosen.html:

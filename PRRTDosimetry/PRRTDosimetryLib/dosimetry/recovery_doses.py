@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.uptake.recovery import CorrectedUptake, RecoveryError, corrected_uptake
+from PRRTUptakeLib.uptake.partial_volume import CorrectedUptake, RecoveryError, corrected_uptake
 
 from PRRTDosimetryLib.dosimetry.engine import DRAWS, chain_region, lesion_dose
 from PRRTDosimetryLib.kinetics.options import Options
@@ -26,7 +26,7 @@ from PRRTDosimetryLib.uncertainty.chain import dose_uncertainties
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from PRRTUptakeLib.uptake.recovery import RecoveryCurve
+    from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve
 
     from PRRTDosimetryLib.dosimetry.engine import Dosimetry, RegionDose
     from PRRTDosimetryLib.kinetics.curves import Curve

@@ -11,7 +11,7 @@ from PRRTDosimetryLib.kinetics.fitting import Weights
 from PRRTDosimetryLib.kinetics.least_squares import HalfLifePrior, Priors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 ASSUMED_TEFF_CHANGE = 0.10
 """Relative standard deviation of the effective half-life between cycles where none is stated: an assumption."""
@@ -52,6 +52,27 @@ class Options:
         teff, u = values
         return teff, u
 
+    def require_regions(self, known: Iterable[str]) -> None:
+        """Refuse half-lives of regions that there are not, and uncertainties without a half-life.
+
+        Raises
+        ------
+        CurveError
+            Naming the region, and those that there are.
+        """
+        names = list(dict.fromkeys(known))
+        for region in (*self.teff_h, *self.u_teff_h):
+            if region and region not in names:
+                raise CurveError(
+                    f"A half-life is given for '{region}', but there is no such region; there are "
+                    f"{', '.join(names) or 'none'}."
+                )
+        for region in self.u_teff_h:
+            if not self.teff_h or (region and math.isnan(self.half_life_of(region)[0])):
+                raise CurveError(
+                    f"An uncertainty of the half-life is given for '{region or 'all regions'}', but no half-life."
+                )
+
 
 def options_from_text(
     weights: tuple[float | None, float | None],
@@ -79,10 +100,20 @@ def options_from_text(
     return Options(
         Weights(relative or 0.0, floor or 0.0) if given else None,
         None if prior is None else Priors(clearance=HalfLifePrior(*prior)),
-        dict(_by_region(text) for text in teff_h),
-        dict(_by_region(text) for text in u_teff_h),
+        _by_regions(teff_h),
+        _by_regions(u_teff_h),
         *trapezoid,
     )
+
+
+def _by_regions(texts: Sequence[str]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for text in texts:
+        region, hours = _by_region(text)
+        if region in found:
+            raise CurveError(f"Two half-lives are given for {region or 'all regions'}: keep one of them.")
+        found[region] = hours
+    return found
 
 
 def _by_region(text: str) -> tuple[str, float]:

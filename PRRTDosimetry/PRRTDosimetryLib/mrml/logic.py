@@ -10,41 +10,43 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PRRTUptakeLib.dicom.injection import Injection
 from PRRTUptakeLib.dicom.operator_overrides import Calibration
-from PRRTUptakeLib.mrml.manual_shifts import manual_shifts_of
-from PRRTUptakeLib.mrml.scene_dicom import SceneImage
-from PRRTUptakeLib.mrml.segment_logic import keep_segments, target_overrides_of, territory_overrides_of
-from PRRTUptakeLib.mrml.segmentations import segmentation_from_node
-from PRRTUptakeLib.mrml.transforms import placed_volume
+from PRRTUptakeLib.mrml.dicom_nodes import injection_from_node
+from PRRTUptakeLib.mrml.inputs import ImageToMeasure, SceneStudy, Stated, loaded_emission, scene_study
+from PRRTUptakeLib.mrml.logic import keep_measured_segments
+from PRRTUptakeLib.mrml.transforms import bends, node_to_node
 from PRRTUptakeLib.mrml.volumes import NodeError, node_from_volume, require_in_scene, volume_from_node
 from PRRTUptakeLib.progress import Progress, no_progress, sub_progress
 from PRRTUptakeLib.registration.quality import resampled
-from PRRTUptakeLib.registration.result import identity_registration
-from PRRTUptakeLib.study.measurements import Measurement
-from PRRTUptakeLib.study.preparation import Prepared, prepare
+from PRRTUptakeLib.registration.result import given_registration
+from PRRTUptakeLib.study.designs import design_of
+from PRRTUptakeLib.study.designs.lobe_comparison import LOBE_COMPARISON
 from PRRTUptakeLib.study.protocol import Protocol, load_protocol
-from PRRTUptakeLib.study.visit import VisitLabels, VisitResult, measure_visit
+from PRRTUptakeLib.study.run import run
 from PRRTUptakeLib.uptake.calibration import concentration_from_counts
 
 from PRRTDosimetryLib.dose.density import density_from_ct, scaled_to_density
-from PRRTDosimetryLib.dose.dose_map import kernel_dose, local_dose
-from PRRTDosimetryLib.dosimetry.dose_rows import Labels, dose_rows, recovered_rows
+from PRRTDosimetryLib.dosimetry.cycle import CycleDoses, cycle_doses, cycle_dosimetry
+from PRRTDosimetryLib.dosimetry.dose_maps import METHODS, CycleMap, dose_map_part, region_map, voxel_tia
 from PRRTDosimetryLib.dosimetry.settings import DoseSettings
 from PRRTDosimetryLib.kinetics.voxel_series import VoxelSeries
 from PRRTDosimetryLib.mrml.curve_nodes import table_from_integrals
 from PRRTDosimetryLib.mrml.dose_display import show_dose
-from PRRTDosimetryLib.mrml.dose_maps_run import CycleMap, RegionMap, dose_map_rows, region_map, voxel_tia
 from PRRTDosimetryLib.mrml.dose_nodes import Histogram, table_of_doses
-from PRRTDosimetryLib.mrml.doses_run import cycle_dosimetry, cycle_recovery, kept_contrast
 from PRRTDosimetryLib.mrml.time_points import TimePoint, check_time_points
+from PRRTDosimetryLib.report import dose_parts as dose_parts  # registers how doses are rendered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from PRRTUptakeLib.imaging.volume import Volume
-    from PRRTUptakeLib.uptake.recovery import RecoveryCurve
+    from PRRTUptakeLib.study.measurements import Measurement
+    from PRRTUptakeLib.study.model import LoadedEmission, StudyResult
+    from PRRTUptakeLib.study.visit import VisitResult
+    from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve
 
     from PRRTDosimetryLib.dose.dvh import DoseVolumeHistogram
+    from PRRTDosimetryLib.dosimetry.dose_maps import RegionMap
     from PRRTDosimetryLib.dosimetry.engine import Dosimetry
     from PRRTDosimetryLib.dosimetry.recovery_doses import RecoveredDoses
 
@@ -52,11 +54,12 @@ KERNEL, LOCAL = "kernel", "local"
 # Times of images that do not tell theirs are counted from here; only differences of times matter.
 _ANY_DAY = datetime(2000, 1, 1, tzinfo=timezone.utc)
 _HISTOGRAM_POINTS = 80
+_SAME_ACTIVITY_MBq = 0.05  # what a field of the panel rounds away
 
 
 @dataclass(frozen=True)
 class Treatment:
-    """Whom and what: patient, cycle, treated lobe ("" while blinded), nuclide, administered activity, sex (M or F)."""
+    """Patient, cycle, treated lobe ("" while blinded), nuclide, administered activity and sex (M or F)."""
 
     patient: str
     cycle: int
@@ -72,30 +75,57 @@ class DosimetryLogic:
     Attributes
     ----------
     protocol : says how lobes, lesions and healthy liver are found.
-    visits, dosimetry, treatment, settings : what `fitCurves` measured and calculated, and how; None before.
+    study : the result of `fitCurves`, doses and map added as parts by `regionDoses` and `doseMap`; None before.
+    scene : the nodes behind it.
+    dosimetry, treatment, settings : what `fitCurves` calculated, and how; None before.
     phantom : recovery curve of the camera, by which lesion doses are corrected beside the others; None for none.
-    rows, map, method : of the last doses: rows with every digit, the dose map (None without one), how it was made.
-    recovered : corrected doses among the last ones; None without a phantom.
+    map, method : the dose map (None without one), and how it was made; they go when curves change.
     """
 
     def __init__(self, protocol: str | Path = "lutia") -> None:
         self.protocol: Protocol = load_protocol(protocol)
-        self.visits: tuple[VisitResult, ...] = ()
+        self.phantom: RecoveryCurve | None = None
+        self._forget()
+
+    def _forget(self) -> None:
+        """Drop all results."""
+        self.study: StudyResult | None = None
+        self.scene: SceneStudy | None = None
         self.dosimetry: Dosimetry | None = None
         self.treatment: Treatment | None = None
         self.settings = DoseSettings()
-        self.phantom: RecoveryCurve | None = None
-        self.recovered: RecoveredDoses | None = None
-        self.rows: tuple[Measurement, ...] = ()
+        self._points: tuple[TimePoint, ...] = ()
+        self._drop_doses()
+
+    def _drop_doses(self) -> None:
+        """Drop doses and map: they belong to curves that are no longer those of now."""
         self.map: CycleMap | None = None
         self.method = ""
-        self._points: tuple[TimePoint, ...] = ()
+        if self.study is not None:
+            self.study = replace(self.study, parts=())
+
+    @property
+    def visits(self) -> tuple[VisitResult, ...]:
+        """The measured images of the last `fitCurves`."""
+        return self.study.visits if self.study is not None else ()
+
+    @property
+    def rows(self) -> tuple[Measurement, ...]:
+        """Rows of the last doses, with every digit."""
+        return tuple(row for part in self.study.parts for row in part.rows) if self.study is not None else ()
+
+    @property
+    def recovered(self) -> RecoveredDoses | None:
+        """Corrected doses among the last ones; None without a phantom."""
+        doses = self.study.part(CycleDoses) if self.study is not None else None
+        return doses.recovered if doses is not None else None
 
     def setProtocol(self, protocol: str | Path) -> None:
         """Take the rules of another protocol; earlier results are dropped if the rules are others."""
         taken = load_protocol(protocol)
         if taken.sha256 != self.protocol.sha256:
-            self.protocol, self.visits, self.dosimetry, self.treatment, self.rows = taken, (), None, None, ()
+            self.protocol = taken
+            self._forget()
 
     def calibrate(self, imageNode: Any, sensitivity_cps_per_MBq: float, time_s: float) -> None:
         """Turn an image of counts into Bq/ml, in place.
@@ -145,15 +175,27 @@ class DosimetryLogic:
         points = tuple(points)
         check_time_points(points)
         self._check(treatment)
-        visits, prepared = self._measure(points, treatment, sub_progress(progress, 0.0, 0.7))
+        images = [
+            ImageToMeasure(node=point.node, visit=_visit_name(point), segmentation=point.segmentation)
+            for point in points
+        ]
+        hours = {point.node.GetID(): point.row.hours for point in points}
+        stated = self._stated(treatment, settings)
+        scene = scene_study(images, stated, load=lambda node: _timed(node, hours[node.GetID()], treatment))
+        design = design_of(self.protocol)
+        measured = run(
+            scene.input,
+            sub_progress(progress, 0.0, 0.7),
+            design=design if design.single_visits else LOBE_COMPARISON,
+        )
         progress(0.75, "Fitting the curves")
-        dosimetry = cycle_dosimetry(visits, settings)
+        dosimetry = cycle_dosimetry(measured.visits, settings)
         progress(0.95, "Writing the table")
-        require_in_scene(tableNode, *prepared, *(point.node for point in points))
-        for node, found in prepared.items():
-            keep_segments(found.segmentation, node)
-        self.visits, self.dosimetry, self.treatment, self.rows = visits, dosimetry, treatment, ()
-        self.settings = settings
+        require_in_scene(tableNode, *scene.segmentations.values(), *scene.images.values())
+        keep_measured_segments(measured, scene)
+        self._forget()
+        self.study, self.scene = measured, scene
+        self.dosimetry, self.treatment, self.settings = dosimetry, treatment, settings
         self._points = points
         return table_from_integrals(dosimetry.integrals, f"Curves cycle {treatment.cycle}", tableNode)
 
@@ -166,8 +208,9 @@ class DosimetryLogic:
             If no curves were fitted yet.
         """
         cycle = self._fitted().cycle
-        self.map = None
-        self.rows = tuple(self._region_rows())
+        doses = self._doses()
+        self._drop_doses()
+        self.study = self._measured().with_parts(doses)
         return table_of_doses(self.rows, cycle, f"Doses cycle {cycle}", {}, tableNode)
 
     def doseMap(
@@ -198,120 +241,131 @@ class DosimetryLogic:
             If no curves were fitted yet, there is but one image, or the map cannot be made.
         """
         treatment = self._fitted()
+        if method not in METHODS:
+            raise NodeError(f"The method of a dose map is one of {', '.join(METHODS)}, not '{method}'.")
         progress(0.0, "Integrating voxel by voxel")
-        series = self._series()
+        first = self._first_point()
+        series = self._series(first)
         tia = voxel_tia(series)
         progress(0.5, "Dose in every voxel")
-        dose_of = kernel_dose if method == KERNEL else local_dose
-        dose = dose_of(tia.tia, treatment.nuclide, density_g_per_mL)
+        dose = METHODS[method](tia.tia, treatment.nuclide, density_g_per_mL)
         if ctNode is not None:
-            ct = resampled(volume_from_node(ctNode), dose.grid, identity_registration("same space"), -1000.0)
-            dose = scaled_to_density(dose, density_from_ct(ct), density_g_per_mL)
+            ct = self._in_first(ctNode, first)
+            dose = scaled_to_density(dose, density_from_ct(ct(dose)), density_g_per_mL)
         progress(0.8, "Histograms of the regions")
         regions = self._regions(series, tia.tia, dose)
         one_density = density_g_per_mL if ctNode is None else math.nan
-        self.map, self.method = CycleMap(tia, dose, {}, regions, one_density), method
-        image = self.visits[0].labels.image
-        self.rows = (*self._region_rows(), *dose_map_rows(self.map, treatment.patient, treatment.cycle, image))
+        made = CycleMap(tia, dose, {}, regions, one_density)
+        doses = self._doses()
+        self._drop_doses()
+        part = dose_map_part(made, self._ordered()[0], method, doses)
+        self.map, self.method = made, method
+        self.study = self._measured().with_parts(doses, part)
         shown = {name: _points(region.histogram) for name, region in regions.items()}
         name = f"Doses cycle {treatment.cycle}"
         table = table_of_doses(self.rows, treatment.cycle, name, shown, tableNode)
-        return show_dose(dose, f"Dose cycle {treatment.cycle}"), table
+        node = show_dose(dose, f"Dose cycle {treatment.cycle}")
+        parent = first.node.GetParentTransformNode()
+        node.SetAndObserveTransformNodeID(parent.GetID() if parent is not None else None)
+        return node, table
 
-    def sceneImages(self) -> list[SceneImage]:
-        """The measured images with their segments, and the dose map with the first of them, for DICOM."""
-        maps = () if self.map is None else ((f"Absorbed dose cycle {self._fitted().cycle}", self.map.dose),)
-        found = []
-        for point, visit in zip(self._points, self.visits, strict=True):
-            labels, segments = visit.labels, visit.prepared.segmentation
-            found.append(SceneImage(point.node, labels.visit, labels.cycle, segments, () if found else maps))
-        return found
+    def doseResult(self) -> StudyResult:
+        """The study with the last doses, for the export.
+
+        Raises
+        ------
+        NodeError
+            If the curves were not fitted in this session.
+        """
+        if self.study is None or self.treatment is None:
+            raise NodeError("The curves were not fitted in this session: fit them in section 2, then export.")
+        return self.study
 
     def _check(self, treatment: Treatment) -> None:
         if not treatment.activity_MBq > 0:
-            raise NodeError("The administered activity is not told: give it in section 1.")
+            raise NodeError("The administered activity is missing: enter it in section 1.")
         if treatment.sex not in ("M", "F"):
-            raise NodeError("The patient's sex is not told, which chooses the phantom: give it in section 1.")
+            raise NodeError("The patient's sex is missing, which chooses the phantom: enter it in section 1.")
 
     def _fitted(self) -> Treatment:
         if self.treatment is None or self.dosimetry is None:
             raise NodeError("There are no curves yet: fit them in section 2.")
         return self.treatment
 
-    def _measure(
-        self, points: tuple[TimePoint, ...], treatment: Treatment, progress: Progress
-    ) -> tuple[tuple[VisitResult, ...], dict[Any, Prepared]]:
-        """Every image measured in its segments; lesions keep the ids of the first image's."""
-        prepared: dict[Any, Prepared] = {}
-        visits = []
-        for number, point in enumerate(points):
-            progress(number / len(points), f"Measuring {point.row.name}")
-            placed, bending = placed_volume(point.node)
-            image = _timed(placed, point.row.hours)
-            segments = point.segmentation
-            if segments not in prepared:
-                first = next(iter(prepared.values()), None)
-                prepared[segments] = prepare(
-                    segmentation_from_node(segments),
-                    self.protocol,
-                    image,
-                    target_overrides=target_overrides_of(segments) if first is None else (),
-                    baseline=first,
-                    territory_overrides=territory_overrides_of(segments),
-                )
-            name = point.row.visit or f"{point.row.hours:g}h"
-            labels = VisitLabels(treatment.patient, treatment.cycle, name, point.row.name, treatment.treated_lobe)
-            injected = image.reference_time - timedelta(hours=point.row.hours)
-            injection = Injection(treatment.activity_MBq, injected, treatment.nuclide, treatment.sex)
-            drawn = replace(prepared[segments], bending=bending)
-            manual_shifts = manual_shifts_of(point.node)
-            visits.append(measure_visit(drawn, image, self.protocol, labels, injection, manual_shifts=manual_shifts))
-        return tuple(visits), prepared
+    def _measured(self) -> StudyResult:
+        assert self.study is not None
+        return self.study
 
-    def _region_rows(self) -> list[Measurement]:
+    def _stated(self, treatment: Treatment, settings: DoseSettings) -> Stated:
+        return Stated(
+            patient=treatment.patient,
+            protocol=self.protocol,
+            cycle=treatment.cycle,
+            treated_lobe=treatment.treated_lobe,
+            recovery=self.phantom,
+            dosimetry=settings,
+        )
+
+    def _doses(self) -> CycleDoses:
+        """Doses of the fitted curves, with corrected ones where there is a phantom."""
         treatment = self._fitted()
-        labels = Labels(treatment.patient, "dosimetry", "SPECT")
-        rows = list(dose_rows(self.dosimetry, labels))
-        self.recovered = None
-        if self.phantom is not None:
-            self.recovered = cycle_recovery(self.visits, self.dosimetry, self.settings, self.phantom)
-            rows += recovered_rows(self.recovered, self.dosimetry, labels)
-        kept = kept_contrast(self.visits[0], self.dosimetry.regions, self.settings)
-        by_region = {row.region: row for row in rows if row.metric == "dose"}
-        for region, (_, recovery) in kept.items():
-            like = by_region[region]
-            words = (like.region, like.role, like.lobe, like.lesion, "expected_recovery")
-            rows.append(Measurement(like.patient, like.cycle, like.visit, like.image, *words, recovery, "1"))
-        return rows
+        made = cycle_doses(self.visits, self.settings, self.phantom, dosimetry_of_cycle=self.dosimetry)
+        parameters = {
+            "nuclide": treatment.nuclide,
+            "activity_MBq": treatment.activity_MBq,
+            "cycle": treatment.cycle,
+            "image_fwhm_mm": self.settings.resolution_mm(self.visits[0]),
+            "recovery_phantom": self.phantom.source if self.phantom is not None else "none",
+        }
+        return replace(made, parameters=parameters)
 
-    def _series(self) -> VoxelSeries:
-        """The images on the grid of the first, as they lie in the world."""
-        if len(self.visits) < 2:
+    def _ordered(self) -> list[VisitResult]:
+        """The measured visits, the earliest first."""
+        by_name = {visit.labels.visit: visit for visit in self.visits}
+        return [by_name[_visit_name(point)] for point in self._points]
+
+    def _first_point(self) -> TimePoint:
+        return self._points[0]
+
+    def _series(self, first: TimePoint) -> VoxelSeries:
+        """The images on the grid of the first, through the transforms of the scene."""
+        visits = self._ordered()
+        if len(visits) < 2:
             raise NodeError("A dose map needs images at two times or more: take the doses by S-values.")
         _require_one_space(self._points)
-        injection = self.visits[0].injection
+        if bends(first.node):
+            raise NodeError(
+                f"'{first.row.name}' is under a transform that bends space, but all others are brought to "
+                "this first image: take it out of the transform, and register the others to it."
+            )
+        injection = visits[0].injection
         images = []
-        for visit in self.visits:  # counted from one injection time, also where images do not tell their own
+        for visit in visits:  # counted from one injection time, also where images do not have their own
             hours = visit.injection.hours_to(visit.image.reference_time)
             moment = injection.time + timedelta(hours=hours)
             images.append(visit.image.with_values(visit.image.array, reference_time=moment))
-        if self.visits[0].prepared.bending is not None:
-            raise NodeError(
-                f"'{self._points[0].row.name}' is under a transform that bends space, but all others are brought to "
-                "this first image: take it out of the transform, and register the others to it."
-            )
-        propagated = [np.eye(4) if one.prepared.bending is None else one.prepared.bending for one in self.visits]
-        return VoxelSeries.from_volumes(images, injection.time, injection.nuclide, propagated)
+        brought = [node_to_node(first.node, point.node) for point in self._points]
+        return VoxelSeries.from_volumes(images, injection.time, injection.nuclide, brought)
+
+    def _in_first(self, ctNode: Any, first: TimePoint) -> Any:
+        """Resamples a CT onto a map in the space of the first image."""
+        ct = volume_from_node(ctNode)
+        matrix = node_to_node(first.node, None)
+        return lambda dose: resampled(ct, dose.grid, given_registration(matrix, "transforms of the scene"), -1000.0)
 
     def _regions(self, series: VoxelSeries, tia: Volume, dose: Volume) -> dict[str, RegionMap]:
         """Every region that was measured, in the maps."""
-        first = self.visits[0]
+        first = self._ordered()[0]
         unseen = np.isnan(series.activity_Bq_per_mL).any(axis=0)
         return {
             segment.name: region_map(segment, first, tia, dose, unseen)
             for segment in first.prepared.segmentation
             if segment.name in first.metrics and segment.role != "lobe"
         }
+
+
+def _visit_name(point: TimePoint) -> str:
+    return point.row.visit or f"{point.row.hours:g}h"
 
 
 def _require_one_space(points: tuple[TimePoint, ...]) -> None:
@@ -326,11 +380,20 @@ def _require_one_space(points: tuple[TimePoint, ...]) -> None:
         )
 
 
-def _timed(image: Volume, hours: float) -> Volume:
-    """The image with a moment; one that does not tell its own gets one by its hours after injection."""
-    if image.reference_time is not None:
-        return image
-    return image.with_values(image.array, reference_time=_ANY_DAY + timedelta(hours=hours))
+def _timed(node: Any, hours: float, treatment: Treatment) -> LoadedEmission:
+    """An image with its moment and injection; one that does not know its own time gets one by its hours."""
+    loaded = loaded_emission(node)
+    volume, known = loaded.volume, injection_from_node(node)
+    activity, nuclide, sex = treatment.activity_MBq, treatment.nuclide, treatment.sex
+    if known is not None and abs(known.activity_MBq - activity) <= _SAME_ACTIVITY_MBq:
+        activity = known.activity_MBq
+    if known is not None and volume.reference_time is not None:
+        return replace(loaded, injection=replace(known, activity_MBq=activity, nuclide=nuclide, sex=sex))
+    if volume.reference_time is None:
+        volume = volume.with_values(volume.array, reference_time=_ANY_DAY + timedelta(hours=hours))
+    assert volume.reference_time is not None
+    injected = volume.reference_time - timedelta(hours=hours)
+    return replace(loaded, volume=volume, injection=Injection(activity, injected, nuclide, sex))
 
 
 def _points(histogram: DoseVolumeHistogram) -> Histogram:

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.mrml.run import CaseResult, run_case
 
-from PRRTDosimetryLib.mrml.dose_maps_run import add_dose_maps
-from PRRTDosimetryLib.mrml.doses_run import add_doses
+from PRRTDosimetryLib.dosimetry.cycle import add_doses
+from PRRTDosimetryLib.dosimetry.dose_maps import add_dose_maps
+from PRRTDosimetryLib.report import dose_parts as dose_parts  # registers how doses are rendered
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from PRRTUptakeLib.mrml.outcome import Extension
+    from PRRTUptakeLib.study.model import Extension
 
 EXTENSIONS: tuple[Extension, ...] = (add_doses, add_dose_maps)
 """What dosimetry adds to a case; the maps compare with the doses, so they come last."""

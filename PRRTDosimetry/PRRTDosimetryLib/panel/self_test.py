@@ -9,7 +9,7 @@ import qt
 from PRRTUptakeLib.panel.section import Section, connect, waiting
 from slicer.i18n import tr as _
 
-from PRRTDosimetryLib.mrml.self_test import FILE
+from PRRTDosimetryLib.selftest.self_test import FILE
 
 
 class SelfTestSection(Section):

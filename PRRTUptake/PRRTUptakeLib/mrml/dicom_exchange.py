@@ -14,9 +14,9 @@ from PRRTUptakeLib.atomic_write import atomic_directory
 from PRRTUptakeLib.dicom.series import Series, find_series
 from PRRTUptakeLib.export.deidentify_text import Identity
 from PRRTUptakeLib.export.dicom_objects import save_object
+from PRRTUptakeLib.export.dicom_results import fractions_of, map_object
 from PRRTUptakeLib.export.dicom_seg import occupancy_object, segmentation_object
 from PRRTUptakeLib.export.dicom_sr import measurement_report
-from PRRTUptakeLib.mrml.dicom_results import fractions_of, map_object
 from PRRTUptakeLib.mrml.manual_shifts import manual_shifts_within
 from PRRTUptakeLib.mrml.segmentations import node_from_segmentation, segmentation_from_node
 from PRRTUptakeLib.mrml.tables import rows_of_table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 EMISSION = ("PT", "NM")
 ACTIVITY_ATTRIBUTE, NUCLIDE_ATTRIBUTE = "PRRT.AdministeredActivity_MBq", "PRRT.Nuclide"
 SEX_ATTRIBUTE = "PRRT.Sex"
+INJECTION_ATTRIBUTE = "PRRT.Injection"  # as it was read, every digit, with the words that were noted beside it
+_NOTED = (NUCLIDE_ATTRIBUTE, ACTIVITY_ATTRIBUTE, SEX_ATTRIBUTE, HOURS_ATTRIBUTE)
 
 
 def node_from_series(
@@ -49,7 +52,7 @@ def node_from_series(
     volume = suv(series, "bw", inputs).volume if as_suv else quantify(series, inputs).volume
     made = node_from_volume(volume, name, node)
     made.SetAttribute(PATIENT_ATTRIBUTE, series.patient_id or None)
-    keep_injection(made, known_injection(series, inputs), series.started)
+    keep_injection(made, known_injection(series, inputs, volume.reference_time), series.started)
     return made
 
 
@@ -79,32 +82,53 @@ def node_from_stored_values(series: Series, name: str, node: Any = None) -> Any:
     return made
 
 
-def known_injection(series: Series, inputs: OperatorOverrides | None = None) -> Injection | None:
-    """What was injected; None where the header does not tell it all: then the user fills it in."""
+def known_injection(
+    series: Series, inputs: OperatorOverrides | None = None, moment: datetime | None = None
+) -> Injection | None:
+    """What was injected before ``moment`` (by default the start of the scan); None where the header lacks something."""
     if series.started is None:
         return None
     try:
-        return injection_of(series, series.started, inputs)
+        return injection_of(series, moment or series.started, inputs)
     except PRRTError:
         return None
 
 
 def keep_injection(node: Any, injection: Injection | None, scan_time: datetime | None) -> None:
     """Note on a volume node what was injected and how long before the scan."""
-    for attribute in (NUCLIDE_ATTRIBUTE, ACTIVITY_ATTRIBUTE, SEX_ATTRIBUTE, HOURS_ATTRIBUTE):
+    for attribute in (*_NOTED, INJECTION_ATTRIBUTE):
         node.SetAttribute(attribute, None)
     if injection is not None and scan_time is not None:
         node.SetAttribute(NUCLIDE_ATTRIBUTE, injection.nuclide)
         node.SetAttribute(ACTIVITY_ATTRIBUTE, f"{injection.activity_MBq:g}")
         node.SetAttribute(SEX_ATTRIBUTE, injection.sex or None)
         describe_image(node, hours=round(injection.hours_to(scan_time), 3))
+        end = injection.end.isoformat() if injection.end is not None else ""
+        known = {"time": injection.time.isoformat(), "end": end, "activity_MBq": injection.activity_MBq}
+        node.SetAttribute(INJECTION_ATTRIBUTE, json.dumps({**known, "noted": [node.GetAttribute(n) for n in _NOTED]}))
 
 
 def injection_from_node(node: Any) -> Injection | None:
-    """What a volume node remembers of the injection, None unless it knows all: activity, nuclide and both times."""
+    """What a volume node remembers of the injection, None unless it knows all: activity, nuclide and both times.
+
+    What was read from DICOM counts with every digit for as long as nothing that was noted of it is changed.
+    """
+    exact = _exact_injection(node)
+    if exact is not None:
+        return exact
     hours, time = image_row(node).hours, node.GetAttribute(REFERENCE_TIME_ATTRIBUTE)
     activity, nuclide = node.GetAttribute(ACTIVITY_ATTRIBUTE), node.GetAttribute(NUCLIDE_ATTRIBUTE)
     if hours is None or not (time and activity and nuclide):
         return None
     injected = datetime.fromisoformat(time) - timedelta(hours=hours)
     return Injection(float(activity), injected, nuclide, node.GetAttribute(SEX_ATTRIBUTE) or "")
+
+
+def _exact_injection(node: Any) -> Injection | None:
+    text = node.GetAttribute(INJECTION_ATTRIBUTE)
+    known = json.loads(text) if text else {}
+    if not known or known["noted"] != [node.GetAttribute(name) for name in _NOTED]:
+        return None
+    nuclide, _, sex, _ = known["noted"]
+    end = datetime.fromisoformat(known["end"]) if known["end"] else None
+    return Injection(known["activity_MBq"], datetime.fromisoformat(known["time"]), nuclide, sex or "", end)

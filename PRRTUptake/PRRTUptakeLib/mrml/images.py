@@ -11,7 +11,10 @@ from PRRTUptakeLib.mrml.volumes import PROVENANCE_ATTRIBUTE, NodeError, quantity
 
 ROLE_ATTRIBUTE, VISIT_ATTRIBUTE = "PRRT.ImageRole", "PRRT.Visit"
 HOURS_ATTRIBUTE, PATIENT_ATTRIBUTE = "PRRT.HoursAfterInjection", "PRRT.Patient"
+ROUTE_ATTRIBUTE = "PRRT.Route"  # IA or IV
 SEGMENTATION_ROLE = "PRRT.Segmentation"  # node reference from an image to the segments drawn for it alone
+LOBE_PLANE_ROLE = "PRRT.LobePlane"  # node reference from segments to the plane that parts their lobes
+ROUTES = ("IA", "IV")
 MEASURED, ANATOMY, UNUSED = "measured", "anatomy", "unused"
 IMAGE_ROLES = (MEASURED, ANATOMY, UNUSED)
 # Units that can be measured in, with the quantity that they imply.
@@ -92,14 +95,19 @@ def describe_image(
     visit: str | None = None,
     units: str | None = None,
     hours: float | None = None,
+    route: str | None = None,
 ) -> None:
-    """Note on a volume what the user tells of it; None leaves as it was.
+    """Note on a volume what the user states of it; None leaves as it was, "" for ``route`` takes it back.
 
     Raises
     ------
     NodeError
-        If the role or the units are not known, or the time is negative.
+        If the role, the units or the route are not known, or the time is negative.
     """
+    if route is not None:
+        if route not in ("", *ROUTES):
+            raise NodeError(f"The route of an injection is one of {', '.join(ROUTES)}, not '{route}'.")
+        node.SetAttribute(ROUTE_ATTRIBUTE, route or None)
     if role is not None:
         if role not in IMAGE_ROLES:
             raise NodeError(f"The role of an image is one of {', '.join(IMAGE_ROLES)}, not '{role}'.")

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.mrml.images import check_one_patient, image_row
-from PRRTUptakeLib.mrml.measuring import Measured, measurable, measure_prepared
+from PRRTUptakeLib.mrml.inputs import SceneStudy, Stated, images_to_measure, scene_study
 from PRRTUptakeLib.mrml.planes import cut_from_node, node_from_plane
-from PRRTUptakeLib.mrml.segment_logic import SegmentLogic, keep_segments, target_overrides_of, territory_overrides_of
+from PRRTUptakeLib.mrml.segment_logic import (
+    SegmentLogic,
+    keep_native_segments,
+    keep_segments,
+    target_overrides_of,
+    territory_overrides_of,
+)
 from PRRTUptakeLib.mrml.segmentations import segmentation_from_node
 from PRRTUptakeLib.mrml.session_alignment import check_alignment
 from PRRTUptakeLib.mrml.tables import table_from_measurements
 from PRRTUptakeLib.mrml.transforms import placed_volume
-from PRRTUptakeLib.mrml.volumes import NodeError, require_in_scene
+from PRRTUptakeLib.mrml.volumes import NodeError, linear_parent_matrix, require_in_scene
 from PRRTUptakeLib.progress import Progress, no_progress, sub_progress
+from PRRTUptakeLib.study.contour_propagation import moved_plane
+from PRRTUptakeLib.study.model import StudyResult
 from PRRTUptakeLib.study.preparation import Prepared, prepare
 from PRRTUptakeLib.study.protocol import Protocol, load_protocol
-from PRRTUptakeLib.study.visit import VisitLabels, VisitResult
+from PRRTUptakeLib.study.run import run
+from PRRTUptakeLib.study.visit import VisitResult
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,28 +34,33 @@ if TYPE_CHECKING:
 
     from PRRTUptakeLib.imaging.volume import Volume
     from PRRTUptakeLib.study.session_alignment import CheckedVisit
+    from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve
 
 
 class UptakeLogic(SegmentLogic):
-    """Measures one visit of one patient by a protocol.
+    """Measures images of one patient by a protocol.
 
     Attributes
     ----------
     protocol : the rules in force.
-    prepared, measured : what the last calls of `prepare` and `measureImages` found; None before.
-    result : of the first image of a lobe-against-lobe trial, else None.
+    phantom : recovery curve of the camera, by which targets are corrected beside the others; None for none.
+    prepared : the segments as the last call of `prepare` or `measureImages` labelled them; None before.
+    measured : the study's result of the last `measureImages`; None before.
+    result : of the first image, for designs that measure visits one by one; else None.
     """
 
     def __init__(self, protocol: str | Path = "lutia") -> None:
         self.protocol: Protocol = load_protocol(protocol)
+        self.phantom: RecoveryCurve | None = None
         self.prepared: Prepared | None = None
         self.result: VisitResult | None = None
-        self.measured: Measured | None = None
+        self.measured: StudyResult | None = None
+        self.scene: SceneStudy | None = None
 
     def setProtocol(self, protocol: str | Path) -> None:
         """Take the rules of another protocol, a shipped name or a file; earlier results are dropped."""
         self.protocol = load_protocol(protocol)
-        self.prepared = self.result = self.measured = None
+        self.prepared = self.result = self.measured = self.scene = None
 
     def prepare(self, imageNode: Any, segmentationNode: Any, lobePlaneNode: Any = None) -> Prepared:
         """Split the liver into lobes, number and size the lesions, choose targets, make reference regions.
@@ -132,15 +147,17 @@ class UptakeLogic(SegmentLogic):
         twice = next((visit for visit in visits if visits.count(visit) > 1), None)
         if twice is not None:
             raise NodeError(f"Two measured images are called '{twice}': give each visit its own name.")
-        progress(0.0, "Preparing the segments")
-        shown = [measurable(node, visit) for node, visit in images]
-        prepared = self._prepared(shown[0].volume, segmentationNode, lobePlaneNode)
-        labels = VisitLabels(patient, cycle, shown[0].visit, shown[0].node.GetName(), treatedLobe)
-        measured = measure_prepared(prepared, shown, self.protocol, labels, sub_progress(progress, 0.4, 0.9))
+        progress(0.0, "Reading the images")
+        stated = Stated(
+            patient=patient, protocol=self.protocol, cycle=cycle, treated_lobe=treatedLobe, recovery=self.phantom
+        )
+        cuts = {segmentationNode.GetID(): lobePlaneNode} if segmentationNode is not None else {}
+        scene = scene_study(images_to_measure(images, segmentationNode), stated, cuts)
+        measured = run(scene.input, sub_progress(progress, 0.1, 0.9))
         progress(0.95, "Writing the table")
-        require_in_scene(segmentationNode, tableNode, *(node for node, _ in images))
-        self._keep(prepared, segmentationNode)
-        self.measured, self.result = measured, next(iter(measured.visits), None)
+        require_in_scene(tableNode, *scene.segmentations.values(), *scene.images.values())
+        self.prepared = keep_measured_segments(measured, scene)
+        self.scene, self.measured, self.result = scene, measured, next(iter(measured.visits), None)
         return table_from_measurements(measured.rows, f"Measurements {patient}", tableNode)
 
     def measure(
@@ -174,3 +191,19 @@ class UptakeLogic(SegmentLogic):
         """
         images = [(imageNode, visit)]
         return self.measureImages(images, segmentationNode, lobePlaneNode, treatedLobe, patient, cycle, tableNode)
+
+
+def keep_measured_segments(result: StudyResult, scene: SceneStudy) -> Prepared | None:
+    """Put the labelled segments of a result into the nodes that they came from; returns the first, in the world."""
+    first: Prepared | None = None
+    visits = {one.visit: one.key for one in scene.input.visits}
+    for contents in result.contents:
+        if contents.prepared is None:
+            continue
+        node = scene.segmentations[visits[contents.visit]]
+        keep_native_segments(contents.prepared.segmentation, node)
+        if first is None:
+            first = contents.prepared
+            if first.plane is not None and node.GetParentTransformNode() is not None:
+                first = replace(first, plane=moved_plane(first.plane, linear_parent_matrix(node)))
+    return first

@@ -28,6 +28,8 @@ def manual_shifts_of(node: Any) -> tuple[ManualShift, ...]:
 
 def manual_shifts_within(node: Any) -> tuple[ManualShift, ...]:
     """The nudges of an image as it lies without its transform: along its own axes."""
+    if node.GetParentTransformNode() is None:
+        return manual_shifts_of(node)
     back = native_volume(node).ijk_to_ras @ np.linalg.inv(placed_volume(node)[0].ijk_to_ras)
     found = []
     for one in manual_shifts_of(node):

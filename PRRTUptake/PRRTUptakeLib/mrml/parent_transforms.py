@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from PRRTUptakeLib.mrml.images import UNUSED, image_row, image_rows
+from PRRTUptakeLib.mrml.own_segments import segments_of_visit
 from PRRTUptakeLib.mrml.transforms import fingerprint
 from PRRTUptakeLib.mrml.volumes import NodeError
 
@@ -103,8 +104,8 @@ def is_registration(transform: Any, node: Any) -> bool:
     return transform is not None and node is not None and transform.GetNodeReferenceID(MOVED_ROLE) == node.GetID()
 
 
-def images_of_visit(node: Any) -> tuple[Any, ...]:
-    """The image itself and all others of its visit: they were taken in one session and move together.
+def nodes_of_visit(node: Any) -> tuple[Any, ...]:
+    """The image itself, all others of its visit and the segments drawn on it: they move together.
 
     Raises
     ------
@@ -115,10 +116,10 @@ def images_of_visit(node: Any) -> tuple[Any, ...]:
         raise NodeError("No image is chosen: choose the one to be moved.")
     visit = image_row(node).visit
     others = [row.node for row in image_rows() if visit and row.visit == visit and row.node is not node]
-    return (node, *others)
+    return (node, *others, *segments_of_visit(visit))
 
 
 def move_by(nodes: Sequence[Any], transform: Any) -> None:
-    """Put images under a transform, linear or not; None puts them back where they were."""
+    """Put images and segments under a transform, linear or not; None puts them back where they were."""
     for node in nodes:
         node.SetAndObserveTransformNodeID(transform.GetID() if transform is not None else None)

@@ -7,37 +7,46 @@ from typing import TYPE_CHECKING, Any
 from PRRTUptakeLib.mrml.images import ANATOMY, image_rows
 from PRRTUptakeLib.mrml.parent_transforms import FIXED_ROLE
 from PRRTUptakeLib.mrml.registration import registration_of
+from PRRTUptakeLib.mrml.segmentations import segmentation_from_node
 from PRRTUptakeLib.mrml.session_alignment import ct_of_session
-from PRRTUptakeLib.mrml.transforms import placed_volume
-from PRRTUptakeLib.mrml.visit_registration import VisitRegistration
+from PRRTUptakeLib.mrml.transforms import bends, placed_volume
 from PRRTUptakeLib.mrml.volumes import native_volume
+from PRRTUptakeLib.study.preparation import recognised
+from PRRTUptakeLib.study.visit_registration import VisitRegistration
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from PRRTUptakeLib.mrml.measuring import MeasuredImage
-    from PRRTUptakeLib.segmentation.segments import Segmentation
+    from PRRTUptakeLib.imaging.volume import Grid
+    from PRRTUptakeLib.segmentation.segments import Segment
 
 
-def shown_registrations(images: Sequence[MeasuredImage], segmentation: Segmentation) -> tuple[VisitRegistration, ...]:
-    """How each image came to where it lies, with CT or MRI before and after where the scene has them.
+def shown_registration(node: Any, visit: str, segmentationNode: Any) -> VisitRegistration:
+    """How an image came to where it is in the world, with CT or MRI before and after where the scene has them.
 
     Parameters
     ----------
-    images : as they are measured.
-    segmentation : in the world; its liver is outlined.
+    node : the measured image, under a transform.
+    segmentationNode : its liver is outlined.
     """
+    moving = ct_of_session(node) or node
+    fixed = _fixed_node(node) or moving
+    volume = placed_volume(fixed)[0]
+    return VisitRegistration(
+        visit=visit,
+        registration=registration_of(moving, volume.grid),
+        fixed=volume,
+        moving=native_volume(moving),
+        names=(fixed.GetName(), moving.GetName()),
+        liver=_liver(segmentationNode),
+    )
+
+
+def _liver(segmentationNode: Any) -> tuple[Segment, Grid] | None:
+    """The liver in the world; None without one, or where the segments are bent."""
+    if bends(segmentationNode):
+        return None
+    segmentation, _, _ = recognised(segmentation_from_node(segmentationNode))
     livers = [one for one in segmentation.having(structure="liver") if one.voxel_count]
-    liver = (livers[0], segmentation.grid) if len(livers) == 1 else None
-    found = []
-    for one in images:
-        moving = ct_of_session(one) or one.node
-        fixed = _fixed_node(one.node) or moving
-        volume = placed_volume(fixed)[0]
-        names = (fixed.GetName(), moving.GetName())
-        registration = registration_of(moving, volume.grid)
-        found.append(VisitRegistration(one.visit, registration, volume, native_volume(moving), names, liver))
-    return tuple(found)
+    return (livers[0], segmentation.grid) if len(livers) == 1 else None
 
 
 def _fixed_node(node: Any) -> Any:

@@ -8,13 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.mrml.dicom_nodes import EMISSION, node_from_series
-from PRRTUptakeLib.mrml.images import ANATOMY, MEASURED, ROLE_ATTRIBUTE, SEGMENTATION_ROLE, describe_image
+from PRRTUptakeLib.mrml.images import (
+    ANATOMY,
+    LOBE_PLANE_ROLE,
+    MEASURED,
+    ROLE_ATTRIBUTE,
+    SEGMENTATION_ROLE,
+    VISIT_ATTRIBUTE,
+    describe_image,
+)
 from PRRTUptakeLib.mrml.planes import node_from_plane
 from PRRTUptakeLib.mrml.scene import place_in_study, take_out
-from PRRTUptakeLib.mrml.segment_files import read_segments
-from PRRTUptakeLib.mrml.segmentations import node_from_segmentation
+from PRRTUptakeLib.mrml.segmentations import node_from_segmentation, read_segmentation_file
 from PRRTUptakeLib.progress import Progress, no_progress, sub_progress
 from PRRTUptakeLib.study.case import load_case
+from PRRTUptakeLib.study.inputs import ROUTES
+from PRRTUptakeLib.study.segment_files import read_segments
 from PRRTUptakeLib.synthetic.cases import (
     write_synthetic_ia_versus_iv,
     write_synthetic_lutia,
@@ -90,12 +99,17 @@ def _load_visit(case: Case, visit: Visit, as_suv: bool, known: dict[Path, Any]) 
         describe_image(node, role=role, visit=visit.visit)
         nodes.append(node)
     if visit.segments not in known:
-        known[visit.segments] = node_from_segmentation(read_segments(visit.segments), f"Segments {visit.visit}")
+        segmentation = read_segments(visit.segments, find_series(visit.dicom), read_segmentation_file)
+        known[visit.segments] = node_from_segmentation(segmentation, f"Segments {visit.visit}")
+        known[visit.segments].SetAttribute(VISIT_ATTRIBUTE, visit.visit)
         nodes.append(known[visit.segments])
         if visit.lobe_plane is not None:
             nodes.append(node_from_plane(visit.lobe_plane, f"Lobe plane {visit.visit}"))
+            known[visit.segments].SetNodeReferenceID(LOBE_PLANE_ROLE, nodes[-1].GetID())
+    route = ROUTES.get(visit.route, visit.route)
     for node in nodes:
         if node.GetAttribute(ROLE_ATTRIBUTE) == MEASURED:
             node.SetNodeReferenceID(SEGMENTATION_ROLE, known[visit.segments].GetID())
+            describe_image(node, route=route)
     place_in_study(case.patient, f"Cycle {visit.cycle} {visit.visit}", nodes)
     return nodes

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from PRRTUptakeLib.imaging.volume import Volume
-    from PRRTUptakeLib.mrml.outcome import SceneVisit
+    from PRRTUptakeLib.study.model import VisitContents
 
 
-def build_scene(patient: str, visits: Sequence[SceneVisit]) -> list[Any]:
+def build_scene(patient: str, visits: Sequence[VisitContents]) -> list[Any]:
     """Put the visits of one patient into the scene, each under its study; returns the segmentation nodes."""
     segmentations = []
     for visit in visits:
@@ -40,7 +40,7 @@ def build_scene(patient: str, visits: Sequence[SceneVisit]) -> list[Any]:
     return segmentations
 
 
-def _describe(node: Any, volume: Volume, visit: SceneVisit) -> None:
+def _describe(node: Any, volume: Volume, visit: VisitContents) -> None:
     """Note on a volume what its visit is called, and on activity and SUV how long before what was injected."""
     describe_image(node, visit=visit.visit)
     if image_row(node).role == MEASURED:

@@ -1,86 +1,52 @@
-"""What was measured in a scene as DICOM: the source series are looked up in the application's DICOM database."""
+"""A result of the scene gets its DICOM series: they are looked up in the application's DICOM database."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from PRRTUptakeLib.dicom.series import group_files
-from PRRTUptakeLib.mrml.dicom_results import write_dicom
 from PRRTUptakeLib.mrml.images import ANATOMY, image_rows
-from PRRTUptakeLib.mrml.manual_shifts import manual_shifts_within
-from PRRTUptakeLib.mrml.outcome import CaseOutcome, SceneVisit, VisitImages
-from PRRTUptakeLib.mrml.transforms import from_world, placed_volume
-from PRRTUptakeLib.mrml.volumes import PROVENANCE_ATTRIBUTE, NodeError, native_volume
+from PRRTUptakeLib.mrml.volumes import PROVENANCE_ATTRIBUTE, NodeError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from PRRTUptakeLib.dicom.series import Series
     from PRRTUptakeLib.imaging.volume import Volume
-    from PRRTUptakeLib.segmentation.segments import Segmentation
-    from PRRTUptakeLib.study.case import Case
-    from PRRTUptakeLib.study.measurements import Measurement
+    from PRRTUptakeLib.mrml.inputs import SceneStudy
+    from PRRTUptakeLib.study.model import StudyResult, VisitContents, VisitImages
 
 INSTANCES_ATTRIBUTE = "DICOM.instanceUIDs"  # Slicer's own name
 
 
-@dataclass(frozen=True, eq=False)
-class SceneImage:
-    """A measured image, its visit and cycle, and the segments (in the world) that it was measured with.
-
-    ``maps`` are volumes by name that were made from it and lie where it lies in the world, such as a dose map.
-    """
-
-    node: Any
-    visit: str
-    cycle: int
-    segmentation: Segmentation
-    maps: tuple[tuple[str, Volume], ...] = ()
-
-
-def write_scene_dicom(
-    folder: Path, case: Case, rows: Sequence[Measurement], images: Sequence[SceneImage], database: Any
-) -> list[Path]:
-    """Write segments (SEG), measurements (SR) and maps to ``folder``, one folder per visit; returns the files.
+def with_series(result: StudyResult, scene: SceneStudy, database: Any) -> StudyResult:
+    """A result of the scene that can be written as DICOM (`export.dicom_results`).
 
     Parameters
     ----------
-    folder : is made.
-    case : protocol and patient.
-    rows : what was measured.
-    images : the measured images.
+    result : of `scene`.
     database : the application's DICOM database (``slicer.dicomDatabase``), which knows the files of each series.
 
     Raises
     ------
     PRRTError
-        If the database does not know an image's files, or no image tells where the segments lie.
+        If the database does not know an image's files, or no image of it shares the space of the segments.
     """
-    visits, scene = [], []
-    drawn: Segmentation | None = None
-    for one in images:
-        measured = source_series(one.node, database)
-        study = f"cycle {one.cycle} {one.visit}"
+    measured = {key: source_series(node, database) for key, node in scene.images.items()}
+    images: list[VisitImages] = []
+    for one in result.images:
         contours = None
-        if one.segmentation is not drawn:
-            drawn = one.segmentation
-            contours = _contour_series(one, database)
-        point_map, manual_shifts = from_world(one.node), manual_shifts_within(one.node)
-        visits.append(
-            VisitImages(one.visit, one.cycle, study, measured, contours, point_map, manual_shifts=manual_shifts)
-        )
-        placed, own = placed_volume(one.node)[0], native_volume(one.node)
-        back = own.ijk_to_ras @ np.linalg.inv(placed.ijk_to_ras)
-        shown = ((one.node.GetName(), placed), *one.maps)
-        volumes = tuple((name, _native(volume, back, measured.uid)) for name, volume in shown)
-        scene.append(SceneVisit(study, volumes, drawn if drawn is one.segmentation and contours else None))
-    outcome = CaseOutcome(case, "", tuple(rows), (), (), (), tuple(scene), (), (), (), tuple(visits))
-    return write_dicom(outcome, folder)
+        if any(contents.study == one.study and contents.prepared is not None for contents in result.contents):
+            contours = _contour_series(scene, one.key, database)
+        found = measured.get(one.key) or contours
+        images.append(replace(one, measured=found, contours=contours))
+    contents = tuple(_named(one, scene, measured) for one in result.visit_contents)
+    first = measured[next(iter(measured))]
+    parts = tuple(
+        replace(part, contents=tuple(_of_series(one, first) for one in part.contents)) for part in result.parts
+    )
+    return replace(result, images=tuple(images), visit_contents=contents, parts=parts)
 
 
 def source_series(node: Any, database: Any) -> Series:
@@ -113,23 +79,43 @@ def _files_of(node: Any, database: Any) -> list[str]:
     return [file for file in files if file and Path(file).is_file()]
 
 
-def _contour_series(one: SceneImage, database: Any) -> Series:
-    """An image that lies where the segments lie: unmoved, best of the same visit, CT or MRI before the emission."""
-    rows = [row for row in image_rows() if row.role == ANATOMY]
-    nodes = [row.node for row in sorted(rows, key=lambda row: row.visit != one.visit)]
-    for node in (*nodes, one.node):
-        if node.GetParentTransformNode() is None:
+def _contour_series(scene: SceneStudy, key: tuple[int, str], database: Any) -> Series:
+    """An image that shares the space of a visit's segments: moved alike, of this visit first, CT or MRI before others.
+
+    Raises
+    ------
+    NodeError
+        If there is none.
+    """
+    segments, visit = scene.segmentations[key], key[1]
+    rows = sorted((row for row in image_rows() if row.role == ANATOMY), key=lambda row: row.visit != visit)
+    own = [scene.images[key]] if key in scene.images else []
+    for node in (*(row.node for row in rows), *own):
+        if node.GetTransformNodeID() == segments.GetTransformNodeID():
             try:
                 return source_series(node, database)
             except NodeError:
                 continue
     raise NodeError(
-        "No image of the DICOM database lies where the segments were drawn, so that they cannot be placed as DICOM: "
-        "import the CT or MRI on which they were drawn, or export without DICOM."
+        "No image of the DICOM database shares the space of the segments, so that they cannot be placed as DICOM: "
+        "import the CT or MRI that they were drawn on, or export without DICOM."
     )
 
 
-def _native(volume: Volume, back: np.ndarray, series_uid: str) -> Volume:
-    """The volume where its series has it, and named after that series."""
-    provenance = {**volume.provenance, "series_uid": series_uid}
-    return replace(volume, ijk_to_ras=back @ volume.ijk_to_ras, provenance=provenance)
+def _named(contents: VisitContents, scene: SceneStudy, measured: dict[tuple[int, str], Series]) -> VisitContents:
+    """The contents with the measured volume named after its series."""
+    key = next((key for key in measured if key[1] == contents.visit), None)
+    if key is None or not contents.volumes:
+        return contents
+    (name, volume), *others = contents.volumes
+    known: Volume = replace(volume, provenance={**volume.provenance, "series_uid": measured[key].uid})
+    return replace(contents, volumes=((name, known), *others))
+
+
+def _of_series(contents: VisitContents, first: Series) -> VisitContents:
+    """Maps that do not know their series are on the grid of the first image."""
+    named = [
+        (name, replace(volume, provenance={"series_uid": first.uid, **volume.provenance}))
+        for name, volume in contents.volumes
+    ]
+    return replace(contents, volumes=tuple(named))

@@ -10,12 +10,26 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from PRRTUptakeLib.imaging.volume import Grid
 from PRRTUptakeLib.mrml.planes import cut_from_node, node_from_plane
 from PRRTUptakeLib.mrml.seeds import delineated_lesions, points_from_node
 from PRRTUptakeLib.mrml.segment_table import TERRITORY_OVERRIDES_ATTRIBUTE
-from PRRTUptakeLib.mrml.segmentations import node_from_segmentation, segmentation_from_node
+from PRRTUptakeLib.mrml.segmentations import (
+    native_segmentation,
+    node_from_segmentation,
+    segmentation_from_node,
+    segmentation_geometry,
+)
 from PRRTUptakeLib.mrml.transforms import placed_volume
-from PRRTUptakeLib.mrml.volumes import NodeError, volume_from_node
+from PRRTUptakeLib.mrml.volumes import (
+    NodeError,
+    hardened_motion,
+    keep_geometry,
+    linear_parent_matrix,
+    volume_from_node,
+)
 from PRRTUptakeLib.segmentation.codes import structure
 from PRRTUptakeLib.segmentation.couinaud import TerritoryOverride
 from PRRTUptakeLib.segmentation.delineation import Method
@@ -187,10 +201,21 @@ class SegmentLogic:
 
 
 def keep_segments(segmentation: Segmentation, node: Any) -> None:
-    """Replace the segments of a node; a transform above it is part of their geometry from here on."""
+    """Replace the segments of a node by ones in the world; a linear transform above the node stays above it."""
     if node.GetParentTransformNode() is not None:
-        node.SetAndObserveTransformNodeID(None)
+        back = np.linalg.inv(linear_parent_matrix(node)) @ segmentation.grid.ijk_to_ras
+        own = native_segmentation(node).grid
+        same = own.shape == segmentation.grid.shape and np.allclose(own.ijk_to_ras, back, rtol=0.0, atol=1e-6)
+        segmentation = Segmentation(own if same else Grid(segmentation.grid.shape, back), segmentation.segments)
+    keep_native_segments(segmentation, node)
+
+
+def keep_native_segments(segmentation: Segmentation, node: Any) -> None:
+    """Replace the segments of a node by ones in its own coordinates; what is known of its motion stays known."""
+    motion = hardened_motion(node, segmentation_geometry(node))
     node_from_segmentation(segmentation, node.GetName(), node)
+    if not np.array_equal(motion, np.eye(4)):
+        keep_geometry(node, np.linalg.inv(motion) @ segmentation.grid.ijk_to_ras)
 
 
 def target_overrides_of(node: Any) -> tuple[TargetOverride, ...]:

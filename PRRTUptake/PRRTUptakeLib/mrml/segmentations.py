@@ -10,11 +10,14 @@ import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
+from PRRTUptakeLib.imaging.file_checks import check_nrrd
 from PRRTUptakeLib.imaging.volume import Grid
 from PRRTUptakeLib.mrml.session import session
 from PRRTUptakeLib.mrml.volumes import (
     NodeError,
     ensure_subject_hierarchy_item,
+    exact_geometry,
+    keep_geometry,
     linear_parent_matrix,
     numpy_matrix,
     vtk_matrix,
@@ -52,6 +55,7 @@ def node_from_segmentation(segmentation: Segmentation, name: str, node: Any = No
     core = node.GetSegmentation()
     core.RemoveAllSegments()
     core.SetConversionParameter("Reference image geometry", _serialized(segmentation.grid))
+    keep_geometry(node, segmentation.grid.ijk_to_ras)
     for segment in segmentation:
         core.AddSegment(_vtk_segment(segment, segmentation.grid), segment.name)
     core.CollapseBinaryLabelmaps(False)  # segments that do not overlap share one labelmap: smaller files
@@ -61,6 +65,19 @@ def node_from_segmentation(segmentation: Segmentation, name: str, node: Any = No
 
 def segmentation_from_node(node: Any) -> Segmentation:
     """Read a `Segmentation` from a node as it is now, edits included; a linear parent transform is applied.
+
+    Raises
+    ------
+    NodeError
+        As `native_segmentation`, or if its parent transform bends.
+    """
+    own = native_segmentation(node)
+    world = Grid(own.grid.shape, linear_parent_matrix(node) @ own.grid.ijk_to_ras)
+    return Segmentation(world, own.segments)
+
+
+def native_segmentation(node: Any) -> Segmentation:
+    """Read a `Segmentation` from a node in the node's own coordinates, without its parent transform.
 
     Raises
     ------
@@ -80,8 +97,13 @@ def segmentation_from_node(node: Any) -> Segmentation:
         segment = core.GetSegment(identifier)
         image = node.GetBinaryLabelmapInternalRepresentation(identifier)
         segments.append(_science_segment(segment, image, first, grid, node.GetName()))
-    world = Grid(grid.shape, linear_parent_matrix(node) @ grid.ijk_to_ras)
-    return Segmentation(world, tuple(segments))
+    return Segmentation(grid, tuple(segments))
+
+
+def segmentation_geometry(node: Any) -> np.ndarray:
+    """4x4 from voxel indices to the node's own coordinates, as its labelmaps have it now."""
+    grid, first = _grid(node)
+    return grid.ijk_to_ras @ _shift(-first)
 
 
 def read_segmentation_file(path: Path) -> Segmentation:
@@ -89,9 +111,13 @@ def read_segmentation_file(path: Path) -> Segmentation:
 
     Raises
     ------
+    FileCheckError
+        If the file is damaged or cut short.
     NodeError
         If the file is not a segmentation that Slicer can read.
     """
+    if path.is_file() and path.name.lower().endswith(".nrrd"):
+        check_nrrd(path)  # the reader trusts the header, and a damaged one ends the process
     node = session().AddNewNodeByClass("vtkMRMLSegmentationNode", path.stem)
     storage = session().AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
     try:
@@ -204,7 +230,8 @@ def _grid(node: Any) -> tuple[Grid, np.ndarray]:
     extents = np.array([image.GetExtent() for image in drawn])
     low, high = extents[:, ::2].min(axis=0), extents[:, 1::2].max(axis=0)
     depth, height, width = (int(n) for n in (high - low + 1)[::-1])
-    return Grid((depth, height, width), image_to_world(drawn[0]) @ _shift(low)), low
+    base = exact_geometry(node, image_to_world(drawn[0]))
+    return Grid((depth, height, width), base @ _shift(low) if low.any() else base), low
 
 
 def _shift(ijk: np.ndarray) -> np.ndarray:

@@ -34,6 +34,8 @@ _UNIT_SPELLINGS = {"{SUVbw}g/ml": "g/ml{SUVbw}"}  # the older form, written by e
 QUANTITY_ATTRIBUTE = "PRRT.Quantity"
 REFERENCE_TIME_ATTRIBUTE = "PRRT.ReferenceTime"
 PROVENANCE_ATTRIBUTE = "PRRT.Provenance"
+GEOMETRY_ATTRIBUTE = "PRRT.IjkToRas"  # as it was read, every digit: nodes keep directions and spacing apart
+_SAME_mm = 1e-4  # what a scene's file keeps of a matrix
 
 
 class NodeError(PRRTError):
@@ -60,6 +62,7 @@ def node_from_volume(volume: Volume, name: str, node: Any = None) -> Any:
     image.SetDimensions(*volume.array.shape[::-1])
     image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(volume.array).ravel(), deep=True))
     node.SetIJKToRASMatrix(vtk_matrix(volume.ijk_to_ras))
+    keep_geometry(node, volume.ijk_to_ras)
     node.SetAndObserveImageData(image)
     set_quantity_and_units(node, volume.quantity, volume.units)
     time = volume.reference_time.isoformat() if volume.reference_time else None
@@ -106,12 +109,43 @@ def native_volume(node: Any) -> Volume:
     provenance = node.GetAttribute(PROVENANCE_ATTRIBUTE)
     return Volume(
         array.astype(np.float32),
-        numpy_matrix(matrix),
+        exact_geometry(node, numpy_matrix(matrix)),
         quantity,
         units,
         datetime.fromisoformat(time) if time else None,
         json.loads(provenance) if provenance else {},
     )
+
+
+def keep_geometry(node: Any, ijk_to_ras: np.ndarray) -> None:
+    """Note on a node the 4x4 that it was made with, every digit."""
+    node.SetAttribute(GEOMETRY_ATTRIBUTE, json.dumps(np.asarray(ijk_to_ras, dtype=np.float64).tolist()))
+
+
+def kept_geometry(node: Any) -> np.ndarray | None:
+    """The 4x4 that a node was made with; None for a node of another origin."""
+    text = node.GetAttribute(GEOMETRY_ATTRIBUTE)
+    return np.array(json.loads(text), dtype=np.float64) if text else None
+
+
+def exact_geometry(node: Any, current: np.ndarray) -> np.ndarray:
+    """The node's 4x4 with every digit, where it still has the geometry that it was made with; else the current one."""
+    kept = kept_geometry(node)
+    return kept if kept is not None and np.allclose(kept, current, rtol=0.0, atol=_SAME_mm) else current
+
+
+def hardened_motion(node: Any, current: np.ndarray) -> np.ndarray:
+    """The rigid motion (4x4, RAS mm) that was put into a node's own geometry since it was made; else the identity.
+
+    A geometry that was replaced by another one (resampled, cropped) is no motion.
+    """
+    kept = kept_geometry(node)
+    if kept is None or np.allclose(kept, current, rtol=0.0, atol=_SAME_mm):
+        return np.eye(4)
+    motion = current @ np.linalg.inv(kept)
+    turn = motion[:3, :3]
+    is_rigid = np.allclose(turn @ turn.T, np.eye(3), atol=1e-3) and np.linalg.det(turn) > 0
+    return motion if is_rigid else np.eye(4)
 
 
 def linear_parent_matrix(node: Any) -> np.ndarray:

@@ -10,8 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from PRRTUptakeLib.mrml.scene_dicom import SceneImage
-    from PRRTUptakeLib.study.measurements import Measurement
+    from PRRTUptakeLib.mrml.inputs import SceneStudy
 
 BUNDLE_FILE = "deidentified.zip"
 
@@ -33,22 +32,21 @@ def check_extras(parameters: Any, nodes: Sequence[Any]) -> None:
         _deidentifier(parameters.keyFile)
 
 
-def extra_writers(
-    parameters: Any, images: Sequence[SceneImage], rows: Sequence[Measurement]
-) -> list[Callable[[Path, Any], Any]]:
-    """What writes the chosen extras into the folder of results."""
+def extra_writers(parameters: Any, scene: SceneStudy) -> list[Callable[[Path, Any], Any]]:
+    """What writes the chosen extras into the folder of results, each called with the folder and the result."""
     chosen: list[Callable[[Path, Any], Any]] = []
     if parameters.exportDicom:
-        chosen.append(lambda folder, case: _write_dicom(folder, case, rows, images))
+        chosen.append(lambda folder, result: _write_dicom(folder, result, scene))
     if parameters.exportBundle:
-        chosen.append(lambda folder, case: _write_bundle(folder, parameters.keyFile))
+        chosen.append(lambda folder, result: _write_bundle(folder, parameters.keyFile))
     return chosen
 
 
-def _write_dicom(folder: Path, case: Any, rows: Sequence[Measurement], images: Sequence[SceneImage]) -> None:
-    from PRRTUptakeLib.mrml.scene_dicom import write_scene_dicom
+def _write_dicom(folder: Path, result: Any, scene: SceneStudy) -> None:
+    from PRRTUptakeLib.export.dicom_results import write_dicom
+    from PRRTUptakeLib.mrml.scene_dicom import with_series
 
-    write_scene_dicom(folder / "dicom", case, rows, images, getattr(slicer, "dicomDatabase", None))
+    write_dicom(with_series(result, scene, getattr(slicer, "dicomDatabase", None)), folder / "dicom")
 
 
 def _write_bundle(folder: Path, keyFile: str) -> None:

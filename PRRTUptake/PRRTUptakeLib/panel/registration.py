@@ -9,10 +9,10 @@ from slicer.i18n import tr as _
 
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.mrml.parent_transforms import (
-    images_of_visit,
     is_registration,
     measures_of,
     move_by,
+    nodes_of_visit,
     pair_rows,
     warnings_of,
 )
@@ -71,7 +71,7 @@ class RegistrationSection(Section):
             transform = register(
                 fixed, moving, parameters.segmentation, own, sub_progress(progress, 0.0, 0.95), parameters.bend
             )
-            move_by(images_of_visit(moving), transform)
+            move_by(nodes_of_visit(moving), transform)
             self.logic.placeBeside(moving, [transform])
             parameters.transform = transform
             slicer.util.setSliceViewerLayers(background=fixed, foreground=moving, foregroundOpacity=0.5)
@@ -85,7 +85,7 @@ class RegistrationSection(Section):
             parameters = self.parameters
             if parameters.transform is None:
                 raise PRRTError(_("Choose a transform."))
-            move_by(images_of_visit(parameters.moving), parameters.transform)
+            move_by(nodes_of_visit(parameters.moving), parameters.transform)
             if parameters.fixed is not None:
                 slicer.util.setSliceViewerLayers(
                     background=parameters.fixed, foreground=parameters.moving, foregroundOpacity=0.5
@@ -94,4 +94,4 @@ class RegistrationSection(Section):
     def onUndo(self) -> None:
         """Put back what was moved."""
         with self.attempt(_("The image could not be put back.")):
-            move_by(images_of_visit(self.parameters.moving), None)
+            move_by(nodes_of_visit(self.parameters.moving), None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.report.page import html_page, paragraph, section, table
@@ -14,9 +13,8 @@ from PRRTUptakeLib.report.svg import PALETTE
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from PRRTUptakeLib.imaging.volume import Volume
     from PRRTUptakeLib.segmentation.segments import Segment
-    from PRRTUptakeLib.study.case import Case
+    from PRRTUptakeLib.study.model import StudyInput
     from PRRTUptakeLib.study.preparation import SizedLesion
     from PRRTUptakeLib.study.visit import VisitResult
 
@@ -26,21 +24,14 @@ MARGIN_MM = 25.0
 _NO_OPERATOR = "not told (--operator, the case file's notes, or User in Slicer's settings)"
 
 
-@dataclass(frozen=True, eq=False)
-class ReportedVisit:
-    """A visit's result with the anatomical image that its contours were drawn on (None if it is not at hand)."""
-
-    result: VisitResult
-    anatomy: Volume | None
-
-
 def case_report(
-    title: str, case: Case, warnings: Sequence[str], sections: Sequence[str], provenance: Mapping[str, Any]
+    title: str, case: StudyInput, warnings: Sequence[str], sections: Sequence[str], provenance: Mapping[str, Any]
 ) -> str:
     """The report of a case as one self-contained HTML page: identity and warnings first, images used last."""
     software, protocol = provenance["software"], case.protocol
     identity = {
         "Patient": case.patient,
+        "DICOM patient": _dicom_patients(provenance),
         "Protocol": f"{protocol.name}: {protocol.title} ({protocol.source})",
         "Protocol SHA-256": protocol.sha256,
         "Treated lobe": case.treated_lobe or "blinded",
@@ -54,13 +45,21 @@ def case_report(
     return html_page(title, identity, warnings, [*sections, _series_section(provenance)])
 
 
-def visit_sections(visit: ReportedVisit) -> list[str]:
+def _dicom_patients(provenance: Mapping[str, Any]) -> str:
+    """Patient ID and name that the images state, each pair once."""
+    named = ((one.get("patient_id", ""), one.get("patient_name", "")) for one in provenance["series"])
+    shown = dict.fromkeys(f"{number or 'no id'} ({name or 'no name'})" for number, name in named if number or name)
+    return "; ".join(shown) or "not stated"
+
+
+def visit_sections(result: VisitResult) -> list[str]:
     """The sections on one visit, as HTML."""
-    result = visit.result
     labels = result.labels
     title = f"Cycle {labels.cycle}, {labels.visit}"
     sentence = paragraph(result_sentence(result), "result")
-    on_targets = _target_sections(visit, title, sentence) if result.targets else [section(f"{title}: result", sentence)]
+    on_targets = (
+        _target_sections(result, title, sentence) if result.targets else [section(f"{title}: result", sentence)]
+    )
     return [
         *on_targets,
         section(f"{title}: lobes and lesions", _lobe_table(result), _lesion_table(result)),
@@ -69,11 +68,10 @@ def visit_sections(visit: ReportedVisit) -> list[str]:
     ]
 
 
-def _target_sections(visit: ReportedVisit, title: str, sentence: str) -> list[str]:
-    result = visit.result
+def _target_sections(result: VisitResult, title: str, sentence: str) -> list[str]:
     header, rows = target_table(result)
     told = "Target lesions: mean uptake T, reference N, and what the mean keeps of the contrast."
-    pictures = f'<div class="pictures">{_pictures(visit)}</div>'
+    pictures = f'<div class="pictures">{_pictures(result)}</div>'
     return [
         section(f"{title}: result", sentence, table(header, rows, told), _chart(result)),
         section(f"{title}: pictures", paragraph(_legend(), "small"), pictures),
@@ -93,9 +91,8 @@ def _chart(result: VisitResult) -> str:
     return bar_chart("T/N per target lesion", names, groups, "T/N") + per_lobe
 
 
-def _pictures(visit: ReportedVisit) -> str:
+def _pictures(result: VisitResult) -> str:
     """Two pictures per target: anatomy and activity, in the slice of its longest diameter."""
-    result = visit.result
     segmentation = result.prepared.segmentation
     box = box_around(segmentation.grid, segmentation.having(role="lobe"), MARGIN_MM)
     outlines = [(segment, _color(segment)) for segment in segmentation if _color(segment)]
@@ -104,8 +101,8 @@ def _pictures(visit: ReportedVisit) -> str:
     for lesion in result.prepared.targets:
         where = SlicePlace(segmentation.grid, _slice_of(lesion), box)
         words = f"{lesion.segment.name}, {lesion.segment.lobe} lobe, {lesion.size.longest_axial_mm:.1f} mm"
-        if visit.anatomy is not None:
-            parts.append(slice_picture(visit.anatomy, where, outlines, ABDOMEN_CT, f"{words}: CT"))
+        if result.anatomy is not None:
+            parts.append(slice_picture(result.anatomy, where, outlines, ABDOMEN_CT, f"{words}: CT"))
         parts.append(slice_picture(result.image, where, outlines, activity, f"{words}: {result.labels.image}"))
     return "".join(parts)
 

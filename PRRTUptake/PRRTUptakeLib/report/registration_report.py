@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,36 +14,7 @@ from PRRTUptakeLib.report.page import format_value, paragraph, section, table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from PRRTUptakeLib.imaging.volume import Grid, Volume
-    from PRRTUptakeLib.segmentation.segments import Segment
-
-
-class ShownRegistration(Protocol):
-    """One registration with the two images that it brings together; see ``mrml.visit_registration``."""
-
-    @property
-    def visit(self) -> str:
-        """Name of the visit."""
-
-    @property
-    def registration(self) -> Registration:
-        """From ``fixed`` to ``moving``."""
-
-    @property
-    def fixed(self) -> Volume:
-        """On which was drawn."""
-
-    @property
-    def moving(self) -> Volume:
-        """Of the visit."""
-
-    @property
-    def names(self) -> tuple[str, str]:
-        """What the two are called."""
-
-    @property
-    def liver(self) -> tuple[Segment, Grid] | None:
-        """As drawn on the fixed image."""
+    from PRRTUptakeLib.study.visit_registration import VisitRegistration
 
 
 def registration_table(named: Sequence[tuple[str, Registration]]) -> str:
@@ -72,7 +43,7 @@ def registration_table(named: Sequence[tuple[str, Registration]]) -> str:
     return table(header, rows, "Before → after registration; metric: mutual information in nats; overlap: Dice.")
 
 
-def registration_sections(shown: Sequence[ShownRegistration], heading: str = "Registration") -> list[str]:
+def registration_sections(shown: Sequence[VisitRegistration], heading: str = "Registration") -> list[str]:
     """A section with the table and, for each registration but those within one frame of reference, checkerboards."""
     if not shown:
         return []
@@ -110,15 +81,15 @@ def _pair(before: float, after: float) -> str:
     return f"{format_value(before) if math.isfinite(before) else '–'} → {format_value(after)}"
 
 
-def _name(one: ShownRegistration) -> str:
+def _name(one: VisitRegistration) -> str:
     return f"{one.visit}: {one.names[0]} to {one.names[1]}"
 
 
-def _stated(one: ShownRegistration) -> bool:
+def _stated(one: VisitRegistration) -> bool:
     return "stated" in one.registration.provenance
 
 
-def _pictures(one: ShownRegistration) -> str:
+def _pictures(one: VisitRegistration) -> str:
     """Axial and coronal, each before and after."""
     images = (one.fixed, one.moving)
     before = identity_registration("before registration")

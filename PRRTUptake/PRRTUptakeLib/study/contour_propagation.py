@@ -6,19 +6,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.volume import Grid
 from PRRTUptakeLib.segmentation.lobes import Plane
-from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
-from PRRTUptakeLib.uptake.mapping import affine
+from PRRTUptakeLib.segmentation.segments import Segmentation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from PRRTUptakeLib.registration.result import Registration
     from PRRTUptakeLib.study.manual_shift import ManualShift
+    from PRRTUptakeLib.study.placement import Placement
     from PRRTUptakeLib.study.preparation import Prepared
-    from PRRTUptakeLib.uptake.mapping import PointMap, RasTransform
 
 
 class ContourPropagationError(PRRTError):
@@ -30,49 +29,28 @@ def moved_grid(grid: Grid, matrix: np.ndarray) -> Grid:
     return Grid(grid.shape, matrix @ grid.ijk_to_ras)
 
 
-def propagated(prepared: Prepared, registration: Registration) -> Prepared:
-    """Labelled segments, lobes and references as they lie in another visit.
+def propagated(prepared: Prepared, placement: Placement, how: str) -> Prepared:
+    """Labelled segments, lobes and references in the space of another visit's image.
 
-    The lattice is moved by the registration's matrix; where it bends space too, ``Prepared.bending`` does the rest when
-    regions are measured, and outlines are shown without it.
+    The grid is moved by the placement's matrix; where it bends space too, ``Prepared.bending`` does the rest when
+    regions are placed, and outlines are shown without it. ``how`` is the kind of transform, for the record.
     """
-    matrix = registration.fixed_to_moving
+    matrix = placement.matrix
     segmentation = prepared.segmentation
-    grid = moved_grid(segmentation.grid, matrix)
     return replace(
         prepared,
-        segmentation=Segmentation(grid, segmentation.segments),
+        segmentation=Segmentation(moved_grid(segmentation.grid, matrix), segmentation.segments),
         plane=None if prepared.plane is None else moved_plane(prepared.plane, matrix),
-        bending=None if registration.displacement is None else _bending(registration),
-        warnings=(),  # they are told of the visit on which was drawn
-        notes=(
-            *prepared.notes,
-            f"Contours carried from the visit on which was drawn by {registration.kind} transform.",
-        ),
+        bending=placement.bending,
+        warnings=(),  # they belong to the visit whose image the contours were drawn on
+        notes=(*prepared.notes, f"Contours propagated from the visit they were drawn on by {how} transform."),
     )
-
-
-def _bending(registration: Registration) -> PointMap:
-    """What remains of a registration after its matrix: RAS points where the matrix puts them, to where they belong."""
-    back = affine(registration.moving_to_fixed)
-    return lambda points: registration.map_points(back(points))
 
 
 def moved_plane(plane: Plane, matrix: np.ndarray) -> Plane:
     """A plane after a 4x4 in RAS; its normal by the inverse transpose."""
     origin = matrix[:3, :3] @ plane.origin_ras + matrix[:3, 3]
     return Plane(origin, np.linalg.inv(matrix[:3, :3]).T @ plane.normal_ras, plane.how)
-
-
-def ras_transform_of(segment: Segment, prepared: Prepared, manual_shifts: Sequence[ManualShift]) -> RasTransform | None:
-    """From where a segment stands to where the image shows it: bending, then its nudge; None for the same place."""
-    manual_shift = manual_shift_of(segment, manual_shifts)
-    return manual_shift.after(prepared.bending) if manual_shift is not None else prepared.bending
-
-
-def manual_shift_of(segment: Segment, manual_shifts: Sequence[ManualShift]) -> ManualShift | None:
-    """The nudge that moves a segment: that of its lesion, None if there is none."""
-    return next((one for one in manual_shifts if segment.lesion_id and one.lesion == segment.lesion_id), None)
 
 
 def require_lesions(manual_shifts: Sequence[ManualShift], prepared: Prepared, visit: str) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from PRRTUptakeLib.errors import PRRTError
 
 if TYPE_CHECKING:

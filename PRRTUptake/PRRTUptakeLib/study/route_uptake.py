@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.segments import Segmentation
-from PRRTUptakeLib.study.contour_propagation import manual_shift_of, require_lesions
+from PRRTUptakeLib.study.contour_propagation import require_lesions
 from PRRTUptakeLib.study.eligibility import Eligibility, eligibility, log_ratio_sd
 from PRRTUptakeLib.study.measurements import Measurement
-from PRRTUptakeLib.uptake.metrics import occupancies, region_metrics
-from PRRTUptakeLib.uptake.peak import region_peaks
+from PRRTUptakeLib.study.placement import placed_regions, transform_of
+from PRRTUptakeLib.uptake.metrics import region_metrics
+from PRRTUptakeLib.uptake.peak import PeakRule, region_peaks
 from PRRTUptakeLib.uptake.ratios import enhancement_ratio
+from PRRTUptakeLib.uptake.spill_in import SpillInRule, clear_of_spill_in
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from PRRTUptakeLib.dicom.injection import Injection
     from PRRTUptakeLib.imaging.volume import Volume
     from PRRTUptakeLib.segmentation.segments import Segment
@@ -22,8 +27,10 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.study.preparation import Prepared
     from PRRTUptakeLib.study.protocol import Protocol
     from PRRTUptakeLib.uptake.mapping import RasTransform
+    from PRRTUptakeLib.uptake.occupancy import Occupancy
 
 METRICS = ("suv_max", "suv_peak", "suv_mean")
+LESION_ROLES = ("target", "lesion")
 ORGANS = ("kidney_left", "kidney_right", "spleen", "marrow", "blood_pool")
 
 
@@ -31,12 +38,12 @@ class EnhancementVisitError(PRRTError):
     """The two images cannot be compared."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class RoutedImage:
     """An SUV image after injection by one route.
 
-    ``ras_transform`` carries the segments' space into the image's (4x4 RAS or a function of points); ``nudges`` move
-    single lesions on.
+    ``ras_transform`` takes the segments' space into the image's (4x4 RAS or a function of points); ``manual_shifts``
+    move single lesions on; ``placed`` are the regions with a role as they were placed in it, by name.
     """
 
     route: str
@@ -45,23 +52,26 @@ class RoutedImage:
     ras_transform: RasTransform | None
     injection: Injection
     manual_shifts: tuple[ManualShift, ...] = ()
+    placed: Mapping[str, Occupancy] = field(default_factory=dict)
 
     def transform_of(self, segment: Segment) -> RasTransform | None:
         """The transform for one segment, its nudge included."""
-        manual_shift = manual_shift_of(segment, self.manual_shifts)
-        return self.ras_transform if manual_shift is None else manual_shift.after(self.ras_transform)
+        return transform_of(segment, self.ras_transform, self.manual_shifts)
 
     @property
     def hours(self) -> float:
-        """Hours from the injection to the moment for which the image holds."""
+        """Hours from the injection to the scan, whatever moment its values were decay corrected to."""
+        scanned = self.image.provenance.get("scanned_at")
+        if scanned:
+            return self.injection.hours_to(datetime.fromisoformat(scanned))
         if self.image.reference_time is None:
             raise EnhancementVisitError(f"The {self.route} image '{self.visit}' does not tell its time: give it.")
         return self.injection.hours_to(self.image.reference_time)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RegionRatio:
-    """One region: each metric after IA and IV, and their ratio; ``gain`` is the targets' value over this ratio."""
+    """One region: each metric after IA and IV, and their ratio."""
 
     region: str
     role: str
@@ -73,12 +83,12 @@ class RegionRatio:
     volume_mL: float
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class EnhancementResult:
     """The comparison of one patient.
 
-    ``gains`` is, by region and the protocol's metric, the targets' enhancement over the region's; ``ratio_sd`` the
-    standard deviation of the log of any region's ratio, from how well SUV repeats.
+    ``gains`` is, by region, the targets' enhancement over the region's: of organs by the protocol's metric, of healthy
+    liver by its mean; ``ratio_sd`` the standard deviation of the log of any region's ratio, from how well SUV repeats.
     """
 
     ia: RoutedImage
@@ -116,54 +126,112 @@ def compare_routes(prepared: Prepared, ia: RoutedImage, iv: RoutedImage, protoco
         raise EnhancementVisitError(
             f"The IA image is in '{ia.image.units}', the IV image in '{iv.image.units}': quantify both alike."
         )
-    segments = measured_segments(prepared)
     for shown in (ia, iv):
         require_lesions(shown.manual_shifts, prepared, shown.visit)
-    after_ia, after_iv = (_measured(segments, prepared, one) for one in (ia, iv))
+    ia, iv = (_placed(prepared, one) for one in (ia, iv))
+    segments, warnings = _clear_references(measured_segments(prepared), prepared, (ia, iv), protocol)
+    ia, iv = (_with_references(one, segments, prepared) for one in (ia, iv))
+    after_ia, after_iv = (_measured(segments, prepared, one, warnings) for one in (ia, iv))
     regions = []
-    warnings = []
     for segment in segments:
         name = segment.name
         if name not in after_ia or name not in after_iv:
-            if segment.role == "target":
-                raise EnhancementVisitError(f"Target {name} is not within both images: check the registration.")
             warnings.append(f"{name} is not within both images and is left out.")
             continue
         ratio = {m: enhancement_ratio(after_ia[name][m], after_iv[name][m], name).value for m in METRICS}
         regions.append(
             RegionRatio(
-                name,
-                segment.role,
-                segment.lobe or "none",
-                segment.lesion_id,
-                after_ia[name],
-                after_iv[name],
-                ratio,
-                segment.voxel_count * prepared.segmentation.grid.voxel_volume_mL,
+                region=name,
+                role=segment.role,
+                lobe=segment.lobe or "none",
+                lesion_id=segment.lesion_id,
+                ia=after_ia[name],
+                iv=after_iv[name],
+                ratio=ratio,
+                volume_mL=segment.voxels_inside * prepared.segmentation.grid.voxel_volume_mL,
             )
         )
     metric = protocol.endpoint.metric
     targets = {region.region: region.ratio[metric] for region in regions if region.role == "target"}
     decided = eligibility(targets, protocol.endpoint, protocol.repeatability)
-    gains = {r.region: decided.value / r.ratio[metric] for r in regions if r.role not in ("target", "lesion")}
+    gains = {r.region: decided.value / r.ratio[_gain_metric(r, metric)] for r in regions if r.role not in LESION_ROLES}
     told = (*warnings, *_differences(ia, iv))
-    return EnhancementResult(ia, iv, tuple(regions), decided, gains, told, log_ratio_sd(protocol.repeatability))
+    return EnhancementResult(
+        ia=ia,
+        iv=iv,
+        regions=tuple(regions),
+        eligibility=decided,
+        gains=gains,
+        warnings=told,
+        ratio_sd=log_ratio_sd(protocol.repeatability),
+    )
 
 
-def _measured(segments: tuple[Segment, ...], prepared: Prepared, shown: RoutedImage) -> dict[str, dict[str, float]]:
-    """SUVmax, SUVpeak and SUVmean of every segment that lies in the image."""
+def _gain_metric(region: RegionRatio, metric: str) -> str:
+    """Of healthy liver the mean: its extremes are noise, and what of spill-in is not foreseen."""
+    return "suv_mean" if region.role == "reference" else metric
+
+
+def _clear_references(
+    segments: tuple[Segment, ...], prepared: Prepared, shown: tuple[RoutedImage, ...], protocol: Protocol
+) -> tuple[tuple[Segment, ...], list[str]]:
+    """The segments, references without the parts into which lesions or organs spill in one of the images."""
+    neighbours = [segment for segment in segments if segment.role != "reference"]
+    rule = SpillInRule(
+        fwhm_mm=protocol.imaging.fwhm_mm,
+        keep_mm=PeakRule().radius_mm,
+        minimum_mL=protocol.reference.minimum_volume_mL,
+    )
+    images = [(one.image, one.ras_transform) for one in shown]
+    found, told = [], []
+    for segment in segments:
+        if segment.role == "reference":
+            part, words = clear_of_spill_in(segment, neighbours, prepared.segmentation.grid, images, rule)
+            found.append(part)
+            told += [words] if words else []
+        else:
+            found.append(segment)
+    return tuple(found), told
+
+
+def _placed(prepared: Prepared, shown: RoutedImage) -> RoutedImage:
+    """The image with every region that has a role placed in it; a target that cannot be placed is an error."""
+    segmentation = prepared.segmentation
+    segments = [segment for segment in segmentation if segment.role or segment.structure in ORGANS]
+    transform, shifts = shown.ras_transform, shown.manual_shifts
+    placed, refused = placed_regions(segments, segmentation.grid, shown.image.grid, transform, shifts)
+    for name, error in refused.items():
+        if segmentation[name].role == "target":
+            raise error
+    return replace(shown, placed=placed)
+
+
+def _with_references(shown: RoutedImage, segments: Sequence[Segment], prepared: Prepared) -> RoutedImage:
+    """The image with the reference regions as they are measured, clear of spill-in, in place of the whole ones."""
+    references = [segment for segment in segments if segment.role == "reference"]
+    grid, transform = prepared.segmentation.grid, shown.ras_transform
+    placed, _ = placed_regions(references, grid, shown.image.grid, transform, shown.manual_shifts)
+    return replace(shown, placed={**shown.placed, **placed})
+
+
+def _measured(
+    segments: tuple[Segment, ...], prepared: Prepared, shown: RoutedImage, warnings: list[str]
+) -> dict[str, dict[str, float]]:
+    """SUVmax, SUVpeak and SUVmean of every segment in the image; why one within it has none goes to ``warnings``."""
     grid = prepared.segmentation.grid
     found: dict[str, dict[str, float]] = {}
     for segment in segments:
-        alone = Segmentation(grid, (segment,))
+        region = shown.placed.get(segment.name)
+        if region is None:
+            continue
         try:
-            transform = shown.transform_of(segment)
-            placed = occupancies(alone, shown.image.grid, transform)
-            metrics = region_metrics(shown.image, placed.values())[segment.name]
-            peak = region_peaks(shown.image, alone, ras_transform=transform)[segment.name]
-        except PRRTError:
+            metrics = region_metrics(shown.image, [region])[segment.name]
+            alone = Segmentation(grid, (segment,))
+            peak = region_peaks(shown.image, alone, ras_transform=shown.transform_of(segment))[segment.name]
+        except PRRTError as error:
             if segment.role == "target":
                 raise
+            warnings.append(f"{shown.visit}: {segment.name} is not measured: {error}")
             continue
         found[segment.name] = {"suv_max": metrics.maximum, "suv_peak": peak.value, "suv_mean": metrics.mean}
     return found
@@ -182,7 +250,9 @@ def _differences(ia: RoutedImage, iv: RoutedImage) -> list[str]:
     return told
 
 
-def enhancement_rows(result: EnhancementResult, patient: str, cycle: int) -> tuple[Measurement, ...]:
+def enhancement_rows(
+    result: EnhancementResult, patient: str, cycle: int, image: str = "PET"
+) -> tuple[Measurement, ...]:
     """The comparison in long form: the SUVs with their visits, ``er_<metric>`` with the visit "IA/IV"."""
     rows = []
     units = result.ia.image.units
@@ -190,16 +260,16 @@ def enhancement_rows(result: EnhancementResult, patient: str, cycle: int) -> tup
         names = (region.region, region.role, region.lobe, region.lesion_id)
         for shown, values in ((result.ia, region.ia), (result.iv, region.iv)):
             for metric, value in values.items():
-                rows.append(Measurement(patient, cycle, shown.visit, "PET", *names, metric, value, units))
+                rows.append(Measurement(patient, cycle, shown.visit, image, *names, metric, value, units))
             for manual_shift in shown.manual_shifts:
                 if manual_shift.lesion == region.lesion_id:
-                    rows += manual_shift.rows(Measurement(patient, cycle, shown.visit, "PET", *names, "", 0.0, "mm"))
+                    rows += manual_shift.rows(Measurement(patient, cycle, shown.visit, image, *names, "", 0.0, "mm"))
         for metric, value in region.ratio.items():
             spread = value * result.ratio_sd
-            rows.append(Measurement(patient, cycle, "IA/IV", "PET", *names, f"er_{metric}", value, "1", spread))
-        rows.append(Measurement(patient, cycle, "IA/IV", "PET", *names, "volume", region.volume_mL, "mL"))
+            rows.append(Measurement(patient, cycle, "IA/IV", image, *names, f"er_{metric}", value, "1", spread))
+        rows.append(Measurement(patient, cycle, "IA/IV", image, *names, "volume", region.volume_mL, "mL"))
     decided = result.eligibility
-    patient_names = (patient, cycle, "IA/IV", "PET", "patient", "", "none", "")
+    patient_names = (patient, cycle, "IA/IV", image, "patient", "", "none", "")
     rows.append(Measurement(*patient_names, "enhancement_ratio", decided.value, "1"))
     rows.append(Measurement(*patient_names, "probability_at_threshold", decided.probability, "1"))
     return tuple(rows)

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.segmentation.plausibility import uptake_doubts
 from PRRTUptakeLib.segmentation.reference import KINDS, ReferenceRegionError
-from PRRTUptakeLib.study.contour_propagation import ras_transform_of, require_lesions
+from PRRTUptakeLib.study.contour_propagation import require_lesions
+from PRRTUptakeLib.study.placement import placed_regions
+from PRRTUptakeLib.study.visit_uptakes import VisitResolution, VisitUptakes, visit_uptakes
 from PRRTUptakeLib.uptake.metrics import RegionMetrics, region_metrics
-from PRRTUptakeLib.uptake.occupancy import OccupancyError, occupancy
+from PRRTUptakeLib.uptake.partial_volume import (
+    CorrectedUptake,
+    RecoveryCurve,
+    border_recovery,
+    corrected_uptake,
+    shape_recovery,
+    sphere_mean_recovery,
+)
 from PRRTUptakeLib.uptake.ratios import aggregate, tn_ratio, treated_control_ratio
-from PRRTUptakeLib.uptake.recovery import CorrectedUptake, RecoveryCurve, corrected_uptake, sphere_mean_recovery
-from PRRTUptakeLib.uptake.region_recovery import border_recovery, shape_recovery
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from PRRTUptakeLib.dicom.injection import Injection
     from PRRTUptakeLib.imaging.volume import Volume
@@ -44,7 +52,7 @@ class VisitLabels:
     treated_lobe: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LesionUptake:
     """One target lesion: T, N (concentrations in the image's unit), T/N, and how much contrast its mean keeps.
 
@@ -77,7 +85,7 @@ class LobeUptake:
     target_count: int
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class VisitResult:
     """Everything that one visit gives.
 
@@ -90,7 +98,10 @@ class VisitResult:
     sensitivity : by reference kind: aggregated T/N per lobe and the ratio, None where the kind has no region.
     warnings : sentences for the user.
     injection : what was given, where the image tells it.
-    nudges : lesions that were moved by hand.
+    uptakes : every region's uptake with its interval, measured and corrected; None where that could not be had.
+    manual_shifts : lesions that were moved by hand.
+    regions : every region as it was placed in the image, by name; whoever needs a region's voxels takes these.
+    anatomy : CT or MRI behind the contours in pictures; None if there is none.
     """
 
     labels: VisitLabels
@@ -105,6 +116,9 @@ class VisitResult:
     warnings: tuple[str, ...]
     injection: Injection | None = None
     manual_shifts: tuple[ManualShift, ...] = ()
+    uptakes: VisitUptakes | None = None
+    regions: Mapping[str, Occupancy] = field(default_factory=dict)
+    anatomy: Volume | None = None
 
     @property
     def ratio_name(self) -> str:
@@ -149,6 +163,8 @@ def measure_visit(
     targets = tuple(_target(lesion, prepared, placed, metrics, protocol) for lesion in prepared.targets)
     if recovery is not None:
         targets = tuple(replace(one, corrected=_corrected(one, recovery)) for one in targets)
+    uptakes, told = _uptakes(prepared, placed, image, protocol, labels, recovery)
+    warnings += told
     sensitivity = {kind: _ratios(kind, prepared, metrics, protocol, labels.treated_lobe) for kind in KINDS}
     chosen = sensitivity[protocol.reference.kind]
     lobes = tuple(
@@ -161,40 +177,74 @@ def measure_visit(
         )
         for item in prepared.lobes
     )
+    warnings += _doubts(prepared, metrics, targets, protocol)
     if chosen.get("ratio") is None:
         empty = " and ".join(lobe for lobe in OPPOSITE if chosen.get(lobe) is None)
         warnings.append(f"No ratio of the lobes: there is no target lesion in the {empty} lobe.")
     return VisitResult(
-        labels,
-        protocol,
-        image,
-        prepared,
-        metrics,
-        targets,
-        lobes,
-        chosen.get("ratio"),
-        sensitivity,
-        (*prepared.warnings, *warnings),
-        injection,
-        tuple(manual_shifts),
+        labels=labels,
+        protocol=protocol,
+        image=image,
+        prepared=prepared,
+        metrics=metrics,
+        targets=targets,
+        lobes=lobes,
+        lobe_ratio=chosen.get("ratio"),
+        sensitivity=sensitivity,
+        warnings=(*prepared.warnings, *warnings),
+        injection=injection,
+        manual_shifts=tuple(manual_shifts),
+        regions=placed,
+        uptakes=uptakes,
     )
+
+
+def _uptakes(
+    prepared: Prepared,
+    placed: dict[str, Occupancy],
+    image: Volume,
+    protocol: Protocol,
+    labels: VisitLabels,
+    recovery: RecoveryCurve | None,
+) -> tuple[VisitUptakes | None, list[str]]:
+    """Uptakes with their intervals, or none and the reason as a warning."""
+    mode = getattr(protocol, "partial_volume", "none")
+    resolution = VisitResolution(mode=mode, fwhm_mm=protocol.imaging.fwhm_mm, phantom=recovery)
+    try:
+        found = visit_uptakes(
+            prepared, placed, image, resolution, name=labels.visit, reference_kind=protocol.reference.kind
+        )
+    except PRRTError as error:
+        return None, [f"Uptakes have no uncertainty, and partial volume is not in any interval: {error}"]
+    return found, []
+
+
+def _doubts(
+    prepared: Prepared, metrics: dict[str, RegionMetrics], targets: Sequence[LesionUptake], protocol: Protocol
+) -> tuple[str, ...]:
+    """What is hardly plausible in the uptake of targets and of the references that the protocol takes."""
+    means = {lobe: metrics[region.name].mean for lobe, region in prepared.references.by_lobe.items()}
+    lobes = dict.fromkeys(target.lobe for target in targets)
+    used = {region.name: metrics[region.name] for region in (_used(prepared, lobe, protocol) for lobe in lobes)}
+    spread = {name: found.sd / found.mean for name, found in used.items() if found.mean > 0}
+    return uptake_doubts({target.lesion_id: target.tn_ratio for target in targets}, means, spread)
+
+
+def _used(prepared: Prepared, lobe: str, protocol: Protocol) -> Segment:
+    return prepared.references.region(protocol.reference.kind, lobe)
 
 
 def _placed(
     prepared: Prepared, image: Volume, manual_shifts: Sequence[ManualShift]
 ) -> tuple[dict[str, Occupancy], list[str]]:
     """Regions on the image's grid; those that only partly lie in it are left out with a warning, targets never."""
-    placed, warnings = {}, []
-    for segment in prepared.segmentation:
-        if not segment.voxel_count:
-            continue
-        try:
-            moved = ras_transform_of(segment, prepared, manual_shifts)
-            placed[segment.name] = occupancy(segment, prepared.segmentation.grid, image.grid, moved)
-        except OccupancyError as error:
-            if segment.role in ("target", "reference", "lobe"):
-                raise PipelineError(f"The image does not cover what is to be measured: {error}") from error
-            warnings.append(f"'{segment.name}' is not measured: {error}")
+    segmentation = prepared.segmentation
+    placed, refused = placed_regions(segmentation, segmentation.grid, image.grid, prepared.bending, manual_shifts)
+    warnings = []
+    for name, error in refused.items():
+        if segmentation[name].role in ("target", "reference", "lobe"):
+            raise PipelineError(f"The image does not cover what is to be measured: {error}") from error
+        warnings.append(f"'{name}' is not measured: {error}")
     return placed, warnings
 
 
@@ -211,16 +261,16 @@ def _target(
     equivalent_mm = (6.0 * lesion.size.volume_mL * 1000.0 / math.pi) ** (1 / 3)
     fwhm_mm = protocol.imaging.fwhm_mm
     return LesionUptake(
-        lesion.lesion.lesion_id,
-        segment.lobe,
-        lesion.size.longest_axial_mm,
-        lesion.size.volume_mL,
-        tumour,
-        healthy,
-        tn_ratio(tumour, healthy, segment.name).value,
-        border_recovery(region),
-        shape_recovery(region, fwhm_mm),
-        float(sphere_mean_recovery(equivalent_mm, fwhm_mm)),
+        lesion_id=lesion.lesion.lesion_id,
+        lobe=segment.lobe,
+        diameter_mm=lesion.size.longest_axial_mm,
+        volume_mL=lesion.size.volume_mL,
+        tumour=tumour,
+        reference=healthy,
+        tn_ratio=tn_ratio(tumour, healthy, segment.name).value,
+        border_recovery=border_recovery(region),
+        recovery=shape_recovery(region, fwhm_mm),
+        sphere_recovery=float(sphere_mean_recovery(equivalent_mm, fwhm_mm)),
     )
 
 

@@ -22,4 +22,4 @@ def measured_patient():
     folder = Path(_KEPT[-1].name)
     patient = synthetic_patient(7, lesions=PLANS, treated_lobe="left", gain=1.5)
     case = write_synthetic_lutia(folder / "patient", seed=7, patient=patient, noise=False)
-    return case, run_case(case, folder / "results", dicom=True).outcome
+    return case, run_case(case, folder / "results", dicom=True).result

@@ -12,17 +12,18 @@ from datetime import timedelta
 import pydicom
 import pytest
 from PRRTDosimetryLib.dosimetry.cumulative import organ_totals
+from PRRTDosimetryLib.dosimetry.cycle import add_doses
 from PRRTDosimetryLib.dosimetry.engine import dosimetry
 from PRRTDosimetryLib.dosimetry.regions import Patient, Region
 from PRRTDosimetryLib.effect.bed import KIDNEY, EffectError, Tissue
 from PRRTDosimetryLib.effect.cycles import CycleDose, cumulative_effect, joined_cycles
 from PRRTDosimetryLib.kinetics.curve_shape import Shape
 from PRRTDosimetryLib.kinetics.curves import Curve
-from PRRTDosimetryLib.mrml.doses_run import add_doses
 from PRRTUptakeLib.dicom.injection import injection_of
 from PRRTUptakeLib.dicom.series import find_series
-from PRRTUptakeLib.mrml.dicom_results import rows_of
+from PRRTUptakeLib.export.dicom_results import rows_of
 from PRRTUptakeLib.mrml.run import run_case
+from PRRTUptakeLib.report.study_report import study_text
 from PRRTUptakeLib.study.protocol import ProtocolError, load_protocol
 from PRRTUptakeLib.synthetic.cases import write_synthetic_serial
 
@@ -49,13 +50,13 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def made(folder):
-    return run_case(folder / "patient" / "case.json", folder / "out", extensions=[add_doses]).outcome
+    return run_case(folder / "patient" / "case.json", folder / "out", extensions=[add_doses]).result
 
 
 @pytest.fixture(scope="module")
 def measured(made):
     """The case before doses were added, its rows left out."""
-    return replace(made, rows=(), warnings=(), text=(), sections=())
+    return replace(made, parts=(), measured_rows=(), measured_warnings=())
 
 
 def values(outcome, metric, cycle):
@@ -63,9 +64,9 @@ def values(outcome, metric, cycle):
 
 
 def changed(outcome, change, cycles=(1, 2), **dosimetry_settings):
-    visits = tuple(change(one) if one.labels.cycle in cycles else one for one in outcome.lobe_visits)
-    case = replace(outcome.case, dosimetry=dosimetry_settings)
-    return add_doses(replace(outcome, lobe_visits=visits, case=case))
+    visits = tuple(change(one) if one.labels.cycle in cycles else one for one in outcome.visits)
+    case = replace(outcome.input, dosimetry=dosimetry_settings)
+    return add_doses(replace(outcome, visits=visits, input=case))
 
 
 def weaker(factor):
@@ -89,7 +90,7 @@ def test_one_image_of_a_later_cycle_scales_the_full_curve(made, measured):
 
 def test_scaling_is_stated(made, folder):
     page = (folder / "out" / "report.html").read_text(encoding="utf-8")
-    for shown in (page, "\n".join(made.text)):
+    for shown in (page, "\n".join(study_text(made))):
         assert "of the earlier cycle scaled by" in shown
         assert "on the assumption that uptake and clearance are unchanged: " in shown
         assert "hours count from the start of the infusion" in shown
@@ -115,7 +116,7 @@ def test_a_region_without_full_curve_is_left_out_and_named(measured):
 
     outcome = changed(measured, without, cycles=(1,))
     assert "spleen" not in values(outcome, "tia", 2)
-    assert any("nor a stated half-life: spleen" in text for text in outcome.text)
+    assert any("nor a stated half-life: spleen" in text for text in study_text(outcome))
 
 
 def test_one_image_before_the_full_curve_is_refused(measured):
@@ -238,7 +239,7 @@ def _as_file(name):
 
 
 def test_header_tells_the_end_of_the_infusion(folder, tmp_path, made):
-    scan_time = made.lobe_visits[0].image.reference_time
+    scan_time = made.visits[0].image.reference_time
     emission = next(one for one in find_series(folder / "patient" / "24h" / "DICOM") if one.modality == "NM")
     before = injection_of(emission, scan_time)
     assert before.end is None

@@ -19,15 +19,15 @@ import pytest
 import SimpleITK as sitk
 from PRRTDosimetryLib.dose.dose_map import kernel_dose, local_dose
 from PRRTDosimetryLib.dose.spheres import sphere_dose
+from PRRTDosimetryLib.dosimetry.cycle import add_doses
+from PRRTDosimetryLib.dosimetry.dose_maps import add_dose_maps, cycle_map, visit_registrations
 from PRRTDosimetryLib.dosimetry.settings import DoseSettings, SettingsError
-from PRRTDosimetryLib.mrml.dose_maps_report import difference_steps
-from PRRTDosimetryLib.mrml.dose_maps_run import add_dose_maps, cycle_map, visit_registrations
-from PRRTDosimetryLib.mrml.doses_run import add_doses
+from PRRTDosimetryLib.report.dose_maps_report import difference_steps
 from PRRTUptakeLib.dicom.suv import suv
 from PRRTUptakeLib.export.dicom_maps import read_map
+from PRRTUptakeLib.export.dicom_results import write_dicom
 from PRRTUptakeLib.export.dicom_rtdose import read_dose
 from PRRTUptakeLib.imaging.volume import Volume
-from PRRTUptakeLib.mrml.dicom_results import write_dicom
 from PRRTUptakeLib.mrml.run import run_case
 from PRRTUptakeLib.segmentation.files import grid_of_image
 from PRRTUptakeLib.synthetic.cases import write_synthetic_serial
@@ -54,7 +54,7 @@ def run(case):
     """Folder of results, rows, and outcome."""
     made = run_case(case, case.parent.parent / "out", extensions=[add_doses, add_dose_maps])
     with (case.parent.parent / "out" / "measurements.csv").open(encoding="utf-8") as stream:
-        return made.report.parent, list(csv.DictReader(stream)), made.outcome
+        return made.report.parent, list(csv.DictReader(stream)), made.result
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def values(run, metric):
 
 def measured_regions(outcome):
     """Regions with partial voxels, on the phantom's own grid."""
-    first = outcome.lobe_visits[0].prepared.segmentation
+    first = outcome.visits[0].prepared.segmentation
     wanted = [s for s in first if s.role in ("target", "lesion") or s.name in ("liver", "spleen", "kidney_left")]
     assert len(wanted) >= 12
     return [occupancy(segment, first.grid, SPECT_GRID) for segment in wanted]
@@ -90,7 +90,7 @@ def test_local_doses_and_integrals_are_those_of_the_true_activity(run, truth):
     dose = local_dose(truth, "Lu-177")
     outcome = run[2]
     settings = DoseSettings.from_case({**SETTINGS, "dose_map": "local"})
-    made = cycle_map(outcome.lobe_visits, outcome.images, settings)
+    made = cycle_map(outcome.visits, outcome.images, settings)
     for region in measured_regions(outcome):
         histogram = made.regions[region.name].histogram
         expected = region.values(dose) @ region.fraction / region.fraction.sum()
@@ -126,7 +126,7 @@ def test_means_beside_doses_of_regions(run):
 def test_the_energy_step_from_spheres_is_photons(run):
     """Photons per dose of electrons in the map, against those of a sphere alone; 0.6 % is left for electrons."""
     outcome = run[2]
-    made = cycle_map(outcome.lobe_visits, outcome.images, DoseSettings.from_case(SETTINGS))
+    made = cycle_map(outcome.visits, outcome.images, DoseSettings.from_case(SETTINGS))
     electrons = kernel_dose(made.tia.tia, "Lu-177", radiation="electrons")
     dose, tia, mass = (values(run, metric) for metric in ("dose", "tia", "mass"))
     for region in measured_regions(outcome):
@@ -152,25 +152,25 @@ def test_report_and_scene_hold_the_map(run):
         "shapes, distances and cross doses",
     ):
         assert words in page
-    dose = outcome.scene[-1].volumes[0][1]
+    dose = outcome.contents[-1].volumes[0][1]
     assert (dose.quantity, dose.units) == ("absorbed dose", "Gy")
-    assert dose.grid.matches(outcome.lobe_visits[0].image.grid)
+    assert dose.grid.matches(outcome.visits[0].image.grid)
     assert not outcome.warnings or not any("dose map" in text for text in outcome.warnings)
 
 
 def test_no_map_unless_asked_for(run):
     outcome = run[2]
-    plain = replace(outcome.case, dosimetry={})
-    unasked = replace(outcome, case=plain)
+    plain = replace(outcome.input, dosimetry={})
+    unasked = replace(outcome, input=plain)
     assert add_dose_maps(unasked) is unasked
 
 
 def test_a_cycle_that_cannot_be_brought_together_is_told(run):
     """Without transforms, frames of reference differ; without CT there is nothing to register."""
     outcome = run[2]
-    blind = [replace(one, contours=None) for one in outcome.images]
-    case = replace(outcome.case, dosimetry={"dose_map": "local"})
-    told = add_dose_maps(replace(outcome, case=case, images=tuple(blind)))
+    blind = [replace(one, contours=None, anatomy=None) for one in outcome.images]
+    case = replace(outcome.input, dosimetry={"dose_map": "local"})
+    told = add_dose_maps(replace(outcome, input=case, images=tuple(blind)))
     assert told.rows == outcome.rows
     assert "no dose map. Visit '4h' has another frame" in told.warnings[-1]
     assert "'1/4h' under 'transforms'" in told.warnings[-1]
@@ -179,16 +179,22 @@ def test_a_cycle_that_cannot_be_brought_together_is_told(run):
 @pytest.mark.parametrize(
     ("dosimetry", "sentence"),
     [
-        ({"dose_map": "monte carlo"}, "'dose_map' must be kernel or local, or be left out, not 'monte carlo'"),
-        ({"dose_map": ["kernel"]}, "'dose_map' must be kernel or local"),
-        ({"transforms": [1]}, "'transforms' must be an object of 4x4 matrices"),
-        ({"transforms": {"1/24h": [[1, 0], [0, 1]]}}, "the transform of '1/24h' is not usable"),
-        ({"transforms": {"1/24h": np.zeros((4, 4)).tolist()}}, "the transform of '1/24h' is not usable"),
-        ({"transforms": {"1/24h": "identity"}}, "the transform of '1/24h' is not usable"),
+        (
+            {"dose_map": "monte carlo"},
+            "'dosimetry.dose_map' is 'monte carlo', but must be one of kernel, local, or be left out",
+        ),
+        ({"dose_map": ["kernel"]}, "must be one of kernel, local"),
+        ({"transforms": [1]}, "'dosimetry.transforms' is [1], but must be an object"),
+        ({"transforms": {"1/24h": [[1, 0], [0, 1]]}}, "transforms['1/24h']' is [[1, 0], [0, 1]], but must be 4 rows"),
+        ({"transforms": {"1/24h": np.zeros((4, 4)).tolist()}}, "the matrix of 'dosimetry.transforms['1/24h']' is not"),
+        ({"transforms": {"1/24h": "identity"}}, "which does not exist"),
+        ({"transforms": {"1/24h": "deformable"}}, "a dose map is not bent"),
+        ({"u_teff_h": {"L1": 4.0}}, "'dosimetry.u_teff_h.L1' is the uncertainty of a half-life that 'teff_h' does not"),
+        ({"teff_h": {"L1": 0}}, "'dosimetry.teff_h.L1' is 0, but must be a number above 0"),
     ],
 )
 def test_settings_that_cannot_be(dosimetry, sentence):
-    with pytest.raises(SettingsError, match="dosimetry: ") as caught:
+    with pytest.raises(SettingsError, match="dosimetry") as caught:
         DoseSettings.from_case(dosimetry)
     assert sentence in str(caught.value)
 
@@ -196,23 +202,23 @@ def test_settings_that_cannot_be(dosimetry, sentence):
 def test_transforms_of_no_visit_are_refused(run):
     outcome = run[2]
     wrong = {"dose_map": "kernel", "transforms": {"1/48h": SAME}}
-    case = replace(outcome.case, dosimetry=wrong)
+    case = replace(outcome.input, dosimetry=wrong)
     with pytest.raises(SettingsError, match="'transforms' names '1/48h', but the visits are 1/4h, 1/24h"):
-        add_dose_maps(replace(outcome, case=case))
+        add_dose_maps(replace(outcome, input=case))
 
 
 @pytest.mark.slow
 def test_moving_visits_are_registered(tmp_path):
     """The liver's points lie where the patient's posture at the other visit puts them, to 3 mm."""
     path = write_synthetic_serial(tmp_path / "patient", seed=SEED, times_h=(4.0, 72.0))
-    outcome = run_case(path, tmp_path / "out").outcome
+    outcome = run_case(path, tmp_path / "out").result
     images = {one.visit: one for one in outcome.images}
-    found = visit_registrations(outcome.lobe_visits, images, DoseSettings(dose_map="kernel"))["72h"]
+    found = visit_registrations(outcome.visits, images, DoseSettings(dose_map="kernel"))["72h"]
     assert found.kind == "rigid"
     patient = synthetic_patient(SEED)
     postures = [random_posture(patient.random(f"posture {name}"), 8.0, 3.0, 4.0) for name in ("4h", "72h")]
     true = postures[1].liver_to_ras @ np.linalg.inv(postures[0].liver_to_ras)
-    segmentation = outcome.lobe_visits[0].prepared.segmentation
+    segmentation = outcome.visits[0].prepared.segmentation
     liver = segmentation["liver"]
     points = segmentation.grid.to_ras((np.argwhere(liver.mask) + liver.origin)[::500, ::-1])
     apart = np.linalg.norm(found.map_points(points) - (points @ true[:3, :3].T + true[:3, 3]), axis=1)
@@ -223,7 +229,9 @@ def test_moving_visits_are_registered(tmp_path):
 def objects(run, tmp_path_factory):
     """What ``--dicom`` writes of the images and maps; segments and measurements are tested with another patient."""
     outcome = run[2]
-    bare = replace(outcome, rows=(), scene=tuple(replace(visit, segmentation=None) for visit in outcome.scene))
+    parts = tuple(replace(part, rows=()) for part in outcome.parts)
+    shown = tuple(replace(visit, segmentation=None) for visit in outcome.visit_contents)
+    bare = replace(outcome, measured_rows=(), parts=parts, visit_contents=shown)
     return {f"{p.parent.name}/{p.name}": p for p in write_dicom(bare, tmp_path_factory.mktemp("dicom"))}
 
 
@@ -245,7 +253,7 @@ def test_dose_and_activity_of_the_cycle_are_written_with_its_first_image(objects
 
 def test_written_maps_hold_what_was_calculated(objects, run):
     """Dose to half a step of 1/65535 of its maximum, activity and SUV float for float; the dose is of one density."""
-    volumes = {volume.quantity: volume for visit in run[2].scene for _, volume in visit.volumes}
+    volumes = {volume.quantity: volume for visit in run[2].contents for _, volume in visit.volumes}
     dose, tia = volumes["absorbed dose"], volumes["time-integrated activity concentration"]
     read = read_dose(objects["cycle_1_4h/RTDOSE.dcm"])
     assert read.grid.matches(dose.grid)
@@ -282,7 +290,7 @@ def test_dcmqi_reads_the_maps(objects, run, tmp_path):
     subprocess.run(command, check=True, capture_output=True)
     (path,) = tmp_path.glob("*.nrrd")
     image = sitk.ReadImage(str(path))
-    (tia,) = (v for visit in run[2].scene for _, v in visit.volumes if v.units == "MBq.h/ml")
+    (tia,) = (v for visit in run[2].contents for _, v in visit.volumes if v.units == "MBq.h/ml")
     grid = grid_of_image(image)
     flips = [slice(None, None, -1 if axis @ ours < 0 else 1) for axis, ours in _axes(grid, tia.grid)]
     assert np.array_equal(sitk.GetArrayFromImage(image).astype(np.float32)[tuple(flips)], tia.array)

@@ -31,7 +31,7 @@ def rows(tmp_path_factory):
     made = run_case_with_doses(case, folder / "out")
     with (folder / "out" / "measurements.csv").open(encoding="utf-8") as stream:
         found = list(csv.DictReader(stream))
-    return folder, found, made.outcome.lobe_visits
+    return folder, found, made.result.visits
 
 
 def test_the_patients_of_a_cohort_get_doses_too():

@@ -18,8 +18,9 @@ from PRRTDosimetryLib.kinetics.fitting import Weights
 from PRRTDosimetryLib.kinetics.options import Options
 from PRRTDosimetryLib.mrml.run import run_case_with_doses
 from PRRTDosimetryLib.uncertainty.chain import ChainInputs
+from PRRTUptakeLib.report.study_report import study_text
 from PRRTUptakeLib.synthetic.cases import write_synthetic_serial
-from PRRTUptakeLib.uptake.recovery import RecoveryCurve, RecoveryError, recovery_curve_from_text
+from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve, RecoveryError, recovery_curve_from_text
 from scipy.ndimage import gaussian_filter
 
 TIMES = np.array([4.0, 24.0, 72.0, 168.0])
@@ -201,7 +202,7 @@ def run(folder, seed):
     volumes = [math.pi / 6000 * one**3 for one in DIAMETERS_mm]
     content["recovery_phantom"] = {"volumes_mL": volumes, "recoveries": recoveries, "source": "digital spheres"}
     case.write_text(json.dumps(content), encoding="utf-8")
-    made = run_case_with_doses(case, folder / "out").outcome
+    made = run_case_with_doses(case, folder / "out").result
     with (folder / "out" / "measurements.csv").open(encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     return made, truth, rows
@@ -215,7 +216,7 @@ def serial(tmp_path_factory):
 
 def true_doses(outcome, truth):
     """Diameter and dose of each lesion by name, the true lesion being the one that lies nearest."""
-    visit = outcome.lobe_visits[0]
+    visit = outcome.visits[0]
     grid, found = visit.prepared.segmentation.grid, {}
     for lesion in visit.prepared.lesions:
         segment = lesion.segment
@@ -270,7 +271,7 @@ def test_corrected_doses_of_further_patients(tmp_path, seed):
 def test_report_and_text_tell_the_correction(serial):
     folder, outcome, _, rows = serial
     page = (folder / "out" / "report.html").read_text(encoding="utf-8")
-    text = "\n".join(outcome.text)
+    text = "\n".join(study_text(outcome))
     for words in ("fitted to a phantom of 0.524 to 113 mL (digital spheres)", "E1: it lies in no lobe of the liver"):
         assert words in page
         assert words in text

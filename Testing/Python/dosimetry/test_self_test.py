@@ -7,8 +7,8 @@ import re
 
 import pytest
 from PRRTDosimetryLib.commands import main
-from PRRTDosimetryLib.mrml import self_test_checks
-from PRRTDosimetryLib.mrml.self_test import Check, checks_of, run_self_test, self_test_html
+from PRRTDosimetryLib.selftest import self_test_checks
+from PRRTDosimetryLib.selftest.self_test import Check, checks_of, run_self_test, self_test_html
 
 
 def test_the_command_passes_and_writes_the_protocol(tmp_path, capsys):

@@ -18,7 +18,7 @@ from PRRTUptakeLib.export.bundle import BundleError, read_bundle, write_bundle
 from PRRTUptakeLib.export.data_dictionary import METRICS, measurements_schema
 from PRRTUptakeLib.export.deidentify import DeidentificationError, Deidentifier
 from PRRTUptakeLib.export.pdf import PdfError, find_converter, html_to_pdf
-from PRRTUptakeLib.mrml.verify import verify_bundle
+from PRRTUptakeLib.mrml.run import verify_case_bundle
 from PRRTUptakeLib.study.measurements import COLUMNS, Measurement
 
 KEY = bytes(range(32))
@@ -125,7 +125,7 @@ def test_a_map_a_report_and_an_uncertainty_that_do_not_come_out_again_are_told(r
     lines = (forged / "measurements.csv").read_text(encoding="utf-8").splitlines()
     lines[5] = lines[5].rpartition(",")[0] + ",0.5"
     (forged / "measurements.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    found = verify_bundle(write_bundle(forged, tmp_path / "b.zip")).differences
+    found = verify_case_bundle(write_bundle(forged, tmp_path / "b.zip")).differences
     assert len(found) == 3
     assert "(uncertainty) was 0.5 and is absent" in found[0]
     assert any(f"in dicom/{folder.name}/SR.dcm was" in one for one in found)

@@ -28,7 +28,7 @@ def folder():
 def objects(folder, tmp_path_factory):
     """What a run writes, and a dose map and a map of activity."""
     outcome = measured_patient()[1]
-    image, series = outcome.scene[0].volumes[0][1], outcome.images[0].measured
+    image, series = outcome.contents[0].volumes[0][1], outcome.images[0].measured
     made = tmp_path_factory.mktemp("maps")
     dose = image.with_values(image.array * 2e-5, quantity="absorbed dose", units="Gy", reference_time=None)
     maps = {"dose": dose_object(dose, series), "activity": parametric_map(image, series)}

@@ -24,7 +24,7 @@ import pydicom
 import pytest
 from builders.patient_fixture import measured_patient
 from PRRTDosimetryLib.commands import main
-from PRRTDosimetryLib.mrml import self_test_checks
+from PRRTDosimetryLib.selftest import self_test_checks
 from PRRTUptakeLib.errors import reason
 from PRRTUptakeLib.export.deidentify import Deidentifier
 from PRRTUptakeLib.export.deidentify_text import Identity
@@ -115,7 +115,7 @@ def test_one_subject_shift_and_mapping_in_every_file(folder):
         key.uid(outcome.images[0].measured.uid),
         key.uid(outcome.images[0].contours.uid),
     ]
-    scanned = outcome.scene[0].volumes[0][1].reference_time - timedelta(days=key.days(patient_id))
+    scanned = outcome.contents[0].volumes[0][1].reference_time - timedelta(days=key.days(patient_id))
     assert f"The values hold at {scanned.isoformat()}." in facts["series"][0]["decisions"]
     for path in (folder / "dicom").rglob("*.dcm"):
         ds = pydicom.dcmread(path, stop_before_pixels=True)

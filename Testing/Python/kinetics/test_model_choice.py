@@ -232,3 +232,24 @@ def test_unknown_methods_are_refused():
     with pytest.raises(CurveError, match="no model 'best'"):
         integrate(curve([(1, 50)]), LU177, "best")
     assert set(MODELS) < set(METHODS)
+
+
+@pytest.mark.parametrize(
+    ("teff", "u", "words"),
+    [
+        (["L1=50", "Spleeen=60"], [], "given for 'Spleeen', but there is no such region; there are L1, spleen"),
+        (["L1=50"], ["spleen=4"], "uncertainty of the half-life is given for 'spleen', but no half-life"),
+        ([], ["4"], "uncertainty of the half-life is given for 'all regions', but no half-life"),
+    ],
+)
+def test_half_lives_of_no_region_are_refused(teff, u, words):
+    options = options_from_text((None, None), None, teff, u, ("zero", "physical"))
+    with pytest.raises(CurveError, match=words):
+        options.require_regions(["L1", "spleen"])
+
+
+def test_half_lives_that_are_known():
+    for teff, u in ((["50", "L1=60"], ["L1=5", "3"]), (["L1=60"], ["3"]), (["50"], ["L1=3"])):
+        options_from_text((None, None), None, teff, u, ("zero", "physical")).require_regions(["L1", "spleen"])
+    with pytest.raises(CurveError, match="Two half-lives are given for L1"):
+        options_from_text((None, None), None, ["L1=50", "L1=60"], [], ("zero", "physical"))

@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from PRRTUptakeLib.imaging.volume import Grid
-from PRRTUptakeLib.progress import no_progress
 from PRRTUptakeLib.registration.result import DisplacementField, Registration
-from PRRTUptakeLib.study.case import load_case
 from PRRTUptakeLib.synthetic.cases import write_synthetic_lutia
 
 SHIFT_mm = 9.0
@@ -33,10 +31,10 @@ def about_the_liver():
 @pytest.fixture(scope="module")
 def true(tmp_path_factory):
     """What a run without any transform measures."""
-    from PRRTUptakeLib.mrml.lobes_run import measure_lobe_case
+    from PRRTUptakeLib.mrml.run import measure_case
 
     case = write_synthetic_lutia(tmp_path_factory.mktemp("bent") / "patient", seed=3, blur=False, noise=False)
-    return measure_lobe_case(load_case(case), no_progress).lobe_visits[0]
+    return measure_case(case).visits[0]
 
 
 def in_the_liver():

@@ -186,9 +186,9 @@ def test_self_test(dosimetry, tmp_path, monkeypatch):
 
 
 def test_self_test_that_fails_or_is_stopped(dosimetry, tmp_path, monkeypatch):
-    from PRRTDosimetryLib.mrml import self_test_checks
-    from PRRTDosimetryLib.mrml.self_test import Check
     from PRRTDosimetryLib.panel import self_test
+    from PRRTDosimetryLib.selftest import self_test_checks
+    from PRRTDosimetryLib.selftest.self_test import Check
 
     opened = []
     monkeypatch.setattr(self_test.qt.QDesktopServices, "openUrl", opened.append, raising=False)

@@ -12,6 +12,7 @@ import vtk
 from builders.patient_fixture import measured_patient
 from PRRTDosimetryLib.commands import main
 from PRRTUptakeLib.dicom import writing
+from PRRTUptakeLib.dicom.polygons import fill_polygons
 from PRRTUptakeLib.dicom.reading import arrange
 from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.dicom.writing import Subject, write_ct
@@ -27,7 +28,6 @@ from PRRTUptakeLib.mrml.segmentations import node_from_segmentation, segmentatio
 from PRRTUptakeLib.mrml.tables import table_from_measurements
 from PRRTUptakeLib.mrml.volumes import NodeError, node_from_volume
 from PRRTUptakeLib.segmentation.dicom_contours import ContourError, read_contours
-from PRRTUptakeLib.segmentation.polygons import fill_polygons
 from PRRTUptakeLib.segmentation.segments import Segmentation
 from PRRTUptakeLib.uptake.occupancy import occupancy
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -179,7 +179,7 @@ def test_a_case_may_name_dicom_contours(drawn, images, tmp_path):
     assert main(["run", str(tmp_path / "case.json"), "-o", str(tmp_path / "out")]) == 0
     rows = (tmp_path / "out" / "measurements.csv").read_text(encoding="utf-8").splitlines()
     tumours = {row.split(",")[7]: float(row.split(",")[9]) for row in rows if ",mean," in row and ",target," in row}
-    assert tumours == {one.lesion_id: one.tumour for one in outcome.lobe_visits[0].targets}
+    assert tumours == {one.lesion_id: one.tumour for one in outcome.visits[0].targets}
 
 
 def test_contours_of_another_patient_are_refused_in_one_sentence(seg_file, series, tmp_path, capsys):
@@ -248,11 +248,13 @@ def test_contours_on_an_oblique_image(tmp_path):
     assert np.argwhere(inside).mean(axis=0)[::-1] == pytest.approx(centre, abs=0.05)
 
 
-def test_a_stride_between_contoured_planes_is_refused(series, images, grid, tmp_path):
+def test_a_stride_between_contoured_planes_is_filled_and_said(series, images, grid, tmp_path):
     every_second = [circle(grid, (130, 120, k), 20.0) for k in range(40, 50, 2)]
     path = structure_set(images.contours, {"liver": every_second}, tmp_path / "stride.dcm")
-    with pytest.raises(ContourError, match="skips planes of its image"):
-        read_contours(path, series)
+    read = read_contours(path, series)
+    volume = read["liver"].voxels_inside * grid.voxel_volume_mL
+    assert volume == pytest.approx(np.pi * 20.0**2 * 9 * 3.0 / 1000, rel=0.01)
+    assert "filled between their neighbours: 'liver' on 4 plane(s)" in read.warnings[0]
 
 
 def test_contours_come_into_the_scene(seg_file, series, drawn, grid, images, tmp_path, scene):
@@ -275,7 +277,7 @@ def test_contours_come_into_the_scene(seg_file, series, drawn, grid, images, tmp
 def test_the_scene_goes_out_as_dicom(drawn, images, series, tmp_path, scene):
     """Segments, measurements and references of nodes, read back; and freed of the patient's identity."""
     outcome = measured_patient()[1]
-    image = node_from_volume(outcome.scene[0].volumes[0][1], "SPECT 24h")
+    image = node_from_volume(outcome.contents[0].volumes[0][1], "SPECT 24h")
     segments = node_from_segmentation(drawn, "segments")
     rows = [row for row in outcome.rows if row.lesion == "L1"]
     written = export_dicom(tmp_path / "out", segments, image, rows, series, "24h")
@@ -290,7 +292,7 @@ def test_the_scene_goes_out_as_dicom(drawn, images, series, tmp_path, scene):
     freed = {one.metric: one.value for one in read_report(tmp_path / "free" / "SR.dcm")}
     assert freed == pytest.approx({name: one.value for name, one in values.items()}, rel=5e-6)
     content = b"".join(path.read_bytes() for path in (tmp_path / "free").iterdir())
-    assert outcome.case.patient.encode() not in content
+    assert outcome.input.patient.encode() not in content
     assert [str(header.dataset) for one in series for header in one.headers] == headers  # those stay as they were
     image.SetAttribute("PRRT.Provenance", None)
     with pytest.raises(NodeError, match="does not know its DICOM series"):
@@ -301,7 +303,7 @@ def test_the_scene_goes_out_as_dicom(drawn, images, series, tmp_path, scene):
 def test_a_moved_image_goes_out_where_its_series_lies(drawn, images, series, tmp_path, scene):
     """A node under a transform: its map keeps the place of the series, the fractions are where it was measured."""
     outcome = measured_patient()[1]
-    activity = outcome.scene[0].volumes[0][1]
+    activity = outcome.contents[0].volumes[0][1]
     volume = activity.with_values(activity.array * 1e-5, quantity="SUVbw", units="g/ml{SUVbw}")
     image, segments = node_from_volume(volume, "SUV 24h"), node_from_segmentation(drawn, "segments")
     rows = [row for row in outcome.rows if row.lesion == "L1"]
@@ -335,8 +337,7 @@ def written_series():
 def test_contours_that_cannot_be_placed_are_refused(images, series, grid, tmp_path):
     drawn = {"liver": [circle(grid, (130, 120, 40.5), 20.0)]}
     path = structure_set(images.contours, drawn, tmp_path / "between.dcm")
-    with pytest.raises(ContourError, match="between the planes"):
-        read_contours(path, series)
+    assert "planes that are not those of the image" in read_contours(path, series).warnings[0]
     with pytest.raises(ContourError, match="not among the visit's DICOM"):
         read_contours(path, [images.measured])
     ds = pydicom.dcmread(path)

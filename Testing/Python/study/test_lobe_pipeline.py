@@ -17,6 +17,7 @@ import SimpleITK as sitk
 from PRRTDosimetryLib.commands import main
 from PRRTUptakeLib.dicom.quantify import quantify
 from PRRTUptakeLib.dicom.series import find_series
+from PRRTUptakeLib.report.study_report import study_text
 from PRRTUptakeLib.study.measurements import read_csv
 from PRRTUptakeLib.synthetic.cases import write_synthetic_lutia
 from PRRTUptakeLib.synthetic.lesion_placement import LesionPlan
@@ -54,7 +55,7 @@ def _run(folder, patient, blur):
     from PRRTUptakeLib.mrml.run import run_case
 
     case = write_synthetic_lutia(folder / "patient", seed=SEED, patient=patient, blur=blur, noise=False)
-    return case, run_case(case, folder / "results").outcome.lobe_visits[0], folder / "results"
+    return case, run_case(case, folder / "results").result.visits[0], folder / "results"
 
 
 def _true_averages(patient, grid, box, fine=5):
@@ -252,7 +253,7 @@ def test_without_a_plane_the_lobes_part_at_gallbladder_and_vena_cava(sharp, tmp_
     del content["visits"][0]["lobe_plane"]
     other = case.with_name("automatic.json")
     other.write_text(json.dumps(content), encoding="utf-8")
-    automatic = run_case(other, tmp_path / "out").outcome.lobe_visits[0]
+    automatic = run_case(other, tmp_path / "out").result.visits[0]
     assert automatic.lobes[0].fraction == pytest.approx(result.lobes[0].fraction, abs=0.03)
 
 
@@ -270,7 +271,7 @@ def test_blinded_case_forms_no_treated_control_ratio(sharp, tmp_path, capsys):
 def test_recovery_correction_stands_beside_the_measured_value(blurred, tmp_path, patient):
     """A phantom that behaves as theory says brings the corrected uptake near the truth; T/N itself stays as it was."""
     from PRRTUptakeLib.mrml.run import run_case
-    from PRRTUptakeLib.uptake.recovery import sphere_mean_recovery
+    from PRRTUptakeLib.uptake.partial_volume import sphere_mean_recovery
 
     case, result, _ = blurred
     content = json.loads(case.read_text(encoding="utf-8"))
@@ -282,7 +283,7 @@ def test_recovery_correction_stands_beside_the_measured_value(blurred, tmp_path,
     }
     other = case.with_name("phantom.json")
     other.write_text(json.dumps(content), encoding="utf-8")
-    again = run_case(other, tmp_path / "out").outcome.lobe_visits[0]
+    again = run_case(other, tmp_path / "out").result.visits[0]
     assert again.lobe_ratio == result.lobe_ratio
     for target, lesion in zip(again.targets, again.prepared.targets, strict=True):
         true = patient.concentration_Bq_per_mL(_matching(patient, lesion, again).name, 24.0)
@@ -305,7 +306,7 @@ def test_a_target_replaced_by_the_user_keeps_its_reason(sharp, tmp_path):
     content["visits"][0]["targets"] = [{"dropped": "R1", "chosen": "R2", "reason": "R1 is necrotic"}]
     other = case.with_name("replaced.json")
     other.write_text(json.dumps(content), encoding="utf-8")
-    again = run_case(other, tmp_path / "out").outcome.lobe_visits[0]
+    again = run_case(other, tmp_path / "out").result.visits[0]
     assert [target.lesion_id for target in again.targets] == ["L1", "R2"]
     assert "R1 is necrotic" in again.prepared.segmentation["R2"].tags["PRRT.Reason"]
     assert "R1 is necrotic" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
@@ -360,9 +361,7 @@ def test_segments_may_come_as_nrrd_from_slicer(scene, sharp, tmp_path):
     content["visits"][0]["segments"] = "drawn.seg.nrrd"
     other = case.with_name("nrrd.json")
     other.write_text(json.dumps(content), encoding="utf-8")
-    assert run_case(other, tmp_path / "out").outcome.lobe_visits[0].lobe_ratio == pytest.approx(
-        result.lobe_ratio, rel=1e-6
-    )
+    assert run_case(other, tmp_path / "out").result.visits[0].lobe_ratio == pytest.approx(result.lobe_ratio, rel=1e-6)
 
 
 def test_masks_turned_by_a_converter_give_the_same(sharp, tmp_path):
@@ -378,7 +377,7 @@ def test_masks_turned_by_a_converter_give_the_same(sharp, tmp_path):
     content["visits"][0]["segments"] = "turned"
     other = case.with_name("turned.json")
     other.write_text(json.dumps(content), encoding="utf-8")
-    again = run_case(other, tmp_path / "out").outcome.lobe_visits[0]
+    again = run_case(other, tmp_path / "out").result.visits[0]
     assert again.lobe_ratio == pytest.approx(result.lobe_ratio, rel=1e-6)
 
 
@@ -395,10 +394,10 @@ def test_complete_response(sharp, tmp_path):
     gone = [one.lesion.lesion_id for one in result.prepared.lesions]
     later = {**first, "visit": "Follow-up 6 months", "segments": str(healthy), "vanished": gone}
     (tmp_path / "case.json").write_text(json.dumps({**content, "visits": [first, later]}))
-    outcome = run_case(tmp_path / "case.json", tmp_path / "out").outcome
+    outcome = run_case(tmp_path / "case.json", tmp_path / "out").result
     table = read_csv(tmp_path / "out" / "measurements.csv")
     assert {row.visit for row in table if row.metric == "tn_ratio"} == {"24h"}
     (change,) = (row for row in table if row.metric == "recist_change" and row.region == "patient")
     assert (change.visit, change.value) == ("Follow-up 6 months", -100.0)
-    assert any("No target lesion is left" in text for text in outcome.text)
+    assert any("No target lesion is left" in text for text in study_text(outcome))
     assert "No target lesion is left" in (tmp_path / "out" / "report.html").read_text()

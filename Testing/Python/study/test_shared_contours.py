@@ -12,9 +12,7 @@ import SimpleITK as sitk
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.itk_images import affine_to_itk
 from PRRTUptakeLib.imaging.volume import Grid, Volume
-from PRRTUptakeLib.mrml.lobes_run import measure_lobe_case
-from PRRTUptakeLib.mrml.run import run_case
-from PRRTUptakeLib.progress import no_progress
+from PRRTUptakeLib.mrml.run import measure_case, run_case
 from PRRTUptakeLib.registration.result import DisplacementField, Registration, given_registration
 from PRRTUptakeLib.report.checkerboard import View, checkerboard_picture
 from PRRTUptakeLib.segmentation.segments import Segment
@@ -53,7 +51,7 @@ def use_first(visits, **more):
 def registered(folder):
     """Outcome and folder of results: the later visit by registration, with one lesion moved by hand."""
     case = changed(folder, "registered.json", lambda visits: use_first(visits, nudges=[MANUAL_SHIFT]))
-    return run_case(case, folder.parent / "out").outcome, folder.parent / "out"
+    return run_case(case, folder.parent / "out").result, folder.parent / "out"
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +70,7 @@ def stated(folder):
         use_first(visits, registration="motion.tfm")
         visits[0]["dicom"] = "shifted"
 
-    return measure_lobe_case(load_case(changed(folder, "stated.json", change)), no_progress)
+    return measure_case(changed(folder, "stated.json", change))
 
 
 def true_motion(folder):
@@ -89,7 +87,7 @@ def test_the_registration_is_that_of_the_liver(registered, folder):
     outcome, _ = registered
     (made,) = [one for one in outcome.alignment if one["what"] == "registration"]
     found, true = given_registration(np.array(made["fixed_to_moving_ras"]), "run"), true_motion(folder)
-    prepared = outcome.lobe_visits[0].prepared.segmentation
+    prepared = outcome.visits[0].prepared.segmentation
     liver = prepared["liver"]
     points = prepared.grid.to_ras((np.argwhere(liver.mask) + liver.origin)[::500, ::-1])
     assert made["kind"] == "rigid"
@@ -98,7 +96,7 @@ def test_the_registration_is_that_of_the_liver(registered, folder):
 
 def test_regions_are_measured_where_they_are(registered, stated):
     """By registration as by the true motion, but for the lesion that was moved by hand; volumes stay."""
-    later = [outcome.lobe_visits[1] for outcome in (registered[0], stated)]
+    later = [outcome.visits[1] for outcome in (registered[0], stated)]
     names = [one.lesion.lesion_id for one in later[0].prepared.targets]
     assert len(names) >= 4
     for name in names:
@@ -169,8 +167,8 @@ def affine(matrix=None, translation=(0.0, 0.0, 0.0)):
 def test_a_transform_that_bends_carries_contours(stated, folder):
     bent_to_the_truth(folder, folder / "bent.h5")
     case = changed(folder, "bent.json", lambda visits: use_first(visits, registration="bent.h5"))
-    outcome = measure_lobe_case(load_case(case), no_progress)
-    true, found = stated.lobe_visits[1], outcome.lobe_visits[1]
+    outcome = measure_case(case)
+    true, found = stated.visits[1], outcome.visits[1]
     for target in true.targets:
         value = next(one.tumour for one in found.targets if one.lesion_id == target.lesion_id)
         assert value == pytest.approx(target.tumour, rel=0.02), target.lesion_id
@@ -181,11 +179,11 @@ def test_a_transform_that_bends_carries_contours(stated, folder):
 @pytest.mark.slow
 def test_bending_on_request_is_refused_where_nothing_is_bent(registered, folder):
     case = changed(folder, "bend.json", lambda visits: use_first(visits, registration="deformable"))
-    outcome = measure_lobe_case(load_case(case), no_progress)
+    outcome = measure_case(case)
     assert any(
         "72h: The rigid registration was kept. Bending the liver hardly fits" in text for text in outcome.warnings
     )
-    for one, other in zip(outcome.lobe_visits[1].targets, registered[0].lobe_visits[1].targets, strict=True):
+    for one, other in zip(outcome.visits[1].targets, registered[0].visits[1].targets, strict=True):
         if one.lesion_id != MANUAL_SHIFT["lesion"]:
             assert one.tumour == pytest.approx(other.tumour, rel=1e-9)
 
@@ -211,23 +209,26 @@ def test_other_patients_are_refused_unless_the_case_says_why(folder, tmp_path, d
     assert not (tmp_path / "out").exists()
     content = json.loads(case.read_text(encoding="utf-8"))
     case.write_text(json.dumps({**content, "same_patient": "made nameless in Utrecht"}), encoding="utf-8")
-    warnings = run_case(case, tmp_path / "out").outcome.warnings
+    warnings = run_case(case, tmp_path / "out").result.warnings
     assert "taken for one person: made nameless in Utrecht." in warnings[0]
     assert any("the registration was forced" in text for text in warnings) != drawn_anew
     case.write_text(json.dumps({**content, "same_patient": True}), encoding="utf-8")
-    with pytest.raises(CaseError, match="'same_patient' must say why in words"):
+    with pytest.raises(CaseError, match="'same_patient' is true, but must be a reason in words"):
         load_case(case)
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda visits: visits[1].update(drawn_on="24h"), "one of them"),
-        (lambda visits: visits[1].pop("segments"), "one of them"),
+        (lambda visits: visits[1].update(drawn_on="24h"), "give one of them"),
+        (lambda visits: visits[1].pop("segments"), "give one of them"),
         (lambda visits: use_first(visits, drawn_on="48h"), "1/48h, which has no segments"),
         (lambda visits: use_first(visits, drawn_on="72h"), "which has no segments of its own"),
-        (lambda visits: use_first(visits, lobe_plane={}), "'lobe_plane' belongs to the visit on which was drawn"),
-        (lambda visits: use_first(visits, registration="none.h5"), "none.h5 does not exist"),
+        (
+            lambda visits: use_first(visits, lobe_plane={"origin_ras_mm": [0, 0, 0], "normal_ras": [1, 0, 0]}),
+            r"'visits\[1\].lobe_plane' belongs to the visit that the contours were drawn on",
+        ),
+        (lambda visits: use_first(visits, registration="none.h5"), "none.h5, which does not exist"),
     ],
 )
 def test_impossible_cases_are_named(folder, change, words):
@@ -242,7 +243,7 @@ def test_a_nudge_of_no_lesion_is_refused(registered):
     from PRRTUptakeLib.study.manual_shift import ManualShift
     from PRRTUptakeLib.study.visit import measure_visit
 
-    visit = registered[0].lobe_visits[0]
+    visit = registered[0].visits[0]
     wrong = ManualShift("L99", (1.0, 0.0, 0.0), "x")
     with pytest.raises(ContourPropagationError, match="no lesion 'L99' to nudge; there are"):
         measure_visit(visit.prepared, visit.image, visit.protocol, visit.labels, manual_shifts=[wrong])

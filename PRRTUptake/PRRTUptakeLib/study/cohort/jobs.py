@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.study.case_files import case_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,6 +33,12 @@ _ONE_AT_A_TIME = threading.Lock()
 
 class CohortError(PRRTError):
     """A cohort, or a patient of it, cannot be run."""
+
+
+class Crash(str):
+    """Reason of a failure that nobody foresaw: a fault of the program or the machine, not of the patient's data."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True)
@@ -63,7 +70,9 @@ def is_done(job: Job) -> bool:
 
 
 def run_job(job: Job) -> str:
-    """Run one patient in this process; returns why it failed, in one line, or "" if its results stand in place.
+    """Run one patient in this process; returns why it failed, in one line, or "" if its results are in place.
+
+    The reason is a `Crash` if the failure was unforeseen.
 
     The traceback of an unforeseen failure, and what was printed, are kept in the log.
     """
@@ -83,7 +92,7 @@ def run_job(job: Job) -> str:
             except Exception as error:
                 traceback.print_exc(file=printed)
                 text = str(error).splitlines()
-                return f"{type(error).__name__}: {text[0] if text else 'no message'} (see the log {log.name})"
+                return Crash(f"{type(error).__name__}: {text[0] if text else 'no message'} (see the log {log.name})")
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return ""
@@ -110,23 +119,9 @@ def _put_in_place(work: Path, target: Path, record: dict[str, Any]) -> None:
     results.rename(target)
 
 
-def input_files(case: Path) -> list[Path]:
-    """All files that a case is made from: those beside and below the case file, and those in folders that it names."""
-    places = {case.parent.resolve()}
-    try:
-        content = json.loads(case.read_text(encoding="utf-8"))
-        visits = content.get("visits", [])
-        names = [visit[key] for visit in visits for key in ("dicom", "segments") if isinstance(visit.get(key), str)]
-        places |= {(case.parent / name).resolve() for name in [*names, str(content.get("protocol", ""))] if name}
-    except (OSError, ValueError, AttributeError, TypeError):
-        pass  # the run itself says what is wrong with the case file
-    files = {path for place in places for path in ([place] if place.is_file() else place.rglob("*"))}
-    return sorted(path for path in files if path.is_file())
-
-
 def _inputs_by_name(case: Path) -> dict[str, Path]:
     """Input files by their path relative to the case file's folder, so that a cohort may be moved."""
-    return {Path(os.path.relpath(path, case.parent.resolve())).as_posix(): path for path in input_files(case)}
+    return {Path(os.path.relpath(path, case.parent.resolve())).as_posix(): path for path in case_files(case)}
 
 
 def _fingerprints(case: Path) -> dict[str, list[Any]]:

@@ -1,0 +1,409 @@
+"""Doses of a study with serial images: from region means to the dosimetry of each cycle and of all together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from PRRTUptakeLib.dicom.headers import label
+from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.segmentation.reference import ReferenceRegionError
+from PRRTUptakeLib.study.measurements import Measurement
+from PRRTUptakeLib.study.model import ResultPart
+from PRRTUptakeLib.study.response_case import is_follow_up
+from PRRTUptakeLib.uptake.partial_volume import border_recovery, shape_recovery
+
+from PRRTDosimetryLib.dose.spheres import sphere_dose
+from PRRTDosimetryLib.dose.tissue import DENSITY_G_PER_ML
+from PRRTDosimetryLib.dosimetry.concentrations import (
+    corrected_regions,
+    cycle_concentrations,
+    with_concentrations,
+    with_correction,
+)
+from PRRTDosimetryLib.dosimetry.cumulative import VISIT as ALL_CYCLES
+from PRRTDosimetryLib.dosimetry.cumulative import OrganTotal, organ_totals, total_rows
+from PRRTDosimetryLib.dosimetry.dose_rows import Labels, dose_rows, recovered_rows
+from PRRTDosimetryLib.dosimetry.engine import Dosimetry, dosimetry
+from PRRTDosimetryLib.dosimetry.recovery_doses import LesionPoints, RecoveredDoses, recovered_doses
+from PRRTDosimetryLib.dosimetry.regions import Patient, Region
+from PRRTDosimetryLib.dosimetry.settings import DoseSettings
+from PRRTDosimetryLib.kinetics.curves import Curve, times_after_injection
+from PRRTDosimetryLib.kinetics.fitting import Weights
+from PRRTDosimetryLib.kinetics.options import Options
+from PRRTDosimetryLib.uncertainty.chain import ChainInputs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from PRRTUptakeLib.segmentation.segments import Segment
+    from PRRTUptakeLib.study.model import StudyInput, StudyResult
+    from PRRTUptakeLib.study.visit import VisitResult
+    from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve
+
+    from PRRTDosimetryLib.kinetics.integral import Integral
+
+_ORGANS = {"kidney_left": "kidneys", "kidney_right": "kidneys", "spleen": "spleen"}
+_PHANTOM = {"M": "male", "F": "female"}
+_ZERO_WORDS = {"start": "start", "mid": "middle", "end": "end"}
+
+
+DOSIMETRY = "dosimetry"
+"""The visit of rows that hold for a whole cycle."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CycleDoses(ResultPart):
+    """Doses of one cycle.
+
+    Attributes
+    ----------
+    dosimetry : of regions and organs.
+    kept : by region the part of its contrast that its mean keeps: on these voxels, and with the blur too.
+    recovered : corrected doses of lesions; None without a phantom.
+    """
+
+    dosimetry: Dosimetry
+    kept: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    recovered: RecoveredDoses | None = None
+
+    @property
+    def cycle(self) -> int:
+        """The cycle."""
+        return self.dosimetry.patient.cycle
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TotalDoses(ResultPart):
+    """Dose and effect of each organ over all cycles; ``missing`` are cycles without doses."""
+
+    totals: tuple[OrganTotal, ...]
+    missing: tuple[int, ...] = ()
+
+
+def settings_of(study: StudyInput) -> DoseSettings:
+    """The settings of a study's doses, as a case file or a panel states them.
+
+    Raises
+    ------
+    SettingsError
+        If those of a case file are not usable.
+    """
+    stated = study.dosimetry
+    return stated if isinstance(stated, DoseSettings) else DoseSettings.from_case(stated, study.base)
+
+
+def add_doses(result: StudyResult) -> StudyResult:
+    """Add the doses of every cycle, and of all cycles together.
+
+    A cycle needs several images, or one and an earlier cycle's full curve, which is scaled, or a stated effective
+    half-life, which goes first. A cycle that cannot be integrated for want of times, activity or sex gives a warning,
+    and nothing is guessed. Follow-up visits belong to no cycle's curve. With a phantom's recovery curve the lesions
+    have corrected doses too, beside the others.
+    """
+    settings = settings_of(result.input)
+    cycles = _cycles(result.visits)
+    serial = any(len(visits) > 1 for visits in cycles.values())
+    found: list[CycleDoses] = []
+    parts: list[ResultPart] = []
+    full: Mapping[str, Integral] = {}
+    full_recovered: Mapping[str, Integral] = {}
+    for cycle, visits in cycles.items():
+        if len(visits) < 2 and not (settings.teff_h or serial):
+            continue
+        refusal = _refusal(visits, settings) or _without_curve(visits, settings, full)
+        if refusal:
+            parts.append(ResultPart(warnings=(f"Cycle {cycle}: no doses. {refusal}",)))
+            continue
+        made = cycle_doses(visits, settings, result.input.recovery, (full, full_recovered))
+        found.append(made)
+        parts.append(made)
+        if len(visits) > 1 and not full:
+            full = made.dosimetry.integrals
+            full_recovered = made.recovered.integrals if made.recovered is not None else {}
+    if len(found) > 1:
+        parts.append(_totals(result, [one.dosimetry for one in found]))
+    return result.with_parts(*parts)
+
+
+def cycle_doses(
+    visits: Sequence[VisitResult],
+    settings: DoseSettings,
+    phantom: RecoveryCurve | None = None,
+    earlier: tuple[Mapping[str, Integral], Mapping[str, Integral]] = ({}, {}),
+    dosimetry_of_cycle: Dosimetry | None = None,
+) -> CycleDoses:
+    """The doses of one cycle with their rows.
+
+    Parameters
+    ----------
+    visits, settings : see `cycle_dosimetry`.
+    phantom : recovery curve of the camera, by which lesion doses are corrected beside the others.
+    earlier : full curves of an earlier cycle, as measured and corrected.
+    dosimetry_of_cycle : where it was calculated before; None to calculate it.
+
+    Raises
+    ------
+    PRRTError
+        If curves cannot be made or integrated.
+    """
+    made = dosimetry_of_cycle or cycle_dosimetry(visits, settings, earlier[0])
+    recovered = cycle_recovery(visits, made, settings, phantom, earlier[1]) if phantom is not None else None
+    first = min(visits, key=_hours)
+    kept = kept_contrast(first, made.regions, settings)
+    labels = Labels(first.labels.patient, DOSIMETRY, first.labels.image)
+    rows = [*dose_rows(made, labels), *(recovered_rows(recovered, made, labels) if recovered is not None else ())]
+    return CycleDoses(
+        dosimetry=made, kept=kept, recovered=recovered, rows=(*rows, *_recovery_rows(rows, kept)), warnings=()
+    )
+
+
+def _recovery_rows(rows: Sequence[Measurement], kept: Mapping[str, tuple[float, float]]) -> list[Measurement]:
+    """``expected_recovery`` beside the dose of every region."""
+    doses = {row.region: row for row in rows if row.metric == "dose"}
+    return [
+        replace(doses[name], metric="expected_recovery", value=blurred, unit="1", uncertainty=math.nan)
+        for name, (_, blurred) in kept.items()
+    ]
+
+
+def cycle_dosimetry(
+    visits: Sequence[VisitResult], settings: DoseSettings, full: Mapping[str, Integral] | None = None
+) -> Dosimetry:
+    """The dosimetry of one cycle from its measured visits, each with its injection known.
+
+    ``full`` holds the full curves of an earlier cycle: with one visit they are scaled to it, region by region, where no
+    effective half-life is stated.
+
+    Raises
+    ------
+    PRRTError
+        If curves cannot be made or integrated.
+    """
+    ordered = sorted(visits, key=_hours)
+    first = ordered[0]
+    assert first.injection is not None
+    nuclide = first.injection.nuclide
+    options = _options(settings)
+    earlier = _scalable(full or {}, options, nuclide)
+    curves, regions, left_out = [], {}, []
+    for segment in first.prepared.segmentation:
+        region = _region(segment)
+        curve = _curve(segment.name, ordered) if region is not None else None
+        if region is None or curve is None:
+            continue
+        if len(ordered) == 1 and segment.name not in earlier and math.isnan(options.half_life_of(segment.name)[0]):
+            left_out.append(segment.name)
+            continue
+        curves.append(_with_counting_noise(curve, settings) if len(ordered) == 1 else curve)
+        regions[segment.name] = region
+    uptakes = [visit.uptakes for visit in ordered]
+    concentrations = cycle_concentrations(list(regions), uptakes)
+    corrected = corrected_regions(list(concentrations), uptakes)
+    curves = [
+        with_correction(curve, concentrations[curve.region]) if curve.region in corrected else curve for curve in curves
+    ]
+    chain = with_concentrations(_chain(first, settings), concentrations, corrected)
+    lesion_density = DENSITY_G_PER_ML["lesion"]
+    patient = Patient(
+        _PHANTOM[settings.sex or first.injection.sex],
+        first.injection.activity_MBq,
+        nuclide,
+        first.labels.cycle,
+        first.labels.treated_lobe,
+        sphere_S_Gy_per_Bq_s=lambda mass_g: sphere_dose(nuclide, mass_g, lesion_density).S_Gy_per_Bq_s,
+    )
+    result = dosimetry(curves, regions, patient, settings.model, options, chain, earlier=earlier)
+    told = [text for one in uptakes[:1] if one is not None for text in one.sentences]
+    return replace(result, notes=(*told, *result.notes, *_notes(first, left_out)))
+
+
+def cycle_recovery(
+    visits: Sequence[VisitResult],
+    result: Dosimetry,
+    settings: DoseSettings,
+    phantom: RecoveryCurve,
+    earlier: Mapping[str, Integral] | None = None,
+) -> RecoveredDoses:
+    """Lesion doses of the same visits corrected by a phantom's recovery curve.
+
+    ``earlier`` holds corrected full curves of an earlier cycle. Background is the protocol's reference region of each
+    lesion; one outside the liver has none.
+    """
+    ordered = sorted(visits, key=_hours)
+    lesions = [name for name, dose in result.regions.items() if dose.region.kind == "lesion"]
+    points, refused = {}, {}
+    for name in lesions:
+        try:
+            points[name] = _lesion_points(name, ordered)
+        except ReferenceRegionError as error:
+            refused[name] = str(error)
+    found = recovered_doses(result, points, phantom, _chain(ordered[0], settings), _options(settings), earlier)
+    return replace(found, refused={**refused, **found.refused})
+
+
+def _lesion_points(name: str, visits: Sequence[VisitResult]) -> LesionPoints:
+    """A lesion and its reference region at every visit.
+
+    Raises
+    ------
+    ReferenceRegionError
+        If there is no reference region for the lesion.
+    """
+    lesion = [visit.metrics[name] for visit in visits]
+    healthy = []
+    for visit in visits:
+        lobe = visit.prepared.segmentation[name].lobe
+        if lobe in ("none", ""):
+            raise ReferenceRegionError("it lies in no lobe of the liver, and other healthy tissue is not measured")
+        reference = visit.prepared.references.region(visit.protocol.reference.kind, lobe).name
+        if reference not in visit.metrics:
+            raise ReferenceRegionError(f"its reference region '{reference}' is not measured at '{visit.labels.visit}'")
+        healthy.append((reference, visit.metrics[reference].mean))
+    return LesionPoints(
+        tuple(one.mean for one in lesion),
+        tuple(mean for _, mean in healthy),
+        tuple(one.volume_mL for one in lesion),
+        healthy[0][0],
+    )
+
+
+def _options(settings: DoseSettings) -> Options:
+    weights = Weights(settings.counts_u, 0.0) if settings.counts_u > 0 else None
+    return Options(weights, teff_h=settings.teff_h)
+
+
+def _chain(visit: VisitResult, settings: DoseSettings) -> ChainInputs:
+    return ChainInputs(
+        settings.calibration_u,
+        settings.counts_u,
+        0.0,
+        settings.s_value_u,
+        math.prod(visit.prepared.segmentation.grid.spacing_mm) ** (1 / 3),
+        settings.contour_fwhm_mm,
+        settings.resolution_mm(visit),
+        False,
+    )
+
+
+def kept_contrast(visit: VisitResult, names: Iterable[str], settings: DoseSettings) -> dict[str, tuple[float, float]]:
+    """Contrast recovery of each region's mean, where it was measured: by voxel size alone, and with the blur too.
+
+    The second figure holds for the resolution that is stated, or the protocol's; activities and doses are not
+    corrected for it.
+    """
+    fwhm_mm = settings.resolution_mm(visit)
+    placed = {name: visit.regions[name] for name in names}
+    return {name: (border_recovery(region), shape_recovery(region, fwhm_mm)) for name, region in placed.items()}
+
+
+def _cycles(visits: Sequence[VisitResult]) -> dict[int, list[VisitResult]]:
+    """The visits of each cycle, cycles in order."""
+    cycles: dict[int, list[VisitResult]] = {}
+    for visit in sorted(visits, key=lambda one: one.labels.cycle):
+        if not is_follow_up(visit.labels.visit):
+            cycles.setdefault(visit.labels.cycle, []).append(visit)
+    return cycles
+
+
+def _totals(result: StudyResult, doses: Sequence[Dosimetry]) -> TotalDoses:
+    """Dose and effect of each organ over all cycles."""
+    totals = organ_totals(doses)
+    missing = sorted(set(_cycles(result.visits)) - {one.patient.cycle for one in doses})
+    labels = Labels(result.input.patient, ALL_CYCLES, result.visits[0].labels.image)
+    return TotalDoses(totals=tuple(totals), missing=tuple(missing), rows=total_rows(totals, labels))
+
+
+def _refusal(visits: Sequence[VisitResult], settings: DoseSettings) -> str:
+    for visit in visits:
+        name, zero = visit.labels.visit, visit.protocol.imaging.time_zero
+        if visit.injection is None or visit.image.reference_time is None:
+            return f"Visit '{name}' does not tell injection or scan time: complete its header."
+        if zero != "start" and visit.injection.end is None:
+            return (
+                f"The protocol counts hours from the {_ZERO_WORDS[zero]} of the infusion, but visit '{name}' does not "
+                f"tell its end ({label('RadiopharmaceuticalStopDateTime')}): complete its header."
+            )
+        try:
+            _hours(visit)
+        except PRRTError as error:
+            return f"Visit '{name}': {error}"
+    if (settings.sex or visits[0].injection.sex) not in _PHANTOM:  # type: ignore[union-attr]
+        return "The patient's sex is not told: give it as 'sex' under 'dosimetry' in the case file."
+    if len({visit.injection.activity_MBq for visit in visits if visit.injection}) > 1:
+        return "The images of the cycle name different administered activities: correct their headers."
+    return ""
+
+
+def _without_curve(visits: Sequence[VisitResult], settings: DoseSettings, full: Mapping[str, Integral]) -> str:
+    """Why one image says nothing on the course of the activity, "" if it does."""
+    if len(visits) > 1 or settings.teff_h:
+        return ""
+    injection = visits[0].injection
+    assert injection is not None
+    if any(name in visits[0].metrics for name in _scalable(full, Options(), injection.nuclide)):
+        return ""
+    return "It has one image, and no earlier cycle has a full curve to scale: give 'teff_h' under 'dosimetry'."
+
+
+def _scalable(full: Mapping[str, Integral], options: Options, nuclide: str) -> dict[str, Integral]:
+    """Full curves of the same nuclide of the regions for which no half-life is stated."""
+    return {
+        name: one
+        for name, one in full.items()
+        if one.nuclide.name == nuclide and math.isnan(options.half_life_of(name)[0])
+    }
+
+
+def _notes(visit: VisitResult, left_out: Sequence[str]) -> list[str]:
+    notes = [f"hours count from the {_ZERO_WORDS[visit.protocol.imaging.time_zero]} of the infusion"]
+    if left_out:
+        names = ", ".join(left_out)
+        notes.append(f"left out, with one image and neither an earlier full curve nor a stated half-life: {names}")
+    return notes
+
+
+def _hours(visit: VisitResult) -> float:
+    """Hours from the protocol's time zero of the injection to the moment for which the image holds."""
+    assert visit.injection is not None
+    assert visit.image.reference_time is not None
+    start, end = visit.injection.time, visit.injection.end
+    zero = visit.protocol.imaging.time_zero
+    # An end that the protocol does not ask for is not needed, so that a wrong one does no harm.
+    end = start if end is None or zero == "start" else end
+    return times_after_injection([visit.image.reference_time], start, end, zero)[0]
+
+
+def _with_counting_noise(curve: Curve, settings: DoseSettings) -> Curve:
+    """A single point has no scatter to judge by: its uncertainty is that of the counts, unknown if these are."""
+    if settings.counts_u == 0:
+        return curve
+    return replace(curve, u_activity_MBq=tuple(settings.counts_u * activity for activity in curve.activity_MBq))
+
+
+def _curve(name: str, visits: Sequence[VisitResult]) -> Curve | None:
+    """Activity of a region at every visit that shows it, decayed; None if one visit lacks it."""
+    if any(name not in visit.metrics for visit in visits):
+        return None
+    measured = [visit.metrics[name] for visit in visits]
+    activities = tuple(one.mean * one.volume_mL * 1e-6 for one in measured)  # Bq/mL x mL -> MBq
+    volume = sum(one.volume_mL for one in measured) / len(measured)
+    return Curve(name, tuple(_hours(visit) for visit in visits), activities, volume_mL=volume)
+
+
+def _region(segment: Segment) -> Region | None:
+    if segment.structure in _ORGANS:
+        return Region("organ", _ORGANS[segment.structure])
+    if segment.structure == "liver":
+        return Region("organ", "liver", contains_lesions=True)
+    if segment.structure == "marrow":
+        return Region("vertebrae", vertebrae="L2-L4")
+    if segment.role in ("target", "lesion"):
+        inside = segment.lobe not in ("none", "")
+        lobe = segment.lobe if inside else ""
+        return Region("lesion", "liver" if inside else "", lobe, segment.lesion_id, segment.role)
+    if segment.role == "reference" and segment.lobe in ("left", "right"):
+        return Region("lobe", "liver", segment.lobe)
+    return None

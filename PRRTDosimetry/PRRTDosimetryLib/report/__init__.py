@@ -1,0 +1,1 @@
+"""The dose sections of a report, from results only."""

@@ -1,0 +1,162 @@
+"""A measured case as DICOM: per visit the segments (SEG), the measurements (SR), and the maps that there are."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from PRRTUptakeLib.dicom.body import SUV_UNITS
+from PRRTUptakeLib.dicom.suv import suv
+from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.export.dicom_maps import parametric_map
+from PRRTUptakeLib.export.dicom_objects import DicomResultError, save_object
+from PRRTUptakeLib.export.dicom_rtdose import dose_object
+from PRRTUptakeLib.export.dicom_seg import occupancy_object, segmentation_object
+from PRRTUptakeLib.export.dicom_sr import measurement_report
+from PRRTUptakeLib.study.placement import placed_regions
+from PRRTUptakeLib.study.response_case import is_follow_up
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterator, Sequence
+    from pathlib import Path
+
+    from pydicom.dataset import Dataset
+
+    from PRRTUptakeLib.dicom.series import Series
+    from PRRTUptakeLib.export.deidentify import Deidentifier
+    from PRRTUptakeLib.export.deidentify_text import Identity
+    from PRRTUptakeLib.imaging.volume import Volume
+    from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
+    from PRRTUptakeLib.study.manual_shift import ManualShift
+    from PRRTUptakeLib.study.measurements import Measurement
+    from PRRTUptakeLib.study.model import StudyResult, VisitImages
+    from PRRTUptakeLib.uptake.occupancy import Occupancy
+
+_KINDS = {"Gy": "RTDOSE", "MBq.h/ml": "TIA", **dict.fromkeys(SUV_UNITS.values(), "SUV")}
+
+
+def write_dicom(
+    result: StudyResult, folder: Path, deidentifier: Deidentifier | None = None, identity: Identity | None = None
+) -> list[Path]:
+    """Write all visits to ``folder``, one folder each; returns the files.
+
+    Parameters
+    ----------
+    deidentifier : frees every object of the patient's identity, and of ``identity`` in its texts; none by default.
+
+    Raises
+    ------
+    DicomResultError
+        If the case keeps no DICOM series to refer to, or an object cannot be made or written.
+    """
+    if not result.images or any(one.measured is None for one in result.images):
+        raise DicomResultError("This case keeps no DICOM series to refer to: its results cannot be written as DICOM.")
+    written = []
+    cleaner = deidentifier.cleaner(identity) if deidentifier and identity else None
+    for study, name, ds in _objects(result):
+        place = re.sub(r"[^A-Za-z0-9._-]+", "_", cleaner.text(study) if cleaner else study)
+        if deidentifier is not None:
+            ds = deidentifier.dataset(ds, identity)
+        written.append(save_object(ds, folder / place / f"{name}.dcm"))
+    return written
+
+
+def _objects(result: StudyResult) -> Iterator[tuple[str, str, Dataset]]:
+    """Every object with its study, which names a folder, and the name of its file."""
+    drawn: tuple[Segmentation, Dataset] | None = None
+    for images in result.images:
+        own = _own_segmentation(result, images)
+        if own is not None:
+            drawn = (own, segmentation_object(own, images.contours or images.measured))
+            yield images.study, "SEG", drawn[1]
+        if drawn is not None:  # a visit without segments of its own was measured with those of an earlier one
+            for name, ds in _measured(result, images, *drawn):
+                yield images.study, name, ds
+        for name, ds in _maps(result, images):
+            yield images.study, name, ds
+
+
+def rows_of(result: StudyResult, images: VisitImages) -> list[Measurement]:
+    """The rows of one visit; those of a whole cycle, such as doses, stand with its first visit."""
+    names = {(one.cycle, one.visit) for one in result.images}
+    first = next(one for one in result.images if one.cycle == images.cycle)
+    own = (images.cycle, images.visit)
+    return [
+        row
+        for row in result.rows
+        if (row.cycle, row.visit) == own or (first is images and row.cycle == images.cycle and _of_no_visit(row, names))
+    ]
+
+
+def _own_segmentation(result: StudyResult, images: VisitImages) -> Segmentation | None:
+    return next((v.segmentation for v in result.contents if v.study == images.study and v.segmentation), None)
+
+
+def _of_no_visit(row: Measurement, names: Container[tuple[int, str]]) -> bool:
+    """Whether a row is of a whole cycle; follow-up without an image to measure is a visit without a series here."""
+    return (row.cycle, row.visit) not in names and not is_follow_up(row.visit)
+
+
+def _measured(
+    result: StudyResult, images: VisitImages, segmentation: Segmentation, seg: Dataset
+) -> Iterator[tuple[str, Dataset]]:
+    """Occupied fractions of the measured image, and the measurements."""
+    uid = images.measured.uid
+    image = next((volume for _, volume in _volumes_of(result, images)), None)
+    if image is not None and (images.contours is None or images.contours.uid != uid):
+        named = {segment.name: segment for segment in segmentation if segment.role}
+        fractions = [(named[name], region) for name, region in images.regions.items() if name in named]
+        if fractions:
+            yield "SEG_fractions", occupancy_object(fractions, images.measured)
+    rows = rows_of(result, images)
+    if rows:
+        yield "SR", measurement_report(rows, segmentation, seg, images.measured, images.visit)
+
+
+def fractions_of(
+    segmentation: Segmentation, measured: Volume, ras_transform: Any, manual_shifts: Sequence[ManualShift] = ()
+) -> list[tuple[Segment, Occupancy]]:
+    """Regions of nodes that were not measured in this session, placed in an image; those outside it are left out."""
+    segments = [segment for segment in segmentation if segment.role]
+    placed, _ = placed_regions(segments, segmentation.grid, measured.grid, ras_transform, manual_shifts)
+    return [(segmentation[name], region) for name, region in placed.items()]
+
+
+def _maps(result: StudyResult, images: VisitImages) -> Iterator[tuple[str, Dataset]]:
+    """Dose, time-integrated activity and SUV on the grid of this visit's image, which refer to all that they are of."""
+    measured = {one.measured.uid: one.measured for one in result.images}
+    made: Counter[str] = Counter()
+    for name, volume in (*_volumes_of(result, images), *_spect_suv(images)):
+        others = [measured[uid] for uid in volume.provenance.get("series_uids", ()) if uid in measured]
+        kind, ds = map_object(volume, images.measured, name, others)
+        if ds is not None:
+            made[kind] += 1
+            yield (kind if made[kind] == 1 else f"{kind}_{made[kind]}"), ds
+
+
+def map_object(volume: Volume, series: Series, name: str, others: Sequence[Series] = ()) -> tuple[str, Dataset | None]:
+    """The kind and object of a map by its units: RTDOSE, TIA or SUV; ("", None) for an image in other units."""
+    kind = _KINDS.get(volume.units, "")
+    if not kind:
+        return "", None
+    if kind == "RTDOSE":
+        return kind, dose_object(volume, series, name, others=others)
+    return kind, parametric_map(volume, series, name, others)
+
+
+def _volumes_of(result: StudyResult, images: VisitImages) -> list[tuple[str, Volume]]:
+    """The scene's volumes that come from this visit's image, with their names."""
+    uid = images.measured.uid
+    named = (one for visit in result.contents for one in visit.volumes)
+    return [(name, volume) for name, volume in named if volume.provenance.get("series_uid") == uid]
+
+
+def _spect_suv(images: VisitImages) -> list[tuple[str, Volume]]:
+    """SUVbw of an image that was measured in Bq/ml, where its header tells all that this needs."""
+    if images.measured.modality != "NM":
+        return []
+    try:
+        return [(f"SUVbw {images.study}", suv(images.measured).volume)]
+    except PRRTError:
+        return []  # ratios need no SUV: injection and weight may be missing

@@ -1,0 +1,107 @@
+"""The report and the terminal text of one patient, made from the study's result and nothing else.
+
+What a design found, and what another library adds, is rendered by its type: whoever defines the type registers its
+renderers with `findings_sections`, `findings_text`, `part_sections` and `part_text`.
+"""
+
+from __future__ import annotations
+
+from functools import singledispatch
+from typing import TYPE_CHECKING, Any
+
+from PRRTUptakeLib.report.alignment_report import alignment_section
+from PRRTUptakeLib.report.enhancement_report import (
+    benefit_section,
+    benefit_table,
+    enhancement_sections,
+    enhancement_text,
+)
+from PRRTUptakeLib.report.page import plain_table
+from PRRTUptakeLib.report.patient_report import case_report, visit_sections
+from PRRTUptakeLib.report.patient_text import visit_text
+from PRRTUptakeLib.report.registration_report import registration_sections
+from PRRTUptakeLib.report.response_report import response_sections, response_text
+from PRRTUptakeLib.study.designs import design_of
+from PRRTUptakeLib.study.designs.lobe_comparison import LobeFindings
+from PRRTUptakeLib.study.designs.route_comparison import RouteFindings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from PRRTUptakeLib.study.model import StudyResult
+
+
+def study_report(result: StudyResult, provenance: Mapping[str, Any], title: str = "") -> str:
+    """The report as one self-contained HTML page; ``title`` replaces the design's heading."""
+    heading = title or f"{design_of(result.input.protocol).title}: {result.input.patient}"
+    return case_report(heading, result.input, result.warnings, study_sections(result), provenance)
+
+
+def study_sections(result: StudyResult) -> list[str]:
+    """The sections of the report, as HTML: visits, what the design found, alignment of images, parts."""
+    sections = [section for one in result.visits for section in visit_sections(one)]
+    before, after = findings_sections(result.findings, result)
+    sections += [
+        *before,
+        *registration_sections(result.registrations),
+        alignment_section(result.session_checks),
+        *after,
+    ]
+    return [*sections, *(section for part in result.parts for section in part_sections(part, result))]
+
+
+def study_text(result: StudyResult) -> list[str]:
+    """Headings, tables and sentences for the terminal."""
+    text = [part for one in result.visits for part in visit_text(one)]
+    text += findings_text(result.findings, result)
+    return [*text, *(words for part in result.parts for words in part_text(part, result))]
+
+
+@singledispatch
+def findings_sections(findings: Any, result: StudyResult) -> tuple[list[str], list[str]]:
+    """Sections on what a design found, those before and those after the sections on registrations."""
+    return [], []
+
+
+@singledispatch
+def findings_text(findings: Any, result: StudyResult) -> list[str]:
+    """What a design found, for the terminal."""
+    return []
+
+
+@singledispatch
+def part_sections(part: Any, result: StudyResult) -> list[str]:
+    """Sections on a part that another library added."""
+    return []
+
+
+@singledispatch
+def part_text(part: Any, result: StudyResult) -> list[str]:
+    """A part that another library added, for the terminal."""
+    return []
+
+
+@findings_sections.register(LobeFindings)
+def _(findings: LobeFindings, result: StudyResult) -> tuple[list[str], list[str]]:
+    return [], response_sections(findings.response) if findings.response is not None else []
+
+
+@findings_text.register(LobeFindings)
+def _(findings: LobeFindings, result: StudyResult) -> list[str]:
+    return response_text(findings.response) if findings.response is not None else []
+
+
+@findings_sections.register(RouteFindings)
+def _(findings: RouteFindings, result: StudyResult) -> tuple[list[str], list[str]]:
+    benefit = findings.benefit
+    after = [] if benefit is None else [benefit_section(benefit.predictions, benefit.delivered_Gy)]
+    return enhancement_sections(findings.comparison, result.input.protocol), after
+
+
+@findings_text.register(RouteFindings)
+def _(findings: RouteFindings, result: StudyResult) -> list[str]:
+    text = enhancement_text(findings.comparison, result.input.protocol, result.input.patient)
+    if findings.benefit is not None:
+        table = benefit_table(findings.benefit.predictions, findings.benefit.delivered_Gy)
+        text += ["Predicted benefit", plain_table(*table)]
+    return text

@@ -1,0 +1,124 @@
+"""A study's input from a case file and DICOM; headers are read here, voxels when they are needed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PRRTUptakeLib.dicom.injection import injection_of
+from PRRTUptakeLib.dicom.quantify import quantify
+from PRRTUptakeLib.dicom.reading import read_volume
+from PRRTUptakeLib.dicom.series import find_series
+from PRRTUptakeLib.dicom.suv import suv
+from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.study.case_files import case_files
+from PRRTUptakeLib.study.images import ImageError, contour_series, emission_series, has_emission
+from PRRTUptakeLib.study.model import (
+    IMAGE_WORDS,
+    SUV,
+    EmissionInput,
+    ImageInput,
+    LoadedEmission,
+    StudyInput,
+    VisitInput,
+)
+from PRRTUptakeLib.study.segment_files import SegmentationReader, no_reader, read_segments
+from PRRTUptakeLib.study.visit_registration import anatomy_in_frame, image_name
+
+if TYPE_CHECKING:
+    from PRRTUptakeLib.dicom.series import Series
+    from PRRTUptakeLib.imaging.volume import Grid
+    from PRRTUptakeLib.study.case import Case, Visit
+
+ROUTES = {"intra-arterial": "IA", "intravenous": "IV"}
+
+
+def study_input(case: Case, read_file: SegmentationReader = no_reader) -> StudyInput:
+    """The input of a case.
+
+    Parameters
+    ----------
+    case : from `load_case`.
+    read_file : reads ``.seg.nrrd`` files.
+
+    Raises
+    ------
+    PRRTError
+        If a visit's DICOM cannot be read.
+    """
+    return StudyInput(
+        patient=case.patient,
+        protocol=case.protocol,
+        visits=tuple(_visit(case, visit, read_file) for visit in case.visits),
+        treated_lobe=case.treated_lobe,
+        recovery=case.recovery,
+        dosimetry=case.dosimetry,
+        iv_cycle=case.iv_cycle,
+        delivered=case.delivered,
+        notes=case.notes,
+        same_patient=case.same_patient,
+        source=case.path,
+        base=case.path.parent,
+        files=case_files(case.path),
+    )
+
+
+def _visit(case: Case, visit: Visit, read_file: SegmentationReader) -> VisitInput:
+    found = find_series(visit.dicom)
+    emission, refusal = None, None
+    try:
+        emission = emission_series(found, case.protocol.imaging.modality, visit.visit, visit.image)
+    except ImageError as error:  # a follow-up, or a visit whose CT was drawn on for others, needs none
+        refusal = error
+    anatomy = anatomy_in_frame(found, emission) if emission is not None else None
+
+    def contours_on(grid: Grid) -> ImageInput | None:
+        series = contour_series(found, grid)
+        return anatomy_input(series) if series is not None else None
+
+    return VisitInput(
+        visit=visit.visit,
+        cycle=visit.cycle,
+        route=ROUTES.get(visit.route, visit.route),
+        emission=_emission(emission) if emission is not None else None,
+        emission_refusal=refusal,
+        shows_emission=has_emission(found, case.protocol.imaging.modality),
+        load_segments=lambda: read_segments(visit.segments, found, read_file),
+        contours_on=contours_on,
+        anatomy=anatomy_input(anatomy) if anatomy is not None else None,
+        cut=visit.lobe_plane,
+        registration=visit.registration,
+        manual_shifts=visit.manual_shifts,
+        drawn_on=visit.drawn_on,
+        target_overrides=visit.target_overrides,
+        territory_overrides=visit.territory_overrides,
+        vanished=visit.vanished,
+    )
+
+
+def anatomy_input(series: Series) -> ImageInput:
+    """A CT or MRI series."""
+    frame = series.frame_of_reference_uid
+    return ImageInput(
+        name=image_name(series), load=lambda: read_volume(series), series=series, frame_of_reference_uid=frame
+    )
+
+
+def _emission(series: Series) -> EmissionInput:
+    frame = series.frame_of_reference_uid
+    name = IMAGE_WORDS.get(series.modality, series.modality)
+    return EmissionInput(
+        name=name, load=lambda kind: _loaded(series, kind), series=series, frame_of_reference_uid=frame
+    )
+
+
+def _loaded(series: Series, kind: str) -> LoadedEmission:
+    made = suv(series) if kind == SUV else quantify(series)
+    volume = made.volume
+    if volume.reference_time is None:
+        refusal = "The image does not state its time, so hours after injection are not known."
+        return LoadedEmission(volume=volume, refusal=refusal, decisions=made.decisions)
+    try:
+        injection = injection_of(series, volume.reference_time)
+    except PRRTError as error:  # a SPECT that does not say what was given is still good for ratios
+        return LoadedEmission(volume=volume, refusal=str(error), decisions=made.decisions)
+    return LoadedEmission(volume=volume, injection=injection, decisions=made.decisions)

@@ -1,0 +1,101 @@
+"""The one way in which a region is placed in an image: through a registration, bent or not, and a manual shift."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from PRRTUptakeLib.uptake.mapping import affine
+from PRRTUptakeLib.uptake.occupancy import OccupancyError, occupancy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from PRRTUptakeLib.imaging.volume import Grid
+    from PRRTUptakeLib.registration.result import Registration
+    from PRRTUptakeLib.segmentation.segments import Segment
+    from PRRTUptakeLib.study.manual_shift import ManualShift
+    from PRRTUptakeLib.uptake.mapping import PointMap, RasTransform
+    from PRRTUptakeLib.uptake.occupancy import Occupancy
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Placement:
+    """From the space of segments to that of an image: ``matrix`` (4x4, RAS mm), and where it bends ``points``.
+
+    ``points`` is the whole map of RAS points (n, 3), of which the matrix is the linear part; None if nothing bends.
+    """
+
+    matrix: np.ndarray
+    points: PointMap | None = None
+
+    @classmethod
+    def of(cls, registration: Registration) -> Placement:
+        """That of a registration, whose fixed image is that of the segments."""
+        bends = registration.displacement is not None
+        return cls(matrix=registration.fixed_to_moving, points=registration.map_points if bends else None)
+
+    @property
+    def ras_transform(self) -> RasTransform:
+        """What `uptake.occupancy` takes: the function of points where it bends, else the 4x4."""
+        return self.matrix if self.points is None else self.points
+
+    @property
+    def bending(self) -> PointMap | None:
+        """What remains of it after its matrix: points where the matrix puts them, to where they belong."""
+        if self.points is None:
+            return None
+        points, back = self.points, affine(np.linalg.inv(self.matrix))
+        return lambda places: points(back(places))
+
+
+def manual_shift_of(segment: Segment, manual_shifts: Sequence[ManualShift]) -> ManualShift | None:
+    """The manual shift that moves a segment: that of its lesion, None if there is none."""
+    return next((one for one in manual_shifts if segment.lesion_id and one.lesion == segment.lesion_id), None)
+
+
+def transform_of(
+    segment: Segment, transform: RasTransform | None, manual_shifts: Sequence[ManualShift] = ()
+) -> RasTransform | None:
+    """From where a segment is to where the image shows it: the transform, then its shift; None for the same place."""
+    shift = manual_shift_of(segment, manual_shifts)
+    return transform if shift is None else shift.after(transform)
+
+
+def place(
+    segment: Segment,
+    source: Grid,
+    target: Grid,
+    transform: RasTransform | None = None,
+    manual_shifts: Sequence[ManualShift] = (),
+) -> Occupancy:
+    """The fraction of each voxel of ``target`` that a segment on ``source`` occupies, where the image shows it.
+
+    Raises
+    ------
+    OccupancyError
+        If the segment is empty, or not within the image.
+    """
+    return occupancy(segment, source, target, transform_of(segment, transform, manual_shifts))
+
+
+def placed_regions(
+    segments: Iterable[Segment],
+    source: Grid,
+    target: Grid,
+    transform: RasTransform | None = None,
+    manual_shifts: Sequence[ManualShift] = (),
+) -> tuple[dict[str, Occupancy], dict[str, OccupancyError]]:
+    """All segments with voxels as they are placed in an image, and why others cannot be, both by name."""
+    placed: dict[str, Occupancy] = {}
+    refused: dict[str, OccupancyError] = {}
+    for segment in segments:
+        if not segment.voxel_count:
+            continue
+        try:
+            placed[segment.name] = place(segment, source, target, transform, manual_shifts)
+        except OccupancyError as error:
+            refused[segment.name] = error
+    return placed, refused
