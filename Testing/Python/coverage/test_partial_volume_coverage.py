@@ -1,4 +1,4 @@
-"""40 synthetic serial patients: stated intervals of dose hold the truth, corrected or not; the corrected ones are right.
+"""40 synthetic serial patients: stated intervals of dose hold the truth, corrected or not; corrected ones are right.
 
 Twice: with all the errors that the intervals claim (resolution, calibration, place, contour), and with contours drawn
 on CT voxels and noise as the only errors, where the correction itself is put to the test.
