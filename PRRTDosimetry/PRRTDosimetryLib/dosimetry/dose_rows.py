@@ -76,14 +76,14 @@ def dose_table(result: Dosimetry, recovered: RecoveredDoses | None = None) -> st
     """Readable table of all doses with their uncertainties, lobes and notes; corrected lesion doses beside them."""
     head = f" {'corr. Gy':>9} {'u Gy':>8}" if recovered is not None else ""
     lines = [result.partial_volume, ""] if result.partial_volume else []
-    lines.append(
-        f"{'region':24} {'mass g':>9} {'TIA MBq h':>12} {'dose Gy':>9} {'u Gy':>8} {'95 % Gy':>15}{head} {'BED Gy':>8}  model"
-    )
+    head = f"{'u Gy':>8} {'95 % Gy':>15}{head} {'BED Gy':>8}  model"
+    lines.append(f"{'region':24} {'mass g':>9} {'TIA MBq h':>12} {'dose Gy':>9} {head}")
     for dose in result.regions.values():
         bed = f"{dose.effect.bed_Gy:8.2f}" if dose.effect else f"{'':8}"
+        spread = f"{_known(dose.u_dose_Gy):>8} {interval_text(dose):>15}{_recovered(dose.name, recovered)}"
         lines.append(
             f"{dose.name:24} {dose.mass_g:9.1f} {dose.integral.tia_MBq_h:12.1f} {dose.dose_Gy:9.3f} "
-            f"{_known(dose.u_dose_Gy):>8} {interval_text(dose):>15}{_recovered(dose.name, recovered)} {bed}  {dose.integral.model}"
+            f"{spread} {bed}  {dose.integral.model}"
         )
     lines += [] if recovered is None else ["", *recovered.sentences]
     lines += ["", f"{'organ (phantom)':24} {'dose Gy':>9}"]

@@ -381,7 +381,7 @@ def _notes(regions: Mapping[str, Region], sources: _Sources, chain: ChainInputs 
     notes = []
     if sources.remainder is None:
         notes.append(
-            "no curve of the whole body: the remainder of the body is left out of organ doses, so that those of total body and red marrow are lower bounds"
+            "no curve of the whole body, so no remainder: the doses of total body and red marrow are lower bounds"
         )
     if RED_MARROW not in sources.tia:
         notes.append("no curve of blood, vertebrae or marrow: the red marrow's dose is cross dose alone, a lower bound")
@@ -394,6 +394,6 @@ def _notes(regions: Mapping[str, Region], sources: _Sources, chain: ChainInputs 
     with_lesions = [name for name, region in regions.items() if region.contains_lesions]
     if with_lesions and any(region.kind == "lesion" for region in regions.values()):
         notes.append(
-            f"{', '.join(with_lesions)} includes its lesions; the healthy tissue alone is given by the reference regions"
+            f"{', '.join(with_lesions)} includes its lesions; healthy tissue alone is in the reference regions"
         )
     return tuple(notes)
