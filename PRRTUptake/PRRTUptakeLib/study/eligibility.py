@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.statistics.ties import at_least
 from PRRTUptakeLib.uptake.ratios import aggregate
 
 if TYPE_CHECKING:
@@ -104,11 +105,11 @@ def eligibility(
     drawn = _draws(np.array(list(ratios.values())), endpoint.aggregation, repeatability, seed)
     tail = (1.0 - endpoint.confidence) / 2.0
     low, high = (float(x) for x in np.quantile(drawn, [tail, 1.0 - tail]))
-    probability = float((drawn >= endpoint.threshold).mean())
+    probability = float(at_least(drawn, endpoint.threshold).mean())
     decision = WITHIN_ERROR
-    if low >= endpoint.threshold:
+    if at_least(low, endpoint.threshold):
         decision = ELIGIBLE
-    elif high < endpoint.threshold:
+    elif not at_least(high, endpoint.threshold):
         decision = NOT_ELIGIBLE
     return Eligibility(
         value, (low, high), probability, decision, endpoint.threshold, endpoint.aggregation, alternatives

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.errors import PRRTError
@@ -55,7 +56,10 @@ class RoutedImage:
 
     @property
     def hours(self) -> float:
-        """Hours from the injection to the moment for which the image holds."""
+        """Hours from the injection to the scan, whatever moment its values were decay corrected to."""
+        scanned = self.image.provenance.get("scanned_at")
+        if scanned:
+            return self.injection.hours_to(datetime.fromisoformat(scanned))
         if self.image.reference_time is None:
             raise EnhancementVisitError(f"The {self.route} image '{self.visit}' does not tell its time: give it.")
         return self.injection.hours_to(self.image.reference_time)
@@ -140,7 +144,7 @@ def compare_routes(prepared: Prepared, ia: RoutedImage, iv: RoutedImage, protoco
                 after_ia[name],
                 after_iv[name],
                 ratio,
-                segment.voxel_count * prepared.segmentation.grid.voxel_volume_mL,
+                segment.voxels_inside * prepared.segmentation.grid.voxel_volume_mL,
             )
         )
     metric = protocol.endpoint.metric

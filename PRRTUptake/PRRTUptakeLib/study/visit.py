@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.segmentation.plausibility import uptake_doubts
 from PRRTUptakeLib.segmentation.reference import KINDS, ReferenceRegionError
 from PRRTUptakeLib.study.contour_propagation import ras_transform_of, require_lesions
 from PRRTUptakeLib.study.visit_uptakes import VisitResolution, VisitUptakes, visit_uptakes
@@ -172,6 +173,7 @@ def measure_visit(
         )
         for item in prepared.lobes
     )
+    warnings += _doubts(prepared, metrics, targets, protocol)
     if chosen.get("ratio") is None:
         empty = " and ".join(lobe for lobe in OPPOSITE if chosen.get(lobe) is None)
         warnings.append(f"No ratio of the lobes: there is no target lesion in the {empty} lobe.")
@@ -210,6 +212,21 @@ def _uptakes(
     except PRRTError as error:
         return None, [f"Uptakes have no uncertainty, and partial volume is not in any interval: {error}"]
     return found, []
+
+
+def _doubts(
+    prepared: Prepared, metrics: dict[str, RegionMetrics], targets: Sequence[LesionUptake], protocol: Protocol
+) -> tuple[str, ...]:
+    """What is hardly plausible in the uptake of targets and of the references that the protocol takes."""
+    means = {lobe: metrics[region.name].mean for lobe, region in prepared.references.by_lobe.items()}
+    lobes = dict.fromkeys(target.lobe for target in targets)
+    used = {region.name: metrics[region.name] for region in (_used(prepared, lobe, protocol) for lobe in lobes)}
+    spread = {name: found.sd / found.mean for name, found in used.items() if found.mean > 0}
+    return uptake_doubts({target.lesion_id: target.tn_ratio for target in targets}, means, spread)
+
+
+def _used(prepared: Prepared, lobe: str, protocol: Protocol) -> Segment:
+    return prepared.references.region(protocol.reference.kind, lobe)
 
 
 def _placed(

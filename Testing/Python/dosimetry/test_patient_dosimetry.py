@@ -296,7 +296,7 @@ def test_command_clamps_and_states_its_choices(tmp_path, capsys):
     assert main(["tiac", path, "--nuclide", "177Lu"]) == 0
     text = capsys.readouterr().out
     assert "159.53" in text
-    assert "simplest adequate" in text
+    assert "average of the possible models" in text
 
 
 def test_command_with_every_option(tmp_path, capsys):
