@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import SimpleITK as sitk
+
 from PRRTUptakeLib.imaging.itk_images import affine_to_itk, grid_of
 from PRRTUptakeLib.progress import Progress, no_progress, sub_progress
 from PRRTUptakeLib.registration.engine import (

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import SimpleITK as sitk
+
 from PRRTUptakeLib.imaging.itk_images import affine_from_itk, affine_to_itk, grid_of, itk_image, shrunk
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS
 from PRRTUptakeLib.progress import Progress, no_progress, sub_progress

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import SimpleITK as sitk
+
 from PRRTUptakeLib.imaging.itk_images import grid_of, itk_image
 from PRRTUptakeLib.imaging.volume import Grid, Volume
 

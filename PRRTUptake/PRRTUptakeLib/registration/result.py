@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.itk_images import affine_to_itk
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS, Grid
@@ -123,6 +124,7 @@ class Registration:
     def to_itk(self) -> sitk.Transform:
         """The same mapping as a SimpleITK transform of LPS points, as ``sitk.Resample`` takes it."""
         import SimpleITK as sitk
+
         from PRRTUptakeLib.imaging.itk_images import itk_image
 
         linear = affine_to_itk(self.fixed_to_moving)

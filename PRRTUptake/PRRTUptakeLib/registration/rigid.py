@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import SimpleITK as sitk
+
 from PRRTUptakeLib.imaging.itk_images import affine_to_itk
 from PRRTUptakeLib.progress import Progress, no_progress, sub_progress
 from PRRTUptakeLib.registration.engine import FINE_mm, Livers, MIDDLE_mm, Pair, RegistrationOptions, Window

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import SimpleITK as sitk
+
 from PRRTUptakeLib.imaging.itk_images import affine_from_itk, itk_image
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS, Grid
 from PRRTUptakeLib.registration.result import (

@@ -6,8 +6,9 @@ import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.errors import PRRTError
 from scipy import optimize, stats
+
+from PRRTUptakeLib.errors import PRRTError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,8 +9,9 @@ out: then the analysis stays blinded and no treated/control ratio is formed. A v
 first visit that are gone, for the response; one that is just not drawn counts as not assessed. ``dosimetry`` holds
 settings of doses (see ``PRRTDosimetryLib.dosimetry.settings``); ``recovery_phantom`` lists ``volumes_mL`` and
 ``recoveries`` of a phantom's spheres, where known their ``uncertainties`` and in words their ``source``, and asks for
-partial volume corrected values beside the measured ones, doses of lesions among them; ``iv_cycle`` has activity and doses of an
-intravenous cycle, from which those of an intra-arterial one are predicted, and ``delivered`` names the measurements of
+partial volume corrected values beside the measured ones, doses of lesions among them; ``iv_cycle`` has activity and
+doses of an intravenous cycle, from which those of an intra-arterial one are predicted, and ``delivered`` names the
+measurements of
 that cycle once it was given; ``notes`` whatever the user wants to keep.
 
 A visit may be measured with the contours of another: instead of ``segments`` it has ``drawn_on``, the name of that
@@ -34,7 +35,7 @@ from PRRTUptakeLib.study.manual_shift import ManualShift
 from PRRTUptakeLib.study.predicted_benefit import IntravenousCycle
 from PRRTUptakeLib.study.protocol import Protocol, load_protocol
 from PRRTUptakeLib.study.registration_rule import RegistrationRule
-from PRRTUptakeLib.uptake.recovery import RecoveryCurve, fit_recovery_curve
+from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve, fit_recovery_curve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

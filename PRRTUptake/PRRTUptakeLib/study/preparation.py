@@ -340,7 +340,7 @@ def sized_lesions(
     """Measure lesions and choose the targets among them; ``baseline`` is the first visit, whose targets stay."""
     sizes = [measure_size(segmentation.grid, lesion.segment) for lesion in lesions]
     candidates = [
-        Candidate(lesion.lesion_id, lesion.segment.lobe, size.longest_axial_mm)
+        Candidate(lesion.lesion_id, lesion.segment.lobe, size.longest_axial_mm, size.volume_mL)
         for lesion, size in zip(lesions, sizes, strict=True)
     ]
     rules = protocol.targets

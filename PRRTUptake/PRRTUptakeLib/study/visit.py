@@ -10,11 +10,18 @@ from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.plausibility import uptake_doubts
 from PRRTUptakeLib.segmentation.reference import KINDS, ReferenceRegionError
 from PRRTUptakeLib.study.contour_propagation import ras_transform_of, require_lesions
+from PRRTUptakeLib.study.visit_uptakes import VisitResolution, VisitUptakes, visit_uptakes
 from PRRTUptakeLib.uptake.metrics import RegionMetrics, region_metrics
 from PRRTUptakeLib.uptake.occupancy import OccupancyError, occupancy
+from PRRTUptakeLib.uptake.partial_volume import (
+    CorrectedUptake,
+    RecoveryCurve,
+    border_recovery,
+    corrected_uptake,
+    shape_recovery,
+    sphere_mean_recovery,
+)
 from PRRTUptakeLib.uptake.ratios import aggregate, tn_ratio, treated_control_ratio
-from PRRTUptakeLib.uptake.recovery import CorrectedUptake, RecoveryCurve, corrected_uptake, sphere_mean_recovery
-from PRRTUptakeLib.uptake.region_recovery import border_recovery, shape_recovery
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,6 +99,7 @@ class VisitResult:
     warnings : sentences for the user.
     injection : what was given, where the image tells it.
     nudges : lesions that were moved by hand.
+    uptakes : every region's uptake with its interval, measured and corrected; None where that could not be had.
     """
 
     labels: VisitLabels
@@ -106,6 +114,7 @@ class VisitResult:
     warnings: tuple[str, ...]
     injection: Injection | None = None
     manual_shifts: tuple[ManualShift, ...] = ()
+    uptakes: VisitUptakes | None = None
 
     @property
     def ratio_name(self) -> str:
@@ -150,6 +159,8 @@ def measure_visit(
     targets = tuple(_target(lesion, prepared, placed, metrics, protocol) for lesion in prepared.targets)
     if recovery is not None:
         targets = tuple(replace(one, corrected=_corrected(one, recovery)) for one in targets)
+    uptakes, told = _uptakes(prepared, placed, image, protocol, labels, recovery)
+    warnings += told
     sensitivity = {kind: _ratios(kind, prepared, metrics, protocol, labels.treated_lobe) for kind in KINDS}
     chosen = sensitivity[protocol.reference.kind]
     lobes = tuple(
@@ -179,7 +190,28 @@ def measure_visit(
         (*prepared.warnings, *warnings),
         injection,
         tuple(manual_shifts),
+        uptakes,
     )
+
+
+def _uptakes(
+    prepared: Prepared,
+    placed: dict[str, Occupancy],
+    image: Volume,
+    protocol: Protocol,
+    labels: VisitLabels,
+    recovery: RecoveryCurve | None,
+) -> tuple[VisitUptakes | None, list[str]]:
+    """Uptakes with their intervals, or none and the reason as a warning."""
+    mode = getattr(protocol, "partial_volume", "none")
+    resolution = VisitResolution(mode=mode, fwhm_mm=protocol.imaging.fwhm_mm, phantom=recovery)
+    try:
+        found = visit_uptakes(
+            prepared, placed, image, resolution, name=labels.visit, reference_kind=protocol.reference.kind
+        )
+    except PRRTError as error:
+        return None, [f"Uptakes have no uncertainty, and partial volume is not in any interval: {error}"]
+    return found, []
 
 
 def _doubts(

@@ -5,6 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pydicom.dataelem import DataElement
+from pydicom.sr.coding import Code
+from pydicom.tag import Tag
+from pydicom.uid import NuclearMedicineImageStorage
+
 from PRRTUptakeLib.dicom.writing import (
     UCUM_BQ_PER_ML,
     DicomWritingError,
@@ -20,17 +25,14 @@ from PRRTUptakeLib.dicom.writing import (
     set_pixels,
     start_dataset,
 )
-from pydicom.dataelem import DataElement
-from pydicom.sr.coding import Code
-from pydicom.tag import Tag
-from pydicom.uid import NuclearMedicineImageStorage
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pydicom.dataset import Dataset
+
     from PRRTUptakeLib.dicom.radiopharmaceutical import Radiopharmaceutical
     from PRRTUptakeLib.imaging.volume import Volume
-    from pydicom.dataset import Dataset
 
 _TOP = 65535
 _WINDOWS_keV = {"Lu-177": (187.2, 228.8)}  # 20 % about 208 keV

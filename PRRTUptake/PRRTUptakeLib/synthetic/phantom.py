@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
 from PRRTUptakeLib.synthetic.lesion_placement import (
