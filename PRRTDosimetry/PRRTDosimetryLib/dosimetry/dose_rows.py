@@ -17,6 +17,16 @@ DOSE, RECOVERED_DOSE = "dose", "dose_recovery_corrected"
 """Metric of absorbed dose in Gy; a protocol whose endpoint names it compares the lobes' lesion doses."""
 
 
+_COMPONENTS = {
+    "calibration": "calibration of the camera",
+    "S-value": "dose per activity (S-value)",
+    "counts": "counting noise",
+    "fit": "fit of the curve",
+    "recovery": "recovery coefficient",
+    "volume": "contour (volume)",
+}
+
+
 @dataclass(frozen=True)
 class Labels:
     """What the rows of a patient's cycle share."""
@@ -92,16 +102,22 @@ def dose_table(result: Dosimetry, recovered: RecoveredDoses | None = None) -> st
 
 
 def budget_table(name: str, uncertainty: DoseUncertainty) -> str:
-    """Readable uncertainty budget of one region: what each component does alone, and its share of the variance."""
-    lines = [f"{name}: {'component':24} {'relative u':>10} {'share':>8}"]
+    """Readable uncertainty budget of one region: what each component does alone, and its share of the variance.
+
+    The shares add up to 100 %; components without a part in it are left out.
+    """
+    words = {one.name: _COMPONENTS.get(one.name, one.name) for one in uncertainty.budget}
+    width = max(len(word) for word in words.values())
+    lines = [f"{name}: {'what the uncertainty comes from':{width}} {'alone':>8} {'of variance':>12}"]
     lines += [
-        f"{'':{len(name) + 2}}{one.name:24} {_percent(one.relative_u):>10} {_percent(one.share):>8}"
+        f"{'':{len(name) + 2}}{words[one.name]:{width}} {_percent(one.relative_u):>8} {_percent(one.share):>12}"
         for one in uncertainty.budget
+        if one.share > 0
     ]
     low, high = uncertainty.interval_Gy
     lines.append(
-        f"{name}: u {uncertainty.u_dose_Gy:.3g} Gy by Monte Carlo ({uncertainty.linear_u_Gy:.3g} Gy to first order), "
-        f"95 % from {low:.3g} to {high:.3g} Gy; {uncertainty.dominant} dominates."
+        f"{name}: 95 % from {low:.3g} to {high:.3g} Gy; standard uncertainty {uncertainty.u_dose_Gy:.3g} Gy by Monte "
+        f"Carlo ({uncertainty.linear_u_Gy:.3g} Gy to first order); {uncertainty.dominant} dominates."
     )
     lines += [f"{name}: {unknown} is not known and left out." for unknown in uncertainty.unknown]
     return "\n".join(lines)

@@ -22,8 +22,9 @@ from PRRTDosimetryLib.dose.phantom import GY_PER_MBQ_H, RED_MARROW, DoseError, P
 from PRRTDosimetryLib.dosimetry.regions import Patient, Region, sphere_from_kernel
 from PRRTDosimetryLib.effect.cycles import CumulativeEffect, CycleDose, cumulative_effect
 from PRRTDosimetryLib.effect.lobes import OTHER_LOBE, LesionDose, LobeComparison, compare_lobes
-from PRRTDosimetryLib.kinetics.scaled_curve import hybrid
-from PRRTDosimetryLib.kinetics.selection import integrate
+from PRRTDosimetryLib.kinetics.options import ASSUMED_TEFF_CHANGE
+from PRRTDosimetryLib.kinetics.scaled_curve import scaled_curve
+from PRRTDosimetryLib.kinetics.selection import integrate_all
 from PRRTDosimetryLib.uncertainty.chain import ChainInputs, ChainRegion, ChainResult, dose_uncertainties
 
 if TYPE_CHECKING:
@@ -133,10 +134,11 @@ def dosimetry(
     decay = nuclide(patient.nuclide)
     full = earlier or {}
     scaled = {name for name, curve in named.items() if name in full and len(curve.time_h) == 1}
-    integrals = {
-        name: hybrid(full[name], curve) if name in scaled else integrate(curve, decay, method, options)
-        for name, curve in named.items()
-    }
+    change = options.teff_change if options is not None else ASSUMED_TEFF_CHANGE
+    own = integrate_all([curve for name, curve in named.items() if name not in scaled], decay, method, options)
+    found = {one.region: one for one in own}
+    found |= {name: scaled_curve(full[name], named[name], change) for name in scaled}
+    integrals = {name: found[name] for name in named}
     described = {name: regions[name] for name in named}
     sources = _sources(integrals, described, patient, body)
     organs = organ_doses(body, sources.tia, sources.masses, sources.remainder, sources.lesions)

@@ -13,6 +13,9 @@ from PRRTDosimetryLib.kinetics.least_squares import HalfLifePrior, Priors
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+ASSUMED_TEFF_CHANGE = 0.10
+"""Relative standard deviation of the effective half-life between cycles where none is stated: an assumption."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -24,6 +27,8 @@ class Options:
     priors : population half-lives that stand in for missing points.
     teff_h, u_teff_h : effective half-lives by region for regions with one point; the key "" holds for all others.
     start, tail : of the trapezoid.
+    teff_change : relative standard deviation of a region's effective half-life between cycles, for later cycles that
+        are scaled from an earlier curve. The default of 10 % is an assumption, no measurement: state the centre's own.
     """
 
     weights: Weights | None = None
@@ -32,6 +37,14 @@ class Options:
     u_teff_h: Mapping[str, float] = field(default_factory=dict)
     start: str = "constant"
     tail: str = "effective"
+    teff_change: float = ASSUMED_TEFF_CHANGE
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.teff_change < 1:
+            raise CurveError(
+                f"A change of the effective half-life between cycles by {self.teff_change:g} is not possible; give a "
+                "relative standard deviation from 0 to below 1 (0.1 is 10 %)."
+            )
 
     def half_life_of(self, region: str) -> tuple[float, float]:
         """Effective half-life of a region and its standard uncertainty, nan where not given."""

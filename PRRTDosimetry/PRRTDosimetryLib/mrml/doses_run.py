@@ -11,10 +11,16 @@ from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.reference import ReferenceRegionError
 from PRRTUptakeLib.study.response_case import is_follow_up
 from PRRTUptakeLib.uptake.occupancy import occupancy
-from PRRTUptakeLib.uptake.region_recovery import border_recovery, shape_recovery
+from PRRTUptakeLib.uptake.partial_volume import border_recovery, shape_recovery
 
 from PRRTDosimetryLib.dose.spheres import sphere_dose
 from PRRTDosimetryLib.dose.tissue import DENSITY_G_PER_ML
+from PRRTDosimetryLib.dosimetry.concentrations import (
+    corrected_regions,
+    cycle_concentrations,
+    with_concentrations,
+    with_correction,
+)
 from PRRTDosimetryLib.dosimetry.cumulative import VISIT as ALL_CYCLES
 from PRRTDosimetryLib.dosimetry.cumulative import organ_totals, total_rows
 from PRRTDosimetryLib.dosimetry.dose_rows import Labels, dose_rows, dose_table, recovered_rows
@@ -34,7 +40,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.mrml.outcome import CaseOutcome
     from PRRTUptakeLib.segmentation.segments import Segment
     from PRRTUptakeLib.study.visit import VisitResult
-    from PRRTUptakeLib.uptake.recovery import RecoveryCurve
+    from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve
 
     from PRRTDosimetryLib.kinetics.integral import Integral
 
@@ -111,6 +117,13 @@ def cycle_dosimetry(
             continue
         curves.append(_with_counting_noise(curve, settings) if len(ordered) == 1 else curve)
         regions[segment.name] = region
+    uptakes = [visit.uptakes for visit in ordered]
+    concentrations = cycle_concentrations(list(regions), uptakes)
+    corrected = corrected_regions(list(concentrations), uptakes)
+    curves = [
+        with_correction(curve, concentrations[curve.region]) if curve.region in corrected else curve for curve in curves
+    ]
+    chain = with_concentrations(_chain(first, settings), concentrations, corrected)
     lesion_density = DENSITY_G_PER_ML["lesion"]
     patient = Patient(
         _PHANTOM[settings.sex or first.injection.sex],
@@ -120,8 +133,9 @@ def cycle_dosimetry(
         first.labels.treated_lobe,
         sphere_S_Gy_per_Bq_s=lambda mass_g: sphere_dose(nuclide, mass_g, lesion_density).S_Gy_per_Bq_s,
     )
-    result = dosimetry(curves, regions, patient, settings.model, options, _chain(first, settings), earlier=earlier)
-    return replace(result, notes=(*result.notes, *_notes(first, left_out)))
+    result = dosimetry(curves, regions, patient, settings.model, options, chain, earlier=earlier)
+    told = [text for one in uptakes[:1] if one is not None for text in one.sentences]
+    return replace(result, notes=(*told, *result.notes, *_notes(first, left_out)))
 
 
 def cycle_recovery(
@@ -185,7 +199,7 @@ def _chain(visit: VisitResult, settings: DoseSettings) -> ChainInputs:
         settings.counts_u,
         0.0,
         settings.s_value_u,
-        max(visit.prepared.segmentation.grid.spacing_mm),
+        math.prod(visit.prepared.segmentation.grid.spacing_mm) ** (1 / 3),
         settings.contour_fwhm_mm,
         settings.resolution_mm(visit),
         False,

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from PRRTUptakeLib.imaging.volume import Volume
-    from PRRTUptakeLib.uptake.recovery import RecoveryCurve
+    from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve
 
     from PRRTDosimetryLib.dose.dvh import DoseVolumeHistogram
     from PRRTDosimetryLib.dosimetry.engine import Dosimetry

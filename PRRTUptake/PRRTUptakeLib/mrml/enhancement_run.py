@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ from PRRTUptakeLib.report.enhancement_report import (
 from PRRTUptakeLib.report.page import plain_table
 from PRRTUptakeLib.report.registration_report import registration_sections
 from PRRTUptakeLib.segmentation.regrid import regrid
+from PRRTUptakeLib.segmentation.segments import SegmentError
 from PRRTUptakeLib.study.images import contour_series, emission_series
 from PRRTUptakeLib.study.predicted_benefit import (
     cycle_doses,
@@ -34,7 +36,7 @@ from PRRTUptakeLib.study.predicted_benefit import (
     predicted_doses,
     rows_of_patient,
 )
-from PRRTUptakeLib.study.preparation import Prepared, prepare
+from PRRTUptakeLib.study.preparation import Prepared, prepare, with_ct_doubts
 from PRRTUptakeLib.study.registration_rule import RegistrationRule
 from PRRTUptakeLib.study.route_uptake import (
     EnhancementResult,
@@ -183,15 +185,17 @@ def _contours(case: Case, visit: Visit) -> _Contours:
             f"Visit '{visit.visit}' has no MRI or CT on the grid of its segments: add the image on which was drawn."
         )
     image = read_volume(series)
+    with contextlib.suppress(SegmentError):  # masks may have voxels of their own
+        segmentation = regrid(segmentation, image.grid)
     prepared = prepare(
-        regrid(segmentation, image.grid),
+        segmentation,
         case.protocol,
         None,
         visit.lobe_plane,
         target_overrides=visit.target_overrides,
         territory_overrides=visit.territory_overrides,
     )
-    return _Contours(visit, series, image, prepared)
+    return _Contours(visit, series, image, with_ct_doubts(prepared, image))
 
 
 def _pet(case: Case, visit: Visit, contours: _Contours, progress: Progress) -> _Pet:

@@ -17,7 +17,7 @@ from PRRTUptakeLib.report.patient_report import ReportedVisit
 from PRRTUptakeLib.study.contour_propagation import propagated
 from PRRTUptakeLib.study.images import contour_series, emission_series
 from PRRTUptakeLib.study.measurement_rows import measurement_rows
-from PRRTUptakeLib.study.preparation import prepare
+from PRRTUptakeLib.study.preparation import prepare, with_ct_doubts
 from PRRTUptakeLib.study.registration_rule import RegistrationRule
 from PRRTUptakeLib.study.session_alignment import CheckedVisit, check_visit
 from PRRTUptakeLib.study.visit import VisitLabels, measure_visit
@@ -98,6 +98,7 @@ def measure_drawn(
         territory_overrides=visit.territory_overrides,
         vanished=visit.vanished,
     )
+    prepared = with_ct_doubts(prepared, anatomy)
     drawn = Drawn(visit, contours, anatomy, prepared)
     made = _measured(case, visit, drawn, (emission, quantified), placed, progress)
     return replace(made, warnings=(*doubts, *made.warnings), files=[*made.files, *segment_files(visit.segments)]), drawn

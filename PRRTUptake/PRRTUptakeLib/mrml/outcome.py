@@ -119,6 +119,8 @@ def series_facts(visit: str, series: Series, use: str, decisions: Sequence[str] 
         "use": use,
         "uid": series.uid,
         "study_uid": series.study_uid,
+        "patient_id": series.patient_id,
+        "patient_name": series.patient_name,
         "modality": series.modality,
         "description": series.description,
         "decisions": list(decisions),

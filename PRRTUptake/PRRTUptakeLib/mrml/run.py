@@ -91,12 +91,14 @@ class Outputs:
     excel : the table as ``measurements.xlsx`` too.
     operator : who ran it, for the report; "" for the ``operator`` in the case file's notes.
     deidentifier : frees all that is written of the patient's identity; None leaves it in.
+    replace : keep an earlier result, with what the user added to it, under a name with its date.
     """
 
     dicom: bool = False
     excel: bool = False
     operator: str = ""
     deidentifier: Deidentifier | None = None
+    replace: bool = False
 
 
 def run_case(
@@ -114,7 +116,7 @@ def run_case(
     Parameters
     ----------
     case_path : the case file.
-    output : folder of results; one that stands there from an earlier run is replaced.
+    output : folder of results; one that is there from an earlier run is replaced, unless it holds files of the user's.
     progress : told how far it is.
     extensions : what other libraries add to the outcome before it is written.
     dicom : short for ``Outputs(dicom=True)``.
@@ -131,7 +133,7 @@ def run_case(
         case = replace(case, notes={**case.notes, "operator": outputs.operator})
     if outputs.excel:
         require_excel()
-    with atomic_directory(output) as out:
+    with atomic_directory(output, replace=outputs.replace) as out:
         outcome = of_one_patient(DESIGNS[case.protocol.design](case, sub_progress(progress, 0.0, 0.7)))
         for extend in extensions:
             outcome = extend(outcome)

@@ -98,7 +98,8 @@ def _repeatability_words(protocol: Protocol) -> str:
         "Uncertainty from the repeatability of SUV: within-subject coefficient of variation "
         f"{rules.within_subject_cv:.0%}, correlation between the lesions of one scan "
         f"{rules.correlation_between_lesions:g}; both are settable in the "
-        "protocol, which fixes the rule of aggregation beforehand."
+        "protocol, which fixes the rule of aggregation beforehand. Healthy liver is compared by its mean, and its "
+        "maximum and peak are read where lesions and organs do not spill in."
     )
 
 

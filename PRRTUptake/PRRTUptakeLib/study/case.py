@@ -28,7 +28,7 @@ from PRRTUptakeLib.study.registration_rule import RegistrationRule, registration
 from PRRTUptakeLib.study.schema.case_keys import CASE, ROUTES, ExcludedPart
 from PRRTUptakeLib.study.schema.json_file import read_json_file
 from PRRTUptakeLib.study.schema.place import InputFileError, Place, shown
-from PRRTUptakeLib.uptake.recovery import RecoveryCurve, fit_recovery_curve
+from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve, fit_recovery_curve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -299,7 +299,9 @@ def _has_the_right_units(case: Case, place: Place) -> None:
     stated = [
         (place.key("visits").item(n).key("quantification").key("activity_MBq"), visit.overrides.activity_MBq, planned)
         for n, visit in enumerate(case.visits)
-        if visit.overrides is not None and visit.overrides.activity_MBq is not None
+        if visit.overrides is not None
+        and visit.overrides.activity_MBq is not None
+        and "activity_MBq" not in visit.overrides.confirmed
     ]
     if case.iv_cycle is not None:
         cycle = place.key("iv_cycle")

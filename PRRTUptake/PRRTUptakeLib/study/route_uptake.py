@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.errors import PRRTError
@@ -11,8 +12,9 @@ from PRRTUptakeLib.study.contour_propagation import manual_shift_of, require_les
 from PRRTUptakeLib.study.eligibility import Eligibility, eligibility, log_ratio_sd
 from PRRTUptakeLib.study.measurements import Measurement
 from PRRTUptakeLib.uptake.metrics import occupancies, region_metrics
-from PRRTUptakeLib.uptake.peak import region_peaks
+from PRRTUptakeLib.uptake.peak import PeakRule, region_peaks
 from PRRTUptakeLib.uptake.ratios import enhancement_ratio
+from PRRTUptakeLib.uptake.spill_in import SpillInRule, clear_of_spill_in
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.dicom.injection import Injection
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.uptake.mapping import RasTransform
 
 METRICS = ("suv_max", "suv_peak", "suv_mean")
+LESION_ROLES = ("target", "lesion")
 ORGANS = ("kidney_left", "kidney_right", "spleen", "marrow", "blood_pool")
 
 
@@ -53,7 +56,10 @@ class RoutedImage:
 
     @property
     def hours(self) -> float:
-        """Hours from the injection to the moment for which the image holds."""
+        """Hours from the injection to the scan, whatever moment its values were decay corrected to."""
+        scanned = self.image.provenance.get("scanned_at")
+        if scanned:
+            return self.injection.hours_to(datetime.fromisoformat(scanned))
         if self.image.reference_time is None:
             raise EnhancementVisitError(f"The {self.route} image '{self.visit}' does not tell its time: give it.")
         return self.injection.hours_to(self.image.reference_time)
@@ -61,7 +67,7 @@ class RoutedImage:
 
 @dataclass(frozen=True)
 class RegionRatio:
-    """One region: each metric after IA and IV, and their ratio; ``gain`` is the targets' value over this ratio."""
+    """One region: each metric after IA and IV, and their ratio."""
 
     region: str
     role: str
@@ -77,8 +83,8 @@ class RegionRatio:
 class EnhancementResult:
     """The comparison of one patient.
 
-    ``gains`` is, by region and the protocol's metric, the targets' enhancement over the region's; ``ratio_sd`` the
-    standard deviation of the log of any region's ratio, from how well SUV repeats.
+    ``gains`` is, by region, the targets' enhancement over the region's: of organs by the protocol's metric, of healthy
+    liver by its mean; ``ratio_sd`` the standard deviation of the log of any region's ratio, from how well SUV repeats.
     """
 
     ia: RoutedImage
@@ -116,12 +122,11 @@ def compare_routes(prepared: Prepared, ia: RoutedImage, iv: RoutedImage, protoco
         raise EnhancementVisitError(
             f"The IA image is in '{ia.image.units}', the IV image in '{iv.image.units}': quantify both alike."
         )
-    segments = measured_segments(prepared)
     for shown in (ia, iv):
         require_lesions(shown.manual_shifts, prepared, shown.visit)
+    segments, warnings = _clear_references(measured_segments(prepared), prepared, (ia, iv), protocol)
     after_ia, after_iv = (_measured(segments, prepared, one) for one in (ia, iv))
     regions = []
-    warnings = []
     for segment in segments:
         name = segment.name
         if name not in after_ia or name not in after_iv:
@@ -139,15 +144,42 @@ def compare_routes(prepared: Prepared, ia: RoutedImage, iv: RoutedImage, protoco
                 after_ia[name],
                 after_iv[name],
                 ratio,
-                segment.voxel_count * prepared.segmentation.grid.voxel_volume_mL,
+                segment.voxels_inside * prepared.segmentation.grid.voxel_volume_mL,
             )
         )
     metric = protocol.endpoint.metric
     targets = {region.region: region.ratio[metric] for region in regions if region.role == "target"}
     decided = eligibility(targets, protocol.endpoint, protocol.repeatability)
-    gains = {r.region: decided.value / r.ratio[metric] for r in regions if r.role not in ("target", "lesion")}
+    gains = {r.region: decided.value / r.ratio[_gain_metric(r, metric)] for r in regions if r.role not in LESION_ROLES}
     told = (*warnings, *_differences(ia, iv))
     return EnhancementResult(ia, iv, tuple(regions), decided, gains, told, log_ratio_sd(protocol.repeatability))
+
+
+def _gain_metric(region: RegionRatio, metric: str) -> str:
+    """Of healthy liver the mean: its extremes are noise, and what of spill-in is not foreseen."""
+    return "suv_mean" if region.role == "reference" else metric
+
+
+def _clear_references(
+    segments: tuple[Segment, ...], prepared: Prepared, shown: tuple[RoutedImage, ...], protocol: Protocol
+) -> tuple[tuple[Segment, ...], list[str]]:
+    """The segments, references without the parts into which lesions or organs spill in one of the images."""
+    neighbours = [segment for segment in segments if segment.role != "reference"]
+    rule = SpillInRule(
+        fwhm_mm=protocol.imaging.fwhm_mm,
+        keep_mm=PeakRule().radius_mm,
+        minimum_mL=protocol.reference.minimum_volume_mL,
+    )
+    images = [(one.image, one.ras_transform) for one in shown]
+    found, told = [], []
+    for segment in segments:
+        if segment.role == "reference":
+            part, words = clear_of_spill_in(segment, neighbours, prepared.segmentation.grid, images, rule)
+            found.append(part)
+            told += [words] if words else []
+        else:
+            found.append(segment)
+    return tuple(found), told
 
 
 def _measured(segments: tuple[Segment, ...], prepared: Prepared, shown: RoutedImage) -> dict[str, dict[str, float]]:

@@ -10,9 +10,10 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from builders.dicom_builders import ABSENT, radionuclide, slices
 from pydicom.datadict import dictionary_description, tag_for_keyword
 from pydicom.dataelem import DataElement
+
+from builders.dicom_builders import ABSENT, radionuclide, slices
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset, FileDataset

@@ -6,10 +6,11 @@ import math
 from datetime import timezone
 
 import numpy as np
-from builders.dicom_builders import series_in_memory, slices
 from PRRTUptakeLib.dicom.operator_overrides import OperatorOverrides
 from PRRTUptakeLib.dicom.pet import PetSeries
 from PRRTUptakeLib.dicom.reading import arrange
+
+from builders.dicom_builders import series_in_memory, slices
 
 RATE = math.log(2) / 6586.2  # 18F, per second, as the builder's header states
 DRUG = "RadiopharmaceuticalInformationSequence"

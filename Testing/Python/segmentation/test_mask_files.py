@@ -41,7 +41,9 @@ def test_folder_gives_named_segments_in_true_geometry(folder):
     for ijk in ((0, 0, 0), (5, 4, 3)):
         lps = np.array(image.TransformIndexToPhysicalPoint(ijk))
         assert segmentation.grid.to_ras(np.array(ijk)) == pytest.approx(lps * [-1, -1, 1], abs=1e-4)
-    assert remarks(segmentation) == ("Segment 'stomach' is empty: draw it or delete it.",)
+    assert remarks(segmentation) == ()  # an organ that plays no part may be outside the image
+    named = segmentation.with_segments(segmentation["stomach"].relabelled(structure="spleen", role="organ"))
+    assert remarks(named) == ("Without a voxel: 'stomach'. Draw what is in the image.",)
 
 
 def test_only_the_asked_for(folder):

@@ -190,7 +190,9 @@ def test_decision_with_uncertainty_of_one_lesion(ratio, word):
 def test_shared_errors_do_not_average_out():
     alone = eligibility({"L1": 2.9}, RULES.endpoint, RULES.repeatability)
     five = {f"L{n}": 2.9 for n in range(5)}
-    free = eligibility(five, RULES.endpoint, RULES.repeatability)
+    free = eligibility(
+        five, RULES.endpoint, RepeatabilityRules(within_subject_cv=0.10, correlation_between_lesions=0.0)
+    )
     shared = eligibility(
         five, RULES.endpoint, RepeatabilityRules(within_subject_cv=0.10, correlation_between_lesions=1.0)
     )
