@@ -9,7 +9,6 @@ from PRRTDosimetryLib.kinetics.curves import Curve
 from PRRTDosimetryLib.kinetics.fitting import Weights
 from PRRTDosimetryLib.kinetics.options import Options
 from PRRTDosimetryLib.kinetics.selection import integrate
-from PRRTDosimetryLib.kinetics.single_time_point import single_time_point
 from PRRTDosimetryLib.uncertainty.chain import ChainInputs, ChainRegion, dose_uncertainties, volume_exponents
 from PRRTDosimetryLib.uncertainty.volume import (
     UncertaintyError,
