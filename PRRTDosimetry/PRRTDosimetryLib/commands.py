@@ -59,7 +59,6 @@ def _tiac(arguments: argparse.Namespace) -> None:
     from PRRTDosimetryLib.kinetics.curve_table import read_curves, time_unit
     from PRRTDosimetryLib.kinetics.given_values import (
         check_administered,
-        check_regions,
         check_relative_uncertainty,
     )
     from PRRTDosimetryLib.kinetics.options import options_from_text
@@ -81,8 +80,6 @@ def _tiac(arguments: argparse.Namespace) -> None:
         (arguments.start, arguments.tail),
     )
     curves = read_curves(arguments.curves, decay, arguments.decay_correction)
-    for name, given in (("--teff-h", options.teff_h), ("--u-teff-h", options.u_teff_h)):
-        check_regions(given, [curve.region for curve in curves], name)
     options.require_regions(curve.region for curve in curves)
     check_administered(arguments.administered_MBq, curves)
     found = integrate_all(curves, decay, arguments.model, options)

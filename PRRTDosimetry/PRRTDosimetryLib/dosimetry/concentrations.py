@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.errors import PRRTError
 
-from PRRTDosimetryLib.uncertainty.region_factors import point_uncertainty
-
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -17,8 +15,6 @@ if TYPE_CHECKING:
 
     from PRRTDosimetryLib.kinetics.curves import Curve
     from PRRTDosimetryLib.uncertainty.chain import ChainInputs
-
-_LEAST_u = 0.002  # relative: below it a point's weight would come from the arithmetic alone
 
 
 def cycle_concentrations(
@@ -50,11 +46,17 @@ def corrected_regions(names: Sequence[str], visits: Sequence[VisitUptakes | None
 
 
 def with_correction(curve: Curve, points: Sequence[DrawnValue]) -> Curve:
-    """The curve of the corrected concentrations, each point with the uncertainty it does not share with the others."""
+    """The curve of the corrected concentrations; uncertainties of its points, where it has them, keep their share.
+
+    The points' places on the images are the chain's: in the weights of the fit they would count twice.
+    """
     scale = [one.corrected / one.measured for one in points]
     activities = tuple(activity * factor for activity, factor in zip(curve.activity_MBq, scale, strict=True))
-    own = [max(_LEAST_u, point_uncertainty(one)) for one in points]
-    u = tuple(relative * activity for relative, activity in zip(own, activities, strict=True))
+    u = (
+        tuple(one * factor for one, factor in zip(curve.u_activity_MBq, scale, strict=True))
+        if curve.u_activity_MBq
+        else ()
+    )
     return replace(curve, activity_MBq=activities, u_activity_MBq=u)
 
 

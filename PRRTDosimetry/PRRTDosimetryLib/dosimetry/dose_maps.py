@@ -271,7 +271,8 @@ def _bends(images: VisitImages) -> bool:
 
 def _by_contours(base: VisitImages, images: VisitImages) -> Registration:
     """Two visits measured with the same contours were brought together with them: one registration after the other."""
-    to_base, to_visit = (np.eye(4) if one.ras_transform is None else one.ras_transform for one in (base, images))
+    found = [np.eye(4) if one.ras_transform is None else one.ras_transform for one in (base, images)]
+    to_base, to_visit = (np.asarray(one, dtype=np.float64) for one in found)
     return given_registration(to_visit @ np.linalg.inv(to_base), "registrations of the contours to both visits")
 
 

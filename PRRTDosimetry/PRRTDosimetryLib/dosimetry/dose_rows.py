@@ -75,12 +75,15 @@ def recovered_rows(recovered: RecoveredDoses, result: Dosimetry, labels: Labels)
 def dose_table(result: Dosimetry, recovered: RecoveredDoses | None = None) -> str:
     """Readable table of all doses with their uncertainties, lobes and notes; corrected lesion doses beside them."""
     head = f" {'corr. Gy':>9} {'u Gy':>8}" if recovered is not None else ""
-    lines = [f"{'region':24} {'mass g':>9} {'TIA MBq h':>12} {'dose Gy':>9} {'u Gy':>8}{head} {'BED Gy':>8}  model"]
+    lines = [result.partial_volume, ""] if result.partial_volume else []
+    head = f"{'u Gy':>8} {'95 % Gy':>15}{head} {'BED Gy':>8}  model"
+    lines.append(f"{'region':24} {'mass g':>9} {'TIA MBq h':>12} {'dose Gy':>9} {head}")
     for dose in result.regions.values():
         bed = f"{dose.effect.bed_Gy:8.2f}" if dose.effect else f"{'':8}"
+        spread = f"{_known(dose.u_dose_Gy):>8} {interval_text(dose):>15}{_recovered(dose.name, recovered)}"
         lines.append(
             f"{dose.name:24} {dose.mass_g:9.1f} {dose.integral.tia_MBq_h:12.1f} {dose.dose_Gy:9.3f} "
-            f"{_known(dose.u_dose_Gy):>8}{_recovered(dose.name, recovered)} {bed}  {dose.integral.model}"
+            f"{spread} {bed}  {dose.integral.model}"
         )
     lines += [] if recovered is None else ["", *recovered.sentences]
     lines += ["", f"{'organ (phantom)':24} {'dose Gy':>9}"]
@@ -99,6 +102,14 @@ def dose_table(result: Dosimetry, recovered: RecoveredDoses | None = None) -> st
         ]
         lines += [f"  {one.quantity} {one.value_Gy:g} Gy: {one.meaning} ({one.source})" for one in effect.limits]
     return "\n".join([*lines, "", *(f"Note: {note}." for note in result.notes)])
+
+
+def interval_text(dose: RegionDose) -> str:
+    """The 95 % interval of a dose in words, "-" where it is not known."""
+    if dose.uncertainty is None:
+        return "-"
+    low, high = dose.uncertainty.interval_Gy
+    return f"{low:.3g} to {high:.3g}"
 
 
 def budget_table(name: str, uncertainty: DoseUncertainty) -> str:

@@ -12,7 +12,7 @@ from PRRTUptakeLib.study.schema.place import InputFileError, Place
 from PRRTUptakeLib.study.schema.shared_keys import DOSIMETRY
 
 from PRRTDosimetryLib.kinetics.curves import CurveError
-from PRRTDosimetryLib.kinetics.options import Options
+from PRRTDosimetryLib.kinetics.options import ASSUMED_TEFF_CHANGE, Options
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,6 +37,7 @@ class DoseSettings:
     teff_h : effective half-life by region ("" for all others) for cycles with one image; a region without one keeps
         the form of its full curve in an earlier cycle.
     u_teff_h : their standard uncertainties in hours, by region alike.
+    teff_change : relative standard deviation of effective half-lives between cycles, see `Options`.
     calibration_u, counts_u, s_value_u : relative standard uncertainties of the chain (Gear et al. 2018,
         doi:10.1007/s00259-018-4136-7): activity calibration, counts of a region in one image, S-value. The defaults
         are of the order of that guidance's example and are no measurement of this camera: give your own.
@@ -54,6 +55,7 @@ class DoseSettings:
     sex: str = ""
     teff_h: Mapping[str, float] = field(default_factory=dict)
     u_teff_h: Mapping[str, float] = field(default_factory=dict)
+    teff_change: float = ASSUMED_TEFF_CHANGE
     calibration_u: float = 0.05
     counts_u: float = 0.02
     s_value_u: float = 0.05
@@ -77,7 +79,7 @@ class DoseSettings:
 
     def options(self, weights: Weights | None = None) -> Options:
         """Options of integration with the half-lives and their uncertainties; ``weights`` as the images give them."""
-        return Options(weights, teff_h=self.teff_h, u_teff_h=self.u_teff_h)
+        return Options(weights, teff_h=self.teff_h, u_teff_h=self.u_teff_h, teff_change=self.teff_change)
 
     def require_regions(self, known: Iterable[str]) -> None:
         """Refuse half-lives of regions that there are not: for the run, once the regions are known.

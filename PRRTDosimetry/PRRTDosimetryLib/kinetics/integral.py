@@ -158,13 +158,12 @@ def from_fit(fit: CurveFit, estimate: Estimate, weighting: str, choice: str) -> 
     if fit.model.phases == 2 and 0.0 in fit.shares_MBq_h:
         notes.append("one of the two clearance phases vanishes: the points do not support it")
     notes += misfit_notes(estimate)
-    away = estimate.log_tia - math.log(fit.tia_MBq_h)
     return Integral(
         fit.curve,
         fit.nuclide,
         fit.model.name,
         fit.shape,
-        fit.tia_MBq_h * math.hypot(estimate.log_sd, away),
+        _u_of_fit(fit, estimate),
         math.inf if fit.sigma_known else max(fit.degrees_of_freedom, 1),
         fit.sensitivity_h,
         weighting,
@@ -174,6 +173,13 @@ def from_fit(fit: CurveFit, estimate: Estimate, weighting: str, choice: str) -> 
         estimate=estimate,
         method=fit.model.name,
     )
+
+
+def _u_of_fit(fit: CurveFit, estimate: Estimate) -> float:
+    """From the covariance where all parameters are free and determined, else from the distribution of the TIA."""
+    if all(fit.free) and math.isfinite(fit.u_tia_MBq_h) and estimate.misfit == 1:
+        return fit.u_tia_MBq_h
+    return fit.tia_MBq_h * math.hypot(estimate.log_sd, estimate.log_tia - math.log(fit.tia_MBq_h))
 
 
 def physical_notes(curve: Curve, nuclide: Radionuclide, half_life_h: float) -> list[str]:

@@ -93,7 +93,7 @@ def integrate_all(
     for number, fit, estimate in zip(
         named, fits, estimates([curves[n] for n in named], nuclide, options, (name,), equal=True), strict=True
     ):
-        found[number] = from_fit(fit, estimate, _weighting(curves[number], options, average=False), choice)
+        found[number] = from_fit(fit, estimate, _weighting(curves[number], options, name), choice)
     return [found[number] for number in range(len(curves))]
 
 
@@ -154,21 +154,21 @@ def _single(curve: Curve, nuclide: Radionuclide, options: Options) -> Integral:
     return single_time_point(curve, nuclide, teff, u_teff)
 
 
-def _weighting(curve: Curve, options: Options, average: bool) -> str:
+def _weighting(curve: Curve, options: Options, name: str) -> str:
     if curve.u_activity_MBq:
         return "the points' own standard uncertainties"
     if options.weights is not None:
         weights = options.weights
         return f"sigma^2 = ({weights.relative:g} A)^2 + ({weights.floor_MBq:g} MBq)^2, A being the fitted activity"
-    if average:
+    if name == "auto":
         return (
             "all points equal in relative uncertainty (none given); how large it is follows from the scatter and a "
             f"weak assumption around {ASSUMED_RELATIVE_UNCERTAINTY:.0%}"
         )
-    return (
-        "all points equal (no uncertainties given); the uncertainty follows from the residuals and a weak assumption "
-        f"around {ASSUMED_RELATIVE_UNCERTAINTY:.0%} of the largest activity"
-    )
+    words = "all points equal (no uncertainties given); the uncertainty follows from the residuals"
+    if len(curve.time_h) > MODELS[name].parameters:
+        return words
+    return f"{words}, and, as none are left, from an assumed {ASSUMED_RELATIVE_UNCERTAINTY:.0%} of the largest activity"
 
 
 def _averaged(curve: Curve, nuclide: Radionuclide, options: Options, estimate: Estimate) -> Integral:
@@ -182,7 +182,7 @@ def _averaged(curve: Curve, nuclide: Radionuclide, options: Options, estimate: E
         u,
         math.inf,
         estimate.sensitivity_h,
-        _weighting(curve, options, average=True),
+        _weighting(curve, options, "auto"),
         _choice(estimate),
         _notes(curve, nuclide, estimate),
         tuple(_alternative(estimate, number) for number in range(len(estimate.models))),

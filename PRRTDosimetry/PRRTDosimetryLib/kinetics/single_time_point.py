@@ -74,7 +74,7 @@ def single_time_point(curve: Curve, nuclide: Radionuclide, teff_h: float, u_teff
         nuclide,
         "single-time-point",
         Shape(((activity * 2 ** (time / teff_h), math.log(2) / teff_h),)),
-        value * math.sqrt(float((away**2).mean())) if known else math.nan,
+        value * _relative_u(time, teff_h, u_teff_h, relative_u, nuclide.half_life_h) if known else math.nan,
         math.inf,
         (hours,),
         f"without uncertainty of {' and '.join(unsaid)}" if unsaid else "uncertainties of activity and half-life",
@@ -105,9 +105,23 @@ def _log_errors(time_h: float, teff_h: float, u_teff_h: float, relative_u: float
     normal = _normal_pairs()
     spread = 0.0 if math.isnan(u_teff_h) else u_teff_h / teff_h
     half_life = np.minimum(teff_h * np.exp(spread * normal[:, 0]), max(physical_h, teff_h))
-    by_half_life = np.log(half_life / teff_h) + time_h * math.log(2) * (1 / half_life - 1 / teff_h)
-    by_activity = np.log1p(np.clip(relative_u * normal[:, 1], -0.9, None)) if not math.isnan(relative_u) else 0.0
-    return by_half_life + by_activity
+    by_activity = 0.0 if math.isnan(relative_u) else relative_u * normal[:, 1]
+    return _by_half_life(time_h, teff_h, half_life) + by_activity
+
+
+def _by_half_life(time_h: float, teff_h: float, half_life_h: Floats) -> Floats:
+    """Ln of the TIA with another half-life over that with the stated one, the activity at ``time_h`` being the same."""
+    result: Floats = np.log(half_life_h / teff_h) + time_h * math.log(2) * (1 / half_life_h - 1 / teff_h)
+    return result
+
+
+def _relative_u(time_h: float, teff_h: float, u_teff_h: float, relative_u: float, physical_h: float) -> float:
+    """Root mean square of the same, by Gauss-Hermite quadrature: the bias by the half-life's spread is in it."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(64)
+    spread = 0.0 if math.isnan(u_teff_h) else u_teff_h / teff_h
+    half_life = np.minimum(teff_h * np.exp(spread * nodes), max(physical_h, teff_h))
+    square = weights @ _by_half_life(time_h, teff_h, half_life) ** 2 / weights.sum()
+    return math.hypot(0.0 if math.isnan(relative_u) else relative_u, math.sqrt(square))
 
 
 @lru_cache(maxsize=1)

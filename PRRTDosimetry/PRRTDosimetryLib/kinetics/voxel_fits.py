@@ -133,8 +133,8 @@ def fit(
     at = _point(curve, values, weights, prior, rates)
     for _ in range(_STEPS[curve.free_rates] + (_REWEIGHTED_STEPS if variance is not None else 0)):
         rates = _stepped(curve, rates, at)
-        if variance is not None:
-            weights = _fitted_weights(curve, values, w, rates, variance)
+        if variance is not None:  # amplitudes hardly change any more
+            weights = (w > 0) / variance(at.amplitude * curve.shape(rates)[0])
         at = _point(curve, values, weights, prior, rates)
     u_squared = _variance(curve, rates, at)
     if scatter:

@@ -35,6 +35,7 @@ _SPREADS = (0.1, 1.0)  # of a voxel's ln rate around its surroundings', at least
 _UNKNOWN_SPREAD = 0.3  # where no voxel says anything
 _ACTIVE = 0.05  # of the largest smoothed activity: voxels that noise and spread are estimated from
 _MOST = 20000  # voxels for the noise
+_FEW, _SCORED = 50000, 3  # of more voxels every third is scored
 _SMOOTHED_NOISE = 0.05  # relative noise of smoothed images that weighs the weak prior of the uptake
 _LEAST_NOISE = 1e-5
 _FLOOR = 0.01  # of the largest activity: noise of voxels that hold hardly any, in units of the relative noise
@@ -76,11 +77,20 @@ def local_rates(series: VoxelSeries, curve: Curve) -> np.ndarray:
             curve, total / max(total.max(), 1e-300) * float(values.max()), np.ones_like(total), weak, variance=variance
         ).rates_per_h
     )
-    rates = np.repeat(whole, values.shape[1], axis=1)
-    if active.any():
-        chosen = values[:, active]
-        rates[:, active] = np.log(fit(curve, chosen, np.ones_like(chosen), weak, variance=variance).rates_per_h)
-    return rates
+    stride = [max(1, round(sigma)) for sigma in _sigma(series)]
+    index = np.arange(values.shape[1]).reshape(series.grid.shape)
+    coarse = index[:: stride[0], :: stride[1], :: stride[2]]  # smoothed images do not change faster
+    rates = np.repeat(whole, coarse.size, axis=1)
+    chosen = active[coarse.ravel()]
+    if chosen.any():
+        found = values[:, coarse.ravel()[chosen]]
+        rates[:, chosen] = np.log(fit(curve, found, np.ones_like(found), weak, variance=variance).rates_per_h)
+    axes = [
+        np.minimum((np.arange(n) + s // 2) // s, m - 1)
+        for n, s, m in zip(index.shape, stride, coarse.shape, strict=True)
+    ]
+    nearest = np.arange(coarse.size).reshape(coarse.shape)[np.ix_(*axes)].ravel()
+    return np.ascontiguousarray(rates[:, nearest])
 
 
 def relative_noise(series: VoxelSeries, curve: Curve, log_rates: np.ndarray) -> float:
@@ -162,6 +172,7 @@ def _scores(
 ) -> tuple[np.ndarray, np.ndarray]:
     flat = series.activity_Bq_per_mL.reshape(series.times_h.size, -1)
     voxels = np.flatnonzero(np.nan_to_num(flat).max(axis=0) > 0)
+    voxels = voxels[:: 1 if voxels.size < _FEW else _SCORED]  # a part of them shows the spread as well
     slopes, information = np.zeros(log_rates.shape), np.zeros(log_rates.shape)
     for start in range(0, voxels.size, 65536):
         chosen = voxels[start : start + 65536]
@@ -174,9 +185,13 @@ def _scores(
 
 
 def _smooth(series: VoxelSeries, image: np.ndarray) -> np.ndarray:
-    sigma = [NEIGHBOURHOOD_mm / _FWHM_PER_SIGMA / edge for edge in reversed(series.grid.spacing_mm)]
-    smoothed: np.ndarray = ndimage.gaussian_filter(image.astype(np.float64), sigma)
-    return smoothed
+    smoothed: np.ndarray = ndimage.gaussian_filter(image.astype(np.float32), _sigma(series), truncate=3.0)
+    return smoothed.astype(np.float64)
+
+
+def _sigma(series: VoxelSeries) -> list[float]:
+    """Of the neighbourhood, in voxels along k, j, i."""
+    return [NEIGHBOURHOOD_mm / _FWHM_PER_SIGMA / edge for edge in reversed(series.grid.spacing_mm)]
 
 
 def _cells(series: VoxelSeries) -> float:

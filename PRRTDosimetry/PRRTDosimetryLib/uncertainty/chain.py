@@ -41,6 +41,18 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 _MASS_STEP = 1e-4
+OWN_COMPONENTS = ("counts", "fit", "place of the contour on the image")
+
+
+def sum_uncertainty(parts: Sequence[tuple[float, float]]) -> float:
+    """Standard uncertainty of a sum from the shared and own parts of its terms: linear and by squares.
+
+    Examples
+    --------
+    >>> round(sum_uncertainty([(3.0, 4.0), (3.0, 4.0)]), 3)  # 6 shared, sqrt(32) own
+    8.246
+    """
+    return math.hypot(sum(shared for shared, _ in parts), *(own for _, own in parts))
 
 
 @dataclass(frozen=True)
@@ -144,6 +156,16 @@ class DoseUncertainty:
     shared_u_Gy: float = 0.0
     contents: str = ""
     corrected_Gy: float = math.nan
+
+    def parts_Gy(self, dose_Gy: float) -> tuple[float, float]:
+        """What of ``u_dose_Gy`` other regions and cycles share with this one, and what is its own.
+
+        Own are counting noise, fit and the contour's place on the image. All else is taken as shared (calibration,
+        S-value, resolution, what is lost by partial volume, and the contour), the cautious case for a sum.
+        """
+        own = math.sqrt(sum(one.relative_u**2 for one in self.budget if one.name in OWN_COMPONENTS)) * dose_Gy
+        own = min(own, self.u_dose_Gy)
+        return math.sqrt(self.u_dose_Gy**2 - own**2), own
 
 
 @dataclass(frozen=True, eq=False)

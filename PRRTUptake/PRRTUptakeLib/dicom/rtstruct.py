@@ -247,8 +247,8 @@ def _structure(contours: _Contours | str, grid: Grid, identity: tuple[int, str],
     if not all(isinstance(level, int) for level in rings):
         told.warnings.append(_between_planes(name, rings, drawn, float(mask.sum()) * grid.voxel_volume_mL))
     _fill(mask, fractions, grid, (name, kind), told)
-    told.kinds.setdefault(kind, []).append(name)
     mask, fractions, origin = _inside_image(mask, fractions, (k0, j0, i0), grid, name, told)
+    told.kinds.setdefault(kind, []).append(name)
     return DrawnStructure(number, name, mask, origin, fractions, drawn, kind)
 
 

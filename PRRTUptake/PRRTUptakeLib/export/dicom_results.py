@@ -68,13 +68,19 @@ def _objects(result: StudyResult) -> Iterator[tuple[str, str, Dataset]]:
     for images in result.images:
         own = _own_segmentation(result, images)
         if own is not None:
-            drawn = (own, segmentation_object(own, images.contours or images.measured))
+            drawn = (own, segmentation_object(own, images.contours or _series(images)))
             yield images.study, "SEG", drawn[1]
         if drawn is not None:  # a visit without segments of its own was measured with those of an earlier one
             for name, ds in _measured(result, images, *drawn):
                 yield images.study, name, ds
         for name, ds in _maps(result, images):
             yield images.study, name, ds
+
+
+def _series(images: VisitImages) -> Series:
+    """The series of the measured image; `write_dicom` has refused results without."""
+    assert images.measured is not None
+    return images.measured
 
 
 def rows_of(result: StudyResult, images: VisitImages) -> list[Measurement]:
@@ -102,16 +108,16 @@ def _measured(
     result: StudyResult, images: VisitImages, segmentation: Segmentation, seg: Dataset
 ) -> Iterator[tuple[str, Dataset]]:
     """Occupied fractions of the measured image, and the measurements."""
-    uid = images.measured.uid
+    uid = _series(images).uid
     image = next((volume for _, volume in _volumes_of(result, images)), None)
     if image is not None and (images.contours is None or images.contours.uid != uid):
         named = {segment.name: segment for segment in segmentation if segment.role}
         fractions = [(named[name], region) for name, region in images.regions.items() if name in named]
         if fractions:
-            yield "SEG_fractions", occupancy_object(fractions, images.measured)
+            yield "SEG_fractions", occupancy_object(fractions, _series(images))
     rows = rows_of(result, images)
     if rows:
-        yield "SR", measurement_report(rows, segmentation, seg, images.measured, images.visit)
+        yield "SR", measurement_report(rows, segmentation, seg, _series(images), images.visit)
 
 
 def fractions_of(
@@ -125,11 +131,11 @@ def fractions_of(
 
 def _maps(result: StudyResult, images: VisitImages) -> Iterator[tuple[str, Dataset]]:
     """Dose, time-integrated activity and SUV on the grid of this visit's image, which refer to all that they are of."""
-    measured = {one.measured.uid: one.measured for one in result.images}
+    measured = {one.uid: one for one in (_series(images) for images in result.images)}
     made: Counter[str] = Counter()
     for name, volume in (*_volumes_of(result, images), *_spect_suv(images)):
         others = [measured[uid] for uid in volume.provenance.get("series_uids", ()) if uid in measured]
-        kind, ds = map_object(volume, images.measured, name, others)
+        kind, ds = map_object(volume, _series(images), name, others)
         if ds is not None:
             made[kind] += 1
             yield (kind if made[kind] == 1 else f"{kind}_{made[kind]}"), ds
@@ -147,16 +153,17 @@ def map_object(volume: Volume, series: Series, name: str, others: Sequence[Serie
 
 def _volumes_of(result: StudyResult, images: VisitImages) -> list[tuple[str, Volume]]:
     """The scene's volumes that come from this visit's image, with their names."""
-    uid = images.measured.uid
+    uid = _series(images).uid
     named = (one for visit in result.contents for one in visit.volumes)
     return [(name, volume) for name, volume in named if volume.provenance.get("series_uid") == uid]
 
 
 def _spect_suv(images: VisitImages) -> list[tuple[str, Volume]]:
     """SUVbw of an image that was measured in Bq/ml, where its header tells all that this needs."""
-    if images.measured.modality != "NM":
+    series = _series(images)
+    if series.modality != "NM":
         return []
     try:
-        return [(f"SUVbw {images.study}", suv(images.measured).volume)]
+        return [(f"SUVbw {images.study}", suv(series).volume)]
     except PRRTError:
         return []  # ratios need no SUV: injection and weight may be missing

@@ -18,9 +18,10 @@ from PRRTUptakeLib.export.dicom_results import fractions_of, map_object
 from PRRTUptakeLib.export.dicom_seg import occupancy_object, segmentation_object
 from PRRTUptakeLib.export.dicom_sr import measurement_report
 from PRRTUptakeLib.mrml.manual_shifts import manual_shifts_within
-from PRRTUptakeLib.mrml.segmentations import node_from_segmentation, segmentation_from_node
+from PRRTUptakeLib.mrml.own_segments import check_together
+from PRRTUptakeLib.mrml.segmentations import native_segmentation, node_from_segmentation
 from PRRTUptakeLib.mrml.tables import rows_of_table
-from PRRTUptakeLib.mrml.transforms import from_world
+from PRRTUptakeLib.mrml.transforms import segments_to_image
 from PRRTUptakeLib.mrml.volumes import NodeError, native_volume
 from PRRTUptakeLib.segmentation.dicom_contours import read_contours
 from PRRTUptakeLib.study.images import contour_series
@@ -83,14 +84,17 @@ def export_dicom(
         raise NodeError("No image is chosen: choose the one that was measured.")
     volume = native_volume(imageNode)  # where its series has it, whatever moves the node
     measured = _measured_series(imageNode, volume.provenance.get("series_uid", ""), series)
-    segmentation = segmentation_from_node(segmentationNode)
+    segmentation = native_segmentation(segmentationNode)  # where the image they were drawn on has them
+    check_together(segmentationNode, imageNode)
+    placement = segments_to_image(segmentationNode, segmentation.grid, imageNode)
     drawn_on = contour_series(series, segmentation.grid)
     seg = segmentation_object(segmentation, drawn_on or measured)
     rows = [row for row in _rows(measurements) if visit in ("", row.visit)]
     objects: dict[str, Dataset] = {"SEG": seg}
     moved = imageNode.GetParentTransformNode() is not None
     if drawn_on is not None and (moved or drawn_on.frame_of_reference_uid == measured.frame_of_reference_uid):
-        fractions = fractions_of(segmentation, volume, from_world(imageNode), manual_shifts_within(imageNode))
+        transform = placement.ras_transform if placement is not None else None
+        fractions = fractions_of(segmentation, volume, transform, manual_shifts_within(imageNode))
         if fractions:
             objects["SEG_fractions"] = occupancy_object(fractions, measured)
     objects["SR"] = measurement_report(rows, segmentation, seg, measured, visit or imageNode.GetName())

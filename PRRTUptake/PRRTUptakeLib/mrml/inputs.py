@@ -19,14 +19,14 @@ from PRRTUptakeLib.mrml.images import (
     image_rows,
 )
 from PRRTUptakeLib.mrml.manual_shifts import manual_shifts_within
-from PRRTUptakeLib.mrml.own_segments import is_own, own_segments, visit_of_segments
+from PRRTUptakeLib.mrml.own_segments import check_together, is_own, own_segments, visit_of_segments
 from PRRTUptakeLib.mrml.planes import cut_from_node
 from PRRTUptakeLib.mrml.registration_figures import shown_registration
 from PRRTUptakeLib.mrml.segment_logic import target_overrides_of, territory_overrides_of
-from PRRTUptakeLib.mrml.segmentations import native_segmentation, segmentation_geometry
+from PRRTUptakeLib.mrml.segmentations import native_segmentation
 from PRRTUptakeLib.mrml.session import operator_notes
 from PRRTUptakeLib.mrml.session_alignment import ct_of_session
-from PRRTUptakeLib.mrml.transforms import require_together, segments_to_image
+from PRRTUptakeLib.mrml.transforms import segments_to_image
 from PRRTUptakeLib.mrml.volumes import NodeError, linear_parent_matrix, native_volume
 from PRRTUptakeLib.segmentation.lobes import Plane
 from PRRTUptakeLib.study.contour_propagation import moved_plane
@@ -198,8 +198,7 @@ def _visit(
 ) -> VisitInput:
     node, segments = one.node, one.segmentation
     grid = native_segmentation(segments).grid
-    if is_own(segments, node):
-        require_together(segments, segmentation_geometry(segments), node)
+    check_together(segments, node)
     placement = segments_to_image(segments, grid, node)
     registered = None
     if placement is not None and node.GetParentTransformNode() is not None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.mrml.images import check_one_patient, image_row
 from PRRTUptakeLib.mrml.inputs import SceneStudy, Stated, images_to_measure, scene_study
+from PRRTUptakeLib.mrml.own_segments import check_together
 from PRRTUptakeLib.mrml.planes import cut_from_node, node_from_plane
 from PRRTUptakeLib.mrml.segment_logic import (
     SegmentLogic,
@@ -79,6 +80,7 @@ class UptakeLogic(SegmentLogic):
         PRRTError
             If the data do not allow it; the nodes are then as they were.
         """
+        check_together(segmentationNode, imageNode)
         return self._keep(
             self._prepared(placed_volume(imageNode)[0], segmentationNode, lobePlaneNode), segmentationNode
         )

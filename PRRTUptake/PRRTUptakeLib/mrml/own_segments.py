@@ -38,3 +38,18 @@ def is_own(segmentationNode: Any, imageNode: Any) -> bool:
 def own_segments(imageNode: Any) -> Any:
     """The segments that an image names as its own; None where it names none."""
     return imageNode.GetNodeReference(SEGMENTATION_ROLE)
+
+
+def check_together(segmentationNode: Any, imageNode: Any) -> None:
+    """Refuse segments that were drawn on the visit of an image and are not moved as the image is.
+
+    Raises
+    ------
+    NodeError
+        Naming both and what moves each.
+    """
+    from PRRTUptakeLib.mrml.segmentations import segmentation_geometry  # panels come here when they open
+    from PRRTUptakeLib.mrml.transforms import require_together
+
+    if segmentationNode is not None and imageNode is not None and is_own(segmentationNode, imageNode):
+        require_together(segmentationNode, segmentation_geometry(segmentationNode), imageNode)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from PRRTUptakeLib.mrml.images import UNUSED, image_row, image_rows
+from PRRTUptakeLib.mrml.images import LOBE_PLANE_ROLE, UNUSED, image_row, image_rows
 from PRRTUptakeLib.mrml.own_segments import segments_of_visit
 from PRRTUptakeLib.mrml.transforms import fingerprint
 from PRRTUptakeLib.mrml.volumes import NodeError
@@ -105,7 +105,7 @@ def is_registration(transform: Any, node: Any) -> bool:
 
 
 def nodes_of_visit(node: Any) -> tuple[Any, ...]:
-    """The image itself, all others of its visit and the segments drawn on it: they move together.
+    """The image itself, all others of its visit, the segments drawn on it and their planes: they move together.
 
     Raises
     ------
@@ -116,7 +116,9 @@ def nodes_of_visit(node: Any) -> tuple[Any, ...]:
         raise NodeError("No image is chosen: choose the one to be moved.")
     visit = image_row(node).visit
     others = [row.node for row in image_rows() if visit and row.visit == visit and row.node is not node]
-    return (node, *others, *segments_of_visit(visit))
+    segments = segments_of_visit(visit)
+    planes = [plane for one in segments if (plane := one.GetNodeReference(LOBE_PLANE_ROLE)) is not None]
+    return (node, *others, *segments, *planes)
 
 
 def move_by(nodes: Sequence[Any], transform: Any) -> None:

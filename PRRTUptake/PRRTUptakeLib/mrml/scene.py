@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 import slicer
 
 from PRRTUptakeLib.mrml.dicom_nodes import keep_injection
-from PRRTUptakeLib.mrml.images import MEASURED, describe_image, image_row
+from PRRTUptakeLib.mrml.images import (
+    LOBE_PLANE_ROLE,
+    MEASURED,
+    SEGMENTATION_ROLE,
+    VISIT_ATTRIBUTE,
+    describe_image,
+    image_row,
+)
 from PRRTUptakeLib.mrml.planes import node_from_plane
 from PRRTUptakeLib.mrml.segmentations import node_from_segmentation
 from PRRTUptakeLib.mrml.session import session
@@ -31,9 +38,15 @@ def build_scene(patient: str, visits: Sequence[VisitContents]) -> list[Any]:
             _describe(node, volume, visit)
         if visit.segmentation is not None:
             segmentations.append(node_from_segmentation(visit.segmentation, f"Segments {visit.study}"))
+            segmentations[-1].SetAttribute(VISIT_ATTRIBUTE, visit.visit or None)
+            for node in nodes:
+                if image_row(node).role == MEASURED:
+                    node.SetNodeReferenceID(SEGMENTATION_ROLE, segmentations[-1].GetID())
             nodes.append(segmentations[-1])
         if visit.plane is not None:
             nodes.append(node_from_plane(visit.plane, f"Lobe plane {visit.study}"))
+            if visit.segmentation is not None:
+                segmentations[-1].SetNodeReferenceID(LOBE_PLANE_ROLE, nodes[-1].GetID())
         if visit.rows:
             nodes.append(table_from_measurements(visit.rows, f"Measurements {visit.study}"))
         place_in_study(patient, visit.study, nodes)
@@ -44,6 +57,7 @@ def _describe(node: Any, volume: Volume, visit: VisitContents) -> None:
     """Note on a volume what its visit is called, and on activity and SUV how long before what was injected."""
     describe_image(node, visit=visit.visit)
     if image_row(node).role == MEASURED:
+        describe_image(node, route=visit.route)
         keep_injection(node, visit.injection, volume.reference_time)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from PRRTUptakeLib.imaging.volume import Grid
+from PRRTUptakeLib.mrml.own_segments import check_together
 from PRRTUptakeLib.mrml.planes import cut_from_node, node_from_plane
 from PRRTUptakeLib.mrml.seeds import delineated_lesions, points_from_node
 from PRRTUptakeLib.mrml.segment_table import TERRITORY_OVERRIDES_ATTRIBUTE
@@ -192,6 +193,7 @@ class SegmentLogic:
     def makeReference(self, segmentationNode: Any, imageNode: Any = None) -> tuple[str, ...]:
         """Make every kind of reference region; the calm sphere needs the measured image."""
         segmentation = segmentation_from_node(segmentationNode)
+        check_together(segmentationNode, imageNode)
         image = placed_volume(imageNode)[0] if imageNode is not None else None
         lesions = _lesions(segmentation)
         found = protocol_references(segmentation, _lobes(segmentation), lesions, self.protocol, image)

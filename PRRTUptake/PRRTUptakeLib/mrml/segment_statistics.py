@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.mrml.own_segments import check_together
 from PRRTUptakeLib.mrml.segmentations import segmentation_from_node
 from PRRTUptakeLib.mrml.volumes import NodeError, volume_from_node
 from PRRTUptakeLib.segmentation.segments import Segmentation
@@ -38,6 +39,7 @@ def segment_statistics(
     segment_node = segmentationNode.GetSegmentation().GetSegment(segmentID)
     if segment_node is None:
         raise NodeError(f"'{segmentationNode.GetName()}' has no segment {segmentID}.")
+    check_together(segmentationNode, imageNode)
     segmentation, image = segmentation_from_node(segmentationNode), volume_from_node(imageNode)
     segment = segmentation[segment_node.GetName()]
     found: dict[str, float] = {}

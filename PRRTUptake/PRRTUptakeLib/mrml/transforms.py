@@ -69,11 +69,6 @@ def placed_volume(node: Any) -> tuple[Volume, PointMap | None]:
     return replace(own, ijk_to_ras=matrix @ own.ijk_to_ras), lambda points: to_place(to_node(points))
 
 
-def from_world(node: Any) -> np.ndarray | PointMap:
-    """From the world to an image's own coordinates: 4x4, or a function of points if its transform bends."""
-    return world_to_node(node) if bends(node) else np.linalg.inv(linear_parent_matrix(node))
-
-
 def node_to_node(source: Any, target: Any) -> np.ndarray | PointMap:
     """From one node's own coordinates to another's (None: the world): a 4x4, or a function of points where it bends."""
     if target is not None and source.GetTransformNodeID() == target.GetTransformNodeID():

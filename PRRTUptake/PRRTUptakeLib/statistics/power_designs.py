@@ -92,7 +92,8 @@ def gate_power(
     Examples
     --------
     >>> from PRRTUptakeLib.study.protocol import RepeatabilityRules
-    >>> gate_power(3.0, 3.0, RepeatabilityRules(0.1, 0.5), aggregation="geometric-mean").passes
+    >>> rules = RepeatabilityRules(within_subject_cv=0.1, correlation_between_lesions=0.5)
+    >>> gate_power(3.0, 3.0, rules, aggregation="geometric-mean").passes
     0.5
     """
     if not (ratio > 0 and threshold > 0 and lesions >= 1):

@@ -299,7 +299,9 @@ def _has_the_right_units(case: Case, place: Place) -> None:
     stated = [
         (place.key("visits").item(n).key("quantification").key("activity_MBq"), visit.overrides.activity_MBq, planned)
         for n, visit in enumerate(case.visits)
-        if visit.overrides is not None and visit.overrides.activity_MBq is not None
+        if visit.overrides is not None
+        and visit.overrides.activity_MBq is not None
+        and "activity_MBq" not in visit.overrides.confirmed
     ]
     if case.iv_cycle is not None:
         cycle = place.key("iv_cycle")

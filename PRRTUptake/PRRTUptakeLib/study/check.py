@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.dicom.headers import text, words
 from PRRTUptakeLib.dicom.injection import injection_of
+from PRRTUptakeLib.dicom.operator_overrides import DOUBT, doubts_among
 from PRRTUptakeLib.dicom.quantify import quantify
 from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.dicom.suv import suv
@@ -170,14 +171,13 @@ def _check_emission(case: Case, visit: Visit, series: Sequence[Series], found: _
     started = emission.started.isoformat(timespec="minutes") if emission.started else ""
     found.values |= {"series": emission.label, "uid": emission.uid, "date": started}
     found.values["attenuation"] = attenuation_of(emission)
-    if found.values["attenuation"] == NOT_CORRECTED:
-        found.warnings.append("The image is not corrected for attenuation: uptake deep in the body is too low.")
     try:
         routes = DESIGN_RULES[case.protocol.design].routes
         made = suv(emission, inputs=visit.overrides) if routes else quantify(emission, visit.overrides)
     except PRRTError as error:
         found.problems.append(str(error))
         return
+    found.warnings += [sentence.removeprefix(DOUBT) for sentence in doubts_among(made.decisions)]
     if made.volume.reference_time is None:
         found.warnings.append("The image does not state its time, so hours after injection are not known.")
         return

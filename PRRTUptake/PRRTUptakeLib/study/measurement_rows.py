@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.study.measurements import Measurement
+from PRRTUptakeLib.study.model import IMAGE_WORDS
 from PRRTUptakeLib.study.placement import manual_shift_of
 from PRRTUptakeLib.study.visit_uptakes import visit_quantities
 
@@ -29,7 +30,7 @@ def measurement_rows(result: VisitResult) -> tuple[Measurement, ...]:
     """
     rows = [row for segment in result.prepared.segmentation for row in _region_rows(result, segment)]
     for lesion in result.prepared.lesions:
-        rows += diameter_rows(result.labels, lesion)
+        rows += diameter_rows(result.labels, lesion, IMAGE_WORDS[result.protocol.imaging.contours_on])
         if lesion.decision.is_target:
             target = next(item for item in result.targets if item.lesion_id == lesion.lesion.lesion_id)
             rows.append(_row(result.labels, lesion.segment, "tn_ratio", target.tn_ratio, "1"))
@@ -63,13 +64,13 @@ def _with_intervals(rows: tuple[Measurement, ...], result: VisitResult) -> tuple
     return tuple(found)
 
 
-def diameter_rows(labels: VisitLabels, lesion: SizedLesion) -> list[Measurement]:
-    """The three diameters of a lesion, in mm, from the anatomical image."""
+def diameter_rows(labels: VisitLabels, lesion: SizedLesion, image: str) -> list[Measurement]:
+    """The three diameters of a lesion, in mm, from the anatomical image, which ``image`` names (CT or MRI)."""
     size = lesion.size
     return [
-        _row(labels, lesion.segment, "longest_axial_diameter", size.longest_axial_mm, "mm", "CT"),
-        _row(labels, lesion.segment, "perpendicular_diameter", size.perpendicular_mm, "mm", "CT"),
-        _row(labels, lesion.segment, "longest_3d_diameter", size.longest_3d_mm, "mm", "CT"),
+        _row(labels, lesion.segment, "longest_axial_diameter", size.longest_axial_mm, "mm", image),
+        _row(labels, lesion.segment, "perpendicular_diameter", size.perpendicular_mm, "mm", image),
+        _row(labels, lesion.segment, "longest_3d_diameter", size.longest_3d_mm, "mm", image),
     ]
 
 
@@ -77,7 +78,7 @@ def size_rows(labels: VisitLabels, prepared: Prepared) -> tuple[Measurement, ...
     """Diameters and volume of every lesion of a visit that has no measured image, such as CT at follow-up."""
     rows: list[Measurement] = []
     for lesion in prepared.lesions:
-        rows += diameter_rows(labels, lesion)
+        rows += diameter_rows(labels, lesion, labels.image)
         rows.append(_row(labels, lesion.segment, "volume", lesion.size.volume_mL, "mL"))
     return tuple(rows)
 

@@ -201,7 +201,8 @@ class VisitContents:
     """What one visit shows: volumes by name, segments, the plane between the lobes, its rows.
 
     ``prepared`` are the labelled segments where they were drawn, None for a visit that uses those of another;
-    ``visit`` and ``injection`` are noted on the volumes of a scene, so that the panels know them when it is opened.
+    ``visit``, ``route`` and ``injection`` are noted on the volumes of a scene, so that the panels know them when it is
+    opened.
     """
 
     study: str
@@ -212,6 +213,7 @@ class VisitContents:
     visit: str = ""
     injection: Injection | None = None
     prepared: Prepared | None = None
+    route: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from PRRTUptakeLib.dicom.operator_overrides import TIME_BASES, Calibration, InputError, OperatorOverrides
+from PRRTUptakeLib.dicom.operator_overrides import CONFIRMABLE, TIME_BASES, Calibration, InputError, OperatorOverrides
 from PRRTUptakeLib.dicom.times import Clock, TimeError, fixed_offset
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
-from PRRTUptakeLib.study.schema.containers import Record
+from PRRTUptakeLib.study.schema.containers import ListOf, Record
 from PRRTUptakeLib.study.schema.fields import Moment, Number, Text, Word
 from PRRTUptakeLib.study.schema.shared_keys import REASON
 
@@ -54,6 +54,9 @@ def _stated(reason: str, **values: Any) -> StatedQuantification:
         nuclide=nuclide(values["nuclide"]).name if "nuclide" in values else None,
         time_zone=values.get("time_zone"),
         calibration=calibration,
+        units=values.get("units"),
+        confirmed=values.get("confirmed", ()),
+        reason=reason,
         injection_time=values.get("injection_time"),
         acquisition_time=values.get("acquisition_time"),
         decay_reference_time=values.get("decay_reference_time"),
@@ -112,6 +115,9 @@ def _activities_are_possible(values: dict[str, Any], place: Place) -> None:
         place.stop(f"the key {place.key('residual_time').name} is missing: when was the residual activity measured?")
     if residual is not None and given is not None and residual >= given:
         place.key("residual_MBq").refuse(residual, f"below the administered activity ({given:g} MBq)")
+    for n, key in enumerate(values.get("confirmed", ())):
+        if key not in values:
+            place.key("confirmed").item(n).refuse(key, "a value that is stated here")
     if set(values) <= {"reason"}:
         place.stop(f"{place.name} states nothing but its reason: add what is stated, or remove it.")
 
@@ -135,7 +141,8 @@ QUANTIFICATION = Record(
             low=0, high=1e6, above=True, unit="counts per second and MBq", about="Sensitivity of the gamma camera"
         ),
         "calibration_time": Word(
-            words=TIME_BASES, about="Whether voxel counts are those of the whole acquisition (total) or of one view."
+            words=TIME_BASES,
+            about="Whether voxels hold counts of the whole acquisition (total), of one view, or per second (rate).",
         ),
         "acquisition_s": Number(low=0, high=1e6, above=True, unit="s", about="That time, where the header is wrong"),
         "weight_kg": Number(low=1, high=300, unit="kg", about="Weight of the patient"),
@@ -149,6 +156,14 @@ QUANTIFICATION = Record(
         "decay_reference_time": Moment(about=f"Moment to which a PET series was decay corrected, {_MOMENT}"),
         "time_zone": Text(
             rule=_known_zone, about="IANA name, such as Europe/Amsterdam, for headers and times without an offset."
+        ),
+        "units": Text(
+            about="What stored values are, where the image does not say it: Bq/ml, counts, cps, g/ml{SUVbw}."
+        ),
+        "confirmed": ListOf(
+            item=Word(words=CONFIRMABLE),
+            most=len(CONFIRMABLE),
+            about="Stated values that hold although header or protocol contradict them by the factor of a unit.",
         ),
         "nuclide": Text(rule=nuclide, about="Radionuclide, such as Lu-177."),
     },

@@ -37,6 +37,7 @@ def full_dosimetry() -> dict[str, Any]:
         "sex": "F",
         "teff_h": {"": 60, "L1": 75.5},
         "u_teff_h": {"L1": 8},
+        "teff_change": 0.12,
         "calibration_u": 0.04,
         "counts_u": 0.02,
         "s_value_u": 0.05,
@@ -73,6 +74,8 @@ def full_quantification() -> dict[str, Any]:
         "decay_reference_time": "2025-01-31T10:30:00+01:00",
         "time_zone": "Europe/Amsterdam",
         "nuclide": "Lu-177",
+        "units": "counts",
+        "confirmed": ["weight_kg"],
     }
 
 

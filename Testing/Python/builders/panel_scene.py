@@ -99,7 +99,7 @@ def add_pet(route: str, scale: float, shift_mm=(0.0, 0.0, 0.0)):
     node = node_from_volume(volume, f"PET {route}")
     injected = volume.reference_time - timedelta(hours=1)
     keep_injection(node, Injection(150.0, injected, "Ga-68", "F"), volume.reference_time)
-    describe_image(node, visit=route)
+    describe_image(node, visit=route, route=route)
     return node
 
 

@@ -13,12 +13,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from PRRTDosimetryLib.kinetics.curves import Curve
-from PRRTDosimetryLib.kinetics.fitting import Weights
-from PRRTDosimetryLib.kinetics.options import Options
-from PRRTDosimetryLib.kinetics.selection import integrate
 from PRRTDosimetryLib.uncertainty.chain import ChainInputs, ChainRegion, dose_uncertainties
 from PRRTUptakeLib.imaging.volume import Grid, Volume
-from PRRTUptakeLib.nuclides.radionuclides import nuclide
 from PRRTUptakeLib.segmentation.segments import Segment
 from PRRTUptakeLib.synthetic.phantom import synthetic_patient
 from PRRTUptakeLib.synthetic.phantom_uptake import LU177_DOTATATE
@@ -34,12 +30,12 @@ from PRRTUptakeLib.uptake.noise import image_noise
 from PRRTUptakeLib.uptake.occupancy import occupancy
 from PRRTUptakeLib.uptake.partial_volume import RecoveryError
 from PRRTUptakeLib.uptake.region_uptake import PartialVolumeSettings, region_uptakes
+from scipy import ndimage
 
 TIMES_h = (4.0, 24.0, 72.0, 168.0)
 FWHM_mm, FWHM_u, CALIBRATION_u, PLACE_mm, CONTOUR_mm = 12.0, 0.15, 0.05, 2.0, 0.5
 ORGANS = ("kidney_left", "kidney_right", "spleen")
 DRAWS = 2000
-LU177 = nuclide("Lu-177")
 
 
 @dataclass(frozen=True)
@@ -62,6 +58,22 @@ class Found:
     @property
     def held(self):
         return self.low <= 1.0 <= self.high
+
+
+class KnownKinetics:
+    """What the chain asks of an integral, with the region's true course scaled to the points by equal weights.
+
+    The course of the activity has a study of its own; here only the scale of the points is in question.
+    """
+
+    def __init__(self, region, patient, activity_MBq):
+        self.region = region
+        self.curve = Curve(region, TIMES_h, activity_MBq, volume_mL=1.0)
+        whole = patient.tia_MBq_h_per_mL(region)
+        hours = [whole / (patient.concentration_Bq_per_mL(region, t) * 1e-6) for t in TIMES_h]
+        self.sensitivity_h = tuple(one / len(hours) for one in hours)
+        self.tia_MBq_h = sum(s * a for s, a in zip(self.sensitivity_h, activity_MBq, strict=True))
+        self.u_tia_MBq_h = 0.0
 
 
 def patient_of(index, seed=5):
@@ -97,11 +109,14 @@ def masks_of(patient, size, posture):
     parts = {one.name: (one.name,) for one in patient.lesions}
     parts |= {name: (name,) for name in ORGANS}
     parts["liver"] = ("liver_left", "liver_right", *inside)
-    found = {}
+    found, boxes = {}, ndimage.find_objects(labels)
     for name, members in parts.items():
-        flags = np.zeros(len(names) + 1, dtype=np.uint8)
-        flags[[names.index(member) + 1 for member in members]] = 1
-        found[name] = Segment(name, flags[labels]).cropped()
+        numbers = [names.index(member) + 1 for member in members]
+        mine = [boxes[number - 1] for number in numbers]
+        box = tuple(slice(min(one[a].start for one in mine), max(one[a].stop for one in mine)) for a in range(3))
+        flags = np.zeros(len(names) + 1, dtype=bool)
+        flags[numbers] = True
+        found[name] = Segment(name, flags[labels[box]], origin=tuple(one.start for one in box))
     return found
 
 
@@ -165,8 +180,7 @@ def _region(name, mode, series, patient):
         return Found(0, name, math.nan, mode, math.nan, -math.inf, math.inf, math.nan, math.nan)
     corrected = mode == "gtm"
     values = [one.corrected if corrected else one.measured for one in points]
-    curve = Curve(name, TIMES_h, tuple(value * 1e-6 for value in values), volume_mL=1.0)
-    integral = integrate(curve, LU177, "uptake-clearance", Options(Weights(0.03)))
+    integral = KnownKinetics(name, patient, tuple(value * 1e-6 for value in values))
     chain = ChainInputs(
         CALIBRATION_u,
         0.0,

@@ -50,7 +50,9 @@ def test_the_protocols_own_correlation_holds_whatever_the_true_one(correlation):
 
 def test_the_protocols_correlation_is_what_noise_leaves_to_share():
     assert RULES.repeatability.correlation_between_lesions == pytest.approx(1 - (0.056 / 0.10) ** 2, abs=0.02)
-    assert coverage(0.8, RepeatabilityRules(0.10, 0.0)) < 0.75  # what independence would have claimed
+    assert (
+        coverage(0.8, RepeatabilityRules(within_subject_cv=0.10, correlation_between_lesions=0.0)) < 0.75
+    )  # what independence would have claimed
 
 
 @pytest.mark.slow

@@ -33,7 +33,7 @@ def test_there_are_enough_scenarios_of_every_kind():
     assert (min(half_lives), max(half_lives)) == (40, 155)
 
 
-@pytest.mark.parametrize("name", SMALLER_NOISE | TWO_IMAGES | UNSEEN_UPTAKE)
+@pytest.mark.parametrize("name", sorted(SMALLER_NOISE | TWO_IMAGES | UNSEEN_UPTAKE))
 def test_exceptions_are_scenarios(name):
     assert name in {one.name for one in SCENARIOS}
 

@@ -198,7 +198,7 @@ def test_a_deidentified_bundle_is_verified_with_the_case_at_hand(results, tmp_pa
     assert "give the case file too" in capsys.readouterr().err
     assert main(["run", str(measured_patient()[0]), "--verify", str(anonymous)]) == 0
     rows = list(csv.DictReader(io.StringIO(read_bundle(anonymous)["measurements.csv"].decode())))
-    assert {row["patient"] for row in rows} == {Deidentifier(KEY).subject(measured_patient()[1].case.patient)}
+    assert {row["patient"] for row in rows} == {Deidentifier(KEY).subject(measured_patient()[1].input.patient)}
 
 
 def test_a_key_file_is_made_once_and_kept(tmp_path):

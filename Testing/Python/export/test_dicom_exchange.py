@@ -60,7 +60,7 @@ def test_dcmqi_reads_the_segments_where_they_were(folder, tmp_path):
         check=True,
         capture_output=True,
     )
-    drawn = measured_patient()[1].scene[0].segmentation
+    drawn = measured_patient()[1].contents[0].segmentation
     numbers = {str(i.SegmentLabel): int(i.SegmentNumber) for i in pydicom.dcmread(folder / "SEG.dcm").SegmentSequence}
     for name in ("L1", "R1", "liver_lobe_left", "spleen"):
         segment = next(one for one in drawn if name in (one.name, one.structure))

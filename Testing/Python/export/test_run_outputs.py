@@ -85,7 +85,7 @@ def identifying():
 def test_no_byte_of_any_file_tells_whose_results_they_are(folder):
     words = identifying()
     assert len(words) > 50
-    assert measured_patient()[1].case.patient in words
+    assert measured_patient()[1].input.patient in words
     for path in folder.rglob("*"):
         assert not [word for word in words if word in str(path.relative_to(folder))]
         if path.is_file():

@@ -116,33 +116,104 @@ def test_serial_sample(load_panel, truths):
     assert chart.GetNumberOfPlotSeriesNodes() > 3
 
 
+def full_key(row):
+    """All columns but the numbers; what the data dictionary calls the primary key, and the words beside it."""
+    names = ("patient", "cycle", "visit", "image", "region", "role", "lobe", "lesion", "metric", "unit")
+    return tuple(getattr(row, name) for name in names)
+
+
+def numbers(rows):
+    """Value and uncertainty by the full key, to the last digit."""
+    found = {full_key(row): (repr(row.value), repr(row.uncertainty)) for row in rows}
+    assert len(found) == len(rows)
+    return found
+
+
+def run_by_command(case, folder):
+    from PRRTDosimetryLib.commands import main
+    from PRRTUptakeLib.study.measurements import read_csv
+
+    assert main(["run", str(case), "-o", str(folder)]) == 0
+    return read_csv(folder / "measurements.csv")
+
+
+def load_case(load_panel, case, as_suv=False):
+    """PRRT Uptake's panel with the case in the scene, patient and protocol chosen."""
+    import slicer
+    from PRRTUptakeLib.mrml.sample_data import load_patient
+
+    slicer.mrmlScene.Clear(0)
+    panel = load_panel("PRRTUptake")
+    load_patient(case, as_suv)
+    panel.enter()
+    content = json.loads(case.read_text())
+    panel.ui.patientLineEdit.text = content["patient"]
+    choose_data(panel.ui.protocolComboBox, content["protocol"])
+    if content.get("treated_lobe"):
+        combo = panel.ui.treatedLobeComboBox
+        combo.setCurrentIndex(combo.findText(content["treated_lobe"]))
+    return panel
+
+
+@pytest.mark.slow
+def test_panel_agrees_with_prrt_run_route_by_route(load_panel, tmp_path):
+    """Both registrations by clicking, then Apply: the rows of ``prrt run``, bit for bit."""
+    from PRRTUptakeLib.synthetic.cases import write_synthetic_ia_versus_iv
+
+    case = write_synthetic_ia_versus_iv(tmp_path / "patient", seed=2)
+    expected = numbers(run_by_command(case, tmp_path / "out"))
+    panel = load_case(load_panel, case, as_suv=True)
+    for visit in ("IA", "IV"):
+        register(panel.ui, f"CT {visit}", "MRI")
+    panel.ui.applyButton.click()
+    assert numbers(panel.logic.uptakeFor(panel.parameters).measured.rows) == expected
+
+
+@pytest.mark.slow
+def test_panel_agrees_with_prrt_run_after_registration_of_serial_visits(load_panel, tmp_path):
+    """Every visit has segments of its own: registering the visits changes neither uptake nor doses."""
+    import slicer
+    from PRRTUptakeLib.synthetic.cases import write_synthetic_serial
+
+    case = write_synthetic_serial(tmp_path / "patient", seed=2)
+    rows = run_by_command(case, tmp_path / "out")
+    uptake = load_case(load_panel, case)
+    visits = [row[2] for row in cells(uptake.ui.imagesTable) if row[1] == "measured"]
+    for visit in visits[1:]:
+        register(uptake.ui, f"CT {visit}", f"CT {visits[0]}")
+    uptake.ui.lobePlaneSelector.setCurrentNode(slicer.util.getNode(f"Lobe plane {visits[0]}"))
+    uptake.ui.applyButton.click()
+    measured = uptake.logic.uptakeFor(uptake.parameters).measured
+    assert numbers(measured.rows) == numbers([row for row in rows if row.visit != "dosimetry"])
+    uptake.exit()
+    panel = load_panel("PRRTDosimetry")
+    panel.enter()
+    panel.ui.patientLineEdit.text = measured.input.patient
+    panel.ui.treatedLobeComboBox.setCurrentIndex(
+        panel.ui.treatedLobeComboBox.findText(measured.input.treated_lobe or "blinded")
+    )
+    panel.ui.applyButton.click()
+    doses = panel.logic.dosimetryFor(panel.parameters).rows
+    assert numbers(doses) == numbers([row for row in rows if row.visit == "dosimetry"])
+
+
 @pytest.mark.slow
 def test_panel_agrees_with_prrt_run(load_panel, tmp_path):
     """The same files by ``prrt run`` and by clicking give the same table; the run's scene can be gone on with."""
     import slicer
-    from PRRTDosimetryLib.commands import main
-    from PRRTUptakeLib.mrml.sample_data import load_patient
     from PRRTUptakeLib.mrml.tables import rows_of_table
-    from PRRTUptakeLib.study.measurements import read_csv
     from PRRTUptakeLib.synthetic.cases import write_synthetic_lutia
 
     case = write_synthetic_lutia(tmp_path / "patient", seed=2)
-    assert main(["run", str(case), "-o", str(tmp_path / "out")]) == 0
-    rows = read_csv(tmp_path / "out" / "measurements.csv")
-    expected = {(row.visit, row.region, row.metric): row.value for row in rows}
-    slicer.mrmlScene.Clear(0)
-    panel = load_panel("PRRTUptake")
-    load_patient(case)
-    panel.enter()
+    rows = run_by_command(case, tmp_path / "out")
+    panel = load_case(load_panel, case)
     ui = panel.ui
-    ui.patientLineEdit.text = json.loads(case.read_text())["patient"]
     ui.lobePlaneSelector.setCurrentNode(slicer.util.getNode("Lobe plane*"))
-    ui.treatedLobeComboBox.setCurrentIndex(
-        ui.treatedLobeComboBox.findText(json.loads(case.read_text())["treated_lobe"])
-    )
     ui.applyButton.click()
+    assert numbers(panel.logic.uptakeFor(panel.parameters).measured.rows) == numbers(rows)
     clicked = rows_of_table(panel.parameters.table)
-    found = {(row["visit"], row["region"], row["metric"]): row["value"] for row in clicked}
+    found = {(row["visit"], row["image"], row["region"], row["metric"]): row["value"] for row in clicked}
+    expected = {(row.visit, row.image, row.region, row.metric): row.value for row in rows}
     assert found == pytest.approx(expected, rel=1e-5)  # the table node shows six digits
     targets = {row[0]: row[5] for row in cells(ui.resultsTable)}
     slicer.mrmlScene.Clear(0)

@@ -53,7 +53,7 @@ def grid(images):
 
 @pytest.fixture(scope="module")
 def drawn():
-    return measured_patient()[1].scene[0].segmentation
+    return measured_patient()[1].contents[0].segmentation
 
 
 @pytest.fixture(scope="module")
@@ -216,7 +216,7 @@ def test_lesions_of_other_programs_are_known_by_code_and_site(seg_file, series, 
 
 
 def test_fractions_come_in_where_at_least_half_is_inside(drawn, images, series, tmp_path):
-    image = measured_patient()[1].scene[0].volumes[0][1]
+    image = measured_patient()[1].contents[0].volumes[0][1]
     wanted = occupancy(drawn["L1"], drawn.grid, image.grid)
     made = occupancy_object([(drawn["L1"], wanted)], images.measured)
     read = read_contours(save_object(made, tmp_path / "fractions.dcm"), series)

@@ -29,9 +29,9 @@ NAMES = {
     "liver_vessels": "liver_vessels; Lebergefäße; vaisseaux hépatiques; levervaten",
     "liver_lesion": "liver_tumor; lesions; Leberläsion 3; Lebermetastasen; métastases hépatiques; levermetastase 2; "
     "lesioni epatiche; lesión hepática 4; metastasis_12; tumeur; R3; Läsion der Leber; L1; L5; lesion_R1; "
-    "liver_lesion 3; "
-    "met 4; Met4; Läsion_L2; metastase links 2; lésion gauche 1; laesie R2; lesione destra 1; lesión derecha 3; GTV 2; "
-    "target lesion 1; nodule hépatique 2; nodulo epatico 1; nódulo hepático II; Leberherd 3; lesion segment 7; mets_S8",
+    "liver_lesion 3; met 4; Met4; Läsion_L2; metastase links 2; lésion gauche 1; laesie R2; lesione destra 1; "
+    "lesión derecha 3; GTV 2; target lesion 1; nodule hépatique 2; nodulo epatico 1; nódulo hepático II; Leberherd 3; "
+    "lesion segment 7; mets_S8",
     "extrahepatic_lesion": "extrahepatic lesion; extrahepatische Läsion; E2; lesion extrahepatic 1",
     "marrow": "bone marrow; Knochenmark; moelle osseuse; beenmerg; midollo osseo; médula ósea",
     "vertebrae_L3": "vertebrae_L3; Wirbel L3; vertèbre L3",

@@ -32,7 +32,7 @@ SEGMENTATIONS = ("highdicom", "highdicom_labelmap", "dcmqi")
 MASKS = ("nibabel", "nibabel_turned", "nibabel_labels", "itk_metaimage")
 WRITERS = (*STRUCTURE_SETS, *SEGMENTATIONS, *MASKS)
 DISJOINT = {"highdicom_labelmap", "nibabel_labels"}  # one label per voxel
-COUNT, PER_FILE = 500, 50
+COUNT, PER_FILE = 500, 250
 
 
 def exchange(*words):

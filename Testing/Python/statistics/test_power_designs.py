@@ -47,7 +47,10 @@ def test_impossible_designs():
 @pytest.mark.parametrize("ratio", [2.6, 3.0, 3.5])
 def test_gate_against_the_normal_distribution(shared, ratio):
     """The geometric mean is exact; of one lesion all rules are the same; the mean of five is a little higher."""
-    rules, sd = RepeatabilityRules(0.1, shared), math.sqrt(2 * math.log1p(0.01))
+    rules, sd = (
+        RepeatabilityRules(within_subject_cv=0.1, correlation_between_lesions=shared),
+        math.sqrt(2 * math.log1p(0.01)),
+    )
     whole = sd * math.sqrt(shared + (1 - shared) / 5)
     exact = gate_power(ratio, 3.0, rules, 5, "geometric-mean")
     assert exact.passes == pytest.approx(stats.norm.sf(math.log(3 / ratio) / whole))
@@ -61,7 +64,7 @@ def test_gate_against_the_normal_distribution(shared, ratio):
 
 
 def test_gate_without_error_is_a_step():
-    exact = RepeatabilityRules(0.0, 0.0)
+    exact = RepeatabilityRules(within_subject_cv=0.0, correlation_between_lesions=0.0)
     assert [gate_power(r, 3.0, exact, 5).passes for r in (2.99, 3.0, 3.01)] == [0, 1, 1]
     assert [gate_power(r, 3.0, exact, 5, "geometric-mean").passes for r in (2.99, 3.0)] == [0, 1]
 

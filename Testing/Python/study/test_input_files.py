@@ -81,6 +81,7 @@ def test_sentences(tmp_path, change, sentence):
         ({"activity_MBq": 40}, "residual_MBq' is 50.0, but must be below the administered activity (40 MBq)"),
         ({"acquisition_time": "2025-01-30T09:00+01:00"}, "acquisition_time' is 90 min before 'injection_time'"),
         ({"injection_time": "2025-03-30T02:30", "acquisition_time": "2025-03-31T02:30Z"}, "does not exist or occurs"),
+        ({"confirmed": ["sex"]}, "confirmed[0]' is 'sex', but must be one of activity_MBq, weight_kg, height_cm"),
         ({"nuclide": "Lu-176"}, "nuclide': The radionuclide 'Lu-176' is not known"),
         ({"reason": " "}, "reason' is ' ', but must be a reason in words"),
     ],
@@ -88,7 +89,7 @@ def test_sentences(tmp_path, change, sentence):
 def test_impossible_quantification_is_named(tmp_path, change, sentence):
     with pytest.raises(CaseError) as caught:
         load_case(written(tmp_path, lambda c: c["visits"][0]["quantification"].update(change)))
-    assert "'visits[0].quantification." in str(caught.value)
+    assert "'visits[0].quantification" in str(caught.value)
     assert sentence in str(caught.value)
 
 
@@ -102,6 +103,9 @@ def test_activities_in_another_unit(tmp_path):
         CaseError, match=r"activity_MBq' is 7.4 MBq, but the protocol 'lutia' plans 7400 MBq: give both"
     ):
         load_case(written(tmp_path, change(7.4)))
+    confirmed = {"activity_MBq": 7.4, "reason": "test dose", "confirmed": ["activity_MBq"]}
+    case = load_case(written(tmp_path, lambda c: c["visits"][0].update(quantification=confirmed)))
+    assert case.visits[0].overrides.activity_MBq == 7.4
     assert load_case(written(tmp_path, change(3700))).visits[0].overrides.activity_MBq == 3700.0
     with pytest.raises(CaseError, match=r"planned_ia_MBq' is 7.4 MBq, but 'iv_cycle.activity_MBq' is 7400 MBq"):
         load_case(written(tmp_path, lambda c: c["iv_cycle"].update(planned_ia_MBq=7.4), full_files.routes_case))

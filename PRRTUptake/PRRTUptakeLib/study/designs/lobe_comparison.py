@@ -143,7 +143,10 @@ def _result(
         visit_contents=(*(one.contents for one in visits), *(one.contents for _, one in sizes)),
         registrations=registered,
         session_checks=checked,
-        decisions=tuple(fact for one in (*visits, *(found for _, found in sizes)) for fact in one.decisions),
+        decisions=(
+            *(fact for one in visits for fact in one.decisions),
+            *(fact for _, one in sizes for fact in one.decisions),
+        ),
     )
 
 

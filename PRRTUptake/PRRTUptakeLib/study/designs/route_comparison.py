@@ -348,6 +348,7 @@ def _contents(
                 volumes=((f"{word} {pet.shown.visit}", pet.shown.image),),
                 visit=pet.shown.visit,
                 injection=pet.shown.injection,
+                route=pet.shown.route,
             )
             for pet in pets
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.study.schema.containers import AnyOf, ListOf, MapOf, Record
@@ -88,6 +89,10 @@ DOSIMETRY = Record(
             item=Number(low=0, high=1e5, unit="h"),
             empty_name=True,
             about=f"Standard uncertainties of the half-lives in hours, {_REGIONS}.",
+        ),
+        "teff_change": replace(
+            _FRACTION,
+            about="Relative standard deviation of effective half-lives between cycles (0.1 if left out: assumed).",
         ),
         "calibration_u": _FRACTION,
         "counts_u": _FRACTION,

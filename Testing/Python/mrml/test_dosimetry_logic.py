@@ -1,0 +1,106 @@
+"""The logic of PRRT Dosimetry: doses and maps end with the curves they were made from; words that mean nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from builders.panel_scene import LESIONS, add_series
+
+
+@pytest.fixture
+def fitted(scene):
+    """Logic with curves of cycle 1, the time points, and the treatment."""
+    from PRRTDosimetryLib.dosimetry.settings import DoseSettings
+    from PRRTDosimetryLib.mrml.logic import DosimetryLogic, Treatment
+    from PRRTDosimetryLib.mrml.time_points import time_points
+
+    _, segments = add_series()
+    logic = DosimetryLogic("lutia")
+    logic.protocol = replace(logic.protocol, targets=replace(logic.protocol.targets, minimum_diameter_mm=20.0))
+    points = time_points(segments)
+    treatment = Treatment("P01", 1, "left", "Lu-177", 7400.0, "F")
+    logic.fitCurves(points, treatment, DoseSettings())
+    return logic, points, treatment
+
+
+def test_map_method_and_corrected_doses_end_with_their_curves(fitted):
+    from PRRTDosimetryLib.dosimetry.settings import DoseSettings
+    from PRRTUptakeLib.uptake.partial_volume import fit_recovery_curve
+
+    logic, points, treatment = fitted
+    logic.phantom = fit_recovery_curve([0.5, 1.0, 2.0, 8.0, 30.0], [0.3, 0.4, 0.55, 0.75, 0.9], None, "a phantom")
+    logic.doseMap("local", 1.04)
+    assert logic.map is not None
+    assert logic.method == "local"
+    assert logic.recovered is not None
+    assert any(row.metric == "voxel_dose_mean" for row in logic.rows)
+    logic.fitCurves(points, replace(treatment, cycle=2), DoseSettings())
+    assert (logic.map, logic.method, logic.recovered, logic.rows) == (None, "", None, ())
+    logic.regionDoses()
+    assert {row.cycle for row in logic.rows} == {2}
+    assert not any(row.metric.startswith("voxel_dose") for row in logic.rows)
+
+
+def test_another_protocol_drops_everything(fitted):
+    from PRRTUptakeLib.errors import PRRTError
+
+    logic = fitted[0]
+    logic.regionDoses()
+    logic.setProtocol("ia-versus-iv")
+    assert (logic.study, logic.dosimetry, logic.rows, logic.visits) == (None, None, (), ())
+    with pytest.raises(PRRTError, match="fit them"):
+        logic.doseResult()
+
+
+@pytest.mark.parametrize("method", ["kernal", "", "s-values"])
+def test_an_unknown_method_is_refused(fitted, method):
+    from PRRTUptakeLib.errors import PRRTError
+
+    logic = fitted[0]
+    with pytest.raises(PRRTError, match="one of kernel, local"):
+        logic.doseMap(method, 1.04)
+    assert logic.map is None
+
+
+def test_an_unknown_model_or_radiation_is_refused(fitted):
+    from PRRTDosimetryLib.dose.dose_map import kernel_dose
+    from PRRTDosimetryLib.dosimetry.settings import DoseSettings
+    from PRRTUptakeLib.errors import PRRTError
+
+    logic, points, treatment = fitted
+    before = logic.dosimetry
+    with pytest.raises(PRRTError, match="no model 'quadratic'"):
+        logic.fitCurves(points, treatment, DoseSettings(model="quadratic"))
+    assert logic.dosimetry is before
+    logic.doseMap("local", 1.04)
+    with pytest.raises(PRRTError, match="radiation 'gamma rays'"):
+        kernel_dose(logic.map.tia.tia, "Lu-177", radiation="gamma rays")
+
+
+def test_every_row_names_the_modality(fitted):
+    logic = fitted[0]
+    logic.doseMap("local", 1.04)
+    assert {row.image for row in logic.rows} == {"SPECT"}
+
+
+def test_expected_recovery_is_that_of_the_place_that_was_measured(fitted):
+    """A lesion that was moved by half a voxel in the first image occupies other parts of its voxels."""
+    from PRRTDosimetryLib.dosimetry.settings import DoseSettings
+    from PRRTUptakeLib.mrml.manual_shifts import shift_lesion
+    from PRRTUptakeLib.uptake.partial_volume import shape_recovery
+
+    logic, points, treatment = fitted
+    logic.regionDoses()
+    before = {row.region: row.value for row in logic.rows if row.metric == "expected_recovery"}
+    lesion = next(name for name in before if name in LESIONS)
+    shift_lesion(points[0].node, lesion, (2.0, 2.0, 2.0), "breathing")
+    logic.fitCurves(points, treatment, DoseSettings())
+    logic.regionDoses()
+    after = {row.region: row.value for row in logic.rows if row.metric == "expected_recovery"}
+    visit = logic.visits[0]
+    assert after[lesion] == shape_recovery(visit.regions[lesion], logic.settings.resolution_mm(visit))
+    assert after[lesion] != pytest.approx(before[lesion], rel=1e-6)
+    assert {name: value for name, value in after.items() if name != lesion} == pytest.approx(
+        {name: value for name, value in before.items() if name != lesion}
+    )
