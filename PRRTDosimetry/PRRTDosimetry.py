@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from PRRTDosimetryLib.mrml.logic import DosimetryLogic, Treatment
     from PRRTDosimetryLib.selftest.self_test import SelfTest
     from PRRTUptakeLib.progress import Progress
-    from PRRTUptakeLib.uptake.recovery import RecoveryCurve
+    from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve
 
 
 class PRRTDosimetry(ScriptedLoadableModule):
@@ -196,7 +196,7 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
         PRRTError
             If what was typed gives no curve.
         """
-        from PRRTUptakeLib.uptake.recovery import recovery_curve_from_text
+        from PRRTUptakeLib.uptake.partial_volume import recovery_curve_from_text
 
         return recovery_curve_from_text(parameters.phantomVolumes, parameters.phantomRecoveries, "the panel")
 

@@ -36,11 +36,16 @@ def _tiac_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("curves", type=Path, metavar="CURVES.csv", help="columns region, time_h, activity_MBq (then u_activity_MBq)")
     add("--nuclide", required=True, help="for instance Lu-177; no curve clears slower than its decay")
-    add("--model", default="auto", choices=TIAC_MODELS, help="default: auto, by AICc or else the simplest adequate")
+    add("--model", default="auto", choices=TIAC_MODELS, help="default: auto, the average over all possible models")
     add("--teff-h", nargs="+", metavar="[REGION=]HOURS", help="effective half-lives for regions with one time point")
     add("--u-teff-h", nargs="+", metavar="[REGION=]HOURS", help="their standard uncertainties")
     add("--administered-MBq", type=float, help="gives the coefficient TIAC = TIA / administered activity too")
-    add("--relative-u", type=float, metavar="F", help="weights: sigma^2 = (F A)^2 + S^2; default: all points equal")
+    add(
+        "--relative-u",
+        type=float,
+        metavar="F",
+        help="uncertainty of the points: sigma^2 = (F A)^2 + S^2; default: unknown",
+    )
     add("--sigma0-MBq", type=float, metavar="S", help="weights: see --relative-u")
     add("--prior-teff-h", nargs=2, type=float, metavar=("MEDIAN", "GSD"), help="population half-life as a prior")
     add("--decay-correction", choices=("NONE", "START", "ADMIN"), help="of the input, as in DICOM; default: NONE")
@@ -61,8 +66,12 @@ def _tiac(arguments: argparse.Namespace) -> None:
     from PRRTUptakeLib.nuclides.radionuclides import nuclide
 
     from PRRTDosimetryLib.kinetics.curve_table import read_curves
+    from PRRTDosimetryLib.kinetics.given_values import (
+        check_administered,
+        check_relative_uncertainty,
+    )
     from PRRTDosimetryLib.kinetics.options import options_from_text
-    from PRRTDosimetryLib.kinetics.selection import integrate
+    from PRRTDosimetryLib.kinetics.selection import integrate_all
     from PRRTDosimetryLib.kinetics.tables import (
         integral_as_json,
         integrals_as_text,
@@ -71,6 +80,7 @@ def _tiac(arguments: argparse.Namespace) -> None:
     )
 
     decay = nuclide(arguments.nuclide)
+    check_relative_uncertainty(arguments.relative_u)
     options = options_from_text(
         (arguments.relative_u, arguments.sigma0_MBq),
         arguments.prior_teff_h,
@@ -79,7 +89,9 @@ def _tiac(arguments: argparse.Namespace) -> None:
         (arguments.start, arguments.tail),
     )
     curves = read_curves(arguments.curves, decay, arguments.decay_correction)
-    found = [integrate(curve, decay, arguments.model, options) for curve in curves]
+    options.require_regions(curve.region for curve in curves)
+    check_administered(arguments.administered_MBq, curves)
+    found = integrate_all(curves, decay, arguments.model, options)
     administered = arguments.administered_MBq
     draws = arguments.monte_carlo
     if not arguments.json:

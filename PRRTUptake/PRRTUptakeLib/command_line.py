@@ -6,16 +6,20 @@ import argparse
 import json
 import math
 import os
+import signal
 import sys
+import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.errors import PRRTError, reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 DONE, NO_ANSWER, WRONG_USE = 0, 1, 2
+INTERRUPTED = 130  # as a shell says it of Ctrl-C
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Command:
 def execute(commands: Sequence[Command], arguments: Sequence[str] | None = None) -> int:
     """Run the subcommand that ``arguments`` name (``sys.argv`` by default) and return the exit status.
 
-    0 done; 1 the data do not allow an answer, with one sentence on standard error; 2 wrong use (argparse).
+    0 done; 1 the data do not allow an answer, with one sentence on standard error; 2 wrong use (argparse); 130 stopped.
     """
     parser = argparse.ArgumentParser(
         prog="prrt", description="Uptake and dosimetry of peptide receptor radionuclide therapy. Research use only."
@@ -43,8 +47,12 @@ def execute(commands: Sequence[Command], arguments: Sequence[str] | None = None)
         subparser.set_defaults(run=command.run)
     chosen = parser.parse_args(arguments)
     try:
-        chosen.run(chosen)
+        with _ended_like_interrupted():
+            chosen.run(chosen)
         sys.stdout.flush()
+    except KeyboardInterrupt:
+        print(f"\nprrt {chosen.command}: stopped; what was being written is removed.", file=sys.stderr)
+        return INTERRUPTED
     except BrokenPipeError:  # who read the output, such as `head`, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
         return NO_ANSWER
@@ -56,6 +64,23 @@ def execute(commands: Sequence[Command], arguments: Sequence[str] | None = None)
         print(f"prrt {chosen.command}: {reason(error)}{name}.", file=sys.stderr)
         return NO_ANSWER
     return DONE
+
+
+@contextmanager
+def _ended_like_interrupted() -> Iterator[None]:
+    """A request to end (SIGTERM, as of a queue or a shutdown) tidies up as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def print_json(content: dict[str, Any]) -> None:

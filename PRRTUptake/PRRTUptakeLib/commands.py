@@ -48,6 +48,7 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dicom", action="store_true", help="write segments, measurements and maps as DICOM too")
     parser.add_argument("--excel", action="store_true", help="write the table for Excel too (needs openpyxl)")
     parser.add_argument("--operator", default="", metavar="NAME", help="who runs it, for the report")
+    parser.add_argument("--replace", action="store_true", help="keep an older result under a name with its date")
     _deidentify_arguments(parser, "free all that is written of the patient's identity")
     parser.add_argument(
         "--verify",
@@ -74,6 +75,7 @@ def run(arguments: argparse.Namespace, extensions: Sequence[Extension] = ()) -> 
         excel=arguments.excel,
         operator=arguments.operator,
         deidentifier=_deidentifier(arguments),
+        replace=arguments.replace,
     )
     progress = ProgressPrinter()
     _print_result(run_case(arguments.case, arguments.output, progress, extensions, outputs=outputs))
@@ -131,12 +133,14 @@ def _read(arguments: argparse.Namespace) -> None:
     from PRRTUptakeLib.export.dicom_read import read_object
     from PRRTUptakeLib.report.page import plain_table
 
-    kind, content = read_object(arguments.file, arguments.images)
+    kind, content, told = read_object(arguments.file, arguments.images)
     if arguments.json:
-        print_json({"kind": kind, "content": content})
+        print_json({"kind": kind, "content": content, **told})
     else:
         shown = [["" if value is None else value for value in one.values()] for one in content]
         print(plain_table(list(content[0]) if content else ["nothing in it"], shown))
+        for word, texts in (("Warning", told.get("warnings", ())), ("Note", told.get("notes", ()))):
+            print(*(f"{word}: {text}\n" for text in texts), sep="", end="")
 
 
 def _pdf_arguments(parser: argparse.ArgumentParser) -> None:
@@ -163,16 +167,22 @@ def _endpoints_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--allocation", type=Path, metavar="FILE", help="treated lobe per patient (CSV or JSON)")
     parser.add_argument("--log", type=Path, help="log of blinding (default: beside the allocation)")
     parser.add_argument("--subgroups", type=Path, metavar="FILE", help="CSV: patient and a column per characteristic")
-    parser.add_argument("--mixed", action="store_true", help="fit the mixed model too (needs statsmodels)")
+    parser.add_argument("--exclude", type=Path, metavar="FILE", help="CSV: patient, reason, date, lesion, cycle, scope")
+    parser.add_argument("--mixed", action="store_true", help="fit the mixed model too")
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw the ratios against the control value")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def _endpoints(arguments: argparse.Namespace) -> None:
     from PRRTUptakeLib.report.endpoint_tables import endpoint_text
+    from PRRTUptakeLib.report.level_figure import write_level_plot
     from PRRTUptakeLib.study.cohort.analysis import Options, analyse_file
 
-    options = Options(arguments.protocol, arguments.allocation, arguments.log, arguments.subgroups, arguments.mixed)
+    files = (arguments.allocation, arguments.log, arguments.subgroups)
+    options = Options(arguments.protocol, *files, arguments.mixed, exclusions=arguments.exclude)
     analysis = analyse_file(arguments.measurements, options)
+    if arguments.plot:
+        write_level_plot(analysis.endpoint, arguments.plot)
     if arguments.json:
         print_json(analysis.as_dict())
     else:
@@ -181,7 +191,14 @@ def _endpoints(arguments: argparse.Namespace) -> None:
 
 
 def _power_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--sd-log", type=float, required=True, metavar="S", help="standard deviation of log ratios")
+    parser.add_argument("--sd-log", type=float, metavar="S", help="standard deviation of the patients' log ratios")
+    parser.add_argument("--sd-lesion", type=float, default=0.0, metavar="S", help="of lesions in a lobe, in logs")
+    parser.add_argument("--lesions", type=int, default=1, help="lesions per lobe, or at the gate (default: 1)")
+    parser.add_argument(
+        "--table", type=float, nargs="+", metavar="RATIO", help="print patients for these ratios as CSV"
+    )
+    parser.add_argument("--gate", type=float, metavar="R", help="chance that a true ratio R passes the gate")
+    parser.add_argument("--protocol", default="ia-versus-iv", help="of the gate (default: ia-versus-iv)")
     parser.add_argument("--n", type=int, help="number of patients: print the ratio that they detect")
     parser.add_argument(
         "--ratio", type=float, help="ratio to detect: print the number of patients (with --n: the power)"
@@ -195,15 +212,47 @@ def _power_arguments(parser: argparse.ArgumentParser) -> None:
 def _power(arguments: argparse.Namespace) -> None:
     from PRRTUptakeLib.report.page import plain_table
     from PRRTUptakeLib.statistics.power import plan
+    from PRRTUptakeLib.statistics.power_designs import clustered_sd_log, sample_size_table
 
+    if arguments.gate is not None:
+        _print_gate(arguments)
+        return
+    if arguments.sd_log is None:
+        arguments.refuse("give --sd-log (or --gate)")
+    sd_log = clustered_sd_log(arguments.sd_log, arguments.sd_lesion, arguments.lesions)
+    if arguments.table:
+        print(sample_size_table([sd_log], arguments.table, arguments.power, arguments.alpha), end="")
+        return
     if arguments.n is None and arguments.ratio is None:
         arguments.refuse("give --n, --ratio, or both")
-    results = plan(arguments.sd_log, arguments.n, arguments.ratio, arguments.power, arguments.alpha)
+    results = plan(sd_log, arguments.n, arguments.ratio, arguments.power, arguments.alpha)
     if arguments.json:
-        common = {"sd_log": arguments.sd_log, "alpha": arguments.alpha}
+        common = {"sd_log": sd_log, "alpha": arguments.alpha}
         print_json({**common, **results[0].as_dict(), "results": [result.as_dict() for result in results]})
     else:
         print(plain_table(["power", "patients", "ratio"], [[one.power, one.n, one.ratio] for one in results]))
+
+
+def _print_gate(arguments: argparse.Namespace) -> None:
+    from dataclasses import asdict
+
+    from PRRTUptakeLib.report.page import plain_table
+    from PRRTUptakeLib.statistics.power_designs import gate_power
+    from PRRTUptakeLib.study.protocol import load_protocol
+
+    rules = load_protocol(arguments.protocol)
+    found = gate_power(
+        arguments.gate,
+        rules.endpoint.threshold,
+        rules.repeatability,
+        lesions=arguments.lesions,
+        aggregation=rules.endpoint.aggregation,
+    )
+    if arguments.json:
+        print_json(asdict(found))
+    else:
+        header = ["true ratio", "threshold", "passes", "certainly above", "certainly below"]
+        print(plain_table(header, [[found.ratio, found.threshold, found.passes, found.certain, found.refused]]))
 
 
 def _agreement_arguments(parser: argparse.ArgumentParser) -> None:
@@ -219,7 +268,9 @@ def _agreement(arguments: argparse.Namespace) -> None:
 
     from PRRTUptakeLib.report.endpoint_tables import agreement_table
     from PRRTUptakeLib.report.page import plain_table
+    from PRRTUptakeLib.report.reader_tables import clustered_table
     from PRRTUptakeLib.statistics.agreement import compare_readers, paired_readings
+    from PRRTUptakeLib.statistics.clustered_agreement import compare_tables
     from PRRTUptakeLib.study.measurements import read_csv
     from PRRTUptakeLib.study.protocol import load_protocol
 
@@ -227,10 +278,12 @@ def _agreement(arguments: argparse.Namespace) -> None:
     tables = read_csv(arguments.first), read_csv(arguments.second)
     _, first, second, notes = paired_readings(*tables, protocol, arguments.metric)
     result = compare_readers(first, second, protocol.endpoint.confidence)
+    by_patient = compare_tables(*tables, protocol, arguments.metric)
     if arguments.json:
-        print_json({**asdict(result), "notes": list(notes)})
+        print_json({**asdict(result), "by_patient": asdict(by_patient), "notes": list(notes)})
     else:
-        print("\n".join([plain_table(*agreement_table(result)), *notes]))
+        clustered = plain_table(*clustered_table(by_patient, protocol.endpoint.confidence))
+        print("\n".join([plain_table(*agreement_table(result)), "", clustered, *notes]))
 
 
 # What runs one patient of a cohort in a worker process.
@@ -247,8 +300,9 @@ def _cohort_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--allocation", type=Path, metavar="FILE", help="treated lobe per patient (CSV or JSON)")
     parser.add_argument("--log", type=Path, help="log of blinding (default: beside the allocation, or in the results)")
     parser.add_argument("--subgroups", type=Path, metavar="FILE", help="CSV: patient and a column per characteristic")
+    parser.add_argument("--exclude", type=Path, metavar="FILE", help="CSV: patient, reason, date, lesion, cycle, scope")
     parser.add_argument("--second-reader", type=Path, metavar="FILE", help="measurements of a second reader")
-    parser.add_argument("--mixed", action="store_true", help="fit the mixed model too (needs statsmodels)")
+    parser.add_argument("--mixed", action="store_true", help="fit the mixed model too")
 
 
 def cohort(arguments: argparse.Namespace, run_case: str = RUN_CASE) -> None:
@@ -260,7 +314,7 @@ def cohort(arguments: argparse.Namespace, run_case: str = RUN_CASE) -> None:
     from PRRTUptakeLib.study.cohort.jobs import CohortError
 
     files = (arguments.allocation, arguments.log, arguments.subgroups)
-    options = Options(arguments.protocol, *files, arguments.mixed, arguments.second_reader)
+    options = Options(arguments.protocol, *files, arguments.mixed, arguments.second_reader, arguments.exclude)
     machines = Machines(arguments.workers, arguments.scheduler)
     progress, who = ProgressPrinter(), arguments.operator
     made = make_cohort(arguments.folder, arguments.output, run_case, options, machines, progress, who)
@@ -290,8 +344,21 @@ def _suv_arguments(parser: argparse.ArgumentParser) -> None:
     stated.add_argument("--time-zone", metavar="ZONE", help="of the images' times, for instance Europe/Amsterdam")
     stated.add_argument("--nuclide", help="for instance Ga-68")
     stated.add_argument("--calibration", type=float, metavar="CPS_PER_MBQ", help="sensitivity, for NM counts")
-    stated.add_argument("--calibration-time", choices=("total", "per-view"), help="time of a voxel's counts")
-    stated.add_argument("--acquisition-s", type=float, help="that time in seconds, where the header does not tell it")
+    stated.add_argument(
+        "--calibration-time", choices=("total", "per-view", "rate"), help="time of a voxel's counts, or rate for cps"
+    )
+    stated.add_argument("--acquisition-s", type=float, help="that time in seconds, where the header does not say it")
+    stated.add_argument("--units", help="of the values, where the header does not say it: Bq/ml, counts, cps")
+    stated.add_argument(
+        "--confirm",
+        nargs="+",
+        default=[],
+        choices=("activity_MBq", "weight_kg", "height_cm"),
+        help="values that hold although the header contradicts them by the factor of a unit",
+    )
+    stated.add_argument("--reason", default="", help="why values are stated, for the record")
+
+    parser.set_defaults(refuse=parser.error)
 
 
 _SUV_TIMES = {
@@ -305,22 +372,23 @@ _SUV_TIMES = {
 def _suv(arguments: argparse.Namespace) -> None:
     from PRRTUptakeLib.dicom.series import find_series, one_emission_series
     from PRRTUptakeLib.dicom.suv import least_median_most, suv
-    from PRRTUptakeLib.segmentation.mask_grid import mask_on_grid
+    from PRRTUptakeLib.segmentation.mask_grid import placed_mask
 
     series = one_emission_series(find_series(arguments.folder), arguments.series)
     found = suv(series, arguments.type, _suv_inputs(arguments, series))
     array = found.volume.array
-    inside = array if arguments.mask is None else array[mask_on_grid(arguments.mask, found.volume.grid)]
+    chosen, told = placed_mask(arguments.mask, found.volume.grid) if arguments.mask else (slice(None), ())
+    inside, decisions = array[chosen], [*found.decisions, *told]
     numbers = least_median_most(inside)
     if arguments.json:
-        print_json({**numbers, "units": found.volume.units, "decisions": list(found.decisions)})
+        print_json({**numbers, "units": found.volume.units, "decisions": decisions})
         return
     print(f"SUV {arguments.type} of {series.label}")
     print(f"{arguments.mask.name if arguments.mask else 'whole image'}, {inside.size} voxels")
     for name, value in numbers.items():
         print(f"  {name:<8}{value:12.4f} {found.volume.units}")
     print("Decisions")
-    for sentence in found.decisions:
+    for sentence in decisions:
         print(f"  - {sentence}")
 
 
@@ -336,7 +404,9 @@ def _suv_inputs(arguments: argparse.Namespace, series: Series) -> OperatorOverri
 
     calibration = None
     if arguments.calibration is not None:
-        calibration = Calibration(arguments.calibration, arguments.calibration_time or "", arguments.acquisition_s)
+        if arguments.calibration_time is None:
+            arguments.refuse("--calibration needs --calibration-time: total, per-view or rate")
+        calibration = Calibration(arguments.calibration, arguments.calibration_time, arguments.acquisition_s)
     return OperatorOverrides(
         weight_kg=arguments.weight_kg,
         height_cm=arguments.height_cm,
@@ -350,7 +420,48 @@ def _suv_inputs(arguments: argparse.Namespace, series: Series) -> OperatorOverri
         acquisition_time=moment("acquisition_time"),
         decay_reference_time=moment("decay_reference_time"),
         residual_time=moment("residual_time"),
+        units=arguments.units,
+        reason=arguments.reason,
+        confirmed=tuple(arguments.confirm),
     )
+
+
+def _check_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("case", type=Path, metavar="CASE.json|DIR", help="case file, or folder of a cohort")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    from PRRTUptakeLib.report.check_text import check_text, cohort_check_text
+    from PRRTUptakeLib.study.check import CheckError, check_case
+    from PRRTUptakeLib.study.cohort.check import check_cohort
+
+    if arguments.case.is_dir():
+        cohort = check_cohort(arguments.case)
+        print_json(cohort.as_dict()) if arguments.json else print(cohort_check_text(cohort))
+        if cohort.faulty or cohort.problems:
+            raise CheckError("The cohort cannot be measured as it is: mend what is listed under its cases.")
+        return
+    found = check_case(arguments.case)
+    print_json(found.as_dict()) if arguments.json else print(check_text(found))
+    if found.all_problems:
+        raise CheckError("The case cannot be measured as it is: mend what is listed under Problems.")
+
+
+SCHEMA_KINDS = (
+    *("case", "protocol", "allocation", "dosimetry", "iv-cycle", "quantification", "recovery-phantom"),
+    "registration",
+)
+
+
+def _schema_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("kind", choices=SCHEMA_KINDS, metavar="KIND", help=f"one of {', '.join(SCHEMA_KINDS)}")
+
+
+def _schema(arguments: argparse.Namespace) -> None:
+    from PRRTUptakeLib.study.schema.kinds import schema_text
+
+    print(schema_text(arguments.kind), end="")
 
 
 COMMANDS: tuple[Command, ...] = (
@@ -361,6 +472,10 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("read", "what a DICOM result says: measurements, segments, or the range of a map", _read_arguments, _read),
     Command("pdf", "turn a report into PDF, if a converter is installed", _pdf_arguments, _pdf),
+    Command(
+        "check", "validate a case or a cohort with its files and series, without measuring", _check_arguments, _check
+    ),
+    Command("schema", "print the JSON Schema of a file that you write, for editors", _schema_arguments, _schema),
     Command("cohort", "run all patients of a folder, then the endpoint and the report", _cohort_arguments, cohort),
     Command("endpoints", "compute the trial's endpoint from a table of measurements", _endpoints_arguments, _endpoints),
     Command("power", "sample size, power or detectable ratio of a paired comparison", _power_arguments, _power),

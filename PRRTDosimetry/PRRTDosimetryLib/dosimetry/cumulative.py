@@ -10,6 +10,7 @@ from PRRTUptakeLib.study.measurements import Measurement
 
 from PRRTDosimetryLib.effect.cycles import CumulativeEffect, joined_cycles
 from PRRTDosimetryLib.effect.limits import ReferenceLimit, reference_limits
+from PRRTDosimetryLib.uncertainty.chain import sum_uncertainty
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +32,8 @@ class OrganTotal:
     cycles, doses_Gy : the cycles that are summed, and the dose of each.
     effect : BED and EQD2, summed over cycles; None for an organ without radiosensitivity.
     limits : reference values of the literature, none of them a verdict.
+    u_dose_Gy : standard uncertainty of the sum: what the cycles share (calibration, S-value, resolution, contour) adds
+        linearly, each cycle's own (counts, fit) by squares; nan where it is not known.
     """
 
     organ: str
@@ -38,16 +41,12 @@ class OrganTotal:
     doses_Gy: tuple[float, ...]
     effect: CumulativeEffect | None
     limits: tuple[ReferenceLimit, ...]
+    u_dose_Gy: float = math.nan
 
     @property
     def dose_Gy(self) -> float:
         """Absorbed dose of all cycles."""
         return math.fsum(self.doses_Gy)
-
-    @property
-    def u_dose_Gy(self) -> float:
-        """Standard uncertainty, the cycles taken as fully correlated; nan where it is not known."""
-        return self.effect.u_dose_Gy if self.effect is not None else math.nan
 
 
 def organ_totals(results: Sequence[Dosimetry]) -> tuple[OrganTotal, ...]:
@@ -115,4 +114,20 @@ def _total(organ: str, results: Sequence[Dosimetry]) -> OrganTotal:
         doses,
         joined_cycles(effects) if complete else None,
         reference_limits(organ),
+        _u_of_sum(organ, with_it) if complete else math.nan,
     )
+
+
+def _u_of_sum(organ: str, results: Sequence[Dosimetry]) -> float:
+    """Of an organ whose regions were measured in every cycle, by the mass-weighted mean of its regions."""
+    parts = []
+    for result in results:
+        regions = [
+            dose for dose in result.regions.values() if dose.region.organ == organ and dose.region.kind == "organ"
+        ]
+        mass = sum(dose.mass_g for dose in regions)
+        for dose in regions:
+            known = dose.uncertainty
+            shared, own = known.parts_Gy(dose.dose_Gy) if known is not None else (dose.u_dose_Gy, 0.0)
+            parts.append((shared * dose.mass_g / mass, own * dose.mass_g / mass))
+    return sum_uncertainty(parts) if parts else math.nan

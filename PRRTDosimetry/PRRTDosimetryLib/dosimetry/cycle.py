@@ -13,10 +13,16 @@ from PRRTUptakeLib.segmentation.reference import ReferenceRegionError
 from PRRTUptakeLib.study.measurements import Measurement
 from PRRTUptakeLib.study.model import ResultPart
 from PRRTUptakeLib.study.response_case import is_follow_up
-from PRRTUptakeLib.uptake.region_recovery import border_recovery, shape_recovery
+from PRRTUptakeLib.uptake.partial_volume import border_recovery, shape_recovery
 
 from PRRTDosimetryLib.dose.spheres import sphere_dose
 from PRRTDosimetryLib.dose.tissue import DENSITY_G_PER_ML
+from PRRTDosimetryLib.dosimetry.concentrations import (
+    corrected_regions,
+    cycle_concentrations,
+    with_concentrations,
+    with_correction,
+)
 from PRRTDosimetryLib.dosimetry.cumulative import VISIT as ALL_CYCLES
 from PRRTDosimetryLib.dosimetry.cumulative import OrganTotal, organ_totals, total_rows
 from PRRTDosimetryLib.dosimetry.dose_rows import Labels, dose_rows, recovered_rows
@@ -35,7 +41,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.segmentation.segments import Segment
     from PRRTUptakeLib.study.model import StudyInput, StudyResult
     from PRRTUptakeLib.study.visit import VisitResult
-    from PRRTUptakeLib.uptake.recovery import RecoveryCurve
+    from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve
 
     from PRRTDosimetryLib.kinetics.integral import Integral
 
@@ -193,6 +199,13 @@ def cycle_dosimetry(
             continue
         curves.append(_with_counting_noise(curve, settings) if len(ordered) == 1 else curve)
         regions[segment.name] = region
+    uptakes = [visit.uptakes for visit in ordered]
+    concentrations = cycle_concentrations(list(regions), uptakes)
+    corrected = corrected_regions(list(concentrations), uptakes)
+    curves = [
+        with_correction(curve, concentrations[curve.region]) if curve.region in corrected else curve for curve in curves
+    ]
+    chain = with_concentrations(_chain(first, settings), concentrations, corrected)
     lesion_density = DENSITY_G_PER_ML["lesion"]
     patient = Patient(
         _PHANTOM[settings.sex or first.injection.sex],
@@ -202,8 +215,9 @@ def cycle_dosimetry(
         first.labels.treated_lobe,
         sphere_S_Gy_per_Bq_s=lambda mass_g: sphere_dose(nuclide, mass_g, lesion_density).S_Gy_per_Bq_s,
     )
-    result = dosimetry(curves, regions, patient, settings.model, options, _chain(first, settings), earlier=earlier)
-    return replace(result, notes=(*result.notes, *_notes(first, left_out)))
+    result = dosimetry(curves, regions, patient, settings.model, options, chain, earlier=earlier)
+    told = " ".join(text for one in uptakes[:1] if one is not None for text in one.sentences)
+    return replace(result, notes=(*result.notes, *_notes(first, left_out)), partial_volume=told)
 
 
 def cycle_recovery(
@@ -267,7 +281,7 @@ def _chain(visit: VisitResult, settings: DoseSettings) -> ChainInputs:
         settings.counts_u,
         0.0,
         settings.s_value_u,
-        max(visit.prepared.segmentation.grid.spacing_mm),
+        math.prod(visit.prepared.segmentation.grid.spacing_mm) ** (1 / 3),
         settings.contour_fwhm_mm,
         settings.resolution_mm(visit),
         False,

@@ -27,7 +27,7 @@ from PRRTDosimetryLib.dose.dvh import DoseVolumeHistogram, dose_volume_histogram
 from PRRTDosimetryLib.dosimetry.cycle import DOSIMETRY, CycleDoses, settings_of
 from PRRTDosimetryLib.dosimetry.settings import DoseSettings, SettingsError
 from PRRTDosimetryLib.kinetics.voxel_series import VoxelSeries
-from PRRTDosimetryLib.kinetics.voxelwise import TiaMap, mono_exponential_tia, uptake_clearance_tia
+from PRRTDosimetryLib.kinetics.voxelwise import TiaMap, mono_exponential_tia_by_surroundings, uptake_clearance_tia
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -213,7 +213,7 @@ def voxel_tia(series: VoxelSeries) -> TiaMap:
 
     A mono-exponential through lesions that still take up at the first image would be a fifth too high.
     """
-    return mono_exponential_tia(series) if series.times_h.size < 3 else uptake_clearance_tia(series)
+    return mono_exponential_tia_by_surroundings(series) if series.times_h.size < 3 else uptake_clearance_tia(series)
 
 
 def visit_registrations(

@@ -17,6 +17,16 @@ DOSE, RECOVERED_DOSE = "dose", "dose_recovery_corrected"
 """Metric of absorbed dose in Gy; a protocol whose endpoint names it compares the lobes' lesion doses."""
 
 
+_COMPONENTS = {
+    "calibration": "calibration of the camera",
+    "S-value": "dose per activity (S-value)",
+    "counts": "counting noise",
+    "fit": "fit of the curve",
+    "recovery": "recovery coefficient",
+    "volume": "contour (volume)",
+}
+
+
 @dataclass(frozen=True)
 class Labels:
     """What the rows of a patient's cycle share."""
@@ -65,12 +75,15 @@ def recovered_rows(recovered: RecoveredDoses, result: Dosimetry, labels: Labels)
 def dose_table(result: Dosimetry, recovered: RecoveredDoses | None = None) -> str:
     """Readable table of all doses with their uncertainties, lobes and notes; corrected lesion doses beside them."""
     head = f" {'corr. Gy':>9} {'u Gy':>8}" if recovered is not None else ""
-    lines = [f"{'region':24} {'mass g':>9} {'TIA MBq h':>12} {'dose Gy':>9} {'u Gy':>8}{head} {'BED Gy':>8}  model"]
+    lines = [result.partial_volume, ""] if result.partial_volume else []
+    head = f"{'u Gy':>8} {'95 % Gy':>15}{head} {'BED Gy':>8}  model"
+    lines.append(f"{'region':24} {'mass g':>9} {'TIA MBq h':>12} {'dose Gy':>9} {head}")
     for dose in result.regions.values():
         bed = f"{dose.effect.bed_Gy:8.2f}" if dose.effect else f"{'':8}"
+        spread = f"{_known(dose.u_dose_Gy):>8} {interval_text(dose):>15}{_recovered(dose.name, recovered)}"
         lines.append(
             f"{dose.name:24} {dose.mass_g:9.1f} {dose.integral.tia_MBq_h:12.1f} {dose.dose_Gy:9.3f} "
-            f"{_known(dose.u_dose_Gy):>8}{_recovered(dose.name, recovered)} {bed}  {dose.integral.model}"
+            f"{spread} {bed}  {dose.integral.model}"
         )
     lines += [] if recovered is None else ["", *recovered.sentences]
     lines += ["", f"{'organ (phantom)':24} {'dose Gy':>9}"]
@@ -91,17 +104,31 @@ def dose_table(result: Dosimetry, recovered: RecoveredDoses | None = None) -> st
     return "\n".join([*lines, "", *(f"Note: {note}." for note in result.notes)])
 
 
+def interval_text(dose: RegionDose) -> str:
+    """The 95 % interval of a dose in words, "-" where it is not known."""
+    if dose.uncertainty is None:
+        return "-"
+    low, high = dose.uncertainty.interval_Gy
+    return f"{low:.3g} to {high:.3g}"
+
+
 def budget_table(name: str, uncertainty: DoseUncertainty) -> str:
-    """Readable uncertainty budget of one region: what each component does alone, and its share of the variance."""
-    lines = [f"{name}: {'component':24} {'relative u':>10} {'share':>8}"]
+    """Readable uncertainty budget of one region: what each component does alone, and its share of the variance.
+
+    The shares add up to 100 %; components without a part in it are left out.
+    """
+    words = {one.name: _COMPONENTS.get(one.name, one.name) for one in uncertainty.budget}
+    width = max(len(word) for word in words.values())
+    lines = [f"{name}: {'what the uncertainty comes from':{width}} {'alone':>8} {'of variance':>12}"]
     lines += [
-        f"{'':{len(name) + 2}}{one.name:24} {_percent(one.relative_u):>10} {_percent(one.share):>8}"
+        f"{'':{len(name) + 2}}{words[one.name]:{width}} {_percent(one.relative_u):>8} {_percent(one.share):>12}"
         for one in uncertainty.budget
+        if one.share > 0
     ]
     low, high = uncertainty.interval_Gy
     lines.append(
-        f"{name}: u {uncertainty.u_dose_Gy:.3g} Gy by Monte Carlo ({uncertainty.linear_u_Gy:.3g} Gy to first order), "
-        f"95 % from {low:.3g} to {high:.3g} Gy; {uncertainty.dominant} dominates."
+        f"{name}: 95 % from {low:.3g} to {high:.3g} Gy; standard uncertainty {uncertainty.u_dose_Gy:.3g} Gy by Monte "
+        f"Carlo ({uncertainty.linear_u_Gy:.3g} Gy to first order); {uncertainty.dominant} dominates."
     )
     lines += [f"{name}: {unknown} is not known and left out." for unknown in uncertainty.unknown]
     return "\n".join(lines)

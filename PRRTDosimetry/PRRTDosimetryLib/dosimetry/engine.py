@@ -22,9 +22,16 @@ from PRRTDosimetryLib.dose.phantom import GY_PER_MBQ_H, RED_MARROW, DoseError, P
 from PRRTDosimetryLib.dosimetry.regions import Patient, Region, sphere_from_kernel
 from PRRTDosimetryLib.effect.cycles import CumulativeEffect, CycleDose, cumulative_effect
 from PRRTDosimetryLib.effect.lobes import OTHER_LOBE, LesionDose, LobeComparison, compare_lobes
-from PRRTDosimetryLib.kinetics.scaled_curve import hybrid
-from PRRTDosimetryLib.kinetics.selection import integrate
-from PRRTDosimetryLib.uncertainty.chain import ChainInputs, ChainRegion, ChainResult, dose_uncertainties
+from PRRTDosimetryLib.kinetics.options import ASSUMED_TEFF_CHANGE
+from PRRTDosimetryLib.kinetics.scaled_curve import scaled_curve
+from PRRTDosimetryLib.kinetics.selection import integrate_all
+from PRRTDosimetryLib.uncertainty.chain import (
+    ChainInputs,
+    ChainRegion,
+    ChainResult,
+    dose_uncertainties,
+    sum_uncertainty,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -83,6 +90,7 @@ class Dosimetry:
     chain : correlation of the doses; None without the chain's inputs.
     effects : BED and EQD2 by organ, all its regions together.
     notes : assumptions and what is missing.
+    partial_volume : what was done about partial volume, to be said first; "" where nothing is known of it.
     """
 
     patient: Patient
@@ -94,6 +102,7 @@ class Dosimetry:
     chain: ChainResult | None
     effects: dict[str, CumulativeEffect]
     notes: tuple[str, ...]
+    partial_volume: str = ""
 
 
 def dosimetry(
@@ -133,10 +142,11 @@ def dosimetry(
     decay = nuclide(patient.nuclide)
     full = earlier or {}
     scaled = {name for name, curve in named.items() if name in full and len(curve.time_h) == 1}
-    integrals = {
-        name: hybrid(full[name], curve) if name in scaled else integrate(curve, decay, method, options)
-        for name, curve in named.items()
-    }
+    change = options.teff_change if options is not None else ASSUMED_TEFF_CHANGE
+    own = integrate_all([curve for name, curve in named.items() if name not in scaled], decay, method, options)
+    found = {one.region: one for one in own}
+    found |= {name: scaled_curve(full[name], named[name], change) for name in scaled}
+    integrals = {name: found[name] for name in named}
     described = {name: regions[name] for name in named}
     sources = _sources(integrals, described, patient, body)
     organs = organ_doses(body, sources.tia, sources.masses, sources.remainder, sources.lesions)
@@ -331,15 +341,20 @@ def _effects(doses: Mapping[str, RegionDose], patient: Patient) -> dict[str, Cum
         parts = [dose for dose in doses.values() if dose.region.organ == organ and dose.region.kind == "organ"]
         if parts:
             mass = sum(part.mass_g for part in parts)
-            mean, u = (
-                sum(part.mass_g * value for part, value in zip(parts, values, strict=True)) / mass
-                for values in ([part.dose_Gy for part in parts], [part.u_dose_Gy for part in parts])
-            )
+            mean = sum(part.mass_g * part.dose_Gy for part in parts) / mass
+            u = sum_uncertainty([_parts_of_mean(part, mass) for part in parts])
             shape = parts[0].integral.shape
             for part in parts[1:]:
                 shape = shape + part.integral.shape
             effects[organ] = cumulative_effect(organ, [CycleDose(patient.cycle, mean, shape, u)], tissue)
     return effects
+
+
+def _parts_of_mean(dose: RegionDose, mass_g: float) -> tuple[float, float]:
+    """Shared and own part of what a region's uncertainty makes of the mean over ``mass_g``."""
+    known = dose.uncertainty
+    shared, own = known.parts_Gy(dose.dose_Gy) if known is not None else (dose.u_dose_Gy, 0.0)
+    return shared * dose.mass_g / mass_g, own * dose.mass_g / mass_g
 
 
 def _lobes(doses: Mapping[str, RegionDose], patient: Patient) -> LobeComparison | None:
@@ -367,13 +382,20 @@ def _scaling_note(scaled: Sequence[Integral]) -> tuple[str, ...]:
 def _notes(regions: Mapping[str, Region], sources: _Sources, chain: ChainInputs | None) -> tuple[str, ...]:
     notes = []
     if sources.remainder is None:
-        notes.append("no curve of the whole body: the remainder of the body is left out of organ doses")
+        notes.append(
+            "no curve of the whole body, so no remainder: the doses of total body and red marrow are lower bounds"
+        )
     if RED_MARROW not in sources.tia:
-        notes.append("no curve of blood, vertebrae or marrow: the red marrow's dose is cross dose alone")
+        notes.append("no curve of blood, vertebrae or marrow: the red marrow's dose is cross dose alone, a lower bound")
     if chain is None:
         notes.append("no uncertainties of calibration, volume, recovery and S-values: u holds that of the TIA alone")
     if any(region.kind == "lobe" for region in regions.values()) and "liver" not in {
         region.organ for region in regions.values() if region.kind == "organ"
     }:
         notes.append("no curve of the whole liver: its activity is that of the lobes' regions and lesions")
+    with_lesions = [name for name, region in regions.items() if region.contains_lesions]
+    if with_lesions and any(region.kind == "lesion" for region in regions.values()):
+        notes.append(
+            f"{', '.join(with_lesions)} includes its lesions; healthy tissue alone is in the reference regions"
+        )
     return tuple(notes)

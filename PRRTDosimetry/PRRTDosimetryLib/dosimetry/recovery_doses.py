@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.uptake.recovery import CorrectedUptake, RecoveryError, corrected_uptake
+from PRRTUptakeLib.uptake.partial_volume import CorrectedUptake, RecoveryError, corrected_uptake
 
 from PRRTDosimetryLib.dosimetry.engine import DRAWS, chain_region, lesion_dose
 from PRRTDosimetryLib.kinetics.options import Options
-from PRRTDosimetryLib.kinetics.scaled_curve import hybrid
+from PRRTDosimetryLib.kinetics.scaled_curve import scaled_curve
 from PRRTDosimetryLib.kinetics.selection import integrate
 from PRRTDosimetryLib.uncertainty.chain import dose_uncertainties
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from PRRTUptakeLib.uptake.recovery import RecoveryCurve
+    from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve
 
     from PRRTDosimetryLib.dosimetry.engine import Dosimetry, RegionDose
     from PRRTDosimetryLib.kinetics.curves import Curve
@@ -215,11 +215,11 @@ def _integral(
     single = len(curve.time_h) == 1
     if single and counts_u > 0:
         curve = replace(curve, u_activity_MBq=(counts_u * curve.activity_MBq[0],))
-    if uncorrected.model == "hybrid":
+    if uncorrected.method == "scaled-curve":
         if curve.region not in earlier:
             raise RecoveryError("its full curve of the earlier cycle could not be corrected")
-        return hybrid(earlier[curve.region], curve)
+        return scaled_curve(earlier[curve.region], curve, options.teff_change)
     if options.weights is not None and counts_u > 0:
         options = replace(options, weights=replace(options.weights, relative=counts_u))
-    integral = integrate(curve, uncorrected.nuclide, uncorrected.model, options)
+    integral = integrate(curve, uncorrected.nuclide, uncorrected.method, options)
     return replace(integral, choice="as without correction")

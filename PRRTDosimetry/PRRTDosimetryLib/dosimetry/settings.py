@@ -2,36 +2,42 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.study.registration_rule import REGISTER, RegistrationRule
+from PRRTUptakeLib.study.registration_rule import REGISTER, RegistrationRule, registration_rule
+from PRRTUptakeLib.study.schema.place import InputFileError, Place
+from PRRTUptakeLib.study.schema.shared_keys import DOSIMETRY
+
+from PRRTDosimetryLib.kinetics.curves import CurveError
+from PRRTDosimetryLib.kinetics.options import ASSUMED_TEFF_CHANGE, Options
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
 
     from PRRTUptakeLib.study.visit import VisitResult
 
-DOSE_MAPS = ("kernel", "local")
+    from PRRTDosimetryLib.kinetics.fitting import Weights
 
 
-class SettingsError(PRRTError):
+class SettingsError(InputFileError):
     """The dosimetry settings of a case have an unknown key or an impossible value."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DoseSettings:
     """How doses are calculated.
 
     Attributes
     ----------
     model : for all curves; "auto" chooses by AICc.
-    sex : "M" or "F", where the images do not tell it.
+    sex : "M" or "F", where the images do not say it.
     teff_h : effective half-life by region ("" for all others) for cycles with one image; a region without one keeps
         the form of its full curve in an earlier cycle.
+    u_teff_h : their standard uncertainties in hours, by region alike.
+    teff_change : relative standard deviation of effective half-lives between cycles, see `Options`.
     calibration_u, counts_u, s_value_u : relative standard uncertainties of the chain (Gear et al. 2018,
         doi:10.1007/s00259-018-4136-7): activity calibration, counts of a region in one image, S-value. The defaults
         are of the order of that guidance's example and are no measurement of this camera: give your own.
@@ -48,6 +54,8 @@ class DoseSettings:
     model: str = "auto"
     sex: str = ""
     teff_h: Mapping[str, float] = field(default_factory=dict)
+    u_teff_h: Mapping[str, float] = field(default_factory=dict)
+    teff_change: float = ASSUMED_TEFF_CHANGE
     calibration_u: float = 0.05
     counts_u: float = 0.02
     s_value_u: float = 0.05
@@ -65,42 +73,39 @@ class DoseSettings:
         SettingsError
             For an unknown key or an impossible value.
         """
-        known = {item.name for item in fields(cls)}
-        for key, value in content.items():
-            if key not in known:
-                raise SettingsError(f"dosimetry: unknown key '{key}'; known are {', '.join(sorted(known))}.")
-            if key.endswith(("_u", "_mm")) and (isinstance(value, bool) or not isinstance(value, (int, float))):
-                raise SettingsError(f"dosimetry: '{key}' must be a number, not {value!r}.")
-            if key.endswith("_mm") and not 0 <= value < math.inf:
-                raise SettingsError(f"dosimetry: '{key}' must not be negative, but is {value}.")
-            if key.endswith("_u") and not 0 <= value < 1:
-                raise SettingsError(f"dosimetry: '{key}' must lie between 0 and 1 (0.05 is 5 %), not {value}.")
-        if content.get("sex", "") not in ("", "M", "F"):
-            raise SettingsError(f"dosimetry: 'sex' must be M or F, for the phantom, not {content['sex']!r}.")
-        if content.get("dose_map", "") not in ("", *DOSE_MAPS):
-            raise SettingsError(
-                f"dosimetry: 'dose_map' must be {' or '.join(DOSE_MAPS)}, or be left out, not {content['dose_map']!r}."
-            )
-        return cls(**{**content, "transforms": _transforms(content.get("transforms", {}), base or Path())})
+        place = Place(file="the case", path="dosimetry", base=base or Path(), error=SettingsError)
+        values = DOSIMETRY.read(dict(content) if isinstance(content, Mapping) else content, place)
+        return cls(**{**values, "transforms": _transforms(values.get("transforms", {}), place.key("transforms"))})
+
+    def options(self, weights: Weights | None = None) -> Options:
+        """Options of integration with the half-lives and their uncertainties; ``weights`` as the images give them."""
+        return Options(weights, teff_h=self.teff_h, u_teff_h=self.u_teff_h, teff_change=self.teff_change)
+
+    def require_regions(self, known: Iterable[str]) -> None:
+        """Refuse half-lives of regions that there are not: for the run, once the regions are known.
+
+        Raises
+        ------
+        SettingsError
+            Naming the key, the region, and those that there are.
+        """
+        try:
+            self.options().require_regions(known)
+        except CurveError as error:
+            raise SettingsError(f"the case, 'dosimetry.teff_h' or 'u_teff_h': {error}") from error
 
     def resolution_mm(self, visit: VisitResult) -> float:
         """Full width at half maximum of a visit's emission image, stated here or by the protocol."""
         return self.image_fwhm_mm or visit.protocol.imaging.fwhm_mm
 
 
-def _transforms(content: Any, base: Path) -> dict[str, RegistrationRule]:
-    if not isinstance(content, dict):
-        raise SettingsError(
-            f"dosimetry: 'transforms' must be an object of 4x4 matrices or transform files, not {content!r}."
-        )
+def _transforms(values: Mapping[str, Any], place: Place) -> dict[str, RegistrationRule]:
     found = {}
-    for name, stated in content.items():
-        try:
-            rule = RegistrationRule.from_case(stated, base, "'transforms'")
-        except PRRTError as error:
-            raise SettingsError(f"dosimetry: the transform of '{name}' is not usable: {error}") from error
+    for name, stated in values.items():
+        where = place.key(name)
+        rule = registration_rule(stated, where)
         if isinstance(rule, str) and rule != REGISTER:
-            raise SettingsError(f"dosimetry: the transform of '{name}' must be a file or a matrix, not {rule!r}.")
+            where.refuse(rule, "a transform file, a matrix or the identity with its reason: a dose map is not bent")
         if isinstance(rule, RegistrationRule):  # "register" is what happens to a visit that is not named
             found[name] = rule
     return found

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from typing import TYPE_CHECKING
+
+from PRRTUptakeLib.table_file import cell_number, read_table
 
 from PRRTDosimetryLib.kinetics.curves import Curve, CurveError, check_units, to_decayed
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from PRRTUptakeLib.nuclides.radionuclides import Radionuclide
+    from PRRTUptakeLib.table_file import Row, Table
 
 REQUIRED = ("region", "time_h", "activity_MBq")
 UNCERTAINTY = ("u_activity_MBq", "uncertainty_MBq", "uncertainty", "u_MBq", "sigma_MBq")
@@ -24,7 +25,8 @@ def read_curves(path: Path, nuclide: Radionuclide, decay_correction: str | None 
 
     Parameters
     ----------
-    path : CSV file in UTF-8. Beside the required columns: one of ``u_activity_MBq``, ``uncertainty`` (standard
+    path : a table (see ``table_file``); points whose activity is blank or NA are left out.
+        Beside the required columns: one of ``u_activity_MBq``, ``uncertainty`` (standard
         uncertainty in MBq), ``decay_correction`` (NONE, START, ADMIN as in DICOM), ``volume_mL``.
     nuclide : whose decay is undone where the table says ADMIN.
     decay_correction : the word for a table without that column; NONE if neither says anything, since ``activity_MBq``
@@ -35,7 +37,8 @@ def read_curves(path: Path, nuclide: Radionuclide, decay_correction: str | None 
     CurveError
         For a missing file or column, text that is not a number, mixed units, or a region whose rows contradict.
     """
-    records, names = _records(path)
+    table = read_table(path, (*REQUIRED, *UNCERTAINTY), CurveError)
+    names = table.columns
     missing = [name for name in REQUIRED if name not in names]
     if missing:
         others = sorted(name for name in names if name.lower().startswith(("activity", "concentration")))
@@ -53,37 +56,48 @@ def read_curves(path: Path, nuclide: Radionuclide, decay_correction: str | None 
     if decay_correction and "decay_correction" in names:
         raise CurveError(f"{path.name} has a column decay_correction; do not state the decay correction a second time.")
     column = next((name for name in UNCERTAINTY if name in names), None)
-    regions: dict[str, list[tuple[int, dict[str, str]]]] = {}
-    for line, record in records:
-        if not record["region"]:
-            raise CurveError(f"{path.name}, line {line}: the region is empty.")
-        regions.setdefault(record["region"], []).append((line, record))
+    if column:
+        _check_decimals(table, column)
+    regions: dict[str, list[Row]] = {}
+    for row in table.rows:
+        if not row.text("region"):
+            raise CurveError(f"{path.name}, line {row.line}: the region is empty.")
+        if not row.is_missing("activity_MBq"):
+            regions.setdefault(row.text("region"), []).append(row)
     if not regions:
         raise CurveError(f"{path.name} has a header but no points; add at least one row.")
     return [_curve(path.name, region, rows, column, nuclide, decay_correction) for region, rows in regions.items()]
 
 
-def _records(path: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CurveError(f"{path} is not a readable table ({error}); give a UTF-8 CSV file.") from error
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    names = [(name or "").strip() for name in reader.fieldnames or []]
-    records = [
-        (
-            reader.line_num,
-            {(key or "").strip(): (value or "").strip() for key, value in row.items() if isinstance(key, str)},
+def _check_decimals(table: Table, column: str) -> None:
+    """A decimal comma in a file separated by commas makes two whole numbers of one: 98,5 is then 98 with uncertainty 5.
+
+    Raises
+    ------
+    CurveError
+        If in every row two whole numbers follow each other, the second always of the same count of digits, and these
+        do not rise with the activity as uncertainties do.
+    """
+    names = list(table.columns)
+    if names.index(column) != names.index("activity_MBq") + 1 or any(row.decimal_comma for row in table.rows):
+        return
+    cells = [(row.line, row.text("activity_MBq"), row.text(column)) for row in table.rows]
+    if len({len(after) for _, _, after in cells}) != 1 or not all(a.isdigit() and b.isdigit() for _, a, b in cells):
+        return
+    by_activity = [int(after) for _, before, after in sorted(cells, key=lambda cell: (int(cell[1]), int(cell[2])))]
+    if by_activity != sorted(by_activity):
+        line, before, after = cells[0]
+        raise CurveError(
+            f"{table.name}, line {line}: {before},{after} may be one number with a decimal comma, or an activity and "
+            f"its {column}, as in every row: write both with a decimal point ({before}.0,{after}.0), or separate "
+            "cells by semicolons."
         )
-        for row in reader
-    ]
-    return [(line, record) for line, record in records if any(record.values())], names
 
 
 def _curve(
     file: str,
     region: str,
-    rows: list[tuple[int, dict[str, str]]],
+    rows: list[Row],
     column: str | None,
     nuclide: Radionuclide,
     decay_correction: str | None,
@@ -95,18 +109,18 @@ def _curve(
     volume = _same(file, region, rows, "volume_mL")
     curve = Curve(
         region,
-        tuple(_number(file, line, row, "time_h") for line, row in rows),
-        tuple(_number(file, line, row, "activity_MBq") for line, row in rows),
-        tuple(_number(file, line, row, column) for line, row in rows) if column else (),
-        _number(file, rows[0][0], rows[0][1], "volume_mL") if volume else math.nan,
+        tuple(_number(row, "time_h") for row in rows),
+        tuple(_number(row, "activity_MBq") for row in rows),
+        tuple(_number(row, column) for row in rows) if column else (),
+        _number(rows[0], "volume_mL") if volume else math.nan,
     )
     curve = to_decayed(curve, word, nuclide)
     check_units(curve, nuclide)
     return curve
 
 
-def _same(file: str, region: str, rows: list[tuple[int, dict[str, str]]], column: str) -> str:
-    values = sorted({row.get(column, "") for _, row in rows})
+def _same(file: str, region: str, rows: list[Row], column: str) -> str:
+    values = sorted({row.text(column) for row in rows})
     if len(values) > 1:
         raise CurveError(
             f"{file}: {region} has several values in the column {column} ({', '.join(map(repr, values))}); "
@@ -115,12 +129,10 @@ def _same(file: str, region: str, rows: list[tuple[int, dict[str, str]]], column
     return values[0]
 
 
-def _number(file: str, line: int, row: dict[str, str], column: str) -> float:
-    text = row.get(column, "")
-    try:
-        return float(text)
-    except ValueError:
+def _number(row: Row, column: str) -> float:
+    if row.is_missing(column):
         raise CurveError(
-            f"{file}, line {line}: {column} '{text}' is not a number; give it as a plain number in "
-            f"{'hours' if column == 'time_h' else 'MBq'}."
-        ) from None
+            f"{row.table}, line {row.line}: {column} '{row.text(column)}' is not a number; give it as a plain number "
+            f"in {'hours' if column == 'time_h' else 'MBq'}."
+        )
+    return cell_number(row, column, CurveError)

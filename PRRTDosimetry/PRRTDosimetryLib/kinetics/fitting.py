@@ -123,13 +123,15 @@ class CurveFit:
         """Correlation of shares and rate parameters, shape (k, k); 0 beside parameters at a bound."""
         spread = np.sqrt(np.diag(self.covariance))
         scale = np.where(spread > 0, spread, 1.0)
-        return self.covariance / np.outer(scale, scale)
+        result: Floats = self.covariance / np.outer(scale, scale)
+        return result
 
     def activity_MBq(self, time_h: ArrayLike) -> Floats:
         """The fitted activity at any times after injection."""
         time = np.atleast_1d(np.asarray(time_h, dtype=np.float64))
         shapes = self.model.shapes(time, np.array(self.steps_per_h), self.nuclide.decay_constant_per_h)
-        return shapes @ np.array(self.shares_MBq_h)
+        result: Floats = shapes @ np.array(self.shares_MBq_h)
+        return result
 
 
 def point_uncertainties(curve: Curve, weights: Weights | None) -> Floats | None:

@@ -200,7 +200,7 @@ def best_shares(shapes: Floats, target: Floats) -> Floats:
     normal = np.einsum("...np,...nq->...pq", shapes, shapes)
     right = np.einsum("...np,n->...p", shapes, target)
     own = np.diagonal(normal, axis1=-2, axis2=-1)
-    alone = np.maximum(right, 0) / np.where(own > 0, own, 1.0)
+    alone: Floats = np.maximum(right, 0) / np.where(own > 0, own, 1.0)
     if shapes.shape[-1] == 1:
         return alone
     gain = alone * right  # how much one shape alone lowers the cost

@@ -11,7 +11,10 @@ from PRRTDosimetryLib.kinetics.fitting import Weights
 from PRRTDosimetryLib.kinetics.least_squares import HalfLifePrior, Priors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+
+ASSUMED_TEFF_CHANGE = 0.10
+"""Relative standard deviation of the effective half-life between cycles where none is stated: an assumption."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,8 @@ class Options:
     priors : population half-lives that stand in for missing points.
     teff_h, u_teff_h : effective half-lives by region for regions with one point; the key "" holds for all others.
     start, tail : of the trapezoid.
+    teff_change : relative standard deviation of a region's effective half-life between cycles, for later cycles that
+        are scaled from an earlier curve. The default of 10 % is an assumption, no measurement: state the centre's own.
     """
 
     weights: Weights | None = None
@@ -32,12 +37,41 @@ class Options:
     u_teff_h: Mapping[str, float] = field(default_factory=dict)
     start: str = "constant"
     tail: str = "effective"
+    teff_change: float = ASSUMED_TEFF_CHANGE
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.teff_change < 1:
+            raise CurveError(
+                f"A change of the effective half-life between cycles by {self.teff_change:g} is not possible; give a "
+                "relative standard deviation from 0 to below 1 (0.1 is 10 %)."
+            )
 
     def half_life_of(self, region: str) -> tuple[float, float]:
         """Effective half-life of a region and its standard uncertainty, nan where not given."""
         values = (table.get(region, table.get("", math.nan)) for table in (self.teff_h, self.u_teff_h))
         teff, u = values
         return teff, u
+
+    def require_regions(self, known: Iterable[str]) -> None:
+        """Refuse half-lives of regions that there are not, and uncertainties without a half-life.
+
+        Raises
+        ------
+        CurveError
+            Naming the region, and those that there are.
+        """
+        names = list(dict.fromkeys(known))
+        for region in (*self.teff_h, *self.u_teff_h):
+            if region and region not in names:
+                raise CurveError(
+                    f"A half-life is given for '{region}', but there is no such region; there are "
+                    f"{', '.join(names) or 'none'}."
+                )
+        for region in self.u_teff_h:
+            if not self.teff_h or (region and math.isnan(self.half_life_of(region)[0])):
+                raise CurveError(
+                    f"An uncertainty of the half-life is given for '{region or 'all regions'}', but no half-life."
+                )
 
 
 def options_from_text(
@@ -66,10 +100,20 @@ def options_from_text(
     return Options(
         Weights(relative or 0.0, floor or 0.0) if given else None,
         None if prior is None else Priors(clearance=HalfLifePrior(*prior)),
-        dict(_by_region(text) for text in teff_h),
-        dict(_by_region(text) for text in u_teff_h),
+        _by_regions(teff_h),
+        _by_regions(u_teff_h),
         *trapezoid,
     )
+
+
+def _by_regions(texts: Sequence[str]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for text in texts:
+        region, hours = _by_region(text)
+        if region in found:
+            raise CurveError(f"Two half-lives are given for {region or 'all regions'}: keep one of them.")
+        found[region] = hours
+    return found
 
 
 def _by_region(text: str) -> tuple[str, float]:

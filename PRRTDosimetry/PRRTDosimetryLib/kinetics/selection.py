@@ -1,8 +1,9 @@
-"""Which model integrates a curve: AICc where it is defined, else the simplest adequate model; everything is shown.
+"""How a curve is integrated: by the average over all possible models, a named model, or a method without a model.
 
-AICc = chi^2 + sum ln sigma^2 + 2k + 2k(k+1)/(n-k-1), defined for n > k+1 points, k being the parameters of the curve;
-with unknown, equal uncertainties the first two terms are n ln(RSS/n) (Hurvich and Tsai 1989,
-doi:10.1093/biomet/76.2.297; for radionuclide therapy Kletting et al. 2013, doi:10.1118/1.4820367).
+``auto`` averages (see :mod:`averaging`). Everything that was tried is shown. AICc = chi^2 + sum ln sigma^2 + 2k +
+2k(k+1)/(n-k-1) is defined for n > k+1 points, k being the parameters of the curve; with an unknown common factor of the
+uncertainties chi^2 becomes n ln(chi^2/n) (Hurvich and Tsai 1989, doi:10.1093/biomet/76.2.297; for radionuclide therapy
+Kletting et al. 2013, doi:10.1118/1.4820367).
 """
 
 from __future__ import annotations
@@ -14,31 +15,31 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import chi2
 
+from PRRTDosimetryLib.kinetics.averaging import SIGNIFICANCE, estimates
 from PRRTDosimetryLib.kinetics.curves import CurveError
-from PRRTDosimetryLib.kinetics.fitting import CurveFit, fit_curve
-from PRRTDosimetryLib.kinetics.integral import Alternative, Averaged, Integral, from_fit, with_notes
-from PRRTDosimetryLib.kinetics.least_squares import FitError
+from PRRTDosimetryLib.kinetics.fitting import CurveFit, Weights, fit_curve
+from PRRTDosimetryLib.kinetics.integral import Alternative, Averaged, Integral, from_fit, misfit_notes, physical_notes
 from PRRTDosimetryLib.kinetics.models import MODELS
 from PRRTDosimetryLib.kinetics.options import Options
+from PRRTDosimetryLib.kinetics.priors import ASSUMED_RELATIVE_UNCERTAINTY
 from PRRTDosimetryLib.kinetics.single_time_point import single_time_point
 from PRRTDosimetryLib.kinetics.trapezoid import trapezoid
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from PRRTUptakeLib.nuclides.radionuclides import Radionuclide
 
+    from PRRTDosimetryLib.kinetics.averaging import Estimate
     from PRRTDosimetryLib.kinetics.curves import Curve
+    from PRRTDosimetryLib.kinetics.least_squares import Priors
 
 METHODS = ("auto", *MODELS, "trapezoid", "single-time-point")
 """All ways to integrate a curve."""
 
-ASSUMED_RELATIVE_UNCERTAINTY = 0.05
-"""Judges whether a model is adequate where no uncertainties are given; it never weights a fit."""
-
-_SIGNIFICANCE = 0.05
-
 
 def integrate(curve: Curve, nuclide: Radionuclide, method: str = "auto", options: Options | None = None) -> Integral:
-    """Integrate one curve by a named model or method, or by the one that ``auto`` chooses.
+    """Integrate one curve by a named model or method, or by the average over all models (``auto``).
 
     Raises
     ------
@@ -51,21 +52,55 @@ def integrate(curve: Curve, nuclide: Radionuclide, method: str = "auto", options
     --------
     >>> from PRRTUptakeLib.nuclides.radionuclides import nuclide
     >>> from PRRTDosimetryLib.kinetics.curves import Curve
-    >>> clamped = integrate(Curve("Liver", (24.0, 96.0), (50.0, 40.0)), nuclide("Lu-177"))
+    >>> clamped = integrate(Curve("Liver", (24.0, 96.0), (50.0, 40.0)), nuclide("Lu-177"), "mono")
     >>> clamped.model, round(clamped.teff_h, 1)
     ('mono', 159.5)
+    """
+    return integrate_all([curve], nuclide, method, options)[0]
+
+
+def integrate_all(
+    curves: Sequence[Curve], nuclide: Radionuclide, method: str = "auto", options: Options | None = None
+) -> list[Integral]:
+    """Integrate many curves; the averages of all are calculated together, which is much faster than one by one.
+
+    Raises
+    ------
+    CurveError, FitError
+        As :func:`integrate`, for the first curve that cannot be integrated.
     """
     options = options or Options()
     if method not in METHODS:
         raise CurveError(f"There is no model '{method}'; known are {', '.join(METHODS)}.")
-    if method == "trapezoid":
-        return trapezoid(curve, nuclide, options.start, options.tail)
-    if method == "single-time-point" or (method == "auto" and len(curve.time_h) == 1 and options.priors is None):
-        return _single(curve, nuclide, options)
-    weighting = _weighting(curve, options)
-    if method != "auto":
-        return from_fit(fit_curve(curve, nuclide, method, options.weights, options.priors), weighting, "asked for")
-    return _automatic(curve, nuclide, options, weighting)
+    found: dict[int, Integral] = {}
+    rest = []
+    for number, curve in enumerate(curves):
+        if method == "trapezoid":
+            found[number] = trapezoid(curve, nuclide, options.start, options.tail, options.weights)
+        elif method == "single-time-point" or (len(curve.time_h) == 1 and method == "auto" and options.priors is None):
+            found[number] = _single(curve, nuclide, options)
+        else:
+            rest.append(number)
+    several = [n for n in rest if method == "auto" and len(curves[n].time_h) > 1]
+    for number, estimate in zip(several, estimates([curves[n] for n in several], nuclide, options), strict=True):
+        found[number] = _averaged(curves[number], nuclide, options, estimate)
+    named = [n for n in rest if n not in found]
+    name = "mono" if method == "auto" else method
+    priors = _priors_for(name, options)
+    fits = [fit_curve(curves[n], nuclide, name, options.weights, priors) for n in named]
+    choice = "asked for" if method != "auto" else "one point and a population half-life"
+    for number, fit, estimate in zip(
+        named, fits, estimates([curves[n] for n in named], nuclide, options, (name,), equal=True), strict=True
+    ):
+        found[number] = from_fit(fit, estimate, _weighting(curves[number], options, name), choice)
+    return [found[number] for number in range(len(curves))]
+
+
+def _priors_for(name: str, options: Options) -> Priors | None:
+    """The population half-lives that a model can have: no uptake, no prior on it."""
+    if options.priors is None or MODELS[name].uptake:
+        return options.priors
+    return replace(options.priors, uptake=None)
 
 
 def aicc(fit: CurveFit) -> float:
@@ -98,19 +133,14 @@ def akaike_weights(criteria: list[float]) -> list[float]:
 def is_adequate(fit: CurveFit) -> bool:
     """Whether the residuals are as small as the uncertainties allow (chi-square test at 5 %).
 
-    Without given uncertainties 5 % of the fitted activity are assumed for this test alone. A model that passes through
-    all points leaves nothing to test and is adequate.
+    Test and fit have the same weights: where no uncertainties are given, the model is fitted once more with 5 % of the
+    fitted activity, and that fit is tested. A model that passes through all points leaves nothing to test.
     """
+    if not fit.sigma_known:
+        floor = 1e-6 * max(fit.curve.activity_MBq)
+        fit = fit_curve(fit.curve, fit.nuclide, fit.model.name, Weights(ASSUMED_RELATIVE_UNCERTAINTY, floor))
     freedom = fit.degrees_of_freedom
-    if fit.sigma_known:
-        misfit = fit.chi_square
-    else:
-        curve = fit.activity_MBq(fit.curve.time_h)
-        sigma = np.maximum(ASSUMED_RELATIVE_UNCERTAINTY * curve, 1e-9 * max(fit.curve.activity_MBq))
-        misfit = float((((curve - np.array(fit.curve.activity_MBq)) / sigma) ** 2).sum())
-    if freedom <= 0:
-        return True
-    return float(chi2.sf(misfit, freedom)) >= _SIGNIFICANCE
+    return freedom <= 0 or float(chi2.sf(fit.chi_square, freedom)) >= SIGNIFICANCE
 
 
 def _single(curve: Curve, nuclide: Radionuclide, options: Options) -> Integral:
@@ -123,83 +153,79 @@ def _single(curve: Curve, nuclide: Radionuclide, options: Options) -> Integral:
     return single_time_point(curve, nuclide, teff, u_teff)
 
 
-def _weighting(curve: Curve, options: Options) -> str:
+def _weighting(curve: Curve, options: Options, name: str) -> str:
     if curve.u_activity_MBq:
         return "the points' own standard uncertainties"
-    if options.weights is None:
-        return "all points equal (no uncertainties given); the uncertainty follows from the residuals"
-    weights = options.weights
-    return f"sigma^2 = ({weights.relative:g} A)^2 + ({weights.floor_MBq:g} MBq)^2, A being the fitted activity"
-
-
-def _automatic(curve: Curve, nuclide: Radionuclide, options: Options, weighting: str) -> Integral:
-    fits, remarks = _all_fits(curve, nuclide, options)
-    if not fits:
-        raise FitError(f"{curve.region}: no model can be fitted to its {len(curve.time_h)} point(s); add points.")
-    criteria = [aicc(fit) for fit in fits]
-    weights = akaike_weights(criteria)
-    adequate = [is_adequate(fit) for fit in fits]
-    chosen, choice = _choose(fits, criteria, adequate)
-    alternatives = tuple(
-        Alternative(
-            fit.model.name,
-            fit.model.parameters,
-            fit.tia_MBq_h,
-            fit.u_tia_MBq_h,
-            fit.shape.terminal_half_life_h,
-            criterion,
-            weight,
-            good,
+    if options.weights is not None:
+        weights = options.weights
+        return f"sigma^2 = ({weights.relative:g} A)^2 + ({weights.floor_MBq:g} MBq)^2, A being the fitted activity"
+    if name == "auto":
+        return (
+            "all points equal in relative uncertainty (none given); how large it is follows from the scatter and a "
+            f"weak assumption around {ASSUMED_RELATIVE_UNCERTAINTY:.0%}"
         )
-        for fit, criterion, weight, good in zip(fits, criteria, weights, adequate, strict=True)
+    words = "all points equal (no uncertainties given); the uncertainty follows from the residuals"
+    if len(curve.time_h) > MODELS[name].parameters:
+        return words
+    return f"{words}, and, as none are left, from an assumed {ASSUMED_RELATIVE_UNCERTAINTY:.0%} of the largest activity"
+
+
+def _averaged(curve: Curve, nuclide: Radionuclide, options: Options, estimate: Estimate) -> Integral:
+    tia = math.exp(estimate.log_best)
+    u = tia * estimate.relative_u
+    return Integral(
+        curve,
+        nuclide,
+        estimate.best.model.name,
+        estimate.shape(),
+        u,
+        math.inf,
+        estimate.sensitivity_h,
+        _weighting(curve, options, "auto"),
+        _choice(estimate),
+        _notes(curve, nuclide, estimate),
+        tuple(_alternative(estimate, number) for number in range(len(estimate.models))),
+        Averaged(tia, u),
+        estimate=estimate,
+        method="auto",
     )
-    result = from_fit(fits[chosen], weighting, choice)
-    if not adequate[chosen]:
-        result = with_notes(result, "no model describes the points within their uncertainties: look at the plot")
-    return replace(result, alternatives=(*alternatives, *remarks), averaged=_average(fits, weights))
 
 
-def _all_fits(curve: Curve, nuclide: Radionuclide, options: Options) -> tuple[list[CurveFit], list[Alternative]]:
-    """Fits of all models that the points allow, from few to many parameters, and remarks on those that failed."""
-    fits: list[CurveFit] = []
-    remarks: list[Alternative] = []
-    for model in sorted(MODELS.values(), key=lambda model: model.parameters):
-        priors = options.priors
-        if priors is not None and not model.uptake:
-            priors = replace(priors, uptake=None)
-        if len(curve.time_h) + (0 if priors is None else priors.count) < model.parameters:
-            continue
-        try:
-            fits.append(fit_curve(curve, nuclide, model.name, options.weights, priors))
-        except FitError as error:
-            nan = math.nan
-            remarks.append(Alternative(model.name, model.parameters, nan, nan, nan, nan, nan, False, str(error)))
-    return fits, remarks
+def _alternative(estimate: Estimate, number: int) -> Alternative:
+    one = estimate.models[number]
+    tia = one.tia_MBq_h
+    return Alternative(
+        one.model.name,
+        one.model.parameters,
+        tia,
+        tia * one.log_sd,
+        one.shape.terminal_half_life_h,
+        one.aicc,
+        one.weight,
+        one.adequate,
+    )
 
 
-def _choose(fits: list[CurveFit], criteria: list[float], adequate: list[bool]) -> tuple[int, str]:
-    """Index of the chosen fit and why."""
-    defined = [i for i, value in enumerate(criteria) if not math.isnan(value)]
-    if defined:
-        best = min(defined, key=lambda i: criteria[i])
-        if adequate[best]:
-            others = "" if len(defined) > 1 else ", the only model for which it is defined with so few points"
-            return best, f"smallest AICc{others}"
-    for i, fit in enumerate(fits):
-        if adequate[i] and i not in defined:
-            reason = (
-                "AICc prefers a model that is not adequate" if defined else "AICc is not defined with so few points"
-            )
-            return i, f"simplest adequate model ({fit.model.parameters} parameters; {reason})"
-    best = min(defined or range(len(fits)), key=lambda i: criteria[i] if defined else fits[i].chi_square)
-    return best, "best of models none of which is adequate"
+def _choice(estimate: Estimate) -> str:
+    how = "AICc" if estimate.by_aicc else "their likelihood over the stated priors"
+    parts = ", ".join(
+        f"{one.model.name} {one.weight:.0%}"
+        for one in sorted(estimate.models, key=lambda one: -one.weight)
+        if one.weight >= 0.005
+    )
+    refused = "" if estimate.adequate else "; none of which is adequate"
+    return f"average of the possible models, weighted by {how}: {parts}{refused}"
 
 
-def _average(fits: list[CurveFit], weights: list[float]) -> Averaged | None:
-    """Mean TIA by Akaike weights; the variance adds the models' spread (Burnham and Anderson 2002, section 4.3)."""
-    used = [(fit.tia_MBq_h, fit.u_tia_MBq_h, weight) for fit, weight in zip(fits, weights, strict=True) if weight > 0]
-    if not used:
-        return None
-    mean = sum(weight * tia for tia, _, weight in used)
-    variance = sum(weight * (u**2 + (tia - mean) ** 2) for tia, u, weight in used)
-    return Averaged(mean, math.sqrt(variance))
+def _notes(curve: Curve, nuclide: Radionuclide, estimate: Estimate) -> tuple[str, ...]:
+    notes = [
+        f"in the uncertainty: up to {_percent(estimate.before)} of the integral may be before the first point and up "
+        f"to {_percent(estimate.after)} after the last (97.5 % limits)",
+        *physical_notes(curve, nuclide, estimate.best.shape.terminal_half_life_h),
+        *misfit_notes(estimate),
+    ]
+    return tuple(notes)
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if share >= 0.01 else "1 %".replace(" ", "")

@@ -1,27 +1,32 @@
-"""Integration from few points: one time point with a known half-life, Haenscheid's and Madsen's approximations.
-
-All assume a mono-exponential from the injection on: A(t) = A0 2^(-t/T).
-"""
+"""Integration from one time point with a known half-life: A(t) = A0 2^(-t/T) from the injection on."""
 
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import ndtri
+from scipy.stats import qmc
 
 from PRRTDosimetryLib.kinetics.curve_shape import Shape
 from PRRTDosimetryLib.kinetics.curves import CurveError
 from PRRTDosimetryLib.kinetics.integral import Integral
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from PRRTUptakeLib.nuclides.radionuclides import Radionuclide
 
     from PRRTDosimetryLib.kinetics.curves import Curve
 
-HAENSCHEID_GY_G_PER_MBQ_H = 0.25
-"""Haenscheid et al. 2018, doi:10.2967/jnumed.117.193706: D = 0.25 Gy g/(MBq h) * C * t for 177Lu."""
+    Floats = NDArray[np.float64]
 
-HAENSCHEID_RANGE = (0.75, 2.5)
-"""Times over half-life between which Haenscheid's approximation is within about 10 % of the mono-exponential."""
+_BIAS_TO_SAY = 0.005
+
+TIMES_OVER_HALF_LIFE = (0.75, 2.5)
+"""Times over half-life between which one point says most of the integral: within about 10 % whatever the half-life is
+(Haenscheid et al. 2018, doi:10.2967/jnumed.117.193706)."""
 
 
 def single_time_point(curve: Curve, nuclide: Radionuclide, teff_h: float, u_teff_h: float = math.nan) -> Integral:
@@ -59,98 +64,78 @@ def single_time_point(curve: Curve, nuclide: Radionuclide, teff_h: float, u_teff
         )
     time, activity = curve.time_h[0], curve.activity_MBq[0]
     hours = teff_h / math.log(2) * 2 ** (time / teff_h)
-    by_half_life = 0.0 if math.isnan(u_teff_h) else (1 / teff_h - time * math.log(2) / teff_h**2) * u_teff_h
-    by_activity = curve.u_activity_MBq[0] / activity if curve.u_activity_MBq else math.nan
-    parts = [part for part in (by_activity, by_half_life if not math.isnan(u_teff_h) else math.nan) if part == part]
-    u = activity * hours * math.hypot(*parts) if parts else math.nan
-    unsaid = [name for name, part in (("the activity", by_activity), ("the half-life", u_teff_h)) if math.isnan(part)]
+    relative_u = curve.u_activity_MBq[0] / activity if curve.u_activity_MBq else math.nan
+    away = _log_errors(time, teff_h, u_teff_h, relative_u, nuclide.half_life_h)
+    unsaid = [name for name, u in (("the activity", relative_u), ("the half-life", u_teff_h)) if math.isnan(u)]
+    value = activity * hours
+    known = len(unsaid) < 2
     return Integral(
         curve,
         nuclide,
         "single-time-point",
         Shape(((activity * 2 ** (time / teff_h), math.log(2) / teff_h),)),
-        u,
+        value * _relative_u(time, teff_h, u_teff_h, relative_u, nuclide.half_life_h) if known else math.nan,
         math.inf,
         (hours,),
         f"without uncertainty of {' and '.join(unsaid)}" if unsaid else "uncertainties of activity and half-life",
         "one time point and a given effective half-life",
-        single_point_notes(time, teff_h),
+        (*single_point_notes(time, teff_h), *_bias_notes(away)),
+        method="single-time-point",
+        quantiles=(lambda levels: value * np.exp(np.quantile(away, levels))) if known else None,
     )
+
+
+def _bias_notes(away: Floats) -> tuple[str, ...]:
+    """How much the expected integral is above or below the stated one, from ln of possible over stated TIA."""
+    bias = float(np.exp(away).mean()) - 1
+    if abs(bias) < _BIAS_TO_SAY:
+        return ()
+    return (
+        f"the spread of the half-life makes the expected integral {abs(bias):.1%} "
+        f"{'larger' if bias > 0 else 'smaller'} than this value; the uncertainty contains it",
+    )
+
+
+def _log_errors(time_h: float, teff_h: float, u_teff_h: float, relative_u: float, physical_h: float) -> Floats:
+    """Ln of possible over stated TIA, for equally probable half-lives and activities (fixed quasi-random draws).
+
+    The half-life is log-normal with the relative standard uncertainty stated, at most the physical one. For an image at
+    the mean lifetime T/ln 2 the TIA does not depend on it to first order, but every other half-life gives a larger one.
+    """
+    normal = _normal_pairs()
+    spread = 0.0 if math.isnan(u_teff_h) else u_teff_h / teff_h
+    half_life = np.minimum(teff_h * np.exp(spread * normal[:, 0]), max(physical_h, teff_h))
+    by_activity = 0.0 if math.isnan(relative_u) else relative_u * normal[:, 1]
+    return _by_half_life(time_h, teff_h, half_life) + by_activity
+
+
+def _by_half_life(time_h: float, teff_h: float, half_life_h: Floats) -> Floats:
+    """Ln of the TIA with another half-life over that with the stated one, the activity at ``time_h`` being the same."""
+    result: Floats = np.log(half_life_h / teff_h) + time_h * math.log(2) * (1 / half_life_h - 1 / teff_h)
+    return result
+
+
+def _relative_u(time_h: float, teff_h: float, u_teff_h: float, relative_u: float, physical_h: float) -> float:
+    """Root mean square of the same, by Gauss-Hermite quadrature: the bias by the half-life's spread is in it."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(64)
+    spread = 0.0 if math.isnan(u_teff_h) else u_teff_h / teff_h
+    half_life = np.minimum(teff_h * np.exp(spread * nodes), max(physical_h, teff_h))
+    square = weights @ _by_half_life(time_h, teff_h, half_life) ** 2 / weights.sum()
+    return math.hypot(0.0 if math.isnan(relative_u) else relative_u, math.sqrt(square))
+
+
+@lru_cache(maxsize=1)
+def _normal_pairs() -> Floats:
+    result: Floats = ndtri(np.clip(qmc.Sobol(2, seed=11).random(8192), 1e-7, 1 - 1e-7))
+    return result
 
 
 def single_point_notes(time_h: float, teff_h: float) -> tuple[str, ...]:
     """A warning if one point at ``time_h`` says little about an integral with half-life ``teff_h``."""
-    low, high = HAENSCHEID_RANGE
+    low, high = TIMES_OVER_HALF_LIFE
     if low <= time_h / teff_h <= high:
         return ()
     return (
         f"measured at {time_h / teff_h:.2f} effective half-lives, outside {low:g} to {high:g}: the result leans "
         "heavily on the half-life",
     )
-
-
-def haenscheid_dose_Gy(concentration_MBq_per_g: float, time_h: float) -> float:
-    """Absorbed dose of 177Lu from one concentration and its time, without a half-life (doi:10.2967/jnumed.117.193706).
-
-    Examples
-    --------
-    >>> haenscheid_dose_Gy(0.5, 96.0)
-    12.0
-    """
-    if not (concentration_MBq_per_g >= 0 and time_h > 0):
-        raise CurveError(
-            f"A concentration of {concentration_MBq_per_g:g} MBq/g at {time_h:g} h is not possible; the concentration "
-            "must not be negative and the time must be above 0."
-        )
-    return HAENSCHEID_GY_G_PER_MBQ_H * concentration_MBq_per_g * time_h
-
-
-def haenscheid_notes(time_h: float, teff_h: float) -> tuple[str, ...]:
-    """A warning if the half-life is known and the time is outside 0.75 to 2.5 of it.
-
-    Examples
-    --------
-    >>> haenscheid_notes(96.0, 60.0)
-    ()
-    >>> haenscheid_notes(24.0, 60.0)
-    ('measured at 0.40 effective half-lives, outside 0.75 to 2.5: the approximation gives 0.61 of the true dose',)
-    """
-    low, high = HAENSCHEID_RANGE
-    ratio = time_h / teff_h
-    if low <= ratio <= high:
-        return ()
-    return (
-        f"measured at {ratio:.2f} effective half-lives, outside {low:g} to {high:g}: the approximation gives "
-        f"{haenscheid_ratio(ratio):.2f} of the true dose",
-    )
-
-
-def haenscheid_tia_MBq_h(activity_MBq: float, time_h: float) -> float:
-    """TIA by the same approximation: 2 t A(t) / ln 2, exact at one and two half-lives."""
-    return 2 * time_h * activity_MBq / math.log(2)
-
-
-def haenscheid_ratio(time_over_half_life: float) -> float:
-    """Approximation over true TIA of a mono-exponential measured at ``time_over_half_life``: 2 x 2^-x.
-
-    Examples
-    --------
-    >>> [round(haenscheid_ratio(x), 3) for x in (0.5, 0.75, 1, 1.44, 2, 2.5, 3)]
-    [0.707, 0.892, 1.0, 1.061, 1.0, 0.884, 0.75]
-    """
-    return 2 * time_over_half_life * 2**-time_over_half_life
-
-
-def madsen_ratio(time_h: float, population_teff_h: float, true_teff_h: float) -> float:
-    """Estimate over true TIA if the population's half-life is used for a patient with another one.
-
-    Madsen et al. 2018, doi:10.1002/mp.12886; the error is smallest, and of second order, for an image at the mean
-    lifetime T/ln 2 = 1.44 T.
-
-    Examples
-    --------
-    >>> round(madsen_ratio(72.0, 50.0, 60.0), 3), round(madsen_ratio(24.0, 50.0, 60.0), 3)
-    (0.984, 0.881)
-    """
-    population, true = (math.log(2) / half_life for half_life in (population_teff_h, true_teff_h))
-    return true / population * math.exp((population - true) * time_h)

@@ -91,7 +91,14 @@ def integral_as_json(integral: Integral, administered_MBq: float | None = None) 
         "choice": integral.choice,
         "notes": list(integral.notes),
     }
-    if integral.fit is not None:
+    if integral.method == "auto" and integral.estimate is not None:
+        best = integral.estimate.best
+        content["formula"] = best.model.formula
+        content["half_lives_h"] = list(best.half_lives_h)
+        content["correlation"] = best.correlation
+        content["share_before_first_97_5"] = integral.estimate.before
+        content["share_after_last_97_5"] = integral.estimate.after
+    elif integral.fit is not None:
         content["formula"] = MODELS[integral.model].formula
         content["half_lives_h"] = [math.log(2) / rate for rate in integral.fit.rates_per_h]
         content["correlation"] = integral.fit.correlation
@@ -113,9 +120,12 @@ def monte_carlo_as_json(integral: Integral, draws: int, seed: int = 1) -> dict[s
     CurveError
         If the points' uncertainties are neither given nor to be seen from residuals.
     """
-    if integral.fit is None:
+    fit = integral.fit
+    if fit is None and integral.estimate is None:
         return None
-    found = monte_carlo(integral.fit, draws, np.random.default_rng(seed))
+    if fit is None:
+        return _draws_as_json(integral)
+    found = monte_carlo(fit, draws, np.random.default_rng(seed))
     return {
         "draws": draws,
         "tia_MBq_h": found.mean_MBq_h,
@@ -125,11 +135,24 @@ def monte_carlo_as_json(integral: Integral, draws: int, seed: int = 1) -> dict[s
     }
 
 
+def _draws_as_json(integral: Integral) -> dict[str, Any]:
+    """An average has its draws already: no single model is refitted."""
+    return {
+        "draws": 0,
+        "tia_MBq_h": integral.tia_MBq_h,
+        "u_tia_MBq_h": integral.u_tia_MBq_h,
+        "tia_interval_MBq_h": list(integral.interval_MBq_h()),
+        "remark": "an average over models is made of draws already, so nothing is refitted; name a model to refit it",
+    }
+
+
 def monte_carlo_as_text(integral: Integral, draws: int, seed: int = 1) -> str:
     """The same as one line."""
     found = monte_carlo_as_json(integral, draws, seed)
     if found is None:
         return f"{integral.region}: no Monte Carlo for {integral.model}."
+    if "remark" in found:
+        return f"{integral.region}: {found['remark']}."
     low, high = found["tia_interval_MBq_h"]
     return (
         f"{integral.region}: by Monte Carlo ({draws} refits) {found['tia_MBq_h']:.2f} ± {found['u_tia_MBq_h']:.2f} "
@@ -139,21 +162,23 @@ def monte_carlo_as_text(integral: Integral, draws: int, seed: int = 1) -> str:
 
 def integrals_as_text(integrals: Sequence[Integral], administered_MBq: float | None = None) -> str:
     """A table of all regions, then what stands behind each."""
-    header = ["region", "model", "TIA MBq h", "u", "T_eff h", "after last"]
+    header = ["region", "model", "TIA MBq h", "u", "95 % interval", "T_eff h", "after last"]
     if administered_MBq is not None:
-        header.insert(4, "TIAC h")
+        header.insert(5, "TIAC h")
     rows = [header]
     for one in integrals:
+        low, high = one.interval_MBq_h()
         row = [
             one.region,
-            one.model,
+            one.model if one.averaged is None else "average",
             f"{one.tia_MBq_h:.2f}",
             _number(one.u_tia_MBq_h),
+            "not known" if math.isnan(low) else f"{low:.2f} to {high:.2f}",
             f"{one.teff_h:.2f}",
             f"{100 * one.extrapolated_fraction:.0f} %",
         ]
         if administered_MBq is not None:
-            row.insert(4, f"{one.tiac_h(administered_MBq)[0]:.4g}")
+            row.insert(5, f"{one.tiac_h(administered_MBq)[0]:.4g}")
         rows.append(row)
     widths = [max(len(row[n]) for row in rows) for n in range(len(header))]
     lines = [
@@ -163,11 +188,10 @@ def integrals_as_text(integrals: Sequence[Integral], administered_MBq: float | N
     for one in integrals:
         lines += ["", f"{one.region}: {one.choice}.", f"  Activity: {one.curve.decay}.", f"  Weights: {one.weighting}."]
         lines += [f"  Note: {note}." for note in one.notes]
-        lines += [f"  Also: {_alternative_text(other)}" for other in one.alternatives if other.model != one.model]
-        if one.averaged is not None and sum(other.akaike_weight > 0 for other in one.alternatives) > 1:
-            lines.append(
-                f"  Mean by Akaike weights: {one.averaged.tia_MBq_h:.2f} ± {one.averaged.u_tia_MBq_h:.2f} MBq h"
-            )
+        averaged = one.averaged is not None
+        lines += [
+            f"  Model: {_alternative_text(other)}" for other in one.alternatives if averaged or other.model != one.model
+        ]
     return "\n".join(lines)
 
 
@@ -188,7 +212,8 @@ def _alternative(one: Alternative) -> dict[str, Any]:
 def _alternative_text(one: Alternative) -> str:
     if one.remark:
         return f"{one.model}: {one.remark}"
-    aicc = "AICc not defined" if math.isnan(one.aicc) else f"AICc {one.aicc:.2f}, weight {one.akaike_weight:.3f}"
+    aicc = "AICc not defined" if math.isnan(one.aicc) else f"AICc {one.aicc:.2f}"
+    aicc = f"weight {one.akaike_weight:.3f}, {aicc}"
     adequate = "adequate" if one.adequate else "not adequate"
     return f"{one.model} {one.tia_MBq_h:.2f} ± {_number(one.u_tia_MBq_h)} MBq h ({aicc}; {adequate})"
 

@@ -9,7 +9,9 @@ import numpy as np
 
 from PRRTDosimetryLib.kinetics.curve_shape import Shape
 from PRRTDosimetryLib.kinetics.curves import CurveError
+from PRRTDosimetryLib.kinetics.fitting import point_uncertainties
 from PRRTDosimetryLib.kinetics.integral import Integral
+from PRRTDosimetryLib.kinetics.priors import ASSUMED_RELATIVE_UNCERTAINTY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.nuclides.radionuclides import Radionuclide
 
     from PRRTDosimetryLib.kinetics.curves import Curve
+    from PRRTDosimetryLib.kinetics.fitting import Weights
 
 STARTS = {
     "zero": "rises linearly from 0 at the injection to the first point",
@@ -35,6 +38,7 @@ def trapezoid(
     nuclide: Radionuclide,
     start: str = "constant",
     tail: str = "effective",
+    weights: Weights | None = None,
 ) -> Integral:
     """Trapezoids between the points; start and tail as stated in the result.
 
@@ -43,6 +47,7 @@ def trapezoid(
     curve, nuclide : decayed activities, and the nuclide that bounds the tail.
     start : ``zero``, ``constant`` or ``decay`` (see ``STARTS``).
     tail : ``physical`` or ``effective`` (see ``TAILS``).
+    weights : uncertainties of points that have none of their own; without either 5 % are assumed and stated.
 
     Raises
     ------
@@ -69,22 +74,34 @@ def trapezoid(
     activity = np.array(curve.activity_MBq)
     shape = _shape(curve, activity, nuclide, start, tail)
     sensitivity = _sensitivity(activity, lambda values: _shape(curve, values, nuclide, start, tail).integral_MBq_h)
-    known = bool(curve.u_activity_MBq)
-    u = math.sqrt(sum((g * s) ** 2 for g, s in zip(sensitivity, curve.u_activity_MBq, strict=False)))
+    sigma, weighting = _uncertainties(curve, weights)
     return Integral(
         curve,
         nuclide,
         "trapezoid",
         shape,
-        u if known else math.nan,
+        math.hypot(*(np.array(sensitivity) * sigma)),
         math.inf,
         sensitivity,
-        "the points' own uncertainties"
-        if known
-        else "none: without uncertainties of the points there is none of the TIA",
+        weighting,
         "asked for",
-        (f"the activity {STARTS[start]}; {TAILS[tail]}",),
+        (
+            f"the activity {STARTS[start]}; {TAILS[tail]}",
+            "not in the uncertainty: that the activity is another one before, between and after the points",
+        ),
+        method="trapezoid",
     )
+
+
+def _uncertainties(curve: Curve, weights: Weights | None) -> tuple[np.ndarray, str]:
+    """Standard uncertainties of the points, and in words what they are."""
+    own = point_uncertainties(curve, weights)
+    if own is None:
+        words = f"none given: {ASSUMED_RELATIVE_UNCERTAINTY:.0%} of each activity are assumed for the uncertainty"
+        return ASSUMED_RELATIVE_UNCERTAINTY * np.array(curve.activity_MBq), words
+    if weights is None:
+        return own, "the points' own standard uncertainties"
+    return own, f"sigma^2 = ({weights.relative:g} A)^2 + ({weights.floor_MBq:g} MBq)^2"
 
 
 def _shape(curve: Curve, activity: np.ndarray, nuclide: Radionuclide, start: str, tail: str) -> Shape:

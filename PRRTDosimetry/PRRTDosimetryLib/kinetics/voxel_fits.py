@@ -8,10 +8,15 @@ which finds the right valley for every curve, and then by a few Gauss-Newton ste
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _STEPS = {1: 3, 2: 10}  # by free rates; three from the grid leave 1e-4 of the area at most
+_REWEIGHTED_STEPS = 2  # more where the weights change with the fit
 _CLOSEST_RATES = 1.05  # uptake must be faster than clearance, or the two exponentials cancel
 
 
@@ -75,10 +80,25 @@ class Curve:
 
 @dataclass(frozen=True, eq=False)
 class Prior:
-    """What is known of the logarithm of the clearance rate beforehand: its mean, (n,) or one, and its spread."""
+    """What is known of the logarithms of the rates beforehand: their means and spreads.
 
-    log_rate: np.ndarray
-    spread: float
+    Attributes
+    ----------
+    log_rate, spread : of the clearance, shape (n,) or one number.
+    uptake_log_rate, uptake_spread : of an uptake rate of each curve's own, likewise; None where nothing is known.
+    """
+
+    log_rate: np.ndarray | float
+    spread: np.ndarray | float
+    uptake_log_rate: np.ndarray | float | None = None
+    uptake_spread: np.ndarray | float = 1.0
+
+    def rows(self, free_rates: int) -> list[tuple[int, np.ndarray | float, np.ndarray | float]]:
+        """Which rate, its mean and its spread."""
+        found: list[tuple[int, np.ndarray | float, np.ndarray | float]] = [(0, self.log_rate, self.spread)]
+        if free_rates == 2 and self.uptake_log_rate is not None:
+            found.append((1, self.uptake_log_rate, self.uptake_spread))
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,25 +111,91 @@ class Fits:
     u_area: np.ndarray
 
 
-def fit(curve: Curve, values: np.ndarray, w: np.ndarray, prior: Prior | None = None, scatter: bool = False) -> Fits:
+def fit(
+    curve: Curve,
+    values: np.ndarray,
+    w: np.ndarray,
+    prior: Prior | None = None,
+    scatter: bool = False,
+    variance: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> Fits:
     """Fit ``curve`` to ``values`` (times, n) with weights ``w`` (times, n) or (times, 1), 0 for a missing point.
 
-    Weights are one over the variances. With ``scatter`` they are so but for a factor, which the misfit of each curve
-    tells (NaN where it has no point to spare); a ``prior`` needs true variances, or it would have no scale.
+    Weights are one over the variances. With ``scatter`` they are so but for a factor, which follows from the misfit of
+    each curve (NaN where it has no point to spare); a ``prior`` needs true variances, or it would have no scale. With
+    ``variance``, a function of the activity, the weights are 1/variance of the fitted activity where ``w`` is not 0:
+    with the measured one, points that are low by chance would weigh more and the areas would be too small.
     """
-    rates = _best_of_grid(curve, values, w, prior)
-    at = _point(curve, values, w, prior, rates)
-    for _ in range(_STEPS[curve.free_rates]):
+    rates = _best_of_grid(curve, values, w if variance is None else _first_weights(values, w, variance), prior)
+    weights = w
+    if variance is not None:
+        weights = _fitted_weights(curve, values, w, rates, variance)
+    at = _point(curve, values, weights, prior, rates)
+    for _ in range(_STEPS[curve.free_rates] + (_REWEIGHTED_STEPS if variance is not None else 0)):
         rates = _stepped(curve, rates, at)
-        at = _point(curve, values, w, prior, rates)
-    variance = _variance(curve, rates, at)
+        if variance is not None:  # amplitudes hardly change any more
+            weights = (w > 0) / variance(at.amplitude * curve.shape(rates)[0])
+        at = _point(curve, values, weights, prior, rates)
+    u_squared = _variance(curve, rates, at)
     if scatter:
         spare = np.count_nonzero(w, axis=0) - 1 - curve.free_rates
-        misfit = _dot(w * at.residual, at.residual)
+        misfit = _dot(weights * at.residual, at.residual)
         with np.errstate(divide="ignore", invalid="ignore"):
-            variance = np.where(spare > 0, variance * misfit / spare, np.nan)
+            u_squared = np.where(spare > 0, u_squared * misfit / spare, np.nan)
     area = at.amplitude * curve.integral(rates)[0]
-    return Fits(at.amplitude, np.exp(rates), area, np.sqrt(np.maximum(variance, 0.0)))
+    return Fits(at.amplitude, np.exp(rates), area, np.sqrt(np.maximum(u_squared, 0.0)))
+
+
+def score(
+    curve: Curve,
+    values: np.ndarray,
+    seen: np.ndarray,
+    log_rates: np.ndarray,
+    variance: Callable[[np.ndarray], np.ndarray],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Slope of the log likelihood by each logarithm of a rate and its expected square, shape (free rates, n) each."""
+    weights = _fitted_weights(curve, values, seen.astype(np.float64), log_rates, variance)
+    at = _point(curve, values, weights, None, log_rates)
+    return np.stack(at.slope), np.stack([at.normal[n][n] for n in range(curve.free_rates)])
+
+
+def misfit(
+    curve: Curve,
+    values: np.ndarray,
+    seen: np.ndarray,
+    log_rates: np.ndarray,
+    variance: Callable[[np.ndarray], np.ndarray],
+) -> np.ndarray:
+    """Squared residuals over the variance of the fitted activity at given rates, the amplitude being free, (n,)."""
+    weights = _fitted_weights(curve, values, seen.astype(np.float64), log_rates, variance)
+    at = _point(curve, values, weights, None, log_rates)
+    return _dot(weights * at.residual, at.residual)
+
+
+def _first_weights(values: np.ndarray, w: np.ndarray, variance: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Weights before any fit: by each curve's mean over the times, of which noise is the least part."""
+    count = np.maximum(np.count_nonzero(w * np.ones_like(values), axis=0), 1)
+    mean = np.maximum((values * (w > 0)).sum(axis=0) / count, 0.0)
+    weights: np.ndarray = (w > 0) / variance(mean)
+    return weights
+
+
+def _fitted_weights(
+    curve: Curve,
+    values: np.ndarray,
+    w: np.ndarray,
+    rates: np.ndarray,
+    variance: Callable[[np.ndarray], np.ndarray],
+) -> np.ndarray:
+    """Weights by the curve at given rates, its amplitude by two rounds of weighted least squares."""
+    shape, _ = curve.shape(rates)
+    seen = (w > 0) * np.ones_like(values)
+    weights: np.ndarray = seen / np.maximum(variance(np.maximum(shape, 0.0)), 1e-300)
+    for _ in range(2):
+        weighted = weights * shape
+        amplitude = np.maximum(_dot(weighted, values) / np.maximum(_dot(weighted, shape), 1e-300), 0.0)
+        weights = seen / variance(amplitude * shape)
+    return weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,14 +221,15 @@ def _point(curve: Curve, values: np.ndarray, w: np.ndarray, prior: Prior | None,
     jacobian = [amplitude * d - shape * share for d, share in zip(derivatives, coupling, strict=True)]
     slope = [_dot(w * d, residual) for d in jacobian]
     normal = [[_dot(w * first, second) for second in jacobian] for first in jacobian]
-    if prior is not None:
-        slope[0] += (prior.log_rate - rates[0]) / prior.spread**2
-        normal[0][0] += 1.0 / prior.spread**2
+    for row, mean, spread in prior.rows(len(rates)) if prior is not None else ():
+        slope[row] += (mean - rates[row]) / spread**2
+        normal[row][row] += 1.0 / spread**2
     return _Point(amplitude, information, residual, coupling, slope, normal)
 
 
 def _dot(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    return np.einsum("tn,tn->n", first, second)
+    result: np.ndarray = np.einsum("tn,tn->n", first, second)
+    return result
 
 
 def _best_of_grid(curve: Curve, values: np.ndarray, w: np.ndarray, prior: Prior | None) -> np.ndarray:
@@ -156,8 +243,8 @@ def _best_of_grid(curve: Curve, values: np.ndarray, w: np.ndarray, prior: Prior 
         explained = np.maximum(np.einsum("t,tn->n", shape, weighted), 0.0)
         explained *= explained
         explained /= np.maximum(np.einsum("t,tn->n", shape**2, w), 1e-300)
-        if prior is not None:
-            explained -= ((rate[0] - prior.log_rate) / prior.spread) ** 2
+        for row, mean, spread in prior.rows(len(rate)) if prior is not None else ():
+            explained -= ((rate[row] - mean) / spread) ** 2
         np.copyto(chosen, number, where=explained > best)
         np.maximum(best, explained, out=best)
     return tried[:, chosen]
@@ -195,5 +282,6 @@ def _variance(curve: Curve, rates: np.ndarray, at: _Point) -> np.ndarray:
         at.normal[0][1][still] = 0.0
         at.normal[1][0][still] = 0.0
     with np.errstate(over="ignore"):  # a curve that says nothing of its rates has an infinite uncertainty
-        territory_overrides = _solved(at.normal, gradient)
-        return area**2 / at.information + sum(g * move for g, move in zip(gradient, territory_overrides, strict=True))
+        shifts = _solved(at.normal, gradient)
+        result: np.ndarray = area**2 / at.information + sum(g * move for g, move in zip(gradient, shifts, strict=True))
+        return result

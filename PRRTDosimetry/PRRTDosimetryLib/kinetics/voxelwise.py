@@ -1,7 +1,7 @@
 """Time-integrated activity of every voxel from images at 1 to 8 times, for whole volumes at once.
 
-Models: mono-exponential, uptake and clearance (rates free, partly shared or shared), trapezoid, single time point, and
-the curve of a region scaled to one image. No voxel clears slower than its nuclide decays. All maps are in MBq.h/mL.
+Models: mono-exponential, and uptake and clearance with an uptake rate of each voxel's own or one for all. No voxel
+clears slower than its nuclide decays. All maps are in MBq.h/mL.
 """
 
 from __future__ import annotations
@@ -13,16 +13,24 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import ndimage
+from scipy.stats import t as student
 
-from PRRTDosimetryLib.kinetics.voxel_fits import Curve, Fits, Prior, fit
+from PRRTDosimetryLib.kinetics.voxel_fits import Curve, fit
+from PRRTDosimetryLib.kinetics.voxel_prior import (
+    LocalPrior,
+    NEIGHBOURHOOD_mm,
+    checked,
+    local_rates,
+    noise_floor,
+    relative_noise,
+    with_spreads,
+)
 from PRRTDosimetryLib.kinetics.voxel_series import VoxelSeries, VoxelSeriesError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from PRRTUptakeLib.imaging.volume import Volume
-    from PRRTUptakeLib.segmentation.segments import Segmentation
 
 Areas = tuple[np.ndarray, np.ndarray, np.ndarray]  # area in Bq h/mL, its uncertainty, half-life in h; each (n,)
 Chosen = np.ndarray | slice  # which voxels of the flat grid
@@ -57,7 +65,8 @@ class VoxelNoise:
 class HalfLifePrior:
     """What is known beforehand of each voxel's effective half-life: its median and relative spread (about 1 sigma).
 
-    A voxel's own counts outweigh it where they are good, and it carries the voxel where they are poor.
+    A voxel's own counts outweigh it where they are good, and it decides where they are poor. Where the voxels around
+    contradict it, it is moved to what they say and the map's notes report that.
     """
 
     half_life_h: np.ndarray | float
@@ -76,13 +85,25 @@ class TiaMap:
     Attributes
     ----------
     tia : MBq.h/mL.
-    uncertainty : standard uncertainty, MBq.h/mL; NaN where the data leave none to tell it.
+    uncertainty : standard uncertainty, MBq.h/mL; NaN where a voxel's own scatter was to give it and there is no point
+        to spare.
     half_life : effective half-life of the clearance, h; 0 where there is no activity.
+    degrees_of_freedom : behind the uncertainty: those of each voxel's own scatter, else infinite.
+    notes : what a reader must know: where the noise is from, a prior that the voxels contradict.
     """
 
     tia: Volume
     uncertainty: Volume
     half_life: Volume
+    degrees_of_freedom: float = math.inf
+    notes: tuple[str, ...] = ()
+
+    def interval(self, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+        """Lower and upper bound of every voxel, log-normal, by Student's t, MBq.h/mL [k, j, i]."""
+        tia, u = self.tia.array.astype(np.float64), self.uncertainty.array.astype(np.float64)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            spread = np.exp(float(student.ppf(0.5 + confidence / 2, self.degrees_of_freedom)) * u / tia)
+            return tia / spread, tia * spread
 
 
 def mono_exponential_tia(
@@ -93,7 +114,9 @@ def mono_exponential_tia(
 ) -> TiaMap:
     """Fit A exp(-lambda t) in every voxel; its half-life lies between ``shortest_half_life_h`` and the physical one.
 
-    Without ``noise`` the points of a voxel count the same and their scatter gives the uncertainty.
+    With ``noise`` and no ``prior`` every voxel's rate is expected as in its surroundings (see :mod:`voxel_prior`).
+    Without ``noise`` the points of a voxel count the same and their scatter alone gives the uncertainty: then noise of
+    10 % and more biases the map, and :func:`mono_exponential_tia_by_surroundings` does not.
 
     Raises
     ------
@@ -104,6 +127,20 @@ def mono_exponential_tia(
     return _fitted(series, curve, noise, prior, "mono-exponential")
 
 
+def mono_exponential_tia_by_surroundings(
+    series: VoxelSeries, shortest_half_life_h: float = SHORTEST_HALF_LIFE_H
+) -> TiaMap:
+    """Fit A exp(-lambda t) in every voxel, its rate expected as in its surroundings, the noise estimated.
+
+    Raises
+    ------
+    VoxelSeriesError
+        If there are fewer than 2 images.
+    """
+    curve = Curve(series.times_h, _clearance_limits(series, shortest_half_life_h))
+    return _by_surroundings(series, curve, None, "mono-exponential")
+
+
 def uptake_clearance_tia(
     series: VoxelSeries,
     uptake_half_life_h: float | None = None,
@@ -112,6 +149,9 @@ def uptake_clearance_tia(
     shortest_half_life_h: float = SHORTEST_HALF_LIFE_H,
 ) -> TiaMap:
     """Fit A (exp(-l1 t) - exp(-l2 t)) in every voxel, with one uptake half-life for all or (None) each its own.
+
+    Without ``noise`` it is estimated from the images. Without ``prior`` every voxel's rates are expected as in its
+    surroundings (see :mod:`voxel_prior`), or noise would bias what three or four images say.
 
     Raises
     ------
@@ -129,153 +169,9 @@ def uptake_clearance_tia(
             )
         uptake = math.log(2.0) / uptake_half_life_h
     curve = Curve(series.times_h, limits, uptake)
+    if noise is None and prior is None:
+        return _by_surroundings(series, curve, None, "uptake and clearance")
     return _fitted(series, curve, noise, prior, "uptake and clearance")
-
-
-def shared_rates_tia(
-    series: VoxelSeries, clearance_half_life_h: float, uptake_half_life_h: float | None, noise: VoxelNoise
-) -> TiaMap:
-    """Scale one curve (of a region, say) to the points of every voxel: only the amplitude is the voxel's own."""
-    _require_half_life(series, clearance_half_life_h)
-    rate = math.log(2.0) / clearance_half_life_h
-    shape, area = np.exp(-rate * series.times_h), 1.0 / rate
-    if uptake_half_life_h is not None:
-        uptake = math.log(2.0) / uptake_half_life_h
-        shape, area = shape - np.exp(-uptake * series.times_h), area - 1.0 / uptake
-
-    def integrate(values: np.ndarray, seen: np.ndarray) -> Areas:
-        w = seen / noise.variance(values)
-        information = np.maximum(shape**2 @ w, 1e-300)
-        amplitude = np.maximum(shape @ (w * values) / information, 0.0)
-        return amplitude * area, area / np.sqrt(information), np.full(amplitude.shape, clearance_half_life_h)
-
-    return _mapped(series, integrate, "shared rates")
-
-
-def single_time_tia(
-    series: VoxelSeries,
-    half_life_h: np.ndarray | float,
-    u_half_life_h: float = 0.0,
-    noise: VoxelNoise | None = None,
-) -> TiaMap:
-    """A(t) T / ln 2 times 2^(t/T), from one image and known effective half-lives T (one, or [k, j, i]).
-
-    Raises
-    ------
-    VoxelSeriesError
-        If there is more than one image, or a half-life is not positive or exceeds the physical one.
-    """
-    if series.times_h.size != 1:
-        raise VoxelSeriesError(f"The single-time-point model takes one image, but there are {series.times_h.size}.")
-    _require_half_life(series, half_life_h)
-    T = np.broadcast_to(np.asarray(half_life_h, dtype=np.float64), series.grid.shape).ravel()
-    t = float(series.times_h[0])
-    values = np.nan_to_num(series.activity_Bq_per_mL[0].ravel().astype(np.float64))
-    factor = T / math.log(2.0) * np.exp2(t / T)
-    area = values * factor
-    variance = (area * (1.0 - math.log(2.0) * t / T) * u_half_life_h / T) ** 2
-    if noise is not None:
-        variance += factor**2 * noise.variance(values)
-    return _maps(series, area, np.sqrt(variance), np.where(values > 0.0, T, 0.0), "single time point")
-
-
-def scaled_region_tia(series: VoxelSeries, region_tia_per_activity_h: float) -> TiaMap:
-    """One image times the ratio of a region's TIA to its activity at the time of the image (h).
-
-    Raises
-    ------
-    VoxelSeriesError
-        If there is more than one image, or the ratio is not positive.
-    """
-    if series.times_h.size != 1 or not region_tia_per_activity_h > 0.0:
-        raise VoxelSeriesError("Scaling a region's curve takes one image and a positive ratio of TIA to activity.")
-    values = np.nan_to_num(series.activity_Bq_per_mL[0].ravel().astype(np.float64))
-    unknown = np.full(values.shape, np.nan)
-    return _maps(series, values * region_tia_per_activity_h, unknown, unknown, "region curve scaled to one image")
-
-
-def trapezoid_tia(
-    series: VoxelSeries, start: str = "zero", tail: str = "physical", noise: VoxelNoise | None = None
-) -> TiaMap:
-    """Straight lines between the images, a stated ``start`` before them and an exponential ``tail`` after them.
-
-    Parameters
-    ----------
-    start : "zero": rises from nothing at injection; "constant": the first value from injection on; "decay": the
-        first value, decaying physically, from injection on.
-    tail : "physical" half-life, or "effective": through the last two images, never slower than physical.
-    """
-    starts = ("zero", "constant", "decay")
-    if start not in starts or tail not in ("physical", "effective"):
-        raise VoxelSeriesError(
-            f"A trapezoid starts with {', '.join(starts)} and ends with physical or effective, not '{start}', '{tail}'."
-        )
-    if np.isnan(series.activity_Bq_per_mL).any() or series.times_h.size < 2:
-        raise VoxelSeriesError("A trapezoid needs at least two images that all cover the whole grid.")
-    times, decay = series.times_h, series.nuclide.decay_constant_per_h
-    weights = np.zeros(times.size)
-    weights[:-1] += np.diff(times) / 2.0
-    weights[1:] += np.diff(times) / 2.0
-    before = {"zero": times[0] / 2.0, "constant": times[0], "decay": math.expm1(decay * times[0]) / decay}
-    weights[0] += before[start]
-
-    def integrate(values: np.ndarray, seen: np.ndarray) -> Areas:
-        rate = np.full(values.shape[1], decay)
-        if tail == "effective":
-            with np.errstate(divide="ignore", invalid="ignore"):
-                fall = np.log(values[-2] / values[-1]) / (times[-1] - times[-2])
-            rate = np.clip(np.nan_to_num(fall, posinf=np.inf), decay, math.log(2.0) / SHORTEST_HALF_LIFE_H)
-        area = weights @ values + values[-1] / rate
-        gradient = np.broadcast_to(weights[:, None], values.shape).copy()
-        gradient[-1] += 1.0 / rate
-        free = rate > decay  # the tail's rate moves with the last two values: d(a/l) = -(a/l^2) dl
-        span = np.where(free, (times[-1] - times[-2]) * rate**2, np.inf)
-        gradient[-1] += 1.0 / span
-        gradient[-2] -= np.divide(values[-1], values[-2], out=np.zeros_like(rate), where=values[-2] > 0.0) / span
-        if noise is None:
-            return area, np.full(area.shape, np.nan), math.log(2.0) / rate
-        return area, np.sqrt(np.einsum("tn,tn->n", gradient**2, noise.variance(values))), math.log(2.0) / rate
-
-    return _mapped(series, integrate, f"trapezoid, start {start}, {tail} tail")
-
-
-def region_prior(
-    series: VoxelSeries, regions: Segmentation, spread: float = 0.2, shortest_half_life_h: float = SHORTEST_HALF_LIFE_H
-) -> HalfLifePrior:
-    """Each region's own mono-exponential half-life for its voxels, that of the whole image elsewhere.
-
-    Later regions overwrite earlier ones, so lesions go after the organ they lie in.
-    """
-    if not regions.grid.matches(series.grid):
-        raise VoxelSeriesError(
-            f"The regions and the activity images are on different grids ({regions.grid.described()} against "
-            f"{series.grid.described()}): resample the regions."
-        )
-    _require_points(series, 2)
-    curve = Curve(series.times_h, _clearance_limits(series, shortest_half_life_h))
-
-    def half_life(mask: np.ndarray | slice) -> float:
-        values = np.array([np.nanmean(image[mask], dtype=np.float64) for image in series.activity_Bq_per_mL])
-        return float(math.log(2.0) / fit(curve, values[:, None], np.ones((values.size, 1))).rates_per_h[0, 0])
-
-    prior = np.full(series.grid.shape, half_life(slice(None)))
-    for segment in regions:
-        if segment.voxel_count:
-            prior[segment.box][segment.mask] = half_life(segment.full_mask(series.grid.shape))
-    return HalfLifePrior(prior, spread)
-
-
-def neighbourhood_prior(
-    series: VoxelSeries, noise: VoxelNoise, fwhm_mm: float = 15.0, spread: float = 0.2
-) -> HalfLifePrior:
-    """The half-life that each voxel's neighbours suggest: of the images smoothed by a Gaussian of ``fwhm_mm``."""
-    _require_points(series, 2)
-    sigma = [fwhm_mm / 2.354820 / edge for edge in reversed(series.grid.spacing_mm)]
-    smoothed = [ndimage.gaussian_filter(np.nan_to_num(image), sigma) for image in series.activity_Bq_per_mL]
-    wide = replace(series, activity_Bq_per_mL=np.stack(smoothed))
-    half_life = mono_exponential_tia(wide, noise).half_life.array.astype(np.float64)
-    physical = series.nuclide.half_life_h
-    return HalfLifePrior(np.where(half_life > 0.0, half_life, physical), spread)
 
 
 def _clearance_limits(series: VoxelSeries, shortest_half_life_h: float) -> tuple[float, float]:
@@ -286,15 +182,6 @@ def _clearance_limits(series: VoxelSeries, shortest_half_life_h: float) -> tuple
             f"{shortest_half_life_h:g} h."
         )
     return math.log(2.0) / physical, math.log(2.0) / shortest_half_life_h
-
-
-def _require_half_life(series: VoxelSeries, half_life_h: np.ndarray | float) -> None:
-    values = np.asarray(half_life_h, dtype=np.float64)
-    physical = series.nuclide.half_life_h
-    if not (np.isfinite(values).all() and (values > 0.0).all() and (values <= physical * (1.0 + 1e-9)).all()):
-        raise VoxelSeriesError(
-            f"Effective half-lives must lie above 0 and not above the physical {physical:g} h of {series.nuclide.name}."
-        )
 
 
 def _require_points(series: VoxelSeries, needed: int) -> None:
@@ -308,32 +195,62 @@ def _fitted(
     _require_points(series, 1 + curve.free_rates - (prior is not None))
     if prior is not None and noise is None:
         raise VoxelSeriesError("A prior needs the noise of the images, or nobody knows how much it weighs.")
-    log_rate = None
-    if prior is not None:
-        half_life = np.broadcast_to(np.asarray(prior.half_life_h, dtype=np.float64), series.grid.shape).ravel()
-        log_rate = np.log(math.log(2.0) / half_life)
+    if noise is None:
+        freedom = series.times_h.size - 1 - curve.free_rates
+        return _mapped(series, curve, None, None, method, float(max(freedom, 1)))
+    if prior is None:
+        return _by_surroundings(series, curve, noise, method)
+    half_life = np.broadcast_to(np.asarray(prior.half_life_h, dtype=np.float64), series.grid.shape).ravel()
+    log_rate = np.log(math.log(2.0) / half_life)[None]
+    stated = LocalPrior(log_rate, np.full(log_rate.shape, prior.spread))
+    notes: tuple[str, ...] = ()
+    if series.times_h.size > 1:
+        one_rate = Curve(series.times_h, curve.clearance_per_h) if curve.free_rates == 2 else curve
+        stated, share = checked(series, one_rate, stated, noise.variance)
+        if share > 0:
+            notes = (
+                f"the half-lives expected beforehand are contradicted in {share:.0%} of the active voxels and were "
+                "moved there to what the voxels around say",
+            )
+    found = _mapped(series, curve, noise, stated, method)
+    return replace(found, notes=notes)
 
-    def one_chunk(values: np.ndarray, seen: np.ndarray, chosen: Chosen) -> Fits:
-        if noise is not None:
-            w = seen / noise.variance(values)
-        else:
-            w = np.ones((values.shape[0], 1)) if seen.all() else seen.astype(np.float64)
-        known = Prior(log_rate[chosen], prior.spread) if prior is not None and log_rate is not None else None
-        return fit(curve, values, w, known, scatter=noise is None)
 
-    def integrate(values: np.ndarray, seen: np.ndarray, chosen: Chosen) -> Areas:
-        found = one_chunk(values, seen, chosen)
-        return found.area, found.u_area, math.log(2.0) / found.rates_per_h[0]
-
-    return _mapped_by_index(series, integrate, method)
+def _by_surroundings(series: VoxelSeries, curve: Curve, noise: VoxelNoise | None, method: str) -> TiaMap:
+    """Priors of every voxel from the images themselves, and the noise where it is not given."""
+    _require_points(series, 1 + curve.free_rates)
+    log_rates = local_rates(series, curve)
+    notes: tuple[str, ...] = (
+        f"rates are expected as in the surroundings of {NEIGHBOURHOOD_mm:g} mm, as far as the voxels agree",
+    )
+    if noise is None:
+        relative = relative_noise(series, curve, log_rates)
+        noise = VoxelNoise(relative, noise_floor(series, relative))
+        notes = (f"noise of a voxel: {relative:.1%} of its activity, from the scatter around the curves", *notes)
+    prior = with_spreads(series, curve, log_rates, noise.variance)
+    return replace(_mapped(series, curve, noise, prior, method), notes=notes)
 
 
 def _mapped(
     series: VoxelSeries,
-    integrate: Callable[[np.ndarray, np.ndarray], Areas],
+    curve: Curve,
+    noise: VoxelNoise | None,
+    prior: LocalPrior | None,
     method: str,
+    degrees_of_freedom: float = math.inf,
 ) -> TiaMap:
-    return _mapped_by_index(series, lambda values, seen, _: integrate(values, seen), method)
+    """Fit all voxels with any activity, in chunks on all cores."""
+
+    def integrate(values: np.ndarray, seen: np.ndarray, chosen: Chosen) -> Areas:
+        if noise is None:
+            w = np.ones((values.shape[0], 1)) if seen.all() else seen.astype(np.float64)
+            found = fit(curve, values, w, scatter=True)
+        else:
+            known = prior.of(chosen) if prior is not None else None
+            found = fit(curve, values, seen.astype(np.float64), known, variance=noise.variance)
+        return found.area, found.u_area, math.log(2.0) / found.rates_per_h[0]
+
+    return replace(_mapped_by_index(series, integrate, method), degrees_of_freedom=degrees_of_freedom)
 
 
 def _mapped_by_index(

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.study.measurements import Measurement
     from PRRTUptakeLib.study.model import LoadedEmission, StudyResult
     from PRRTUptakeLib.study.visit import VisitResult
-    from PRRTUptakeLib.uptake.recovery import RecoveryCurve
+    from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve
 
     from PRRTDosimetryLib.dose.dvh import DoseVolumeHistogram
     from PRRTDosimetryLib.dosimetry.dose_maps import RegionMap

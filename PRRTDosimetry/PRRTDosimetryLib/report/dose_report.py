@@ -10,7 +10,7 @@ from PRRTUptakeLib.report.page import paragraph, plain_table, section, table
 from PRRTUptakeLib.report.plots import Series, line_chart
 
 from PRRTDosimetryLib.dosimetry.cumulative import limit_cells, total_cells
-from PRRTDosimetryLib.dosimetry.dose_rows import budget_table
+from PRRTDosimetryLib.dosimetry.dose_rows import budget_table, interval_text
 from PRRTDosimetryLib.kinetics.tables import plot_series
 
 _KEPT_WORDS = (
@@ -38,7 +38,8 @@ def dose_sections(
     ``kept`` tells each region's loss of contrast by voxels and by blur; ``recovered`` the corrected doses of lesions.
     """
     notes = [*(recovered.sentences if recovered is not None else ()), *result.notes]
-    parts = [_region_table(result, recovered), _lobe_table(result), *(paragraph(note, "small") for note in notes)]
+    parts = [paragraph(result.partial_volume)] if result.partial_volume else []
+    parts += [_region_table(result, recovered), _lobe_table(result), *(paragraph(note, "small") for note in notes)]
     words = _KEPT_WORDS.format(but="" if recovered is None else ", but for the corrected doses below")
     plots = "".join(f"<figure>{_plot(integral)}</figure>" for integral in result.integrals.values())
     return [
@@ -77,7 +78,7 @@ def _total_words(missing: Sequence[int]) -> list[str]:
 
 
 def _region_table(result: Dosimetry, recovered: RecoveredDoses | None) -> str:
-    header = ["region", "mass g", "TIA MBq·h", "TIAC h", "T eff h", "dose Gy", "u Gy", "BED Gy"]
+    header = ["region", "mass g", "TIA MBq·h", "TIAC h", "T eff h", "dose Gy", "u Gy", "95 % Gy", "BED Gy"]
     if recovered is not None:
         header += ["dose corrected Gy", "u Gy"]
     rows = []
@@ -86,7 +87,7 @@ def _region_table(result: Dosimetry, recovered: RecoveredDoses | None) -> str:
         tiac, _ = integral.tiac_h(result.patient.administered_MBq)
         bed = dose.effect.bed_Gy if dose.effect else math.nan
         row: list[object] = [dose.name, dose.mass_g, integral.tia_MBq_h, tiac, integral.teff_h]
-        row += [dose.dose_Gy, dose.u_dose_Gy, bed]
+        row += [dose.dose_Gy, dose.u_dose_Gy, interval_text(dose), bed]
         if recovered is not None:
             corrected = recovered.lesions.get(dose.name)
             row += ["", ""] if corrected is None else [corrected.dose.dose_Gy, corrected.dose.u_dose_Gy]

@@ -29,6 +29,7 @@ from PRRTDosimetryLib.dose.sphere_table import sphere_S_Gy_per_Bq_s
 from PRRTDosimetryLib.dose.spheres import sphere_dose
 from PRRTDosimetryLib.dose.voxel_kernel import voxel_kernel
 from PRRTDosimetryLib.effect.bed import bed_Gy, dose_protraction_factor
+from PRRTDosimetryLib.kinetics.coverage import SCENARIOS, coverage
 from PRRTDosimetryLib.kinetics.curve_shape import Shape
 from PRRTDosimetryLib.kinetics.curves import Curve
 from PRRTDosimetryLib.kinetics.selection import integrate
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.synthetic.phantom import SyntheticPatient
 
 _SEED = 7
+_SIMULATED = 150
+_COVERAGE_TOLERANCE = 0.055  # three standard deviations of 150 curves; intervals may be wider than needed
 _PLANS = (LesionPlan(40.0, "left", 1.1), LesionPlan(36.0, "right", 1.0))
 
 
@@ -105,6 +108,17 @@ def fit_checks() -> list[Check]:
             "Fits", "uptake and clearance, integral", closed, two.tia_MBq_h, 1e-3 * closed, "MBq h", "A (1/l1 - 1/l2)"
         ),
     ]
+
+
+def coverage_checks() -> list[Check]:
+    """How often the stated 95 % interval of an integral holds the truth, in simulated measurements."""
+    lutetium = nuclide("Lu-177")
+    checks = []
+    for scenario in SCENARIOS:
+        found = coverage(scenario, lutetium, _SIMULATED, _SEED, compare=False)
+        source = f"{_SIMULATED} simulated curves; median width of the interval {found.width:.0%} of the truth"
+        checks.append(Check("Coverage", scenario.name, 0.95, found.held, _COVERAGE_TOLERANCE, "1", source))
+    return checks
 
 
 def dose_checks() -> list[Check]:
@@ -257,6 +271,7 @@ GROUPS: dict[str, Callable[[], list[Check]]] = {
     "SUV": suv_checks,
     "Decay": decay_checks,
     "Fits": fit_checks,
+    "Coverage": coverage_checks,
     "Dose": dose_checks,
     "Statistics": statistics_checks,
     "Synthetic patient": patient_checks,

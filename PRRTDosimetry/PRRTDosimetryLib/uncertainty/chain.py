@@ -4,16 +4,24 @@ EANM guidance, Gear et al. 2018, doi:10.1007/s00259-018-4136-7: A = C / (Q R) wi
 dose = TIA * S. The volume enters three times: a region drawn too large holds more counts, takes a higher recovery
 coefficient (so less correction), and has a smaller S-value. The first raises the dose, the others lower it: the effects
 on TIA and S are anticorrelated, and the dose errs less than either. Monte Carlo draws one volume for all three.
+
+Where the concentrations of a region are known with their uncertainty by partial volume (``concentrations``), these take
+the place of the volume: concentration times mass over mass, so that the contour acts through the concentration alone.
+A dose whose activities were not corrected then has the expected loss in its interval. Calibration and S-value are drawn
+once for all regions, resolution once for all regions and times, so that ratios of doses are formed draw by draw and
+what is shared cancels.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PRRTUptakeLib.uptake.uncertainty import DrawnValue
 
+from PRRTDosimetryLib.uncertainty.region_factors import RegionFactors, region_factors
 from PRRTDosimetryLib.uncertainty.volume import (
     UncertaintyError,
     count_exponent,
@@ -24,7 +32,7 @@ from PRRTDosimetryLib.uncertainty.volume import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -33,6 +41,18 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 _MASS_STEP = 1e-4
+OWN_COMPONENTS = ("counts", "fit", "place of the contour on the image")
+
+
+def sum_uncertainty(parts: Sequence[tuple[float, float]]) -> float:
+    """Standard uncertainty of a sum from the shared and own parts of its terms: linear and by squares.
+
+    Examples
+    --------
+    >>> round(sum_uncertainty([(3.0, 4.0), (3.0, 4.0)]), 3)  # 6 shared, sqrt(32) own
+    8.246
+    """
+    return math.hypot(sum(shared for shared, _ in parts), *(own for _, own in parts))
 
 
 @dataclass(frozen=True)
@@ -48,6 +68,8 @@ class ChainInputs:
     contour_voxel_mm, contour_fwhm_mm : of the image on which regions are drawn.
     image_fwhm_mm : resolution of the emission image.
     recovery_corrected : whether activities were divided by a volume-dependent recovery coefficient.
+    concentrations : by region, its concentration in every image of its curve, measured and corrected with draws.
+    corrected : regions among them whose curves hold the corrected concentrations.
     """
 
     calibration: float
@@ -58,6 +80,8 @@ class ChainInputs:
     contour_fwhm_mm: float
     image_fwhm_mm: float
     recovery_corrected: bool
+    concentrations: Mapping[str, Sequence[DrawnValue]] = field(default_factory=dict)
+    corrected: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         for name in ("calibration", "counts", "recovery", "s_value"):
@@ -96,9 +120,9 @@ class ChainRegion:
 
 @dataclass(frozen=True)
 class Component:
-    """One row of a budget: relative standard uncertainty that it alone causes, and its share of the variance.
+    """One row of a budget: relative standard uncertainty that it alone causes, and its share of the variance, 0 to 1.
 
-    The row of the anticorrelation has a negative variance, and no uncertainty of its own (nan).
+    The volume's effects on activity and on the S-value, which go against each other, are one row together.
     """
 
     name: str
@@ -112,12 +136,15 @@ class DoseUncertainty:
 
     Attributes
     ----------
-    u_dose_Gy : standard deviation of the draws.
-    interval_Gy : central 95 % of the draws.
+    u_dose_Gy : root mean square distance of the possible truth from the dose.
+    interval_Gy : 95 %; reaches up to that of the corrected dose where the dose is not corrected for partial volume.
     linear_u_Gy : by first-order propagation, for comparison.
-    budget : components; shares add up to 1.
-    dominant : the component with the largest share (the volume's three rows taken together).
+    budget : components; shares add up to 1, the largest first.
+    dominant : the component with the largest share.
     unknown : components that are not known and left out.
+    shared_u_Gy : the part of ``u_dose_Gy`` that all regions and cycles share (calibration, S-value).
+    contents : what is in the interval, in words.
+    corrected_Gy : the dose corrected for partial volume; nan where that is not known.
     """
 
     u_dose_Gy: float
@@ -126,14 +153,31 @@ class DoseUncertainty:
     budget: tuple[Component, ...]
     dominant: str
     unknown: tuple[str, ...] = ()
+    shared_u_Gy: float = 0.0
+    contents: str = ""
+    corrected_Gy: float = math.nan
+
+    def parts_Gy(self, dose_Gy: float) -> tuple[float, float]:
+        """What of ``u_dose_Gy`` other regions and cycles share with this one, and what is its own.
+
+        Own are counting noise, fit and the contour's place on the image. All else is taken as shared (calibration,
+        S-value, resolution, what is lost by partial volume, and the contour), the cautious case for a sum.
+        """
+        own = math.sqrt(sum(one.relative_u**2 for one in self.budget if one.name in OWN_COMPONENTS)) * dose_Gy
+        own = min(own, self.u_dose_Gy)
+        return math.sqrt(self.u_dose_Gy**2 - own**2), own
 
 
 @dataclass(frozen=True, eq=False)
 class ChainResult:
-    """Uncertainties by region, and the correlation of the doses, shape (regions, regions), in the same order."""
+    """Uncertainties by region, and the correlation of the doses, shape (regions, regions), in the same order.
+
+    ``doses`` holds the draws behind them, for ``uptake.uncertainty.ratio`` and ``aggregated``.
+    """
 
     regions: dict[str, DoseUncertainty]
     correlation: Floats
+    doses: dict[str, DrawnValue] = field(default_factory=dict)
 
 
 def dose_uncertainties(
@@ -148,23 +192,26 @@ def dose_uncertainties(
     """
     if not regions or draws < 100:
         raise UncertaintyError(f"{draws} draws of {len(regions)} regions give no distribution; take 100 draws or more.")
-    calibration = _factors(inputs.calibration, draws, rng)
-    s_value = _factors(inputs.s_value, draws, rng)
-    doses, found = [], {}
+    shared = _logs(inputs.calibration, draws, rng) + _logs(inputs.s_value, draws, rng)
+    doses, found = {}, {}
     for name, region in regions.items():
-        drawn = calibration * s_value * _region_draws(region, inputs, draws, rng)
-        doses.append(drawn)
-        components, unknown = _budget(region, inputs)
-        low, high = np.quantile(drawn, [0.025, 0.975])
+        factors = _factors_of(name, region, inputs, draws)
+        doses[name] = _drawn_dose(region, inputs, factors, shared, rng)
+        components, unknown = _budget(region, inputs, factors)
+        reported = doses[name].result(corrected=factors is None or name in inputs.corrected)
         found[name] = DoseUncertainty(
-            float(drawn.std(ddof=1)),
-            (float(low), float(high)),
-            region.dose_Gy * math.sqrt(max(0.0, sum(component[1] for component in components))),
+            reported.u,
+            (reported.lower, reported.upper),
+            region.dose_Gy * math.sqrt(sum(variance for _, variance in components)),
             _shares(components),
-            _dominant(components),
+            max(components, key=lambda component: component[1])[0],
             unknown,
+            region.dose_Gy * math.hypot(inputs.calibration, inputs.s_value),
+            ", ".join(name for name, variance in components if variance > 0),
+            doses[name].corrected if factors is not None else math.nan,
         )
-    return ChainResult(found, np.atleast_2d(np.corrcoef(np.array(doses))))
+    truth = np.array([one.corrected * np.exp(one.truth) for one in doses.values()])
+    return ChainResult(found, np.atleast_2d(np.corrcoef(truth)), doses)
 
 
 def volume_exponents(region: ChainRegion, inputs: ChainInputs) -> tuple[float, float]:
@@ -176,21 +223,51 @@ def volume_exponents(region: ChainRegion, inputs: ChainInputs) -> tuple[float, f
     return activity, float(math.log(high / low) / (2 * _MASS_STEP))
 
 
-def _factors(relative_u: float, draws: int, rng: np.random.Generator) -> Floats:
-    """Log-normal factors around 1: positive, and symmetric between twice and half."""
-    return np.exp(relative_u * rng.standard_normal(draws))
+def _logs(relative_u: float, draws: int, rng: np.random.Generator) -> Floats:
+    """Logarithms of log-normal factors around 1: positive, and symmetric between twice and half."""
+    return np.asarray(relative_u * rng.standard_normal(draws))
 
 
-def _region_draws(region: ChainRegion, inputs: ChainInputs, draws: int, rng: np.random.Generator) -> Floats:
+def _factors_of(name: str, region: ChainRegion, inputs: ChainInputs, draws: int) -> RegionFactors | None:
+    if name not in inputs.concentrations:
+        return None
+    points = inputs.concentrations[name]
+    if any(one.truth.size != draws for one in points):
+        raise UncertaintyError(f"{name}: its concentrations come with other than {draws} draws; draw them alike.")
+    return region_factors(region.integral, points, name in inputs.corrected)
+
+
+def _drawn_dose(
+    region: ChainRegion, inputs: ChainInputs, factors: RegionFactors | None, shared: Floats, rng: np.random.Generator
+) -> DrawnValue:
+    """The dose as it was found and as it may be, by the same draws of what is not partial volume."""
+    draws = shared.size
+    counts, fit = _random_parts(region.integral, inputs)
+    random = math.hypot(*(one for one in (counts, fit) if not math.isnan(one)))
+    local = _logs(inputs.recovery, draws, rng) + _logs(random, draws, rng)
+    if factors is None:
+        local += _by_volume(region, inputs, draws, rng)
+        logs = shared + np.log(_mixed(region, np.exp(local)) / region.dose_Gy)
+        return DrawnValue(region.dose_Gy, region.dose_Gy, logs, logs)
+    own = shared + np.log(_mixed(region, np.exp(local)) / region.dose_Gy)
+    corrected = region.local_Gy * math.exp(factors.log_loss) + region.other_Gy
+    truth = shared + np.log(_mixed(region, np.exp(local + factors.log_loss + factors.truth)) / corrected)
+    return DrawnValue(region.dose_Gy, corrected, own, truth)
+
+
+def _mixed(region: ChainRegion, local: Floats) -> Floats:
+    """Dose in Gy for factors of its local part."""
+    return np.asarray(region.local_Gy * local + region.other_Gy)
+
+
+def _by_volume(region: ChainRegion, inputs: ChainInputs, draws: int, rng: np.random.Generator) -> Floats:
+    """Log of what an error of the volume does to counts, recovery and S-value together."""
     u_volume = relative_volume_uncertainty(region.volume_mL, inputs.contour_voxel_mm, inputs.contour_fwhm_mm)
-    volume = _factors(u_volume, draws, rng)
+    volume = np.exp(_logs(u_volume, draws, rng))
     activity = counts_by_volume(volume, region.volume_mL, inputs.image_fwhm_mm)
     if inputs.recovery_corrected:
-        activity /= recovery_by_volume(volume, region.volume_mL, inputs.image_fwhm_mm)
-    counts, fit = _random_parts(region.integral, inputs)
-    random = math.hypot(*(part for part in (counts, fit) if not math.isnan(part)))
-    activity *= _factors(inputs.recovery, draws, rng) * _factors(random, draws, rng)
-    return region.local_Gy * activity * region.local_by_mass(volume) + region.other_Gy
+        activity = activity / recovery_by_volume(volume, region.volume_mL, inputs.image_fwhm_mm)
+    return np.asarray(np.log(activity * region.local_by_mass(volume)))
 
 
 def _random_parts(integral: Integral, inputs: ChainInputs) -> tuple[float, float]:
@@ -204,35 +281,34 @@ def _random_parts(integral: Integral, inputs: ChainInputs) -> tuple[float, float
     return counts, math.sqrt(max(0.0, total**2 - counts**2)) if not math.isnan(total) else math.nan
 
 
-def _budget(region: ChainRegion, inputs: ChainInputs) -> tuple[list[tuple[str, float]], tuple[str, ...]]:
+def _budget(
+    region: ChainRegion, inputs: ChainInputs, factors: RegionFactors | None
+) -> tuple[list[tuple[str, float]], tuple[str, ...]]:
     """Relative variances of the dose by component, to first order, and the names of unknown ones."""
     local = region.local_Gy / region.dose_Gy
-    u_volume = relative_volume_uncertainty(region.volume_mL, inputs.contour_voxel_mm, inputs.contour_fwhm_mm)
-    by_activity, by_s = volume_exponents(region, inputs)
     counts, fit = _random_parts(region.integral, inputs)
     variances = [
         ("calibration", inputs.calibration**2),
-        ("recovery", (local * inputs.recovery) ** 2),
+        ("S-value", inputs.s_value**2),
         ("counts", (local * counts) ** 2),
         ("fit", 0.0 if math.isnan(fit) else (local * fit) ** 2),
-        ("S-value", inputs.s_value**2),
-        ("volume, by activity", (local * by_activity * u_volume) ** 2),
-        ("volume, by S-value", (local * by_s * u_volume) ** 2),
-        ("volume, anticorrelation", 2 * local**2 * by_activity * by_s * u_volume**2),
+        ("recovery", (local * inputs.recovery) ** 2),
     ]
+    if factors is None:
+        u_volume = relative_volume_uncertainty(region.volume_mL, inputs.contour_voxel_mm, inputs.contour_fwhm_mm)
+        variances.append(("volume", (local * sum(volume_exponents(region, inputs)) * u_volume) ** 2))
+    else:
+        # Mean square, not variance: a cause that only ever loses (a contour off its place) has a mean too.
+        scale = local * math.exp(factors.log_loss)
+        causes = [(word, scale**2 * float(np.mean(np.expm1(draws) ** 2))) for word, draws in factors.causes.items()]
+        loss = (local * math.expm1(factors.log_loss)) ** 2
+        variances += [*causes, ("partial volume, not corrected", loss)]
     return variances, ("fit",) if math.isnan(fit) else ()
 
 
 def _shares(variances: list[tuple[str, float]]) -> tuple[Component, ...]:
     total = sum(variance for _, variance in variances)
-    return tuple(
-        Component(name, math.sqrt(variance) if variance >= 0 else math.nan, variance / total if total > 0 else 0.0)
-        for name, variance in variances
-    )
-
-
-def _dominant(variances: list[tuple[str, float]]) -> str:
-    merged: dict[str, float] = {}
-    for name, variance in variances:
-        merged[name.split(",")[0]] = merged.get(name.split(",")[0], 0.0) + variance
-    return max(merged, key=lambda name: merged[name])
+    rows = [
+        Component(name, math.sqrt(variance), variance / total if total > 0 else 0.0) for name, variance in variances
+    ]
+    return tuple(sorted(rows, key=lambda row: -row.share))

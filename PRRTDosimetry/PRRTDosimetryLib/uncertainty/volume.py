@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.uptake.recovery import FWHM_PER_SIGMA, sphere_mean_recovery
+from PRRTUptakeLib.uptake.partial_volume import FWHM_PER_SIGMA, sphere_mean_recovery
 from scipy.special import erf
 
 if TYPE_CHECKING:

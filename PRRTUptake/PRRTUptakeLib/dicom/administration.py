@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from PRRTUptakeLib.dicom.header_check import compared_with_header, readable_number
 from PRRTUptakeLib.dicom.headers import items, label, number, text
 from PRRTUptakeLib.dicom.nm import decay_factor
+from PRRTUptakeLib.dicom.operator_overrides import DOUBT
 from PRRTUptakeLib.dicom.times import parse_time
 from PRRTUptakeLib.errors import PRRTError
 
@@ -22,6 +24,7 @@ _MBQ_BELOW = 1e5  # as Bq this would be 0.1 MBq, which nobody can image; as MBq 
 _DOSE_RANGE_BQ = (1e6, 1e11)
 _SAME_DAY_HALF_LIFE_S = 10 * 3600.0  # beyond this, scans on a later day are usual and a bare time of day is ambiguous
 _MOST_HALF_LIVES = 10.0
+_TIME_WORTH_A_DOUBT = 0.01  # relative change of activity
 _TIMES_AGREE = timedelta(seconds=60)
 
 
@@ -72,7 +75,10 @@ def stated_activity(item: Dataset | None, where: str, inputs: OperatorOverrides)
         If it is missing or impossible.
     """
     if inputs.activity_MBq is not None:
-        return inputs.activity_MBq * 1e6, [f"Administered {inputs.activity_MBq:g} MBq, as the operator stated."]
+        stored = readable_number(item, "RadionuclideTotalDose", where)
+        header_MBq = None if stored is None else stored if stored < _MBQ_BELOW else stored / 1e6
+        told = compared_with_header("activity_MBq", "MBq", inputs.activity_MBq, header_MBq, inputs)
+        return inputs.activity_MBq * 1e6, [f"Administered {inputs.activity_MBq:g} MBq, as the operator stated.", *told]
     stored = number(item, "RadionuclideTotalDose", where) if item is not None else None
     if stored is None or stored == 0:
         raise AdministrationError(
@@ -114,6 +120,7 @@ def injection_time(
     if inputs.injection_time is not None:
         found, told = inputs.injection_time, [f"Injection at {inputs.injection_time.isoformat()}, by the operator."]
         name = "the operator's injection time"
+        told += _header_differs(item, clock, image.time, nuclide, found)
     else:
         stated, name, told = _header_injection(item, clock, image.time, nuclide)
         if stated is None:
@@ -133,6 +140,25 @@ def injection_time(
             f"image's time {image.time.isoformat()} ({image.name}): one of them is wrong; give the injection time."
         )
     return found, told
+
+
+def _header_differs(
+    item: Dataset | None, clock: Clock, reference: datetime, nuclide: HeaderNuclide, found: datetime
+) -> list[str]:
+    """A doubt if the header's injection time would change the activity by more than 1 %."""
+    try:
+        stated, name, _ = _header_injection(item, clock, reference, nuclide)
+    except PRRTError:  # what the header says cannot be used, which is why the operator states it
+        return []
+    if stated is None or nuclide.half_life_s is None:
+        return []
+    apart_s = abs((stated - found).total_seconds())
+    if 1.0 - decay_factor(nuclide.half_life_s, apart_s) <= _TIME_WORTH_A_DOUBT:
+        return []
+    return [
+        f"{DOUBT}{name} says that the injection was at {stated.isoformat()}, the operator {found.isoformat()}, which "
+        "is taken."
+    ]
 
 
 def _header_injection(

@@ -11,7 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from PRRTUptakeLib.dicom.header_check import compared_with_header, readable_number
 from PRRTUptakeLib.dicom.headers import label, number, required_number, text
+from PRRTUptakeLib.dicom.operator_overrides import DOUBT
 from PRRTUptakeLib.errors import PRRTError
 
 if TYPE_CHECKING:
@@ -27,6 +29,9 @@ SUV_UNITS = {  # UCUM with the annotations of DICOM PS3.16 CID 85
     "bsa": "cm2/ml{SUVbsa}",
     "ibw": "g/ml{SUVibw}",
 }
+
+
+_TALLEST_M = 2.5  # above, a Patient's Size can only be in centimetres
 
 
 class BodyError(PRRTError):
@@ -142,6 +147,8 @@ def header_body(dataset: Dataset, where: str, inputs: OperatorOverrides) -> Body
     if inputs.weight_kg is not None:
         weight_kg = inputs.weight_kg
         decisions.append(f"Weight {weight_kg:g} kg, as the operator stated.")
+        header_kg = readable_number(dataset, "PatientWeight", where)
+        decisions += compared_with_header("weight_kg", "kg", weight_kg, header_kg, inputs)
     else:
         if number(dataset, "PatientWeight", where) is None:
             raise BodyError(f"{label('PatientWeight')} of {where} is missing: give the weight.")
@@ -149,6 +156,9 @@ def header_body(dataset: Dataset, where: str, inputs: OperatorOverrides) -> Body
     if inputs.height_cm is not None:
         height_cm: float | None = inputs.height_cm
         decisions.append(f"Height {inputs.height_cm:g} cm, as the operator stated.")
+        header_m = readable_number(dataset, "PatientSize", where)
+        header_cm = None if header_m is None else header_m * 100 if header_m <= _TALLEST_M else header_m
+        decisions += compared_with_header("height_cm", "cm", inputs.height_cm, header_cm, inputs)
     else:
         height_cm, told = _header_height(dataset, where)
         decisions += told
@@ -161,6 +171,11 @@ def header_body(dataset: Dataset, where: str, inputs: OperatorOverrides) -> Body
     if inputs.sex is not None:
         sex = inputs.sex
         decisions.append(f"Sex {sex}, as the operator stated.")
+        header_sex = text(dataset, "PatientSex", where).upper()
+        if header_sex in ("M", "F") and header_sex != sex:
+            decisions.append(
+                f"{DOUBT}the header says that the sex is {header_sex}, the operator {sex}, which is taken."
+            )
     return Body(weight_kg, height_cm, sex, tuple(decisions))
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from PRRTUptakeLib.dicom.headers import label, number
+from PRRTUptakeLib.dicom.operator_overrides import DOUBT
 from PRRTUptakeLib.dicom.times import ImageTime
 from PRRTUptakeLib.dicom.vendor_attributes import GE_SCAN_DATETIME
 from PRRTUptakeLib.errors import PRRTError
@@ -108,15 +109,89 @@ def _start_reference(head: PetHeader, inputs: OperatorOverrides) -> tuple[ImageT
                 f"{GE_SCAN_DATETIME.label} of {head.where} is {time.isoformat()}, after the acquisition started "
                 f"({min(starts).isoformat()}, {ACQUISITION_TIME}): one of them is wrong."
             )
-        told = [f"Values hold at {time.isoformat()}, from {GE_SCAN_DATETIME.label}."]
-        return ImageTime(time, GE_SCAN_DATETIME.label), told + _compare(head, starts, time, GE_SCAN_DATETIME.label)
+        name = GE_SCAN_DATETIME.label
+        time, told = _by_factor_or(head, starts, time, name)
+        return ImageTime(time, name), told + _compare(head, starts, time, name)
     starts = _required_starts(head, inputs)
     earliest = min(starts)
     series = head.clock.moment(head.dataset, "SeriesDate", "SeriesTime")
     if series is not None and series <= earliest:
-        told = [f"Values hold at {series.isoformat()}, from {_SERIES_TIME}, not later than the acquisition."]
-        return ImageTime(series, _SERIES_TIME), told + _compare(head, starts, series, _SERIES_TIME)
+        time, told = _by_factor_or(head, starts, series, _SERIES_TIME)
+        return ImageTime(time, _SERIES_TIME), told + _compare(head, starts, time, _SERIES_TIME)
     return _back_computed(head, starts, series)
+
+
+def _by_factor_or(
+    head: PetHeader, starts: list[datetime] | None, stated: datetime, name: str
+) -> tuple[datetime, list[str]]:
+    """The stated reference time, or that of Decay Factor where the two differ by more than the rounding of a frame.
+
+    Decay Factor is what was applied to the values. Whether it holds the decay within the frame differs by vendor, so
+    that the reference it gives may be up to the mean count time later than the true one.
+
+    Raises
+    ------
+    DecayError
+        If they differ so much that one of them is wrong, or Decay Factor gives each bed a reference of its own.
+    """
+    plain = f"Values hold at {stated.isoformat()}, from {name}."
+    if starts is None or head.nuclide.half_life_s is None:
+        return stated, [plain]
+    _check_decay_factor_possible(head, starts, stated)
+    found = _by_decay_factor(head, starts)
+    if found is None:
+        return stated, [plain]
+    latest, slack_s, spread = found
+    rate = _decay_constant(head)
+    if spread > _REFUSED_ABOVE:
+        raise DecayError(
+            f"{label('DecayFactor')} and {ACQUISITION_TIME} of {head.where} put its beds at reference times that "
+            f"differ by {100 * spread:.1f} % of activity, where {name} gives one, {stated.isoformat()}: export the "
+            "series again."
+        )
+    if spread > _TOLD_ABOVE:
+        plain = (
+            f"{DOUBT}{label('DecayFactor')} puts the beds of {head.where} at reference times that differ by "
+            f"{100 * spread:.1f} % of activity; values are taken to hold at {stated.isoformat()}, from {name}."
+        )
+    early_s = (latest - stated).total_seconds()
+    beyond_s = max(early_s - slack_s, -early_s, 0.0)
+    effect = _effect(rate * beyond_s)
+    if effect <= (_REFUSED_ABOVE if spread > _TOLD_ABOVE else _TOLD_ABOVE):
+        return stated, [plain]
+    contradiction = (
+        f"{name} ({stated.isoformat()}) and {label('DecayFactor')} (which gives {latest.isoformat()}) of {head.where} "
+        f"differ by {100 * _effect(rate * early_s):.1f} % of activity"
+    )
+    if effect > _REFUSED_ABOVE:
+        raise DecayError(f"{contradiction}: one of them is wrong; give the decay reference time.")
+    return latest, [f"{DOUBT}{contradiction}: the latter is taken, it is what was applied to the values."]
+
+
+def _by_decay_factor(head: PetHeader, starts: list[datetime]) -> tuple[datetime, float, float] | None:
+    """Reference time by Decay Factor (median over planes), mean count time in s, and how far planes differ.
+
+    None where Decay Factor or the duration is missing, or it is 1 throughout, as if not filled in.
+    """
+    durations = _durations(head)
+    factors = [number(header.dataset, "DecayFactor", str(header.path)) for header in head.headers]
+    if durations is None or any(factor is None or factor <= 0 for factor in factors):
+        return None
+    values = np.array(factors, dtype=float)
+    if (values == 1).all():
+        return None
+    rate = _decay_constant(head)
+    mean_count_s = _mean_count_s(rate, durations)
+    elapsed_s = np.array([(start - min(starts)).total_seconds() for start in starts])
+    reference_s = elapsed_s + mean_count_s - np.log(values) / rate
+    found = min(starts) + timedelta(seconds=float(np.median(reference_s)))
+    return found, float(mean_count_s.max()), _effect(rate * float(np.ptp(reference_s)))
+
+
+def _mean_count_s(rate: float, durations: np.ndarray) -> np.ndarray:
+    """Time after its start at which the activity is the mean over a frame."""
+    during = rate * durations
+    return np.log(during / -np.expm1(-during)) / rate
 
 
 def _back_computed(head: PetHeader, starts: list[datetime], series: datetime | None) -> tuple[ImageTime, list[str]]:
@@ -147,11 +222,15 @@ def _compare(head: PetHeader, starts: list[datetime] | None, time: datetime, nam
     """Does Frame Reference Time, where it is stated and consistent, put the reference at the same moment?"""
     if starts is None or head.nuclide.half_life_s is None:
         return []
-    _check_decay_factor_possible(head, starts, time)
     found = _by_frame_reference(head, starts)
-    if found is None or found[1] > _TOLD_ABOVE:
+    if found is None:
         return []
-    other = found[0]
+    other, spread = found
+    if spread > _TOLD_ABOVE:
+        return [
+            f"{label('FrameReferenceTime')} of {head.where} is not counted from one moment (its beds differ by "
+            f"{100 * spread:.1f} % of activity): it is not used."
+        ]
     effect = _effect(_decay_constant(head) * (other - time).total_seconds())
     if effect <= _TOLD_ABOVE:
         return []
@@ -189,11 +268,8 @@ def _by_frame_reference(head: PetHeader, starts: list[datetime]) -> tuple[dateti
     if durations is None or any(offset is None for offset in offsets):
         return None
     offset_s = np.array(offsets, dtype=float) / 1000
-    if not offset_s.any():  # 0 throughout: not filled in
-        return None
     rate = _decay_constant(head)
-    during = rate * durations
-    mean_count_s = np.log(during / -np.expm1(-during)) / rate
+    mean_count_s = _mean_count_s(rate, durations)
     first = min(starts)
     elapsed_s = np.array([(start - first).total_seconds() for start in starts])
     reference_s = elapsed_s + mean_count_s - offset_s

@@ -147,8 +147,7 @@ def nm_planes(dataset: Dataset, frames: int, where: str) -> tuple[list[Plane], t
     GeometryError
         If the object is not a tomogram, has further dimensions (gates, times), or its place is not known.
     """
-    decisions = []
-    numbering = _slice_vector(dataset, frames, where)
+    numbering, decisions = _slice_vector(dataset, frames, where)
     source, told = _nm_position_source(dataset, where)
     decisions += told
     spacing = number(dataset, "SpacingBetweenSlices", where)
@@ -174,7 +173,20 @@ def nm_planes(dataset: Dataset, frames: int, where: str) -> tuple[list[Plane], t
     return planes, tuple(decisions)
 
 
-def _slice_vector(dataset: Dataset, frames: int, where: str) -> np.ndarray:
+_OTHER_VECTORS = (  # further dimensions of NM frames: with one of them filled in, frames are not just slices
+    "EnergyWindowVector",
+    "DetectorVector",
+    "PhaseVector",
+    "RotationVector",
+    "RRIntervalVector",
+    "TimeSlotVector",
+    "AngularViewVector",
+    "TimeSliceVector",
+)
+
+
+def _slice_vector(dataset: Dataset, frames: int, where: str) -> tuple[np.ndarray, list[str]]:
+    """Slice number of each frame, and what was decided where the object does not number them."""
     kind = words(dataset, "ImageType", where)
     if len(kind) > 2 and kind[2] != "RECON TOMO":
         raise GeometryError(
@@ -191,15 +203,34 @@ def _slice_vector(dataset: Dataset, frames: int, where: str) -> np.ndarray:
     vector = numbers(dataset, "SliceVector", where)
     if vector is None:
         if frames == 1:
-            return np.array([1.0])
-        raise GeometryError(f"{label('SliceVector')} of {where} is missing: the order of its frames is not known.")
+            return np.array([1.0]), []
+        if pointed is not None:
+            raise GeometryError(f"{label('SliceVector')} of {where} is missing: the order of its frames is not known.")
+        return np.arange(1.0, frames + 1.0), [_stored_order(dataset, frames, where)]
     if len(vector) != frames:
         raise GeometryError(f"{label('SliceVector')} of {where} has {len(vector)} values for {frames} frames.")
     if sorted(vector) != [min(vector) + n for n in range(frames)]:
         raise GeometryError(
             f"{label('SliceVector')} of {where} does not number each slice once: a slice is missing or doubled."
         )
-    return np.asarray(vector, dtype=float)
+    return np.asarray(vector, dtype=float), []
+
+
+def _stored_order(dataset: Dataset, frames: int, where: str) -> str:
+    """Neither a vector nor a pointer, as reconstruction software writes: frames are slices in the order of storage."""
+    for keyword in _OTHER_VECTORS:
+        if len(set(numbers(dataset, keyword, where) or ())) > 1:
+            raise GeometryError(
+                f"{label('SliceVector')} of {where} is missing, and {label(keyword)} gives its frames another "
+                "dimension: choose a series that is neither gated nor dynamic nor a projection."
+            )
+    stated = number(dataset, "NumberOfSlices", where)
+    if stated is not None and stated != frames:
+        raise GeometryError(
+            f"{label('SliceVector')} of {where} is missing, and {label('NumberOfSlices')} is {stated:g} for {frames} "
+            "frames: what its frames are is not known."
+        )
+    return f"{label('SliceVector')} is missing: frames are taken as slices in the order of storage, along the normal."
 
 
 def _nm_position_source(dataset: Dataset, where: str) -> tuple[Dataset, list[str]]:

@@ -3,35 +3,39 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from PRRTUptakeLib.dicom.dead_time import dead_time_factor
-from PRRTUptakeLib.dicom.headers import items, label, number, numbers, raw_value, text, words
+from PRRTUptakeLib.dicom.headers import items, label, number, words
+from PRRTUptakeLib.dicom.operator_overrides import DOUBT
+from PRRTUptakeLib.dicom.real_world import (
+    CONCENTRATION,
+    COUNT_RATE,
+    COUNTS,
+    SUV,
+    mapped,
+    mappings_of,
+    of_kind,
+    unit_of,
+)
 from PRRTUptakeLib.errors import PRRTError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from pydicom.dataset import Dataset
 
     from PRRTUptakeLib.dicom.operator_overrides import Calibration, DeadTime, OperatorOverrides
     from PRRTUptakeLib.dicom.reading import Stack
+    from PRRTUptakeLib.dicom.real_world import Mapping, Unit
 
-_CONCENTRATIONS = {  # UCUM, and habits of writing it, in Bq/ml; compared without case
-    "bq/ml": 1.0,
-    "bq/cm3": 1.0,
-    "bq/cc": 1.0,
-    "bqml": 1.0,
-    "kbq/ml": 1e3,
-    "kbq/cm3": 1e3,
-    "bq/l": 1e-3,
-    "kbq/l": 1.0,
-}
-_MEGA = "MBq/"  # told from milli by its capital
+
+_LONGEST_S = 86_400.0
 
 
 class CalibrationError(PRRTError):
@@ -40,35 +44,69 @@ class CalibrationError(PRRTError):
 
 @dataclass(frozen=True, eq=False)
 class Concentration:
-    """Activity concentration [k, j, i] float32 in Bq/ml at ``time``, and how it was made."""
+    """Values [k, j, i] float32 at ``time``: activity in Bq/ml, or SUVs of ``suv_kind``; and how they were made."""
 
     array: np.ndarray
     time: datetime
     decisions: tuple[str, ...]
+    suv_kind: str = ""
 
 
 def nm_concentration(arranged: Stack, started: datetime, voxel_mL: float, inputs: OperatorOverrides) -> Concentration:
-    """Bq/ml from an NM series.
+    """Bq/ml from an NM series; SUVs where it is mapped to these only.
+
+    Mappings of the file act first, whatever their unit; a calibration then turns counts into activity.
 
     Parameters
     ----------
     arranged : the series in order.
     started : start of the acquisition.
     voxel_mL : voxel volume.
-    inputs : calibration and dead time are used; a calibration goes before a mapping in the file.
+    inputs : calibration, dead time and units are used.
 
     Raises
     ------
     CalibrationError
-        If the file holds no mapping to activity concentration and the operator gives no calibration.
+        If the file holds no mapping to activity concentration and the operator gives no calibration, or gives one for
+        values that are no counts.
+    MappingError
+        If a mapping is incomplete, or it is not known which of several holds.
     """
+    dataset, where = arranged.frames[0].header.dataset, arranged.series.label
+    mappings = mappings_of(dataset, where)
+    unit = _stated_unit(mappings, inputs, where)
     if inputs.calibration is not None:
-        found = _from_counts(arranged, started, voxel_mL, inputs.calibration)
+        found = _calibrated(arranged, started, voxel_mL, inputs.calibration, (mappings, unit))
     else:
-        found = _from_mapping(arranged, started)
+        found = _without_calibration(arranged, started, mappings, unit)
+    found = replace(found, decisions=(*found.decisions, *_corrections(dataset, where)))
     if inputs.dead_time is None:
         return found
     return _dead_time_corrected(found, inputs.dead_time)
+
+
+def _stated_unit(mappings: Sequence[Mapping], inputs: OperatorOverrides, where: str) -> Unit | None:
+    if inputs.units is None:
+        return None
+    if mappings:
+        codes = ", ".join(one.unit.code for one in mappings)
+        raise CalibrationError(
+            f"{where} maps its values itself, to {codes}: the stated unit '{inputs.units}' contradicts that; leave it "
+            "out."
+        )
+    return unit_of(inputs.units)
+
+
+def _corrections(dataset: Dataset, where: str) -> tuple[str, ...]:
+    """A doubt where attenuation is not corrected, since deep lesions then hold less than superficial ones."""
+    corrected = words(dataset, "CorrectedImage", where)
+    name = label("CorrectedImage")
+    if "ATTN" in corrected:
+        return ()
+    if not corrected:
+        return (f"{DOUBT}{name} of {where} is missing: whether attenuation is corrected is not known.",)
+    shown = "\\".join(corrected)
+    return (f"{DOUBT}attenuation is not corrected, {name} of {where} is {shown}: uptake is not quantitative.",)
 
 
 def _dead_time_corrected(found: Concentration, loss: DeadTime) -> Concentration:
@@ -78,138 +116,139 @@ def _dead_time_corrected(found: Concentration, loss: DeadTime) -> Concentration:
         f"Dead-time factor {factor:.4f} applied ({loss.model}, {loss.tau_us:g} us, observed {loss.observed_cps:g} "
         "cps), as the operator stated."
     )
-    return Concentration(found.array, found.time, (*found.decisions, told))
+    return replace(found, decisions=(*found.decisions, told))
 
 
-def _from_mapping(arranged: Stack, started: datetime) -> Concentration:
+def _without_calibration(
+    arranged: Stack, started: datetime, mappings: Sequence[Mapping], unit: Unit | None
+) -> Concentration:
     where = arranged.series.label
-    dataset = arranged.frames[0].header.dataset
-    mappings = [(item, _bq_per_mL(item, where)) for item in _mapping_items(dataset, where)]
-    usable = [(item, factor) for item, factor in mappings if factor is not None]
-    if not usable:
-        others = sorted({_unit(item, where) or "no unit" for item, _ in mappings})
+    held = "Mapped values are taken to hold at the start of the acquisition."
+    if unit is not None and unit.kind in (CONCENTRATION, SUV):
+        array = arranged.scaled(arranged.slopes * unit.factor, arranged.intercepts * unit.factor)
+        told = f"Values after Rescale Slope are {unit.code}, as the operator stated."
+        return Concentration(array, started, (told, held), unit.suv_kind)
+    chosen = of_kind(mappings, CONCENTRATION, SUV)
+    if not chosen:
+        others = sorted({one.unit.code for one in mappings})
         told = f" (its mappings give {', '.join(others)})" if others else ""
         raise CalibrationError(
             f"{where} has no calibration: its counts have no Real World Value Mapping to Bq/ml{told}; "
             "give the camera's calibration factor (cps/MBq)."
         )
-    decisions = []
-    if len(usable) < len(mappings):
-        decisions.append("Of several Real World Value Mappings, that to activity concentration is taken.")
-    array, applied = _apply(arranged, usable, where)
-    decisions += applied
-    decisions.append("Mapped values are taken to hold at the start of the acquisition.")
-    return Concentration(array, started, tuple(decisions))
+    array, applied = mapped(arranged, chosen)
+    decisions = [*_left_out(chosen, mappings), *applied, held]
+    return Concentration(array, started, tuple(decisions), chosen[0].unit.suv_kind)
 
 
-def _mapping_items(dataset: Dataset, where: str) -> tuple[Dataset, ...]:
-    found = items(dataset, "RealWorldValueMappingSequence", where)
-    for group in items(dataset, "SharedFunctionalGroupsSequence", where)[:1]:
-        found = found or items(group, "RealWorldValueMappingSequence", where)
-    return found
+def _left_out(chosen: Sequence[Mapping], mappings: Sequence[Mapping]) -> list[str]:
+    others = sorted({one.unit.code for one in mappings if one not in chosen})
+    if not others:
+        return []
+    kind = chosen[0].unit.kind
+    return [f"Of several Real World Value Mappings, that to {kind} is taken, not that to {', '.join(others)}."]
 
 
-def _unit(item: Dataset, where: str) -> str:
-    units = items(item, "MeasurementUnitsCodeSequence", where)
-    return text(units[0], "CodeValue", where) if units else ""
-
-
-def _bq_per_mL(item: Dataset, where: str) -> float | None:
-    unit = _unit(item, where)
-    if unit.startswith(_MEGA):
-        smaller = _CONCENTRATIONS.get(f"k{unit[1:]}".lower())
-        return None if smaller is None else 1e3 * smaller
-    return _CONCENTRATIONS.get(unit.lower())
-
-
-def _apply(arranged: Stack, usable: list[tuple[Dataset, float]], where: str) -> tuple[np.ndarray, list[str]]:
-    """Apply one linear mapping, or a table; several mappings to activity need to cover different stored values."""
-    if len(usable) > 1:
+def _calibrated(
+    arranged: Stack,
+    started: datetime,
+    voxel_mL: float,
+    calibration: Calibration,
+    units: tuple[Sequence[Mapping], Unit | None],
+) -> Concentration:
+    """Counts or count rates, by a mapping, by the operator's word or as stored, made activity by a calibration."""
+    mappings, unit = units
+    where = arranged.series.label
+    chosen = of_kind(mappings, COUNTS, COUNT_RATE)
+    if (mappings and not chosen) or (unit is not None and unit.kind not in (COUNTS, COUNT_RATE)):
+        codes = unit.code if unit is not None else ", ".join(one.unit.code for one in mappings)
         raise CalibrationError(
-            f"{where} has {len(usable)} Real World Value Mappings to activity concentration: which holds is not known; "
-            "keep one, or give the calibration factor."
+            f"{where} holds {codes} and no counts: a calibration (cps/MBq) cannot be applied to that; leave the "
+            "calibration out."
         )
-    item, factor = usable[0]
-    if raw_value(item, "RealWorldValueLUTData", where) is not None:
-        return _apply_table(arranged, item, factor, where)
-    slope, intercept = number(item, "RealWorldValueSlope", where), number(item, "RealWorldValueIntercept", where)
-    if not slope or intercept is None:
-        missing = "RealWorldValueIntercept" if slope else "RealWorldValueSlope"
-        raise CalibrationError(f"{label(missing)} of {where} is missing or 0: the mapping to Bq/ml is not complete.")
-    count = len(arranged.frames)
-    array = arranged.scaled(np.full(count, slope * factor), np.full(count, intercept * factor))
-    decisions = [
-        f"Bq/ml = stored value x {slope * factor:.9g} + {intercept * factor:.9g} (Real World Value Mapping, "
-        f"{_unit(item, where)})."
-    ]
-    first, last = _mapped_range(item, where)
-    if last is not None and first is not None:
-        low, high = sorted((slope * first + intercept, slope * last + intercept))
-        outside = int(((array < low * factor * (1 - 1e-6)) | (array > high * factor * (1 + 1e-6))).sum())
-        if outside:
-            decisions.append(
-                f"{outside} voxels have stored values beyond {first:g} to {last:g}, for which the mapping is declared: "
-                "it is applied to them too."
-            )
-    return array, decisions
-
-
-def _mapped_range(item: Dataset, where: str) -> tuple[float | None, float | None]:
-    ends = []
-    for end in ("First", "Last"):
-        value = number(item, f"DoubleFloatRealWorldValue{end}ValueMapped", where)
-        ends.append(value if value is not None else number(item, f"RealWorldValue{end}ValueMapped", where))
-    return ends[0], ends[1]
-
-
-def _apply_table(arranged: Stack, item: Dataset, factor: float, where: str) -> tuple[np.ndarray, list[str]]:
-    table = np.asarray(numbers(item, "RealWorldValueLUTData", where))
-    first = _mapped_range(item, where)[0]
-    stored = arranged.stored_values()
-    low, high = int(stored.min()), int(stored.max())
-    if first is None or low < first or high >= first + len(table) or arranged.dtype.kind == "f":
+    kind = chosen[0].unit.kind if chosen else unit.kind if unit is not None else ""
+    if kind == COUNTS and calibration.time_basis == "rate":
         raise CalibrationError(
-            f"The Real World Value table of {where} starts at {first} and has {len(table)} entries, but stored values "
-            f"run from {low} to {high}: export the series again."
+            f"{where} holds counts, but the calibration's time is stated as 'rate' (counts per second): state total or "
+            "per-view."
         )
-    array = np.take((table * factor).astype(np.float32), stored - int(first))
-    return array, [f"Bq/ml by the table of {len(table)} entries of the Real World Value Mapping."]
+    by_rate = kind == COUNT_RATE or calibration.time_basis == "rate"
+    dose = _acquisition(arranged, calibration, by_rate)
+    factor = 1e6 / (calibration.sensitivity_cps_per_MBq * voxel_mL * (1.0 if by_rate else dose.counted_s))
+    if chosen:
+        array, applied = mapped(arranged, chosen, factor)
+        applied = [*_left_out(chosen, mappings), *applied]
+    else:
+        scale = factor * (1.0 if unit is None else unit.factor)
+        array = arranged.scaled(arranged.slopes * scale, arranged.intercepts * scale)
+        told = "Stored values are taken as counts: there is no Real World Value Mapping."
+        applied = [told if unit is None else f"Values after Rescale Slope are {unit.code}, as the operator stated."]
+    time, held = _holds_at(arranged, started, dose)
+    what = "counts/s" if by_rate else "counts"
+    counted = "" if by_rate else f"time {calibration.time_basis}, {dose.counted_s:g} s ({dose.source}), "
+    decision = (
+        f"Bq/ml = {what} x {factor:.6g}: {calibration.sensitivity_cps_per_MBq:g} cps/MBq, {counted}"
+        f"voxel {voxel_mL:.6g} mL."
+    )
+    return Concentration(array, time, (*applied, decision, held))
 
 
-def _from_counts(arranged: Stack, started: datetime, voxel_mL: float, calibration: Calibration) -> Concentration:
-    """Counts / (time x sensitivity x voxel volume): the mean over the acquisition, so it holds at its middle."""
+@dataclass(frozen=True)
+class _Acquisition:
+    """How long a voxel's counts were collected, by what, and how long the whole acquisition took (0 if not known)."""
+
+    counted_s: float
+    source: str
+    total_s: float
+
+
+def _acquisition(arranged: Stack, calibration: Calibration, by_rate: bool) -> _Acquisition:
     where = arranged.series.label
     dataset = arranged.frames[0].header.dataset
-    view_s, views = _rotation(dataset, where)
-    duration_s = calibration.acquisition_time_s
-    source = "as the operator stated"
-    if duration_s is None:
-        if view_s is None:
-            raise CalibrationError(
-                f"{label('ActualFrameDuration')} of {where} is missing: give the acquisition time with the calibration."
-            )
-        duration_s, source = view_s, "from Actual Frame Duration"
-        if calibration.time_basis == "total":
-            if views is None:
-                raise CalibrationError(
-                    f"{label('NumberOfFramesInRotation')} of {where} is missing: give the total acquisition time "
-                    "with the calibration."
-                )
-            duration_s, source = view_s * views, f"{views:g} views of {view_s:g} s"
-    factor = 1e6 / (calibration.sensitivity_cps_per_MBq * duration_s * voxel_mL)
-    array = arranged.scaled(arranged.slopes * factor, arranged.intercepts * factor)
-    decisions = [
-        f"Bq/ml = counts x {factor:.6g}: {calibration.sensitivity_cps_per_MBq:g} cps/MBq, "
-        f"time {calibration.time_basis}, {duration_s:g} s ({source}), voxel {voxel_mL:.6g} mL."
-    ]
-    time = started
+    stated = calibration.acquisition_time_s
+    try:
+        view_s, views = _rotation(dataset, where)
+    except CalibrationError:
+        if stated is None:
+            raise
+        view_s = views = None  # the operator states the time, since the header does not give one
+    rotation_s = (view_s or 0.0) * (views or 0.0)
+    if by_rate:
+        return _Acquisition(0.0, "", stated or rotation_s)
+    total = calibration.time_basis == "total"
+    if stated is not None:
+        return _Acquisition(stated, "as the operator stated", stated if total else rotation_s)
+    if view_s is None:
+        raise CalibrationError(
+            f"{label('ActualFrameDuration')} of {where} is missing: give the acquisition time with the calibration."
+        )
+    if not total:
+        return _Acquisition(view_s, "from Actual Frame Duration", rotation_s)
+    if views is None:
+        raise CalibrationError(
+            f"{label('NumberOfFramesInRotation')} of {where} is missing: give the total acquisition time with the "
+            "calibration."
+        )
+    return _Acquisition(rotation_s, f"{views:g} views of {view_s:g} s", rotation_s)
+
+
+def _holds_at(arranged: Stack, started: datetime, made: _Acquisition) -> tuple[datetime, str]:
+    """Counts are a mean over the acquisition, so that they hold at its middle, unless they are decay corrected."""
+    dataset, where = arranged.frames[0].header.dataset, arranged.series.label
     if "DECY" in words(dataset, "CorrectedImage", where):
-        decisions.append("Counts are decay corrected (Corrected Image): they hold at the start of the acquisition.")
-    else:
-        total_s = duration_s if calibration.time_basis == "total" else (view_s or 0) * (views or 0)
-        time = started + timedelta(seconds=total_s / 2)
-        decisions.append(f"Counts are a mean over {total_s:g} s: they hold at the middle of the acquisition.")
-    return Concentration(array, time, tuple(decisions))
+        return started, "Counts are decay corrected (Corrected Image): they hold at the start of the acquisition."
+    if not made.total_s:
+        return started, (
+            "How long the acquisition took is not known: counts are taken to hold at its start, which is early by half "
+            "of it."
+        )
+    if made.total_s > _LONGEST_S:
+        raise CalibrationError(
+            f"The acquisition of {where} would have taken {made.total_s / 3600:.3g} hours, by "
+            f"{label('ActualFrameDuration')}, {label('NumberOfFramesInRotation')} or the stated time: correct it."
+        )
+    middle = started + timedelta(seconds=made.total_s / 2)
+    return middle, f"Counts are a mean over {made.total_s:g} s: they hold at the middle of the acquisition."
 
 
 def _rotation(dataset: Dataset, where: str) -> tuple[float | None, float | None]:
@@ -222,9 +261,13 @@ def _rotation(dataset: Dataset, where: str) -> tuple[float | None, float | None]
     source = rotations[0] if rotations else dataset
     duration_ms = number(source, "ActualFrameDuration", where)
     views = number(source, "NumberOfFramesInRotation", where)
-    for keyword, value in (("ActualFrameDuration", duration_ms), ("NumberOfFramesInRotation", views)):
-        if value is not None and value <= 0:
-            raise CalibrationError(f"{label(keyword)} of {where} is {value:g}, but must be above 0.")
+    limits = (("ActualFrameDuration", duration_ms, 1.0, 1.44e7), ("NumberOfFramesInRotation", views, 1.0, 10_000.0))
+    for keyword, value, least, most in limits:
+        if value is not None and not least <= value <= most:
+            raise CalibrationError(
+                f"{label(keyword)} of {where} is {value:g}, but must be from {least:g} to {most:g}: give the "
+                "acquisition time with the calibration."
+            )
     return (None if duration_ms is None else duration_ms / 1000), views
 
 

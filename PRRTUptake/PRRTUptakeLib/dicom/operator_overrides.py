@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from PRRTUptakeLib.dicom.real_world import unit_of
 from PRRTUptakeLib.dicom.times import fixed_offset
 from PRRTUptakeLib.errors import PRRTError
 
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 
     from PRRTUptakeLib.imaging.volume import Volume
 
-TIME_BASES = ("total", "per-view")
+TIME_BASES = ("total", "per-view", "rate")
+CONFIRMABLE = ("activity_MBq", "weight_kg", "height_cm")
 DEAD_TIME_MODELS = ("paralysable", "non-paralysable")
 
 
@@ -30,7 +32,8 @@ class Calibration:
     ----------
     sensitivity_cps_per_MBq : counts per second and MBq.
     time_basis : "total" if voxel counts are those of the whole acquisition, "per-view" if they are those of one view
-        (reconstructions differ in this, and it is a factor of the number of views).
+        (reconstructions differ in this, and it is a factor of the number of views), "rate" if voxels hold counts per
+        second.
     acquisition_time_s : that time, where the header does not tell it or tells it wrongly.
     """
 
@@ -41,7 +44,10 @@ class Calibration:
     def __post_init__(self) -> None:
         _positive("calibration factor (cps/MBq)", self.sensitivity_cps_per_MBq)
         if self.time_basis not in TIME_BASES:
-            raise InputError(f"The time of a calibration is {' or '.join(TIME_BASES)}, not '{self.time_basis}'.")
+            raise InputError(
+                f"The time of a calibration is {' or '.join(TIME_BASES)}, not '{self.time_basis}': say whether a voxel "
+                "holds the counts of the whole acquisition, of one view, or counts per second."
+            )
         _positive("acquisition time (s)", self.acquisition_time_s)
 
 
@@ -74,6 +80,10 @@ class OperatorOverrides:
     nuclide : name, for instance ``Lu-177``.
     time_zone : IANA name, for objects that do not state their offset from UTC.
     calibration, dead_time : for NM counts.
+    units : what the stored values are after Rescale Slope, for images that do not say so: a unit of activity
+        concentration (``Bq/ml``), ``counts``, ``cps`` or ``g/ml{SUVbw}``.
+    reason : why values are stated, for the record.
+    confirmed : names of stated values that hold although the header contradicts them by a factor of a unit.
     """
 
     weight_kg: float | None = None
@@ -89,12 +99,22 @@ class OperatorOverrides:
     time_zone: str | None = None
     calibration: Calibration | None = None
     dead_time: DeadTime | None = None
+    units: str | None = None
+    reason: str = ""
+    confirmed: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _within("weight (kg)", self.weight_kg, 1, 300)
         _within("height (cm)", self.height_cm, 20, 250)
         _within("administered activity (MBq)", self.activity_MBq, 1, 1e5)
         _within("residual activity (MBq)", self.residual_MBq, 0, 1e5)
+        if self.units is not None and unit_of(self.units) is None:
+            raise InputError(
+                f"The unit '{self.units}' is not known: state Bq/ml, kBq/ml, counts, cps or g/ml{{SUVbw}}."
+            )
+        unknown = [name for name in self.confirmed if name not in CONFIRMABLE]
+        if unknown:
+            raise InputError(f"'{unknown[0]}' cannot be confirmed, only {', '.join(CONFIRMABLE)}.")
         if self.sex not in (None, "M", "F", "O"):
             raise InputError(f"Sex is M, F or O, not '{self.sex}'.")
         for name in ("injection_time", "acquisition_time", "decay_reference_time", "residual_time"):
@@ -133,3 +153,22 @@ class Quantified:
     decisions: tuple[str, ...]
     nuclide: str | None
     half_life_s: float | None
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """The decisions that a report has to repeat among its warnings."""
+        return doubts_among(self.decisions)
+
+
+DOUBT = "Doubtful: "
+
+
+def doubts_among(decisions: tuple[str, ...]) -> tuple[str, ...]:
+    """The sentences among decisions that put the numbers in doubt.
+
+    Examples
+    --------
+    >>> doubts_among(("Units are BQML.", "Doubtful: attenuation is not corrected."))
+    ('Doubtful: attenuation is not corrected.',)
+    """
+    return tuple(sentence for sentence in decisions if sentence.startswith(DOUBT))

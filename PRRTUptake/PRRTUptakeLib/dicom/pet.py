@@ -148,6 +148,11 @@ class PetSeries:
             )
         return Scaling(base, time, tuple(decisions))
 
+    def scan_start(self) -> datetime | None:
+        """When the first plane was acquired, whatever moment the values were corrected to; None if not stated."""
+        starts = frame_starts(self.head, self.inputs)
+        return min(starts) if starts else None
+
     def _half_life_s(self) -> float:
         half_life_s = self.head.nuclide.half_life_s
         if half_life_s is None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from PRRTUptakeLib.dicom.body import factor_from_bw
 from PRRTUptakeLib.dicom.headers import label, number, text, words
+from PRRTUptakeLib.dicom.real_world import CONCENTRATION, unit_of
 from PRRTUptakeLib.dicom.vendor_attributes import PHILIPS_ACTIVITY_FACTOR, PHILIPS_SUV_FACTOR
 from PRRTUptakeLib.errors import PRRTError
 
@@ -69,10 +70,17 @@ def meaning_of_values(head: PetHeader, body: Callable[[], Body]) -> Meaning:
         return _philips_counts(head)
     if units == "CPS":
         return _count_rate(head)
+    spelt = unit_of(text(head.dataset, "Units", head.where))
+    if spelt is not None and spelt.kind == CONCENTRATION:
+        told = (
+            f"Units are '{spelt.code}', which can only be an activity concentration: Bq/ml = value x {spelt.factor:g}."
+        )
+        return Meaning(label("Units"), False, np.full(head.count, spelt.factor), (told,))
     reason = f", {_REFUSED[units]}" if units in _REFUSED else ""
     stated = f"is {units}{reason}" if units else "is missing"
     raise PetUnitsError(
-        f"{label('Units')} of {head.where} {stated}: it cannot be turned into activity; choose a series in BQML."
+        f"{label('Units')} of {head.where} {stated}: it cannot be turned into activity; choose a series in BQML"
+        f"{'' if units else ', or state the units or a calibration'}."
     )
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.dicom.series import Series
 
 NM_STORAGE = "1.2.840.10008.5.1.4.1.1.20"
+_MOST = 65_535  # rows, columns or frames
 _THREADS = min(4, os.cpu_count() or 1)
 
 
@@ -173,7 +174,7 @@ def _frame_count(dataset: Dataset, where: str) -> int:
     count = number(dataset, "NumberOfFrames", where)
     if count is None:
         return 1
-    if count < 1 or count != int(count):
+    if not 1 <= count <= _MOST or count != int(count):
         raise ReadingError(f"{label('NumberOfFrames')} of {where} is {count:g}, which is impossible.")
     return int(count)
 
@@ -209,7 +210,9 @@ def _matrix(series: Series) -> tuple[int, int, np.dtype]:
         rows, columns = (_positive(dataset, keyword, where) for keyword in ("Rows", "Columns"))
         if number(dataset, "SamplesPerPixel", where) not in (None, 1):
             raise ReadingError(f"{where} is a colour image: choose the series that holds measured values.")
-        kinds.setdefault((rows, columns, _stored_type(header)), header.path)
+        stored = _stored_type(header)
+        _check_size(header, rows, columns, np.dtype(stored))
+        kinds.setdefault((rows, columns, stored), header.path)
     if len({kind[:2] for kind in kinds}) > 1:
         first, second = list(kinds.items())[:2]
         raise ReadingError(
@@ -224,7 +227,21 @@ def _positive(dataset: Dataset, keyword: str, where: str) -> int:
     found = number(dataset, keyword, where)
     if found is None or found < 1:
         raise ReadingError(f"{label(keyword)} of {where} is missing or 0: the file holds no image.")
+    if found > _MOST or found != int(found):
+        raise ReadingError(f"{label(keyword)} of {where} is {found:g}, which is impossible.")
     return int(found)
+
+
+def _check_size(header: Header, rows: int, columns: int, stored: np.dtype) -> None:
+    """Rows and columns against the bytes that are there, before memory is asked for them."""
+    if header.pixel_offset is None:
+        return
+    count = _frame_count(header.dataset, str(header.path)) * rows * columns * stored.itemsize
+    if count > header.pixel_bytes:
+        raise ReadingError(
+            f"{header.path} has {header.pixel_bytes} bytes of pixels, but Rows, Columns, Number of Frames and Bits "
+            f"Allocated call for {count}."
+        )
 
 
 def _stored_type(header: Header) -> str:

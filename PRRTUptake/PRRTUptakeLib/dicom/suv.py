@@ -15,7 +15,8 @@ from PRRTUptakeLib.dicom.nm import decay_factor
 from PRRTUptakeLib.dicom.nuclides import HeaderNuclide
 from PRRTUptakeLib.dicom.operator_overrides import OperatorOverrides
 from PRRTUptakeLib.dicom.pet import PetSeries
-from PRRTUptakeLib.dicom.quantify import PET_STORAGE, quantify
+from PRRTUptakeLib.dicom.plausibility import Held, doubts_of
+from PRRTUptakeLib.dicom.quantify import PET_STORAGE, is_pet_of_unstated_units, nm_suv, quantify
 from PRRTUptakeLib.dicom.reading import arrange, provenance
 from PRRTUptakeLib.dicom.times import ImageTime, clock_of
 from PRRTUptakeLib.errors import PRRTError
@@ -23,10 +24,6 @@ from PRRTUptakeLib.imaging.volume import Grid, Volume
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.dicom.series import Series
-
-
-_DOUBTFUL_SHARE, _IMPOSSIBLE_SHARE = 1.1, 10.0
-_DOUBTFUL_SUV = 1000.0  # above bladder and kidneys; only activity left at the injection site comes near
 
 
 class SUVError(PRRTError):
@@ -60,7 +57,10 @@ def suv(series: Series, kind: str = "bw", inputs: OperatorOverrides | None = Non
     inputs = inputs or OperatorOverrides()
     if kind not in SUV_UNITS:
         raise SUVError(f"There is no SUV '{kind}': choose {', '.join(SUV_UNITS)}.")
-    if series.sop_class != PET_STORAGE:
+    mapped = nm_suv(series, kind, inputs)
+    if mapped is not None:
+        return StandardisedUptake(*mapped)
+    if series.sop_class != PET_STORAGE or is_pet_of_unstated_units(series, inputs):
         return _from_concentration(series, kind, inputs)
     arranged = arrange(series)
     pet = PetSeries(arranged, inputs)
@@ -68,30 +68,28 @@ def suv(series: Series, kind: str = "bw", inputs: OperatorOverrides | None = Non
     array, total, highest = arranged.scaled_and_summed(scaling.factors)
     decisions = (*scaling.decisions, *_doubts(total, highest, pet, kind))
     made = provenance(arranged, decisions)
+    started = pet.scan_start()
+    if started is not None:
+        made["scanned_at"] = started.isoformat()
     volume = Volume(array, arranged.ijk_to_ras, f"SUV{kind}", SUV_UNITS[kind], scaling.time, made)
     return StandardisedUptake(volume, decisions)
 
 
 def _doubts(total: float, highest: float, pet: PetSeries, kind: str) -> tuple[str, ...]:
-    """Against an SUV image speaks: it holds more than was given (refused above ten times), or an absurd maximum."""
-    doubts = []
+    """What speaks against an SUV image: it holds more than was given, far too little, or has an absurd maximum."""
     arranged, sources = pet.arranged, f"{pet.meaning.source}, {label('RescaleSlope')}"
-    body = pet.body_if_known()
+    share, body = 0.0, pet.body_if_known()
+    voxel_mL = Grid(arranged.shape, arranged.ijk_to_ras).voxel_volume_mL
+    volume_mL = 0.0
     if body is not None:
         whole_mL = body.weight_kg * 1000 * factor_from_bw(kind, body)  # in which all of it would be an SUV of 1
-        voxel_mL = Grid(arranged.shape, arranged.ijk_to_ras).voxel_volume_mL
-        share = total * voxel_mL / whole_mL
-        if share > _IMPOSSIBLE_SHARE:
-            raise SUVError(
-                f"{pet.head.where} would hold {share:.3g} times the administered activity: {sources} or "
-                f"{label('RadionuclideTotalDose')} is wrong."
-            )
-        if share > _DOUBTFUL_SHARE:
-            doubts.append(f"Doubtful: the image holds {100 * share:.0f} % of the administered activity.")
-    if highest > _DOUBTFUL_SUV:
-        slopes = f"{arranged.slopes.min():g} to {arranged.slopes.max():g}"
-        doubts.append(f"Doubtful: the highest SUV is {highest:.0f}, by {sources} ({slopes}).")
-    return tuple(doubts)
+        share, volume_mL = total * voxel_mL / whole_mL, voxel_mL * float(np.prod(arranged.shape))
+    slopes = f"({arranged.slopes.min():g} to {arranged.slopes.max():g})"
+    named = f"{sources} {slopes} or {label('RadionuclideTotalDose')}"
+    return doubts_of(Held(share, volume_mL, highest), pet.head.where, named)
+
+
+_CHECKED = 0.0  # the share was compared when the series became activity
 
 
 def _from_concentration(series: Series, kind: str, inputs: OperatorOverrides) -> StandardisedUptake:
@@ -117,6 +115,9 @@ def _from_concentration(series: Series, kind: str, inputs: OperatorOverrides) ->
         f"Administered activity at {time.isoformat()}: {activity_Bq / 1e6:.6g} MBq; SUV {kind} = Bq/ml x {factor:.6g}.",
     )
     array = np.multiply(found.volume.array, np.float32(factor), out=found.volume.array)
+    sources = f"the calibration or {label('RadionuclideTotalDose')}"
+    decisions += doubts_of(Held(_CHECKED, 0.0, float(array.max())), where, sources)
+    decisions = tuple(dict.fromkeys(decisions))
     made = {**found.volume.provenance, "decisions": list(decisions)}
     volume = found.volume.with_values(array, quantity=f"SUV{kind}", units=SUV_UNITS[kind], provenance=made)
     return StandardisedUptake(volume, decisions)

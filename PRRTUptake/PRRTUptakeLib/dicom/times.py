@@ -103,23 +103,25 @@ def clock_of(dataset: Dataset, where: str, zone_name: str | None = None) -> Cloc
     TimeError
         If the stated offset is impossible or the named zone unknown.
     """
+    named = None if zone_name is None else _named_zone(zone_name)  # a name that is none is never passed over
     offset = text(dataset, "TimezoneOffsetFromUTC", where)
     if offset:
-        zone: tzinfo = parse_offset(offset, f"{label('TimezoneOffsetFromUTC')} of {where}")
+        zone = parse_offset(offset, f"{label('TimezoneOffsetFromUTC')} of {where}")
         return Clock(zone, f"Times are at {offset} from UTC, as {label('TimezoneOffsetFromUTC')} states.", where)
-    if zone_name:
-        try:
-            zone = ZoneInfo(zone_name)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise TimeError(
-                f"The time zone '{zone_name}' is not known: use a name such as Europe/Amsterdam."
-            ) from error
-        return Clock(zone, f"Times are in the zone {zone_name}, as the operator stated.", where)
+    if named is not None:
+        return Clock(named, f"Times are in the zone {zone_name}, as the operator stated.", where)
     offset = _stated_in_passing(dataset, where)
     if offset:
         told = f"No time zone is stated for the object: times are taken at {offset} from UTC, as one of them states."
         return Clock(parse_offset(offset, f"The offset of a time of {where}"), told, where)
     return Clock(timezone.utc, "No time zone is stated: times are taken as written, with UTC attached.", where)
+
+
+def _named_zone(name: str) -> tzinfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise TimeError(f"The time zone '{name}' is not known: use a name such as Europe/Amsterdam.") from error
 
 
 def operator_moment(value: str, clock: Clock, name: str) -> datetime:

@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import zipfile
+import zlib
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from PRRTUptakeLib.atomic_write import atomic_file
 from PRRTUptakeLib.errors import PRRTError, reason
 from PRRTUptakeLib.export.deidentify_text import Identity
 from PRRTUptakeLib.export.provenance import without_identity
+from PRRTUptakeLib.table_file import csv_text
 from PRRTUptakeLib.versions import VERSION
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 MANIFEST = "manifest.json"
 TABLES = ("measurements.csv", "measurements.schema.json", "protocol.json", "provenance.json")
+_LARGEST_MANIFEST = 50_000_000
+_MOST_UNPACKED = 1000  # times its packed size: tables and masks come nowhere near
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # so that the same content gives the same zip
 
 
@@ -67,7 +71,7 @@ def write_bundle(results: Path, output: Path, deidentifier: Deidentifier | None 
 
 
 def read_bundle(path: Path) -> dict[str, bytes]:
-    """The members of a bundle, each checked against the manifest.
+    """The members of a bundle, each named and checked by the manifest before it is used.
 
     Raises
     ------
@@ -76,24 +80,50 @@ def read_bundle(path: Path) -> dict[str, bytes]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            members = {name: archive.read(name) for name in archive.namelist()}
-        if MANIFEST not in members:
-            raise BundleError(f"{path} is not a bundle of SlicerPRRT: there is no {MANIFEST} in it.")
-        stated = json.loads(members[MANIFEST])["sha256"]
+            stated = _stated(archive, path)
+            return {MANIFEST: archive.read(MANIFEST), **_checked_members(archive, stated, path)}
     except BundleError:
         raise
     except OSError as error:
         raise BundleError(f"{path} cannot be read ({reason(error)}): name a bundle.") from error
-    except (ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except (ValueError, KeyError, TypeError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
         raise BundleError(f"{path} is not a bundle of SlicerPRRT ({error}).") from error
-    found = {name: hashlib.sha256(data).hexdigest() for name, data in members.items() if name != MANIFEST}
-    changed = [
-        f"{name} {'is missing' if name not in found else 'differs' if name in stated else 'was added'}"
-        for name in sorted({*stated, *found})
-        if stated.get(name) != found.get(name)
-    ]
-    if changed:
-        raise BundleError(f"{path.name} is not as it was frozen: {', '.join(changed)}.")
+
+
+def _stated(archive: zipfile.ZipFile, path: Path) -> dict[str, str]:
+    """The hashes that the manifest states, before anything else is read."""
+    names = archive.namelist()
+    if MANIFEST not in names:
+        raise BundleError(f"{path} is not a bundle of SlicerPRRT: there is no {MANIFEST} in it.")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise BundleError(f"{path.name} is not as it was frozen: {twice[0]} is in it twice.")
+    size = archive.getinfo(MANIFEST).file_size
+    if size > _LARGEST_MANIFEST:
+        raise BundleError(f"{path} is not a bundle of SlicerPRRT: its {MANIFEST} has {size} bytes.")
+    stated = json.loads(archive.read(MANIFEST))["sha256"]
+    if not isinstance(stated, dict) or not all(isinstance(one, str) for one in stated.values()):
+        raise BundleError(f"{path} is not a bundle of SlicerPRRT: its {MANIFEST} lists no hashes.")
+    return stated
+
+
+def _checked_members(archive: zipfile.ZipFile, stated: dict[str, str], path: Path) -> dict[str, bytes]:
+    """Members with the content that the manifest states; one that it does not name is not even unpacked."""
+    present = {info.filename: info for info in archive.infolist() if info.filename != MANIFEST}
+    unsafe = [name for name in present if name.startswith("/") or ".." in Path(name).parts or "\\" in name]
+    changed = [f"{name} was added" for name in sorted(set(present) - set(stated))]
+    changed += [f"{name} is missing" for name in sorted(set(stated) - set(present))]
+    total = sum(info.file_size for info in present.values())
+    packed = sum(info.compress_size for info in present.values())
+    if unsafe or changed:
+        raise BundleError(f"{path.name} is not as it was frozen: {', '.join(changed) or f'{unsafe[0]} is no name'}.")
+    if total > _MOST_UNPACKED * max(packed, 1_000_000):
+        raise BundleError(f"{path.name} would unpack {packed} bytes to {total}: it is not a bundle of SlicerPRRT.")
+    members = {}
+    for name in sorted(present):
+        members[name] = archive.read(name)
+        if hashlib.sha256(members[name]).hexdigest() != stated[name]:
+            raise BundleError(f"{path.name} is not as it was frozen: {name} differs.")
     return members
 
 
@@ -135,10 +165,8 @@ def _without_identity(members: dict[str, bytes], deidentifier: Deidentifier) -> 
         row[column] = cleaner.subject
         for n in typed:
             row[n] = cleaner.text(row[n])
-    table = io.StringIO()
-    csv.writer(table, lineterminator="\n").writerows(rows)
     cleaned = {name: members[name] for name in TABLES}
-    cleaned["measurements.csv"] = table.getvalue().encode()
+    cleaned["measurements.csv"] = csv_text(rows[0], rows[1:]).encode()
     cleaned["provenance.json"] = _json(without_identity(facts, cleaner))
     for name, ds in objects.items():
         stream = io.BytesIO()

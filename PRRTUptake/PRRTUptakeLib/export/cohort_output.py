@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +13,14 @@ from PRRTUptakeLib.errors import reason
 from PRRTUptakeLib.report.cohort_report import cohort_report
 from PRRTUptakeLib.report.endpoint_tables import endpoint_table
 from PRRTUptakeLib.statistics.allocation import read_allocation
+from PRRTUptakeLib.statistics.exclusions import read_exclusions
 from PRRTUptakeLib.statistics.subgroups import read_subgroups
+from PRRTUptakeLib.study.cohort.check import refuse_overlaps
 from PRRTUptakeLib.study.cohort.cohort import Outcome, alone, find_cases, remove_unfinished, run_cohort
 from PRRTUptakeLib.study.cohort.cohort_result import CohortResult, cohort_protocol, conclude, declared
 from PRRTUptakeLib.study.cohort.jobs import TABLE, CohortError, Job
 from PRRTUptakeLib.study.measurements import read_csv
+from PRRTUptakeLib.table_file import csv_text
 from PRRTUptakeLib.versions import VERSION
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ def make_cohort(
     """
     _read_early(options)
     cases = find_cases(folder, without=output)
+    refuse_overlaps(cases)
     said = {name: declared(case, name) for name, case in cases.items()}
     protocol = cohort_protocol(said.values(), options.protocol)
     output = output.resolve()
@@ -108,6 +110,8 @@ def _read_early(options: Options) -> None:
         read_subgroups(options.subgroups)
     if options.second_reader:
         read_csv(options.second_reader)
+    if options.exclusions:
+        read_exclusions(options.exclusions)
 
 
 def _write_all(result: CohortResult, output: Path, operator: str) -> None:
@@ -131,11 +135,7 @@ def _write_all(result: CohortResult, output: Path, operator: str) -> None:
 
 
 def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows([["" if _unknown(cell) else cell for cell in row] for row in rows])
-    return out.getvalue()
+    return csv_text(header, [["" if _unknown(cell) else cell for cell in row] for row in rows])
 
 
 def _unknown(cell: object) -> bool:

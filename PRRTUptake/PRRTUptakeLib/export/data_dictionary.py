@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.study.measurements import Measurement
 
 FILE = "measurements.schema.json"
-_LOBES = ("left", "right", "caudate", "none", "treated", "control")
+_LOBES = ("left", "right", "caudate", "liver", "none", "treated", "control")
 _COLUMNS = {
     "patient": "The patient's identity as in the case file.",
     "cycle": "Number of the treatment cycle, from 1.",

@@ -20,6 +20,7 @@ from pydicom.uid import PYDICOM_ROOT_UID, UID
 from PRRTUptakeLib.atomic_write import atomic_file
 from PRRTUptakeLib.dicom.writing import code_item
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.export.confidentiality_profile import EMPTIED, REMOVED, REPLACED
 from PRRTUptakeLib.export.deidentify_text import Cleaner, Identity
 
 if TYPE_CHECKING:
@@ -32,28 +33,12 @@ _STANDARD_UID = "1.2.840.10008."
 _LEAST_DAYS, _MOST_DAYS = 30, 3650
 _KEY_BYTES = 32
 
-# Attributes of table E.1-1 that results, or the images they copy from, may hold: emptied where an IOD needs them (Z),
-# else removed (X).
-_EMPTIED_WORDS = """
-AccessionNumber AcquisitionContextSequence ContentCreatorName OperatorsName PatientBirthDate PatientSex
-PositionReferenceIndicator ReferringPhysicianName StudyID
-"""
-_REMOVED_WORDS = """
-AcquisitionComments AcquisitionProtocolDescription ActualHumanPerformersSequence
-AdditionalPatientHistory AdmissionID AdmittingDiagnosesDescription Allergies BranchOfService CommentsOnRadiationDose
-ContributionDescription CountryOfResidence CurrentPatientLocation DerivationDescription EthnicGroup FrameComments
-GantryID GeneratorID ImageComments InstitutionAddress InstitutionCodeSequence InstitutionName
-InstitutionalDepartmentName IssuerOfPatientID MedicalAlerts MedicalRecordLocator MilitaryRank Occupation
-OtherPatientIDs OtherPatientIDsSequence OtherPatientNames PatientAddress PatientAge PatientBirthName
-PatientBirthTime PatientComments PatientInsurancePlanCodeSequence PatientMotherBirthName PatientReligiousPreference
-PatientSize PatientState PatientTelephoneNumbers PatientWeight PerformedProcedureStepDescription
-PerformedProcedureStepID PerformedStationName PerformingPhysicianName PhysiciansOfRecord PlateID PregnancyStatus
-ProtocolName ReasonForStudy ReferencedPatientSequence ReferringPhysicianAddress ReferringPhysicianTelephoneNumbers
-RegionOfResidence RequestAttributesSequence RequestedProcedureDescription RequestedProcedureID RequestingPhysician
-RequestingService SmokingStatus StationName StudyComments StudyDescription TimezoneOffsetFromUTC
-VerifyingObserverIdentificationCodeSequence VerifyingObserverSequence VerifyingOrganization
-"""
-_EMPTIED, _REMOVED = frozenset(_EMPTIED_WORDS.split()), frozenset(_REMOVED_WORDS.split())
+# Beyond the table: what sites use to find a patient, and what only machines of one site have.
+_ALSO_REMOVED = frozenset(
+    ["IssuerOfPatientID", "PerformedProcedureStepID", "PlateID", "GantryID", "GeneratorID", "PatientBirthTime"]
+)
+_WITHOUT_MEANING = "0"
+_WORDS = ("LO", "SH", "LT", "ST", "UT", "UC", "CS", "AE")
 _TEXTS = ("LO", "LT", "SH", "ST", "UT", "UC")
 _NOT_FREE = frozenset(
     ["CodeMeaning", "CodeValue", "CodingSchemeDesignator", "LongCodeValue", "Manufacturer", "PatientID"]
@@ -144,10 +129,16 @@ class Deidentifier:
         return ds
 
     def _treat(self, holder: Dataset, element: DataElement, shift: timedelta) -> None:
-        if element.keyword in _REMOVED:
+        keyword = element.keyword
+        if keyword in REMOVED or keyword in _ALSO_REMOVED or _is_drawn_over(element.tag.group):
             del holder[element.tag]
-        elif element.keyword in _EMPTIED:
+        elif keyword in EMPTIED:
             element.value = None
+        elif keyword in REPLACED:
+            if element.VR in _WORDS:
+                element.value = _WITHOUT_MEANING
+            else:
+                del holder[element.tag]
         elif element.VR == "PN":
             element.value = ""
         elif element.VR == "UI" and element.value:
@@ -159,6 +150,11 @@ class Deidentifier:
 
     def _digest(self, what: str, word: str) -> bytes:
         return hmac.new(self.key, f"{what}\0{word}".encode(), hashlib.sha256).digest()
+
+
+def _is_drawn_over(group: int) -> bool:
+    """Curves and overlays, in which words may be drawn."""
+    return group & 0xFF00 in (0x5000, 0x6000)
 
 
 def _shifted(value: str, shift: timedelta, name: str) -> str:

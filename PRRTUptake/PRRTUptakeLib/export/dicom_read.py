@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 _REPORTS = "1.2.840.10008.5.1.4.1.1.88."
 
 
-def read_object(path: Path, images: Path | None = None) -> tuple[str, list[dict[str, Any]]]:
-    """The kind of an object and its content, one mapping per measurement, segment or map.
+def read_object(path: Path, images: Path | None = None) -> tuple[str, list[dict[str, Any]], dict[str, tuple[str, ...]]]:
+    """The kind of an object, its content (one mapping per measurement, segment or map), and its warnings and notes.
 
     Parameters
     ----------
@@ -41,25 +41,26 @@ def read_object(path: Path, images: Path | None = None) -> tuple[str, list[dict[
     except Exception as error:  # pydicom raises many kinds on broken files
         raise DicomResultError(f"{path} is not a readable DICOM file ({error}).") from error
     if kind.startswith(_REPORTS):
-        return "SR", [_measurement(vars(one)) for one in read_report(path)]
+        return "SR", [_measurement(vars(one)) for one in read_report(path)], {}
     if kind in (*SEG_STORAGE, RTSTRUCT_STORAGE):
         found = read_contours(path, find_series(images) if images else ())
         name = "RTSTRUCT" if kind == RTSTRUCT_STORAGE else "SEG"
-        return name, [
+        content = [
             {
                 "segment": one.name,
                 "structure": one.structure,
                 "role": one.role,
                 "lobe": one.lobe,
                 "lesion": one.lesion_id,
-                "volume_mL": one.voxel_count * found.grid.voxel_volume_mL,
+                "volume_mL": one.voxels_inside * found.grid.voxel_volume_mL,
             }
             for one in found
         ]
+        return name, content, {"warnings": found.warnings, "notes": found.notes}
     if kind == RTDoseStorage:
-        return "RTDOSE", [_range(read_dose(path))]
+        return "RTDOSE", [_range(read_dose(path))], {}
     if kind == ParametricMapStorage:
-        return "map", [_range(read_map(path))]
+        return "map", [_range(read_map(path))], {}
     raise DicomResultError(f"{path} is no report, segmentation, structure set, dose or parametric map: name another.")
 
 

@@ -145,8 +145,10 @@ def _object(
 def describe(segment: Segment, number: int, patient_id: str) -> highdicom.seg.SegmentDescription:
     """What a SEG says of one segment: codes, tracking, colour, role and lobe."""
     item = structure(segment.structure) if segment.structure else None
-    regions = [code for code in (item.region if item else None, _LOBES.get(segment.lobe)) if code is not None]
-    about = {"anatomic_regions": [coded(code) for code in regions]} if regions and _has_site(segment) else {}
+    region = _LOBES.get(segment.lobe) or (
+        item.region if item else None
+    )  # one only (PS3.3 Table 10-7): the lobe says more
+    about = {"anatomic_regions": [coded(region)]} if region is not None and _has_site(segment) else {}
     words = segment.lesion_id or segment.name
     described = highdicom.seg.SegmentDescription(
         segment_number=number,

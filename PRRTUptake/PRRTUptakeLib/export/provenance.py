@@ -44,10 +44,16 @@ def without_identity(facts: Mapping[str, Any], cleaner: Cleaner) -> dict[str, An
         "deidentified": True,
         "software": facts["software"],
         "made_at": cleaner.text(facts["made_at"]),
-        "series": cleaner.plain(facts["series"]),
+        "series": cleaner.plain([_nameless(one, cleaner) for one in facts["series"]]),
         "inputs_sha256": sorted(facts["files_sha256"].values()),
         "parameters": {key: value for key, value in facts["parameters"].items() if key != "case"},
     }
+
+
+def _nameless(series: Mapping[str, Any], cleaner: Cleaner) -> dict[str, Any]:
+    """A series under the subject's name; whatever its patient was called is not even looked for in text."""
+    named = {key: cleaner.subject for key in ("patient_id", "patient_name") if series.get(key)}
+    return {**series, **named}
 
 
 def write_json(content: Mapping[str, Any], path: Path) -> None:

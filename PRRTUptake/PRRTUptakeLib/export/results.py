@@ -42,6 +42,7 @@ class Outputs:
     excel : the table as ``measurements.xlsx`` too.
     operator : who ran it, for the report; "" for the ``operator`` in the notes.
     deidentifier : frees all that is written of the patient's identity; None leaves it in.
+    replace : keep an earlier result, with what the user added to it, under a name with its date.
     title : heading of the report; "" for that of the design.
     more : what else writes into the folder, each called with it and the result, in this order.
     """
@@ -50,6 +51,7 @@ class Outputs:
     excel: bool = False
     operator: str = ""
     deidentifier: Deidentifier | None = None
+    replace: bool = False
     title: str = ""
     more: Sequence[Callable[[Path, StudyResult], Any]] = ()
 
@@ -71,7 +73,7 @@ def export_result(
     outputs = outputs or Outputs()
     if outputs.excel:
         require_excel()
-    with atomic_directory(folder, KEPT_FILES) as out:
+    with atomic_directory(folder, KEPT_FILES, replace=outputs.replace) as out:
         return _write(result, out, outputs, write_scene, progress)
 
 

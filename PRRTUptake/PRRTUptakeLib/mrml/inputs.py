@@ -44,7 +44,7 @@ from PRRTUptakeLib.uptake.mapping import affine
 if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Grid
     from PRRTUptakeLib.study.protocol import Protocol
-    from PRRTUptakeLib.uptake.recovery import RecoveryCurve
+    from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve
 
     Load = Callable[[Any], LoadedEmission]
 

@@ -10,6 +10,7 @@ import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
+from PRRTUptakeLib.imaging.file_checks import check_nrrd
 from PRRTUptakeLib.imaging.volume import Grid
 from PRRTUptakeLib.mrml.session import session
 from PRRTUptakeLib.mrml.volumes import (
@@ -110,9 +111,13 @@ def read_segmentation_file(path: Path) -> Segmentation:
 
     Raises
     ------
+    FileCheckError
+        If the file is damaged or cut short.
     NodeError
         If the file is not a segmentation that Slicer can read.
     """
+    if path.is_file() and path.name.lower().endswith(".nrrd"):
+        check_nrrd(path)  # the reader trusts the header, and a damaged one ends the process
     node = session().AddNewNodeByClass("vtkMRMLSegmentationNode", path.stem)
     storage = session().AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
     try:

@@ -143,7 +143,8 @@ def body_mask(image: sitk.Image, ct: bool, name: str = "given") -> sitk.Image:
 
 def distance_mm(mask: sitk.Image) -> sitk.Image:
     """Distance to a mask, negative inside; ``mask`` may hold fractions, half and more counts as inside."""
-    inside = sitk.Cast(mask >= 0.5, sitk.sitkUInt8)
+    fractions = sitk.Cast(mask, sitk.sitkFloat32)  # compared with whole numbers, 0.5 becomes 0 and all is inside
+    inside = sitk.Cast(fractions >= 0.5, sitk.sitkUInt8)
     return sitk.SignedMaurerDistanceMap(inside, insideIsPositive=False, squaredDistance=False, useImageSpacing=True)
 
 

@@ -127,7 +127,9 @@ def shift_words(shift_mm: tuple[float, float, float]) -> str:
     return ", ".join(parts) or "less than 1 mm"
 
 
-def check_session(emission: Volume, anatomy: Volume, liver: np.ndarray | None = None) -> SessionCheck:
+def check_session(
+    emission: Volume, anatomy: Volume, liver: np.ndarray | None = None, tissue: Tissue | None = None
+) -> SessionCheck:
     """Compare an emission image with the CT (or MRI) of the same session, as they stand and shifted.
 
     Parameters
@@ -146,16 +148,9 @@ def check_session(emission: Volume, anatomy: Volume, liver: np.ndarray | None = 
     check_overlap(anatomy.grid, emission.grid, np.eye(4))
     if not np.isfinite(emission.array).all() or not np.isfinite(anatomy.array).all():
         raise SessionCheckError("An image of the session holds values that are not finite (NaN): correct it first.")
-    image = shrunk(itk_image(emission.array, emission.grid), _SPACING_mm)
-    classes, domain = _classes(image, anatomy, mask)
-    spacing = np.array(grid_of(image).spacing_mm[::-1])
-    seen = _with_room(domain, spacing)
-    if np.count_nonzero(seen) < _LEAST_SEEN * np.count_nonzero(domain) or not seen.any():
-        raise SessionCheckError(
-            f"The emission image shows too little of the {'liver' if mask is not None else 'body'} to be compared with "
-            "the CT: check that both show the same part of the patient."
-        )
-    ranges = _ranges(seen, spacing, along=mask is not None)
+    image = compared_image(emission)
+    classes, domain = compared_classes(image, tissue or _tissue_on(image, anatomy), anatomy, mask)
+    seen, ranges, spacing = search_of(image, domain, mask is not None)
     best, values = _best_shift(sitk.GetArrayFromImage(image), classes, seen, ranges, spacing)
     axes = grid_of(image).ijk_to_ras[:3, :3] / grid_of(image).spacing_mm
     moved = axes @ (np.asarray(best) * spacing)[::-1]
@@ -163,13 +158,64 @@ def check_session(emission: Volume, anatomy: Volume, liver: np.ndarray | None = 
     return SessionCheck(*values, _three(moved), _three(reach), "liver" if mask is not None else "body")
 
 
+def search_of(image: sitk.Image, domain: np.ndarray, with_liver: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What of the domain every shift sees, the shifts that are tried (see ``_ranges``), and spacing [k, j, i] in mm.
+
+    Raises
+    ------
+    SessionCheckError
+        If the emission image shows too little of what is compared.
+    """
+    spacing = np.array(grid_of(image).spacing_mm[::-1])
+    seen = _with_room(domain, spacing)
+    if np.count_nonzero(seen) < _LEAST_SEEN * np.count_nonzero(domain) or not seen.any():
+        raise SessionCheckError(
+            f"The emission image shows too little of the {'liver' if with_liver else 'body'} to be compared with the "
+            "CT: check that both show the same part of the patient."
+        )
+    return seen, _ranges(seen, spacing, along=with_liver), spacing
+
+
 def _three(vector: np.ndarray) -> tuple[float, float, float]:
     x, y, z = (float(one) for one in vector)
     return x, y, z
 
 
-def _classes(emission: sitk.Image, anatomy: Volume, liver: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Class of tissue of each emission voxel, and which voxels are compared (bool), both [k, j, i]."""
+@dataclass(frozen=True, eq=False)
+class Tissue:
+    """The CT (or MRI) on the emission image's grid, arrays [k, j, i].
+
+    Attributes
+    ----------
+    classes : class of tissue of each voxel.
+    known : whether the CT shows the voxel.
+    near : whether it is within the body's outline or 15 mm around.
+    """
+
+    classes: np.ndarray
+    known: np.ndarray
+    near: np.ndarray
+
+
+def compared_image(emission: Volume) -> sitk.Image:
+    """The emission image in voxels in which it is compared."""
+    return shrunk(itk_image(emission.array, emission.grid), _SPACING_mm)
+
+
+def tissue_of(emission: Volume, anatomy: Volume) -> Tissue:
+    """The tissue of each voxel of an emission image, once for all checks of a session.
+
+    Raises
+    ------
+    PRRTError
+        If the two do not overlap.
+    """
+    check_overlap(anatomy.grid, emission.grid, np.eye(4))
+    return _tissue_on(compared_image(emission), anatomy)
+
+
+def _tissue_on(emission: sitk.Image, anatomy: Volume) -> Tissue:
+    """The tissue of each voxel of an emission image."""
     fine = shrunk(itk_image(anatomy.array, anatomy.grid), 3.0)
     body = body_mask(fine, is_ct(anatomy))
     smooth = sitk.SmoothingRecursiveGaussian(fine, _SPACING_mm / 2.0)
@@ -177,13 +223,24 @@ def _classes(emission: sitk.Image, anatomy: Volume, liver: np.ndarray | None) ->
     known = values > _UNKNOWN / 2.0 if is_ct(anatomy) else values > _UNKNOWN
     near = _onto(dilated(body, _BODY_SURROUNDINGS_mm), emission, sitk.sitkNearestNeighbor, 0.0) > 0
     edges = _HU_EDGES if is_ct(anatomy) else np.quantile(values[known & near], np.linspace(0, 1, 12)[1:-1])
-    classes = np.digitize(values, edges)
+    return Tissue(np.digitize(values, edges), known, near)
+
+
+def compared_classes(
+    emission: sitk.Image, tissue: Tissue, anatomy: Volume, liver: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Classes of tissue, and which voxels are compared (bool): the liver with its surroundings, else the body."""
     if liver is None:
-        return classes, known & near
+        return tissue.classes, tissue.known & tissue.near
     coarse = shrunk(itk_image(liver.astype(np.float32), anatomy.grid), 3.0)
-    part = _onto(coarse, emission, sitk.sitkLinear, 0.0)
     around = _onto(dilated(coarse, _LIVER_SURROUNDINGS_mm), emission, sitk.sitkNearestNeighbor, 0.0) > 0
-    return classes + (len(edges) + 1) * np.digitize(part, _LIVER_EDGES), known & near & around
+    return with_liver_part(tissue.classes, coarse, emission), tissue.known & tissue.near & around
+
+
+def with_liver_part(classes: np.ndarray, liver: sitk.Image, emission: sitk.Image) -> np.ndarray:
+    """Classes of tissue, parted by how much of each emission voxel [k, j, i] is liver (an image of 0 to 1)."""
+    part = np.digitize(_onto(liver, emission, sitk.sitkLinear, 0.0), _LIVER_EDGES)
+    return classes + (int(classes.max()) + 1) * part
 
 
 def _onto(image: sitk.Image, grid: sitk.Image, how: int, outside: float) -> np.ndarray:
@@ -210,13 +267,22 @@ def _ranges(domain: np.ndarray, spacing: np.ndarray, along: bool) -> np.ndarray:
     return np.stack([low, high], axis=1)
 
 
+def roughly_best_agreement(image: np.ndarray, classes: np.ndarray, domain: np.ndarray, ranges: np.ndarray) -> float:
+    """The agreement at the best shift, on every other voxel [k, j, i]: sought in steps of four, then climbed to."""
+    coarse = np.zeros_like(domain)
+    coarse[::2, ::2, ::2] = domain[::2, ::2, ::2]
+    agreement = agreement_by_shift(image, classes, coarse)
+    steps = [np.unique([*range(0, low - 1, -4), *range(0, high + 1, 4)]) for low, high in ranges]
+    return agreement(_climb(agreement, max(product(*(map(int, axis) for axis in steps)), key=agreement), ranges))
+
+
 def _best_shift(
     image: np.ndarray, classes: np.ndarray, domain: np.ndarray, ranges: np.ndarray, spacing: np.ndarray
 ) -> tuple[np.ndarray, tuple[float, float, float]]:
     """Best shift [k, j, i] in voxels and fractions; agreement as it stands, at its best, and the relative gain."""
     coarse_domain = np.zeros_like(domain)
     coarse_domain[::2, ::2, ::2] = domain[::2, ::2, ::2]
-    coarse, fine = (_agreement(image, classes, part) for part in (coarse_domain, domain))
+    coarse, fine = (agreement_by_shift(image, classes, part) for part in (coarse_domain, domain))
     steps = [np.unique([*range(0, low - 1, -2), *range(0, high + 1, 2)]) for low, high in ranges]
     best = max(product(*(map(int, axis) for axis in steps)), key=coarse)
     best = _climb(fine, best, ranges)
@@ -255,7 +321,7 @@ def _off_best(best: Shift, ranges: np.ndarray, spacing: np.ndarray) -> list[Shif
     return found
 
 
-def _agreement(image: np.ndarray, classes: np.ndarray, domain: np.ndarray) -> Callable[[Shift], float]:
+def agreement_by_shift(image: np.ndarray, classes: np.ndarray, domain: np.ndarray) -> Callable[[Shift], float]:
     """Mutual information of emission ranks and tissue classes as a function of the emission's shift; remembers."""
     (box,) = ndimage.find_objects(domain.astype(np.uint8))
     inside = domain[box]

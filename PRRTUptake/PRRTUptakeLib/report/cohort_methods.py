@@ -78,9 +78,9 @@ def _statistics(protocol: Protocol, endpoint: Endpoint | None) -> list[str]:
     words = [
         "The patient was the unit of analysis. Ratios were compared by two-sided paired t-tests of natural logarithms "
         f"and are given as geometric means with {level} confidence intervals; differences on the raw scale by paired "
-        "t-tests of the values, given as such, since both are in use and need not agree. Wilcoxon's signed-rank test "
-        "with the Hodges-Lehmann estimate and the sign test are given beside them, and shares of patients with exact "
-        "(Clopper-Pearson) intervals and binomial tests."
+        "t-tests of the values, given as such, since both are in use and need not agree. Wilcoxon's exact signed-rank "
+        "test with the Hodges-Lehmann estimate and the sign test are given beside them, and shares of patients with "
+        "exact (Clopper-Pearson) intervals and binomial tests. Values equal within 1e-9 of their size count as ties."
     ]
     if rules.bootstrap_samples:
         words.append(
@@ -95,7 +95,15 @@ def _statistics(protocol: Protocol, endpoint: Endpoint | None) -> list[str]:
     if endpoint and endpoint.mixed:
         words.append(
             "A mixed model of all lesion values and cycles, with random effects of patient and of lobe within patient, "
-            "was fitted by restricted maximum likelihood."
+            "was fitted by restricted maximum likelihood, variances of zero included; its interval has Satterthwaite's "
+            "degrees of freedom, at most one less than the patients, and is that of the paired t-test on balanced data."
         )
+    if endpoint and endpoint.exclusions:
+        words.append(
+            f"{len(endpoint.exclusions)} exclusion(s) were stated with reason and date; the analysis is per protocol, "
+            "that by intention to treat is given beside it."
+        )
+    if endpoint and endpoint.course and endpoint.course.note():
+        words.append("Missing cycles were not imputed: each cycle has the patients measured in it.")
     words.append(f"No correction was made for multiple comparisons. Computed with SlicerPRRT {VERSION} and SciPy.")
     return words

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -26,8 +27,25 @@ from PRRTUptakeLib.report.endpoint_tables import (
     with_interval,
 )
 from PRRTUptakeLib.report.flow import flow_chart
+from PRRTUptakeLib.report.level_figure import level_figure
 from PRRTUptakeLib.report.page import html_page, paragraph, section, table
-from PRRTUptakeLib.report.plots import ForestRow, bland_altman, forest_plot, scatter_plot, slope_plot, waterfall
+from PRRTUptakeLib.report.plots import (
+    ForestRow,
+    bland_altman,
+    forest_plot,
+    scatter_plot,
+    slope_plot,
+    waterfall,
+)
+from PRRTUptakeLib.report.reader_tables import (
+    clustered_table,
+    cycle_table,
+    exclusion_table,
+    mixed_table,
+    population_table,
+    uncertainty_table,
+)
+from PRRTUptakeLib.statistics.exclusions import INTENTION_TO_TREAT
 from PRRTUptakeLib.study.cohort.cohort_result import ANALYSED
 from PRRTUptakeLib.study.designs import design_of
 from PRRTUptakeLib.study.designs.base import ROUTE_RATIOS
@@ -51,13 +69,13 @@ def cohort_report(result: CohortResult, operator: str = "") -> str:
     identity = {
         "Study": f"{protocol.title} ({protocol.source})",
         "Protocol": f"{protocol.name}, SHA-256 {protocol.sha256}",
-        "Patients": f"{len(result.flow)} case files",
+        "Patients": f"{len(result.flow)} patients",
         "Table SHA-256": hashlib.sha256(result.table.encode()).hexdigest() if result.rows else "no table",
-        "Operator": operator or "not told",
+        "Operator": operator or "not stated",
         "Versions": ", ".join(f"{name} {version}" for name, version in software().items() if name not in _OWN),
         "Software": f"SlicerPRRT {VERSION}",
     }
-    warnings = [f"There is no endpoint: {result.problem}"] if result.problem else []
+    warnings = [result.problem if analysis else f"There is no endpoint: {result.problem}"] if result.problem else []
     warnings += list(result.notes)
     sections = []
     if analysis:
@@ -102,9 +120,15 @@ def _result_section(endpoint: Endpoint) -> str:
 
 def _flow_section(result: CohortResult) -> str:
     lost = [[entry.patient, entry.state, entry.reason] for entry in result.flow if entry.state != ANALYSED]
-    parts = [_figure(flow_chart(result.flow), "Flow of patients")]
+    endpoint = result.analysis.endpoint if result.analysis else None
+    everybody = endpoint.populations.get(INTENTION_TO_TREAT) if endpoint else None
+    parts = [_figure(flow_chart(result.flow, everybody.n if everybody else None), "Flow of patients")]
     if lost:
-        parts.append(table(["patient", "state", "reason"], lost, "Patients who could not be analysed"))
+        parts.append(table(["patient", "state", "reason"], lost, "Patients who were not analysed"))
+    if endpoint and endpoint.exclusions:
+        parts.append(table(*exclusion_table(endpoint), "Exclusions"))
+    if endpoint and endpoint.populations:
+        parts.append(table(*population_table(endpoint), "The endpoint per protocol is the one above"))
     return section("Patients", *parts)
 
 
@@ -113,8 +137,11 @@ def _figure(svg: str, caption: str) -> str:
 
 
 def _own_size(svg: str) -> str:
-    """Charts keep their size in the page, where pictures fill their column."""
-    return svg.replace("<svg ", '<svg style="width:auto;max-width:100%" ', 1)
+    """Charts keep their size in the page, where pictures fill their column; converters to PDF need it as a number."""
+    sizes = [re.search(rf'<svg [^>]*?\b{name}="([\d.]+)"', svg) for name in ("width", "height")]
+    width, height = (f"{found.group(1)}px" if found else "auto" for found in sizes)
+    style = f"width:{width};max-width:100%;height:{height};background:#fff"
+    return svg.replace("<svg ", f'<svg style="{style}" ', 1)
 
 
 def _figure_sections(endpoint: Endpoint) -> list[str]:
@@ -131,6 +158,8 @@ def _figure_sections(endpoint: Endpoint) -> list[str]:
     percent = [100 * (ratio / reference - 1) for ratio in ratios]
     unit = f"{word}, % above {reference:g}" if traits.relative_to_threshold else f"{word} − 1, %"
     figures.append(_figure(waterfall("Waterfall", pairs.patients, percent, unit), f"Patients in order of {word}"))
+    if endpoint.scales:
+        figures.append(_figure(level_figure(endpoint), "The ratio against the control value, logarithmic scales"))
     return [section("Figures", *figures)]
 
 
@@ -168,21 +197,15 @@ def _forest(endpoint: Endpoint, word: str) -> str:
 
 def _table_sections(endpoint: Endpoint) -> list[str]:
     sections = [section("Patients' values", table(*patient_table(endpoint)))]
-    if len(endpoint.cycles) > 1:
-        cycles = [(str(cycle), one) for cycle, one in endpoint.cycles.items()]
-        sections.append(section("Cycles", table(*comparison_table("cycle", cycles))))
+    level = endpoint.protocol.endpoint.confidence
+    if endpoint.course and len(endpoint.course.missing) > 1:
+        sections.append(section("Cycles", table(*cycle_table(endpoint))))
+    if endpoint.propagated:
+        sections.append(section("Errors of measurement", table(*uncertainty_table(endpoint.propagated, level))))
     if endpoint.mixed:
         mixed = endpoint.mixed
-        rows: list[list[object]] = [
-            ["geometric mean ratio", with_interval(mixed.gmr, mixed.gmr_ci)],
-            ["p", p_value(mixed.p)],
-            ["SD of logarithms between patients", number(mixed.sd_patient_log)],
-            ["SD of logarithms between lobes within a patient", number(mixed.sd_lobe_log)],
-            ["SD of logarithms, residual", number(mixed.sd_residual_log)],
-        ]
-        rows += [[f"cycle {cycle} / first cycle", number(ratio)] for cycle, ratio in mixed.cycle_ratios.items()]
         caption = f"{mixed.rows} values of {mixed.patients} patients" + ("" if mixed.converged else "; NOT converged")
-        sections.append(section("Mixed model", table(["quantity", "value"], rows, caption)))
+        sections.append(section("Mixed model", table(*mixed_table(mixed, level), caption)))
     if endpoint.regions:
         sections.append(section("Regions", table(*region_table(endpoint))))
     for group in endpoint.subgroups:
@@ -218,4 +241,8 @@ def _reader_section(result: CohortResult) -> str:
     axes = (f"geometric mean of both readers, {metric}", "ratio second/first reader")
     centre, ratio = np.sqrt(first * second).tolist(), (second / first).tolist()
     chart = bland_altman("Readers", centre, ratio, found.bias_ratio, found.limits, axes, readers.names)
-    return section("Agreement of readers", _figure(chart, "One point per lesion"), table(*agreement_table(found)))
+    parts = [_figure(chart, "One point per lesion"), table(*agreement_table(found), "Lesions taken as independent")]
+    if readers.by_patient and (readers.by_patient.values or readers.by_patient.choices):
+        level = result.protocol.endpoint.confidence
+        parts.append(table(*clustered_table(readers.by_patient, level), "Lesions of one patient belong together"))
+    return section("Agreement of readers", *parts)

@@ -116,8 +116,17 @@ def endpoint_table(endpoint: Endpoint) -> Table:
          p_value(result.p_wilcoxon_log)],
         ["counts", responder_words(endpoint), share(result.responders, result.n, result.responders_ci), p_share],
         ["counts", "sign test", "", p_value(result.p_sign)],
+        *_zero_rows(result),
     ]  # fmt: skip
     return ["scale", "quantity", f"value [{level}]", "p"], rows
+
+
+def _zero_rows(result: PairedComparison) -> list[list[object]]:
+    """What ranks say where pairs without a difference are ranked too; nothing where there is no such pair."""
+    if not result.unchanged:
+        return []
+    words = f"Wilcoxon with the {result.unchanged} unchanged ranked (Pratt): differences; logs"
+    return [["ranks", words, "", f"{p_value(result.p_wilcoxon_pratt)}; {p_value(result.p_wilcoxon_log_pratt)}"]]
 
 
 def _raw_rows(result: PairedComparison, first: str, second: str) -> list[list[object]]:
@@ -146,7 +155,7 @@ def patient_table(endpoint: Endpoint) -> Table:
 
 def comparison_table(kind: str, results: Sequence[tuple[str, PairedComparison]]) -> Table:
     """One line per cycle, region or subgroup."""
-    return [kind, "patients", "geometric mean ratio", "p", "responders"], [
+    return [kind, "patients", "geometric mean ratio [95 % CI]", "p", "responders"], [
         [name, one.n, with_interval(one.gmr, one.gmr_ci), p_value(one.p_log), f"{one.responders} of {one.n}"]
         for name, one in results
     ]
@@ -162,13 +171,15 @@ def region_table(endpoint: Endpoint) -> Table:
         cells = [with_interval(result.gmr, result.gmr_ci), p_value(result.p_log), passed, gained]
         rows.append([region.region, result.n, *cells])
     threshold = endpoint.protocol.endpoint.threshold
-    return ["region", "patients", "enhancement ratio", "p", f"ratio ≥ {threshold:g}", "gain of targets over it"], rows
+    level = f"[{100 * endpoint.protocol.endpoint.confidence:g} % CI]"
+    header = ["region", "patients", f"enhancement ratio {level}", "p", f"ratio ≥ {threshold:g} {level}"]
+    return [*header, f"gain of targets over it {level}"], rows
 
 
 def agreement_table(result: Agreement) -> Table:
     """Agreement of two readers."""
     lower, upper = result.limits
-    return ["quantity", "value [CI]"], [
+    return ["quantity", "value [95 % CI]"], [
         ["readings", result.n],
         ["ratio second/first reader (bias)", with_interval(result.bias_ratio, result.bias_ci)],
         ["p of the bias", p_value(result.p_bias)],
@@ -190,6 +201,9 @@ def endpoint_text(endpoint: Endpoint) -> str:
         f"{endpoint.comparison.n} patients",
         plain_table(*endpoint_table(endpoint)),
     ]
+    for name, one in endpoint.populations.items():
+        ratio = with_interval(one.gmr, one.gmr_ci)
+        parts.append(f"{name}: {one.n} patients, geometric mean ratio {ratio}, p = {p_value(one.p_log)}")
     if len(endpoint.cycles) > 1:
         parts.append(plain_table(*comparison_table("cycle", [(str(n), one) for n, one in endpoint.cycles.items()])))
     if endpoint.regions:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
+from PRRTUptakeLib.report.endpoint_tables import with_interval
 from PRRTUptakeLib.report.page import paragraph, plain_table, section, table
 from PRRTUptakeLib.report.plots import bar_chart
 from PRRTUptakeLib.study.predicted_benefit import ASSUMPTIONS
@@ -15,15 +17,34 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.study.protocol import Protocol
     from PRRTUptakeLib.study.route_uptake import EnhancementResult
 
+_Z95 = 1.959964  # of the normal distribution, 95 % two-sided
+
 
 def region_table(result: EnhancementResult, metric: str) -> tuple[list[str], list[list[object]]]:
-    """Header and rows: each region after IA and IV by the protocol's metric, all ratios, and the targets' gain."""
-    header = ["region", "role", "lobe", f"{metric} IA", f"{metric} IV", "ER max", "ER peak", "ER mean", "gain"]
+    """Header and rows: each region after IA and IV by the protocol's metric, all ratios, and the targets' gain.
+
+    The interval of the ratio by the protocol's metric has in it how well SUV repeats, and nothing else.
+    """
+    unit = result.ia.image.units
+    header = [
+        "region",
+        "role",
+        "lobe",
+        f"{metric} IA ({unit})",
+        f"{metric} IV ({unit})",
+        "ER max",
+        "ER peak",
+        "ER mean",
+    ]
+    header += [f"ER of {metric} [95 %]", "gain"]
     rows: list[list[object]] = []
     for region in result.regions:
         ratios = [region.ratio[name] for name in ("suv_max", "suv_peak", "suv_mean")]
-        gain = result.gains.get(region.region, float("nan"))
-        rows.append([region.region, region.role, region.lobe, region.ia[metric], region.iv[metric], *ratios, gain])
+        gain, factor = result.gains.get(region.region, float("nan")), math.exp(_Z95 * result.ratio_sd)
+        ratio = region.ratio.get(metric, float("nan"))
+        spread = with_interval(ratio, (ratio / factor, ratio * factor))
+        values = [region.ia[metric], region.iv[metric], *ratios, spread, gain]
+        rows.append([region.region, region.role, region.lobe, *values])
     return header, rows
 
 
@@ -98,7 +119,8 @@ def _repeatability_words(protocol: Protocol) -> str:
         "Uncertainty from the repeatability of SUV: within-subject coefficient of variation "
         f"{rules.within_subject_cv:.0%}, correlation between the lesions of one scan "
         f"{rules.correlation_between_lesions:g}; both are settable in the "
-        "protocol, which fixes the rule of aggregation beforehand."
+        "protocol, which fixes the rule of aggregation beforehand. Healthy liver is compared by its mean, and its "
+        "maximum and peak are read where lesions and organs do not spill in."
     )
 
 

@@ -8,7 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.report.svg import text_width_px
-from PRRTUptakeLib.study.cohort.cohort_result import ANALYSED, EXCLUDED, NOT_MEASURED
+from PRRTUptakeLib.study.cohort.cohort_result import ANALYSED, EXCLUDED, NOT_MEASURED, SCREENED_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,13 +39,22 @@ class _Box:
         return box + rows
 
 
-def flow_chart(flow: Sequence[FlowEntry]) -> str:
-    """Boxes from all patients who entered to those analysed, with losses and their reasons to the right, as SVG."""
+def flow_chart(flow: Sequence[FlowEntry], everybody: int | None = None) -> str:
+    """Boxes from all patients screened to those analysed, with losses and their reasons to the right, as SVG.
+
+    ``everybody`` is the number of the intention-to-treat analysis, where there is one beside that per protocol.
+    """
     count = Counter(entry.state for entry in flow)
-    measured = len(flow) - count[NOT_MEASURED]
-    middle = [_Box((f"Entered: {len(flow)} patients",)), _Box((f"Measured: {measured} patients",))]
-    middle.append(_Box((f"Analysed: {count[ANALYSED]} patients",)))
+    entered = len(flow) - count[SCREENED_OUT]
+    middle = [_Box((f"Entered: {entered} patients",)), _Box((f"Measured: {entered - count[NOT_MEASURED]} patients",))]
     losses = [_loss(flow, NOT_MEASURED, "Not measured"), _loss(flow, EXCLUDED, "Excluded")]
+    if count[SCREENED_OUT]:
+        middle.insert(0, _Box((f"Screened: {len(flow)} patients",)))
+        losses.insert(0, _loss(flow, SCREENED_OUT, "Failed screening"))
+    last = [f"Analysed: {count[ANALYSED]} patients"]
+    if everybody is not None:
+        last = [f"Analysed per protocol: {count[ANALYSED]} patients", f"by intention to treat: {everybody} patients"]
+    middle.append(_Box(tuple(last)))
     left_width = max(box.width for box in middle)
     centre, right = 10 + left_width / 2, 10 + left_width + 40
     parts, y = [], 10.0

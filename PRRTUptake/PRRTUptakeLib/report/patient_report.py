@@ -31,6 +31,7 @@ def case_report(
     software, protocol = provenance["software"], case.protocol
     identity = {
         "Patient": case.patient,
+        "DICOM patient": _dicom_patients(provenance),
         "Protocol": f"{protocol.name}: {protocol.title} ({protocol.source})",
         "Protocol SHA-256": protocol.sha256,
         "Treated lobe": case.treated_lobe or "blinded",
@@ -42,6 +43,13 @@ def case_report(
     if provenance.get("deidentified"):
         identity["De-identified"] = "names and ids replaced, UIDs mapped, all dates (also of the analysis) shifted"
     return html_page(title, identity, warnings, [*sections, _series_section(provenance)])
+
+
+def _dicom_patients(provenance: Mapping[str, Any]) -> str:
+    """Patient ID and name that the images state, each pair once."""
+    named = ((one.get("patient_id", ""), one.get("patient_name", "")) for one in provenance["series"])
+    shown = dict.fromkeys(f"{number or 'no id'} ({name or 'no name'})" for number, name in named if number or name)
+    return "; ".join(shown) or "not stated"
 
 
 def visit_sections(result: VisitResult) -> list[str]:

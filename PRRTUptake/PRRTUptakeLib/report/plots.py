@@ -10,6 +10,7 @@ import numpy as np
 
 from PRRTUptakeLib.report.axes import Axis, FigureError
 from PRRTUptakeLib.report.svg import GREY, MARKERS, PALETTE, Chart, text_width_px
+from PRRTUptakeLib.statistics.ties import RELATIVE, above
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -107,7 +108,7 @@ def slope_plot(
     """One line per patient from ``first`` to ``second`` on a logarithmic axis; colour tells up from down."""
     y_axis = Axis.around(y_label, first, second, log=True)
     chart = Chart(title, Axis.categories("", labels), y_axis, 420, 420)
-    rises = np.asarray(second, dtype=float) > np.asarray(first, dtype=float)
+    rises = above(np.asarray(second, dtype=float), np.asarray(first, dtype=float))
     words = (f"higher in {labels[1]}", PALETTE[0], "circle"), (f"not higher in {labels[1]}", PALETTE[1], "triangle")
     for n, name in enumerate(names):
         label, color, marker = words[0 if rises[n] else 1]
@@ -149,12 +150,13 @@ def waterfall(title: str, names: Sequence[str], values: Sequence[float], y_label
     """Bars from ``reference``, sorted from the greatest value to the least."""
     order = np.argsort(-np.asarray(values, dtype=float), kind="stable")
     ranked = np.asarray(values, dtype=float)[order]
+    level = np.abs(ranked - reference) <= RELATIVE * np.maximum(100.0, np.abs(ranked))  # per cent of equal values
     chart = Chart(title, Axis.categories("", [names[n] for n in order]), Axis.around(y_label, ranked, [reference]), 640)
-    for above, color, label in (
+    for upper, color, label in (
         (True, PALETTE[0], f"above {reference:g}"),
         (False, PALETTE[1], f"not above {reference:g}"),
     ):
-        chosen = np.flatnonzero((ranked > reference) == above)
+        chosen = np.flatnonzero(((ranked > reference) & ~level) == upper)
         if chosen.size:
             hints = [f"{names[order[n]]}: {ranked[n]:.4g}" for n in chosen]
             chart.bars(chosen, ranked[chosen], color, label, base=reference, names=hints)
@@ -203,4 +205,21 @@ def scatter_plot(
     if line:
         chart.line(ends, fitted, PALETTE[1], "least squares")
     chart.points(x, y, names=names)
+    return chart.svg()
+
+
+def level_plot(
+    title: str, level: Sequence[float], ratio: Sequence[float], labels: tuple[str, str], names: Sequence[str] = ()
+) -> str:
+    """Ratios against the control value on logarithmic axes, with the line of least squares of the logarithms.
+
+    It shows whether the ratio depends on the level: the line is level if it does not.
+    """
+    x, y = np.log(np.asarray(level, dtype=float)), np.log(np.asarray(ratio, dtype=float))
+    slope, intercept = np.polyfit(x, y, 1) if x.size > 1 and np.ptp(x) > 0 else (0.0, float(np.mean(y)))
+    ends = np.linspace(x.min(), x.max(), 20)
+    chart = Chart(title, Axis.around(labels[0], level, log=True), Axis.around(labels[1], ratio, 1.0, log=True))
+    chart.horizontal(1.0, GREY, "equal")
+    chart.line(np.exp(ends), np.exp(intercept + slope * ends), PALETTE[1], "least squares of the logarithms")
+    chart.points(level, ratio, names=names)
     return chart.svg()

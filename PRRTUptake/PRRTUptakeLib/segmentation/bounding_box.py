@@ -111,8 +111,8 @@ def overlaps(grid: Grid, segments: Sequence[Segment]) -> tuple[Overlap, ...]:
 
 
 def volume_mL(grid: Grid, segment: Segment) -> float:
-    """Volume of a segment: voxels times voxel volume."""
-    return segment.voxel_count * grid.voxel_volume_mL
+    """Volume of a segment: voxels, or the parts of voxels where they are known, times voxel volume."""
+    return segment.voxels_inside * grid.voxel_volume_mL
 
 
 def require_orthogonal(grid: Grid) -> None:
@@ -223,7 +223,11 @@ def joined(segmentation: Segmentation, other: Segmentation) -> Segmentation:
 
 
 def remarks(segmentation: Segmentation) -> tuple[str, ...]:
-    """What a user should know about the segments: empty ones, and lesions that overlap. Nothing is changed."""
-    empty = [f"Segment '{s.name}' is empty: draw it or delete it." for s in segmentation if not s.voxel_count]
+    """What a user should know about the segments: lesions that overlap, and empty ones among those that are known.
+
+    Nothing is changed.
+    """
     lesions = [s for s in segmentation if s.role in ("lesion", "target")]
-    return (*empty, *(str(item) for item in overlaps(segmentation.grid, lesions)))
+    empty = ", ".join(f"'{s.name}'" for s in segmentation if not s.voxel_count and (s.structure or s.role))
+    said = (f"Without a voxel: {empty}. Draw what is in the image.",) if empty else ()
+    return (*(str(item) for item in overlaps(segmentation.grid, lesions)), *said)

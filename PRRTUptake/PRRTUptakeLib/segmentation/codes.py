@@ -183,6 +183,7 @@ _STRUCTURES = (
 )
 _BY_KEY = {item.key: item for item in _STRUCTURES}
 
+_IN_LIVER = frozenset({item.code for item in _STRUCTURES if item.lobe in ("left", "right", "caudate")})
 LESIONS = ("liver_lesion", "extrahepatic_lesion")
 VESSELS = ("portal_vein_and_splenic_vein", "liver_vessels", "hepatic_vein", "hepatic_artery", "inferior_vena_cava")
 COUINAUD = tuple(f"liver_segment_{number}" for number in range(1, 9))
@@ -225,12 +226,24 @@ def structures_of(entry: CodedEntry) -> tuple[Structure, ...]:
     same = [item for item in _STRUCTURES if item.code == entry.type]
     if entry.modifier is not None:
         same = [item for item in same if item.modifier is None or item.modifier == entry.modifier]
-    if entry.type in _LESIONS and entry.region is not None:
-        key = "liver_lesion" if entry.region == LIVER else "extrahepatic_lesion"
+    region = LIVER if entry.region in _IN_LIVER else entry.region
+    if entry.type in _LESIONS and region is not None:
+        key = "liver_lesion" if region == LIVER else "extrahepatic_lesion"
         return (structure(key),)
-    if entry.region is not None:
-        same = [item for item in same if item.region is None or item.region == entry.region]
+    if region is not None:
+        same = [item for item in same if item.region is None or item.region == region]
     return tuple(same)
+
+
+def lobe_of(entry: CodedEntry) -> str:
+    """The lobe that the site of a lesion or region names; "" if none.
+
+    Examples
+    --------
+    >>> lobe_of(CodedEntry(METASTASIS, region=Code("48521005", "Right lobe of liver")))
+    'right'
+    """
+    return next((item.lobe for item in _STRUCTURES if item.lobe not in ("", "none") and item.code == entry.region), "")
 
 
 TERMINOLOGY_TAG = "TerminologyEntry"  # of a segment, in Slicer

@@ -1,26 +1,25 @@
 """Contours drawn elsewhere: DICOM Segmentation and RT Structure Set objects as segments, with what they are.
 
 Codes go before names; what neither tells stays open for ``recognition``. Role, lobe and lesion id come back from
-objects that SlicerPRRT wrote.
+objects that SlicerPRRT wrote. Decoding is in ``dicom.seg`` and ``dicom.rtstruct``.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import highdicom
-import numpy as np
 import pydicom
 
-from PRRTUptakeLib.dicom.geometry import enhanced_planes
+from PRRTUptakeLib.dicom.contour_rings import FREE
+from PRRTUptakeLib.dicom.drawn_on import ContourError
 from PRRTUptakeLib.dicom.headers import items, read_header, text
-from PRRTUptakeLib.dicom.reading import arrange
+from PRRTUptakeLib.dicom.rtstruct import read_structure_set
+from PRRTUptakeLib.dicom.seg import read_segments_of
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.imaging.volume import LPS_TO_RAS, Grid
 from PRRTUptakeLib.segmentation.codes import Code, CodedEntry
 from PRRTUptakeLib.segmentation.label_matching import recognise, with_matches
-from PRRTUptakeLib.segmentation.polygons import fill_polygons
 from PRRTUptakeLib.segmentation.regrid import regrid
 from PRRTUptakeLib.segmentation.segments import LOBES, ROLES, Segment, Segmentation, SegmentError
 
@@ -32,13 +31,10 @@ if TYPE_CHECKING:
 
     from PRRTUptakeLib.dicom.series import Series
 
+__all__ = ["RTSTRUCT_STORAGE", "SEG_STORAGE", "ContourError", "contour_files", "read_contours"]
+
 SEG_STORAGE = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")  # binary or fractional, label map
 RTSTRUCT_STORAGE = "1.2.840.10008.5.1.4.1.1.481.3"
-_OFF_PLANE = 0.25  # of the distance of planes; contours further from a plane were drawn on another image
-
-
-class ContourError(PRRTError):
-    """A DICOM object with contours cannot be used with these images."""
 
 
 def contour_files(path: Path) -> list[Path]:
@@ -68,16 +64,28 @@ def read_contours(path: Path, series: Sequence[Series]) -> Segmentation:
         raise ContourError(f"{path} holds no DICOM segmentation or structure set (SEG, RTSTRUCT): name another file.")
     read = [_read(file, series) for file in files]
     grid = read[0].grid
+    placed = []
     for file, one in zip(files, read, strict=True):
-        if not one.grid.matches(grid):
+        try:
+            placed.append(regrid(one, grid))
+        except SegmentError as error:
             raise ContourError(
-                f"{file.name} ({one.grid.described()}) and {files[0].name} ({grid.described()}) lie on different "
+                f"{file.name} ({one.grid.described()}) and {files[0].name} ({grid.described()}) are on different "
                 "grids: give the contours of one image."
-            )
-    try:
-        return Segmentation(grid, tuple(segment for one in read for segment in one))
-    except SegmentError as error:
-        raise ContourError(f"The contours in {path} cannot be joined: {error}") from error
+            ) from error
+    return _joined(placed)
+
+
+def _joined(read: Sequence[Segmentation]) -> Segmentation:
+    """All segments in one; a name that several files have gets the number of its file."""
+    names = [segment.name for one in read for segment in one]
+    segments = [
+        segment.relabelled(name=f"{segment.name} (file {n})") if names.count(segment.name) > 1 else segment
+        for n, one in enumerate(read, start=1)
+        for segment in one
+    ]
+    warnings, notes = (tuple(text for one in read for text in getattr(one, key)) for key in ("warnings", "notes"))
+    return Segmentation(read[0].grid, tuple(segments), warnings, notes)
 
 
 def _read(file: Path, series: Sequence[Series]) -> Segmentation:
@@ -106,72 +114,20 @@ def _same_patient(ds: Dataset, series: Sequence[Series], file: Path) -> None:
         )
 
 
-def _image_of(uids: set[str], frame_uid: str, series: Sequence[Series], file: Path) -> Grid | None:
-    """The grid of the image that the object refers to; None if it is not among the series."""
-    found = [one for one in series if one.uid in uids]
-    if not found:
-        if frame_uid and series and frame_uid not in {one.frame_of_reference_uid for one in series}:
-            raise ContourError(
-                f"{file.name} lies in another frame of reference than the visit's images: register it, or add the "
-                "image on which it was drawn."
-            )
-        return None
-    if frame_uid and found[0].frame_of_reference_uid != frame_uid:
-        raise ContourError(
-            f"{file.name} lies in another frame of reference than {found[0].label}, on which it was drawn."
-        )
-    arranged = arrange(found[0])
-    return Grid(arranged.shape, arranged.ijk_to_ras)
-
-
 def _from_segmentation(ds: Dataset, series: Sequence[Series], file: Path) -> Segmentation:
-    seg = highdicom.seg.Segmentation.from_dataset(ds, copy=False)
-    geometry = seg.get_volume_geometry()
-    if geometry is None:
-        raise ContourError(f"The planes of {file.name} do not make one volume: export it again.")
-    grid = Grid(geometry.spatial_shape, LPS_TO_RAS @ geometry.affine[:, [2, 1, 0, 3]])
-    planes = enhanced_planes(ds, str(file))
-    places = np.array([plane.position for plane in planes]) * [-1.0, -1.0, 1.0]
-    slices = np.rint(grid.to_ijk(places)[:, 2]).astype(int)
-    frames = _frames(ds)
+    stored = read_segments_of(ds, series, file.name)
     segments, entries = [], {}
-    for item in seg.SegmentSequence:
-        number = int(item.SegmentNumber)
-        inside = _of_segment(ds, frames, number)
-        full = np.zeros(grid.shape, dtype=bool)
-        for n in np.flatnonzero(inside):
-            full[slices[n]] |= frames[n] == number if ds.SegmentationType == "LABELMAP" else frames[n] > 0
-        segment = _labelled(Segment.from_full(str(item.get("SegmentLabel", f"segment {number}")), full), item)
-        segments.append(segment)
-        entries[segment.name] = _entry(item)
-    drawn = _recognised(Segmentation(grid, tuple(segments)), entries)
-    uids = {str(one.SeriesInstanceUID) for one in ds.get("ReferencedSeriesSequence", [])}
-    image = _image_of(uids, str(ds.get("FrameOfReferenceUID", "")), series, file)
-    if image is None:
+    for one in stored.segments:
+        segment = Segment(one.label, one.mask, one.origin)
+        segments.append(segment if one.item is None else _labelled(segment, one.item))
+        entries[one.label] = None if one.item is None else _entry(one.item)
+    drawn = _recognised(Segmentation(stored.grid, tuple(segments), stored.warnings), entries)
+    if stored.image is None:
         return drawn
     try:
-        return regrid(drawn, image)
+        return regrid(drawn, stored.image, tolerance_mm=0.1 * min(stored.image.spacing_mm))
     except SegmentError:
-        return drawn  # drawn on a grid of its own, which is as good
-
-
-def _frames(ds: Dataset) -> np.ndarray:
-    """Frames [n, j, i]; of a fractional SEG those voxels count that are at least half inside."""
-    stored = ds.pixel_array.reshape(-1, ds.Rows, ds.Columns)
-    if ds.SegmentationType == "FRACTIONAL":
-        return (2 * stored.astype(np.uint16) >= int(ds.MaximumFractionalValue)).astype(np.uint8)
-    return stored
-
-
-def _of_segment(ds: Dataset, frames: np.ndarray, number: int) -> np.ndarray:
-    """Which frames show the segment, bool (n,)."""
-    if ds.SegmentationType == "LABELMAP":
-        return np.ones(len(frames), dtype=bool)
-    shared = ds.SharedFunctionalGroupsSequence[0].get("SegmentIdentificationSequence")
-    if shared:
-        return np.full(len(frames), int(shared[0].ReferencedSegmentNumber) == number)
-    groups = ds.PerFrameFunctionalGroupsSequence
-    return np.array([int(g.SegmentIdentificationSequence[0].ReferencedSegmentNumber) == number for g in groups])
+        return drawn  # reaches beyond the image, whose voxels it has
 
 
 def _labelled(segment: Segment, item: Dataset) -> Segment:
@@ -205,63 +161,15 @@ def _recognised(segmentation: Segmentation, entries: dict[str, CodedEntry | None
 
 
 def _from_structures(ds: Dataset, series: Sequence[Series], file: Path) -> Segmentation:
-    frames = list(items(ds, "ReferencedFrameOfReferenceSequence", str(file)))
-    uids = {
-        str(one.SeriesInstanceUID)
-        for frame in frames
-        for study in frame.get("RTReferencedStudySequence", [])
-        for one in study.get("RTReferencedSeriesSequence", [])
-    }
-    names = {int(roi.ROINumber): roi for roi in ds.StructureSetROISequence}
-    frame_uids = {str(roi.get("ReferencedFrameOfReferenceUID", "")) for roi in names.values()}
-    if len(frame_uids) > 1:
-        raise ContourError(f"{file.name} mixes frames of reference: export the contours of one image.")
-    grid = _image_of(uids, next(iter(frame_uids), ""), series, file)
-    if grid is None:
-        raise ContourError(f"The image on which {file.name} was drawn is not among the visit's DICOM: add its series.")
-    observations = {int(one.ReferencedROINumber): one for one in ds.get("RTROIObservationsSequence", [])}
+    found = read_structure_set(ds, series, file.name)
     segments, entries = [], {}
-    for contours in ds.get("ROIContourSequence", []):
-        number = int(contours.ReferencedROINumber)
-        name = str(names[number].ROIName)
-        full = _filled(contours.get("ContourSequence", []), grid, f"'{name}' of {file.name}")
-        segments.append(Segment.from_full(name, full))
-        entries[name] = _observed(observations.get(number))
-    return _recognised(Segmentation(grid, tuple(segments)), entries)
-
-
-def _filled(contours: Sequence[Dataset], grid: Grid, where: str) -> np.ndarray:
-    """Mask [k, j, i] of closed planar contours, which lie in the planes of the grid."""
-    by_slice: dict[int, list[np.ndarray]] = {}
-    for contour in contours:
-        kind = str(contour.ContourGeometricType)
-        if kind == "POINT":
-            continue
-        if not kind.startswith("CLOSED_PLANAR") and kind != "CLOSEDPLANAR_XOR":
-            raise ContourError(f"{where} has a contour of kind {kind}, which encloses nothing: draw it closed.")
-        lps = np.array(contour.ContourData, dtype=float).reshape(-1, 3)
-        ijk = grid.to_ijk(lps * [-1.0, -1.0, 1.0])
-        k = int(np.rint(np.median(ijk[:, 2])))
-        if np.abs(ijk[:, 2] - k).max() > _OFF_PLANE:
-            raise ContourError(f"{where} has contours between the planes of the image: it was drawn on another image.")
-        if not 0 <= k < grid.shape[0]:
-            raise ContourError(f"{where} reaches outside its image: export it again.")
-        by_slice.setdefault(k, []).append(ijk[:, :2])
-    _require_every_plane(sorted(by_slice), where)
-    full = np.zeros(grid.shape, dtype=bool)
-    for k, polygons in by_slice.items():
-        full[k] = fill_polygons(polygons, grid.shape[1:])
-    return full
-
-
-def _require_every_plane(slices: Sequence[int], where: str) -> None:
-    """Refuse what was drawn with a stride: taken as it is, it would have a fraction of its volume."""
-    steps = np.diff(slices)
-    if len(steps) > 1 and steps.min() > 1:
-        raise ContourError(
-            f"{where} skips planes of its image ({len(slices)} contoured planes, none beside another): fill the "
-            "planes between."
-        )
+    for one in found.structures:
+        fractions = one.fractions if one.outlines == FREE else None
+        segments.append(Segment(one.name, one.mask, one.origin, fractions=fractions).cropped())
+        entries[one.name] = _observed(one.observation)
+    return replace(
+        _recognised(Segmentation(found.grid, tuple(segments)), entries), warnings=found.warnings, notes=found.notes
+    )
 
 
 def _observed(observation: Dataset | None) -> CodedEntry | None:

@@ -1,49 +1,76 @@
-"""Read masks from files: a folder with one NIfTI mask per structure (as TotalSegmentator writes), or a label map."""
+"""Read masks from files: one mask per structure (as TotalSegmentator writes), or all structures in one label map.
+
+Every file is checked to be whole before its voxels are used: a mask that was cut short looks like a small lesion.
+"""
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import SimpleITK
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.imaging.file_checks import check_metaimage, check_nrrd
+from PRRTUptakeLib.imaging.nifti import read_nifti
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS, Grid
-from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
+from PRRTUptakeLib.segmentation.bounding_box import resampled, volume_mL
+from PRRTUptakeLib.segmentation.regrid import regrid
+from PRRTUptakeLib.segmentation.segments import Segment, Segmentation, SegmentError
+from PRRTUptakeLib.segmentation.totalsegmentator import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
 SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha")
+_LARGEST_CHANGE = 0.05  # of a mask's volume, when it is brought to the voxels of the others
 
 
 class MaskFileError(PRRTError):
     """A mask file cannot be used."""
 
 
+@dataclass(frozen=True, eq=False)
+class MaskFile:
+    """Voxels [k, j, i] of a file on its grid, names of labels that it brings, and sentences on its geometry."""
+
+    values: np.ndarray
+    grid: Grid
+    labels: dict[int, str]
+    remarks: tuple[str, ...] = ()
+
+
 def read_segment_folder(folder: Path, only: Collection[str] | None = None) -> Segmentation:
     """Read one mask per file; the file name without its ending becomes the segment's name.
 
+    A file with several labels and a table of their names gives a segment for each. Masks on other voxels than the first
+    are turned to them, or resampled to the finest grid of the folder, and that is said.
+
     Parameters
     ----------
-    folder : holds ``liver.nii.gz``, ``kidney_left.nii.gz`` and so on, all on one grid.
+    folder : holds ``liver.nii.gz``, ``kidney_left.nii.gz`` and so on.
     only : names to read; all if None. Reading few of TotalSegmentator's 117 masks saves most of the time.
 
     Returns
     -------
-    Segmentation on the masks' grid. A structure outside the field of view gives an empty segment;
-    ``blocks.remarks`` tells which are empty.
+    Segmentation on the masks' grid. A structure outside the field of view gives an empty segment.
 
     Raises
     ------
     MaskFileError
-        For a missing folder, no mask, a name in ``only`` without a file, a file that is not readable, has no three
-        dimensions, is not binary, or lies on another grid than the first.
+        For a missing folder, no mask, a name in ``only`` without a file, or a file that is damaged, has no three
+        dimensions, is not binary and has no names for its labels, or changes on the grid of the others.
     """
     if not folder.is_dir():
         raise MaskFileError(f"There is no folder {folder}: give the folder that holds the masks.")
-    files = {_stem(path): path for path in sorted(folder.iterdir()) if path.name.lower().endswith(SUFFIXES)}
+    paths = [path for path in sorted(folder.iterdir()) if is_mask_file(path)]
+    stems = [_stem(path) for path in paths]
+    files = {
+        path.name if stems.count(stem) > 1 else stem: path for stem, path in zip(stems, paths, strict=True)
+    }  # liver.nii.gz beside liver.nrrd: both are kept, by their whole names
     missing = sorted(set(only or ()) - set(files))
     if missing:
         raise MaskFileError(f"{folder} has no mask '{missing[0]}'; it has {', '.join(files) or 'none'}.")
@@ -52,17 +79,36 @@ def read_segment_folder(folder: Path, only: Collection[str] | None = None) -> Se
         raise MaskFileError(
             f"{folder} holds no mask ({', '.join(SUFFIXES)}): give the folder with one file per structure."
         )
-    values, grid = _read(files[wanted[0]])
-    segments = [Segment.from_full(wanted[0], _binary(values, files[wanted[0]]))]
-    for name in wanted[1:]:
-        values, own = _read(files[name])
-        if not grid.matches(own):
-            raise MaskFileError(
-                f"{files[name].name} lies on another grid ({own.described()}) than {files[wanted[0]].name} "
-                f"({grid.described()}): resample the masks to one image first."
-            )
-        segments.append(Segment.from_full(name, _binary(values, files[name])))
-    return Segmentation(grid, tuple(segments))
+    return _on_one_grid([_segments_of(files[name], name) for name in wanted])
+
+
+def is_mask_file(path: Path) -> bool:
+    """Whether a file is a mask or label map by its name (a Slicer segmentation, .seg.nrrd, is none of them)."""
+    name = path.name.lower()
+    return path.is_file() and name.endswith(SUFFIXES) and not name.endswith(".seg.nrrd") and not name.startswith(".")
+
+
+def read_mask_file(path: Path, labels: Mapping[int, str] | str | None = None) -> Segmentation:
+    """Read one file: a label map with several structures, or a mask of one.
+
+    Parameters
+    ----------
+    path : NIfTI, NRRD or MetaImage file.
+    labels : name of each number, or the name of a table ("total", "total_v3" of TotalSegmentator); None for the table
+        in the file's header, or in a .json file of the same name beside it.
+
+    Raises
+    ------
+    MaskFileError
+        If the file is damaged, or holds several labels without names.
+    """
+    if isinstance(labels, str):
+        if labels not in TABLES:
+            raise MaskFileError(f"There is no table of labels '{labels}': give {' or '.join(TABLES)}, or the names.")
+        labels = TABLES[labels]
+    if labels is not None:
+        return read_labelmap(path, labels)
+    return _segments_of(path, _stem(path))
 
 
 def read_labelmap(path: Path, names: Mapping[int, str]) -> Segmentation:
@@ -78,14 +124,7 @@ def read_labelmap(path: Path, names: Mapping[int, str]) -> Segmentation:
     MaskFileError
         If the file is not readable, holds numbers that are not whole, or numbers without a name.
     """
-    values, grid = _read(path)
-    labels = values.astype(np.int64)
-    if not np.array_equal(labels, values):
-        raise MaskFileError(f"{path.name} holds values that are not whole numbers: give a label map, not an image.")
-    strangers = sorted(set(np.unique(labels).tolist()) - {0} - set(names))
-    if strangers:
-        raise MaskFileError(f"{path.name} holds the label {strangers[0]} without a name: add it to the names.")
-    return Segmentation(grid, tuple(Segment.from_full(name, labels == label) for label, name in names.items()))
+    return _labelled(read_voxels(path), names, path)
 
 
 def read_mask(path: Path) -> tuple[np.ndarray, Grid]:
@@ -96,8 +135,35 @@ def read_mask(path: Path) -> tuple[np.ndarray, Grid]:
     MaskFileError
         If the file is not readable, has no three dimensions, or is not binary.
     """
-    values, grid = _read(path)
-    return _binary(values, path), grid
+    found = read_voxels(path)
+    return binary(found.values, path), found.grid
+
+
+def read_voxels(path: Path) -> MaskFile:
+    """Values and grid of a file that was checked to be whole.
+
+    Raises
+    ------
+    MaskFileError
+        If it is damaged or cut short, not of a known kind, or has no three dimensions with one value per voxel.
+    """
+    name = path.name.lower()
+    try:
+        if name.endswith((".nii", ".nii.gz")):
+            nifti = read_nifti(path)
+            return MaskFile(nifti.values, nifti.grid, nifti.labels, nifti.remarks)
+        if name.endswith(".nrrd"):
+            check_nrrd(path)
+        elif name.endswith(".mha"):
+            check_metaimage(path)
+        image = SimpleITK.ReadImage(str(path))
+    except PRRTError as error:
+        raise MaskFileError(str(error)) from error
+    except RuntimeError as error:
+        raise MaskFileError(f"{path.name} is not a readable mask: write it again as NIfTI or NRRD.") from error
+    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
+        raise MaskFileError(f"{path.name} is not a mask of three dimensions with one value per voxel.")
+    return MaskFile(SimpleITK.GetArrayFromImage(image), grid_of_image(image), {})
 
 
 def grid_of_image(image: SimpleITK.Image) -> Grid:
@@ -111,27 +177,100 @@ def grid_of_image(image: SimpleITK.Image) -> Grid:
 
 def _stem(path: Path) -> str:
     lower = path.name.lower()
-    suffix = next(suffix for suffix in SUFFIXES if lower.endswith(suffix))
-    return path.name[: -len(suffix)]
+    suffix = next((suffix for suffix in SUFFIXES if lower.endswith(suffix)), path.suffix)
+    return path.name[: len(path.name) - len(suffix)]
 
 
-def _read(path: Path) -> tuple[np.ndarray, Grid]:
+def _segments_of(path: Path, name: str) -> Segmentation:
+    """The segments of one file: those of its labels if names for them are there, else the one mask."""
+    found = read_voxels(path)
+    beside = path.with_name(f"{_stem(path)}.json")
+    names = found.labels or (_names_beside(beside) if beside.is_file() else {})
+    if names and len(np.unique(found.values)) > 2:
+        return _labelled(found, names, path)
+    segment = Segment.from_full(name, binary(found.values, path))
+    return Segmentation(found.grid, (segment,), found.remarks)
+
+
+def _names_beside(path: Path) -> dict[int, str]:
+    """Names of labels from a .json file: {"1": "liver", ...} or {"liver": 1, ...} (as nnU-Net has it)."""
     try:
-        image = SimpleITK.ReadImage(str(path))
-    except RuntimeError as error:
-        raise MaskFileError(f"{path.name} is not a readable mask: write it again as NIfTI or NRRD.") from error
-    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
-        raise MaskFileError(f"{path.name} is not a mask of three dimensions with one value per voxel.")
-    return SimpleITK.GetArrayFromImage(image), grid_of_image(image)
+        content = json.loads(path.read_text(encoding="utf-8"))
+        content = content.get("labels", content)
+        pairs = [(key, value) if str(key).isdigit() else (value, key) for key, value in content.items()]
+        return {int(number): str(name) for number, name in pairs if int(number) != 0}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise MaskFileError(
+            f'{path.name} must hold the names of labels, {{"1": "liver", ...}}: correct or remove it.'
+        ) from error
 
 
-def _binary(values: np.ndarray, path: Path) -> np.ndarray:
+def _labelled(found: MaskFile, names: Mapping[int, str], path: Path) -> Segmentation:
+    labels = found.values.astype(np.int64)
+    if not np.array_equal(labels, found.values):
+        raise MaskFileError(f"{path.name} holds values that are not whole numbers: give a label map, not an image.")
+    present = set(np.unique(labels).tolist())
+    strangers = sorted(present - {0} - set(names))
+    if strangers:
+        raise MaskFileError(f"{path.name} holds the label {strangers[0]} without a name: add it to the names.")
+    used = list(names.values())
+    segments = []
+    for label, name in names.items():
+        unique = f"{name} ({label})" if used.count(name) > 1 else name
+        mask = labels == label if label in present else np.zeros((0, 0, 0), dtype=bool)
+        segments.append(Segment.from_full(unique, mask))
+    return Segmentation(found.grid, tuple(segments), found.remarks)
+
+
+def _on_one_grid(read: list[Segmentation]) -> Segmentation:
+    """All segments on one grid: that of the first file, unless another is finer than it."""
+    grid = read[0].grid
+    if any(not one.grid.matches(grid) for one in read):
+        grid = min((one.grid for one in read), key=lambda one: round(one.voxel_volume_mL, 9))
+    segments: list[Segment] = []
+    remarks: list[str] = []
+    moved: list[str] = []
+    for one in read:
+        remarks += one.warnings
+        try:
+            segments += regrid(one, grid).segments
+        except SegmentError:
+            for segment in one:
+                segments.append(_resampled(segment, one.grid, grid))
+                moved.append(f"'{segment.name}'")
+    if moved:
+        remarks.append(f"{', '.join(moved)} had other voxels than the other masks and were resampled to theirs.")
+    return Segmentation(grid, _unique(segments), tuple(dict.fromkeys(remarks)))
+
+
+def _unique(segments: list[Segment]) -> tuple[Segment, ...]:
+    names = [segment.name for segment in segments]
+    return tuple(
+        segment.relabelled(name=f"{segment.name} ({names[: n + 1].count(segment.name)})")
+        if names.count(segment.name) > 1
+        else segment
+        for n, segment in enumerate(segments)
+    )
+
+
+def _resampled(segment: Segment, own: Grid, grid: Grid) -> Segment:
+    placed = resampled(segment, own, grid)
+    before, after = volume_mL(own, segment), volume_mL(grid, placed)
+    if abs(after - before) > _LARGEST_CHANGE * before:
+        raise MaskFileError(
+            f"'{segment.name}' ({own.described()}) has {before:.2f} mL, but {after:.2f} mL on the grid of the "
+            f"other masks ({grid.described()}): give all masks on the grid of one image."
+        )
+    return placed
+
+
+def binary(values: np.ndarray, path: Path) -> np.ndarray:
     """Voxels above 0, if there is only one value beside 0."""
     inside = values != 0
     found = values[inside]
     if found.size and (found.min() != found.max() or not found[0] > 0):
         raise MaskFileError(
             f"{path.name} is not a mask: beside 0 it holds values from {found.min()} to {found.max()}. "
-            "Give one file per structure, or read it as a label map with names."
+            "Give one file per structure, or the names of its labels."
         )
     return inside

@@ -17,7 +17,7 @@ from PRRTUptakeLib.segmentation import codes, structure_names
 from PRRTUptakeLib.segmentation.segments import Segmentation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from PRRTUptakeLib.segmentation.codes import CodedEntry
 
@@ -62,12 +62,13 @@ def recognise(
     --------
     >>> [(p.structure, p.lobe) for p in recognise(["Leber", "linker Leberlappen", "rein droit", "liver_segment_4"])]
     [('liver', ''), ('liver_lobe_left', 'left'), ('kidney_right', 'none'), ('liver_segment_4', 'left')]
-    >>> recognise(["L1"])[0].alternatives
-    ('liver_lesion', 'vertebrae_L1')
+    >>> recognise(["L1"])[0].structure, recognise(["L1", "vertebrae_T12"])[0].alternatives
+    ('liver_lesion', ('liver_lesion', 'vertebrae_L1'))
     """
     entries = entries or {}
     found = [recognise_one(name, entries.get(name)) for name in segments]
-    return tuple(_without_doubles(_caudate_in_context(found)))
+    coded = {name for name, entry in entries.items() if entry is not None and codes.structures_of(entry)}
+    return tuple(_without_doubles(_caudate_in_context(_vertebrae_in_company(found, coded))))
 
 
 def recognise_one(name: str, entry: CodedEntry | None = None) -> LabelMatch:
@@ -80,7 +81,8 @@ def recognise_one(name: str, entry: CodedEntry | None = None) -> LabelMatch:
     if not keys:
         return by_name
     if by_name.structure in keys:
-        return _label_match(name, by_name.structure, f"Its {said} and its name agree.")
+        agreed = _label_match(name, by_name.structure, f"Its {said} and its name agree.")
+        return replace(agreed, lobe=codes.lobe_of(entry) or by_name.lobe or agreed.lobe)
     if set(keys) == set(codes.LESIONS):
         return _label_match(name, "liver_lesion", f"Its {said}; where it lies decides hepatic or extrahepatic.")
     if len(keys) > 1:
@@ -92,7 +94,8 @@ def recognise_one(name: str, entry: CodedEntry | None = None) -> LabelMatch:
         return LabelMatch(
             name, "", f"Its {said} contradicts its name, which says {by_name.structure}: choose one.", choice
         )
-    return _label_match(name, keys[0], f"Its {said}.")
+    label_match = _label_match(name, keys[0], f"Its {said}.")
+    return replace(label_match, lobe=codes.lobe_of(entry) or label_match.lobe)
 
 
 def with_matches(segmentation: Segmentation, label_matches: Sequence[LabelMatch]) -> Segmentation:
@@ -124,7 +127,7 @@ def with_matches(segmentation: Segmentation, label_matches: Sequence[LabelMatch]
                 color=item.color,
             )
         )
-    return Segmentation(segmentation.grid, tuple(labelled))
+    return replace(segmentation, segments=tuple(labelled))
 
 
 def words_of(name: str) -> tuple[str, ...]:
@@ -146,17 +149,12 @@ def words_of(name: str) -> tuple[str, ...]:
 
 
 def _from_name(name: str) -> LabelMatch:
-    words = words_of(name)
-    if len(words) == 1 and re.fullmatch(r"l[1-5]", words[0]):
-        choice = ("liver_lesion", f"vertebrae_{words[0].upper()}")
-        return LabelMatch(
-            name, "", f"'{name}' may be a lesion of the left lobe or a lumbar vertebra: choose one.", choice
-        )
+    words = words_of(re.sub(r"\s*\((?:file )?\d+\)$", "", name))
     if re.fullmatch(r"Segment_\d+", name):
         return LabelMatch(name, "", f"'{name}' is the name that the Segment Editor gives to any new segment: choose.")
-    lesion_id = re.fullmatch(r"([lrce])\d+", words[0]) if len(words) == 1 else None
+    lesion_id = structure_names.lesion_id_of(words) if len(words) == 1 else ""
     if lesion_id:
-        key = "extrahepatic_lesion" if lesion_id[1] == "e" else "liver_lesion"
+        key = "extrahepatic_lesion" if lesion_id[0] == "E" else "liver_lesion"
         return _label_match(name, key, f"'{name}' is written like a lesion's id.")
     side, rest = _side(words)
     if side == "both":
@@ -165,6 +163,26 @@ def _from_name(name: str) -> LabelMatch:
     if meaning is None:
         return _unknown(name, rest)
     return _with_side(name, meaning, side)
+
+
+def _vertebrae_in_company(found: Sequence[LabelMatch], coded: Collection[str]) -> list[LabelMatch]:
+    """A bare L1 to L5 is a lesion's id; in the company of other vertebrae, and without one of its word, it is open."""
+    words = {item.segment: words_of(item.segment) for item in found}
+    company = any(structure_names.is_other_vertebra(some) for some in words.values())
+    named = {item.structure for item in found}
+    result = []
+    for item in found:
+        level = structure_names.lumbar_level(words[item.segment])
+        known = item.segment in coded or item.structure != "liver_lesion" or f"vertebrae_L{level}" in named
+        if not level or not company or known:
+            result.append(item)
+            continue
+        choice = ("liver_lesion", f"vertebrae_L{level}")
+        reason = (
+            f"'{item.segment}' may be a lesion of the left lobe or, as other vertebrae are there, a lumbar vertebra."
+        )
+        result.append(LabelMatch(item.segment, "", reason, choice))
+    return result
 
 
 def _side(words: Sequence[str]) -> tuple[str, tuple[str, ...]]:

@@ -70,7 +70,7 @@ def split_lesion_by_plane(
 
 def _parts(lesion: Segment, masks: Sequence[np.ndarray]) -> tuple[Segment, ...]:
     ordered = sorted(masks, key=lambda mask: -np.count_nonzero(mask))
-    first, *others = [lesion.relabelled(mask=mask).cropped() for mask in ordered]
+    first, *others = [lesion.part(mask) for mask in ordered]
     named = [other.relabelled(name=f"{lesion.name} part {n}", lesion_id="") for n, other in enumerate(others, start=2)]
     return (first, *named)
 

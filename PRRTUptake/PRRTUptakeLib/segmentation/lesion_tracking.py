@@ -1,4 +1,4 @@
-"""Lesion ids that stay the same through all visits: L1 left, R1 right, C1 caudate, E1 outside the liver.
+"""Lesion ids that stay the same through all visits: L1 left, R1 right, C1 caudate, E1 outside the liver, H1 undivided.
 
 At the first visit the largest lesion of each lobe is number 1. At later visits a lesion takes the id of the earlier
 lesion that it overlaps most, or else of the nearest one; an id that was given once is never given to another lesion.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Grid
     from PRRTUptakeLib.segmentation.segments import Segment
 
-PREFIXES = {"left": "L", "right": "R", "caudate": "C", "none": "E"}
+PREFIXES = {"left": "L", "right": "R", "caudate": "C", "liver": "H", "none": "E"}
 
 
 @dataclass(frozen=True, eq=False)

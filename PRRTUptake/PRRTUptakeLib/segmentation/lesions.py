@@ -6,7 +6,7 @@ fall apart; lesions that touch must be split by the user.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,11 +41,13 @@ class Lesion:
     segment : role lesion (or target), with lobe and lesion_id.
     shares : fraction of its voxels in "left", "right", "caudate" and "none" (outside the liver); they add up to 1.
     straddles : whether the largest share is below 80 %.
+    source : name of the segment it came from.
     """
 
     segment: Segment
     shares: dict[str, float]
     straddles: bool
+    source: str = ""
 
     @property
     def lesion_id(self) -> str:
@@ -115,7 +117,10 @@ def connected_lesions(segment: Segment) -> tuple[Segment, ...]:
     """The connected components of a segment (26 neighbours), the largest first; none for an empty segment."""
     if not segment.voxel_count:
         return ()
-    labels, _ = ndimage.label(segment.mask, structure=TOUCHING)
+    labels, count = ndimage.label(segment.mask, structure=TOUCHING)
+    if segment.fractions is not None:
+        pieces = [segment.part(labels == number) for number in range(1, count + 1)]
+        return tuple(sorted(pieces, key=lambda piece: -piece.voxel_count))
     pieces = []
     for number, box in enumerate(ndimage.find_objects(labels), start=1):
         origin = tuple(start + part.start for start, part in zip(segment.origin, box, strict=True))
@@ -140,21 +145,27 @@ def assign_lobe(lesion: Segment, lobes: Sequence[Segment]) -> Lesion:
     item = codes.structure("extrahepatic_lesion" if lobe == "none" else "liver_lesion")
     role = lesion.role if lesion.role in ("lesion", "target") else "lesion"
     segment = lesion.relabelled(lobe=lobe, role=role, structure=item.key, color=item.color)
-    return Lesion(segment, shares, max(shares.values()) < STRADDLING_SHARE)
+    return Lesion(segment, shares, max(shares.values()) < STRADDLING_SHARE, lesion.name)
 
 
 def straddling_text(lesion: Lesion) -> str:
     """A sentence on a lesion that straddles, or ""."""
     if not lesion.straddles:
         return ""
-    words = {"left": "left lobe", "right": "right lobe", "caudate": "caudate lobe", "none": "outside the liver"}
+    words = {
+        "left": "left lobe",
+        "right": "right lobe",
+        "caudate": "caudate lobe",
+        "liver": "liver",
+        "none": "outside the liver",
+    }
     parts = ", ".join(f"{share:.0%} {words[lobe]}" for lobe, share in lesion.shares.items() if share > 0)
     return f"Lesion {lesion.lesion_id} straddles ({parts}): it counts where most of it lies, confirm."
 
 
 def id_order(lesion_id: str) -> tuple[str, int]:
     """Sorting key: L1, L2, L10, R1."""
-    digits = lesion_id.lstrip("LRCE")
+    digits = lesion_id.lstrip("LRCHE")
     return lesion_id[:1], int(digits) if digits.isdigit() else 0
 
 
@@ -211,4 +222,4 @@ def _ids(grid: Grid, placed: Sequence[Lesion], earlier: EarlierLesions | None) -
 
 def _named(lesion: Lesion, lesion_id: str) -> Lesion:
     segment = lesion.segment.relabelled(name=lesion_id, lesion_id=lesion_id).cropped()
-    return Lesion(segment, lesion.shares, lesion.straddles)
+    return replace(lesion, segment=segment)

@@ -16,6 +16,7 @@ from scipy.interpolate import RBFInterpolator, RegularGridInterpolator
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation import codes
 from PRRTUptakeLib.segmentation.bounding_box import BoundingBox, common_box, distance_mm, mask_in, segment_in, volume_mL
+from PRRTUptakeLib.segmentation.segments import UNDIVIDED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -255,6 +256,25 @@ def _halves(liver: Segment, box: BoundingBox, to_the_right_mm: np.ndarray) -> tu
                 "move it into the liver."
             )
     return lobe_segment("left", left, box), lobe_segment("right", right, box)
+
+
+def whole_liver_as(liver: Segment, lobe: str) -> Segment:
+    """The whole liver as its one lobe, after a hemihepatectomy or where the user says so.
+
+    ``lobe`` is "left", "right" or "caudate"; UNDIVIDED ("liver") stands for a liver that is not to be divided.
+
+    Raises
+    ------
+    LobeError
+        If the liver is empty, or there is no such lobe.
+    """
+    if not liver.voxel_count:
+        raise LobeError(f"The liver segment '{liver.name}' is empty: draw it.")
+    if lobe == UNDIVIDED:
+        return liver.relabelled(name="undivided liver", role="lobe", lobe=UNDIVIDED, structure="liver")
+    if lobe not in codes.LOBE_STRUCTURES:
+        raise LobeError(f"The liver cannot be the lobe '{lobe}' alone: say {', '.join(codes.LOBE_STRUCTURES)} or none.")
+    return lobe_segment(lobe, liver.mask, liver.box)
 
 
 def lobe_segment(lobe: str, mask: np.ndarray, box: BoundingBox) -> Segment:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from PRRTUptakeLib.segmentation.files import MaskFileError, read_mask
+from PRRTUptakeLib.segmentation.files import MaskFileError, binary, read_voxels
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,28 +14,42 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Grid
 
 _TOLERANCE_MM = 0.05  # NIfTI keeps positions in single precision
+_TOLERANCE_VOXELS = 0.05
 
 
 def mask_on_grid(path: Path, grid: Grid) -> np.ndarray:
-    """Read a binary mask as voxels [k, j, i] of ``grid``; axes may be swapped or reversed, nothing is resampled.
+    """Read a binary mask as voxels [k, j, i] of ``grid``; see `placed_mask`, which also gives remarks."""
+    return placed_mask(path, grid)[0]
+
+
+def placed_mask(path: Path, grid: Grid) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Read a binary mask as voxels [k, j, i] of ``grid``, and sentences on its geometry.
+
+    Axes may be swapped or reversed, nothing is resampled.
 
     Raises
     ------
     MaskFileError
-        If the file is not a mask, is empty, or lies on another grid.
+        If the file is damaged, is not a mask, is empty, or lies on another grid.
     """
     if not path.is_file():
         raise MaskFileError(f"There is no mask {path}.")
-    mask, own = read_mask(path)
+    found = read_voxels(path)
+    mask = binary(found.values, path)
     if not mask.any():
         raise MaskFileError(f"The mask {path.name} is empty: there is nothing to measure in.")
-    turned = _turned(mask, own, grid)
+    turned = _turned(mask, found.grid, grid)
     if turned is None:
         raise MaskFileError(
-            f"The mask {path.name} ({own.described()}) is not on the grid of the image ({grid.described()}): draw "
-            "it on this image or resample it to its grid."
+            " ".join(
+                (
+                    f"The mask {path.name} ({found.grid.described()}) is not on the grid of the image "
+                    f"({grid.described()}): draw it on this image or resample it to its grid.",
+                    *found.remarks,
+                )
+            )
         )
-    return turned
+    return turned, found.remarks
 
 
 def _turned(mask: np.ndarray, own: Grid, grid: Grid) -> np.ndarray | None:
@@ -52,7 +66,7 @@ def _turned(mask: np.ndarray, own: Grid, grid: Grid) -> np.ndarray | None:
     start = np.where(directions < 0, sizes - 1, 0)
     exact = np.eye(4)
     exact[:3, :3], exact[:3, 3] = steps, start
-    if not own.matches(_moved(grid, exact, mask.shape), _TOLERANCE_MM):
+    if not own.matches(_moved(grid, exact, mask.shape), max(_TOLERANCE_MM, _TOLERANCE_VOXELS * min(grid.spacing_mm))):
         return None
     turned = mask.transpose(2, 1, 0).transpose(source)[tuple(slice(None, None, int(d)) for d in directions)]
     return turned.transpose(2, 1, 0)

@@ -24,6 +24,7 @@ from PRRTUptakeLib.segmentation.bounding_box import (
     volume_mL,
 )
 from PRRTUptakeLib.segmentation.minimum_variance_sphere import minimum_variance_sphere_at
+from PRRTUptakeLib.segmentation.segments import UNDIVIDED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -82,6 +83,8 @@ class ReferenceSet:
         """
         if kind not in KINDS:
             raise ReferenceRegionError(f"The reference '{kind}' is not one of {', '.join(KINDS)}.")
+        if lobe == UNDIVIDED and kind == SAME_LOBE:
+            kind = WHOLE_LIVER  # the only lobe that there is
         if kind in (WHOLE_LIVER, SPHERE):
             found, key = (self.whole if kind == WHOLE_LIVER else self.sphere), kind
         else:

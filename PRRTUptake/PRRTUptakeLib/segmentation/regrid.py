@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from PRRTUptakeLib.segmentation.segments import Segmentation, SegmentError
+from PRRTUptakeLib.segmentation.segments import SegmentError
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Grid
+    from PRRTUptakeLib.segmentation.segments import Segmentation
 
 
 def regrid(segmentation: Segmentation, grid: Grid, tolerance_mm: float = 0.05) -> Segmentation:
@@ -24,7 +25,7 @@ def regrid(segmentation: Segmentation, grid: Grid, tolerance_mm: float = 0.05) -
     Examples
     --------
     >>> from PRRTUptakeLib.imaging.volume import Grid
-    >>> from PRRTUptakeLib.segmentation.segments import Segment
+    >>> from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
     >>> turned = np.diag([-1.0, 1.0, 1.0, 1.0]); turned[0, 3] = 3.0
     >>> one = Segmentation(Grid((2, 3, 4), turned), (Segment("a", np.ones((1, 1, 1))),))
     >>> regrid(one, Grid((5, 3, 4), np.eye(4)))["a"].origin
@@ -32,7 +33,7 @@ def regrid(segmentation: Segmentation, grid: Grid, tolerance_mm: float = 0.05) -
     """
     own = segmentation.grid
     if own.matches(grid):
-        return Segmentation(grid, segmentation.segments)
+        return replace(segmentation, grid=grid)
     move = grid.ras_to_ijk @ own.ijk_to_ras  # i, j, k of the drawing to i, j, k of the grid
     nearest = np.rint(move)
     top = np.array(own.shape[::-1]) - 1.0
@@ -51,11 +52,14 @@ def regrid(segmentation: Segmentation, grid: Grid, tolerance_mm: float = 0.05) -
     moved = []
     for segment in segmentation:
         mask = segment.mask.transpose(sources)
+        parts = None if segment.fractions is None else segment.fractions.transpose(sources)
         start = [signs[axis] * segment.origin[sources[axis]] + shift[axis] for axis in range(3)]
         for axis in (n for n in range(3) if signs[n] < 0):
             mask = np.flip(mask, axis)
+            parts = None if parts is None else np.flip(parts, axis)
             start[axis] -= mask.shape[axis] - 1
         if not mask.size:
             start = [0, 0, 0]
-        moved.append(replace(segment, mask=np.ascontiguousarray(mask), origin=(start[0], start[1], start[2])))
-    return Segmentation(grid, tuple(moved))
+        place = (start[0], start[1], start[2])
+        moved.append(replace(segment, mask=np.ascontiguousarray(mask), origin=place, fractions=parts))
+    return replace(segmentation, grid=grid, segments=tuple(moved))

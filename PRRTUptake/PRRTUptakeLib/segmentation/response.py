@@ -2,16 +2,21 @@
 
 RECIST 1.1: E. Eisenhauer et al., Eur J Cancer 2009;45:228, doi:10.1016/j.ejca.2008.10.026. Its target set is its own:
 at baseline up to five lesions in all and two per organ, each at least 10 mm; it need not be the trial's uptake targets.
+Lymph nodes are measured by their short axis: a target from 15 mm, normal below 10 mm, between both a non-target.
+
+mRECIST (R. Lencioni and J. Llovet, doi:10.1055/s-0030-1247132) has the same shares of change for the diameters of the
+enhancing part, without the 5 mm. Sums are compared with limits at relative 1e-9, lengths in tenths of a millimetre.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.statistics.ties import at_least, resolved_length_mm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,6 +24,8 @@ if TYPE_CHECKING:
 COMPLETE, PARTIAL, STABLE, PROGRESSION, NOT_EVALUABLE = "CR", "PR", "SD", "PD", "NE"
 MAXIMUM_TARGETS, MAXIMUM_PER_ORGAN, MINIMUM_MM = 5, 2, 10.0
 PARTIAL_CHANGE, PROGRESSION_CHANGE, PROGRESSION_MM = -0.30, 0.20, 5.0
+NODE_TARGET_MM, NODE_NORMAL_MM = 15.0, 10.0
+ABSENT, PRESENT, PROGRESSING = "absent", "present", "progressing"  # what a non-target lesion can be
 
 
 class ResponseError(PRRTError):
@@ -27,12 +34,26 @@ class ResponseError(PRRTError):
 
 @dataclass(frozen=True)
 class BaselineLesion:
-    """A lesion at baseline: its organ ("liver", "bone", ...), lobe, and longest axial diameter."""
+    """A lesion at baseline: its organ ("liver", "bone", ...), lobe, longest axial diameter.
+
+    A lymph node (organ "node") has its short axis in ``short_axis_mm``, by which RECIST measures it.
+    """
 
     lesion_id: str
     organ: str
     longest_axial_mm: float
     lobe: str = "none"
+    short_axis_mm: float = math.nan
+
+    @property
+    def is_node(self) -> bool:
+        """Whether it is a lymph node."""
+        return self.organ == "node"
+
+    @property
+    def size_mm(self) -> float:
+        """What enters the sum: the short axis of a node (the longest where it is not known), or the diameter."""
+        return self.short_axis_mm if self.is_node and math.isfinite(self.short_axis_mm) else self.longest_axial_mm
 
 
 @dataclass(frozen=True)
@@ -45,17 +66,28 @@ class Visit:
     sizes : diameter in mm (or volume in mL) by lesion id: 0 for a lesion that vanished; one that is not listed was not
         assessed.
     new_lesions : ids of lesions that appeared since baseline, seen at this visit; they mean progression.
+    non_targets : state of the non-target lesions by id: absent (a node: below 10 mm), present, or progressing, which
+        means unequivocally and counts as progression; one that is not listed was not assessed.
+    day : days since baseline, for best response and progression-free time; nan where not known.
     """
 
     name: str
     sizes: Mapping[str, float]
     new_lesions: tuple[str, ...] = ()
+    non_targets: Mapping[str, str] = field(default_factory=dict)
+    day: float = math.nan
 
     def __post_init__(self) -> None:
         for lesion, size in self.sizes.items():
             if not (math.isfinite(size) and size >= 0):
                 raise ResponseError(
                     f"Visit '{self.name}': the size of {lesion} is {size}; give 0 or more, 0 if vanished."
+                )
+        for lesion, state in self.non_targets.items():
+            if state not in (ABSENT, PRESENT, PROGRESSING):
+                raise ResponseError(
+                    f"Visit '{self.name}': the non-target {lesion} is '{state}', but must be {ABSENT}, {PRESENT} or "
+                    f"{PROGRESSING}."
                 )
 
 
@@ -90,13 +122,15 @@ class ResponseTable:
 def recist_targets(lesions: Sequence[BaselineLesion], minimum_mm: float = MINIMUM_MM) -> tuple[str, ...]:
     """Ids of RECIST's own targets: the largest first, at least ``minimum_mm``, two per organ, five in all.
 
-    With CT slices thicker than 5 mm the minimum is twice the slice thickness.
+    Lymph nodes, together one organ, are targets from a short axis of 15 mm. With CT slices thicker than 5 mm the
+    minimum of the others is twice the slice thickness.
 
     Examples
     --------
     >>> sizes = {"L1": 50.0, "R1": 40.0, "R2": 35.0}
     >>> lesions = [BaselineLesion(name, "liver", size) for name, size in sizes.items()]
-    >>> recist_targets([*lesions, BaselineLesion("E1", "bone", 9.0), BaselineLesion("E2", "node", 20.0)])
+    >>> node = BaselineLesion("E2", "node", 28.0, short_axis_mm=16.0)
+    >>> recist_targets([*lesions, BaselineLesion("E1", "bone", 9.0), node])
     ('L1', 'R1', 'E2')
 
     Raises
@@ -106,21 +140,50 @@ def recist_targets(lesions: Sequence[BaselineLesion], minimum_mm: float = MINIMU
     """
     per_organ: Counter[str] = Counter()
     chosen: list[str] = []
-    for lesion in sorted(lesions, key=lambda item: (-item.longest_axial_mm, item.lesion_id)):
-        measurable = lesion.longest_axial_mm >= minimum_mm
+    for lesion in sorted(lesions, key=lambda item: (-resolved_length_mm(item.size_mm), item.lesion_id)):
+        limit = NODE_TARGET_MM if lesion.is_node else minimum_mm
+        measurable = bool(at_least(resolved_length_mm(lesion.size_mm), limit))
         if measurable and per_organ[lesion.organ] < MAXIMUM_PER_ORGAN and len(chosen) < MAXIMUM_TARGETS:
             per_organ[lesion.organ] += 1
             chosen.append(lesion.lesion_id)
     if not chosen:
-        raise ResponseError(f"No lesion measures {minimum_mm:g} mm or more at baseline, so RECIST has no target.")
+        raise ResponseError(
+            f"No lesion measures {minimum_mm:g} mm or more at baseline (a node {NODE_TARGET_MM:g} mm in its short "
+            "axis), so RECIST has no target."
+        )
     return tuple(chosen)
 
 
-def recist_response(visits: Sequence[Visit], targets: Sequence[str]) -> tuple[Response, ...]:
-    """RECIST 1.1 response of the target lesions at each visit; the first visit is the baseline.
+def non_targets(lesions: Sequence[BaselineLesion], targets: Sequence[str]) -> tuple[str, ...]:
+    """Ids of the lesions that are followed without being measured: all others, but no normal nodes."""
+    return tuple(
+        lesion.lesion_id
+        for lesion in lesions
+        if lesion.lesion_id not in targets
+        and not (lesion.is_node and not at_least(resolved_length_mm(lesion.size_mm), NODE_NORMAL_MM))
+    )
 
-    PD: the sum is at least 20 % and at least 5 mm above the nadir, or a new lesion; CR: all vanished; PR: the sum is at
-    least 30 % below baseline; NE: a target was not assessed and the others do not show progression; else SD.
+
+def recist_response(
+    visits: Sequence[Visit],
+    targets: Sequence[str],
+    nodes: Sequence[str] = (),
+    others: Sequence[str] = (),
+    progression_mm: float = PROGRESSION_MM,
+) -> tuple[Response, ...]:
+    """RECIST 1.1 response at each visit; the first visit is the baseline.
+
+    Targets: PD where the sum is at least 20 % and at least 5 mm above the nadir; CR where all vanished, nodes being
+    below 10 mm; PR where the sum is at least 30 % below baseline; NE where one was not assessed and the others do not
+    show progression; else SD. A new lesion, or a non-target that progresses, is PD whatever the targets do; CR needs
+    all non-targets to be absent, and is PR while one is there or was not assessed (table 1 of RECIST 1.1).
+
+    Parameters
+    ----------
+    targets : ids of the target lesions.
+    nodes : those of them that are lymph nodes, whose sizes are short axes.
+    others : ids of the non-target lesions.
+    progression_mm : least growth of the sum; 0 for mRECIST.
 
     Examples
     --------
@@ -138,11 +201,29 @@ def recist_response(visits: Sequence[Visit], targets: Sequence[str]) -> tuple[Re
     nadir = totals[0]
     for visit, total in zip(visits[1:], totals[1:], strict=True):
         missing = [name for name in targets if name not in visit.sizes]
-        category, reason = _category(visit, total, totals[0], nadir, missing)
+        gone = not missing and all(
+            resolved_length_mm(visit.sizes[name]) < NODE_NORMAL_MM if name in nodes else visit.sizes[name] == 0
+            for name in targets
+        )
+        category, reason = _category(visit, (total, totals[0], nadir), missing, gone, progression_mm)
+        category, reason = _with_others(visit, others, category, reason)
         result.append(Response(visit.name, total, _change(total, totals[0]), _change(total, nadir), category, reason))
         if not missing:
             nadir = min(nadir, total)
     return tuple(result)
+
+
+def mrecist_response(
+    visits: Sequence[Visit], targets: Sequence[str], others: Sequence[str] = ()
+) -> tuple[Response, ...]:
+    """mRECIST: sizes are the diameters of the part that enhances in the arterial phase, 0 where nothing does.
+
+    Raises
+    ------
+    ResponseError
+        As `recist_response`.
+    """
+    return recist_response(visits, targets, others=others, progression_mm=0.0)
 
 
 def volume_response(visits: Sequence[Visit], lesions: Sequence[str]) -> tuple[Response, ...]:
@@ -177,17 +258,25 @@ def recist_table(visits: Sequence[Visit], lesions: Sequence[BaselineLesion]) -> 
     lobe as its targets, since the patient's two liver targets may lie in one lobe. A new lesion counts in the lobe that
     its id names (L, R, C).
     """
-    patient = recist_response(visits, recist_targets(lesions))
+    patient = _graded(visits, lesions)
     lobes = {}
     for lobe, prefix in (("left", "L"), ("right", "R"), ("caudate", "C")):
-        own = [lesion for lesion in lesions if lesion.lobe == lobe and lesion.longest_axial_mm >= MINIMUM_MM]
-        if own:
+        own = [lesion for lesion in lesions if lesion.lobe == lobe]
+        if any(at_least(resolved_length_mm(lesion.size_mm), MINIMUM_MM) for lesion in own):
             seen = [
-                Visit(visit.name, visit.sizes, tuple(name for name in visit.new_lesions if name.startswith(prefix)))
+                replace(visit, new_lesions=tuple(name for name in visit.new_lesions if name.startswith(prefix)))
                 for visit in visits
             ]
-            lobes[lobe] = recist_response(seen, recist_targets(own))
+            lobes[lobe] = _graded(seen, own)
     return ResponseTable(patient, lobes)
+
+
+def _graded(visits: Sequence[Visit], lesions: Sequence[BaselineLesion]) -> tuple[Response, ...]:
+    """Response of the targets among ``lesions``, and of the others where the visits say what became of them."""
+    targets = recist_targets(lesions)
+    nodes = [lesion.lesion_id for lesion in lesions if lesion.is_node and lesion.lesion_id in targets]
+    followed = any(visit.non_targets for visit in visits)
+    return recist_response(visits, targets, nodes, non_targets(lesions, targets) if followed else ())
 
 
 def volume_table(visits: Sequence[Visit], lobes: Mapping[str, str]) -> ResponseTable:
@@ -211,24 +300,39 @@ def _totals(visits: Sequence[Visit], lesions: Sequence[str]) -> list[float]:
     return [math.fsum(visit.sizes.get(name, 0.0) for name in lesions) for visit in visits]
 
 
-def _category(visit: Visit, total: float, baseline: float, nadir: float, missing: Sequence[str]) -> tuple[str, str]:
-    growth = total - nadir
+def _category(
+    visit: Visit, sums: tuple[float, float, float], missing: Sequence[str], gone: bool, progression_mm: float
+) -> tuple[str, str]:
+    """Category of the targets and of new lesions; ``sums`` are now, at baseline, and the smallest before."""
+    total, baseline, nadir = sums
     if visit.new_lesions:
         return PROGRESSION, f"New lesion {', '.join(visit.new_lesions)}."
-    if _reaches(growth, PROGRESSION_MM) and _reaches(growth, PROGRESSION_CHANGE * nadir):
-        return PROGRESSION, f"The sum is {growth:.1f} mm above the smallest sum ({nadir:.1f} mm)."
+    grown = at_least(total, nadir + progression_mm) and at_least(total, nadir * (1 + PROGRESSION_CHANGE))
+    if grown and total > nadir:
+        return PROGRESSION, f"The sum is {total - nadir:.1f} mm above the smallest sum ({nadir:.1f} mm)."
     if missing:
         return NOT_EVALUABLE, f"Target {', '.join(missing)} was not assessed."
-    if total == 0:
-        return COMPLETE, "All targets have vanished."
-    if _reaches(baseline - total, -PARTIAL_CHANGE * baseline):
+    if gone:
+        return COMPLETE, "All targets have vanished." if total == 0 else "All targets have vanished, nodes are normal."
+    if at_least(baseline * (1 + PARTIAL_CHANGE), total):
         return PARTIAL, f"The sum is {-_change(total, baseline):.0%} below baseline."
-    return STABLE, f"{_change(total, baseline):+.0%} from baseline, {growth:+.1f} mm from the smallest sum."
+    return STABLE, f"{_change(total, baseline):+.0%} from baseline, {total - nadir:+.1f} mm from the smallest sum."
 
 
-def _reaches(value: float, limit: float) -> bool:
-    """At least the limit, up to rounding of sums of tenths of millimetres."""
-    return value >= limit - 1e-9
+def _with_others(visit: Visit, others: Sequence[str], category: str, reason: str) -> tuple[str, str]:
+    """The overall category with the non-target lesions, by table 1 of RECIST 1.1."""
+    progressing = [name for name in others if visit.non_targets.get(name) == PROGRESSING]
+    if progressing and category != PROGRESSION:
+        return PROGRESSION, f"The non-target {', '.join(progressing)} progresses."
+    if category != COMPLETE:
+        return category, reason
+    unknown = [name for name in others if name not in visit.non_targets]
+    left = [name for name in others if visit.non_targets.get(name) == PRESENT]
+    if left:
+        return PARTIAL, f"{reason} The non-target {', '.join(left)} is still there."
+    if unknown:
+        return PARTIAL, f"{reason} The non-target {', '.join(unknown)} was not assessed."
+    return category, reason
 
 
 def _change(total: float, reference: float) -> float:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Grid
 
 ROLES = ("target", "lesion", "lobe", "organ", "reference")
-LOBES = ("left", "right", "caudate", "none")
+UNDIVIDED = "liver"  # the lobe of what lies in a liver that is not divided
+LOBES = ("left", "right", "caudate", UNDIVIDED, "none")
 
 
 class SegmentError(PRRTError):
@@ -41,6 +42,8 @@ class Segment:
     structure : its anatomy, a key of ``segmentation.codes`` such as "liver" or "kidney_left"; "" if unknown.
     color : red, green, blue, each 0-1.
     tags : further tags, text to text, kept as they came.
+    fractions : float32 of the mask's shape, how much of each voxel is inside, where the outline is known more finely
+        than voxels; None: the mask says it. Small lesions are measured by it.
     """
 
     name: str
@@ -52,9 +55,14 @@ class Segment:
     structure: str = ""
     color: tuple[float, float, float] = (0.6, 0.6, 0.6)  # Slicer takes 0.5, 0.5, 0.5 for "none chosen yet"
     tags: Mapping[str, str] = field(default_factory=dict)
+    fractions: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         mask = np.asarray(self.mask, dtype=bool)
+        if self.fractions is not None and self.fractions.shape != mask.shape:
+            raise SegmentError(
+                f"Segment '{self.name}': its fractions have the shape {self.fractions.shape}, its mask {mask.shape}."
+            )
         if mask.ndim != 3:
             raise SegmentError(f"Segment '{self.name}': a mask has three dimensions, but this one has {mask.ndim}.")
         if self.role not in ("", *ROLES):
@@ -83,6 +91,16 @@ class Segment:
         return int(np.count_nonzero(self.mask))
 
     @property
+    def weights(self) -> np.ndarray:
+        """How much of each voxel of the block is inside: ``fractions``, or the mask where there are none."""
+        return self.mask if self.fractions is None else self.fractions
+
+    @property
+    def voxels_inside(self) -> float:
+        """Volume in voxels, by parts of voxels where they are known."""
+        return float(self.weights.sum(dtype=np.float64))
+
+    @property
     def box(self) -> tuple[slice, slice, slice]:
         """Where ``mask`` lies in the grid, as slices (k, j, i)."""
         k, j, i = (slice(start, start + size) for start, size in zip(self.origin, self.mask.shape, strict=True))
@@ -96,25 +114,48 @@ class Segment:
 
     def cropped(self) -> Segment:
         """The same segment on its tight bounding box (an empty segment gets a mask of size 0)."""
+        drawn = self.mask if self.fractions is None else self.mask | (self.fractions > 0)
         ranges = []
         for axis in range(3):
             others = tuple(other for other in range(3) if other != axis)
-            inside = np.flatnonzero(self.mask.any(axis=others))
+            inside = np.flatnonzero(drawn.any(axis=others))
             ranges.append(slice(int(inside[0]), int(inside[-1]) + 1) if inside.size else slice(0, 0))
         origin = tuple(start + part.start for start, part in zip(self.origin, ranges, strict=True))
-        return replace(self, mask=self.mask[tuple(ranges)].copy(), origin=origin)  # type: ignore[arg-type]
+        fractions = None if self.fractions is None else self.fractions[tuple(ranges)].copy()
+        return replace(self, mask=self.mask[tuple(ranges)].copy(), origin=origin, fractions=fractions)  # type: ignore[arg-type]
 
     def relabelled(self, **labels: object) -> Segment:
-        """A copy with other name, role, lobe, lesion_id, structure, color or tags."""
+        """A copy with other name, role, lobe, lesion_id, structure, color, tags or mask.
+
+        With another mask, ``fractions`` are lost unless given: see ``part`` for a piece of the segment.
+        """
+        if "mask" in labels:
+            labels.setdefault("fractions", None)
         return replace(self, **labels)  # type: ignore[arg-type]
+
+    def part(self, mask: np.ndarray) -> Segment:
+        """The piece of the segment in ``mask`` (bool, of the same block), with the parts of voxels at its outline."""
+        if self.fractions is None:
+            return self.relabelled(mask=mask).cropped()
+        from scipy import ndimage  # here, so that a panel opens without it
+
+        around = ndimage.binary_dilation(mask, np.ones((1, 3, 3), dtype=bool)) & ~self.mask
+        fractions = np.where(np.asarray(mask, dtype=bool) | around, self.fractions, 0.0).astype(np.float32)
+        return self.relabelled(mask=mask, fractions=fractions).cropped()
 
 
 @dataclass(frozen=True, eq=False)
 class Segmentation:
-    """Segments that share one grid; names are unique."""
+    """Segments that share one grid; names are unique.
+
+    ``warnings`` are sentences for the user on how the segments were read, the dangerous first; ``notes`` are for the
+    record. Both stay with the segments until a measurement takes them up.
+    """
 
     grid: Grid
     segments: tuple[Segment, ...] = ()
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "segments", tuple(self.segments))
@@ -151,8 +192,8 @@ class Segmentation:
         """A copy in which ``new`` replace segments of the same name or are added at the end."""
         by_name = {segment.name: segment for segment in self.segments}
         by_name.update({segment.name: segment for segment in new})
-        return Segmentation(self.grid, tuple(by_name.values()))
+        return replace(self, segments=tuple(by_name.values()))
 
     def without(self, *names: str) -> Segmentation:
         """A copy without the segments of these names."""
-        return Segmentation(self.grid, tuple(s for s in self.segments if s.name not in names))
+        return replace(self, segments=tuple(s for s in self.segments if s.name not in names))

@@ -50,7 +50,8 @@ _CONCEPT_WORDS = {
     "vertebras lumbar",
     "lesion": "lesion lesions lasion lasionen laesie laesies leasie lesione lesioni lesiones metastasis metastases "
     "metastase metastasen metastasi met mets tumor tumors tumour tumours tumoren tumeur tumeurs tumore tumori tumores "
-    "neoplasm neoplasms secondary",
+    "neoplasm neoplasms secondary nodule nodules nodulo nodulos noduli nodo knoten herd herde mass masse masses masa "
+    "massa uitzaaiing uitzaaiingen metastatique metastatica lesionen gtv",
     "extrahepatic": "extrahepatic extrahepatisch extrahepatique extraepatica extraepatico extrahepatica "
     "extrahepatische extrahepatiques",
     "reference": "reference referenz referentie riferimento referencia",
@@ -63,6 +64,10 @@ _FILLER_WORDS = (
     "the of de del della dell la le les du des der die das el los van het and et und en y e "
     "mask roi voi label organ total parenchyma whole"
 )
+# Words that add nothing beside a lesion: what readers call those they measure.
+_LESION_FILLER_WORDS = "target index cible bersaglio diana doel ziel no nr num number numero nummer numero"
+_LESION_FILLERS = frozenset(_LESION_FILLER_WORDS.split())
+_LESION_NUMBER = re.compile(r"[lrceh]?\d+[a-z]?|[a-z]|i{1,3}|iv|vi{0,3}|ix|x|s\d[ab]?")
 _FILLERS = frozenset(_FILLER_WORDS.split())
 
 _PHRASES = {
@@ -103,6 +108,9 @@ _PHRASES = {
 }
 
 COMPOUNDS = {
+    "leberherd": ("leber", "herd"),
+    "leberherde": ("leber", "herd"),
+    "leverhaard": ("lever", "laesie"),
     "leberlappen": ("leber", "lappen"),
     "lebersegment": ("leber", "segment"),
     "leberlasion": ("leber", "lasion"),
@@ -153,13 +161,51 @@ def meaning_of(words: Sequence[str]) -> str | None:
     others = [word for word in words if word not in _WORDS]
     if {"onderste", "holle"} <= set(words):  # Dutch names the inferior vena cava by two adjectives
         concepts = concepts | {"cava"}
+    if concepts & {"lesion", "extrahepatic"}:
+        others = [one for one in others if one not in _LESION_FILLERS and not _LESION_NUMBER.fullmatch(one)]
+        return None if others else _PHRASES.get(concepts - {"segment"}) or None
     if "segment" in concepts or (not concepts and len(others) == 1 and others[0].startswith("s")):
         return _couinaud(concepts, others)
     if "vertebra" in concepts:
         return _vertebra(concepts, others)
-    if concepts & {"lesion", "extrahepatic"} and all(other.isdigit() for other in others):
-        others = []
     return None if others else _PHRASES.get(concepts) or None
+
+
+def lesion_id_of(words: Sequence[str]) -> str:
+    """The id of ours that a lesion's name holds, "" if there is none.
+
+    Examples
+    --------
+    >>> lesion_id_of(("lesion", "r1")), lesion_id_of(("l02",)), lesion_id_of(("met", "4"))
+    ('R1', 'L2', '')
+    """
+    found = [match for word in words if (match := re.fullmatch(r"([lrceh])0*([1-9]\d?)", word))]
+    return f"{found[0][1].upper()}{found[0][2]}" if len(found) == 1 else ""
+
+
+def lumbar_level(words: Sequence[str]) -> int:
+    """Which lumbar vertebra a bare name such as L3 may be, 0 if none.
+
+    Examples
+    --------
+    >>> lumbar_level(("l3",)), lumbar_level(("l6",)), lumbar_level(("lesion", "l3"))
+    (3, 0, 0)
+    """
+    match = re.fullmatch(r"l([1-5])", words[0]) if len(words) == 1 else None
+    return int(match[1]) if match else 0
+
+
+def is_other_vertebra(words: Sequence[str]) -> bool:
+    """Whether the words name a vertebra that no lesion of ours is called like: with its word, or thoracic or sacral.
+
+    Examples
+    --------
+    >>> [is_other_vertebra(words) for words in (("vertebrae", "l4"), ("th12",), ("s1",), ("l4",), ("r1",))]
+    [True, True, True, False, False]
+    """
+    if any(_WORDS.get(word) == "vertebra" for word in words):
+        return True
+    return len(words) == 1 and bool(re.fullmatch(r"th?(?:[1-9]|1[0-2])|s1|sacrum", words[0]))
 
 
 def partial_meanings(words: Sequence[str]) -> tuple[str, ...]:

@@ -1,12 +1,21 @@
-"""Choose the target lesions by the protocol's rule, and keep the reason for every lesion, chosen or not."""
+"""Choose the target lesions by the protocol's rule, and keep the reason for every lesion, chosen or not.
+
+Lengths are compared in tenths of a millimetre (`ties.resolved_length_mm`): the same contour gives lengths that differ
+in the seventh digit, depending on the precision in which a program keeps its spacing, and such digits choose nothing.
+Of lesions of one length the larger volume (in hundredths of a millilitre) goes first, then the lower id; the reason of
+each says so.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
+import math
+import re
+from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.statistics.ties import LENGTH_STEP_mm, above, resolved_length_mm, resolved_volume_mL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,11 +27,12 @@ class TargetError(PRRTError):
 
 @dataclass(frozen=True)
 class Candidate:
-    """A lesion with its lobe ("none" outside the liver) and longest axial diameter."""
+    """A lesion with its lobe ("none" outside the liver), longest axial diameter, and volume (nan if not known)."""
 
     lesion_id: str
     lobe: str
     longest_axial_mm: float
+    volume_mL: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -56,10 +66,10 @@ def choose_targets(
     maximum_total: int,
     target_overrides: Sequence[TargetOverride] = (),
 ) -> tuple[Decision, ...]:
-    """Decide for each lesion, the largest first (lesions of one size in the order of their ids).
+    """Decide for each lesion, the largest first; see the module on lesions of one length.
 
-    A target lies in the liver, measures strictly more than ``minimum_diameter_mm``, and is among the largest
-    ``maximum_per_lobe`` of its lobe and ``maximum_total`` of the liver.
+    A target is in the liver, measures strictly more than ``minimum_diameter_mm`` (to a tenth of a millimetre), and is
+    among the largest ``maximum_per_lobe`` of its lobe and ``maximum_total`` of the liver.
 
     Examples
     --------
@@ -72,7 +82,7 @@ def choose_targets(
     TargetError
         If no lesion can be a target, or a replacement does not fit.
     """
-    ordered = sorted(candidates, key=lambda c: (-c.longest_axial_mm, c.lesion_id))
+    ordered = sorted(candidates, key=_rank)
     twice = [name for name, count in Counter(c.lesion_id for c in ordered).items() if count > 1]
     if twice:
         raise TargetError(f"Two lesions have the id {twice[0]}: number them anew.")
@@ -86,23 +96,50 @@ def choose_targets(
             refusal = f"The liver has {maximum_total} larger targets already."
         if not refusal:
             per_lobe[candidate.lobe] += 1
-        size = f"{candidate.longest_axial_mm:.1f} mm, above {minimum_diameter_mm:g} mm"
+        size = f"{resolved_length_mm(candidate.longest_axial_mm):.1f} mm, above {minimum_diameter_mm:g} mm"
         chosen = f"{size}; number {per_lobe[candidate.lobe]} of the {candidate.lobe} lobe."
         decisions.append(
             Decision(candidate.lesion_id, candidate.lobe, candidate.longest_axial_mm, not refusal, refusal or chosen)
         )
     if not per_lobe.total():
         raise TargetError(_none_text(ordered, minimum_diameter_mm))
+    decisions = _with_ties(decisions, ordered)
     for target_override in target_overrides:
         decisions = _replaced(decisions, target_override, minimum_diameter_mm, maximum_per_lobe)
     return tuple(decisions)
 
 
+def _rank(candidate: Candidate) -> tuple[object, ...]:
+    """Longest first, then the larger volume (unknown ones last), then the lower id (L2 before L10)."""
+    volume = resolved_volume_mL(candidate.volume_mL)
+    parts = [part.zfill(9) if part.isdigit() else part for part in re.split(r"(\d+)", candidate.lesion_id)]
+    return -resolved_length_mm(candidate.longest_axial_mm), math.inf if math.isnan(volume) else -volume, parts
+
+
+def _with_ties(decisions: Sequence[Decision], ordered: Sequence[Candidate]) -> list[Decision]:
+    """Add to the reasons of liver lesions of one length, of which some are targets, what put them in order."""
+    groups: dict[float, list[Candidate]] = defaultdict(list)
+    for candidate in ordered:
+        if candidate.lobe not in ("none", ""):
+            groups[resolved_length_mm(candidate.longest_axial_mm)].append(candidate)
+    chosen = {decision.lesion_id: decision.is_target for decision in decisions}
+    words = {}
+    for group in groups.values():
+        if len({chosen[one.lesion_id] for one in group}) < 2:
+            continue
+        volumes = {resolved_volume_mL(one.volume_mL) for one in group}
+        rule = "the larger volume" if len(volumes) == len(group) else "the larger volume, then the lower id,"
+        for one in group:
+            others = " and ".join(other.lesion_id for other in group if other is not one)
+            words[one.lesion_id] = f" Equal to {others} within {LENGTH_STEP_mm:g} mm: {rule} goes first."
+    return [replace(one, reason=one.reason + words.get(one.lesion_id, "")) for one in decisions]
+
+
 def _refusal(candidate: Candidate, minimum_diameter_mm: float) -> str:
     if candidate.lobe in ("none", ""):
-        return "It lies outside the liver."
-    if not candidate.longest_axial_mm > minimum_diameter_mm:
-        return f"{candidate.longest_axial_mm:.1f} mm is not above {minimum_diameter_mm:g} mm."
+        return "It is outside the liver."
+    if not above(resolved_length_mm(candidate.longest_axial_mm), minimum_diameter_mm):
+        return f"{resolved_length_mm(candidate.longest_axial_mm):.1f} mm is not above {minimum_diameter_mm:g} mm."
     return ""
 
 

@@ -1,1 +1,1 @@
-"""Statistics of paired values: endpoints, power, agreement, mixed model, subgroups, allocation."""
+"""What patients' values mean together: ties, ranks, paired values, agreement, power, mixed model, who counts."""

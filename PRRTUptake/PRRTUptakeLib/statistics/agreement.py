@@ -11,6 +11,7 @@ from scipy import stats
 
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.statistics.paired_values import check_table, endpoint_rows, one_unit
+from PRRTUptakeLib.statistics.ties import RELATIVE, no_scatter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,6 +88,8 @@ def compare_readers(first: np.ndarray, second: np.ndarray, confidence: float = 0
     logs = np.log(np.column_stack([first, second]))
     difference = logs[:, 1] - logs[:, 0]
     n, bias, sd = difference.size, float(difference.mean()), float(difference.std(ddof=1))
+    if no_scatter(difference, np.full(n, RELATIVE)):
+        sd = 0.0
     t = float(stats.t.ppf(0.5 + confidence / 2, n - 1))
     bias_reach = t * sd / math.sqrt(n)
     limits = bias - 1.96 * sd, bias + 1.96 * sd
@@ -166,13 +169,15 @@ def _mean_squares(readings: np.ndarray) -> tuple[float, float, float, int, int]:
     n, k = values.shape
     subjects, readers = values.mean(axis=1), values.mean(axis=0)
     residual = values - subjects[:, None] - readers[None, :] + values.mean()
-    return (
+    squares = (
         k * float(np.var(subjects, ddof=1)),
         n * float(np.var(readers, ddof=1)),
         float(np.sum(residual**2)) / ((n - 1) * (k - 1)),
-        n,
-        k,
     )
+    # What is left of equal readings by binary arithmetic is no variance.
+    least = (RELATIVE * max(1.0, float(np.abs(values).max()))) ** 2
+    rows, columns, error = (square if square > least else 0.0 for square in squares)
+    return rows, columns, error, n, k
 
 
 def paired_readings(
@@ -191,13 +196,7 @@ def paired_readings(
     EndpointError
         If a table does not have the metric, or the units differ.
     """
-    tables = []
-    for rows in (first, second):
-        check_table(rows)
-        tables.append(endpoint_rows(rows, protocol, metric)[0])
-    one_unit([row for rows in tables for row in rows])
-    sides = [{_subject(row): row.value for row in rows} for rows in tables]
-    common = sorted(set(sides[0]) & set(sides[1]))
+    sides, common = _sides(first, second, protocol, metric)
     single = len(sides[0]) + len(sides[1]) - 2 * len(common)
     if len(common) < 3:
         raise AgreementError(
@@ -208,6 +207,26 @@ def paired_readings(
     names = tuple(f"{patient} {lesion}, cycle {cycle}" for patient, cycle, _, _, lesion in common)
     values = [np.array([side[key] for key in common]) for side in sides]
     return names, values[0], values[1], notes
+
+
+def shared_patients(
+    first: Sequence[Measurement], second: Sequence[Measurement], protocol: Protocol, metric: str = ""
+) -> tuple[str, ...]:
+    """Patient of each reading of `paired_readings`, in the same order."""
+    return tuple(key[0] for key in _sides(first, second, protocol, metric)[1])
+
+
+def _sides(
+    first: Sequence[Measurement], second: Sequence[Measurement], protocol: Protocol, metric: str
+) -> tuple[list[dict[tuple[str, ...], float]], list[tuple[str, ...]]]:
+    """Readings of both tables by subject, and the subjects that both have."""
+    tables = []
+    for rows in (first, second):
+        check_table(rows)
+        tables.append(endpoint_rows(rows, protocol, metric)[0])
+    one_unit([row for rows in tables for row in rows])
+    sides = [{_subject(row): row.value for row in rows} for rows in tables]
+    return sides, sorted(set(sides[0]) & set(sides[1]))
 
 
 def _subject(row: Measurement) -> tuple[str, ...]:

@@ -7,15 +7,16 @@ are those of the first use of the allocation, or of a blinded line before it, wa
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.study.schema.json_file import parsed_json
+from PRRTUptakeLib.study.schema.place import Place
+from PRRTUptakeLib.table_file import read_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -36,44 +37,28 @@ class Allocation:
     treated: Mapping[str, str]
     sha256: str
 
-    def check(self, patients: Iterable[str], words: tuple[str, str]) -> None:
+    def check(self, words: tuple[str, str]) -> None:
         """Refuse an allocation that does not fit a table.
 
         Parameters
         ----------
-        patients : of the table.
         words : by which the table names its lobes.
 
         Raises
         ------
         AllocationError
-            For a table that is unblinded already, an unknown patient, or a lobe named by other words than the table's.
+            For a table that is unblinded already, or a lobe named by other words than the table's.
         """
         if words == ("treated", "control"):
             raise AllocationError(
                 "The table already names the lobes treated and control: leave the allocation out, or give the table "
                 "with left and right."
             )
-        self.check_known(patients)
         for patient, lobe in sorted(self.treated.items()):
             if lobe not in words:
                 raise AllocationError(
                     f"The allocation of patient {patient} is '{lobe}', but the table's lobes are {' and '.join(words)}."
                 )
-
-    def check_known(self, patients: Iterable[str]) -> None:
-        """Refuse an allocation of somebody who is not among ``patients``.
-
-        Raises
-        ------
-        AllocationError
-            Naming the unknown patients.
-        """
-        unknown = sorted(set(self.treated) - set(patients))
-        if unknown:
-            raise AllocationError(
-                f"The allocation names the patient(s) {', '.join(unknown)}, of whom there is no measurement."
-            )
 
 
 def read_allocation(path: Path) -> Allocation:
@@ -87,28 +72,30 @@ def read_allocation(path: Path) -> Allocation:
         If it cannot be read, is empty, names a patient twice, or a lobe is not left, right, A or B.
     """
     try:
-        data = path.read_bytes()
-        text = data.decode("utf-8-sig")
-        pairs = _from_json(text) if path.suffix.lower() == ".json" else _from_csv(text)
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        if path.suffix.lower() == ".json":
+            pairs = _from_json(path.read_bytes().decode("utf-8-sig"), path.name)
+        else:
+            pairs = _from_table(path)
+    except (OSError, UnicodeDecodeError) as error:
         raise AllocationError(f"The allocation {path} cannot be read ({error}).") from error
     except (KeyError, TypeError, AttributeError, StopIteration):
         raise AllocationError(
             f"{path.name} is no allocation: give a CSV file with the columns patient and treated_lobe, or a JSON "
             "object of patients and lobes."
         ) from None
-    return Allocation(_checked(pairs, path.name), hashlib.sha256(data).hexdigest())
+    return allocation_of(_checked(pairs, path.name), path.name)
 
 
-def allocation_of(treated: Mapping[str, str]) -> Allocation:
-    """Allocation that stands in the case files instead of a file of its own."""
-    text = json.dumps(dict(sorted(treated.items())), ensure_ascii=False)
-    return Allocation(_checked(list(treated.items()), "The case files"), hashlib.sha256(text.encode()).hexdigest())
+def allocation_of(treated: Mapping[str, str], where: str = "The case files") -> Allocation:
+    """Allocation of patients; its hash is that of what it says, whatever file it comes from."""
+    known = _checked(list(treated.items()), where)
+    text = json.dumps(dict(sorted(known.items())), ensure_ascii=False)
+    return Allocation(known, hashlib.sha256(text.encode()).hexdigest())
 
 
-def _from_csv(text: str) -> list[tuple[str, str]]:
-    rows = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
-    return [_row(row) for row in rows]
+def _from_table(path: Path) -> list[tuple[str, str]]:
+    table = read_table(path, ("patient", *_COLUMNS), AllocationError)
+    return [_row(row.cells) for row in table.rows]
 
 
 def _row(row: Mapping[str, str]) -> tuple[str, str]:
@@ -116,17 +103,11 @@ def _row(row: Mapping[str, str]) -> tuple[str, str]:
     return row["patient"].strip(), row[column].strip()
 
 
-def _from_json(text: str) -> list[tuple[str, str]]:
-    content = json.loads(text, object_pairs_hook=lambda pairs: _PairedValues(pairs))
-    if isinstance(content, list) and not isinstance(content, _PairedValues):
-        return [_row(dict(row)) for row in content]
-    if not isinstance(content, _PairedValues):
-        raise TypeError
-    return [(patient.strip(), lobe.strip()) for patient, lobe in content]
-
-
-class _PairedValues(list[tuple[str, Any]]):
-    """An object of JSON with its keys in order, so that a patient named twice is noticed."""
+def _from_json(text: str, name: str) -> list[tuple[str, str]]:
+    content = parsed_json(text, Place(file=name, error=AllocationError))
+    if isinstance(content, list):
+        return [_row(row) for row in content]
+    return [(patient.strip(), lobe.strip()) for patient, lobe in content.items()]
 
 
 def _checked(pairs: Iterable[tuple[str, str]], name: str) -> dict[str, str]:
@@ -147,11 +128,12 @@ def _checked(pairs: Iterable[tuple[str, str]], name: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Seal:
-    """What fixes an analysis: hashes of the protocol and of the measurements."""
+    """What fixes an analysis: hashes of the protocol and of the measurements, and of each patient's part of them."""
 
     protocol_sha256: str
     measurements_sha256: str
     analysis_sha256: str = field(init=False)
+    patients: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         joined = f"{self.protocol_sha256}\n{self.measurements_sha256}\n".encode()
@@ -207,6 +189,7 @@ def log_analysis(log: Path, seal: Seal, protocol: str, allocation: Allocation | 
         "protocol_sha256": seal.protocol_sha256,
         "measurements_sha256": seal.measurements_sha256,
         "analysis_sha256": seal.analysis_sha256,
+        "patients_sha256": dict(seal.patients),
         "allocation_sha256": allocation.sha256 if allocation else "",
         "previous_sha256": hashlib.sha256(lines[-1].encode()).hexdigest() if lines else "",
     }
@@ -226,3 +209,47 @@ def _fixed_beforehand(entries: list[dict[str, Any]]) -> bool:
     same_allocation = entries[-1]["allocation_sha256"] == entries[first]["allocation_sha256"]
     before = {entry["analysis_sha256"] for entry in entries[: first + 1]}
     return same_allocation and entries[-1]["analysis_sha256"] in before
+
+
+@dataclass(frozen=True)
+class FixedParts:
+    """What was fixed before the allocation was first given: the protocol, and patients whose data are the same.
+
+    ``changed`` are patients whose measurements or exclusions are others than then, ``added`` those who were not there.
+    """
+
+    protocol: bool
+    patients: tuple[str, ...]
+    changed: tuple[str, ...]
+    added: tuple[str, ...]
+
+    @property
+    def words(self) -> str:
+        """The same in a sentence."""
+        total = len(self.patients) + len(self.changed) + len(self.added)
+        words = f"Fixed before: {'the protocol, ' if self.protocol else ''}{len(self.patients)} of {total} patients"
+        for name, who in (("changed since", self.changed), ("new since", self.added)):
+            words += f"; {name}: {', '.join(who)}" if who else ""
+        return f"{words}."
+
+
+def fixed_parts(log: Path) -> FixedParts | None:
+    """Compare the last entry of a log with what was logged up to the first use of the allocation.
+
+    The last entry before that first use counts (a cohort in which a patient failed is logged blinded), or the first use
+    itself. None if the entries name no patients, as those of earlier versions.
+    """
+    entries = read_log(log)
+    first = next((n for n, entry in enumerate(entries) if entry["event"] == "unblinded"), None)
+    if first is None:
+        return None
+    then, now = entries[max(first - 1, 0)], entries[-1]
+    before, after = then.get("patients_sha256") or {}, now.get("patients_sha256") or {}
+    if not before or not after:
+        return None
+    return FixedParts(
+        protocol=then["protocol_sha256"] == now["protocol_sha256"],
+        patients=tuple(name for name in after if before.get(name) == after[name]),
+        changed=tuple(name for name in after if name in before and before[name] != after[name]),
+        added=tuple(name for name in after if name not in before),
+    )

@@ -12,6 +12,7 @@ from scipy import stats
 
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.statistics.paired_values import check_table, lesion_name, one_unit
+from PRRTUptakeLib.statistics.ties import RELATIVE, no_scatter, settled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,12 +79,13 @@ def dose_response(
             "needs three or more."
         )
     dose, change = np.array([doses[key] for key in both]), np.array([changes[key] for key in both])
-    if np.ptp(dose) == 0:
+    if no_scatter(dose):
         raise DoseResponseError(f"All lesions have the same dose, {dose[0]:g} Gy: there is no response to it.")
     patients = tuple(patient for patient, _ in both)
     line = stats.linregress(dose, change)
     mean_dose, mean_change = _patient_means(patients, dose), _patient_means(patients, change)
-    by_patient = stats.spearmanr(mean_dose, mean_change) if mean_dose.size > 2 else None
+    spearman = _rank_correlation(dose, change)
+    spearman_patients, p_patients = _rank_correlation(mean_dose, mean_change)
     return DoseResponse(
         lesions=tuple(f"{patient} {lesion}" for patient, lesion in both),
         patients=patients,
@@ -92,10 +94,23 @@ def dose_response(
         slope_percent_per_Gy=float(line.slope),
         slope_ci=_slope_interval(patients, dose, change, (samples, seed, confidence)),
         intercept_percent=float(line.intercept),
-        spearman=float(stats.spearmanr(dose, change).statistic) if np.ptp(change) else math.nan,
-        spearman_patients=float(by_patient.statistic) if by_patient else math.nan,
-        p_patients=float(by_patient.pvalue) if by_patient else math.nan,
+        spearman=spearman[0],
+        spearman_patients=spearman_patients,
+        p_patients=p_patients,
     )
+
+
+def _rank_correlation(dose: np.ndarray, change: np.ndarray) -> tuple[float, float]:
+    """Spearman's rank correlation and its p with ties at relative 1e-9; nan where one of both does not differ.
+
+    A change in % is a difference: its tolerance is that of the sizes it comes from, of which the greater is 100 % or
+    more.
+    """
+    tolerance = RELATIVE * np.maximum(100.0, np.abs(change))
+    if dose.size < 3 or no_scatter(dose) or no_scatter(change, tolerance):
+        return math.nan, math.nan
+    found = stats.spearmanr(settled(dose), settled(change, tolerance))
+    return float(found.statistic), float(found.pvalue)
 
 
 def _doses(rows: Sequence[Measurement]) -> dict[tuple[str, str], float]:

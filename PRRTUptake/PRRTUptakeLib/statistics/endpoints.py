@@ -3,48 +3,66 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.statistics.cycles import Cycles, compare_cycles
 from PRRTUptakeLib.statistics.dose_response import DOSES, DoseResponse, dose_response
 from PRRTUptakeLib.statistics.enhancement import RegionEnhancement, enhancement
+from PRRTUptakeLib.statistics.exclusions import (
+    INTENTION_TO_TREAT,
+    PER_PROTOCOL,
+    StatedExclusion,
+    check_exclusions,
+    population_rows,
+    reasons_by_patient,
+)
 from PRRTUptakeLib.statistics.measurement_uncertainty import (
     PropagatedUncertainty,
     UncertaintyError,
+    dependence,
     propagate_uncertainty,
+    responder_attenuation,
 )
 from PRRTUptakeLib.statistics.paired import BootstrapIntervals, PairedComparison, bootstrap_intervals, compare_pairs
 from PRRTUptakeLib.statistics.paired_values import (
     BLINDED,
     EndpointError,
+    Exclusion,
     PairedValues,
     check_table,
     endpoint_rows,
     lobe_pairs,
     lobe_words,
 )
+from PRRTUptakeLib.statistics.scales import ScaleConflict, scale_conflict
 from PRRTUptakeLib.statistics.subgroups import Subgroups, compare_subgroups
+from PRRTUptakeLib.statistics.ties import log_ratios
 from PRRTUptakeLib.study.designs import design_of
 from PRRTUptakeLib.study.designs.base import PAIRED_LOBES, ROUTE_RATIOS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from PRRTUptakeLib.statistics.allocation import Allocation
     from PRRTUptakeLib.statistics.mixed import MixedModel
     from PRRTUptakeLib.study.measurements import Measurement
-    from PRRTUptakeLib.study.protocol import Protocol
+    from PRRTUptakeLib.study.protocol import EndpointRules, Protocol
+
+ALLOCATED_ONLY = "allocated, but there is no measurement"
 
 
 @dataclass(frozen=True, eq=False)
 class Endpoint:
     """The endpoint of a cohort.
 
-    ``cycles`` holds the same comparison for every cycle of the trial; ``regions`` and ``uptake`` belong to enhancement
-    ratios; ``carried`` is None without measurement uncertainties, ``mixed`` unless asked for, ``response`` without
+    ``course`` holds the same comparison for every cycle of the trial, ``populations`` that of everybody (intention to
+    treat) and of the patients left by ``exclusions`` (per protocol, which is ``comparison``); ``scales`` says where raw
+    and log scale contradict each other. ``regions`` and ``uptake`` belong to enhancement
+    ratios; ``propagated`` is None without measurement uncertainties, ``mixed`` unless asked for, ``response`` without
     lesion doses.
     """
 
@@ -54,13 +72,21 @@ class Endpoint:
     bootstrap: BootstrapIntervals
     propagated: PropagatedUncertainty | None
     notes: tuple[str, ...]
-    cycles: Mapping[int, PairedComparison] = field(default_factory=dict)
     regions: tuple[RegionEnhancement, ...] = ()
     uptake: PairedComparison | None = None
     uptake_pairs: PairedValues | None = None
     mixed: MixedModel | None = None
     subgroups: tuple[Subgroups, ...] = ()
     response: DoseResponse | None = None
+    course: Cycles | None = None
+    populations: Mapping[str, PairedComparison] = field(default_factory=dict)
+    exclusions: tuple[StatedExclusion, ...] = ()
+    scales: ScaleConflict | None = None
+
+    @property
+    def cycles(self) -> Mapping[int, PairedComparison]:
+        """The comparison in every cycle, of all patients who have it."""
+        return self.course.available if self.course else {}
 
     @property
     def blinded(self) -> bool:
@@ -84,6 +110,8 @@ class Endpoint:
             "measurement_uncertainty": asdict(self.propagated) if self.propagated else None,
             "mixed_model": asdict(self.mixed) if self.mixed else None,
             "cycles": {str(cycle): asdict(result) for cycle, result in self.cycles.items()},
+            **self._who_counts(),
+            "scale_conflict": asdict(self.scales) if self.scales else None,
             "regions": {
                 region.region: {**asdict(region.enhancement), "gain": asdict(region.gain) if region.gain else None}
                 for region in self.regions
@@ -94,6 +122,17 @@ class Endpoint:
             "patients": self._patients(),
             "excluded": [asdict(item) for item in self.pairs.excluded],
             "notes": list(self.notes),
+        }
+
+    def _who_counts(self) -> dict[str, Any]:
+        course = self.course
+        return {
+            "completers": {str(n): asdict(one) for n, one in course.completers.items()} if course else {},
+            "missing_cycles": {str(n): [asdict(one) for one in lost] for n, lost in course.missing.items()}
+            if course
+            else {},
+            "populations": {name: asdict(one) for name, one in self.populations.items()},
+            "exclusions": [{**asdict(one), "decided": one.decided.isoformat()} for one in self.exclusions],
         }
 
     def _patients(self) -> list[dict[str, Any]]:
@@ -114,6 +153,7 @@ def evaluate(
     strict: bool = True,
     mixed: bool = False,
     characteristics: Mapping[str, Mapping[str, str]] | None = None,
+    exclusions: Sequence[StatedExclusion] = (),
 ) -> Endpoint:
     """Compute the endpoint.
 
@@ -122,8 +162,9 @@ def evaluate(
     rows : the table; its order does not matter.
     allocation : which lobe was treated. Without it a table of left and right lobes stays blinded: A is left, B right.
     strict : refuse a table in which any patient cannot be analysed; otherwise such patients are excluded and listed.
-    mixed : fit the mixed model too (needs statsmodels).
+    mixed : fit the mixed model too.
     characteristics : group of each patient by characteristic, as `subgroups.read_subgroups` gives them.
+    exclusions : who and what does not count; the endpoint is per protocol then, with intention to treat beside it.
 
     Raises
     ------
@@ -131,66 +172,123 @@ def evaluate(
         If the table, the allocation or too few patients do not allow the endpoint.
     """
     check_table(rows)
+    check_exclusions(exclusions, rows, () if allocation is None else allocation.treated)
+    kept = population_rows(rows, exclusions, PER_PROTOCOL)
+    if not kept:
+        raise EndpointError("The exclusions leave no measurement: take some of them back.")
+    excused = {one.patient for one in exclusions} if strict else {row.patient for row in kept}
     kind = design_of(protocol).endpoint.kind
-    if kind not in _PARTS:
+    if kind == ROUTE_RATIOS:
+        parts = _enhancement_parts(kept, protocol, allocation, excused, mixed)
+    elif kind == PAIRED_LOBES:
+        parts = _lobe_parts(rows, kept, protocol, allocation, excused)
+        if mixed:
+            parts["mixed"] = _mixed(kept, protocol, allocation)
+    else:
         raise EndpointError(f"The protocol '{protocol.name}' compares nothing within a patient: it has no endpoint.")
-    parts = _PARTS[kind](rows, protocol, allocation, strict, mixed)
+    if exclusions:
+        parts |= _populations(rows, protocol, allocation, tuple(exclusions))
     pairs: PairedValues = parts.pop("pairs")
     notes: tuple[str, ...] = parts.pop("notes")
+    pairs, lost = _with_left_out(pairs, reasons_by_patient(exclusions), allocation, rows)
     parts["subgroups"] = compare_subgroups(pairs, characteristics or {}, protocol)
-    if any(row.metric in DOSES for row in rows):
+    if any(row.metric in DOSES for row in kept):
         try:
-            parts["response"] = dose_response(rows)
+            parts["response"] = dose_response(kept)
         except PRRTError as problem:
             notes += (f"There is no dose-response. {problem}",)
-    return _endpoint(protocol, pairs, notes, parts)
+    return _endpoint(protocol, pairs, notes + lost, parts)
 
 
 def _lobe_parts(
-    rows: Sequence[Measurement], protocol: Protocol, allocation: Allocation | None, strict: bool, mixed: bool
+    rows: Sequence[Measurement],
+    kept: Sequence[Measurement],
+    protocol: Protocol,
+    allocation: Allocation | None,
+    excused: Collection[str],
 ) -> dict[str, Any]:
-    chosen, _ = endpoint_rows(rows, protocol)
-    words = lobe_words(chosen)
+    words = lobe_words(endpoint_rows(rows, protocol)[0])
     if allocation is not None:
-        allocation.check({row.patient for row in rows}, words)
+        allocation.check(words)
     treated = None if allocation is None else allocation.treated
-    pairs = lobe_pairs(rows, protocol, treated)
-    _refuse(pairs, strict)
+    pairs = lobe_pairs(kept, protocol, treated)
+    _refuse(pairs, excused)
     notes = pairs.notes
     if pairs.labels == BLINDED:
         meaning = "A is the left lobe, B the right" if words == ("left", "right") else "A and B are the table's"
         notes += (f"The lobes are blinded ({meaning}): nothing is said about treatment until the allocation is given.",)
-    parts: dict[str, Any] = {"pairs": pairs, "notes": notes, "cycles": _cycles(rows, protocol, treated)}
-    if mixed:
-        from PRRTUptakeLib.statistics.mixed import fit_mixed_model
+    course = compare_cycles(kept, protocol, treated)
+    return {"pairs": pairs, "notes": notes + course.note(), "course": course}
 
-        parts["mixed"] = fit_mixed_model(rows, protocol, treated)
-    return parts
+
+def _mixed(rows: Sequence[Measurement], protocol: Protocol, allocation: Allocation | None) -> MixedModel:
+    from PRRTUptakeLib.statistics.mixed import fit_mixed_model
+
+    return fit_mixed_model(rows, protocol, None if allocation is None else allocation.treated)
+
+
+def _populations(
+    rows: Sequence[Measurement],
+    protocol: Protocol,
+    allocation: Allocation | None,
+    exclusions: tuple[StatedExclusion, ...],
+) -> dict[str, Any]:
+    """The comparison of everybody beside that of those who were not excluded."""
+    found = {}
+    for name in (INTENTION_TO_TREAT, PER_PROTOCOL):
+        mine = population_rows(rows, exclusions, name)
+        if design_of(protocol).endpoint.kind == ROUTE_RATIOS:
+            pairs = enhancement(mine, protocol).pairs
+        else:
+            pairs = lobe_pairs(mine, protocol, None if allocation is None else allocation.treated)
+        if len(pairs.patients) >= 2:
+            found[name] = _comparison(pairs, protocol)
+    return {"populations": found, "exclusions": exclusions}
+
+
+def _with_left_out(
+    pairs: PairedValues, reasons: Mapping[str, str], allocation: Allocation | None, rows: Sequence[Measurement]
+) -> tuple[PairedValues, tuple[str, ...]]:
+    """Add who was excluded, and who was allocated but never measured, to those without a value."""
+    measured = {row.patient for row in rows}
+    unmeasured = [] if allocation is None else [name for name in sorted(allocation.treated) if name not in measured]
+    others = {one.patient: one for one in pairs.excluded if one.patient not in reasons}
+    others |= {patient: Exclusion(patient, reason) for patient, reason in reasons.items()}
+    others |= {name: Exclusion(name, ALLOCATED_ONLY) for name in unmeasured if name not in others}
+    lost = replace(pairs, excluded=tuple(others[patient] for patient in sorted(others)))
+    if not unmeasured:
+        return lost, ()
+    return lost, (
+        f"The allocation names {len(unmeasured)} patient(s) without any measurement ({', '.join(unmeasured)}): "
+        "they are counted as allocated and not analysed.",
+    )
 
 
 def _enhancement_parts(
-    rows: Sequence[Measurement], protocol: Protocol, allocation: Allocation | None, strict: bool, mixed: bool
+    rows: Sequence[Measurement],
+    protocol: Protocol,
+    allocation: Allocation | None,
+    excused: Collection[str],
+    mixed: bool,
 ) -> dict[str, Any]:
     if allocation is not None or mixed:
         what = "mixed model" if mixed else "allocation"
         raise EndpointError(f"The protocol '{protocol.name}' compares injections, not lobes: leave the {what} out.")
     found = enhancement(rows, protocol)
-    _refuse(found.pairs, strict)
+    _refuse(found.pairs, excused)
     parts = {"pairs": found.pairs, "notes": found.pairs.notes, "regions": found.regions, "uptake_pairs": found.uptake}
     if found.uptake:
         parts["uptake"] = compare_pairs(found.uptake.first, found.uptake.second, protocol.endpoint.confidence)
     return parts
 
 
-_PARTS = {PAIRED_LOBES: _lobe_parts, ROUTE_RATIOS: _enhancement_parts}
-
-
-def _refuse(pairs: PairedValues, strict: bool) -> None:
-    if strict and pairs.excluded:
-        first = pairs.excluded[0]
-        others = f" ({len(pairs.excluded) - 1} more patient(s) cannot be analysed)" if len(pairs.excluded) > 1 else ""
+def _refuse(pairs: PairedValues, excused: Collection[str]) -> None:
+    unusable = [item for item in pairs.excluded if item.patient not in excused]
+    if unusable:
+        first = unusable[0]
+        others = f" ({len(unusable) - 1} more patient(s) cannot be analysed)" if len(unusable) > 1 else ""
         raise EndpointError(
-            f"Patient {first.patient}: {first.reason}{others}; correct the table, or leave the patient out."
+            f"Patient {first.patient}: {first.reason}{others}; correct the table, or exclude the patient."
         )
     if len(pairs.patients) < 2:
         reasons = "".join(f"; patient {item.patient}: {item.reason}" for item in pairs.excluded[:3])
@@ -201,31 +299,37 @@ def _refuse(pairs: PairedValues, strict: bool) -> None:
 
 def _endpoint(protocol: Protocol, pairs: PairedValues, notes: tuple[str, ...], parts: Mapping[str, Any]) -> Endpoint:
     rules = protocol.endpoint
-    at_least = design_of(protocol).endpoint.at_least
-    comparison = compare_pairs(pairs.first, pairs.second, rules.confidence, rules.threshold, at_least)
+    comparison = _comparison(pairs, protocol)
     bootstrap = bootstrap_intervals(
         pairs.first, pairs.second, rules.bootstrap_samples, rules.bootstrap_seed, rules.confidence
     )
     propagated = None
     if np.isfinite(pairs.u_log).any():
         try:
-            propagated = propagate_uncertainty(np.log(pairs.first / pairs.second), pairs.u_log, rules.confidence)
+            propagated = _propagated(pairs, rules)
         except UncertaintyError as problem:
             notes += (f"Measurement uncertainty is not carried into the interval. {problem}",)
     if math.isnan(comparison.p_log):
-        notes += ("All patients have the same ratio 1: no test is possible.",)
+        notes += ("All patients have the same ratio: without scatter between them there is no test and no interval.",)
+    if design_of(protocol).endpoint.kind == PAIRED_LOBES:
+        parts = {**parts, "scales": scale_conflict(pairs.first, pairs.second, comparison, rules.confidence)}
+    if parts.get("scales"):
+        notes += (parts["scales"].sentence,)
     return Endpoint(protocol, pairs, comparison, bootstrap, propagated, notes, **parts)
 
 
-def _cycles(
-    rows: Sequence[Measurement], protocol: Protocol, treated: Mapping[str, str] | None
-) -> dict[int, PairedComparison]:
-    """Compare the lobes in every cycle that two patients or more completed."""
-    chosen, _ = endpoint_rows(rows, protocol)
-    found = {}
-    for cycle in sorted({row.cycle for row in chosen}):
-        pairs = lobe_pairs(rows, protocol, treated, cycle)
-        if len(pairs.patients) >= 2:
-            rules = protocol.endpoint
-            found[cycle] = compare_pairs(pairs.first, pairs.second, rules.confidence, rules.threshold)
-    return found
+def _propagated(pairs: PairedValues, rules: EndpointRules) -> PropagatedUncertainty:
+    """The weighted analysis, beside the plain one, and what errors of measurement do to shares and slopes."""
+    log_ratio, _ = log_ratios(pairs.first, pairs.second)
+    found = propagate_uncertainty(log_ratio, pairs.u_log, rules.confidence)
+    if not pairs.u_log.all():
+        return found
+    responders = responder_attenuation(log_ratio, pairs.u_log, rules.threshold, seed=rules.bootstrap_seed)
+    relation = None if pairs.u_second_log is None else dependence(pairs.first, pairs.second, pairs.u_second_log)
+    return replace(found, responders=responders, dependence=relation)
+
+
+def _comparison(pairs: PairedValues, protocol: Protocol) -> PairedComparison:
+    rules = protocol.endpoint
+    at_least = design_of(protocol).endpoint.at_least
+    return compare_pairs(pairs.first, pairs.second, rules.confidence, rules.threshold, at_least)

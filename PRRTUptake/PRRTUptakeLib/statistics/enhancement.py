@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.study.protocol import Protocol
 
 ROUTES = ("IA", "IV")
+HEALTHY_METRIC = "suv_mean"
 TARGETS, OTHER_LESIONS = "target lesions", "other lesions"
 
 
@@ -62,7 +63,9 @@ def enhancement(rows: Sequence[Measurement], protocol: Protocol) -> Enhancement:
         If no region has the metric after both injections, or units are mixed.
     """
     endpoint = protocol.endpoint
-    ratios, notes = _ratios([row for row in rows if row.cycle == endpoint.cycle], endpoint.metric)
+    mine = [row for row in rows if row.cycle == endpoint.cycle]
+    ratios, notes = _ratios(mine, endpoint.metric)
+    ratios = _healthy_by_mean(ratios, mine)
     role = next((role for role in ENDPOINT_ROLES[:2] if any(row.role == role for row in ratios)), "")
     if not role:
         raise EndpointError(
@@ -104,6 +107,14 @@ def _ratios(rows: Sequence[Measurement], metric: str) -> tuple[list[Measurement]
     single = len(visits) - len(complete)
     notes = (f"{single} region(s) measured after one injection only are left out.",) if single else ()
     return [_divide(both["IA"], both["IV"], metric) for both in complete], notes
+
+
+def _healthy_by_mean(ratios: list[Measurement], rows: Sequence[Measurement]) -> list[Measurement]:
+    """Ratios of healthy liver by its mean where the table has it: its maximum is noise and its neighbours' spill-in."""
+    means, _ = _ratios([row for row in rows if row.role == "reference"], HEALTHY_METRIC)
+    measured = {(row.patient, row.region) for row in means}
+    others = [row for row in ratios if row.role != "reference" or (row.patient, row.region) not in measured]
+    return [*others, *(replace(row, region=f"{row.region} (mean)") for row in means)]
 
 
 def _divide(ia: Measurement, iv: Measurement, metric: str) -> Measurement:

@@ -1,18 +1,27 @@
-"""Mixed model of all lesions and cycles at once; statsmodels fits it (optional)."""
+"""Mixed model of all lesions and cycles at once: every value counts, and patients with a missing cycle stay in."""
 
 from __future__ import annotations
 
 import math
-import warnings
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import stats
 
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.statistics.paired_values import endpoint_rows, lesion_name, lobe_words, one_visit
+from PRRTUptakeLib.statistics.reml import (
+    FitError,
+    NestedData,
+    NestedFit,
+    calibrated_rise,
+    fit_nested,
+    profile_interval,
+    satterthwaite,
+)
+from PRRTUptakeLib.statistics.ties import log_ratios
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,11 +36,16 @@ class MixedModelError(PRRTError):
 
 @dataclass(frozen=True)
 class MixedModel:
-    """Fit of log(value) ~ lobe + cycle with random effects of patient and of lobe within patient.
+    """Fit of log(value) ~ lobe + cycle with random effects of patient and of lobe within patient, by REML.
 
-    ``gmr`` is the treated/control ratio with ``gmr_ci`` and ``p``, by the t distribution with ``degrees`` = patients
-    - 1 (the stratum of lobes within patients); ``cycle_ratios`` are against the first cycle. Standard deviations are
-    those of logarithms: between patients, between lobes within a patient (0 where each lobe has one row), residual.
+    ``gmr`` is the treated/control ratio. ``gmr_ci`` and ``p`` come from the t distribution with ``degrees``:
+    Satterthwaite's, but no more than patients - 1, since few patients cannot show that lobes do not scatter. On
+    balanced data they are those of the paired t-test of the patients' geometric means (``inference`` "paired t").
+    ``gmr_ci_profile`` has the values that the likelihood, fitted anew in all else, does not exclude, with the rise of
+    the deviance that gives Student's interval where data are balanced. ``cycle_ratios`` are against the first cycle.
+    Standard deviations are those of logarithms: between patients, between lobes within a patient (0 where each lobe has
+    one row), residual. ``reml_deviance`` is lme4's REML criterion of the natural logarithms; ``at_zero`` names the
+    scatters whose best value is 0; ``converged`` says that the optimum was verified.
     """
 
     rows: int
@@ -39,12 +53,17 @@ class MixedModel:
     gmr: float
     gmr_ci: tuple[float, float]
     p: float
-    degrees: int
+    degrees: float
     cycle_ratios: dict[str, float]
     sd_patient_log: float
     sd_lobe_log: float
     sd_residual_log: float
     converged: bool
+    satterthwaite_degrees: float = math.nan
+    gmr_ci_profile: tuple[float, float] = (math.nan, math.nan)
+    reml_deviance: float = math.nan
+    at_zero: tuple[str, ...] = ()
+    inference: str = "Satterthwaite"
 
 
 def fit_mixed_model(
@@ -52,7 +71,7 @@ def fit_mixed_model(
 ) -> MixedModel:
     """Fit the model by restricted maximum likelihood to every target lesion in every cycle.
 
-    On balanced data, with scatter between lobes, it reproduces the paired t-test of the geometric means.
+    On balanced data it reproduces the paired t-test of the geometric means, whether lobes scatter or not.
 
     Parameters
     ----------
@@ -61,7 +80,7 @@ def fit_mixed_model(
     Raises
     ------
     MixedModelError
-        If statsmodels is missing, fewer than two patients have both lobes, a value is not positive, or nothing fits.
+        If fewer than two patients have both lobes, a value is not positive, or the values leave no residual.
     """
     everything, _ = endpoint_rows(rows, protocol)
     words = lobe_words(everything)
@@ -78,11 +97,33 @@ def fit_mixed_model(
     design = np.column_stack(
         [np.ones(len(chosen)), first, *([row.cycle == cycle for row in chosen] for cycle in cycles[1:])]
     ).astype(np.float64)
-    groups = np.array([row.patient for row in chosen])
-    lobes = np.array([row.lobe for row in chosen])
+    groups, lobes = np.array([row.patient for row in chosen]), np.array([row.lobe for row in chosen])
     repeated = max(Counter(zip(groups.tolist(), lobes.tolist(), strict=True)).values()) > 1
-    fitted = _fit(np.log([row.value for row in chosen]), design, groups, lobes, repeated)
-    return _result(fitted, len(chosen), len(patients), cycles, repeated, protocol.endpoint.confidence)
+    values = np.log([row.value for row in chosen])
+    try:
+        data = NestedData(values, design, groups, lobes, repeated)
+        fitted = fit_nested(data)
+    except FitError as error:
+        raise MixedModelError(f"The mixed model cannot be fitted to these data. {error}") from error
+    paired = _paired_when_balanced(chosen, values, design[:, 1] > 0)
+    return _result(data, fitted, (len(chosen), len(patients)), cycles, paired, protocol.endpoint.confidence)
+
+
+def _paired_when_balanced(
+    rows: Sequence[Measurement], values: np.ndarray, first: np.ndarray
+) -> tuple[float, float] | None:
+    """Effect and standard error of the paired test, if every patient has the same rows in each lobe and cycle.
+
+    Then lobes within patients are a stratum of their own, and its test is exact whatever the variances are.
+    """
+    cells = Counter((row.patient, row.lobe, row.cycle) for row in rows)
+    cycles, patients = {row.cycle for row in rows}, sorted({row.patient for row in rows})
+    if len(set(cells.values())) > 1 or len(cells) != 2 * len(patients) * len(cycles):
+        return None
+    groups = np.array([row.patient for row in rows])
+    means = [[math.exp(values[(groups == patient) & side].mean()) for side in (first, ~first)] for patient in patients]
+    logs, _ = log_ratios(*np.array(means).T)
+    return float(logs.mean()), float(logs.std(ddof=1)) / math.sqrt(logs.size)
 
 
 def _complete(rows: Sequence[Measurement], words: tuple[str, str], protocol: Protocol) -> list[Measurement]:
@@ -96,44 +137,40 @@ def _complete(rows: Sequence[Measurement], words: tuple[str, str], protocol: Pro
     return [row for row in kept if all((row.patient, word) in sides for word in words)]
 
 
-def _fit(values: np.ndarray, design: np.ndarray, groups: np.ndarray, lobes: np.ndarray, repeated: bool) -> Any:
-    try:
-        from statsmodels.regression.mixed_linear_model import MixedLM, VCSpec
-    except ImportError as error:
-        raise MixedModelError(
-            "The mixed model needs the package statsmodels: install slicerprrt[statistics]."
-        ) from error
-    components = None
-    if repeated:  # with one row per lobe, scatter between lobes is the residual
-        members = [groups == patient for patient in sorted(set(groups.tolist()))]
-        kinds = sorted(set(lobes.tolist()))
-        matrices = [np.column_stack([lobes[mine] == kind for kind in kinds]).astype(float) for mine in members]
-        components = VCSpec(["lobe"], [[list(kinds)] * len(members)], [matrices])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # convergence is reported in the result
-        try:
-            model = MixedLM(values, design, groups, exog_re=np.ones((values.size, 1)), exog_vc=components)
-            return model.fit(reml=True, method=["bfgs", "lbfgs", "powell"])
-        except (np.linalg.LinAlgError, ValueError) as error:
-            raise MixedModelError(f"The mixed model cannot be fitted to these data ({error}).") from error
-
-
 def _result(
-    fitted: Any, rows: int, patients: int, cycles: Sequence[int], repeated: bool, confidence: float
+    data: NestedData,
+    fitted: NestedFit,
+    sizes: tuple[int, int],
+    cycles: Sequence[int],
+    paired: tuple[float, float] | None,
+    confidence: float,
 ) -> MixedModel:
-    effect, error = float(fitted.fe_params[1]), float(fitted.bse_fe[1])
-    degrees = patients - 1
+    rows, patients = sizes
+    effect, error = float(fitted.coefficients[1]), math.sqrt(float(fitted.covariance[1, 1]))
+    free = satterthwaite(data, fitted, 1)
+    degrees = min(free, patients - 1.0)
+    if paired is not None:
+        (effect, error), degrees = paired, patients - 1.0
     reach = float(stats.t.ppf(0.5 + confidence / 2, degrees)) * error
+    low, high = profile_interval(data, 1, calibrated_rise(confidence, degrees))
+    scatters = {"between patients": fitted.sd_outer}
+    if data.with_inner:
+        scatters["between lobes"] = fitted.sd_inner
     return MixedModel(
         rows=rows,
         patients=patients,
         gmr=math.exp(effect),
-        gmr_ci=(math.exp(effect - reach), math.exp(effect + reach)),
+        gmr_ci=(math.exp(effect - reach), math.exp(effect + reach)) if error > 0 else (math.nan, math.nan),
         p=float(2 * stats.t.sf(abs(effect) / error, degrees)) if error > 0 else math.nan,
         degrees=degrees,
-        cycle_ratios={str(cycle): math.exp(float(fitted.fe_params[2 + n])) for n, cycle in enumerate(cycles[1:])},
-        sd_patient_log=math.sqrt(max(0.0, float(fitted.cov_re[0, 0]))),
-        sd_lobe_log=math.sqrt(max(0.0, float(fitted.vcomp[0]))) if repeated else 0.0,
-        sd_residual_log=math.sqrt(float(fitted.scale)),
-        converged=bool(fitted.converged),
+        cycle_ratios={str(cycle): math.exp(fitted.coefficients[2 + n]) for n, cycle in enumerate(cycles[1:])},
+        sd_patient_log=fitted.sd_outer,
+        sd_lobe_log=fitted.sd_inner,
+        sd_residual_log=fitted.sd_residual,
+        converged=fitted.converged,
+        satterthwaite_degrees=free,
+        gmr_ci_profile=(math.exp(low), math.exp(high)),
+        reml_deviance=fitted.deviance,
+        at_zero=tuple(name for name, sd in scatters.items() if sd == 0),
+        inference="Satterthwaite" if paired is None else "paired t",
     )

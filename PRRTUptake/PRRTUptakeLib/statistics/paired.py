@@ -10,6 +10,9 @@ import numpy as np
 from scipy import stats
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.statistics.signed_ranks import sign_test, signed_rank_test
+from PRRTUptakeLib.statistics.ties import above, differences, log_ratios, no_scatter
+from PRRTUptakeLib.statistics.ties import at_least as reaches
 
 Interval = tuple[float, float]
 NOT_KNOWN: Interval = (math.nan, math.nan)
@@ -21,13 +24,15 @@ class PairedError(PRRTError):
 
 @dataclass(frozen=True)
 class PairedComparison:
-    """Result of a paired comparison of ``first`` with ``second``.
+    """Result of a paired comparison of ``first`` with ``second``; values equal within 1e-9 are ties everywhere.
 
     Log scale: ``gmr`` geometric mean of first/second with ``gmr_ci`` and ``p_log`` (paired t-test of logarithms), and
     ``sd_log``, the standard deviation of the log ratios. Raw scale: ``means`` of both, ``raw_difference`` with
     ``raw_ci`` and ``p_raw`` (paired t-test), ``mean_of_ratios``, ``ratio_of_means``. Without a distribution:
-    Wilcoxon's signed-rank test on either scale with the Hodges-Lehmann estimate (``hodges_lehmann``, a difference,
-    and ``hodges_lehmann_ratio``), and ``p_sign``. ``responders`` are the patients whose ratio passes ``threshold``,
+    Wilcoxon's exact signed-rank test on either scale with the Hodges-Lehmann estimate (``hodges_lehmann``, a
+    difference, and ``hodges_lehmann_ratio``), pairs without difference left out (``p_wilcoxon_pratt``: ranked too, as
+    Pratt does), and ``p_sign``; ``unchanged`` counts those pairs. Without any scatter there is no t-test and no
+    interval (nan). ``responders`` are the patients whose ratio passes ``threshold``,
     with the exact (Clopper-Pearson) ``responders_ci`` as fractions and ``p_responders`` against one half.
     """
 
@@ -52,6 +57,9 @@ class PairedComparison:
     responders_ci: Interval
     p_responders: float
     threshold: float
+    p_wilcoxon_pratt: float = math.nan
+    p_wilcoxon_log_pratt: float = math.nan
+    unchanged: int = 0
 
 
 def compare_pairs(
@@ -63,7 +71,7 @@ def compare_pairs(
     ----------
     first, second : shape (n,), positive, one pair per patient; n of at least 2.
     confidence : of all intervals.
-    threshold : a responder's ratio lies above it, or on or above it with ``at_least``.
+    threshold : a responder's ratio is above it, or equal to it or above with ``at_least``.
 
     Raises
     ------
@@ -77,40 +85,51 @@ def compare_pairs(
     (1.1382, 0.1048, 0.0925, 0.15625)
     """
     first, second = _checked(first, second)
-    log_ratio = np.log(first) - np.log(second)
-    ratios, difference = first / second, first - second
-    passed = int(np.count_nonzero(ratios >= threshold if at_least else ratios > threshold))
+    raw, raw_tolerance = differences(first, second)
+    log_ratio, log_tolerance = log_ratios(first, second)
+    passes = reaches if at_least else above
+    passed = int(np.count_nonzero(passes(first, threshold * second)))
     binomial = stats.binomtest(passed, first.size)
     exact = binomial.proportion_ci(confidence, method="exact")
-    with warnings.catch_warnings():
-        # Equal pairs have no scatter: SciPy then warns and gives nan, which is the honest answer.
-        warnings.simplefilter("ignore", RuntimeWarning)
-        on_logs, on_raw = stats.ttest_1samp(log_ratio, 0.0), stats.ttest_1samp(difference, 0.0)
-        log_ci, raw_ci = on_logs.confidence_interval(confidence), on_raw.confidence_interval(confidence)
-        p_wilcoxon, p_wilcoxon_log = _wilcoxon(difference), _wilcoxon(log_ratio)
+    log_ci, p_log = _t_test(log_ratio, log_tolerance, confidence)
+    raw_ci, p_raw = _t_test(raw, raw_tolerance, confidence)
+    ranks = {pratt: signed_rank_test(raw, raw_tolerance, pratt) for pratt in (False, True)}
+    log_ranks = {pratt: signed_rank_test(log_ratio, log_tolerance, pratt) for pratt in (False, True)}
     return PairedComparison(
         n=first.size,
         gmr=math.exp(log_ratio.mean()),
-        gmr_ci=(math.exp(log_ci.low), math.exp(log_ci.high)),
-        p_log=float(on_logs.pvalue),
-        sd_log=float(log_ratio.std(ddof=1)),
+        gmr_ci=(math.exp(log_ci[0]), math.exp(log_ci[1])),
+        p_log=p_log,
+        sd_log=0.0 if no_scatter(log_ratio, log_tolerance) else float(log_ratio.std(ddof=1)),
         means=(float(first.mean()), float(second.mean())),
-        raw_difference=float(difference.mean()),
-        raw_ci=(float(raw_ci.low), float(raw_ci.high)),
-        p_raw=float(on_raw.pvalue),
-        p_wilcoxon=p_wilcoxon,
-        p_wilcoxon_log=p_wilcoxon_log,
-        hodges_lehmann=hodges_lehmann(difference),
+        raw_difference=float(raw.mean()),
+        raw_ci=raw_ci,
+        p_raw=p_raw,
+        p_wilcoxon=ranks[False].p,
+        p_wilcoxon_log=log_ranks[False].p,
+        hodges_lehmann=hodges_lehmann(raw),
         hodges_lehmann_ratio=math.exp(hodges_lehmann(log_ratio)),
-        p_sign=_sign_test(difference),
-        mean_of_ratios=float(ratios.mean()),
+        p_sign=sign_test(raw),
+        mean_of_ratios=float((first / second).mean()),
         ratio_of_means=float(first.mean() / second.mean()),
         responders=passed,
         responders_fraction=passed / first.size,
         responders_ci=(float(exact.low), float(exact.high)),
         p_responders=float(binomial.pvalue),
         threshold=threshold,
+        p_wilcoxon_pratt=ranks[True].p,
+        p_wilcoxon_log_pratt=log_ranks[True].p,
+        unchanged=ranks[False].zeros,
     )
+
+
+def _t_test(values: np.ndarray, tolerance: np.ndarray, confidence: float) -> tuple[Interval, float]:
+    """Interval of the mean and p against 0; unknown where values do not differ, since nothing says how they scatter."""
+    if no_scatter(values, tolerance):
+        return NOT_KNOWN, math.nan
+    result = stats.ttest_1samp(values, 0.0)
+    low, high = result.confidence_interval(confidence)
+    return (float(low), float(high)), float(result.pvalue)
 
 
 def _checked(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -129,15 +148,6 @@ def _checked(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndar
             f"A patient's value is {smallest:g}, but ratios need positive numbers: correct the measurement."
         )
     return first, second
-
-
-def _wilcoxon(difference: np.ndarray) -> float:
-    return float(stats.wilcoxon(difference).pvalue) if difference.any() else math.nan
-
-
-def _sign_test(difference: np.ndarray) -> float:
-    decided = int(np.count_nonzero(difference))
-    return float(stats.binomtest(int(np.count_nonzero(difference > 0)), decided).pvalue) if decided else math.nan
 
 
 def hodges_lehmann(values: np.ndarray) -> float:
@@ -177,26 +187,27 @@ def bootstrap_intervals(
     seed : the same seed gives the same digits.
     """
     first, second = _checked(first, second)
-    log_low, log_high = _bca((np.log(first) - np.log(second),), _mean, samples, seed, confidence)
-    return BootstrapIntervals(
-        samples,
-        seed,
-        (math.exp(log_low), math.exp(log_high)),
-        _bca((first - second,), _mean, samples, seed, confidence),
-        _bca((first, second), _ratio_of_means, samples, seed, confidence),
-    )
+    (log_ratio, log_tolerance), (raw, raw_tolerance) = log_ratios(first, second), differences(first, second)
+    log_ci = raw_ci = ratio_ci = NOT_KNOWN
+    if not no_scatter(log_ratio, log_tolerance):
+        log_low, log_high = _bca((log_ratio,), _mean, samples, seed, confidence)
+        log_ci = (math.exp(log_low), math.exp(log_high))
+        ratio_ci = _bca((first, second), _ratio_of_means, samples, seed, confidence)
+    if not no_scatter(raw, raw_tolerance):
+        raw_ci = _bca((raw,), _mean, samples, seed, confidence)
+    return BootstrapIntervals(samples, seed, log_ci, raw_ci, ratio_ci)
 
 
 def _mean(values: np.ndarray, axis: int) -> np.ndarray:
-    return np.mean(values, axis=axis)
+    return np.asarray(np.mean(values, axis=axis))
 
 
 def _ratio_of_means(first: np.ndarray, second: np.ndarray, axis: int) -> np.ndarray:
-    return np.mean(first, axis=axis) / np.mean(second, axis=axis)
+    return np.asarray(np.mean(first, axis=axis) / np.mean(second, axis=axis))
 
 
 def _bca(data: tuple[np.ndarray, ...], statistic: object, samples: int, seed: int, confidence: float) -> Interval:
-    if samples == 0 or np.ptp(data[0] / data[-1] if len(data) > 1 else data[0]) == 0:
+    if samples == 0:
         return NOT_KNOWN
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a degenerate sample gives nan, which is the honest answer

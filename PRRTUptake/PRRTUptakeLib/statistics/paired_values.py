@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.statistics.shared_uncertainty import own_uncertainty, shared_note
 from PRRTUptakeLib.study.aggregation import AggregationError, aggregate
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ class PairedValues:
     """One pair of values per patient.
 
     ``first`` and ``second``, shape (n,), belong to the two ``labels``; ``u_log``, shape (n,), is the standard
-    uncertainty of log(first/second), nan where it is not known.
+    uncertainty of log(first/second), nan where it is not known, and ``u_second_log`` that of log(second); what both
+    lobes share (`shared_uncertainty`) is in neither.
     """
 
     labels: tuple[str, str]
@@ -56,6 +58,7 @@ class PairedValues:
     u_log: np.ndarray
     excluded: tuple[Exclusion, ...] = ()
     notes: tuple[str, ...] = ()
+    u_second_log: np.ndarray | None = None
 
 
 def check_table(rows: Iterable[Measurement]) -> None:
@@ -191,7 +194,8 @@ def lobe_pairs(
         np.array([second[0] for _, _, second in found]),
         np.array(u_log),
         tuple(excluded),
-        notes,
+        notes + shared_note(chosen),
+        np.array([second[1] / second[0] for _, _, second in found]),
     )
 
 
@@ -258,7 +262,7 @@ def _lobe_value(
             )
     weights = [volumes.get((row.patient, lesion_name(row)), math.nan) for row in mine] if volumes else None
     return aggregate(
-        [row.value for row in mine], protocol.endpoint.aggregation, [row.uncertainty for row in mine], weights
+        [row.value for row in mine], protocol.endpoint.aggregation, [own_uncertainty(row) for row in mine], weights
     )
 
 

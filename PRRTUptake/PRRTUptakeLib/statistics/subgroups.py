@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections import defaultdict
 from dataclasses import dataclass
@@ -14,7 +12,9 @@ from scipy import stats
 
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.statistics.paired import PairedComparison, compare_pairs
+from PRRTUptakeLib.statistics.ties import log_ratios, no_scatter
 from PRRTUptakeLib.study.designs import design_of
+from PRRTUptakeLib.table_file import read_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,20 +54,20 @@ def read_subgroups(path: Path) -> dict[str, dict[str, str]]:
     SubgroupError
         If it cannot be read, names a patient twice, or has no characteristic.
     """
-    try:
-        rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline="")))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SubgroupError(f"The table of subgroups {path} cannot be read ({error}).") from error
-    names = [name for name in (rows[0] if rows else {}) if name and name != "patient"]
-    if not rows or "patient" not in rows[0] or not names:
+    table = read_table(path, ("patient",), SubgroupError)
+    names = [name for name in table.columns if name and name != "patient"]
+    if not table.rows or "patient" not in table.columns or not names:
         raise SubgroupError(f"{path.name} must have the column patient, a column per characteristic, and patients.")
-    patients = [(row["patient"] or "").strip() for row in rows]
+    patients = [row.text("patient") for row in table.rows]
     twice = sorted({patient for patient in patients if patients.count(patient) > 1})
     if twice:
-        raise SubgroupError(f"{path.name}: patient {twice[0]} stands twice; keep one line.")
-    by_patient = dict(zip(patients, rows, strict=True))
-    cells = {name: {patient: (row[name] or "").strip() for patient, row in by_patient.items()} for name in names}
-    return {name: {patient: group for patient, group in groups.items() if group} for name, groups in cells.items()}
+        raise SubgroupError(f"{path.name}: patient {twice[0]} is there twice: keep one line.")
+    nobody = [row.line for row in table.rows if not row.text("patient")]
+    if nobody:
+        raise SubgroupError(f"{path.name}, line {nobody[0]}: the patient is empty.")
+    return {
+        name: {row.text("patient"): row.text(name) for row in table.rows if not row.is_missing(name)} for name in names
+    }
 
 
 def compare_subgroups(
@@ -110,7 +110,8 @@ def _characteristic(name: str, pairs: PairedValues, groups: Mapping[str, str], p
         for group, mine in ordered.items()
         if mine.size > 1
     }
-    logs = [np.log(pairs.first[mine] / pairs.second[mine]) for mine in ordered.values()]
-    testable = len(logs) > 1 and sum(one.size for one in logs) > len(logs)
-    p = float(stats.f_oneway(*logs).pvalue) if testable else math.nan
+    logs = [log_ratios(pairs.first[mine], pairs.second[mine]) for mine in ordered.values()]
+    # Without scatter inside any group nothing says how far groups differ by chance.
+    scattered = any(not no_scatter(values, tolerance) for values, tolerance in logs if values.size > 1)
+    p = float(stats.f_oneway(*(values for values, _ in logs)).pvalue) if len(logs) > 1 and scattered else math.nan
     return Subgroups(name, {group: mine.size for group, mine in ordered.items()}, compared, p)

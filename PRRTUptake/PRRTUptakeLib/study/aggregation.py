@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.statistics.ties import settled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -73,7 +74,8 @@ def _root_sum(terms: Iterable[float]) -> float:
 
 
 def _median(values: Sequence[float], u: Sequence[float]) -> tuple[float, float]:
-    order = np.argsort(values, kind="stable")
+    # Of equal values those with the smaller uncertainty come first, so that the order of the rows changes nothing.
+    order = np.lexsort((np.asarray(values), np.asarray(u), settled(np.asarray(values))))
     middle = order[(len(values) - 1) // 2 : len(values) // 2 + 1]  # one lesion, or the two in the middle
     return math.fsum(values[n] for n in middle) / len(middle), _root_sum(u[n] for n in middle) / len(middle)
 

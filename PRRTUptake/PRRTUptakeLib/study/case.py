@@ -4,56 +4,62 @@
      "visits": [{"visit": "24h", "cycle": 1, "dicom": "DICOM", "segments": "segments",
                  "lobe_plane": {"origin_ras_mm": [0, 0, 0], "normal_ras": [-1, 0, 0]}}]}
 
-Paths are relative to the case file. The plane's normal points to the patient's left lobe. ``treated_lobe`` may be left
-out: then the analysis stays blinded and no treated/control ratio is formed. A visit's ``vanished`` lists lesions of the
-first visit that are gone, for the response; one that is just not drawn counts as not assessed. ``dosimetry`` holds
-settings of doses (see ``PRRTDosimetryLib.dosimetry.settings``); ``recovery_phantom`` lists ``volumes_mL`` and
-``recoveries`` of a phantom's spheres, where known their ``uncertainties`` and in words their ``source``, and asks for
-partial volume corrected values beside the measured ones, doses of lesions among them; ``iv_cycle`` has activity and doses of an
-intravenous cycle, from which those of an intra-arterial one are predicted, and ``delivered`` names the measurements of
-that cycle once it was given; ``notes`` whatever the user wants to keep.
+`study.schema.case_keys` declares every key with its meaning, and ``prrt schema case`` prints the JSON Schema. Paths are
+relative to the case file. The plane's normal points to the patient's left lobe. ``treated_lobe`` may be left out: then
+the analysis stays blinded and no treated/control ratio is formed.
 
 A visit may be measured with the contours of another: instead of ``segments`` it has ``drawn_on``, the name of that
-visit ("CYCLE/VISIT" if it is of another cycle). Its CT is then registered to the one on which was drawn, or
-``registration`` says how the two lie (see ``trial.registration_rule``): a transform file of another tool, a matrix, or
-the same place. ``nudges`` move single lesions of a visit by hand, each with its reason. Images of several patient ids
-are refused, unless ``same_patient`` says why they are of one person, such as an MRI that was made nameless elsewhere.
+visit ("CYCLE/VISIT" if it is of another cycle). Its CT is then registered to the image that the contours were drawn on,
+or ``registration`` says how the two fit (see `study.registration_rule`). ``nudges`` shift single lesions of a visit by
+hand, each with its reason. Images of several patient ids are refused, unless ``same_patient`` says why they are of one
+person, such as an MRI that was made nameless elsewhere.
 """
 
 from __future__ import annotations
 
-import json
+import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.segmentation.couinaud import TerritoryOverride
-from PRRTUptakeLib.segmentation.lobes import Plane
-from PRRTUptakeLib.segmentation.targets import TargetOverride
-from PRRTUptakeLib.study.manual_shift import ManualShift
 from PRRTUptakeLib.study.predicted_benefit import IntravenousCycle
-from PRRTUptakeLib.study.protocol import Protocol, load_protocol
-from PRRTUptakeLib.study.registration_rule import RegistrationRule
-from PRRTUptakeLib.uptake.recovery import RecoveryCurve, fit_recovery_curve
+from PRRTUptakeLib.study.protocol import DESIGN_RULES, Protocol, load_protocol
+from PRRTUptakeLib.study.registration_rule import RegistrationRule, registration_rule
+from PRRTUptakeLib.study.schema.case_keys import CASE, ROUTES, ExcludedPart
+from PRRTUptakeLib.study.schema.json_file import read_json_file
+from PRRTUptakeLib.study.schema.place import InputFileError, Place, shown
+from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve, fit_recovery_curve
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from PRRTUptakeLib.dicom.operator_overrides import OperatorOverrides
+    from PRRTUptakeLib.segmentation.couinaud import TerritoryOverride
+    from PRRTUptakeLib.segmentation.lobes import Plane
+    from PRRTUptakeLib.segmentation.targets import TargetOverride
+    from PRRTUptakeLib.study.manual_shift import ManualShift
+    from PRRTUptakeLib.study.stated_quantification import StatedQuantification
 
-class CaseError(PRRTError):
+
+_SAME_FACTOR = 0.2  # of log10: 630 to 1600 is taken for a factor of 1000
+
+
+class CaseError(InputFileError):
     """A case file is incomplete, has an unknown key or names a file that is not there."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Visit:
     """One imaging visit: a folder of DICOM, the segments drawn on its CT, and how the lobes are parted.
 
     ``segments`` is a folder of masks, a ``.seg.nrrd`` file, or DICOM SEG or RTSTRUCT (a file or a folder of them);
     ``image`` is the Series Instance UID of the measured image, needed only where there are several; ``vanished`` are
-    ids of lesions of the first visit that are gone; ``replacements`` (key ``targets``) the user's changes of the
+    ids of lesions of the first visit that are gone; ``target_overrides`` (key ``targets``) the user's changes of the
     protocol's targets, each with its reason. ``drawn_on`` is (cycle, name) of the visit whose segments are used, None
     for its own; ``registration`` how they come here: "" for not said, "register", "deformable", or a rule.
+    ``overrides`` are values that go before those of the image's header, None where nothing is stated, and
+    ``overrides_reason`` says why.
     """
 
     visit: str
@@ -69,6 +75,8 @@ class Visit:
     target_overrides: tuple[TargetOverride, ...] = ()
     drawn_on: tuple[int, str] | None = None
     registration: RegistrationRule | str = ""
+    overrides: OperatorOverrides | None = None
+    overrides_reason: str = ""
 
     @property
     def key(self) -> tuple[int, str]:
@@ -76,17 +84,22 @@ class Visit:
         return self.cycle, self.visit
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Delivered:
-    """Where the doses of the intra-arterial cycle stand, once it was given: a table of measurements, and its cycle."""
+    """Doses of the intra-arterial cycle, once it was given: a table of measurements, and its cycle."""
 
     measurements: Path
     cycle: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Case:
-    """One patient: identity, rules, visits; ``treated_lobe`` is "left", "right" or "" while blinded."""
+    """One patient: identity, rules, visits; ``treated_lobe`` is "left", "right" or "" while blinded.
+
+    ``lobes`` is "none", "from-plane", "drawn", or "" for whichever way the segments allow; ``partial_volume`` the
+    correction that is asked for here, "" for the protocol's; ``expected_patient_id`` the DICOM Patient ID that every
+    image must have, "" for any.
+    """
 
     path: Path
     patient: str
@@ -99,25 +112,23 @@ class Case:
     delivered: Delivered | None = None
     notes: dict[str, Any] = field(default_factory=dict)
     same_patient: str = ""
+    expected_patient_id: str = ""
+    lobes: str = ""
+    exclude: tuple[ExcludedPart, ...] = ()
+    partial_volume: str = ""
 
     def drawn_visit(self, visit: Visit) -> Visit:
         """The visit on whose image a visit's segments were drawn; itself for its own."""
         return next(one for one in self.visits if one.key == visit.drawn_on) if visit.drawn_on else visit
 
+    @property
+    def partial_volume_method(self) -> str:
+        """The correction in force: the case's, or else the protocol's ("none", "gtm" or "recovery")."""
+        return self.partial_volume or self.protocol.partial_volume
 
-_REQUIRED = {"patient", "protocol", "visits"}
-_CASE_KEYS = _REQUIRED | {
-    "treated_lobe",
-    "recovery_phantom",
-    "dosimetry",
-    "iv_cycle",
-    "delivered",
-    "notes",
-    "same_patient",
-}
-_VISIT_REQUIRED = {"visit", "cycle", "dicom"}
-_DRAWN_KEYS = {"lobe_plane", "couinaud_moves", "vanished", "targets"}  # of those on whose image was drawn
-_VISIT_KEYS = _VISIT_REQUIRED | _DRAWN_KEYS | {"segments", "drawn_on", "registration", "image", "route", "nudges"}
+    def excluded(self, what: str) -> dict[str, ExcludedPart]:
+        """Excluded parts of one kind ("lesion", "cycle" or "patient") by name; the patient's name is ""."""
+        return {one.name: one for one in self.exclude if one.what == what}
 
 
 def load_case(path: Path) -> Case:
@@ -130,204 +141,209 @@ def load_case(path: Path) -> Case:
     ProtocolError
         If the protocol that it names is not usable.
     """
-    content = _json(path)
-    _keys(content, _CASE_KEYS, _REQUIRED, path.name)
-    patient = content["patient"]
-    if not isinstance(patient, str) or not patient.strip():
-        raise CaseError(f"{path.name}: 'patient' must be a name or number as text, not {patient!r}.")
-    treated = content.get("treated_lobe", "")
-    if treated not in ("left", "right", ""):
-        raise CaseError(f"{path.name}: 'treated_lobe' is {treated!r}, but must be left or right, or be left out.")
-    if not isinstance(content["visits"], list) or not content["visits"]:
-        raise CaseError(f"{path.name}: 'visits' must be a list with at least one visit.")
-    visits = _with_segments([_visit(item, path) for item in content["visits"]], path)
-    dosimetry, notes = (_mapping(content, key, path) for key in ("dosimetry", "notes"))
-    recovery = _recovery(content["recovery_phantom"], path) if "recovery_phantom" in content else None
-    return Case(
-        path,
-        patient.strip(),
-        _protocol(content["protocol"], path),
-        visits,
-        treated,
-        recovery,
-        dosimetry,
-        _iv_cycle(content, path),
-        _delivered(content["delivered"], path) if "delivered" in content else None,
-        notes,
-        _reason(content, "same_patient", path),
+    place = Place(file=path.name, base=path.parent, error=CaseError)
+    content = CASE.read(read_json_file(path, place), place)
+    protocol = _protocol(content["protocol"], path)
+    visits = _with_segments(
+        [_visit(one, place.key("visits").item(n)) for n, one in enumerate(content["visits"])], place
     )
+    phantom = content.get("recovery_phantom")
+    delivered = content.get("delivered")
+    case = Case(
+        path=path,
+        patient=content["patient"],
+        protocol=protocol,
+        visits=visits,
+        treated_lobe=content.get("treated_lobe", ""),
+        recovery=_recovery(phantom, place.key("recovery_phantom")) if phantom else None,
+        dosimetry=content.get("dosimetry", {}),
+        iv_cycle=_iv_cycle(content, place),
+        delivered=Delivered(**delivered) if delivered else None,
+        notes=content.get("notes", {}),
+        same_patient=content.get("same_patient", ""),
+        expected_patient_id=content.get("expected_patient_id", ""),
+        lobes=content.get("lobes", ""),
+        exclude=content.get("exclude", ()),
+        partial_volume=content.get("partial_volume", ""),
+    )
+    _agrees_with_design(case, place)
+    _agrees_with_itself(case, place)
+    _has_the_right_units(case, place)
+    return case
 
 
-def _reason(content: dict[str, Any], key: str, path: Path) -> str:
-    """A reason in words; "" where the key is left out, never where it is there."""
-    value = content.get(key, "left out")
-    if not isinstance(value, str) or not value.strip():
-        raise CaseError(f"{path.name}: '{key}' must say why in words, or be left out, not {value!r}.")
-    return value.strip() if key in content else ""
-
-
-def _iv_cycle(content: dict[str, Any], path: Path) -> IntravenousCycle | None:
-    if "iv_cycle" not in content:
-        return None
-    patient, same_person = content["patient"].strip(), "same_patient" in content
-    return IntravenousCycle.from_case(_mapping(content, "iv_cycle", path), path.parent, patient, same_person)
-
-
-def _delivered(content: Any, path: Path) -> Delivered:
-    names = {"measurements", "cycle"}
-    _keys(content, names, names, f"{path.name}, delivered")
-    return Delivered(path.parent / str(content["measurements"]), _cycle(content["cycle"], path))
-
-
-def _cycle(value: Any, path: Path) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise CaseError(f"{path.name}: 'cycle' must be a whole number from 1, not {value!r}.")
-    return value
-
-
-def _recovery(content: Any, path: Path) -> RecoveryCurve:
-    names = {"volumes_mL", "recoveries"}
-    _keys(content, {*names, "uncertainties", "source"}, names, f"{path.name}, recovery_phantom")
-    source = _reason(content, "source", path) or "recovery_phantom of the case file"
-    try:
-        return fit_recovery_curve(content["volumes_mL"], content["recoveries"], content.get("uncertainties"), source)
-    except (TypeError, ValueError) as error:
-        raise CaseError(f"{path.name}: 'recovery_phantom' cannot be used. {error}") from error
-
-
-def _mapping(content: dict[str, Any], key: str, path: Path) -> dict[str, Any]:
-    value = content.get(key, {})
-    if not isinstance(value, dict):
-        raise CaseError(f"{path.name}: '{key}' must be an object with keys, not {value!r}.")
-    return value
-
-
-def _protocol(name: Any, path: Path) -> Protocol:
-    if not isinstance(name, str):
-        raise CaseError(f"{path.name}: 'protocol' must be a name or a .json file, not {name!r}.")
+def _protocol(name: str, path: Path) -> Protocol:
     return load_protocol(path.parent / name if name.endswith(".json") else name)
 
 
-def _with_segments(visits: Sequence[Visit], path: Path) -> tuple[Visit, ...]:
+def _recovery(phantom: dict[str, Any], place: Place) -> RecoveryCurve:
+    figures = {"source": "recovery_phantom of the case file", **phantom}
+    try:
+        return fit_recovery_curve(**figures)
+    except (PRRTError, ValueError) as error:
+        place.stop(f"{place.name} cannot be used. {error}")
+
+
+def _iv_cycle(content: dict[str, Any], place: Place) -> IntravenousCycle | None:
+    if "iv_cycle" not in content:
+        return None
+    return IntravenousCycle.from_values(content["iv_cycle"], content["patient"], "same_patient" in content)
+
+
+def _visit(content: dict[str, Any], place: Place) -> Visit:
+    """One visit; those with ``drawn_on`` get their segments in `_with_segments`."""
+    stated: StatedQuantification | None = content.get("quantification")
+    rule = content.get("registration", "")
+    return Visit(
+        visit=content["visit"],
+        cycle=content["cycle"],
+        dicom=content["dicom"],
+        segments=content.get("segments", content["dicom"]),
+        lobe_plane=content.get("lobe_plane"),
+        territory_overrides=content.get("couinaud_moves", ()),
+        image=content.get("image", ""),
+        route=content.get("route", ""),
+        manual_shifts=content.get("nudges", ()),
+        vanished=content.get("vanished", ()),
+        target_overrides=content.get("targets", ()),
+        drawn_on=_drawn_on(content.get("drawn_on"), content["cycle"]),
+        registration=registration_rule(rule, place.key("registration")) if rule else "",
+        overrides=stated.overrides if stated else None,
+        overrides_reason=stated.reason if stated else "",
+    )
+
+
+def _drawn_on(name: str | None, cycle: int) -> tuple[int, str] | None:
+    """Cycle and name of the visit whose segments are used."""
+    if name is None:
+        return None
+    before, _, after = name.rpartition("/")
+    return (int(before), after) if before.isdecimal() and len(before) < 4 else (cycle, name)
+
+
+def _with_segments(visits: Sequence[Visit], place: Place) -> tuple[Visit, ...]:
     """The visits, those without segments of their own with those of the visit that they name."""
     known = {visit.key: visit for visit in visits}
     if len(known) < len(visits):
-        raise CaseError(f"{path.name}: two visits of one cycle have the same name: give each its own.")
+        keys = [visit.key for visit in visits]
+        n = next(n for n, key in enumerate(keys) if key in keys[:n])
+        where = place.key("visits").item(n).key("visit").name
+        place.stop(f"{where} is {shown(keys[n][1])}; two visits of cycle {keys[n][0]} have the same name: rename one.")
     found = []
-    for visit in visits:
+    for n, visit in enumerate(visits):
         if visit.drawn_on is None:
             found.append(visit)
             continue
         drawn = known.get(visit.drawn_on)
         if drawn is None or drawn.drawn_on is not None:
             fitting = ", ".join(f"{one.cycle}/{one.visit}" for one in visits if one.drawn_on is None) or "none"
-            raise CaseError(
-                f"{path.name}: visit '{visit.visit}' is 'drawn_on' {visit.drawn_on[0]}/{visit.drawn_on[1]}, which has "
-                f"no segments of its own; visits with segments are {fitting}."
+            place.stop(
+                f"{place.key('visits').item(n).key('drawn_on').name} names {visit.drawn_on[0]}/{visit.drawn_on[1]}, "
+                f"which has no segments of its own; visits with segments are {fitting}."
             )
         found.append(replace(visit, segments=drawn.segments))
     return tuple(found)
 
 
-def _drawn_on(content: dict[str, Any], cycle: int, path: Path) -> tuple[int, str] | None:
-    """Cycle and name of the visit whose segments are used."""
-    name = content.get("drawn_on")
-    where = f"{path.name}, visit '{content['visit']}'"
-    if ("segments" in content) == (name is not None):
-        raise CaseError(f"{where}: give 'segments', or 'drawn_on' with the visit whose segments are used; one of them.")
-    if name is None:
-        return None
-    wrong = sorted(_DRAWN_KEYS & set(content))
-    if wrong:
-        raise CaseError(f"{where}: '{wrong[0]}' belongs to the visit on which was drawn, '{name}': move it there.")
-    before, _, after = str(name).rpartition("/")
-    return (int(before), after) if before.isdigit() else (cycle, str(name))
+def _agrees_with_design(case: Case, place: Place) -> None:
+    """Keys that the protocol's design has no use for are refused: nothing is stated without effect."""
+    design, rules = case.protocol.design, DESIGN_RULES[case.protocol.design]
+    for key, stated in (("iv_cycle", case.iv_cycle), ("delivered", case.delivered)):
+        if stated is not None and not rules.routes:
+            place.stop(
+                f"{place.key(key).name} has no effect in the design {design}, which compares no routes: remove it, or "
+                "name another protocol."
+            )
+    if case.delivered is not None and case.iv_cycle is None:
+        place.stop("'delivered' has no effect without 'iv_cycle', whose prediction it is compared with: add that.")
+    if case.lobes and case.lobes not in rules.lobes:
+        place.key("lobes").refuse(case.lobes, f"one of {', '.join(rules.lobes)} in the design {design}")
+    for n, visit in enumerate(case.visits):
+        where = place.key("visits").item(n)
+        if visit.lobe_plane is not None and case.lobes in ("none", "drawn"):
+            where.stop(f"{where.key('lobe_plane').name} contradicts 'lobes', which is '{case.lobes}': remove one.")
+        if visit.territory_overrides and case.lobes:
+            where.stop(f"{where.key('couinaud_moves').name} contradicts 'lobes', which is '{case.lobes}': remove one.")
 
 
-def _visit(content: Any, path: Path) -> Visit:
-    _keys(content, _VISIT_KEYS, _VISIT_REQUIRED, f"{path.name}, visits")
-    cycle = _cycle(content["cycle"], path)
-    drawn_on = _drawn_on(content, cycle, path)
-    dicom, segments = (path.parent / str(content.get(key, "")) for key in ("dicom", "segments"))
-    for key, place in (("dicom", dicom), ("segments", segments)):
-        if not place.exists():
-            raise CaseError(f"{path.name}: '{key}' names {place}, which does not exist: correct the path.")
-    plane = _plane(content["lobe_plane"], path) if "lobe_plane" in content else None
-    territory_overrides = tuple(_move(item, path) for item in content.get("couinaud_moves", ()))
-    return Visit(
-        str(content["visit"]),
-        cycle,
-        dicom,
-        segments,
-        plane,
-        territory_overrides,
-        str(content.get("image", "")),
-        str(content.get("route", "")),
-        tuple(_manual_shift(item, path) for item in content.get("nudges", ())),
-        _vanished(content.get("vanished", []), path),
-        tuple(_target_override(item, path) for item in content.get("targets", ())),
-        drawn_on,
-        _registration(content, path),
-    )
+def _agrees_with_itself(case: Case, place: Place) -> None:
+    method = case.partial_volume_method
+    if method == "recovery" and case.recovery is None:
+        whose = "'partial_volume'" if case.partial_volume else f"The protocol '{case.protocol.name}'"
+        place.stop(
+            f"{whose} asks for a correction by recovery coefficients: add 'recovery_phantom', or choose another."
+        )
+    if method == "gtm" and case.protocol.imaging.fwhm_mm <= 0:
+        place.stop(f"'partial_volume' gtm needs the camera's resolution: the protocol '{case.protocol.name}' has 0 mm.")
+    cycles = {visit.cycle for visit in case.visits}
+    for n, part in enumerate(case.exclude):
+        if part.what == "cycle" and int(part.name) not in cycles:
+            where = place.key("exclude").item(n).key("cycle")
+            where.refuse(int(part.name), f"the cycle of a visit ({', '.join(map(str, sorted(cycles)))})")
+        if (part.what, part.name) in {(one.what, one.name) for one in case.exclude[:n]}:
+            place.stop(f"{place.key('exclude').item(n).name} excludes the same {part.what} once more: keep one.")
+    first = next(n for n, visit in enumerate(case.visits) if visit.drawn_on is None)
+    if case.visits[first].vanished:
+        where = place.key("visits").item(first).key("vanished")
+        place.stop(f"{where.name} lists lesions of the first visit, which has none before it: remove it.")
+    known = {f"{visit.cycle}/{visit.visit}" for visit in case.visits}
+    for name in case.dosimetry.get("transforms", {}):
+        if name not in known:
+            where = place.key("dosimetry").key("transforms").key(name)
+            place.stop(f"{where.name} names no visit of the case; its visits are {', '.join(sorted(known))}.")
 
 
-def _registration(content: dict[str, Any], path: Path) -> RegistrationRule | str:
-    if "registration" not in content:
-        return ""
-    where = f"{path.name}, visit '{content['visit']}'"
-    return RegistrationRule.from_case(content["registration"], path.parent, where)
+def _has_the_right_units(case: Case, place: Place) -> None:
+    """Activities that are a factor of 1000 apart, as GBq or kBq in place of MBq are."""
+    planned = (case.protocol.activity_MBq, f"the protocol '{case.protocol.name}' plans")
+    stated = [
+        (place.key("visits").item(n).key("quantification").key("activity_MBq"), visit.overrides.activity_MBq, planned)
+        for n, visit in enumerate(case.visits)
+        if visit.overrides is not None
+        and visit.overrides.activity_MBq is not None
+        and "activity_MBq" not in visit.overrides.confirmed
+    ]
+    if case.iv_cycle is not None:
+        cycle = place.key("iv_cycle")
+        given = (case.iv_cycle.activity_MBq, f"{cycle.key('activity_MBq').name} is")
+        stated.append((cycle.key("planned_ia_MBq"), case.iv_cycle.planned_ia_MBq, given))
+    for where, activity, (other, words) in stated:
+        if abs(abs(math.log10(activity / other)) - 3.0) < _SAME_FACTOR:
+            where.stop(
+                f"{where.name} is {activity:g} MBq, but {words} {other:g} MBq: give both in MBq, not GBq or kBq."
+            )
 
 
-def _manual_shift(content: Any, path: Path) -> ManualShift:
-    names = {"lesion", "shift_ras_mm", "reason"}
-    _keys(content, names, names, f"{path.name}, nudges")
-    shift = content["shift_ras_mm"]
-    if not isinstance(shift, list) or len(shift) != 3 or not all(isinstance(one, (int, float)) for one in shift):
-        raise CaseError(f"{path.name}: 'shift_ras_mm' of a nudge must be three numbers, not {shift!r}.")
-    x, y, z = (float(one) for one in shift)
-    return ManualShift(str(content["lesion"]), (x, y, z), str(content["reason"]))
+def require_known_lesions(case: Case, known: Iterable[str]) -> None:
+    """Refuse lesions that the case names and nobody found: for the run, once the first visit's lesions are known.
+
+    Parameters
+    ----------
+    case : its ``vanished`` lists and excluded lesions are looked at.
+    known : ids of the lesions of the first visit, which ``vanished`` refers to, and of all later ones.
+
+    Raises
+    ------
+    CaseError
+        Naming the key, the lesion, and those that there are.
+    """
+    ids = list(dict.fromkeys(known))
+    place = Place(file=case.path.name, error=CaseError)
+    stated = [
+        (place.key("visits").item(n).key("vanished").item(m), lesion)
+        for n, visit in enumerate(case.visits)
+        for m, lesion in enumerate(visit.vanished)
+    ]
+    stated += [
+        (place.key("exclude").item(n).key("lesion"), part.name)
+        for n, part in enumerate(case.exclude)
+        if part.what == "lesion"
+    ]
+    for where, lesion in stated:
+        if lesion not in ids:
+            where.stop(f"{where.name} is {shown(lesion)}, but there is no such lesion; there are {', '.join(ids)}.")
 
 
-def _vanished(content: Any, path: Path) -> tuple[str, ...]:
-    if not isinstance(content, list) or not all(isinstance(name, str) for name in content):
-        raise CaseError(f"{path.name}: 'vanished' must be a list of lesion ids such as [\"L2\"], not {content!r}.")
-    return tuple(content)
-
-
-def _target_override(content: Any, path: Path) -> TargetOverride:
-    names = {"dropped", "chosen", "reason"}
-    _keys(content, names, names, f"{path.name}, targets")
-    return TargetOverride(str(content["dropped"]), str(content["chosen"]), str(content["reason"]))
-
-
-def _move(content: Any, path: Path) -> TerritoryOverride:
-    names = {"segment", "lobe", "reason"}
-    _keys(content, names, names, f"{path.name}, couinaud_moves")
-    return TerritoryOverride(content["segment"], str(content["lobe"]), str(content["reason"]))
-
-
-def _plane(content: Any, path: Path) -> Plane:
-    names = {"origin_ras_mm", "normal_ras"}
-    _keys(content, names, names, f"{path.name}, lobe_plane")
-    try:
-        return Plane(content["origin_ras_mm"], content["normal_ras"], "from the case file")
-    except (PRRTError, TypeError, ValueError) as error:
-        raise CaseError(f"{path.name}: 'lobe_plane' needs two vectors of three finite numbers ({error})") from error
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise CaseError(f"The case file {path} cannot be read as JSON ({error}).") from error
-
-
-def _keys(content: Any, known: set[str], required: set[str], where: str) -> None:
-    if not isinstance(content, dict):
-        raise CaseError(f"{where}: expected an object with the keys {', '.join(sorted(required))}, found {content!r}.")
-    unknown = sorted(set(content) - known)
-    if unknown:
-        raise CaseError(f"{where}: unknown key '{unknown[0]}'; known are {', '.join(sorted(known))}.")
-    missing = sorted(required - set(content))
-    if missing:
-        raise CaseError(f"{where}: the key '{missing[0]}' is missing.")
+def route_word(visit: Visit) -> str:
+    """The route of a visit, "IA", "IV" or "", however the case file spells it."""
+    return ROUTES.get(visit.route, visit.route)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 EMISSION = {"SPECT": ("NM", "PT"), "PET": ("PT",)}  # some vendors store SPECT as PT
 ANATOMICAL = ("CT", "MR")
+_COVERED = 0.5  # of the masks' grid, which may reach beyond the image
 
 
 class ImageError(PRRTError):
@@ -55,13 +56,24 @@ def has_emission(series: Sequence[Series], modality: str) -> bool:
 
 
 def contour_series(series: Sequence[Series], grid: Grid) -> Series | None:
-    """The CT or MR series whose voxels are those of the segments, None if there is none."""
-    for one in series:
-        if one.modality in ANATOMICAL:
-            arranged = arrange(one)
-            if same_lattice(Grid(arranged.shape, arranged.ijk_to_ras), grid):
-                return one
-    return None
+    """The CT or MR series that the segments were drawn on, None if there is none.
+
+    It is the one whose voxels are those of the segments. Masks may have been resampled or cropped since: then it is the
+    only one of the folder, if it covers them.
+    """
+    anatomical = [one for one in series if one.modality in ANATOMICAL]
+    grids = [Grid(arranged.shape, arranged.ijk_to_ras) for arranged in map(arrange, anatomical)]
+    for one, own in zip(anatomical, grids, strict=True):
+        if same_lattice(own, grid):
+            return one
+    return anatomical[0] if len(anatomical) == 1 and _covers(grids[0], grid) else None
+
+
+def _covers(image: Grid, grid: Grid) -> bool:
+    """Whether the middle of ``grid`` and most of it lie in the image."""
+    points = np.stack(np.meshgrid(*[np.linspace(0.0, n - 1.0, 7) for n in grid.shape[::-1]]), axis=-1).reshape(-1, 3)
+    inside = image.to_ijk(grid.to_ras(points))
+    return bool(((inside > -1.0) & (inside < np.array(image.shape[::-1]))).all(axis=1).mean() >= _COVERED)
 
 
 def same_lattice(one: Grid, other: Grid, tolerance_mm: float = 0.05) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.study.measurements import Measurement
 from PRRTUptakeLib.study.model import IMAGE_WORDS
 from PRRTUptakeLib.study.placement import manual_shift_of
+from PRRTUptakeLib.study.visit_uptakes import visit_quantities
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.segmentation.segments import Segment
@@ -22,7 +24,9 @@ def measurement_rows(result: VisitResult) -> tuple[Measurement, ...]:
 
     ``tn_ratio`` stands on the target lesions and is the protocol's; ``tn_ratio_aggregated`` on the lobes;
     ``treated_control_ratio`` (``left_right_ratio`` while blinded) on the patient. A metric with ``:KIND`` behind it
-    shows what another kind of reference region would have given.
+    shows what another kind of reference region would have given. Where the visit's uptakes are known with their
+    intervals, these rows have the uncertainty and are followed by ``METRIC_corrected``, or ``METRIC_uncorrected`` where
+    the protocol's ``partial_volume`` makes the corrected value the result.
     """
     rows = [row for segment in result.prepared.segmentation for row in _region_rows(result, segment)]
     for lesion in result.prepared.lesions:
@@ -38,7 +42,26 @@ def measurement_rows(result: VisitResult) -> tuple[Measurement, ...]:
         manual_shift = manual_shift_of(lesion.segment, result.manual_shifts)
         if manual_shift is not None:
             rows += manual_shift.rows(_row(result.labels, lesion.segment, "", 0.0, "mm"))
-    return (*rows, *_lobe_rows(result))
+    return _with_intervals((*rows, *_lobe_rows(result)), result)
+
+
+def _with_intervals(rows: tuple[Measurement, ...], result: VisitResult) -> tuple[Measurement, ...]:
+    """The rows with their uncertainty, each followed by its other value."""
+    if result.uptakes is None:
+        return rows
+    known = visit_quantities(result.uptakes, result.prepared, result.protocol, result.labels.treated_lobe)
+    there = {(row.region, row.metric) for row in rows}
+    found: list[Measurement] = []
+    for row in rows:
+        one = known.get((row.region, row.metric))
+        if one is None:
+            found.append(row)
+            continue
+        found.append(replace(row, value=one.result.value, uncertainty=one.result.u))
+        other, word = (one.uncorrected, "uncorrected") if one.result == one.corrected else (one.corrected, "corrected")
+        if (row.region, f"{row.metric}_{word}") not in there:  # the phantom's is there already
+            found.append(replace(row, metric=f"{row.metric}_{word}", value=other.value, uncertainty=other.u))
+    return tuple(found)
 
 
 def diameter_rows(labels: VisitLabels, lesion: SizedLesion, image: str) -> list[Measurement]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import hashlib
 import math
-from dataclasses import asdict, dataclass, fields
+import unicodedata
+from dataclasses import astuple, dataclass, fields
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.table_file import cell_number, csv_text, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+
+    from PRRTUptakeLib.table_file import Row
 
 
 class MeasurementError(PRRTError):
@@ -56,60 +59,61 @@ def to_csv(rows: Iterable[Measurement]) -> str:
     patient,cycle,visit,image,region,role,lobe,lesion,metric,value,unit,uncertainty
     P1,1,24h,SPECT,L1,target,left,L1,tn_ratio,12.5,1,
     """
-    out = io.StringIO()
-    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
-    writer.writeheader()
+    cells = []
     for row in rows:
-        record = asdict(row)
-        record["value"] = repr(float(row.value))
-        record["uncertainty"] = "" if math.isnan(row.uncertainty) else repr(float(row.uncertainty))
-        writer.writerow(record)
-    return out.getvalue()
+        known = "" if math.isnan(row.uncertainty) else repr(float(row.uncertainty))
+        cells.append([*astuple(row)[: COLUMNS.index("value")], repr(float(row.value)), row.unit, known])
+    return csv_text(COLUMNS, cells)
 
 
 def read_csv(path: Path) -> list[Measurement]:
-    """Read a table of measurements; further columns are ignored, the required ones must be there.
+    """Read a table of measurements (see ``table_file``); further columns are ignored, the required ones must be there.
+
+    A row whose value is blank or NA is a measurement that is missing: it is left out.
 
     Raises
     ------
     MeasurementError
         For a missing file or column, a value that is not a number, a cycle that is not a whole number, or no rows.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise MeasurementError(f"{path} is not a readable table ({error}): give a UTF-8 CSV file.") from error
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    missing = [name for name in REQUIRED_COLUMNS if name not in (reader.fieldnames or [])]
+    table = read_table(path, REQUIRED_COLUMNS, MeasurementError)
+    missing = [name for name in REQUIRED_COLUMNS if name not in table.columns]
     if missing:
         raise MeasurementError(
             f"{path.name} lacks the column(s) {', '.join(missing)}; required are {', '.join(REQUIRED_COLUMNS)}."
         )
-    rows = [_row(record, path.name, number) for number, record in enumerate(reader, start=2)]
+    rows = [_row(row) for row in table.rows if not row.is_missing("value")]
     if not rows:
         raise MeasurementError(f"{path.name} has a header but no measurements: add at least one row.")
     return rows
 
 
-def _row(record: dict[str, str | None], name: str, line: int) -> Measurement:
-    text = {key: (value or "").strip() for key, value in record.items() if isinstance(key, str)}
-    if not text["patient"]:
-        raise MeasurementError(f"{name}, line {line}: the patient is empty.")
+def _row(row: Row) -> Measurement:
+    where = f"{row.table}, line {row.line}"
+    if not row.text("patient"):
+        raise MeasurementError(f"{where}: the patient is empty.")
+    cycle, unit = row.text("cycle"), row.text("unit")
     try:
-        cycle = int(text["cycle"])
+        number = int(cycle)
     except ValueError:
-        raise MeasurementError(f"{name}, line {line}: cycle '{text['cycle']}' is not a whole number.") from None
-    value = _number(text["value"], "value", name, line)
-    uncertainty = _number(text["uncertainty"], "uncertainty", name, line) if text.get("uncertainty") else math.nan
-    words = {name: text[name] for name in REQUIRED_COLUMNS if name not in ("cycle", "value")}
-    return Measurement(cycle=cycle, value=value, uncertainty=uncertainty, **words)
+        raise MeasurementError(f"{where}: cycle '{cycle}' is not a whole number.") from None
+    if unit.isdigit() and unit != "1":
+        raise MeasurementError(
+            f"{where}: the unit is '{unit}' after the value {row.text('value')}: was a decimal comma taken for the end "
+            "of a cell? Write a point."
+        )
+    words = {name: row.text(name) for name in REQUIRED_COLUMNS if name not in ("cycle", "value")}
+    value, uncertainty = (cell_number(row, name, MeasurementError) for name in ("value", "uncertainty"))
+    return Measurement(cycle=number, value=value, uncertainty=uncertainty, **words)
 
 
-def _number(text: str, column: str, name: str, line: int) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        raise MeasurementError(f"{name}, line {line}: {column} '{text}' is not a number.") from None
-    if not math.isfinite(number):
-        raise MeasurementError(f"{name}, line {line}: {column} '{text}' is not finite.")
-    return number
+def canonical_sha256(rows: Iterable[Measurement]) -> str:
+    """SHA-256 of what rows say: not of line ends, encoding, order of rows, or the last bit of a number."""
+    lines = sorted(
+        "\x1f".join(
+            f"{value:.9e}" if isinstance(value, float) else unicodedata.normalize("NFC", str(value))
+            for value in astuple(row)
+        )
+        for row in rows
+    )
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.study.visit_registration import VisitRegistration
     from PRRTUptakeLib.uptake.mapping import RasTransform
     from PRRTUptakeLib.uptake.occupancy import Occupancy
-    from PRRTUptakeLib.uptake.recovery import RecoveryCurve
+    from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve
 
 CONCENTRATION, SUV = "concentration", "SUV"
 IMAGE_WORDS = {"NM": "SPECT", "PT": "PET", "CT": "CT", "MR": "MRI", "SPECT": "SPECT", "PET": "PET", "MRI": "MRI"}
@@ -201,7 +201,8 @@ class VisitContents:
     """What one visit shows: volumes by name, segments, the plane between the lobes, its rows.
 
     ``prepared`` are the labelled segments where they were drawn, None for a visit that uses those of another;
-    ``visit``, ``route`` and ``injection`` are noted on the volumes of a scene, so that the panels know them when it is opened.
+    ``visit``, ``route`` and ``injection`` are noted on the volumes of a scene, so that the panels know them when it is
+    opened.
     """
 
     study: str
@@ -333,6 +334,8 @@ def series_facts(
         found = {
             "uid": series.uid,
             "study_uid": series.study_uid,
+            "patient_id": series.patient_id,
+            "patient_name": series.patient_name,
             "modality": series.modality,
             "description": series.description,
         }
@@ -341,6 +344,8 @@ def series_facts(
         found = {
             "uid": known.get("series_uid", "not known"),
             "study_uid": known.get("study_uid", "not known"),
+            "patient_id": known.get("patient_id", ""),
+            "patient_name": known.get("patient_name", ""),
             "modality": known.get("modality", "not known"),
             "description": known.get("name", ""),
         }

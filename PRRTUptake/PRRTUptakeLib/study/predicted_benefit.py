@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.study.measurements import read_csv
+from PRRTUptakeLib.study.schema.place import InputFileError, Place
+from PRRTUptakeLib.study.schema.shared_keys import IV_CYCLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ ASSUMPTIONS = (
     "Retention and clearance after the first hour do not depend on the route.",
     "The dose is proportional to the administered activity.",
     "The masses of tumours and organs are those of the intravenous cycle.",
-    "A delivered dose is compared as it stands: what was administered is taken to be the planned activity.",
+    "A delivered dose is compared unscaled: what was administered is taken to be the planned activity.",
     "The interval has the repeatability of both SUVs and the uncertainty of the intravenous dose in it where that is "
     "known, not these assumptions.",
 )
@@ -34,11 +35,11 @@ _Z95 = 1.959964  # of the normal distribution, 95 % two-sided
 _OTHER_LESION = 1.5  # factor between volumes from which two are hardly one lesion on another image
 
 
-class BenefitError(PRRTError):
+class BenefitError(InputFileError):
     """A benefit cannot be predicted or compared."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class IntravenousCycle:
     """An intravenous cycle of the patient: activity in MBq and absorbed dose in Gy by region (lesion id or organ).
 
@@ -58,36 +59,42 @@ class IntravenousCycle:
     def from_case(
         cls, content: Mapping[str, Any], base: Path, patient: str, same_person: bool = False
     ) -> IntravenousCycle:
-        """Read the key ``iv_cycle`` of a case file.
-
-        Doses stand in ``dose_Gy``, or in the table ``measurements`` (path relative to ``base``) of the run of that
-        ``cycle``, which must be of ``patient``, see `rows_of_patient`.
+        """Read the key ``iv_cycle`` of a case file, as it is in JSON.
 
         Raises
         ------
         BenefitError
             For a missing or unknown key, a value that is not above 0, or a table of somebody else.
         """
-        doses = {"dose_Gy"} if "measurements" not in content else {"measurements", "cycle"}
-        required, optional = {"activity_MBq", *doses}, {"planned_ia_MBq"}
-        if not required <= set(content) <= required | optional or not isinstance(content.get("dose_Gy", {}), dict):
-            raise BenefitError(
-                "'iv_cycle' needs 'activity_MBq' and either 'dose_Gy' (an object, region to Gy) or 'measurements' (the "
-                "table of its run) with 'cycle', may have 'planned_ia_MBq', and nothing else."
-            )
-        planned = content.get("planned_ia_MBq", content["activity_MBq"])
-        stated = content.get("dose_Gy", {})
-        numbers = {"activity_MBq": content["activity_MBq"], "planned_ia_MBq": planned, **stated}
-        for name, value in numbers.items():
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
-                raise BenefitError(f"'iv_cycle': {name} is {value!r}, but must be a number above 0.")
-        activities = float(content["activity_MBq"]), float(planned)
-        if "measurements" not in content:
-            return cls(activities[0], {key: float(value) for key, value in stated.items()}, activities[1])
-        path = base / str(content["measurements"])
-        rows, number = rows_of_patient(path, patient, same_person), content["cycle"]
-        spreads, masses = cycle_uncertainties(rows, number), cycle_masses(rows, number)
-        return cls(activities[0], cycle_doses(rows, number), activities[1], path, spreads, masses)
+        place = Place(file="the case", path="iv_cycle", base=base, error=BenefitError)
+        return cls.from_values(IV_CYCLE.read(dict(content), place), patient, same_person)
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any], patient: str, same_person: bool = False) -> IntravenousCycle:
+        """The cycle behind the values of ``iv_cycle``, which `IV_CYCLE` has read.
+
+        Doses are in ``dose_Gy``, or in the table ``measurements`` of the run of that ``cycle``, which must be of
+        ``patient``, see `rows_of_patient`.
+
+        Raises
+        ------
+        BenefitError
+            For a table of somebody else, or without doses of that cycle.
+        """
+        activity = values["activity_MBq"]
+        planned = values.get("planned_ia_MBq", activity)
+        if "measurements" not in values:
+            return cls(activity_MBq=activity, dose_Gy=values["dose_Gy"], planned_ia_MBq=planned)
+        path, number = values["measurements"], values["cycle"]
+        rows = rows_of_patient(path, patient, same_person)
+        return cls(
+            activity_MBq=activity,
+            dose_Gy=cycle_doses(rows, number),
+            planned_ia_MBq=planned,
+            file=path,
+            uncertainty_Gy=cycle_uncertainties(rows, number),
+            mass_g=cycle_masses(rows, number),
+        )
 
 
 @dataclass(frozen=True)
@@ -105,14 +112,14 @@ class Prediction:
 
     @property
     def interval_Gy(self) -> tuple[float, float]:
-        """Where the dose lies with a probability of 95 %, as far as the spread goes."""
+        """Where the dose is with a probability of 95 %, as far as the spread goes."""
         return self.ia_Gy * math.exp(-_Z95 * self.spread), self.ia_Gy * math.exp(_Z95 * self.spread)
 
 
 def predicted_doses(result: EnhancementResult, cycle: IntravenousCycle) -> tuple[Prediction, ...]:
     """Expected doses of the planned intra-arterial cycle: D_IA = D_IV x (SUVmean IA / SUVmean IV) x (A_IA / A_IV).
 
-    The assumptions stand in `ASSUMPTIONS`.
+    The assumptions are `ASSUMPTIONS`.
 
     Raises
     ------

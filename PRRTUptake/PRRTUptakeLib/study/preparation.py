@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.bounding_box import remarks
-from PRRTUptakeLib.segmentation.codes import COUINAUD, TERMINOLOGY_TAG, parse_terminology, structure
+from PRRTUptakeLib.segmentation.codes import COUINAUD, LESIONS, TERMINOLOGY_TAG, parse_terminology, structure
 from PRRTUptakeLib.segmentation.couinaud import TerritoryOverride, lobes_from_couinaud
 from PRRTUptakeLib.segmentation.diameters import LesionSize, measure_size
-from PRRTUptakeLib.segmentation.label_matching import recognise
-from PRRTUptakeLib.segmentation.lesion_tracking import EarlierLesions
+from PRRTUptakeLib.segmentation.label_matching import recognise, words_of
+from PRRTUptakeLib.segmentation.lesion_tracking import PREFIXES, EarlierLesions
 from PRRTUptakeLib.segmentation.lesions import Lesion, LesionList, find_lesions, lesion_segments
 from PRRTUptakeLib.segmentation.lobes import (
+    LobeError,
     LobeVolume,
     Plane,
     cantlie_plane,
@@ -23,18 +24,27 @@ from PRRTUptakeLib.segmentation.lobes import (
     lobe_volumes,
     split_by_plane,
     split_by_points,
+    whole_liver_as,
 )
 from PRRTUptakeLib.segmentation.organs import OrganRule, measured_organs
+from PRRTUptakeLib.segmentation.placed_names import checked_by_place, liver_region, share_in, unnamed_in_liver
+from PRRTUptakeLib.segmentation.plausibility import ct_doubts, segment_doubts
 from PRRTUptakeLib.segmentation.reference import ReferenceRule, ReferenceSet, reference_regions
-from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
+from PRRTUptakeLib.segmentation.segments import UNDIVIDED, Segment, Segmentation
+from PRRTUptakeLib.segmentation.structure_names import lesion_id_of
 from PRRTUptakeLib.segmentation.targets import Candidate, Decision, TargetOverride, choose_targets
+from PRRTUptakeLib.segmentation.totalsegmentator import KNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from PRRTUptakeLib.imaging.volume import Volume
+    from PRRTUptakeLib.segmentation.label_matching import LabelMatch
     from PRRTUptakeLib.study.protocol import Protocol
     from PRRTUptakeLib.uptake.mapping import PointMap
+
+
+Cut = Plane | np.ndarray | str | None  # how the lobes are parted, see `prepare`
 
 
 class PreparationError(PRRTError):
@@ -90,7 +100,7 @@ def prepare(
     segmentation: Segmentation,
     protocol: Protocol,
     image: Volume | None,
-    cut: Plane | np.ndarray | None = None,
+    cut: Cut = None,
     target_overrides: Sequence[TargetOverride] = (),
     baseline: Prepared | None = None,
     territory_overrides: Sequence[TerritoryOverride] = (),
@@ -103,8 +113,9 @@ def prepare(
     segmentation : liver, lesions and, where there are, lobes, gallbladder, vessels and organs, on one grid.
     protocol : the trial's rules.
     image : the measured image, in which the calmest part of the liver is sought; None for no such reference.
-    cut : parts the lobes: a plane, or points (n, 3) in RAS mm of a curved cut. None for the lobes as drawn, else by
-        Couinaud segments, else by the plane through gallbladder and vena cava.
+    cut : parts the lobes: a plane, or points (n, 3) in RAS mm of a curved cut; "left" or "right" if the liver is that
+        lobe alone, "none" if it is not to be divided. None for the lobes as drawn, else by Couinaud segments, else by
+        the plane through gallbladder and vena cava; where that cannot be found, a comparison of routes goes undivided.
     replacements : the user's changes of the targets, with reasons.
     baseline : the patient's first visit: ids and targets are those of then.
     moves : Couinaud segments I or IV that the treated artery feeds from the other side, with reasons.
@@ -115,10 +126,10 @@ def prepare(
     PRRTError
         If there is no liver, no lesion that has not vanished, no lesion large enough, or the lobes cannot be parted.
     """
-    named, notes, unclear = recognised(segmentation)
+    named, notes, unclear = recognised(segmentation, ids=baseline is None)
     liver = find_liver(named)
-    lobes, plane, told = part_lobes(named, liver, cut, territory_overrides)
-    found = _found_lesions(named, lobes, baseline, vanished)
+    lobes, plane, told = _parted(named, liver, cut, territory_overrides, protocol)
+    found = _found_lesions(named, lobes or (whole_liver_as(liver, UNDIVIDED),), baseline, vanished)
     sized = sized_lesions(named, found.lesions, protocol, target_overrides, baseline)
     segments = [lesion.segment for lesion in sized]
     references = protocol_references(named, lobes, segments, protocol, image)
@@ -126,16 +137,48 @@ def prepare(
     taken = {s.structure for s in others}
     organs = [s for s in measured_organs(named, segments, OrganRule()).organs if s.structure not in taken]
     complete = Segmentation(named.grid, (*others, *organs, *lobes, *segments, *references.segments))
-    warnings = dict.fromkeys((*unclear, *remarks(complete), *found.remarks))  # each sentence once, in order
+    dangerous = (*segmentation.warnings, *unnamed_in_liver(named.grid, liver, list(named)).warnings)
+    dangerous = (*dangerous, *segment_doubts(complete, liver))
+    doubts = (*dangerous, *unclear, *found.remarks, *_ids_and_lobes(named, sized), *remarks(complete))
     return Prepared(
         complete,
         sized,
-        lobe_volumes(named.grid, lobes),
+        lobe_volumes(named.grid, lobes) if lobes else (),
         references,
         plane,
-        tuple(warnings),
-        (*notes, *told),
+        tuple(dict.fromkeys(doubts)),  # each sentence once, in order
+        (*segmentation.notes, *notes, *told),
     )
+
+
+def with_ct_doubts(prepared: Prepared, ct: Volume | None) -> Prepared:
+    """The same with what their CT says against the segments, as the first warnings; ``ct`` shares their space."""
+    if ct is None:
+        return prepared
+    livers = prepared.segmentation.having(structure="liver")
+    lesions = [lesion.segment for lesion in prepared.lesions]
+    found = ct_doubts(ct, prepared.segmentation.grid, livers[0] if livers else None, lesions)
+    return replace(prepared, warnings=tuple(dict.fromkeys((*found, *prepared.warnings))))
+
+
+def _ids_and_lobes(segmentation: Segmentation, lesions: Sequence[SizedLesion]) -> tuple[str, ...]:
+    """Warnings on lesions whose id, from the name of their mask, contradicts the lobe or the earlier visit."""
+    named = {s.name: lesion_id_of(words_of(s.name)) for s in segmentation if s.structure in LESIONS}
+    wrong, other = [], []
+    for lesion in lesions:
+        segment = lesion.segment
+        source = lesion.lesion.source
+        if not named.get(source):
+            continue
+        if segment.lesion_id != named[source]:
+            other.append(f"'{source}' is {segment.lesion_id}")
+        elif PREFIXES.get(segment.lobe, "") != segment.lesion_id[:1]:
+            where = "outside the liver" if segment.lobe in ("", "none") else f"in the {segment.lobe} lobe"
+            wrong.append(f"{segment.lesion_id} is {where}")
+    told = [f"Ids and places of lesions contradict: {', '.join(wrong)}; the place counts."] if wrong else []
+    if other:
+        told.append(f"By their place lesions have other ids than their masks' names: {', '.join(other)}.")
+    return tuple(told)
 
 
 def protocol_references(
@@ -145,35 +188,47 @@ def protocol_references(
     protocol: Protocol,
     image: Volume | None,
 ) -> ReferenceSet:
-    """Every kind of reference region, with the protocol's margins."""
+    """Every kind of reference region, with the protocol's margins; nothing unknown in the liver stays in it."""
     excluded = [s for s in segmentation if s.role == "organ" and s.structure not in ("", "liver")]
+    liver = find_liver(segmentation)
+    unnamed = unnamed_in_liver(segmentation.grid, liver, list(segmentation))
     rules = protocol.reference
     rule = ReferenceRule(rules.lesion_margin_mm, rules.rim_mm, rules.minimum_volume_mL)
-    return reference_regions(segmentation.grid, find_liver(segmentation), lobes, lesions, excluded, rule, image)
+    grown, cut_out = (*lesions, *unnamed.lesions), (*excluded, *unnamed.excluded)
+    return reference_regions(segmentation.grid, liver, lobes, grown, cut_out, rule, image)
 
 
-def recognised(segmentation: Segmentation) -> tuple[Segmentation, tuple[str, ...], tuple[str, ...]]:
+def recognised(segmentation: Segmentation, ids: bool = True) -> tuple[Segmentation, tuple[str, ...], tuple[str, ...]]:
     """Give a structure and its default role to every segment that has none; also notes and warnings.
 
-    The segment's terminology says what it is, then its name.
+    The segment's terminology says what it is, then its name, then where it lies. With ``ids``, lesions whose names are
+    ids of ours (L1) keep them.
     """
     unknown = [segment for segment in segmentation if not segment.structure]
     entries = {segment.name: parse_terminology(segment.tags.get(TERMINOLOGY_TAG, "")) for segment in unknown}
-    label_matches = {
-        label_match.segment: label_match for label_match in recognise([segment.name for segment in unknown], entries)
-    }
-    named, notes, warnings = [], [], []
+    company = [segment.name for segment in segmentation]
+    proposed = [p for p in recognise(company, entries) if p.segment in entries]
+    placed, contradictions = checked_by_place(segmentation, proposed)
+    label_matches = {label_match.segment: label_match for label_match in placed}
+    region = liver_region(segmentation, placed)
+    named, notes, unclear = [], [], []
     for segment in segmentation:
         label_match = label_matches.get(segment.name)
         if label_match is None:
             named.append(segment)
         elif not label_match.certain:
             named.append(segment)
-            warnings.append(f"Segment '{segment.name}' is left out: {label_match.reason}")
+            notes.append(f"Segment '{segment.name}' is left out: {label_match.reason}")
+            in_liver = region is not None and share_in(segment, region) >= 0.5  # that is warned of by itself
+            if segment.name not in KNOWN and not in_liver:
+                unclear.append(_unclear(label_match))
         else:
             named.append(_labelled(segment, label_match.structure, label_match.lobe))
             notes.append(f"Segment '{segment.name}': {label_match.reason}")
-    return Segmentation(segmentation.grid, tuple(named)), tuple(notes), tuple(warnings)
+    if ids:
+        named = _with_ids(named)
+    left_out = (f"Left out, because it is not clear what they are: {', '.join(unclear)}.",) if unclear else ()
+    return replace(segmentation, segments=tuple(named)), tuple(notes), (*contradictions, *left_out)
 
 
 def _labelled(segment: Segment, key: str, lobe: str) -> Segment:
@@ -183,13 +238,47 @@ def _labelled(segment: Segment, key: str, lobe: str) -> Segment:
     )
 
 
-def part_lobes(
+def _unclear(label_match: LabelMatch) -> str:
+    choice = f" ({' or '.join(label_match.alternatives)}?)" if label_match.alternatives else ""
+    return f"'{label_match.segment}'{choice}"
+
+
+def _with_ids(segments: Sequence[Segment]) -> list[Segment]:
+    """Lesions whose names are ids keep them, unless two would have the same."""
+    found = {s.name: lesion_id_of(words_of(s.name)) for s in segments if s.structure in LESIONS and not s.lesion_id}
+    taken = [*(s.lesion_id for s in segments), *found.values()]
+    return [
+        s.relabelled(lesion_id=found[s.name]) if found.get(s.name) and taken.count(found[s.name]) == 1 else s
+        for s in segments
+    ]
+
+
+def _parted(
     segmentation: Segmentation,
     liver: Segment,
-    cut: Plane | np.ndarray | None,
+    cut: Cut,
     territory_overrides: Sequence[TerritoryOverride],
+    protocol: Protocol,
 ) -> tuple[tuple[Segment, ...], Plane | None, tuple[str, ...]]:
-    """The lobes, the plane that parted them (None for another way), and how it was done."""
+    """The lobes; none where the protocol compares routes, nobody said how to part them, and no plane is found."""
+    try:
+        return part_lobes(segmentation, liver, cut, territory_overrides)
+    except (PreparationError, LobeError) as error:
+        if cut is not None or protocol.design != "ia-versus-iv":
+            raise
+        return (), None, (f"The liver is not divided, which a comparison of routes does not need. ({error})",)
+
+
+def part_lobes(
+    segmentation: Segmentation, liver: Segment, cut: Cut, territory_overrides: Sequence[TerritoryOverride]
+) -> tuple[tuple[Segment, ...], Plane | None, tuple[str, ...]]:
+    """The lobes, the plane that parted them (None for another way), and how it was done; ``cut`` as in `prepare`."""
+    if isinstance(cut, str):
+        if territory_overrides:
+            raise PreparationError("Moving segment I or IV needs Couinaud segments: do not state the lobes as well.")
+        if cut == "none":
+            return (), None, ("The liver is not divided, as stated.",)
+        return (whole_liver_as(liver, cut),), None, (f"The liver is the {cut} lobe alone, as stated.",)
     couinaud = any(segmentation.having(structure=key) for key in COUINAUD)
     if territory_overrides and (cut is not None or not couinaud):
         raise PreparationError("Moving segment I or IV needs Couinaud segments and no other cut: give one of both.")
@@ -217,7 +306,8 @@ def automatic_plane(segmentation: Segmentation, liver: Segment) -> Plane:
     landmarks = [segmentation.having(structure=key) for key in ("gallbladder", "inferior_vena_cava")]
     if not all(landmarks):
         raise PreparationError(
-            "The lobes cannot be parted: give a plane, or segments of the gallbladder and inferior vena cava."
+            "The lobes cannot be parted: give a plane, masks of the lobes, or segments of the gallbladder and inferior "
+            "vena cava; or state that the liver is one lobe ('lobes': left or right) or not to be divided (none)."
         )
     (gallbladder, *_), (cava, *_) = landmarks
     return cantlie_plane(segmentation.grid, gallbladder, cava, liver)
@@ -250,7 +340,7 @@ def sized_lesions(
     """Measure lesions and choose the targets among them; ``baseline`` is the first visit, whose targets stay."""
     sizes = [measure_size(segmentation.grid, lesion.segment) for lesion in lesions]
     candidates = [
-        Candidate(lesion.lesion_id, lesion.segment.lobe, size.longest_axial_mm)
+        Candidate(lesion.lesion_id, lesion.segment.lobe, size.longest_axial_mm, size.volume_mL)
         for lesion, size in zip(lesions, sizes, strict=True)
     ]
     rules = protocol.targets
@@ -284,4 +374,4 @@ def _decided(lesion: Lesion, size: LesionSize, decision: Decision) -> SizedLesio
             "PRRT.Size": f"{size.longest_axial_mm:.2f} mm of {lesion.segment.voxel_count} voxels",
         },
     )
-    return SizedLesion(Lesion(segment, lesion.shares, lesion.straddles), size, decision)
+    return SizedLesion(replace(lesion, segment=segment), size, decision)

@@ -6,30 +6,79 @@ A new trial is a copy of ``Resources/Protocols/lutia.json`` or ``ia-versus-iv.js
 from __future__ import annotations
 
 import hashlib
-import json
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
 from PRRTUptakeLib.resources import resource_path
+from PRRTUptakeLib.study.schema.containers import ListOf, Record
+from PRRTUptakeLib.study.schema.fields import Field, Number, Text, Word
+from PRRTUptakeLib.study.schema.json_file import read_json_file
+from PRRTUptakeLib.study.schema.place import InputFileError, Place
+from PRRTUptakeLib.study.schema.shared_keys import PARTIAL_VOLUME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 AGGREGATIONS = ("geometric-mean", "arithmetic-mean", "median", "volume-weighted-mean")
 REFERENCES = ("same-lobe", "contralateral-lobe", "whole-liver", "fixed-sphere")
-DESIGNS = ("lobe-against-lobe", "ia-versus-iv")
-METRICS = ("mean", "suv_max", "suv_peak", "suv_mean")
 
 
-class ProtocolError(PRRTError):
+@dataclass(frozen=True, kw_only=True)
+class DesignRules:
+    """What a design can do; a protocol that asks for more is refused.
+
+    Attributes
+    ----------
+    metrics : of the endpoint: words of rows that the design measures for target lesions.
+    uptake : those of them that are measured in the image itself.
+    aggregations, references : words for ``endpoint.aggregation`` and ``reference.kind``.
+    lobes : what a case's ``lobes`` may say.
+    routes : whether intra-arterial and intravenous injections are compared.
+    """
+
+    metrics: tuple[str, ...]
+    uptake: tuple[str, ...]
+    aggregations: tuple[str, ...]
+    references: tuple[str, ...]
+    lobes: tuple[str, ...] = ("none", "from-plane", "drawn")
+    routes: bool = False
+
+
+_SUV = ("suv_max", "suv_peak", "suv_mean")
+_UPTAKE = ("mean", "max", "median", "min", "sd", "mean_corrected")
+_DOSES = ("dose", "dose_recovery_corrected", "absorbed_dose", "tia", "tiac", "bed", "eqd2", "therapeutic_index")
+# One entry per design: everything that depends on it when files are read.
+DESIGN_RULES: dict[str, DesignRules] = {
+    "lobe-against-lobe": DesignRules(
+        metrics=("tn_ratio", *_UPTAKE, "volume", *_DOSES, "effective_half_life", "mass"),
+        uptake=("tn_ratio", *_UPTAKE),
+        aggregations=AGGREGATIONS,
+        references=REFERENCES,
+        lobes=("from-plane", "drawn"),
+    ),
+    "ia-versus-iv": DesignRules(
+        metrics=_SUV,
+        uptake=_SUV,
+        aggregations=("geometric-mean", "arithmetic-mean", "median"),  # ratios have no volumes to weigh them by
+        references=("whole-liver",),
+        routes=True,
+    ),
+}
+DESIGNS = tuple(DESIGN_RULES)
+
+
+class ProtocolError(InputFileError):
     """A protocol file has an unknown key or an impossible value."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ImagingRules:
     """Which image is measured, when, and at what resolution; on which image contours are drawn.
 
     ``time_zero`` says from where an infusion's hours are counted in dosimetry: its start, middle or end.
+    ``fwhm_u_percent`` is the standard uncertainty of the resolution ``fwhm_mm`` in percent of it.
     """
 
     modality: str
@@ -37,9 +86,10 @@ class ImagingRules:
     fwhm_mm: float
     contours_on: str
     time_zero: str = "start"
+    fwhm_u_percent: float = 15.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TargetRules:
     """Which lesions are targets: longest axial diameter above ``minimum_diameter_mm``, the largest first."""
 
@@ -48,7 +98,7 @@ class TargetRules:
     maximum_total: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ReferenceRules:
     """Which healthy liver is the non-tumour reference, and how far it stays from lesions and the liver's rim."""
 
@@ -58,7 +108,7 @@ class ReferenceRules:
     minimum_volume_mL: float = 10.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EndpointRules:
     """How lesions become the patient's value and patients become the endpoint; the bootstrap is seeded."""
 
@@ -72,7 +122,7 @@ class EndpointRules:
     bootstrap_seed: int = 20240926
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RepeatabilityRules:
     """How well SUV repeats: within-subject coefficient of variation, and the part that lesions of one scan share."""
 
@@ -80,9 +130,13 @@ class RepeatabilityRules:
     correlation_between_lesions: float = 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """All rules of a trial."""
+    """All rules of a trial.
+
+    ``partial_volume`` is the correction that is asked for: "none", "gtm" (geometric transfer matrix) or "recovery"
+    (coefficients of a phantom); ``remarks`` are sentences on keys of the file that say nothing new.
+    """
 
     name: str
     title: str
@@ -94,11 +148,17 @@ class Protocol:
     imaging: ImagingRules
     targets: TargetRules
     reference: ReferenceRules
-    metrics: tuple[str, ...]
     endpoint: EndpointRules
-    repeatability: RepeatabilityRules = RepeatabilityRules()
+    repeatability: RepeatabilityRules = field(default_factory=lambda: RepeatabilityRules())
+    partial_volume: str = "none"
+    remarks: tuple[str, ...] = ()
     sha256: str = ""
     text: str = field(default="", repr=False)  # of the file, so that it can go with the results
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Words of the uptake that the design measures."""
+        return DESIGN_RULES[self.design].uptake
 
 
 def available_protocols() -> tuple[str, ...]:
@@ -125,99 +185,157 @@ def load_protocol(name_or_path: str | Path) -> Protocol:
         if str(name_or_path) not in known:
             raise ProtocolError(f"There is no protocol '{name_or_path}': use {', '.join(known)} or a .json file.")
         path = resource_path(__file__, "Protocols", f"{name_or_path}.json")
-    try:
-        data = path.read_bytes()
-        content = json.loads(data)
-    except (OSError, ValueError) as error:
-        raise ProtocolError(f"The protocol {path} cannot be read as JSON ({error}).") from error
-    if not isinstance(content, dict):
-        raise ProtocolError(f"The protocol {path.name} must be a JSON object, not a {type(content).__name__}.")
-    protocol = _build(
-        Protocol, {**content, "sha256": hashlib.sha256(data).hexdigest(), "text": data.decode()}, path.name, ""
-    )
-    _check(protocol, path.name)
-    return protocol
+    place = Place(file=path.name, error=ProtocolError)
+    content = read_json_file(path, place)
+    data = path.read_bytes()
+    protocol: Protocol = protocol_record().read(content, place)
+    return replace(protocol, sha256=hashlib.sha256(data).hexdigest(), text=data.decode())
 
 
-_SECTIONS: dict[str, type] = {
-    "imaging": ImagingRules,
-    "targets": TargetRules,
-    "reference": ReferenceRules,
-    "endpoint": EndpointRules,
-    "repeatability": RepeatabilityRules,
+def _number(low: float, high: float, about: str, unit: str = "", whole: bool = False) -> Number:
+    return Number(low=low, high=high, about=about, unit=unit, whole=whole)
+
+
+_IMAGING = Record(
+    about="Which image is measured, when, and at what resolution; on which image contours are drawn.",
+    make=ImagingRules,
+    required={
+        "modality": Word(words=("SPECT", "PET"), about="Of the measured image."),
+        "time_after_injection_h": _number(0, 1000, "Planned time of the image after injection", "h"),
+        "fwhm_mm": _number(0, 50, "Resolution of the image, full width at half maximum", "mm"),
+        "contours_on": Word(words=("CT", "MR"), about="Modality that contours are drawn on."),
+    },
+    optional={
+        "time_zero": Word(words=("start", "mid", "end"), about="From where an infusion's hours are counted."),
+        "fwhm_u_percent": _number(0, 100, "Standard uncertainty of the resolution (15 if left out)", "%"),
+    },
+)
+_TARGETS = Record(
+    about="Which lesions are targets: those longer than the least diameter, the largest first.",
+    make=TargetRules,
+    required={
+        "minimum_diameter_mm": _number(0, 300, "Longest axial diameter that a target must exceed", "mm"),
+        "maximum_per_lobe": _number(1, 100, "Most targets of one lobe.", whole=True),
+        "maximum_total": _number(1, 100, "Most targets of one patient.", whole=True),
+    },
+)
+_ENDPOINT: dict[str, Field] = {
+    "cycle": _number(1, 20, "Cycle of the endpoint.", whole=True),
+    "test": Word(words=("paired-t",), about="Test on the logarithms of the ratios."),
+    "confidence": _number(0.5, 0.9999, "Level of the intervals, such as 0.95."),
+    "threshold": _number(0, 1000, "Ratio from which a patient is a responder."),
 }
-_KINDS: dict[str, tuple[str, tuple[type, ...]]] = {
-    "str": ("word", (str,)),
-    "int": ("whole number", (int,)),
-    "float": ("number", (int, float)),
+_BOOTSTRAP: dict[str, Field] = {
+    "bootstrap_samples": _number(0, 1_000_000, "Samples of the bootstrap; 0 for none.", whole=True),
+    "bootstrap_seed": _number(0, 2**32 - 1, "Seed of its random numbers.", whole=True),
 }
+_REPEATABILITY = Record(
+    about="How well SUV repeats.",
+    make=RepeatabilityRules,
+    optional={
+        "within_subject_cv": _number(0, 1, "Coefficient of variation of a repeated SUV within a patient."),
+        "correlation_between_lesions": _number(0, 1, "Part of it that lesions of one scan share."),
+    },
+)
+_OLD_METRICS = ListOf(
+    item=Text(), least=1, most=100, about="Of older files; says what the design measures anyway: leave it out."
+)
 
 
-def _build(cls: type, content: Any, file: str, section: str) -> Any:
-    if not isinstance(content, dict):
-        raise ProtocolError(f"{file}: '{section}' must be an object with keys, not {content!r}.")
-    known = {item.name: item for item in fields(cls)}
-    unknown = sorted(set(content) - set(known))
-    if unknown:
-        names = ", ".join(name for name in known if name not in ("sha256", "text"))
-        raise ProtocolError(f"{file}: unknown key '{section}{unknown[0]}'; known are {names}.")
-    missing = [name for name, item in known.items() if name not in content and item.default is MISSING]
-    if missing:
-        raise ProtocolError(f"{file}: the key '{section}{missing[0]}' is missing.")
-    values = {name: _value(known[name].type, name, value, file, section) for name, value in content.items()}
-    return cls(**values)
+def protocol_record() -> Record:
+    """The declaration of a protocol file, with the words of all designs of `DESIGN_RULES`."""
+    designs = DESIGN_RULES.values()
 
+    def words(lists: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(word for one in lists for word in one))
 
-def _value(kind: Any, name: str, value: Any, file: str, section: str) -> Any:
-    if not section and name in _SECTIONS:
-        return _build(_SECTIONS[name], value, file, f"{name}.")
-    if str(kind).startswith("tuple"):
-        if not isinstance(value, list) or not value or not all(isinstance(word, str) for word in value):
-            raise ProtocolError(f"{file}: '{section}{name}' must be a list of words, not {value!r}.")
-        return tuple(value)
-    wanted, types = _KINDS[str(kind)]
-    if isinstance(value, bool) or not isinstance(value, types):
-        raise ProtocolError(f"{file}: '{section}{name}' must be a {wanted}, not {value!r}.")
-    return float(str(value)) if kind == "float" else value
-
-
-def _check(protocol: Protocol, file: str) -> None:
-    nuclide(protocol.nuclide)
-    imaging, targets, reference, endpoint = protocol.imaging, protocol.targets, protocol.reference, protocol.endpoint
-    words = (
-        ("design", protocol.design, DESIGNS),
-        ("reference.kind", reference.kind, REFERENCES),
-        ("endpoint.aggregation", endpoint.aggregation, AGGREGATIONS),
-        ("endpoint.test", endpoint.test, ("paired-t",)),
-        ("imaging.modality", imaging.modality, ("SPECT", "PET")),
-        ("imaging.contours_on", imaging.contours_on, ("CT", "MR")),
-        ("imaging.time_zero", imaging.time_zero, ("start", "mid", "end")),
+    return Record(
+        about="A protocol of SlicerPRRT: all rules of a trial.",
+        rules=(_fits_its_design, _cannot_work),
+        more={"allOf": [_of_design(word, rules) for word, rules in DESIGN_RULES.items()]},
+        make=_protocol,
+        required={
+            "name": Text(name=True, about="Short name."),
+            "title": Text(about="Title, for reports."),
+            "source": Text(about="Where the rules are from."),
+            "design": Word(words=tuple(DESIGN_RULES), about="What is compared."),
+            "nuclide": Text(rule=nuclide, about="Radionuclide of the measured image, such as Lu-177."),
+            "cycles": _number(1, 20, "Number of therapy cycles.", whole=True),
+            "activity_MBq": _number(1, 1e6, "Planned activity of one administration", "MBq"),
+            "imaging": _IMAGING,
+            "targets": _TARGETS,
+            "reference": Record(
+                about="Which healthy liver is the non-tumour reference, and its distance from lesions and rim.",
+                make=ReferenceRules,
+                required={
+                    "kind": Word(words=words(one.references for one in designs), about="Which reference region."),
+                    "lesion_margin_mm": _number(0, 100, "Distance from lesions", "mm"),
+                    "rim_mm": _number(0, 50, "Distance from the liver's surface", "mm"),
+                },
+                optional={"minimum_volume_mL": _number(0, 1000, "Least volume of the region", "mL")},
+            ),
+            "endpoint": Record(
+                about="How lesions become the patient's value, and patients the endpoint.",
+                make=EndpointRules,
+                required={
+                    "metric": Word(words=words(one.metrics for one in designs), about="Metric of the endpoint."),
+                    "aggregation": Word(
+                        words=words(one.aggregations for one in designs), about="From lesions to one value."
+                    ),
+                    **_ENDPOINT,
+                },
+                optional=_BOOTSTRAP,
+            ),
+        },
+        optional={
+            "$schema": Text(about="Names this schema for editors; nothing else reads it."),
+            "repeatability": _REPEATABILITY,
+            "partial_volume": Word(words=PARTIAL_VOLUME, about="Partial volume correction of uptake and doses."),
+            "metrics": _OLD_METRICS,
+        },
     )
-    for key, value, allowed in words:
-        if value not in allowed:
-            raise ProtocolError(f"{file}: '{key}' is '{value}', but must be one of {', '.join(allowed)}.")
-    for metric in protocol.metrics:
-        if metric not in METRICS:
-            raise ProtocolError(f"{file}: the metric '{metric}' is not one of {', '.join(METRICS)}.")
-    ranges = (
-        ("cycles", protocol.cycles, 1, 20),
-        ("activity_MBq", protocol.activity_MBq, 1, 1e6),
-        ("imaging.time_after_injection_h", imaging.time_after_injection_h, 0, 1000),
-        ("imaging.fwhm_mm", imaging.fwhm_mm, 0, 50),
-        ("targets.minimum_diameter_mm", targets.minimum_diameter_mm, 0, 300),
-        ("targets.maximum_per_lobe", targets.maximum_per_lobe, 1, 100),
-        ("targets.maximum_total", targets.maximum_total, 1, 100),
-        ("reference.lesion_margin_mm", reference.lesion_margin_mm, 0, 100),
-        ("reference.rim_mm", reference.rim_mm, 0, 50),
-        ("reference.minimum_volume_mL", reference.minimum_volume_mL, 0, 1000),
-        ("endpoint.cycle", endpoint.cycle, 1, protocol.cycles),
-        ("endpoint.confidence", endpoint.confidence, 0.5, 0.9999),
-        ("repeatability.within_subject_cv", protocol.repeatability.within_subject_cv, 0, 1),
-        ("repeatability.correlation_between_lesions", protocol.repeatability.correlation_between_lesions, 0, 1),
-        ("endpoint.threshold", endpoint.threshold, 0, 1000),
-        ("endpoint.bootstrap_samples", endpoint.bootstrap_samples, 0, 1_000_000),
-        ("endpoint.bootstrap_seed", endpoint.bootstrap_seed, 0, 2**32 - 1),
+
+
+def _of_design(word: str, rules: DesignRules) -> dict[str, Any]:
+    """What a design allows, as JSON Schema."""
+    endpoint = {"metric": {"enum": list(rules.metrics)}, "aggregation": {"enum": list(rules.aggregations)}}
+    then = {
+        "endpoint": {"properties": endpoint},
+        "reference": {"properties": {"kind": {"enum": list(rules.references)}}},
+        "metrics": {"items": {"enum": list(rules.uptake)}},
+    }
+    return {"if": {"properties": {"design": {"const": word}}}, "then": {"properties": then}}
+
+
+def _protocol(metrics: tuple[str, ...] = (), **values: Any) -> Protocol:
+    values.pop("$schema", None)
+    remark = "The protocol's key 'metrics' has no effect, since the design says what is measured: remove it."
+    return Protocol(**values, remarks=(remark,) if metrics else ())
+
+
+def _fits_its_design(values: dict[str, Any], place: Place) -> None:
+    """Refuse what the design does not have, by name."""
+    design, rules = values["design"], DESIGN_RULES[values["design"]]
+    stated = (
+        ("endpoint", "metric", values["endpoint"].metric, rules.metrics),
+        ("endpoint", "aggregation", values["endpoint"].aggregation, rules.aggregations),
+        ("reference", "kind", values["reference"].kind, rules.references),
     )
-    for key, number, low, high in ranges:
-        if not low <= number <= high:
-            raise ProtocolError(f"{file}: '{key}' is {number}, but must lie between {low} and {high}.")
+    for section, key, word, known in stated:
+        if word not in known:
+            place.key(section).key(key).refuse(word, f"one of {', '.join(known)} in the design {design}")
+    for n, word in enumerate(values.get("metrics", ())):
+        if word not in rules.uptake:
+            where = place.key("metrics").item(n)
+            place.stop(
+                f"{where.name} is '{word}', which the design {design} does not measure; the key 'metrics' never had an "
+                "effect, so remove it."
+            )
+
+
+def _cannot_work(values: dict[str, Any], place: Place) -> None:
+    endpoint, cycles = values["endpoint"], values["cycles"]
+    if endpoint.cycle > cycles:
+        place.key("endpoint").key("cycle").refuse(endpoint.cycle, f"at most the number of cycles, {cycles}")
+    if values.get("partial_volume") == "gtm" and values["imaging"].fwhm_mm <= 0:
+        place.stop("'partial_volume' gtm needs the camera's resolution: give 'imaging.fwhm_mm' above 0.")

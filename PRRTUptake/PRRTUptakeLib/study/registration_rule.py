@@ -7,12 +7,14 @@
     "registration": {"matrix": [[1, 0, 0, 0], ...], "source": "read off Slicer"}   4x4, RAS mm (the rows alone will do)
     "registration": {"identity": "one scan, two exports"}            nothing has moved, and why this is known
 
-All lead from the image on which was drawn (fixed) to that of the visit (moving); paths are relative to the case file.
+All lead from the image that the contours were drawn on (fixed) to that of the visit (moving); paths are relative to the
+case file.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,27 +22,23 @@ import numpy as np
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.registration.result import Registration, given_registration, identity_registration
 from PRRTUptakeLib.registration.transform_files import read_registration
+from PRRTUptakeLib.study.schema.place import InputFileError, Place
+from PRRTUptakeLib.study.schema.shared_keys import REGISTRATION
 from PRRTUptakeLib.uptake.mapping import as_matrix
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from PRRTUptakeLib.imaging.volume import Grid
 
 REGISTER, DEFORMABLE = "register", "deformable"
-_FORMS = (
-    '"register", "deformable", {"transform": FILE}, {"matrix": 4 rows of 4 numbers, "source": TEXT} or '
-    '{"identity": REASON}'
-)
 
 
-class RegistrationRuleError(PRRTError):
+class RegistrationRuleError(InputFileError):
     """A case file says something impossible on a registration."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class RegistrationRule:
-    """How a visit is brought together with the image on which was drawn; one of file, matrix, or identity's reason."""
+    """How a visit and the image its contours were drawn on come together; one of file, matrix, or identity's reason."""
 
     file: Path | None = None
     inverse: bool = False
@@ -57,45 +55,8 @@ class RegistrationRule:
         RegistrationRuleError
             For an unknown key or form, a file that is not there, or a matrix that is none; ``where`` names the place.
         """
-        if content in (REGISTER, DEFORMABLE):
-            return str(content)
-        if isinstance(content, str):
-            content = {"transform": content}
-        elif isinstance(content, list):
-            content = {"matrix": content}
-        if not isinstance(content, dict):
-            raise RegistrationRuleError(f"{where}: 'registration' must be {_FORMS}, not {content!r}.")
-        main = [key for key in ("transform", "matrix", "identity") if key in content]
-        allowed = {"transform": {"inverse"}, "matrix": {"source"}, "identity": set[str]()}
-        if len(main) != 1 or not set(content) <= {main[0], *allowed[main[0]]}:
-            raise RegistrationRuleError(f"{where}: 'registration' must be {_FORMS}, not {content!r}.")
-        return getattr(cls, f"_from_{main[0]}")(content, base, where)
-
-    @classmethod
-    def _from_transform(cls, content: dict[str, Any], base: Path, where: str) -> RegistrationRule:
-        path, inverse = base / str(content["transform"]), content.get("inverse", False)
-        if not isinstance(inverse, bool):
-            raise RegistrationRuleError(f"{where}: 'inverse' of a transform must be true or false, not {inverse!r}.")
-        if not path.is_file():
-            raise RegistrationRuleError(f"{where}: the transform file {path} does not exist: correct the path.")
-        return cls(file=path, inverse=inverse)
-
-    @classmethod
-    def _from_matrix(cls, content: dict[str, Any], base: Path, where: str) -> RegistrationRule:
-        try:
-            matrix = as_matrix(np.array(content["matrix"], dtype=np.float64))
-        except (PRRTError, TypeError, ValueError) as error:
-            raise RegistrationRuleError(f"{where}: the matrix of 'registration' is not usable: {error}") from error
-        return cls(matrix=matrix, source=str(content.get("source", "matrix in the case file")))
-
-    @classmethod
-    def _from_identity(cls, content: dict[str, Any], base: Path, where: str) -> RegistrationRule:
-        reason = content["identity"]
-        if not isinstance(reason, str) or not reason.strip():
-            raise RegistrationRuleError(
-                f"{where}: say under 'identity' why nothing has moved between the images; the reason is kept."
-            )
-        return cls(identity=reason.strip())
+        place = Place(file=where, path="registration", base=base, error=RegistrationRuleError)
+        return registration_rule(REGISTRATION.read(content, place), place)
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -103,7 +64,7 @@ class RegistrationRule:
         return (self.file,) if self.file is not None else ()
 
     def registration(self, fixed: Grid) -> Registration:
-        """The registration that is stated; ``fixed`` is the grid of the image on which was drawn.
+        """The registration that is stated; ``fixed`` is the grid of the image that the contours were drawn on.
 
         Raises
         ------
@@ -116,3 +77,28 @@ class RegistrationRule:
             return given_registration(self.matrix, self.source)
         same = identity_registration(self.identity)
         return replace(same, provenance={**same.provenance, "stated": "in the case file"})
+
+
+def registration_rule(checked: Any, place: Place) -> RegistrationRule | str:
+    """The rule behind a value of ``registration`` that `REGISTRATION` has read; the words stay words.
+
+    Raises
+    ------
+    PRRTError
+        Of the place's kind, for a matrix that cannot be inverted or whose last row is not 0 0 0 1.
+    """
+    if isinstance(checked, str):
+        return checked
+    if isinstance(checked, Path):
+        checked = {"transform": checked}
+    elif isinstance(checked, tuple):
+        checked = {"matrix": checked}
+    if "transform" in checked:
+        return RegistrationRule(file=checked["transform"], inverse=checked.get("inverse", False))
+    if "identity" in checked:
+        return RegistrationRule(identity=checked["identity"])
+    try:
+        matrix = as_matrix(np.array(checked["matrix"], dtype=np.float64))
+    except PRRTError as error:
+        place.stop(f"the matrix of {place.name} is not usable: {error}")
+    return RegistrationRule(matrix=matrix, source=checked.get("source", "matrix in the case file"))

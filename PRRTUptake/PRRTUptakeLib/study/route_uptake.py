@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.errors import PRRTError
@@ -12,11 +13,12 @@ from PRRTUptakeLib.study.eligibility import Eligibility, eligibility, log_ratio_
 from PRRTUptakeLib.study.measurements import Measurement
 from PRRTUptakeLib.study.placement import placed_regions, transform_of
 from PRRTUptakeLib.uptake.metrics import region_metrics
-from PRRTUptakeLib.uptake.peak import region_peaks
+from PRRTUptakeLib.uptake.peak import PeakRule, region_peaks
 from PRRTUptakeLib.uptake.ratios import enhancement_ratio
+from PRRTUptakeLib.uptake.spill_in import SpillInRule, clear_of_spill_in
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from PRRTUptakeLib.dicom.injection import Injection
     from PRRTUptakeLib.imaging.volume import Volume
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.uptake.occupancy import Occupancy
 
 METRICS = ("suv_max", "suv_peak", "suv_mean")
+LESION_ROLES = ("target", "lesion")
 ORGANS = ("kidney_left", "kidney_right", "spleen", "marrow", "blood_pool")
 
 
@@ -57,7 +60,10 @@ class RoutedImage:
 
     @property
     def hours(self) -> float:
-        """Hours from the injection to the moment for which the image holds."""
+        """Hours from the injection to the scan, whatever moment its values were decay corrected to."""
+        scanned = self.image.provenance.get("scanned_at")
+        if scanned:
+            return self.injection.hours_to(datetime.fromisoformat(scanned))
         if self.image.reference_time is None:
             raise EnhancementVisitError(f"The {self.route} image '{self.visit}' does not tell its time: give it.")
         return self.injection.hours_to(self.image.reference_time)
@@ -65,7 +71,7 @@ class RoutedImage:
 
 @dataclass(frozen=True, kw_only=True)
 class RegionRatio:
-    """One region: each metric after IA and IV, and their ratio; ``gain`` is the targets' value over this ratio."""
+    """One region: each metric after IA and IV, and their ratio."""
 
     region: str
     role: str
@@ -81,8 +87,8 @@ class RegionRatio:
 class EnhancementResult:
     """The comparison of one patient.
 
-    ``gains`` is, by region and the protocol's metric, the targets' enhancement over the region's; ``ratio_sd`` the
-    standard deviation of the log of any region's ratio, from how well SUV repeats.
+    ``gains`` is, by region, the targets' enhancement over the region's: of organs by the protocol's metric, of healthy
+    liver by its mean; ``ratio_sd`` the standard deviation of the log of any region's ratio, from how well SUV repeats.
     """
 
     ia: RoutedImage
@@ -120,13 +126,13 @@ def compare_routes(prepared: Prepared, ia: RoutedImage, iv: RoutedImage, protoco
         raise EnhancementVisitError(
             f"The IA image is in '{ia.image.units}', the IV image in '{iv.image.units}': quantify both alike."
         )
-    segments = measured_segments(prepared)
     for shown in (ia, iv):
         require_lesions(shown.manual_shifts, prepared, shown.visit)
     ia, iv = (_placed(prepared, one) for one in (ia, iv))
-    regions = []
-    warnings: list[str] = []
+    segments, warnings = _clear_references(measured_segments(prepared), prepared, (ia, iv), protocol)
+    ia, iv = (_with_references(one, segments, prepared) for one in (ia, iv))
     after_ia, after_iv = (_measured(segments, prepared, one, warnings) for one in (ia, iv))
+    regions = []
     for segment in segments:
         name = segment.name
         if name not in after_ia or name not in after_iv:
@@ -142,13 +148,13 @@ def compare_routes(prepared: Prepared, ia: RoutedImage, iv: RoutedImage, protoco
                 ia=after_ia[name],
                 iv=after_iv[name],
                 ratio=ratio,
-                volume_mL=segment.voxel_count * prepared.segmentation.grid.voxel_volume_mL,
+                volume_mL=segment.voxels_inside * prepared.segmentation.grid.voxel_volume_mL,
             )
         )
     metric = protocol.endpoint.metric
     targets = {region.region: region.ratio[metric] for region in regions if region.role == "target"}
     decided = eligibility(targets, protocol.endpoint, protocol.repeatability)
-    gains = {r.region: decided.value / r.ratio[metric] for r in regions if r.role not in ("target", "lesion")}
+    gains = {r.region: decided.value / r.ratio[_gain_metric(r, metric)] for r in regions if r.role not in LESION_ROLES}
     told = (*warnings, *_differences(ia, iv))
     return EnhancementResult(
         ia=ia,
@@ -161,6 +167,33 @@ def compare_routes(prepared: Prepared, ia: RoutedImage, iv: RoutedImage, protoco
     )
 
 
+def _gain_metric(region: RegionRatio, metric: str) -> str:
+    """Of healthy liver the mean: its extremes are noise, and what of spill-in is not foreseen."""
+    return "suv_mean" if region.role == "reference" else metric
+
+
+def _clear_references(
+    segments: tuple[Segment, ...], prepared: Prepared, shown: tuple[RoutedImage, ...], protocol: Protocol
+) -> tuple[tuple[Segment, ...], list[str]]:
+    """The segments, references without the parts into which lesions or organs spill in one of the images."""
+    neighbours = [segment for segment in segments if segment.role != "reference"]
+    rule = SpillInRule(
+        fwhm_mm=protocol.imaging.fwhm_mm,
+        keep_mm=PeakRule().radius_mm,
+        minimum_mL=protocol.reference.minimum_volume_mL,
+    )
+    images = [(one.image, one.ras_transform) for one in shown]
+    found, told = [], []
+    for segment in segments:
+        if segment.role == "reference":
+            part, words = clear_of_spill_in(segment, neighbours, prepared.segmentation.grid, images, rule)
+            found.append(part)
+            told += [words] if words else []
+        else:
+            found.append(segment)
+    return tuple(found), told
+
+
 def _placed(prepared: Prepared, shown: RoutedImage) -> RoutedImage:
     """The image with every region that has a role placed in it; a target that cannot be placed is an error."""
     segmentation = prepared.segmentation
@@ -171,6 +204,14 @@ def _placed(prepared: Prepared, shown: RoutedImage) -> RoutedImage:
         if segmentation[name].role == "target":
             raise error
     return replace(shown, placed=placed)
+
+
+def _with_references(shown: RoutedImage, segments: Sequence[Segment], prepared: Prepared) -> RoutedImage:
+    """The image with the reference regions as they are measured, clear of spill-in, in place of the whole ones."""
+    references = [segment for segment in segments if segment.role == "reference"]
+    grid, transform = prepared.segmentation.grid, shown.ras_transform
+    placed, _ = placed_regions(references, grid, shown.image.grid, transform, shown.manual_shifts)
+    return replace(shown, placed={**shown.placed, **placed})
 
 
 def _measured(

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.dicom_contours import contour_files, read_contours
-from PRRTUptakeLib.segmentation.files import SUFFIXES, read_segment_folder
+from PRRTUptakeLib.segmentation.files import is_mask_file, read_mask_file, read_segment_folder
 from PRRTUptakeLib.segmentation.segments import Segmentation
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from PRRTUptakeLib.dicom.series import Series
 
@@ -29,12 +29,23 @@ def no_reader(path: Path) -> Segmentation:
     raise SegmentFileError(f"{path} needs Slicer's libraries: install slicer-core, or give a folder of masks.")
 
 
-def read_segments(path: Path, series: Sequence[Series] = (), read_file: SegmentationReader = no_reader) -> Segmentation:
-    """Segments from a folder of masks, a ``.seg.nrrd`` file, or DICOM: a SEG or RTSTRUCT, or a folder of them.
+def read_segments(
+    path: Path,
+    series: Sequence[Series] = (),
+    read_file: SegmentationReader = no_reader,
+    labels: Mapping[int, str] | str | None = None,
+) -> Segmentation:
+    """Segments from a folder of masks, a label map, a ``.seg.nrrd`` file, or DICOM: a SEG or RTSTRUCT, or a folder.
 
-    ``series`` are the visit's images, among which is the one that the DICOM contours were drawn on.
+    ``series`` are the visit's images, among which is the one that the DICOM contours were drawn on; ``labels`` the
+    names of a label map's numbers, see ``segmentation.files.read_mask_file``.
     """
     if path.is_dir():
-        masks = any(item.name.lower().endswith(SUFFIXES) for item in path.iterdir())
+        masks = any(is_mask_file(item) for item in path.iterdir())
+        slicer = sorted(path.glob("*.seg.nrrd"))
+        if len(slicer) == 1 and not masks:
+            return read_file(slicer[0])
         return read_segment_folder(path) if masks or not contour_files(path) else read_contours(path, series)
+    if is_mask_file(path):
+        return read_mask_file(path, labels)
     return read_contours(path, series) if path.suffix.lower() in (".dcm", "") else read_file(path)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.registration.session_check import SessionCheck, check_session
+from PRRTUptakeLib.registration.orientation_check import OrientationCheck, check_orientation
+from PRRTUptakeLib.registration.session_check import SessionCheck, check_session, tissue_of
 from PRRTUptakeLib.segmentation.bounding_box import resampled
 from PRRTUptakeLib.study.contour_propagation import moved_grid
 
@@ -26,6 +27,7 @@ class CheckedVisit:
     reference: str
     check: SessionCheck | None
     refusal: str = ""
+    orientation: OrientationCheck | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -34,12 +36,17 @@ class CheckedVisit:
             pair = f"{self.image} and {self.reference}"
             return (f"Visit '{self.visit}': whether {pair} lie on each other was not checked. {self.refusal}",)
         text = self.check.warning(f"The {self.image} of visit '{self.visit}'", f"its {self.reference}")
-        return (text,) if text else ()
+        told = (text,) if text else ()
+        if self.orientation is None:
+            return told
+        found = self.orientation.warnings(f"the {self.image} of visit '{self.visit}'", f"its {self.reference}")
+        return (*(one[0].upper() + one[1:] for one in found), *told)
 
     def facts(self) -> dict[str, Any]:
         """Plain values for the provenance."""
         common = {"visit": self.visit, "what": "session check", "image": self.image, "reference": self.reference}
-        return {**common, **(self.check.as_dict() if self.check else {"not checked": self.refusal})}
+        mirrors = {"orientation": self.orientation.as_dict()} if self.orientation else {}
+        return {**common, **(self.check.as_dict() if self.check else {"not checked": self.refusal}), **mirrors}
 
 
 def check_visit(
@@ -63,6 +70,8 @@ def check_visit(
     if len(livers) == 1:
         mask = resampled(livers[0], grid, anatomy.grid).full_mask(anatomy.grid.shape)
     try:
-        return CheckedVisit(visit, image, name, check_session(emission, anatomy, mask))
+        tissue = tissue_of(emission, anatomy)
+        found = check_session(emission, anatomy, mask, tissue)
+        return CheckedVisit(visit, image, name, found, "", check_orientation(emission, anatomy, mask, tissue))
     except PRRTError as error:
         return CheckedVisit(visit, image, name, None, str(error))

@@ -7,13 +7,21 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.segmentation.plausibility import uptake_doubts
 from PRRTUptakeLib.segmentation.reference import KINDS, ReferenceRegionError
 from PRRTUptakeLib.study.contour_propagation import require_lesions
 from PRRTUptakeLib.study.placement import placed_regions
+from PRRTUptakeLib.study.visit_uptakes import VisitResolution, VisitUptakes, visit_uptakes
 from PRRTUptakeLib.uptake.metrics import RegionMetrics, region_metrics
+from PRRTUptakeLib.uptake.partial_volume import (
+    CorrectedUptake,
+    RecoveryCurve,
+    border_recovery,
+    corrected_uptake,
+    shape_recovery,
+    sphere_mean_recovery,
+)
 from PRRTUptakeLib.uptake.ratios import aggregate, tn_ratio, treated_control_ratio
-from PRRTUptakeLib.uptake.recovery import CorrectedUptake, RecoveryCurve, corrected_uptake, sphere_mean_recovery
-from PRRTUptakeLib.uptake.region_recovery import border_recovery, shape_recovery
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -90,6 +98,7 @@ class VisitResult:
     sensitivity : by reference kind: aggregated T/N per lobe and the ratio, None where the kind has no region.
     warnings : sentences for the user.
     injection : what was given, where the image tells it.
+    uptakes : every region's uptake with its interval, measured and corrected; None where that could not be had.
     manual_shifts : lesions that were moved by hand.
     regions : every region as it was placed in the image, by name; whoever needs a region's voxels takes these.
     anatomy : CT or MRI behind the contours in pictures; None if there is none.
@@ -107,6 +116,7 @@ class VisitResult:
     warnings: tuple[str, ...]
     injection: Injection | None = None
     manual_shifts: tuple[ManualShift, ...] = ()
+    uptakes: VisitUptakes | None = None
     regions: Mapping[str, Occupancy] = field(default_factory=dict)
     anatomy: Volume | None = None
 
@@ -153,6 +163,8 @@ def measure_visit(
     targets = tuple(_target(lesion, prepared, placed, metrics, protocol) for lesion in prepared.targets)
     if recovery is not None:
         targets = tuple(replace(one, corrected=_corrected(one, recovery)) for one in targets)
+    uptakes, told = _uptakes(prepared, placed, image, protocol, labels, recovery)
+    warnings += told
     sensitivity = {kind: _ratios(kind, prepared, metrics, protocol, labels.treated_lobe) for kind in KINDS}
     chosen = sensitivity[protocol.reference.kind]
     lobes = tuple(
@@ -165,6 +177,7 @@ def measure_visit(
         )
         for item in prepared.lobes
     )
+    warnings += _doubts(prepared, metrics, targets, protocol)
     if chosen.get("ratio") is None:
         empty = " and ".join(lobe for lobe in OPPOSITE if chosen.get(lobe) is None)
         warnings.append(f"No ratio of the lobes: there is no target lesion in the {empty} lobe.")
@@ -182,7 +195,43 @@ def measure_visit(
         injection=injection,
         manual_shifts=tuple(manual_shifts),
         regions=placed,
+        uptakes=uptakes,
     )
+
+
+def _uptakes(
+    prepared: Prepared,
+    placed: dict[str, Occupancy],
+    image: Volume,
+    protocol: Protocol,
+    labels: VisitLabels,
+    recovery: RecoveryCurve | None,
+) -> tuple[VisitUptakes | None, list[str]]:
+    """Uptakes with their intervals, or none and the reason as a warning."""
+    mode = getattr(protocol, "partial_volume", "none")
+    resolution = VisitResolution(mode=mode, fwhm_mm=protocol.imaging.fwhm_mm, phantom=recovery)
+    try:
+        found = visit_uptakes(
+            prepared, placed, image, resolution, name=labels.visit, reference_kind=protocol.reference.kind
+        )
+    except PRRTError as error:
+        return None, [f"Uptakes have no uncertainty, and partial volume is not in any interval: {error}"]
+    return found, []
+
+
+def _doubts(
+    prepared: Prepared, metrics: dict[str, RegionMetrics], targets: Sequence[LesionUptake], protocol: Protocol
+) -> tuple[str, ...]:
+    """What is hardly plausible in the uptake of targets and of the references that the protocol takes."""
+    means = {lobe: metrics[region.name].mean for lobe, region in prepared.references.by_lobe.items()}
+    lobes = dict.fromkeys(target.lobe for target in targets)
+    used = {region.name: metrics[region.name] for region in (_used(prepared, lobe, protocol) for lobe in lobes)}
+    spread = {name: found.sd / found.mean for name, found in used.items() if found.mean > 0}
+    return uptake_doubts({target.lesion_id: target.tn_ratio for target in targets}, means, spread)
+
+
+def _used(prepared: Prepared, lobe: str, protocol: Protocol) -> Segment:
+    return prepared.references.region(protocol.reference.kind, lobe)
 
 
 def _placed(

@@ -95,11 +95,17 @@ def alignment(shape: tuple[int, ...], origin: tuple[int, ...], matrix: np.ndarra
     )
 
 
-def aligned_fractions(mask: np.ndarray, aligned: Alignment) -> tuple[tuple[int, ...], np.ndarray, np.ndarray]:
-    """Origin in the target, and fractions and centre flags of the block from there on (axes of the target)."""
+def aligned_fractions(
+    mask: np.ndarray, aligned: Alignment, weights: np.ndarray | None = None
+) -> tuple[tuple[int, ...], np.ndarray, np.ndarray]:
+    """Origin in the target, and fractions and centre flags of the block from there on (axes of the target).
+
+    ``weights`` are the parts of the mask's voxels that are inside, where they are known; else each counts wholly.
+    """
+    weights = mask if weights is None else weights
     if aligned.is_lattice:
         box = aligned.to_target_axes(mask)
-        return aligned.lattice_origin(mask.shape), box.astype(np.float64), box
+        return aligned.lattice_origin(mask.shape), aligned.to_target_axes(weights).astype(np.float64), box
     starts, overlaps, lookups = [], [], []
     for size, scale, offset in zip(mask.shape, aligned.scale, aligned.offset, strict=True):
         start, overlap = _overlaps(size, scale, offset)
@@ -107,7 +113,7 @@ def aligned_fractions(mask: np.ndarray, aligned: Alignment) -> tuple[tuple[int, 
         starts.append(start)
         overlaps.append(overlap)
         lookups.append(np.floor(np.round(centres, 6) + 0.5).astype(np.intp))
-    fraction = _contracted(mask, overlaps)
+    fraction = _contracted(weights, overlaps)
     fraction[fraction < ROUNDING] = 0.0
     fraction[fraction > 1.0 - ROUNDING] = 1.0
     centre = np.pad(mask, 1)[np.ix_(*[np.clip(n + 1, 0, s + 1) for n, s in zip(lookups, mask.shape, strict=True)])]

@@ -129,12 +129,12 @@ def occupancy(
         None if matrix is None else alignment(shape, cropped.origin, target.ras_to_ijk @ matrix @ source.ijk_to_ras)
     )
     if aligned is not None:
-        origin, fraction, centre = aligned_fractions(cropped.mask, aligned)
+        origin, fraction, centre = aligned_fractions(cropped.mask, aligned, cropped.fractions)
     else:
         pull = pull_map(cropped, source, target, ras_transform)
         ratio = target.voxel_volume_mL / source.voxel_volume_mL
         low, high = _extent(cropped, push_map(source, target, ras_transform))
-        origin, (fraction, centre) = low, sampled_fractions(cropped.mask, low, high, pull, ratio)
+        origin, (fraction, centre) = low, sampled_fractions(cropped.mask, low, high, pull, ratio, cropped.fractions)
     return _clipped(segment.name, target, origin, fraction, centre, maximum_outside)
 
 

@@ -23,7 +23,12 @@ _CORNERS = tuple(product((0, 1), repeat=3))  # offsets k, j, i
 
 
 def sampled_fractions(
-    mask: np.ndarray, low: tuple[int, ...], high: tuple[int, ...], pull: PointMap, volume_ratio: float
+    mask: np.ndarray,
+    low: tuple[int, ...],
+    high: tuple[int, ...],
+    pull: PointMap,
+    volume_ratio: float,
+    weights: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Fractions and centre flags of the image voxels ``low`` to ``high`` (k, j, i).
 
@@ -33,15 +38,19 @@ def sampled_fractions(
     pull : from image indices (n, 3), ordered i, j, k, to indices of ``mask``.
     volume_ratio : volume of an image voxel over that of a mask voxel; sets the number of sample points, 32 per mask
         voxel, at least 256 and at most 8192.
+    weights : parts of the mask's voxels that are inside, where they are known; else each counts wholly.
     """
     shape = tuple(b - a for a, b in zip(low, high, strict=True))
     fraction = np.zeros(shape)
     centre = np.zeros(shape, dtype=bool)
-    padded, table = np.pad(mask, 1), _summed_area(mask)
+    padded = np.pad(mask, 1)
+    parts = padded if weights is None else np.pad(weights.astype(np.float64), 1)
+    table = _summed_area(mask if weights is None else weights >= 1.0)
+    touched = table if weights is None else _summed_area(weights > 0)
     points = _trilinear(int(np.clip(np.ceil(np.log2(32.0 * volume_ratio)), 8, 13)))
     for slab, first, size in _slabs(low, shape):
         corners = _lattice(first, tuple(n + 1 for n in size), -0.5, pull)
-        fraction[slab] = _slab_fractions(padded, table, corners, points)
+        fraction[slab] = _slab_fractions(parts, (table, touched), corners, points)
         centre[slab] = _centres(padded, first, size, pull)
     return fraction, centre
 
@@ -73,16 +82,21 @@ def _lattice(first: tuple[int, ...], size: tuple[int, ...], shift: float, pull: 
     return pull(grid.reshape(-1, 3)).reshape(*size, 3)
 
 
-def _slab_fractions(padded: np.ndarray, table: np.ndarray, corners: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Fractions of a slab of voxels whose ``corners`` (k+1, j+1, i+1, 3) are mask indices, ordered i, j, k."""
+def _slab_fractions(
+    padded: np.ndarray, tables: tuple[np.ndarray, np.ndarray], corners: np.ndarray, points: np.ndarray
+) -> np.ndarray:
+    """Fractions of a slab of voxels whose ``corners`` (k+1, j+1, i+1, 3) are mask indices, ordered i, j, k.
+
+    ``tables`` are the summed areas of the mask's voxels that are wholly inside, and of those that are partly.
+    """
     k, j, i = (n - 1 for n in corners.shape[:3])
     eight = [corners[c[0] : c[0] + k, c[1] : c[1] + j, c[2] : c[2] + i] for c in _CORNERS]
     first = np.floor(functools.reduce(np.minimum, eight) + 0.5).astype(np.intp)
     last = np.floor(functools.reduce(np.maximum, eight) + 0.5).astype(np.intp) + 1
-    count = _box_count(table, first, last)
+    count = _box_count(tables[0], first, last)
     whole = count == (last - first).prod(axis=-1)
     fraction = whole.astype(np.float64)
-    border = np.nonzero((count > 0) & ~whole)
+    border = np.nonzero((_box_count(tables[1], first, last) > 0) & ~whole)
     step = max(1, _POINTS // len(points))
     for start in range(0, border[0].size, step):
         some = tuple(index[start : start + step] for index in border)

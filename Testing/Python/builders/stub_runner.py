@@ -1,6 +1,6 @@
 """A light stand-in for the run of one patient; worker processes import it, so it must not import much.
 
-The case file says what happens: {"patient", "protocol", "left", "right", "seconds", "fails"}.
+The case file says what happens: {"patient", "protocol", "left", "right", "cycle", "seconds", "fails"}.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ def run_case(case_path: Path, folder: Path) -> None:
     rows = []
     for side in ("left",) if case.get("fails") == "one lobe" else ("left", "right"):
         for n in (0, 1):
-            words = (case["patient"], 1, "24h", "SPECT", f"{side}{n}", "target", side, f"{side}{n}", "tn_ratio")
+            visit = (case["patient"], case.get("cycle", 1), "24h", "SPECT")
+            words = (*visit, f"{side}{n}", "target", side, f"{side}{n}", "tn_ratio")
             rows.append(Measurement(*words, case[side] * (1 + n / 10), "1"))
     (folder / "measurements.csv").write_text(to_csv(rows))
     (folder / "report.html").write_text(f"<p>{case['patient']}</p>")

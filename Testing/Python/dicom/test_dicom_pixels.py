@@ -193,7 +193,7 @@ def test_enhanced_pet_is_refused_with_its_reason(tmp_path):
     images = slices(np.ones((1, 2, 2), np.int16), "PT")
     set_all(images[0], {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.130", "Units": ABSENT})
     write(tmp_path, images)
-    with pytest.raises(ReadingError.__mro__[1], match="enhanced PET"):
+    with pytest.raises(ReadingError.__mro__[1], match="Attenuation Corrected"):
         suv(only(tmp_path))
 
 

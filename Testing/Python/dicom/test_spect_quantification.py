@@ -75,8 +75,8 @@ class TestMapping:
         np.testing.assert_allclose(found.volume.array, 2.0 * COUNTS)
 
     def test_only_other_mappings(self, tmp_path):
-        with pytest.raises(PRRTError, match=r"no calibration.*SUVbw"):
-            quantify(nm(tmp_path, mappings=[mapping(7.0, 0, "g/ml{SUVbw}")]))
+        with pytest.raises(PRRTError, match=r"no calibration.*counts"):
+            quantify(nm(tmp_path, mappings=[mapping(7.0, 0, "{counts}")]))
 
     def test_table(self, tmp_path):
         item = mapping(1.0)

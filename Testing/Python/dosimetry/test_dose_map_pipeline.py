@@ -179,16 +179,22 @@ def test_a_cycle_that_cannot_be_brought_together_is_told(run):
 @pytest.mark.parametrize(
     ("dosimetry", "sentence"),
     [
-        ({"dose_map": "monte carlo"}, "'dose_map' must be kernel or local, or be left out, not 'monte carlo'"),
-        ({"dose_map": ["kernel"]}, "'dose_map' must be kernel or local"),
-        ({"transforms": [1]}, "'transforms' must be an object of 4x4 matrices"),
-        ({"transforms": {"1/24h": [[1, 0], [0, 1]]}}, "the transform of '1/24h' is not usable"),
-        ({"transforms": {"1/24h": np.zeros((4, 4)).tolist()}}, "the transform of '1/24h' is not usable"),
-        ({"transforms": {"1/24h": "identity"}}, "the transform of '1/24h' is not usable"),
+        (
+            {"dose_map": "monte carlo"},
+            "'dosimetry.dose_map' is 'monte carlo', but must be one of kernel, local, or be left out",
+        ),
+        ({"dose_map": ["kernel"]}, "must be one of kernel, local"),
+        ({"transforms": [1]}, "'dosimetry.transforms' is [1], but must be an object"),
+        ({"transforms": {"1/24h": [[1, 0], [0, 1]]}}, "transforms['1/24h']' is [[1, 0], [0, 1]], but must be 4 rows"),
+        ({"transforms": {"1/24h": np.zeros((4, 4)).tolist()}}, "the matrix of 'dosimetry.transforms['1/24h']' is not"),
+        ({"transforms": {"1/24h": "identity"}}, "which does not exist"),
+        ({"transforms": {"1/24h": "deformable"}}, "a dose map is not bent"),
+        ({"u_teff_h": {"L1": 4.0}}, "'dosimetry.u_teff_h.L1' is the uncertainty of a half-life that 'teff_h' does not"),
+        ({"teff_h": {"L1": 0}}, "'dosimetry.teff_h.L1' is 0, but must be a number above 0"),
     ],
 )
 def test_settings_that_cannot_be(dosimetry, sentence):
-    with pytest.raises(SettingsError, match="dosimetry: ") as caught:
+    with pytest.raises(SettingsError, match="dosimetry") as caught:
         DoseSettings.from_case(dosimetry)
     assert sentence in str(caught.value)
 

@@ -159,7 +159,7 @@ def test_uncertainties_have_a_budget_and_a_dominant_component(result):
     assert 0.07 < found.u_dose_Gy / result.regions["L1"].dose_Gy < 0.3
     text = budget_table("L1", found)
     assert f"{found.dominant} dominates" in text
-    assert "volume, anticorrelation" in text
+    assert "contour (volume)" in text
     names = list(result.regions)
     pair = result.chain.correlation[names.index("kidney left"), names.index("kidney right")]
     assert pair > 0.2  # they share calibration and S-values
@@ -296,7 +296,7 @@ def test_command_clamps_and_states_its_choices(tmp_path, capsys):
     assert main(["tiac", path, "--nuclide", "177Lu"]) == 0
     text = capsys.readouterr().out
     assert "159.53" in text
-    assert "simplest adequate" in text
+    assert "average of the possible models" in text
 
 
 def test_command_with_every_option(tmp_path, capsys):

@@ -18,7 +18,7 @@ def test_the_command_passes_and_writes_the_protocol(tmp_path, capsys):
     assert (content["passed"], content["failed"]) == (True, 0)
     assert content["count"] == len(content["checks"]) > 30
     groups = {check["group"] for check in content["checks"]}
-    assert groups == {"SUV", "Decay", "Fits", "Dose", "Statistics", "Synthetic patient"}
+    assert groups == {"SUV", "Decay", "Fits", "Coverage", "Dose", "Statistics", "Synthetic patient"}
     for check in content["checks"]:
         assert check["source"]
         assert abs(check["found"] - check["expected"]) <= check["tolerance"]

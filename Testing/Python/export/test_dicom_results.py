@@ -104,7 +104,7 @@ def test_a_segmentation_says_what_its_segments_are(written, segments, images):
     items = {str(item.SegmentLabel): item for item in ds.SegmentSequence}
     left = items["L1"]
     assert left.SegmentedPropertyTypeCodeSequence[0].CodeValue == "14799000"
-    assert [code.CodeValue for code in left.AnatomicRegionSequence] == ["10200004", "69842003"]
+    assert [code.CodeValue for code in left.AnatomicRegionSequence] == ["69842003"]
     assert left.TrackingID == "L1"
     assert left.TrackingUID == tracking_uid(images.measured.patient_id, "L1")
     kidney = next(item for name, item in items.items() if segments[name].structure == "kidney_left")

@@ -301,12 +301,3 @@ def test_interval_of_a_known_model_is_not_far_off():
 @pytest.mark.parametrize("name", ["mono", "uptake-clearance"])
 def test_coverage_with_the_generating_model(name):
     assert coverage(name, name, 1000, 22) == pytest.approx(0.95, abs=0.02)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("name", "least"), [("mono", 0.88), ("uptake-clearance", 0.88)])
-def test_coverage_with_automatic_choice_is_measured(name, least, record_property):
-    found = coverage(name, "auto", 400, 23)  # with 1,000 and seed 23: 0.922 and 0.917
-    record_property("coverage", found)
-    print(f"coverage of the 95 % interval, {name} truth, automatic choice: {found:.3f}")
-    assert found >= least

@@ -11,19 +11,14 @@ from PRRTDosimetryLib.kinetics.fitting import Weights, fit_curve
 from PRRTDosimetryLib.kinetics.least_squares import HalfLifePrior, Priors
 from PRRTDosimetryLib.kinetics.models import MODELS
 from PRRTDosimetryLib.kinetics.options import Options, options_from_text
-from PRRTDosimetryLib.kinetics.scaled_curve import hybrid
+from PRRTDosimetryLib.kinetics.scaled_curve import scaled_curve
 from PRRTDosimetryLib.kinetics.selection import METHODS, aicc, akaike_weights, integrate, is_adequate
 from PRRTDosimetryLib.kinetics.single_time_point import (
-    haenscheid_dose_Gy,
-    haenscheid_ratio,
-    haenscheid_tia_MBq_h,
-    madsen_ratio,
     single_time_point,
 )
 from PRRTDosimetryLib.kinetics.trapezoid import trapezoid
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
 from scipy.integrate import quad
-from scipy.optimize import minimize_scalar
 
 LU177 = nuclide("Lu-177")
 TIMES = np.array([1.0, 4.0, 10.0, 24.0, 48.0, 72.0, 120.0, 168.0])
@@ -50,7 +45,7 @@ def test_the_command_offers_every_method():
 def test_the_generating_model_is_chosen_with_enough_points(terms, model):
     chosen = integrate(curve(terms, noise=0.01), LU177, "auto", Options(Weights(0.01)))
     assert chosen.model == model
-    assert chosen.choice.startswith("smallest AICc")
+    assert chosen.choice.startswith("average of the possible models, weighted by AICc")
     weights = {one.model: one.akaike_weight for one in chosen.alternatives}
     assert sum(weights.values()) == pytest.approx(1)
     assert max(weights, key=weights.get) == model
@@ -76,13 +71,15 @@ def test_aicc_needs_more_points_than_parameters_and_one():
     assert akaike_weights([math.nan, math.nan]) == pytest.approx([math.nan, math.nan], nan_ok=True)
 
 
-def test_with_few_points_the_simplest_adequate_model_is_taken():
+def test_with_few_points_all_adequate_models_are_averaged():
     falling = integrate(curve([(100, 50)], TIMES[[3, 5, 7]], 0.02), LU177)
     assert falling.model == "mono"
     rising = integrate(curve([(100, 60), (-100, 12)], TIMES[[1, 3, 5, 7]]), LU177)
     assert rising.model == "uptake-clearance"
-    assert "not adequate" in rising.choice
-    assert rising.tia_MBq_h == pytest.approx(100 * (60 - 12) / math.log(2), rel=1e-6)
+    refused = {one.model: one for one in rising.alternatives if not one.adequate}
+    assert "mono" in refused
+    assert all(one.akaike_weight == 0 for one in refused.values())
+    assert rising.tia_MBq_h == pytest.approx(100 * (60 - 12) / math.log(2), rel=5e-3)
 
 
 def test_every_alternative_is_shown_with_its_tia():
@@ -96,7 +93,7 @@ def test_no_adequate_model_is_said():
     found = integrate(zigzag, LU177)
     assert "none of which is adequate" in found.choice
     assert any("look at the plot" in note for note in found.notes)
-    assert not is_adequate(found.fit)
+    assert not is_adequate(fit_curve(zigzag, LU177, "mono"))
 
 
 def test_averaging_is_between_the_models_and_wider_than_their_mean():
@@ -120,7 +117,7 @@ def test_population_priors_allow_models_that_the_points_do_not():
 def test_uniform_organ_with_decay_alone():
     measured = curve([(1.0, LU177.half_life_h)])
     tiac, _ = integrate(measured, LU177).tiac_h(1.0)
-    assert tiac == pytest.approx(230.15, abs=0.005)
+    assert tiac == pytest.approx(230.15, rel=2e-4)  # an average: an uptake too fast to be seen is part of it
     tiac, _ = trapezoid(measured, LU177, "decay", "physical").tiac_h(1.0)
     assert tiac == pytest.approx(230.15, rel=3e-3)  # straight lines between points 48 h apart lie above the curve
     with pytest.raises(CurveError, match="administered activity 0"):
@@ -153,31 +150,6 @@ def test_times_outside_three_quarters_to_two_and_a_half_half_lives_are_warned_of
     assert bool(notes) is warned
 
 
-def test_haenscheid():
-    table = {0.5: 0.707, 0.75: 0.892, 1.0: 1.0, 1.44: 1.061, 2.0: 1.0, 2.5: 0.884, 3.0: 0.750}
-    for x, ratio in table.items():
-        assert haenscheid_ratio(x) == pytest.approx(ratio, abs=6e-4)
-        exact = 100 * 50 / math.log(2)
-        assert haenscheid_tia_MBq_h(100 * 2**-x, 50 * x) / exact == pytest.approx(haenscheid_ratio(x))
-    # 0.25 Gy g/(MBq h) is 0.0853 Gy g/(MBq h) times 2/ln 2, rounded.
-    assert haenscheid_dose_Gy(0.2, 96.0) == pytest.approx(0.2 * 96 * 0.0853 * 2 / math.log(2), rel=0.02)
-    with pytest.raises(CurveError, match="must not be negative"):
-        haenscheid_dose_Gy(-1.0, 96.0)
-
-
-def test_madsen_is_the_population_half_life_and_best_at_the_mean_lifetime():
-    true, population, time = 62.0, 50.0, 72.0
-    point = Curve("x", (time,), (100 * 2 ** (-time / true),))
-    estimate = single_time_point(point, LU177, population).tia_MBq_h
-    assert estimate / (100 * true / math.log(2)) == pytest.approx(madsen_ratio(time, population, true))
-
-    def worst(at):
-        return max(abs(madsen_ratio(at, population, other) - 1) for other in (0.9 * population, 1.1 * population))
-
-    best = minimize_scalar(worst, bounds=(10, 200), method="bounded").x
-    assert best == pytest.approx(population / math.log(2), rel=0.03)
-
-
 def test_one_point_without_half_life_is_refused():
     for method in ("auto", "single-time-point"):
         with pytest.raises(CurveError, match="no effective half-life"):
@@ -196,24 +168,24 @@ def test_half_lives_by_region_from_text():
         options_from_text((None, None), None, ["long"], [], ("zero", "physical"))
 
 
-def test_hybrid_scales_the_full_curve():
+def test_a_later_point_scales_the_full_curve():
     full = integrate(curve([(100, 60), (-100, 5)], noise=0.02), LU177, "uptake-clearance", Options(Weights(0.02)))
     at_24 = float(full.activity_MBq([24.0])[0])
-    later = hybrid(full, Curve("x", (24.0,), (0.7 * at_24,), (0.05 * 0.7 * at_24,)))
+    later = scaled_curve(full, Curve("x", (24.0,), (0.7 * at_24,), (0.05 * 0.7 * at_24,)))
     assert later.tia_MBq_h == pytest.approx(0.7 * full.tia_MBq_h, rel=1e-9)
     assert later.teff_h == pytest.approx(full.teff_h)
-    assert 0.05 < later.u_tia_MBq_h / later.tia_MBq_h < 0.09
+    assert 0.08 < later.u_tia_MBq_h / later.tia_MBq_h < 0.10  # 5 % of the point and 7 % by a half-life 10 % away
 
     # The later the point, the less the form of the curve matters: near the mean lifetime it hardly does.
     def relative_u(time):
         activity = float(full.activity_MBq([time])[0])
-        found = hybrid(full, Curve("x", (time,), (activity,), (1e-9 * activity,)))
+        found = scaled_curve(full, Curve("x", (time,), (activity,), (1e-9 * activity,)))
         return found.u_tia_MBq_h / found.tia_MBq_h
 
     assert relative_u(80.0) < relative_u(10.0)
     assert relative_u(80.0) < relative_u(300.0)
     with pytest.raises(CurveError, match="pair the same region"):
-        hybrid(full, Curve("y", (24.0,), (1.0,)))
+        scaled_curve(full, Curve("y", (24.0,), (1.0,)))
 
 
 @pytest.mark.parametrize(("start", "before"), [("zero", 200.0), ("constant", 400.0), ("decay", None)])
@@ -237,7 +209,8 @@ def test_trapezoid_by_hand(start, before, tail):
 def test_trapezoid_tail_never_clears_slower_than_decay():
     found = trapezoid(Curve("x", (24.0, 96.0), (50.0, 49.0)), LU177, "constant", "effective")
     assert found.teff_h == pytest.approx(LU177.half_life_h)
-    assert math.isnan(found.u_tia_MBq_h)
+    assert found.u_tia_MBq_h > 0
+    assert "5% of each activity are assumed" in found.weighting
     with pytest.raises(CurveError, match="starts are"):
         trapezoid(Curve("x", (24.0, 96.0), (50.0, 49.0)), LU177, "nothing")
     with pytest.raises(CurveError, match="one point"):
@@ -259,3 +232,24 @@ def test_unknown_methods_are_refused():
     with pytest.raises(CurveError, match="no model 'best'"):
         integrate(curve([(1, 50)]), LU177, "best")
     assert set(MODELS) < set(METHODS)
+
+
+@pytest.mark.parametrize(
+    ("teff", "u", "words"),
+    [
+        (["L1=50", "Spleeen=60"], [], "given for 'Spleeen', but there is no such region; there are L1, spleen"),
+        (["L1=50"], ["spleen=4"], "uncertainty of the half-life is given for 'spleen', but no half-life"),
+        ([], ["4"], "uncertainty of the half-life is given for 'all regions', but no half-life"),
+    ],
+)
+def test_half_lives_of_no_region_are_refused(teff, u, words):
+    options = options_from_text((None, None), None, teff, u, ("zero", "physical"))
+    with pytest.raises(CurveError, match=words):
+        options.require_regions(["L1", "spleen"])
+
+
+def test_half_lives_that_are_known():
+    for teff, u in ((["50", "L1=60"], ["L1=5", "3"]), (["L1=60"], ["3"]), (["50"], ["L1=3"])):
+        options_from_text((None, None), None, teff, u, ("zero", "physical")).require_regions(["L1", "spleen"])
+    with pytest.raises(CurveError, match="Two half-lives are given for L1"):
+        options_from_text((None, None), None, ["L1=50", "L1=60"], [], ("zero", "physical"))

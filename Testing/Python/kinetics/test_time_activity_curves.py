@@ -127,7 +127,7 @@ def test_a_column_says_that_the_table_is_decay_corrected(tmp_path):
         ("region,time_h,activity_MBq\nA,4,10 MBq\n", "line 2: activity_MBq '10 MBq'"),
         ("region,time_h,activity_MBq\n,4,10\n", "line 2: the region is empty"),
         ("region,time_h,activity_MBq\n", "no points"),
-        ("", "lacks the column"),
+        ("", "is empty"),
         ("region,time_h,activity_MBq,uncertainty\nA,4,10,0\n", "uncertainty 0 MBq at 4 h"),
     ],
 )

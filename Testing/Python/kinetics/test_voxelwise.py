@@ -12,17 +12,10 @@ from PRRTDosimetryLib.kinetics.voxelwise import (
     HalfLifePrior,
     VoxelNoise,
     mono_exponential_tia,
-    neighbourhood_prior,
-    region_prior,
-    scaled_region_tia,
-    shared_rates_tia,
-    single_time_tia,
-    trapezoid_tia,
     uptake_clearance_tia,
 )
 from PRRTUptakeLib.imaging.volume import Grid, Volume
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
-from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
 from PRRTUptakeLib.synthetic.phantom import synthetic_patient
 from PRRTUptakeLib.synthetic.simulation import activity_image, axial_grid, region_labels, voxel_averages
 from scipy.optimize import curve_fit
@@ -105,50 +98,7 @@ def test_uptake_and_clearance_with_free_rates():
     np.testing.assert_allclose(found.tia.array, amplitude * (half_life - uptake) / LN2 * 1e-6, rtol=2e-3)
 
 
-def test_one_curve_scaled_to_every_voxel():
-    amplitude, _ = random_curves(5)
-    noise = VoxelNoise(0.05, 10.0)
-    found = shared_rates_tia(series(uptake_and_clearance(amplitude, 60.0, 3.0)), 60.0, 3.0, noise)
-    np.testing.assert_allclose(found.tia.array, amplitude * 57.0 / LN2 * 1e-6, rtol=1e-5)
-
-
-def test_single_time_point_with_one_half_life_and_with_a_map():
-    amplitude, half_life = random_curves(6)
-    once = series(decaying(amplitude, half_life, [96.0]), [96.0])
-    found = single_time_tia(once, half_life)
-    np.testing.assert_allclose(found.tia.array, amplitude * half_life / LN2 * 1e-6, rtol=1e-5)
-    # At t = T/ln 2 the integral does not depend on T to first order; elsewhere it does.
-    at = single_time_tia(series(np.ones((1, 1, 1, 1)), [50.0 / LN2]), 50.0, u_half_life_h=5.0)
-    assert at.uncertainty.array[0, 0, 0] == pytest.approx(0.0, abs=1e-9)
-    early = single_time_tia(series(np.ones((1, 1, 1, 1)), [24.0]), 50.0, u_half_life_h=5.0)
-    expected = abs(1 - LN2 * 24 / 50) * 5 / 50
-    assert early.uncertainty.array[0, 0, 0] / early.tia.array[0, 0, 0] == pytest.approx(expected, rel=1e-5)
-
-
-def test_region_curve_scaled_to_one_image():
-    found = scaled_region_tia(series(np.full((1, 2, 2, 2), 3e6), [24.0]), 80.0)
-    np.testing.assert_allclose(found.tia.array, 240.0, rtol=1e-6)
-
-
-@pytest.mark.parametrize("start", ["zero", "constant", "decay"])
-def test_trapezoid_with_each_start(start):
-    """Values 5 and 5 at 4 and 24 h: what the start says, then 100, then a tail with the physical half-life."""
-    found = trapezoid_tia(series(np.full((2, 1, 1, 1), 5.0), [4.0, 24.0]), start, "physical")
-    decayed = LN2 * 4.0 / PHYSICAL_H
-    before = {"zero": 10.0, "constant": 20.0, "decay": 20.0 * np.expm1(decayed) / decayed}[start]
-    assert found.tia.array[0, 0, 0] * 1e6 == pytest.approx(before + 100 + 5 * PHYSICAL_H / LN2, rel=1e-5)
-
-
-def test_trapezoid_with_the_tail_of_its_last_points():
-    falling = series(np.array([8.0, 4.0])[:, None, None, None], [24.0, 72.0])
-    found = trapezoid_tia(falling, "zero", "effective")
-    assert found.half_life.array[0, 0, 0] == pytest.approx(48.0)
-    assert found.tia.array[0, 0, 0] * 1e6 == pytest.approx(96 + 6 * 48 + 4 * 48 / LN2, rel=1e-5)
-    rising = trapezoid_tia(series(np.array([4.0, 8.0])[:, None, None, None], [24.0, 72.0]), "zero", "effective")
-    assert rising.half_life.array[0, 0, 0] == pytest.approx(PHYSICAL_H)
-
-
-@pytest.mark.parametrize("model", ["mono", "shared uptake", "free uptake", "trapezoid"])
+@pytest.mark.parametrize("model", ["mono", "shared uptake", "free uptake"])
 def test_uncertainty_maps_tell_the_scatter_of_repeated_measurements(model):
     """Many noisy copies of one curve: the spread of the areas and the mean stated uncertainty agree within 10 %."""
     random, n = np.random.default_rng(9), 4000
@@ -164,7 +114,6 @@ def test_uncertainty_maps_tell_the_scatter_of_repeated_measurements(model):
         "mono": lambda: mono_exponential_tia(noisy, noise),
         "shared uptake": lambda: uptake_clearance_tia(noisy, 4.0, noise),
         "free uptake": lambda: uptake_clearance_tia(noisy, None, noise),
-        "trapezoid": lambda: trapezoid_tia(noisy, "zero", "effective", noise),
     }[model]()
     scatter = found.tia.array.std(dtype=np.float64)
     assert np.median(found.uncertainty.array) == pytest.approx(scatter, rel=0.1)
@@ -184,18 +133,6 @@ def test_priors_steady_voxels_with_poor_counts_and_leave_the_good_ones_alone():
         assert np.sqrt((helped**2).mean()) < gain * np.sqrt((alone**2).mean())
     wrong = mono_exponential_tia(noisy, noise, HalfLifePrior(30.0, 0.3)).half_life.array  # good counts win
     assert np.median(wrong) == pytest.approx(60.0, rel=0.05)
-
-
-def test_region_and_neighbourhood_priors_find_the_half_lives_of_their_voxels():
-    half_life = np.full((12, 12, 12), 100.0)
-    half_life[:, :, 6:] = 40.0
-    clean = series(decaying(np.full(half_life.shape, 1e5), half_life))
-    right = np.zeros(half_life.shape, bool)
-    right[:, :, 6:] = True
-    regions = Segmentation(clean.grid, (Segment.from_full("left", ~right), Segment.from_full("right", right)))
-    np.testing.assert_allclose(region_prior(clean, regions).half_life_h, half_life, rtol=1e-3)
-    near = neighbourhood_prior(clean, VoxelNoise(0.05, 100.0), fwhm_mm=6.0).half_life_h
-    np.testing.assert_allclose(near[:, :, [0, 11]], half_life[:, :, [0, 11]], rtol=0.02)
 
 
 def test_a_prior_makes_one_image_enough():
@@ -319,14 +256,8 @@ def test_images_that_do_not_fit_are_refused(make, sentence):
         (lambda s, one: mono_exponential_tia(s, None, HalfLifePrior(60.0)), "A prior needs the noise of the images"),
         (lambda s, one: mono_exponential_tia(s, shortest_half_life_h=500.0), "The shortest half-life must lie between"),
         (lambda s, one: uptake_clearance_tia(s, 20.0), "The uptake half-life must lie between 0 and the shortest"),
-        (lambda s, one: single_time_tia(s, 60.0), "The single-time-point model takes one image, but there are 4."),
-        (lambda s, one: single_time_tia(one, 200.0), "Effective half-lives must lie above 0 and not above the"),
-        (lambda s, one: scaled_region_tia(one, -1.0), "Scaling a region's curve takes one image and a positive ratio"),
-        (lambda s, one: trapezoid_tia(s, "flat"), "A trapezoid starts with zero, constant, decay"),
-        (lambda s, one: trapezoid_tia(one), "A trapezoid needs at least two images"),
         (lambda s, one: HalfLifePrior(-3.0), "The half-lives of a prior and its spread must be positive"),
         (lambda s, one: VoxelNoise(0.1, 0.0), "Noise needs a relative part of at least 0 and a floor above 0"),
-        (lambda s, one: region_prior(s, Segmentation(Grid((1, 1, 1), np.eye(4)))), "The regions and the activity"),
     ],
 )  # fmt: skip
 def test_impossible_wishes_are_refused(make, sentence):

@@ -26,7 +26,7 @@ def fitted(scene):
 
 def test_map_method_and_corrected_doses_end_with_their_curves(fitted):
     from PRRTDosimetryLib.dosimetry.settings import DoseSettings
-    from PRRTUptakeLib.uptake.recovery import fit_recovery_curve
+    from PRRTUptakeLib.uptake.partial_volume import fit_recovery_curve
 
     logic, points, treatment = fitted
     logic.phantom = fit_recovery_curve([0.5, 1.0, 2.0, 8.0, 30.0], [0.3, 0.4, 0.55, 0.75, 0.9], None, "a phantom")
@@ -88,7 +88,7 @@ def test_expected_recovery_is_that_of_the_place_that_was_measured(fitted):
     """A lesion that was moved by half a voxel in the first image occupies other parts of its voxels."""
     from PRRTDosimetryLib.dosimetry.settings import DoseSettings
     from PRRTUptakeLib.mrml.manual_shifts import shift_lesion
-    from PRRTUptakeLib.uptake.region_recovery import shape_recovery
+    from PRRTUptakeLib.uptake.partial_volume import shape_recovery
 
     logic, points, treatment = fitted
     logic.regionDoses()

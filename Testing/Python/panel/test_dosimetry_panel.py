@@ -135,7 +135,7 @@ def test_doses(ready):
 
 def test_recovery_follows_the_stated_resolution(ready):
     """A ball of 48 mm keeps what theory says of a sphere, by the protocol's resolution or by the camera's own."""
-    from PRRTUptakeLib.uptake.recovery import sphere_mean_recovery
+    from PRRTUptakeLib.uptake.partial_volume import sphere_mean_recovery
 
     def kept():
         ready.ui.applyButton.click()
@@ -158,7 +158,7 @@ PHANTOM = ("1, 5, 20, 80", "0.3 0.5 0.7 0.85")
 
 def test_a_phantom_gives_corrected_doses_beside_the_others(ready):
     """Every image holds one half-life, so that the corrected dose goes with the corrected contrast."""
-    from PRRTUptakeLib.uptake.recovery import fit_recovery_curve
+    from PRRTUptakeLib.uptake.partial_volume import fit_recovery_curve
 
     ready.ui.applyButton.click()
     before = {row[0]: row for row in cells(ready.ui.dosesTable)}

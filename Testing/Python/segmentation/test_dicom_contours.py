@@ -12,6 +12,7 @@ import vtk
 from builders.patient_fixture import measured_patient
 from PRRTDosimetryLib.commands import main
 from PRRTUptakeLib.dicom import writing
+from PRRTUptakeLib.dicom.polygons import fill_polygons
 from PRRTUptakeLib.dicom.reading import arrange
 from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.dicom.writing import Subject, write_ct
@@ -27,7 +28,6 @@ from PRRTUptakeLib.mrml.segmentations import node_from_segmentation, segmentatio
 from PRRTUptakeLib.mrml.tables import table_from_measurements
 from PRRTUptakeLib.mrml.volumes import NodeError, node_from_volume
 from PRRTUptakeLib.segmentation.dicom_contours import ContourError, read_contours
-from PRRTUptakeLib.segmentation.polygons import fill_polygons
 from PRRTUptakeLib.segmentation.segments import Segmentation
 from PRRTUptakeLib.uptake.occupancy import occupancy
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -248,11 +248,13 @@ def test_contours_on_an_oblique_image(tmp_path):
     assert np.argwhere(inside).mean(axis=0)[::-1] == pytest.approx(centre, abs=0.05)
 
 
-def test_a_stride_between_contoured_planes_is_refused(series, images, grid, tmp_path):
+def test_a_stride_between_contoured_planes_is_filled_and_said(series, images, grid, tmp_path):
     every_second = [circle(grid, (130, 120, k), 20.0) for k in range(40, 50, 2)]
     path = structure_set(images.contours, {"liver": every_second}, tmp_path / "stride.dcm")
-    with pytest.raises(ContourError, match="skips planes of its image"):
-        read_contours(path, series)
+    read = read_contours(path, series)
+    volume = read["liver"].voxels_inside * grid.voxel_volume_mL
+    assert volume == pytest.approx(np.pi * 20.0**2 * 9 * 3.0 / 1000, rel=0.01)
+    assert "filled between their neighbours: 'liver' on 4 plane(s)" in read.warnings[0]
 
 
 def test_contours_come_into_the_scene(seg_file, series, drawn, grid, images, tmp_path, scene):
@@ -335,8 +337,7 @@ def written_series():
 def test_contours_that_cannot_be_placed_are_refused(images, series, grid, tmp_path):
     drawn = {"liver": [circle(grid, (130, 120, 40.5), 20.0)]}
     path = structure_set(images.contours, drawn, tmp_path / "between.dcm")
-    with pytest.raises(ContourError, match="between the planes"):
-        read_contours(path, series)
+    assert "planes that are not those of the image" in read_contours(path, series).warnings[0]
     with pytest.raises(ContourError, match="not among the visit's DICOM"):
         read_contours(path, [images.measured])
     ds = pydicom.dcmread(path)

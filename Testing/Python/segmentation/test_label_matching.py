@@ -28,8 +28,11 @@ NAMES = {
     "aorta": "aorta; Aorte; aorte",
     "liver_vessels": "liver_vessels; Lebergefäße; vaisseaux hépatiques; levervaten",
     "liver_lesion": "liver_tumor; lesions; Leberläsion 3; Lebermetastasen; métastases hépatiques; levermetastase 2; "
-    "lesioni epatiche; lesión hepática 4; metastasis_12; tumeur; R3; Läsion der Leber",
-    "extrahepatic_lesion": "extrahepatic lesion; extrahepatische Läsion; E2",
+    "lesioni epatiche; lesión hepática 4; metastasis_12; tumeur; R3; Läsion der Leber; L1; L5; lesion_R1; "
+    "liver_lesion 3; met 4; Met4; Läsion_L2; metastase links 2; lésion gauche 1; laesie R2; lesione destra 1; "
+    "lesión derecha 3; GTV 2; target lesion 1; nodule hépatique 2; nodulo epatico 1; nódulo hepático II; Leberherd 3; "
+    "lesion segment 7; mets_S8",
+    "extrahepatic_lesion": "extrahepatic lesion; extrahepatische Läsion; E2; lesion extrahepatic 1",
     "marrow": "bone marrow; Knochenmark; moelle osseuse; beenmerg; midollo osseo; médula ósea",
     "vertebrae_L3": "vertebrae_L3; Wirbel L3; vertèbre L3",
     "liver_segment_4": "liver_segment_4; Segment IV; S4; Segment IVa; Lebersegment 4; segmento 4",
@@ -46,7 +49,7 @@ def test_names_in_six_languages(key, name):
 @pytest.mark.parametrize(
     "name",
     ["kidney_cyst_left", "lung_upper_lobe_left", "superior_vena_cava", "pulmonary_vein", "urinary_bladder", "stomach",
-     "Segment_1", "Segment_4", "vertebrae_T12", "adrenal_gland_right", "liver minus lesions", "GTV", "", "segment 9",
+     "Segment_1", "Segment_4", "vertebrae_T12", "adrenal_gland_right", "liver minus lesions", "PTV", "", "segment 9",
      "iliac_vena_left", "left", "vena cava"],
 )  # fmt: skip
 def test_strangers_are_not_taken_for_something(name):
@@ -60,7 +63,6 @@ def test_strangers_are_not_taken_for_something(name):
     [
         ("kidney", ("kidney_left", "kidney_right")),
         ("lobe", ("liver_lobe_left", "liver_lobe_right")),
-        ("L1", ("liver_lesion", "vertebrae_L1")),
         ("spleen left", ("spleen",)),
         ("liver minus lesions", ("liver", "liver_lesion")),
     ],
@@ -69,6 +71,16 @@ def test_doubt_is_told_with_the_choices(name, alternatives):
     label_match = recognise_one(name)
     assert not label_match.certain
     assert label_match.alternatives == alternatives
+
+
+def test_a_bare_lumbar_name_is_a_lesion_unless_other_vertebrae_keep_it_company():
+    alone = {p.segment: p.structure for p in recognise(["liver", "L1", "L2", "R1"])}
+    assert (alone["L1"], alone["L2"]) == ("liver_lesion", "liver_lesion")
+    beside = {p.segment: p for p in recognise(["L1", "L3", "vertebrae_L1", "vertebrae_L2"])}
+    assert beside["L1"].structure == "liver_lesion"  # the vertebra of that level is there already
+    assert beside["L3"].alternatives == ("liver_lesion", "vertebrae_L3")
+    for company in ("T12", "Th11", "S1", "Wirbel L4"):
+        assert recognise(["L2", company])[0].alternatives == ("liver_lesion", "vertebrae_L2")
 
 
 def test_two_of_one_kind_are_both_doubtful_but_lesions_are_many():

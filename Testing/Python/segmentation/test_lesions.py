@@ -115,7 +115,7 @@ def test_empty_segments_are_told():
         find_lesions(Segmentation(GRID, (empty,)), lobes())
     full = Segmentation(GRID, (empty, ball(GRID, "x", (20, 0, 0), 8.0, role="lesion")))
     assert "Lesion segment 'metastasis' is empty." in find_lesions(full, lobes()).remarks
-    assert remarks(full)[0].startswith("Segment 'metastasis' is empty")
+    assert remarks(full)[0].startswith("Without a voxel: 'metastasis'")
 
 
 def visit(centres_radii, grid=GRID, earlier=None, **labels):

@@ -24,7 +24,7 @@ def test_three_largest_above_the_limit_per_lobe():
     why = {d.lesion_id: d.reason for d in decisions}
     assert why["L4"] == "The left lobe has 3 larger targets already."
     assert why["L5"] == "30.0 mm is not above 30 mm."
-    assert why["E1"] == "It lies outside the liver."
+    assert why["E1"] == "It is outside the liver."
     assert why["R2"].startswith("30.1 mm, above 30 mm; number 2")
 
 
@@ -62,3 +62,35 @@ def test_replacement_keeps_the_reason_and_the_rules():
             lutia(*LEFT, *RIGHT, target_overrides=[TargetOverride(*change)])
     with pytest.raises(TargetError, match="Say why"):
         TargetOverride("L2", "L4", "  ")
+
+
+L3, R3 = Candidate("L3", "left", 22.31148807229136), Candidate("R3", "right", 22.31148807229137)
+OTHERS = [Candidate(f"{lobe[0].upper()}{n}", lobe, 60.0 - n) for lobe in ("left", "right") for n in (1, 2)]
+
+
+@pytest.mark.parametrize("shift", [-2e-6, -1e-14, 0.0, 1e-14, 2e-6])
+def test_the_fifteenth_digit_chooses_no_target(shift):
+    """The same contours measured with float32 and with float64 spacings."""
+    moved = [Candidate(c.lesion_id, c.lobe, c.longest_axial_mm + shift) for c in (R3, *OTHERS)]
+    decisions = choose_targets([L3, *moved], 10.0, 5, 5)
+    assert chosen(decisions) == {"L1", "L2", "R1", "R2", "L3"}
+    why = {d.lesion_id: d.reason for d in decisions}
+    assert why["L3"].endswith("Equal to R3 within 0.1 mm: the larger volume, then the lower id, goes first.")
+    assert "Equal to L3" in why["R3"]
+    assert "Equal" not in why["L1"]
+
+
+def test_of_one_length_the_larger_volume_goes_first():
+    larger = Candidate("R3", "right", 22.3, 9.0)
+    decisions = choose_targets([Candidate("L3", "left", 22.31, 8.0), larger, *OTHERS], 10.0, 5, 5)
+    assert chosen(decisions) == {"L1", "L2", "R1", "R2", "R3"}
+    assert decisions[-1].reason.endswith("Equal to R3 within 0.1 mm: the larger volume goes first.")
+    same = choose_targets([Candidate("L10", "left", 40.0, 8.0), Candidate("L9", "left", 40.0, 8.0000001)], 30.0, 1, 1)
+    assert [d.lesion_id for d in same] == ["L9", "L10"]
+
+
+def test_the_limit_is_met_in_tenths_of_a_millimetre():
+    for length in (30.0, 30.000000000000004, 30.0000018, 30.04):
+        with pytest.raises(TargetError, match="longer than 30 mm"):
+            lutia(Candidate("R1", "right", length))
+    assert chosen(lutia(Candidate("R1", "right", 30.06))) == {"R1"}

@@ -168,7 +168,7 @@ class TestSubgroups:
         ("text", "words"),
         [
             ("patient,grade\nP9,G1\n", "names patient P9"),
-            ("patient,grade\nP1,G1\nP1,G2\n", "stands twice"),
+            ("patient,grade\nP1,G1\nP1,G2\n", "P1 is there twice"),
             ("name,grade\nP1,G1\n", "column patient"),
             ("patient\nP1\n", "per characteristic"),
         ],

@@ -268,7 +268,6 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("text", "words"),
         [
-            (allocation_csv() + "P9,left\n", "P9"),
             (allocation_csv(SIDES[:-1]), "Patient P6: the allocation names no treated lobe"),
             (allocation_csv() + "P1,right\n", "patient P1 stands twice"),
             (allocation_csv().replace("P3,right", "P3,middle"), "patient P3 is 'middle'"),
@@ -282,6 +281,14 @@ class TestBadInput:
         path.write_text(text)
         assert words in refused(capsys, blinded_table, "--allocation", path)
         assert not (tmp_path / "a.blinding.jsonl").exists()
+
+    def test_an_allocated_patient_without_data_is_listed(self, capsys, tmp_path, blinded_table):
+        path = tmp_path / "a.csv"
+        path.write_text(allocation_csv() + "P9,left\n")
+        result = as_json(capsys, blinded_table, "--allocation", path)
+        check_fixture(result)
+        assert result["excluded"] == [{"patient": "P9", "reason": "allocated, but there is no measurement"}]
+        assert any("P9" in note for note in result["notes"])
 
     def test_json_that_is_no_allocation(self, capsys, tmp_path, blinded_table):
         path = tmp_path / "a.json"

@@ -135,6 +135,9 @@ class TestFailures:
         assert "right lobe" in reasons["P05"][1] or "left lobe" in reasons["P05"][1]
         assert reasons["P06"][0] == "not measured"
         assert made.result.analysis.endpoint.comparison.n == 2
+        assert made.result.analysis.endpoint.blinded  # two patients crashed
+        assert "P02 (RuntimeError" in made.result.problem
+        assert "P01" not in made.result.problem  # its data are at fault
         assert not list((tmp_path / "out" / "patients").glob(".unfinished*"))
         report = (tmp_path / "out" / "report.html").read_text()
         assert "The liver is missing: draw it" in report
@@ -280,7 +283,8 @@ class TestAllocation:
         allocation.write_text('{"P00": "left", "P01": "left", "P02": "right"}')
         assert make(cases, tmp_path / "out", allocation=allocation).result.analysis.endpoint.comparison.n == 2
         allocation.write_text('{"P00": "left", "P01": "left", "P09": "right"}')
-        assert "P09" in make(cases, tmp_path / "out", allocation=allocation).result.problem
+        flow = {entry.patient: entry for entry in make(cases, tmp_path / "out", allocation=allocation).result.flow}
+        assert (flow["P09"].state, flow["P09"].reason) == ("not measured", "allocated, but there is no measurement")
 
     def test_against_the_case_files(self, tmp_path):
         cases = write_cases(tmp_path, 2)

@@ -271,7 +271,7 @@ def test_blinded_case_forms_no_treated_control_ratio(sharp, tmp_path, capsys):
 def test_recovery_correction_stands_beside_the_measured_value(blurred, tmp_path, patient):
     """A phantom that behaves as theory says brings the corrected uptake near the truth; T/N itself stays as it was."""
     from PRRTUptakeLib.mrml.run import run_case
-    from PRRTUptakeLib.uptake.recovery import sphere_mean_recovery
+    from PRRTUptakeLib.uptake.partial_volume import sphere_mean_recovery
 
     case, result, _ = blurred
     content = json.loads(case.read_text(encoding="utf-8"))

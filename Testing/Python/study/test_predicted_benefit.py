@@ -59,7 +59,9 @@ def test_doses_of_one_cycle_with_the_whole_healthy_liver():
 def test_the_interval_of_a_prediction():
     """10 % of the IV dose and 0.1 of the log ratio: the 2.5 and 97.5 percentile of their log-normal product."""
     rng = np.random.default_rng(0)
-    cycle = IntravenousCycle(7400.0, {"L1": 30.0}, 7400.0, uncertainty_Gy={"L1": 3.0})
+    cycle = IntravenousCycle(
+        activity_MBq=7400.0, dose_Gy={"L1": 30.0}, planned_ia_MBq=7400.0, uncertainty_Gy={"L1": 3.0}
+    )
     (found,) = predicted_doses(result(L1=(3.0, 20.0)), cycle)
     drawn = 30.0 * np.exp(rng.normal(0.0, 0.1, 400_000)) * 3.0 * np.exp(rng.normal(0.0, 0.1, 400_000))
     assert found.interval_Gy == pytest.approx(np.percentile(drawn, [2.5, 97.5]), rel=0.005)
@@ -97,7 +99,7 @@ def test_a_cycle_from_its_table(tmp_path):
     ],
 )
 def test_impossible_cycles_are_named(content, tmp_path):
-    with pytest.raises(BenefitError, match="'iv_cycle'"):
+    with pytest.raises(BenefitError, match="'iv_cycle"):
         IntravenousCycle.from_case(content, tmp_path, "P")
 
 

@@ -190,8 +190,12 @@ def test_decision_with_uncertainty_of_one_lesion(ratio, word):
 def test_shared_errors_do_not_average_out():
     alone = eligibility({"L1": 2.9}, RULES.endpoint, RULES.repeatability)
     five = {f"L{n}": 2.9 for n in range(5)}
-    free = eligibility(five, RULES.endpoint, RULES.repeatability)
-    shared = eligibility(five, RULES.endpoint, RepeatabilityRules(0.10, 1.0))
+    free = eligibility(
+        five, RULES.endpoint, RepeatabilityRules(within_subject_cv=0.10, correlation_between_lesions=0.0)
+    )
+    shared = eligibility(
+        five, RULES.endpoint, RepeatabilityRules(within_subject_cv=0.10, correlation_between_lesions=1.0)
+    )
     width = [one.interval[1] - one.interval[0] for one in (alone, free, shared)]
     assert width[1] == pytest.approx(width[0] / math.sqrt(5), rel=0.05)
     assert width[2] == pytest.approx(width[0], rel=0.05)

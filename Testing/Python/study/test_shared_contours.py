@@ -213,19 +213,22 @@ def test_other_patients_are_refused_unless_the_case_says_why(folder, tmp_path, d
     assert "taken for one person: made nameless in Utrecht." in warnings[0]
     assert any("the registration was forced" in text for text in warnings) != drawn_anew
     case.write_text(json.dumps({**content, "same_patient": True}), encoding="utf-8")
-    with pytest.raises(CaseError, match="'same_patient' must say why in words"):
+    with pytest.raises(CaseError, match="'same_patient' is true, but must be a reason in words"):
         load_case(case)
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda visits: visits[1].update(drawn_on="24h"), "one of them"),
-        (lambda visits: visits[1].pop("segments"), "one of them"),
+        (lambda visits: visits[1].update(drawn_on="24h"), "give one of them"),
+        (lambda visits: visits[1].pop("segments"), "give one of them"),
         (lambda visits: use_first(visits, drawn_on="48h"), "1/48h, which has no segments"),
         (lambda visits: use_first(visits, drawn_on="72h"), "which has no segments of its own"),
-        (lambda visits: use_first(visits, lobe_plane={}), "'lobe_plane' belongs to the visit on which was drawn"),
-        (lambda visits: use_first(visits, registration="none.h5"), "none.h5 does not exist"),
+        (
+            lambda visits: use_first(visits, lobe_plane={"origin_ras_mm": [0, 0, 0], "normal_ras": [1, 0, 0]}),
+            r"'visits\[1\].lobe_plane' belongs to the visit that the contours were drawn on",
+        ),
+        (lambda visits: use_first(visits, registration="none.h5"), "none.h5, which does not exist"),
     ],
 )
 def test_impossible_cases_are_named(folder, change, words):

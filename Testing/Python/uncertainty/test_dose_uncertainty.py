@@ -1,6 +1,7 @@
 """The chain of uncertainties: volumes, budgets, and the opposite effects of a volume on TIA and S."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -91,7 +92,7 @@ def test_without_blur_a_larger_region_holds_no_more():
 def test_each_component_alone_is_the_whole(name):
     found = dose_uncertainties({"x": region()}, inputs(**{name: 0.05}), 4000, np.random.default_rng(1)).regions["x"]
     assert found.u_dose_Gy / 20 == pytest.approx(0.05, rel=0.05)
-    assert found.linear_u_Gy / 20 == pytest.approx(0.05, rel=1e-6)
+    assert found.linear_u_Gy / 20 == pytest.approx(0.05, rel=1e-3)  # the fit of exact points has a rest
     assert found.dominant == name.replace("s_value", "S-value")
 
 
@@ -101,12 +102,12 @@ def test_counts_and_fit_share_the_uncertainty_of_the_tia():
     found = dose_uncertainties({"x": one}, inputs(counts=0.03), 4000, np.random.default_rng(1)).regions["x"]
     parts = {row.name: row.relative_u for row in found.budget}
     assert math.hypot(parts["counts"], parts["fit"]) == pytest.approx(relative)
-    assert parts["counts"] / relative == pytest.approx(3 / 8, rel=1e-3)
+    assert parts["counts"] / relative == pytest.approx(3 / 8, rel=0.03)  # other models have a part in the rest
     assert found.u_dose_Gy / 20 == pytest.approx(relative, rel=0.05)
 
 
 def test_a_tia_without_uncertainty_is_named():
-    exact = integrate(Curve("x", (24.0, 96.0), (80.0, 20.0)), LU177, "mono")
+    exact = replace(integrate(Curve("x", (24.0, 96.0), (80.0, 20.0)), LU177, "mono"), u_tia_MBq_h=math.nan)
     one = ChainRegion(exact, 30.0, 20.0, 0.0, lambda ratio: 1 / ratio)
     found = dose_uncertainties({"x": one}, inputs(calibration=0.05), 500, np.random.default_rng(1)).regions["x"]
     assert found.unknown == ("fit",)
@@ -124,10 +125,10 @@ def test_volume_acts_on_activity_and_s_in_opposite_ways(corrected):
     # The net slope, not the sum of squares: correlated effects would be ignored by the latter.
     assert found.u_dose_Gy / 20 == pytest.approx(abs(by_activity + by_s) * u_volume, rel=0.06)
     assert found.u_dose_Gy / 20 < 0.7 * math.hypot(by_activity, by_s) * u_volume
-    assert found.linear_u_Gy == pytest.approx(abs(by_activity + by_s) * u_volume * 20, rel=1e-6)
-    rows = {row.name: row for row in found.budget}
-    assert rows["volume, anticorrelation"].share < 0
+    assert found.linear_u_Gy == pytest.approx(abs(by_activity + by_s) * u_volume * 20, rel=1e-3)
+    assert all(row.share >= 0 for row in found.budget)
     assert sum(row.share for row in found.budget) == pytest.approx(1)
+    assert found.budget[0].name == "volume"
     assert found.dominant == "volume"
 
 
@@ -144,7 +145,7 @@ def test_cross_dose_does_not_err_with_the_own_volume():
 def test_calibration_is_common_to_all_regions():
     two = {"x": region(), "y": region(100.0)}
     shared = dose_uncertainties(two, inputs(calibration=0.05), 3000, np.random.default_rng(3))
-    assert shared.correlation[0, 1] == pytest.approx(1)
+    assert shared.correlation[0, 1] == pytest.approx(1, abs=1e-3)
     own = dose_uncertainties(two, inputs(contour_voxel_mm=2.0, contour_fwhm_mm=4.0), 3000, np.random.default_rng(3))
     assert abs(own.correlation[0, 1]) < 0.1
     both = dose_uncertainties(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PRRTUptakeLib.uptake.recovery import (
+from PRRTUptakeLib.uptake.partial_volume import (
     FWHM_PER_SIGMA,
     RecoveryCurve,
     RecoveryError,

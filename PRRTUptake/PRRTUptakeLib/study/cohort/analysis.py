@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PRRTUptakeLib.statistics.allocation import Allocation, Seal, log_analysis, read_allocation
+from PRRTUptakeLib.statistics.allocation import Allocation, FixedParts, Seal, fixed_parts, log_analysis, read_allocation
 from PRRTUptakeLib.statistics.endpoints import Endpoint, evaluate
+from PRRTUptakeLib.statistics.exclusions import StatedExclusion, read_exclusions
 from PRRTUptakeLib.statistics.subgroups import read_subgroups
-from PRRTUptakeLib.study.measurements import read_csv
+from PRRTUptakeLib.study.measurements import canonical_sha256, read_csv
 from PRRTUptakeLib.study.protocol import load_protocol
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 class Options:
     """What an analysis of a table needs beside it.
 
-    ``log`` None stands for a file beside the allocation, ``second_reader`` is a table of the same lesions read again.
+    ``log`` None stands for a file beside the allocation, ``second_reader`` is a table of the same lesions read again,
+    ``exclusions`` a table of who and what does not count (`exclusions.read_exclusions`).
     """
 
     protocol: str
@@ -33,6 +35,7 @@ class Options:
     subgroups: Path | None = None
     mixed: bool = False
     second_reader: Path | None = None
+    exclusions: Path | None = None
 
     def log_place(self, otherwise: Path | None = None) -> Path | None:
         """Return where the analysis is logged; without an allocation ``otherwise``."""
@@ -49,10 +52,15 @@ class Analysis:
     seal: Seal
     log: Path | None
     fixed_beforehand: bool | None
+    fixed_parts: FixedParts | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
-        blinding = {"log": str(self.log) if self.log else None, "fixed_beforehand": self.fixed_beforehand}
+        blinding = {
+            "log": str(self.log) if self.log else None,
+            "fixed_beforehand": self.fixed_beforehand,
+            "fixed_parts": asdict(self.fixed_parts) if self.fixed_parts else None,
+        }
         return {
             **self.endpoint.as_dict(),
             "measurements_sha256": self.seal.measurements_sha256,
@@ -67,7 +75,8 @@ class Analysis:
             words += f", logged in {self.log.name}"
         if self.fixed_beforehand is None:
             return f"{words}."
-        return f"{words}; {'' if self.fixed_beforehand else 'NOT '}fixed before the allocation was first given."
+        words += f"; {'' if self.fixed_beforehand else 'NOT '}fixed before the allocation was first given."
+        return words if self.fixed_beforehand or self.fixed_parts is None else f"{words} {self.fixed_parts.words}"
 
 
 def analyse_file(measurements: Path, options: Options) -> Analysis:
@@ -81,7 +90,7 @@ def analyse_file(measurements: Path, options: Options) -> Analysis:
     protocol = load_protocol(options.protocol)
     rows = read_csv(measurements)
     allocation = read_allocation(options.allocation) if options.allocation else None
-    digest = hashlib.sha256(measurements.read_bytes()).hexdigest()
+    digest = canonical_sha256(rows)
     return analyse(rows, protocol, digest, allocation, options.log_place(), options, strict=True)
 
 
@@ -93,20 +102,34 @@ def analyse(
     log: Path | None,
     options: Options,
     strict: bool,
+    stated: Sequence[StatedExclusion] = (),
 ) -> Analysis:
     """Evaluate the endpoint, and log it before anybody sees it.
 
     Parameters
     ----------
-    measurements_sha256 : of the file that the rows come from.
+    measurements_sha256 : of what the rows say (``canonical_sha256``).
     log : where to log, with an allocation or blinded; None logs nothing.
     options : for subgroups and the mixed model.
     strict : see `endpoints.evaluate`.
+    stated : exclusions of the case files, besides those of ``options``.
     """
     characteristics = read_subgroups(options.subgroups) if options.subgroups else None
-    endpoint = evaluate(rows, protocol, allocation, strict, options.mixed, characteristics)
-    seal = Seal(protocol.sha256, measurements_sha256)
-    fixed = None
+    exclusions = (*stated, *(read_exclusions(options.exclusions) if options.exclusions else ()))
+    endpoint = evaluate(rows, protocol, allocation, strict, options.mixed, characteristics, exclusions)
+    seal = Seal(protocol.sha256, measurements_sha256, patients=_patient_hashes(rows, exclusions))
+    fixed, parts = None, None
     if log and (allocation or endpoint.blinded):
         fixed = log_analysis(log, seal, protocol.name, allocation)
-    return Analysis(endpoint, seal, log, fixed)
+        parts = fixed_parts(log) if allocation else None
+    return Analysis(endpoint, seal, log, fixed, parts)
+
+
+def _patient_hashes(rows: Sequence[Measurement], exclusions: Sequence[StatedExclusion]) -> dict[str, str]:
+    """SHA-256 of each patient's measurements and exclusions, so that a later change can be told patient by patient."""
+    texts = {row.patient: "" for row in rows}
+    for patient in texts:
+        mine = [row for row in rows if row.patient == patient]
+        words = [one.words for one in exclusions if one.patient == patient]
+        texts[patient] = "\n".join([canonical_sha256(mine), *words])
+    return {patient: hashlib.sha256(text.encode()).hexdigest() for patient, text in sorted(texts.items())}

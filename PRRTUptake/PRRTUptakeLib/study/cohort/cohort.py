@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.study.cohort.jobs import CASE_FILE, UNFINISHED, CohortError, Job, is_done
+from PRRTUptakeLib.study.cohort.jobs import CASE_FILE, UNFINISHED, CohortError, Crash, Job, is_done
 from PRRTUptakeLib.study.cohort.workers import run_on_cluster, run_on_processes
 
 if TYPE_CHECKING:
@@ -21,13 +21,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one patient: ``reason`` is empty if it is done, ``reused`` if it was done before this run."""
+    """What became of one patient: ``reason`` is empty if it is done, ``reused`` if it was done before this run.
+
+    ``crashed`` says that it failed by a fault of the program or the machine, not of its data.
+    """
 
     name: str
     case: Path
     folder: Path
     reason: str = ""
     reused: bool = False
+    crashed: bool = False
 
 
 def find_cases(folder: Path, without: Path | None = None) -> dict[str, Path]:
@@ -120,7 +124,7 @@ def remaining_time(seconds: float) -> str:
 
 
 def _outcome(job: Job, reason: str = "", reused: bool = False) -> Outcome:
-    return Outcome(job.name, Path(job.case), Path(job.target), reason, reused)
+    return Outcome(job.name, Path(job.case), Path(job.target), str(reason), reused, isinstance(reason, Crash))
 
 
 def remove_unfinished(folder: Path) -> None:

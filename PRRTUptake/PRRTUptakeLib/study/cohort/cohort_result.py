@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,10 +10,12 @@ from typing import TYPE_CHECKING
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.statistics.agreement import Agreement, compare_readers, paired_readings
 from PRRTUptakeLib.statistics.allocation import Allocation, AllocationError, allocation_of, read_allocation
+from PRRTUptakeLib.statistics.clustered_agreement import ReaderTables, compare_tables
+from PRRTUptakeLib.statistics.exclusions import StatedExclusion, stated_exclusion
 from PRRTUptakeLib.study.cohort.analysis import Analysis, Options, analyse
 from PRRTUptakeLib.study.cohort.jobs import TABLE, CohortError
 from PRRTUptakeLib.study.designs import design_of
-from PRRTUptakeLib.study.measurements import read_csv, to_csv
+from PRRTUptakeLib.study.measurements import canonical_sha256, read_csv, to_csv
 from PRRTUptakeLib.study.protocol import load_protocol
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.study.protocol import Protocol
 
 ANALYSED, EXCLUDED, NOT_MEASURED = "analysed", "excluded from the analysis", "not measured"
+SCREENED_OUT = "failed screening"
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Declared:
     patient: str
     protocol: str
     treated_lobe: str
+    exclusions: tuple[StatedExclusion, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class Readers:
     first: np.ndarray
     second: np.ndarray
     agreement: Agreement
+    by_patient: ReaderTables | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,8 +86,11 @@ def declared(case: Path, name: str) -> Declared:
         protocol = str(content.get("protocol", ""))
         if protocol.endswith(".json"):
             protocol = str(case.parent / protocol)
-        return Declared(str(content.get("patient") or name).strip(), protocol, str(content.get("treated_lobe") or ""))
-    except (OSError, ValueError, AttributeError):
+        patient = str(content.get("patient") or name).strip()
+        listed = content.get("exclude") or []
+        left_out = tuple(stated_exclusion(one, f"{case}, exclude[{n}]", patient) for n, one in enumerate(listed))
+        return Declared(patient, protocol, str(content.get("treated_lobe") or ""), left_out)
+    except (OSError, ValueError, AttributeError, TypeError):
         return Declared(name, "", "")
 
 
@@ -138,24 +145,53 @@ def conclude(
     )
     readers, unread = _readers(rows, protocol, options)
     lost += unread
+    crashed = _crash_words(outcomes, cases)
     try:
-        allocation, notes = _allocation(cases.values(), measured, protocol, options)
-        seal = hashlib.sha256(to_csv(rows).encode()).hexdigest()
-        analysis = analyse(rows, protocol, seal, allocation, options.log_place(log), options, strict=False)
+        allocation, notes = (None, ()) if crashed else _allocation(cases.values(), protocol, options)
+        place = log if crashed and not options.log and not options.allocation else options.log_place(log)
+        seal, stated = canonical_sha256(rows), _stated(cases.values())
+        analysis = analyse(rows, protocol, seal, allocation, place, options, strict=False, stated=stated)
     except PRRTError as problem:
         unused = [replace(entry, state=EXCLUDED, reason=entry.reason or "there is no endpoint") for entry in flow]
         ends = [new if old.state == ANALYSED else old for old, new in zip(flow, unused, strict=True)]
-        return CohortResult(protocol, rows, tuple(ends), None, str(problem), readers, lost)
+        why = " ".join(part for part in (crashed, str(problem)) if part)
+        return CohortResult(protocol, rows, tuple(ends), None, why, readers, lost)
     if notes:
-        analysis = replace(analysis, fixed_beforehand=None)
+        analysis = replace(analysis, fixed_beforehand=None, fixed_parts=None)
+    return CohortResult(protocol, rows, _ends(flow, analysis), analysis, crashed, readers, notes + lost)
+
+
+def _crash_words(outcomes: Sequence[Outcome], cases: Mapping[str, Declared]) -> str:
+    """Say which patients are missing by a fault of the program: then nothing is unblinded, since they may come back."""
+    names = [f"{cases[one.name].patient} ({one.reason.rstrip('.')})" for one in outcomes if one.crashed]
+    if not names:
+        return ""
+    return (
+        f"{len(names)} patient(s) failed by a crash, not by their data: {'; '.join(names)}. The lobes stay blinded and "
+        "the allocation was not used: mend the cause and run the cohort again."
+    )
+
+
+def _stated(cases: Iterable[Declared]) -> tuple[StatedExclusion, ...]:
+    """Exclusions of all case files, each once."""
+    return tuple(dict.fromkeys(one for case in cases for one in case.exclusions))
+
+
+def _ends(flow: Sequence[FlowEntry], analysis: Analysis) -> tuple[FlowEntry, ...]:
+    """Where each patient's way ended, those included who were screened or allocated only."""
     excluded = {item.patient: item.reason for item in analysis.endpoint.pairs.excluded}
-    ends = [
-        replace(entry, state=EXCLUDED, reason=excluded[entry.patient])
+    ends = {
+        entry.patient: replace(entry, state=EXCLUDED, reason=excluded[entry.patient])
         if entry.state == ANALYSED and entry.patient in excluded
         else entry
         for entry in flow
-    ]
-    return CohortResult(protocol, rows, tuple(ends), analysis, "", readers, notes + lost)
+    }
+    for patient, reason in excluded.items():
+        ends.setdefault(patient, FlowEntry(patient, NOT_MEASURED, reason))
+    for one in analysis.endpoint.exclusions:
+        if one.scope == "screening":
+            ends[one.patient] = FlowEntry(one.patient, SCREENED_OUT, one.words)
+    return tuple(ends[patient] for patient in sorted(ends))
 
 
 def _join(
@@ -183,9 +219,9 @@ def _join(
 
 
 def _allocation(
-    cases: Iterable[Declared], measured: set[str], protocol: Protocol, options: Options
+    cases: Iterable[Declared], protocol: Protocol, options: Options
 ) -> tuple[Allocation | None, tuple[str, ...]]:
-    """Read the allocation's file, or else what the case files say; restricted to the patients measured."""
+    """Read the allocation's file, or else what the case files say."""
     cases = list(cases)
     stated = {case.patient: case.treated_lobe for case in cases if case.treated_lobe}
     if not design_of(protocol).endpoint.allocated:
@@ -196,14 +232,13 @@ def _allocation(
             if given.treated.get(patient, lobe) != lobe:
                 other = given.treated[patient]
                 raise AllocationError(f"The allocation of patient {patient} is {other}, but the case file says {lobe}.")
-        given.check_known({case.patient for case in cases} | measured)
         notes: tuple[str, ...] = ()
     elif stated:
         given = allocation_of(stated)
         notes = ("The treated lobes stand in the case files: measuring was not blinded.",)
     else:
         return None, ()
-    return replace(given, treated={one: lobe for one, lobe in given.treated.items() if one in measured}), notes
+    return given, notes
 
 
 def _readers(
@@ -212,8 +247,10 @@ def _readers(
     if options.second_reader is None:
         return None, ()
     try:
-        names, first, second, notes = paired_readings(rows, read_csv(options.second_reader), protocol)
+        others = read_csv(options.second_reader)
+        names, first, second, notes = paired_readings(rows, others, protocol)
+        by_patient = compare_tables(rows, others, protocol)
         agreement = compare_readers(first, second, protocol.endpoint.confidence)
     except PRRTError as problem:
         return None, (f"The readers are not compared. {problem}",)
-    return Readers(names, first, second, agreement), notes
+    return Readers(names, first, second, agreement, by_patient), notes

@@ -35,6 +35,12 @@ class CohortError(PRRTError):
     """A cohort, or a patient of it, cannot be run."""
 
 
+class Crash(str):
+    """Reason of a failure that nobody foresaw: a fault of the program or the machine, not of the patient's data."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
 class Job:
     """One patient to run: plain words only, so that it travels to any worker.
@@ -64,7 +70,9 @@ def is_done(job: Job) -> bool:
 
 
 def run_job(job: Job) -> str:
-    """Run one patient in this process; returns why it failed, in one line, or "" if its results stand in place.
+    """Run one patient in this process; returns why it failed, in one line, or "" if its results are in place.
+
+    The reason is a `Crash` if the failure was unforeseen.
 
     The traceback of an unforeseen failure, and what was printed, are kept in the log.
     """
@@ -84,7 +92,7 @@ def run_job(job: Job) -> str:
             except Exception as error:
                 traceback.print_exc(file=printed)
                 text = str(error).splitlines()
-                return f"{type(error).__name__}: {text[0] if text else 'no message'} (see the log {log.name})"
+                return Crash(f"{type(error).__name__}: {text[0] if text else 'no message'} (see the log {log.name})")
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return ""

@@ -9,7 +9,7 @@ from collections import deque
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
-from PRRTUptakeLib.study.cohort.jobs import CohortError, Job, run_job
+from PRRTUptakeLib.study.cohort.jobs import CohortError, Crash, Job, run_job
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,13 +49,15 @@ def run_on_processes(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, s
 
 def _reason(receiver: Connection, process: Any) -> str:
     try:
-        reason = str(receiver.recv())
+        reason: str = receiver.recv()
     except EOFError:
         reason = ""
         process.join()
         if process.exitcode != 0:
             how = f"by signal {-process.exitcode}" if process.exitcode < 0 else f"with status {process.exitcode}"
-            reason = f"The process of this patient was ended {how}, perhaps for lack of memory: try fewer workers."
+            reason = Crash(
+                f"The process of this patient was ended {how}, perhaps for lack of memory: try fewer workers."
+            )
     process.join()
     receiver.close()
     return reason
@@ -97,4 +99,4 @@ def run_on_cluster(jobs: Sequence[Job], address: str) -> Iterator[tuple[Job, str
         futures = {client.submit(run_job, job, pure=False, retries=0): job for job in jobs}
         for future in as_completed(futures, loop=client.loop):
             lost = future.exception()
-            yield futures[future], f"The cluster lost this patient ({lost})." if lost else future.result()
+            yield futures[future], Crash(f"The cluster lost this patient ({lost}).") if lost else future.result()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from PRRTUptakeLib.dicom.operator_overrides import doubts_among
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.study.contour_propagation import propagated
 from PRRTUptakeLib.study.measurement_rows import measurement_rows
@@ -19,7 +20,7 @@ from PRRTUptakeLib.study.model import (
     series_facts,
 )
 from PRRTUptakeLib.study.placement import Placement
-from PRRTUptakeLib.study.preparation import prepare
+from PRRTUptakeLib.study.preparation import prepare, with_ct_doubts
 from PRRTUptakeLib.study.registration_rule import RegistrationRule
 from PRRTUptakeLib.study.visit import VisitLabels, measure_visit
 
@@ -109,6 +110,7 @@ def measure_contoured(
         territory_overrides=visit.territory_overrides,
         vanished=visit.vanished,
     )
+    prepared = with_ct_doubts(prepared, image)
     drawn = ContouredVisit(visit=visit, source=source, image=image, prepared=prepared)
     made = _measured(study, visit, drawn, (emission, loaded), placed, progress)
     return replace(made, warnings=(*doubts, *made.warnings)), drawn
@@ -263,7 +265,7 @@ def _measured(
         checked = check_visit(visit.visit, (labels.image, loaded.volume), reference, segments, matrix)
     return MeasuredVisit(
         result=result,
-        warnings=result.warnings,
+        warnings=(*doubts_among(loaded.decisions), *result.warnings),
         contents=_contents(result, drawn if own else None),
         images=images,
         decisions=tuple(_decisions(visit, emission, loaded, contours, placed)),

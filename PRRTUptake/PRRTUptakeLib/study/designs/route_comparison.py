@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from PRRTUptakeLib.dicom.operator_overrides import doubts_among
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.progress import Progress, sub_progress
 from PRRTUptakeLib.segmentation.regrid import regrid
+from PRRTUptakeLib.segmentation.segments import SegmentError
 from PRRTUptakeLib.study.designs.base import ROUTE_RATIOS, EndpointTraits
 from PRRTUptakeLib.study.designs.lobe_visit import load_emission
 from PRRTUptakeLib.study.model import (
@@ -29,7 +32,7 @@ from PRRTUptakeLib.study.predicted_benefit import (
     predicted_doses,
     rows_of_patient,
 )
-from PRRTUptakeLib.study.preparation import prepare
+from PRRTUptakeLib.study.preparation import prepare, with_ct_doubts
 from PRRTUptakeLib.study.route_uptake import EnhancementResult, RoutedImage, compare_routes, enhancement_rows
 
 if TYPE_CHECKING:
@@ -168,15 +171,18 @@ def _contours(study: StudyInput, visit: VisitInput) -> _Contours:
             "drawn on."
         )
     image = source.load() if source is not None else None
+    if image is not None:
+        with contextlib.suppress(SegmentError):  # masks may have voxels of their own
+            segmentation = regrid(segmentation, image.grid)
     prepared = prepare(
-        segmentation if image is None else regrid(segmentation, image.grid),
+        segmentation,
         study.protocol,
         None,
         visit.cut,
         target_overrides=visit.target_overrides,
         territory_overrides=visit.territory_overrides,
     )
-    return _Contours(visit=visit, source=source, image=image, prepared=prepared)
+    return _Contours(visit=visit, source=source, image=image, prepared=with_ct_doubts(prepared, image))
 
 
 def _pet(study: StudyInput, visit: VisitInput, contours: _Contours, progress: Progress) -> _Pet:
@@ -291,7 +297,8 @@ def _result(study: StudyInput, contours: _Contours, pets: list[_Pet], findings: 
     doubts: tuple[str, ...] = ()
     if findings.benefit is not None and study.iv_cycle is not None:
         more, doubts = _benefit_rows(findings.benefit, own[0], study.iv_cycle), findings.benefit.doubts
-    told = [text for pet in pets for one in (pet.checked, pet.registered) if one is not None for text in one.warnings]
+    told = [text for pet in pets for text in doubts_among(pet.decisions)]
+    told += [text for pet in pets for one in (pet.checked, pet.registered) if one is not None for text in one.warnings]
     return StudyResult(
         input=study,
         findings=findings,

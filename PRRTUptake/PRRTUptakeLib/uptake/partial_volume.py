@@ -1,7 +1,8 @@
-"""Partial volume: how much of a small sphere's uptake an image of given resolution shows.
+"""Partial volume: how much of a small region's uptake an image of given resolution shows.
 
-Three parts: what theory says of a uniform sphere under Gaussian resolution; the recovery curve fitted to a phantom;
-and the correction, which is applied on request and never replaces the uncorrected value.
+Four parts: what theory says of a uniform sphere under Gaussian resolution; how much of a region's contrast its mean
+keeps, given its own shape and the voxels; the recovery curve fitted to a phantom; and the correction by that curve. The
+correction of all regions of an image at once is in ``uptake.transfer_matrix``.
 """
 
 from __future__ import annotations
@@ -11,11 +12,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import ndimage
 
 from PRRTUptakeLib.errors import PRRTError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import ArrayLike
+
+    from PRRTUptakeLib.uptake.occupancy import Occupancy
 
 FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))  # 2.3548
 
@@ -65,7 +71,7 @@ def sphere_mean_recovery(diameter_mm: ArrayLike, fwhm_mm: float) -> np.ndarray:
         third = 0.5 / a**3 * (8.0 - _finite((a**4 + 4.0 * a**2 + 8.0) * decay))
         exact = _erf(a / math.sqrt(2.0)) - math.sqrt(2.0 / math.pi) * (first + second - third)
     series = math.sqrt(2.0 / math.pi) * a**3 / 24.0 * (1.0 - 3.0 * a**2 / 20.0)
-    return np.where(a < _SERIES_BELOW, series, exact)
+    return np.asarray(np.where(a < _SERIES_BELOW, series, exact))
 
 
 def sphere_centre_recovery(diameter_mm: ArrayLike, fwhm_mm: float) -> np.ndarray:
@@ -85,6 +91,34 @@ def sphere_centre_recovery(diameter_mm: ArrayLike, fwhm_mm: float) -> np.ndarray
         exact = _erf(b / math.sqrt(2.0)) - math.sqrt(2.0 / math.pi) * tail
     series = math.sqrt(2.0 / math.pi) * b**3 / 3.0 * (1.0 - 0.3 * b**2)
     return np.where(b < _SERIES_BELOW / 2.0, series, exact)
+
+
+def contour_uncertainty_mm(spacing_mm: Sequence[float], fwhm_mm: float) -> float:
+    """Standard uncertainty of the position of a drawn surface: half that of a diameter.
+
+    Both ends of a diameter err by the voxel (a^2/12 each) and by the line spread (sigma^2 each) of the image on which
+    the region was drawn, so that u(d)^2 = a^2/6 + FWHM^2/(4 ln 2): EANM guidance, Gear et al. 2018,
+    doi:10.1007/s00259-018-4136-7.
+
+    Parameters
+    ----------
+    spacing_mm : of that image; a is the geometric mean where its voxels are not cubes.
+    fwhm_mm : its resolution.
+
+    Raises
+    ------
+    RecoveryError
+        If a spacing is not positive, or the resolution negative.
+
+    Examples
+    --------
+    >>> round(contour_uncertainty_mm((1.5, 1.5, 3.0), 1.0), 2)
+    0.49
+    """
+    if not (len(spacing_mm) > 0 and min(spacing_mm) > 0 and 0 <= fwhm_mm < math.inf):
+        raise RecoveryError(f"Voxels of {tuple(spacing_mm)} mm at a resolution of {fwhm_mm} mm are not possible.")
+    voxel_mm = math.prod(spacing_mm) ** (1.0 / len(spacing_mm))
+    return math.sqrt(voxel_mm**2 / 6.0 + fwhm_mm**2 / (4.0 * math.log(2.0))) / 2.0
 
 
 def apparent_uptake(true: ArrayLike, background: ArrayLike, recovery: ArrayLike) -> np.ndarray:
@@ -107,6 +141,45 @@ def contrast_recovery(measured: float, true: float, background: float) -> float:
             f"{measured}, {true} and {background}."
         )
     return (measured - background) / (true - background)
+
+
+def border_recovery(region: Occupancy) -> float:
+    """Contrast kept where no blur acts: border voxels mix region and surroundings.
+
+    A voxel occupied by the fraction f shows f T + (1 - f) B; weighted by f, the mean over the region keeps
+    sum(f^2) / sum(f) of the contrast T - B. Dimensionless, 0 to 1.
+    """
+    return float(region.fraction @ region.fraction / region.fraction.sum())
+
+
+def shape_recovery(region: Occupancy, fwhm_mm: float) -> float:
+    """Contrast kept under Gaussian resolution, from the region's own shape in uniform surroundings.
+
+    With f the occupied fraction of each voxel and G f its image after blur, the mean over the region keeps
+    sum(f G f) / sum(f) of the contrast. Neighbouring hot structures are not accounted for.
+
+    Parameters
+    ----------
+    region : the region on the image's grid.
+    fwhm_mm : full width at half maximum of the resolution, isotropic; 0 gives `border_recovery`.
+
+    Raises
+    ------
+    RecoveryError
+        If ``fwhm_mm`` is negative.
+    """
+    if fwhm_mm < 0:
+        raise RecoveryError(f"The resolution (FWHM) must not be negative, but is {fwhm_mm} mm.")
+    spacing_kji = np.array(region.grid.spacing_mm[::-1])
+    sigma = fwhm_mm / FWHM_PER_SIGMA / spacing_kji
+    margin = np.ceil(4 * sigma).astype(int) + 1
+    where = np.array(np.unravel_index(region.indices, region.grid.shape))
+    low = where.min(axis=1) - margin
+    box = np.zeros(where.max(axis=1) + margin + 1 - low)
+    inside = tuple(where - low[:, None])
+    box[inside] = region.fraction
+    blurred = ndimage.gaussian_filter(box, sigma, mode="constant")
+    return float(region.fraction @ blurred[inside] / region.fraction.sum())
 
 
 @dataclass(frozen=True)
@@ -141,6 +214,18 @@ class RecoveryCurve:
         spread = coefficient * (1.0 - coefficient)  # dRC/d ln(odds) with odds (V/a)^b
         gradient = spread * np.array([-self.b / self.a_mL, math.log(volume_mL / self.a_mL)])
         return coefficient, math.sqrt(max(0.0, float(gradient @ np.array(self.covariance) @ gradient)))
+
+    def log_draws(self, volume_mL: float, normals: ArrayLike) -> np.ndarray:
+        """Logarithm of possible recovery coefficients of a volume over the fitted one, (draws,).
+
+        ``normals``, shape (draws, 2), are standard normal numbers for the two parameters: the same ones for all
+        volumes, since one phantom determined them.
+        """
+        z = np.asarray(normals, dtype=np.float64)
+        coefficient, _ = self.recovery(volume_mL)
+        gradient = (1.0 - coefficient) * np.array([-self.b / self.a_mL, math.log(volume_mL / self.a_mL)])
+        values, vectors = np.linalg.eigh(np.array(self.covariance))
+        return np.asarray(z @ (np.sqrt(np.clip(values, 0.0, None)) * vectors).T @ gradient)
 
     def covers(self, volume_mL: float) -> bool:
         """Whether the volume lies within those of the phantom."""

@@ -1,0 +1,140 @@
+"""Two or more bed positions of one SPECT, each a series of its own, as one volume; where they meet is told.
+
+Joined is only what one session made: one patient, frame of reference, nuclide and grid, planes that continue each other
+by whole planes, and acquisitions that follow within hours. Each bed is decayed to the start of the first. Where beds
+overlap, their mean is taken, weighted by the distance from the ends, and how well they agree there is told: an axial
+overlap is where detectors see least.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from PRRTUptakeLib.dicom.nm import decay_factor
+from PRRTUptakeLib.dicom.operator_overrides import DOUBT, Quantified
+from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.imaging.volume import Volume
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+_LONGEST_APART_s = 3 * 3600.0
+_ROUNDING = 0.05  # of a voxel
+_DOUBTFUL_STEP = 0.15  # relative difference of two beds where both see the same tissue
+
+
+class BedPositionError(PRRTError):
+    """Bed positions are not of one session, or do not continue each other."""
+
+
+def join_beds(beds: Sequence[Quantified], names: Sequence[str]) -> Quantified:
+    """One volume from several bed positions.
+
+    Parameters
+    ----------
+    beds : each in Bq/ml at its own reference time.
+    names : of each, for messages.
+
+    Returns
+    -------
+    Bq/ml at the reference time of the earliest bed.
+
+    Raises
+    ------
+    BedPositionError
+        If patients, frames of reference, nuclides or grids differ, a gap is between them, or they are hours apart.
+    """
+    if len(beds) < 2:
+        raise BedPositionError("Bed positions are joined from two series or more: give each of them.")
+    times = [_time(bed, name) for bed, name in zip(beds, names, strict=True)]
+    _check_alike(beds, names, times)
+    first = min(times)
+    offsets = _offsets(beds, names)
+    order = np.argsort(offsets, kind="stable")
+    shape = beds[0].volume.array.shape
+    top = int(max(offset + bed.volume.array.shape[0] for offset, bed in zip(offsets, beds, strict=True)))
+    total, weight = np.zeros((top, *shape[1:])), np.zeros(top)
+    decisions = [f"{names[n]}: {sentence}" for n in order for sentence in beds[n].decisions]
+    for n in order:
+        factor = (
+            decay_factor(beds[n].half_life_s or 0.0, (first - times[n]).total_seconds()) if times[n] != first else 1.0
+        )
+        planes = beds[n].volume.array.shape[0]
+        start = int(offsets[n])
+        told = _overlap(total, weight, beds[n].volume.array * factor, start, names[n])
+        decisions += told
+        ramp = np.minimum(np.arange(planes) + 1.0, planes - np.arange(planes))
+        total[start : start + planes] += beds[n].volume.array * (factor * ramp)[:, None, None]
+        weight[start : start + planes] += ramp
+    if not (weight > 0).all():
+        raise BedPositionError(f"Between {' and '.join(names)} planes are missing: give the bed position between them.")
+    decisions.append(
+        f"{len(beds)} bed positions are joined at {first.isoformat()}; seams at planes "
+        f"{', '.join(str(int(offsets[n])) for n in order[1:])} of {top}."
+    )
+    lowest = beds[int(order[0])].volume
+    made = {**lowest.provenance, "decisions": decisions}
+    array = (total / weight[:, None, None]).astype(np.float32)
+    volume = Volume(array, lowest.ijk_to_ras, lowest.quantity, lowest.units, first, made)
+    return Quantified(volume, tuple(decisions), beds[0].nuclide, beds[0].half_life_s)
+
+
+def _time(bed: Quantified, name: str) -> datetime:
+    if bed.volume.reference_time is None:
+        raise BedPositionError(f"The time of {name} is not known: give its acquisition time.")
+    return bed.volume.reference_time
+
+
+def _check_alike(beds: Sequence[Quantified], names: Sequence[str], times: Sequence[datetime]) -> None:
+    facts: dict[str, list[Any]] = {
+        "patients": [bed.volume.provenance.get("patient_id") for bed in beds],
+        "frames of reference": [bed.volume.provenance.get("frame_of_reference_uid") for bed in beds],
+        "radionuclides": [bed.nuclide for bed in beds],
+        "units": [bed.volume.units for bed in beds],
+        "matrices": [bed.volume.array.shape[1:] for bed in beds],
+    }
+    for what, values in facts.items():
+        if len(set(values)) > 1:
+            shown = " and ".join(map(str, dict.fromkeys(values)))
+            raise BedPositionError(f"{' and '.join(names)} are of different {what} ({shown}): they are not joined.")
+    apart_s = (max(times) - min(times)).total_seconds()
+    if apart_s > _LONGEST_APART_s:
+        raise BedPositionError(
+            f"{' and '.join(names)} are {apart_s / 3600:.1f} hours apart: they are two scans; measure each as a visit."
+        )
+    if apart_s and beds[0].half_life_s is None:
+        raise BedPositionError(f"The radionuclide of {names[0]} is not known, so beds cannot be decayed: state it.")
+
+
+def _offsets(beds: Sequence[Quantified], names: Sequence[str]) -> np.ndarray:
+    """First plane of each bed on the common grid, which begins with the lowest."""
+    base = beds[0].volume.ijk_to_ras
+    found = []
+    for bed, name in zip(beds, names, strict=True):
+        apart = np.linalg.inv(base) @ bed.volume.ijk_to_ras
+        linear = np.abs(apart[:3, :3] - np.eye(3)).max()
+        sideways, along = np.abs(apart[:2, 3]).max(), apart[2, 3]
+        if linear > 1e-3 or max(sideways, abs(along - round(along))) > _ROUNDING:
+            raise BedPositionError(
+                f"{name} is not on the grid of {names[0]} (it is {sideways:.2f} voxels beside it and {along:.2f} "
+                "planes along): reconstruct both on one grid."
+            )
+        found.append(round(along))
+    return np.array([one - min(found) for one in found])
+
+
+def _overlap(total: np.ndarray, weight: np.ndarray, array: np.ndarray, start: int, name: str) -> list[str]:
+    """How well a bed agrees with those before it, where both see the same planes."""
+    shared = np.flatnonzero(weight[start : start + len(array)] > 0)
+    if not shared.size:
+        return []
+    before = total[start + shared] / weight[start + shared][:, None, None]
+    sums = float(before.sum()), float(array[shared].sum(dtype=np.float64))
+    if min(sums) <= 0:
+        return [f"{name} overlaps by {shared.size} planes that hold no activity."]
+    step = sums[1] / sums[0] - 1.0
+    told = f"{name} overlaps the bed before it by {shared.size} planes and holds {100 * step:+.1f} % there"
+    return [f"{DOUBT}{told}: look at the seam." if abs(step) > _DOUBTFUL_STEP else f"{told}."]

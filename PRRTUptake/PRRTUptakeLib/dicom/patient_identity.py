@@ -1,0 +1,161 @@
+"""Whose images these are: the patient that was expected, and no scan that counts twice.
+
+A copy of a scan under another patient id, or in a second visit or cycle, would count as independent data. It is found
+by Series Instance UID, by the hashes of its files, and by those of its pixels alone, which stay when a header is
+rewritten.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from PRRTUptakeLib.errors import PRRTError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from PRRTUptakeLib.dicom.headers import Header
+    from PRRTUptakeLib.dicom.series import Series
+
+_CHUNK = 1 << 20
+
+
+class PatientIdentityError(PRRTError):
+    """Images are of another patient than expected, or one scan is used twice."""
+
+
+@dataclass(frozen=True)
+class ImageUse:
+    """One measured series in its place: patient (of the case), cycle and visit, with what tells it from others.
+
+    Attributes
+    ----------
+    file_sha256, pixel_sha256 : of its files and of their pixel values alone.
+    """
+
+    patient: str
+    cycle: int
+    visit: str
+    series_uid: str
+    file_sha256: frozenset[str] = field(default_factory=frozenset)
+    pixel_sha256: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def place(self) -> str:
+        """For messages."""
+        return f"patient {self.patient}, cycle {self.cycle}, visit '{self.visit}'"
+
+    @classmethod
+    def of(cls, patient: str, cycle: int, visit: str, series: Series, with_hashes: bool = True) -> ImageUse:
+        """The use of a series; hashing reads its files once."""
+        if not with_hashes:
+            return cls(patient, cycle, visit, series.uid)
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(_hashes, series.headers))
+        files, pixels = zip(*found, strict=True)
+        return cls(patient, cycle, visit, series.uid, frozenset(files), frozenset(one for one in pixels if one))
+
+
+def check_expected_patient(series: Iterable[Series], expected_id: str, where: str) -> None:
+    """Refuse images whose Patient ID is not the one that was expected; an absent one is none.
+
+    Parameters
+    ----------
+    series : all that is used of a case.
+    expected_id : ``expected_patient_id`` of the case file; "" expects nothing.
+    where : names the case file in messages.
+
+    Raises
+    ------
+    PatientIdentityError
+        Naming both ids and the series.
+    """
+    for one in series:
+        if expected_id and one.patient_id.strip() != expected_id.strip():
+            found = f"is '{one.patient_id}' ({one.patient_name})" if one.patient_id.strip() else "is missing"
+            raise PatientIdentityError(
+                f"Patient ID (0010,0020) of {one.label} {found}, but {where} expects '{expected_id}': correct the "
+                "folder or 'expected_patient_id'."
+            )
+
+
+def check_used_once(uses: Sequence[ImageUse]) -> None:
+    """Refuse a scan that is measured in two patients, visits or cycles.
+
+    Parameters
+    ----------
+    uses : all measured series of a case, or of a cohort.
+
+    Raises
+    ------
+    PatientIdentityError
+        Naming both places and by what they are the same.
+    """
+    ways: tuple[tuple[str, Callable[[ImageUse], Iterable[str]]], ...] = (
+        ("Series Instance UID", lambda use: (use.series_uid,)),
+        ("a file", lambda use: use.file_sha256),
+        ("pixels", lambda use: use.pixel_sha256),
+    )
+    for what, keys in ways:
+        places: dict[str, list[ImageUse]] = defaultdict(list)
+        for use in uses:
+            for key in keys(use):
+                places[key].append(use)
+        for found in places.values():
+            distinct = list(dict.fromkeys((one.patient, one.cycle, one.visit) for one in found))
+            if len(distinct) > 1:
+                first = found[0]
+                second = next(one for one in found if (one.patient, one.cycle, one.visit) != distinct[0])
+                raise PatientIdentityError(
+                    f"One scan is used twice: {first.place} and {second.place} share {what} (series "
+                    f"{first.series_uid}): it would count as two; name the right folder in one of them."
+                )
+
+
+def patients_named(series: Iterable[Series]) -> tuple[tuple[str, str], ...]:
+    """Patient ID and name of every series, each pair once, in their order; for report and provenance."""
+    return tuple(dict.fromkeys((one.patient_id, one.patient_name) for one in series))
+
+
+def frame_contradiction(drawn_frames: Iterable[str], series: Iterable[Series], what: str = "The segments") -> str:
+    """A sentence if segments name a frame of reference that no image of the visit has, else "".
+
+    Parameters
+    ----------
+    drawn_frames : Frame of Reference UIDs that the segments name; none for files that cannot (NIfTI, NRRD).
+    series : of the visit, or of the one the contours were drawn on.
+    """
+    drawn = {uid for uid in drawn_frames if uid}
+    frames = {one.frame_of_reference_uid for one in series if one.frame_of_reference_uid}
+    if not drawn or not frames or drawn & frames:
+        return ""
+    return (
+        f"{what} were drawn in the frame of reference {', '.join(sorted(drawn))}, but the images of this visit are in "
+        f"{', '.join(sorted(frames))}: they are of another study; give the right segments, or 'drawn_on' and a "
+        "registration."
+    )
+
+
+def _hashes(header: Header) -> tuple[str, str]:
+    """SHA-256 of a file and of its pixels; "" for pixels that are too few to tell one scan from another."""
+    digest, pixels = hashlib.sha256(), hashlib.sha256()
+    with header.path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+        if header.pixel_offset is None:
+            return digest.hexdigest(), ""
+        stream.seek(header.pixel_offset)
+        left, least, most = header.pixel_bytes, b"\xff", b"\0"
+        while left > 0 and (chunk := stream.read(min(_CHUNK, left))):
+            pixels.update(chunk)
+            least, most = min(least, bytes([min(chunk)])), max(most, bytes([max(chunk)]))
+            left -= len(chunk)
+    varied = header.pixel_bytes >= _LEAST_PIXEL_BYTES and least != most  # empty planes are alike in all scans
+    return digest.hexdigest(), pixels.hexdigest() if varied else ""
+
+
+_LEAST_PIXEL_BYTES = 512

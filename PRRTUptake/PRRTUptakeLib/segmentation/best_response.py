@@ -1,0 +1,132 @@
+"""Best overall response and progression-free time, of a patient or of one lobe, from the responses at the visits."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from PRRTUptakeLib.segmentation.response import (
+    COMPLETE,
+    NOT_EVALUABLE,
+    PARTIAL,
+    PROGRESSION,
+    STABLE,
+    Response,
+    ResponseError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_ORDER = (COMPLETE, PARTIAL, STABLE, PROGRESSION, NOT_EVALUABLE)
+SIX_WEEKS, FOUR_WEEKS = 42.0, 28.0  # days: least duration of SD, least time to a confirmation
+
+
+@dataclass(frozen=True)
+class BestResponse:
+    """Best overall response (CR, PR, SD, PD or NE), the visit that showed it, and why."""
+
+    category: str
+    visit: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ProgressionFree:
+    """Days from baseline to progression or death (``event``), or to the last visit that could be judged (censored)."""
+
+    days: float
+    event: bool
+    reason: str
+
+
+def best_response(
+    responses: Sequence[Response], days: Sequence[float], confirm: bool = False, stable_days: float = SIX_WEEKS
+) -> BestResponse:
+    """Best response up to the first progression, by RECIST 1.1 (section 4.6).
+
+    Parameters
+    ----------
+    responses : of all visits, the baseline first.
+    days : since baseline, of the same visits, rising.
+    confirm : CR and PR count only if a visit four weeks later or more shows at least the same, as trials without a
+        comparison group ask; unconfirmed they count as SD.
+    stable_days : SD counts only that long after baseline, before it is NE.
+
+    Raises
+    ------
+    ResponseError
+        If visits and days do not fit, or days do not rise.
+    """
+    _check(responses, days)
+    graded = [(one, day) for one, day in zip(responses, days, strict=True) if one.category]
+    until = next((n for n, (one, _) in enumerate(graded) if one.category == PROGRESSION), len(graded) - 1)
+    counted = graded[: until + 1]
+    found = [_counted(n, counted, confirm, stable_days) for n in range(len(counted))]
+    if not found:
+        return BestResponse(NOT_EVALUABLE, "", "There is no visit after baseline.")
+    return min(found, key=lambda one: _ORDER.index(one.category))
+
+
+def _counted(n: int, visits: Sequence[tuple[Response, float]], confirm: bool, stable_days: float) -> BestResponse:
+    """What a visit may count as."""
+    one, day = visits[n]
+    category, reason = one.category, one.reason
+    if confirm and category in (COMPLETE, PARTIAL) and not _confirmed(n, visits):
+        category, reason = STABLE, f"{category} without a confirmation four weeks later."
+    if category == STABLE and day < stable_days:
+        return BestResponse(
+            NOT_EVALUABLE, one.visit, f"Stable, but only {day:g} days after baseline; {stable_days:g} are needed."
+        )
+    return BestResponse(category, one.visit, reason)
+
+
+def _confirmed(n: int, visits: Sequence[tuple[Response, float]]) -> bool:
+    one, day = visits[n]
+    wanted = _ORDER.index(one.category)
+    for later, when in visits[n + 1 :]:
+        if later.category == NOT_EVALUABLE:
+            continue
+        if _ORDER.index(later.category) > wanted:
+            return False
+        if when - day >= FOUR_WEEKS:
+            return True
+    return False
+
+
+def progression_free(
+    responses: Sequence[Response], days: Sequence[float], death_day: float = math.nan
+) -> ProgressionFree:
+    """Time to progression or death; censored at the last visit that could be judged, or at baseline if there is none.
+
+    Parameters
+    ----------
+    responses, days : as in `best_response`.
+    death_day : days since baseline, nan while alive.
+
+    Examples
+    --------
+    >>> seen = [Response("b", 50, math.nan, math.nan, "", ""), Response("3 m", 66, 0.3, 0.3, "PD", "Grown.")]
+    >>> progression_free(seen, [0, 90]).days
+    90
+    """
+    _check(responses, days)
+    for one, day in zip(responses, days, strict=True):
+        if one.category == PROGRESSION and not death_day < day:
+            return ProgressionFree(day, True, f"Progression at {one.visit}: {one.reason}")
+    if math.isfinite(death_day):
+        return ProgressionFree(death_day, True, "Death without progression before.")
+    judged = [(one, day) for one, day in zip(responses, days, strict=True) if one.category not in ("", NOT_EVALUABLE)]
+    if not judged:
+        return ProgressionFree(0.0, False, "No visit after baseline could be judged.")
+    return ProgressionFree(judged[-1][1], False, f"Without progression at {judged[-1][0].visit}.")
+
+
+def _check(responses: Sequence[Response], days: Sequence[float]) -> None:
+    if len(responses) != len(days) or not responses:
+        raise ResponseError(f"{len(responses)} responses have {len(days)} days: give one day per visit.")
+    for before, after in pairwise(days):
+        if not after > before:
+            raise ResponseError(f"Day {after:g} comes after day {before:g}: give days since baseline, rising.")

@@ -1,0 +1,204 @@
+"""The keys of a case file, which is one patient: visits, rules, corrections, and what was decided by hand."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from PRRTUptakeLib.segmentation.couinaud import TerritoryOverride
+from PRRTUptakeLib.segmentation.lobes import Plane
+from PRRTUptakeLib.segmentation.targets import TargetOverride
+from PRRTUptakeLib.study.manual_shift import ManualShift
+from PRRTUptakeLib.study.schema.containers import ListOf, Record
+from PRRTUptakeLib.study.schema.fields import Anything, Day, FilePath, Flag, Number, Text, Word
+from PRRTUptakeLib.study.schema.place import InputFileError, shown
+from PRRTUptakeLib.study.schema.shared_keys import (
+    CYCLE,
+    DELIVERED,
+    DOSIMETRY,
+    IV_CYCLE,
+    LESION,
+    PARTIAL_VOLUME,
+    REASON,
+    RECOVERY_PHANTOM,
+    REGISTRATION,
+    VECTOR,
+)
+from PRRTUptakeLib.study.stated_quantification import QUANTIFICATION
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from PRRTUptakeLib.study.schema.place import Place
+
+ROUTES = {"intra-arterial": "IA", "intravenous": "IV"}
+LOBES = ("none", "from-plane", "drawn")
+# What belongs to the visit whose segments are used, not to one that uses them.
+DRAWN_KEYS = ("lobe_plane", "couinaud_moves", "vanished", "targets")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExcludedPart:
+    """What is left out of the analysis: ``what`` is "lesion", "cycle" or "patient", ``name`` says which."""
+
+    what: str
+    name: str
+    reason: str
+    date: date
+
+
+def _uid(text: str) -> None:
+    if not re.fullmatch(r"[0-9.]{1,64}", text):
+        raise InputFileError(f"{shown(text)} is no Series Instance UID (digits and dots): copy it from 'prrt check'.")
+
+
+def _plane(origin_ras_mm: tuple[float, ...], normal_ras: tuple[float, ...]) -> Plane:
+    return Plane(origin_ras_mm, normal_ras, "from the case file")  # type: ignore[arg-type]
+
+
+def _territory(segment: int, lobe: str, reason: str) -> TerritoryOverride:
+    return TerritoryOverride(segment, lobe, reason)
+
+
+def _excluded(reason: str, date: date, **which: Any) -> ExcludedPart:
+    ((what, name),) = which.items()
+    return ExcludedPart(what=what, name="" if what == "patient" else str(name), reason=reason, date=date)
+
+
+def _one_part(values: dict[str, Any], place: Place) -> None:
+    if len({"lesion", "cycle", "patient"} & set(values)) != 1:
+        place.stop(f'{place.name} must name one part: "lesion": ID, "cycle": NUMBER or "patient": true.')
+
+
+def _segments_one_way(values: dict[str, Any], place: Place) -> None:
+    if ("segments" in values) == ("drawn_on" in values):
+        place.stop(
+            f"{place.name} needs 'segments', or 'drawn_on' with the visit whose segments are used; give one of them."
+        )
+    for key in DRAWN_KEYS:
+        if "drawn_on" in values and key in values:
+            place.stop(
+                f"{place.key(key).name} belongs to the visit that the contours were drawn on, "
+                f"'{values['drawn_on']}': move it there."
+            )
+
+
+def _each_once(values: dict[str, Any], place: Place) -> None:
+    """One decision for one lesion or segment."""
+    for key, name in (("nudges", "lesion"), ("targets", "dropped"), ("couinaud_moves", "number"), ("vanished", "")):
+        seen = set()
+        for n, one in enumerate(values.get(key, ())):
+            which = getattr(one, name) if name else one
+            if which in seen:
+                place.stop(f"{place.key(key).item(n).name} is the second on {which}: keep one.")
+            seen.add(which)
+
+
+VISIT = Record(
+    about="One imaging visit.",
+    rules=(_segments_one_way, _each_once),
+    more={
+        "oneOf": [
+            {"required": ["segments"], "not": {"required": ["drawn_on"]}},
+            {"required": ["drawn_on"], "not": {"anyOf": [{"required": [key]} for key in ("segments", *DRAWN_KEYS)]}},
+        ]
+    },
+    required={
+        "visit": Text(name=True, about="Name of the visit, such as 24h; no two of one cycle are alike."),
+        "cycle": CYCLE,
+        "dicom": FilePath(kind="folder", about="Folder of the visit's DICOM images, relative to the case file."),
+    },
+    optional={
+        "segments": FilePath(
+            kind="either", about="Folder of masks, a .seg.nrrd file, or DICOM SEG or RTSTRUCT (file or folder)."
+        ),
+        "drawn_on": Text(about='Name of the visit whose segments are used, "CYCLE/VISIT" if it is of another cycle.'),
+        "registration": REGISTRATION,
+        "image": Text(rule=_uid, about="Series Instance UID of the measured image, where there are several."),
+        "route": Word(words=(*ROUTES, *ROUTES.values()), about="How the activity was given, for PET of both routes."),
+        "quantification": QUANTIFICATION,
+        "lobe_plane": Record(
+            about="Parts the lobes; the normal points to the patient's left lobe.",
+            required={
+                "origin_ras_mm": replace(VECTOR, about="A point of the plane, RAS in mm."),
+                "normal_ras": replace(VECTOR, about="Direction at right angles to the plane, RAS."),
+            },
+            make=_plane,
+        ),
+        "couinaud_moves": ListOf(
+            about="Couinaud segments that the treated artery feeds from the other side, as angiography showed.",
+            item=Record(
+                required={
+                    "segment": Number(low=1, high=8, whole=True, about="1 or 4."),
+                    "lobe": Word(words=("left", "right"), about="Lobe that it counts to."),
+                    "reason": REASON,
+                },
+                make=_territory,
+            ),
+        ),
+        "nudges": ListOf(
+            about="Lesions shifted by hand in this visit, where breathing or registration left them.",
+            item=Record(
+                required={
+                    "lesion": LESION,
+                    "shift_ras_mm": replace(VECTOR, about="To the patient's right, front and head, in mm."),
+                    "reason": REASON,
+                },
+                make=ManualShift,
+            ),
+        ),
+        "vanished": ListOf(item=LESION, about="Lesions of the first visit that were looked for and are gone."),
+        "targets": ListOf(
+            about="The user's changes of the protocol's targets.",
+            item=Record(required={"dropped": LESION, "chosen": LESION, "reason": REASON}, make=TargetOverride),
+        ),
+    },
+)
+
+CASE = Record(
+    about="A case of SlicerPRRT: which DICOM, segments and rules make up one patient. Paths are relative to the file.",
+    required={
+        "patient": Text(name=True, about="Id of the patient in tables and reports."),
+        "protocol": Text(about="Name of a shipped protocol, or a protocol file ending in .json."),
+        "visits": ListOf(
+            item=VISIT,
+            least=1,
+            most=500,
+            about="Imaging visits in their order.",
+            wanted="a list with at least one visit",
+        ),
+    },
+    optional={
+        "$schema": Text(about="Names this schema for editors; nothing else reads it."),
+        "expected_patient_id": Text(about="DICOM Patient ID that every image must have."),
+        "treated_lobe": Word(words=("left", "right", ""), about="Leave it out while the analysis is blinded."),
+        "lobes": Word(words=LOBES, about="How the liver is parted: not at all, by a plane, or as drawn."),
+        "exclude": ListOf(
+            about="What is left out of the analysis, each with its reason and the date of the decision.",
+            item=Record(
+                wanted="an object with lesion, cycle or patient, and with reason and date",
+                rules=(_one_part,),
+                more={"oneOf": [{"required": [key]} for key in ("lesion", "cycle", "patient")]},
+                required={"reason": REASON, "date": Day(about="Of the decision, such as 2025-01-31.")},
+                optional={
+                    "lesion": LESION,
+                    "cycle": CYCLE,
+                    "patient": Flag(only_true=True, about="The whole patient."),
+                },
+                make=_excluded,
+            ),
+        ),
+        "partial_volume": Word(
+            words=PARTIAL_VOLUME, about="Partial volume correction, in place of what the protocol says."
+        ),
+        "recovery_phantom": RECOVERY_PHANTOM,
+        "dosimetry": replace(DOSIMETRY, raw=True),  # read again by the library of dosimetry
+        "iv_cycle": IV_CYCLE,
+        "delivered": DELIVERED,
+        "same_patient": Text(
+            about="Why images of several patient ids are of one person.", wanted="a reason in words, or be left out"
+        ),
+        "notes": Anything(about="Whatever the user wants to keep."),
+    },
+)

@@ -1,0 +1,172 @@
+"""What the segments of a visit are called and seem to be, read without their voxels where that is possible."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import SimpleITK
+from pydicom.errors import InvalidDicomError
+
+from PRRTUptakeLib.dicom.headers import read_header, text
+from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.segmentation.dicom_contours import contour_files
+from PRRTUptakeLib.segmentation.files import SUFFIXES, grid_of_image, read_mask
+from PRRTUptakeLib.segmentation.label_matching import recognise
+from PRRTUptakeLib.study.images import same_lattice
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from PRRTUptakeLib.imaging.volume import Grid
+
+MASKS, NRRD, DICOM = "masks", "seg.nrrd", "DICOM"
+
+
+class SegmentNamesError(PRRTError):
+    """Segments cannot be listed."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SegmentNames:
+    """The segments of one visit.
+
+    Attributes
+    ----------
+    kind : "masks", "seg.nrrd" or "DICOM".
+    names : of the segments, in the order of the files.
+    structures : what each seems to be by its name, "" where that is not clear.
+    unclear : sentences on the segments whose names are not clear.
+    grid : of the masks; None for DICOM, whose grid is that of its image.
+    problems : what would stop a run.
+    patients : ids that the DICOM objects name.
+    """
+
+    kind: str
+    names: tuple[str, ...]
+    structures: tuple[str, ...]
+    unclear: tuple[str, ...]
+    grid: Grid | None = None
+    problems: tuple[str, ...] = ()
+    patients: tuple[str, ...] = ()
+
+    @property
+    def lesions(self) -> tuple[str, ...]:
+        """Names of the segments that are lesions, one or several in each."""
+        return tuple(n for n, s in zip(self.names, self.structures, strict=True) if "lesion" in s)
+
+    @property
+    def has_liver(self) -> bool:
+        """Whether a liver is there, or parts of which it is made."""
+        return any(one.startswith("liver") and "lesion" not in one for one in self.structures)
+
+
+def segment_names(path: Path) -> SegmentNames:
+    """List the segments of a folder of masks, a ``.seg.nrrd`` file or DICOM; voxels are read of liver and lesions only.
+
+    Raises
+    ------
+    PRRTError
+        If there is none, or a file is not readable.
+    """
+    if path.is_dir():
+        masks = sorted(item for item in path.iterdir() if item.name.lower().endswith(SUFFIXES))
+        if masks or not contour_files(path):
+            return _of_masks(path, masks)
+    if path.is_dir() or path.suffix.lower() in (".dcm", ""):
+        return _of_dicom(path)
+    return _of_nrrd(path)
+
+
+def _listed(kind: str, names: Sequence[str], grid: Grid | None = None, **more: tuple[str, ...]) -> SegmentNames:
+    found = recognise(names)
+    return SegmentNames(
+        kind=kind,
+        names=tuple(names),
+        structures=tuple(one.structure for one in found),
+        unclear=tuple(f"Segment '{one.segment}': {one.reason}" for one in found if not one.certain),
+        grid=grid,
+        **more,
+    )
+
+
+def _of_masks(folder: Path, files: Sequence[Path]) -> SegmentNames:
+    if not files:
+        raise SegmentNamesError(
+            f"{folder} holds no mask ({', '.join(SUFFIXES)}) and no DICOM segments: correct the path."
+        )
+    names = [_without_suffix(path) for path in files]
+    grids = [_grid(path) for path in files]
+    problems = [
+        f"{path.name} is on another grid ({grid.described()}) than {files[0].name} ({grids[0].described()})."
+        for path, grid in zip(files, grids, strict=True)
+        if not same_lattice(grid, grids[0])
+    ]
+    listed = _listed(MASKS, names, grids[0])
+    for path, structure in zip(files, listed.structures, strict=True):
+        if structure == "liver" or "lesion" in structure:
+            try:
+                if not np.any(read_mask(path)[0]):
+                    problems.append(f"The mask {path.name} is empty: draw it, or remove the file.")
+            except PRRTError as error:
+                problems.append(str(error))
+    return replace(listed, problems=tuple(problems))
+
+
+def _without_suffix(path: Path) -> str:
+    lower = path.name.lower()
+    return path.name[: -len(next(suffix for suffix in SUFFIXES if lower.endswith(suffix)))]
+
+
+def _grid(path: Path) -> Grid:
+    return grid_of_image(_header(path))
+
+
+def _header(path: Path) -> SimpleITK.ImageFileReader:
+    """A reader that knows the geometry of the file, whose voxels are not read."""
+    reader = SimpleITK.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError as error:
+        raise SegmentNamesError(f"{path.name} is not readable: write it again as NIfTI or NRRD.") from error
+    return reader
+
+
+def _of_nrrd(path: Path) -> SegmentNames:
+    reader = _header(path)
+    found = {
+        int(match[1]): reader.GetMetaData(key)
+        for key in reader.GetMetaDataKeys()
+        if (match := re.fullmatch(r"Segment(\d+)_Name", key))
+    }
+    if not found:
+        raise SegmentNamesError(f"{path} names no segments: give a .seg.nrrd file as Slicer saves it.")
+    return _listed(NRRD, [found[number] for number in sorted(found)])
+
+
+def _of_dicom(path: Path) -> SegmentNames:
+    files = contour_files(path)
+    if not files:
+        raise SegmentNamesError(
+            f"{path} holds no DICOM segmentation or structure set (SEG, RTSTRUCT): correct the path."
+        )
+    names: list[str] = []
+    patients: list[str] = []
+    for file in files:
+        try:
+            header = read_header(file)
+        except (InvalidDicomError, OSError) as error:
+            raise SegmentNamesError(f"{file} is not a readable DICOM file ({error}).") from error
+        if header is None:
+            continue
+        dataset = header.dataset
+        patients.append(text(dataset, "PatientID", str(file)))
+        for item in dataset.get("SegmentSequence", []):
+            names.append(str(item.get("SegmentLabel", f"segment {item.get('SegmentNumber', '')}")))
+        for item in dataset.get("StructureSetROISequence", []):
+            names.append(str(item.get("ROIName", f"structure {item.get('ROINumber', '')}")))
+    return _listed(DICOM, names, patients=tuple(dict.fromkeys(patients)))

@@ -1,0 +1,148 @@
+"""The part of a healthy region that no hot neighbour spills into, for its maximum and peak.
+
+A mean hardly feels the tail of a hot lesion's blur; a maximum is made of it: one FWHM from the edge of a lesion of 25
+times the liver's uptake the tail still doubles the liver. So extremes of a reference are read where the blurred
+neighbours together give less than a stated share of the reference's own uptake.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import ndimage
+
+from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.uptake.mapping import push_map
+from PRRTUptakeLib.uptake.occupancy import occupancy
+from PRRTUptakeLib.uptake.partial_volume import RecoveryError
+from PRRTUptakeLib.uptake.region_model import box_of, line_kernel, spread_box
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PRRTUptakeLib.imaging.volume import Grid, Volume
+    from PRRTUptakeLib.segmentation.segments import Segment
+    from PRRTUptakeLib.uptake.mapping import RasTransform
+    from PRRTUptakeLib.uptake.occupancy import Occupancy
+
+DEFAULT_SHARE = 0.01  # of the reference's median: what its neighbours may add to a voxel of it
+_MUCH = 0.5  # of a region: leaving out more of it is worth a sentence
+DEFAULT_WIDENING = 1.15  # the resolution is known to 15 %: neighbours are blurred by so much more
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpillInRule:
+    """How far neighbours may reach.
+
+    Attributes
+    ----------
+    fwhm_mm : resolution of the image.
+    share : of the region's median that neighbours may add.
+    keep_mm : distance that is kept from voxels beyond it: the radius of SUVpeak's sphere.
+    minimum_mL : below which the clear part is too small to be used.
+    """
+
+    fwhm_mm: float
+    share: float = DEFAULT_SHARE
+    keep_mm: float = 0.0
+    minimum_mL: float = 10.0
+
+    def __post_init__(self) -> None:
+        if not (self.fwhm_mm >= 0 and 0 < self.share < 1 and self.keep_mm >= 0 and self.minimum_mL >= 0):
+            raise RecoveryError(f"A rule for spill-in has positive numbers and a share below 1, not {self}.")
+
+
+def spill_in(image: Volume, neighbours: Sequence[Occupancy], fwhm_mm: float) -> np.ndarray:
+    """What the blurred neighbours give to every voxel of an image, each as hot all over as its hottest voxel.
+
+    Returns
+    -------
+    float64 [k, j, i], in the image's unit; 0 where none reaches.
+
+    Raises
+    ------
+    RecoveryError
+        If the resolution is negative.
+    """
+    if fwhm_mm < 0:
+        raise RecoveryError(f"The resolution must not be negative, but is {fwhm_mm} mm.")
+    found = np.zeros(image.grid.shape)
+    kernels = [line_kernel(max(fwhm_mm, 1e-3), spacing) for spacing in image.grid.spacing_mm[::-1]]
+    for neighbour in neighbours:
+        spread = spread_box(box_of(neighbour), kernels, image.grid.shape)
+        where = tuple(slice(a, b) for a, b in zip(spread.low, spread.high, strict=True))
+        hottest = float(np.nanmax(neighbour.values(image)))
+        found[where] += max(hottest, 0.0) * np.maximum(spread.values, 0.0)
+    return found
+
+
+def clear_of_spill_in(
+    region: Segment,
+    neighbours: Sequence[Segment],
+    source: Grid,
+    shown: Sequence[tuple[Volume, RasTransform | None]],
+    rule: SpillInRule,
+) -> tuple[Segment, str]:
+    """The part of a region that is clear of its neighbours' spill-in in all images.
+
+    Parameters
+    ----------
+    region, neighbours, source : the region, what may spill into it, and their grid.
+    shown : images with the transform from the segments' frame to each.
+    rule : how far neighbours may reach.
+
+    Returns
+    -------
+    The clear part, or the region itself where nothing need be left out or too little would remain; and a sentence on
+    that, "" where nothing need be said.
+    """
+    clear = region.mask.copy()
+    points = (np.argwhere(region.mask) + np.array(region.origin))[:, ::-1].astype(np.float64)
+    for image, transform in shown:
+        flags = _clear_voxels(image, region, neighbours, source, transform, rule)
+        index = np.round(push_map(source, image.grid, transform)(points)).astype(np.intp)[:, ::-1]
+        inside = ((index >= 0) & (index < image.grid.shape)).all(axis=1)
+        kept = np.zeros(len(points), dtype=bool)
+        kept[inside] = flags[tuple(index[inside].T)]
+        clear[region.mask] &= kept
+    left_mL = float(clear.sum()) * source.voxel_volume_mL
+    lost = 1.0 - clear.sum() / max(1, region.mask.sum())
+    if lost == 0:
+        return region, ""
+    if left_mL < rule.minimum_mL:
+        return region, (
+            f"Only {left_mL:.1f} mL of {region.name} are clear of spill-in from its neighbours, less than "
+            f"{rule.minimum_mL:g} mL: its maximum and peak may be theirs, so use its mean."
+        )
+    if lost < _MUCH:
+        return replace(region, mask=clear), ""
+    return replace(region, mask=clear), (
+        f"{lost:.0%} of {region.name} are left out, where neighbours may add more than {rule.share:.0%} to its uptake; "
+        f"{left_mL:.0f} mL remain."
+    )
+
+
+def _clear_voxels(
+    image: Volume,
+    region: Segment,
+    neighbours: Sequence[Segment],
+    source: Grid,
+    transform: RasTransform | None,
+    rule: SpillInRule,
+) -> np.ndarray:
+    """Voxels of an image that are far enough from those with more spill-in than the rule allows, bool [k, j, i]."""
+    own = occupancy(region, source, image.grid, transform, maximum_outside=1.0)
+    placed = []
+    for segment in neighbours:
+        try:
+            placed.append(occupancy(segment, source, image.grid, transform, maximum_outside=1.0))
+        except PRRTError:
+            continue  # wholly outside the image: nothing of it spills in
+    usual = float(np.median(own.values(image)))
+    spilled = spill_in(image, placed, rule.fwhm_mm * DEFAULT_WIDENING) > rule.share * max(usual, 0.0)
+    if rule.keep_mm > 0 and spilled.any():
+        distance = ndimage.distance_transform_edt(~spilled, sampling=image.grid.spacing_mm[::-1])
+        return np.asarray(distance > rule.keep_mm)
+    return np.asarray(~spilled)

@@ -1,0 +1,212 @@
+"""Files that a person writes with every key in them, and seeded ways of spoiling them."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PRRTUptakeLib.resources import resource_path
+from PRRTUptakeLib.study import protocol as protocol_module
+from PRRTUptakeLib.study.measurements import Measurement, to_csv
+
+WAYS = ("none", "type", "huge", "tiny", "nan", "twice", "unknown", "word", "surrogate", "control")
+LABELS = ("P01", 1, "24h", "SPECT", "L1", "target", "left", "L1")
+
+
+def shipped_protocol(name: str = "lutia") -> dict[str, Any]:
+    path = resource_path(protocol_module.__file__, "Protocols", f"{name}.json")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def full_protocol() -> dict[str, Any]:
+    """Every key of a protocol, the old one that says nothing new included."""
+    content = shipped_protocol()
+    content["imaging"] |= {"time_zero": "mid", "fwhm_u_percent": 10}
+    content |= {"partial_volume": "gtm", "metrics": ["mean"], "$schema": "protocol.schema.json"}
+    content["repeatability"] = {"within_subject_cv": 0.1, "correlation_between_lesions": 0.2}
+    return content
+
+
+def full_dosimetry() -> dict[str, Any]:
+    return {
+        "model": "bi",
+        "sex": "F",
+        "teff_h": {"": 60, "L1": 75.5},
+        "u_teff_h": {"L1": 8},
+        "teff_change": 0.12,
+        "calibration_u": 0.04,
+        "counts_u": 0.02,
+        "s_value_u": 0.05,
+        "contour_fwhm_mm": 1.5,
+        "image_fwhm_mm": 11,
+        "dose_map": "kernel",
+        "transforms": {"1/72h": {"identity": "one scan, two exports"}},
+    }
+
+
+def full_phantom() -> dict[str, Any]:
+    return {
+        "volumes_mL": [0.5, 1.2, 2.6, 5.6, 11.5, 26.5],
+        "recoveries": [0.2, 0.35, 0.5, 0.62, 0.72, 0.82],
+        "uncertainties": [0.02] * 6,
+        "source": "NEMA spheres of June",
+    }
+
+
+def full_quantification() -> dict[str, Any]:
+    return {
+        "reason": "the camera writes counts only",
+        "calibration_cps_per_MBq": 9.4,
+        "calibration_time": "total",
+        "acquisition_s": 1200,
+        "weight_kg": 75,
+        "height_cm": 180,
+        "sex": "M",
+        "activity_MBq": 7400,
+        "residual_MBq": 50,
+        "residual_time": "2025-01-30T11:00+01:00",
+        "injection_time": "2025-01-30T10:30",
+        "acquisition_time": "2025-01-31T10:30:00Z",
+        "decay_reference_time": "2025-01-31T10:30:00+01:00",
+        "time_zone": "Europe/Amsterdam",
+        "nuclide": "Lu-177",
+        "units": "counts",
+        "confirmed": ["weight_kg"],
+    }
+
+
+def full_iv_cycle(folder: Path) -> dict[str, Any]:
+    (folder / "iv.csv").write_text(to_csv([Measurement(*LABELS, "dose", 30.0, "Gy", 3.0)]), encoding="utf-8")
+    return {"activity_MBq": 7400, "planned_ia_MBq": 3700, "measurements": "iv.csv", "cycle": 1}
+
+
+def full_case(folder: Path) -> dict[str, Any]:
+    """A case with every key of the lobes' design, and what it names, in ``folder``."""
+    for name in ("a", "b", "segments"):
+        (folder / name).mkdir(exist_ok=True)
+    (folder / "own.json").write_text(json.dumps(full_protocol()), encoding="utf-8")
+    plane = {"origin_ras_mm": [1, 2.5, -3], "normal_ras": [-1, 0.1, 0]}
+    matrix = [[1, 0, 0, 4.5], [0, 1, 0, -2], [0, 0, 1, 0], [0, 0, 0, 1]]
+    first = {
+        "visit": "24h",
+        "cycle": 1,
+        "dicom": "a",
+        "segments": "segments",
+        "image": "1.2.840.1",
+        "lobe_plane": plane,
+    }
+    first |= {"targets": [{"dropped": "L1", "chosen": "L2", "reason": "necrotic"}], "route": "intra-arterial"}
+    first["quantification"] = full_quantification()
+    second = {"visit": "72h", "cycle": 1, "dicom": "b", "drawn_on": "24h"}
+    second["registration"] = {"matrix": matrix, "source": "read off Slicer"}
+    second["nudges"] = [{"lesion": "L1", "shift_ras_mm": [0, -2, 3.5], "reason": "breathing"}]
+    third = {"visit": "follow-up", "cycle": 2, "dicom": "b", "segments": "segments", "vanished": ["L3"]}
+    third["couinaud_moves"] = [{"segment": 4, "lobe": "right", "reason": "angiography"}]
+    return {
+        "$schema": "case.schema.json",
+        "patient": "P01",
+        "protocol": "own.json",
+        "treated_lobe": "left",
+        "expected_patient_id": "0012345",
+        "exclude": [
+            {"lesion": "L2", "reason": "necrotic", "date": "2025-02-01"},
+            {"cycle": 2, "reason": "extravasation", "date": "2025-02-02"},
+            {"patient": True, "reason": "consent withdrawn", "date": "2025-02-03"},
+        ],
+        "partial_volume": "recovery",
+        "recovery_phantom": full_phantom(),
+        "dosimetry": full_dosimetry(),
+        "same_patient": "made nameless in Utrecht",
+        "notes": {"operator": "AB", "free": [1, {"x": None}]},
+        "visits": [first, second, third],
+    }
+
+
+def routes_case(folder: Path) -> dict[str, Any]:
+    """A case of the routes' design with the cycles that are predicted and compared."""
+    content = full_case(folder)
+    one, two, _ = copy.deepcopy(content["visits"])
+    (folder / "ia.csv").write_text(to_csv([Measurement(*LABELS, "dose", 80.0, "Gy", 8.0)]), encoding="utf-8")
+    two |= {"route": "IV", "visit": "IV"}
+    delivered = {"measurements": "ia.csv", "cycle": 1}
+    return {
+        "patient": "P01",
+        "protocol": "ia-versus-iv",
+        "lobes": "from-plane",
+        "iv_cycle": full_iv_cycle(folder),
+        "delivered": delivered,
+        "visits": [one, two],
+    }
+
+
+@dataclass(frozen=True)
+class Spoilt:
+    """A file's text after one change: what was done, at which path of keys, and whether it must be refused."""
+
+    text: str
+    what: str
+    path: tuple[str | int, ...]
+
+
+def spoilt(content: dict[str, Any], seed: int) -> Spoilt:
+    """One seeded change anywhere in a file; what must not be accepted in any place, whatever the key."""
+    random = np.random.default_rng(seed)
+    changed = copy.deepcopy(content)
+    places = list(paths_of(changed))
+    path = places[int(random.integers(len(places)))]
+    holder, key = _holder(changed, path)
+    old = holder[key]
+    mark = "@@mark@@"
+    what = str(
+        random.choice(["none", "type", "huge", "tiny", "nan", "twice", "unknown", "word", "surrogate", "control"])
+    )
+    if what == "twice" and not isinstance(holder, dict):
+        what = "none"
+    if what == "none":
+        holder[key] = None
+    elif what == "type":
+        others = [value for value in (True, 7, "text", [], {}, [[1]]) if type(value) is not type(old)]
+        if isinstance(old, float):
+            others = [value for value in others if type(value) is not int]
+        holder[key] = others[int(random.integers(len(others)))]
+    elif what in ("huge", "tiny"):
+        size = [1e300, 10**200, 1e40][int(random.integers(3))]
+        holder[key] = size if what == "huge" else -size
+    elif what == "unknown":
+        target = old if isinstance(old, dict) else holder if isinstance(holder, dict) else changed
+        target["sponsor"] = "x"
+    elif what == "word":
+        holder[key] = str(random.choice(["", " ", "banana", "../..", "e\u0301\u202e", "Ω" * 5000]))
+    elif what in ("nan", "surrogate", "control"):
+        holder[key] = mark
+    text = json.dumps(changed)
+    if what == "nan":
+        text = text.replace(f'"{mark}"', str(random.choice(["NaN", "Infinity", "-Infinity", "1e999"])))
+    if what in ("surrogate", "control"):
+        text = text.replace(mark, "x\\ud800" if what == "surrogate" else "x\\u0000\\u001b")
+    if what == "twice":
+        written = f"{json.dumps(key)}: {json.dumps(old)}"
+        text = text.replace(written, f"{written}, {written}", 1)
+    return Spoilt(text, what, path)
+
+
+def paths_of(value: Any, path: tuple[str | int, ...] = ()) -> Any:
+    """The path of every value below the root."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield (*path, key)
+        yield from paths_of(item, (*path, key))
+
+
+def value_at(content: Any, path: tuple[str | int, ...]) -> Any:
+    for key in path:
+        content = content[key]
+    return content
+
+
+def _holder(content: Any, path: tuple[str | int, ...]) -> tuple[Any, Any]:
+    return value_at(content, path[:-1]), path[-1]

@@ -1,0 +1,153 @@
+"""Readers on lesions in patients: models, formulas, published kappas, simulation; contours against geometry."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from builders.shapes import ball, centred_grid
+from builders.trial_tables import row
+from PRRTUptakeLib.segmentation.contour_agreement import ContourAgreementError, compare_contours
+from PRRTUptakeLib.segmentation.segments import Segment
+from PRRTUptakeLib.statistics.agreement import AgreementError, compare_readers
+from PRRTUptakeLib.statistics.clustered_agreement import choice_agreement, compare_many, kappa, target_choices
+
+
+def reading_study(seed, patients=20, lesions=4, sd=(0.15, 0.1), bias=0.05, readers=2):
+    """Log readings with a patient's own and a lesion's own difference between readers."""
+    rng = np.random.default_rng(seed)
+    names = np.repeat([f"P{n:02d}" for n in range(patients)], lesions)
+    truth = np.repeat(rng.normal(2.5, 0.4, patients), lesions) + rng.normal(0, 0.3, names.size)
+    columns = [truth]
+    for n in range(1, readers):
+        own = np.repeat(rng.normal(0, sd[0], patients), lesions) + rng.normal(0, sd[1], names.size)
+        columns.append(truth + n * bias + own)
+    return np.exp(np.column_stack(columns)), names.tolist()
+
+
+def test_one_lesion_a_patient_is_the_ordinary_analysis():
+    readings, names = reading_study(1, 25, 1)
+    ours, plain = compare_many(readings, names), compare_readers(*readings.T)
+    assert ours.pairs[0].bias_ratio == pytest.approx(plain.bias_ratio)
+    assert ours.pairs[0].bias_ci == pytest.approx(plain.bias_ci)
+    assert ours.pairs[0].limits == pytest.approx(plain.limits)
+    assert ours.icc_2_1 == plain.icc_2_1.icc
+
+
+def test_balanced_clusters_against_the_analysis_of_variance():
+    readings, names = reading_study(2, 12, 5)
+    d = np.log(readings[:, 1] / readings[:, 0]).reshape(12, 5)
+    means = d.mean(axis=1)
+    within = d.var(axis=1, ddof=1).mean()
+    between = means.var(ddof=1) - within / 5
+    found = compare_many(readings, names).pairs[0]
+    assert found.sd_lesion_log == pytest.approx(math.sqrt(within), rel=1e-4)
+    assert found.sd_patient_log == pytest.approx(math.sqrt(between), rel=1e-4)
+    reach = 2.200985 * means.std(ddof=1) / math.sqrt(12)  # t of 11 degrees
+    assert np.log(found.bias_ci) == pytest.approx([d.mean() - reach, d.mean() + reach], abs=1e-4)
+    assert np.log(found.limits[1]) == pytest.approx(d.mean() + 1.96 * math.sqrt(between + within), abs=1e-5)
+
+
+def test_lesions_of_a_patient_make_intervals_wider_than_independent_ones():
+    readings, names = reading_study(3, 10, 8, sd=(0.25, 0.03))
+    clustered, naive = compare_many(readings, names), compare_readers(*readings.T)
+
+    def width(ci):
+        return math.log(ci[1] / ci[0])
+
+    assert width(clustered.pairs[0].bias_ci) > 2 * width(naive.bias_ci)
+    assert width(clustered.pairs[0].upper_limit_ci) > 1.3 * width(naive.upper_limit_ci)
+    assert clustered.icc_ci[0] < clustered.icc_2_1 < clustered.icc_ci[1]
+
+
+def test_three_readers():
+    readings, names = reading_study(4, 15, 3, readers=3)
+    found = compare_many(readings, names, ("A", "B", "C"))
+    assert [one.readers for one in found.pairs] == [("A", "B"), ("A", "C"), ("B", "C")]
+    product = found.pairs[0].bias_ratio * found.pairs[2].bias_ratio
+    assert product == pytest.approx(found.pairs[1].bias_ratio, rel=1e-6)
+
+
+def test_two_equal_readers_and_bad_input():
+    readings, names = reading_study(5, 6, 2)
+    same = compare_many(np.column_stack([readings[:, 0]] * 2), names)
+    assert same.pairs[0].limits == (1.0, 1.0)
+    assert same.icc_2_1 == 1
+    few = compare_many(readings[:6], names[:6])
+    assert math.isnan(few.icc_ci[0])  # three patients cannot be resampled
+    for values, patients, words in (
+        (readings[:2], names[:2], "three lesions"),
+        (readings, names[:-1], "do not fit"),
+        (-readings, names, "zero or negative"),
+    ):
+        with pytest.raises(AgreementError, match=words):
+            compare_many(values, patients)
+
+
+@pytest.mark.slow
+def test_intervals_hold_for_clustered_lesions():
+    """60 studies of 20 patients with 4 lesions: bias and limits in about 95 of 100."""
+    hits = np.zeros(2)
+    for seed in range(60):
+        readings, names = reading_study(100 + seed)
+        one = compare_many(readings, names, seed=seed).pairs[0]
+        limit = math.exp(0.05 + 1.96 * math.hypot(0.15, 0.1))
+        hits += [
+            one.bias_ci[0] <= math.exp(0.05) <= one.bias_ci[1],
+            one.upper_limit_ci[0] <= limit <= one.upper_limit_ci[1],
+        ]
+    assert hits[0] / 60 > 0.88
+    assert hits[1] / 60 > 0.8  # the bootstrap of a variance is somewhat short with 20 patients
+
+
+def test_kappas():
+    """Cohen's by its definition on a two-by-two table (20, 5, 10, 15): 0.4; Fleiss's by hand."""
+    table = np.array([[1, 1]] * 20 + [[1, 0]] * 5 + [[0, 1]] * 10 + [[0, 0]] * 15, bool)
+    assert kappa(table) == pytest.approx(0.4)
+    three = np.array([[1, 1, 1], [1, 1, 0], [0, 0, 0], [0, 0, 1]], bool)
+    observed = (1 + 1 / 3 + 1 + 1 / 3) / 4
+    assert kappa(three) == pytest.approx((observed - 0.5) / 0.5)
+    assert math.isnan(kappa(np.ones((4, 2), bool)))
+    found = choice_agreement(table, [f"P{n % 10}" for n in range(50)])
+    assert (found.observed, found.lesions, found.patients) == (0.7, 50, 10)
+    assert found.kappa_ci[0] < 0.4 < found.kappa_ci[1]
+
+
+def test_choices_come_from_roles():
+    first = [row("P1", "left", name, 10) for name in ("L1", "L2")] + [row("P1", "left", "L3", 9, role="lesion")]
+    second = [replace(one, role="lesion" if one.lesion == "L2" else "target") for one in first]
+    second += [row("P2", "left", "L1", 4)]
+    names, patients, choices = target_choices([first, second])
+    assert names == ("P1 L1", "P1 L2", "P1 L3")
+    assert set(patients) == {"P1"}
+    assert choices.tolist() == [[True, True], [True, False], [False, True]]
+
+
+class TestContours:
+    grid = centred_grid(70.0, (1.0, 1.0, 1.5))
+
+    def test_concentric_spheres(self):
+        found = compare_contours(self.grid, ball(self.grid, "a", (0, 0, 0), 20), ball(self.grid, "b", (0, 0, 0), 24))
+        assert found.mean_surface_mm == pytest.approx(4.0, abs=0.35)
+        assert found.hausdorff_95_mm == pytest.approx(4.0, abs=0.8)
+        assert found.volume_ratio == pytest.approx(1.2**3, rel=0.02)
+        assert found.dice == pytest.approx(2 * 20**3 / (20**3 + 24**3), abs=0.01)
+
+    def test_shifted_spheres(self):
+        """Spheres of radius r at a distance d share pi (4 r + d) (2 r - d)^2 / 12."""
+        r, d = 20.0, 8.0
+        found = compare_contours(self.grid, ball(self.grid, "a", (-4, 0, 0), r), ball(self.grid, "b", (4, 0, 0), r))
+        share = math.pi * (4 * r + d) * (2 * r - d) ** 2 / 12 / (4 / 3 * math.pi * r**3)
+        assert found.dice == pytest.approx(share, abs=0.01)
+        assert found.volume_ratio == pytest.approx(1, abs=0.01)
+
+    def test_equal_disjoint_and_empty(self):
+        one = ball(self.grid, "a", (0, 0, 0), 10)
+        same = compare_contours(self.grid, one, one)
+        assert (same.dice, same.mean_surface_mm, same.hausdorff_95_mm) == (1, 0, 0)
+        far = compare_contours(self.grid, one, ball(self.grid, "b", (25, 0, 0), 5))
+        assert far.dice == 0
+        with pytest.raises(ContourAgreementError, match="'c' is empty"):
+            compare_contours(self.grid, one, Segment("c", np.zeros((2, 2, 2), bool)))
