@@ -22,7 +22,13 @@ def write_cases(place: Path, count: int = 6, **more: object) -> Path:
     for n in range(count):
         folder = place / "cases" / f"P{n:02d}"
         folder.mkdir()
-        case = {"patient": f"P{n:02d}", "protocol": "../quick.json", "left": 10.0 + n, "right": 12.0 + n**2 / 7}
+        case = {
+            "patient": f"P{n:02d}",
+            "protocol": "../quick.json",
+            "image": "image.dcm",
+            "left": 10.0 + n,
+            "right": 12.0 + n**2 / 7,
+        }
         case["treated_lobe"] = "left" if n % 2 else "right"
         (folder / "case.json").write_text(json.dumps({**case, **more}))
         (folder / "image.dcm").write_bytes(bytes([n]) * 1000)

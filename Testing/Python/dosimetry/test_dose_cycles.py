@@ -274,7 +274,7 @@ def test_follow_up_by_ct_alone_has_sizes_and_response_but_no_uptake(made, folder
     }
     assert sizes == before
     assert {row.value for row in rows if row.metric == "recist_change"} == {0.0}
-    assert [one.study for one in made.scene][-1] == "cycle 2 follow-up CT"
+    assert [one.study for one in made.contents][-1] == "cycle 2 follow-up CT"
     for images in made.images:
         assert not any(row.visit == "follow-up CT" for row in rows_of(made, images))
 

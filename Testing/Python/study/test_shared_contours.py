@@ -141,7 +141,7 @@ def test_a_stated_transform_is_told_and_hashed(stated, folder):
     assert made["kind"] == "given"
     assert made["made"]["source"] == "file motion.tfm"
     assert made["quality"]["body_overlap"] > made["quality"]["body_overlap_before"] > 0.5
-    assert folder / "motion.tfm" in stated.files
+    assert folder / "motion.tfm" in stated.input.files
 
 
 def bent_to_the_truth(folder, path):
