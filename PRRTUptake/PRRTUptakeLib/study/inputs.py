@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.dicom.injection import injection_of
+from PRRTUptakeLib.dicom.patient_identity import ImageUse, check_expected_patient, check_used_once
 from PRRTUptakeLib.dicom.quantify import quantify
 from PRRTUptakeLib.dicom.reading import read_volume
 from PRRTUptakeLib.dicom.series import find_series
@@ -45,10 +46,20 @@ def study_input(case: Case, read_file: SegmentationReader = no_reader) -> StudyI
     PRRTError
         If a visit's DICOM cannot be read.
     """
+    visits = tuple(_visit(case, visit, read_file) for visit in case.visits)
+    measured = [(one, one.emission.series) for one in visits if one.emission is not None]
+    with_hashes = len(measured) > 1  # reads the files once more, which one scan alone does not need
+    check_used_once(
+        [
+            ImageUse.of(case.patient, one.cycle, one.visit, series, with_hashes)
+            for one, series in measured
+            if series is not None
+        ]
+    )
     return StudyInput(
         patient=case.patient,
         protocol=case.protocol,
-        visits=tuple(_visit(case, visit, read_file) for visit in case.visits),
+        visits=visits,
         treated_lobe=case.treated_lobe,
         recovery=case.recovery,
         dosimetry=case.dosimetry,
@@ -70,22 +81,26 @@ def _visit(case: Case, visit: Visit, read_file: SegmentationReader) -> VisitInpu
     except ImageError as error:  # a follow-up, or a visit whose CT was drawn on for others, needs none
         refusal = error
     anatomy = anatomy_in_frame(found, emission) if emission is not None else None
+    used = [one for one in (emission, anatomy) if one is not None]
+    check_expected_patient(used, case.expected_patient_id, case.path.name)
 
     def contours_on(grid: Grid) -> ImageInput | None:
         series = contour_series(found, grid)
+        if series is not None:
+            check_expected_patient([series], case.expected_patient_id, case.path.name)
         return anatomy_input(series) if series is not None else None
 
     return VisitInput(
         visit=visit.visit,
         cycle=visit.cycle,
         route=ROUTES.get(visit.route, visit.route),
-        emission=_emission(emission) if emission is not None else None,
+        emission=_emission(emission, visit) if emission is not None else None,
         emission_refusal=refusal,
         shows_emission=has_emission(found, case.protocol.imaging.modality),
         load_segments=lambda: read_segments(visit.segments, found, read_file),
         contours_on=contours_on,
         anatomy=anatomy_input(anatomy) if anatomy is not None else None,
-        cut=visit.lobe_plane,
+        cut="none" if case.lobes == "none" else visit.lobe_plane,
         registration=visit.registration,
         manual_shifts=visit.manual_shifts,
         drawn_on=visit.drawn_on,
@@ -103,22 +118,25 @@ def anatomy_input(series: Series) -> ImageInput:
     )
 
 
-def _emission(series: Series) -> EmissionInput:
+def _emission(series: Series, visit: Visit) -> EmissionInput:
     frame = series.frame_of_reference_uid
     name = IMAGE_WORDS.get(series.modality, series.modality)
     return EmissionInput(
-        name=name, load=lambda kind: _loaded(series, kind), series=series, frame_of_reference_uid=frame
+        name=name, load=lambda kind: _loaded(series, kind, visit), series=series, frame_of_reference_uid=frame
     )
 
 
-def _loaded(series: Series, kind: str) -> LoadedEmission:
-    made = suv(series) if kind == SUV else quantify(series)
-    volume = made.volume
+def _loaded(series: Series, kind: str, visit: Visit) -> LoadedEmission:
+    stated = visit.overrides
+    made = suv(series, inputs=stated) if kind == SUV else quantify(series, stated)
+    volume, decisions = made.volume, made.decisions
+    if stated is not None:
+        decisions = (*decisions, f"Values were stated in the case file: {visit.overrides_reason}.")
     if volume.reference_time is None:
         refusal = "The image does not state its time, so hours after injection are not known."
-        return LoadedEmission(volume=volume, refusal=refusal, decisions=made.decisions)
+        return LoadedEmission(volume=volume, refusal=refusal, decisions=decisions)
     try:
-        injection = injection_of(series, volume.reference_time)
+        injection = injection_of(series, volume.reference_time, stated)
     except PRRTError as error:  # a SPECT that does not say what was given is still good for ratios
-        return LoadedEmission(volume=volume, refusal=str(error), decisions=made.decisions)
-    return LoadedEmission(volume=volume, injection=injection, decisions=made.decisions)
+        return LoadedEmission(volume=volume, refusal=str(error), decisions=decisions)
+    return LoadedEmission(volume=volume, injection=injection, decisions=decisions)

@@ -115,7 +115,8 @@ class VisitInput:
     load_segments : reads what was drawn, in its own space.
     contours_on : by the grid of the segments, the CT or MRI of this visit that they were drawn on; None without one.
     anatomy : the CT or MRI of the emission image's session; None if there is none.
-    cut : parts the lobes: a plane, or points (n, 3) in RAS mm of a curved cut, in the space of the segments.
+    cut : parts the lobes: a plane, or points (n, 3) in RAS mm of a curved cut, in the space of the segments; "none" for
+        a liver that is not to be divided.
     registration : how the segments come to the images: "" for not stated, a word, a rule, or known already.
     manual_shifts : in the space of the emission image.
     drawn_on : (cycle, visit) whose segments these are; None for its own.
@@ -131,7 +132,7 @@ class VisitInput:
     load_segments: Callable[[], Segmentation]
     contours_on: Callable[[Grid], ImageInput | None] = _no_image
     anatomy: ImageInput | None = None
-    cut: Plane | np.ndarray | None = None
+    cut: Plane | np.ndarray | str | None = None
     registration: RegistrationRule | KnownPlacement | str = ""
     manual_shifts: tuple[ManualShift, ...] = ()
     drawn_on: tuple[int, str] | None = None

@@ -34,6 +34,7 @@ from PRRTUptakeLib.segmentation.segments import UNDIVIDED, Segment, Segmentation
 from PRRTUptakeLib.segmentation.structure_names import lesion_id_of
 from PRRTUptakeLib.segmentation.targets import Candidate, Decision, TargetOverride, choose_targets
 from PRRTUptakeLib.segmentation.totalsegmentator import KNOWN
+from PRRTUptakeLib.study.protocol import DESIGN_RULES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -264,7 +265,7 @@ def _parted(
     try:
         return part_lobes(segmentation, liver, cut, territory_overrides)
     except (PreparationError, LobeError) as error:
-        if cut is not None or protocol.design != "ia-versus-iv":
+        if cut is not None or "none" not in DESIGN_RULES[protocol.design].lobes:
             raise
         return (), None, (f"The liver is not divided, which a comparison of routes does not need. ({error})",)
 

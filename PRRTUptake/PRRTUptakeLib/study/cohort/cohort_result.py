@@ -88,7 +88,8 @@ def declared(case: Path, name: str) -> Declared:
             protocol = str(case.parent / protocol)
         patient = str(content.get("patient") or name).strip()
         listed = content.get("exclude") or []
-        left_out = tuple(stated_exclusion(one, f"{case}, exclude[{n}]", patient) for n, one in enumerate(listed))
+        parts = [{key: value for key, value in one.items() if key != "patient"} for one in listed]
+        left_out = tuple(stated_exclusion(one, f"{case}, exclude[{n}]", patient) for n, one in enumerate(parts))
         return Declared(patient, protocol, str(content.get("treated_lobe") or ""), left_out)
     except (OSError, ValueError, AttributeError, TypeError):
         return Declared(name, "", "")
@@ -147,6 +148,7 @@ def conclude(
     lost += unread
     crashed = _crash_words(outcomes, cases)
     try:
+        refuse_shared_scans(outcomes, cases)
         allocation, notes = (None, ()) if crashed else _allocation(cases.values(), protocol, options)
         place = log if crashed and not options.log and not options.allocation else options.log_place(log)
         seal, stated = canonical_sha256(rows), _stated(cases.values())
@@ -216,6 +218,37 @@ def _join(
     flow = [FlowEntry(patient, ANALYSED) for patient in measured]
     flow += [entry for entry in failed if entry.patient not in measured]
     return tuple(rows), tuple(sorted(flow, key=lambda entry: entry.patient)), failed
+
+
+def refuse_shared_scans(outcomes: Sequence[Outcome], cases: Mapping[str, Declared]) -> None:
+    """Refuse a cohort in which one scan was measured for two patients, by what their provenance keeps.
+
+    Raises
+    ------
+    CohortError
+        Naming both patients and the series, or the file that both have.
+    """
+    series: dict[str, str] = {}
+    files: dict[str, str] = {}
+    for outcome in outcomes:
+        path, patient = outcome.folder / "provenance.json", cases[outcome.name].patient
+        if outcome.reason or not path.is_file():
+            continue
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        measured = [one["uid"] for one in facts.get("series", ()) if one.get("use") == "measured"]
+        images = {
+            digest
+            for name, digest in facts.get("files_sha256", {}).items()
+            if Path(name).suffix.lower() in ("", ".dcm", ".ima")
+        }
+        for known, keys, what in ((series, measured, "series"), (files, images, "file of SHA-256")):
+            for key in keys:
+                other = known.setdefault(key, patient)
+                if other != patient:
+                    raise CohortError(
+                        f"One scan is used for two patients, '{other}' and '{patient}' ({what} {key}): it would count "
+                        "twice; name the right folder in one of their case files."
+                    )
 
 
 def _allocation(
