@@ -271,8 +271,7 @@ def _lesion_points(name: str, visits: Sequence[VisitResult]) -> LesionPoints:
 
 
 def _options(settings: DoseSettings) -> Options:
-    weights = Weights(settings.counts_u, 0.0) if settings.counts_u > 0 else None
-    return Options(weights, teff_h=settings.teff_h)
+    return settings.options(Weights(settings.counts_u, 0.0) if settings.counts_u > 0 else None)
 
 
 def _chain(visit: VisitResult, settings: DoseSettings) -> ChainInputs:
