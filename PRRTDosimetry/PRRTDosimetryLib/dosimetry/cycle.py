@@ -199,6 +199,7 @@ def cycle_dosimetry(
             continue
         curves.append(_with_counting_noise(curve, settings) if len(ordered) == 1 else curve)
         regions[segment.name] = region
+    settings.require_regions([*regions, *left_out])
     uptakes = [visit.uptakes for visit in ordered]
     concentrations = cycle_concentrations(list(regions), uptakes)
     corrected = corrected_regions(list(concentrations), uptakes)

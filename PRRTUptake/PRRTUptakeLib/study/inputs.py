@@ -70,6 +70,7 @@ def study_input(case: Case, read_file: SegmentationReader = no_reader) -> StudyI
         source=case.path,
         base=case.path.parent,
         files=case_files(case.path),
+        doubts=case.protocol.remarks,
     )
 
 
