@@ -30,8 +30,8 @@ def test_maps_by_region(content, words):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--teff-h", "Kidny=50"], "--teff-h names 'Kidny'"),
-        (["--teff-h", "50", "--u-teff-h", "Kidny=5"], "--u-teff-h names 'Kidny'"),
+        (["--teff-h", "Kidny=50"], "half-life is given for 'Kidny'"),
+        (["--teff-h", "50", "--u-teff-h", "Kidny=5"], "half-life is given for 'Kidny'"),
         (["--relative-u", "5"], "which is 500 %.*for 5 % write 0.05"),
         (["--relative-u", "-0.1"], "must be from 0 to 1"),
         (["--administered-MBq", "7.4"], "Kidney held 98.5 MBq"),
