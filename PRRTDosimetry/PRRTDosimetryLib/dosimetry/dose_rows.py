@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.study.measurements import Measurement
@@ -67,7 +67,9 @@ def dose_rows(result: Dosimetry, labels: Labels) -> tuple[Measurement, ...]:
 def recovered_rows(recovered: RecoveredDoses, result: Dosimetry, labels: Labels) -> tuple[Measurement, ...]:
     """``dose_recovery_corrected`` (Gy) of the lesions that could be corrected for partial volume."""
     return tuple(
-        _row(result, one.dose, labels, RECOVERED_DOSE, one.dose.dose_Gy, "Gy", one.dose.u_dose_Gy)
+        _with_interval(
+            _row(result, one.dose, labels, RECOVERED_DOSE, one.dose.dose_Gy, "Gy", one.dose.u_dose_Gy), one.dose
+        )
         for one in recovered.lesions.values()
     )
 
@@ -138,7 +140,7 @@ def _region_rows(result: Dosimetry, dose: RegionDose, labels: Labels) -> list[Me
     integral = dose.integral
     tiac, u_tiac = integral.tiac_h(result.patient.administered_MBq)
     rows = [
-        _row(result, dose, labels, DOSE, dose.dose_Gy, "Gy", dose.u_dose_Gy),
+        _with_interval(_row(result, dose, labels, DOSE, dose.dose_Gy, "Gy", dose.u_dose_Gy), dose),
         _row(result, dose, labels, "tia", integral.tia_MBq_h, "MBq.h", integral.u_tia_MBq_h),
         _row(result, dose, labels, "tiac", tiac, "h", u_tiac),
         _row(result, dose, labels, "effective_half_life", integral.teff_h, "h"),
@@ -148,6 +150,14 @@ def _region_rows(result: Dosimetry, dose: RegionDose, labels: Labels) -> list[Me
         rows.append(_row(result, dose, labels, "bed", dose.effect.bed_Gy, "Gy"))
         rows.append(_row(result, dose, labels, "eqd2", dose.effect.eqd2_Gy, "Gy"))
     return rows
+
+
+def _with_interval(row: Measurement, dose: RegionDose) -> Measurement:
+    """The row of a dose with its 95 % interval and the part that all regions share, where the chain gave them."""
+    if dose.uncertainty is None:
+        return row
+    low, high = dose.uncertainty.interval_Gy
+    return replace(row, lower_95=low, upper_95=high, shared_uncertainty=dose.uncertainty.shared_u_Gy)
 
 
 def _row(

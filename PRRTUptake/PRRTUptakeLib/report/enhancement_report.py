@@ -9,6 +9,7 @@ from PRRTUptakeLib.report.endpoint_tables import with_interval
 from PRRTUptakeLib.report.page import paragraph, plain_table, section, table
 from PRRTUptakeLib.report.plots import bar_chart
 from PRRTUptakeLib.study.predicted_benefit import ASSUMPTIONS
+from PRRTUptakeLib.study.route_uptake import Z95
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.study.predicted_benefit import Prediction
     from PRRTUptakeLib.study.protocol import Protocol
     from PRRTUptakeLib.study.route_uptake import EnhancementResult
-
-_Z95 = 1.959964  # of the normal distribution, 95 % two-sided
 
 
 def region_table(result: EnhancementResult, metric: str) -> tuple[list[str], list[list[object]]]:
@@ -40,7 +39,7 @@ def region_table(result: EnhancementResult, metric: str) -> tuple[list[str], lis
     rows: list[list[object]] = []
     for region in result.regions:
         ratios = [region.ratio[name] for name in ("suv_max", "suv_peak", "suv_mean")]
-        gain, factor = result.gains.get(region.region, float("nan")), math.exp(_Z95 * result.ratio_sd)
+        gain, factor = result.gains.get(region.region, float("nan")), math.exp(Z95 * result.ratio_sd)
         ratio = region.ratio.get(metric, float("nan"))
         spread = with_interval(ratio, (ratio / factor, ratio * factor))
         values = [region.ia[metric], region.iv[metric], *ratios, spread, gain]

@@ -15,6 +15,7 @@ from PRRTUptakeLib.segmentation.regrid import regrid
 from PRRTUptakeLib.segmentation.segments import SegmentError
 from PRRTUptakeLib.study.designs.base import ROUTE_RATIOS, EndpointTraits
 from PRRTUptakeLib.study.designs.lobe_visit import load_emission
+from PRRTUptakeLib.study.measurements import UNKNOWN
 from PRRTUptakeLib.study.model import (
     IMAGE_WORDS,
     SUV,
@@ -269,7 +270,7 @@ def _benefit(study: StudyInput, comparison: EnhancementResult) -> Benefit | None
 
 def _benefit_rows(benefit: Benefit, like: Measurement, cycle: IntravenousCycle) -> list[Measurement]:
     """Doses of all regions in long form; ``like`` has patient, cycle and image."""
-    blank = replace(like, visit=BOTH, role="", lobe="none", lesion="", unit="Gy", uncertainty=math.nan)
+    blank = replace(like, visit=BOTH, role="", lobe="none", lesion="", unit="Gy", **UNKNOWN)
     rows = []
     for one in benefit.predictions:
         values = [
