@@ -50,6 +50,7 @@ def study_input(case: Case, read_file: SegmentationReader = no_reader) -> StudyI
         protocol=case.protocol,
         visits=tuple(_visit(case, visit, read_file) for visit in case.visits),
         treated_lobe=case.treated_lobe,
+        partial_volume=case.partial_volume_method,
         recovery=case.recovery,
         dosimetry=case.dosimetry,
         iv_cycle=case.iv_cycle,
