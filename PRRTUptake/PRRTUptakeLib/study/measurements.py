@@ -110,8 +110,8 @@ def _row(row: Row) -> Measurement:
             f"{where}: the unit is '{unit}' after the value {row.text('value')}: was a decimal comma taken for the end "
             "of a cell? Write a point."
         )
-    words = {name: row.text(name) for name in REQUIRED_COLUMNS if name not in ("cycle", "value")}
-    numbers = {name: cell_number(row, name, MeasurementError) for name in ("value", *OPTIONAL_COLUMNS)}
+    words: dict[str, Any] = {name: row.text(name) for name in REQUIRED_COLUMNS if name not in ("cycle", "value")}
+    numbers: dict[str, Any] = {name: cell_number(row, name, MeasurementError) for name in ("value", *OPTIONAL_COLUMNS)}
     if numbers["lower_95"] > numbers["upper_95"]:
         raise MeasurementError(
             f"{where}: lower_95 ({numbers['lower_95']:g}) is above upper_95 ({numbers['upper_95']:g}): exchange them."

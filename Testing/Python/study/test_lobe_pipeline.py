@@ -10,6 +10,7 @@ import csv
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -225,6 +226,7 @@ def test_provenance_names_series_hashes_and_versions(sharp):
 
 
 def test_three_lines_from_nodes_to_table(scene, sharp):
+    from PRRTUptakeLib.mrml.inputs import Stated, images_to_measure, scene_study
     from PRRTUptakeLib.mrml.logic import UptakeLogic
     from PRRTUptakeLib.mrml.planes import node_from_plane
     from PRRTUptakeLib.mrml.segmentations import node_from_segmentation
@@ -243,6 +245,8 @@ def test_three_lines_from_nodes_to_table(scene, sharp):
     assert {r["lesion"]: r["value"] for r in rows if r["metric"] == "tn_ratio"} == pytest.approx(
         {target.lesion_id: target.tn_ratio for target in result.targets}, rel=1e-5
     )  # a table node has six digits, as Slicer saves them
+    corrected = Stated(patient="P", protocol=replace(result.protocol, partial_volume="gtm"))
+    assert scene_study(images_to_measure([(image, "24h")], segments), corrected).input.partial_volume == "gtm"
 
 
 def test_without_a_plane_the_lobes_part_at_gallbladder_and_vena_cava(sharp, tmp_path):
