@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from PRRTUptakeLib.dicom.headers import label
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.reference import ReferenceRegionError
-from PRRTUptakeLib.study.measurements import Measurement
+from PRRTUptakeLib.study.measurements import UNKNOWN, Measurement
 from PRRTUptakeLib.study.model import ResultPart
 from PRRTUptakeLib.study.response_case import is_follow_up
 from PRRTUptakeLib.uptake.partial_volume import border_recovery, shape_recovery
@@ -164,7 +164,7 @@ def _recovery_rows(rows: Sequence[Measurement], kept: Mapping[str, tuple[float, 
     """``expected_recovery`` beside the dose of every region."""
     doses = {row.region: row for row in rows if row.metric == "dose"}
     return [
-        replace(doses[name], metric="expected_recovery", value=blurred, unit="1", uncertainty=math.nan)
+        replace(doses[name], metric="expected_recovery", value=blurred, unit="1", **UNKNOWN)
         for name, (_, blurred) in kept.items()
     ]
 

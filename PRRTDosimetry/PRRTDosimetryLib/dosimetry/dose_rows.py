@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.study.measurements import Measurement
 
+from PRRTDosimetryLib.dosimetry.dose_intervals import (
+    COMPONENTS,
+    interval_words,
+    lesion_index,
+    lobe_intervals,
+    range_text,
+)
+from PRRTDosimetryLib.dosimetry.dose_intervals import interval_text as index_text
+
 if TYPE_CHECKING:
+    from PRRTUptakeLib.uptake.uncertainty import UncertainValue
+
     from PRRTDosimetryLib.dosimetry.engine import Dosimetry, RegionDose
     from PRRTDosimetryLib.dosimetry.recovery_doses import RecoveredDoses
+    from PRRTDosimetryLib.effect.lobes import LobeComparison
     from PRRTDosimetryLib.uncertainty.chain import DoseUncertainty
 
 DOSE, RECOVERED_DOSE = "dose", "dose_recovery_corrected"
 """Metric of absorbed dose in Gy; a protocol whose endpoint names it compares the lobes' lesion doses."""
-
-
-_COMPONENTS = {
-    "calibration": "calibration of the camera",
-    "S-value": "dose per activity (S-value)",
-    "counts": "counting noise",
-    "fit": "fit of the curve",
-    "recovery": "recovery coefficient",
-    "volume": "contour (volume)",
-}
 
 
 @dataclass(frozen=True)
@@ -45,14 +47,26 @@ def dose_rows(result: Dosimetry, labels: Labels) -> tuple[Measurement, ...]:
     """
     rows = [row for dose in result.regions.values() for row in _region_rows(result, dose, labels)]
     if result.lobes is not None:
+        intervals = lobe_intervals(result)
         by_lesion = {(lesion.lobe, lesion.lesion): lobe for lobe in result.lobes.lobes for lesion in lobe.lesions}
         for dose in result.regions.values():
             lobe = by_lesion.get((dose.region.lobe, dose.region.lesion or dose.name))
             if dose.region.kind == "lesion" and lobe is not None:
-                rows.append(_row(result, dose, labels, "therapeutic_index", dose.dose_Gy / lobe.healthy_Gy, "1"))
+                index = _row(result, dose, labels, "therapeutic_index", dose.dose_Gy / lobe.healthy_Gy, "1")
+                rows.append(_with_known(index, lesion_index(result, dose.name)))
         rows += [
-            _named(
-                result, labels, f"{lobe.lobe} lobe", "lobe", lobe.lobe, "therapeutic_index", lobe.therapeutic_index, "1"
+            _with_known(
+                _named(
+                    result,
+                    labels,
+                    f"{lobe.lobe} lobe",
+                    "lobe",
+                    lobe.lobe,
+                    "therapeutic_index",
+                    lobe.therapeutic_index,
+                    "1",
+                ),
+                intervals[lobe.lobe].index if intervals else None,
             )
             for lobe in result.lobes.lobes
             if not math.isnan(lobe.therapeutic_index)
@@ -67,7 +81,9 @@ def dose_rows(result: Dosimetry, labels: Labels) -> tuple[Measurement, ...]:
 def recovered_rows(recovered: RecoveredDoses, result: Dosimetry, labels: Labels) -> tuple[Measurement, ...]:
     """``dose_recovery_corrected`` (Gy) of the lesions that could be corrected for partial volume."""
     return tuple(
-        _row(result, one.dose, labels, RECOVERED_DOSE, one.dose.dose_Gy, "Gy", one.dose.u_dose_Gy)
+        _with_interval(
+            _row(result, one.dose, labels, RECOVERED_DOSE, one.dose.dose_Gy, "Gy", one.dose.u_dose_Gy), one.dose
+        )
         for one in recovered.lesions.values()
     )
 
@@ -85,16 +101,13 @@ def dose_table(result: Dosimetry, recovered: RecoveredDoses | None = None) -> st
             f"{dose.name:24} {dose.mass_g:9.1f} {dose.integral.tia_MBq_h:12.1f} {dose.dose_Gy:9.3f} "
             f"{spread} {bed}  {dose.integral.model}"
         )
+    words = interval_words(result)
+    lines += ["", words] if words else []
     lines += [] if recovered is None else ["", *recovered.sentences]
     lines += ["", f"{'organ (phantom)':24} {'dose Gy':>9}"]
     lines += [f"{organ:24} {dose.dose_Gy:9.3f}" for organ, dose in result.organs.items()]
     if result.lobes is not None:
-        lines += ["", f"{'lobe':24} {'healthy Gy':>10} {'lesions Gy':>10} {'index':>8}"]
-        lines += [
-            f"{(lobe.allocation or 'lobe') + ' (' + lobe.lobe + ')':24} {lobe.healthy_Gy:10.3f} {lobe.lesion_Gy:10.2f} "
-            f"{lobe.therapeutic_index:8.2f}"
-            for lobe in result.lobes.lobes
-        ]
+        lines += _lobe_lines(result, result.lobes)
     for organ, effect in result.effects.items():
         lines += [
             "",
@@ -104,12 +117,28 @@ def dose_table(result: Dosimetry, recovered: RecoveredDoses | None = None) -> st
     return "\n".join([*lines, "", *(f"Note: {note}." for note in result.notes)])
 
 
+def _lobe_lines(result: Dosimetry, lobes: LobeComparison) -> list[str]:
+    """The lobes' table: doses and therapeutic index, each with its 95 % interval."""
+    known = lobe_intervals(result)
+    lines = [
+        "",
+        f"{'lobe':24} {'healthy Gy':>10} {'95 %':>15} {'lesions Gy':>10} {'95 %':>15} {'index':>8} {'95 %':>15}",
+    ]
+    for lobe in lobes.lobes:
+        one = known.get(lobe.lobe)
+        healthy, lesions, index = (None, None, None) if one is None else (one.healthy, one.lesions, one.index)
+        name = f"{lobe.allocation or 'lobe'} ({lobe.lobe})"
+        lines.append(
+            f"{name:24} {lobe.healthy_Gy:10.3f} {index_text(healthy):>15} "
+            f"{_known(lobe.lesion_Gy, 2):>10} {index_text(lesions):>15} {_known(lobe.therapeutic_index, 2):>8} "
+            f"{index_text(index):>15}"
+        )
+    return lines
+
+
 def interval_text(dose: RegionDose) -> str:
-    """The 95 % interval of a dose in words, "-" where it is not known."""
-    if dose.uncertainty is None:
-        return "-"
-    low, high = dose.uncertainty.interval_Gy
-    return f"{low:.3g} to {high:.3g}"
+    """The 95 % interval of a dose in words, blank where it is not known."""
+    return "" if dose.uncertainty is None else range_text(*dose.uncertainty.interval_Gy)
 
 
 def budget_table(name: str, uncertainty: DoseUncertainty) -> str:
@@ -117,7 +146,7 @@ def budget_table(name: str, uncertainty: DoseUncertainty) -> str:
 
     The shares add up to 100 %; components without a part in it are left out.
     """
-    words = {one.name: _COMPONENTS.get(one.name, one.name) for one in uncertainty.budget}
+    words = {one.name: COMPONENTS.get(one.name, one.name) for one in uncertainty.budget}
     width = max(len(word) for word in words.values())
     lines = [f"{name}: {'what the uncertainty comes from':{width}} {'alone':>8} {'of variance':>12}"]
     lines += [
@@ -138,7 +167,7 @@ def _region_rows(result: Dosimetry, dose: RegionDose, labels: Labels) -> list[Me
     integral = dose.integral
     tiac, u_tiac = integral.tiac_h(result.patient.administered_MBq)
     rows = [
-        _row(result, dose, labels, DOSE, dose.dose_Gy, "Gy", dose.u_dose_Gy),
+        _with_interval(_row(result, dose, labels, DOSE, dose.dose_Gy, "Gy", dose.u_dose_Gy), dose),
         _row(result, dose, labels, "tia", integral.tia_MBq_h, "MBq.h", integral.u_tia_MBq_h),
         _row(result, dose, labels, "tiac", tiac, "h", u_tiac),
         _row(result, dose, labels, "effective_half_life", integral.teff_h, "h"),
@@ -148,6 +177,20 @@ def _region_rows(result: Dosimetry, dose: RegionDose, labels: Labels) -> list[Me
         rows.append(_row(result, dose, labels, "bed", dose.effect.bed_Gy, "Gy"))
         rows.append(_row(result, dose, labels, "eqd2", dose.effect.eqd2_Gy, "Gy"))
     return rows
+
+
+def _with_interval(row: Measurement, dose: RegionDose) -> Measurement:
+    """The row of a dose with its 95 % interval and the part that all regions share, where the chain gave them."""
+    if dose.uncertainty is None:
+        return row
+    low, high = dose.uncertainty.interval_Gy
+    return replace(row, lower_95=low, upper_95=high, shared_uncertainty=dose.uncertainty.shared_u_Gy)
+
+
+def _with_known(row: Measurement, known: UncertainValue | None) -> Measurement:
+    if known is None:
+        return row
+    return replace(row, uncertainty=known.u, lower_95=known.lower, upper_95=known.upper)
 
 
 def _row(
@@ -196,5 +239,5 @@ def _percent(value: float) -> str:
     return "" if math.isnan(value) else f"{100 * value:.1f} %"
 
 
-def _known(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.3f}"
+def _known(value: float, digits: int = 3) -> str:
+    return "" if math.isnan(value) else f"{value:.{digits}f}"

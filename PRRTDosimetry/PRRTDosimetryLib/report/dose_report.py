@@ -11,19 +11,21 @@ from PRRTUptakeLib.report.page import paragraph, section, table
 from PRRTUptakeLib.report.plots import Series, line_chart
 
 from PRRTDosimetryLib.dosimetry.cumulative import limit_cells, total_cells
+from PRRTDosimetryLib.dosimetry.dose_intervals import corrected_dose_Gy, interval_words, is_corrected, lobe_intervals
+from PRRTDosimetryLib.dosimetry.dose_intervals import interval_text as range_of
 from PRRTDosimetryLib.dosimetry.dose_rows import budget_table, interval_text
 from PRRTDosimetryLib.kinetics.tables import plot_series
 
 _KEPT_WORDS = (
     "Part of a region's contrast to its surroundings that its mean keeps: on these voxels alone, and with the "
-    "resolution that is stated, or the protocol's. Activities and doses are not corrected for the loss{but}."
+    "resolution that is stated, or the protocol's. {what}"
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from PRRTDosimetryLib.dosimetry.cumulative import OrganTotal
-    from PRRTDosimetryLib.dosimetry.engine import Dosimetry
+    from PRRTDosimetryLib.dosimetry.engine import Dosimetry, RegionDose
     from PRRTDosimetryLib.dosimetry.recovery_doses import RecoveredDoses
     from PRRTDosimetryLib.kinetics.integral import Integral
 
@@ -40,8 +42,11 @@ def dose_sections(
     """
     notes = [*(recovered.sentences if recovered is not None else ()), *result.notes]
     parts = [paragraph(result.partial_volume)] if result.partial_volume else []
-    parts += [_region_table(result, recovered), _lobe_table(result), *(paragraph(note, "small") for note in notes)]
-    words = _KEPT_WORDS.format(but="" if recovered is None else ", but for the corrected doses below")
+    words = interval_words(result)
+    in_them = paragraph(words, "small") if words else ""
+    tables = [_region_table(result, recovered), in_them, _lobe_table(result)]
+    parts += [*tables, *(paragraph(note, "small") for note in notes)]
+    words = _KEPT_WORDS.format(what=_what_is_corrected(result, kept, recovered is not None))
     plots = "".join(f"<figure>{_plot(integral)}</figure>" for integral in result.integrals.values())
     return [
         section(f"{title}: absorbed dose", *parts),
@@ -50,6 +55,18 @@ def dose_sections(
         section(f"{title}: curves", _model_table(result), f'<div class="pictures">{plots}</div>'),
         section(f"{title}: uncertainty budget", *_budgets(result, recovered)),
     ]
+
+
+def _what_is_corrected(result: Dosimetry, kept: Mapping[str, tuple[float, float]], by_phantom: bool) -> str:
+    """Whether doses are corrected for the loss that the table shows, as a sentence."""
+    shown = [dose for name, dose in result.regions.items() if name in kept]
+    without = [dose.name for dose in shown if not is_corrected(dose)]
+    if len(without) == len(shown):
+        but = ", but for the corrected doses below" if by_phantom else ""
+        return f"Activities and doses are not corrected for the loss{but}."
+    if not without:
+        return "Activities and doses are corrected for the loss."
+    return f"Activities and doses are corrected for the loss, but for {', '.join(without)}."
 
 
 def total_section(totals: Sequence[OrganTotal], missing: Sequence[int]) -> str:
@@ -80,8 +97,12 @@ def _total_words(missing: Sequence[int]) -> list[str]:
 
 def _region_table(result: Dosimetry, recovered: RecoveredDoses | None) -> str:
     header = ["region", "mass g", "TIA MBq·h", "TIAC h", "T eff h", "dose Gy", "u Gy", "95 % Gy", "BED Gy"]
+    alternatives = {name: corrected_dose_Gy(dose) for name, dose in result.regions.items()}
+    beside = not all(math.isnan(value) for value in alternatives.values())
+    if beside:
+        header += ["dose if corrected Gy"]
     if recovered is not None:
-        header += ["dose corrected Gy", "u Gy"]
+        header += ["dose corrected Gy", "u Gy", "95 % Gy"]
     rows = []
     for dose in result.regions.values():
         integral = dose.integral
@@ -89,11 +110,21 @@ def _region_table(result: Dosimetry, recovered: RecoveredDoses | None) -> str:
         bed = dose.effect.bed_Gy if dose.effect else math.nan
         row: list[object] = [dose.name, dose.mass_g, integral.tia_MBq_h, tiac, integral.teff_h]
         row += [dose.dose_Gy, dose.u_dose_Gy, interval_text(dose), bed]
+        row += [alternatives[dose.name]] if beside else []
         if recovered is not None:
             corrected = recovered.lesions.get(dose.name)
-            row += ["", ""] if corrected is None else [corrected.dose.dose_Gy, corrected.dose.u_dose_Gy]
-        rows.append(row)
+            row += ["", "", ""] if corrected is None else _dose_cells(corrected.dose)
+        rows.append([_blank(cell) for cell in row])
     return table(header, rows, f"{result.patient.administered_MBq:g} MBq {result.patient.nuclide}")
+
+
+def _dose_cells(dose: RegionDose) -> list[object]:
+    return [dose.dose_Gy, dose.u_dose_Gy, interval_text(dose)]
+
+
+def _blank(cell: object) -> object:
+    """The cell, blank where a number is not known."""
+    return "" if isinstance(cell, float) and math.isnan(cell) else cell
 
 
 def _kept_table(kept: Mapping[str, tuple[float, float]]) -> str:
@@ -115,11 +146,16 @@ def _recovered_table(recovered: RecoveredDoses | None) -> str:
 def _lobe_table(result: Dosimetry) -> str:
     if result.lobes is None:
         return ""
-    rows = [
-        [f"{lobe.lobe} {lobe.allocation}", lobe.healthy_Gy, lobe.lesion_Gy, lobe.therapeutic_index]
-        for lobe in result.lobes.lobes
-    ]
-    return table(["lobe", "healthy liver Gy", "lesions Gy", "therapeutic index"], rows, "Per lobe")
+    known = lobe_intervals(result)
+    rows = []
+    for lobe in result.lobes.lobes:
+        one = known.get(lobe.lobe)
+        healthy, lesions, index = (None, None, None) if one is None else (one.healthy, one.lesions, one.index)
+        row: list[object] = [f"{lobe.lobe} {lobe.allocation}", lobe.healthy_Gy, range_of(healthy)]
+        row += [lobe.lesion_Gy, range_of(lesions), lobe.therapeutic_index, range_of(index)]
+        rows.append([_blank(cell) for cell in row])
+    header = ["lobe", "healthy liver Gy", "95 % Gy", "lesions Gy", "95 % Gy", "therapeutic index", "95 %"]
+    return table(header, rows, "Per lobe")
 
 
 def _organ_table(result: Dosimetry) -> str:

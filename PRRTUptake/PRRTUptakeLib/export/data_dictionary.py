@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.segmentation.segments import ROLES
-from PRRTUptakeLib.study.measurements import COLUMNS, REQUIRED_COLUMNS
+from PRRTUptakeLib.study.measurements import COLUMNS, OPTIONAL_COLUMNS, REQUIRED_COLUMNS
 from PRRTUptakeLib.vocabulary import LOBES, metric_description
 
 if TYPE_CHECKING:
@@ -28,8 +28,11 @@ _COLUMNS = {
     "value": "The value in 'unit'.",
     "unit": "UCUM; 1 for ratios.",
     "uncertainty": "Standard uncertainty (k = 1) in 'unit'; empty where it is not known.",
+    "lower_95": "Lower end of the 95 % interval in 'unit'; empty where it is not known.",
+    "upper_95": "Upper end of the 95 % interval in 'unit'; empty where it is not known.",
+    "shared_uncertainty": "Part of 'uncertainty' that all regions of the patient share; empty where it is not known.",
 }
-_TYPES = {"cycle": "integer", "value": "number", "uncertainty": "number"}
+_TYPES = {"cycle": "integer", "value": "number", **dict.fromkeys(OPTIONAL_COLUMNS, "number")}
 
 
 def measurements_schema(rows: Iterable[Measurement]) -> dict[str, Any]:

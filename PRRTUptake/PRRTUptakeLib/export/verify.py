@@ -20,6 +20,7 @@ from PRRTUptakeLib.export.dicom_rtdose import read_dose
 from PRRTUptakeLib.export.dicom_sr import read_report
 from PRRTUptakeLib.progress import Progress, no_progress
 from PRRTUptakeLib.segmentation.dicom_contours import read_contours
+from PRRTUptakeLib.study.measurements import OPTIONAL_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,8 +105,10 @@ def _compare_inputs(members: dict[str, bytes], again: Path) -> list[str]:
 
 
 def _compare_tables(members: dict[str, bytes], again: Path, anonymous: bool) -> tuple[int, list[str]]:
-    then = _values(members["measurements.csv"].decode("utf-8"), anonymous)
-    now = _values((again / "measurements.csv").read_text(encoding="utf-8"), anonymous)
+    texts = members["measurements.csv"].decode("utf-8"), (again / "measurements.csv").read_text(encoding="utf-8")
+    # An older build wrote no intervals: what it did not state cannot differ.
+    compared = _optional_columns(texts[0]) & _optional_columns(texts[1])
+    then, now = (_values(text, anonymous, compared) for text in texts)
     differences = [
         f"{' '.join(key)} was {then.get(key, 'absent')} and is {now.get(key, 'absent')}."
         for key in {**then, **now}
@@ -114,19 +117,26 @@ def _compare_tables(members: dict[str, bytes], again: Path, anonymous: bool) -> 
     return len(then), differences
 
 
-def _values(text: str, anonymous: bool) -> dict[tuple[str, ...], float]:
-    """Every value, and every uncertainty that is stated, by the other cells of its row."""
+def _values(text: str, anonymous: bool, compared: set[str]) -> dict[tuple[str, ...], float]:
+    """Every value, and every uncertainty and interval that is stated, by the other cells of its row."""
     reader = csv.reader(io.StringIO(text))
     header = next(reader)
-    value, uncertainty = header.index("value"), header.index("uncertainty")
-    left_out = {value, uncertainty} | ({header.index("patient")} if anonymous else set())
+    value = header.index("value")
+    stated = {name: header.index(name) for name in OPTIONAL_COLUMNS if name in header}
+    left_out = {value, *stated.values()} | ({header.index("patient")} if anonymous else set())
     found = {}
     for row in reader:
         key = tuple(cell for n, cell in enumerate(row) if n not in left_out and cell)
         found[key] = float(row[value])
-        if row[uncertainty]:
-            found[(*key, "(uncertainty)")] = float(row[uncertainty])
+        for name, n in stated.items():
+            if row[n] and name in compared:
+                found[(*key, f"({name})")] = float(row[n])
     return found
+
+
+def _optional_columns(text: str) -> set[str]:
+    """Those of a table's optional columns that it has."""
+    return {*next(csv.reader(io.StringIO(text)))} & {*OPTIONAL_COLUMNS}
 
 
 def _equal(one: float | None, other: float | None) -> bool:

@@ -25,7 +25,7 @@ from PRRTUptakeLib.mrml.transforms import segments_to_image
 from PRRTUptakeLib.mrml.volumes import NodeError, native_volume
 from PRRTUptakeLib.segmentation.dicom_contours import read_contours
 from PRRTUptakeLib.study.images import contour_series
-from PRRTUptakeLib.study.measurements import COLUMNS, Measurement
+from PRRTUptakeLib.study.measurements import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, Measurement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -134,7 +134,7 @@ def _rows(node: Any) -> Sequence[Measurement]:
     if isinstance(node, (list, tuple)):
         return node
     found = rows_of_table(node)
-    missing = [name for name in COLUMNS[:-1] if found and name not in found[0]]
+    missing = [name for name in REQUIRED_COLUMNS if found and name not in found[0]]
     if not found or missing:
         told = f"has no column '{missing[0]}'" if missing else "is empty"
         raise NodeError(f"The table '{node.GetName()}' {told}: choose a table of measurements.")
@@ -142,7 +142,7 @@ def _rows(node: Any) -> Sequence[Measurement]:
 
 
 def _row(values: dict[str, Any]) -> Measurement:
-    texts = {name: str(values[name]) for name in COLUMNS if name not in ("cycle", "value", "uncertainty")}
-    uncertainty = values.get("uncertainty", "")
-    known = float(uncertainty) if str(uncertainty).strip() else math.nan
-    return Measurement(**texts, cycle=int(values["cycle"]), value=float(values["value"]), uncertainty=known)
+    texts = {name: str(values[name]) for name in REQUIRED_COLUMNS if name not in ("cycle", "value")}
+    cells = {name: values.get(name, "") for name in OPTIONAL_COLUMNS}
+    known = {name: float(cell) if str(cell).strip() else math.nan for name, cell in cells.items()}
+    return Measurement(**texts, cycle=int(values["cycle"]), value=float(values["value"]), **known)

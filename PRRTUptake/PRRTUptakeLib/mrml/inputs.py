@@ -147,6 +147,7 @@ def scene_study(
         protocol=stated.protocol,
         visits=(*extra, *visits),
         treated_lobe=stated.treated_lobe,
+        partial_volume=stated.protocol.partial_volume,
         recovery=stated.recovery,
         dosimetry=stated.dosimetry,
         notes=operator_notes(),

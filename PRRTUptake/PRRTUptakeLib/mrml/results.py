@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.mrml.charts import bar_chart, chart_data
 from PRRTUptakeLib.mrml.tables import rows_of_table
-from PRRTUptakeLib.study.measurements import COLUMNS
+from PRRTUptakeLib.study.measurements import COLUMNS, REQUIRED_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,11 +38,12 @@ class TargetTable:
 
 
 def is_measurement_table(node: Any) -> bool:
-    """Whether a table node has the columns of ``measurements.csv``."""
+    """Whether a table node has the columns of ``measurements.csv``; older builds wrote fewer of the optional ones."""
     if node is None:
         return False
     table = node.GetTable()
-    return [table.GetColumnName(n) for n in range(table.GetNumberOfColumns())] == list(COLUMNS)
+    names = [table.GetColumnName(n) for n in range(table.GetNumberOfColumns())]
+    return names == [name for name in COLUMNS if name in REQUIRED_COLUMNS or name in names]
 
 
 def target_table(node: Any) -> TargetTable:

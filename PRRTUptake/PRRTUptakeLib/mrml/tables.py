@@ -8,14 +8,14 @@ import vtk
 
 from PRRTUptakeLib.mrml.session import session
 from PRRTUptakeLib.mrml.volumes import ensure_subject_hierarchy_item
-from PRRTUptakeLib.study.measurements import COLUMNS
+from PRRTUptakeLib.study.measurements import COLUMNS, OPTIONAL_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from PRRTUptakeLib.study.measurements import Measurement
 
-_NUMBERS = {"value": vtk.vtkDoubleArray, "uncertainty": vtk.vtkDoubleArray, "cycle": vtk.vtkIntArray}
+_NUMBERS = {**dict.fromkeys(("value", *OPTIONAL_COLUMNS), vtk.vtkDoubleArray), "cycle": vtk.vtkIntArray}
 
 
 def table_from_measurements(rows: Sequence[Measurement], name: str, node: Any = None) -> Any:

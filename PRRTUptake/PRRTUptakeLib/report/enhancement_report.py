@@ -9,6 +9,7 @@ from PRRTUptakeLib.formatting import plain_table, with_interval
 from PRRTUptakeLib.report.page import paragraph, section, table
 from PRRTUptakeLib.report.plots import bar_chart
 from PRRTUptakeLib.study.predicted_benefit import ASSUMPTIONS
+from PRRTUptakeLib.study.route_uptake import Z95
 from PRRTUptakeLib.vocabulary import metric_label
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.study.predicted_benefit import Prediction
     from PRRTUptakeLib.study.protocol import Protocol
     from PRRTUptakeLib.study.route_uptake import EnhancementResult
-
-_Z95 = 1.959964  # of the normal distribution, 95 % two-sided
 
 
 def region_table(result: EnhancementResult, metric: str) -> tuple[list[str], list[list[object]]]:
@@ -41,7 +40,7 @@ def region_table(result: EnhancementResult, metric: str) -> tuple[list[str], lis
     rows: list[list[object]] = []
     for region in result.regions:
         ratios = [region.ratio[name] for name in ("suv_max", "suv_peak", "suv_mean")]
-        gain, factor = result.gains.get(region.region, float("nan")), math.exp(_Z95 * result.ratio_sd)
+        gain, factor = result.gains.get(region.region, float("nan")), math.exp(Z95 * result.ratio_sd)
         ratio = region.ratio.get(metric, float("nan"))
         spread = with_interval(ratio, (ratio / factor, ratio * factor))
         values = [region.ia[metric], region.iv[metric], *ratios, spread, gain]

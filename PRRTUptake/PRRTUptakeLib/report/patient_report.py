@@ -6,7 +6,14 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.report.page import html_page, paragraph, section, table
-from PRRTUptakeLib.report.patient_text import result_sentence, target_table
+from PRRTUptakeLib.report.patient_text import (
+    interval_cell,
+    other_cell,
+    other_word,
+    partial_volume_sentences,
+    result_sentence,
+    target_table,
+)
 from PRRTUptakeLib.report.pictures import ABDOMEN_CT, SlicePlace, Window, box_around, slice_picture
 from PRRTUptakeLib.report.plots import bar_chart
 from PRRTUptakeLib.report.svg import PALETTE
@@ -61,9 +68,12 @@ def visit_sections(result: VisitResult) -> list[str]:
     on_targets = (
         _target_sections(result, title, sentence) if result.targets else [section(f"{title}: result", sentence)]
     )
+    on_volume = [paragraph(text) for text in partial_volume_sentences(result)]
+    first = [section(f"{title}: partial volume", *on_volume)] if on_volume else []
     return [
+        *first,
         *on_targets,
-        section(f"{title}: lobes and lesions", _lobe_table(result), _lesion_table(result)),
+        section(f"{title}: lobes and lesions", _lobe_table(result), _interval_note(result), _lesion_table(result)),
         section(f"{title}: what another reference would have given", _sensitivity_table(result)),
         section(f"{title}: methods", paragraph(methods(result)), _notes(result)),
     ]
@@ -71,13 +81,19 @@ def visit_sections(result: VisitResult) -> list[str]:
 
 def _target_sections(result: VisitResult, title: str, sentence: str) -> list[str]:
     header, rows = target_table(result)
-    told = "Target lesions: mean uptake T, reference N, and what the mean keeps of the contrast."
+    told = "Target lesions: mean uptake T, reference N, T/N with its interval, and what the mean keeps of the contrast."
     pictures = f'<div class="pictures">{_pictures(result)}</div>'
     return [
-        section(f"{title}: result", sentence, table(header, rows, told), _chart(result)),
+        section(f"{title}: result", sentence, table(header, rows, told), _interval_note(result), _chart(result)),
         section(f"{title}: pictures", paragraph(_legend(), "small"), pictures),
         section(f"{title}: recovery", paragraph(_recovery_words(result), "small"), _recovery_table(result)),
     ]
+
+
+def _interval_note(result: VisitResult) -> str:
+    """One line on what the intervals hold."""
+    words = result.uptakes.interval_words if result.uptakes is not None else ""
+    return paragraph(words, "small") if words else ""
 
 
 def _chart(result: VisitResult) -> str:
@@ -98,7 +114,8 @@ def _pictures(result: VisitResult) -> str:
     segmentation = result.prepared.segmentation
     box = box_around(segmentation.grid, segmentation.having(role="lobe"), MARGIN_MM)
     outlines = [(segment, _color(segment)) for segment in segmentation if _color(segment)]
-    activity = Window(0.0, max(target.tumour for target in result.targets) * 1.1, hot=True)
+    hottest = max(result.metrics[lesion.segment.name].mean for lesion in result.prepared.targets)
+    activity = Window(0.0, hottest * 1.1, hot=True)
     parts = []
     for lesion in result.prepared.targets:
         where = SlicePlace(segmentation.grid, _slice_of(lesion), box)
@@ -139,8 +156,15 @@ def _recovery_words(result: VisitResult) -> str:
         f"On voxels of {voxel} mm a region's border voxels mix tumour and liver, so that even without blur its mean "
         f"keeps only the part 'border' of the contrast T - N. With the resolution of {fwhm:g} mm (FWHM, from the "
         "protocol) it keeps the part 'recovery' (from the region's own shape); 'sphere' is the theory for a sphere of "
-        "the same volume without voxels. T and N are not corrected for it."
+        f"the same volume without voxels. {_IN_RESULT[result.partial_volume]}"
     )
+
+
+_IN_RESULT = {
+    "none": "T and N are not corrected for it.",
+    "gtm": "The T and N above are corrected for it, by the geometric transfer matrix.",
+    "recovery": "The T and N above are corrected for it where the phantom's recovery curve covers the lesion.",
+}
 
 
 def _recovery_table(result: VisitResult) -> str:
@@ -156,12 +180,13 @@ def _recovery_table(result: VisitResult) -> str:
             one.u_recovery,
             one.uncorrected,
             one.corrected,
-            one.corrected / lesion.reference,
+            one.corrected / _measured_reference(result, lesion.lobe),
         ]
         for lesion, one in corrected
     ]
     outside = [target.lesion_id for target, one in corrected if one.extrapolated]
-    words = "By the phantom's recovery curve; the uncorrected T/N remains the result."
+    words = "By the phantom's recovery curve"
+    words += ", over the measured N." if result.partial_volume == "recovery" else "; this is not the result."
     if outside:
         words += f" Outside the phantom's volumes, so extrapolated: {', '.join(outside)}."
     units = result.image.units
@@ -169,11 +194,20 @@ def _recovery_table(result: VisitResult) -> str:
     return shown + table(header, rows, words) + paragraph(explained("RC", "u", "T", "N"), "small")
 
 
+def _measured_reference(result: VisitResult, lobe: str) -> float:
+    return result.metrics[result.prepared.references.region(result.protocol.reference.kind, lobe).name].mean
+
+
 def _lobe_table(result: VisitResult) -> str:
-    rows = [
-        [lobe.lobe, lobe.volume_mL, f"{lobe.fraction:.1%}", lobe.target_count, lobe.tn_ratio] for lobe in result.lobes
-    ]
-    return table(["lobe", "volume mL", "of the liver", "targets", "T/N"], rows)
+    rows: list[list[object]] = []
+    for lobe in result.lobes:
+        tn = [lobe.tn_ratio, interval_cell(lobe.known), other_cell(lobe.known)]
+        rows.append([lobe.lobe, lobe.volume_mL, f"{lobe.fraction:.1%}", lobe.target_count, *tn])
+    if result.lobe_ratio is not None:
+        known = result.known_ratio
+        ratio = [result.lobe_ratio, interval_cell(known), other_cell(known)]
+        rows.append([result.ratio_name, "", "", sum(lobe.target_count for lobe in result.lobes), *ratio])
+    return table(["lobe", "volume mL", "of the liver", "targets", "T/N", "95 %", f"T/N {other_word(result)}"], rows)
 
 
 def _lesion_table(result: VisitResult) -> str:
@@ -195,7 +229,7 @@ def _lesion_table(result: VisitResult) -> str:
             ]
         )
     header = ["lesion", "lobe", "longest mm", "across mm", "volume mL", f"mean {result.image.units}", "role", "why"]
-    return table(header, rows, "All lesions")
+    return table(header, rows, "All lesions; means as measured")
 
 
 def _sensitivity_table(result: VisitResult) -> str:
@@ -204,7 +238,8 @@ def _sensitivity_table(result: VisitResult) -> str:
         mark = " (protocol)" if kind == result.protocol.reference.kind else ""
         values = [found[key] for key in ("left", "right", "ratio")]
         rows.append([kind + mark, *values])
-    return table(["reference", "T/N left", "T/N right", result.ratio_name], rows)
+    header = ["reference", "T/N left", "T/N right", result.ratio_name]
+    return table(header, rows, "As measured, not corrected for partial volume")
 
 
 def methods(result: VisitResult) -> str:

@@ -8,14 +8,50 @@ from PRRTUptakeLib.formatting import plain_table
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.study.visit import VisitResult
+    from PRRTUptakeLib.study.visit_uptakes import Quantity
 
-TARGET_HEADER = ("lesion", "lobe", "diameter mm", "volume mL", "T {unit}", "N {unit}", "T/N", "recovery")
+TARGET_HEADER = (
+    "lesion",
+    "lobe",
+    "diameter mm",
+    "volume mL",
+    "T {unit}",
+    "N {unit}",
+    "T/N",
+    "95 %",
+    "{other}",
+    "recovery",
+)
+
+
+def interval_cell(known: Quantity | None) -> str:
+    """The 95 % interval of the result, blank where it is not known."""
+    return "" if known is None else f"{known.result.lower:#.3g} to {known.result.upper:#.3g}"
+
+
+def other_cell(known: Quantity | None) -> object:
+    """The value that is not the result, blank where it is not known."""
+    return "" if known is None else known.other.value
+
+
+def other_word(result: VisitResult) -> str:
+    """What stands beside the result in tables: uncorrected beside corrected, or the other way round."""
+    return {"none": "corrected", "gtm": "uncorrected"}.get(result.partial_volume, "the other way")
+
+
+def partial_volume_sentences(result: VisitResult) -> tuple[str, ...]:
+    """What was done about partial volume, to be read before any number; none where nothing is known of it."""
+    return result.uptakes.sentences if result.uptakes is not None else ()
 
 
 def target_table(result: VisitResult) -> tuple[list[str], list[list[object]]]:
-    """Header and rows of the table of target lesions; concentrations in kBq/mL where the image is in Bq/ml."""
+    """Header and rows of the table of target lesions; concentrations in kBq/mL where the image is in Bq/ml.
+
+    T/N is the protocol's result with its 95 % interval; the value corrected for partial volume (or the uncorrected one,
+    where the corrected is the result) is beside it.
+    """
     scale, unit = (1e-3, "kBq/mL") if result.image.units == "Bq/ml" else (1.0, result.image.units)
-    header = [name.format(unit=unit) for name in TARGET_HEADER]
+    header = [name.format(unit=unit, other=f"T/N {other_word(result)}") for name in TARGET_HEADER]
     rows: list[list[object]] = [
         [
             target.lesion_id,
@@ -25,6 +61,8 @@ def target_table(result: VisitResult) -> tuple[list[str], list[list[object]]]:
             target.tumour * scale,
             target.reference * scale,
             target.tn_ratio,
+            interval_cell(target.known),
+            other_cell(target.known),
             target.recovery,
         ]
         for target in result.targets
@@ -37,13 +75,24 @@ def result_sentence(result: VisitResult) -> str:
     if not result.targets:
         return "No target lesion is left at this visit, so that there is no T/N."
     means = ", ".join(
-        f"{lobe.lobe} lobe {lobe.tn_ratio:.2f} ({lobe.target_count} target{'s' if lobe.target_count > 1 else ''})"
+        f"{lobe.lobe} lobe {lobe.tn_ratio:.2f}{_interval(lobe.known, 2)} "
+        f"({lobe.target_count} target{'s' if lobe.target_count > 1 else ''})"
         for lobe in result.lobes
         if lobe.tn_ratio is not None
     )
     how = result.protocol.endpoint.aggregation.replace("-", " ")
-    ratio = f"{result.lobe_ratio:.3f}" if result.lobe_ratio is not None else "not formed, see the warnings"
+    ratio = (
+        f"{result.lobe_ratio:.3f}{_interval(result.known_ratio, 3)}"
+        if result.lobe_ratio is not None
+        else "not formed, see the warnings"
+    )
     return f"T/N, {how} per lobe: {means}. Ratio {result.ratio_name}: {ratio}."
+
+
+def _interval(known: Quantity | None, digits: int) -> str:
+    if known is None:
+        return ""
+    return f" [95 % {known.result.lower:.{digits}f} to {known.result.upper:.{digits}f}]"
 
 
 def visit_text(result: VisitResult) -> list[str]:
@@ -51,6 +100,8 @@ def visit_text(result: VisitResult) -> list[str]:
     labels = result.labels
     return [
         f"Patient {labels.patient}, cycle {labels.cycle}, visit {labels.visit} ({result.protocol.name})",
+        *partial_volume_sentences(result),
         *([plain_table(*target_table(result))] if result.targets else []),
         result_sentence(result),
+        *([result.uptakes.interval_words] if result.uptakes is not None and result.targets else []),
     ]

@@ -23,6 +23,7 @@ from PRRTUptakeLib.statistics.paired_values import (
     lesion_name,
     one_unit,
 )
+from PRRTUptakeLib.study.measurements import UNKNOWN
 from PRRTUptakeLib.uptake.aggregation import aggregate
 
 if TYPE_CHECKING:
@@ -120,10 +121,10 @@ def _healthy_by_mean(ratios: list[Measurement], rows: Sequence[Measurement]) -> 
 def _divide(ia: Measurement, iv: Measurement, metric: str) -> Measurement:
     """Keep what is not positive as a ratio that is not positive, so that the patient is excluded with the reason."""
     if ia.value <= 0 or iv.value <= 0:
-        return replace(ia, metric=f"er_{metric}", value=min(ia.value, iv.value, 0.0), unit="1")
+        return replace(ia, metric=f"er_{metric}", value=min(ia.value, iv.value, 0.0), unit="1", **UNKNOWN)
     value = ia.value / iv.value
     relative = math.hypot(ia.uncertainty / ia.value, iv.uncertainty / iv.value)
-    return replace(ia, metric=f"er_{metric}", value=value, unit="1", uncertainty=value * relative)
+    return replace(ia, metric=f"er_{metric}", value=value, unit="1", **{**UNKNOWN, "uncertainty": value * relative})
 
 
 def _by_region(

@@ -32,7 +32,7 @@ def own_uncertainty(row: Measurement) -> float:
     >>> round(own_uncertainty(row), 3)
     3.536
     """
-    shared = getattr(row, "shared_uncertainty", math.nan)
+    shared = row.shared_uncertainty
     if math.isnan(shared):
         shared = SHARED.get(row.metric, 0.0) * abs(row.value)
     rest = row.uncertainty**2 - shared**2
@@ -42,7 +42,11 @@ def own_uncertainty(row: Measurement) -> float:
 def shared_note(rows: Iterable[Measurement]) -> tuple[str, ...]:
     """Say what was taken as shared, if anything was."""
     metrics = {
-        row.metric for row in rows if row.metric in SHARED and own_uncertainty(row) < row.uncertainty * (1 - 1e-9)
+        row.metric
+        for row in rows
+        if row.metric in SHARED
+        and math.isnan(row.shared_uncertainty)
+        and own_uncertainty(row) < row.uncertainty * (1 - 1e-9)
     }
     return tuple(
         f"Of each uncertainty of {metric}, {100 * SHARED[metric]:.1f} % of the value (calibration"

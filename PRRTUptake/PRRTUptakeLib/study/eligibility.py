@@ -33,7 +33,8 @@ class Eligibility:
     Attributes
     ----------
     value : enhancement ratio of the patient, by ``aggregation`` over the lesions.
-    interval : where the true value lies with the protocol's confidence, given the repeatability.
+    interval : where the true value is with the protocol's confidence, given the repeatability.
+    interval_95 : the same with 95 %.
     probability : that the true value reaches ``threshold``.
     decision : eligible, not eligible, or within measurement error (the interval holds the threshold).
     alternatives : the value by the other aggregations, which is why the rule must be fixed beforehand.
@@ -46,6 +47,7 @@ class Eligibility:
     threshold: float
     aggregation: str
     alternatives: dict[str, float]
+    interval_95: tuple[float, float]
 
     @property
     def sentence(self) -> str:
@@ -112,8 +114,16 @@ def eligibility(
         decision = ELIGIBLE
     elif not at_least(high, endpoint.threshold):
         decision = NOT_ELIGIBLE
+    ends = (float(x) for x in np.quantile(drawn, [0.025, 0.975]))
     return Eligibility(
-        value, (low, high), probability, decision, endpoint.threshold, endpoint.aggregation, alternatives
+        value=value,
+        interval=(low, high),
+        probability=probability,
+        decision=decision,
+        threshold=endpoint.threshold,
+        aggregation=endpoint.aggregation,
+        alternatives=alternatives,
+        interval_95=(next(ends), next(ends)),
     )
 
 

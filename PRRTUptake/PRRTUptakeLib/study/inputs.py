@@ -61,6 +61,7 @@ def study_input(case: Case, read_file: SegmentationReader = no_reader) -> StudyI
         protocol=case.protocol,
         visits=visits,
         treated_lobe=case.treated_lobe,
+        partial_volume=case.partial_volume_method,
         recovery=case.recovery,
         dosimetry=case.dosimetry,
         iv_cycle=case.iv_cycle,

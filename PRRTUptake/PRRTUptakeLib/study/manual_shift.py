@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.study.measurements import UNKNOWN
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.study.measurements import Measurement
@@ -49,7 +50,7 @@ class ManualShift:
     def rows(self, blank: Measurement) -> tuple[Measurement, ...]:
         """The shift as rows of ``measurements.csv``: a copy of ``blank``, which names the lesion, per axis in mm."""
         return tuple(
-            replace(blank, metric=metric, value=value, unit="mm", uncertainty=math.nan)
+            replace(blank, metric=metric, value=value, unit="mm", **UNKNOWN)
             for metric, value in zip(MANUAL_SHIFT_METRICS, self.shift_ras_mm, strict=True)
         )
 

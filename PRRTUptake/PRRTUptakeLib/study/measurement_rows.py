@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from PRRTUptakeLib.study.measurements import Measurement
 from PRRTUptakeLib.study.model import IMAGE_WORDS
 from PRRTUptakeLib.study.placement import manual_shift_of
-from PRRTUptakeLib.study.visit_uptakes import visit_quantities
+from PRRTUptakeLib.study.visit_uptakes import ratio_metric
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.segmentation.segments import Segment
     from PRRTUptakeLib.study.preparation import Prepared, SizedLesion
     from PRRTUptakeLib.study.visit import VisitLabels, VisitResult
+    from PRRTUptakeLib.uptake.uncertainty import UncertainValue
 
 # Metric word -> attribute of RegionMetrics; these carry the image's unit.
 _IN_IMAGE_UNITS = {"mean": "mean", "sd": "sd", "min": "minimum", "max": "maximum", "median": "median"}
@@ -47,21 +48,22 @@ def measurement_rows(result: VisitResult) -> tuple[Measurement, ...]:
 
 def _with_intervals(rows: tuple[Measurement, ...], result: VisitResult) -> tuple[Measurement, ...]:
     """The rows with their uncertainty, each followed by its other value."""
-    if result.uptakes is None:
-        return rows
-    known = visit_quantities(result.uptakes, result.prepared, result.protocol, result.labels.treated_lobe)
     there = {(row.region, row.metric) for row in rows}
     found: list[Measurement] = []
     for row in rows:
-        one = known.get((row.region, row.metric))
+        one = result.quantities.get((row.region, row.metric))
         if one is None:
             found.append(row)
             continue
-        found.append(replace(row, value=one.result.value, uncertainty=one.result.u))
-        other, word = (one.uncorrected, "uncorrected") if one.result == one.corrected else (one.corrected, "corrected")
+        found.append(_with_interval(row, one.result))
+        word = "uncorrected" if one.is_corrected else "corrected"
         if (row.region, f"{row.metric}_{word}") not in there:  # the phantom's is there already
-            found.append(replace(row, metric=f"{row.metric}_{word}", value=other.value, uncertainty=other.u))
+            found.append(replace(_with_interval(row, one.other), metric=f"{row.metric}_{word}"))
     return tuple(found)
+
+
+def _with_interval(row: Measurement, known: UncertainValue) -> Measurement:
+    return replace(row, value=known.value, uncertainty=known.u, lower_95=known.lower, upper_95=known.upper)
 
 
 def diameter_rows(labels: VisitLabels, lesion: SizedLesion, image: str) -> list[Measurement]:
@@ -102,7 +104,7 @@ def _lobe_rows(result: VisitResult) -> list[Measurement]:
         suffix = "" if other == kind else f":{other}"
         for lobe in ("left", "right"):
             rows += _named(result, f"{lobe} lobe", "lobe", lobe, f"tn_ratio_aggregated{suffix}", found[lobe])
-        word = "treated_control_ratio" if result.labels.treated_lobe else "left_right_ratio"
+        word = ratio_metric(result.labels.treated_lobe)
         rows += _named(result, "patient", "", "none", f"{word}{suffix}", found["ratio"])
     return rows
 

@@ -6,7 +6,7 @@ import hashlib
 import math
 import unicodedata
 from dataclasses import astuple, dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.table_file import cell_number, csv_text, read_table
@@ -28,7 +28,8 @@ class Measurement:
 
     ``lobe`` is left, right, caudate or none (treated or control in a table that is already unblinded); ``metric`` is a
     word such as ``tn_ratio``, ``mean``, ``suv_max``, ``volume``; ``unit`` is UCUM ("1" for ratios); ``uncertainty`` is
-    the standard uncertainty in the same unit, nan where it is not known.
+    the standard uncertainty in the same unit, ``lower_95`` and ``upper_95`` the 95 % interval, ``shared_uncertainty``
+    the part of ``uncertainty`` that all regions of a patient share (it cancels in their ratios); nan where not known.
     """
 
     patient: str
@@ -43,10 +44,17 @@ class Measurement:
     value: float
     unit: str
     uncertainty: float = math.nan
+    lower_95: float = math.nan
+    upper_95: float = math.nan
+    shared_uncertainty: float = math.nan
 
 
 COLUMNS = tuple(field.name for field in fields(Measurement))
-REQUIRED_COLUMNS = COLUMNS[:-1]
+OPTIONAL_COLUMNS = ("uncertainty", "lower_95", "upper_95", "shared_uncertainty")
+"""Numbers that may be missing: a cell is empty, or an older table has no such column."""
+UNKNOWN: dict[str, Any] = dict.fromkeys(OPTIONAL_COLUMNS, math.nan)
+"""Of a row that is made from another one, whose uncertainty is not its own."""
+REQUIRED_COLUMNS = COLUMNS[: -len(OPTIONAL_COLUMNS)]
 
 
 def to_csv(rows: Iterable[Measurement]) -> str:
@@ -56,13 +64,13 @@ def to_csv(rows: Iterable[Measurement]) -> str:
     --------
     >>> row = Measurement("P1", 1, "24h", "SPECT", "L1", "target", "left", "L1", "tn_ratio", 12.5, "1")
     >>> print(to_csv([row]), end="")
-    patient,cycle,visit,image,region,role,lobe,lesion,metric,value,unit,uncertainty
-    P1,1,24h,SPECT,L1,target,left,L1,tn_ratio,12.5,1,
+    patient,cycle,visit,image,region,role,lobe,lesion,metric,value,unit,uncertainty,lower_95,upper_95,shared_uncertainty
+    P1,1,24h,SPECT,L1,target,left,L1,tn_ratio,12.5,1,,,,
     """
     cells = []
     for row in rows:
-        known = "" if math.isnan(row.uncertainty) else repr(float(row.uncertainty))
-        cells.append([*astuple(row)[: COLUMNS.index("value")], repr(float(row.value)), row.unit, known])
+        known = [_text(getattr(row, name)) for name in OPTIONAL_COLUMNS]
+        cells.append([*astuple(row)[: COLUMNS.index("value")], repr(float(row.value)), row.unit, *known])
     return csv_text(COLUMNS, cells)
 
 
@@ -102,18 +110,37 @@ def _row(row: Row) -> Measurement:
             f"{where}: the unit is '{unit}' after the value {row.text('value')}: was a decimal comma taken for the end "
             "of a cell? Write a point."
         )
-    words = {name: row.text(name) for name in REQUIRED_COLUMNS if name not in ("cycle", "value")}
-    value, uncertainty = (cell_number(row, name, MeasurementError) for name in ("value", "uncertainty"))
-    return Measurement(cycle=number, value=value, uncertainty=uncertainty, **words)
+    words: dict[str, Any] = {name: row.text(name) for name in REQUIRED_COLUMNS if name not in ("cycle", "value")}
+    numbers: dict[str, Any] = {name: cell_number(row, name, MeasurementError) for name in ("value", *OPTIONAL_COLUMNS)}
+    if numbers["lower_95"] > numbers["upper_95"]:
+        raise MeasurementError(
+            f"{where}: lower_95 ({numbers['lower_95']:g}) is above upper_95 ({numbers['upper_95']:g}): exchange them."
+        )
+    return Measurement(cycle=number, **words, **numbers)
+
+
+def _text(number: float) -> str:
+    return "" if math.isnan(number) else repr(float(number))
 
 
 def canonical_sha256(rows: Iterable[Measurement]) -> str:
-    """SHA-256 of what rows say: not of line ends, encoding, order of rows, or the last bit of a number."""
+    """SHA-256 of what rows say: not of line ends, encoding, order of rows, or the last bit of a number.
+
+    Intervals and shared parts count where they are known, so that a table of an older build keeps its sum.
+    """
     lines = sorted(
         "\x1f".join(
             f"{value:.9e}" if isinstance(value, float) else unicodedata.normalize("NFC", str(value))
-            for value in astuple(row)
+            for value in _said(row)
         )
         for row in rows
     )
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _said(row: Measurement) -> tuple[object, ...]:
+    """The cells, named ones at the end where they are known."""
+    always = len(REQUIRED_COLUMNS) + 1
+    cells = astuple(row)
+    later = zip(COLUMNS[always:], cells[always:], strict=True)
+    return (*cells[:always], *(part for name, value in later if not math.isnan(value) for part in (name, value)))

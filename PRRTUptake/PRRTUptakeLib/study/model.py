@@ -166,6 +166,7 @@ class StudyInput:
     ----------
     patient, protocol, treated_lobe : ``treated_lobe`` is "left", "right" or "" while blinded.
     visits : in the order of the case file or of the scene.
+    partial_volume : the correction whose values are the result: "none", "gtm" or "recovery".
     recovery : of the camera, from a phantom.
     dosimetry : settings of doses: what a case file says, or the settings themselves.
     iv_cycle, delivered : for the predicted benefit.
@@ -181,6 +182,7 @@ class StudyInput:
     protocol: TrialProtocol
     visits: tuple[VisitInput, ...]
     treated_lobe: str = ""
+    partial_volume: str = "none"
     recovery: RecoveryCurve | None = None
     dosimetry: Any = field(default_factory=dict)
     iv_cycle: IntravenousCycle | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.uptake.mapping import RasTransform
     from PRRTUptakeLib.uptake.occupancy import Occupancy
 
+Z95 = 1.959964  # of the normal distribution, 95 % two-sided
 METRICS = ("suv_max", "suv_peak", "suv_mean")
 LESION_ROLES = ("target", "lesion")
 ORGANS = ("kidney_left", "kidney_right", "spleen", "marrow", "blood_pool")
@@ -265,11 +267,13 @@ def enhancement_rows(
                 if manual_shift.lesion == region.lesion_id:
                     rows += manual_shift.rows(Measurement(patient, cycle, shown.visit, image, *names, "", 0.0, "mm"))
         for metric, value in region.ratio.items():
-            spread = value * result.ratio_sd
-            rows.append(Measurement(patient, cycle, "IA/IV", image, *names, f"er_{metric}", value, "1", spread))
+            spread, factor = value * result.ratio_sd, math.exp(Z95 * result.ratio_sd)
+            known = (spread, value / factor, value * factor)
+            rows.append(Measurement(patient, cycle, "IA/IV", image, *names, f"er_{metric}", value, "1", *known))
         rows.append(Measurement(patient, cycle, "IA/IV", image, *names, "volume", region.volume_mL, "mL"))
     decided = result.eligibility
     patient_names = (patient, cycle, "IA/IV", image, "patient", "", "none", "")
-    rows.append(Measurement(*patient_names, "enhancement_ratio", decided.value, "1"))
+    interval = decided.interval_95
+    rows.append(Measurement(*patient_names, "enhancement_ratio", decided.value, "1", math.nan, *interval))
     rows.append(Measurement(*patient_names, "probability_at_threshold", decided.probability, "1"))
     return tuple(rows)

@@ -11,7 +11,14 @@ from PRRTUptakeLib.segmentation.plausibility import uptake_doubts
 from PRRTUptakeLib.segmentation.reference import KINDS, ReferenceRegionError
 from PRRTUptakeLib.study.contour_propagation import require_lesions
 from PRRTUptakeLib.study.placement import placed_regions
-from PRRTUptakeLib.study.visit_uptakes import VisitResolution, VisitUptakes, visit_uptakes
+from PRRTUptakeLib.study.visit_uptakes import (
+    Quantity,
+    VisitResolution,
+    VisitUptakes,
+    ratio_metric,
+    visit_quantities,
+    visit_uptakes,
+)
 from PRRTUptakeLib.uptake.aggregation import aggregate_lesions
 from PRRTUptakeLib.uptake.metrics import RegionMetrics, region_metrics
 from PRRTUptakeLib.uptake.partial_volume import (
@@ -56,9 +63,11 @@ class VisitLabels:
 class LesionUptake:
     """One target lesion: T, N (concentrations in the image's unit), T/N, and how much contrast its mean keeps.
 
-    ``corrected`` is T after partial volume correction where a phantom's recovery curve was given, beside T and never in
-    its place; ``border_recovery`` is what the voxel size alone leaves, ``recovery`` what the protocol's resolution
-    leaves of this shape, ``sphere_recovery`` what theory says of a sphere of the same volume.
+    They are the protocol's result: as measured, or corrected for partial volume where ``partial_volume`` asks for it;
+    ``known`` has T/N both ways with its intervals, None where these could not be had. ``corrected`` is the measured T
+    corrected by a phantom's recovery curve where one was given; ``border_recovery`` is what the voxel size alone
+    leaves, ``recovery`` what the protocol's resolution leaves of this shape, ``sphere_recovery`` what theory says of a
+    sphere of the same volume.
     """
 
     lesion_id: str
@@ -72,17 +81,22 @@ class LesionUptake:
     recovery: float
     sphere_recovery: float
     corrected: CorrectedUptake | None = None
+    known: Quantity | None = None
 
 
 @dataclass(frozen=True)
 class LobeUptake:
-    """One lobe: volume, its share of the liver, and the aggregated T/N of its targets (None without targets)."""
+    """One lobe: volume, its share of the liver, and the aggregated T/N of its targets (None without targets).
+
+    ``known`` has T/N as measured and corrected with its intervals, None where these could not be had.
+    """
 
     lobe: str
     volume_mL: float
     fraction: float
     tn_ratio: float | None
     target_count: int
+    known: Quantity | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -95,7 +109,9 @@ class VisitResult:
     metrics : of every region, by name.
     targets, lobes : uptake per target lesion and per lobe.
     lobe_ratio : treated over control, or left over right while blinded; None if a lobe has no target.
-    sensitivity : by reference kind: aggregated T/N per lobe and the ratio, None where the kind has no region.
+    sensitivity : by reference kind: aggregated T/N per lobe and the ratio as measured, None where the kind has no
+        region.
+    quantities : with their intervals, by region and metric as in the rows; see ``visit_uptakes.visit_quantities``.
     warnings : sentences for the user.
     injection : what was given, where the image tells it.
     uptakes : every region's uptake with its interval, measured and corrected; None where that could not be had.
@@ -117,6 +133,7 @@ class VisitResult:
     injection: Injection | None = None
     manual_shifts: tuple[ManualShift, ...] = ()
     uptakes: VisitUptakes | None = None
+    quantities: Mapping[tuple[str, str], Quantity] = field(default_factory=dict)
     regions: Mapping[str, Occupancy] = field(default_factory=dict)
     anatomy: Volume | None = None
 
@@ -127,6 +144,16 @@ class VisitResult:
             return "left/right (blinded)"
         return f"treated/control ({self.labels.treated_lobe}/{OPPOSITE_LOBE[self.labels.treated_lobe]})"
 
+    @property
+    def known_ratio(self) -> Quantity | None:
+        """`lobe_ratio` as measured and corrected with its intervals; None where these could not be had."""
+        return self.quantities.get(("patient", ratio_metric(self.labels.treated_lobe)))
+
+    @property
+    def partial_volume(self) -> str:
+        """Which values are the result: "none" (as measured), "gtm" or "recovery"."""
+        return self.uptakes.image.settings.mode if self.uptakes is not None else "none"
+
 
 def measure_visit(
     prepared: Prepared,
@@ -136,6 +163,7 @@ def measure_visit(
     injection: Injection | None = None,
     recovery: RecoveryCurve | None = None,
     manual_shifts: Sequence[ManualShift] = (),
+    partial_volume: str = "none",
 ) -> VisitResult:
     """Measure all regions in the image and form the ratios that the protocol asks for.
 
@@ -147,12 +175,13 @@ def measure_visit(
     labels : names for the rows.
     injection : what was given, where the image tells it.
     recovery : of the camera, from a phantom, for the correction of T on request.
-    nudges : lesions that are measured beside where they lie, each with its reason.
+    manual_shifts : lesions that are measured where they were moved by hand, each with its reason.
+    partial_volume : the correction whose values are the result: "none", "gtm" or "recovery".
 
     Raises
     ------
     PipelineError
-        If segments and image do not overlap.
+        If segments and image do not overlap, or the image cannot be corrected though that is asked for.
     PRRTError
         If a region that is needed is missing or cannot be measured.
     """
@@ -163,24 +192,22 @@ def measure_visit(
     targets = tuple(_target(lesion, prepared, placed, metrics, protocol) for lesion in prepared.targets)
     if recovery is not None:
         targets = tuple(replace(one, corrected=_corrected(one, recovery)) for one in targets)
-    uptakes, told = _uptakes(prepared, placed, image, protocol, labels, recovery)
-    warnings += told
+    resolution = VisitResolution(
+        mode=partial_volume,
+        fwhm_mm=protocol.imaging.fwhm_mm,
+        fwhm_u=protocol.imaging.fwhm_u_percent / 100.0,
+        phantom=recovery,
+    )
+    uptakes, told = _uptakes(prepared, placed, image, resolution, labels.visit, protocol.reference.kind)
+    known = {} if uptakes is None else visit_quantities(uptakes, prepared, protocol, labels.treated_lobe)
     sensitivity = {kind: _ratios(kind, prepared, metrics, protocol, labels.treated_lobe) for kind in KINDS}
     chosen = sensitivity[protocol.reference.kind]
-    lobes = tuple(
-        LobeUptake(
-            item.lobe,
-            item.volume_mL,
-            item.fraction,
-            chosen.get(item.lobe),
-            sum(target.lobe == item.lobe for target in targets),
-        )
-        for item in prepared.lobes
-    )
-    warnings += _doubts(prepared, metrics, targets, protocol)
-    if chosen.get("ratio") is None:
-        empty = " and ".join(lobe for lobe in OPPOSITE_LOBE if chosen.get(lobe) is None)
-        warnings.append(f"No ratio of the lobes: there is no target lesion in the {empty} lobe.")
+    warnings += [*told, *_doubts(prepared, metrics, targets, protocol), *_without_ratio(chosen)]
+    targets = _resulting_targets(targets, prepared, known, protocol)
+    lobes = _lobes(prepared, chosen, targets, known)
+    if partial_volume != "none":
+        warnings += _not_corrected(targets, lobes, partial_volume)
+    ratio = known.get(("patient", ratio_metric(labels.treated_lobe)))
     return VisitResult(
         labels=labels,
         protocol=protocol,
@@ -189,13 +216,14 @@ def measure_visit(
         metrics=metrics,
         targets=targets,
         lobes=lobes,
-        lobe_ratio=chosen.get("ratio"),
+        lobe_ratio=chosen.get("ratio") if ratio is None else ratio.result.value,
         sensitivity=sensitivity,
         warnings=(*prepared.warnings, *warnings),
         injection=injection,
         manual_shifts=tuple(manual_shifts),
         regions=placed,
         uptakes=uptakes,
+        quantities=known,
     )
 
 
@@ -203,20 +231,78 @@ def _uptakes(
     prepared: Prepared,
     placed: dict[str, Occupancy],
     image: Volume,
-    protocol: Protocol,
-    labels: VisitLabels,
-    recovery: RecoveryCurve | None,
+    resolution: VisitResolution,
+    visit: str,
+    reference_kind: str,
 ) -> tuple[VisitUptakes | None, list[str]]:
-    """Uptakes with their intervals, or none and the reason as a warning."""
-    mode = getattr(protocol, "partial_volume", "none")
-    resolution = VisitResolution(mode=mode, fwhm_mm=protocol.imaging.fwhm_mm, phantom=recovery)
+    """Uptakes with their intervals, or none and the reason as a warning; an error if corrected values are asked for."""
     try:
-        found = visit_uptakes(
-            prepared, placed, image, resolution, name=labels.visit, reference_kind=protocol.reference.kind
-        )
+        found = visit_uptakes(prepared, placed, image, resolution, name=visit, reference_kind=reference_kind)
     except PRRTError as error:
+        if resolution.mode != "none":
+            raise PipelineError(
+                f"Visit '{visit}' cannot be corrected for partial volume ('{resolution.mode}' is asked for): {error}"
+            ) from error
         return None, [f"Uptakes have no uncertainty, and partial volume is not in any interval: {error}"]
     return found, []
+
+
+def _resulting_targets(
+    targets: Sequence[LesionUptake],
+    prepared: Prepared,
+    known: Mapping[tuple[str, str], Quantity],
+    protocol: Protocol,
+) -> tuple[LesionUptake, ...]:
+    """The targets with what is known of their T/N; T, N and T/N corrected where that is the result."""
+    found = []
+    for target, lesion in zip(targets, prepared.targets, strict=True):
+        tn = known.get((lesion.segment.name, "tn_ratio"))
+        if tn is None:
+            found.append(target)
+            continue
+        one = replace(target, known=tn, tn_ratio=tn.result.value)
+        if tn.is_corrected:
+            reference = prepared.references.region(protocol.reference.kind, lesion.segment.lobe).name
+            one = replace(
+                one,
+                tumour=known[lesion.segment.name, "mean"].corrected.value,
+                reference=known[reference, "mean"].corrected.value,
+            )
+        found.append(one)
+    return tuple(found)
+
+
+def _lobes(
+    prepared: Prepared,
+    chosen: Mapping[str, float | None],
+    targets: Sequence[LesionUptake],
+    known: Mapping[tuple[str, str], Quantity],
+) -> tuple[LobeUptake, ...]:
+    """The lobes with the T/N that is the result; ``chosen`` has it as measured."""
+    found = []
+    for item in prepared.lobes:
+        tn = known.get((f"{item.lobe} lobe", "tn_ratio_aggregated"))
+        value = chosen.get(item.lobe) if tn is None else tn.result.value
+        count = sum(target.lobe == item.lobe for target in targets)
+        found.append(LobeUptake(item.lobe, item.volume_mL, item.fraction, value, count, tn))
+    return tuple(found)
+
+
+def _without_ratio(chosen: Mapping[str, float | None]) -> list[str]:
+    if chosen.get("ratio") is not None:
+        return []
+    empty = " and ".join(lobe for lobe in OPPOSITE_LOBE if chosen.get(lobe) is None)
+    return [f"No ratio of the lobes: there is no target lesion in the {empty} lobe."]
+
+
+def _not_corrected(targets: Sequence[LesionUptake], lobes: Sequence[LobeUptake], mode: str) -> list[str]:
+    """A sentence on the targets and lobes whose result is as measured though a correction is asked for."""
+    names = [one.lesion_id for one in targets if one.known is None or not one.known.is_corrected]
+    shown = [one for one in lobes if one.tn_ratio is not None]
+    names += [f"{one.lobe} lobe" for one in shown if one.known is None or not one.known.is_corrected]
+    if not names:
+        return []
+    return [f"T/N as measured, not corrected for partial volume though '{mode}' is asked for: {', '.join(names)}."]
 
 
 def _doubts(

@@ -51,6 +51,16 @@ class Quantity:
     uncorrected: UncertainValue
     corrected: UncertainValue
 
+    @property
+    def is_corrected(self) -> bool:
+        """Whether the corrected value is the result."""
+        return self.result == self.corrected
+
+    @property
+    def other(self) -> UncertainValue:
+        """The value that is not the result."""
+        return self.uncorrected if self.is_corrected else self.corrected
+
 
 @dataclass(frozen=True, eq=False)
 class VisitUptakes:
@@ -73,6 +83,18 @@ class VisitUptakes:
         if self.noise is not None:
             return (self.image.sentence,)
         return (self.image.sentence, "Counting noise is not in the intervals: no reference region is large enough.")
+
+    @property
+    def interval_words(self) -> str:
+        """What is in the 95 % intervals: one line under a table; "" if no region has one."""
+        covered = [name for name in self.image.regions if self.covers(name)]
+        causes = dict.fromkeys(word for name in covered for word in self.image.uptake(name).causes)
+        if not causes:
+            return ""
+        loss = (
+            "" if self.image.settings.mode == "gtm" else "; where a value is not corrected, the loss expected of it too"
+        )
+        return f"In the 95 % intervals are: {', '.join(causes)}{loss}."
 
     def covers(self, name: str) -> bool:
         """Whether a region has an interval."""
@@ -311,6 +333,10 @@ def visit_quantities(
     if len(complete) == len(lobes):
         upper = treated_lobe or "left"
         lower = "right" if upper == "left" else "left"
-        word = "treated_control_ratio" if treated_lobe else "left_right_ratio"
-        found["patient", word] = uptakes.lobe_ratio(lobes[upper], lobes[lower], rule, volumes)
+        found["patient", ratio_metric(treated_lobe)] = uptakes.lobe_ratio(lobes[upper], lobes[lower], rule, volumes)
     return found
+
+
+def ratio_metric(treated_lobe: str) -> str:
+    """Metric of the lobes' ratio: treated over control, or left over right while blinded ("")."""
+    return "treated_control_ratio" if treated_lobe else "left_right_ratio"

@@ -11,18 +11,21 @@ from PRRTDosimetryLib.commands import main
 from PRRTDosimetryLib.dose.organs import REMAINDER
 from PRRTDosimetryLib.dose.phantom import GY_PER_MBQ_H, DoseError, phantom
 from PRRTDosimetryLib.dose.sphere_table import sphere_S_Gy_per_Bq_s
+from PRRTDosimetryLib.dosimetry.dose_intervals import lobe_intervals
 from PRRTDosimetryLib.dosimetry.dose_rows import DOSE, Labels, budget_table, dose_rows, dose_table
 from PRRTDosimetryLib.dosimetry.engine import dosimetry
 from PRRTDosimetryLib.dosimetry.regions import Patient, Region
 from PRRTDosimetryLib.kinetics.curves import Curve
 from PRRTDosimetryLib.kinetics.selection import integrate
 from PRRTDosimetryLib.kinetics.tables import plot_series
+from PRRTDosimetryLib.report.dose_report import dose_sections
 from PRRTDosimetryLib.uncertainty.chain import ChainInputs
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
 from PRRTUptakeLib.report.plots import Series, line_chart
 from PRRTUptakeLib.statistics.endpoints import evaluate
 from PRRTUptakeLib.study.measurements import read_csv, to_csv
 from PRRTUptakeLib.study.protocol import load_protocol
+from PRRTUptakeLib.uptake.uncertainty import DrawnValue
 
 TIMES = (4.0, 24.0, 72.0, 168.0)
 LU177 = nuclide("Lu-177")
@@ -206,10 +209,74 @@ def test_rows_go_through_the_table_and_back(result, tmp_path):
     dose = next(row for row in rows if row.region == "R1" and row.metric == DOSE)
     assert (dose.role, dose.lobe, dose.unit, dose.cycle) == ("target", "right", "Gy", 1)
     assert dose.uncertainty > 0
+    chain = result.regions["R1"].uncertainty
+    assert (dose.lower_95, dose.upper_95, dose.shared_uncertainty) == (*chain.interval_Gy, chain.shared_u_Gy)
+    assert next(row for row in read_csv(path) if row.region == "R1" and row.metric == DOSE) == dose
+    assert all(math.isnan(row.lower_95) for row in rows if row.metric in ("tia", "mass", "organ_dose"))
+    assert "nan" not in path.read_text(encoding="utf-8")
     keys = [(row.region, row.role, row.lobe, row.lesion, row.metric) for row in rows]
     assert len(set(keys)) == len(keys)
     metrics = {row.metric for row in rows}
     assert {"dose", "tia", "tiac", "therapeutic_index", "bed", "organ_dose"} <= metrics
+
+
+def test_intervals_of_the_lobes_leave_out_what_doses_share(result):
+    """The index of a lobe: calibration and S-value cancel, and each row holds what Monte Carlo says by itself."""
+    draws = {name: one.measured * np.exp(one.own) for name, one in result.chain.doses.items()}
+    lesions = np.exp(np.log([draws["L1"], draws["L2"]]).mean(axis=0))
+    low, high = np.quantile(lesions / draws["healthy left"], [0.025, 0.975])
+    rows = {(r.region, r.metric): r for r in dose_rows(result, Labels("P1", "dosimetry", "SPECT"))}
+    row = rows["left lobe", "therapeutic_index"]
+    assert (row.lower_95, row.upper_95) == pytest.approx((low, high))
+    assert row.lower_95 < row.value < row.upper_95
+    low, high = np.quantile(draws["R1"] / draws["healthy right"], [0.025, 0.975])
+    row = rows["R1", "therapeutic_index"]
+    assert (row.lower_95, row.upper_95) == pytest.approx((low, high))
+    found = lobe_intervals(result)
+    more = replace(CHAIN, calibration=0.2)
+    other = lobe_intervals(dosimetry(CURVES, REGIONS, PATIENT, "mono", chain=more))
+    assert other["left"].healthy.u > 2 * found["left"].healthy.u
+    assert other["left"].index.u == pytest.approx(found["left"].index.u, rel=0.05)
+
+
+def test_tables_have_intervals_and_what_is_in_them_and_blanks_where_nothing_is_known(result):
+    text, page = dose_table(result), "".join(dose_sections(result, "Cycle 1", {"L1": (0.9, 0.7)}))
+    low, high = result.regions["L1"].uncertainty.interval_Gy
+    index = lobe_intervals(result)["left"].index
+    for shown in (text, page):
+        assert f"{low:.3g} to {high:.3g}" in shown
+        assert f"{index.lower:.3g} to {index.upper:.3g}" in shown
+        assert "In the 95 % intervals of the doses are: " in shown
+        assert "calibration of the camera" in shown
+    assert "doses are not corrected for the loss" in page
+    bare = dosimetry(CURVES, {**REGIONS, "R1": Region("lesion")}, PATIENT, "mono")
+    text, page = dose_table(bare), "".join(dose_sections(bare, "Cycle 1", {}))
+    for shown in (text, page):
+        assert "nan" not in shown
+        assert "95 % intervals" not in shown
+
+
+def test_a_report_says_which_doses_are_corrected_and_what_correction_would_give():
+    """Of a lesion that reads 0.6 of its truth: uncorrected with the corrected dose beside, or corrected."""
+    rng = np.random.default_rng(1)
+    causes = {"camera resolution": 0.05 * rng.standard_normal(4000)}
+    points = tuple(DrawnValue(0.6, 1.0, np.zeros(4000), causes["camera resolution"], "", causes) for _ in TIMES)
+    kept = {"L1": (0.9, 0.6), "R1": (0.95, 0.8)}
+    plain = replace(CHAIN, recovery=0.0, recovery_corrected=False, concentrations={"L1": points})
+    found = dosimetry(CURVES, REGIONS, PATIENT, "mono", chain=plain)
+    page = "".join(dose_sections(found, "Cycle 1", kept))
+    assert "Activities and doses are not corrected for the loss." in page
+    wanted = found.regions["L1"].other_Gy + found.regions["L1"].local_Gy / 0.6
+    assert f'<td class="number">{wanted:#.4g}</td>' in page
+    assert "the loss by partial volume where a dose is not corrected for it" in page
+    low, high = found.regions["L1"].uncertainty.interval_Gy
+    assert low < found.regions["L1"].dose_Gy < wanted < high
+    made = dosimetry(CURVES, REGIONS, PATIENT, "mono", chain=replace(plain, corrected=frozenset({"L1"})))
+    page = "".join(dose_sections(made, "Cycle 1", kept))
+    assert "Activities and doses are corrected for the loss, but for R1." in page
+    assert "dose if corrected" not in page
+    page = "".join(dose_sections(made, "Cycle 1", {"L1": kept["L1"]}))
+    assert "Activities and doses are corrected for the loss." in page
 
 
 def test_the_endpoint_engine_takes_doses():

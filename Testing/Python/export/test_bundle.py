@@ -8,6 +8,7 @@ import json
 import shutil
 import subprocess
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pydicom
@@ -18,8 +19,9 @@ from PRRTUptakeLib.export.bundle import BundleError, read_bundle, write_bundle
 from PRRTUptakeLib.export.data_dictionary import measurements_schema
 from PRRTUptakeLib.export.deidentify import DeidentificationError, Deidentifier
 from PRRTUptakeLib.export.pdf import PdfError, find_converter, html_to_pdf
+from PRRTUptakeLib.export.verify import _compare_tables
 from PRRTUptakeLib.mrml.run import verify_case_bundle
-from PRRTUptakeLib.study.measurements import COLUMNS, Measurement
+from PRRTUptakeLib.study.measurements import COLUMNS, Measurement, to_csv
 from PRRTUptakeLib.vocabulary import METRICS
 
 KEY = bytes(range(32))
@@ -128,9 +130,22 @@ def test_a_map_a_report_and_an_uncertainty_that_do_not_come_out_again_are_told(r
     (forged / "measurements.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     found = verify_case_bundle(write_bundle(forged, tmp_path / "b.zip")).differences
     assert len(found) == 3
-    assert "(uncertainty) was 0.5 and is absent" in found[0]
+    assert "(shared_uncertainty) was 0.5 and is absent" in found[0]
     assert any(f"in dicom/{folder.name}/SR.dcm was" in one for one in found)
     assert any(one.startswith(f"dicom/{folder.name}/SUV.dcm differs by up to") for one in found)
+
+
+def test_a_bundle_of_an_older_build_is_compared_by_the_columns_that_it_has(tmp_path):
+    row = Measurement("P1", 1, "24h", "SPECT", "L1", "target", "left", "L1", "tn_ratio", 12.5, "1", 1.0, 10.0, 15.0)
+    new = to_csv([row])
+    old = "\n".join(line.rsplit(",", 3)[0] for line in new.splitlines()) + "\n"
+    (tmp_path / "measurements.csv").write_text(new, encoding="utf-8")
+    assert _compare_tables({"measurements.csv": old.encode()}, tmp_path, False) == (2, [])
+    assert _compare_tables({"measurements.csv": new.encode()}, tmp_path, False) == (4, [])
+    (tmp_path / "measurements.csv").write_text(to_csv([replace(row, upper_95=16.0)]), encoding="utf-8")
+    assert _compare_tables({"measurements.csv": old.encode()}, tmp_path, False)[1] == []
+    (told,) = _compare_tables({"measurements.csv": new.encode()}, tmp_path, False)[1]
+    assert "(upper_95) was 15.0 and is 16.0" in told
 
 
 def test_nobody_is_named_in_a_deidentified_bundle(anonymous, bundle):

@@ -261,7 +261,9 @@ def test_a_bundle_takes_the_names_from_the_images_that_were_measured(tmp_path, c
 def test_excel_holds_the_numbers_as_numbers_and_text_as_text(tmp_path):
     openpyxl = pytest.importorskip("openpyxl", reason="openpyxl is not installed")
     rows = [
-        Measurement("=cmd|' /C calc'!A0", 1, "24h", "SPECT", "L1", "target", "left", "L1", "tn_ratio", 7.25, "1", 0.5),
+        Measurement(
+            "=cmd|' /C calc'!A0", 1, "24h", "SPECT", "L1", "target", "left", "L1", "tn_ratio", 7.25, "1", 0.5, 6.5, 8.0
+        ),
         Measurement("P01", 2, "24h", "SPECT", "spleen", "organ", "none", "", "mean", 1e-3, "Bq/ml"),
     ]
     write_excel(rows, tmp_path / "a.xlsx")
@@ -282,8 +284,11 @@ def test_excel_holds_the_numbers_as_numbers_and_text_as_text(tmp_path):
         7.25,
         "1",
         0.5,
+        6.5,
+        8.0,
+        None,
     )
-    assert shown[2][9:] == (0.001, "Bq/ml", None)
+    assert shown[2][9:] == (0.001, "Bq/ml", None, None, None, None)
     assert book["measurements"]["A2"].data_type == "s"  # a name is never a formula
     explained = {row[1]: row[3] for row in book["dictionary"].iter_rows(values_only=True)}
     assert set(COLUMNS) | {"tn_ratio", "mean"} <= set(explained)

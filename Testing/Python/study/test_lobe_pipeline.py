@@ -10,6 +10,7 @@ import csv
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -225,6 +226,7 @@ def test_provenance_names_series_hashes_and_versions(sharp):
 
 
 def test_three_lines_from_nodes_to_table(scene, sharp):
+    from PRRTUptakeLib.mrml.inputs import Stated, images_to_measure, scene_study
     from PRRTUptakeLib.mrml.logic import UptakeLogic
     from PRRTUptakeLib.mrml.planes import node_from_plane
     from PRRTUptakeLib.mrml.segmentations import node_from_segmentation
@@ -243,6 +245,8 @@ def test_three_lines_from_nodes_to_table(scene, sharp):
     assert {r["lesion"]: r["value"] for r in rows if r["metric"] == "tn_ratio"} == pytest.approx(
         {target.lesion_id: target.tn_ratio for target in result.targets}, rel=1e-5
     )  # a table node has six digits, as Slicer saves them
+    corrected = Stated(patient="P", protocol=replace(result.protocol, partial_volume="gtm"))
+    assert scene_study(images_to_measure([(image, "24h")], segments), corrected).input.partial_volume == "gtm"
 
 
 def test_without_a_plane_the_lobes_part_at_gallbladder_and_vena_cava(sharp, tmp_path):
@@ -290,6 +294,66 @@ def test_recovery_correction_stands_beside_the_measured_value(blurred, tmp_path,
         assert target.corrected.uncorrected == target.tumour
         assert target.corrected.corrected == pytest.approx(true, rel=0.08)
     assert "T corrected" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_result_is_corrected_where_the_case_asks_for_it(blurred, tmp_path, patient):
+    """T, N and T/N in text, report and table are those of the matrix, near the truth; measured ones are beside."""
+    from PRRTUptakeLib.mrml.run import run_case
+
+    case, measured, _ = blurred
+    content = json.loads(case.read_text(encoding="utf-8"))
+    other = case.with_name("gtm.json")
+    other.write_text(json.dumps({**content, "partial_volume": "gtm"}), encoding="utf-8")
+    outcome = run_case(other, tmp_path / "out").result
+    again = outcome.visits[0]
+    assert (measured.partial_volume, again.partial_volume) == ("none", "gtm")
+    rows = {(r.region, r.metric): r for r in read_csv(tmp_path / "out" / "measurements.csv")}
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert 0 < page.index("corrected for partial volume by the geometric transfer matrix") < page.index("T/N")
+    text = "\n".join(study_text(outcome))
+    for target, before, lesion in zip(again.targets, measured.targets, again.prepared.targets, strict=True):
+        healthy = patient.concentration_Bq_per_mL(f"liver_{target.lobe}", 24.0)
+        true = patient.concentration_Bq_per_mL(_matching(patient, lesion, again).name, 24.0) / healthy
+        assert target.tn_ratio == pytest.approx(true, rel=0.08)
+        assert target.tn_ratio == pytest.approx(target.tumour / target.reference)
+        assert target.known.uncorrected.value == pytest.approx(before.tn_ratio)
+        assert target.known.result.lower < true < target.known.result.upper
+        assert before.known.result.lower < true < before.known.result.upper
+        row, beside = rows[lesion.segment.name, "tn_ratio"], rows[lesion.segment.name, "tn_ratio_uncorrected"]
+        assert (row.value, row.lower_95, row.upper_95) == (
+            target.tn_ratio,
+            target.known.result.lower,
+            target.known.result.upper,
+        )
+        assert beside.value == pytest.approx(before.tn_ratio)
+        assert f"{row.lower_95:#.3g} to {row.upper_95:#.3g}" in text
+        assert f"{row.lower_95:#.3g} to {row.upper_95:#.3g}" in page
+    assert again.lobe_ratio == rows["patient", "treated_control_ratio"].value
+    assert again.known_ratio.uncorrected.value == pytest.approx(measured.lobe_ratio)
+    assert {lobe.lobe: lobe.tn_ratio for lobe in again.lobes if lobe.tn_ratio} == {
+        lobe: rows[f"{lobe} lobe", "tn_ratio_aggregated"].value for lobe in ("left", "right")
+    }
+    assert not any("not corrected" in text for text in again.warnings)
+    assert "nan" not in (tmp_path / "out" / "measurements.csv").read_text(encoding="utf-8")
+
+
+def test_a_report_without_correction_says_so_first_and_has_the_loss_in_its_intervals(blurred):
+    _, result, folder = blurred
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert 0 < page.index("not corrected for partial volume") < page.index("T/N,")
+    assert "In the 95 % intervals are: " in page
+    for target in result.targets:
+        assert f"{target.known.result.lower:#.3g} to {target.known.result.upper:#.3g}" in page
+        assert f'<td class="number">{target.known.corrected.value:#.4g}</td>' in page
+
+
+def test_a_correction_that_is_impossible_is_refused(sharp):
+    from PRRTUptakeLib.study.visit import PipelineError, VisitLabels, measure_visit
+
+    _, result, _ = sharp
+    labels = VisitLabels("P", 1, "24h", "SPECT")
+    with pytest.raises(PipelineError, match=r"'24h' cannot be corrected.*'recovery' is asked for.*no phantom"):
+        measure_visit(result.prepared, result.image, result.protocol, labels, partial_volume="recovery")
 
 
 def test_a_target_replaced_by_the_user_keeps_its_reason(sharp, tmp_path):

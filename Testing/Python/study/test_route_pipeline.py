@@ -164,6 +164,34 @@ def test_a_nudge_moves_one_lesion_in_one_visit_and_is_recorded(patient, tmp_path
     )
 
 
+def test_ratios_have_the_interval_that_repeatability_gives(patient):
+    """Log-normal, from 10 % within a subject: 1.96 sqrt(2 ln 1.01); the patient's value has that of its draws."""
+    factor = math.exp(1.96 * math.sqrt(2 * math.log(1.01)))
+    ratios = [row for row in patient[1] if row["metric"].startswith("er_")]
+    assert ratios
+    for row in ratios:
+        value = float(row["value"])
+        assert float(row["lower_95"]) == pytest.approx(value / factor, rel=1e-5)
+        assert float(row["upper_95"]) == pytest.approx(value * factor, rel=1e-5)
+    assert all(row["lower_95"] == row["upper_95"] == "" for row in patient[1] if row["metric"] == "suv_max")
+    whole = next(row for row in patient[1] if row["metric"] == "enhancement_ratio")
+    found = eligibility(
+        {r["region"]: float(r["value"]) for r in ratios if r["metric"] == "er_suv_max" and r["role"] == "target"},
+        RULES.endpoint,
+        RULES.repeatability,
+    )
+    assert (float(whole["lower_95"]), float(whole["upper_95"])) == pytest.approx(found.interval_95)
+
+
+def test_without_a_stated_correlation_it_is_that_of_the_shipped_protocol(tmp_path):
+    content = json.loads(RULES.text)
+    del content["repeatability"]
+    path = tmp_path / "own.json"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    assert load_protocol(path).repeatability == RULES.repeatability == RepeatabilityRules()
+    assert RepeatabilityRules().correlation_between_lesions == pytest.approx(1 - 0.56**2, abs=0.02)
+
+
 LESIONS = {"L1": 1.2, "L2": 1.5, "L3": 2.0, "L4": 3.0, "L5": 9.0}
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+from dataclasses import replace
 
 import pytest
 from PRRTDosimetryLib.kinetics.curve_table import read_curves
@@ -10,8 +12,17 @@ from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.export.excel import write_excel
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
 from PRRTUptakeLib.statistics.allocation import read_allocation
+from PRRTUptakeLib.statistics.shared_uncertainty import own_uncertainty, shared_note
 from PRRTUptakeLib.statistics.subgroups import read_subgroups
-from PRRTUptakeLib.study.measurements import COLUMNS, Measurement, canonical_sha256, read_csv, to_csv
+from PRRTUptakeLib.study.measurements import (
+    COLUMNS,
+    REQUIRED_COLUMNS,
+    Measurement,
+    MeasurementError,
+    canonical_sha256,
+    read_csv,
+    to_csv,
+)
 from PRRTUptakeLib.table_file import csv_text, harmless, read_table
 
 LU = nuclide("Lu-177")
@@ -37,7 +48,7 @@ def test_encodings_and_line_ends(tmp_path, encoding, ends):
 
 @pytest.mark.parametrize("separator", [";", "\t"])
 def test_decimal_commas(tmp_path, separator):
-    header = separator.join(COLUMNS)
+    header = separator.join((*REQUIRED_COLUMNS, "uncertainty"))
     line = ["P1", "1", "24h", "SPECT", "L1", "target", "left", "L1", "tn_ratio", "12,5", "1", "0,25"]
     (row,) = read_csv(put(tmp_path, f"{header}\n{separator.join(line)}\n"))
     assert (row.value, row.uncertainty) == (12.5, 0.25)
@@ -45,6 +56,42 @@ def test_decimal_commas(tmp_path, separator):
         put(tmp_path, "region;time_h;activity_MBq;u_MBq\nKidney;4,5;98,5;1,234\nKidney;24;73,2;1\n"), LU
     )
     assert (curve.time_h[0], curve.activity_MBq[0], curve.u_activity_MBq[0]) == (4.5, 98.5, 1.234)
+
+
+KNOWN = Measurement("P1", 1, "", "SPECT", "L1", "target", "left", "L1", "dose", 50.0, "Gy", 5.0, 41.0, 61.5, 3.5)
+
+
+def test_intervals_go_through_the_table_and_stay_empty_where_nothing_is_known(tmp_path):
+    text = to_csv([KNOWN, ROWS[1]])
+    assert text.splitlines()[1].endswith("50.0,Gy,5.0,41.0,61.5,3.5")
+    assert text.splitlines()[2].endswith(",1,,,,")
+    assert "nan" not in text
+    read, empty = read_csv(put(tmp_path, text))
+    assert read == KNOWN
+    assert math.isnan(empty.lower_95)
+    assert math.isnan(empty.shared_uncertainty)
+
+
+def test_tables_of_an_older_build_are_read_and_keep_their_sum(tmp_path):
+    old = ["patient,cycle,visit,image,region,role,lobe,lesion,metric,value,unit,uncertainty"]
+    old.append("P1,1,24h,SPECT,L1,target,left,L1,tn_ratio,12.5,1,0.25")
+    (row,) = read_csv(put(tmp_path, "\n".join(old) + "\n"))
+    assert row.uncertainty == 0.25
+    assert math.isnan(row.upper_95)
+    older = "\x1f".join(["P1", "1", "24h", "SPECT", "L1", "target", "left", "L1", "tn_ratio", f"{12.5:.9e}", "1"])
+    assert canonical_sha256([row]) == hashlib.sha256(f"{older}\x1f{0.25:.9e}".encode()).hexdigest()
+    assert canonical_sha256([replace(row, upper_95=13.0)]) != canonical_sha256([replace(row, lower_95=13.0)])
+
+
+def test_an_interval_upside_down_is_refused(tmp_path):
+    with pytest.raises(MeasurementError, match=r"line 2: lower_95 \(61.5\) is above upper_95"):
+        read_csv(put(tmp_path, to_csv([replace(KNOWN, lower_95=61.5, upper_95=41.0)])))
+
+
+def test_a_row_states_what_of_its_uncertainty_is_shared():
+    assert own_uncertainty(KNOWN) == pytest.approx((5.0**2 - 3.5**2) ** 0.5)
+    assert shared_note([KNOWN]) == ()
+    assert "taken as shared" in shared_note([replace(KNOWN, shared_uncertainty=math.nan)])[0]
 
 
 def test_a_separator_that_excel_states(tmp_path):

@@ -238,6 +238,7 @@ def _measured(
         loaded.injection,
         study.recovery,
         manual_shifts=visit.manual_shifts,
+        partial_volume=study.partial_volume,
     )
     background = placed.anatomy[1] if placed.anatomy and (placed.registered or drawn.image is None) else drawn.image
     result = replace(result, anatomy=background)

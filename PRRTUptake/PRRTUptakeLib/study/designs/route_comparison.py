@@ -15,6 +15,7 @@ from PRRTUptakeLib.segmentation.regrid import regrid
 from PRRTUptakeLib.segmentation.segments import SegmentError
 from PRRTUptakeLib.study.designs.base import ROUTE_RATIOS, EndpointTraits
 from PRRTUptakeLib.study.designs.lobe_visit import load_emission
+from PRRTUptakeLib.study.measurements import UNKNOWN
 from PRRTUptakeLib.study.model import (
     IMAGE_WORDS,
     SUV,
@@ -269,9 +270,10 @@ def _benefit(study: StudyInput, comparison: EnhancementResult) -> Benefit | None
 
 def _benefit_rows(benefit: Benefit, like: Measurement, cycle: IntravenousCycle) -> list[Measurement]:
     """Doses of all regions in long form; ``like`` has patient, cycle and image."""
-    blank = replace(like, visit=BOTH, role="", lobe="none", lesion="", unit="Gy", uncertainty=math.nan)
+    blank = replace(like, visit=BOTH, role="", lobe="none", lesion="", unit="Gy", **UNKNOWN)
     rows = []
     for one in benefit.predictions:
+        interval: dict[str, Any] = dict(zip(("lower_95", "upper_95"), one.interval_Gy, strict=True))
         values = [
             ("dose_iv", one.iv_Gy, "Gy", cycle.uncertainty_Gy.get(one.region, math.nan)),
             ("dose_ia_predicted", one.ia_Gy, "Gy", one.ia_Gy * one.spread),
@@ -284,7 +286,15 @@ def _benefit_rows(benefit: Benefit, like: Measurement, cycle: IntravenousCycle) 
                 ("delivered_over_predicted", ratio, "1", ratio * spread),
             ]
         rows += [
-            replace(blank, region=one.region, metric=metric, value=value, unit=unit, uncertainty=sd)
+            replace(
+                blank,
+                region=one.region,
+                metric=metric,
+                value=value,
+                unit=unit,
+                uncertainty=sd,
+                **(interval if metric == "dose_ia_predicted" else {}),
+            )
             for metric, value, unit, sd in values
         ]
     return rows
@@ -298,6 +308,10 @@ def _result(study: StudyInput, contours: _Contours, pets: list[_Pet], findings: 
     if findings.benefit is not None and study.iv_cycle is not None:
         more, doubts = _benefit_rows(findings.benefit, own[0], study.iv_cycle), findings.benefit.doubts
     told = [text for pet in pets for text in doubts_among(pet.decisions)]
+    if study.partial_volume != "none":
+        told.append(
+            f"Partial volume: '{study.partial_volume}' is asked for, but IA and IV uptake is compared as measured."
+        )
     told += [text for pet in pets for one in (pet.checked, pet.registered) if one is not None for text in one.warnings]
     return StudyResult(
         input=study,
