@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.plausibility import uptake_doubts
 from PRRTUptakeLib.segmentation.reference import KINDS, ReferenceRegionError
+from PRRTUptakeLib.segmentation.segments import UNDIVIDED
 from PRRTUptakeLib.study.contour_propagation import require_lesions
 from PRRTUptakeLib.study.placement import placed_regions
 from PRRTUptakeLib.study.visit_uptakes import VisitResolution, VisitUptakes, visit_uptakes
@@ -95,7 +96,10 @@ class VisitResult:
     metrics : of every region, by name.
     targets, lobes : uptake per target lesion and per lobe.
     lobe_ratio : treated over control, or left over right while blinded; None if a lobe has no target.
-    sensitivity : by reference kind: aggregated T/N per lobe and the ratio, None where the kind has no region.
+    sensitivity : by reference kind: aggregated T/N per lobe and the ratio, None where the kind has no region; empty in a
+        design without lobes.
+    liver_ratios : mean of organs, and of lesions that are no targets, over that of the protocol's reference, by name;
+        empty in a design with lobes.
     warnings : sentences for the user.
     injection : what was given, where the image tells it.
     uptakes : every region's uptake with its interval, measured and corrected; None where that could not be had.
@@ -119,6 +123,7 @@ class VisitResult:
     uptakes: VisitUptakes | None = None
     regions: Mapping[str, Occupancy] = field(default_factory=dict)
     anatomy: Volume | None = None
+    liver_ratios: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def ratio_name(self) -> str:
@@ -165,8 +170,9 @@ def measure_visit(
         targets = tuple(replace(one, corrected=_corrected(one, recovery)) for one in targets)
     uptakes, told = _uptakes(prepared, placed, image, protocol, labels, recovery)
     warnings += told
-    sensitivity = {kind: _ratios(kind, prepared, metrics, protocol, labels.treated_lobe) for kind in KINDS}
-    chosen = sensitivity[protocol.reference.kind]
+    kinds = KINDS if protocol.rules.by_lobe else ()
+    sensitivity = {kind: _ratios(kind, prepared, metrics, protocol, labels.treated_lobe) for kind in kinds}
+    chosen = sensitivity.get(protocol.reference.kind, {})
     lobes = tuple(
         LobeUptake(
             item.lobe,
@@ -178,7 +184,7 @@ def measure_visit(
         for item in prepared.lobes
     )
     warnings += _doubts(prepared, metrics, targets, protocol)
-    if chosen.get("ratio") is None:
+    if chosen and chosen["ratio"] is None:
         empty = " and ".join(lobe for lobe in OPPOSITE if chosen.get(lobe) is None)
         warnings.append(f"No ratio of the lobes: there is no target lesion in the {empty} lobe.")
     return VisitResult(
@@ -196,7 +202,23 @@ def measure_visit(
         manual_shifts=tuple(manual_shifts),
         regions=placed,
         uptakes=uptakes,
+        liver_ratios={} if protocol.rules.by_lobe else _liver_ratios(prepared, metrics, protocol),
     )
+
+
+def _liver_ratios(prepared: Prepared, metrics: dict[str, RegionMetrics], protocol: Protocol) -> dict[str, float]:
+    """Mean over that of healthy liver, of organs but the liver and of lesions that are no targets."""
+    healthy = metrics[prepared.references.region(protocol.reference.kind, UNDIVIDED).name].mean
+    return {
+        segment.name: tn_ratio(metrics[segment.name].mean, healthy, segment.name).value
+        for segment in prepared.segmentation
+        if segment.name in metrics and is_beside_targets(segment)
+    }
+
+
+def is_beside_targets(segment: Segment) -> bool:
+    """Whether a region has a ratio to healthy liver of its own in a design without lobes, besides the targets."""
+    return segment.role == "lesion" or (segment.role == "organ" and segment.structure not in ("", "liver"))
 
 
 def _uptakes(
