@@ -28,9 +28,9 @@ def _demo_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--kind",
         default="lutia",
-        choices=("lutia", "ia-versus-iv", "serial", "therapy"),
-        help="lobe against lobe, PET after both routes, serial SPECT/CT, or PET with both therapy cycles: predicted "
-        "against delivered dose (default: lutia)",
+        choices=("lutia", "ia-versus-iv", "serial", "therapy", "single-arm"),
+        help="lobe against lobe, PET after both routes, serial SPECT/CT, PET with both therapy cycles (predicted "
+        "against delivered dose), or a patient without arms or lobes (default: lutia)",
     )
 
 

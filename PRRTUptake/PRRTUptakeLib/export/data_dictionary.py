@@ -44,6 +44,7 @@ METRICS = {
     "perpendicular_diameter": "Longest diameter perpendicular to the longest, in the same plane.",
     "longest_3d_diameter": "Longest diameter in any direction.",
     "tn_ratio": "Mean of the lesion over mean of the protocol's reference region.",
+    "organ_to_liver_ratio": "Mean of the organ over mean of the protocol's reference region, healthy liver.",
     "tn_ratio_aggregated": "T/N of the lobe's target lesions, aggregated by the protocol.",
     "treated_control_ratio": "T/N of the treated over that of the control lobe.",
     "left_right_ratio": "T/N of the left over that of the right lobe, while blinded.",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.export.verify import Verification
     from PRRTUptakeLib.study.model import Extension, StudyResult
 
-DEMOS = ("lutia", "ia-versus-iv", "serial", "therapy")
+DEMOS = ("lutia", "ia-versus-iv", "serial", "therapy", "single-arm")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -66,6 +66,7 @@ def _synthetic_cases(kind: str, folder: Path, seed: int) -> tuple[Path, ...]:
         "lutia": synthetic_case.write_synthetic_lutia,
         "ia-versus-iv": synthetic_case.write_synthetic_ia_versus_iv,
         "serial": synthetic_case.write_synthetic_serial,
+        "single-arm": synthetic_case.write_synthetic_single_arm,
     }
     return (writers[kind](folder, seed=seed),)
 

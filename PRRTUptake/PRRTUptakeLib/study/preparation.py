@@ -161,9 +161,7 @@ def with_ct_doubts(prepared: Prepared, ct: Volume | None) -> Prepared:
     return replace(prepared, warnings=tuple(dict.fromkeys((*found, *prepared.warnings))))
 
 
-def _ids_and_lobes(
-    segmentation: Segmentation, lesions: Sequence[SizedLesion], protocol: Protocol
-) -> tuple[str, ...]:
+def _ids_and_lobes(segmentation: Segmentation, lesions: Sequence[SizedLesion], protocol: Protocol) -> tuple[str, ...]:
     """Warnings on lesions whose id, from the name of their mask, contradicts the lobe or the earlier visit."""
     named = {s.name: lesion_id_of(words_of(s.name)) for s in segmentation if s.structure in LESIONS}
     wrong, other = [], []

@@ -12,7 +12,7 @@ from PRRTUptakeLib.segmentation.reference import KINDS, ReferenceRegionError
 from PRRTUptakeLib.segmentation.segments import UNDIVIDED
 from PRRTUptakeLib.study.contour_propagation import require_lesions
 from PRRTUptakeLib.study.placement import placed_regions
-from PRRTUptakeLib.study.visit_uptakes import VisitResolution, VisitUptakes, visit_uptakes
+from PRRTUptakeLib.study.visit_uptakes import VisitResolution, VisitUptakes, liver_ratio_metric, visit_uptakes
 from PRRTUptakeLib.uptake.metrics import RegionMetrics, region_metrics
 from PRRTUptakeLib.uptake.partial_volume import (
     CorrectedUptake,
@@ -98,8 +98,8 @@ class VisitResult:
     lobe_ratio : treated over control, or left over right while blinded; None if a lobe has no target.
     sensitivity : by reference kind: aggregated T/N per lobe and the ratio, None where the kind has no region; empty in a
         design without lobes.
-    liver_ratios : mean of organs, and of lesions that are no targets, over that of the protocol's reference, by name;
-        empty in a design with lobes.
+    liver_ratios : mean of every lesion and organ over that of the protocol's reference, by name; empty in a design with
+        lobes.
     warnings : sentences for the user.
     injection : what was given, where the image tells it.
     uptakes : every region's uptake with its interval, measured and corrected; None where that could not be had.
@@ -207,18 +207,12 @@ def measure_visit(
 
 
 def _liver_ratios(prepared: Prepared, metrics: dict[str, RegionMetrics], protocol: Protocol) -> dict[str, float]:
-    """Mean over that of healthy liver, of organs but the liver and of lesions that are no targets."""
+    """Mean over that of healthy liver, of all lesions and of organs but the liver."""
     healthy = metrics[prepared.references.region(protocol.reference.kind, UNDIVIDED).name].mean
-    return {
-        segment.name: tn_ratio(metrics[segment.name].mean, healthy, segment.name).value
-        for segment in prepared.segmentation
-        if segment.name in metrics and is_beside_targets(segment)
-    }
-
-
-def is_beside_targets(segment: Segment) -> bool:
-    """Whether a region has a ratio to healthy liver of its own in a design without lobes, besides the targets."""
-    return segment.role == "lesion" or (segment.role == "organ" and segment.structure not in ("", "liver"))
+    if not healthy > 0:
+        return {}
+    wanted = [s for s in prepared.segmentation if liver_ratio_metric(s) and s.name in metrics]
+    return {s.name: metrics[s.name].mean / healthy for s in wanted if metrics[s.name].mean > 0}
 
 
 def _uptakes(
