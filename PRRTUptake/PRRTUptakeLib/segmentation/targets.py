@@ -69,8 +69,8 @@ def choose_targets(
     """Decide for each lesion, the largest first; see the module on lesions of one length.
 
     A target is in the liver, measures strictly more than ``minimum_diameter_mm`` (to a tenth of a millimetre), and is
-    among the largest ``maximum_per_lobe`` of its lobe and ``maximum_total`` of the liver. With ``maximum_per_lobe`` None
-    it may be anywhere in the body, and lobes do not count.
+    among the largest ``maximum_per_lobe`` of its lobe and ``maximum_total`` of the liver. With ``maximum_per_lobe``
+    None it may be anywhere in the body, and lobes do not count.
 
     Examples
     --------
@@ -120,7 +120,7 @@ def _rank(candidate: Candidate) -> tuple[object, ...]:
 
 
 def _with_ties(decisions: Sequence[Decision], ordered: Sequence[Candidate], anywhere: bool) -> list[Decision]:
-    """Add to the reasons of liver lesions (or lesions anywhere) of one length, of which some are targets, what put them in order."""
+    """Add to the reasons of lesions of one length, of which some are targets, what put them in order."""
     groups: dict[float, list[Candidate]] = defaultdict(list)
     for candidate in ordered:
         if anywhere or candidate.lobe not in ("none", ""):

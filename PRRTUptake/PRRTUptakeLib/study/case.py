@@ -269,18 +269,15 @@ def _agrees_with_design(case: Case, place: Place) -> None:
 
 
 def _has_no_lobes(case: Case, place: Place) -> None:
-    stated = [(place.key("treated_lobe"), case.treated_lobe)]
+    stated: list[tuple[Place, object]] = [(place.key("treated_lobe"), case.treated_lobe)]
     for n, visit in enumerate(case.visits):
         where = place.key("visits").item(n)
-        stated += [
-            (where.key("lobe_plane"), visit.lobe_plane),
-            (where.key("couinaud_moves"), visit.territory_overrides),
-        ]
+        stated.append((where.key("lobe_plane"), visit.lobe_plane))
+        stated.append((where.key("couinaud_moves"), visit.territory_overrides))
+    design = case.protocol.design
     for where, value in stated:
         if value:
-            place.stop(
-                f"{where.name} has no effect in the design {case.protocol.design}, which has no lobes: remove it."
-            )
+            place.stop(f"{where.name} has no effect in the design {design}, which has no lobes: remove it.")
 
 
 def _agrees_with_itself(case: Case, place: Place) -> None:

@@ -38,8 +38,8 @@ def measurement_rows(result: VisitResult) -> tuple[Measurement, ...]:
     ]
     for lesion in result.prepared.lesions:
         rows += diameter_rows(result.labels, lesion, IMAGE_WORDS[result.protocol.imaging.contours_on])
-        if lesion.decision.is_target:
-            target = next(item for item in result.targets if item.lesion_id == lesion.lesion.lesion_id)
+        target = next((item for item in result.targets if item.lesion_id == lesion.lesion.lesion_id), None)
+        if target is not None:
             rows.append(_row(result.labels, lesion.segment, "tn_ratio", target.tn_ratio, "1"))
             rows.append(_row(result.labels, lesion.segment, "expected_recovery", target.recovery, "1"))
             rows.append(_row(result.labels, lesion.segment, "border_recovery", target.border_recovery, "1"))

@@ -37,7 +37,7 @@ class DesignRules:
     aggregations, references : words for ``endpoint.aggregation`` and ``reference.kind``.
     lobes : what a case's ``lobes`` may say.
     routes : whether intra-arterial and intravenous injections are compared.
-    by_lobe : whether targets are liver lesions, chosen per lobe; if not, lesions anywhere are, and no lobe is asked for.
+    by_lobe : whether targets are liver lesions, chosen per lobe; if not, lesions anywhere are, and lobes do not count.
     endpoint : whether patients are compared in an endpoint, which a protocol states then, and only then.
     """
 

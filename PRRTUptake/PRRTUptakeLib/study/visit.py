@@ -96,8 +96,8 @@ class VisitResult:
     metrics : of every region, by name.
     targets, lobes : uptake per target lesion and per lobe.
     lobe_ratio : treated over control, or left over right while blinded; None if a lobe has no target.
-    sensitivity : by reference kind: aggregated T/N per lobe and the ratio, None where the kind has no region; empty in a
-        design without lobes.
+    sensitivity : by reference kind: aggregated T/N per lobe and the ratio, None where the kind has no region; empty
+        in a design without lobes.
     liver_ratios : mean of every lesion and organ over that of the protocol's reference, by name; empty in a design with
         lobes.
     warnings : sentences for the user.
@@ -162,10 +162,11 @@ def measure_visit(
         If a region that is needed is missing or cannot be measured.
     """
     require_lesions(manual_shifts, prepared, labels.visit)
-    placed, warnings = _placed(prepared, image, manual_shifts)
+    placed, warnings = _placed(prepared, image, manual_shifts, anywhere=not protocol.rules.by_lobe)
     warnings += [manual_shift.sentence for manual_shift in manual_shifts]
     metrics = region_metrics(image, placed.values())
-    targets = tuple(_target(lesion, prepared, placed, metrics, protocol) for lesion in prepared.targets)
+    shown = [lesion for lesion in prepared.targets if lesion.segment.name in placed]
+    targets = tuple(_target(lesion, prepared, placed, metrics, protocol) for lesion in shown)
     if recovery is not None:
         targets = tuple(replace(one, corrected=_corrected(one, recovery)) for one in targets)
     uptakes, told = _uptakes(prepared, placed, image, protocol, labels, recovery)
@@ -251,14 +252,18 @@ def _used(prepared: Prepared, lobe: str, protocol: Protocol) -> Segment:
 
 
 def _placed(
-    prepared: Prepared, image: Volume, manual_shifts: Sequence[ManualShift]
+    prepared: Prepared, image: Volume, manual_shifts: Sequence[ManualShift], anywhere: bool
 ) -> tuple[dict[str, Occupancy], list[str]]:
-    """Regions on the image's grid; those that only partly lie in it are left out with a warning, targets never."""
+    """Regions on the image's grid; those that are only partly in it are left out with a warning.
+
+    Targets never are, unless they may be ``anywhere`` in the body: an image need not show all of it.
+    """
+    needed = ("reference", "lobe") if anywhere else ("target", "reference", "lobe")
     segmentation = prepared.segmentation
     placed, refused = placed_regions(segmentation, segmentation.grid, image.grid, prepared.bending, manual_shifts)
     warnings = []
     for name, error in refused.items():
-        if segmentation[name].role in ("target", "reference", "lobe"):
+        if segmentation[name].role in needed:
             raise PipelineError(f"The image does not cover what is to be measured: {error}") from error
         warnings.append(f"'{name}' is not measured: {error}")
     return placed, warnings
@@ -290,8 +295,10 @@ def _target(
     )
 
 
-def _corrected(target: LesionUptake, recovery: RecoveryCurve) -> CorrectedUptake:
-    """The liver around the lesion shines in, so that the contrast to it is what the volume costs."""
+def _corrected(target: LesionUptake, recovery: RecoveryCurve) -> CorrectedUptake | None:
+    """The liver around the lesion shines in, so that the contrast to it is what the volume costs; None elsewhere."""
+    if target.lobe in ("none", ""):
+        return None
     return corrected_uptake(recovery, target.tumour, target.volume_mL, target.reference)
 
 

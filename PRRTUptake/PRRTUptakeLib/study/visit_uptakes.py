@@ -179,7 +179,8 @@ def visit_uptakes(
     around = {}
     for segment in lesions:
         reference = _reference_of(segment.lobe, prepared, reference_kind)
-        if reference is not None and reference.name in placed:
+        inside = segment.lobe not in ("none", "")  # the liver is not around a lesion outside it
+        if inside and reference is not None and reference.name in placed:
             around[segment.name] = reference.name
     healthy = _healthy_liver(prepared, placed, frozenset(around.values()))
     chosen, left_out = disjoint_regions(segmentation, placed, healthy)

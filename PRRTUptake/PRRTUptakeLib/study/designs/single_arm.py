@@ -27,8 +27,8 @@ class SingleArm:
     metrics: tuple[str, ...] = ()
     endpoint = EndpointTraits(
         kind=NO_COMPARISON,
-        aggregation="Nothing was compared between patients: uptake, ratios to healthy liver, absorbed doses and response "
-        "are given lesion by lesion and organ by organ.",
+        aggregation="Nothing was compared between patients: uptake, ratios to healthy liver, absorbed doses and "
+        "response are given lesion by lesion and organ by organ.",
     )
 
     def measure(self, study: StudyInput, progress: Progress) -> StudyResult:
