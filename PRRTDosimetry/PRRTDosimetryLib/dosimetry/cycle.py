@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.dicom.headers import label
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.segmentation.reference import ReferenceRegionError
+from PRRTUptakeLib.segmentation.reference import WHOLE_LIVER_REFERENCE, ReferenceRegionError
 from PRRTUptakeLib.study.measurements import Measurement
 from PRRTUptakeLib.study.model import ResultPart
 from PRRTUptakeLib.study.response_case import is_follow_up
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from PRRTUptakeLib.segmentation.segments import Segment
     from PRRTUptakeLib.study.model import StudyInput, StudyResult
+    from PRRTUptakeLib.study.protocol import Protocol
     from PRRTUptakeLib.study.visit import VisitResult
     from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve
 

@@ -101,7 +101,10 @@ def _pictures(result: VisitResult) -> str:
     outlines = _outlines(result)
     activity = Window(0.0, max(target.tumour for target in result.targets) * 1.1, hot=True)
     parts = []
+    measured = {target.lesion_id for target in result.targets}
     for lesion in result.prepared.targets:
+        if lesion.lesion.lesion_id not in measured:
+            continue
         around = liver if lesion.segment.lobe not in ("none", "") else (*liver, lesion.segment)
         box = box_around(segmentation.grid, around, MARGIN_MM)
         where = SlicePlace(segmentation.grid, _slice_of(lesion), box)
@@ -252,8 +255,8 @@ def methods(result: VisitResult) -> str:
         f"{image.quantity.capitalize() or 'The image'} in {image.units}{when} was measured without resampling: each "
         "voxel counts by the fraction of it that the region, drawn on the anatomical image, occupies. Targets: longest "
         f"axial diameter above {targets.minimum_diameter_mm:g} mm, {largest}. "
-        f"Reference N: {reference.kind.replace('-', ' ')}, healthy liver minus lesions "
-        f"grown by {reference.lesion_margin_mm:g} mm, vessels, gallbladder and a rim of {reference.rim_mm:g} mm.{combined}"
+        f"Reference N: {reference.kind.replace('-', ' ')}, healthy liver minus lesions grown by "
+        f"{reference.lesion_margin_mm:g} mm, vessels, gallbladder and a rim of {reference.rim_mm:g} mm.{combined}"
     )
 
 

@@ -151,8 +151,9 @@ def _none_text(ordered: Sequence[Candidate], minimum_diameter_mm: float, anywher
     if not hepatic:
         return "There is no lesion in the liver, so there is no target: draw the liver lesions."
     largest = hepatic[0]
+    what = "lesion" if anywhere else "liver lesion"
     return (
-        f"No {'lesion' if anywhere else 'liver lesion'} is longer than {minimum_diameter_mm:g} mm (the largest, {largest.lesion_id}, measures "
+        f"No {what} is longer than {minimum_diameter_mm:g} mm (the largest, {largest.lesion_id}, measures "
         f"{largest.longest_axial_mm:.1f} mm): the protocol has no target here; check the contours or the protocol."
     )
 

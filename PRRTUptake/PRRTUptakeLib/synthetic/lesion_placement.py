@@ -85,14 +85,8 @@ def single_arm_lesions(random: np.random.Generator) -> tuple[LesionPlan, ...]:
 
     Uptakes scatter log-normally by 20 % from lesion to lesion.
     """
-    sizes = (
-        (32, 46, "right"),
-        (24, 32, "right"),
-        (22, 30, "left"),
-        (12, 18, "right"),
-        (26, 36, "none"),
-        (18, 26, "none"),
-    )
+    liver = ((32, 46, "right"), (24, 32, "right"), (22, 30, "left"), (12, 18, "right"))
+    sizes = (*liver, (26, 36, "none"), (18, 26, "none"))
     plan = [(float(random.uniform(low, high)), lobe) for low, high, lobe in sizes]
     uptakes = np.exp(random.normal(0.0, 0.20, len(plan)))
     return tuple(LesionPlan(size, lobe, float(u)) for (size, lobe), u in zip(plan, uptakes, strict=True))
