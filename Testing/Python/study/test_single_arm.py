@@ -54,7 +54,8 @@ FORBIDDEN = re.compile(r"\b(lobes?|arms?|blind\w*|treated|control|left/right)\b"
 
 @pytest.fixture(scope="module")
 def patient():
-    return synthetic_patient(SEED, lesions=PLANS)
+    """One gain of 1: what is written is an intravenous injection, which has none."""
+    return synthetic_patient(SEED, lesions=PLANS, treated_lobe="left", gain=1.0)
 
 
 @pytest.fixture(scope="module")
@@ -206,7 +207,7 @@ def liver_and_far_lesion():
     x, y, z = np.moveaxis(panel_scene.centres(), -1, 0)
     liver = (x - 60) ** 2 + y**2 + (z - 20) ** 2 <= 44**2
     lesion = (x + 100) ** 2 + y**2 + (z + 40) ** 2 <= 16**2
-    drawn = (Segment.from_full("liver", liver), Segment.from_full("lesion in femur", lesion))
+    drawn = (Segment.from_full("liver", liver), Segment.from_full("femur lesion", lesion))
     return Segmentation(panel_scene.GRID, drawn), np.where(liver, LIVER, np.where(lesion, LESION, 50.0))
 
 
@@ -239,7 +240,7 @@ def test_a_liver_and_one_lesion_far_from_it_are_enough(far):
 
 def test_pages_and_terminal_say_where_the_lesion_is(far):
     told = words_of(" ".join(visit_sections(far))) + " ".join(visit_text(far))
-    assert FORBIDDEN.findall(told) == []
+    assert FORBIDDEN.findall(told.replace("single-arm", "")) == []
     assert "T/N of 1 target lesion: 9.00." in told
     assert "anywhere in the body, the largest 20" in told
 
@@ -279,7 +280,7 @@ def test_the_response_is_the_patients_alone():
     first = measured_at(0.0).prepared
     segmentation, _ = liver_and_far_lesion()
     x, y, z = np.moveaxis(panel_scene.centres(), -1, 0)
-    smaller = Segment.from_full("lesion in femur", (x + 100) ** 2 + y**2 + (z + 40) ** 2 <= 8**2)
+    smaller = Segment.from_full("femur lesion", (x + 100) ** 2 + y**2 + (z + 40) ** 2 <= 8**2)
     later = prepare(segmentation.with_segments(smaller), RULES, None, baseline=first)
     visits = [SizedVisit(1, "0h", first, ()), SizedVisit(1, "follow-up 3 months", later, ())]
     found = case_response(visits, by_lobe=RULES.rules.by_lobe)
