@@ -31,7 +31,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from PRRTUptakeLib.atomic_write import atomic_directory
-from PRRTUptakeLib.study.protocol import load_protocol
 from PRRTUptakeLib.synthetic.lesion_placement import pet_lesions, single_arm_lesions
 from PRRTUptakeLib.synthetic.phantom import Gains, Injection, SyntheticPatient, synthetic_patient
 from PRRTUptakeLib.synthetic.phantom_uptake import uptake_table
@@ -110,7 +109,8 @@ def write_synthetic_serial(
         If ``folder`` cannot be written, or holds files that are not ours.
     """
     patient = patient or synthetic_patient(seed, index)
-    return _write_serial(Path(folder), patient, "lutia", times_h=times_h, moving=moving, blur=blur, noise=noise)
+    how: dict[str, Any] = {"times_h": times_h, "moving": moving, "blur": blur, "noise": noise}
+    return _write_serial(Path(folder), patient, "lutia", by_lobe=True, **how)
 
 
 def write_synthetic_single_arm(
@@ -141,7 +141,8 @@ def write_synthetic_single_arm(
         patient = synthetic_patient(seed, index, lesions=single_arm_lesions)
     given = patient.injection
     patient = patient.after(Injection(given.table, given.activity_MBq, given.time, "intravenous"))
-    return _write_serial(Path(folder), patient, "single-arm", times_h=times_h, moving=moving, blur=blur, noise=noise)
+    how: dict[str, Any] = {"times_h": times_h, "moving": moving, "blur": blur, "noise": noise}
+    return _write_serial(Path(folder), patient, "single-arm", by_lobe=False, **how)
 
 
 def _write_serial(
@@ -149,13 +150,13 @@ def _write_serial(
     patient: SyntheticPatient,
     protocol: str,
     *,
+    by_lobe: bool,
     times_h: Sequence[float],
     moving: bool,
     blur: bool,
     noise: bool,
 ) -> Path:
-    """Serial SPECT/CT; lobes are stated where the protocol's design has them."""
-    by_lobe = load_protocol(protocol).rules.by_lobe
+    """Serial SPECT/CT; treated lobe and lobe plane are stated only ``by_lobe``."""
     treated = patient.treated_lobe if by_lobe else ""
     with_contrast = min(times_h, key=lambda time_h: abs(time_h - _CONTRAST_CT_TIME_h))
     sessions, visits = [], []
