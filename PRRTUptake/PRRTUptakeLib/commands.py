@@ -31,8 +31,8 @@ def _demo_arguments(parser: argparse.ArgumentParser) -> None:
         "--kind",
         default="lutia",
         choices=DEMOS,
-        help="lobe against lobe, PET after both routes, serial SPECT/CT, or PET with both therapy cycles: predicted "
-        "against delivered dose (default: lutia)",
+        help="lobe against lobe, PET after both routes, serial SPECT/CT, PET with both therapy cycles (predicted "
+        "against delivered dose), or a patient without arms or lobes (default: lutia)",
     )
 
 

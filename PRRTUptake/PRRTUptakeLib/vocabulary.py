@@ -41,7 +41,7 @@ TIAC_MODELS = (  # ways to integrate a time-activity curve
     *("auto", "mono", "uptake-clearance", "bi", "bi-uptake", "tri"),
     *("trapezoid", "single-time-point"),
 )
-DEMOS = ("lutia", "ia-versus-iv", "serial", "therapy")
+DEMOS = ("lutia", "ia-versus-iv", "serial", "therapy", "single-arm")
 
 ABBREVIATIONS = {
     "AICc": "Akaike's information criterion for few points; of two models the one with the smaller value is preferred",
@@ -96,6 +96,9 @@ METRICS = {
     ),
     "longest_3d_diameter": Metric("longest 3D diameter", "Longest diameter in any direction."),
     "tn_ratio": Metric("T/N ratio", "Mean of the lesion over mean of the protocol's reference region."),
+    "organ_to_liver_ratio": Metric(
+        "organ over healthy liver", "Mean of the organ over mean of the protocol's reference region, healthy liver."
+    ),
     "tn_ratio_aggregated": Metric(
         "T/N ratio of the lobe", "T/N of the lobe's target lesions, aggregated by the protocol."
     ),

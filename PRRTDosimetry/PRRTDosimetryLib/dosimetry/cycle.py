@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.dicom.headers import label
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.segmentation.reference import ReferenceRegionError
+from PRRTUptakeLib.segmentation.reference import WHOLE_LIVER_REFERENCE, ReferenceRegionError
 from PRRTUptakeLib.study.measurements import UNKNOWN, Measurement
 from PRRTUptakeLib.study.model import ResultPart
 from PRRTUptakeLib.study.response_case import is_follow_up
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from PRRTUptakeLib.segmentation.segments import Segment
     from PRRTUptakeLib.study.model import StudyInput, StudyResult
+    from PRRTUptakeLib.study.protocol import Protocol
     from PRRTUptakeLib.study.visit import VisitResult
     from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve
 
@@ -190,7 +191,7 @@ def cycle_dosimetry(
     earlier = _scalable(full or {}, options, nuclide)
     curves, regions, left_out = [], {}, []
     for segment in first.prepared.segmentation:
-        region = _region(segment)
+        region = _region(segment, first.protocol)
         curve = _curve(segment.name, ordered) if region is not None else None
         if region is None or curve is None:
             continue
@@ -258,7 +259,7 @@ def _lesion_points(name: str, visits: Sequence[VisitResult]) -> LesionPoints:
     for visit in visits:
         lobe = visit.prepared.segmentation[name].lobe
         if lobe in ("none", ""):
-            raise ReferenceRegionError("it lies in no lobe of the liver, and other healthy tissue is not measured")
+            raise ReferenceRegionError("it is outside the liver, and other healthy tissue is not measured")
         reference = visit.prepared.references.region(visit.protocol.reference.kind, lobe).name
         if reference not in visit.metrics:
             raise ReferenceRegionError(f"its reference region '{reference}' is not measured at '{visit.labels.visit}'")
@@ -393,7 +394,7 @@ def _curve(name: str, visits: Sequence[VisitResult]) -> Curve | None:
     return Curve(name, tuple(_hours(visit) for visit in visits), activities, volume_mL=volume)
 
 
-def _region(segment: Segment) -> Region | None:
+def _region(segment: Segment, protocol: Protocol) -> Region | None:
     if segment.structure in _ORGANS:
         return Region("organ", _ORGANS[segment.structure])
     if segment.structure == "liver":
@@ -406,4 +407,6 @@ def _region(segment: Segment) -> Region | None:
         return Region("lesion", "liver" if inside else "", lobe, segment.lesion_id, segment.role)
     if segment.role == "reference" and segment.lobe in ("left", "right"):
         return Region("lobe", "liver", segment.lobe)
+    if segment.name == WHOLE_LIVER_REFERENCE and not protocol.rules.by_lobe:
+        return Region("lobe", "liver", role="reference")
     return None

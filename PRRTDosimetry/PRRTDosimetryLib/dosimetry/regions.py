@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from PRRTDosimetryLib.kinetics.curves import Curve
 
 KINDS = ("organ", "lobe", "lesion", "blood", "vertebrae", "whole-body")
-"""What a region can be; a lobe is (part of) the healthy liver of one lobe."""
+"""What a region can be; a lobe is (part of) the healthy liver of one lobe, or of the whole liver without a side."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Region:
     kind : one of ``KINDS``.
     organ : the phantom's organ that it is or lies in: "liver", "kidneys" (each kidney is one region of it) and so on;
         for a lesion the organ around it, "" outside all organs with S-values.
-    lobe, lesion, role : as in measurements.csv: left, right, caudate or ""; identifier; target or lesion.
+    lobe, lesion, role : as in measurements.csv: left, right, caudate or ""; identifier; target, lesion or reference.
     mass_g : its mass; nan takes the curve's volume times the density.
     density_g_per_mL : nan takes that of the organ, or of lesions.
     contains_lesions : an organ whose activity includes that of the lesions in it.

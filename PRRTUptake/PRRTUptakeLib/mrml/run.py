@@ -64,6 +64,7 @@ def _synthetic_cases(kind: str, folder: Path, seed: int) -> tuple[Path, ...]:
         "lutia": synthetic_case.write_synthetic_lutia,
         "ia-versus-iv": synthetic_case.write_synthetic_ia_versus_iv,
         "serial": synthetic_case.write_synthetic_serial,
+        "single-arm": synthetic_case.write_synthetic_single_arm,
     }
     return (writers[kind](folder, seed=seed),)
 

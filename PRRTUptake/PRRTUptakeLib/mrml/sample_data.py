@@ -28,6 +28,7 @@ from PRRTUptakeLib.synthetic.cases import (
     write_synthetic_ia_versus_iv,
     write_synthetic_lutia,
     write_synthetic_serial,
+    write_synthetic_single_arm,
 )
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ SAMPLES: dict[str, tuple[Callable[..., Path], bool]] = {
     "lutia": (write_synthetic_lutia, False),
     "ia-versus-iv": (write_synthetic_ia_versus_iv, True),
     "serial": (write_synthetic_serial, False),
+    "single-arm": (write_synthetic_single_arm, False),
 }
 _MODALITY_WORDS = {"NM": "SPECT", "PT": "PET", "CT": "CT", "MR": "MRI"}
 
@@ -49,7 +51,7 @@ def load_sample(name: str, seed: int = 1, progress: Progress = no_progress, **op
 
     Parameters
     ----------
-    name : "lutia", "ia-versus-iv" or "serial".
+    name : "lutia", "ia-versus-iv", "serial" or "single-arm".
     seed : of the patient; the same seed gives the same patient.
     progress : told how far it is.
     options : for the writer, for instance ``noise=False``.

@@ -36,8 +36,8 @@ from PRRTUptakeLib.segmentation.couinaud import TerritoryOverride
 from PRRTUptakeLib.segmentation.delineation import Method
 from PRRTUptakeLib.segmentation.lesion_splitting import split_lesion
 from PRRTUptakeLib.segmentation.lesions import LesionError, assign_lobe, find_lesions, straddling_text
-from PRRTUptakeLib.segmentation.lobes import find_liver
-from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
+from PRRTUptakeLib.segmentation.lobes import find_liver, whole_liver_as
+from PRRTUptakeLib.segmentation.segments import UNDIVIDED, Segment, Segmentation
 from PRRTUptakeLib.segmentation.targets import TargetOverride
 from PRRTUptakeLib.study.preparation import (
     automatic_plane,
@@ -113,7 +113,7 @@ class SegmentLogic:
     def splitLesions(self, segmentationNode: Any) -> tuple[str, ...]:
         """Divide lesion segments into single lesions, with lobe and id."""
         named, _, unclear = recognised(segmentation_from_node(segmentationNode))
-        found = find_lesions(named, _lobes(named))
+        found = find_lesions(named, _lobes(named, self.protocol))
         others = [segment for segment in named if segment.role not in LESION_ROLES]
         keep_segments(Segmentation(named.grid, (*others, *found.segments)), segmentationNode)
         return (*unclear, *found.remarks)
@@ -125,7 +125,7 @@ class SegmentLogic:
         if lesion.role not in LESION_ROLES:
             raise LesionError(f"'{name}' is no lesion: choose a lesion to divide.")
         parts = split_lesion(segmentation.grid, lesion)
-        found = find_lesions(segmentation.without(name).with_segments(*parts), _lobes(segmentation))
+        found = find_lesions(segmentation.without(name).with_segments(*parts), _lobes(segmentation, self.protocol))
         others = [segment for segment in segmentation if segment.role not in LESION_ROLES]
         keep_segments(Segmentation(segmentation.grid, (*others, *found.segments)), segmentationNode)
         return found.remarks
@@ -133,7 +133,7 @@ class SegmentLogic:
     def assignLobes(self, segmentationNode: Any) -> tuple[str, ...]:
         """Give each lesion the lobe that most of it lies in; ids stay as they are."""
         segmentation = segmentation_from_node(segmentationNode)
-        lobes = _lobes(segmentation)
+        lobes = _lobes(segmentation, self.protocol)
         placed = [assign_lobe(lesion, lobes) for lesion in _lesions(segmentation)]
         keep_segments(segmentation.with_segments(*(lesion.segment for lesion in placed)), segmentationNode)
         return tuple(text for lesion in placed if (text := straddling_text(lesion)))
@@ -141,7 +141,7 @@ class SegmentLogic:
     def pickTargets(self, segmentationNode: Any) -> tuple[str, ...]:
         """Choose the target lesions by the protocol, with the replacements that the user made."""
         segmentation = segmentation_from_node(segmentationNode)
-        found = find_lesions(segmentation, _lobes(segmentation))
+        found = find_lesions(segmentation, _lobes(segmentation, self.protocol))
         sized = sized_lesions(segmentation, found.lesions, self.protocol, target_overrides_of(segmentationNode))
         others = [segment for segment in segmentation if segment.role not in LESION_ROLES]
         segments = (*others, *(lesion.segment for lesion in sized))
@@ -196,7 +196,7 @@ class SegmentLogic:
         check_together(segmentationNode, imageNode)
         image = placed_volume(imageNode)[0] if imageNode is not None else None
         lesions = _lesions(segmentation)
-        found = protocol_references(segmentation, _lobes(segmentation), lesions, self.protocol, image)
+        found = protocol_references(segmentation, _lobes(segmentation, self.protocol), lesions, self.protocol, image)
         others = [segment for segment in segmentation if segment.role != "reference"]
         keep_segments(Segmentation(segmentation.grid, (*others, *found.segments)), segmentationNode)
         return tuple(found.refusals.values())
@@ -232,7 +232,9 @@ def territory_overrides_of(node: Any) -> tuple[TerritoryOverride, ...]:
     return tuple(TerritoryOverride(**words) for words in json.loads(text)) if text else ()
 
 
-def _lobes(segmentation: Segmentation) -> tuple[Segment, ...]:
+def _lobes(segmentation: Segmentation, protocol: Protocol) -> tuple[Segment, ...]:
+    if not protocol.rules.by_lobe:
+        return (whole_liver_as(find_liver(segmentation), UNDIVIDED),)
     lobes = segmentation.having(role="lobe")
     if not lobes:
         raise NodeError("The liver has no lobes yet: split it into lobes first.")

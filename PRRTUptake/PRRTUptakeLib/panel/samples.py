@@ -18,6 +18,7 @@ def titles() -> dict[str, str]:
         "lutia": _("PRRT synthetic patient: LUTIA"),
         "ia-versus-iv": _("PRRT synthetic patient: IA versus IV"),
         "serial": _("PRRT synthetic patient: serial SPECT/CT"),
+        "single-arm": _("PRRT synthetic patient: single arm, without lobes"),
     }
 
 

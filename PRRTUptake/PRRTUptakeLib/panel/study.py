@@ -79,10 +79,16 @@ class StudySection(Section):
 def rules_text(protocol: Any) -> str:
     """Title and rules of a protocol in a few sentences."""
     targets, reference = protocol.targets, protocol.reference
-    return _(
+    words = _(
         "{title}. {nuclide} {modality} {time:g} h after injection. Targets above {diameter:g} mm, up to {lobe} per "
         "lobe and {total} in all. Reference: {reference}, {margin:g} mm from lesions."
-    ).format(
+    )
+    if targets.maximum_per_lobe is None:
+        words = _(
+            "{title}. {nuclide} {modality} {time:g} h after injection. Targets above {diameter:g} mm anywhere in the "
+            "body, up to {total}. Reference: {reference}, {margin:g} mm from lesions."
+        )
+    return words.format(
         title=protocol.title,
         nuclide=protocol.nuclide,
         modality=protocol.imaging.modality,

@@ -33,32 +33,41 @@ def cohort_methods(protocol: Protocol, endpoint: Endpoint | None = None) -> str:
 
 def _imaging(protocol: Protocol) -> str:
     imaging, targets = protocol.imaging, protocol.targets
+    most = f"{targets.maximum_per_lobe} per lobe and {targets.maximum_total} in total"
+    if targets.maximum_per_lobe is None:
+        most = f"{targets.maximum_total}, anywhere in the body"
     nuclide = "".join(reversed(protocol.nuclide.split("-")))
     return (
         f"Patients were analysed by the protocol '{protocol.name}' ({protocol.source}). Uptake was measured on "
         f"{nuclide} {imaging.modality}/CT {imaging.time_after_injection_h:g} h after injection (resolution "
         f"{imaging.fwhm_mm:g} mm FWHM), in contours drawn on {_CONTOURS[imaging.contours_on]}. Target lesions were "
         f"those with a longest axial diameter above {targets.minimum_diameter_mm:g} mm, the largest first, at most "
-        f"{targets.maximum_per_lobe} per lobe and {targets.maximum_total} in total."
+        f"{most}."
     )
 
 
 def _reference(protocol: Protocol) -> str:
     rules = protocol.reference
+    undivided = rules.kind == "whole-liver" and not protocol.rules.by_lobe
+    reference = "the non-tumour liver" if undivided else REFERENCES[rules.kind]
     return (
-        f"The reference was {REFERENCES[rules.kind]}, at least {rules.lesion_margin_mm:g} mm from lesions and "
+        f"The reference was {reference}, at least {rules.lesion_margin_mm:g} mm from lesions and "
         f"{rules.rim_mm:g} mm inside the liver's surface, of at least {rules.minimum_volume_mL:g} mL."
     )
 
 
 def _aggregation(protocol: Protocol) -> str:
     rules = protocol.endpoint
+    if not protocol.rules.endpoint:
+        return design_of(protocol).endpoint.aggregation
     metric, centre = _METRIC.get(rules.metric, metric_label(rules.metric)), AGGREGATIONS[rules.aggregation]
     words = design_of(protocol).endpoint.aggregation
     return words.format(metric=metric, centre=centre, cycle=rules.cycle, threshold=f"{rules.threshold:g}")
 
 
 def _statistics(protocol: Protocol, endpoint: Endpoint | None) -> list[str]:
+    if not protocol.rules.endpoint:
+        return [f"Computed with SlicerPRRT {VERSION} and SciPy."]
     rules = protocol.endpoint
     level = f"{100 * rules.confidence:g} %"
     words = [

@@ -11,12 +11,14 @@ from PRRTUptakeLib.report.patient_text import (
     other_cell,
     other_word,
     partial_volume_sentences,
+    place_words,
     result_sentence,
     target_table,
 )
 from PRRTUptakeLib.report.pictures import ABDOMEN_CT, SlicePlace, Window, box_around, slice_picture
 from PRRTUptakeLib.report.plots import bar_chart
 from PRRTUptakeLib.report.svg import PALETTE
+from PRRTUptakeLib.segmentation.segments import UNDIVIDED
 from PRRTUptakeLib.vocabulary import LOBE_COLORS, explained
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ def case_report(
         "DICOM patient": _dicom_patients(provenance),
         "Protocol": f"{protocol.name}: {protocol.title} ({protocol.source})",
         "Protocol SHA-256": protocol.sha256,
-        "Treated lobe": case.treated_lobe or "blinded",
+        **({"Treated lobe": case.treated_lobe or "blinded"} if protocol.rules.by_lobe else {}),
         "Study": "; ".join(dict.fromkeys(f"{one['visit']}: {one['study_uid']}" for one in provenance["series"])),
         "Operator": str(case.notes.get("operator", _NO_OPERATOR)),
         "Versions": ", ".join(f"{key} {value}" for key, value in software.items() if key not in ("name", "version")),
@@ -70,13 +72,15 @@ def visit_sections(result: VisitResult) -> list[str]:
     )
     on_volume = [paragraph(text) for text in partial_volume_sentences(result)]
     first = [section(f"{title}: partial volume", *on_volume)] if on_volume else []
-    return [
-        *first,
-        *on_targets,
-        section(f"{title}: lobes and lesions", _lobe_table(result), _interval_note(result), _lesion_table(result)),
-        section(f"{title}: what another reference would have given", _sensitivity_table(result)),
-        section(f"{title}: methods", paragraph(methods(result)), _notes(result)),
+    regions = [
+        section(f"{title}: lesions and organs", _interval_note(result), _lesion_table(result), _organ_table(result))
     ]
+    if result.protocol.rules.by_lobe:
+        regions = [
+            section(f"{title}: lobes and lesions", _lobe_table(result), _interval_note(result), _lesion_table(result)),
+            section(f"{title}: what another reference would have given", _sensitivity_table(result)),
+        ]
+    return [*first, *on_targets, *regions, section(f"{title}: methods", paragraph(methods(result)), _notes(result))]
 
 
 def _target_sections(result: VisitResult, title: str, sentence: str) -> list[str]:
@@ -85,7 +89,7 @@ def _target_sections(result: VisitResult, title: str, sentence: str) -> list[str
     pictures = f'<div class="pictures">{_pictures(result)}</div>'
     return [
         section(f"{title}: result", sentence, table(header, rows, told), _interval_note(result), _chart(result)),
-        section(f"{title}: pictures", paragraph(_legend(), "small"), pictures),
+        section(f"{title}: pictures", paragraph(_legend(result), "small"), pictures),
         section(f"{title}: recovery", paragraph(_recovery_words(result), "small"), _recovery_table(result)),
     ]
 
@@ -98,6 +102,8 @@ def _interval_note(result: VisitResult) -> str:
 
 def _chart(result: VisitResult) -> str:
     names = [target.lesion_id for target in result.targets]
+    if not result.protocol.rules.by_lobe:
+        return bar_chart("T/N per target lesion", names, {"T/N": [target.tn_ratio for target in result.targets]}, "T/N")
     groups = {
         f"{lobe} lobe": [target.tn_ratio if target.lobe == lobe else float("nan") for target in result.targets]
         for lobe in sorted({target.lobe for target in result.targets})
@@ -112,14 +118,25 @@ def _chart(result: VisitResult) -> str:
 def _pictures(result: VisitResult) -> str:
     """Two pictures per target: anatomy and activity, in the slice of its longest diameter."""
     segmentation = result.prepared.segmentation
-    box = box_around(segmentation.grid, segmentation.having(role="lobe"), MARGIN_MM)
-    outlines = [(segment, _color(segment)) for segment in segmentation if _color(segment)]
-    hottest = max(result.metrics[lesion.segment.name].mean for lesion in result.prepared.targets)
+    liver = segmentation.having(role="lobe") or segmentation.having(role="organ", structure="liver")
+    outlines = _outlines(result)
+    hottest = max(
+        result.metrics[lesion.segment.name].mean
+        for lesion in result.prepared.targets
+        if lesion.segment.name in result.metrics
+    )
     activity = Window(0.0, hottest * 1.1, hot=True)
     parts = []
+    measured = {target.lesion_id for target in result.targets}
     for lesion in result.prepared.targets:
+        if lesion.lesion.lesion_id not in measured:
+            continue
+        around = liver if lesion.segment.lobe not in ("none", "") else (*liver, lesion.segment)
+        box = box_around(segmentation.grid, around, MARGIN_MM)
         where = SlicePlace(segmentation.grid, _slice_of(lesion), box)
-        words = f"{lesion.segment.name}, {lesion.segment.lobe} lobe, {lesion.size.longest_axial_mm:.1f} mm"
+        lobe = lesion.segment.lobe
+        place = f"{lobe} lobe" if result.protocol.rules.by_lobe else place_words(lobe)
+        words = f"{lesion.segment.name}, {place}, {lesion.size.longest_axial_mm:.1f} mm"
         if result.anatomy is not None:
             parts.append(slice_picture(result.anatomy, where, outlines, ABDOMEN_CT, f"{words}: CT"))
         parts.append(slice_picture(result.image, where, outlines, activity, f"{words}: {result.labels.image}"))
@@ -136,17 +153,28 @@ def _color(segment: Segment) -> str:
     return ""
 
 
+def _outlines(result: VisitResult) -> list[tuple[Segment, str]]:
+    """What pictures show: lobes or the liver, lesions, the reference."""
+    segmentation = result.prepared.segmentation
+    if result.protocol.rules.by_lobe:
+        return [(segment, _color(segment)) for segment in segmentation if _color(segment)]
+    liver = [(one, LOBE_COLORS["left"]) for one in segmentation.having(role="organ", structure="liver")]
+    lesions = [(one, LESION_COLOR) for one in segmentation if one.role in ("target", "lesion")]
+    reference = result.prepared.references.region(result.protocol.reference.kind, UNDIVIDED)
+    return [*liver, *lesions, (reference, REFERENCE_COLOR)]
+
+
 def _slice_of(lesion: SizedLesion) -> int:
     if lesion.size.slice_axis == "k":
         return int(lesion.size.slice_index)
     return int(lesion.segment.origin[0] + lesion.segment.mask.shape[0] // 2)
 
 
-def _legend() -> str:
-    return (
-        "Outlines: left lobe blue, right lobe orange, lesions white, reference regions green. Seen from "
-        "the feet: the patient's right is on the left."
-    )
+def _legend(result: VisitResult) -> str:
+    outlines = "left lobe blue, right lobe orange, lesions white, reference regions green"
+    if not result.protocol.rules.by_lobe:
+        outlines = "liver blue, lesions white, healthy liver green"
+    return f"Outlines: {outlines}. Seen from the feet: the patient's right is on the left."
 
 
 def _recovery_words(result: VisitResult) -> str:
@@ -210,7 +238,19 @@ def _lobe_table(result: VisitResult) -> str:
     return table(["lobe", "volume mL", "of the liver", "targets", "T/N", "95 %", f"T/N {other_word(result)}"], rows)
 
 
+def _organ_table(result: VisitResult) -> str:
+    rows = []
+    for segment in result.prepared.segmentation:
+        metrics = result.metrics.get(segment.name)
+        if segment.role == "organ" and metrics is not None:
+            ratio = result.liver_ratios.get(segment.name, "–")
+            rows.append([segment.name, metrics.volume_mL, metrics.mean, metrics.maximum, ratio])
+    units = result.image.units
+    return table(["organ", "volume mL", f"mean {units}", f"maximum {units}", "over healthy liver"], rows, "Organs")
+
+
 def _lesion_table(result: VisitResult) -> str:
+    by_lobe = result.protocol.rules.by_lobe
     rows = []
     for lesion in result.prepared.lesions:
         metrics = result.metrics.get(lesion.segment.name)
@@ -219,16 +259,18 @@ def _lesion_table(result: VisitResult) -> str:
         rows.append(
             [
                 lesion.segment.name,
-                lesion.segment.lobe,
+                lesion.segment.lobe if by_lobe else place_words(lesion.segment.lobe),
                 size.longest_axial_mm,
                 size.perpendicular_mm,
                 size.volume_mL,
                 mean,
+                *([] if by_lobe else [result.liver_ratios.get(lesion.segment.name, "–")]),
                 "target" if lesion.decision.is_target else "lesion",
                 lesion.decision.reason,
             ]
         )
-    header = ["lesion", "lobe", "longest mm", "across mm", "volume mL", f"mean {result.image.units}", "role", "why"]
+    header = ["lesion", "lobe" if by_lobe else "place", "longest mm", "across mm", "volume mL"]
+    header += [f"mean {result.image.units}", *([] if by_lobe else ["T/N"]), "role", "why"]
     return table(header, rows, "All lesions; means as measured")
 
 
@@ -246,14 +288,18 @@ def methods(result: VisitResult) -> str:
     """The methods in one paragraph, from the protocol that was applied."""
     protocol, image = result.protocol, result.image
     targets, reference = protocol.targets, protocol.reference
+    per_lobe = targets.maximum_per_lobe
+    largest = f"the largest {per_lobe} per lobe, {targets.maximum_total} in all"
+    combined = f" T/N was combined per lobe by the {protocol.endpoint.aggregation.replace('-', ' ')}."
+    if per_lobe is None:
+        largest, combined = f"anywhere in the body, the largest {targets.maximum_total}", ""
     when = f" at the reference time {image.reference_time.isoformat()}" if image.reference_time else ""
     return (
         f"{image.quantity.capitalize() or 'The image'} in {image.units}{when} was measured without resampling: each "
         "voxel counts by the fraction of it that the region, drawn on the anatomical image, occupies. Targets: longest "
-        f"axial diameter above {targets.minimum_diameter_mm:g} mm, the largest {targets.maximum_per_lobe} per lobe, "
-        f"{targets.maximum_total} in all. Reference N: {reference.kind.replace('-', ' ')}, healthy liver minus lesions "
-        f"grown by {reference.lesion_margin_mm:g} mm, vessels, gallbladder and a rim of {reference.rim_mm:g} mm. "
-        f"T/N was combined per lobe by the {protocol.endpoint.aggregation.replace('-', ' ')}."
+        f"axial diameter above {targets.minimum_diameter_mm:g} mm, {largest}. "
+        f"Reference N: {reference.kind.replace('-', ' ')}, healthy liver minus lesions grown by "
+        f"{reference.lesion_margin_mm:g} mm, vessels, gallbladder and a rim of {reference.rim_mm:g} mm.{combined}"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import median
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.formatting import plain_table
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 TARGET_HEADER = (
     "lesion",
-    "lobe",
+    "{place}",
     "diameter mm",
     "volume mL",
     "T {unit}",
@@ -44,6 +45,9 @@ def partial_volume_sentences(result: VisitResult) -> tuple[str, ...]:
     return result.uptakes.sentences if result.uptakes is not None else ()
 
 
+_PLACES = {"liver": "liver", "none": "outside the liver"}
+
+
 def target_table(result: VisitResult) -> tuple[list[str], list[list[object]]]:
     """Header and rows of the table of target lesions; concentrations in kBq/mL where the image is in Bq/ml.
 
@@ -51,11 +55,13 @@ def target_table(result: VisitResult) -> tuple[list[str], list[list[object]]]:
     where the corrected is the result) is beside it.
     """
     scale, unit = (1e-3, "kBq/mL") if result.image.units == "Bq/ml" else (1.0, result.image.units)
-    header = [name.format(unit=unit, other=f"T/N {other_word(result)}") for name in TARGET_HEADER]
+    by_lobe = result.protocol.rules.by_lobe
+    words = {"unit": unit, "other": f"T/N {other_word(result)}", "place": "lobe" if by_lobe else "place"}
+    header = [name.format(**words) for name in TARGET_HEADER]
     rows: list[list[object]] = [
         [
             target.lesion_id,
-            target.lobe,
+            target.lobe if by_lobe else place_words(target.lobe),
             target.diameter_mm,
             target.volume_mL,
             target.tumour * scale,
@@ -70,10 +76,21 @@ def target_table(result: VisitResult) -> tuple[list[str], list[list[object]]]:
     return header, rows
 
 
+def place_words(lobe: str) -> str:
+    """Where a lesion is in a patient whose liver is not divided."""
+    return _PLACES.get(lobe or "none", lobe)
+
+
 def result_sentence(result: VisitResult) -> str:
     """The patient's number in one sentence."""
     if not result.targets:
         return "No target lesion is left at this visit, so that there is no T/N."
+    if not result.protocol.rules.by_lobe:
+        values = sorted(target.tn_ratio for target in result.targets)
+        number = f"{len(values)} target lesion{'s' if len(values) > 1 else ''}"
+        if len(values) == 1:
+            return f"T/N of {number}: {values[0]:.2f}."
+        return f"T/N of {number}: median {median(values):.2f}, from {values[0]:.2f} to {values[-1]:.2f}."
     means = ", ".join(
         f"{lobe.lobe} lobe {lobe.tn_ratio:.2f}{_interval(lobe.known, 2)} "
         f"({lobe.target_count} target{'s' if lobe.target_count > 1 else ''})"

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
 _WORDS = (
     "RECIST 1.1 (doi:10.1016/j.ejca.2008.10.026) on its own targets: at the first visit the largest lesions of 10 mm "
-    "or more, five in all and two per organ; a lobe follows the same rules with its own two largest. Volume: the sum "
-    "of all lesions of the first visit; it has no category. The first visit stands for the baseline."
+    "or more, five in all and two per organ{lobes}. Volume: the sum of all lesions of the first visit; it has no "
+    "category. The first visit is the baseline."
 )
+_LOBES = "; a lobe follows the same rules with its own two largest"
 
 
 def response_cells(result: CaseResponse) -> tuple[list[str], list[list[object]]]:
@@ -35,7 +36,7 @@ def response_sections(result: CaseResponse) -> list[str]:
     return [
         section(
             "Response",
-            paragraph(_WORDS, "small"),
+            paragraph(_WORDS.format(lobes=_LOBES if len(result.scopes) > 1 else ""), "small"),
             *(paragraph(note, "small") for note in result.notes),
             table(*response_cells(result)),
             table(["of", "RECIST targets"], targets),

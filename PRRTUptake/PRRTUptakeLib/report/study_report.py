@@ -22,8 +22,8 @@ from PRRTUptakeLib.report.patient_text import visit_text
 from PRRTUptakeLib.report.registration_report import registration_sections
 from PRRTUptakeLib.report.response_report import response_sections, response_text
 from PRRTUptakeLib.study.designs import design_of
-from PRRTUptakeLib.study.designs.lobe_comparison import LobeFindings
 from PRRTUptakeLib.study.designs.route_comparison import RouteFindings
+from PRRTUptakeLib.study.designs.visit_by_visit import VisitFindings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,13 +81,13 @@ def part_text(part: Any, result: StudyResult) -> list[str]:
     return []
 
 
-@findings_sections.register(LobeFindings)
-def _(findings: LobeFindings, result: StudyResult) -> tuple[list[str], list[str]]:
+@findings_sections.register(VisitFindings)
+def _(findings: VisitFindings, result: StudyResult) -> tuple[list[str], list[str]]:
     return [], response_sections(findings.response) if findings.response is not None else []
 
 
-@findings_text.register(LobeFindings)
-def _(findings: LobeFindings, result: StudyResult) -> list[str]:
+@findings_text.register(VisitFindings)
+def _(findings: VisitFindings, result: StudyResult) -> list[str]:
     return response_text(findings.response) if findings.response is not None else []
 
 

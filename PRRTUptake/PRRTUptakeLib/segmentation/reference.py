@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.segmentation.segments import Segment
 
 SAME_LOBE, OTHER_LOBE, WHOLE_LIVER, SPHERE = "same-lobe", "contralateral-lobe", "whole-liver", "fixed-sphere"
+WHOLE_LIVER_REFERENCE = "reference whole liver"  # name of the segment
 KINDS = (SAME_LOBE, OTHER_LOBE, WHOLE_LIVER, SPHERE)
 
 
@@ -134,7 +135,7 @@ def reference_regions(
     for lobe in lobes:
         part = mask_in(lobe, box) & healthy.mask
         _keep(grid, segment_in(f"reference {lobe.lobe} lobe", part, box), lobe.lobe, rule, regions, refusals)
-    _keep(grid, healthy.relabelled(name="reference whole liver"), WHOLE_LIVER, rule, regions, refusals)
+    _keep(grid, healthy.relabelled(name=WHOLE_LIVER_REFERENCE), WHOLE_LIVER, rule, regions, refusals)
     sphere = None
     if image is None:
         refusals[SPHERE] = "The calm sphere needs an image to find the calmest part: give the image that is measured."

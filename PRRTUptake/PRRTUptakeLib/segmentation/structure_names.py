@@ -54,6 +54,9 @@ _CONCEPT_WORDS = {
     "massa uitzaaiing uitzaaiingen metastatique metastatica lesionen gtv",
     "extrahepatic": "extrahepatic extrahepatisch extrahepatique extraepatica extraepatico extrahepatica "
     "extrahepatische extrahepatiques",
+    "elsewhere": "lymph lymphatic nodal node nodes lymphnode lymphnodes skeletal osseous peritoneal retroperitoneal "
+    "mesenteric pancreatic pelvic femur femoral iliac rib ribs sternum lung pulmonary thyroid lymphknoten lymfeklier "
+    "ganglion ganglionnaire linfonodo linfonodale ganglionar",
     "reference": "reference referenz referentie riferimento referencia",
     "healthy": "healthy normal gesunde gesund sain sano sana gezond gezonde background",
 }
@@ -101,6 +104,9 @@ _PHRASES = {
     frozenset({"lesion", "liver"}): "liver_lesion",
     frozenset({"lesion", "extrahepatic"}): "extrahepatic_lesion",
     frozenset({"extrahepatic"}): "extrahepatic_lesion",
+    frozenset({"lesion", "elsewhere"}): "extrahepatic_lesion",
+    frozenset({"lesion", "bone"}): "extrahepatic_lesion",
+    frozenset({"lesion", "vertebra"}): "extrahepatic_lesion",
     frozenset({"reference"}): "reference_liver",
     frozenset({"reference", "liver"}): "reference_liver",
     frozenset({"healthy", "liver"}): "reference_liver",

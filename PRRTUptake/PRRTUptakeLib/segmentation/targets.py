@@ -62,14 +62,15 @@ class Decision:
 def choose_targets(
     candidates: Sequence[Candidate],
     minimum_diameter_mm: float,
-    maximum_per_lobe: int,
+    maximum_per_lobe: int | None,
     maximum_total: int,
     target_overrides: Sequence[TargetOverride] = (),
 ) -> tuple[Decision, ...]:
     """Decide for each lesion, the largest first; see the module on lesions of one length.
 
     A target is in the liver, measures strictly more than ``minimum_diameter_mm`` (to a tenth of a millimetre), and is
-    among the largest ``maximum_per_lobe`` of its lobe and ``maximum_total`` of the liver.
+    among the largest ``maximum_per_lobe`` of its lobe and ``maximum_total`` of the liver. With ``maximum_per_lobe``
+    None it may be anywhere in the body, and lobes do not count.
 
     Examples
     --------
@@ -86,24 +87,26 @@ def choose_targets(
     twice = [name for name, count in Counter(c.lesion_id for c in ordered).items() if count > 1]
     if twice:
         raise TargetError(f"Two lesions have the id {twice[0]}: number them anew.")
+    anywhere = maximum_per_lobe is None
     per_lobe: Counter[str] = Counter()
     decisions = []
     for candidate in ordered:
-        refusal = _refusal(candidate, minimum_diameter_mm)
-        if not refusal and per_lobe[candidate.lobe] >= maximum_per_lobe:
+        refusal = _refusal(candidate, minimum_diameter_mm, anywhere)
+        if not refusal and maximum_per_lobe is not None and per_lobe[candidate.lobe] >= maximum_per_lobe:
             refusal = f"The {candidate.lobe} lobe has {maximum_per_lobe} larger targets already."
         if not refusal and per_lobe.total() >= maximum_total:
-            refusal = f"The liver has {maximum_total} larger targets already."
+            refusal = f"The {'patient' if anywhere else 'liver'} has {maximum_total} larger targets already."
         if not refusal:
             per_lobe[candidate.lobe] += 1
         size = f"{resolved_length_mm(candidate.longest_axial_mm):.1f} mm, above {minimum_diameter_mm:g} mm"
-        chosen = f"{size}; number {per_lobe[candidate.lobe]} of the {candidate.lobe} lobe."
+        place = f"{per_lobe.total()}" if anywhere else f"{per_lobe[candidate.lobe]} of the {candidate.lobe} lobe"
+        chosen = f"{size}; number {place}."
         decisions.append(
             Decision(candidate.lesion_id, candidate.lobe, candidate.longest_axial_mm, not refusal, refusal or chosen)
         )
     if not per_lobe.total():
-        raise TargetError(_none_text(ordered, minimum_diameter_mm))
-    decisions = _with_ties(decisions, ordered)
+        raise TargetError(_none_text(ordered, minimum_diameter_mm, anywhere))
+    decisions = _with_ties(decisions, ordered, anywhere)
     for target_override in target_overrides:
         decisions = _replaced(decisions, target_override, minimum_diameter_mm, maximum_per_lobe)
     return tuple(decisions)
@@ -116,11 +119,11 @@ def _rank(candidate: Candidate) -> tuple[object, ...]:
     return -resolved_length_mm(candidate.longest_axial_mm), math.inf if math.isnan(volume) else -volume, parts
 
 
-def _with_ties(decisions: Sequence[Decision], ordered: Sequence[Candidate]) -> list[Decision]:
-    """Add to the reasons of liver lesions of one length, of which some are targets, what put them in order."""
+def _with_ties(decisions: Sequence[Decision], ordered: Sequence[Candidate], anywhere: bool) -> list[Decision]:
+    """Add to the reasons of lesions of one length, of which some are targets, what put them in order."""
     groups: dict[float, list[Candidate]] = defaultdict(list)
     for candidate in ordered:
-        if candidate.lobe not in ("none", ""):
+        if anywhere or candidate.lobe not in ("none", ""):
             groups[resolved_length_mm(candidate.longest_axial_mm)].append(candidate)
     chosen = {decision.lesion_id: decision.is_target for decision in decisions}
     words = {}
@@ -135,27 +138,28 @@ def _with_ties(decisions: Sequence[Decision], ordered: Sequence[Candidate]) -> l
     return [replace(one, reason=one.reason + words.get(one.lesion_id, "")) for one in decisions]
 
 
-def _refusal(candidate: Candidate, minimum_diameter_mm: float) -> str:
-    if candidate.lobe in ("none", ""):
+def _refusal(candidate: Candidate, minimum_diameter_mm: float, anywhere: bool) -> str:
+    if not anywhere and candidate.lobe in ("none", ""):
         return "It is outside the liver."
     if not above(resolved_length_mm(candidate.longest_axial_mm), minimum_diameter_mm):
         return f"{resolved_length_mm(candidate.longest_axial_mm):.1f} mm is not above {minimum_diameter_mm:g} mm."
     return ""
 
 
-def _none_text(ordered: Sequence[Candidate], minimum_diameter_mm: float) -> str:
-    hepatic = [c for c in ordered if c.lobe not in ("none", "")]
+def _none_text(ordered: Sequence[Candidate], minimum_diameter_mm: float, anywhere: bool) -> str:
+    hepatic = [c for c in ordered if anywhere or c.lobe not in ("none", "")]
     if not hepatic:
         return "There is no lesion in the liver, so there is no target: draw the liver lesions."
     largest = hepatic[0]
+    what = "lesion" if anywhere else "liver lesion"
     return (
-        f"No liver lesion is longer than {minimum_diameter_mm:g} mm (the largest, {largest.lesion_id}, measures "
+        f"No {what} is longer than {minimum_diameter_mm:g} mm (the largest, {largest.lesion_id}, measures "
         f"{largest.longest_axial_mm:.1f} mm): the protocol has no target here; check the contours or the protocol."
     )
 
 
 def _replaced(
-    decisions: list[Decision], change: TargetOverride, minimum_diameter_mm: float, maximum_per_lobe: int
+    decisions: list[Decision], change: TargetOverride, minimum_diameter_mm: float, maximum_per_lobe: int | None
 ) -> list[Decision]:
     by_id = {decision.lesion_id: decision for decision in decisions}
     for name in (change.dropped, change.chosen):
@@ -164,11 +168,12 @@ def _replaced(
     dropped, chosen = by_id[change.dropped], by_id[change.chosen]
     if not dropped.is_target or chosen.is_target:
         raise TargetError(f"{change.chosen} cannot replace {change.dropped}: name a target and a lesion that is none.")
-    refusal = _refusal(Candidate(chosen.lesion_id, chosen.lobe, chosen.longest_axial_mm), minimum_diameter_mm)
+    candidate = Candidate(chosen.lesion_id, chosen.lobe, chosen.longest_axial_mm)
+    refusal = _refusal(candidate, minimum_diameter_mm, maximum_per_lobe is None)
     if refusal:
         raise TargetError(f"{change.chosen} cannot be a target under the protocol: {refusal}")
     same_lobe = sum(d.is_target and d.lobe == chosen.lobe and d is not dropped for d in decisions)
-    if same_lobe >= maximum_per_lobe:
+    if maximum_per_lobe is not None and same_lobe >= maximum_per_lobe:
         raise TargetError(
             f"{change.chosen} would be one too many: the {chosen.lobe} lobe has {maximum_per_lobe} targets."
         )

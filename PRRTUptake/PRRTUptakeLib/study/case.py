@@ -256,6 +256,8 @@ def _agrees_with_design(case: Case, place: Place) -> None:
             )
     if case.delivered is not None and case.iv_cycle is None:
         place.stop("'delivered' has no effect without 'iv_cycle', whose prediction it is compared with: add that.")
+    if not rules.by_lobe:
+        _has_no_lobes(case, place)
     if case.lobes and case.lobes not in rules.lobes:
         place.key("lobes").refuse(case.lobes, f"one of {', '.join(rules.lobes)} in the design {design}")
     for n, visit in enumerate(case.visits):
@@ -264,6 +266,18 @@ def _agrees_with_design(case: Case, place: Place) -> None:
             where.stop(f"{where.key('lobe_plane').name} contradicts 'lobes', which is '{case.lobes}': remove one.")
         if visit.territory_overrides and case.lobes:
             where.stop(f"{where.key('couinaud_moves').name} contradicts 'lobes', which is '{case.lobes}': remove one.")
+
+
+def _has_no_lobes(case: Case, place: Place) -> None:
+    stated: list[tuple[Place, object]] = [(place.key("treated_lobe"), case.treated_lobe)]
+    for n, visit in enumerate(case.visits):
+        where = place.key("visits").item(n)
+        stated.append((where.key("lobe_plane"), visit.lobe_plane))
+        stated.append((where.key("couinaud_moves"), visit.territory_overrides))
+    design = case.protocol.design
+    for where, value in stated:
+        if value:
+            place.stop(f"{where.name} has no effect in the design {design}, which has no lobes: remove it.")
 
 
 def _agrees_with_itself(case: Case, place: Place) -> None:

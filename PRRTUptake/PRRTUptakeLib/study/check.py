@@ -283,19 +283,23 @@ def _routes(case: Case) -> list[str]:
 
 def _measured(case: Case, visits: Sequence[VisitCheck]) -> tuple[str, ...]:
     """What a run would give."""
-    endpoint = case.protocol.endpoint
+    endpoint, rules = case.protocol.endpoint, case.protocol.rules
     images = sum(bool(one.series) for one in visits)
-    found = [
+    compared = (
         f"{endpoint.metric} of the target lesions by {endpoint.aggregation.replace('-', ' ')}; endpoint of cycle "
-        f"{endpoint.cycle}",
+        f"{endpoint.cycle}"
+    )
+    found = [
+        compared if rules.endpoint else "T/N of the lesions and organs over healthy liver; no endpoint",
         f"uptake of every segment in {images} image{'s' * (images != 1)}",
     ]
-    if DESIGN_RULES[case.protocol.design].routes:
+    if rules.routes:
         if case.iv_cycle is not None:
             found.append("predicted doses of an intra-arterial cycle from 'iv_cycle'")
         return tuple(found)
     treated = case.treated_lobe
-    found.append(f"treated lobe {treated}: not blinded" if treated else "blinded: the case names no treated lobe")
+    if rules.by_lobe:
+        found.append(f"treated lobe {treated}: not blinded" if treated else "blinded: the case names no treated lobe")
     for cycle in sorted({one.cycle for one in visits if one.series}):
         own = [one for one in visits if one.cycle == cycle and one.series]
         timed = [one for one in own if one.hours is not None]

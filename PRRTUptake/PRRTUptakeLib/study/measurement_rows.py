@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PRRTUptakeLib.study.measurements import Measurement
 from PRRTUptakeLib.study.model import IMAGE_WORDS
 from PRRTUptakeLib.study.placement import manual_shift_of
-from PRRTUptakeLib.study.visit_uptakes import ratio_metric
+from PRRTUptakeLib.study.visit_uptakes import liver_ratio_metric, ratio_metric
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.segmentation.segments import Segment
@@ -24,16 +24,23 @@ def measurement_rows(result: VisitResult) -> tuple[Measurement, ...]:
     """All that was measured, in long form: regions, sizes, T/N with every kind of reference, the ratio of the lobes.
 
     ``tn_ratio`` stands on the target lesions and is the protocol's; ``tn_ratio_aggregated`` on the lobes;
-    ``treated_control_ratio`` (``left_right_ratio`` while blinded) on the patient. A metric with ``:KIND`` behind it
+    ``treated_control_ratio`` (``left_right_ratio`` while blinded) on the patient. In a design without lobes,
+    ``tn_ratio`` is there for all lesions and ``organ_to_liver_ratio`` for organs. A metric with ``:KIND`` behind it
     shows what another kind of reference region would have given. Where the visit's uptakes are known with their
     intervals, these rows have the uncertainty and are followed by ``METRIC_corrected``, or ``METRIC_uncorrected`` where
     the protocol's ``partial_volume`` makes the corrected value the result.
     """
     rows = [row for segment in result.prepared.segmentation for row in _region_rows(result, segment)]
+    targets = {lesion.segment.name for lesion in result.prepared.targets}
+    rows += [
+        _row(result.labels, segment, liver_ratio_metric(segment), result.liver_ratios[segment.name], "1")
+        for segment in result.prepared.segmentation
+        if segment.name in result.liver_ratios and segment.name not in targets
+    ]
     for lesion in result.prepared.lesions:
         rows += diameter_rows(result.labels, lesion, IMAGE_WORDS[result.protocol.imaging.contours_on])
-        if lesion.decision.is_target:
-            target = next(item for item in result.targets if item.lesion_id == lesion.lesion.lesion_id)
+        target = next((item for item in result.targets if item.lesion_id == lesion.lesion.lesion_id), None)
+        if target is not None:
             rows.append(_row(result.labels, lesion.segment, "tn_ratio", target.tn_ratio, "1"))
             rows.append(_row(result.labels, lesion.segment, "expected_recovery", target.recovery, "1"))
             rows.append(_row(result.labels, lesion.segment, "border_recovery", target.border_recovery, "1"))

@@ -34,7 +34,6 @@ from PRRTUptakeLib.segmentation.segments import UNDIVIDED, Segment, Segmentation
 from PRRTUptakeLib.segmentation.structure_names import lesion_id_of
 from PRRTUptakeLib.segmentation.targets import Candidate, Decision, TargetOverride, choose_targets
 from PRRTUptakeLib.segmentation.totalsegmentator import KNOWN
-from PRRTUptakeLib.study.protocol import DESIGN_RULES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -140,7 +139,7 @@ def prepare(
     complete = Segmentation(named.grid, (*others, *organs, *lobes, *segments, *references.segments))
     dangerous = (*segmentation.warnings, *unnamed_in_liver(named.grid, liver, list(named)).warnings)
     dangerous = (*dangerous, *segment_doubts(complete, liver))
-    doubts = (*dangerous, *unclear, *found.remarks, *_ids_and_lobes(named, sized), *remarks(complete))
+    doubts = (*dangerous, *unclear, *found.remarks, *_ids_and_lobes(named, sized, protocol), *remarks(complete))
     return Prepared(
         complete,
         sized,
@@ -162,7 +161,7 @@ def with_ct_doubts(prepared: Prepared, ct: Volume | None) -> Prepared:
     return replace(prepared, warnings=tuple(dict.fromkeys((*found, *prepared.warnings))))
 
 
-def _ids_and_lobes(segmentation: Segmentation, lesions: Sequence[SizedLesion]) -> tuple[str, ...]:
+def _ids_and_lobes(segmentation: Segmentation, lesions: Sequence[SizedLesion], protocol: Protocol) -> tuple[str, ...]:
     """Warnings on lesions whose id, from the name of their mask, contradicts the lobe or the earlier visit."""
     named = {s.name: lesion_id_of(words_of(s.name)) for s in segmentation if s.structure in LESIONS}
     wrong, other = [], []
@@ -173,7 +172,7 @@ def _ids_and_lobes(segmentation: Segmentation, lesions: Sequence[SizedLesion]) -
             continue
         if segment.lesion_id != named[source]:
             other.append(f"'{source}' is {segment.lesion_id}")
-        elif PREFIXES.get(segment.lobe, "") != segment.lesion_id[:1]:
+        elif protocol.rules.by_lobe and PREFIXES.get(segment.lobe, "") != segment.lesion_id[:1]:
             where = "outside the liver" if segment.lobe in ("", "none") else f"in the {segment.lobe} lobe"
             wrong.append(f"{segment.lesion_id} is {where}")
     told = [f"Ids and places of lesions contradict: {', '.join(wrong)}; the place counts."] if wrong else []
@@ -261,11 +260,13 @@ def _parted(
     territory_overrides: Sequence[TerritoryOverride],
     protocol: Protocol,
 ) -> tuple[tuple[Segment, ...], Plane | None, tuple[str, ...]]:
-    """The lobes; none where the protocol compares routes, nobody said how to part them, and no plane is found."""
+    """The lobes; none where the design has none, or needs none, nobody said how to part them, and no plane is found."""
+    if not protocol.rules.by_lobe:
+        return (), None, ()
     try:
         return part_lobes(segmentation, liver, cut, territory_overrides)
     except (PreparationError, LobeError) as error:
-        if cut is not None or "none" not in DESIGN_RULES[protocol.design].lobes:
+        if cut is not None or "none" not in protocol.rules.lobes:
             raise
         return (), None, (f"The liver is not divided, which a comparison of routes does not need. ({error})",)
 

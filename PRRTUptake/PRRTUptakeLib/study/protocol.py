@@ -1,6 +1,7 @@
 """A trial's rules, read from a protocol file; every rule of a trial is configuration, none is code.
 
-A new trial is a copy of ``Resources/Protocols/lutia.json`` or ``ia-versus-iv.json`` with other values.
+A new trial is a copy of ``Resources/Protocols/lutia.json``, ``ia-versus-iv.json`` or ``single-arm.json`` with other
+values.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ class DesignRules:
     aggregations, references : words for ``endpoint.aggregation`` and ``reference.kind``.
     lobes : what a case's ``lobes`` may say.
     routes : whether intra-arterial and intravenous injections are compared.
+    by_lobe : whether targets are liver lesions, chosen per lobe; if not, lesions anywhere are, and lobes do not count.
+    endpoint : whether patients are compared in an endpoint, which a protocol states then, and only then.
     """
 
     metrics: tuple[str, ...]
@@ -42,6 +45,8 @@ class DesignRules:
     references: tuple[str, ...]
     lobes: tuple[str, ...] = ("none", "from-plane", "drawn")
     routes: bool = False
+    by_lobe: bool = True
+    endpoint: bool = True
 
 
 _UPTAKE = ("mean", "max", "median", "min", "sd", "mean_corrected")
@@ -61,6 +66,15 @@ DESIGN_RULES: dict[str, DesignRules] = {
         aggregations=tuple(word for word in AGGREGATIONS if word != VOLUME_WEIGHTED),  # ratios have no volumes
         references=("whole-liver",),
         routes=True,
+    ),
+    "single-arm": DesignRules(
+        metrics=(),
+        uptake=("tn_ratio", *_UPTAKE, "organ_to_liver_ratio"),
+        aggregations=(),
+        references=("whole-liver", "fixed-sphere"),
+        lobes=("none",),
+        by_lobe=False,
+        endpoint=False,
     ),
 }
 DESIGNS = tuple(DESIGN_RULES)
@@ -88,11 +102,14 @@ class ImagingRules:
 
 @dataclass(frozen=True, kw_only=True)
 class TargetRules:
-    """Which lesions are targets: longest axial diameter above ``minimum_diameter_mm``, the largest first."""
+    """Which lesions are targets: longest axial diameter above ``minimum_diameter_mm``, the largest first.
+
+    ``maximum_per_lobe`` is None in a design without lobes, where lesions anywhere are targets.
+    """
 
     minimum_diameter_mm: float
-    maximum_per_lobe: int
     maximum_total: int
+    maximum_per_lobe: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +134,12 @@ class EndpointRules:
     threshold: float
     bootstrap_samples: int = 10000
     bootstrap_seed: int = 20240926
+
+
+# Of a design without endpoint: metric and level are those of readers compared with each other, nothing else is used.
+_NO_ENDPOINT = EndpointRules(
+    metric="tn_ratio", cycle=1, aggregation="geometric-mean", test="none", confidence=0.95, threshold=1.0
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +171,7 @@ class Protocol:
     imaging: ImagingRules
     targets: TargetRules
     reference: ReferenceRules
-    endpoint: EndpointRules
+    endpoint: EndpointRules = field(default_factory=lambda: _NO_ENDPOINT)
     repeatability: RepeatabilityRules = field(default_factory=lambda: RepeatabilityRules())
     partial_volume: str = "none"
     remarks: tuple[str, ...] = ()
@@ -156,9 +179,14 @@ class Protocol:
     text: str = field(default="", repr=False)  # of the file, so that it can go with the results
 
     @property
+    def rules(self) -> DesignRules:
+        """What the design can do."""
+        return DESIGN_RULES[self.design]
+
+    @property
     def metrics(self) -> tuple[str, ...]:
         """Words of the uptake that the design measures."""
-        return DESIGN_RULES[self.design].uptake
+        return self.rules.uptake
 
 
 def available_protocols() -> tuple[str, ...]:
@@ -215,8 +243,10 @@ _TARGETS = Record(
     make=TargetRules,
     required={
         "minimum_diameter_mm": _number(0, 300, "Longest axial diameter that a target must exceed", "mm"),
-        "maximum_per_lobe": _number(1, 100, "Most targets of one lobe.", whole=True),
         "maximum_total": _number(1, 100, "Most targets of one patient.", whole=True),
+    },
+    optional={
+        "maximum_per_lobe": _number(1, 100, "Most targets of one lobe, in designs that have lobes.", whole=True),
     },
 )
 _ENDPOINT: dict[str, Field] = {
@@ -280,8 +310,10 @@ def protocol_record() -> Record:
                 },
                 optional={"minimum_volume_mL": _number(0, 1000, "Least volume of the region", "mL")},
             ),
+        },
+        optional={
             "endpoint": Record(
-                about="How lesions become the patient's value, and patients the endpoint.",
+                about="How lesions become the patient's value, and patients the endpoint, in designs that have one.",
                 make=EndpointRules,
                 required={
                     "metric": Word(words=words(one.metrics for one in designs), about="Metric of the endpoint."),
@@ -292,8 +324,6 @@ def protocol_record() -> Record:
                 },
                 optional=_BOOTSTRAP,
             ),
-        },
-        optional={
             "$schema": Text(about="Names this schema for editors; nothing else reads it."),
             "repeatability": _REPEATABILITY,
             "partial_volume": Word(words=PARTIAL_VOLUME, about="Partial volume correction of uptake and doses."),
@@ -305,12 +335,15 @@ def protocol_record() -> Record:
 def _of_design(word: str, rules: DesignRules) -> dict[str, Any]:
     """What a design allows, as JSON Schema."""
     endpoint = {"metric": {"enum": list(rules.metrics)}, "aggregation": {"enum": list(rules.aggregations)}}
-    then = {
-        "endpoint": {"properties": endpoint},
+    per_lobe: dict[str, Any] = {"required": ["maximum_per_lobe"]}
+    then: dict[str, Any] = {
+        "endpoint": {"properties": endpoint} if rules.endpoint else {"not": {}},
+        "targets": per_lobe if rules.by_lobe else {"properties": {"maximum_per_lobe": {"not": {}}}},
         "reference": {"properties": {"kind": {"enum": list(rules.references)}}},
         "metrics": {"items": {"enum": list(rules.uptake)}},
     }
-    return {"if": {"properties": {"design": {"const": word}}}, "then": {"properties": then}}
+    needed = {"required": ["endpoint"]} if rules.endpoint else {}
+    return {"if": {"properties": {"design": {"const": word}}}, "then": {"properties": then, **needed}}
 
 
 def _protocol(metrics: tuple[str, ...] = (), **values: Any) -> Protocol:
@@ -322,11 +355,22 @@ def _protocol(metrics: tuple[str, ...] = (), **values: Any) -> Protocol:
 def _fits_its_design(values: dict[str, Any], place: Place) -> None:
     """Refuse what the design does not have, by name."""
     design, rules = values["design"], DESIGN_RULES[values["design"]]
-    stated = (
-        ("endpoint", "metric", values["endpoint"].metric, rules.metrics),
-        ("endpoint", "aggregation", values["endpoint"].aggregation, rules.aggregations),
-        ("reference", "kind", values["reference"].kind, rules.references),
+    per_lobe = values["targets"].maximum_per_lobe
+    needs = (
+        (place.key("endpoint"), values.get("endpoint"), rules.endpoint, "which compares no patients"),
+        (place.key("targets").key("maximum_per_lobe"), per_lobe, rules.by_lobe, "which has no lobes"),
     )
+    for where, found, wanted, why in needs:
+        if wanted and found is None:
+            place.stop(f"the key {where.name} is missing: the design {design} needs it.")
+        if found is not None and not wanted:
+            place.stop(f"{where.name} has no effect in the design {design}, {why}: remove it.")
+    stated = [("reference", "kind", values["reference"].kind, rules.references)]
+    if rules.endpoint:
+        stated += [
+            ("endpoint", "metric", values["endpoint"].metric, rules.metrics),
+            ("endpoint", "aggregation", values["endpoint"].aggregation, rules.aggregations),
+        ]
     for section, key, word, known in stated:
         if word not in known:
             place.key(section).key(key).refuse(word, f"one of {', '.join(known)} in the design {design}")
@@ -340,8 +384,8 @@ def _fits_its_design(values: dict[str, Any], place: Place) -> None:
 
 
 def _cannot_work(values: dict[str, Any], place: Place) -> None:
-    endpoint, cycles = values["endpoint"], values["cycles"]
-    if endpoint.cycle > cycles:
+    endpoint, cycles = values.get("endpoint"), values["cycles"]
+    if endpoint is not None and endpoint.cycle > cycles:
         place.key("endpoint").key("cycle").refuse(endpoint.cycle, f"at most the number of cycles, {cycles}")
     if values.get("partial_volume") == "gtm" and values["imaging"].fwhm_mm <= 0:
         place.stop("'partial_volume' gtm needs the camera's resolution: give 'imaging.fwhm_mm' above 0.")

@@ -104,13 +104,14 @@ def compared_visits(visits: Sequence[SizedVisit]) -> tuple[SizedVisit, ...]:
     return tuple(kept)
 
 
-def case_response(visits: Sequence[SizedVisit]) -> CaseResponse | None:
+def case_response(visits: Sequence[SizedVisit], by_lobe: bool = True) -> CaseResponse | None:
     """Response over a case's visits, None if there is nothing to compare.
 
     Parameters
     ----------
     visits : in the order of time, the first is the baseline; lesions have the same ids throughout. One that is neither
         seen nor said to have vanished counts as not assessed.
+    by_lobe : whether each lobe has a response of its own beside the patient's.
 
     Raises
     ------
@@ -135,7 +136,7 @@ def case_response(visits: Sequence[SizedVisit]) -> CaseResponse | None:
         recist = recist_table(diameters, baseline)
     except ResponseError as error:
         recist, notes = ResponseTable(()), [*notes, str(error)]
-    lobes = ("", *volumes.lobes)
+    lobes = ("", *volumes.lobes) if by_lobe else ("",)
     scopes = tuple(_scope(lobe, recist, volumes, baseline, diameters) for lobe in lobes)
     return CaseResponse(tuple((visit.cycle, visit.visit) for visit in compared), scopes, tuple(notes))
 

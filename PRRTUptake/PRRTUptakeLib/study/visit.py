@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.plausibility import uptake_doubts
 from PRRTUptakeLib.segmentation.reference import KINDS, ReferenceRegionError
+from PRRTUptakeLib.segmentation.segments import UNDIVIDED
 from PRRTUptakeLib.study.contour_propagation import require_lesions
 from PRRTUptakeLib.study.placement import placed_regions
 from PRRTUptakeLib.study.visit_uptakes import (
     Quantity,
     VisitResolution,
     VisitUptakes,
+    liver_ratio_metric,
     ratio_metric,
     visit_quantities,
     visit_uptakes,
@@ -112,6 +114,8 @@ class VisitResult:
     sensitivity : by reference kind: aggregated T/N per lobe and the ratio as measured, None where the kind has no
         region.
     quantities : with their intervals, by region and metric as in the rows; see ``visit_uptakes.visit_quantities``.
+    liver_ratios : mean of every lesion and organ over that of the protocol's reference, by name; empty in a design with
+        lobes.
     warnings : sentences for the user.
     injection : what was given, where the image tells it.
     uptakes : every region's uptake with its interval, measured and corrected; None where that could not be had.
@@ -136,6 +140,7 @@ class VisitResult:
     quantities: Mapping[tuple[str, str], Quantity] = field(default_factory=dict)
     regions: Mapping[str, Occupancy] = field(default_factory=dict)
     anatomy: Volume | None = None
+    liver_ratios: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def ratio_name(self) -> str:
@@ -186,10 +191,11 @@ def measure_visit(
         If a region that is needed is missing or cannot be measured.
     """
     require_lesions(manual_shifts, prepared, labels.visit)
-    placed, warnings = _placed(prepared, image, manual_shifts)
+    placed, warnings = _placed(prepared, image, manual_shifts, anywhere=not protocol.rules.by_lobe)
     warnings += [manual_shift.sentence for manual_shift in manual_shifts]
     metrics = region_metrics(image, placed.values())
-    targets = tuple(_target(lesion, prepared, placed, metrics, protocol) for lesion in prepared.targets)
+    shown = [lesion for lesion in prepared.targets if lesion.segment.name in placed]
+    targets = tuple(_target(lesion, prepared, placed, metrics, protocol) for lesion in shown)
     if recovery is not None:
         targets = tuple(replace(one, corrected=_corrected(one, recovery)) for one in targets)
     resolution = VisitResolution(
@@ -200,8 +206,9 @@ def measure_visit(
     )
     uptakes, told = _uptakes(prepared, placed, image, resolution, labels.visit, protocol.reference.kind)
     known = {} if uptakes is None else visit_quantities(uptakes, prepared, protocol, labels.treated_lobe)
-    sensitivity = {kind: _ratios(kind, prepared, metrics, protocol, labels.treated_lobe) for kind in KINDS}
-    chosen = sensitivity[protocol.reference.kind]
+    kinds = KINDS if protocol.rules.by_lobe else ()
+    sensitivity = {kind: _ratios(kind, prepared, metrics, protocol, labels.treated_lobe) for kind in kinds}
+    chosen = sensitivity.get(protocol.reference.kind, {})
     warnings += [*told, *_doubts(prepared, metrics, targets, protocol), *_without_ratio(chosen)]
     targets = _resulting_targets(targets, prepared, known, protocol)
     lobes = _lobes(prepared, chosen, targets, known)
@@ -224,7 +231,17 @@ def measure_visit(
         regions=placed,
         uptakes=uptakes,
         quantities=known,
+        liver_ratios={} if protocol.rules.by_lobe else _liver_ratios(prepared, metrics, protocol),
     )
+
+
+def _liver_ratios(prepared: Prepared, metrics: dict[str, RegionMetrics], protocol: Protocol) -> dict[str, float]:
+    """Mean over that of healthy liver, of all lesions and of organs but the liver."""
+    healthy = metrics[prepared.references.region(protocol.reference.kind, UNDIVIDED).name].mean
+    if not healthy > 0:
+        return {}
+    wanted = [s for s in prepared.segmentation if liver_ratio_metric(s) and s.name in metrics]
+    return {s.name: metrics[s.name].mean / healthy for s in wanted if metrics[s.name].mean > 0}
 
 
 def _uptakes(
@@ -289,7 +306,7 @@ def _lobes(
 
 
 def _without_ratio(chosen: Mapping[str, float | None]) -> list[str]:
-    if chosen.get("ratio") is not None:
+    if not chosen or chosen["ratio"] is not None:
         return []
     empty = " and ".join(lobe for lobe in OPPOSITE_LOBE if chosen.get(lobe) is None)
     return [f"No ratio of the lobes: there is no target lesion in the {empty} lobe."]
@@ -321,14 +338,18 @@ def _used(prepared: Prepared, lobe: str, protocol: Protocol) -> Segment:
 
 
 def _placed(
-    prepared: Prepared, image: Volume, manual_shifts: Sequence[ManualShift]
+    prepared: Prepared, image: Volume, manual_shifts: Sequence[ManualShift], anywhere: bool
 ) -> tuple[dict[str, Occupancy], list[str]]:
-    """Regions on the image's grid; those that only partly lie in it are left out with a warning, targets never."""
+    """Regions on the image's grid; those that are only partly in it are left out with a warning.
+
+    Targets never are, unless they may be ``anywhere`` in the body: an image need not show all of it.
+    """
+    needed = ("reference", "lobe") if anywhere else ("target", "reference", "lobe")
     segmentation = prepared.segmentation
     placed, refused = placed_regions(segmentation, segmentation.grid, image.grid, prepared.bending, manual_shifts)
     warnings = []
     for name, error in refused.items():
-        if segmentation[name].role in ("target", "reference", "lobe"):
+        if segmentation[name].role in needed:
             raise PipelineError(f"The image does not cover what is to be measured: {error}") from error
         warnings.append(f"'{name}' is not measured: {error}")
     return placed, warnings
@@ -360,8 +381,10 @@ def _target(
     )
 
 
-def _corrected(target: LesionUptake, recovery: RecoveryCurve) -> CorrectedUptake:
-    """The liver around the lesion shines in, so that the contrast to it is what the volume costs."""
+def _corrected(target: LesionUptake, recovery: RecoveryCurve) -> CorrectedUptake | None:
+    """The liver around the lesion shines in, so that the contrast to it is what the volume costs; None elsewhere."""
+    if target.lobe in ("none", ""):
+        return None
     return corrected_uptake(recovery, target.tumour, target.volume_mL, target.reference)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.reference import SAME_LOBE, ReferenceRegionError
+from PRRTUptakeLib.segmentation.segments import UNDIVIDED
 from PRRTUptakeLib.uptake.noise import NoiseError, image_noise
 from PRRTUptakeLib.uptake.partial_volume import contour_uncertainty_mm
 from PRRTUptakeLib.uptake.region_model import box_of
@@ -199,8 +200,9 @@ def visit_uptakes(
     lesions = [segment for segment in segmentation if segment.role in _LESIONS]
     around = {}
     for segment in lesions:
-        reference = _reference_of(segment, prepared, reference_kind)
-        if reference is not None and reference.name in placed:
+        reference = _reference_of(segment.lobe, prepared, reference_kind)
+        inside = segment.lobe not in ("none", "")  # the liver is not around a lesion outside it
+        if inside and reference is not None and reference.name in placed:
             around[segment.name] = reference.name
     healthy = _healthy_liver(prepared, placed, frozenset(around.values()))
     chosen, left_out = disjoint_regions(segmentation, placed, healthy)
@@ -268,6 +270,14 @@ def _healthy_liver(prepared: Prepared, placed: Mapping[str, Occupancy], referenc
     return found
 
 
+def liver_ratio_metric(segment: Segment) -> str:
+    """What a region's uptake over that of healthy liver is called in rows; "" for a region that has no such ratio."""
+    if segment.role in _LESIONS:
+        return "tn_ratio"
+    is_organ = segment.role == "organ" and segment.structure not in ("", "liver")
+    return "organ_to_liver_ratio" if is_organ else ""
+
+
 def _precedence(segment: Segment) -> int:
     if segment.role in _LESIONS:
         return 0
@@ -287,10 +297,10 @@ def _covered(region: Occupancy, chosen: Sequence[Occupancy]) -> float:
     return float(np.minimum(taken, box.values).sum() / box.values.sum())
 
 
-def _reference_of(segment: Segment, prepared: Prepared, kind: str) -> Segment | None:
-    """Reference of a lesion, None where it has none (outside the liver)."""
+def _reference_of(lobe: str, prepared: Prepared, kind: str) -> Segment | None:
+    """Reference of a lesion in ``lobe``, None where it has none (outside the liver)."""
     try:
-        return prepared.references.region(kind, segment.lobe)
+        return prepared.references.region(kind, lobe)
     except ReferenceRegionError:
         return None
 
@@ -306,20 +316,34 @@ def _noise(prepared: Prepared, placed: Mapping[str, Occupancy], image: Volume) -
     return None
 
 
+def _liver_quantities(
+    uptakes: VisitUptakes, prepared: Prepared, protocol: Protocol, names: Sequence[str]
+) -> dict[tuple[str, str], Quantity]:
+    """Ratios to healthy liver with their intervals, of all lesions and organs among ``names``."""
+    reference = _reference_of(UNDIVIDED, prepared, protocol.reference.kind)
+    if reference is None or reference.name not in names:
+        return {}
+    ratios = [(segment.name, liver_ratio_metric(segment)) for segment in prepared.segmentation if segment.name in names]
+    return {(name, metric): uptakes.tn(name, reference.name) for name, metric in ratios if metric}
+
+
 def visit_quantities(
     uptakes: VisitUptakes, prepared: Prepared, protocol: Protocol, treated_lobe: str
 ) -> dict[tuple[str, str], Quantity]:
     """All quantities of a visit that have an interval, by region and metric as in its rows.
 
     ``mean`` of every region that was corrected together; ``tn_ratio`` of targets; ``tn_ratio_aggregated`` of lobes;
-    ``treated_control_ratio`` (``left_right_ratio`` while blinded) of the patient.
+    ``treated_control_ratio`` (``left_right_ratio`` while blinded) of the patient; or the ratios to healthy liver of a
+    design without lobes.
     """
     names = [name for name in uptakes.image.regions if uptakes.covers(name)]
     found = {(name, "mean"): uptakes.uptake(name) for name in names}
+    if not protocol.rules.by_lobe:
+        return found | _liver_quantities(uptakes, prepared, protocol, names)
     lobes: dict[str, dict[str, str]] = {"left": {}, "right": {}}
     for lesion in prepared.targets:
         segment = lesion.segment
-        reference = _reference_of(segment, prepared, protocol.reference.kind)
+        reference = _reference_of(segment.lobe, prepared, protocol.reference.kind)
         if reference is not None and segment.name in names and reference.name in names:
             found[segment.name, "tn_ratio"] = uptakes.tn(segment.name, reference.name)
             if segment.lobe in lobes:

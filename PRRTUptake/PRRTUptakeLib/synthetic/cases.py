@@ -1,13 +1,14 @@
 """Synthetic patients as folders: DICOM images, segments, the case file that names them, and the truth beside it.
 
-Four kinds of case: lobe against lobe (``write_synthetic_lutia``), intra-arterial against intravenous PET/CT
-(``write_synthetic_ia_versus_iv``), serial SPECT/CT for dosimetry (``write_synthetic_serial``), and the last two of one
-patient together, predicted against delivered dose (``write_synthetic_therapy``).
+Five kinds of case: lobe against lobe (``write_synthetic_lutia``), intra-arterial against intravenous PET/CT
+(``write_synthetic_ia_versus_iv``), serial SPECT/CT for dosimetry (``write_synthetic_serial``), the last two of one
+patient together, predicted against delivered dose (``write_synthetic_therapy``), and serial SPECT/CT of a patient
+without arms or lobes (``write_synthetic_single_arm``).
 
 ``case.json`` holds
 
-- ``patient``: the patient's identity; ``protocol``: "lutia" or "ia-versus-iv";
-- ``treated_lobe``: "left" or "right" (lobe against lobe and serial);
+- ``patient``: the patient's identity; ``protocol``: "lutia", "ia-versus-iv" or "single-arm";
+- ``treated_lobe``: "left" or "right" (lobe against lobe and serial; neither it nor a plane in a single arm);
 - ``visits``: a list, one object per visit, paths relative to ``case.json``:
   ``visit`` (its name, for instance "24h"), ``cycle``, ``dicom`` (folder), ``segments`` (folder of NAME.nii.gz),
   ``lobe_plane`` with ``origin_ras_mm`` and ``normal_ras``, which points to the patient's left, in the frame of
@@ -30,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from PRRTUptakeLib.atomic_write import atomic_directory
-from PRRTUptakeLib.synthetic.lesion_placement import pet_lesions
+from PRRTUptakeLib.synthetic.lesion_placement import pet_lesions, single_arm_lesions
 from PRRTUptakeLib.synthetic.phantom import Gains, Injection, SyntheticPatient, synthetic_patient
 from PRRTUptakeLib.synthetic.phantom_uptake import uptake_table
 from PRRTUptakeLib.synthetic.segments import write_segments
@@ -108,6 +109,55 @@ def write_synthetic_serial(
         If ``folder`` cannot be written, or holds files that are not ours.
     """
     patient = patient or synthetic_patient(seed, index)
+    how: dict[str, Any] = {"times_h": times_h, "moving": moving, "blur": blur, "noise": noise}
+    return _write_serial(Path(folder), patient, "lutia", by_lobe=True, **how)
+
+
+def write_synthetic_single_arm(
+    folder: str | Path,
+    *,
+    seed: int = 1,
+    index: int = 0,
+    times_h: Sequence[float] = SERIAL_TIMES_h,
+    moving: bool = True,
+    blur: bool = True,
+    noise: bool = True,
+    patient: SyntheticPatient | None = None,
+) -> Path:
+    """Write SPECT/CT of a patient after an intravenous injection of 177Lu, without arms or lobes.
+
+    As `write_synthetic_serial`, with lymph nodes besides the liver lesions, and neither treated lobe nor lobe plane.
+
+    Returns
+    -------
+    The path of ``case.json``.
+
+    Raises
+    ------
+    WholeFolderError
+        If ``folder`` cannot be written, or holds files that are not ours.
+    """
+    if patient is None:
+        patient = synthetic_patient(seed, index, lesions=single_arm_lesions)
+    given = patient.injection
+    patient = patient.after(Injection(given.table, given.activity_MBq, given.time, "intravenous"))
+    how: dict[str, Any] = {"times_h": times_h, "moving": moving, "blur": blur, "noise": noise}
+    return _write_serial(Path(folder), patient, "single-arm", by_lobe=False, **how)
+
+
+def _write_serial(
+    folder: Path,
+    patient: SyntheticPatient,
+    protocol: str,
+    *,
+    by_lobe: bool,
+    times_h: Sequence[float],
+    moving: bool,
+    blur: bool,
+    noise: bool,
+) -> Path:
+    """Serial SPECT/CT; treated lobe and lobe plane are stated only ``by_lobe``."""
+    treated = patient.treated_lobe if by_lobe else ""
     with_contrast = min(times_h, key=lambda time_h: abs(time_h - _CONTRAST_CT_TIME_h))
     sessions, visits = [], []
     with atomic_directory(folder) as out:
@@ -122,10 +172,11 @@ def write_synthetic_serial(
                 grid = CONTRAST_CT_GRID
             write_segments(patient, grid, out / name / "segments", posture, lesions_apart=True)
             sessions.append(session)
-            visits.append(_visit(session, f"{name}/DICOM", f"{name}/segments", posture))
-        _write_json(out / "case.json", _case(patient, "lutia", visits, patient.treated_lobe))
-        _write_json(out / "truth.json", {"treated_lobe": patient.treated_lobe, **truth(sessions, "SPECT")})
-    return Path(folder) / "case.json"
+            visits.append(_visit(session, f"{name}/DICOM", f"{name}/segments", posture if by_lobe else None))
+        _write_json(out / "case.json", _case(patient, protocol, visits, treated))
+        lobe = {"treated_lobe": treated} if by_lobe else {}
+        _write_json(out / "truth.json", {**lobe, **truth(sessions, "SPECT")})
+    return folder / "case.json"
 
 
 def write_synthetic_ia_versus_iv(
@@ -256,13 +307,15 @@ def _from_mri(mri: Session, pets: Sequence[Session]) -> dict[str, Any]:
     }
 
 
-def _visit(session: Session, dicom: str, segments: str, drawn_in: Posture) -> dict[str, Any]:
+def _visit(session: Session, dicom: str, segments: str, drawn_in: Posture | None) -> dict[str, Any]:
+    """One visit; without ``drawn_in`` it has no plane between the lobes."""
+    plane = {"lobe_plane": lobe_plane(drawn_in)} if drawn_in is not None else {}
     return {
         "visit": session.visit,
         "cycle": 1,
         "dicom": dicom,
         "segments": segments,
-        "lobe_plane": lobe_plane(drawn_in),
+        **plane,
     }
 
 

@@ -80,6 +80,18 @@ def pet_lesions(random: np.random.Generator) -> tuple[LesionPlan, ...]:
     return tuple(LesionPlan(size, lobe, float(u)) for (size, lobe), u in zip(plan, uptakes, strict=True))
 
 
+def single_arm_lesions(random: np.random.Generator) -> tuple[LesionPlan, ...]:
+    """Lesions of 32-46, 24-32, 22-30 and 12-18 mm in the liver, and two lymph nodes of 26-36 and 18-26 mm outside it.
+
+    Uptakes scatter log-normally by 20 % from lesion to lesion.
+    """
+    liver = ((32, 46, "right"), (24, 32, "right"), (22, 30, "left"), (12, 18, "right"))
+    sizes = (*liver, (26, 36, "none"), (18, 26, "none"))
+    plan = [(float(random.uniform(low, high)), lobe) for low, high, lobe in sizes]
+    uptakes = np.exp(random.normal(0.0, 0.20, len(plan)))
+    return tuple(LesionPlan(size, lobe, float(u)) for (size, lobe), u in zip(plan, uptakes, strict=True))
+
+
 def draw_lesions(
     draw: LesionDraw, sizes: np.random.Generator, places: np.random.Generator
 ) -> tuple[tuple[LesionPlan, ...], tuple[Point, ...]]:

@@ -272,7 +272,7 @@ def test_report_and_text_tell_the_correction(serial):
     folder, outcome, _, rows = serial
     page = (folder / "out" / "report.html").read_text(encoding="utf-8")
     text = "\n".join(study_text(outcome))
-    for words in ("fitted to a phantom of 0.524 to 113 mL (digital spheres)", "E1: it lies in no lobe of the liver"):
+    for words in ("fitted to a phantom of 0.524 to 113 mL (digital spheres)", "E1: it is outside the liver"):
         assert words in page
         assert words in text
     assert "dose corrected Gy" in page

@@ -134,12 +134,13 @@ def test_sample_data_entries(statistics, monkeypatch):
         "PRRT synthetic patient: LUTIA",
         "PRRT synthetic patient: IA versus IV",
         "PRRT synthetic patient: serial SPECT/CT",
+        "PRRT synthetic patient: single arm, without lobes",
     ]
     asked = []
     monkeypatch.setattr(sample_data, "load_sample", lambda name, progress: asked.append(name) or [])
     for source in sources:
         source.customDownloader(source)
-    assert asked == ["lutia", "ia-versus-iv", "serial"]
+    assert asked == ["lutia", "ia-versus-iv", "serial", "single-arm"]
 
 
 @pytest.mark.slow

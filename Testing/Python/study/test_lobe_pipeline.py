@@ -15,6 +15,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from builders.voxel_truth import brute_mean, true_averages
 from PRRTDosimetryLib.commands import main
 from PRRTUptakeLib.dicom.quantify import quantify
 from PRRTUptakeLib.dicom.series import find_series
@@ -59,40 +60,6 @@ def _run(folder, patient, blur):
     return case, run_case(case, folder / "results").result.visits[0], folder / "results"
 
 
-def _true_averages(patient, grid, box, fine=5):
-    """Concentration averaged over each voxel of ``grid`` in ``box`` from fine^3 points each; Bq/mL; nan elsewhere."""
-    steps = (np.arange(fine) + 0.5) / fine - 0.5
-    values = {item.name: patient.concentration_Bq_per_mL(item.name, 24.0) for item in patient.regions}
-    result = np.full(grid.shape, np.nan)
-    j, i = ((np.arange(part.start, part.stop)[:, None] + steps).ravel() for part in box[1:])
-    for k in range(box[0].start, box[0].stop):
-        planes = []
-        for step in steps:
-            jj, ii = np.meshgrid(j, i, indexing="ij")
-            ras = grid.to_ras(np.stack([ii, jj, np.full_like(ii, k + step)], axis=-1))
-            plane = np.zeros(ii.shape)
-            for region in patient.regions:  # painted in order: later regions cover earlier ones
-                plane[region.shape.contains(ras[..., 0], ras[..., 1], ras[..., 2])] = values[region.name]
-            planes.append(plane.reshape(len(j) // fine, fine, len(i) // fine, fine).mean(axis=(1, 3)))
-        result[k, box[1], box[2]] = np.mean(planes, axis=0)
-    return result
-
-
-def _brute_mean(image, grid, segment, source):
-    """Mean of ``image`` over a segment whose voxels are each cut into 5^3 points that fall where they fall."""
-    steps = (np.arange(5) + 0.5) / 5 - 0.5
-    kji = np.argwhere(segment.mask) + segment.origin
-    total, count = 0.0, 0
-    for dk in steps:
-        for dj in steps:
-            for di in steps:
-                ras = source.to_ras(kji[:, ::-1] + [di, dj, dk])
-                index = np.rint(grid.to_ijk(ras)).astype(int)
-                total += image[index[:, 2], index[:, 1], index[:, 0]].sum()
-                count += len(index)
-    return total / count
-
-
 @pytest.fixture(scope="module")
 def truth_image(sharp, patient):
     """Around the liver, where all that is compared lies."""
@@ -102,7 +69,7 @@ def truth_image(sharp, patient):
     ends = np.array([liver.origin, np.add(liver.origin, liver.mask.shape)])
     corners = grid.to_ijk(source.to_ras(np.array(np.meshgrid(*ends.T)).reshape(3, -1).T[:, ::-1]))[:, ::-1]
     low, high = np.floor(corners.min(axis=0)).astype(int) - 1, np.ceil(corners.max(axis=0)).astype(int) + 2
-    return _true_averages(patient, grid, tuple(slice(a, b) for a, b in zip(low, high, strict=True)))
+    return true_averages(patient, grid, tuple(slice(a, b) for a, b in zip(low, high, strict=True)))
 
 
 def test_t_n_and_ratio_against_voxel_averaged_truth(sharp, truth_image):
@@ -111,8 +78,8 @@ def test_t_n_and_ratio_against_voxel_averaged_truth(sharp, truth_image):
     assert len(result.targets) == 4
     for target, lesion in zip(result.targets, result.prepared.targets, strict=True):
         reference = result.prepared.references.region("same-lobe", target.lobe)
-        tumour = _brute_mean(truth_image, grid, lesion.segment, source)
-        healthy = _brute_mean(truth_image, grid, reference, source)
+        tumour = brute_mean(truth_image, grid, lesion.segment, source)
+        healthy = brute_mean(truth_image, grid, reference, source)
         assert target.tumour == pytest.approx(tumour, rel=0.005)
         assert target.reference == pytest.approx(healthy, rel=0.005)
         assert target.tn_ratio == pytest.approx(tumour / healthy, rel=0.005)

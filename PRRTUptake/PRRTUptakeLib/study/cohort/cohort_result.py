@@ -15,6 +15,7 @@ from PRRTUptakeLib.statistics.exclusions import StatedExclusion, stated_exclusio
 from PRRTUptakeLib.study.cohort.analysis import Analysis, Options, analyse
 from PRRTUptakeLib.study.cohort.jobs import TABLE, CohortError
 from PRRTUptakeLib.study.designs import design_of
+from PRRTUptakeLib.study.designs.base import NO_COMPARISON
 from PRRTUptakeLib.study.measurements import canonical_sha256, read_csv, to_csv
 from PRRTUptakeLib.study.protocol import load_protocol
 
@@ -63,7 +64,10 @@ class Readers:
 
 @dataclass(frozen=True, eq=False)
 class CohortResult:
-    """All patients together; ``analysis`` is None, and ``problem`` says why, if there is no endpoint."""
+    """All patients together.
+
+    ``analysis`` is None if there is no endpoint; ``problem`` says why, and is empty where the design has none.
+    """
 
     protocol: Protocol
     rows: tuple[Measurement, ...]
@@ -147,6 +151,8 @@ def conclude(
     readers, unread = _readers(rows, protocol, options)
     lost += unread
     crashed = _crash_words(outcomes, cases)
+    if design_of(protocol).endpoint.kind == NO_COMPARISON:
+        return CohortResult(protocol, rows, tuple(flow), None, crashed, readers, lost + _unused(options))
     try:
         refuse_shared_scans(outcomes, cases)
         allocation, notes = (None, ()) if crashed else _allocation(cases.values(), protocol, options)
@@ -161,6 +167,13 @@ def conclude(
     if notes:
         analysis = replace(analysis, fixed_beforehand=None, fixed_parts=None)
     return CohortResult(protocol, rows, _ends(flow, analysis), analysis, crashed, readers, notes + lost)
+
+
+def _unused(options: Options) -> tuple[str, ...]:
+    """What was given for an endpoint, where there is none."""
+    given = {"allocation": options.allocation, "subgroups": options.subgroups, "mixed model": options.mixed}
+    names = [name for name, value in given.items() if value]
+    return (f"The design has no endpoint, so that these have no effect: {', '.join(names)}.",) if names else ()
 
 
 def _crash_words(outcomes: Sequence[Outcome], cases: Mapping[str, Declared]) -> str:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.study.designs.lobe_comparison import LOBE_COMPARISON
 from PRRTUptakeLib.study.designs.route_comparison import ROUTE_COMPARISON
+from PRRTUptakeLib.study.designs.single_arm import SINGLE_ARM
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.study.designs.base import Design
     from PRRTUptakeLib.study.protocol import Protocol
 
-DESIGNS: tuple[Design, ...] = (LOBE_COMPARISON, ROUTE_COMPARISON)
+DESIGNS: tuple[Design, ...] = (LOBE_COMPARISON, ROUTE_COMPARISON, SINGLE_ARM)
 
 
 class DesignError(PRRTError):

@@ -14,7 +14,7 @@ from PRRTUptakeLib.progress import Progress, sub_progress
 from PRRTUptakeLib.segmentation.regrid import regrid
 from PRRTUptakeLib.segmentation.segments import SegmentError
 from PRRTUptakeLib.study.designs.base import ROUTE_RATIOS, EndpointTraits
-from PRRTUptakeLib.study.designs.lobe_visit import load_emission
+from PRRTUptakeLib.study.designs.one_visit import load_emission
 from PRRTUptakeLib.study.measurements import UNKNOWN
 from PRRTUptakeLib.study.model import (
     IMAGE_WORDS,

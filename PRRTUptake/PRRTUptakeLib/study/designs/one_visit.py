@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.study.visit_registration import VisitRegistration
 
 
-class LobeVisitError(PRRTError):
+class OneVisitError(PRRTError):
     """A visit cannot be measured with the contours that it names."""
 
 
@@ -142,7 +142,7 @@ def load_emission(visit: VisitInput, kind: str = CONCENTRATION) -> tuple[Emissio
         If the visit has none, or it cannot be quantified.
     """
     if visit.emission is None:
-        raise visit.emission_refusal or LobeVisitError(f"Visit '{visit.visit}' has no image to be measured: add it.")
+        raise visit.emission_refusal or OneVisitError(f"Visit '{visit.visit}' has no image to be measured: add it.")
     return visit.emission, visit.emission.load(kind)
 
 
@@ -196,7 +196,7 @@ def _placed(
     if own and not rule:
         doubt = "Segments and emission image name different frames of reference and were taken as they are: no {}."
         return _Placed(placement=None, anatomy=fixed), (doubt.format(missing.removeprefix("a ")),)
-    raise LobeVisitError(
+    raise OneVisitError(
         f"Visit '{visit.visit}' cannot be registered, because {missing} is missing: add it, or give 'registration' a "
         "transform."
     )
