@@ -78,10 +78,12 @@ def _fillable(mask: np.ndarray, low: tuple[int, np.ndarray], high: tuple[int, np
     if areas[0] < _ALIKE * areas[1] or (low[1] & high[1]).sum() < _ALIKE * areas[0]:
         return False
     inner = [_next_area(mask, low[0] - 1, low[1]), _next_area(mask, high[0] + 1, high[1])]
-    if 0 in inner:
-        return (high[0] - low[0]) * distance_mm <= _LONGEST_FILL_mm
+    missing = high[0] - low[0] - 1
+    if 0 in inner:  # of many planes only if the rest of the structure is not contoured there either: a stride
+        skipped = missing <= _FEW_planes or not mask[low[0] + 1 : high[0]].any()
+        return skipped and (high[0] - low[0]) * distance_mm <= _LONGEST_FILL_mm
     tapered = [part.sum() <= _TAPERED * area for (_, part), area in zip((low, high), inner, strict=True)]
-    return high[0] - low[0] - 1 <= _FEW_planes and not all(tapered)
+    return missing <= _FEW_planes and not all(tapered)
 
 
 def _next_area(mask: np.ndarray, k: int, part: np.ndarray) -> int:
