@@ -51,6 +51,8 @@ _PHANTOM = {"M": "male", "F": "female"}
 _ZERO_WORDS = {"start": "start", "mid": "middle", "end": "end"}
 
 
+RENDERER = "PRRTDosimetryLib.report.dose_parts"
+"""What registers how the parts of dosimetry are rendered."""
 DOSIMETRY = "dosimetry"
 """The visit of rows that hold for a whole cycle."""
 
@@ -66,6 +68,7 @@ class CycleDoses(ResultPart):
     recovered : corrected doses of lesions; None without a phantom.
     """
 
+    renderer = RENDERER
     dosimetry: Dosimetry
     kept: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     recovered: RecoveredDoses | None = None
@@ -80,6 +83,7 @@ class CycleDoses(ResultPart):
 class TotalDoses(ResultPart):
     """Dose and effect of each organ over all cycles; ``missing`` are cycles without doses."""
 
+    renderer = RENDERER
     totals: tuple[OrganTotal, ...]
     missing: tuple[int, ...] = ()
 

@@ -24,7 +24,7 @@ from PRRTUptakeLib.study.visit_registration import VisitRegistration
 from PRRTDosimetryLib.dose.density import SOFT_TISSUE_g_per_mL
 from PRRTDosimetryLib.dose.dose_map import kernel_dose, local_dose
 from PRRTDosimetryLib.dose.dvh import DoseVolumeHistogram, dose_volume_histogram
-from PRRTDosimetryLib.dosimetry.cycle import DOSIMETRY, CycleDoses, settings_of
+from PRRTDosimetryLib.dosimetry.cycle import DOSIMETRY, RENDERER, CycleDoses, settings_of
 from PRRTDosimetryLib.dosimetry.settings import DoseSettings, SettingsError
 from PRRTDosimetryLib.kinetics.voxel_series import VoxelSeries
 from PRRTDosimetryLib.kinetics.voxelwise import TiaMap, mono_exponential_tia_by_surroundings, uptake_clearance_tia
@@ -96,6 +96,7 @@ class CycleDoseMap(ResultPart):
     shown : registrations between the cycle's images with what the report shows of them.
     """
 
+    renderer = RENDERER
     made: CycleMap
     cycle: int
     method: str

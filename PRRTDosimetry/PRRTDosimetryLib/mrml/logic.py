@@ -33,7 +33,6 @@ from PRRTDosimetryLib.mrml.curve_nodes import table_from_integrals
 from PRRTDosimetryLib.mrml.dose_display import show_dose
 from PRRTDosimetryLib.mrml.dose_nodes import Histogram, table_of_doses
 from PRRTDosimetryLib.mrml.time_points import TimePoint, check_time_points
-from PRRTDosimetryLib.report import dose_parts as dose_parts  # registers how doses are rendered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

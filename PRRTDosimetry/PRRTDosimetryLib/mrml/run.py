@@ -8,7 +8,6 @@ from PRRTUptakeLib.mrml.run import CaseResult, run_case
 
 from PRRTDosimetryLib.dosimetry.cycle import add_doses
 from PRRTDosimetryLib.dosimetry.dose_maps import add_dose_maps
-from PRRTDosimetryLib.report import dose_parts as dose_parts  # registers how doses are rendered
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -59,9 +59,11 @@ class UptakeLogic(SegmentLogic):
         self.scene: SceneStudy | None = None
 
     def setProtocol(self, protocol: str | Path) -> None:
-        """Take the rules of another protocol, a shipped name or a file; earlier results are dropped."""
-        self.protocol = load_protocol(protocol)
-        self.prepared = self.result = self.measured = self.scene = None
+        """Take the rules of another protocol, a shipped name or a file; earlier results are dropped if they differ."""
+        taken = load_protocol(protocol)
+        if taken.sha256 != self.protocol.sha256:
+            self.protocol = taken
+            self.prepared = self.result = self.measured = self.scene = None
 
     def prepare(self, imageNode: Any, segmentationNode: Any, lobePlaneNode: Any = None) -> Prepared:
         """Split the liver into lobes, number and size the lesions, choose targets, make reference regions.

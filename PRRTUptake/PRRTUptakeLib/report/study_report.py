@@ -6,9 +6,11 @@ renderers with `findings_sections`, `findings_text`, `part_sections` and `part_t
 
 from __future__ import annotations
 
+import importlib
 from functools import singledispatch
 from typing import TYPE_CHECKING, Any
 
+from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.report.alignment_report import alignment_section
 from PRRTUptakeLib.report.enhancement_report import (
     benefit_section,
@@ -57,6 +59,10 @@ def study_text(result: StudyResult) -> list[str]:
     return [*text, *(words for part in result.parts for words in part_text(part, result))]
 
 
+class ReportError(PRRTError):
+    """A part of a result cannot be shown."""
+
+
 @singledispatch
 def findings_sections(findings: Any, result: StudyResult) -> tuple[list[str], list[str]]:
     """Sections on what a design found, those before and those after the sections on registrations."""
@@ -71,14 +77,30 @@ def findings_text(findings: Any, result: StudyResult) -> list[str]:
 
 @singledispatch
 def part_sections(part: Any, result: StudyResult) -> list[str]:
-    """Sections on a part that another library added."""
-    return []
+    """Sections on a part that another library added; its renderer is loaded where that did not happen yet."""
+    return part_sections(part, result) if _renderer_loaded(part, part_sections) else []
 
 
 @singledispatch
 def part_text(part: Any, result: StudyResult) -> list[str]:
     """A part that another library added, for the terminal."""
-    return []
+    return part_text(part, result) if _renderer_loaded(part, part_text) else []
+
+
+def _renderer_loaded(part: Any, renderers: Any) -> bool:
+    """Import what registers a part's renderers; whether there is one now that is not the default.
+
+    Raises
+    ------
+    ReportError
+        If the part names a renderer that registers none for it: nothing of a result is left out in silence.
+    """
+    if not part.renderer:
+        return False
+    importlib.import_module(part.renderer)
+    if renderers.dispatch(type(part)) is renderers.dispatch(object):
+        raise ReportError(f"{part.renderer} does not say how a {type(part).__name__} is shown: register it there.")
+    return True
 
 
 @findings_sections.register(VisitFindings)

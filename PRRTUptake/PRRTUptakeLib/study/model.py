@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
@@ -255,8 +255,11 @@ class VisitImages:
 class ResultPart:
     """What another library adds to a result, such as the doses of a cycle; its report dispatches on the type.
 
-    ``parameters`` are what it was made with, plain values for the provenance.
+    ``parameters`` are what it was made with, plain values for the provenance; ``renderer`` names the module that
+    registers how the type is rendered when it is imported, "" for a part that has nothing to show but rows and warnings.
     """
+
+    renderer: ClassVar[str] = ""
 
     rows: tuple[Measurement, ...] = ()
     warnings: tuple[str, ...] = ()
