@@ -96,9 +96,9 @@ class Delivered:
 class Case:
     """One patient: identity, rules, visits; ``treated_lobe`` is "left", "right" or "" while blinded.
 
-    ``lobes`` is "none", "from-plane", "drawn", or "" for whichever way the segments allow; ``partial_volume`` the
-    correction that is asked for here, "" for the protocol's; ``expected_patient_id`` the DICOM Patient ID that every
-    image must have, "" for any.
+    ``lobes`` is "none", "left" or "right" (the liver is that lobe alone), "from-plane", "drawn", or "" for whichever way
+    the segments allow; ``partial_volume`` the correction that is asked for here, "" for the protocol's;
+    ``expected_patient_id`` the DICOM Patient ID that every image must have, "" for any.
     """
 
     path: Path
@@ -262,7 +262,7 @@ def _agrees_with_design(case: Case, place: Place) -> None:
         place.key("lobes").refuse(case.lobes, f"one of {', '.join(rules.lobes)} in the design {design}")
     for n, visit in enumerate(case.visits):
         where = place.key("visits").item(n)
-        if visit.lobe_plane is not None and case.lobes in ("none", "drawn"):
+        if visit.lobe_plane is not None and case.lobes in ("none", "left", "right", "drawn"):
             where.stop(f"{where.key('lobe_plane').name} contradicts 'lobes', which is '{case.lobes}': remove one.")
         if visit.territory_overrides and case.lobes:
             where.stop(f"{where.key('couinaud_moves').name} contradicts 'lobes', which is '{case.lobes}': remove one.")

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Grid
     from PRRTUptakeLib.study.case import Case, Visit
 
+STATED_LOBES = ("none", "left", "right")  # a liver that is not to be divided, or is one lobe
 ROUTES = {"intra-arterial": "IA", "intravenous": "IV"}
 
 
@@ -102,7 +103,7 @@ def _visit(case: Case, visit: Visit, read_file: SegmentationReader) -> VisitInpu
         load_segments=lambda: read_segments(visit.segments, found, read_file),
         contours_on=contours_on,
         anatomy=anatomy_input(anatomy) if anatomy is not None else None,
-        cut="none" if case.lobes == "none" else visit.lobe_plane,
+        cut=case.lobes if case.lobes in STATED_LOBES else visit.lobe_plane,
         registration=visit.registration,
         manual_shifts=visit.manual_shifts,
         drawn_on=visit.drawn_on,

@@ -43,7 +43,7 @@ class DesignRules:
     uptake: tuple[str, ...]
     aggregations: tuple[str, ...]
     references: tuple[str, ...]
-    lobes: tuple[str, ...] = ("none", "from-plane", "drawn")
+    lobes: tuple[str, ...] = ("none", "left", "right", "from-plane", "drawn")
     routes: bool = False
     by_lobe: bool = True
     endpoint: bool = True
@@ -58,7 +58,7 @@ DESIGN_RULES: dict[str, DesignRules] = {
         uptake=("tn_ratio", *_UPTAKE),
         aggregations=tuple(AGGREGATIONS),
         references=tuple(REFERENCES),
-        lobes=("from-plane", "drawn"),
+        lobes=("left", "right", "from-plane", "drawn"),
     ),
     "ia-versus-iv": DesignRules(
         metrics=SUV_METRICS,

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.study.schema.place import Place
 
 ROUTES = {"intra-arterial": "IA", "intravenous": "IV"}
-LOBES = ("none", "from-plane", "drawn")
+LOBES = ("none", "left", "right", "from-plane", "drawn")
 # What belongs to the visit whose segments are used, not to one that uses them.
 DRAWN_KEYS = ("lobe_plane", "couinaud_moves", "vanished", "targets")
 
