@@ -96,8 +96,8 @@ class Delivered:
 class Case:
     """One patient: identity, rules, visits; ``treated_lobe`` is "left", "right" or "" while blinded.
 
-    ``lobes`` is "none", "left" or "right" (the liver is that lobe alone), "from-plane", "drawn", or "" for whichever way
-    the segments allow; ``partial_volume`` the correction that is asked for here, "" for the protocol's;
+    ``lobes`` is "none", "left" or "right" (the liver is that lobe alone), "from-plane", "drawn", or "" for whichever
+    way the segments allow; ``partial_volume`` the correction that is asked for here, "" for the protocol's;
     ``expected_patient_id`` the DICOM Patient ID that every image must have, "" for any.
     """
 
