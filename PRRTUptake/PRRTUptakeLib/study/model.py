@@ -256,7 +256,7 @@ class ResultPart:
     """What another library adds to a result, such as the doses of a cycle; its report dispatches on the type.
 
     ``parameters`` are what it was made with, plain values for the provenance; ``renderer`` names the module that
-    registers how the type is rendered when it is imported, "" for a part that has nothing but rows and warnings.
+    registers how the type is rendered when it is imported, "" for a part with rows and warnings only.
     """
 
     renderer: ClassVar[str] = ""
