@@ -36,7 +36,7 @@ def other_cell(known: Quantity | None) -> object:
 
 
 def other_word(result: VisitResult) -> str:
-    """What stands beside the result in tables: uncorrected beside corrected, or the other way round."""
+    """The other value next to the result in tables: uncorrected next to corrected, or the other way round."""
     return {"none": "corrected", "gtm": "uncorrected"}.get(result.partial_volume, "the other way")
 
 

@@ -272,7 +272,11 @@ def _resulting_targets(
 ) -> tuple[LesionUptake, ...]:
     """The targets with what is known of their T/N; T, N and T/N corrected where that is the result."""
     found = []
-    for target, lesion in zip(targets, prepared.targets, strict=True):
+    shown = {target.lesion_id: target for target in targets}
+    for lesion in prepared.targets:
+        target = shown.get(lesion.lesion.lesion_id)
+        if target is None:  # outside the image
+            continue
         tn = known.get((lesion.segment.name, "tn_ratio"))
         if tn is None:
             found.append(target)

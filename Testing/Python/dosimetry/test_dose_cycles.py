@@ -11,6 +11,7 @@ from datetime import timedelta
 
 import pydicom
 import pytest
+from builders.another_scan import another_scan
 from PRRTDosimetryLib.dosimetry.cumulative import organ_totals
 from PRRTDosimetryLib.dosimetry.cycle import add_doses
 from PRRTDosimetryLib.dosimetry.engine import dosimetry
@@ -38,7 +39,8 @@ def folder(tmp_path_factory):
     case = write_synthetic_serial(folder / "patient", seed=SEED, times_h=TIMES_h, moving=False, blur=False, noise=False)
     content = json.loads(case.read_text(encoding="utf-8"))
     again = next(visit for visit in content["visits"] if visit["visit"] == "24h")
-    content["visits"].append({**again, "cycle": 2})
+    another_scan(folder / "patient" / again["dicom"], folder / "patient" / "cycle-2")
+    content["visits"].append({**again, "cycle": 2, "dicom": "cycle-2"})
     ct = next(one for one in find_series(folder / "patient" / again["dicom"]) if one.modality == "CT")
     (folder / "patient" / "CT").mkdir()
     for n, file in enumerate(ct.files):

@@ -17,17 +17,15 @@ ROOT = Path(__file__).resolve().parents[3]
 MODULES = ("PRRTUptake", "PRRTDosimetry")
 
 _IMPORT = """
-import sys, time
+import sys
 sys.path[:0] = {paths!r}
 from slicer_standin.application import running_slicer, load_module
 with running_slicer():
-    start = time.perf_counter()
     loaded = load_module({path!r})
-    seconds = time.perf_counter() - start
     loaded.widgetRepresentation()  # nothing heavy when the panel opens either
     roots = {{name.split(".")[0] for name in sys.modules}}
     heavy = sorted(roots & {{"scipy", "SimpleITK", "pydicom", "highdicom", "matplotlib"}})
-    print(seconds, *heavy)
+    print(*heavy)
 """
 
 
@@ -35,13 +33,8 @@ with running_slicer():
 def test_module_import_is_light(module, slicer_application):
     paths = [str(ROOT / name) for name in ("PRRTUptake", "PRRTDosimetry", "Testing/Python")]
     code = _IMPORT.format(paths=paths, path=str(ROOT / module / f"{module}.py"))
-    for _ in range(3):  # on a busy machine one run says little
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        seconds, *heavy = done.stdout.split()
-        if float(seconds) < 0.2:
-            break
-    assert not heavy
-    assert float(seconds) < 0.2
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -93,7 +93,7 @@ def test_pipeline_runs_from_the_flat_folder(flat, tmp_path):
 
 
 _PANELS = """
-import sys, time
+import sys
 sys.meta_path = [f for f in sys.meta_path
                  if "editable" not in getattr(f, "__name__", "") and "editable" not in type(f).__module__]
 sys.path[:] = [{flat!r}, {testing!r}, *(p for p in sys.path if "PRRT" not in p)]
@@ -101,11 +101,9 @@ from pathlib import Path
 from slicer_standin.application import load_module, running_slicer
 with running_slicer() as application:
     import slicer
-    seconds, panels = {{}}, []
+    panels = []
     for name in ("DICOMPRRTPlugin", "PRRTDosimetry", "PRRTUptake"):  # the order in which Slicer loads them
-        start = time.perf_counter()
         module = load_module(Path({flat!r}) / f"{{name}}.py")
-        seconds[name] = time.perf_counter() - start
         if name.startswith("PRRT"):
             panels.append(module.widgetRepresentation().self())
             assert Path(panels[-1].resourcePath(f"Icons/{{name}}.png")).is_file()
@@ -113,7 +111,7 @@ with running_slicer() as application:
     for panel in panels:
         panel.enter()
         panel.refresh()
-        assert panel.ui.protocolComboBox.count == 3, panel.ui.protocolComboBox.count
+        assert panel.ui.protocolComboBox.count == 4, panel.ui.protocolComboBox.count
     roots = {{name.split(".")[0] for name in sys.modules}}
     heavy = sorted(roots & {{"scipy", "SimpleITK", "pydicom", "highdicom", "matplotlib"}})
     for name in ("PRRTUptakeLib", "PRRTDosimetryLib"):
@@ -121,18 +119,13 @@ with running_slicer() as application:
     import SampleData
     assert all(Path(one.thumbnailFileName).parent == Path({flat!r}) / "Resources/Icons"
                for sources in SampleData.SampleDataLogic.sources.values() for one in sources)
-    print(max(seconds.values()), *heavy)
+    print(*heavy)
 """
 
 
 def test_panels_open_from_the_flat_folder(flat, slicer_application):
     """All three modules from one folder: .ui files, icons and protocols are found, and nothing heavy is imported."""
     code = _PANELS.format(flat=str(flat), testing=str(ROOT / "Testing" / "Python"))
-    for _ in range(3):  # on a busy machine one run says little
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr[-2000:]
-        seconds, *heavy = done.stdout.split()
-        if float(seconds) < 0.2:
-            break
-    assert not heavy
-    assert float(seconds) < 0.2
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.split() == []

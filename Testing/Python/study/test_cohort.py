@@ -257,7 +257,7 @@ class TestCluster:
 
     def test_without_distributed_the_remedy_is_named(self, tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, "distributed", None)
-        with pytest.raises(CohortError, match=r"slicerprrt\[distributed\]"):
+        with pytest.raises(CohortError, match=r"pip install '\.\[distributed\]'"):
             make(write_cases(tmp_path, 2), tmp_path / "out", scheduler="tcp://127.0.0.1:9")
 
 

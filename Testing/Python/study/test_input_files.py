@@ -59,7 +59,10 @@ def visit(number):
         (lambda c: c["exclude"][1].update(lesion="L1"), "must name one part"),
         (lambda c: c["exclude"][0].update(date="1 Feb"), "a date such as 2025-01-31"),
         (lambda c: c["exclude"][2].update(patient=False), "'exclude[2].patient' is false, but must be true"),
-        (lambda c: c.update(lobes="none"), "'lobes' is 'none', but must be one of from-plane, drawn in the design"),
+        (
+            lambda c: c.update(lobes="none"),
+            "'lobes' is 'none', but must be one of left, right, from-plane, drawn in",
+        ),
         (lambda c: c.update(lobes="drawn"), "'visits[0].lobe_plane' contradicts 'lobes'"),
         (lambda c: c.update(iv_cycle={"activity_MBq": 1, "dose_Gy": {"L1": 1}}), "'iv_cycle' has no effect in the"),
     ],

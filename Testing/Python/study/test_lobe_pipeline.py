@@ -15,6 +15,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from builders.another_scan import another_scan
 from builders.voxel_truth import brute_mean, true_averages
 from PRRTDosimetryLib.commands import main
 from PRRTUptakeLib.dicom.quantify import quantify
@@ -423,7 +424,8 @@ def test_complete_response(sharp, tmp_path):
     (first,) = content["visits"]
     first = {**first, **{key: str(case_file.parent / first[key]) for key in ("dicom", "segments")}}
     gone = [one.lesion.lesion_id for one in result.prepared.lesions]
-    later = {**first, "visit": "Follow-up 6 months", "segments": str(healthy), "vanished": gone}
+    dicom = another_scan(case_file.parent / first["dicom"], tmp_path / "later")
+    later = {**first, "visit": "Follow-up 6 months", "dicom": str(dicom), "segments": str(healthy), "vanished": gone}
     (tmp_path / "case.json").write_text(json.dumps({**content, "visits": [first, later]}))
     outcome = run_case(tmp_path / "case.json", tmp_path / "out").result
     table = read_csv(tmp_path / "out" / "measurements.csv")

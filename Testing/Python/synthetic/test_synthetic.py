@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 
 import numpy as np
 import pytest
@@ -272,9 +271,7 @@ def test_vessels_and_lesions_show_on_contrast_ct(patient):
 
 
 def test_written_case_is_whole_and_true(tmp_path, patient):
-    start = time.perf_counter()
     case_file = write_synthetic_lutia(tmp_path / "p", seed=1, blur=False, noise=False)
-    assert time.perf_counter() - start < 20  # about 1.5 s on an idle core
     case, truth = (json.loads((tmp_path / "p" / name).read_text()) for name in ("case.json", "truth.json"))
     assert case_file == tmp_path / "p" / "case.json"
     assert set(case) == {"patient", "protocol", "treated_lobe", "visits"}
