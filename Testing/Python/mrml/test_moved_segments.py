@@ -72,7 +72,8 @@ def measured(image, segments):
     logic = UptakeLogic("lutia")
     logic.protocol = _small(logic.protocol)
     logic.measure(image, segments, None, "left", visit="24h")
-    return {(row.region, row.metric): row.value for row in logic.measured.rows}
+    # Corrected values are left out: their model of the surroundings depends on how the grid is turned in the world.
+    return {(row.region, row.metric): row.value for row in logic.measured.rows if row.metric != "mean_corrected"}
 
 
 def _small(protocol):
