@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from PRRTUptakeLib.dicom.headers import items, label, number, numbers, words
+from PRRTUptakeLib.dicom.operator_overrides import DOUBT
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS
 
@@ -165,12 +166,28 @@ def nm_planes(dataset: Dataset, frames: int, where: str) -> tuple[list[Plane], t
         None if spacing is None else abs(spacing),
         where,
     )
+    decisions += _odd_voxels(dataset, first, spacing, where)
     step = normal_of(first.orientation) * (spacing or 0.0)
     offsets = numbering - numbering[0]
     planes = [Plane(first.position + n * step, first.orientation, first.spacing, first.thickness) for n in offsets]
     if spacing is not None and spacing < 0:
         decisions.append(f"Spacing Between Slices is {spacing:g} mm: frames are stacked against the normal.")
     return planes, tuple(decisions)
+
+
+def _odd_voxels(dataset: Dataset, plane: Plane, spacing: float | None, where: str) -> list[str]:
+    """Doubts on the voxel's size, from which counts become concentrations: pixels are square, slices touch."""
+    doubts = []
+    rows, columns = plane.spacing[:2]
+    if abs(rows - columns) > 0.01 * max(rows, columns):
+        doubts.append(f"{DOUBT}{label('PixelSpacing')} is {rows:g} and {columns:g} mm, not square.")
+    thickness = number(dataset, "SliceThickness", where)
+    if thickness and spacing and not 1 / 1.1 < abs(spacing) / thickness < 1.1:
+        doubts.append(
+            f"{DOUBT}{label('SpacingBetweenSlices')} is {abs(spacing):g} mm, but {label('SliceThickness')} is "
+            f"{thickness:g} mm: volumes and concentrations follow the spacing."
+        )
+    return doubts
 
 
 _OTHER_VECTORS = (  # further dimensions of NM frames: with one of them filled in, frames are not just slices

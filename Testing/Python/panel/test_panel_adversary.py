@@ -162,7 +162,7 @@ def test_started_twice_registers_once(ready, slicer_application):
     slicer_application.start()
     slicer_application.start()
     (sources,) = SampleData.SampleDataLogic.sources.values()
-    assert len(sources) == 3
+    assert len(sources) == 4
     assert len(SegmentStatistics.SegmentStatisticsLogic.registeredPlugins) == 1
 
 
