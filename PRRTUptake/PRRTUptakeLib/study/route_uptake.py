@@ -91,6 +91,7 @@ class EnhancementResult:
 
     ``gains`` is, by region, the targets' enhancement over the region's: of organs by the protocol's metric, of healthy
     liver by its mean; ``ratio_sd`` the standard deviation of the log of any region's ratio, from how well SUV repeats.
+    ``segments`` are what was measured, references without the parts that lesions or organs spill into.
     """
 
     ia: RoutedImage
@@ -100,6 +101,7 @@ class EnhancementResult:
     gains: dict[str, float]
     warnings: tuple[str, ...]
     ratio_sd: float
+    segments: tuple[Segment, ...] = ()
 
 
 def measured_segments(prepared: Prepared) -> tuple[Segment, ...]:
@@ -166,6 +168,7 @@ def compare_routes(prepared: Prepared, ia: RoutedImage, iv: RoutedImage, protoco
         gains=gains,
         warnings=told,
         ratio_sd=log_ratio_sd(protocol.repeatability),
+        segments=segments,
     )
 
 

@@ -37,7 +37,10 @@ from PRRTUptakeLib.study.preparation import prepare, with_ct_doubts
 from PRRTUptakeLib.study.route_uptake import EnhancementResult, RoutedImage, compare_routes, enhancement_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from PRRTUptakeLib.imaging.volume import Volume
+    from PRRTUptakeLib.segmentation.segments import Segment
     from PRRTUptakeLib.study.measurements import Measurement
     from PRRTUptakeLib.study.model import EmissionInput, ImageInput, StudyInput, VisitInput
     from PRRTUptakeLib.study.predicted_benefit import IntravenousCycle, Prediction
@@ -319,7 +322,7 @@ def _result(study: StudyInput, contours: _Contours, pets: list[_Pet], findings: 
         measured_rows=(*own, *more),
         measured_warnings=(*told, *contours.prepared.warnings, *findings.comparison.warnings, *doubts),
         images=_images(contours, pets),
-        visit_contents=_contents(contours, pets, own, word),
+        visit_contents=_contents(contours, pets, findings.comparison.segments, own, word),
         registrations=tuple(pet.registered for pet in pets if pet.registered is not None),
         session_checks=tuple(pet.checked for pet in pets if pet.checked is not None),
         decisions=tuple(_decisions(contours, pets)),
@@ -341,16 +344,23 @@ def _decisions(contours: _Contours, pets: list[_Pet]) -> list[dict[str, Any]]:
 
 
 def _contents(
-    contours: _Contours, pets: list[_Pet], rows: tuple[Measurement, ...], word: str
+    contours: _Contours,
+    pets: list[_Pet],
+    measured: Sequence[Segment],
+    rows: tuple[Measurement, ...],
+    word: str,
 ) -> tuple[VisitContents, ...]:
+    """What the visits show; segments as they were measured."""
     visit = contours.visit.visit
     volumes = () if contours.image is None else ((f"Contours {visit}", contours.image),)
     prepared = contours.prepared
+    known = {segment.name: segment for segment in measured}
+    segments = tuple(known.get(segment.name, segment) for segment in prepared.segmentation)
     return (
         VisitContents(
             study=visit,
             volumes=volumes,
-            segmentation=prepared.segmentation,
+            segmentation=replace(prepared.segmentation, segments=segments),
             plane=prepared.plane,
             prepared=prepared,
             rows=rows,
