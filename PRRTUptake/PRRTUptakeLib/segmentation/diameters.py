@@ -92,7 +92,7 @@ def measure_size(grid: Grid, lesion: Segment) -> LesionSize:
     across, across_ends = _across(grid, lesion, axis, index, ends)
     return LesionSize(
         length,
-        across,
+        min(across, length),
         max(length, _longest_3d(grid, lesion)),
         volume_mL(grid, lesion),
         "kji"[axis],
