@@ -111,4 +111,4 @@ def test_one_scan_is_not_two_patients(tmp_path):
 def test_cycles_of_one_patient_may_share_a_scan_file(tmp_path):
     first = provenance(tmp_path / "a", "1.2.3", {"DICOM/1.dcm": "x"})
     second = provenance(tmp_path / "b", "1.2.4", {"DICOM/1.dcm": "x"})
-    refuse_shared_scans([first, second], dict.fromkeys("ab", SimpleNamespace(patient="P1")))
+    assert refuse_shared_scans([first, second], dict.fromkeys("ab", SimpleNamespace(patient="P1"))) is None
