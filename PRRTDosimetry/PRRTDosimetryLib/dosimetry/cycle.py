@@ -222,8 +222,8 @@ def cycle_dosimetry(
         sphere_S_Gy_per_Bq_s=lambda mass_g: sphere_dose(nuclide, mass_g, lesion_density).S_Gy_per_Bq_s,
     )
     result = dosimetry(curves, regions, patient, settings.model, options, chain, earlier=earlier)
-    told = " ".join(text for one in uptakes[:1] if one is not None for text in one.sentences)
-    return replace(result, notes=(*result.notes, *_notes(first, left_out)), partial_volume=told)
+    note = " ".join(text for one in uptakes[:1] if one is not None for text in one.sentences)
+    return replace(result, notes=(*result.notes, *_notes(first, left_out)), partial_volume=note)
 
 
 def cycle_recovery(

@@ -86,7 +86,7 @@ def set_hours(image: Any, hours: float) -> None:
 
 
 @dataclass(frozen=True)
-class Told:
+class ImageFacts:
     """What all images agree on of the injection; None where they do not tell or contradict each other."""
 
     nuclide: str | None
@@ -94,7 +94,7 @@ class Told:
     sex: str | None
 
 
-def told_by(points: tuple[TimePoint, ...]) -> Told:
+def image_facts(points: tuple[TimePoint, ...]) -> ImageFacts:
     """What the images tell of the injection."""
 
     def agreed(attribute: str) -> str | None:
@@ -102,7 +102,7 @@ def told_by(points: tuple[TimePoint, ...]) -> Told:
         return values.pop() if len(values) == 1 else None
 
     activity = agreed(ACTIVITY_ATTRIBUTE)
-    return Told(agreed(NUCLIDE_ATTRIBUTE), float(activity) if activity else None, agreed(SEX_ATTRIBUTE))
+    return ImageFacts(agreed(NUCLIDE_ATTRIBUTE), float(activity) if activity else None, agreed(SEX_ATTRIBUTE))
 
 
 def lacks_calibration(image: Any) -> bool:

@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 class Sex(enum.Enum):
     """Of the phantom."""
 
-    NOT_TOLD = ""
+    NOT_STATED = ""
     FEMALE = "F"
     MALE = "M"
 

@@ -149,8 +149,8 @@ def nm_planes(dataset: Dataset, frames: int, where: str) -> tuple[list[Plane], t
         If the object is not a tomogram, has further dimensions (gates, times), or its place is not known.
     """
     numbering, decisions = _slice_vector(dataset, frames, where)
-    source, told = _nm_position_source(dataset, where)
-    decisions += told
+    source, note = _nm_position_source(dataset, where)
+    decisions += note
     spacing = number(dataset, "SpacingBetweenSlices", where)
     if spacing is None:
         spacing = number(dataset, "SliceThickness", where)
@@ -258,8 +258,8 @@ def _nm_position_source(dataset: Dataset, where: str) -> tuple[Dataset, list[str
     if complete:
         places = {tuple(numbers(item, keyword, where) for keyword in keywords) for item in complete}
         if len(places) > 1:
-            told = f"Detectors state {len(places)} different positions: that of the first is taken for the tomogram."
-            return complete[0], [told]
+            note = f"Detectors state {len(places)} different positions: that of the first is taken for the tomogram."
+            return complete[0], [note]
         return complete[0], []
     if all(numbers(dataset, keyword, where) for keyword in keywords):
         return dataset, ["Detector Information has no position: that of the image itself is taken."]

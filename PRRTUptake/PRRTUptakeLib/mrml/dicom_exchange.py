@@ -136,8 +136,8 @@ def _rows(node: Any) -> Sequence[Measurement]:
     found = rows_of_table(node)
     missing = [name for name in REQUIRED_COLUMNS if found and name not in found[0]]
     if not found or missing:
-        told = f"has no column '{missing[0]}'" if missing else "is empty"
-        raise NodeError(f"The table '{node.GetName()}' {told}: choose a table of measurements.")
+        note = f"has no column '{missing[0]}'" if missing else "is empty"
+        raise NodeError(f"The table '{node.GetName()}' {note}: choose a table of measurements.")
     return [_row(one) for one in found]
 
 

@@ -82,9 +82,9 @@ def image_row(node: Any) -> ImageRow:
 
 def patient_of(node: Any) -> str:
     """Whose image it is, as its DICOM said; "" where nothing is told."""
-    told = node.GetAttribute(PATIENT_ATTRIBUTE)
-    if told:
-        return str(told)
+    note = node.GetAttribute(PATIENT_ATTRIBUTE)
+    if note:
+        return str(note)
     provenance = node.GetAttribute(PROVENANCE_ATTRIBUTE)
     return str(json.loads(provenance).get("patient_id", "")) if provenance else ""
 
@@ -132,10 +132,10 @@ def check_one_patient(rows: tuple[ImageRow, ...]) -> None:
     NodeError
         If two images are of different patients.
     """
-    told = [row for row in rows if row.patient]
-    for row in told[1:]:
-        if row.patient != told[0].patient:
+    notes = [row for row in rows if row.patient]
+    for row in notes[1:]:
+        if row.patient != notes[0].patient:
             raise NodeError(
-                f"'{told[0].name}' is of patient {told[0].patient}, but '{row.name}' of patient {row.patient}: "
+                f"'{notes[0].name}' is of patient {notes[0].patient}, but '{row.name}' of patient {row.patient}: "
                 "set the other patient's image to unused, or close the scene."
             )

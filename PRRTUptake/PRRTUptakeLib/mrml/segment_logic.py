@@ -86,10 +86,10 @@ class SegmentLogic:
         """Part the liver into lobes by a plane, curve or point list, else as `prepare` does; earlier lobes go."""
         named, _, unclear = recognised(segmentation_from_node(segmentationNode))
         cut = cut_from_node(cutNode) if cutNode is not None else None
-        lobes, _, told = part_lobes(named, find_liver(named), cut, territory_overrides_of(segmentationNode))
+        lobes, _, notes = part_lobes(named, find_liver(named), cut, territory_overrides_of(segmentationNode))
         others = [segment for segment in named if segment.role != "lobe"]
         keep_segments(Segmentation(named.grid, (*others, *lobes)), segmentationNode)
-        return (*unclear, *told)
+        return (*unclear, *notes)
 
     def delineateLesions(
         self, segmentationNode: Any, imageNode: Any, pointsNode: Any, kind: str, value: float, radius_mm: float
@@ -106,9 +106,9 @@ class SegmentLogic:
         """
         named, _, unclear = recognised(segmentation_from_node(segmentationNode))
         points, image = points_from_node(pointsNode), volume_from_node(imageNode)
-        lesions, told = delineated_lesions(named, image, points, Method(kind, value), radius_mm)
+        lesions, notes = delineated_lesions(named, image, points, Method(kind, value), radius_mm)
         keep_segments(named.with_segments(*lesions), segmentationNode)
-        return (*unclear, *told)
+        return (*unclear, *notes)
 
     def splitLesions(self, segmentationNode: Any) -> tuple[str, ...]:
         """Divide lesion segments into single lesions, with lobe and id."""

@@ -34,7 +34,7 @@ EXACT_ATTRIBUTE = "PRRT.WorldToImage"  # of a registration's transform, every di
 _CORNER_mm = 80.0
 _SAME_mm = 1e-6
 _TOGETHER_mm = 0.01  # what belongs together may be apart by no more: rounding of files, never a motion
-_LATTICE = 7  # points along each side of an image, to which the linear part of a bent transform is fitted
+_FIT_POINTS = 7  # points along each side of an image, to which the linear part of a bent transform is fitted
 
 
 def bends(node: Any) -> bool:
@@ -211,7 +211,7 @@ def _read_bent(registration: Registration, node: Any) -> None:
 
 def _linear_part(node: Any, own: Grid) -> np.ndarray:
     """4x4 from a node's coordinates to the world, by least squares over its grid."""
-    ends = [np.linspace(0.0, n - 1.0, _LATTICE) for n in own.shape[::-1]]
+    ends = [np.linspace(0.0, n - 1.0, _FIT_POINTS) for n in own.shape[::-1]]
     points = own.to_ras(np.stack(np.meshgrid(*ends, indexing="ij"), axis=-1).reshape(-1, 3))
     world = _points_through(node.GetParentTransformNode(), "GetTransformToWorld")(points)
     fit, *_ = np.linalg.lstsq(np.c_[points, np.ones(len(points))], world, rcond=None)

@@ -40,8 +40,8 @@ def minimum_variance_sphere_at(
     if not candidates.any():
         return None, too_small
     spread = variance[candidates]
-    calm = candidates & (variance <= spread.min() + 1e-9 * max(float(spread.max()), 1e-30))
-    best = np.unravel_index(np.argmax(np.where(calm, room, -np.inf)), room.shape)
+    uniform = candidates & (variance <= spread.min() + 1e-9 * max(float(spread.max()), 1e-30))
+    best = np.unravel_index(np.argmax(np.where(uniform, room, -np.inf)), room.shape)
     centre = np.array([index + part.start for index, part in zip(best, window, strict=True)], dtype=np.float64)
     around, away = ball_box(grid, image.grid.to_ras(centre[::-1]), radius_mm)
     return segment_in("reference sphere", away <= radius_mm, around), ""

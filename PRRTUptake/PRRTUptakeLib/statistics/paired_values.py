@@ -112,9 +112,9 @@ def endpoint_rows(
         If there is none, or units are mixed.
     """
     metric = metric or protocol.endpoint.metric
-    carrying = [row for row in rows if row.metric == metric]
+    having = [row for row in rows if row.metric == metric]
     for role in ENDPOINT_ROLES:
-        chosen = [row for row in carrying if row.role == role]
+        chosen = [row for row in having if row.role == role]
         if chosen:
             one_unit(chosen)
             note = f"No row of {metric} has the role target: all rows with the role {role or '(none)'} are used."

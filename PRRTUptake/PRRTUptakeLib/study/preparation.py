@@ -128,7 +128,7 @@ def prepare(
     """
     named, notes, unclear = recognised(segmentation, ids=baseline is None)
     liver = find_liver(named)
-    lobes, plane, told = _parted(named, liver, cut, territory_overrides, protocol)
+    lobes, plane, found_notes = _parted(named, liver, cut, territory_overrides, protocol)
     found = _found_lesions(named, lobes or (whole_liver_as(liver, UNDIVIDED),), baseline, vanished)
     sized = sized_lesions(named, found.lesions, protocol, target_overrides, baseline)
     segments = [lesion.segment for lesion in sized]
@@ -147,7 +147,7 @@ def prepare(
         references,
         plane,
         tuple(dict.fromkeys(doubts)),  # each sentence once, in order
-        (*segmentation.notes, *notes, *told),
+        (*segmentation.notes, *notes, *found_notes),
     )
 
 
@@ -175,10 +175,10 @@ def _ids_and_lobes(segmentation: Segmentation, lesions: Sequence[SizedLesion], p
         elif protocol.rules.by_lobe and PREFIXES.get(segment.lobe, "") != segment.lesion_id[:1]:
             where = "outside the liver" if segment.lobe in ("", "none") else f"in the {segment.lobe} lobe"
             wrong.append(f"{segment.lesion_id} is {where}")
-    told = [f"Ids and places of lesions contradict: {', '.join(wrong)}; the place counts."] if wrong else []
+    notes = [f"Ids and places of lesions contradict: {', '.join(wrong)}; the place counts."] if wrong else []
     if other:
-        told.append(f"By their place lesions have other ids than their masks' names: {', '.join(other)}.")
-    return tuple(told)
+        notes.append(f"By their place lesions have other ids than their masks' names: {', '.join(other)}.")
+    return tuple(notes)
 
 
 def protocol_references(

@@ -15,7 +15,7 @@ from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.dicom_contours import contour_files
 from PRRTUptakeLib.segmentation.files import SUFFIXES, grid_of_image, read_mask
 from PRRTUptakeLib.segmentation.label_matching import recognise
-from PRRTUptakeLib.study.images import same_lattice
+from PRRTUptakeLib.study.images import same_voxels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,7 +103,7 @@ def _of_masks(folder: Path, files: Sequence[Path]) -> SegmentNames:
     problems = [
         f"{path.name} is on another grid ({grid.described()}) than {files[0].name} ({grids[0].described()})."
         for path, grid in zip(files, grids, strict=True)
-        if not same_lattice(grid, grids[0])
+        if not same_voxels(grid, grids[0])
     ]
     listed = _listed(MASKS, names, grids[0])
     for path, structure in zip(files, listed.structures, strict=True):

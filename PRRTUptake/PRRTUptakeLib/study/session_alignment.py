@@ -36,11 +36,11 @@ class CheckedVisit:
             pair = f"{self.image} and {self.reference}"
             return (f"Visit '{self.visit}': whether {pair} lie on each other was not checked. {self.refusal}",)
         text = self.check.warning(f"The {self.image} of visit '{self.visit}'", f"its {self.reference}")
-        told = (text,) if text else ()
+        notes = (text,) if text else ()
         if self.orientation is None:
-            return told
+            return notes
         found = self.orientation.warnings(f"the {self.image} of visit '{self.visit}'", f"its {self.reference}")
-        return (*(one[0].upper() + one[1:] for one in found), *told)
+        return (*(one[0].upper() + one[1:] for one in found), *notes)
 
     def facts(self) -> dict[str, Any]:
         """Plain values for the provenance."""

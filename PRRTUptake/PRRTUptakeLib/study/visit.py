@@ -204,12 +204,12 @@ def measure_visit(
         fwhm_u=protocol.imaging.fwhm_u_percent / 100.0,
         phantom=recovery,
     )
-    uptakes, told = _uptakes(prepared, placed, image, resolution, labels.visit, protocol.reference.kind)
+    uptakes, notes = _uptakes(prepared, placed, image, resolution, labels.visit, protocol.reference.kind)
     known = {} if uptakes is None else visit_quantities(uptakes, prepared, protocol, labels.treated_lobe)
     kinds = KINDS if protocol.rules.by_lobe else ()
     sensitivity = {kind: _ratios(kind, prepared, metrics, protocol, labels.treated_lobe) for kind in kinds}
     chosen = sensitivity.get(protocol.reference.kind, {})
-    warnings += [*told, *_doubts(prepared, metrics, targets, protocol), *_without_ratio(chosen)]
+    warnings += [*notes, *_doubts(prepared, metrics, targets, protocol), *_without_ratio(chosen)]
     targets = _resulting_targets(targets, prepared, known, protocol)
     lobes = _lobes(prepared, chosen, targets, known)
     if partial_volume != "none":

@@ -15,7 +15,7 @@ import numpy as np
 
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.segments import Segmentation
-from PRRTUptakeLib.uptake.alignment import shared_lattice
+from PRRTUptakeLib.uptake.alignment import shared_grid
 from PRRTUptakeLib.uptake.occupancy import (
     DEFAULT_MAXIMUM_OUTSIDE,
     RULES,
@@ -212,7 +212,7 @@ def _samples(
             yield _placed(volume, region, rule)
         return
     grid = volume.grid
-    lattice = shared_lattice(regions.grid, grid) if transform is None else None
+    lattice = shared_grid(regions.grid, grid) if transform is None else None
     for segment in regions:
         box = lattice.box(segment, grid.shape) if lattice else None
         values = volume.array[box[0]][box[1]] if box else np.empty(0)

@@ -25,22 +25,22 @@ def cancelled_after(monkeypatch, steps: int, act=lambda dialog: dialog.cancel())
     """Press Cancel in the progress dialog at its ``steps``-th message (or do ``act``); gives what it was told."""
     import slicer
 
-    told: list[float] = []
+    notes: list[float] = []
     make = slicer.util.createProgressDialog
 
     def watched(**options):
         dialog = make(**options)
 
         def step():
-            told.append(dialog.value)
-            if len(told) == steps + 1:
+            notes.append(dialog.value)
+            if len(notes) == steps + 1:
                 act(dialog)
 
         monkeypatch.setattr(slicer.app, "processEvents", step, raising=False)
         return dialog
 
     monkeypatch.setattr(slicer.util, "createProgressDialog", watched)
-    return told
+    return notes
 
 
 def study_of(node) -> int:

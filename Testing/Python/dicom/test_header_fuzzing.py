@@ -41,21 +41,21 @@ def check(seed, folder):
         warnings.simplefilter("ignore")
         description, keys = mutate(images, rng)
         found = outcome(folder, images)
-    told = f"seed {seed}, {name}: {description}"
+    note = f"seed {seed}, {name}: {description}"
     if isinstance(found, str):
-        assert any(word in found for word in names_of(keys)), f"{told} gives an error without its name: {found}"
+        assert any(word in found for word in names_of(keys)), f"{note} gives an error without its name: {found}"
         return "error"
     array = found.volume.array
     ratio = np.sort(array.ravel()) / (np.sort(STORED.ravel()) / 100)
     if array.shape == STORED.shape and np.abs(ratio - 1).max() <= RIGHT:
         return "right"
-    assert _is_told(found.decisions, names_of(keys)) or _is_standard(name, keys), (
-        f"{told} silently gives {ratio.min():.5g} to {ratio.max():.5g} of the right number"
+    assert _is_reported(found.decisions, names_of(keys)) or _is_standard(name, keys), (
+        f"{note} silently gives {ratio.min():.5g} to {ratio.max():.5g} of the right number"
     )
     return "told"
 
 
-def _is_told(decisions, names):
+def _is_reported(decisions, names):
     """A sentence that begins with Doubtful or says that two statements differ, and names the attribute."""
     return any(
         ("Doubtful" in sentence or "differ by" in sentence) and any(word in sentence for word in names)

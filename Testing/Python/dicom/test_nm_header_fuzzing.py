@@ -51,8 +51,8 @@ def check(seed, folder):
     same = array.shape == STORED.shape
     if same and np.abs(np.sort(array.ravel()) / np.sort(STORED.ravel() / 100) - 1).max() <= RIGHT:
         return "right"
-    told = any(word in sentence for word in ("Doubtful", "beyond", "taken as counts") for sentence in found.decisions)
-    assert told, f"seed {seed}, {name}: {made[1]} silently gives {array.max() / (STORED.max() / 100):.5g} of the right"
+    note = any(word in sentence for word in ("Doubtful", "beyond", "taken as counts") for sentence in found.decisions)
+    assert note, f"seed {seed}, {name}: {made[1]} silently gives {array.max() / (STORED.max() / 100):.5g} of the right"
     return "told"
 
 

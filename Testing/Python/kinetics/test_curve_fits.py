@@ -228,7 +228,7 @@ def test_uptake_before_the_first_point_is_not_invented():
     assert math.isfinite(fit.u_tia_MBq_h)
 
 
-def test_a_prior_half_life_stands_in_for_a_second_point():
+def test_a_prior_half_life_replaces_a_second_point():
     curve = Curve("x", (72.0,), (30.0,), (3.0,))
     fit = fit_curve(curve, LU177, "mono", priors=Priors(clearance=HalfLifePrior(55.0, 1.2)))
     k = rate(55.0)

@@ -99,7 +99,7 @@ def test_uptake_and_clearance_with_free_rates():
 
 
 @pytest.mark.parametrize("model", ["mono", "shared uptake", "free uptake"])
-def test_uncertainty_maps_tell_the_scatter_of_repeated_measurements(model):
+def test_uncertainty_maps_show_the_scatter_of_repeated_measurements(model):
     """Many noisy copies of one curve: the spread of the areas and the mean stated uncertainty agree within 10 %."""
     random, n = np.random.default_rng(9), 4000
     shape = (n, 1, 1)

@@ -40,9 +40,9 @@ def content() -> dict[str, object]:
 @pytest.mark.parametrize("step", range(3))
 def test_cancelled_measurement_leaves_all_as_it_was(ready, monkeypatch, step):
     before = content()
-    told = cancelled_after(monkeypatch, step)
+    note = cancelled_after(monkeypatch, step)
     ready.ui.applyButton.click()
-    assert len(told) == step + 1
+    assert len(note) == step + 1
     assert ready.ui.statusLabel.text == "Stopped; nothing was changed."
     assert content() == before
     assert ready.parameters.table is None
@@ -55,9 +55,9 @@ def test_cancelled_curves_leave_all_as_it_was(load_panel, monkeypatch, step):
     panel.enter()
     panel.ui.patientLineEdit.text = "P01"
     before = content()
-    told = cancelled_after(monkeypatch, step)
+    note = cancelled_after(monkeypatch, step)
     panel.ui.fitButton.click()
-    assert len(told) == step + 1
+    assert len(note) == step + 1
     assert panel.ui.statusLabel.text == "Stopped; nothing was changed."
     assert content() == before
 
@@ -87,9 +87,9 @@ def test_cancelled_sample_leaves_all_as_it_was(slicer_application, monkeypatch, 
     before = content()
     for step in range(3):
         with monkeypatch.context() as patch:
-            told = cancelled_after(patch, step)
+            note = cancelled_after(patch, step)
             assert load("ia-versus-iv") == []
-        assert len(told) == step + 1
+        assert len(note) == step + 1
         assert content() == before
 
 
@@ -284,7 +284,7 @@ def test_a_folder_that_cannot_be_read(ready, monkeypatch):
     assert not ready.ui.openReportButton.enabled
 
 
-def test_every_button_of_an_empty_scene_tells_or_does_nothing(load_panel, monkeypatch):
+def test_every_button_of_an_empty_scene_states_or_does_nothing(load_panel, monkeypatch):
     """Enabled by force and clicked: no exception, no node but the parameters."""
     from PRRTUptakeLib.panel import report
 

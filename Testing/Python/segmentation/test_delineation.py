@@ -110,12 +110,12 @@ def test_noise_hardly_moves_the_gradient_method():
         (CENTRE, Method("gradient"), 5.0, "take a larger one"),
     ],
 )
-def test_what_cannot_be_done_is_told(seed, method, radius, words):
+def test_what_cannot_be_done_is_reported(seed, method, radius, words):
     with pytest.raises(DelineationError, match=words):
         delineate(IMAGE, seed, method, radius)
 
 
-def test_bad_methods_are_told():
+def test_bad_methods_are_reported():
     with pytest.raises(DelineationError, match="not one of fixed-threshold"):
         Method("magic")
     with pytest.raises(DelineationError, match="fraction between 0 and 1"):

@@ -67,7 +67,7 @@ def test_strangers_are_not_taken_for_something(name):
         ("liver minus lesions", ("liver", "liver_lesion")),
     ],
 )
-def test_doubt_is_told_with_the_choices(name, alternatives):
+def test_doubt_is_reported_with_the_choices(name, alternatives):
     label_match = recognise_one(name)
     assert not label_match.certain
     assert label_match.alternatives == alternatives
@@ -111,7 +111,7 @@ def test_terminology_round_trip(item):
     assert recognise_one(item.name, entry).structure == item.key
 
 
-def test_codes_go_before_names_and_contradiction_is_told():
+def test_codes_go_before_names_and_contradiction_is_reported():
     liver = CodedEntry(Code("10200004", "Liver"))
     assert recognise_one("ROI 7", liver).structure == "liver"
     assert recognise_one("left liver lobe", liver).structure == "liver_lobe_left"  # the name only says more
@@ -167,7 +167,7 @@ def test_proposals_label_segments_but_keep_what_was_given():
         with_matches(segmentation, recognise(["ghost"]))
 
 
-def test_bad_terminology_is_told():
+def test_bad_terminology_is_reported():
     assert parse_terminology("") is None
     assert parse_terminology("ctx~SCT^1^x~^^~^^") is None
     with pytest.raises(CodeError, match="not a terminology entry"):

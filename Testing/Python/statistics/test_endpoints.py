@@ -221,7 +221,7 @@ class TestPatientLevel:
         others += [replace(one, role="lesion", region=f"{one.region} small") for one in rows]
         assert evaluate(rows + others, QUICK).comparison == evaluate(rows, QUICK).comparison
 
-    def test_visits_that_cannot_be_told_apart(self):
+    def test_visits_that_cannot_be_distinguished(self):
         rows = [replace(one, visit="early") for one in unblinded_rows()]
         rows += [replace(one, visit="late") for one in rows]
         assert "several visits" in lobe_pairs(rows, QUICK).excluded[0].reason

@@ -145,7 +145,7 @@ def test_predicted_and_delivered_doses(patient, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_nudge_moves_one_lesion_in_one_visit_and_is_recorded(patient, tmp_path):
+def test_a_manual_shift_moves_one_lesion_in_one_visit_and_is_recorded(patient, tmp_path):
     """40 mm to the patient's front the image holds something else; the other lesions stay where they were."""
     path = patient[0] / "patient" / "case.json"
     content = json.loads(path.read_text(encoding="utf-8"))
@@ -229,7 +229,7 @@ def test_shared_errors_do_not_average_out():
     assert width[2] == pytest.approx(width[0], rel=0.05)
 
 
-def test_no_lesion_is_told():
+def test_no_lesion_is_reported():
     with pytest.raises(EligibilityError, match="No target lesion"):
         eligibility({}, RULES.endpoint, RULES.repeatability)
 
@@ -261,7 +261,7 @@ def test_protocol_mistakes_are_named(tmp_path, change, word):
         (lambda visits: visits[1].update(dicom="MRI/DICOM"), "PET series"),
     ],
 )
-def test_incomplete_cases_are_told(patient, tmp_path, capsys, change, words):
+def test_incomplete_cases_are_reported(patient, tmp_path, capsys, change, words):
     path = patient[0] / "patient" / "case.json"
     content = json.loads(path.read_text(encoding="utf-8"))
     change(content["visits"])

@@ -182,7 +182,7 @@ def test_voxelwise_correction_keeps_means_and_sharpens_edges(three):
     np.testing.assert_array_equal(far, image.array[:3, :3, :3])
 
 
-def test_regions_that_cannot_be_told_apart_are_refused():
+def test_regions_that_cannot_be_distinguished_are_refused():
     grid = grid_of(n=24)
     ball, even = sphere(grid, (0, 0, 0), 30.0), np.indices(grid.shape).sum(axis=0) % 2
     first = ball * even
