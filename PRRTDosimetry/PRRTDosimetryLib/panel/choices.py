@@ -13,6 +13,7 @@ class Sex(enum.Enum):
     NOT_STATED = ""
     FEMALE = "F"
     MALE = "M"
+    NOT_TOLD = NOT_STATED  # scenes of earlier builds keep this name
 
     def label(self) -> str:
         """The words in the panel."""

@@ -13,11 +13,11 @@ from slicer.i18n import tr as _
 from PRRTDosimetryLib.mrml.time_points import (
     TimePoint,
     check_time_points,
+    image_facts,
     lacks_calibration,
     set_hours,
     set_segmentation,
     time_points,
-    image_facts,
 )
 from PRRTDosimetryLib.panel.choices import Sex
 

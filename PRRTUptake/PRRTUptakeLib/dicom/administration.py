@@ -101,20 +101,20 @@ def stated_activity(item: Dataset | None, where: str, inputs: OperatorOverrides)
 def injection_time(
     item: Dataset | None, clock: Clock, image: ImageTime, nuclide: HeaderNuclide, inputs: OperatorOverrides
 ) -> tuple[datetime | None, list[str]]:
-    """When the activity was injected, None if nothing tells; the date of a bare time of day is that before the image.
+    """When the activity was injected, None if nothing states it; a bare time of day is the last before the image.
 
     Parameters
     ----------
     item : of Radiopharmaceutical Information Sequence.
     clock : zone of the image's times.
     image : the moment for which the image holds; the injection was before.
-    nuclide : its half-life tells impossible intervals.
+    nuclide : its half-life excludes impossible intervals.
     inputs : the operator's word goes first.
 
     Raises
     ------
     AdministrationError
-        If it lies after the image or impossibly long before, its two attributes contradict each other, or only a time
+        If it is after the image or impossibly long before, its two attributes contradict each other, or only a time
         of day is given for a nuclide that is imaged days later.
     """
     if inputs.injection_time is not None:

@@ -1,9 +1,9 @@
-"""Two or more bed positions of one SPECT, each a series of its own, as one volume; where they meet is told.
+"""Two or more bed positions of one SPECT, each a series of its own, as one volume; where they meet is reported.
 
 Joined is only what one session made: one patient, frame of reference, nuclide and grid, planes that continue each other
 by whole planes, and acquisitions that follow within hours. Each bed is decayed to the start of the first. Where beds
-overlap, their mean is taken, weighted by the distance from the ends, and how well they agree there is told: an axial
-overlap is where detectors see least.
+overlap, their mean is taken, weighted by the distance from the ends, and how well they agree there is reported: an
+axial overlap is where detectors see least.
 """
 
 from __future__ import annotations

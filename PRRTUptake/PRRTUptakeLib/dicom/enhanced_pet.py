@@ -201,7 +201,7 @@ def _contradictions(
     time: datetime,
     nuclide: HeaderNuclide,
 ) -> list[str]:
-    """Decay Factor of each frame against its times: a factor that no decay explains is refused, a small one told."""
+    """Decay Factor of each frame against its times: one that no decay explains is refused, a small one is noted."""
     where = arranged.series.label
     if starts is None or durations_s is None or nuclide.half_life_s is None:
         return []

@@ -40,7 +40,7 @@ class Meaning:
 
     Attributes
     ----------
-    source : the attribute that tells it, for messages.
+    source : the attribute that states it, for messages.
     is_suv : True if value x factor is an SUVbw, False if it is Bq/ml.
     factors : one per plane, (k,).
     body_used : whether the patient's size went into the factors.

@@ -284,6 +284,6 @@ def _acquisition_start(arranged: Stack, clock: Clock, inputs: OperatorOverrides)
 
 def _decay(nuclide: HeaderNuclide, held: datetime, wanted: datetime, where: str) -> tuple[float, str]:
     if nuclide.half_life_s is None:
-        raise QuantificationError(f"The radionuclide of {where} is not told, so it cannot be decayed: state it.")
+        raise QuantificationError(f"The radionuclide of {where} is missing, so it cannot be decayed: state it.")
     factor = decay_factor(nuclide.half_life_s, (wanted - held).total_seconds())
     return factor, f"Decayed from {held.isoformat()} to {wanted.isoformat()}, factor {factor:.6g}."

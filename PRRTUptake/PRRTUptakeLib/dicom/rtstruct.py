@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.dicom.series import Series
 
 _ON_PLANE = 0.25  # of the distance of planes
-_CUT_OFF = 0.05  # a structure of which more lies outside its image is left out
+_CUT_OFF = 0.05  # a structure of which more is outside its image is left out
 _CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
 _NOTABLE = 0.25  # of the largest plane: smaller parts over each other are no sign of missing contours
 _WIDEST = 4  # times the image: further out, coordinates are taken for broken
@@ -135,11 +135,13 @@ def read_structure_set(ds: Dataset, series: Sequence[Series], where: str) -> Str
 def _sentences(remarks: _Notes, where: str, note: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     warnings = list(remarks.warnings)
     if remarks.filled:
-        warnings.insert(0, f"Planes without a contour were filled between their neighbours: {'; '.join(remarks.filled)}.")
+        warnings.insert(
+            0, f"Planes without a contour were filled between their neighbours: {'; '.join(remarks.filled)}."
+        )
     if remarks.gaps:
         warnings.append(
-            f"No contour between parts that are over each other in {', '.join(remarks.gaps)} of {where}: taken as drawn; "
-            "check whether contours are missing."
+            f"No contour between parts that are over each other in {', '.join(remarks.gaps)} of {where}: taken as "
+            "drawn; check whether contours are missing."
         )
     if remarks.left_out:
         warnings.append(f"Left out of {where}: {'; '.join(remarks.left_out)}.")

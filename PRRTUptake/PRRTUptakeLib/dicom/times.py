@@ -83,7 +83,7 @@ def fixed_offset(moment: datetime) -> datetime:
 
 @dataclass(frozen=True)
 class ImageTime:
-    """The moment for which an image holds, and the attributes that tell it, for messages."""
+    """The moment for which an image holds, and the attributes that state it, for messages."""
 
     time: datetime
     name: str

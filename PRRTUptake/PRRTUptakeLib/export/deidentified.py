@@ -1,8 +1,8 @@
-"""A study's result freed of the patient's identity; whatever goes out is rendered from it afterwards.
+"""A study's result without the patient's identity; whatever goes out is rendered from it afterwards.
 
 Names, ids, dates and UIDs are replaced in the data: the patient, moments of injections and images, UIDs in provenance,
 and every text that somebody may have typed, such as names of visits and segments, reasons and series descriptions.
-Words of our own vocabularies stay. DICOM objects are made of the source headers, and freed so (`export.deidentify`).
+Words of our own vocabularies stay. DICOM objects are made of the source headers, and cleaned so (`export.deidentify`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _VOCABULARY = frozenset(
         *("quantity", "role", "route", "sex", "structure", "treated_lobe", "unit", "units"),
     }
 )
-# Source headers are freed as DICOM; rules and grids name nobody.
+# Source headers are cleaned as DICOM; rules and grids name nobody.
 _KEPT_TYPES = ("Series", "Header", "Protocol", "Grid")
 _OURS = ("PRRTUptakeLib.", "PRRTDosimetryLib.")
 
@@ -56,7 +56,13 @@ def without_identity(result: StudyResult, cleaner: Cleaner) -> StudyResult:
     )
     visits = tuple(replace(one, labels=replace(one.labels, patient=cleaner.subject)) for one in cleaned.visits)
     return replace(
-        cleaned, input=study, measured_rows=rows, parts=parts, visit_contents=contents, visits=visits, images=cleaned.images
+        cleaned,
+        input=study,
+        measured_rows=rows,
+        parts=parts,
+        visit_contents=contents,
+        visits=visits,
+        images=cleaned.images,
     )
 
 

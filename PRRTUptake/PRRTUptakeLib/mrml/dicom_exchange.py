@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 def import_contours(path: str | Path, images: str | Path | Sequence[Series], name: str = "", node: Any = None) -> Any:
-    """DICOM SEG and RTSTRUCT as a segmentation node whose segments know role, lobe and lesion as far as they tell.
+    """DICOM SEG and RTSTRUCT as a segmentation node whose segments know role, lobe and lesion as far as the file says.
 
     Parameters
     ----------

@@ -38,7 +38,7 @@ _FIT_POINTS = 7  # points along each side of an image, to which the linear part 
 
 
 def bends(node: Any) -> bool:
-    """Whether a node lies under a transform that is not linear."""
+    """Whether a node is under a transform that is not linear."""
     parent = node.GetParentTransformNode()
     return parent is not None and not parent.IsTransformToWorldLinear()
 
@@ -49,7 +49,7 @@ def world_to_node(node: Any) -> PointMap:
 
 
 def placed_volume(node: Any) -> tuple[Volume, PointMap | None]:
-    """An image as it lies in the world, and how its transform bends.
+    """An image as it is in the world, and how its transform bends.
 
     Returns
     -------
@@ -171,11 +171,11 @@ def _own_matrix(node: Any) -> np.ndarray:
 
 
 def node_from_registration(registration: Registration, movingNode: Any, node: Any = None) -> Any:
-    """A transform node that moves an image, as it lies without it, to where the fixed image shows it.
+    """A transform node that moves an image, without its present transform, to where the fixed image shows it.
 
     Parameters
     ----------
-    registration : fixed to moving, as the moving image lies in the world now.
+    registration : fixed to moving, as the moving image is in the world now.
     movingNode : its parent transform, if any, is taken into account; it must be linear.
     node : transform node to overwrite; one of the other kind (linear, bent) is replaced.
     """

@@ -59,8 +59,8 @@ def lobes_from_couinaud(
 ) -> CouinaudLobes:
     """Left, right and, unless segment I was moved, caudate lobe from segments recognised as ``liver_segment_1..8``.
 
-    A liver voxel in no segment joins the nearest one; a voxel in two belongs to the earlier, and the overlap is told.
-    Without a liver segment the liver is the union of the segments.
+    A liver voxel in no segment joins the nearest one; a voxel in two belongs to the earlier, and the overlap is
+    reported. Without a liver segment the liver is the union of the segments.
 
     Raises
     ------

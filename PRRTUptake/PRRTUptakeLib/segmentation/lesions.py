@@ -34,7 +34,7 @@ class LesionError(PRRTError):
 
 @dataclass(frozen=True, eq=False)
 class Lesion:
-    """One lesion and where it lies.
+    """One lesion and where it is.
 
     Attributes
     ----------
@@ -94,7 +94,7 @@ def find_lesions(
     if not pieces:
         raise LesionError(
             "No lesion has a voxel: draw the lesions as segments (such as 'liver_lesions') or recognise their segments "
-            "first; at a later visit, tell which lesions have vanished."
+            "first; at a later visit, list the lesions that have vanished."
         )
     notes += [str(item) for item in overlaps(segmentation.grid, _numbered_names(pieces))]
     placed = [assign_lobe(piece, lobes) for piece in pieces]
@@ -129,7 +129,7 @@ def connected_lesions(segment: Segment) -> tuple[Segment, ...]:
 
 
 def assign_lobe(lesion: Segment, lobes: Sequence[Segment]) -> Lesion:
-    """The lobe of a lesion by largest overlap; "none" if less than half of it lies in the liver.
+    """The lobe of a lesion by largest overlap; "none" if less than half of it is in the liver.
 
     Where the liver segment leaves lesions out, the voxels around the lesion (26 neighbours) decide in its place.
     """
@@ -160,7 +160,7 @@ def straddling_text(lesion: Lesion) -> str:
         "none": "outside the liver",
     }
     parts = ", ".join(f"{share:.0%} {words[lobe]}" for lobe, share in lesion.shares.items() if share > 0)
-    return f"Lesion {lesion.lesion_id} straddles ({parts}): it counts where most of it lies, confirm."
+    return f"Lesion {lesion.lesion_id} straddles ({parts}): it counts where most of it is, confirm."
 
 
 def id_order(lesion_id: str) -> tuple[str, int]:

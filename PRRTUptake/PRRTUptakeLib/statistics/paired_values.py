@@ -62,7 +62,7 @@ class PairedValues:
 
 
 def check_table(rows: Iterable[Measurement]) -> None:
-    """Refuse a table in which a measurement stands twice, or an uncertainty is negative.
+    """Refuse a table in which a measurement occurs twice, or an uncertainty is negative.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def check_table(rows: Iterable[Measurement]) -> None:
         key = (row.patient, row.cycle, row.visit, row.image, row.region, row.role, row.lobe, row.lesion, row.metric)
         if key in seen:
             raise EndpointError(
-                f"{_where(row)}: {row.metric} of cycle {row.cycle}, visit '{row.visit}', stands twice in the table; "
+                f"{_where(row)}: {row.metric} of cycle {row.cycle}, visit '{row.visit}', is in the table twice; "
                 "keep one of the rows."
             )
         if row.uncertainty < 0:

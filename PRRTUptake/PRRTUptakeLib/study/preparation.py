@@ -78,7 +78,7 @@ class Prepared:
     plane : which parted the lobes; None where lobes were given.
     warnings : sentences for the user.
     notes : what was recognised and decided, for the record.
-    bending : where points of the segments (RAS mm) lie in the image, if a deformation lies between; else None.
+    bending : where points of the segments (RAS mm) lie in the image, if a deformation is between; else None.
     """
 
     segmentation: Segmentation
@@ -112,7 +112,7 @@ def prepare(
     ----------
     segmentation : liver, lesions and, where there are, lobes, gallbladder, vessels and organs, on one grid.
     protocol : the trial's rules.
-    image : the measured image, in which the calmest part of the liver is sought; None for no such reference.
+    image : the measured image, in which the most uniform part of the liver is sought; None for no such reference.
     cut : parts the lobes: a plane, or points (n, 3) in RAS mm of a curved cut; "left" or "right" if the liver is that
         lobe alone, "none" if it is not to be divided. None for the lobes as drawn, else by Couinaud segments, else by
         the plane through gallbladder and vena cava; where that cannot be found, a comparison of routes goes undivided.
@@ -201,7 +201,7 @@ def protocol_references(
 def recognised(segmentation: Segmentation, ids: bool = True) -> tuple[Segmentation, tuple[str, ...], tuple[str, ...]]:
     """Give a structure and its default role to every segment that has none; also notes and warnings.
 
-    The segment's terminology says what it is, then its name, then where it lies. With ``ids``, lesions whose names are
+    The segment's terminology says what it is, then its name, then where it is. With ``ids``, lesions whose names are
     ids of ours (L1) keep them.
     """
     unknown = [segment for segment in segmentation if not segment.structure]
@@ -320,7 +320,7 @@ def _found_lesions(
 ) -> LesionList:
     """The lesions by their ids; none where all of the baseline are said to have vanished, and none is drawn.
 
-    A lesion that vanished is looked for all the same: if one is drawn where it was, that is a contradiction to tell.
+    A lesion that vanished is looked for all the same: if one is drawn where it was, that is a contradiction to report.
     """
     if baseline is None:
         return find_lesions(segmentation, lobes)

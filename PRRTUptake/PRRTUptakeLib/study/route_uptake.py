@@ -57,7 +57,7 @@ class RoutedImage:
     placed: Mapping[str, Occupancy] = field(default_factory=dict)
 
     def transform_of(self, segment: Segment) -> RasTransform | None:
-        """The transform for one segment, its nudge included."""
+        """The transform for one segment, its manual shift included."""
         return transform_of(segment, self.ras_transform, self.manual_shifts)
 
     @property
@@ -67,7 +67,7 @@ class RoutedImage:
         if scanned:
             return self.injection.hours_to(datetime.fromisoformat(scanned))
         if self.image.reference_time is None:
-            raise EnhancementVisitError(f"The {self.route} image '{self.visit}' does not tell its time: give it.")
+            raise EnhancementVisitError(f"The {self.route} image '{self.visit}' does not state its time: give it.")
         return self.injection.hours_to(self.image.reference_time)
 
 
@@ -124,7 +124,7 @@ def compare_routes(prepared: Prepared, ia: RoutedImage, iv: RoutedImage, protoco
     Raises
     ------
     PRRTError
-        If a target lies outside an image, units differ, or a ratio cannot be formed.
+        If a target is outside an image, units differ, or a ratio cannot be formed.
     """
     if ia.image.units != iv.image.units:
         raise EnhancementVisitError(

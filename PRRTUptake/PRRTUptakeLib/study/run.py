@@ -31,7 +31,7 @@ def run(
     Parameters
     ----------
     study : from `study.inputs` or `mrml.inputs`.
-    progress : told how far it is; may raise `Cancelled`.
+    progress : called with how far it is; may raise `Cancelled`.
     extensions : what other libraries add, in this order.
     design : None for the one that the protocol names.
 

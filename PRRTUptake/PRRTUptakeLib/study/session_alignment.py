@@ -1,4 +1,4 @@
-"""Whether the emission image of a visit lies where its contours were drawn: one check per visit, for the report."""
+"""Whether the emission image of a visit is where its contours were drawn: one check per visit, for the report."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def check_visit(
     segmentation: Segmentation,
     drawn_to_visit: np.ndarray | None = None,
 ) -> CheckedVisit:
-    """Check one visit; images that cannot be compared are told, not raised: no number depends on this.
+    """Check one visit; images that cannot be compared are reported, not raised: no number depends on this.
 
     Parameters
     ----------

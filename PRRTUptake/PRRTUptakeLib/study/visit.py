@@ -117,7 +117,7 @@ class VisitResult:
     liver_ratios : mean of every lesion and organ over that of the protocol's reference, by name; empty in a design with
         lobes.
     warnings : sentences for the user.
-    injection : what was given, where the image tells it.
+    injection : what was given, where the image states it.
     uptakes : every region's uptake with its interval, measured and corrected; None where that could not be had.
     manual_shifts : lesions that were moved by hand.
     regions : every region as it was placed in the image, by name; whoever needs a region's voxels takes these.
@@ -178,7 +178,7 @@ def measure_visit(
     image : activity concentration (Bq/ml) or SUV.
     protocol : the trial's rules.
     labels : names for the rows.
-    injection : what was given, where the image tells it.
+    injection : what was given, where the image states it.
     recovery : of the camera, from a phantom, for the correction of T on request.
     manual_shifts : lesions that are measured where they were moved by hand, each with its reason.
     partial_volume : the correction whose values are the result: "none", "gtm" or "recovery".

@@ -42,7 +42,7 @@ class Alignment:
         return np.transpose(array, [self.target_axis.index(axis) for axis in range(3)])
 
     def box(self, segment: Segment, shape: tuple[int, int, int]) -> tuple[tuple[slice, ...], np.ndarray] | None:
-        """Where a segment's mask lies in a target of ``shape``, and the mask along its axes; None if it sticks out.
+        """Where a segment's mask is in a target of ``shape``, and the mask along its axes; None if it sticks out.
 
         For a lattice alignment of the whole source grid.
         """
@@ -55,7 +55,7 @@ class Alignment:
         return tuple(slice(start, end) for start, end in zip(origin, ends, strict=True)), mask
 
     def grid_origin(self, shape: tuple[int, ...], first: tuple[float, ...] | None = None) -> tuple[int, ...]:
-        """Target index of the lowest corner of a block of ``shape`` whose voxel 0 lies at ``first``, by mask axis."""
+        """Target index of the lowest corner of a block of ``shape`` whose voxel 0 is at ``first``, by mask axis."""
         starts = first or self.offset
         ends = [min(round(b), round(a * (n - 1) + b)) for a, b, n in zip(self.scale, starts, shape, strict=True)]
         return tuple(ends[self.target_axis.index(axis)] for axis in range(3))

@@ -26,7 +26,7 @@ def concentration_from_counts(counts: Volume, calibration: Calibration) -> Volum
     Raises
     ------
     CountsError
-        If the image has units already, or the calibration does not tell the time.
+        If the image has units already, or the calibration does not state the time.
 
     Examples
     --------

@@ -14,7 +14,7 @@ def choose(table, row: int) -> None:
 
 
 def choose_data(combo, value) -> None:
-    """Choose the entry of a combo box that stands for a value."""
+    """Choose the entry of a combo box for a value."""
     index = combo.findData(value)
     assert index >= 0
     combo.setCurrentIndex(index)
@@ -22,7 +22,7 @@ def choose_data(combo, value) -> None:
 
 
 def cancelled_after(monkeypatch, steps: int, act=lambda dialog: dialog.cancel()) -> list[float]:
-    """Press Cancel in the progress dialog at its ``steps``-th message (or do ``act``); gives what it was told."""
+    """Press Cancel in the progress dialog at its ``steps``-th message (or do ``act``); gives the messages it got."""
     import slicer
 
     notes: list[float] = []
@@ -44,7 +44,7 @@ def cancelled_after(monkeypatch, steps: int, act=lambda dialog: dialog.cancel())
 
 
 def study_of(node) -> int:
-    """The subject hierarchy item of the study that a node lies under, 0 for none."""
+    """The subject hierarchy item of the study that a node is under, 0 for none."""
     import slicer
 
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)

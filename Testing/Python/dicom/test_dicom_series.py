@@ -116,7 +116,7 @@ def test_oblique_stack_is_where_dicom_says(tmp_path, seed):
 @pytest.mark.parametrize("backwards", [False, True])
 @pytest.mark.parametrize("directions", [(1, 0, 0, 0, 1, 0), (1, 0, 0, 0, 0, -1), (-1, 0, 0, 0, 1, 0)])
 def test_nm_frames_lie_where_dicom_says(tmp_path, spacing, backwards, directions):
-    """The first frame lies at Image Position; slice numbers count along the normal by the signed spacing (C.8.4.15)."""
+    """The first frame is at Image Position; slice numbers count along the normal by the signed spacing (C.8.4.15)."""
     vector = [5, 4, 3, 2, 1] if backwards else [1, 2, 3, 4, 5]
     write_nm(
         tmp_path / "nm",

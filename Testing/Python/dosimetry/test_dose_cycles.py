@@ -185,7 +185,7 @@ def test_only_cycles_of_one_organ_and_tissue_are_joined():
 
 
 def infused(zero, hours):
-    """The visit with an infusion of so many hours (None: not told), hours counted from ``zero``."""
+    """The visit with an infusion of so many hours (None: not stated), hours counted from ``zero``."""
 
     def change(visit):
         imaging = replace(visit.protocol.imaging, time_zero=zero)
@@ -209,7 +209,7 @@ def test_time_zero_shifts_every_curve(measured, zero, shift_h):
 @pytest.mark.parametrize(
     ("zero", "hours", "words"),
     [
-        ("mid", None, "the middle of the infusion, but visit '24h' does not tell its end"),
+        ("mid", None, "the middle of the infusion, but visit '24h' does not state its end"),
         ("end", -1.0, "before its start"),
         ("end", 30.0, "before the injection"),
     ],

@@ -130,7 +130,7 @@ def test_beyond_the_largest_sphere_the_curve_goes_on_and_that_is_reported():
     ("volume_mL", "mean", "words"),
     [
         (0.9, 1e6, "its 0.9 mL are less than the phantom's smallest 1 mL"),
-        (1.0, 5e4, "lies so far below its background"),
+        (1.0, 5e4, "is so far below its background"),
     ],
 )
 def test_what_the_phantom_does_not_cover_is_reported(volume_mL, mean, words):
@@ -185,7 +185,7 @@ DIAMETERS_mm = (10.0, 13.0, 17.0, 22.0, 28.0, 37.0, 60.0)  # of the NEMA phantom
 
 
 def blurred_sphere_recovery(diameter_mm, fwhm_mm):
-    """Mean over a digital sphere of 1 mm voxels after blur; its border voxels count by the part that lies inside."""
+    """Mean over a digital sphere of 1 mm voxels after blur; its border voxels count by the part that is inside."""
     half = math.ceil(diameter_mm / 2 + 2 * fwhm_mm)
     axis = np.arange(-half, half + 1.0)
     x, y, z = np.meshgrid(axis, axis, axis, sparse=True)
@@ -215,7 +215,7 @@ def serial(tmp_path_factory):
 
 
 def true_doses(outcome, truth):
-    """Diameter and dose of each lesion by name, the true lesion being the one that lies nearest."""
+    """Diameter and dose of each lesion by name, the true lesion being the one that is nearest."""
     visit = outcome.visits[0]
     grid, found = visit.prepared.segmentation.grid, {}
     for lesion in visit.prepared.lesions:

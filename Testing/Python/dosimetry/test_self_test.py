@@ -1,4 +1,4 @@
-"""The self-test passes here, tells a wrong installation, and leaves a protocol to sign."""
+"""The self-test passes here, reports a wrong installation, and leaves a protocol to sign."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_wrong_half_life_is_reported_and_the_status_is_1(monkeypatch, capsys, 
 
 
 def test_a_wrong_table_of_nuclides_fails_wherever_it_is_used(monkeypatch, capsys, tmp_path):
-    """The product's own half-life of 177Lu, 1 % too long: the whole command tells it."""
+    """The product's own half-life of 177Lu, 1 % too long: the whole command reports it."""
     from dataclasses import replace
 
     from PRRTUptakeLib.nuclides import radionuclides
@@ -97,7 +97,7 @@ def test_a_button_may_follow_its_progress(monkeypatch):
 
 
 def test_a_place_that_cannot_be_written_to_is_one_sentence(monkeypatch, tmp_path, capsys):
-    """Root may write everywhere, so that a file stands where the folder should be."""
+    """Root may write everywhere, so that a file is where the folder should be."""
     monkeypatch.setattr(self_test_checks, "GROUPS", {"SUV": self_test_checks.suv_checks})
     (tmp_path / "file").write_text("mine", encoding="ascii")
     assert main(["selftest", "--html", str(tmp_path / "file" / "a.html")]) == 1

@@ -1,4 +1,4 @@
-"""Frozen bundles: they hold what was found, tell when they were touched, come out again, and go out without names."""
+"""Frozen bundles: they hold what was found, show when they were touched, come out again, and go out without names."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_a_touched_bundle_is_reported(bundle, tmp_path):
 
 
 def test_a_number_that_does_not_come_out_again_is_reported(results, tmp_path, capsys):
-    """The table was changed before it was frozen, so that the hashes agree: only the second run can tell."""
+    """The table was changed before it was frozen, so that the hashes agree: only the second run can show it."""
     forged = tmp_path / "forged"
     shutil.copytree(results, forged, ignore=shutil.ignore_patterns("dicom"))
     lines = (forged / "measurements.csv").read_text(encoding="utf-8").splitlines()
@@ -113,7 +113,7 @@ def test_a_number_that_does_not_come_out_again_is_reported(results, tmp_path, ca
 
 @pytest.mark.slow
 def test_a_map_a_report_and_an_uncertainty_that_do_not_come_out_again_are_reported(results, tmp_path, capsys):
-    """Each was changed before it was frozen; all three are told in one run, the objects by name."""
+    """Each was changed before it was frozen; all three are reported in one run, the objects by name."""
     forged = tmp_path / "forged"
     shutil.copytree(results, forged)
     (folder,) = (forged / "dicom").iterdir()

@@ -15,7 +15,7 @@ SECRET = "ZZTOP99"
 
 
 def value_for(keyword):
-    """A telling value by the value representation."""
+    """An identifying value by the value representation."""
     kind = dictionary_VR(tag_for_keyword(keyword))
     if kind == "SQ":
         return [item_of(CodeValue=SECRET, CodeMeaning=SECRET)]

@@ -180,7 +180,7 @@ def test_text_is_cleared_of_names_ids_dates_and_uids():
     who = cleaner.subject
     assert cleaner.text("Jansen, Max: jansen_liver of UMC-7") == f"{who}: {who}_liver of {who}"
     assert cleaner.text("Jansens 912345") == "Jansens 912345"  # another name and another number
-    assert cleaner.text("suv_max") == "suv_max"  # a given name that is a word of ours cannot be told from it
+    assert cleaner.text("suv_max") == "suv_max"  # a given name that is a word of ours cannot be distinguished from it
     day = (datetime(2024, 3, 7) - cleaner.shift).date()
     assert cleaner.text("at 2024-03-07T10:10:00+01:00, 20240307") == f"at {day}T10:10:00+01:00, {day:%Y%m%d}"
     assert cleaner.text("2024-13-77, version 3.11.7") == "2024-13-77, version 3.11.7"
@@ -236,7 +236,7 @@ def test_nobody_is_named_in_a_folder_or_segment(tmp_path):
 
 
 def test_a_bundle_takes_the_names_from_the_images_that_were_measured(tmp_path, capsys):
-    """Without DICOM results nothing else tells them; where the images are gone too, it is refused."""
+    """Without DICOM results nothing else states them; where the images are gone too, it is refused."""
     case, outcome = measured_patient()
     name = str(outcome.images[0].measured.headers[0].dataset.PatientName).split("^")[1]
     results = tmp_path / "results"
@@ -254,7 +254,7 @@ def test_a_bundle_takes_the_names_from_the_images_that_were_measured(tmp_path, c
     capsys.readouterr()
     assert main(["bundle", str(results), "-o", str(tmp_path / "b.zip"), "--deidentify"]) == 1
     (line,) = capsys.readouterr().err.strip().splitlines()
-    assert "Nothing tells the patient's name" in line
+    assert "Nothing states the patient's name" in line
     assert not (tmp_path / "b.zip").exists()
 
 
@@ -383,7 +383,7 @@ def test_every_other_file_is_whole_or_not_there(place, capsys, monkeypatch):
     results = measured_patient()[0].parents[1] / "results"
     for words in commands(results, place):
         if words[0] == "cohort":
-            continue  # keeps the patients that are done, and tells of each that is not
+            continue  # keeps the patients that are done, and reports each that is not
         limit = 20 if words[0] in ("run", "selftest") else 4_000
         if words[0] == "pdf":
             continue  # the converter itself would be refused; its copy is written as the others are
@@ -397,7 +397,7 @@ def test_every_other_file_is_whole_or_not_there(place, capsys, monkeypatch):
 
 
 def test_a_folder_that_cannot_be_written_to_is_reported(place, capsys, monkeypatch):
-    """Root may write everywhere, so that a file stands where the folder should be."""
+    """Root may write everywhere, so that a file is where the folder should be."""
     monkeypatch.setattr(self_test_checks, "GROUPS", {"SUV": self_test_checks.suv_checks})
     results = measured_patient()[0].parents[1] / "results"
     blocked = place / "file"

@@ -28,7 +28,7 @@ def test_maps_by_region(content, words):
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "note"),
     [
         (["--teff-h", "Kidny=50"], "half-life is given for 'Kidny'"),
         (["--teff-h", "50", "--u-teff-h", "Kidny=5"], "half-life is given for 'Kidny'"),

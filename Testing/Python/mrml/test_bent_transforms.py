@@ -73,7 +73,7 @@ def test_a_node_of_the_other_kind_gives_way(scene, about_the_liver):
 
 
 def test_an_image_that_was_bent_is_measured_where_it_shows_the_lesions(scene, true, about_the_liver, tmp_path):
-    """The image is put elsewhere in its own coordinates; the node under which it lies mends that about the liver."""
+    """The image is put elsewhere in its own coordinates; its parent transform mends that about the liver."""
     from PRRTUptakeLib.mrml.logic import UptakeLogic
     from PRRTUptakeLib.mrml.registration import registration_of
     from PRRTUptakeLib.mrml.segmentations import node_from_segmentation

@@ -50,7 +50,7 @@ def test_images_state_what_they_know(ready):
 
 
 def test_what_images_do_not_state_is_asked(panel):
-    add_series(TOLD=False)
+    add_series(stated=False)
     panel.enter()
     panel.ui.patientLineEdit.text = "P01"
     assert "activity" in panel.ui.fitButton.toolTip
@@ -229,7 +229,7 @@ def test_a_lesion_shifted_in_an_image_is_shifted_here_too(ready):
         row = next(row for row in cells(ready.ui.dosesTable) if row[0] == "R1")
         doses.append((float(row[3]), float(row[6])))
     assert doses[1][0] < 0.95 * doses[0][0]
-    assert doses[1][1] < 0.6 * doses[0][1]  # the map's region lies where the first image was measured
+    assert doses[1][1] < 0.6 * doses[0][1]  # the map's region is where the first image was measured
 
 
 def test_images_apart_have_no_dose_map(ready):

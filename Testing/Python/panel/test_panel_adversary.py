@@ -197,7 +197,7 @@ def test_nodes_go_while_the_user_is_elsewhere(ready):
 
 
 def test_what_the_panel_does_not_know_is_not_replaced(ready, load_panel):
-    """A scene of a newer version: its protocol, nuclide and model stay, shown as nothing, and the first is told."""
+    """A scene of a newer version: its protocol, nuclide and model stay, shown as nothing, and the first is reported."""
     ready.parameters.protocol = "of-the-future"
     assert ready.ui.protocolComboBox.currentIndex == -1
     assert "of-the-future" in ready.ui.applyButton.toolTip
@@ -222,7 +222,7 @@ def test_nothing_can_be_clicked_without_parameters(ready):
 
 
 def test_last_column_takes_the_rest_of_the_width(ready, tmp_path):
-    """What an image lacks stands there: also when a row is chosen, it is not cut to the width of the heading."""
+    """What an image lacks is shown there: also when a row is chosen, it is not cut to the width of the heading."""
     from slicer_standin.pictures import open_sections, take_picture
 
     table = ready.ui.imagesTable

@@ -1,4 +1,4 @@
-"""A lesion beside its place in one image is nudged in section 5 of PRRT Uptake's panel."""
+"""A lesion away from its place in one image is shifted by hand in section 5 of PRRT Uptake's panel."""
 
 from __future__ import annotations
 

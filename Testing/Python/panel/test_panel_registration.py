@@ -12,7 +12,7 @@ SHIFT = (9.0, -6.0, 5.0)
 
 @pytest.fixture
 def panel(load_panel):
-    """CTs of two visits are chosen; the moving one lies elsewhere, its PET with it."""
+    """CTs of two visits are chosen; the moving one is elsewhere, its PET with it."""
     import slicer
 
     panel = load_panel("PRRTUptake")
@@ -145,7 +145,7 @@ def test_segments_are_no_longer_there(panel):
 
 
 def test_what_is_doubtful_of_a_registration_comes_with_the_result(panel):
-    """Its warnings stand with the measurement; once the transform is changed by hand, its quality is not known."""
+    """Its warnings come with the measurement; once the transform is changed by hand, its quality is not known."""
     import slicer
     from builders.panel_actions import choose_data
 

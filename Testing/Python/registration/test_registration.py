@@ -205,7 +205,7 @@ def test_other_patients_can_be_forced(fixed):
 @pytest.mark.slow
 @pytest.mark.parametrize("axis", [1, 2])
 def test_other_anatomy_does_not_pass_silently(fixed, axis):
-    """The patient mirrored: the body fits, the liver lies on the wrong side."""
+    """The patient mirrored: the body fits, the liver is on the wrong side."""
     image, liver = fixed
     mirrored = image.with_values(np.flip(image.array, axis))
     found = rigid_registration(image, mirrored, fixed_liver=liver)
@@ -273,7 +273,7 @@ def test_images_without_a_common_origin_start_from_their_centres(fixed):
 
 @pytest.mark.slow
 def test_what_cannot_be_registered_is_reported(fixed):
-    """Noise instead of a patient, and a liver that lies partly or for the most part outside: never in silence."""
+    """Noise instead of a patient, and a liver that is partly or for the most part outside: never in silence."""
     image, liver = fixed
     rng = np.random.default_rng(2)
     filled = image.with_values(np.where(image.array > -250.0, rng.normal(50.0, 80.0, GRID.shape), -1000.0))

@@ -105,7 +105,7 @@ def test_noise_hardly_moves_the_gradient_method():
             25.0,
             "The seed's value .* is below the threshold",
         ),
-        ([900, 0, 0], Method("percent-of-maximum", 0.5), 25.0, "lies outside the image"),
+        ([900, 0, 0], Method("percent-of-maximum", 0.5), 25.0, "is outside the image"),
         (CENTRE, Method("percent-of-maximum", 0.5), 0.0, "radius above 0"),
         (CENTRE, Method("gradient"), 5.0, "take a larger one"),
     ],

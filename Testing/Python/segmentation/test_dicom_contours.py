@@ -275,7 +275,7 @@ def test_contours_come_into_the_scene(seg_file, series, drawn, grid, images, tmp
 
 
 def test_the_scene_goes_out_as_dicom(drawn, images, series, tmp_path, scene):
-    """Segments, measurements and references of nodes, read back; and freed of the patient's identity."""
+    """Segments, measurements and references of nodes, read back; and cleared of the patient's identity."""
     outcome = measured_patient()[1]
     image = node_from_volume(outcome.contents[0].volumes[0][1], "SPECT 24h")
     segments = node_from_segmentation(drawn, "segments")

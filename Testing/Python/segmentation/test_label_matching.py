@@ -1,4 +1,4 @@
-"""Segments are recognised by code or by name in several languages, never by position; doubt is told."""
+"""Segments are recognised by code or by name in several languages, never by position; doubt is reported."""
 
 import numpy as np
 import pytest
@@ -104,7 +104,7 @@ def test_terminology_round_trip(item):
     keys = {found.key for found in codes.structures_of(entry)}
     if item.key in ("liver_lobe_caudate", "liver_segment_1"):  # one code for both
         assert keys == {"liver_lobe_caudate", "liver_segment_1"}
-    elif item.key == "extrahepatic_lesion":  # where it lies decides
+    elif item.key == "extrahepatic_lesion":  # its place decides
         assert keys == {"liver_lesion", "extrahepatic_lesion"}
     else:
         assert keys == {item.key}
@@ -137,7 +137,7 @@ def test_code_shared_by_caudate_lobe_and_segment_one():
 
 
 def test_codes_agree_with_the_dicom_dictionary():
-    """The dictionary that pydicom carries from DICOM PS3.16 knows each code, under a meaning with a common word."""
+    """The dictionary that pydicom holds from DICOM PS3.16 knows each code, under a meaning with a common word."""
     from pydicom.sr._concepts_dict import concepts
 
     known = {}

@@ -194,7 +194,7 @@ class TestKilled:
         process.wait()
         patients = place / "out" / "patients"
         whole = [path.parent.name for path in patients.glob("[!.]*/complete.json")]
-        for name in whole:  # what stands in place is whole
+        for name in whole:  # what is in place is whole
             assert (patients / name / "report.html").read_text() == f"<p>{name}</p>"
         assert run_apart(cases, place / "out").wait() == 0
         counted = Counter(started(cases))
@@ -235,7 +235,7 @@ class TestKilled:
 def wait_until(condition, seconds=20):
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "waited in vain"
+        assert time.monotonic() < end, "waited without success"
         time.sleep(0.05)
 
 

@@ -63,7 +63,7 @@ def _run(folder, patient, blur):
 
 @pytest.fixture(scope="module")
 def truth_image(sharp, patient):
-    """Around the liver, where all that is compared lies."""
+    """The box around the liver: all that is compared is in it."""
     result = sharp[1]
     grid, source = result.image.grid, result.prepared.segmentation.grid
     liver = result.prepared.segmentation["liver"]

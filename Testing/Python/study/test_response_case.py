@@ -81,7 +81,7 @@ def test_volumes_per_patient_and_lobe(first, shrunk):
 def test_categories_against_baseline_and_nadir(first, shrunk, grown):
     scopes = {scope.lobe: scope for scope in case_response([first, shrunk, grown]).scopes}
     assert [one.category for one in scopes["left"].recist] == ["", "PR", "PD"]  # 24 to 34 mm
-    # the new lesion lies in the right lobe and is progression of the patient
+    # the new lesion is in the right lobe and is progression of the patient
     assert [one.category for one in scopes["right"].recist] == ["", "SD", "PD"]
     assert [one.category for one in scopes[""].recist] == ["", "SD", "PD"]
     assert "New lesion R2" in scopes[""].recist[2].reason
@@ -157,7 +157,7 @@ def test_complete_response_of_a_patient_without_any_lesion_left(first):
 
 @pytest.mark.parametrize("vanished", [(), ("L1",)])
 def test_a_visit_without_lesions_needs_all_to_be_given_as_vanished(first, vanished):
-    with pytest.raises(PRRTError, match="tell which lesions have vanished"):
+    with pytest.raises(PRRTError, match="list the lesions that have vanished"):
         visit("follow-up 1", {}, first.prepared, vanished=vanished)
 
 

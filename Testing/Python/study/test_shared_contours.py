@@ -1,4 +1,4 @@
-"""Contours of one visit measured in another through ``prrt run``: registered, stated, nudged; a shift is told."""
+"""Contours of one visit measured in another (``prrt run``): registered, given, shifted by hand, reported."""
 
 from __future__ import annotations
 
@@ -246,12 +246,12 @@ def test_a_manual_shift_of_no_lesion_is_refused(registered):
 
     visit = registered[0].visits[0]
     wrong = ManualShift("L99", (1.0, 0.0, 0.0), "x")
-    with pytest.raises(ContourPropagationError, match="no lesion 'L99' to nudge; there are"):
+    with pytest.raises(ContourPropagationError, match="no lesion 'L99' to shift by hand; there are"):
         measure_visit(visit.prepared, visit.image, visit.protocol, visit.labels, manual_shifts=[wrong])
 
 
 def test_a_checkerboard_alternates_the_two_images():
-    """Fixed is bright, moving black: tiles of 25 mm alternate, and letters tell the sides."""
+    """Fixed is bright, moving black: tiles of 25 mm alternate, and letters name the sides."""
     import base64
     import io
     import re

@@ -170,7 +170,7 @@ def test_suv_from_the_header_is_the_known_one_inside_each_lesion(pets, known):
         suv = _suv(slices)
         for lesion in known["lesions"]:
             if lesion["diameter_mm"] < 16:
-                continue  # no voxel lies wholly inside
+                continue  # no voxel is wholly inside
             k, j, i = np.rint(PET_GRID.to_ijk(np.array(lesion["centre_ras_mm"][visit]))).astype(int)[::-1]
             assert suv[k, j, i] == pytest.approx(lesion["suv"][visit], rel=1e-3), (visit, lesion["name"])
 

@@ -208,9 +208,9 @@ def test_region_partly_outside_is_reported_or_refused():
     note = occupancy(segment, source, cut, maximum_outside=0.5)
     assert note.outside_fraction == pytest.approx(4.75 / 10.0)
     assert note.volume_mL == pytest.approx(0.525)
-    with pytest.raises(OccupancyError, match=r"47\.5% of region 'spleen' lies outside the image"):
+    with pytest.raises(OccupancyError, match=r"47\.5% of region 'spleen' is outside the image"):
         occupancy(segment, source, cut)
-    with pytest.raises(OccupancyError, match="'spleen' lies wholly outside"):
+    with pytest.raises(OccupancyError, match="'spleen' is wholly outside"):
         occupancy(segment, source, grid((5, 5, 5), (1.0, 1.0, 1.0), (100.0, 0.0, 0.0)), maximum_outside=1.0)
 
 

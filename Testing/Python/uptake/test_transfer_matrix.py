@@ -188,7 +188,7 @@ def test_regions_that_cannot_be_distinguished_are_refused():
     first = ball * even
     regions = [occupancy_of("first", first, grid), occupancy_of("second", ball - first, grid)]
     image = image_of(grid, [(first, 10.0)], 1.0, 20.0)
-    with pytest.raises(RecoveryError, match=r"'(first|second)' cannot be told from its neighbours"):
+    with pytest.raises(RecoveryError, match=r"'(first|second)' cannot be separated from its neighbours"):
         correct_regions(image, spread_regions(region_model(regions), 20.0))
 
 
