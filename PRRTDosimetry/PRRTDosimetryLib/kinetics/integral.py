@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import t as student
 
-from PRRTDosimetryLib.kinetics.curves import CurveError, looks_decay_corrected
+from PRRTDosimetryLib.kinetics.curves import looks_decay_corrected
+from PRRTDosimetryLib.kinetics.errors import KineticsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,7 +141,7 @@ class Integral:
     def tiac_h(self, administered_MBq: float) -> tuple[float, float]:
         """Time-integrated activity coefficient (TIA per administered activity) and its standard uncertainty, hours."""
         if not 0 < administered_MBq < math.inf:
-            raise CurveError(f"The administered activity {administered_MBq:g} MBq is not above 0; give it in MBq.")
+            raise KineticsError(f"The administered activity {administered_MBq:g} MBq is not above 0; give it in MBq.")
         return self.tia_MBq_h / administered_MBq, self.u_tia_MBq_h / administered_MBq
 
     def activity_MBq(self, time_h: ArrayLike) -> Floats:

@@ -17,7 +17,7 @@ from PRRTUptakeLib.vocabulary import TIAC_MODELS
 from scipy.stats import chi2
 
 from PRRTDosimetryLib.kinetics.averaging import SIGNIFICANCE, estimates
-from PRRTDosimetryLib.kinetics.curves import CurveError
+from PRRTDosimetryLib.kinetics.errors import KineticsError
 from PRRTDosimetryLib.kinetics.fitting import CurveFit, Weights, fit_curve
 from PRRTDosimetryLib.kinetics.integral import Alternative, Averaged, Integral, from_fit, misfit_notes, physical_notes
 from PRRTDosimetryLib.kinetics.models import MODELS
@@ -44,7 +44,7 @@ def integrate(curve: Curve, nuclide: Radionuclide, method: str = "auto", options
 
     Raises
     ------
-    CurveError
+    KineticsError
         For an unknown method, too few points, or one point without a half-life.
     FitError
         If a fit does not converge.
@@ -67,12 +67,12 @@ def integrate_all(
 
     Raises
     ------
-    CurveError, FitError
+    KineticsError, FitError
         As :func:`integrate`, for the first curve that cannot be integrated.
     """
     options = options or Options()
     if method not in METHODS:
-        raise CurveError(f"There is no model '{method}'; known are {', '.join(METHODS)}.")
+        raise KineticsError(f"There is no model '{method}'; known are {', '.join(METHODS)}.")
     found: dict[int, Integral] = {}
     rest = []
     for number, curve in enumerate(curves):
@@ -147,7 +147,7 @@ def is_adequate(fit: CurveFit) -> bool:
 def _single(curve: Curve, nuclide: Radionuclide, options: Options) -> Integral:
     teff, u_teff = options.half_life_of(curve.region)
     if math.isnan(teff):
-        raise CurveError(
+        raise KineticsError(
             f"{curve.region} is to be integrated from one time point, but no effective half-life is given; give one "
             "(--teff-h), or measure more points."
         )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from PRRTDosimetryLib.uncertainty.volume import UncertaintyError
+from PRRTDosimetryLib.uncertainty.errors import UncertaintyError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -20,7 +20,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydicom.dataset import Dataset
 
-from PRRTUptakeLib.dicom.operator_overrides import Calibration, DeadTime, InputError, OperatorOverrides
+from PRRTUptakeLib.dicom.errors import OverrideError
+from PRRTUptakeLib.dicom.operator_overrides import Calibration, DeadTime, OperatorOverrides
 from PRRTUptakeLib.dicom.times import clock_of, operator_moment
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class StatedValues:
 
         Raises
         ------
-        InputError
+        OverrideError
             Naming the key that is unknown, missing, of the wrong kind or impossible, and ``where``.
         """
         given = _object(content, dict.fromkeys(KEYS, False), where)
@@ -74,7 +75,7 @@ class StatedValues:
         if "confirmed" in given:
             plain["confirmed"] = _words(given["confirmed"], f"{where}.confirmed")
         if (plain or times) and not plain.get("reason"):
-            raise InputError(f"{where}: the key 'reason' is missing: say in words why values are stated.")
+            raise OverrideError(f"{where}: the key 'reason' is missing: say in words why values are stated.")
         found = cls(plain, times, where)
         found.check()
         return found
@@ -84,7 +85,7 @@ class StatedValues:
 
         Raises
         ------
-        InputError
+        OverrideError
             Naming the value and ``where``.
         """
         zone = self.plain.get("time_zone")
@@ -92,14 +93,14 @@ class StatedValues:
             try:
                 ZoneInfo(zone)
             except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-                raise InputError(
+                raise OverrideError(
                     f"{self.where}.time_zone: '{zone}' is not a time zone: use a name such as Europe/Amsterdam."
                 ) from error
         try:
             later = {"residual_MBq": None} if "residual_time" in self.times else {}
             OperatorOverrides(**{**self.plain, **later})
-        except InputError as error:
-            raise InputError(f"{self.where}: {error}") from error
+        except OverrideError as error:
+            raise OverrideError(f"{self.where}: {error}") from error
 
     def for_series(self, series: Series) -> OperatorOverrides:
         """The inputs for one series, whose zone holds for times without an offset.
@@ -134,31 +135,31 @@ class StatedValues:
 def _object(content: Any, keys: Mapping[str, bool], where: str) -> dict[str, Any]:
     """A JSON object with these keys; those that map to True are required."""
     if not isinstance(content, dict):
-        raise InputError(f"{where} must be an object with keys, not {content!r}.")
+        raise OverrideError(f"{where} must be an object with keys, not {content!r}.")
     unknown = sorted(set(content) - set(keys))
     if unknown:
-        raise InputError(f"{where}: unknown key '{unknown[0]}'; known are {', '.join(keys)}.")
+        raise OverrideError(f"{where}: unknown key '{unknown[0]}'; known are {', '.join(keys)}.")
     missing = [name for name, needed in keys.items() if needed and name not in content]
     if missing:
-        raise InputError(f"{where}: the key '{missing[0]}' is missing.")
+        raise OverrideError(f"{where}: the key '{missing[0]}' is missing.")
     return content
 
 
 def _number(value: Any, where: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise InputError(f"{where} must be a number, not {value!r}.")
+        raise OverrideError(f"{where} must be a number, not {value!r}.")
     return float(value)
 
 
 def _word(value: Any, where: str) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise InputError(f"{where} must be text, not {value!r}.")
+        raise OverrideError(f"{where} must be text, not {value!r}.")
     return value.strip()
 
 
 def _words(value: Any, where: str) -> tuple[str, ...]:
     if not isinstance(value, (list, tuple)):
-        raise InputError(f'{where} must be a list of keys such as ["activity_MBq"], not {value!r}.')
+        raise OverrideError(f'{where} must be a list of keys such as ["activity_MBq"], not {value!r}.')
     return tuple(_word(one, where) for one in value)
 
 
@@ -168,8 +169,8 @@ def _calibration(content: Any, where: str) -> Calibration:
     try:
         sensitivity = _number(given["cps_per_MBq"], f"{where}.cps_per_MBq")
         return Calibration(sensitivity, _word(given["time_basis"], f"{where}.time_basis"), seconds)
-    except InputError as error:
-        raise InputError(str(error) if where in str(error) else f"{where}: {error}") from error
+    except OverrideError as error:
+        raise OverrideError(str(error) if where in str(error) else f"{where}: {error}") from error
 
 
 def _dead_time(content: Any, where: str) -> DeadTime:
@@ -177,5 +178,5 @@ def _dead_time(content: Any, where: str) -> DeadTime:
     try:
         numbers = [_number(given[name], f"{where}.{name}") for name in ("tau_us", "observed_cps")]
         return DeadTime(_word(given["model"], f"{where}.model"), *numbers)
-    except InputError as error:
-        raise InputError(str(error) if where in str(error) else f"{where}: {error}") from error
+    except OverrideError as error:
+        raise OverrideError(str(error) if where in str(error) else f"{where}: {error}") from error

@@ -27,7 +27,7 @@ from PRRTUptakeLib.study.protocol import DESIGN_RULES, Protocol, load_protocol
 from PRRTUptakeLib.study.registration_rule import RegistrationRule, registration_rule
 from PRRTUptakeLib.study.schema.case_keys import CASE, ROUTES, ExcludedPart
 from PRRTUptakeLib.study.schema.json_file import read_json_file
-from PRRTUptakeLib.study.schema.place import InputFileError, Place, shown
+from PRRTUptakeLib.study.schema.place import Place, shown
 from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve, fit_recovery_curve
 
 if TYPE_CHECKING:
@@ -43,10 +43,6 @@ if TYPE_CHECKING:
 
 
 _SAME_FACTOR = 0.2  # of log10: 630 to 1600 is taken for a factor of 1000
-
-
-class CaseError(InputFileError):
-    """A case file is incomplete, has an unknown key or names a file that is not there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,12 +132,12 @@ def load_case(path: Path) -> Case:
 
     Raises
     ------
-    CaseError
+    InputFileError
         If the file cannot be read, a key is unknown or missing, a value impossible, or a folder absent.
-    ProtocolError
+    InputFileError
         If the protocol that it names is not usable.
     """
-    place = Place(file=path.name, base=path.parent, error=CaseError)
+    place = Place(file=path.name, base=path.parent)
     content = CASE.read(read_json_file(path, place), place)
     protocol = _protocol(content["protocol"], path)
     visits = _with_segments(
@@ -338,11 +334,11 @@ def require_known_lesions(case: Case, known: Iterable[str]) -> None:
 
     Raises
     ------
-    CaseError
+    InputFileError
         Naming the key, the lesion, and those that there are.
     """
     ids = list(dict.fromkeys(known))
-    place = Place(file=case.path.name, error=CaseError)
+    place = Place(file=case.path.name)
     stated = [
         (place.key("visits").item(n).key("vanished").item(m), lesion)
         for n, visit in enumerate(case.visits)

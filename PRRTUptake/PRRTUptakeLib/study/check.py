@@ -29,10 +29,6 @@ if TYPE_CHECKING:
 CORRECTED, NOT_CORRECTED, NOT_STATED = "corrected", "not corrected", "not stated"
 
 
-class CheckError(PRRTError):
-    """A case cannot be measured as it is."""
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class VisitCheck:
     """What is known of one visit before it is measured.

@@ -12,7 +12,8 @@ from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.dicom.suv import suv
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.study.case_files import case_files
-from PRRTUptakeLib.study.images import ImageError, contour_series, emission_series, has_emission
+from PRRTUptakeLib.study.errors import ImageError
+from PRRTUptakeLib.study.images import contour_series, emission_series, has_emission
 from PRRTUptakeLib.study.model import (
     IMAGE_WORDS,
     SUV,

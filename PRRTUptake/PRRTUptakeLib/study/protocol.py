@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
 from PRRTUptakeLib.resources import resource_path
+from PRRTUptakeLib.study.errors import InputFileError
 from PRRTUptakeLib.study.schema.containers import ListOf, Record
 from PRRTUptakeLib.study.schema.fields import Field, Number, Text, Word
 from PRRTUptakeLib.study.schema.json_file import read_json_file
-from PRRTUptakeLib.study.schema.place import InputFileError, Place
+from PRRTUptakeLib.study.schema.place import Place
 from PRRTUptakeLib.study.schema.shared_keys import PARTIAL_VOLUME
 from PRRTUptakeLib.vocabulary import AGGREGATIONS, REFERENCES, SUV_METRICS, VOLUME_WEIGHTED
 
@@ -78,10 +79,6 @@ DESIGN_RULES: dict[str, DesignRules] = {
     ),
 }
 DESIGNS = tuple(DESIGN_RULES)
-
-
-class ProtocolError(InputFileError):
-    """A protocol file has an unknown key or an impossible value."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,7 +196,7 @@ def load_protocol(name_or_path: str | Path) -> Protocol:
 
     Raises
     ------
-    ProtocolError
+    InputFileError
         If there is no such protocol, the file is not JSON, a key is unknown or missing, or a value is impossible.
 
     Examples
@@ -211,9 +208,9 @@ def load_protocol(name_or_path: str | Path) -> Protocol:
     if path.suffix != ".json":
         known = available_protocols()
         if str(name_or_path) not in known:
-            raise ProtocolError(f"There is no protocol '{name_or_path}': use {', '.join(known)} or a .json file.")
+            raise InputFileError(f"There is no protocol '{name_or_path}': use {', '.join(known)} or a .json file.")
         path = resource_path(__file__, "Protocols", f"{name_or_path}.json")
-    place = Place(file=path.name, error=ProtocolError)
+    place = Place(file=path.name)
     content = read_json_file(path, place)
     data = path.read_bytes()
     protocol: Protocol = protocol_record().read(content, place)

@@ -15,6 +15,7 @@ from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.dicom_contours import contour_files
 from PRRTUptakeLib.segmentation.files import SUFFIXES, grid_of_image, read_mask
 from PRRTUptakeLib.segmentation.label_matching import recognise
+from PRRTUptakeLib.study.errors import StudyError
 from PRRTUptakeLib.study.images import same_voxels
 
 if TYPE_CHECKING:
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Grid
 
 MASKS, NRRD, DICOM = "masks", "seg.nrrd", "DICOM"
-
-
-class SegmentNamesError(PRRTError):
-    """Segments cannot be listed."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -95,9 +92,7 @@ def _listed(kind: str, names: Sequence[str], grid: Grid | None = None, **more: t
 
 def _of_masks(folder: Path, files: Sequence[Path]) -> SegmentNames:
     if not files:
-        raise SegmentNamesError(
-            f"{folder} holds no mask ({', '.join(SUFFIXES)}) and no DICOM segments: correct the path."
-        )
+        raise StudyError(f"{folder} holds no mask ({', '.join(SUFFIXES)}) and no DICOM segments: correct the path.")
     names = [_without_suffix(path) for path in files]
     grids = [_grid(path) for path in files]
     problems = [
@@ -132,7 +127,7 @@ def _header(path: Path) -> SimpleITK.ImageFileReader:
     try:
         reader.ReadImageInformation()
     except RuntimeError as error:
-        raise SegmentNamesError(f"{path.name} is not readable: write it again as NIfTI or NRRD.") from error
+        raise StudyError(f"{path.name} is not readable: write it again as NIfTI or NRRD.") from error
     return reader
 
 
@@ -144,23 +139,21 @@ def _of_nrrd(path: Path) -> SegmentNames:
         if (match := re.fullmatch(r"Segment(\d+)_Name", key))
     }
     if not found:
-        raise SegmentNamesError(f"{path} names no segments: give a .seg.nrrd file as Slicer saves it.")
+        raise StudyError(f"{path} names no segments: give a .seg.nrrd file as Slicer saves it.")
     return _listed(NRRD, [found[number] for number in sorted(found)])
 
 
 def _of_dicom(path: Path) -> SegmentNames:
     files = contour_files(path)
     if not files:
-        raise SegmentNamesError(
-            f"{path} holds no DICOM segmentation or structure set (SEG, RTSTRUCT): correct the path."
-        )
+        raise StudyError(f"{path} holds no DICOM segmentation or structure set (SEG, RTSTRUCT): correct the path.")
     names: list[str] = []
     patients: list[str] = []
     for file in files:
         try:
             header = read_header(file)
         except (InvalidDicomError, OSError) as error:
-            raise SegmentNamesError(f"{file} is not a readable DICOM file ({error}).") from error
+            raise StudyError(f"{file} is not a readable DICOM file ({error}).") from error
         if header is None:
             continue
         dataset = header.dataset

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from PRRTUptakeLib.dicom.operator_overrides import CONFIRMABLE, TIME_BASES, Calibration, InputError, OperatorOverrides
-from PRRTUptakeLib.dicom.times import Clock, TimeError, fixed_offset
+from PRRTUptakeLib.dicom.errors import OverrideError, TimeError
+from PRRTUptakeLib.dicom.operator_overrides import CONFIRMABLE, TIME_BASES, Calibration, OperatorOverrides
+from PRRTUptakeLib.dicom.times import Clock, fixed_offset
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
 from PRRTUptakeLib.study.schema.containers import ListOf, Record
 from PRRTUptakeLib.study.schema.fields import Moment, Number, Text, Word
@@ -35,7 +36,7 @@ def _stated(reason: str, **values: Any) -> StatedQuantification:
 
     Raises
     ------
-    InputError
+    OverrideError
         If the values contradict each other.
     """
     calibration = None
@@ -95,7 +96,7 @@ def _known_zone(name: str) -> None:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise InputError(f"The time zone '{name}' is not known: use a name such as Europe/Amsterdam.") from None
+        raise OverrideError(f"The time zone '{name}' is not known: use a name such as Europe/Amsterdam.") from None
 
 
 def _calibration_is_whole(values: dict[str, Any], place: Place) -> None:

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.segmentation.errors import ReferenceRegionError
 from PRRTUptakeLib.segmentation.plausibility import uptake_doubts
-from PRRTUptakeLib.segmentation.reference import KINDS, ReferenceRegionError
+from PRRTUptakeLib.segmentation.reference import KINDS
 from PRRTUptakeLib.segmentation.segments import UNDIVIDED
 from PRRTUptakeLib.study.contour_propagation import require_lesions
+from PRRTUptakeLib.study.errors import StudyError
 from PRRTUptakeLib.study.placement import placed_regions
 from PRRTUptakeLib.study.visit_uptakes import (
     Quantity,
@@ -44,10 +46,6 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.study.preparation import Prepared, SizedLesion
     from PRRTUptakeLib.study.protocol import Protocol
     from PRRTUptakeLib.uptake.occupancy import Occupancy
-
-
-class PipelineError(PRRTError):
-    """A visit cannot be measured."""
 
 
 @dataclass(frozen=True)
@@ -185,7 +183,7 @@ def measure_visit(
 
     Raises
     ------
-    PipelineError
+    StudyError
         If segments and image do not overlap, or the image cannot be corrected though that is asked for.
     PRRTError
         If a region that is needed is missing or cannot be measured.
@@ -257,7 +255,7 @@ def _uptakes(
         found = visit_uptakes(prepared, placed, image, resolution, name=visit, reference_kind=reference_kind)
     except PRRTError as error:
         if resolution.mode != "none":
-            raise PipelineError(
+            raise StudyError(
                 f"Visit '{visit}' cannot be corrected for partial volume ('{resolution.mode}' is asked for): {error}"
             ) from error
         return None, [f"Uptakes have no uncertainty, and partial volume is not in any interval: {error}"]
@@ -354,7 +352,7 @@ def _placed(
     warnings = []
     for name, error in refused.items():
         if segmentation[name].role in needed:
-            raise PipelineError(f"The image does not cover what is to be measured: {error}") from error
+            raise StudyError(f"The image does not cover what is to be measured: {error}") from error
         warnings.append(f"'{name}' is not measured: {error}")
     return placed, warnings
 

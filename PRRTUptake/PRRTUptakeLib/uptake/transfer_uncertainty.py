@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from PRRTUptakeLib.uptake.partial_volume import RecoveryError
+from PRRTUptakeLib.uptake.errors import RecoveryError
 from PRRTUptakeLib.uptake.region_model import Box, RegionModel, allotted, overlap, spread_box
 from PRRTUptakeLib.uptake.transfer_matrix import CorrectedRegions, spread_regions
 

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 import numpy as np
 import pytest
 from builders.dicom_builders import mapping, write_nm
-from PRRTUptakeLib.dicom.operator_overrides import InputError
+from PRRTUptakeLib.dicom.errors import OverrideError
 from PRRTUptakeLib.dicom.quantify import quantify
 from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.dicom.stated_values import StatedValues
@@ -76,7 +76,7 @@ def test_without_a_zone_that_of_the_series_holds(tmp_path):
     ],
 )
 def test_what_is_refused(changes, words):
-    with pytest.raises(InputError, match=words):
+    with pytest.raises(OverrideError, match=words):
         stated(**changes)
 
 

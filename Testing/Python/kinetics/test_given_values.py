@@ -6,7 +6,7 @@ import math
 
 import pytest
 from PRRTDosimetryLib.commands import main
-from PRRTDosimetryLib.kinetics.curves import CurveError
+from PRRTDosimetryLib.kinetics.errors import KineticsError
 from PRRTDosimetryLib.kinetics.given_values import values_by_region
 
 
@@ -22,7 +22,7 @@ from PRRTDosimetryLib.kinetics.given_values import values_by_region
     ],
 )
 def test_maps_by_region(content, words):
-    with pytest.raises(CurveError, match=words):
+    with pytest.raises(KineticsError, match=words):
         values_by_region(content, ["Liver", "Spleen"], "case.json, teff_h")
     assert values_by_region({"": 60, "Liver": 80}, ["Liver"], "x") == {"": 60.0, "Liver": 80.0}
 

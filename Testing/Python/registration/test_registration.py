@@ -13,6 +13,7 @@ from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.volume import Volume
 from PRRTUptakeLib.registration.engine import RegistrationOptions
+from PRRTUptakeLib.registration.errors import RegistrationError
 from PRRTUptakeLib.registration.quality import (
     checkerboard,
     cut_off_warnings,
@@ -22,11 +23,7 @@ from PRRTUptakeLib.registration.quality import (
     resampled,
     sphere_overlap,
 )
-from PRRTUptakeLib.registration.result import (
-    RegistrationError,
-    given_registration,
-    identity_registration,
-)
+from PRRTUptakeLib.registration.result import given_registration, identity_registration
 from PRRTUptakeLib.registration.rigid import assess_registration, rigid_registration
 from PRRTUptakeLib.synthetic.simulation import LOW_DOSE_CT_GRID, MR_GRID, Posture, axial_grid
 

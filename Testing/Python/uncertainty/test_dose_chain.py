@@ -13,8 +13,9 @@ from PRRTDosimetryLib.kinetics.fitting import Weights
 from PRRTDosimetryLib.kinetics.options import Options
 from PRRTDosimetryLib.kinetics.selection import integrate
 from PRRTDosimetryLib.uncertainty.chain import ChainInputs, ChainRegion, dose_uncertainties, volume_exponents
+from PRRTDosimetryLib.uncertainty.errors import UncertaintyError
 from PRRTDosimetryLib.uncertainty.region_factors import point_shares, point_uncertainty, region_factors
-from PRRTDosimetryLib.uncertainty.volume import UncertaintyError, relative_volume_uncertainty
+from PRRTDosimetryLib.uncertainty.volume import relative_volume_uncertainty
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
 from PRRTUptakeLib.uptake.uncertainty import DrawnValue, aggregated, corrected_value, ratio
 
