@@ -81,22 +81,6 @@ class Curve:
         return tuple(1e6 * activity / self.volume_mL for activity in self.activity_MBq)
 
 
-def from_concentration(
-    region: str, time_h: Sequence[float], concentration_Bq_per_mL: Sequence[float], volume_mL: float
-) -> Curve:
-    """A curve in MBq from concentrations in Bq/mL and the region's volume.
-
-    Examples
-    --------
-    >>> from_concentration("Spleen", [24.0], [1e6], 150.0).activity_MBq
-    (150.0,)
-    """
-    if not 0 < volume_mL < math.inf:
-        raise KineticsError(f"{region} has no volume ({volume_mL:g} mL); give the volume in mL.")
-    activities = tuple(float(value) * volume_mL * 1e-6 for value in concentration_Bq_per_mL)
-    return Curve(region, tuple(map(float, time_h)), activities, volume_mL=float(volume_mL))
-
-
 def times_after_injection(
     scans: Sequence[datetime], infusion_start: datetime, infusion_end: datetime, time_zero: str
 ) -> tuple[float, ...]:

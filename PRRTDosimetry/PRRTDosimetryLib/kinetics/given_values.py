@@ -3,59 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PRRTDosimetryLib.kinetics.errors import KineticsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from PRRTDosimetryLib.kinetics.curves import Curve
 
 _MOST_OF_ACTIVITY = 1.1  # as for images: calibration and noise explain a little more than was given
-
-
-def values_by_region(content: Any, known: Iterable[str], where: str) -> dict[str, float]:
-    """A map from regions to positive numbers, such as ``teff_h`` or ``u_teff_h`` of a case file.
-
-    Parameters
-    ----------
-    content : a JSON object; the key "" holds for all regions that are not named.
-    known : the regions that exist.
-    where : names file and key in messages.
-
-    Raises
-    ------
-    KineticsError
-        For an unknown region, or a value that is no finite number above 0.
-
-    Examples
-    --------
-    >>> values_by_region({"Liver": 80}, ["Liver", "Spleen"], "case.json, teff_h")
-    {'Liver': 80.0}
-    """
-    if not isinstance(content, dict):
-        raise KineticsError(f"{where} must be an object of regions and numbers, not {content!r}.")
-    check_regions(content, known, where)
-    for name, value in content.items():
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not is_number or not 0 < value < math.inf:
-            raise KineticsError(f"{where}: '{name}' is {value!r}, but must be a number above 0.")
-    return {name: float(value) for name, value in content.items()}
-
-
-def check_regions(given: Mapping[str, Any], known: Iterable[str], where: str) -> None:
-    """Refuse regions that do not exist; "" stands for all others.
-
-    Raises
-    ------
-    KineticsError
-        Naming the unknown region and those that exist.
-    """
-    names = list(known)
-    unknown = sorted(set(given) - set(names) - {""})
-    if unknown:
-        raise KineticsError(f"{where} names '{unknown[0]}', which is no region; there are {', '.join(names)}.")
 
 
 def check_relative_uncertainty(value: float | None, where: str = "--relative-u") -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -206,8 +206,3 @@ def misfit_notes(estimate: Estimate) -> list[str]:
         f"; the interval is {estimate.misfit:.1f} times as wide as the uncertainties ask" if estimate.misfit > 1 else ""
     )
     return [f"no model describes the points within their uncertainties: look at the plot{wider}"]
-
-
-def with_notes(integral: Integral, *notes: str) -> Integral:
-    """The same result with further notes."""
-    return replace(integral, notes=(*integral.notes, *notes))

@@ -116,21 +116,6 @@ def aicc(fit: CurveFit) -> float:
     return n * math.log(max(fit.chi_square / n, negligible)) + penalty
 
 
-def akaike_weights(criteria: list[float]) -> list[float]:
-    """Relative likelihoods exp(-(AICc - min)/2), summing to 1; nan where the criterion is.
-
-    Examples
-    --------
-    >>> [round(weight, 3) for weight in akaike_weights([10.0, 12.0, float("nan")])]
-    [0.731, 0.269, nan]
-    """
-    values = np.array(criteria, dtype=np.float64)
-    if np.all(np.isnan(values)):
-        return [math.nan] * len(criteria)
-    likelihood = np.exp(-(values - np.nanmin(values)) / 2)
-    return [float(weight) for weight in likelihood / np.nansum(likelihood)]
-
-
 def is_adequate(fit: CurveFit) -> bool:
     """Whether the residuals are as small as the uncertainties allow (chi-square test at 5 %).
 

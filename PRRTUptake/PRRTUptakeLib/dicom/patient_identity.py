@@ -120,30 +120,6 @@ def _pairs_with_a_common_key(
     return [(first, second) for first, second in pairs if first.place != second.place]
 
 
-def patients_named(series: Iterable[Series]) -> tuple[tuple[str, str], ...]:
-    """Patient ID and name of every series, each pair once, in their order; for report and provenance."""
-    return tuple(dict.fromkeys((one.patient_id, one.patient_name) for one in series))
-
-
-def frame_contradiction(drawn_frames: Iterable[str], series: Iterable[Series], what: str = "The segments") -> str:
-    """A sentence if segments name a frame of reference that no image of the visit has, else "".
-
-    Parameters
-    ----------
-    drawn_frames : Frame of Reference UIDs that the segments name; none for files that cannot (NIfTI, NRRD).
-    series : of the visit, or of the one the contours were drawn on.
-    """
-    drawn = {uid for uid in drawn_frames if uid}
-    frames = {one.frame_of_reference_uid for one in series if one.frame_of_reference_uid}
-    if not drawn or not frames or drawn & frames:
-        return ""
-    return (
-        f"{what} were drawn in the frame of reference {', '.join(sorted(drawn))}, but the images of this visit are in "
-        f"{', '.join(sorted(frames))}: they are of another study; give the right segments, or 'drawn_on' and a "
-        "registration."
-    )
-
-
 def _hashes(header: Header) -> tuple[str, str]:
     """SHA-256 of a file and of its pixels; "" for pixels that are too few to distinguish one scan from another."""
     digest, pixels = hashlib.sha256(), hashlib.sha256()

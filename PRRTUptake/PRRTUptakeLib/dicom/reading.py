@@ -325,12 +325,6 @@ def _decoded_by_itk(header: Header) -> np.ndarray:
         ) from error
 
 
-def read_stored(series: Series) -> tuple[np.ndarray, Stack]:
-    """The stored values of a series in order, [k, j, i], and how they were put in order."""
-    arranged = arrange(series)
-    return arranged.stored_values(), arranged
-
-
 _MEANING = {"CT": ("attenuation", "[hnsf'U]"), "MR": ("signal intensity", "1")}
 
 

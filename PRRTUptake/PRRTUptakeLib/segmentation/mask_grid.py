@@ -18,11 +18,6 @@ _TOLERANCE_MM = 0.05  # NIfTI keeps positions in single precision
 _TOLERANCE_VOXELS = 0.05
 
 
-def mask_on_grid(path: Path, grid: Grid) -> np.ndarray:
-    """Read a binary mask as voxels [k, j, i] of ``grid``; see `placed_mask`, which also gives remarks."""
-    return placed_mask(path, grid)[0]
-
-
 def placed_mask(path: Path, grid: Grid) -> tuple[np.ndarray, tuple[str, ...]]:
     """Read a binary mask as voxels [k, j, i] of ``grid``, and sentences on its geometry.
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.study.predicted_benefit import IntravenousCycle
-from PRRTUptakeLib.study.protocol import DESIGN_RULES, Protocol, load_protocol
+from PRRTUptakeLib.study.protocol import Protocol, load_protocol
 from PRRTUptakeLib.study.registration_rule import RegistrationRule, registration_rule
 from PRRTUptakeLib.study.schema.case_keys import CASE, ROUTES, ExcludedPart
 from PRRTUptakeLib.study.schema.json_file import read_json_file
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.segmentation.lobes import Plane
     from PRRTUptakeLib.segmentation.targets import TargetOverride
     from PRRTUptakeLib.study.manual_shift import ManualShift
-    from PRRTUptakeLib.study.stated_quantification import StatedQuantification
 
 
 _SAME_FACTOR = 0.2  # of log10: 630 to 1600 is taken for a factor of 1000
@@ -54,8 +53,7 @@ class Visit:
     ids of lesions of the first visit that are gone; ``target_overrides`` (key ``targets``) the user's changes of the
     protocol's targets, each with its reason. ``drawn_on`` is (cycle, name) of the visit whose segments are used, None
     for its own; ``registration`` how they come here: "" for not said, "register", "deformable", or a rule.
-    ``overrides`` are values that go before those of the image's header, None where nothing is stated, and
-    ``overrides_reason`` says why.
+    ``overrides`` are values that go before those of the image's header, with their reason; None if nothing is stated.
     """
 
     visit: str
@@ -72,7 +70,6 @@ class Visit:
     drawn_on: tuple[int, str] | None = None
     registration: RegistrationRule | str = ""
     overrides: OperatorOverrides | None = None
-    overrides_reason: str = ""
 
     @property
     def key(self) -> tuple[int, str]:
@@ -188,7 +185,6 @@ def _iv_cycle(content: dict[str, Any], place: Place) -> IntravenousCycle | None:
 
 def _visit(content: dict[str, Any], place: Place) -> Visit:
     """One visit; those with ``drawn_on`` get their segments in `_with_segments`."""
-    stated: StatedQuantification | None = content.get("quantification")
     rule = content.get("registration", "")
     return Visit(
         visit=content["visit"],
@@ -204,8 +200,7 @@ def _visit(content: dict[str, Any], place: Place) -> Visit:
         target_overrides=content.get("targets", ()),
         drawn_on=_drawn_on(content.get("drawn_on"), content["cycle"]),
         registration=registration_rule(rule, place.key("registration")) if rule else "",
-        overrides=stated.overrides if stated else None,
-        overrides_reason=stated.reason if stated else "",
+        overrides=content.get("quantification"),
     )
 
 
@@ -243,7 +238,7 @@ def _with_segments(visits: Sequence[Visit], place: Place) -> tuple[Visit, ...]:
 
 def _agrees_with_design(case: Case, place: Place) -> None:
     """Keys that the protocol's design has no use for are refused: nothing is stated without effect."""
-    design, rules = case.protocol.design, DESIGN_RULES[case.protocol.design]
+    design, rules = case.protocol.design, case.protocol.rules
     for key, stated in (("iv_cycle", case.iv_cycle), ("delivered", case.delivered)):
         if stated is not None and not rules.routes:
             place.stop(

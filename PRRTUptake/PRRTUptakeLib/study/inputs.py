@@ -135,7 +135,7 @@ def _loaded(series: Series, kind: str, visit: Visit) -> LoadedEmission:
     made = suv(series, inputs=stated) if kind == SUV else quantify(series, stated)
     volume, decisions = made.volume, made.decisions
     if stated is not None:
-        decisions = (*decisions, f"Values were stated in the case file: {visit.overrides_reason}.")
+        decisions = (*decisions, f"Values were stated in the case file: {stated.reason}.")
     if volume.reference_time is None:
         refusal = "The image does not state its time, so hours after injection are not known."
         return LoadedEmission(volume=volume, refusal=refusal, decisions=decisions)

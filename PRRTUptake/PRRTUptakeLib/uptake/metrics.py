@@ -26,7 +26,7 @@ from PRRTUptakeLib.uptake.occupancy import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from PRRTUptakeLib.imaging.volume import Grid, Volume
+    from PRRTUptakeLib.imaging.volume import Volume
     from PRRTUptakeLib.uptake.mapping import RasTransform
 
 DEFAULT_PERCENTILES = (5.0, 25.0, 75.0, 95.0)
@@ -130,17 +130,6 @@ def region_metrics(
     for sample in _samples(volume, regions, rule, ras_transform, maximum_outside):
         result[sample.name] = _metrics(sample, rule, percentiles, volume.units, voxel_mL)
     return result
-
-
-def occupancies(
-    segmentation: Segmentation,
-    target: Grid,
-    ras_transform: RasTransform | None = None,
-    maximum_outside: float = DEFAULT_MAXIMUM_OUTSIDE,
-) -> dict[str, Occupancy]:
-    """Place all segments on an image's grid, by name; see ``occupancy``."""
-    source = segmentation.grid
-    return {s.name: occupancy(s, source, target, ras_transform, maximum_outside) for s in segmentation}
 
 
 def weighted_percentiles(values: np.ndarray, weights: np.ndarray | None, percentiles: Sequence[float]) -> list[float]:

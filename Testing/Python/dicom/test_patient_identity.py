@@ -11,8 +11,6 @@ from PRRTUptakeLib.dicom.patient_identity import (
     ImageUse,
     check_expected_patient,
     check_used_once,
-    frame_contradiction,
-    patients_named,
 )
 from PRRTUptakeLib.dicom.series import find_series
 from pydicom.uid import generate_uid
@@ -34,7 +32,6 @@ def test_the_expected_patient(tmp_path):
     nameless = scan(tmp_path / "b", PatientID="")
     with pytest.raises(DicomError, match="is missing, but"):
         check_expected_patient([nameless], "P1", "case.json")
-    assert patients_named([one, one]) == (("P1", "Test^Patient"),)
 
 
 @pytest.mark.parametrize("other", [("P2", 1, "24h"), ("P1", 2, "24h"), ("P1", 1, "96h")])
@@ -81,12 +78,3 @@ def test_two_noise_free_scans_may_share_planes_but_not_nearly_all(tmp_path):
     check_used_once(uses[:2])
     with pytest.raises(DicomError, match=r"'IA' and .*'96h' share pixels"):
         check_used_once(uses)
-
-
-def test_segments_of_another_study(tmp_path):
-    one = scan(tmp_path, FrameOfReferenceUID="1.2.3")
-    assert frame_contradiction(["1.2.3"], [one]) == ""
-    assert frame_contradiction([""], [one]) == ""
-    assert "drawn in the frame of reference 1.9, but the images of this visit are in 1.2.3" in frame_contradiction(
-        ["1.9"], [one]
-    )

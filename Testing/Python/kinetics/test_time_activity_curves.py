@@ -7,7 +7,6 @@ import pytest
 from PRRTDosimetryLib.kinetics.curve_table import read_curves
 from PRRTDosimetryLib.kinetics.curves import (
     Curve,
-    from_concentration,
     looks_decay_corrected,
     times_after_injection,
     to_decayed,
@@ -61,14 +60,11 @@ def test_a_curve_flatter_than_decay_is_pointed_out():
     assert not looks_decay_corrected(Curve("Liver", (24.0, 96.0), (50.0, 36.0)), LU177)
 
 
-def test_concentration_and_activity_convert_by_volume():
-    curve = from_concentration("Spleen", [4.0, 24.0], [2e5, 1e5], 180.0)
-    assert curve.activity_MBq == pytest.approx((36.0, 18.0))
+def test_a_concentration_needs_the_volume():
+    curve = Curve("Spleen", (4.0, 24.0), (36.0, 18.0), volume_mL=180.0)
     assert curve.concentration_Bq_per_mL == pytest.approx((2e5, 1e5))
     with pytest.raises(KineticsError, match="Spleen has no volume"):
         _ = Curve("Spleen", (4.0,), (36.0,)).concentration_Bq_per_mL
-    with pytest.raises(KineticsError, match="Spleen has no volume"):
-        from_concentration("Spleen", [4.0], [2e5], math.nan)
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,7 @@ def test_a_time_needs_a_zone(tmp_path):
 def test_what_is_stated_of_a_visit_becomes_overrides(tmp_path):
     case = load_case(written(tmp_path, lambda c: None))
     stated, other = case.visits[0], case.visits[1]
-    assert stated.overrides_reason == "the camera writes counts only"
+    assert stated.overrides.reason == "the camera writes counts only"
     assert stated.overrides.calibration == Calibration(9.4, "total", 1200.0)
     assert stated.overrides.injection_time == datetime(2025, 1, 30, 9, 30, tzinfo=timezone.utc)
     assert stated.overrides.injection_time.utcoffset() == timedelta(hours=1)

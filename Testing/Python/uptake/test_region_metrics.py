@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from PRRTUptakeLib.imaging.volume import Grid, Volume
 from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
 from PRRTUptakeLib.uptake.errors import OccupancyError, UptakeError
-from PRRTUptakeLib.uptake.metrics import occupancies, region_metrics, weighted_percentiles
+from PRRTUptakeLib.uptake.metrics import region_metrics, weighted_percentiles
+from PRRTUptakeLib.uptake.occupancy import occupancy
 from scipy.spatial.transform import Rotation
 
 
@@ -24,6 +25,10 @@ def grid(shape, spacing, origin=(0.0, 0.0, 0.0)):
 
 def centres(where):
     return where.to_ras(np.stack(np.indices(where.shape)[::-1], axis=-1).astype(float))
+
+
+def _placed(regions, where):
+    return {one.name: occupancy(one, regions.grid, where) for one in regions}
 
 
 def ball(name, where, center, radius):
@@ -60,7 +65,7 @@ def test_all_rules_agree_on_whole_voxels_however_they_are_placed():
     regions = Segmentation(where, (ball("L1", where, (11, 16, 22), 9.0), ball("L2", where, (10, 10, 20), 6.0)))
     direct = region_metrics(volume, regions)
     for rule in ("fraction", "half", "entirely", "centre"):
-        placed = region_metrics(volume, occupancies(regions, where).values(), rule=rule)
+        placed = region_metrics(volume, _placed(regions, where).values(), rule=rule)
         for name in direct:
             assert placed[name].mean == pytest.approx(direct[name].mean, rel=1e-12)
             assert placed[name].median == direct[name].median
@@ -193,7 +198,7 @@ def test_bad_requests_are_refused():
         region_metrics(volume, Segmentation(where, ()), rule="most")
     with pytest.raises(UptakeError, match="101"):
         region_metrics(volume, Segmentation(where, ()), percentiles=(101.0,))
-    elsewhere = occupancies(Segmentation(where, (Segment("cube", np.ones((2, 2, 2))),)), where)
+    elsewhere = _placed(Segmentation(where, (Segment("cube", np.ones((2, 2, 2))),)), where)
     with pytest.raises(OccupancyError, match="'cube' was placed on another grid"):
         region_metrics(Volume(np.ones((5, 5, 5)), where.ijk_to_ras), elsewhere.values())
 

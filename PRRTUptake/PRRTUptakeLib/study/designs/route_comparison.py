@@ -12,7 +12,7 @@ from PRRTUptakeLib.dicom.operator_overrides import doubts_among
 from PRRTUptakeLib.progress import Progress, sub_progress
 from PRRTUptakeLib.segmentation.errors import SegmentError
 from PRRTUptakeLib.segmentation.regrid import regrid
-from PRRTUptakeLib.study.designs.base import ROUTE_RATIOS, EndpointTraits
+from PRRTUptakeLib.study.designs.base import ROUTE_RATIOS, DesignRules, EndpointTraits
 from PRRTUptakeLib.study.designs.one_visit import load_emission
 from PRRTUptakeLib.study.errors import StudyError
 from PRRTUptakeLib.study.measurements import UNKNOWN
@@ -35,6 +35,7 @@ from PRRTUptakeLib.study.predicted_benefit import (
 )
 from PRRTUptakeLib.study.preparation import prepare, with_ct_doubts
 from PRRTUptakeLib.study.route_uptake import EnhancementResult, RoutedImage, compare_routes, enhancement_rows
+from PRRTUptakeLib.vocabulary import AGGREGATIONS, SUV_METRICS, VOLUME_WEIGHTED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,7 +101,13 @@ class RouteComparison:
     aliases = ("ia-versus-iv",)
     title = "Intra-arterial against intravenous"
     single_visits = False
-    metrics = ("suv_max", "suv_peak", "suv_mean")
+    rules = DesignRules(
+        metrics=SUV_METRICS,
+        uptake=SUV_METRICS,
+        aggregations=tuple(word for word in AGGREGATIONS if word != VOLUME_WEIGHTED),  # ratios have no volumes
+        references=("whole-liver",),
+        routes=True,
+    )
     endpoint = EndpointTraits(
         kind=ROUTE_RATIOS,
         at_least=True,
