@@ -216,7 +216,7 @@ def _check_segments(case: Case, visit: Visit, series: Sequence[Series], found: _
     if DESIGN_RULES[case.protocol.design].routes and visit.route and any(not one.route for one in case.visits):
         return  # the contours are those of the visit without a route
     try:
-        listed = segment_names(visit.segments)
+        listed = segment_names(visit.segments, visit.labels)
     except PRRTError as error:
         found.problems.append(str(error))
         return

@@ -100,7 +100,7 @@ def _visit(case: Case, visit: Visit, read_file: SegmentationReader) -> VisitInpu
         emission=_emission(emission, visit) if emission is not None else None,
         emission_refusal=refusal,
         shows_emission=has_emission(found, case.protocol.imaging.modality),
-        load_segments=lambda: read_segments(visit.segments, found, read_file),
+        load_segments=lambda: read_segments(visit.segments, found, read_file, visit.labels),
         contours_on=contours_on,
         anatomy=anatomy_input(anatomy) if anatomy is not None else None,
         cut=case.lobes if case.lobes in STATED_LOBES else visit.lobe_plane,
