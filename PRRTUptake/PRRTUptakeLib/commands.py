@@ -156,13 +156,13 @@ def _read(arguments: argparse.Namespace) -> None:
     from PRRTUptakeLib.export.dicom_read import read_object
     from PRRTUptakeLib.formatting import plain_table
 
-    kind, content, told = read_object(arguments.file, arguments.images)
+    kind, content, notes = read_object(arguments.file, arguments.images)
     if arguments.json:
-        print_json({"kind": kind, "content": content, **told})
+        print_json({"kind": kind, "content": content, **notes})
     else:
         shown = [["" if value is None else value for value in one.values()] for one in content]
         print(plain_table(list(content[0]) if content else ["nothing in it"], shown))
-        for word, texts in (("Warning", told.get("warnings", ())), ("Note", told.get("notes", ()))):
+        for word, texts in (("Warning", notes.get("warnings", ())), ("Note", notes.get("notes", ()))):
             print(*(f"{word}: {text}\n" for text in texts), sep="", end="")
 
 
@@ -397,8 +397,8 @@ def _suv(arguments: argparse.Namespace) -> None:
     series = one_emission_series(find_series(arguments.folder), arguments.series)
     found = suv(series, arguments.type, _suv_inputs(arguments, series))
     array = found.volume.array
-    chosen, told = placed_mask(arguments.mask, found.volume.grid) if arguments.mask else (slice(None), ())
-    inside, decisions = array[chosen], [*found.decisions, *told]
+    chosen, notes = placed_mask(arguments.mask, found.volume.grid) if arguments.mask else (slice(None), ())
+    inside, decisions = array[chosen], [*found.decisions, *notes]
     numbers = least_median_most(inside)
     if arguments.json:
         print_json({**numbers, "units": found.volume.units, "decisions": decisions})
