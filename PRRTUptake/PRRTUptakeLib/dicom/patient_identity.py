@@ -11,6 +11,7 @@ import hashlib
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.errors import PRRTError
@@ -95,25 +96,32 @@ def check_used_once(uses: Sequence[ImageUse]) -> None:
     PatientIdentityError
         Naming both places and by what they are the same.
     """
-    ways: tuple[tuple[str, Callable[[ImageUse], Iterable[str]]], ...] = (
-        ("Series Instance UID", lambda use: (use.series_uid,)),
-        ("a file", lambda use: use.file_sha256),
-        ("pixels", lambda use: use.pixel_sha256),
+    ways: tuple[tuple[str, Callable[[ImageUse], frozenset[str]], float], ...] = (
+        ("Series Instance UID", lambda use: frozenset({use.series_uid}), 0.0),
+        ("a file", lambda use: use.file_sha256, 0.0),
+        ("pixels", lambda use: use.pixel_sha256, _SHARE_OF_PLANES),
     )
-    for what, keys in ways:
-        places: dict[str, list[ImageUse]] = defaultdict(list)
-        for use in uses:
-            for key in keys(use):
-                places[key].append(use)
-        for found in places.values():
-            distinct = list(dict.fromkeys((one.patient, one.cycle, one.visit) for one in found))
-            if len(distinct) > 1:
-                first = found[0]
-                second = next(one for one in found if (one.patient, one.cycle, one.visit) != distinct[0])
+    for what, keys, share in ways:
+        for first, second in _pairs_with_a_common_key(uses, keys):
+            common = len(keys(first) & keys(second))
+            if common >= share * min(len(keys(first)), len(keys(second))):
                 raise PatientIdentityError(
                     f"One scan is used twice: {first.place} and {second.place} share {what} (series "
                     f"{first.series_uid}): it would count as two; name the right folder in one of them."
                 )
+
+
+def _pairs_with_a_common_key(
+    uses: Sequence[ImageUse], keys: Callable[[ImageUse], frozenset[str]]
+) -> list[tuple[ImageUse, ImageUse]]:
+    """Uses in different places that have a key in common, each pair once."""
+    places: dict[str, list[int]] = defaultdict(list)
+    for number, use in enumerate(uses):
+        for key in keys(use):
+            places[key].append(number)
+    numbers = {pair for found in places.values() for pair in combinations(found, 2)}
+    pairs = [(uses[first], uses[second]) for first, second in sorted(numbers)]
+    return [(first, second) for first, second in pairs if first.place != second.place]
 
 
 def patients_named(series: Iterable[Series]) -> tuple[tuple[str, str], ...]:
@@ -159,3 +167,4 @@ def _hashes(header: Header) -> tuple[str, str]:
 
 
 _LEAST_PIXEL_BYTES = 512
+_SHARE_OF_PLANES = 0.9  # below it, single planes of phantoms without noise are alike: background, or no lesion in them

@@ -67,6 +67,22 @@ def test_scans_that_share_empty_planes_are_two(tmp_path):
     check_used_once(uses)
 
 
+def test_two_noise_free_scans_may_share_planes_but_not_nearly_all(tmp_path):
+    first, second, copy = (scan(tmp_path / name) for name in "abc")
+    planes = [f"plane {number}" for number in range(20)]
+    uses = [
+        ImageUse("P1", 1, name, series.uid + name, frozenset({name}), frozenset(pixels))
+        for name, series, pixels in (
+            ("IA", first, planes),
+            ("IV", second, planes[:12] + [f"lesion {k}" for k in range(8)]),
+            ("96h", copy, [*planes[:19], "a plane that was cut"]),
+        )
+    ]
+    check_used_once(uses[:2])
+    with pytest.raises(PatientIdentityError, match=r"'IA' and .*'96h' share pixels"):
+        check_used_once(uses)
+
+
 def test_segments_of_another_study(tmp_path):
     one = scan(tmp_path, FrameOfReferenceUID="1.2.3")
     assert frame_contradiction(["1.2.3"], [one]) == ""
