@@ -17,6 +17,7 @@ from builders.patient_fixture import measured_patient
 from PRRTUptakeLib.export.dicom_objects import save_object
 from PRRTUptakeLib.export.dicom_rtstruct import structure_set
 from PRRTUptakeLib.export.dicom_seg import segmentation_object
+from PRRTUptakeLib.export.nifti_masks import write_masks
 from PRRTUptakeLib.mrml.segmentations import node_from_segmentation, read_segmentation_file, write_segmentation_file
 from PRRTUptakeLib.segmentation.regrid import regrid
 from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
@@ -135,6 +136,19 @@ def test_our_structure_set_is_read_by_other_programs(program, tmp_path):
             edge = ndimage.binary_dilation(mask, pixel) & ~ndimage.binary_erosion(mask, pixel, border_value=1)
             assert not ((found[name] != mask) & ~edge).any(), name
             assert dice(found[name], mask) > 0.88  # a layer of pixels more in small ones
+
+
+def test_our_masks_are_read_by_nibabel(tmp_path):
+    series = small_ct(tmp_path / "ct", shape=(10, 34, 38), spacing=(1.5, 2.0, 3.0))
+    grid = grid_of(series)
+    masks = {name: structure(n, grid.shape) for n, name in enumerate(("L1", "R1", "liver"))}
+    segments = tuple(Segment.from_full(name, mask) for name, mask in masks.items())
+    write_masks(Segmentation(grid, segments), tmp_path / "masks")
+    exchange("read", "nibabel", tmp_path)
+    with np.load(tmp_path / "nibabel.npz") as found:
+        assert set(found.files) == set(masks)
+        for name, mask in masks.items():
+            assert np.array_equal(found[name], mask)
 
 
 @pytest.fixture(scope="module")
