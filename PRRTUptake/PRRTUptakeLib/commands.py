@@ -66,6 +66,7 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="with --dicom: an RT Structure Set of the segments, for planning systems",
     )
+    parser.add_argument("--masks", action="store_true", help="write the segments as NIfTI masks too")
     parser.add_argument("--excel", action="store_true", help="write the table for Excel too (needs openpyxl)")
     parser.add_argument("--operator", default="", metavar="NAME", help="who runs it, for the report")
     parser.add_argument("--replace", action="store_true", help="keep an older result under a name with its date")
@@ -95,6 +96,7 @@ def run(arguments: argparse.Namespace, extensions: Sequence[Extension] = ()) -> 
     outputs = Outputs(
         dicom=arguments.dicom,
         structure_sets=arguments.rtstruct,
+        masks=arguments.masks,
         excel=arguments.excel,
         operator=arguments.operator,
         deidentifier=_deidentifier(arguments),
