@@ -115,7 +115,7 @@ class Registration:
         points = np.asarray(points_ras, dtype=np.float64)
         if self.displacement is not None:
             points = points + self.displacement.at(points)
-        return points @ self.fixed_to_moving[:3, :3].T + self.fixed_to_moving[:3, 3]
+        return np.asarray(points @ self.fixed_to_moving[:3, :3].T + self.fixed_to_moving[:3, 3])
 
     def to_itk(self) -> sitk.Transform:
         """The same mapping as a SimpleITK transform of LPS points, as ``sitk.Resample`` takes it."""

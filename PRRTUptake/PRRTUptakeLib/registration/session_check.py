@@ -240,11 +240,11 @@ def with_liver_part(classes: np.ndarray, liver: sitk.Image, emission: sitk.Image
 def parted_by_liver(classes: np.ndarray, liver: np.ndarray) -> np.ndarray:
     """Classes of tissue, parted by how much of each voxel is liver, 0 to 1, of the same shape."""
     part = np.digitize(liver, _LIVER_EDGES)
-    return classes + (int(classes.max()) + 1) * part
+    return np.asarray(classes + (int(classes.max()) + 1) * part)
 
 
 def _onto(image: sitk.Image, grid: sitk.Image, how: int, outside: float) -> np.ndarray:
-    return sitk.GetArrayFromImage(sitk.Resample(image, grid, sitk.Transform(), how, outside))
+    return np.asarray(sitk.GetArrayFromImage(sitk.Resample(image, grid, sitk.Transform(), how, outside)))
 
 
 def _with_room(domain: np.ndarray, spacing: np.ndarray) -> np.ndarray:

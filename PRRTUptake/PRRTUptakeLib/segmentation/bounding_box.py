@@ -148,7 +148,7 @@ def distance_mm(grid: Grid, mask: np.ndarray) -> np.ndarray:
         SimpleITK.SignedMaurerDistanceMap(image, insideIsPositive=False, squaredDistance=False, useImageSpacing=True)
     )
     np.maximum(distances, 0.0, out=distances)
-    return distances
+    return np.asarray(distances)
 
 
 def grown(grid: Grid, segment: Segment, margin_mm: float) -> Segment:

@@ -181,4 +181,4 @@ def _by_gradient(image: Volume, search: _Search, maximum: float, radius_mm: floa
     markers = SimpleITK.GetImageFromArray(seeds)
     markers.SetSpacing(image.spacing_mm)
     flooded = SimpleITK.MorphologicalWatershedFromMarkers(slope, markers, markWatershedLine=False)
-    return np.asarray(SimpleITK.GetArrayFromImage(flooded) == 1) & search.allowed
+    return np.asarray(np.asarray(SimpleITK.GetArrayFromImage(flooded) == 1) & search.allowed)

@@ -281,4 +281,4 @@ def binary(values: np.ndarray, path: Path) -> np.ndarray:
             f"{path.name} is not a mask: beside 0 it holds values from {found.min()} to {found.max()}. "
             "Give one file per structure, or the names of its labels."
         )
-    return inside
+    return np.asarray(inside)

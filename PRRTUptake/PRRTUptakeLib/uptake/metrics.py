@@ -161,7 +161,7 @@ def weighted_percentiles(values: np.ndarray, weights: np.ndarray | None, percent
         steps = np.concatenate([share * sums[-1] - slack, share * sums[-1] + slack])
         found = values[order[np.minimum(np.searchsorted(sums, steps), order.size - 1)]]
     lower, upper = found.astype(np.float64).reshape(2, -1)
-    return ((lower + upper) / 2.0).tolist()
+    return [float(value) for value in (lower + upper) / 2.0]
 
 
 def _order_statistics(values: np.ndarray, ranks: np.ndarray) -> np.ndarray:
@@ -181,7 +181,7 @@ def _order_statistics(values: np.ndarray, ranks: np.ndarray) -> np.ndarray:
             divide(rank + 1, stop, middle + 1, last)
 
     divide(0, work.size, 0, wanted.size)
-    return work[wanted][back]
+    return np.asarray(work[wanted][back])
 
 
 def _samples(

@@ -120,7 +120,7 @@ def contour_uncertainty_mm(spacing_mm: Sequence[float], fwhm_mm: float) -> float
 def apparent_uptake(true: ArrayLike, background: ArrayLike, recovery: ArrayLike) -> np.ndarray:
     """What the image shows of an uptake in a uniform background: background + RC (true - background)."""
     true, background = np.asarray(true, dtype=np.float64), np.asarray(background, dtype=np.float64)
-    return background + np.asarray(recovery, dtype=np.float64) * (true - background)
+    return np.asarray(background + np.asarray(recovery, dtype=np.float64) * (true - background))
 
 
 def contrast_recovery(measured: float, true: float, background: float) -> float:
@@ -407,10 +407,10 @@ def _diameter_over_sigma(diameter_mm: ArrayLike, fwhm_mm: float) -> np.ndarray:
 
 def _finite(values: np.ndarray) -> np.ndarray:
     """Products of a power and a vanishing exponential: 0 where they are inf times 0."""
-    return np.nan_to_num(values, nan=0.0)
+    return np.asarray(np.nan_to_num(values, nan=0.0))
 
 
 def _erf(values: np.ndarray) -> np.ndarray:
     from scipy.special import erf
 
-    return erf(values)
+    return np.asarray(erf(values))
