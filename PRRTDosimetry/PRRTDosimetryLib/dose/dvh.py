@@ -71,7 +71,7 @@ class DoseVolumeHistogram:
 
 
 def dose_volume_histogram(dose_Gy: np.ndarray, volume_mL: np.ndarray) -> DoseVolumeHistogram:
-    """Histogram of voxel doses and the volume of the region in each voxel (occupied fraction times voxel volume).
+    """Histogram of voxel doses (n,) and the volume of the region in each voxel (n,): occupied fraction x voxel volume.
 
     Raises
     ------

@@ -113,7 +113,7 @@ def counts_by_volume(factors: ArrayLike, volume_mL: float, fwhm_mm: float) -> Fl
 
 
 def recovery_by_volume(factors: ArrayLike, volume_mL: float, fwhm_mm: float) -> Floats:
-    """Recovery coefficient for volumes that err by ``factors``, over that of the right one."""
+    """Recovery coefficient for volumes that err by ``factors``, over that of the right one, of the same shape."""
     if fwhm_mm == 0:
         return np.ones_like(np.asarray(factors, dtype=np.float64))
     diameter = sphere_diameter_mm(volume_mL)

@@ -93,7 +93,7 @@ class _Ring:
 
 
 def kind_of_outlines(polygons: Sequence[np.ndarray], spacing_mm: tuple[float, float]) -> str:
-    """Which of KINDS the outlines of one structure are, within what rounding to 0.1 mm may do.
+    """Which of KINDS the outlines (n, 2) of one structure are, within what rounding to 0.1 mm may do.
 
     ``spacing_mm`` is the size of a pixel along i and j.
 
@@ -120,7 +120,7 @@ def kind_of_outlines(polygons: Sequence[np.ndarray], spacing_mm: tuple[float, fl
 
 
 def without_laps(polygon: np.ndarray) -> np.ndarray:
-    """A contour without its repeats: one traced twice around would cancel itself.
+    """A contour (n, 2) without its repeats: one traced twice around would cancel itself.
 
     Examples
     --------

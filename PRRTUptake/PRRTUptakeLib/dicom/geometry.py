@@ -266,7 +266,7 @@ def _nm_position_source(dataset: Dataset, where: str) -> tuple[Dataset, list[str
 
 
 def normal_of(orientation: np.ndarray) -> np.ndarray:
-    """Unit vector across the plane: row direction x column direction.
+    """Unit vector (3,) across the plane: row direction x column direction, of the six cosines (6,).
 
     Examples
     --------

@@ -99,7 +99,7 @@ def line_pixels(polygon: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 
 def signed_area(polygon: np.ndarray) -> float:
-    """Area in square pixels, by the shoelace formula; negative when the corners run the other way round.
+    """Area of a polygon (n, 2) in square pixels (shoelace formula); negative when the corners run the other way round.
 
     Examples
     --------

@@ -158,5 +158,5 @@ def identity_registration(reason: str) -> Registration:
 
 
 def given_registration(fixed_to_moving: np.ndarray, source: str) -> Registration:
-    """A transform from another tool (Elastix or BRAINS in Slicer, a person) instead; ``source`` is recorded."""
+    """A 4x4 from another tool (Elastix or BRAINS in Slicer, a person) instead; ``source`` is recorded."""
     return Registration("given", fixed_to_moving, provenance={"source": source})

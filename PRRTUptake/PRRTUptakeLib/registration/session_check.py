@@ -224,7 +224,7 @@ def _tissue_on(emission: sitk.Image, anatomy: Volume) -> Tissue:
 def compared_classes(
     emission: sitk.Image, tissue: Tissue, anatomy: Volume, liver: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Classes of tissue, and which voxels are compared (bool): the liver with its surroundings, else the body."""
+    """Classes of tissue [k, j, i], and the voxels compared (bool): the liver and its surroundings, or the body."""
     if liver is None:
         return tissue.classes, tissue.known & tissue.near
     coarse = shrunk(itk_image(liver.astype(np.float32), anatomy.grid), 3.0)
@@ -337,7 +337,7 @@ def ranks_within(image: np.ndarray, domain: np.ndarray) -> np.ndarray:
 
 
 def mutual_information(ranks: np.ndarray, classes: np.ndarray) -> float:
-    """Of ranks (``ranks_within``) and tissue classes of the same voxels, in nats."""
+    """Of ranks (``ranks_within``) and tissue classes of the same voxels, arrays of one shape, in nats."""
     size = (int(classes.max()) + 1) * _RANKS
     joint = np.bincount((classes * _RANKS + ranks).ravel(), minlength=size).reshape(-1, _RANKS) / classes.size
     return float(_entropy(joint.sum(axis=0)) + _entropy(joint.sum(axis=1)) - _entropy(joint))

@@ -274,6 +274,6 @@ def whole_liver_as(liver: Segment, lobe: str) -> Segment:
 
 
 def lobe_segment(lobe: str, mask: np.ndarray, box: BoundingBox) -> Segment:
-    """A labelled lobe from a mask over ``block``."""
+    """A labelled lobe from a mask [k, j, i] over ``box``."""
     item = codes.structure(codes.LOBE_STRUCTURES[lobe])
     return segment_in(item.name, mask, box, role="lobe", lobe=lobe, structure=item.key, color=item.color)

@@ -133,7 +133,7 @@ def region_metrics(
 
 
 def weighted_percentiles(values: np.ndarray, weights: np.ndarray | None, percentiles: Sequence[float]) -> list[float]:
-    """Percentiles by weight: the value below which that share of the weight is, as in a dose-volume histogram.
+    """Percentiles of values (n,) by weight (n,): the value below which that share of the weight is.
 
     Where a step of the distribution falls exactly on the share, the mean of both sides (definition 2 of Hyndman and
     Fan, Am Stat 1996;50:361, doi:10.1080/00031305.1996.10473566). So the median of whole voxels is the usual one, and
