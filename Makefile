@@ -25,7 +25,7 @@ slow: .venv/test.stamp
 lint: .venv/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy PRRTUptake/PRRTUptakeLib PRRTDosimetry/PRRTDosimetryLib
+	$(BIN)/mypy PRRTUptake PRRTDosimetry
 
 # The site of Docs and the docstrings, in build/site; a warning is an error.
 docs: .venv/docs.stamp

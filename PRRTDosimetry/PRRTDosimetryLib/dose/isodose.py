@@ -70,7 +70,7 @@ def isodose_regions(dose: Volume, levels_Gy: Sequence[float]) -> Segmentation:
 def dose_profile(
     dose: Volume, start_ras_mm: Sequence[float], end_ras_mm: Sequence[float], points: int = 200
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Distance from the start in mm, and dose, along a straight line; linear between voxel centres.
+    """Distance from the start in mm (points,), and dose in Gy (points,), along a straight line; linear between voxels.
 
     Raises
     ------

@@ -103,7 +103,7 @@ def native_segmentation(node: Any) -> Segmentation:
 def segmentation_geometry(node: Any) -> np.ndarray:
     """4x4 from voxel indices to the node's own coordinates, as its labelmaps have it now."""
     grid, first = _grid(node)
-    return grid.ijk_to_ras @ _shift(-first)
+    return np.asarray(grid.ijk_to_ras @ _shift(-first))
 
 
 def read_segmentation_file(path: Path) -> Segmentation:
@@ -252,7 +252,7 @@ def _serialized(grid: Grid) -> str:
     depth, height, width = grid.shape
     image.SetExtent(0, width - 1, 0, height - 1, 0, depth - 1)
     image.SetImageToWorldMatrix(vtk_matrix(grid.ijk_to_ras))
-    return slicer.vtkSegmentationConverter.SerializeImageGeometry(image)
+    return str(slicer.vtkSegmentationConverter.SerializeImageGeometry(image))
 
 
 def _tags(segment: Any) -> dict[str, str]:

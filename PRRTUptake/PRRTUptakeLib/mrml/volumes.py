@@ -190,7 +190,7 @@ def require_in_scene(*nodes: Any) -> None:
 def ensure_subject_hierarchy_item(node: Any) -> int:
     """The node's subject hierarchy item, made if needed (the application makes it by itself, a headless scene not)."""
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(session())
-    return hierarchy.GetItemByDataNode(node) or hierarchy.CreateItem(hierarchy.GetSceneItemID(), node)
+    return int(hierarchy.GetItemByDataNode(node) or hierarchy.CreateItem(hierarchy.GetSceneItemID(), node))
 
 
 def set_quantity_and_units(node: Any, quantity: str, units: str) -> None:

@@ -131,7 +131,9 @@ def _values(image: Volume, where: SlicePlace) -> np.ndarray:
     if low >= high:
         return np.zeros(j.shape)
     coordinates = np.stack([ijk[..., 2] - low, ijk[..., 1], ijk[..., 0]])
-    return ndimage.map_coordinates(image.array[low:high], coordinates, order=1, mode="grid-constant", cval=0.0)
+    return np.asarray(
+        ndimage.map_coordinates(image.array[low:high], coordinates, order=1, mode="grid-constant", cval=0.0)
+    )
 
 
 def _flips(grid: Grid) -> tuple[int, int]:
