@@ -28,6 +28,7 @@ BACKGROUND = "body background"
 REACH = 4.0  # sigmas to which a region's blur is followed: 6e-5 of a Gaussian lies beyond on either axis
 
 _CONTAINED = 0.5  # share of a region inside another from which it is cut out of it
+_ROUNDING = 1e-6  # of a distance: a grid that was turned has spacings that differ in their last digits
 _HALF_LINE = 256  # samples of one half of the line on which the kernel is made from its Fourier transform
 
 
@@ -156,23 +157,26 @@ class RegionModel:
         return tuple(spread_box(box, kernels, self.grid.shape) for box in self.filled)
 
     def background(self, margin_mm: float) -> Box:
-        """The part of each voxel that is body background, within ``margin_mm`` of the regions (boxes around them)."""
+        """The part of each voxel that is body background, where its centre is within ``margin_mm`` of a region's voxel.
+
+        By distance, so that it is the same however the grid is turned in the patient.
+        """
         steps = [math.ceil(margin_mm / spacing) for spacing in self.grid.spacing_mm[::-1]]
-        shape = self.grid.shape
-        lows = np.array([np.maximum(np.array(box.low) - steps, 0) for box in self.filled])
-        highs = np.array([np.minimum(np.array(box.high) + steps, shape) for box in self.filled])
-        low, high = lows.min(axis=0), highs.max(axis=0)
-        values = np.zeros(tuple(high - low))
-        for first, last in zip(lows, highs, strict=True):
-            values[tuple(slice(a - c, b - c) for a, b, c in zip(first, last, low, strict=True))] = 1.0
-        if self.extent is not None:
-            values *= self.extent[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
+        bounds = [
+            (max(min(box.low[n] for box in self.filled) - steps[n], 0), max(box.high[n] for box in self.filled))
+            for n in range(3)
+        ]
+        low = tuple(first for first, _ in bounds)
+        high = tuple(min(last + step, size) for (_, last), step, size in zip(bounds, steps, self.grid.shape, strict=True))
+        filled = np.zeros(tuple(b - a for a, b in zip(low, high, strict=True)))
         for box in self.filled:
-            both = overlap(box.low, box.high, tuple(low), tuple(high))
-            if both is not None:
-                here = values[part(both, tuple(low))]
-                here -= np.minimum(here, box.values[part(both, box.low)])
-        return Box(tuple(int(n) for n in low), values)
+            filled[part(overlap(box.low, box.high, low, high) or (), low)] += box.values
+        away_mm = ndimage.distance_transform_edt(filled == 0, sampling=self.grid.spacing_mm[::-1])
+        values = np.where(away_mm <= margin_mm * (1 + _ROUNDING), np.clip(1.0 - filled, 0.0, 1.0), 0.0)
+        if self.extent is not None:
+            body = self.extent[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
+            values = np.where(values > 0, np.clip(body - filled, 0.0, 1.0), 0.0)
+        return Box(low, values)
 
 
 def region_model(

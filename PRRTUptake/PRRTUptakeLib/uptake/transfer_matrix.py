@@ -153,14 +153,14 @@ class CorrectedRegions:
         return self.spread.names.index(name)
 
 
-def spread_regions(model: RegionModel, fwhm_mm: float, margin_mm: float | None = None) -> SpreadRegions:
+def spread_regions(model: RegionModel, fwhm_mm: float, background: Box | None = None) -> SpreadRegions:
     """Blur every region and form the products of all pairs.
 
     Parameters
     ----------
     model : the regions.
     fwhm_mm : resolution, full width at half maximum, isotropic.
-    margin_mm : how far around the regions the body background is averaged; by default one FWHM.
+    background : where the body background is averaged; by default within one FWHM of the regions.
 
     Raises
     ------
@@ -168,7 +168,8 @@ def spread_regions(model: RegionModel, fwhm_mm: float, margin_mm: float | None =
         If the resolution is not positive, or no body background is left near the regions.
     """
     spread = model.spread(fwhm_mm)
-    background = model.background(fwhm_mm if margin_mm is None else margin_mm)
+    if background is None:
+        background = model.background(fwhm_mm)
     if not background.values.sum() > 0:
         raise RecoveryError("No body is left around the regions, so that its background is unknown: widen the body.")
     everything = _blurred_body(model, background, fwhm_mm)
