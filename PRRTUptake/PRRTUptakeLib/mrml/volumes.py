@@ -198,7 +198,7 @@ def ensure_subject_hierarchy_item(node: Any) -> int:
 
 
 def set_quantity_and_units(node: Any, quantity: str, units: str) -> None:
-    """Tell what the voxel values of a volume node are, "" for what is not known."""
+    """Give what the voxel values of a volume node are, "" for what is not known."""
     if quantity in QUANTITY_CODES:
         node.SetVoxelValueQuantity(_coded(*QUANTITY_CODES[quantity]))
     if units:
@@ -207,7 +207,7 @@ def set_quantity_and_units(node: Any, quantity: str, units: str) -> None:
 
 
 def quantity_and_units(node: Any) -> tuple[str, str]:
-    """Words of the quantity and UCUM units of a volume node, "" for what is not told."""
+    """Words of the quantity and UCUM units of a volume node, "" for what is missing."""
     quantity, units = node.GetVoxelValueQuantity(), node.GetVoxelValueUnits()
     word = node.GetAttribute(QUANTITY_ATTRIBUTE) or ""
     if not word and quantity is not None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.progress import Progress
 
 
-WIDEST_px = 125  # of a table's column; the rest of its words stand in the tooltip
+WIDEST_px = 125  # of a table's column; the rest of its words are in the tooltip
 
 
 class Section:
@@ -60,7 +60,7 @@ class Section:
                     yield
                 except Cancelled:
                     self.panel.say(stopped or _("Stopped; nothing was changed."))
-        except PRRTError as error:  # the dialog has told it
+        except PRRTError as error:  # the dialog has shown it
             self.panel.say(str(error), isError=True)
         except Exception:  # a fault of the program: it goes on to the log
             self.panel.say(failure, isError=True)
@@ -87,7 +87,7 @@ def waiting(title: str) -> Iterator[Progress]:
     """
     dialog = slicer.util.createProgressDialog(windowTitle=title, labelText=title, maximum=100, modal=True)
 
-    def tell(fraction: float, message: str) -> None:
+    def show(fraction: float, message: str) -> None:
         dialog.labelText = message
         dialog.value = min(int(100 * fraction), 99)  # at 100 the dialog would close itself
         slicer.app.processEvents()
@@ -95,7 +95,7 @@ def waiting(title: str) -> Iterator[Progress]:
             raise Cancelled(_("Stopped by the user."))
 
     try:
-        yield tell
+        yield show
     finally:
         dialog.close()
         dialog.deleteLater()

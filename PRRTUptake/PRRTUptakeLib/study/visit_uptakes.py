@@ -230,8 +230,8 @@ def disjoint_regions(
     Lesions, organs, then lobes or the liver. ``healthy`` names, by lobe or liver, the reference region whose healthy
     liver fills it: it goes by that name.
 
-    A region of which earlier ones leave less than half (the whole liver beside its lobes, a second kind of reference)
-    is not one of its own.
+    A region of which earlier ones leave less than half (the whole liver in addition to its lobes, a second kind of
+    reference) is not one of its own.
     """
     ordered = sorted((s for s in segmentation if s.name in placed), key=_precedence)
     chosen: list[Occupancy] = []

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.uptake.occupancy import Occupancy
 
 BACKGROUND = "body background"
-REACH = 4.0  # sigmas to which a region's blur is followed: 6e-5 of a Gaussian lies beyond on either axis
+REACH = 4.0  # sigmas to which a region's blur is followed: 6e-5 of a Gaussian is beyond on either axis
 
 _CONTAINED = 0.5  # share of a region inside another from which it is cut out of it
 _ROUNDING = 1e-6  # of a distance: a grid that was turned has spacings that differ in their last digits
@@ -262,12 +262,12 @@ def spread_box(box: Box, kernels: Sequence[np.ndarray], shape: Sequence[int]) ->
     high = tuple(min(size, stop + n) for stop, n, size in zip(box.high, reach, shape, strict=True))
     wide = box.crop(low, high)
     if wide is None:
-        raise RecoveryError("A region lies outside the image: place it again.")
+        raise RecoveryError("A region is outside the image: place it again.")
     return Box(low, blurred(wide, kernels))
 
 
 def _contained(drawn: Sequence[Box], number: int) -> tuple[int, ...]:
-    """Earlier regions of which more than half lies in region ``number``."""
+    """Earlier regions of which more than half is in region ``number``."""
     box = drawn[number]
     found = []
     for earlier in range(number):

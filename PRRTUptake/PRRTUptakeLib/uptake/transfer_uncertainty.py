@@ -132,7 +132,7 @@ class RegionDraws:
         return float(table[:, self._number(name)].std(ddof=1))
 
     def interval(self, name: str, confidence: float = 0.95) -> tuple[float, float]:
-        """Where the region's concentration lies, in the image's unit."""
+        """Where the region's concentration is, in the image's unit."""
         tail = (1.0 - confidence) / 2.0
         low, high = np.quantile(self.factors(name), [tail, 1.0 - tail])
         value = self.corrected.value(name)

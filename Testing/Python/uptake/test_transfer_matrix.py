@@ -192,13 +192,13 @@ def test_voxelwise_correction_keeps_means_and_sharpens_edges(three):
     np.testing.assert_array_equal(far, image.array[:3, :3, :3])
 
 
-def test_regions_that_cannot_be_told_apart_are_refused():
+def test_regions_that_cannot_be_distinguished_are_refused():
     grid = grid_of(n=24)
     ball, even = sphere(grid, (0, 0, 0), 30.0), np.indices(grid.shape).sum(axis=0) % 2
     first = ball * even
     regions = [occupancy_of("first", first, grid), occupancy_of("second", ball - first, grid)]
     image = image_of(grid, [(first, 10.0)], 1.0, 20.0)
-    with pytest.raises(RecoveryError, match=r"'(first|second)' cannot be told from its neighbours"):
+    with pytest.raises(RecoveryError, match=r"'(first|second)' cannot be separated from its neighbours"):
         correct_regions(image, spread_regions(region_model(regions), 20.0))
 
 
