@@ -188,6 +188,10 @@ class Protocol:
         """Words of the uptake that the design measures."""
         return self.rules.uptake
 
+    def at_resolution(self, fwhm_mm: float) -> Protocol:
+        """The same rules for a camera of known resolution; 0 keeps the protocol's."""
+        return replace(self, imaging=replace(self.imaging, fwhm_mm=fwhm_mm)) if fwhm_mm > 0 else self
+
 
 def available_protocols() -> tuple[str, ...]:
     """Names of the shipped protocols."""

@@ -167,7 +167,9 @@ class RegionModel:
             for n in range(3)
         ]
         low = tuple(first for first, _ in bounds)
-        high = tuple(min(last + step, size) for (_, last), step, size in zip(bounds, steps, self.grid.shape, strict=True))
+        high = tuple(
+            min(last + step, size) for (_, last), step, size in zip(bounds, steps, self.grid.shape, strict=True)
+        )
         filled = np.zeros(tuple(b - a for a, b in zip(low, high, strict=True)))
         for box in self.filled:
             filled[part(overlap(box.low, box.high, low, high) or (), low)] += box.values

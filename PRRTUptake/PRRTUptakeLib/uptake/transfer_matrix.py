@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.uptake.occupancy import Occupancy
 
 FORMS = ("rousset", "symmetric")
+_MARGIN = 1.5  # FWHM around the regions in which the body background is averaged: nearer is nothing but spill-out
 _LARGEST_CONDITION = 1e4  # beyond, errors of a mean grow so much that regions cannot be distinguished
 
 
@@ -160,7 +161,7 @@ def spread_regions(model: RegionModel, fwhm_mm: float, background: Box | None = 
     ----------
     model : the regions.
     fwhm_mm : resolution, full width at half maximum, isotropic.
-    background : where the body background is averaged; by default within one FWHM of the regions.
+    background : where the body background is averaged; by default within 1.5 FWHM of the regions.
 
     Raises
     ------
@@ -169,7 +170,7 @@ def spread_regions(model: RegionModel, fwhm_mm: float, background: Box | None = 
     """
     spread = model.spread(fwhm_mm)
     if background is None:
-        background = model.background(fwhm_mm)
+        background = model.background(_MARGIN * fwhm_mm)
     if not background.values.sum() > 0:
         raise RecoveryError("No body is left around the regions, so that its background is unknown: widen the body.")
     everything = _blurred_body(model, background, fwhm_mm)

@@ -233,7 +233,7 @@ def _measured(
     result = measure_visit(
         prepared,
         loaded.volume,
-        study.protocol,
+        study.measuring_protocol,
         labels,
         loaded.injection,
         study.recovery,
