@@ -297,8 +297,8 @@ def _agrees_with_itself(case: Case, place: Place) -> None:
         )
     if method == "gtm" and not (stated_fwhm_mm(case.dosimetry) or case.protocol.imaging.fwhm_mm) > 0:
         place.stop(
-            f"'partial_volume' gtm needs the camera's resolution, and the protocol '{case.protocol.name}' has 0 mm: give "
-            "'dosimetry.image_fwhm_mm'."
+            f"'partial_volume' gtm needs the camera's resolution, but the protocol '{case.protocol.name}' has 0 mm: "
+            "give 'dosimetry.image_fwhm_mm'."
         )
     cycles = {visit.cycle for visit in case.visits}
     for n, part in enumerate(case.exclude):

@@ -162,14 +162,9 @@ class RegionModel:
         By distance, so that it is the same however the grid is turned in the patient.
         """
         steps = [math.ceil(margin_mm / spacing) for spacing in self.grid.spacing_mm[::-1]]
-        bounds = [
-            (max(min(box.low[n] for box in self.filled) - steps[n], 0), max(box.high[n] for box in self.filled))
-            for n in range(3)
-        ]
-        low = tuple(first for first, _ in bounds)
-        high = tuple(
-            min(last + step, size) for (_, last), step, size in zip(bounds, steps, self.grid.shape, strict=True)
-        )
+        lows, highs = (np.array([getattr(box, end) for box in self.filled]) for end in ("low", "high"))
+        low = tuple(int(n) for n in np.maximum(lows.min(axis=0) - steps, 0))
+        high = tuple(int(n) for n in np.minimum(highs.max(axis=0) + steps, self.grid.shape))
         filled = np.zeros(tuple(b - a for a, b in zip(low, high, strict=True)))
         for box in self.filled:
             filled[part(overlap(box.low, box.high, low, high) or (), low)] += box.values
