@@ -75,24 +75,25 @@ def part(both: tuple[tuple[int, int], ...], low: Sequence[int]) -> tuple[slice, 
     return tuple([slice(a - start, b - start) for (a, b), start in zip(both, low, strict=True)])
 
 
-def line_kernel(fwhm_mm: float, spacing_mm: float) -> np.ndarray:
+def line_kernel(fwhm_mm: float, spacing_mm: float, shift_mm: float = 0.0) -> np.ndarray:
     """Gaussian weights at whole voxels -n to n along an axis, from its Fourier transform; they add up to 1.
 
     The image is band-limited by the grid, so that the kernel between samples is the transform exp(-2 (pi f sigma)^2) up
     to the grid's own highest frequency, not the Gaussian read at the samples; both agree from sigma of one voxel on.
+    A shift, by which the image shows everything further along the axis, is a phase of the transform.
     """
-    sigma = fwhm_mm / FWHM_PER_SIGMA / spacing_mm
+    sigma, shift = fwhm_mm / FWHM_PER_SIGMA / spacing_mm, shift_mm / spacing_mm
     frequency = np.fft.rfftfreq(2 * _HALF_LINE)
-    line = np.fft.irfft(np.exp(-2.0 * (math.pi * frequency * sigma) ** 2))
-    n = min(_HALF_LINE - 1, math.ceil(REACH * sigma))
-    kernel = np.concatenate([line[n:0:-1], line[: n + 1]])
+    line = np.fft.irfft(np.exp(-2.0 * (math.pi * frequency * sigma) ** 2 - 2j * math.pi * frequency * shift))
+    n = min(_HALF_LINE - 1, math.ceil(REACH * sigma + abs(shift)))
+    kernel = np.concatenate([line[-n:], line[: n + 1]])
     return np.asarray(kernel / kernel.sum())
 
 
 def blurred(values: np.ndarray, kernels: Sequence[np.ndarray]) -> np.ndarray:
     """A box [k, j, i] blurred along each axis, surroundings of 0; kernels of odd length, ordered k, j, i."""
     for axis, kernel in enumerate(kernels):
-        values = ndimage.correlate1d(values, kernel, axis, mode="constant")
+        values = ndimage.convolve1d(values, kernel, axis, mode="constant")
     return np.ascontiguousarray(values)
 
 
@@ -145,15 +146,16 @@ class RegionModel:
         found[-1] = left.sum()
         return found
 
-    def kernels(self, fwhm_mm: float) -> tuple[np.ndarray, ...]:
-        """Line kernels for the axes k, j, i."""
+    def kernels(self, fwhm_mm: float, shift_mm: Sequence[float] = (0.0, 0.0, 0.0)) -> tuple[np.ndarray, ...]:
+        """Line kernels for the axes k, j, i, and by how much they shift along each."""
         if not (math.isfinite(fwhm_mm) and fwhm_mm > 0):
             raise RecoveryError(f"The resolution must be a FWHM above 0 mm, not {fwhm_mm}: state the camera's.")
-        return tuple(line_kernel(fwhm_mm, spacing) for spacing in self.grid.spacing_mm[::-1])
+        spacings = self.grid.spacing_mm[::-1]
+        return tuple(line_kernel(fwhm_mm, *one) for one in zip(spacings, shift_mm, strict=True))
 
-    def spread(self, fwhm_mm: float) -> tuple[Box, ...]:
+    def spread(self, fwhm_mm: float, shift_mm: Sequence[float] = (0.0, 0.0, 0.0)) -> tuple[Box, ...]:
         """Region spread functions: the image of each region of concentration 1 and nothing else."""
-        kernels = self.kernels(fwhm_mm)
+        kernels = self.kernels(fwhm_mm, shift_mm)
         return tuple(spread_box(box, kernels, self.grid.shape) for box in self.filled)
 
     def background(self, margin_mm: float) -> Box:
