@@ -1,8 +1,8 @@
 """What regions show of each other when one of them is in truth drawn otherwise than its mask.
 
-The blur is its own adjoint (but for a shift, which is reversed): the sum over a region of the blur of a change is the sum over the change of the blurred
-region. So every region is blurred once for an image, and each change, which is a few voxels at a surface, costs sums
-over those voxels only.
+The blur is its own adjoint (but for a shift, which is reversed): the sum over a region of the blur of a change is the
+sum over the change of the blurred region. So every region is blurred once for an image, and each change, which is a few
+voxels at a surface, costs sums over those voxels only.
 """
 
 from __future__ import annotations
