@@ -126,7 +126,7 @@ def _deidentifier(arguments: argparse.Namespace) -> Deidentifier | None:
 
 
 def _verify(arguments: argparse.Namespace, extensions: Sequence[Extension]) -> None:
-    from PRRTUptakeLib.export.bundle import BundleError
+    from PRRTUptakeLib.export.errors import BundleError
     from PRRTUptakeLib.mrml.run import verify_case_bundle
     from PRRTUptakeLib.progress import ProgressPrinter
 
@@ -336,7 +336,7 @@ def cohort(arguments: argparse.Namespace, run_case: str = RUN_CASE) -> None:
     from PRRTUptakeLib.progress import ProgressPrinter
     from PRRTUptakeLib.report.endpoint_tables import cohort_text
     from PRRTUptakeLib.study.cohort.analysis import Options
-    from PRRTUptakeLib.study.cohort.jobs import CohortError
+    from PRRTUptakeLib.study.errors import StudyError
 
     files = (arguments.allocation, arguments.log, arguments.subgroups)
     options = Options(arguments.protocol, *files, arguments.mixed, arguments.second_reader, arguments.exclude)
@@ -346,7 +346,7 @@ def cohort(arguments: argparse.Namespace, run_case: str = RUN_CASE) -> None:
     print(cohort_text(made.result))
     print(f"\nReport: {made.report}")
     if made.result.problem:
-        raise CohortError(made.result.problem)
+        raise StudyError(made.result.problem)
 
 
 def _suv_arguments(parser: argparse.ArgumentParser) -> None:
@@ -455,19 +455,20 @@ def _check_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _check(arguments: argparse.Namespace) -> None:
     from PRRTUptakeLib.report.check_text import check_text, cohort_check_text
-    from PRRTUptakeLib.study.check import CheckError, check_case
+    from PRRTUptakeLib.study.check import check_case
     from PRRTUptakeLib.study.cohort.check import check_cohort
+    from PRRTUptakeLib.study.errors import StudyError
 
     if arguments.case.is_dir():
         cohort = check_cohort(arguments.case)
         print_json(cohort.as_dict()) if arguments.json else print(cohort_check_text(cohort))
         if cohort.faulty or cohort.problems:
-            raise CheckError("The cohort cannot be measured as it is: mend what is listed under its cases.")
+            raise StudyError("The cohort cannot be measured as it is: mend what is listed under its cases.")
         return
     found = check_case(arguments.case)
     print_json(found.as_dict()) if arguments.json else print(check_text(found))
     if found.all_problems:
-        raise CheckError("The case cannot be measured as it is: mend what is listed under Problems.")
+        raise StudyError("The case cannot be measured as it is: mend what is listed under Problems.")
 
 
 SCHEMA_KINDS = (

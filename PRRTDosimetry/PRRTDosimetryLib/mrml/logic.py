@@ -11,10 +11,11 @@ import numpy as np
 from PRRTUptakeLib.dicom.injection import Injection
 from PRRTUptakeLib.dicom.operator_overrides import Calibration
 from PRRTUptakeLib.mrml.dicom_nodes import injection_from_node
+from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.inputs import ImageToMeasure, SceneStudy, Stated, loaded_emission, scene_study
 from PRRTUptakeLib.mrml.logic import keep_measured_segments
 from PRRTUptakeLib.mrml.transforms import bends, node_to_node
-from PRRTUptakeLib.mrml.volumes import NodeError, node_from_volume, require_in_scene, volume_from_node
+from PRRTUptakeLib.mrml.volumes import node_from_volume, require_in_scene, volume_from_node
 from PRRTUptakeLib.progress import Progress, no_progress, sub_progress
 from PRRTUptakeLib.registration.quality import resampled
 from PRRTUptakeLib.registration.result import given_registration

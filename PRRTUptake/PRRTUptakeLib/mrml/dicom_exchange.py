@@ -17,12 +17,13 @@ from PRRTUptakeLib.export.dicom_objects import save_object
 from PRRTUptakeLib.export.dicom_results import fractions_of, map_object
 from PRRTUptakeLib.export.dicom_seg import occupancy_object, segmentation_object
 from PRRTUptakeLib.export.dicom_sr import measurement_report
+from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.manual_shifts import manual_shifts_within
 from PRRTUptakeLib.mrml.own_segments import check_together
 from PRRTUptakeLib.mrml.segmentations import native_segmentation, node_from_segmentation
 from PRRTUptakeLib.mrml.tables import rows_of_table
 from PRRTUptakeLib.mrml.transforms import segments_to_image
-from PRRTUptakeLib.mrml.volumes import NodeError, native_volume
+from PRRTUptakeLib.mrml.volumes import native_volume
 from PRRTUptakeLib.segmentation.dicom_contours import read_contours
 from PRRTUptakeLib.study.images import contour_series
 from PRRTUptakeLib.study.measurements import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, Measurement

@@ -6,8 +6,9 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.session import session
-from PRRTUptakeLib.mrml.volumes import PROVENANCE_ATTRIBUTE, NodeError, quantity_and_units, set_quantity_and_units
+from PRRTUptakeLib.mrml.volumes import PROVENANCE_ATTRIBUTE, quantity_and_units, set_quantity_and_units
 
 ROLE_ATTRIBUTE, VISIT_ATTRIBUTE = "PRRT.ImageRole", "PRRT.Visit"
 HOURS_ATTRIBUTE, PATIENT_ATTRIBUTE = "PRRT.HoursAfterInjection", "PRRT.Patient"

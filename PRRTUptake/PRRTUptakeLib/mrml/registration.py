@@ -7,17 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.images import SEGMENTATION_ROLE, image_row, image_rows, patient_of
 from PRRTUptakeLib.mrml.parent_transforms import FIXED_ROLE, MOVED_ROLE, note_quality, noted_quality
 from PRRTUptakeLib.mrml.segmentations import segmentation_from_node
 from PRRTUptakeLib.mrml.transforms import bends, node_from_registration, placed_volume, world_to_node
-from PRRTUptakeLib.mrml.volumes import (
-    NodeError,
-    ensure_subject_hierarchy_item,
-    native_volume,
-    require_in_scene,
-    volume_from_node,
-)
+from PRRTUptakeLib.mrml.volumes import ensure_subject_hierarchy_item, native_volume, require_in_scene, volume_from_node
 from PRRTUptakeLib.progress import Progress, no_progress, sub_progress
 from PRRTUptakeLib.registration.deformable import bent_where_better
 from PRRTUptakeLib.registration.result import given_registration, identity_registration

@@ -12,9 +12,9 @@ from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from PRRTUptakeLib.imaging.file_checks import check_nrrd
 from PRRTUptakeLib.imaging.volume import Grid
+from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.session import session
 from PRRTUptakeLib.mrml.volumes import (
-    NodeError,
     ensure_subject_hierarchy_item,
     exact_geometry,
     keep_geometry,
@@ -111,7 +111,7 @@ def read_segmentation_file(path: Path) -> Segmentation:
 
     Raises
     ------
-    FileCheckError
+    ImagingError
         If the file is damaged or cut short.
     NodeError
         If the file is not a segmentation that Slicer can read.

@@ -13,15 +13,9 @@ import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
+from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.session import session
-from PRRTUptakeLib.mrml.volumes import (
-    NodeError,
-    hardened_motion,
-    linear_parent_matrix,
-    native_volume,
-    numpy_matrix,
-    vtk_matrix,
-)
+from PRRTUptakeLib.mrml.volumes import hardened_motion, linear_parent_matrix, native_volume, numpy_matrix, vtk_matrix
 from PRRTUptakeLib.uptake.mapping import affine
 
 if TYPE_CHECKING:

@@ -9,8 +9,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.progress import Cancelled
+from PRRTUptakeLib.errors import Cancelled, PRRTError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

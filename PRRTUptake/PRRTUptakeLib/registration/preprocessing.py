@@ -8,7 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from PRRTUptakeLib.imaging.itk_images import grid_of, itk_image
-from PRRTUptakeLib.registration.result import RegistrationError
+from PRRTUptakeLib.registration.errors import RegistrationError
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Grid, Volume

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import SimpleITK as sitk
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.itk_images import grid_of, itk_image, shrunk
+from PRRTUptakeLib.registration.errors import RegistrationError
 from PRRTUptakeLib.registration.preprocessing import body_mask, check_overlap, checked_mask, dilated, is_ct
 
 if TYPE_CHECKING:
@@ -46,10 +46,6 @@ _UNKNOWN = -4000.0
 _WORDS = (("right", "left"), ("anterior", "posterior"), ("superior", "inferior"))  # R, A, S positive first
 
 Shift = tuple[int, ...]  # k, j, i in voxels
-
-
-class SessionCheckError(PRRTError):
-    """The emission image and the CT of a session cannot be compared."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +142,7 @@ def check_session(
     mask = checked_mask(liver, anatomy.grid, "liver")
     check_overlap(anatomy.grid, emission.grid, np.eye(4))
     if not np.isfinite(emission.array).all() or not np.isfinite(anatomy.array).all():
-        raise SessionCheckError("An image of the session holds values that are not finite (NaN): correct it first.")
+        raise RegistrationError("An image of the session holds values that are not finite (NaN): correct it first.")
     image = compared_image(emission)
     classes, domain = compared_classes(image, tissue or _tissue_on(image, anatomy), anatomy, mask)
     seen, ranges, spacing = search_of(image, domain, mask is not None)
@@ -162,13 +158,13 @@ def search_of(image: sitk.Image, domain: np.ndarray, with_liver: bool) -> tuple[
 
     Raises
     ------
-    SessionCheckError
+    RegistrationError
         If the emission image shows too little of what is compared.
     """
     spacing = np.array(grid_of(image).spacing_mm[::-1])
     seen = _with_room(domain, spacing)
     if np.count_nonzero(seen) < _LEAST_SEEN * np.count_nonzero(domain) or not seen.any():
-        raise SessionCheckError(
+        raise RegistrationError(
             f"The emission image shows too little of the {'liver' if with_liver else 'body'} to be compared with the "
             "CT: check that both show the same part of the patient."
         )
@@ -330,12 +326,12 @@ def ranks_within(image: np.ndarray, domain: np.ndarray) -> np.ndarray:
 
     Raises
     ------
-    SessionCheckError
+    RegistrationError
         If all values of the domain are the same.
     """
     values = image[domain]
     if not values.max() > values.min():
-        raise SessionCheckError("The emission image is uniform over the patient: there is nothing to compare.")
+        raise RegistrationError("The emission image is uniform over the patient: there is nothing to compare.")
     limits = np.unique(np.quantile(values, np.linspace(0.0, 1.0, _RANKS + 1)[1:-1]))
     return np.searchsorted(limits, image, side="right").astype(np.int64)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import SimpleITK
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.segmentation.errors import SegmentationError
 from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
 
 if TYPE_CHECKING:
@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Grid
 
 BoundingBox = tuple[slice, slice, slice]
-
-
-class BoundingBoxError(PRRTError):
-    """Segments do not fit together on their grid."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +42,7 @@ def common_box(grid: Grid, segments: Iterable[Segment], margin_mm: float = 0.0, 
     """
     filled = [segment for segment in segments if segment.mask.size]
     if not filled:
-        raise BoundingBoxError("There is no voxel in these segments: draw them, or leave the empty ones out.")
+        raise SegmentationError("There is no voxel in these segments: draw them, or leave the empty ones out.")
     low = np.min([segment.origin for segment in filled], axis=0)
     high = np.max([np.add(segment.origin, segment.mask.shape) for segment in filled], axis=0)
     margin = np.ceil(margin_mm / np.array(grid.spacing_mm[::-1])).astype(int) + margin_voxels
@@ -125,7 +121,7 @@ def require_orthogonal(grid: Grid) -> None:
     """
     axes = grid.ijk_to_ras[:3, :3] / np.array(grid.spacing_mm)
     if np.abs(axes.T @ axes - np.eye(3)).max() > 1e-3:
-        raise BoundingBoxError(
+        raise SegmentationError(
             "The voxel axes are not at right angles (tilted gantry): resample the image to a straight grid."
         )
 
@@ -176,7 +172,7 @@ def ball_box(grid: Grid, centre_ras: np.ndarray, radius_mm: float) -> tuple[Boun
     low = np.maximum(np.floor(middle - radius_mm * per_mm).astype(int), 0)
     high = np.minimum(np.ceil(middle + radius_mm * per_mm).astype(int) + 1, grid.shape)
     if (high <= low).any():
-        raise BoundingBoxError(f"The point {np.round(centre_ras, 1).tolist()} is outside the image: move it.")
+        raise SegmentationError(f"The point {np.round(centre_ras, 1).tolist()} is outside the image: move it.")
     k, j, i = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
     kji = np.stack(np.meshgrid(*[np.arange(a, b) for a, b in zip(low, high, strict=True)], indexing="ij"), axis=-1)
     return (k, j, i), np.linalg.norm(grid.to_ras(kji[..., ::-1]) - centre_ras, axis=-1)
@@ -212,13 +208,13 @@ def joined(segmentation: Segmentation, other: Segmentation) -> Segmentation:
     """
     if not segmentation.grid.matches(other.grid):
         names = ", ".join(f"'{segment.name}'" for segment in other)
-        raise BoundingBoxError(
+        raise SegmentationError(
             f"Segment(s) {names} lie on another grid ({other.grid.described()}) than the rest "
             f"({segmentation.grid.described()}): resample them to the image on which the liver is drawn."
         )
     twice = [segment.name for segment in other if segment.name in segmentation]
     if twice:
-        raise BoundingBoxError(f"There are two segments '{twice[0]}': rename one.")
+        raise SegmentationError(f"There are two segments '{twice[0]}': rename one.")
     return segmentation.with_segments(*other)
 
 

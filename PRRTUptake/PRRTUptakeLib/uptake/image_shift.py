@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from PRRTUptakeLib.uptake.partial_volume import RecoveryError
+from PRRTUptakeLib.uptake.errors import RecoveryError
 from PRRTUptakeLib.uptake.transfer_matrix import correct_regions, spread_regions
 
 if TYPE_CHECKING:

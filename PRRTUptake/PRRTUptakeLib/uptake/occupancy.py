@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.volume import Grid
 from PRRTUptakeLib.uptake.alignment import ROUNDING, aligned_fractions, alignment
+from PRRTUptakeLib.uptake.errors import OccupancyError
 from PRRTUptakeLib.uptake.mapping import RasTransform, as_matrix, pull_map, push_map
 from PRRTUptakeLib.uptake.sampling import centre_flags, sampled_fractions
 
@@ -25,10 +25,6 @@ if TYPE_CHECKING:
 
 RULES = ("fraction", "half", "entirely", "centre")
 DEFAULT_MAXIMUM_OUTSIDE = 0.05  # a region cut off by more than this no longer has the mean of the structure
-
-
-class OccupancyError(PRRTError):
-    """A region is empty, or is outside the image."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.uptake.errors import RecoveryError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,10 +27,6 @@ FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))  # 2.3548
 
 _HIGHEST_RECOVERY = 1.5  # above 1 by edge enhancement of the reconstruction; a figure beyond is percent
 _SERIES_BELOW = 0.05  # diameter over sigma below which the closed form loses digits
-
-
-class RecoveryError(PRRTError):
-    """A recovery coefficient cannot be computed, fitted or applied."""
 
 
 def sphere_mean_recovery(diameter_mm: ArrayLike, fwhm_mm: float) -> np.ndarray:

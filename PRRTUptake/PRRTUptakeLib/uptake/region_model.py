@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from PRRTUptakeLib.uptake.partial_volume import FWHM_PER_SIGMA, RecoveryError
+from PRRTUptakeLib.uptake.errors import RecoveryError
+from PRRTUptakeLib.uptake.partial_volume import FWHM_PER_SIGMA
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from PRRTUptakeLib.uptake.errors import RecoveryError
 from PRRTUptakeLib.uptake.image_shift import shifted_to_image
 from PRRTUptakeLib.uptake.noise import ImageNoise
-from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve, RecoveryError
+from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve
 from PRRTUptakeLib.uptake.region_model import BACKGROUND, box_of, region_model
 from PRRTUptakeLib.uptake.transfer_matrix import CorrectedRegions, correct_regions, spread_regions
 from PRRTUptakeLib.uptake.transfer_uncertainty import (

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from PRRTUptakeLib.uptake.partial_volume import RecoveryError
+from PRRTUptakeLib.uptake.errors import RecoveryError
 from PRRTUptakeLib.uptake.region_model import BACKGROUND, Box, RegionModel, blurred, box_of, overlap, part
 
 if TYPE_CHECKING:

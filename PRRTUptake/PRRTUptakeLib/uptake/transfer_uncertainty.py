@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from PRRTUptakeLib.uptake.errors import RecoveryError
 from PRRTUptakeLib.uptake.mask_changes import MaskChanges
-from PRRTUptakeLib.uptake.partial_volume import RecoveryError
 from PRRTUptakeLib.uptake.region_model import Box, RegionModel
 from PRRTUptakeLib.uptake.transfer_matrix import CorrectedRegions, spread_regions
 

@@ -5,8 +5,8 @@ import pytest
 from builders.shapes import ball, box, centred_grid, ras_of, rotation
 from PRRTUptakeLib.segmentation import codes
 from PRRTUptakeLib.segmentation.couinaud import TerritoryOverride, lobes_from_couinaud
+from PRRTUptakeLib.segmentation.errors import LobeError
 from PRRTUptakeLib.segmentation.lobes import (
-    LobeError,
     Plane,
     cantlie_plane,
     find_liver,

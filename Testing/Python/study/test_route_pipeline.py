@@ -13,10 +13,11 @@ from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.dicom.suv import suv
 from PRRTUptakeLib.imaging.volume import Grid
 from PRRTUptakeLib.mrml.segmentations import read_segmentation_file
-from PRRTUptakeLib.study.eligibility import EligibilityError, eligibility
+from PRRTUptakeLib.study.eligibility import eligibility
+from PRRTUptakeLib.study.errors import InputFileError, StudyError
 from PRRTUptakeLib.study.images import emission_series
 from PRRTUptakeLib.study.measurements import Measurement, read_csv, to_csv
-from PRRTUptakeLib.study.protocol import ProtocolError, RepeatabilityRules, load_protocol
+from PRRTUptakeLib.study.protocol import RepeatabilityRules, load_protocol
 from PRRTUptakeLib.synthetic.cases import write_synthetic_ia_versus_iv
 from PRRTUptakeLib.uptake.metrics import region_metrics
 from PRRTUptakeLib.uptake.occupancy import occupancy
@@ -230,7 +231,7 @@ def test_shared_errors_do_not_average_out():
 
 
 def test_no_lesion_is_reported():
-    with pytest.raises(EligibilityError, match="No target lesion"):
+    with pytest.raises(StudyError, match="No target lesion"):
         eligibility({}, RULES.endpoint, RULES.repeatability)
 
 
@@ -249,7 +250,7 @@ def test_protocol_mistakes_are_named(tmp_path, change, word):
     path = resource_path(protocol.__file__, "Protocols", "ia-versus-iv.json")
     content = {**json.loads(path.read_text(encoding="utf-8")), **change}
     (tmp_path / "own.json").write_text(json.dumps(content), encoding="utf-8")
-    with pytest.raises(ProtocolError, match=word):
+    with pytest.raises(InputFileError, match=word):
         load_protocol(tmp_path / "own.json")
 
 

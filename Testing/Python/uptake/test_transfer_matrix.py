@@ -7,11 +7,11 @@ import math
 import numpy as np
 import pytest
 from PRRTUptakeLib.imaging.volume import Grid, Volume
+from PRRTUptakeLib.uptake.errors import RecoveryError
 from PRRTUptakeLib.uptake.mask_changes import MaskChanges
 from PRRTUptakeLib.uptake.occupancy import Occupancy
 from PRRTUptakeLib.uptake.partial_volume import (
     FWHM_PER_SIGMA,
-    RecoveryError,
     contour_uncertainty_mm,
     fit_recovery_curve,
     sphere_mean_recovery,

@@ -10,10 +10,11 @@ from PRRTUptakeLib.segmentation.couinaud import TerritoryOverride
 from PRRTUptakeLib.segmentation.lobes import Plane
 from PRRTUptakeLib.segmentation.targets import TargetOverride
 from PRRTUptakeLib.segmentation.totalsegmentator import TABLES
+from PRRTUptakeLib.study.errors import InputFileError
 from PRRTUptakeLib.study.manual_shift import ManualShift
 from PRRTUptakeLib.study.schema.containers import AnyOf, ListOf, MapOf, Record
 from PRRTUptakeLib.study.schema.fields import Anything, Day, FilePath, Flag, Number, Text, Word
-from PRRTUptakeLib.study.schema.place import InputFileError, shown
+from PRRTUptakeLib.study.schema.place import shown
 from PRRTUptakeLib.study.schema.shared_keys import (
     CYCLE,
     DELIVERED,
