@@ -22,6 +22,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.study.model import stated_fwhm_mm
 from PRRTUptakeLib.study.predicted_benefit import IntravenousCycle
 from PRRTUptakeLib.study.protocol import Protocol, load_protocol
 from PRRTUptakeLib.study.registration_rule import RegistrationRule, registration_rule
@@ -285,8 +286,11 @@ def _agrees_with_itself(case: Case, place: Place) -> None:
         place.stop(
             f"{whose} asks for a correction by recovery coefficients: add 'recovery_phantom', or choose another."
         )
-    if method == "gtm" and case.protocol.imaging.fwhm_mm <= 0:
-        place.stop(f"'partial_volume' gtm needs the camera's resolution: the protocol '{case.protocol.name}' has 0 mm.")
+    if method == "gtm" and not (stated_fwhm_mm(case.dosimetry) or case.protocol.imaging.fwhm_mm) > 0:
+        place.stop(
+            f"'partial_volume' gtm needs the camera's resolution, but the protocol '{case.protocol.name}' has 0 mm: "
+            "give 'dosimetry.image_fwhm_mm'."
+        )
     cycles = {visit.cycle for visit in case.visits}
     for n, part in enumerate(case.exclude):
         if part.what == "cycle" and int(part.name) not in cycles:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from PRRTUptakeLib.uptake.errors import RecoveryError
+from PRRTUptakeLib.uptake.image_shift import shifted_to_image
 from PRRTUptakeLib.uptake.noise import ImageNoise
 from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve
 from PRRTUptakeLib.uptake.region_model import BACKGROUND, box_of, region_model
@@ -200,7 +201,8 @@ def region_uptakes(
         If the regions cannot be distinguished at this resolution, or the image does not belong to them.
     """
     model = region_model(regions, body, sampled)
-    corrected = correct_regions(image, spread_regions(model, settings.fwhm_mm), settings.form)
+    spread = shifted_to_image(image, spread_regions(model, settings.fwhm_mm), settings.registration_mm)
+    corrected = correct_regions(image, spread, settings.form)
     measuring = [(sampled or {}).get(region.name, region) for region in regions]
     by_name = {region.name: region for region in regions}
     measured = {

@@ -138,7 +138,7 @@ class RouteComparison:
             step = sub_progress(progress, 0.2 + 0.35 * n, 0.55 + 0.35 * n)
             pets.append(_pet(study, visit, contours, step))
         progress(0.9, "measuring")
-        found = compare_routes(contours.prepared, pets[0].shown, pets[1].shown, study.protocol)
+        found = compare_routes(contours.prepared, pets[0].shown, pets[1].shown, study.measuring_protocol)
         pets = [replace(pet, shown=shown) for pet, shown in zip(pets, (found.ia, found.iv), strict=True)]
         benefit = _benefit(study, found)
         return _result(study, contours, pets, RouteFindings(comparison=found, benefit=benefit))
