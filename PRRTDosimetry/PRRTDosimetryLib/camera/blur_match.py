@@ -1,9 +1,9 @@
 """Resolution by matching blur: the spheres of the CT, filled evenly and blurred, are fitted to the emission image.
 
 Free are the width of the Gaussian, one concentration for all filled spheres, that of the background, and a shift of the
-image against the CT; concentrations are solved for at each width and shift (variable projection, Golub and Pereyra, SIAM
-J Numer Anal 1973;10:413-432, doi:10.1137/0710036). Averaging over a voxel of edge h adds h^2/12 to the variance of the
-blur. Walls are cold.
+image against the CT; concentrations are solved for at each width and shift (variable projection, Golub and Pereyra,
+SIAM J Numer Anal 1973;10:413-432, doi:10.1137/0710036). Averaging over a voxel of edge h adds h^2/12 to the variance of
+the blur. Walls are cold.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ def hot_places(image: Volume) -> np.ndarray:
     array = image.array.astype(np.float32)
     narrow = ndimage.gaussian_filter(array, 3.0 / spacing)
     bumps = narrow - ndimage.gaussian_filter(array, 12.0 / spacing)
-    size = tuple(2 * int(round(8.0 / edge)) // 2 * 2 + 1 for edge in spacing)
+    size = tuple(2 * round(4.0 / edge) + 3 for edge in spacing)
     peaks = np.argwhere((ndimage.maximum_filter(bumps, size=size) == bumps) & (bumps > 0.02 * bumps.max()))
     order = np.argsort([-bumps[tuple(one)] for one in peaks])[:_MOST]
     found = []

@@ -240,7 +240,7 @@ def _judged(
 def _refined(
     phantom: CameraPhantom, candidates: Sequence[Sequence[Candidate]], chosen: dict[int, int], pose: Pose
 ) -> Pose:
-    """The pose by all spheres that were seen, without one that is off its place (a bubble shifts what its wall shows)."""
+    """The pose by all spheres that were seen, without one that is off its place, as a bubble makes it seem."""
     if len(chosen) < 3:
         return pose
     used = list(chosen)

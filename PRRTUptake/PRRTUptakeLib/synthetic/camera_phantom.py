@@ -213,7 +213,7 @@ def _add_shell(image: np.ndarray, grid: Grid, filled: FilledPhantom, sphere: Pha
     distance = np.linalg.norm(points_of(grid, box) - centre, axis=-1)
     image[box] += _PLASTIC_HU * (_soft_ball(distance, radius + wall, sigma) - _soft_ball(distance, radius, sigma))
     end = filled.phantom.length_mm - filled.phantom.spheres_to_end_mm
-    middle = filled.rotation @ (np.array(sphere.centre_mm) + [0.0, 0.0, (radius + wall + end) / 2.0])
+    middle = filled.rotation @ (np.array(sphere.centre_mm) + np.array([0.0, 0.0, (radius + wall + end) / 2.0]))
     half = (end - radius - wall) / 2.0
     box = box_around_point(grid, middle + np.array(filled.centre_ras_mm), half + _STEM_mm + 2.0)
     local = filled.local(points_of(grid, box)) - np.array(sphere.centre_mm, dtype=np.float32)
