@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -108,7 +108,9 @@ def commission(file: PhantomFile, progress: Progress = no_progress) -> Commissio
     """
     warnings: list[str] = []
     dead_time = _dead_time(file.dead_time, file.nuclide) if file.dead_time is not None else None
-    scans, results, widths = [], [], []
+    scans: list[ReadScan] = []
+    results: list[ScanResult | None] = []
+    widths: list[tuple[str, SourceWidth]] = []
     for n, one in enumerate(file.scans):
         progress(n / len(file.scans), one.name)
         scan = read_scan(one, file.nuclide, dead_time)
@@ -243,8 +245,3 @@ def _rate(activity_MBq: float, observed_cps: float, counts: float) -> Rate:
 def is_counts(made: Commissioning) -> bool:
     """Whether the camera's images are counts."""
     return any(scan.kind == COUNTS for scan, one in zip(made.scans, made.results, strict=True) if one is not None)
-
-
-def renamed(made: Commissioning, **changes: str) -> Commissioning:
-    """The same with the file's camera, site or physicist changed, as a panel states them."""
-    return replace(made, file=replace(made.file, **{name: value for name, value in changes.items() if value}))

@@ -1,7 +1,7 @@
 """Dead time from a series of rising (or decaying) activity: both models fitted, and which of them fits.
 
-Rates as in ``PRRTUptakeLib.dicom.dead_time``: paralysable m = n exp(-n tau), non-paralysable m = n/(1 + n tau), with the
-true rate n = sensitivity x activity (Knoll, Radiation Detection and Measurement, 4th ed. 2010, section 4.VII).
+Rates as in ``PRRTUptakeLib.dicom.dead_time``: paralysable m = n exp(-n tau), non-paralysable m = n/(1 + n tau), with
+the true rate n = sensitivity x activity (Knoll, Radiation Detection and Measurement, 4th ed. 2010, section 4.VII).
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -67,7 +68,11 @@ class Trend:
     def sentence(self) -> str:
         """What was found."""
         outside = [one.date.isoformat() for one in self.points if one.outside]
-        found = f"{self.quantity} of {self.camera}: {len(self.points)} dates"
+        where = f" at {self.site}" if self.site else ""
+        number = len(self.points)
+        found = f"{self.quantity.capitalize()} of {self.camera}{where}: {number} date{'s' * (number > 1)}"
+        if number == 1:
+            return f"{found}, which shows no trend."
         if not math.isnan(self.per_year):
             found += f", {self.per_year:+.1f} ± {self.u_per_year:.1f} % per year"
             found += " (a drift)" if self.drifts else " (no drift shown)"
@@ -100,16 +105,14 @@ def trends(files: Sequence[CameraFile]) -> list[Trend]:
     found = []
     for (camera, site, _), members in groups.items():
         ordered = sorted(members, key=lambda one: one.date)
-        for earlier, later in zip(ordered, ordered[1:], strict=False):
+        for earlier, later in pairwise(ordered):
             if earlier.date == later.date:
                 raise CameraError(
                     f"{earlier.path} and {later.path} are both of {camera} on {later.date.isoformat()}: give one."
                 )
         for quantity, (unit, of) in QUANTITIES.items():
             values = [(one, of(one)) for one in ordered]
-            points = [
-                Point(camera, site, one.date, value[0], value[1]) for one, value in values if value is not None
-            ]
+            points = [Point(camera, site, one.date, value[0], value[1]) for one, value in values if value is not None]
             if points:
                 counts = quantity.startswith("calibration") and ordered[0].kind == "counts"
                 found.append(_trend(camera, site, quantity, "cps/MBq" if counts else unit, points))

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def make_camera(
-    phantom: Path, output: Path, progress: Progress = no_progress
-) -> tuple[Commissioning, dict[str, Any]]:
+def make_camera(phantom: Path, output: Path, progress: Progress = no_progress) -> tuple[Commissioning, dict[str, Any]]:
     """Measure the scans of a PHANTOM.json and write CAMERA.json; returns both.
 
     Raises

@@ -27,18 +27,21 @@ if TYPE_CHECKING:
     from PRRTDosimetryLib.camera.drift import Trend
     from PRRTDosimetryLib.camera.measure import ScanResult
 
-_WINDOW_CT = Window(-200.0, 250.0)
+_WINDOW_CT = Window(-80.0, 150.0)
 _AROUND_mm = 30.0
 _DECLARATION = (
     "The numbers above hold for this camera with this collimator, energy window, voxel size and reconstruction. The "
     "signatories have seen the spheres in the pictures at their places, and the activities and times as filled."
 )
 _ROLES = ("Performed by", "Medical physicist")
-_COMPACT = "<style>.camera .pictures{grid-template-columns:repeat(3,1fr);gap:.5rem} .camera figure>svg{background:none}\
- .camera h2{margin-top:.8rem} .camera table{margin:.2rem 0} @page{size:A4;margin:10mm 11mm}\
- @media print{body{font-size:8pt} .camera .pictures{grid-template-columns:repeat(3,1fr)} h1{font-size:1.2rem}\
- .camera th,.camera td{padding:.08rem .4rem} .identity th,.identity td{padding:.05rem .4rem}\
- .signatures td{height:1.9rem!important} p{margin:.2rem 0}}</style>"
+_COMPACT = (
+    "<style>.camera .pair{display:grid;grid-template-columns:3fr 2fr;gap:1rem} .camera .pictures{grid-template-columns:repeat(COLUMNS,1fr);gap:.5rem} .camera figure>svg{background:none} "
+    ".camera h2{margin-top:.8rem} .camera table{margin:.2rem 0} @page{size:A4;margin:10mm 11mm} "
+    "@media print{body{font-size:8pt;line-height:1.25} .small{font-size:8pt} .camera .pictures{grid-template-columns:repeat(COLUMNS,1fr)} h1{font-size:1.1rem} "
+    ".camera h2{font-size:1rem;margin:.4rem 0 .1rem} .camera th,.camera td{padding:.05rem .4rem} "
+    ".identity th,.identity td{padding:.02rem .4rem} .signatures td{height:1.7rem!important} p{margin:.15rem 0} "
+    "table{margin:.1rem 0} .camera figcaption{font-size:.75rem}}</style>"
+)
 
 
 def write_page(html: str, path: Path) -> None:
@@ -69,21 +72,26 @@ def camera_html(made: Commissioning, content: dict[str, Any]) -> str:
         "Site": content.get("site", "not stated"),
         "Phantoms": "; ".join(f"{scan.file.name}, {moment_words(scan.moment)}" for scan in made.scans),
         "Collimator, windows": ", ".join(
-            filter(None, (first.collimator, *(f"{low:g} to {high:g} keV" for low, high in facts.get("windows_keV", []))))
+            filter(
+                None, (first.collimator, *(f"{low:g} to {high:g} keV" for low, high in facts.get("windows_keV", [])))
+            )
         )
         or "not stated",
         "Image": f"{first.matrix[0]} x {first.matrix[1]}, voxels of {' x '.join(f'{e:.4g}' for e in first.voxel_mm)} mm",
         "Reconstruction": f"{recon or 'not stated'}; corrections {', '.join(first.corrections) or 'not stated'}",
         "Made": f"SlicerPRRT {VERSION} from {made.file.path.name}, {made.date.isoformat()}",
     }
+    pictures = _pictures(made)
+    results = section("Result", table(["", "value", "u", "95 %"], _results(made)))
+    ways = section("Ways to the calibration factor", *_ways(made)) if made.calibration is not None else ""
     body = [
-        section("Result", table(["", "value", "standard uncertainty", "95 %"], _results(made))),
-        section("Pictures", f'<div class="pictures">{"".join(_pictures(made))}</div>'),
+        f'<div class="pair">{results}{ways}</div>',
+        section("Pictures", f'<div class="pictures">{"".join(pictures)}</div>'),
         section("Spheres", table(_SPHERE_HEADER, _sphere_rows(made))) if made.all_spheres else "",
-        section("Ways to the calibration factor", *_ways(made)) if made.calibration is not None else "",
         section("Signatures", paragraph(_DECLARATION), signature_table(_ROLES)),
     ]
-    wrapped = f'{_COMPACT}<div class="camera">{"".join(body)}</div>'
+    style = _COMPACT.replace("COLUMNS", str(max(2, len(pictures))))
+    wrapped = f'{style}<div class="camera">{"".join(body)}</div>'
     return html_page("Commissioning of a camera", identity, made.warnings, [wrapped])
 
 
@@ -272,6 +280,8 @@ def trend_html(found: Sequence[Trend]) -> str:
 def _trend_charts(found: Sequence[Trend]) -> list[str]:
     charts = []
     for one in found:
+        if len(one.points) < 2:
+            continue
         days = [(point.date - one.points[0].date).days for point in one.points]
         values = np.array([point.value for point in one.points])
         errors = np.array([1.96 * point.u for point in one.points])
@@ -279,7 +289,7 @@ def _trend_charts(found: Sequence[Trend]) -> list[str]:
         high = max(one.high, float((values + errors).max()))
         pad = 0.08 * (high - low) or 0.01 * abs(high) or 1.0
         span = max(days) or 1
-        title = f"{one.quantity}, {one.camera}"
+        title = f"{one.quantity}, {one.camera}" + (f", {one.site}" if one.site else "")
         axis = Axis(f"Days since {one.points[0].date.isoformat()}", -0.05 * span, 1.05 * span)
         chart = Chart(title[:60], axis, Axis(one.unit or "ratio", low - pad, high + pad), 420, 280)
         chart.band(one.low, one.high, label="control limits")
