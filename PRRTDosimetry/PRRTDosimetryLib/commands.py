@@ -272,7 +272,8 @@ def _selftest_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _selftest(chosen: argparse.Namespace) -> None:
-    from PRRTDosimetryLib.selftest.self_test import SelfTestError, run_self_test, self_test_text, write_self_test
+    from PRRTDosimetryLib.selftest.errors import SelfTestError
+    from PRRTDosimetryLib.selftest.self_test import run_self_test, self_test_text, write_self_test
 
     result = run_self_test()
     if chosen.html:

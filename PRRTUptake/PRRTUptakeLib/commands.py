@@ -61,6 +61,12 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("case", type=Path, nargs="?", metavar="CASE.json", help="the patient's case file")
     parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="folder for the results")
     parser.add_argument("--dicom", action="store_true", help="write segments, measurements and maps as DICOM too")
+    parser.add_argument(
+        "--rtstruct",
+        action="store_true",
+        help="with --dicom: an RT Structure Set of the segments, for planning systems",
+    )
+    parser.add_argument("--masks", action="store_true", help="write the segments as NIfTI masks too")
     parser.add_argument("--excel", action="store_true", help="write the table for Excel too (needs openpyxl)")
     parser.add_argument("--operator", default="", metavar="NAME", help="who runs it, for the report")
     parser.add_argument("--replace", action="store_true", help="keep an older result under a name with its date")
@@ -85,8 +91,12 @@ def run(arguments: argparse.Namespace, extensions: Sequence[Extension] = ()) -> 
         return
     if arguments.case is None or arguments.output is None:
         arguments.refuse("give CASE.json and -o DIR, or --verify BUNDLE")
+    if arguments.rtstruct and not arguments.dicom:
+        arguments.refuse("--rtstruct goes with --dicom")
     outputs = Outputs(
         dicom=arguments.dicom,
+        structure_sets=arguments.rtstruct,
+        masks=arguments.masks,
         excel=arguments.excel,
         operator=arguments.operator,
         deidentifier=_deidentifier(arguments),
@@ -116,7 +126,7 @@ def _deidentifier(arguments: argparse.Namespace) -> Deidentifier | None:
 
 
 def _verify(arguments: argparse.Namespace, extensions: Sequence[Extension]) -> None:
-    from PRRTUptakeLib.export.bundle import BundleError
+    from PRRTUptakeLib.export.errors import BundleError
     from PRRTUptakeLib.mrml.run import verify_case_bundle
     from PRRTUptakeLib.progress import ProgressPrinter
 
@@ -148,13 +158,13 @@ def _read(arguments: argparse.Namespace) -> None:
     from PRRTUptakeLib.export.dicom_read import read_object
     from PRRTUptakeLib.formatting import plain_table
 
-    kind, content, told = read_object(arguments.file, arguments.images)
+    kind, content, notes = read_object(arguments.file, arguments.images)
     if arguments.json:
-        print_json({"kind": kind, "content": content, **told})
+        print_json({"kind": kind, "content": content, **notes})
     else:
         shown = [["" if value is None else value for value in one.values()] for one in content]
         print(plain_table(list(content[0]) if content else ["nothing in it"], shown))
-        for word, texts in (("Warning", told.get("warnings", ())), ("Note", told.get("notes", ()))):
+        for word, texts in (("Warning", notes.get("warnings", ())), ("Note", notes.get("notes", ()))):
             print(*(f"{word}: {text}\n" for text in texts), sep="", end="")
 
 
@@ -326,7 +336,7 @@ def cohort(arguments: argparse.Namespace, run_case: str = RUN_CASE) -> None:
     from PRRTUptakeLib.progress import ProgressPrinter
     from PRRTUptakeLib.report.endpoint_tables import cohort_text
     from PRRTUptakeLib.study.cohort.analysis import Options
-    from PRRTUptakeLib.study.cohort.jobs import CohortError
+    from PRRTUptakeLib.study.errors import StudyError
 
     files = (arguments.allocation, arguments.log, arguments.subgroups)
     options = Options(arguments.protocol, *files, arguments.mixed, arguments.second_reader, arguments.exclude)
@@ -336,7 +346,7 @@ def cohort(arguments: argparse.Namespace, run_case: str = RUN_CASE) -> None:
     print(cohort_text(made.result))
     print(f"\nReport: {made.report}")
     if made.result.problem:
-        raise CohortError(made.result.problem)
+        raise StudyError(made.result.problem)
 
 
 def _suv_arguments(parser: argparse.ArgumentParser) -> None:
@@ -389,8 +399,8 @@ def _suv(arguments: argparse.Namespace) -> None:
     series = one_emission_series(find_series(arguments.folder), arguments.series)
     found = suv(series, arguments.type, _suv_inputs(arguments, series))
     array = found.volume.array
-    chosen, told = placed_mask(arguments.mask, found.volume.grid) if arguments.mask else (slice(None), ())
-    inside, decisions = array[chosen], [*found.decisions, *told]
+    chosen, notes = placed_mask(arguments.mask, found.volume.grid) if arguments.mask else (slice(None), ())
+    inside, decisions = array[chosen], [*found.decisions, *notes]
     numbers = least_median_most(inside)
     if arguments.json:
         print_json({**numbers, "units": found.volume.units, "decisions": decisions})
@@ -445,19 +455,20 @@ def _check_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _check(arguments: argparse.Namespace) -> None:
     from PRRTUptakeLib.report.check_text import check_text, cohort_check_text
-    from PRRTUptakeLib.study.check import CheckError, check_case
+    from PRRTUptakeLib.study.check import check_case
     from PRRTUptakeLib.study.cohort.check import check_cohort
+    from PRRTUptakeLib.study.errors import StudyError
 
     if arguments.case.is_dir():
         cohort = check_cohort(arguments.case)
         print_json(cohort.as_dict()) if arguments.json else print(cohort_check_text(cohort))
         if cohort.faulty or cohort.problems:
-            raise CheckError("The cohort cannot be measured as it is: mend what is listed under its cases.")
+            raise StudyError("The cohort cannot be measured as it is: mend what is listed under its cases.")
         return
     found = check_case(arguments.case)
     print_json(found.as_dict()) if arguments.json else print(check_text(found))
     if found.all_problems:
-        raise CheckError("The case cannot be measured as it is: mend what is listed under Problems.")
+        raise StudyError("The case cannot be measured as it is: mend what is listed under Problems.")
 
 
 SCHEMA_KINDS = (

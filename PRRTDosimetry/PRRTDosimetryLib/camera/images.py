@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PRRTUptakeLib.dicom.acquisition import Acquisition, acquisition_of
-from PRRTUptakeLib.dicom.nm import CalibrationError
-from PRRTUptakeLib.dicom.operator_overrides import Calibration, DeadTime, InputError, OperatorOverrides
+from PRRTUptakeLib.dicom.errors import CalibrationError, DicomError, OverrideError
+from PRRTUptakeLib.dicom.operator_overrides import Calibration, DeadTime, OperatorOverrides
 from PRRTUptakeLib.dicom.quantify import quantify
 from PRRTUptakeLib.dicom.reading import arrange, read_volume
-from PRRTUptakeLib.dicom.series import SeriesError, find_series, one_emission_series
+from PRRTUptakeLib.dicom.series import find_series, one_emission_series
 from PRRTUptakeLib.dicom.times import clock_of
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
 
@@ -90,7 +90,7 @@ def read_scan(file: ScanFile, nuclide_name: str, dead_time: DeadTimeFit | None =
     found = find_series(file.folder)
     try:
         series = one_emission_series(found, file.image or None)
-    except SeriesError as error:
+    except DicomError as error:
         raise CameraError(
             f"{file.name}: {str(error).replace('choose one with --series', 'name one as image in PHANTOM.json,')}"
         ) from error
@@ -130,7 +130,7 @@ def _quantified(series: Series, inputs: OperatorOverrides, file: ScanFile) -> tu
     except CalibrationError:
         calibration = Calibration(_UNIT_cps_per_MBq, "total", file.acquisition_s)
         return quantify(series, replace(inputs, calibration=calibration)), COUNTS
-    except InputError as error:
+    except OverrideError as error:
         raise CameraError(f"{file.name}: {error}") from error
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PRRTUptakeLib.imaging.camera_phantoms import PhantomError, camera_phantom, phantom_names
+from PRRTUptakeLib.imaging.camera_phantoms import camera_phantom, phantom_names
 from scipy import ndimage
 
 from PRRTDosimetryLib.camera.blur_match import (
@@ -424,10 +424,7 @@ def with_recovery(result: ScanResult, calibration: CalibrationFactor) -> tuple[S
         return found
     depth = depth_mm(result.body, scan.phantom.body_wall_mm, match.spheres)
     ratio = scan.filled.sphere / scan.filled.background
-    try:
-        return image_quality(scan.image, match, blur.shift_mm, depth, result.body.grid, found, ratio)
-    except PhantomError:
-        return found
+    return image_quality(scan.image, match, blur.shift_mm, depth, result.body.grid, found, ratio)
 
 
 def factor_of(results: Sequence[ScanResult], u_activity: float, u_time: float) -> CalibrationFactor:

@@ -10,7 +10,7 @@ from PRRTUptakeLib.imaging.camera_phantoms import CameraPhantom, PhantomSphere, 
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
 from PRRTUptakeLib.study.schema.camera_keys import OWN, PHANTOM, SOURCES
 from PRRTUptakeLib.study.schema.json_file import read_json_file
-from PRRTUptakeLib.study.schema.place import InputFileError, Place
+from PRRTUptakeLib.study.schema.place import Place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 
 VOLUME_U, CLOCK_U_min = 0.005, 1.0
 """Standard uncertainties where the file states none: of volumes (relative), and of all clocks together."""
-
-
-class PhantomFileError(InputFileError):
-    """A PHANTOM.json is not usable."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,10 +115,10 @@ def load_phantom_file(path: Path) -> PhantomFile:
 
     Raises
     ------
-    PhantomFileError
+    InputFileError
         If it cannot be read, or a key is unknown, missing or impossible.
     """
-    place = Place(file=path.name, base=path.parent, error=PhantomFileError)
+    place = Place(file=path.name, base=path.parent)
     values = PHANTOM.read(read_json_file(path, place), place)
     values.pop("$schema", None)
     scans = tuple(_scan(n, one) for n, one in enumerate(values.pop("scans")))

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve, RecoveryError, contrast_recovery, fit_recovery_curve
+from PRRTUptakeLib.uptake.errors import UptakeError
+from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve, contrast_recovery, fit_recovery_curve
 from scipy import ndimage
 
 if TYPE_CHECKING:
@@ -176,7 +177,7 @@ def recovery_curve(spheres: Sequence[SphereRecovery], u_shared: float, source: s
     try:
         curve = fit_recovery_curve(volumes, values, own, source)
         raised = fit_recovery_curve(volumes, values * (1.0 + u_shared), own, source)
-    except RecoveryError:
+    except UptakeError:
         return None
     misfit = [(one.recovery - curve.recovery(one.volume_mL)[0]) / one.u_own for one in used]
     widened = max(1.0, float(np.sum(np.square(misfit))) / max(1, len(used) - 2))

@@ -43,8 +43,8 @@ def are_cameras(files: Sequence[Path]) -> bool:
     if len(files) > 1 and not all(kinds):
         wrong = files[kinds.index(False)]
         raise CameraError(
-            f"{wrong} is no camera file: give one PHANTOM.json to commission a camera, or several CAMERA.json for their "
-            "trend."
+            f"{wrong} is no camera file: give one PHANTOM.json to commission a camera, or several CAMERA.json for "
+            "their trend."
         )
     return all(kinds)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PRRTUptakeLib.atomic_write import atomic_file
+from PRRTUptakeLib.dicom.acquisition import shown
 from PRRTUptakeLib.formatting import number
 from PRRTUptakeLib.report.axes import Axis
 from PRRTUptakeLib.report.page import html_page, paragraph, section, signature_table, table
@@ -34,14 +35,17 @@ _DECLARATION = (
     "signatories have seen the spheres in the pictures at their places, and the activities and times as filled."
 )
 _ROLES = ("Performed by", "Medical physicist")
-_COMPACT = (
-    "<style>.camera .pair{display:grid;grid-template-columns:3fr 2fr;gap:1rem} .camera .pictures{grid-template-columns:repeat(COLUMNS,1fr);gap:.5rem} .camera figure>svg{background:none} "
-    ".camera h2{margin-top:.8rem} .camera table{margin:.2rem 0} @page{size:A4;margin:10mm 11mm} "
-    "@media print{body{font-size:8pt;line-height:1.25} .small{font-size:8pt} .camera .pictures{grid-template-columns:repeat(COLUMNS,1fr)} h1{font-size:1.1rem} "
-    ".camera h2{font-size:1rem;margin:.4rem 0 .1rem} .camera th,.camera td{padding:.05rem .4rem} "
-    ".identity th,.identity td{padding:.02rem .4rem} .signatures td{height:1.7rem!important} p{margin:.15rem 0} "
-    "table{margin:.1rem 0} .camera figcaption{font-size:.75rem}}</style>"
-)
+_COMPACT = """<style>
+.camera .pair { display: grid; grid-template-columns: 3fr 2fr; gap: 1rem; }
+.camera .pictures { grid-template-columns: repeat(COLUMNS, 1fr); gap: .5rem; }
+.camera figure > svg { background: none; } .camera h2 { margin-top: .8rem; } .camera table { margin: .2rem 0; }
+@page { size: A4; margin: 10mm 11mm; }
+@media print { body { font-size: 8pt; line-height: 1.25; } .small { font-size: 8pt; } h1 { font-size: 1.1rem; }
+  .camera .pictures { grid-template-columns: repeat(COLUMNS, 1fr); } .camera figcaption { font-size: .75rem; }
+  .camera h2 { font-size: 1rem; margin: .4rem 0 .1rem; } .camera th, .camera td { padding: .05rem .4rem; }
+  .identity th, .identity td { padding: .02rem .4rem; } .signatures td { height: 1.7rem !important; }
+  p { margin: .15rem 0; } table { margin: .1rem 0; } }
+</style>"""
 
 
 def write_page(html: str, path: Path) -> None:
@@ -66,7 +70,6 @@ def camera_html(made: Commissioning, content: dict[str, Any]) -> str:
     """
     first = made.scans[0].acquisition
     recon = " ".join(filter(None, (first.reconstruction, _iterations(first.iterations, first.subsets), first.filter)))
-    facts = first.facts()
     identity = {
         "Camera": f"{content['camera']} ({first.camera})",
         "Site": content.get("site", "not stated"),
@@ -77,7 +80,7 @@ def camera_html(made: Commissioning, content: dict[str, Any]) -> str:
             )
         )
         or "not stated",
-        "Image": f"{first.matrix[0]} x {first.matrix[1]}, voxels of {' x '.join(f'{e:.4g}' for e in first.voxel_mm)} mm",
+        "Image": f"{shown('matrix', first.matrix)}, voxels of {shown('voxel_mm', first.voxel_mm)}",
         "Reconstruction": f"{recon or 'not stated'}; corrections {', '.join(first.corrections) or 'not stated'}",
         "Made": f"SlicerPRRT {VERSION} from {made.file.path.name}, {made.date.isoformat()}",
     }

@@ -8,19 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pydicom
 
+from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.dicom.headers import label, number
 from PRRTUptakeLib.dicom.reading import NM_STORAGE
 from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.dicom.times import clock_of
-from PRRTUptakeLib.errors import PRRTError
 
 if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
-
-
-class PlanarError(PRRTError):
-    """A folder holds no planar images with their times."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +34,7 @@ def planar_counts(folder: Path) -> tuple[PlanarCounts, ...]:
 
     Raises
     ------
-    PlanarError
+    DicomError
         If there is none, or one does not say how long it took or when.
     """
     found = []
@@ -54,10 +50,10 @@ def planar_counts(folder: Path) -> tuple[PlanarCounts, ...]:
             duration_ms = number(dataset, "ActualFrameDuration", where)
             if started is None or duration_ms is None or duration_ms <= 0:
                 missing = "AcquisitionTime" if started is None else "ActualFrameDuration"
-                raise PlanarError(f"{label(missing)} of {where} is missing: a count rate needs it.")
+                raise DicomError(f"{label(missing)} of {where} is missing: a count rate needs it.")
             pixels = pydicom.dcmread(header.path).pixel_array
             total = float(np.asarray(pixels, dtype=np.float64).sum())
             found.append(PlanarCounts(header.path, total, duration_ms / 1000.0, started))
     if not found:
-        raise PlanarError(f"The folder {folder} holds no planar NM images.")
+        raise DicomError(f"The folder {folder} holds no planar NM images.")
     return tuple(sorted(found, key=lambda one: one.started))

@@ -9,12 +9,8 @@ from functools import cache
 
 import numpy as np
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.imaging.errors import ImagingError
 from PRRTUptakeLib.resources import resource_path
-
-
-class PhantomError(PRRTError):
-    """A phantom is not known."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +67,11 @@ class CameraPhantom:
 
         Raises
         ------
-        PhantomError
+        ImagingError
             If one of them is not known.
         """
         if any(sphere.centre_mm is None for sphere in self.spheres):
-            raise PhantomError(f"The places of the spheres of '{self.name}' are not known: give their centres.")
+            raise ImagingError(f"The places of the spheres of '{self.name}' are not known: give their centres.")
         return np.array([sphere.centre_mm for sphere in self.spheres], dtype=np.float64).reshape(-1, 3)
 
     def inside_mm(self, points: np.ndarray) -> np.ndarray:
@@ -129,7 +125,7 @@ def camera_phantom(name: str) -> CameraPhantom:
 
     Raises
     ------
-    PhantomError
+    ImagingError
         If there is none of that name.
 
     Examples
@@ -139,5 +135,5 @@ def camera_phantom(name: str) -> CameraPhantom:
     """
     found = _table().get(name)
     if found is None:
-        raise PhantomError(f"The phantom '{name}' is not known: choose one of {', '.join(_table())}.")
+        raise ImagingError(f"The phantom '{name}' is not known: choose one of {', '.join(_table())}.")
     return found

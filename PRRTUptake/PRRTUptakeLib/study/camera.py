@@ -25,10 +25,6 @@ OLD_AFTER_DAYS = 366
 COUNTS = "counts"
 
 
-class CameraFileError(InputFileError):
-    """A CAMERA.json is not usable."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class CameraFile:
     """A camera's numbers.
@@ -83,10 +79,10 @@ def load_camera(path: Path) -> CameraFile:
 
     Raises
     ------
-    CameraFileError
+    InputFileError
         If it cannot be read, or a key is unknown, missing or impossible.
     """
-    place = Place(file=path.name, base=path.parent, error=CameraFileError)
+    place = Place(file=path.name, base=path.parent)
     values = CAMERA.read(read_json_file(path, place), place)
     calibration, resolution = values.get("calibration", {}), values.get("resolution", {})
     curve = values.get("recovery", {}).get("curve")
@@ -146,8 +142,8 @@ def camera_warnings(camera: CameraFile, series: Series, visit: str, nuclide: str
 def _difference(camera: CameraFile, visit: str, name: str, phantom: str, patient: str) -> str:
     here, there = (f"'{value}'" if value else "not stated" for value in (patient, phantom))
     return (
-        f"Visit '{visit}': its {name} is {here}, that of the phantom in {camera.path.name} {there}; the camera's numbers "
-        "may not hold for it."
+        f"Visit '{visit}': its {name} is {here}, that of the phantom in {camera.path.name} {there}; the camera's "
+        "numbers may not hold for it."
     )
 
 
@@ -158,7 +154,7 @@ def camera_overrides(
 
     Raises
     ------
-    CameraFileError
+    InputFileError
         If the observed rate is beyond what the dead time was measured for.
     """
     found = stated
@@ -167,13 +163,13 @@ def camera_overrides(
     if observed_cps is None:
         return found
     if camera.dead_time is None:
-        raise CameraFileError(
+        raise InputFileError(
             f"'observed_cps' is given, but the camera file {camera.path.name} has no dead time: remove it, or measure "
             "a series of rising activity."
         )
     model, tau_us, highest = camera.dead_time
     if observed_cps > 1.05 * highest:
-        raise CameraFileError(
+        raise InputFileError(
             f"'observed_cps' is {observed_cps:g}, but the dead time of {camera.path.name} was measured up to "
             f"{highest:.0f} counts per second only: measure it further, or check the rate."
         )
