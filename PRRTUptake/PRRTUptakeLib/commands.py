@@ -32,7 +32,7 @@ def _demo_arguments(parser: argparse.ArgumentParser) -> None:
         default="lutia",
         choices=DEMOS,
         help="lobe against lobe, PET after both routes, serial SPECT/CT, PET with both therapy cycles (predicted "
-        "against delivered dose), or a patient without arms or lobes (default: lutia)",
+        "against delivered dose), a patient without arms or lobes, or a camera's phantoms (default: lutia)",
     )
 
 
@@ -472,8 +472,8 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 SCHEMA_KINDS = (
-    *("case", "protocol", "allocation", "dosimetry", "iv-cycle", "quantification", "recovery-phantom"),
-    "registration",
+    *("case", "protocol", "phantom", "camera", "allocation", "dosimetry", "iv-cycle", "quantification"),
+    *("recovery-phantom", "registration"),
 )
 
 
