@@ -177,7 +177,7 @@ def _print_result(made: CaseResult) -> None:
 
 
 def _endpoints_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("measurements", type=Path, metavar="MEASUREMENTS.csv", help="table of measurements, long form")
+    parser.add_argument("measurements", type=Path, metavar="MEASUREMENTS.csv", help="table of measurements, long form, or a reader's file of readings")
     parser.add_argument("--protocol", required=True, help="lutia, ia-versus-iv, or a protocol file")
     parser.add_argument("--allocation", type=Path, metavar="FILE", help="treated lobe per patient (CSV or JSON)")
     parser.add_argument("--log", type=Path, help="log of blinding (default: beside the allocation)")
@@ -271,8 +271,8 @@ def _print_gate(arguments: argparse.Namespace) -> None:
 
 
 def _agreement_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("first", type=Path, metavar="READER1.csv", help="measurements of the first reader")
-    parser.add_argument("second", type=Path, metavar="READER2.csv", help="measurements of the second reader")
+    parser.add_argument("first", type=Path, metavar="READER1.csv", help="measurements of the first reader, or the file of readings")
+    parser.add_argument("second", type=Path, metavar="READER2.csv", help="measurements of the second reader, or the file of readings")
     parser.add_argument("--protocol", required=True, help="lutia, ia-versus-iv, or a protocol file")
     parser.add_argument("--metric", default="", help="default: the protocol's endpoint")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -286,11 +286,11 @@ def _agreement(arguments: argparse.Namespace) -> None:
     from PRRTUptakeLib.report.reader_tables import clustered_table
     from PRRTUptakeLib.statistics.agreement import compare_readers, paired_readings
     from PRRTUptakeLib.statistics.clustered_agreement import compare_tables
-    from PRRTUptakeLib.study.measurements import read_csv
     from PRRTUptakeLib.study.protocol import load_protocol
+    from PRRTUptakeLib.study.readings.measured import read_measurements
 
     protocol = load_protocol(arguments.protocol)
-    tables = read_csv(arguments.first), read_csv(arguments.second)
+    tables = read_measurements(arguments.first), read_measurements(arguments.second)
     _, first, second, notes = paired_readings(*tables, protocol, arguments.metric)
     result = compare_readers(first, second, protocol.endpoint.confidence)
     by_patient = compare_tables(*tables, protocol, arguments.metric)

@@ -19,7 +19,7 @@ from PRRTUptakeLib.study.cohort.check import refuse_overlaps
 from PRRTUptakeLib.study.cohort.cohort import Outcome, alone, find_cases, remove_unfinished, run_cohort
 from PRRTUptakeLib.study.cohort.cohort_result import CohortResult, cohort_protocol, conclude, declared
 from PRRTUptakeLib.study.cohort.jobs import TABLE, CohortError, Job
-from PRRTUptakeLib.study.measurements import read_csv
+from PRRTUptakeLib.study.readings.measured import read_measurements
 from PRRTUptakeLib.table_file import csv_text
 from PRRTUptakeLib.versions import VERSION
 
@@ -109,7 +109,7 @@ def _read_early(options: Options) -> None:
     if options.subgroups:
         read_subgroups(options.subgroups)
     if options.second_reader:
-        read_csv(options.second_reader)
+        read_measurements(options.second_reader)
     if options.exclusions:
         read_exclusions(options.exclusions)
 

@@ -17,6 +17,7 @@ from PRRTUptakeLib.study.cohort.jobs import TABLE, CohortError
 from PRRTUptakeLib.study.designs import design_of
 from PRRTUptakeLib.study.designs.base import NO_COMPARISON
 from PRRTUptakeLib.study.measurements import canonical_sha256, read_csv, to_csv
+from PRRTUptakeLib.study.readings.measured import read_measurements
 from PRRTUptakeLib.study.protocol import load_protocol
 
 if TYPE_CHECKING:
@@ -293,7 +294,7 @@ def _readers(
     if options.second_reader is None:
         return None, ()
     try:
-        others = read_csv(options.second_reader)
+        others = read_measurements(options.second_reader)
         names, first, second, notes = paired_readings(rows, others, protocol)
         by_patient = compare_tables(rows, others, protocol)
         agreement = compare_readers(first, second, protocol.endpoint.confidence)
