@@ -89,7 +89,7 @@ class LiveInput:
     """What a visit is measured from, beside the plane; see `study.preparation.prepare` and `study.visit.measure_visit`.
 
     ``transform`` takes points of the segments to the image (None for the same space); ``upper`` is the lobe whose T/N
-    is above the line of the ratio.
+    is above the line of the ratio. ``measured`` are lesions of an earlier run, whose sizes need not be measured again.
     """
 
     segmentation: Segmentation
@@ -101,6 +101,7 @@ class LiveInput:
     baseline: Prepared | None = None
     vanished: tuple[str, ...] = ()
     upper: str = "left"
+    measured: tuple[SizedLesion, ...] = ()
 
 
 class LivePlane:
@@ -120,7 +121,10 @@ class LivePlane:
         self.grid: Grid = named.grid
         self.liver: Segment = find_liver(named).cropped()
         self._pieces = tuple(piece.cropped() for piece in lesion_pieces(named)[0])
-        self._sizes = {_key(piece): measure_size(self.grid, piece) for piece in self._pieces}
+        self._sizes = {_key(one.segment): one.size for one in given.measured}
+        for piece in self._pieces:
+            if _key(piece) not in self._sizes:
+                self._sizes[_key(piece)] = measure_size(self.grid, piece)
         self._uptake = {(*_key(piece), None): self._mean_of(piece) for piece in self._pieces if not piece.lesion_id}
         references = protocol_references(named, (), self._pieces, given.protocol, _under_segments(given))
         self._refusals = dict(references.refusals)
@@ -194,9 +198,10 @@ class LivePlane:
         least = self._given.protocol.reference.minimum_volume_mL
         for lobe in lobes:
             part = mask_in(lobe, self._healthy.box)[self._healthy.mask]
-            weight = float(self._weight @ part)
+            counted = part.astype(np.float64)
+            weight = float(self._weight @ counted)
             large = np.count_nonzero(part) * self.grid.voxel_volume_mL >= least
-            found[lobe.lobe] = float(self._amount @ part) / weight if large and weight > 0 else None
+            found[lobe.lobe] = float(self._amount @ counted) / weight if large and weight > 0 else None
         return found
 
     def _mean_of(self, region: Segment) -> float | None:
