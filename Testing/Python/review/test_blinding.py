@@ -78,12 +78,3 @@ def test_a_blinded_study_measures_the_same_and_forms_no_treated_ratio():
     same = {(row.region, row.metric): row.value for row in blind.rows if row.metric == "tn_ratio"}
     assert len(same) == 3
     assert all(values[key] == value for key, value in same.items())
-
-
-def test_no_warning_of_a_measured_study_leaks():
-    given = study(visits=("IA day 0",))
-    result = run(blinded(replace(given, visits=tuple(replace(v, emission=replace(v.emission, series=None)) for v in given.visits))))
-    blinding = blinding_of(given, "Reading 1", "s")
-    shown = [blinding.text(one) for one in result.warnings]
-    assert shown
-    assert not any(word in text for text in shown for word in ("IA", "P01", "Jane", "treated"))
