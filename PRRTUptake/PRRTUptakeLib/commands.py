@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.command_line import Command, print_json
+from PRRTUptakeLib.review.command import review, review_arguments
 from PRRTUptakeLib.vocabulary import DEMOS, SUV_UNITS
 
 if TYPE_CHECKING:
@@ -489,6 +490,7 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("schema", "print the JSON Schema of a file that you write, for editors", _schema_arguments, _schema),
     Command("cohort", "run all patients of a folder, then the endpoint and the report", _cohort_arguments, cohort),
+    Command("review", "open a case or cohort in a browser, to look at it or to read it blinded", review_arguments, review),
     Command("endpoints", "compute the trial's endpoint from a table of measurements", _endpoints_arguments, _endpoints),
     Command("power", "compute sample size, power or detectable ratio of a paired comparison", _power_arguments, _power),
     Command("agreement", "compare two readers of the same lesions", _agreement_arguments, _agreement),

@@ -246,6 +246,21 @@ class CaseReview:
         override = TargetOverride(dropped, chosen, reason.strip())
         self._change(replace(visit, target_overrides=(*visit.target_overrides, override)))
 
+    def check_replacement(self, key: VisitKey, dropped: str, chosen: str, reason: str, plane: Plane) -> None:
+        """Refuse a change of targets that the protocol does not allow, before it is kept.
+
+        Raises
+        ------
+        PRRTError
+            With the protocol's reason.
+        """
+        override = TargetOverride(dropped, chosen, reason.strip())
+        given = self._live_input(key)
+        live = LivePlane(replace(given, target_overrides=(*given.target_overrides, override)))
+        found = live.at(plane)
+        if found.problem:
+            raise CaseReviewError(found.problem)
+
     def shift_lesion(self, key: VisitKey, lesion: str, shift_ras_mm: tuple[float, float, float], reason: str) -> None:
         """Keep a manual shift, in place of an earlier one of the same lesion.
 
@@ -279,6 +294,18 @@ class CaseReview:
             self._journal.save(reading)
         self.reading = reading
 
+    def measured_rows(self) -> tuple[dict[str, Any], ...]:
+        """The rows of the decisions, plain values.
+
+        Raises
+        ------
+        CaseReviewError
+            If they are not measured as they are.
+        """
+        if not self.is_measured or self.result is None:
+            raise CaseReviewError("The numbers are not those of your decisions yet: wait until they are measured.")
+        return plain_rows(self.result.rows)
+
     def complete(self, **facts: Any) -> None:
         """Keep the reading as final, with the rows that were measured with it.
 
@@ -289,9 +316,7 @@ class CaseReview:
         """
         if self._journal is None:
             raise CaseReviewError("A review without a reader keeps nothing: start it with --reader.")
-        if not self.is_measured or self.result is None:
-            raise CaseReviewError("The numbers are not those of your decisions yet: wait until they are measured.")
-        self._journal.complete(self.reading, plain_rows(self.result.rows), **facts)
+        self._journal.complete(self.reading, self.measured_rows(), **facts)
 
 
 def rounded(plane: Plane) -> Plane:
@@ -300,7 +325,12 @@ def rounded(plane: Plane) -> Plane:
     A plane that is written, read and written again is the same, so that the numbers on it are too.
     """
     made = Plane(np.round(plane.origin_ras, 3), np.round(plane.normal_ras, 9), plane.how)
-    return Plane(made.origin_ras, made.normal_ras, made.how)
+    for _ in range(20):  # until making a plane of its direction, whose length is 1 but for the last bit, changes nothing
+        again = Plane(made.origin_ras, made.normal_ras, made.how)
+        if np.array_equal(again.normal_ras, made.normal_ras):
+            break
+        made = again
+    return made
 
 
 def _linear_part(transform: Any) -> np.ndarray:
