@@ -205,7 +205,8 @@ def _selftest_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _selftest(chosen: argparse.Namespace) -> None:
-    from PRRTDosimetryLib.selftest.self_test import SelfTestError, run_self_test, self_test_text, write_self_test
+    from PRRTDosimetryLib.selftest.errors import SelfTestError
+    from PRRTDosimetryLib.selftest.self_test import run_self_test, self_test_text, write_self_test
 
     result = run_self_test()
     if chosen.html:
@@ -233,7 +234,12 @@ COMMANDS: tuple[Command, ...] = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``prrt`` with ``arguments`` (``sys.argv`` by default); returns the exit status."""
-    with_doses = {"run": _run_with_doses, "cohort": _cohort_with_doses, "demo": _demo_with_doses, "review": _review_with_doses}
+    with_doses = {
+        "run": _run_with_doses,
+        "cohort": _cohort_with_doses,
+        "demo": _demo_with_doses,
+        "review": _review_with_doses,
+    }
     joined = [replace(one, run=with_doses.get(one.name, one.run)) for one in uptake.COMMANDS]
     return execute((*joined, *COMMANDS), arguments)
 

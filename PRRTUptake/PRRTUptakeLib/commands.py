@@ -62,6 +62,12 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("case", type=Path, nargs="?", metavar="CASE.json", help="the patient's case file")
     parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="folder for the results")
     parser.add_argument("--dicom", action="store_true", help="write segments, measurements and maps as DICOM too")
+    parser.add_argument(
+        "--rtstruct",
+        action="store_true",
+        help="with --dicom: an RT Structure Set of the segments, for planning systems",
+    )
+    parser.add_argument("--masks", action="store_true", help="write the segments as NIfTI masks too")
     parser.add_argument("--excel", action="store_true", help="write the table for Excel too (needs openpyxl)")
     parser.add_argument("--operator", default="", metavar="NAME", help="who runs it, for the report")
     parser.add_argument("--replace", action="store_true", help="keep an older result under a name with its date")
@@ -86,8 +92,12 @@ def run(arguments: argparse.Namespace, extensions: Sequence[Extension] = ()) -> 
         return
     if arguments.case is None or arguments.output is None:
         arguments.refuse("give CASE.json and -o DIR, or --verify BUNDLE")
+    if arguments.rtstruct and not arguments.dicom:
+        arguments.refuse("--rtstruct goes with --dicom")
     outputs = Outputs(
         dicom=arguments.dicom,
+        structure_sets=arguments.rtstruct,
+        masks=arguments.masks,
         excel=arguments.excel,
         operator=arguments.operator,
         deidentifier=_deidentifier(arguments),
@@ -117,7 +127,7 @@ def _deidentifier(arguments: argparse.Namespace) -> Deidentifier | None:
 
 
 def _verify(arguments: argparse.Namespace, extensions: Sequence[Extension]) -> None:
-    from PRRTUptakeLib.export.bundle import BundleError
+    from PRRTUptakeLib.export.errors import BundleError
     from PRRTUptakeLib.mrml.run import verify_case_bundle
     from PRRTUptakeLib.progress import ProgressPrinter
 
@@ -149,13 +159,13 @@ def _read(arguments: argparse.Namespace) -> None:
     from PRRTUptakeLib.export.dicom_read import read_object
     from PRRTUptakeLib.formatting import plain_table
 
-    kind, content, told = read_object(arguments.file, arguments.images)
+    kind, content, notes = read_object(arguments.file, arguments.images)
     if arguments.json:
-        print_json({"kind": kind, "content": content, **told})
+        print_json({"kind": kind, "content": content, **notes})
     else:
         shown = [["" if value is None else value for value in one.values()] for one in content]
         print(plain_table(list(content[0]) if content else ["nothing in it"], shown))
-        for word, texts in (("Warning", told.get("warnings", ())), ("Note", told.get("notes", ()))):
+        for word, texts in (("Warning", notes.get("warnings", ())), ("Note", notes.get("notes", ()))):
             print(*(f"{word}: {text}\n" for text in texts), sep="", end="")
 
 
@@ -178,7 +188,12 @@ def _print_result(made: CaseResult) -> None:
 
 
 def _endpoints_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("measurements", type=Path, metavar="MEASUREMENTS.csv", help="table of measurements, long form, or a reader's file of readings")
+    parser.add_argument(
+        "measurements",
+        type=Path,
+        metavar="MEASUREMENTS.csv",
+        help="table of measurements, long form, or a reader's file of readings",
+    )
     parser.add_argument("--protocol", required=True, help="lutia, ia-versus-iv, or a protocol file")
     parser.add_argument("--allocation", type=Path, metavar="FILE", help="treated lobe per patient (CSV or JSON)")
     parser.add_argument("--log", type=Path, help="log of blinding (default: beside the allocation)")
@@ -272,8 +287,12 @@ def _print_gate(arguments: argparse.Namespace) -> None:
 
 
 def _agreement_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("first", type=Path, metavar="READER1.csv", help="measurements of the first reader, or the file of readings")
-    parser.add_argument("second", type=Path, metavar="READER2.csv", help="measurements of the second reader, or the file of readings")
+    parser.add_argument(
+        "first", type=Path, metavar="READER1.csv", help="measurements of the first reader, or the file of readings"
+    )
+    parser.add_argument(
+        "second", type=Path, metavar="READER2.csv", help="measurements of the second reader, or the file of readings"
+    )
     parser.add_argument("--protocol", required=True, help="lutia, ia-versus-iv, or a protocol file")
     parser.add_argument("--metric", default="", help="default: the protocol's endpoint")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -327,7 +346,7 @@ def cohort(arguments: argparse.Namespace, run_case: str = RUN_CASE) -> None:
     from PRRTUptakeLib.progress import ProgressPrinter
     from PRRTUptakeLib.report.endpoint_tables import cohort_text
     from PRRTUptakeLib.study.cohort.analysis import Options
-    from PRRTUptakeLib.study.cohort.jobs import CohortError
+    from PRRTUptakeLib.study.errors import StudyError
 
     files = (arguments.allocation, arguments.log, arguments.subgroups)
     options = Options(arguments.protocol, *files, arguments.mixed, arguments.second_reader, arguments.exclude)
@@ -337,7 +356,7 @@ def cohort(arguments: argparse.Namespace, run_case: str = RUN_CASE) -> None:
     print(cohort_text(made.result))
     print(f"\nReport: {made.report}")
     if made.result.problem:
-        raise CohortError(made.result.problem)
+        raise StudyError(made.result.problem)
 
 
 def _suv_arguments(parser: argparse.ArgumentParser) -> None:
@@ -390,8 +409,8 @@ def _suv(arguments: argparse.Namespace) -> None:
     series = one_emission_series(find_series(arguments.folder), arguments.series)
     found = suv(series, arguments.type, _suv_inputs(arguments, series))
     array = found.volume.array
-    chosen, told = placed_mask(arguments.mask, found.volume.grid) if arguments.mask else (slice(None), ())
-    inside, decisions = array[chosen], [*found.decisions, *told]
+    chosen, notes = placed_mask(arguments.mask, found.volume.grid) if arguments.mask else (slice(None), ())
+    inside, decisions = array[chosen], [*found.decisions, *notes]
     numbers = least_median_most(inside)
     if arguments.json:
         print_json({**numbers, "units": found.volume.units, "decisions": decisions})
@@ -446,19 +465,20 @@ def _check_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _check(arguments: argparse.Namespace) -> None:
     from PRRTUptakeLib.report.check_text import check_text, cohort_check_text
-    from PRRTUptakeLib.study.check import CheckError, check_case
+    from PRRTUptakeLib.study.check import check_case
     from PRRTUptakeLib.study.cohort.check import check_cohort
+    from PRRTUptakeLib.study.errors import StudyError
 
     if arguments.case.is_dir():
         cohort = check_cohort(arguments.case)
         print_json(cohort.as_dict()) if arguments.json else print(cohort_check_text(cohort))
         if cohort.faulty or cohort.problems:
-            raise CheckError("The cohort cannot be measured as it is: mend what is listed under its cases.")
+            raise StudyError("The cohort cannot be measured as it is: mend what is listed under its cases.")
         return
     found = check_case(arguments.case)
     print_json(found.as_dict()) if arguments.json else print(check_text(found))
     if found.all_problems:
-        raise CheckError("The case cannot be measured as it is: mend what is listed under Problems.")
+        raise StudyError("The case cannot be measured as it is: mend what is listed under Problems.")
 
 
 SCHEMA_KINDS = (
@@ -490,7 +510,9 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("schema", "print the JSON Schema of a file that you write, for editors", _schema_arguments, _schema),
     Command("cohort", "run all patients of a folder, then the endpoint and the report", _cohort_arguments, cohort),
-    Command("review", "open a case or cohort in a browser, to look at it or to read it blinded", review_arguments, review),
+    Command(
+        "review", "open a case or cohort in a browser, to look at it or to read it blinded", review_arguments, review
+    ),
     Command("endpoints", "compute the trial's endpoint from a table of measurements", _endpoints_arguments, _endpoints),
     Command("power", "compute sample size, power or detectable ratio of a paired comparison", _power_arguments, _power),
     Command("agreement", "compare two readers of the same lesions", _agreement_arguments, _agreement),

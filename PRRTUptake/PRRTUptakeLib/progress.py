@@ -10,13 +10,7 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
-from PRRTUptakeLib.errors import PRRTError
-
 Progress = Callable[[float, str], None]
-
-
-class Cancelled(PRRTError):  # noqa: N818  (an outcome that the user chose, not an error)
-    """The user stopped the work; nothing was written."""
 
 
 def no_progress(fraction: float, message: str) -> None:

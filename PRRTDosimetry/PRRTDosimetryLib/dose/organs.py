@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from PRRTDosimetryLib.dose.phantom import GY_PER_MBQ_H, RED_MARROW, TOTAL_BODY, DoseError, Phantom
+from PRRTDosimetryLib.dose.errors import DoseError
+from PRRTDosimetryLib.dose.phantom import GY_PER_MBQ_H, RED_MARROW, TOTAL_BODY, Phantom
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -16,22 +16,18 @@ from typing import TYPE_CHECKING, Any
 
 import PRRTUptakeLib
 from PRRTUptakeLib.atomic_write import atomic_file
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.formatting import plain_table
 from PRRTUptakeLib.progress import Progress, no_progress
 from PRRTUptakeLib.report.page import html_page, paragraph, section, table
 from PRRTUptakeLib.versions import software
 
 import PRRTDosimetryLib
+from PRRTDosimetryLib.selftest.errors import SelfTestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 FILE = "selftest.html"
-
-
-class SelfTestError(PRRTError):
-    """A known answer was not found on this machine."""
 
 
 @dataclass(frozen=True)

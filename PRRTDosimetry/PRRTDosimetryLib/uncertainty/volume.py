@@ -10,9 +10,10 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.uptake.partial_volume import FWHM_PER_SIGMA, sphere_mean_recovery
 from scipy.special import erf
+
+from PRRTDosimetryLib.uncertainty.errors import UncertaintyError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 _GRID = 600  # radii on which counts are integrated; relative error below 1e-5
-
-
-class UncertaintyError(PRRTError):
-    """An uncertainty is missing or impossible."""
 
 
 def sphere_diameter_mm(volume_mL: float) -> float:

@@ -7,17 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.images import SEGMENTATION_ROLE, image_row, image_rows, patient_of
 from PRRTUptakeLib.mrml.parent_transforms import FIXED_ROLE, MOVED_ROLE, note_quality, noted_quality
 from PRRTUptakeLib.mrml.segmentations import segmentation_from_node
 from PRRTUptakeLib.mrml.transforms import bends, node_from_registration, placed_volume, world_to_node
-from PRRTUptakeLib.mrml.volumes import (
-    NodeError,
-    ensure_subject_hierarchy_item,
-    native_volume,
-    require_in_scene,
-    volume_from_node,
-)
+from PRRTUptakeLib.mrml.volumes import ensure_subject_hierarchy_item, native_volume, require_in_scene, volume_from_node
 from PRRTUptakeLib.progress import Progress, no_progress, sub_progress
 from PRRTUptakeLib.registration.deformable import bent_where_better
 from PRRTUptakeLib.registration.result import given_registration, identity_registration
@@ -48,12 +43,12 @@ def register(
     segmentationNode : its liver, where it has one, is what is registered in the end; it moves with breathing. Where
         a liver was drawn for the moving image's visit too, both say how well they agree.
     transformNode : transform node to overwrite; a new one is made if None, or if this one cannot hold the result.
-    progress : told how far it is; may raise `Cancelled`, then nothing was changed.
+    progress : called with how far it is; may raise `Cancelled`, then nothing was changed.
     bend : after the rigid registration bend the liver, where that fits better; a warning says where it does not.
 
     Returns
     -------
-    The transform node, which moves points of ``movingNode``, as it lies without it, into the world.
+    The transform node, which moves points of ``movingNode``, without its present transform, into the world.
 
     Raises
     ------
@@ -82,9 +77,9 @@ def register(
 
 
 def registration_of(node: Any, around: Grid | None = None) -> Registration:
-    """How an image came to where it lies, from the world to the image's own coordinates, for the report.
+    """How an image came to where it is, from the world to the image's own coordinates, for the report.
 
-    A transform that bends is told by its linear part and, on a lattice over the grid ``around``, displacements.
+    A transform that bends is described by its linear part and, on a lattice over the grid ``around``, displacements.
     """
     transform = node.GetParentTransformNode()
     if transform is None:

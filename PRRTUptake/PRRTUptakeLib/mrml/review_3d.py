@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 SIZE = 420
 _OPACITY = {"lobe": 0.35, "target": 1.0, "lesion": 0.8}
-_COLOURS = {"left": (0.29, 0.64, 1.0), "right": (0.31, 0.82, 0.42)}
 _MOST_VOXELS = 4_000_000
 
 
@@ -54,7 +53,9 @@ class SurfaceView:
         shown = [_styled(s) for s in segmentation if s.role in _OPACITY and s.voxel_count]
         if not shown:
             return
-        self._node = node_from_segmentation(_coarser(Segmentation(segmentation.grid, tuple(shown))), "Review", self._node)
+        self._node = node_from_segmentation(
+            _coarser(Segmentation(segmentation.grid, tuple(shown))), "Review", self._node
+        )
         display = self._node.GetDisplayNode()
         for segment in shown:
             display.SetSegmentOpacity3D(segment.name, _OPACITY[segment.role])
@@ -84,8 +85,8 @@ class SurfaceView:
 
 def _styled(segment: Segment) -> Segment:
     if segment.role == "lobe":
-        return segment.relabelled(color=_COLOURS.get(segment.lobe, segment.color))
-    return segment.relabelled(color=(1.0, 0.83, 0.0) if segment.role == "target" else (1.0, 0.6, 0.23))
+        return segment
+    return segment.relabelled(color=(1.0, 0.9, 0.0) if segment.role == "target" else (1.0, 0.5, 0.82))
 
 
 def _coarser(segmentation: Segmentation) -> Segmentation:

@@ -53,7 +53,7 @@ def load_sample(name: str, seed: int = 1, progress: Progress = no_progress, **op
     ----------
     name : "lutia", "ia-versus-iv", "serial" or "single-arm".
     seed : of the patient; the same seed gives the same patient.
-    progress : told how far it is.
+    progress : called with how far it is.
     options : for the writer, for instance ``noise=False``.
 
     Returns
@@ -74,7 +74,7 @@ def load_patient(path: Path, as_suv: bool = False, progress: Progress = no_progr
     ----------
     path : the case file.
     as_suv : PET and SPECT as SUVbw instead of Bq/ml.
-    progress : told how far it is; if it raises, the scene is as it was.
+    progress : called with how far it is; if it raises, the scene is as it was.
     """
     case = load_case(path)
     nodes: list[Any] = []
@@ -101,7 +101,7 @@ def _load_visit(case: Case, visit: Visit, as_suv: bool, known: dict[Path, Any]) 
         describe_image(node, role=role, visit=visit.visit)
         nodes.append(node)
     if visit.segments not in known:
-        segmentation = read_segments(visit.segments, find_series(visit.dicom), read_segmentation_file)
+        segmentation = read_segments(visit.segments, find_series(visit.dicom), read_segmentation_file, visit.labels)
         known[visit.segments] = node_from_segmentation(segmentation, f"Segments {visit.visit}")
         known[visit.segments].SetAttribute(VISIT_ATTRIBUTE, visit.visit)
         nodes.append(known[visit.segments])

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from PRRTUptakeLib.imaging.volume import Grid
+from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.own_segments import check_together
 from PRRTUptakeLib.mrml.planes import cut_from_node, node_from_plane
 from PRRTUptakeLib.mrml.seeds import delineated_lesions, points_from_node
@@ -24,18 +25,13 @@ from PRRTUptakeLib.mrml.segmentations import (
     segmentation_geometry,
 )
 from PRRTUptakeLib.mrml.transforms import placed_volume
-from PRRTUptakeLib.mrml.volumes import (
-    NodeError,
-    hardened_motion,
-    keep_geometry,
-    linear_parent_matrix,
-    volume_from_node,
-)
+from PRRTUptakeLib.mrml.volumes import hardened_motion, keep_geometry, linear_parent_matrix, volume_from_node
 from PRRTUptakeLib.segmentation.codes import structure
 from PRRTUptakeLib.segmentation.couinaud import TerritoryOverride
 from PRRTUptakeLib.segmentation.delineation import Method
+from PRRTUptakeLib.segmentation.errors import SegmentationError
 from PRRTUptakeLib.segmentation.lesion_splitting import split_lesion
-from PRRTUptakeLib.segmentation.lesions import LesionError, assign_lobe, find_lesions, straddling_text
+from PRRTUptakeLib.segmentation.lesions import assign_lobe, find_lesions, straddling_text
 from PRRTUptakeLib.segmentation.lobes import find_liver, whole_liver_as
 from PRRTUptakeLib.segmentation.segments import UNDIVIDED, Segment, Segmentation
 from PRRTUptakeLib.segmentation.targets import TargetOverride
@@ -86,10 +82,10 @@ class SegmentLogic:
         """Part the liver into lobes by a plane, curve or point list, else as `prepare` does; earlier lobes go."""
         named, _, unclear = recognised(segmentation_from_node(segmentationNode))
         cut = cut_from_node(cutNode) if cutNode is not None else None
-        lobes, _, told = part_lobes(named, find_liver(named), cut, territory_overrides_of(segmentationNode))
+        lobes, _, notes = part_lobes(named, find_liver(named), cut, territory_overrides_of(segmentationNode))
         others = [segment for segment in named if segment.role != "lobe"]
         keep_segments(Segmentation(named.grid, (*others, *lobes)), segmentationNode)
-        return (*unclear, *told)
+        return (*unclear, *notes)
 
     def delineateLesions(
         self, segmentationNode: Any, imageNode: Any, pointsNode: Any, kind: str, value: float, radius_mm: float
@@ -102,13 +98,13 @@ class SegmentLogic:
         imageNode : vtkMRMLScalarVolumeNode in which the lesions are seen.
         pointsNode : markups node with one point in each lesion.
         kind, value : see `segmentation.delineation.Method`.
-        radius_mm : a lesion lies within this distance of its point.
+        radius_mm : a lesion is within this distance of its point.
         """
         named, _, unclear = recognised(segmentation_from_node(segmentationNode))
         points, image = points_from_node(pointsNode), volume_from_node(imageNode)
-        lesions, told = delineated_lesions(named, image, points, Method(kind, value), radius_mm)
+        lesions, notes = delineated_lesions(named, image, points, Method(kind, value), radius_mm)
         keep_segments(named.with_segments(*lesions), segmentationNode)
-        return (*unclear, *told)
+        return (*unclear, *notes)
 
     def splitLesions(self, segmentationNode: Any) -> tuple[str, ...]:
         """Divide lesion segments into single lesions, with lobe and id."""
@@ -123,7 +119,7 @@ class SegmentLogic:
         segmentation = segmentation_from_node(segmentationNode)
         lesion = segmentation[name]
         if lesion.role not in LESION_ROLES:
-            raise LesionError(f"'{name}' is no lesion: choose a lesion to divide.")
+            raise SegmentationError(f"'{name}' is no lesion: choose a lesion to divide.")
         parts = split_lesion(segmentation.grid, lesion)
         found = find_lesions(segmentation.without(name).with_segments(*parts), _lobes(segmentation, self.protocol))
         others = [segment for segment in segmentation if segment.role not in LESION_ROLES]
@@ -131,7 +127,7 @@ class SegmentLogic:
         return found.remarks
 
     def assignLobes(self, segmentationNode: Any) -> tuple[str, ...]:
-        """Give each lesion the lobe that most of it lies in; ids stay as they are."""
+        """Give each lesion the lobe that most of it is in; ids stay as they are."""
         segmentation = segmentation_from_node(segmentationNode)
         lobes = _lobes(segmentation, self.protocol)
         placed = [assign_lobe(lesion, lobes) for lesion in _lesions(segmentation)]
@@ -191,7 +187,7 @@ class SegmentLogic:
         keep_segments(segmentation.without(*lobes), segmentationNode)
 
     def makeReference(self, segmentationNode: Any, imageNode: Any = None) -> tuple[str, ...]:
-        """Make every kind of reference region; the calm sphere needs the measured image."""
+        """Make every kind of reference region; the minimum-variance sphere needs the measured image."""
         segmentation = segmentation_from_node(segmentationNode)
         check_together(segmentationNode, imageNode)
         image = placed_volume(imageNode)[0] if imageNode is not None else None

@@ -69,7 +69,7 @@ class _Application:
 
 
 def operator_notes() -> dict[str, str]:
-    """Who works here, by Slicer's application settings (User), as a case keeps it; empty where nobody is told."""
+    """Who works here, by Slicer's application settings (User), as a case keeps it; empty where none is given."""
     session()
     person = getattr(slicer.app.applicationLogic(), "GetUserInformation", lambda: None)()
     name = (person.GetName() or "").strip() if person is not None else ""
@@ -81,11 +81,6 @@ def session() -> Any:
     if getattr(slicer, "mrmlScene", None) is None:
         _start()
     return slicer.mrmlScene
-
-
-def is_headless() -> bool:
-    """Whether this session is ours rather than the Slicer application's."""
-    return isinstance(getattr(slicer, "app", None), _Application)
 
 
 def _start() -> None:

@@ -12,8 +12,8 @@ import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.volume import Volume
+from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.session import session
 
 # Quantity: words of the science layer -> code value, scheme, meaning (DICOM PS3.16 CID 7180).
@@ -36,10 +36,6 @@ REFERENCE_TIME_ATTRIBUTE = "PRRT.ReferenceTime"
 PROVENANCE_ATTRIBUTE = "PRRT.Provenance"
 GEOMETRY_ATTRIBUTE = "PRRT.IjkToRas"  # as it was read, every digit: nodes keep directions and spacing apart
 _SAME_mm = 1e-4  # what a scene's file keeps of a matrix
-
-
-class NodeError(PRRTError):
-    """A node of the scene cannot be used for this."""
 
 
 def node_from_volume(volume: Volume, name: str, node: Any = None) -> Any:
@@ -198,7 +194,7 @@ def ensure_subject_hierarchy_item(node: Any) -> int:
 
 
 def set_quantity_and_units(node: Any, quantity: str, units: str) -> None:
-    """Tell what the voxel values of a volume node are, "" for what is not known."""
+    """Give what the voxel values of a volume node are, "" for what is not known."""
     if quantity in QUANTITY_CODES:
         node.SetVoxelValueQuantity(_coded(*QUANTITY_CODES[quantity]))
     if units:
@@ -207,7 +203,7 @@ def set_quantity_and_units(node: Any, quantity: str, units: str) -> None:
 
 
 def quantity_and_units(node: Any) -> tuple[str, str]:
-    """Words of the quantity and UCUM units of a volume node, "" for what is not told."""
+    """Words of the quantity and UCUM units of a volume node, "" for what is missing."""
     quantity, units = node.GetVoxelValueQuantity(), node.GetVoxelValueUnits()
     word = node.GetAttribute(QUANTITY_ATTRIBUTE) or ""
     if not word and quantity is not None:

@@ -47,8 +47,8 @@ def load(name: str) -> list[Any]:
     """Make and load a sample, with a progress dialog that can be cancelled."""
     import slicer
 
+    from PRRTUptakeLib.errors import Cancelled
     from PRRTUptakeLib.mrml.sample_data import load_sample
-    from PRRTUptakeLib.progress import Cancelled
 
     with slicer.util.tryWithErrorDisplay(_("The synthetic patient could not be made."), waitCursor=True):
         try:

@@ -9,8 +9,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.progress import Cancelled
+from PRRTUptakeLib.errors import Cancelled, PRRTError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.progress import Progress
 
 
-WIDEST_px = 125  # of a table's column; the rest of its words stand in the tooltip
+WIDEST_px = 125  # of a table's column; the rest of its words are in the tooltip
 
 
 class Section:
@@ -60,7 +59,7 @@ class Section:
                     yield
                 except Cancelled:
                     self.panel.say(stopped or _("Stopped; nothing was changed."))
-        except PRRTError as error:  # the dialog has told it
+        except PRRTError as error:  # the dialog has shown it
             self.panel.say(str(error), isError=True)
         except Exception:  # a fault of the program: it goes on to the log
             self.panel.say(failure, isError=True)
@@ -87,7 +86,7 @@ def waiting(title: str) -> Iterator[Progress]:
     """
     dialog = slicer.util.createProgressDialog(windowTitle=title, labelText=title, maximum=100, modal=True)
 
-    def tell(fraction: float, message: str) -> None:
+    def show(fraction: float, message: str) -> None:
         dialog.labelText = message
         dialog.value = min(int(100 * fraction), 99)  # at 100 the dialog would close itself
         slicer.app.processEvents()
@@ -95,7 +94,7 @@ def waiting(title: str) -> Iterator[Progress]:
             raise Cancelled(_("Stopped by the user."))
 
     try:
-        yield tell
+        yield show
     finally:
         dialog.close()
         dialog.deleteLater()

@@ -8,18 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.itk_images import affine_to_itk
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS, Grid
+from PRRTUptakeLib.registration.errors import RegistrationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     import SimpleITK as sitk
-
-
-class RegistrationError(PRRTError):
-    """Two images cannot be registered, or were not registered well enough to be used."""
 
 
 @dataclass(frozen=True)

@@ -208,7 +208,7 @@ def require_inside(files: Iterable[Path], folders: Sequence[Path]) -> None:
 
 @dataclass
 class Idle:
-    """Ends a server that nobody uses: ``limit_s`` seconds after the last sign of life; times in seconds of one clock."""
+    """Ends a server that is not used: ``limit_s`` seconds after the last sign of life; times in s of one clock."""
 
     limit_s: float
     last_s: float

@@ -337,7 +337,9 @@ class ReviewApplication:
 
     def _show_look(self) -> None:
         look = self.look
-        self.state.update({"opacity": look.opacity, "colours": look.colours, "low": round(look.low), "high": round(look.high)})
+        self.state.update(
+            {"opacity": look.opacity, "colours": look.colours, "low": round(look.low), "high": round(look.high)}
+        )
         self.state.top_share = round(look.top / self.full_top, 2) if self.full_top else 1.0
         self.state.bar = colour_bar(look.colours)
         self.state.bar_top = tables.number(look.top, 3)
@@ -378,7 +380,8 @@ class ReviewApplication:
         assert review.result is not None
         blind = self.blinding is not None
         visit = next(
-            (one for one in (tables.visit_result(review.result, p.images.key) for p in self.panels) if one is not None), None
+            (one for one in (tables.visit_result(review.result, p.images.key) for p in self.panels) if one is not None),
+            None,
         )
         self.state.live = False
         if visit is None:
@@ -428,7 +431,9 @@ class ReviewApplication:
         self.state.can_decide = review.is_measured
         source = review.study.source
         shown = source is not None and self.blinding is None
-        self.state.opens_in = f"In Slicer: prrt run {source} -o RESULTS, then open RESULTS/patient.mrb." if shown else ""
+        self.state.opens_in = (
+            f"In Slicer: prrt run {source} -o RESULTS, then open RESULTS/patient.mrb." if shown else ""
+        )
 
     # Moving about
 
@@ -655,7 +660,9 @@ class ReviewApplication:
             {
                 "place": places[case].place,
                 "label": places[case].label,
-                "words": "agree" if one.agree else f"{len(one.differences)} differences, up to {one.largest_ratio:.2f} x",
+                "words": "agree"
+                if one.agree
+                else f"{len(one.differences)} differences, up to {one.largest_ratio:.2f} x",
             }
             for case, one in self._comparison.items()
         ]

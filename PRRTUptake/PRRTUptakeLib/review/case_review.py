@@ -325,7 +325,9 @@ def rounded(plane: Plane) -> Plane:
     A plane that is written, read and written again is the same, so that the numbers on it are too.
     """
     made = Plane(np.round(plane.origin_ras, 3), np.round(plane.normal_ras, 9), plane.how)
-    for _ in range(20):  # until making a plane of its direction, whose length is 1 but for the last bit, changes nothing
+    for _ in range(
+        20
+    ):  # until making a plane of its direction, whose length is 1 but for the last bit, changes nothing
         again = Plane(made.origin_ras, made.normal_ras, made.how)
         if np.array_equal(again.normal_ras, made.normal_ras):
             break

@@ -16,10 +16,22 @@ def review_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments."""
     add = parser.add_argument
     add("source", type=Path, metavar="CASE.json|RESULTS|COHORT_DIR", help="one case, the results of one, or a cohort")
-    add("--reader", default="", metavar="NAME", help="read blinded, in an order of the reader's own, and keep the readings")
-    add("--readings", type=Path, metavar="DIR", help="folder of the readings (default: readings in the source's folder)")
+    add(
+        "--reader",
+        default="",
+        metavar="NAME",
+        help="read blinded, in an order of the reader's own, and keep the readings",
+    )
+    add(
+        "--readings", type=Path, metavar="DIR", help="folder of the readings (default: readings in the source's folder)"
+    )
     add("--adjudicate", nargs=2, default=(), metavar="NAME", help="decide between the readings of these two")
-    add("--apply", type=Path, metavar="READINGS.jsonl", help="write the case with a complete reading's decisions, and end")
+    add(
+        "--apply",
+        type=Path,
+        metavar="READINGS.jsonl",
+        help="write the case with a complete reading's decisions, and end",
+    )
     add("-o", "--output", type=Path, metavar="CASE.json", help="case file that --apply makes")
     add("--folder", type=Path, action="append", default=[], metavar="DIR", help="further folder that may be read")
     add("--port", type=int, default=0, help="port to listen on (default: any that is free)")
@@ -65,7 +77,9 @@ def _apply(arguments: argparse.Namespace) -> None:
     known = [case for case in cases if case in complete]
     if len(known) != 1:
         said = f"complete readings of {', '.join(complete) or 'no case'}"
-        raise ReadingError(f"{arguments.apply.name} has {said}; name the case file of one of them, not {arguments.source}.")
+        raise ReadingError(
+            f"{arguments.apply.name} has {said}; name the case file of one of them, not {arguments.source}."
+        )
     (case,) = known
     made = case_with_reading(cases[case], complete[case].reading, arguments.output, records[0].reader)
     print(f"Case: {made}")

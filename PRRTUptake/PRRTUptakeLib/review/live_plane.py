@@ -226,13 +226,15 @@ class LivePlane:
             aligned = alignment(shape, healthy.origin, to_image)
         if aligned is not None:
             amount, weight = image_in_mask_voxels(given.image.array, aligned, shape)
-            return healthy, amount[healthy.mask], np.broadcast_to(weight, shape)[healthy.mask]
+            weights: np.ndarray = np.broadcast_to(weight, shape)[healthy.mask]
+            return healthy, amount[healthy.mask], weights
         points = (np.argwhere(healthy.mask) + healthy.origin)[:, ::-1].astype(np.float64)
         nearest = np.rint(push_map(self.grid, given.image.grid, given.transform)(points))[:, ::-1].astype(np.intp)
         inside = ((nearest >= 0) & (nearest < given.image.array.shape)).all(axis=1)
         amount = np.zeros(len(points))
         amount[inside] = given.image.array[tuple(nearest[inside].T)]
-        return healthy, amount, inside.astype(np.float64)
+        inside_weight: np.ndarray = inside.astype(np.float64)
+        return healthy, amount, inside_weight
 
 
 def _key(piece: Segment) -> tuple[object, ...]:
@@ -255,4 +257,3 @@ def _earlier(given: LiveInput) -> EarlierLesions | None:
         return None
     before = tuple(lesion.segment for lesion in given.baseline.lesions)
     return EarlierLesions(given.baseline.segmentation.grid, before, confirmed_gone=given.vanished)
-

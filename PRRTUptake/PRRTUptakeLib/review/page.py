@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PRRTUptakeLib.review.panels import LEFT_COLOUR, PIXELS, RIGHT_COLOUR, VIEWS
+from PRRTUptakeLib.review.panels import LOBE_COLOURS, PIXELS, VIEWS
 from PRRTUptakeLib.review.slices import COLOUR_MAPS
 
 STYLE = """
@@ -91,8 +91,8 @@ def _slice(n: int, view: str) -> str:
 <img v-if="img_{n}_{view}" :src="img_{n}_{view}" alt="" data-testid="image-{name}"/>
 <svg v-if="{svg}" viewBox="0 0 {PIXELS} {PIXELS}">
 <template v-if="{svg}.plane"><clipPath id="clip-{name}"><polygon :points="{svg}.plane.right"/></clipPath>
-<path data-testid="left-{name}" :d="{svg}.liver" stroke="{LEFT_COLOUR}" stroke-width="1.3" fill="none"/>
-<g clip-path="url(#clip-{name})"><path :d="{svg}.liver" stroke="{RIGHT_COLOUR}" stroke-width="2" fill="none"/></g></template>
+<path data-testid="left-{name}" :d="{svg}.liver" stroke="{LOBE_COLOURS["left"]}" stroke-width="1.3" fill="none"/>
+<g clip-path="url(#clip-{name})"><path :d="{svg}.liver" stroke="{LOBE_COLOURS["right"]}" stroke-width="2" fill="none"/></g></template>
 <path v-else :d="{svg}.liver" stroke="#7fd0d0" stroke-width="1.2" fill="none"/>
 <path v-for="one in {svg}.outlines" :key="one.name" :data-segment="one.name" :d="one.d" :stroke="one.colour"
  :stroke-width="one.width" fill="none"/>

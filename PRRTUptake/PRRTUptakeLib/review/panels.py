@@ -1,4 +1,4 @@
-"""What the page shows of one visit: its three slices with what is drawn on them, as plain values of the page's state."""
+"""What the page shows of one visit: three slices and what is drawn on them, as plain values of the page's state."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from PRRTUptakeLib.review.slices import (
     window_grey,
 )
 from PRRTUptakeLib.segmentation.lobes import Plane
+from PRRTUptakeLib.vocabulary import LOBE_COLORS
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Volume
@@ -30,9 +31,8 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
 
 PIXELS = 320
-LEFT_COLOUR, RIGHT_COLOUR = "#4aa3ff", "#4fd16b"
-ROLE_COLOURS = {"target": "#ffd400", "lesion": "#ff9a3c", "organ": "#b9b9b9", "reference": "#ffffff"}
-LOBE_COLOURS = {"left": LEFT_COLOUR, "right": RIGHT_COLOUR, "caudate": "#c58bff", "liver": "#7fd0d0"}
+ROLE_COLOURS = {"target": "#ffe600", "lesion": "#ff7fd0", "organ": "#b9b9b9", "reference": "#ffffff"}
+LOBE_COLOURS = {**LOBE_COLORS, "liver": "#7fd0d0"}
 _MODEST = ("liver", "spleen", "kidney_left", "kidney_right")  # organs whose outline is drawn
 
 
@@ -140,7 +140,11 @@ def drawing(panel: Panel, frame: Frame, cross: np.ndarray, chosen: str = "") -> 
         )
         if segment.role in ("target", "lesion"):
             rows, columns = np.nonzero(mask)
-            label = {"text": segment.lesion_id or segment.name, "x": float(columns.max()) + 4, "y": float(rows.min()) - 3}
+            label = {
+                "text": segment.lesion_id or segment.name,
+                "x": float(columns.max()) + 4,
+                "y": float(rows.min()) - 3,
+            }
             found["labels"].append({**label, "colour": colour})
     return found
 
@@ -222,7 +226,7 @@ def colour_bar(name: str) -> str:
 
 
 def projection(volume: Volume, top: float) -> np.ndarray:
-    """Maximum of an image seen from the front, dark on white, uint8 (rows, columns, 3), head up and the right on the left.
+    """Maximum of an image seen from the front, dark on white, uint8 (rows, columns, 3); the right is on the left.
 
     For images whose axes are nearly those of the patient; others are seen along the axis nearest to front-back.
     """

@@ -105,7 +105,9 @@ def serve(room: ReadingRoom, where: Binding, *, browser: bool = True, idle_minut
     try:
         from trame.app import get_server
     except ImportError as error:
-        raise ServerError("The review needs trame: pip install 'slicerprrt[review]' in an environment of its own.") from error
+        raise ServerError(
+            "The review needs trame: pip install 'slicerprrt[review]' in an environment of its own."
+        ) from error
     from PRRTUptakeLib.review.application import ReviewApplication
 
     server = get_server("prrt-review", client_type="vue3")
@@ -115,13 +117,15 @@ def serve(room: ReadingRoom, where: Binding, *, browser: bool = True, idle_minut
     application.build()
     server.controller.on_server_bind.add(lambda made: Guard(where, door, idle).add_to(made.app))
 
+    tasks: list[asyncio.Task[None]] = []
+
     def ready(**_: Any) -> None:
         address = where.address(server.port, door.token)
         print(f"Review: {address}", flush=True)
         print("The address works once, in one window; Ctrl-C ends the review.", flush=True)
         loop = asyncio.get_event_loop()
         loop.call_soon(application.start)
-        loop.create_task(_ended_when_idle(server, idle))
+        tasks.append(loop.create_task(_ended_when_idle(server, idle)))
         if browser:
             webbrowser.open(address)
 
@@ -137,7 +141,9 @@ def serve(room: ReadingRoom, where: Binding, *, browser: bool = True, idle_minut
                 timeout=0,
             )
     except OSError as error:
-        raise ServerError(f"Port {where.port} of {where.host} cannot be used ({error.strerror}): name another.") from error
+        raise ServerError(
+            f"Port {where.port} of {where.host} cannot be used ({error.strerror}): name another."
+        ) from error
     finally:
         room.close()
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Grid, Volume
     from PRRTUptakeLib.segmentation.segments import Segment
 
+Place = tuple[float, float]
+"""On the screen, 0 to 1 from the left and from the top."""
 # Direction of columns and of rows, in RAS.
 AXES = {
     "axial": ((-1.0, 0.0, 0.0), (0.0, -1.0, 0.0)),
@@ -37,7 +39,7 @@ COLOUR_MAPS: dict[str, tuple[tuple[int, int, int], ...]] = {
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One square slice: ``centre`` (3,) RAS mm is its middle, ``fov_mm`` its width, ``pixels`` their number along it."""
+    """One square slice: ``centre`` (3,) RAS mm is its middle, ``fov_mm`` its width, ``pixels`` how many along it."""
 
     view: str
     centre: np.ndarray
@@ -177,7 +179,9 @@ def colour_table(name: str) -> np.ndarray:
     return np.rint(np.stack(found, axis=-1)).astype(np.uint8)
 
 
-def fused(grey: np.ndarray | None, colour: np.ndarray | None, strength: np.ndarray | None, opacity: float) -> np.ndarray:
+def fused(
+    grey: np.ndarray | None, colour: np.ndarray | None, strength: np.ndarray | None, opacity: float
+) -> np.ndarray:
     """Grey below and colour above, uint8 (rows, columns, 3).
 
     Parameters
@@ -242,7 +246,7 @@ def plane_line(plane: Plane, frame: Frame) -> PlaneLine | None:
     return PlaneLine(*ends, middle, turns[0], turns[1], _around([*right, *ends]))
 
 
-def _clipped_line(point: tuple[float, float], direction: tuple[float, float]) -> tuple[tuple[float, float], ...] | None:
+def _clipped_line(point: Place, direction: Place) -> tuple[Place, Place] | None:
     """The ends of a line within the unit square."""
     low, high = -math.inf, math.inf
     for start, step in zip(point, direction, strict=True):
@@ -254,7 +258,8 @@ def _clipped_line(point: tuple[float, float], direction: tuple[float, float]) ->
         low, high = max(low, one), min(high, other)
     if low >= high:
         return None
-    return tuple((point[0] + at * direction[0], point[1] + at * direction[1]) for at in (low, high))
+    first, last = ((point[0] + at * direction[0], point[1] + at * direction[1]) for at in (low, high))
+    return first, last
 
 
 def _nearest_between(
@@ -281,7 +286,7 @@ def moved_plane(plane: Plane, frame: Frame, place: tuple[float, float]) -> Plane
 
 
 def turned_plane(plane: Plane, frame: Frame, place: tuple[float, float]) -> Plane:
-    """The plane turned about the axis through its middle handle, at right angles to the frame, so that it passes a place.
+    """The plane turned about its middle handle, within the frame, so that it passes through a place.
 
     The sense of the normal stays as near to what it was as it can.
     """

@@ -137,7 +137,9 @@ def live_summary(numbers: LiveNumbers, name: str) -> list[dict[str, str]]:
 
 def regions(visit: VisitResult) -> list[dict[str, str]]:
     """Organs, lobes and references: volume, mean, maximum."""
-    shown = [s for s in visit.prepared.segmentation if s.role in ("organ", "lobe", "reference") and s.name in visit.metrics]
+    shown = [
+        s for s in visit.prepared.segmentation if s.role in ("organ", "lobe", "reference") and s.name in visit.metrics
+    ]
     return [
         {
             "name": s.name,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import SimpleITK
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.segmentation.errors import SegmentationError
 from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
 
 if TYPE_CHECKING:
@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Grid
 
 BoundingBox = tuple[slice, slice, slice]
-
-
-class BoundingBoxError(PRRTError):
-    """Segments do not fit together on their grid."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +42,7 @@ def common_box(grid: Grid, segments: Iterable[Segment], margin_mm: float = 0.0, 
     """
     filled = [segment for segment in segments if segment.mask.size]
     if not filled:
-        raise BoundingBoxError("There is no voxel in these segments: draw them, or leave the empty ones out.")
+        raise SegmentationError("There is no voxel in these segments: draw them, or leave the empty ones out.")
     low = np.min([segment.origin for segment in filled], axis=0)
     high = np.max([np.add(segment.origin, segment.mask.shape) for segment in filled], axis=0)
     margin = np.ceil(margin_mm / np.array(grid.spacing_mm[::-1])).astype(int) + margin_voxels
@@ -57,7 +53,7 @@ def common_box(grid: Grid, segments: Iterable[Segment], margin_mm: float = 0.0, 
 
 
 def mask_in(segment: Segment, box: BoundingBox) -> np.ndarray:
-    """The part of a segment's mask that lies in ``block``, bool, of the block's shape."""
+    """The part of a segment's mask that is in ``block``, bool, of the block's shape."""
     result = np.zeros([part.stop - part.start for part in box], dtype=bool)
     paste(segment, box, result)
     return result
@@ -125,7 +121,7 @@ def require_orthogonal(grid: Grid) -> None:
     """
     axes = grid.ijk_to_ras[:3, :3] / np.array(grid.spacing_mm)
     if np.abs(axes.T @ axes - np.eye(3)).max() > 1e-3:
-        raise BoundingBoxError(
+        raise SegmentationError(
             "The voxel axes are not at right angles (tilted gantry): resample the image to a straight grid."
         )
 
@@ -156,7 +152,7 @@ def distance_mm(grid: Grid, mask: np.ndarray) -> np.ndarray:
 
 
 def grown(grid: Grid, segment: Segment, margin_mm: float) -> Segment:
-    """The segment and every voxel whose centre lies within ``margin_mm`` of one of its voxel centres."""
+    """The segment and every voxel whose centre is within ``margin_mm`` of one of its voxel centres."""
     if margin_mm <= 0 or not segment.voxel_count:
         return segment
     box = common_box(grid, [segment], margin_mm)
@@ -169,23 +165,23 @@ def ball_box(grid: Grid, centre_ras: np.ndarray, radius_mm: float) -> tuple[Boun
     Raises
     ------
     BlockError
-        If the sphere lies outside the grid.
+        If the sphere is outside the grid.
     """
     per_mm = np.linalg.norm(grid.ras_to_ijk[:3, :3], axis=1)[::-1]  # indices per mm at right angles to voxel planes
     middle = grid.to_ijk(np.asarray(centre_ras))[::-1]
     low = np.maximum(np.floor(middle - radius_mm * per_mm).astype(int), 0)
     high = np.minimum(np.ceil(middle + radius_mm * per_mm).astype(int) + 1, grid.shape)
     if (high <= low).any():
-        raise BoundingBoxError(f"The point {np.round(centre_ras, 1).tolist()} lies outside the image: move it.")
+        raise SegmentationError(f"The point {np.round(centre_ras, 1).tolist()} is outside the image: move it.")
     k, j, i = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
     kji = np.stack(np.meshgrid(*[np.arange(a, b) for a, b in zip(low, high, strict=True)], indexing="ij"), axis=-1)
     return (k, j, i), np.linalg.norm(grid.to_ras(kji[..., ::-1]) - centre_ras, axis=-1)
 
 
 def resampled(segment: Segment, grid: Grid, onto: Grid) -> Segment:
-    """The segment on another grid: a voxel belongs to it when its centre lies in one of the segment's voxels.
+    """The segment on another grid: a voxel belongs to it when its centre is in one of the segment's voxels.
 
-    May come out empty, when the segment lies outside ``onto`` or is smaller than its voxels.
+    May come out empty, when the segment is outside ``onto`` or is smaller than its voxels.
     """
     if not segment.mask.size or grid.matches(onto):
         return segment
@@ -208,17 +204,17 @@ def joined(segmentation: Segmentation, other: Segmentation) -> Segmentation:
     Raises
     ------
     BlockError
-        If they lie on different grids, or a name stands in both.
+        If they lie on different grids, or a name is in both.
     """
     if not segmentation.grid.matches(other.grid):
         names = ", ".join(f"'{segment.name}'" for segment in other)
-        raise BoundingBoxError(
+        raise SegmentationError(
             f"Segment(s) {names} lie on another grid ({other.grid.described()}) than the rest "
             f"({segmentation.grid.described()}): resample them to the image on which the liver is drawn."
         )
     twice = [segment.name for segment in other if segment.name in segmentation]
     if twice:
-        raise BoundingBoxError(f"There are two segments '{twice[0]}': rename one.")
+        raise SegmentationError(f"There are two segments '{twice[0]}': rename one.")
     return segmentation.with_segments(*other)
 
 

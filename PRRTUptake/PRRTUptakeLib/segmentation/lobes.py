@@ -1,7 +1,7 @@
 """Split the liver into lobes: by a plane, a curved cut, Couinaud segments, or the Cantlie plane.
 
 Every voxel of the liver belongs to exactly one lobe; a voxel centre exactly on the cut goes to the right lobe.
-"Left" and "right" are the patient's; in RAS the left lobe lies at smaller x, so the cut must not be so flat that it
+"Left" and "right" are the patient's; in RAS the left lobe is at smaller x, so the cut must not be so flat that it
 parts front from back or head from foot only.
 """
 
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.interpolate import RBFInterpolator, RegularGridInterpolator
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation import codes
 from PRRTUptakeLib.segmentation.bounding_box import BoundingBox, common_box, distance_mm, mask_in, segment_in, volume_mL
+from PRRTUptakeLib.segmentation.errors import LobeError
 from PRRTUptakeLib.segmentation.segments import UNDIVIDED
 
 if TYPE_CHECKING:
@@ -25,10 +25,6 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
 
 SMALLEST_LATERAL_PART = 0.2  # of a unit normal; a cut flatter than about 12 degrees has no left and right side
-
-
-class LobeError(PRRTError):
-    """The liver cannot be split as asked."""
 
 
 @dataclass(frozen=True, eq=False)

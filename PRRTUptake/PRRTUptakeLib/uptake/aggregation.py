@@ -11,17 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.statistics.ties import settled
+from PRRTUptakeLib.uptake.errors import AggregationError
 from PRRTUptakeLib.uptake.ratios import Estimate
 from PRRTUptakeLib.vocabulary import AGGREGATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-
-class AggregationError(PRRTError):
-    """Lesions cannot be aggregated by the rule."""
 
 
 def aggregate(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.uptake.errors import RecoveryError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,10 +27,6 @@ FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))  # 2.3548
 
 _HIGHEST_RECOVERY = 1.5  # above 1 by edge enhancement of the reconstruction; a figure beyond is percent
 _SERIES_BELOW = 0.05  # diameter over sigma below which the closed form loses digits
-
-
-class RecoveryError(PRRTError):
-    """A recovery coefficient cannot be computed, fitted or applied."""
 
 
 def sphere_mean_recovery(diameter_mm: ArrayLike, fwhm_mm: float) -> np.ndarray:
@@ -228,7 +224,7 @@ class RecoveryCurve:
         return np.asarray(z @ (np.sqrt(np.clip(values, 0.0, None)) * vectors).T @ gradient)
 
     def covers(self, volume_mL: float) -> bool:
-        """Whether the volume lies within those of the phantom."""
+        """Whether the volume is within those of the phantom."""
         return self.volume_range_mL[0] <= volume_mL <= self.volume_range_mL[1]
 
 
@@ -308,7 +304,7 @@ def recovery_curve_from_text(volumes_mL: str, recoveries: str, where: str) -> Re
 class CorrectedUptake:
     """A measured uptake and what it becomes after partial volume correction, always side by side.
 
-    ``extrapolated`` tells that the volume lies outside the phantom's; uncertainties are standard, in the same unit.
+    ``extrapolated`` states that the volume is outside the phantom's; uncertainties are standard, in the same unit.
     """
 
     uncorrected: float

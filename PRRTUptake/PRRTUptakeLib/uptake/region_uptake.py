@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from PRRTUptakeLib.uptake.errors import RecoveryError
 from PRRTUptakeLib.uptake.noise import ImageNoise
-from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve, RecoveryError
+from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve
 from PRRTUptakeLib.uptake.region_model import BACKGROUND, box_of, region_model
 from PRRTUptakeLib.uptake.transfer_matrix import CorrectedRegions, correct_regions, spread_regions
 from PRRTUptakeLib.uptake.transfer_uncertainty import (
@@ -196,7 +197,7 @@ def region_uptakes(
     Raises
     ------
     RecoveryError
-        If the regions cannot be told apart at this resolution, or the image does not belong to them.
+        If the regions cannot be distinguished at this resolution, or the image does not belong to them.
     """
     model = region_model(regions, body, sampled)
     corrected = correct_regions(image, spread_regions(model, settings.fwhm_mm), settings.form)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from builders import panel_scene
 from PRRTUptakeLib.segmentation.lobes import Plane
 from PRRTUptakeLib.study.model import EmissionInput, ImageInput, LoadedEmission, StudyInput, VisitInput
 from PRRTUptakeLib.study.protocol import load_protocol
+
+from builders import panel_scene
 
 PLANE = Plane((3.0, 1.0, 0.0), (0.97, 0.2, 0.1))
 

@@ -26,9 +26,9 @@ from PRRTUptakeLib.synthetic.simulation import (
     random_posture,
     region_labels,
 )
+from PRRTUptakeLib.uptake.errors import RecoveryError
 from PRRTUptakeLib.uptake.noise import image_noise
 from PRRTUptakeLib.uptake.occupancy import occupancy
-from PRRTUptakeLib.uptake.partial_volume import RecoveryError
 from PRRTUptakeLib.uptake.region_uptake import PartialVolumeSettings, region_uptakes
 from scipy import ndimage
 

@@ -114,7 +114,12 @@ def test_only_the_given_folders_are_read(tmp_path):
         (folder / "image.dcm").write_text("")
     require_inside([inside / "image.dcm", inside / "a" / ".." / "image.dcm"], [inside])
     (inside / "link.dcm").symlink_to(outside / "image.dcm")
-    for path in (outside / "image.dcm", inside / ".." / "cohort2" / "image.dcm", inside / "link.dcm", Path("/etc/passwd")):
+    for path in (
+        outside / "image.dcm",
+        inside / ".." / "cohort2" / "image.dcm",
+        inside / "link.dcm",
+        Path("/etc/passwd"),
+    ):
         with pytest.raises(AccessError, match=r"is outside the folders that were given .*--folder"):
             require_inside([path], [inside])
     require_inside([inside / "link.dcm"], [inside, outside])

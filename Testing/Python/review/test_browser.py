@@ -204,7 +204,9 @@ def test_a_click_goes_to_the_lesion_and_keys_go_on(opened):
     opened.wait_for_function("document.querySelector('tr.chosen')?.dataset.lesion === 'L1'")
     position = at(opened, "values-0").inner_text()
     opened.keyboard.press("ArrowUp")
-    opened.wait_for_function("(old) => document.querySelector(\"[data-testid='values-0']\").innerText !== old", arg=position)
+    opened.wait_for_function(
+        "(old) => document.querySelector(\"[data-testid='values-0']\").innerText !== old", arg=position
+    )
 
 
 def test_the_numbers_follow_the_plane_and_are_those_of_the_study_when_it_is_let_go(opened, cohort):
@@ -250,9 +252,7 @@ def test_surfaces_of_lobes_and_lesions_are_shown_and_turn(opened):
     opened.mouse.down()
     opened.mouse.move(box["x"] + 160, box["y"] + 110, steps=2)
     opened.mouse.up()
-    opened.wait_for_function(
-        "(old) => document.querySelector(\"[data-testid='three-d'] img\").src !== old", arg=source
-    )
+    opened.wait_for_function("(old) => document.querySelector(\"[data-testid='three-d'] img\").src !== old", arg=source)
 
 
 def test_nothing_is_asked_from_elsewhere(opened):
@@ -273,7 +273,12 @@ def test_a_second_window_waits_and_no_other_page_gets_in(opened, browser):
     assert asked(server, "/ws", **socket_headers)[0] == 403
     assert asked(server, "/ws", **socket_headers, Origin="https://evil.example")[0] == 403
     assert asked(server, "/ws", **socket_headers, Origin=f"http://127.0.0.1:{server.port}")[0] == 409
-    for path in ("/../../etc/passwd", "/%2e%2e/%2e%2e/%2e%2e/etc/passwd", "//etc/passwd", "/assets/..%2f..%2f..%2fetc/passwd"):
+    for path in (
+        "/../../etc/passwd",
+        "/%2e%2e/%2e%2e/%2e%2e/etc/passwd",
+        "//etc/passwd",
+        "/assets/..%2f..%2f..%2fetc/passwd",
+    ):
         status, text = asked(server, path, Cookie=cookie)
         assert status in (400, 403, 404)
         assert "root:" not in text
@@ -284,7 +289,7 @@ def test_a_second_window_waits_and_no_other_page_gets_in(opened, browser):
             return
         own = outward.getsockname()[0]
     if not own.startswith("127."):
-        with pytest.raises(OSError, match="refused|timed out"):
+        with pytest.raises(OSError, match=r"refused|timed out"):
             socket.create_connection((own, server.port), timeout=2)
 
 
@@ -329,7 +334,10 @@ def test_two_readers_read_three_patients_blinded_and_a_third_decides(browser, co
     for text in seen:
         assert not re.search(r"PAT-|UTR-|treated|control|\bIA\b|\bIV\b|24h|20\d\d-", text)
         assert "left/right" in text
-    with running(cohort, "--reader", "Cy", "--adjudicate", "Ann", "Bob") as server, window(browser, server.address) as page:
+    with (
+        running(cohort, "--reader", "Cy", "--adjudicate", "Ann", "Bob") as server,
+        window(browser, server.address) as page,
+    ):
         measured(page)
         listed = rows(page, "compared")
         assert len(listed) == 3
@@ -360,7 +368,10 @@ def test_a_server_that_is_killed_in_the_middle_of_a_reading_loses_nothing(browse
         assert at(page, "comment").input_value() == "motion artefact"
         other = subprocess.run(
             [sys.executable, "-c", START, "review", str(cohort), "--reader", "Dee", "--no-browser"],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(str(ROOT / name) for name in ("PRRTUptake", "PRRTDosimetry"))},
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(str(ROOT / name) for name in ("PRRTUptake", "PRRTDosimetry")),
+            },
             capture_output=True,
             text=True,
             timeout=60,

@@ -129,8 +129,16 @@ def test_a_review_without_reader_keeps_nothing():
 
 def test_a_plane_that_is_written_and_read_again_is_the_same():
     once = rounded(MOVED)
-    content = {"case": "P", "visits": [{"visit": "24h", "cycle": 1, "lobe_plane": {
-        "origin_ras_mm": once.origin_ras.tolist(), "normal_ras": once.normal_ras.tolist()}}]}
+    content = {
+        "case": "P",
+        "visits": [
+            {
+                "visit": "24h",
+                "cycle": 1,
+                "lobe_plane": {"origin_ras_mm": once.origin_ras.tolist(), "normal_ras": once.normal_ras.tolist()},
+            }
+        ],
+    }
     back = read_reading(content).visits[0].lobe_plane
     assert back.origin_ras.tolist() == once.origin_ras.tolist()
     assert back.normal_ras.tolist() == once.normal_ras.tolist()

@@ -27,9 +27,13 @@ PLANES = [
 
 def spect(matrix=None) -> Volume:
     """The patient in voxels of 9 x 8 x 7 mm that do not coincide with those of the segments, with a smooth slope."""
-    matrix = np.array([[-9.0, 0, 0, 150], [0, -8.0, 0, 118], [0, 0, 7.0, -95], [0, 0, 0, 1]]) if matrix is None else matrix
+    matrix = (
+        np.array([[-9.0, 0, 0, 150], [0, -8.0, 0, 118], [0, 0, 7.0, -95], [0, 0, 0, 1]]) if matrix is None else matrix
+    )
     k, j, i = np.indices((27, 30, 34))
-    x, y, z = np.moveaxis(Volume(np.zeros((27, 30, 34)), matrix, "a", "Bq/ml").grid.to_ras(np.stack([i, j, k], -1)), -1, 0)
+    x, y, z = np.moveaxis(
+        Volume(np.zeros((27, 30, 34)), matrix, "a", "Bq/ml").grid.to_ras(np.stack([i, j, k], -1)), -1, 0
+    )
     values = np.full(x.shape, panel_scene.LIVER) * (1 + 0.003 * x - 0.002 * y + 0.001 * z)
     for (a, b, c), radius, value in panel_scene.LESIONS.values():
         values[(x - a) ** 2 + (y - b) ** 2 + (z - c) ** 2 <= radius**2] = value
@@ -65,7 +69,9 @@ def same(live, result):
     for lobe in result.lobes:
         expected = lobe.tn_ratio if lobe.tn_ratio is None else pytest.approx(lobe.tn_ratio, rel=1e-9)
         assert live.aggregated[lobe.lobe] == expected
-    assert live.ratio == (result.lobe_ratio if result.lobe_ratio is None else pytest.approx(result.lobe_ratio, rel=1e-9))
+    assert live.ratio == (
+        result.lobe_ratio if result.lobe_ratio is None else pytest.approx(result.lobe_ratio, rel=1e-9)
+    )
 
 
 @pytest.mark.parametrize("plane", PLANES)

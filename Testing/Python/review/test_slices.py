@@ -62,7 +62,7 @@ def test_outside_the_image_there_is_nothing():
 def test_the_value_at_the_crosshair_is_that_of_the_voxel():
     image = ramp()
     position = image.grid.to_ras(np.array([[20, 15, 10]]))[0]
-    assert value_at(image, position + [1.4, -1.9, 2.4]) == float(image.array[10, 15, 20])
+    assert value_at(image, position + np.array([1.4, -1.9, 2.4])) == float(image.array[10, 15, 20])
 
 
 def test_a_frame_moved_through_a_position_keeps_its_field_of_view():
@@ -84,7 +84,7 @@ def test_a_mask_on_a_frame_has_the_area_of_the_segment():
     for view, area in {"axial": 10 * 4 * 8 * 3, "coronal": 4 * 5 * 8 * 3, "sagittal": 4 * 5 * 10 * 4}.items():
         frame = Frame(view, middle, 80.0, 160)
         assert mask_on(box, grid, frame).sum() * 0.25 == pytest.approx(area, rel=0.02)
-    assert not mask_on(box, grid, Frame("axial", middle + [0, 0, 30.0], 80.0)).any()
+    assert not mask_on(box, grid, Frame("axial", middle + np.array([0, 0, 30.0]), 80.0)).any()
 
 
 def test_an_outline_is_as_long_as_the_border():
@@ -92,10 +92,10 @@ def test_an_outline_is_as_long_as_the_border():
     mask[3:9, 4:15] = True
     mask[5:7, 8:10] = False
     path = outline(mask)
-    numbers = [part for part in path.replace("M", " M").split()]
+    numbers = path.replace("M", " M").split()
     length = 0
     for place, end in zip(numbers[::2], numbers[1::2], strict=True):
-        line, stop = (end.split("H") if "H" in end else end.split("V"))
+        line, stop = end.split("H") if "H" in end else end.split("V")
         length += int(stop) - (int(place[1:]) if "H" in end else int(line))
     assert length == 2 * (6 + 11) + 2 * (2 + 2)
     assert outline(np.zeros((4, 4), bool)) == ""
@@ -136,7 +136,7 @@ def test_the_half_of_the_right_lobe_is_on_the_patients_right_whichever_way_the_n
 
 def test_a_plane_beside_the_frame_or_along_it_has_no_line():
     frame = Frame("axial", CENTRE, 50.0)
-    assert plane_line(Plane(CENTRE + [200, 0, 0], (1, 0, 0)), frame) is None
+    assert plane_line(Plane(CENTRE + np.array([200, 0, 0]), (1, 0, 0)), frame) is None
     assert plane_line(Plane(CENTRE, (0, 0, 1)), frame) is None
 
 

@@ -40,7 +40,7 @@ class LayoutManager:
 
 
 class ModuleManager:
-    """Tells panels that their module is about to be unloaded."""
+    """Informs panels that their module is about to be unloaded."""
 
     def __init__(self):
         self.slots = []
@@ -112,7 +112,7 @@ class Application:
         return pythonqt.qt_class("QSettings")()
 
     def start(self):
-        """The application has started: tell those who asked for it."""
+        """The application has started: inform those who asked for it."""
         for slot in self.started:
             slot()
 

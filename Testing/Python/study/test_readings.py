@@ -215,7 +215,7 @@ def test_a_file_belongs_to_one_reader(tmp_path):
 def test_a_file_that_cannot_be_written_says_so_and_has_no_record(tmp_path):
     (tmp_path / "file").write_text("")
     book = Journal(tmp_path / "file" / "Ann.readings.jsonl", "Ann")
-    with pytest.raises(JournalError, match="was not written .* the reading is not kept"):
+    with pytest.raises(JournalError, match=r"was not written .* the reading is not kept"):
         book.save(reading())
     assert not book.records
 

@@ -10,7 +10,7 @@ from PRRTUptakeLib.imaging.volume import Grid, Volume
 from PRRTUptakeLib.segmentation.reference import ReferenceSet
 from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
 from PRRTUptakeLib.study.visit_uptakes import VisitResolution, disjoint_regions, visit_uptakes
-from PRRTUptakeLib.uptake.metrics import occupancies
+from PRRTUptakeLib.uptake.occupancy import occupancy
 from PRRTUptakeLib.uptake.partial_volume import FWHM_PER_SIGMA
 from scipy.ndimage import binary_dilation, binary_erosion, gaussian_filter
 
@@ -53,7 +53,7 @@ def visit():
     segments = (organ, *drawn, *targets, *references.values(), whole)
     segmentation = Segmentation(grid, segments)
     prepared = _Prepared(segmentation, ReferenceSet(references, whole, None, {}))
-    return prepared, occupancies(segmentation, grid), image
+    return prepared, {one.name: occupancy(one, grid, grid) for one in segmentation}, image
 
 
 def found_with(visit, mode="none", **changes):

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.dicom.operator_overrides import doubts_among
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.progress import Progress, sub_progress
+from PRRTUptakeLib.segmentation.errors import SegmentError
 from PRRTUptakeLib.segmentation.regrid import regrid
-from PRRTUptakeLib.segmentation.segments import SegmentError
-from PRRTUptakeLib.study.designs.base import ROUTE_RATIOS, EndpointTraits
+from PRRTUptakeLib.study.designs.base import ROUTE_RATIOS, DesignRules, EndpointTraits
 from PRRTUptakeLib.study.designs.one_visit import load_emission
+from PRRTUptakeLib.study.errors import StudyError
 from PRRTUptakeLib.study.measurements import UNKNOWN
 from PRRTUptakeLib.study.model import (
     IMAGE_WORDS,
@@ -35,6 +35,7 @@ from PRRTUptakeLib.study.predicted_benefit import (
 )
 from PRRTUptakeLib.study.preparation import prepare, with_ct_doubts
 from PRRTUptakeLib.study.route_uptake import EnhancementResult, RoutedImage, compare_routes, enhancement_rows
+from PRRTUptakeLib.vocabulary import AGGREGATIONS, SUV_METRICS, VOLUME_WEIGHTED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,10 +52,6 @@ if TYPE_CHECKING:
 
 IA, IV = "IA", "IV"
 BOTH = "IA/IV"  # the visit of what compares the two
-
-
-class EnhancementRunError(PRRTError):
-    """A patient lacks what a comparison of routes needs."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -104,7 +101,13 @@ class RouteComparison:
     aliases = ("ia-versus-iv",)
     title = "Intra-arterial against intravenous"
     single_visits = False
-    metrics = ("suv_max", "suv_peak", "suv_mean")
+    rules = DesignRules(
+        metrics=SUV_METRICS,
+        uptake=SUV_METRICS,
+        aggregations=tuple(word for word in AGGREGATIONS if word != VOLUME_WEIGHTED),  # ratios have no volumes
+        references=("whole-liver",),
+        routes=True,
+    )
     endpoint = EndpointTraits(
         kind=ROUTE_RATIOS,
         at_least=True,
@@ -148,18 +151,18 @@ def _roles(study: StudyInput) -> tuple[VisitInput, VisitInput, VisitInput]:
     by_route: dict[str, list[VisitInput]] = {"": [], IA: [], IV: []}
     for visit in study.visits:
         if visit.route not in by_route:
-            raise EnhancementRunError(
+            raise StudyError(
                 f"Visit '{visit.visit}': the route '{visit.route}' is not one of intra-arterial, intravenous."
             )
         by_route[visit.route].append(visit)
     for route, word in ((IA, "an intra-arterial"), (IV, "an intravenous")):
         if len(by_route[route]) != 1:
-            raise EnhancementRunError(
+            raise StudyError(
                 f"The case needs {word} visit, one and no more, but has {len(by_route[route])}: set 'route' of each."
             )
     drawn = by_route[""][0] if by_route[""] else by_route[IA][0]
     if drawn.registration and by_route[""] and not isinstance(drawn.registration, KnownPlacement):
-        raise EnhancementRunError(
+        raise StudyError(
             f"The contours were drawn on visit '{drawn.visit}': give 'registration' to the PET visits instead."
         )
     return drawn, by_route[IA][0], by_route[IV][0]
@@ -170,7 +173,7 @@ def _contours(study: StudyInput, visit: VisitInput) -> _Contours:
     source = visit.contours_on(segmentation.grid)
     known = all(isinstance(one.registration, KnownPlacement) for one in study.visits if one.route)
     if source is None and not known:
-        raise EnhancementRunError(
+        raise StudyError(
             f"Visit '{visit.visit}' has no MRI or CT on the grid of its segments: add the image the contours were "
             "drawn on."
         )
@@ -193,9 +196,9 @@ def _pet(study: StudyInput, visit: VisitInput, contours: _Contours, progress: Pr
     progress(0.0, f"reading {visit.visit}")
     emission, loaded = load_emission(visit, SUV)
     if loaded.volume.reference_time is None:
-        raise EnhancementRunError(f"The PET of visit '{visit.visit}' does not state its time: complete its header.")
+        raise StudyError(f"The PET of visit '{visit.visit}' does not state its time: complete its header.")
     if loaded.injection is None:
-        raise EnhancementRunError(loaded.refusal or f"The PET of visit '{visit.visit}' does not say what was injected.")
+        raise StudyError(loaded.refusal or f"The PET of visit '{visit.visit}' does not say what was injected.")
     progress(0.3, f"{visit.visit}: registration")
     transform, matrix, registered, anatomy = _registered(study, visit, contours)
     checked = None
@@ -235,7 +238,7 @@ def _registered(
             return None, None, known.registered, anatomy
         return where.ras_transform, where.matrix, known.registered, anatomy
     if anatomy is None:
-        raise EnhancementRunError(
+        raise StudyError(
             f"Visit '{visit.visit}' has no CT in the frame of reference of its PET, so it cannot be registered: add it."
         )
     assert contours.source is not None
@@ -310,17 +313,17 @@ def _result(study: StudyInput, contours: _Contours, pets: list[_Pet], findings: 
     doubts: tuple[str, ...] = ()
     if findings.benefit is not None and study.iv_cycle is not None:
         more, doubts = _benefit_rows(findings.benefit, own[0], study.iv_cycle), findings.benefit.doubts
-    told = [text for pet in pets for text in doubts_among(pet.decisions)]
+    notes = [text for pet in pets for text in doubts_among(pet.decisions)]
     if study.partial_volume != "none":
-        told.append(
+        notes.append(
             f"Partial volume: '{study.partial_volume}' is asked for, but IA and IV uptake is compared as measured."
         )
-    told += [text for pet in pets for one in (pet.checked, pet.registered) if one is not None for text in one.warnings]
+    notes += [text for pet in pets for one in (pet.checked, pet.registered) if one is not None for text in one.warnings]
     return StudyResult(
         input=study,
         findings=findings,
         measured_rows=(*own, *more),
-        measured_warnings=(*told, *contours.prepared.warnings, *findings.comparison.warnings, *doubts),
+        measured_warnings=(*notes, *contours.prepared.warnings, *findings.comparison.warnings, *doubts),
         images=_images(contours, pets),
         visit_contents=_contents(contours, pets, findings.comparison.segments, own, word),
         registrations=tuple(pet.registered for pet in pets if pet.registered is not None),

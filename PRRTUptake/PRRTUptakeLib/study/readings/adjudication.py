@@ -95,8 +95,8 @@ def _targets(first: Sequence[Mapping[str, Any]], second: Sequence[Mapping[str, A
     for key in sorted({*sides[0], *sides[1]}):
         one, other = (side.get(key, frozenset()) for side in sides)
         if one != other:
-            words = [", ".join(sorted(names)) or "none" for names in (one, other)]
-            found.append(Difference(f"targets of {key[0]}/{key[1]}", *words, 3.0))
+            said, other_said = (", ".join(sorted(names)) or "none" for names in (one, other))
+            found.append(Difference(f"targets of {key[0]}/{key[1]}", said, other_said, 3.0))
     return found
 
 
@@ -108,9 +108,7 @@ def _by_visit(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[int, str], frozen
     return {key: frozenset(names) for key, names in found.items()}
 
 
-def _values(
-    first: Sequence[Mapping[str, Any]], second: Sequence[Mapping[str, Any]]
-) -> tuple[list[Difference], float]:
+def _values(first: Sequence[Mapping[str, Any]], second: Sequence[Mapping[str, Any]]) -> tuple[list[Difference], float]:
     """Ratios that differ by more than rounding, of the first metric that both have; and the largest quotient."""
     for metric in RATIOS:
         sides = [_of_metric(rows, metric) for rows in (first, second)]
@@ -139,8 +137,8 @@ def _of_visit(first: VisitReading, second: VisitReading) -> list[Difference]:
     name = f"{first.cycle}/{first.visit}"
     found = []
     if (first.lobe_plane is None) != (second.lobe_plane is None):
-        words = ["as proposed" if one.lobe_plane is None else "moved" for one in (first, second)]
-        found.append(Difference(f"lobe plane of {name}", *words, 1.5))
+        said, other_said = ("as proposed" if one.lobe_plane is None else "moved" for one in (first, second))
+        found.append(Difference(f"lobe plane of {name}", said, other_said, 1.5))
     elif first.lobe_plane is not None and second.lobe_plane is not None:
         apart_mm, angle_deg = between(first.lobe_plane, second.lobe_plane)
         if apart_mm > 0.05 or angle_deg > 0.05:
@@ -150,8 +148,8 @@ def _of_visit(first: VisitReading, second: VisitReading) -> list[Difference]:
     for lesion in sorted({*shifts[0], *shifts[1]}):
         one, other = (side.get(lesion, (0.0, 0.0, 0.0)) for side in shifts)
         if not np.allclose(one, other, atol=0.01):
-            said = [", ".join(f"{axis:+.1f}" for axis in shift) + " mm" for shift in (one, other)]
-            found.append(Difference(f"shift of {lesion} in {name}", *said, 1.0))
+            said, other_said = (", ".join(f"{axis:+.1f}" for axis in shift) + " mm" for shift in (one, other))
+            found.append(Difference(f"shift of {lesion} in {name}", said, other_said, 1.0))
     return found
 
 

@@ -1,4 +1,4 @@
-"""Complete readings as a table of measurements, for agreement, endpoints and whoever else takes ``measurements.csv``."""
+"""Complete readings as a table of measurements, for agreement, endpoints and what else takes measurements."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ def rows_of(plain: Iterable[Mapping[str, Any]], where: str) -> list[Measurement]
         try:
             found.append(Measurement(**{key: values[key] for key in _NAMES if key in values}))
         except TypeError as error:
-            raise JournalError(f"{where}, row {n} is no measurement ({error}): restore the file from a copy.") from error
+            raise JournalError(
+                f"{where}, row {n} is no measurement ({error}): restore the file from a copy."
+            ) from error
     return found
 
 

@@ -101,8 +101,9 @@ class Reading:
         }
 
 
-def _visit(targets: Any = (), nudges: Any = (), **values: Any) -> VisitReading:
-    return VisitReading(target_overrides=targets, manual_shifts=nudges, **values)
+def _visit(**values: Any) -> VisitReading:
+    targets, shifts = values.pop("targets", ()), values.pop("nudges", ())
+    return VisitReading(target_overrides=targets, manual_shifts=shifts, **values)
 
 
 def _reading(visits: tuple[VisitReading, ...], **values: Any) -> Reading:
