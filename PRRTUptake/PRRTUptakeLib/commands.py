@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.command_line import Command, print_json
+from PRRTUptakeLib.review.command import review, review_arguments
 from PRRTUptakeLib.vocabulary import DEMOS, SUV_UNITS
 
 if TYPE_CHECKING:
@@ -187,7 +188,12 @@ def _print_result(made: CaseResult) -> None:
 
 
 def _endpoints_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("measurements", type=Path, metavar="MEASUREMENTS.csv", help="table of measurements, long form")
+    parser.add_argument(
+        "measurements",
+        type=Path,
+        metavar="MEASUREMENTS.csv",
+        help="table of measurements, long form, or a reader's file of readings",
+    )
     parser.add_argument("--protocol", required=True, help="lutia, ia-versus-iv, or a protocol file")
     parser.add_argument("--allocation", type=Path, metavar="FILE", help="treated lobe per patient (CSV or JSON)")
     parser.add_argument("--log", type=Path, help="log of blinding (default: beside the allocation)")
@@ -281,8 +287,12 @@ def _print_gate(arguments: argparse.Namespace) -> None:
 
 
 def _agreement_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("first", type=Path, metavar="READER1.csv", help="measurements of the first reader")
-    parser.add_argument("second", type=Path, metavar="READER2.csv", help="measurements of the second reader")
+    parser.add_argument(
+        "first", type=Path, metavar="READER1.csv", help="measurements of the first reader, or the file of readings"
+    )
+    parser.add_argument(
+        "second", type=Path, metavar="READER2.csv", help="measurements of the second reader, or the file of readings"
+    )
     parser.add_argument("--protocol", required=True, help="lutia, ia-versus-iv, or a protocol file")
     parser.add_argument("--metric", default="", help="default: the protocol's endpoint")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -296,11 +306,11 @@ def _agreement(arguments: argparse.Namespace) -> None:
     from PRRTUptakeLib.report.reader_tables import clustered_table
     from PRRTUptakeLib.statistics.agreement import compare_readers, paired_readings
     from PRRTUptakeLib.statistics.clustered_agreement import compare_tables
-    from PRRTUptakeLib.study.measurements import read_csv
     from PRRTUptakeLib.study.protocol import load_protocol
+    from PRRTUptakeLib.study.readings.measured import read_measurements
 
     protocol = load_protocol(arguments.protocol)
-    tables = read_csv(arguments.first), read_csv(arguments.second)
+    tables = read_measurements(arguments.first), read_measurements(arguments.second)
     _, first, second, notes = paired_readings(*tables, protocol, arguments.metric)
     result = compare_readers(first, second, protocol.endpoint.confidence)
     by_patient = compare_tables(*tables, protocol, arguments.metric)
@@ -500,6 +510,9 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("schema", "print the JSON Schema of a file that you write, for editors", _schema_arguments, _schema),
     Command("cohort", "run all patients of a folder, then the endpoint and the report", _cohort_arguments, cohort),
+    Command(
+        "review", "open a case or cohort in a browser, to look at it or to read it blinded", review_arguments, review
+    ),
     Command("endpoints", "compute the trial's endpoint from a table of measurements", _endpoints_arguments, _endpoints),
     Command("power", "compute sample size, power or detectable ratio of a paired comparison", _power_arguments, _power),
     Command("agreement", "compare two readers of the same lesions", _agreement_arguments, _agreement),

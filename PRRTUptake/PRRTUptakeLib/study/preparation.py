@@ -337,6 +337,17 @@ def sized_lesions(
 ) -> tuple[SizedLesion, ...]:
     """Measure lesions and choose the targets among them; ``baseline`` is the first visit, whose targets stay."""
     sizes = [measure_size(segmentation.grid, lesion.segment) for lesion in lesions]
+    return decided_lesions(lesions, sizes, protocol, target_overrides, baseline)
+
+
+def decided_lesions(
+    lesions: Sequence[Lesion],
+    sizes: Sequence[LesionSize],
+    protocol: Protocol,
+    target_overrides: Sequence[TargetOverride] = (),
+    baseline: Prepared | None = None,
+) -> tuple[SizedLesion, ...]:
+    """Choose the targets among lesions whose sizes are known, in the same order; see `sized_lesions`."""
     candidates = [
         Candidate(lesion.lesion_id, lesion.segment.lobe, size.longest_axial_mm, size.volume_mL)
         for lesion, size in zip(lesions, sizes, strict=True)

@@ -15,7 +15,7 @@ APPLICATION = {"slicer", "vtk", "vtkmodules", "qt", "ctk"}
 ROOMS = {
     "PRRTUptakeLib": [
         *("nuclides", "imaging", "registration", "dicom", "synthetic", "segmentation", "uptake", "study", "statistics"),
-        *("cohort", "report", "export", "mrml", "commands", "panel"),
+        *("cohort", "report", "export", "mrml", "review", "commands", "panel"),
     ],
     "PRRTDosimetryLib": [
         *("kinetics", "dose", "effect", "uncertainty", "dosimetry", "report", "selftest", "mrml", "commands", "panel"),
@@ -26,7 +26,17 @@ SHARED = {
     *("errors", "resources", "command_line", "progress", "versions", "atomic_write", "table_file", "vocabulary"),
     "formatting",
 }
-OPTIONAL = {"matplotlib", "statsmodels", "dask", "distributed", "pandas"}
+OPTIONAL = {
+    "trame",
+    "trame_slicer",
+    "aiohttp",
+    "playwright",
+    "matplotlib",
+    "statsmodels",
+    "dask",
+    "distributed",
+    "pandas",
+}
 
 FILES = sorted([*UPTAKE.rglob("*.py"), *DOSIMETRY.rglob("*.py")])
 IDS = [str(path.relative_to(ROOT)) for path in FILES]
