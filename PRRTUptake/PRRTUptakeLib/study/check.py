@@ -12,7 +12,7 @@ from PRRTUptakeLib.dicom.quantify import quantify
 from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.dicom.suv import suv
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.study.case import load_case, route_word
+from PRRTUptakeLib.study.case import load_case, question_text, route_word
 from PRRTUptakeLib.study.images import contour_series, emission_series, has_emission
 from PRRTUptakeLib.study.protocol import DESIGN_RULES
 from PRRTUptakeLib.study.response_case import is_follow_up
@@ -115,6 +115,7 @@ def check_case(path: Path) -> CaseCheck:
     rules = DESIGN_RULES[case.protocol.design]
     if rules.routes:
         problems += _routes(case)
+    problems = [*(f"Open question: {question_text(one)}" for one in case.questions), *problems]
     return CaseCheck(
         path=path,
         patient=case.patient,

@@ -15,7 +15,7 @@ APPLICATION = {"slicer", "vtk", "vtkmodules", "qt", "ctk"}
 ROOMS = {
     "PRRTUptakeLib": [
         *("nuclides", "imaging", "registration", "dicom", "synthetic", "segmentation", "uptake", "study", "statistics"),
-        *("cohort", "report", "export", "mrml", "commands", "panel"),
+        *("cohort", "report", "export", "archive", "mrml", "commands", "panel"),
     ],
     "PRRTDosimetryLib": [
         *("kinetics", "dose", "effect", "uncertainty", "dosimetry", "report", "selftest", "mrml", "commands", "panel"),
@@ -26,7 +26,7 @@ SHARED = {
     *("errors", "resources", "command_line", "progress", "versions", "atomic_write", "table_file", "vocabulary"),
     "formatting",
 }
-OPTIONAL = {"matplotlib", "statsmodels", "dask", "distributed", "pandas"}
+OPTIONAL = {"matplotlib", "statsmodels", "dask", "distributed", "pandas", "pynetdicom", "dicomweb_client", "requests"}
 
 FILES = sorted([*UPTAKE.rglob("*.py"), *DOSIMETRY.rglob("*.py")])
 IDS = [str(path.relative_to(ROOT)) for path in FILES]
