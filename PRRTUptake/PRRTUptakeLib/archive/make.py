@@ -44,14 +44,25 @@ def make_case(scan: Scan, case: Path, source: str, protocol: str = "", replace: 
     PRRTError
         If the source does not give a case, or ``case`` is there already and is not to be replaced.
     """
+    refuse_existing(case, replace)
+    draft = assemble(scan, Wishes(protocol=protocol, data=data_folder(case).name, base=case.parent))
+    write_case(draft, case, source)
+    return draft
+
+
+def refuse_existing(case: Path, replace: bool = False) -> None:
+    """Keep a case that is there, with its answers, unless it is to be replaced.
+
+    Raises
+    ------
+    ArchiveError
+        If it is there.
+    """
     if case.exists() and not replace:
         raise ArchiveError(
             f"{case} exists, with answers that may be in it: run 'prrt case {case}' to answer what is open, choose "
             "another name with -o, or use --replace."
         )
-    draft = assemble(scan, Wishes(protocol=protocol, data=data_folder(case).name, base=case.parent))
-    write_case(draft, case, source)
-    return draft
 
 
 def make_cohort(

@@ -37,6 +37,10 @@ class ArchiveError(PRRTError):
     """A folder or an archive does not give what a case needs, or a result cannot be sent."""
 
 
+class NoServiceError(ArchiveError):
+    """An archive does not offer what was asked of it, such as queries."""
+
+
 @dataclass(frozen=True, eq=False)
 class FoundSeries:
     """A series, what it is, and doubts about its files."""
