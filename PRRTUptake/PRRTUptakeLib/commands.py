@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from PRRTUptakeLib.archive.commands import COMMANDS as ARCHIVE_COMMANDS
 from PRRTUptakeLib.command_line import Command, print_json
 from PRRTUptakeLib.review.command import review, review_arguments
 from PRRTUptakeLib.vocabulary import DEMOS, SUV_UNITS
@@ -498,6 +499,7 @@ def _schema(arguments: argparse.Namespace) -> None:
 
 
 COMMANDS: tuple[Command, ...] = (
+    *ARCHIVE_COMMANDS,
     Command("demo", "make a synthetic patient, measure it and write its report", _demo_arguments, demo),
     Command("run", "measure one patient: DICOM and segments in, table, report and scene out", _run_arguments, run),
     Command(

@@ -11,6 +11,7 @@ from PRRTUptakeLib.dicom.reading import read_volume
 from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.dicom.suv import suv
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.study.case import require_no_questions
 from PRRTUptakeLib.study.case_files import case_files
 from PRRTUptakeLib.study.errors import ImageError
 from PRRTUptakeLib.study.images import contour_series, emission_series, has_emission
@@ -46,8 +47,9 @@ def study_input(case: Case, read_file: SegmentationReader = no_reader) -> StudyI
     Raises
     ------
     PRRTError
-        If a visit's DICOM cannot be read.
+        If the case has open questions, or a visit's DICOM cannot be read.
     """
+    require_no_questions(case)
     visits = tuple(_visit(case, visit, read_file) for visit in case.visits)
     measured = [
         (one, series)

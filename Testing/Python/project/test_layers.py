@@ -15,7 +15,7 @@ APPLICATION = {"slicer", "vtk", "vtkmodules", "qt", "ctk"}
 ROOMS = {
     "PRRTUptakeLib": [
         *("nuclides", "imaging", "registration", "dicom", "synthetic", "segmentation", "uptake", "study", "statistics"),
-        *("cohort", "report", "export", "mrml", "review", "commands", "panel"),
+        *("cohort", "report", "export", "archive", "mrml", "review", "commands", "panel"),
     ],
     "PRRTDosimetryLib": [
         *("kinetics", "dose", "effect", "uncertainty", "dosimetry", "report", "selftest", "mrml", "commands", "panel"),
@@ -36,6 +36,9 @@ OPTIONAL = {
     "dask",
     "distributed",
     "pandas",
+    "pynetdicom",
+    "dicomweb_client",
+    "requests",
 }
 
 FILES = sorted([*UPTAKE.rglob("*.py"), *DOSIMETRY.rglob("*.py")])
