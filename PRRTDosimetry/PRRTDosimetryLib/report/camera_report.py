@@ -75,9 +75,7 @@ def camera_html(made: Commissioning, content: dict[str, Any]) -> str:
         "Site": content.get("site", "not stated"),
         "Phantoms": "; ".join(f"{scan.file.name}, {moment_words(scan.moment)}" for scan in made.scans),
         "Collimator, windows": ", ".join(
-            filter(
-                None, (first.collimator, *(f"{low:g} to {high:g} keV" for low, high in facts.get("windows_keV", [])))
-            )
+            filter(None, (first.collimator, *(f"{low:g} to {high:g} keV" for low, high in first.windows_keV)))
         )
         or "not stated",
         "Image": f"{shown('matrix', first.matrix)}, voxels of {shown('voxel_mm', first.voxel_mm)}",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.formatting import number
 from PRRTUptakeLib.review import tables
 from PRRTUptakeLib.review.access import Idle
 from PRRTUptakeLib.review.case_review import CaseReviewError
@@ -330,7 +331,7 @@ class ReviewApplication:
         values = panel.values(self.cross)
         parts = [", ".join(f"{axis}" for axis in np.round(self.cross, 1)) + " mm"]
         if values["overlay"] is not None and panel.overlay is not None:
-            parts.append(f"{tables.number(values['overlay'], 4)} {shown_unit(panel.overlay.units)}")
+            parts.append(f"{number(values['overlay'], 4)} {shown_unit(panel.overlay.units)}")
         if values["anatomy"] is not None:
             parts.append(f"{values['anatomy']:.0f} below")
         return "   ".join(parts)
@@ -342,7 +343,7 @@ class ReviewApplication:
         )
         self.state.top_share = round(look.top / self.full_top, 2) if self.full_top else 1.0
         self.state.bar = colour_bar(look.colours)
-        self.state.bar_top = tables.number(look.top, 3)
+        self.state.bar_top = number(look.top, 3)
         overlay = self.panels[0].overlay if self.panels else None
         self.state.bar_unit = shown_unit(overlay.units) if overlay is not None else ""
 

@@ -27,8 +27,8 @@ from PRRTUptakeLib.study.placement import manual_shift_of, place
 from PRRTUptakeLib.study.preparation import decided_lesions, protocol_references, recognised
 from PRRTUptakeLib.uptake.aggregation import aggregate_lesions
 from PRRTUptakeLib.uptake.alignment import alignment, image_in_mask_voxels
+from PRRTUptakeLib.uptake.errors import OccupancyError
 from PRRTUptakeLib.uptake.mapping import as_matrix, push_map
-from PRRTUptakeLib.uptake.occupancy import OccupancyError
 from PRRTUptakeLib.uptake.ratios import treated_control_ratio
 from PRRTUptakeLib.vocabulary import OPPOSITE_LOBE
 
@@ -231,7 +231,7 @@ class LivePlane:
         points = (np.argwhere(healthy.mask) + healthy.origin)[:, ::-1].astype(np.float64)
         nearest = np.rint(push_map(self.grid, given.image.grid, given.transform)(points))[:, ::-1].astype(np.intp)
         inside = ((nearest >= 0) & (nearest < given.image.array.shape)).all(axis=1)
-        amount = np.zeros(len(points))
+        amount: np.ndarray = np.zeros(len(points))
         amount[inside] = given.image.array[tuple(nearest[inside].T)]
         inside_weight: np.ndarray = inside.astype(np.float64)
         return healthy, amount, inside_weight

@@ -93,7 +93,7 @@ def moved(plane: Plane, matrix: np.ndarray) -> Plane:
 
 
 def _moved(point: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    return matrix[:3, :3] @ point + matrix[:3, 3]
+    return np.asarray(matrix[:3, :3] @ point + matrix[:3, 3])
 
 
 def picture(panel: Panel, frame: Frame, look: Look) -> np.ndarray:

@@ -41,7 +41,7 @@ class Guard:
         """Put it in front of an aiohttp application."""
         from aiohttp import web
 
-        @web.middleware
+        @web.middleware  # type: ignore[untyped-decorator]
         async def guard(request: Any, handler: Any) -> Any:
             return await self._answer(request, handler)
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.dicom.acquisition import Acquisition, acquisition_from_facts, acquisition_of, differences
 from PRRTUptakeLib.dicom.operator_overrides import Calibration, DeadTime, OperatorOverrides
+from PRRTUptakeLib.study.errors import InputFileError
 from PRRTUptakeLib.study.schema.camera_keys import CAMERA
 from PRRTUptakeLib.study.schema.json_file import read_json_file
-from PRRTUptakeLib.study.schema.place import InputFileError, Place
+from PRRTUptakeLib.study.schema.place import Place
 from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve
 
 if TYPE_CHECKING:

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.study.errors import InputFileError
 from PRRTUptakeLib.study.model import stated_fwhm_mm
 from PRRTUptakeLib.study.predicted_benefit import IntravenousCycle
 from PRRTUptakeLib.study.protocol import Protocol, load_protocol
@@ -367,13 +368,13 @@ def require_no_questions(case: Case) -> None:
 
     Raises
     ------
-    CaseError
+    InputFileError
         With every question.
     """
     if not case.questions:
         return
     listed = " ".join(f"({n}) {question_text(one)}" for n, one in enumerate(case.questions, 1))
-    raise CaseError(
+    raise InputFileError(
         f"{case.path.name} has {len(case.questions)} open question(s): {listed} Answer them with 'prrt case "
         f"{case.path.name} --ask', or in the file."
     )
