@@ -230,11 +230,10 @@ class LivePlane:
             return healthy, amount[healthy.mask], weights
         points = (np.argwhere(healthy.mask) + healthy.origin)[:, ::-1].astype(np.float64)
         nearest = np.rint(push_map(self.grid, given.image.grid, given.transform)(points))[:, ::-1].astype(np.intp)
-        inside = ((nearest >= 0) & (nearest < given.image.array.shape)).all(axis=1)
+        inside = np.all((nearest >= 0) & (nearest < given.image.array.shape), axis=1)
         nearest_values: np.ndarray = np.zeros(len(points))
         nearest_values[inside] = given.image.array[tuple(nearest[inside].T)]
-        inside_weight: np.ndarray = inside.astype(np.float64)
-        return healthy, nearest_values, inside_weight
+        return healthy, nearest_values, inside.astype(np.float64)
 
 
 def _key(piece: Segment) -> tuple[object, ...]:
