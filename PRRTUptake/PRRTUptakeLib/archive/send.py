@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pydicom
 
 from PRRTUptakeLib.archive.document import report_object
-from PRRTUptakeLib.archive.scan import ArchiveError, NoServiceError
+from PRRTUptakeLib.archive.errors import ArchiveError, NoServiceError
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.export.results import REPORT
 from PRRTUptakeLib.progress import Progress, no_progress

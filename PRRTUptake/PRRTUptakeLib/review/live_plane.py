@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.review.errors import ReviewError
 from PRRTUptakeLib.segmentation.bounding_box import mask_in
 from PRRTUptakeLib.segmentation.diameters import measure_size
 from PRRTUptakeLib.segmentation.lesion_tracking import EarlierLesions
@@ -43,10 +44,6 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.study.preparation import Prepared, SizedLesion
     from PRRTUptakeLib.study.protocol import Protocol
     from PRRTUptakeLib.uptake.mapping import RasTransform
-
-
-class LivePlaneError(PRRTError):
-    """A visit has no plane to drag."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +112,7 @@ class LivePlane:
 
     def __init__(self, given: LiveInput) -> None:
         if not given.protocol.rules.by_lobe:
-            raise LivePlaneError(f"The protocol '{given.protocol.name}' has no lobes, so there is no plane to drag.")
+            raise ReviewError(f"The protocol '{given.protocol.name}' has no lobes, so there is no plane to drag.")
         self._given = given
         named, *_ = recognised(given.segmentation, ids=given.baseline is None)
         self.grid: Grid = named.grid

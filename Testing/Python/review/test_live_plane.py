@@ -9,7 +9,8 @@ import pytest
 from builders import panel_scene
 from builders.small_study import small_study
 from PRRTUptakeLib.imaging.volume import Volume
-from PRRTUptakeLib.review.live_plane import LiveInput, LivePlane, LivePlaneError
+from PRRTUptakeLib.review.errors import ReviewError
+from PRRTUptakeLib.review.live_plane import LiveInput, LivePlane
 from PRRTUptakeLib.segmentation.lobes import Plane
 from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
 from PRRTUptakeLib.segmentation.targets import TargetOverride
@@ -130,7 +131,7 @@ def test_through_a_turned_image_the_numbers_are_close():
 
 
 def test_a_design_without_lobes_has_no_plane():
-    with pytest.raises(LivePlaneError, match="has no lobes"):
+    with pytest.raises(ReviewError, match="has no lobes"):
         LivePlane(live_input(spect(), protocol="single-arm"))
 
 
