@@ -328,7 +328,7 @@ def write_phantom_set(
 
     Raises
     ------
-    WholeFolderError
+    AtomicWriteError
         If ``folder`` cannot be written, or holds files that are not ours.
     """
     base = nema or PhantomPlan(seed=seed, habit=habit, factor=9.4 if habit == "counts" else 1.03)
