@@ -46,8 +46,8 @@ def download(
         have = _opened(folder, archive.name)
         series, passed = _wanted(archive, patients)
         for n, one in enumerate(series):
-            told = f"{one.modality} series {n + 1} of {len(series)}"
-            progress(n / len(series), told)
+            note = f"{one.modality} series {n + 1} of {len(series)}"
+            progress(n / len(series), note)
             _receive(archive, one, folder, have)
         progress(1.0, f"{len(have)} images received")
     except OSError as error:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 DICOMDIR = "DICOMDIR"
 _DIRECTORY = "1.2.840.10008.1.3.10"
-_TOLD_EVERY = 100  # files between two reports of progress
+_REPORTED_EVERY = 100  # files between two reports of progress
 _HEADER_TAGS = ("PatientName", "PatientBirthDate", "PatientSex")
 
 
@@ -118,7 +118,7 @@ def scan_files(files: Sequence[Path], progress: Progress = no_progress) -> Scan:
     ignored: list[tuple[Path, str]] = []
     copies = 0
     for n, path in enumerate(files):
-        if n % _TOLD_EVERY == 0:
+        if n % _REPORTED_EVERY == 0:
             progress(n / len(files), f"reading headers, {n} of {len(files)} files")
         header, reason = _header(path)
         if header is None:

@@ -87,7 +87,7 @@ def result_objects(results: Path, pdf: Path | None = None, report: bool = True) 
         except Exception as error:  # pydicom raises many kinds on broken files
             raise ArchiveError(f"{file} is not a readable DICOM file ({error}): run the case again.") from error
         names.append(file.relative_to(results).as_posix())
-    if len({_is_freed(one) for one in objects}) > 1:
+    if len({_is_cleaned(one) for one in objects}) > 1:
         raise ArchiveError(
             f"{results} mixes de-identified and identified objects: nothing was sent; run the case again."
         )
@@ -131,7 +131,7 @@ def send(
     return sent
 
 
-def _is_freed(one: Dataset) -> bool:
+def _is_cleaned(one: Dataset) -> bool:
     return str(one.get("PatientIdentityRemoved", "")).upper() == "YES"
 
 
@@ -139,18 +139,18 @@ def _refuse_wrong_study(archive: Archive, objects: Sequence[Dataset]) -> None:
     """Refuse before anything is sent."""
     for study in dict.fromkeys(str(one.StudyInstanceUID) for one in objects):
         example = next(one for one in objects if one.StudyInstanceUID == study)
-        freed, patient = _is_freed(example), str(example.get("PatientID", "")).strip()
+        cleaned, patient = _is_cleaned(example), str(example.get("PatientID", "")).strip()
         try:
             known = archive.patient_of_study(study)
         except NoServiceError:
-            if freed:
+            if cleaned:
                 raise ArchiveError(
                     f"{archive.name} cannot be asked whether the study is one of an identified patient: de-identified "
                     "results are sent to archives with queries only."
                 ) from None
             continue
         if known is not None and known != patient:
-            what = "de-identified results" if freed else f"results of patient '{patient}'"
+            what = "de-identified results" if cleaned else f"results of patient '{patient}'"
             raise ArchiveError(
                 f"{archive.name} has the study ...{study[-12:]} under another Patient ID: {what} do not go into it; "
                 "nothing was sent."

@@ -101,7 +101,7 @@ def plane_picture(
     ----------
     image : what is shown, interpolated to 1 mm.
     plane : where.
-    circles : centre (RAS mm), radius and name of each ball.
+    circles : centre (3,) in RAS mm, radius and name of each ball.
     window : display range.
     caption : words below the picture.
     color : of circles and names.

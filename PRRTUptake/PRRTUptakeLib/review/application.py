@@ -694,7 +694,7 @@ class ReviewApplication:
 
 
 def drawing_cross(panel: Panel, frame: Frame, cross: np.ndarray) -> list[float]:
-    """Where the crosshair is in a frame, in pixels."""
+    """Where the crosshair (3,) is in a frame, in pixels."""
     return list(drawing(Panel(images=panel.images, label="", to_segments=panel.to_segments), frame, cross)["cross"])
 
 

@@ -110,7 +110,7 @@ def test_a_replacement_that_does_not_fit_is_a_problem_in_words():
     ("plane", "problem"),
     [(Plane((300, 0, 0), (1, 0, 0)), "misses the liver"), (Plane((0, 0, 0), (0, 0, 1)), "does not part")],
 )
-def test_a_plane_beside_the_liver_is_a_problem_and_not_an_error(plane, problem):
+def test_a_plane_next_to_the_liver_is_a_problem_and_not_an_error(plane, problem):
     assert problem in LivePlane(live_input(spect())).at(plane).problem
 
 
