@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PRRTUptakeLib.uptake.uncertainty import DrawnValue, aggregated, mapped, ratio, summed
+from PRRTUptakeLib.uptake.uncertainty import DrawnValue, UncertainValue, aggregated, mapped, ratio, summed
 
 from PRRTDosimetryLib.dose.phantom import RED_MARROW, TOTAL_BODY
 from PRRTDosimetryLib.dosimetry.dose_intervals import is_corrected, known_of, region_of_lobe
@@ -23,8 +23,6 @@ from PRRTDosimetryLib.effect.bed import bed_Gy, eqd2_Gy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from PRRTUptakeLib.uptake.uncertainty import UncertainValue
 
     from PRRTDosimetryLib.dosimetry.engine import Dosimetry, RegionDose
     from PRRTDosimetryLib.effect.cycles import CumulativeEffect
@@ -136,6 +134,24 @@ def lobe_ratio(result: Dosimetry) -> UncertainValue | None:
         indices.append(ratio(aggregated(lesions, "geometric-mean"), healthy))
         parts += [healthy, *lesions]
     return known_of(parts, ratio(*indices))
+
+
+def map_mean(result: Dosimetry, name: str, mean_Gy: float) -> UncertainValue | None:
+    """Mean of a dose map over a region: as uncertain as the region's dose, from the same images; None where unknown.
+
+    The map is not corrected for partial volume: where the region's dose is, the interval reaches up to that one's.
+    """
+    dose = result.regions.get(name)
+    known = None if dose is None else dose.uncertainty
+    if dose is None or known is None or not mean_Gy > 0:
+        return None
+    low, high = known.interval_Gy
+    scale = mean_Gy / dose.dose_Gy
+    ends, u = (scale * low, scale * high), scale * known.u_dose_Gy
+    if is_corrected(dose):
+        ends = (min(ends[0], low), max(ends[1], high))
+        u = math.hypot(u, dose.dose_Gy - mean_Gy)
+    return UncertainValue(value=mean_Gy, u=u, lower=ends[0], upper=ends[1], contents=known.contents)
 
 
 def _effect(
