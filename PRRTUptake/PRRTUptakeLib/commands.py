@@ -61,6 +61,11 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("case", type=Path, nargs="?", metavar="CASE.json", help="the patient's case file")
     parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="folder for the results")
     parser.add_argument("--dicom", action="store_true", help="write segments, measurements and maps as DICOM too")
+    parser.add_argument(
+        "--rtstruct",
+        action="store_true",
+        help="with --dicom: an RT Structure Set of the segments, for planning systems",
+    )
     parser.add_argument("--excel", action="store_true", help="write the table for Excel too (needs openpyxl)")
     parser.add_argument("--operator", default="", metavar="NAME", help="who runs it, for the report")
     parser.add_argument("--replace", action="store_true", help="keep an older result under a name with its date")
@@ -85,8 +90,11 @@ def run(arguments: argparse.Namespace, extensions: Sequence[Extension] = ()) -> 
         return
     if arguments.case is None or arguments.output is None:
         arguments.refuse("give CASE.json and -o DIR, or --verify BUNDLE")
+    if arguments.rtstruct and not arguments.dicom:
+        arguments.refuse("--rtstruct goes with --dicom")
     outputs = Outputs(
         dicom=arguments.dicom,
+        structure_sets=arguments.rtstruct,
         excel=arguments.excel,
         operator=arguments.operator,
         deidentifier=_deidentifier(arguments),

@@ -8,18 +8,25 @@ overlap is where detectors see least.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydicom.uid import NuclearMedicineImageStorage
 
 from PRRTUptakeLib.dicom.nm import decay_factor
 from PRRTUptakeLib.dicom.operator_overrides import DOUBT, Quantified
+from PRRTUptakeLib.dicom.quantify import quantify
+from PRRTUptakeLib.dicom.reading import arrange
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.volume import Volume
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+
+    from PRRTUptakeLib.dicom.operator_overrides import OperatorOverrides
+    from PRRTUptakeLib.dicom.series import Series
 
 _LONGEST_APART_s = 3 * 3600.0
 _ROUNDING = 0.05  # of a voxel
@@ -28,6 +35,59 @@ _DOUBTFUL_STEP = 0.15  # relative difference of two beds where both see the same
 
 class BedPositionError(PRRTError):
     """Bed positions are not of one session, or do not continue each other."""
+
+
+def continue_each_other(series: Sequence[Series]) -> bool:
+    """Whether series are bed positions of one SPECT, by their headers.
+
+    They are of one patient and frame of reference, on one grid, begun within hours, and each has mostly planes that no
+    other one has; two reconstructions of one bed are not.
+    """
+    if len(series) < 2 or any(one.sop_class != NuclearMedicineImageStorage for one in series):
+        return False
+    if (
+        len({(one.patient_id, one.frame_of_reference_uid) for one in series}) > 1
+        or not series[0].frame_of_reference_uid
+    ):
+        return False
+    begun = [one.started.timestamp() for one in series if one.started]
+    if len(begun) < len(series) or max(begun) - min(begun) > _LONGEST_APART_s:
+        return False
+    try:
+        arranged = [arrange(one) for one in series]
+    except PRRTError:
+        return False
+    spans = sorted(_span(one.ijk_to_ras, one.shape, arranged[0].ijk_to_ras) for one in arranged)
+    fitting = all(span[2] for span in spans) and len({one.shape[1:] for one in arranged}) == 1
+    return fitting and all(
+        high[0] <= low[1] + _ROUNDING and low[1] - high[0] < 0.5 * min(low[1] - low[0], high[1] - high[0])
+        for low, high in pairwise(spans)
+    )
+
+
+def _span(matrix: np.ndarray, shape: tuple[int, ...], base: np.ndarray) -> tuple[float, float, bool]:
+    """First and last plane (excluded) on the grid ``base``, and whether the voxels are those of that grid."""
+    apart = np.linalg.inv(base) @ matrix
+    linear = np.abs(apart[:3, :3] - np.eye(3)).max() <= 1e-3
+    along = float(apart[2, 3])
+    on_grid = max(np.abs(apart[:2, 3]).max(), abs(along - round(along))) <= _ROUNDING
+    return along, along + shape[0], bool(linear and on_grid)
+
+
+def quantify_beds(series: Sequence[Series], inputs: OperatorOverrides | None = None) -> Quantified:
+    """Bq/ml of one series, or of several bed positions as one volume.
+
+    Parameters
+    ----------
+    inputs : what the operator states, of every bed.
+
+    Raises
+    ------
+    PRRTError
+        As `quantify` and `join_beds`.
+    """
+    made = [quantify(one, inputs) for one in series]
+    return made[0] if len(made) == 1 else join_beds(made, [one.label for one in series])
 
 
 def join_beds(beds: Sequence[Quantified], names: Sequence[str]) -> Quantified:

@@ -47,6 +47,7 @@ class DrawnStructure:
     drawn_volume_mL : area of the contours times the distance of planes, before anything is rounded to voxels.
     outlines : of which kind its outlines are, one of ``contour_rings.KINDS``.
     observation : the item of RT ROI Observations, None without.
+    description : ROI Description, "" without.
     """
 
     number: int
@@ -57,6 +58,7 @@ class DrawnStructure:
     drawn_volume_mL: float
     outlines: str
     observation: Dataset | None = None
+    description: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,13 +121,14 @@ def read_structure_set(ds: Dataset, series: Sequence[Series], where: str) -> Str
                 raise _LeftOutError("the structure set does not list it (a deleted structure)")
             if frame and frames[number] not in ("", frame):
                 raise _LeftOutError("it is in another frame of reference than the image")
-            name = named[number][0]
+            name, roi = named[number]
+            described = str(roi.get("ROIDescription", "") or "")
             found = _structure(contours.get(number, _Contours()), grid, (number, name), told)
         except _LeftOutError as reason:
             label = f"'{named[number][0]}'" if number in named else f"number {number}"
             told.left_out.append(f"{label} ({reason})")
             continue
-        structures.append(replace(found, observation=observed.get(number)))
+        structures.append(replace(found, observation=observed.get(number), description=described))
     if not structures:
         reasons = "; ".join(told.left_out) or "it lists none"
         raise ContourError(f"{where} holds no structure that can be used: {reasons}.")

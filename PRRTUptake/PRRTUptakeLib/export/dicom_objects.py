@@ -35,6 +35,36 @@ SERIAL = "0"
 PRIVATE = "99PRRT"  # our own coding scheme, for what the standard has no code
 _SCHEME_NAME = "SlicerPRRT metrics, described in measurements.schema.json"
 _ZONE_LIMIT_H = 15
+_COPIED = [
+    "PatientName",
+    "PatientID",
+    "IssuerOfPatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "PatientAge",
+    "PatientSize",
+    "PatientWeight",
+    "StudyInstanceUID",
+    "StudyID",
+    "StudyDate",
+    "StudyTime",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+    "StudyDescription",
+    "PositionReferenceIndicator",
+]
+_EMPTY = [
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyID",
+    "StudyDate",
+    "StudyTime",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+    "PositionReferenceIndicator",
+]
 
 
 class DicomResultError(PRRTError):
@@ -128,6 +158,15 @@ def frame_uid(source: Dataset, where: str) -> str:
     return found
 
 
+def copy_patient_and_study(ds: Dataset, source: Dataset) -> None:
+    """Patient and study of an image, for objects that highdicom does not make; what is missing is left empty."""
+    for keyword in _EMPTY:
+        setattr(ds, keyword, "")
+    for keyword in _COPIED:
+        if keyword in source:
+            setattr(ds, keyword, source[keyword].value)
+
+
 def own_uids() -> dict[str, str]:
     """New series and instance UIDs, as highdicom's constructors name them."""
     return {"series_instance_uid": highdicom.UID(), "sop_instance_uid": highdicom.UID()}
@@ -153,7 +192,7 @@ def finish(ds: Dataset, source: Dataset, description: str) -> Dataset:
         ]
     if "ContentLabel" in ds and "ContentCreatorName" not in ds:
         ds.ContentCreatorName = ""  # must be there, may be empty
-    if ds.Modality not in ("SR", "RTDOSE"):
+    if ds.Modality not in ("SR", "RTDOSE", "RTSTRUCT"):
         if "BodyPartExamined" in source:
             ds.BodyPartExamined = source.BodyPartExamined
         else:

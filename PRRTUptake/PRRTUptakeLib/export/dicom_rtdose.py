@@ -17,6 +17,7 @@ from PRRTUptakeLib.export.dicom_objects import (
     MODEL,
     SERIAL,
     DicomResultError,
+    copy_patient_and_study,
     finish,
     frame_uid,
     refer_to,
@@ -32,36 +33,6 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.dicom.series import Series
 
 DOSE_NUMBER = 9004
-_COPIED = [
-    "PatientName",
-    "PatientID",
-    "IssuerOfPatientID",
-    "PatientBirthDate",
-    "PatientSex",
-    "PatientAge",
-    "PatientSize",
-    "PatientWeight",
-    "StudyInstanceUID",
-    "StudyID",
-    "StudyDate",
-    "StudyTime",
-    "AccessionNumber",
-    "ReferringPhysicianName",
-    "StudyDescription",
-    "PositionReferenceIndicator",
-]
-_EMPTY = [
-    "PatientName",
-    "PatientID",
-    "PatientBirthDate",
-    "PatientSex",
-    "StudyID",
-    "StudyDate",
-    "StudyTime",
-    "AccessionNumber",
-    "ReferringPhysicianName",
-    "PositionReferenceIndicator",
-]
 
 
 def dose_object(
@@ -97,11 +68,7 @@ def dose_object(
     ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = RTDoseStorage
     ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = highdicom.UID()
-    for keyword in _EMPTY:
-        setattr(ds, keyword, "")
-    for keyword in _COPIED:
-        if keyword in source:
-            setattr(ds, keyword, source[keyword].value)
+    copy_patient_and_study(ds, source)
     ds.Modality, ds.SeriesInstanceUID, ds.SeriesNumber = "RTDOSE", highdicom.UID(), DOSE_NUMBER
     ds.InstanceNumber, ds.OperatorsName = 1, ""
     ds.Manufacturer, ds.ManufacturerModelName = MANUFACTURER, MODEL

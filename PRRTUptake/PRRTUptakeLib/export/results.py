@@ -39,6 +39,7 @@ class Outputs:
     Attributes
     ----------
     dicom : a folder ``dicom`` with segmentations, measurement reports and maps.
+    structure_sets : with ``dicom``, the segments as RT Structure Set too.
     excel : the table as ``measurements.xlsx`` too.
     operator : who ran it, for the report; "" for the ``operator`` in the notes.
     deidentifier : frees all that is written of the patient's identity; None leaves it in.
@@ -48,6 +49,7 @@ class Outputs:
     """
 
     dicom: bool = False
+    structure_sets: bool = False
     excel: bool = False
     operator: str = ""
     deidentifier: Deidentifier | None = None
@@ -84,7 +86,8 @@ def _write(
     cleaner = outputs.deidentifier.cleaner(identity_of(result)) if outputs.deidentifier is not None else None
     if outputs.dicom:
         progress(0.2, "writing DICOM")
-        write_dicom(result, out / "dicom", outputs.deidentifier, cleaner.identity if cleaner is not None else None)
+        identity = cleaner.identity if cleaner is not None else None
+        write_dicom(result, out / "dicom", outputs.deidentifier, identity, outputs.structure_sets)
     if cleaner is not None:
         result, facts = without_identity(result, cleaner), facts_without_identity(facts, cleaner)
     progress(0.6, "writing tables, report and scene")

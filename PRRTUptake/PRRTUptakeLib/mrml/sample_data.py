@@ -101,7 +101,7 @@ def _load_visit(case: Case, visit: Visit, as_suv: bool, known: dict[Path, Any]) 
         describe_image(node, role=role, visit=visit.visit)
         nodes.append(node)
     if visit.segments not in known:
-        segmentation = read_segments(visit.segments, find_series(visit.dicom), read_segmentation_file)
+        segmentation = read_segments(visit.segments, find_series(visit.dicom), read_segmentation_file, visit.labels)
         known[visit.segments] = node_from_segmentation(segmentation, f"Segments {visit.visit}")
         known[visit.segments].SetAttribute(VISIT_ATTRIBUTE, visit.visit)
         nodes.append(known[visit.segments])

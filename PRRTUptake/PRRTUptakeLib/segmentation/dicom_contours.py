@@ -119,7 +119,10 @@ def _from_segmentation(ds: Dataset, series: Sequence[Series], file: Path) -> Seg
     segments, entries = [], {}
     for one in stored.segments:
         segment = Segment(one.label, one.mask, one.origin)
-        segments.append(segment if one.item is None else _labelled(segment, one.item))
+        if one.item is not None:
+            described, tracked = (str(one.item.get(key, "")) for key in ("SegmentDescription", "TrackingID"))
+            segment = _labelled(segment, described, tracked)
+        segments.append(segment)
         entries[one.label] = None if one.item is None else _entry(one.item)
     drawn = _recognised(Segmentation(stored.grid, tuple(segments), stored.warnings), entries)
     if stored.image is None:
@@ -130,12 +133,12 @@ def _from_segmentation(ds: Dataset, series: Sequence[Series], file: Path) -> Seg
         return drawn  # reaches beyond the image, whose voxels it has
 
 
-def _labelled(segment: Segment, item: Dataset) -> Segment:
+def _labelled(segment: Segment, description: str, identity: str) -> Segment:
     """Role, lobe and lesion id as SlicerPRRT writes them."""
-    found = re.fullmatch(r"role=(\w*); lobe=(\w*)", str(item.get("SegmentDescription", "")))
+    found = re.fullmatch(r"role=(\w*); lobe=(\w*)", description)
     if not found or found[1] not in ("", *ROLES) or found[2] not in ("", *LOBES):
         return segment
-    lesion = str(item.get("TrackingID", "")) if found[1] in ("target", "lesion") else ""
+    lesion = identity if found[1] in ("target", "lesion") else ""
     return segment.relabelled(role=found[1], lobe=found[2], lesion_id=lesion)
 
 
@@ -165,7 +168,9 @@ def _from_structures(ds: Dataset, series: Sequence[Series], file: Path) -> Segme
     segments, entries = [], {}
     for one in found.structures:
         fractions = one.fractions if one.outlines == FREE else None
-        segments.append(Segment(one.name, one.mask, one.origin, fractions=fractions).cropped())
+        segment = Segment(one.name, one.mask, one.origin, fractions=fractions).cropped()
+        label = "" if one.observation is None else str(one.observation.get("ROIObservationLabel", "") or "")
+        segments.append(_labelled(segment, one.description, label))
         entries[one.name] = _observed(one.observation)
     return replace(
         _recognised(Segmentation(found.grid, tuple(segments)), entries), warnings=found.warnings, notes=found.notes

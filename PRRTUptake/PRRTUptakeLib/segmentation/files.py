@@ -43,7 +43,9 @@ class MaskFile:
     remarks: tuple[str, ...] = ()
 
 
-def read_segment_folder(folder: Path, only: Collection[str] | None = None) -> Segmentation:
+def read_segment_folder(
+    folder: Path, only: Collection[str] | None = None, labels: Mapping[int, str] | str | None = None
+) -> Segmentation:
     """Read one mask per file; the file name without its ending becomes the segment's name.
 
     A file with several labels and a table of their names gives a segment for each. Masks on other voxels than the first
@@ -53,6 +55,7 @@ def read_segment_folder(folder: Path, only: Collection[str] | None = None) -> Se
     ----------
     folder : holds ``liver.nii.gz``, ``kidney_left.nii.gz`` and so on.
     only : names to read; all if None. Reading few of TotalSegmentator's 117 masks saves most of the time.
+    labels : names of the numbers of the one label map in the folder, see `read_mask_file`.
 
     Returns
     -------
@@ -79,6 +82,12 @@ def read_segment_folder(folder: Path, only: Collection[str] | None = None) -> Se
         raise MaskFileError(
             f"{folder} holds no mask ({', '.join(SUFFIXES)}): give the folder with one file per structure."
         )
+    if labels is not None:
+        if len(wanted) > 1:
+            raise MaskFileError(
+                f"{folder} holds {len(wanted)} masks, but 'labels' are the names of one label map: name its file."
+            )
+        return read_mask_file(files[wanted[0]], labels)
     return _on_one_grid([_segments_of(files[name], name) for name in wanted])
 
 

@@ -66,6 +66,7 @@ class Visit:
     cycle: int
     dicom: Path
     segments: Path
+    labels: dict[int, str] | str | None = None
     lobe_plane: Plane | None = None
     territory_overrides: tuple[TerritoryOverride, ...] = ()
     image: str = ""
@@ -199,6 +200,7 @@ def _visit(content: dict[str, Any], place: Place) -> Visit:
         cycle=content["cycle"],
         dicom=content["dicom"],
         segments=content.get("segments", content["dicom"]),
+        labels=_labels(content.get("labels")),
         lobe_plane=content.get("lobe_plane"),
         territory_overrides=content.get("couinaud_moves", ()),
         image=content.get("image", ""),
@@ -211,6 +213,11 @@ def _visit(content: dict[str, Any], place: Place) -> Visit:
         overrides=stated.overrides if stated else None,
         overrides_reason=stated.reason if stated else "",
     )
+
+
+def _labels(stated: dict[str, str] | str | None) -> dict[int, str] | str | None:
+    """Names of a label map's numbers, the name of their table, or None."""
+    return {int(number): name for number, name in stated.items()} if isinstance(stated, dict) else stated
 
 
 def _drawn_on(name: str | None, cycle: int) -> tuple[int, str] | None:
@@ -241,7 +248,7 @@ def _with_segments(visits: Sequence[Visit], place: Place) -> tuple[Visit, ...]:
                 f"{place.key('visits').item(n).key('drawn_on').name} names {visit.drawn_on[0]}/{visit.drawn_on[1]}, "
                 f"which has no segments of its own; visits with segments are {fitting}."
             )
-        found.append(replace(visit, segments=drawn.segments))
+        found.append(replace(visit, segments=drawn.segments, labels=drawn.labels))
     return tuple(found)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from PRRTUptakeLib.dicom.bed_positions import quantify_beds
 from PRRTUptakeLib.dicom.headers import text, words
 from PRRTUptakeLib.dicom.injection import injection_of
 from PRRTUptakeLib.dicom.operator_overrides import DOUBT, doubts_among
-from PRRTUptakeLib.dicom.quantify import quantify
 from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.dicom.suv import suv
 from PRRTUptakeLib.errors import PRRTError
@@ -163,17 +163,20 @@ def _check_emission(case: Case, visit: Visit, series: Sequence[Series], found: _
     if not has_emission(series, modality) and _may_have_none(case, visit):
         return
     try:
-        emission = emission_series(series, modality, visit.visit, visit.image)
+        beds = emission_series(series, modality, visit.visit, visit.image)
     except PRRTError as error:
         found.problems.append(str(error))
         return
-    found.patients.append(emission.patient_id)
+    emission = beds[0]
+    found.patients += [one.patient_id for one in beds]
+    if len(beds) > 1:
+        found.warnings.append(f"{len(beds)} bed positions are joined: {'; '.join(one.label for one in beds)}.")
     started = emission.started.isoformat(timespec="minutes") if emission.started else ""
     found.values |= {"series": emission.label, "uid": emission.uid, "date": started}
     found.values["attenuation"] = attenuation_of(emission)
     try:
         routes = DESIGN_RULES[case.protocol.design].routes
-        made = suv(emission, inputs=visit.overrides) if routes else quantify(emission, visit.overrides)
+        made = suv(emission, inputs=visit.overrides) if routes else quantify_beds(beds, visit.overrides)
     except PRRTError as error:
         found.problems.append(str(error))
         return
@@ -216,7 +219,7 @@ def _check_segments(case: Case, visit: Visit, series: Sequence[Series], found: _
     if DESIGN_RULES[case.protocol.design].routes and visit.route and any(not one.route for one in case.visits):
         return  # the contours are those of the visit without a route
     try:
-        listed = segment_names(visit.segments)
+        listed = segment_names(visit.segments, visit.labels)
     except PRRTError as error:
         found.problems.append(str(error))
         return

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from PRRTUptakeLib.dicom.bed_positions import continue_each_other
 from PRRTUptakeLib.dicom.reading import arrange
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.volume import Grid
@@ -24,8 +25,8 @@ class ImageError(PRRTError):
     """A visit's folder does not hold the images that the protocol needs."""
 
 
-def emission_series(series: Sequence[Series], modality: str, visit: str, uid: str = "") -> Series:
-    """The one series to be measured.
+def emission_series(series: Sequence[Series], modality: str, visit: str, uid: str = "") -> tuple[Series, ...]:
+    """The series to be measured: one, or the bed positions of one SPECT.
 
     Parameters
     ----------
@@ -45,9 +46,11 @@ def emission_series(series: Sequence[Series], modality: str, visit: str, uid: st
         wanted = f"{modality} series {uid}" if uid else f"{modality} series"
         raise ImageError(f"Visit '{visit}' has no {wanted} (only {modalities}): add it to the visit's DICOM folder.")
     if len(found) > 1:
+        if continue_each_other(found):
+            return tuple(sorted(found, key=lambda one: one.started.timestamp() if one.started else 0.0))
         names = "; ".join(f"{one.description or 'no description'} ({one.uid})" for one in found)
         raise ImageError(f"Visit '{visit}' has several {modality} series: name one as 'image' in the case: {names}.")
-    return found[0]
+    return (found[0],)
 
 
 def has_emission(series: Sequence[Series], modality: str) -> bool:

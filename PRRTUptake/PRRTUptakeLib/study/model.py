@@ -67,13 +67,15 @@ class EmissionInput:
     ----------
     name : as the report calls it.
     load : reads it; takes CONCENTRATION or SUV, what a design measures (an image of a scene is what it is).
-    series : of DICOM, None if it is not known.
+    series : of DICOM, None if it is not known; of several bed positions the first.
+    beds : the further bed positions of one SPECT.
     frame_of_reference_uid : "" where it is not known.
     """
 
     name: str
     load: Callable[[str], LoadedEmission]
     series: Series | None = None
+    beds: tuple[Series, ...] = ()
     frame_of_reference_uid: str = ""
 
 

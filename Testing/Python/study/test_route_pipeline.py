@@ -85,7 +85,7 @@ def test_means_against_the_true_posture(patient, segmentation):
     means: dict[str, dict[str, float]] = {}
     for visit in ("IA", "IV"):
         series = find_series(folder / "patient" / visit / "DICOM")
-        image = suv(emission_series(series, "PET", visit)).volume
+        image = suv(emission_series(series, "PET", visit)[0]).volume
         motion = truth["mri"]["to_visit_ras"][visit]
         for segment in segmentation:
             hepatic = segment.role in ("target", "lesion") and segment.lobe in ("left", "right")
