@@ -177,7 +177,7 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
         progress(0.7, _("Dose"))
         logic.phantom = self.recoveryCurve(parameters)
         if parameters.method is Method.S_VALUES:
-            parameters.doses = logic.regionDoses(parameters.doses)
+            parameters.doses = logic.regionDoses(parameters.doses, sub_progress(progress, 0.7, 1.0))
         else:
             ct = parameters.ct if parameters.density is Density.CT else None
             step = sub_progress(progress, 0.7, 1.0)
@@ -221,6 +221,7 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
             scene=parameters.exportScene,
             title=f"Absorbed dose: {logic.doseResult().input.patient}",
             more=extra_writers(parameters, logic.scene),
+            progress=sub_progress(progress, 0.8, 1.0),
         )
 
     def selfTest(self, folder: str, progress: Progress = no_progress) -> SelfTest:

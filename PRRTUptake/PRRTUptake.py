@@ -213,6 +213,7 @@ class PRRTUptakeLogic(ScriptedLoadableModuleLogic):
             parameters.segmentation,
             parameters.exportScene,
             more=extra_writers(parameters, logic.scene),
+            progress=sub_progress(progress, 0.6, 1.0),
         )
 
     def placeBeside(self, node: Any, others: Sequence[Any]) -> None:

@@ -18,7 +18,7 @@ from PRRTUptakeLib.mrml.volumes import (
     require_in_scene,
     volume_from_node,
 )
-from PRRTUptakeLib.progress import Progress, no_progress, sub_progress
+from PRRTUptakeLib.progress import Progress, in_background, no_progress, sub_progress
 from PRRTUptakeLib.registration.deformable import bent_where_better
 from PRRTUptakeLib.registration.result import given_registration, identity_registration
 from PRRTUptakeLib.registration.rigid import rigid_registration
@@ -67,10 +67,15 @@ def register(
     liver = _liver_mask(segmentationNode, fixed.grid) if segmentationNode is not None else None
     drawn = _drawn_for(movingNode)
     other = _liver_mask(drawn, moving.grid) if drawn not in (None, segmentationNode) else None
-    step = sub_progress(progress, 0.0, 0.5 if bend else 1.0)
-    found = rigid_registration(fixed, moving, fixed_liver=liver, moving_liver=other, progress=step)
-    if bend:
-        found = bent_where_better(found, fixed, moving, (liver, other), progress=sub_progress(progress, 0.5, 1.0))
+
+    def work(told: Progress) -> Registration:
+        step = sub_progress(told, 0.0, 0.5 if bend else 1.0)
+        found = rigid_registration(fixed, moving, fixed_liver=liver, moving_liver=other, progress=step)
+        if bend:
+            found = bent_where_better(found, fixed, moving, (liver, other), progress=sub_progress(told, 0.5, 1.0))
+        return found
+
+    found = in_background(progress, work)
     require_in_scene(fixedNode, movingNode)
     transformNode = node_from_registration(found, movingNode, transformNode)
     transformNode.SetName(f"{movingNode.GetName()} to {fixedNode.GetName()}")

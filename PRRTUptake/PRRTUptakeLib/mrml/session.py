@@ -101,6 +101,7 @@ def _start() -> None:
         module.logic().SetMRMLApplicationLogic(application)
         module.logic().SetMRMLScene(scene)
     colors.AddDefaultColorNodes()
+    scene.RegisterNodeClass(slicer.vtkMRMLColorLegendDisplayNode())
     _give_cache(scene)
     modules["terminologies"] = _Module(_terminologies_logic(application, scene))
     slicer.mrmlScene = scene

@@ -10,12 +10,11 @@ import slicer
 from slicer.i18n import tr as _
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.panel.working import DialogProgress
 from PRRTUptakeLib.progress import Cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-
-    from PRRTUptakeLib.progress import Progress
 
 
 WIDEST_px = 125  # of a table's column; the rest of its words stand in the tooltip
@@ -77,7 +76,7 @@ def connect(widget: Any, signal: str, slot: Callable[..., None]) -> None:
 
 
 @contextmanager
-def waiting(title: str) -> Iterator[Progress]:
+def waiting(title: str) -> Iterator[DialogProgress]:
     """A progress dialog with a cancel button; gives the function that long work calls.
 
     Raises
@@ -86,16 +85,8 @@ def waiting(title: str) -> Iterator[Progress]:
         From within that function, if the user asked to stop.
     """
     dialog = slicer.util.createProgressDialog(windowTitle=title, labelText=title, maximum=100, modal=True)
-
-    def tell(fraction: float, message: str) -> None:
-        dialog.labelText = message
-        dialog.value = min(int(100 * fraction), 99)  # at 100 the dialog would close itself
-        slicer.app.processEvents()
-        if dialog.wasCanceled:
-            raise Cancelled(_("Stopped by the user."))
-
     try:
-        yield tell
+        yield DialogProgress(dialog)
     finally:
         dialog.close()
         dialog.deleteLater()

@@ -10,7 +10,8 @@ from slicer.i18n import tr as _
 
 from PRRTUptakeLib.mrml.segment_table import TERRITORY_OVERRIDES_ATTRIBUTE, SegmentRow, segment_rows, segments_state
 from PRRTUptakeLib.panel.choices import lobe_words, role_words
-from PRRTUptakeLib.panel.section import Section, connect, fill_combo, fill_table, jump_to_segment
+from PRRTUptakeLib.panel.section import Section, connect, fill_combo, fill_table, jump_to_segment, waiting
+from PRRTUptakeLib.progress import no_progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -169,8 +170,16 @@ class SegmentsSection(Section):
 
     def run(self, failure: str, step: Callable[[Any], Sequence[str]]) -> None:
         """Run one step; its sentences go below the table."""
-        with self.attempt(failure):
-            self._remarks = "\n".join(step(self.logic.uptakeFor(self.parameters)))
+        logic = None
+        try:
+            with self.attempt(failure), waiting(_("Segments")) as progress:
+                logic = self.logic.uptakeFor(self.parameters)
+                logic.progress = progress
+                progress(0.1, _("Working on the segments"))
+                self._remarks = "\n".join(step(logic))
+        finally:
+            if logic is not None:
+                logic.progress = no_progress
 
     def onRecognise(self) -> None:
         """Say what each segment is."""

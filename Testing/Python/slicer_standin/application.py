@@ -265,7 +265,9 @@ def running_slicer():
         slicer.util.loadScene = load_scene
         for tag in tags:
             scene.RemoveObserver(tag)
-        scene.Clear(1)
+        for kind in (*_VIEW_CLASSES, *_OTHER_VIEWS):
+            for node in list(slicer.util.getNodesByClass(kind)):
+                scene.RemoveNode(node)
         slicer.app = headless
         for name, module in before.items():
             sys.modules.pop(name, None)
@@ -293,6 +295,7 @@ def load_module(path):
 
 
 VIEWS = ("Red", "Yellow", "Green")
+_OTHER_VIEWS = ("vtkMRMLViewNode", "vtkMRMLPlotViewNode", "vtkMRMLTableViewNode")
 _VIEW_CLASSES = ("vtkMRMLSliceNode", "vtkMRMLSliceCompositeNode")
 
 
@@ -307,8 +310,7 @@ def _add_views(scene, event):
             if not number:
                 node.SetDimensions(300, 300, 1)
             scene.AddNode(node)
-    kinds = ("vtkMRMLViewNode", "vtkMRMLPlotViewNode", "vtkMRMLTableViewNode")
-    for kind in kinds:
+    for kind in _OTHER_VIEWS:
         scene.AddNewNodeByClass(kind)
 
 

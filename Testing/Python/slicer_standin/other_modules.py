@@ -194,7 +194,7 @@ def python_modules() -> dict[str, types.ModuleType]:
 
 
 class Packaging:
-    """``slicer.packaging``: remembers what was asked for; nothing is installed, and ``refuse`` answers the question no."""
+    """``slicer.packaging``: remembers what was asked for and installs nothing; ``refuse`` is the user's no."""
 
     asked: list[tuple[tuple[str, ...], str]] = []
     refuse = False
