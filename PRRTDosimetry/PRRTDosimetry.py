@@ -59,7 +59,7 @@ class PRRTDosimetryParameterNode:
     treatedLobe: TreatedLobe = TreatedLobe.BLINDED
     nuclide: str = "Lu-177"
     activity_MBq: Annotated[float, WithinRange(0, 100000)] = 0.0
-    sex: Sex = Sex.NOT_TOLD
+    sex: Sex = Sex.NOT_STATED
     segmentation: vtkMRMLSegmentationNode
     resolution_mm: Annotated[float, WithinRange(0, 50)] = 0.0
     phantomVolumes: str = ""

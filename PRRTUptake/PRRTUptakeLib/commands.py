@@ -66,6 +66,7 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="with --dicom: an RT Structure Set of the segments, for planning systems",
     )
+    parser.add_argument("--masks", action="store_true", help="write the segments as NIfTI masks too")
     parser.add_argument("--excel", action="store_true", help="write the table for Excel too (needs openpyxl)")
     parser.add_argument("--operator", default="", metavar="NAME", help="who runs it, for the report")
     parser.add_argument("--replace", action="store_true", help="keep an older result under a name with its date")
@@ -95,6 +96,7 @@ def run(arguments: argparse.Namespace, extensions: Sequence[Extension] = ()) -> 
     outputs = Outputs(
         dicom=arguments.dicom,
         structure_sets=arguments.rtstruct,
+        masks=arguments.masks,
         excel=arguments.excel,
         operator=arguments.operator,
         deidentifier=_deidentifier(arguments),
@@ -156,13 +158,13 @@ def _read(arguments: argparse.Namespace) -> None:
     from PRRTUptakeLib.export.dicom_read import read_object
     from PRRTUptakeLib.formatting import plain_table
 
-    kind, content, told = read_object(arguments.file, arguments.images)
+    kind, content, notes = read_object(arguments.file, arguments.images)
     if arguments.json:
-        print_json({"kind": kind, "content": content, **told})
+        print_json({"kind": kind, "content": content, **notes})
     else:
         shown = [["" if value is None else value for value in one.values()] for one in content]
         print(plain_table(list(content[0]) if content else ["nothing in it"], shown))
-        for word, texts in (("Warning", told.get("warnings", ())), ("Note", told.get("notes", ()))):
+        for word, texts in (("Warning", notes.get("warnings", ())), ("Note", notes.get("notes", ()))):
             print(*(f"{word}: {text}\n" for text in texts), sep="", end="")
 
 
@@ -397,8 +399,8 @@ def _suv(arguments: argparse.Namespace) -> None:
     series = one_emission_series(find_series(arguments.folder), arguments.series)
     found = suv(series, arguments.type, _suv_inputs(arguments, series))
     array = found.volume.array
-    chosen, told = placed_mask(arguments.mask, found.volume.grid) if arguments.mask else (slice(None), ())
-    inside, decisions = array[chosen], [*found.decisions, *told]
+    chosen, notes = placed_mask(arguments.mask, found.volume.grid) if arguments.mask else (slice(None), ())
+    inside, decisions = array[chosen], [*found.decisions, *notes]
     numbers = least_median_most(inside)
     if arguments.json:
         print_json({**numbers, "units": found.volume.units, "decisions": decisions})

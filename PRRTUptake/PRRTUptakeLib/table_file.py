@@ -109,9 +109,9 @@ def read_table(path: Path, required: Sequence[str] = (), failure: type[PRRTError
     try:
         if path.suffix.lower() in (".xlsx", ".xlsm"):
             return _of_records(path.name, _excel_records(path), "", ())
-        text, told = _decoded(path)
+        text, note = _decoded(path)
         separator, lines = _separated(path.name, text, required)
-        return _of_records(path.name, lines, separator, told)
+        return _of_records(path.name, lines, separator, note)
     except TableError as error:
         raise failure(str(error)) from error
     except OSError as error:
@@ -206,7 +206,7 @@ def _written(value: Any) -> str:
     return str(value)
 
 
-def _of_records(name: str, records: list[tuple[int, list[str]]], separator: str, told: Sequence[str]) -> Table:
+def _of_records(name: str, records: list[tuple[int, list[str]]], separator: str, notes: Sequence[str]) -> Table:
     filled = [(line, [cell.strip() for cell in cells]) for line, cells in records if any(map(str.strip, cells))]
     if not filled:
         raise TableError(f"{name} is empty: give a table with a header.")
@@ -227,7 +227,7 @@ def _of_records(name: str, records: list[tuple[int, list[str]]], separator: str,
             )
         named = dict(zip(columns, map(_read_back, cells), strict=False))
         rows.append(Row(line, named, name, separator in (";", "\t")))
-    decided = list(told)
+    decided = list(notes)
     if separator in (";", "\t"):
         decided.append(f"Cells are separated by {_SEPARATORS[separator]}s; a comma in a number is a decimal comma.")
     return Table(name, tuple(columns), tuple(rows), tuple(decided))

@@ -285,6 +285,19 @@ def read_dicomrttool(folder: Path) -> dict[str, np.ndarray]:
     return found
 
 
+def read_nibabel(folder: Path) -> dict[str, np.ndarray]:
+    """What nibabel reads of the NIfTI files in masks/, in the voxel order of the CT."""
+    import nibabel
+
+    found = {}
+    for path in sorted((folder / "masks").glob("*.nii.gz")):
+        image = nibabel.load(path)
+        to_lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ image.affine
+        array = np.asarray(image.dataobj)
+        found[path.name.removesuffix(".nii.gz")] = placed(folder, array.T, to_lps[:, [2, 1, 0, 3]])
+    return found
+
+
 def read_plastimatch(folder: Path) -> dict[str, np.ndarray]:
     """What plastimatch reads of rtstruct.dcm."""
     import SimpleITK as sitk

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.study.visit import VisitResult
 
 METHODS = {"kernel": kernel_dose, "local": local_dose}
-_MOST_UNSEEN = 0.05  # share of a region outside one of the images that is told
+_MOST_UNSEEN = 0.05  # share of a region outside one of the images that is reported
 
 
 class DoseMapCaseError(PRRTError):
@@ -78,7 +78,7 @@ class CycleMap:
         """Doubts on the registrations, and regions that some image does not wholly show."""
         found = [f"{name}: {text}" for name, one in self.registrations.items() for text in one.quality.warnings]
         return found + [
-            f"{region.unseen:.0%} of '{name}' lies outside one of the images and is integrated from the others."
+            f"{region.unseen:.0%} of '{name}' is outside one of the images and is integrated from the others."
             for name, region in self.regions.items()
             if region.unseen > _MOST_UNSEEN
         ]
@@ -189,7 +189,7 @@ def cycle_map(
     for visit in visits:
         if visit.injection is None or visit.image.reference_time is None:
             raise DoseMapCaseError(
-                f"Visit '{visit.labels.visit}' does not tell injection or scan time: complete its header."
+                f"Visit '{visit.labels.visit}' does not state injection or scan time: complete its header."
             )
     ordered = sorted(visits, key=lambda one: one.image.reference_time)  # type: ignore[arg-type, return-value]
     first = ordered[0]

@@ -130,7 +130,7 @@ def times_after_injection(
     hours = tuple((scan - zero).total_seconds() / 3600.0 for scan in scans)
     for scan, hour in zip(scans, hours, strict=True):
         if hour < 0:
-            raise CurveError(f"The scan at {scan.isoformat()} lies before the injection at {zero.isoformat()}.")
+            raise CurveError(f"The scan at {scan.isoformat()} is before the injection at {zero.isoformat()}.")
     return hours
 
 

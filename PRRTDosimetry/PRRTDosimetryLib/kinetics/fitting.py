@@ -171,7 +171,7 @@ def fit_curve(
     curve, nuclide : decayed activities, and the nuclide that bounds the clearance.
     model_name : a name in ``MODELS``.
     weights : uncertainties for a curve that has none; without either all points weigh the same.
-    priors : population values of half-lives that stand in for missing points; they need known uncertainties.
+    priors : population values of half-lives that replace missing points; they need known uncertainties.
 
     Raises
     ------

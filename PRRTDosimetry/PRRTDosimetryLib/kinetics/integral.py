@@ -117,7 +117,7 @@ class Integral:
 
     @property
     def extrapolated_fraction(self) -> float:
-        """Share of the TIA that lies after the last measured point."""
+        """Share of the TIA that is after the last measured point."""
         return self.shape.integral_after_MBq_h(self.curve.time_h[-1]) / self.tia_MBq_h
 
     def interval_MBq_h(self, confidence: float = 0.95) -> tuple[float, float]:

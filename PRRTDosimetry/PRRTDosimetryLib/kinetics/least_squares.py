@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 _STARTS = 5  # deepest local minima of the grid that are refined
-_FASTEST = 200.0  # largest rate, over the first time: exp(-200) is nothing, so faster cannot be told apart
+_FASTEST = 200.0  # largest rate, over the first time: exp(-200) is nothing, so faster cannot be distinguished
 _FREE_OF_COST = 1e-6  # relative rise of the squared residuals that is none
 _UNSEEN = 14.0  # rate over the first time from which uptake is over before it, to 1e-6
 

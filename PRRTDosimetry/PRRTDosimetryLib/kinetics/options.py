@@ -24,7 +24,7 @@ class Options:
     Attributes
     ----------
     weights : uncertainties of points that have none of their own; without both all points weigh the same.
-    priors : population half-lives that stand in for missing points.
+    priors : population half-lives that replace missing points.
     teff_h, u_teff_h : effective half-lives by region for regions with one point; the key "" holds for all others.
     start, tail : of the trapezoid.
     teff_change : relative standard deviation of a region's effective half-life between cycles, for later cycles that

@@ -99,11 +99,6 @@ def _point_errors(later: Curve, count: int) -> Floats:
     return errors
 
 
-def hybrid(full: Integral, later: Curve, teff_change: float = ASSUMED_TEFF_CHANGE) -> Integral:
-    """The earlier name of :func:`scaled_curve`."""
-    return scaled_curve(full, later, teff_change)
-
-
 def _log_errors(full: Integral, time_h: float, log_hours: float, teff_change: float) -> tuple[Floats, Floats]:
     """Ln of possible over stated TIA per activity, and weights that add up to 1, for form and change of the curve."""
     physical = full.nuclide.decay_constant_per_h

@@ -37,7 +37,7 @@ class VoxelSeries:
     grid : of the first image; all others lie on it.
     times_h : hours after the injection, rising.
     activity_Bq_per_mL : float32 [time, k, j, i], the activity at these times; NaN where an image did not reach.
-    series_uids : of the DICOM series that the images came from, in the same order, as far as the images tell.
+    series_uids : of the DICOM series that the images came from, in the same order, as far as the images state them.
     """
 
     nuclide: Radionuclide

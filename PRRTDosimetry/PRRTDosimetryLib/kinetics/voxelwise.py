@@ -112,7 +112,7 @@ def mono_exponential_tia(
     prior: HalfLifePrior | None = None,
     shortest_half_life_h: float = SHORTEST_HALF_LIFE_H,
 ) -> TiaMap:
-    """Fit A exp(-lambda t) in every voxel; its half-life lies between ``shortest_half_life_h`` and the physical one.
+    """Fit A exp(-lambda t) in every voxel; its half-life is between ``shortest_half_life_h`` and the physical one.
 
     With ``noise`` and no ``prior`` every voxel's rate is expected as in its surroundings (see :mod:`voxel_prior`).
     Without ``noise`` the points of a voxel count the same and their scatter alone gives the uncertainty: then noise of

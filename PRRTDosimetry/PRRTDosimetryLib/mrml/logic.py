@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from PRRTDosimetryLib.dosimetry.recovery_doses import RecoveredDoses
 
 KERNEL, LOCAL = "kernel", "local"
-# Times of images that do not tell theirs are counted from here; only differences of times matter.
+# Times of images that do not state theirs are counted from here; only differences of times matter.
 _ANY_DAY = datetime(2000, 1, 1, tzinfo=timezone.utc)
 _HISTOGRAM_POINTS = 80
 _SAME_ACTIVITY_MBq = 0.05  # what a field of the panel rounds away
@@ -160,7 +160,7 @@ class DosimetryLogic:
         treatment : whom and what.
         settings : model and uncertainties.
         tableNode : vtkMRMLTableNode to overwrite; a new one is made if None.
-        progress : told how far it is; may raise `Cancelled`, then nothing was changed.
+        progress : called with how far it is; may raise `Cancelled`, then nothing was changed.
 
         Returns
         -------
@@ -229,7 +229,7 @@ class DosimetryLogic:
         density_g_per_mL : of the tissue.
         ctNode : unenhanced CT whose density scales the dose in soft tissue; None for one density everywhere.
         tableNode : vtkMRMLTableNode to overwrite; a new one is made if None.
-        progress : told how far it is.
+        progress : called with how far it is.
 
         Returns
         -------

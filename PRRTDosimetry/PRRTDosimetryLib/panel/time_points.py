@@ -13,11 +13,11 @@ from slicer.i18n import tr as _
 from PRRTDosimetryLib.mrml.time_points import (
     TimePoint,
     check_time_points,
+    image_facts,
     lacks_calibration,
     set_hours,
     set_segmentation,
     time_points,
-    told_by,
 )
 from PRRTDosimetryLib.panel.choices import Sex
 
@@ -46,7 +46,7 @@ class TimePointsSection(Section):
     def refresh(self) -> None:
         """Show the treatment and the time points."""
         self.points = time_points(self.parameters.segmentation)
-        self._take_what_images_tell()
+        self._take_image_facts()
         self.ui.nuclideComboBox.setCurrentIndex(self.ui.nuclideComboBox.findData(self.parameters.nuclide))
         lines = [
             (
@@ -62,18 +62,18 @@ class TimePointsSection(Section):
         self.ui.timePointsLabel.text = self.missing() or self._contradiction()
         self.showChosen()
 
-    def _take_what_images_tell(self) -> None:
+    def _take_image_facts(self) -> None:
         """Fill in what the user left open and all images agree on."""
-        told = told_by(self.points)
-        if self.parameters.activity_MBq == 0 and told.activity_MBq:
-            self.parameters.activity_MBq = told.activity_MBq
-            if told.nuclide in nuclides_for_kernels():
-                self.parameters.nuclide = told.nuclide
-        if self.parameters.sex is Sex.NOT_TOLD and told.sex in ("F", "M"):
-            self.parameters.sex = Sex(told.sex)
+        note = image_facts(self.points)
+        if self.parameters.activity_MBq == 0 and note.activity_MBq:
+            self.parameters.activity_MBq = note.activity_MBq
+            if note.nuclide in nuclides_for_kernels():
+                self.parameters.nuclide = note.nuclide
+        if self.parameters.sex is Sex.NOT_STATED and note.sex in ("F", "M"):
+            self.parameters.sex = Sex(note.sex)
 
     def _contradiction(self) -> str:
-        activity = told_by(self.points).activity_MBq
+        activity = image_facts(self.points).activity_MBq
         if activity is not None and abs(activity - self.parameters.activity_MBq) > 0.5:
             return _("The images state {stated:g} MBq, but {chosen:g} MBq is given.").format(
                 stated=activity, chosen=self.parameters.activity_MBq
@@ -138,7 +138,7 @@ class TimePointsSection(Section):
             return str(error)
         if not self.parameters.activity_MBq > 0:
             return _("Give the administered activity in section 1.")
-        if self.parameters.sex is Sex.NOT_TOLD:
+        if self.parameters.sex is Sex.NOT_STATED:
             return _("Give the patient's sex in section 1; it chooses the phantom.")
         return self._wrong_phantom()
 

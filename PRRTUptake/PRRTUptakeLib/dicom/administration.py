@@ -77,8 +77,8 @@ def stated_activity(item: Dataset | None, where: str, inputs: OperatorOverrides)
     if inputs.activity_MBq is not None:
         stored = readable_number(item, "RadionuclideTotalDose", where)
         header_MBq = None if stored is None else stored if stored < _MBQ_BELOW else stored / 1e6
-        told = compared_with_header("activity_MBq", "MBq", inputs.activity_MBq, header_MBq, inputs)
-        return inputs.activity_MBq * 1e6, [f"Administered {inputs.activity_MBq:g} MBq, as the operator stated.", *told]
+        notes = compared_with_header("activity_MBq", "MBq", inputs.activity_MBq, header_MBq, inputs)
+        return inputs.activity_MBq * 1e6, [f"Administered {inputs.activity_MBq:g} MBq, as the operator stated.", *notes]
     stored = number(item, "RadionuclideTotalDose", where) if item is not None else None
     if stored is None or stored == 0:
         raise AdministrationError(
@@ -101,28 +101,28 @@ def stated_activity(item: Dataset | None, where: str, inputs: OperatorOverrides)
 def injection_time(
     item: Dataset | None, clock: Clock, image: ImageTime, nuclide: HeaderNuclide, inputs: OperatorOverrides
 ) -> tuple[datetime | None, list[str]]:
-    """When the activity was injected, None if nothing tells; the date of a bare time of day is that before the image.
+    """When the activity was injected, None if nothing states it; a bare time of day is the last before the image.
 
     Parameters
     ----------
     item : of Radiopharmaceutical Information Sequence.
     clock : zone of the image's times.
     image : the moment for which the image holds; the injection was before.
-    nuclide : its half-life tells impossible intervals.
+    nuclide : its half-life excludes impossible intervals.
     inputs : the operator's word goes first.
 
     Raises
     ------
     AdministrationError
-        If it lies after the image or impossibly long before, its two attributes contradict each other, or only a time
+        If it is after the image or impossibly long before, its two attributes contradict each other, or only a time
         of day is given for a nuclide that is imaged days later.
     """
     if inputs.injection_time is not None:
-        found, told = inputs.injection_time, [f"Injection at {inputs.injection_time.isoformat()}, by the operator."]
+        found, note = inputs.injection_time, [f"Injection at {inputs.injection_time.isoformat()}, by the operator."]
         name = "the operator's injection time"
-        told += _header_differs(item, clock, image.time, nuclide, found)
+        note += _header_differs(item, clock, image.time, nuclide, found)
     else:
-        stated, name, told = _header_injection(item, clock, image.time, nuclide)
+        stated, name, note = _header_injection(item, clock, image.time, nuclide)
         if stated is None:
             return None, []
         found = stated
@@ -139,7 +139,7 @@ def injection_time(
             f"{name} of {clock.where} is {found.isoformat()}, {elapsed_s / half_life:.1f} half-lives before the "
             f"image's time {image.time.isoformat()} ({image.name}): one of them is wrong; give the injection time."
         )
-    return found, told
+    return found, note
 
 
 def _header_differs(
@@ -182,12 +182,12 @@ def _header_injection(
         )
     day = reference.astimezone(clock.zone).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
     found = clock.at(day + since_midnight, bare_name)
-    told = f"Injection at {found.isoformat()}, from {bare_name} on the day of the image."
+    note = f"Injection at {found.isoformat()}, from {bare_name} on the day of the image."
     if found > reference:
         found = clock.at(day - timedelta(days=1) + since_midnight, bare_name)
-        told = f"Injection at {found.isoformat()}, from {bare_name} on the day before the image: on the same day it "
-        told += "would lie after it."
-    return found, bare_name, [told]
+        note = f"Injection at {found.isoformat()}, from {bare_name} on the day before the image: on the same day it "
+        note += "would lie after it."
+    return found, bare_name, [note]
 
 
 def _check_same_time(full: datetime, since_midnight: timedelta | None, clock: Clock) -> None:
@@ -209,8 +209,8 @@ def administration(
 ) -> Administration:
     """Net administered activity and injection time; parameters as for ``injection_time``."""
     activity_Bq, decisions = stated_activity(item, clock.where, inputs)
-    time, told = injection_time(item, clock, image, nuclide, inputs)
-    decisions += told
+    time, note = injection_time(item, clock, image, nuclide, inputs)
+    decisions += note
     if not inputs.residual_MBq or inputs.residual_time is None:
         return Administration(activity_Bq, 1.0, time, tuple(decisions))
     if time is None or nuclide.half_life_s is None:

@@ -1,9 +1,9 @@
-"""Two or more bed positions of one SPECT, each a series of its own, as one volume; where they meet is told.
+"""Two or more bed positions of one SPECT, each a series of its own, as one volume; where they meet is reported.
 
 Joined is only what one session made: one patient, frame of reference, nuclide and grid, planes that continue each other
 by whole planes, and acquisitions that follow within hours. Each bed is decayed to the start of the first. Where beds
-overlap, their mean is taken, weighted by the distance from the ends, and how well they agree there is told: an axial
-overlap is where detectors see least.
+overlap, their mean is taken, weighted by the distance from the ends, and how well they agree there is reported: an
+axial overlap is where detectors see least.
 """
 
 from __future__ import annotations
@@ -124,8 +124,8 @@ def join_beds(beds: Sequence[Quantified], names: Sequence[str]) -> Quantified:
         )
         planes = beds[n].volume.array.shape[0]
         start = int(offsets[n])
-        told = _overlap(total, weight, beds[n].volume.array * factor, start, names[n])
-        decisions += told
+        note = _overlap(total, weight, beds[n].volume.array * factor, start, names[n])
+        decisions += note
         ramp = np.minimum(np.arange(planes) + 1.0, planes - np.arange(planes))
         total[start : start + planes] += beds[n].volume.array * (factor * ramp)[:, None, None]
         weight[start : start + planes] += ramp
@@ -196,5 +196,5 @@ def _overlap(total: np.ndarray, weight: np.ndarray, array: np.ndarray, start: in
     if min(sums) <= 0:
         return [f"{name} overlaps by {shared.size} planes that hold no activity."]
     step = sums[1] / sums[0] - 1.0
-    told = f"{name} overlaps the bed before it by {shared.size} planes and holds {100 * step:+.1f} % there"
-    return [f"{DOUBT}{told}: look at the seam." if abs(step) > _DOUBTFUL_STEP else f"{told}."]
+    note = f"{name} overlaps the bed before it by {shared.size} planes and holds {100 * step:+.1f} % there"
+    return [f"{DOUBT}{note}: look at the seam." if abs(step) > _DOUBTFUL_STEP else f"{note}."]

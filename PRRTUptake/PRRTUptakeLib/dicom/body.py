@@ -151,8 +151,8 @@ def header_body(dataset: Dataset, where: str, inputs: OperatorOverrides) -> Body
         header_cm = None if header_m is None else header_m * 100 if header_m <= _TALLEST_M else header_m
         decisions += compared_with_header("height_cm", "cm", inputs.height_cm, header_cm, inputs)
     else:
-        height_cm, told = _header_height(dataset, where)
-        decisions += told
+        height_cm, note = _header_height(dataset, where)
+        decisions += note
     if height_cm is not None and not 5 <= weight_kg / (height_cm / 100) ** 2 <= 150:
         raise BodyError(
             f"{label('PatientWeight')} {weight_kg:g} kg and {label('PatientSize')} {height_cm:g} cm of {where} do not "

@@ -4,7 +4,7 @@ DICOM PS3.3 C.8.8.6: contours of type CLOSED_PLANAR add up, and one inside anoth
 CLOSEDPLANAR_XOR cancel where they overlap. A contour drawn twice is one contour.
 
 Outlines come in two kinds. Some run between pixels (planning systems, marching squares): a pixel belongs to the
-structure if its centre lies inside. Others have their corners on the centres of the outermost pixels (the border
+structure if its centre is inside. Others have their corners on the centres of the outermost pixels (the border
 following of S. Suzuki and K. Abe, doi:10.1016/0734-189X(85)90016-7, as OpenCV and so rt-utils write it): pixels on the
 outline belong to the structure, and those on the outline of a hole too.
 """

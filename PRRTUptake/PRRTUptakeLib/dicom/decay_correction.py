@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.dicom.pet_header import PetHeader
 
 _LONGEST_FRAME_S = 4 * 3600.0
-_TOLD_ABOVE = 0.01  # relative effect on the activity of two statements of one moment that is worth a sentence
+_REPORTED_ABOVE = 0.01  # relative effect on the activity of two statements of one moment that is worth a sentence
 _REFUSED_ABOVE = 0.05  # ... and that makes one of them wrong
 ACQUISITION_TIME = f"{label('AcquisitionDate')} and {label('AcquisitionTime')}"
 _SERIES_TIME = f"{label('SeriesDate')} and {label('SeriesTime')}"
@@ -87,11 +87,11 @@ def _undo_none(head: PetHeader, inputs: OperatorOverrides) -> Decay:
     during = rate * durations
     elapsed_s = np.array([(start - first).total_seconds() for start in starts])
     factors = during / -np.expm1(-during) * np.exp(rate * elapsed_s)
-    told = (
+    note = (
         f"No decay correction was applied: each plane is corrected for decay during its frame and to the first frame's "
         f"start, {first.isoformat()} (factors {factors.min():.6g} to {factors.max():.6g})."
     )
-    return Decay(ImageTime(first, ACQUISITION_TIME), factors, (told,))
+    return Decay(ImageTime(first, ACQUISITION_TIME), factors, (note,))
 
 
 def _start_reference(head: PetHeader, inputs: OperatorOverrides) -> tuple[ImageTime, list[str]]:
@@ -110,14 +110,14 @@ def _start_reference(head: PetHeader, inputs: OperatorOverrides) -> tuple[ImageT
                 f"({min(starts).isoformat()}, {ACQUISITION_TIME}): one of them is wrong."
             )
         name = GE_SCAN_DATETIME.label
-        time, told = _by_factor_or(head, starts, time, name)
-        return ImageTime(time, name), told + _compare(head, starts, time, name)
+        time, note = _by_factor_or(head, starts, time, name)
+        return ImageTime(time, name), note + _compare(head, starts, time, name)
     starts = _required_starts(head, inputs)
     earliest = min(starts)
     series = head.clock.moment(head.dataset, "SeriesDate", "SeriesTime")
     if series is not None and series <= earliest:
-        time, told = _by_factor_or(head, starts, series, _SERIES_TIME)
-        return ImageTime(time, _SERIES_TIME), told + _compare(head, starts, time, _SERIES_TIME)
+        time, note = _by_factor_or(head, starts, series, _SERIES_TIME)
+        return ImageTime(time, _SERIES_TIME), note + _compare(head, starts, time, _SERIES_TIME)
     return _back_computed(head, starts, series)
 
 
@@ -149,7 +149,7 @@ def _by_factor_or(
             f"differ by {100 * spread:.1f} % of activity, where {name} gives one, {stated.isoformat()}: export the "
             "series again."
         )
-    if spread > _TOLD_ABOVE:
+    if spread > _REPORTED_ABOVE:
         plain = (
             f"{DOUBT}{label('DecayFactor')} puts the beds of {head.where} at reference times that differ by "
             f"{100 * spread:.1f} % of activity; values are taken to hold at {stated.isoformat()}, from {name}."
@@ -157,7 +157,7 @@ def _by_factor_or(
     early_s = (latest - stated).total_seconds()
     beyond_s = max(early_s - slack_s, -early_s, 0.0)
     effect = _effect(rate * beyond_s)
-    if effect <= (_REFUSED_ABOVE if spread > _TOLD_ABOVE else _TOLD_ABOVE):
+    if effect <= (_REFUSED_ABOVE if spread > _REPORTED_ABOVE else _REPORTED_ABOVE):
         return stated, [plain]
     contradiction = (
         f"{name} ({stated.isoformat()}) and {label('DecayFactor')} (which gives {latest.isoformat()}) of {head.where} "
@@ -204,7 +204,7 @@ def _back_computed(head: PetHeader, starts: list[datetime], series: datetime | N
             f"{label('ActualFrameDuration')} is missing: give the decay reference time."
         )
     time, spread = found
-    if spread > _TOLD_ABOVE:
+    if spread > _REPORTED_ABOVE:
         raise DecayError(
             f"{label('FrameReferenceTime')} and {label('AcquisitionTime')} of {head.where} contradict each other: they "
             f"put planes at reference times that differ by {100 * spread:.1f} % of activity; give the decay reference "
@@ -226,13 +226,13 @@ def _compare(head: PetHeader, starts: list[datetime] | None, time: datetime, nam
     if found is None:
         return []
     other, spread = found
-    if spread > _TOLD_ABOVE:
+    if spread > _REPORTED_ABOVE:
         return [
             f"{label('FrameReferenceTime')} of {head.where} is not counted from one moment (its beds differ by "
             f"{100 * spread:.1f} % of activity): it is not used."
         ]
     effect = _effect(_decay_constant(head) * (other - time).total_seconds())
-    if effect <= _TOLD_ABOVE:
+    if effect <= _REPORTED_ABOVE:
         return []
     contradiction = (
         f"{name} ({time.isoformat()}) and {label('FrameReferenceTime')} (which gives {other.isoformat()}) of "
@@ -295,7 +295,7 @@ def _check_decay_factor(head: PetHeader) -> None:
         )
         if factor is None or factor == 1 or offset_ms is None:
             continue
-        if factor <= 0 or _effect(math.log(factor) - rate * offset_ms / 1000) > _TOLD_ABOVE:
+        if factor <= 0 or _effect(math.log(factor) - rate * offset_ms / 1000) > _REPORTED_ABOVE:
             raise DecayError(
                 f"{label('DecayFactor')} ({factor:g}) and {label('FrameReferenceTime')} ({offset_ms:g} ms) of {where} "
                 "contradict each other: give the decay reference time."

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.dicom.times import Clock
 
 ENHANCED_PET_STORAGE = "1.2.840.10008.5.1.4.1.1.130"
-_TOLD_ABOVE, _REFUSED_ABOVE = 0.01, 0.05  # relative effect on activity of two statements of one moment
+_REPORTED_ABOVE, _REFUSED_ABOVE = 0.01, 0.05  # relative effect on activity of two statements of one moment
 
 
 class EnhancedPetError(PRRTError):
@@ -70,10 +70,10 @@ def enhanced_pet_values(
     if inputs.calibration is not None:
         raise EnhancedPetError(f"{where} is a PET: a calibration in cps/MBq cannot be applied to it; leave it out.")
     _check_corrections(dataset, where)
-    slopes, intercepts, suv_kind, told = _scales(arranged, inputs)
+    slopes, intercepts, suv_kind, notes = _scales(arranged, inputs)
     factors, time, held = _decay(arranged, clock, nuclide, inputs)
     array = arranged.scaled(slopes * factors, intercepts * factors)
-    return Concentration(array, time, (*told, *held), suv_kind)
+    return Concentration(array, time, (*notes, *held), suv_kind)
 
 
 def _check_corrections(dataset: Dataset, where: str) -> None:
@@ -133,11 +133,11 @@ def _decay(
         raise EnhancedPetError(f"{label('DecayCorrected')} of {where} is '{corrected}', but must be YES or NO.")
     starts, durations_s = _frame_times(arranged, clock, inputs)
     if corrected == "YES":
-        time, told = _stated_reference(dataset, clock, inputs, where)
+        time, note = _stated_reference(dataset, clock, inputs, where)
         return (
             np.ones(len(arranged.frames)),
             time,
-            [told, *_contradictions(arranged, starts, durations_s, time, nuclide)],
+            [note, *_contradictions(arranged, starts, durations_s, time, nuclide)],
         )
     if starts is None or durations_s is None or nuclide.half_life_s is None:
         raise EnhancedPetError(
@@ -148,11 +148,11 @@ def _decay(
     during = rate * durations_s
     elapsed_s = np.array([(start - first).total_seconds() for start in starts])
     factors = during / -np.expm1(-during) * np.exp(rate * elapsed_s)
-    told = (
+    note = (
         f"No decay correction was applied: each frame is corrected to the first frame's start, {first.isoformat()} "
         f"(factors {factors.min():.6g} to {factors.max():.6g})."
     )
-    return factors, first, [told]
+    return factors, first, [note]
 
 
 def _stated_reference(dataset: Dataset, clock: Clock, inputs: OperatorOverrides, where: str) -> tuple[datetime, str]:
@@ -201,7 +201,7 @@ def _contradictions(
     time: datetime,
     nuclide: HeaderNuclide,
 ) -> list[str]:
-    """Decay Factor of each frame against its times: a factor that no decay explains is refused, a small one told."""
+    """Decay Factor of each frame against its times: one that no decay explains is refused, a small one is noted."""
     where = arranged.series.label
     if starts is None or durations_s is None or nuclide.half_life_s is None:
         return []
@@ -225,7 +225,7 @@ def _contradictions(
             f"{100 * math.expm1(worst):.1f} % of activity (the first frame was counted at {implied.isoformat()}): one "
             "of them is wrong; give the decay reference time."
         )
-    if worst > _TOLD_ABOVE:
+    if worst > _REPORTED_ABOVE:
         return [
             f"{DOUBT}{label('DecayFactor')} differs from {label('DecayCorrectionDateTime')} by {100 * worst:.1f} %."
         ]

@@ -33,7 +33,7 @@ class GeometryError(PRRTError):
 
 @dataclass(frozen=True, eq=False)
 class Plane:
-    """Where one plane lies (DICOM's patient frame, LPS, mm).
+    """Where one plane is (DICOM's patient frame, LPS, mm).
 
     Attributes
     ----------
@@ -104,7 +104,7 @@ def make_plane(
         )
     place = np.asarray(position, dtype=float)
     if np.abs(place).max() > 1e5:
-        raise GeometryError(f"{label('ImagePositionPatient')} of {where} lies {np.abs(place).max():g} mm away.")
+        raise GeometryError(f"{label('ImagePositionPatient')} of {where} is {np.abs(place).max():g} mm away.")
     return Plane(place, directions, (float(between_rows), float(between_columns)), thickness)
 
 
@@ -140,7 +140,7 @@ def nm_planes(dataset: Dataset, frames: int, where: str) -> tuple[list[Plane], t
     """The planes of a reconstructed NM tomogram, one per frame in the order of storage, and what was decided.
 
     Image Position (Patient) in the first item of Detector Information Sequence belongs to the first frame. Slice
-    Vector gives the slice number of each frame, and a plane lies (its number - the first frame's number) x Spacing
+    Vector gives the slice number of each frame, and a plane is (its number - the first frame's number) x Spacing
     Between Slices further along the normal; a negative spacing stacks against the normal (PS3.3 C.8.4.15).
 
     Raises
@@ -149,8 +149,8 @@ def nm_planes(dataset: Dataset, frames: int, where: str) -> tuple[list[Plane], t
         If the object is not a tomogram, has further dimensions (gates, times), or its place is not known.
     """
     numbering, decisions = _slice_vector(dataset, frames, where)
-    source, told = _nm_position_source(dataset, where)
-    decisions += told
+    source, note = _nm_position_source(dataset, where)
+    decisions += note
     spacing = number(dataset, "SpacingBetweenSlices", where)
     if spacing is None:
         spacing = number(dataset, "SliceThickness", where)
@@ -258,8 +258,8 @@ def _nm_position_source(dataset: Dataset, where: str) -> tuple[Dataset, list[str
     if complete:
         places = {tuple(numbers(item, keyword, where) for keyword in keywords) for item in complete}
         if len(places) > 1:
-            told = f"Detectors state {len(places)} different positions: that of the first is taken for the tomogram."
-            return complete[0], [told]
+            note = f"Detectors state {len(places)} different positions: that of the first is taken for the tomogram."
+            return complete[0], [note]
         return complete[0], []
     if all(numbers(dataset, keyword, where) for keyword in keywords):
         return dataset, ["Detector Information has no position: that of the image itself is taken."]

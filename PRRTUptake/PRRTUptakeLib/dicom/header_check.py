@@ -51,8 +51,8 @@ def compared_with_header(
             )
     if ratio < 1.0 + 1e-6:
         return []
-    told = f"the header says {header:g} {unit} for the {words}, the operator {stated:g} {unit}, which is taken."
-    return [f"{DOUBT}{told}" if ratio > 1.0 + _WORTH_A_DOUBT else told[0].upper() + told[1:]]
+    notes = f"the header says {header:g} {unit} for the {words}, the operator {stated:g} {unit}, which is taken."
+    return [f"{DOUBT}{notes}" if ratio > 1.0 + _WORTH_A_DOUBT else notes[0].upper() + notes[1:]]
 
 
 def readable_number(dataset: Dataset | None, keyword: str, where: str) -> float | None:

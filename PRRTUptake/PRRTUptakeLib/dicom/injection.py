@@ -25,9 +25,9 @@ class InjectionError(PRRTError):
 
 @dataclass(frozen=True)
 class Injection:
-    """Administered activity at ``time``, of which nuclide, and the patient's sex (M, F, O or "" if not told).
+    """Administered activity at ``time``, of which nuclide, and the patient's sex (M, F, O or "" if missing).
 
-    ``end`` is when an infusion that began at ``time`` ended, None where the header does not tell.
+    ``end`` is when an infusion that began at ``time`` ended, None where the header does not state it.
     """
 
     activity_MBq: float
@@ -53,7 +53,7 @@ def injection_of(series: Series, scan_time: datetime, inputs: OperatorOverrides 
     Raises
     ------
     InjectionError
-        If the time of injection or the nuclide is not told.
+        If the time of injection or the nuclide is missing.
     PRRTError
         If the activity is missing, or anything is impossible or contradictory.
     """

@@ -34,7 +34,7 @@ class Calibration:
     time_basis : "total" if voxel counts are those of the whole acquisition, "per-view" if they are those of one view
         (reconstructions differ in this, and it is a factor of the number of views), "rate" if voxels hold counts per
         second.
-    acquisition_time_s : that time, where the header does not tell it or tells it wrongly.
+    acquisition_time_s : that time, where the header does not state it or states it wrongly.
     """
 
     sensitivity_cps_per_MBq: float

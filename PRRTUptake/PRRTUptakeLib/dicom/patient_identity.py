@@ -31,7 +31,7 @@ class PatientIdentityError(PRRTError):
 
 @dataclass(frozen=True)
 class ImageUse:
-    """One measured series in its place: patient (of the case), cycle and visit, with what tells it from others.
+    """One measured series in its place: patient (of the case), cycle and visit, with what distinguishes it from others.
 
     Attributes
     ----------
@@ -149,7 +149,7 @@ def frame_contradiction(drawn_frames: Iterable[str], series: Iterable[Series], w
 
 
 def _hashes(header: Header) -> tuple[str, str]:
-    """SHA-256 of a file and of its pixels; "" for pixels that are too few to tell one scan from another."""
+    """SHA-256 of a file and of its pixels; "" for pixels that are too few to distinguish one scan from another."""
     digest, pixels = hashlib.sha256(), hashlib.sha256()
     with header.path.open("rb") as stream:
         while chunk := stream.read(_CHUNK):

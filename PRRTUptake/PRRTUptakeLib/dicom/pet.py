@@ -104,8 +104,8 @@ class PetSeries:
             return given.activity_Bq, "The administered activity is taken as it is, without decay."
         elapsed_s = (self.decay.time.time - given.time).total_seconds()
         factor = decay_factor(self._half_life_s(), elapsed_s)
-        told = f"Decayed over {elapsed_s / 60:.4g} min by {factor:.6g} to {given.activity_Bq * factor / 1e6:.6g} MBq."
-        return given.activity_Bq * factor, told
+        note = f"Decayed over {elapsed_s / 60:.4g} min by {factor:.6g} to {given.activity_Bq * factor / 1e6:.6g} MBq."
+        return given.activity_Bq * factor, note
 
     def as_suv(self, kind: str) -> Scaling:
         """Factors to SUV of a kind (a key of ``body.SUV_UNITS``)."""
@@ -118,10 +118,10 @@ class PetSeries:
                 decisions += [*self.decay.decisions, *self.given.decisions]
             time = None
         else:
-            activity_Bq, told = self.activity_at_reference_Bq()
+            activity_Bq, note = self.activity_at_reference_Bq()
             weight_g = self.body.weight_kg * 1000
             base = base * self.decay.factors * (weight_g / activity_Bq)
-            decisions += [*self.decay.decisions, *self.given.decisions, told]
+            decisions += [*self.decay.decisions, *self.given.decisions, note]
             decisions.append(f"SUVbw = Bq/ml x {weight_g:g} g / {activity_Bq:.9g} Bq.")
             time = self.decay.time.time if self.decay.time else self.given.time
         decisions += self._body_decisions(kind)
@@ -132,11 +132,11 @@ class PetSeries:
         base = self.arranged.slopes * self.meaning.factors * self.decay.factors
         decisions = [*self.head.decisions, *self.meaning.decisions, *self.decay.decisions]
         if self.meaning.is_suv:
-            activity_Bq, told = self.activity_at_reference_Bq()
+            activity_Bq, note = self.activity_at_reference_Bq()
             stated_Bq = activity_Bq / self.given.net_fraction  # the stored SUV was made without the residual
             weight_g = self.body.weight_kg * 1000
             base = base * (stated_Bq / weight_g)
-            decisions += [*self.given.decisions, told, f"Bq/ml = SUVbw x {stated_Bq:.9g} Bq / {weight_g:g} g."]
+            decisions += [*self.given.decisions, note, f"Bq/ml = SUVbw x {stated_Bq:.9g} Bq / {weight_g:g} g."]
             decisions += self.body.decisions
         time = self.decay.time.time if self.decay.time else self.given.time
         if self.decay.time is None:

@@ -106,15 +106,15 @@ def pet_header(arranged: Stack, inputs: OperatorOverrides) -> PetHeader:
     clock = clock_of(dataset, where, inputs.time_zone)
     drug = drug_item(dataset, where)
     nuclide = header_nuclide(drug, where, inputs.nuclide)
-    decay_correction, told = _corrections(headers, dataset, where)
+    decay_correction, notes = _corrections(headers, dataset, where)
     slopes = sorted({frame.slope for frame in arranged.frames})
     scale = f"{slopes[0]:.9g}" if len(slopes) == 1 else f"{slopes[0]:.6g} to {slopes[-1]:.6g}, each plane's own"
     if inputs.acquisition_time is not None:
-        told.append(f"Acquisition at {inputs.acquisition_time.isoformat()}, as the operator stated.")
+        notes.append(f"Acquisition at {inputs.acquisition_time.isoformat()}, as the operator stated.")
     decisions = (
         *arranged.decisions,
         f"Rescale slope {scale}, intercept 0.",
-        *told,
+        *notes,
         clock.decision,
         *nuclide.decisions,
     )

@@ -40,7 +40,7 @@ class Meaning:
 
     Attributes
     ----------
-    source : the attribute that tells it, for messages.
+    source : the attribute that states it, for messages.
     is_suv : True if value x factor is an SUVbw, False if it is Bq/ml.
     factors : one per plane, (k,).
     body_used : whether the patient's size went into the factors.
@@ -72,10 +72,10 @@ def meaning_of_values(head: PetHeader, body: Callable[[], Body]) -> Meaning:
         return _count_rate(head)
     spelt = unit_of(text(head.dataset, "Units", head.where))
     if spelt is not None and spelt.kind == CONCENTRATION:
-        told = (
+        note = (
             f"Units are '{spelt.code}', which can only be an activity concentration: Bq/ml = value x {spelt.factor:g}."
         )
-        return Meaning(label("Units"), False, np.full(head.count, spelt.factor), (told,))
+        return Meaning(label("Units"), False, np.full(head.count, spelt.factor), (note,))
     reason = f", {_REFUSED[units]}" if units in _REFUSED else ""
     stated = f"is {units}{reason}" if units else "is missing"
     raise PetUnitsError(
@@ -95,8 +95,8 @@ def _normalised(head: PetHeader, units: str, body: Callable[[], Body]) -> Meanin
             label("Units"), True, np.ones(head.count), (f"Units are {units}, {named}: the values are SUVbw.",)
         )
     factor = 1 / factor_from_bw(kind, body())
-    told = f"Units are {units}, {named}: SUVbw = value x {factor:.6g}, from the patient's size."
-    return Meaning(label("SUVType"), True, np.full(head.count, factor), (told,), body_used=True)
+    note = f"Units are {units}, {named}: SUVbw = value x {factor:.6g}, from the patient's size."
+    return Meaning(label("SUVType"), True, np.full(head.count, factor), (note,), body_used=True)
 
 
 def _philips_counts(head: PetHeader) -> Meaning:
@@ -109,8 +109,8 @@ def _philips_counts(head: PetHeader) -> Meaning:
             continue
         if found < 0:
             raise PetUnitsError(f"{attribute.label} of {head.where} is {found:g}, but must be above 0.")
-        told = f"Units are CNTS: {result} = counts x {found:.9g}, from {attribute.label}."
-        return Meaning(attribute.label, is_suv, np.full(head.count, found), (told,))
+        note = f"Units are CNTS: {result} = counts x {found:.9g}, from {attribute.label}."
+        return Meaning(attribute.label, is_suv, np.full(head.count, found), (note,))
     raise PetUnitsError(
         f"{label('Units')} of {head.where} is CNTS, and neither {PHILIPS_SUV_FACTOR.label} nor "
         f"{PHILIPS_ACTIVITY_FACTOR.label} is there to convert the counts: export the series in BQML."

@@ -16,7 +16,7 @@ _SUB_ROWS = 16  # scan lines per pixel row for covered fractions; along a row th
 
 
 def fill_polygons(polygons: Iterable[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
-    """Mask [j, i] of the pixels whose centre lies inside an odd number of the polygons.
+    """Mask [j, i] of the pixels whose centre is inside an odd number of the polygons.
 
     Each edge toggles, in every row whose centre line it crosses, all pixels right of the crossing.
 

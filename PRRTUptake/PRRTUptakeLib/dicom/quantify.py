@@ -88,9 +88,9 @@ def _quantify_pet(arranged: Stack, inputs: OperatorOverrides, reference_time: da
     scaling = pet.as_concentration()
     decisions, factors, time = list(scaling.decisions), scaling.factors, scaling.time
     if reference_time is not None and time is not None:
-        factor, told = _decay(pet.head.nuclide, time, reference_time, arranged.series.label)
+        factor, note = _decay(pet.head.nuclide, time, reference_time, arranged.series.label)
         factors, time = factors * factor, reference_time
-        decisions.append(told)
+        decisions.append(note)
     array, total, _ = arranged.scaled_and_summed(factors)
     decisions += _pet_doubts(pet, total, time)
     return _quantified(arranged, array, time, decisions, pet.head.nuclide, pet.scan_start())
@@ -148,10 +148,10 @@ def _tomogram(arranged: Stack, inputs: OperatorOverrides) -> _Tomogram:
         held = enhanced_pet_values(arranged, clock, nuclide, inputs)
         decisions = [*arranged.decisions, clock.decision, *nuclide.decisions, *held.decisions]
         return _Tomogram(held, clock, nuclide, decisions)
-    started, told = _acquisition_start(arranged, clock, inputs)
+    started, notes = _acquisition_start(arranged, clock, inputs)
     voxel_mL = Grid(arranged.shape, arranged.ijk_to_ras).voxel_volume_mL
     held = nm_concentration(arranged, started, voxel_mL, inputs)
-    decisions = [*arranged.decisions, clock.decision, *told, *nuclide.decisions, *held.decisions]
+    decisions = [*arranged.decisions, clock.decision, *notes, *nuclide.decisions, *held.decisions]
     return _Tomogram(held, clock, nuclide, decisions)
 
 
@@ -164,9 +164,9 @@ def _quantify_nm(arranged: Stack, inputs: OperatorOverrides, reference_time: dat
         decisions += _to_concentration(dataset, where, made, inputs)
     decisions += _nm_doubts(arranged, made, inputs)
     if reference_time is not None:
-        factor, told_decay = _decay(nuclide, time, reference_time, where)
+        factor, decay_note = _decay(nuclide, time, reference_time, where)
         np.multiply(held.array, np.float32(factor), out=held.array)
-        decisions.append(told_decay)
+        decisions.append(decay_note)
         time = reference_time
     else:
         decisions.append(f"The values hold at {time.isoformat()}.")
@@ -284,6 +284,6 @@ def _acquisition_start(arranged: Stack, clock: Clock, inputs: OperatorOverrides)
 
 def _decay(nuclide: HeaderNuclide, held: datetime, wanted: datetime, where: str) -> tuple[float, str]:
     if nuclide.half_life_s is None:
-        raise QuantificationError(f"The radionuclide of {where} is not told, so it cannot be decayed: state it.")
+        raise QuantificationError(f"The radionuclide of {where} is missing, so it cannot be decayed: state it.")
     factor = decay_factor(nuclide.half_life_s, (wanted - held).total_seconds())
     return factor, f"Decayed from {held.isoformat()} to {wanted.isoformat()}, factor {factor:.6g}."

@@ -133,8 +133,8 @@ def arrange(series: Series) -> Stack:
     names: list[str] = []
     decisions: list[str] = []
     for header in series.headers:
-        found, told = _planes_of_file(header)
-        decisions += told
+        found, note = _planes_of_file(header)
+        decisions += note
         for n, plane in enumerate(found):
             planes.append(plane)
             frames.append(_frame(header, n))

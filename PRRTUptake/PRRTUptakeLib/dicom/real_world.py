@@ -192,8 +192,8 @@ def mapped(arranged: Stack, chosen: Sequence[Mapping], scale: float = 1.0) -> tu
         return _piecewise(arranged, chosen, scale, base)
     first, line = chosen[0], lines[0]
     if line is None:
-        array, told = _by_table(arranged, first, scale, base)
-        return array, [told]
+        array, note = _by_table(arranged, first, scale, base)
+        return array, [note]
     slope, intercept = line
     count = len(arranged.frames)
     array = arranged.scaled(np.full(count, slope * scale), np.full(count, intercept * scale))

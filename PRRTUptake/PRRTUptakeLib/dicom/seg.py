@@ -77,7 +77,7 @@ def read_segments_of(ds: Dataset, series: Sequence[Series], where: str) -> Store
         raise ContourError(f"{where} has {stated} frames but the places of {len(planes)}: export it again.")
     _require_alike(planes, where)
     found = candidates(references_of(ds, [str(ds.get("FrameOfReferenceUID", "") or "")]), series, where)
-    grid, places, image, told = _frame_grid(planes, (int(ds.Rows), int(ds.Columns)), found, where)
+    grid, places, image, notes = _frame_grid(planes, (int(ds.Rows), int(ds.Columns)), found, where)
     described, doubts = _described(ds, where)
     pieces: dict[int, list[tuple[tuple[int, int, int], np.ndarray]]] = {number: [] for number in described}
     for n, (number, inside) in _parts(ds, where):
@@ -91,7 +91,7 @@ def read_segments_of(ds: Dataset, series: Sequence[Series], where: str) -> Store
         segments.append(StoredSegment(number, label, mask, origin, item))
     if undescribed:
         doubts.append(f"{where} does not describe its segment(s) {', '.join(undescribed)}: say what they are.")
-    return StoredSegments(grid, image, tuple(segments), (*told, *doubts))
+    return StoredSegments(grid, image, tuple(segments), (*notes, *doubts))
 
 
 def _require_alike(planes: Sequence[Plane], where: str) -> None:
@@ -113,13 +113,13 @@ def _frame_grid(
         made = _placed(planes, size, step)
         if made is not None and _same_voxels(made[0], candidate.grid):
             return made[0], made[1], candidate.grid, []
-    step, told = _own_step(planes, normal, where)
+    step, note = _own_step(planes, normal, where)
     made = _placed(planes, size, step)
     if made is None:
         raise ContourError(
             f"The planes of {where} are at uneven distances or beside each other, and its image is not here: add it."
         )
-    return made[0], made[1], None, told
+    return made[0], made[1], None, note
 
 
 def _step_of_image(grid: Grid, normal: np.ndarray) -> float | None:
@@ -141,19 +141,19 @@ def _own_step(planes: Sequence[Plane], normal: np.ndarray, where: str) -> tuple[
         step = stated.pop()
         counts = steps / step
         if not len(steps) or np.abs(counts - np.rint(counts)).max() <= _OFF:
-            told = []
+            notes = []
             if len(steps) and counts.min() > 1.5:
-                told.append(
+                notes.append(
                     f"{where} has no two planes side by side (every {steps.min():g} mm, stated height {step:g} mm): "
                     "taken as drawn; add its image to be sure."
                 )
-            return float(step), told
+            return float(step), notes
     if len(steps) >= 2 and np.ptp(steps) <= 0.02 * steps.min():
-        told = [
+        notes = [
             f"{where} does not state how high its voxels are and its image is not here: the distance of its planes, "
             f"{steps.mean():g} mm, is taken."
         ]
-        return float(steps.mean()), told
+        return float(steps.mean()), notes
     raise ContourError(
         f"{where} does not say how high its voxels are (Slice Thickness (0018,0050) or Spacing Between Slices "
         "(0018,0088) that fits its planes), and the image it was drawn on is not here: add that image."

@@ -205,7 +205,7 @@ def _same(headers: list[Header], keyword: str) -> str:
 
 
 def _started(headers: list[Header]) -> datetime | None:
-    """For sorting and showing only: a time that cannot be read is told where it is used, not here."""
+    """For sorting and showing only: a time that cannot be read is reported where it is used, not here."""
     for kind in ("Acquisition", "Series", "Study"):
         try:
             earliest = min(headers, key=lambda header: _written(header, kind))

@@ -77,7 +77,7 @@ def suv(series: Series, kind: str = "bw", inputs: OperatorOverrides | None = Non
 
 
 def _doubts(total: float, highest: float, pet: PetSeries, kind: str) -> tuple[str, ...]:
-    """What speaks against an SUV image: it holds more than was given, far too little, or has an absurd maximum."""
+    """What contradicts an SUV image: it holds more than was given, far too little, or has an absurd maximum."""
     arranged, sources = pet.arranged, f"{pet.meaning.source}, {label('RescaleSlope')}"
     share, body = 0.0, pet.body_if_known()
     voxel_mL = Grid(arranged.shape, arranged.ijk_to_ras).voxel_volume_mL

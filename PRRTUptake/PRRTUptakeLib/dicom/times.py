@@ -83,7 +83,7 @@ def fixed_offset(moment: datetime) -> datetime:
 
 @dataclass(frozen=True)
 class ImageTime:
-    """The moment for which an image holds, and the attributes that tell it, for messages."""
+    """The moment for which an image holds, and the attributes that state it, for messages."""
 
     time: datetime
     name: str
@@ -112,8 +112,8 @@ def clock_of(dataset: Dataset, where: str, zone_name: str | None = None) -> Cloc
         return Clock(named, f"Times are in the zone {zone_name}, as the operator stated.", where)
     offset = _stated_in_passing(dataset, where)
     if offset:
-        told = f"No time zone is stated for the object: times are taken at {offset} from UTC, as one of them states."
-        return Clock(parse_offset(offset, f"The offset of a time of {where}"), told, where)
+        note = f"No time zone is stated for the object: times are taken at {offset} from UTC, as one of them states."
+        return Clock(parse_offset(offset, f"The offset of a time of {where}"), note, where)
     return Clock(timezone.utc, "No time zone is stated: times are taken as written, with UTC attached.", where)
 
 

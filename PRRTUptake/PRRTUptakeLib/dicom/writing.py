@@ -204,7 +204,7 @@ def save(ds: Dataset, path: Path) -> Path:
 
 
 def neutral_path(folder: Path, series: Series, instance: int) -> Path:
-    """A file name that tells nothing, as archives give them."""
+    """A file name that says nothing, as archives give them."""
     return folder / f"S{series.number:04d}" / f"I{instance:05d}"
 
 
@@ -222,7 +222,7 @@ def set_plane(ds: Dataset, volume: Volume) -> None:
 
 
 def set_slice(ds: Dataset, volume: Volume, series: Series, index: int) -> None:
-    """What tells slice ``index`` (from 0) from the others: its UID, number and place."""
+    """What distinguishes slice ``index`` (from 0) from the others: its UID, number and place."""
     origin, row, column, spacing = image_plane(volume)
     normal = np.cross(row, column)
     position = origin + index * spacing[2] * normal
@@ -239,7 +239,7 @@ def write_ct(volume: Volume, folder: Path, series: Series, *, contrast: bool = F
     Raises
     ------
     DicomWritingError
-        If the axes are not perpendicular, or a value lies outside -32768 to 32767 HU.
+        If the axes are not perpendicular, or a value is outside -32768 to 32767 HU.
     """
     values = np.rint(volume.array)
     if not np.isfinite(values).all() or values.min() < -32768 or values.max() > 32767:
@@ -267,7 +267,7 @@ def write_mr(volume: Volume, folder: Path, series: Series) -> list[Path]:
     Raises
     ------
     DicomWritingError
-        If the axes are not perpendicular, or a value lies outside 0 to 65535.
+        If the axes are not perpendicular, or a value is outside 0 to 65535.
     """
     values = np.rint(volume.array)
     if not np.isfinite(values).all() or values.min() < 0 or values.max() > _TOP:

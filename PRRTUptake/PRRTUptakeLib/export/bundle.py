@@ -156,7 +156,7 @@ def _without_identity(members: dict[str, bytes], deidentifier: Deidentifier) -> 
     known = [*objects.values(), *_headers_of_inputs(facts)]
     if not known:
         raise BundleError(
-            "Nothing tells the patient's name: the results hold no DICOM and the case's images are not there. Run the "
+            "Nothing states the patient's name: the results hold no DICOM and the case's images are not there. Run the "
             "case with --deidentify instead."
         )
     cleaner = deidentifier.cleaner(Identity.of(known, *patients))
@@ -176,7 +176,7 @@ def _without_identity(members: dict[str, bytes], deidentifier: Deidentifier) -> 
 
 
 def _headers_of_inputs(facts: dict[str, Any]) -> list[Dataset]:
-    """Headers of the images that were measured, where they still are: names in them may stand in texts."""
+    """Headers of the images that were measured, where they still are: names in them may occur in texts."""
     base = Path(facts["parameters"].get("case", "")).parent
     found = []
     for path in (base / name for name in facts["files_sha256"]):

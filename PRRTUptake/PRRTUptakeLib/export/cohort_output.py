@@ -60,7 +60,7 @@ def make_cohort(
 ) -> CohortFiles:
     """Run all case files below ``folder`` and write tables, endpoint and report to ``output``.
 
-    Patients that stand complete in ``output`` are not run again unless their inputs changed. The output holds
+    Patients that are complete in ``output`` are not run again unless their inputs changed. The output holds
     ``patients/NAME/`` with each patient's own results, ``logs/``, and of the cohort ``measurements.csv``,
     ``patients.csv``, ``flow.csv``, ``endpoints.csv`` (for a paper), ``endpoints.json`` and ``report.html``.
 

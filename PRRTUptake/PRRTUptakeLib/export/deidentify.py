@@ -52,7 +52,7 @@ _METHOD = (
 
 
 class DeidentificationError(PRRTError):
-    """An object or text cannot be freed of the patient's identity."""
+    """An object or text cannot be cleared of the patient's identity."""
 
 
 @dataclass(frozen=True)

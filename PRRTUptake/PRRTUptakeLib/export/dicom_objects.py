@@ -74,7 +74,7 @@ class DicomResultError(PRRTError):
 def source_images(series: Series) -> list[Dataset]:
     """The headers of a series in the order of its planes, one per file.
 
-    An NM tomogram tells its place in the detector's words; its copy here says so in functional groups, frame by frame,
+    An NM tomogram states its place in the detector's words; its copy here says so in functional groups, frame by frame,
     as highdicom reads them.
     """
     arranged = arrange(series)
@@ -99,7 +99,7 @@ def source_images(series: Series) -> list[Dataset]:
 def refer_to(ds: Dataset, series: Sequence[Series]) -> None:
     """Add series to those that an object names as its sources (Common Instance Reference, PS3.3 C.12.2).
 
-    Series of the object's own study stand beside those that it names already, others under their studies.
+    Series of the object's own study are placed next to those that it names already, others under their studies.
     """
     own = list(ds.get("ReferencedSeriesSequence", []))
     named = {str(item.SeriesInstanceUID) for item in own}
@@ -150,7 +150,7 @@ def frame_uid(source: Dataset, where: str) -> str:
     Raises
     ------
     DicomResultError
-        If it has none, so that nothing can say where the result lies.
+        If it has none, so that nothing can say where the result is.
     """
     found = text(source, "FrameOfReferenceUID", where)
     if not found:

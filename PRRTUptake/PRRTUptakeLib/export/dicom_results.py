@@ -93,7 +93,7 @@ def _series(images: VisitImages) -> Series:
 
 
 def rows_of(result: StudyResult, images: VisitImages) -> list[Measurement]:
-    """The rows of one visit; those of a whole cycle, such as doses, stand with its first visit."""
+    """The rows of one visit; those of a whole cycle, such as doses, go with its first visit."""
     names = {(one.cycle, one.visit) for one in result.images}
     first = next(one for one in result.images if one.cycle == images.cycle)
     own = (images.cycle, images.visit)
@@ -168,7 +168,7 @@ def _volumes_of(result: StudyResult, images: VisitImages) -> list[tuple[str, Vol
 
 
 def _spect_suv(images: VisitImages) -> list[tuple[str, Volume]]:
-    """SUVbw of an image that was measured in Bq/ml, where its header tells all that this needs."""
+    """SUVbw of an image that was measured in Bq/ml, where its header states all that this needs."""
     series = _series(images)
     if series.modality != "NM":
         return []

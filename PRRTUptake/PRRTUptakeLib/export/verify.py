@@ -59,7 +59,7 @@ def verify_bundle(
     Parameters
     ----------
     bundle : what ``prrt bundle`` wrote.
-    run_case : measures a case file into a folder; told how far it is; the last argument asks for DICOM.
+    run_case : measures a case file into a folder; called with how far it is; the last argument asks for DICOM.
     case : the case file; None for the one that the bundle names, which must still be there.
 
     Raises

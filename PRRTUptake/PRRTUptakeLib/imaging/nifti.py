@@ -200,11 +200,11 @@ def _orientation(header: _Header, name: str) -> tuple[np.ndarray, tuple[str, ...
             f"of code {matrix_code}): write it again with one geometry."
         )
     other = ranked[0]
-    told = (
+    note = (
         f"{name} states its orientation twice, {apart:.1f} voxels apart: {better} (code {forms[better][0]}) is taken, "
         f"not {other} (code {forms[other][0]})."
     )
-    return forms[better][1], (told,)
+    return forms[better][1], (note,)
 
 
 def _qform(header: _Header) -> np.ndarray:

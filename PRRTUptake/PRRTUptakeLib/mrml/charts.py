@@ -14,7 +14,7 @@ from PRRTUptakeLib.vocabulary import lobe_color
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-# Okabe and Ito's colours, which people with colour vision deficiency tell apart (jfly.uni-koeln.de/color).
+# Okabe and Ito's colours, which people with colour vision deficiency distinguish (jfly.uni-koeln.de/color).
 COLORS = ((0.0, 0.45, 0.70), (0.90, 0.62, 0.0), (0.0, 0.62, 0.45), (0.80, 0.47, 0.65), (0.34, 0.71, 0.91))
 _CHART_ROLE, _TABLE_ROLE = "PRRT.Chart", "PRRT.ChartData"
 

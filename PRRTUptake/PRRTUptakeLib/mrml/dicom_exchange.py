@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 def import_contours(path: str | Path, images: str | Path | Sequence[Series], name: str = "", node: Any = None) -> Any:
-    """DICOM SEG and RTSTRUCT as a segmentation node whose segments know role, lobe and lesion as far as they tell.
+    """DICOM SEG and RTSTRUCT as a segmentation node whose segments know role, lobe and lesion as far as the file says.
 
     Parameters
     ----------
@@ -136,8 +136,8 @@ def _rows(node: Any) -> Sequence[Measurement]:
     found = rows_of_table(node)
     missing = [name for name in REQUIRED_COLUMNS if found and name not in found[0]]
     if not found or missing:
-        told = f"has no column '{missing[0]}'" if missing else "is empty"
-        raise NodeError(f"The table '{node.GetName()}' {told}: choose a table of measurements.")
+        note = f"has no column '{missing[0]}'" if missing else "is empty"
+        raise NodeError(f"The table '{node.GetName()}' {note}: choose a table of measurements.")
     return [_row(one) for one in found]
 
 

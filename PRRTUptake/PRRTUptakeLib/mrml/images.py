@@ -34,8 +34,8 @@ class ImageRow:
     Attributes
     ----------
     node : the vtkMRMLScalarVolumeNode.
-    name, role, visit, quantity, units, patient : words; role is one of IMAGE_ROLES, "" for what is not told.
-    hours : from injection to scan; None where it is not told.
+    name, role, visit, quantity, units, patient : words; role is one of IMAGE_ROLES, "" for what is missing.
+    hours : from injection to scan; None where it is missing.
     lacks : what a measured image still needs, words among LACKS_*.
     """
 
@@ -81,10 +81,10 @@ def image_row(node: Any) -> ImageRow:
 
 
 def patient_of(node: Any) -> str:
-    """Whose image it is, as its DICOM said; "" where nothing is told."""
-    told = node.GetAttribute(PATIENT_ATTRIBUTE)
-    if told:
-        return str(told)
+    """Whose image it is, as its DICOM said; "" where nothing is stated."""
+    note = node.GetAttribute(PATIENT_ATTRIBUTE)
+    if note:
+        return str(note)
     provenance = node.GetAttribute(PROVENANCE_ATTRIBUTE)
     return str(json.loads(provenance).get("patient_id", "")) if provenance else ""
 
@@ -120,7 +120,7 @@ def describe_image(
         set_quantity_and_units(node, MEASURABLE_UNITS[units], units)
     if hours is not None:
         if hours < 0:
-            raise NodeError(f"A scan {hours:g} h after injection lies before it: correct the time.")
+            raise NodeError(f"The scan is {-hours:g} h before the injection: correct the time.")
         node.SetAttribute(HOURS_ATTRIBUTE, f"{hours:g}" if hours > 0 else None)
 
 
@@ -132,10 +132,10 @@ def check_one_patient(rows: tuple[ImageRow, ...]) -> None:
     NodeError
         If two images are of different patients.
     """
-    told = [row for row in rows if row.patient]
-    for row in told[1:]:
-        if row.patient != told[0].patient:
+    notes = [row for row in rows if row.patient]
+    for row in notes[1:]:
+        if row.patient != notes[0].patient:
             raise NodeError(
-                f"'{told[0].name}' is of patient {told[0].patient}, but '{row.name}' of patient {row.patient}: "
+                f"'{notes[0].name}' is of patient {notes[0].patient}, but '{row.name}' of patient {row.patient}: "
                 "set the other patient's image to unused, or close the scene."
             )

@@ -30,7 +30,7 @@ from PRRTUptakeLib.mrml.transforms import segments_to_image
 from PRRTUptakeLib.mrml.volumes import NodeError, linear_parent_matrix, native_volume
 from PRRTUptakeLib.segmentation.lobes import Plane
 from PRRTUptakeLib.study.contour_propagation import moved_plane
-from PRRTUptakeLib.study.images import same_lattice
+from PRRTUptakeLib.study.images import same_voxels
 from PRRTUptakeLib.study.model import (
     EmissionInput,
     ImageInput,
@@ -264,20 +264,20 @@ def _contour_visit(images: Sequence[ImageToMeasure], cycle: int, visits: list[Vi
 
 def _drawn_visit(grid: Grid, segments: Any) -> str:
     """The visit of a CT or MRI whose voxels are those of the segments, "" if there is none."""
-    rows = [row for row in image_rows() if row.role == ANATOMY and row.visit and _is_lattice(row.node, grid, segments)]
+    rows = [row for row in image_rows() if row.role == ANATOMY and row.visit and _on_grid(row.node, grid, segments)]
     return rows[0].visit if rows else ""
 
 
 def _contour_image(grid: Grid, segments: Any, visit: str) -> ImageInput | None:
     """The CT or MRI of a visit that segments were drawn on: the same voxels, moved alike."""
     rows = [row for row in image_rows() if row.role == ANATOMY and row.visit == visit]
-    return next((_image(row.node) for row in rows if _is_lattice(row.node, grid, segments)), None)
+    return next((_image(row.node) for row in rows if _on_grid(row.node, grid, segments)), None)
 
 
-def _is_lattice(node: Any, grid: Grid, segments: Any) -> bool:
+def _on_grid(node: Any, grid: Grid, segments: Any) -> bool:
     if node.GetTransformNodeID() != segments.GetTransformNodeID():
         return False
-    return same_lattice(native_volume(node).grid, grid)
+    return same_voxels(native_volume(node).grid, grid)
 
 
 def _image(node: Any) -> ImageInput:

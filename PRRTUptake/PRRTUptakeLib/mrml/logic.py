@@ -72,7 +72,7 @@ class UptakeLogic(SegmentLogic):
 
         Parameters
         ----------
-        imageNode : vtkMRMLScalarVolumeNode of the activity; the calmest part of the liver is sought in it.
+        imageNode : vtkMRMLScalarVolumeNode of the activity; the most uniform part of the liver is sought in it.
         segmentationNode : vtkMRMLSegmentationNode with liver and lesions.
         lobePlaneNode : vtkMRMLMarkupsPlaneNode that parts the lobes; None to use drawn lobes, or the plane through
             gallbladder and vena cava.
@@ -116,7 +116,7 @@ class UptakeLogic(SegmentLogic):
         return node_from_plane(self.prepared.plane, "Lobe plane", lobePlaneNode)
 
     def checkAlignment(self, emissionNode: Any, anatomyNode: Any, segmentationNode: Any = None) -> CheckedVisit:
-        """Tell whether SPECT or PET lies on the CT of its session; see `session_alignment.check_alignment`.
+        """Report whether SPECT or PET is on the CT of its session; see `session_alignment.check_alignment`.
 
         ``warnings`` of the result are empty if it does; ``check.words`` says where the best shift would be.
         """
@@ -138,14 +138,14 @@ class UptakeLogic(SegmentLogic):
         Parameters
         ----------
         images : pairs of a vtkMRMLScalarVolumeNode and the name of its visit.
-        progress : is told how far the work is; may raise `Cancelled`, then nothing was changed.
+        progress : called with how far the work is; may raise `Cancelled`, then nothing was changed.
 
         The other parameters and what is returned are as for `measure`. ``self.measured`` holds all that was found.
         """
         if not images:
             raise NodeError("There is no image to measure: load a PET or SPECT image.")
         if treatedLobe not in ("", "left", "right"):
-            raise NodeError(f"The treated lobe is left, right, or not told, but not '{treatedLobe}'.")
+            raise NodeError(f"The treated lobe is left, right or empty, but not '{treatedLobe}'.")
         check_one_patient(tuple(image_row(node) for node, _ in images if node is not None))
         visits = [visit for _, visit in images]
         twice = next((visit for visit in visits if visits.count(visit) > 1), None)

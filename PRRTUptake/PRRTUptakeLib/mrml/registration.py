@@ -48,12 +48,12 @@ def register(
     segmentationNode : its liver, where it has one, is what is registered in the end; it moves with breathing. Where
         a liver was drawn for the moving image's visit too, both say how well they agree.
     transformNode : transform node to overwrite; a new one is made if None, or if this one cannot hold the result.
-    progress : told how far it is; may raise `Cancelled`, then nothing was changed.
+    progress : called with how far it is; may raise `Cancelled`, then nothing was changed.
     bend : after the rigid registration bend the liver, where that fits better; a warning says where it does not.
 
     Returns
     -------
-    The transform node, which moves points of ``movingNode``, as it lies without it, into the world.
+    The transform node, which moves points of ``movingNode``, without its present transform, into the world.
 
     Raises
     ------
@@ -87,9 +87,9 @@ def register(
 
 
 def registration_of(node: Any, around: Grid | None = None) -> Registration:
-    """How an image came to where it lies, from the world to the image's own coordinates, for the report.
+    """How an image came to where it is, from the world to the image's own coordinates, for the report.
 
-    A transform that bends is told by its linear part and, on a lattice over the grid ``around``, displacements.
+    A transform that bends is described by its linear part and, on a lattice over the grid ``around``, displacements.
     """
     transform = node.GetParentTransformNode()
     if transform is None:

@@ -85,7 +85,7 @@ def run_case(
     ----------
     case_path : the case file.
     output : folder of results; one that is there from an earlier run is replaced, unless it holds files of the user's.
-    progress : told how far it is.
+    progress : called with how far it is.
     extensions : what other libraries add to the result.
     dicom : short for ``Outputs(dicom=True)``.
     outputs : what else to write.

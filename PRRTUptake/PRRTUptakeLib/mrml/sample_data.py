@@ -53,7 +53,7 @@ def load_sample(name: str, seed: int = 1, progress: Progress = no_progress, **op
     ----------
     name : "lutia", "ia-versus-iv", "serial" or "single-arm".
     seed : of the patient; the same seed gives the same patient.
-    progress : told how far it is.
+    progress : called with how far it is.
     options : for the writer, for instance ``noise=False``.
 
     Returns
@@ -74,7 +74,7 @@ def load_patient(path: Path, as_suv: bool = False, progress: Progress = no_progr
     ----------
     path : the case file.
     as_suv : PET and SPECT as SUVbw instead of Bq/ml.
-    progress : told how far it is; if it raises, the scene is as it was.
+    progress : called with how far it is; if it raises, the scene is as it was.
     """
     case = load_case(path)
     nodes: list[Any] = []

@@ -97,12 +97,12 @@ class SegmentLogic:
         """Part the liver into lobes by a plane, curve or point list, else as `prepare` does; earlier lobes go."""
         named, _, unclear = self._think(_recognised, segmentationNode)
         cut = cut_from_node(cutNode) if cutNode is not None else None
-        lobes, _, told = self._think(
+        lobes, _, notes = self._think(
             part_lobes, named, find_liver(named), cut, territory_overrides_of(segmentationNode)
         )
         others = [segment for segment in named if segment.role != "lobe"]
         keep_segments(Segmentation(named.grid, (*others, *lobes)), segmentationNode)
-        return (*unclear, *told)
+        return (*unclear, *notes)
 
     def delineateLesions(
         self, segmentationNode: Any, imageNode: Any, pointsNode: Any, kind: str, value: float, radius_mm: float
@@ -115,13 +115,13 @@ class SegmentLogic:
         imageNode : vtkMRMLScalarVolumeNode in which the lesions are seen.
         pointsNode : markups node with one point in each lesion.
         kind, value : see `segmentation.delineation.Method`.
-        radius_mm : a lesion lies within this distance of its point.
+        radius_mm : a lesion is within this distance of its point.
         """
         named, _, unclear = self._think(_recognised, segmentationNode)
         points, image = points_from_node(pointsNode), volume_from_node(imageNode)
-        lesions, told = self._think(delineated_lesions, named, image, points, Method(kind, value), radius_mm)
+        lesions, notes = self._think(delineated_lesions, named, image, points, Method(kind, value), radius_mm)
         keep_segments(named.with_segments(*lesions), segmentationNode)
-        return (*unclear, *told)
+        return (*unclear, *notes)
 
     def splitLesions(self, segmentationNode: Any) -> tuple[str, ...]:
         """Divide lesion segments into single lesions, with lobe and id."""
@@ -145,7 +145,7 @@ class SegmentLogic:
         return found.remarks
 
     def assignLobes(self, segmentationNode: Any) -> tuple[str, ...]:
-        """Give each lesion the lobe that most of it lies in; ids stay as they are."""
+        """Give each lesion the lobe that most of it is in; ids stay as they are."""
         segmentation = segmentation_from_node(segmentationNode)
         lobes = _lobes(segmentation, self.protocol)
         placed = [assign_lobe(lesion, lobes) for lesion in _lesions(segmentation)]
@@ -206,7 +206,7 @@ class SegmentLogic:
         keep_segments(segmentation.without(*lobes), segmentationNode)
 
     def makeReference(self, segmentationNode: Any, imageNode: Any = None) -> tuple[str, ...]:
-        """Make every kind of reference region; the calm sphere needs the measured image."""
+        """Make every kind of reference region; the minimum-variance sphere needs the measured image."""
         segmentation = segmentation_from_node(segmentationNode)
         check_together(segmentationNode, imageNode)
         image = placed_volume(imageNode)[0] if imageNode is not None else None

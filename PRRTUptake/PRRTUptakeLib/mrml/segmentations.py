@@ -30,7 +30,7 @@ ROLE_TAG, LOBE_TAG, LESION_TAG, STRUCTURE_TAG = "PRRT.Role", "PRRT.Lobe", "PRRT.
 _OWN_TAGS = (ROLE_TAG, LOBE_TAG, LESION_TAG, STRUCTURE_TAG)
 REASON_TAG, SIZE_TAG = "PRRT.Reason", "PRRT.Size"
 _NOTE_TAGS = (REASON_TAG, SIZE_TAG, "PRRT.Flag", "PRRT.Nudge")
-# Segments cannot list their tags in Python, so those that are carried are named here.
+# Segments cannot list their tags in Python, so those that are kept are named here.
 _KNOWN_TAGS = (*_OWN_TAGS, TERMINOLOGY_TAG, "Segmentation.Status", *_NOTE_TAGS)
 _BINARY_LABELMAP = "Binary labelmap"
 
@@ -214,7 +214,7 @@ def _science_segment(segment: Any, image: Any, first: np.ndarray, grid: Grid, ow
     if image is None or image.GetNumberOfPoints() == 0 or image.GetPointData().GetScalars() is None:
         return Segment(name, np.zeros((0, 0, 0), dtype=bool), **labels)
     if not np.allclose(image_to_world(image), grid.ijk_to_ras @ _shift(-first), atol=1e-3):
-        raise NodeError(f"Segment '{name}' of '{owner}' lies on another grid: resample it to the others' first.")
+        raise NodeError(f"Segment '{name}' of '{owner}' is on another grid: resample it to the others' first.")
     extent = image.GetExtent()
     array = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
     origin = np.array([extent[4], extent[2], extent[0]]) - first[::-1]

@@ -1,4 +1,4 @@
-"""Whether an emission image of the scene lies on the CT of its session; nothing in the scene is moved."""
+"""Whether an emission image of the scene is on the CT of its session; nothing in the scene is moved."""
 
 from __future__ import annotations
 

@@ -216,7 +216,7 @@ def ensure_segment_items(node: Any) -> None:
 
 
 def set_quantity_and_units(node: Any, quantity: str, units: str) -> None:
-    """Tell what the voxel values of a volume node are, "" for what is not known."""
+    """Give what the voxel values of a volume node are, "" for what is not known."""
     if quantity in QUANTITY_CODES:
         node.SetVoxelValueQuantity(_coded(*QUANTITY_CODES[quantity]))
     if units:
@@ -225,7 +225,7 @@ def set_quantity_and_units(node: Any, quantity: str, units: str) -> None:
 
 
 def quantity_and_units(node: Any) -> tuple[str, str]:
-    """Words of the quantity and UCUM units of a volume node, "" for what is not told."""
+    """Words of the quantity and UCUM units of a volume node, "" for what is missing."""
     quantity, units = node.GetVoxelValueQuantity(), node.GetVoxelValueUnits()
     word = node.GetAttribute(QUANTITY_ATTRIBUTE) or ""
     if not word and quantity is not None:

@@ -101,11 +101,11 @@ class ImagesSection(Section):
         """Set the time after injection of the chosen volume."""
         self._describe(hours=self.ui.imageHoursSpinBox.value)
 
-    def _describe(self, **told: Any) -> None:
+    def _describe(self, **notes: Any) -> None:
         row = self.chosen()
         if row is not None:
             with self.attempt(_("The image could not be described.")):
-                describe_image(row.node, **told)
+                describe_image(row.node, **notes)
 
     def measured(self) -> tuple[ImageRow, ...]:
         """The images to measure."""

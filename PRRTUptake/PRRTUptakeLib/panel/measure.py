@@ -24,7 +24,7 @@ class MeasureSection(Section):
         connect(self.ui.manualShiftImageComboBox, "currentIndexChanged(int)", self.showManualShift)
         connect(self.ui.resultsTable, "itemSelectionChanged()", self.showManualShift)
         self.rows: tuple[Any, ...] = ()
-        self.shown: tuple[Any, ...] = ()  # image, lesion and nudge in the fields below the table
+        self.shown: tuple[Any, ...] = ()  # image, lesion and manual shift in the fields below the table
 
     def refresh(self) -> None:
         """Enable Apply if all is there, and show the table node."""

@@ -75,9 +75,9 @@ class RegistrationSection(Section):
             self.logic.placeBeside(moving, [transform])
             parameters.transform = transform
             slicer.util.setSliceViewerLayers(background=fixed, foreground=moving, foregroundOpacity=0.5)
-            told = warnings_of(transform)
+            notes = warnings_of(transform)
             words = _("Registered: {quality}.").format(quality=measures_of(transform))
-            self.panel.say("\n".join((words, *told)), isError=bool(told))
+            self.panel.say("\n".join((words, *notes)), isError=bool(notes))
 
     def onUse(self) -> None:
         """Move by the chosen transform."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 
-WIDEST_px = 125  # of a table's column; the rest of its words stand in the tooltip
+WIDEST_px = 125  # of a table's column; the rest of its words are in the tooltip
 
 
 class Section:
@@ -59,7 +59,7 @@ class Section:
                     yield
                 except Cancelled:
                     self.panel.say(stopped or _("Stopped; nothing was changed."))
-        except PRRTError as error:  # the dialog has told it
+        except PRRTError as error:  # the dialog has shown it
             self.panel.say(str(error), isError=True)
         except Exception:  # a fault of the program: it goes on to the log
             self.panel.say(failure, isError=True)

@@ -311,14 +311,14 @@ def watched(method: sitk.ImageRegistrationMethod, most: int, progress: Progress,
     """
     raised: list[Exception] = []
 
-    def told() -> None:
+    def note() -> None:
         try:
             progress(min(method.GetOptimizerIteration() / most, 1.0), message)
         except Exception as error:  # it must not pass through ITK, which would lose it
             raised.append(error)
             method.StopRegistration()
 
-    method.AddCommand(sitk.sitkIterationEvent, told)
+    method.AddCommand(sitk.sitkIterationEvent, note)
     return raised
 
 

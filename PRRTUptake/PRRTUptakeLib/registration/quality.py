@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 LIVER_OFFSET_WARNING_mm = 5.0
 _BODY_OVERLAP_WARNING = 0.85
-_WHOLE_LIVER = 0.95  # share of the liver within the moving image below which it is told
+_WHOLE_LIVER = 0.95  # share of the liver within the moving image below which it is reported
 _LIVER_METRIC_WARNING = 0.22  # nats; a noisy CT without contrast agent reaches 0.3 at the liver, a mirrored one 0.13
 _SURE_OVERLAP = 0.9  # Dice of livers drawn on both images, which chance or another anatomy does not give
 

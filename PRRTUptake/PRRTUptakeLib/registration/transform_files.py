@@ -90,8 +90,8 @@ def _linear_part(transform: sitk.Transform, fixed: Grid) -> np.ndarray | None:
     if not transform.IsLinear() and not _is_composite_of_linear(transform):
         return None
     matrix = affine_from_itk(transform)
-    told = _mapped(transform, points)
-    apart = np.abs(points @ matrix[:3, :3].T + matrix[:3, 3] - told).max()
+    note = _mapped(transform, points)
+    apart = np.abs(points @ matrix[:3, :3].T + matrix[:3, 3] - note).max()
     return matrix if apart <= _LINEAR_mm else None
 
 
@@ -121,7 +121,7 @@ def _checked(matrix: np.ndarray, path: Path) -> np.ndarray:
 
 def _bent(transform: sitk.Transform, fixed: Grid, path: Path) -> Registration:
     """A transform that bends as matrix (its least-squares linear part) and displacements on a lattice of 5 mm."""
-    lattice = _lattice(fixed)
+    lattice = _sample_grid(fixed)
     image = itk_image(np.zeros(lattice.shape, dtype=np.uint8), lattice)
     field = sitk.TransformToDisplacementField(
         transform,
@@ -154,7 +154,7 @@ def displacements(point_map: Callable[[np.ndarray], np.ndarray], matrix: np.ndar
     matrix : 4x4, its linear part: ``carry(x) = matrix (x + displacement(x))``.
     fixed : grid of the fixed image.
     """
-    lattice = _lattice(fixed)
+    lattice = _sample_grid(fixed)
     return _field(lattice, point_map(_points(lattice)), matrix)
 
 
@@ -169,7 +169,7 @@ def _field(lattice: Grid, targets: np.ndarray, matrix: np.ndarray) -> Displaceme
     return DisplacementField(lattice, vectors.reshape(*lattice.shape, 3))
 
 
-def _lattice(fixed: Grid) -> Grid:
+def _sample_grid(fixed: Grid) -> Grid:
     """A coarser grid of about 5 mm that spans the fixed one."""
     spacing = np.array(fixed.spacing_mm)
     extent = (np.array(fixed.shape[::-1]) - 1.0) * spacing

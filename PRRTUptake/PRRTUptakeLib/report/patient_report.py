@@ -85,10 +85,10 @@ def visit_sections(result: VisitResult) -> list[str]:
 
 def _target_sections(result: VisitResult, title: str, sentence: str) -> list[str]:
     header, rows = target_table(result)
-    told = "Target lesions: mean uptake T, reference N, T/N with its interval, and what the mean keeps of the contrast."
+    note = "Target lesions: mean uptake T, reference N, T/N with its interval, and what the mean keeps of the contrast."
     pictures = f'<div class="pictures">{_pictures(result)}</div>'
     return [
-        section(f"{title}: result", sentence, table(header, rows, told), _interval_note(result), _chart(result)),
+        section(f"{title}: result", sentence, table(header, rows, note), _interval_note(result), _chart(result)),
         section(f"{title}: pictures", paragraph(_legend(result), "small"), pictures),
         section(f"{title}: recovery", paragraph(_recovery_words(result), "small"), _recovery_table(result)),
     ]

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-# Told apart with every common colour blindness: Okabe and Ito's set, doi:10.1038/nmeth.1618. Yellow is left out, since
-# it is hard to see on white.
+# Distinguishable with every common colour blindness: Okabe and Ito's set, doi:10.1038/nmeth.1618. Yellow is left out,
+# since it is hard to see on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 GREY, PALE = "#666666", "#D9E9F3"
 # Series differ in shape as well as in colour, for print in black and white.
@@ -195,7 +195,7 @@ class Chart:
             f'<rect width="{self.width_px}" height="{_n(height)}" fill="#ffffff"/>',
             _text(self.width_px / 2, 18, self.title, "middle", bold=True),
             *self._frame(),
-            # A nested picture cuts off what lies beyond the axes, and needs no identifier unique in the page.
+            # A nested picture cuts off what is beyond the axes, and needs no identifier unique in the page.
             f'<svg x="{_n(x)}" y="{_n(y)}" width="{_n(w)}" height="{_n(h)}" viewBox="{_n(x)} {_n(y)} {_n(w)} {_n(h)}">',
             *self._marks,
             "</svg>",

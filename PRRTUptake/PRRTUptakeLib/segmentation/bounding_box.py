@@ -57,7 +57,7 @@ def common_box(grid: Grid, segments: Iterable[Segment], margin_mm: float = 0.0, 
 
 
 def mask_in(segment: Segment, box: BoundingBox) -> np.ndarray:
-    """The part of a segment's mask that lies in ``block``, bool, of the block's shape."""
+    """The part of a segment's mask that is in ``block``, bool, of the block's shape."""
     result = np.zeros([part.stop - part.start for part in box], dtype=bool)
     paste(segment, box, result)
     return result
@@ -156,7 +156,7 @@ def distance_mm(grid: Grid, mask: np.ndarray) -> np.ndarray:
 
 
 def grown(grid: Grid, segment: Segment, margin_mm: float) -> Segment:
-    """The segment and every voxel whose centre lies within ``margin_mm`` of one of its voxel centres."""
+    """The segment and every voxel whose centre is within ``margin_mm`` of one of its voxel centres."""
     if margin_mm <= 0 or not segment.voxel_count:
         return segment
     box = common_box(grid, [segment], margin_mm)
@@ -169,23 +169,23 @@ def ball_box(grid: Grid, centre_ras: np.ndarray, radius_mm: float) -> tuple[Boun
     Raises
     ------
     BlockError
-        If the sphere lies outside the grid.
+        If the sphere is outside the grid.
     """
     per_mm = np.linalg.norm(grid.ras_to_ijk[:3, :3], axis=1)[::-1]  # indices per mm at right angles to voxel planes
     middle = grid.to_ijk(np.asarray(centre_ras))[::-1]
     low = np.maximum(np.floor(middle - radius_mm * per_mm).astype(int), 0)
     high = np.minimum(np.ceil(middle + radius_mm * per_mm).astype(int) + 1, grid.shape)
     if (high <= low).any():
-        raise BoundingBoxError(f"The point {np.round(centre_ras, 1).tolist()} lies outside the image: move it.")
+        raise BoundingBoxError(f"The point {np.round(centre_ras, 1).tolist()} is outside the image: move it.")
     k, j, i = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
     kji = np.stack(np.meshgrid(*[np.arange(a, b) for a, b in zip(low, high, strict=True)], indexing="ij"), axis=-1)
     return (k, j, i), np.linalg.norm(grid.to_ras(kji[..., ::-1]) - centre_ras, axis=-1)
 
 
 def resampled(segment: Segment, grid: Grid, onto: Grid) -> Segment:
-    """The segment on another grid: a voxel belongs to it when its centre lies in one of the segment's voxels.
+    """The segment on another grid: a voxel belongs to it when its centre is in one of the segment's voxels.
 
-    May come out empty, when the segment lies outside ``onto`` or is smaller than its voxels.
+    May come out empty, when the segment is outside ``onto`` or is smaller than its voxels.
     """
     if not segment.mask.size or grid.matches(onto):
         return segment
@@ -208,7 +208,7 @@ def joined(segmentation: Segmentation, other: Segmentation) -> Segmentation:
     Raises
     ------
     BlockError
-        If they lie on different grids, or a name stands in both.
+        If they lie on different grids, or a name is in both.
     """
     if not segmentation.grid.matches(other.grid):
         names = ", ".join(f"'{segment.name}'" for segment in other)

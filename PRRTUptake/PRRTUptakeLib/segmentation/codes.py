@@ -37,14 +37,14 @@ class Structure:
 
     Attributes
     ----------
-    key : unique word, for instance "kidney_left"; stands in ``Segment.structure``.
+    key : unique word, for instance "kidney_left"; kept in ``Segment.structure``.
     name : words for tables and the Segment Editor.
     code, category : what it is, and of which kind.
     color : red, green, blue, each 0-1.
     role : the default ``PRRT.Role``, or "".
     lobe : the default ``PRRT.Lobe``: of Couinaud segments the side that anatomy gives, "none" outside the liver.
     modifier : left, right, or both; None where it plays no part.
-    region : where a lesion or region lies; None where the code says it already.
+    region : where a lesion or region is; None where the code says it already.
     """
 
     key: str
@@ -277,8 +277,8 @@ def terminology_entry(key: str) -> str:
 def terminology_content() -> dict[str, Any]:
     """What ``Resources/Terminologies/PRRT.term.json`` holds: all structures as a Slicer terminology.
 
-    Slicer's own lists have neither lobes nor Couinaud segments. Structures of one code that differ only by side stand
-    as modifiers of one type, as Slicer expects.
+    Slicer's own lists have neither lobes nor Couinaud segments. Structures of one code that differ only by side are
+    given as modifiers of one type, as Slicer expects.
     """
     categories: dict[Code, dict[Code, dict[str, Any]]] = {}
     for item in _STRUCTURES:

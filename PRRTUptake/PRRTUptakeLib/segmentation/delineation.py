@@ -98,14 +98,14 @@ def delineate(
     image : uptake image.
     seed_ras : point in the lesion, RAS mm.
     method : see `Method`.
-    radius_mm : the lesion lies within this distance of the seed.
+    radius_mm : the lesion is within this distance of the seed.
     within : on the image's grid (``blocks.resampled`` brings it there); the lesion does not leave it.
     name : of the segment.
 
     Raises
     ------
     DelineationError
-        If the seed lies outside the image or ``within``, or below the threshold, or the sphere is too small.
+        If the seed is outside the image or ``within``, or below the threshold, or the sphere is too small.
     """
     search = _search(image, np.asarray(seed_ras, dtype=np.float64), radius_mm, within)
     maximum = float(search.values[search.allowed].max())
@@ -131,17 +131,13 @@ def _search(image: Volume, seed_ras: np.ndarray, radius_mm: float, within: Segme
         raise DelineationError(f"The sphere around the seed needs a radius above 0 mm, not {radius_mm:g}.")
     seed = np.rint(grid.to_ijk(seed_ras)[::-1]).astype(int)
     if (seed < 0).any() or (seed >= grid.shape).any():
-        raise DelineationError(
-            f"The seed {np.round(seed_ras, 1).tolist()} lies outside the image: place it in a lesion."
-        )
+        raise DelineationError(f"The seed {np.round(seed_ras, 1).tolist()} is outside the image: place it in a lesion.")
     box, away = ball_box(grid, seed_ras, radius_mm + SHELL_MM)
     values = image.array[box].astype(np.float64)
     inside = mask_in(within, box) if within is not None else np.ones(values.shape, dtype=bool)
     local = tuple(int(index - part.start) for index, part in zip(seed, box, strict=True))
     if not inside[local]:
-        raise DelineationError(
-            "The seed lies outside the region that limits the lesion: move it, or take another limit."
-        )
+        raise DelineationError("The seed is outside the region that limits the lesion: move it, or take another limit.")
     allowed = inside & (away <= radius_mm) & np.isfinite(values)
     allowed[local] = True  # a sphere smaller than a voxel still holds its seed
     return _Search(np.where(np.isfinite(values), values, -np.inf), away, allowed, box, local)  # type: ignore[arg-type]

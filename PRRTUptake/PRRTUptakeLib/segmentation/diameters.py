@@ -1,6 +1,6 @@
 """Sizes of lesions on the true geometry: longest axial diameter and its perpendicular, longest 3D diameter, volume.
 
-"Axial" is the family of the grid's slices that lies nearest to the patient's axial plane, so that on an oblique grid
+"Axial" is the family of the grid's slices that is nearest to the patient's axial plane, so that on an oblique grid
 the diameter is measured in the slices that a reader sees. The diameters are those of RECIST 1.1 (E. Eisenhauer et al.,
 Eur J Cancer 2009;45:228, doi:10.1016/j.ejca.2008.10.026): the longest in any slice, and the longest at right angles
 to it in the same slice, both between border points (the line may leave a hollow outline).
@@ -154,7 +154,7 @@ def _longest_axial(grid: Grid, lesion: Segment, axis: int) -> tuple[float, int, 
 
 
 def _levelled(lengths: dict[int, float]) -> dict[int, float]:
-    """Lengths of neighbouring slices by a smooth course, so that the luckiest slice does not decide.
+    """Lengths of neighbouring slices by a smooth course, so that no single slice decides.
 
     The squared length of an ellipsoid's slices is a parabola; where none fits, each slice keeps its own length.
     """
@@ -245,7 +245,7 @@ def _longest_3d(grid: Grid, lesion: Segment) -> float:
 def _perpendicular(points: np.ndarray, ends: np.ndarray) -> tuple[float, np.ndarray]:
     """Longest chord of the points' convex hull at right angles to the line between ``ends``, and its ends (2, 3).
 
-    Along the line, the chord of a polygon changes linearly between corners, so the longest stands at a corner.
+    Along the line, the chord of a polygon changes linearly between corners, so the longest is at a corner.
     """
     hull = points[_hull_in_plane(points)]
     along = (ends[1] - ends[0]) / np.linalg.norm(ends[1] - ends[0])

@@ -1,6 +1,6 @@
 """Contours drawn elsewhere: DICOM Segmentation and RT Structure Set objects as segments, with what they are.
 
-Codes go before names; what neither tells stays open for ``recognition``. Role, lobe and lesion id come back from
+Codes go before names; what neither states stays open for ``recognition``. Role, lobe and lesion id come back from
 objects that SlicerPRRT wrote. Decoding is in ``dicom.seg`` and ``dicom.rtstruct``.
 """
 

@@ -194,14 +194,14 @@ def _segments_of(path: Path, name: str) -> Segmentation:
     """The segments of one file: those of its labels if names for them are there, else the one mask."""
     found = read_voxels(path)
     beside = path.with_name(f"{_stem(path)}.json")
-    names = found.labels or (_names_beside(beside) if beside.is_file() else {})
+    names = found.labels or (_names_next_to(beside) if beside.is_file() else {})
     if names and len(np.unique(found.values)) > 2:
         return _labelled(found, names, path)
     segment = Segment.from_full(name, binary(found.values, path))
     return Segmentation(found.grid, (segment,), found.remarks)
 
 
-def _names_beside(path: Path) -> dict[int, str]:
+def _names_next_to(path: Path) -> dict[int, str]:
     """Names of labels from a .json file: {"1": "liver", ...} or {"liver": 1, ...} (as nnU-Net has it)."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

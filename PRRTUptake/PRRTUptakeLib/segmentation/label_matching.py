@@ -84,7 +84,7 @@ def recognise_one(name: str, entry: CodedEntry | None = None) -> LabelMatch:
         agreed = _label_match(name, by_name.structure, f"Its {said} and its name agree.")
         return replace(agreed, lobe=codes.lobe_of(entry) or by_name.lobe or agreed.lobe)
     if set(keys) == set(codes.LESIONS):
-        return _label_match(name, "liver_lesion", f"Its {said}; where it lies decides hepatic or extrahepatic.")
+        return _label_match(name, "liver_lesion", f"Its {said}; its place decides whether it is hepatic.")
     if len(keys) > 1:
         return LabelMatch(name, "", f"Its {said} may be any of {', '.join(keys)}: choose one.", keys)
     if by_name.structure.startswith("liver_") and keys == ("liver",):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def split_lesion(grid: Grid, lesion: Segment, parts: int = 2) -> tuple[Segment, ...]:
     """Divide a lesion at its waists into ``parts``, the largest first; the largest keeps id and name.
 
-    Watershed on the distance from the border (F. Meyer 1994), from the ``parts`` deepest places that stand apart.
+    Watershed on the distance from the border (F. Meyer 1994), from the ``parts`` deepest places that are apart.
 
     Raises
     ------

@@ -34,7 +34,7 @@ class LesionError(PRRTError):
 
 @dataclass(frozen=True, eq=False)
 class Lesion:
-    """One lesion and where it lies.
+    """One lesion and where it is.
 
     Attributes
     ----------
@@ -89,19 +89,19 @@ def find_lesions(
     """
     sources = _lesion_sources(segmentation)
     pieces = [piece for source in sources for piece in ([source] if source.lesion_id else connected_lesions(source))]
-    told = [f"Lesion segment '{s.name}' is empty." for s in sources if not s.voxel_count]
+    notes = [f"Lesion segment '{s.name}' is empty." for s in sources if not s.voxel_count]
     pieces = [piece for piece in pieces if piece.voxel_count]
     if not pieces:
         raise LesionError(
             "No lesion has a voxel: draw the lesions as segments (such as 'liver_lesions') or recognise their segments "
-            "first; at a later visit, tell which lesions have vanished."
+            "first; at a later visit, list the lesions that have vanished."
         )
-    told += [str(item) for item in overlaps(segmentation.grid, _numbered_names(pieces))]
+    notes += [str(item) for item in overlaps(segmentation.grid, _numbered_names(pieces))]
     placed = [assign_lobe(piece, lobes) for piece in pieces]
     ids, remarks = _ids(segmentation.grid, placed, earlier)
     named = [_named(lesion, lesion_id) for lesion, lesion_id in zip(placed, ids, strict=True)]
-    told += [*remarks, *(text for lesion in named if (text := straddling_text(lesion)))]
-    return LesionList(tuple(sorted(named, key=lambda lesion: id_order(lesion.lesion_id))), tuple(told))
+    notes += [*remarks, *(text for lesion in named if (text := straddling_text(lesion)))]
+    return LesionList(tuple(sorted(named, key=lambda lesion: id_order(lesion.lesion_id))), tuple(notes))
 
 
 def lesion_segments(segmentation: Segmentation) -> tuple[Segment, ...]:
@@ -129,7 +129,7 @@ def connected_lesions(segment: Segment) -> tuple[Segment, ...]:
 
 
 def assign_lobe(lesion: Segment, lobes: Sequence[Segment]) -> Lesion:
-    """The lobe of a lesion by largest overlap; "none" if less than half of it lies in the liver.
+    """The lobe of a lesion by largest overlap; "none" if less than half of it is in the liver.
 
     Where the liver segment leaves lesions out, the voxels around the lesion (26 neighbours) decide in its place.
     """
@@ -160,7 +160,7 @@ def straddling_text(lesion: Lesion) -> str:
         "none": "outside the liver",
     }
     parts = ", ".join(f"{share:.0%} {words[lobe]}" for lobe, share in lesion.shares.items() if share > 0)
-    return f"Lesion {lesion.lesion_id} straddles ({parts}): it counts where most of it lies, confirm."
+    return f"Lesion {lesion.lesion_id} straddles ({parts}): it counts where most of it is, confirm."
 
 
 def id_order(lesion_id: str) -> tuple[str, int]:
@@ -215,9 +215,9 @@ def _ids(grid: Grid, placed: Sequence[Lesion], earlier: EarlierLesions | None) -
     twice = sorted({name for name in own if own.count(name) > 1})
     if twice:
         raise LesionError(f"Two lesion segments have the id {twice[0]}: merge them, or clear one id.")
-    kept, told = persistent_ids(grid, segments, earlier) if earlier is not None else ({}, [])
+    kept, note = persistent_ids(grid, segments, earlier) if earlier is not None else ({}, [])
     used = [*own, *(earlier.ids if earlier is not None else ())]
-    return new_ids(segments, kept, used), told
+    return new_ids(segments, kept, used), note
 
 
 def _named(lesion: Lesion, lesion_id: str) -> Lesion:

@@ -1,7 +1,7 @@
 """Split the liver into lobes: by a plane, a curved cut, Couinaud segments, or the Cantlie plane.
 
 Every voxel of the liver belongs to exactly one lobe; a voxel centre exactly on the cut goes to the right lobe.
-"Left" and "right" are the patient's; in RAS the left lobe lies at smaller x, so the cut must not be so flat that it
+"Left" and "right" are the patient's; in RAS the left lobe is at smaller x, so the cut must not be so flat that it
 parts front from back or head from foot only.
 """
 

@@ -30,7 +30,7 @@ def placed_mask(path: Path, grid: Grid) -> tuple[np.ndarray, tuple[str, ...]]:
     Raises
     ------
     MaskFileError
-        If the file is damaged, is not a mask, is empty, or lies on another grid.
+        If the file is damaged, is not a mask, is empty, or is on another grid.
     """
     if not path.is_file():
         raise MaskFileError(f"There is no mask {path}.")

@@ -1,4 +1,5 @@
-"""The non-tumour reference: healthy liver of the same lobe, of the other lobe, of the whole liver, or a calm sphere.
+"""The non-tumour reference: healthy liver of the same lobe, of the other lobe, of the whole liver, or a
+minimum-variance sphere.
 
 Healthy liver is the liver minus lesions grown by a margin (by default one FWHM, so that their spill-out stays outside),
 minus vessels and gallbladder, minus the rim, where breathing and neighbours mix in. Which reference is taken decides
@@ -66,7 +67,7 @@ class ReferenceSet:
     Attributes
     ----------
     by_lobe : healthy liver of each lobe ("left", "right", "caudate").
-    whole, sphere : healthy liver of the whole liver, and the calm sphere.
+    whole, sphere : healthy liver of the whole liver, and the minimum-variance sphere.
     refusals : why a region is missing, by "left", "right", "caudate", "whole-liver" or "fixed-sphere".
     """
 
@@ -138,7 +139,7 @@ def reference_regions(
     _keep(grid, healthy.relabelled(name=WHOLE_LIVER_REFERENCE), WHOLE_LIVER, rule, regions, refusals)
     sphere = None
     if image is None:
-        refusals[SPHERE] = "The calm sphere needs an image to find the calmest part: give the image that is measured."
+        refusals[SPHERE] = "The minimum-variance sphere needs an image: give the one that is measured."
     else:
         sphere, refusal = minimum_variance_sphere_at(grid, healthy, image, rule.sphere_radius_mm)
         if refusal:
@@ -157,7 +158,7 @@ def healthy_liver(
 ) -> Segment:
     """The liver minus grown lesions, excluded structures and rim; may come out empty.
 
-    A voxel is in the rim when its centre lies within ``rim_mm`` of the centre of a voxel that is neither liver nor
+    A voxel is in the rim when its centre is within ``rim_mm`` of the centre of a voxel that is neither liver nor
     lesion. The grid's end is no rim. Distances between voxel centres, exact on the true spacing.
 
     Raises

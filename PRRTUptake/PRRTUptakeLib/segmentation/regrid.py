@@ -20,7 +20,7 @@ def regrid(segmentation: Segmentation, grid: Grid, tolerance_mm: float = 0.05) -
     Raises
     ------
     SegmentError
-        If the voxels of the two grids do not fall on each other, or a segment lies outside ``grid``.
+        If the voxels of the two grids do not fall on each other, or a segment is outside ``grid``.
 
     Examples
     --------

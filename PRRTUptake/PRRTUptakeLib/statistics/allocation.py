@@ -1,4 +1,4 @@
-"""Blinding: which lobe was treated stands in a file of its own, and giving it is logged.
+"""Blinding: which lobe was treated is in a file of its own, and giving it is logged.
 
 The log is a chain: each line holds the hash of the line before, so that none can be changed or taken out afterwards
 without a trace. A line names the hashes of protocol, measurements and allocation. An analysis whose protocol and data
@@ -119,7 +119,7 @@ def _checked(pairs: Iterable[tuple[str, str]], name: str) -> dict[str, str]:
                 f"{name}: the treated lobe of patient {patient} is '{lobe}', but must be left or right."
             )
         if patient in treated:
-            raise AllocationError(f"{name}: patient {patient} stands twice; keep one line.")
+            raise AllocationError(f"{name}: patient {patient} is listed twice; keep one line.")
         treated[patient] = word
     if not treated:
         raise AllocationError(f"{name} allocates no patient: add a line per patient.")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.study.measurements import Measurement
 
 DOSE, DIAMETER, CHANGE = "dose", "longest_axial_diameter", "diameter_change"
-DOSES = (DOSE, "absorbed_dose")  # the second word stands in tables from elsewhere
+DOSES = (DOSE, "absorbed_dose")  # the second word is in tables from elsewhere
 _ROLES = ("target", "lesion")
 
 

@@ -130,7 +130,7 @@ def _divide(ia: Measurement, iv: Measurement, metric: str) -> Measurement:
 def _by_region(
     ratios: Iterable[Measurement], role: str, protocol: Protocol
 ) -> dict[str, dict[str, tuple[float, float]]]:
-    """Return value and uncertainty by region and patient; lesions are aggregated, organs stand by name."""
+    """Return value and uncertainty by region and patient; lesions are aggregated, organs are listed by name."""
     gathered: dict[tuple[str, str], list[Measurement]] = defaultdict(list)
     for row in ratios:
         lesion = row.role in ("target", "lesion")

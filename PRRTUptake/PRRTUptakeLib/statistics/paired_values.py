@@ -62,7 +62,7 @@ class PairedValues:
 
 
 def check_table(rows: Iterable[Measurement]) -> None:
-    """Refuse a table in which a measurement stands twice, or an uncertainty is negative.
+    """Refuse a table in which a measurement occurs twice, or an uncertainty is negative.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def check_table(rows: Iterable[Measurement]) -> None:
         key = (row.patient, row.cycle, row.visit, row.image, row.region, row.role, row.lobe, row.lesion, row.metric)
         if key in seen:
             raise EndpointError(
-                f"{_where(row)}: {row.metric} of cycle {row.cycle}, visit '{row.visit}', stands twice in the table; "
+                f"{_where(row)}: {row.metric} of cycle {row.cycle}, visit '{row.visit}', is in the table twice; "
                 "keep one of the rows."
             )
         if row.uncertainty < 0:
@@ -112,9 +112,9 @@ def endpoint_rows(
         If there is none, or units are mixed.
     """
     metric = metric or protocol.endpoint.metric
-    carrying = [row for row in rows if row.metric == metric]
+    having = [row for row in rows if row.metric == metric]
     for role in ENDPOINT_ROLES:
-        chosen = [row for row in carrying if row.role == role]
+        chosen = [row for row in having if row.role == role]
         if chosen:
             one_unit(chosen)
             note = f"No row of {metric} has the role target: all rows with the role {role or '(none)'} are used."

@@ -1,4 +1,4 @@
-"""The segments of one visit in the space of another: the lattice that they stand on is moved, no voxel is changed."""
+"""The segments of one visit in the space of another: the grid that they are drawn on is moved, no voxel is changed."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def moved_plane(plane: Plane, matrix: np.ndarray) -> Plane:
 
 
 def require_lesions(manual_shifts: Sequence[ManualShift], prepared: Prepared, visit: str) -> None:
-    """Refuse nudges of lesions that are not there.
+    """Refuse manual shifts of lesions that are not there.
 
     Raises
     ------
@@ -65,5 +65,6 @@ def require_lesions(manual_shifts: Sequence[ManualShift], prepared: Prepared, vi
     for manual_shift in manual_shifts:
         if manual_shift.lesion not in ids:
             raise ContourPropagationError(
-                f"Visit '{visit}': there is no lesion '{manual_shift.lesion}' to nudge; there are {', '.join(ids)}."
+                f"Visit '{visit}': there is no lesion '{manual_shift.lesion}' to shift by hand; there are "
+                f"{', '.join(ids)}."
             )

@@ -67,7 +67,7 @@ def contour_series(series: Sequence[Series], grid: Grid) -> Series | None:
     anatomical = [one for one in series if one.modality in ANATOMICAL]
     grids = [Grid(arranged.shape, arranged.ijk_to_ras) for arranged in map(arrange, anatomical)]
     for one, own in zip(anatomical, grids, strict=True):
-        if same_lattice(own, grid):
+        if same_voxels(own, grid):
             return one
     return anatomical[0] if len(anatomical) == 1 and _covers(grids[0], grid) else None
 
@@ -79,7 +79,7 @@ def _covers(image: Grid, grid: Grid) -> bool:
     return bool(((inside > -1.0) & (inside < np.array(image.shape[::-1]))).all(axis=1).mean() >= _COVERED)
 
 
-def same_lattice(one: Grid, other: Grid, tolerance_mm: float = 0.05) -> bool:
+def same_voxels(one: Grid, other: Grid, tolerance_mm: float = 0.05) -> bool:
     """Whether two grids have the same voxels, whatever the order and direction of their axes.
 
     Masks come back from converters with rows or slices turned round, while the voxels stay where they were.
@@ -87,7 +87,7 @@ def same_lattice(one: Grid, other: Grid, tolerance_mm: float = 0.05) -> bool:
     Examples
     --------
     >>> flipped = np.diag([-1.0, 1.0, 1.0, 1.0]); flipped[0, 3] = 3.0
-    >>> same_lattice(Grid((2, 3, 4), np.eye(4)), Grid((2, 3, 4), flipped))
+    >>> same_voxels(Grid((2, 3, 4), np.eye(4)), Grid((2, 3, 4), flipped))
     True
     """
     if sorted(one.shape) != sorted(other.shape):

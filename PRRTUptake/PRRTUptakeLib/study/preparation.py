@@ -78,7 +78,7 @@ class Prepared:
     plane : which parted the lobes; None where lobes were given.
     warnings : sentences for the user.
     notes : what was recognised and decided, for the record.
-    bending : where points of the segments (RAS mm) lie in the image, if a deformation lies between; else None.
+    bending : where points of the segments (RAS mm) lie in the image, if a deformation is between; else None.
     """
 
     segmentation: Segmentation
@@ -112,7 +112,7 @@ def prepare(
     ----------
     segmentation : liver, lesions and, where there are, lobes, gallbladder, vessels and organs, on one grid.
     protocol : the trial's rules.
-    image : the measured image, in which the calmest part of the liver is sought; None for no such reference.
+    image : the measured image, in which the most uniform part of the liver is sought; None for no such reference.
     cut : parts the lobes: a plane, or points (n, 3) in RAS mm of a curved cut; "left" or "right" if the liver is that
         lobe alone, "none" if it is not to be divided. None for the lobes as drawn, else by Couinaud segments, else by
         the plane through gallbladder and vena cava; where that cannot be found, a comparison of routes goes undivided.
@@ -128,7 +128,7 @@ def prepare(
     """
     named, notes, unclear = recognised(segmentation, ids=baseline is None)
     liver = find_liver(named)
-    lobes, plane, told = _parted(named, liver, cut, territory_overrides, protocol)
+    lobes, plane, found_notes = _parted(named, liver, cut, territory_overrides, protocol)
     found = _found_lesions(named, lobes or (whole_liver_as(liver, UNDIVIDED),), baseline, vanished)
     sized = sized_lesions(named, found.lesions, protocol, target_overrides, baseline)
     segments = [lesion.segment for lesion in sized]
@@ -147,7 +147,7 @@ def prepare(
         references,
         plane,
         tuple(dict.fromkeys(doubts)),  # each sentence once, in order
-        (*segmentation.notes, *notes, *told),
+        (*segmentation.notes, *notes, *found_notes),
     )
 
 
@@ -175,10 +175,10 @@ def _ids_and_lobes(segmentation: Segmentation, lesions: Sequence[SizedLesion], p
         elif protocol.rules.by_lobe and PREFIXES.get(segment.lobe, "") != segment.lesion_id[:1]:
             where = "outside the liver" if segment.lobe in ("", "none") else f"in the {segment.lobe} lobe"
             wrong.append(f"{segment.lesion_id} is {where}")
-    told = [f"Ids and places of lesions contradict: {', '.join(wrong)}; the place counts."] if wrong else []
+    notes = [f"Ids and places of lesions contradict: {', '.join(wrong)}; the place counts."] if wrong else []
     if other:
-        told.append(f"By their place lesions have other ids than their masks' names: {', '.join(other)}.")
-    return tuple(told)
+        notes.append(f"By their place lesions have other ids than their masks' names: {', '.join(other)}.")
+    return tuple(notes)
 
 
 def protocol_references(
@@ -201,7 +201,7 @@ def protocol_references(
 def recognised(segmentation: Segmentation, ids: bool = True) -> tuple[Segmentation, tuple[str, ...], tuple[str, ...]]:
     """Give a structure and its default role to every segment that has none; also notes and warnings.
 
-    The segment's terminology says what it is, then its name, then where it lies. With ``ids``, lesions whose names are
+    The segment's terminology says what it is, then its name, then where it is. With ``ids``, lesions whose names are
     ids of ours (L1) keep them.
     """
     unknown = [segment for segment in segmentation if not segment.structure]
@@ -320,7 +320,7 @@ def _found_lesions(
 ) -> LesionList:
     """The lesions by their ids; none where all of the baseline are said to have vanished, and none is drawn.
 
-    A lesion that vanished is looked for all the same: if one is drawn where it was, that is a contradiction to tell.
+    A lesion that vanished is looked for all the same: if one is drawn where it was, that is a contradiction to report.
     """
     if baseline is None:
         return find_lesions(segmentation, lobes)

@@ -1,7 +1,7 @@
 """Response of one patient over the visits of a case: RECIST 1.1 and change of volume, per patient and per lobe.
 
-The first visit is the baseline. Against it stand the first visit of every further cycle and every follow-up visit; the
-other visits of a cycle image the same tumours hours or days later, which is no response.
+The first visit is the baseline. It is compared with the first visit of every further cycle and every follow-up visit;
+the other visits of a cycle image the same tumours hours or days later, which is no response.
 """
 
 from __future__ import annotations

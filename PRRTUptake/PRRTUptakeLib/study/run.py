@@ -31,7 +31,7 @@ def run(
     Parameters
     ----------
     study : from `study.inputs` or `mrml.inputs`.
-    progress : told how far it is; may raise `Cancelled`.
+    progress : called with how far it is; may raise `Cancelled`.
     extensions : what other libraries add, in this order.
     design : None for the one that the protocol names.
 
@@ -71,5 +71,5 @@ def of_one_patient(result: StudyResult) -> StudyResult:
             f"The images of the case belong to different patients, {named}: correct the folders, or say under "
             "'same_patient' why they are of one person."
         )
-    told = f"The images name several patients, {named}, taken for one person: {reason.rstrip('.')}."
-    return replace(result, measured_warnings=(told, *result.measured_warnings))
+    note = f"The images name several patients, {named}, taken for one person: {reason.rstrip('.')}."
+    return replace(result, measured_warnings=(note, *result.measured_warnings))

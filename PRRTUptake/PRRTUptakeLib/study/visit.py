@@ -117,7 +117,7 @@ class VisitResult:
     liver_ratios : mean of every lesion and organ over that of the protocol's reference, by name; empty in a design with
         lobes.
     warnings : sentences for the user.
-    injection : what was given, where the image tells it.
+    injection : what was given, where the image states it.
     uptakes : every region's uptake with its interval, measured and corrected; None where that could not be had.
     manual_shifts : lesions that were moved by hand.
     regions : every region as it was placed in the image, by name; whoever needs a region's voxels takes these.
@@ -178,7 +178,7 @@ def measure_visit(
     image : activity concentration (Bq/ml) or SUV.
     protocol : the trial's rules.
     labels : names for the rows.
-    injection : what was given, where the image tells it.
+    injection : what was given, where the image states it.
     recovery : of the camera, from a phantom, for the correction of T on request.
     manual_shifts : lesions that are measured where they were moved by hand, each with its reason.
     partial_volume : the correction whose values are the result: "none", "gtm" or "recovery".
@@ -204,12 +204,12 @@ def measure_visit(
         fwhm_u=protocol.imaging.fwhm_u_percent / 100.0,
         phantom=recovery,
     )
-    uptakes, told = _uptakes(prepared, placed, image, resolution, labels.visit, protocol.reference.kind)
+    uptakes, notes = _uptakes(prepared, placed, image, resolution, labels.visit, protocol.reference.kind)
     known = {} if uptakes is None else visit_quantities(uptakes, prepared, protocol, labels.treated_lobe)
     kinds = KINDS if protocol.rules.by_lobe else ()
     sensitivity = {kind: _ratios(kind, prepared, metrics, protocol, labels.treated_lobe) for kind in kinds}
     chosen = sensitivity.get(protocol.reference.kind, {})
-    warnings += [*told, *_doubts(prepared, metrics, targets, protocol), *_without_ratio(chosen)]
+    warnings += [*notes, *_doubts(prepared, metrics, targets, protocol), *_without_ratio(chosen)]
     targets = _resulting_targets(targets, prepared, known, protocol)
     lobes = _lobes(prepared, chosen, targets, known)
     if partial_volume != "none":

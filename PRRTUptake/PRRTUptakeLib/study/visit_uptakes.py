@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.uptake.noise import ImageNoise
     from PRRTUptakeLib.uptake.occupancy import Occupancy
     from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve
+    from PRRTUptakeLib.uptake.region_model import Box
 
 CONTOUR_FWHM_mm = 1.0  # of CT or MRI on which contours are drawn
 _LEAST_LEFT = 0.5  # share of a region that earlier ones must leave of it
@@ -229,11 +230,12 @@ def disjoint_regions(
     Lesions, organs, then lobes or the liver. ``healthy`` names, by lobe or liver, the reference region whose healthy
     liver fills it: it goes by that name.
 
-    A region of which earlier ones leave less than half (the whole liver beside its lobes, a second kind of reference)
-    is not one of its own.
+    A region of which earlier ones leave less than half (the whole liver in addition to its lobes, a second kind of
+    reference) is not one of its own.
     """
     ordered = sorted((s for s in segmentation if s.name in placed), key=_precedence)
     chosen: list[Occupancy] = []
+    boxes: list[Box] = []
     left_out: dict[str, str] = {}
     for segment in ordered:
         if segment.name in healthy.values():
@@ -242,16 +244,17 @@ def disjoint_regions(
         if segment.role == "reference":
             left_out[segment.name] = "it is part of the healthy liver, which is measured in another reference region"
             continue
-        covered = _covered(region, chosen)
+        box = box_of(region)
+        covered = _covered(box, boxes)
         if covered > 1 - _LEAST_LEFT and segment.role not in _LESIONS:
             left_out[segment.name] = f"{covered:.0%} of it are other regions that are corrected by themselves"
         elif covered > 1 - 1e-6:
             left_out[segment.name] = "another region covers it"
-        elif segment.name in healthy:
-            chosen.append(replace(region, name=healthy[segment.name]))
-            left_out[segment.name] = f"its healthy liver is measured in '{healthy[segment.name]}'"
         else:
-            chosen.append(region)
+            boxes.append(box)
+            chosen.append(replace(region, name=healthy.get(segment.name, region.name)))
+        if segment.name in healthy and segment.name not in left_out:
+            left_out[segment.name] = f"its healthy liver is measured in '{healthy[segment.name]}'"
     return chosen, left_out
 
 
@@ -286,12 +289,11 @@ def _precedence(segment: Segment) -> int:
     return 3 if segment.structure == "liver" else 1
 
 
-def _covered(region: Occupancy, chosen: Sequence[Occupancy]) -> float:
+def _covered(box: Box, chosen: Sequence[Box]) -> float:
     """Share of a region that earlier ones take."""
-    box = box_of(region)
     taken = np.zeros_like(box.values)
     for earlier in chosen:
-        here = box_of(earlier).crop(box.low, box.high)
+        here = earlier.crop(box.low, box.high)
         if here is not None:
             taken += here
     return float(np.minimum(taken, box.values).sum() / box.values.sum())

@@ -96,7 +96,7 @@ class UptakeTable:
 
 
 # 177Lu-DOTATATE at 24 h. Uptakes of the order that post-treatment SPECT/CT shows: liver 3, kidneys 20, spleen 25 times
-# blood; lesions 15 times the liver, so that T/N lies between 10 and 20 (LUTIA, EJNMMI 2024;51:1121, found 16 and 17).
+# blood; lesions 15 times the liver, so that T/N is between 10 and 20 (LUTIA, EJNMMI 2024;51:1121, found 16 and 17).
 # Blood is at 0.3 SUV: for 7.4 GBq and 75 kg kidneys hold 0.5 MBq/mL at 24 h. With decay the biological half-times give
 # effective ones of about 50 h in kidneys, 66 h in liver and spleen and 90 h in lesions, the order of the literature.
 LU177_DOTATATE = UptakeTable(

@@ -33,7 +33,7 @@ PET_FWHM_mm = 6.0
 FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
 _CELL_mm = 1.2
 _TISSUE_CELL_mm = 1.7  # CT and MRI need no better partial volumes
-_REACH = 5.0  # a Gaussian is followed to this many standard deviations: 6e-7 of it lies beyond
+_REACH = 5.0  # a Gaussian is followed to this many standard deviations: 6e-7 of it is beyond
 _SLAB_CELLS = 4_000_000
 
 
@@ -231,7 +231,7 @@ def voxel_averages(
         for n, c, s, m in zip(grid.shape[::-1], cells, spacing, margin, strict=True)
     ]
     lattice = np.diag([*(1.0 / cells), 1.0])
-    lattice[:3, 3] = (0.5 / cells) - 0.5 - margin  # cell 0 lies ``margin`` voxels before the image
+    lattice[:3, 3] = (0.5 / cells) - 0.5 - margin  # cell 0 is ``margin`` voxels before the image
     ijk_to_phantom = np.linalg.inv(posture.phantom_to_ras) @ grid.ijk_to_ras @ lattice
     return _reduce(regions_in_posture(patient, posture), table - table[0], ijk_to_phantom, weights) + table[0]
 

@@ -26,7 +26,7 @@ def concentration_from_counts(counts: Volume, calibration: Calibration) -> Volum
     Raises
     ------
     CountsError
-        If the image has units already, or the calibration does not tell the time.
+        If the image has units already, or the calibration does not state the time.
 
     Examples
     --------
@@ -42,8 +42,8 @@ def concentration_from_counts(counts: Volume, calibration: Calibration) -> Volum
         raise CountsError("Counts without a header need the acquisition time: give it in seconds.")
     sensitivity, time_s = calibration.sensitivity_cps_per_MBq, calibration.acquisition_time_s
     factor = 1e6 / (sensitivity * time_s * counts.grid.voxel_volume_mL)
-    told = f"Bq/ml = counts x {factor:.6g}: {sensitivity:g} cps/MBq over {time_s:g} s, as the operator stated."
-    decisions = [*counts.provenance.get("decisions", ()), told]
+    note = f"Bq/ml = counts x {factor:.6g}: {sensitivity:g} cps/MBq over {time_s:g} s, as the operator stated."
+    decisions = [*counts.provenance.get("decisions", ()), note]
     return counts.with_values(
         counts.array * factor,
         quantity="activity concentration",

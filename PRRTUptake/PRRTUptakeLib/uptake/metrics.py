@@ -1,7 +1,7 @@
 """What the voxels of a region say: mean, spread, extremes, percentiles, volume, total uptake.
 
 A voxel counts by the fraction of it that the region occupies (or by another rule, see ``occupancy.RULES``); only the
-extremes are taken over whole voxels, those whose centre lies inside, so that a neighbour that the region merely
+extremes are taken over whole voxels, those whose centre is inside, so that a neighbour that the region merely
 touches does not become its maximum.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.segments import Segmentation
-from PRRTUptakeLib.uptake.alignment import shared_lattice
+from PRRTUptakeLib.uptake.alignment import shared_grid
 from PRRTUptakeLib.uptake.occupancy import (
     DEFAULT_MAXIMUM_OUTSIDE,
     RULES,
@@ -46,7 +46,7 @@ class RegionMetrics:
     Attributes
     ----------
     mean, sd : weighted mean, and standard deviation of the voxels about it (of the region, divisor sum of weights).
-    minimum, maximum : over voxels whose centre lies inside; nan if the region contains no voxel's centre.
+    minimum, maximum : over voxels whose centre is inside; nan if the region contains no voxel's centre.
     median, percentiles : by volume, see ``weighted_percentiles``; percentiles by percent.
     volume_mL : volume that counts.
     total : integral of the image over the region, image unit times mL (activity, TLU, TLG).
@@ -54,7 +54,7 @@ class RegionMetrics:
     rule : how border voxels count.
     border_recovery : mean that a region of uptake 1 in surroundings of 0 would give on this grid without blur; below 1
         because border voxels hold both (1 for regions made of whole voxels).
-    outside_fraction : share of the region that lies outside the image and is not measured.
+    outside_fraction : share of the region that is outside the image and is not measured.
     """
 
     name: str
@@ -114,7 +114,7 @@ def region_metrics(
     MetricError
         If no voxel counts under the rule, a value in a region is not finite, or a percentile is not 0 to 100.
     OccupancyError
-        If a region is empty or too much of it lies outside the image.
+        If a region is empty or too much of it is outside the image.
 
     Examples
     --------
@@ -148,7 +148,7 @@ def occupancies(
 
 
 def weighted_percentiles(values: np.ndarray, weights: np.ndarray | None, percentiles: Sequence[float]) -> list[float]:
-    """Percentiles by weight: the value below which that share of the weight lies, as in a dose-volume histogram.
+    """Percentiles by weight: the value below which that share of the weight is, as in a dose-volume histogram.
 
     Where a step of the distribution falls exactly on the share, the mean of both sides (definition 2 of Hyndman and
     Fan, Am Stat 1996;50:361, doi:10.1080/00031305.1996.10473566). So the median of whole voxels is the usual one, and
@@ -212,7 +212,7 @@ def _samples(
             yield _placed(volume, region, rule)
         return
     grid = volume.grid
-    lattice = shared_lattice(regions.grid, grid) if transform is None else None
+    lattice = shared_grid(regions.grid, grid) if transform is None else None
     for segment in regions:
         box = lattice.box(segment, grid.shape) if lattice else None
         values = volume.array[box[0]][box[1]] if box else np.empty(0)

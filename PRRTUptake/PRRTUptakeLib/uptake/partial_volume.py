@@ -228,7 +228,7 @@ class RecoveryCurve:
         return np.asarray(z @ (np.sqrt(np.clip(values, 0.0, None)) * vectors).T @ gradient)
 
     def covers(self, volume_mL: float) -> bool:
-        """Whether the volume lies within those of the phantom."""
+        """Whether the volume is within those of the phantom."""
         return self.volume_range_mL[0] <= volume_mL <= self.volume_range_mL[1]
 
 
@@ -308,7 +308,7 @@ def recovery_curve_from_text(volumes_mL: str, recoveries: str, where: str) -> Re
 class CorrectedUptake:
     """A measured uptake and what it becomes after partial volume correction, always side by side.
 
-    ``extrapolated`` tells that the volume lies outside the phantom's; uncertainties are standard, in the same unit.
+    ``extrapolated`` states that the volume is outside the phantom's; uncertainties are standard, in the same unit.
     """
 
     uncorrected: float

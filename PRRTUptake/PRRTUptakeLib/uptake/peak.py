@@ -1,7 +1,7 @@
 """SUVpeak: the highest mean in a small sphere, less noisy than the hottest voxel.
 
 Wahl et al. (PERCIST), J Nucl Med 2009;50 Suppl 1:122S, doi:10.2967/jnumed.108.057307: a sphere of about 1 mL. Voxels
-at the sphere's border count by the fraction of them that lies in the sphere.
+at the sphere's border count by the fraction of them that is in the sphere.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class PeakRule:
     ----------
     radius_mm : of the sphere; by default 1 mL (6.2035 mm); 6.0 for the 12 mm diameter that some scanners use.
     entirely_inside : only spheres that contain no voxel centre outside the lesion (voxels of the lesion's own grid);
-        else any sphere whose centre lies in the lesion.
+        else any sphere whose centre is in the lesion.
     positions_per_axis : sphere centres tried in each voxel along each axis; 1 tries the voxel centres only, the usual
         convention; 3 comes close to a sphere that moves freely.
     """
@@ -124,7 +124,7 @@ def suv_peak(
                 x, y, z = (float(v) for v in phase.to_ras(where[top, ::-1]))
                 best = Peak(segment.name, float(means[top]), (x, y, z), rule.radius_mm, volume.units)
     if best.value == -math.inf:
-        needs = "lies entirely inside it" if rule.entirely_inside else "is centred in it"
+        needs = "is entirely inside it" if rule.entirely_inside else "is centred in it"
         raise PeakError(
             f"Region '{segment.name}': no sphere of {rule.radius_mm:.4g} mm radius {needs} and within the image; "
             "take a smaller sphere, more positions per voxel, or no peak for this region."
@@ -182,7 +182,7 @@ def _sphere_volumes(axes_key: tuple[float, ...], radius_mm: float, shift: tuple[
 
 
 def _complete(where: np.ndarray, kernel: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
-    """Those voxels (n, 3), ordered k, j, i, around which the whole kernel lies in the image."""
+    """Those voxels (n, 3), ordered k, j, i, around which the whole kernel is in the image."""
     half = np.array(kernel) // 2
     return where[((where >= half) & (where < np.array(shape) - half)).all(axis=1)]
 

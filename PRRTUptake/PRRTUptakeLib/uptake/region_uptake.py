@@ -196,7 +196,7 @@ def region_uptakes(
     Raises
     ------
     RecoveryError
-        If the regions cannot be told apart at this resolution, or the image does not belong to them.
+        If the regions cannot be distinguished at this resolution, or the image does not belong to them.
     """
     model = region_model(regions, body, sampled)
     corrected = correct_regions(image, spread_regions(model, settings.fwhm_mm), settings.form)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.uptake.occupancy import Occupancy
 
 FORMS = ("rousset", "symmetric")
-_LARGEST_CONDITION = 1e4  # beyond, errors of a mean grow so much that regions cannot be told apart
+_LARGEST_CONDITION = 1e4  # beyond, errors of a mean grow so much that regions cannot be distinguished
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,7 +187,7 @@ def correct_regions(image: Volume, spread: SpreadRegions, form: str = "rousset")
     ------
     RecoveryError
         If the image is on another grid or not finite, the form is unknown, or regions are so alike or so small for the
-        resolution that they cannot be told apart.
+        resolution that they cannot be distinguished.
     """
     if form not in FORMS:
         raise RecoveryError(f"The form '{form}' of the transfer matrix is not one of {', '.join(FORMS)}.")
@@ -212,7 +212,8 @@ def solve(products: np.ndarray, sums: np.ndarray, names: Sequence[str]) -> np.nd
     if not condition < _LARGEST_CONDITION:  # true for nan too
         weakest = names[int(np.argmin(np.diag(rows)))]
         raise RecoveryError(
-            f"Region '{weakest}' cannot be told from its neighbours at this resolution (condition {condition:.1e}): "
+            f"Region '{weakest}' cannot be separated from its neighbours at this resolution (condition "
+            f"{condition:.1e}): "
             "join it with one of them, or leave it out."
         )
     return np.asarray(np.linalg.solve(rows, sums / products.sum(axis=1)))
@@ -259,5 +260,5 @@ def _normal_equations(spread: SpreadRegions, array: np.ndarray) -> tuple[np.ndar
 def _within(box: Box, low: Sequence[int], high: Sequence[int]) -> Box:
     both = overlap(box.low, box.high, low, high)
     if both is None:
-        raise RecoveryError("A region lies outside the voxels around it; this should be impossible.")
+        raise RecoveryError("A region is outside the voxels around it; this should be impossible.")
     return Box(tuple(a for a, _ in both), box.values[part(both, box.low)])

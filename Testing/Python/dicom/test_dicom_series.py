@@ -96,7 +96,7 @@ def oblique(seed):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_oblique_stack_lies_where_dicom_says(tmp_path, seed):
+def test_oblique_stack_is_where_dicom_says(tmp_path, seed):
     """Equation C.7.6.2.1-1 of PS3.3, for every voxel, found by its stored value."""
     directions = oblique(seed)
     paths = write_slices(tmp_path, CUBE, orientation=directions, spacing=(1.5, 2.5, 3.5))
@@ -116,7 +116,7 @@ def test_oblique_stack_lies_where_dicom_says(tmp_path, seed):
 @pytest.mark.parametrize("backwards", [False, True])
 @pytest.mark.parametrize("directions", [(1, 0, 0, 0, 1, 0), (1, 0, 0, 0, 0, -1), (-1, 0, 0, 0, 1, 0)])
 def test_nm_frames_lie_where_dicom_says(tmp_path, spacing, backwards, directions):
-    """The first frame lies at Image Position; slice numbers count along the normal by the signed spacing (C.8.4.15)."""
+    """The first frame is at Image Position; slice numbers count along the normal by the signed spacing (C.8.4.15)."""
     vector = [5, 4, 3, 2, 1] if backwards else [1, 2, 3, 4, 5]
     write_nm(
         tmp_path / "nm",
@@ -216,7 +216,7 @@ class TestBadInput:
             arrange(only(tmp_path))
         assert "slice003" in str(caught.value)
 
-    def test_gantry_tilt_is_told_by_its_angle(self, tmp_path):
+    def test_gantry_tilt_is_reported_by_its_angle(self, tmp_path):
         paths = write_slices(tmp_path, CUBE)
         for k, path in enumerate(paths):
             edit(path, ImagePositionPatient=[-10, -20 + 4 * k * np.tan(np.radians(12)), 30 + 4 * k])
@@ -270,7 +270,7 @@ class TestBadInput:
             arrange(only(tmp_path))
 
 
-def test_slices_missing_at_an_end_are_told_where_their_number_is_stated(tmp_path):
+def test_slices_missing_at_an_end_are_reported_where_their_number_is_stated(tmp_path):
     paths = write_slices(tmp_path, CUBE, "PT", changes={"NumberOfSlices": 5})
     assert not any("Doubtful" in sentence for sentence in arrange(only(tmp_path)).decisions)
     paths[-1].unlink()

@@ -94,7 +94,7 @@ class TestUnits:
         with pytest.raises(MappingError, match="no calibration"):
             quantify(nm(tmp_path, mappings=[mapping(1.0, 0, code)]), OperatorOverrides(calibration=TOTAL))
 
-    def test_rescale_slope_beside_a_mapping_is_not_applied(self, tmp_path):
+    def test_rescale_slope_next_to_a_mapping_is_not_applied(self, tmp_path):
         series = nm(tmp_path, mappings=[mapping(2.0)], changes={"RescaleSlope": 0.5, "RescaleIntercept": 1})
         found = quantify(series)
         np.testing.assert_allclose(found.volume.array, 2.0 * STORED)

@@ -36,8 +36,8 @@ class TestCalibrationFactor:
     def test_counts(self, tmp_path, basis, stated_s, time_s):
         found = quantify(nm(tmp_path), OperatorOverrides(calibration=Calibration(9.5, basis, stated_s)))
         np.testing.assert_allclose(found.volume.array, COUNTS / time_s / 9.5 * 1e6 / 0.08, rtol=1e-6)
-        told = next(s for s in found.decisions if "cps/MBq" in s)
-        assert f"time {basis}" in told
+        notes = next(s for s in found.decisions if "cps/MBq" in s)
+        assert f"time {basis}" in notes
 
     def test_they_hold_at_the_middle_of_the_acquisition(self, tmp_path):
         found = quantify(nm(tmp_path), OperatorOverrides(calibration=Calibration(9.5, "total")))
@@ -53,7 +53,7 @@ class TestCalibrationFactor:
         found = quantify(series, OperatorOverrides(calibration=Calibration(10, "total")))
         np.testing.assert_allclose(found.volume.array, (COUNTS * 0.5 + 1) / 1200 / 10 * 1e6 / 0.08, rtol=1e-6)
 
-    def test_time_that_is_not_told(self, tmp_path):
+    def test_time_that_is_missing(self, tmp_path):
         series = nm(tmp_path, changes={"RotationInformationSequence": ABSENT})
         with pytest.raises(PRRTError, match="acquisition time"):
             quantify(series, OperatorOverrides(calibration=Calibration(9.5, "total")))

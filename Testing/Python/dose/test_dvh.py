@@ -15,7 +15,7 @@ from PRRTUptakeLib.imaging.volume import Volume
 
 
 def gaussian_in_ball(n=60, radius=1.0):
-    """Dose 100 exp(-r^2) in a ball, with the part of each voxel that lies in it; unit length is 20 mm."""
+    """Dose 100 exp(-r^2) in a ball, with the part of each voxel that is in it; unit length is 20 mm."""
     edge = 2 * radius / n
     middle = (np.arange(n) + 0.5) * edge - radius
     squares = middle[:, None, None] ** 2 + middle[:, None] ** 2 + middle**2

@@ -34,7 +34,7 @@ def test_energy_of_the_table_and_what_leaves_it_is_the_energy_emitted(name):
 
 
 @pytest.mark.parametrize("name", NUCLIDES)
-def test_table_tells_how_it_was_made(name):
+def test_table_states_how_it_was_made(name):
     table = kernel_table(name)
     assert "Goudsmit" in table["method"]
     assert "ICRP Publication 107" in table["sources"]

@@ -110,7 +110,7 @@ def test_histograms_are_those_of_the_true_dose(run, truth):
             assert values(run, f"dvh_d{percent}")[region.name] == pytest.approx(expected, rel=0.05), region.name
 
 
-def test_means_beside_doses_of_regions(run):
+def test_means_next_to_doses_of_regions(run):
     """Lesions by spheres and organs by the phantom: apart by photons of the surroundings, shape and 1 % of density.
 
     Lesions of 4 mL and more to 4 % (kernel, images without blur).
@@ -165,15 +165,15 @@ def test_no_map_unless_asked_for(run):
     assert add_dose_maps(unasked) is unasked
 
 
-def test_a_cycle_that_cannot_be_brought_together_is_told(run):
+def test_a_cycle_that_cannot_be_brought_together_is_reported(run):
     """Without transforms, frames of reference differ; without CT there is nothing to register."""
     outcome = run[2]
     blind = [replace(one, contours=None, anatomy=None) for one in outcome.images]
     case = replace(outcome.input, dosimetry={"dose_map": "local"})
-    told = add_dose_maps(replace(outcome, input=case, images=tuple(blind)))
-    assert told.rows == outcome.rows
-    assert "no dose map. Visit '4h' has another frame" in told.warnings[-1]
-    assert "'1/4h' under 'transforms'" in told.warnings[-1]
+    notes = add_dose_maps(replace(outcome, input=case, images=tuple(blind)))
+    assert notes.rows == outcome.rows
+    assert "no dose map. Visit '4h' has another frame" in notes.warnings[-1]
+    assert "'1/4h' under 'transforms'" in notes.warnings[-1]
 
 
 @pytest.mark.parametrize(
@@ -244,11 +244,11 @@ def test_dose_and_activity_of_the_cycle_are_written_with_its_first_image(objects
         first, *others = images.values()
         assert (ds.StudyInstanceUID, ds.FrameOfReferenceUID) == (first.study_uid, first.frame_of_reference_uid)
         assert [item.SeriesInstanceUID for item in ds.ReferencedSeriesSequence] == [first.uid]
-        told = {
+        note = {
             study.StudyInstanceUID: [item.SeriesInstanceUID for item in study.ReferencedSeriesSequence]
             for study in ds.StudiesContainingOtherReferencedInstancesSequence
         }
-        assert told == {other.study_uid: [other.uid] for other in others}
+        assert note == {other.study_uid: [other.uid] for other in others}
 
 
 def test_written_maps_hold_what_was_calculated(objects, run):

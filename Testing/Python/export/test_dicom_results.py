@@ -240,20 +240,20 @@ def test_a_report_with_unknown_codes_is_refused_in_one_sentence(written, tmp_pat
 
 
 def test_the_command_reads_every_kind_of_object(written, segments, activity, outcome, capsys, tmp_path):
-    def told(name):
+    def notes(name):
         capsys.readouterr()
         assert main(["read", str(written[name]), "--json"]) == 0
         return json.loads(capsys.readouterr().out)
 
-    values = told("sr")
+    values = notes("sr")
     rows = {(row.lesion or row.region, row.metric): row.value for row in outcome.rows}
     assert values["kind"] == "SR"
     assert all(rows[one["region"], one["metric"]] == one["value"] for one in values["content"])
-    found = {one["segment"]: one for one in told("seg")["content"]}
+    found = {one["segment"]: one for one in notes("seg")["content"]}
     assert set(found) == {segment.name for segment in segments}
     assert found["L1"]["volume_mL"] == pytest.approx(segments["L1"].voxel_count * segments.grid.voxel_volume_mL)
-    assert told("dose32")["content"][0]["max"] == pytest.approx(float(dose_of(activity).array.max()), rel=1e-6)
-    assert told("suv")["content"][0]["units"] == "g/ml{SUVbw}"
+    assert notes("dose32")["content"][0]["max"] == pytest.approx(float(dose_of(activity).array.max()), rel=1e-6)
+    assert notes("suv")["content"][0]["units"] == "g/ml{SUVbw}"
     assert main(["read", str(written["sr"])]) == 0
     assert "treated_control_ratio" in capsys.readouterr().out
 

@@ -155,7 +155,7 @@ def test_unknown_uncertainties_follow_from_the_residuals():
     (_, _), covariance = curve_fit(lambda t, total, k: total * k * np.exp(-k * t), TIMES, activity, (1e4, 0.01))
     assert fit.u_tia_MBq_h == pytest.approx(math.sqrt(covariance[0, 0]), rel=1e-4)
     exact = fit_curve(Curve("x", (24.0, 96.0), (80.0, 20.0)), LU177, "mono")
-    assert math.isnan(exact.u_tia_MBq_h)  # two points leave no residuals to tell the noise from
+    assert math.isnan(exact.u_tia_MBq_h)  # two points leave no residuals to separate the noise from
 
 
 def test_weights_use_the_fitted_activity():
@@ -228,7 +228,7 @@ def test_uptake_before_the_first_point_is_not_invented():
     assert math.isfinite(fit.u_tia_MBq_h)
 
 
-def test_a_prior_half_life_stands_in_for_a_second_point():
+def test_a_prior_half_life_replaces_a_second_point():
     curve = Curve("x", (72.0,), (30.0,), (3.0,))
     fit = fit_curve(curve, LU177, "mono", priors=Priors(clearance=HalfLifePrior(55.0, 1.2)))
     k = rate(55.0)

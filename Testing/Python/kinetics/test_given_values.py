@@ -28,7 +28,7 @@ def test_maps_by_region(content, words):
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "note"),
     [
         (["--teff-h", "Kidny=50"], "half-life is given for 'Kidny'"),
         (["--teff-h", "50", "--u-teff-h", "Kidny=5"], "half-life is given for 'Kidny'"),
@@ -38,9 +38,9 @@ def test_maps_by_region(content, words):
         (["--administered-MBq", "-7400"], "must be above 0"),
     ],
 )
-def test_the_command_refuses_them(tmp_path, capsys, words, told):
+def test_the_command_refuses_them(tmp_path, capsys, words, note):
     (tmp_path / "c.csv").write_text("region,time_h,activity_MBq\nKidney,4,98.5\nKidney,24,73.2\nKidney,96,21.7\n")
     assert main(["tiac", str(tmp_path / "c.csv"), "--nuclide", "Lu-177", *words]) == 1
     import re
 
-    assert re.search(told, capsys.readouterr().err)
+    assert re.search(note, capsys.readouterr().err)

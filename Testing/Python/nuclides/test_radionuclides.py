@@ -183,6 +183,6 @@ def test_a_new_nuclide_takes_the_table_and_a_kernel_file_only(tmp_path):
     kernel = json.loads((kernels / "point_kernel_Y-90.json").read_text(encoding="utf-8"))
     (kernels / "point_kernel_Tt-253.json").write_text(json.dumps({**kernel, "nuclide": "Tt-253"}), encoding="utf-8")
     command = [sys.executable, "-c", ASK, str(tmp_path / "PRRTUptake"), str(tmp_path / "PRRTDosimetry")]
-    told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True, cwd=tmp_path).stdout)
-    assert told.pop("kernel_keV") == pytest.approx(933.1, rel=1e-3)
-    assert told == {"header": "Tt-253", "half_life_s": 95400.0, "therapy": True, "generator": True, "panel": True}
+    note = json.loads(subprocess.run(command, check=True, capture_output=True, text=True, cwd=tmp_path).stdout)
+    assert note.pop("kernel_keV") == pytest.approx(933.1, rel=1e-3)
+    assert note == {"header": "Tt-253", "half_life_s": 95400.0, "therapy": True, "generator": True, "panel": True}

@@ -1,4 +1,4 @@
-"""Registrations that bend: their displacements, the liver followed, and contours carried by them."""
+"""Registrations that bend: their displacements, the liver followed, and contours propagated by them."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def points():
     return GRID.to_ras(random.uniform(15, 35, (40, 3)))
 
 
-def told_by_itk(transform):
+def mapped_by_itk(transform):
     return np.array([transform.TransformPoint((p * LPS).tolist()) for p in points()]) * LPS
 
 
@@ -37,7 +37,7 @@ def test_every_format_of_a_rigid_transform(tmp_path, suffix):
     found = read_registration(written(RIGID, tmp_path / f"one{suffix}"), GRID)
     assert found.kind == "given"
     assert found.displacement is None
-    assert found.map_points(points()) == pytest.approx(told_by_itk(RIGID), abs=1e-4)
+    assert found.map_points(points()) == pytest.approx(mapped_by_itk(RIGID), abs=1e-4)
 
 
 def test_affine_with_scale_and_composite(tmp_path):
@@ -46,7 +46,7 @@ def test_affine_with_scale_and_composite(tmp_path):
     both = sitk.CompositeTransform([RIGID, affine])
     found = read_registration(written(both, tmp_path / "both.h5"), GRID)
     assert found.displacement is None
-    assert found.map_points(points()) == pytest.approx(told_by_itk(both), abs=1e-4)
+    assert found.map_points(points()) == pytest.approx(mapped_by_itk(both), abs=1e-4)
 
 
 def test_the_inverse_on_request(tmp_path):
@@ -70,7 +70,7 @@ def test_a_bspline_after_a_rigid_transform(tmp_path):
     both = sitk.CompositeTransform([RIGID, made])
     found = read_registration(written(both, tmp_path / "bent.h5"), GRID)
     assert found.displacement is not None
-    apart = np.linalg.norm(found.map_points(points()) - told_by_itk(both), axis=1)
+    apart = np.linalg.norm(found.map_points(points()) - mapped_by_itk(both), axis=1)
     assert apart.max() < 0.3
 
 
@@ -81,7 +81,7 @@ def test_a_displacement_field_as_an_image(tmp_path):
     )
     sitk.WriteImage(field, str(tmp_path / "field.nrrd"))
     found = read_registration(tmp_path / "field.nrrd", GRID)
-    apart = np.linalg.norm(found.map_points(points()) - told_by_itk(made), axis=1)
+    apart = np.linalg.norm(found.map_points(points()) - mapped_by_itk(made), axis=1)
     assert apart.max() < 0.3
 
 

@@ -73,7 +73,7 @@ def test_mri_to_ct_is_found_at_the_liver(fixed):
     assert found.quality.warnings == ()
 
 
-def test_quality_tells_before_from_after(other_posture):
+def test_quality_shows_before_and_after(other_posture):
     quality = other_posture[3].quality
     assert quality.metric_after > 5.0 * quality.metric_before
     assert quality.liver_overlap > 0.95 > 0.9 > quality.liver_overlap_before
@@ -93,7 +93,7 @@ def test_a_liver_left_behind_is_a_warning(fixed, other_posture):
     assert any("livers are still" in text and "would miss 4" in text for text in doubtful.warnings)
 
 
-def test_carried_points_and_resampled_images_agree(fixed, other_posture):
+def test_propagated_points_and_resampled_images_agree(fixed, other_posture):
     image, _, _, found = other_posture
     inside = fixed[1]
     apart = [np.abs(one.array - fixed[0].array)[inside].mean() for one in (resampled(image, GRID, found), image)]
@@ -205,7 +205,7 @@ def test_other_patients_can_be_forced(fixed):
 @pytest.mark.slow
 @pytest.mark.parametrize("axis", [1, 2])
 def test_other_anatomy_does_not_pass_silently(fixed, axis):
-    """The patient mirrored: the body fits, the liver lies on the wrong side."""
+    """The patient mirrored: the body fits, the liver is on the wrong side."""
     image, liver = fixed
     mirrored = image.with_values(np.flip(image.array, axis))
     found = rigid_registration(image, mirrored, fixed_liver=liver)
@@ -272,8 +272,8 @@ def test_images_without_a_common_origin_start_from_their_centres(fixed):
 
 
 @pytest.mark.slow
-def test_what_cannot_be_registered_is_told(fixed):
-    """Noise instead of a patient, and a liver that lies partly or for the most part outside: never in silence."""
+def test_what_cannot_be_registered_is_reported(fixed):
+    """Noise instead of a patient, and a liver that is partly or for the most part outside: never in silence."""
     image, liver = fixed
     rng = np.random.default_rng(2)
     filled = image.with_values(np.where(image.array > -250.0, rng.normal(50.0, 80.0, GRID.shape), -1000.0))

@@ -134,7 +134,7 @@ class TestPlots:
         with pytest.raises(FigureError, match="logarithmic"):
             line_chart("TAC", [Series("kidney", [1, 2], [0, 4])], "h", "q", log_y=True)
 
-    def test_slopes_tell_up_from_down(self):
+    def test_slopes_distinguish_up_from_down(self):
         svg = slope_plot("t", ["up", "down"], [10, 10], [20, 5], ("control", "treated"), "T/N")
         lines = elements(svg, "polyline")
         assert [one.get("stroke") for one in lines] == [PALETTE[0], PALETTE[1]]

@@ -105,17 +105,17 @@ def test_noise_hardly_moves_the_gradient_method():
             25.0,
             "The seed's value .* is below the threshold",
         ),
-        ([900, 0, 0], Method("percent-of-maximum", 0.5), 25.0, "lies outside the image"),
+        ([900, 0, 0], Method("percent-of-maximum", 0.5), 25.0, "is outside the image"),
         (CENTRE, Method("percent-of-maximum", 0.5), 0.0, "radius above 0"),
         (CENTRE, Method("gradient"), 5.0, "take a larger one"),
     ],
 )
-def test_what_cannot_be_done_is_told(seed, method, radius, words):
+def test_what_cannot_be_done_is_reported(seed, method, radius, words):
     with pytest.raises(DelineationError, match=words):
         delineate(IMAGE, seed, method, radius)
 
 
-def test_bad_methods_are_told():
+def test_bad_methods_are_reported():
     with pytest.raises(DelineationError, match="not one of fixed-threshold"):
         Method("magic")
     with pytest.raises(DelineationError, match="fraction between 0 and 1"):

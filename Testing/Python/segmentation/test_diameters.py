@@ -85,6 +85,6 @@ def test_sizes_do_not_depend_on_handedness():
     assert sizes[0].longest_3d_mm == pytest.approx(sizes[1].longest_3d_mm, abs=1e-6)
 
 
-def test_empty_lesion_is_told():
+def test_empty_lesion_is_reported():
     with pytest.raises(DiameterError, match="'L7' is empty"):
         measure_size(centred_grid(9.0, (1, 1, 1)), Segment("L7", np.zeros((2, 2, 2), bool)))

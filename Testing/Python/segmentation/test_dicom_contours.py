@@ -275,7 +275,7 @@ def test_contours_come_into_the_scene(seg_file, series, drawn, grid, images, tmp
 
 
 def test_the_scene_goes_out_as_dicom(drawn, images, series, tmp_path, scene):
-    """Segments, measurements and references of nodes, read back; and freed of the patient's identity."""
+    """Segments, measurements and references of nodes, read back; and cleared of the patient's identity."""
     outcome = measured_patient()[1]
     image = node_from_volume(outcome.contents[0].volumes[0][1], "SPECT 24h")
     segments = node_from_segmentation(drawn, "segments")
@@ -289,8 +289,8 @@ def test_the_scene_goes_out_as_dicom(drawn, images, series, tmp_path, scene):
     table = table_from_measurements(rows, "table")
     headers = [str(header.dataset) for one in series for header in one.headers]
     export_dicom(tmp_path / "free", segments, image, table, series, deidentifier=Deidentifier(bytes(32)))
-    freed = {one.metric: one.value for one in read_report(tmp_path / "free" / "SR.dcm")}
-    assert freed == pytest.approx({name: one.value for name, one in values.items()}, rel=5e-6)
+    cleaned = {one.metric: one.value for one in read_report(tmp_path / "free" / "SR.dcm")}
+    assert cleaned == pytest.approx({name: one.value for name, one in values.items()}, rel=5e-6)
     content = b"".join(path.read_bytes() for path in (tmp_path / "free").iterdir())
     assert outcome.input.patient.encode() not in content
     assert [str(header.dataset) for one in series for header in one.headers] == headers  # those stay as they were
@@ -300,7 +300,7 @@ def test_the_scene_goes_out_as_dicom(drawn, images, series, tmp_path, scene):
     assert not (tmp_path / "none").exists()
 
 
-def test_a_moved_image_goes_out_where_its_series_lies(drawn, images, series, tmp_path, scene):
+def test_a_moved_image_goes_out_where_its_series_is(drawn, images, series, tmp_path, scene):
     """A node under a transform: its map keeps the place of the series, the fractions are where it was measured."""
     outcome = measured_patient()[1]
     activity = outcome.contents[0].volumes[0][1]

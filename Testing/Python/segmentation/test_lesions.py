@@ -80,7 +80,7 @@ def test_lesion_cut_by_the_plane_goes_to_the_larger_part(shift, lobe, straddles)
     assert lesion.straddles is straddles
 
 
-def test_straddling_is_told_in_words():
+def test_straddling_is_reported_in_words():
     source = ball(GRID, "x", (3.0, 0, 0), 10.0, role="lesion")
     found = find_lesions(Segmentation(GRID, (source,)), lobes())
     assert found.lesions[0].straddles
@@ -97,7 +97,7 @@ def test_lesion_at_the_capsule_and_lesion_left_out_of_the_liver_are_hepatic():
     assert assign_lobe(hole, (left, without)).segment.lobe == "right"
 
 
-def test_overlapping_lesions_are_told_and_none_is_lost():
+def test_overlapping_lesions_are_reported_and_none_is_lost():
     one = ball(GRID, "one", (-25, 0, 0), 8.0, role="lesion")
     two = ball(GRID, "two", (-15, 0, 0), 8.0, role="lesion")
     found = find_lesions(Segmentation(GRID, (one, two)), lobes())
@@ -109,7 +109,7 @@ def test_overlapping_lesions_are_told_and_none_is_lost():
     assert overlaps(GRID, (one, ball(GRID, "far", (30, 0, 0), 5.0))) == ()
 
 
-def test_empty_segments_are_told():
+def test_empty_segments_are_reported():
     empty = Segment("metastasis", np.zeros((0, 0, 0), bool), role="lesion")
     with pytest.raises(LesionError, match="draw the lesions as segments"):
         find_lesions(Segmentation(GRID, (empty,)), lobes())
@@ -209,7 +209,7 @@ def test_split_by_plane():
         split_lesion_by_plane(grid, lesion, (40, 0, 0), (1, 0, 0))
 
 
-def test_lesions_on_another_grid_are_told_when_joined():
+def test_lesions_on_another_grid_are_reported_when_joined():
     liver = Segmentation(GRID, (ball(GRID, "liver", (0, 0, 0), 50.0),))
     other = centred_grid(120.0, (3, 3, 3))
     with pytest.raises(BoundingBoxError, match=r"'mets' lie on another grid .* resample them to the image"):

@@ -55,7 +55,7 @@ def test_voxels_on_the_plane_go_to_the_right():
     assert (left.voxel_count, right.voxel_count) == (50, 75)
 
 
-def test_plane_that_misses_or_is_flat_is_told():
+def test_plane_that_misses_or_is_flat_is_reported():
     grid = centred_grid(60.0, (2, 2, 2))
     liver = ball(grid, "liver", (0, 0, 0), 20.0)
     with pytest.raises(LobeError, match=r"misses the liver 'liver' by 1\d mm, so the left lobe would be empty: move"):
@@ -111,7 +111,7 @@ def test_three_points_give_the_plane_through_them():
     assert by_points[0].voxel_count == by_plane[0].voxel_count
 
 
-def test_bad_points_are_told():
+def test_bad_points_are_reported():
     grid = centred_grid(60.0, (2, 2, 2))
     liver = ball(grid, "liver", (0, 0, 0), 25.0)
     with pytest.raises(LobeError, match="at least 3"):
@@ -160,7 +160,7 @@ def test_couinaud_segments_make_lobes_and_moves_are_recorded():
     assert moved.assignment[4] == "right"
 
 
-def test_couinaud_overlap_is_told_and_bad_moves_refused():
+def test_couinaud_overlap_is_reported_and_bad_moves_refused():
     segmentation, _ = couinaud_case()
     wide = box(segmentation.grid, "s4", (-10, -20, -20), (4, 20, 20), structure="liver_segment_4")
     result = lobes_from_couinaud(segmentation.with_segments(wide), None)

@@ -52,7 +52,7 @@ def test_only_the_asked_for(folder):
         read_segment_folder(folder, only=["kidney"])
 
 
-def test_bad_folders_are_told(folder, tmp_path):
+def test_bad_folders_are_reported(folder, tmp_path):
     with pytest.raises(MaskFileError, match="There is no folder"):
         read_segment_folder(tmp_path / "absent")
     empty = tmp_path / "empty"
@@ -77,7 +77,7 @@ def test_images_are_not_masks(folder, values):
         read_segment_folder(folder, only=["ct"])
 
 
-def test_damaged_file_is_told(folder):
+def test_damaged_file_is_reported(folder):
     data = (folder / "liver.nii.gz").read_bytes()
     (folder / "liver.nii.gz").write_bytes(data[: len(data) // 2])
     with pytest.raises(MaskFileError, match=r"liver.nii.gz is damaged or cut short"):

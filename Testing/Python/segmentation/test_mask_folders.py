@@ -63,7 +63,7 @@ def test_a_label_map_brings_its_names(tmp_path):
 @pytest.mark.parametrize(
     "content", [{"1": "spleen", "5": "liver"}, {"labels": {"background": 0, "spleen": 1, "liver": 5}}]
 )
-def test_names_may_be_beside_the_label_map(tmp_path, content):
+def test_names_may_be_next_to_the_label_map(tmp_path, content):
     write(tmp_path / "all.nrrd", label_map())
     (tmp_path / "all.json").write_text(json.dumps(content), encoding="utf-8")
     found = read_segment_folder(tmp_path)

@@ -83,7 +83,7 @@ def test_lesions_are_taken_out_with_their_margin():
     assert "spleen" not in by_structure(found)
 
 
-def test_what_is_missing_is_told_and_the_rest_is_made():
+def test_what_is_missing_is_reported_and_the_rest_is_made():
     parts = abdomen().without("lk", "aorta", "L2", "L3", "L4")
     twice = parts.with_segments(ball(GRID, "milz 2", (-60, 60, 0), 9.0, structure="spleen"))
     found = measured_organs(twice, [], OrganRule())
@@ -105,7 +105,7 @@ def test_a_given_marrow_or_kidneys_segment_goes_first():
     assert organs["kidneys"].voxel_count == given["ks"].voxel_count
 
 
-def test_bad_rules_are_told():
+def test_bad_rules_are_reported():
     with pytest.raises(OrganError, match="lumbar vertebrae 1 to 5"):
         OrganRule(marrow_levels=(6,))
     with pytest.raises(OrganError, match="'cortex_mm' must lie"):

@@ -66,8 +66,8 @@ def test_every_kind_is_made_and_asked_for_by_lobe():
     grid = GRIDS["isotropic"]
     liver, lobes, lesions, vessel = case(grid)
     noise = np.random.default_rng(1).normal(100, 5, grid.shape)
-    calm = np.linalg.norm(ras_of(grid) - [-32, 5, 15], axis=-1) < 20
-    noise[calm] = 100 + (noise[calm] - 100) / 10
+    uniform = np.linalg.norm(ras_of(grid) - [-32, 5, 15], axis=-1) < 20
+    noise[uniform] = 100 + (noise[uniform] - 100) / 10
     found = reference_regions(grid, liver, lobes, lesions, [vessel], RULE, Volume(noise, grid.ijk_to_ras))
     left, right = found.region("same-lobe", "left"), found.region("same-lobe", "right")
     assert found.region("contralateral-lobe", "left") is right
@@ -80,7 +80,7 @@ def test_every_kind_is_made_and_asked_for_by_lobe():
     assert sphere.voxel_count * grid.voxel_volume_mL == pytest.approx(4 / 3 * np.pi * 1.5**3, rel=0.03)
     assert not (sphere.full_mask(grid.shape) & ~whole.full_mask(grid.shape)).any()
     inside = sphere.full_mask(grid.shape)
-    assert (inside & calm).sum() > 0.9 * inside.sum()
+    assert (inside & uniform).sum() > 0.9 * inside.sum()
     assert len(found.segments) == 4
     assert found.refusals == {}
 
@@ -108,7 +108,7 @@ def test_flat_image_puts_the_sphere_in_the_deepest_place():
     assert np.linalg.norm(centre - [5, 0, 0]) < 3.0
 
 
-def test_too_little_liver_is_told():
+def test_too_little_liver_is_reported():
     grid = GRIDS["isotropic"]
     liver, lobes, lesions, _ = case(grid)
     found = reference_regions(grid, liver, lobes, lesions, [], ReferenceRule(12.0, 30.0, 60.0, 40.0))

@@ -34,7 +34,7 @@ def test_five_in_the_liver_whatever_the_lobe():
     assert {d.lesion_id: d.reason for d in decisions}["L5"] == "The liver has 5 larger targets already."
 
 
-def test_no_target_is_told_with_the_largest():
+def test_no_target_is_reported_with_the_largest():
     with pytest.raises(
         TargetError, match=r"No liver lesion is longer than 30 mm \(the largest, R1, measures 30.0 mm\)"
     ):

@@ -51,7 +51,7 @@ class ErrorLogModel:
 
 
 class ModuleManager:
-    """Tells panels that their module is about to be unloaded."""
+    """Informs panels that their module is about to be unloaded."""
 
     def __init__(self):
         self.slots = []
@@ -126,7 +126,7 @@ class Application:
         return pythonqt.qt_class("QSettings")()
 
     def start(self):
-        """The application has started: tell those who asked for it."""
+        """The application has started: inform those who asked for it."""
         for slot in self.started:
             slot()
 

@@ -135,7 +135,7 @@ class ctkPathLineEdit(QtWidgets.QWidget):
 
 
 class qMRMLWidget(QtWidgets.QWidget):
-    """A widget that tells its children of the scene."""
+    """A widget that informs its children of the scene."""
 
     mrmlSceneChanged = Signal(object)
     SIGNALS = {"mrmlSceneChanged(vtkMRMLScene*)": "mrmlSceneChanged"}

@@ -30,7 +30,7 @@ LUTIA = load_protocol("lutia")
 QUICK = replace(LUTIA, endpoint=replace(LUTIA.endpoint, bootstrap_samples=0))
 
 
-class TestCarriedUncertainty:
+class TestPropagatedUncertainty:
     def test_equal_uncertainties_give_the_paired_t_test(self):
         ratios = np.exp(np.random.default_rng(1).normal(0.15, 0.4, 27))
         paired = compare_pairs(ratios, np.ones(27))

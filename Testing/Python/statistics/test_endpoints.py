@@ -221,7 +221,7 @@ class TestPatientLevel:
         others += [replace(one, role="lesion", region=f"{one.region} small") for one in rows]
         assert evaluate(rows + others, QUICK).comparison == evaluate(rows, QUICK).comparison
 
-    def test_visits_that_cannot_be_told_apart(self):
+    def test_visits_that_cannot_be_distinguished(self):
         rows = [replace(one, visit="early") for one in unblinded_rows()]
         rows += [replace(one, visit="late") for one in rows]
         assert "several visits" in lobe_pairs(rows, QUICK).excluded[0].reason
@@ -269,7 +269,7 @@ class TestBadInput:
         ("text", "words"),
         [
             (allocation_csv(SIDES[:-1]), "Patient P6: the allocation names no treated lobe"),
-            (allocation_csv() + "P1,right\n", "patient P1 stands twice"),
+            (allocation_csv() + "P1,right\n", "patient P1 is listed twice"),
             (allocation_csv().replace("P3,right", "P3,middle"), "patient P3 is 'middle'"),
             (allocation_csv(["A"] * 6), "patient P1 is 'A', but the table's lobes are left and right"),
             ("patient,control_lobe\nP1,left\n", "columns patient and treated_lobe"),

@@ -27,7 +27,7 @@ def left_out(patient, **more):
     return StatedExclusion(patient=patient, reason="wrong vial", decided=DAY, **more)
 
 
-def test_per_protocol_beside_intention_to_treat():
+def test_per_protocol_next_to_intention_to_treat():
     rows = unblinded_rows()
     found = evaluate(rows, QUICK, exclusions=[left_out("P2"), left_out("P4", scope="all")])
     assert found.comparison == found.populations["per protocol"]

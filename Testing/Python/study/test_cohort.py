@@ -194,7 +194,7 @@ class TestKilled:
         process.wait()
         patients = place / "out" / "patients"
         whole = [path.parent.name for path in patients.glob("[!.]*/complete.json")]
-        for name in whole:  # what stands in place is whole
+        for name in whole:  # what is in place is whole
             assert (patients / name / "report.html").read_text() == f"<p>{name}</p>"
         assert run_apart(cases, place / "out").wait() == 0
         counted = Counter(started(cases))
@@ -235,7 +235,7 @@ class TestKilled:
 def wait_until(condition, seconds=20):
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "waited in vain"
+        assert time.monotonic() < end, "waited without success"
         time.sleep(0.05)
 
 
@@ -358,10 +358,10 @@ class TestCommandAndInput:
         cases = write_cases(tmp_path, 3)
         make(cases, tmp_path / "out")
         change_case(cases, "P02", left=50.0)
-        told = []
-        make_cohort(cases, tmp_path / "out", FUNCTION, Options(""), Machines(1), lambda *words: told.append(words))
-        assert told[0] == (pytest.approx(2 / 3), "2 of 3 patients done before")
-        assert told[-1] == (1.0, "3 of 3 patients, 0 s left")
+        notes = []
+        make_cohort(cases, tmp_path / "out", FUNCTION, Options(""), Machines(1), lambda *words: notes.append(words))
+        assert notes[0] == (pytest.approx(2 / 3), "2 of 3 patients done before")
+        assert notes[-1] == (1.0, "3 of 3 patients, 0 s left")
 
 
 def left_open(page):

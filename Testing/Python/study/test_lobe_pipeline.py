@@ -63,7 +63,7 @@ def _run(folder, patient, blur):
 
 @pytest.fixture(scope="module")
 def truth_image(sharp, patient):
-    """Around the liver, where all that is compared lies."""
+    """The box around the liver: all that is compared is in it."""
     result = sharp[1]
     grid, source = result.image.grid, result.prepared.segmentation.grid
     liver = result.prepared.segmentation["liver"]
@@ -240,7 +240,7 @@ def test_blinded_case_forms_no_treated_control_ratio(sharp, tmp_path, capsys):
     assert "treated_control" not in (tmp_path / "out" / "measurements.csv").read_text(encoding="utf-8")
 
 
-def test_recovery_correction_stands_beside_the_measured_value(blurred, tmp_path, patient):
+def test_recovery_correction_is_next_to_the_measured_value(blurred, tmp_path, patient):
     """A phantom that behaves as theory says brings the corrected uptake near the truth; T/N itself stays as it was."""
     from PRRTUptakeLib.mrml.run import run_case
     from PRRTUptakeLib.uptake.partial_volume import sphere_mean_recovery

@@ -73,7 +73,7 @@ def test_uncertainties_of_a_cycle():
     assert math.isnan(found[WHOLE_LIVER])
 
 
-def test_no_doses_are_told():
+def test_no_doses_are_reported():
     with pytest.raises(BenefitError, match="no absorbed dose of cycle 3"):
         cycle_doses(ROWS, 3)
 

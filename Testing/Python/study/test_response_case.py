@@ -81,7 +81,7 @@ def test_volumes_per_patient_and_lobe(first, shrunk):
 def test_categories_against_baseline_and_nadir(first, shrunk, grown):
     scopes = {scope.lobe: scope for scope in case_response([first, shrunk, grown]).scopes}
     assert [one.category for one in scopes["left"].recist] == ["", "PR", "PD"]  # 24 to 34 mm
-    # the new lesion lies in the right lobe and is progression of the patient
+    # the new lesion is in the right lobe and is progression of the patient
     assert [one.category for one in scopes["right"].recist] == ["", "SD", "PD"]
     assert [one.category for one in scopes[""].recist] == ["", "SD", "PD"]
     assert "New lesion R2" in scopes[""].recist[2].reason
@@ -95,16 +95,16 @@ def test_a_lesion_that_is_not_drawn_is_not_assessed_and_one_that_vanished_is_zer
     assert [scope.recist[1].category for scope in unknown.scopes] == ["NE", "NE", "SD"]
     for metric in ("recist_sum", "recist_change", "volume_change"):
         assert {region for region, when in rows_of([first, gone], metric) if when == name} == {"right lobe"}
-    told = [first, replace(gone, vanished=("L1",))]
-    assert [scope.recist[1].category for scope in case_response(told).scopes] == ["PR", "CR", "SD"]
-    assert rows_of(told, "recist_change")["left lobe", name].value == -100.0
-    assert rows_of(told, "volume_change")["patient", name].value == pytest.approx(
+    notes = [first, replace(gone, vanished=("L1",))]
+    assert [scope.recist[1].category for scope in case_response(notes).scopes] == ["PR", "CR", "SD"]
+    assert rows_of(notes, "recist_change")["left lobe", name].value == -100.0
+    assert rows_of(notes, "volume_change")["patient", name].value == pytest.approx(
         -100 * 20**3 / (20**3 + 18**3), abs=1.0
     )
 
 
 @pytest.mark.parametrize(("vanished", "words"), [("L1", "is drawn there"), ("L7", "has no such lesion")])
-def test_contradictions_are_told(first, shrunk, vanished, words):
+def test_contradictions_are_reported(first, shrunk, vanished, words):
     with pytest.raises(CaseResponseError, match=words):
         case_response([first, replace(shrunk, vanished=(vanished,))])
 
@@ -156,8 +156,8 @@ def test_complete_response_of_a_patient_without_any_lesion_left(first):
 
 
 @pytest.mark.parametrize("vanished", [(), ("L1",)])
-def test_a_visit_without_lesions_needs_all_to_be_told_as_vanished(first, vanished):
-    with pytest.raises(PRRTError, match="tell which lesions have vanished"):
+def test_a_visit_without_lesions_needs_all_to_be_given_as_vanished(first, vanished):
+    with pytest.raises(PRRTError, match="list the lesions that have vanished"):
         visit("follow-up 1", {}, first.prepared, vanished=vanished)
 
 

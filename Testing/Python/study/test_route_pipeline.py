@@ -45,7 +45,7 @@ def ratios(patient, metric):
 
 
 def true_lesion(patient, segmentation, name):
-    """The lesion of the truth that lies nearest to a segment, in the MRI."""
+    """The lesion of the truth that is nearest to a segment, in the MRI."""
     segment = segmentation[name]
     kji = np.argwhere(segment.mask).mean(axis=0) + segment.origin
     centre = segmentation.grid.to_ras(kji[::-1])
@@ -80,7 +80,7 @@ def test_organs(patient, metric, organ):
 
 
 def test_means_against_the_true_posture(patient, segmentation):
-    """The same contours, carried by the true motion instead of the registration that was found."""
+    """The same contours, propagated by the true motion instead of the registration that was found."""
     folder, _, truth = patient
     means: dict[str, dict[str, float]] = {}
     for visit in ("IA", "IV"):
@@ -124,7 +124,7 @@ def test_report_states_decision_days_and_registration(patient):
 
 @pytest.mark.slow
 def test_predicted_and_delivered_doses(patient, tmp_path):
-    """D_IA = D_IV x ratio of the mean SUVs x ratio of the activities; the delivered dose stands beside it."""
+    """D_IA = D_IV x ratio of the mean SUVs x ratio of the activities; the delivered dose is next to it."""
     path = patient[0] / "patient" / "case.json"
     content = json.loads(path.read_text(encoding="utf-8"))
     content["iv_cycle"] = {"activity_MBq": 7400, "planned_ia_MBq": 3700, "dose_Gy": {"L1": 40.0, "kidney_left": 4.0}}
@@ -145,12 +145,12 @@ def test_predicted_and_delivered_doses(patient, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_nudge_moves_one_lesion_in_one_visit_and_is_recorded(patient, tmp_path):
+def test_a_manual_shift_moves_one_lesion_in_one_visit_and_is_recorded(patient, tmp_path):
     """40 mm to the patient's front the image holds something else; the other lesions stay where they were."""
     path = patient[0] / "patient" / "case.json"
     content = json.loads(path.read_text(encoding="utf-8"))
     content["visits"][2]["nudges"] = [{"lesion": "L1", "shift_ras_mm": [0, 40, 0], "reason": "breath held"}]
-    case = path.with_name("nudged.json")
+    case = path.with_name("shifted.json")
     case.write_text(json.dumps(content), encoding="utf-8")
     assert main(["run", str(case), "-o", str(tmp_path / "out")]) == 0
     found = read_csv(tmp_path / "out" / "measurements.csv")
@@ -229,7 +229,7 @@ def test_shared_errors_do_not_average_out():
     assert width[2] == pytest.approx(width[0], rel=0.05)
 
 
-def test_no_lesion_is_told():
+def test_no_lesion_is_reported():
     with pytest.raises(EligibilityError, match="No target lesion"):
         eligibility({}, RULES.endpoint, RULES.repeatability)
 
@@ -261,7 +261,7 @@ def test_protocol_mistakes_are_named(tmp_path, change, word):
         (lambda visits: visits[1].update(dicom="MRI/DICOM"), "PET series"),
     ],
 )
-def test_incomplete_cases_are_told(patient, tmp_path, capsys, change, words):
+def test_incomplete_cases_are_reported(patient, tmp_path, capsys, change, words):
     path = patient[0] / "patient" / "case.json"
     content = json.loads(path.read_text(encoding="utf-8"))
     change(content["visits"])

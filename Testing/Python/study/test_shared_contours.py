@@ -1,4 +1,4 @@
-"""Contours of one visit measured in another through ``prrt run``: registered, stated, nudged; a shift is told."""
+"""Contours of one visit measured in another (``prrt run``): registered, given, shifted by hand, reported."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_regions_are_measured_where_they_are(registered, stated):
             assert later[0].metrics[name].volume_mL == pytest.approx(later[1].metrics[name].volume_mL, rel=0.01)
 
 
-def test_a_nudge_is_in_table_provenance_and_report(registered):
+def test_a_manual_shift_is_in_table_provenance_and_report(registered):
     outcome, out = registered
     rows = {r.metric: r.value for r in read_csv(out / "measurements.csv") if r.region == "L1" and r.visit == "72h"}
     assert [rows[f"nudge_{word}"] for word in ("right", "anterior", "superior")] == MANUAL_SHIFT["shift_ras_mm"]
@@ -136,7 +136,7 @@ def test_a_shifted_spect_is_the_first_warning(stated, registered):
     assert not any("seems to lie" in text for text in registered[0].warnings)
 
 
-def test_a_stated_transform_is_told_and_hashed(stated, folder):
+def test_a_stated_transform_is_reported_and_hashed(stated, folder):
     (made,) = [one for one in stated.alignment if one["what"] == "registration"]
     assert made["kind"] == "given"
     assert made["made"]["source"] == "file motion.tfm"
@@ -165,7 +165,7 @@ def affine(matrix=None, translation=(0.0, 0.0, 0.0)):
 
 
 @pytest.mark.slow
-def test_a_transform_that_bends_carries_contours(stated, folder):
+def test_a_transform_that_bends_propagates_contours(stated, folder):
     bent_to_the_truth(folder, folder / "bent.h5")
     case = changed(folder, "bent.json", lambda visits: use_first(visits, registration="bent.h5"))
     outcome = measure_case(case)
@@ -239,19 +239,19 @@ def test_impossible_cases_are_named(folder, change, words):
     assert "\n" not in str(error.value)
 
 
-def test_a_nudge_of_no_lesion_is_refused(registered):
+def test_a_manual_shift_of_no_lesion_is_refused(registered):
     from PRRTUptakeLib.study.contour_propagation import ContourPropagationError
     from PRRTUptakeLib.study.manual_shift import ManualShift
     from PRRTUptakeLib.study.visit import measure_visit
 
     visit = registered[0].visits[0]
     wrong = ManualShift("L99", (1.0, 0.0, 0.0), "x")
-    with pytest.raises(ContourPropagationError, match="no lesion 'L99' to nudge; there are"):
+    with pytest.raises(ContourPropagationError, match="no lesion 'L99' to shift by hand; there are"):
         measure_visit(visit.prepared, visit.image, visit.protocol, visit.labels, manual_shifts=[wrong])
 
 
 def test_a_checkerboard_alternates_the_two_images():
-    """Fixed is bright, moving black: tiles of 25 mm alternate, and letters tell the sides."""
+    """Fixed is bright, moving black: tiles of 25 mm alternate, and letters name the sides."""
     import base64
     import io
     import re

@@ -145,10 +145,10 @@ def words_of(page):
 
 def test_rows_and_report_do_not_speak_of_lobes_or_arms(commanded):
     _, folder, rows = commanded
-    told = words_of((folder / "report.html").read_text(encoding="utf-8"))
-    assert FORBIDDEN.findall(told.replace("single-arm", "")) == []
-    assert "T/N of 3 target lesions" in told
-    assert "outside the liver" in told
+    notes = words_of((folder / "report.html").read_text(encoding="utf-8"))
+    assert FORBIDDEN.findall(notes.replace("single-arm", "")) == []
+    assert "T/N of 3 target lesions" in notes
+    assert "outside the liver" in notes
     for row in rows:
         assert FORBIDDEN.findall(f"{row.region} {row.role} {row.lobe} {row.metric}".replace("_", " ")) == []
     assert {row.lobe for row in rows} <= {"none", "liver", "left", "right"}
@@ -239,10 +239,10 @@ def test_a_liver_and_one_lesion_far_from_it_are_enough(far):
 
 
 def test_pages_and_terminal_say_where_the_lesion_is(far):
-    told = words_of(" ".join(visit_sections(far))) + " ".join(visit_text(far))
-    assert FORBIDDEN.findall(told.replace("single-arm", "")) == []
-    assert "T/N of 1 target lesion: 9.00." in told
-    assert "anywhere in the body, the largest 20" in told
+    notes = words_of(" ".join(visit_sections(far))) + " ".join(visit_text(far))
+    assert FORBIDDEN.findall(notes.replace("single-arm", "")) == []
+    assert "T/N of 1 target lesion: 9.00." in notes
+    assert "anywhere in the body, the largest 20" in notes
 
 
 def test_a_lesion_outside_the_image_is_left_out_with_a_warning():

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 import SimpleITK
-from PRRTUptakeLib.atomic_write import WholeFolderError, atomic_directory
+from PRRTUptakeLib.atomic_write import AtomicWriteError, atomic_directory
 from PRRTUptakeLib.synthetic.cases import write_synthetic_lutia
 from PRRTUptakeLib.synthetic.lesion_placement import LesionPlacementError, LesionPlan
 from PRRTUptakeLib.synthetic.phantom import PhantomError, synthetic_patient
@@ -215,7 +215,7 @@ def test_blur_conserves_activity(patient):
     assert blurred.sum(dtype=float) == pytest.approx(sharp.sum(dtype=float), rel=1e-5)
 
 
-def test_what_lies_beyond_the_image_is_blurred_into_it(patient):
+def test_what_is_beyond_the_image_is_blurred_into_it(patient):
     slab = axial_grid((128, 128, 1), (4.8, 4.8, 4.8), np.array([0.0, 0.0, SPECT_GRID.to_ras([0, 0, 40])[2]]))
     values = concentrations(patient, 24.0)
     alone = voxel_averages(patient, slab, values, fwhm_mm=12.0)[0]
@@ -294,7 +294,7 @@ def test_written_case_is_whole_and_true(tmp_path, patient):
 def test_a_folder_in_use_is_left_alone_and_a_failure_leaves_nothing(tmp_path):
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "mine.txt").write_text("mine")
-    with pytest.raises(WholeFolderError, match="not of SlicerPRRT"):
+    with pytest.raises(AtomicWriteError, match="not of SlicerPRRT"):
         write_synthetic_lutia(tmp_path / "used")
 
     def fail():

@@ -109,7 +109,7 @@ def test_spect_geometry(files):
     assert ds.FrameIncrementPointer == 0x00540080
 
 
-def test_spect_tells_injection_and_times(files, patient):
+def test_spect_states_injection_and_times(files, patient):
     ds = _series(files)[4][0]
     drug = ds.RadiopharmaceuticalInformationSequence[0]
     injected = datetime.strptime(str(drug.RadiopharmaceuticalStartDateTime), "%Y%m%d%H%M%S.%f%z")

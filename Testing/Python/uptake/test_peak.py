@@ -28,7 +28,7 @@ def ball(where, center, radius, name="L1"):
 def test_the_sphere_holds_one_mL_where_centre_counting_holds_seven_voxels():
     kernel = sphere_kernel(np.diag([4.8] * 3), ONE_ML_RADIUS_MM)
     assert round(ONE_ML_RADIUS_MM, 4) == 6.2035
-    # the middle voxel lies wholly inside (half diagonal 4.16 mm), so its weight is its volume over the sphere's
+    # the middle voxel is wholly inside (half diagonal 4.16 mm), so its weight is its volume over the sphere's
     assert 4.8**3 / 1000.0 / kernel.max() == pytest.approx(1.0, abs=2e-4)
     distance = np.linalg.norm((np.stack(np.indices(kernel.shape)) - kernel.shape[0] // 2) * 4.8, ord=2, axis=0)
     counted = np.count_nonzero(distance <= ONE_ML_RADIUS_MM)
@@ -105,7 +105,7 @@ def test_sphere_entirely_inside():
     inside = suv_peak(volume, segment, where, PeakRule(entirely_inside=True))
     assert anywhere.value == pytest.approx(56.0, rel=1e-4)
     assert inside.value == pytest.approx(50.0, abs=1.0)  # 40 + 16 - 6.2
-    with pytest.raises(PeakError, match=r"'L1': no sphere of 6\.204 mm radius lies entirely inside"):
+    with pytest.raises(PeakError, match=r"'L1': no sphere of 6\.204 mm radius is entirely inside"):
         suv_peak(volume, ball(where, (40.0, 40.0, 40.0), 5.0), where, PeakRule(entirely_inside=True))
 
 

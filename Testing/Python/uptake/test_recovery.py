@@ -95,7 +95,7 @@ def test_covariance_covers_repeated_phantoms():
     assert found[:, 1].mean() == pytest.approx(found[:, 0].std(), rel=0.15)
 
 
-def test_correction_stands_beside_the_measured_value_with_its_uncertainty():
+def test_correction_is_next_to_the_measured_value_with_its_uncertainty():
     rng = np.random.default_rng(10)
     covariance = ((0.04, 0.002), (0.002, 0.0009))
     curve = RecoveryCurve(3.3, 0.85, covariance, (0.5, 113.0))

@@ -101,7 +101,7 @@ def test_border_voxels_lose_what_the_recovery_says():
     assert fraction.volume_mL == pytest.approx(region.voxel_count / 1000.0)
 
 
-def test_maximum_is_taken_over_voxels_whose_centre_lies_inside():
+def test_maximum_is_taken_over_voxels_whose_centre_is_inside():
     image = grid((3, 3, 6), (4.0, 4.0, 4.0))
     array = np.ones(image.shape)
     array[1, 1, 4] = 100.0  # hot neighbour, touched by a tenth

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 from PRRTUptakeLib.imaging.volume import Grid, Volume
+from PRRTUptakeLib.uptake.mask_changes import MaskChanges
 from PRRTUptakeLib.uptake.occupancy import Occupancy
 from PRRTUptakeLib.uptake.partial_volume import (
     FWHM_PER_SIGMA,
@@ -15,7 +16,16 @@ from PRRTUptakeLib.uptake.partial_volume import (
     fit_recovery_curve,
     sphere_mean_recovery,
 )
-from PRRTUptakeLib.uptake.region_model import BACKGROUND, blurred, line_kernel, region_model
+from PRRTUptakeLib.uptake.region_model import (
+    BACKGROUND,
+    Box,
+    allotted,
+    blurred,
+    box_of,
+    line_kernel,
+    region_model,
+    spread_box,
+)
 from PRRTUptakeLib.uptake.region_uptake import PartialVolumeSettings, region_uptakes
 from PRRTUptakeLib.uptake.region_voxelwise import voxelwise_corrected
 from PRRTUptakeLib.uptake.transfer_matrix import FORMS, correct_regions, spread_regions
@@ -182,13 +192,13 @@ def test_voxelwise_correction_keeps_means_and_sharpens_edges(three):
     np.testing.assert_array_equal(far, image.array[:3, :3, :3])
 
 
-def test_regions_that_cannot_be_told_apart_are_refused():
+def test_regions_that_cannot_be_distinguished_are_refused():
     grid = grid_of(n=24)
     ball, even = sphere(grid, (0, 0, 0), 30.0), np.indices(grid.shape).sum(axis=0) % 2
     first = ball * even
     regions = [occupancy_of("first", first, grid), occupancy_of("second", ball - first, grid)]
     image = image_of(grid, [(first, 10.0)], 1.0, 20.0)
-    with pytest.raises(RecoveryError, match=r"'(first|second)' cannot be told from its neighbours"):
+    with pytest.raises(RecoveryError, match=r"'(first|second)' cannot be separated from its neighbours"):
         correct_regions(image, spread_regions(region_model(regions), 20.0))
 
 
@@ -260,6 +270,23 @@ def test_resolution_and_contour_are_as_the_closed_form_of_a_sphere_says():
     by_surface = (answer(0.2) - answer(-0.2)) / 0.4
     drawn = region_draws(found, TransferUncertainties(fwhm_relative=0, registration_mm=0, contour_mm=0.3))
     assert drawn.relative_u("s", "contour") == pytest.approx(abs(by_surface) * 0.3, rel=0.08)
+
+
+def test_products_of_changed_masks_are_those_of_regions_placed_anew(three):
+    """Truth in other places than the masks that are measured: by adjoint sums, and by blurring all regions again."""
+    grid, _, regions, _ = three
+    model = region_model(regions)
+    spread = spread_regions(model, 12.0)
+    other = box_of(occupancy_of("other", sphere(grid, (-6, 2, 3), 30), grid))  # now overlaps the lesion
+    off = Box((*other.low[:2], -3), other.values)  # partly beyond the image
+    for variant, found in zip((other, off), MaskChanges(spread).products(1, [other, off]), strict=True):
+        cut = variant.crop(tuple(max(0, n) for n in variant.low), variant.high)
+        drawn = (model.drawn[0], Box(tuple(max(0, n) for n in variant.low), cut), model.drawn[2])
+        filled = tuple(Box(box.low, values) for box, values in zip(drawn, allotted(drawn, model.inside), strict=True))
+        seen = [spread_box(box, model.kernels(12.0), grid.shape) for box in filled]
+        expected = np.array([[own.dot(box) for box in seen] for own in spread.parts])
+        np.testing.assert_allclose(found[:, :-1], expected, rtol=1e-9, atol=1e-7)
+        np.testing.assert_allclose(found.sum(axis=1), spread.products.sum(axis=1), rtol=1e-12)
 
 
 def test_quadratics_against_repeating_the_whole_calculation(three):

@@ -126,7 +126,7 @@ def analyse(
 
 
 def _patient_hashes(rows: Sequence[Measurement], exclusions: Sequence[StatedExclusion]) -> dict[str, str]:
-    """SHA-256 of each patient's measurements and exclusions, so that a later change can be told patient by patient."""
+    """SHA-256 of each patient's measurements and exclusions, so that later changes can be reported by patient."""
     texts = {row.patient: "" for row in rows}
     for patient in texts:
         mine = [row for row in rows if row.patient == patient]

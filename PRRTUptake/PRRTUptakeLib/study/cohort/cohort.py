@@ -73,7 +73,7 @@ def run_cohort(
     ----------
     workers : processes on this machine.
     scheduler : address of a Dask scheduler; its workers run the patients instead, and must see the same folders.
-    progress : told the fraction done and, in words, the patients done and the time left.
+    progress : called with the fraction done and, in words, the patients done and the time left.
 
     Raises
     ------
@@ -85,15 +85,15 @@ def run_cohort(
     finished = {job.name: _outcome(job, reused=True) for job in jobs if is_done(job)}
     waiting = [job for job in jobs if job.name not in finished]
     run = run_on_cluster(waiting, scheduler) if scheduler else run_on_processes(waiting, workers)
-    tell = _Remaining(progress, len(finished), len(jobs))
+    remaining = _Remaining(progress, len(finished), len(jobs))
     for job, reason in run:
         finished[job.name] = _outcome(job, reason)
-        tell(finished.values())
+        remaining(finished.values())
     return tuple(finished[job.name] for job in jobs)
 
 
 class _Remaining:
-    """Tells the progress in patients and the time left, judged by the pace since the start of this run."""
+    """Reports the progress in patients and the time left, judged by the pace since the start of this run."""
 
     def __init__(self, progress: Progress | None, done: int, total: int) -> None:
         self._progress, self._reused, self._total = progress, done, total

@@ -84,7 +84,7 @@ class CohortResult:
 
 
 def declared(case: Path, name: str) -> Declared:
-    """Read what a case file says; the patient is called ``name`` where it says nothing, the run will tell why."""
+    """Read what a case file says; the patient is called ``name`` where it says nothing, the run will report why."""
     try:
         content = json.loads(case.read_text(encoding="utf-8"))
         protocol = str(content.get("protocol", ""))
@@ -281,7 +281,7 @@ def _allocation(
         notes: tuple[str, ...] = ()
     elif stated:
         given = allocation_of(stated)
-        notes = ("The treated lobes stand in the case files: measuring was not blinded.",)
+        notes = ("The treated lobes are in the case files: measuring was not blinded.",)
     else:
         return None, ()
     return given, notes

@@ -1,6 +1,6 @@
 """One patient of a cohort as a job: run once, whole or not at all, by any worker.
 
-A patient's results are made in a folder of its own and moved into place whole, with a record of the inputs. What stands
+A patient's results are made in a folder of its own and moved into place whole, with a record of the inputs. What is
 in place with a record that fits is done and is not made again; whatever else is found was interrupted.
 """
 
@@ -59,7 +59,7 @@ class Job:
 
 
 def is_done(job: Job) -> bool:
-    """Whether a patient's results stand in place and were made from these very inputs."""
+    """Whether a patient's results are in place and were made from these very inputs."""
     try:
         record = json.loads((Path(job.target) / RECORD).read_text(encoding="utf-8"))
         if not (Path(job.target) / TABLE).is_file():
@@ -133,7 +133,7 @@ def _fingerprints(case: Path) -> dict[str, list[Any]]:
 
 
 def _same_files(recorded: dict[str, list[Any]], case: Path) -> bool:
-    """Size and time tell at once that a file is the same; its content is hashed where only the time differs."""
+    """Size and time show at once that a file is the same; its content is hashed where only the time differs."""
     files = _inputs_by_name(case)
     if set(recorded) != set(files):
         return False

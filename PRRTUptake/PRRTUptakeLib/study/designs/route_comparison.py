@@ -310,17 +310,17 @@ def _result(study: StudyInput, contours: _Contours, pets: list[_Pet], findings: 
     doubts: tuple[str, ...] = ()
     if findings.benefit is not None and study.iv_cycle is not None:
         more, doubts = _benefit_rows(findings.benefit, own[0], study.iv_cycle), findings.benefit.doubts
-    told = [text for pet in pets for text in doubts_among(pet.decisions)]
+    notes = [text for pet in pets for text in doubts_among(pet.decisions)]
     if study.partial_volume != "none":
-        told.append(
+        notes.append(
             f"Partial volume: '{study.partial_volume}' is asked for, but IA and IV uptake is compared as measured."
         )
-    told += [text for pet in pets for one in (pet.checked, pet.registered) if one is not None for text in one.warnings]
+    notes += [text for pet in pets for one in (pet.checked, pet.registered) if one is not None for text in one.warnings]
     return StudyResult(
         input=study,
         findings=findings,
         measured_rows=(*own, *more),
-        measured_warnings=(*told, *contours.prepared.warnings, *findings.comparison.warnings, *doubts),
+        measured_warnings=(*notes, *contours.prepared.warnings, *findings.comparison.warnings, *doubts),
         images=_images(contours, pets),
         visit_contents=_contents(contours, pets, findings.comparison.segments, own, word),
         registrations=tuple(pet.registered for pet in pets if pet.registered is not None),
