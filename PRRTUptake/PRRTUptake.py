@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from PRRTUptakeLib.mrml.logic import UptakeLogic
     from PRRTUptakeLib.progress import Progress
+    from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve
 
 
 class PRRTUptake(ScriptedLoadableModule):
@@ -83,12 +84,15 @@ class PRRTUptakeParameterNode:
     fixed: vtkMRMLScalarVolumeNode
     transform: vtkMRMLTransformNode
     bend: bool = False
+    phantomVolumes: str = ""
+    phantomRecoveries: str = ""
     table: vtkMRMLTableNode
     reportFolder: str = ""
     exportScene: bool = True
     exportDicom: bool = False
     exportBundle: bool = False
     keyFile: str = ""
+    replaceFolder: bool = False
 
 
 class PRRTUptakeWidget(PanelWidget):
@@ -125,7 +129,7 @@ class PRRTUptakeWidget(PanelWidget):
 
     def missing(self) -> str:
         """What a measurement lacks, "" if nothing."""
-        if missing := self.study.missing() or self.images.missing():
+        if missing := self.images.two_patients() or self.study.missing() or self.images.missing():
             return missing
         if self.parameters.segmentation is None:
             return _("Choose the segmentation with liver and lesions in section 4.")
@@ -173,7 +177,9 @@ class PRRTUptakeLogic(ScriptedLoadableModuleLogic):
         from PRRTUptakeLib.mrml.results import result_chart
 
         images = [(row.node, row.visit) for row in image_rows() if row.role == MEASURED]
-        table = self.uptakeFor(parameters).measureImages(
+        logic = self.uptakeFor(parameters)
+        logic.phantom = self.recoveryCurve(parameters)
+        table = logic.measureImages(
             images,
             parameters.segmentation,
             parameters.lobePlane,
@@ -185,6 +191,18 @@ class PRRTUptakeLogic(ScriptedLoadableModuleLogic):
         )
         self.placeBeside(images[0][0], [parameters.segmentation, table, *result_chart(table)])
         return table
+
+    def recoveryCurve(self, parameters: PRRTUptakeParameterNode) -> RecoveryCurve | None:
+        """The recovery curve of the phantom whose spheres were typed; None where nothing was typed.
+
+        Raises
+        ------
+        PRRTError
+            If what was typed gives no curve.
+        """
+        from PRRTUptakeLib.uptake.partial_volume import recovery_curve_from_text
+
+        return recovery_curve_from_text(parameters.phantomVolumes, parameters.phantomRecoveries, "the panel")
 
     def warnings(self) -> tuple[str, ...]:
         """What is doubtful about the last measurement."""
@@ -213,6 +231,7 @@ class PRRTUptakeLogic(ScriptedLoadableModuleLogic):
             parameters.segmentation,
             parameters.exportScene,
             more=extra_writers(parameters, logic.scene),
+            replace=parameters.replaceFolder,
             progress=sub_progress(progress, 0.6, 1.0),
         )
 

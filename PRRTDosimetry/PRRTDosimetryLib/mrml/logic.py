@@ -30,7 +30,7 @@ from PRRTDosimetryLib.dosimetry.dose_maps import METHODS, CycleMap, dose_map_par
 from PRRTDosimetryLib.dosimetry.settings import DoseSettings
 from PRRTDosimetryLib.kinetics.voxel_series import VoxelSeries
 from PRRTDosimetryLib.mrml.curve_nodes import table_from_integrals
-from PRRTDosimetryLib.mrml.dose_display import show_dose
+from PRRTDosimetryLib.mrml.dose_display import isodose_node, show_dose
 from PRRTDosimetryLib.mrml.dose_nodes import Histogram, table_of_doses
 from PRRTDosimetryLib.mrml.time_points import TimePoint, check_time_points
 
@@ -276,6 +276,21 @@ class DosimetryLogic:
         regions = self._regions(series, tia.tia, dose)
         one_density = density_g_per_mL if ctNode is None else math.nan
         return CycleMap(tia, dose, {}, regions, one_density), self._doses()
+
+    def isodoses(self, levels_Gy: Sequence[float], node: Any = None) -> Any:
+        """The isodoses of the last dose map as outlines, where the map is; ``node`` is overwritten where given.
+
+        Raises
+        ------
+        PRRTError
+            If there is no dose map, or a level is not a dose.
+        """
+        if self.map is None:
+            raise NodeError("There is no dose map yet: choose one of its methods in section 3, and Apply.")
+        made = isodose_node(self.map.dose, levels_Gy, f"Isodoses cycle {self._fitted().cycle}", node)
+        parent = self._first_point().node.GetParentTransformNode()
+        made.SetAndObserveTransformNodeID(parent.GetID() if parent is not None else None)
+        return made
 
     def doseResult(self) -> StudyResult:
         """The study with the last doses, for the export.

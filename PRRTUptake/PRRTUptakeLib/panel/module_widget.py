@@ -14,6 +14,11 @@ from slicer.util import VTKObservationMixin
 ISODOSES_ATTRIBUTE = "PRRT.Isodoses"  # on segmentations that are isodoses: nothing to measure in
 
 
+HALF_LIGHT = 128
+# Both have a contrast above 4.5 : 1 on Slicer's window colours (WCAG 2.1, 1.4.3).
+ERROR_ON_LIGHT, ERROR_ON_DARK = "#b00020", "#ff8a80"
+
+
 class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """A panel of numbered sections.
 
@@ -172,4 +177,5 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def say(self, text: str, isError: bool = False) -> None:
         """One line at the foot of the panel."""
         self.ui.statusLabel.text = text
-        self.ui.statusLabel.setStyleSheet("color: #b00020" if isError else "")
+        dark = self.ui.statusLabel.palette.color(qt.QPalette.Window).lightness() < HALF_LIGHT
+        self.ui.statusLabel.setStyleSheet(f"color: {ERROR_ON_DARK if dark else ERROR_ON_LIGHT}" if isError else "")
