@@ -108,6 +108,7 @@ class PRRTUptakeWidget(PanelWidget):
         """The sections, top to bottom."""
         from PRRTUptakeLib.panel.images import ImagesSection
         from PRRTUptakeLib.panel.measure import MeasureSection
+        from PRRTUptakeLib.panel.overrides import OverridesSection
         from PRRTUptakeLib.panel.registration import RegistrationSection
         from PRRTUptakeLib.panel.report import ReportSection
         from PRRTUptakeLib.panel.seeds import SeedsSection
@@ -115,10 +116,12 @@ class PRRTUptakeWidget(PanelWidget):
         from PRRTUptakeLib.panel.self_test_link import SelfTestLinkSection
         from PRRTUptakeLib.panel.study import StudySection
 
-        self.study, self.images, self.segments = StudySection(self), ImagesSection(self), SegmentsSection(self)
+        self.study, self.images = StudySection(self), ImagesSection(self)
+        self.segments = SegmentsSection(self)
         return [
             self.study,
             self.images,
+            OverridesSection(self),
             RegistrationSection(self),
             self.segments,
             SeedsSection(self),

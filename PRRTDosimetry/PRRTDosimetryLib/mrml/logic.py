@@ -244,9 +244,7 @@ class DosimetryLogic:
         if method not in METHODS:
             raise NodeError(f"The method of a dose map is one of {', '.join(METHODS)}, not '{method}'.")
         first = self._first_point()
-        made, doses = in_background(
-            progress, lambda step: self._calculated_map(method, density_g_per_mL, ctNode, step)
-        )
+        made, doses = in_background(progress, lambda step: self._calculated_map(method, density_g_per_mL, ctNode, step))
         self._drop_doses()
         part = dose_map_part(made, self._ordered()[0], method, doses)
         self.map, self.method = made, method

@@ -43,7 +43,13 @@ class CurvesSection(Section):
         self.ui.fitButton.toolTip = missing or _("Measure every region at every time, and fit its curve")
         self.rows = curve_rows(self.parameters.curves)
         lines = [
-            (row.region, row.model, blank_number(row.tia_MBq_h, 4), blank_number(row.u_tia_MBq_h, 2), decimals(row.teff_h, 1))
+            (
+                row.region,
+                row.model,
+                blank_number(row.tia_MBq_h, 4),
+                blank_number(row.u_tia_MBq_h, 2),
+                decimals(row.teff_h, 1),
+            )
             for row in self.rows
         ]
         fill_table(self.ui.curvesTable, lines, [row.choice for row in self.rows])

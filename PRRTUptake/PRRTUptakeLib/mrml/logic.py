@@ -157,7 +157,6 @@ class UptakeLogic(SegmentLogic):
         )
         cuts = {segmentationNode.GetID(): lobePlaneNode} if segmentationNode is not None else {}
 
-
         def work(step: Progress) -> tuple[SceneStudy, StudyResult]:
             read = scene_study(images_to_measure(images, segmentationNode), stated, cuts)
             return read, run(read.input, sub_progress(step, 0.1, 0.9))

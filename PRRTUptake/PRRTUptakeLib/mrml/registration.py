@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from PRRTUptakeLib.mrml.images import SEGMENTATION_ROLE, image_row, image_rows, patient_of
+from PRRTUptakeLib.mrml.images import ANATOMY, SEGMENTATION_ROLE, image_row, image_rows, patient_of
+from PRRTUptakeLib.mrml.own_segments import visit_of_segments
 from PRRTUptakeLib.mrml.parent_transforms import FIXED_ROLE, MOVED_ROLE, note_quality, noted_quality
 from PRRTUptakeLib.mrml.segmentations import segmentation_from_node
 from PRRTUptakeLib.mrml.transforms import bends, node_from_registration, placed_volume, world_to_node
@@ -84,6 +85,23 @@ def register(
     note_quality(transformNode, found.quality)
     ensure_subject_hierarchy_item(transformNode)
     return transformNode
+
+
+def visits_to_register(segmentationNode: Any = None) -> tuple[Any, tuple[Any, ...]]:
+    """The CT or MRI that stays, and one of every other visit that is not moved yet.
+
+    The one that stays is of the visit that the segments were drawn on, else the scene's first.
+    """
+    rows = [row for row in image_rows() if row.role == ANATOMY and row.visit]
+    if not rows:
+        return None, ()
+    drawn = visit_of_segments(segmentationNode) if segmentationNode is not None else ""
+    fixed = next((row for row in rows if row.visit == drawn), rows[0])
+    moving: dict[str, Any] = {}
+    for row in rows:
+        if row.visit != fixed.visit and row.node.GetParentTransformNode() is None:
+            moving.setdefault(row.visit, row.node)
+    return fixed.node, tuple(moving.values())
 
 
 def registration_of(node: Any, around: Grid | None = None) -> Registration:

@@ -64,6 +64,7 @@ class SegmentLogic:
     """Steps on a vtkMRMLSegmentationNode, by the rules of ``protocol``."""
 
     protocol: Protocol
+    notes: tuple[str, ...] = ()
     progress: Progress = no_progress  # told how far a step is; the panel sets its own while a step runs
 
     def _think(self, work: Callable[..., T], *arguments: Any) -> T:
@@ -71,10 +72,14 @@ class SegmentLogic:
         return in_background(self.progress, lambda step: work(*arguments))
 
     def recognise(self, segmentationNode: Any) -> tuple[str, ...]:
-        """Give every segment that has none a structure and role, from its name or terminology."""
+        """Give every segment that has none a structure and role, from its name or terminology.
+
+        Returns what is doubtful; ``notes`` has how each of the others was recognised.
+        """
         named, notes, unclear = self._think(_recognised, segmentationNode)
         keep_segments(named, segmentationNode)
-        return (*unclear, *notes)
+        self.notes = tuple(notes)
+        return tuple(unclear)
 
     def nameSegment(self, segmentationNode: Any, name: str, key: str) -> None:
         """Say which structure a segment is (a key of ``segmentation.codes``); role, lobe and colour follow."""

@@ -10,7 +10,6 @@ import vtk
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
 
-
 ISODOSES_ATTRIBUTE = "PRRT.Isodoses"  # on segmentations that are isodoses: nothing to measure in
 
 

@@ -44,7 +44,7 @@ class StudySection(Section):
         self.ui.protocolComboBox.setCurrentIndex(index)  # none for a protocol that is not known: it is not replaced
         if not self.parameters.patient:
             self.parameters.patient = patient_of_all()
-        lobes = self._by_lobe()
+        lobes = self.by_lobe()
         self.ui.treatedLobeComboBox.setVisible(lobes)
         self.ui.treatedLobeComboBoxLabel.setVisible(lobes)
         own = self.parameters.protocol == OWN_FILE
@@ -55,7 +55,7 @@ class StudySection(Section):
         if hasattr(self.ui, "protocolRulesLabel"):
             self.ui.protocolRulesLabel.text = self.missing() or rules_text(self.protocol())
 
-    def _by_lobe(self) -> bool:
+    def by_lobe(self) -> bool:
         """Whether the protocol compares lobes; so it is shown while it cannot be read."""
         try:
             return bool(self.protocol().rules.by_lobe)
