@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import slicer
 from slicer.i18n import tr as _
 
-from PRRTUptakeLib.mrml.planes import show_in_all_views
 from PRRTUptakeLib.mrml.segment_table import (
     ASSIGN_LOBES,
     MAKE_REFERENCE,
@@ -227,6 +226,8 @@ class SegmentsSection(Section):
     def onPlacePlane(self) -> None:
         """Put a plane between the lobes, to be dragged."""
         with self.attempt(_("The lobe plane could not be placed.")):
+            from PRRTUptakeLib.mrml.planes import show_in_all_views
+
             plane = self.logic.uptakeFor(self.parameters).placeLobePlane(self.node, self.parameters.lobePlane)
             show_in_all_views(plane)
             self.logic.placeBeside(self.node, [plane])
