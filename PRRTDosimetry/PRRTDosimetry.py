@@ -129,7 +129,7 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
 
     def getParameterNode(self) -> PRRTDosimetryParameterNode:
         """The scene's one parameter node of this module."""
-        return PRRTDosimetryParameterNode(super().getParameterNode())
+        return PRRTDosimetryParameterNode(super().getParameterNode())  # type: ignore[call-arg]
 
     def dosimetryFor(self, parameters: PRRTDosimetryParameterNode) -> DosimetryLogic:
         """The logic that does the work, with the protocol that the parameters name.
@@ -237,6 +237,7 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
         self.calculate(parameters, sub_progress(progress, 0.0, 0.8))
         progress(0.8, _("Writing"))
         logic = self.dosimetryFor(parameters)
+        assert logic.scene is not None, "calculated above"
         export_scene_result(
             parameters.reportFolder,
             logic.doseResult(),

@@ -149,7 +149,7 @@ class PRRTUptakeLogic(ScriptedLoadableModuleLogic):
 
     def getParameterNode(self) -> PRRTUptakeParameterNode:
         """The scene's one parameter node of this module."""
-        return PRRTUptakeParameterNode(super().getParameterNode())
+        return PRRTUptakeParameterNode(super().getParameterNode())  # type: ignore[call-arg]
 
     def uptakeFor(self, parameters: PRRTUptakeParameterNode) -> UptakeLogic:
         """The logic that does the work, with the protocol that the parameters name.
@@ -228,6 +228,9 @@ class PRRTUptakeLogic(ScriptedLoadableModuleLogic):
         parameters.table = self.measureImages(parameters, sub_progress(progress, 0.0, 0.6))
         progress(0.6, _("Writing"))
         logic = self._uptake
+        assert logic is not None, "measured above"
+        assert logic.measured is not None, "measured above"
+        assert logic.scene is not None, "measured above"
         export_scene_result(
             parameters.reportFolder,
             logic.measured,

@@ -21,7 +21,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.errors import PRRTError, reason
+from PRRTUptakeLib.errors import AtomicWriteError, PRRTError, reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,10 +31,6 @@ _UNFINISHED, _BEFORE = "unfinished", "before"
 _OF_THE_SYSTEM = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 _OLD_s = 7 * 86400.0  # what another machine left is removed after that
 _COUNT = itertools.count()
-
-
-class AtomicWriteError(PRRTError):
-    """A folder or file cannot be written where it was asked for."""
 
 
 @contextmanager

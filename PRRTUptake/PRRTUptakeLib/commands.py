@@ -9,7 +9,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from PRRTUptakeLib.archive.commands import COMMANDS as ARCHIVE_COMMANDS
 from PRRTUptakeLib.command_line import Command, print_json
+from PRRTUptakeLib.review.command import review, review_arguments
 from PRRTUptakeLib.vocabulary import DEMOS, SUV_UNITS
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ def _demo_arguments(parser: argparse.ArgumentParser) -> None:
         default="lutia",
         choices=DEMOS,
         help="lobe against lobe, PET after both routes, serial SPECT/CT, PET with both therapy cycles (predicted "
-        "against delivered dose), or a patient without arms or lobes (default: lutia)",
+        "against delivered dose), a patient without arms or lobes, or a camera's phantoms (default: lutia)",
     )
 
 
@@ -126,7 +128,7 @@ def _deidentifier(arguments: argparse.Namespace) -> Deidentifier | None:
 
 
 def _verify(arguments: argparse.Namespace, extensions: Sequence[Extension]) -> None:
-    from PRRTUptakeLib.export.bundle import BundleError
+    from PRRTUptakeLib.export.errors import BundleError
     from PRRTUptakeLib.mrml.run import verify_case_bundle
     from PRRTUptakeLib.progress import ProgressPrinter
 
@@ -187,7 +189,12 @@ def _print_result(made: CaseResult) -> None:
 
 
 def _endpoints_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("measurements", type=Path, metavar="MEASUREMENTS.csv", help="table of measurements, long form")
+    parser.add_argument(
+        "measurements",
+        type=Path,
+        metavar="MEASUREMENTS.csv",
+        help="table of measurements, long form, or a reader's file of readings",
+    )
     parser.add_argument("--protocol", required=True, help="lutia, ia-versus-iv, or a protocol file")
     parser.add_argument("--allocation", type=Path, metavar="FILE", help="treated lobe per patient (CSV or JSON)")
     parser.add_argument("--log", type=Path, help="log of blinding (default: beside the allocation)")
@@ -281,8 +288,12 @@ def _print_gate(arguments: argparse.Namespace) -> None:
 
 
 def _agreement_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("first", type=Path, metavar="READER1.csv", help="measurements of the first reader")
-    parser.add_argument("second", type=Path, metavar="READER2.csv", help="measurements of the second reader")
+    parser.add_argument(
+        "first", type=Path, metavar="READER1.csv", help="measurements of the first reader, or the file of readings"
+    )
+    parser.add_argument(
+        "second", type=Path, metavar="READER2.csv", help="measurements of the second reader, or the file of readings"
+    )
     parser.add_argument("--protocol", required=True, help="lutia, ia-versus-iv, or a protocol file")
     parser.add_argument("--metric", default="", help="default: the protocol's endpoint")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -296,11 +307,11 @@ def _agreement(arguments: argparse.Namespace) -> None:
     from PRRTUptakeLib.report.reader_tables import clustered_table
     from PRRTUptakeLib.statistics.agreement import compare_readers, paired_readings
     from PRRTUptakeLib.statistics.clustered_agreement import compare_tables
-    from PRRTUptakeLib.study.measurements import read_csv
     from PRRTUptakeLib.study.protocol import load_protocol
+    from PRRTUptakeLib.study.readings.measured import read_measurements
 
     protocol = load_protocol(arguments.protocol)
-    tables = read_csv(arguments.first), read_csv(arguments.second)
+    tables = read_measurements(arguments.first), read_measurements(arguments.second)
     _, first, second, notes = paired_readings(*tables, protocol, arguments.metric)
     result = compare_readers(first, second, protocol.endpoint.confidence)
     by_patient = compare_tables(*tables, protocol, arguments.metric)
@@ -336,7 +347,7 @@ def cohort(arguments: argparse.Namespace, run_case: str = RUN_CASE) -> None:
     from PRRTUptakeLib.progress import ProgressPrinter
     from PRRTUptakeLib.report.endpoint_tables import cohort_text
     from PRRTUptakeLib.study.cohort.analysis import Options
-    from PRRTUptakeLib.study.cohort.jobs import CohortError
+    from PRRTUptakeLib.study.errors import StudyError
 
     files = (arguments.allocation, arguments.log, arguments.subgroups)
     options = Options(arguments.protocol, *files, arguments.mixed, arguments.second_reader, arguments.exclude)
@@ -346,7 +357,7 @@ def cohort(arguments: argparse.Namespace, run_case: str = RUN_CASE) -> None:
     print(cohort_text(made.result))
     print(f"\nReport: {made.report}")
     if made.result.problem:
-        raise CohortError(made.result.problem)
+        raise StudyError(made.result.problem)
 
 
 def _suv_arguments(parser: argparse.ArgumentParser) -> None:
@@ -455,24 +466,25 @@ def _check_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _check(arguments: argparse.Namespace) -> None:
     from PRRTUptakeLib.report.check_text import check_text, cohort_check_text
-    from PRRTUptakeLib.study.check import CheckError, check_case
+    from PRRTUptakeLib.study.check import check_case
     from PRRTUptakeLib.study.cohort.check import check_cohort
+    from PRRTUptakeLib.study.errors import StudyError
 
     if arguments.case.is_dir():
         cohort = check_cohort(arguments.case)
         print_json(cohort.as_dict()) if arguments.json else print(cohort_check_text(cohort))
         if cohort.faulty or cohort.problems:
-            raise CheckError("The cohort cannot be measured as it is: mend what is listed under its cases.")
+            raise StudyError("The cohort cannot be measured as it is: mend what is listed under its cases.")
         return
     found = check_case(arguments.case)
     print_json(found.as_dict()) if arguments.json else print(check_text(found))
     if found.all_problems:
-        raise CheckError("The case cannot be measured as it is: mend what is listed under Problems.")
+        raise StudyError("The case cannot be measured as it is: mend what is listed under Problems.")
 
 
 SCHEMA_KINDS = (
-    *("case", "protocol", "allocation", "dosimetry", "iv-cycle", "quantification", "recovery-phantom"),
-    "registration",
+    *("case", "protocol", "phantom", "camera", "allocation", "dosimetry", "iv-cycle", "quantification"),
+    *("recovery-phantom", "registration"),
 )
 
 
@@ -487,6 +499,7 @@ def _schema(arguments: argparse.Namespace) -> None:
 
 
 COMMANDS: tuple[Command, ...] = (
+    *ARCHIVE_COMMANDS,
     Command("demo", "make a synthetic patient, measure it and write its report", _demo_arguments, demo),
     Command("run", "measure one patient: DICOM and segments in, table, report and scene out", _run_arguments, run),
     Command(
@@ -499,6 +512,9 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("schema", "print the JSON Schema of a file that you write, for editors", _schema_arguments, _schema),
     Command("cohort", "run all patients of a folder, then the endpoint and the report", _cohort_arguments, cohort),
+    Command(
+        "review", "open a case or cohort in a browser, to look at it or to read it blinded", review_arguments, review
+    ),
     Command("endpoints", "compute the trial's endpoint from a table of measurements", _endpoints_arguments, _endpoints),
     Command("power", "compute sample size, power or detectable ratio of a paired comparison", _power_arguments, _power),
     Command("agreement", "compare two readers of the same lesions", _agreement_arguments, _agreement),

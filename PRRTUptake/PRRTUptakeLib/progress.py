@@ -10,14 +10,8 @@ import time
 from collections.abc import Callable
 from typing import Any, TextIO, TypeVar, cast
 
-from PRRTUptakeLib.errors import PRRTError
-
 Progress = Callable[[float, str], None]
 T = TypeVar("T")
-
-
-class Cancelled(PRRTError):  # noqa: N818  (an outcome that the user chose, not an error)
-    """The user stopped the work; nothing was written."""
 
 
 def no_progress(fraction: float, message: str) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from PRRTUptakeLib.errors import PRRTError, reason
+from PRRTUptakeLib.errors import PRRTError, TableError, reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -29,10 +29,6 @@ _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
 _NUMBER = r"[+-]?[\d.,]+([eE][+-]?\d+)?( ?%)?"
 _NUMBERS = re.compile(rf"{_NUMBER}(( to |; ?|/){_NUMBER})*")  # also a percentage or a range
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
-
-class TableError(PRRTError):
-    """A table cannot be read, or a cell of it is not what its column holds."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.dicom.headers import label
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.segmentation.reference import WHOLE_LIVER_REFERENCE, ReferenceRegionError
+from PRRTUptakeLib.segmentation.errors import ReferenceRegionError
+from PRRTUptakeLib.segmentation.reference import WHOLE_LIVER_REFERENCE
 from PRRTUptakeLib.study.measurements import UNKNOWN, Measurement
 from PRRTUptakeLib.study.model import ResultPart
 from PRRTUptakeLib.study.response_case import is_follow_up
@@ -93,7 +94,7 @@ def settings_of(study: StudyInput) -> DoseSettings:
 
     Raises
     ------
-    SettingsError
+    InputFileError
         If those of a case file are not usable.
     """
     stated = study.dosimetry

@@ -16,6 +16,7 @@ from PRRTUptakeLib.registration.result import (
     identity_registration,
 )
 from PRRTUptakeLib.registration.rigid import rigid_registration
+from PRRTUptakeLib.study.errors import InputFileError
 from PRRTUptakeLib.study.measurements import Measurement
 from PRRTUptakeLib.study.model import ResultPart, VisitContents
 from PRRTUptakeLib.study.placement import place
@@ -25,7 +26,8 @@ from PRRTDosimetryLib.dose.density import SOFT_TISSUE_g_per_mL
 from PRRTDosimetryLib.dose.dose_map import kernel_dose, local_dose
 from PRRTDosimetryLib.dose.dvh import DoseVolumeHistogram, dose_volume_histogram
 from PRRTDosimetryLib.dosimetry.cycle import DOSIMETRY, RENDERER, CycleDoses, settings_of
-from PRRTDosimetryLib.dosimetry.settings import DoseSettings, SettingsError
+from PRRTDosimetryLib.dosimetry.errors import DosimetryError
+from PRRTDosimetryLib.dosimetry.settings import DoseSettings
 from PRRTDosimetryLib.kinetics.voxel_series import VoxelSeries
 from PRRTDosimetryLib.kinetics.voxelwise import TiaMap, mono_exponential_tia_by_surroundings, uptake_clearance_tia
 
@@ -39,10 +41,6 @@ if TYPE_CHECKING:
 
 METHODS = {"kernel": kernel_dose, "local": local_dose}
 _MOST_UNSEEN = 0.05  # share of a region outside one of the images that is reported
-
-
-class DoseMapCaseError(PRRTError):
-    """The visits of a cycle do not allow a dose map."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +110,7 @@ def add_dose_maps(result: StudyResult) -> StudyResult:
 
     Raises
     ------
-    SettingsError
+    InputFileError
         If the settings are not usable, or a transform names a visit that is not there.
     """
     settings = settings_of(result.input)
@@ -181,14 +179,14 @@ def cycle_map(
 
     Raises
     ------
-    DoseMapCaseError
+    DosimetryError
         If injection or time of an image is not known, or two visits can be brought together in no way.
     PRRTError
         If images cannot be registered, integrated or turned into dose.
     """
     for visit in visits:
         if visit.injection is None or visit.image.reference_time is None:
-            raise DoseMapCaseError(
+            raise DosimetryError(
                 f"Visit '{visit.labels.visit}' does not state injection or scan time: complete its header."
             )
     ordered = sorted(visits, key=lambda one: one.image.reference_time)  # type: ignore[arg-type, return-value]
@@ -224,7 +222,7 @@ def visit_registrations(
 
     Raises
     ------
-    DoseMapCaseError
+    DosimetryError
         If a visit has another frame of reference, no transform, and no CT or MRI to register.
     RegistrationError
         If a registration fails.
@@ -335,7 +333,7 @@ def region_map(segment: Segment, first: VisitResult, tia: Volume, dose: Volume, 
 
 def _anatomy(visit: VisitResult, images: VisitImages) -> Volume:
     if images.anatomy is None:
-        raise DoseMapCaseError(
+        raise DosimetryError(
             f"Visit '{visit.labels.visit}' has another frame of reference than the first and no CT on the grid of its "
             f"segments: give its transform as '{_key(visit)}' under 'transforms'."
         )
@@ -359,6 +357,6 @@ def _require_known_visits(settings: DoseSettings, visits: Sequence[VisitResult])
     known = [_key(visit) for visit in visits]
     unknown = [name for name in settings.transforms if name not in known]
     if unknown:
-        raise SettingsError(
+        raise InputFileError(
             f"dosimetry: 'transforms' names '{unknown[0]}', but the visits are {', '.join(known)} (CYCLE/VISIT)."
         )

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.uptake.partial_volume import CorrectedUptake, RecoveryError, corrected_uptake
+from PRRTUptakeLib.uptake.errors import RecoveryError
+from PRRTUptakeLib.uptake.partial_volume import CorrectedUptake, corrected_uptake
 
 from PRRTDosimetryLib.dosimetry.engine import DRAWS, chain_region, lesion_dose
 from PRRTDosimetryLib.kinetics.options import Options

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from PRRTDosimetryLib.dose.phantom import TOTAL_BODY, DoseError
+from PRRTDosimetryLib.dose.errors import DoseError
+from PRRTDosimetryLib.dose.phantom import TOTAL_BODY
 from PRRTDosimetryLib.dose.spheres import sphere_dose
 from PRRTDosimetryLib.dose.tissue import DENSITY_G_PER_ML, mass_from_volume_g
 from PRRTDosimetryLib.effect.bed import KIDNEY, Tissue

@@ -117,7 +117,7 @@ def monte_carlo_as_json(integral: Integral, draws: int, seed: int = 1) -> dict[s
 
     Raises
     ------
-    CurveError
+    KineticsError
         If the points' uncertainties are neither given nor to be seen from residuals.
     """
     fit = integral.fit

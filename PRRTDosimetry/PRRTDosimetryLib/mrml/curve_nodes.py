@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.mrml.charts import line_chart
+from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.tables import rows_of_table, table_from_columns
-from PRRTUptakeLib.mrml.volumes import NodeError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

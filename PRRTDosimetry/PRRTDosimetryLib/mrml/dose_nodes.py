@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -118,10 +119,11 @@ def cycles_rows() -> tuple[CyclesRow, ...]:
     found = []
     for region in common:
         rows = [one[region] for one in tables]
-        beds = [row.bed_Gy for row in rows]
-        dose = sum(row.dose_Gy for row in rows)
-        u = sum(row.u_dose_Gy for row in rows)
-        found.append(CyclesRow(region, tuple(by_cycle), dose, u, None if None in beds else sum(beds)))
+        beds = [row.bed_Gy for row in rows if row.bed_Gy is not None]
+        dose = sum(row.dose_Gy for row in rows if row.dose_Gy is not None)
+        us = [row.u_dose_Gy for row in rows if row.u_dose_Gy is not None]
+        u = sum(us) if len(us) == len(rows) else math.nan
+        found.append(CyclesRow(region, tuple(by_cycle), dose, u, sum(beds) if len(beds) == len(rows) else None))
     return tuple(found)
 
 

@@ -11,10 +11,11 @@ import numpy as np
 from PRRTUptakeLib.dicom.injection import Injection
 from PRRTUptakeLib.dicom.operator_overrides import Calibration
 from PRRTUptakeLib.mrml.dicom_nodes import injection_from_node
+from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.inputs import ImageToMeasure, SceneStudy, Stated, loaded_emission, scene_study
 from PRRTUptakeLib.mrml.logic import keep_measured_segments
 from PRRTUptakeLib.mrml.transforms import bends, node_to_node
-from PRRTUptakeLib.mrml.volumes import NodeError, node_from_volume, require_in_scene, volume_from_node
+from PRRTUptakeLib.mrml.volumes import node_from_volume, require_in_scene, volume_from_node
 from PRRTUptakeLib.progress import Progress, in_background, no_progress, sub_progress
 from PRRTUptakeLib.registration.quality import resampled
 from PRRTUptakeLib.registration.result import given_registration
@@ -178,7 +179,7 @@ class DosimetryLogic:
             ImageToMeasure(node=point.node, visit=_visit_name(point), segmentation=point.segmentation)
             for point in points
         ]
-        hours = {point.node.GetID(): point.row.hours for point in points}
+        hours = {point.node.GetID(): point.row.hours for point in points if point.row.hours is not None}
         stated = self._stated(treatment, settings)
         design = design_of(self.protocol)
         design = design if design.single_visits else LOBE_COMPARISON
@@ -359,11 +360,11 @@ class DosimetryLogic:
                 f"'{first.row.name}' is under a transform that bends space, but all others are brought to "
                 "this first image: take it out of the transform, and register the others to it."
             )
-        injection = visits[0].injection
+        injection, _ = _injected(visits[0])
         images = []
         for visit in visits:  # counted from one injection time, also where images do not have their own
-            hours = visit.injection.hours_to(visit.image.reference_time)
-            moment = injection.time + timedelta(hours=hours)
+            own, reference_time = _injected(visit)
+            moment = injection.time + timedelta(hours=own.hours_to(reference_time))
             images.append(visit.image.with_values(visit.image.array, reference_time=moment))
         brought = [node_to_node(first.node, point.node) for point in self._points]
         return VoxelSeries.from_volumes(images, injection.time, injection.nuclide, brought)
@@ -372,6 +373,8 @@ class DosimetryLogic:
         """Resamples a CT onto a map in the space of the first image."""
         ct = volume_from_node(ctNode)
         matrix = node_to_node(first.node, None)
+        if callable(matrix):  # `_series` has refused it
+            raise NodeError(f"'{first.row.name}' is under a transform that bends space: take it out of the transform.")
         return lambda dose: resampled(ct, dose.grid, given_registration(matrix, "transforms of the scene"), -1000.0)
 
     def _regions(self, series: VoxelSeries, tia: Volume, dose: Volume) -> dict[str, RegionMap]:
@@ -399,6 +402,13 @@ def _require_one_space(points: tuple[TimePoint, ...]) -> None:
             f"'{still[0]}' has segments of its own and is not registered to '{points[0].row.name}', so no voxel can "
             "be followed through time: register it in PRRT Uptake, section 3, or take the doses by S-values."
         )
+
+
+def _injected(visit: VisitResult) -> tuple[Injection, datetime]:
+    """What was given, and the time of the image."""
+    if visit.injection is None or visit.image.reference_time is None:
+        raise NodeError(f"Visit '{visit.labels.visit}' does not state injection or scan time: set its hours.")
+    return visit.injection, visit.image.reference_time
 
 
 def _timed(node: Any, hours: float, treatment: Treatment) -> LoadedEmission:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.images import (
     MEASURED,
     SEGMENTATION_ROLE,
@@ -13,7 +14,6 @@ from PRRTUptakeLib.mrml.images import (
     image_row,
     image_rows,
 )
-from PRRTUptakeLib.mrml.volumes import NodeError
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.mrml.images import ImageRow

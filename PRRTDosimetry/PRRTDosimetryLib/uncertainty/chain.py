@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PRRTUptakeLib.uptake.uncertainty import DrawnValue
 
+from PRRTDosimetryLib.uncertainty.errors import UncertaintyError
 from PRRTDosimetryLib.uncertainty.region_factors import RegionFactors, region_factors
 from PRRTDosimetryLib.uncertainty.volume import (
-    UncertaintyError,
     count_exponent,
     counts_by_volume,
     recovery_by_volume,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.dicom.header_check import compared_with_header, readable_number
 from PRRTUptakeLib.dicom.headers import items, label, number, text
 from PRRTUptakeLib.dicom.nm import decay_factor
@@ -26,10 +27,6 @@ _SAME_DAY_HALF_LIFE_S = 10 * 3600.0  # beyond this, scans on a later day are usu
 _MOST_HALF_LIVES = 10.0
 _TIME_WORTH_A_DOUBT = 0.01  # relative change of activity
 _TIMES_AGREE = timedelta(seconds=60)
-
-
-class AdministrationError(PRRTError):
-    """Administered activity or injection time is missing or impossible."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +51,12 @@ def drug_item(dataset: Dataset, where: str) -> Dataset | None:
 
     Raises
     ------
-    AdministrationError
+    DicomError
         If several radiopharmaceuticals were given: which one is imaged is not known.
     """
     found = items(dataset, "RadiopharmaceuticalInformationSequence", where)
     if len(found) > 1:
-        raise AdministrationError(
+        raise DicomError(
             f"{label('RadiopharmaceuticalInformationSequence')} of {where} names {len(found)} administrations, "
             "which of them is imaged is not known: export the series with one."
         )
@@ -71,7 +68,7 @@ def stated_activity(item: Dataset | None, where: str, inputs: OperatorOverrides)
 
     Raises
     ------
-    AdministrationError
+    DicomError
         If it is missing or impossible.
     """
     if inputs.activity_MBq is not None:
@@ -81,16 +78,14 @@ def stated_activity(item: Dataset | None, where: str, inputs: OperatorOverrides)
         return inputs.activity_MBq * 1e6, [f"Administered {inputs.activity_MBq:g} MBq, as the operator stated.", *notes]
     stored = number(item, "RadionuclideTotalDose", where) if item is not None else None
     if stored is None or stored == 0:
-        raise AdministrationError(
-            f"{label('RadionuclideTotalDose')} of {where} is missing: give the administered activity."
-        )
+        raise DicomError(f"{label('RadionuclideTotalDose')} of {where} is missing: give the administered activity.")
     decisions = []
     activity_Bq = stored
     if 0 < stored < _MBQ_BELOW:
         activity_Bq = stored * 1e6
         decisions.append(f"{label('RadionuclideTotalDose')} is {stored:g}, which can only be MBq.")
     if not _DOSE_RANGE_BQ[0] <= activity_Bq <= _DOSE_RANGE_BQ[1]:
-        raise AdministrationError(
+        raise DicomError(
             f"{label('RadionuclideTotalDose')} of {where} is {stored:g}, which is impossible (1 MBq to 100 GBq): "
             "give the administered activity."
         )
@@ -113,7 +108,7 @@ def injection_time(
 
     Raises
     ------
-    AdministrationError
+    DicomError
         If it is after the image or impossibly long before, its two attributes contradict each other, or only a time
         of day is given for a nuclide that is imaged days later.
     """
@@ -128,14 +123,14 @@ def injection_time(
         found = stated
     elapsed_s = (image.time - found).total_seconds()
     if elapsed_s < 0:
-        raise AdministrationError(
+        raise DicomError(
             f"{name} of {clock.where} is {found.isoformat()}, after the image's time {image.time.isoformat()} "
             f"({image.name}): "
             "give the injection time."
         )
     half_life = nuclide.half_life_s
     if half_life and elapsed_s > _MOST_HALF_LIVES * half_life:
-        raise AdministrationError(
+        raise DicomError(
             f"{name} of {clock.where} is {found.isoformat()}, {elapsed_s / half_life:.1f} half-lives before the "
             f"image's time {image.time.isoformat()} ({image.name}): one of them is wrong; give the injection time."
         )
@@ -176,7 +171,7 @@ def _header_injection(
     if since_midnight is None:
         return None, "", []
     if nuclide.half_life_s is not None and nuclide.half_life_s > _SAME_DAY_HALF_LIFE_S:
-        raise AdministrationError(
+        raise DicomError(
             f"{bare_name} of {clock.where} is a time of day without its date, and {nuclide.name or 'this nuclide'} "
             "is imaged over days: give the injection time."
         )
@@ -197,7 +192,7 @@ def _check_same_time(full: datetime, since_midnight: timedelta | None, clock: Cl
     midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
     apart = (local.replace(tzinfo=None) - midnight.replace(tzinfo=None) - since_midnight) % timedelta(days=1)
     if min(apart, timedelta(days=1) - apart) > _TIMES_AGREE:
-        raise AdministrationError(
+        raise DicomError(
             f"{label('RadiopharmaceuticalStartDateTime')} ({local.isoformat()}) and "
             f"{label('RadiopharmaceuticalStartTime')} ({since_midnight}) of {clock.where} contradict each other: "
             "give the injection time."
@@ -214,14 +209,14 @@ def administration(
     if not inputs.residual_MBq or inputs.residual_time is None:
         return Administration(activity_Bq, 1.0, time, tuple(decisions))
     if time is None or nuclide.half_life_s is None:
-        raise AdministrationError(
+        raise DicomError(
             f"The injection time or the half-life of {clock.where} is not known, so the residual cannot be decayed to "
             "it: give the injection time and the nuclide."
         )
     apart_s = (inputs.residual_time - time).total_seconds()
     residual_Bq = inputs.residual_MBq * 1e6 / decay_factor(nuclide.half_life_s, apart_s)
     if residual_Bq >= activity_Bq:
-        raise AdministrationError(
+        raise DicomError(
             f"The residual, {residual_Bq / 1e6:g} MBq at injection, is not below the administered "
             f"{activity_Bq / 1e6:g} MBq: check both."
         )

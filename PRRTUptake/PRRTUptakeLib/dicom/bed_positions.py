@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydicom.uid import NuclearMedicineImageStorage
 
+from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.dicom.nm import decay_factor
 from PRRTUptakeLib.dicom.operator_overrides import DOUBT, Quantified
 from PRRTUptakeLib.dicom.quantify import quantify
@@ -31,10 +32,6 @@ if TYPE_CHECKING:
 _LONGEST_APART_s = 3 * 3600.0
 _ROUNDING = 0.05  # of a voxel
 _DOUBTFUL_STEP = 0.15  # relative difference of two beds where both see the same tissue
-
-
-class BedPositionError(PRRTError):
-    """Bed positions are not of one session, or do not continue each other."""
 
 
 def continue_each_other(series: Sequence[Series]) -> bool:
@@ -104,11 +101,11 @@ def join_beds(beds: Sequence[Quantified], names: Sequence[str]) -> Quantified:
 
     Raises
     ------
-    BedPositionError
+    DicomError
         If patients, frames of reference, nuclides or grids differ, a gap is between them, or they are hours apart.
     """
     if len(beds) < 2:
-        raise BedPositionError("Bed positions are joined from two series or more: give each of them.")
+        raise DicomError("Bed positions are joined from two series or more: give each of them.")
     times = [_time(bed, name) for bed, name in zip(beds, names, strict=True)]
     _check_alike(beds, names, times)
     first = min(times)
@@ -130,7 +127,7 @@ def join_beds(beds: Sequence[Quantified], names: Sequence[str]) -> Quantified:
         total[start : start + planes] += beds[n].volume.array * (factor * ramp)[:, None, None]
         weight[start : start + planes] += ramp
     if not (weight > 0).all():
-        raise BedPositionError(f"Between {' and '.join(names)} planes are missing: give the bed position between them.")
+        raise DicomError(f"Between {' and '.join(names)} planes are missing: give the bed position between them.")
     decisions.append(
         f"{len(beds)} bed positions are joined at {first.isoformat()}; seams at planes "
         f"{', '.join(str(int(offsets[n])) for n in order[1:])} of {top}."
@@ -144,7 +141,7 @@ def join_beds(beds: Sequence[Quantified], names: Sequence[str]) -> Quantified:
 
 def _time(bed: Quantified, name: str) -> datetime:
     if bed.volume.reference_time is None:
-        raise BedPositionError(f"The time of {name} is not known: give its acquisition time.")
+        raise DicomError(f"The time of {name} is not known: give its acquisition time.")
     return bed.volume.reference_time
 
 
@@ -159,14 +156,14 @@ def _check_alike(beds: Sequence[Quantified], names: Sequence[str], times: Sequen
     for what, values in facts.items():
         if len(set(values)) > 1:
             shown = " and ".join(map(str, dict.fromkeys(values)))
-            raise BedPositionError(f"{' and '.join(names)} are of different {what} ({shown}): they are not joined.")
+            raise DicomError(f"{' and '.join(names)} are of different {what} ({shown}): they are not joined.")
     apart_s = (max(times) - min(times)).total_seconds()
     if apart_s > _LONGEST_APART_s:
-        raise BedPositionError(
+        raise DicomError(
             f"{' and '.join(names)} are {apart_s / 3600:.1f} hours apart: they are two scans; measure each as a visit."
         )
     if apart_s and beds[0].half_life_s is None:
-        raise BedPositionError(f"The radionuclide of {names[0]} is not known, so beds cannot be decayed: state it.")
+        raise DicomError(f"The radionuclide of {names[0]} is not known, so beds cannot be decayed: state it.")
 
 
 def _offsets(beds: Sequence[Quantified], names: Sequence[str]) -> np.ndarray:
@@ -178,7 +175,7 @@ def _offsets(beds: Sequence[Quantified], names: Sequence[str]) -> np.ndarray:
         linear = np.abs(apart[:3, :3] - np.eye(3)).max()
         sideways, along = np.abs(apart[:2, 3]).max(), apart[2, 3]
         if linear > 1e-3 or max(sideways, abs(along - round(along))) > _ROUNDING:
-            raise BedPositionError(
+            raise DicomError(
                 f"{name} is not on the grid of {names[0]} (it is {sideways:.2f} voxels beside it and {along:.2f} "
                 "planes along): reconstruct both on one grid."
             )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from PRRTUptakeLib.dicom.dead_time import dead_time_factor
+from PRRTUptakeLib.dicom.errors import CalibrationError
 from PRRTUptakeLib.dicom.headers import items, label, number, words
 from PRRTUptakeLib.dicom.operator_overrides import DOUBT
 from PRRTUptakeLib.dicom.real_world import (
@@ -22,7 +23,6 @@ from PRRTUptakeLib.dicom.real_world import (
     of_kind,
     unit_of,
 )
-from PRRTUptakeLib.errors import PRRTError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,10 +36,6 @@ if TYPE_CHECKING:
 
 
 _LONGEST_S = 86_400.0
-
-
-class CalibrationError(PRRTError):
-    """A tomogram cannot be turned into activity."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +65,7 @@ def nm_concentration(arranged: Stack, started: datetime, voxel_mL: float, inputs
     CalibrationError
         If the file holds no mapping to activity concentration and the operator gives no calibration, or gives one for
         values that are no counts.
-    MappingError
+    DicomError
         If a mapping is incomplete, or it is not known which of several holds.
     """
     dataset, where = arranged.frames[0].header.dataset, arranged.series.label

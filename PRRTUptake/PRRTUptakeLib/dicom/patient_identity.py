@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.dicom.errors import DicomError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.dicom.series import Series
 
 _CHUNK = 1 << 20
-
-
-class PatientIdentityError(PRRTError):
-    """Images are of another patient than expected, or one scan is used twice."""
 
 
 @dataclass(frozen=True)
@@ -72,13 +68,13 @@ def check_expected_patient(series: Iterable[Series], expected_id: str, where: st
 
     Raises
     ------
-    PatientIdentityError
+    DicomError
         Naming both ids and the series.
     """
     for one in series:
         if expected_id and one.patient_id.strip() != expected_id.strip():
             found = f"is '{one.patient_id}' ({one.patient_name})" if one.patient_id.strip() else "is missing"
-            raise PatientIdentityError(
+            raise DicomError(
                 f"Patient ID (0010,0020) of {one.label} {found}, but {where} expects '{expected_id}': correct the "
                 "folder or 'expected_patient_id'."
             )
@@ -93,7 +89,7 @@ def check_used_once(uses: Sequence[ImageUse]) -> None:
 
     Raises
     ------
-    PatientIdentityError
+    DicomError
         Naming both places and by what they are the same.
     """
     ways: tuple[tuple[str, Callable[[ImageUse], frozenset[str]], float], ...] = (
@@ -105,7 +101,7 @@ def check_used_once(uses: Sequence[ImageUse]) -> None:
         for first, second in _pairs_with_a_common_key(uses, keys):
             common = len(keys(first) & keys(second))
             if common >= share * min(len(keys(first)), len(keys(second))):
-                raise PatientIdentityError(
+                raise DicomError(
                     f"One scan is used twice: {first.place} and {second.place} share {what} (series "
                     f"{first.series_uid}): it would count as two; name the right folder in one of them."
                 )
@@ -122,30 +118,6 @@ def _pairs_with_a_common_key(
     numbers = {pair for found in places.values() for pair in combinations(found, 2)}
     pairs = [(uses[first], uses[second]) for first, second in sorted(numbers)]
     return [(first, second) for first, second in pairs if first.place != second.place]
-
-
-def patients_named(series: Iterable[Series]) -> tuple[tuple[str, str], ...]:
-    """Patient ID and name of every series, each pair once, in their order; for report and provenance."""
-    return tuple(dict.fromkeys((one.patient_id, one.patient_name) for one in series))
-
-
-def frame_contradiction(drawn_frames: Iterable[str], series: Iterable[Series], what: str = "The segments") -> str:
-    """A sentence if segments name a frame of reference that no image of the visit has, else "".
-
-    Parameters
-    ----------
-    drawn_frames : Frame of Reference UIDs that the segments name; none for files that cannot (NIfTI, NRRD).
-    series : of the visit, or of the one the contours were drawn on.
-    """
-    drawn = {uid for uid in drawn_frames if uid}
-    frames = {one.frame_of_reference_uid for one in series if one.frame_of_reference_uid}
-    if not drawn or not frames or drawn & frames:
-        return ""
-    return (
-        f"{what} were drawn in the frame of reference {', '.join(sorted(drawn))}, but the images of this visit are in "
-        f"{', '.join(sorted(frames))}: they are of another study; give the right segments, or 'drawn_on' and a "
-        "registration."
-    )
 
 
 def _hashes(header: Header) -> tuple[str, str]:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from PRRTUptakeLib.dicom.administration import Administration, administration
 from PRRTUptakeLib.dicom.body import factor_from_bw, header_body
 from PRRTUptakeLib.dicom.decay_correction import ACQUISITION_TIME, Decay, decay_of_values, frame_starts
+from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.dicom.headers import label, number, text
 from PRRTUptakeLib.dicom.nm import decay_factor
 from PRRTUptakeLib.dicom.pet_header import PetHeader, pet_header
 from PRRTUptakeLib.dicom.pet_units import Meaning, meaning_of_values
 from PRRTUptakeLib.dicom.times import ImageTime
-from PRRTUptakeLib.errors import PRRTError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.dicom.body import Body
     from PRRTUptakeLib.dicom.operator_overrides import OperatorOverrides
     from PRRTUptakeLib.dicom.reading import Stack
-
-
-class PetError(PRRTError):
-    """A PET series lacks what its activity or SUV needs, or an operator's input cannot be applied to it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +67,7 @@ class PetSeries:
     def decay(self) -> Decay:
         """To which moment the values hold."""
         if self.meaning.is_suv and self.head.decay_correction == "NONE":
-            raise PetError(
+            raise DicomError(
                 f"{self.head.where} holds SUVs, but {label('DecayCorrection')} is NONE: to which moment they hold is "
                 "not known; export the series in BQML."
             )
@@ -85,13 +81,13 @@ class PetSeries:
             starts = frame_starts(self.head, self.inputs)
             reference = ImageTime(min(starts), ACQUISITION_TIME) if starts else None
         if reference is None:
-            raise PetError(
+            raise DicomError(
                 f"{label('AcquisitionDate')} or {label('AcquisitionTime')} of {self.head.where} is missing: give the "
                 "acquisition time."
             )
         found = administration(self.head.drug, self.head.clock, reference, self.head.nuclide, self.inputs)
         if found.time is None and self.decay.time is not None:
-            raise PetError(
+            raise DicomError(
                 f"{label('RadiopharmaceuticalStartDateTime')} and {label('RadiopharmaceuticalStartTime')} of "
                 f"{self.head.where} are missing: give the injection time."
             )
@@ -142,7 +138,7 @@ class PetSeries:
         if self.decay.time is None:
             decisions += [] if self.meaning.is_suv else list(self.given.decisions)
         if time is None:
-            raise PetError(
+            raise DicomError(
                 f"{label('RadiopharmaceuticalStartDateTime')} and {label('RadiopharmaceuticalStartTime')} of "
                 f"{self.head.where} are missing: the time to which it was decay corrected; give the injection time."
             )
@@ -156,7 +152,7 @@ class PetSeries:
     def _half_life_s(self) -> float:
         half_life_s = self.head.nuclide.half_life_s
         if half_life_s is None:
-            raise PetError(
+            raise DicomError(
                 f"{label('RadionuclideHalfLife')} of {self.head.where} is missing and no radionuclide is named: state "
                 "the nuclide."
             )
@@ -186,7 +182,7 @@ class PetSeries:
         )
         for name, stated, dataset, keyword in pairs:
             if stated is not None and dataset is not None and text(dataset, keyword, where):
-                raise PetError(
+                raise DicomError(
                     f"{where} holds SUVs that the scanner made with {label(keyword)}: the operator's {name} cannot "
                     "replace it any more; leave it out."
                 )

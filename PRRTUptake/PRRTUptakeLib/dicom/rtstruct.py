@@ -13,7 +13,8 @@ import numpy as np
 
 from PRRTUptakeLib.dicom.contour_gaps import fill_gap, find_gaps
 from PRRTUptakeLib.dicom.contour_rings import CENTRES, FREE, KINDS, Plane, combined, kind_of_outlines, without_laps
-from PRRTUptakeLib.dicom.drawn_on import ContourError, candidates, planes_fit, references_of
+from PRRTUptakeLib.dicom.drawn_on import candidates, planes_fit, references_of
+from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.dicom.headers import items
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS, Grid
 
@@ -106,7 +107,7 @@ def read_structure_set(ds: Dataset, series: Sequence[Series], where: str) -> Str
 
     Raises
     ------
-    ContourError
+    DicomError
         If its image is not there, or no structure can be used.
     """
     named = _named(ds, where)
@@ -131,7 +132,7 @@ def read_structure_set(ds: Dataset, series: Sequence[Series], where: str) -> Str
         structures.append(replace(found, observation=observed.get(number), description=described))
     if not structures:
         reasons = "; ".join(remark.left_out) or "it lists none"
-        raise ContourError(f"{where} holds no structure that can be used: {reasons}.")
+        raise DicomError(f"{where} holds no structure that can be used: {reasons}.")
     return StructureSet(grid, tuple(structures), *_sentences(remark, where, note))
 
 
@@ -208,7 +209,7 @@ def _grid(
     if found and found[0].found_by == "named":
         fitting = fitting or found
     if not fitting:
-        raise ContourError(
+        raise DicomError(
             f"The image that {where} was drawn on is not among the visit's DICOM: add its series to the folder."
         )
     chosen = fitting[0]
@@ -217,7 +218,7 @@ def _grid(
         return chosen.grid, frame, ""
     if chosen.found_by == "geometry" and len(fitting) > 1:
         names = ", ".join(one.series.label for one in fitting)
-        raise ContourError(f"{where} does not say which image it was drawn on; {names} fit: give only that one.")
+        raise DicomError(f"{where} does not say which image it was drawn on; {names} fit: give only that one.")
     how = "its frame of reference" if chosen.found_by == "frame" else "the place of its planes"
     return chosen.grid, frame, f"{where} names no image that is here; {how} is that of {chosen.series.label}."
 

@@ -14,8 +14,8 @@ from datetime import datetime, timedelta, timezone, tzinfo
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from PRRTUptakeLib.dicom.errors import TimeError
 from PRRTUptakeLib.dicom.headers import items, label, text
-from PRRTUptakeLib.errors import PRRTError
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -24,10 +24,6 @@ _DATE = re.compile(r"(\d{4})[.]?(\d{2})[.]?(\d{2})")  # with dots in the forerun
 _TIME = re.compile(r"(\d{2}):?(\d{2})(?::?(\d{2})(?:[.](\d{1,6}))?)?")
 _MOMENT = re.compile(r"(\d{8})(\d{4}(?:\d{2}(?:[.]\d{1,6})?)?)([+-]\d{4})?")
 _OFFSET = re.compile(r"([+-])(\d{2})(\d{2})")
-
-
-class TimeError(PRRTError):
-    """A date, time or zone is missing or impossible."""
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,9 @@ import pydicom
 from pydicom.errors import InvalidDicomError
 
 from PRRTUptakeLib.atomic_write import atomic_file
-from PRRTUptakeLib.errors import PRRTError, reason
+from PRRTUptakeLib.errors import reason
 from PRRTUptakeLib.export.deidentify_text import Identity
+from PRRTUptakeLib.export.errors import BundleError
 from PRRTUptakeLib.export.provenance import without_identity
 from PRRTUptakeLib.table_file import csv_text
 from PRRTUptakeLib.versions import VERSION
@@ -35,10 +36,6 @@ TABLES = ("measurements.csv", "measurements.schema.json", "protocol.json", "prov
 _LARGEST_MANIFEST = 50_000_000
 _MOST_UNPACKED = 1000  # times its packed size: tables and masks come nowhere near
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # so that the same content gives the same zip
-
-
-class BundleError(PRRTError):
-    """A bundle cannot be made, or is not what it was."""
 
 
 def write_bundle(results: Path, output: Path, deidentifier: Deidentifier | None = None) -> Path:

@@ -17,7 +17,8 @@ from PRRTUptakeLib.atomic_write import atomic_file
 from PRRTUptakeLib.dicom.headers import text
 from PRRTUptakeLib.dicom.reading import arrange
 from PRRTUptakeLib.dicom.writing import item_of
-from PRRTUptakeLib.errors import PRRTError, reason
+from PRRTUptakeLib.errors import reason
+from PRRTUptakeLib.export.errors import ExportError
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS
 from PRRTUptakeLib.versions import VERSION
 
@@ -65,10 +66,6 @@ _EMPTY = [
     "ReferringPhysicianName",
     "PositionReferenceIndicator",
 ]
-
-
-class DicomResultError(PRRTError):
-    """A result cannot be written as DICOM, or an object cannot be read back."""
 
 
 def source_images(series: Series) -> list[Dataset]:
@@ -149,12 +146,12 @@ def frame_uid(source: Dataset, where: str) -> str:
 
     Raises
     ------
-    DicomResultError
+    ExportError
         If it has none, so that nothing can say where the result is.
     """
     found = text(source, "FrameOfReferenceUID", where)
     if not found:
-        raise DicomResultError(f"{where} has no Frame of Reference UID (0020,0052): results cannot be placed by it.")
+        raise ExportError(f"{where} has no Frame of Reference UID (0020,0052): results cannot be placed by it.")
     return found
 
 
@@ -220,14 +217,14 @@ def save_object(ds: Dataset, path: Path) -> Path:
 
     Raises
     ------
-    DicomResultError
+    ExportError
         If the place cannot be written to, or the disk is full.
     """
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DicomResultError(f"{path.parent} cannot be made ({reason(error)}): choose another folder.") from error
-    with atomic_file(path, DicomResultError) as work:
+        raise ExportError(f"{path.parent} cannot be made ({reason(error)}): choose another folder.") from error
+    with atomic_file(path, ExportError) as work:
         ds.save_as(work, enforce_file_format=True)
     return path

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from PRRTUptakeLib.dicom.suv import suv
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.export.dicom_maps import parametric_map
-from PRRTUptakeLib.export.dicom_objects import DicomResultError, save_object
+from PRRTUptakeLib.export.dicom_objects import save_object
 from PRRTUptakeLib.export.dicom_rtdose import dose_object
 from PRRTUptakeLib.export.dicom_rtstruct import structure_set
 from PRRTUptakeLib.export.dicom_seg import occupancy_object, segmentation_object
 from PRRTUptakeLib.export.dicom_sr import measurement_report
+from PRRTUptakeLib.export.errors import ExportError
 from PRRTUptakeLib.study.placement import placed_regions
 from PRRTUptakeLib.study.response_case import is_follow_up
 from PRRTUptakeLib.vocabulary import SUV_UNITS, TIA_UNITS
@@ -54,11 +55,11 @@ def write_dicom(
 
     Raises
     ------
-    DicomResultError
+    ExportError
         If the case keeps no DICOM series to refer to, or an object cannot be made or written.
     """
     if not result.images or any(one.measured is None for one in result.images):
-        raise DicomResultError("This case keeps no DICOM series to refer to: its results cannot be written as DICOM.")
+        raise ExportError("This case keeps no DICOM series to refer to: its results cannot be written as DICOM.")
     written = []
     cleaner = deidentifier.cleaner(identity) if deidentifier and identity else None
     for study, name, ds in _objects(result, structure_sets):

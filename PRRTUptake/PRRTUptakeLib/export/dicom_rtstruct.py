@@ -16,20 +16,13 @@ from pydicom.uid import ExplicitVRLittleEndian, RTStructureSetStorage
 from PRRTUptakeLib.dicom.reading import arrange
 from PRRTUptakeLib.dicom.writing import item_of
 from PRRTUptakeLib.export.dicom_codes import coded
-from PRRTUptakeLib.export.dicom_objects import (
-    MANUFACTURER,
-    MODEL,
-    SERIAL,
-    DicomResultError,
-    copy_patient_and_study,
-    finish,
-    frame_uid,
-)
+from PRRTUptakeLib.export.dicom_objects import MANUFACTURER, MODEL, SERIAL, copy_patient_and_study, finish, frame_uid
+from PRRTUptakeLib.export.errors import ExportError
 from PRRTUptakeLib.export.outlines import outlines
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS, Grid
 from PRRTUptakeLib.segmentation.codes import structure
+from PRRTUptakeLib.segmentation.errors import SegmentError
 from PRRTUptakeLib.segmentation.regrid import regrid
-from PRRTUptakeLib.segmentation.segments import SegmentError
 from PRRTUptakeLib.versions import VERSION
 
 if TYPE_CHECKING:
@@ -53,20 +46,20 @@ def structure_set(segmentation: Segmentation, series: Series, description: str =
 
     Raises
     ------
-    DicomResultError
+    ExportError
         If there is nothing in the segments, they have other voxels than the series, or it has no frame of reference.
     """
     arranged = arrange(series)
     try:
         placed = regrid(segmentation, Grid(arranged.shape, arranged.ijk_to_ras))
     except SegmentError as error:
-        raise DicomResultError(
+        raise ExportError(
             f"The segments do not have the voxels of {series.label}, on whose planes an RT Structure Set is drawn: "
             "leave out --rtstruct."
         ) from error
     segments = [segment for segment in placed if segment.voxel_count]
     if not segments:
-        raise DicomResultError("There is no segment with a voxel in it: nothing to write as RT Structure Set.")
+        raise ExportError("There is no segment with a voxel in it: nothing to write as RT Structure Set.")
     images = [
         item_of(
             ReferencedSOPClassUID=frame.header.dataset.SOPClassUID,

@@ -17,12 +17,13 @@ from PRRTUptakeLib.export.dicom_objects import save_object
 from PRRTUptakeLib.export.dicom_results import fractions_of, map_object
 from PRRTUptakeLib.export.dicom_seg import occupancy_object, segmentation_object
 from PRRTUptakeLib.export.dicom_sr import measurement_report
+from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.manual_shifts import manual_shifts_within
 from PRRTUptakeLib.mrml.own_segments import check_together
 from PRRTUptakeLib.mrml.segmentations import native_segmentation, node_from_segmentation
 from PRRTUptakeLib.mrml.tables import rows_of_table
 from PRRTUptakeLib.mrml.transforms import segments_to_image
-from PRRTUptakeLib.mrml.volumes import NodeError, native_volume
+from PRRTUptakeLib.mrml.volumes import native_volume
 from PRRTUptakeLib.segmentation.dicom_contours import read_contours
 from PRRTUptakeLib.study.images import contour_series
 from PRRTUptakeLib.study.measurements import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, Measurement
@@ -145,4 +146,5 @@ def _row(values: dict[str, Any]) -> Measurement:
     texts = {name: str(values[name]) for name in REQUIRED_COLUMNS if name not in ("cycle", "value")}
     cells = {name: values.get(name, "") for name in OPTIONAL_COLUMNS}
     known = {name: float(cell) if str(cell).strip() else math.nan for name, cell in cells.items()}
-    return Measurement(**texts, cycle=int(values["cycle"]), value=float(values["value"]), **known)
+    given: dict[str, Any] = {**texts, "cycle": int(values["cycle"]), "value": float(values["value"]), **known}
+    return Measurement(**given)

@@ -6,11 +6,11 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.session import session
 from PRRTUptakeLib.mrml.volumes import (
     PROVENANCE_ATTRIBUTE,
     REFERENCE_TIME_ATTRIBUTE,
-    NodeError,
     quantity_and_units,
     set_quantity_and_units,
 )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from PRRTUptakeLib.mrml.dicom_nodes import injection_from_node
+from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.images import (
     ANATOMY,
     LOBE_PLANE_ROLE,
@@ -27,7 +28,7 @@ from PRRTUptakeLib.mrml.segmentations import native_segmentation
 from PRRTUptakeLib.mrml.session import operator_notes
 from PRRTUptakeLib.mrml.session_alignment import ct_of_session
 from PRRTUptakeLib.mrml.transforms import segments_to_image
-from PRRTUptakeLib.mrml.volumes import NodeError, linear_parent_matrix, native_volume
+from PRRTUptakeLib.mrml.volumes import linear_parent_matrix, native_volume
 from PRRTUptakeLib.segmentation.lobes import Plane
 from PRRTUptakeLib.study.contour_propagation import moved_plane
 from PRRTUptakeLib.study.images import same_voxels

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.images import check_one_patient, image_row
 from PRRTUptakeLib.mrml.inputs import SceneStudy, Stated, images_to_measure, scene_study
 from PRRTUptakeLib.mrml.own_segments import check_together
@@ -20,7 +21,7 @@ from PRRTUptakeLib.mrml.segmentations import segmentation_from_node
 from PRRTUptakeLib.mrml.session_alignment import check_alignment
 from PRRTUptakeLib.mrml.tables import table_from_measurements
 from PRRTUptakeLib.mrml.transforms import placed_volume
-from PRRTUptakeLib.mrml.volumes import NodeError, linear_parent_matrix, require_in_scene
+from PRRTUptakeLib.mrml.volumes import linear_parent_matrix, require_in_scene
 from PRRTUptakeLib.progress import Progress, in_background, no_progress, sub_progress
 from PRRTUptakeLib.study.contour_propagation import moved_plane
 from PRRTUptakeLib.study.model import StudyResult

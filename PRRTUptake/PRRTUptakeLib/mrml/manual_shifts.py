@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.images import MEASURED, image_rows
 from PRRTUptakeLib.mrml.transforms import placed_volume
-from PRRTUptakeLib.mrml.volumes import NodeError, native_volume
+from PRRTUptakeLib.mrml.volumes import native_volume
 from PRRTUptakeLib.study.manual_shift import ManualShift
 
 if TYPE_CHECKING:

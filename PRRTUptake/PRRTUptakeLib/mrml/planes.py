@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.session import session
-from PRRTUptakeLib.mrml.volumes import NodeError, ensure_subject_hierarchy_item
+from PRRTUptakeLib.mrml.volumes import ensure_subject_hierarchy_item
 from PRRTUptakeLib.segmentation.lobes import Plane
 
 

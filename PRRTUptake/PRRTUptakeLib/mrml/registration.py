@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.images import ANATOMY, SEGMENTATION_ROLE, image_row, image_rows, patient_of
 from PRRTUptakeLib.mrml.own_segments import visit_of_segments
 from PRRTUptakeLib.mrml.parent_transforms import FIXED_ROLE, MOVED_ROLE, note_quality, noted_quality
 from PRRTUptakeLib.mrml.segmentations import segmentation_from_node
 from PRRTUptakeLib.mrml.transforms import bends, node_from_registration, placed_volume, world_to_node
 from PRRTUptakeLib.mrml.volumes import (
-    NodeError,
     ensure_subject_hierarchy_item,
     native_volume,
     require_in_scene,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.mrml.volumes import NodeError
+from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.segmentation.bounding_box import resampled, volume_mL
 from PRRTUptakeLib.segmentation.delineation import delineate
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from PRRTUptakeLib.imaging.volume import Grid
+from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.own_segments import check_together
 from PRRTUptakeLib.mrml.planes import cut_from_node, node_from_plane
 from PRRTUptakeLib.mrml.seeds import delineated_lesions, points_from_node
@@ -25,7 +26,6 @@ from PRRTUptakeLib.mrml.segmentations import (
 )
 from PRRTUptakeLib.mrml.transforms import placed_volume
 from PRRTUptakeLib.mrml.volumes import (
-    NodeError,
     hardened_motion,
     keep_geometry,
     linear_parent_matrix,
@@ -35,8 +35,9 @@ from PRRTUptakeLib.progress import Progress, in_background, no_progress
 from PRRTUptakeLib.segmentation.codes import structure
 from PRRTUptakeLib.segmentation.couinaud import TerritoryOverride
 from PRRTUptakeLib.segmentation.delineation import Method
+from PRRTUptakeLib.segmentation.errors import SegmentationError
 from PRRTUptakeLib.segmentation.lesion_splitting import split_lesion
-from PRRTUptakeLib.segmentation.lesions import LesionError, assign_lobe, find_lesions, straddling_text
+from PRRTUptakeLib.segmentation.lesions import assign_lobe, find_lesions, straddling_text
 from PRRTUptakeLib.segmentation.lobes import find_liver, whole_liver_as
 from PRRTUptakeLib.segmentation.segments import UNDIVIDED, Segment, Segmentation
 from PRRTUptakeLib.segmentation.targets import TargetOverride
@@ -141,7 +142,7 @@ class SegmentLogic:
         segmentation = segmentation_from_node(segmentationNode)
         lesion = segmentation[name]
         if lesion.role not in LESION_ROLES:
-            raise LesionError(f"'{name}' is no lesion: choose a lesion to divide.")
+            raise SegmentationError(f"'{name}' is no lesion: choose a lesion to divide.")
         parts = self._think(split_lesion, segmentation.grid, lesion)
         rest = segmentation.without(name).with_segments(*parts)
         found = self._think(find_lesions, rest, _lobes(segmentation, self.protocol))

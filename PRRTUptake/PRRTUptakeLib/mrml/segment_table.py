@@ -144,7 +144,7 @@ def _voxels_per_label(image: Any) -> np.ndarray:
     """How often each value of a labelmap occurs; slice by slice, since counting takes eight bytes per voxel."""
     array = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
     highest = int(array.max()) + 1
-    return sum(np.bincount(plane.ravel(), minlength=highest) for plane in array)
+    return np.asarray(np.sum([np.bincount(plane.ravel(), minlength=highest) for plane in array], axis=0))
 
 
 def _longest(text: str, voxels: int) -> float | None:

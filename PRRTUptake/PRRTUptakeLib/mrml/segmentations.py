@@ -12,9 +12,9 @@ from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from PRRTUptakeLib.imaging.file_checks import check_nrrd
 from PRRTUptakeLib.imaging.volume import Grid
+from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.session import session
 from PRRTUptakeLib.mrml.volumes import (
-    NodeError,
     ensure_segment_items,
     ensure_subject_hierarchy_item,
     exact_geometry,
@@ -110,7 +110,7 @@ def native_segmentation(node: Any) -> Segmentation:
 def segmentation_geometry(node: Any) -> np.ndarray:
     """4x4 from voxel indices to the node's own coordinates, as its labelmaps have it now."""
     grid, first = _grid(node)
-    return grid.ijk_to_ras @ _shift(-first)
+    return np.asarray(grid.ijk_to_ras @ _shift(-first))
 
 
 def read_segmentation_file(path: Path) -> Segmentation:
@@ -118,7 +118,7 @@ def read_segmentation_file(path: Path) -> Segmentation:
 
     Raises
     ------
-    FileCheckError
+    ImagingError
         If the file is damaged or cut short.
     NodeError
         If the file is not a segmentation that Slicer can read.
@@ -259,7 +259,7 @@ def _serialized(grid: Grid) -> str:
     depth, height, width = grid.shape
     image.SetExtent(0, width - 1, 0, height - 1, 0, depth - 1)
     image.SetImageToWorldMatrix(vtk_matrix(grid.ijk_to_ras))
-    return slicer.vtkSegmentationConverter.SerializeImageGeometry(image)
+    return str(slicer.vtkSegmentationConverter.SerializeImageGeometry(image))
 
 
 def _tags(segment: Any) -> dict[str, str]:

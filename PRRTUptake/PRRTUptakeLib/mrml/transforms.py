@@ -13,15 +13,9 @@ import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
+from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.session import session
-from PRRTUptakeLib.mrml.volumes import (
-    NodeError,
-    hardened_motion,
-    linear_parent_matrix,
-    native_volume,
-    numpy_matrix,
-    vtk_matrix,
-)
+from PRRTUptakeLib.mrml.volumes import hardened_motion, linear_parent_matrix, native_volume, numpy_matrix, vtk_matrix
 from PRRTUptakeLib.uptake.mapping import affine
 
 if TYPE_CHECKING:
@@ -75,7 +69,7 @@ def node_to_node(source: Any, target: Any) -> np.ndarray | PointMap:
         return np.eye(4)
     if not bends(source) and (target is None or not bends(target)):
         to_target = np.eye(4) if target is None else _world_to_image(target)
-        return to_target @ linear_parent_matrix(source)
+        return np.asarray(to_target @ linear_parent_matrix(source))
     out = _points_through(source.GetParentTransformNode(), "GetTransformToWorld")
     back = _points_through(None, "") if target is None else world_to_node(target)
     return lambda points: back(out(points))

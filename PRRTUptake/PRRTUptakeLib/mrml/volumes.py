@@ -12,8 +12,8 @@ import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.volume import Volume
+from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.session import is_headless, session
 
 # Quantity: words of the science layer -> code value, scheme, meaning (DICOM PS3.16 CID 7180).
@@ -37,10 +37,6 @@ PROVENANCE_ATTRIBUTE = "PRRT.Provenance"
 GEOMETRY_ATTRIBUTE = "PRRT.IjkToRas"  # as it was read, every digit: nodes keep directions and spacing apart
 VIRTUAL_BRANCH = "VirtualBranch"  # the level of subject hierarchy items below one node
 _SAME_mm = 1e-4  # what a scene's file keeps of a matrix
-
-
-class NodeError(PRRTError):
-    """A node of the scene cannot be used for this."""
 
 
 def node_from_volume(volume: Volume, name: str, node: Any = None) -> Any:
@@ -195,7 +191,7 @@ def require_in_scene(*nodes: Any) -> None:
 def ensure_subject_hierarchy_item(node: Any) -> int:
     """The node's subject hierarchy item, made if needed (the application makes it by itself, a headless scene not)."""
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(session())
-    return hierarchy.GetItemByDataNode(node) or hierarchy.CreateItem(hierarchy.GetSceneItemID(), node)
+    return int(hierarchy.GetItemByDataNode(node) or hierarchy.CreateItem(hierarchy.GetSceneItemID(), node))
 
 
 def ensure_segment_items(node: Any) -> None:

@@ -47,10 +47,10 @@ def load(name: str) -> list[Any]:
     """Make and load a sample, with a progress dialog that can be cancelled."""
     import slicer
 
+    from PRRTUptakeLib.errors import Cancelled
     from PRRTUptakeLib.mrml.images import MEASURED, image_rows
     from PRRTUptakeLib.mrml.sample_data import load_sample
     from PRRTUptakeLib.mrml.views import show_image
-    from PRRTUptakeLib.progress import Cancelled
 
     with slicer.util.tryWithErrorDisplay(_("The synthetic patient could not be made."), waitCursor=True):
         try:

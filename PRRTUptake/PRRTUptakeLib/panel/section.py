@@ -9,9 +9,8 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.errors import Cancelled, PRRTError
 from PRRTUptakeLib.panel.working import DialogProgress
-from PRRTUptakeLib.progress import Cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -70,12 +70,13 @@ class StudySection(Section):
         PRRTError
             If it is a file that is not there or not right.
         """
-        from PRRTUptakeLib.study.protocol import ProtocolError, load_protocol
+        from PRRTUptakeLib.study.errors import InputFileError
+        from PRRTUptakeLib.study.protocol import load_protocol
 
         if self.parameters.protocol != OWN_FILE:
             return load_protocol(self.parameters.protocol)
         if not self.parameters.protocolFile:
-            raise ProtocolError(_("Choose the file of your protocol."))
+            raise InputFileError(_("Choose the file of your protocol."))
         return load_protocol(self.parameters.protocolFile)
 
     def missing(self) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import slicer
 from slicer.i18n import tr as _
 
-from PRRTUptakeLib.progress import Cancelled
+from PRRTUptakeLib.errors import Cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable

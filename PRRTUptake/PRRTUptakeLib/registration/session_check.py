@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import SimpleITK as sitk
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.itk_images import grid_of, itk_image, shrunk
+from PRRTUptakeLib.registration.errors import RegistrationError
 from PRRTUptakeLib.registration.preprocessing import body_mask, check_overlap, checked_mask, dilated, is_ct
 
 if TYPE_CHECKING:
@@ -46,10 +46,6 @@ _UNKNOWN = -4000.0
 _WORDS = (("right", "left"), ("anterior", "posterior"), ("superior", "inferior"))  # R, A, S positive first
 
 Shift = tuple[int, ...]  # k, j, i in voxels
-
-
-class SessionCheckError(PRRTError):
-    """The emission image and the CT of a session cannot be compared."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +142,7 @@ def check_session(
     mask = checked_mask(liver, anatomy.grid, "liver")
     check_overlap(anatomy.grid, emission.grid, np.eye(4))
     if not np.isfinite(emission.array).all() or not np.isfinite(anatomy.array).all():
-        raise SessionCheckError("An image of the session holds values that are not finite (NaN): correct it first.")
+        raise RegistrationError("An image of the session holds values that are not finite (NaN): correct it first.")
     image = compared_image(emission)
     classes, domain = compared_classes(image, tissue or _tissue_on(image, anatomy), anatomy, mask)
     seen, ranges, spacing = search_of(image, domain, mask is not None)
@@ -162,13 +158,13 @@ def search_of(image: sitk.Image, domain: np.ndarray, with_liver: bool) -> tuple[
 
     Raises
     ------
-    SessionCheckError
+    RegistrationError
         If the emission image shows too little of what is compared.
     """
     spacing = np.array(grid_of(image).spacing_mm[::-1])
     seen = _with_room(domain, spacing)
     if np.count_nonzero(seen) < _LEAST_SEEN * np.count_nonzero(domain) or not seen.any():
-        raise SessionCheckError(
+        raise RegistrationError(
             f"The emission image shows too little of the {'liver' if with_liver else 'body'} to be compared with the "
             "CT: check that both show the same part of the patient."
         )
@@ -228,7 +224,7 @@ def _tissue_on(emission: sitk.Image, anatomy: Volume) -> Tissue:
 def compared_classes(
     emission: sitk.Image, tissue: Tissue, anatomy: Volume, liver: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Classes of tissue, and which voxels are compared (bool): the liver with its surroundings, else the body."""
+    """Classes of tissue [k, j, i], and the voxels compared (bool): the liver and its surroundings, or the body."""
     if liver is None:
         return tissue.classes, tissue.known & tissue.near
     coarse = shrunk(itk_image(liver.astype(np.float32), anatomy.grid), 3.0)
@@ -244,11 +240,11 @@ def with_liver_part(classes: np.ndarray, liver: sitk.Image, emission: sitk.Image
 def parted_by_liver(classes: np.ndarray, liver: np.ndarray) -> np.ndarray:
     """Classes of tissue, parted by how much of each voxel is liver, 0 to 1, of the same shape."""
     part = np.digitize(liver, _LIVER_EDGES)
-    return classes + (int(classes.max()) + 1) * part
+    return np.asarray(classes + (int(classes.max()) + 1) * part)
 
 
 def _onto(image: sitk.Image, grid: sitk.Image, how: int, outside: float) -> np.ndarray:
-    return sitk.GetArrayFromImage(sitk.Resample(image, grid, sitk.Transform(), how, outside))
+    return np.asarray(sitk.GetArrayFromImage(sitk.Resample(image, grid, sitk.Transform(), how, outside)))
 
 
 def _with_room(domain: np.ndarray, spacing: np.ndarray) -> np.ndarray:
@@ -330,18 +326,18 @@ def ranks_within(image: np.ndarray, domain: np.ndarray) -> np.ndarray:
 
     Raises
     ------
-    SessionCheckError
+    RegistrationError
         If all values of the domain are the same.
     """
     values = image[domain]
     if not values.max() > values.min():
-        raise SessionCheckError("The emission image is uniform over the patient: there is nothing to compare.")
+        raise RegistrationError("The emission image is uniform over the patient: there is nothing to compare.")
     limits = np.unique(np.quantile(values, np.linspace(0.0, 1.0, _RANKS + 1)[1:-1]))
     return np.searchsorted(limits, image, side="right").astype(np.int64)
 
 
 def mutual_information(ranks: np.ndarray, classes: np.ndarray) -> float:
-    """Of ranks (``ranks_within``) and tissue classes of the same voxels, in nats."""
+    """Of ranks (``ranks_within``) and tissue classes of the same voxels, arrays of one shape, in nats."""
     size = (int(classes.max()) + 1) * _RANKS
     joint = np.bincount((classes * _RANKS + ranks).ravel(), minlength=size).reshape(-1, _RANKS) / classes.size
     return float(_entropy(joint.sum(axis=0)) + _entropy(joint.sum(axis=1)) - _entropy(joint))

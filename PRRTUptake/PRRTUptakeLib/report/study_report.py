@@ -10,7 +10,6 @@ import importlib
 from functools import singledispatch
 from typing import TYPE_CHECKING, Any
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.report.alignment_report import alignment_section
 from PRRTUptakeLib.report.enhancement_report import (
     benefit_section,
@@ -18,6 +17,7 @@ from PRRTUptakeLib.report.enhancement_report import (
     enhancement_sections,
     enhancement_text,
 )
+from PRRTUptakeLib.report.errors import ReportError
 from PRRTUptakeLib.report.page import plain_table
 from PRRTUptakeLib.report.patient_report import case_report, visit_sections
 from PRRTUptakeLib.report.patient_text import visit_text
@@ -57,10 +57,6 @@ def study_text(result: StudyResult) -> list[str]:
     text = [part for one in result.visits for part in visit_text(one)]
     text += findings_text(result.findings, result)
     return [*text, *(words for part in result.parts for words in part_text(part, result))]
-
-
-class ReportError(PRRTError):
-    """A part of a result cannot be shown."""
 
 
 @singledispatch

@@ -9,11 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from PRRTUptakeLib.errors import PRRTError
-
-
-class CodeError(PRRTError):
-    """A structure or terminology entry is not known or not readable."""
+from PRRTUptakeLib.segmentation.errors import SegmentationError
 
 
 @dataclass(frozen=True)
@@ -205,11 +201,11 @@ def structure(key: str) -> Structure:
 
     Raises
     ------
-    CodeError
+    SegmentationError
         If the key is not known.
     """
     if key not in _BY_KEY:
-        raise CodeError(f"The structure '{key}' is not known; known are {', '.join(_BY_KEY)}.")
+        raise SegmentationError(f"The structure '{key}' is not known; known are {', '.join(_BY_KEY)}.")
     return _BY_KEY[key]
 
 
@@ -321,14 +317,16 @@ def parse_terminology(entry: str) -> CodedEntry | None:
 
     Raises
     ------
-    CodeError
+    SegmentationError
         If the text is not a terminology entry.
     """
     if not entry.strip():
         return None
     parts = entry.split("~")
     if len(parts) < 3:
-        raise CodeError(f"'{entry}' is not a terminology entry: it needs context~category~type, divided by '~'.")
+        raise SegmentationError(
+            f"'{entry}' is not a terminology entry: it needs context~category~type, divided by '~'."
+        )
     parts += [""] * (7 - len(parts))
     kind = _code(parts[2])
     if kind is None:

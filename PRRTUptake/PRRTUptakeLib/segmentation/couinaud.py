@@ -14,7 +14,8 @@ from scipy import ndimage
 
 from PRRTUptakeLib.segmentation import codes
 from PRRTUptakeLib.segmentation.bounding_box import common_box, overlaps, require_orthogonal, union_in
-from PRRTUptakeLib.segmentation.lobes import LobeError, lobe_segment
+from PRRTUptakeLib.segmentation.errors import LobeError
+from PRRTUptakeLib.segmentation.lobes import lobe_segment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -20,8 +20,8 @@ import numpy as np
 from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist, squareform
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.bounding_box import volume_mL
+from PRRTUptakeLib.segmentation.errors import SegmentationError
 from PRRTUptakeLib.segmentation.widths import greatest_width, hull_points
 from PRRTUptakeLib.statistics.ties import resolved_length_mm
 
@@ -33,10 +33,6 @@ BORDER = 0.25  # of a voxel, for lesions of a few voxels; see above
 _FEW = 12  # voxels in a slice, below which no ellipse describes them
 _NEAR = 1.0  # of a voxel: slices whose longest chords differ by less may all be the longest
 _MOST_SLICES = 9
-
-
-class DiameterError(PRRTError):
-    """A lesion has no size."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,12 +77,12 @@ def measure_size(grid: Grid, lesion: Segment) -> LesionSize:
 
     Raises
     ------
-    DiameterError
+    SegmentationError
         If the segment is empty.
     """
     lesion = lesion.cropped()
     if not lesion.voxel_count:
-        raise DiameterError(f"The lesion '{lesion.name}' is empty, so it has no size: draw or delete it.")
+        raise SegmentationError(f"The lesion '{lesion.name}' is empty, so it has no size: draw or delete it.")
     axis = axial_axis(grid)
     length, index, ends = _longest_axial(grid, lesion, axis)
     across, across_ends = _across(grid, lesion, axis, index, ends)
@@ -230,7 +226,7 @@ def _plane_axes(points: np.ndarray) -> np.ndarray:
 
 def _hull_in_plane(points: np.ndarray) -> np.ndarray:
     """Indices of the convex hull of points in one plane, in order around it."""
-    return ConvexHull((points - points[0]) @ _plane_axes(points).T).vertices
+    return np.asarray(ConvexHull((points - points[0]) @ _plane_axes(points).T).vertices)
 
 
 def _longest_3d(grid: Grid, lesion: Segment) -> float:

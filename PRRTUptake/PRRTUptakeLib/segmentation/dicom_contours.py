@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING
 import pydicom
 
 from PRRTUptakeLib.dicom.contour_rings import FREE
-from PRRTUptakeLib.dicom.drawn_on import ContourError
+from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.dicom.headers import items, read_header, text
 from PRRTUptakeLib.dicom.rtstruct import read_structure_set
 from PRRTUptakeLib.dicom.seg import read_segments_of
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.codes import Code, CodedEntry
+from PRRTUptakeLib.segmentation.errors import SegmentError
 from PRRTUptakeLib.segmentation.label_matching import recognise, with_matches
 from PRRTUptakeLib.segmentation.regrid import regrid
-from PRRTUptakeLib.segmentation.segments import LOBES, ROLES, Segment, Segmentation, SegmentError
+from PRRTUptakeLib.segmentation.segments import LOBES, ROLES, Segment, Segmentation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from PRRTUptakeLib.dicom.series import Series
 
-__all__ = ["RTSTRUCT_STORAGE", "SEG_STORAGE", "ContourError", "contour_files", "read_contours"]
+__all__ = ["RTSTRUCT_STORAGE", "SEG_STORAGE", "contour_files", "read_contours"]
 
 SEG_STORAGE = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")  # binary or fractional, label map
 RTSTRUCT_STORAGE = "1.2.840.10008.5.1.4.1.1.481.3"
@@ -56,12 +57,12 @@ def read_contours(path: Path, series: Sequence[Series]) -> Segmentation:
 
     Raises
     ------
-    ContourError
+    DicomError
         If there is no such object, it is of another patient or frame of reference, or cannot be placed.
     """
     files = contour_files(path)
     if not files:
-        raise ContourError(f"{path} holds no DICOM segmentation or structure set (SEG, RTSTRUCT): name another file.")
+        raise DicomError(f"{path} holds no DICOM segmentation or structure set (SEG, RTSTRUCT): name another file.")
     read = [_read(file, series) for file in files]
     grid = read[0].grid
     placed = []
@@ -69,7 +70,7 @@ def read_contours(path: Path, series: Sequence[Series]) -> Segmentation:
         try:
             placed.append(regrid(one, grid))
         except SegmentError as error:
-            raise ContourError(
+            raise DicomError(
                 f"{file.name} ({one.grid.described()}) and {files[0].name} ({grid.described()}) are on different "
                 "grids: give the contours of one image."
             ) from error
@@ -92,7 +93,7 @@ def _read(file: Path, series: Sequence[Series]) -> Segmentation:
     try:
         ds = pydicom.dcmread(file)
     except Exception as error:  # pydicom raises many kinds on broken files
-        raise ContourError(f"{file} is not a readable DICOM file ({error}).") from error
+        raise DicomError(f"{file} is not a readable DICOM file ({error}).") from error
     _same_patient(ds, series, file)
     try:
         if ds.SOPClassUID == RTSTRUCT_STORAGE:
@@ -101,14 +102,14 @@ def _read(file: Path, series: Sequence[Series]) -> Segmentation:
     except PRRTError:
         raise
     except (AttributeError, ValueError, KeyError, IndexError, RuntimeError, TypeError) as error:
-        raise ContourError(f"{file} is incomplete or broken ({error}): export it again.") from error
+        raise DicomError(f"{file} is incomplete or broken ({error}): export it again.") from error
 
 
 def _same_patient(ds: Dataset, series: Sequence[Series], file: Path) -> None:
     theirs = text(ds, "PatientID", str(file))
     ours = {one.patient_id for one in series}
     if ours and theirs not in ours:
-        raise ContourError(
+        raise DicomError(
             f"{file.name} is of patient '{theirs}', but the images are of patient '{sorted(ours)[0]}': give "
             "the contours of the same patient."
         )

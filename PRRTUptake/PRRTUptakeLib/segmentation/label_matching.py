@@ -12,18 +12,14 @@ import unicodedata
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation import codes, structure_names
+from PRRTUptakeLib.segmentation.errors import SegmentationError
 from PRRTUptakeLib.segmentation.segments import Segmentation
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from PRRTUptakeLib.segmentation.codes import CodedEntry
-
-
-class LabelMatchingError(PRRTError):
-    """Segments cannot be given a meaning as they are."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +107,7 @@ def with_matches(segmentation: Segmentation, label_matches: Sequence[LabelMatch]
     by_name = {label_match.segment: label_match for label_match in label_matches}
     strangers = [name for name in by_name if name not in segmentation]
     if strangers:
-        raise LabelMatchingError(f"There is no segment '{strangers[0]}' to label: recognise this segmentation again.")
+        raise SegmentationError(f"There is no segment '{strangers[0]}' to label: recognise this segmentation again.")
     labelled = []
     for segment in segmentation:
         label_match = by_name.get(segment.name)

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.interpolate import RBFInterpolator, RegularGridInterpolator
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation import codes
 from PRRTUptakeLib.segmentation.bounding_box import BoundingBox, common_box, distance_mm, mask_in, segment_in, volume_mL
+from PRRTUptakeLib.segmentation.errors import LobeError
 from PRRTUptakeLib.segmentation.segments import UNDIVIDED
 
 if TYPE_CHECKING:
@@ -26,10 +26,6 @@ if TYPE_CHECKING:
 
 _ONE_SLICE_mm = 1.0  # points of one slice differ by rounding only
 SMALLEST_LATERAL_PART = 0.2  # of a unit normal; a cut flatter than about 12 degrees has no left and right side
-
-
-class LobeError(PRRTError):
-    """The liver cannot be split as asked."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,7 +224,7 @@ def _course_direction(offsets: np.ndarray) -> np.ndarray:
         return np.array([0.0, 0.0, 1.0])
     slopes = offsets[:, :2].T @ height / (height @ height)
     direction = np.array([*slopes, 1.0])
-    return direction / np.linalg.norm(direction)
+    return np.asarray(direction / np.linalg.norm(direction))
 
 
 def _points_ras(grid: Grid, segment: Segment, mask: np.ndarray) -> np.ndarray:
@@ -246,7 +242,7 @@ def _signed_distance(grid: Grid, box: BoundingBox, origin_ras: np.ndarray, norma
     k, j, i = (np.arange(part.start, part.stop, dtype=np.float64) for part in box)
     slope = normal_ras @ grid.ijk_to_ras[:3, :3]
     offset = normal_ras @ (grid.ijk_to_ras[:3, 3] - origin_ras)
-    return (slope[2] * k + offset)[:, None, None] + (slope[1] * j)[:, None] + slope[0] * i
+    return np.asarray((slope[2] * k + offset)[:, None, None] + (slope[1] * j)[:, None] + slope[0] * i)
 
 
 def _surface_heights(points: np.ndarray, axes: np.ndarray) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
@@ -267,7 +263,7 @@ def _surface_heights(points: np.ndarray, axes: np.ndarray) -> Callable[[np.ndarr
         mesh = [np.arange(part.min() - 2.0, part.max() + 4.0, 2.0) for part in (u, v)]
         nodes = np.stack(np.meshgrid(*mesh, indexing="ij"), axis=-1)
         values = spline(nodes.reshape(-1, 2)).reshape(nodes.shape[:2])
-        return RegularGridInterpolator(mesh, values)(np.column_stack([u, v]))
+        return np.asarray(RegularGridInterpolator(mesh, values)(np.column_stack([u, v])))
 
     return heights
 
@@ -306,6 +302,6 @@ def whole_liver_as(liver: Segment, lobe: str) -> Segment:
 
 
 def lobe_segment(lobe: str, mask: np.ndarray, box: BoundingBox) -> Segment:
-    """A labelled lobe from a mask over ``block``."""
+    """A labelled lobe from a mask [k, j, i] over ``box``."""
     item = codes.structure(codes.LOBE_STRUCTURES[lobe])
     return segment_in(item.name, mask, box, role="lobe", lobe=lobe, structure=item.key, color=item.color)

@@ -8,19 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation import codes
 from PRRTUptakeLib.segmentation.bounding_box import common_box, distance_mm, grown, mask_in, segment_in, union_in
+from PRRTUptakeLib.segmentation.errors import OrganError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from PRRTUptakeLib.imaging.volume import Grid
     from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
-
-
-class OrganError(PRRTError):
-    """An organ cannot be made."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation import codes
 from PRRTUptakeLib.segmentation.bounding_box import (
     common_box,
@@ -24,6 +23,7 @@ from PRRTUptakeLib.segmentation.bounding_box import (
     segment_in,
     volume_mL,
 )
+from PRRTUptakeLib.segmentation.errors import ReferenceRegionError
 from PRRTUptakeLib.segmentation.minimum_variance_sphere import minimum_variance_sphere_at
 from PRRTUptakeLib.segmentation.segments import UNDIVIDED
 from PRRTUptakeLib.vocabulary import OPPOSITE_LOBE
@@ -37,10 +37,6 @@ if TYPE_CHECKING:
 SAME_LOBE, OTHER_LOBE, WHOLE_LIVER, SPHERE = "same-lobe", "contralateral-lobe", "whole-liver", "fixed-sphere"
 WHOLE_LIVER_REFERENCE = "reference whole liver"  # name of the segment
 KINDS = (SAME_LOBE, OTHER_LOBE, WHOLE_LIVER, SPHERE)
-
-
-class ReferenceRegionError(PRRTError):
-    """A reference region cannot be made."""
 
 
 @dataclass(frozen=True)

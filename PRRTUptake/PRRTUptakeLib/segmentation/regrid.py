@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from PRRTUptakeLib.segmentation.segments import SegmentError
+from PRRTUptakeLib.segmentation.errors import SegmentError
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Grid

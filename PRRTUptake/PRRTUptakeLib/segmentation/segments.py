@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.segmentation.errors import SegmentError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 ROLES = ("target", "lesion", "lobe", "organ", "reference")
 UNDIVIDED = "liver"  # the lobe of what is in a liver that is not divided
 LOBES = ("left", "right", "caudate", UNDIVIDED, "none")
-
-
-class SegmentError(PRRTError):
-    """A segment is missing, empty or not usable."""
 
 
 @dataclass(frozen=True, eq=False)

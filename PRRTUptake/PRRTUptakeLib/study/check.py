@@ -12,9 +12,8 @@ from PRRTUptakeLib.dicom.operator_overrides import DOUBT, doubts_among
 from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.dicom.suv import suv
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.study.case import load_case, route_word
+from PRRTUptakeLib.study.case import load_case, question_text, route_word
 from PRRTUptakeLib.study.images import contour_series, emission_series, has_emission
-from PRRTUptakeLib.study.protocol import DESIGN_RULES
 from PRRTUptakeLib.study.response_case import is_follow_up
 from PRRTUptakeLib.study.segment_names import MASKS, segment_names
 
@@ -27,10 +26,6 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.study.segment_names import SegmentNames
 
 CORRECTED, NOT_CORRECTED, NOT_STATED = "corrected", "not corrected", "not stated"
-
-
-class CheckError(PRRTError):
-    """A case cannot be measured as it is."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -112,9 +107,9 @@ def check_case(path: Path) -> CaseCheck:
     case = load_case(path)
     visits = tuple(_check_visit(case, visit) for visit in case.visits)
     problems, warnings = _identity(case, visits)
-    rules = DESIGN_RULES[case.protocol.design]
-    if rules.routes:
+    if case.protocol.rules.routes:
         problems += _routes(case)
+    problems = [*(f"Open question: {question_text(one)}" for one in case.questions), *problems]
     return CaseCheck(
         path=path,
         patient=case.patient,
@@ -175,7 +170,7 @@ def _check_emission(case: Case, visit: Visit, series: Sequence[Series], found: _
     found.values |= {"series": emission.label, "uid": emission.uid, "date": started}
     found.values["attenuation"] = attenuation_of(emission)
     try:
-        routes = DESIGN_RULES[case.protocol.design].routes
+        routes = case.protocol.rules.routes
         made = suv(emission, inputs=visit.overrides) if routes else quantify_beds(beds, visit.overrides)
     except PRRTError as error:
         found.problems.append(str(error))
@@ -195,7 +190,7 @@ def _check_emission(case: Case, visit: Visit, series: Sequence[Series], found: _
 
 def _may_have_none(case: Case, visit: Visit) -> bool:
     """Whether a visit may lack the measured image: contours are drawn on it, or it is of the follow-up."""
-    if DESIGN_RULES[case.protocol.design].routes:
+    if case.protocol.rules.routes:
         return not visit.route
     return any(one.drawn_on == visit.key for one in case.visits) or (
         visit is not case.visits[0] and is_follow_up(visit.visit)
@@ -216,7 +211,7 @@ def attenuation_of(series: Series) -> str:
 
 
 def _check_segments(case: Case, visit: Visit, series: Sequence[Series], found: _Findings) -> None:
-    if DESIGN_RULES[case.protocol.design].routes and visit.route and any(not one.route for one in case.visits):
+    if case.protocol.rules.routes and visit.route and any(not one.route for one in case.visits):
         return  # the contours are those of the visit without a route
     try:
         listed = segment_names(visit.segments, visit.labels)

@@ -8,8 +8,8 @@ import numpy as np
 
 from PRRTUptakeLib.dicom.bed_positions import continue_each_other
 from PRRTUptakeLib.dicom.reading import arrange
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.volume import Grid
+from PRRTUptakeLib.study.errors import ImageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,10 +19,6 @@ if TYPE_CHECKING:
 EMISSION = {"SPECT": ("NM", "PT"), "PET": ("PT",)}  # some vendors store SPECT as PT
 ANATOMICAL = ("CT", "MR")
 _COVERED = 0.5  # of the masks' grid, which may reach beyond the image
-
-
-class ImageError(PRRTError):
-    """A visit's folder does not hold the images that the protocol needs."""
 
 
 def emission_series(series: Sequence[Series], modality: str, visit: str, uid: str = "") -> tuple[Series, ...]:

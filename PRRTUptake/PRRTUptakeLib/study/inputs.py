@@ -11,8 +11,10 @@ from PRRTUptakeLib.dicom.reading import read_volume
 from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.dicom.suv import suv
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.study.case import require_no_questions
 from PRRTUptakeLib.study.case_files import case_files
-from PRRTUptakeLib.study.images import ImageError, contour_series, emission_series, has_emission
+from PRRTUptakeLib.study.errors import ImageError
+from PRRTUptakeLib.study.images import contour_series, emission_series, has_emission
 from PRRTUptakeLib.study.model import (
     IMAGE_WORDS,
     SUV,
@@ -45,8 +47,9 @@ def study_input(case: Case, read_file: SegmentationReader = no_reader) -> StudyI
     Raises
     ------
     PRRTError
-        If a visit's DICOM cannot be read.
+        If the case has open questions, or a visit's DICOM cannot be read.
     """
+    require_no_questions(case)
     visits = tuple(_visit(case, visit, read_file) for visit in case.visits)
     measured = [
         (one, series)
@@ -149,7 +152,7 @@ def _loaded(beds: tuple[Series, ...], kind: str, visit: Visit) -> LoadedEmission
     made = suv(series, inputs=stated) if kind == SUV else quantify_beds(beds, stated)
     volume, decisions = made.volume, made.decisions
     if stated is not None:
-        decisions = (*decisions, f"Values were stated in the case file: {visit.overrides_reason}.")
+        decisions = (*decisions, f"Values were stated in the case file: {stated.reason}.")
     if volume.reference_time is None:
         refusal = "The image does not state its time, so hours after injection are not known."
         return LoadedEmission(volume=volume, refusal=refusal, decisions=decisions)

@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.bounding_box import remarks
 from PRRTUptakeLib.segmentation.codes import COUINAUD, LESIONS, TERMINOLOGY_TAG, parse_terminology, structure
 from PRRTUptakeLib.segmentation.couinaud import TerritoryOverride, lobes_from_couinaud
 from PRRTUptakeLib.segmentation.diameters import LesionSize, measure_size
+from PRRTUptakeLib.segmentation.errors import LobeError
 from PRRTUptakeLib.segmentation.label_matching import recognise, words_of
 from PRRTUptakeLib.segmentation.lesion_tracking import PREFIXES, EarlierLesions
 from PRRTUptakeLib.segmentation.lesions import Lesion, LesionList, find_lesions, lesion_segments
 from PRRTUptakeLib.segmentation.lobes import (
-    LobeError,
     LobeVolume,
     Plane,
     cantlie_plane,
@@ -35,6 +34,7 @@ from PRRTUptakeLib.segmentation.segments import UNDIVIDED, Segment, Segmentation
 from PRRTUptakeLib.segmentation.structure_names import lesion_id_of
 from PRRTUptakeLib.segmentation.targets import Candidate, Decision, TargetOverride, choose_targets
 from PRRTUptakeLib.segmentation.totalsegmentator import KNOWN
+from PRRTUptakeLib.study.errors import PreparationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,10 +46,6 @@ if TYPE_CHECKING:
 
 
 Cut = Plane | np.ndarray | str | None  # how the lobes are parted, see `prepare`
-
-
-class PreparationError(PRRTError):
-    """The segments do not allow the measurement."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -346,6 +342,17 @@ def sized_lesions(
 ) -> tuple[SizedLesion, ...]:
     """Measure lesions and choose the targets among them; ``baseline`` is the first visit, whose targets stay."""
     sizes = [measure_size(segmentation.grid, lesion.segment) for lesion in lesions]
+    return decided_lesions(lesions, sizes, protocol, target_overrides, baseline)
+
+
+def decided_lesions(
+    lesions: Sequence[Lesion],
+    sizes: Sequence[LesionSize],
+    protocol: Protocol,
+    target_overrides: Sequence[TargetOverride] = (),
+    baseline: Prepared | None = None,
+) -> tuple[SizedLesion, ...]:
+    """Choose the targets among lesions whose sizes are known, in the same order; see `sized_lesions`."""
     candidates = [
         Candidate(lesion.lesion_id, lesion.segment.lobe, size.longest_axial_mm, size.volume_mL)
         for lesion, size in zip(lesions, sizes, strict=True)

@@ -11,6 +11,7 @@ from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.segments import Segmentation
 from PRRTUptakeLib.study.contour_propagation import require_lesions
 from PRRTUptakeLib.study.eligibility import Eligibility, eligibility, log_ratio_sd
+from PRRTUptakeLib.study.errors import StudyError
 from PRRTUptakeLib.study.measurements import Measurement
 from PRRTUptakeLib.study.placement import placed_regions, transform_of
 from PRRTUptakeLib.uptake.metrics import region_metrics
@@ -34,10 +35,6 @@ Z95 = 1.959964  # of the normal distribution, 95 % two-sided
 METRICS = ("suv_max", "suv_peak", "suv_mean")
 LESION_ROLES = ("target", "lesion")
 ORGANS = ("kidney_left", "kidney_right", "spleen", "marrow", "blood_pool")
-
-
-class EnhancementVisitError(PRRTError):
-    """The two images cannot be compared."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -67,7 +64,7 @@ class RoutedImage:
         if scanned:
             return self.injection.hours_to(datetime.fromisoformat(scanned))
         if self.image.reference_time is None:
-            raise EnhancementVisitError(f"The {self.route} image '{self.visit}' does not state its time: give it.")
+            raise StudyError(f"The {self.route} image '{self.visit}' does not state its time: give it.")
         return self.injection.hours_to(self.image.reference_time)
 
 
@@ -127,7 +124,7 @@ def compare_routes(prepared: Prepared, ia: RoutedImage, iv: RoutedImage, protoco
         If a target is outside an image, units differ, or a ratio cannot be formed.
     """
     if ia.image.units != iv.image.units:
-        raise EnhancementVisitError(
+        raise StudyError(
             f"The IA image is in '{ia.image.units}', the IV image in '{iv.image.units}': quantify both alike."
         )
     for shown in (ia, iv):

@@ -15,6 +15,7 @@ from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.dicom_contours import contour_files
 from PRRTUptakeLib.segmentation.files import SUFFIXES, grid_of_image, is_mask_file, read_mask, read_voxels
 from PRRTUptakeLib.segmentation.label_matching import recognise
+from PRRTUptakeLib.study.errors import StudyError
 from PRRTUptakeLib.study.images import same_voxels
 from PRRTUptakeLib.study.segment_files import read_segments
 
@@ -26,10 +27,6 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.segmentation.segments import Segmentation
 
 MASKS, NRRD, DICOM = "masks", "seg.nrrd", "DICOM"
-
-
-class SegmentNamesError(PRRTError):
-    """Segments cannot be listed."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -112,9 +109,7 @@ def _of_labels(found: Segmentation) -> SegmentNames:
 
 def _of_masks(folder: Path, files: Sequence[Path]) -> SegmentNames:
     if not files:
-        raise SegmentNamesError(
-            f"{folder} holds no mask ({', '.join(SUFFIXES)}) and no DICOM segments: correct the path."
-        )
+        raise StudyError(f"{folder} holds no mask ({', '.join(SUFFIXES)}) and no DICOM segments: correct the path.")
     names = [_without_suffix(path) for path in files]
     grids = [_grid(path) for path in files]
     if len(files) == 1 and _has_names(files[0]):
@@ -158,7 +153,7 @@ def _header(path: Path) -> SimpleITK.ImageFileReader:
     try:
         reader.ReadImageInformation()
     except RuntimeError as error:
-        raise SegmentNamesError(f"{path.name} is not readable: write it again as NIfTI or NRRD.") from error
+        raise StudyError(f"{path.name} is not readable: write it again as NIfTI or NRRD.") from error
     return reader
 
 
@@ -170,23 +165,21 @@ def _of_nrrd(path: Path) -> SegmentNames:
         if (match := re.fullmatch(r"Segment(\d+)_Name", key))
     }
     if not found:
-        raise SegmentNamesError(f"{path} names no segments: give a .seg.nrrd file as Slicer saves it.")
+        raise StudyError(f"{path} names no segments: give a .seg.nrrd file as Slicer saves it.")
     return _listed(NRRD, [found[number] for number in sorted(found)])
 
 
 def _of_dicom(path: Path) -> SegmentNames:
     files = contour_files(path)
     if not files:
-        raise SegmentNamesError(
-            f"{path} holds no DICOM segmentation or structure set (SEG, RTSTRUCT): correct the path."
-        )
+        raise StudyError(f"{path} holds no DICOM segmentation or structure set (SEG, RTSTRUCT): correct the path.")
     names: list[str] = []
     patients: list[str] = []
     for file in files:
         try:
             header = read_header(file)
         except (InvalidDicomError, OSError) as error:
-            raise SegmentNamesError(f"{file} is not a readable DICOM file ({error}).") from error
+            raise StudyError(f"{file} is not a readable DICOM file ({error}).") from error
         if header is None:
             continue
         dataset = header.dataset

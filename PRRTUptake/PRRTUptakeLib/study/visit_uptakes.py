@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.segmentation.reference import SAME_LOBE, ReferenceRegionError
+from PRRTUptakeLib.segmentation.errors import ReferenceRegionError
+from PRRTUptakeLib.segmentation.reference import SAME_LOBE
 from PRRTUptakeLib.segmentation.segments import UNDIVIDED
-from PRRTUptakeLib.uptake.noise import NoiseError, image_noise
+from PRRTUptakeLib.uptake.errors import NoiseError
+from PRRTUptakeLib.uptake.noise import image_noise
 from PRRTUptakeLib.uptake.partial_volume import contour_uncertainty_mm
 from PRRTUptakeLib.uptake.region_model import box_of
 from PRRTUptakeLib.uptake.region_uptake import ImageUptakes, PartialVolumeSettings, region_uptakes

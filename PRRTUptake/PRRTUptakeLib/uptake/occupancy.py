@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.volume import Grid
 from PRRTUptakeLib.uptake.alignment import ROUNDING, aligned_fractions, alignment
+from PRRTUptakeLib.uptake.errors import OccupancyError
 from PRRTUptakeLib.uptake.mapping import RasTransform, as_matrix, pull_map, push_map
 from PRRTUptakeLib.uptake.sampling import centre_flags, sampled_fractions
 
@@ -25,10 +25,6 @@ if TYPE_CHECKING:
 
 RULES = ("fraction", "half", "entirely", "centre")
 DEFAULT_MAXIMUM_OUTSIDE = 0.05  # a region cut off by more than this no longer has the mean of the structure
-
-
-class OccupancyError(PRRTError):
-    """A region is empty, or is outside the image."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +78,7 @@ class Occupancy:
         """The image values at ``indices``, float64 (n,); the volume must lie on this grid."""
         if not self.grid.matches(volume.grid):
             raise OccupancyError(f"Region '{self.name}' was placed on another grid than this image: place it again.")
-        return volume.array.reshape(-1)[self.indices].astype(np.float64)
+        return np.asarray(volume.array.reshape(-1)[self.indices].astype(np.float64))
 
     def full_fraction(self) -> np.ndarray:
         """The fractions over the whole image, float64 [k, j, i]."""
@@ -149,7 +145,7 @@ def centres_inside(
     cropped = _not_empty(segment)
     low, high = _extent(cropped, push_map(source, target, ras_transform))
     flags = centre_flags(cropped.mask, low, high, pull_map(cropped, source, target, ras_transform))
-    return np.argwhere(flags) + np.array(low)
+    return np.asarray(np.argwhere(flags) + np.array(low))
 
 
 def _not_empty(segment: Segment) -> Segment:

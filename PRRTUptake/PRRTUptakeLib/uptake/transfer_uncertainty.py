@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from PRRTUptakeLib.uptake.errors import RecoveryError
 from PRRTUptakeLib.uptake.mask_changes import MaskChanges
-from PRRTUptakeLib.uptake.partial_volume import RecoveryError
 from PRRTUptakeLib.uptake.region_model import Box, RegionModel
 from PRRTUptakeLib.uptake.transfer_matrix import CorrectedRegions, spread_regions
 
@@ -197,7 +197,8 @@ def _by_resolution(corrected: CorrectedRegions, u: TransferUncertainties, z: np.
         spread_regions(
             corrected.spread.model,
             corrected.spread.fwhm_mm * math.exp(sign * _NODE * u.fwhm_relative),
-            corrected.spread.fwhm_mm,
+            corrected.spread.background,
+            corrected.spread.shift_mm,
         ).products
         for sign in (-1.0, 1.0)
     ]

@@ -16,8 +16,9 @@ from PRRTDosimetryLib.dosimetry.cumulative import organ_totals
 from PRRTDosimetryLib.dosimetry.cycle import add_doses
 from PRRTDosimetryLib.dosimetry.engine import dosimetry
 from PRRTDosimetryLib.dosimetry.regions import Patient, Region
-from PRRTDosimetryLib.effect.bed import KIDNEY, EffectError, Tissue
+from PRRTDosimetryLib.effect.bed import KIDNEY, Tissue
 from PRRTDosimetryLib.effect.cycles import CycleDose, cumulative_effect, joined_cycles
+from PRRTDosimetryLib.effect.errors import EffectError
 from PRRTDosimetryLib.kinetics.curve_shape import Shape
 from PRRTDosimetryLib.kinetics.curves import Curve
 from PRRTUptakeLib.dicom.injection import injection_of
@@ -25,7 +26,8 @@ from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.export.dicom_results import rows_of
 from PRRTUptakeLib.mrml.run import run_case
 from PRRTUptakeLib.report.study_report import study_text
-from PRRTUptakeLib.study.protocol import ProtocolError, load_protocol
+from PRRTUptakeLib.study.errors import InputFileError
+from PRRTUptakeLib.study.protocol import load_protocol
 from PRRTUptakeLib.synthetic.cases import write_synthetic_serial
 
 SEED = 2
@@ -229,7 +231,7 @@ def test_protocol_states_time_zero(tmp_path, folder):
     assert load_protocol(tmp_path / "mid.json").imaging.time_zero == "mid"
     content["imaging"]["time_zero"] = "middle"
     (tmp_path / "wrong.json").write_text(json.dumps(content), encoding="utf-8")
-    with pytest.raises(ProtocolError, match=r"imaging.time_zero.*start, mid, end"):
+    with pytest.raises(InputFileError, match=r"imaging.time_zero.*start, mid, end"):
         load_protocol(tmp_path / "wrong.json")
 
 

@@ -21,7 +21,7 @@ from PRRTDosimetryLib.dose.dose_map import kernel_dose, local_dose
 from PRRTDosimetryLib.dose.spheres import sphere_dose
 from PRRTDosimetryLib.dosimetry.cycle import add_doses
 from PRRTDosimetryLib.dosimetry.dose_maps import add_dose_maps, cycle_map, visit_registrations
-from PRRTDosimetryLib.dosimetry.settings import DoseSettings, SettingsError
+from PRRTDosimetryLib.dosimetry.settings import DoseSettings
 from PRRTDosimetryLib.report.dose_maps_report import difference_steps
 from PRRTUptakeLib.dicom.suv import suv
 from PRRTUptakeLib.export.dicom_maps import read_map
@@ -30,6 +30,7 @@ from PRRTUptakeLib.export.dicom_rtdose import read_dose
 from PRRTUptakeLib.imaging.volume import Volume
 from PRRTUptakeLib.mrml.run import run_case
 from PRRTUptakeLib.segmentation.files import grid_of_image
+from PRRTUptakeLib.study.errors import InputFileError
 from PRRTUptakeLib.synthetic.cases import write_synthetic_serial
 from PRRTUptakeLib.synthetic.phantom import synthetic_patient
 from PRRTUptakeLib.synthetic.simulation import SPECT_GRID, random_posture, voxel_averages
@@ -194,7 +195,7 @@ def test_a_cycle_that_cannot_be_brought_together_is_reported(run):
     ],
 )
 def test_settings_that_cannot_be(dosimetry, sentence):
-    with pytest.raises(SettingsError, match="dosimetry") as caught:
+    with pytest.raises(InputFileError, match="dosimetry") as caught:
         DoseSettings.from_case(dosimetry)
     assert sentence in str(caught.value)
 
@@ -203,7 +204,7 @@ def test_transforms_of_no_visit_are_refused(run):
     outcome = run[2]
     wrong = {"dose_map": "kernel", "transforms": {"1/48h": SAME}}
     case = replace(outcome.input, dosimetry=wrong)
-    with pytest.raises(SettingsError, match="'transforms' names '1/48h', but the visits are 1/4h, 1/24h"):
+    with pytest.raises(InputFileError, match="'transforms' names '1/48h', but the visits are 1/4h, 1/24h"):
         add_dose_maps(replace(outcome, input=case))
 
 

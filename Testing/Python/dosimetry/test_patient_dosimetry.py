@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from builders.shared_data import shared_file
 from PRRTDosimetryLib.commands import main
+from PRRTDosimetryLib.dose.errors import DoseError
 from PRRTDosimetryLib.dose.organs import REMAINDER
-from PRRTDosimetryLib.dose.phantom import GY_PER_MBQ_H, DoseError, phantom
+from PRRTDosimetryLib.dose.phantom import GY_PER_MBQ_H, phantom
 from PRRTDosimetryLib.dose.sphere_table import sphere_S_Gy_per_Bq_s
 from PRRTDosimetryLib.dosimetry.dose_intervals import lobe_intervals
 from PRRTDosimetryLib.dosimetry.dose_rows import DOSE, Labels, budget_table, dose_rows, dose_table

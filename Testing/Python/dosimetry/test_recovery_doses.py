@@ -20,7 +20,8 @@ from PRRTDosimetryLib.mrml.run import run_case_with_doses
 from PRRTDosimetryLib.uncertainty.chain import ChainInputs
 from PRRTUptakeLib.report.study_report import study_text
 from PRRTUptakeLib.synthetic.cases import write_synthetic_serial
-from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve, RecoveryError, recovery_curve_from_text
+from PRRTUptakeLib.uptake.errors import RecoveryError
+from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve, recovery_curve_from_text
 from scipy.ndimage import gaussian_filter
 
 TIMES = np.array([4.0, 24.0, 72.0, 168.0])

@@ -15,10 +15,11 @@ import pydicom
 import pytest
 from builders.patient_fixture import measured_patient
 from PRRTDosimetryLib.commands import main
-from PRRTUptakeLib.export.bundle import BundleError, read_bundle, write_bundle
+from PRRTUptakeLib.export.bundle import read_bundle, write_bundle
 from PRRTUptakeLib.export.data_dictionary import measurements_schema
-from PRRTUptakeLib.export.deidentify import DeidentificationError, Deidentifier
-from PRRTUptakeLib.export.pdf import PdfError, find_converter, html_to_pdf
+from PRRTUptakeLib.export.deidentify import Deidentifier
+from PRRTUptakeLib.export.errors import BundleError, ExportError
+from PRRTUptakeLib.export.pdf import find_converter, html_to_pdf
 from PRRTUptakeLib.export.verify import _compare_tables
 from PRRTUptakeLib.mrml.run import verify_case_bundle
 from PRRTUptakeLib.study.measurements import COLUMNS, OPTIONAL_COLUMNS, Measurement, to_csv
@@ -222,7 +223,7 @@ def test_a_key_file_is_made_once_and_kept(tmp_path):
     assert one.subject("P01") == two.subject("P01") != Deidentifier.from_file(None).subject("P01")
     assert one.subject("P01") != one.subject("P02")
     (tmp_path / "short").write_text("00ff", encoding="ascii")
-    with pytest.raises(DeidentificationError, match="at least 16 bytes"):
+    with pytest.raises(ExportError, match="at least 16 bytes"):
         Deidentifier.from_file(tmp_path / "short")
     assert one.uid("1.2.840.10008.5.1.4.1.1.2") == "1.2.840.10008.5.1.4.1.1.2"
 
@@ -231,7 +232,7 @@ def test_a_date_that_is_none_is_refused(results):
     ds = pydicom.dcmread(results / "dicom" / "cycle_1_24h" / "SR.dcm")
     ds.add_new("AcquisitionDate", "DA", "")
     ds["AcquisitionDate"]._value = "noon"
-    with pytest.raises(DeidentificationError, match="'noon', which is not a date"):
+    with pytest.raises(ExportError, match="'noon', which is not a date"):
         Deidentifier(KEY).dataset(ds)
 
 
@@ -300,14 +301,14 @@ def test_a_report_becomes_pdf(results, tmp_path):
 
 
 def test_pdf_states_what_is_missing(results, tmp_path, monkeypatch):
-    with pytest.raises(PdfError, match="run the case first"):
+    with pytest.raises(ExportError, match="run the case first"):
         html_to_pdf(tmp_path / "none.html", tmp_path / "a.pdf")
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(PdfError, match="No converter to PDF is installed"):
+    with pytest.raises(ExportError, match="No converter to PDF is installed"):
         html_to_pdf(results / "report.html", tmp_path / "a.pdf")
     failing = tmp_path / "weasyprint"
     failing.write_text("#!/bin/sh\necho no fonts >&2\nexit 3\n", encoding="ascii")
     failing.chmod(0o755)
-    with pytest.raises(PdfError, match=r"weasyprint could not convert .* \(no fonts\)"):
+    with pytest.raises(ExportError, match=r"weasyprint could not convert .* \(no fonts\)"):
         html_to_pdf(results / "report.html", tmp_path / "a.pdf")
     assert not (tmp_path / "a.pdf").exists()

@@ -9,8 +9,9 @@ import numpy as np
 import pydicom
 import pytest
 from builders.contour_objects import grid_of, small_ct
-from PRRTUptakeLib.export.dicom_objects import DicomResultError, save_object
+from PRRTUptakeLib.export.dicom_objects import save_object
 from PRRTUptakeLib.export.dicom_rtstruct import structure_set
+from PRRTUptakeLib.export.errors import ExportError
 from PRRTUptakeLib.export.outlines import outlines
 from PRRTUptakeLib.imaging.volume import Grid
 from PRRTUptakeLib.segmentation.dicom_contours import read_contours
@@ -108,12 +109,12 @@ def test_segments_with_other_voxels_are_refused(drawn):
     matrix = segmentation.grid.ijk_to_ras.copy()
     matrix[:3, :3] *= 1.3
     other = Segmentation(Grid(segmentation.grid.shape, matrix), tuple(segmentation))
-    with pytest.raises(DicomResultError, match="do not have the voxels"):
+    with pytest.raises(ExportError, match="do not have the voxels"):
         structure_set(other, series[0])
 
 
 def test_nothing_to_write_is_refused(drawn):
     _, series, segmentation = drawn
     empty = Segment.from_full("L1", np.zeros(segmentation.grid.shape, dtype=bool))
-    with pytest.raises(DicomResultError, match="no segment with a voxel"):
+    with pytest.raises(ExportError, match="no segment with a voxel"):
         structure_set(Segmentation(segmentation.grid, (empty,)), series[0])

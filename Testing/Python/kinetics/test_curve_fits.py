@@ -6,10 +6,11 @@ import math
 import numpy as np
 import pytest
 from builders.shared_data import shared_file
-from PRRTDosimetryLib.kinetics.curves import Curve, CurveError
+from PRRTDosimetryLib.kinetics.curves import Curve
 from PRRTDosimetryLib.kinetics.ensemble import monte_carlo
+from PRRTDosimetryLib.kinetics.errors import FitError, KineticsError
 from PRRTDosimetryLib.kinetics.fitting import Weights, fit_curve
-from PRRTDosimetryLib.kinetics.least_squares import FitError, HalfLifePrior, Priors
+from PRRTDosimetryLib.kinetics.least_squares import HalfLifePrior, Priors
 from PRRTDosimetryLib.kinetics.models import MODELS
 from PRRTDosimetryLib.kinetics.selection import Options, integrate
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
@@ -253,7 +254,7 @@ def test_a_prior_is_weighed_against_the_points():
 
     best = minimize_scalar(cost, bounds=(20, 100), method="bounded", options={"xatol": 1e-9})
     assert fit.shape.terminal_half_life_h == pytest.approx(best.x, rel=1e-6)
-    with pytest.raises(CurveError, match="known uncertainties"):
+    with pytest.raises(KineticsError, match="known uncertainties"):
         fit_curve(Curve("x", (24.0, 72.0), (60.0, 20.0)), LU177, "mono", priors=Priors(clearance=prior))
 
 
@@ -272,7 +273,7 @@ def test_a_prior_is_weighed_against_the_points():
     ],
 )
 def test_what_cannot_be_fitted_says_why(call, word):
-    with pytest.raises(CurveError, match=word):
+    with pytest.raises(KineticsError, match=word):
         call()
 
 

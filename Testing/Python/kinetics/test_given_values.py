@@ -2,29 +2,8 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 from PRRTDosimetryLib.commands import main
-from PRRTDosimetryLib.kinetics.curves import CurveError
-from PRRTDosimetryLib.kinetics.given_values import values_by_region
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        ({"Lever": 80}, "'Lever', which is no region; there are Liver, Spleen"),
-        ({"Liver": -80}, "'Liver' is -80"),
-        ({"Liver": "80"}, "'Liver' is '80'"),
-        ({"Liver": True}, "'Liver' is True"),
-        ({"Liver": math.nan}, "'Liver' is nan"),
-        ([80], "must be an object"),
-    ],
-)
-def test_maps_by_region(content, words):
-    with pytest.raises(CurveError, match=words):
-        values_by_region(content, ["Liver", "Spleen"], "case.json, teff_h")
-    assert values_by_region({"": 60, "Liver": 80}, ["Liver"], "x") == {"": 60.0, "Liver": 80.0}
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ from datetime import datetime, timedelta, timezone
 
 import numpy as np
 import pytest
+from PRRTDosimetryLib.kinetics.errors import KineticsError
 from PRRTDosimetryLib.kinetics.voxel_fits import Curve, fit
-from PRRTDosimetryLib.kinetics.voxel_series import VoxelSeries, VoxelSeriesError
+from PRRTDosimetryLib.kinetics.voxel_series import VoxelSeries
 from PRRTDosimetryLib.kinetics.voxelwise import (
     HalfLifePrior,
     VoxelNoise,
@@ -244,7 +245,7 @@ def test_synthetic_patient_voxel_by_voxel():
     ],
 )  # fmt: skip
 def test_images_that_do_not_fit_are_refused(make, sentence):
-    with pytest.raises(VoxelSeriesError) as caught:
+    with pytest.raises(KineticsError) as caught:
         make(images(decaying(*random_curves())))
     assert str(caught.value).startswith(sentence)
 
@@ -262,6 +263,6 @@ def test_images_that_do_not_fit_are_refused(make, sentence):
 )  # fmt: skip
 def test_impossible_wishes_are_refused(make, sentence):
     values = decaying(*random_curves())
-    with pytest.raises(VoxelSeriesError) as caught:
+    with pytest.raises(KineticsError) as caught:
         make(series(values), series(values[:1], [4.0]))
     assert str(caught.value).startswith(sentence)

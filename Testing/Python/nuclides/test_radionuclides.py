@@ -13,13 +13,8 @@ from pathlib import Path
 import pytest
 from PRRTDosimetryLib.dose.point_kernel import nuclides_with_kernel
 from PRRTUptakeLib.dicom.nuclides import header_nuclide
-from PRRTUptakeLib.nuclides.radionuclides import (
-    RadionuclideError,
-    known_nuclides,
-    nuclide,
-    nuclide_in,
-    nuclides_for_kernels,
-)
+from PRRTUptakeLib.nuclides.errors import NuclideError
+from PRRTUptakeLib.nuclides.radionuclides import known_nuclides, nuclide, nuclide_in, nuclides_for_kernels
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
@@ -118,7 +113,7 @@ def test_spellings(spelling, name):
 
 @pytest.mark.parametrize("wrong", ["", "Lu", "177", "Lu-17", "Lu-1777", "Lu-177-DOTATATE", "Xx-177", "177 177Lu"])
 def test_what_is_no_nuclide_is_refused_by_name(wrong):
-    with pytest.raises(RadionuclideError, match=re.escape(f"'{wrong}' is not known; known are Lu-177")):
+    with pytest.raises(NuclideError, match=re.escape(f"'{wrong}' is not known; known are Lu-177")):
         nuclide(wrong)
 
 

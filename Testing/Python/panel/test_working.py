@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 
 import pytest
-from PRRTUptakeLib.progress import Cancelled, in_background, no_progress, on_main_thread, sub_progress
+from PRRTUptakeLib.errors import Cancelled
+from PRRTUptakeLib.progress import in_background, no_progress, on_main_thread, sub_progress
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PRRTUptakeLib import atomic_write as module
-from PRRTUptakeLib.atomic_write import AtomicWriteError, atomic_directory, atomic_file
+from PRRTUptakeLib.atomic_write import atomic_directory, atomic_file
+from PRRTUptakeLib.errors import AtomicWriteError
 
 ROOT = Path(__file__).resolve().parents[3]
 

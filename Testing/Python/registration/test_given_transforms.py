@@ -8,7 +8,8 @@ import SimpleITK as sitk
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.volume import Grid
 from PRRTUptakeLib.registration.transform_files import read_registration
-from PRRTUptakeLib.study.registration_rule import RegistrationRule, RegistrationRuleError
+from PRRTUptakeLib.study.errors import InputFileError
+from PRRTUptakeLib.study.registration_rule import RegistrationRule
 
 MATRIX = np.diag([-4.0, -4.0, 5.0, 1.0])
 MATRIX[:3, 3] = (150.0, 140.0, -130.0)
@@ -174,12 +175,12 @@ def test_forms_of_a_rule(tmp_path):
     ],
 )
 def test_impossible_rules_are_named(tmp_path, content, words):
-    with pytest.raises(RegistrationRuleError, match=words) as error:
+    with pytest.raises(InputFileError, match=words) as error:
         RegistrationRule.from_case(content, tmp_path, "case.json, visit '24h'")
     assert str(error.value).startswith("case.json, visit '24h': ")
 
 
 def test_inverse_must_be_true_or_false(tmp_path):
     written(RIGID, tmp_path / "one.tfm")
-    with pytest.raises(RegistrationRuleError, match="true or false"):
+    with pytest.raises(InputFileError, match="true or false"):
         RegistrationRule.from_case({"transform": "one.tfm", "inverse": "yes"}, tmp_path, "here")

@@ -13,8 +13,8 @@ from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.volume import Volume
 from PRRTUptakeLib.registration.engine import RegistrationOptions
+from PRRTUptakeLib.registration.errors import RegistrationError
 from PRRTUptakeLib.registration.quality import (
-    checkerboard,
     cut_off_warnings,
     dice,
     metric_warnings,
@@ -22,11 +22,7 @@ from PRRTUptakeLib.registration.quality import (
     resampled,
     sphere_overlap,
 )
-from PRRTUptakeLib.registration.result import (
-    RegistrationError,
-    given_registration,
-    identity_registration,
-)
+from PRRTUptakeLib.registration.result import given_registration, identity_registration
 from PRRTUptakeLib.registration.rigid import assess_registration, rigid_registration
 from PRRTUptakeLib.synthetic.simulation import LOW_DOSE_CT_GRID, MR_GRID, Posture, axial_grid
 
@@ -102,21 +98,6 @@ def test_propagated_points_and_resampled_images_agree(fixed, other_posture):
     itk = np.array(found.to_itk().TransformPoint((point[0] * [-1, -1, 1]).tolist())) * [-1, -1, 1]
     np.testing.assert_allclose(found.map_points(point)[0], itk, atol=1e-9)
     np.testing.assert_allclose(found.moving_to_fixed @ found.fixed_to_moving, np.eye(4), atol=1e-12)
-
-
-def test_checkerboard_alternates(fixed):
-    image = fixed[0]
-    dark, bright = (
-        image.with_values(np.where(np.arange(128) < 64, low, high) + 0.0 * image.array)
-        for low, high in ((0, 1), (1, 0))
-    )
-    board = checkerboard(dark, bright, SAME, k=40, tile_mm=30.0)
-    assert board.array.shape == (1, *GRID.shape[1:])
-    # tiles of 10 voxels: even ones show the fixed image (0 on this side), odd ones the moving image (1)
-    columns = (np.arange(60) // 10 + np.arange(92)[:, None] // 10) % 2
-    np.testing.assert_allclose(board.array[0, :, :60], columns, atol=1e-6)
-    np.testing.assert_allclose(board.ijk_to_ras[:3, 3], GRID.to_ras([0.0, 0.0, 40.0]))
-    assert checkerboard(dark, bright, SAME).array.shape == GRID.shape
 
 
 def test_overlap_of_shifted_spheres():

@@ -12,6 +12,7 @@ import vtk
 from builders.patient_fixture import measured_patient
 from PRRTDosimetryLib.commands import main
 from PRRTUptakeLib.dicom import writing
+from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.dicom.polygons import fill_polygons
 from PRRTUptakeLib.dicom.reading import arrange
 from PRRTUptakeLib.dicom.series import find_series
@@ -23,11 +24,12 @@ from PRRTUptakeLib.export.dicom_seg import occupancy_object, segmentation_object
 from PRRTUptakeLib.export.dicom_sr import read_report
 from PRRTUptakeLib.imaging.volume import Grid, Volume
 from PRRTUptakeLib.mrml.dicom_exchange import export_dicom, import_contours
+from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.manual_shifts import shift_lesion
 from PRRTUptakeLib.mrml.segmentations import node_from_segmentation, segmentation_from_node
 from PRRTUptakeLib.mrml.tables import table_from_measurements
-from PRRTUptakeLib.mrml.volumes import NodeError, node_from_volume
-from PRRTUptakeLib.segmentation.dicom_contours import ContourError, read_contours
+from PRRTUptakeLib.mrml.volumes import node_from_volume
+from PRRTUptakeLib.segmentation.dicom_contours import read_contours
 from PRRTUptakeLib.segmentation.segments import Segmentation
 from PRRTUptakeLib.uptake.occupancy import occupancy
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -186,7 +188,7 @@ def test_contours_of_another_patient_are_refused_in_one_sentence(seg_file, serie
     ds = pydicom.dcmread(seg_file)
     ds.PatientID = "SOMEBODY-ELSE"
     ds.save_as(tmp_path / "other.dcm")
-    with pytest.raises(ContourError, match="is of patient 'SOMEBODY-ELSE', but the images are of patient"):
+    with pytest.raises(DicomError, match="is of patient 'SOMEBODY-ELSE', but the images are of patient"):
         read_contours(tmp_path / "other.dcm", series)
     case, _ = measured_patient()
     content = json.loads(case.read_text(encoding="utf-8"))
@@ -338,12 +340,12 @@ def test_contours_that_cannot_be_placed_are_refused(images, series, grid, tmp_pa
     drawn = {"liver": [circle(grid, (130, 120, 40.5), 20.0)]}
     path = structure_set(images.contours, drawn, tmp_path / "between.dcm")
     assert "planes that are not those of the image" in read_contours(path, series).warnings[0]
-    with pytest.raises(ContourError, match="not among the visit's DICOM"):
+    with pytest.raises(DicomError, match="not among the visit's DICOM"):
         read_contours(path, [images.measured])
     ds = pydicom.dcmread(path)
     ds.StructureSetROISequence[0].ReferencedFrameOfReferenceUID = "1.2.3"
     ds.save_as(tmp_path / "frame.dcm")
-    with pytest.raises(ContourError, match="another frame of reference"):
+    with pytest.raises(DicomError, match="another frame of reference"):
         read_contours(tmp_path / "frame.dcm", series)
-    with pytest.raises(ContourError, match="holds no DICOM segmentation"):
+    with pytest.raises(DicomError, match="holds no DICOM segmentation"):
         read_contours(images.measured.files[0], series)

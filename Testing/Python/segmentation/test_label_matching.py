@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PRRTUptakeLib.imaging.volume import Grid
 from PRRTUptakeLib.segmentation import codes
-from PRRTUptakeLib.segmentation.codes import Code, CodedEntry, CodeError, parse_terminology, terminology_entry
-from PRRTUptakeLib.segmentation.label_matching import LabelMatchingError, recognise, recognise_one, with_matches
+from PRRTUptakeLib.segmentation.codes import Code, CodedEntry, parse_terminology, terminology_entry
+from PRRTUptakeLib.segmentation.errors import SegmentationError
+from PRRTUptakeLib.segmentation.label_matching import recognise, recognise_one, with_matches
 from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
 
 NAMES = {
@@ -163,14 +164,14 @@ def test_proposals_label_segments_but_keep_what_was_given():
     assert (labelled["Leber"].structure, labelled["Leber"].role) == ("liver", "organ")
     assert (labelled["R1"].structure, labelled["R1"].role, labelled["R1"].lobe) == ("liver_lesion", "target", "right")
     assert labelled["kidney"].structure == ""
-    with pytest.raises(LabelMatchingError, match="no segment 'ghost'"):
+    with pytest.raises(SegmentationError, match="no segment 'ghost'"):
         with_matches(segmentation, recognise(["ghost"]))
 
 
 def test_bad_terminology_is_reported():
     assert parse_terminology("") is None
     assert parse_terminology("ctx~SCT^1^x~^^~^^") is None
-    with pytest.raises(CodeError, match="not a terminology entry"):
+    with pytest.raises(SegmentationError, match="not a terminology entry"):
         parse_terminology("liver")
-    with pytest.raises(CodeError, match="'lung' is not known"):
+    with pytest.raises(SegmentationError, match="'lung' is not known"):
         codes.structure("lung")

@@ -6,8 +6,8 @@ from builders.shapes import ball, box, centred_grid, ras_of, rotation
 from PRRTUptakeLib.imaging.volume import Grid
 from PRRTUptakeLib.segmentation import codes
 from PRRTUptakeLib.segmentation.couinaud import TerritoryOverride, lobes_from_couinaud
+from PRRTUptakeLib.segmentation.errors import LobeError
 from PRRTUptakeLib.segmentation.lobes import (
-    LobeError,
     Plane,
     cantlie_plane,
     find_liver,

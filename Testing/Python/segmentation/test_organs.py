@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from builders.shapes import ball, box, centred_grid, ras_of
-from PRRTUptakeLib.segmentation.organs import OrganError, OrganRule, blood_pool, marrow, measured_organs
+from PRRTUptakeLib.segmentation.errors import OrganError
+from PRRTUptakeLib.segmentation.organs import OrganRule, blood_pool, marrow, measured_organs
 from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
 
 GRID = centred_grid(160.0, (1.5, 1.5, 2.0))

@@ -4,14 +4,10 @@ import numpy as np
 import pytest
 from builders.shapes import ball, box, centred_grid, ras_of, rotation
 from PRRTUptakeLib.imaging.volume import Volume
-from PRRTUptakeLib.segmentation.bounding_box import BoundingBoxError, distance_mm, grown
+from PRRTUptakeLib.segmentation.bounding_box import distance_mm, grown
+from PRRTUptakeLib.segmentation.errors import ReferenceRegionError, SegmentationError
 from PRRTUptakeLib.segmentation.lobes import Plane, split_by_plane
-from PRRTUptakeLib.segmentation.reference import (
-    ReferenceRegionError,
-    ReferenceRule,
-    healthy_liver,
-    reference_regions,
-)
+from PRRTUptakeLib.segmentation.reference import ReferenceRule, healthy_liver, reference_regions
 from PRRTUptakeLib.segmentation.segments import Segment
 from scipy import ndimage
 
@@ -153,5 +149,5 @@ def test_sheared_grid_is_refused():
     grid = GRIDS["isotropic"]
     sheared = np.array(grid.ijk_to_ras)
     sheared[1, 2] = 0.7
-    with pytest.raises(BoundingBoxError, match="tilted gantry"):
+    with pytest.raises(SegmentationError, match="tilted gantry"):
         distance_mm(type(grid)(grid.shape, sheared), np.ones((2, 2, 2), bool))

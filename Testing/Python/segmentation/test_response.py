@@ -3,9 +3,9 @@
 import math
 
 import pytest
+from PRRTUptakeLib.segmentation.errors import ResponseError
 from PRRTUptakeLib.segmentation.response import (
     BaselineLesion,
-    ResponseError,
     Visit,
     recist_response,
     recist_table,

@@ -25,7 +25,8 @@ from PRRTUptakeLib.statistics.endpoints import evaluate
 from PRRTUptakeLib.statistics.paired import bootstrap_intervals, compare_pairs, hodges_lehmann
 from PRRTUptakeLib.statistics.paired_values import lobe_pairs
 from PRRTUptakeLib.study.protocol import load_protocol
-from PRRTUptakeLib.uptake.aggregation import AggregationError, aggregate
+from PRRTUptakeLib.uptake.aggregation import aggregate
+from PRRTUptakeLib.uptake.errors import AggregationError
 from scipy import stats
 
 LUTIA = load_protocol("lutia")

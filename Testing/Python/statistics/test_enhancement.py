@@ -11,7 +11,7 @@ import pytest
 from builders.trial_tables import row, write_table
 from PRRTDosimetryLib.commands import main
 from PRRTUptakeLib.statistics.endpoints import evaluate
-from PRRTUptakeLib.statistics.paired_values import EndpointError
+from PRRTUptakeLib.statistics.errors import StatisticsError
 from PRRTUptakeLib.study.protocol import load_protocol
 from scipy import stats
 
@@ -135,7 +135,7 @@ def test_command(capsys, tmp_path):
     ],
 )
 def test_bad_input(change, words):
-    with pytest.raises(EndpointError, match=words):
+    with pytest.raises(StatisticsError, match=words):
         evaluate(change(uptake_rows()), QUICK)
 
 

@@ -14,7 +14,8 @@ from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.mrml.segmentations import read_segmentation_file
 from PRRTUptakeLib.study.case import load_case
 from PRRTUptakeLib.study.check import check_case
-from PRRTUptakeLib.study.images import ImageError, emission_series
+from PRRTUptakeLib.study.errors import ImageError
+from PRRTUptakeLib.study.images import emission_series
 from PRRTUptakeLib.study.inputs import study_input
 from PRRTUptakeLib.study.model import CONCENTRATION
 from pydicom.uid import generate_uid

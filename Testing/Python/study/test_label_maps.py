@@ -13,8 +13,9 @@ from PRRTDosimetryLib.commands import main
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.mrml.segmentations import read_segmentation_file
 from PRRTUptakeLib.segmentation.totalsegmentator import TABLES
-from PRRTUptakeLib.study.case import CaseError, load_case
+from PRRTUptakeLib.study.case import load_case
 from PRRTUptakeLib.study.check import check_case
+from PRRTUptakeLib.study.errors import InputFileError
 from PRRTUptakeLib.study.inputs import study_input
 
 NAMES = {"1": "liver", "2": "liver_lesions", "3": "spleen"}
@@ -80,7 +81,7 @@ def test_the_check_lists_them(case):
     ],
 )
 def test_labels_that_are_none_are_refused(case, labels, words):
-    with pytest.raises(CaseError, match=words):
+    with pytest.raises(InputFileError, match=words):
         load_case(stated(case[0], labels=labels))
 
 

@@ -316,11 +316,12 @@ def test_a_report_without_correction_says_so_first_and_has_the_loss_in_its_inter
 
 
 def test_a_correction_that_is_impossible_is_refused(sharp):
-    from PRRTUptakeLib.study.visit import PipelineError, VisitLabels, measure_visit
+    from PRRTUptakeLib.study.errors import StudyError
+    from PRRTUptakeLib.study.visit import VisitLabels, measure_visit
 
     _, result, _ = sharp
     labels = VisitLabels("P", 1, "24h", "SPECT")
-    with pytest.raises(PipelineError, match=r"'24h' cannot be corrected.*'recovery' is asked for.*no phantom"):
+    with pytest.raises(StudyError, match=r"'24h' cannot be corrected.*'recovery' is asked for.*no phantom"):
         measure_visit(result.prepared, result.image, result.protocol, labels, partial_volume="recovery")
 
 
@@ -346,9 +347,10 @@ def test_a_target_replaced_by_the_user_keeps_its_reason(sharp, tmp_path):
 
 def test_a_curved_cut_through_markups_points(scene, sharp):
     """Points on the true plane part the lobes as the plane does."""
+    from PRRTUptakeLib.mrml.errors import NodeError
     from PRRTUptakeLib.mrml.logic import UptakeLogic
     from PRRTUptakeLib.mrml.segmentations import node_from_segmentation
-    from PRRTUptakeLib.mrml.volumes import NodeError, node_from_volume
+    from PRRTUptakeLib.mrml.volumes import node_from_volume
     from PRRTUptakeLib.segmentation.files import read_segment_folder
 
     case, result, _ = sharp

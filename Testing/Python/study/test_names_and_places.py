@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from builders.shapes import ball, box, centred_grid, ellipsoid, ras_of
 from PRRTUptakeLib.imaging.volume import Volume
-from PRRTUptakeLib.segmentation.lobes import LobeError
+from PRRTUptakeLib.segmentation.errors import LobeError
 from PRRTUptakeLib.segmentation.plausibility import liver_volume_doubt, uptake_doubts
 from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
 from PRRTUptakeLib.segmentation.totalsegmentator import TOTAL, TOTAL_V3
-from PRRTUptakeLib.study.preparation import PreparationError, prepare, recognised, with_ct_doubts
+from PRRTUptakeLib.study.errors import PreparationError
+from PRRTUptakeLib.study.preparation import prepare, recognised, with_ct_doubts
 from PRRTUptakeLib.study.protocol import load_protocol
 from PRRTUptakeLib.study.visit import VisitLabels, measure_visit
 

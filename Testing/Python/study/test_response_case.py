@@ -9,16 +9,10 @@ from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.report.response_report import response_sections, response_text
 from PRRTUptakeLib.segmentation.lobes import Plane
 from PRRTUptakeLib.segmentation.segments import Segmentation
+from PRRTUptakeLib.study.errors import StudyError
 from PRRTUptakeLib.study.preparation import prepare
 from PRRTUptakeLib.study.protocol import load_protocol
-from PRRTUptakeLib.study.response_case import (
-    CaseResponseError,
-    SizedVisit,
-    case_response,
-    compared_visits,
-    is_follow_up,
-    response_rows,
-)
+from PRRTUptakeLib.study.response_case import SizedVisit, case_response, compared_visits, is_follow_up, response_rows
 
 GRID = centred_grid(170.0, (2.0, 2.0, 2.0))
 LOBES = Plane((0, 0, 0), (-1, 0, 0))  # RAS: the patient's left is -x
@@ -105,7 +99,7 @@ def test_a_lesion_that_is_not_drawn_is_not_assessed_and_one_that_vanished_is_zer
 
 @pytest.mark.parametrize(("vanished", "words"), [("L1", "is drawn there"), ("L7", "has no such lesion")])
 def test_contradictions_are_reported(first, shrunk, vanished, words):
-    with pytest.raises(CaseResponseError, match=words):
+    with pytest.raises(StudyError, match=words):
         case_response([first, replace(shrunk, vanished=(vanished,))])
 
 
@@ -169,5 +163,5 @@ def test_a_new_lesion_does_not_take_the_id_of_one_that_vanished(first):
 
 def test_a_lesion_drawn_where_one_vanished_is_a_contradiction(first):
     seen = visit("follow-up 1", {"left": 9.0, "right": 18.0}, first.prepared, vanished=("L1",))
-    with pytest.raises(CaseResponseError, match="L1 is said to have vanished, but is drawn there"):
+    with pytest.raises(StudyError, match="L1 is said to have vanished, but is drawn there"):
         case_response([first, seen])

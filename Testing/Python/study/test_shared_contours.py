@@ -16,7 +16,8 @@ from PRRTUptakeLib.mrml.run import measure_case, run_case
 from PRRTUptakeLib.registration.result import DisplacementField, Registration, given_registration
 from PRRTUptakeLib.report.checkerboard import View, checkerboard_picture
 from PRRTUptakeLib.segmentation.segments import Segment
-from PRRTUptakeLib.study.case import CaseError, load_case
+from PRRTUptakeLib.study.case import load_case
+from PRRTUptakeLib.study.errors import InputFileError
 from PRRTUptakeLib.study.measurements import read_csv
 from PRRTUptakeLib.synthetic.cases import write_synthetic_serial
 from PRRTUptakeLib.synthetic.simulation import Posture
@@ -214,7 +215,7 @@ def test_other_patients_are_refused_unless_the_case_says_why(folder, tmp_path, d
     assert "taken for one person: made nameless in Utrecht." in warnings[0]
     assert any("the registration was forced" in text for text in warnings) != drawn_anew
     case.write_text(json.dumps({**content, "same_patient": True}), encoding="utf-8")
-    with pytest.raises(CaseError, match="'same_patient' is true, but must be a reason in words"):
+    with pytest.raises(InputFileError, match="'same_patient' is true, but must be a reason in words"):
         load_case(case)
 
 
@@ -240,13 +241,13 @@ def test_impossible_cases_are_named(folder, change, words):
 
 
 def test_a_manual_shift_of_no_lesion_is_refused(registered):
-    from PRRTUptakeLib.study.contour_propagation import ContourPropagationError
+    from PRRTUptakeLib.study.errors import StudyError
     from PRRTUptakeLib.study.manual_shift import ManualShift
     from PRRTUptakeLib.study.visit import measure_visit
 
     visit = registered[0].visits[0]
     wrong = ManualShift("L99", (1.0, 0.0, 0.0), "x")
-    with pytest.raises(ContourPropagationError, match="no lesion 'L99' to shift by hand; there are"):
+    with pytest.raises(StudyError, match="no lesion 'L99' to shift by hand; there are"):
         measure_visit(visit.prepared, visit.image, visit.protocol, visit.labels, manual_shifts=[wrong])
 
 
@@ -275,5 +276,5 @@ def test_a_checkerboard_alternates_the_two_images():
 
 
 def test_case_error_for_two_visits_of_one_name(folder):
-    with pytest.raises(CaseError, match="same name"):
+    with pytest.raises(InputFileError, match="same name"):
         load_case(changed(folder, "wrong.json", lambda visits: visits[1].update(visit="24h")))

@@ -27,8 +27,9 @@ from PRRTUptakeLib.imaging.volume import Volume
 from PRRTUptakeLib.report.patient_report import visit_sections
 from PRRTUptakeLib.report.patient_text import visit_text
 from PRRTUptakeLib.report.response_report import response_sections
+from PRRTUptakeLib.segmentation.errors import SegmentationError
 from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
-from PRRTUptakeLib.segmentation.targets import Candidate, TargetError, choose_targets
+from PRRTUptakeLib.segmentation.targets import Candidate, choose_targets
 from PRRTUptakeLib.study.case import load_case
 from PRRTUptakeLib.study.check import check_case
 from PRRTUptakeLib.study.measurement_rows import measurement_rows
@@ -306,7 +307,7 @@ def test_targets_are_the_largest_anywhere():
         "The patient has 2 larger targets already.",
         "9.0 mm is not above 10 mm.",
     ]
-    with pytest.raises(TargetError, match="No lesion is longer than 50 mm"):
+    with pytest.raises(SegmentationError, match="No lesion is longer than 50 mm"):
         choose_targets(lesions, 50.0, None, 2)
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PRRTDosimetryLib.dosimetry.concentrations import corrected_regions, cycle_concentrations, with_correction
+from PRRTDosimetryLib.dosimetry.settings import DoseSettings
 from PRRTDosimetryLib.kinetics.curves import Curve
 from PRRTUptakeLib.imaging.volume import Grid, Volume
 from PRRTUptakeLib.segmentation.reference import ReferenceSet
 from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
+from PRRTUptakeLib.study.model import StudyInput
+from PRRTUptakeLib.study.protocol import load_protocol
 from PRRTUptakeLib.study.visit_uptakes import VisitResolution, disjoint_regions, visit_uptakes
-from PRRTUptakeLib.uptake.metrics import occupancies
+from PRRTUptakeLib.uptake.occupancy import occupancy
 from PRRTUptakeLib.uptake.partial_volume import FWHM_PER_SIGMA
 from scipy.ndimage import binary_dilation, binary_erosion, gaussian_filter
 
@@ -53,7 +58,7 @@ def visit():
     segments = (organ, *drawn, *targets, *references.values(), whole)
     segmentation = Segmentation(grid, segments)
     prepared = _Prepared(segmentation, ReferenceSet(references, whole, None, {}))
-    return prepared, occupancies(segmentation, grid), image
+    return prepared, {one.name: occupancy(one, grid, grid) for one in segmentation}, image
 
 
 def found_with(visit, mode="none", **changes):
@@ -113,3 +118,13 @@ def test_a_cycle_takes_its_concentrations_from_its_visits(visit):
     assert corrected.u_activity_MBq == ()
     stated = with_correction(Curve("L1", (24.0, 96.0), (10.0, 5.0), (0.2, 0.1), volume_mL=17.0), found["L1"])
     assert stated.u_activity_MBq[0] / stated.activity_MBq[0] == pytest.approx(0.02)
+
+
+@pytest.mark.parametrize("stated", [{"image_fwhm_mm": 9.0}, DoseSettings(image_fwhm_mm=9.0)], ids=["case", "panel"])
+def test_the_cameras_resolution_goes_before_the_protocols(stated):
+    protocol = load_protocol("lutia")
+    without = StudyInput(patient="P", protocol=protocol, visits=(), dosimetry={"model": "mono"})
+    assert without.measuring_protocol is protocol
+    measuring = replace(without, dosimetry=stated).measuring_protocol
+    assert measuring.imaging == replace(protocol.imaging, fwhm_mm=9.0)
+    assert measuring.sha256 == protocol.sha256

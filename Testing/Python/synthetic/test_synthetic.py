@@ -7,10 +7,12 @@ import json
 import numpy as np
 import pytest
 import SimpleITK
-from PRRTUptakeLib.atomic_write import AtomicWriteError, atomic_directory
+from PRRTUptakeLib.atomic_write import atomic_directory
+from PRRTUptakeLib.errors import AtomicWriteError
 from PRRTUptakeLib.synthetic.cases import write_synthetic_lutia
-from PRRTUptakeLib.synthetic.lesion_placement import LesionPlacementError, LesionPlan
-from PRRTUptakeLib.synthetic.phantom import PhantomError, synthetic_patient
+from PRRTUptakeLib.synthetic.errors import LesionPlacementError, SyntheticError
+from PRRTUptakeLib.synthetic.lesion_placement import LesionPlan
+from PRRTUptakeLib.synthetic.phantom import synthetic_patient
 from PRRTUptakeLib.synthetic.phantom_anatomy import LEFT_SIDE, LIVER, LIVER_LOBES
 from PRRTUptakeLib.synthetic.phantom_shapes import Difference, HalfSpace, Intersection, Tube, Union, inside, sphere
 from PRRTUptakeLib.synthetic.segments import segment_regions
@@ -20,7 +22,6 @@ from PRRTUptakeLib.synthetic.simulation import (
     SPECT_GRID,
     PoissonNoise,
     Posture,
-    SimulationError,
     activity_image,
     axial_grid,
     concentrations,
@@ -141,15 +142,15 @@ def test_impossible_wishes_get_a_sentence():
         synthetic_patient(1, lesions=[LesionPlan(80.0, "left")] * 3)
     with pytest.raises(LesionPlacementError, match="diameter"):
         LesionPlan(-3.0, "left")
-    with pytest.raises(PhantomError, match="treated lobe"):
+    with pytest.raises(SyntheticError, match="treated lobe"):
         synthetic_patient(1, treated_lobe="middle")
-    with pytest.raises(PhantomError, match="gain"):
+    with pytest.raises(SyntheticError, match="gain"):
         synthetic_patient(1, gain=-1.0)
-    with pytest.raises(PhantomError, match="no region 'heart'"):
+    with pytest.raises(SyntheticError, match="no region 'heart'"):
         synthetic_patient(1).concentration_Bq_per_mL("heart", 24.0)
-    with pytest.raises(SimulationError, match="no value"):
+    with pytest.raises(SyntheticError, match="no value"):
         voxel_averages(synthetic_patient(1), SPECT_GRID, {})
-    with pytest.raises(SimulationError, match="rigid"):
+    with pytest.raises(SyntheticError, match="rigid"):
         Posture(np.diag([2.0, 1.0, 1.0, 1.0]))
 
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PRRTUptakeLib.imaging.volume import Grid
 from PRRTUptakeLib.segmentation.segments import Segment
-from PRRTUptakeLib.uptake.mapping import TransformError
-from PRRTUptakeLib.uptake.occupancy import OccupancyError, centres_inside, occupancy
+from PRRTUptakeLib.uptake.errors import OccupancyError, UptakeError
+from PRRTUptakeLib.uptake.occupancy import centres_inside, occupancy
 from scipy.spatial.transform import Rotation
 
 
@@ -219,13 +219,13 @@ def test_empty_regions_and_bad_transforms_are_refused():
     cube = Segment("cube", np.ones((2, 2, 2)), origin=(1, 1, 1))
     with pytest.raises(OccupancyError, match="'L3' is empty"):
         occupancy(Segment("L3", np.zeros((2, 2, 2))), source, source)
-    with pytest.raises(TransformError, match="4x4"):
+    with pytest.raises(UptakeError, match="4x4"):
         occupancy(cube, source, source, np.eye(3))
-    with pytest.raises(TransformError, match="flattens"):
+    with pytest.raises(UptakeError, match="flattens"):
         occupancy(cube, source, source, np.diag([1.0, 1.0, 0.0, 1.0]))
-    with pytest.raises(TransformError, match="finite"):
+    with pytest.raises(UptakeError, match="finite"):
         occupancy(cube, source, source, lambda points: points * np.nan)
-    with pytest.raises(TransformError, match="fold"):
+    with pytest.raises(UptakeError, match="fold"):
         occupancy(cube, source, source, lambda points: np.abs(points - 1.5))
     with pytest.raises(OccupancyError, match="'most'"):
         occupancy(cube, source, source).weights("most")

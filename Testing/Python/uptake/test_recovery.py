@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PRRTUptakeLib.uptake.errors import RecoveryError
 from PRRTUptakeLib.uptake.partial_volume import (
     FWHM_PER_SIGMA,
     RecoveryCurve,
-    RecoveryError,
     apparent_uptake,
     contrast_recovery,
     corrected_uptake,

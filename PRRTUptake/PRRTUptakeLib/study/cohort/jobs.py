@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.study.case_files import case_files
+from PRRTUptakeLib.study.errors import StudyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,10 +30,6 @@ CASE_FILE, TABLE, RECORD = "case.json", "measurements.csv", "complete.json"
 UNFINISHED = ".unfinished-"
 # A scene and the standard streams belong to the process: threads of one Dask worker must take turns.
 _ONE_AT_A_TIME = threading.Lock()
-
-
-class CohortError(PRRTError):
-    """A cohort, or a patient of it, cannot be run."""
 
 
 class Crash(str):
@@ -106,13 +103,14 @@ def _redirected(stream: Any) -> Iterator[None]:
 
 def _function(name: str) -> Callable[[Path, Path], object]:
     module, _, attribute = name.partition(":")
-    return getattr(importlib.import_module(module), attribute)
+    found: Callable[[Path, Path], object] = getattr(importlib.import_module(module), attribute)
+    return found
 
 
 def _put_in_place(work: Path, target: Path, record: dict[str, Any]) -> None:
     results = work / "results"
     if not (results / TABLE).is_file():
-        raise CohortError(f"The run ended without writing {TABLE}.")
+        raise StudyError(f"The run ended without writing {TABLE}.")
     (results / RECORD).write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     if target.exists():  # made from other inputs: goes out with the rest of the working folder
         target.rename(work / "outdated")
