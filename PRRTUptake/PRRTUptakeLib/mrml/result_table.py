@@ -41,7 +41,7 @@ def result_lines(rows: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
     found = []
     for role, metric in _ORDER:
         for row in rows:
-            if row["metric"] == metric and (not role or row["role"] == role):
+            if row.get("metric") == metric and (not role or row["role"] == role):
                 found.append(_line(row))
     return found
 

@@ -83,6 +83,11 @@ def session() -> Any:
     return slicer.mrmlScene
 
 
+def is_headless() -> bool:
+    """Whether this session is ours rather than the Slicer application's."""
+    return isinstance(getattr(slicer, "app", None), _Application)
+
+
 def _start() -> None:
     scene = slicer.vtkMRMLScene()
     application = slicer.vtkSlicerApplicationLogic()
