@@ -6,6 +6,7 @@ other segment.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,6 +47,31 @@ def dose_colour_table(maximum_Gy: float, entries: int = 256) -> list[tuple[float
     if not maximum_Gy > 0.0 or entries < 2:
         raise DoseError(f"A dose scale ends above 0 Gy and has two entries or more, not {maximum_Gy:g}, {entries}.")
     return [(maximum_Gy * n / (entries - 1), dose_colour(n / (entries - 1))) for n in range(entries)]
+
+
+def levels_from_text(text: str) -> tuple[float, ...]:
+    """Isodose levels in Gy as they were typed, separated by spaces or commas; none where nothing was typed.
+
+    Raises
+    ------
+    DoseError
+        If a word is no dose above 0 Gy, or one is given twice.
+
+    Examples
+    --------
+    >>> levels_from_text("5, 10 20")
+    (5.0, 10.0, 20.0)
+    """
+    levels = []
+    for word in text.replace(",", " ").split():
+        try:
+            level = float(word)
+        except ValueError as error:
+            raise DoseError(f"'{word}' is not a dose: give isodoses in Gy, for instance 5 10 20.") from error
+        if not (0.0 < level < math.inf) or level in levels:
+            raise DoseError(f"Isodoses are different doses above 0 Gy, not {word}: correct the field.")
+        levels.append(level)
+    return tuple(levels)
 
 
 def isodose_regions(dose: Volume, levels_Gy: Sequence[float]) -> Segmentation:

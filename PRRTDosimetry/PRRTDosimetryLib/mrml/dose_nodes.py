@@ -127,10 +127,17 @@ def cycles_rows() -> tuple[CyclesRow, ...]:
     return tuple(found)
 
 
-def histogram_chart(node: Any) -> Any:
-    """The chart of all cumulative dose-volume histograms of a table; None where there is none."""
+def histogram_chart(node: Any, regions: Sequence[str] = ()) -> Any:
+    """The chart of the cumulative dose-volume histograms of some regions of a table, of all by default; None without.
+
+    Parameters
+    ----------
+    node : vtkMRMLTableNode of doses.
+    regions : names; those that have no histogram are left out.
+    """
     histograms = json.loads(node.GetAttribute(HISTOGRAMS_ATTRIBUTE) or "{}") if node is not None else {}
-    if not histograms:
+    shown = {region: histograms[region] for region in regions or histograms if region in histograms}
+    if not shown:
         return None
-    lines = {region: (dose, percent, False) for region, (dose, percent) in histograms.items()}
+    lines = {region: (dose, percent, False) for region, (dose, percent) in shown.items()}
     return line_chart(node, "Dose-volume histograms", "dose (Gy)", "volume (%)", lines)

@@ -15,6 +15,7 @@ from PRRTUptakeLib.imaging.volume import Grid
 from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.session import session
 from PRRTUptakeLib.mrml.volumes import (
+    ensure_segment_items,
     ensure_subject_hierarchy_item,
     exact_geometry,
     keep_geometry,
@@ -53,13 +54,19 @@ def node_from_segmentation(segmentation: Segmentation, name: str, node: Any = No
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
     core = node.GetSegmentation()
-    core.RemoveAllSegments()
-    core.SetConversionParameter("Reference image geometry", _serialized(segmentation.grid))
-    keep_geometry(node, segmentation.grid.ijk_to_ras)
-    for segment in segmentation:
-        core.AddSegment(_vtk_segment(segment, segmentation.grid), segment.name)
-    core.CollapseBinaryLabelmaps(False)  # segments that do not overlap share one labelmap: smaller files
-    ensure_subject_hierarchy_item(node)
+    made = [(_vtk_segment(segment, segmentation.grid), segment.name) for segment in segmentation]
+    ensure_subject_hierarchy_item(node)  # before, so that its segments get items below it
+    modified = node.StartModify()  # one event at the end: in Slicer every single one redraws views and hierarchy
+    try:
+        core.RemoveAllSegments()
+        core.SetConversionParameter("Reference image geometry", _serialized(segmentation.grid))
+        keep_geometry(node, segmentation.grid.ijk_to_ras)
+        for segment, identifier in made:
+            core.AddSegment(segment, identifier)
+        core.CollapseBinaryLabelmaps(False)  # segments that do not overlap share one labelmap: smaller files
+    finally:
+        node.EndModify(modified)
+    ensure_segment_items(node)
     return node
 
 
