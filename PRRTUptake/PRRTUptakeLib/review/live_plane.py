@@ -230,11 +230,10 @@ class LivePlane:
             return healthy, amount[healthy.mask], weights
         points = (np.argwhere(healthy.mask) + healthy.origin)[:, ::-1].astype(np.float64)
         nearest = np.rint(push_map(self.grid, given.image.grid, given.transform)(points))[:, ::-1].astype(np.intp)
-        inside = ((nearest >= 0) & (nearest < given.image.array.shape)).all(axis=1)
+        inside: np.ndarray = np.asarray(((nearest >= 0) & (nearest < given.image.array.shape)).all(axis=1))
         amount = np.zeros(len(points))
         amount[inside] = given.image.array[tuple(nearest[inside].T)]
-        inside_weight: np.ndarray = inside.astype(np.float64)
-        return healthy, amount, inside_weight
+        return healthy, amount, inside.astype(np.float64)
 
 
 def _key(piece: Segment) -> tuple[object, ...]:
