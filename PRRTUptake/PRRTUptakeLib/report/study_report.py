@@ -53,16 +53,21 @@ def study_sections(result: StudyResult) -> tuple[list[str], list[str]]:
         for one, pictures in zip(result.visits, _with_pictures(result), strict=True)
     ]
     before, after = findings_sections(result.findings, result)
-    parts = [section for part in result.parts for section in part_sections(part, result)]
-    overview = [many_visits_section(result.visits)] if brief else []
-    first = [*overview, *(section for results, _ in made for section in results), *before[:1]]
-    sections = [*(section for _, others in made for section in others), *before[1:]]
-    sections += [
+    parts = [part_sections(part, result) for part in result.parts]
+    aligned = [
+        *before[1:],
         *registration_sections(result.registrations),
         alignment_section(result.session_checks),
         *after,
     ]
-    return first, [*parts, *sections] if brief else [*sections, *parts]
+    if brief:  # doses are a result; pictures before all that is folded
+        first = [many_visits_section(result.visits), *before[:1], *(one for part in parts for one in part[:1])]
+        pictures = [one for _, others in made for one in others[:-1]]
+        rest = [one for part in parts for one in part[1:]]
+        return first, [*pictures, *rest, *(others[-1] for _, others in made), *aligned]
+    first = [*(one for results, _ in made for one in results), *before[:1]]
+    visits = [one for _, others in made for one in others]
+    return first, [*visits, *aligned, *(one for part in parts for one in part)]
 
 
 def _with_pictures(result: StudyResult) -> list[bool]:
