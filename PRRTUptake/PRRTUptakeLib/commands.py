@@ -231,9 +231,7 @@ def _power_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--gate", type=float, metavar="R", help="chance that a true ratio R passes the gate")
     parser.add_argument("--protocol", default="ia-versus-iv", help="of the gate (default: ia-versus-iv)")
-    parser.add_argument(
-        "--mixed", type=int, metavar="TRIALS", help="power of the mixed model from so many trials"
-    )
+    parser.add_argument("--mixed", type=int, metavar="TRIALS", help="power of the mixed model from so many trials")
     parser.add_argument("--cycles", type=int, default=1, help="cycles of each patient, with --mixed (default: 1)")
     parser.add_argument("--missing", type=float, default=0.0, help="share of values missing, with --mixed (default: 0)")
     parser.add_argument("--seed", type=int, default=0, help="of the simulation (default: 0)")
