@@ -160,4 +160,5 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "case", "make a case file from a folder of DICOM or an archive, and ask what is open", _case_arguments, _case
     ),
+    Command("send", "send the DICOM results of a case to an archive, each object once", _send_arguments, _send),
 )
