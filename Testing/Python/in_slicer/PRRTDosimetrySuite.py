@@ -12,9 +12,10 @@ class PRRTDosimetrySuite(unittest.TestCase):
         slicer.mrmlScene.Clear()
 
     def test_doses_of_a_synthetic_patient_have_intervals(self) -> None:
-        from PRRTDosimetry import PRRTDosimetryLogic
         from PRRTDosimetryLib.mrml.dose_nodes import dose_rows_of
         from PRRTUptakeLib.mrml.sample_data import load_sample
+
+        from PRRTDosimetry import PRRTDosimetryLogic
 
         load_sample("serial", times_h=(24.0, 96.0))
         logic = PRRTDosimetryLogic()

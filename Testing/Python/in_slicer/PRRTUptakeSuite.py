@@ -12,8 +12,9 @@ class PRRTUptakeSuite(unittest.TestCase):
         slicer.mrmlScene.Clear()
 
     def test_an_empty_scene_is_refused_in_one_sentence(self) -> None:
-        from PRRTUptake import PRRTUptakeLogic
         from PRRTUptakeLib.errors import PRRTError
+
+        from PRRTUptake import PRRTUptakeLogic
 
         logic = PRRTUptakeLogic()
         with self.assertRaises(PRRTError) as caught:
@@ -21,11 +22,12 @@ class PRRTUptakeSuite(unittest.TestCase):
         self.assertTrue(str(caught.exception).endswith("."))
 
     def test_a_synthetic_patient_is_measured_and_shown(self) -> None:
-        from PRRTUptake import PRRTUptakeLogic
         from PRRTUptakeLib.mrml.images import MEASURED, image_rows
         from PRRTUptakeLib.mrml.result_table import HEADER, result_table
         from PRRTUptakeLib.mrml.sample_data import load_sample
         from PRRTUptakeLib.mrml.views import show_image
+
+        from PRRTUptake import PRRTUptakeLogic
 
         load_sample("lutia")
         parameters = PRRTUptakeLogic().getParameterNode()
