@@ -308,9 +308,8 @@ def test_the_report_says_why_a_lesion_is_no_target_and_shows_both_images(patient
     others = [row["region"] for row in patient[1] if row["metric"] == "er_suv_max" and row["role"] == "lesion"]
     assert targets
     assert others
-    assert report.count("larger targets already") + report.count("is not above") + report.count(
-        "outside the liver"
-    ) >= (len(others))
+    reasons = ("larger targets already", "is not above", "outside the liver")
+    assert sum(report.count(reason) for reason in reasons) >= len(others)
     for name in targets:
         for route in ("IA", "IV"):
             assert f"{name}, {route}: PET, 0 to " in report
