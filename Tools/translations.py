@@ -86,7 +86,9 @@ def main() -> None:
     for language in LANGUAGES:
         known: dict[str, str] = {}
         for module in MODULES:
-            known |= {source: text for (_, source), text in read_translations(translation_file(module, language)).items()}
+            known |= {
+                source: text for (_, source), text in read_translations(translation_file(module, language)).items()
+            }
         for module in MODULES:
             write_translations(translation_file(module, language), language, strings_of_module(module), known)
 

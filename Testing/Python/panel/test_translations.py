@@ -17,9 +17,7 @@ FIELD = re.compile(r"\{[^}]*\}")
 @pytest.mark.parametrize("module", translations.MODULES)
 def test_every_string_is_translated_and_none_is_left_over(module, language):
     known = translations.read_translations(translations.translation_file(module, language))
-    wanted = {
-        (context, word) for context, words in translations.strings_of_module(module).items() for word in words
-    }
+    wanted = {(context, word) for context, words in translations.strings_of_module(module).items() for word in words}
     assert wanted - set(known) == set(), "python Tools/translations.py adds them; then translate"
     assert set(known) - wanted == set(), "python Tools/translations.py drops them"
 
@@ -40,4 +38,5 @@ def test_words_that_the_status_line_shows_are_marked():
                 if isinstance(call, ast.Call) and getattr(call.func, "attr", "") == "say":
                     words = call.args[0]
                     literal = isinstance(words, ast.Constant) and words.value
-                    assert not literal and not isinstance(words, ast.JoinedStr), f"{path.name}:{call.lineno}"
+                    assert not literal, f"{path.name}:{call.lineno}"
+                    assert not isinstance(words, ast.JoinedStr), f"{path.name}:{call.lineno}"
