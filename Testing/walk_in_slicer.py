@@ -1,4 +1,4 @@
-"""A walk through both panels in a real Slicer: every section with every sample, compared with `prrt run`, timed, pictured.
+"""A walk through both panels in a real Slicer: every section, every sample, compared with `prrt run`, timed, pictured.
 
     Slicer --python-script Testing/walk_in_slicer.py            writes to the folder "walk" below the current one
     PRRT_WALK=DIR PRRT_WALK_SAMPLES=lutia,serial Slicer --python-script Testing/walk_in_slicer.py
