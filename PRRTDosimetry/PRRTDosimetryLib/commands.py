@@ -192,9 +192,10 @@ def _camera_trend(arguments: argparse.Namespace) -> None:
 def _review_with_doses(arguments: argparse.Namespace) -> None:
     from PRRTUptakeLib.review.command import review
 
-    from PRRTDosimetryLib.mrml.run import EXTENSIONS
+    from PRRTDosimetryLib.dosimetry.cycle import add_doses
+    from PRRTDosimetryLib.dosimetry.dose_maps import add_dose_maps
 
-    review(arguments, EXTENSIONS)
+    review(arguments, (add_doses, add_dose_maps))  # not of the node layer, whose import takes seconds
 
 
 def _kernel_arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.archive.contours import contours_of
 from PRRTUptakeLib.archive.draft import CaseDraft, DraftVisit, OpenQuestion
-from PRRTUptakeLib.archive.scan import ArchiveError, patient_facts
+from PRRTUptakeLib.archive.errors import ArchiveError
+from PRRTUptakeLib.archive.scan import patient_facts
 from PRRTUptakeLib.archive.sessions import nuclide_of, route_of, sessions_of
 from PRRTUptakeLib.archive.timing import Timing, timings_of
 from PRRTUptakeLib.archive.visit_segments import draw_on_each_other, folder_of, give_segments

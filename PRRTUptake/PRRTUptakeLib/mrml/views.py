@@ -202,7 +202,7 @@ def _corners(segmentation: Any, identifier: str) -> np.ndarray | None:
     if extent is None:
         return None
     ijk = np.array([[i, j, k] for i in extent[0] for j in extent[1] for k in extent[2]], dtype=np.float64)
-    return ijk @ matrix[:3, :3].T + matrix[:3, 3]
+    return np.asarray(ijk @ matrix[:3, :3].T + matrix[:3, 3])
 
 
 def _extent(image: Any, segment: Any) -> list[tuple[int, int]] | None:

@@ -10,8 +10,8 @@ import webbrowser
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.review.access import COOKIE, HEADERS, Binding, Door, Idle, Refusal, refusal
+from PRRTUptakeLib.review.errors import ReviewError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,10 +24,6 @@ _ELSEWHERE = (
     "<!doctype html><meta charset='utf-8'><meta http-equiv='refresh' content='1'><title>Review</title>"
     "<p id='elsewhere'>This review is open in another window. It opens here when that one is closed.</p>"
 )
-
-
-class ServerError(PRRTError):
-    """The review cannot be served."""
 
 
 class Guard:
@@ -99,13 +95,13 @@ def serve(room: ReadingRoom, where: Binding, *, browser: bool = True, idle_minut
 
     Raises
     ------
-    ServerError
+    ReviewError
         If the extra 'review' is not installed, or the port is taken.
     """
     try:
         from trame.app import get_server
     except ImportError as error:
-        raise ServerError(
+        raise ReviewError(
             "The review needs trame: pip install 'slicerprrt[review]' in an environment of its own."
         ) from error
     from PRRTUptakeLib.review.application import ReviewApplication
@@ -141,7 +137,7 @@ def serve(room: ReadingRoom, where: Binding, *, browser: bool = True, idle_minut
                 timeout=0,
             )
     except OSError as error:
-        raise ServerError(
+        raise ReviewError(
             f"Port {where.port} of {where.host} cannot be used ({error.strerror}): name another."
         ) from error
     finally:

@@ -113,7 +113,7 @@ def _indices(grid: Grid, frame: Frame, to_grid: np.ndarray | None) -> np.ndarray
 
 
 def value_at(volume: Volume, ras: np.ndarray) -> float | None:
-    """Value of the voxel at a position; None outside the image."""
+    """Value of the voxel at a position (3,); None outside the image."""
     k, j, i = np.rint(volume.grid.to_ijk(np.asarray(ras, dtype=np.float64)[None])[0][::-1]).astype(int)
     inside = all(0 <= n < size for n, size in zip((k, j, i), volume.array.shape, strict=True))
     return float(volume.array[k, j, i]) if inside else None
@@ -131,7 +131,7 @@ def mask_on(segment: Segment, grid: Grid, frame: Frame, to_grid: np.ndarray | No
 
 
 def outline(mask: np.ndarray) -> str:
-    """The border of a mask as the path of an SVG in pixels, along the edges of pixels; "" for an empty mask.
+    """The border of a mask [row, column] as the path of an SVG along the edges of pixels; "" for an empty mask.
 
     Examples
     --------

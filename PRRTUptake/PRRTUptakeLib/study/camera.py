@@ -182,11 +182,11 @@ def cross_calibrated(camera: CameraFile, made: Quantified) -> tuple[Volume, tupl
     volume = made.volume
     if camera.kind in ("", COUNTS):
         return volume, made.decisions
-    told = (
+    note = (
         f"Values were divided by {camera.factor:.6g}, what phantoms of the camera showed over what was filled "
         f"({camera.path.name}, {camera.date.isoformat()})."
     )
-    decisions = (*made.decisions, told)
+    decisions = (*made.decisions, note)
     return volume.with_values(
         volume.array / camera.factor, provenance={**volume.provenance, "decisions": list(decisions)}
     ), decisions

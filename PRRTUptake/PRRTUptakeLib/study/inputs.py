@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.dicom.bed_positions import quantify_beds
+from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.dicom.injection import injection_of
 from PRRTUptakeLib.dicom.patient_identity import ImageUse, check_expected_patient, check_used_once
 from PRRTUptakeLib.dicom.reading import read_volume
@@ -149,7 +151,10 @@ def _loaded(beds: tuple[Series, ...], kind: str, visit: Visit) -> LoadedEmission
             f"Visit '{visit.visit}' has {len(beds)} bed positions, which are joined in Bq/ml, not as SUV: give one "
             "series of the whole scan, or name one as 'image'."
         )
-    made = suv(series, inputs=stated) if kind == SUV else quantify_beds(beds, stated)
+    try:
+        made = suv(series, inputs=stated) if kind == SUV else quantify_beds(beds, stated)
+    except DicomError as error:
+        raise type(error)(f"{error}{_where_to_state(str(error), visit)}") from error
     volume, decisions = made.volume, made.decisions
     if stated is not None:
         decisions = (*decisions, f"Values were stated in the case file: {stated.reason}.")
@@ -161,3 +166,10 @@ def _loaded(beds: tuple[Series, ...], kind: str, visit: Visit) -> LoadedEmission
     except PRRTError as error:  # a SPECT that does not say what was given is still good for ratios
         return LoadedEmission(volume=volume, refusal=str(error), decisions=decisions)
     return LoadedEmission(volume=volume, injection=injection, decisions=decisions)
+
+
+def _where_to_state(message: str, visit: Visit) -> str:
+    """The key of the case file, for a message whose remedy is to state a value; "" for others."""
+    if not re.search(r"\b(give|state) the \w+", message):
+        return ""
+    return f" In the case file that is 'quantification' of the visit '{visit.visit}'."

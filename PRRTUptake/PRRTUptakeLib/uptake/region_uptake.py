@@ -39,8 +39,9 @@ MODES = ("none", "gtm", "recovery")
 DEFAULT_FWHM_U = 0.15
 DEFAULT_REGISTRATION_MM = 2.0
 
+RESOLUTION = "camera resolution"
 _WORDS = {
-    "resolution": "camera resolution",
+    "resolution": RESOLUTION,
     "registration": "place of the contour on the image",
     "contour": "contour",
     "noise": "counting noise",

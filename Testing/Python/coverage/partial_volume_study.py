@@ -121,7 +121,7 @@ def masks_of(patient, size, posture):
 
 
 def healthy_liver(masks):
-    """Liver 15 mm away from lesions and from its surface, where noise is read."""
+    """Liver away from lesions and its surface, where noise is read: the tenth of it that is farthest from both."""
     liver = masks["liver"]
     k, j, i = np.array(liver.origin)
     healthy = np.pad(liver.mask, 1)
@@ -134,7 +134,7 @@ def healthy_liver(masks):
             part = healthy[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
             part &= ~lesion.mask
     away_mm = ndimage.distance_transform_edt(healthy, sampling=CONTRAST_CT_GRID.spacing_mm[::-1])[1:-1, 1:-1, 1:-1]
-    return Segment("healthy", away_mm > 15.0, origin=liver.origin)
+    return Segment("healthy", away_mm > np.quantile(away_mm[away_mm > 0], 0.9), origin=liver.origin)
 
 
 def off(segment, shift_mm, surface_mm):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +15,7 @@ from PRRTUptakeLib.segmentation.reference import ReferenceSet
 from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
 from PRRTUptakeLib.study.model import StudyInput
 from PRRTUptakeLib.study.protocol import load_protocol
-from PRRTUptakeLib.study.visit_uptakes import VisitResolution, disjoint_regions, visit_uptakes
+from PRRTUptakeLib.study.visit_uptakes import VisitResolution, _with_shared, disjoint_regions, visit_uptakes
 from PRRTUptakeLib.uptake.occupancy import occupancy
 from PRRTUptakeLib.uptake.partial_volume import FWHM_PER_SIGMA
 from scipy.ndimage import binary_dilation, binary_erosion, gaussian_filter
@@ -96,6 +97,20 @@ def test_every_quantity_holds_the_truth(visit, mode):
     assert both.result.lower < over < both.result.upper
     assert both.corrected.u / both.corrected.value < lobe.corrected.u / lobe.corrected.value  # the resolution cancels
     assert ("not corrected" in found.sentences[0]) == (mode == "none")
+
+
+def test_what_targets_share_cancels_between_them(visit):
+    """Own parts of two T/N make up what the draws say of their ratio, to the extent that rows can."""
+    found = found_with(visit, "gtm")
+    pairs = {name: f"reference {side}" for name, side in (("L1", "left"), ("L2", "left"), ("R1", "right"))}
+    alone = {(name, "tn_ratio"): found.tn(name, reference) for name, reference in pairs.items()}
+    shared = _with_shared(found, alone, pairs)
+    parts = {name: shared[name, "tn_ratio"] for name in pairs}
+    assert len({round(one.shared_u / one.result.value, 9) for one in parts.values()}) == 1
+    own = [math.sqrt(one.result.u**2 - one.shared_u**2) / one.result.value for one in parts.values()]
+    assert all(0 < mine < one.result.u / one.result.value for mine, one in zip(own, parts.values(), strict=True))
+    drawn = found.lobe_ratio({"L1": pairs["L1"]}, {"R1": pairs["R1"]}, "geometric-mean").result
+    assert math.hypot(own[0], own[2]) == pytest.approx(drawn.u / drawn.value, rel=0.35)
 
 
 def test_a_region_without_an_interval_has_a_reason(visit):
