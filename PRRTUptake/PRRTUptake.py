@@ -102,6 +102,7 @@ class PRRTUptakeWidget(PanelWidget):
 
     def makeSections(self) -> list[Any]:
         """The sections, top to bottom."""
+        from PRRTUptakeLib.panel.database import DatabaseSection
         from PRRTUptakeLib.panel.images import ImagesSection
         from PRRTUptakeLib.panel.measure import MeasureSection
         from PRRTUptakeLib.panel.registration import RegistrationSection
@@ -114,6 +115,7 @@ class PRRTUptakeWidget(PanelWidget):
         self.study, self.images, self.segments = StudySection(self), ImagesSection(self), SegmentsSection(self)
         return [
             self.study,
+            DatabaseSection(self),
             self.images,
             RegistrationSection(self),
             self.segments,
