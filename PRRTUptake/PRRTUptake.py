@@ -107,6 +107,7 @@ class PRRTUptakeWidget(PanelWidget):
 
     def makeSections(self) -> list[Any]:
         """The sections, top to bottom."""
+        from PRRTUptakeLib.panel.database import DatabaseSection
         from PRRTUptakeLib.panel.images import ImagesSection
         from PRRTUptakeLib.panel.measure import MeasureSection
         from PRRTUptakeLib.panel.overrides import OverridesSection
@@ -121,6 +122,7 @@ class PRRTUptakeWidget(PanelWidget):
         self.segments = SegmentsSection(self)
         return [
             self.study,
+            DatabaseSection(self),
             self.images,
             OverridesSection(self),
             RegistrationSection(self),
