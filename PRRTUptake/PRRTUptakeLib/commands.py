@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from PRRTUptakeLib.archive.commands import COMMANDS as ARCHIVE_COMMANDS
 from PRRTUptakeLib.command_line import Command, print_json
 from PRRTUptakeLib.review.command import review, review_arguments
 from PRRTUptakeLib.vocabulary import DEMOS, SUV_UNITS
@@ -33,7 +34,7 @@ def _demo_arguments(parser: argparse.ArgumentParser) -> None:
         default="lutia",
         choices=DEMOS,
         help="lobe against lobe, PET after both routes, serial SPECT/CT, PET with both therapy cycles (predicted "
-        "against delivered dose), or a patient without arms or lobes (default: lutia)",
+        "against delivered dose), a patient without arms or lobes, or a camera's phantoms (default: lutia)",
     )
 
 
@@ -230,6 +231,10 @@ def _power_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--gate", type=float, metavar="R", help="chance that a true ratio R passes the gate")
     parser.add_argument("--protocol", default="ia-versus-iv", help="of the gate (default: ia-versus-iv)")
+    parser.add_argument("--mixed", type=int, metavar="TRIALS", help="power of the mixed model from so many trials")
+    parser.add_argument("--cycles", type=int, default=1, help="cycles of each patient, with --mixed (default: 1)")
+    parser.add_argument("--missing", type=float, default=0.0, help="share of values missing, with --mixed (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="of the simulation (default: 0)")
     parser.add_argument("--n", type=int, help="number of patients: print the ratio that they detect")
     parser.add_argument(
         "--ratio", type=float, help="ratio to detect: print the number of patients (with --n: the power)"
@@ -250,6 +255,9 @@ def _power(arguments: argparse.Namespace) -> None:
         return
     if arguments.sd_log is None:
         arguments.refuse("give --sd-log (or --gate)")
+    if arguments.mixed is not None:
+        _print_mixed_power(arguments)
+        return
     sd_log = clustered_sd_log(arguments.sd_log, arguments.sd_lesion, arguments.lesions)
     if arguments.table:
         print(sample_size_table([sd_log], arguments.table, arguments.power, arguments.alpha), end="")
@@ -262,6 +270,29 @@ def _power(arguments: argparse.Namespace) -> None:
         print_json({**common, **results[0].as_dict(), "results": [result.as_dict() for result in results]})
     else:
         print(plain_table(["power", "patients", "ratio"], [[one.power, one.n, one.ratio] for one in results]))
+
+
+def _print_mixed_power(arguments: argparse.Namespace) -> None:
+    from PRRTUptakeLib.formatting import plain_table
+    from PRRTUptakeLib.statistics.power_designs import MixedDesign, mixed_power
+
+    if arguments.n is None or arguments.ratio is None:
+        arguments.refuse("--mixed needs --n and --ratio")
+    design = MixedDesign.of_log_ratios(
+        arguments.sd_log,
+        patients=arguments.n,
+        lesions=arguments.lesions,
+        ratio=arguments.ratio,
+        sd_lesion_log=arguments.sd_lesion,
+        cycles=arguments.cycles,
+        missing=arguments.missing,
+    )
+    found = mixed_power(design, arguments.mixed, arguments.seed, arguments.alpha)
+    if arguments.json:
+        print_json({"power": found.power, "standard_error": found.standard_error, "trials": found.trials})
+        return
+    row = [found.power, found.standard_error, arguments.n, arguments.ratio, found.trials]
+    print(plain_table(["power", "standard error", "patients", "ratio", "trials"], [row]))
 
 
 def _print_gate(arguments: argparse.Namespace) -> None:
@@ -482,8 +513,8 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 SCHEMA_KINDS = (
-    *("case", "protocol", "allocation", "dosimetry", "iv-cycle", "quantification", "recovery-phantom"),
-    "registration",
+    *("case", "protocol", "phantom", "camera", "allocation", "dosimetry", "iv-cycle", "quantification"),
+    *("recovery-phantom", "registration"),
 )
 
 
@@ -498,6 +529,7 @@ def _schema(arguments: argparse.Namespace) -> None:
 
 
 COMMANDS: tuple[Command, ...] = (
+    *ARCHIVE_COMMANDS,
     Command("demo", "make a synthetic patient, measure it and write its report", _demo_arguments, demo),
     Command("run", "measure one patient: DICOM and segments in, table, report and scene out", _run_arguments, run),
     Command(

@@ -136,6 +136,18 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str 
     return f"<table>{words}<tr>{head}</tr>{body}</table>"
 
 
+def signature_table(roles: Sequence[str]) -> str:
+    """Empty fields for name, date and signature of each role.
+
+    Examples
+    --------
+    >>> signature_table(["Medical physicist"]).count("<td></td>")
+    3
+    """
+    lines = "".join(f"<tr><th>{escape(role)}</th>{'<td></td>' * 3}</tr>" for role in roles)
+    return f'<table class="signatures"><tr><th></th><th>Name</th><th>Date</th><th>Signature</th></tr>{lines}</table>'
+
+
 def _cell(value: object) -> str:
     shown = cell_text(value)
     unbroken = max((len(word) for word in shown.split()), default=0)

@@ -101,6 +101,61 @@ def slice_picture(shown: Shown, where: SlicePlace, outlines: Sequence[tuple[Segm
     )
 
 
+@dataclass(frozen=True, eq=False)
+class PicturePlane:
+    """Any plane through an image: RAS mm of its middle, directions to the right and down, and half the edge in mm."""
+
+    middle: np.ndarray
+    right: np.ndarray
+    down: np.ndarray
+    half_mm: float
+
+
+def plane_picture(
+    image: Volume,
+    plane: PicturePlane,
+    circles: Sequence[tuple[np.ndarray, float, str]],
+    window: Window,
+    caption: str,
+    color: str = "#56B4E9",
+) -> str:
+    """A plane of an image as an SVG element, with circles where balls cross it.
+
+    Parameters
+    ----------
+    image : what is shown, interpolated to 1 mm.
+    plane : where.
+    circles : centre (3,) in RAS mm, radius and name of each ball.
+    window : display range.
+    caption : words below the picture.
+    color : of circles and names.
+    """
+    steps = np.arange(-plane.half_mm, plane.half_mm + 0.5)
+    points = plane.middle + steps[None, :, None] * plane.right + steps[:, None, None] * plane.down
+    ijk = image.grid.to_ijk(points.reshape(-1, 3))
+    values = ndimage.map_coordinates(image.array, ijk.T[::-1], order=1, mode="constant", cval=window.low)
+    raster = _colours(values.reshape(points.shape[:2]), window)
+    marks = []
+    for centre, radius_mm, name in circles:
+        offset = centre - plane.middle
+        across, along = float(offset @ plane.right), float(offset @ plane.down)
+        away = float(np.linalg.norm(offset - across * plane.right - along * plane.down))
+        shown = float(np.sqrt(max(radius_mm**2 - away**2, 1.0)))
+        x, y = across + plane.half_mm, along + plane.half_mm
+        marks.append(
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{shown:.1f}" fill="none" stroke="{color}" stroke-width="1.2"/>'
+            f'<text x="{x:.1f}" y="{y - shown - 2:.1f}" fill="{color}" font-size="9" text-anchor="middle" '
+            f'font-family="sans-serif">{escape(name)}</text>'
+        )
+    edge = 2 * plane.half_mm + 1
+    return (
+        f'<figure><svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {edge:.0f} {edge:.0f}" role="img" '
+        f'aria-label="{escape(caption)}"><image width="{edge:.0f}" height="{edge:.0f}" '
+        f'href="data:image/png;base64,{png_text(raster)}"/>{"".join(marks)}</svg>'
+        f"<figcaption>{escape(caption)}</figcaption></figure>"
+    )
+
+
 def _raster(shown: Shown, where: SlicePlace) -> np.ndarray:
     """Colours of the slice, uint8 (rows, columns, 3), in the order of the grid."""
     below = _colours(_values(shown.image, where), shown.window)
@@ -198,7 +253,9 @@ def _values(image: Volume, where: SlicePlace) -> np.ndarray:
     if low >= high:
         return np.zeros(j.shape)
     coordinates = np.stack([ijk[..., 2] - low, ijk[..., 1], ijk[..., 0]])
-    return ndimage.map_coordinates(image.array[low:high], coordinates, order=1, mode="grid-constant", cval=0.0)
+    return np.asarray(
+        ndimage.map_coordinates(image.array[low:high], coordinates, order=1, mode="grid-constant", cval=0.0)
+    )
 
 
 def _flips(grid: Grid) -> tuple[int, int]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.review.errors import ReviewError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -34,10 +34,6 @@ HEADERS: Mapping[str, str] = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 """Of every answer: nothing is fetched from elsewhere, kept, or shown in a frame of another page."""
-
-
-class AccessError(PRRTError):
-    """The review cannot be offered in this way, or reads what it was not given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,25 +98,25 @@ def binding(
 
     Raises
     ------
-    AccessError
+    ReviewError
         For another host than this machine without TLS or a proxy, a certificate without key, a proxy's address that is
         none, or a port that cannot be.
     """
     if not 0 <= port <= 65535:
-        raise AccessError(f"The port is {port}, but must be from 0 (any) to 65535.")
+        raise ReviewError(f"The port is {port}, but must be from 0 (any) to 65535.")
     if (certificate is None) != (key is None):
-        raise AccessError("A TLS certificate and its key belong together: give both --certificate and --key.")
+        raise ReviewError("A TLS certificate and its key belong together: give both --certificate and --key.")
     for path in (certificate, key):
         if path is not None and not path.is_file():
-            raise AccessError(f"{path} does not exist: name the PEM file of the certificate or key.")
+            raise ReviewError(f"{path} does not exist: name the PEM file of the certificate or key.")
     if behind_proxy:
         parts = urlsplit(behind_proxy)
         if parts.scheme != "https" or not parts.netloc or parts.path not in ("", "/") or parts.query:
-            raise AccessError(
+            raise ReviewError(
                 f"The proxy's address is '{behind_proxy}', but must be its origin, such as https://review.example.org."
             )
     if not is_loopback(host) and certificate is None and not behind_proxy:
-        raise AccessError(
+        raise ReviewError(
             f"On '{host}' everybody in the network could listen: give --certificate and --key, or --behind-proxy with "
             "the address of a proxy that has TLS; without --host only this machine is served."
         )
@@ -195,7 +191,7 @@ def require_inside(files: Iterable[Path], folders: Sequence[Path]) -> None:
 
     Raises
     ------
-    AccessError
+    ReviewError
         Naming the first such file.
     """
     roots = [folder.resolve() for folder in folders]
@@ -203,7 +199,7 @@ def require_inside(files: Iterable[Path], folders: Sequence[Path]) -> None:
         real = path.resolve()
         if not any(real == root or root in real.parents for root in roots):
             given = ", ".join(str(root) for root in roots)
-            raise AccessError(f"{path} is outside the folders that were given ({given}): add its folder by --folder.")
+            raise ReviewError(f"{path} is outside the folders that were given ({given}): add its folder by --folder.")
 
 
 @dataclass

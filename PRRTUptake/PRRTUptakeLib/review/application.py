@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.formatting import number
 from PRRTUptakeLib.review import tables
 from PRRTUptakeLib.review.access import Idle
-from PRRTUptakeLib.review.case_review import CaseReviewError
+from PRRTUptakeLib.review.errors import ReviewError
 from PRRTUptakeLib.review.page import STYLE, template
 from PRRTUptakeLib.review.panels import (
     VIEWS,
@@ -151,7 +152,7 @@ class ReviewApplication:
 
     def _required(self) -> CaseReview:
         if self.review is None:
-            raise CaseReviewError("No case is open: choose one.")
+            raise ReviewError("No case is open: choose one.")
         return self.review
 
     # Cases
@@ -170,14 +171,14 @@ class ReviewApplication:
         """Open the next case that is not complete."""
         found = self.room.worklist().next_open(self.review.case if self.review is not None else "")
         if found is None:
-            raise CaseReviewError("All cases are read.")
+            raise ReviewError("All cases are read.")
         self.open_place(found.place)
 
     def open_place(self, place: int) -> None:
         """Open a case of the worklist by its place; its images first, its numbers when they are measured."""
         item = next((one for one in self.room.worklist().items if one.place == int(place)), None)
         if item is None:
-            raise CaseReviewError(f"The worklist has no case {place}.")
+            raise ReviewError(f"The worklist has no case {place}.")
         self._forget()
         self.place = item.place
         self.review, self.blinding = self.room.open(item.case)
@@ -332,7 +333,7 @@ class ReviewApplication:
         values = panel.values(self.cross)
         parts = [", ".join(f"{axis}" for axis in np.round(self.cross, 1)) + " mm"]
         if values["overlay"] is not None and panel.overlay is not None:
-            parts.append(f"{tables.number(values['overlay'], 4)} {shown_unit(panel.overlay.units)}")
+            parts.append(f"{number(values['overlay'], 4)} {shown_unit(panel.overlay.units)}")
         if values["anatomy"] is not None:
             parts.append(f"{values['anatomy']:.0f} below")
         return "   ".join(parts)
@@ -344,7 +345,7 @@ class ReviewApplication:
         )
         self.state.top_share = round(look.top / self.full_top, 2) if self.full_top else 1.0
         self.state.bar = colour_bar(look.colours)
-        self.state.bar_top = tables.number(look.top, 3)
+        self.state.bar_top = number(look.top, 3)
         overlay = self.panels[0].overlay if self.panels else None
         self.state.bar_unit = shown_unit(overlay.units) if overlay is not None else ""
 
@@ -581,7 +582,7 @@ class ReviewApplication:
         try:
             from PRRTUptakeLib.mrml.review_3d import SurfaceView
         except ImportError as error:
-            raise CaseReviewError(f"The view in three dimensions needs trame-slicer ({error}).") from error
+            raise ReviewError(f"The view in three dimensions needs trame-slicer ({error}).") from error
         if self._three_d is None:
             self._three_d = SurfaceView()
         segmentation = self.panels[0].segmentation
@@ -604,7 +605,7 @@ class ReviewApplication:
         """Keep a change of targets, and measure with it; taken back where the protocol does not allow it."""
         review = self._required()
         if not dropped or not chosen:
-            raise CaseReviewError("Choose the target that is dropped and the lesion in its place.")
+            raise ReviewError("Choose the target that is dropped and the lesion in its place.")
         if self._live is not None and self.panels[0].plane is not None:
             review.check_replacement(self._drawn_key(), dropped, chosen, reason, self.panels[0].plane)
         review.replace_target(self._drawn_key(), dropped, chosen, reason)
@@ -614,7 +615,7 @@ class ReviewApplication:
     def shift_lesion(self, lesion: str, x: float, y: float, z: float, reason: str) -> None:
         """Keep a manual shift, and measure with it."""
         if not lesion:
-            raise CaseReviewError("Choose the lesion that is shifted.")
+            raise ReviewError("Choose the lesion that is shifted.")
         shift = (float(x or 0), float(y or 0), float(z or 0))
         self._required().shift_lesion(self.panels[0].images.key, str(lesion), shift, str(reason))
         self._live, self.state.shift_reason = None, ""
@@ -645,7 +646,7 @@ class ReviewApplication:
     def withdraw(self, reason: str) -> None:
         """Withdraw the reading of this case; it may be read again."""
         if self.room.journal is None:
-            raise CaseReviewError("A review without a reader keeps nothing.")
+            raise ReviewError("A review without a reader keeps nothing.")
         self.room.journal.withdraw(self._required().case, str(reason))
         self.state.withdraw_reason = ""
 
@@ -681,12 +682,12 @@ class ReviewApplication:
         """Take one of the two readings, or with "" what is shown."""
         journal, review = self.room.journal, self._required()
         if journal is None or len(self.room.others) != 2:
-            raise CaseReviewError("There are no two readings to decide between.")
+            raise ReviewError("There are no two readings to decide between.")
         readers = list(self.room.others)
         if name:
             state = self.room.others[name].get(review.case)
             if state is None:
-                raise CaseReviewError(f"{name} has not read this case.")
+                raise ReviewError(f"{name} has not read this case.")
             ordered = [name, *(one for one in readers if one != name)]
             adjudicate(journal, state.reading, state.rows, ordered, str(why))
         else:
@@ -696,7 +697,7 @@ class ReviewApplication:
 
 
 def drawing_cross(panel: Panel, frame: Frame, cross: np.ndarray) -> list[float]:
-    """Where the crosshair is in a frame, in pixels."""
+    """Where the crosshair (3,) is in a frame, in pixels."""
     return list(drawing(Panel(images=panel.images, label="", to_segments=panel.to_segments), frame, cross)["cross"])
 
 

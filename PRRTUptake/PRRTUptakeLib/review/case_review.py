@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.review.errors import ReviewError
 from PRRTUptakeLib.review.live_plane import LiveInput, LivePlane
 from PRRTUptakeLib.segmentation.lobes import Plane
 from PRRTUptakeLib.segmentation.targets import TargetOverride
@@ -33,10 +33,6 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.study.readings.journal import Journal
 
 VisitKey = tuple[int, str]
-
-
-class CaseReviewError(PRRTError):
-    """A decision is not possible."""
 
 
 def read_once(study: StudyInput) -> StudyInput:
@@ -225,7 +221,7 @@ class CaseReview:
         study = with_reading(self.study, self.reading)
         visit, first = study.visit(key), next(one for one in study.visits if one.drawn_on is None)
         if visit.emission is None:
-            raise CaseReviewError("The visit has no image to be measured: the numbers follow when the plane is let go.")
+            raise ReviewError("The visit has no image to be measured: the numbers follow when the plane is let go.")
         prepared = self.prepared(key)
         transform = np.linalg.inv(self.to_segments(key))
         return LiveInput(
@@ -257,7 +253,7 @@ class CaseReview:
         """
         visit = self.reading.of(key)
         if any(one.dropped == dropped for one in visit.target_overrides):
-            raise CaseReviewError(f"The target {dropped} was replaced before: undo that first.")
+            raise ReviewError(f"The target {dropped} was replaced before: undo that first.")
         override = TargetOverride(dropped, chosen, reason.strip())
         self._change(replace(visit, target_overrides=(*visit.target_overrides, override)))
 
@@ -274,7 +270,7 @@ class CaseReview:
         live = LivePlane(replace(given, target_overrides=(*given.target_overrides, override)))
         found = live.at(plane)
         if found.problem:
-            raise CaseReviewError(found.problem)
+            raise ReviewError(found.problem)
 
     def shift_lesion(self, key: VisitKey, lesion: str, shift_ras_mm: tuple[float, float, float], reason: str) -> None:
         """Keep a manual shift, in place of an earlier one of the same lesion.
@@ -314,11 +310,11 @@ class CaseReview:
 
         Raises
         ------
-        CaseReviewError
+        ReviewError
             If they are not measured as they are.
         """
         if not self.is_measured or self.result is None:
-            raise CaseReviewError("The numbers are not those of your decisions yet: wait until they are measured.")
+            raise ReviewError("The numbers are not those of your decisions yet: wait until they are measured.")
         return plain_rows(self.result.rows)
 
     def complete(self, **facts: Any) -> None:
@@ -330,7 +326,7 @@ class CaseReview:
             If it was not measured as it is, its targets are not confirmed, or a complete reading is there.
         """
         if self._journal is None:
-            raise CaseReviewError("A review without a reader keeps nothing: start it with --reader.")
+            raise ReviewError("A review without a reader keeps nothing: start it with --reader.")
         self._journal.complete(self.reading, self.measured_rows(), **facts)
 
 

@@ -64,8 +64,8 @@ def review(arguments: argparse.Namespace, extensions: Sequence[Extension] = ()) 
 
 def _apply(arguments: argparse.Namespace) -> None:
     from PRRTUptakeLib.review.source import source_of
+    from PRRTUptakeLib.study.errors import StudyError
     from PRRTUptakeLib.study.readings.journal import read_records, states
-    from PRRTUptakeLib.study.readings.reading import ReadingError
     from PRRTUptakeLib.study.readings.settings import case_with_reading
 
     if arguments.output is None:
@@ -77,7 +77,7 @@ def _apply(arguments: argparse.Namespace) -> None:
     known = [case for case in cases if case in complete]
     if len(known) != 1:
         said = f"complete readings of {', '.join(complete) or 'no case'}"
-        raise ReadingError(
+        raise StudyError(
             f"{arguments.apply.name} has {said}; name the case file of one of them, not {arguments.source}."
         )
     (case,) = known

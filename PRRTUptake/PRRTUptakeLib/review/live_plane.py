@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.review.errors import ReviewError
 from PRRTUptakeLib.segmentation.bounding_box import mask_in
 from PRRTUptakeLib.segmentation.diameters import measure_size
 from PRRTUptakeLib.segmentation.lesion_tracking import EarlierLesions
@@ -27,8 +28,8 @@ from PRRTUptakeLib.study.placement import manual_shift_of, place
 from PRRTUptakeLib.study.preparation import decided_lesions, protocol_references, recognised
 from PRRTUptakeLib.uptake.aggregation import aggregate_lesions
 from PRRTUptakeLib.uptake.alignment import alignment, image_in_mask_voxels
+from PRRTUptakeLib.uptake.errors import OccupancyError
 from PRRTUptakeLib.uptake.mapping import as_matrix, push_map
-from PRRTUptakeLib.uptake.occupancy import OccupancyError
 from PRRTUptakeLib.uptake.ratios import treated_control_ratio
 from PRRTUptakeLib.vocabulary import OPPOSITE_LOBE
 
@@ -43,10 +44,6 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.study.preparation import Prepared, SizedLesion
     from PRRTUptakeLib.study.protocol import Protocol
     from PRRTUptakeLib.uptake.mapping import RasTransform
-
-
-class LivePlaneError(PRRTError):
-    """A visit has no plane to drag."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +112,7 @@ class LivePlane:
 
     def __init__(self, given: LiveInput) -> None:
         if not given.protocol.rules.by_lobe:
-            raise LivePlaneError(f"The protocol '{given.protocol.name}' has no lobes, so there is no plane to drag.")
+            raise ReviewError(f"The protocol '{given.protocol.name}' has no lobes, so there is no plane to drag.")
         self._given = given
         named, *_ = recognised(given.segmentation, ids=given.baseline is None)
         self.grid: Grid = named.grid
@@ -230,10 +227,10 @@ class LivePlane:
             return healthy, amount[healthy.mask], weights
         points = (np.argwhere(healthy.mask) + healthy.origin)[:, ::-1].astype(np.float64)
         nearest = np.rint(push_map(self.grid, given.image.grid, given.transform)(points))[:, ::-1].astype(np.intp)
-        inside: np.ndarray = np.asarray(((nearest >= 0) & (nearest < given.image.array.shape)).all(axis=1))
-        amount = np.zeros(len(points))
-        amount[inside] = given.image.array[tuple(nearest[inside].T)]
-        return healthy, amount, inside.astype(np.float64)
+        inside = np.all((nearest >= 0) & (nearest < given.image.array.shape), axis=1)
+        nearest_values: np.ndarray = np.zeros(len(points))
+        nearest_values[inside] = given.image.array[tuple(nearest[inside].T)]
+        return healthy, nearest_values, inside.astype(np.float64)
 
 
 def _key(piece: Segment) -> tuple[object, ...]:

@@ -93,7 +93,7 @@ def moved(plane: Plane, matrix: np.ndarray) -> Plane:
 
 
 def _moved(point: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    return matrix[:3, :3] @ point + matrix[:3, 3]
+    return np.asarray(matrix[:3, :3] @ point + matrix[:3, 3])
 
 
 def picture(panel: Panel, frame: Frame, look: Look) -> np.ndarray:
@@ -110,7 +110,7 @@ def picture(panel: Panel, frame: Frame, look: Look) -> np.ndarray:
 
 
 def data_uri(pixels: np.ndarray, quality: int = 82) -> str:
-    """A picture as the source of an image element."""
+    """A picture [row, column, RGB] as the source of an image element."""
     from PIL import Image  # of the extra 'review'
 
     stream = io.BytesIO()
@@ -119,7 +119,7 @@ def data_uri(pixels: np.ndarray, quality: int = 82) -> str:
 
 
 def drawing(panel: Panel, frame: Frame, cross: np.ndarray, chosen: str = "") -> dict[str, Any]:
-    """What is drawn over a frame: outlines, labels of lesions, crosshair; places in pixels."""
+    """What is drawn over a frame: outlines, labels of lesions, crosshair (3,); places in pixels."""
     found: dict[str, Any] = {"outlines": [], "labels": [], "liver": "", "cross": _pixels(frame, panel, cross)}
     segmentation = panel.segmentation
     for segment in segmentation if segmentation is not None else ():
@@ -191,7 +191,7 @@ def grabbed(panel: Panel, frame: Frame, place: tuple[float, float], reach: float
 
 
 def start_of(panel: Panel) -> tuple[np.ndarray, float]:
-    """Where a review begins: the middle of the liver or of all segments, and the field of view in mm."""
+    """Where a review begins: the middle (3,) of the liver or of all segments, and the field of view in mm."""
     segmentation = panel.segmentation
     segments = [s for s in segmentation or () if s.voxel_count]
     livers = [s for s in segments if s.structure == "liver" or s.name == "liver"] or segments

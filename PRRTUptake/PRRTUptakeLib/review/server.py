@@ -10,8 +10,8 @@ import webbrowser
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.review.access import COOKIE, HEADERS, Binding, Door, Idle, Refusal, refusal
+from PRRTUptakeLib.review.errors import ReviewError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,10 +26,6 @@ _ELSEWHERE = (
 )
 
 
-class ServerError(PRRTError):
-    """The review cannot be served."""
-
-
 class Guard:
     """Answers or refuses each request before the application sees it."""
 
@@ -41,7 +37,7 @@ class Guard:
         """Put it in front of an aiohttp application."""
         from aiohttp import web
 
-        @web.middleware
+        @web.middleware  # type: ignore[untyped-decorator]
         async def guard(request: Any, handler: Any) -> Any:
             return await self._answer(request, handler)
 
@@ -99,13 +95,13 @@ def serve(room: ReadingRoom, where: Binding, *, browser: bool = True, idle_minut
 
     Raises
     ------
-    ServerError
+    ReviewError
         If the extra 'review' is not installed, or the port is taken.
     """
     try:
         from trame.app import get_server
     except ImportError as error:
-        raise ServerError(
+        raise ReviewError(
             "The review needs trame: pip install 'slicerprrt[review]' in an environment of its own."
         ) from error
     from PRRTUptakeLib.review.application import ReviewApplication
@@ -141,7 +137,7 @@ def serve(room: ReadingRoom, where: Binding, *, browser: bool = True, idle_minut
                 timeout=0,
             )
     except OSError as error:
-        raise ServerError(
+        raise ReviewError(
             f"Port {where.port} of {where.host} cannot be used ({error.strerror}): name another."
         ) from error
     finally:

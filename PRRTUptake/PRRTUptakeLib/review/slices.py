@@ -72,7 +72,7 @@ class Frame:
         """
         across = (np.asarray(u, dtype=np.float64) - 0.5)[..., None] * self.fov_mm
         down = (np.asarray(v, dtype=np.float64) - 0.5)[..., None] * self.fov_mm
-        return self.centre + across * self.columns + down * self.rows
+        return np.asarray(self.centre + across * self.columns + down * self.rows)
 
     def to_screen(self, ras: np.ndarray) -> tuple[float, float]:
         """Place on the screen, 0 to 1, of a position seen along the normal."""
@@ -100,7 +100,9 @@ def sampled(volume: Volume, frame: Frame, to_volume: np.ndarray | None = None, o
     order : 1 interpolates between voxels, 0 shows them as they are.
     """
     indices = _indices(volume.grid, frame, to_volume)
-    return ndimage.map_coordinates(volume.array, indices, np.float32, order=order, cval=np.nan, prefilter=False)
+    return np.asarray(
+        ndimage.map_coordinates(volume.array, indices, np.float32, order=order, cval=np.nan, prefilter=False)
+    )
 
 
 def _indices(grid: Grid, frame: Frame, to_grid: np.ndarray | None) -> np.ndarray:
@@ -111,7 +113,7 @@ def _indices(grid: Grid, frame: Frame, to_grid: np.ndarray | None) -> np.ndarray
 
 
 def value_at(volume: Volume, ras: np.ndarray) -> float | None:
-    """Value of the voxel at a position; None outside the image."""
+    """Value of the voxel at a position (3,); None outside the image."""
     k, j, i = np.rint(volume.grid.to_ijk(np.asarray(ras, dtype=np.float64)[None])[0][::-1]).astype(int)
     inside = all(0 <= n < size for n, size in zip((k, j, i), volume.array.shape, strict=True))
     return float(volume.array[k, j, i]) if inside else None
@@ -129,7 +131,7 @@ def mask_on(segment: Segment, grid: Grid, frame: Frame, to_grid: np.ndarray | No
 
 
 def outline(mask: np.ndarray) -> str:
-    """The border of a mask as the path of an SVG in pixels, along the edges of pixels; "" for an empty mask.
+    """The border of a mask [row, column] as the path of an SVG along the edges of pixels; "" for an empty mask.
 
     Examples
     --------
@@ -162,7 +164,7 @@ def window_grey(values: np.ndarray, low: float, high: float) -> np.ndarray:
 
 def coloured(values: np.ndarray, low: float, high: float, name: str) -> np.ndarray:
     """Values as colours of a map of COLOUR_MAPS, uint8 (..., 3)."""
-    return colour_table(name)[window_grey(values, low, high)]
+    return np.asarray(colour_table(name)[window_grey(values, low, high)])
 
 
 def colour_table(name: str) -> np.ndarray:

@@ -12,6 +12,7 @@ from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.review.access import require_inside
 from PRRTUptakeLib.review.blinding import Blinding, blinded, blinding_of
 from PRRTUptakeLib.review.case_review import CaseReview
+from PRRTUptakeLib.review.errors import ReviewError
 from PRRTUptakeLib.study.case import load_case
 from PRRTUptakeLib.study.case_files import case_files
 from PRRTUptakeLib.study.cohort.cohort import find_cases
@@ -28,10 +29,6 @@ if TYPE_CHECKING:
 
 READINGS = "readings"
 """Folder of readings in a cohort, unless another is named."""
-
-
-class SourceError(PRRTError):
-    """There is nothing to review."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +60,7 @@ def source_of(path: Path, folders: Sequence[Path] = ()) -> Source:
     if facts.is_file():
         case = Path(json.loads(facts.read_text(encoding="utf-8")).get("parameters", {}).get("case", ""))
         if not case.is_file():
-            raise SourceError(
+            raise ReviewError(
                 f"The results {path} were made from a case that is not at {case or 'a known place'} any more: name the "
                 "case file."
             )

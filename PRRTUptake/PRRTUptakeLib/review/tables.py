@@ -8,7 +8,6 @@ from PRRTUptakeLib.formatting import number, with_interval
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.review.live_plane import LiveNumbers
-    from PRRTUptakeLib.segmentation.segments import Segmentation
     from PRRTUptakeLib.study.model import StudyResult
     from PRRTUptakeLib.study.visit import VisitResult
 
@@ -18,12 +17,6 @@ def visit_result(result: StudyResult | None, key: tuple[int, str]) -> VisitResul
     if result is None:
         return None
     return next((one for one in result.visits if (one.labels.cycle, one.labels.visit) == key), None)
-
-
-def drawn_lesions(segmentation: Segmentation) -> list[dict[str, Any]]:
-    """Lesions before they were measured: name and size unknown."""
-    found = [s for s in segmentation if s.role in ("target", "lesion") or "lesion" in s.structure or "lesion" in s.name]
-    return [_lesion_row(s.lesion_id or s.name, s.lobe, "", None, None, "", "") for s in found]
 
 
 def _lesion_row(

@@ -98,7 +98,7 @@ def alignment(shape: tuple[int, ...], origin: tuple[int, ...], matrix: np.ndarra
 def aligned_fractions(
     mask: np.ndarray, aligned: Alignment, weights: np.ndarray | None = None
 ) -> tuple[tuple[int, ...], np.ndarray, np.ndarray]:
-    """Origin in the target, and fractions and centre flags of the block from there on (axes of the target).
+    """Origin in the target, and fractions and centre flags [k, j, i] of the box from there on (axes of the target).
 
     ``weights`` are the parts of the mask's voxels that are inside, where they are known; else each counts wholly.
     """

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from PRRTUptakeLib.review.access import COOKIE, HEADERS, AccessError, Door, Idle, binding, refusal, require_inside
+from PRRTUptakeLib.review.access import COOKIE, HEADERS, Door, Idle, binding, refusal, require_inside
+from PRRTUptakeLib.review.errors import ReviewError
 
 OWN = "http://127.0.0.1:8123"
 
@@ -74,7 +75,7 @@ def test_a_page_is_fetched_without_origin_but_not_from_another_page():
 def test_only_this_machine_is_served_unless_stated():
     assert binding().host == "127.0.0.1"
     for host in ("0.0.0.0", "192.168.1.5", "review.example.org", "::"):
-        with pytest.raises(AccessError, match="everybody in the network could listen"):
+        with pytest.raises(ReviewError, match="everybody in the network could listen"):
             binding(host=host)
 
 
@@ -103,7 +104,7 @@ def test_another_host_needs_tls_or_a_stated_proxy(tmp_path):
     ],
 )
 def test_a_way_of_serving_that_cannot_be_is_refused(settings, message):
-    with pytest.raises(AccessError, match=message):
+    with pytest.raises(ReviewError, match=message):
         binding(**settings)
 
 
@@ -120,7 +121,7 @@ def test_only_the_given_folders_are_read(tmp_path):
         inside / "link.dcm",
         Path("/etc/passwd"),
     ):
-        with pytest.raises(AccessError, match=r"is outside the folders that were given .*--folder"):
+        with pytest.raises(ReviewError, match=r"is outside the folders that were given .*--folder"):
             require_inside([path], [inside])
     require_inside([inside / "link.dcm"], [inside, outside])
 

@@ -54,7 +54,7 @@ def test_what_identifies_does_not_reach_the_screen(said):
 @pytest.mark.parametrize(
     "said",
     [
-        "Lesion L1 straddles (70 % left lobe, 30 % right lobe): it counts where most of it lies, confirm.",
+        "Lesion L1 straddles (70 % left lobe, 30 % right lobe): it counts where most of it is, confirm.",
         "T/N 12.34, mean 1234.5 Bq/mL, 20 of 28 voxels, 3.5 mm",
         "variance of the image",
     ],

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from builders.small_study import small_study
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.review.case_review import CaseReview, CaseReviewError, rounded
+from PRRTUptakeLib.review.case_review import CaseReview, rounded
+from PRRTUptakeLib.review.errors import ReviewError
 from PRRTUptakeLib.segmentation.lobes import Plane
 from PRRTUptakeLib.study.measurements import to_csv
 from PRRTUptakeLib.study.readings.journal import Journal
@@ -95,7 +96,7 @@ def test_every_decision_is_in_the_file_before_anything_else_happens(tmp_path):
     on_disk = Journal(journal.path, "Ann").states()["P01"].reading
     assert on_disk.plain() == review.reading.plain()
     assert [one.shift_ras_mm for one in on_disk.of(KEY).manual_shifts] == [(0.0, 1.0, 4.0)]
-    with pytest.raises(CaseReviewError, match="undo that first"):
+    with pytest.raises(ReviewError, match="undo that first"):
         review.replace_target(KEY, "L1", "L8", "too close")
     review.undo(KEY)
     assert Journal(journal.path, "Ann").states()["P01"].reading.visits == ()
@@ -123,7 +124,7 @@ def test_a_decision_that_is_refused_is_not_kept(tmp_path, decide):
 def test_a_review_without_reader_keeps_nothing():
     review = CaseReview(small_study(), "P01")
     review.set_plane(KEY, MOVED)
-    with pytest.raises(CaseReviewError, match="keeps nothing"):
+    with pytest.raises(ReviewError, match="keeps nothing"):
         review.complete()
 
 

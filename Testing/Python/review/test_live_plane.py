@@ -9,7 +9,8 @@ import pytest
 from builders import panel_scene
 from builders.small_study import small_study
 from PRRTUptakeLib.imaging.volume import Volume
-from PRRTUptakeLib.review.live_plane import LiveInput, LivePlane, LivePlaneError
+from PRRTUptakeLib.review.errors import ReviewError
+from PRRTUptakeLib.review.live_plane import LiveInput, LivePlane
 from PRRTUptakeLib.segmentation.lobes import Plane
 from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
 from PRRTUptakeLib.segmentation.targets import TargetOverride
@@ -109,7 +110,7 @@ def test_a_replacement_that_does_not_fit_is_a_problem_in_words():
     ("plane", "problem"),
     [(Plane((300, 0, 0), (1, 0, 0)), "misses the liver"), (Plane((0, 0, 0), (0, 0, 1)), "does not part")],
 )
-def test_a_plane_beside_the_liver_is_a_problem_and_not_an_error(plane, problem):
+def test_a_plane_next_to_the_liver_is_a_problem_and_not_an_error(plane, problem):
     assert problem in LivePlane(live_input(spect())).at(plane).problem
 
 
@@ -130,7 +131,7 @@ def test_through_a_turned_image_the_numbers_are_close():
 
 
 def test_a_design_without_lobes_has_no_plane():
-    with pytest.raises(LivePlaneError, match="has no lobes"):
+    with pytest.raises(ReviewError, match="has no lobes"):
         LivePlane(live_input(spect(), protocol="single-arm"))
 
 

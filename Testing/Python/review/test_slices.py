@@ -134,7 +134,7 @@ def test_the_half_of_the_right_lobe_is_on_the_patients_right_whichever_way_the_n
         assert len(line.right_side) == 4
 
 
-def test_a_plane_beside_the_frame_or_along_it_has_no_line():
+def test_a_plane_next_to_the_frame_or_along_it_has_no_line():
     frame = Frame("axial", CENTRE, 50.0)
     assert plane_line(Plane(CENTRE + np.array([200, 0, 0]), (1, 0, 0)), frame) is None
     assert plane_line(Plane(CENTRE, (0, 0, 1)), frame) is None

@@ -13,15 +13,16 @@ from builders.small_study import small_study
 from PRRTUptakeLib.segmentation.lobes import Plane
 from PRRTUptakeLib.segmentation.targets import TargetOverride
 from PRRTUptakeLib.study.case import load_case
+from PRRTUptakeLib.study.errors import LockError, StudyError
 from PRRTUptakeLib.study.manual_shift import ManualShift
 from PRRTUptakeLib.study.measurements import Measurement
-from PRRTUptakeLib.study.readings.adjudication import AdjudicationError, adjudicate, between, compare
-from PRRTUptakeLib.study.readings.journal import Journal, JournalError, read_records
-from PRRTUptakeLib.study.readings.lock import LockError, held
+from PRRTUptakeLib.study.readings.adjudication import adjudicate, between, compare
+from PRRTUptakeLib.study.readings.journal import Journal, read_records
+from PRRTUptakeLib.study.readings.lock import held
 from PRRTUptakeLib.study.readings.measured import measurements_of_readings, plain_rows
-from PRRTUptakeLib.study.readings.reading import Reading, ReadingError, VisitReading, read_reading, with_reading
+from PRRTUptakeLib.study.readings.reading import Reading, VisitReading, read_reading, with_reading
 from PRRTUptakeLib.study.readings.settings import case_with_reading
-from PRRTUptakeLib.study.readings.worklist import WorklistError, checked_reader, worklist
+from PRRTUptakeLib.study.readings.worklist import checked_reader, worklist
 
 PLANE = Plane((1.5, 2.0, 0.25), (0.9, 0.3, 0.1))
 VISIT = VisitReading(
@@ -58,12 +59,12 @@ def test_a_reading_comes_back_from_json_as_it_was():
 def test_a_reading_with_an_unknown_key_is_refused_with_the_path_of_the_key():
     content = reading().plain()
     content["visits"][0]["lobeplane"] = {}
-    with pytest.raises(ReadingError, match=r"unknown key 'lobeplane' in 'visits\[0\]' \(did you mean 'lobe_plane'"):
+    with pytest.raises(StudyError, match=r"unknown key 'lobeplane' in 'visits\[0\]' \(did you mean 'lobe_plane'"):
         read_reading(content)
 
 
 def test_a_visit_that_is_read_twice_is_refused():
-    with pytest.raises(ReadingError, match="visit 1/24h is read twice"):
+    with pytest.raises(StudyError, match="visit 1/24h is read twice"):
         read_reading({"case": "P1", "visits": [{"visit": "24h", "cycle": 1}] * 2})
 
 
@@ -84,7 +85,7 @@ def test_a_study_takes_the_decisions_of_a_reading_and_keeps_what_was_left():
 
 
 def test_a_reading_of_another_visit_is_refused():
-    with pytest.raises(ReadingError, match=r"a visit 1/24h, but the case has 1/96h"):
+    with pytest.raises(StudyError, match=r"a visit 1/24h, but the case has 1/96h"):
         with_reading(small_study(visits=("96h",)), reading())
 
 
@@ -119,7 +120,7 @@ def test_a_record_that_was_changed_removed_or_moved_is_found(tmp_path, spoil, me
         book.save(reading(case))
     lines = book.path.read_bytes().splitlines()
     book.path.write_bytes(b"\n".join(spoil(lines)) + b"\n")
-    with pytest.raises(JournalError, match=message):
+    with pytest.raises(StudyError, match=message):
         journal(tmp_path)
 
 
@@ -130,7 +131,7 @@ def test_every_single_byte_that_is_changed_is_found(tmp_path):
     whole = book.path.read_bytes()
     for place in range(0, len(whole) - 1, 7):
         book.path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
-        with pytest.raises(JournalError):
+        with pytest.raises(StudyError):
             list(read_records(book.path))
 
 
@@ -142,16 +143,16 @@ def test_a_reading_is_withdrawn_and_not_erased(tmp_path):
     assert book.path.read_bytes().startswith(before)
     assert book.states()["P1"].status == "withdrawn"
     assert book.states()["P1"].reason == "wrong patient position"
-    with pytest.raises(JournalError, match="no complete reading"):
+    with pytest.raises(StudyError, match="no complete reading"):
         measurements_of_readings(book.path)
-    with pytest.raises(JournalError, match="no reading of 'P1' to withdraw"):
+    with pytest.raises(StudyError, match="no reading of 'P1' to withdraw"):
         book.withdraw("P1", "again")
 
 
 def test_a_complete_reading_is_replaced_only_after_it_was_withdrawn(tmp_path):
     book = journal(tmp_path)
     book.complete(reading(), plain_rows([row()]))
-    with pytest.raises(JournalError, match="withdraw that reading first"):
+    with pytest.raises(StudyError, match="withdraw that reading first"):
         book.complete(reading(), ())
     book.withdraw("P1", "wrong window")
     book.complete(reading(), plain_rows([row(value=13.0)]))
@@ -160,11 +161,11 @@ def test_a_complete_reading_is_replaced_only_after_it_was_withdrawn(tmp_path):
 
 def test_targets_must_be_confirmed_and_a_withdrawal_has_a_reason(tmp_path):
     book = journal(tmp_path)
-    with pytest.raises(JournalError, match="targets of 'P1' are not confirmed"):
+    with pytest.raises(StudyError, match="targets of 'P1' are not confirmed"):
         book.complete(reading(targets_confirmed=False), ())
     assert not book.path.exists()
     book.save(reading())
-    with pytest.raises(JournalError, match="Say why"):
+    with pytest.raises(StudyError, match="Say why"):
         book.withdraw("P1", "  ")
 
 
@@ -202,20 +203,20 @@ def test_a_torn_line_that_was_taken_away_is_found(tmp_path):
     journal(tmp_path).save(reading("P2"))
     lines = book.path.read_bytes().splitlines()
     book.path.write_bytes(b"\n".join([lines[0], lines[2]]) + b"\n")
-    with pytest.raises(JournalError, match="half written line that is missing"):
+    with pytest.raises(StudyError, match="half written line that is missing"):
         journal(tmp_path)
 
 
 def test_a_file_belongs_to_one_reader(tmp_path):
     journal(tmp_path).save(reading())
-    with pytest.raises(JournalError, match="has readings of 'Ann', not of 'Bob'"):
+    with pytest.raises(StudyError, match="has readings of 'Ann', not of 'Bob'"):
         Journal(tmp_path / "Ann.readings.jsonl", "Bob")
 
 
 def test_a_file_that_cannot_be_written_says_so_and_has_no_record(tmp_path):
     (tmp_path / "file").write_text("")
     book = Journal(tmp_path / "file" / "Ann.readings.jsonl", "Ann")
-    with pytest.raises(JournalError, match=r"was not written .* the reading is not kept"):
+    with pytest.raises(StudyError, match=r"was not written .* the reading is not kept"):
         book.save(reading())
     assert not book.records
 
@@ -280,7 +281,7 @@ def test_progress_and_what_is_next(tmp_path):
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", "a" * 41, "-x", "a\tb"])
 def test_a_name_that_no_file_can_have_is_refused(name):
-    with pytest.raises(WorklistError, match="The reader's name is"):
+    with pytest.raises(StudyError, match="The reader's name is"):
         checked_reader(name)
 
 
@@ -312,7 +313,7 @@ def test_a_reading_becomes_the_settings_of_its_case(tmp_path):
 def test_the_case_that_was_read_is_not_overwritten(tmp_path):
     case = tmp_path / "case.json"
     case.write_text(json.dumps(full_case(tmp_path)))
-    with pytest.raises(ReadingError, match="is the case that was read"):
+    with pytest.raises(StudyError, match="is the case that was read"):
         case_with_reading(case, reading(), case)
 
 
@@ -375,7 +376,7 @@ def test_a_third_decides_with_a_reason(tmp_path):
     state = third.states()["P1"]
     assert (state.status, state.based_on, state.reason) == ("complete", ("Bob", "Ann"), "necrosis is clear")
     assert [one.value for one in measurements_of_readings(third.path)] == [11.0]
-    with pytest.raises(AdjudicationError, match="somebody else decides"):
+    with pytest.raises(StudyError, match="somebody else decides"):
         adjudicate(journal(tmp_path, "Ann"), reading(), (), ("Ann", "Bob"), "mine")
-    with pytest.raises(AdjudicationError, match="Say why"):
+    with pytest.raises(StudyError, match="Say why"):
         adjudicate(third, reading(), (), ("Ann", "Bob"), " ")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.formatting import number
+from PRRTUptakeLib.study.errors import StudyError
 from PRRTUptakeLib.study.readings.journal import ADJUDICATED
 
 if TYPE_CHECKING:
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 
 RATIOS = ("treated_control_ratio", "left_right_ratio", "enhancement_ratio", "tn_ratio", "er_suv_max", "er_suv_mean")
 """Metrics by which two readings are compared, the first that both have."""
-
-
-class AdjudicationError(PRRTError):
-    """Readings cannot be compared or decided."""
 
 
 @dataclass(frozen=True)
@@ -175,13 +171,13 @@ def adjudicate(
 
     Raises
     ------
-    AdjudicationError
+    StudyError
         If the reason is empty, or the one who decides is one of the readers.
     """
     if journal.reader in based_on:
-        raise AdjudicationError(f"'{journal.reader}' has read the case: somebody else decides.")
+        raise StudyError(f"'{journal.reader}' has read the case: somebody else decides.")
     if not why.strip():
-        raise AdjudicationError(f"Say why '{reading.case}' is decided so: the reason is kept.")
+        raise StudyError(f"Say why '{reading.case}' is decided so: the reason is kept.")
     return journal.append(
         ADJUDICATED,
         case=reading.case,

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from PRRTUptakeLib.errors import PRRTError, reason
+from PRRTUptakeLib.errors import reason
+from PRRTUptakeLib.study.errors import StudyError
 from PRRTUptakeLib.study.readings.reading import Reading, read_reading
 from PRRTUptakeLib.versions import VERSION
 
@@ -28,10 +29,6 @@ if TYPE_CHECKING:
 OPENED, SAVED, COMPLETED, WITHDRAWN, ADJUDICATED = "opened", "saved", "completed", "withdrawn", "adjudicated"
 EVENTS = (OPENED, SAVED, COMPLETED, WITHDRAWN, ADJUDICATED)
 SUFFIX = ".readings.jsonl"
-
-
-class JournalError(PRRTError):
-    """A file of readings is damaged, was changed, or cannot be written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +86,7 @@ class Journal:
 
     Raises
     ------
-    JournalError
+    StudyError
         If the file is another reader's, was changed, or cannot be read.
     """
 
@@ -98,7 +95,7 @@ class Journal:
         self._records: list[Record] = list(read_records(path)) if path.exists() else []
         for record in self._records:
             if record.reader != reader:
-                raise JournalError(f"{path.name} has readings of '{record.reader}', not of '{reader}': name that one.")
+                raise StudyError(f"{path.name} has readings of '{record.reader}', not of '{reader}': name that one.")
         self._set_end()
 
     def _set_end(self) -> None:
@@ -127,11 +124,11 @@ class Journal:
 
         Raises
         ------
-        JournalError
+        StudyError
             If the file cannot be written; then it has no such record.
         """
         if event not in EVENTS:
-            raise JournalError(f"There is no event '{event}' of a reading: {', '.join(EVENTS)}.")
+            raise StudyError(f"There is no event '{event}' of a reading: {', '.join(EVENTS)}.")
         values: dict[str, Any] = {
             "number": len(self._records) + 1,
             "time": self._clock(),
@@ -151,7 +148,7 @@ class Journal:
                 os.fsync(stream.fileno())
         except OSError as error:
             self._set_end()
-            raise JournalError(f"{self.path} was not written ({reason(error)}): the reading is not kept.") from error
+            raise StudyError(f"{self.path} was not written ({reason(error)}): the reading is not kept.") from error
         self._torn = self._open_end = False
         self._records.append(_record(json.loads(line)))
         return self._records[-1]
@@ -165,14 +162,14 @@ class Journal:
 
         Raises
         ------
-        JournalError
+        StudyError
             If its targets were not confirmed, or a complete reading of the case was not withdrawn before.
         """
         if not reading.targets_confirmed:
-            raise JournalError(f"The targets of '{reading.case}' are not confirmed: confirm or replace them first.")
+            raise StudyError(f"The targets of '{reading.case}' are not confirmed: confirm or replace them first.")
         before = self.states().get(reading.case)
         if before is not None and before.status == "complete":
-            raise JournalError(f"'{reading.case}' was read before: withdraw that reading first, with the reason.")
+            raise StudyError(f"'{reading.case}' was read before: withdraw that reading first, with the reason.")
         return self.append(COMPLETED, case=reading.case, reading=reading.plain(), rows=list(rows), **facts)
 
     def withdraw(self, case: str, why: str) -> Record:
@@ -180,14 +177,14 @@ class Journal:
 
         Raises
         ------
-        JournalError
+        StudyError
             If there is none, or the reason is empty.
         """
         state = self.states().get(case)
         if state is None or state.status == "withdrawn":
-            raise JournalError(f"There is no reading of '{case}' to withdraw.")
+            raise StudyError(f"There is no reading of '{case}' to withdraw.")
         if not why.strip():
-            raise JournalError(f"Say why the reading of '{case}' is withdrawn: the reason is kept.")
+            raise StudyError(f"Say why the reading of '{case}' is withdrawn: the reason is kept.")
         return self.append(WITHDRAWN, case=case, reason=why.strip())
 
 
@@ -196,13 +193,13 @@ def read_records(path: Path) -> Iterator[Record]:
 
     Raises
     ------
-    JournalError
+    StudyError
         Naming the line that was changed, removed, or cannot be read.
     """
     try:
         text = path.read_bytes()
     except OSError as error:
-        raise JournalError(f"{path} cannot be read ({reason(error)}): check its path.") from error
+        raise StudyError(f"{path} cannot be read ({reason(error)}): check its path.") from error
     lines = text.split(b"\n")
     tail = _parsed(lines[-1])
     if tail is None or tail.get("sha256") != _seal_of(tail):  # empty, or half written: kept, and no record
@@ -227,15 +224,15 @@ def _follows_torn(rest: list[bytes]) -> bool:
 
 def _checked(values: dict[str, Any] | None, where: str, number: int, previous: str, torn: bool) -> Record:
     if values is None:
-        raise JournalError(f"{where} is no record of a reading: restore the file from a copy.")
+        raise StudyError(f"{where} is no record of a reading: restore the file from a copy.")
     if values.get("sha256") != _seal_of(values):
-        raise JournalError(f"{where} was changed after it was written: restore the file from a copy.")
+        raise StudyError(f"{where} was changed after it was written: restore the file from a copy.")
     if values.get("number") != number or values.get("previous") != previous:
-        raise JournalError(f"{where} does not follow the line before it: one was removed, added or moved.")
+        raise StudyError(f"{where} does not follow the line before it: one was removed, added or moved.")
     if bool(values.get("after_torn_line")) != torn:
-        raise JournalError(f"{where} follows a half written line that is missing: restore the file from a copy.")
+        raise StudyError(f"{where} follows a half written line that is missing: restore the file from a copy.")
     if values.get("event") not in EVENTS or not isinstance(values.get("reader"), str):
-        raise JournalError(f"{where} has the event {values.get('event')!r}, which this version does not know.")
+        raise StudyError(f"{where} has the event {values.get('event')!r}, which this version does not know.")
     return _record(values)
 
 

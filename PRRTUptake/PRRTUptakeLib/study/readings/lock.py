@@ -6,15 +6,11 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.study.errors import LockError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-
-class LockError(PRRTError):
-    """Another program holds the readings."""
 
 
 @contextmanager

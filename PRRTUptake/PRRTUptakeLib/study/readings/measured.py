@@ -6,8 +6,9 @@ import math
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
+from PRRTUptakeLib.study.errors import StudyError
 from PRRTUptakeLib.study.measurements import Measurement, read_csv
-from PRRTUptakeLib.study.readings.journal import JournalError, read_records, states
+from PRRTUptakeLib.study.readings.journal import read_records, states
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -30,7 +31,7 @@ def rows_of(plain: Iterable[Mapping[str, Any]], where: str) -> list[Measurement]
 
     Raises
     ------
-    JournalError
+    StudyError
         If one has other keys than a measurement.
     """
     found = []
@@ -38,9 +39,7 @@ def rows_of(plain: Iterable[Mapping[str, Any]], where: str) -> list[Measurement]
         try:
             found.append(Measurement(**{key: values[key] for key in _NAMES if key in values}))
         except TypeError as error:
-            raise JournalError(
-                f"{where}, row {n} is no measurement ({error}): restore the file from a copy."
-            ) from error
+            raise StudyError(f"{where}, row {n} is no measurement ({error}): restore the file from a copy.") from error
     return found
 
 
@@ -49,13 +48,13 @@ def measurements_of_readings(path: Path) -> list[Measurement]:
 
     Raises
     ------
-    JournalError
+    StudyError
         If the file was changed or cannot be read, or there is no such reading.
     """
     found = states(list(read_records(path)), path.name)
     complete = {case: state for case, state in found.items() if state.status == "complete"}
     if not complete:
-        raise JournalError(f"{path.name} has no complete reading: finish at least one.")
+        raise StudyError(f"{path.name} has no complete reading: finish at least one.")
     return [row for case, state in complete.items() for row in rows_of(state.rows, f"{path.name}, '{case}'")]
 
 

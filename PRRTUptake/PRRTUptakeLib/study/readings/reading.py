@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.study.errors import StudyError
 from PRRTUptakeLib.study.schema.case_keys import VISIT
 from PRRTUptakeLib.study.schema.containers import ListOf, Record
 from PRRTUptakeLib.study.schema.fields import Flag, Text
@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.study.model import StudyInput, VisitInput
 
 VisitKey = tuple[int, str]
-
-
-class ReadingError(PRRTError):
-    """A reading is not usable."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -110,7 +106,7 @@ def _reading(visits: tuple[VisitReading, ...], **values: Any) -> Reading:
     keys = [one.key for one in visits]
     twice = [key for key in keys if keys.count(key) > 1]
     if twice:
-        raise ReadingError(f"visit {twice[0][0]}/{twice[0][1]} is read twice: keep one.")
+        raise StudyError(f"visit {twice[0][0]}/{twice[0][1]} is read twice: keep one.")
     return Reading(visits=visits, **values)
 
 
@@ -140,10 +136,10 @@ def read_reading(content: Any, file: str = "reading", path: str = "") -> Reading
 
     Raises
     ------
-    ReadingError
+    StudyError
         Naming ``file``, the key and what it must be.
     """
-    reading: Reading = READING.read(content, Place(file=file, path=path, error=ReadingError))
+    reading: Reading = READING.read(content, Place(file=file, path=path, error=StudyError))
     return reading
 
 
@@ -152,7 +148,7 @@ def with_reading(study: StudyInput, reading: Reading) -> StudyInput:
 
     Raises
     ------
-    ReadingError
+    StudyError
         If the reading is of a visit that the study does not have, or sets what belongs to the visit whose segments are
         used on one that uses them.
     """
@@ -160,7 +156,7 @@ def with_reading(study: StudyInput, reading: Reading) -> StudyInput:
     for one in reading.visits:
         if one.key not in known:
             names = ", ".join(f"{cycle}/{name}" for cycle, name in sorted(known))
-            raise ReadingError(
+            raise StudyError(
                 f"The reading of '{reading.case}' has a visit {one.cycle}/{one.visit}, but the case has {names}: "
                 "it belongs to another state of the case."
             )
@@ -169,7 +165,7 @@ def with_reading(study: StudyInput, reading: Reading) -> StudyInput:
 
 def _decided(visit: VisitInput, reading: VisitReading) -> VisitInput:
     if visit.drawn_on is not None and (reading.lobe_plane is not None or reading.target_overrides):
-        raise ReadingError(
+        raise StudyError(
             f"Visit {visit.cycle}/{visit.visit} uses the segments of {visit.drawn_on[0]}/{visit.drawn_on[1]}: set the "
             "plane and the targets there."
         )

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.atomic_write import atomic_file
 from PRRTUptakeLib.study.case import load_case
-from PRRTUptakeLib.study.readings.reading import ReadingError, merged_shifts
+from PRRTUptakeLib.study.errors import StudyError
+from PRRTUptakeLib.study.readings.reading import merged_shifts
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.study.readings.reading import Reading, VisitReading
@@ -34,20 +35,20 @@ def case_with_reading(case: Path, reading: Reading, target: Path, source: str = 
     """
     case, target = case.resolve(), target.resolve()
     if case == target:
-        raise ReadingError(f"{target} is the case that was read: name another file.")
+        raise StudyError(f"{target} is the case that was read: name another file.")
     loaded = load_case(case)
     known = {one.key: one for one in loaded.visits}
     content = json.loads(case.read_text(encoding="utf-8-sig"))
     for visit in reading.visits:
         if visit.key not in known:
-            raise ReadingError(f"The reading has a visit {visit.cycle}/{visit.visit}, which {case.name} does not have.")
+            raise StudyError(f"The reading has a visit {visit.cycle}/{visit.visit}, which {case.name} does not have.")
         place = next(one for one in content["visits"] if (one["cycle"], one["visit"].strip()) == visit.key)
         place |= _keys(visit, known[visit.key].manual_shifts)
     if source or reading.comment:
         said = {"reading": source, **({"comment": reading.comment} if reading.comment else {})}
         content["notes"] = {**content.get("notes", {}), **said}
     moved = _moved(content, case.parent, target.parent)
-    with atomic_file(target, ReadingError) as work:
+    with atomic_file(target, StudyError) as work:
         work.write_text(json.dumps(moved, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     load_case(target)
     return target

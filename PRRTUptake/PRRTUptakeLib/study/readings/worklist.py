@@ -6,16 +6,12 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.study.errors import StudyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from PRRTUptakeLib.study.readings.journal import State
-
-
-class WorklistError(PRRTError):
-    """There is nothing to read, or no such reader."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +59,12 @@ def checked_reader(name: str) -> str:
 
     Raises
     ------
-    WorklistError
+    StudyError
         If it is empty, too long, or has letters that a file name cannot have.
     """
     text = name.strip()
     if not text or len(text) > 40 or not all(one.isalnum() or one in " ._-" for one in text) or text[0] in ".-":
-        raise WorklistError(
+        raise StudyError(
             f"The reader's name is {name!r}, but must be 1 to 40 letters, digits, spaces, dots, hyphens or underscores."
         )
     return text
@@ -82,7 +78,7 @@ def worklist(cases: Iterable[str], reader: str, states: Mapping[str, State], see
 
     Raises
     ------
-    WorklistError
+    StudyError
         If there is no case.
 
     Examples
@@ -92,7 +88,7 @@ def worklist(cases: Iterable[str], reader: str, states: Mapping[str, State], see
     """
     ordered = sorted(cases, key=lambda case: seeded(seed, reader, case))
     if not ordered:
-        raise WorklistError("There is no case to read: name a cohort with case files.")
+        raise StudyError("There is no case to read: name a cohort with case files.")
     return Worklist(
         tuple(
             Item(n, case, states[case].status if case in states else "open") for n, case in enumerate(ordered, start=1)
