@@ -31,7 +31,7 @@ Z95 = 1.959964  # of the normal distribution, 95 % two-sided
 REPEATS = "how well SUV repeats"
 IN_THEM = (
     "In the 95 % intervals: how well SUV repeats; of means also camera resolution, place of the contour, contour and "
-    "the loss by partial volume. That loss is not in SUVmax and SUVpeak; in their ratio it cancels if contrast is alike."
+    "the loss by partial volume. That loss is not in SUVmax and SUVpeak; a ratio of the two images has little of it."
 )
 
 
