@@ -41,7 +41,8 @@ TIAC_MODELS = (  # ways to integrate a time-activity curve
     *("auto", "mono", "uptake-clearance", "bi", "bi-uptake", "tri"),
     *("trapezoid", "single-time-point"),
 )
-DEMOS = ("lutia", "ia-versus-iv", "serial", "therapy", "single-arm")
+PHANTOM_DEMO = "phantom"  # the only demo without a patient: a camera's phantoms
+DEMOS = ("lutia", "ia-versus-iv", "serial", "therapy", "single-arm", PHANTOM_DEMO)
 
 ABBREVIATIONS = {
     "AICc": "Akaike's information criterion for few points; of two models the one with the smaller value is preferred",

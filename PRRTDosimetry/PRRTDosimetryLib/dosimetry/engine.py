@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from PRRTDosimetryLib.kinetics.curves import Curve
     from PRRTDosimetryLib.kinetics.integral import Integral
-    from PRRTDosimetryLib.kinetics.selection import Options
+    from PRRTDosimetryLib.kinetics.options import Options
     from PRRTDosimetryLib.uncertainty.chain import DoseUncertainty
 
 _SECONDS_TIMES_BQ = 3.6e9  # Bq s in a MBq h

@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.formatting import plain_table
-from PRRTUptakeLib.report.page import paragraph, section, table
+from PRRTUptakeLib.report.page import folded, paragraph, section, table
 from PRRTUptakeLib.report.plots import Series, line_chart
 
 from PRRTDosimetryLib.dosimetry.cumulative import limit_cells, total_cells
@@ -60,7 +60,7 @@ def dose_sections(
         section(f"{title}: partial volume", paragraph(words, "small"), _kept_table(kept), _recovered_table(recovered)),
         section(f"{title}: organs and effect", _organ_table(result), _effects(result)),
         section(f"{title}: curves", _model_table(result), f'<div class="pictures">{plots}</div>'),
-        section(f"{title}: uncertainty budget", *_budgets(result, recovered)),
+        folded(f"{title}: uncertainty budget", *_budgets(result, recovered)),
     ]
 
 

@@ -22,11 +22,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.study.errors import InputFileError
 from PRRTUptakeLib.study.model import stated_fwhm_mm
 from PRRTUptakeLib.study.predicted_benefit import IntravenousCycle
 from PRRTUptakeLib.study.protocol import Protocol, load_protocol
 from PRRTUptakeLib.study.registration_rule import RegistrationRule, registration_rule
-from PRRTUptakeLib.study.schema.case_keys import CASE, ROUTES, ExcludedPart
+from PRRTUptakeLib.study.schema.case_keys import CASE, ROUTES, ExcludedPart, Question
 from PRRTUptakeLib.study.schema.json_file import read_json_file
 from PRRTUptakeLib.study.schema.place import Place, shown
 from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve, fit_recovery_curve
@@ -111,6 +112,7 @@ class Case:
     lobes: str = ""
     exclude: tuple[ExcludedPart, ...] = ()
     partial_volume: str = ""
+    questions: tuple[Question, ...] = ()
 
     def drawn_visit(self, visit: Visit) -> Visit:
         """The visit on whose image a visit's segments were drawn; itself for its own."""
@@ -160,6 +162,7 @@ def load_case(path: Path) -> Case:
         lobes=content.get("lobes", ""),
         exclude=content.get("exclude", ()),
         partial_volume=content.get("partial_volume", ""),
+        questions=content.get("questions", ()),
     )
     _agrees_with_design(case, place)
     _agrees_with_itself(case, place)
@@ -358,6 +361,29 @@ def require_known_lesions(case: Case, known: Iterable[str]) -> None:
     for where, lesion in stated:
         if lesion not in ids:
             where.stop(f"{where.name} is {shown(lesion)}, but there is no such lesion; there are {', '.join(ids)}.")
+
+
+def require_no_questions(case: Case) -> None:
+    """Refuse to measure a case that was assembled and has questions left.
+
+    Raises
+    ------
+    InputFileError
+        With every question.
+    """
+    if not case.questions:
+        return
+    listed = " ".join(f"({n}) {question_text(one)}" for n, one in enumerate(case.questions, 1))
+    raise InputFileError(
+        f"{case.path.name} has {len(case.questions)} open question(s): {listed} Answer them with 'prrt case "
+        f"{case.path.name} --ask', or in the file."
+    )
+
+
+def question_text(one: Question) -> str:
+    """A question with where its answer belongs."""
+    where = f" [{one.key}]" if one.key else ""
+    return f"{one.question}{where}"
 
 
 def route_word(visit: Visit) -> str:

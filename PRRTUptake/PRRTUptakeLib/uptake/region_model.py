@@ -77,7 +77,7 @@ def part(both: tuple[tuple[int, int], ...], low: Sequence[int]) -> tuple[slice, 
 
 
 def line_kernel(fwhm_mm: float, spacing_mm: float, shift_mm: float = 0.0) -> np.ndarray:
-    """Gaussian weights at whole voxels -n to n along an axis, from its Fourier transform; they add up to 1.
+    """Gaussian weights (2n + 1,) at whole voxels -n to n along an axis, from its Fourier transform; they add up to 1.
 
     The image is band-limited by the grid, so that the kernel between samples is the transform exp(-2 (pi f sigma)^2) up
     to the grid's own highest frequency, not the Gaussian read at the samples; both agree from sigma of one voxel on.
@@ -239,7 +239,7 @@ def box_of(region: Occupancy) -> Box:
 
 
 def allotted(drawn: Sequence[Box], inside: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
-    """What every region has for itself, in its own box; see the module's first lines."""
+    """What every region has for itself, in its own box and of its shape; see the module's first lines."""
     found: list[np.ndarray] = []
     for number, box in enumerate(drawn):
         values, used = box.values.copy(), np.zeros_like(box.values)

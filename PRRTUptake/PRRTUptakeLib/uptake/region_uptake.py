@@ -193,7 +193,7 @@ def region_uptakes(
         Every hot structure near them should be among them: what is not counts as body background.
     settings : mode and uncertainties.
     noise : of the image, or the relative standard uncertainty of each region's mean; None leaves counting noise out.
-    body, sampled : see ``region_model.region_model``.
+    body, sampled : [k, j, i], and regions; see ``region_model.region_model``.
     name : of the image among those of the patient.
 
     Raises

@@ -221,7 +221,7 @@ def correct_regions(image: Volume, spread: SpreadRegions, form: str = "rousset")
 
 
 def solve(products: np.ndarray, sums: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    """Concentrations from the products of the regions and the sums of the image; see ``correct_regions``."""
+    """Concentrations (n,) from the products (n, n) of the regions and the image's sums (n,); see `correct_regions`."""
     rows = products / products.sum(axis=1, keepdims=True)
     condition = float(np.linalg.cond(rows))
     if not condition < _LARGEST_CONDITION:  # true for nan too

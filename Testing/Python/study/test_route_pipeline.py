@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -285,3 +286,31 @@ def test_incomplete_cases_are_reported(patient, tmp_path, capsys, change, words)
     assert main(["run", str(wrong), "-o", str(tmp_path / "out")]) == 1
     assert words in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_a_pet_without_ct_is_measured_by_its_stated_registration(patient, tmp_path):
+    """The registration that the CT gave, stated in the case, gives the same ratios; that nothing checks it is said."""
+    folder, _, _ = patient
+    shutil.copytree(folder / "patient", tmp_path / "patient")
+    facts = json.loads((folder / "out" / "provenance.json").read_text(encoding="utf-8"))
+    found = next(one for one in facts["alignment"] if one["visit"] == "IV" and one["what"] == "registration")
+    path = tmp_path / "patient" / "case.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    visit = next(one for one in content["visits"] if one["visit"] == "IV")
+    for series in find_series(path.parent / visit["dicom"]):
+        if series.modality == "CT":
+            for file in series.files:
+                file.unlink()
+    visit["registration"] = {"matrix": found["fixed_to_moving_ras"], "source": "registration of the CT"}
+    path.write_text(json.dumps(content), encoding="utf-8")
+    assert main(["run", str(path), "-o", str(tmp_path / "out")]) == 0
+    again = {
+        row.region: row.value for row in read_csv(tmp_path / "out" / "measurements.csv") if row.metric == "er_suv_max"
+    }
+    for name, value in ratios(patient, "suv_max").items():
+        if name in again:  # structures that only the CT shows to be in the image may differ
+            assert again[name] == pytest.approx(value, rel=1e-6), name
+    assert len(again) >= 12
+    report = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "nothing could be compared with it" in report
