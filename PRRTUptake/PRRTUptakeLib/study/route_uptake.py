@@ -14,6 +14,7 @@ from PRRTUptakeLib.study.eligibility import Eligibility, eligibility, log_ratio_
 from PRRTUptakeLib.study.errors import StudyError
 from PRRTUptakeLib.study.measurements import Measurement
 from PRRTUptakeLib.study.placement import placed_regions, transform_of
+from PRRTUptakeLib.study.route_intervals import RegionIntervals, drawn_means, region_intervals
 from PRRTUptakeLib.uptake.metrics import region_metrics
 from PRRTUptakeLib.uptake.peak import PeakRule, region_peaks
 from PRRTUptakeLib.uptake.ratios import enhancement_ratio
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.study.protocol import Protocol
     from PRRTUptakeLib.uptake.mapping import RasTransform
     from PRRTUptakeLib.uptake.occupancy import Occupancy
+    from PRRTUptakeLib.uptake.uncertainty import UncertainValue
 
-Z95 = 1.959964  # of the normal distribution, 95 % two-sided
 METRICS = ("suv_max", "suv_peak", "suv_mean")
 LESION_ROLES = ("target", "lesion")
 ORGANS = ("kidney_left", "kidney_right", "spleen", "marrow", "blood_pool")
@@ -71,7 +72,7 @@ class RoutedImage:
 
 @dataclass(frozen=True, kw_only=True)
 class RegionRatio:
-    """One region: each metric after IA and IV, and their ratio."""
+    """One region: each metric after IA and IV, their ratio, and the intervals of all."""
 
     region: str
     role: str
@@ -81,6 +82,7 @@ class RegionRatio:
     iv: dict[str, float]
     ratio: dict[str, float]
     volume_mL: float
+    known: RegionIntervals = field(default_factory=RegionIntervals)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -136,6 +138,8 @@ def compare_routes(prepared: Prepared, ia: RoutedImage, iv: RoutedImage, protoco
     segments, warnings = _clear_references(measured_segments(prepared), prepared, (ia, iv), protocol)
     ia, iv = (_with_references(one, segments, prepared) for one in (ia, iv))
     after_ia, after_iv = (_measured(segments, prepared, one, warnings) for one in (ia, iv))
+    (ia_means, ia_told), (iv_means, iv_told) = (drawn_means(prepared, one, protocol) for one in (ia, iv))
+    warnings += [*ia_told, *iv_told]
     regions = []
     for segment in segments:
         name = segment.name
@@ -153,6 +157,7 @@ def compare_routes(prepared: Prepared, ia: RoutedImage, iv: RoutedImage, protoco
                 iv=after_iv[name],
                 ratio=ratio,
                 volume_mL=segment.voxels_inside * prepared.segmentation.grid.voxel_volume_mL,
+                known=region_intervals(name, (after_ia[name], after_iv[name]), (ia_means, iv_means), protocol),
             )
         )
     metric = protocol.endpoint.metric
@@ -256,6 +261,12 @@ def _differences(ia: RoutedImage, iv: RoutedImage) -> list[str]:
     return notes
 
 
+def _with_interval(row: Measurement, known: UncertainValue | None) -> Measurement:
+    if known is None:
+        return row
+    return replace(row, uncertainty=known.u, lower_95=known.lower, upper_95=known.upper)
+
+
 def enhancement_rows(
     result: EnhancementResult, patient: str, cycle: int, image: str = "PET"
 ) -> tuple[Measurement, ...]:
@@ -264,16 +275,17 @@ def enhancement_rows(
     units = result.ia.image.units
     for region in result.regions:
         names = (region.region, region.role, region.lobe, region.lesion_id)
-        for shown, values in ((result.ia, region.ia), (result.iv, region.iv)):
+        known = region.known
+        for shown, values, spread in ((result.ia, region.ia, known.ia), (result.iv, region.iv, known.iv)):
             for metric, value in values.items():
-                rows.append(Measurement(patient, cycle, shown.visit, image, *names, metric, value, units))
+                row = Measurement(patient, cycle, shown.visit, image, *names, metric, value, units)
+                rows.append(_with_interval(row, spread.get(metric)))
             for manual_shift in shown.manual_shifts:
                 if manual_shift.lesion == region.lesion_id:
                     rows += manual_shift.rows(Measurement(patient, cycle, shown.visit, image, *names, "", 0.0, "mm"))
         for metric, value in region.ratio.items():
-            spread, factor = value * result.ratio_sd, math.exp(Z95 * result.ratio_sd)
-            known = (spread, value / factor, value * factor)
-            rows.append(Measurement(patient, cycle, "IA/IV", image, *names, f"er_{metric}", value, "1", *known))
+            row = Measurement(patient, cycle, "IA/IV", image, *names, f"er_{metric}", value, "1")
+            rows.append(_with_interval(row, known.ratio.get(metric)))
         rows.append(Measurement(patient, cycle, "IA/IV", image, *names, "volume", region.volume_mL, "mL"))
     decided = result.eligibility
     patient_names = (patient, cycle, "IA/IV", image, "patient", "", "none", "")
