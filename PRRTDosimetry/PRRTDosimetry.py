@@ -59,7 +59,7 @@ class PRRTDosimetryParameterNode:
     treatedLobe: TreatedLobe = TreatedLobe.BLINDED
     nuclide: str = "Lu-177"
     activity_MBq: Annotated[float, WithinRange(0, 100000)] = 0.0
-    sex: Sex = Sex.NOT_TOLD
+    sex: Sex = Sex.NOT_STATED
     segmentation: vtkMRMLSegmentationNode
     resolution_mm: Annotated[float, WithinRange(0, 50)] = 0.0
     phantomVolumes: str = ""
@@ -75,11 +75,14 @@ class PRRTDosimetryParameterNode:
     sValueUncertainty: Annotated[float, WithinRange(0, 50)] = 5.0
     doses: vtkMRMLTableNode
     doseMap: vtkMRMLScalarVolumeNode
+    isodoseLevels: str = ""
+    isodoses: vtkMRMLSegmentationNode
     reportFolder: str = ""
     exportScene: bool = True
     exportDicom: bool = False
     exportBundle: bool = False
     keyFile: str = ""
+    replaceFolder: bool = False
 
 
 class PRRTDosimetryWidget(PanelWidget):
@@ -113,7 +116,7 @@ class PRRTDosimetryWidget(PanelWidget):
 
     def missing(self) -> str:
         """What a calculation lacks, "" if nothing."""
-        return self.study.missing() or self.timePoints.missing()
+        return self.timePoints.two_patients() or self.study.missing() or self.timePoints.missing()
 
 
 class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
@@ -126,7 +129,7 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
 
     def getParameterNode(self) -> PRRTDosimetryParameterNode:
         """The scene's one parameter node of this module."""
-        return PRRTDosimetryParameterNode(super().getParameterNode())
+        return PRRTDosimetryParameterNode(super().getParameterNode())  # type: ignore[call-arg]
 
     def dosimetryFor(self, parameters: PRRTDosimetryParameterNode) -> DosimetryLogic:
         """The logic that does the work, with the protocol that the parameters name.
@@ -177,7 +180,7 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
         progress(0.7, _("Dose"))
         logic.phantom = self.recoveryCurve(parameters)
         if parameters.method is Method.S_VALUES:
-            parameters.doses = logic.regionDoses(parameters.doses)
+            parameters.doses = logic.regionDoses(parameters.doses, sub_progress(progress, 0.7, 1.0))
         else:
             ct = parameters.ct if parameters.density is Density.CT else None
             step = sub_progress(progress, 0.7, 1.0)
@@ -185,8 +188,27 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
             self._remove(parameters.doseMap)
             parameters.doseMap, parameters.doses = made
             self.placeBeside(parameters.curves, [parameters.doseMap])
+            self.drawIsodoses(parameters)
         self.placeBeside(parameters.curves, [parameters.doses])
         return parameters.doses
+
+    def drawIsodoses(self, parameters: PRRTDosimetryParameterNode) -> None:
+        """Draw the chosen isodoses of the dose map, or take them away where no level is chosen.
+
+        Raises
+        ------
+        PRRTError
+            If there is no dose map, or a level is not a dose.
+        """
+        from PRRTDosimetryLib.dose.isodose import levels_from_text
+
+        levels = levels_from_text(parameters.isodoseLevels)
+        if levels:
+            parameters.isodoses = self.dosimetryFor(parameters).isodoses(levels, parameters.isodoses)
+            self.placeBeside(parameters.doseMap, [parameters.isodoses])
+        elif parameters.isodoses is not None:
+            slicer.mrmlScene.RemoveNode(parameters.isodoses)
+            parameters.isodoses = None
 
     def recoveryCurve(self, parameters: PRRTDosimetryParameterNode) -> RecoveryCurve | None:
         """The recovery curve of the phantom whose spheres were typed; None where nothing was typed.
@@ -215,12 +237,15 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
         self.calculate(parameters, sub_progress(progress, 0.0, 0.8))
         progress(0.8, _("Writing"))
         logic = self.dosimetryFor(parameters)
+        assert logic.scene is not None, "calculated above"
         export_scene_result(
             parameters.reportFolder,
             logic.doseResult(),
             scene=parameters.exportScene,
             title=f"Absorbed dose: {logic.doseResult().input.patient}",
             more=extra_writers(parameters, logic.scene),
+            replace=parameters.replaceFolder,
+            progress=sub_progress(progress, 0.8, 1.0),
         )
 
     def selfTest(self, folder: str, progress: Progress = no_progress) -> SelfTest:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PRRTUptakeLib.errors import PRRTError
+
+from PRRTDosimetryLib.dose.errors import DoseError
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Volume
@@ -22,10 +23,6 @@ _HOUNSFIELD = np.array([-1000.0, -98.0, 14.0, 23.0, 100.0, 101.0, 3000.0])  # so
 _DENSITY = np.array([0.00121, 0.930, 1.0305, 1.030, 1.1199, 1.0768, 2.793])
 
 
-class DensityError(PRRTError):
-    """A CT or density map cannot be used."""
-
-
 def density_from_ct(ct: Volume) -> Volume:
     """Mass density in g/mL of each voxel of an unenhanced CT in Hounsfield units.
 
@@ -33,13 +30,13 @@ def density_from_ct(ct: Volume) -> Volume:
 
     Raises
     ------
-    DensityError
+    DoseError
         If the volume is not in Hounsfield units or holds values that are not finite.
     """
     if ct.units != HOUNSFIELD_UNITS:
-        raise DensityError(f"Density needs a CT in Hounsfield units, but this volume has the unit '{ct.units}'.")
+        raise DoseError(f"Density needs a CT in Hounsfield units, but this volume has the unit '{ct.units}'.")
     if not np.isfinite(ct.array).all():
-        raise DensityError("The CT holds values that are not finite: load it again or crop it.")
+        raise DoseError("The CT holds values that are not finite: load it again or crop it.")
     density = np.interp(ct.array, _HOUNSFIELD, _DENSITY)
     return ct.with_values(density, quantity="mass density", units=DENSITY_UNITS)
 
@@ -53,13 +50,13 @@ def scaled_to_density(dose: Volume, density: Volume, reference_g_per_mL: float =
 
     Raises
     ------
-    DensityError
+    DoseError
         If the density map is on another grid or not in g/mL.
     """
     if density.units != DENSITY_UNITS:
-        raise DensityError(f"A density map is in {DENSITY_UNITS}, but this one has the unit '{density.units}'.")
+        raise DoseError(f"A density map is in {DENSITY_UNITS}, but this one has the unit '{density.units}'.")
     if not dose.grid.matches(density.grid):
-        raise DensityError(
+        raise DoseError(
             f"The density map ({density.grid.described()}) and the dose map ({dose.grid.described()}) are on "
             "different grids: resample the CT to the SPECT first."
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from PRRTUptakeLib.registration.result import (
     identity_registration,
 )
 from PRRTUptakeLib.registration.rigid import rigid_registration
+from PRRTUptakeLib.study.errors import InputFileError
 from PRRTUptakeLib.study.measurements import Measurement
 from PRRTUptakeLib.study.model import ResultPart, VisitContents
 from PRRTUptakeLib.study.placement import place
@@ -25,7 +26,9 @@ from PRRTDosimetryLib.dose.density import SOFT_TISSUE_g_per_mL
 from PRRTDosimetryLib.dose.dose_map import kernel_dose, local_dose
 from PRRTDosimetryLib.dose.dvh import DoseVolumeHistogram, dose_volume_histogram
 from PRRTDosimetryLib.dosimetry.cycle import DOSIMETRY, RENDERER, CycleDoses, settings_of
-from PRRTDosimetryLib.dosimetry.settings import DoseSettings, SettingsError
+from PRRTDosimetryLib.dosimetry.derived_intervals import map_mean
+from PRRTDosimetryLib.dosimetry.errors import DosimetryError
+from PRRTDosimetryLib.dosimetry.settings import DoseSettings
 from PRRTDosimetryLib.kinetics.voxel_series import VoxelSeries
 from PRRTDosimetryLib.kinetics.voxelwise import TiaMap, mono_exponential_tia_by_surroundings, uptake_clearance_tia
 
@@ -36,13 +39,10 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.segmentation.segments import Segment
     from PRRTUptakeLib.study.model import StudyResult, VisitImages
     from PRRTUptakeLib.study.visit import VisitResult
+    from PRRTUptakeLib.uptake.uncertainty import UncertainValue
 
 METHODS = {"kernel": kernel_dose, "local": local_dose}
-_MOST_UNSEEN = 0.05  # share of a region outside one of the images that is told
-
-
-class DoseMapCaseError(PRRTError):
-    """The visits of a cycle do not allow a dose map."""
+_MOST_UNSEEN = 0.05  # share of a region outside one of the images that is reported
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +78,7 @@ class CycleMap:
         """Doubts on the registrations, and regions that some image does not wholly show."""
         found = [f"{name}: {text}" for name, one in self.registrations.items() for text in one.quality.warnings]
         return found + [
-            f"{region.unseen:.0%} of '{name}' lies outside one of the images and is integrated from the others."
+            f"{region.unseen:.0%} of '{name}' is outside one of the images and is integrated from the others."
             for name, region in self.regions.items()
             if region.unseen > _MOST_UNSEEN
         ]
@@ -93,6 +93,7 @@ class CycleDoseMap(ResultPart):
     made : the map.
     cycle, method : "kernel" or "local".
     by_region : dose (Gy), tia (MBq.h) and mass (g) by region, of the doses beside which the map is shown.
+    known : 95 % intervals of the means by region, where they are known.
     shown : registrations between the cycle's images with what the report shows of them.
     """
 
@@ -101,6 +102,7 @@ class CycleDoseMap(ResultPart):
     cycle: int
     method: str
     by_region: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    known: Mapping[str, UncertainValue] = field(default_factory=dict)
     shown: tuple[VisitRegistration, ...] = ()
 
 
@@ -112,7 +114,7 @@ def add_dose_maps(result: StudyResult) -> StudyResult:
 
     Raises
     ------
-    SettingsError
+    InputFileError
         If the settings are not usable, or a transform names a visit that is not there.
     """
     settings = settings_of(result.input)
@@ -149,17 +151,27 @@ def dose_map_part(
     labels = first.labels
     study = f"cycle {labels.cycle} dosimetry"
     volumes = ((f"Absorbed dose {study}", made.dose), (f"TIA {study}", made.tia.tia))
+    known = _intervals(made, doses)
     return CycleDoseMap(
         made=made,
         cycle=labels.cycle,
         method=method,
         by_region=_by_region(doses),
+        known=known,
         shown=tuple(shown),
-        rows=dose_map_rows(made, labels.patient, labels.cycle, labels.image),
+        rows=dose_map_rows(made, labels.patient, labels.cycle, labels.image, known),
         warnings=tuple(f"Cycle {labels.cycle}, dose map: {text}" for text in made.warnings),
         contents=(VisitContents(study=study, volumes=volumes),),
         alignment=tuple({**one.facts(), "cycle": labels.cycle, "for": "dose map"} for one in shown),
     )
+
+
+def _intervals(made: CycleMap, doses: CycleDoses | None) -> dict[str, UncertainValue]:
+    """By region, of the map's mean."""
+    if doses is None:
+        return {}
+    found = {name: map_mean(doses.dosimetry, name, one.histogram.mean_Gy) for name, one in made.regions.items()}
+    return {name: one for name, one in found.items() if one is not None}
 
 
 def _by_region(doses: CycleDoses | None) -> dict[str, dict[str, float]]:
@@ -181,15 +193,15 @@ def cycle_map(
 
     Raises
     ------
-    DoseMapCaseError
+    DosimetryError
         If injection or time of an image is not known, or two visits can be brought together in no way.
     PRRTError
         If images cannot be registered, integrated or turned into dose.
     """
     for visit in visits:
         if visit.injection is None or visit.image.reference_time is None:
-            raise DoseMapCaseError(
-                f"Visit '{visit.labels.visit}' does not tell injection or scan time: complete its header."
+            raise DosimetryError(
+                f"Visit '{visit.labels.visit}' does not state injection or scan time: complete its header."
             )
     ordered = sorted(visits, key=lambda one: one.image.reference_time)  # type: ignore[arg-type, return-value]
     first = ordered[0]
@@ -224,7 +236,7 @@ def visit_registrations(
 
     Raises
     ------
-    DoseMapCaseError
+    DosimetryError
         If a visit has another frame of reference, no transform, and no CT or MRI to register.
     RegistrationError
         If a registration fails.
@@ -277,8 +289,13 @@ def _by_contours(base: VisitImages, images: VisitImages) -> Registration:
     return given_registration(to_visit @ np.linalg.inv(to_base), "registrations of the contours to both visits")
 
 
-def dose_map_rows(made: CycleMap, patient: str, cycle: int, image: str) -> tuple[Measurement, ...]:
-    """Per region ``voxel_dose_mean``, ``dvh_d98``, ``dvh_d50``, ``dvh_d2`` (Gy) and ``voxel_tia`` (MBq.h)."""
+def dose_map_rows(
+    made: CycleMap, patient: str, cycle: int, image: str, known: Mapping[str, UncertainValue] | None = None
+) -> tuple[Measurement, ...]:
+    """Per region ``voxel_dose_mean``, ``dvh_d98``, ``dvh_d50``, ``dvh_d2`` (Gy) and ``voxel_tia`` (MBq.h).
+
+    ``known`` are the intervals of the means; histograms have none, since noise and blur shape them.
+    """
     rows = []
     for name, region in made.regions.items():
         segment, histogram = region.segment, region.histogram
@@ -292,6 +309,10 @@ def dose_map_rows(made: CycleMap, patient: str, cycle: int, image: str) -> tuple
             Measurement(patient, cycle, DOSIMETRY, image, name, *labels, metric, value, unit)
             for metric, value, unit in values
         ]
+        one = (known or {}).get(name)
+        if one is not None:
+            (number,) = (n for n, row in enumerate(rows) if (row.region, row.metric) == (name, "voxel_dose_mean"))
+            rows[number] = replace(rows[number], uncertainty=one.u, lower_95=one.lower, upper_95=one.upper)
     return tuple(rows)
 
 
@@ -335,7 +356,7 @@ def region_map(segment: Segment, first: VisitResult, tia: Volume, dose: Volume, 
 
 def _anatomy(visit: VisitResult, images: VisitImages) -> Volume:
     if images.anatomy is None:
-        raise DoseMapCaseError(
+        raise DosimetryError(
             f"Visit '{visit.labels.visit}' has another frame of reference than the first and no CT on the grid of its "
             f"segments: give its transform as '{_key(visit)}' under 'transforms'."
         )
@@ -359,6 +380,6 @@ def _require_known_visits(settings: DoseSettings, visits: Sequence[VisitResult])
     known = [_key(visit) for visit in visits]
     unknown = [name for name in settings.transforms if name not in known]
     if unknown:
-        raise SettingsError(
+        raise InputFileError(
             f"dosimetry: 'transforms' names '{unknown[0]}', but the visits are {', '.join(known)} (CYCLE/VISIT)."
         )

@@ -16,16 +16,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PRRTUptakeLib.errors import PRRTError
+
+from PRRTDosimetryLib.effect.errors import EffectError
 
 if TYPE_CHECKING:
     from PRRTDosimetryLib.kinetics.curve_shape import Shape
 
 _STEPS_PER_INTERVAL = 256  # of a polygon; the error of G is below 1e-6
-
-
-class EffectError(PRRTError):
-    """A biological effect cannot be calculated."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from PRRTUptakeLib.archive.scan import ArchiveError
+from PRRTUptakeLib.archive.errors import ArchiveError
 
 _DIMSE = re.compile(
     r"(?P<tls>tls:)?(?P<title>[^@:/\\]{1,16})@(?P<host>\[[0-9A-Fa-f:]+\]|[^@:/\\\s]+):(?P<port>\d{1,5})"

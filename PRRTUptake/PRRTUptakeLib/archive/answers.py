@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from PRRTUptakeLib.archive.scan import ArchiveError
+from PRRTUptakeLib.archive.errors import ArchiveError
 from PRRTUptakeLib.atomic_write import atomic_file
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.study.case import load_case

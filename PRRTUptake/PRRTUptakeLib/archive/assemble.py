@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.archive.contours import contours_of
 from PRRTUptakeLib.archive.draft import CaseDraft, DraftVisit, OpenQuestion
-from PRRTUptakeLib.archive.scan import ArchiveError, patient_facts
+from PRRTUptakeLib.archive.errors import ArchiveError
+from PRRTUptakeLib.archive.scan import patient_facts
 from PRRTUptakeLib.archive.sessions import nuclide_of, route_of, sessions_of
 from PRRTUptakeLib.archive.timing import Timing, timings_of
 from PRRTUptakeLib.archive.visit_segments import draw_on_each_other, folder_of, give_segments
 from PRRTUptakeLib.study.images import EMISSION
-from PRRTUptakeLib.study.protocol import DESIGN_RULES, Protocol, available_protocols, load_protocol
+from PRRTUptakeLib.study.protocol import Protocol, available_protocols, load_protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,7 +80,7 @@ def assemble(scan: Scan, wishes: Wishes) -> CaseDraft:
         give_segments(visit, one.session, contours.of_session.get(one.number, []))
         draft.visits.append(visit)
     _name_apart(draft.visits)
-    draw_on_each_other(draft.visits, DESIGN_RULES[protocol.design].routes, wishes.data)
+    draw_on_each_other(draft.visits, protocol.rules.routes, wishes.data)
     draft.remark(contours.unplaced)
     _list_series(draft, scan)
     return draft
@@ -101,7 +102,7 @@ def _protocol(sessions: Sequence[Session], wishes: Wishes) -> tuple[Protocol, Op
     if len(modalities) > 1:
         names = ", ".join(one.name for one in fits)
         raise ArchiveError(f"The source has both PET and SPECT images: name the protocol by --protocol ({names}).")
-    proposed = next((one for one in fits if not DESIGN_RULES[one.design].by_lobe), fits[0])
+    proposed = next((one for one in fits if not one.rules.by_lobe), fits[0])
     choices = tuple((one.name, one.title) for one in fits)
     return proposed, OpenQuestion(
         question="Which protocol is the patient measured by?", key="protocol", choices=choices, proposed=proposed.name
@@ -139,7 +140,7 @@ def _planned(
     sessions: Sequence[Session], protocol: Protocol, with_contours: set[int], draft: CaseDraft
 ) -> list[Planned]:
     """The sessions that become visits, in their order."""
-    routes = DESIGN_RULES[protocol.design].routes
+    routes = protocol.rules.routes
     measured = [(n, one) for n, one in enumerate(sessions) if _fits(one, protocol)]
     if not measured:
         raise ArchiveError(
@@ -185,7 +186,7 @@ def _visit(one: Planned, protocol: Protocol) -> DraftVisit:
         visit.images = [image.series.files for image in session.anatomy]
         visit.found = {"image": "", "anatomy": session.first.label}
         return visit
-    routes = DESIGN_RULES[protocol.design].routes
+    routes = protocol.rules.routes
     route = route_of(session.choice.chosen) if routes else ""
     visit = DraftVisit(_ROUTE_NAMES.get(route, "PET") if routes else timing.name, timing.cycle)
     if routes:

@@ -8,7 +8,7 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.archive.draft import OpenQuestion
-from PRRTUptakeLib.archive.scan import ArchiveError
+from PRRTUptakeLib.archive.errors import ArchiveError
 from PRRTUptakeLib.archive.visit_segments import CONTOURS, IMAGES, SEGMENTS, folder_of, segments_of
 from PRRTUptakeLib.atomic_write import atomic_directory, atomic_file
 from PRRTUptakeLib.study.case import load_case

@@ -67,8 +67,8 @@ def _case(arguments: argparse.Namespace) -> None:
 def _download(arguments: argparse.Namespace, address: Address) -> Path:
     """The folder into which the patients' images were fetched."""
     from PRRTUptakeLib.archive.download import download, received_folder
+    from PRRTUptakeLib.archive.errors import ArchiveError
     from PRRTUptakeLib.archive.reach import archive_at
-    from PRRTUptakeLib.archive.scan import ArchiveError
     from PRRTUptakeLib.progress import ProgressPrinter
 
     if not arguments.patient:
@@ -93,8 +93,8 @@ def _scan(arguments: argparse.Namespace, received: Path | None) -> Scan:
 
 
 def _cohort(arguments: argparse.Namespace, scan: Scan, source: str) -> None:
+    from PRRTUptakeLib.archive.errors import ArchiveError
     from PRRTUptakeLib.archive.make import make_cohort
-    from PRRTUptakeLib.archive.scan import ArchiveError
     from PRRTUptakeLib.progress import ProgressPrinter
 
     made = make_cohort(scan, arguments.output, source, arguments.protocol, arguments.replace, ProgressPrinter())
@@ -131,8 +131,8 @@ def _send_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _send(arguments: argparse.Namespace) -> None:
     from PRRTUptakeLib.archive.address import archive_address
+    from PRRTUptakeLib.archive.errors import ArchiveError
     from PRRTUptakeLib.archive.reach import archive_at
-    from PRRTUptakeLib.archive.scan import ArchiveError
     from PRRTUptakeLib.archive.send import result_objects, send
     from PRRTUptakeLib.progress import ProgressPrinter
 

@@ -12,7 +12,7 @@ from PRRTUptakeLib.dicom.drawn_on import references_of
 from PRRTUptakeLib.dicom.reading import arrange
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.volume import Grid
-from PRRTUptakeLib.study.images import same_lattice
+from PRRTUptakeLib.study.images import same_voxels
 from PRRTUptakeLib.study.segment_names import segment_names
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _place_masks(path: Path, sessions: Sequence[Session], grids: dict[int, Grid 
     if listed.grid is not None:
         for n, session in enumerate(sessions):
             own = [grids[id(image)] for image in session.anatomy]
-            if any(grid is not None and same_lattice(grid, listed.grid) for grid in own):
+            if any(grid is not None and same_voxels(grid, listed.grid) for grid in own):
                 fitting.append(n)
     if not fitting:
         found.unplaced.append(f"{path.name}: no CT or MR of the source has the voxels of these masks; left out.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.archive.archive_types import SeriesEntry
 from PRRTUptakeLib.archive.credentials import AUTHORITIES, credentials_for
-from PRRTUptakeLib.archive.scan import ArchiveError
+from PRRTUptakeLib.archive.errors import ArchiveError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -23,7 +23,7 @@ from pydicom.uid import (
 
 from PRRTUptakeLib.archive.archive_types import SeriesEntry
 from PRRTUptakeLib.archive.credentials import AUTHORITIES
-from PRRTUptakeLib.archive.scan import ArchiveError, NoServiceError
+from PRRTUptakeLib.archive.errors import ArchiveError, NoServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

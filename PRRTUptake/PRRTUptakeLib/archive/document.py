@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import EncapsulatedPDFStorage, ExplicitVRLittleEndian
 
-from PRRTUptakeLib.archive.scan import ArchiveError
+from PRRTUptakeLib.archive.errors import ArchiveError
 from PRRTUptakeLib.dicom.writing import item_of, uid
 from PRRTUptakeLib.export.dicom_objects import MANUFACTURER, MODEL, SERIAL
 from PRRTUptakeLib.export.pdf import html_to_pdf

@@ -7,7 +7,7 @@ import json
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from PRRTUptakeLib.archive.scan import ArchiveError
+from PRRTUptakeLib.archive.errors import ArchiveError
 from PRRTUptakeLib.errors import reason
 from PRRTUptakeLib.progress import Progress, no_progress
 

@@ -82,6 +82,6 @@ def table_html(rows: Sequence[dict[str, Any]], source: str) -> str:
     identity = {"Source": source, "Patients": str(patients), "Made by": f"prrt case {VERSION}"}
     lacking = [row["patient"] for row in rows if not row["visit"]]
     warnings = [f"No case could be made of: {', '.join(lacking)}."] if lacking else []
-    told = paragraph("One row per visit. A case with open questions is refused by prrt run until they are answered.")
+    note = paragraph("One row per visit. A case with open questions is refused by prrt run until they are answered.")
     body = table([name.replace("_", " ") for name in COLUMNS], [[row[name] for name in COLUMNS] for row in rows])
-    return html_page("What was found", identity, warnings, [section("Patients, cycles and visits", told, body)])
+    return html_page("What was found", identity, warnings, [section("Patients, cycles and visits", note, body)])

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.archive.assemble import Wishes, assemble
 from PRRTUptakeLib.archive.case_writing import data_folder, write_case
+from PRRTUptakeLib.archive.errors import ArchiveError
 from PRRTUptakeLib.archive.found_table import row_without_case, rows_of, table_csv, table_html
-from PRRTUptakeLib.archive.scan import ArchiveError, Scan, patient_facts
+from PRRTUptakeLib.archive.scan import Scan, patient_facts
 from PRRTUptakeLib.atomic_write import atomic_file
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.formatting import plain_table

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pydicom
 
+from PRRTUptakeLib.archive.errors import ArchiveError
 from PRRTUptakeLib.archive.series_kind import SeriesKind, kind_of
 from PRRTUptakeLib.dicom.headers import read_header, text
 from PRRTUptakeLib.dicom.series import series_of_headers
@@ -29,16 +30,8 @@ if TYPE_CHECKING:
 
 DICOMDIR = "DICOMDIR"
 _DIRECTORY = "1.2.840.10008.1.3.10"
-_TOLD_EVERY = 100  # files between two reports of progress
+_REPORTED_EVERY = 100  # files between two reports of progress
 _HEADER_TAGS = ("PatientName", "PatientBirthDate", "PatientSex")
-
-
-class ArchiveError(PRRTError):
-    """A folder or an archive does not give what a case needs, or a result cannot be sent."""
-
-
-class NoServiceError(ArchiveError):
-    """An archive does not offer what was asked of it, such as queries."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +118,7 @@ def scan_files(files: Sequence[Path], progress: Progress = no_progress) -> Scan:
     ignored: list[tuple[Path, str]] = []
     copies = 0
     for n, path in enumerate(files):
-        if n % _TOLD_EVERY == 0:
+        if n % _REPORTED_EVERY == 0:
             progress(n / len(files), f"reading headers, {n} of {len(files)} files")
         header, reason = _header(path)
         if header is None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.archive.case_writing import data_folder
-from PRRTUptakeLib.archive.scan import ArchiveError
+from PRRTUptakeLib.archive.errors import ArchiveError
 from PRRTUptakeLib.atomic_write import atomic_directory, atomic_file
 from PRRTUptakeLib.dicom.reading import arrange
 from PRRTUptakeLib.dicom.series import find_series
@@ -28,7 +28,7 @@ from PRRTUptakeLib.progress import Progress, no_progress
 from PRRTUptakeLib.segmentation.files import read_segment_folder
 from PRRTUptakeLib.segmentation.label_matching import recognise
 from PRRTUptakeLib.study.case import load_case
-from PRRTUptakeLib.study.images import same_lattice
+from PRRTUptakeLib.study.images import same_voxels
 from PRRTUptakeLib.study.schema.json_file import read_json_file
 from PRRTUptakeLib.study.schema.place import Place
 
@@ -151,7 +151,7 @@ def _segmented(program: str, series: Series, tasks: Sequence[str], options: Sequ
         segmentation = read_segment_folder(every)
     arranged = arrange(series)
     grid = Grid(arranged.shape, arranged.ijk_to_ras)
-    if not same_lattice(segmentation.grid, grid, _GRID_mm):
+    if not same_voxels(segmentation.grid, grid, _GRID_mm):
         raise ArchiveError(
             f"{PROGRAM} wrote masks on another grid ({segmentation.grid.described()}) than that of {series.label} "
             f"({grid.described()}): they are not used."

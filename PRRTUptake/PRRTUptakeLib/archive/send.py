@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pydicom
 
 from PRRTUptakeLib.archive.document import report_object
-from PRRTUptakeLib.archive.scan import ArchiveError, NoServiceError
+from PRRTUptakeLib.archive.errors import ArchiveError, NoServiceError
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.export.results import REPORT
 from PRRTUptakeLib.progress import Progress, no_progress
@@ -87,7 +87,7 @@ def result_objects(results: Path, pdf: Path | None = None, report: bool = True) 
         except Exception as error:  # pydicom raises many kinds on broken files
             raise ArchiveError(f"{file} is not a readable DICOM file ({error}): run the case again.") from error
         names.append(file.relative_to(results).as_posix())
-    if len({_is_freed(one) for one in objects}) > 1:
+    if len({_is_cleaned(one) for one in objects}) > 1:
         raise ArchiveError(
             f"{results} mixes de-identified and identified objects: nothing was sent; run the case again."
         )
@@ -129,7 +129,7 @@ def send(
     return [SentObject(names[n], str(one.SOPInstanceUID), statuses[n]) for n, one in enumerate(objects)]
 
 
-def _is_freed(one: Dataset) -> bool:
+def _is_cleaned(one: Dataset) -> bool:
     return str(one.get("PatientIdentityRemoved", "")).upper() == "YES"
 
 
@@ -137,18 +137,18 @@ def _refuse_wrong_study(archive: Archive, objects: Sequence[Dataset]) -> None:
     """Refuse before anything is sent."""
     for study in dict.fromkeys(str(one.StudyInstanceUID) for one in objects):
         example = next(one for one in objects if one.StudyInstanceUID == study)
-        freed, patient = _is_freed(example), str(example.get("PatientID", "")).strip()
+        cleaned, patient = _is_cleaned(example), str(example.get("PatientID", "")).strip()
         try:
             known = archive.patient_of_study(study)
         except NoServiceError:
-            if freed:
+            if cleaned:
                 raise ArchiveError(
                     f"{archive.name} cannot be asked whether the study is one of an identified patient: de-identified "
                     "results are sent to archives with queries only."
                 ) from None
             continue
         if known is not None and known != patient:
-            what = "de-identified results" if freed else f"results of patient '{patient}'"
+            what = "de-identified results" if cleaned else f"results of patient '{patient}'"
             raise ArchiveError(
                 f"{archive.name} has the study ...{study[-12:]} under another Patient ID: {what} do not go into it; "
                 "nothing was sent."

@@ -202,8 +202,8 @@ def _emission(series: Series, reason: str, doubt: str = "") -> SeriesKind:
     elif stated == NOT_STATED:
         doubt = doubt or "the header does not say whether attenuation was corrected"
     words_of = {CORRECTED: "attenuation-corrected", NOT_CORRECTED: "not attenuation-corrected"}
-    told = words_of.get(stated, "attenuation correction not stated")
-    return SeriesKind(word=EMISSION, reason=f"{reason}; {told}", attenuation=stated, doubt=doubt)
+    note = words_of.get(stated, "attenuation correction not stated")
+    return SeriesKind(word=EMISSION, reason=f"{reason}; {note}", attenuation=stated, doubt=doubt)
 
 
 def _of_anatomy(series: Series, dataset: Dataset, image_type: tuple[str, ...], shown: str) -> SeriesKind:

@@ -115,12 +115,12 @@ def _place(one: FoundSeries, sessions: list[Session], alone: dict[tuple[str, str
 
 def choose_emission(group: Sequence[FoundSeries]) -> Choice:
     """The image to measure among the emission images of one session; a doubt wherever the headers leave one."""
-    different, told = _without_copies(group)
+    different, note = _without_copies(group)
     corrected = [one for one in different if one.kind.attenuation == CORRECTED]
     unstated = [one for one in different if one.kind.attenuation == NOT_STATED]
     ranked = sorted(different, key=lambda one: _rank(one, different))
     chosen, others = ranked[0], tuple(ranked[1:])
-    reason = f"{chosen.kind.reason}{told}"
+    reason = f"{chosen.kind.reason}{note}"
     if len(different) == 1:
         doubt = chosen.kind.doubt
         if chosen.kind.attenuation == NOT_CORRECTED:

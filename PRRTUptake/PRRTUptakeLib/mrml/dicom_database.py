@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.archive.assemble import Wishes, assemble
-from PRRTUptakeLib.archive.scan import ArchiveError, Scan, scan_files
+from PRRTUptakeLib.archive.errors import ArchiveError
+from PRRTUptakeLib.archive.scan import Scan, scan_files
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.mrml.dicom_nodes import EMISSION, node_from_series, node_from_stored_values
 from PRRTUptakeLib.mrml.images import (
@@ -23,7 +24,7 @@ from PRRTUptakeLib.mrml.segmentations import node_from_segmentation
 from PRRTUptakeLib.progress import Progress, no_progress, sub_progress
 from PRRTUptakeLib.segmentation.dicom_contours import read_contours
 from PRRTUptakeLib.study.inputs import ROUTES
-from PRRTUptakeLib.study.protocol import DESIGN_RULES, load_protocol
+from PRRTUptakeLib.study.protocol import load_protocol
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.archive.draft import CaseDraft, DraftVisit
@@ -132,7 +133,7 @@ def _load_visit(visit: DraftVisit, draft: CaseDraft, known: dict[Path, Series]) 
     series = [known[files[0]] for files in visit.images]
     route = ROUTES.get(visit.keys.get("route", ""), "")
     stated = "route" if any(one.key == "route" for one in visit.questions) else ""
-    as_suv = DESIGN_RULES[load_protocol(draft.protocol).design].routes
+    as_suv = load_protocol(draft.protocol).rules.routes
     nodes, measured = [], None
     for one in series:
         node = _image(one, visit.name, as_suv)

@@ -7,7 +7,7 @@ from builders.running_archives import needs_packages
 from PRRTDosimetryLib.commands import main
 from PRRTUptakeLib.archive.address import WebAddress, archive_address
 from PRRTUptakeLib.archive.credentials import Credentials, credentials_for
-from PRRTUptakeLib.archive.scan import ArchiveError
+from PRRTUptakeLib.archive.errors import ArchiveError
 
 PACS = WebAddress("https://pacs.example/dicom-web")
 

@@ -13,12 +13,14 @@ from builders.small_archive import another_person, subject, uid, write_therapy
 from PRRTDosimetryLib.commands import main
 from PRRTUptakeLib.archive.answers import answer_case
 from PRRTUptakeLib.archive.assemble import Wishes, assemble
+from PRRTUptakeLib.archive.errors import ArchiveError
 from PRRTUptakeLib.archive.make import make_case, make_cohort, one_patient
-from PRRTUptakeLib.archive.scan import ArchiveError, scan_source
+from PRRTUptakeLib.archive.scan import scan_source
 from PRRTUptakeLib.imaging.itk_images import write_mask
 from PRRTUptakeLib.imaging.volume import Grid
-from PRRTUptakeLib.study.case import CaseError, load_case, require_no_questions
+from PRRTUptakeLib.study.case import load_case, require_no_questions
 from PRRTUptakeLib.study.check import check_case
+from PRRTUptakeLib.study.errors import InputFileError
 from PRRTUptakeLib.table_file import read_table
 
 CT_GRID = Grid((6, 4, 4), np.array([[-10.0, 0, 0, 20], [0, -10.0, 0, 20], [0, 0, 5.0, 0], [0, 0, 0, 1]]))
@@ -91,7 +93,7 @@ def test_the_case_is_complete_by_the_schema_and_stays_blinded(folder, tmp_path):
 def test_an_open_question_stops_a_run_and_is_listed_by_check(folder, tmp_path):
     case = tmp_path / "case.json"
     make_case(one_patient(scan_source(folder[0]), ""), case, "a folder")
-    with pytest.raises(CaseError, match=r"2 open question\(s\): \(1\) Which protocol .* --ask"):
+    with pytest.raises(InputFileError, match=r"2 open question\(s\): \(1\) Which protocol .* --ask"):
         require_no_questions(load_case(case))
     problems = check_case(case).all_problems
     assert sum(text.startswith("Open question") for text in problems) == 2

@@ -17,8 +17,8 @@ from PRRTDosimetryLib.commands import main
 from PRRTUptakeLib.archive import download as downloading
 from PRRTUptakeLib.archive.address import archive_address
 from PRRTUptakeLib.archive.download import RECORD, download
+from PRRTUptakeLib.archive.errors import ArchiveError
 from PRRTUptakeLib.archive.reach import archive_at
-from PRRTUptakeLib.archive.scan import ArchiveError
 from PRRTUptakeLib.study.case import load_case
 
 pytestmark = pytest.mark.slow

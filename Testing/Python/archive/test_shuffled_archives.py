@@ -12,7 +12,8 @@ import pydicom
 import pytest
 from builders.small_archive import subject, uid, write_therapy
 from PRRTUptakeLib.archive.assemble import Wishes, assemble
-from PRRTUptakeLib.archive.scan import ArchiveError, scan_source
+from PRRTUptakeLib.archive.errors import ArchiveError
+from PRRTUptakeLib.archive.scan import scan_source
 
 NAMES = {
     "corrected": ("SPECT AC", "SPECT schwächungskorrigiert", "TEMP corrigée", "SPECT corretta", "SPECT gecorrigeerd"),

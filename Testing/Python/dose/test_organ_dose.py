@@ -5,9 +5,10 @@ import math
 
 import pytest
 from builders.shared_data import shared_file
+from PRRTDosimetryLib.dose.errors import DoseError
 from PRRTDosimetryLib.dose.marrow import marrow_tia_from_blood_MBq_h, marrow_tia_from_vertebrae_MBq_h
 from PRRTDosimetryLib.dose.organs import REMAINDER, organ_doses, remainder_tia_MBq_h
-from PRRTDosimetryLib.dose.phantom import GY_PER_MBQ_H, SEXES, DoseError, phantom
+from PRRTDosimetryLib.dose.phantom import GY_PER_MBQ_H, SEXES, phantom
 from PRRTDosimetryLib.dose.sphere_table import (
     local_deposition_Gy_g_per_MBq_h,
     sphere_S_Gy_per_Bq_s,

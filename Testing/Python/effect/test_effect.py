@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from PRRTDosimetryLib.effect.bed import KIDNEY, EffectError, Tissue, bed_Gy, dose_protraction_factor, eqd2_Gy
+from PRRTDosimetryLib.effect.bed import KIDNEY, Tissue, bed_Gy, dose_protraction_factor, eqd2_Gy
 from PRRTDosimetryLib.effect.cycles import CycleDose, cumulative_effect
+from PRRTDosimetryLib.effect.errors import EffectError
 from PRRTDosimetryLib.effect.limits import REFERENCE_LIMITS, reference_limits
 from PRRTDosimetryLib.effect.lobes import LesionDose, compare_lobes
 from PRRTDosimetryLib.kinetics.curve_shape import Shape

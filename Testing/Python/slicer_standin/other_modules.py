@@ -213,3 +213,30 @@ def python_modules() -> dict[str, types.ModuleType]:
         found[name] = types.ModuleType(name)
         vars(found[name]).update({cls.__name__: cls for cls in classes})
     return found
+
+
+class Packaging:
+    """``slicer.packaging``: remembers what was asked for and installs nothing; ``refuse`` is the user's no."""
+
+    asked: list[tuple[tuple[str, ...], str]] = []
+    refuse = False
+
+    @classmethod
+    def pip_ensure(cls, requirements, constraints=None, prompt_install=True, requester=None, **options):
+        cls.asked.append((tuple(str(one) for one in requirements), requester))
+        if cls.refuse:
+            raise RuntimeError("Package installation was declined by the user.")
+
+    @staticmethod
+    def pip_check(requirements):
+        return False
+
+    @staticmethod
+    def pip_install(*arguments, **options):
+        raise AssertionError("a panel asks by pip_ensure")
+
+    @staticmethod
+    def load_requirements(path):
+        raise AssertionError("the panels read no requirements")
+
+    load_pyproject_dependencies = load_requirements

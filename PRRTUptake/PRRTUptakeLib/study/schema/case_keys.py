@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 from PRRTUptakeLib.segmentation.couinaud import TerritoryOverride
 from PRRTUptakeLib.segmentation.lobes import Plane
 from PRRTUptakeLib.segmentation.targets import TargetOverride
+from PRRTUptakeLib.segmentation.totalsegmentator import TABLES
+from PRRTUptakeLib.study.errors import InputFileError
 from PRRTUptakeLib.study.manual_shift import ManualShift
-from PRRTUptakeLib.study.schema.containers import ListOf, Record
+from PRRTUptakeLib.study.schema.containers import AnyOf, ListOf, MapOf, Record
 from PRRTUptakeLib.study.schema.fields import Anything, Day, FilePath, Flag, Number, Text, Word
-from PRRTUptakeLib.study.schema.place import InputFileError, shown
+from PRRTUptakeLib.study.schema.place import shown
 from PRRTUptakeLib.study.schema.shared_keys import (
     CYCLE,
     DELIVERED,
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 ROUTES = {"intra-arterial": "IA", "intravenous": "IV"}
 LOBES = ("none", "left", "right", "from-plane", "drawn")
 # What belongs to the visit whose segments are used, not to one that uses them.
-DRAWN_KEYS = ("lobe_plane", "couinaud_moves", "vanished", "targets")
+DRAWN_KEYS = ("labels", "lobe_plane", "couinaud_moves", "vanished", "targets")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +68,11 @@ class Question:
 def _uid(text: str) -> None:
     if not re.fullmatch(r"[0-9.]{1,64}", text):
         raise InputFileError(f"{shown(text)} is no Series Instance UID (digits and dots): copy it from 'prrt check'.")
+
+
+def _label_number(text: str) -> None:
+    if not re.fullmatch(r"[1-9][0-9]{0,4}", text):
+        raise InputFileError(f"{shown(text)} is no number of a label map (1 to 99999; 0 is background).")
 
 
 def _plane(origin_ras_mm: tuple[float, ...], normal_ras: tuple[float, ...]) -> Plane:
@@ -151,6 +158,19 @@ VISIT = Record(
     optional={
         "segments": FilePath(
             kind="either", about="Folder of masks, a .seg.nrrd file, or DICOM SEG or RTSTRUCT (file or folder)."
+        ),
+        "labels": AnyOf(
+            about="Names of the numbers of a label map, or the TotalSegmentator task whose table has them.",
+            forms=(
+                Word(words=tuple(TABLES), about="Task of TotalSegmentator; the two differ at number 26."),
+                MapOf(
+                    item=Text(about="Name of the segment."),
+                    names=Text(rule=_label_number, about="Number in the file."),
+                    keyed_by="number",
+                    least=1,
+                ),
+            ),
+            wanted=f"{' or '.join(TABLES)}, or an object with a number as each key and its name as value",
         ),
         "drawn_on": Text(about='Name of the visit whose segments are used, "CYCLE/VISIT" if it is of another cycle.'),
         "registration": REGISTRATION,
