@@ -4,13 +4,25 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 2
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: demo test coverage slow lint docs bench review review-test clean
+.PHONY: demo run test coverage slow lint docs bench review review-test clean
 
 demo: .venv/demo.stamp
 	$(BIN)/prrt demo -o demo
 	@echo
 	@echo "The command is $(BIN)/prrt: try $(BIN)/prrt --help, or 'source $(BIN)/activate' once and then just prrt."
 	@echo "Extras (figures, statistics, distributed, excel, pacs) are installed when wanted: $(BIN)/pip install '.[excel]'; README.md says what each adds."
+
+# Your own patient: make run SOURCE=folder-with-DICOM makes the case and asks what is open; make run CASE=case.json measures it.
+SOURCE ?=
+CASE ?= case.json
+RESULTS ?= $(basename $(CASE))_results
+
+run: .venv/demo.stamp
+ifneq ($(SOURCE),)
+	$(BIN)/prrt case "$(SOURCE)" -o "$(CASE)" --ask
+else
+	$(BIN)/prrt run "$(CASE)" -o "$(RESULTS)"
+endif
 
 # PYTEST_OPTIONS adds to it: CI counts the lines that are run (`make coverage` does the same by hand).
 test: .venv/test.stamp

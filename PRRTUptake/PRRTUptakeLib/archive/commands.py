@@ -156,8 +156,33 @@ def _send(arguments: argparse.Namespace) -> None:
         raise ArchiveError(f"{len(failed)} of {len(sent)} objects are not in the archive: the list says why.")
 
 
+def _segment_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("case", type=Path, metavar="CASE.json", help="a case whose visits have no segments yet")
+    add("--task", nargs="+", default=[], metavar="TASK", help="of TotalSegmentator (default: total liver_lesions)")
+    add("--program", default="TotalSegmentator", metavar="PATH", help="the program (default: TotalSegmentator on PATH)")
+    add("--fast", action="store_true", help="use its coarser and quicker model")
+    add("--ml", action="store_true", help="have it write one file for all labels, which is quicker")
+    add("--replace", action="store_true", help="segment visits again that were segmented by this command")
+
+
+def _segment(arguments: argparse.Namespace) -> None:
+    from PRRTUptakeLib.archive.segment import DEFAULT_TASKS, segment_case
+    from PRRTUptakeLib.progress import ProgressPrinter
+
+    options = [word for word, wished in (("--fast", arguments.fast), ("--ml", arguments.ml)) if wished]
+    tasks = arguments.task or DEFAULT_TASKS
+    made = segment_case(arguments.case, tasks, arguments.program, options, arguments.replace, ProgressPrinter())
+    for one in made:
+        print(f"{one.visit}: {', '.join(one.names)} by TotalSegmentator {one.version} in {one.folder}")
+        for remark in one.remarks:
+            print(f"Note: {remark}")
+
+
 COMMANDS: tuple[Command, ...] = (
     Command(
         "case", "make a case file from a folder of DICOM or an archive, and ask what is open", _case_arguments, _case
     ),
+    Command("send", "send the DICOM results of a case to an archive, each object once", _send_arguments, _send),
+    Command("segment", "run an installed TotalSegmentator for a case without segments", _segment_arguments, _segment),
 )

@@ -67,6 +67,7 @@ class DimseArchive:
             ) from None
         logging.getLogger("pynetdicom").addHandler(logging.NullHandler())  # what it logs is said in a sentence here
         self._open: dict[str, Any] = {}
+        self._missing: set[str] = set()
         self._server: Any = None
         self._received: queue.Queue[Dataset | None] = queue.Queue()
 
@@ -77,12 +78,15 @@ class DimseArchive:
 
     def close(self) -> None:
         """Release every association."""
+        self._release()
+        if self._server is not None:
+            self._server.shutdown()
+
+    def _release(self) -> None:
         for one in self._open.values():
             if one.is_established:
                 one.release()
         self._open.clear()
-        if self._server is not None:
-            self._server.shutdown()
 
     def series_of(self, patient_id: str) -> list[SeriesEntry]:
         """Every series of a patient."""
@@ -241,6 +245,9 @@ class DimseArchive:
         known = self._open.get(purpose)
         if known is not None and known.is_established:
             return known
+        if purpose in self._missing:
+            raise NoServiceError(f"{self.address} offers no service that is needed here: ask its administrator.")
+        self._release()  # some archives take one connection at a time
         ours = AE(ae_title=self.title)
         ours.acse_timeout = ours.dimse_timeout = ours.network_timeout = _PATIENCE_s
         ours.connection_timeout = _PATIENCE_s
@@ -255,11 +262,12 @@ class DimseArchive:
                 evt_handlers=handlers,
                 tls_args=self._tls(),
             )
-            if made.is_established or made.is_rejected or attempt == _ATTEMPTS - 1:
+            answered = made.is_established or made.is_rejected or made.acceptor.primitive is not None
+            if answered or attempt == _ATTEMPTS - 1:
                 break
             time.sleep(_PAUSE_s)  # an archive takes so many connections at a time
         if not made.is_established:
-            self._refused(made)
+            self._refused(made, purpose)
         self._open[purpose] = made
         return made
 
@@ -269,7 +277,7 @@ class DimseArchive:
         context = ssl.create_default_context(cafile=os.environ.get(AUTHORITIES) or None)
         return context, self.address.host
 
-    def _refused(self, association: Any) -> None:
+    def _refused(self, association: Any, purpose: str) -> None:
         """Say why there is no association."""
         if association.is_rejected:
             answer = association.acceptor.primitive
@@ -279,6 +287,7 @@ class DimseArchive:
                 "titles with its administrator."
             )
         if association.requestor.requested_contexts and association.acceptor.primitive is not None:
+            self._missing.add(purpose)
             raise NoServiceError(f"{self.address} offers no service that is needed here: ask its administrator.")
         raise ArchiveError(
             f"{self.address} does not answer: check machine, port and network, then run the same command again."

@@ -45,10 +45,13 @@ def download(
     try:
         have = _opened(folder, archive.name)
         series, passed = _wanted(archive, patients)
+        listed = []
         for n, one in enumerate(series):
-            note = f"{one.modality} series {n + 1} of {len(series)}"
-            progress(n / len(series), note)
-            _receive(archive, one, folder, have)
+            progress(0.1 * n / len(series), f"listing series {n + 1} of {len(series)}")
+            listed.append(archive.instances_of(one))
+        for n, (one, instances) in enumerate(zip(series, listed, strict=True)):
+            progress(0.1 + 0.9 * n / len(series), f"{one.modality} series {n + 1} of {len(series)}")
+            _receive(archive, one, instances, folder, have)
         progress(1.0, f"{len(have)} images received")
     except OSError as error:
         raise ArchiveError(
@@ -121,9 +124,8 @@ def _is_whole(path: Path, digest: str) -> bool:
         return False
 
 
-def _receive(archive: Archive, series: SeriesEntry, folder: Path, have: dict[str, str]) -> None:
-    """Fetch what is missing of a series, and check that all of it came."""
-    listed = archive.instances_of(series)
+def _receive(archive: Archive, series: SeriesEntry, listed: Sequence[str], folder: Path, have: dict[str, str]) -> None:
+    """Fetch what is missing of the listed instances of a series, and check that all of it came."""
     missing = [uid for uid in listed if uid not in have]
     if not missing:
         return

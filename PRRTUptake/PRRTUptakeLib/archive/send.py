@@ -116,19 +116,17 @@ def send(
     """
     _refuse_wrong_study(archive, objects)
     journal = _Journal.of(results, archive.name)
-    sent = []
-    for n, (one, name) in enumerate(zip(objects, names, strict=True)):
-        progress(n / len(objects), f"{name}, {n + 1} of {len(objects)}")
-        instance = str(one.SOPInstanceUID)
-        if _is_there(archive, one, journal):
-            sent.append(SentObject(name, instance, THERE))
-            continue
-        status = archive.store(one)
+    there = [_is_there(archive, one, journal) for one in objects]
+    statuses = dict.fromkeys([n for n, known in enumerate(there) if known], THERE)
+    todo = sorted((n for n, known in enumerate(there) if not known), key=lambda n: str(objects[n].SOPClassUID))
+    for done, n in enumerate(todo):
+        progress(done / len(todo), f"{names[n]}, {done + 1} of {len(todo)}")
+        status = archive.store(objects[n])
         if not status:
-            journal.note(instance)
-        sent.append(SentObject(name, instance, status or SENT))
+            journal.note(str(objects[n].SOPInstanceUID))
+        statuses[n] = status or SENT
     progress(1.0, "done")
-    return sent
+    return [SentObject(names[n], str(one.SOPInstanceUID), statuses[n]) for n, one in enumerate(objects)]
 
 
 def _is_cleaned(one: Dataset) -> bool:

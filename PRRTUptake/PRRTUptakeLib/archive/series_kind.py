@@ -16,6 +16,7 @@ from PRRTUptakeLib.dicom.administration import drug_item
 from PRRTUptakeLib.dicom.headers import items, number, numbers, text, words
 from PRRTUptakeLib.dicom.nuclides import header_nuclide
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.export.dicom_objects import MANUFACTURER
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
 from PRRTUptakeLib.segmentation.dicom_contours import RTSTRUCT_STORAGE, SEG_STORAGE
 from PRRTUptakeLib.study.check import CORRECTED, NOT_CORRECTED, NOT_STATED, attenuation_of
@@ -97,6 +98,8 @@ def kind_of(series: Series) -> SeriesKind:
 def _kind(series: Series) -> SeriesKind:
     dataset = series.headers[0].dataset
     by_class = _by_class(series.sop_class)
+    if by_class is not None and by_class.word == SEG and _is_occupancy(dataset, series.label):
+        return SeriesKind(word=RESULT, reason="occupied fractions of voxels, as SlicerPRRT writes them")
     if by_class is not None:
         return by_class
     image_type = words(dataset, "ImageType", series.label)
@@ -126,6 +129,11 @@ def _by_class(sop_class: str) -> SeriesKind | None:
     if sop_class == RTSTRUCT_STORAGE:
         return SeriesKind(word=RTSTRUCT, reason="SOP Class is RT Structure Set")
     return None
+
+
+def _is_occupancy(dataset: Dataset, where: str) -> bool:
+    fractions = text(dataset, "SegmentationFractionalType", where).upper() == "OCCUPANCY"
+    return fractions and text(dataset, "Manufacturer", where) == MANUFACTURER
 
 
 def _of_nm(series: Series, dataset: Dataset, image_type: tuple[str, ...], shown: str) -> SeriesKind:

@@ -96,7 +96,8 @@ class RegistrationSection(Section):
 
             parameters = self.parameters
             fixed, moving = visits_to_register(parameters.segmentation)
-            words, doubts = [], []
+            words: list[str] = []
+            doubts: list[str] = []
             for number, node in enumerate(moving):
                 step = sub_progress(progress, number / len(moving), (number + 1) / len(moving))
                 step(0.0, _("Registering {name}").format(name=node.GetName()))

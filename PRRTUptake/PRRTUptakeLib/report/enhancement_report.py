@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from PRRTUptakeLib.formatting import plain_table, with_interval
 from PRRTUptakeLib.report.page import paragraph, section, table
 from PRRTUptakeLib.report.plots import bar_chart
+from PRRTUptakeLib.report.route_pictures import route_pictures
 from PRRTUptakeLib.study.predicted_benefit import ASSUMPTIONS
 from PRRTUptakeLib.study.route_intervals import IN_THEM
 from PRRTUptakeLib.vocabulary import metric_label
@@ -86,8 +87,19 @@ def enhancement_sections(result: EnhancementResult, protocol: Protocol) -> list[
             table(["by another rule", "enhancement ratio"], others),
         ),
         section("Regions", table(header, rows, words), paragraph(IN_THEM, "small"), chart),
+        section("Lesions", _decisions(result)),
+        section("Pictures", route_pictures(result, metric)),
         section("The two days", _days(result)),
     ]
+
+
+def _decisions(result: EnhancementResult) -> str:
+    """Each lesion, whether it is a target, and why."""
+    rows = [
+        [one.lesion_id, one.lobe, one.longest_axial_mm, "target" if one.is_target else "no", one.reason]
+        for one in result.decisions
+    ]
+    return table(["lesion", "lobe", "diameter mm", "chosen", "why"], rows)
 
 
 def benefit_table(

@@ -152,8 +152,7 @@ class MixedDesign:
 
         What patients differ by cancels within them, so that one standard deviation of it does for all: 0.5.
         """
-        scatter = {"sd_patient_log": 0.5, "sd_lobe_log": sd_log / math.sqrt(2.0), "sd_residual_log": sd_lesion_log}
-        return cls(**scatter, **design)
+        return cls(sd_patient_log=0.5, sd_lobe_log=sd_log / math.sqrt(2.0), sd_residual_log=sd_lesion_log, **design)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.dicom.injection import Injection
     from PRRTUptakeLib.imaging.volume import Volume
     from PRRTUptakeLib.segmentation.segments import Segment
+    from PRRTUptakeLib.segmentation.targets import Decision
     from PRRTUptakeLib.study.manual_shift import ManualShift
     from PRRTUptakeLib.study.preparation import Prepared
     from PRRTUptakeLib.study.protocol import Protocol
@@ -90,7 +91,8 @@ class EnhancementResult:
 
     ``gains`` is, by region, the targets' enhancement over the region's: of organs by the protocol's metric, of healthy
     liver by its mean; ``ratio_sd`` the standard deviation of the log of any region's ratio, from how well SUV repeats.
-    ``segments`` are what was measured, references without the parts that lesions or organs spill into.
+    ``segments`` are what was measured, references without the parts that lesions or organs spill into; ``decisions``
+    say of every lesion whether it is a target, and why.
     """
 
     ia: RoutedImage
@@ -101,6 +103,7 @@ class EnhancementResult:
     warnings: tuple[str, ...]
     ratio_sd: float
     segments: tuple[Segment, ...] = ()
+    decisions: tuple[Decision, ...] = ()
 
 
 def measured_segments(prepared: Prepared) -> tuple[Segment, ...]:
@@ -171,6 +174,7 @@ def compare_routes(prepared: Prepared, ia: RoutedImage, iv: RoutedImage, protoco
         warnings=note,
         ratio_sd=log_ratio_sd(protocol.repeatability),
         segments=segments,
+        decisions=tuple(lesion.decision for lesion in prepared.lesions),
     )
 
 

@@ -16,11 +16,11 @@ from PRRTUptakeLib.archive.assemble import Wishes, assemble
 from PRRTUptakeLib.archive.errors import ArchiveError
 from PRRTUptakeLib.archive.make import make_case, make_cohort, one_patient
 from PRRTUptakeLib.archive.scan import scan_source
+from PRRTUptakeLib.imaging.itk_images import write_mask
 from PRRTUptakeLib.imaging.volume import Grid
 from PRRTUptakeLib.study.case import load_case, require_no_questions
 from PRRTUptakeLib.study.check import check_case
 from PRRTUptakeLib.study.errors import InputFileError
-from PRRTUptakeLib.synthetic.segments import write_mask
 from PRRTUptakeLib.table_file import read_table
 
 CT_GRID = Grid((6, 4, 4), np.array([[-10.0, 0, 0, 20], [0, -10.0, 0, 20], [0, 0, 5.0, 0], [0, 0, 0, 1]]))

@@ -29,6 +29,28 @@ class DicomDatabase:
     def fileForInstance(self, uid):
         return self._files.get(uid, ("", ""))[0]
 
+    def patients(self):
+        """Rows of the database, which count from 1."""
+        return tuple(str(n) for n, _ in enumerate(self._patients(), start=1))
+
+    def _patients(self):
+        return sorted({self.fileValue(path, "0010,0020") for path, _ in self._files.values()})
+
+    def nameForPatient(self, patient):
+        files = (path for path, _ in self._files.values())
+        known = self._patients()[int(patient) - 1]
+        return next(self.fileValue(path, "0010,0010") for path in files if self.fileValue(path, "0010,0020") == known)
+
+    def studiesForPatient(self, patient):
+        known = self._patients()[int(patient) - 1]
+        files = [path for path, _ in self._files.values() if self.fileValue(path, "0010,0020") == known]
+        return tuple(dict.fromkeys(self.fileValue(path, "0020,000d") for path in files))
+
+    def seriesForStudy(self, study):
+        return tuple(
+            dict.fromkeys(uid for path, uid in self._files.values() if self.fileValue(path, "0020,000d") == study)
+        )
+
     def fileValue(self, path, tag):
         import pydicom
 

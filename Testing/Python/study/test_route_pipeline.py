@@ -314,3 +314,16 @@ def test_a_pet_without_ct_is_measured_by_its_stated_registration(patient, tmp_pa
     assert len(again) >= 12
     report = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "nothing could be compared with it" in report
+
+
+def test_the_report_says_why_a_lesion_is_no_target_and_shows_both_images(patient):
+    report = (patient[0] / "out" / "report.html").read_text(encoding="utf-8")
+    targets = [row["region"] for row in patient[1] if row["metric"] == "er_suv_max" and row["role"] == "target"]
+    others = [row["region"] for row in patient[1] if row["metric"] == "er_suv_max" and row["role"] == "lesion"]
+    assert targets
+    assert others
+    reasons = ("larger targets already", "is not above", "outside the liver")
+    assert sum(report.count(reason) for reason in reasons) >= len(others)
+    for name in targets:
+        for route in ("IA", "IV"):
+            assert f"{name}, {route}: PET, 0 to " in report
