@@ -25,7 +25,8 @@ class StudySection(Section):
             self.ui.protocolComboBox.addItem(load_protocol(name).title.split(":")[0], name)
         self.ui.protocolComboBox.addItem(_("Own protocol, from a file"), OWN_FILE)
         self._listed: tuple[Any, ...] = ()
-        connect(self.ui.fromDatabaseButton, "clicked()", self.onFromDatabase)
+        if hasattr(self.ui, "fromDatabaseButton"):  # PRRT Uptake alone loads from there
+            connect(self.ui.fromDatabaseButton, "clicked()", self.onFromDatabase)
         connect(self.ui.protocolComboBox, "currentIndexChanged(int)", self.onProtocolChosen)
         connect(self.ui.protocolPath, "currentPathChanged(QString)", self.onPathChosen)
 
@@ -79,7 +80,8 @@ class StudySection(Section):
         """Show the protocol and its rules."""
         if self.parameters is None:
             return
-        self.listDatabase()
+        if hasattr(self.ui, "fromDatabaseButton"):
+            self.listDatabase()
         index = self.ui.protocolComboBox.findData(self.parameters.protocol)
         self.ui.protocolComboBox.setCurrentIndex(index)  # none for a protocol that is not known: it is not replaced
         if not self.parameters.patient:
