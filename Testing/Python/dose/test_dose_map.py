@@ -226,8 +226,8 @@ def test_skewed_grids_unknown_nuclides_and_bad_ranges_are_refused():
     skewed[0, 2] = 0.3
     with pytest.raises(DoseMapError, match="not at right angles"):
         kernel_dose(Volume(np.ones((2, 2, 2)), skewed, "", "MBq.h/ml"), "Lu-177")
-    with pytest.raises(KernelError, match="no dose kernel for F-18"):
-        kernel_dose(tia_map(np.ones((2, 2, 2))), "F-18")
+    with pytest.raises(KernelError, match="no dose kernel for Tc-99m"):
+        kernel_dose(tia_map(np.ones((2, 2, 2))), "Tc-99m")
     with pytest.raises(KernelError, match="range of the kernel must be a positive number of mm, but it is 0"):
         kernel_dose(tia_map(np.ones((2, 2, 2))), "Lu-177", range_mm=0.0)
     with pytest.raises(KernelError, match="density must be a positive number"):
