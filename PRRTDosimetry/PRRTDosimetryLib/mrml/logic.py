@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,6 @@ from PRRTUptakeLib.mrml.logic import keep_measured_segments
 from PRRTUptakeLib.mrml.transforms import bends, node_to_node
 from PRRTUptakeLib.mrml.volumes import NodeError, node_from_volume, require_in_scene, volume_from_node
 from PRRTUptakeLib.progress import Progress, no_progress, sub_progress
-from PRRTUptakeLib.registration.quality import resampled
 from PRRTUptakeLib.registration.result import given_registration
 from PRRTUptakeLib.study.designs import design_of
 from PRRTUptakeLib.study.designs.lobe_comparison import LOBE_COMPARISON
@@ -24,10 +22,11 @@ from PRRTUptakeLib.study.protocol import Protocol, load_protocol
 from PRRTUptakeLib.study.run import run
 from PRRTUptakeLib.uptake.calibration import concentration_from_counts
 
-from PRRTDosimetryLib.dose.density import density_from_ct, scaled_to_density
 from PRRTDosimetryLib.dosimetry.cycle import CycleDoses, cycle_doses, cycle_dosimetry
-from PRRTDosimetryLib.dosimetry.dose_maps import METHODS, CycleMap, dose_map_part, region_map, voxel_tia
+from PRRTDosimetryLib.dosimetry.dose_maps import METHODS, CycleMap, dose_map_part, finished_map, placed_in, voxel_tia
+from PRRTDosimetryLib.dosimetry.patient_density import PatientDensity, patient_density, soft_tissue_mask
 from PRRTDosimetryLib.dosimetry.settings import DoseSettings
+from PRRTDosimetryLib.dosimetry.voxel_dose import voxel_dose
 from PRRTDosimetryLib.kinetics.voxel_series import VoxelSeries
 from PRRTDosimetryLib.mrml.curve_nodes import table_from_integrals
 from PRRTDosimetryLib.mrml.dose_display import show_dose
@@ -45,11 +44,10 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve
 
     from PRRTDosimetryLib.dose.dvh import DoseVolumeHistogram
-    from PRRTDosimetryLib.dosimetry.dose_maps import RegionMap
     from PRRTDosimetryLib.dosimetry.engine import Dosimetry
     from PRRTDosimetryLib.dosimetry.recovery_doses import RecoveredDoses
 
-KERNEL, LOCAL = "kernel", "local"
+KERNEL, LOCAL, TRANSPORT = METHODS
 # Times of images that do not tell theirs are counted from here; only differences of times matter.
 _ANY_DAY = datetime(2000, 1, 1, tzinfo=timezone.utc)
 _HISTOGRAM_POINTS = 80
@@ -224,9 +222,9 @@ class DosimetryLogic:
 
         Parameters
         ----------
-        method : KERNEL for voxel S-values, LOCAL for local deposition of electrons.
-        density_g_per_mL : of the tissue.
-        ctNode : unenhanced CT whose density scales the dose in soft tissue; None for one density everywhere.
+        method : KERNEL for voxel S-values, LOCAL for local deposition of electrons, TRANSPORT for Monte Carlo.
+        density_g_per_mL : of the tissue, where there is no CT.
+        ctNode : CT of the density; None for one density everywhere, which transport cannot do.
         tableNode : vtkMRMLTableNode to overwrite; a new one is made if None.
         progress : told how far it is.
 
@@ -242,28 +240,39 @@ class DosimetryLogic:
         treatment = self._fitted()
         if method not in METHODS:
             raise NodeError(f"The method of a dose map is one of {', '.join(METHODS)}, not '{method}'.")
+        if method == "transport" and ctNode is None:
+            raise NodeError("Transport needs the patient's CT: choose it for the density in section 3.")
         progress(0.0, "Integrating voxel by voxel")
-        first = self._first_point()
+        first, visit = self._first_point(), self._ordered()[0]
+        settings = replace(
+            self.settings,
+            dose_map=method,
+            density="uniform" if ctNode is None else "ct",
+            density_g_per_mL=density_g_per_mL,
+        )
         series = self._series(first)
         tia = voxel_tia(series)
-        progress(0.5, "Dose in every voxel")
-        dose = METHODS[method](tia.tia, treatment.nuclide, density_g_per_mL)
-        if ctNode is not None:
-            ct = self._in_first(ctNode, first)
-            dose = scaled_to_density(dose, density_from_ct(ct(dose)), density_g_per_mL)
-        progress(0.8, "Histograms of the regions")
-        regions = self._regions(series, tia.tia, dose)
-        one_density = density_g_per_mL if ctNode is None else math.nan
-        made = CycleMap(tia, dose, {}, regions, one_density)
+        placed = placed_in(visit, tia.tia)
+        placed = {name: one for name, one in placed.items() if one[0].role != "lobe"}
+        density = self._density(ctNode, first, tia.tia, settings) if ctNode is not None else None
+        progress(0.3, "Dose in every voxel")
+        regions = {name: one for name, (_, one) in placed.items()}
+        volume = density.volume if density is not None else None
+        dose = voxel_dose(tia.tia, treatment.nuclide, settings, volume, regions, sub_progress(progress, 0.3, 0.9))
+        progress(0.9, "Histograms of the regions")
+        assert self.dosimetry is not None
+        shapes = {name: one.shape for name, one in self.dosimetry.integrals.items()}
+        unseen = np.isnan(series.activity_Bq_per_mL).any(axis=0)
+        made = finished_map(tia, dose, density, (visit, placed, unseen), settings, shapes)
         doses = self._doses()
         self._drop_doses()
-        part = dose_map_part(made, self._ordered()[0], method, doses)
+        part = dose_map_part(made, visit, method, doses)
         self.map, self.method = made, method
         self.study = self._measured().with_parts(doses, part)
-        shown = {name: _points(region.histogram) for name, region in regions.items()}
+        shown = {name: _points(region.histogram) for name, region in made.regions.items()}
         name = f"Doses cycle {treatment.cycle}"
         table = table_of_doses(self.rows, treatment.cycle, name, shown, tableNode)
-        node = show_dose(dose, f"Dose cycle {treatment.cycle}")
+        node = show_dose(made.dose, f"Dose cycle {treatment.cycle}")
         parent = first.node.GetParentTransformNode()
         node.SetAndObserveTransformNodeID(parent.GetID() if parent is not None else None)
         return node, table
@@ -346,21 +355,13 @@ class DosimetryLogic:
         brought = [node_to_node(first.node, point.node) for point in self._points]
         return VoxelSeries.from_volumes(images, injection.time, injection.nuclide, brought)
 
-    def _in_first(self, ctNode: Any, first: TimePoint) -> Any:
-        """Resamples a CT onto a map in the space of the first image."""
+    def _density(self, ctNode: Any, first: TimePoint, image: Volume, settings: DoseSettings) -> PatientDensity:
+        """Density of a CT on the grid of a map in the space of the first image."""
         ct = volume_from_node(ctNode)
-        matrix = node_to_node(first.node, None)
-        return lambda dose: resampled(ct, dose.grid, given_registration(matrix, "transforms of the scene"), -1000.0)
-
-    def _regions(self, series: VoxelSeries, tia: Volume, dose: Volume) -> dict[str, RegionMap]:
-        """Every region that was measured, in the maps."""
-        first = self._ordered()[0]
-        unseen = np.isnan(series.activity_Bq_per_mL).any(axis=0)
-        return {
-            segment.name: region_map(segment, first, tia, dose, unseen)
-            for segment in first.prepared.segmentation
-            if segment.name in first.metrics and segment.role != "lobe"
-        }
+        to_ct = given_registration(node_to_node(first.node, None), "transforms of the scene")
+        visit = self._ordered()[0]
+        mask = soft_tissue_mask(visit.prepared.segmentation, visit.regions)
+        return patient_density(ct, image.grid, to_ct, settings.ct_curve, mask)
 
 
 def _visit_name(point: TimePoint) -> str:

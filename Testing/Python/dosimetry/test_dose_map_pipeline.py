@@ -181,9 +181,9 @@ def test_a_cycle_that_cannot_be_brought_together_is_told(run):
     [
         (
             {"dose_map": "monte carlo"},
-            "'dosimetry.dose_map' is 'monte carlo', but must be one of kernel, local, or be left out",
+            "'dosimetry.dose_map' is 'monte carlo', but must be one of kernel, local, transport, or be left out",
         ),
-        ({"dose_map": ["kernel"]}, "must be one of kernel, local"),
+        ({"dose_map": ["kernel"]}, "must be one of kernel, local, transport"),
         ({"transforms": [1]}, "'dosimetry.transforms' is [1], but must be an object"),
         ({"transforms": {"1/24h": [[1, 0], [0, 1]]}}, "transforms['1/24h']' is [[1, 0], [0, 1]], but must be 4 rows"),
         ({"transforms": {"1/24h": np.zeros((4, 4)).tolist()}}, "the matrix of 'dosimetry.transforms['1/24h']' is not"),

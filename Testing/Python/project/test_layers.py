@@ -18,7 +18,8 @@ ROOMS = {
         *("cohort", "report", "export", "mrml", "commands", "panel"),
     ],
     "PRRTDosimetryLib": [
-        *("kinetics", "dose", "effect", "uncertainty", "dosimetry", "report", "selftest", "mrml", "commands", "panel"),
+        *("kinetics", "dose", "transport", "effect", "uncertainty", "dosimetry", "report", "selftest", "mrml"),
+        *("commands", "panel"),
     ],
 }
 # Of no room: all may use them.
@@ -26,7 +27,7 @@ SHARED = {
     *("errors", "resources", "command_line", "progress", "versions", "atomic_write", "table_file", "vocabulary"),
     "formatting",
 }
-OPTIONAL = {"matplotlib", "statsmodels", "dask", "distributed", "pandas"}
+OPTIONAL = {"matplotlib", "statsmodels", "dask", "distributed", "pandas", "ompmc"}
 
 FILES = sorted([*UPTAKE.rglob("*.py"), *DOSIMETRY.rglob("*.py")])
 IDS = [str(path.relative_to(ROOT)) for path in FILES]
