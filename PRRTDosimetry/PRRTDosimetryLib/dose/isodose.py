@@ -51,6 +51,33 @@ def dose_colour_table(maximum_Gy: float, entries: int = 256) -> list[tuple[float
     return [(maximum_Gy * n / (entries - 1), dose_colour(n / (entries - 1))) for n in range(entries)]
 
 
+def levels_from_text(text: str) -> tuple[float, ...]:
+    """Levels in Gy typed with spaces or commas between them; none for no text.
+
+    Raises
+    ------
+    IsodoseError
+        If a word is no number above 0, or a level is given twice.
+
+    Examples
+    --------
+    >>> levels_from_text("10, 40.5")
+    (10.0, 40.5)
+    """
+    found = []
+    for word in text.replace(",", " ").replace(";", " ").split():
+        try:
+            level = float(word)
+        except ValueError:
+            level = 0.0
+        if not 0.0 < level < 1e6:
+            raise IsodoseError(f"The isodose '{word}' is not a number above 0: type levels in Gy, such as 10 40.")
+        found.append(level)
+    if len(set(found)) < len(found):
+        raise IsodoseError(f"An isodose level is given twice in '{text.strip()}': keep one.")
+    return tuple(sorted(found))
+
+
 def isodose_regions(dose: Volume, levels_Gy: Sequence[float]) -> Segmentation:
     """For each level the region that receives at least that dose; levels that no voxel reaches are left out.
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.registration.result import Registration
     from PRRTUptakeLib.uptake.occupancy import Occupancy
 
-SAMPLES = 2  # points per voxel edge
 STRETCH_TRUSTED = (0.7, 1.4)  # of a volume; beyond, tissue was made to vanish or appear
 DENSITY_TRUSTED_g_per_mL = 0.2  # soft tissue on lung or bone differs by more
 LEAST_DENSITY = 1e-3
@@ -61,9 +60,8 @@ def mapped_dose(
     energy = np.zeros(grid.shape)
     mass = np.zeros(grid.shape)
     seen = np.zeros(grid.shape)
-    offsets = (np.arange(SAMPLES) + 0.5) / SAMPLES - 0.5
     stretch = _stretch(grid, to_cycle)
-    corners = [(a, b, c) for a in offsets for b in offsets for c in offsets]
+    corners = _samples(grid, dose.grid)
     for offset in corners:
         for k in range(grid.shape[0]):
             place = dose.grid.to_ijk(to_cycle.map_points(_points(grid, k, offset))).T[::-1]
@@ -82,6 +80,15 @@ def mapped_dose(
     total = float((dose.array * rho).sum(dtype=np.float64)) * dose.grid.voxel_volume_mL
     mapped = float(energy.sum()) / len(corners) * grid.voxel_volume_mL
     return MappedMap(result.astype(np.float32), untrusted, mapped / total if total > 0 else 1.0)
+
+
+def _samples(grid: Grid, source: Grid) -> list[tuple[float, float, float]]:
+    """Places within a voxel, k, j, i from its centre: as many along an edge as voxels of the map fit into it."""
+    axes = []
+    for wide, edge in zip(grid.spacing_mm[::-1], source.spacing_mm[::-1], strict=True):
+        count = max(1, round(wide / edge))
+        axes.append((np.arange(count) + 0.5) / count - 0.5)
+    return [(float(k), float(j), float(i)) for k in axes[0] for j in axes[1] for i in axes[2]]
 
 
 def untrusted_share(untrusted: np.ndarray, region: Occupancy) -> float:

@@ -219,6 +219,7 @@ def cycle_dosimetry(
         nuclide,
         first.labels.cycle,
         first.labels.treated_lobe,
+        tissues=settings.radiosensitivities(first.protocol),
         sphere_S_Gy_per_Bq_s=lambda mass_g: sphere_dose(nuclide, mass_g, lesion_density).S_Gy_per_Bq_s,
     )
     result = dosimetry(curves, regions, patient, settings.model, options, chain, earlier=earlier)

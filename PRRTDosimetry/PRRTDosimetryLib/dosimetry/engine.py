@@ -21,6 +21,7 @@ from PRRTDosimetryLib.dose.marrow import marrow_tia_from_blood_MBq_h, marrow_tia
 from PRRTDosimetryLib.dose.organs import OrganDose, organ_doses, remainder_tia_MBq_h
 from PRRTDosimetryLib.dose.phantom import GY_PER_MBQ_H, RED_MARROW, DoseError, Phantom, phantom
 from PRRTDosimetryLib.dosimetry.regions import Patient, Region, sphere_from_kernel
+from PRRTDosimetryLib.effect.bed import tissue_of
 from PRRTDosimetryLib.effect.cycles import CumulativeEffect, CycleDose, cumulative_effect
 from PRRTDosimetryLib.effect.lobes import LesionDose, LobeComparison, compare_lobes
 from PRRTDosimetryLib.kinetics.options import ASSUMED_TEFF_CHANGE
@@ -325,11 +326,12 @@ def _inside(sphere: Callable[[float], float], mass_g: float) -> float:
 def _with_uncertainty(dose: RegionDose, patient: Patient, chain: ChainResult | None) -> RegionDose:
     found = None if chain is None else chain.regions[dose.name]
     u = dose.u_dose_Gy if found is None else found.u_dose_Gy
-    tissue = patient.tissues.get(dose.region.organ) if dose.region.kind != "lesion" else None
+    lesion = dose.region.kind == "lesion"
+    tissue = tissue_of(patient.tissues, dose.name, dose.region.organ, lesion)
     effect = None
     if tissue is not None:
         cycle = CycleDose(patient.cycle, dose.dose_Gy, dose.integral.shape, u)
-        effect = cumulative_effect(dose.region.organ, [cycle], tissue)
+        effect = cumulative_effect(dose.name if lesion else dose.region.organ, [cycle], tissue)
     return RegionDose(
         dose.name, dose.region, dose.integral, dose.mass_g, dose.local_Gy, dose.other_Gy, u, found, effect
     )

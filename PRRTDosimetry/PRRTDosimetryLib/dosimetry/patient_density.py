@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from PRRTUptakeLib.dicom.series import Series
-    from PRRTUptakeLib.imaging.volume import Grid, Volume
+    from PRRTUptakeLib.imaging.volume import Volume
     from PRRTUptakeLib.segmentation.segments import Segmentation
     from PRRTUptakeLib.study.model import StudyInput, VisitImages
     from PRRTUptakeLib.study.visit import VisitResult
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 SOFT_STRUCTURES = ("liver", "spleen", "kidney_left", "kidney_right")
 _LEAST_METAL_mL = 0.05
-_LEAST_SEEN = 0.98
+_LEAST_SEEN = 0.98  # of the activity
+_FAINT = 0.01  # of the maximum; less is noise
 
 
 class PatientDensityError(PRRTError):
@@ -49,15 +50,16 @@ class PatientDensity:
 
 
 def patient_density(
-    ct: Volume, grid: Grid, to_ct: Registration, curve: DensityCurve, soft_tissue: np.ndarray | None = None
+    ct: Volume, image: Volume, to_ct: Registration, curve: DensityCurve, soft_tissue: np.ndarray | None = None
 ) -> PatientDensity:
-    """Mean density of each voxel of ``grid`` from a CT with finer voxels.
+    """Mean density of each voxel of an emission image from a CT with finer voxels.
 
     Parameters
     ----------
     ct : in Hounsfield units.
-    to_ct : from points of ``grid`` to the CT.
-    soft_tissue : bool on ``grid``, voxels of organs that are soft tissue however bright they are (see
+    image : activity, whose grid is taken; activity beyond the CT gives a warning.
+    to_ct : from points of the image to the CT.
+    soft_tissue : bool on the image's grid, voxels of organs that are soft tissue however bright they are (see
         `soft_tissue_mask`).
 
     Raises
@@ -65,6 +67,7 @@ def patient_density(
     DensityError
         If the CT is not in Hounsfield units or not finite.
     """
+    grid = image.grid
     fine = density_from_ct(ct, curve)
     # The mean over a voxel of the grid, not the value at its centre: mass is what dose divides by.
     size = [2 * int(max(wide / edge, 1.0) // 2) + 1 for wide, edge in zip(grid.spacing_mm, ct.spacing_mm, strict=True)]
@@ -73,10 +76,10 @@ def patient_density(
     density = np.maximum(found.array, np.float32(AIR_g_per_mL))
     if soft_tissue is not None:
         density[soft_tissue] = np.minimum(density[soft_tissue], np.float32(ENHANCED_MOST_g_per_mL))
-    return PatientDensity(found.with_values(density), _doubts(ct, grid, to_ct))
+    return PatientDensity(found.with_values(density), _doubts(ct, image, to_ct))
 
 
-def _doubts(ct: Volume, grid: Grid, to_ct: Registration) -> tuple[str, ...]:
+def _doubts(ct: Volume, image: Volume, to_ct: Registration) -> tuple[str, ...]:
     found = []
     metal = metal_mL(ct)
     if metal > _LEAST_METAL_mL:
@@ -84,11 +87,15 @@ def _doubts(ct: Volume, grid: Grid, to_ct: Registration) -> tuple[str, ...]:
             f"{metal:.2g} mL of the CT are metal: densities within some centimetres of it may be streaks, and the "
             "metal itself counts as soft tissue."
         )
-    spots = grid.to_ras(np.stack(np.meshgrid(*[np.arange(0, n, 4) for n in grid.shape[::-1]]), -1).reshape(-1, 3))
-    place = ct.grid.to_ijk(to_ct.map_points(spots))
+    k, j, i = np.nonzero(image.array > _FAINT * image.array.max())
+    weight = image.array[k, j, i].astype(np.float64)
+    place = ct.grid.to_ijk(to_ct.map_points(image.grid.to_ras(np.stack([i, j, k], axis=1))))
     shown = ((place > -0.5) & (place < np.array(ct.array.shape[::-1]) - 0.5)).all(axis=1)
-    if shown.mean() < _LEAST_SEEN:
-        found.append(f"The CT shows {shown.mean():.0%} of the emission image; the rest counts as air.")
+    share = float(weight @ shown / weight.sum()) if weight.size else 1.0
+    if share < _LEAST_SEEN:
+        found.append(
+            f"{1.0 - share:.0%} of the activity is outside the CT, where everything counts as air: its dose is not right."
+        )
     return tuple(found)
 
 
@@ -114,7 +121,7 @@ def visit_density(study: StudyInput, visit: VisitResult, images: VisitImages, cu
     """
     ct, to_ct, series = _ct_of(study, visit, images)
     mask = soft_tissue_mask(visit.prepared.segmentation, visit.regions)
-    made = patient_density(ct, visit.image.grid, to_ct, curve, mask)
+    made = patient_density(ct, visit.image, to_ct, curve, mask)
     agent = contrast_agent(series)
     if agent:
         words = (

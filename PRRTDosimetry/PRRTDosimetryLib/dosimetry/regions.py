@@ -94,7 +94,7 @@ class Patient:
     nuclide, cycle : what was given, in which cycle.
     treated_lobe : left, right, or "" while blinded.
     marrow_to_blood_ratio, blood_density_g_per_mL : for blood-based marrow dose.
-    tissues : radiosensitivity by organ; effects are calculated for these.
+    tissues : radiosensitivity by organ, "lesions" or region; effects are calculated for these.
     sphere_S_Gy_per_Bq_s : sphere model by mass in g; None takes the point kernels.
     """
 

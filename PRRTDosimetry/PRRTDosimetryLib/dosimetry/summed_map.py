@@ -19,7 +19,7 @@ from PRRTDosimetryLib.dosimetry.cycle import RENDERER, settings_of
 from PRRTDosimetryLib.dosimetry.dose_maps import CycleDoseMap, placed_in
 from PRRTDosimetryLib.dosimetry.effect_maps import effect_rows
 from PRRTDosimetryLib.dosimetry.map_registration import cycle_registration
-from PRRTDosimetryLib.effect.voxels import VoxelEffect, voxel_effect
+from PRRTDosimetryLib.effect.voxels import VoxelEffect, voxel_bed_Gy, voxel_effect
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Volume
@@ -83,8 +83,7 @@ def _summed(result: StudyResult, maps: list[CycleDoseMap], settings: DoseSetting
     base = _first_visit(result, first.cycle)
     grid = first.made.dose.grid
     total = first.made.dose.array.astype(np.float64)
-    effects = first.made.effects
-    bed = effects.bed.array.astype(np.float64) if effects is not None else None
+    doses = [first.made.dose.array]
     untrusted = np.zeros(grid.shape, dtype=bool)
     registrations, warnings = {}, []
     for one in maps[1:]:
@@ -92,14 +91,13 @@ def _summed(result: StudyResult, maps: list[CycleDoseMap], settings: DoseSetting
         mapped = mapped_dose(one.made.dose, grid, found, one.made.density, first.made.density)
         total += mapped.array
         untrusted |= mapped.untrusted
+        doses.append(mapped.array)
         registrations[one.cycle] = found
-        if bed is not None and one.made.effects is not None:
-            bed += _mapped_bed(first, one, found)
         if abs(mapped.energy_ratio - 1.0) > _ENERGY_OFF:
             warnings.append(f"cycle {one.cycle}: the mapped dose holds {mapped.energy_ratio:.0%} of the map's energy")
         warnings += [f"cycle {one.cycle}: {text}" for text in found.quality.warnings]
     dose = _unlinked(first.made.dose, total)
-    regions = _regions(base[0], first, maps, dose, bed, untrusted)
+    regions = _regions(base[0], maps, dose, doses, untrusted)
     warnings += [
         f"{region.untrusted:.0%} of '{name}' is in voxels where the mapping of a cycle is not trusted"
         for name, region in regions.items()
@@ -114,16 +112,39 @@ def _summed(result: StudyResult, maps: list[CycleDoseMap], settings: DoseSetting
         regions=regions,
         rows=tuple(_rows(regions, base[0], cycles)),
         warnings=tuple(f"Summed dose map: {text.rstrip('.')}." for text in warnings),
-        contents=(_contents(dose, bed, untrusted),),
+        contents=(_contents(dose, _bed_volume(base[0], maps, dose, doses), untrusted),),
         alignment=tuple({**one.facts(), "cycle": n, "for": "summed dose map"} for n, one in registrations.items()),
     )
 
 
-def _mapped_bed(first: CycleDoseMap, other: CycleDoseMap, found: Registration) -> np.ndarray:
-    """BED of another cycle by the radiosensitivities of its own regions, on the first cycle's grid."""
-    effects = other.made.effects
-    assert effects is not None
-    return mapped_dose(effects.bed, first.made.dose.grid, found, other.made.density, first.made.density).array
+def _bed_Gy(name: str, maps: list[CycleDoseMap], doses: list[np.ndarray]) -> tuple[np.ndarray, VoxelEffect] | None:
+    """Sum of the cycles' BED by a region's radiosensitivity and its G in each; None if some cycle has none.
+
+    ``doses`` (n,) are those of the region's voxels, by cycle.
+    """
+    known = [one.made.effects.regions.get(name) if one.made.effects is not None else None for one in maps]
+    if None in known:
+        return None
+    effects = [one for one in known if one is not None]
+    tissue = effects[0].tissue
+    factors = tuple(factor for one in effects for factor in one.protraction)
+    total = np.zeros(doses[0].size)
+    for dose, factor in zip(doses, factors, strict=True):
+        total += voxel_bed_Gy(dose, factor, tissue.alpha_beta_Gy)
+    return total, replace(effects[0], protraction=factors)
+
+
+def _bed_volume(visit: VisitResult, maps: list[CycleDoseMap], dose: Volume, doses: list[np.ndarray]) -> Volume | None:
+    """BED of all cycles, 0 where no radiosensitivity is stated; None where none is at all."""
+    bed = np.zeros(dose.array.size)
+    for name, (_, one) in placed_in(visit, dose).items():
+        chosen = one.indices[one.fraction >= 0.5]
+        found = _bed_Gy(name, maps, [array.reshape(-1)[chosen].astype(np.float64) for array in doses])
+        if found is not None:
+            bed[chosen] = found[0]
+    if not bed.any():
+        return None
+    return dose.with_values(bed.reshape(dose.array.shape), quantity="biologically effective dose")
 
 
 def _first_visit(result: StudyResult, cycle: int) -> tuple[VisitResult, VisitImages]:
@@ -140,26 +161,16 @@ def _unlinked(volume: Volume, array: np.ndarray) -> Volume:
 
 
 def _regions(
-    visit: VisitResult,
-    first: CycleDoseMap,
-    maps: list[CycleDoseMap],
-    dose: Volume,
-    bed: np.ndarray | None,
-    untrusted: np.ndarray,
+    visit: VisitResult, maps: list[CycleDoseMap], dose: Volume, doses: list[np.ndarray], untrusted: np.ndarray
 ) -> dict[str, SummedRegion]:
     found = {}
     for name, (segment, one) in placed_in(visit, dose).items():
         volume_mL = one.fraction * dose.grid.voxel_volume_mL
         histogram = dose_volume_histogram(one.values(dose), volume_mL)
+        known = _bed_Gy(name, maps, [array.reshape(-1)[one.indices].astype(np.float64) for array in doses])
         effect = None
-        known = first.made.effects.regions.get(name) if first.made.effects is not None else None
-        later = [one.made.effects.regions.get(name) for one in maps[1:] if one.made.effects is not None]
-        if bed is not None and known is not None and len(later) == len(maps) - 1 and None not in later:
-            factors = (*known.protraction, *(factor for part in later if part for factor in part.protraction))
-            inside = one.fraction >= 0.5  # the maps of BED hold whole voxels
-            values = bed.reshape(-1)[one.indices[inside]]
-            if inside.any():
-                effect = voxel_effect(values, volume_mL[inside], known.tissue, factors)
+        if known is not None:
+            effect = voxel_effect(known[0], volume_mL, known[1].tissue, known[1].protraction)
         found[name] = SummedRegion(segment, histogram, untrusted_share(untrusted, one), effect)
     return found
 
@@ -185,10 +196,10 @@ def _cumulative(row: Measurement) -> Measurement:
     return replace(row, metric=_SUMMED[row.metric])
 
 
-def _contents(dose: Volume, bed: np.ndarray | None, untrusted: np.ndarray) -> VisitContents:
+def _contents(dose: Volume, bed: Volume | None, untrusted: np.ndarray) -> VisitContents:
     volumes = [("Absorbed dose all cycles", dose)]
     if bed is not None:
-        volumes.append(("BED all cycles", dose.with_values(bed, quantity="biologically effective dose")))
+        volumes.append(("BED all cycles", bed))
     segment = Segment.from_full("mapping not trusted", untrusted, color=(0.8, 0.2, 0.2))
     marked = Segmentation(dose.grid, (segment,)) if segment.voxel_count else None
     return VisitContents(study="all cycles dosimetry", volumes=tuple(volumes), isodoses=marked)

@@ -12,6 +12,7 @@ from PRRTUptakeLib.dicom.operator_overrides import Calibration
 from PRRTUptakeLib.mrml.dicom_nodes import injection_from_node
 from PRRTUptakeLib.mrml.inputs import ImageToMeasure, SceneStudy, Stated, loaded_emission, scene_study
 from PRRTUptakeLib.mrml.logic import keep_measured_segments
+from PRRTUptakeLib.mrml.segmentations import node_from_segmentation
 from PRRTUptakeLib.mrml.transforms import bends, node_to_node
 from PRRTUptakeLib.mrml.volumes import NodeError, node_from_volume, require_in_scene, volume_from_node
 from PRRTUptakeLib.progress import Progress, no_progress, sub_progress
@@ -277,6 +278,15 @@ class DosimetryLogic:
         node.SetAndObserveTransformNodeID(parent.GetID() if parent is not None else None)
         return node, table
 
+    def isodoseNode(self, doseNode: Any) -> Any:
+        """The isodose regions of the last dose map as a vtkMRMLSegmentationNode with its transform; None for none."""
+        if self.map is None or self.map.isodoses is None:
+            return None
+        node = node_from_segmentation(self.map.isodoses, f"Isodoses cycle {self._fitted().cycle}")
+        parent = doseNode.GetParentTransformNode()
+        node.SetAndObserveTransformNodeID(parent.GetID() if parent is not None else None)
+        return node
+
     def doseResult(self) -> StudyResult:
         """The study with the last doses, for the export.
 
@@ -361,7 +371,7 @@ class DosimetryLogic:
         to_ct = given_registration(node_to_node(first.node, None), "transforms of the scene")
         visit = self._ordered()[0]
         mask = soft_tissue_mask(visit.prepared.segmentation, visit.regions)
-        return patient_density(ct, image.grid, to_ct, settings.ct_curve, mask)
+        return patient_density(ct, image, to_ct, settings.ct_curve, mask)
 
 
 def _visit_name(point: TimePoint) -> str:

@@ -10,6 +10,7 @@ from PRRTUptakeLib.panel.measure import show_table_and_chart
 from PRRTUptakeLib.panel.section import Section, connect, fill_table, jump_to_segment, waiting
 from slicer.i18n import tr as _
 
+from PRRTDosimetryLib.dose.isodose import IsodoseError, levels_from_text
 from PRRTDosimetryLib.mrml.dose_nodes import DoseRow, cycles_rows, dose_rows_of, histogram_chart
 from PRRTDosimetryLib.panel.choices import Density, Method
 
@@ -27,12 +28,17 @@ class DoseSection(Section):
         """Enable what the chosen method takes."""
         parameters = self.parameters
         is_map = parameters.method is not Method.S_VALUES
-        by_ct = is_map and parameters.density is Density.CT
-        self.ui.densityComboBox.enabled = self.ui.densitySpinBox.enabled = is_map
-        self.ui.ctSelector.enabled = by_ct
-        missing = self.panel.missing()
+        transport = parameters.method is Method.TRANSPORT
+        by_ct = transport or (is_map and parameters.density is Density.CT)
+        self.ui.densityComboBox.enabled = is_map and not transport
+        self.ui.densitySpinBox.enabled = is_map and not by_ct
+        self.ui.ctSelector.enabled = self.ui.curveComboBox.enabled = by_ct
+        for widget in (self.ui.electronsComboBox, self.ui.particlesSpinBox, self.ui.seedSpinBox):
+            widget.enabled = transport
+        self.ui.isodosesLineEdit.enabled = is_map
+        missing = self.panel.missing() or _isodose_problem(parameters.isodoseLevels)
         if not missing and by_ct and parameters.ct is None:
-            missing = _("Choose the CT for the density, or take the same density everywhere.")
+            missing = _("Choose the CT for the density, or another method or density.")
         self.ui.applyButton.enabled = not missing
         self.ui.applyButton.toolTip = missing or _("Fit the curves if they are not, and calculate the doses")
 
@@ -43,8 +49,9 @@ class DoseSection(Section):
         with self.attempt(failure, stopped), waiting(_("Dose")) as progress:
             self.logic.calculate(parameters, progress)
             count = len(dose_rows_of(parameters.doses))
-            recovered = self.logic.dosimetryFor(parameters).recovered
-            doubts = [recovered.continued, recovered.refusals] if recovered is not None else []
+            made = self.logic.dosimetryFor(parameters)
+            doubts = [made.recovered.continued, made.recovered.refusals] if made.recovered is not None else []
+            doubts += made.map.doubts if made.map is not None else []
             self.panel.say("\n".join((_("Doses of {count} regions.").format(count=count), *filter(None, doubts))))
 
 
@@ -101,6 +108,15 @@ class ResultsSection(Section):
                 if chart is not None:
                     self.logic.placeBeside(table, [chart])
                     show_table_and_chart(table, chart)
+
+
+def _isodose_problem(text: str) -> str:
+    """Why typed isodose levels cannot be, "" if they can."""
+    try:
+        levels_from_text(text)
+    except IsodoseError as error:
+        return str(error)
+    return ""
 
 
 def _dose_words(row: DoseRow) -> tuple[str, ...]:

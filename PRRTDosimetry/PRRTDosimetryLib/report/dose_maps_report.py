@@ -112,8 +112,8 @@ _EFFECT_HEADER = [
 ]
 _EFFECT_WORDS = (
     "BED of each voxel is D (1 + G D/(α/β)), G by the region's own course; EUD is the generalised equivalent uniform "
-    "dose of the EQD2 by the stated exponent; TCP is a Poisson model with the stated parameters, without growth, and no "
-    "forecast for one patient. Blurred images smooth the histograms."
+    "dose of the EQD2 by the stated exponent; TCP is a Poisson model with the stated parameters, without growth, and "
+    "no forecast for one patient. Blurred images smooth the histograms."
 )
 
 
@@ -140,8 +140,8 @@ def summed_map_section(part: SummedDoseMap) -> str:
         rows.append([name, one.histogram.mean_Gy, *levels, bed, 100.0 * one.untrusted])
     words = (
         f"Cycles {cycles} on the image of cycle {part.cycles[0]}: energy over mass of the tissue that the registration "
-        "puts into each voxel. Not trusted are voxels outside a cycle's image, stretched by more than 30 to 40 %, or on "
-        "tissue of another density; the scene marks them."
+        "puts into each voxel. Not trusted are voxels outside a cycle's image, stretched by more than 30 to 40 %, or "
+        "on tissue of another density; the scene marks them."
     )
     return section("All cycles: dose in every voxel", paragraph(words), table(header, rows))
 
