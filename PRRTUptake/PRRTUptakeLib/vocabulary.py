@@ -168,6 +168,10 @@ METRICS = {
     "cumulative_untrusted": Metric(
         "share not trusted", "Share of the region in voxels for which the mapping of a cycle is not trusted."
     ),
+    "cross_fire_dose": Metric("cross-fire", "Mean dose by photons from outside the region, from the map of activity."),
+    "dose_with_cross_fire": Metric(
+        "absorbed dose with cross-fire", "Dose of a lesion by the sphere model with the photons from outside it."
+    ),
     "voxel_bed_mean": Metric("mean BED of the map", "Mean over the region of the voxels' biologically effective dose."),
     "voxel_eqd2_mean": Metric("mean EQD2 of the map", "Mean over the region of the voxels' dose in fractions of 2 Gy."),
     "bvh_d98": Metric("BED98", "Least BED of the best 98 % of the region's volume, from the BED map."),

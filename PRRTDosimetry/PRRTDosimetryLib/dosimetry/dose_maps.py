@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.progress import Progress, ProgressPrinter, no_progress, sub_progress
-from PRRTUptakeLib.study.measurements import Measurement
 from PRRTUptakeLib.study.model import ResultPart, VisitContents
 from PRRTUptakeLib.study.placement import place
 from PRRTUptakeLib.study.visit_registration import VisitRegistration
@@ -19,8 +18,10 @@ from PRRTUptakeLib.study.visit_registration import VisitRegistration
 from PRRTDosimetryLib.dose.density import SOFT_TISSUE_g_per_mL
 from PRRTDosimetryLib.dose.dvh import DoseVolumeHistogram, dose_volume_histogram
 from PRRTDosimetryLib.dose.isodose import isodose_regions
-from PRRTDosimetryLib.dosimetry.cycle import DOSIMETRY, RENDERER, CycleDoses, settings_of
-from PRRTDosimetryLib.dosimetry.effect_maps import EffectMaps, effect_maps, effect_rows
+from PRRTDosimetryLib.dosimetry.cross_fire import cross_fire_Gy
+from PRRTDosimetryLib.dosimetry.cycle import RENDERER, CycleDoses, settings_of
+from PRRTDosimetryLib.dosimetry.dose_map_rows import cross_fire_rows, dose_map_rows
+from PRRTDosimetryLib.dosimetry.effect_maps import EffectMaps, effect_maps
 from PRRTDosimetryLib.dosimetry.map_registration import DoseMapCaseError, visit_key, visit_registrations
 from PRRTDosimetryLib.dosimetry.patient_density import PatientDensity, visit_density
 from PRRTDosimetryLib.dosimetry.settings import DoseSettings, SettingsError
@@ -92,6 +93,7 @@ class CycleMap:
     doubts : sentences on where density or method do not hold.
     facts : on method and transport, plain values.
     isodoses : regions that receive at least the levels of the settings; None for none.
+    cross_fire_Gy : photon dose from outside by lesion and organ.
     """
 
     tia: TiaMap
@@ -105,6 +107,7 @@ class CycleMap:
     doubts: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
     isodoses: Segmentation | None = None
+    cross_fire_Gy: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def warnings(self) -> list[str]:
@@ -190,7 +193,10 @@ def dose_map_part(
         method=method,
         by_region=_by_region(doses),
         shown=tuple(shown),
-        rows=dose_map_rows(made, labels.patient, labels.cycle, labels.image, _relative_u(doses)),
+        rows=(
+            *dose_map_rows(made, labels.patient, labels.cycle, labels.image, _relative_u(doses)),
+            *cross_fire_rows(made, first, _by_region(doses)["dose"]),
+        ),
         warnings=tuple(f"Cycle {labels.cycle}, dose map: {text}" for text in made.warnings),
         contents=(contents,),
         alignment=tuple({**one.facts(), "cycle": labels.cycle, "for": "dose map"} for one in shown),
@@ -330,6 +336,7 @@ def finished_map(
         doubts,
         made.facts,
         isodoses,
+        cross_fire_Gy(tia.tia, first.injection.nuclide, placed) if first.injection is not None else {},
     )
 
 
@@ -351,39 +358,6 @@ def _density(
     if study is None:
         raise DoseMapCaseError("A dose map by the density of the CT needs the study that the CT is of.")
     return visit_density(study, visit, images[visit.labels.visit], settings.ct_curve)
-
-
-def dose_map_rows(
-    made: CycleMap, patient: str, cycle: int, image: str, relative_u: Mapping[str, float] | None = None
-) -> tuple[Measurement, ...]:
-    """Per region ``voxel_dose_mean``, ``dvh_d98``, ``dvh_d50``, ``dvh_d2`` (Gy), ``voxel_tia`` (MBq.h), and the effect.
-
-    A transport has ``voxel_dose_statistical_u`` too, and the mean's uncertainty is that of the region's dose by curves
-    (``relative_u``: calibration, volume, fit and so on) with the statistical one.
-    """
-    rows = []
-    known: dict[str, tuple[object, ...]] = {}
-    for name, region in made.regions.items():
-        segment, histogram = region.segment, region.histogram
-        values = [
-            ("voxel_dose_mean", histogram.mean_Gy, "Gy"),
-            *((f"dvh_d{percent}", histogram.dose_at_volume_Gy(percent), "Gy") for percent in (98, 50, 2)),
-            ("voxel_tia", region.tia_MBq_h, "MBq.h"),
-        ]
-        labels = (segment.role, segment.lobe or "none", segment.lesion_id)
-        known[name] = (patient, cycle, DOSIMETRY, image, name, *labels)
-        rows += [
-            Measurement(patient, cycle, DOSIMETRY, image, name, *labels, metric, value, unit)
-            for metric, value, unit in values
-        ]
-        if not math.isnan(region.u_Gy):
-            mean = rows[-len(values)]
-            rows.append(replace(mean, metric="voxel_dose_statistical_u", value=region.u_Gy))
-            other = (relative_u or {}).get(name, math.nan) * histogram.mean_Gy
-            rows[-len(values) - 1] = replace(mean, uncertainty=math.hypot(other, region.u_Gy))
-    if made.effects is not None:
-        rows += effect_rows(made.effects.regions, known)
-    return tuple(rows)
 
 
 def _shown(made: CycleMap, visits: Sequence[VisitResult], images: Sequence[VisitImages]) -> list[VisitRegistration]:

@@ -167,7 +167,7 @@ def dosimetry(
         _lobes(complete, patient),
         result,
         _effects(complete, patient),
-        (*_notes(described, sources, chain), *_scaling_note([integrals[name] for name in sorted(scaled)])),
+        (*_notes(described, sources, chain, body), *_scaling_note([integrals[name] for name in sorted(scaled)])),
     )
 
 
@@ -218,7 +218,9 @@ def _sources(
 def _marrow(
     integrals: Mapping[str, Integral], regions: Mapping[str, Region], patient: Patient, body: Phantom
 ) -> float | None:
-    """TIA of the red marrow from blood or vertebrae, None without either."""
+    """TIA of the red marrow from blood or vertebrae, None without either, or where its S-value is not known."""
+    if body.self_only:
+        return None
     found = [(name, region) for name, region in regions.items() if region.kind in ("blood", "vertebrae")]
     if not found:
         return None
@@ -382,13 +384,20 @@ def _scaling_note(scaled: Sequence[Integral]) -> tuple[str, ...]:
     return (f"one image, so on the assumption that uptake and clearance are unchanged: {regions}",)
 
 
-def _notes(regions: Mapping[str, Region], sources: _Sources, chain: ChainInputs | None) -> tuple[str, ...]:
+def _notes(
+    regions: Mapping[str, Region], sources: _Sources, chain: ChainInputs | None, body: Phantom
+) -> tuple[str, ...]:
     notes = []
-    if sources.remainder is None:
+    if body.self_only:
+        notes.append(
+            f"no table of organ S-values for {body.nuclide}: {body.source}; cross dose, remainder of the body and red "
+            "marrow are not in them"
+        )
+    elif sources.remainder is None:
         notes.append(
             "no curve of the whole body, so no remainder: the doses of total body and red marrow are lower bounds"
         )
-    if RED_MARROW not in sources.tia:
+    if RED_MARROW not in sources.tia and not body.self_only:
         notes.append("no curve of blood, vertebrae or marrow: the red marrow's dose is cross dose alone, a lower bound")
     if chain is None:
         notes.append("no uncertainties of calibration, volume, recovery and S-values: u holds that of the TIA alone")

@@ -94,7 +94,7 @@ def _doubts(ct: Volume, image: Volume, to_ct: Registration) -> tuple[str, ...]:
     share = float(weight @ shown / weight.sum()) if weight.size else 1.0
     if share < _LEAST_SEEN:
         found.append(
-            f"{1.0 - share:.0%} of the activity is outside the CT, where everything counts as air: its dose is not right."
+            f"{1.0 - share:.0%} of the activity is outside the CT, where everything counts as air: its dose is wrong."
         )
     return tuple(found)
 
