@@ -67,7 +67,7 @@ def transport_dose(
     tia : time-integrated activity in MBq.h/mL, on the grid of ``density``.
     density : mass density in g/mL; below `AIR_BELOW_g_per_mL` it is air, also around the body.
     regions : placed on the same grid, whose statistical uncertainty is wanted.
-    progress : told how far it is; may raise `Cancelled`.
+    progress : gets how far it is; may raise `Cancelled`.
 
     Raises
     ------

@@ -245,7 +245,7 @@ def test_nuclides_without_a_table_have_self_doses_alone(name):
             tia * point_kernel(name, "electrons").emitted_keV * GY_PER_KEV_PER_G * DECAYS_PER_MBQ_H / masses[organ]
         )
         assert doses[organ].dose_Gy == pytest.approx(doses[organ].self_Gy)
-        assert doses[organ].dose_Gy > 0.95 * electrons  # a few per cent of 90Y's electrons leave the organ
+        assert doses[organ].dose_Gy > 0.90 * electrons  # 7 % of the electrons of 90Y leave a spleen
     assert doses["kidneys"].dose_Gy == 0.0
 
 

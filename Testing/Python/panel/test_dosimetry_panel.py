@@ -214,6 +214,45 @@ def test_dose_map_by_kernel_and_ct(ready):
     assert "Hounsfield" in ready.ui.statusLabel.text
 
 
+def test_isodoses_and_radiosensitivities_of_the_panel(ready):
+    import slicer
+
+    ready.ui.methodComboBox.setCurrentIndex(2)
+    ready.ui.isodosesLineEdit.text = "1 2x"
+    assert not ready.ui.applyButton.enabled
+    assert "'2x' is not a number above 0" in ready.ui.applyButton.toolTip
+    ready.ui.isodosesLineEdit.text = "0.5, 1"
+    ready.ui.lesionAlphaBetaSpinBox.value = 10.0
+    ready.ui.applyButton.click()
+    rows = {row[0]: row for row in cells(ready.ui.dosesTable)}
+    dose, bed = float(rows["R1"][3]), float(rows["R1"][5])
+    factor = 1.5 / (1.5 + TEFF_H)  # repair of 1.5 h against one effective half-life
+    assert bed == pytest.approx(dose * (1.0 + factor * dose / 10.0), rel=5e-3)
+    segments = ready.parameters.isodoseRegions.GetSegmentation()
+    assert [segments.GetNthSegment(n).GetName() for n in range(segments.GetNumberOfSegments())] == ["0.5 Gy", "1 Gy"]
+    ready.ui.applyButton.click()
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 2  # drawn ones, one set of isodoses
+    ready.ui.isodosesLineEdit.text = ""
+    ready.ui.applyButton.click()
+    assert ready.parameters.isodoseRegions is None
+
+
+def test_transport_needs_the_ct_and_its_package(ready, monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "ompmc", None)
+    ct = add_ct("24h")
+    assert not ready.ui.electronsComboBox.enabled
+    ready.ui.methodComboBox.setCurrentIndex(3)
+    assert ready.ui.electronsComboBox.enabled
+    assert not ready.ui.densityComboBox.enabled  # transport goes through the CT
+    assert "CT" in ready.ui.applyButton.toolTip
+    ready.ui.ctSelector.setCurrentNode(ct)
+    ready.ui.applyButton.click()
+    assert "needs the package ompmc" in ready.ui.statusLabel.text
+    assert "General Public License" in ready.ui.statusLabel.text
+
+
 def test_a_lesion_nudged_in_an_image_is_nudged_here_too(ready):
     """Moved into the healthy liver at one time: its dose falls, in curve and map alike."""
     import slicer
@@ -264,11 +303,14 @@ def snapshot(panel) -> dict[str, object]:
     ui = panel.ui
     tables = (ui.timePointsTable, ui.curvesTable, ui.dosesTable)
     combos = (ui.nuclideComboBox, ui.sexComboBox, ui.modelComboBox, ui.methodComboBox, ui.densityComboBox)
+    combos = (*combos, ui.curveComboBox, ui.electronsComboBox)
     return {
         "tables": [cells(table) for table in tables],
         "choices": [combo.currentText for combo in combos],
         "numbers": [ui.cycleSpinBox.value, ui.activitySpinBox.value, ui.countsUncertaintySpinBox.value],
         "resolution": ui.resolutionSpinBox.value,
+        "transport": (ui.particlesSpinBox.value, ui.seedSpinBox.value, ui.isodosesLineEdit.text),
+        "tissues": (ui.kidneyAlphaBetaSpinBox.value, ui.lesionAlphaBetaSpinBox.value, ui.lesionRepairSpinBox.value),
         "phantom": (ui.phantomVolumesLineEdit.text, ui.phantomRecoveriesLineEdit.text),
         "patient": ui.patientLineEdit.text,
         "map": panel.parameters.doseMap.GetName(),
@@ -282,6 +324,8 @@ def test_scene_saved_and_reopened(ready, tmp_path):
     ready.ui.cycleSpinBox.value = 3
     ready.ui.countsUncertaintySpinBox.value = 4.0
     ready.ui.resolutionSpinBox.value = 9.5
+    ready.ui.seedSpinBox.value, ready.ui.isodosesLineEdit.text = 7, "1.5"
+    ready.ui.kidneyAlphaBetaSpinBox.value, ready.ui.lesionAlphaBetaSpinBox.value = 2.4, 8.0
     ready.ui.phantomVolumesLineEdit.text, ready.ui.phantomRecoveriesLineEdit.text = PHANTOM
     ready.ui.methodComboBox.setCurrentIndex(2)
     ready.ui.applyButton.click()
