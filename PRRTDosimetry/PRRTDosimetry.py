@@ -277,7 +277,7 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
 
     def _settings(self, parameters: PRRTDosimetryParameterNode) -> DoseSettings:
         from PRRTDosimetryLib.dose.density_curves import shipped_curve
-        from PRRTDosimetryLib.dose.isodose import levels_from_text
+        from PRRTDosimetryLib.dose.isodose_levels import levels_from_text
         from PRRTDosimetryLib.dosimetry.settings import DoseSettings
         from PRRTDosimetryLib.transport.options import TransportOptions
 

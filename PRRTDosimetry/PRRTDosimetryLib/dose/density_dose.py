@@ -52,10 +52,11 @@ def dose_in_tissues(tia: Volume, nuclide: str, method: str, density: Volume | fl
 
 
 def density_doubts(nuclide: str, density: Volume, regions: Mapping[str, Occupancy]) -> list[str]:
-    """Sentences on regions that lie in or within the electrons' reach of lung or bone, for nuclides that reach far.
+    """Sentences on regions that are in, or within the electrons' reach of, lung or bone, for nuclides that reach far.
 
-    There scaling by density is wrong by 5 to 20 % at lung and 2 to 5 % at bone for 90Y (Docs/physics.md). None for
-    nuclides whose electrons stay within a millimetre: their error is 0.5 to 2 %.
+    There scaling by density is wrong by 5 to 20 % at lung and 2 to 5 % at bone for 90Y, and a voxel of lung that gets
+    its dose from a hot neighbour comes out up to three times too high (Docs/physics.md). None for nuclides whose
+    electrons stay within a millimetre: their error is 0.5 to 2 %.
     """
     reach_mm = point_kernel(nuclide, "electrons").reach_mm(0.9)
     if reach_mm < LONG_RANGE_mm:
@@ -65,7 +66,11 @@ def density_doubts(nuclide: str, density: Volume, regions: Mapping[str, Occupanc
     value = density.array
     found = []
     for tissue, there, error in (
-        ("lung", (value >= AIR_BELOW_g_per_mL) & (value < least), "5 to 20 %"),
+        (
+            "lung",
+            (value >= AIR_BELOW_g_per_mL) & (value < least),
+            "5 to 20 %, and by up to three times in lung beside a hot region",
+        ),
         ("bone", value > most, "2 to 5 %"),
     ):
         if not there.any():

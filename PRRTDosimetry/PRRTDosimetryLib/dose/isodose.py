@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
 from scipy import ndimage
+
+from PRRTDosimetryLib.dose.isodose_levels import IsodoseError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,10 +34,6 @@ _COLOURS = np.array(
 )
 
 
-class IsodoseError(PRRTError):
-    """A profile or isodose cannot be drawn."""
-
-
 def dose_colour(share: float) -> RGB:
     """Red, green and blue, each 0-1, of a dose that is ``share`` (0-1) of the scale's end."""
     place = np.linspace(0.0, 1.0, len(_COLOURS))
@@ -49,33 +46,6 @@ def dose_colour_table(maximum_Gy: float, entries: int = 256) -> list[tuple[float
     if not maximum_Gy > 0.0 or entries < 2:
         raise IsodoseError(f"A dose scale ends above 0 Gy and has two entries or more, not {maximum_Gy:g}, {entries}.")
     return [(maximum_Gy * n / (entries - 1), dose_colour(n / (entries - 1))) for n in range(entries)]
-
-
-def levels_from_text(text: str) -> tuple[float, ...]:
-    """Levels in Gy typed with spaces or commas between them; none for no text.
-
-    Raises
-    ------
-    IsodoseError
-        If a word is no number above 0, or a level is given twice.
-
-    Examples
-    --------
-    >>> levels_from_text("10, 40.5")
-    (10.0, 40.5)
-    """
-    found = []
-    for word in text.replace(",", " ").replace(";", " ").split():
-        try:
-            level = float(word)
-        except ValueError:
-            level = 0.0
-        if not 0.0 < level < 1e6:
-            raise IsodoseError(f"The isodose '{word}' is not a number above 0: type levels in Gy, such as 10 40.")
-        found.append(level)
-    if len(set(found)) < len(found):
-        raise IsodoseError(f"An isodose level is given twice in '{text.strip()}': keep one.")
-    return tuple(sorted(found))
 
 
 def isodose_regions(dose: Volume, levels_Gy: Sequence[float]) -> Segmentation:

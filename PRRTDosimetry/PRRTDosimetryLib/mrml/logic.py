@@ -280,7 +280,7 @@ class DosimetryLogic:
 
     def isodoseNode(self, doseNode: Any) -> Any:
         """The isodose regions of the last dose map as a vtkMRMLSegmentationNode with its transform; None for none."""
-        if self.map is None or self.map.isodoses is None:
+        if self.map is None or self.map.isodoses is None or not len(self.map.isodoses.segments):
             return None
         node = node_from_segmentation(self.map.isodoses, f"Isodoses cycle {self._fitted().cycle}")
         parent = doseNode.GetParentTransformNode()

@@ -10,7 +10,7 @@ from PRRTUptakeLib.panel.measure import show_table_and_chart
 from PRRTUptakeLib.panel.section import Section, connect, fill_table, jump_to_segment, waiting
 from slicer.i18n import tr as _
 
-from PRRTDosimetryLib.dose.isodose import IsodoseError, levels_from_text
+from PRRTDosimetryLib.dose.isodose_levels import IsodoseError, levels_from_text
 from PRRTDosimetryLib.mrml.dose_nodes import DoseRow, cycles_rows, dose_rows_of, histogram_chart
 from PRRTDosimetryLib.panel.choices import Density, Method
 
