@@ -10,7 +10,7 @@ demo: .venv/demo.stamp
 	$(BIN)/prrt demo -o demo
 	@echo
 	@echo "The command is $(BIN)/prrt: try $(BIN)/prrt --help, or 'source $(BIN)/activate' once and then just prrt."
-	@echo "Extras (figures, statistics, distributed, excel) are installed when wanted: $(BIN)/pip install '.[excel]'; README.md says what each adds."
+	@echo "Extras (figures, statistics, distributed, excel, transport) are installed when wanted: $(BIN)/pip install '.[excel]'; README.md says what each adds."
 
 # PYTEST_OPTIONS adds to it: CI counts the lines that are run (`make coverage` does the same by hand).
 test: .venv/test.stamp
