@@ -1,7 +1,7 @@
 """Voxel S-values by transport (ompmc) beside those of our kernels: the table of Docs/physics.md.
 
-``PYTHONPATH=Tools:PRRTUptake:PRRTDosimetry python -m transport_table [HISTORIES]`` prints it; 300000 take 15 minutes of
-one core.
+``PYTHONPATH=Tools:PRRTUptake:PRRTDosimetry python -m transport_table [HISTORIES [NUCLIDE ...]]`` prints it; 150000 take 15
+minutes of one core.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ NUCLIDES = ("Lu-177", "Tb-161", "I-131", "Y-90", "In-111", "Ga-68")
 EDGES_mm = (2.2, 3.0, 4.8)
 TARGETS = {"self": (0, 0, 0), "face": (0, 0, 1), "edge": (0, 1, 1), "corner": (1, 1, 1), "second face": (0, 0, 2)}
 DENSITY_g_per_mL = 1.04
-_HALF = 4  # voxels beside the source voxel
+_HALF = 5  # voxels beside the source voxel; the outermost is wide, so that photons come back as from unbounded tissue
+_WIDE_mm = 150.0
 _PHOTONS = 4  # times the histories: most leave the phantom at once, and the far voxels are theirs
 
 
@@ -28,10 +29,12 @@ def s_values(
 ) -> tuple[np.ndarray, np.ndarray]:
     """S-values in mGy/(MBq s) of TARGETS with their statistical standard uncertainties, by transport.
 
-    Voxels that symmetry makes equal are averaged. The phantom ends 4 voxels from the source voxel.
+    Voxels that symmetry makes equal are averaged.
     """
     size = 2 * _HALF + 1
-    engine = Engine(Phantom((np.arange(size + 1) * edge_mm,) * 3, np.full((size,) * 3, DENSITY_g_per_mL)))
+    edges = np.arange(size + 1) * edge_mm
+    edges[0], edges[-1] = edges[1] - _WIDE_mm, edges[-2] + _WIDE_mm
+    engine = Engine(Phantom((edges,) * 3, np.full((size,) * 3, DENSITY_g_per_mL)))
     source = np.zeros((size,) * 3)
     source[_HALF, _HALF, _HALF] = 1.0
     places = Sources.from_map(source, (edge_mm,) * 3)
@@ -69,12 +72,13 @@ def _mean_of_equals(dose: np.ndarray, target: tuple[int, int, int]) -> float:
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the table; further words are the nuclides wanted."""
     histories = int(sys.argv[1]) if len(sys.argv) > 1 else 300_000
+    nuclides = sys.argv[2:] or NUCLIDES
     print(f"ompmc {engine_version()}, {histories} histories; transport over kernel with one standard uncertainty\n")
     print("| nuclide | edge mm | self, mGy/(MBq s) | " + " | ".join(TARGETS) + " |")
     print("| --- " * (len(TARGETS) + 3) + "|")
-    for nuclide, edge_mm in product(NUCLIDES, EDGES_mm):
+    for nuclide, edge_mm in product(nuclides, EDGES_mm):
         value, u = s_values(nuclide, edge_mm, histories)
         kernel = kernel_s_values(nuclide, edge_mm)
         ratios = " | ".join(f"{a / c:.3f} ± {b / c:.3f}" for a, b, c in zip(value, u, kernel, strict=True))

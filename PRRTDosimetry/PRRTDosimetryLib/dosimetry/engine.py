@@ -17,7 +17,7 @@ from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
 from PRRTUptakeLib.vocabulary import LOBES
 
-from PRRTDosimetryLib.dose.marrow import marrow_tia_from_blood_MBq_h, marrow_tia_from_vertebrae_MBq_h
+from PRRTDosimetryLib.dose.marrow import marrow_mass_g, marrow_tia_from_blood_MBq_h, marrow_tia_from_vertebrae_MBq_h
 from PRRTDosimetryLib.dose.organs import OrganDose, organ_doses, remainder_tia_MBq_h
 from PRRTDosimetryLib.dose.phantom import GY_PER_MBQ_H, RED_MARROW, DoseError, Phantom, phantom
 from PRRTDosimetryLib.dosimetry.regions import Patient, Region, sphere_from_kernel
@@ -207,6 +207,7 @@ def _sources(
         if RED_MARROW in tia:
             raise DoseError("The red marrow has a curve of its own besides blood or vertebrae; leave one of them out.")
         tia[RED_MARROW] = marrow
+        masses[RED_MARROW] = marrow_mass_g(body, patient.marrow_fat_fraction)
     remainder = None
     bodies = [integrals[name] for name, region in regions.items() if region.kind == "whole-body"]
     if bodies:
@@ -384,6 +385,12 @@ def _scaling_note(scaled: Sequence[Integral]) -> tuple[str, ...]:
     return (f"one image, so on the assumption that uptake and clearance are unchanged: {regions}",)
 
 
+_MARROW_WORDS = {
+    "blood": "red marrow by the blood-based method (EANM guideline, doi:10.1007/s00259-010-1422-4)",
+    "vertebrae": "red marrow by the image-based method (EANM guideline, doi:10.1007/s00259-010-1422-4)",
+}
+
+
 def _notes(
     regions: Mapping[str, Region], sources: _Sources, chain: ChainInputs | None, body: Phantom
 ) -> tuple[str, ...]:
@@ -399,6 +406,7 @@ def _notes(
         )
     if RED_MARROW not in sources.tia and not body.self_only:
         notes.append("no curve of blood, vertebrae or marrow: the red marrow's dose is cross dose alone, a lower bound")
+    notes += [_MARROW_WORDS[region.kind] for region in regions.values() if region.kind in _MARROW_WORDS]
     if chain is None:
         notes.append("no uncertainties of calibration, volume, recovery and S-values: u holds that of the TIA alone")
     if any(region.kind == "lobe" for region in regions.values()) and "liver" not in {

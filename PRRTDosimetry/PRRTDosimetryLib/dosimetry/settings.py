@@ -59,6 +59,7 @@ class DoseSettings:
     transport : of the dose map "transport".
     tissues : radiosensitivity by organ, "lesions" or region; those of the protocol hold where a name is missing.
     isodoses_Gy : levels whose regions of the dose map are drawn.
+    marrow : "vertebrae" of the marrow's segment (L2-L4 if left out), and "fat_fraction" of their marrow.
     transforms : for the dose map, by "CYCLE/VISIT" (such as "1/72h"), from the patient as in the cycle's first visit
         to that visit, in any form that a visit's ``registration`` may have (a transform file of another tool, a 4x4 in
         RAS mm, the identity with its reason). Visits that are not named are registered, unless they share the frame of
@@ -84,6 +85,7 @@ class DoseSettings:
     transport: TransportOptions = field(default_factory=TransportOptions)
     tissues: Mapping[str, Tissue] = field(default_factory=dict)
     isodoses_Gy: tuple[float, ...] = ()
+    marrow: Mapping[str, Any] = field(default_factory=dict)
     transforms: Mapping[str, RegistrationRule] = field(default_factory=dict)
 
     @classmethod

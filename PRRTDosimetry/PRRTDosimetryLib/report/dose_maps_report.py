@@ -66,6 +66,7 @@ def dose_map_sections(
                 _comparison(made, by_region),
                 "Voxel means beside the doses of regions",
             ),
+            _cross_fire_table(made, doses_Gy),
             paragraph(_STEPS + _WHY[method], "small"),
             paragraph(_LIMIT, "small"),
         ),
@@ -95,6 +96,17 @@ def _transport_words(made: CycleMap) -> str:
     ]
     header = ["region", "mean Gy", "statistical u Gy", "statistical u %"]
     return paragraph(words, "small") + table(header, rows, "Statistical uncertainty of the transport")
+
+
+def _cross_fire_table(made: CycleMap, doses_Gy: Mapping[str, float]) -> str:
+    """Photons from outside each lesion and organ, beside the dose by curves."""
+    rows: list[list[object]] = []
+    for name, cross_Gy in made.cross_fire_Gy.items():
+        lesion = made.regions[name].segment.role in ("target", "lesion")
+        dose = doses_Gy.get(name, math.nan)
+        rows.append([name, cross_Gy, dose, dose + cross_Gy if lesion else ""])
+    header = ["region", "from outside Gy", "by region Gy", "sphere with cross-fire Gy"]
+    return table(header, rows, "Cross-fire: photons from activity outside the region") if rows else ""
 
 
 def _effect_section(effects: Mapping[str, VoxelEffect], title: str) -> str:

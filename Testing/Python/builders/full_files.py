@@ -70,6 +70,7 @@ def full_dosimetry() -> dict[str, Any]:
         "transport": {"electrons": "kernel", "histories": 20000, "seed": 3},
         "tissues": full_tissues(),
         "isodoses_Gy": [10, 40.5],
+        "marrow": {"vertebrae": "L1-L5", "fat_fraction": 0.45},
         "transforms": {"1/72h": {"identity": "one scan, two exports"}},
     }
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from builders.shared_data import shared_file
 from PRRTDosimetryLib.dose.kernel_phantom import absorbed_in_ellipsoid_keV, kernel_S_values
-from PRRTDosimetryLib.dose.marrow import marrow_tia_from_blood_MBq_h, marrow_tia_from_vertebrae_MBq_h
+from PRRTDosimetryLib.dose.marrow import marrow_mass_g, marrow_tia_from_blood_MBq_h, marrow_tia_from_vertebrae_MBq_h
 from PRRTDosimetryLib.dose.organs import REMAINDER, organ_doses, remainder_tia_MBq_h
 from PRRTDosimetryLib.dose.phantom import GY_PER_MBQ_H, SEXES, DoseError, phantom
 from PRRTDosimetryLib.dose.point_kernel import DECAYS_PER_MBQ_H, GY_PER_KEV_PER_G, point_kernel
@@ -263,3 +263,15 @@ def test_energy_in_a_long_ellipsoid_is_less_than_in_a_ball_of_its_volume():
     leaves_mm = (-b + np.sqrt(b**2 - a * c)) / a
     sampled = kernel.energy_within_keV(leaves_mm, 1.05).mean()
     assert long == pytest.approx(sampled, rel=0.01)
+
+
+def test_fatter_marrow_is_lighter_and_gets_more_dose():
+    body = phantom("male", "Lu-177")
+    assert marrow_mass_g(body) == body.mass_g("red marrow") == pytest.approx(marrow_mass_g(body, 0.3))
+    lean, fat = (
+        organ_doses(body, {"red marrow": 100.0}, {"red marrow": marrow_mass_g(body, share)})["red marrow"].self_Gy
+        for share in (0.3, 0.65)
+    )
+    assert fat == pytest.approx(2.0 * lean, rel=0.02)  # half the mass; photons grow less
+    with pytest.raises(DoseError, match="A fat fraction of 1"):
+        marrow_mass_g(body, 1.2)

@@ -93,6 +93,19 @@ TISSUES = MapOf(
     about="Radiosensitivity by organ (kidneys, liver, spleen, red marrow), 'lesions' for all, or a region's name.",
 )
 
+MARROW = Record(
+    about="Red marrow by the image-based method (EANM guideline 2010): vertebrae of the image, and their fat.",
+    wanted="an object with keys",
+    optional={
+        "vertebrae": Word(words=("L2-L4", "L1-L5"), about="Which vertebrae the marrow's segment holds (L2-L4)."),
+        "fat_fraction": Number(
+            low=0,
+            high=0.95,
+            about="Share of fat in the marrow of the vertebrae, from MRI; 0.3 is the reference adult's.",
+        ),
+    },
+)
+
 ISODOSES = ListOf(
     item=Number(low=0, high=1e5, above=True),
     least=1,

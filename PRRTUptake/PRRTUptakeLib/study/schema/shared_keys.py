@@ -13,6 +13,7 @@ from PRRTUptakeLib.study.schema.dose_keys import (
     DOSE_MAPS,
     INTEGRATIONS,
     ISODOSES,
+    MARROW,
     TISSUES,
     TRANSPORT,
 )
@@ -142,6 +143,7 @@ DOSIMETRY = Record(
         "transport": TRANSPORT,
         "tissues": TISSUES,
         "isodoses_Gy": ISODOSES,
+        "marrow": MARROW,
         "transforms": MapOf(
             item=REGISTRATION,
             keyed_by="visit (CYCLE/VISIT)",
