@@ -1,6 +1,7 @@
 """Voxel S-values by transport (ompmc) beside those of our kernels: the table of Docs/physics.md.
 
-``PYTHONPATH=Tools:PRRTUptake:PRRTDosimetry python -m transport_table [HISTORIES [NUCLIDE ...]]`` prints it; 150000 take 15
+``PYTHONPATH=Tools:PRRTUptake:PRRTDosimetry python -m transport_table [HISTORIES [NUCLIDE ...]]`` prints it; 150000
+take 15
 minutes of one core.
 """
 
