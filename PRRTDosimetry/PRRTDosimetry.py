@@ -60,7 +60,7 @@ class PRRTDosimetryParameterNode:
     treatedLobe: TreatedLobe = TreatedLobe.BLINDED
     nuclide: str = "Lu-177"
     activity_MBq: Annotated[float, WithinRange(0, 100000)] = 0.0
-    sex: Sex = Sex.NOT_TOLD
+    sex: Sex = Sex.NOT_STATED
     segmentation: vtkMRMLSegmentationNode
     resolution_mm: Annotated[float, WithinRange(0, 50)] = 0.0
     phantomVolumes: str = ""
@@ -76,8 +76,6 @@ class PRRTDosimetryParameterNode:
     electrons: Electrons = Electrons.KERNEL
     particles: Annotated[float, WithinRange(0.01, 1000)] = 1.0
     seed: Annotated[int, WithinRange(0, 1000000)] = 1
-    isodoseLevels: str = ""
-    isodoseRegions: vtkMRMLSegmentationNode
     kidneyAlphaBeta: Annotated[float, WithinRange(0.1, 100)] = 2.6
     kidneyRepair: Annotated[float, WithinRange(0.1, 100)] = 2.8
     lesionAlphaBeta: Annotated[float, WithinRange(0, 100)] = 0.0
@@ -86,11 +84,14 @@ class PRRTDosimetryParameterNode:
     sValueUncertainty: Annotated[float, WithinRange(0, 50)] = 5.0
     doses: vtkMRMLTableNode
     doseMap: vtkMRMLScalarVolumeNode
+    isodoseLevels: str = ""
+    isodoses: vtkMRMLSegmentationNode
     reportFolder: str = ""
     exportScene: bool = True
     exportDicom: bool = False
     exportBundle: bool = False
     keyFile: str = ""
+    replaceFolder: bool = False
 
 
 class PRRTDosimetryWidget(PanelWidget):
@@ -124,7 +125,7 @@ class PRRTDosimetryWidget(PanelWidget):
 
     def missing(self) -> str:
         """What a calculation lacks, "" if nothing."""
-        return self.study.missing() or self.timePoints.missing()
+        return self.timePoints.two_patients() or self.study.missing() or self.timePoints.missing()
 
 
 class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
@@ -137,7 +138,7 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
 
     def getParameterNode(self) -> PRRTDosimetryParameterNode:
         """The scene's one parameter node of this module."""
-        return PRRTDosimetryParameterNode(super().getParameterNode())
+        return PRRTDosimetryParameterNode(super().getParameterNode())  # type: ignore[call-arg]
 
     def dosimetryFor(self, parameters: PRRTDosimetryParameterNode) -> DosimetryLogic:
         """The logic that does the work, with the protocol that the parameters name.
@@ -188,7 +189,7 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
         progress(0.7, _("Dose"))
         logic.phantom = self.recoveryCurve(parameters)
         if parameters.method is Method.S_VALUES:
-            parameters.doses = logic.regionDoses(parameters.doses)
+            parameters.doses = logic.regionDoses(parameters.doses, sub_progress(progress, 0.7, 1.0))
         else:
             by_ct = parameters.density is Density.CT or parameters.method is Method.TRANSPORT
             ct = parameters.ct if by_ct else None
@@ -197,13 +198,28 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
             made = logic.doseMap(parameters.method.value, parameters.densityValue, ct, parameters.doses, step)
             self._remove(parameters.doseMap)
             parameters.doseMap, parameters.doses = made
-            if parameters.isodoseRegions is not None:
-                slicer.mrmlScene.RemoveNode(parameters.isodoseRegions)
-            parameters.isodoseRegions = logic.isodoseNode(parameters.doseMap)
-            regions = [parameters.isodoseRegions] if parameters.isodoseRegions is not None else []
-            self.placeBeside(parameters.curves, [parameters.doseMap, *regions])
+            self.placeBeside(parameters.curves, [parameters.doseMap])
+            self.drawIsodoses(parameters)
         self.placeBeside(parameters.curves, [parameters.doses])
         return parameters.doses
+
+    def drawIsodoses(self, parameters: PRRTDosimetryParameterNode) -> None:
+        """Draw the chosen isodoses of the dose map, or take them away where no level is chosen.
+
+        Raises
+        ------
+        PRRTError
+            If there is no dose map, or a level is not a dose.
+        """
+        from PRRTDosimetryLib.dose.isodose import levels_from_text
+
+        levels = levels_from_text(parameters.isodoseLevels)
+        if levels:
+            parameters.isodoses = self.dosimetryFor(parameters).isodoses(levels, parameters.isodoses)
+            self.placeBeside(parameters.doseMap, [parameters.isodoses])
+        elif parameters.isodoses is not None:
+            slicer.mrmlScene.RemoveNode(parameters.isodoses)
+            parameters.isodoses = None
 
     def recoveryCurve(self, parameters: PRRTDosimetryParameterNode) -> RecoveryCurve | None:
         """The recovery curve of the phantom whose spheres were typed; None where nothing was typed.
@@ -232,12 +248,15 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
         self.calculate(parameters, sub_progress(progress, 0.0, 0.8))
         progress(0.8, _("Writing"))
         logic = self.dosimetryFor(parameters)
+        assert logic.scene is not None, "calculated above"
         export_scene_result(
             parameters.reportFolder,
             logic.doseResult(),
             scene=parameters.exportScene,
             title=f"Absorbed dose: {logic.doseResult().input.patient}",
             more=extra_writers(parameters, logic.scene),
+            replace=parameters.replaceFolder,
+            progress=sub_progress(progress, 0.8, 1.0),
         )
 
     def selfTest(self, folder: str, progress: Progress = no_progress) -> SelfTest:
@@ -277,7 +296,6 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
 
     def _settings(self, parameters: PRRTDosimetryParameterNode) -> DoseSettings:
         from PRRTDosimetryLib.dose.density_curves import shipped_curve
-        from PRRTDosimetryLib.dose.isodose_levels import levels_from_text
         from PRRTDosimetryLib.dosimetry.settings import DoseSettings
         from PRRTDosimetryLib.transport.options import TransportOptions
 
@@ -294,7 +312,6 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
                 seed=parameters.seed,
             ),
             tissues=self._tissues(parameters),
-            isodoses_Gy=levels_from_text(parameters.isodoseLevels),
         )
 
     def _tissues(self, parameters: PRRTDosimetryParameterNode) -> dict[str, Tissue]:

@@ -41,7 +41,8 @@ TIAC_MODELS = (  # ways to integrate a time-activity curve
     *("auto", "mono", "uptake-clearance", "bi", "bi-uptake", "tri"),
     *("trapezoid", "single-time-point"),
 )
-DEMOS = ("lutia", "ia-versus-iv", "serial", "therapy", "single-arm")
+PHANTOM_DEMO = "phantom"  # the only demo without a patient: a camera's phantoms
+DEMOS = ("lutia", "ia-versus-iv", "serial", "therapy", "single-arm", PHANTOM_DEMO)
 
 ABBREVIATIONS = {
     "AICc": "Akaike's information criterion for few points; of two models the one with the smaller value is preferred",
@@ -204,6 +205,10 @@ METRICS = {
         "cumulative EQD2", "Sum of the equivalent doses in fractions of 2 Gy of all cycles so far."
     ),
     "therapeutic_index": Metric("therapeutic index", "Dose of the lesions over that of the healthy part of the lobe."),
+    "therapeutic_index_ratio": Metric(
+        "ratio of therapeutic indices",
+        "Therapeutic index of the treated over that of the control lobe.",
+    ),
 }
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from PRRTDosimetryLib.dose.density_curves import DensityCurve, DensityError, shipped_curve
+from PRRTDosimetryLib.dose.density_curves import DensityCurve, shipped_curve
+from PRRTDosimetryLib.dose.errors import DoseError
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Volume
@@ -18,8 +19,6 @@ ENHANCED_MOST_g_per_mL = 1.07  # an organ is no denser, however much iodine brig
 METAL_HOUNSFIELD = 3000.0  # the end of the curves, and of the range of most scanners
 HOUNSFIELD_UNITS = "[hnsf'U]"
 DENSITY_UNITS = "g/ml"
-
-__all__ = ["DensityError", "density_from_ct", "metal_mL", "scaled_to_density"]
 
 
 def density_from_ct(ct: Volume, curve: DensityCurve | None = None, soft_tissue: np.ndarray | None = None) -> Volume:
@@ -36,13 +35,13 @@ def density_from_ct(ct: Volume, curve: DensityCurve | None = None, soft_tissue: 
 
     Raises
     ------
-    DensityError
+    DoseError
         If the volume is not in Hounsfield units or holds values that are not finite.
     """
     if ct.units != HOUNSFIELD_UNITS:
-        raise DensityError(f"Density needs a CT in Hounsfield units, but this volume has the unit '{ct.units}'.")
+        raise DoseError(f"Density needs a CT in Hounsfield units, but this volume has the unit '{ct.units}'.")
     if not np.isfinite(ct.array).all():
-        raise DensityError("The CT holds values that are not finite: load it again or crop it.")
+        raise DoseError("The CT holds values that are not finite: load it again or crop it.")
     used = curve or shipped_curve()
     density = used.density(ct.array)
     if soft_tissue is not None:
@@ -68,13 +67,13 @@ def scaled_to_density(dose: Volume, density: Volume, reference_g_per_mL: float =
 
     Raises
     ------
-    DensityError
+    DoseError
         If the density map is on another grid or not in g/mL.
     """
     if density.units != DENSITY_UNITS:
-        raise DensityError(f"A density map is in {DENSITY_UNITS}, but this one has the unit '{density.units}'.")
+        raise DoseError(f"A density map is in {DENSITY_UNITS}, but this one has the unit '{density.units}'.")
     if not dose.grid.matches(density.grid):
-        raise DensityError(
+        raise DoseError(
             f"The density map ({density.grid.described()}) and the dose map ({dose.grid.described()}) are on "
             "different grids: resample the CT to the SPECT first."
         )

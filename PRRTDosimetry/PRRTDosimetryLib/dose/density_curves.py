@@ -7,14 +7,11 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.resources import resource_path
 
+from PRRTDosimetryLib.dose.errors import DoseError
+
 DEFAULT_CURVE = "schneider-2000"
-
-
-class DensityError(PRRTError):
-    """A CT, a density curve or a density map cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -36,16 +33,16 @@ class DensityCurve:
     def __post_init__(self) -> None:
         values, densities = np.array(self.hounsfield), np.array(self.density_g_per_mL)
         if values.size != densities.size or values.size < 3:
-            raise DensityError(
+            raise DoseError(
                 f"The density curve '{self.name}' has {values.size} Hounsfield values and {densities.size} densities: "
                 "give three or more of each, one density for each value."
             )
         if not (np.diff(values) > 0.0).all():
-            raise DensityError(f"The Hounsfield values of the density curve '{self.name}' do not rise: sort them.")
+            raise DoseError(f"The Hounsfield values of the density curve '{self.name}' do not rise: sort them.")
         if not ((densities > 0.0) & (densities < 25.0)).all():
-            raise DensityError(f"The density curve '{self.name}' leaves 0 to 25 g/mL: give densities in g/mL.")
+            raise DoseError(f"The density curve '{self.name}' leaves 0 to 25 g/mL: give densities in g/mL.")
         if densities[-1] <= densities[0] or (np.diff(densities) < -0.1 * densities[:-1]).any():
-            raise DensityError(f"The density curve '{self.name}' falls by more than a tenth: check its order.")
+            raise DoseError(f"The density curve '{self.name}' falls by more than a tenth: check its order.")
 
     def density(self, hounsfield: np.ndarray) -> np.ndarray:
         """Density in g/mL of each value, float64 of the same shape.
@@ -69,11 +66,11 @@ def shipped_curve(name: str = DEFAULT_CURVE) -> DensityCurve:
 
     Raises
     ------
-    DensityError
+    DoseError
         If there is none of that name.
     """
     if name not in _curves():
-        raise DensityError(f"There is no density curve '{name}': use {', '.join(_curves())}, or give your own.")
+        raise DoseError(f"There is no density curve '{name}': use {', '.join(_curves())}, or give your own.")
     return _curves()[name]
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from PRRTDosimetryLib.dose.phantom import RED_MARROW, DoseError
+from PRRTDosimetryLib.dose.errors import DoseError
+from PRRTDosimetryLib.dose.phantom import RED_MARROW
 from PRRTDosimetryLib.dose.tissue import DENSITY_G_PER_ML
 
 if TYPE_CHECKING:

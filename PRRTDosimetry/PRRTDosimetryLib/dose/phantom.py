@@ -10,9 +10,10 @@ from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
 
+from PRRTDosimetryLib.dose.errors import DoseError
+from PRRTDosimetryLib.dose.kernel_phantom import kernel_S_values
 from PRRTDosimetryLib.dose.tables import read_table, table_source
 
 if TYPE_CHECKING:
@@ -25,10 +26,6 @@ GY_PER_MBQ_H = 3.6
 """Gy/(MBq h) per mGy/(MBq s)."""
 
 _MGY_G_PER_MBQ_S_PER_KEV = 1.602176634e-16 * 1e6 * 1e3 / 1e-3  # J/keV, decays/(MBq s), mGy/Gy, g over kg
-
-
-class DoseError(PRRTError):
-    """An absorbed dose cannot be calculated from what is given."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +117,7 @@ class Phantom:
             raise DoseError(f"The {organ} have no mass ({mass_g:g} g); give their volume or mass.")
         electrons, photons = self.self_parts(organ)
         ratio = self.mass_g(organ) / mass_g
-        return electrons * ratio + photons * ratio ** (2 / 3)
+        return float(electrons * ratio + photons * ratio ** (2 / 3))
 
     def remainder_S(self, target: str, sources: Iterable[str]) -> float:
         """S-value from the remainder of the body, what is left without ``sources``, mGy/(MBq s).
@@ -159,8 +156,6 @@ def phantom(sex: str, nuclide_name: str) -> Phantom:
     name = nuclide(nuclide_name).name
     masses = {row["organ"]: float(row[f"{sex}_g"]) for row in read_table("SValues", "reference_masses.csv")}
     if name != "Lu-177":
-        from PRRTDosimetryLib.dose.kernel_phantom import kernel_S_values  # which needs this module
-
         own = kernel_S_values(sex, name)
         if not own:
             raise DoseError(f"There is neither a table of organ S-values nor a dose kernel for {name}: take another.")

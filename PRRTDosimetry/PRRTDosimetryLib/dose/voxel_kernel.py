@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from PRRTDosimetryLib.dose.point_kernel import GY_PER_KEV_PER_G, KernelError, PointKernel, point_kernel
+from PRRTDosimetryLib.dose.errors import DoseError
+from PRRTDosimetryLib.dose.point_kernel import GY_PER_KEV_PER_G, PointKernel, point_kernel
 from PRRTDosimetryLib.dose.spheres import require_positive
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def write_kernel_csv(kernel: VoxelKernel, path: Path) -> Path:
 
     Raises
     ------
-    KernelError
+    DoseError
         If the file cannot be written.
     """
     x_mm, y_mm, z_mm = kernel.spacing_mm
@@ -112,7 +113,7 @@ def write_kernel_csv(kernel: VoxelKernel, path: Path) -> Path:
     try:
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     except OSError as error:
-        raise KernelError(f"The table {path} cannot be written ({error.strerror}): choose another file.") from error
+        raise DoseError(f"The table {path} cannot be written ({error.strerror}): choose another file.") from error
     return path
 
 
@@ -140,11 +141,11 @@ def voxel_kernel(
 
     Raises
     ------
-    KernelError
+    DoseError
         If a spacing, the density or the range is not positive, or there is no kernel for the nuclide.
     """
     if len(spacing_mm) != 3:
-        raise KernelError(f"A voxel has three spacings, but {len(spacing_mm)} were given.")
+        raise DoseError(f"A voxel has three spacings, but {len(spacing_mm)} were given.")
     for spacing in spacing_mm:
         require_positive("voxel spacing", spacing, "mm")
     require_positive("density", density_g_per_mL, "g/mL")
@@ -154,7 +155,7 @@ def voxel_kernel(
     if largest is not None:
         shape = [min(size, most) for size, most in zip(shape, largest, strict=True)]
     if math.prod(shape) > _MOST_VOXELS:
-        raise KernelError(f"A kernel of {range_mm:g} mm has too many voxels of {spacing_mm} mm: make it shorter.")
+        raise DoseError(f"A kernel of {range_mm:g} mm has too many voxels of {spacing_mm} mm: make it shorter.")
     spacing_kji = tuple(round(float(spacing), 6) for spacing in reversed(spacing_mm))
     return _computed(source.nuclide, radiation, round(float(density_g_per_mL), 6), spacing_kji, tuple(shape))
 
@@ -187,7 +188,7 @@ def _distance_mm(spacing: np.ndarray, shape: tuple[int, ...], first_k: int = 0) 
     """Distances of the voxel centres of an octant from its origin, from slice ``first_k`` on."""
     firsts = (first_k, 0, 0)
     k, j, i = (((np.arange(n) + f) * edge) ** 2 for n, f, edge in zip(shape, firsts, spacing, strict=True))
-    return np.sqrt(k[:, None, None] + j[:, None] + i)
+    return np.asarray(np.sqrt(k[:, None, None] + j[:, None] + i))
 
 
 def _smooth_part(

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.dicom.headers import label
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.segmentation.reference import WHOLE_LIVER_REFERENCE, ReferenceRegionError
+from PRRTUptakeLib.segmentation.errors import ReferenceRegionError
+from PRRTUptakeLib.segmentation.reference import WHOLE_LIVER_REFERENCE
 from PRRTUptakeLib.study.measurements import UNKNOWN, Measurement
 from PRRTUptakeLib.study.model import ResultPart
 from PRRTUptakeLib.study.response_case import is_follow_up
@@ -93,7 +94,7 @@ def settings_of(study: StudyInput) -> DoseSettings:
 
     Raises
     ------
-    SettingsError
+    InputFileError
         If those of a case file are not usable.
     """
     stated = study.dosimetry
@@ -224,8 +225,8 @@ def cycle_dosimetry(
         sphere_S_Gy_per_Bq_s=lambda mass_g: sphere_dose(nuclide, mass_g, lesion_density).S_Gy_per_Bq_s,
     )
     result = dosimetry(curves, regions, patient, settings.model, options, chain, earlier=earlier)
-    told = " ".join(text for one in uptakes[:1] if one is not None for text in one.sentences)
-    return replace(result, notes=(*result.notes, *_notes(first, left_out)), partial_volume=told)
+    note = " ".join(text for one in uptakes[:1] if one is not None for text in one.sentences)
+    return replace(result, notes=(*result.notes, *_notes(first, left_out)), partial_volume=note)
 
 
 def cycle_recovery(
@@ -327,18 +328,18 @@ def _refusal(visits: Sequence[VisitResult], settings: DoseSettings) -> str:
     for visit in visits:
         name, zero = visit.labels.visit, visit.protocol.imaging.time_zero
         if visit.injection is None or visit.image.reference_time is None:
-            return f"Visit '{name}' does not tell injection or scan time: complete its header."
+            return f"Visit '{name}' does not state injection or scan time: complete its header."
         if zero != "start" and visit.injection.end is None:
             return (
                 f"The protocol counts hours from the {_ZERO_WORDS[zero]} of the infusion, but visit '{name}' does not "
-                f"tell its end ({label('RadiopharmaceuticalStopDateTime')}): complete its header."
+                f"state its end ({label('RadiopharmaceuticalStopDateTime')}): complete its header."
             )
         try:
             _hours(visit)
         except PRRTError as error:
             return f"Visit '{name}': {error}"
     if (settings.sex or visits[0].injection.sex) not in _PHANTOM:  # type: ignore[union-attr]
-        return "The patient's sex is not told: give it as 'sex' under 'dosimetry' in the case file."
+        return "The patient's sex is missing: give it as 'sex' under 'dosimetry' in the case file."
     if len({visit.injection.activity_MBq for visit in visits if visit.injection}) > 1:
         return "The images of the cycle name different administered activities: correct their headers."
     return ""

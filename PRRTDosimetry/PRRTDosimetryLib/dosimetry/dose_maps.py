@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.progress import Progress, ProgressPrinter, no_progress, sub_progress
+from PRRTUptakeLib.study.errors import InputFileError
 from PRRTUptakeLib.study.model import ResultPart, VisitContents
 from PRRTUptakeLib.study.placement import place
 from PRRTUptakeLib.study.visit_registration import VisitRegistration
@@ -20,11 +21,13 @@ from PRRTDosimetryLib.dose.dvh import DoseVolumeHistogram, dose_volume_histogram
 from PRRTDosimetryLib.dose.isodose import isodose_regions
 from PRRTDosimetryLib.dosimetry.cross_fire import cross_fire_Gy
 from PRRTDosimetryLib.dosimetry.cycle import RENDERER, CycleDoses, settings_of
+from PRRTDosimetryLib.dosimetry.derived_intervals import map_mean
 from PRRTDosimetryLib.dosimetry.dose_map_rows import cross_fire_rows, dose_map_rows
 from PRRTDosimetryLib.dosimetry.effect_maps import EffectMaps, effect_maps
-from PRRTDosimetryLib.dosimetry.map_registration import DoseMapCaseError, visit_key, visit_registrations
+from PRRTDosimetryLib.dosimetry.errors import DosimetryError
+from PRRTDosimetryLib.dosimetry.map_registration import visit_key, visit_registrations
 from PRRTDosimetryLib.dosimetry.patient_density import PatientDensity, visit_density
-from PRRTDosimetryLib.dosimetry.settings import DoseSettings, SettingsError
+from PRRTDosimetryLib.dosimetry.settings import DoseSettings
 from PRRTDosimetryLib.dosimetry.voxel_dose import METHODS, VoxelDose, dose_by_rates, voxel_dose, voxel_tia
 from PRRTDosimetryLib.kinetics.voxel_series import VoxelSeries
 from PRRTDosimetryLib.kinetics.voxelwise import TiaMap
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.study.model import StudyInput, StudyResult, VisitImages
     from PRRTUptakeLib.study.visit import VisitResult
     from PRRTUptakeLib.uptake.occupancy import Occupancy
+    from PRRTUptakeLib.uptake.uncertainty import UncertainValue
 
     from PRRTDosimetryLib.effect.bed import Tissue
     from PRRTDosimetryLib.kinetics.curve_shape import Shape
@@ -46,7 +50,6 @@ __all__ = [
     "METHODS",
     "CycleDoseMap",
     "CycleMap",
-    "DoseMapCaseError",
     "RegionMap",
     "add_dose_maps",
     "cycle_map",
@@ -114,7 +117,7 @@ class CycleMap:
         """Doubts on the registrations, and regions that some image does not wholly show."""
         found = [f"{name}: {text}" for name, one in self.registrations.items() for text in one.quality.warnings]
         return [*found, *self.doubts] + [
-            f"{region.unseen:.0%} of '{name}' lies outside one of the images and is integrated from the others."
+            f"{region.unseen:.0%} of '{name}' is outside one of the images and is integrated from the others."
             for name, region in self.regions.items()
             if region.unseen > _MOST_UNSEEN
         ]
@@ -129,6 +132,7 @@ class CycleDoseMap(ResultPart):
     made : the map.
     cycle, method : the method is one of METHODS.
     by_region : dose (Gy), tia (MBq.h) and mass (g) by region, of the doses beside which the map is shown.
+    known : 95 % intervals of the means by region, where they are known.
     shown : registrations between the cycle's images with what the report shows of them.
     """
 
@@ -137,6 +141,7 @@ class CycleDoseMap(ResultPart):
     cycle: int
     method: str
     by_region: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    known: Mapping[str, UncertainValue] = field(default_factory=dict)
     shown: tuple[VisitRegistration, ...] = ()
 
 
@@ -148,7 +153,7 @@ def add_dose_maps(result: StudyResult) -> StudyResult:
 
     Raises
     ------
-    SettingsError
+    InputFileError
         If the settings are not usable, or a transform names a visit that is not there.
     """
     settings = settings_of(result.input)
@@ -187,14 +192,16 @@ def dose_map_part(
     labels = first.labels
     study = f"cycle {labels.cycle} dosimetry"
     contents = VisitContents(study=study, volumes=_volumes(made, study), isodoses=made.isodoses)
+    known = _intervals(made, doses)
     return CycleDoseMap(
         made=made,
         cycle=labels.cycle,
         method=method,
         by_region=_by_region(doses),
+        known=known,
         shown=tuple(shown),
         rows=(
-            *dose_map_rows(made, labels.patient, labels.cycle, labels.image, _relative_u(doses)),
+            *dose_map_rows(made, labels.patient, labels.cycle, labels.image, known),
             *cross_fire_rows(made, first, _by_region(doses)["dose"]),
         ),
         warnings=tuple(f"Cycle {labels.cycle}, dose map: {text}" for text in made.warnings),
@@ -223,10 +230,12 @@ def _shapes(result: StudyResult, cycle: int) -> dict[str, Shape]:
     return {name: one.shape for part in doses for name, one in part.dosimetry.integrals.items()}
 
 
-def _relative_u(doses: CycleDoses | None) -> dict[str, float]:
-    """Relative standard uncertainty of the dose of every region with a curve."""
-    regions = {} if doses is None else doses.dosimetry.regions
-    return {name: one.u_dose_Gy / one.dose_Gy for name, one in regions.items() if one.dose_Gy > 0}
+def _intervals(made: CycleMap, doses: CycleDoses | None) -> dict[str, UncertainValue]:
+    """By region, of the map's mean."""
+    if doses is None:
+        return {}
+    found = {name: map_mean(doses.dosimetry, name, one.histogram.mean_Gy) for name, one in made.regions.items()}
+    return {name: one for name, one in found.items() if one is not None}
 
 
 def _by_region(doses: CycleDoses | None) -> dict[str, dict[str, float]]:
@@ -255,15 +264,15 @@ def cycle_map(
 
     Raises
     ------
-    DoseMapCaseError
+    DosimetryError
         If injection or time of an image is not known, or two visits can be brought together in no way.
     PRRTError
         If images cannot be registered, integrated or turned into dose.
     """
     for visit in visits:
         if visit.injection is None or visit.image.reference_time is None:
-            raise DoseMapCaseError(
-                f"Visit '{visit.labels.visit}' does not tell injection or scan time: complete its header."
+            raise DosimetryError(
+                f"Visit '{visit.labels.visit}' does not state injection or scan time: complete its header."
             )
     ordered = sorted(visits, key=lambda one: one.image.reference_time)  # type: ignore[arg-type, return-value]
     first = ordered[0]
@@ -356,7 +365,7 @@ def _density(
     if not settings.by_ct:
         return None
     if study is None:
-        raise DoseMapCaseError("A dose map by the density of the CT needs the study that the CT is of.")
+        raise DosimetryError("A dose map by the density of the CT needs the study that the CT is of.")
     return visit_density(study, visit, images[visit.labels.visit], settings.ct_curve)
 
 
@@ -398,6 +407,6 @@ def _require_known_visits(settings: DoseSettings, visits: Sequence[VisitResult])
     known = [visit_key(visit) for visit in visits]
     unknown = [name for name in settings.transforms if name not in known]
     if unknown:
-        raise SettingsError(
+        raise InputFileError(
             f"dosimetry: 'transforms' names '{unknown[0]}', but the visits are {', '.join(known)} (CYCLE/VISIT)."
         )

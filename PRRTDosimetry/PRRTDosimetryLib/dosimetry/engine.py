@@ -17,9 +17,10 @@ from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
 from PRRTUptakeLib.vocabulary import LOBES
 
+from PRRTDosimetryLib.dose.errors import DoseError
 from PRRTDosimetryLib.dose.marrow import marrow_mass_g, marrow_tia_from_blood_MBq_h, marrow_tia_from_vertebrae_MBq_h
 from PRRTDosimetryLib.dose.organs import OrganDose, organ_doses, remainder_tia_MBq_h
-from PRRTDosimetryLib.dose.phantom import GY_PER_MBQ_H, RED_MARROW, DoseError, Phantom, phantom
+from PRRTDosimetryLib.dose.phantom import GY_PER_MBQ_H, RED_MARROW, Phantom, phantom
 from PRRTDosimetryLib.dosimetry.regions import Patient, Region, sphere_from_kernel
 from PRRTDosimetryLib.effect.bed import tissue_of
 from PRRTDosimetryLib.effect.cycles import CumulativeEffect, CycleDose, cumulative_effect
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
     from PRRTDosimetryLib.kinetics.curves import Curve
     from PRRTDosimetryLib.kinetics.integral import Integral
-    from PRRTDosimetryLib.kinetics.selection import Options
+    from PRRTDosimetryLib.kinetics.options import Options
     from PRRTDosimetryLib.uncertainty.chain import DoseUncertainty
 
 _SECONDS_TIMES_BQ = 3.6e9  # Bq s in a MBq h
@@ -156,7 +157,8 @@ def dosimetry(
     result = None
     if chain is not None and doses:
         chain_regions = {name: chain_region(dose, patient) for name, dose in doses.items()}
-        result = dose_uncertainties(chain_regions, chain, DRAWS, np.random.default_rng(seed))
+        of_cycle = np.random.default_rng([seed, patient.cycle])
+        result = dose_uncertainties(chain_regions, chain, DRAWS, np.random.default_rng(seed), of_cycle)
     complete = {name: _with_uncertainty(dose, patient, result) for name, dose in doses.items()}
     return Dosimetry(
         patient,

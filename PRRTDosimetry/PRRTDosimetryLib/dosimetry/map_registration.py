@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.registration.deformable import bent_where_better
 from PRRTUptakeLib.registration.engine import RegistrationOptions
 from PRRTUptakeLib.registration.result import (
@@ -14,6 +13,8 @@ from PRRTUptakeLib.registration.result import (
     identity_registration,
 )
 from PRRTUptakeLib.registration.rigid import rigid_registration
+
+from PRRTDosimetryLib.dosimetry.errors import DosimetryError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,10 +26,6 @@ if TYPE_CHECKING:
     from PRRTDosimetryLib.dosimetry.settings import DoseSettings
 
 
-class DoseMapCaseError(PRRTError):
-    """The visits of a cycle do not allow a dose map."""
-
-
 def visit_registrations(
     ordered: Sequence[VisitResult], images: dict[str, VisitImages], settings: DoseSettings, same_person: bool = False
 ) -> dict[str, Registration]:
@@ -36,7 +33,7 @@ def visit_registrations(
 
     Raises
     ------
-    DoseMapCaseError
+    DosimetryError
         If a visit has another frame of reference, no transform, and no CT or MRI to register.
     RegistrationError
         If a registration fails.
@@ -122,7 +119,7 @@ def _by_contours(base: VisitImages, images: VisitImages) -> Registration:
 def anatomy_of(visit: VisitResult, images: VisitImages) -> Volume:
     """The CT or MRI that a visit's contours were drawn on."""
     if images.anatomy is None:
-        raise DoseMapCaseError(
+        raise DosimetryError(
             f"Visit '{visit.labels.visit}' has another frame of reference than the first and no CT on the grid of its "
             f"segments: give its transform as '{visit_key(visit)}' under 'transforms'."
         )

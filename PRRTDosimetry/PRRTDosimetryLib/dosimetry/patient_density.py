@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.registration.quality import resampled
 from PRRTUptakeLib.registration.result import Registration, given_registration, identity_registration
 from scipy import ndimage
@@ -17,6 +16,7 @@ from PRRTDosimetryLib.dose.density import (
     density_from_ct,
     metal_mL,
 )
+from PRRTDosimetryLib.dosimetry.errors import DosimetryError
 from PRRTDosimetryLib.transport.materials import AIR_g_per_mL
 
 if TYPE_CHECKING:
@@ -35,10 +35,6 @@ SOFT_STRUCTURES = ("liver", "spleen", "kidney_left", "kidney_right")
 _LEAST_METAL_mL = 0.05
 _LEAST_SEEN = 0.98  # of the activity
 _FAINT = 0.01  # of the maximum; less is noise
-
-
-class PatientDensityError(PRRTError):
-    """There is no CT from which the density of a visit's image follows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +60,7 @@ def patient_density(
 
     Raises
     ------
-    DensityError
+    DoseError
         If the CT is not in Hounsfield units or not finite.
     """
     grid = image.grid
@@ -116,7 +112,7 @@ def visit_density(study: StudyInput, visit: VisitResult, images: VisitImages, cu
 
     Raises
     ------
-    PatientDensityError
+    DosimetryError
         If the visit has no CT, or one whose place in the emission image is not known.
     """
     ct, to_ct, series = _ct_of(study, visit, images)
@@ -152,7 +148,7 @@ def _ct_of(study: StudyInput, visit: VisitResult, images: VisitImages) -> tuple[
         if volume.units == HOUNSFIELD_UNITS:
             back = given_registration(np.linalg.inv(matrix), "registration of the contours, turned round")
             return volume, back, drawn.series
-    raise PatientDensityError(
+    raise DosimetryError(
         f"Visit '{visit.labels.visit}' has no CT in the space of its emission image, which density 'ct' and transport "
         "need: add it to the visit's folder, or take 'density' 'uniform'."
     )

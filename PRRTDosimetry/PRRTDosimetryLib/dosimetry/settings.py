@@ -7,14 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from PRRTUptakeLib.study.errors import InputFileError
 from PRRTUptakeLib.study.registration_rule import REGISTER, RegistrationRule, registration_rule
-from PRRTUptakeLib.study.schema.place import InputFileError, Place
+from PRRTUptakeLib.study.schema.place import Place
 from PRRTUptakeLib.study.schema.shared_keys import DOSIMETRY
 
 from PRRTDosimetryLib.dose.density import SOFT_TISSUE_g_per_mL
-from PRRTDosimetryLib.dose.density_curves import DensityCurve, DensityError, shipped_curve
+from PRRTDosimetryLib.dose.density_curves import DensityCurve, shipped_curve
+from PRRTDosimetryLib.dose.errors import DoseError
 from PRRTDosimetryLib.effect.bed import DEFAULT_TISSUES, Tissue
-from PRRTDosimetryLib.kinetics.curves import CurveError
+from PRRTDosimetryLib.kinetics.errors import KineticsError
 from PRRTDosimetryLib.kinetics.options import ASSUMED_TEFF_CHANGE, Options
 from PRRTDosimetryLib.transport.options import TransportOptions
 
@@ -25,10 +27,6 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.study.visit import VisitResult
 
     from PRRTDosimetryLib.kinetics.fitting import Weights
-
-
-class SettingsError(InputFileError):
-    """The dosimetry settings of a case have an unknown key or an impossible value."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,10 +92,10 @@ class DoseSettings:
 
         Raises
         ------
-        SettingsError
+        InputFileError
             For an unknown key or an impossible value.
         """
-        place = Place(file="the case", path="dosimetry", base=base or Path(), error=SettingsError)
+        place = Place(file="the case", path="dosimetry", base=base or Path())
         values = DOSIMETRY.read(dict(content) if isinstance(content, Mapping) else content, place)
         made: dict[str, Any] = {"transforms": _transforms(values.get("transforms", {}), place.key("transforms"))}
         if "ct_curve" in values:
@@ -126,13 +124,13 @@ class DoseSettings:
 
         Raises
         ------
-        SettingsError
+        InputFileError
             Naming the key, the region, and those that there are.
         """
         try:
             self.options().require_regions(known)
-        except CurveError as error:
-            raise SettingsError(f"the case, 'dosimetry.teff_h' or 'u_teff_h': {error}") from error
+        except KineticsError as error:
+            raise InputFileError(f"the case, 'dosimetry.teff_h' or 'u_teff_h': {error}") from error
 
     def resolution_mm(self, visit: VisitResult) -> float:
         """Full width at half maximum of a visit's emission image, stated here or by the protocol."""
@@ -144,7 +142,7 @@ def _curve(stated: str | Mapping[str, Any], place: Place) -> DensityCurve:
         return shipped_curve(stated)
     try:
         return DensityCurve("own", stated["hounsfield"], stated["density_g_per_mL"], stated["source"])
-    except DensityError as error:
+    except DoseError as error:
         place.stop(f"{place.name}: {error}")
 
 

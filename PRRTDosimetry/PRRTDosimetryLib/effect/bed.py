@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PRRTUptakeLib.errors import PRRTError
+
+from PRRTDosimetryLib.effect.errors import EffectError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
     from PRRTDosimetryLib.kinetics.curve_shape import Shape
 
 _STEPS_PER_INTERVAL = 256  # of a polygon; the error of G is below 1e-6
-
-
-class EffectError(PRRTError):
-    """A biological effect cannot be calculated."""
 
 
 @dataclass(frozen=True)

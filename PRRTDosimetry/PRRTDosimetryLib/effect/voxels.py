@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from PRRTDosimetryLib.dose.dvh import DoseVolumeHistogram, dose_volume_histogram
-from PRRTDosimetryLib.effect.bed import EffectError
+from PRRTDosimetryLib.effect.errors import EffectError
 
 if TYPE_CHECKING:
     from PRRTDosimetryLib.effect.bed import Tissue, TumourControl
@@ -86,7 +86,8 @@ def equivalent_uniform_dose_Gy(dose_Gy: np.ndarray, volume_mL: np.ndarray, expon
     scale = float(dose[inside].max())
     if scale <= 0:
         return 0.0
-    return scale * float(share[inside] @ (dose[inside] / scale) ** exponent) ** (1.0 / exponent)
+    mean = float(share[inside] @ (dose[inside] / scale) ** exponent)
+    return float(scale * mean ** (1.0 / exponent))
 
 
 def tumour_control_probability(bed_Gy: np.ndarray, volume_mL: np.ndarray, control: TumourControl) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -118,17 +119,25 @@ def cycles_rows() -> tuple[CyclesRow, ...]:
     found = []
     for region in common:
         rows = [one[region] for one in tables]
-        beds = [row.bed_Gy for row in rows]
-        dose = sum(row.dose_Gy for row in rows)
-        u = sum(row.u_dose_Gy for row in rows)
-        found.append(CyclesRow(region, tuple(by_cycle), dose, u, None if None in beds else sum(beds)))
+        beds = [row.bed_Gy for row in rows if row.bed_Gy is not None]
+        dose = sum(row.dose_Gy for row in rows if row.dose_Gy is not None)
+        us = [row.u_dose_Gy for row in rows if row.u_dose_Gy is not None]
+        u = sum(us) if len(us) == len(rows) else math.nan
+        found.append(CyclesRow(region, tuple(by_cycle), dose, u, sum(beds) if len(beds) == len(rows) else None))
     return tuple(found)
 
 
-def histogram_chart(node: Any) -> Any:
-    """The chart of all cumulative dose-volume histograms of a table; None where there is none."""
+def histogram_chart(node: Any, regions: Sequence[str] = ()) -> Any:
+    """The chart of the cumulative dose-volume histograms of some regions of a table, of all by default; None without.
+
+    Parameters
+    ----------
+    node : vtkMRMLTableNode of doses.
+    regions : names; those that have no histogram are left out.
+    """
     histograms = json.loads(node.GetAttribute(HISTOGRAMS_ATTRIBUTE) or "{}") if node is not None else {}
-    if not histograms:
+    shown = {region: histograms[region] for region in regions or histograms if region in histograms}
+    if not shown:
         return None
-    lines = {region: (dose, percent, False) for region, (dose, percent) in histograms.items()}
+    lines = {region: (dose, percent, False) for region, (dose, percent) in shown.items()}
     return line_chart(node, "Dose-volume histograms", "dose (Gy)", "volume (%)", lines)

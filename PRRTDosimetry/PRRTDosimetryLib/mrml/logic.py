@@ -10,12 +10,12 @@ import numpy as np
 from PRRTUptakeLib.dicom.injection import Injection
 from PRRTUptakeLib.dicom.operator_overrides import Calibration
 from PRRTUptakeLib.mrml.dicom_nodes import injection_from_node
+from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.inputs import ImageToMeasure, SceneStudy, Stated, loaded_emission, scene_study
 from PRRTUptakeLib.mrml.logic import keep_measured_segments
-from PRRTUptakeLib.mrml.segmentations import node_from_segmentation
 from PRRTUptakeLib.mrml.transforms import bends, node_to_node
-from PRRTUptakeLib.mrml.volumes import NodeError, node_from_volume, require_in_scene, volume_from_node
-from PRRTUptakeLib.progress import Progress, no_progress, sub_progress
+from PRRTUptakeLib.mrml.volumes import node_from_volume, require_in_scene, volume_from_node
+from PRRTUptakeLib.progress import Progress, in_background, no_progress, sub_progress
 from PRRTUptakeLib.registration.result import given_registration
 from PRRTUptakeLib.study.designs import design_of
 from PRRTUptakeLib.study.designs.lobe_comparison import LOBE_COMPARISON
@@ -30,7 +30,7 @@ from PRRTDosimetryLib.dosimetry.settings import DoseSettings
 from PRRTDosimetryLib.dosimetry.voxel_dose import voxel_dose
 from PRRTDosimetryLib.kinetics.voxel_series import VoxelSeries
 from PRRTDosimetryLib.mrml.curve_nodes import table_from_integrals
-from PRRTDosimetryLib.mrml.dose_display import show_dose
+from PRRTDosimetryLib.mrml.dose_display import isodose_node, show_dose
 from PRRTDosimetryLib.mrml.dose_nodes import Histogram, table_of_doses
 from PRRTDosimetryLib.mrml.time_points import TimePoint, check_time_points
 
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from PRRTDosimetryLib.dosimetry.recovery_doses import RecoveredDoses
 
 KERNEL, LOCAL, TRANSPORT = METHODS
-# Times of images that do not tell theirs are counted from here; only differences of times matter.
+# Times of images that do not state theirs are counted from here; only differences of times matter.
 _ANY_DAY = datetime(2000, 1, 1, tzinfo=timezone.utc)
 _HISTOGRAM_POINTS = 80
 _SAME_ACTIVITY_MBq = 0.05  # what a field of the panel rounds away
@@ -159,7 +159,7 @@ class DosimetryLogic:
         treatment : whom and what.
         settings : model and uncertainties.
         tableNode : vtkMRMLTableNode to overwrite; a new one is made if None.
-        progress : told how far it is; may raise `Cancelled`, then nothing was changed.
+        progress : called with how far it is; may raise `Cancelled`, then nothing was changed.
 
         Returns
         -------
@@ -177,17 +177,18 @@ class DosimetryLogic:
             ImageToMeasure(node=point.node, visit=_visit_name(point), segmentation=point.segmentation)
             for point in points
         ]
-        hours = {point.node.GetID(): point.row.hours for point in points}
+        hours = {point.node.GetID(): point.row.hours for point in points if point.row.hours is not None}
         stated = self._stated(treatment, settings)
-        scene = scene_study(images, stated, load=lambda node: _timed(node, hours[node.GetID()], treatment))
         design = design_of(self.protocol)
-        measured = run(
-            scene.input,
-            sub_progress(progress, 0.0, 0.7),
-            design=design if design.single_visits else LOBE_COMPARISON,
-        )
-        progress(0.75, "Fitting the curves")
-        dosimetry = cycle_dosimetry(measured.visits, settings)
+        design = design if design.single_visits else LOBE_COMPARISON
+
+        def work(step: Progress) -> tuple[SceneStudy, StudyResult, Dosimetry]:
+            read = scene_study(images, stated, load=lambda node: _timed(node, hours[node.GetID()], treatment))
+            found = run(read.input, sub_progress(step, 0.0, 0.7), design=design)
+            step(0.75, "Fitting the curves")
+            return read, found, cycle_dosimetry(found.visits, settings)
+
+        scene, measured, dosimetry = in_background(progress, work)
         progress(0.95, "Writing the table")
         require_in_scene(tableNode, *scene.segmentations.values(), *scene.images.values())
         keep_measured_segments(measured, scene)
@@ -197,7 +198,7 @@ class DosimetryLogic:
         self._points = points
         return table_from_integrals(dosimetry.integrals, f"Curves cycle {treatment.cycle}", tableNode)
 
-    def regionDoses(self, tableNode: Any = None) -> Any:
+    def regionDoses(self, tableNode: Any = None, progress: Progress = no_progress) -> Any:
         """Doses by S-values and spheres with their uncertainties, as a vtkMRMLTableNode.
 
         Raises
@@ -206,7 +207,7 @@ class DosimetryLogic:
             If no curves were fitted yet.
         """
         cycle = self._fitted().cycle
-        doses = self._doses()
+        doses = in_background(progress, lambda step: self._doses())
         self._drop_doses()
         self.study = self._measured().with_parts(doses)
         return table_of_doses(self.rows, cycle, f"Doses cycle {cycle}", {}, tableNode)
@@ -227,7 +228,7 @@ class DosimetryLogic:
         density_g_per_mL : of the tissue, where there is no CT.
         ctNode : CT of the density; None for one density everywhere, which transport cannot do.
         tableNode : vtkMRMLTableNode to overwrite; a new one is made if None.
-        progress : told how far it is.
+        progress : called with how far it is.
 
         Returns
         -------
@@ -243,31 +244,10 @@ class DosimetryLogic:
             raise NodeError(f"The method of a dose map is one of {', '.join(METHODS)}, not '{method}'.")
         if method == "transport" and ctNode is None:
             raise NodeError("Transport needs the patient's CT: choose it for the density in section 3.")
-        progress(0.0, "Integrating voxel by voxel")
-        first, visit = self._first_point(), self._ordered()[0]
-        settings = replace(
-            self.settings,
-            dose_map=method,
-            density="uniform" if ctNode is None else "ct",
-            density_g_per_mL=density_g_per_mL,
-        )
-        series = self._series(first)
-        tia = voxel_tia(series)
-        placed = placed_in(visit, tia.tia)
-        placed = {name: one for name, one in placed.items() if one[0].role != "lobe"}
-        density = self._density(ctNode, first, tia.tia, settings) if ctNode is not None else None
-        progress(0.3, "Dose in every voxel")
-        regions = {name: one for name, (_, one) in placed.items()}
-        volume = density.volume if density is not None else None
-        dose = voxel_dose(tia.tia, treatment.nuclide, settings, volume, regions, sub_progress(progress, 0.3, 0.9))
-        progress(0.9, "Histograms of the regions")
-        assert self.dosimetry is not None
-        shapes = {name: one.shape for name, one in self.dosimetry.integrals.items()}
-        unseen = np.isnan(series.activity_Bq_per_mL).any(axis=0)
-        made = finished_map(tia, dose, density, (visit, placed, unseen), settings, shapes)
-        doses = self._doses()
+        first = self._first_point()
+        made, doses = in_background(progress, lambda step: self._calculated_map(method, density_g_per_mL, ctNode, step))
         self._drop_doses()
-        part = dose_map_part(made, visit, method, doses)
+        part = dose_map_part(made, self._ordered()[0], method, doses)
         self.map, self.method = made, method
         self.study = self._measured().with_parts(doses, part)
         shown = {name: _points(region.histogram) for name, region in made.regions.items()}
@@ -278,14 +258,47 @@ class DosimetryLogic:
         node.SetAndObserveTransformNodeID(parent.GetID() if parent is not None else None)
         return node, table
 
-    def isodoseNode(self, doseNode: Any) -> Any:
-        """The isodose regions of the last dose map as a vtkMRMLSegmentationNode with its transform; None for none."""
-        if self.map is None or self.map.isodoses is None or not len(self.map.isodoses.segments):
-            return None
-        node = node_from_segmentation(self.map.isodoses, f"Isodoses cycle {self._fitted().cycle}")
-        parent = doseNode.GetParentTransformNode()
-        node.SetAndObserveTransformNodeID(parent.GetID() if parent is not None else None)
-        return node
+    def _calculated_map(
+        self, method: str, density_g_per_mL: float, ctNode: Any, progress: Progress
+    ) -> tuple[CycleMap, CycleDoses]:
+        """The map and the doses of the regions; no node is changed."""
+        treatment, first, visit = self._fitted(), self._first_point(), self._ordered()[0]
+        progress(0.0, "Integrating voxel by voxel")
+        settings = replace(
+            self.settings,
+            dose_map=method,
+            density="uniform" if ctNode is None else "ct",
+            density_g_per_mL=density_g_per_mL,
+        )
+        series = self._series(first)
+        tia = voxel_tia(series)
+        placed = {name: one for name, one in placed_in(visit, tia.tia).items() if one[0].role != "lobe"}
+        density = self._density(ctNode, first, tia.tia, settings) if ctNode is not None else None
+        progress(0.3, "Dose in every voxel")
+        regions = {name: one for name, (_, one) in placed.items()}
+        volume = density.volume if density is not None else None
+        dose = voxel_dose(tia.tia, treatment.nuclide, settings, volume, regions, sub_progress(progress, 0.3, 0.9))
+        progress(0.9, "Histograms of the regions")
+        assert self.dosimetry is not None
+        shapes = {name: one.shape for name, one in self.dosimetry.integrals.items()}
+        unseen = np.isnan(series.activity_Bq_per_mL).any(axis=0)
+        made = finished_map(tia, dose, density, (visit, placed, unseen), settings, shapes)
+        return made, self._doses()
+
+    def isodoses(self, levels_Gy: Sequence[float], node: Any = None) -> Any:
+        """The isodoses of the last dose map as outlines, where the map is; ``node`` is overwritten where given.
+
+        Raises
+        ------
+        PRRTError
+            If there is no dose map, or a level is not a dose.
+        """
+        if self.map is None:
+            raise NodeError("There is no dose map yet: choose one of its methods in section 3, and Apply.")
+        made = isodose_node(self.map.dose, levels_Gy, f"Isodoses cycle {self._fitted().cycle}", node)
+        parent = self._first_point().node.GetParentTransformNode()
+        made.SetAndObserveTransformNodeID(parent.GetID() if parent is not None else None)
+        return made
 
     def doseResult(self) -> StudyResult:
         """The study with the last doses, for the export.
@@ -356,11 +369,11 @@ class DosimetryLogic:
                 f"'{first.row.name}' is under a transform that bends space, but all others are brought to "
                 "this first image: take it out of the transform, and register the others to it."
             )
-        injection = visits[0].injection
+        injection, _ = _injected(visits[0])
         images = []
         for visit in visits:  # counted from one injection time, also where images do not have their own
-            hours = visit.injection.hours_to(visit.image.reference_time)
-            moment = injection.time + timedelta(hours=hours)
+            own, reference_time = _injected(visit)
+            moment = injection.time + timedelta(hours=own.hours_to(reference_time))
             images.append(visit.image.with_values(visit.image.array, reference_time=moment))
         brought = [node_to_node(first.node, point.node) for point in self._points]
         return VoxelSeries.from_volumes(images, injection.time, injection.nuclide, brought)
@@ -368,7 +381,10 @@ class DosimetryLogic:
     def _density(self, ctNode: Any, first: TimePoint, image: Volume, settings: DoseSettings) -> PatientDensity:
         """Density of a CT on the grid of a map in the space of the first image."""
         ct = volume_from_node(ctNode)
-        to_ct = given_registration(node_to_node(first.node, None), "transforms of the scene")
+        matrix = node_to_node(first.node, None)
+        if callable(matrix):  # `_series` has refused it
+            raise NodeError(f"'{first.row.name}' is under a transform that bends space: take it out of the transform.")
+        to_ct = given_registration(matrix, "transforms of the scene")
         visit = self._ordered()[0]
         mask = soft_tissue_mask(visit.prepared.segmentation, visit.regions)
         return patient_density(ct, image, to_ct, settings.ct_curve, mask)
@@ -388,6 +404,13 @@ def _require_one_space(points: tuple[TimePoint, ...]) -> None:
             f"'{still[0]}' has segments of its own and is not registered to '{points[0].row.name}', so no voxel can "
             "be followed through time: register it in PRRT Uptake, section 3, or take the doses by S-values."
         )
+
+
+def _injected(visit: VisitResult) -> tuple[Injection, datetime]:
+    """What was given, and the time of the image."""
+    if visit.injection is None or visit.image.reference_time is None:
+        raise NodeError(f"Visit '{visit.labels.visit}' does not state injection or scan time: set its hours.")
+    return visit.injection, visit.image.reference_time
 
 
 def _timed(node: Any, hours: float, treatment: Treatment) -> LoadedEmission:

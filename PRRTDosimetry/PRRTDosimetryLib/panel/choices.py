@@ -10,9 +10,10 @@ from slicer.i18n import tr as _
 class Sex(enum.Enum):
     """Of the phantom."""
 
-    NOT_TOLD = ""
+    NOT_STATED = ""
     FEMALE = "F"
     MALE = "M"
+    NOT_TOLD = NOT_STATED  # scenes of earlier builds keep this name
 
     def label(self) -> str:
         """The words in the panel."""

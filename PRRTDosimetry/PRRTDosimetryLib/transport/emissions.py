@@ -87,7 +87,7 @@ def emissions(nuclide: str) -> Emissions:
 
     Raises
     ------
-    KernelError
+    DoseError
         If there is no table for it; alpha emitters have the reason.
 
     Examples

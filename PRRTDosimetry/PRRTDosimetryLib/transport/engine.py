@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.progress import Progress, no_progress
 
 from PRRTDosimetryLib.transport.emissions import ELECTRON, PHOTON, POSITRON
+from PRRTDosimetryLib.transport.errors import TransportError
 from PRRTDosimetryLib.transport.materials import MEDIA, media_of
 
 if TYPE_CHECKING:
@@ -35,10 +35,6 @@ _WORDS = {PHOTON: "PHOTONS", ELECTRON: "ELECTRONS", POSITRON: "POSITRONS"}
 # One particle of an IAEA phase space (IAEA report INDC(NDS)-0484, 2006): kind with the sign of the third direction
 # cosine, energy in MeV with a sign for a new history, place in cm, two direction cosines.
 _RECORD = np.dtype([("kind", "i1"), *((name, "<f4") for name in ("E", "X", "Y", "Z", "U", "V"))])
-
-
-class TransportError(PRRTError):
-    """The transport code is missing or cannot do what was asked."""
 
 
 @dataclass(frozen=True, eq=False)

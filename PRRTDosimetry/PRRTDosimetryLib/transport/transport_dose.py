@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PRRTUptakeLib.progress import Progress, no_progress, sub_progress
 
-from PRRTDosimetryLib.dose.density import DENSITY_UNITS, AIR_BELOW_g_per_mL, DensityError, scaled_to_density
+from PRRTDosimetryLib.dose.density import DENSITY_UNITS, AIR_BELOW_g_per_mL, scaled_to_density
 from PRRTDosimetryLib.dose.dose_map import DOSE_UNITS, kernel_dose, require_right_angles, require_tia
+from PRRTDosimetryLib.dose.errors import DoseError
 from PRRTDosimetryLib.dose.point_kernel import DECAYS_PER_MBQ_H, GY_PER_KEV_PER_G
 from PRRTDosimetryLib.transport.emissions import Emission, Emissions, emissions
 from PRRTDosimetryLib.transport.engine import (
@@ -19,9 +20,9 @@ from PRRTDosimetryLib.transport.engine import (
     Engine,
     Phantom,
     PHOTON_CUT_MeV,
-    TransportError,
     engine_version,
 )
+from PRRTDosimetryLib.transport.errors import TransportError
 from PRRTDosimetryLib.transport.options import TransportOptions
 from PRRTDosimetryLib.transport.sampling import Sources, sampled
 
@@ -100,9 +101,9 @@ def _require_maps(tia: Volume, density: Volume) -> None:
     require_tia(tia)
     require_right_angles(tia)
     if density.units != DENSITY_UNITS:
-        raise DensityError(f"A density map is in {DENSITY_UNITS}, but this one has the unit '{density.units}'.")
+        raise DoseError(f"A density map is in {DENSITY_UNITS}, but this one has the unit '{density.units}'.")
     if not tia.grid.matches(density.grid):
-        raise DensityError("The density map is on another grid than the activity: resample the CT to the SPECT first.")
+        raise DoseError("The density map is on another grid than the activity: resample the CT to the SPECT first.")
     if not (tia.array > 0.0).any():
         raise TransportError("There is no activity in the map, so there is nothing to transport: check the images.")
 

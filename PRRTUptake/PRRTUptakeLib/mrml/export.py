@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.export.results import Outputs, export_result
 from PRRTUptakeLib.mrml.scene import write_bundle
 from PRRTUptakeLib.mrml.segmentations import write_segmentation_file
 from PRRTUptakeLib.mrml.volumes import require_in_scene
+from PRRTUptakeLib.progress import Progress, in_background, no_progress, on_main_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,6 +25,8 @@ def export_scene_result(
     scene: bool = False,
     title: str = "",
     more: Sequence[Callable[[Path, Any], Any]] = (),
+    progress: Progress = no_progress,
+    replace: bool = False,
 ) -> None:
     """Write a patient's result.
 
@@ -34,6 +38,8 @@ def export_scene_result(
     scene : whether to write the scene too.
     title : heading of the report.
     more : what else writes into the folder, each called with it and the result, in this order.
+    progress : told how far it is; may offer a thread, nodes are then written on the face's own.
+    replace : a folder with other files in it is kept under a dated name, and a new one takes its place.
 
     Raises
     ------
@@ -42,10 +48,24 @@ def export_scene_result(
     """
     require_in_scene(segmentationNode)
 
-    def write_scene(result: StudyResult, out: Path) -> None:
+    def write_nodes(out: Path) -> None:
         if segmentationNode is not None:
             write_segmentation_file(segmentationNode, out / "patient.seg.nrrd")
         if scene:
             write_bundle(out / "patient.mrb")
 
-    export_result(result, folder, Outputs(title=title, more=more), write_scene)
+    def work(step: Progress) -> None:
+        def write_scene(result: StudyResult, out: Path) -> None:
+            on_main_thread(step, lambda: write_nodes(out))
+
+        chosen = tuple(partial(_written, writer, step) for writer in more)
+        export_result(result, folder, Outputs(title=title, more=chosen, replace=replace), write_scene, step)
+
+    in_background(progress, work)
+
+
+def _written(writer: Callable[..., Any], progress: Progress, folder: Path, result: StudyResult) -> Any:
+    """Let a writer work; one that asks the application first says so by an attribute ``needs_main_thread``."""
+    if getattr(writer, "needs_main_thread", False):
+        return writer(folder, result, partial(on_main_thread, progress))
+    return writer(folder, result)

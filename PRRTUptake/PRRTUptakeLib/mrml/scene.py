@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import slicer
 
 from PRRTUptakeLib.mrml.dicom_nodes import keep_injection
+from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.images import (
     LOBE_PLANE_ROLE,
     MEASURED,
@@ -19,7 +20,7 @@ from PRRTUptakeLib.mrml.planes import node_from_plane
 from PRRTUptakeLib.mrml.segmentations import node_from_segmentation
 from PRRTUptakeLib.mrml.session import session
 from PRRTUptakeLib.mrml.tables import table_from_measurements
-from PRRTUptakeLib.mrml.volumes import NodeError, node_from_volume
+from PRRTUptakeLib.mrml.volumes import node_from_volume
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,6 +11,7 @@ from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.segments import Segmentation
 from PRRTUptakeLib.study.contour_propagation import require_lesions
 from PRRTUptakeLib.study.eligibility import Eligibility, eligibility, log_ratio_sd
+from PRRTUptakeLib.study.errors import StudyError
 from PRRTUptakeLib.study.measurements import Measurement
 from PRRTUptakeLib.study.placement import placed_regions, transform_of
 from PRRTUptakeLib.uptake.metrics import region_metrics
@@ -36,10 +37,6 @@ LESION_ROLES = ("target", "lesion")
 ORGANS = ("kidney_left", "kidney_right", "spleen", "marrow", "blood_pool")
 
 
-class EnhancementVisitError(PRRTError):
-    """The two images cannot be compared."""
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RoutedImage:
     """An SUV image after injection by one route.
@@ -57,7 +54,7 @@ class RoutedImage:
     placed: Mapping[str, Occupancy] = field(default_factory=dict)
 
     def transform_of(self, segment: Segment) -> RasTransform | None:
-        """The transform for one segment, its nudge included."""
+        """The transform for one segment, its manual shift included."""
         return transform_of(segment, self.ras_transform, self.manual_shifts)
 
     @property
@@ -67,7 +64,7 @@ class RoutedImage:
         if scanned:
             return self.injection.hours_to(datetime.fromisoformat(scanned))
         if self.image.reference_time is None:
-            raise EnhancementVisitError(f"The {self.route} image '{self.visit}' does not tell its time: give it.")
+            raise StudyError(f"The {self.route} image '{self.visit}' does not state its time: give it.")
         return self.injection.hours_to(self.image.reference_time)
 
 
@@ -124,10 +121,10 @@ def compare_routes(prepared: Prepared, ia: RoutedImage, iv: RoutedImage, protoco
     Raises
     ------
     PRRTError
-        If a target lies outside an image, units differ, or a ratio cannot be formed.
+        If a target is outside an image, units differ, or a ratio cannot be formed.
     """
     if ia.image.units != iv.image.units:
-        raise EnhancementVisitError(
+        raise StudyError(
             f"The IA image is in '{ia.image.units}', the IV image in '{iv.image.units}': quantify both alike."
         )
     for shown in (ia, iv):
@@ -159,14 +156,14 @@ def compare_routes(prepared: Prepared, ia: RoutedImage, iv: RoutedImage, protoco
     targets = {region.region: region.ratio[metric] for region in regions if region.role == "target"}
     decided = eligibility(targets, protocol.endpoint, protocol.repeatability)
     gains = {r.region: decided.value / r.ratio[_gain_metric(r, metric)] for r in regions if r.role not in LESION_ROLES}
-    told = (*warnings, *_differences(ia, iv))
+    note = (*warnings, *_differences(ia, iv))
     return EnhancementResult(
         ia=ia,
         iv=iv,
         regions=tuple(regions),
         eligibility=decided,
         gains=gains,
-        warnings=told,
+        warnings=note,
         ratio_sd=log_ratio_sd(protocol.repeatability),
         segments=segments,
     )
@@ -188,15 +185,15 @@ def _clear_references(
         minimum_mL=protocol.reference.minimum_volume_mL,
     )
     images = [(one.image, one.ras_transform) for one in shown]
-    found, told = [], []
+    found, notes = [], []
     for segment in segments:
         if segment.role == "reference":
             part, words = clear_of_spill_in(segment, neighbours, prepared.segmentation.grid, images, rule)
             found.append(part)
-            told += [words] if words else []
+            notes += [words] if words else []
         else:
             found.append(segment)
-    return tuple(found), told
+    return tuple(found), notes
 
 
 def _placed(prepared: Prepared, shown: RoutedImage) -> RoutedImage:
@@ -244,15 +241,15 @@ def _measured(
 
 def _differences(ia: RoutedImage, iv: RoutedImage) -> list[str]:
     """What differs between the two days beside the route, as warnings where it matters."""
-    told = [f"{shown.visit}: {manual_shift.sentence}" for shown in (ia, iv) for manual_shift in shown.manual_shifts]
+    notes = [f"{shown.visit}: {manual_shift.sentence}" for shown in (ia, iv) for manual_shift in shown.manual_shifts]
     if abs(ia.hours - iv.hours) > 0.25:
-        told.append(
+        notes.append(
             f"The images were taken {ia.hours * 60:.0f} and {iv.hours * 60:.0f} min after injection (IA, IV): uptake "
             "still changes in between."
         )
     if ia.injection.nuclide != iv.injection.nuclide:
-        told.append(f"The nuclides differ: {ia.injection.nuclide} after IA, {iv.injection.nuclide} after IV.")
-    return told
+        notes.append(f"The nuclides differ: {ia.injection.nuclide} after IA, {iv.injection.nuclide} after IV.")
+    return notes
 
 
 def enhancement_rows(

@@ -90,6 +90,7 @@ def full_quantification() -> dict[str, Any]:
         "calibration_cps_per_MBq": 9.4,
         "calibration_time": "total",
         "acquisition_s": 1200,
+        "dead_time": {"model": "paralysable", "tau_us": 0.5, "observed_cps": 40000},
         "weight_kg": 75,
         "height_cm": 180,
         "sex": "M",

@@ -27,11 +27,11 @@ def test_every_example_prints_what_the_page_shows(tmp_path, monkeypatch, capsys)
         words = shlex.split(command)
         assert words[:2] == ["$", "prrt"], command
         status = main(words[2:])
-        told = capsys.readouterr()
-        assert status == 0, (command, told.err)
+        note = capsys.readouterr()
+        assert status == 0, (command, note.err)
         check = doctest.OutputChecker()
-        if not check.check_output(tidy(shown), tidy(told.out), doctest.ELLIPSIS):
-            pytest.fail(f"{command}\nshown:\n{shown}\nprinted:\n{told.out}")
+        if not check.check_output(tidy(shown), tidy(note.out), doctest.ELLIPSIS):
+            pytest.fail(f"{command}\nshown:\n{shown}\nprinted:\n{note.out}")
     made = {path.name for path in tmp_path.iterdir()}
     assert {"demo", "results", "patient.zip", "anonymous.zip", "key", "selftest.html"} <= made
 

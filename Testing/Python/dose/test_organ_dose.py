@@ -6,10 +6,11 @@ import math
 import numpy as np
 import pytest
 from builders.shared_data import shared_file
+from PRRTDosimetryLib.dose.errors import DoseError
 from PRRTDosimetryLib.dose.kernel_phantom import absorbed_in_ellipsoid_keV, kernel_S_values
 from PRRTDosimetryLib.dose.marrow import marrow_mass_g, marrow_tia_from_blood_MBq_h, marrow_tia_from_vertebrae_MBq_h
 from PRRTDosimetryLib.dose.organs import REMAINDER, organ_doses, remainder_tia_MBq_h
-from PRRTDosimetryLib.dose.phantom import GY_PER_MBQ_H, SEXES, DoseError, phantom
+from PRRTDosimetryLib.dose.phantom import GY_PER_MBQ_H, SEXES, phantom
 from PRRTDosimetryLib.dose.point_kernel import DECAYS_PER_MBQ_H, GY_PER_KEV_PER_G, point_kernel
 from PRRTDosimetryLib.dose.sphere_table import (
     local_deposition_Gy_g_per_MBq_h,

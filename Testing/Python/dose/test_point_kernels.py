@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from PRRTDosimetryLib.dose.point_kernel import (
-    GY_PER_KEV_PER_G,
-    KernelError,
-    kernel_table,
-    nuclides_with_kernel,
-    point_kernel,
-)
+from PRRTDosimetryLib.dose.errors import DoseError
+from PRRTDosimetryLib.dose.point_kernel import GY_PER_KEV_PER_G, kernel_table, nuclides_with_kernel, point_kernel
 from PRRTDosimetryLib.dose.spheres import absorbed_in_sphere_keV, sphere_dose
-from PRRTUptakeLib.nuclides.radionuclides import RadionuclideError, nuclide
+from PRRTUptakeLib.nuclides.errors import NuclideError
+from PRRTUptakeLib.nuclides.radionuclides import nuclide
 
 NUCLIDES = ("Lu-177", "Ga-68", "Y-90", "Tb-161", "I-131", "Ho-166", "In-111", "Cu-64", "F-18")
 # Energy of 90Y within a radius in water, MeV per decay: Graves, Flynn and Hyer, Med Phys 2019;46:5284 (MCNP6),
@@ -34,7 +30,7 @@ def test_energy_of_the_table_and_what_leaves_it_is_the_energy_emitted(name):
 
 
 @pytest.mark.parametrize("name", NUCLIDES)
-def test_table_tells_how_it_was_made(name):
+def test_table_states_how_it_was_made(name):
     table = kernel_table(name)
     assert "Goudsmit" in table["method"]
     assert "ICRP Publication 107" in table["sources"]
@@ -68,12 +64,12 @@ def test_kernels_agree_with_the_radionuclide_table(name):
 
 @pytest.mark.parametrize("name", ["Ac-225", "213Bi", "Ra-223"])
 def test_alpha_emitters_are_refused_with_the_reason(name):
-    with pytest.raises(RadionuclideError, match="alpha emitter, for which no dose is calculated: its alpha particles"):
+    with pytest.raises(NuclideError, match="alpha emitter, for which no dose is calculated: its alpha particles"):
         point_kernel(name)
 
 
 def test_an_alpha_emitter_that_headers_may_name_has_no_kernel():
-    with pytest.raises(KernelError, match="no dose kernel for Tb-149, an alpha emitter"):
+    with pytest.raises(DoseError, match="no dose kernel for Tb-149, an alpha emitter"):
         point_kernel("Tb-149")
 
 
@@ -154,13 +150,13 @@ def test_denser_sphere_of_equal_water_radius_has_the_same_absorbed_fraction():
     ],
 )
 def test_impossible_spheres_are_refused_in_one_sentence(arguments, sentence):
-    with pytest.raises(KernelError) as caught:
+    with pytest.raises(DoseError) as caught:
         sphere_dose(*arguments)
     assert str(caught.value) == sentence
 
 
 def test_unknown_nuclides_and_radiations_are_refused():
-    with pytest.raises(RadionuclideError, match="'Xx-1' is not known"):
+    with pytest.raises(NuclideError, match="'Xx-1' is not known"):
         point_kernel("Xx-1")
-    with pytest.raises(KernelError, match="'alpha' is not one of"):
+    with pytest.raises(DoseError, match="'alpha' is not one of"):
         point_kernel("Lu-177", "alpha")

@@ -21,7 +21,7 @@ from PRRTDosimetryLib.dose.dose_map import kernel_dose, local_dose
 from PRRTDosimetryLib.dose.spheres import sphere_dose
 from PRRTDosimetryLib.dosimetry.cycle import add_doses
 from PRRTDosimetryLib.dosimetry.dose_maps import CycleDoseMap, add_dose_maps, cycle_map, visit_registrations
-from PRRTDosimetryLib.dosimetry.settings import DoseSettings, SettingsError
+from PRRTDosimetryLib.dosimetry.settings import DoseSettings
 from PRRTDosimetryLib.dosimetry.summed_map import add_summed_map
 from PRRTDosimetryLib.effect.bed import bed_Gy
 from PRRTDosimetryLib.report.dose_maps_report import difference_steps
@@ -32,6 +32,7 @@ from PRRTUptakeLib.export.dicom_rtdose import read_dose
 from PRRTUptakeLib.imaging.volume import Volume
 from PRRTUptakeLib.mrml.run import run_case
 from PRRTUptakeLib.segmentation.files import grid_of_image
+from PRRTUptakeLib.study.errors import InputFileError
 from PRRTUptakeLib.synthetic.cases import write_synthetic_serial
 from PRRTUptakeLib.synthetic.phantom import synthetic_patient
 from PRRTUptakeLib.synthetic.simulation import SPECT_GRID, random_posture, voxel_averages
@@ -112,7 +113,7 @@ def test_histograms_are_those_of_the_true_dose(run, truth):
             assert values(run, f"dvh_d{percent}")[region.name] == pytest.approx(expected, rel=0.05), region.name
 
 
-def test_means_beside_doses_of_regions(run):
+def test_means_next_to_doses_of_regions(run):
     """Lesions by spheres and organs by the phantom: apart by photons of the surroundings, shape and 1 % of density.
 
     Lesions of 4 mL and more to 4 % (kernel, images without blur).
@@ -275,15 +276,15 @@ def test_no_map_unless_asked_for(run):
     assert add_dose_maps(unasked) is unasked
 
 
-def test_a_cycle_that_cannot_be_brought_together_is_told(run):
+def test_a_cycle_that_cannot_be_brought_together_is_reported(run):
     """Without transforms, frames of reference differ; without CT there is nothing to register."""
     outcome = run[2]
     blind = [replace(one, contours=None, anatomy=None) for one in outcome.images]
     case = replace(outcome.input, dosimetry={"dose_map": "local"})
-    told = add_dose_maps(replace(outcome, input=case, images=tuple(blind)))
-    assert told.rows == outcome.rows
-    assert "no dose map. Visit '4h' has another frame" in told.warnings[-1]
-    assert "'1/4h' under 'transforms'" in told.warnings[-1]
+    notes = add_dose_maps(replace(outcome, input=case, images=tuple(blind)))
+    assert notes.rows == outcome.rows
+    assert "no dose map. Visit '4h' has another frame" in notes.warnings[-1]
+    assert "'1/4h' under 'transforms'" in notes.warnings[-1]
 
 
 @pytest.mark.parametrize(
@@ -304,7 +305,7 @@ def test_a_cycle_that_cannot_be_brought_together_is_told(run):
     ],
 )
 def test_settings_that_cannot_be(dosimetry, sentence):
-    with pytest.raises(SettingsError, match="dosimetry") as caught:
+    with pytest.raises(InputFileError, match="dosimetry") as caught:
         DoseSettings.from_case(dosimetry)
     assert sentence in str(caught.value)
 
@@ -313,7 +314,7 @@ def test_transforms_of_no_visit_are_refused(run):
     outcome = run[2]
     wrong = {"dose_map": "kernel", "transforms": {"1/48h": SAME}}
     case = replace(outcome.input, dosimetry=wrong)
-    with pytest.raises(SettingsError, match="'transforms' names '1/48h', but the visits are 1/4h, 1/24h"):
+    with pytest.raises(InputFileError, match="'transforms' names '1/48h', but the visits are 1/4h, 1/24h"):
         add_dose_maps(replace(outcome, input=case))
 
 
@@ -354,11 +355,11 @@ def test_dose_and_activity_of_the_cycle_are_written_with_its_first_image(objects
         first, *others = images.values()
         assert (ds.StudyInstanceUID, ds.FrameOfReferenceUID) == (first.study_uid, first.frame_of_reference_uid)
         assert [item.SeriesInstanceUID for item in ds.ReferencedSeriesSequence] == [first.uid]
-        told = {
+        note = {
             study.StudyInstanceUID: [item.SeriesInstanceUID for item in study.ReferencedSeriesSequence]
             for study in ds.StudiesContainingOtherReferencedInstancesSequence
         }
-        assert told == {other.study_uid: [other.uid] for other in others}
+        assert note == {other.study_uid: [other.uid] for other in others}
 
 
 def test_written_maps_hold_what_was_calculated(objects, run):

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from PRRTDosimetryLib.dose.density_curves import shipped_curve
 from PRRTDosimetryLib.dosimetry.patient_density import contrast_agent, patient_density
-from PRRTDosimetryLib.dosimetry.settings import DoseSettings, SettingsError
+from PRRTDosimetryLib.dosimetry.settings import DoseSettings
 from PRRTDosimetryLib.effect.bed import KIDNEY
 from PRRTUptakeLib.imaging.volume import Volume
 from PRRTUptakeLib.registration.result import identity_registration
+from PRRTUptakeLib.study.errors import InputFileError
 from PRRTUptakeLib.study.protocol import load_protocol
 
 SAME = identity_registration("one frame")
@@ -92,6 +93,6 @@ def test_radiosensitivities_of_the_case_go_before_those_of_the_protocol_and_the_
     ],
 )
 def test_settings_without_effect_are_refused(dosimetry, sentence):
-    with pytest.raises(SettingsError) as caught:
+    with pytest.raises(InputFileError) as caught:
         DoseSettings.from_case(dosimetry)
     assert sentence in str(caught.value)

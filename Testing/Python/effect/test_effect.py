@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from PRRTDosimetryLib.effect.bed import (
     KIDNEY,
-    EffectError,
     Tissue,
     TumourControl,
     bed_Gy,
@@ -15,6 +14,7 @@ from PRRTDosimetryLib.effect.bed import (
     tissue_of,
 )
 from PRRTDosimetryLib.effect.cycles import CycleDose, cumulative_effect
+from PRRTDosimetryLib.effect.errors import EffectError
 from PRRTDosimetryLib.effect.limits import REFERENCE_LIMITS, reference_limits
 from PRRTDosimetryLib.effect.lobes import LesionDose, compare_lobes
 from PRRTDosimetryLib.effect.voxels import (

@@ -38,7 +38,7 @@ def test_resource_names_are_unique_across_modules():
     assert len(names) == len(set(names)), "both modules are installed into one folder: a resource would be overwritten"
 
 
-def test_python_files_beside_the_modules_are_modules():
+def test_python_files_next_to_the_modules_are_modules():
     """Slicer takes every .py directly in a module folder for a module: a class of the file's name must be in it."""
     for module in MODULES:
         for path in (ROOT / module).glob("*.py"):

@@ -11,18 +11,18 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from PRRTDosimetryLib.dose.density import DensityError
 from PRRTDosimetryLib.dose.dose_map import kernel_dose
+from PRRTDosimetryLib.dose.errors import DoseError
 from PRRTDosimetryLib.dose.point_kernel import (
     DECAYS_PER_MBQ_H,
     GY_PER_KEV_PER_G,
-    KernelError,
     nuclides_with_kernel,
     point_kernel,
 )
 from PRRTDosimetryLib.transport import engine as engine_module
 from PRRTDosimetryLib.transport.emissions import ELECTRON, PHOTON, POSITRON, emissions
-from PRRTDosimetryLib.transport.engine import Engine, Particles, Phantom, TransportError, require_engine
+from PRRTDosimetryLib.transport.engine import Engine, Particles, Phantom, require_engine
+from PRRTDosimetryLib.transport.errors import TransportError
 from PRRTDosimetryLib.transport.materials import MEDIA, MEDIA_WORDS, media_of
 from PRRTDosimetryLib.transport.options import TransportOptions
 from PRRTDosimetryLib.transport.sampling import Sources, isotropic, sampled
@@ -223,13 +223,13 @@ def test_progress_rises_and_can_stop_the_transport(stand_in, patient):
 
 def test_maps_that_do_not_fit_are_refused(stand_in, patient):
     tia, density = patient
-    with pytest.raises(DensityError, match="another grid"):
+    with pytest.raises(DoseError, match="another grid"):
         transport_dose(tia, "Lu-177", volume(np.ones((2, 2, 2)), "g/ml"))
-    with pytest.raises(DensityError, match="in g/ml"):
+    with pytest.raises(DoseError, match="in g/ml"):
         transport_dose(tia, "Lu-177", volume(density.array, "[hnsf'U]"))
     with pytest.raises(TransportError, match="no activity in the map"):
         transport_dose(volume(np.zeros(tia.array.shape)), "Lu-177", density)
-    with pytest.raises(KernelError, match="alpha emitter"):
+    with pytest.raises(DoseError, match="alpha emitter"):
         transport_dose(tia, "Tb-149", density)
 
 

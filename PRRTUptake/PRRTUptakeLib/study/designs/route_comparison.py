@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from PRRTUptakeLib.dicom.operator_overrides import doubts_among
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.dicom.operator_overrides import DOUBT, doubts_among
 from PRRTUptakeLib.progress import Progress, sub_progress
+from PRRTUptakeLib.segmentation.errors import SegmentError
 from PRRTUptakeLib.segmentation.regrid import regrid
-from PRRTUptakeLib.segmentation.segments import SegmentError
-from PRRTUptakeLib.study.designs.base import ROUTE_RATIOS, EndpointTraits
+from PRRTUptakeLib.study.designs.base import ROUTE_RATIOS, DesignRules, EndpointTraits
 from PRRTUptakeLib.study.designs.one_visit import load_emission
+from PRRTUptakeLib.study.errors import StudyError
 from PRRTUptakeLib.study.measurements import UNKNOWN
 from PRRTUptakeLib.study.model import (
     IMAGE_WORDS,
@@ -34,7 +34,9 @@ from PRRTUptakeLib.study.predicted_benefit import (
     rows_of_patient,
 )
 from PRRTUptakeLib.study.preparation import prepare, with_ct_doubts
+from PRRTUptakeLib.study.registration_rule import RegistrationRule
 from PRRTUptakeLib.study.route_uptake import EnhancementResult, RoutedImage, compare_routes, enhancement_rows
+from PRRTUptakeLib.vocabulary import AGGREGATIONS, SUV_METRICS, VOLUME_WEIGHTED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,10 +53,6 @@ if TYPE_CHECKING:
 
 IA, IV = "IA", "IV"
 BOTH = "IA/IV"  # the visit of what compares the two
-
-
-class EnhancementRunError(PRRTError):
-    """A patient lacks what a comparison of routes needs."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -104,7 +102,13 @@ class RouteComparison:
     aliases = ("ia-versus-iv",)
     title = "Intra-arterial against intravenous"
     single_visits = False
-    metrics = ("suv_max", "suv_peak", "suv_mean")
+    rules = DesignRules(
+        metrics=SUV_METRICS,
+        uptake=SUV_METRICS,
+        aggregations=tuple(word for word in AGGREGATIONS if word != VOLUME_WEIGHTED),  # ratios have no volumes
+        references=("whole-liver",),
+        routes=True,
+    )
     endpoint = EndpointTraits(
         kind=ROUTE_RATIOS,
         at_least=True,
@@ -134,7 +138,7 @@ class RouteComparison:
             step = sub_progress(progress, 0.2 + 0.35 * n, 0.55 + 0.35 * n)
             pets.append(_pet(study, visit, contours, step))
         progress(0.9, "measuring")
-        found = compare_routes(contours.prepared, pets[0].shown, pets[1].shown, study.protocol)
+        found = compare_routes(contours.prepared, pets[0].shown, pets[1].shown, study.measuring_protocol)
         pets = [replace(pet, shown=shown) for pet, shown in zip(pets, (found.ia, found.iv), strict=True)]
         benefit = _benefit(study, found)
         return _result(study, contours, pets, RouteFindings(comparison=found, benefit=benefit))
@@ -148,18 +152,18 @@ def _roles(study: StudyInput) -> tuple[VisitInput, VisitInput, VisitInput]:
     by_route: dict[str, list[VisitInput]] = {"": [], IA: [], IV: []}
     for visit in study.visits:
         if visit.route not in by_route:
-            raise EnhancementRunError(
+            raise StudyError(
                 f"Visit '{visit.visit}': the route '{visit.route}' is not one of intra-arterial, intravenous."
             )
         by_route[visit.route].append(visit)
     for route, word in ((IA, "an intra-arterial"), (IV, "an intravenous")):
         if len(by_route[route]) != 1:
-            raise EnhancementRunError(
+            raise StudyError(
                 f"The case needs {word} visit, one and no more, but has {len(by_route[route])}: set 'route' of each."
             )
     drawn = by_route[""][0] if by_route[""] else by_route[IA][0]
     if drawn.registration and by_route[""] and not isinstance(drawn.registration, KnownPlacement):
-        raise EnhancementRunError(
+        raise StudyError(
             f"The contours were drawn on visit '{drawn.visit}': give 'registration' to the PET visits instead."
         )
     return drawn, by_route[IA][0], by_route[IV][0]
@@ -170,7 +174,7 @@ def _contours(study: StudyInput, visit: VisitInput) -> _Contours:
     source = visit.contours_on(segmentation.grid)
     known = all(isinstance(one.registration, KnownPlacement) for one in study.visits if one.route)
     if source is None and not known:
-        raise EnhancementRunError(
+        raise StudyError(
             f"Visit '{visit.visit}' has no MRI or CT on the grid of its segments: add the image the contours were "
             "drawn on."
         )
@@ -189,13 +193,16 @@ def _contours(study: StudyInput, visit: VisitInput) -> _Contours:
     return _Contours(visit=visit, source=source, image=image, prepared=with_ct_doubts(prepared, image))
 
 
+_UNCHECKED = "Visit '{}' has no CT: its registration is taken as stated, and nothing could be compared with it."
+
+
 def _pet(study: StudyInput, visit: VisitInput, contours: _Contours, progress: Progress) -> _Pet:
     progress(0.0, f"reading {visit.visit}")
     emission, loaded = load_emission(visit, SUV)
     if loaded.volume.reference_time is None:
-        raise EnhancementRunError(f"The PET of visit '{visit.visit}' does not state its time: complete its header.")
+        raise StudyError(f"The PET of visit '{visit.visit}' does not state its time: complete its header.")
     if loaded.injection is None:
-        raise EnhancementRunError(loaded.refusal or f"The PET of visit '{visit.visit}' does not say what was injected.")
+        raise StudyError(loaded.refusal or f"The PET of visit '{visit.visit}' does not say what was injected.")
     progress(0.3, f"{visit.visit}: registration")
     transform, matrix, registered, anatomy = _registered(study, visit, contours)
     checked = None
@@ -205,6 +212,9 @@ def _pet(study: StudyInput, visit: VisitInput, contours: _Contours, progress: Pr
         word = IMAGE_WORDS[study.protocol.imaging.modality]
         segments = contours.prepared.segmentation
         checked = check_visit(visit.visit, (word, loaded.volume), (anatomy[0].name, anatomy[1]), segments, matrix)
+    decisions = loaded.decisions
+    if anatomy is None and isinstance(visit.registration, RegistrationRule):
+        decisions = (*decisions, DOUBT + _UNCHECKED.format(visit.visit))
     shown = RoutedImage(
         route=visit.route,
         visit=visit.visit,
@@ -219,7 +229,7 @@ def _pet(study: StudyInput, visit: VisitInput, contours: _Contours, progress: Pr
         shown=shown,
         registered=registered,
         checked=checked,
-        decisions=loaded.decisions,
+        decisions=decisions,
     )
 
 
@@ -234,9 +244,13 @@ def _registered(
         if where is None:
             return None, None, known.registered, anatomy
         return where.ras_transform, where.matrix, known.registered, anatomy
+    if anatomy is None and isinstance(known, RegistrationRule):
+        made_elsewhere = known.registration(contours.prepared.segmentation.grid)
+        return made_elsewhere.ras_transform, made_elsewhere.fixed_to_moving, None, None
     if anatomy is None:
-        raise EnhancementRunError(
-            f"Visit '{visit.visit}' has no CT in the frame of reference of its PET, so it cannot be registered: add it."
+        raise StudyError(
+            f"Visit '{visit.visit}' has no CT in the frame of reference of its PET, so it cannot be registered: add "
+            "it, or give 'registration' a transform."
         )
     assert contours.source is not None
     assert contours.image is not None
@@ -310,17 +324,17 @@ def _result(study: StudyInput, contours: _Contours, pets: list[_Pet], findings: 
     doubts: tuple[str, ...] = ()
     if findings.benefit is not None and study.iv_cycle is not None:
         more, doubts = _benefit_rows(findings.benefit, own[0], study.iv_cycle), findings.benefit.doubts
-    told = [text for pet in pets for text in doubts_among(pet.decisions)]
+    notes = [text for pet in pets for text in doubts_among(pet.decisions)]
     if study.partial_volume != "none":
-        told.append(
+        notes.append(
             f"Partial volume: '{study.partial_volume}' is asked for, but IA and IV uptake is compared as measured."
         )
-    told += [text for pet in pets for one in (pet.checked, pet.registered) if one is not None for text in one.warnings]
+    notes += [text for pet in pets for one in (pet.checked, pet.registered) if one is not None for text in one.warnings]
     return StudyResult(
         input=study,
         findings=findings,
         measured_rows=(*own, *more),
-        measured_warnings=(*told, *contours.prepared.warnings, *findings.comparison.warnings, *doubts),
+        measured_warnings=(*notes, *contours.prepared.warnings, *findings.comparison.warnings, *doubts),
         images=_images(contours, pets),
         visit_contents=_contents(contours, pets, findings.comparison.segments, own, word),
         registrations=tuple(pet.registered for pet in pets if pet.registered is not None),
