@@ -92,6 +92,7 @@ class PRRTDosimetryParameterNode:
     exportBundle: bool = False
     keyFile: str = ""
     replaceFolder: bool = False
+    exportExcel: bool = False
 
 
 class PRRTDosimetryWidget(PanelWidget):
@@ -242,7 +243,7 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
             If the data do not allow it, or the folder cannot be written.
         """
         from PRRTDosimetryLib.mrml.time_points import time_points
-        from PRRTUptakeLib.mrml.export import export_scene_result
+        from PRRTUptakeLib.mrml.export import Choices, export_scene_result
 
         check_extras(parameters, [point.node for point in time_points(parameters.segmentation)])
         self.calculate(parameters, sub_progress(progress, 0.0, 0.8))
@@ -252,10 +253,9 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
         export_scene_result(
             parameters.reportFolder,
             logic.doseResult(),
-            scene=parameters.exportScene,
             title=f"Absorbed dose: {logic.doseResult().input.patient}",
             more=extra_writers(parameters, logic.scene),
-            replace=parameters.replaceFolder,
+            choices=Choices(parameters.exportScene, parameters.exportExcel, parameters.replaceFolder),
             progress=sub_progress(progress, 0.8, 1.0),
         )
 

@@ -93,6 +93,7 @@ class PRRTUptakeParameterNode:
     exportBundle: bool = False
     keyFile: str = ""
     replaceFolder: bool = False
+    exportExcel: bool = False
 
 
 class PRRTUptakeWidget(PanelWidget):
@@ -106,6 +107,7 @@ class PRRTUptakeWidget(PanelWidget):
 
     def makeSections(self) -> list[Any]:
         """The sections, top to bottom."""
+        from PRRTUptakeLib.panel.database import DatabaseSection
         from PRRTUptakeLib.panel.images import ImagesSection
         from PRRTUptakeLib.panel.measure import MeasureSection
         from PRRTUptakeLib.panel.overrides import OverridesSection
@@ -120,6 +122,7 @@ class PRRTUptakeWidget(PanelWidget):
         self.segments = SegmentsSection(self)
         return [
             self.study,
+            DatabaseSection(self),
             self.images,
             OverridesSection(self),
             RegistrationSection(self),
@@ -220,7 +223,7 @@ class PRRTUptakeLogic(ScriptedLoadableModuleLogic):
         PRRTError
             If the data do not allow it, or the folder cannot be written.
         """
-        from PRRTUptakeLib.mrml.export import export_scene_result
+        from PRRTUptakeLib.mrml.export import Choices, export_scene_result
         from PRRTUptakeLib.mrml.images import MEASURED, image_rows
         from PRRTUptakeLib.progress import sub_progress
 
@@ -235,9 +238,8 @@ class PRRTUptakeLogic(ScriptedLoadableModuleLogic):
             parameters.reportFolder,
             logic.measured,
             parameters.segmentation,
-            parameters.exportScene,
             more=extra_writers(parameters, logic.scene),
-            replace=parameters.replaceFolder,
+            choices=Choices(parameters.exportScene, parameters.exportExcel, parameters.replaceFolder),
             progress=sub_progress(progress, 0.6, 1.0),
         )
 

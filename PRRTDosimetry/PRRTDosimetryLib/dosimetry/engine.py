@@ -107,6 +107,19 @@ class Dosimetry:
     notes: tuple[str, ...]
     partial_volume: str = ""
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Curves that no model describes: sentences to be seen first."""
+        doubtful = [
+            name for name, one in self.integrals.items() if one.estimate is not None and not one.estimate.adequate
+        ]
+        if not doubtful:
+            return ()
+        return (
+            f"The fit is not adequate for {', '.join(doubtful)}: no model describes the points within their "
+            "uncertainties, and the intervals are widened for it; look at the plots.",
+        )
+
 
 def dosimetry(
     curves: Sequence[Curve],

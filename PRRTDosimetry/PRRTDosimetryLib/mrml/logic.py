@@ -32,7 +32,7 @@ from PRRTDosimetryLib.kinetics.voxel_series import VoxelSeries
 from PRRTDosimetryLib.mrml.curve_nodes import table_from_integrals
 from PRRTDosimetryLib.mrml.dose_display import isodose_node, show_dose
 from PRRTDosimetryLib.mrml.dose_nodes import Histogram, table_of_doses
-from PRRTDosimetryLib.mrml.time_points import TimePoint, check_time_points
+from PRRTDosimetryLib.mrml.time_points import TimePoint, check_time_points, image_facts, time_points
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -197,6 +197,35 @@ class DosimetryLogic:
         self.dosimetry, self.treatment, self.settings = dosimetry, treatment, settings
         self._points = points
         return table_from_integrals(dosimetry.integrals, f"Curves cycle {treatment.cycle}", tableNode)
+
+    def measure(self, patient: str, segmentationNode: Any = None, cycle: int = 1, settings: Any = None) -> Any:
+        """Doses of the scene's measured images in one call: the curves, then S-values and spheres.
+
+        Nuclide, activity and sex are what all images agree on.
+
+        Parameters
+        ----------
+        patient : name for the rows.
+        segmentationNode : for images that have no segments of their own.
+        cycle : number of the cycle.
+        settings : model and uncertainties; those of `DoseSettings` by default.
+
+        Returns
+        -------
+        The vtkMRMLTableNode of the doses; ``self.dosimetry`` holds the curves.
+
+        Raises
+        ------
+        PRRTError
+            If the images do not say what was injected, or the data do not allow it.
+        """
+        points = time_points(segmentationNode)
+        facts = image_facts(points)
+        treatment = Treatment(
+            patient, cycle, "", facts.nuclide or "", facts.activity_MBq or 0.0, facts.sex if facts.sex else ""
+        )
+        self.fitCurves(points, treatment, settings or DoseSettings())
+        return self.regionDoses()
 
     def regionDoses(self, tableNode: Any = None, progress: Progress = no_progress) -> Any:
         """Doses by S-values and spheres with their uncertainties, as a vtkMRMLTableNode.

@@ -21,6 +21,7 @@ from PRRTUptakeLib.panel.section import (
 )
 from slicer.i18n import tr as _
 
+from PRRTDosimetryLib.dosimetry.dose_intervals import range_text
 from PRRTDosimetryLib.mrml.dose_nodes import DoseRow, cycles_rows, dose_rows_of, histogram_chart
 from PRRTDosimetryLib.panel.choices import Density, Method
 
@@ -134,6 +135,7 @@ class ResultsSection(Section):
                 number(row.dose_Gy),
                 number(row.u_dose_Gy, 2),
                 number(row.bed_Gy),
+                _interval(row.interval_Gy),
             )
             for row in cycles
         ]
@@ -183,4 +185,8 @@ def _dose_words(row: DoseRow) -> tuple[str, ...]:
         row.corrected_Gy,
         row.u_corrected_Gy,
     )
-    return row.region, role_words(row.role), *(blank_number(value) for value in numbers)
+    return row.region, role_words(row.role), *(blank_number(value) for value in numbers), _interval(row.interval_Gy)
+
+
+def _interval(ends: tuple[float, float] | None) -> str:
+    return "" if ends is None else range_text(*ends)

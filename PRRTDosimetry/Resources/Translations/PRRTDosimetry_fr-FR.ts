@@ -280,6 +280,10 @@
    <translation>Modèle :</translation>
   </message>
   <message>
+   <source>Needs the package openpyxl, which Slicer does not bring along: you are asked before it is installed.</source>
+   <translation>Nécessite le paquet openpyxl, que Slicer ne fournit pas : votre accord est demandé avant l'installation.</translation>
+  </message>
+  <message>
    <source>Needs the source series in Slicer's DICOM database; patient and study are theirs.</source>
    <translation>Nécessite les séries d'origine dans la base DICOM de Slicer ; patient et étude sont les leurs.</translation>
   </message>
@@ -450,6 +454,10 @@
   <message>
    <source>TIA MBq h</source>
    <translation>TIA MBq h</translation>
+  </message>
+  <message>
+   <source>Table for Excel too (.xlsx)</source>
+   <translation>Tableau pour Excel aussi (.xlsx)</translation>
   </message>
   <message>
    <source>Table:</source>

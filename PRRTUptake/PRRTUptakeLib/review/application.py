@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -280,6 +281,7 @@ class ReviewApplication:
         assert result is not None
         for panel in self.panels:
             key = panel.images.key
+            panel.images = replace(panel.images, drawn_on=review.drawn_key(key))
             panel.segmentation, panel.to_segments = review.segmentation(key), review.to_segments(key)
             panel.plane = review.plane(panel.images.drawn_on)
         self.state.status = "measured"
@@ -386,7 +388,8 @@ class ReviewApplication:
         )
         self.state.live = False
         if visit is None:
-            self.state.lesions = tables.lesion_rows_of(review.result, blind)
+            shown = self.panels[0].images.key
+            self.state.lesions = tables.lesion_rows_of(review.result, shown, blind)
             self.state.summary, self.state.regions = [], []
             self.state.ratio_word = "" if blind else "ratio"
         else:

@@ -375,6 +375,10 @@
    <translation>N</translation>
   </message>
   <message>
+   <source>Needs the package openpyxl, which Slicer does not bring along: you are asked before it is installed.</source>
+   <translation>Nécessite le paquet openpyxl, que Slicer ne fournit pas : votre accord est demandé avant l'installation.</translation>
+  </message>
+  <message>
    <source>Needs the source series in Slicer's DICOM database; patient and study are theirs.</source>
    <translation>Nécessite les séries d'origine dans la base DICOM de Slicer ; patient et étude sont les leurs.</translation>
   </message>
@@ -585,6 +589,10 @@
   <message>
    <source>T/N</source>
    <translation>T/N</translation>
+  </message>
+  <message>
+   <source>Table for Excel too (.xlsx)</source>
+   <translation>Tableau pour Excel aussi (.xlsx)</translation>
   </message>
   <message>
    <source>Table:</source>
@@ -1080,6 +1088,13 @@
   <message>
    <source>counts per second</source>
    <translation>coups par seconde</translation>
+  </message>
+ </context>
+ <context>
+  <name>panel.packages</name>
+  <message>
+   <source>The package {name} is not installed{reason}: switch off what needs it, or agree next time.</source>
+   <translation>Le paquet {name} n'est pas installé{reason} : désactivez ce qui en a besoin, ou acceptez la prochaine fois.</translation>
   </message>
  </context>
  <context>

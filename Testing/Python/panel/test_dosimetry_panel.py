@@ -116,6 +116,9 @@ def test_doses(ready):
     local = 0.0853 * RIGHT * 1e-6 * TEFF_H / math.log(2) / 1.04
     assert dose == pytest.approx(local, rel=0.1)
     assert float(rows["R1"][4]) > 0.05 * dose
+    low, high = map(float, rows["R1"][12].split(" to "))
+    assert low < dose < high  # the loss by partial volume is inside
+    assert high - dose > dose - low
     assert rows["R1"][6] == ""
     assert not ready.ui.histogramButton.enabled
     assert float(rows["kidney_left"][5]) > float(rows["kidney_left"][3])  # BED above dose
