@@ -1,7 +1,7 @@
 """The keys of the two files of a camera: PHANTOM.json, which a person writes, and CAMERA.json, which comes out.
 
-PHANTOM.json says which folders hold phantom images and what was filled; ``prrt camera`` makes CAMERA.json of it, which a
-case names. Both are read by this declaration.
+PHANTOM.json says which folders hold phantom images and what was filled; ``prrt camera`` makes CAMERA.json of it, which
+a case names. Both are read by this declaration.
 """
 
 from __future__ import annotations
