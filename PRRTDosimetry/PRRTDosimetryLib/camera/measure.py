@@ -23,8 +23,8 @@ from PRRTDosimetryLib.camera.body import Body, beyond, find_body
 from PRRTDosimetryLib.camera.calibration import SPHERES, UNIFORM, WHOLE, CalibrationFactor, Way, combined
 from PRRTDosimetryLib.camera.errors import CameraError
 from PRRTDosimetryLib.camera.image_search import match_on_image
-from PRRTDosimetryLib.camera.recovery import Filling, SphereRecovery, image_quality, recoveries
 from PRRTDosimetryLib.camera.pose_refinement import refined_pose
+from PRRTDosimetryLib.camera.recovery import Filling, SphereRecovery, image_quality, recoveries
 from PRRTDosimetryLib.camera.sphere_match import (
     FoundSphere,
     Match,

@@ -173,8 +173,8 @@ def _other_kind(camera: CameraFile, visit: str) -> str:
 def _difference(camera: CameraFile, visit: str, name: str, phantom: str, patient: str) -> str:
     here, there = (f"'{value}'" if value else "not stated" for value in (patient, phantom))
     return (
-        f"Visit '{visit}' differs from the phantom of {camera.path.name} in {name}: {here}, but {there} for the phantom; "
-        "the camera's numbers may not hold for it."
+        f"Visit '{visit}' differs from the phantom of {camera.path.name} in {name}: {here}, but {there} for the "
+        "phantom; the camera's numbers may not hold for it."
     )
 
 

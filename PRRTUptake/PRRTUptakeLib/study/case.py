@@ -298,7 +298,8 @@ def _agrees_with_itself(case: Case, place: Place) -> None:
     if method == "recovery" and case.recovery is None:
         whose = "'partial_volume'" if case.partial_volume else f"The protocol '{case.protocol.name}'"
         place.stop(
-            f"{whose} asks for a correction by recovery coefficients: add 'recovery_phantom' or 'camera', or choose another."
+            f"{whose} asks for a correction by recovery coefficients: add 'recovery_phantom' or 'camera', or choose "
+            "another."
         )
     if method == "gtm" and case.protocol.imaging.fwhm_mm <= 0:
         place.stop(f"'partial_volume' gtm needs the camera's resolution: the protocol '{case.protocol.name}' has 0 mm.")
