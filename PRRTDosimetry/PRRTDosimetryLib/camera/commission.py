@@ -99,7 +99,7 @@ def commission(file: PhantomFile, progress: Progress = no_progress) -> Commissio
     Parameters
     ----------
     file : from `phantom_file.load_phantom_file`.
-    progress : told how far it is; may raise `Cancelled`.
+    progress : gets the fraction that is done; may raise `Cancelled`.
 
     Raises
     ------

@@ -378,7 +378,7 @@ def _carve(wet: np.ndarray, body: Body, centre_mm: Sequence[float], radius_mm: f
     reach = radius_mm / body.grid.spacing_mm[0]
     low = np.maximum(np.floor(middle - reach).astype(int), 0)
     high = np.minimum(np.ceil(middle + reach).astype(int) + 1, wet.shape)
-    cut = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    cut = tuple(slice(int(a), int(max(a, b))) for a, b in zip(low, high, strict=True))
     index = np.array(np.mgrid[cut]) - middle.reshape(3, 1, 1, 1)
     wet[cut] &= np.sqrt((index**2).sum(axis=0)) > reach
 

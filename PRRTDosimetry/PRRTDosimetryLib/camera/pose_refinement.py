@@ -33,7 +33,7 @@ def refined_pose(
     Parameters
     ----------
     ct : HU.
-    phantom, pose : what lies there, and about how.
+    phantom, pose : what is there, and about where.
     left_out : numbers of spheres whose walls do not show, such as those with air.
 
     Returns

@@ -1,4 +1,4 @@
-"""Spheres on a phantom's CT, wherever and however it lies: places whose surroundings look like a wall.
+"""Spheres on a phantom's CT, wherever it is and however it was turned: places whose surroundings look like a wall.
 
 Each diameter has a template, and every place is scored by the correlation coefficient of template and CT within a ball
 (normalised cross-correlation by fast Fourier transforms, Lewis, Vision Interface 1995, 120-123), which depends neither
@@ -85,7 +85,7 @@ def _box(body: Body) -> tuple[np.ndarray, np.ndarray]:
     where = np.nonzero(body.mask)
     low = np.array([one.min() for one in where])
     high = np.array([one.max() for one in where]) + 1
-    cut = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    cut = tuple(slice(int(a), int(max(a, b))) for a, b in zip(low, high, strict=True))
     inner = ndimage.binary_erosion(body.mask[cut], iterations=2)
     values = np.where(inner, np.clip(body.values[cut], *_CLIP_HU), 0.0).astype(np.float32)
     return low, values
@@ -182,7 +182,7 @@ def neighbourhood(
     reach = reach_mm / np.array(grid.spacing_mm[::-1])
     low = np.maximum(np.floor(middle - reach).astype(int), 0)
     high = np.minimum(np.ceil(middle + reach).astype(int) + 1, grid.shape)
-    box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    box = tuple(slice(int(a), int(max(a, b))) for a, b in zip(low, high, strict=True))
     k, j, i = (one.astype(np.float64) for one in np.mgrid[box])
     points = grid.to_ras(np.stack([i, j, k], axis=-1)).reshape(-1, 3)
     near = np.linalg.norm(points - np.array(centre_mm), axis=1) <= reach_mm

@@ -29,7 +29,7 @@ _REACH = 5.0  # sigmas
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FilledPhantom:
-    """A phantom as it was filled and lies in the camera.
+    """A phantom as it was filled and placed in the camera.
 
     Attributes
     ----------

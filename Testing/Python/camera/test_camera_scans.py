@@ -156,7 +156,7 @@ def test_spheres_in_a_phantom_stated_as_uniform_are_named(tmp_path):
     content = json.loads(path.read_text())
     del content["scans"][0]["fills"]["spheres"]
     path.write_text(json.dumps(content))
-    with pytest.raises(CameraError, match="stated as uniform, but .*the CT shows the NEMA IEC body phantom"):
+    with pytest.raises(CameraError, match=r"stated as uniform, but .*the CT shows the NEMA IEC body phantom"):
         made_of(path)
 
 
@@ -181,7 +181,7 @@ def test_saturated_counts_are_refused(tmp_path):
     pixels[pixels > np.quantile(pixels, 0.99)] = 65535
     dataset.PixelData = pixels.tobytes()
     dataset.save_as(image)
-    with pytest.raises(CameraError, match="counts are saturated, .* hold 65535"):
+    with pytest.raises(CameraError, match=r"counts are saturated, .* hold 65535"):
         made_of(path)
 
 
@@ -198,7 +198,7 @@ def test_an_image_before_the_filling_is_refused(tmp_path):
     for fill in content["scans"][0]["fills"].values():
         fill["time"] = (datetime.fromisoformat(fill["time"]) + timedelta(hours=5)).isoformat()
     path.write_text(json.dumps(content))
-    with pytest.raises(CameraError, match="min before the activity of 'fills.background' was measured"):
+    with pytest.raises(CameraError, match=r"min before the activity of 'fills\.background' was measured"):
         made_of(path)
 
 

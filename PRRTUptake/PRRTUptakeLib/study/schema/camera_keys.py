@@ -67,7 +67,9 @@ def _scan_is_whole(values: dict[str, Any], place: Place) -> None:
     if (kind == OWN) != ("spheres" in values):
         place.stop(f"{place.name}: 'spheres' go with the phantom '{OWN}', and with it alone.")
     if len(values.get("spheres", ())) in (1, 2):
-        place.stop(f"{place.key('spheres').name} has {len(values['spheres'])}: three or more say how a phantom lies.")
+        place.stop(
+            f"{place.key('spheres').name} has {len(values['spheres'])}: three or more say how a phantom was placed."
+        )
     fills = values.get("fills", {})
     if kind not in SOURCES and not fills:
         place.stop(f"{place.name} needs 'fills': say what was filled into the phantom ('background' or 'spheres').")
