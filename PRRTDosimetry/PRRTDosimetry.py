@@ -76,6 +76,8 @@ class PRRTDosimetryParameterNode:
     sValueUncertainty: Annotated[float, WithinRange(0, 50)] = 5.0
     doses: vtkMRMLTableNode
     doseMap: vtkMRMLScalarVolumeNode
+    isodoseLevels: str = ""
+    isodoses: vtkMRMLSegmentationNode
     reportFolder: str = ""
     exportScene: bool = True
     exportDicom: bool = False
@@ -83,6 +85,8 @@ class PRRTDosimetryParameterNode:
     keyFile: str = ""
     phantomFile: str = ""
     cameraFile: str = ""
+    replaceFolder: bool = False
+    exportExcel: bool = False
 
 
 class PRRTDosimetryWidget(PanelWidget):
@@ -118,7 +122,7 @@ class PRRTDosimetryWidget(PanelWidget):
 
     def missing(self) -> str:
         """What a calculation lacks, "" if nothing."""
-        return self.study.missing() or self.timePoints.missing()
+        return self.timePoints.two_patients() or self.study.missing() or self.timePoints.missing()
 
 
 class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
@@ -131,7 +135,7 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
 
     def getParameterNode(self) -> PRRTDosimetryParameterNode:
         """The scene's one parameter node of this module."""
-        return PRRTDosimetryParameterNode(super().getParameterNode())
+        return PRRTDosimetryParameterNode(super().getParameterNode())  # type: ignore[call-arg]
 
     def dosimetryFor(self, parameters: PRRTDosimetryParameterNode) -> DosimetryLogic:
         """The logic that does the work, with the protocol that the parameters name.
@@ -182,7 +186,7 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
         progress(0.7, _("Dose"))
         logic.phantom = self.recoveryCurve(parameters)
         if parameters.method is Method.S_VALUES:
-            parameters.doses = logic.regionDoses(parameters.doses)
+            parameters.doses = logic.regionDoses(parameters.doses, sub_progress(progress, 0.7, 1.0))
         else:
             ct = parameters.ct if parameters.density is Density.CT else None
             step = sub_progress(progress, 0.7, 1.0)
@@ -190,8 +194,27 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
             self._remove(parameters.doseMap)
             parameters.doseMap, parameters.doses = made
             self.placeBeside(parameters.curves, [parameters.doseMap])
+            self.drawIsodoses(parameters)
         self.placeBeside(parameters.curves, [parameters.doses])
         return parameters.doses
+
+    def drawIsodoses(self, parameters: PRRTDosimetryParameterNode) -> None:
+        """Draw the chosen isodoses of the dose map, or take them away where no level is chosen.
+
+        Raises
+        ------
+        PRRTError
+            If there is no dose map, or a level is not a dose.
+        """
+        from PRRTDosimetryLib.dose.isodose import levels_from_text
+
+        levels = levels_from_text(parameters.isodoseLevels)
+        if levels:
+            parameters.isodoses = self.dosimetryFor(parameters).isodoses(levels, parameters.isodoses)
+            self.placeBeside(parameters.doseMap, [parameters.isodoses])
+        elif parameters.isodoses is not None:
+            slicer.mrmlScene.RemoveNode(parameters.isodoses)
+            parameters.isodoses = None
 
     def recoveryCurve(self, parameters: PRRTDosimetryParameterNode) -> RecoveryCurve | None:
         """The recovery curve of spheres that were typed, else of the camera file in use; None without both.
@@ -252,18 +275,20 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
             If the data do not allow it, or the folder cannot be written.
         """
         from PRRTDosimetryLib.mrml.time_points import time_points
-        from PRRTUptakeLib.mrml.export import export_scene_result
+        from PRRTUptakeLib.mrml.export import Choices, export_scene_result
 
         check_extras(parameters, [point.node for point in time_points(parameters.segmentation)])
         self.calculate(parameters, sub_progress(progress, 0.0, 0.8))
         progress(0.8, _("Writing"))
         logic = self.dosimetryFor(parameters)
+        assert logic.scene is not None, "calculated above"
         export_scene_result(
             parameters.reportFolder,
             logic.doseResult(),
-            scene=parameters.exportScene,
             title=f"Absorbed dose: {logic.doseResult().input.patient}",
             more=extra_writers(parameters, logic.scene),
+            choices=Choices(parameters.exportScene, parameters.exportExcel, parameters.replaceFolder),
+            progress=sub_progress(progress, 0.8, 1.0),
         )
 
     def selfTest(self, folder: str, progress: Progress = no_progress) -> SelfTest:

@@ -189,6 +189,15 @@ def _camera_trend(arguments: argparse.Namespace) -> None:
     print(f"\nTable: {arguments.output}")
 
 
+def _review_with_doses(arguments: argparse.Namespace) -> None:
+    from PRRTUptakeLib.review.command import review
+
+    from PRRTDosimetryLib.dosimetry.cycle import add_doses
+    from PRRTDosimetryLib.dosimetry.dose_maps import add_dose_maps
+
+    review(arguments, (add_doses, add_dose_maps))  # not of the node layer, whose import takes seconds
+
+
 def _kernel_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--nuclide", required=True, help="for instance Lu-177")
     parser.add_argument(
@@ -307,7 +316,12 @@ COMMANDS: tuple[Command, ...] = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``prrt`` with ``arguments`` (``sys.argv`` by default); returns the exit status."""
-    with_doses = {"run": _run_with_doses, "cohort": _cohort_with_doses, "demo": _demo_with_doses}
+    with_doses = {
+        "run": _run_with_doses,
+        "cohort": _cohort_with_doses,
+        "demo": _demo_with_doses,
+        "review": _review_with_doses,
+    }
     joined = [replace(one, run=with_doses.get(one.name, one.run)) for one in uptake.COMMANDS]
     return execute((*joined, *COMMANDS), arguments)
 

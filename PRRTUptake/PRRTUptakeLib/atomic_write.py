@@ -47,7 +47,7 @@ def atomic_directory(target: str | Path, keep: Sequence[str] = (), replace: bool
 
     Raises
     ------
-    WholeFolderError
+    AtomicWriteError
         If the place cannot be written to, or a file, a folder of something else, or a result with files of the user's
         is there.
 

@@ -9,7 +9,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from PRRTUptakeLib.archive.commands import COMMANDS as ARCHIVE_COMMANDS
 from PRRTUptakeLib.command_line import Command, print_json
+from PRRTUptakeLib.review.command import review, review_arguments
 from PRRTUptakeLib.vocabulary import DEMOS, SUV_UNITS
 
 if TYPE_CHECKING:
@@ -187,7 +189,12 @@ def _print_result(made: CaseResult) -> None:
 
 
 def _endpoints_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("measurements", type=Path, metavar="MEASUREMENTS.csv", help="table of measurements, long form")
+    parser.add_argument(
+        "measurements",
+        type=Path,
+        metavar="MEASUREMENTS.csv",
+        help="table of measurements, long form, or a reader's file of readings",
+    )
     parser.add_argument("--protocol", required=True, help="lutia, ia-versus-iv, or a protocol file")
     parser.add_argument("--allocation", type=Path, metavar="FILE", help="treated lobe per patient (CSV or JSON)")
     parser.add_argument("--log", type=Path, help="log of blinding (default: beside the allocation)")
@@ -224,6 +231,10 @@ def _power_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--gate", type=float, metavar="R", help="chance that a true ratio R passes the gate")
     parser.add_argument("--protocol", default="ia-versus-iv", help="of the gate (default: ia-versus-iv)")
+    parser.add_argument("--mixed", type=int, metavar="TRIALS", help="power of the mixed model from so many trials")
+    parser.add_argument("--cycles", type=int, default=1, help="cycles of each patient, with --mixed (default: 1)")
+    parser.add_argument("--missing", type=float, default=0.0, help="share of values missing, with --mixed (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="of the simulation (default: 0)")
     parser.add_argument("--n", type=int, help="number of patients: print the ratio that they detect")
     parser.add_argument(
         "--ratio", type=float, help="ratio to detect: print the number of patients (with --n: the power)"
@@ -244,6 +255,9 @@ def _power(arguments: argparse.Namespace) -> None:
         return
     if arguments.sd_log is None:
         arguments.refuse("give --sd-log (or --gate)")
+    if arguments.mixed is not None:
+        _print_mixed_power(arguments)
+        return
     sd_log = clustered_sd_log(arguments.sd_log, arguments.sd_lesion, arguments.lesions)
     if arguments.table:
         print(sample_size_table([sd_log], arguments.table, arguments.power, arguments.alpha), end="")
@@ -256,6 +270,29 @@ def _power(arguments: argparse.Namespace) -> None:
         print_json({**common, **results[0].as_dict(), "results": [result.as_dict() for result in results]})
     else:
         print(plain_table(["power", "patients", "ratio"], [[one.power, one.n, one.ratio] for one in results]))
+
+
+def _print_mixed_power(arguments: argparse.Namespace) -> None:
+    from PRRTUptakeLib.formatting import plain_table
+    from PRRTUptakeLib.statistics.power_designs import MixedDesign, mixed_power
+
+    if arguments.n is None or arguments.ratio is None:
+        arguments.refuse("--mixed needs --n and --ratio")
+    design = MixedDesign.of_log_ratios(
+        arguments.sd_log,
+        patients=arguments.n,
+        lesions=arguments.lesions,
+        ratio=arguments.ratio,
+        sd_lesion_log=arguments.sd_lesion,
+        cycles=arguments.cycles,
+        missing=arguments.missing,
+    )
+    found = mixed_power(design, arguments.mixed, arguments.seed, arguments.alpha)
+    if arguments.json:
+        print_json({"power": found.power, "standard_error": found.standard_error, "trials": found.trials})
+        return
+    row = [found.power, found.standard_error, arguments.n, arguments.ratio, found.trials]
+    print(plain_table(["power", "standard error", "patients", "ratio", "trials"], [row]))
 
 
 def _print_gate(arguments: argparse.Namespace) -> None:
@@ -281,8 +318,12 @@ def _print_gate(arguments: argparse.Namespace) -> None:
 
 
 def _agreement_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("first", type=Path, metavar="READER1.csv", help="measurements of the first reader")
-    parser.add_argument("second", type=Path, metavar="READER2.csv", help="measurements of the second reader")
+    parser.add_argument(
+        "first", type=Path, metavar="READER1.csv", help="measurements of the first reader, or the file of readings"
+    )
+    parser.add_argument(
+        "second", type=Path, metavar="READER2.csv", help="measurements of the second reader, or the file of readings"
+    )
     parser.add_argument("--protocol", required=True, help="lutia, ia-versus-iv, or a protocol file")
     parser.add_argument("--metric", default="", help="default: the protocol's endpoint")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -296,11 +337,11 @@ def _agreement(arguments: argparse.Namespace) -> None:
     from PRRTUptakeLib.report.reader_tables import clustered_table
     from PRRTUptakeLib.statistics.agreement import compare_readers, paired_readings
     from PRRTUptakeLib.statistics.clustered_agreement import compare_tables
-    from PRRTUptakeLib.study.measurements import read_csv
     from PRRTUptakeLib.study.protocol import load_protocol
+    from PRRTUptakeLib.study.readings.measured import read_measurements
 
     protocol = load_protocol(arguments.protocol)
-    tables = read_csv(arguments.first), read_csv(arguments.second)
+    tables = read_measurements(arguments.first), read_measurements(arguments.second)
     _, first, second, notes = paired_readings(*tables, protocol, arguments.metric)
     result = compare_readers(first, second, protocol.endpoint.confidence)
     by_patient = compare_tables(*tables, protocol, arguments.metric)
@@ -488,6 +529,7 @@ def _schema(arguments: argparse.Namespace) -> None:
 
 
 COMMANDS: tuple[Command, ...] = (
+    *ARCHIVE_COMMANDS,
     Command("demo", "make a synthetic patient, measure it and write its report", _demo_arguments, demo),
     Command("run", "measure one patient: DICOM and segments in, table, report and scene out", _run_arguments, run),
     Command(
@@ -500,6 +542,9 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("schema", "print the JSON Schema of a file that you write, for editors", _schema_arguments, _schema),
     Command("cohort", "run all patients of a folder, then the endpoint and the report", _cohort_arguments, cohort),
+    Command(
+        "review", "open a case or cohort in a browser, to look at it or to read it blinded", review_arguments, review
+    ),
     Command("endpoints", "compute the trial's endpoint from a table of measurements", _endpoints_arguments, _endpoints),
     Command("power", "compute sample size, power or detectable ratio of a paired comparison", _power_arguments, _power),
     Command("agreement", "compare two readers of the same lesions", _agreement_arguments, _agreement),

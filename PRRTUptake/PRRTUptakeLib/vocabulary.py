@@ -178,6 +178,10 @@ METRICS = {
         "cumulative EQD2", "Sum of the equivalent doses in fractions of 2 Gy of all cycles so far."
     ),
     "therapeutic_index": Metric("therapeutic index", "Dose of the lesions over that of the healthy part of the lobe."),
+    "therapeutic_index_ratio": Metric(
+        "ratio of therapeutic indices",
+        "Therapeutic index of the treated over that of the control lobe.",
+    ),
 }
 
 

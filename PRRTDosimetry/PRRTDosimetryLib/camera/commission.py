@@ -99,7 +99,7 @@ def commission(file: PhantomFile, progress: Progress = no_progress) -> Commissio
     Parameters
     ----------
     file : from `phantom_file.load_phantom_file`.
-    progress : gets the fraction that is done; may raise `Cancelled`.
+    progress : called with how far it is; may raise `Cancelled`.
 
     Raises
     ------
@@ -155,7 +155,7 @@ def _source(scan: ReadScan) -> SourceWidth:
 def _alike(scans: Sequence[ReadScan]) -> list[str]:
     """Refuse scans of different cameras or units; warn of other differences."""
     first = scans[0]
-    told = []
+    notes = []
     for other in scans[1:]:
         if first.file.phantom is not None and other.file.phantom is not None and other.kind != first.kind:
             raise CameraError(
@@ -173,8 +173,8 @@ def _alike(scans: Sequence[ReadScan]) -> list[str]:
                 raise CameraError(
                     f"{sentence}: one PHANTOM.json is for one camera and collimator; make a file of each."
                 )
-            told.append(f"{sentence}; the numbers are a mixture of both.")
-    return told
+            notes.append(f"{sentence}; the numbers are a mixture of both.")
+    return notes
 
 
 def _calibration(file: PhantomFile, results: Sequence[ScanResult]) -> CalibrationFactor | None:

@@ -79,7 +79,7 @@ class DeadTimeFit:
 
 
 def observed_rate(model: str, true_cps: np.ndarray, tau_s: float) -> np.ndarray:
-    """Observed for true count rates.
+    """Observed for true count rates, of the same shape.
 
     Examples
     --------

@@ -148,8 +148,8 @@ def measure_scan(scan: PhantomScan) -> ScanResult:
             f"{scan.name}: emission image and CT are {shift:.1f} mm apart; spheres were measured where the emission "
             "image has them, but contours of patients will be off by as much."
         )
-    ways, told = _ways(scan, body, match, blur)
-    return ScanResult(scan, match, blur, ways, notes, (*warnings, *told), body)
+    ways, remarks = _ways(scan, body, match, blur)
+    return ScanResult(scan, match, blur, ways, notes, (*warnings, *remarks), body)
 
 
 def find_spheres(scan: PhantomScan, body: Body | None) -> Match:
@@ -300,7 +300,7 @@ def _air_in(ct: Volume, centre_mm: Sequence[float] | np.ndarray, radius_mm: floa
 
 
 def air_share(values_HU: np.ndarray) -> float:
-    """Part of a volume of water that is air, from its CT values; what is above -150 HU is water with noise.
+    """Part of a volume of water that is air, from its CT values (n,); what is above -150 HU is water with noise.
 
     Examples
     --------
@@ -328,12 +328,12 @@ def _unfilled(blur: BlurMatch) -> dict[str, tuple[float, bool, str]]:
 def _ways(
     scan: PhantomScan, body: Body | None, match: Match, blur: BlurMatch
 ) -> tuple[tuple[Way, ...], tuple[str, ...]]:
-    filled, ways, told = scan.filled, [], []
+    filled, ways, notes = scan.filled, [], []
     whole, reason = _whole(scan, body, match)
     if whole is not None:
         ways.append(whole)
     elif reason:
-        told.append(f"{scan.name}: {reason}")
+        notes.append(f"{scan.name}: {reason}")
     if filled.background > 0 and body is not None:
         uniform = _uniform(scan, body, match.spheres)
         if uniform is not None:
@@ -341,7 +341,7 @@ def _ways(
     if filled.sphere > 0:
         own = math.hypot(blur.u_level / blur.level, filled.u_volume)
         ways.append(Way(f"{scan.name}: {SPHERES}", blur.level / filled.sphere, own))
-    return tuple(ways), tuple(told)
+    return tuple(ways), tuple(notes)
 
 
 def _whole(scan: PhantomScan, body: Body | None, match: Match | None) -> tuple[Way | None, str]:
@@ -366,7 +366,7 @@ def _whole(scan: PhantomScan, body: Body | None, match: Match | None) -> tuple[W
 
 
 def depth_mm(body: Body, wall_mm: float, spheres: Sequence[FoundSphere]) -> np.ndarray:
-    """Distance of every place in the solution from walls, air and spheres, mm, float32 on the body's grid."""
+    """Distance of every place in the solution from walls, air and spheres, mm, float32 [k, j, i] on the body's grid."""
     wet = wet_mask(body, wall_mm)
     for sphere in spheres:
         _carve(wet, body, sphere.centre_mm, sphere.radius_mm + 2.0)
@@ -395,7 +395,7 @@ def _uniform(scan: PhantomScan, body: Body, spheres: Sequence[FoundSphere]) -> W
 
 
 def uniform_values(scan: PhantomScan, body: Body, spheres: Sequence[FoundSphere] = ()) -> tuple[np.ndarray, np.ndarray]:
-    """Values of the image's voxels that are ``_EDGE_mm`` or more away from walls, air and spheres; RAS of each."""
+    """Values (n,) of the voxels ``_EDGE_mm`` or more away from walls, air and spheres, and RAS (n, 3) of each."""
     depth = depth_mm(body, scan.phantom.body_wall_mm, spheres)
     places = np.argwhere(depth > _EDGE_mm)
     if not places.size:
@@ -414,20 +414,20 @@ def uniform_values(scan: PhantomScan, body: Body, spheres: Sequence[FoundSphere]
 def _uniform_scan(scan: PhantomScan, body: Body | None, warnings: list[str]) -> ScanResult:
     if body is None:
         whole, reason = _whole(scan, None, None)
-        told = (f"{scan.name}: {reason}",) if reason else ()
-        return ScanResult(scan, None, None, (whole,) if whole else (), {}, (*warnings, *told))
+        notes = (f"{scan.name}: {reason}",) if reason else ()
+        return ScanResult(scan, None, None, (whole,) if whole else (), {}, (*warnings, *notes))
     _is_uniform(scan, body)
-    ways, told_list = [], []
+    ways, notes_list = [], []
     whole, reason = _whole(scan, body, None)
     if whole is not None:
         ways.append(whole)
     elif reason:
-        told_list.append(f"{scan.name}: {reason}")
+        notes_list.append(f"{scan.name}: {reason}")
     if scan.filled.background > 0:
         uniform = _uniform(scan, body, ())
         if uniform is not None:
             ways.append(uniform)
-    return ScanResult(scan, None, None, tuple(ways), {}, (*warnings, *told_list), body)
+    return ScanResult(scan, None, None, tuple(ways), {}, (*warnings, *notes_list), body)
 
 
 def _is_uniform(scan: PhantomScan, body: Body) -> None:

@@ -203,7 +203,7 @@ def image_quality(
 
     Parameters
     ----------
-    wet_mm, wet_grid : distance of places from walls, spheres and air, by the CT.
+    wet_mm, wet_grid : distance [k, j, i] of places from walls, spheres and air, by the CT, and its grid.
     ratio : true sphere over background concentration.
     """
     shift = np.array(shift_mm)

@@ -1,4 +1,4 @@
-"""Which found place is which sphere of a phantom: by size and by place, however the phantom was placed.
+"""Which found place is which sphere of a phantom: by size and by place, however the phantom is turned.
 
 Every three spheres and every three places that are as far apart give a pose (least squares, Kabsch, Acta Cryst 1976;
 A32:922-923, doi:10.1107/S0567739476001873); the pose that the CT speaks for most, all spheres together, is taken if no

@@ -1,4 +1,4 @@
-"""Spheres on a phantom's CT, wherever it is and however it was turned: places whose surroundings look like a wall.
+"""Spheres on a phantom's CT, wherever it is: places whose surroundings look like a wall.
 
 Each diameter has a template, and every place is scored by the correlation coefficient of template and CT within a ball
 (normalised cross-correlation by fast Fourier transforms, Lewis, Vision Interface 1995, 120-123), which depends neither
@@ -140,7 +140,7 @@ def _wall_template(diameter_mm: float, wall_mm: float, spacing_mm: float) -> tup
 
 
 def wall_profile(distance_mm: np.ndarray, diameter_mm: float, wall_mm: float, soft_mm: float) -> np.ndarray:
-    """Blurred wall between the inner and the outer radius, 1 for a thick one."""
+    """Blurred wall between the inner and the outer radius, 1 for a thick one, of the shape of ``distance_mm``."""
     inner, scale = diameter_mm / 2.0, math.sqrt(2.0) * soft_mm
     return np.asarray(0.5 * (erf((distance_mm - inner) / scale) - erf((distance_mm - inner - wall_mm) / scale)))
 
@@ -176,7 +176,7 @@ class Neighbourhood:
 def neighbourhood(
     ct: Volume, centre_mm: Sequence[float] | np.ndarray, reach_mm: float, limits_HU: tuple[float, float] = _CLIP_HU
 ) -> Neighbourhood:
-    """The voxels within ``reach_mm`` of a point, their values cut at ``limits_HU``."""
+    """The voxels within ``reach_mm`` of a point (3,), their values cut at ``limits_HU``."""
     grid = ct.grid
     middle = grid.to_ijk(np.array(centre_mm))[::-1]
     reach = reach_mm / np.array(grid.spacing_mm[::-1])
@@ -205,7 +205,7 @@ def wall_score(around: Neighbourhood, centre_mm: np.ndarray, diameter_mm: float,
 
 
 def wall_diameter_mm(ct: Volume, centre_mm: np.ndarray, expected_mm: float, wall_mm: float) -> tuple[float, float]:
-    """Inner diameter of the sphere around a point by the wall that fits best, and the correlation coefficient.
+    """Inner diameter of the sphere around a point (3,) by the wall that fits best, and the correlation coefficient.
 
     Looked for from 0.6 to 1.5 times what is expected, all compared within one ball.
     """

@@ -62,16 +62,16 @@ class DoseVolumeHistogram:
     def cumulative(self, dose_Gy: np.ndarray) -> np.ndarray:
         """Percent of the volume that receives at least each of ``dose_Gy``."""
         above = np.concatenate([np.cumsum(self.volume_mL[::-1])[::-1], [0.0]])
-        return 100.0 * above[np.searchsorted(self.dose_Gy, dose_Gy, side="left")] / above[0]
+        return np.asarray(100.0 * above[np.searchsorted(self.dose_Gy, dose_Gy, side="left")] / above[0])
 
     def _middles(self) -> np.ndarray:
         """Share of the volume below the middle of each voxel."""
         share = self.volume_mL / self.volume_mL.sum()
-        return np.cumsum(share) - share / 2.0
+        return np.asarray(np.cumsum(share) - share / 2.0)
 
 
 def dose_volume_histogram(dose_Gy: np.ndarray, volume_mL: np.ndarray) -> DoseVolumeHistogram:
-    """Histogram of voxel doses and the volume of the region in each voxel (occupied fraction times voxel volume).
+    """Histogram of voxel doses (n,) and the volume of the region in each voxel (n,): occupied fraction x voxel volume.
 
     Raises
     ------

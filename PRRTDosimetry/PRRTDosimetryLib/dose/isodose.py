@@ -6,6 +6,7 @@ other segment.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,6 +49,31 @@ def dose_colour_table(maximum_Gy: float, entries: int = 256) -> list[tuple[float
     return [(maximum_Gy * n / (entries - 1), dose_colour(n / (entries - 1))) for n in range(entries)]
 
 
+def levels_from_text(text: str) -> tuple[float, ...]:
+    """Isodose levels in Gy as they were typed, separated by spaces or commas; none where nothing was typed.
+
+    Raises
+    ------
+    DoseError
+        If a word is no dose above 0 Gy, or one is given twice.
+
+    Examples
+    --------
+    >>> levels_from_text("5, 10 20")
+    (5.0, 10.0, 20.0)
+    """
+    levels = []
+    for word in text.replace(",", " ").split():
+        try:
+            level = float(word)
+        except ValueError as error:
+            raise DoseError(f"'{word}' is not a dose: give isodoses in Gy, for instance 5 10 20.") from error
+        if not (0.0 < level < math.inf) or level in levels:
+            raise DoseError(f"Isodoses are different doses above 0 Gy, not {word}: correct the field.")
+        levels.append(level)
+    return tuple(levels)
+
+
 def isodose_regions(dose: Volume, levels_Gy: Sequence[float]) -> Segmentation:
     """For each level the region that receives at least that dose; levels that no voxel reaches are left out.
 
@@ -70,7 +96,7 @@ def isodose_regions(dose: Volume, levels_Gy: Sequence[float]) -> Segmentation:
 def dose_profile(
     dose: Volume, start_ras_mm: Sequence[float], end_ras_mm: Sequence[float], points: int = 200
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Distance from the start in mm, and dose, along a straight line; linear between voxel centres.
+    """Distance from the start in mm (points,), and dose in Gy (points,), along a straight line; linear between voxels.
 
     Raises
     ------

@@ -112,7 +112,7 @@ class Phantom:
             raise DoseError(f"The {organ} have no mass ({mass_g:g} g); give their volume or mass.")
         electrons, photons = self.self_parts(organ)
         ratio = self.mass_g(organ) / mass_g
-        return electrons * ratio + photons * ratio ** (2 / 3)
+        return float(electrons * ratio + photons * ratio ** (2 / 3))
 
     def remainder_S(self, target: str, sources: Iterable[str]) -> float:
         """S-value from the remainder of the body, what is left without ``sources``, mGy/(MBq s).

@@ -58,13 +58,15 @@ class PointKernel:
         >>> bool(kernel.energy_within_keV(2.0) > 0.995 * kernel.emitted_keV)
         True
         """
-        return np.interp(np.asarray(radius_mm, dtype=np.float64) * density_g_per_mL, self.radius_mm, self.within_keV)
+        return np.asarray(
+            np.interp(np.asarray(radius_mm, dtype=np.float64) * density_g_per_mL, self.radius_mm, self.within_keV)
+        )
 
     def energy_density_keV_per_mm3(self, radius_mm: np.ndarray, density_g_per_mL: float = 1.0) -> np.ndarray:
         """Energy per volume at ``radius_mm`` (above 0), in keV/mm3 per decay; zero beyond the table."""
         water_mm = np.asarray(radius_mm, dtype=np.float64) * density_g_per_mL
         per_log_radius = np.interp(np.log(water_mm), *self._slope, right=0.0)
-        return per_log_radius / (4.0 * math.pi * water_mm**3) * density_g_per_mL**3
+        return np.asarray(per_log_radius / (4.0 * math.pi * water_mm**3) * density_g_per_mL**3)
 
     def reach_mm(self, share: float) -> float:
         """Radius in water within which ``share`` of the emitted energy is deposited."""

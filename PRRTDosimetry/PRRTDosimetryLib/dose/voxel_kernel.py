@@ -188,7 +188,7 @@ def _distance_mm(spacing: np.ndarray, shape: tuple[int, ...], first_k: int = 0) 
     """Distances of the voxel centres of an octant from its origin, from slice ``first_k`` on."""
     firsts = (first_k, 0, 0)
     k, j, i = (((np.arange(n) + f) * edge) ** 2 for n, f, edge in zip(shape, firsts, spacing, strict=True))
-    return np.sqrt(k[:, None, None] + j[:, None] + i)
+    return np.asarray(np.sqrt(k[:, None, None] + j[:, None] + i))
 
 
 def _smooth_part(

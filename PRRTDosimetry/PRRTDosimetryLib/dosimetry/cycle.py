@@ -162,7 +162,11 @@ def cycle_doses(
     labels = Labels(first.labels.patient, DOSIMETRY, first.labels.image)
     rows = [*dose_rows(made, labels), *(recovered_rows(recovered, made, labels) if recovered is not None else ())]
     return CycleDoses(
-        dosimetry=made, kept=kept, recovered=recovered, rows=(*rows, *_recovery_rows(rows, kept)), warnings=()
+        dosimetry=made,
+        kept=kept,
+        recovered=recovered,
+        rows=(*rows, *_recovery_rows(rows, kept)),
+        warnings=tuple(f"Cycle {first.labels.cycle}: {text}" for text in made.warnings),
     )
 
 

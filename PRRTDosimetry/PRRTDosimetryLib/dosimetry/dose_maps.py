@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ from PRRTDosimetryLib.dose.density import SOFT_TISSUE_g_per_mL
 from PRRTDosimetryLib.dose.dose_map import kernel_dose, local_dose
 from PRRTDosimetryLib.dose.dvh import DoseVolumeHistogram, dose_volume_histogram
 from PRRTDosimetryLib.dosimetry.cycle import DOSIMETRY, RENDERER, CycleDoses, settings_of
+from PRRTDosimetryLib.dosimetry.derived_intervals import map_mean
 from PRRTDosimetryLib.dosimetry.errors import DosimetryError
 from PRRTDosimetryLib.dosimetry.settings import DoseSettings
 from PRRTDosimetryLib.kinetics.voxel_series import VoxelSeries
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.segmentation.segments import Segment
     from PRRTUptakeLib.study.model import StudyResult, VisitImages
     from PRRTUptakeLib.study.visit import VisitResult
+    from PRRTUptakeLib.uptake.uncertainty import UncertainValue
 
 METHODS = {"kernel": kernel_dose, "local": local_dose}
 _MOST_UNSEEN = 0.05  # share of a region outside one of the images that is reported
@@ -91,6 +93,7 @@ class CycleDoseMap(ResultPart):
     made : the map.
     cycle, method : "kernel" or "local".
     by_region : dose (Gy), tia (MBq.h) and mass (g) by region, of the doses beside which the map is shown.
+    known : 95 % intervals of the means by region, where they are known.
     shown : registrations between the cycle's images with what the report shows of them.
     """
 
@@ -99,6 +102,7 @@ class CycleDoseMap(ResultPart):
     cycle: int
     method: str
     by_region: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    known: Mapping[str, UncertainValue] = field(default_factory=dict)
     shown: tuple[VisitRegistration, ...] = ()
 
 
@@ -147,17 +151,27 @@ def dose_map_part(
     labels = first.labels
     study = f"cycle {labels.cycle} dosimetry"
     volumes = ((f"Absorbed dose {study}", made.dose), (f"TIA {study}", made.tia.tia))
+    known = _intervals(made, doses)
     return CycleDoseMap(
         made=made,
         cycle=labels.cycle,
         method=method,
         by_region=_by_region(doses),
+        known=known,
         shown=tuple(shown),
-        rows=dose_map_rows(made, labels.patient, labels.cycle, labels.image),
+        rows=dose_map_rows(made, labels.patient, labels.cycle, labels.image, known),
         warnings=tuple(f"Cycle {labels.cycle}, dose map: {text}" for text in made.warnings),
         contents=(VisitContents(study=study, volumes=volumes),),
         alignment=tuple({**one.facts(), "cycle": labels.cycle, "for": "dose map"} for one in shown),
     )
+
+
+def _intervals(made: CycleMap, doses: CycleDoses | None) -> dict[str, UncertainValue]:
+    """By region, of the map's mean."""
+    if doses is None:
+        return {}
+    found = {name: map_mean(doses.dosimetry, name, one.histogram.mean_Gy) for name, one in made.regions.items()}
+    return {name: one for name, one in found.items() if one is not None}
 
 
 def _by_region(doses: CycleDoses | None) -> dict[str, dict[str, float]]:
@@ -275,8 +289,13 @@ def _by_contours(base: VisitImages, images: VisitImages) -> Registration:
     return given_registration(to_visit @ np.linalg.inv(to_base), "registrations of the contours to both visits")
 
 
-def dose_map_rows(made: CycleMap, patient: str, cycle: int, image: str) -> tuple[Measurement, ...]:
-    """Per region ``voxel_dose_mean``, ``dvh_d98``, ``dvh_d50``, ``dvh_d2`` (Gy) and ``voxel_tia`` (MBq.h)."""
+def dose_map_rows(
+    made: CycleMap, patient: str, cycle: int, image: str, known: Mapping[str, UncertainValue] | None = None
+) -> tuple[Measurement, ...]:
+    """Per region ``voxel_dose_mean``, ``dvh_d98``, ``dvh_d50``, ``dvh_d2`` (Gy) and ``voxel_tia`` (MBq.h).
+
+    ``known`` are the intervals of the means; histograms have none, since noise and blur shape them.
+    """
     rows = []
     for name, region in made.regions.items():
         segment, histogram = region.segment, region.histogram
@@ -290,6 +309,10 @@ def dose_map_rows(made: CycleMap, patient: str, cycle: int, image: str) -> tuple
             Measurement(patient, cycle, DOSIMETRY, image, name, *labels, metric, value, unit)
             for metric, value, unit in values
         ]
+        one = (known or {}).get(name)
+        if one is not None:
+            (number,) = (n for n, row in enumerate(rows) if (row.region, row.metric) == (name, "voxel_dose_mean"))
+            rows[number] = replace(rows[number], uncertainty=one.u, lower_95=one.lower, upper_95=one.upper)
     return tuple(rows)
 
 

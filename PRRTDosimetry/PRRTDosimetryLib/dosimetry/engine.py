@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from PRRTDosimetryLib.kinetics.curves import Curve
     from PRRTDosimetryLib.kinetics.integral import Integral
-    from PRRTDosimetryLib.kinetics.selection import Options
+    from PRRTDosimetryLib.kinetics.options import Options
     from PRRTDosimetryLib.uncertainty.chain import DoseUncertainty
 
 _SECONDS_TIMES_BQ = 3.6e9  # Bq s in a MBq h
@@ -106,6 +106,19 @@ class Dosimetry:
     notes: tuple[str, ...]
     partial_volume: str = ""
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Curves that no model describes: sentences to be seen first."""
+        doubtful = [
+            name for name, one in self.integrals.items() if one.estimate is not None and not one.estimate.adequate
+        ]
+        if not doubtful:
+            return ()
+        return (
+            f"The fit is not adequate for {', '.join(doubtful)}: no model describes the points within their "
+            "uncertainties, and the intervals are widened for it; look at the plots.",
+        )
+
 
 def dosimetry(
     curves: Sequence[Curve],
@@ -156,7 +169,8 @@ def dosimetry(
     result = None
     if chain is not None and doses:
         chain_regions = {name: chain_region(dose, patient) for name, dose in doses.items()}
-        result = dose_uncertainties(chain_regions, chain, DRAWS, np.random.default_rng(seed))
+        of_cycle = np.random.default_rng([seed, patient.cycle])
+        result = dose_uncertainties(chain_regions, chain, DRAWS, np.random.default_rng(seed), of_cycle)
     complete = {name: _with_uncertainty(dose, patient, result) for name, dose in doses.items()}
     return Dosimetry(
         patient,

@@ -135,7 +135,7 @@ class CurveFit:
 
 
 def point_uncertainties(curve: Curve, weights: Weights | None) -> Floats | None:
-    """Standard uncertainties in MBq: the curve's own, or by ``weights``; None if they are not known.
+    """Standard uncertainties (points,) in MBq: the curve's own, or by ``weights``; None if they are not known.
 
     Raises
     ------

@@ -216,7 +216,7 @@ def best_shares(shapes: Floats, target: Floats) -> Floats:
 
 
 def best_fit(problem: Problem, name: str, start: Floats | None = None) -> Floats:
-    """Scaled parameters of the least squares, refined from ``start`` or else from the deepest minima of the grid.
+    """Scaled parameters (n,) of the least squares, refined from ``start`` (n,) or from the deepest minima of the grid.
 
     Raises
     ------

@@ -16,7 +16,7 @@ from PRRTUptakeLib.mrml.inputs import ImageToMeasure, SceneStudy, Stated, loaded
 from PRRTUptakeLib.mrml.logic import keep_measured_segments
 from PRRTUptakeLib.mrml.transforms import bends, node_to_node
 from PRRTUptakeLib.mrml.volumes import node_from_volume, require_in_scene, volume_from_node
-from PRRTUptakeLib.progress import Progress, no_progress, sub_progress
+from PRRTUptakeLib.progress import Progress, in_background, no_progress, sub_progress
 from PRRTUptakeLib.registration.quality import resampled
 from PRRTUptakeLib.registration.result import given_registration
 from PRRTUptakeLib.study.designs import design_of
@@ -31,9 +31,9 @@ from PRRTDosimetryLib.dosimetry.dose_maps import METHODS, CycleMap, dose_map_par
 from PRRTDosimetryLib.dosimetry.settings import DoseSettings
 from PRRTDosimetryLib.kinetics.voxel_series import VoxelSeries
 from PRRTDosimetryLib.mrml.curve_nodes import table_from_integrals
-from PRRTDosimetryLib.mrml.dose_display import show_dose
+from PRRTDosimetryLib.mrml.dose_display import isodose_node, show_dose
 from PRRTDosimetryLib.mrml.dose_nodes import Histogram, table_of_doses
-from PRRTDosimetryLib.mrml.time_points import TimePoint, check_time_points
+from PRRTDosimetryLib.mrml.time_points import TimePoint, check_time_points, image_facts, time_points
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -179,17 +179,18 @@ class DosimetryLogic:
             ImageToMeasure(node=point.node, visit=_visit_name(point), segmentation=point.segmentation)
             for point in points
         ]
-        hours = {point.node.GetID(): point.row.hours for point in points}
+        hours = {point.node.GetID(): point.row.hours for point in points if point.row.hours is not None}
         stated = self._stated(treatment, settings)
-        scene = scene_study(images, stated, load=lambda node: _timed(node, hours[node.GetID()], treatment))
         design = design_of(self.protocol)
-        measured = run(
-            scene.input,
-            sub_progress(progress, 0.0, 0.7),
-            design=design if design.single_visits else LOBE_COMPARISON,
-        )
-        progress(0.75, "Fitting the curves")
-        dosimetry = cycle_dosimetry(measured.visits, settings)
+        design = design if design.single_visits else LOBE_COMPARISON
+
+        def work(step: Progress) -> tuple[SceneStudy, StudyResult, Dosimetry]:
+            read = scene_study(images, stated, load=lambda node: _timed(node, hours[node.GetID()], treatment))
+            found = run(read.input, sub_progress(step, 0.0, 0.7), design=design)
+            step(0.75, "Fitting the curves")
+            return read, found, cycle_dosimetry(found.visits, settings)
+
+        scene, measured, dosimetry = in_background(progress, work)
         progress(0.95, "Writing the table")
         require_in_scene(tableNode, *scene.segmentations.values(), *scene.images.values())
         keep_measured_segments(measured, scene)
@@ -199,7 +200,36 @@ class DosimetryLogic:
         self._points = points
         return table_from_integrals(dosimetry.integrals, f"Curves cycle {treatment.cycle}", tableNode)
 
-    def regionDoses(self, tableNode: Any = None) -> Any:
+    def measure(self, patient: str, segmentationNode: Any = None, cycle: int = 1, settings: Any = None) -> Any:
+        """Doses of the scene's measured images in one call: the curves, then S-values and spheres.
+
+        Nuclide, activity and sex are what all images agree on.
+
+        Parameters
+        ----------
+        patient : name for the rows.
+        segmentationNode : for images that have no segments of their own.
+        cycle : number of the cycle.
+        settings : model and uncertainties; those of `DoseSettings` by default.
+
+        Returns
+        -------
+        The vtkMRMLTableNode of the doses; ``self.dosimetry`` holds the curves.
+
+        Raises
+        ------
+        PRRTError
+            If the images do not say what was injected, or the data do not allow it.
+        """
+        points = time_points(segmentationNode)
+        facts = image_facts(points)
+        treatment = Treatment(
+            patient, cycle, "", facts.nuclide or "", facts.activity_MBq or 0.0, facts.sex if facts.sex else ""
+        )
+        self.fitCurves(points, treatment, settings or DoseSettings())
+        return self.regionDoses()
+
+    def regionDoses(self, tableNode: Any = None, progress: Progress = no_progress) -> Any:
         """Doses by S-values and spheres with their uncertainties, as a vtkMRMLTableNode.
 
         Raises
@@ -208,7 +238,7 @@ class DosimetryLogic:
             If no curves were fitted yet.
         """
         cycle = self._fitted().cycle
-        doses = self._doses()
+        doses = in_background(progress, lambda step: self._doses())
         self._drop_doses()
         self.study = self._measured().with_parts(doses)
         return table_of_doses(self.rows, cycle, f"Doses cycle {cycle}", {}, tableNode)
@@ -243,8 +273,26 @@ class DosimetryLogic:
         treatment = self._fitted()
         if method not in METHODS:
             raise NodeError(f"The method of a dose map is one of {', '.join(METHODS)}, not '{method}'.")
-        progress(0.0, "Integrating voxel by voxel")
         first = self._first_point()
+        made, doses = in_background(progress, lambda step: self._calculated_map(method, density_g_per_mL, ctNode, step))
+        self._drop_doses()
+        part = dose_map_part(made, self._ordered()[0], method, doses)
+        self.map, self.method = made, method
+        self.study = self._measured().with_parts(doses, part)
+        shown = {name: _points(region.histogram) for name, region in made.regions.items()}
+        name = f"Doses cycle {treatment.cycle}"
+        table = table_of_doses(self.rows, treatment.cycle, name, shown, tableNode)
+        node = show_dose(made.dose, f"Dose cycle {treatment.cycle}")
+        parent = first.node.GetParentTransformNode()
+        node.SetAndObserveTransformNodeID(parent.GetID() if parent is not None else None)
+        return node, table
+
+    def _calculated_map(
+        self, method: str, density_g_per_mL: float, ctNode: Any, progress: Progress
+    ) -> tuple[CycleMap, CycleDoses]:
+        """The map and the doses of the regions; no node is changed."""
+        treatment, first = self._fitted(), self._first_point()
+        progress(0.0, "Integrating voxel by voxel")
         series = self._series(first)
         tia = voxel_tia(series)
         progress(0.5, "Dose in every voxel")
@@ -255,19 +303,22 @@ class DosimetryLogic:
         progress(0.8, "Histograms of the regions")
         regions = self._regions(series, tia.tia, dose)
         one_density = density_g_per_mL if ctNode is None else math.nan
-        made = CycleMap(tia, dose, {}, regions, one_density)
-        doses = self._doses()
-        self._drop_doses()
-        part = dose_map_part(made, self._ordered()[0], method, doses)
-        self.map, self.method = made, method
-        self.study = self._measured().with_parts(doses, part)
-        shown = {name: _points(region.histogram) for name, region in regions.items()}
-        name = f"Doses cycle {treatment.cycle}"
-        table = table_of_doses(self.rows, treatment.cycle, name, shown, tableNode)
-        node = show_dose(dose, f"Dose cycle {treatment.cycle}")
-        parent = first.node.GetParentTransformNode()
-        node.SetAndObserveTransformNodeID(parent.GetID() if parent is not None else None)
-        return node, table
+        return CycleMap(tia, dose, {}, regions, one_density), self._doses()
+
+    def isodoses(self, levels_Gy: Sequence[float], node: Any = None) -> Any:
+        """The isodoses of the last dose map as outlines, where the map is; ``node`` is overwritten where given.
+
+        Raises
+        ------
+        PRRTError
+            If there is no dose map, or a level is not a dose.
+        """
+        if self.map is None:
+            raise NodeError("There is no dose map yet: choose one of its methods in section 3, and Apply.")
+        made = isodose_node(self.map.dose, levels_Gy, f"Isodoses cycle {self._fitted().cycle}", node)
+        parent = self._first_point().node.GetParentTransformNode()
+        made.SetAndObserveTransformNodeID(parent.GetID() if parent is not None else None)
+        return made
 
     def doseResult(self) -> StudyResult:
         """The study with the last doses, for the export.
@@ -338,11 +389,11 @@ class DosimetryLogic:
                 f"'{first.row.name}' is under a transform that bends space, but all others are brought to "
                 "this first image: take it out of the transform, and register the others to it."
             )
-        injection = visits[0].injection
+        injection, _ = _injected(visits[0])
         images = []
         for visit in visits:  # counted from one injection time, also where images do not have their own
-            hours = visit.injection.hours_to(visit.image.reference_time)
-            moment = injection.time + timedelta(hours=hours)
+            own, reference_time = _injected(visit)
+            moment = injection.time + timedelta(hours=own.hours_to(reference_time))
             images.append(visit.image.with_values(visit.image.array, reference_time=moment))
         brought = [node_to_node(first.node, point.node) for point in self._points]
         return VoxelSeries.from_volumes(images, injection.time, injection.nuclide, brought)
@@ -351,6 +402,8 @@ class DosimetryLogic:
         """Resamples a CT onto a map in the space of the first image."""
         ct = volume_from_node(ctNode)
         matrix = node_to_node(first.node, None)
+        if callable(matrix):  # `_series` has refused it
+            raise NodeError(f"'{first.row.name}' is under a transform that bends space: take it out of the transform.")
         return lambda dose: resampled(ct, dose.grid, given_registration(matrix, "transforms of the scene"), -1000.0)
 
     def _regions(self, series: VoxelSeries, tia: Volume, dose: Volume) -> dict[str, RegionMap]:
@@ -378,6 +431,13 @@ def _require_one_space(points: tuple[TimePoint, ...]) -> None:
             f"'{still[0]}' has segments of its own and is not registered to '{points[0].row.name}', so no voxel can "
             "be followed through time: register it in PRRT Uptake, section 3, or take the doses by S-values."
         )
+
+
+def _injected(visit: VisitResult) -> tuple[Injection, datetime]:
+    """What was given, and the time of the image."""
+    if visit.injection is None or visit.image.reference_time is None:
+        raise NodeError(f"Visit '{visit.labels.visit}' does not state injection or scan time: set its hours.")
+    return visit.injection, visit.image.reference_time
 
 
 def _timed(node: Any, hours: float, treatment: Treatment) -> LoadedEmission:

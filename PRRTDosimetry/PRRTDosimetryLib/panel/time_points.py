@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.mrml.images import check_one_patient
 from PRRTUptakeLib.nuclides.radionuclides import nuclides_for_kernels
 from PRRTUptakeLib.panel.images import lack_words
-from PRRTUptakeLib.panel.section import Section, connect, fill_table
+from PRRTUptakeLib.panel.section import Section, connect, fill_table, show_in_views
 from slicer.i18n import tr as _
 
 from PRRTDosimetryLib.mrml.time_points import (
@@ -31,7 +32,7 @@ class TimePointsSection(Section):
         for name in nuclides_for_kernels():
             self.ui.nuclideComboBox.addItem(name, name)
         connect(self.ui.nuclideComboBox, "currentIndexChanged(int)", self.onNuclide)
-        connect(self.ui.timePointsTable, "itemSelectionChanged()", self.showChosen)
+        connect(self.ui.timePointsTable, "itemSelectionChanged()", self.onRowChosen)
         connect(self.ui.pointHoursSpinBox, "editingFinished()", self.onHours)
         connect(self.ui.pointSegmentationSelector, "currentNodeChanged(vtkMRMLNode*)", self.onSegmentation)
         connect(self.ui.calibrateButton, "clicked(bool)", self.onCalibrate)
@@ -51,7 +52,7 @@ class TimePointsSection(Section):
         lines = [
             (
                 point.row.name,
-                f"{point.row.hours:g} h" if point.row.hours is not None else "",
+                f"{point.row.hours:.1f} h" if point.row.hours is not None else "",
                 point.row.units or _("counts"),
                 (point.segmentation.GetName() if point.segmentation is not None else ""),
                 ", ".join(lack_words(word) for word in point.row.lacks if word != "visit"),
@@ -84,6 +85,21 @@ class TimePointsSection(Section):
         """The row that the user chose."""
         number = self.ui.timePointsTable.currentRow()
         return self.points[number] if 0 <= number < len(self.points) else None
+
+    def onRowChosen(self) -> None:
+        """Show the chosen image, by mouse or arrow key, in the fields and in the slice views."""
+        self.showChosen()
+        point = self.chosen()
+        if point is not None:
+            show_in_views(self, point.node, point.segmentation)
+
+    def two_patients(self) -> str:
+        """Whose images are mixed, "" where they are of one patient."""
+        try:
+            check_one_patient(tuple(point.row for point in time_points(self.parameters.segmentation)))
+        except PRRTError as error:
+            return str(error)
+        return ""
 
     def showChosen(self) -> None:
         """Show the chosen image in the fields below the table; without one they are disabled."""

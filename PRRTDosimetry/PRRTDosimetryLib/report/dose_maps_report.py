@@ -12,9 +12,12 @@ from PRRTUptakeLib.report.plots import Series, line_chart
 from scipy.spatial.transform import Rotation
 
 from PRRTDosimetryLib.dose.density import SOFT_TISSUE_g_per_mL
+from PRRTDosimetryLib.dosimetry.dose_intervals import interval_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from PRRTUptakeLib.uptake.uncertainty import UncertainValue
 
     from PRRTDosimetryLib.dosimetry.dose_maps import CycleMap, RegionMap
 
@@ -43,16 +46,27 @@ _LIMIT = (
 
 
 def dose_map_sections(
-    made: CycleMap, title: str, method: str, by_region: Mapping[str, Mapping[str, float]]
+    made: CycleMap,
+    title: str,
+    method: str,
+    by_region: Mapping[str, Mapping[str, float]],
+    known: Mapping[str, UncertainValue] | None = None,
 ) -> list[str]:
-    """HTML section on one cycle's dose map; ``by_region`` holds dose (Gy), tia (MBq.h) and mass (g) of regions."""
+    """HTML section on one cycle's dose map.
+
+    ``by_region`` holds dose (Gy), tia (MBq.h) and mass (g) of regions; ``known`` the intervals of the map's means.
+    """
     doses_Gy = by_region["dose"]
     return [
         section(
             f"{title}: dose in every voxel",
             paragraph(f"{_HOW[method]} {_tissue(made)}"),
             _registration_table(made),
-            table(_HEADER, _histogram_rows(made, doses_Gy), "Dose-volume histograms, partial voxels by their part"),
+            table(
+                _HEADER,
+                _histogram_rows(made, doses_Gy, known or {}),
+                "Dose-volume histograms, partial voxels by their part",
+            ),
             f'<div class="pictures">{_charts(made, doses_Gy)}</div>',
             table(
                 ["region", "voxel mean Gy", "by region Gy", "difference %", "of it activity %", "of it energy %"],
@@ -60,7 +74,7 @@ def dose_map_sections(
                 "Voxel means beside the doses of regions",
             ),
             paragraph(_STEPS + _WHY[method], "small"),
-            paragraph(_LIMIT, "small"),
+            paragraph(_LIMIT + _INTERVALS, "small"),
         )
     ]
 
@@ -71,20 +85,29 @@ def _tissue(made: CycleMap) -> str:
     return f"Tissue of {made.density_g_per_mL:g} g/mL everywhere."
 
 
-_HEADER = ["region", "volume mL", "mean Gy", "D98 Gy", "D50 Gy", "D2 Gy", "by region Gy"]
+_INTERVALS = (
+    " The 95 % interval of a mean is that of the region's dose, from the same images, with the loss by partial volume "
+    "in it; D98, D50 and D2 have none."
+)
+_HEADER = ["region", "volume mL", "mean Gy", "95 % Gy", "D98 Gy", "D50 Gy", "D2 Gy", "by region Gy"]
 
 
-def dose_map_table(made: CycleMap, doses_Gy: Mapping[str, float]) -> str:
+def dose_map_table(
+    made: CycleMap, doses_Gy: Mapping[str, float], known: Mapping[str, UncertainValue] | None = None
+) -> str:
     """The same figures for a terminal."""
-    return plain_table(_HEADER, _histogram_rows(made, doses_Gy))
+    return plain_table(_HEADER, _histogram_rows(made, doses_Gy, known or {}))
 
 
-def _histogram_rows(made: CycleMap, doses_Gy: Mapping[str, float]) -> list[list[object]]:
+def _histogram_rows(
+    made: CycleMap, doses_Gy: Mapping[str, float], known: Mapping[str, UncertainValue]
+) -> list[list[object]]:
     rows: list[list[object]] = []
     for name, region in made.regions.items():
         found = region.histogram
         levels = [found.dose_at_volume_Gy(percent) for percent in (98, 50, 2)]
-        rows.append([name, found.total_volume_mL, found.mean_Gy, *levels, doses_Gy.get(name, math.nan)])
+        mean = [found.mean_Gy, interval_text(known.get(name))]
+        rows.append([name, found.total_volume_mL, *mean, *levels, doses_Gy.get(name, math.nan)])
     return rows
 
 

@@ -40,10 +40,10 @@ def _(part: TotalDoses, result: StudyResult) -> list[str]:
 @part_sections.register(CycleDoseMap)
 def _(part: CycleDoseMap, result: StudyResult) -> list[str]:
     title = f"Cycle {part.cycle}"
-    sections = dose_map_sections(part.made, title, part.method, part.by_region)
+    sections = dose_map_sections(part.made, title, part.method, part.by_region, part.known)
     return [*sections, *registration_sections(part.shown, f"{title}: the visits on each other")]
 
 
 @part_text.register(CycleDoseMap)
 def _(part: CycleDoseMap, result: StudyResult) -> list[str]:
-    return [f"Dose in every voxel, cycle {part.cycle}", dose_map_table(part.made, part.by_region["dose"])]
+    return [f"Dose in every voxel, cycle {part.cycle}", dose_map_table(part.made, part.by_region["dose"], part.known)]

@@ -204,7 +204,7 @@ def _alike(name: str, mine: Any, theirs: Any) -> bool:
             for a, b in zip(pair, other, strict=True)
         )
     if isinstance(mine, str):
-        return mine.casefold().split() == theirs.casefold().split()
+        return mine.casefold().split() == str(theirs).casefold().split()
     return bool(mine == theirs)
 
 

@@ -266,7 +266,7 @@ def _nm_position_source(dataset: Dataset, where: str) -> tuple[Dataset, list[str
 
 
 def normal_of(orientation: np.ndarray) -> np.ndarray:
-    """Unit vector across the plane: row direction x column direction.
+    """Unit vector (3,) across the plane: row direction x column direction, of the six cosines (6,).
 
     Examples
     --------
@@ -274,7 +274,7 @@ def normal_of(orientation: np.ndarray) -> np.ndarray:
     [0.0, 0.0, -1.0]
     """
     normal = np.cross(orientation[:3], orientation[3:])
-    return normal / np.linalg.norm(normal) + 0.0
+    return np.asarray(normal / np.linalg.norm(normal) + 0.0)
 
 
 def stack(planes: Sequence[Plane], names: Sequence[str], where: str) -> tuple[np.ndarray, np.ndarray]:

@@ -317,7 +317,7 @@ def _decoded_by_itk(header: Header) -> np.ndarray:
         with tempfile.TemporaryDirectory() as folder:
             copy = Path(folder) / "stored.dcm"
             dataset.save_as(copy)
-            return SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(copy), imageIO="GDCMImageIO"))
+            return np.asarray(SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(copy), imageIO="GDCMImageIO")))
     except Exception as error:
         name = pydicom.uid.UID(str(dataset.file_meta.TransferSyntaxUID)).name
         raise DicomError(

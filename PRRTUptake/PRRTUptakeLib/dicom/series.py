@@ -130,7 +130,7 @@ def group_files(paths: Iterable[Path]) -> FolderContents:
         reason = header if isinstance(header, str) else _add(groups, header)
         if reason:
             ignored.append((path, reason))
-    series = [_series(list(group.values())) for group in groups.values()]
+    series = [series_of_headers(list(group.values())) for group in groups.values()]
     series.sort(key=lambda one: (one.started.timestamp() if one.started else 0.0, one.number, one.uid))
     return FolderContents(tuple(series), tuple(ignored))
 
@@ -165,7 +165,14 @@ def _add(groups: dict[str, dict[str, Header]], header: Header) -> str:
     )
 
 
-def _series(headers: list[Header]) -> Series:
+def series_of_headers(headers: list[Header]) -> Series:
+    """One series from the headers of its files.
+
+    Raises
+    ------
+    DicomError
+        If the files mix series, patients, studies or kinds of image.
+    """
     first = headers[0]
     shared = {
         keyword: _same(headers, keyword)

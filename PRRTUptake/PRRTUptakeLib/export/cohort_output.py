@@ -20,7 +20,7 @@ from PRRTUptakeLib.study.cohort.cohort import Outcome, alone, find_cases, remove
 from PRRTUptakeLib.study.cohort.cohort_result import CohortResult, cohort_protocol, conclude, declared
 from PRRTUptakeLib.study.cohort.jobs import TABLE, Job
 from PRRTUptakeLib.study.errors import StudyError
-from PRRTUptakeLib.study.measurements import read_csv
+from PRRTUptakeLib.study.readings.measured import read_measurements
 from PRRTUptakeLib.table_file import csv_text
 from PRRTUptakeLib.versions import VERSION
 
@@ -110,7 +110,7 @@ def _read_early(options: Options) -> None:
     if options.subgroups:
         read_subgroups(options.subgroups)
     if options.second_reader:
-        read_csv(options.second_reader)
+        read_measurements(options.second_reader)
     if options.exclusions:
         read_exclusions(options.exclusions)
 

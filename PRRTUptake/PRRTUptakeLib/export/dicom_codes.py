@@ -116,7 +116,7 @@ def metric_of(name: CodedConcept, derivation: CodedConcept | None, where: str) -
     elif key[1] == PRIVATE:
         word = name.meaning.replace(" ", "_")
         if _private_value(word) == key[0]:
-            return word
+            return str(word)
     else:
         for word, code in _METRICS.items():
             if code[:2] == key:

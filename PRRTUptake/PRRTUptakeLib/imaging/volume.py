@@ -68,12 +68,12 @@ class Grid:
 
     def to_ras(self, ijk: np.ndarray) -> np.ndarray:
         """Map points (..., 3), ordered i, j, k, to RAS millimetres."""
-        return np.asarray(ijk, dtype=np.float64) @ self.ijk_to_ras[:3, :3].T + self.ijk_to_ras[:3, 3]
+        return np.asarray(np.asarray(ijk, dtype=np.float64) @ self.ijk_to_ras[:3, :3].T + self.ijk_to_ras[:3, 3])
 
     def to_ijk(self, ras: np.ndarray) -> np.ndarray:
         """Map RAS points (..., 3) in mm to continuous indices, ordered i, j, k."""
         inverse = self.ras_to_ijk
-        return np.asarray(ras, dtype=np.float64) @ inverse[:3, :3].T + inverse[:3, 3]
+        return np.asarray(np.asarray(ras, dtype=np.float64) @ inverse[:3, :3].T + inverse[:3, 3])
 
     def described(self) -> str:
         """Size, spacing and origin in words, for messages that compare two grids.

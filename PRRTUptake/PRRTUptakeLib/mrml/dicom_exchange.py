@@ -146,4 +146,5 @@ def _row(values: dict[str, Any]) -> Measurement:
     texts = {name: str(values[name]) for name in REQUIRED_COLUMNS if name not in ("cycle", "value")}
     cells = {name: values.get(name, "") for name in OPTIONAL_COLUMNS}
     known = {name: float(cell) if str(cell).strip() else math.nan for name, cell in cells.items()}
-    return Measurement(**texts, cycle=int(values["cycle"]), value=float(values["value"]), **known)
+    given: dict[str, Any] = {**texts, "cycle": int(values["cycle"]), "value": float(values["value"]), **known}
+    return Measurement(**given)

@@ -22,7 +22,7 @@ from PRRTUptakeLib.mrml.session_alignment import check_alignment
 from PRRTUptakeLib.mrml.tables import table_from_measurements
 from PRRTUptakeLib.mrml.transforms import placed_volume
 from PRRTUptakeLib.mrml.volumes import linear_parent_matrix, require_in_scene
-from PRRTUptakeLib.progress import Progress, no_progress, sub_progress
+from PRRTUptakeLib.progress import Progress, in_background, no_progress, sub_progress
 from PRRTUptakeLib.study.contour_propagation import moved_plane
 from PRRTUptakeLib.study.model import StudyResult
 from PRRTUptakeLib.study.preparation import Prepared, prepare
@@ -157,8 +157,12 @@ class UptakeLogic(SegmentLogic):
             patient=patient, protocol=self.protocol, cycle=cycle, treated_lobe=treatedLobe, recovery=self.phantom
         )
         cuts = {segmentationNode.GetID(): lobePlaneNode} if segmentationNode is not None else {}
-        scene = scene_study(images_to_measure(images, segmentationNode), stated, cuts)
-        measured = run(scene.input, sub_progress(progress, 0.1, 0.9))
+
+        def work(step: Progress) -> tuple[SceneStudy, StudyResult]:
+            read = scene_study(images_to_measure(images, segmentationNode), stated, cuts)
+            return read, run(read.input, sub_progress(step, 0.1, 0.9))
+
+        scene, measured = in_background(progress, work)
         progress(0.95, "Writing the table")
         require_in_scene(tableNode, *scene.segmentations.values(), *scene.images.values())
         self.prepared = keep_measured_segments(measured, scene)

@@ -59,3 +59,15 @@ def node_from_plane(plane: Plane, name: str, node: Any = None) -> Any:
     node.SetNormalWorld(*plane.normal_ras)
     ensure_subject_hierarchy_item(node)
     return node
+
+
+def show_in_all_views(node: Any) -> None:
+    """Show a plane with handles in every slice and 3D view, whatever views it was shown in before."""
+    if node.GetDisplayNode() is None:
+        node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    display.RemoveAllViewNodeIDs()
+    display.SetVisibility(True)
+    display.SetVisibility2D(True)
+    display.SetVisibility3D(True)
+    display.SetHandlesInteractive(True)

@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from PRRTUptakeLib.mrml.errors import NodeError
-from PRRTUptakeLib.mrml.images import SEGMENTATION_ROLE, image_row, image_rows, patient_of
+from PRRTUptakeLib.mrml.images import ANATOMY, SEGMENTATION_ROLE, image_row, image_rows, patient_of
+from PRRTUptakeLib.mrml.own_segments import visit_of_segments
 from PRRTUptakeLib.mrml.parent_transforms import FIXED_ROLE, MOVED_ROLE, note_quality, noted_quality
 from PRRTUptakeLib.mrml.segmentations import segmentation_from_node
 from PRRTUptakeLib.mrml.transforms import bends, node_from_registration, placed_volume, world_to_node
-from PRRTUptakeLib.mrml.volumes import ensure_subject_hierarchy_item, native_volume, require_in_scene, volume_from_node
-from PRRTUptakeLib.progress import Progress, no_progress, sub_progress
+from PRRTUptakeLib.mrml.volumes import (
+    ensure_subject_hierarchy_item,
+    native_volume,
+    require_in_scene,
+    volume_from_node,
+)
+from PRRTUptakeLib.progress import Progress, in_background, no_progress, sub_progress
 from PRRTUptakeLib.registration.deformable import bent_where_better
 from PRRTUptakeLib.registration.result import given_registration, identity_registration
 from PRRTUptakeLib.registration.rigid import rigid_registration
@@ -62,10 +68,15 @@ def register(
     liver = _liver_mask(segmentationNode, fixed.grid) if segmentationNode is not None else None
     drawn = _drawn_for(movingNode)
     other = _liver_mask(drawn, moving.grid) if drawn not in (None, segmentationNode) else None
-    step = sub_progress(progress, 0.0, 0.5 if bend else 1.0)
-    found = rigid_registration(fixed, moving, fixed_liver=liver, moving_liver=other, progress=step)
-    if bend:
-        found = bent_where_better(found, fixed, moving, (liver, other), progress=sub_progress(progress, 0.5, 1.0))
+
+    def work(told: Progress) -> Registration:
+        step = sub_progress(told, 0.0, 0.5 if bend else 1.0)
+        found = rigid_registration(fixed, moving, fixed_liver=liver, moving_liver=other, progress=step)
+        if bend:
+            found = bent_where_better(found, fixed, moving, (liver, other), progress=sub_progress(told, 0.5, 1.0))
+        return found
+
+    found = in_background(progress, work)
     require_in_scene(fixedNode, movingNode)
     transformNode = node_from_registration(found, movingNode, transformNode)
     transformNode.SetName(f"{movingNode.GetName()} to {fixedNode.GetName()}")
@@ -74,6 +85,23 @@ def register(
     note_quality(transformNode, found.quality)
     ensure_subject_hierarchy_item(transformNode)
     return transformNode
+
+
+def visits_to_register(segmentationNode: Any = None) -> tuple[Any, tuple[Any, ...]]:
+    """The CT or MRI that stays, and one of every other visit that is not moved yet.
+
+    The one that stays is of the visit that the segments were drawn on, else the scene's first.
+    """
+    rows = [row for row in image_rows() if row.role == ANATOMY and row.visit]
+    if not rows:
+        return None, ()
+    drawn = visit_of_segments(segmentationNode) if segmentationNode is not None else ""
+    fixed = next((row for row in rows if row.visit == drawn), rows[0])
+    moving: dict[str, Any] = {}
+    for row in rows:
+        if row.visit != fixed.visit and row.node.GetParentTransformNode() is None:
+            moving.setdefault(row.visit, row.node)
+    return fixed.node, tuple(moving.values())
 
 
 def registration_of(node: Any, around: Grid | None = None) -> Registration:

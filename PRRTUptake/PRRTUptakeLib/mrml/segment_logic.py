@@ -25,7 +25,13 @@ from PRRTUptakeLib.mrml.segmentations import (
     segmentation_geometry,
 )
 from PRRTUptakeLib.mrml.transforms import placed_volume
-from PRRTUptakeLib.mrml.volumes import hardened_motion, keep_geometry, linear_parent_matrix, volume_from_node
+from PRRTUptakeLib.mrml.volumes import (
+    hardened_motion,
+    keep_geometry,
+    linear_parent_matrix,
+    volume_from_node,
+)
+from PRRTUptakeLib.progress import Progress, in_background, no_progress
 from PRRTUptakeLib.segmentation.codes import structure
 from PRRTUptakeLib.segmentation.couinaud import TerritoryOverride
 from PRRTUptakeLib.segmentation.delineation import Method
@@ -44,7 +50,12 @@ from PRRTUptakeLib.study.preparation import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
     from PRRTUptakeLib.study.protocol import Protocol
+
+    T = TypeVar("T")
 
 TARGET_OVERRIDES_ATTRIBUTE = "PRRT.Replacements"
 LESION_ROLES = ("lesion", "target")
@@ -54,12 +65,22 @@ class SegmentLogic:
     """Steps on a vtkMRMLSegmentationNode, by the rules of ``protocol``."""
 
     protocol: Protocol
+    notes: tuple[str, ...] = ()
+    progress: Progress = no_progress  # told how far a step is; the panel sets its own while a step runs
+
+    def _think(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Work that touches no node, beside the face where that offers a thread."""
+        return in_background(self.progress, lambda step: work(*arguments))
 
     def recognise(self, segmentationNode: Any) -> tuple[str, ...]:
-        """Give every segment that has none a structure and role, from its name or terminology."""
-        named, notes, unclear = recognised(segmentation_from_node(segmentationNode))
+        """Give every segment that has none a structure and role, from its name or terminology.
+
+        Returns what is doubtful; ``notes`` has how each of the others was recognised.
+        """
+        named, notes, unclear = self._think(_recognised, segmentationNode)
         keep_segments(named, segmentationNode)
-        return (*unclear, *notes)
+        self.notes = tuple(notes)
+        return tuple(unclear)
 
     def nameSegment(self, segmentationNode: Any, name: str, key: str) -> None:
         """Say which structure a segment is (a key of ``segmentation.codes``); role, lobe and colour follow."""
@@ -73,16 +94,18 @@ class SegmentLogic:
 
         A curve or point list as ``planeNode`` stays as it is, and a new plane is made.
         """
-        segmentation, _, _ = recognised(segmentation_from_node(segmentationNode))
-        plane = automatic_plane(segmentation, find_liver(segmentation))
+        segmentation, _, _ = self._think(_recognised, segmentationNode)
+        plane = self._think(automatic_plane, segmentation, find_liver(segmentation))
         is_plane = planeNode is not None and planeNode.IsA("vtkMRMLMarkupsPlaneNode")
         return node_from_plane(plane, "Lobe plane", planeNode if is_plane else None)
 
     def splitLobes(self, segmentationNode: Any, cutNode: Any = None) -> tuple[str, ...]:
         """Part the liver into lobes by a plane, curve or point list, else as `prepare` does; earlier lobes go."""
-        named, _, unclear = recognised(segmentation_from_node(segmentationNode))
+        named, _, unclear = self._think(_recognised, segmentationNode)
         cut = cut_from_node(cutNode) if cutNode is not None else None
-        lobes, _, notes = part_lobes(named, find_liver(named), cut, territory_overrides_of(segmentationNode))
+        lobes, _, notes = self._think(
+            part_lobes, named, find_liver(named), cut, territory_overrides_of(segmentationNode)
+        )
         others = [segment for segment in named if segment.role != "lobe"]
         keep_segments(Segmentation(named.grid, (*others, *lobes)), segmentationNode)
         return (*unclear, *notes)
@@ -100,16 +123,16 @@ class SegmentLogic:
         kind, value : see `segmentation.delineation.Method`.
         radius_mm : a lesion is within this distance of its point.
         """
-        named, _, unclear = recognised(segmentation_from_node(segmentationNode))
+        named, _, unclear = self._think(_recognised, segmentationNode)
         points, image = points_from_node(pointsNode), volume_from_node(imageNode)
-        lesions, notes = delineated_lesions(named, image, points, Method(kind, value), radius_mm)
+        lesions, notes = self._think(delineated_lesions, named, image, points, Method(kind, value), radius_mm)
         keep_segments(named.with_segments(*lesions), segmentationNode)
         return (*unclear, *notes)
 
     def splitLesions(self, segmentationNode: Any) -> tuple[str, ...]:
         """Divide lesion segments into single lesions, with lobe and id."""
-        named, _, unclear = recognised(segmentation_from_node(segmentationNode))
-        found = find_lesions(named, _lobes(named, self.protocol))
+        named, _, unclear = self._think(_recognised, segmentationNode)
+        found = self._think(find_lesions, named, _lobes(named, self.protocol))
         others = [segment for segment in named if segment.role not in LESION_ROLES]
         keep_segments(Segmentation(named.grid, (*others, *found.segments)), segmentationNode)
         return (*unclear, *found.remarks)
@@ -120,8 +143,9 @@ class SegmentLogic:
         lesion = segmentation[name]
         if lesion.role not in LESION_ROLES:
             raise SegmentationError(f"'{name}' is no lesion: choose a lesion to divide.")
-        parts = split_lesion(segmentation.grid, lesion)
-        found = find_lesions(segmentation.without(name).with_segments(*parts), _lobes(segmentation, self.protocol))
+        parts = self._think(split_lesion, segmentation.grid, lesion)
+        rest = segmentation.without(name).with_segments(*parts)
+        found = self._think(find_lesions, rest, _lobes(segmentation, self.protocol))
         others = [segment for segment in segmentation if segment.role not in LESION_ROLES]
         keep_segments(Segmentation(segmentation.grid, (*others, *found.segments)), segmentationNode)
         return found.remarks
@@ -137,8 +161,9 @@ class SegmentLogic:
     def pickTargets(self, segmentationNode: Any) -> tuple[str, ...]:
         """Choose the target lesions by the protocol, with the replacements that the user made."""
         segmentation = segmentation_from_node(segmentationNode)
-        found = find_lesions(segmentation, _lobes(segmentation, self.protocol))
-        sized = sized_lesions(segmentation, found.lesions, self.protocol, target_overrides_of(segmentationNode))
+        found = self._think(find_lesions, segmentation, _lobes(segmentation, self.protocol))
+        changes = target_overrides_of(segmentationNode)
+        sized = self._think(sized_lesions, segmentation, found.lesions, self.protocol, changes)
         others = [segment for segment in segmentation if segment.role not in LESION_ROLES]
         segments = (*others, *(lesion.segment for lesion in sized))
         keep_segments(Segmentation(segmentation.grid, segments), segmentationNode)
@@ -192,7 +217,8 @@ class SegmentLogic:
         check_together(segmentationNode, imageNode)
         image = placed_volume(imageNode)[0] if imageNode is not None else None
         lesions = _lesions(segmentation)
-        found = protocol_references(segmentation, _lobes(segmentation, self.protocol), lesions, self.protocol, image)
+        lobes = _lobes(segmentation, self.protocol)
+        found = self._think(protocol_references, segmentation, lobes, lesions, self.protocol, image)
         others = [segment for segment in segmentation if segment.role != "reference"]
         keep_segments(Segmentation(segmentation.grid, (*others, *found.segments)), segmentationNode)
         return tuple(found.refusals.values())
@@ -226,6 +252,10 @@ def territory_overrides_of(node: Any) -> tuple[TerritoryOverride, ...]:
     """Which of the segments I and IV another artery feeds, as kept on a segmentation node."""
     text = node.GetAttribute(TERRITORY_OVERRIDES_ATTRIBUTE)
     return tuple(TerritoryOverride(**words) for words in json.loads(text)) if text else ()
+
+
+def _recognised(segmentationNode: Any) -> tuple[Segmentation, Any, Any]:
+    return recognised(segmentation_from_node(segmentationNode))
 
 
 def _lobes(segmentation: Segmentation, protocol: Protocol) -> tuple[Segment, ...]:

@@ -15,6 +15,7 @@ from PRRTUptakeLib.imaging.volume import Grid
 from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.session import session
 from PRRTUptakeLib.mrml.volumes import (
+    ensure_segment_items,
     ensure_subject_hierarchy_item,
     exact_geometry,
     keep_geometry,
@@ -53,13 +54,19 @@ def node_from_segmentation(segmentation: Segmentation, name: str, node: Any = No
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
     core = node.GetSegmentation()
-    core.RemoveAllSegments()
-    core.SetConversionParameter("Reference image geometry", _serialized(segmentation.grid))
-    keep_geometry(node, segmentation.grid.ijk_to_ras)
-    for segment in segmentation:
-        core.AddSegment(_vtk_segment(segment, segmentation.grid), segment.name)
-    core.CollapseBinaryLabelmaps(False)  # segments that do not overlap share one labelmap: smaller files
-    ensure_subject_hierarchy_item(node)
+    made = [(_vtk_segment(segment, segmentation.grid), segment.name) for segment in segmentation]
+    ensure_subject_hierarchy_item(node)  # before, so that its segments get items below it
+    modified = node.StartModify()  # one event at the end: in Slicer every single one redraws views and hierarchy
+    try:
+        core.RemoveAllSegments()
+        core.SetConversionParameter("Reference image geometry", _serialized(segmentation.grid))
+        keep_geometry(node, segmentation.grid.ijk_to_ras)
+        for segment, identifier in made:
+            core.AddSegment(segment, identifier)
+        core.CollapseBinaryLabelmaps(False)  # segments that do not overlap share one labelmap: smaller files
+    finally:
+        node.EndModify(modified)
+    ensure_segment_items(node)
     return node
 
 
@@ -103,7 +110,7 @@ def native_segmentation(node: Any) -> Segmentation:
 def segmentation_geometry(node: Any) -> np.ndarray:
     """4x4 from voxel indices to the node's own coordinates, as its labelmaps have it now."""
     grid, first = _grid(node)
-    return grid.ijk_to_ras @ _shift(-first)
+    return np.asarray(grid.ijk_to_ras @ _shift(-first))
 
 
 def read_segmentation_file(path: Path) -> Segmentation:
@@ -252,7 +259,7 @@ def _serialized(grid: Grid) -> str:
     depth, height, width = grid.shape
     image.SetExtent(0, width - 1, 0, height - 1, 0, depth - 1)
     image.SetImageToWorldMatrix(vtk_matrix(grid.ijk_to_ras))
-    return slicer.vtkSegmentationConverter.SerializeImageGeometry(image)
+    return str(slicer.vtkSegmentationConverter.SerializeImageGeometry(image))
 
 
 def _tags(segment: Any) -> dict[str, str]:

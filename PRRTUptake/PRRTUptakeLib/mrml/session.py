@@ -83,6 +83,11 @@ def session() -> Any:
     return slicer.mrmlScene
 
 
+def is_headless() -> bool:
+    """Whether this session is ours rather than the Slicer application's."""
+    return isinstance(getattr(slicer, "app", None), _Application)
+
+
 def _start() -> None:
     scene = slicer.vtkMRMLScene()
     application = slicer.vtkSlicerApplicationLogic()
@@ -96,6 +101,7 @@ def _start() -> None:
         module.logic().SetMRMLApplicationLogic(application)
         module.logic().SetMRMLScene(scene)
     colors.AddDefaultColorNodes()
+    scene.RegisterNodeClass(slicer.vtkMRMLColorLegendDisplayNode())
     _give_cache(scene)
     modules["terminologies"] = _Module(_terminologies_logic(application, scene))
     slicer.mrmlScene = scene

@@ -69,7 +69,7 @@ def node_to_node(source: Any, target: Any) -> np.ndarray | PointMap:
         return np.eye(4)
     if not bends(source) and (target is None or not bends(target)):
         to_target = np.eye(4) if target is None else _world_to_image(target)
-        return to_target @ linear_parent_matrix(source)
+        return np.asarray(to_target @ linear_parent_matrix(source))
     out = _points_through(source.GetParentTransformNode(), "GetTransformToWorld")
     back = _points_through(None, "") if target is None else world_to_node(target)
     return lambda points: back(out(points))

@@ -14,7 +14,7 @@ from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from PRRTUptakeLib.imaging.volume import Volume
 from PRRTUptakeLib.mrml.errors import NodeError
-from PRRTUptakeLib.mrml.session import session
+from PRRTUptakeLib.mrml.session import is_headless, session
 
 # Quantity: words of the science layer -> code value, scheme, meaning (DICOM PS3.16 CID 7180).
 QUANTITY_CODES = {
@@ -35,6 +35,7 @@ QUANTITY_ATTRIBUTE = "PRRT.Quantity"
 REFERENCE_TIME_ATTRIBUTE = "PRRT.ReferenceTime"
 PROVENANCE_ATTRIBUTE = "PRRT.Provenance"
 GEOMETRY_ATTRIBUTE = "PRRT.IjkToRas"  # as it was read, every digit: nodes keep directions and spacing apart
+VIRTUAL_BRANCH = "VirtualBranch"  # the level of subject hierarchy items below one node
 _SAME_mm = 1e-4  # what a scene's file keeps of a matrix
 
 
@@ -190,7 +191,24 @@ def require_in_scene(*nodes: Any) -> None:
 def ensure_subject_hierarchy_item(node: Any) -> int:
     """The node's subject hierarchy item, made if needed (the application makes it by itself, a headless scene not)."""
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(session())
-    return hierarchy.GetItemByDataNode(node) or hierarchy.CreateItem(hierarchy.GetSceneItemID(), node)
+    return int(hierarchy.GetItemByDataNode(node) or hierarchy.CreateItem(hierarchy.GetSceneItemID(), node))
+
+
+def ensure_segment_items(node: Any) -> None:
+    """Items of the segments below their segmentation; the application makes them by itself, a headless scene not.
+
+    While it reads a scene the application makes none, so a scene that is written without it has to hold them.
+    """
+    if not is_headless():
+        return
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(session())
+    above, core = ensure_subject_hierarchy_item(node), node.GetSegmentation()
+    attribute = node.GetSegmentIDAttributeName()
+    hierarchy.RemoveItemChildren(above, False, True)
+    for identifier in core.GetSegmentIDs():
+        item = hierarchy.CreateHierarchyItem(above, core.GetSegment(identifier).GetName(), VIRTUAL_BRANCH)
+        hierarchy.SetItemAttribute(item, attribute, identifier)
+        hierarchy.SetItemOwnerPluginName(item, "Segments")
 
 
 def set_quantity_and_units(node: Any, quantity: str, units: str) -> None:

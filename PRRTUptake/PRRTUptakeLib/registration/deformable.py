@@ -78,7 +78,8 @@ def deformable_registration(
 
     Parameters
     ----------
-    fixed, moving, fixed_liver, moving_liver, force : as in ``rigid_registration``.
+    fixed, moving, force : as in ``rigid_registration``.
+    fixed_liver, moving_liver : masks [k, j, i] of the images' shapes.
     rigid : to start from.
     options : see ``DeformableOptions``.
     progress : called at every step with the progress; what it raises ends the registration.
@@ -120,7 +121,8 @@ def bent_where_better(
 ) -> Registration:
     """The deformable registration, or the rigid one with a warning that says why bending was refused.
 
-    Parameters and errors as in ``deformable_registration``; ``livers`` of the fixed and of the moving image.
+    Parameters and errors as in ``deformable_registration``; ``livers`` are masks [k, j, i] of the fixed
+    and of the moving image.
     """
     if livers[0] is None:
         raise RegistrationError("A deformable registration is limited to the liver: draw it on the fixed image.")

@@ -226,7 +226,7 @@ def _shifted(offset: np.ndarray) -> np.ndarray:
 
 
 def _mapped(pose: np.ndarray, points: np.ndarray) -> np.ndarray:
-    return points @ pose[:3, :3].T + pose[:3, 3]
+    return np.asarray(points @ pose[:3, :3].T + pose[:3, 3])
 
 
 def _apart_mm(one: np.ndarray, other: np.ndarray, points: np.ndarray) -> float:

@@ -61,12 +61,12 @@ def check_pair(fixed: Volume, moving: Volume, force: bool) -> tuple[str, ...]:
 
 
 def check_overlap(fixed: Grid, moving: Grid, fixed_to_moving: np.ndarray) -> None:
-    """Refuse images whose boxes do not meet under the starting transform.
+    """Refuse images whose boxes do not meet under the starting transform, a 4x4.
 
     Raises
     ------
     RegistrationError
-        Telling how far apart they are.
+        With their distance.
     """
     low, high = zip(
         *(_extent(grid, matrix) for grid, matrix in ((fixed, fixed_to_moving), (moving, np.eye(4)))), strict=True

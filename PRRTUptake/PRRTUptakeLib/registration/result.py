@@ -115,7 +115,7 @@ class Registration:
         points = np.asarray(points_ras, dtype=np.float64)
         if self.displacement is not None:
             points = points + self.displacement.at(points)
-        return points @ self.fixed_to_moving[:3, :3].T + self.fixed_to_moving[:3, 3]
+        return np.asarray(points @ self.fixed_to_moving[:3, :3].T + self.fixed_to_moving[:3, 3])
 
     def to_itk(self) -> sitk.Transform:
         """The same mapping as a SimpleITK transform of LPS points, as ``sitk.Resample`` takes it."""
@@ -158,5 +158,5 @@ def identity_registration(reason: str) -> Registration:
 
 
 def given_registration(fixed_to_moving: np.ndarray, source: str) -> Registration:
-    """A transform from another tool (Elastix or BRAINS in Slicer, a person) instead; ``source`` is recorded."""
+    """A 4x4 from another tool (Elastix or BRAINS in Slicer, a person) instead; ``source`` is recorded."""
     return Registration("given", fixed_to_moving, provenance={"source": source})

@@ -224,7 +224,7 @@ def _tissue_on(emission: sitk.Image, anatomy: Volume) -> Tissue:
 def compared_classes(
     emission: sitk.Image, tissue: Tissue, anatomy: Volume, liver: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Classes of tissue, and which voxels are compared (bool): the liver with its surroundings, else the body."""
+    """Classes of tissue [k, j, i], and the voxels compared (bool): the liver and its surroundings, or the body."""
     if liver is None:
         return tissue.classes, tissue.known & tissue.near
     coarse = shrunk(itk_image(liver.astype(np.float32), anatomy.grid), 3.0)
@@ -240,11 +240,11 @@ def with_liver_part(classes: np.ndarray, liver: sitk.Image, emission: sitk.Image
 def parted_by_liver(classes: np.ndarray, liver: np.ndarray) -> np.ndarray:
     """Classes of tissue, parted by how much of each voxel is liver, 0 to 1, of the same shape."""
     part = np.digitize(liver, _LIVER_EDGES)
-    return classes + (int(classes.max()) + 1) * part
+    return np.asarray(classes + (int(classes.max()) + 1) * part)
 
 
 def _onto(image: sitk.Image, grid: sitk.Image, how: int, outside: float) -> np.ndarray:
-    return sitk.GetArrayFromImage(sitk.Resample(image, grid, sitk.Transform(), how, outside))
+    return np.asarray(sitk.GetArrayFromImage(sitk.Resample(image, grid, sitk.Transform(), how, outside)))
 
 
 def _with_room(domain: np.ndarray, spacing: np.ndarray) -> np.ndarray:
@@ -337,7 +337,7 @@ def ranks_within(image: np.ndarray, domain: np.ndarray) -> np.ndarray:
 
 
 def mutual_information(ranks: np.ndarray, classes: np.ndarray) -> float:
-    """Of ranks (``ranks_within``) and tissue classes of the same voxels, in nats."""
+    """Of ranks (``ranks_within``) and tissue classes of the same voxels, arrays of one shape, in nats."""
     size = (int(classes.max()) + 1) * _RANKS
     joint = np.bincount((classes * _RANKS + ranks).ravel(), minlength=size).reshape(-1, _RANKS) / classes.size
     return float(_entropy(joint.sum(axis=0)) + _entropy(joint.sum(axis=1)) - _entropy(joint))

@@ -179,4 +179,4 @@ def _corners(grid: Grid) -> np.ndarray:
 
 def _mapped(transform: sitk.Transform, points_ras: np.ndarray) -> np.ndarray:
     signs = np.diag(LPS_TO_RAS)[:3]
-    return np.array([transform.TransformPoint((point * signs).tolist()) for point in points_ras]) * signs
+    return np.asarray(np.array([transform.TransformPoint((point * signs).tolist()) for point in points_ras]) * signs)

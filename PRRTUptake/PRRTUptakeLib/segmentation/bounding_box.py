@@ -37,7 +37,7 @@ def common_box(grid: Grid, segments: Iterable[Segment], margin_mm: float = 0.0, 
 
     Raises
     ------
-    BlockError
+    SegmentationError
         If all segments are empty.
     """
     filled = [segment for segment in segments if segment.mask.size]
@@ -53,14 +53,14 @@ def common_box(grid: Grid, segments: Iterable[Segment], margin_mm: float = 0.0, 
 
 
 def mask_in(segment: Segment, box: BoundingBox) -> np.ndarray:
-    """The part of a segment's mask that is in ``block``, bool, of the block's shape."""
+    """The part of a segment's mask that is in ``box``, bool, of the box's shape."""
     result = np.zeros([part.stop - part.start for part in box], dtype=bool)
     paste(segment, box, result)
     return result
 
 
 def paste(segment: Segment, box: BoundingBox, onto: np.ndarray) -> None:
-    """Set in ``onto`` (bool, of the block's shape) the voxels of ``segment``."""
+    """Set in ``onto`` (bool, of the box's shape) the voxels of ``segment``."""
     source, target = [], []
     for start, size, part in zip(segment.origin, segment.mask.shape, box, strict=True):
         low, high = max(start, part.start), min(start + size, part.stop)
@@ -72,7 +72,7 @@ def paste(segment: Segment, box: BoundingBox, onto: np.ndarray) -> None:
 
 
 def union_in(segments: Iterable[Segment], box: BoundingBox) -> np.ndarray:
-    """Voxels of ``block`` in any of the segments, bool."""
+    """Voxels [k, j, i] of ``box`` in any of the segments, bool."""
     result = np.zeros([part.stop - part.start for part in box], dtype=bool)
     for segment in segments:
         paste(segment, box, result)
@@ -80,7 +80,7 @@ def union_in(segments: Iterable[Segment], box: BoundingBox) -> np.ndarray:
 
 
 def segment_in(name: str, mask: np.ndarray, box: BoundingBox, **labels: Any) -> Segment:
-    """A segment from a mask over ``block``, cropped to its voxels."""
+    """A segment from a mask [k, j, i] over ``box``, cropped to its voxels."""
     return Segment(name, mask, origin=tuple(part.start for part in box), **labels).cropped()
 
 
@@ -116,7 +116,7 @@ def require_orthogonal(grid: Grid) -> None:
 
     Raises
     ------
-    BlockError
+    SegmentationError
         For a sheared grid (tilted gantry).
     """
     axes = grid.ijk_to_ras[:3, :3] / np.array(grid.spacing_mm)
@@ -148,7 +148,7 @@ def distance_mm(grid: Grid, mask: np.ndarray) -> np.ndarray:
         SimpleITK.SignedMaurerDistanceMap(image, insideIsPositive=False, squaredDistance=False, useImageSpacing=True)
     )
     np.maximum(distances, 0.0, out=distances)
-    return distances
+    return np.asarray(distances)
 
 
 def grown(grid: Grid, segment: Segment, margin_mm: float) -> Segment:
@@ -160,11 +160,11 @@ def grown(grid: Grid, segment: Segment, margin_mm: float) -> Segment:
 
 
 def ball_box(grid: Grid, centre_ras: np.ndarray, radius_mm: float) -> tuple[BoundingBox, np.ndarray]:
-    """The block of the grid around a sphere, and the distance in mm of its voxel centres from the sphere's centre.
+    """The box of the grid around a sphere, and the distance in mm [k, j, i] of its voxel centres from the centre (3,).
 
     Raises
     ------
-    BlockError
+    SegmentationError
         If the sphere is outside the grid.
     """
     per_mm = np.linalg.norm(grid.ras_to_ijk[:3, :3], axis=1)[::-1]  # indices per mm at right angles to voxel planes
@@ -203,7 +203,7 @@ def joined(segmentation: Segmentation, other: Segmentation) -> Segmentation:
 
     Raises
     ------
-    BlockError
+    SegmentationError
         If they lie on different grids, or a name is in both.
     """
     if not segmentation.grid.matches(other.grid):

@@ -80,7 +80,7 @@ def delineate(
     within: Segment | None = None,
     name: str = "lesion",
 ) -> Delineation:
-    """Delineate the lesion at ``seed_ras`` in ``image``.
+    """Delineate the lesion at ``seed_ras`` (3,) in ``image``.
 
     Percent of maximum: R. Boellaard et al., EANM guidelines 2.0, doi:10.1007/s00259-014-2961-x (41 and 50 %). The
     background-adapted threshold is background + fraction x (maximum - background), same source, the background being
@@ -181,4 +181,4 @@ def _by_gradient(image: Volume, search: _Search, maximum: float, radius_mm: floa
     markers = SimpleITK.GetImageFromArray(seeds)
     markers.SetSpacing(image.spacing_mm)
     flooded = SimpleITK.MorphologicalWatershedFromMarkers(slope, markers, markWatershedLine=False)
-    return np.asarray(SimpleITK.GetArrayFromImage(flooded) == 1) & search.allowed
+    return np.asarray(np.asarray(SimpleITK.GetArrayFromImage(flooded) == 1) & search.allowed)

@@ -226,7 +226,7 @@ def _plane_axes(points: np.ndarray) -> np.ndarray:
 
 def _hull_in_plane(points: np.ndarray) -> np.ndarray:
     """Indices of the convex hull of points in one plane, in order around it."""
-    return ConvexHull((points - points[0]) @ _plane_axes(points).T).vertices
+    return np.asarray(ConvexHull((points - points[0]) @ _plane_axes(points).T).vertices)
 
 
 def _longest_3d(grid: Grid, lesion: Segment) -> float:

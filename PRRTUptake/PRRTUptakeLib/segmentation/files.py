@@ -273,7 +273,7 @@ def _resampled(segment: Segment, own: Grid, grid: Grid) -> Segment:
 
 
 def binary(values: np.ndarray, path: Path) -> np.ndarray:
-    """Voxels above 0, if there is only one value beside 0."""
+    """Voxels above 0, of the same shape, if there is only one value beside 0."""
     inside = values != 0
     found = values[inside]
     if found.size and (found.min() != found.max() or not found[0] > 0):
@@ -281,4 +281,4 @@ def binary(values: np.ndarray, path: Path) -> np.ndarray:
             f"{path.name} is not a mask: beside 0 it holds values from {found.min()} to {found.max()}. "
             "Give one file per structure, or the names of its labels."
         )
-    return inside
+    return np.asarray(inside)

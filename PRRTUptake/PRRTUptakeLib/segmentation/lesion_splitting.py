@@ -55,7 +55,7 @@ def split_lesion(grid: Grid, lesion: Segment, parts: int = 2) -> tuple[Segment, 
 def split_lesion_by_plane(
     grid: Grid, lesion: Segment, origin_ras: np.ndarray, normal_ras: np.ndarray
 ) -> tuple[Segment, ...]:
-    """Divide a lesion in two by a plane, the larger part first; the larger keeps id and name.
+    """Divide a lesion in two by a plane (point (3,), normal (3,)), the larger part first; it keeps id and name.
 
     Raises
     ------

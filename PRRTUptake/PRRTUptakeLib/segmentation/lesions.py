@@ -83,6 +83,13 @@ def find_lesions(
     SegmentationError
         If there is no lesion voxel, or two segments have the same lesion id.
     """
+    pieces, notes = lesion_pieces(segmentation)
+    found = placed_lesions(segmentation.grid, pieces, lobes, earlier)
+    return LesionList(found.lesions, (*notes, *found.remarks))
+
+
+def lesion_pieces(segmentation: Segmentation) -> tuple[tuple[Segment, ...], tuple[str, ...]]:
+    """Every single lesion as it was drawn, without lobe and id, and remarks; see `find_lesions`."""
     sources = _lesion_sources(segmentation)
     pieces = [piece for source in sources for piece in ([source] if source.lesion_id else connected_lesions(source))]
     notes = [f"Lesion segment '{s.name}' is empty." for s in sources if not s.voxel_count]
@@ -93,10 +100,17 @@ def find_lesions(
             "first; at a later visit, list the lesions that have vanished."
         )
     notes += [str(item) for item in overlaps(segmentation.grid, _numbered_names(pieces))]
+    return tuple(pieces), tuple(notes)
+
+
+def placed_lesions(
+    grid: Grid, pieces: Sequence[Segment], lobes: Sequence[Segment], earlier: EarlierLesions | None = None
+) -> LesionList:
+    """Pieces with lobes and ids, in the order of the ids; parameters and errors as `find_lesions`."""
     placed = [assign_lobe(piece, lobes) for piece in pieces]
-    ids, remarks = _ids(segmentation.grid, placed, earlier)
+    ids, remarks = _ids(grid, placed, earlier)
     named = [_named(lesion, lesion_id) for lesion, lesion_id in zip(placed, ids, strict=True)]
-    notes += [*remarks, *(text for lesion in named if (text := straddling_text(lesion)))]
+    notes = [*remarks, *(text for lesion in named if (text := straddling_text(lesion)))]
     return LesionList(tuple(sorted(named, key=lambda lesion: id_order(lesion.lesion_id))), tuple(notes))
 
 

@@ -77,7 +77,7 @@ def _ball(grid: Grid, radius_mm: float) -> np.ndarray:
     reach = np.floor(radius_mm * rows).astype(int)
     i, j, k = (np.arange(-n, n + 1) for n in reach)
     offsets = np.stack(np.meshgrid(k, j, i, indexing="ij"), axis=-1)[..., ::-1] @ grid.ijk_to_ras[:3, :3].T
-    return (np.square(offsets).sum(axis=-1) <= radius_mm**2).astype(np.float64)
+    return np.asarray((np.square(offsets).sum(axis=-1) <= radius_mm**2).astype(np.float64))
 
 
 def _local_variance(values: np.ndarray, ball: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

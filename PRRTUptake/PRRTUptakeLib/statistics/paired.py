@@ -147,7 +147,7 @@ def _checked(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def hodges_lehmann(values: np.ndarray) -> float:
-    """Median of the means of all pairs of values, each with itself too (doi:10.1214/aoms/1177704172).
+    """Median of the means of all pairs of values (n,), each with itself too (doi:10.1214/aoms/1177704172).
 
     Memory grows with the square of their number, 4 MB for 1,000.
 

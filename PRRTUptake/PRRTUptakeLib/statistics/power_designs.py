@@ -6,7 +6,7 @@ import csv
 import io
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import stats
@@ -145,6 +145,14 @@ class MixedDesign:
     sd_residual_log: float
     cycles: int = 1
     missing: float = 0.0
+
+    @classmethod
+    def of_log_ratios(cls, sd_log: float, *, sd_lesion_log: float, **design: Any) -> MixedDesign:
+        """From the standard deviation of the patients' log ratios, each the difference of two lobes.
+
+        What patients differ by cancels within them, so that one standard deviation of it does for all: 0.5.
+        """
+        return cls(sd_patient_log=0.5, sd_lobe_log=sd_log / math.sqrt(2.0), sd_residual_log=sd_lesion_log, **design)
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,10 @@ from PRRTUptakeLib.dicom.nuclides import header_nuclide
 from PRRTUptakeLib.dicom.operator_overrides import Calibration, DeadTime, OperatorOverrides
 from PRRTUptakeLib.dicom.reading import NM_STORAGE
 from PRRTUptakeLib.dicom.real_world import CONCENTRATION, SUV, mappings_of, of_kind
+from PRRTUptakeLib.study.errors import InputFileError
 from PRRTUptakeLib.study.schema.camera_keys import CAMERA
 from PRRTUptakeLib.study.schema.json_file import read_json_file
-from PRRTUptakeLib.study.schema.place import InputFileError, Place
+from PRRTUptakeLib.study.schema.place import Place
 from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve
 
 if TYPE_CHECKING:

@@ -23,10 +23,12 @@ from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.study.camera import CameraFile, load_camera, with_calibration_u, with_camera
+from PRRTUptakeLib.study.errors import InputFileError
+from PRRTUptakeLib.study.model import stated_fwhm_mm
 from PRRTUptakeLib.study.predicted_benefit import IntravenousCycle
 from PRRTUptakeLib.study.protocol import Protocol, load_protocol
 from PRRTUptakeLib.study.registration_rule import RegistrationRule, registration_rule
-from PRRTUptakeLib.study.schema.case_keys import CASE, ROUTES, ExcludedPart
+from PRRTUptakeLib.study.schema.case_keys import CASE, ROUTES, ExcludedPart, Question
 from PRRTUptakeLib.study.schema.json_file import read_json_file
 from PRRTUptakeLib.study.schema.place import Place, shown
 from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve, fit_recovery_curve
@@ -113,6 +115,7 @@ class Case:
     exclude: tuple[ExcludedPart, ...] = ()
     partial_volume: str = ""
     camera: CameraFile | None = None
+    questions: tuple[Question, ...] = ()
 
     def drawn_visit(self, visit: Visit) -> Visit:
         """The visit on whose image a visit's segments were drawn; itself for its own."""
@@ -164,6 +167,7 @@ def load_case(path: Path) -> Case:
         exclude=content.get("exclude", ()),
         partial_volume=content.get("partial_volume", ""),
         camera=camera,
+        questions=content.get("questions", ()),
     )
     _agrees_with_design(case, place)
     _agrees_with_itself(case, place)
@@ -301,8 +305,11 @@ def _agrees_with_itself(case: Case, place: Place) -> None:
             f"{whose} asks for a correction by recovery coefficients: add 'recovery_phantom' or 'camera', or choose "
             "another."
         )
-    if method == "gtm" and case.protocol.imaging.fwhm_mm <= 0:
-        place.stop(f"'partial_volume' gtm needs the camera's resolution: the protocol '{case.protocol.name}' has 0 mm.")
+    if method == "gtm" and not (stated_fwhm_mm(case.dosimetry) or case.protocol.imaging.fwhm_mm) > 0:
+        place.stop(
+            f"'partial_volume' gtm needs the camera's resolution, but the protocol '{case.protocol.name}' has 0 mm: "
+            "give 'dosimetry.image_fwhm_mm'."
+        )
     for n, visit in enumerate(case.visits):
         if visit.observed_cps is not None and (case.camera is None or case.camera.dead_time is None):
             key = place.key("visits").item(n).key("observed_cps").name
@@ -374,6 +381,29 @@ def require_known_lesions(case: Case, known: Iterable[str]) -> None:
     for where, lesion in stated:
         if lesion not in ids:
             where.stop(f"{where.name} is {shown(lesion)}, but there is no such lesion; there are {', '.join(ids)}.")
+
+
+def require_no_questions(case: Case) -> None:
+    """Refuse to measure a case that was assembled and has questions left.
+
+    Raises
+    ------
+    InputFileError
+        With every question.
+    """
+    if not case.questions:
+        return
+    listed = " ".join(f"({n}) {question_text(one)}" for n, one in enumerate(case.questions, 1))
+    raise InputFileError(
+        f"{case.path.name} has {len(case.questions)} open question(s): {listed} Answer them with 'prrt case "
+        f"{case.path.name} --ask', or in the file."
+    )
+
+
+def question_text(one: Question) -> str:
+    """A question with where its answer belongs."""
+    where = f" [{one.key}]" if one.key else ""
+    return f"{one.question}{where}"
 
 
 def route_word(visit: Visit) -> str:

@@ -13,7 +13,7 @@ from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.dicom.suv import suv
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.study.camera import camera_overrides, camera_warnings
-from PRRTUptakeLib.study.case import load_case, route_word
+from PRRTUptakeLib.study.case import load_case, question_text, route_word
 from PRRTUptakeLib.study.images import contour_series, emission_series, has_emission
 from PRRTUptakeLib.study.response_case import is_follow_up
 from PRRTUptakeLib.study.segment_names import MASKS, segment_names
@@ -110,6 +110,7 @@ def check_case(path: Path) -> CaseCheck:
     problems, warnings = _identity(case, visits)
     if case.protocol.rules.routes:
         problems += _routes(case)
+    problems = [*(f"Open question: {question_text(one)}" for one in case.questions), *problems]
     return CaseCheck(
         path=path,
         patient=case.patient,

@@ -51,9 +51,9 @@ class Eligibility:
         low, high = self.interval
         how = self.aggregation.replace("-", " ")
         return (
-            f"Enhancement ratio ({how} of the lesions) {self.value:.2f} [{low:.2f}; {high:.2f}], threshold "
-            f"{self.threshold:g}: {self.decision}; the true value reaches the threshold with a probability of "
-            f"{self.probability:.1%}."
+            f"Enhancement ratio ({how} of the lesions) {self.value:.2f} [95 % {low:.2f} to {high:.2f}], "
+            f"threshold {self.threshold:g}: {self.decision}; the true value reaches the threshold with a "
+            f"probability of {self.probability:.1%}."
         )
 
 

@@ -19,3 +19,7 @@ class ImageError(StudyError):
 
 class PreparationError(StudyError):
     """The segments of a visit cannot be prepared for measuring."""
+
+
+class LockError(StudyError):
+    """Another program holds the readings."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.dicom.bed_positions import quantify_beds
+from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.dicom.injection import injection_of
 from PRRTUptakeLib.dicom.patient_identity import ImageUse, check_expected_patient, check_used_once
 from PRRTUptakeLib.dicom.reading import read_volume
@@ -12,6 +14,7 @@ from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.dicom.suv import suv
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.study.camera import camera_overrides, camera_warnings, cross_calibrated
+from PRRTUptakeLib.study.case import require_no_questions
 from PRRTUptakeLib.study.case_files import case_files
 from PRRTUptakeLib.study.errors import ImageError
 from PRRTUptakeLib.study.images import contour_series, emission_series, has_emission
@@ -50,8 +53,9 @@ def study_input(case: Case, read_file: SegmentationReader = no_reader) -> StudyI
     Raises
     ------
     PRRTError
-        If a visit's DICOM cannot be read.
+        If the case has open questions, or a visit's DICOM cannot be read.
     """
+    require_no_questions(case)
     visits = tuple(_visit(case, visit, read_file) for visit in case.visits)
     measured = [
         (one, series)
@@ -164,7 +168,10 @@ def _loaded(beds: tuple[Series, ...], kind: str, visit: Visit, camera: CameraFil
             f"Visit '{visit.visit}' has {len(beds)} bed positions, which are joined in Bq/ml, not as SUV: give one "
             "series of the whole scan, or name one as 'image'."
         )
-    made = suv(series, inputs=stated) if kind == SUV else quantify_beds(beds, stated)
+    try:
+        made = suv(series, inputs=stated) if kind == SUV else quantify_beds(beds, stated)
+    except DicomError as error:
+        raise type(error)(f"{error}{_where_to_state(str(error), visit)}") from error
     volume, decisions = cross_calibrated(camera, made.volume, made.decisions)
     if visit.overrides is not None:
         decisions = (*decisions, f"Values were stated in the case file: {visit.overrides.reason}.")
@@ -176,3 +183,10 @@ def _loaded(beds: tuple[Series, ...], kind: str, visit: Visit, camera: CameraFil
     except PRRTError as error:  # a SPECT that does not say what was given is still good for ratios
         return LoadedEmission(volume=volume, refusal=str(error), decisions=decisions)
     return LoadedEmission(volume=volume, injection=injection, decisions=decisions)
+
+
+def _where_to_state(message: str, visit: Visit) -> str:
+    """The key of the case file, for a message whose remedy is to state a value; "" for others."""
+    if not re.search(r"\b(give|state) the \w+", message):
+        return ""
+    return f" In the case file that is 'quantification' of the visit '{visit.visit}'."

@@ -62,7 +62,7 @@ def _with_intervals(rows: tuple[Measurement, ...], result: VisitResult) -> tuple
         if one is None:
             found.append(row)
             continue
-        found.append(_with_interval(row, one.result))
+        found.append(replace(_with_interval(row, one.result), shared_uncertainty=one.shared_u))
         word = "uncorrected" if one.is_corrected else "corrected"
         if (row.region, f"{row.metric}_{word}") not in there:  # the phantom's is there already
             found.append(replace(_with_interval(row, one.other), metric=f"{row.metric}_{word}"))

@@ -196,9 +196,25 @@ class StudyInput:
     files: tuple[Path, ...] = ()
     doubts: tuple[str, ...] = ()
 
+    @property
+    def measuring_protocol(self) -> TrialProtocol:
+        """The protocol by which images are measured: with this camera's resolution where the settings state one.
+
+        The one place that decides it, for partial volume, recovery and doses alike: ``dosimetry.image_fwhm_mm`` of the
+        case or of the panel goes first, then the protocol's.
+        """
+        return self.protocol.at_resolution(stated_fwhm_mm(self.dosimetry))
+
     def visit(self, key: tuple[int, str]) -> VisitInput:
         """The visit of a cycle and name."""
         return next(one for one in self.visits if one.key == key)
+
+
+def stated_fwhm_mm(dosimetry: Any) -> float:
+    """``image_fwhm_mm`` of a case's settings of doses or of the settings themselves; 0 where it is not stated."""
+    if isinstance(dosimetry, Mapping):
+        return float(dosimetry.get("image_fwhm_mm", 0.0))
+    return float(getattr(dosimetry, "image_fwhm_mm", 0.0))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

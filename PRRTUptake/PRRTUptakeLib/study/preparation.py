@@ -20,6 +20,7 @@ from PRRTUptakeLib.segmentation.lobes import (
     Plane,
     cantlie_plane,
     find_liver,
+    in_one_axial_slice,
     lobe_volumes,
     split_by_plane,
     split_by_points,
@@ -282,7 +283,11 @@ def part_lobes(
         raise PreparationError("Moving segment I or IV needs Couinaud segments and no other cut: give one of both.")
     if isinstance(cut, np.ndarray):
         lobes = split_by_points(segmentation.grid, liver, cut)
-        return lobes, None, (f"Lobes parted by a curved cut through {len(cut)} points.",)
+        if in_one_axial_slice(cut):
+            words = f"Lobes parted by a curve of {len(cut)} points in one axial slice, the same in all slices."
+        else:
+            words = f"Lobes parted by a curved cut through {len(cut)} points."
+        return lobes, None, (words,)
     given = segmentation.having(role="lobe")
     if cut is None and given and not territory_overrides:
         return given, None, (f"Lobes as drawn: {', '.join(lobe.name for lobe in given)}.",)
@@ -337,6 +342,17 @@ def sized_lesions(
 ) -> tuple[SizedLesion, ...]:
     """Measure lesions and choose the targets among them; ``baseline`` is the first visit, whose targets stay."""
     sizes = [measure_size(segmentation.grid, lesion.segment) for lesion in lesions]
+    return decided_lesions(lesions, sizes, protocol, target_overrides, baseline)
+
+
+def decided_lesions(
+    lesions: Sequence[Lesion],
+    sizes: Sequence[LesionSize],
+    protocol: Protocol,
+    target_overrides: Sequence[TargetOverride] = (),
+    baseline: Prepared | None = None,
+) -> tuple[SizedLesion, ...]:
+    """Choose the targets among lesions whose sizes are known, in the same order; see `sized_lesions`."""
     candidates = [
         Candidate(lesion.lesion_id, lesion.segment.lobe, size.longest_axial_mm, size.volume_mL)
         for lesion, size in zip(lesions, sizes, strict=True)

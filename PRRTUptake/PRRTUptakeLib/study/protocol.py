@@ -130,6 +130,10 @@ class Protocol:
         """Words of the uptake that the design measures."""
         return self.rules.uptake
 
+    def at_resolution(self, fwhm_mm: float) -> Protocol:
+        """The same rules for a camera of known resolution; 0 keeps the protocol's."""
+        return replace(self, imaging=replace(self.imaging, fwhm_mm=fwhm_mm)) if fwhm_mm > 0 else self
+
 
 def _designs() -> tuple[Design, ...]:
     """All designs; imported where used, since they measure by protocols."""

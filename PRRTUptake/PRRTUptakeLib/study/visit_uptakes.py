@@ -7,6 +7,7 @@ corrected and have no interval.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from PRRTUptakeLib.uptake.errors import NoiseError
 from PRRTUptakeLib.uptake.noise import image_noise
 from PRRTUptakeLib.uptake.partial_volume import contour_uncertainty_mm
 from PRRTUptakeLib.uptake.region_model import box_of
-from PRRTUptakeLib.uptake.region_uptake import ImageUptakes, PartialVolumeSettings, region_uptakes
+from PRRTUptakeLib.uptake.region_uptake import RESOLUTION, ImageUptakes, PartialVolumeSettings, region_uptakes
 from PRRTUptakeLib.uptake.uncertainty import (
     DrawnValue,
     UncertainValue,
@@ -49,11 +50,16 @@ _LESIONS = ("target", "lesion")
 
 @dataclass(frozen=True, kw_only=True)
 class Quantity:
-    """What is reported by the protocol's ``partial_volume``, and both values side by side."""
+    """What is reported by the protocol's ``partial_volume``, and both values side by side.
+
+    ``shared_u`` is the part of the result's uncertainty that all targets of the visit share, in its unit: it cancels
+    between lobes and does not average out over lesions. nan where it is not known.
+    """
 
     result: UncertainValue
     uncorrected: UncertainValue
     corrected: UncertainValue
+    shared_u: float = math.nan
 
     @property
     def is_corrected(self) -> bool:
@@ -121,6 +127,16 @@ class VisitUptakes:
     def tn(self, lesion: str, reference: str) -> Quantity:
         """T/N of a lesion: both as measured, or both corrected."""
         return self._quantity(self._drawn_tn(lesion, reference), lesion)
+
+    def shared_log(self, lesion: str, reference: str) -> float:
+        """What other lesions of the image may share of a T/N's error: log of its loss, and the camera's resolution.
+
+        Lost is what is not corrected, and what a contour that is off its place loses on average.
+        """
+        drawn = self._drawn_tn(lesion, reference)
+        loss = 0.0 if self.image.is_corrected(lesion) else math.log(drawn.corrected / drawn.measured)
+        loss += float(np.mean(drawn.truth))
+        return math.copysign(math.hypot(loss, float(np.std(drawn.causes.get(RESOLUTION, 0.0)))), loss)
 
     def aggregated_tn(
         self, lesions: Mapping[str, str], rule: str, volumes_mL: Mapping[str, float] | None = None
@@ -242,6 +258,9 @@ def disjoint_regions(
     for segment in ordered:
         if segment.name in healthy.values():
             continue
+        if segment.role == "lobe" and healthy and segment.name not in healthy:
+            left_out[segment.name] = "it is part of the healthy liver, which is measured in another region"
+            continue
         region = placed[segment.name]
         if segment.role == "reference":
             left_out[segment.name] = "it is part of the healthy liver, which is measured in another reference region"
@@ -352,6 +371,7 @@ def visit_quantities(
             found[segment.name, "tn_ratio"] = uptakes.tn(segment.name, reference.name)
             if segment.lobe in lobes:
                 lobes[segment.lobe][segment.name] = reference.name
+    found |= _with_shared(uptakes, found, {name: one for pairs in lobes.values() for name, one in pairs.items()})
     wanted = {lobe: sum(one.segment.lobe == lobe for one in prepared.targets) for lobe in lobes}
     complete = [lobe for lobe, lesions in lobes.items() if lesions and len(lesions) == wanted[lobe]]
     rule = protocol.endpoint.aggregation
@@ -363,6 +383,21 @@ def visit_quantities(
         lower = "right" if upper == "left" else "left"
         found["patient", ratio_metric(treated_lobe)] = uptakes.lobe_ratio(lobes[upper], lobes[lower], rule, volumes)
     return found
+
+
+def _with_shared(
+    uptakes: VisitUptakes, found: Mapping[tuple[str, str], Quantity], references: Mapping[str, str]
+) -> dict[tuple[str, str], Quantity]:
+    """T/N of the targets with what all of them share: the least of what each could, none where they err oppositely."""
+    logs = [uptakes.shared_log(lesion, reference) for lesion, reference in references.items()]
+    if len(logs) < 2:
+        return {}
+    shared = max(0.0, min(logs), -max(logs))
+    changed = {}
+    for lesion in references:
+        one = found[lesion, "tn_ratio"]
+        changed[lesion, "tn_ratio"] = replace(one, shared_u=min(shared * one.result.value, one.result.u))
+    return changed
 
 
 def ratio_metric(treated_lobe: str) -> str:

@@ -157,7 +157,7 @@ def activity(filled: FilledPhantom, grid: Grid, fwhm_mm: float) -> np.ndarray:
 
 
 def background_occupancy(filled: FilledPhantom, grid: Grid) -> np.ndarray:
-    """Part of each voxel that is inner space without the insert (spheres count as inner space), float32."""
+    """Part of each voxel [k, j, i] that is inner space without the insert (spheres count as inner space), float32."""
     local = filled.local(points_of(grid))
     voxel = float(np.mean(grid.spacing_mm))
     occupied = np.clip(0.5 + filled.phantom.inside_mm(local) / voxel, 0.0, 1.0)

@@ -63,7 +63,7 @@ class PhantomPlan:
 
     Attributes
     ----------
-    seed : of noise, errors and, where it is not stated, of how the phantom was placed.
+    seed : of noise, errors and, where it is not stated, of how the phantom is placed.
     phantom : its word.
     habit : one of `HABITS`.
     spacing_mm, fwhm_mm : voxels of the emission image, and the camera's resolution.
@@ -118,7 +118,7 @@ class MadeScan:
 
     Attributes
     ----------
-    plan, filled : what was planned, how the phantom was placed.
+    plan, filled : what was planned, how the phantom is placed.
     image : MBq/mL for a calibration factor of 1 with noise.
     clean : the same without noise and with the factor taken off: MBq/mL as blurred.
     ct : None without one.
@@ -328,7 +328,7 @@ def write_phantom_set(
 
     Raises
     ------
-    WholeFolderError
+    AtomicWriteError
         If ``folder`` cannot be written, or holds files that are not ours.
     """
     base = nema or PhantomPlan(seed=seed, habit=habit, factor=9.4 if habit == "counts" else 1.03)

@@ -40,7 +40,7 @@ class TissueUptake:
         """The biological course exp(-k_out t) - exp(-k_in t), without decay; 0 before the injection."""
         if time_h <= 0:
             return 0.0
-        return 2.0 ** (-time_h / self.clearance_half_time_h) - 2.0 ** (-time_h / self.uptake_half_time_h)
+        return float(2.0 ** (-time_h / self.clearance_half_time_h) - 2.0 ** (-time_h / self.uptake_half_time_h))
 
     def integral_h(self, decay_per_h: float) -> float:
         """Time integral from 0 to infinity of ``shape`` times exp(-decay t), in hours."""

@@ -227,7 +227,9 @@ def voxel_averages(
     lattice = np.diag([*(1.0 / cells), 1.0])
     lattice[:3, 3] = (0.5 / cells) - 0.5 - margin  # cell 0 is ``margin`` voxels before the image
     ijk_to_phantom = np.linalg.inv(posture.phantom_to_ras) @ grid.ijk_to_ras @ lattice
-    return _reduce(regions_in_posture(patient, posture), table - table[0], ijk_to_phantom, weights) + table[0]
+    return np.asarray(
+        _reduce(regions_in_posture(patient, posture), table - table[0], ijk_to_phantom, weights) + table[0]
+    )
 
 
 def _value_table(patient: SyntheticPatient, values: Mapping[str, float]) -> np.ndarray:
@@ -284,7 +286,7 @@ class PoissonNoise:
         """The same image with noise, float64, Bq/mL."""
         scale = self.counts_per_Bq() * voxel_volume_mL
         mean = np.maximum(concentration_Bq_per_mL, 0.0).astype(np.float64) * scale
-        return self.random.poisson(mean) / scale
+        return np.asarray(self.random.poisson(mean) / scale)
 
 
 def activity_image(

@@ -98,7 +98,7 @@ def alignment(shape: tuple[int, ...], origin: tuple[int, ...], matrix: np.ndarra
 def aligned_fractions(
     mask: np.ndarray, aligned: Alignment, weights: np.ndarray | None = None
 ) -> tuple[tuple[int, ...], np.ndarray, np.ndarray]:
-    """Origin in the target, and fractions and centre flags of the block from there on (axes of the target).
+    """Origin in the target, and fractions and centre flags [k, j, i] of the box from there on (axes of the target).
 
     ``weights`` are the parts of the mask's voxels that are inside, where they are known; else each counts wholly.
     """
@@ -140,6 +140,34 @@ def _contracted(mask: np.ndarray, overlaps: list[np.ndarray]) -> np.ndarray:
         rows = np.flatnonzero(along_k[:, start : start + step].any(axis=1))
         result[rows] += np.tensordot(along_k[rows, start : start + step], part, axes=1)
     return result
+
+
+def image_in_mask_voxels(
+    image: np.ndarray, aligned: Alignment, shape: tuple[int, int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """What each voxel of a mask's block adds to sums over an image: the other way round of `aligned_fractions`.
+
+    Parameters
+    ----------
+    image : [k, j, i], along the target's axes.
+    aligned : of the block in the target.
+    shape : of the block, k, j, i of the mask.
+
+    Returns
+    -------
+    amount, weight : float64 of ``shape``; sums over any part of the block are the sums of image value times occupied
+        fraction, and of the fractions, that the part has in the image.
+    """
+    seen = np.transpose(image, aligned.target_axis)
+    amount, weight = seen, np.ones((1, 1, 1))
+    for axis, (size, scale, offset) in enumerate(zip(shape, aligned.scale, aligned.offset, strict=True)):
+        start, overlap = _overlaps(size, scale, offset)
+        low, high = max(start, 0), min(start + overlap.shape[0], seen.shape[axis])
+        part = overlap[low - start : max(high, low) - start]
+        piece = amount[tuple(slice(low, max(high, low)) if n == axis else slice(None) for n in range(3))]
+        amount = np.moveaxis(np.tensordot(part.T, piece.astype(np.float64), axes=(1, axis)), 0, axis)
+        weight = weight * part.sum(axis=0).reshape([-1 if n == axis else 1 for n in range(3)])
+    return amount, weight
 
 
 def shared_grid(source: Grid, target: Grid) -> Alignment | None:

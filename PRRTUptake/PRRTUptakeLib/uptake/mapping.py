@@ -91,7 +91,7 @@ def _inverted(function: PointMap, cropped: Segment, source: Grid) -> PointMap:
         for _ in range(_ITERATIONS):
             gap = wanted - _checked(function, found)
             if np.abs(gap).max(initial=0.0) < _CONVERGED_MM:
-                return found
+                return np.asarray(found)
             found = found + gap @ back
         raise UptakeError("The transform could not be inverted near the region (it folds): check the registration.")
 

@@ -1,8 +1,8 @@
 """What regions show of each other when one of them is in truth drawn otherwise than its mask.
 
-The blur is its own adjoint: the sum over a region of the blur of a change is the sum over the change of the blurred
-region. So every region is blurred once for an image, and each change, which is a few voxels at a surface, costs sums
-over those voxels only.
+The blur is its own adjoint (but for a shift, which is reversed): the sum over a region of the blur of a change is the
+sum over the change of the blurred region. So every region is blurred once for an image, and each change, which is a few
+voxels at a surface, costs sums over those voxels only.
 """
 
 from __future__ import annotations
@@ -25,13 +25,14 @@ class MaskChanges:
 
     def __init__(self, spread: SpreadRegions) -> None:
         model = spread.model
-        kernels = model.kernels(spread.fwhm_mm)
+        back = model.kernels(spread.fwhm_mm, [-one for one in spread.shift_mm])  # the adjoint shifts the other way
+        same = not any(spread.shift_mm)
         self._spread = spread
         self._seen = [
-            known if measured is filled else spread_box(measured, kernels, model.grid.shape)
+            known if same and measured is filled else spread_box(measured, back, model.grid.shape)
             for measured, filled, known in zip(model.sampled, model.filled, spread.spread, strict=True)
         ]
-        self._seen.append(spread_box(spread.background, kernels, model.grid.shape))
+        self._seen.append(spread_box(spread.background, back, model.grid.shape))
 
     def products(self, number: int, variants: Sequence[Box]) -> np.ndarray:
         """With region ``number`` drawn as each of ``variants``, its neighbours taking or giving up the voxels.

@@ -133,7 +133,7 @@ def region_metrics(
 
 
 def weighted_percentiles(values: np.ndarray, weights: np.ndarray | None, percentiles: Sequence[float]) -> list[float]:
-    """Percentiles by weight: the value below which that share of the weight is, as in a dose-volume histogram.
+    """Percentiles of values (n,) by weight (n,): the value below which that share of the weight is.
 
     Where a step of the distribution falls exactly on the share, the mean of both sides (definition 2 of Hyndman and
     Fan, Am Stat 1996;50:361, doi:10.1080/00031305.1996.10473566). So the median of whole voxels is the usual one, and
@@ -161,7 +161,7 @@ def weighted_percentiles(values: np.ndarray, weights: np.ndarray | None, percent
         steps = np.concatenate([share * sums[-1] - slack, share * sums[-1] + slack])
         found = values[order[np.minimum(np.searchsorted(sums, steps), order.size - 1)]]
     lower, upper = found.astype(np.float64).reshape(2, -1)
-    return ((lower + upper) / 2.0).tolist()
+    return [float(value) for value in (lower + upper) / 2.0]
 
 
 def _order_statistics(values: np.ndarray, ranks: np.ndarray) -> np.ndarray:
@@ -181,7 +181,7 @@ def _order_statistics(values: np.ndarray, ranks: np.ndarray) -> np.ndarray:
             divide(rank + 1, stop, middle + 1, last)
 
     divide(0, work.size, 0, wanted.size)
-    return work[wanted][back]
+    return np.asarray(work[wanted][back])
 
 
 def _samples(

@@ -107,7 +107,7 @@ def repeated_u(means: ArrayLike) -> float:
 
     Parameters
     ----------
-    means : of one region, one for each repeated image, at least two.
+    means : (n,), of one region, one for each repeated image, at least two.
 
     Raises
     ------

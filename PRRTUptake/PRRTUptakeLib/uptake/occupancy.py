@@ -78,7 +78,7 @@ class Occupancy:
         """The image values at ``indices``, float64 (n,); the volume must lie on this grid."""
         if not self.grid.matches(volume.grid):
             raise OccupancyError(f"Region '{self.name}' was placed on another grid than this image: place it again.")
-        return volume.array.reshape(-1)[self.indices].astype(np.float64)
+        return np.asarray(volume.array.reshape(-1)[self.indices].astype(np.float64))
 
     def full_fraction(self) -> np.ndarray:
         """The fractions over the whole image, float64 [k, j, i]."""
@@ -145,7 +145,7 @@ def centres_inside(
     cropped = _not_empty(segment)
     low, high = _extent(cropped, push_map(source, target, ras_transform))
     flags = centre_flags(cropped.mask, low, high, pull_map(cropped, source, target, ras_transform))
-    return np.argwhere(flags) + np.array(low)
+    return np.asarray(np.argwhere(flags) + np.array(low))
 
 
 def _not_empty(segment: Segment) -> Segment:

@@ -147,7 +147,7 @@ def sphere_kernel(axes: np.ndarray, radius_mm: float, shift: tuple[float, ...] =
     """
     key = tuple(float(v) for v in np.asarray(axes, dtype=np.float64).ravel())
     volumes = _sphere_volumes(key, float(radius_mm), tuple(float(v) for v in shift))
-    return volumes / volumes.sum()
+    return np.asarray(volumes / volumes.sum())
 
 
 @functools.lru_cache(maxsize=64)
@@ -174,13 +174,13 @@ def _sphere_volumes(axes_key: tuple[float, ...], radius_mm: float, shift: tuple[
     boxes = length.reshape(k.size, j.size, weights_j.size, i.size, weights_i.size)
     volumes = np.einsum("kjaib,a,b->kji", boxes, weights_j / 2.0, weights_i / 2.0)
     volumes.setflags(write=False)
-    return volumes
+    return np.asarray(volumes)
 
 
 def _complete(where: np.ndarray, kernel: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
     """Those voxels (n, 3), ordered k, j, i, around which the whole kernel is in the image."""
     half = np.array(kernel) // 2
-    return where[((where >= half) & (where < np.array(shape) - half)).all(axis=1)]
+    return np.asarray(where[((where >= half) & (where < np.array(shape) - half)).all(axis=1)])
 
 
 def _sphere_means(volume: Volume, name: str, where: np.ndarray, kernel: np.ndarray) -> np.ndarray:
@@ -196,7 +196,7 @@ def _sphere_means(volume: Volume, name: str, where: np.ndarray, kernel: np.ndarr
             "can be taken; correct the image."
         )
     means = oaconvolve(box.astype(np.float64), kernel[::-1, ::-1, ::-1], mode="valid")
-    return means[tuple((where - low).T)]
+    return np.asarray(means[tuple((where - low).T)])
 
 
 def _room_test(

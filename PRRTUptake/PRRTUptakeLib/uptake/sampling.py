@@ -102,7 +102,7 @@ def _slab_fractions(
         some = tuple(index[start : start + step] for index in border)
         ends = np.stack([corner[some] for corner in eight], axis=1)  # (voxels, 8, 3)
         fraction[some] = _inside(padded, points @ ends).mean(axis=1)
-    return fraction
+    return np.asarray(fraction)
 
 
 def _summed_area(mask: np.ndarray) -> np.ndarray:

@@ -197,7 +197,8 @@ def _by_resolution(corrected: CorrectedRegions, u: TransferUncertainties, z: np.
         spread_regions(
             corrected.spread.model,
             corrected.spread.fwhm_mm * math.exp(sign * _NODE * u.fwhm_relative),
-            corrected.spread.fwhm_mm,
+            corrected.spread.background,
+            corrected.spread.shift_mm,
         ).products
         for sign in (-1.0, 1.0)
     ]

@@ -21,7 +21,7 @@ from PRRTUptakeLib.uptake.errors import UptakeError
 from PRRTUptakeLib.vocabulary import AGGREGATIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 _TAIL = 0.025
 
@@ -140,6 +140,33 @@ def ratio(upper: DrawnValue, lower: DrawnValue) -> DrawnValue:
         upper.contents,
         {word: np.asarray(upper.causes.get(word, 0.0) - lower.causes.get(word, 0.0)) for word in words},
     )
+
+
+def mapped(value: DrawnValue, function: Callable[[np.ndarray], np.ndarray], cause: str = "") -> DrawnValue:
+    """A quantity that follows from another one, draw by draw, such as an effect from a dose.
+
+    ``function`` takes and gives positive values of any shape; ``cause`` names its own part, if it adds one.
+    """
+    measured, corrected = (float(function(np.array(one))) for one in (value.measured, value.corrected))
+    own = np.log(function(value.measured * np.exp(value.own)) / measured)
+    truth = np.log(function(value.corrected * np.exp(value.truth)) / corrected)
+    return DrawnValue(measured, corrected, own, truth, ", ".join(filter(None, (value.contents, cause))))
+
+
+def summed(values: Sequence[DrawnValue]) -> DrawnValue:
+    """The sum of several quantities, draw by draw: what they share does not average out.
+
+    Raises
+    ------
+    UptakeError
+        For no values, or different numbers of draws.
+    """
+    if not values or len({one.own.shape for one in values}) > 1:
+        raise UptakeError("A sum needs at least one value, and all with equal numbers of draws.")
+    measured, corrected = (math.fsum(getattr(one, word) for one in values) for word in ("measured", "corrected"))
+    own = np.log(np.sum([one.measured * np.exp(one.own) for one in values], axis=0) / measured)
+    truth = np.log(np.sum([one.corrected * np.exp(one.truth) for one in values], axis=0) / corrected)
+    return DrawnValue(measured, corrected, own, truth, values[0].contents)
 
 
 def aggregated(values: Sequence[DrawnValue], rule: str, volumes_mL: Sequence[float] | None = None) -> DrawnValue:

@@ -10,7 +10,7 @@ import pytest
 from builders.dicom_builders import ABSENT, mapping, set_all, write_nm, write_slices
 from PRRTUptakeLib.dicom.errors import DicomError, HeaderError
 from PRRTUptakeLib.dicom.quantify import quantify
-from PRRTUptakeLib.dicom.reading import arrange, read_stored, read_volume
+from PRRTUptakeLib.dicom.reading import arrange, read_volume
 from PRRTUptakeLib.dicom.series import find_series, group_files, scan_folder
 from PRRTUptakeLib.errors import PRRTError
 
@@ -42,7 +42,7 @@ def test_names_and_foreign_files_do_not_matter(tmp_path):
         "empty.dcm": "empty file",
         "DICOMDIR": "DICOM directory",
     }
-    np.testing.assert_array_equal(read_stored(contents.series[0])[0], CUBE)
+    np.testing.assert_array_equal(arrange(contents.series[0]).stored_values(), CUBE)
 
 
 def test_series_says_what_it_is(tmp_path):
@@ -58,7 +58,7 @@ def test_file_without_preamble_is_read(tmp_path):
     paths = write_slices(tmp_path, CUBE, syntax=pydicom.uid.ImplicitVRLittleEndian)
     for path in paths:
         path.write_bytes(dataset_only(path))
-    np.testing.assert_array_equal(read_stored(only(tmp_path))[0], CUBE)
+    np.testing.assert_array_equal(arrange(only(tmp_path)).stored_values(), CUBE)
 
 
 def dataset_only(path):
@@ -85,7 +85,7 @@ def test_unused_high_bits_are_not_values(tmp_path, bits):
     values = np.array([[[5, -7]], [[100, -2000]]], dtype=np.int16)
     stored = values & 0x0FFF if bits == 12 else values
     write_slices(tmp_path, stored.astype(np.int16), changes={"BitsStored": bits, "HighBit": bits - 1})
-    np.testing.assert_array_equal(read_stored(only(tmp_path))[0], values)
+    np.testing.assert_array_equal(arrange(only(tmp_path)).stored_values(), values)
 
 
 def oblique(seed):

@@ -131,7 +131,7 @@ def test_command(capsys, tmp_path):
         (lambda rows: [replace(rows[0], unit="Bq/ml"), *rows[1:]], "unit of suv_max"),
         (lambda rows: [*rows, replace(rows[0], visit="IA late")], "several IA visits"),
         (lambda rows: [one for one in rows if one.patient == "P1"], "Only 1 patient"),
-        (lambda rows: [*rows, rows[0]], "is listed twice"),
+        (lambda rows: [*rows, rows[0]], "is in the table twice"),
     ],
 )
 def test_bad_input(change, words):

@@ -115,3 +115,16 @@ def test_command(capsys):
     assert capsys.readouterr().out.splitlines()[1] == "0.398,0.8,53,21"
     with pytest.raises(SystemExit):
         main(["power", "--ratio", "1.2"])
+
+
+def test_the_command_simulates_the_mixed_model(capsys):
+    """With one lesion per lobe and nothing missing it is that of the paired t-test: 80 % at a ratio of 1.2555."""
+    words = ["power", "--mixed", "300", "--n", "26", "--ratio", "1.2555", "--sd-log", "0.398", "--json"]
+    assert main(words) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["trials"] == 300
+    assert found["power"] == pytest.approx(0.8, abs=4 * math.sqrt(0.8 * 0.2 / 300))
+    with pytest.raises(SystemExit) as ended:
+        main(["power", "--mixed", "300", "--sd-log", "0.398"])
+    assert ended.value.code == 2
+    assert "--mixed needs --n and --ratio" in capsys.readouterr().err

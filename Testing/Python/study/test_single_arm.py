@@ -240,7 +240,7 @@ def test_a_liver_and_one_lesion_far_from_it_are_enough(far):
 
 
 def test_pages_and_terminal_say_where_the_lesion_is(far):
-    notes = words_of(" ".join(visit_sections(far))) + " ".join(visit_text(far))
+    notes = words_of(" ".join(one for part in visit_sections(far) for one in part)) + " ".join(visit_text(far))
     assert FORBIDDEN.findall(notes.replace("single-arm", "")) == []
     assert "T/N of 1 target lesion: 9.00." in notes
     assert "anywhere in the body, the largest 20" in notes

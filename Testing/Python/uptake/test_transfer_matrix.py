@@ -272,6 +272,55 @@ def test_resolution_and_contour_are_as_the_closed_form_of_a_sphere_says():
     assert drawn.relative_u("s", "contour") == pytest.approx(abs(by_surface) * 0.3, rel=0.08)
 
 
+def turned(degrees, axes=(0, 1), size=36, spacing=4.8):
+    """A grid turned about the middle of the patient."""
+    matrix, angle = np.eye(4), math.radians(degrees)
+    matrix[np.ix_(axes, axes)] = [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]
+    matrix[:3, :3] *= spacing
+    matrix[:3, 3] = -matrix[:3, :3] @ np.full(3, (size - 1) / 2)
+    return Grid((size,) * 3, matrix)
+
+
+def test_corrected_values_do_not_depend_on_how_the_grid_is_turned():
+    """One patient on two grids: contours placed and the image sampled anew; a lesion, a kidney, thin ones beside."""
+    from PRRTUptakeLib.segmentation.segments import Segment
+    from PRRTUptakeLib.uptake.occupancy import occupancy
+    from scipy.ndimage import map_coordinates
+
+    fine, step = grid_of(84, 2.0), 2.0
+    z, y, x = np.meshgrid(*[(np.arange(84) - 41.5) * step] * 3, indexing="ij")
+
+    def ellipsoid(centre, radii):
+        a, b, c = ((axis - at) / radius for axis, at, radius in zip((x, y, z), centre, radii, strict=True))
+        return a**2 + b**2 + c**2 <= 1
+
+    parts = {
+        "lesion": (ellipsoid((18, 20, 10), (9, 9, 9)), 30.0),
+        "kidney": (ellipsoid((-38, -20, -10), (15, 14, 32)), 12.0),
+        "cava": (ellipsoid((16, -42, 0), (9, 9, 48)), 1.5),
+        "liver": (ellipsoid((20, 4, 8), (40, 38, 44)), 3.0),
+    }
+    image = np.where(ellipsoid((0, 0, 0), (76, 66, 300)), 0.8, 0.02)
+    for mask, value in reversed(parts.values()):
+        image[mask] = value
+    image = gaussian_filter(image, 12.0 / FWHM_PER_SIGMA / step, mode="nearest")
+    found = []
+    for grid in (turned(0.0), turned(7.0), turned(30.0, (1, 2))):
+        k, j, i = np.indices(grid.shape)
+        sampled = 0.0
+        for off in np.ndindex(2, 2, 2):  # a voxel shows the mean of what is in it
+            k_off, j_off, i_off = (np.array(off) - 0.5) / 2
+            points = grid.to_ras(np.stack([i + i_off, j + j_off, k + k_off], axis=-1))
+            where = np.moveaxis(points[..., ::-1] / step + 41.5, -1, 0)
+            sampled = sampled + map_coordinates(image, where, order=1, mode="nearest") / 8
+        regions = [occupancy(Segment.from_full(name, mask), fine, grid) for name, (mask, _) in parts.items()]
+        corrected = correct_regions(Volume(sampled, grid.ijk_to_ras), spread_regions(region_model(regions), 12.0))
+        found.append([corrected.value(name) for name in parts])
+    for name, values in zip(parts, np.array(found).T, strict=True):
+        assert np.ptp(values) < 0.02 * values.mean(), name
+        assert values == pytest.approx(parts[name][1], rel=0.04), name
+
+
 def test_products_of_changed_masks_are_those_of_regions_placed_anew(three):
     """Truth in other places than the masks that are measured: by adjoint sums, and by blurring all regions again."""
     grid, _, regions, _ = three

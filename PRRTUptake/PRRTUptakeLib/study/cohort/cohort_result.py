@@ -20,6 +20,7 @@ from PRRTUptakeLib.study.designs.base import NO_COMPARISON
 from PRRTUptakeLib.study.errors import StudyError
 from PRRTUptakeLib.study.measurements import canonical_sha256, read_csv, to_csv
 from PRRTUptakeLib.study.protocol import load_protocol
+from PRRTUptakeLib.study.readings.measured import read_measurements
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -295,7 +296,7 @@ def _readers(
     if options.second_reader is None:
         return None, ()
     try:
-        others = read_csv(options.second_reader)
+        others = read_measurements(options.second_reader)
         names, first, second, notes = paired_readings(rows, others, protocol)
         by_patient = compare_tables(rows, others, protocol)
         agreement = compare_readers(first, second, protocol.endpoint.confidence)

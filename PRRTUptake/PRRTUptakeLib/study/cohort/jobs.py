@@ -103,7 +103,8 @@ def _redirected(stream: Any) -> Iterator[None]:
 
 def _function(name: str) -> Callable[[Path, Path], object]:
     module, _, attribute = name.partition(":")
-    return getattr(importlib.import_module(module), attribute)
+    found: Callable[[Path, Path], object] = getattr(importlib.import_module(module), attribute)
+    return found
 
 
 def _put_in_place(work: Path, target: Path, record: dict[str, Any]) -> None:

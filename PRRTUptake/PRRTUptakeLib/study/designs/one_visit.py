@@ -229,7 +229,7 @@ def _measured(
     result = measure_visit(
         prepared,
         loaded.volume,
-        study.protocol,
+        study.measuring_protocol,
         labels,
         loaded.injection,
         study.recovery,

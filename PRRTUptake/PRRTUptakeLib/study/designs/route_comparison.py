@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from PRRTUptakeLib.dicom.operator_overrides import doubts_among
+from PRRTUptakeLib.dicom.operator_overrides import DOUBT, doubts_among
 from PRRTUptakeLib.progress import Progress, sub_progress
 from PRRTUptakeLib.segmentation.errors import SegmentError
 from PRRTUptakeLib.segmentation.regrid import regrid
@@ -34,6 +34,7 @@ from PRRTUptakeLib.study.predicted_benefit import (
     rows_of_patient,
 )
 from PRRTUptakeLib.study.preparation import prepare, with_ct_doubts
+from PRRTUptakeLib.study.registration_rule import RegistrationRule
 from PRRTUptakeLib.study.route_uptake import EnhancementResult, RoutedImage, compare_routes, enhancement_rows
 from PRRTUptakeLib.vocabulary import AGGREGATIONS, SUV_METRICS, VOLUME_WEIGHTED
 
@@ -137,7 +138,7 @@ class RouteComparison:
             step = sub_progress(progress, 0.2 + 0.35 * n, 0.55 + 0.35 * n)
             pets.append(_pet(study, visit, contours, step))
         progress(0.9, "measuring")
-        found = compare_routes(contours.prepared, pets[0].shown, pets[1].shown, study.protocol)
+        found = compare_routes(contours.prepared, pets[0].shown, pets[1].shown, study.measuring_protocol)
         pets = [replace(pet, shown=shown) for pet, shown in zip(pets, (found.ia, found.iv), strict=True)]
         benefit = _benefit(study, found)
         return _result(study, contours, pets, RouteFindings(comparison=found, benefit=benefit))
@@ -192,6 +193,9 @@ def _contours(study: StudyInput, visit: VisitInput) -> _Contours:
     return _Contours(visit=visit, source=source, image=image, prepared=with_ct_doubts(prepared, image))
 
 
+_UNCHECKED = "Visit '{}' has no CT: its registration is taken as stated, and nothing could be compared with it."
+
+
 def _pet(study: StudyInput, visit: VisitInput, contours: _Contours, progress: Progress) -> _Pet:
     progress(0.0, f"reading {visit.visit}")
     emission, loaded = load_emission(visit, SUV)
@@ -208,6 +212,9 @@ def _pet(study: StudyInput, visit: VisitInput, contours: _Contours, progress: Pr
         word = IMAGE_WORDS[study.protocol.imaging.modality]
         segments = contours.prepared.segmentation
         checked = check_visit(visit.visit, (word, loaded.volume), (anatomy[0].name, anatomy[1]), segments, matrix)
+    decisions = loaded.decisions
+    if anatomy is None and isinstance(visit.registration, RegistrationRule):
+        decisions = (*decisions, DOUBT + _UNCHECKED.format(visit.visit))
     shown = RoutedImage(
         route=visit.route,
         visit=visit.visit,
@@ -222,7 +229,7 @@ def _pet(study: StudyInput, visit: VisitInput, contours: _Contours, progress: Pr
         shown=shown,
         registered=registered,
         checked=checked,
-        decisions=loaded.decisions,
+        decisions=decisions,
     )
 
 
@@ -237,9 +244,13 @@ def _registered(
         if where is None:
             return None, None, known.registered, anatomy
         return where.ras_transform, where.matrix, known.registered, anatomy
+    if anatomy is None and isinstance(known, RegistrationRule):
+        made_elsewhere = known.registration(contours.prepared.segmentation.grid)
+        return made_elsewhere.ras_transform, made_elsewhere.fixed_to_moving, None, None
     if anatomy is None:
         raise StudyError(
-            f"Visit '{visit.visit}' has no CT in the frame of reference of its PET, so it cannot be registered: add it."
+            f"Visit '{visit.visit}' has no CT in the frame of reference of its PET, so it cannot be registered: add "
+            "it, or give 'registration' a transform."
         )
     assert contours.source is not None
     assert contours.image is not None

@@ -68,7 +68,7 @@ def _scan_is_whole(values: dict[str, Any], place: Place) -> None:
         place.stop(f"{place.name}: 'spheres' go with the phantom '{OWN}', and with it alone.")
     if len(values.get("spheres", ())) in (1, 2):
         place.stop(
-            f"{place.key('spheres').name} has {len(values['spheres'])}: three or more say how a phantom was placed."
+            f"{place.key('spheres').name} has {len(values['spheres'])}: three or more say how a phantom is turned."
         )
     fills = values.get("fills", {})
     if kind not in SOURCES and not fills:

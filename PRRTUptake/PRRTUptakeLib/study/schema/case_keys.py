@@ -50,6 +50,21 @@ class ExcludedPart:
     date: date
 
 
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What is open about a case: ``key`` is the path of the key that the answer goes to, "" for a confirmation.
+
+    ``choices`` are possible answers with their meaning, ``proposed`` the one that the file has now, ``answer`` what
+    was written in the file and is not in its key yet.
+    """
+
+    question: str
+    key: str = ""
+    choices: tuple[tuple[str, str], ...] = ()
+    proposed: str = ""
+    answer: str = ""
+
+
 def _uid(text: str) -> None:
     if not re.fullmatch(r"[0-9.]{1,64}", text):
         raise InputFileError(f"{shown(text)} is no Series Instance UID (digits and dots): copy it from 'prrt check'.")
@@ -101,6 +116,30 @@ def _each_once(values: dict[str, Any], place: Place) -> None:
                 place.stop(f"{place.key(key).item(n).name} is the second on {which}: keep one.")
             seen.add(which)
 
+
+def _choice(answer: str, meaning: str) -> tuple[str, str]:
+    return answer, meaning
+
+
+QUESTIONS = ListOf(
+    about="What is open; prrt run refuses the case until each is answered. 'prrt case CASE.json' takes the answers.",
+    item=Record(
+        required={"question": Text(about="What has to be decided, in words.")},
+        optional={
+            "key": Text(about="Key of this file that the answer goes to, such as visits[0].image; none to confirm."),
+            "choices": ListOf(
+                item=Record(
+                    required={"answer": Text(about="What to answer."), "meaning": Text(about="What it is.")},
+                    make=_choice,
+                ),
+                about="Possible answers.",
+            ),
+            "proposed": Text(about="The answer that the file has now."),
+            "answer": Text(about="Write the answer here, then run 'prrt case' on this file."),
+        },
+        make=Question,
+    ),
+)
 
 VISIT = Record(
     about="One imaging visit.",
@@ -229,6 +268,7 @@ CASE = Record(
         "same_patient": Text(
             about="Why images of several patient ids are of one person.", wanted="a reason in words, or be left out"
         ),
+        "questions": QUESTIONS,
         "notes": Anything(about="Whatever the user wants to keep."),
     },
 )
