@@ -18,7 +18,7 @@ from PRRTUptakeLib.study.camera import load_camera
 from PRRTUptakeLib.study.schema.place import InputFileError
 from PRRTUptakeLib.synthetic.camera_phantom_dicom import PhantomPlan, make_scan, write_rates, write_scan
 
-FAST = {"zoom": 1.25, "volume_u": 0.0, "activity_u": 0.0}
+FAST = {"zoom": 1.25, "length_mm": 110.0, "volume_u": 0.0, "activity_u": 0.0}
 
 
 def phantom_file(folder: Path, plan: PhantomPlan, **changes) -> Path:

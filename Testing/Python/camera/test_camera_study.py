@@ -36,6 +36,7 @@ def plan_of(seed: int) -> PhantomPlan:
         activity_u=ACTIVITY_U,
         volume_u=VOLUME_U,
         zoom=1.25,
+        length_mm=100.0,
     )
 
 
