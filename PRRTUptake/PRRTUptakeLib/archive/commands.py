@@ -97,7 +97,15 @@ def _cohort(arguments: argparse.Namespace, scan: Scan, source: str) -> None:
     from PRRTUptakeLib.archive.make import make_cohort
     from PRRTUptakeLib.progress import ProgressPrinter
 
-    made = make_cohort(scan, arguments.output, source, arguments.protocol, arguments.replace, ProgressPrinter())
+    made = make_cohort(
+        scan,
+        arguments.output,
+        source,
+        arguments.protocol,
+        arguments.replace,
+        arguments.patient,
+        ProgressPrinter(),
+    )
     for patient, case in made.cases.items():
         print(f"{patient or '(no Patient ID)'}: {case}{' (kept as it was)' if patient in made.kept else ''}")
     for patient, reason in made.without.items():
