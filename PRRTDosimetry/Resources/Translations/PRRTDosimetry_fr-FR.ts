@@ -8,6 +8,10 @@
    <translation> %</translation>
   </message>
   <message>
+   <source> Gy</source>
+   <translation type="unfinished" />
+  </message>
+  <message>
    <source> MBq</source>
    <translation> MBq</translation>
   </message>
@@ -22,6 +26,10 @@
   <message>
    <source> h</source>
    <translation> h</translation>
+  </message>
+  <message>
+   <source> million</source>
+   <translation type="unfinished" />
   </message>
   <message>
    <source> mm</source>
@@ -50,6 +58,22 @@
   <message>
    <source>5. Export</source>
    <translation>5. Export</translation>
+  </message>
+  <message>
+   <source>6. Camera</source>
+   <translation type="unfinished" />
+  </message>
+  <message>
+   <source>95 % Gy</source>
+   <translation type="unfinished" />
+  </message>
+  <message>
+   <source>95 % interval of the dose; where the dose is not corrected for partial volume, the loss is in it</source>
+   <translation type="unfinished" />
+  </message>
+  <message>
+   <source>95 % interval of the sum; the cycles' errors are taken as shared</source>
+   <translation type="unfinished" />
   </message>
   <message>
    <source>A folder with other files in it is not written to: with this, it is renamed and a new one made in its place.</source>
@@ -92,6 +116,14 @@
    <translation>Après injection :</translation>
   </message>
   <message>
+   <source>Alpha over beta of all lesions; without it they have no biologically effective dose.</source>
+   <translation type="unfinished" />
+  </message>
+  <message>
+   <source>Alpha over beta of the kidneys, for the biologically effective dose.</source>
+   <translation type="unfinished" />
+  </message>
+  <message>
    <source>Apply</source>
    <translation>Appliquer</translation>
   </message>
@@ -106,6 +138,14 @@
   <message>
    <source>Biologically effective dose in Gy, formed per cycle and summed</source>
    <translation>Dose biologique effective en Gy, calculée par cycle puis sommée</translation>
+  </message>
+  <message>
+   <source>CAMERA.json: written from the phantom images, or one that is there already.</source>
+   <translation type="unfinished" />
+  </message>
+  <message>
+   <source>CT in the space of the first image, for the density; liver, spleen, kidneys and lesions in the liver count as soft tissue, however bright contrast medium makes them.</source>
+   <translation type="unfinished" />
   </message>
   <message>
    <source>CT:</source>
@@ -124,12 +164,24 @@
    <translation>Étalonnage :</translation>
   </message>
   <message>
+   <source>Camera file (*.json)</source>
+   <translation type="unfinished" />
+  </message>
+  <message>
+   <source>Camera file:</source>
+   <translation type="unfinished" />
+  </message>
+  <message>
    <source>Chooses the phantom of the S-values; taken from the images where they state it.</source>
    <translation>Détermine le fantôme des valeurs S ; repris des images si elles l'indiquent.</translation>
   </message>
   <message>
    <source>Click a row to see points and curve in Slicer's plot view.</source>
    <translation>Cliquez sur une ligne pour voir points et courbe dans la vue graphique de Slicer.</translation>
+  </message>
+  <message>
+   <source>Commission from phantom images</source>
+   <translation type="unfinished" />
   </message>
   <message>
    <source>Corr. Gy</source>
@@ -164,6 +216,10 @@
    <translation>Archive dé-identifiée aussi (.zip)</translation>
   </message>
   <message>
+   <source>Density curve:</source>
+   <translation type="unfinished" />
+  </message>
+  <message>
    <source>Density:</source>
    <translation>Densité :</translation>
   </message>
@@ -196,6 +252,10 @@
    <translation>Période effective de la dernière phase</translation>
   </message>
   <message>
+   <source>Electrons:</source>
+   <translation type="unfinished" />
+  </message>
+  <message>
    <source>Export</source>
    <translation>Exporter</translation>
   </message>
@@ -212,8 +272,20 @@
    <translation>Réservé à la recherche. Ni pour le diagnostic, ni pour les décisions de traitement.</translation>
   </message>
   <message>
+   <source>From Hounsfield values of the CT to mass density. The calibration of your own CT is given in a case file.</source>
+   <translation type="unfinished" />
+  </message>
+  <message>
    <source>Gy</source>
    <translation>Gy</translation>
+  </message>
+  <message>
+   <source>Half-time of repair of all lesions.</source>
+   <translation type="unfinished" />
+  </message>
+  <message>
+   <source>Half-time of repair of the kidneys.</source>
+   <translation type="unfinished" />
   </message>
   <message>
    <source>How the patient is called in tables and reports.</source>
@@ -240,8 +312,24 @@
    <translation>Clé du centre :</translation>
   </message>
   <message>
+   <source>Kidneys, repair:</source>
+   <translation type="unfinished" />
+  </message>
+  <message>
+   <source>Kidneys, α/β:</source>
+   <translation type="unfinished" />
+  </message>
+  <message>
    <source>Lacks</source>
    <translation>Manque</translation>
+  </message>
+  <message>
+   <source>Lesions, repair:</source>
+   <translation type="unfinished" />
+  </message>
+  <message>
+   <source>Lesions, α/β:</source>
+   <translation type="unfinished" />
   </message>
   <message>
    <source>Map</source>
@@ -252,8 +340,8 @@
    <translation>Masse</translation>
   </message>
   <message>
-   <source>Mass density of soft tissue.</source>
-   <translation>Masse volumique du tissu mou.</translation>
+   <source>Mass density of the tissue, where it is the same everywhere.</source>
+   <translation type="unfinished" />
   </message>
   <message>
    <source>Mass, dose with standard uncertainty, biologically effective dose; mean, D98 and D2 of the dose map; part of its contrast that the region's mean keeps at the image's resolution (doses are not corrected for it); where a phantom is given, doses of lesions corrected by its recoveries. Click a row to see the region.</source>
@@ -292,6 +380,18 @@
    <translation>Numéro du cycle de traitement, à partir de 1.</translation>
   </message>
   <message>
+   <source>Of a transport's random numbers: the same seed gives the same map.</source>
+   <translation type="unfinished" />
+  </message>
+  <message>
+   <source>Of a transport, of each kind of radiation: more take longer and leave less statistical uncertainty.</source>
+   <translation type="unfinished" />
+  </message>
+  <message>
+   <source>Of a transport: by kernel, or by Monte Carlo too, where their range matters.</source>
+   <translation type="unfinished" />
+  </message>
+  <message>
    <source>Of the tissue in the dose map.</source>
    <translation>Du tissu dans la carte de dose.</translation>
   </message>
@@ -300,12 +400,20 @@
    <translation>Ouvrir le rapport</translation>
   </message>
   <message>
+   <source>Open the page to sign</source>
+   <translation type="unfinished" />
+  </message>
+  <message>
    <source>Organs and lesions in the space of all time points; an image may have its own, see below.</source>
    <translation>Organes et lésions dans l'espace de tous les temps ; une image peut avoir les siens, voir ci-dessous.</translation>
   </message>
   <message>
    <source>Own segments:</source>
    <translation>Segments propres :</translation>
+  </message>
+  <message>
+   <source>PHANTOM.json: which folders hold phantom images, and what was filled.</source>
+   <translation type="unfinished" />
   </message>
   <message>
    <source>PRRT Dosimetry</source>
@@ -324,12 +432,24 @@
    <translation>Fait partie de l'extension PRRT, licence Apache 2.0.</translation>
   </message>
   <message>
+   <source>Particles:</source>
+   <translation type="unfinished" />
+  </message>
+  <message>
    <source>Patient</source>
    <translation>Patient</translation>
   </message>
   <message>
    <source>Patient:</source>
    <translation>Patient :</translation>
+  </message>
+  <message>
+   <source>Phantom file (*.json)</source>
+   <translation type="unfinished" />
+  </message>
+  <message>
+   <source>Phantom file:</source>
+   <translation type="unfinished" />
   </message>
   <message>
    <source>Phantom, mL:</source>
@@ -398,6 +518,10 @@
   <message>
    <source>Scene too (.mrb)</source>
    <translation>Scène aussi (.mrb)</translation>
+  </message>
+  <message>
+   <source>Seed:</source>
+   <translation type="unfinished" />
   </message>
   <message>
    <source>Segmentation:</source>
@@ -492,12 +616,12 @@
    <translation>Incertitude des coups :</translation>
   </message>
   <message>
-   <source>Unenhanced CT in the space of the first image, for the density.</source>
-   <translation>TDM sans injection dans l'espace de la première image, pour la densité.</translation>
-  </message>
-  <message>
    <source>Units</source>
    <translation>Unités</translation>
+  </message>
+  <message>
+   <source>Use its numbers</source>
+   <translation type="unfinished" />
   </message>
   <message>
    <source>Volumes in mL of the spheres of a phantom that was measured with this camera, separated by spaces or commas. With their recoveries, lesions have doses corrected for partial volume too, beside the others.</source>
@@ -589,14 +713,85 @@
   </message>
  </context>
  <context>
+  <name>panel.camera</name>
+  <message>
+   <source>Camera</source>
+   <translation type="unfinished" />
+  </message>
+  <message>
+   <source>Camera file {path} written.</source>
+   <translation type="unfinished" />
+  </message>
+  <message>
+   <source>Choose a camera file that is there, or commission the camera.</source>
+   <translation type="unfinished" />
+  </message>
+  <message>
+   <source>Choose the phantom file.</source>
+   <translation type="unfinished" />
+  </message>
+  <message>
+   <source>Commission first.</source>
+   <translation type="unfinished" />
+  </message>
+  <message>
+   <source>Find the spheres, and write the camera file and its page</source>
+   <translation type="unfinished" />
+  </message>
+  <message>
+   <source>In use: {path}</source>
+   <translation type="unfinished" />
+  </message>
+  <message>
+   <source>Open it in the web browser</source>
+   <translation>L'ouvrir dans le navigateur</translation>
+  </message>
+  <message>
+   <source>Say where the camera file is to be written.</source>
+   <translation type="unfinished" />
+  </message>
+  <message>
+   <source>Stopped; no camera file was written.</source>
+   <translation type="unfinished" />
+  </message>
+  <message>
+   <source>Take resolution, recovery and the uncertainty of the calibration for the doses</source>
+   <translation type="unfinished" />
+  </message>
+  <message>
+   <source>The camera could not be commissioned.</source>
+   <translation type="unfinished" />
+  </message>
+  <message>
+   <source>The camera file could not be used.</source>
+   <translation type="unfinished" />
+  </message>
+  <message>
+   <source>The page could not be opened.</source>
+   <translation type="unfinished" />
+  </message>
+ </context>
+ <context>
   <name>panel.choices</name>
+  <message>
+   <source>Monte Carlo (90Y, 68Ga, lung)</source>
+   <translation type="unfinished" />
+  </message>
   <message>
    <source>S-values of organs and spheres</source>
    <translation>Valeurs S des organes et sphères</translation>
   </message>
   <message>
+   <source>Schneider et al. 2000</source>
+   <translation type="unfinished" />
+  </message>
+  <message>
    <source>dose map by local deposition, and S-values</source>
    <translation>carte de dose par dépôt local, et valeurs S</translation>
+  </message>
+  <message>
+   <source>dose map by transport through the CT (ompmc), and S-values</source>
+   <translation type="unfinished" />
   </message>
   <message>
    <source>dose map by voxel S-values, and S-values</source>
@@ -607,6 +802,10 @@
    <translation>féminin</translation>
   </message>
   <message>
+   <source>kernel, scaled by density</source>
+   <translation type="unfinished" />
+  </message>
+  <message>
    <source>male</source>
    <translation>masculin</translation>
   </message>
@@ -615,12 +814,16 @@
    <translation>non indiqué</translation>
   </message>
   <message>
-   <source>of the CT, in soft tissue</source>
-   <translation>de la TDM, dans le tissu mou</translation>
+   <source>of the CT</source>
+   <translation type="unfinished" />
   </message>
   <message>
    <source>the same everywhere</source>
    <translation>la même partout</translation>
+  </message>
+  <message>
+   <source>water, for phantoms</source>
+   <translation type="unfinished" />
   </message>
  </context>
  <context>
@@ -657,8 +860,8 @@
    <translation>Calculez d'abord une carte de dose.</translation>
   </message>
   <message>
-   <source>Choose the CT for the density, or take the same density everywhere.</source>
-   <translation>Choisissez la TDM pour la densité, ou prenez la même densité partout.</translation>
+   <source>Choose the CT for the density, or another method or density.</source>
+   <translation type="unfinished" />
   </message>
   <message>
    <source>Dose</source>
