@@ -9,7 +9,7 @@
   </message>
   <message>
    <source> Gy</source>
-   <translation type="unfinished" />
+   <translation> Gy</translation>
   </message>
   <message>
    <source> MBq</source>
@@ -29,7 +29,7 @@
   </message>
   <message>
    <source> million</source>
-   <translation type="unfinished" />
+   <translation> millions</translation>
   </message>
   <message>
    <source> mm</source>
@@ -61,19 +61,19 @@
   </message>
   <message>
    <source>6. Camera</source>
-   <translation type="unfinished" />
+   <translation>6. Caméra</translation>
   </message>
   <message>
    <source>95 % Gy</source>
-   <translation type="unfinished" />
+   <translation>95 % Gy</translation>
   </message>
   <message>
    <source>95 % interval of the dose; where the dose is not corrected for partial volume, the loss is in it</source>
-   <translation type="unfinished" />
+   <translation>Intervalle à 95 % de la dose ; si la dose n'est pas corrigée du volume partiel, la perte y est comprise</translation>
   </message>
   <message>
    <source>95 % interval of the sum; the cycles' errors are taken as shared</source>
-   <translation type="unfinished" />
+   <translation>Intervalle à 95 % de la somme ; les erreurs des cycles sont prises comme communes</translation>
   </message>
   <message>
    <source>A folder with other files in it is not written to: with this, it is renamed and a new one made in its place.</source>
@@ -117,11 +117,11 @@
   </message>
   <message>
    <source>Alpha over beta of all lesions; without it they have no biologically effective dose.</source>
-   <translation type="unfinished" />
+   <translation>Alpha sur bêta de toutes les lésions ; sans lui elles n'ont pas de dose biologique effective.</translation>
   </message>
   <message>
    <source>Alpha over beta of the kidneys, for the biologically effective dose.</source>
-   <translation type="unfinished" />
+   <translation>Alpha sur bêta des reins, pour la dose biologique effective.</translation>
   </message>
   <message>
    <source>Apply</source>
@@ -141,11 +141,11 @@
   </message>
   <message>
    <source>CAMERA.json: written from the phantom images, or one that is there already.</source>
-   <translation type="unfinished" />
+   <translation>CAMERA.json : écrit à partir des images de fantôme, ou déjà existant.</translation>
   </message>
   <message>
    <source>CT in the space of the first image, for the density; liver, spleen, kidneys and lesions in the liver count as soft tissue, however bright contrast medium makes them.</source>
-   <translation type="unfinished" />
+   <translation>TDM dans l'espace de la première image, pour la densité ; foie, rate, reins et lésions du foie comptent comme tissu mou, quel que soit le rehaussement par le produit de contraste.</translation>
   </message>
   <message>
    <source>CT:</source>
@@ -165,11 +165,11 @@
   </message>
   <message>
    <source>Camera file (*.json)</source>
-   <translation type="unfinished" />
+   <translation>Fichier de caméra (*.json)</translation>
   </message>
   <message>
    <source>Camera file:</source>
-   <translation type="unfinished" />
+   <translation>Fichier de caméra :</translation>
   </message>
   <message>
    <source>Chooses the phantom of the S-values; taken from the images where they state it.</source>
@@ -181,7 +181,7 @@
   </message>
   <message>
    <source>Commission from phantom images</source>
-   <translation type="unfinished" />
+   <translation>Qualifier à partir des images de fantôme</translation>
   </message>
   <message>
    <source>Corr. Gy</source>
@@ -217,7 +217,7 @@
   </message>
   <message>
    <source>Density curve:</source>
-   <translation type="unfinished" />
+   <translation>Courbe de densité :</translation>
   </message>
   <message>
    <source>Density:</source>
@@ -253,7 +253,7 @@
   </message>
   <message>
    <source>Electrons:</source>
-   <translation type="unfinished" />
+   <translation>Électrons :</translation>
   </message>
   <message>
    <source>Export</source>
@@ -273,7 +273,7 @@
   </message>
   <message>
    <source>From Hounsfield values of the CT to mass density. The calibration of your own CT is given in a case file.</source>
-   <translation type="unfinished" />
+   <translation>Des unités Hounsfield de la TDM à la masse volumique. L'étalonnage de votre TDM se donne dans un fichier de cas.</translation>
   </message>
   <message>
    <source>Gy</source>
@@ -281,11 +281,11 @@
   </message>
   <message>
    <source>Half-time of repair of all lesions.</source>
-   <translation type="unfinished" />
+   <translation>Demi-temps de réparation de toutes les lésions.</translation>
   </message>
   <message>
    <source>Half-time of repair of the kidneys.</source>
-   <translation type="unfinished" />
+   <translation>Demi-temps de réparation des reins.</translation>
   </message>
   <message>
    <source>How the patient is called in tables and reports.</source>
@@ -313,11 +313,11 @@
   </message>
   <message>
    <source>Kidneys, repair:</source>
-   <translation type="unfinished" />
+   <translation>Reins, réparation :</translation>
   </message>
   <message>
    <source>Kidneys, α/β:</source>
-   <translation type="unfinished" />
+   <translation>Reins, α/β :</translation>
   </message>
   <message>
    <source>Lacks</source>
@@ -325,11 +325,11 @@
   </message>
   <message>
    <source>Lesions, repair:</source>
-   <translation type="unfinished" />
+   <translation>Lésions, réparation :</translation>
   </message>
   <message>
    <source>Lesions, α/β:</source>
-   <translation type="unfinished" />
+   <translation>Lésions, α/β :</translation>
   </message>
   <message>
    <source>Map</source>
@@ -341,7 +341,7 @@
   </message>
   <message>
    <source>Mass density of the tissue, where it is the same everywhere.</source>
-   <translation type="unfinished" />
+   <translation>Masse volumique du tissu, si elle est la même partout.</translation>
   </message>
   <message>
    <source>Mass, dose with standard uncertainty, biologically effective dose; mean, D98 and D2 of the dose map; part of its contrast that the region's mean keeps at the image's resolution (doses are not corrected for it); where a phantom is given, doses of lesions corrected by its recoveries. Click a row to see the region.</source>
@@ -381,15 +381,15 @@
   </message>
   <message>
    <source>Of a transport's random numbers: the same seed gives the same map.</source>
-   <translation type="unfinished" />
+   <translation>Des nombres aléatoires du transport : la même graine donne la même carte.</translation>
   </message>
   <message>
    <source>Of a transport, of each kind of radiation: more take longer and leave less statistical uncertainty.</source>
-   <translation type="unfinished" />
+   <translation>Du transport, pour chaque rayonnement : davantage prend plus de temps et laisse moins d'incertitude statistique.</translation>
   </message>
   <message>
    <source>Of a transport: by kernel, or by Monte Carlo too, where their range matters.</source>
-   <translation type="unfinished" />
+   <translation>Du transport : par noyau, ou aussi par Monte Carlo là où leur parcours compte.</translation>
   </message>
   <message>
    <source>Of the tissue in the dose map.</source>
@@ -401,7 +401,7 @@
   </message>
   <message>
    <source>Open the page to sign</source>
-   <translation type="unfinished" />
+   <translation>Ouvrir la page à signer</translation>
   </message>
   <message>
    <source>Organs and lesions in the space of all time points; an image may have its own, see below.</source>
@@ -413,7 +413,7 @@
   </message>
   <message>
    <source>PHANTOM.json: which folders hold phantom images, and what was filled.</source>
-   <translation type="unfinished" />
+   <translation>PHANTOM.json : dossiers des images de fantôme, et ce qui a été rempli.</translation>
   </message>
   <message>
    <source>PRRT Dosimetry</source>
@@ -433,7 +433,7 @@
   </message>
   <message>
    <source>Particles:</source>
-   <translation type="unfinished" />
+   <translation>Particules :</translation>
   </message>
   <message>
    <source>Patient</source>
@@ -445,11 +445,11 @@
   </message>
   <message>
    <source>Phantom file (*.json)</source>
-   <translation type="unfinished" />
+   <translation>Fichier du fantôme (*.json)</translation>
   </message>
   <message>
    <source>Phantom file:</source>
-   <translation type="unfinished" />
+   <translation>Fichier du fantôme :</translation>
   </message>
   <message>
    <source>Phantom, mL:</source>
@@ -521,7 +521,7 @@
   </message>
   <message>
    <source>Seed:</source>
-   <translation type="unfinished" />
+   <translation>Graine :</translation>
   </message>
   <message>
    <source>Segmentation:</source>
@@ -621,7 +621,7 @@
   </message>
   <message>
    <source>Use its numbers</source>
-   <translation type="unfinished" />
+   <translation>Utiliser ses valeurs</translation>
   </message>
   <message>
    <source>Volumes in mL of the spheres of a phantom that was measured with this camera, separated by spaces or commas. With their recoveries, lesions have doses corrected for partial volume too, beside the others.</source>
@@ -716,31 +716,31 @@
   <name>panel.camera</name>
   <message>
    <source>Camera</source>
-   <translation type="unfinished" />
+   <translation>Caméra</translation>
   </message>
   <message>
    <source>Camera file {path} written.</source>
-   <translation type="unfinished" />
+   <translation>Fichier de caméra {path} écrit.</translation>
   </message>
   <message>
    <source>Choose a camera file that is there, or commission the camera.</source>
-   <translation type="unfinished" />
+   <translation>Choisissez un fichier de caméra existant, ou qualifiez la caméra.</translation>
   </message>
   <message>
    <source>Choose the phantom file.</source>
-   <translation type="unfinished" />
+   <translation>Choisissez le fichier du fantôme.</translation>
   </message>
   <message>
    <source>Commission first.</source>
-   <translation type="unfinished" />
+   <translation>Qualifiez d'abord la caméra.</translation>
   </message>
   <message>
    <source>Find the spheres, and write the camera file and its page</source>
-   <translation type="unfinished" />
+   <translation>Trouver les sphères, et écrire le fichier de caméra et sa page</translation>
   </message>
   <message>
    <source>In use: {path}</source>
-   <translation type="unfinished" />
+   <translation>Utilisé : {path}</translation>
   </message>
   <message>
    <source>Open it in the web browser</source>
@@ -748,34 +748,34 @@
   </message>
   <message>
    <source>Say where the camera file is to be written.</source>
-   <translation type="unfinished" />
+   <translation>Dites où écrire le fichier de caméra.</translation>
   </message>
   <message>
    <source>Stopped; no camera file was written.</source>
-   <translation type="unfinished" />
+   <translation>Arrêté ; aucun fichier de caméra n'a été écrit.</translation>
   </message>
   <message>
    <source>Take resolution, recovery and the uncertainty of the calibration for the doses</source>
-   <translation type="unfinished" />
+   <translation>Prendre résolution, recouvrement et incertitude d'étalonnage pour les doses</translation>
   </message>
   <message>
    <source>The camera could not be commissioned.</source>
-   <translation type="unfinished" />
+   <translation>La caméra n'a pas pu être qualifiée.</translation>
   </message>
   <message>
    <source>The camera file could not be used.</source>
-   <translation type="unfinished" />
+   <translation>Le fichier de caméra n'a pas pu être utilisé.</translation>
   </message>
   <message>
    <source>The page could not be opened.</source>
-   <translation type="unfinished" />
+   <translation>La page n'a pas pu être ouverte.</translation>
   </message>
  </context>
  <context>
   <name>panel.choices</name>
   <message>
    <source>Monte Carlo (90Y, 68Ga, lung)</source>
-   <translation type="unfinished" />
+   <translation>Monte Carlo (90Y, 68Ga, poumon)</translation>
   </message>
   <message>
    <source>S-values of organs and spheres</source>
@@ -783,7 +783,7 @@
   </message>
   <message>
    <source>Schneider et al. 2000</source>
-   <translation type="unfinished" />
+   <translation>Schneider et al. 2000</translation>
   </message>
   <message>
    <source>dose map by local deposition, and S-values</source>
@@ -791,7 +791,7 @@
   </message>
   <message>
    <source>dose map by transport through the CT (ompmc), and S-values</source>
-   <translation type="unfinished" />
+   <translation>carte de dose par transport dans la TDM (ompmc), et valeurs S</translation>
   </message>
   <message>
    <source>dose map by voxel S-values, and S-values</source>
@@ -803,7 +803,7 @@
   </message>
   <message>
    <source>kernel, scaled by density</source>
-   <translation type="unfinished" />
+   <translation>noyau, ajusté à la densité</translation>
   </message>
   <message>
    <source>male</source>
@@ -815,7 +815,7 @@
   </message>
   <message>
    <source>of the CT</source>
-   <translation type="unfinished" />
+   <translation>de la TDM</translation>
   </message>
   <message>
    <source>the same everywhere</source>
@@ -823,7 +823,7 @@
   </message>
   <message>
    <source>water, for phantoms</source>
-   <translation type="unfinished" />
+   <translation>eau, pour les fantômes</translation>
   </message>
  </context>
  <context>
@@ -861,7 +861,7 @@
   </message>
   <message>
    <source>Choose the CT for the density, or another method or density.</source>
-   <translation type="unfinished" />
+   <translation>Choisissez la TDM pour la densité, ou une autre méthode ou densité.</translation>
   </message>
   <message>
    <source>Dose</source>
