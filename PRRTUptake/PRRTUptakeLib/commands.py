@@ -461,8 +461,8 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 SCHEMA_KINDS = (
-    *("case", "protocol", "allocation", "dosimetry", "iv-cycle", "quantification", "recovery-phantom"),
-    "registration",
+    *("case", "protocol", "allocation", "dosimetry", "iv-cycle", "population", "quantification"),
+    *("recovery-phantom", "registration"),
 )
 
 

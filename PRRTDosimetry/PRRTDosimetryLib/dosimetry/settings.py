@@ -13,6 +13,7 @@ from PRRTUptakeLib.study.schema.shared_keys import DOSIMETRY
 
 from PRRTDosimetryLib.kinetics.curves import CurveError
 from PRRTDosimetryLib.kinetics.options import ASSUMED_TEFF_CHANGE, Options
+from PRRTDosimetryLib.population.model import read_population
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.study.visit import VisitResult
 
     from PRRTDosimetryLib.kinetics.fitting import Weights
+    from PRRTDosimetryLib.population.model import Population
 
 
 class SettingsError(InputFileError):
@@ -49,6 +51,9 @@ class DoseSettings:
         to that visit, in any form that a visit's ``registration`` may have (a transform file of another tool, a 4x4 in
         RAS mm, the identity with its reason). Visits that are not named are registered, unless they share the frame of
         reference or were measured with contours that were registered already.
+    population : kinetics of the centre's patients, from which curves of their kinds borrow strength; then a region with
+        one image needs no half-life, and later cycles follow from earlier ones by the spread between cycles.
+    covariates : of the patient, such as egfr, where the population depends on them.
     """
 
     model: str = "auto"
@@ -63,6 +68,8 @@ class DoseSettings:
     image_fwhm_mm: float = 0.0
     dose_map: str = ""
     transforms: Mapping[str, RegistrationRule] = field(default_factory=dict)
+    population: Population | None = None
+    covariates: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def from_case(cls, content: Mapping[str, Any], base: Path | None = None) -> DoseSettings:
@@ -75,6 +82,10 @@ class DoseSettings:
         """
         place = Place(file="the case", path="dosimetry", base=base or Path(), error=SettingsError)
         values = DOSIMETRY.read(dict(content) if isinstance(content, Mapping) else content, place)
+        kinetics = values.pop("kinetics", None)
+        if kinetics is not None:
+            values["population"] = read_population(kinetics["population"])
+            values["covariates"] = kinetics.get("covariates", {})
         return cls(**{**values, "transforms": _transforms(values.get("transforms", {}), place.key("transforms"))})
 
     def options(self, weights: Weights | None = None) -> Options:

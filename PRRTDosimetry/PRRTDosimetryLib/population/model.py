@@ -58,6 +58,12 @@ class Population:
         """Of what it says, whatever its file is called."""
         return hashlib.sha256(json.dumps(_content(self), sort_keys=True).encode()).hexdigest()
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Population) and self.sha256 == other.sha256
+
+    def __hash__(self) -> int:
+        return hash(self.sha256)
+
     def model(self, kind: str) -> KindModel:
         """The population of a kind.
 

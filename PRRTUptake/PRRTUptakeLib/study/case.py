@@ -156,7 +156,7 @@ def load_case(path: Path) -> Case:
         visits=visits,
         treated_lobe=content.get("treated_lobe", ""),
         recovery=_recovery(phantom, place.key("recovery_phantom")) if phantom else None,
-        dosimetry=content.get("dosimetry", {}),
+        dosimetry=_with_kinetics(content),
         iv_cycle=_iv_cycle(content, place),
         delivered=Delivered(**delivered) if delivered else None,
         notes=content.get("notes", {}),
@@ -182,6 +182,12 @@ def _recovery(phantom: dict[str, Any], place: Place) -> RecoveryCurve:
         return fit_recovery_curve(**figures)
     except (PRRTError, ValueError) as error:
         place.stop(f"{place.name} cannot be used. {error}")
+
+
+def _with_kinetics(content: dict[str, Any]) -> dict[str, Any]:
+    """The settings of doses with the case's own key ``kinetics``, as the library of dosimetry reads them together."""
+    settings: dict[str, Any] = content.get("dosimetry", {})
+    return {**settings, "kinetics": content["kinetics"]} if "kinetics" in content else settings
 
 
 def _iv_cycle(content: dict[str, Any], place: Place) -> IntravenousCycle | None:

@@ -18,7 +18,8 @@ ROOMS = {
         *("cohort", "report", "export", "mrml", "commands", "panel"),
     ],
     "PRRTDosimetryLib": [
-        *("kinetics", "dose", "effect", "uncertainty", "dosimetry", "report", "selftest", "mrml", "commands", "panel"),
+        *("kinetics", "population", "dose", "effect", "uncertainty", "dosimetry", "report", "selftest", "mrml"),
+        *("commands", "panel"),
     ],
 }
 # Of no room: all may use them.

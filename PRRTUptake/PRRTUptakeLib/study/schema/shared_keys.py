@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.study.schema.containers import AnyOf, ListOf, MapOf, Record
 from PRRTUptakeLib.study.schema.fields import FilePath, Flag, Number, Text, Word
+from PRRTUptakeLib.study.schema.population_keys import KINETICS
 from PRRTUptakeLib.vocabulary import TIAC_MODELS
 
 if TYPE_CHECKING:
@@ -59,6 +60,13 @@ REGISTRATION = AnyOf(
 )
 
 
+def _population_chooses_models(values: dict[str, Any], place: Place) -> None:
+    if "kinetics" in values and values.get("model", "auto") != "auto":
+        place.key("model").stop(
+            f"{place.key('model').name} is {values['model']!r}, but a population chooses its own models: leave one out."
+        )
+
+
 def _half_lives_have_a_value(values: dict[str, Any], place: Place) -> None:
     known = values.get("teff_h", {})
     for region in values.get("u_teff_h", {}):
@@ -76,8 +84,9 @@ _REGIONS = 'by region (lesion id or organ), the key "" for all others'
 DOSIMETRY = Record(
     about="How absorbed doses are calculated; whatever is left out has a stated default.",
     wanted="an object with keys",
-    rules=(_half_lives_have_a_value,),
+    rules=(_half_lives_have_a_value, _population_chooses_models),
     optional={
+        "kinetics": KINETICS,
         "model": Word(words=TIAC_MODELS, about="Model of all time-activity curves; auto weighs them by AICc."),
         "sex": Word(words=("M", "F", ""), about="Of the reference phantom, where the images do not say it."),
         "teff_h": MapOf(
