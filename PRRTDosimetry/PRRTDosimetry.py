@@ -66,6 +66,10 @@ class PRRTDosimetryParameterNode:
     phantomRecoveries: str = ""
     model: str = "auto"
     countsUncertainty: Annotated[float, WithinRange(0, 50)] = 2.0
+    populationFile: str = ""
+    plannedRegions: str = "kidney, lesion"
+    plannedImages: Annotated[int, WithinRange(1, 5)] = 2
+    plan: vtkMRMLTableNode
     curves: vtkMRMLTableNode
     method: Method = Method.S_VALUES
     density: Density = Density.UNIFORM
@@ -95,6 +99,7 @@ class PRRTDosimetryWidget(PanelWidget):
         """The sections, top to bottom."""
         from PRRTDosimetryLib.panel.curves import CurvesSection
         from PRRTDosimetryLib.panel.dose import DoseSection, ResultsSection
+        from PRRTDosimetryLib.panel.planning import PlanningSection
         from PRRTDosimetryLib.panel.self_test import SelfTestSection
         from PRRTDosimetryLib.panel.time_points import TimePointsSection
         from PRRTUptakeLib.panel.report import ReportSection
@@ -105,6 +110,7 @@ class PRRTDosimetryWidget(PanelWidget):
             self.study,
             self.timePoints,
             CurvesSection(self),
+            PlanningSection(self),
             DoseSection(self),
             ResultsSection(self),
             ReportSection(self),
@@ -162,6 +168,22 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
         self.placeBeside(points[0].node, [parameters.curves])
         self._fitted = self._state(parameters)
         return parameters.curves
+
+    def planTimes(self, parameters: PRRTDosimetryParameterNode) -> Any:
+        """Find the hours of few images that say most of the dose; returns the table node, which the parameters then name.
+
+        Raises
+        ------
+        PRRTError
+            If the population cannot be read, or a region is of no kind.
+        """
+        from PRRTDosimetryLib.mrml.plan_nodes import table_from_plan
+        from PRRTDosimetryLib.population.from_text import planned
+
+        path = Path(parameters.populationFile) if parameters.populationFile else None
+        found = planned(path, parameters.nuclide, parameters.plannedRegions, parameters.plannedImages)
+        parameters.plan = table_from_plan(found, _("Planned images"), parameters.plan)
+        return parameters.plan
 
     def calculate(self, parameters: PRRTDosimetryParameterNode, progress: Progress = no_progress) -> Any:
         """Calculate the doses, after the curves where these are not of now; returns the table node of the doses.
@@ -260,13 +282,16 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
 
     def _settings(self, parameters: PRRTDosimetryParameterNode) -> DoseSettings:
         from PRRTDosimetryLib.dosimetry.settings import DoseSettings
+        from PRRTDosimetryLib.population.model import read_population
 
+        population = read_population(Path(parameters.populationFile)) if parameters.populationFile else None
         return DoseSettings(
             model=parameters.model,
             calibration_u=parameters.calibrationUncertainty / 100,
             counts_u=parameters.countsUncertainty / 100,
             s_value_u=parameters.sValueUncertainty / 100,
             image_fwhm_mm=parameters.resolution_mm,
+            population=population,
         )
 
     def _state(self, parameters: PRRTDosimetryParameterNode) -> tuple[Any, ...]:

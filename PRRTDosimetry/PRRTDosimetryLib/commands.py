@@ -178,7 +178,8 @@ def _timepoints(chosen: argparse.Namespace) -> None:
     from PRRTDosimetryLib.population.tables import plan_json, plan_text
     from PRRTDosimetryLib.report.population_figures import plan_figure, write_figure
 
-    hours = WorkingHours(chosen.injection, *chosen.working_hours, chosen.day.lower(), chosen.until, chosen.step)
+    opens, closes = chosen.working_hours
+    hours = WorkingHours(chosen.injection, opens, closes, chosen.day.lower(), chosen.until, chosen.step)
     found = planned(chosen.population, chosen.nuclide, chosen.regions, chosen.images, hours)
     if chosen.plot:
         write_figure(plan_figure(found), chosen.plot)

@@ -75,7 +75,7 @@ def population_use(
 
 
 def population_notes(integrals: Mapping[str, Integral], use: PopulationUse | None) -> list[str]:
-    """What a reader must know of a population behind doses: which, for which regions, and for which it does not hold."""
+    """What a reader must know of a population behind doses: which, for which regions, and where it does not hold."""
     if use is None:
         return []
     population = use.population

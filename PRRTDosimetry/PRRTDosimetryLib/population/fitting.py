@@ -155,6 +155,7 @@ def estimate(
     physical_per_h: float,
     starts: Sequence[Floats],
     weak: Weak,
+    rounds: int = _ROUNDS,
 ) -> Estimates:
     """The estimates of a hierarchical model.
 
@@ -164,10 +165,11 @@ def estimate(
     groups : the data.
     starts : vectors in the order of ``layout``, the best of which is improved.
     weak : assumptions.
+    rounds : of the search; 1 comes within about 0.1 nats.
     """
     ranked = sorted(starts, key=lambda one: -_first_value(course, groups, layout, physical_per_h, weak, one))
     search = _Search(Marginal(course, layout, groups, physical_per_h), weak)
-    vector = _climbed(search, ranked[0])
+    vector = _climbed(search, ranked[0], rounds)
     by_patient, penalty = search.curvatures(vector)
     covariance, curved = _covariance(by_patient.sum(axis=0) + penalty)
     value, slopes, slope = search.slopes(vector)
@@ -190,7 +192,7 @@ def _first_value(
     return float(search.by_patient(start[None]).sum() + search.penalty(start[None])[0])
 
 
-def _climbed(search: _Search, start: Floats) -> Floats:
+def _climbed(search: _Search, start: Floats, rounds: int) -> Floats:
     """The maximum by quasi-Newton steps: a few to come near, the others in scales that make the objective round."""
     bounds = _bounds(search.marginal.layout)
     near = minimize(
@@ -198,7 +200,7 @@ def _climbed(search: _Search, start: Floats) -> Floats:
     )
     lowest, highest = np.array(bounds).T
     vector = np.asarray(near.x, dtype=np.float64)
-    for _ in range(_ROUNDS):
+    for _ in range(rounds):
         origin, scales = vector, search.scales(vector)
 
         def in_scales(step: Floats, origin: Floats = origin, scales: Floats = scales) -> tuple[float, Floats]:
@@ -252,6 +254,7 @@ def fit_kind(
     physical_per_h: float,
     covariates: tuple[Covariate, ...] = (),
     start: Floats | None = None,
+    rounds: int = _ROUNDS,
 ) -> KindModel:
     """The population of one kind from its curves, with shrinkage and checks.
 
@@ -262,10 +265,11 @@ def fit_kind(
     layout : which levels and covariates there are.
     covariates : that the groups hold.
     start : where to begin, such as the estimates with one more patient; None for the best of several.
+    rounds : of the search, see `estimate`.
     """
     starts = [start_vector(kinetics, groups, layout, physical_per_h, hours) for hours in START_HALF_LIVES_H]
     starts = starts if start is None else [start]
-    found = estimate(kinetics, groups, layout, physical_per_h, starts, Weak(kinetics.weak))
+    found = estimate(kinetics, groups, layout, physical_per_h, starts, Weak(kinetics.weak), rounds)
     model = kind_model_from(kinetics.name, layout, found.vector, found.covariance, covariates)
     return replace(
         model,

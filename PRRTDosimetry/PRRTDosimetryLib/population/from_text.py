@@ -90,7 +90,7 @@ def population_use(
         If a file cannot be read, or a word means nothing.
     """
     cycle, tables, covariates = words
-    if cycle < 1 or len(tables) >= cycle > 0 and tables:
+    if cycle < 1 or (tables and len(tables) >= cycle):
         raise PopulationError(
             f"Cycle {cycle} cannot follow {len(tables)} earlier one(s): give the number of the cycle, counted from 1."
         )
@@ -175,8 +175,6 @@ def planned(path: Path | None, nuclide_name: str, regions: str, images: int, hou
     for kind in kinds:
         if kind not in KINDS:
             raise PopulationError(f"'{kind}' is no kind of region: give {', '.join(KINDS)}, separated by commas.")
-    if path is None:
-        population = assumed_population(kinds, decay.name, decay.half_life_h)
-    else:
-        population = read_population(path)
+    assumed = assumed_population(kinds, decay.name, decay.half_life_h)
+    population = assumed if path is None else read_population(path)
     return plan(population, kinds, images, decay.decay_constant_per_h, hours)

@@ -252,7 +252,14 @@ def modes_around(
     mean, prior = prior_moments
     shape = mean.shape
     theta = np.array(np.broadcast_to(mean if start is None else start, shape))
-    pairs = _Pairs(course, group, physical_per_h, mean, np.linalg.inv(prior), 1 / variances(group, noise))
+    pairs = _Pairs(
+        course,
+        group,
+        physical_per_h,
+        mean,
+        np.linalg.inv(prior),
+        np.asarray(1 / variances(group, noise), dtype=np.float64),
+    )
     theta = pairs.climbed(theta.reshape(-1, *shape[2:])).reshape(shape)
     every = np.arange(shape[0] * shape[1])
     flat = theta.reshape(-1, *shape[2:])

@@ -1,7 +1,7 @@
 """One patient by a population: empirical-Bayes estimate of each curve, or why the population does not hold for it.
 
 Curves of the same kind belong together: the other kidney, other lesions and earlier cycles narrow the prior as far as
-the spread within patients and between cycles lets them. A curve that lies outside that prior is tried with the
+the spread within patients and between cycles lets them. A curve that is outside that prior is tried with the
 population alone, and, if it is outside that too, is integrated without any population.
 """
 
@@ -110,7 +110,7 @@ class PopulationUse:
         if not one.usable.any():
             raise PopulationError(f"{one.region}: no activity above 0 after the injection; measure the region again.")
         tries = [others, []] if others else [[]]
-        outside = []
+        outside: list[str] = []
         for helpers in tries:
             found = self._posterior(model, [one, *helpers], decay)
             if not found.outside[0]:

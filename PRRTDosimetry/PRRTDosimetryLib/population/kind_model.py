@@ -1,4 +1,4 @@
-"""What is known of one kind of region: typical kinetics, spreads between patients, regions and cycles, and how surely."""
+"""What is known of one kind of region: typical kinetics, spread between patients, regions and cycles, how surely."""
 
 from __future__ import annotations
 

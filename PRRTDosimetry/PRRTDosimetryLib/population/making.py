@@ -91,10 +91,11 @@ def make_kind(curves: Sequence[PatientCurve], decay: Radionuclide, wanted: Wante
     for name in names:
         layout = layout_of(curves, KINETICS[name].size, len(covariates))
         groups = grouped(curves, covariates)
-        found.append(fit_kind(KINETICS[name], groups, layout, decay.decay_constant_per_h, covariates))
+        found.append(fit_kind(KINETICS[name], groups, layout, decay.decay_constant_per_h, covariates, rounds=1))
     tried = tuple(TriedForm(one.kinetics.name, one.log_likelihood, one.layout.length) for one in found)
     best = found[int(np.argmin([one.aic for one in tried]))]
     groups = grouped(curves, covariates)
+    best = fit_kind(best.kinetics, groups, best.layout, decay.decay_constant_per_h, covariates, start=best.vector)
     best, apart = _confirmed(best, groups, decay)
     error = laplace_error(best, groups, decay.decay_constant_per_h)
     return replace(best, tried=tried, checks=replace(best.checks, starts_apart=apart, laplace_error=error))
@@ -112,7 +113,7 @@ def _confirmed(model: KindModel, groups: Sequence[Group], decay: Radionuclide) -
 def without_each(model: KindModel, curves: Sequence[PatientCurve], decay: Radionuclide) -> dict[str, KindModel]:
     """The population without each patient in turn, by patient: estimated again where patients are few.
 
-    With more than 12 patients it is one Newton step from the estimates with all, except for a patient who moves them far.
+    With more than 12 patients it is one Newton step from the estimates with all, unless a patient moves them far.
     """
     patients = list(dict.fromkeys(one.patient for one in curves))
     found: dict[str, KindModel] = {}

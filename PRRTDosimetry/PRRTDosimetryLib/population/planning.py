@@ -65,8 +65,8 @@ class WorkingHours:
     def __post_init__(self) -> None:
         if not 0 <= self.opens < self.closes <= 24:
             raise PopulationError(
-                f"Working hours from {self.opens:g} to {self.closes:g} are not possible: give two hours of the day, the "
-                "first before the second."
+                f"Working hours from {self.opens:g} to {self.closes:g} are not possible: give two hours of the day, "
+                "the first before the second."
             )
         if not 0 <= self.injected_at < 24:
             raise PopulationError(f"An injection at {self.injected_at:g} is not possible: give an hour from 0 to 24.")

@@ -127,7 +127,7 @@ def posterior(
     log_weight = -0.5 * ((residual**2 / known).sum(axis=-1) + scale) + log_prior - log_proposal + log_share[..., None]
     log_weight = _flat(log_weight)
     weight = np.exp(log_weight - log_weight.max(axis=1, keepdims=True))
-    weight /= weight.sum(axis=1, keepdims=True)
+    weight = weight / weight.sum(axis=1, keepdims=True)
     p_outside, p_misfit, sensitivity = _checked(model, own, (mean, prior, log_share), numbers, physical_per_h)
     return Posterior(
         np.moveaxis(theta, 0, 1).reshape(weight.shape[0], -1, theta.shape[-1]),

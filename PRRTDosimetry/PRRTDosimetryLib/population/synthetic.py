@@ -1,4 +1,4 @@
-"""Synthetic patients and their population: round numbers that were invented for tests and the tutorial, not measured."""
+"""Synthetic patients and their population: round numbers, invented for tests and the tutorial, not measured."""
 
 from __future__ import annotations
 

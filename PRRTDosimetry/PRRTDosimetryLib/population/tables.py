@@ -49,8 +49,8 @@ def population_text(population: Population) -> str:
     lines.append(plain_table(header, rows))
     lines += [
         "",
-        "T_eff: typical effective half-life. Spreads are those of the biological clearance, as a factor's exponent: 25 % "
-        "is a factor of 1.28 for one standard deviation.",
+        "T_eff: typical effective half-life. Spreads are standard deviations of ln biological clearance: 25 % is a "
+        "factor of 1.28.",
     ]
     for kind, one in population.kinds.items():
         lines += ["", *_kind_lines(kind, one)]
@@ -181,11 +181,20 @@ def plan_rows(found: Plan) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Header and rows of a plan: the best set, others, and what leaving one out or fewer images cost."""
     kinds = tuple(found.best.widths)
     header = ("images at", "what", *(f"{kind}, width" for kind in kinds), "cost")
-    rows = [_plan_row(found, found.best, "best")]
-    rows += [_plan_row(found, one, "other") for one in found.others]
-    rows += [_plan_row(found, one, f"without {hour:g} h") for hour, one in found.without.items()]
-    rows += [_plan_row(found, one, "best of fewer") for one in reversed(found.fewer)]
-    return header, rows
+    return header, [_plan_row(found, one, what) for one, what in _plan_sets(found)]
+
+
+def _plan_sets(found: Plan) -> list[tuple[PlannedSet, str]]:
+    sets = [(found.best, "best"), *((one, "other") for one in found.others)]
+    sets += [(one, f"without {hour:g} h") for hour, one in found.without.items()]
+    return sets + [(one, "best of fewer") for one in reversed(found.fewer)]
+
+
+def plan_summary(found: Plan) -> list[tuple[str, str, str, str]]:
+    """The same in four columns: hours, what, mean width over regions, cost."""
+    sets = _plan_sets(found)
+    cells = [_plan_row(found, one, what) for one, what in sets]
+    return [(row[0], row[1], _width(one.width), row[-1]) for row, (one, _) in zip(cells, sets, strict=True)]
 
 
 def _plan_row(found: Plan, one: PlannedSet, what: str) -> tuple[str, ...]:
@@ -213,8 +222,8 @@ def plan_text(found: Plan) -> str:
             "",
             plain_table(header, rows),
             "",
-            "width: expected upper over lower end of the 95 % interval of the dose, minus 1, as far as the images' hours "
-            "decide it. cost: mean width over the best one's.",
+            "width: expected upper over lower end of the 95 % interval of the dose, minus 1, as far as hours decide it. "
+            "cost: mean width over the best one's.",
             f"Tried on simulated patients: {tried}.",
         ]
     )
