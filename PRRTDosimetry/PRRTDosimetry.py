@@ -170,7 +170,7 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
         return parameters.curves
 
     def planTimes(self, parameters: PRRTDosimetryParameterNode) -> Any:
-        """Find the hours of few images that say most of the dose; returns the table node, which the parameters then name.
+        """Find the hours at which few images say most of the dose; returns the table node, placed in the parameters.
 
         Raises
         ------

@@ -116,7 +116,7 @@ def posterior(
     mean, prior, log_share = _prior(model, group, numbers, physical_per_h, curve)
     own = group.only(curve)
     found = modes_around(model.kinetics, own, (mean[:, :, None], prior), numbers.noise, physical_per_h)
-    theta, log_proposal = _proposed(found, populations, seed)
+    theta, log_proposal = _proposed(found, len(numbers.noise), seed)
     away = theta - mean[:, :, None]
     pull = np.einsum("mpsd,mpde,mpse->mps", away, np.linalg.inv(prior), away, optimize=True)
     log_prior = -0.5 * (pull + np.linalg.slogdet(prior)[1][..., None]) - 0.5 * theta.shape[-1] * math.log(2 * math.pi)

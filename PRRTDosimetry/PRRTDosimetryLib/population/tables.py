@@ -222,7 +222,7 @@ def plan_text(found: Plan) -> str:
             "",
             plain_table(header, rows),
             "",
-            "width: expected upper over lower end of the 95 % interval of the dose, minus 1, as far as hours decide it. "
+            "width: expected upper over lower end of the 95 % interval of the dose, minus 1, as far as hours decide. "
             "cost: mean width over the best one's.",
             f"Tried on simulated patients: {tried}.",
         ]
