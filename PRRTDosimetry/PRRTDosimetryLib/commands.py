@@ -39,7 +39,12 @@ def _tiac_arguments(parser: argparse.ArgumentParser) -> None:
         help="uncertainty of the points: sigma^2 = (F A)^2 + S^2; default: unknown",
     )
     add("--sigma0-MBq", type=float, metavar="S", help="weights: see --relative-u")
-    add("--population", type=Path, metavar="FILE", help="POPULATION.json: few images borrow from other patients")
+    add(
+        "--population",
+        type=Path,
+        metavar="FILE",
+        help="POPULATION.json, or synthetic: few images borrow from other patients",
+    )
     add("--cycle", type=int, default=1, metavar="N", help="with --population: number of the cycle, default 1")
     add(
         "--earlier", nargs="+", type=Path, default=(), metavar="CSV", help="with --population: curves of earlier cycles"
@@ -162,7 +167,7 @@ def _timepoints_arguments(parser: argparse.ArgumentParser) -> None:
     add("--nuclide", required=True, help="for instance Lu-177")
     add("--regions", required=True, metavar="KIND[,KIND]", help="kidney, spleen, liver, marrow, lesion")
     add("--images", type=int, default=2, metavar="N", help="how many, 1 to 5; default 2")
-    add("--population", type=Path, metavar="FILE", help="POPULATION.json; without it wide assumptions")
+    add("--population", type=Path, metavar="FILE", help="POPULATION.json, or synthetic; without it wide assumptions")
     add("--injection", type=float, default=10.0, metavar="HOUR", help="of the day, default 10")
     add("--working-hours", nargs=2, type=float, default=(8.0, 17.0), metavar=("FROM", "TO"), help="default 8 17")
     add("--day", default="", metavar="DAY", help="of the injection, mon to sun: no images at weekends")

@@ -16,7 +16,7 @@ from PRRTDosimetryLib.population.courses import KINDS
 from PRRTDosimetryLib.population.curve_sets import PatientCurve, PopulationError, kind_of
 from PRRTDosimetryLib.population.individual import PopulationUse
 from PRRTDosimetryLib.population.making import Wanted, make_population
-from PRRTDosimetryLib.population.model import hashes, read_population
+from PRRTDosimetryLib.population.model import hashes, read_population, shipped_population
 from PRRTDosimetryLib.population.planning import Plan, WorkingHours, plan
 from PRRTDosimetryLib.population.synthetic import NUCLIDE, curves_text, synthetic_patients
 from PRRTDosimetryLib.population.tables_in import MEASUREMENTS, read_patients
@@ -95,7 +95,7 @@ def population_use(
             f"Cycle {cycle} cannot follow {len(tables)} earlier one(s): give the number of the cycle, counted from 1."
         )
     amount = math.nan if administered_MBq is None else administered_MBq
-    population = read_population(path)
+    population = read_population(named(path))
     if tables and population.per_administered and math.isnan(amount):
         raise PopulationError(f"{population.name} is per administered activity: give --administered-MBq too.")
     share = amount if population.per_administered else 1.0
@@ -112,6 +112,11 @@ def population_use(
         earlier=tuple(earlier),
         covariates=covariates_from_text(covariates),
     )
+
+
+def named(path: Path) -> Path:
+    """A population's file; the word "synthetic" names the one that is shipped for tests and the tutorial."""
+    return shipped_population() if str(path) == SYNTHETIC and not path.exists() else path
 
 
 def covariates_from_text(words: Sequence[str]) -> dict[str, float]:
@@ -176,5 +181,5 @@ def planned(path: Path | None, nuclide_name: str, regions: str, images: int, hou
         if kind not in KINDS:
             raise PopulationError(f"'{kind}' is no kind of region: give {', '.join(KINDS)}, separated by commas.")
     assumed = assumed_population(kinds, decay.name, decay.half_life_h)
-    population = assumed if path is None else read_population(path)
+    population = assumed if path is None else read_population(named(path))
     return plan(population, kinds, images, decay.decay_constant_per_h, hours)

@@ -183,7 +183,7 @@ def _as_integral(
         u,
         math.inf,
         tuple(float(s) for s in np.where(one.usable, sensitivity, 0.0)),
-        f"{stated}the population's scatter of {model.noise:.1%}",
+        f"{stated}the population's scatter of {100 * model.noise:.1f} %",
         f"population of {model.patients} {'synthetic ' if population.synthetic else ''}patients ({one.kind}), "
         f"{model.kinetics.name}, and {count} image{'s' * (count > 1)}",
         (*notes, *physical_notes(one.curve, decay, shape.terminal_half_life_h)),

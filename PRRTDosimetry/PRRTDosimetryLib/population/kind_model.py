@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import ndtri
-from scipy.stats import qmc
+from scipy.stats import chi2, qmc
 
 from PRRTDosimetryLib.population.courses import CLEARANCE, KINETICS
 from PRRTDosimetryLib.population.hierarchy import Layout, Numbers
@@ -145,7 +145,7 @@ class KindModel:
         return math.log(2) / (physical_per_h + math.exp(float(self.typical[CLEARANCE])))
 
     def draws(self, count: int, seed: int) -> Floats:
-        """Possible numbers of the population, equally probable, by the covariance of the estimates.
+        """Possible numbers of the population, equally probable, by the covariance of the estimates (as t).
 
         Parameters
         ----------
@@ -159,6 +159,10 @@ class KindModel:
         if count == 1 or not np.any(self.covariance):
             return vector[None]
         normal = ndtri(np.clip(qmc.Sobol(len(vector), seed=seed).random(count), 1e-5, 1 - 1e-5))
+        if self.patients:  # the spread of few patients is itself known from few: Student's t
+            freedom = max(self.patients - 1, 3)
+            level = (np.arange(count) * 0.6180339887498949 + 0.5 / count) % 1
+            normal = normal * np.sqrt(freedom / chi2.ppf(level, freedom))[:, None]
         values, directions = np.linalg.eigh(self.covariance)
         away = (normal * np.sqrt(np.maximum(values, 0.0))) @ directions.T
         found = vector + away

@@ -32,7 +32,7 @@ LEAST_PATIENTS, LEAST_IMAGES = 5, 3
 _SECOND_START_H, _APART = 25.0, 1e-3
 _REFITTED_UP_TO = 12
 
-CORRELATED_FROM = 3
+CORRELATED_FROM = 5
 """Patients per parameter from which correlations between patients' parameters are estimated."""
 
 

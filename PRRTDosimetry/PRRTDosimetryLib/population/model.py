@@ -13,6 +13,7 @@ import numpy as np
 from PRRTUptakeLib.atomic_write import atomic_file
 from PRRTUptakeLib.command_line import json_text
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
+from PRRTUptakeLib.resources import resource_path
 from PRRTUptakeLib.study.schema.json_file import read_json_file
 from PRRTUptakeLib.study.schema.place import Place
 from PRRTUptakeLib.study.schema.population_keys import POPULATION
@@ -98,6 +99,11 @@ def read_population(path: Path) -> Population:
         inputs=tuple((one["file"], one["sha256"]) for one in values.get("inputs", ())),
         name=Path(path).name,
     )
+
+
+def shipped_population() -> Path:
+    """The file of the synthetic population, which is shipped for tests and the tutorial."""
+    return resource_path(__file__, "Populations", "synthetic_population.json")
 
 
 def write_population(population: Population, path: Path) -> None:
