@@ -211,8 +211,8 @@ def _checked(
     """Probabilities of the distance from the population and of the misfit, and the sensitivity of ln TIA to the points.
 
     Where courses are linear, the mode of a patient scatters around the expected parameters with the prior's covariance
-    minus that of the posterior: the distance is measured in the directions of which the images say anything. Four fifths
-    of the significance go to the parameters one by one, in which single patients are unusual, a fifth to all together.
+    minus that of the posterior: the distance is measured in the directions of which the images say anything. The
+    parameters one by one have four fifths of the significance, all together the last fifth.
     """
     means, covariances, log_share = prior
     share = np.exp(log_share - log_share.max(axis=0))

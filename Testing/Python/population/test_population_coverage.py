@@ -27,7 +27,7 @@ TOTAL = np.hypot(BETWEEN, WITHIN)
 
 
 def simulated(rng, patients: int, hours=HOURS, curves: int = 2, patient_level=None):
-    """Curves of patients as arrays, and the true ln TIA; ``patient_level`` is in standard deviations of single curves."""
+    """Curves of patients as arrays, and true ln TIA; ``patient_level`` is in standard deviations of single curves."""
     level = rng.standard_normal((patients, 1, 3)) if patient_level is None else patient_level
     own = rng.standard_normal((patients, curves, 3))
     theta = TYPICAL + (BETWEEN * level + WITHIN * own if patient_level is None else TOTAL * level)
