@@ -188,6 +188,10 @@
    <translation>Gy corr.</translation>
   </message>
   <message>
+   <source>Cost</source>
+   <translation>Coût</translation>
+  </message>
+  <message>
    <source>Cycle {cycle}</source>
    <translation>Cycle {cycle}</translation>
   </message>
@@ -256,8 +260,20 @@
    <translation>Électrons :</translation>
   </message>
   <message>
+   <source>Expected upper over lower end of the 95 % interval, minus 1</source>
+   <translation>Borne haute sur borne basse attendues de l'intervalle à 95 %, moins 1</translation>
+  </message>
+  <message>
    <source>Export</source>
    <translation>Exporter</translation>
+  </message>
+  <message>
+   <source>Find hours</source>
+   <translation>Trouver les heures</translation>
+  </message>
+  <message>
+   <source>Find the hours at which these images say most of the dose, by the population, or by wide assumptions.</source>
+   <translation>Trouver les heures où ces images renseignent le mieux sur la dose, selon la population ou des hypothèses larges.</translation>
   </message>
   <message>
    <source>Fit curves</source>
@@ -288,12 +304,24 @@
    <translation>Demi-temps de réparation des reins.</translation>
   </message>
   <message>
+   <source>Hours of the images, the expected width of the dose's 95 % interval, and what other sets cost.</source>
+   <translation>Heures des images, largeur attendue de l'intervalle à 95 % de la dose, et ce que coûtent les autres choix.</translation>
+  </message>
+  <message>
+   <source>How many images there may be, from 1 to 5.</source>
+   <translation>Combien d'images sont possibles, de 1 à 5.</translation>
+  </message>
+  <message>
    <source>How the patient is called in tables and reports.</source>
    <translation>Nom du patient dans les tableaux et rapports.</translation>
   </message>
   <message>
    <source>Image</source>
    <translation>Image</translation>
+  </message>
+  <message>
+   <source>Images at</source>
+   <translation>Images à</translation>
   </message>
   <message>
    <source>Isodoses, Gy:</source>
@@ -318,6 +346,14 @@
   <message>
    <source>Kidneys, α/β:</source>
    <translation>Reins, α/β :</translation>
+  </message>
+  <message>
+   <source>Kinds of regions, separated by commas: kidney, spleen, liver, marrow, lesion.</source>
+   <translation>Types de régions, séparés par des virgules : kidney, spleen, liver, marrow, lesion.</translation>
+  </message>
+  <message>
+   <source>Kinetics of your own patients (POPULATION.json), for patients with few images; leave it empty for none.</source>
+   <translation>Cinétique de vos propres patients (POPULATION.json), pour les patients avec peu d'images ; laissez vide pour aucune.</translation>
   </message>
   <message>
    <source>Lacks</source>
@@ -352,6 +388,10 @@
    <translation>Moyenne de la carte de dose en Gy</translation>
   </message>
   <message>
+   <source>Mean width</source>
+   <translation>Largeur moyenne</translation>
+  </message>
+  <message>
    <source>Method:</source>
    <translation>Méthode :</translation>
   </message>
@@ -374,6 +414,10 @@
   <message>
    <source>Needs the source series in Slicer's DICOM database; patient and study are theirs.</source>
    <translation>Nécessite les séries d'origine dans la base DICOM de Slicer ; patient et étude sont les leurs.</translation>
+  </message>
+  <message>
+   <source>Next time image:</source>
+   <translation>Prochaine image :</translation>
   </message>
   <message>
    <source>Number of the treatment cycle, from 1.</source>
@@ -454,6 +498,18 @@
   <message>
    <source>Phantom, mL:</source>
    <translation>Fantôme, mL :</translation>
+  </message>
+  <message>
+   <source>Planned images</source>
+   <translation>Images prévues</translation>
+  </message>
+  <message>
+   <source>Population (*.json)</source>
+   <translation>Population (*.json)</translation>
+  </message>
+  <message>
+   <source>Population:</source>
+   <translation>Population :</translation>
   </message>
   <message>
    <source>Protocol (*.json)</source>
@@ -542,6 +598,10 @@
   <message>
    <source>Sensitivity of the camera, for an image of counts.</source>
    <translation>Sensibilité de la caméra, pour une image de coups.</translation>
+  </message>
+  <message>
+   <source>Set</source>
+   <translation>Choix</translation>
   </message>
   <message>
    <source>Sex:</source>
@@ -642,6 +702,10 @@
   <message>
    <source>Which lobe's artery was infused; blinded until the analysis is unblinded.</source>
    <translation>Le lobe dont l'artère a été perfusée ; en aveugle jusqu'à la levée.</translation>
+  </message>
+  <message>
+   <source>Width over that of the best set, minus 1</source>
+   <translation>Largeur rapportée à celle du meilleur choix, moins 1</translation>
   </message>
   <message>
    <source>With one key a patient keeps the same subject name in every bundle; the file is made if it is not there. Without one the names cannot be traced back.</source>
@@ -902,6 +966,17 @@
   <message>
    <source>The histograms could not be shown.</source>
    <translation>Les histogrammes n'ont pas pu être montrés.</translation>
+  </message>
+ </context>
+ <context>
+  <name>panel.planning</name>
+  <message>
+   <source>Images at {hours} say most of the dose.</source>
+   <translation>Les images à {hours} renseignent le mieux sur la dose.</translation>
+  </message>
+  <message>
+   <source>The hours could not be found.</source>
+   <translation>Les heures n'ont pas pu être trouvées.</translation>
   </message>
  </context>
  <context>
