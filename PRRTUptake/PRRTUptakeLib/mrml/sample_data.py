@@ -97,7 +97,7 @@ def _drawn(visit: Visit, progress: Progress) -> Segmentation:
     def read(path: Path) -> Segmentation:
         return on_main_thread(progress, lambda: read_segmentation_file(path))
 
-    return read_segments(visit.segments, find_series(visit.dicom), read)
+    return read_segments(visit.segments, find_series(visit.dicom), read, visit.labels)
 
 
 def _load_visit(case: Case, visit: Visit, as_suv: bool, known: dict[Path, Any], progress: Progress) -> list[Any]:
@@ -112,7 +112,7 @@ def _load_visit(case: Case, visit: Visit, as_suv: bool, known: dict[Path, Any], 
         describe_image(node, role=role, visit=visit.visit)
         nodes.append(node)
     if visit.segments not in known:
-        segmentation = read_segments(visit.segments, find_series(visit.dicom), read_segmentation_file, visit.labels)
+        segmentation = in_background(progress, lambda step: _drawn(visit, step))
         known[visit.segments] = node_from_segmentation(segmentation, f"Segments {visit.visit}")
         known[visit.segments].SetAttribute(VISIT_ATTRIBUTE, visit.visit)
         nodes.append(known[visit.segments])
