@@ -200,7 +200,7 @@ def cycle_dosimetry(
     earlier = _scalable(full or {}, options, nuclide)
     curves, regions, left_out = [], {}, []
     for segment in first.prepared.segmentation:
-        region = _region(segment, first.protocol)
+        region = _region(segment, first.protocol, settings)
         curve = _curve(segment.name, ordered) if region is not None else None
         if region is None or curve is None:
             continue
@@ -224,6 +224,8 @@ def cycle_dosimetry(
         nuclide,
         first.labels.cycle,
         first.labels.treated_lobe,
+        marrow_fat_fraction=settings.marrow.get("fat_fraction"),
+        tissues=settings.radiosensitivities(first.protocol),
         sphere_S_Gy_per_Bq_s=lambda mass_g: sphere_dose(nuclide, mass_g, lesion_density).S_Gy_per_Bq_s,
     )
     result = dosimetry(curves, regions, patient, settings.model, options, chain, earlier=earlier)
@@ -403,13 +405,13 @@ def _curve(name: str, visits: Sequence[VisitResult]) -> Curve | None:
     return Curve(name, tuple(_hours(visit) for visit in visits), activities, volume_mL=volume)
 
 
-def _region(segment: Segment, protocol: Protocol) -> Region | None:
+def _region(segment: Segment, protocol: Protocol, settings: DoseSettings) -> Region | None:
     if segment.structure in _ORGANS:
         return Region("organ", _ORGANS[segment.structure])
     if segment.structure == "liver":
         return Region("organ", "liver", contains_lesions=True)
     if segment.structure == "marrow":
-        return Region("vertebrae", vertebrae="L2-L4")
+        return Region("vertebrae", vertebrae=settings.marrow.get("vertebrae", "L2-L4"))
     if segment.role in ("target", "lesion"):
         inside = segment.lobe not in ("none", "")
         lobe = segment.lobe if inside else ""

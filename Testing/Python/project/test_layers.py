@@ -18,7 +18,18 @@ ROOMS = {
         *("cohort", "report", "export", "archive", "mrml", "review", "commands", "panel"),
     ],
     "PRRTDosimetryLib": [
-        *("kinetics", "dose", "effect", "uncertainty", "dosimetry", "camera", "report", "selftest", "mrml"),
+        *(
+            "kinetics",
+            "dose",
+            "transport",
+            "effect",
+            "uncertainty",
+            "dosimetry",
+            "camera",
+            "report",
+            "selftest",
+            "mrml",
+        ),
         *("commands", "panel"),
     ],
 }
@@ -34,6 +45,7 @@ OPTIONAL = {
     "aiohttp",
     "playwright",
     "matplotlib",
+    "ompmc",
     "statsmodels",
     "dask",
     "distributed",
