@@ -25,6 +25,7 @@ from slicer.ScriptedLoadableModule import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from PRRTDosimetryLib.camera.commission import Commissioning
     from PRRTDosimetryLib.dosimetry.settings import DoseSettings
     from PRRTDosimetryLib.effect.bed import Tissue
     from PRRTDosimetryLib.mrml.logic import DosimetryLogic, Treatment
@@ -91,12 +92,14 @@ class PRRTDosimetryParameterNode:
     exportDicom: bool = False
     exportBundle: bool = False
     keyFile: str = ""
+    phantomFile: str = ""
+    cameraFile: str = ""
     replaceFolder: bool = False
     exportExcel: bool = False
 
 
 class PRRTDosimetryWidget(PanelWidget):
-    """The panel: five sections in the order of the work."""
+    """The panel: five sections in the order of the work, and one for the camera."""
 
     uiFile = "UI/PRRTDosimetry.ui"
 
@@ -106,6 +109,7 @@ class PRRTDosimetryWidget(PanelWidget):
 
     def makeSections(self) -> list[Any]:
         """The sections, top to bottom."""
+        from PRRTDosimetryLib.panel.camera import CameraSection
         from PRRTDosimetryLib.panel.curves import CurvesSection
         from PRRTDosimetryLib.panel.dose import DoseSection, ResultsSection
         from PRRTDosimetryLib.panel.self_test import SelfTestSection
@@ -122,6 +126,7 @@ class PRRTDosimetryWidget(PanelWidget):
             ResultsSection(self),
             ReportSection(self),
             SelfTestSection(self),
+            CameraSection(self),
         ]
 
     def missing(self) -> str:
@@ -223,7 +228,7 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
             parameters.isodoses = None
 
     def recoveryCurve(self, parameters: PRRTDosimetryParameterNode) -> RecoveryCurve | None:
-        """The recovery curve of the phantom whose spheres were typed; None where nothing was typed.
+        """The recovery curve of spheres that were typed, else of the camera file in use; None without both.
 
         Raises
         ------
@@ -232,7 +237,45 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
         """
         from PRRTUptakeLib.uptake.partial_volume import recovery_curve_from_text
 
-        return recovery_curve_from_text(parameters.phantomVolumes, parameters.phantomRecoveries, "the panel")
+        typed = recovery_curve_from_text(parameters.phantomVolumes, parameters.phantomRecoveries, "the panel")
+        if typed is not None or not parameters.cameraFile:
+            return typed
+        from PRRTUptakeLib.study.camera import load_camera
+
+        return load_camera(Path(parameters.cameraFile)).recovery
+
+    def commissionCamera(self, phantom: str, camera: str, progress: Progress = no_progress) -> Commissioning:
+        """Measure the phantom images that a PHANTOM.json names; write CAMERA.json, and the page to sign next to it.
+
+        Raises
+        ------
+        PRRTError
+            If the images do not give the camera's numbers, or the user stops it; nothing is written then.
+        """
+        from PRRTDosimetryLib.camera.run import make_camera
+        from PRRTDosimetryLib.report.camera_report import camera_html, write_page
+
+        made, content = make_camera(Path(phantom), Path(camera), progress)
+        write_page(camera_html(made, content), Path(camera).with_suffix(".html"))
+        return made
+
+    def useCamera(self, parameters: PRRTDosimetryParameterNode, camera: str) -> str:
+        """Take a camera file's resolution, recovery and uncertainty of calibration; returns what it holds, in words.
+
+        Raises
+        ------
+        PRRTError
+            If the file cannot be used; the parameters are as they were then.
+        """
+        from PRRTUptakeLib.study.camera import load_camera
+
+        found = load_camera(Path(camera))
+        parameters.cameraFile = camera
+        if found.fwhm_mm:
+            parameters.resolution_mm = found.fwhm_mm
+        if found.kind:
+            parameters.calibrationUncertainty = min(100 * found.factor_u, 50.0)
+        return found.sentence
 
     def export(self, parameters: PRRTDosimetryParameterNode, progress: Progress = no_progress) -> None:
         """Calculate, and write report, table, provenance and scene to the chosen folder.

@@ -298,7 +298,7 @@ def _selftest(chosen: argparse.Namespace) -> None:
 COMMANDS: tuple[Command, ...] = (
     Command(
         "camera",
-        "commission a camera from phantom images: calibration, recovery, resolution, dead time; or show its trend",
+        "measure a camera's calibration, recovery, resolution and dead time from phantom images; or show its trend",
         _camera_arguments,
         _camera,
     ),

@@ -177,6 +177,13 @@ VISIT = Record(
         "image": Text(rule=_uid, about="Series Instance UID of the measured image, where there are several."),
         "route": Word(words=(*ROUTES, *ROUTES.values()), about="How the activity was given, for PET of both routes."),
         "quantification": QUANTIFICATION,
+        "observed_cps": Number(
+            low=0,
+            high=1e8,
+            above=True,
+            unit="counts per second",
+            about="Count rate that the detectors showed, for the dead time of the camera file",
+        ),
         "lobe_plane": Record(
             about="Parts the lobes; the normal points to the patient's left lobe.",
             required={
@@ -252,6 +259,9 @@ CASE = Record(
             words=PARTIAL_VOLUME, about="Partial volume correction, in place of what the protocol says."
         ),
         "recovery_phantom": RECOVERY_PHANTOM,
+        "camera": FilePath(
+            about="CAMERA.json of prrt camera: calibration, resolution and recovery with their uncertainties."
+        ),
         "dosimetry": replace(DOSIMETRY, raw=True),  # read again by the library of dosimetry
         "iv_cycle": IV_CYCLE,
         "delivered": DELIVERED,
