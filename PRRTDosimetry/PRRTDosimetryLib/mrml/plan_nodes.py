@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 from PRRTUptakeLib.mrml.charts import chart_of, line_chart
 from PRRTUptakeLib.mrml.tables import rows_of_table, table_from_columns
 
-from PRRTDosimetryLib.population.tables import plan_summary
-
 if TYPE_CHECKING:
     from PRRTDosimetryLib.population.planning import Plan
 
@@ -19,6 +17,8 @@ _COLUMNS = ("images", "set", "width", "cost")
 
 def table_from_plan(found: Plan, name: str, node: Any = None) -> Any:
     """A vtkMRMLTableNode with one row per set of hours; ``node`` is overwritten where given."""
+    from PRRTDosimetryLib.population.tables import plan_summary  # panels come here when they open
+
     rows = plan_summary(found)
     columns = {column: [row[n] for row in rows] for n, column in enumerate(_COLUMNS)}
     node = table_from_columns(columns, name, node)
