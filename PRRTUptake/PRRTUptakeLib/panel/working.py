@@ -23,7 +23,7 @@ class DialogProgress:
     """Progress that is shown in a dialog; `progress.in_background` finds the thread that it offers.
 
     Work in the background touches no node; what does is handed to `on_main_thread`. Cancel ends the waiting at once:
-    the thread is told, ends at its next step, and what it made is dropped.
+    the thread is asked to stop, ends at its next step, and what it made is dropped.
     """
 
     def __init__(self, dialog: Any) -> None:
