@@ -96,7 +96,7 @@ def _doubts(ct: Volume, image: Volume, to_ct: Registration) -> tuple[str, ...]:
 
 
 def soft_tissue_mask(segmentation: Segmentation, placed: Mapping[str, Occupancy]) -> np.ndarray | None:
-    """Voxels [k, j, i] of liver, spleen, kidneys and lesions in the liver: contrast medium does not make bone of them."""
+    """Voxels [k, j, i] of liver, spleen, kidneys and liver lesions: contrast medium does not make bone of them."""
     mask: np.ndarray | None = None
     for segment in segmentation:
         in_liver = segment.role in ("target", "lesion") and segment.lobe in ("left", "right", "caudate")
