@@ -179,8 +179,13 @@ def walk_uptake(walk: Walk, sample: str, expected: Any = None) -> None:
         panel.parameters.segmentation = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSegmentationNode")
     for row in range(panel.ui.imagesTable.rowCount):
         walk.do(f"{sample}: image {row + 1}", lambda row=row: panel.ui.imagesTable.selectRow(row))
+    plane = panel.parameters.lobePlane
+    drawn = (plane.GetOriginWorld(), plane.GetNormalWorld()) if plane is not None else None
     for name in UPTAKE_STEPS:
         click(walk, panel, name, sample)
+        if name == "placePlaneButton" and drawn is not None:  # the sample's own again, as prrt run has it
+            plane.SetOriginWorld(*drawn[0])
+            plane.SetNormalWorld(*drawn[1])
     if expected is not None and panel.parameters.table is not None:
         walk.do(f"{sample}: as prrt run", lambda: None, lambda: differences(panel.parameters.table, expected.rows))
     panel.ui.reportPath.currentPath = str(walk.folder / f"report-{sample}")

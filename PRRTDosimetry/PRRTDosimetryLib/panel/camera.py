@@ -76,6 +76,8 @@ class CameraSection(Section):
 
     def onOpen(self) -> None:
         """Open the page in the web browser."""
+        if not self.ui.cameraPath.currentPath:
+            return
         page = Path(self.ui.cameraPath.currentPath).with_suffix(".html")
         with self.attempt(_("The page could not be opened.")):
             qt.QDesktopServices.openUrl(qt.QUrl(page.resolve().as_uri()))

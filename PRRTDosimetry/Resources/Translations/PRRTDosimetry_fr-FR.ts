@@ -29,7 +29,7 @@
   </message>
   <message>
    <source> million</source>
-   <translation> million</translation>
+   <translation> millions</translation>
   </message>
   <message>
    <source> mm</source>
@@ -69,11 +69,11 @@
   </message>
   <message>
    <source>95 % interval of the dose; where the dose is not corrected for partial volume, the loss is in it</source>
-   <translation>Intervalle à 95 % de la dose ; sans correction du volume partiel, la perte y est comprise</translation>
+   <translation>Intervalle à 95 % de la dose ; si la dose n'est pas corrigée du volume partiel, la perte y est comprise</translation>
   </message>
   <message>
    <source>95 % interval of the sum; the cycles' errors are taken as shared</source>
-   <translation>Intervalle à 95 % de la somme ; les erreurs des cycles sont considérées comme communes</translation>
+   <translation>Intervalle à 95 % de la somme ; les erreurs des cycles sont prises comme communes</translation>
   </message>
   <message>
    <source>A folder with other files in it is not written to: with this, it is renamed and a new one made in its place.</source>
@@ -117,11 +117,11 @@
   </message>
   <message>
    <source>Alpha over beta of all lesions; without it they have no biologically effective dose.</source>
-   <translation>Rapport alpha/bêta de toutes les lésions ; sans lui, elles n'ont pas de dose biologique efficace.</translation>
+   <translation>Alpha sur bêta de toutes les lésions ; sans lui elles n'ont pas de dose biologique effective.</translation>
   </message>
   <message>
    <source>Alpha over beta of the kidneys, for the biologically effective dose.</source>
-   <translation>Rapport alpha/bêta des reins, pour la dose biologique efficace.</translation>
+   <translation>Alpha sur bêta des reins, pour la dose biologique effective.</translation>
   </message>
   <message>
    <source>Apply</source>
@@ -141,11 +141,11 @@
   </message>
   <message>
    <source>CAMERA.json: written from the phantom images, or one that is there already.</source>
-   <translation>CAMERA.json : écrit à partir des images de fantômes, ou déjà présent.</translation>
+   <translation>CAMERA.json : écrit à partir des images de fantôme, ou déjà existant.</translation>
   </message>
   <message>
    <source>CT in the space of the first image, for the density; liver, spleen, kidneys and lesions in the liver count as soft tissue, however bright contrast medium makes them.</source>
-   <translation>Scanner dans l'espace de la première image, pour la densité ; foie, rate, reins et lésions du foie comptent comme tissus mous, même rehaussés par un produit de contraste.</translation>
+   <translation>TDM dans l'espace de la première image, pour la densité ; foie, rate, reins et lésions du foie comptent comme tissu mou, quel que soit le rehaussement par le produit de contraste.</translation>
   </message>
   <message>
    <source>CT:</source>
@@ -289,7 +289,7 @@
   </message>
   <message>
    <source>From Hounsfield values of the CT to mass density. The calibration of your own CT is given in a case file.</source>
-   <translation>Des valeurs Hounsfield du scanner à la masse volumique. L'étalonnage de votre scanner se donne dans un fichier de cas.</translation>
+   <translation>Des unités Hounsfield de la TDM à la masse volumique. L'étalonnage de votre TDM se donne dans un fichier de cas.</translation>
   </message>
   <message>
    <source>Gy</source>
@@ -377,7 +377,7 @@
   </message>
   <message>
    <source>Mass density of the tissue, where it is the same everywhere.</source>
-   <translation>Masse volumique du tissu, lorsqu'elle est la même partout.</translation>
+   <translation>Masse volumique du tissu, si elle est la même partout.</translation>
   </message>
   <message>
    <source>Mass, dose with standard uncertainty, biologically effective dose; mean, D98 and D2 of the dose map; part of its contrast that the region's mean keeps at the image's resolution (doses are not corrected for it); where a phantom is given, doses of lesions corrected by its recoveries. Click a row to see the region.</source>
@@ -429,11 +429,11 @@
   </message>
   <message>
    <source>Of a transport, of each kind of radiation: more take longer and leave less statistical uncertainty.</source>
-   <translation>Du transport, par type de rayonnement : davantage prend plus de temps et réduit l'incertitude statistique.</translation>
+   <translation>Du transport, pour chaque rayonnement : davantage prend plus de temps et laisse moins d'incertitude statistique.</translation>
   </message>
   <message>
    <source>Of a transport: by kernel, or by Monte Carlo too, where their range matters.</source>
-   <translation>Du transport : par noyau, ou par Monte-Carlo aussi, lorsque leur parcours compte.</translation>
+   <translation>Du transport : par noyau, ou aussi par Monte Carlo là où leur parcours compte.</translation>
   </message>
   <message>
    <source>Of the tissue in the dose map.</source>
@@ -839,7 +839,7 @@
   <name>panel.choices</name>
   <message>
    <source>Monte Carlo (90Y, 68Ga, lung)</source>
-   <translation>Monte-Carlo (90Y, 68Ga, poumon)</translation>
+   <translation>Monte Carlo (90Y, 68Ga, poumon)</translation>
   </message>
   <message>
    <source>S-values of organs and spheres</source>
@@ -855,7 +855,7 @@
   </message>
   <message>
    <source>dose map by transport through the CT (ompmc), and S-values</source>
-   <translation>carte de dose par transport à travers le scanner (ompmc), et valeurs S</translation>
+   <translation>carte de dose par transport dans la TDM (ompmc), et valeurs S</translation>
   </message>
   <message>
    <source>dose map by voxel S-values, and S-values</source>
@@ -867,7 +867,7 @@
   </message>
   <message>
    <source>kernel, scaled by density</source>
-   <translation>noyau, mis à l'échelle de la densité</translation>
+   <translation>noyau, ajusté à la densité</translation>
   </message>
   <message>
    <source>male</source>
@@ -879,7 +879,7 @@
   </message>
   <message>
    <source>of the CT</source>
-   <translation>du scanner</translation>
+   <translation>de la TDM</translation>
   </message>
   <message>
    <source>the same everywhere</source>
@@ -925,7 +925,7 @@
   </message>
   <message>
    <source>Choose the CT for the density, or another method or density.</source>
-   <translation>Choisissez le scanner pour la densité, ou une autre méthode ou densité.</translation>
+   <translation>Choisissez la TDM pour la densité, ou une autre méthode ou densité.</translation>
   </message>
   <message>
    <source>Dose</source>

@@ -20,7 +20,7 @@ from PRRTUptakeLib.mrml.images import (
 from PRRTUptakeLib.mrml.planes import node_from_plane
 from PRRTUptakeLib.mrml.scene import place_in_study, take_out
 from PRRTUptakeLib.mrml.segmentations import node_from_segmentation, read_segmentation_file
-from PRRTUptakeLib.progress import Progress, in_background, no_progress, sub_progress
+from PRRTUptakeLib.progress import Progress, in_background, no_progress, on_main_thread, sub_progress
 from PRRTUptakeLib.study.case import load_case
 from PRRTUptakeLib.study.inputs import ROUTES
 from PRRTUptakeLib.study.segment_files import read_segments
@@ -34,6 +34,7 @@ from PRRTUptakeLib.synthetic.cases import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from PRRTUptakeLib.segmentation.segments import Segmentation
     from PRRTUptakeLib.study.case import Case, Visit
 
 # Name of the sample -> what writes it, and whether its emission images are loaded as SUV.
@@ -90,6 +91,15 @@ def load_patient(path: Path, as_suv: bool = False, progress: Progress = no_progr
     return nodes
 
 
+def _drawn(visit: Visit, progress: Progress) -> Segmentation:
+    """The segments of a visit; what reads them into a node of the scene does so on the face's own thread."""
+
+    def read(path: Path) -> Segmentation:
+        return on_main_thread(progress, lambda: read_segmentation_file(path))
+
+    return read_segments(visit.segments, find_series(visit.dicom), read, visit.labels)
+
+
 def _load_visit(case: Case, visit: Visit, as_suv: bool, known: dict[Path, Any], progress: Progress) -> list[Any]:
     """The nodes of one visit; segments that an earlier visit named already (``known``) are not loaded again."""
     nodes = []
@@ -102,7 +112,7 @@ def _load_visit(case: Case, visit: Visit, as_suv: bool, known: dict[Path, Any], 
         describe_image(node, role=role, visit=visit.visit)
         nodes.append(node)
     if visit.segments not in known:
-        segmentation = read_segments(visit.segments, find_series(visit.dicom), read_segmentation_file, visit.labels)
+        segmentation = in_background(progress, lambda step: _drawn(visit, step))
         known[visit.segments] = node_from_segmentation(segmentation, f"Segments {visit.visit}")
         known[visit.segments].SetAttribute(VISIT_ATTRIBUTE, visit.visit)
         nodes.append(known[visit.segments])

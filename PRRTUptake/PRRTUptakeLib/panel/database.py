@@ -7,6 +7,7 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
+from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.panel.section import Section, connect, waiting
 from PRRTUptakeLib.panel.study import OWN_FILE
 
@@ -26,6 +27,8 @@ class DatabaseSection(Section):
         patient = self.ui.databaseComboBox.itemData(self.ui.databaseComboBox.currentIndex)
         said: list[str] = []
         with self.attempt(_("The patient could not be loaded.")), waiting(_("From DICOM database")) as progress:
+            if not patient:
+                raise PRRTError(_("There is no patient in the DICOM database: import the images in the DICOM module."))
             wished = "" if self.parameters.protocol == OWN_FILE else self.parameters.protocol
             found = load_from_database(slicer.dicomDatabase, patient, wished, self.parameters.cycle, progress)
             if self.parameters.protocol != OWN_FILE:

@@ -924,6 +924,10 @@
    <source>The patient could not be loaded.</source>
    <translation>Le patient n'a pas pu être chargé.</translation>
   </message>
+  <message>
+   <source>There is no patient in the DICOM database: import the images in the DICOM module.</source>
+   <translation>Il n'y a pas de patient dans la base DICOM : importez les images dans le module DICOM.</translation>
+  </message>
  </context>
  <context>
   <name>panel.export_options</name>

@@ -55,10 +55,10 @@ def test_every_example_of_the_python_console_prints_what_the_page_shows(scene, t
     """As in the console: one session from top to bottom."""
     monkeypatch.chdir(tmp_path)
     test = doctest.DocTest(python_examples(), {}, "console.md", str(CONSOLE), 0, "")
-    told: list[str] = []
+    printed: list[str] = []
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
-    runner.run(test, out=told.append)
-    assert not runner.summarize(verbose=False).failed, "".join(told)
+    runner.run(test, out=printed.append)
+    assert not runner.summarize(verbose=False).failed, "".join(printed)
 
 
 def tidy(text):
