@@ -68,6 +68,10 @@ class PRRTDosimetryParameterNode:
     phantomRecoveries: str = ""
     model: str = "auto"
     countsUncertainty: Annotated[float, WithinRange(0, 50)] = 2.0
+    populationFile: str = ""
+    plannedRegions: str = "kidney, lesion"
+    plannedImages: Annotated[int, WithinRange(1, 5)] = 2
+    plan: vtkMRMLTableNode
     curves: vtkMRMLTableNode
     method: Method = Method.S_VALUES
     density: Density = Density.UNIFORM
@@ -112,6 +116,7 @@ class PRRTDosimetryWidget(PanelWidget):
         from PRRTDosimetryLib.panel.camera import CameraSection
         from PRRTDosimetryLib.panel.curves import CurvesSection
         from PRRTDosimetryLib.panel.dose import DoseSection, ResultsSection
+        from PRRTDosimetryLib.panel.planning import PlanningSection
         from PRRTDosimetryLib.panel.self_test import SelfTestSection
         from PRRTDosimetryLib.panel.time_points import TimePointsSection
         from PRRTUptakeLib.panel.report import ReportSection
@@ -122,6 +127,7 @@ class PRRTDosimetryWidget(PanelWidget):
             self.study,
             self.timePoints,
             CurvesSection(self),
+            PlanningSection(self),
             DoseSection(self),
             ResultsSection(self),
             ReportSection(self),
@@ -180,6 +186,22 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
         self.placeBeside(points[0].node, [parameters.curves])
         self._fitted = self._state(parameters)
         return parameters.curves
+
+    def planTimes(self, parameters: PRRTDosimetryParameterNode) -> Any:
+        """Find the hours at which few images say most of the dose; returns the table node, placed in the parameters.
+
+        Raises
+        ------
+        PRRTError
+            If the population cannot be read, or a region is of no kind.
+        """
+        from PRRTDosimetryLib.mrml.plan_nodes import table_from_plan
+        from PRRTDosimetryLib.population.from_text import planned
+
+        path = Path(parameters.populationFile) if parameters.populationFile else None
+        found = planned(path, parameters.nuclide, parameters.plannedRegions, parameters.plannedImages)
+        parameters.plan = table_from_plan(found, _("Planned images"), parameters.plan)
+        return parameters.plan
 
     def calculate(self, parameters: PRRTDosimetryParameterNode, progress: Progress = no_progress) -> Any:
         """Calculate the doses, after the curves where these are not of now; returns the table node of the doses.
@@ -340,8 +362,10 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
     def _settings(self, parameters: PRRTDosimetryParameterNode) -> DoseSettings:
         from PRRTDosimetryLib.dose.density_curves import shipped_curve
         from PRRTDosimetryLib.dosimetry.settings import DoseSettings
+        from PRRTDosimetryLib.population.model import read_population
         from PRRTDosimetryLib.transport.options import TransportOptions
 
+        population = read_population(Path(parameters.populationFile)) if parameters.populationFile else None
         return DoseSettings(
             model=parameters.model,
             calibration_u=parameters.calibrationUncertainty / 100,
@@ -355,6 +379,7 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
                 seed=parameters.seed,
             ),
             tissues=self._tissues(parameters),
+            population=population,
         )
 
     def _tissues(self, parameters: PRRTDosimetryParameterNode) -> dict[str, Tissue]:

@@ -151,6 +151,9 @@ METRICS = {
         "Mean absorbed dose that the intra-arterial cycle gave, from its serial images.",
     ),
     "delivered_over_predicted": Metric("delivered/predicted dose", "Delivered over predicted dose."),
+    "activity": Metric("activity", "Activity of a region at the time of the image, a point of its curve."),
+    "time_after_injection": Metric("time after injection", "Hours from the injection to the image."),
+    "administered_activity": Metric("administered activity", "Activity that was given in the cycle."),
     "dose": Metric("absorbed dose", "Mean absorbed dose of the cycle."),
     "dose_recovery_corrected": Metric(
         "absorbed dose, corrected for partial volume",

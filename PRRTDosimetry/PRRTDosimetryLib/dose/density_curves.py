@@ -70,7 +70,7 @@ def shipped_curve(name: str = DEFAULT_CURVE) -> DensityCurve:
         If there is none of that name.
     """
     if name not in _curves():
-        raise DoseError(f"There is no density curve '{name}': use {', '.join(_curves())}, or give your own.")
+        raise DoseError(f"There is no density curve '{name}': use {', '.join(shipped_curves())}, or give your own.")
     return _curves()[name]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 from scipy import ndimage
 
 from PRRTDosimetryLib.dose.density import (
@@ -85,10 +84,3 @@ def density_doubts(nuclide: str, density: Volume, regions: Mapping[str, Occupanc
                     "electrons by Monte Carlo."
                 )
     return found
-
-
-def lung_and_bone_mL(density: Volume) -> tuple[float, float]:
-    """Volumes of lung and of bone in a density map, for the report."""
-    least, most = SOFT_TISSUE_RANGE_g_per_mL
-    lung = np.count_nonzero((density.array >= AIR_BELOW_g_per_mL) & (density.array < least))
-    return lung * density.grid.voxel_volume_mL, np.count_nonzero(density.array > most) * density.grid.voxel_volume_mL

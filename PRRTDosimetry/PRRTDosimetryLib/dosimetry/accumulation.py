@@ -92,7 +92,7 @@ def _samples(grid: Grid, source: Grid) -> list[tuple[float, float, float]]:
 
 
 def untrusted_share(untrusted: np.ndarray, region: Occupancy) -> float:
-    """Share of a region's volume in voxels that are not trusted."""
+    """Share of a region's volume in voxels that are not trusted, bool [k, j, i]."""
     return float(region.fraction @ untrusted.reshape(-1)[region.indices] / region.fraction.sum())
 
 

@@ -101,7 +101,7 @@ def _protraction(name: str, placed: Occupancy, half_life: Volume, shapes: Mappin
 def effect_rows(effects: Mapping[str, VoxelEffect], labels: Mapping[str, Sequence[object]]) -> list[Measurement]:
     """Per region mean BED and EQD2, BED of 98, 50 and 2 % of the volume, EUD and tumour control where stated.
 
-    ``labels`` are what stands before the metric in a row, by region.
+    ``labels`` are the columns before the metric in a row, by region.
     """
     rows = []
     for name, one in effects.items():

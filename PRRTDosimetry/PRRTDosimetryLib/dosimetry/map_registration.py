@@ -127,7 +127,7 @@ def anatomy_of(visit: VisitResult, images: VisitImages) -> Volume:
 
 
 def liver_of(visit: VisitResult, grid: Grid) -> np.ndarray | None:
-    """The liver on the grid of its CT; None where the segments' voxels are ordered another way."""
+    """The liver on the grid of its CT, bool [k, j, i]; None where the segments' voxels are ordered another way."""
     segmentation = visit.prepared.segmentation
     livers = segmentation.having(structure="liver")
     if not livers or not segmentation.grid.matches(grid):

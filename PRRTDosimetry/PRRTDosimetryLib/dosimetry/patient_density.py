@@ -55,8 +55,8 @@ def patient_density(
     ct : in Hounsfield units.
     image : activity, whose grid is taken; activity beyond the CT gives a warning.
     to_ct : from points of the image to the CT.
-    soft_tissue : bool on the image's grid, voxels of organs that are soft tissue however bright they are (see
-        `soft_tissue_mask`).
+    soft_tissue : bool [k, j, i] on the image's grid, voxels of organs that are soft tissue however bright they are,
+        see `soft_tissue_mask`.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def _doubts(ct: Volume, image: Volume, to_ct: Registration) -> tuple[str, ...]:
 
 
 def soft_tissue_mask(segmentation: Segmentation, placed: Mapping[str, Occupancy]) -> np.ndarray | None:
-    """Voxels of liver, spleen, kidneys and lesions in the liver: contrast medium does not make bone of them."""
+    """Voxels [k, j, i] of liver, spleen, kidneys and lesions in the liver, of which contrast medium makes no bone."""
     mask: np.ndarray | None = None
     for segment in segmentation:
         in_liver = segment.role in ("target", "lesion") and segment.lobe in ("left", "right", "caudate")

@@ -18,6 +18,7 @@ from PRRTDosimetryLib.dose.errors import DoseError
 from PRRTDosimetryLib.effect.bed import DEFAULT_TISSUES, Tissue
 from PRRTDosimetryLib.kinetics.errors import KineticsError
 from PRRTDosimetryLib.kinetics.options import ASSUMED_TEFF_CHANGE, Options
+from PRRTDosimetryLib.population.model import read_population
 from PRRTDosimetryLib.transport.options import TransportOptions
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.study.visit import VisitResult
 
     from PRRTDosimetryLib.kinetics.fitting import Weights
+    from PRRTDosimetryLib.population.model import Population
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +47,9 @@ class DoseSettings:
         doi:10.1007/s00259-018-4136-7): activity calibration, counts of a region in one image, S-value. The defaults
         are of the order of that guidance's example and are no measurement of this camera: give your own.
     contour_fwhm_mm : resolution of the image on which regions are drawn.
-    image_fwhm_mm : resolution of the emission images as measured for this camera, from which the expected recovery of
-        every region and what its volume costs in counts follow; 0 takes the protocol's.
+    image_fwhm_mm : resolution of the emission images as measured for this camera, from which the correction for partial
+        volume, the expected recovery of every region and what its volume costs in counts follow; 0 takes the
+        protocol's. The visits are measured with it (``StudyInput.measuring_protocol``).
     dose_map : dose in every voxel too: "kernel" (voxel S-values), "local" (electrons where they arise), "transport"
         (Monte Carlo through the CT), "" for none.
     density, density_g_per_mL : of the tissue in dose maps: "uniform" is that value everywhere, "ct" that of the CT.
@@ -62,6 +65,9 @@ class DoseSettings:
         to that visit, in any form that a visit's ``registration`` may have (a transform file of another tool, a 4x4 in
         RAS mm, the identity with its reason). Visits that are not named are registered, unless they share the frame of
         reference or were measured with contours that were registered already.
+    population : kinetics of the centre's patients, from which curves of their kinds borrow strength; then a region with
+        one image needs no half-life, and later cycles follow from earlier ones by the spread between cycles.
+    covariates : of the patient, such as egfr, where the population depends on them.
     """
 
     model: str = "auto"
@@ -85,6 +91,8 @@ class DoseSettings:
     isodoses_Gy: tuple[float, ...] = ()
     marrow: Mapping[str, Any] = field(default_factory=dict)
     transforms: Mapping[str, RegistrationRule] = field(default_factory=dict)
+    population: Population | None = None
+    covariates: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def from_case(cls, content: Mapping[str, Any], base: Path | None = None) -> DoseSettings:
@@ -102,6 +110,10 @@ class DoseSettings:
             made["ct_curve"] = _curve(values["ct_curve"], place.key("ct_curve"))
         if "transport" in values:
             made["transport"] = TransportOptions(**values["transport"])
+        kinetics = values.pop("kinetics", None)
+        if kinetics is not None:
+            made["population"] = read_population(kinetics["population"])
+            made["covariates"] = kinetics.get("covariates", {})
         made["tissues"] = {name: Tissue.from_values(one) for name, one in values.get("tissues", {}).items()}
         return cls(**{**values, **made})
 

@@ -45,7 +45,7 @@ class VoxelEffect:
 
 
 def voxel_bed_Gy(dose_Gy: np.ndarray, protraction: float, alpha_beta_Gy: float) -> np.ndarray:
-    """BED of every voxel of one cycle, D (1 + G D/(alpha/beta)).
+    """BED of every voxel (n,) of one cycle, D (1 + G D/(alpha/beta)).
 
     Examples
     --------
@@ -91,7 +91,7 @@ def equivalent_uniform_dose_Gy(dose_Gy: np.ndarray, volume_mL: np.ndarray, expon
 
 
 def tumour_control_probability(bed_Gy: np.ndarray, volume_mL: np.ndarray, control: TumourControl) -> float:
-    """Chance that no clonogenic cell survives: exp(-sum of n V exp(-alpha BED)), without growth in between.
+    """Chance that no clonogenic cell survives: exp(-sum of c V exp(-alpha BED)) over voxels (n,), without growth.
 
     Poisson statistics with one alpha for all cells (Webb and Nahum, Phys Med Biol 1993;38:653,
     doi:10.1088/0031-9155/38/6/001); the alphas of patients scatter, so that it is no forecast for one of them.
@@ -110,7 +110,7 @@ def tumour_control_probability(bed_Gy: np.ndarray, volume_mL: np.ndarray, contro
 def voxel_effect(
     bed_Gy: np.ndarray, volume_mL: np.ndarray, tissue: Tissue, protraction: tuple[float, ...]
 ) -> VoxelEffect:
-    """Effect of a region from the BED of its voxels and the region's volume in each.
+    """Effect of a region from the BED of its voxels (n,) and the region's volume in each (n,).
 
     Raises
     ------

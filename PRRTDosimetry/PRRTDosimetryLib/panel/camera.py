@@ -65,8 +65,8 @@ class CameraSection(Section):
         failure, stopped = _("The camera could not be commissioned."), _("Stopped; no camera file was written.")
         with self.attempt(failure, stopped), waiting(_("Camera")) as progress:
             made = self.logic.commissionCamera(phantom, camera, progress)
-            told = _("Camera file {path} written.").format(path=camera)
-            self.panel.say("\n".join((told, *made.warnings)))
+            written = _("Camera file {path} written.").format(path=camera)
+            self.panel.say("\n".join((written, *made.warnings)))
 
     def onUse(self) -> None:
         """Take the camera's numbers."""

@@ -58,7 +58,7 @@ def _candidates(pose, phantom=NEMA, missing=(), wrong=()):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_spheres_are_named_whatever_way_the_phantom_lies(seed):
+def test_spheres_are_named_however_the_phantom_is_turned(seed):
     rotation = Rotation.random(random_state=seed).as_matrix()
     pose = kabsch(NEMA.centres_mm, NEMA.centres_mm @ rotation.T + np.array([20.0, -35.0, 110.0]))
     found = require_decided(match_spheres(NEMA, _candidates(pose, missing=(1,), wrong=range(6))), NEMA)

@@ -100,8 +100,8 @@ def test_images_in_bq_give_image_over_truth(tmp_path, habit):
     assert made.calibration.factor == pytest.approx(1.05, rel=0.01)
     assert made.resolution.fwhm_mm == pytest.approx(10.0, rel=0.05)
     assert np.isnan(made.Bq_per_mL_per_unit)
-    told = [text for text in made.warnings if "no acquisition time" in text]
-    assert len(told) == (habit == "mapped")  # its header has none
+    found = [text for text in made.warnings if "no acquisition time" in text]
+    assert len(found) == (habit == "mapped")  # its header has none
 
 
 @pytest.mark.slow

@@ -43,7 +43,7 @@ def test_images_state_what_they_know(ready):
     assert ready.ui.activitySpinBox.value == 7400.0
     assert ready.ui.nuclideComboBox.currentText == "Lu-177"
     assert ready.ui.sexComboBox.currentText == "female"
-    assert [row[1] for row in cells(ready.ui.timePointsTable)] == ["4 h", "24 h", "72 h", "168 h"]
+    assert [row[1] for row in cells(ready.ui.timePointsTable)] == ["4.0 h", "24.0 h", "72.0 h", "168.0 h"]
     assert not ready.ui.timePointsLabel.text
     ready.ui.activitySpinBox.value = 7000.0
     assert "7400" in ready.ui.timePointsLabel.text
@@ -400,3 +400,39 @@ def test_module_test_runs(panel):
     import slicer
 
     slicer.selfTests["PRRTDosimetry"]()
+
+
+def test_a_population_integrates_and_its_file_is_kept(ready, tmp_path):
+    """The shipped synthetic population; a file that is none is refused in the panel's words."""
+    from PRRTDosimetryLib.population.model import shipped_population
+
+    choose_data(ready.ui.modelComboBox, "auto")
+    ready.ui.populationPath.currentPath = str(shipped_population())
+    assert ready.parameters.populationFile == str(shipped_population())
+    ready.ui.fitButton.click()
+    notes = ready.logic.dosimetryFor(ready.parameters).dosimetry.notes
+    assert any("kinetics by the population" in note and "SYNTHETIC" in note for note in notes)
+    wrong = tmp_path / "wrong.json"
+    wrong.write_text("{}")
+    ready.ui.populationPath.currentPath = str(wrong)
+    ready.ui.fitButton.click()
+    assert "nuclide is missing" in ready.ui.statusLabel.text.replace("'", "")
+
+
+def test_hours_of_images_are_planned(panel):
+    import slicer
+    from PRRTDosimetryLib.population.model import shipped_population
+
+    panel.enter()
+    panel.ui.populationPath.currentPath = str(shipped_population())
+    panel.ui.plannedRegionsLineEdit.text = "kidney"
+    panel.ui.plannedImagesSpinBox.value = 1
+    panel.ui.planButton.click()
+    rows = cells(panel.ui.planTable)
+    assert rows[0][1] == "best"
+    assert 50 < float(rows[0][0].removesuffix(" h")) < 120
+    selection = slicer.app.applicationLogic().GetSelectionNode()
+    assert slicer.mrmlScene.GetNodeByID(selection.GetActivePlotChartID()).GetNumberOfPlotSeriesNodes() == 1
+    panel.ui.plannedRegionsLineEdit.text = "heart"
+    panel.ui.planButton.click()
+    assert "no kind of region" in panel.ui.statusLabel.text

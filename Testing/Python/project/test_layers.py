@@ -20,6 +20,7 @@ ROOMS = {
     "PRRTDosimetryLib": [
         *(
             "kinetics",
+            "population",
             "dose",
             "transport",
             "effect",

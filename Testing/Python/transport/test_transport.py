@@ -27,8 +27,8 @@ from PRRTDosimetryLib.transport.materials import MEDIA, MEDIA_WORDS, media_of
 from PRRTDosimetryLib.transport.options import TransportOptions
 from PRRTDosimetryLib.transport.sampling import Sources, isotropic, sampled
 from PRRTDosimetryLib.transport.transport_dose import transport_dose
+from PRRTUptakeLib.errors import Cancelled
 from PRRTUptakeLib.imaging.volume import Volume
-from PRRTUptakeLib.progress import Cancelled
 from PRRTUptakeLib.uptake.occupancy import Occupancy
 
 RECORD = np.dtype([("kind", "i1"), *((name, "<f4") for name in ("E", "X", "Y", "Z", "U", "V"))])
@@ -192,8 +192,8 @@ def test_statistical_uncertainty_is_that_of_other_seeds(stand_in, patient):
     stated = np.sqrt(np.mean([one.regions["L1"][1] ** 2 for one in runs]))
     assert stated == pytest.approx(means.std(ddof=1), rel=0.4)  # 24 runs say it to 15 %
     voxels = np.array([one.dose.array[inside] for one in runs]).std(axis=0, ddof=1)
-    told = np.sqrt(np.mean([one.uncertainty.array[inside] ** 2 for one in runs], axis=0))
-    assert np.median(told / voxels) == pytest.approx(1.0, abs=0.15)
+    voxel_u = np.sqrt(np.mean([one.uncertainty.array[inside] ** 2 for one in runs], axis=0))
+    assert np.median(voxel_u / voxels) == pytest.approx(1.0, abs=0.15)
 
 
 def test_the_same_seed_gives_the_same_map(stand_in, patient):

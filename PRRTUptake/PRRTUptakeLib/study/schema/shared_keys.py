@@ -18,6 +18,7 @@ from PRRTUptakeLib.study.schema.dose_keys import (
     TRANSPORT,
 )
 from PRRTUptakeLib.study.schema.fields import FilePath, Flag, Number, Text, Word
+from PRRTUptakeLib.study.schema.population_keys import KINETICS
 from PRRTUptakeLib.vocabulary import TIAC_MODELS
 
 if TYPE_CHECKING:
@@ -69,6 +70,13 @@ REGISTRATION = AnyOf(
 )
 
 
+def _population_chooses_models(values: dict[str, Any], place: Place) -> None:
+    if "kinetics" in values and values.get("model", "auto") != "auto":
+        place.key("model").stop(
+            f"{place.key('model').name} is {values['model']!r}, but a population chooses its own models: leave one out."
+        )
+
+
 def _half_lives_have_a_value(values: dict[str, Any], place: Place) -> None:
     known = values.get("teff_h", {})
     for region in values.get("u_teff_h", {}):
@@ -102,8 +110,9 @@ _REGIONS = 'by region (lesion id or organ), the key "" for all others'
 DOSIMETRY = Record(
     about="How absorbed doses are calculated; whatever is left out has a stated default.",
     wanted="an object with keys",
-    rules=(_half_lives_have_a_value, _nothing_without_effect),
+    rules=(_half_lives_have_a_value, _nothing_without_effect, _population_chooses_models),
     optional={
+        "kinetics": KINETICS,
         "model": Word(words=TIAC_MODELS, about="Model of all time-activity curves; auto weighs them by AICc."),
         "sex": Word(words=("M", "F", ""), about="Of the reference phantom, where the images do not say it."),
         "teff_h": MapOf(
