@@ -257,7 +257,7 @@ def modes_around(
         group,
         physical_per_h,
         mean,
-        np.linalg.inv(prior),
+        np.asarray(np.linalg.inv(prior), dtype=np.float64),
         np.asarray(1 / variances(group, noise), dtype=np.float64),
     )
     theta = pairs.climbed(theta.reshape(-1, *shape[2:])).reshape(shape)
