@@ -63,7 +63,9 @@ class DICOMPRRTPluginClass(DICOMPlugin):
         problem = reading_problem(series, asSUV)
         loadable = DICOMLoadable()
         loadable.files = [str(path) for path in series.files]
-        loadable.name = f"{series.number}: {series.description or series.modality} {units}".removeprefix(": ")
+        words = series.description or series.modality
+        named = words if units.lower() in words.lower() else f"{words} {units}"  # not "recon Bq/ml Bq/mL"
+        loadable.name = f"{series.number}: {named}".removeprefix(": ")
         loadable.tooltip = _("{modality} as {units}, with units, patient and time after injection").format(
             modality=series.modality, units=units
         )

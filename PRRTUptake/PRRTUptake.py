@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from PRRTUptakeLib.mrml.logic import UptakeLogic
     from PRRTUptakeLib.progress import Progress
+    from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve
 
 
 class PRRTUptake(ScriptedLoadableModule):
@@ -83,12 +84,16 @@ class PRRTUptakeParameterNode:
     fixed: vtkMRMLScalarVolumeNode
     transform: vtkMRMLTransformNode
     bend: bool = False
+    phantomVolumes: str = ""
+    phantomRecoveries: str = ""
     table: vtkMRMLTableNode
     reportFolder: str = ""
     exportScene: bool = True
     exportDicom: bool = False
     exportBundle: bool = False
     keyFile: str = ""
+    replaceFolder: bool = False
+    exportExcel: bool = False
 
 
 class PRRTUptakeWidget(PanelWidget):
@@ -102,8 +107,10 @@ class PRRTUptakeWidget(PanelWidget):
 
     def makeSections(self) -> list[Any]:
         """The sections, top to bottom."""
+        from PRRTUptakeLib.panel.database import DatabaseSection
         from PRRTUptakeLib.panel.images import ImagesSection
         from PRRTUptakeLib.panel.measure import MeasureSection
+        from PRRTUptakeLib.panel.overrides import OverridesSection
         from PRRTUptakeLib.panel.registration import RegistrationSection
         from PRRTUptakeLib.panel.report import ReportSection
         from PRRTUptakeLib.panel.seeds import SeedsSection
@@ -111,10 +118,13 @@ class PRRTUptakeWidget(PanelWidget):
         from PRRTUptakeLib.panel.self_test_link import SelfTestLinkSection
         from PRRTUptakeLib.panel.study import StudySection
 
-        self.study, self.images, self.segments = StudySection(self), ImagesSection(self), SegmentsSection(self)
+        self.study, self.images = StudySection(self), ImagesSection(self)
+        self.segments = SegmentsSection(self)
         return [
             self.study,
+            DatabaseSection(self),
             self.images,
+            OverridesSection(self),
             RegistrationSection(self),
             self.segments,
             SeedsSection(self),
@@ -125,7 +135,7 @@ class PRRTUptakeWidget(PanelWidget):
 
     def missing(self) -> str:
         """What a measurement lacks, "" if nothing."""
-        if missing := self.study.missing() or self.images.missing():
+        if missing := self.images.two_patients() or self.study.missing() or self.images.missing():
             return missing
         if self.parameters.segmentation is None:
             return _("Choose the segmentation with liver and lesions in section 4.")
@@ -142,7 +152,7 @@ class PRRTUptakeLogic(ScriptedLoadableModuleLogic):
 
     def getParameterNode(self) -> PRRTUptakeParameterNode:
         """The scene's one parameter node of this module."""
-        return PRRTUptakeParameterNode(super().getParameterNode())
+        return PRRTUptakeParameterNode(super().getParameterNode())  # type: ignore[call-arg]
 
     def uptakeFor(self, parameters: PRRTUptakeParameterNode) -> UptakeLogic:
         """The logic that does the work, with the protocol that the parameters name.
@@ -173,7 +183,9 @@ class PRRTUptakeLogic(ScriptedLoadableModuleLogic):
         from PRRTUptakeLib.mrml.results import result_chart
 
         images = [(row.node, row.visit) for row in image_rows() if row.role == MEASURED]
-        table = self.uptakeFor(parameters).measureImages(
+        logic = self.uptakeFor(parameters)
+        logic.phantom = self.recoveryCurve(parameters)
+        table = logic.measureImages(
             images,
             parameters.segmentation,
             parameters.lobePlane,
@@ -185,6 +197,18 @@ class PRRTUptakeLogic(ScriptedLoadableModuleLogic):
         )
         self.placeBeside(images[0][0], [parameters.segmentation, table, *result_chart(table)])
         return table
+
+    def recoveryCurve(self, parameters: PRRTUptakeParameterNode) -> RecoveryCurve | None:
+        """The recovery curve of the phantom whose spheres were typed; None where nothing was typed.
+
+        Raises
+        ------
+        PRRTError
+            If what was typed gives no curve.
+        """
+        from PRRTUptakeLib.uptake.partial_volume import recovery_curve_from_text
+
+        return recovery_curve_from_text(parameters.phantomVolumes, parameters.phantomRecoveries, "the panel")
 
     def warnings(self) -> tuple[str, ...]:
         """What is doubtful about the last measurement."""
@@ -199,7 +223,7 @@ class PRRTUptakeLogic(ScriptedLoadableModuleLogic):
         PRRTError
             If the data do not allow it, or the folder cannot be written.
         """
-        from PRRTUptakeLib.mrml.export import export_scene_result
+        from PRRTUptakeLib.mrml.export import Choices, export_scene_result
         from PRRTUptakeLib.mrml.images import MEASURED, image_rows
         from PRRTUptakeLib.progress import sub_progress
 
@@ -207,12 +231,16 @@ class PRRTUptakeLogic(ScriptedLoadableModuleLogic):
         parameters.table = self.measureImages(parameters, sub_progress(progress, 0.0, 0.6))
         progress(0.6, _("Writing"))
         logic = self._uptake
+        assert logic is not None, "measured above"
+        assert logic.measured is not None, "measured above"
+        assert logic.scene is not None, "measured above"
         export_scene_result(
             parameters.reportFolder,
             logic.measured,
             parameters.segmentation,
-            parameters.exportScene,
             more=extra_writers(parameters, logic.scene),
+            choices=Choices(parameters.exportScene, parameters.exportExcel, parameters.replaceFolder),
+            progress=sub_progress(progress, 0.6, 1.0),
         )
 
     def placeBeside(self, node: Any, others: Sequence[Any]) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from PRRTUptakeLib import commands as uptake
 from PRRTUptakeLib.command_line import Command, execute, print_json
-from PRRTUptakeLib.vocabulary import TIAC_MODELS
+from PRRTUptakeLib.vocabulary import PHANTOM_DEMO, TIAC_MODELS
 
 if TYPE_CHECKING:
     import argparse
@@ -205,9 +205,93 @@ def _cohort_with_doses(arguments: argparse.Namespace) -> None:
 
 
 def _demo_with_doses(arguments: argparse.Namespace) -> None:
+    if arguments.kind == PHANTOM_DEMO:
+        _phantom_demo(arguments)
+        return
     from PRRTDosimetryLib.mrml.run import EXTENSIONS
 
     uptake.demo(arguments, EXTENSIONS)
+
+
+def _phantom_demo(arguments: argparse.Namespace) -> None:
+    from PRRTUptakeLib.synthetic.camera_phantom_dicom import write_phantom_set
+
+    from PRRTDosimetryLib.camera.run import make_camera
+    from PRRTDosimetryLib.report.camera_report import camera_html, write_page
+    from PRRTDosimetryLib.report.camera_text import camera_text, truth_text
+
+    phantom = write_phantom_set(arguments.output / "phantom", seed=arguments.seed)
+    camera, page = arguments.output / "CAMERA.json", arguments.output / "camera.html"
+    made, content = make_camera(phantom, camera)
+    write_page(camera_html(made, content), page)
+    print(camera_text(made, content))
+    print(f"\n{truth_text(made, phantom.parent / 'truth.json')}")
+    print(f"\nCamera file: {camera}\nReport: {page}")
+
+
+def _camera_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "files",
+        type=Path,
+        nargs="+",
+        metavar="PHANTOM.json",
+        help="what was scanned and filled; or several CAMERA.json of other dates or sites, for their trend",
+    )
+    add("-o", "--output", type=Path, required=True, metavar="CAMERA.json", help="camera file (a CSV for a trend)")
+    add("--html", type=Path, metavar="REPORT", help="write the page to print and sign")
+    add("--json", action="store_true", help="print one JSON object")
+
+
+def _camera(arguments: argparse.Namespace) -> None:
+    from PRRTUptakeLib.progress import ProgressPrinter
+
+    from PRRTDosimetryLib.camera.run import are_cameras, make_camera
+    from PRRTDosimetryLib.report.camera_report import camera_html, write_page
+    from PRRTDosimetryLib.report.camera_text import camera_text
+
+    if are_cameras(arguments.files):
+        _camera_trend(arguments)
+        return
+    made, content = make_camera(arguments.files[0], arguments.output, ProgressPrinter())
+    if arguments.html:
+        write_page(camera_html(made, content), arguments.html)
+    if arguments.json:
+        print_json(content)
+        return
+    print(camera_text(made, content))
+    print(f"\nCamera file: {arguments.output}")
+    if arguments.html:
+        print(f"Report: {arguments.html}")
+
+
+def _camera_trend(arguments: argparse.Namespace) -> None:
+    from dataclasses import asdict
+
+    from PRRTUptakeLib.table_file import csv_text
+
+    from PRRTDosimetryLib.camera.run import read_trends
+    from PRRTDosimetryLib.report.camera_report import trend_html, write_page
+    from PRRTDosimetryLib.report.camera_text import TREND_COLUMNS, trend_rows, trend_text
+
+    found = read_trends(arguments.files)
+    write_page(csv_text(TREND_COLUMNS, trend_rows(found)), arguments.output)
+    if arguments.html:
+        write_page(trend_html(found), arguments.html)
+    if arguments.json:
+        print_json({"trends": [asdict(one) for one in found]})
+        return
+    print(trend_text(found))
+    print(f"\nTable: {arguments.output}")
+
+
+def _review_with_doses(arguments: argparse.Namespace) -> None:
+    from PRRTUptakeLib.review.command import review
+
+    from PRRTDosimetryLib.dosimetry.cycle import add_doses
+    from PRRTDosimetryLib.dosimetry.dose_maps import add_dose_maps
+
+    review(arguments, (add_doses, add_dose_maps))  # not of the node layer, whose import takes seconds
 
 
 def _kernel_arguments(parser: argparse.ArgumentParser) -> None:
@@ -293,7 +377,8 @@ def _selftest_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _selftest(chosen: argparse.Namespace) -> None:
-    from PRRTDosimetryLib.selftest.self_test import SelfTestError, run_self_test, self_test_text, write_self_test
+    from PRRTDosimetryLib.selftest.errors import SelfTestError
+    from PRRTDosimetryLib.selftest.self_test import run_self_test, self_test_text, write_self_test
 
     result = run_self_test()
     if chosen.html:
@@ -307,6 +392,12 @@ def _selftest(chosen: argparse.Namespace) -> None:
 
 
 COMMANDS: tuple[Command, ...] = (
+    Command(
+        "camera",
+        "measure a camera's calibration, recovery, resolution and dead time from phantom images; or show its trend",
+        _camera_arguments,
+        _camera,
+    ),
     Command("tiac", "integrate time-activity curves: TIA, half-life, uncertainty", _tiac_arguments, _tiac),
     Command(
         "population",
@@ -330,7 +421,12 @@ COMMANDS: tuple[Command, ...] = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``prrt`` with ``arguments`` (``sys.argv`` by default); returns the exit status."""
-    with_doses = {"run": _run_with_doses, "cohort": _cohort_with_doses, "demo": _demo_with_doses}
+    with_doses = {
+        "run": _run_with_doses,
+        "cohort": _cohort_with_doses,
+        "demo": _demo_with_doses,
+        "review": _review_with_doses,
+    }
     joined = [replace(one, run=with_doses.get(one.name, one.run)) for one in uptake.COMMANDS]
     return execute((*joined, *COMMANDS), arguments)
 

@@ -21,7 +21,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.errors import PRRTError, reason
+from PRRTUptakeLib.errors import AtomicWriteError, PRRTError, reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,10 +31,6 @@ _UNFINISHED, _BEFORE = "unfinished", "before"
 _OF_THE_SYSTEM = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 _OLD_s = 7 * 86400.0  # what another machine left is removed after that
 _COUNT = itertools.count()
-
-
-class WholeFolderError(PRRTError):
-    """A folder or file cannot be written where it was asked for."""
 
 
 @contextmanager
@@ -51,7 +47,7 @@ def atomic_directory(target: str | Path, keep: Sequence[str] = (), replace: bool
 
     Raises
     ------
-    WholeFolderError
+    AtomicWriteError
         If the place cannot be written to, or a file, a folder of something else, or a result with files of the user's
         is there.
 
@@ -73,7 +69,7 @@ def atomic_directory(target: str | Path, keep: Sequence[str] = (), replace: bool
         work = _beside(target, _UNFINISHED)
         work.mkdir()
     except OSError as error:
-        raise WholeFolderError(f"{target.parent} is not writable ({reason(error)}): choose another folder.") from error
+        raise AtomicWriteError(f"{target.parent} is not writable ({reason(error)}): choose another folder.") from error
     try:
         yield work
         for name in keep:
@@ -82,14 +78,14 @@ def atomic_directory(target: str | Path, keep: Sequence[str] = (), replace: bool
         _write_mark(work, keep)
         _put_in_place(work, target, keep, replace)
     except OSError as error:
-        raise WholeFolderError(_told(error, work, target)) from error
+        raise AtomicWriteError(_failure(error, work, target)) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
         _remove_empty(missing)
 
 
 @contextmanager
-def atomic_file(target: str | Path, failure: type[PRRTError] = WholeFolderError, mode: int = 0o644) -> Iterator[Path]:
+def atomic_file(target: str | Path, failure: type[PRRTError] = AtomicWriteError, mode: int = 0o644) -> Iterator[Path]:
     """Give a temporary file beside ``target`` and move it there when the block ends without an error.
 
     Parameters
@@ -123,7 +119,7 @@ def atomic_file(target: str | Path, failure: type[PRRTError] = WholeFolderError,
         _remove_empty(missing)
 
 
-def _told(error: OSError, work: Path, target: Path) -> str:
+def _failure(error: OSError, work: Path, target: Path) -> str:
     """What was being done when it failed: an input read, or the result written."""
     name = error.filename if isinstance(error.filename, str) else ""
     path = Path(name) if name else None
@@ -153,15 +149,15 @@ def _sha256(path: Path) -> str:
 
 def _refuse_foreign(target: Path, keep: Sequence[str], replace: bool) -> None:
     if target.is_file():
-        raise WholeFolderError(f"{target} is a file: name a folder for the results.")
+        raise AtomicWriteError(f"{target} is a file: name a folder for the results.")
     if not target.is_dir() or all(item.name in (*keep, *_OF_THE_SYSTEM) for item in target.iterdir()):
         return
     if not (target / MARK).is_file():
-        raise WholeFolderError(f"{target} is not empty and not of SlicerPRRT: name an empty or new folder.")
+        raise AtomicWriteError(f"{target} is not empty and not of SlicerPRRT: name an empty or new folder.")
     foreign = None if replace else _foreign(target, keep)
     if foreign is not None:
         name, what = foreign
-        raise WholeFolderError(
+        raise AtomicWriteError(
             f"{target} holds '{name}', which {what}, and a new result would remove it: move it away, name another "
             "folder, or use --replace, which keeps the old folder under a name with its date."
         )

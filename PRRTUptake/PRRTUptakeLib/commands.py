@@ -9,7 +9,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from PRRTUptakeLib.archive.commands import COMMANDS as ARCHIVE_COMMANDS
 from PRRTUptakeLib.command_line import Command, print_json
+from PRRTUptakeLib.review.command import review, review_arguments
 from PRRTUptakeLib.vocabulary import DEMOS, SUV_UNITS
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ def _demo_arguments(parser: argparse.ArgumentParser) -> None:
         default="lutia",
         choices=DEMOS,
         help="lobe against lobe, PET after both routes, serial SPECT/CT, PET with both therapy cycles (predicted "
-        "against delivered dose), or a patient without arms or lobes (default: lutia)",
+        "against delivered dose), a patient without arms or lobes, or a camera's phantoms (default: lutia)",
     )
 
 
@@ -61,6 +63,12 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("case", type=Path, nargs="?", metavar="CASE.json", help="the patient's case file")
     parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="folder for the results")
     parser.add_argument("--dicom", action="store_true", help="write segments, measurements and maps as DICOM too")
+    parser.add_argument(
+        "--rtstruct",
+        action="store_true",
+        help="with --dicom: an RT Structure Set of the segments, for planning systems",
+    )
+    parser.add_argument("--masks", action="store_true", help="write the segments as NIfTI masks too")
     parser.add_argument("--excel", action="store_true", help="write the table for Excel too (needs openpyxl)")
     parser.add_argument("--operator", default="", metavar="NAME", help="who runs it, for the report")
     parser.add_argument("--replace", action="store_true", help="keep an older result under a name with its date")
@@ -85,8 +93,12 @@ def run(arguments: argparse.Namespace, extensions: Sequence[Extension] = ()) -> 
         return
     if arguments.case is None or arguments.output is None:
         arguments.refuse("give CASE.json and -o DIR, or --verify BUNDLE")
+    if arguments.rtstruct and not arguments.dicom:
+        arguments.refuse("--rtstruct goes with --dicom")
     outputs = Outputs(
         dicom=arguments.dicom,
+        structure_sets=arguments.rtstruct,
+        masks=arguments.masks,
         excel=arguments.excel,
         operator=arguments.operator,
         deidentifier=_deidentifier(arguments),
@@ -116,7 +128,7 @@ def _deidentifier(arguments: argparse.Namespace) -> Deidentifier | None:
 
 
 def _verify(arguments: argparse.Namespace, extensions: Sequence[Extension]) -> None:
-    from PRRTUptakeLib.export.bundle import BundleError
+    from PRRTUptakeLib.export.errors import BundleError
     from PRRTUptakeLib.mrml.run import verify_case_bundle
     from PRRTUptakeLib.progress import ProgressPrinter
 
@@ -148,13 +160,13 @@ def _read(arguments: argparse.Namespace) -> None:
     from PRRTUptakeLib.export.dicom_read import read_object
     from PRRTUptakeLib.formatting import plain_table
 
-    kind, content, told = read_object(arguments.file, arguments.images)
+    kind, content, notes = read_object(arguments.file, arguments.images)
     if arguments.json:
-        print_json({"kind": kind, "content": content, **told})
+        print_json({"kind": kind, "content": content, **notes})
     else:
         shown = [["" if value is None else value for value in one.values()] for one in content]
         print(plain_table(list(content[0]) if content else ["nothing in it"], shown))
-        for word, texts in (("Warning", told.get("warnings", ())), ("Note", told.get("notes", ()))):
+        for word, texts in (("Warning", notes.get("warnings", ())), ("Note", notes.get("notes", ()))):
             print(*(f"{word}: {text}\n" for text in texts), sep="", end="")
 
 
@@ -177,7 +189,12 @@ def _print_result(made: CaseResult) -> None:
 
 
 def _endpoints_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("measurements", type=Path, metavar="MEASUREMENTS.csv", help="table of measurements, long form")
+    parser.add_argument(
+        "measurements",
+        type=Path,
+        metavar="MEASUREMENTS.csv",
+        help="table of measurements, long form, or a reader's file of readings",
+    )
     parser.add_argument("--protocol", required=True, help="lutia, ia-versus-iv, or a protocol file")
     parser.add_argument("--allocation", type=Path, metavar="FILE", help="treated lobe per patient (CSV or JSON)")
     parser.add_argument("--log", type=Path, help="log of blinding (default: beside the allocation)")
@@ -214,6 +231,10 @@ def _power_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--gate", type=float, metavar="R", help="chance that a true ratio R passes the gate")
     parser.add_argument("--protocol", default="ia-versus-iv", help="of the gate (default: ia-versus-iv)")
+    parser.add_argument("--mixed", type=int, metavar="TRIALS", help="power of the mixed model from so many trials")
+    parser.add_argument("--cycles", type=int, default=1, help="cycles of each patient, with --mixed (default: 1)")
+    parser.add_argument("--missing", type=float, default=0.0, help="share of values missing, with --mixed (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="of the simulation (default: 0)")
     parser.add_argument("--n", type=int, help="number of patients: print the ratio that they detect")
     parser.add_argument(
         "--ratio", type=float, help="ratio to detect: print the number of patients (with --n: the power)"
@@ -234,6 +255,9 @@ def _power(arguments: argparse.Namespace) -> None:
         return
     if arguments.sd_log is None:
         arguments.refuse("give --sd-log (or --gate)")
+    if arguments.mixed is not None:
+        _print_mixed_power(arguments)
+        return
     sd_log = clustered_sd_log(arguments.sd_log, arguments.sd_lesion, arguments.lesions)
     if arguments.table:
         print(sample_size_table([sd_log], arguments.table, arguments.power, arguments.alpha), end="")
@@ -246,6 +270,29 @@ def _power(arguments: argparse.Namespace) -> None:
         print_json({**common, **results[0].as_dict(), "results": [result.as_dict() for result in results]})
     else:
         print(plain_table(["power", "patients", "ratio"], [[one.power, one.n, one.ratio] for one in results]))
+
+
+def _print_mixed_power(arguments: argparse.Namespace) -> None:
+    from PRRTUptakeLib.formatting import plain_table
+    from PRRTUptakeLib.statistics.power_designs import MixedDesign, mixed_power
+
+    if arguments.n is None or arguments.ratio is None:
+        arguments.refuse("--mixed needs --n and --ratio")
+    design = MixedDesign.of_log_ratios(
+        arguments.sd_log,
+        patients=arguments.n,
+        lesions=arguments.lesions,
+        ratio=arguments.ratio,
+        sd_lesion_log=arguments.sd_lesion,
+        cycles=arguments.cycles,
+        missing=arguments.missing,
+    )
+    found = mixed_power(design, arguments.mixed, arguments.seed, arguments.alpha)
+    if arguments.json:
+        print_json({"power": found.power, "standard_error": found.standard_error, "trials": found.trials})
+        return
+    row = [found.power, found.standard_error, arguments.n, arguments.ratio, found.trials]
+    print(plain_table(["power", "standard error", "patients", "ratio", "trials"], [row]))
 
 
 def _print_gate(arguments: argparse.Namespace) -> None:
@@ -271,8 +318,12 @@ def _print_gate(arguments: argparse.Namespace) -> None:
 
 
 def _agreement_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("first", type=Path, metavar="READER1.csv", help="measurements of the first reader")
-    parser.add_argument("second", type=Path, metavar="READER2.csv", help="measurements of the second reader")
+    parser.add_argument(
+        "first", type=Path, metavar="READER1.csv", help="measurements of the first reader, or the file of readings"
+    )
+    parser.add_argument(
+        "second", type=Path, metavar="READER2.csv", help="measurements of the second reader, or the file of readings"
+    )
     parser.add_argument("--protocol", required=True, help="lutia, ia-versus-iv, or a protocol file")
     parser.add_argument("--metric", default="", help="default: the protocol's endpoint")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -286,11 +337,11 @@ def _agreement(arguments: argparse.Namespace) -> None:
     from PRRTUptakeLib.report.reader_tables import clustered_table
     from PRRTUptakeLib.statistics.agreement import compare_readers, paired_readings
     from PRRTUptakeLib.statistics.clustered_agreement import compare_tables
-    from PRRTUptakeLib.study.measurements import read_csv
     from PRRTUptakeLib.study.protocol import load_protocol
+    from PRRTUptakeLib.study.readings.measured import read_measurements
 
     protocol = load_protocol(arguments.protocol)
-    tables = read_csv(arguments.first), read_csv(arguments.second)
+    tables = read_measurements(arguments.first), read_measurements(arguments.second)
     _, first, second, notes = paired_readings(*tables, protocol, arguments.metric)
     result = compare_readers(first, second, protocol.endpoint.confidence)
     by_patient = compare_tables(*tables, protocol, arguments.metric)
@@ -326,7 +377,7 @@ def cohort(arguments: argparse.Namespace, run_case: str = RUN_CASE) -> None:
     from PRRTUptakeLib.progress import ProgressPrinter
     from PRRTUptakeLib.report.endpoint_tables import cohort_text
     from PRRTUptakeLib.study.cohort.analysis import Options
-    from PRRTUptakeLib.study.cohort.jobs import CohortError
+    from PRRTUptakeLib.study.errors import StudyError
 
     files = (arguments.allocation, arguments.log, arguments.subgroups)
     options = Options(arguments.protocol, *files, arguments.mixed, arguments.second_reader, arguments.exclude)
@@ -336,7 +387,7 @@ def cohort(arguments: argparse.Namespace, run_case: str = RUN_CASE) -> None:
     print(cohort_text(made.result))
     print(f"\nReport: {made.report}")
     if made.result.problem:
-        raise CohortError(made.result.problem)
+        raise StudyError(made.result.problem)
 
 
 def _suv_arguments(parser: argparse.ArgumentParser) -> None:
@@ -389,8 +440,8 @@ def _suv(arguments: argparse.Namespace) -> None:
     series = one_emission_series(find_series(arguments.folder), arguments.series)
     found = suv(series, arguments.type, _suv_inputs(arguments, series))
     array = found.volume.array
-    chosen, told = placed_mask(arguments.mask, found.volume.grid) if arguments.mask else (slice(None), ())
-    inside, decisions = array[chosen], [*found.decisions, *told]
+    chosen, notes = placed_mask(arguments.mask, found.volume.grid) if arguments.mask else (slice(None), ())
+    inside, decisions = array[chosen], [*found.decisions, *notes]
     numbers = least_median_most(inside)
     if arguments.json:
         print_json({**numbers, "units": found.volume.units, "decisions": decisions})
@@ -445,23 +496,24 @@ def _check_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _check(arguments: argparse.Namespace) -> None:
     from PRRTUptakeLib.report.check_text import check_text, cohort_check_text
-    from PRRTUptakeLib.study.check import CheckError, check_case
+    from PRRTUptakeLib.study.check import check_case
     from PRRTUptakeLib.study.cohort.check import check_cohort
+    from PRRTUptakeLib.study.errors import StudyError
 
     if arguments.case.is_dir():
         cohort = check_cohort(arguments.case)
         print_json(cohort.as_dict()) if arguments.json else print(cohort_check_text(cohort))
         if cohort.faulty or cohort.problems:
-            raise CheckError("The cohort cannot be measured as it is: mend what is listed under its cases.")
+            raise StudyError("The cohort cannot be measured as it is: mend what is listed under its cases.")
         return
     found = check_case(arguments.case)
     print_json(found.as_dict()) if arguments.json else print(check_text(found))
     if found.all_problems:
-        raise CheckError("The case cannot be measured as it is: mend what is listed under Problems.")
+        raise StudyError("The case cannot be measured as it is: mend what is listed under Problems.")
 
 
 SCHEMA_KINDS = (
-    *("case", "protocol", "allocation", "dosimetry", "iv-cycle", "population", "quantification"),
+    *("case", "protocol", "phantom", "camera", "allocation", "dosimetry", "iv-cycle", "population", "quantification"),
     *("recovery-phantom", "registration"),
 )
 
@@ -477,6 +529,7 @@ def _schema(arguments: argparse.Namespace) -> None:
 
 
 COMMANDS: tuple[Command, ...] = (
+    *ARCHIVE_COMMANDS,
     Command("demo", "make a synthetic patient, measure it and write its report", _demo_arguments, demo),
     Command("run", "measure one patient: DICOM and segments in, table, report and scene out", _run_arguments, run),
     Command(
@@ -489,6 +542,9 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("schema", "print the JSON Schema of a file that you write, for editors", _schema_arguments, _schema),
     Command("cohort", "run all patients of a folder, then the endpoint and the report", _cohort_arguments, cohort),
+    Command(
+        "review", "open a case or cohort in a browser, to look at it or to read it blinded", review_arguments, review
+    ),
     Command("endpoints", "compute the trial's endpoint from a table of measurements", _endpoints_arguments, _endpoints),
     Command("power", "compute sample size, power or detectable ratio of a paired comparison", _power_arguments, _power),
     Command("agreement", "compare two readers of the same lesions", _agreement_arguments, _agreement),

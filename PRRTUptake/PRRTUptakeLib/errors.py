@@ -12,6 +12,18 @@ class PRRTError(ValueError):
     """
 
 
+class Cancelled(PRRTError):  # noqa: N818  (an outcome that the user chose, not an error)
+    """The user stopped the work; nothing was written."""
+
+
+class AtomicWriteError(PRRTError):
+    """A folder or file cannot be written where it was asked for."""
+
+
+class TableError(PRRTError):
+    """A table cannot be read, or a cell of it is not what its column holds."""
+
+
 def reason(error: OSError) -> str:
     """The system's words for a failure, in one line.
 

@@ -8,15 +8,10 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from typing import TextIO
-
-from PRRTUptakeLib.errors import PRRTError
+from typing import Any, TextIO, TypeVar, cast
 
 Progress = Callable[[float, str], None]
-
-
-class Cancelled(PRRTError):  # noqa: N818  (an outcome that the user chose, not an error)
-    """The user stopped the work; nothing was written."""
+T = TypeVar("T")
 
 
 def no_progress(fraction: float, message: str) -> None:
@@ -33,7 +28,40 @@ def sub_progress(progress: Progress, start: float, end: float) -> Progress:
     >>> step(0.5, "half of the second half"); seen
     [(0.75, 'half of the second half')]
     """
-    return lambda fraction, message: progress(start + (end - start) * fraction, message)
+    return _Part(progress, start, end)
+
+
+class _Part:
+    """One step of a longer work; what the whole offers of threads, the step offers too."""
+
+    def __init__(self, progress: Progress, start: float, end: float) -> None:
+        self._progress, self._start, self._end = progress, start, end
+
+    def __call__(self, fraction: float, message: str) -> None:
+        self._progress(self._start + (self._end - self._start) * fraction, message)
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._progress, name)  # AttributeError where the whole has none
+        if name != "in_background":
+            return found
+        return lambda work: found(lambda inner: work(sub_progress(inner, self._start, self._end)))
+
+
+def in_background(progress: Progress, work: Callable[[Progress], T]) -> T:
+    """Do ``work`` beside the face, where the face offers that, so that it stays alive; else here and now.
+
+    The panels' progress has a method ``in_background``, which runs the work in a thread, shows how far it is, and
+    raises `Cancelled` at once when the user asks to stop; what the thread still computes then is dropped. The work
+    must not change nodes of a scene; it is called with the progress that it has to tell.
+    """
+    run = getattr(progress, "in_background", None)
+    return work(progress) if run is None else cast("T", run(work))
+
+
+def on_main_thread(progress: Progress, work: Callable[[], T]) -> T:
+    """Do what changes or writes nodes from within work `in_background`: on the face's own thread."""
+    run = getattr(progress, "on_main_thread", None)
+    return work() if run is None else cast("T", run(work))
 
 
 class ProgressPrinter:

@@ -7,10 +7,6 @@ from pathlib import Path
 from PRRTUptakeLib.errors import PRRTError
 
 
-class ResourceError(PRRTError):
-    """A shipped file is missing."""
-
-
 def resource_path(library_file: str, *parts: str) -> Path:
     """Path of a file or folder below ``Resources`` of the module that ``library_file`` (a ``__file__``) belongs to.
 
@@ -18,7 +14,7 @@ def resource_path(library_file: str, *parts: str) -> Path:
 
     Raises
     ------
-    ResourceError
+    PRRTError
         If there is no such file: the installation is incomplete.
     """
     for folder in Path(library_file).resolve().parents:
@@ -27,4 +23,4 @@ def resource_path(library_file: str, *parts: str) -> Path:
             if path.exists():
                 return path
             break
-    raise ResourceError(f"The shipped file Resources/{'/'.join(parts)} is missing: install SlicerPRRT again.")
+    raise PRRTError(f"The shipped file Resources/{'/'.join(parts)} is missing: install SlicerPRRT again.")

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from PRRTUptakeLib.errors import PRRTError, reason
+from PRRTUptakeLib.errors import PRRTError, TableError, reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -29,10 +29,6 @@ _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
 _NUMBER = r"[+-]?[\d.,]+([eE][+-]?\d+)?( ?%)?"
 _NUMBERS = re.compile(rf"{_NUMBER}(( to |; ?|/){_NUMBER})*")  # also a percentage or a range
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
-
-class TableError(PRRTError):
-    """A table cannot be read, or a cell of it is not what its column holds."""
 
 
 @dataclass(frozen=True)
@@ -109,9 +105,9 @@ def read_table(path: Path, required: Sequence[str] = (), failure: type[PRRTError
     try:
         if path.suffix.lower() in (".xlsx", ".xlsm"):
             return _of_records(path.name, _excel_records(path), "", ())
-        text, told = _decoded(path)
+        text, note = _decoded(path)
         separator, lines = _separated(path.name, text, required)
-        return _of_records(path.name, lines, separator, told)
+        return _of_records(path.name, lines, separator, note)
     except TableError as error:
         raise failure(str(error)) from error
     except OSError as error:
@@ -206,7 +202,7 @@ def _written(value: Any) -> str:
     return str(value)
 
 
-def _of_records(name: str, records: list[tuple[int, list[str]]], separator: str, told: Sequence[str]) -> Table:
+def _of_records(name: str, records: list[tuple[int, list[str]]], separator: str, notes: Sequence[str]) -> Table:
     filled = [(line, [cell.strip() for cell in cells]) for line, cells in records if any(map(str.strip, cells))]
     if not filled:
         raise TableError(f"{name} is empty: give a table with a header.")
@@ -227,7 +223,7 @@ def _of_records(name: str, records: list[tuple[int, list[str]]], separator: str,
             )
         named = dict(zip(columns, map(_read_back, cells), strict=False))
         rows.append(Row(line, named, name, separator in (";", "\t")))
-    decided = list(told)
+    decided = list(notes)
     if separator in (";", "\t"):
         decided.append(f"Cells are separated by {_SEPARATORS[separator]}s; a comma in a number is a decimal comma.")
     return Table(name, tuple(columns), tuple(rows), tuple(decided))

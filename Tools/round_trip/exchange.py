@@ -1,7 +1,7 @@
 """Write masks with a program, or read what ours wrote with it; runs in the environment of ``install.sh``, without ours.
 
     python exchange.py write PROGRAM FOLDER     masks.npz and ct/ -> PROGRAM/
-    python exchange.py read PROGRAM FOLDER      seg.dcm -> PROGRAM.npz
+    python exchange.py read PROGRAM FOLDER      seg.dcm, or rtstruct.dcm, -> PROGRAM.npz
 
 ``masks.npz`` holds one array [k, j, i] per name, k along the normal of the planes of the one series in ``ct``.
 """
@@ -259,6 +259,57 @@ def read_dcmqi(folder: Path) -> dict[str, np.ndarray]:
         found[attributes[0]["SegmentLabel"]] = placed(folder, sitk.GetArrayFromImage(image), lps[:, [2, 1, 0, 3]])
     (folder / "dcmqi.json").write_text(json.dumps(about))
     return found
+
+
+def read_rt_utils(folder: Path) -> dict[str, np.ndarray]:
+    """What rt-utils reads of rtstruct.dcm."""
+    from rt_utils import RTStructBuilder
+
+    ct = str(ct_files(folder)[0].parent)
+    read = RTStructBuilder.create_from(dicom_series_path=ct, rt_struct_path=str(folder / "rtstruct.dcm"))
+    return {name: np.transpose(read.get_roi_mask_by_name(name), (2, 0, 1)) for name in read.get_roi_names()}
+
+
+def read_dicomrttool(folder: Path) -> dict[str, np.ndarray]:
+    """What DicomRTTool reads of rtstruct.dcm."""
+    from DicomRTTool.ReaderWriter import DicomReaderWriter
+
+    names = [str(roi.ROIName) for roi in pydicom.dcmread(folder / "rtstruct.dcm").StructureSetROISequence]
+    found = {}
+    for name in names:
+        reader = DicomReaderWriter(description="round trip", arg_max=False, Contour_Names=[name.lower()])
+        reader.walk_through_folders(str(folder))
+        reader.set_index(reader.indexes_with_contours[0])
+        reader.get_images_and_mask()
+        found[name] = reader.mask[..., 1] > 0
+    return found
+
+
+def read_nibabel(folder: Path) -> dict[str, np.ndarray]:
+    """What nibabel reads of the NIfTI files in masks/, in the voxel order of the CT."""
+    import nibabel
+
+    found = {}
+    for path in sorted((folder / "masks").glob("*.nii.gz")):
+        image = nibabel.load(path)
+        to_lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ image.affine
+        array = np.asarray(image.dataobj)
+        found[path.name.removesuffix(".nii.gz")] = placed(folder, array.T, to_lps[:, [2, 1, 0, 3]])
+    return found
+
+
+def read_plastimatch(folder: Path) -> dict[str, np.ndarray]:
+    """What plastimatch reads of rtstruct.dcm."""
+    import SimpleITK as sitk
+
+    out = folder / "read_by_plastimatch"
+    ct = str(ct_files(folder)[0].parent)
+    source = folder / "rtstruct.dcm"
+    run(
+        "plastimatch", "convert", "--input", source, "--referenced-ct", ct, "--output-prefix", out,
+        "--prefix-format", "nrrd",
+    )  # fmt: skip
+    return {path.stem: sitk.GetArrayFromImage(sitk.ReadImage(str(path))) > 0 for path in out.glob("*.nrrd")}
 
 
 def run(program: str, *words: object) -> None:

@@ -6,11 +6,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.vocabulary import TIA_UNITS
 
 from PRRTDosimetryLib.dose.convolution import EvenKernel
 from PRRTDosimetryLib.dose.density import SOFT_TISSUE_g_per_mL
+from PRRTDosimetryLib.dose.errors import DoseError
 from PRRTDosimetryLib.dose.point_kernel import DECAYS_PER_MBQ_H, GY_PER_KEV_PER_G, point_kernel
 from PRRTDosimetryLib.dose.spheres import require_positive
 from PRRTDosimetryLib.dose.voxel_kernel import voxel_kernel
@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Volume
 
 DOSE_UNITS = "Gy"
-
-
-class DoseMapError(PRRTError):
-    """A map of time-integrated activity cannot be turned into dose."""
 
 
 def kernel_dose(
@@ -43,13 +39,13 @@ def kernel_dose(
 
     Raises
     ------
-    DoseMapError
+    DoseError
         If the map has another unit, negative or missing values, or axes that are not at right angles.
-    KernelError
+    DoseError
         If the nuclide has no kernel or the density or range is not positive.
     """
-    _require_tia(tia)
-    _require_right_angles(tia)
+    require_tia(tia)
+    require_right_angles(tia)
     reach = 1e6 if range_mm is None else range_mm
     require_positive("range of the kernel", reach, "mm")
     kernel = _prepared(
@@ -71,10 +67,10 @@ def local_dose(tia: Volume, nuclide: str, density_g_per_mL: float = SOFT_TISSUE_
 
     Raises
     ------
-    DoseMapError
+    DoseError
         If the map has another unit, or negative or missing values.
     """
-    _require_tia(tia)
+    require_tia(tia)
     require_positive("density", density_g_per_mL, "g/mL")
     dose = tia.array * np.float32(local_dose_factor(nuclide) / density_g_per_mL)
     return _dose(tia, dose, nuclide, f"local deposition of electrons, {density_g_per_mL:g} g/mL")
@@ -112,22 +108,24 @@ def _dose(tia: Volume, dose_Gy: np.ndarray, nuclide: str, method: str) -> Volume
     )
 
 
-def _require_tia(tia: Volume) -> None:
+def require_tia(tia: Volume) -> None:
+    """Refuse what is no map of time-integrated activity with a number of at least 0 in every voxel."""
     if tia.units != TIA_UNITS:
-        raise DoseMapError(f"A dose map needs time-integrated activity in {TIA_UNITS}, but this map has '{tia.units}'.")
+        raise DoseError(f"A dose map needs time-integrated activity in {TIA_UNITS}, but this map has '{tia.units}'.")
     missing = tia.array.size - int(np.count_nonzero(np.isfinite(tia.array)))
     if missing:
-        raise DoseMapError(f"{missing} voxels of the time-integrated activity have no number: fill or crop them first.")
+        raise DoseError(f"{missing} voxels of the time-integrated activity have no number: fill or crop them first.")
     negative = int(np.count_nonzero(tia.array < 0.0))
     if negative:
-        raise DoseMapError(
+        raise DoseError(
             f"{negative} voxels of the time-integrated activity are negative, down to {tia.array.min():g} {TIA_UNITS}: "
             "check the fits or the image that they came from."
         )
 
 
-def _require_right_angles(tia: Volume) -> None:
+def require_right_angles(tia: Volume) -> None:
+    """Refuse sheared grids."""
     axes = tia.ijk_to_ras[:3, :3] / np.array(tia.spacing_mm)
     skew = float(np.abs(axes.T @ axes - np.eye(3)).max())
     if skew > 1e-3:
-        raise DoseMapError("The voxel axes are not at right angles (a tilted gantry?): resample the map first.")
+        raise DoseError("The voxel axes are not at right angles (a tilted gantry?): resample the map first.")

@@ -6,16 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PRRTUptakeLib.errors import PRRTError
+
+from PRRTDosimetryLib.dose.errors import DoseError
 
 if TYPE_CHECKING:
     pass
 
 DOSE_UNITS = "Gy"
-
-
-class DVHError(PRRTError):
-    """A dose-volume histogram cannot be made or read as asked."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,38 +56,38 @@ class DoseVolumeHistogram:
         dose field has it (ICRU Report 83, 2010, recommends D98 and D2 instead of the extremes).
         """
         if not 0.0 <= percent <= 100.0:
-            raise DVHError(f"A volume is 0 to 100 % of the region, not {percent:g} %.")
+            raise DoseError(f"A volume is 0 to 100 % of the region, not {percent:g} %.")
         return float(np.interp(1.0 - percent / 100.0, self._middles(), self.dose_Gy))
 
     def cumulative(self, dose_Gy: np.ndarray) -> np.ndarray:
         """Percent of the volume that receives at least each of ``dose_Gy``."""
         above = np.concatenate([np.cumsum(self.volume_mL[::-1])[::-1], [0.0]])
-        return 100.0 * above[np.searchsorted(self.dose_Gy, dose_Gy, side="left")] / above[0]
+        return np.asarray(100.0 * above[np.searchsorted(self.dose_Gy, dose_Gy, side="left")] / above[0])
 
     def _middles(self) -> np.ndarray:
         """Share of the volume below the middle of each voxel."""
         share = self.volume_mL / self.volume_mL.sum()
-        return np.cumsum(share) - share / 2.0
+        return np.asarray(np.cumsum(share) - share / 2.0)
 
 
 def dose_volume_histogram(dose_Gy: np.ndarray, volume_mL: np.ndarray) -> DoseVolumeHistogram:
-    """Histogram of voxel doses and the volume of the region in each voxel (occupied fraction times voxel volume).
+    """Histogram of voxel doses (n,) and the volume of the region in each voxel (n,): occupied fraction x voxel volume.
 
     Raises
     ------
-    DVHError
+    DoseError
         If the region is empty, or a dose or volume is missing or negative.
     """
     dose = np.asarray(dose_Gy, dtype=np.float64).ravel()
     volume = np.asarray(volume_mL, dtype=np.float64).ravel()
     if dose.size != volume.size:
-        raise DVHError(f"There are {dose.size} doses, but {volume.size} volumes.")
+        raise DoseError(f"There are {dose.size} doses, but {volume.size} volumes.")
     if not (np.isfinite(dose).all() and np.isfinite(volume).all()):
-        raise DVHError("A dose-volume histogram needs a number for every dose and volume of the region.")
+        raise DoseError("A dose-volume histogram needs a number for every dose and volume of the region.")
     if volume.size and volume.min() < 0.0:
-        raise DVHError(f"A voxel occupies {volume.min():g} mL of the region: volumes cannot be negative.")
+        raise DoseError(f"A voxel occupies {volume.min():g} mL of the region: volumes cannot be negative.")
     inside = volume > 0.0
     if not inside.any():
-        raise DVHError("The region occupies no voxel of the dose map: check that they overlap.")
+        raise DoseError("The region occupies no voxel of the dose map: check that they overlap.")
     order = np.argsort(dose[inside], kind="stable")
     return DoseVolumeHistogram(dose[inside][order], volume[inside][order])

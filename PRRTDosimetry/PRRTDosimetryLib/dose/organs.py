@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from PRRTDosimetryLib.dose.phantom import GY_PER_MBQ_H, RED_MARROW, TOTAL_BODY, DoseError, Phantom
+from PRRTDosimetryLib.dose.errors import DoseError
+from PRRTDosimetryLib.dose.phantom import GY_PER_MBQ_H, RED_MARROW, TOTAL_BODY, Phantom
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -130,7 +131,7 @@ def _from_lesions(phantom: Phantom, target: str, host: str, tia: float, masses: 
         return tia * GY_PER_MBQ_H * phantom.S(target, host)
     reference = phantom.mass_g(target)
     _, photons = phantom.self_parts(target)
-    return tia * GY_PER_MBQ_H * photons * (reference / masses.get(target, reference)) ** (2 / 3)
+    return float(tia * GY_PER_MBQ_H * photons * (reference / masses.get(target, reference)) ** (2 / 3))
 
 
 def _mass(phantom: Phantom, organ: str, masses_g: Mapping[str, float]) -> float:

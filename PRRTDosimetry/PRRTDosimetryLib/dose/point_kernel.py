@@ -13,11 +13,12 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
-from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.nuclides.radionuclides import known_nuclides
+from PRRTUptakeLib.nuclides.radionuclides import alpha_reason, known_nuclides
 from PRRTUptakeLib.nuclides.radionuclides import nuclide as find_nuclide
 from PRRTUptakeLib.resources import resource_path
 from scipy.interpolate import PchipInterpolator
+
+from PRRTDosimetryLib.dose.errors import DoseError
 
 GY_PER_KEV_PER_G = 1.602176634e-13  # exact: SI (2019)
 DECAYS_PER_MBQ_H = 3.6e9
@@ -28,10 +29,6 @@ RADIATIONS = {
     "photons": ("photon",),
 }
 _FINER = 8  # radii between two of the table, by monotone cubic interpolation
-
-
-class KernelError(PRRTError):
-    """There is no kernel for what was asked."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,13 +58,15 @@ class PointKernel:
         >>> bool(kernel.energy_within_keV(2.0) > 0.995 * kernel.emitted_keV)
         True
         """
-        return np.interp(np.asarray(radius_mm, dtype=np.float64) * density_g_per_mL, self.radius_mm, self.within_keV)
+        return np.asarray(
+            np.interp(np.asarray(radius_mm, dtype=np.float64) * density_g_per_mL, self.radius_mm, self.within_keV)
+        )
 
     def energy_density_keV_per_mm3(self, radius_mm: np.ndarray, density_g_per_mL: float = 1.0) -> np.ndarray:
         """Energy per volume at ``radius_mm`` (above 0), in keV/mm3 per decay; zero beyond the table."""
         water_mm = np.asarray(radius_mm, dtype=np.float64) * density_g_per_mL
         per_log_radius = np.interp(np.log(water_mm), *self._slope, right=0.0)
-        return per_log_radius / (4.0 * math.pi * water_mm**3) * density_g_per_mL**3
+        return np.asarray(per_log_radius / (4.0 * math.pi * water_mm**3) * density_g_per_mL**3)
 
     def reach_mm(self, share: float) -> float:
         """Radius in water within which ``share`` of the emitted energy is deposited."""
@@ -92,14 +91,16 @@ def kernel_table(nuclide: str) -> dict[str, Any]:
 
     Raises
     ------
-    KernelError
+    DoseError
         If the nuclide has no table.
-    RadionuclideError
+    NuclideError
         If the nuclide is not known at all.
     """
     name = find_nuclide(nuclide).name
+    if reason := alpha_reason(name):
+        raise DoseError(f"There is no dose kernel for {name}, an alpha emitter: {reason}.")
     if name not in nuclides_with_kernel():
-        raise KernelError(f"There is no dose kernel for {name}; there are {', '.join(nuclides_with_kernel())}.")
+        raise DoseError(f"There is no dose kernel for {name}; there are {', '.join(nuclides_with_kernel())}.")
     path = resource_path(__file__, "Kernels", f"point_kernel_{name}.json")
     table: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return table
@@ -115,11 +116,11 @@ def point_kernel(nuclide: str, radiation: str = "all") -> PointKernel:
 
     Raises
     ------
-    KernelError
+    DoseError
         If the nuclide has no table or ``radiation`` is not one of RADIATIONS.
     """
     if radiation not in RADIATIONS:
-        raise KernelError(f"The radiation '{radiation}' is not one of {', '.join(RADIATIONS)}.")
+        raise DoseError(f"The radiation '{radiation}' is not one of {', '.join(RADIATIONS)}.")
     return _loaded(find_nuclide(nuclide).name, radiation)
 
 

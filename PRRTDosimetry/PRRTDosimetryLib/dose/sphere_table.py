@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
 
-from PRRTDosimetryLib.dose.phantom import DoseError
+from PRRTDosimetryLib.dose.errors import DoseError
 from PRRTDosimetryLib.dose.tables import read_table
 
 _J_PER_KEV = 1.602176634e-16

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from PRRTDosimetryLib.dose.point_kernel import GY_PER_KEV_PER_G, KernelError, PointKernel, point_kernel
+from PRRTDosimetryLib.dose.errors import DoseError
+from PRRTDosimetryLib.dose.point_kernel import GY_PER_KEV_PER_G, PointKernel, point_kernel
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def sphere_dose(nuclide: str, mass_g: float, density_g_per_mL: float = 1.0) -> S
 
     Raises
     ------
-    KernelError
+    DoseError
         If the mass or density is not positive, or the nuclide has no kernel.
     """
     require_positive("sphere mass", mass_g, "g")
@@ -50,7 +51,7 @@ def sphere_dose(nuclide: str, mass_g: float, density_g_per_mL: float = 1.0) -> S
     radius_mm = 10.0 * (3.0 * mass_g / density_g_per_mL / (4.0 * math.pi)) ** (1.0 / 3.0)
     electrons, photons = (point_kernel(nuclide, radiation) for radiation in ("electrons", "photons"))
     if 2.0 * radius_mm * density_g_per_mL > photons.radius_mm[-1]:
-        raise KernelError(f"A sphere of {mass_g:g} g is wider than the kernel table; use the organ method instead.")
+        raise DoseError(f"A sphere of {mass_g:g} g is wider than the kernel table; use the organ method instead.")
     absorbed = [absorbed_in_sphere_keV(kernel, radius_mm * density_g_per_mL) for kernel in (electrons, photons)]
     emitted = [kernel.emitted_keV for kernel in (electrons, photons)]
     fractions = [part / whole if whole > 0.0 else 0.0 for part, whole in zip(absorbed, emitted, strict=True)]
@@ -71,6 +72,6 @@ def absorbed_in_sphere_keV(kernel: PointKernel, water_radius_mm: float) -> float
 
 
 def require_positive(what: str, value: float, unit: str) -> None:
-    """Raise KernelError unless ``value`` is a finite positive number."""
+    """Raise DoseError unless ``value`` is a finite positive number."""
     if not (math.isfinite(value) and value > 0.0):
-        raise KernelError(f"The {what} must be a positive number of {unit}, but it is {value:g}.")
+        raise DoseError(f"The {what} must be a positive number of {unit}, but it is {value:g}.")

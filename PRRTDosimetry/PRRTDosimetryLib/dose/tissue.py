@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from PRRTDosimetryLib.dose.phantom import DoseError
+from PRRTDosimetryLib.dose.errors import DoseError
 
 DENSITY_G_PER_ML = {
     "kidneys": 1.05,

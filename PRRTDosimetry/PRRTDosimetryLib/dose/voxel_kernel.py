@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from PRRTDosimetryLib.dose.point_kernel import GY_PER_KEV_PER_G, KernelError, PointKernel, point_kernel
+from PRRTDosimetryLib.dose.errors import DoseError
+from PRRTDosimetryLib.dose.point_kernel import GY_PER_KEV_PER_G, PointKernel, point_kernel
 from PRRTDosimetryLib.dose.spheres import require_positive
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class VoxelKernel:
         Along each direction, what the point kernel has beyond the outer face of the block of voxels.
         """
         source = point_kernel(self.nuclide, self.radiation)
-        unit, weight = _octant_directions(64)
+        unit, weight = octant_directions(64)
         half = (np.array(self.octant_mGy_per_MBq_s.shape) - 0.5) * np.array(self.spacing_mm[::-1])
         exits = (half[:, None] / np.maximum(unit, 1e-12)).min(axis=0)
         return float(source.within_keV[-1] - source.energy_within_keV(exits, self.density_g_per_mL) @ weight)
@@ -99,7 +100,7 @@ def write_kernel_csv(kernel: VoxelKernel, path: Path) -> Path:
 
     Raises
     ------
-    KernelError
+    DoseError
         If the file cannot be written.
     """
     x_mm, y_mm, z_mm = kernel.spacing_mm
@@ -112,7 +113,7 @@ def write_kernel_csv(kernel: VoxelKernel, path: Path) -> Path:
     try:
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     except OSError as error:
-        raise KernelError(f"The table {path} cannot be written ({error.strerror}): choose another file.") from error
+        raise DoseError(f"The table {path} cannot be written ({error.strerror}): choose another file.") from error
     return path
 
 
@@ -140,11 +141,11 @@ def voxel_kernel(
 
     Raises
     ------
-    KernelError
+    DoseError
         If a spacing, the density or the range is not positive, or there is no kernel for the nuclide.
     """
     if len(spacing_mm) != 3:
-        raise KernelError(f"A voxel has three spacings, but {len(spacing_mm)} were given.")
+        raise DoseError(f"A voxel has three spacings, but {len(spacing_mm)} were given.")
     for spacing in spacing_mm:
         require_positive("voxel spacing", spacing, "mm")
     require_positive("density", density_g_per_mL, "g/mL")
@@ -154,7 +155,7 @@ def voxel_kernel(
     if largest is not None:
         shape = [min(size, most) for size, most in zip(shape, largest, strict=True)]
     if math.prod(shape) > _MOST_VOXELS:
-        raise KernelError(f"A kernel of {range_mm:g} mm has too many voxels of {spacing_mm} mm: make it shorter.")
+        raise DoseError(f"A kernel of {range_mm:g} mm has too many voxels of {spacing_mm} mm: make it shorter.")
     spacing_kji = tuple(round(float(spacing), 6) for spacing in reversed(spacing_mm))
     return _computed(source.nuclide, radiation, round(float(density_g_per_mL), 6), spacing_kji, tuple(shape))
 
@@ -187,7 +188,7 @@ def _distance_mm(spacing: np.ndarray, shape: tuple[int, ...], first_k: int = 0) 
     """Distances of the voxel centres of an octant from its origin, from slice ``first_k`` on."""
     firsts = (first_k, 0, 0)
     k, j, i = (((np.arange(n) + f) * edge) ** 2 for n, f, edge in zip(shape, firsts, spacing, strict=True))
-    return np.sqrt(k[:, None, None] + j[:, None] + i)
+    return np.asarray(np.sqrt(k[:, None, None] + j[:, None] + i))
 
 
 def _smooth_part(
@@ -223,7 +224,7 @@ def _shared_shells(
     directions = np.clip(np.ceil(8.0 * radius / spacing.min()), 12, 200).astype(int)
     directions = 4 * np.ceil(directions / 4).astype(int)  # few different rules
     for count in np.unique(directions):
-        unit, weight = _octant_directions(int(count))
+        unit, weight = octant_directions(int(count))
         chosen = np.flatnonzero(directions == count)
         for some in np.array_split(chosen, math.ceil(chosen.size * weight.size / _POINTS_AT_ONCE)):
             place = unit[:, None, :] * radius[some, None] / spacing[:, None, None]
@@ -254,7 +255,7 @@ def _shells(source: PointKernel, density: float, spacing_mm: float, to_mm: float
 
 
 @lru_cache(maxsize=64)
-def _octant_directions(count: int) -> tuple[np.ndarray, np.ndarray]:
+def octant_directions(count: int) -> tuple[np.ndarray, np.ndarray]:
     """Unit vectors (3, n) in the positive octant and their weights, which add up to 1."""
     nodes, weights = np.polynomial.legendre.leggauss(count)
     cosine, weight = (nodes + 1.0) / 2.0, weights / 2.0

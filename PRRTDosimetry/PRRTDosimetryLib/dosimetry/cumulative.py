@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.study.measurements import Measurement
 
+from PRRTDosimetryLib.dosimetry.derived_intervals import EffectIntervals, total_effects
+from PRRTDosimetryLib.dosimetry.dose_intervals import interval_text
 from PRRTDosimetryLib.effect.cycles import CumulativeEffect, joined_cycles
 from PRRTDosimetryLib.effect.limits import ReferenceLimit, reference_limits
 from PRRTDosimetryLib.uncertainty.chain import sum_uncertainty
@@ -34,6 +36,7 @@ class OrganTotal:
     limits : reference values of the literature, none of them a verdict.
     u_dose_Gy : standard uncertainty of the sum: what the cycles share (calibration, S-value, resolution, contour) adds
         linearly, each cycle's own (counts, fit) by squares; nan where it is not known.
+    known : 95 % intervals of dose, BED and EQD2, from draws in which the cycles share the same.
     """
 
     organ: str
@@ -42,6 +45,7 @@ class OrganTotal:
     effect: CumulativeEffect | None
     limits: tuple[ReferenceLimit, ...]
     u_dose_Gy: float = math.nan
+    known: EffectIntervals = field(default_factory=EffectIntervals)
 
     @property
     def dose_Gy(self) -> float:
@@ -68,24 +72,31 @@ def total_rows(totals: Sequence[OrganTotal], labels: Labels) -> tuple[Measuremen
     """``cumulative_dose``, and ``cumulative_bed`` and ``cumulative_eqd2`` where known, in Gy, per organ."""
     rows = []
     for total in totals:
-        values = [("cumulative_dose", total.dose_Gy, total.u_dose_Gy)]
+        values = [("cumulative_dose", total.dose_Gy, total.u_dose_Gy, total.known.dose)]
         if total.effect is not None:
-            values.append(("cumulative_bed", total.effect.bed_Gy, math.nan))
-            values.append(("cumulative_eqd2", total.effect.eqd2_Gy, math.nan))
+            values.append(("cumulative_bed", total.effect.bed_Gy, math.nan, total.known.bed))
+            values.append(("cumulative_eqd2", total.effect.eqd2_Gy, math.nan, total.known.eqd2))
         names = (labels.patient, max(total.cycles), labels.visit, labels.image, total.organ, "organ", "none", "")
-        rows += [Measurement(*names, metric, value, "Gy", u) for metric, value, u in values]
+        for metric, value, u, known in values:
+            row = Measurement(*names, metric, value, "Gy", u)
+            if known is not None:
+                row = replace(row, uncertainty=known.u, lower_95=known.lower, upper_95=known.upper)
+            rows.append(row)
     return tuple(rows)
 
 
 def total_cells(totals: Sequence[OrganTotal]) -> tuple[list[str], list[list[object]]]:
     """Header and rows of a table of all organs."""
-    header = ["organ", "cycles", "dose by cycle Gy", "dose Gy", "u Gy", "BED Gy", "EQD2 Gy"]
+    header = ["organ", "cycles", "dose by cycle Gy", "dose Gy", "u Gy", "95 % Gy", "BED Gy", "95 % Gy", "EQD2 Gy"]
     cells: list[list[object]] = []
     for total in totals:
         effect = total.effect
         bed, eqd2 = (effect.bed_Gy, effect.eqd2_Gy) if effect is not None else (math.nan, math.nan)
         cycles, doses = ", ".join(map(str, total.cycles)), " + ".join(f"{dose:.3g}" for dose in total.doses_Gy)
-        cells.append([total.organ, cycles, doses, total.dose_Gy, total.u_dose_Gy, bed, eqd2])
+        known = total.known
+        u = total.u_dose_Gy if known.dose is None else known.dose.u
+        row: list[object] = [total.organ, cycles, doses, total.dose_Gy, u, interval_text(known.dose)]
+        cells.append([*row, bed, interval_text(known.bed), eqd2])
     return header, cells
 
 
@@ -115,6 +126,7 @@ def _total(organ: str, results: Sequence[Dosimetry]) -> OrganTotal:
         joined_cycles(effects) if complete else None,
         reference_limits(organ),
         _u_of_sum(organ, with_it) if complete else math.nan,
+        total_effects(with_it, organ),
     )
 
 

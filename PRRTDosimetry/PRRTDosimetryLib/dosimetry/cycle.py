@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.dicom.headers import label
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.segmentation.reference import WHOLE_LIVER_REFERENCE, ReferenceRegionError
+from PRRTUptakeLib.segmentation.errors import ReferenceRegionError
+from PRRTUptakeLib.segmentation.reference import WHOLE_LIVER_REFERENCE
 from PRRTUptakeLib.study.measurements import UNKNOWN, Measurement
 from PRRTUptakeLib.study.model import ResultPart
 from PRRTUptakeLib.study.response_case import is_follow_up
@@ -95,7 +96,7 @@ def settings_of(study: StudyInput) -> DoseSettings:
 
     Raises
     ------
-    SettingsError
+    InputFileError
         If those of a case file are not usable.
     """
     stated = study.dosimetry
@@ -170,7 +171,11 @@ def cycle_doses(
         *(recovered_rows(recovered, made, labels) if recovered is not None else ()),
     ]
     return CycleDoses(
-        dosimetry=made, kept=kept, recovered=recovered, rows=(*rows, *_recovery_rows(rows, kept)), warnings=()
+        dosimetry=made,
+        kept=kept,
+        recovered=recovered,
+        rows=(*rows, *_recovery_rows(rows, kept)),
+        warnings=tuple(f"Cycle {first.labels.cycle}: {text}" for text in made.warnings),
     )
 
 
@@ -206,7 +211,7 @@ def cycle_dosimetry(
     nuclide = first.injection.nuclide
     options = _options(settings)
     earlier = _scalable(full or {}, options, nuclide)
-    described = _described(first)
+    described = _described(first, settings)
     use = population_use(settings, first.injection.activity_MBq, first.labels.cycle, described, history)
     earlier = {name: one for name, one in earlier.items() if use is None or not use.covers(name)}
     curves, regions, left_out = [], {}, []
@@ -236,18 +241,20 @@ def cycle_dosimetry(
         nuclide,
         first.labels.cycle,
         first.labels.treated_lobe,
+        marrow_fat_fraction=settings.marrow.get("fat_fraction"),
+        tissues=settings.radiosensitivities(first.protocol),
         sphere_S_Gy_per_Bq_s=lambda mass_g: sphere_dose(nuclide, mass_g, lesion_density).S_Gy_per_Bq_s,
     )
     options = replace(options, population=use)
     result = dosimetry(curves, regions, patient, settings.model, options, chain, earlier=earlier)
-    told = " ".join(text for one in uptakes[:1] if one is not None for text in one.sentences)
+    note = " ".join(text for one in uptakes[:1] if one is not None for text in one.sentences)
     notes = (*result.notes, *_notes(first, left_out), *population_notes(result.integrals, use))
-    return replace(result, notes=notes, partial_volume=told)
+    return replace(result, notes=notes, partial_volume=note)
 
 
-def _described(visit: VisitResult) -> dict[str, Region]:
+def _described(visit: VisitResult, settings: DoseSettings) -> dict[str, Region]:
     """What each segment is to dosimetry, those that are nothing to it left out."""
-    found = {segment.name: _region(segment, visit.protocol) for segment in visit.prepared.segmentation}
+    found = {segment.name: _region(segment, visit.protocol, settings) for segment in visit.prepared.segmentation}
     return {name: region for name, region in found.items() if region is not None}
 
 
@@ -354,18 +361,18 @@ def _refusal(visits: Sequence[VisitResult], settings: DoseSettings) -> str:
     for visit in visits:
         name, zero = visit.labels.visit, visit.protocol.imaging.time_zero
         if visit.injection is None or visit.image.reference_time is None:
-            return f"Visit '{name}' does not tell injection or scan time: complete its header."
+            return f"Visit '{name}' does not state injection or scan time: complete its header."
         if zero != "start" and visit.injection.end is None:
             return (
                 f"The protocol counts hours from the {_ZERO_WORDS[zero]} of the infusion, but visit '{name}' does not "
-                f"tell its end ({label('RadiopharmaceuticalStopDateTime')}): complete its header."
+                f"state its end ({label('RadiopharmaceuticalStopDateTime')}): complete its header."
             )
         try:
             _hours(visit)
         except PRRTError as error:
             return f"Visit '{name}': {error}"
     if (settings.sex or visits[0].injection.sex) not in _PHANTOM:  # type: ignore[union-attr]
-        return "The patient's sex is not told: give it as 'sex' under 'dosimetry' in the case file."
+        return "The patient's sex is missing: give it as 'sex' under 'dosimetry' in the case file."
     if len({visit.injection.activity_MBq for visit in visits if visit.injection}) > 1:
         return "The images of the cycle name different administered activities: correct their headers."
     return ""
@@ -427,13 +434,13 @@ def _curve(name: str, visits: Sequence[VisitResult]) -> Curve | None:
     return Curve(name, tuple(_hours(visit) for visit in visits), activities, volume_mL=volume)
 
 
-def _region(segment: Segment, protocol: Protocol) -> Region | None:
+def _region(segment: Segment, protocol: Protocol, settings: DoseSettings) -> Region | None:
     if segment.structure in _ORGANS:
         return Region("organ", _ORGANS[segment.structure])
     if segment.structure == "liver":
         return Region("organ", "liver", contains_lesions=True)
     if segment.structure == "marrow":
-        return Region("vertebrae", vertebrae="L2-L4")
+        return Region("vertebrae", vertebrae=settings.marrow.get("vertebrae", "L2-L4"))
     if segment.role in ("target", "lesion"):
         inside = segment.lobe not in ("none", "")
         lobe = segment.lobe if inside else ""

@@ -59,13 +59,13 @@ def lobe_intervals(result: Dosimetry) -> dict[str, LobeIntervals]:
         return {}
     drawn, found = result.chain.doses, {}
     for lobe in result.lobes.lobes:
-        healthy = drawn[_healthy(result, lobe.lobe)]
+        healthy = drawn[region_of_lobe(result, lobe.lobe)]
         mine = [drawn[name] for name, dose in result.regions.items() if _is_lesion_of(dose, lobe.lobe)]
         lesions = aggregated(mine, "geometric-mean") if mine else None
         found[lobe.lobe] = LobeIntervals(
-            healthy=_known([healthy], healthy),
-            lesions=None if lesions is None else _known(mine, lesions),
-            index=None if lesions is None else _known([*mine, healthy], ratio(lesions, healthy)),
+            healthy=known_of([healthy], healthy),
+            lesions=None if lesions is None else known_of(mine, lesions),
+            index=None if lesions is None else known_of([*mine, healthy], ratio(lesions, healthy)),
         )
     return found
 
@@ -74,8 +74,9 @@ def lesion_index(result: Dosimetry, name: str) -> UncertainValue | None:
     """Therapeutic index of one lesion by the name of its region; None where its interval is not known."""
     if result.chain is None or result.lobes is None:
         return None
-    lesion, healthy = result.chain.doses[name], result.chain.doses[_healthy(result, result.regions[name].region.lobe)]
-    return _known([lesion, healthy], ratio(lesion, healthy))
+    own = region_of_lobe(result, result.regions[name].region.lobe)
+    lesion, healthy = result.chain.doses[name], result.chain.doses[own]
+    return known_of([lesion, healthy], ratio(lesion, healthy))
 
 
 def interval_words(result: Dosimetry) -> str:
@@ -102,7 +103,8 @@ def range_text(low: float, high: float) -> str:
     return "" if math.isnan(low) or math.isnan(high) else f"{low:.3g} to {high:.3g}"
 
 
-def _healthy(result: Dosimetry, lobe: str) -> str:
+def region_of_lobe(result: Dosimetry, lobe: str) -> str:
+    """Name of the healthy liver's region of a lobe, left or right."""
     return next(
         name for name, dose in result.regions.items() if dose.region.kind == "lobe" and dose.region.lobe == lobe
     )
@@ -112,6 +114,6 @@ def _is_lesion_of(dose: RegionDose, lobe: str) -> bool:
     return dose.region.kind == "lesion" and dose.region.lobe == lobe
 
 
-def _known(parts: Sequence[DrawnValue], whole: DrawnValue) -> UncertainValue:
+def known_of(parts: Sequence[DrawnValue], whole: DrawnValue) -> UncertainValue:
     """As measured with the loss in it, unless every part is corrected (or nothing is known of its loss)."""
     return whole.result(all(math.isclose(one.measured, one.corrected, rel_tol=_SAME) for one in parts))

@@ -8,6 +8,14 @@ from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.study.measurements import Measurement
 
+from PRRTDosimetryLib.dosimetry.derived_intervals import (
+    NOT_IN_THEM,
+    lobe_ratio,
+    organ_effects,
+    organ_intervals,
+    region_effect,
+    tia_interval,
+)
 from PRRTDosimetryLib.dosimetry.dose_intervals import (
     COMPONENTS,
     interval_words,
@@ -20,8 +28,10 @@ from PRRTDosimetryLib.dosimetry.dose_intervals import interval_text as index_tex
 if TYPE_CHECKING:
     from PRRTUptakeLib.uptake.uncertainty import UncertainValue
 
+    from PRRTDosimetryLib.dosimetry.derived_intervals import EffectIntervals
     from PRRTDosimetryLib.dosimetry.engine import Dosimetry, RegionDose
     from PRRTDosimetryLib.dosimetry.recovery_doses import RecoveredDoses
+    from PRRTDosimetryLib.effect.cycles import CumulativeEffect
     from PRRTDosimetryLib.effect.lobes import LobeComparison
     from PRRTDosimetryLib.uncertainty.chain import DoseUncertainty
 
@@ -43,7 +53,7 @@ def dose_rows(result: Dosimetry, labels: Labels) -> tuple[Measurement, ...]:
 
     Per lesion, lobe and organ region: ``dose`` (Gy), ``tia`` (MBq.h), ``tiac`` and ``effective_half_life`` (h),
     ``mass`` (g), ``bed`` and ``eqd2`` (Gy) where the tissue's radiosensitivity is known; per lesion and lobe
-    ``therapeutic_index``; per phantom organ ``organ_dose``.
+    ``therapeutic_index``; for both lobes ``therapeutic_index_ratio``; per phantom organ ``organ_dose``.
     """
     rows = [row for dose in result.regions.values() for row in _region_rows(result, dose, labels)]
     if result.lobes is not None:
@@ -71,8 +81,13 @@ def dose_rows(result: Dosimetry, labels: Labels) -> tuple[Measurement, ...]:
             for lobe in result.lobes.lobes
             if not math.isnan(lobe.therapeutic_index)
         ]
+        value = result.lobes.ratio
+        if not math.isnan(value):
+            both = _named(result, labels, "patient", "", "none", "therapeutic_index_ratio", value, "1")
+            rows.append(_with_known(both, lobe_ratio(result)))
+    known = organ_intervals(result)
     rows += [
-        _named(result, labels, organ, "organ", "none", "organ_dose", dose.dose_Gy, "Gy")
+        _with_known(_named(result, labels, organ, "organ", "none", "organ_dose", dose.dose_Gy, "Gy"), known.get(organ))
         for organ, dose in result.organs.items()
     ]
     return tuple(rows)
@@ -102,19 +117,41 @@ def dose_table(result: Dosimetry, recovered: RecoveredDoses | None = None) -> st
             f"{spread} {bed}  {dose.integral.model}"
         )
     words = interval_words(result)
-    lines += ["", words] if words else []
+    lines += ["", words, NOT_IN_THEM] if words else []
     lines += [] if recovered is None else ["", *recovered.sentences]
-    lines += ["", f"{'organ (phantom)':24} {'dose Gy':>9}"]
-    lines += [f"{organ:24} {dose.dose_Gy:9.3f}" for organ, dose in result.organs.items()]
+    organs = organ_intervals(result)
+    lines += ["", f"{'organ (phantom)':24} {'dose Gy':>9} {'95 % Gy':>15}"]
+    lines += [
+        f"{organ:24} {dose.dose_Gy:9.3f} {index_text(organs.get(organ)):>15}".rstrip()
+        for organ, dose in result.organs.items()
+    ]
     if result.lobes is not None:
         lines += _lobe_lines(result, result.lobes)
+    effects = organ_effects(result)
     for organ, effect in result.effects.items():
-        lines += [
-            "",
-            f"{organ}: BED {effect.bed_Gy:.2f} Gy, EQD2 {effect.eqd2_Gy:.2f} Gy. For reference, not a verdict:",
-        ]
+        lines += ["", f"{effect_words(organ, effect, effects.get(organ))} For reference, not a verdict:"]
         lines += [f"  {one.quantity} {one.value_Gy:g} Gy: {one.meaning} ({one.source})" for one in effect.limits]
     return "\n".join([*lines, "", *(f"Note: {note}." for note in result.notes)])
+
+
+def effect_words(organ: str, effect: CumulativeEffect, known: EffectIntervals | None) -> str:
+    """BED and EQD2 of an organ with their 95 % intervals, one sentence."""
+    bed, eqd2 = (None, None) if known is None else (known.bed, known.eqd2)
+    return f"{organ}: BED {effect.bed_Gy:.2f} Gy{_bracket(bed)}, EQD2 {effect.eqd2_Gy:.2f} Gy{_bracket(eqd2)}."
+
+
+def lobe_ratio_words(result: Dosimetry) -> str:
+    """The ratio of the lobes' therapeutic indices with its 95 % interval, one sentence; "" where there is none."""
+    if result.lobes is None or math.isnan(result.lobes.ratio):
+        return ""
+    first, second = result.lobes.lobes
+    names = " over ".join(one.allocation or one.lobe for one in (first, second))
+    return f"Therapeutic index, {names}: {result.lobes.ratio:.3g}{_bracket(lobe_ratio(result))}."
+
+
+def _bracket(known: UncertainValue | None) -> str:
+    text = index_text(known)
+    return f" [95 % {text}]" if text else ""
 
 
 def _lobe_lines(result: Dosimetry, lobes: LobeComparison) -> list[str]:
@@ -133,7 +170,8 @@ def _lobe_lines(result: Dosimetry, lobes: LobeComparison) -> list[str]:
             f"{_known(lobe.lesion_Gy, 2):>10} {index_text(lesions):>15} {_known(lobe.therapeutic_index, 2):>8} "
             f"{index_text(index):>15}"
         )
-    return lines
+    words = lobe_ratio_words(result)
+    return [*lines, words] if words else lines
 
 
 def interval_text(dose: RegionDose) -> str:
@@ -166,16 +204,18 @@ def budget_table(name: str, uncertainty: DoseUncertainty) -> str:
 def _region_rows(result: Dosimetry, dose: RegionDose, labels: Labels) -> list[Measurement]:
     integral = dose.integral
     tiac, u_tiac = integral.tiac_h(result.patient.administered_MBq)
+    known = tia_interval(result, dose.name)
     rows = [
         _with_interval(_row(result, dose, labels, DOSE, dose.dose_Gy, "Gy", dose.u_dose_Gy), dose),
-        _row(result, dose, labels, "tia", integral.tia_MBq_h, "MBq.h", integral.u_tia_MBq_h),
-        _row(result, dose, labels, "tiac", tiac, "h", u_tiac),
+        _with_known(_row(result, dose, labels, "tia", integral.tia_MBq_h, "MBq.h", integral.u_tia_MBq_h), known),
+        _with_known(_row(result, dose, labels, "tiac", tiac, "h", u_tiac), known, tiac / integral.tia_MBq_h),
         _row(result, dose, labels, "effective_half_life", integral.teff_h, "h"),
         _row(result, dose, labels, "mass", dose.mass_g, "g"),
     ]
     if dose.effect is not None:
-        rows.append(_row(result, dose, labels, "bed", dose.effect.bed_Gy, "Gy"))
-        rows.append(_row(result, dose, labels, "eqd2", dose.effect.eqd2_Gy, "Gy"))
+        effect = region_effect(result, dose)
+        rows.append(_with_known(_row(result, dose, labels, "bed", dose.effect.bed_Gy, "Gy"), effect.bed))
+        rows.append(_with_known(_row(result, dose, labels, "eqd2", dose.effect.eqd2_Gy, "Gy"), effect.eqd2))
     return rows
 
 
@@ -187,10 +227,11 @@ def _with_interval(row: Measurement, dose: RegionDose) -> Measurement:
     return replace(row, lower_95=low, upper_95=high, shared_uncertainty=dose.uncertainty.shared_u_Gy)
 
 
-def _with_known(row: Measurement, known: UncertainValue | None) -> Measurement:
+def _with_known(row: Measurement, known: UncertainValue | None, scale: float = 1.0) -> Measurement:
+    """The row with an interval, which is ``scale`` times that of what is known."""
     if known is None:
         return row
-    return replace(row, uncertainty=known.u, lower_95=known.lower, upper_95=known.upper)
+    return replace(row, uncertainty=scale * known.u, lower_95=scale * known.lower, upper_95=scale * known.upper)
 
 
 def _row(

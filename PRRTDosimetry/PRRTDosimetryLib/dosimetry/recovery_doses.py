@@ -4,7 +4,7 @@ At every time a lesion's mean concentration T becomes B + (T - B)/RC(V): B is th
 whose activity shines in while the lesion's shines out, RC the phantom's contrast recovery for the lesion's volume (EANM
 guidance, Gear et al. 2018, doi:10.1007/s00259-018-4136-7, with B = 0). The curve is then fitted by the model of the
 uncorrected one, so that the two doses differ by the correction alone. A lesion smaller than the phantom's spheres is
-left out with the reason; for one larger than them the curve goes on towards 1, which is told.
+left out with the reason; for one larger than them the curve goes on towards 1, which is reported.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.uptake.partial_volume import CorrectedUptake, RecoveryError, corrected_uptake
+from PRRTUptakeLib.uptake.errors import RecoveryError
+from PRRTUptakeLib.uptake.partial_volume import CorrectedUptake, corrected_uptake
 
 from PRRTDosimetryLib.dosimetry.engine import DRAWS, chain_region, lesion_dose
 from PRRTDosimetryLib.kinetics.options import Options
@@ -93,7 +94,7 @@ class RecoveredDoses:
             "Corrected for partial volume: at every time a lesion's mean T became B + (T - B)/RC, with B the mean of "
             f"its reference region of healthy tissue and RC = 1/(1 + (a/V)^b), a = {curve.a_mL:.3g} ± {u_a:.2g} mL, "
             f"b = {curve.b:.3g} ± {u_b:.2g}, fitted to a phantom of {low:.3g} to {high:.3g} mL "
-            f"({curve.source or 'source not told'}); then each curve was fitted by the model of the uncorrected one. "
+            f"({curve.source or 'source not stated'}); then each curve was fitted by the model of the uncorrected one. "
             "The uncorrected doses remain the result; organs and dose maps are not corrected."
         )
 
@@ -170,7 +171,7 @@ def _steps(measured: LesionPoints, phantom: RecoveryCurve) -> list[CorrectedUpta
             raise RecoveryError(f"its {volume:.3g} mL are less than the phantom's smallest {low:.3g} mL")
         if step.corrected <= 0:
             raise RecoveryError(
-                f"its mean of {mean:.4g} Bq/mL lies so far below its background of {background:.4g} that the "
+                f"its mean of {mean:.4g} Bq/mL is so far below its background of {background:.4g} that the "
                 "correction leaves nothing"
             )
         found.append(step)

@@ -1,4 +1,4 @@
-"""What the dosimetry of a patient is told: the patient, and what each curve's region is."""
+"""What the dosimetry of a patient needs: the patient, and what each curve's region is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from PRRTDosimetryLib.dose.phantom import TOTAL_BODY, DoseError
+from PRRTDosimetryLib.dose.errors import DoseError
+from PRRTDosimetryLib.dose.phantom import TOTAL_BODY
 from PRRTDosimetryLib.dose.spheres import sphere_dose
 from PRRTDosimetryLib.dose.tissue import DENSITY_G_PER_ML, mass_from_volume_g
 from PRRTDosimetryLib.effect.bed import KIDNEY, Tissue
@@ -26,7 +27,7 @@ class Region:
     Attributes
     ----------
     kind : one of ``KINDS``.
-    organ : the phantom's organ that it is or lies in: "liver", "kidneys" (each kidney is one region of it) and so on;
+    organ : the phantom's organ that it is or is in: "liver", "kidneys" (each kidney is one region of it) and so on;
         for a lesion the organ around it, "" outside all organs with S-values.
     lobe, lesion, role : as in measurements.csv: left, right, caudate or ""; identifier; target, lesion or reference.
     mass_g : its mass; nan takes the curve's volume times the density.
@@ -94,7 +95,8 @@ class Patient:
     nuclide, cycle : what was given, in which cycle.
     treated_lobe : left, right, or "" while blinded.
     marrow_to_blood_ratio, blood_density_g_per_mL : for blood-based marrow dose.
-    tissues : radiosensitivity by organ; effects are calculated for these.
+    marrow_fat_fraction : of the patient's lumbar marrow, which scales the mass of red marrow; None for the reference.
+    tissues : radiosensitivity by organ, "lesions" or region; effects are calculated for these.
     sphere_S_Gy_per_Bq_s : sphere model by mass in g; None takes the point kernels.
     """
 
@@ -105,5 +107,6 @@ class Patient:
     treated_lobe: str = ""
     marrow_to_blood_ratio: float = 1.0
     blood_density_g_per_mL: float = DENSITY_G_PER_ML["blood"]
+    marrow_fat_fraction: float | None = None
     tissues: Mapping[str, Tissue] = field(default_factory=lambda: {"kidneys": KIDNEY})
     sphere_S_Gy_per_Bq_s: Callable[[float], float] | None = None

@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from PRRTDosimetryLib.effect.bed import EffectError, Tissue, bed_Gy, dose_protraction_factor, eqd2_Gy
+from PRRTDosimetryLib.effect.bed import Tissue, bed_Gy, dose_protraction_factor, eqd2_Gy
+from PRRTDosimetryLib.effect.errors import EffectError
 from PRRTDosimetryLib.effect.limits import ReferenceLimit, reference_limits
 
 if TYPE_CHECKING:

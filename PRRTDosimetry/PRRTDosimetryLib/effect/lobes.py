@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.vocabulary import OPPOSITE_LOBE
 
-from PRRTDosimetryLib.effect.bed import EffectError
+from PRRTDosimetryLib.effect.errors import EffectError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

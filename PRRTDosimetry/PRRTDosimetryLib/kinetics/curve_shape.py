@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from PRRTDosimetryLib.kinetics.curves import CurveError
+from PRRTDosimetryLib.kinetics.errors import KineticsError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -51,7 +51,7 @@ class Shape:
         """Time-integrated activity from ``time_h`` on; not before the last node."""
         later = time_h - self.tail_start_h
         if later < 0:
-            raise CurveError(f"The part after {time_h:g} h begins before the last node at {self.tail_start_h:g} h.")
+            raise KineticsError(f"The part after {time_h:g} h begins before the last node at {self.tail_start_h:g} h.")
         return sum(amplitude / rate * math.exp(-rate * later) for amplitude, rate in self.exponentials)
 
     def scaled(self, factor: float) -> Shape:
@@ -64,7 +64,7 @@ class Shape:
     def __add__(self, other: Shape) -> Shape:
         """The sum of two courses whose exponentials hold from the same time on."""
         if self.tail_start_h != other.tail_start_h:
-            raise CurveError(
+            raise KineticsError(
                 f"Courses whose tails begin at {self.tail_start_h:g} h and {other.tail_start_h:g} h cannot be added; "
                 "integrate both regions by the same method."
             )

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.table_file import cell_number, read_table
 
-from PRRTDosimetryLib.kinetics.curves import Curve, CurveError, check_units, to_decayed
+from PRRTDosimetryLib.kinetics.curves import Curve, check_units, to_decayed
+from PRRTDosimetryLib.kinetics.errors import KineticsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +37,7 @@ def read_curves(path: Path, nuclide: Radionuclide, decay_correction: str | None 
 
     Raises
     ------
-    CurveError
+    KineticsError
         For a missing file or column, text that is not a number, mixed units, or a region whose rows contradict.
     """
     return [curve for _, curve, _ in read_curves_by(path, nuclide, decay_correction)]
@@ -51,16 +52,16 @@ def read_curves_by(
     -------
     For each curve the cells of ``keys``, the curve, and its rows.
     """
-    table = read_table(path, (*REQUIRED, *TIMES, *UNCERTAINTY), CurveError)
+    table = read_table(path, (*REQUIRED, *TIMES, *UNCERTAINTY), KineticsError)
     columns = _checked_columns(path.name, table, decay_correction)
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in table.rows:
         if not row.text("region"):
-            raise CurveError(f"{path.name}, line {row.line}: the region is empty.")
+            raise KineticsError(f"{path.name}, line {row.line}: the region is empty.")
         if not row.is_missing("activity_MBq"):
             groups.setdefault((*(row.text(key) for key in keys), row.text("region")), []).append(row)
     if not groups:
-        raise CurveError(f"{path.name} has a header but no points; add at least one row.")
+        raise KineticsError(f"{path.name} has a header but no points; add at least one row.")
     return [
         (key[:-1], _curve(path.name, key[-1], rows, columns, nuclide, decay_correction), rows)
         for key, rows in groups.items()
@@ -73,7 +74,7 @@ def _checked_columns(file: str, table: Table, decay_correction: str | None) -> t
     time = _time_column(file, names)
     missing = [name for name in REQUIRED if name not in names and (name != "time_h" or not time)]
     if missing:
-        raise CurveError(
+        raise KineticsError(
             f"{file} lacks the column(s) {', '.join(missing)}{_instead(missing, names)}; needed are "
             f"{', '.join(REQUIRED)} (or time_min or time_d)."
         )
@@ -81,9 +82,11 @@ def _checked_columns(file: str, table: Table, decay_correction: str | None) -> t
         name for name in names if name.startswith(("activity_", "concentration_")) and name != "activity_MBq"
     )
     if mixed:
-        raise CurveError(f"{file} gives the activity both in activity_MBq and {mixed[0]}: mixed units; keep MBq only.")
+        raise KineticsError(
+            f"{file} gives the activity both in activity_MBq and {mixed[0]}: mixed units; keep MBq only."
+        )
     if decay_correction and "decay_correction" in names:
-        raise CurveError(f"{file} has a column decay_correction; do not state the decay correction a second time.")
+        raise KineticsError(f"{file} has a column decay_correction; do not state the decay correction a second time.")
     column = next((name for name in UNCERTAINTY if name in names), None)
     if column:
         _check_decimals(table, column)
@@ -92,7 +95,7 @@ def _checked_columns(file: str, table: Table, decay_correction: str | None) -> t
 
 def time_unit(path: Path) -> str:
     """In which unit a table gives its times: "hours", "minutes" or "days"; errors as of `read_curves`."""
-    column = _time_column(path.name, read_table(path, (*REQUIRED, *TIMES, *UNCERTAINTY), CurveError).columns)
+    column = _time_column(path.name, read_table(path, (*REQUIRED, *TIMES, *UNCERTAINTY), KineticsError).columns)
     return TIMES[column][0] if column else ""
 
 
@@ -113,7 +116,7 @@ def _time_column(file: str, names: Sequence[str]) -> str:
     """The column that holds the times, "" if there is none."""
     found = [name for name in TIMES if name in names]
     if len(found) > 1:
-        raise CurveError(f"{file} gives the times in {' and '.join(found)}: keep one of them.")
+        raise KineticsError(f"{file} gives the times in {' and '.join(found)}: keep one of them.")
     return found[0] if found else ""
 
 
@@ -122,7 +125,7 @@ def _check_decimals(table: Table, column: str) -> None:
 
     Raises
     ------
-    CurveError
+    KineticsError
         If in every row two whole numbers follow each other, the second always of the same count of digits, and these
         do not rise with the activity as uncertainties do.
     """
@@ -135,7 +138,7 @@ def _check_decimals(table: Table, column: str) -> None:
     by_activity = [int(after) for _, before, after in sorted(cells, key=lambda cell: (int(cell[1]), int(cell[2])))]
     if by_activity != sorted(by_activity):
         line, before, after = cells[0]
-        raise CurveError(
+        raise KineticsError(
             f"{table.name}, line {line}: {before},{after} may be one number with a decimal comma, or an activity and "
             f"its {column}, as in every row: write both with a decimal point ({before}.0,{after}.0), or separate "
             "cells by semicolons."
@@ -153,7 +156,9 @@ def _curve(
     word = _same(file, region, rows, "decay_correction") or decay_correction or "NONE"
     unit = _same(file, region, rows, "unit")
     if unit not in ("", "MBq"):
-        raise CurveError(f"{file}: {region} is given in '{unit}', but the column activity_MBq holds MBq; convert it.")
+        raise KineticsError(
+            f"{file}: {region} is given in '{unit}', but the column activity_MBq holds MBq; convert it."
+        )
     volume = _same(file, region, rows, "volume_mL")
     time, column = columns
     _, times, per = TIMES[time]
@@ -172,7 +177,7 @@ def _curve(
 def _same(file: str, region: str, rows: list[Row], column: str) -> str:
     values = sorted({row.text(column) for row in rows})
     if len(values) > 1:
-        raise CurveError(
+        raise KineticsError(
             f"{file}: {region} has several values in the column {column} ({', '.join(map(repr, values))}); "
             "all points of a region must be in one unit and convention."
         )
@@ -181,8 +186,8 @@ def _same(file: str, region: str, rows: list[Row], column: str) -> str:
 
 def _number(row: Row, column: str) -> float:
     if row.is_missing(column):
-        raise CurveError(
+        raise KineticsError(
             f"{row.table}, line {row.line}: {column} '{row.text(column)}' is not a number; give it as a plain number "
             f"in {TIMES[column][0] if column in TIMES else 'MBq'}."
         )
-    return cell_number(row, column, CurveError)
+    return cell_number(row, column, KineticsError)

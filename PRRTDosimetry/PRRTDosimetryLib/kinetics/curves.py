@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTDosimetryLib.kinetics.errors import KineticsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,10 +33,6 @@ _STEP_OF_UNITS = 300.0  # neighbours that differ so much may differ by kBq again
 _FASTEST_CLEARANCE_H = 8.0  # a fall that large at a slower biological half-life may be real
 
 
-class CurveError(PRRTError):
-    """A time-activity curve is incomplete or impossible."""
-
-
 @dataclass(frozen=True)
 class Curve:
     """Activity of one region over time.
@@ -52,7 +48,7 @@ class Curve:
 
     Raises
     ------
-    CurveError
+    KineticsError
         For no points, times out of order or negative, activities negative, not finite or all zero, mixed units.
 
     Examples
@@ -75,30 +71,14 @@ class Curve:
         _check_activities(self)
         _check_uncertainties(self)
         if not math.isnan(self.volume_mL) and not 0 < self.volume_mL < math.inf:
-            raise CurveError(f"{self.region}: the volume {self.volume_mL:g} mL is not above 0; check the segment.")
+            raise KineticsError(f"{self.region}: the volume {self.volume_mL:g} mL is not above 0; check the segment.")
 
     @property
     def concentration_Bq_per_mL(self) -> tuple[float, ...]:
         """Activity concentrations, in Bq/mL; needs the volume."""
         if math.isnan(self.volume_mL):
-            raise CurveError(f"{self.region} has no volume, so its concentration is unknown; give its volume in mL.")
+            raise KineticsError(f"{self.region} has no volume, so its concentration is unknown; give its volume in mL.")
         return tuple(1e6 * activity / self.volume_mL for activity in self.activity_MBq)
-
-
-def from_concentration(
-    region: str, time_h: Sequence[float], concentration_Bq_per_mL: Sequence[float], volume_mL: float
-) -> Curve:
-    """A curve in MBq from concentrations in Bq/mL and the region's volume.
-
-    Examples
-    --------
-    >>> from_concentration("Spleen", [24.0], [1e6], 150.0).activity_MBq
-    (150.0,)
-    """
-    if not 0 < volume_mL < math.inf:
-        raise CurveError(f"{region} has no volume ({volume_mL:g} mL); give the volume in mL.")
-    activities = tuple(float(value) * volume_mL * 1e-6 for value in concentration_Bq_per_mL)
-    return Curve(region, tuple(map(float, time_h)), activities, volume_mL=float(volume_mL))
 
 
 def times_after_injection(
@@ -113,16 +93,16 @@ def times_after_injection(
 
     Raises
     ------
-    CurveError
+    KineticsError
         For another word, times without zone, an infusion that ends before it starts, or a scan before the injection.
     """
     if time_zero not in TIME_ZEROS:
-        raise CurveError(f"The time zero '{time_zero}' is not known; use {', '.join(TIME_ZEROS)}.")
+        raise KineticsError(f"The time zero '{time_zero}' is not known; use {', '.join(TIME_ZEROS)}.")
     for moment in (*scans, infusion_start, infusion_end):
         if moment.tzinfo is None:
-            raise CurveError(f"The time {moment.isoformat()} has no time zone; give it one.")
+            raise KineticsError(f"The time {moment.isoformat()} has no time zone; give it one.")
     if infusion_end < infusion_start:
-        raise CurveError(
+        raise KineticsError(
             f"The infusion ends ({infusion_end.isoformat()}) before its start {infusion_start.isoformat()}; swap them."
         )
     share = {"start": 0.0, "mid": 0.5, "end": 1.0}[time_zero]
@@ -130,7 +110,7 @@ def times_after_injection(
     hours = tuple((scan - zero).total_seconds() / 3600.0 for scan in scans)
     for scan, hour in zip(scans, hours, strict=True):
         if hour < 0:
-            raise CurveError(f"The scan at {scan.isoformat()} lies before the injection at {zero.isoformat()}.")
+            raise KineticsError(f"The scan at {scan.isoformat()} is before the injection at {zero.isoformat()}.")
     return hours
 
 
@@ -152,7 +132,7 @@ def to_decayed(curve: Curve, decay_correction: str, nuclide: Radionuclide) -> Cu
     """
     word = decay_correction.strip().upper()
     if word not in DECAY_WORDS:
-        raise CurveError(
+        raise KineticsError(
             f"{curve.region}: the decay correction '{decay_correction}' is not known; use {', '.join(DECAY_WORDS)}."
         )
     if word != "ADMIN":
@@ -182,7 +162,7 @@ def check_units(curve: Curve, nuclide: Radionuclide) -> None:
 
     Raises
     ------
-    CurveError
+    KineticsError
         For a rise of more than 300-fold, or such a fall (beyond decay) at a biological half-life below 8 h.
     """
     points = list(zip(curve.time_h, curve.activity_MBq, strict=True))
@@ -192,7 +172,7 @@ def check_units(curve: Curve, nuclide: Radionuclide) -> None:
         ratio = a1 / a0 / nuclide.decay_factor(t1 - t0)
         fast = ratio < 1 / _STEP_OF_UNITS and (t1 - t0) / math.log2(1 / ratio) < _FASTEST_CLEARANCE_H
         if ratio > _STEP_OF_UNITS or fast:
-            raise CurveError(
+            raise KineticsError(
                 f"{curve.region}: {a0:g} at {t0:g} h and {a1:g} at {t1:g} h differ as if units were mixed; give all "
                 "activities in MBq."
             )
@@ -201,9 +181,9 @@ def check_units(curve: Curve, nuclide: Radionuclide) -> None:
 def _check_lengths(curve: Curve) -> None:
     n = len(curve.time_h)
     if n == 0:
-        raise CurveError(f"{curve.region} has no points; give at least one time and activity.")
+        raise KineticsError(f"{curve.region} has no points; give at least one time and activity.")
     if len(curve.activity_MBq) != n or len(curve.u_activity_MBq) not in (0, n):
-        raise CurveError(
+        raise KineticsError(
             f"{curve.region}: {n} times, but {len(curve.activity_MBq)} activities and {len(curve.u_activity_MBq)} "
             "uncertainties; each point needs its time and activity."
         )
@@ -212,12 +192,12 @@ def _check_lengths(curve: Curve) -> None:
 def _check_times(curve: Curve) -> None:
     for time in curve.time_h:
         if not 0 <= time < math.inf:
-            raise CurveError(
+            raise KineticsError(
                 f"{curve.region}: the time {time:g} h is not a time after injection; it must be 0 or more."
             )
     for earlier, later in pairwise(curve.time_h):
         if later <= earlier:
-            raise CurveError(
+            raise KineticsError(
                 f"{curve.region}: the times {earlier:g} h and {later:g} h are out of order; list each region's points "
                 "by rising time."
             )
@@ -226,16 +206,16 @@ def _check_times(curve: Curve) -> None:
 def _check_activities(curve: Curve) -> None:
     for time, activity in zip(curve.time_h, curve.activity_MBq, strict=True):
         if not math.isfinite(activity):
-            raise CurveError(f"{curve.region}: the activity at {time:g} h is not a finite number; measure it again.")
+            raise KineticsError(f"{curve.region}: the activity at {time:g} h is not a finite number; measure it again.")
         if activity < 0:
-            raise CurveError(
+            raise KineticsError(
                 f"{curve.region}: the activity {activity:g} MBq at {time:g} h is negative; check the background."
             )
     if max(curve.activity_MBq) == 0:
-        raise CurveError(f"{curve.region}: every activity is 0 MBq, so there is no curve to integrate.")
+        raise KineticsError(f"{curve.region}: every activity is 0 MBq, so there is no curve to integrate.")
 
 
 def _check_uncertainties(curve: Curve) -> None:
     for time, u in zip(curve.time_h, curve.u_activity_MBq, strict=False):
         if not 0 < u < math.inf:
-            raise CurveError(f"{curve.region}: the uncertainty {u:g} MBq at {time:g} h must be above 0.")
+            raise KineticsError(f"{curve.region}: the uncertainty {u:g} MBq at {time:g} h must be above 0.")

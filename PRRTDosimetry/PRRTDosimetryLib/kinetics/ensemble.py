@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from PRRTDosimetryLib.kinetics.curves import CurveError
+from PRRTDosimetryLib.kinetics.errors import KineticsError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,12 +67,12 @@ def monte_carlo(fit: CurveFit, draws: int, rng: np.random.Generator) -> Ensemble
 
     Raises
     ------
-    CurveError
+    KineticsError
         If the points' uncertainties are not known and there are no residuals to estimate them from.
     """
     sigma = np.array(fit.sigma_MBq)
     if not np.all(np.isfinite(sigma)):
-        raise CurveError(
+        raise KineticsError(
             f"{fit.curve.region}: {len(sigma)} points leave no residuals of {fit.model.name} to estimate the noise "
             "from; give uncertainties."
         )

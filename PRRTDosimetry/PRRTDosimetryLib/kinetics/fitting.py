@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from PRRTDosimetryLib.kinetics.curve_shape import Shape
-from PRRTDosimetryLib.kinetics.curves import CurveError
-from PRRTDosimetryLib.kinetics.least_squares import FitError, Problem, best_fit
+from PRRTDosimetryLib.kinetics.errors import FitError, KineticsError
+from PRRTDosimetryLib.kinetics.least_squares import Problem, best_fit
 from PRRTDosimetryLib.kinetics.models import MODELS
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Weights:
 
     Raises
     ------
-    CurveError
+    KineticsError
         If either is negative, or both are 0.
     """
 
@@ -47,7 +47,7 @@ class Weights:
 
     def __post_init__(self) -> None:
         if not (self.relative >= 0 and self.floor_MBq >= 0 and self.relative + self.floor_MBq > 0):
-            raise CurveError(
+            raise KineticsError(
                 f"A relative uncertainty of {self.relative:g} and a floor of {self.floor_MBq:g} MBq give no weights; "
                 "make one of them positive."
             )
@@ -135,15 +135,15 @@ class CurveFit:
 
 
 def point_uncertainties(curve: Curve, weights: Weights | None) -> Floats | None:
-    """Standard uncertainties in MBq: the curve's own, or by ``weights``; None if they are not known.
+    """Standard uncertainties (points,) in MBq: the curve's own, or by ``weights``; None if they are not known.
 
     Raises
     ------
-    CurveError
+    KineticsError
         If both are given, or a point of 0 MBq would have no uncertainty.
     """
     if curve.u_activity_MBq and weights is not None:
-        raise CurveError(
+        raise KineticsError(
             f"{curve.region} has uncertainties of its own; do not state a relative one or a floor as well."
         )
     if curve.u_activity_MBq:
@@ -157,7 +157,9 @@ def _by_weights(curve: Curve, weights: Weights, activity: Floats) -> Floats:
     sigma = np.hypot(weights.relative * activity, weights.floor_MBq)
     if not np.all(sigma > 0):
         time = curve.time_h[int(np.argmin(sigma))]
-        raise CurveError(f"{curve.region}: 0 MBq at {time:g} h would have no uncertainty; give a floor in MBq as well.")
+        raise KineticsError(
+            f"{curve.region}: 0 MBq at {time:g} h would have no uncertainty; give a floor in MBq as well."
+        )
     return sigma
 
 
@@ -171,11 +173,11 @@ def fit_curve(
     curve, nuclide : decayed activities, and the nuclide that bounds the clearance.
     model_name : a name in ``MODELS``.
     weights : uncertainties for a curve that has none; without either all points weigh the same.
-    priors : population values of half-lives that stand in for missing points; they need known uncertainties.
+    priors : population values of half-lives that replace missing points; they need known uncertainties.
 
     Raises
     ------
-    CurveError
+    KineticsError
         For an unknown model or fewer points (and priors) than parameters.
     FitError
         If no start converges.
@@ -189,14 +191,14 @@ def fit_curve(
     (6595.591, 36.0)
     """
     if model_name not in MODELS:
-        raise CurveError(f"There is no model '{model_name}' to fit; known are {', '.join(MODELS)}.")
+        raise KineticsError(f"There is no model '{model_name}' to fit; known are {', '.join(MODELS)}.")
     model = MODELS[model_name]
     sigma = point_uncertainties(curve, weights)
     if priors is not None and sigma is None:
-        raise CurveError(f"{curve.region}: a prior can only be weighed against points with known uncertainties.")
+        raise KineticsError(f"{curve.region}: a prior can only be weighed against points with known uncertainties.")
     count = 0 if priors is None else priors.count
     if len(curve.time_h) + count < model.parameters:
-        raise CurveError(
+        raise KineticsError(
             f"{curve.region} has {len(curve.time_h)} point(s), too few for the {model.parameters} parameters of "
             f"{model.name}; use a simpler model or measure more points."
         )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.stats import t as student
 
-from PRRTDosimetryLib.kinetics.curves import CurveError, looks_decay_corrected
+from PRRTDosimetryLib.kinetics.curves import looks_decay_corrected
+from PRRTDosimetryLib.kinetics.errors import KineticsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,7 +118,7 @@ class Integral:
 
     @property
     def extrapolated_fraction(self) -> float:
-        """Share of the TIA that lies after the last measured point."""
+        """Share of the TIA that is after the last measured point."""
         return self.shape.integral_after_MBq_h(self.curve.time_h[-1]) / self.tia_MBq_h
 
     def interval_MBq_h(self, confidence: float = 0.95) -> tuple[float, float]:
@@ -140,7 +141,7 @@ class Integral:
     def tiac_h(self, administered_MBq: float) -> tuple[float, float]:
         """Time-integrated activity coefficient (TIA per administered activity) and its standard uncertainty, hours."""
         if not 0 < administered_MBq < math.inf:
-            raise CurveError(f"The administered activity {administered_MBq:g} MBq is not above 0; give it in MBq.")
+            raise KineticsError(f"The administered activity {administered_MBq:g} MBq is not above 0; give it in MBq.")
         return self.tia_MBq_h / administered_MBq, self.u_tia_MBq_h / administered_MBq
 
     def activity_MBq(self, time_h: ArrayLike) -> Floats:
@@ -205,8 +206,3 @@ def misfit_notes(estimate: Estimate) -> list[str]:
         f"; the interval is {estimate.misfit:.1f} times as wide as the uncertainties ask" if estimate.misfit > 1 else ""
     )
     return [f"no model describes the points within their uncertainties: look at the plot{wider}"]
-
-
-def with_notes(integral: Integral, *notes: str) -> Integral:
-    """The same result with further notes."""
-    return replace(integral, notes=(*integral.notes, *notes))

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PRRTUptakeLib.errors import PRRTError
 from scipy.ndimage import minimum_filter
 from scipy.optimize import least_squares
 
-from PRRTDosimetryLib.kinetics.curves import CurveError
+from PRRTDosimetryLib.kinetics.errors import FitError, KineticsError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,13 +22,9 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 _STARTS = 5  # deepest local minima of the grid that are refined
-_FASTEST = 200.0  # largest rate, over the first time: exp(-200) is nothing, so faster cannot be told apart
+_FASTEST = 200.0  # largest rate, over the first time: exp(-200) is nothing, so faster cannot be distinguished
 _FREE_OF_COST = 1e-6  # relative rise of the squared residuals that is none
 _UNSEEN = 14.0  # rate over the first time from which uptake is over before it, to 1e-6
-
-
-class FitError(PRRTError):
-    """A fit does not converge."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +36,7 @@ class HalfLifePrior:
 
     def __post_init__(self) -> None:
         if not (self.half_life_h > 0 and self.geometric_sd > 1):
-            raise CurveError(
+            raise KineticsError(
                 f"A prior of {self.half_life_h:g} h with geometric standard deviation {self.geometric_sd:g} is not "
                 "possible; the half-life must be above 0 h and the geometric standard deviation above 1."
             )
@@ -88,7 +83,7 @@ class Problem:
             rows.append((1 if model.physical_tail else 0, priors.clearance))
         if priors is not None and priors.uptake is not None:
             if not model.uptake:
-                raise CurveError(f"A prior on the uptake does not fit the model {model.name}, which has no uptake.")
+                raise KineticsError(f"A prior on the uptake does not fit the model {model.name}, which has no uptake.")
             rows.append((model.phases, priors.uptake))
         return cls(
             model,
@@ -221,7 +216,7 @@ def best_shares(shapes: Floats, target: Floats) -> Floats:
 
 
 def best_fit(problem: Problem, name: str, start: Floats | None = None) -> Floats:
-    """Scaled parameters of the least squares, refined from ``start`` or else from the deepest minima of the grid.
+    """Scaled parameters (n,) of the least squares, refined from ``start`` (n,) or from the deepest minima of the grid.
 
     Raises
     ------

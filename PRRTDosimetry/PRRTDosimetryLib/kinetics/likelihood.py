@@ -138,7 +138,11 @@ def residuals_at(
 
 
 def scaled(batch: Batch, unit: Floats, activity: Floats) -> tuple[Floats, Floats]:
-    """Best TIA for each course, and uncertainties by the activity that it gives, by iteration."""
+    """Best TIA (curves, nodes) of each course, and uncertainties by the activity that it gives, by iteration.
+
+    ``unit`` (points, curves, nodes) is the course for a TIA of 1, ``activity`` (points, curves, 1) is measured; the
+    uncertainties have the shape of ``unit``.
+    """
     noise, largest = batch.noise, batch.largest_MBq[:, None]
     if noise.sigma_MBq is not None or noise.equal:
         sigma = largest * np.ones_like(unit) if noise.sigma_MBq is None else columns(noise.sigma_MBq)
@@ -163,7 +167,7 @@ def columns(values: Floats) -> Floats:
 
 
 def linear(unit: Floats, activity: Floats, sigma: Floats) -> Floats:
-    """Best TIA for a course by weighted least squares."""
+    """Best TIA (curves, nodes) for courses ``unit`` (points, curves, nodes) by weighted least squares."""
     weighted = unit / sigma**2
     result: Floats = np.maximum((weighted * activity).sum(axis=0) / (weighted * unit).sum(axis=0), 1e-300)
     return result

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from PRRTDosimetryLib.kinetics.curves import CurveError
+from PRRTDosimetryLib.kinetics.errors import KineticsError
 from PRRTDosimetryLib.kinetics.fitting import Weights
 from PRRTDosimetryLib.kinetics.least_squares import HalfLifePrior, Priors
 
@@ -39,7 +39,7 @@ class Options:
     Attributes
     ----------
     weights : uncertainties of points that have none of their own; without both all points weigh the same.
-    priors : population half-lives that stand in for missing points.
+    priors : population half-lives that replace missing points.
     teff_h, u_teff_h : effective half-lives by region for regions with one point; the key "" holds for all others.
     start, tail : of the trapezoid.
     teff_change : relative standard deviation of a region's effective half-life between cycles, for later cycles that
@@ -57,7 +57,7 @@ class Options:
 
     def __post_init__(self) -> None:
         if not 0 <= self.teff_change < 1:
-            raise CurveError(
+            raise KineticsError(
                 f"A change of the effective half-life between cycles by {self.teff_change:g} is not possible; give a "
                 "relative standard deviation from 0 to below 1 (0.1 is 10 %)."
             )
@@ -73,19 +73,19 @@ class Options:
 
         Raises
         ------
-        CurveError
+        KineticsError
             Naming the region, and those that there are.
         """
         names = list(dict.fromkeys(known))
         for region in (*self.teff_h, *self.u_teff_h):
             if region and region not in names:
-                raise CurveError(
+                raise KineticsError(
                     f"A half-life is given for '{region}', but there is no such region; there are "
                     f"{', '.join(names) or 'none'}."
                 )
         for region in self.u_teff_h:
             if not self.teff_h or (region and math.isnan(self.half_life_of(region)[0])):
-                raise CurveError(
+                raise KineticsError(
                     f"An uncertainty of the half-life is given for '{region or 'all regions'}', but no half-life."
                 )
 
@@ -127,7 +127,7 @@ def _by_regions(texts: Sequence[str]) -> dict[str, float]:
     for text in texts:
         region, hours = _by_region(text)
         if region in found:
-            raise CurveError(f"Two half-lives are given for {region or 'all regions'}: keep one of them.")
+            raise KineticsError(f"Two half-lives are given for {region or 'all regions'}: keep one of them.")
         found[region] = hours
     return found
 
@@ -139,5 +139,5 @@ def _by_region(text: str) -> tuple[str, float]:
     except ValueError:
         value = math.nan
     if not 0 < value < math.inf:
-        raise CurveError(f"'{text}' is not a half-life; write hours above 0, or REGION=HOURS.")
+        raise KineticsError(f"'{text}' is not a half-life; write hours above 0, or REGION=HOURS.")
     return region, value

@@ -31,7 +31,7 @@ _NARROW = 0.75  # share of nodes from it
 
 @lru_cache(maxsize=32)
 def lattice(size: int, count: int) -> Floats:
-    """Quasi-random nodes (count, size + 4): normal numbers, chi-square over freedom twice, a level, a normal number.
+    """Quasi-random nodes of the shape (count, size + 4).
 
     The columns are: ``size`` normal numbers; two chi-squares; the level; the normal number.
     """
@@ -66,7 +66,7 @@ def proposed(model: Model, batch: Batch, around: tuple[Floats, Floats, Floats], 
 
 
 def others(mode: Floats, covariance: Floats, drawn: Floats) -> tuple[Floats, Floats]:
-    """All numbers but the first (curves, count, d - 1), and the log density of their mixture."""
+    """All numbers but the first, of the shape (curves, count, d - 1), and the log density of their mixture."""
     size, count = mode.shape[1] - 1, len(drawn)
     if size == 0:
         return np.empty((len(mode), count, 0)), np.zeros((len(mode), count))
@@ -111,7 +111,7 @@ def _best_clearance(model: Model, batch: Batch, rest: Floats, start: Floats, noi
 
 
 def adapted(mode: Floats, covariance: Floats, z: Floats, weight: Floats) -> tuple[Floats, Floats]:
-    """Mean and covariance of weighted nodes; the old ones where too few nodes count."""
+    """Mean (curves, d) and covariance (curves, d, d) of weighted nodes; the old ones where too few nodes count."""
     mean = (weight[..., None] * z).sum(axis=1)
     away = z - mean[:, None, :]
     spread = (weight[..., None] * away).transpose(0, 2, 1) @ away
@@ -122,6 +122,6 @@ def adapted(mode: Floats, covariance: Floats, z: Floats, weight: Floats) -> tupl
 
 
 def log_prior(z: Floats) -> Floats:
-    """Log density of the prior, over the constant of the normal distribution."""
+    """Log density of the prior along the last axis of ``z`` (n, d), over the constant of the normal distribution."""
     result: Floats = -0.5 * (z**2).sum(axis=-1)
     return result

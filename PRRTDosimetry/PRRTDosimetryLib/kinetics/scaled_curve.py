@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from PRRTDosimetryLib.kinetics.averaging import course_draws
-from PRRTDosimetryLib.kinetics.curves import CurveError
+from PRRTDosimetryLib.kinetics.errors import KineticsError
 from PRRTDosimetryLib.kinetics.integral import Integral
 from PRRTDosimetryLib.kinetics.options import ASSUMED_TEFF_CHANGE
 from PRRTDosimetryLib.kinetics.priors import ASSUMED_RELATIVE_UNCERTAINTY, Course
@@ -42,7 +42,7 @@ def scaled_curve(full: Integral, later: Curve, teff_change: float = ASSUMED_TEFF
 
     Raises
     ------
-    CurveError
+    KineticsError
         For another region, more than one point, or a time at which the full curve has no activity.
 
     Examples
@@ -55,15 +55,19 @@ def scaled_curve(full: Integral, later: Curve, teff_change: float = ASSUMED_TEFF
     0.5
     """
     if later.region != full.region:
-        raise CurveError(
+        raise KineticsError(
             f"The later point is of {later.region}, but the full curve of {full.region}; pair the same region."
         )
     if len(later.time_h) != 1:
-        raise CurveError(f"{later.region} has {len(later.time_h)} points in the later cycle; a scaled curve takes one.")
+        raise KineticsError(
+            f"{later.region} has {len(later.time_h)} points in the later cycle; a scaled curve takes one."
+        )
     time, activity = later.time_h[0], later.activity_MBq[0]
     expected = float(full.activity_MBq([time])[0])
     if expected <= 0:
-        raise CurveError(f"{later.region}: the full curve has no activity at {time:g} h, so it cannot be scaled there.")
+        raise KineticsError(
+            f"{later.region}: the full curve has no activity at {time:g} h, so it cannot be scaled there."
+        )
     scale = activity / expected
     hours = full.tia_MBq_h / expected
     value = activity * hours
@@ -97,11 +101,6 @@ def _point_errors(later: Curve, count: int) -> Floats:
     level = (np.arange(count) * _GOLDEN + 0.5) % 1
     errors: Floats = np.log1p(np.clip(relative_u * ndtri(np.clip(level, 1e-7, 1 - 1e-7)), -0.9, None))
     return errors
-
-
-def hybrid(full: Integral, later: Curve, teff_change: float = ASSUMED_TEFF_CHANGE) -> Integral:
-    """The earlier name of :func:`scaled_curve`."""
-    return scaled_curve(full, later, teff_change)
 
 
 def _log_errors(full: Integral, time_h: float, log_hours: float, teff_change: float) -> tuple[Floats, Floats]:

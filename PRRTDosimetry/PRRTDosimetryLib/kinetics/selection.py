@@ -17,7 +17,7 @@ from PRRTUptakeLib.vocabulary import TIAC_MODELS
 from scipy.stats import chi2
 
 from PRRTDosimetryLib.kinetics.averaging import SIGNIFICANCE, estimates
-from PRRTDosimetryLib.kinetics.curves import CurveError
+from PRRTDosimetryLib.kinetics.errors import KineticsError
 from PRRTDosimetryLib.kinetics.fitting import CurveFit, Weights, fit_curve
 from PRRTDosimetryLib.kinetics.integral import Alternative, Averaged, Integral, from_fit, misfit_notes, physical_notes
 from PRRTDosimetryLib.kinetics.models import MODELS
@@ -44,7 +44,7 @@ def integrate(curve: Curve, nuclide: Radionuclide, method: str = "auto", options
 
     Raises
     ------
-    CurveError
+    KineticsError
         For an unknown method, too few points, or one point without a half-life.
     FitError
         If a fit does not converge.
@@ -67,12 +67,12 @@ def integrate_all(
 
     Raises
     ------
-    CurveError, FitError
+    KineticsError, FitError
         As :func:`integrate`, for the first curve that cannot be integrated.
     """
     options = options or Options()
     if method not in METHODS:
-        raise CurveError(f"There is no model '{method}'; known are {', '.join(METHODS)}.")
+        raise KineticsError(f"There is no model '{method}'; known are {', '.join(METHODS)}.")
     found = _by_population(curves, nuclide, method, options)
     rest = []
     for number, curve in enumerate(curves):
@@ -106,7 +106,7 @@ def _by_population(
     if options.population is None:
         return {}
     if method != "auto":
-        raise CurveError(f"A population chooses its own models: leave out the model '{method}', or the population.")
+        raise KineticsError(f"A population chooses its own models: leave out the model '{method}', or the population.")
     known = options.population.integrals(curves, nuclide, options)
     return {number: known[curve.region] for number, curve in enumerate(curves) if curve.region in known}
 
@@ -130,21 +130,6 @@ def aicc(fit: CurveFit) -> float:
     return n * math.log(max(fit.chi_square / n, negligible)) + penalty
 
 
-def akaike_weights(criteria: list[float]) -> list[float]:
-    """Relative likelihoods exp(-(AICc - min)/2), summing to 1; nan where the criterion is.
-
-    Examples
-    --------
-    >>> [round(weight, 3) for weight in akaike_weights([10.0, 12.0, float("nan")])]
-    [0.731, 0.269, nan]
-    """
-    values = np.array(criteria, dtype=np.float64)
-    if np.all(np.isnan(values)):
-        return [math.nan] * len(criteria)
-    likelihood = np.exp(-(values - np.nanmin(values)) / 2)
-    return [float(weight) for weight in likelihood / np.nansum(likelihood)]
-
-
 def is_adequate(fit: CurveFit) -> bool:
     """Whether the residuals are as small as the uncertainties allow (chi-square test at 5 %).
 
@@ -161,7 +146,7 @@ def is_adequate(fit: CurveFit) -> bool:
 def _single(curve: Curve, nuclide: Radionuclide, options: Options) -> Integral:
     teff, u_teff = options.half_life_of(curve.region)
     if math.isnan(teff):
-        raise CurveError(
+        raise KineticsError(
             f"{curve.region} is to be integrated from one time point, but no effective half-life is given; give one "
             "(--teff-h), or measure more points."
         )

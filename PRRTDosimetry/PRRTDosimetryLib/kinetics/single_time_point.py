@@ -11,7 +11,7 @@ from scipy.special import ndtri
 from scipy.stats import qmc
 
 from PRRTDosimetryLib.kinetics.curve_shape import Shape
-from PRRTDosimetryLib.kinetics.curves import CurveError
+from PRRTDosimetryLib.kinetics.errors import KineticsError
 from PRRTDosimetryLib.kinetics.integral import Integral
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def single_time_point(curve: Curve, nuclide: Radionuclide, teff_h: float, u_teff
 
     Raises
     ------
-    CurveError
+    KineticsError
         For more than one point, or a half-life that is not above 0 or is longer than the physical one.
 
     Examples
@@ -53,12 +53,12 @@ def single_time_point(curve: Curve, nuclide: Radionuclide, teff_h: float, u_teff
     1442.7
     """
     if len(curve.time_h) != 1:
-        raise CurveError(
+        raise KineticsError(
             f"{curve.region} has {len(curve.time_h)} points; single-time-point takes one, so choose another model or "
             "leave one point."
         )
     if not 0 < teff_h <= nuclide.half_life_h * (1 + 1e-9):
-        raise CurveError(
+        raise KineticsError(
             f"{curve.region}: the effective half-life {teff_h:g} h must be above 0 and not above the physical "
             f"{nuclide.half_life_h:.2f} h of {nuclide.name}."
         )

@@ -117,7 +117,7 @@ def monte_carlo_as_json(integral: Integral, draws: int, seed: int = 1) -> dict[s
 
     Raises
     ------
-    CurveError
+    KineticsError
         If the points' uncertainties are neither given nor to be seen from residuals.
     """
     fit = integral.fit
@@ -161,7 +161,7 @@ def monte_carlo_as_text(integral: Integral, draws: int, seed: int = 1) -> str:
 
 
 def integrals_as_text(integrals: Sequence[Integral], administered_MBq: float | None = None) -> str:
-    """A table of all regions, then what stands behind each."""
+    """A table of all regions, then what each is based on."""
     header = ["region", "model", "TIA MBq h", "u", "95 % interval", "T_eff h", "after last"]
     if administered_MBq is not None:
         header.insert(5, "TIAC h")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from PRRTDosimetryLib.kinetics.curve_shape import Shape
-from PRRTDosimetryLib.kinetics.curves import CurveError
+from PRRTDosimetryLib.kinetics.errors import KineticsError
 from PRRTDosimetryLib.kinetics.fitting import point_uncertainties
 from PRRTDosimetryLib.kinetics.integral import Integral
 from PRRTDosimetryLib.kinetics.priors import ASSUMED_RELATIVE_UNCERTAINTY
@@ -51,7 +51,7 @@ def trapezoid(
 
     Raises
     ------
-    CurveError
+    KineticsError
         For other words, a single point, or a last point of 0 MBq before an effective tail.
 
     Examples
@@ -63,12 +63,12 @@ def trapezoid(
     721.348
     """
     if start not in STARTS or tail not in TAILS:
-        raise CurveError(
+        raise KineticsError(
             f"A trapezoid with start '{start}' and tail '{tail}' is not known; starts are {', '.join(STARTS)}, "
             f"tails {', '.join(TAILS)}."
         )
     if len(curve.time_h) < 2:
-        raise CurveError(
+        raise KineticsError(
             f"{curve.region} has one point; a trapezoid needs two, or use single-time-point with a half-life."
         )
     activity = np.array(curve.activity_MBq)
@@ -122,7 +122,7 @@ def _tail_rate(curve: Curve, activity: np.ndarray, physical: float, tail: str) -
     if tail == "physical":
         return physical
     if activity[-1] <= 0 or activity[-2] <= 0:
-        raise CurveError(
+        raise KineticsError(
             f"{curve.region}: one of the last two points is 0 MBq, which gives no half-life; use a physical tail."
         )
     return max(physical, math.log(activity[-2] / activity[-1]) / (curve.time_h[-1] - curve.time_h[-2]))

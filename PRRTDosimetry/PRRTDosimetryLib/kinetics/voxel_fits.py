@@ -277,7 +277,7 @@ def _variance(curve: Curve, rates: np.ndarray, at: _Point) -> np.ndarray:
     for number, (low, high) in enumerate(curve.bounds()):
         free = (rates[number] > low) & (rates[number] < high) & (at.amplitude > 0.0)
         gradient.append(np.where(free, at.amplitude * area_slopes[number] - area * at.coupling[number], 0.0))
-    if len(gradient) == 2:  # a rate that stands still must not lend its uncertainty to the other
+    if len(gradient) == 2:  # a rate that does not move must not lend its uncertainty to the other
         still = (gradient[0] == 0.0) | (gradient[1] == 0.0)
         at.normal[0][1][still] = 0.0
         at.normal[1][0][still] = 0.0

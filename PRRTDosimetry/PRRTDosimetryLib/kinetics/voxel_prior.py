@@ -94,7 +94,7 @@ def local_rates(series: VoxelSeries, curve: Curve) -> np.ndarray:
 
 
 def relative_noise(series: VoxelSeries, curve: Curve, log_rates: np.ndarray) -> float:
-    """Relative noise of a voxel, from how much the brighter voxels scatter around curves.
+    """Relative noise of a voxel, from how much the brighter voxels scatter around curves of ``log_rates`` (n, voxels).
 
     The scatter around each voxel's own curve where there are points to spare, or around curves with the surroundings'
     rates where that is less: the first is too large where no model is right, the second where voxels differ.
@@ -130,7 +130,7 @@ def noise_floor(series: VoxelSeries, relative: float) -> float:
 
 
 def with_spreads(series: VoxelSeries, curve: Curve, log_rates: np.ndarray, variance: Variance) -> LocalPrior:
-    """The rates with the spread that voxels show around them beyond their noise, within ``NEIGHBOURHOOD_mm``.
+    """The rates (rates, voxels) with the spread that voxels show around them beyond noise, within ``NEIGHBOURHOOD_mm``.
 
     With slope S and information I of a voxel's log likelihood at the expected rate, E[S^2] = I + spread^2 I^2.
     """

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.volume import Grid, Volume
 from PRRTUptakeLib.nuclides.radionuclides import Radionuclide
 from PRRTUptakeLib.nuclides.radionuclides import nuclide as find_nuclide
 from PRRTUptakeLib.uptake.mapping import as_matrix
 from scipy import ndimage
+
+from PRRTDosimetryLib.kinetics.errors import KineticsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,10 +22,6 @@ if TYPE_CHECKING:
 
 ACTIVITY_UNITS = "Bq/ml"
 MOST_TIME_POINTS = 8
-
-
-class VoxelSeriesError(PRRTError):
-    """Activity images cannot be integrated voxel by voxel."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +34,7 @@ class VoxelSeries:
     grid : of the first image; all others lie on it.
     times_h : hours after the injection, rising.
     activity_Bq_per_mL : float32 [time, k, j, i], the activity at these times; NaN where an image did not reach.
-    series_uids : of the DICOM series that the images came from, in the same order, as far as the images tell.
+    series_uids : of the DICOM series that the images came from, in the same order, as far as the images state them.
     """
 
     nuclide: Radionuclide
@@ -66,20 +63,20 @@ class VoxelSeries:
 
         Raises
         ------
-        VoxelSeriesError
+        KineticsError
             If units, times, grids or values do not allow an integral.
         """
         if not 1 <= len(volumes) <= MOST_TIME_POINTS:
-            raise VoxelSeriesError(f"1 to {MOST_TIME_POINTS} activity images can be integrated, not {len(volumes)}.")
+            raise KineticsError(f"1 to {MOST_TIME_POINTS} activity images can be integrated, not {len(volumes)}.")
         if transforms is not None and len(transforms) != len(volumes):
-            raise VoxelSeriesError(f"There are {len(volumes)} images, but {len(transforms)} transforms: give one each.")
+            raise KineticsError(f"There are {len(volumes)} images, but {len(transforms)} transforms: give one each.")
         times = np.array([_hours_after(volume, injection) for volume in volumes])
         grid = volumes[0].grid
         arrays = []
         for number, volume in enumerate(volumes):
             _require_activity(volume, times[number])
             if transforms is None and not volume.grid.matches(grid):
-                raise VoxelSeriesError(
+                raise KineticsError(
                     f"The image at {times[number]:g} h has {volume.grid.shape} voxels on another grid than the first "
                     f"({grid.shape}): register the images and give their transforms."
                 )
@@ -90,14 +87,14 @@ class VoxelSeries:
     def __post_init__(self) -> None:
         times = np.asarray(self.times_h, dtype=np.float64)
         if times.ndim != 1 or times.size != len(self.activity_Bq_per_mL):
-            raise VoxelSeriesError(f"{times.size} times do not fit {len(self.activity_Bq_per_mL)} images.")
+            raise KineticsError(f"{times.size} times do not fit {len(self.activity_Bq_per_mL)} images.")
         if times[0] <= 0.0 or (np.diff(times) <= 0.0).any():
-            raise VoxelSeriesError(
+            raise KineticsError(
                 f"Image times must rise and lie after the injection, but they are {', '.join(f'{t:g}' for t in times)} "
                 "h; images that were corrected back to the injection must be corrected to their own scans first."
             )
         if self.activity_Bq_per_mL.shape[1:] != self.grid.shape:
-            raise VoxelSeriesError(
+            raise KineticsError(
                 f"Images of {self.activity_Bq_per_mL.shape[1:]} do not fit a grid of {self.grid.shape}."
             )
         object.__setattr__(self, "times_h", times)
@@ -112,17 +109,17 @@ class VoxelSeries:
 
 def _hours_after(volume: Volume, injection: datetime) -> float:
     if injection.tzinfo is None:
-        raise VoxelSeriesError(f"The injection time {injection} has no time zone: give it one.")
+        raise KineticsError(f"The injection time {injection} has no time zone: give it one.")
     if volume.reference_time is None:
-        raise VoxelSeriesError("An activity image has no reference time, so nobody knows when its activity was so.")
+        raise KineticsError("An activity image has no reference time, so nobody knows when its activity was so.")
     return (volume.reference_time - injection).total_seconds() / 3600.0
 
 
 def _require_activity(volume: Volume, time_h: float) -> None:
     if volume.units != ACTIVITY_UNITS:
-        raise VoxelSeriesError(f"The image at {time_h:g} h is in '{volume.units}', but {ACTIVITY_UNITS} is needed.")
+        raise KineticsError(f"The image at {time_h:g} h is in '{volume.units}', but {ACTIVITY_UNITS} is needed.")
     if not np.isfinite(volume.array).all():
-        raise VoxelSeriesError(f"The image at {time_h:g} h holds voxels without a number: fill or crop them first.")
+        raise KineticsError(f"The image at {time_h:g} h holds voxels without a number: fill or crop them first.")
 
 
 def _propagated(volume: Volume, grid: Grid, transform: RasTransform | None) -> np.ndarray:

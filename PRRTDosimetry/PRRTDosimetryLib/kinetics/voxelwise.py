@@ -16,6 +16,7 @@ import numpy as np
 from PRRTUptakeLib.vocabulary import TIA_UNITS
 from scipy.stats import t as student
 
+from PRRTDosimetryLib.kinetics.errors import KineticsError
 from PRRTDosimetryLib.kinetics.voxel_fits import Curve, fit
 from PRRTDosimetryLib.kinetics.voxel_prior import (
     LocalPrior,
@@ -26,7 +27,7 @@ from PRRTDosimetryLib.kinetics.voxel_prior import (
     relative_noise,
     with_spreads,
 )
-from PRRTDosimetryLib.kinetics.voxel_series import VoxelSeries, VoxelSeriesError
+from PRRTDosimetryLib.kinetics.voxel_series import VoxelSeries
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +52,7 @@ class VoxelNoise:
 
     def __post_init__(self) -> None:
         if not (self.relative >= 0.0 and self.floor_Bq_per_mL > 0.0):
-            raise VoxelSeriesError(
+            raise KineticsError(
                 f"Noise needs a relative part of at least 0 and a floor above 0 Bq/mL, not {self.relative:g} and "
                 f"{self.floor_Bq_per_mL:g}."
             )
@@ -75,7 +76,7 @@ class HalfLifePrior:
     def __post_init__(self) -> None:
         half_life = np.asarray(self.half_life_h, dtype=np.float64)
         if not (np.isfinite(half_life).all() and (half_life > 0.0).all() and self.spread > 0.0):
-            raise VoxelSeriesError("The half-lives of a prior and its spread must be positive numbers.")
+            raise KineticsError("The half-lives of a prior and its spread must be positive numbers.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +113,7 @@ def mono_exponential_tia(
     prior: HalfLifePrior | None = None,
     shortest_half_life_h: float = SHORTEST_HALF_LIFE_H,
 ) -> TiaMap:
-    """Fit A exp(-lambda t) in every voxel; its half-life lies between ``shortest_half_life_h`` and the physical one.
+    """Fit A exp(-lambda t) in every voxel; its half-life is between ``shortest_half_life_h`` and the physical one.
 
     With ``noise`` and no ``prior`` every voxel's rate is expected as in its surroundings (see :mod:`voxel_prior`).
     Without ``noise`` the points of a voxel count the same and their scatter alone gives the uncertainty: then noise of
@@ -120,7 +121,7 @@ def mono_exponential_tia(
 
     Raises
     ------
-    VoxelSeriesError
+    KineticsError
         If there are fewer than 2 images (1 with a prior), or a prior without noise.
     """
     curve = Curve(series.times_h, _clearance_limits(series, shortest_half_life_h))
@@ -134,7 +135,7 @@ def mono_exponential_tia_by_surroundings(
 
     Raises
     ------
-    VoxelSeriesError
+    KineticsError
         If there are fewer than 2 images.
     """
     curve = Curve(series.times_h, _clearance_limits(series, shortest_half_life_h))
@@ -155,7 +156,7 @@ def uptake_clearance_tia(
 
     Raises
     ------
-    VoxelSeriesError
+    KineticsError
         If there are fewer than 2 images (3 with free uptake; one less with a prior), or a prior without noise.
     """
     limits = _clearance_limits(series, shortest_half_life_h)
@@ -163,7 +164,7 @@ def uptake_clearance_tia(
         uptake: float | tuple[float, float] = (limits[0] * 1.05, math.log(2.0) / SHORTEST_UPTAKE_HALF_LIFE_H)
     else:
         if not 0.0 < uptake_half_life_h < shortest_half_life_h:
-            raise VoxelSeriesError(
+            raise KineticsError(
                 f"The uptake half-life must lie between 0 and the shortest clearance half-life of "
                 f"{shortest_half_life_h:g} h, but it is {uptake_half_life_h:g} h."
             )
@@ -177,7 +178,7 @@ def uptake_clearance_tia(
 def _clearance_limits(series: VoxelSeries, shortest_half_life_h: float) -> tuple[float, float]:
     physical = series.nuclide.half_life_h
     if not 0.0 < shortest_half_life_h < physical:
-        raise VoxelSeriesError(
+        raise KineticsError(
             f"The shortest half-life must lie between 0 and the physical one of {physical:g} h, but it is "
             f"{shortest_half_life_h:g} h."
         )
@@ -186,7 +187,7 @@ def _clearance_limits(series: VoxelSeries, shortest_half_life_h: float) -> tuple
 
 def _require_points(series: VoxelSeries, needed: int) -> None:
     if series.times_h.size < needed:
-        raise VoxelSeriesError(f"This model needs at least {needed} images, but there are {series.times_h.size}.")
+        raise KineticsError(f"This model needs at least {needed} images, but there are {series.times_h.size}.")
 
 
 def _fitted(
@@ -194,7 +195,7 @@ def _fitted(
 ) -> TiaMap:
     _require_points(series, 1 + curve.free_rates - (prior is not None))
     if prior is not None and noise is None:
-        raise VoxelSeriesError("A prior needs the noise of the images, or nobody knows how much it weighs.")
+        raise KineticsError("A prior needs the noise of the images, or nobody knows how much it weighs.")
     if noise is None:
         freedom = series.times_h.size - 1 - curve.free_rates
         return _mapped(series, curve, None, None, method, float(max(freedom, 1)))

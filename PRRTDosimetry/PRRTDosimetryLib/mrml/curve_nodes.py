@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.mrml.charts import line_chart
+from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.tables import rows_of_table, table_from_columns
-from PRRTUptakeLib.mrml.volumes import NodeError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from PRRTDosimetryLib.kinetics.integral import Integral
 
@@ -64,8 +64,8 @@ def curve_rows(node: Any) -> tuple[CurveRow, ...]:
     return tuple(CurveRow(**row) for row in rows_of_table(node))
 
 
-def curve_chart(node: Any, region: str) -> Any:
-    """The chart of one region's points and curve; the table's earlier chart is used again.
+def curve_chart(node: Any, *regions: str) -> Any:
+    """The chart of the points and curves of some regions; the table's earlier chart is used again.
 
     Raises
     ------
@@ -73,8 +73,13 @@ def curve_chart(node: Any, region: str) -> Any:
         If the table has no such region.
     """
     plots = json.loads(node.GetAttribute(PLOTS_ATTRIBUTE) or "{}")
-    if region not in plots:
-        raise NodeError(f"'{node.GetName()}' has no curve of '{region}': fit the curves again.")
-    time_h, activity, curve_time_h, curve = plots[region]
-    lines = {"curve": (curve_time_h, curve, False), "measured": (time_h, activity, True)}
-    return line_chart(node, region, "time after injection (h)", "activity (MBq)", lines)
+    lines: dict[str, tuple[Sequence[float], Sequence[float], bool]] = {}
+    for region in regions:
+        if region not in plots:
+            raise NodeError(f"'{node.GetName()}' has no curve of '{region}': fit the curves again.")
+        time_h, activity, curve_time_h, curve = plots[region]
+        before = f"{region} " if len(regions) > 1 else ""
+        lines[f"{before}curve"] = (curve_time_h, curve, False)
+        lines[f"{before}measured"] = (time_h, activity, True)
+    title = regions[0] if len(regions) == 1 else "Time-activity curves"
+    return line_chart(node, title, "time after injection (h)", "activity (MBq)", lines)

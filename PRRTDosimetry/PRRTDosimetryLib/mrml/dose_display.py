@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import vtk
 from PRRTUptakeLib.mrml.segmentations import node_from_segmentation
 from PRRTUptakeLib.mrml.session import session
+from PRRTUptakeLib.mrml.views import KEPT_VISIBLE_ATTRIBUTE
 from PRRTUptakeLib.mrml.volumes import node_from_volume
 
 from PRRTDosimetryLib.dose.isodose import dose_colour_table, dose_profile, isodose_regions
@@ -43,9 +44,10 @@ def show_dose(dose: Volume, name: str, maximum_Gy: float | None = None) -> Any:
     return node
 
 
-def isodose_node(dose: Volume, levels_Gy: Sequence[float], name: str = "Isodoses") -> Any:
-    """A vtkMRMLSegmentationNode with one region per level, drawn as lines without filling."""
-    node = node_from_segmentation(isodose_regions(dose, levels_Gy), name)
+def isodose_node(dose: Volume, levels_Gy: Sequence[float], name: str = "Isodoses", node: Any = None) -> Any:
+    """A vtkMRMLSegmentationNode with one region per level, drawn as lines without filling; ``node`` is overwritten."""
+    node = node_from_segmentation(isodose_regions(dose, levels_Gy), name, node)
+    node.SetAttribute(KEPT_VISIBLE_ATTRIBUTE, " ".join(f"{level:g}" for level in levels_Gy))
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
     display.SetVisibility2DFill(False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -11,12 +10,12 @@ import numpy as np
 from PRRTUptakeLib.dicom.injection import Injection
 from PRRTUptakeLib.dicom.operator_overrides import Calibration
 from PRRTUptakeLib.mrml.dicom_nodes import injection_from_node
+from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.inputs import ImageToMeasure, SceneStudy, Stated, loaded_emission, scene_study
 from PRRTUptakeLib.mrml.logic import keep_measured_segments
 from PRRTUptakeLib.mrml.transforms import bends, node_to_node
-from PRRTUptakeLib.mrml.volumes import NodeError, node_from_volume, require_in_scene, volume_from_node
-from PRRTUptakeLib.progress import Progress, no_progress, sub_progress
-from PRRTUptakeLib.registration.quality import resampled
+from PRRTUptakeLib.mrml.volumes import node_from_volume, require_in_scene, volume_from_node
+from PRRTUptakeLib.progress import Progress, in_background, no_progress, sub_progress
 from PRRTUptakeLib.registration.result import given_registration
 from PRRTUptakeLib.study.designs import design_of
 from PRRTUptakeLib.study.designs.lobe_comparison import LOBE_COMPARISON
@@ -24,15 +23,16 @@ from PRRTUptakeLib.study.protocol import Protocol, load_protocol
 from PRRTUptakeLib.study.run import run
 from PRRTUptakeLib.uptake.calibration import concentration_from_counts
 
-from PRRTDosimetryLib.dose.density import density_from_ct, scaled_to_density
 from PRRTDosimetryLib.dosimetry.cycle import CycleDoses, cycle_doses, cycle_dosimetry
-from PRRTDosimetryLib.dosimetry.dose_maps import METHODS, CycleMap, dose_map_part, region_map, voxel_tia
+from PRRTDosimetryLib.dosimetry.dose_maps import METHODS, CycleMap, dose_map_part, finished_map, placed_in, voxel_tia
+from PRRTDosimetryLib.dosimetry.patient_density import PatientDensity, patient_density, soft_tissue_mask
 from PRRTDosimetryLib.dosimetry.settings import DoseSettings
+from PRRTDosimetryLib.dosimetry.voxel_dose import voxel_dose
 from PRRTDosimetryLib.kinetics.voxel_series import VoxelSeries
 from PRRTDosimetryLib.mrml.curve_nodes import table_from_integrals
-from PRRTDosimetryLib.mrml.dose_display import show_dose
+from PRRTDosimetryLib.mrml.dose_display import isodose_node, show_dose
 from PRRTDosimetryLib.mrml.dose_nodes import Histogram, table_of_doses
-from PRRTDosimetryLib.mrml.time_points import TimePoint, check_time_points
+from PRRTDosimetryLib.mrml.time_points import TimePoint, check_time_points, image_facts, time_points
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,12 +45,11 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve
 
     from PRRTDosimetryLib.dose.dvh import DoseVolumeHistogram
-    from PRRTDosimetryLib.dosimetry.dose_maps import RegionMap
     from PRRTDosimetryLib.dosimetry.engine import Dosimetry
     from PRRTDosimetryLib.dosimetry.recovery_doses import RecoveredDoses
 
-KERNEL, LOCAL = "kernel", "local"
-# Times of images that do not tell theirs are counted from here; only differences of times matter.
+KERNEL, LOCAL, TRANSPORT = METHODS
+# Times of images that do not state theirs are counted from here; only differences of times matter.
 _ANY_DAY = datetime(2000, 1, 1, tzinfo=timezone.utc)
 _HISTOGRAM_POINTS = 80
 _SAME_ACTIVITY_MBq = 0.05  # what a field of the panel rounds away
@@ -160,7 +159,7 @@ class DosimetryLogic:
         treatment : whom and what.
         settings : model and uncertainties.
         tableNode : vtkMRMLTableNode to overwrite; a new one is made if None.
-        progress : told how far it is; may raise `Cancelled`, then nothing was changed.
+        progress : called with how far it is; may raise `Cancelled`, then nothing was changed.
 
         Returns
         -------
@@ -178,17 +177,18 @@ class DosimetryLogic:
             ImageToMeasure(node=point.node, visit=_visit_name(point), segmentation=point.segmentation)
             for point in points
         ]
-        hours = {point.node.GetID(): point.row.hours for point in points}
+        hours = {point.node.GetID(): point.row.hours for point in points if point.row.hours is not None}
         stated = self._stated(treatment, settings)
-        scene = scene_study(images, stated, load=lambda node: _timed(node, hours[node.GetID()], treatment))
         design = design_of(self.protocol)
-        measured = run(
-            scene.input,
-            sub_progress(progress, 0.0, 0.7),
-            design=design if design.single_visits else LOBE_COMPARISON,
-        )
-        progress(0.75, "Fitting the curves")
-        dosimetry = cycle_dosimetry(measured.visits, settings)
+        design = design if design.single_visits else LOBE_COMPARISON
+
+        def work(step: Progress) -> tuple[SceneStudy, StudyResult, Dosimetry]:
+            read = scene_study(images, stated, load=lambda node: _timed(node, hours[node.GetID()], treatment))
+            found = run(read.input, sub_progress(step, 0.0, 0.7), design=design)
+            step(0.75, "Fitting the curves")
+            return read, found, cycle_dosimetry(found.visits, settings)
+
+        scene, measured, dosimetry = in_background(progress, work)
         progress(0.95, "Writing the table")
         require_in_scene(tableNode, *scene.segmentations.values(), *scene.images.values())
         keep_measured_segments(measured, scene)
@@ -198,7 +198,36 @@ class DosimetryLogic:
         self._points = points
         return table_from_integrals(dosimetry.integrals, f"Curves cycle {treatment.cycle}", tableNode)
 
-    def regionDoses(self, tableNode: Any = None) -> Any:
+    def measure(self, patient: str, segmentationNode: Any = None, cycle: int = 1, settings: Any = None) -> Any:
+        """Doses of the scene's measured images in one call: the curves, then S-values and spheres.
+
+        Nuclide, activity and sex are what all images agree on.
+
+        Parameters
+        ----------
+        patient : name for the rows.
+        segmentationNode : for images that have no segments of their own.
+        cycle : number of the cycle.
+        settings : model and uncertainties; those of `DoseSettings` by default.
+
+        Returns
+        -------
+        The vtkMRMLTableNode of the doses; ``self.dosimetry`` holds the curves.
+
+        Raises
+        ------
+        PRRTError
+            If the images do not say what was injected, or the data do not allow it.
+        """
+        points = time_points(segmentationNode)
+        facts = image_facts(points)
+        treatment = Treatment(
+            patient, cycle, "", facts.nuclide or "", facts.activity_MBq or 0.0, facts.sex if facts.sex else ""
+        )
+        self.fitCurves(points, treatment, settings or DoseSettings())
+        return self.regionDoses()
+
+    def regionDoses(self, tableNode: Any = None, progress: Progress = no_progress) -> Any:
         """Doses by S-values and spheres with their uncertainties, as a vtkMRMLTableNode.
 
         Raises
@@ -207,7 +236,7 @@ class DosimetryLogic:
             If no curves were fitted yet.
         """
         cycle = self._fitted().cycle
-        doses = self._doses()
+        doses = in_background(progress, lambda step: self._doses())
         self._drop_doses()
         self.study = self._measured().with_parts(doses)
         return table_of_doses(self.rows, cycle, f"Doses cycle {cycle}", {}, tableNode)
@@ -224,11 +253,11 @@ class DosimetryLogic:
 
         Parameters
         ----------
-        method : KERNEL for voxel S-values, LOCAL for local deposition of electrons.
-        density_g_per_mL : of the tissue.
-        ctNode : unenhanced CT whose density scales the dose in soft tissue; None for one density everywhere.
+        method : KERNEL for voxel S-values, LOCAL for local deposition of electrons, TRANSPORT for Monte Carlo.
+        density_g_per_mL : of the tissue, where there is no CT.
+        ctNode : CT of the density; None for one density everywhere, which transport cannot do.
         tableNode : vtkMRMLTableNode to overwrite; a new one is made if None.
-        progress : told how far it is.
+        progress : called with how far it is.
 
         Returns
         -------
@@ -242,31 +271,63 @@ class DosimetryLogic:
         treatment = self._fitted()
         if method not in METHODS:
             raise NodeError(f"The method of a dose map is one of {', '.join(METHODS)}, not '{method}'.")
-        progress(0.0, "Integrating voxel by voxel")
+        if method == "transport" and ctNode is None:
+            raise NodeError("Transport needs the patient's CT: choose it for the density in section 3.")
         first = self._first_point()
-        series = self._series(first)
-        tia = voxel_tia(series)
-        progress(0.5, "Dose in every voxel")
-        dose = METHODS[method](tia.tia, treatment.nuclide, density_g_per_mL)
-        if ctNode is not None:
-            ct = self._in_first(ctNode, first)
-            dose = scaled_to_density(dose, density_from_ct(ct(dose)), density_g_per_mL)
-        progress(0.8, "Histograms of the regions")
-        regions = self._regions(series, tia.tia, dose)
-        one_density = density_g_per_mL if ctNode is None else math.nan
-        made = CycleMap(tia, dose, {}, regions, one_density)
-        doses = self._doses()
+        made, doses = in_background(progress, lambda step: self._calculated_map(method, density_g_per_mL, ctNode, step))
         self._drop_doses()
         part = dose_map_part(made, self._ordered()[0], method, doses)
         self.map, self.method = made, method
         self.study = self._measured().with_parts(doses, part)
-        shown = {name: _points(region.histogram) for name, region in regions.items()}
+        shown = {name: _points(region.histogram) for name, region in made.regions.items()}
         name = f"Doses cycle {treatment.cycle}"
         table = table_of_doses(self.rows, treatment.cycle, name, shown, tableNode)
-        node = show_dose(dose, f"Dose cycle {treatment.cycle}")
+        node = show_dose(made.dose, f"Dose cycle {treatment.cycle}")
         parent = first.node.GetParentTransformNode()
         node.SetAndObserveTransformNodeID(parent.GetID() if parent is not None else None)
         return node, table
+
+    def _calculated_map(
+        self, method: str, density_g_per_mL: float, ctNode: Any, progress: Progress
+    ) -> tuple[CycleMap, CycleDoses]:
+        """The map and the doses of the regions; no node is changed."""
+        treatment, first, visit = self._fitted(), self._first_point(), self._ordered()[0]
+        progress(0.0, "Integrating voxel by voxel")
+        settings = replace(
+            self.settings,
+            dose_map=method,
+            density="uniform" if ctNode is None else "ct",
+            density_g_per_mL=density_g_per_mL,
+        )
+        series = self._series(first)
+        tia = voxel_tia(series)
+        placed = {name: one for name, one in placed_in(visit, tia.tia).items() if one[0].role != "lobe"}
+        density = self._density(ctNode, first, tia.tia, settings) if ctNode is not None else None
+        progress(0.3, "Dose in every voxel")
+        regions = {name: one for name, (_, one) in placed.items()}
+        volume = density.volume if density is not None else None
+        dose = voxel_dose(tia.tia, treatment.nuclide, settings, volume, regions, sub_progress(progress, 0.3, 0.9))
+        progress(0.9, "Histograms of the regions")
+        assert self.dosimetry is not None
+        shapes = {name: one.shape for name, one in self.dosimetry.integrals.items()}
+        unseen = np.isnan(series.activity_Bq_per_mL).any(axis=0)
+        made = finished_map(tia, dose, density, (visit, placed, unseen), settings, shapes)
+        return made, self._doses()
+
+    def isodoses(self, levels_Gy: Sequence[float], node: Any = None) -> Any:
+        """The isodoses of the last dose map as outlines, where the map is; ``node`` is overwritten where given.
+
+        Raises
+        ------
+        PRRTError
+            If there is no dose map, or a level is not a dose.
+        """
+        if self.map is None:
+            raise NodeError("There is no dose map yet: choose one of its methods in section 3, and Apply.")
+        made = isodose_node(self.map.dose, levels_Gy, f"Isodoses cycle {self._fitted().cycle}", node)
+        parent = self._first_point().node.GetParentTransformNode()
+        made.SetAndObserveTransformNodeID(parent.GetID() if parent is not None else None)
+        return made
 
     def doseResult(self) -> StudyResult:
         """The study with the last doses, for the export.
@@ -337,30 +398,25 @@ class DosimetryLogic:
                 f"'{first.row.name}' is under a transform that bends space, but all others are brought to "
                 "this first image: take it out of the transform, and register the others to it."
             )
-        injection = visits[0].injection
+        injection, _ = _injected(visits[0])
         images = []
         for visit in visits:  # counted from one injection time, also where images do not have their own
-            hours = visit.injection.hours_to(visit.image.reference_time)
-            moment = injection.time + timedelta(hours=hours)
+            own, reference_time = _injected(visit)
+            moment = injection.time + timedelta(hours=own.hours_to(reference_time))
             images.append(visit.image.with_values(visit.image.array, reference_time=moment))
         brought = [node_to_node(first.node, point.node) for point in self._points]
         return VoxelSeries.from_volumes(images, injection.time, injection.nuclide, brought)
 
-    def _in_first(self, ctNode: Any, first: TimePoint) -> Any:
-        """Resamples a CT onto a map in the space of the first image."""
+    def _density(self, ctNode: Any, first: TimePoint, image: Volume, settings: DoseSettings) -> PatientDensity:
+        """Density of a CT on the grid of a map in the space of the first image."""
         ct = volume_from_node(ctNode)
         matrix = node_to_node(first.node, None)
-        return lambda dose: resampled(ct, dose.grid, given_registration(matrix, "transforms of the scene"), -1000.0)
-
-    def _regions(self, series: VoxelSeries, tia: Volume, dose: Volume) -> dict[str, RegionMap]:
-        """Every region that was measured, in the maps."""
-        first = self._ordered()[0]
-        unseen = np.isnan(series.activity_Bq_per_mL).any(axis=0)
-        return {
-            segment.name: region_map(segment, first, tia, dose, unseen)
-            for segment in first.prepared.segmentation
-            if segment.name in first.metrics and segment.role != "lobe"
-        }
+        if callable(matrix):  # `_series` has refused it
+            raise NodeError(f"'{first.row.name}' is under a transform that bends space: take it out of the transform.")
+        to_ct = given_registration(matrix, "transforms of the scene")
+        visit = self._ordered()[0]
+        mask = soft_tissue_mask(visit.prepared.segmentation, visit.regions)
+        return patient_density(ct, image, to_ct, settings.ct_curve, mask)
 
 
 def _visit_name(point: TimePoint) -> str:
@@ -377,6 +433,13 @@ def _require_one_space(points: tuple[TimePoint, ...]) -> None:
             f"'{still[0]}' has segments of its own and is not registered to '{points[0].row.name}', so no voxel can "
             "be followed through time: register it in PRRT Uptake, section 3, or take the doses by S-values."
         )
+
+
+def _injected(visit: VisitResult) -> tuple[Injection, datetime]:
+    """What was given, and the time of the image."""
+    if visit.injection is None or visit.image.reference_time is None:
+        raise NodeError(f"Visit '{visit.labels.visit}' does not state injection or scan time: set its hours.")
+    return visit.injection, visit.image.reference_time
 
 
 def _timed(node: Any, hours: float, treatment: Treatment) -> LoadedEmission:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.images import (
     MEASURED,
     SEGMENTATION_ROLE,
@@ -13,7 +14,6 @@ from PRRTUptakeLib.mrml.images import (
     image_row,
     image_rows,
 )
-from PRRTUptakeLib.mrml.volumes import NodeError
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.mrml.images import ImageRow
@@ -66,7 +66,7 @@ def check_time_points(points: tuple[TimePoint, ...]) -> None:
         if point.row.units != "Bq/ml":
             raise NodeError(f"'{point.row.name}' is in '{point.row.units or 'no units'}': dosimetry needs Bq/ml.")
         if point.row.hours is None:
-            raise NodeError(f"'{point.row.name}' does not tell its time after injection: set it.")
+            raise NodeError(f"'{point.row.name}' does not state its time after injection: set it.")
         if point.segmentation is None:
             raise NodeError(f"'{point.row.name}' has no segments: choose a segmentation.")
     hours = [point.row.hours for point in points]
@@ -81,28 +81,28 @@ def set_segmentation(image: Any, segmentation: Any) -> None:
 
 
 def set_hours(image: Any, hours: float) -> None:
-    """Tell the time after injection of an image."""
+    """State the time after injection of an image."""
     describe_image(image, hours=hours)
 
 
 @dataclass(frozen=True)
-class Told:
-    """What all images agree on of the injection; None where they do not tell or contradict each other."""
+class ImageFacts:
+    """What all images agree on of the injection; None where they do not state it or contradict each other."""
 
     nuclide: str | None
     activity_MBq: float | None
     sex: str | None
 
 
-def told_by(points: tuple[TimePoint, ...]) -> Told:
-    """What the images tell of the injection."""
+def image_facts(points: tuple[TimePoint, ...]) -> ImageFacts:
+    """What the images state of the injection."""
 
     def agreed(attribute: str) -> str | None:
         values = {point.node.GetAttribute(attribute) for point in points}
         return values.pop() if len(values) == 1 else None
 
     activity = agreed(ACTIVITY_ATTRIBUTE)
-    return Told(agreed(NUCLIDE_ATTRIBUTE), float(activity) if activity else None, agreed(SEX_ATTRIBUTE))
+    return ImageFacts(agreed(NUCLIDE_ATTRIBUTE), float(activity) if activity else None, agreed(SEX_ATTRIBUTE))
 
 
 def lacks_calibration(image: Any) -> bool:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from PRRTUptakeLib.formatting import decimals, number
+from PRRTUptakeLib.formatting import decimals
+from PRRTUptakeLib.mrml.charts import chart_nodes
+from PRRTUptakeLib.mrml.result_table import blank_number
 from PRRTUptakeLib.panel.measure import show_table_and_chart
-from PRRTUptakeLib.panel.section import Section, connect, fill_table, waiting
+from PRRTUptakeLib.panel.section import Section, chosen_rows, connect, fill_table, waiting
 from PRRTUptakeLib.vocabulary import TIAC_MODELS
 from slicer.i18n import tr as _
 
@@ -27,6 +29,7 @@ class CurvesSection(Section):
         connect(self.ui.populationPath, "currentPathChanged(QString)", self.onPopulation)
         connect(self.ui.fitButton, "clicked(bool)", self.onFit)
         connect(self.ui.curvesTable, "cellClicked(int,int)", self.onRowClicked)
+        connect(self.ui.curvesTable, "itemSelectionChanged()", self.onRowChosen)
 
     def onModel(self, index: int) -> None:
         """Take the model into the parameter node."""
@@ -48,7 +51,13 @@ class CurvesSection(Section):
         self.ui.fitButton.toolTip = missing or _("Measure every region at every time, and fit its curve")
         self.rows = curve_rows(self.parameters.curves)
         lines = [
-            (row.region, row.model, number(row.tia_MBq_h, 4), number(row.u_tia_MBq_h, 2), decimals(row.teff_h, 1))
+            (
+                row.region,
+                row.model,
+                blank_number(row.tia_MBq_h, 4),
+                blank_number(row.u_tia_MBq_h, 2),
+                decimals(row.teff_h, 1),
+            )
             for row in self.rows
         ]
         fill_table(self.ui.curvesTable, lines, [row.choice for row in self.rows])
@@ -59,11 +68,18 @@ class CurvesSection(Section):
             table = self.logic.fitCurves(self.parameters, progress)
             self.panel.say(_("Curves of {count} regions.").format(count=len(curve_rows(table))))
 
+    def onRowChosen(self) -> None:
+        """Walk the rows, by mouse or arrow key."""
+        self.onRowClicked(self.ui.curvesTable.currentRow(), 0)
+
     def onRowClicked(self, row: int, column: int) -> None:
-        """Show the points and the curve of a region."""
+        """Show the points and the curves of the chosen regions, at least that of the row."""
         table = self.parameters.curves if self.parameters is not None else None
-        if table is not None and 0 <= row < len(self.rows):
-            with self.attempt(_("The curve could not be shown.")):
-                chart = curve_chart(table, self.rows[row].region)
-                self.logic.placeBeside(table, [chart])
-                show_table_and_chart(table, chart)
+        if table is None or not 0 <= row < len(self.rows):
+            return
+        with self.attempt(_("The curve could not be shown."), keepWords=True):
+            chosen = [number for number in chosen_rows(self.ui.curvesTable) if number < len(self.rows)]
+            numbers = chosen if row in chosen else [row]
+            chart = curve_chart(table, *(self.rows[number].region for number in numbers))
+            self.logic.placeBeside(table, chart_nodes(table))
+            show_table_and_chart(table, chart)

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
+from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.formatting import number
+from PRRTUptakeLib.mrml.charts import chart_nodes
+from PRRTUptakeLib.mrml.result_table import blank_number
 from PRRTUptakeLib.panel.choices import role_words
 from PRRTUptakeLib.panel.measure import show_table_and_chart
-from PRRTUptakeLib.panel.section import Section, connect, fill_table, jump_to_segment, waiting
+from PRRTUptakeLib.panel.section import (
+    Section,
+    chosen_rows,
+    connect,
+    fill_table,
+    jump_to_segment,
+    show_in_views,
+    waiting,
+)
 from slicer.i18n import tr as _
 
+from PRRTDosimetryLib.dosimetry.dose_intervals import range_text
 from PRRTDosimetryLib.mrml.dose_nodes import DoseRow, cycles_rows, dose_rows_of, histogram_chart
 from PRRTDosimetryLib.panel.choices import Density, Method
 
@@ -27,25 +39,57 @@ class DoseSection(Section):
         """Enable what the chosen method takes."""
         parameters = self.parameters
         is_map = parameters.method is not Method.S_VALUES
-        by_ct = is_map and parameters.density is Density.CT
-        self.ui.densityComboBox.enabled = self.ui.densitySpinBox.enabled = is_map
-        self.ui.ctSelector.enabled = by_ct
+        transport = parameters.method is Method.TRANSPORT
+        by_ct = transport or (is_map and parameters.density is Density.CT)
+        self.ui.densityComboBox.enabled = is_map and not transport
+        self.ui.densitySpinBox.enabled = is_map and not by_ct
+        self.ui.ctSelector.enabled = self.ui.curveComboBox.enabled = by_ct
+        for widget in (self.ui.electronsComboBox, self.ui.particlesSpinBox, self.ui.seedSpinBox):
+            widget.enabled = transport
+        self.ui.isodoseLevelsLineEdit.enabled = is_map
         missing = self.panel.missing()
         if not missing and by_ct and parameters.ct is None:
-            missing = _("Choose the CT for the density, or take the same density everywhere.")
+            missing = _("Choose the CT for the density, or another method or density.")
+        missing = missing or self._wrong_levels()
         self.ui.applyButton.enabled = not missing
         self.ui.applyButton.toolTip = missing or _("Fit the curves if they are not, and calculate the doses")
 
+    def _wrong_levels(self) -> str:
+        """What is wrong with the isodoses that were typed, "" if nothing is."""
+        if not self.parameters.isodoseLevels:
+            return ""
+        from PRRTDosimetryLib.dose.isodose import levels_from_text
+
+        try:
+            levels_from_text(self.parameters.isodoseLevels)
+        except PRRTError as error:
+            return str(error)
+        return ""
+
     def onApply(self) -> None:
-        """Calculate."""
+        """Calculate, and show the dose map on the CT where there is one; the layout that the user chose stays."""
         parameters = self.parameters
+        done = False
         failure, stopped = _("The doses could not be calculated."), _("Stopped; the doses are as they were.")
         with self.attempt(failure, stopped), waiting(_("Dose")) as progress:
             self.logic.calculate(parameters, progress)
             count = len(dose_rows_of(parameters.doses))
-            recovered = self.logic.dosimetryFor(parameters).recovered
-            doubts = [recovered.continued, recovered.refusals] if recovered is not None else []
+            made = self.logic.dosimetryFor(parameters)
+            doubts = [made.recovered.continued, made.recovered.refusals] if made.recovered is not None else []
+            doubts += made.map.doubts if made.map is not None else []
             self.panel.say("\n".join((_("Doses of {count} regions.").format(count=count), *filter(None, doubts))))
+            show_table_and_chart(parameters.doses, None, keepLayout=True)
+            done = True
+        if done and parameters.method is not Method.S_VALUES:
+            show_dose_map(self)
+
+
+def show_dose_map(section: Section) -> None:
+    """Show the dose map with its own colours on the CT, with the segments of the first time point."""
+    points = section.panel.timePoints.points
+    segments = points[0].segmentation if points else None
+    if section.parameters.doseMap is not None:
+        show_in_views(section, section.parameters.doseMap, segments, colours=False)
 
 
 class ResultsSection(Section):
@@ -55,7 +99,9 @@ class ResultsSection(Section):
         super().__init__(panel)
         self.rows: tuple[DoseRow, ...] = ()
         connect(self.ui.dosesTable, "cellClicked(int,int)", self.onRowClicked)
+        connect(self.ui.dosesTable, "itemSelectionChanged()", self.onRowChosen)
         connect(self.ui.histogramButton, "clicked(bool)", self.onHistograms)
+        connect(self.ui.showMapButton, "clicked(bool)", self.onShowMap)
 
     def refresh(self) -> None:
         """Show the table of doses and the sums over cycles."""
@@ -69,7 +115,15 @@ class ResultsSection(Section):
         fill_table(self.ui.dosesTable, [_dose_words(row) for row in self.rows])
         self.ui.histogramButton.enabled = with_map
         self.ui.histogramButton.toolTip = (
-            _("Show them in Slicer's plot view") if with_map else _("Calculate a dose map first.")
+            _("Show those of the chosen rows in Slicer's plot view; of the targets where none is chosen")
+            if with_map
+            else _("Calculate a dose map first.")
+        )
+        self.ui.showMapButton.enabled = self.parameters.doseMap is not None
+        self.ui.showMapButton.toolTip = (
+            _("Show it on the CT, with the isodoses of section 3")
+            if self.parameters.doseMap is not None
+            else _("Calculate a dose map first.")
         )
         cycles = cycles_rows()
         self.ui.cyclesTable.setVisible(bool(cycles))
@@ -81,10 +135,22 @@ class ResultsSection(Section):
                 number(row.dose_Gy),
                 number(row.u_dose_Gy, 2),
                 number(row.bed_Gy),
+                _interval(row.interval_Gy),
             )
             for row in cycles
         ]
         fill_table(self.ui.cyclesTable, lines)
+
+    def onRowChosen(self) -> None:
+        """Walk the rows, by mouse or arrow key."""
+        self.onRowClicked(self.ui.dosesTable.currentRow(), 0)
+
+    def onShowMap(self) -> None:
+        """Draw the isodoses anew, where this session made the map, and show it."""
+        with self.attempt(_("The dose map could not be shown.")):
+            if self.logic.dosimetryFor(self.parameters).map is not None:
+                self.logic.drawIsodoses(self.parameters)
+        show_dose_map(self)
 
     def onRowClicked(self, row: int, column: int) -> None:
         """Show a region in the slice views."""
@@ -97,9 +163,12 @@ class ResultsSection(Section):
         table = self.parameters.doses
         if table is not None:
             with self.attempt(_("The histograms could not be shown.")):
-                chart = histogram_chart(table)
+                numbers = chosen_rows(self.ui.dosesTable)
+                rows = [self.rows[n] for n in numbers if n < len(self.rows)]
+                rows = rows or [row for row in self.rows if row.role == "target"] or list(self.rows)
+                chart = histogram_chart(table, [row.region for row in rows])
                 if chart is not None:
-                    self.logic.placeBeside(table, [chart])
+                    self.logic.placeBeside(table, chart_nodes(table))
                     show_table_and_chart(table, chart)
 
 
@@ -116,4 +185,8 @@ def _dose_words(row: DoseRow) -> tuple[str, ...]:
         row.corrected_Gy,
         row.u_corrected_Gy,
     )
-    return row.region, role_words(row.role), *(number(value) for value in numbers)
+    return row.region, role_words(row.role), *(blank_number(value) for value in numbers), _interval(row.interval_Gy)
+
+
+def _interval(ends: tuple[float, float] | None) -> str:
+    return "" if ends is None else range_text(*ends)

@@ -5,19 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.mrml.images import check_one_patient
 from PRRTUptakeLib.nuclides.radionuclides import nuclides_for_kernels
 from PRRTUptakeLib.panel.images import lack_words
-from PRRTUptakeLib.panel.section import Section, connect, fill_table
+from PRRTUptakeLib.panel.section import Section, connect, fill_table, show_in_views
 from slicer.i18n import tr as _
 
 from PRRTDosimetryLib.mrml.time_points import (
     TimePoint,
     check_time_points,
+    image_facts,
     lacks_calibration,
     set_hours,
     set_segmentation,
     time_points,
-    told_by,
 )
 from PRRTDosimetryLib.panel.choices import Sex
 
@@ -31,7 +32,7 @@ class TimePointsSection(Section):
         for name in nuclides_for_kernels():
             self.ui.nuclideComboBox.addItem(name, name)
         connect(self.ui.nuclideComboBox, "currentIndexChanged(int)", self.onNuclide)
-        connect(self.ui.timePointsTable, "itemSelectionChanged()", self.showChosen)
+        connect(self.ui.timePointsTable, "itemSelectionChanged()", self.onRowChosen)
         connect(self.ui.pointHoursSpinBox, "editingFinished()", self.onHours)
         connect(self.ui.pointSegmentationSelector, "currentNodeChanged(vtkMRMLNode*)", self.onSegmentation)
         connect(self.ui.calibrateButton, "clicked(bool)", self.onCalibrate)
@@ -46,12 +47,12 @@ class TimePointsSection(Section):
     def refresh(self) -> None:
         """Show the treatment and the time points."""
         self.points = time_points(self.parameters.segmentation)
-        self._take_what_images_tell()
+        self._take_image_facts()
         self.ui.nuclideComboBox.setCurrentIndex(self.ui.nuclideComboBox.findData(self.parameters.nuclide))
         lines = [
             (
                 point.row.name,
-                f"{point.row.hours:g} h" if point.row.hours is not None else "",
+                f"{point.row.hours:.1f} h" if point.row.hours is not None else "",
                 point.row.units or _("counts"),
                 (point.segmentation.GetName() if point.segmentation is not None else ""),
                 ", ".join(lack_words(word) for word in point.row.lacks if word != "visit"),
@@ -62,18 +63,18 @@ class TimePointsSection(Section):
         self.ui.timePointsLabel.text = self.missing() or self._contradiction()
         self.showChosen()
 
-    def _take_what_images_tell(self) -> None:
+    def _take_image_facts(self) -> None:
         """Fill in what the user left open and all images agree on."""
-        told = told_by(self.points)
-        if self.parameters.activity_MBq == 0 and told.activity_MBq:
-            self.parameters.activity_MBq = told.activity_MBq
-            if told.nuclide in nuclides_for_kernels():
-                self.parameters.nuclide = told.nuclide
-        if self.parameters.sex is Sex.NOT_TOLD and told.sex in ("F", "M"):
-            self.parameters.sex = Sex(told.sex)
+        note = image_facts(self.points)
+        if self.parameters.activity_MBq == 0 and note.activity_MBq:
+            self.parameters.activity_MBq = note.activity_MBq
+            if note.nuclide in nuclides_for_kernels():
+                self.parameters.nuclide = note.nuclide
+        if self.parameters.sex is Sex.NOT_STATED and note.sex in ("F", "M"):
+            self.parameters.sex = Sex(note.sex)
 
     def _contradiction(self) -> str:
-        activity = told_by(self.points).activity_MBq
+        activity = image_facts(self.points).activity_MBq
         if activity is not None and abs(activity - self.parameters.activity_MBq) > 0.5:
             return _("The images state {stated:g} MBq, but {chosen:g} MBq is given.").format(
                 stated=activity, chosen=self.parameters.activity_MBq
@@ -84,6 +85,21 @@ class TimePointsSection(Section):
         """The row that the user chose."""
         number = self.ui.timePointsTable.currentRow()
         return self.points[number] if 0 <= number < len(self.points) else None
+
+    def onRowChosen(self) -> None:
+        """Show the chosen image, by mouse or arrow key, in the fields and in the slice views."""
+        self.showChosen()
+        point = self.chosen()
+        if point is not None:
+            show_in_views(self, point.node, point.segmentation)
+
+    def two_patients(self) -> str:
+        """Whose images are mixed, "" where they are of one patient."""
+        try:
+            check_one_patient(tuple(point.row for point in time_points(self.parameters.segmentation)))
+        except PRRTError as error:
+            return str(error)
+        return ""
 
     def showChosen(self) -> None:
         """Show the chosen image in the fields below the table; without one they are disabled."""
@@ -138,7 +154,7 @@ class TimePointsSection(Section):
             return str(error)
         if not self.parameters.activity_MBq > 0:
             return _("Give the administered activity in section 1.")
-        if self.parameters.sex is Sex.NOT_TOLD:
+        if self.parameters.sex is Sex.NOT_STATED:
             return _("Give the patient's sex in section 1; it chooses the phantom.")
         return self._wrong_phantom()
 

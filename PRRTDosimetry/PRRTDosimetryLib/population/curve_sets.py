@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.label_matching import recognise_one
 
+from PRRTDosimetryLib.population.errors import PopulationError
 from PRRTDosimetryLib.population.hierarchy import Group
 
 if TYPE_CHECKING:
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 
 _STRUCTURES = {"kidney_left": "kidney", "kidney_right": "kidney", "kidneys": "kidney", "kidney": "kidney"}
 _PLAIN = {"kidney": "kidney", "kidneys": "kidney", "tumour": "lesion", "tumor": "lesion", "lesion": "lesion"}
-
-
-class PopulationError(PRRTError):
-    """A population cannot be made or used."""
 
 
 @dataclass(frozen=True)

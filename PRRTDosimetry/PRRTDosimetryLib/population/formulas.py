@@ -26,7 +26,7 @@ def haenscheid_tia_MBq_h(time_h: ArrayLike, activity_MBq: ArrayLike) -> Floats:
     >>> float(haenscheid_tia_MBq_h(50.0, 10.0)) == float(single_half_life_tia_MBq_h(50.0, 10.0, 50.0))
     True
     """
-    return 2 * np.asarray(activity_MBq) * np.asarray(time_h) / math.log(2)
+    return np.asarray(2 * np.asarray(activity_MBq) * np.asarray(time_h) / math.log(2), dtype=np.float64)
 
 
 def single_half_life_tia_MBq_h(time_h: ArrayLike, activity_MBq: ArrayLike, half_life_h: ArrayLike) -> Floats:

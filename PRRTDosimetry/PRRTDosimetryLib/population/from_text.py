@@ -13,7 +13,8 @@ from PRRTUptakeLib.nuclides.radionuclides import nuclide
 from PRRTDosimetryLib.kinetics.curve_table import read_curves
 from PRRTDosimetryLib.population.assumed import assumed_population
 from PRRTDosimetryLib.population.courses import KINDS
-from PRRTDosimetryLib.population.curve_sets import PatientCurve, PopulationError, kind_of
+from PRRTDosimetryLib.population.curve_sets import PatientCurve, kind_of
+from PRRTDosimetryLib.population.errors import PopulationError
 from PRRTDosimetryLib.population.individual import PopulationUse
 from PRRTDosimetryLib.population.making import Wanted, make_population
 from PRRTDosimetryLib.population.model import hashes, read_population, shipped_population

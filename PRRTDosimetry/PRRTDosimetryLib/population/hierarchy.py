@@ -171,7 +171,7 @@ class Layout:
     @property
     def length(self) -> int:
         """Number of numbers."""
-        return self.parts["noise"].stop
+        return int(self.parts["noise"].stop)
 
     def numbers(self, vector: Floats) -> Numbers:
         """From vectors (m, length)."""

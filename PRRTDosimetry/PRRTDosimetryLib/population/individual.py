@@ -16,9 +16,10 @@ import numpy as np
 
 from PRRTDosimetryLib.kinetics.averaging import estimates, possible_models
 from PRRTDosimetryLib.kinetics.curve_shape import Shape
-from PRRTDosimetryLib.kinetics.integral import Integral, physical_notes, with_notes
+from PRRTDosimetryLib.kinetics.integral import Integral, physical_notes
 from PRRTDosimetryLib.kinetics.selection import averaged, integrate
-from PRRTDosimetryLib.population.curve_sets import PatientCurve, PopulationError, grouped, kind_of
+from PRRTDosimetryLib.population.curve_sets import PatientCurve, grouped, kind_of
+from PRRTDosimetryLib.population.errors import PopulationError
 from PRRTDosimetryLib.population.posterior import SEED, posterior
 
 if TYPE_CHECKING:
@@ -134,7 +135,8 @@ class PopulationUse:
         else:
             (estimate,) = estimates([curve], decay, options, possible_models(1))
             result = averaged(curve, decay, options, estimate)
-        return with_notes(result, *outside, "the population is not used for this region")
+        notes = (*result.notes, *outside, "the population is not used for this region")
+        return replace(result, notes=notes)
 
 
 def _with_noise(one: PatientCurve, model: KindModel, stated_noise: bool) -> PatientCurve:

@@ -169,7 +169,7 @@ class KindModel:
         at = self.layout.parts
         for name in ("diagonal", "within", "cycles", "noise"):
             found[:, at[name]] = np.clip(found[:, at[name]], LEAST_LOG_SD, MOST_LOG_SD)
-        return found
+        return np.asarray(found, dtype=np.float64)
 
     def centred(self, given: Mapping[str, float]) -> Floats:
         """Covariates of a curve in standard deviations from their mean, 0 where not given, shape (q,)."""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from PRRTDosimetryLib.population.courses import KINDS, KINETICS
-from PRRTDosimetryLib.population.curve_sets import PopulationError, grouped
+from PRRTDosimetryLib.population.curve_sets import grouped
+from PRRTDosimetryLib.population.errors import PopulationError
 from PRRTDosimetryLib.population.fitting import fit_kind, start_vector, without_each_patient
 from PRRTDosimetryLib.population.hierarchy import Layout
 from PRRTDosimetryLib.population.importance import laplace_error

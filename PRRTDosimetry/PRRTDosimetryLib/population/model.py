@@ -20,7 +20,7 @@ from PRRTUptakeLib.study.schema.population_keys import POPULATION
 from PRRTUptakeLib.versions import VERSION
 
 from PRRTDosimetryLib.population.courses import KINETICS
-from PRRTDosimetryLib.population.curve_sets import PopulationError
+from PRRTDosimetryLib.population.errors import PopulationError
 from PRRTDosimetryLib.population.kind_model import Covariate, FitChecks, KindModel, TriedForm
 
 if TYPE_CHECKING:

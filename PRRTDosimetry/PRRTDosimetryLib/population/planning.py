@@ -18,7 +18,7 @@ import numpy as np
 from scipy.special import ndtri
 from scipy.stats import qmc
 
-from PRRTDosimetryLib.population.curve_sets import PopulationError
+from PRRTDosimetryLib.population.errors import PopulationError
 from PRRTDosimetryLib.population.hierarchy import Group
 from PRRTDosimetryLib.population.posterior import posterior
 
@@ -258,7 +258,7 @@ def _apart(places: NDArray[np.intp], times: tuple[Floats, float]) -> NDArray[np.
     if places.shape[1] < 2:
         return places
     gaps = np.diff(np.sort(times[0][places], axis=1), axis=1).min(axis=1)
-    return places[gaps >= times[1] - 1e-9]
+    return np.asarray(places[gaps >= times[1] - 1e-9])
 
 
 def _by_exchange(views: dict[str, _View], times: tuple[Floats, float], images: int) -> NDArray[np.intp]:

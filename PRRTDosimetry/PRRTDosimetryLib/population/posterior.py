@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 POSSIBLE_POPULATIONS, DRAWS_EACH, SEED = 64, 32, 22
 SIGNIFICANCE = 0.10
-"""Nominal, of the check whether a patient is outside the population: as several parameters are tested and the
-population is uncertain itself, about one of twenty patients inside is named (simulated)."""
+"""Nominal, of the check whether a patient is outside the population. As several parameters are tested and the population is
+uncertain itself, about one of twenty patients inside is named (simulated)."""
 MISFIT_SIGNIFICANCE = 0.005
 """Of the check whether the points follow any course of the population's form."""
 
@@ -183,8 +183,8 @@ def _prior(
         covariance = numbers.covariance(group)[..., block, block]
         return numbers.means(group)[:, :, curve], covariance, np.zeros(covariance.shape[:2])
     found = modes(model.kinetics, others, numbers, physical_per_h)
-    narrowed: Floats = np.asarray(np.linalg.inv(found.precision), dtype=np.float64)[..., block, block]
-    return found.theta[:, :, curve], narrowed, found.log_likelihood
+    covariance = np.asarray(np.linalg.inv(found.precision)[..., block, block], dtype=np.float64)
+    return found.theta[:, :, curve], covariance, found.log_likelihood
 
 
 def _proposed(found: Modes, populations: int, seed: int) -> tuple[Floats, Floats]:

@@ -9,9 +9,11 @@ from PRRTUptakeLib.study.measurements import read_csv
 from PRRTUptakeLib.table_file import cell_number
 
 from PRRTDosimetryLib.kinetics.curve_table import read_curves_by
-from PRRTDosimetryLib.kinetics.curves import Curve, CurveError
+from PRRTDosimetryLib.kinetics.curves import Curve
+from PRRTDosimetryLib.kinetics.errors import KineticsError
 from PRRTDosimetryLib.population.courses import KINDS
-from PRRTDosimetryLib.population.curve_sets import PatientCurve, PopulationError, check_covariate, kind_of
+from PRRTDosimetryLib.population.curve_sets import PatientCurve, check_covariate, kind_of
+from PRRTDosimetryLib.population.errors import PopulationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -108,7 +110,7 @@ def _same_number(rows: Sequence[Row], column: str) -> float:
             f"{rows[0].table}, line {rows[0].line}: {column} differs within one curve ({', '.join(sorted(values))}); "
             "it must be the same for all points."
         )
-    number = next((cell_number(row, column, CurveError) for row in rows if not row.is_missing(column)), math.nan)
+    number = next((cell_number(row, column, KineticsError) for row in rows if not row.is_missing(column)), math.nan)
     if column == "administered_MBq" and number <= 0:
         raise PopulationError(f"{rows[0].table}, line {rows[0].line}: {column} is {number:g}, but must be above 0.")
     return number

@@ -7,13 +7,20 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.formatting import plain_table
-from PRRTUptakeLib.report.page import paragraph, section, table
+from PRRTUptakeLib.report.page import folded, paragraph, section, table
 from PRRTUptakeLib.report.plots import Series, line_chart
 
 from PRRTDosimetryLib.dosimetry.cumulative import limit_cells, total_cells
+from PRRTDosimetryLib.dosimetry.derived_intervals import (
+    NOT_IN_THEM,
+    organ_effects,
+    organ_intervals,
+    region_effect,
+    tia_interval,
+)
 from PRRTDosimetryLib.dosimetry.dose_intervals import corrected_dose_Gy, interval_words, is_corrected, lobe_intervals
 from PRRTDosimetryLib.dosimetry.dose_intervals import interval_text as range_of
-from PRRTDosimetryLib.dosimetry.dose_rows import budget_table, interval_text
+from PRRTDosimetryLib.dosimetry.dose_rows import budget_table, effect_words, interval_text, lobe_ratio_words
 from PRRTDosimetryLib.kinetics.tables import plot_series
 
 _KEPT_WORDS = (
@@ -43,7 +50,7 @@ def dose_sections(
     notes = [*(recovered.sentences if recovered is not None else ()), *result.notes]
     parts = [paragraph(result.partial_volume)] if result.partial_volume else []
     words = interval_words(result)
-    in_them = paragraph(words, "small") if words else ""
+    in_them = paragraph(f"{words} {NOT_IN_THEM}", "small") if words else ""
     tables = [_region_table(result, recovered), in_them, _lobe_table(result)]
     parts += [*tables, *(paragraph(note, "small") for note in notes)]
     words = _KEPT_WORDS.format(what=_what_is_corrected(result, kept, recovered is not None))
@@ -53,7 +60,7 @@ def dose_sections(
         section(f"{title}: partial volume", paragraph(words, "small"), _kept_table(kept), _recovered_table(recovered)),
         section(f"{title}: organs and effect", _organ_table(result), _effects(result)),
         section(f"{title}: curves", _model_table(result), f'<div class="pictures">{plots}</div>'),
-        section(f"{title}: uncertainty budget", *_budgets(result, recovered)),
+        folded(f"{title}: uncertainty budget", *_budgets(result, recovered)),
     ]
 
 
@@ -87,8 +94,9 @@ def total_text(totals: Sequence[OrganTotal], missing: Sequence[int]) -> list[str
 
 def _total_words(missing: Sequence[int]) -> list[str]:
     words = [
-        "BED is formed within each cycle and then summed, since repair is complete in between; uncertainties of the "
-        "cycles are taken as fully correlated."
+        "BED is formed within each cycle and then summed, since repair is complete in between. In the 95 % intervals "
+        "the cycles share calibration, S-value, camera resolution and contours, which add up; noise and fit are each "
+        f"cycle's own. {NOT_IN_THEM}"
     ]
     if missing:
         words.append(f"Without doses, and so not in these sums: cycle {', '.join(map(str, missing))}.")
@@ -96,7 +104,8 @@ def _total_words(missing: Sequence[int]) -> list[str]:
 
 
 def _region_table(result: Dosimetry, recovered: RecoveredDoses | None) -> str:
-    header = ["region", "mass g", "TIA MBq·h", "TIAC h", "T eff h", "dose Gy", "u Gy", "95 % Gy", "BED Gy"]
+    header = ["region", "mass g", "TIA MBq·h", "95 % MBq·h", "TIAC h", "T eff h"]
+    header += ["dose Gy", "u Gy", "95 % Gy", "BED Gy", "95 % Gy"]
     alternatives = {name: corrected_dose_Gy(dose) for name, dose in result.regions.items()}
     beside = not all(math.isnan(value) for value in alternatives.values())
     if beside:
@@ -108,8 +117,9 @@ def _region_table(result: Dosimetry, recovered: RecoveredDoses | None) -> str:
         integral = dose.integral
         tiac, _ = integral.tiac_h(result.patient.administered_MBq)
         bed = dose.effect.bed_Gy if dose.effect else math.nan
-        row: list[object] = [dose.name, dose.mass_g, integral.tia_MBq_h, tiac, integral.teff_h]
-        row += [dose.dose_Gy, dose.u_dose_Gy, interval_text(dose), bed]
+        row: list[object] = [dose.name, dose.mass_g, integral.tia_MBq_h, range_of(tia_interval(result, dose.name))]
+        row += [tiac, integral.teff_h, dose.dose_Gy, dose.u_dose_Gy, interval_text(dose)]
+        row += [bed, range_of(region_effect(result, dose).bed)]
         row += [alternatives[dose.name]] if beside else []
         if recovered is not None:
             corrected = recovered.lesions.get(dose.name)
@@ -155,18 +165,21 @@ def _lobe_table(result: Dosimetry) -> str:
         row += [lobe.lesion_Gy, range_of(lesions), lobe.therapeutic_index, range_of(index)]
         rows.append([_blank(cell) for cell in row])
     header = ["lobe", "healthy liver Gy", "95 % Gy", "lesions Gy", "95 % Gy", "therapeutic index", "95 %"]
-    return table(header, rows, "Per lobe")
+    words = lobe_ratio_words(result)
+    return table(header, rows, "Per lobe") + (paragraph(words) if words else "")
 
 
 def _organ_table(result: Dosimetry) -> str:
-    rows = [[organ, dose.dose_Gy] for organ, dose in result.organs.items()]
-    return table(["organ of the phantom", "dose Gy"], rows, "By S-values, masses scaled to the patient where measured")
+    known = organ_intervals(result)
+    rows = [[organ, dose.dose_Gy, range_of(known.get(organ))] for organ, dose in result.organs.items()]
+    words = "By S-values, masses scaled to the patient where measured; no interval where a dose is a lower bound"
+    return table(["organ of the phantom", "dose Gy", "95 % Gy"], rows, words)
 
 
 def _effects(result: Dosimetry) -> str:
-    parts = []
+    parts, known = [], organ_effects(result)
     for organ, effect in result.effects.items():
-        parts.append(paragraph(f"{organ}: BED {effect.bed_Gy:.2f} Gy, EQD2 {effect.eqd2_Gy:.2f} Gy."))
+        parts.append(paragraph(effect_words(organ, effect, known.get(organ))))
         rows = [[one.quantity, one.value_Gy, one.meaning, one.source] for one in effect.limits]
         parts.append(table(["quantity", "Gy", "meaning", "source"], rows, "Shown for reference, not a verdict"))
     return "".join(parts)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.atomic_write import atomic_file
-from PRRTUptakeLib.report.axes import Axis, FigureError
+from PRRTUptakeLib.report.axes import Axis
+from PRRTUptakeLib.report.errors import ReportError
 from PRRTUptakeLib.report.svg import MARKERS, PALETTE, Chart
 
 from PRRTDosimetryLib.population.tables import hours_words
@@ -25,12 +26,12 @@ def validation_figure(rows: Sequence[Validated], kind: str) -> str:
 
     Raises
     ------
-    FigureError
+    ReportError
         If there are no rows of the kind.
     """
     own = [one for one in rows if one.kind == kind]
     if not own:
-        raise FigureError(f"There is no validation of '{kind}' to draw.")
+        raise ReportError(f"There is no validation of '{kind}' to draw.")
     sets = list(dict.fromkeys(one.hours for one in own))
     methods = list(dict.fromkeys(one.method for one in own))
     chart = Chart(
@@ -51,7 +52,7 @@ def plan_figure(found: Plan) -> str:
     profiles = {hour: [(t, 100 * w) for t, w in points if w < 10] for hour, points in found.profiles.items()}
     values = [width for points in profiles.values() for _, width in points]
     if not values:
-        raise FigureError("No set of hours gives an interval that can be drawn: plan more images.")
+        raise ReportError("No set of hours gives an interval that can be drawn: plan more images.")
     least, most = min(values), max(values)
     high = min(most, 4 * least)
     chart = Chart(
@@ -76,8 +77,8 @@ def write_figure(svg: str, path: Path) -> None:
 
     Raises
     ------
-    FigureError
+    ReportError
         If it cannot be written.
     """
-    with atomic_file(path, FigureError) as part:
+    with atomic_file(path, ReportError) as part:
         part.write_text(svg, encoding="utf-8", newline="\n")

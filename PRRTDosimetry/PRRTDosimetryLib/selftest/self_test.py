@@ -16,22 +16,18 @@ from typing import TYPE_CHECKING, Any
 
 import PRRTUptakeLib
 from PRRTUptakeLib.atomic_write import atomic_file
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.formatting import plain_table
 from PRRTUptakeLib.progress import Progress, no_progress
-from PRRTUptakeLib.report.page import html_page, paragraph, section, table
+from PRRTUptakeLib.report.page import html_page, paragraph, section, signature_table, table
 from PRRTUptakeLib.versions import software
 
 import PRRTDosimetryLib
+from PRRTDosimetryLib.selftest.errors import SelfTestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 FILE = "selftest.html"
-
-
-class SelfTestError(PRRTError):
-    """A known answer was not found on this machine."""
 
 
 @dataclass(frozen=True)
@@ -168,7 +164,7 @@ def self_test_html(result: SelfTest, operator: str = "", site: str = "") -> str:
             if one.group == group
         ]
         sections.append(section(group, table(header, rows)))
-    sections.append(section("Signatures", paragraph(_DECLARATION), _SIGNATURES))
+    sections.append(section("Signatures", paragraph(_DECLARATION), signature_table(_ROLES)))
     warnings = [f"{one.name}: {one.problem or 'outside its tolerance'}" for one in result.failed]
     return html_page("SlicerPRRT self-test", identity, warnings, sections)
 
@@ -179,10 +175,6 @@ _DECLARATION = (
     "tolerances. This protocol holds until the product, one of its packages or the machine changes."
 )
 _ROLES = ("Performed by", "Medical physicist")
-_LINES = "".join(f"<tr><th>{role}</th>{'<td></td>' * 3}</tr>" for role in _ROLES)
-_SIGNATURES = (
-    '<table class="signatures"><tr><th></th><th>Name</th><th>Date</th><th>Signature</th></tr>' + _LINES + "</table>"
-)
 
 
 def _mark(check: Check) -> str:

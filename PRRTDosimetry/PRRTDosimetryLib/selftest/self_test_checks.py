@@ -225,7 +225,7 @@ def patient_checks() -> list[Check]:
 def _measured(path: Path) -> VisitResult:
     case = load_case(path)
     visit = case.visits[0]
-    series = emission_series(find_series(visit.dicom), case.protocol.imaging.modality, visit.visit)
+    series = emission_series(find_series(visit.dicom), case.protocol.imaging.modality, visit.visit)[0]
     image = quantify(series).volume
     prepared = prepare(read_segment_folder(visit.segments), case.protocol, image, visit.lobe_plane)
     labels = VisitLabels(case.patient, visit.cycle, visit.visit, "SPECT", case.treated_lobe)

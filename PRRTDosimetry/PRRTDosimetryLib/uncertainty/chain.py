@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PRRTUptakeLib.uptake.uncertainty import DrawnValue
 
+from PRRTDosimetryLib.uncertainty.errors import UncertaintyError
 from PRRTDosimetryLib.uncertainty.region_factors import RegionFactors, region_factors
 from PRRTDosimetryLib.uncertainty.volume import (
-    UncertaintyError,
     count_exponent,
     counts_by_volume,
     recovery_by_volume,
@@ -172,18 +172,29 @@ class DoseUncertainty:
 class ChainResult:
     """Uncertainties by region, and the correlation of the doses, shape (regions, regions), in the same order.
 
-    ``doses`` holds the draws behind them, for ``uptake.uncertainty.ratio`` and ``aggregated``.
+    ``doses`` holds the draws behind them, for ``uptake.uncertainty.ratio`` and ``aggregated``; ``tias`` those of the
+    time-integrated activities (MBq h), in which the volume counts in full and the S-value not; ``s_value`` the log of
+    the S-value over the one taken, (draws,), the same for all regions and cycles.
     """
 
     regions: dict[str, DoseUncertainty]
     correlation: Floats
     doses: dict[str, DrawnValue] = field(default_factory=dict)
+    tias: dict[str, DrawnValue] = field(default_factory=dict)
+    s_value: Floats = field(default_factory=lambda: np.zeros(0))
 
 
 def dose_uncertainties(
-    regions: dict[str, ChainRegion], inputs: ChainInputs, draws: int, rng: np.random.Generator
+    regions: dict[str, ChainRegion],
+    inputs: ChainInputs,
+    draws: int,
+    rng: np.random.Generator,
+    own: np.random.Generator | None = None,
 ) -> ChainResult:
     """Monte Carlo of all regions at once; calibration and S-value are drawn once for all, the rest per region.
+
+    ``own`` draws what is each region's and cycle's own, by default as ``rng``. With equal ``rng`` and different ``own``
+    two cycles share calibration and S-value and nothing else.
 
     Raises
     ------
@@ -192,11 +203,14 @@ def dose_uncertainties(
     """
     if not regions or draws < 100:
         raise UncertaintyError(f"{draws} draws of {len(regions)} regions give no distribution; take 100 draws or more.")
-    shared = _logs(inputs.calibration, draws, rng) + _logs(inputs.s_value, draws, rng)
-    doses, found = {}, {}
+    calibration, s_value = _logs(inputs.calibration, draws, rng), _logs(inputs.s_value, draws, rng)
+    doses, tias, found = {}, {}, {}
     for name, region in regions.items():
         factors = _factors_of(name, region, inputs, draws)
-        doses[name] = _drawn_dose(region, inputs, factors, shared, rng)
+        local = _local_logs(region, inputs, draws, own or rng)
+        volume = _volume(region, inputs, draws, own or rng)
+        doses[name] = _drawn_dose(region, inputs, factors, calibration + s_value, (local, volume))
+        tias[name] = _drawn_tia(region, inputs, factors, calibration, (local, volume))
         components, unknown = _budget(region, inputs, factors)
         reported = doses[name].result(corrected=factors is None or name in inputs.corrected)
         found[name] = DoseUncertainty(
@@ -211,7 +225,7 @@ def dose_uncertainties(
             doses[name].corrected if factors is not None else math.nan,
         )
     truth = np.array([one.corrected * np.exp(one.truth) for one in doses.values()])
-    return ChainResult(found, np.atleast_2d(np.corrcoef(truth)), doses)
+    return ChainResult(found, np.atleast_2d(np.corrcoef(truth)), doses, tias, s_value)
 
 
 def volume_exponents(region: ChainRegion, inputs: ChainInputs) -> tuple[float, float]:
@@ -237,16 +251,30 @@ def _factors_of(name: str, region: ChainRegion, inputs: ChainInputs, draws: int)
     return region_factors(region.integral, points, name in inputs.corrected)
 
 
-def _drawn_dose(
-    region: ChainRegion, inputs: ChainInputs, factors: RegionFactors | None, shared: Floats, rng: np.random.Generator
-) -> DrawnValue:
-    """The dose as it was found and as it may be, by the same draws of what is not partial volume."""
-    draws = shared.size
+def _local_logs(region: ChainRegion, inputs: ChainInputs, draws: int, rng: np.random.Generator) -> Floats:
+    """Log of what noise, fit and recovery coefficient do to a region's activity."""
     counts, fit = _random_parts(region.integral, inputs)
     random = math.hypot(*(one for one in (counts, fit) if not math.isnan(one)))
-    local = _logs(inputs.recovery, draws, rng) + _logs(random, draws, rng)
+    return _logs(inputs.recovery, draws, rng) + _logs(random, draws, rng)
+
+
+def _volume(region: ChainRegion, inputs: ChainInputs, draws: int, rng: np.random.Generator) -> Floats:
+    """Possible volumes over the one drawn."""
+    u_volume = relative_volume_uncertainty(region.volume_mL, inputs.contour_voxel_mm, inputs.contour_fwhm_mm)
+    return np.asarray(np.exp(_logs(u_volume, draws, rng)))
+
+
+def _drawn_dose(
+    region: ChainRegion,
+    inputs: ChainInputs,
+    factors: RegionFactors | None,
+    shared: Floats,
+    drawn: tuple[Floats, Floats],
+) -> DrawnValue:
+    """The dose as it was found and as it may be, by the same draws of what is not partial volume."""
+    local, volume = drawn
     if factors is None:
-        local += _by_volume(region, inputs, draws, rng)
+        local = local + np.log(_activity_by_volume(region, inputs, volume) * region.local_by_mass(volume))
         logs = shared + np.log(_mixed(region, np.exp(local)) / region.dose_Gy)
         return DrawnValue(region.dose_Gy, region.dose_Gy, logs, logs)
     own = shared + np.log(_mixed(region, np.exp(local)) / region.dose_Gy)
@@ -255,19 +283,34 @@ def _drawn_dose(
     return DrawnValue(region.dose_Gy, corrected, own, truth)
 
 
+def _drawn_tia(
+    region: ChainRegion,
+    inputs: ChainInputs,
+    factors: RegionFactors | None,
+    calibration: Floats,
+    drawn: tuple[Floats, Floats],
+) -> DrawnValue:
+    """The time-integrated activity likewise: concentration times volume, so that the volume's error is in it."""
+    local, volume = drawn
+    tia = region.integral.tia_MBq_h
+    if factors is None:
+        logs = calibration + local + np.log(_activity_by_volume(region, inputs, volume))
+        return DrawnValue(tia, tia, logs, logs)
+    own = calibration + local
+    return DrawnValue(tia, tia * math.exp(factors.log_loss), own, own + factors.truth + np.log(volume))
+
+
 def _mixed(region: ChainRegion, local: Floats) -> Floats:
     """Dose in Gy for factors of its local part."""
     return np.asarray(region.local_Gy * local + region.other_Gy)
 
 
-def _by_volume(region: ChainRegion, inputs: ChainInputs, draws: int, rng: np.random.Generator) -> Floats:
-    """Log of what an error of the volume does to counts, recovery and S-value together."""
-    u_volume = relative_volume_uncertainty(region.volume_mL, inputs.contour_voxel_mm, inputs.contour_fwhm_mm)
-    volume = np.exp(_logs(u_volume, draws, rng))
+def _activity_by_volume(region: ChainRegion, inputs: ChainInputs, volume: Floats) -> Floats:
+    """What an error of the volume does to counts, and to the recovery by which they were divided."""
     activity = counts_by_volume(volume, region.volume_mL, inputs.image_fwhm_mm)
     if inputs.recovery_corrected:
         activity = activity / recovery_by_volume(volume, region.volume_mL, inputs.image_fwhm_mm)
-    return np.asarray(np.log(activity * region.local_by_mass(volume)))
+    return np.asarray(activity)
 
 
 def _random_parts(integral: Integral, inputs: ChainInputs) -> tuple[float, float]:

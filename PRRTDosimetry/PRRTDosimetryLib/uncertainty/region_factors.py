@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from PRRTDosimetryLib.uncertainty.volume import UncertaintyError
+from PRRTDosimetryLib.uncertainty.errors import UncertaintyError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 NOISE = "counting noise"  # the cause as ``uptake.region_uptake`` calls it
-_OF_EACH_IMAGE = (NOISE, "place of the contour on the image")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -95,9 +94,3 @@ def point_shares(integral: Integral) -> Floats:
         if positive.sum() > 0:
             shares = positive / positive.sum()
     return shares
-
-
-def point_uncertainty(point: DrawnValue) -> float:
-    """Relative standard uncertainty that a point does not share with other images, for the curve's weights."""
-    own = [np.asarray(point.causes[word]) for word in _OF_EACH_IMAGE if word in point.causes]
-    return float(np.std(np.sum(own, axis=0))) if own else 0.0

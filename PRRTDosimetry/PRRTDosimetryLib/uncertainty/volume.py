@@ -10,9 +10,10 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.uptake.partial_volume import FWHM_PER_SIGMA, sphere_mean_recovery
 from scipy.special import erf
+
+from PRRTDosimetryLib.uncertainty.errors import UncertaintyError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 _GRID = 600  # radii on which counts are integrated; relative error below 1e-5
-
-
-class UncertaintyError(PRRTError):
-    """An uncertainty is missing or impossible."""
 
 
 def sphere_diameter_mm(volume_mL: float) -> float:
@@ -36,7 +33,7 @@ def sphere_diameter_mm(volume_mL: float) -> float:
     """
     if not 0 < volume_mL < math.inf:
         raise UncertaintyError(f"A volume of {volume_mL:g} mL has no diameter; give the volume in mL.")
-    return 10 * (6 * volume_mL / math.pi) ** (1 / 3)
+    return float(10 * (6 * volume_mL / math.pi) ** (1 / 3))
 
 
 def diameter_uncertainty_mm(voxel_mm: float, fwhm_mm: float) -> float:
@@ -112,11 +109,11 @@ def counts_by_volume(factors: ArrayLike, volume_mL: float, fwhm_mm: float) -> Fl
     counts = np.concatenate([[0.0], np.cumsum(shells)])
     # Interpolated over r^3, in which counts are smooth down to the centre.
     values = np.interp((drawn * radius) ** 3, edges**3, counts)
-    return values / float(np.interp(radius**3, edges**3, counts))
+    return np.asarray(values / float(np.interp(radius**3, edges**3, counts)))
 
 
 def recovery_by_volume(factors: ArrayLike, volume_mL: float, fwhm_mm: float) -> Floats:
-    """Recovery coefficient for volumes that err by ``factors``, over that of the right one."""
+    """Recovery coefficient for volumes that err by ``factors``, over that of the right one, of the same shape."""
     if fwhm_mm == 0:
         return np.ones_like(np.asarray(factors, dtype=np.float64))
     diameter = sphere_diameter_mm(volume_mL)

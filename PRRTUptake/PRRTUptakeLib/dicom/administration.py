@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.dicom.header_check import compared_with_header, readable_number
 from PRRTUptakeLib.dicom.headers import items, label, number, text
 from PRRTUptakeLib.dicom.nm import decay_factor
@@ -26,10 +27,6 @@ _SAME_DAY_HALF_LIFE_S = 10 * 3600.0  # beyond this, scans on a later day are usu
 _MOST_HALF_LIVES = 10.0
 _TIME_WORTH_A_DOUBT = 0.01  # relative change of activity
 _TIMES_AGREE = timedelta(seconds=60)
-
-
-class AdministrationError(PRRTError):
-    """Administered activity or injection time is missing or impossible."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +51,12 @@ def drug_item(dataset: Dataset, where: str) -> Dataset | None:
 
     Raises
     ------
-    AdministrationError
+    DicomError
         If several radiopharmaceuticals were given: which one is imaged is not known.
     """
     found = items(dataset, "RadiopharmaceuticalInformationSequence", where)
     if len(found) > 1:
-        raise AdministrationError(
+        raise DicomError(
             f"{label('RadiopharmaceuticalInformationSequence')} of {where} names {len(found)} administrations, "
             "which of them is imaged is not known: export the series with one."
         )
@@ -71,26 +68,24 @@ def stated_activity(item: Dataset | None, where: str, inputs: OperatorOverrides)
 
     Raises
     ------
-    AdministrationError
+    DicomError
         If it is missing or impossible.
     """
     if inputs.activity_MBq is not None:
         stored = readable_number(item, "RadionuclideTotalDose", where)
         header_MBq = None if stored is None else stored if stored < _MBQ_BELOW else stored / 1e6
-        told = compared_with_header("activity_MBq", "MBq", inputs.activity_MBq, header_MBq, inputs)
-        return inputs.activity_MBq * 1e6, [f"Administered {inputs.activity_MBq:g} MBq, as the operator stated.", *told]
+        notes = compared_with_header("activity_MBq", "MBq", inputs.activity_MBq, header_MBq, inputs)
+        return inputs.activity_MBq * 1e6, [f"Administered {inputs.activity_MBq:g} MBq, as the operator stated.", *notes]
     stored = number(item, "RadionuclideTotalDose", where) if item is not None else None
     if stored is None or stored == 0:
-        raise AdministrationError(
-            f"{label('RadionuclideTotalDose')} of {where} is missing: give the administered activity."
-        )
+        raise DicomError(f"{label('RadionuclideTotalDose')} of {where} is missing: give the administered activity.")
     decisions = []
     activity_Bq = stored
     if 0 < stored < _MBQ_BELOW:
         activity_Bq = stored * 1e6
         decisions.append(f"{label('RadionuclideTotalDose')} is {stored:g}, which can only be MBq.")
     if not _DOSE_RANGE_BQ[0] <= activity_Bq <= _DOSE_RANGE_BQ[1]:
-        raise AdministrationError(
+        raise DicomError(
             f"{label('RadionuclideTotalDose')} of {where} is {stored:g}, which is impossible (1 MBq to 100 GBq): "
             "give the administered activity."
         )
@@ -101,45 +96,45 @@ def stated_activity(item: Dataset | None, where: str, inputs: OperatorOverrides)
 def injection_time(
     item: Dataset | None, clock: Clock, image: ImageTime, nuclide: HeaderNuclide, inputs: OperatorOverrides
 ) -> tuple[datetime | None, list[str]]:
-    """When the activity was injected, None if nothing tells; the date of a bare time of day is that before the image.
+    """When the activity was injected, None if nothing states it; a bare time of day is the last before the image.
 
     Parameters
     ----------
     item : of Radiopharmaceutical Information Sequence.
     clock : zone of the image's times.
     image : the moment for which the image holds; the injection was before.
-    nuclide : its half-life tells impossible intervals.
+    nuclide : its half-life excludes impossible intervals.
     inputs : the operator's word goes first.
 
     Raises
     ------
-    AdministrationError
-        If it lies after the image or impossibly long before, its two attributes contradict each other, or only a time
+    DicomError
+        If it is after the image or impossibly long before, its two attributes contradict each other, or only a time
         of day is given for a nuclide that is imaged days later.
     """
     if inputs.injection_time is not None:
-        found, told = inputs.injection_time, [f"Injection at {inputs.injection_time.isoformat()}, by the operator."]
+        found, note = inputs.injection_time, [f"Injection at {inputs.injection_time.isoformat()}, by the operator."]
         name = "the operator's injection time"
-        told += _header_differs(item, clock, image.time, nuclide, found)
+        note += _header_differs(item, clock, image.time, nuclide, found)
     else:
-        stated, name, told = _header_injection(item, clock, image.time, nuclide)
+        stated, name, note = _header_injection(item, clock, image.time, nuclide)
         if stated is None:
             return None, []
         found = stated
     elapsed_s = (image.time - found).total_seconds()
     if elapsed_s < 0:
-        raise AdministrationError(
+        raise DicomError(
             f"{name} of {clock.where} is {found.isoformat()}, after the image's time {image.time.isoformat()} "
             f"({image.name}): "
             "give the injection time."
         )
     half_life = nuclide.half_life_s
     if half_life and elapsed_s > _MOST_HALF_LIVES * half_life:
-        raise AdministrationError(
+        raise DicomError(
             f"{name} of {clock.where} is {found.isoformat()}, {elapsed_s / half_life:.1f} half-lives before the "
             f"image's time {image.time.isoformat()} ({image.name}): one of them is wrong; give the injection time."
         )
-    return found, told
+    return found, note
 
 
 def _header_differs(
@@ -176,18 +171,18 @@ def _header_injection(
     if since_midnight is None:
         return None, "", []
     if nuclide.half_life_s is not None and nuclide.half_life_s > _SAME_DAY_HALF_LIFE_S:
-        raise AdministrationError(
+        raise DicomError(
             f"{bare_name} of {clock.where} is a time of day without its date, and {nuclide.name or 'this nuclide'} "
             "is imaged over days: give the injection time."
         )
     day = reference.astimezone(clock.zone).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
     found = clock.at(day + since_midnight, bare_name)
-    told = f"Injection at {found.isoformat()}, from {bare_name} on the day of the image."
+    note = f"Injection at {found.isoformat()}, from {bare_name} on the day of the image."
     if found > reference:
         found = clock.at(day - timedelta(days=1) + since_midnight, bare_name)
-        told = f"Injection at {found.isoformat()}, from {bare_name} on the day before the image: on the same day it "
-        told += "would lie after it."
-    return found, bare_name, [told]
+        note = f"Injection at {found.isoformat()}, from {bare_name} on the day before the image: on the same day it "
+        note += "would lie after it."
+    return found, bare_name, [note]
 
 
 def _check_same_time(full: datetime, since_midnight: timedelta | None, clock: Clock) -> None:
@@ -197,7 +192,7 @@ def _check_same_time(full: datetime, since_midnight: timedelta | None, clock: Cl
     midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
     apart = (local.replace(tzinfo=None) - midnight.replace(tzinfo=None) - since_midnight) % timedelta(days=1)
     if min(apart, timedelta(days=1) - apart) > _TIMES_AGREE:
-        raise AdministrationError(
+        raise DicomError(
             f"{label('RadiopharmaceuticalStartDateTime')} ({local.isoformat()}) and "
             f"{label('RadiopharmaceuticalStartTime')} ({since_midnight}) of {clock.where} contradict each other: "
             "give the injection time."
@@ -209,19 +204,19 @@ def administration(
 ) -> Administration:
     """Net administered activity and injection time; parameters as for ``injection_time``."""
     activity_Bq, decisions = stated_activity(item, clock.where, inputs)
-    time, told = injection_time(item, clock, image, nuclide, inputs)
-    decisions += told
+    time, note = injection_time(item, clock, image, nuclide, inputs)
+    decisions += note
     if not inputs.residual_MBq or inputs.residual_time is None:
         return Administration(activity_Bq, 1.0, time, tuple(decisions))
     if time is None or nuclide.half_life_s is None:
-        raise AdministrationError(
+        raise DicomError(
             f"The injection time or the half-life of {clock.where} is not known, so the residual cannot be decayed to "
             "it: give the injection time and the nuclide."
         )
     apart_s = (inputs.residual_time - time).total_seconds()
     residual_Bq = inputs.residual_MBq * 1e6 / decay_factor(nuclide.half_life_s, apart_s)
     if residual_Bq >= activity_Bq:
-        raise AdministrationError(
+        raise DicomError(
             f"The residual, {residual_Bq / 1e6:g} MBq at injection, is not below the administered "
             f"{activity_Bq / 1e6:g} MBq: check both."
         )

@@ -11,10 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.dicom.header_check import compared_with_header, readable_number
 from PRRTUptakeLib.dicom.headers import label, number, required_number, text
 from PRRTUptakeLib.dicom.operator_overrides import DOUBT
-from PRRTUptakeLib.errors import PRRTError
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 
 
 _TALLEST_M = 2.5  # above, a Patient's Size can only be in centimetres
-
-
-class BodyError(PRRTError):
-    """Weight, height or sex is missing or impossible."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +53,7 @@ def lean_body_mass_kg(body: Body, formula: str = "lbm") -> float:
     ratio = (weight_kg / height_cm) ** 2
     mass = _by_sex(body, formula, 1.10 * weight_kg - factor * ratio, 1.07 * weight_kg - 148 * ratio)
     if mass <= 0:
-        raise BodyError(
+        raise DicomError(
             f"The lean body mass formula '{formula}' gives {mass:.1f} kg for {weight_kg:g} kg and {height_cm:g} cm: "
             "use lbm-janma."
         )
@@ -75,7 +71,7 @@ def ideal_body_weight_kg(body: Body) -> float:
     height_cm = _height(body, "ibw")
     weight = _by_sex(body, "ibw", 48.0 + 1.06 * (height_cm - 152), 45.5 + 0.91 * (height_cm - 152))
     if weight <= 0:
-        raise BodyError(f"The ideal body weight of a patient of {height_cm:g} cm is not defined: use bw.")
+        raise DicomError(f"The ideal body weight of a patient of {height_cm:g} cm is not defined: use bw.")
     return weight
 
 
@@ -100,7 +96,7 @@ def factor_from_bw(kind: str, body: Body) -> float:
 
     Raises
     ------
-    BodyError
+    DicomError
         If height or sex is needed and not known.
     """
     if kind == "bw":
@@ -113,14 +109,14 @@ def factor_from_bw(kind: str, body: Body) -> float:
 
 def _height(body: Body, kind: str) -> float:
     if body.height_cm is None:
-        raise BodyError(f"{label('PatientSize')} is missing, and SUV {kind} needs it: give the height.")
+        raise DicomError(f"{label('PatientSize')} is missing, and SUV {kind} needs it: give the height.")
     return body.height_cm
 
 
 def _by_sex(body: Body, kind: str, man: float, woman: float) -> float:
     values = {"M": man, "F": woman, "O": (man + woman) / 2}
     if body.sex not in values:
-        raise BodyError(
+        raise DicomError(
             f"{label('PatientSex')} is '{body.sex}', and SUV {kind} needs it to be M, F or O: give the sex."
         )
     return values[body.sex]
@@ -131,7 +127,7 @@ def header_body(dataset: Dataset, where: str, inputs: OperatorOverrides) -> Body
 
     Raises
     ------
-    BodyError
+    DicomError
         If the weight is missing, or weight or height is impossible, or they contradict each other.
     """
     decisions = []
@@ -142,7 +138,7 @@ def header_body(dataset: Dataset, where: str, inputs: OperatorOverrides) -> Body
         decisions += compared_with_header("weight_kg", "kg", weight_kg, header_kg, inputs)
     else:
         if number(dataset, "PatientWeight", where) is None:
-            raise BodyError(f"{label('PatientWeight')} of {where} is missing: give the weight.")
+            raise DicomError(f"{label('PatientWeight')} of {where} is missing: give the weight.")
         weight_kg = required_number(dataset, "PatientWeight", where, 1, 300)
     if inputs.height_cm is not None:
         height_cm: float | None = inputs.height_cm
@@ -151,10 +147,10 @@ def header_body(dataset: Dataset, where: str, inputs: OperatorOverrides) -> Body
         header_cm = None if header_m is None else header_m * 100 if header_m <= _TALLEST_M else header_m
         decisions += compared_with_header("height_cm", "cm", inputs.height_cm, header_cm, inputs)
     else:
-        height_cm, told = _header_height(dataset, where)
-        decisions += told
+        height_cm, note = _header_height(dataset, where)
+        decisions += note
     if height_cm is not None and not 5 <= weight_kg / (height_cm / 100) ** 2 <= 150:
-        raise BodyError(
+        raise DicomError(
             f"{label('PatientWeight')} {weight_kg:g} kg and {label('PatientSize')} {height_cm:g} cm of {where} do not "
             "fit one patient: give weight and height."
         )
@@ -178,4 +174,4 @@ def _header_height(dataset: Dataset, where: str) -> tuple[float | None, list[str
         return size * 100, []
     if 20 <= size <= 250:
         return size, [f"{label('PatientSize')} is {size:g}, which can only be centimetres."]
-    raise BodyError(f"{label('PatientSize')} of {where} is {size:g} m, which is impossible: give the height.")
+    raise DicomError(f"{label('PatientSize')} of {where} is {size:g} m, which is impossible: give the height.")

@@ -95,7 +95,7 @@ def _next_area(mask: np.ndarray, k: int, part: np.ndarray) -> int:
 
 
 def fill_gap(mask: np.ndarray, gap: Gap, pixel_mm: tuple[float, float]) -> None:
-    """Fill a gap in place: the outline between is that of the interpolated distance from the outlines beside it.
+    """Fill a gap of a mask [k, j, i] in place: the outline is that of the interpolated distance from those beside it.
 
     Shape-based interpolation, S. Raya and J. Udupa 1990, doi:10.1109/42.52980. ``pixel_mm`` is the pixel along j and i.
     """

@@ -4,7 +4,7 @@ DICOM PS3.3 C.8.8.6: contours of type CLOSED_PLANAR add up, and one inside anoth
 CLOSEDPLANAR_XOR cancel where they overlap. A contour drawn twice is one contour.
 
 Outlines come in two kinds. Some run between pixels (planning systems, marching squares): a pixel belongs to the
-structure if its centre lies inside. Others have their corners on the centres of the outermost pixels (the border
+structure if its centre is inside. Others have their corners on the centres of the outermost pixels (the border
 following of S. Suzuki and K. Abe, doi:10.1016/0734-189X(85)90016-7, as OpenCV and so rt-utils write it): pixels on the
 outline belong to the structure, and those on the outline of a hole too.
 """
@@ -89,11 +89,11 @@ class _Ring:
         own = covered_fractions([self.polygon], (self.fill.shape[0], self.fill.shape[1]))
         for ring in self.inner:
             own = own - ring.covered()
-        return np.clip(own, 0.0, 1.0)
+        return np.asarray(np.clip(own, 0.0, 1.0))
 
 
 def kind_of_outlines(polygons: Sequence[np.ndarray], spacing_mm: tuple[float, float]) -> str:
-    """Which of KINDS the outlines of one structure are, within what rounding to 0.1 mm may do.
+    """Which of KINDS the outlines (n, 2) of one structure are, within what rounding to 0.1 mm may do.
 
     ``spacing_mm`` is the size of a pixel along i and j.
 
@@ -120,7 +120,7 @@ def kind_of_outlines(polygons: Sequence[np.ndarray], spacing_mm: tuple[float, fl
 
 
 def without_laps(polygon: np.ndarray) -> np.ndarray:
-    """A contour without its repeats: one traced twice around would cancel itself.
+    """A contour (n, 2) without its repeats: one traced twice around would cancel itself.
 
     Examples
     --------
@@ -134,8 +134,8 @@ def without_laps(polygon: np.ndarray) -> np.ndarray:
     for laps in (2, 3, 4):
         size, rest = divmod(len(corners), laps)
         if rest == 0 and size >= 3 and np.abs(corners.reshape(laps, size, 2) - corners[:size]).max() < 1e-3:
-            return corners[:size]
-    return corners
+            return np.asarray(corners[:size])
+    return np.asarray(corners)
 
 
 def combined(

@@ -11,14 +11,10 @@ from typing import TYPE_CHECKING
 
 from scipy.special import lambertw
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.dicom.errors import DicomError
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.dicom.operator_overrides import DeadTime
-
-
-class DeadTimeError(PRRTError):
-    """An observed count rate is beyond what a dead time allows."""
 
 
 def dead_time_factor(loss: DeadTime) -> float:
@@ -28,7 +24,7 @@ def dead_time_factor(loss: DeadTime) -> float:
 
     Raises
     ------
-    DeadTimeError
+    DicomError
         If the camera cannot show such a rate.
 
     Examples
@@ -40,7 +36,7 @@ def dead_time_factor(loss: DeadTime) -> float:
     lost = loss.observed_cps * loss.tau_us * 1e-6
     highest = 1 / math.e if loss.model == "paralysable" else 1.0
     if lost >= highest:
-        raise DeadTimeError(
+        raise DicomError(
             f"A {loss.model} camera with a dead time of {loss.tau_us:g} us shows at most "
             f"{highest / loss.tau_us * 1e6:.0f} counts per second, not {loss.observed_cps:g}: check both."
         )

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.dicom.headers import label, number
 from PRRTUptakeLib.dicom.operator_overrides import DOUBT
 from PRRTUptakeLib.dicom.times import ImageTime
 from PRRTUptakeLib.dicom.vendor_attributes import GE_SCAN_DATETIME
-from PRRTUptakeLib.errors import PRRTError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -26,14 +26,10 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.dicom.pet_header import PetHeader
 
 _LONGEST_FRAME_S = 4 * 3600.0
-_TOLD_ABOVE = 0.01  # relative effect on the activity of two statements of one moment that is worth a sentence
+_REPORTED_ABOVE = 0.01  # relative effect on the activity of two statements of one moment that is worth a sentence
 _REFUSED_ABOVE = 0.05  # ... and that makes one of them wrong
 ACQUISITION_TIME = f"{label('AcquisitionDate')} and {label('AcquisitionTime')}"
 _SERIES_TIME = f"{label('SeriesDate')} and {label('SeriesTime')}"
-
-
-class DecayError(PRRTError):
-    """The moment to which a PET series was decay corrected is not known, or its times contradict each other."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +61,7 @@ def decay_of_values(head: PetHeader, inputs: OperatorOverrides) -> Decay:
 
     Raises
     ------
-    DecayError
+    DicomError
         If a time or duration is missing or impossible, or times contradict each other.
     """
     unchanged = np.ones(head.count)
@@ -82,16 +78,16 @@ def _undo_none(head: PetHeader, inputs: OperatorOverrides) -> Decay:
     rate = _decay_constant(head)
     durations = _durations(head)
     if durations is None:
-        raise DecayError(f"{label('ActualFrameDuration')} of {head.where} is missing: its decay cannot be corrected.")
+        raise DicomError(f"{label('ActualFrameDuration')} of {head.where} is missing: its decay cannot be corrected.")
     first = min(starts)
     during = rate * durations
     elapsed_s = np.array([(start - first).total_seconds() for start in starts])
     factors = during / -np.expm1(-during) * np.exp(rate * elapsed_s)
-    told = (
+    note = (
         f"No decay correction was applied: each plane is corrected for decay during its frame and to the first frame's "
         f"start, {first.isoformat()} (factors {factors.min():.6g} to {factors.max():.6g})."
     )
-    return Decay(ImageTime(first, ACQUISITION_TIME), factors, (told,))
+    return Decay(ImageTime(first, ACQUISITION_TIME), factors, (note,))
 
 
 def _start_reference(head: PetHeader, inputs: OperatorOverrides) -> tuple[ImageTime, list[str]]:
@@ -105,19 +101,19 @@ def _start_reference(head: PetHeader, inputs: OperatorOverrides) -> tuple[ImageT
     if scan:
         time = head.clock.parse(scan, f"{GE_SCAN_DATETIME.label} of {head.where}")
         if starts is not None and time > min(starts) + timedelta(seconds=1):
-            raise DecayError(
+            raise DicomError(
                 f"{GE_SCAN_DATETIME.label} of {head.where} is {time.isoformat()}, after the acquisition started "
                 f"({min(starts).isoformat()}, {ACQUISITION_TIME}): one of them is wrong."
             )
         name = GE_SCAN_DATETIME.label
-        time, told = _by_factor_or(head, starts, time, name)
-        return ImageTime(time, name), told + _compare(head, starts, time, name)
+        time, note = _by_factor_or(head, starts, time, name)
+        return ImageTime(time, name), note + _compare(head, starts, time, name)
     starts = _required_starts(head, inputs)
     earliest = min(starts)
     series = head.clock.moment(head.dataset, "SeriesDate", "SeriesTime")
     if series is not None and series <= earliest:
-        time, told = _by_factor_or(head, starts, series, _SERIES_TIME)
-        return ImageTime(time, _SERIES_TIME), told + _compare(head, starts, time, _SERIES_TIME)
+        time, note = _by_factor_or(head, starts, series, _SERIES_TIME)
+        return ImageTime(time, _SERIES_TIME), note + _compare(head, starts, time, _SERIES_TIME)
     return _back_computed(head, starts, series)
 
 
@@ -131,7 +127,7 @@ def _by_factor_or(
 
     Raises
     ------
-    DecayError
+    DicomError
         If they differ so much that one of them is wrong, or Decay Factor gives each bed a reference of its own.
     """
     plain = f"Values hold at {stated.isoformat()}, from {name}."
@@ -144,12 +140,12 @@ def _by_factor_or(
     latest, slack_s, spread = found
     rate = _decay_constant(head)
     if spread > _REFUSED_ABOVE:
-        raise DecayError(
+        raise DicomError(
             f"{label('DecayFactor')} and {ACQUISITION_TIME} of {head.where} put its beds at reference times that "
             f"differ by {100 * spread:.1f} % of activity, where {name} gives one, {stated.isoformat()}: export the "
             "series again."
         )
-    if spread > _TOLD_ABOVE:
+    if spread > _REPORTED_ABOVE:
         plain = (
             f"{DOUBT}{label('DecayFactor')} puts the beds of {head.where} at reference times that differ by "
             f"{100 * spread:.1f} % of activity; values are taken to hold at {stated.isoformat()}, from {name}."
@@ -157,14 +153,14 @@ def _by_factor_or(
     early_s = (latest - stated).total_seconds()
     beyond_s = max(early_s - slack_s, -early_s, 0.0)
     effect = _effect(rate * beyond_s)
-    if effect <= (_REFUSED_ABOVE if spread > _TOLD_ABOVE else _TOLD_ABOVE):
+    if effect <= (_REFUSED_ABOVE if spread > _REPORTED_ABOVE else _REPORTED_ABOVE):
         return stated, [plain]
     contradiction = (
         f"{name} ({stated.isoformat()}) and {label('DecayFactor')} (which gives {latest.isoformat()}) of {head.where} "
         f"differ by {100 * _effect(rate * early_s):.1f} % of activity"
     )
     if effect > _REFUSED_ABOVE:
-        raise DecayError(f"{contradiction}: one of them is wrong; give the decay reference time.")
+        raise DicomError(f"{contradiction}: one of them is wrong; give the decay reference time.")
     return latest, [f"{DOUBT}{contradiction}: the latter is taken, it is what was applied to the values."]
 
 
@@ -199,13 +195,13 @@ def _back_computed(head: PetHeader, starts: list[datetime], series: datetime | N
     why = "missing" if series is None else f"({series.isoformat()}) later than the acquisition"
     found = _by_frame_reference(head, starts)
     if found is None:
-        raise DecayError(
+        raise DicomError(
             f"{_SERIES_TIME} of {head.where} {why}, and {label('FrameReferenceTime')} or "
             f"{label('ActualFrameDuration')} is missing: give the decay reference time."
         )
     time, spread = found
-    if spread > _TOLD_ABOVE:
-        raise DecayError(
+    if spread > _REPORTED_ABOVE:
+        raise DicomError(
             f"{label('FrameReferenceTime')} and {label('AcquisitionTime')} of {head.where} contradict each other: they "
             f"put planes at reference times that differ by {100 * spread:.1f} % of activity; give the decay reference "
             "time."
@@ -226,20 +222,20 @@ def _compare(head: PetHeader, starts: list[datetime] | None, time: datetime, nam
     if found is None:
         return []
     other, spread = found
-    if spread > _TOLD_ABOVE:
+    if spread > _REPORTED_ABOVE:
         return [
             f"{label('FrameReferenceTime')} of {head.where} is not counted from one moment (its beds differ by "
             f"{100 * spread:.1f} % of activity): it is not used."
         ]
     effect = _effect(_decay_constant(head) * (other - time).total_seconds())
-    if effect <= _TOLD_ABOVE:
+    if effect <= _REPORTED_ABOVE:
         return []
     contradiction = (
         f"{name} ({time.isoformat()}) and {label('FrameReferenceTime')} (which gives {other.isoformat()}) of "
         f"{head.where} differ by {100 * effect:.1f} % of activity"
     )
     if effect > _REFUSED_ABOVE and name != GE_SCAN_DATETIME.label:  # GE's is written for this purpose alone
-        raise DecayError(f"{contradiction}: one of them is wrong; give the decay reference time.")
+        raise DicomError(f"{contradiction}: one of them is wrong; give the decay reference time.")
     return [f"{contradiction}: the former is taken."]
 
 
@@ -255,7 +251,7 @@ def _check_decay_factor_possible(head: PetHeader, starts: list[datetime], refere
             continue
         most = math.exp(min(rate * ((start - reference).total_seconds() + duration_s), 50.0))
         if factor > most * (1 + _REFUSED_ABOVE):
-            raise DecayError(
+            raise DicomError(
                 f"{label('DecayFactor')} of {header.path} is {factor:g}, but the decay since {reference.isoformat()} "
                 f"can be corrected by 1 to {most:.4g}: give the decay reference time."
             )
@@ -274,7 +270,7 @@ def _by_frame_reference(head: PetHeader, starts: list[datetime]) -> tuple[dateti
     elapsed_s = np.array([(start - first).total_seconds() for start in starts])
     reference_s = elapsed_s + mean_count_s - offset_s
     if np.abs(reference_s).max() > 1e8:
-        raise DecayError(f"{label('FrameReferenceTime')} of {head.where} is {offset_s.max():g} s, which is impossible.")
+        raise DicomError(f"{label('FrameReferenceTime')} of {head.where} is {offset_s.max():g} s, which is impossible.")
     spread = _effect(rate * float(np.ptp(reference_s)))
     return first + timedelta(seconds=float(np.median(reference_s))), spread
 
@@ -295,8 +291,8 @@ def _check_decay_factor(head: PetHeader) -> None:
         )
         if factor is None or factor == 1 or offset_ms is None:
             continue
-        if factor <= 0 or _effect(math.log(factor) - rate * offset_ms / 1000) > _TOLD_ABOVE:
-            raise DecayError(
+        if factor <= 0 or _effect(math.log(factor) - rate * offset_ms / 1000) > _REPORTED_ABOVE:
+            raise DicomError(
                 f"{label('DecayFactor')} ({factor:g}) and {label('FrameReferenceTime')} ({offset_ms:g} ms) of {where} "
                 "contradict each other: give the decay reference time."
             )
@@ -310,7 +306,7 @@ def _durations(head: PetHeader) -> np.ndarray | None:
         if value is None:
             return None
         if not 1 <= value <= 1000 * _LONGEST_FRAME_S:
-            raise DecayError(f"{label('ActualFrameDuration')} of {header.path} is {value:g} ms, which is impossible.")
+            raise DicomError(f"{label('ActualFrameDuration')} of {header.path} is {value:g} ms, which is impossible.")
         found.append(value / 1000)
     return np.array(found)
 
@@ -318,7 +314,7 @@ def _durations(head: PetHeader) -> np.ndarray | None:
 def _required_starts(head: PetHeader, inputs: OperatorOverrides) -> list[datetime]:
     starts = frame_starts(head, inputs)
     if starts is None:
-        raise DecayError(
+        raise DicomError(
             f"{label('AcquisitionDate')} or {label('AcquisitionTime')} of {head.where} is missing: give the "
             "acquisition time."
         )
@@ -327,7 +323,7 @@ def _required_starts(head: PetHeader, inputs: OperatorOverrides) -> list[datetim
 
 def _decay_constant(head: PetHeader) -> float:
     if head.nuclide.half_life_s is None:
-        raise DecayError(
+        raise DicomError(
             f"{label('RadionuclideHalfLife')} of {head.where} is missing and no radionuclide is named: state the "
             "nuclide."
         )

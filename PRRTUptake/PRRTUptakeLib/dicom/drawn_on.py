@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.dicom.headers import text
 from PRRTUptakeLib.dicom.reading import arrange
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.volume import Grid
 
 if TYPE_CHECKING:
@@ -23,10 +23,6 @@ _ON_PLANE = 0.25  # of the distance of planes
 _SERIES_UID, _INSTANCE_UID = 0x0020000E, 0x00081155
 _FINE = ("CT", "MR")
 _DRAWN_ON = (*_FINE, "PT", "NM")
-
-
-class ContourError(PRRTError):
-    """A DICOM object with contours cannot be used with these images."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +60,7 @@ def candidates(references: References, series: Sequence[Series], where: str) -> 
 
     Raises
     ------
-    ContourError
+    DicomError
         If the object's frame of reference is not that of the image it names, or of no image that is here.
     """
     images = sorted((s for s in series if s.modality in _DRAWN_ON), key=lambda s: _DRAWN_ON.index(s.modality))
@@ -72,7 +68,7 @@ def candidates(references: References, series: Sequence[Series], where: str) -> 
     named = named or [one for one in images if references.instances & _instances(one)]
     fitting = [one for one in named if not references.frames or one.frame_of_reference_uid in ("", *references.frames)]
     if named and not fitting:
-        raise ContourError(
+        raise DicomError(
             f"{where} is in another frame of reference than {named[0].label}, on which it was drawn: export both again."
         )
     if fitting:
@@ -81,7 +77,7 @@ def candidates(references: References, series: Sequence[Series], where: str) -> 
         return [_candidate(one, "geometry") for one in images]
     same = [one for one in images if one.frame_of_reference_uid in references.frames]
     if images and not same and all(one.frame_of_reference_uid for one in images):
-        raise ContourError(
+        raise DicomError(
             f"{where} is in another frame of reference than the visit's images: register it, or add the image it was "
             "drawn on."
         )

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from PRRTUptakeLib.dicom.errors import CalibrationError, DicomError
 from PRRTUptakeLib.dicom.headers import items, label, number, text
-from PRRTUptakeLib.dicom.nm import CalibrationError, Concentration
+from PRRTUptakeLib.dicom.nm import Concentration
 from PRRTUptakeLib.dicom.operator_overrides import DOUBT
-from PRRTUptakeLib.dicom.real_world import CONCENTRATION, SUV, MappingError, line_of, mappings_in, of_kind, unit_of
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.dicom.real_world import CONCENTRATION, SUV, line_of, mappings_in, of_kind, unit_of
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -29,11 +29,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.dicom.times import Clock
 
 ENHANCED_PET_STORAGE = "1.2.840.10008.5.1.4.1.1.130"
-_TOLD_ABOVE, _REFUSED_ABOVE = 0.01, 0.05  # relative effect on activity of two statements of one moment
-
-
-class EnhancedPetError(PRRTError):
-    """An enhanced PET lacks what its activity needs, or contradicts itself."""
+_REPORTED_ABOVE, _REFUSED_ABOVE = 0.01, 0.05  # relative effect on activity of two statements of one moment
 
 
 def group_of(dataset: Dataset, index: int, keyword: str, where: str) -> Dataset | None:
@@ -68,19 +64,19 @@ def enhanced_pet_values(
     """
     where, dataset = arranged.series.label, arranged.frames[0].header.dataset
     if inputs.calibration is not None:
-        raise EnhancedPetError(f"{where} is a PET: a calibration in cps/MBq cannot be applied to it; leave it out.")
+        raise DicomError(f"{where} is a PET: a calibration in cps/MBq cannot be applied to it; leave it out.")
     _check_corrections(dataset, where)
-    slopes, intercepts, suv_kind, told = _scales(arranged, inputs)
+    slopes, intercepts, suv_kind, notes = _scales(arranged, inputs)
     factors, time, held = _decay(arranged, clock, nuclide, inputs)
     array = arranged.scaled(slopes * factors, intercepts * factors)
-    return Concentration(array, time, (*told, *held), suv_kind)
+    return Concentration(array, time, (*notes, *held), suv_kind)
 
 
 def _check_corrections(dataset: Dataset, where: str) -> None:
     corrected = text(dataset, "AttenuationCorrected", where).upper()
     if corrected != "YES":
         shown = f"is {corrected}" if corrected else "is missing"
-        raise EnhancedPetError(f"{label('AttenuationCorrected')} of {where} {shown}: choose a corrected series.")
+        raise DicomError(f"{label('AttenuationCorrected')} of {where} {shown}: choose a corrected series.")
 
 
 def _scales(arranged: Stack, inputs: OperatorOverrides) -> tuple[np.ndarray, np.ndarray, str, list[str]]:
@@ -98,21 +94,21 @@ def _scales(arranged: Stack, inputs: OperatorOverrides) -> tuple[np.ndarray, np.
             continue
         chosen = of_kind(found, CONCENTRATION, SUV)
         if len(chosen) != 1:
-            raise MappingError(
+            raise DicomError(
                 f"Frame {frame.index + 1} of {where} has {len(chosen)} Real World Value Mappings to activity or SUV, "
                 "but needs one: export the series again, or state the units."
             )
         line = line_of(chosen[0], where)
         if line is None:
-            raise MappingError(f"{where} is mapped by a table, which is not known of PET: export it again.")
+            raise DicomError(f"{where} is mapped by a table, which is not known of PET: export it again.")
         if line[1] != 0:
             name = label("RealWorldValueIntercept")
-            raise MappingError(f"{name} of frame {frame.index + 1} of {where} is not 0, but must be in PET.")
+            raise DicomError(f"{name} of frame {frame.index + 1} of {where} is not 0, but must be in PET.")
         lines.append(line)
         kinds.add((chosen[0].unit.kind, chosen[0].unit.suv_kind, chosen[0].unit.code))
     if len(kinds) > 1:
         codes = ", ".join(sorted(code for _, _, code in kinds))
-        raise MappingError(f"Frames of {where} are in different units ({codes}): export the series again.")
+        raise DicomError(f"Frames of {where} are in different units ({codes}): export the series again.")
     kind, suv_kind, code = kinds.pop()
     if kind not in (CONCENTRATION, SUV):
         raise CalibrationError(f"{where} is stated to hold {code}: a PET needs a unit of activity or SUV.")
@@ -130,17 +126,17 @@ def _decay(
     where, dataset = arranged.series.label, arranged.frames[0].header.dataset
     corrected = text(dataset, "DecayCorrected", where).upper()
     if corrected not in ("YES", "NO"):
-        raise EnhancedPetError(f"{label('DecayCorrected')} of {where} is '{corrected}', but must be YES or NO.")
+        raise DicomError(f"{label('DecayCorrected')} of {where} is '{corrected}', but must be YES or NO.")
     starts, durations_s = _frame_times(arranged, clock, inputs)
     if corrected == "YES":
-        time, told = _stated_reference(dataset, clock, inputs, where)
+        time, note = _stated_reference(dataset, clock, inputs, where)
         return (
             np.ones(len(arranged.frames)),
             time,
-            [told, *_contradictions(arranged, starts, durations_s, time, nuclide)],
+            [note, *_contradictions(arranged, starts, durations_s, time, nuclide)],
         )
     if starts is None or durations_s is None or nuclide.half_life_s is None:
-        raise EnhancedPetError(
+        raise DicomError(
             f"{label('FrameAcquisitionDateTime')}, {label('FrameAcquisitionDuration')} or the nuclide of {where} is "
             "missing: its decay cannot be corrected."
         )
@@ -148,11 +144,11 @@ def _decay(
     during = rate * durations_s
     elapsed_s = np.array([(start - first).total_seconds() for start in starts])
     factors = during / -np.expm1(-during) * np.exp(rate * elapsed_s)
-    told = (
+    note = (
         f"No decay correction was applied: each frame is corrected to the first frame's start, {first.isoformat()} "
         f"(factors {factors.min():.6g} to {factors.max():.6g})."
     )
-    return factors, first, [told]
+    return factors, first, [note]
 
 
 def _stated_reference(dataset: Dataset, clock: Clock, inputs: OperatorOverrides, where: str) -> tuple[datetime, str]:
@@ -161,7 +157,7 @@ def _stated_reference(dataset: Dataset, clock: Clock, inputs: OperatorOverrides,
         return time, f"Values hold at {time.isoformat()}, as the operator stated."
     found = clock.date_time(dataset, "DecayCorrectionDateTime")
     if found is None:
-        raise EnhancedPetError(
+        raise DicomError(
             f"{label('DecayCorrectionDateTime')} of {where} is missing, but its values are decay corrected: give the "
             "decay reference time."
         )
@@ -180,7 +176,7 @@ def _frame_times(
             start = clock.date_time(content, "FrameAcquisitionDateTime")
         duration = number(content, "FrameAcquisitionDuration", arranged.series.label) if content is not None else None
         if duration is not None and not 1 <= duration <= 1.44e7:
-            raise EnhancedPetError(
+            raise DicomError(
                 f"{label('FrameAcquisitionDuration')} of {arranged.series.label} is {duration:g} ms, which is "
                 "impossible."
             )
@@ -201,7 +197,7 @@ def _contradictions(
     time: datetime,
     nuclide: HeaderNuclide,
 ) -> list[str]:
-    """Decay Factor of each frame against its times: a factor that no decay explains is refused, a small one told."""
+    """Decay Factor of each frame against its times: one that no decay explains is refused, a small one is noted."""
     where = arranged.series.label
     if starts is None or durations_s is None or nuclide.half_life_s is None:
         return []
@@ -213,19 +209,19 @@ def _contradictions(
         if factor is None or factor == 1:
             continue
         if factor <= 0:
-            raise EnhancedPetError(f"{label('DecayFactor')} of {where} is {factor:g}, but must be above 0.")
+            raise DicomError(f"{label('DecayFactor')} of {where} is {factor:g}, but must be above 0.")
         elapsed_s = (start - time).total_seconds()
         low, high = sorted((rate * elapsed_s, rate * (elapsed_s + duration_s)))
         off = max(low - math.log(factor), math.log(factor) - high, 0.0)
         worst = max(worst, off)
     if worst > _REFUSED_ABOVE:
         implied = starts[0] + timedelta(seconds=float(durations_s[0]) / 2)
-        raise EnhancedPetError(
+        raise DicomError(
             f"{label('DecayFactor')} of {where} and {label('DecayCorrectionDateTime')} ({time.isoformat()}) differ by "
             f"{100 * math.expm1(worst):.1f} % of activity (the first frame was counted at {implied.isoformat()}): one "
             "of them is wrong; give the decay reference time."
         )
-    if worst > _TOLD_ABOVE:
+    if worst > _REPORTED_ABOVE:
         return [
             f"{DOUBT}{label('DecayFactor')} differs from {label('DecayCorrectionDateTime')} by {100 * worst:.1f} %."
         ]

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.dicom.headers import items, label, number, numbers, words
 from PRRTUptakeLib.dicom.operator_overrides import DOUBT
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS
 
 if TYPE_CHECKING:
@@ -27,13 +27,9 @@ _UNEVEN = 0.02  # of the spacing; beyond this a plane is out of place
 _SHEAR_MM = 0.2  # over the whole stack; more than the rounding of written directions
 
 
-class GeometryError(PRRTError):
-    """The planes of a series do not make one regular volume."""
-
-
 @dataclass(frozen=True, eq=False)
 class Plane:
-    """Where one plane lies (DICOM's patient frame, LPS, mm).
+    """Where one plane is (DICOM's patient frame, LPS, mm).
 
     Attributes
     ----------
@@ -54,7 +50,7 @@ def plane_of(dataset: Dataset, where: str) -> Plane:
 
     Raises
     ------
-    GeometryError
+    DicomError
         If position, orientation or pixel spacing is missing or impossible.
     """
     return make_plane(
@@ -73,7 +69,7 @@ def make_plane(
     thickness: float | None,
     where: str,
 ) -> Plane:
-    """Check and combine the attributes of a plane. Raises GeometryError naming the one that is missing or impossible.
+    """Check and combine the attributes of a plane. Raises DicomError naming the one that is missing or impossible.
 
     Examples
     --------
@@ -87,10 +83,10 @@ def make_plane(
     )
     for keyword, value in values:
         if value is None:
-            raise GeometryError(f"{label(keyword)} of {where} is missing: its place in the patient is not known.")
+            raise DicomError(f"{label(keyword)} of {where} is missing: its place in the patient is not known.")
     between_rows, between_columns = np.asarray(spacing, dtype=float)
     if not (0.01 <= between_rows <= 100 and 0.01 <= between_columns <= 100):
-        raise GeometryError(
+        raise DicomError(
             f"{label('PixelSpacing')} of {where} is {between_rows:g}\\{between_columns:g} mm, "
             "but must lie between 0.01 and 100."
         )
@@ -99,12 +95,12 @@ def make_plane(
     lengths = np.linalg.norm(row), np.linalg.norm(column)
     if max(abs(lengths[0] - 1), abs(lengths[1] - 1), abs(row @ column)) > 1e-3:
         shown = "\\".join(f"{value:g}" for value in directions)
-        raise GeometryError(
+        raise DicomError(
             f"{label('ImageOrientationPatient')} of {where} is {shown}, which are not two perpendicular unit vectors."
         )
     place = np.asarray(position, dtype=float)
     if np.abs(place).max() > 1e5:
-        raise GeometryError(f"{label('ImagePositionPatient')} of {where} lies {np.abs(place).max():g} mm away.")
+        raise DicomError(f"{label('ImagePositionPatient')} of {where} is {np.abs(place).max():g} mm away.")
     return Plane(place, directions, (float(between_rows), float(between_columns)), thickness)
 
 
@@ -140,25 +136,25 @@ def nm_planes(dataset: Dataset, frames: int, where: str) -> tuple[list[Plane], t
     """The planes of a reconstructed NM tomogram, one per frame in the order of storage, and what was decided.
 
     Image Position (Patient) in the first item of Detector Information Sequence belongs to the first frame. Slice
-    Vector gives the slice number of each frame, and a plane lies (its number - the first frame's number) x Spacing
+    Vector gives the slice number of each frame, and a plane is (its number - the first frame's number) x Spacing
     Between Slices further along the normal; a negative spacing stacks against the normal (PS3.3 C.8.4.15).
 
     Raises
     ------
-    GeometryError
+    DicomError
         If the object is not a tomogram, has further dimensions (gates, times), or its place is not known.
     """
     numbering, decisions = _slice_vector(dataset, frames, where)
-    source, told = _nm_position_source(dataset, where)
-    decisions += told
+    source, note = _nm_position_source(dataset, where)
+    decisions += note
     spacing = number(dataset, "SpacingBetweenSlices", where)
     if spacing is None:
         spacing = number(dataset, "SliceThickness", where)
         if spacing is None and frames > 1:
-            raise GeometryError(f"{label('SpacingBetweenSlices')} of {where} is missing: slices cannot be placed.")
+            raise DicomError(f"{label('SpacingBetweenSlices')} of {where} is missing: slices cannot be placed.")
         decisions.append(f"{label('SpacingBetweenSlices')} is missing: Slice Thickness is taken, along the normal.")
     if spacing is not None and not 0.01 <= abs(spacing) <= 100:
-        raise GeometryError(f"{label('SpacingBetweenSlices')} of {where} is {spacing:g} mm, which is impossible.")
+        raise DicomError(f"{label('SpacingBetweenSlices')} of {where} is {spacing:g} mm, which is impossible.")
     first = make_plane(
         numbers(source, "ImagePositionPatient", where, 3),
         numbers(source, "ImageOrientationPatient", where, 6),
@@ -206,14 +202,14 @@ def _slice_vector(dataset: Dataset, frames: int, where: str) -> tuple[np.ndarray
     """Slice number of each frame, and what was decided where the object does not number them."""
     kind = words(dataset, "ImageType", where)
     if len(kind) > 2 and kind[2] != "RECON TOMO":
-        raise GeometryError(
+        raise DicomError(
             f"{label('ImageType')} of {where} is '{kind[2]}', not a reconstructed tomogram (RECON TOMO): "
             "choose the reconstructed series."
         )
     pointed = numbers(dataset, "FrameIncrementPointer", where)
     if pointed is not None and [int(tag) for tag in pointed] != [0x00540080]:
         shown = ", ".join(f"({int(tag) >> 16:04X},{int(tag) & 0xFFFF:04X})" for tag in pointed)
-        raise GeometryError(
+        raise DicomError(
             f"{label('FrameIncrementPointer')} of {where} is {shown}, but the frames of a tomogram follow only "
             "Slice Vector (0054,0080): choose a series that is neither gated nor dynamic nor a projection."
         )
@@ -222,12 +218,12 @@ def _slice_vector(dataset: Dataset, frames: int, where: str) -> tuple[np.ndarray
         if frames == 1:
             return np.array([1.0]), []
         if pointed is not None:
-            raise GeometryError(f"{label('SliceVector')} of {where} is missing: the order of its frames is not known.")
+            raise DicomError(f"{label('SliceVector')} of {where} is missing: the order of its frames is not known.")
         return np.arange(1.0, frames + 1.0), [_stored_order(dataset, frames, where)]
     if len(vector) != frames:
-        raise GeometryError(f"{label('SliceVector')} of {where} has {len(vector)} values for {frames} frames.")
+        raise DicomError(f"{label('SliceVector')} of {where} has {len(vector)} values for {frames} frames.")
     if sorted(vector) != [min(vector) + n for n in range(frames)]:
-        raise GeometryError(
+        raise DicomError(
             f"{label('SliceVector')} of {where} does not number each slice once: a slice is missing or doubled."
         )
     return np.asarray(vector, dtype=float), []
@@ -237,13 +233,13 @@ def _stored_order(dataset: Dataset, frames: int, where: str) -> str:
     """Neither a vector nor a pointer, as reconstruction software writes: frames are slices in the order of storage."""
     for keyword in _OTHER_VECTORS:
         if len(set(numbers(dataset, keyword, where) or ())) > 1:
-            raise GeometryError(
+            raise DicomError(
                 f"{label('SliceVector')} of {where} is missing, and {label(keyword)} gives its frames another "
                 "dimension: choose a series that is neither gated nor dynamic nor a projection."
             )
     stated = number(dataset, "NumberOfSlices", where)
     if stated is not None and stated != frames:
-        raise GeometryError(
+        raise DicomError(
             f"{label('SliceVector')} of {where} is missing, and {label('NumberOfSlices')} is {stated:g} for {frames} "
             "frames: what its frames are is not known."
         )
@@ -258,19 +254,19 @@ def _nm_position_source(dataset: Dataset, where: str) -> tuple[Dataset, list[str
     if complete:
         places = {tuple(numbers(item, keyword, where) for keyword in keywords) for item in complete}
         if len(places) > 1:
-            told = f"Detectors state {len(places)} different positions: that of the first is taken for the tomogram."
-            return complete[0], [told]
+            note = f"Detectors state {len(places)} different positions: that of the first is taken for the tomogram."
+            return complete[0], [note]
         return complete[0], []
     if all(numbers(dataset, keyword, where) for keyword in keywords):
         return dataset, ["Detector Information has no position: that of the image itself is taken."]
-    raise GeometryError(
+    raise DicomError(
         f"{label('ImagePositionPatient')} and {label('ImageOrientationPatient')} are missing in "
         f"{label('DetectorInformationSequence')} of {where}: its place in the patient is not known."
     )
 
 
 def normal_of(orientation: np.ndarray) -> np.ndarray:
-    """Unit vector across the plane: row direction x column direction.
+    """Unit vector (3,) across the plane: row direction x column direction, of the six cosines (6,).
 
     Examples
     --------
@@ -278,7 +274,7 @@ def normal_of(orientation: np.ndarray) -> np.ndarray:
     [0.0, 0.0, -1.0]
     """
     normal = np.cross(orientation[:3], orientation[3:])
-    return normal / np.linalg.norm(normal) + 0.0
+    return np.asarray(normal / np.linalg.norm(normal) + 0.0)
 
 
 def stack(planes: Sequence[Plane], names: Sequence[str], where: str) -> tuple[np.ndarray, np.ndarray]:
@@ -297,7 +293,7 @@ def stack(planes: Sequence[Plane], names: Sequence[str], where: str) -> tuple[np
 
     Raises
     ------
-    GeometryError
+    DicomError
         If orientations or spacings differ, two planes share one place, one is missing, spacing is uneven, or the
         stack is sheared (gantry tilt).
     """
@@ -310,7 +306,7 @@ def stack(planes: Sequence[Plane], names: Sequence[str], where: str) -> tuple[np
     if len(planes) == 1:
         step = planes[0].thickness
         if step is None or abs(step) < 0.01:
-            raise GeometryError(f"{where} has one plane and no {label('SliceThickness')}: its depth is not known.")
+            raise DicomError(f"{where} has one plane and no {label('SliceThickness')}: its depth is not known.")
         step = abs(step)
     else:
         _check_even(along, named, where)
@@ -332,7 +328,7 @@ def _check_alike(planes: Sequence[Plane], names: Sequence[str], where: str) -> N
     for keyword, values, tolerance in checks:
         apart = np.abs(values - values[0]).max(axis=1)
         if apart.max() > tolerance:
-            raise GeometryError(
+            raise DicomError(
                 f"{where} mixes images: {label(keyword)} of {names[int(apart.argmax())]} differs from that of "
                 f"{names[0]}; separate the series that were mixed."
             )
@@ -343,7 +339,7 @@ def _check_even(along: np.ndarray, names: Sequence[str], where: str) -> None:
     usual = float(np.median(steps))
     if steps.min() < max(0.01, 0.05 * usual):
         closest = int(steps.argmin())
-        raise GeometryError(
+        raise DicomError(
             f"{where} has two images at one place, {names[closest]} and {names[closest + 1]} (by "
             f"{label('ImagePositionPatient')}): it is dynamic or gated, "
             "or two series are mixed; separate them."
@@ -353,14 +349,14 @@ def _check_even(along: np.ndarray, names: Sequence[str], where: str) -> None:
     for n in map(int, np.flatnonzero(steps > smallest + 2 * tolerance)):
         missing = steps[n] / smallest
         if abs(missing - round(missing)) * smallest <= 2 * tolerance * round(missing):
-            raise GeometryError(
+            raise DicomError(
                 f"{where} has a gap of {steps[n]:.2f} mm between {names[n]} and {names[n + 1]}, where the spacing is "
                 f"{smallest:.2f} mm: {round(missing) - 1} slice(s) are missing; export the series again."
             )
     regular = np.linspace(along[0], along[-1], len(along))
     apart = np.abs(along - regular)
     if apart.max() > tolerance:
-        raise GeometryError(
+        raise DicomError(
             f"{where} has uneven slice spacing, from {smallest:.2f} to {steps.max():.2f} mm: "
             f"{names[int(apart.argmax())]} is {apart.max():.2f} mm out of place; resample it to even spacing."
         )
@@ -375,11 +371,11 @@ def _check_straight(positions: np.ndarray, normal: np.ndarray, where: str) -> No
     travel = offsets[-1] @ normal
     angle = np.degrees(np.arctan2(np.linalg.norm(sideways[-1]), travel))
     if np.abs(sideways - np.outer(offsets @ normal / travel, sideways[-1])).max() > _SHEAR_MM:
-        raise GeometryError(
+        raise DicomError(
             f"The planes of {where} do not lie behind each other, by {label('ImagePositionPatient')}: are two series "
             "mixed?"
         )
-    raise GeometryError(
+    raise DicomError(
         f"{where} is sheared by {angle:.1f} degrees (gantry tilt, by "
         f"{label('ImagePositionPatient')}): resample it to an upright grid first."
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.dicom.headers import HeaderError, number
-from PRRTUptakeLib.dicom.operator_overrides import DOUBT, InputError
+from PRRTUptakeLib.dicom.errors import HeaderError, OverrideError
+from PRRTUptakeLib.dicom.headers import number
+from PRRTUptakeLib.dicom.operator_overrides import DOUBT
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -36,7 +37,7 @@ def compared_with_header(
 
     Raises
     ------
-    InputError
+    OverrideError
         If the two differ by about the factor of a unit; both numbers are in the message.
     """
     if not header or header <= 0:
@@ -45,14 +46,14 @@ def compared_with_header(
     words = name.rpartition("_")[0].replace("_", " ")
     for factor, slack, meaning in _SLIPS:
         if factor / slack <= ratio <= factor * slack and name not in inputs.confirmed:
-            raise InputError(
+            raise OverrideError(
                 f"The stated {words} is {stated:g} {unit}, but the header says {header:g} {unit}, a factor of "
                 f"{ratio:.4g}, about {meaning}: correct the unit, or confirm '{name}' if the header is wrong."
             )
     if ratio < 1.0 + 1e-6:
         return []
-    told = f"the header says {header:g} {unit} for the {words}, the operator {stated:g} {unit}, which is taken."
-    return [f"{DOUBT}{told}" if ratio > 1.0 + _WORTH_A_DOUBT else told[0].upper() + told[1:]]
+    notes = f"the header says {header:g} {unit} for the {words}, the operator {stated:g} {unit}, which is taken."
+    return [f"{DOUBT}{notes}" if ratio > 1.0 + _WORTH_A_DOUBT else notes[0].upper() + notes[1:]]
 
 
 def readable_number(dataset: Dataset | None, keyword: str, where: str) -> float | None:

@@ -14,7 +14,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.multival import MultiValue
 from pydicom.tag import Tag
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.dicom.errors import HeaderError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,10 +43,6 @@ _WITH_PIXELS = frozenset(
         "1.2.840.10008.5.1.4.1.1.66.4",  # segmentation
     }
 )
-
-
-class HeaderError(PRRTError):
-    """A DICOM file is broken, or an attribute in it is missing or has an impossible value."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.dicom.administration import administration, drug_item
+from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.dicom.headers import label, text
 from PRRTUptakeLib.dicom.nuclides import header_nuclide
 from PRRTUptakeLib.dicom.operator_overrides import OperatorOverrides
 from PRRTUptakeLib.dicom.reading import arrange
 from PRRTUptakeLib.dicom.times import ImageTime, clock_of
-from PRRTUptakeLib.errors import PRRTError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -19,15 +19,11 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.dicom.series import Series
 
 
-class InjectionError(PRRTError):
-    """A series does not say when or how much was injected."""
-
-
 @dataclass(frozen=True)
 class Injection:
-    """Administered activity at ``time``, of which nuclide, and the patient's sex (M, F, O or "" if not told).
+    """Administered activity at ``time``, of which nuclide, and the patient's sex (M, F, O or "" if missing).
 
-    ``end`` is when an infusion that began at ``time`` ended, None where the header does not tell.
+    ``end`` is when an infusion that began at ``time`` ended, None where the header does not state it.
     """
 
     activity_MBq: float
@@ -52,8 +48,8 @@ def injection_of(series: Series, scan_time: datetime, inputs: OperatorOverrides 
 
     Raises
     ------
-    InjectionError
-        If the time of injection or the nuclide is not told.
+    DicomError
+        If the time of injection or the nuclide is missing.
     PRRTError
         If the activity is missing, or anything is impossible or contradictory.
     """
@@ -66,9 +62,9 @@ def injection_of(series: Series, scan_time: datetime, inputs: OperatorOverrides 
     given = administration(item, clock, image, nuclide, inputs)
     if given.time is None:
         name = label("RadiopharmaceuticalStartDateTime")
-        raise InjectionError(f"{name} of {series.label} is missing: give the injection time.")
+        raise DicomError(f"{name} of {series.label} is missing: give the injection time.")
     if nuclide.name is None:
-        raise InjectionError(f"{series.label} does not name its radionuclide: state the nuclide.")
+        raise DicomError(f"{series.label} does not name its radionuclide: state the nuclide.")
     sex = inputs.sex or text(dataset, "PatientSex", series.label).upper()
     end = clock.date_time(item, "RadiopharmaceuticalStopDateTime") if item is not None else None
     return Injection(given.activity_Bq / 1e6, given.time, nuclide.name, sex, end)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from PRRTUptakeLib.dicom.dead_time import dead_time_factor
+from PRRTUptakeLib.dicom.errors import CalibrationError
 from PRRTUptakeLib.dicom.headers import items, label, number, words
 from PRRTUptakeLib.dicom.operator_overrides import DOUBT
 from PRRTUptakeLib.dicom.real_world import (
@@ -22,7 +23,6 @@ from PRRTUptakeLib.dicom.real_world import (
     of_kind,
     unit_of,
 )
-from PRRTUptakeLib.errors import PRRTError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,10 +36,6 @@ if TYPE_CHECKING:
 
 
 _LONGEST_S = 86_400.0
-
-
-class CalibrationError(PRRTError):
-    """A tomogram cannot be turned into activity."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +65,7 @@ def nm_concentration(arranged: Stack, started: datetime, voxel_mL: float, inputs
     CalibrationError
         If the file holds no mapping to activity concentration and the operator gives no calibration, or gives one for
         values that are no counts.
-    MappingError
+    DicomError
         If a mapping is incomplete, or it is not known which of several holds.
     """
     dataset, where = arranged.frames[0].header.dataset, arranged.series.label
@@ -112,11 +108,11 @@ def _corrections(dataset: Dataset, where: str) -> tuple[str, ...]:
 def _dead_time_corrected(found: Concentration, loss: DeadTime) -> Concentration:
     factor = dead_time_factor(loss)
     np.multiply(found.array, np.float32(factor), out=found.array)
-    told = (
+    note = (
         f"Dead-time factor {factor:.4f} applied ({loss.model}, {loss.tau_us:g} us, observed {loss.observed_cps:g} "
         "cps), as the operator stated."
     )
-    return replace(found, decisions=(*found.decisions, told))
+    return replace(found, decisions=(*found.decisions, note))
 
 
 def _without_calibration(
@@ -126,14 +122,14 @@ def _without_calibration(
     held = "Mapped values are taken to hold at the start of the acquisition."
     if unit is not None and unit.kind in (CONCENTRATION, SUV):
         array = arranged.scaled(arranged.slopes * unit.factor, arranged.intercepts * unit.factor)
-        told = f"Values after Rescale Slope are {unit.code}, as the operator stated."
-        return Concentration(array, started, (told, held), unit.suv_kind)
+        note = f"Values after Rescale Slope are {unit.code}, as the operator stated."
+        return Concentration(array, started, (note, held), unit.suv_kind)
     chosen = of_kind(mappings, CONCENTRATION, SUV)
     if not chosen:
         others = sorted({one.unit.code for one in mappings})
-        told = f" (its mappings give {', '.join(others)})" if others else ""
+        note = f" (its mappings give {', '.join(others)})" if others else ""
         raise CalibrationError(
-            f"{where} has no calibration: its counts have no Real World Value Mapping to Bq/ml{told}; "
+            f"{where} has no calibration: its counts have no Real World Value Mapping to Bq/ml{note}; "
             "give the camera's calibration factor (cps/MBq)."
         )
     array, applied = mapped(arranged, chosen)
@@ -181,8 +177,8 @@ def _calibrated(
     else:
         scale = factor * (1.0 if unit is None else unit.factor)
         array = arranged.scaled(arranged.slopes * scale, arranged.intercepts * scale)
-        told = "Stored values are taken as counts: there is no Real World Value Mapping."
-        applied = [told if unit is None else f"Values after Rescale Slope are {unit.code}, as the operator stated."]
+        note = "Stored values are taken as counts: there is no Real World Value Mapping."
+        applied = [note if unit is None else f"Values after Rescale Slope are {unit.code}, as the operator stated."]
     time, held = _holds_at(arranged, started, dose)
     what = "counts/s" if by_rate else "counts"
     counted = "" if by_rate else f"time {calibration.time_basis}, {dose.counted_s:g} s ({dose.source}), "

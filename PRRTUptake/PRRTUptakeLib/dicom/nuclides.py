@@ -13,18 +13,14 @@ from typing import TYPE_CHECKING
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
+from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.dicom.headers import items, label, number, text
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.nuclides.radionuclides import known_nuclides, nuclide, nuclide_in
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 _AGREE = 0.01  # relative; half-lives in headers are rounded, contradictions are larger
-
-
-class NuclideError(PRRTError):
-    """The radionuclide is not known, or its half-life contradicts it."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +70,7 @@ def header_nuclide(item: Dataset | None, where: str, stated: str | None = None) 
 
     Raises
     ------
-    NuclideError
+    DicomError
         If the stated nuclide is not known, the header contradicts itself, or the half-life in the header is that of
         another nuclide or of none.
     """
@@ -83,18 +79,18 @@ def header_nuclide(item: Dataset | None, where: str, stated: str | None = None) 
     if stated is not None:
         name = nuclide_in(stated)
         if name is None:
-            raise NuclideError(f"The radionuclide '{stated}' is not known.")
+            raise DicomError(f"The radionuclide '{stated}' is not known.")
         names, source = (name,), "the operator"
         decisions.append(f"Radionuclide {name}, as the operator stated.")
     stored = number(item, "RadionuclideHalfLife", where) if item is not None else None
     if stored is None:
         return _without_half_life(names, source, where, decisions)
     if stored <= 0:
-        raise NuclideError(f"{label('RadionuclideHalfLife')} of {where} is {stored:g} s, which is impossible.")
+        raise DicomError(f"{label('RadionuclideHalfLife')} of {where} is {stored:g} s, which is impossible.")
     if not names:
         names = tuple(name for name in known_nuclides() if _agrees(stored, name))[:1]
         if not names:
-            raise NuclideError(
+            raise DicomError(
                 f"{label('RadionuclideHalfLife')} of {where} is {stored:g} s, the half-life of no known nuclide, and "
                 f"{label('RadionuclideCodeSequence')} names none: state the nuclide."
             )
@@ -103,7 +99,7 @@ def header_nuclide(item: Dataset | None, where: str, stated: str | None = None) 
     fitting = [name for name in names if _agrees(stored, name)]
     if not fitting:
         known = " and ".join(f"{nuclide(name).half_life_s:g} s of {name}" for name in names)
-        raise NuclideError(
+        raise DicomError(
             f"{label('RadionuclideHalfLife')} of {where} is {stored:g} s, which contradicts {known} (named by "
             f"{source}): correct the one that is wrong or state the nuclide."
         )
@@ -122,7 +118,7 @@ def _agrees(stored_s: float, name: str) -> bool:
 
 def _without_half_life(names: tuple[str, ...], source: str, where: str, decisions: list[str]) -> HeaderNuclide:
     if len(names) > 1:
-        raise NuclideError(
+        raise DicomError(
             f"{source} of {where} contradicts itself, it names {' and '.join(names)}, and "
             f"{label('RadionuclideHalfLife')} is missing: state the nuclide."
         )

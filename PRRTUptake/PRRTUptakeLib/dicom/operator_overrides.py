@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from PRRTUptakeLib.dicom.errors import OverrideError
 from PRRTUptakeLib.dicom.real_world import unit_of
 from PRRTUptakeLib.dicom.times import fixed_offset
-from PRRTUptakeLib.errors import PRRTError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -18,10 +18,6 @@ if TYPE_CHECKING:
 TIME_BASES = ("total", "per-view", "rate")
 CONFIRMABLE = ("activity_MBq", "weight_kg", "height_cm")
 DEAD_TIME_MODELS = ("paralysable", "non-paralysable")
-
-
-class InputError(PRRTError):
-    """An operator's input is impossible."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +30,7 @@ class Calibration:
     time_basis : "total" if voxel counts are those of the whole acquisition, "per-view" if they are those of one view
         (reconstructions differ in this, and it is a factor of the number of views), "rate" if voxels hold counts per
         second.
-    acquisition_time_s : that time, where the header does not tell it or tells it wrongly.
+    acquisition_time_s : that time, where the header does not state it or states it wrongly.
     """
 
     sensitivity_cps_per_MBq: float
@@ -44,7 +40,7 @@ class Calibration:
     def __post_init__(self) -> None:
         _positive("calibration factor (cps/MBq)", self.sensitivity_cps_per_MBq)
         if self.time_basis not in TIME_BASES:
-            raise InputError(
+            raise OverrideError(
                 f"The time of a calibration is {' or '.join(TIME_BASES)}, not '{self.time_basis}': say whether a voxel "
                 "holds the counts of the whole acquisition, of one view, or counts per second."
             )
@@ -61,7 +57,7 @@ class DeadTime:
 
     def __post_init__(self) -> None:
         if self.model not in DEAD_TIME_MODELS:
-            raise InputError(f"A dead-time model is {' or '.join(DEAD_TIME_MODELS)}, not '{self.model}'.")
+            raise OverrideError(f"A dead-time model is {' or '.join(DEAD_TIME_MODELS)}, not '{self.model}'.")
         _positive("dead time (us)", self.tau_us)
         _positive("observed count rate (cps)", self.observed_cps)
 
@@ -109,32 +105,32 @@ class OperatorOverrides:
         _within("administered activity (MBq)", self.activity_MBq, 1, 1e5)
         _within("residual activity (MBq)", self.residual_MBq, 0, 1e5)
         if self.units is not None and unit_of(self.units) is None:
-            raise InputError(
+            raise OverrideError(
                 f"The unit '{self.units}' is not known: state Bq/ml, kBq/ml, counts, cps or g/ml{{SUVbw}}."
             )
         unknown = [name for name in self.confirmed if name not in CONFIRMABLE]
         if unknown:
-            raise InputError(f"'{unknown[0]}' cannot be confirmed, only {', '.join(CONFIRMABLE)}.")
+            raise OverrideError(f"'{unknown[0]}' cannot be confirmed, only {', '.join(CONFIRMABLE)}.")
         if self.sex not in (None, "M", "F", "O"):
-            raise InputError(f"Sex is M, F or O, not '{self.sex}'.")
+            raise OverrideError(f"Sex is M, F or O, not '{self.sex}'.")
         for name in ("injection_time", "acquisition_time", "decay_reference_time", "residual_time"):
             moment = getattr(self, name)
             if moment is not None and moment.tzinfo is None:
-                raise InputError(f"The {name.replace('_', ' ')} {moment} has no time zone: give it one.")
+                raise OverrideError(f"The {name.replace('_', ' ')} {moment} has no time zone: give it one.")
             if moment is not None:
                 object.__setattr__(self, name, fixed_offset(moment))
         if self.residual_MBq and self.residual_time is None:
-            raise InputError("A residual activity needs the time at which it was measured.")
+            raise OverrideError("A residual activity needs the time at which it was measured.")
 
 
 def _positive(name: str, value: float | None) -> None:
     if value is not None and not (math.isfinite(value) and value > 0):
-        raise InputError(f"The {name} is {value:g}, but must be above 0.")
+        raise OverrideError(f"The {name} is {value:g}, but must be above 0.")
 
 
 def _within(name: str, value: float | None, low: float, high: float) -> None:
     if value is not None and not low <= value <= high:
-        raise InputError(f"The {name} is {value:g}, but must lie between {low:g} and {high:g}.")
+        raise OverrideError(f"The {name} is {value:g}, but must lie between {low:g} and {high:g}.")
 
 
 @dataclass(frozen=True)

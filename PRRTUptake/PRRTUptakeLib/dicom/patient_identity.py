@@ -11,9 +11,10 @@ import hashlib
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.dicom.errors import DicomError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -24,13 +25,9 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 20
 
 
-class PatientIdentityError(PRRTError):
-    """Images are of another patient than expected, or one scan is used twice."""
-
-
 @dataclass(frozen=True)
 class ImageUse:
-    """One measured series in its place: patient (of the case), cycle and visit, with what tells it from others.
+    """One measured series in its place: patient (of the case), cycle and visit, with what distinguishes it from others.
 
     Attributes
     ----------
@@ -71,13 +68,13 @@ def check_expected_patient(series: Iterable[Series], expected_id: str, where: st
 
     Raises
     ------
-    PatientIdentityError
+    DicomError
         Naming both ids and the series.
     """
     for one in series:
         if expected_id and one.patient_id.strip() != expected_id.strip():
             found = f"is '{one.patient_id}' ({one.patient_name})" if one.patient_id.strip() else "is missing"
-            raise PatientIdentityError(
+            raise DicomError(
                 f"Patient ID (0010,0020) of {one.label} {found}, but {where} expects '{expected_id}': correct the "
                 "folder or 'expected_patient_id'."
             )
@@ -92,56 +89,39 @@ def check_used_once(uses: Sequence[ImageUse]) -> None:
 
     Raises
     ------
-    PatientIdentityError
+    DicomError
         Naming both places and by what they are the same.
     """
-    ways: tuple[tuple[str, Callable[[ImageUse], Iterable[str]]], ...] = (
-        ("Series Instance UID", lambda use: (use.series_uid,)),
-        ("a file", lambda use: use.file_sha256),
-        ("pixels", lambda use: use.pixel_sha256),
+    ways: tuple[tuple[str, Callable[[ImageUse], frozenset[str]], float], ...] = (
+        ("Series Instance UID", lambda use: frozenset({use.series_uid}), 0.0),
+        ("a file", lambda use: use.file_sha256, 0.0),
+        ("pixels", lambda use: use.pixel_sha256, _SHARE_OF_PLANES),
     )
-    for what, keys in ways:
-        places: dict[str, list[ImageUse]] = defaultdict(list)
-        for use in uses:
-            for key in keys(use):
-                places[key].append(use)
-        for found in places.values():
-            distinct = list(dict.fromkeys((one.patient, one.cycle, one.visit) for one in found))
-            if len(distinct) > 1:
-                first = found[0]
-                second = next(one for one in found if (one.patient, one.cycle, one.visit) != distinct[0])
-                raise PatientIdentityError(
+    for what, keys, share in ways:
+        for first, second in _pairs_with_a_common_key(uses, keys):
+            common = len(keys(first) & keys(second))
+            if common >= share * min(len(keys(first)), len(keys(second))):
+                raise DicomError(
                     f"One scan is used twice: {first.place} and {second.place} share {what} (series "
                     f"{first.series_uid}): it would count as two; name the right folder in one of them."
                 )
 
 
-def patients_named(series: Iterable[Series]) -> tuple[tuple[str, str], ...]:
-    """Patient ID and name of every series, each pair once, in their order; for report and provenance."""
-    return tuple(dict.fromkeys((one.patient_id, one.patient_name) for one in series))
-
-
-def frame_contradiction(drawn_frames: Iterable[str], series: Iterable[Series], what: str = "The segments") -> str:
-    """A sentence if segments name a frame of reference that no image of the visit has, else "".
-
-    Parameters
-    ----------
-    drawn_frames : Frame of Reference UIDs that the segments name; none for files that cannot (NIfTI, NRRD).
-    series : of the visit, or of the one the contours were drawn on.
-    """
-    drawn = {uid for uid in drawn_frames if uid}
-    frames = {one.frame_of_reference_uid for one in series if one.frame_of_reference_uid}
-    if not drawn or not frames or drawn & frames:
-        return ""
-    return (
-        f"{what} were drawn in the frame of reference {', '.join(sorted(drawn))}, but the images of this visit are in "
-        f"{', '.join(sorted(frames))}: they are of another study; give the right segments, or 'drawn_on' and a "
-        "registration."
-    )
+def _pairs_with_a_common_key(
+    uses: Sequence[ImageUse], keys: Callable[[ImageUse], frozenset[str]]
+) -> list[tuple[ImageUse, ImageUse]]:
+    """Uses in different places that have a key in common, each pair once."""
+    places: dict[str, list[int]] = defaultdict(list)
+    for number, use in enumerate(uses):
+        for key in keys(use):
+            places[key].append(number)
+    numbers = {pair for found in places.values() for pair in combinations(found, 2)}
+    pairs = [(uses[first], uses[second]) for first, second in sorted(numbers)]
+    return [(first, second) for first, second in pairs if first.place != second.place]
 
 
 def _hashes(header: Header) -> tuple[str, str]:
-    """SHA-256 of a file and of its pixels; "" for pixels that are too few to tell one scan from another."""
+    """SHA-256 of a file and of its pixels; "" for pixels that are too few to distinguish one scan from another."""
     digest, pixels = hashlib.sha256(), hashlib.sha256()
     with header.path.open("rb") as stream:
         while chunk := stream.read(_CHUNK):
@@ -159,3 +139,4 @@ def _hashes(header: Header) -> tuple[str, str]:
 
 
 _LEAST_PIXEL_BYTES = 512
+_SHARE_OF_PLANES = 0.9  # below it, single planes of phantoms without noise are alike: background, or no lesion in them

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from PRRTUptakeLib.dicom.administration import Administration, administration
 from PRRTUptakeLib.dicom.body import factor_from_bw, header_body
 from PRRTUptakeLib.dicom.decay_correction import ACQUISITION_TIME, Decay, decay_of_values, frame_starts
+from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.dicom.headers import label, number, text
 from PRRTUptakeLib.dicom.nm import decay_factor
 from PRRTUptakeLib.dicom.pet_header import PetHeader, pet_header
 from PRRTUptakeLib.dicom.pet_units import Meaning, meaning_of_values
 from PRRTUptakeLib.dicom.times import ImageTime
-from PRRTUptakeLib.errors import PRRTError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.dicom.body import Body
     from PRRTUptakeLib.dicom.operator_overrides import OperatorOverrides
     from PRRTUptakeLib.dicom.reading import Stack
-
-
-class PetError(PRRTError):
-    """A PET series lacks what its activity or SUV needs, or an operator's input cannot be applied to it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +67,7 @@ class PetSeries:
     def decay(self) -> Decay:
         """To which moment the values hold."""
         if self.meaning.is_suv and self.head.decay_correction == "NONE":
-            raise PetError(
+            raise DicomError(
                 f"{self.head.where} holds SUVs, but {label('DecayCorrection')} is NONE: to which moment they hold is "
                 "not known; export the series in BQML."
             )
@@ -85,13 +81,13 @@ class PetSeries:
             starts = frame_starts(self.head, self.inputs)
             reference = ImageTime(min(starts), ACQUISITION_TIME) if starts else None
         if reference is None:
-            raise PetError(
+            raise DicomError(
                 f"{label('AcquisitionDate')} or {label('AcquisitionTime')} of {self.head.where} is missing: give the "
                 "acquisition time."
             )
         found = administration(self.head.drug, self.head.clock, reference, self.head.nuclide, self.inputs)
         if found.time is None and self.decay.time is not None:
-            raise PetError(
+            raise DicomError(
                 f"{label('RadiopharmaceuticalStartDateTime')} and {label('RadiopharmaceuticalStartTime')} of "
                 f"{self.head.where} are missing: give the injection time."
             )
@@ -104,8 +100,8 @@ class PetSeries:
             return given.activity_Bq, "The administered activity is taken as it is, without decay."
         elapsed_s = (self.decay.time.time - given.time).total_seconds()
         factor = decay_factor(self._half_life_s(), elapsed_s)
-        told = f"Decayed over {elapsed_s / 60:.4g} min by {factor:.6g} to {given.activity_Bq * factor / 1e6:.6g} MBq."
-        return given.activity_Bq * factor, told
+        note = f"Decayed over {elapsed_s / 60:.4g} min by {factor:.6g} to {given.activity_Bq * factor / 1e6:.6g} MBq."
+        return given.activity_Bq * factor, note
 
     def as_suv(self, kind: str) -> Scaling:
         """Factors to SUV of a kind (a key of ``body.SUV_UNITS``)."""
@@ -118,10 +114,10 @@ class PetSeries:
                 decisions += [*self.decay.decisions, *self.given.decisions]
             time = None
         else:
-            activity_Bq, told = self.activity_at_reference_Bq()
+            activity_Bq, note = self.activity_at_reference_Bq()
             weight_g = self.body.weight_kg * 1000
             base = base * self.decay.factors * (weight_g / activity_Bq)
-            decisions += [*self.decay.decisions, *self.given.decisions, told]
+            decisions += [*self.decay.decisions, *self.given.decisions, note]
             decisions.append(f"SUVbw = Bq/ml x {weight_g:g} g / {activity_Bq:.9g} Bq.")
             time = self.decay.time.time if self.decay.time else self.given.time
         decisions += self._body_decisions(kind)
@@ -132,17 +128,17 @@ class PetSeries:
         base = self.arranged.slopes * self.meaning.factors * self.decay.factors
         decisions = [*self.head.decisions, *self.meaning.decisions, *self.decay.decisions]
         if self.meaning.is_suv:
-            activity_Bq, told = self.activity_at_reference_Bq()
+            activity_Bq, note = self.activity_at_reference_Bq()
             stated_Bq = activity_Bq / self.given.net_fraction  # the stored SUV was made without the residual
             weight_g = self.body.weight_kg * 1000
             base = base * (stated_Bq / weight_g)
-            decisions += [*self.given.decisions, told, f"Bq/ml = SUVbw x {stated_Bq:.9g} Bq / {weight_g:g} g."]
+            decisions += [*self.given.decisions, note, f"Bq/ml = SUVbw x {stated_Bq:.9g} Bq / {weight_g:g} g."]
             decisions += self.body.decisions
         time = self.decay.time.time if self.decay.time else self.given.time
         if self.decay.time is None:
             decisions += [] if self.meaning.is_suv else list(self.given.decisions)
         if time is None:
-            raise PetError(
+            raise DicomError(
                 f"{label('RadiopharmaceuticalStartDateTime')} and {label('RadiopharmaceuticalStartTime')} of "
                 f"{self.head.where} are missing: the time to which it was decay corrected; give the injection time."
             )
@@ -156,7 +152,7 @@ class PetSeries:
     def _half_life_s(self) -> float:
         half_life_s = self.head.nuclide.half_life_s
         if half_life_s is None:
-            raise PetError(
+            raise DicomError(
                 f"{label('RadionuclideHalfLife')} of {self.head.where} is missing and no radionuclide is named: state "
                 "the nuclide."
             )
@@ -186,7 +182,7 @@ class PetSeries:
         )
         for name, stated, dataset, keyword in pairs:
             if stated is not None and dataset is not None and text(dataset, keyword, where):
-                raise PetError(
+                raise DicomError(
                     f"{where} holds SUVs that the scanner made with {label(keyword)}: the operator's {name} cannot "
                     "replace it any more; leave it out."
                 )

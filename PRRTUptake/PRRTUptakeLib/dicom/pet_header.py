@@ -10,11 +10,11 @@ from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 
 from PRRTUptakeLib.dicom.administration import drug_item
+from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.dicom.headers import label, number, text, words
 from PRRTUptakeLib.dicom.nuclides import header_nuclide
 from PRRTUptakeLib.dicom.times import clock_of
 from PRRTUptakeLib.dicom.vendor_attributes import GE_SCAN_DATETIME, PHILIPS_ACTIVITY_FACTOR, PHILIPS_SUV_FACTOR
-from PRRTUptakeLib.errors import PRRTError
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -42,10 +42,6 @@ _PRIVATE = (GE_SCAN_DATETIME, PHILIPS_SUV_FACTOR, PHILIPS_ACTIVITY_FACTOR)
 _SLOPES = (1e-9, 1e6)  # Bq/ml, SUV or counts per stored unit of 16 bits
 _ROUNDING = 1e-4  # of factors written as text
 DECAY_CORRECTIONS = ("NONE", "START", "ADMIN")
-
-
-class PetHeaderError(PRRTError):
-    """The images of a PET series contradict each other, or lack a correction that activity needs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +80,7 @@ def pet_header(arranged: Stack, inputs: OperatorOverrides) -> PetHeader:
 
     Raises
     ------
-    PetHeaderError
+    DicomError
         If images differ in what they need to share, the intercept is not 0, or attenuation or decay are not corrected.
     """
     where = arranged.series.label
@@ -96,25 +92,23 @@ def pet_header(arranged: Stack, inputs: OperatorOverrides) -> PetHeader:
         _check_same(headers, attribute.tag_in(dataset) or attribute.usual_tag, attribute.label)
     for frame in arranged.frames:
         if frame.intercept != 0:
-            raise PetHeaderError(
+            raise DicomError(
                 f"{label('RescaleIntercept')} of {frame.header.path} is {frame.intercept:g}, but must be 0 in PET."
             )
         if not _SLOPES[0] <= frame.slope <= _SLOPES[1]:
-            raise PetHeaderError(
-                f"{label('RescaleSlope')} of {frame.header.path} is {frame.slope:g}, which is impossible."
-            )
+            raise DicomError(f"{label('RescaleSlope')} of {frame.header.path} is {frame.slope:g}, which is impossible.")
     clock = clock_of(dataset, where, inputs.time_zone)
     drug = drug_item(dataset, where)
     nuclide = header_nuclide(drug, where, inputs.nuclide)
-    decay_correction, told = _corrections(headers, dataset, where)
+    decay_correction, notes = _corrections(headers, dataset, where)
     slopes = sorted({frame.slope for frame in arranged.frames})
     scale = f"{slopes[0]:.9g}" if len(slopes) == 1 else f"{slopes[0]:.6g} to {slopes[-1]:.6g}, each plane's own"
     if inputs.acquisition_time is not None:
-        told.append(f"Acquisition at {inputs.acquisition_time.isoformat()}, as the operator stated.")
+        notes.append(f"Acquisition at {inputs.acquisition_time.isoformat()}, as the operator stated.")
     decisions = (
         *arranged.decisions,
         f"Rescale slope {scale}, intercept 0.",
-        *told,
+        *notes,
         clock.decision,
         *nuclide.decisions,
     )
@@ -131,7 +125,7 @@ def _check_same(headers: tuple[Header, ...], tag: Any, name: str) -> None:
         differing = _differing(_value(first, tag, name), _value(header, tag, name))
         if differing is not None:
             within = f" ({differing})" if differing else ""
-            raise PetHeaderError(
+            raise DicomError(
                 f"{name}{within} differs between {first.path.name} and {header.path.name} of one series: export it "
                 "again."
             )
@@ -153,7 +147,7 @@ def _value(header: Header, tag: Any, name: str) -> Any:
     try:
         return header.dataset[tag].value
     except Exception as error:  # pydicom converts on access and raises many kinds
-        raise PetHeaderError(f"{name} of {header.path} cannot be read ({error}).") from error
+        raise DicomError(f"{name} of {header.path} cannot be read ({error}).") from error
 
 
 def _differing(one: Any, other: Any) -> str | None:
@@ -192,30 +186,28 @@ def _corrections(headers: tuple[Header, ...], dataset: Dataset, where: str) -> t
     name = label("CorrectedImage")
     if "ATTN" not in corrected:
         shown = "\\".join(corrected) or "missing"
-        raise PetHeaderError(
-            f"{name} of {where} is {shown}, without attenuation correction (ATTN): choose another series."
-        )
+        raise DicomError(f"{name} of {where} is {shown}, without attenuation correction (ATTN): choose another series.")
     decay_correction = text(dataset, "DecayCorrection", where).upper()
     if decay_correction not in DECAY_CORRECTIONS:
-        raise PetHeaderError(
+        raise DicomError(
             f"{label('DecayCorrection')} of {where} is '{decay_correction}', but must be "
             f"{', '.join(DECAY_CORRECTIONS)}."
         )
     decayed = "DECY" in corrected or "DECAY" in corrected
     decisions = [f"Decay Correction is {decay_correction}; attenuation is corrected."]
     if decay_correction != "NONE" and not decayed:
-        raise PetHeaderError(
+        raise DicomError(
             f"{name} of {where} lacks decay correction (DECY), but {label('DecayCorrection')} is {decay_correction}: "
             "which holds is not known; export the series again."
         )
     factors = [number(header.dataset, "DecayFactor", str(header.path)) for header in headers]
     if decay_correction == "NONE" and any(factor is not None and abs(factor - 1) > _ROUNDING for factor in factors):
-        raise PetHeaderError(
+        raise DicomError(
             f"{label('DecayCorrection')} of {where} is NONE, but {label('DecayFactor')} is not 1: which holds is not "
             "known; export the series again."
         )
     if any(factor is not None and factor < 1 - _ROUNDING for factor in factors):
-        raise PetHeaderError(f"{label('DecayFactor')} of {where} is below 1: decay correction only raises activity.")
+        raise DicomError(f"{label('DecayFactor')} of {where} is below 1: decay correction only raises activity.")
     if decay_correction == "NONE" and decayed:
         decisions.append(f"{name} names DECY, but Decay Correction is NONE: that is followed.")
     return decay_correction, decisions

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from PRRTUptakeLib.dicom.body import factor_from_bw
+from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.dicom.headers import label, number, text, words
 from PRRTUptakeLib.dicom.real_world import CONCENTRATION, unit_of
 from PRRTUptakeLib.dicom.vendor_attributes import PHILIPS_ACTIVITY_FACTOR, PHILIPS_SUV_FACTOR
-from PRRTUptakeLib.errors import PRRTError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,17 +30,13 @@ _REFUSED = {
 }
 
 
-class PetUnitsError(PRRTError):
-    """The stored values of a PET series cannot be turned into activity or SUV."""
-
-
 @dataclass(frozen=True, eq=False)
 class Meaning:
     """What rescaled values become.
 
     Attributes
     ----------
-    source : the attribute that tells it, for messages.
+    source : the attribute that states it, for messages.
     is_suv : True if value x factor is an SUVbw, False if it is Bq/ml.
     factors : one per plane, (k,).
     body_used : whether the patient's size went into the factors.
@@ -58,7 +54,7 @@ def meaning_of_values(head: PetHeader, body: Callable[[], Body]) -> Meaning:
 
     Raises
     ------
-    PetUnitsError
+    DicomError
         If the units cannot be converted; the message says why.
     """
     units = text(head.dataset, "Units", head.where).upper()
@@ -72,13 +68,13 @@ def meaning_of_values(head: PetHeader, body: Callable[[], Body]) -> Meaning:
         return _count_rate(head)
     spelt = unit_of(text(head.dataset, "Units", head.where))
     if spelt is not None and spelt.kind == CONCENTRATION:
-        told = (
+        note = (
             f"Units are '{spelt.code}', which can only be an activity concentration: Bq/ml = value x {spelt.factor:g}."
         )
-        return Meaning(label("Units"), False, np.full(head.count, spelt.factor), (told,))
+        return Meaning(label("Units"), False, np.full(head.count, spelt.factor), (note,))
     reason = f", {_REFUSED[units]}" if units in _REFUSED else ""
     stated = f"is {units}{reason}" if units else "is missing"
-    raise PetUnitsError(
+    raise DicomError(
         f"{label('Units')} of {head.where} {stated}: it cannot be turned into activity; choose a series in BQML"
         f"{'' if units else ', or state the units or a calibration'}."
     )
@@ -88,15 +84,15 @@ def _normalised(head: PetHeader, units: str, body: Callable[[], Body]) -> Meanin
     stated = text(head.dataset, "SUVType", head.where).upper()
     kind = _GML_KINDS.get(stated) if units == "GML" else {"": "bsa", "BSA": "bsa"}.get(stated)
     if kind is None:
-        raise PetUnitsError(f"{label('SUVType')} of {head.where} is {stated}, which does not go with Units {units}.")
+        raise DicomError(f"{label('SUVType')} of {head.where} is {stated}, which does not go with Units {units}.")
     named = f"SUV Type {stated}" if stated else f"no SUV Type, which means {'BW' if kind == 'bw' else 'BSA'}"
     if kind == "bw":
         return Meaning(
             label("Units"), True, np.ones(head.count), (f"Units are {units}, {named}: the values are SUVbw.",)
         )
     factor = 1 / factor_from_bw(kind, body())
-    told = f"Units are {units}, {named}: SUVbw = value x {factor:.6g}, from the patient's size."
-    return Meaning(label("SUVType"), True, np.full(head.count, factor), (told,), body_used=True)
+    note = f"Units are {units}, {named}: SUVbw = value x {factor:.6g}, from the patient's size."
+    return Meaning(label("SUVType"), True, np.full(head.count, factor), (note,), body_used=True)
 
 
 def _philips_counts(head: PetHeader) -> Meaning:
@@ -108,10 +104,10 @@ def _philips_counts(head: PetHeader) -> Meaning:
         if not found:
             continue
         if found < 0:
-            raise PetUnitsError(f"{attribute.label} of {head.where} is {found:g}, but must be above 0.")
-        told = f"Units are CNTS: {result} = counts x {found:.9g}, from {attribute.label}."
-        return Meaning(attribute.label, is_suv, np.full(head.count, found), (told,))
-    raise PetUnitsError(
+            raise DicomError(f"{attribute.label} of {head.where} is {found:g}, but must be above 0.")
+        note = f"Units are CNTS: {result} = counts x {found:.9g}, from {attribute.label}."
+        return Meaning(attribute.label, is_suv, np.full(head.count, found), (note,))
+    raise DicomError(
         f"{label('Units')} of {head.where} is CNTS, and neither {PHILIPS_SUV_FACTOR.label} nor "
         f"{PHILIPS_ACTIVITY_FACTOR.label} is there to convert the counts: export the series in BQML."
     )
@@ -121,13 +117,13 @@ def _count_rate(head: PetHeader) -> Meaning:
     """Counts per second x Dose Calibration Factor = Bq/ml (C.8.9.4.1.8); 1 means that there was no calibration."""
     name = label("DoseCalibrationFactor")
     if "DCAL" in words(head.dataset, "CorrectedImage", head.where):
-        raise PetUnitsError(
+        raise DicomError(
             f"{label('Units')} of {head.where} is CPS, but {label('CorrectedImage')} says that it is dose calibrated "
             "already (DCAL): which holds is not known; export the series in BQML."
         )
     factors = [number(header.dataset, "DoseCalibrationFactor", head.where) for header in head.headers]
     if any(factor is None or factor <= 0 or factor == 1 for factor in factors):
-        raise PetUnitsError(
+        raise DicomError(
             f"{label('Units')} of {head.where} is CPS and {name} is missing, or 1 for none: without a dose calibration "
             "there is no activity; export the series in BQML."
         )

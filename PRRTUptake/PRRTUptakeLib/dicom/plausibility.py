@@ -8,17 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.dicom.operator_overrides import DOUBT
-from PRRTUptakeLib.errors import PRRTError
 
 DOUBTFUL_SHARE, IMPOSSIBLE_SHARE = 1.1, 3.0
 DOUBTFUL_SUV = 1000.0  # above bladder and kidneys; only activity left at the injection site comes near
 LEAST_SUV = 0.01  # below, even muscle late after a therapy holds more
 _LEAST_SHARE, _FIELD_OF_VIEW_mL = 2e-3, 10_000.0  # a trunk without a five-hundredth of it is a unit, not a patient
-
-
-class PlausibilityError(PRRTError):
-    """An image cannot be that of the patient it names."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +44,7 @@ def doubts_of(held: Held, where: str, sources: str) -> tuple[str, ...]:
 
     Raises
     ------
-    PlausibilityError
+    DicomError
         If the image would hold several times the administered activity.
 
     Examples
@@ -59,7 +55,7 @@ def doubts_of(held: Held, where: str, sources: str) -> tuple[str, ...]:
     ('Doubtful: the image holds 120 % of the administered activity: check Radionuclide Total Dose.',)
     """
     if held.share > IMPOSSIBLE_SHARE:
-        raise PlausibilityError(
+        raise DicomError(
             f"{where} would hold {held.share:.3g} times the administered activity: {sources} is wrong, often by a "
             "unit (GBq or mCi for MBq, kBq for Bq); correct it, or state the administered activity."
         )

@@ -16,7 +16,7 @@ _SUB_ROWS = 16  # scan lines per pixel row for covered fractions; along a row th
 
 
 def fill_polygons(polygons: Iterable[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
-    """Mask [j, i] of the pixels whose centre lies inside an odd number of the polygons.
+    """Mask [j, i] of the pixels whose centre is inside an odd number of the polygons.
 
     Each edge toggles, in every row whose centre line it crosses, all pixels right of the crossing.
 
@@ -62,7 +62,7 @@ def covered_fractions(polygons: Iterable[np.ndarray], shape: tuple[int, int]) ->
     steps = np.zeros((rows * _SUB_ROWS, columns + 1))
     np.add.at(steps, (row, pixel), sign * part)
     np.add.at(steps, (row, pixel + 1), sign * (1.0 - part))
-    return steps.cumsum(axis=1)[:, :columns].reshape(rows, _SUB_ROWS, columns).mean(axis=1)
+    return np.asarray(steps.cumsum(axis=1)[:, :columns].reshape(rows, _SUB_ROWS, columns).mean(axis=1))
 
 
 def _crossings(polygon: np.ndarray, rows: int) -> tuple[np.ndarray, np.ndarray]:
@@ -99,7 +99,7 @@ def line_pixels(polygon: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 
 def signed_area(polygon: np.ndarray) -> float:
-    """Area in square pixels, by the shoelace formula; negative when the corners run the other way round.
+    """Area of a polygon (n, 2) in square pixels (shoelace formula); negative when the corners run the other way round.
 
     Examples
     --------
@@ -118,7 +118,7 @@ def points_along(polygon: np.ndarray, step: float = 0.25) -> np.ndarray:
     count = np.maximum(np.ceil(np.linalg.norm(move, axis=1) / step).astype(int), 1)
     edge = np.repeat(np.arange(len(start)), count)
     along = np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count)
-    return start[edge] + move[edge] * (along / count[edge])[:, None]
+    return np.asarray(start[edge] + move[edge] * (along / count[edge])[:, None])
 
 
 def inside_polygon(points: np.ndarray, polygon: np.ndarray) -> np.ndarray:

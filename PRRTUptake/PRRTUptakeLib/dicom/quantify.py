@@ -10,10 +10,11 @@ import numpy as np
 from PRRTUptakeLib.dicom.administration import administration, drug_item
 from PRRTUptakeLib.dicom.body import factor_from_bw, header_body
 from PRRTUptakeLib.dicom.enhanced_pet import ENHANCED_PET_STORAGE, enhanced_pet_values, frame_mappings
+from PRRTUptakeLib.dicom.errors import DicomError, OverrideError
 from PRRTUptakeLib.dicom.headers import label, text
 from PRRTUptakeLib.dicom.nm import decay_factor, nm_concentration
 from PRRTUptakeLib.dicom.nuclides import HeaderNuclide, header_nuclide
-from PRRTUptakeLib.dicom.operator_overrides import InputError, OperatorOverrides, Quantified
+from PRRTUptakeLib.dicom.operator_overrides import OperatorOverrides, Quantified
 from PRRTUptakeLib.dicom.pet import PetSeries
 from PRRTUptakeLib.dicom.plausibility import Held, doubts_of
 from PRRTUptakeLib.dicom.reading import NM_STORAGE, arrange, provenance
@@ -37,10 +38,6 @@ PET_STORAGE = "1.2.840.10008.5.1.4.1.1.128"
 _CONVERTED_PET = "1.2.840.10008.5.1.4.1.1.128.1"
 
 
-class QuantificationError(PRRTError):
-    """A series cannot be turned into activity concentration."""
-
-
 def quantify(
     series: Series, inputs: OperatorOverrides | None = None, reference_time: datetime | None = None
 ) -> Quantified:
@@ -60,14 +57,14 @@ def quantify(
     """
     inputs = inputs or OperatorOverrides()
     if reference_time is not None and reference_time.tzinfo is None:
-        raise QuantificationError(f"The reference time {reference_time} has no time zone: give it one.")
+        raise DicomError(f"The reference time {reference_time} has no time zone: give it one.")
     if series.sop_class in (NM_STORAGE, ENHANCED_PET_STORAGE) or is_pet_of_unstated_units(series, inputs):
         return _quantify_nm(arrange(series), inputs, reference_time)
     if series.sop_class == PET_STORAGE:
         return _quantify_pet(arrange(series), inputs, reference_time)
     converted = series.sop_class == _CONVERTED_PET
     kind = "a PET that was converted, export it as it was acquired" if converted else "no emission image"
-    raise QuantificationError(f"{series.label} is {kind}: choose a PET series or an NM tomogram.")
+    raise DicomError(f"{series.label} is {kind}: choose a PET series or an NM tomogram.")
 
 
 def is_pet_of_unstated_units(series: Series, inputs: OperatorOverrides) -> bool:
@@ -77,7 +74,7 @@ def is_pet_of_unstated_units(series: Series, inputs: OperatorOverrides) -> bool:
     dataset, where = series.headers[0].dataset, series.label
     units = text(dataset, "Units", where)
     if units:
-        raise QuantificationError(
+        raise DicomError(
             f"{label('Units')} of {where} is {units}: a calibration or unit cannot be stated for it; leave it out."
         )
     return True
@@ -88,9 +85,9 @@ def _quantify_pet(arranged: Stack, inputs: OperatorOverrides, reference_time: da
     scaling = pet.as_concentration()
     decisions, factors, time = list(scaling.decisions), scaling.factors, scaling.time
     if reference_time is not None and time is not None:
-        factor, told = _decay(pet.head.nuclide, time, reference_time, arranged.series.label)
+        factor, note = _decay(pet.head.nuclide, time, reference_time, arranged.series.label)
         factors, time = factors * factor, reference_time
-        decisions.append(told)
+        decisions.append(note)
     array, total, _ = arranged.scaled_and_summed(factors)
     decisions += _pet_doubts(pet, total, time)
     return _quantified(arranged, array, time, decisions, pet.head.nuclide, pet.scan_start())
@@ -101,7 +98,7 @@ def _pet_doubts(pet: PetSeries, total: float, time: datetime | None) -> list[str
     half_life_s = pet.head.nuclide.half_life_s
     try:
         given = pet.given
-    except InputError:
+    except OverrideError:
         raise
     except PRRTError as error:
         return [f"What the image holds was not compared with the activity given. {error}"]
@@ -148,10 +145,10 @@ def _tomogram(arranged: Stack, inputs: OperatorOverrides) -> _Tomogram:
         held = enhanced_pet_values(arranged, clock, nuclide, inputs)
         decisions = [*arranged.decisions, clock.decision, *nuclide.decisions, *held.decisions]
         return _Tomogram(held, clock, nuclide, decisions)
-    started, told = _acquisition_start(arranged, clock, inputs)
+    started, notes = _acquisition_start(arranged, clock, inputs)
     voxel_mL = Grid(arranged.shape, arranged.ijk_to_ras).voxel_volume_mL
     held = nm_concentration(arranged, started, voxel_mL, inputs)
-    decisions = [*arranged.decisions, clock.decision, *told, *nuclide.decisions, *held.decisions]
+    decisions = [*arranged.decisions, clock.decision, *notes, *nuclide.decisions, *held.decisions]
     return _Tomogram(held, clock, nuclide, decisions)
 
 
@@ -164,9 +161,9 @@ def _quantify_nm(arranged: Stack, inputs: OperatorOverrides, reference_time: dat
         decisions += _to_concentration(dataset, where, made, inputs)
     decisions += _nm_doubts(arranged, made, inputs)
     if reference_time is not None:
-        factor, told_decay = _decay(nuclide, time, reference_time, where)
+        factor, decay_note = _decay(nuclide, time, reference_time, where)
         np.multiply(held.array, np.float32(factor), out=held.array)
-        decisions.append(told_decay)
+        decisions.append(decay_note)
         time = reference_time
     else:
         decisions.append(f"The values hold at {time.isoformat()}.")
@@ -187,7 +184,7 @@ def nm_suv(series: Series, kind: str, inputs: OperatorOverrides) -> tuple[Volume
     where, dataset = series.label, arranged.frames[0].header.dataset
     for name in ("weight_kg", "activity_MBq", "injection_time", "residual_MBq"):
         if getattr(inputs, name) is not None and (kind == "bw" or name != "weight_kg"):
-            raise QuantificationError(
+            raise DicomError(
                 f"{where} holds SUVs that were made elsewhere: the operator's {name.rpartition('_')[0]} cannot replace "
                 "what went into them; leave it out."
             )
@@ -232,7 +229,7 @@ def _to_concentration(dataset: Dataset, where: str, made: _Tomogram, inputs: Ope
     given = administration(drug_item(dataset, where), made.clock, ImageTime(held.time, _NM_TIME), made.nuclide, inputs)
     if given.time is None or made.nuclide.half_life_s is None:
         missing = "RadionuclideHalfLife" if given.time else "RadiopharmaceuticalStartDateTime"
-        raise QuantificationError(
+        raise DicomError(
             f"{label(missing)} of {where} is missing, and its SUVs need it to become activity: give the injection time "
             "and the nuclide."
         )
@@ -253,7 +250,7 @@ def _nm_doubts(arranged: Stack, made: _Tomogram, inputs: OperatorOverrides) -> l
     image = ImageTime(made.held.time, _NM_TIME)
     try:
         given = administration(drug, made.clock, image, made.nuclide, inputs)
-    except InputError:
+    except OverrideError:
         raise
     except PRRTError as error:
         return [f"What the image holds was not compared with the activity given. {error}"]
@@ -275,7 +272,7 @@ def _acquisition_start(arranged: Stack, clock: Clock, inputs: OperatorOverrides)
     if found is None:
         found = clock.moment(dataset, "AcquisitionDate", "AcquisitionTime")
     if found is None:
-        raise QuantificationError(
+        raise DicomError(
             f"{label('AcquisitionDate')} or {label('AcquisitionTime')} of {where} is missing: give the acquisition "
             "time."
         )
@@ -284,6 +281,6 @@ def _acquisition_start(arranged: Stack, clock: Clock, inputs: OperatorOverrides)
 
 def _decay(nuclide: HeaderNuclide, held: datetime, wanted: datetime, where: str) -> tuple[float, str]:
     if nuclide.half_life_s is None:
-        raise QuantificationError(f"The radionuclide of {where} is not told, so it cannot be decayed: state it.")
+        raise DicomError(f"The radionuclide of {where} is missing, so it cannot be decayed: state it.")
     factor = decay_factor(nuclide.half_life_s, (wanted - held).total_seconds())
     return factor, f"Decayed from {held.isoformat()} to {wanted.isoformat()}, factor {factor:.6g}."

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from pydicom.sr.coding import Code
 
-from PRRTUptakeLib.dicom.writing import DicomWritingError, code_item, date_time, decimal, dicom_time, item_of
+from PRRTUptakeLib.dicom.errors import DicomError
+from PRRTUptakeLib.dicom.writing import code_item, date_time, decimal, dicom_time, item_of
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
 
 if TYPE_CHECKING:
@@ -36,12 +37,12 @@ class Radiopharmaceutical:
 
         Raises
         ------
-        DicomWritingError
+        DicomError
             If the table of radionuclides has no codes for the nuclide or its somatostatin analogue.
         """
         entry = nuclide(self.nuclide)
         if entry.code is None or entry.drug_code is None:
-            raise DicomWritingError(
+            raise DicomError(
                 f"There is no DICOM code for {entry.name} or its somatostatin analogue: add 'code' and "
                 "'radiopharmaceutical_code' in Resources/Nuclides/radionuclides.json."
             )

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pydicom
 
+from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.dicom.geometry import Plane, enhanced_planes, nm_planes, plane_of, stack
 from PRRTUptakeLib.dicom.headers import Header, items, label, number, text
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.volume import Volume
 
 if TYPE_CHECKING:
@@ -27,10 +27,6 @@ if TYPE_CHECKING:
 NM_STORAGE = "1.2.840.10008.5.1.4.1.1.20"
 _MOST = 65_535  # rows, columns or frames
 _THREADS = min(4, os.cpu_count() or 1)
-
-
-class ReadingError(PRRTError):
-    """The pixels of a series cannot be read."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,9 +119,9 @@ def arrange(series: Series) -> Stack:
 
     Raises
     ------
-    GeometryError
+    DicomError
         If they do not make one regular volume.
-    ReadingError
+    DicomError
         If the images differ in size or kind, or have no pixels.
     """
     planes: list[Plane] = []
@@ -133,8 +129,8 @@ def arrange(series: Series) -> Stack:
     names: list[str] = []
     decisions: list[str] = []
     for header in series.headers:
-        found, told = _planes_of_file(header)
-        decisions += told
+        found, note = _planes_of_file(header)
+        decisions += note
         for n, plane in enumerate(found):
             planes.append(plane)
             frames.append(_frame(header, n))
@@ -161,12 +157,12 @@ def _planes_of_file(header: Header) -> tuple[list[Plane], tuple[str, ...]]:
     if "PerFrameFunctionalGroupsSequence" in dataset:
         planes = enhanced_planes(dataset, where)
         if len(planes) != count:
-            raise ReadingError(f"{where} has {count} frames but {len(planes)} per-frame functional groups.")
+            raise DicomError(f"{where} has {count} frames but {len(planes)} per-frame functional groups.")
         return planes, ()
     if text(dataset, "SOPClassUID", where) == NM_STORAGE or (count > 1 and "SliceVector" in dataset):
         return nm_planes(dataset, count, where)
     if count > 1:
-        raise ReadingError(f"{where} has {count} frames and does not say where they lie: export single slices.")
+        raise DicomError(f"{where} has {count} frames and does not say where they lie: export single slices.")
     return [plane_of(dataset, where)], ()
 
 
@@ -175,7 +171,7 @@ def _frame_count(dataset: Dataset, where: str) -> int:
     if count is None:
         return 1
     if not 1 <= count <= _MOST or count != int(count):
-        raise ReadingError(f"{label('NumberOfFrames')} of {where} is {count:g}, which is impossible.")
+        raise DicomError(f"{label('NumberOfFrames')} of {where} is {count:g}, which is impossible.")
     return int(count)
 
 
@@ -194,11 +190,11 @@ def _frame(header: Header, index: int) -> Frame:
     if slope is None:
         slope = 1.0
         if "RescaleSlope" in source or text(header.dataset, "Modality", where) in ("PT", "CT"):
-            raise ReadingError(f"{label('RescaleSlope')} of {where} is missing: its values mean nothing without it.")
+            raise DicomError(f"{label('RescaleSlope')} of {where} is missing: its values mean nothing without it.")
     if slope == 0:
-        raise ReadingError(f"{label('RescaleSlope')} of {where} is 0: every value would vanish.")
+        raise DicomError(f"{label('RescaleSlope')} of {where} is 0: every value would vanish.")
     if intercept is None and text(header.dataset, "Modality", where) == "CT":
-        raise ReadingError(f"{label('RescaleIntercept')} of {where} is missing: its values are not Hounsfield units.")
+        raise DicomError(f"{label('RescaleIntercept')} of {where} is missing: its values are not Hounsfield units.")
     return Frame(header, index, slope, intercept or 0.0)
 
 
@@ -209,13 +205,13 @@ def _matrix(series: Series) -> tuple[int, int, np.dtype]:
         dataset, where = header.dataset, str(header.path)
         rows, columns = (_positive(dataset, keyword, where) for keyword in ("Rows", "Columns"))
         if number(dataset, "SamplesPerPixel", where) not in (None, 1):
-            raise ReadingError(f"{where} is a colour image: choose the series that holds measured values.")
+            raise DicomError(f"{where} is a colour image: choose the series that holds measured values.")
         stored = _stored_type(header)
         _check_size(header, rows, columns, np.dtype(stored))
         kinds.setdefault((rows, columns, stored), header.path)
     if len({kind[:2] for kind in kinds}) > 1:
         first, second = list(kinds.items())[:2]
-        raise ReadingError(
+        raise DicomError(
             f"{series.label} mixes images of {first[0][0]} x {first[0][1]} ({first[1]}) and "
             f"{second[0][0]} x {second[0][1]} pixels ({second[1]}): separate them."
         )
@@ -226,9 +222,9 @@ def _matrix(series: Series) -> tuple[int, int, np.dtype]:
 def _positive(dataset: Dataset, keyword: str, where: str) -> int:
     found = number(dataset, keyword, where)
     if found is None or found < 1:
-        raise ReadingError(f"{label(keyword)} of {where} is missing or 0: the file holds no image.")
+        raise DicomError(f"{label(keyword)} of {where} is missing or 0: the file holds no image.")
     if found > _MOST or found != int(found):
-        raise ReadingError(f"{label(keyword)} of {where} is {found:g}, which is impossible.")
+        raise DicomError(f"{label(keyword)} of {where} is {found:g}, which is impossible.")
     return int(found)
 
 
@@ -238,7 +234,7 @@ def _check_size(header: Header, rows: int, columns: int, stored: np.dtype) -> No
         return
     count = _frame_count(header.dataset, str(header.path)) * rows * columns * stored.itemsize
     if count > header.pixel_bytes:
-        raise ReadingError(
+        raise DicomError(
             f"{header.path} has {header.pixel_bytes} bytes of pixels, but Rows, Columns, Number of Frames and Bits "
             f"Allocated call for {count}."
         )
@@ -251,7 +247,7 @@ def _stored_type(header: Header) -> str:
     if signed is None and "PixelRepresentation" not in dataset and allocated in (32, 64):
         return f"f{allocated // 8}"  # float pixel data have no sign attribute
     if allocated not in (8, 16, 32) or signed not in (0, 1):
-        raise ReadingError(
+        raise DicomError(
             f"{label('BitsAllocated')} of {where} is {allocated} and {label('PixelRepresentation')} is {signed}: "
             "such pixels are not known."
         )
@@ -270,7 +266,7 @@ def _file_values(header: Header, dtype: np.dtype, shape: tuple[int, int]) -> np.
     else:
         excess = header.pixel_bytes - count * stored.itemsize
         if excess not in (0, 1):  # an odd length is padded to even
-            raise ReadingError(
+            raise DicomError(
                 f"{header.path} has {header.pixel_bytes} bytes of pixels, but Rows, Columns, Number of Frames and "
                 f"Bits Allocated call for {count * stored.itemsize}."
             )
@@ -278,7 +274,7 @@ def _file_values(header: Header, dtype: np.dtype, shape: tuple[int, int]) -> np.
             file.seek(header.pixel_offset)
             values = np.fromfile(file, dtype=stored, count=count)
     if values.size != count:
-        raise ReadingError(f"{header.path} is truncated: it holds {values.size} of {count} pixels.")
+        raise DicomError(f"{header.path} is truncated: it holds {values.size} of {count} pixels.")
     return _unused_bits_cleared(header.dataset, values.reshape(frames, *shape), str(header.path))
 
 
@@ -289,12 +285,10 @@ def _unused_bits_cleared(dataset: Dataset, values: np.ndarray, where: str) -> np
     allocated = 8 * values.dtype.itemsize
     bits = int(number(dataset, "BitsStored", where) or allocated)
     if not 1 <= bits <= allocated:
-        raise ReadingError(f"{label('BitsStored')} of {where} is {bits}, but {allocated} bits are allocated.")
+        raise DicomError(f"{label('BitsStored')} of {where} is {bits}, but {allocated} bits are allocated.")
     high = number(dataset, "HighBit", where)
     if high is not None and high != bits - 1:
-        raise ReadingError(
-            f"{label('HighBit')} {high:g} and {label('BitsStored')} {bits} of {where} do not go together."
-        )
+        raise DicomError(f"{label('HighBit')} {high:g} and {label('BitsStored')} {bits} of {where} do not go together.")
     if bits == allocated:
         return values
     native = values.astype(values.dtype.newbyteorder("="))
@@ -323,18 +317,12 @@ def _decoded_by_itk(header: Header) -> np.ndarray:
         with tempfile.TemporaryDirectory() as folder:
             copy = Path(folder) / "stored.dcm"
             dataset.save_as(copy)
-            return SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(copy), imageIO="GDCMImageIO"))
+            return np.asarray(SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(copy), imageIO="GDCMImageIO")))
     except Exception as error:
         name = pydicom.uid.UID(str(dataset.file_meta.TransferSyntaxUID)).name
-        raise ReadingError(
+        raise DicomError(
             f"The pixels of {header.path} ({name}) cannot be decompressed: export uncompressed."
         ) from error
-
-
-def read_stored(series: Series) -> tuple[np.ndarray, Stack]:
-    """The stored values of a series in order, [k, j, i], and how they were put in order."""
-    arranged = arrange(series)
-    return arranged.stored_values(), arranged
 
 
 _MEANING = {"CT": ("attenuation", "[hnsf'U]"), "MR": ("signal intensity", "1")}
@@ -345,12 +333,12 @@ def read_volume(series: Series) -> Volume:
 
     Raises
     ------
-    ReadingError
+    DicomError
         If the series is neither; activity images go through ``quantify``.
     """
     if series.modality not in _MEANING:
         remedy = "use quantify for it" if series.modality in ("PT", "NM") else "choose a CT or MR series"
-        raise ReadingError(f"{series.label} is neither CT nor MR: {remedy}.")
+        raise DicomError(f"{series.label} is neither CT nor MR: {remedy}.")
     arranged = arrange(series)
     quantity, units = _MEANING[series.modality]
     array = arranged.scaled(arranged.slopes, arranged.intercepts)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.dicom.headers import items, label, number, numbers, raw_value, text
-from PRRTUptakeLib.errors import PRRTError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,10 +39,6 @@ _SUV_KINDS = {
 _SAME = 1e-6  # relative; two mappings that say the same
 _SCALES = (1e-12, 1e12)  # counts, Bq/ml or SUV for a stored unit
 _PROPORTIONAL = ("{propcounts}", "{propcps}")
-
-
-class MappingError(PRRTError):
-    """A Real World Value Mapping is incomplete, or several contradict each other."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +124,7 @@ def mappings_of(dataset: Dataset, where: str) -> tuple[Mapping, ...]:
 
     Raises
     ------
-    MappingError
+    DicomError
         If there are mappings, but none whose unit has a meaning here.
     """
     found = items(dataset, "RealWorldValueMappingSequence", where)
@@ -144,7 +140,7 @@ def mappings_in(found: Sequence[Dataset], where: str) -> tuple[Mapping, ...]:
         others = sorted({_code(item, where) or "no unit" for item in found})
         proportional = [code for code in others if code.lower() in _PROPORTIONAL]
         why = "known only up to a factor" if proportional else "not a unit of counts, activity or SUV"
-        raise MappingError(
+        raise DicomError(
             f"{label('MeasurementUnitsCodeSequence')} of the Real World Value Mapping of {where} is "
             f"{', '.join(others)}, which is {why}: there is no calibration to Bq/ml; export the series in Bq/ml or "
             "in counts."
@@ -182,7 +178,7 @@ def mapped(arranged: Stack, chosen: Sequence[Mapping], scale: float = 1.0) -> tu
 
     Raises
     ------
-    MappingError
+    DicomError
         If a mapping is incomplete, a table is too short, or it is not known which mapping holds.
     """
     where = arranged.series.label
@@ -192,8 +188,8 @@ def mapped(arranged: Stack, chosen: Sequence[Mapping], scale: float = 1.0) -> tu
         return _piecewise(arranged, chosen, scale, base)
     first, line = chosen[0], lines[0]
     if line is None:
-        array, told = _by_table(arranged, first, scale, base)
-        return array, [told]
+        array, note = _by_table(arranged, first, scale, base)
+        return array, [note]
     slope, intercept = line
     count = len(arranged.frames)
     array = arranged.scaled(np.full(count, slope * scale), np.full(count, intercept * scale))
@@ -215,22 +211,22 @@ def line_of(mapping: Mapping, where: str) -> tuple[float, float] | None:
     slope, intercept = number(item, "RealWorldValueSlope", where), number(item, "RealWorldValueIntercept", where)
     if not slope or intercept is None:
         missing = "RealWorldValueIntercept" if slope else "RealWorldValueSlope"
-        raise MappingError(
+        raise DicomError(
             f"{label(missing)} of {where} is missing or 0: the mapping to {mapping.unit.code} is not complete."
         )
     if slope < 0:
-        raise MappingError(
+        raise DicomError(
             f"{label('RealWorldValueSlope')} of {where} is {slope:g}: more stored would mean less activity; export the "
             "series again."
         )
     scale = slope * mapping.unit.factor
     if not _SCALES[0] <= scale <= _SCALES[1]:
-        raise MappingError(
+        raise DicomError(
             f"{label('RealWorldValueSlope')} of {where} is {slope:g} {mapping.unit.code} for a stored unit, which is "
             "impossible: export the series again."
         )
     if abs(intercept * mapping.unit.factor) > _SCALES[1]:
-        raise MappingError(f"{label('RealWorldValueIntercept')} of {where} is {intercept:g}, which is impossible.")
+        raise DicomError(f"{label('RealWorldValueIntercept')} of {where} is {intercept:g}, which is impossible.")
     return scale, intercept * mapping.unit.factor
 
 
@@ -273,7 +269,7 @@ def _piecewise(arranged: Stack, chosen: Sequence[Mapping], scale: float, base: s
     apart = all(one[1] < two[0] for one, two in pairwise(ordered))  # type: ignore[operator]
     if len(known) < len(chosen) or not apart or len({one.unit.suv_kind for one in chosen}) > 1:
         codes = ", ".join(one.unit.code for one in chosen)
-        raise MappingError(
+        raise DicomError(
             f"{where} has {len(chosen)} Real World Value Mappings to {chosen[0].unit.kind} ({codes}) for the same "
             "stored values, which of them holds is not known: keep one."
         )
@@ -288,7 +284,7 @@ def _piecewise(arranged: Stack, chosen: Sequence[Mapping], scale: float, base: s
             values = stored[inside] * line[0] + line[1]
         array[inside] = values * scale
     if np.isnan(array).any():
-        raise MappingError(
+        raise DicomError(
             f"Stored values of {where} run from {stored.min()} to {stored.max()}, beyond the ranges of its "
             f"{len(chosen)} Real World Value Mappings: export the series again."
         )
@@ -299,7 +295,7 @@ def _table(mapping: Mapping, where: str) -> np.ndarray:
     table = np.asarray(numbers(mapping.item, "RealWorldValueLUTData", where), dtype=float) * mapping.unit.factor
     first, last = _mapped_range(mapping.item, where)
     if first is None or last is None or len(table) != last - first + 1:
-        raise MappingError(
+        raise DicomError(
             f"{label('RealWorldValueLUTData')} of {where} has {len(table)} entries, but its mapped values run from "
             f"{first} to {last}: the table is not complete; export the series again."
         )
@@ -313,7 +309,7 @@ def _by_table(arranged: Stack, mapping: Mapping, scale: float, base: str) -> tup
     stored = arranged.stored_values()
     low, high = stored.min(), stored.max()
     if low < first or high >= first + len(table) or arranged.dtype.kind == "f":
-        raise MappingError(
+        raise DicomError(
             f"The Real World Value table of {where} starts at {first:g} and has {len(table)} entries, but stored "
             f"values run from {low} to {high}: export the series again."
         )

@@ -13,7 +13,8 @@ import numpy as np
 
 from PRRTUptakeLib.dicom.contour_gaps import fill_gap, find_gaps
 from PRRTUptakeLib.dicom.contour_rings import CENTRES, FREE, KINDS, Plane, combined, kind_of_outlines, without_laps
-from PRRTUptakeLib.dicom.drawn_on import ContourError, candidates, planes_fit, references_of
+from PRRTUptakeLib.dicom.drawn_on import candidates, planes_fit, references_of
+from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.dicom.headers import items
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS, Grid
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.dicom.series import Series
 
 _ON_PLANE = 0.25  # of the distance of planes
-_CUT_OFF = 0.05  # a structure of which more lies outside its image is left out
+_CUT_OFF = 0.05  # a structure of which more is outside its image is left out
 _CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
 _NOTABLE = 0.25  # of the largest plane: smaller parts over each other are no sign of missing contours
 _WIDEST = 4  # times the image: further out, coordinates are taken for broken
@@ -47,6 +48,7 @@ class DrawnStructure:
     drawn_volume_mL : area of the contours times the distance of planes, before anything is rounded to voxels.
     outlines : of which kind its outlines are, one of ``contour_rings.KINDS``.
     observation : the item of RT ROI Observations, None without.
+    description : ROI Description, "" without.
     """
 
     number: int
@@ -57,6 +59,7 @@ class DrawnStructure:
     drawn_volume_mL: float
     outlines: str
     observation: Dataset | None = None
+    description: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +86,7 @@ class _Contours:
 
 
 @dataclass(eq=False)
-class _Told:
+class _Notes:
     """What was found in the structures, to be said in as few sentences as can be."""
 
     left_out: list[str] = field(default_factory=list)
@@ -104,7 +107,7 @@ def read_structure_set(ds: Dataset, series: Sequence[Series], where: str) -> Str
 
     Raises
     ------
-    ContourError
+    DicomError
         If its image is not there, or no structure can be used.
     """
     named = _named(ds, where)
@@ -112,39 +115,42 @@ def read_structure_set(ds: Dataset, series: Sequence[Series], where: str) -> Str
     frames = {number: str(roi.get("ReferencedFrameOfReferenceUID", "") or "") for number, (_, roi) in named.items()}
     grid, frame, note = _grid(ds, list(contours.values()), list(frames.values()), series, where)
     observed = {int(one.ReferencedROINumber): one for one in items(ds, "RTROIObservationsSequence", where)}
-    told, structures = _Told(), []
+    remark, structures = _Notes(), []
     for number in sorted({*named, *contours}):
         try:
             if number not in named:
                 raise _LeftOutError("the structure set does not list it (a deleted structure)")
             if frame and frames[number] not in ("", frame):
                 raise _LeftOutError("it is in another frame of reference than the image")
-            name = named[number][0]
-            found = _structure(contours.get(number, _Contours()), grid, (number, name), told)
+            name, roi = named[number]
+            described = str(roi.get("ROIDescription", "") or "")
+            found = _structure(contours.get(number, _Contours()), grid, (number, name), remark)
         except _LeftOutError as reason:
             label = f"'{named[number][0]}'" if number in named else f"number {number}"
-            told.left_out.append(f"{label} ({reason})")
+            remark.left_out.append(f"{label} ({reason})")
             continue
-        structures.append(replace(found, observation=observed.get(number)))
+        structures.append(replace(found, observation=observed.get(number), description=described))
     if not structures:
-        reasons = "; ".join(told.left_out) or "it lists none"
-        raise ContourError(f"{where} holds no structure that can be used: {reasons}.")
-    return StructureSet(grid, tuple(structures), *_sentences(told, where, note))
+        reasons = "; ".join(remark.left_out) or "it lists none"
+        raise DicomError(f"{where} holds no structure that can be used: {reasons}.")
+    return StructureSet(grid, tuple(structures), *_sentences(remark, where, note))
 
 
-def _sentences(told: _Told, where: str, note: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    warnings = list(told.warnings)
-    if told.filled:
-        warnings.insert(0, f"Planes without a contour were filled between their neighbours: {'; '.join(told.filled)}.")
-    if told.gaps:
-        warnings.append(
-            f"No contour between parts that are over each other in {', '.join(told.gaps)} of {where}: taken as drawn; "
-            "check whether contours are missing."
+def _sentences(remarks: _Notes, where: str, note: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    warnings = list(remarks.warnings)
+    if remarks.filled:
+        warnings.insert(
+            0, f"Planes without a contour were filled between their neighbours: {'; '.join(remarks.filled)}."
         )
-    if told.left_out:
-        warnings.append(f"Left out of {where}: {'; '.join(told.left_out)}.")
+    if remarks.gaps:
+        warnings.append(
+            f"No contour between parts that are over each other in {', '.join(remarks.gaps)} of {where}: taken as "
+            "drawn; check whether contours are missing."
+        )
+    if remarks.left_out:
+        warnings.append(f"Left out of {where}: {'; '.join(remarks.left_out)}.")
     notes = [note] if note else []
-    for kind, names in told.kinds.items():
+    for kind, names in remarks.kinds.items():
         notes.append(f"{where}: outlines of {', '.join(names)} {KINDS[kind]}.")
     return tuple(warnings), tuple(notes)
 
@@ -203,7 +209,7 @@ def _grid(
     if found and found[0].found_by == "named":
         fitting = fitting or found
     if not fitting:
-        raise ContourError(
+        raise DicomError(
             f"The image that {where} was drawn on is not among the visit's DICOM: add its series to the folder."
         )
     chosen = fitting[0]
@@ -212,12 +218,12 @@ def _grid(
         return chosen.grid, frame, ""
     if chosen.found_by == "geometry" and len(fitting) > 1:
         names = ", ".join(one.series.label for one in fitting)
-        raise ContourError(f"{where} does not say which image it was drawn on; {names} fit: give only that one.")
+        raise DicomError(f"{where} does not say which image it was drawn on; {names} fit: give only that one.")
     how = "its frame of reference" if chosen.found_by == "frame" else "the place of its planes"
     return chosen.grid, frame, f"{where} names no image that is here; {how} is that of {chosen.series.label}."
 
 
-def _structure(contours: _Contours | str, grid: Grid, identity: tuple[int, str], told: _Told) -> DrawnStructure:
+def _structure(contours: _Contours | str, grid: Grid, identity: tuple[int, str], notes: _Notes) -> DrawnStructure:
     if isinstance(contours, str):
         raise _LeftOutError(contours)
     number, name = identity
@@ -241,14 +247,14 @@ def _structure(contours: _Contours | str, grid: Grid, identity: tuple[int, str],
         raise _LeftOutError("its contours enclose no area")
     if not mask.any():
         mask = fractions >= 0.5 * fractions.max()
-        told.warnings.append(f"'{name}' is smaller than a voxel: the voxel(s) that it covers most are taken for it.")
-    _tell_rings(stack.values(), name, told)
+        notes.warnings.append(f"'{name}' is smaller than a voxel: the voxel(s) that it covers most are taken for it.")
+    _note_rings(stack.values(), name, notes)
     drawn = float(sum(one.fractions.sum() for one in stack.values())) * _plane_volume_mL(rings, planes, grid)
     if not all(isinstance(level, int) for level in rings):
-        told.warnings.append(_between_planes(name, rings, drawn, float(mask.sum()) * grid.voxel_volume_mL))
-    _fill(mask, fractions, grid, (name, kind), told)
-    mask, fractions, origin = _inside_image(mask, fractions, (k0, j0, i0), grid, name, told)
-    told.kinds.setdefault(kind, []).append(name)
+        notes.warnings.append(_between_planes(name, rings, drawn, float(mask.sum()) * grid.voxel_volume_mL))
+    _fill(mask, fractions, grid, (name, kind), notes)
+    mask, fractions, origin = _inside_image(mask, fractions, (k0, j0, i0), grid, name, notes)
+    notes.kinds.setdefault(kind, []).append(name)
     return DrawnStructure(number, name, mask, origin, fractions, drawn, kind)
 
 
@@ -314,16 +320,16 @@ def _plane(group: _Group, window: _Window, on_centres: bool) -> Plane:
     return combined(adding, cancelling, (shape[1], shape[2]), on_centres)
 
 
-def _tell_rings(planes: Iterable[Plane], name: str, told: _Told) -> None:
+def _note_rings(planes: Iterable[Plane], name: str, notes: _Notes) -> None:
     counts = [(one.repeated, one.overlapping) for one in planes]
     repeated, across = (sum(count) for count in zip(*counts, strict=True))
     if repeated:
-        told.warnings.append(f"'{name}' has {repeated} contour(s) drawn twice: each counts once.")
+        notes.warnings.append(f"'{name}' has {repeated} contour(s) drawn twice: each counts once.")
     if across:
-        told.warnings.append(f"'{name}' has {across} contour(s) that overlap another: together they count once.")
+        notes.warnings.append(f"'{name}' has {across} contour(s) that overlap another: together they count once.")
 
 
-def _fill(mask: np.ndarray, fractions: np.ndarray, grid: Grid, named: tuple[str, str], told: _Told) -> None:
+def _fill(mask: np.ndarray, fractions: np.ndarray, grid: Grid, named: tuple[str, str], notes: _Notes) -> None:
     """Fill planes that were not contoured, in place; a mask that a program outlined stays as it was (kind not FREE)."""
     name, kind = named
     before, filled, kept = float(fractions.sum(dtype=float)), 0, 0
@@ -338,13 +344,13 @@ def _fill(mask: np.ndarray, fractions: np.ndarray, grid: Grid, named: tuple[str,
     if filled:
         after = float(fractions.sum(dtype=float))
         volumes = f"{after * grid.voxel_volume_mL:.2f} mL instead of {before * grid.voxel_volume_mL:.2f} mL as drawn"
-        told.filled.append(f"'{name}' on {filled} plane(s), {volumes}")
+        notes.filled.append(f"'{name}' on {filled} plane(s), {volumes}")
     if kept:
-        told.gaps.append(f"'{name}' ({kept} plane(s))")
+        notes.gaps.append(f"'{name}' ({kept} plane(s))")
 
 
 def _inside_image(
-    mask: np.ndarray, fractions: np.ndarray, origin: tuple[int, int, int], grid: Grid, name: str, told: _Told
+    mask: np.ndarray, fractions: np.ndarray, origin: tuple[int, int, int], grid: Grid, name: str, notes: _Notes
 ) -> tuple[np.ndarray, np.ndarray, tuple[int, int, int]]:
     """Mask and fractions cut to the image; a structure that is cut by much cannot be used."""
     start = [max(0, -first) for first in origin]
@@ -355,6 +361,6 @@ def _inside_image(
     if lost > _CUT_OFF:
         raise _LeftOutError(f"{lost:.0%} of it is outside the image")
     if lost > 1e-3:
-        told.warnings.append(f"'{name}' reaches beyond its image: {lost:.1%} of it is cut off.")
+        notes.warnings.append(f"'{name}' reaches beyond its image: {lost:.1%} of it is cut off.")
     moved = tuple(first + a for first, a in zip(origin, start, strict=True))
     return mask[inside], fractions[inside], (moved[0], moved[1], moved[2])

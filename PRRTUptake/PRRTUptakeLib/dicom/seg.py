@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydicom.pixels import iter_pixels
 
-from PRRTUptakeLib.dicom.drawn_on import Candidate, ContourError, candidates, references_of
+from PRRTUptakeLib.dicom.drawn_on import Candidate, candidates, references_of
+from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.dicom.geometry import Plane, enhanced_planes, normal_of
 from PRRTUptakeLib.dicom.headers import items
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS, Grid
@@ -64,20 +65,20 @@ def read_segments_of(ds: Dataset, series: Sequence[Series], where: str) -> Store
 
     Raises
     ------
-    ContourError
+    DicomError
         If frames cannot be placed, their number or size is not what is stated, or nothing says how high voxels are.
-    GeometryError
+    DicomError
         If position, orientation or pixel spacing of a frame is missing.
     """
     if str(ds.get("DimensionOrganizationType", "")) == "TILED_FULL":
-        raise ContourError(f"{where} is a tiled segmentation of a slide (TILED_FULL): export it with plane positions.")
+        raise DicomError(f"{where} is a tiled segmentation of a slide (TILED_FULL): export it with plane positions.")
     planes = enhanced_planes(ds, where)
     stated = int(ds.get("NumberOfFrames", 1) or 1)
     if not planes or len(planes) != stated:
-        raise ContourError(f"{where} has {stated} frames but the places of {len(planes)}: export it again.")
+        raise DicomError(f"{where} has {stated} frames but the places of {len(planes)}: export it again.")
     _require_alike(planes, where)
     found = candidates(references_of(ds, [str(ds.get("FrameOfReferenceUID", "") or "")]), series, where)
-    grid, places, image, told = _frame_grid(planes, (int(ds.Rows), int(ds.Columns)), found, where)
+    grid, places, image, notes = _frame_grid(planes, (int(ds.Rows), int(ds.Columns)), found, where)
     described, doubts = _described(ds, where)
     pieces: dict[int, list[tuple[tuple[int, int, int], np.ndarray]]] = {number: [] for number in described}
     for n, (number, inside) in _parts(ds, where):
@@ -91,14 +92,14 @@ def read_segments_of(ds: Dataset, series: Sequence[Series], where: str) -> Store
         segments.append(StoredSegment(number, label, mask, origin, item))
     if undescribed:
         doubts.append(f"{where} does not describe its segment(s) {', '.join(undescribed)}: say what they are.")
-    return StoredSegments(grid, image, tuple(segments), (*told, *doubts))
+    return StoredSegments(grid, image, tuple(segments), (*notes, *doubts))
 
 
 def _require_alike(planes: Sequence[Plane], where: str) -> None:
     first = planes[0]
     for plane in planes:
         if np.abs(plane.orientation - first.orientation).max() > 1e-3 or not np.allclose(plane.spacing, first.spacing):
-            raise ContourError(f"The planes of {where} differ in orientation or pixel size: export one orientation.")
+            raise DicomError(f"The planes of {where} differ in orientation or pixel size: export one orientation.")
 
 
 def _frame_grid(
@@ -113,13 +114,13 @@ def _frame_grid(
         made = _placed(planes, size, step)
         if made is not None and _same_voxels(made[0], candidate.grid):
             return made[0], made[1], candidate.grid, []
-    step, told = _own_step(planes, normal, where)
+    step, note = _own_step(planes, normal, where)
     made = _placed(planes, size, step)
     if made is None:
-        raise ContourError(
+        raise DicomError(
             f"The planes of {where} are at uneven distances or beside each other, and its image is not here: add it."
         )
-    return made[0], made[1], None, told
+    return made[0], made[1], None, note
 
 
 def _step_of_image(grid: Grid, normal: np.ndarray) -> float | None:
@@ -141,20 +142,20 @@ def _own_step(planes: Sequence[Plane], normal: np.ndarray, where: str) -> tuple[
         step = stated.pop()
         counts = steps / step
         if not len(steps) or np.abs(counts - np.rint(counts)).max() <= _OFF:
-            told = []
+            notes = []
             if len(steps) and counts.min() > 1.5:
-                told.append(
+                notes.append(
                     f"{where} has no two planes side by side (every {steps.min():g} mm, stated height {step:g} mm): "
                     "taken as drawn; add its image to be sure."
                 )
-            return float(step), told
+            return float(step), notes
     if len(steps) >= 2 and np.ptp(steps) <= 0.02 * steps.min():
-        told = [
+        notes = [
             f"{where} does not state how high its voxels are and its image is not here: the distance of its planes, "
             f"{steps.mean():g} mm, is taken."
         ]
-        return float(steps.mean()), told
-    raise ContourError(
+        return float(steps.mean()), notes
+    raise DicomError(
         f"{where} does not say how high its voxels are (Slice Thickness (0018,0050) or Spacing Between Slices "
         "(0018,0088) that fits its planes), and the image it was drawn on is not here: add that image."
     )
@@ -223,7 +224,7 @@ def _parts(ds: Dataset, where: str) -> Iterator[tuple[int, tuple[int, np.ndarray
     numbers = None if kind == LABELMAP else _numbers_of_frames(ds, where)
     background = {0} | {int(one.SegmentNumber) for one in items(ds, "SegmentSequence", where) if _is_background(one)}
     if kind == FRACTIONAL and "MaximumFractionalValue" not in ds:
-        raise ContourError(f"{where} is fractional but has no Maximum Fractional Value (0062,000E): export it again.")
+        raise DicomError(f"{where} is fractional but has no Maximum Fractional Value (0062,000E): export it again.")
     for n, frame in enumerate(iter_pixels(ds)):
         if numbers is None:
             for value in np.unique(frame):
@@ -237,13 +238,13 @@ def _parts(ds: Dataset, where: str) -> Iterator[tuple[int, tuple[int, np.ndarray
 def _require_bytes(ds: Dataset, where: str) -> None:
     """Uncompressed pixels must be as many as frames, rows and columns call for."""
     if "PixelData" not in ds:
-        raise ContourError(f"{where} has no Pixel Data (7FE0,0010): export it again.")
+        raise DicomError(f"{where} has no Pixel Data (7FE0,0010): export it again.")
     if ds.file_meta.TransferSyntaxUID.is_encapsulated:
         return
     bits = int(ds.get("NumberOfFrames", 1) or 1) * int(ds.Rows) * int(ds.Columns) * int(ds.BitsAllocated)
     needed, found = (bits + 7) // 8, len(ds.PixelData)
     if found < needed:
-        raise ContourError(f"{where} is cut short: {found} bytes of pixels where {needed} are stated.")
+        raise DicomError(f"{where} is cut short: {found} bytes of pixels where {needed} are stated.")
 
 
 def _numbers_of_frames(ds: Dataset, where: str) -> list[int]:
@@ -254,7 +255,7 @@ def _numbers_of_frames(ds: Dataset, where: str) -> list[int]:
     for n, group in enumerate(items(ds, "PerFrameFunctionalGroupsSequence", where), start=1):
         own = items(group, "SegmentIdentificationSequence", where) or common
         if not own:
-            raise ContourError(f"Frame {n} of {where} does not say which segment it shows: export it again.")
+            raise DicomError(f"Frame {n} of {where} does not say which segment it shows: export it again.")
         numbers.append(int(own[0].ReferencedSegmentNumber))
     return numbers
 

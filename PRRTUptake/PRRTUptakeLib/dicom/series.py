@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.dicom.headers import Header, read_header, text
 from PRRTUptakeLib.dicom.times import clock_of
 from PRRTUptakeLib.errors import PRRTError
@@ -18,10 +19,6 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _DIRECTORY = "1.2.840.10008.1.3.10"
-
-
-class SeriesError(PRRTError):
-    """A folder holds no usable series, or a file in it is broken."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +71,7 @@ def one_emission_series(found: Sequence[Series], uid: str | None = None) -> Seri
 
     Raises
     ------
-    SeriesError
+    DicomError
         If there is none, or more than one fits.
     """
     emission = [series for series in found if series.sop_class in EMISSION_CLASSES]
@@ -83,10 +80,10 @@ def one_emission_series(found: Sequence[Series], uid: str | None = None) -> Seri
         return fitting[0]
     if not emission:
         kinds = ", ".join(sorted({series.modality for series in found}))
-        raise SeriesError(f"The folder holds no PET or SPECT series, only {kinds}.")
+        raise DicomError(f"The folder holds no PET or SPECT series, only {kinds}.")
     listed = "; ".join(f"{series.label} {series.uid}" for series in fitting or emission)
     which = "holds several PET or SPECT series" if fitting else f"holds no PET or SPECT series whose UID ends in {uid}"
-    raise SeriesError(f"The folder {which}: choose one with --series from {listed}.")
+    raise DicomError(f"The folder {which}: choose one with --series from {listed}.")
 
 
 @dataclass(frozen=True)
@@ -102,7 +99,7 @@ def find_series(folder: str | Path) -> tuple[Series, ...]:
 
     Raises
     ------
-    SeriesError
+    DicomError
         If the folder is absent or holds no DICOM series, or a series mixes patients or kinds of image.
     HeaderError
         If a file is DICOM but truncated or broken.
@@ -117,10 +114,10 @@ def scan_folder(folder: str | Path) -> FolderContents:
     """Like ``find_series``, and also which files were ignored and why."""
     folder = Path(folder)
     if not folder.is_dir():
-        raise SeriesError(f"There is no folder {folder}.")
+        raise DicomError(f"There is no folder {folder}.")
     contents = group_files(sorted(path for path in folder.rglob("*") if path.is_file()))
     if not contents.series:
-        raise SeriesError(f"The folder {folder} holds no DICOM series ({len(contents.ignored)} other files).")
+        raise DicomError(f"The folder {folder} holds no DICOM series ({len(contents.ignored)} other files).")
     return contents
 
 
@@ -133,7 +130,7 @@ def group_files(paths: Iterable[Path]) -> FolderContents:
         reason = header if isinstance(header, str) else _add(groups, header)
         if reason:
             ignored.append((path, reason))
-    series = [_series(list(group.values())) for group in groups.values()]
+    series = [series_of_headers(list(group.values())) for group in groups.values()]
     series.sort(key=lambda one: (one.started.timestamp() if one.started else 0.0, one.number, one.uid))
     return FolderContents(tuple(series), tuple(ignored))
 
@@ -154,7 +151,7 @@ def _add(groups: dict[str, dict[str, Header]], header: Header) -> str:
         return "DICOM directory"
     uid = text(dataset, "SeriesInstanceUID", where)
     if not uid:
-        raise SeriesError(f"The DICOM file {where} has no Series Instance UID (0020,000E): export it again.")
+        raise DicomError(f"The DICOM file {where} has no Series Instance UID (0020,000E): export it again.")
     instance = text(dataset, "SOPInstanceUID", where) or where
     group = groups[uid]
     if instance not in group:
@@ -163,12 +160,19 @@ def _add(groups: dict[str, dict[str, Header]], header: Header) -> str:
     first = group[instance].path
     if first.read_bytes() == header.path.read_bytes():
         return f"copy of {first}"
-    raise SeriesError(
+    raise DicomError(
         f"{first} and {where} differ, but have the same SOP Instance UID (0008,0018): remove the one that is wrong."
     )
 
 
-def _series(headers: list[Header]) -> Series:
+def series_of_headers(headers: list[Header]) -> Series:
+    """One series from the headers of its files.
+
+    Raises
+    ------
+    DicomError
+        If the files mix series, patients, studies or kinds of image.
+    """
     first = headers[0]
     shared = {
         keyword: _same(headers, keyword)
@@ -197,7 +201,7 @@ def _same(headers: list[Header], keyword: str) -> str:
     for header in headers[1:]:
         other = text(header.dataset, keyword, str(header.path))
         if other != value:
-            raise SeriesError(
+            raise DicomError(
                 f"One series mixes images: {keyword} is '{value}' in {first.path} and '{other}' in {header.path}; "
                 "separate them."
             )
@@ -205,7 +209,7 @@ def _same(headers: list[Header], keyword: str) -> str:
 
 
 def _started(headers: list[Header]) -> datetime | None:
-    """For sorting and showing only: a time that cannot be read is told where it is used, not here."""
+    """For sorting and showing only: a time that cannot be read is reported where it is used, not here."""
     for kind in ("Acquisition", "Series", "Study"):
         try:
             earliest = min(headers, key=lambda header: _written(header, kind))

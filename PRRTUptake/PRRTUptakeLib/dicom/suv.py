@@ -10,6 +10,7 @@ import numpy as np
 from PRRTUptakeLib.dicom.administration import administration, drug_item
 from PRRTUptakeLib.dicom.body import factor_from_bw, header_body
 from PRRTUptakeLib.dicom.decay_correction import ACQUISITION_TIME
+from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.dicom.headers import label
 from PRRTUptakeLib.dicom.nm import decay_factor
 from PRRTUptakeLib.dicom.nuclides import HeaderNuclide
@@ -19,16 +20,11 @@ from PRRTUptakeLib.dicom.plausibility import Held, doubts_of
 from PRRTUptakeLib.dicom.quantify import PET_STORAGE, is_pet_of_unstated_units, nm_suv, quantify
 from PRRTUptakeLib.dicom.reading import arrange, provenance
 from PRRTUptakeLib.dicom.times import ImageTime, clock_of
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.volume import Grid, Volume
 from PRRTUptakeLib.vocabulary import SUV_UNITS
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.dicom.series import Series
-
-
-class SUVError(PRRTError):
-    """An SUV of that kind does not exist or lacks what it needs."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +53,7 @@ def suv(series: Series, kind: str = "bw", inputs: OperatorOverrides | None = Non
     """
     inputs = inputs or OperatorOverrides()
     if kind not in SUV_UNITS:
-        raise SUVError(f"There is no SUV '{kind}': choose {', '.join(SUV_UNITS)}.")
+        raise DicomError(f"There is no SUV '{kind}': choose {', '.join(SUV_UNITS)}.")
     mapped = nm_suv(series, kind, inputs)
     if mapped is not None:
         return StandardisedUptake(*mapped)
@@ -77,7 +73,7 @@ def suv(series: Series, kind: str = "bw", inputs: OperatorOverrides | None = Non
 
 
 def _doubts(total: float, highest: float, pet: PetSeries, kind: str) -> tuple[str, ...]:
-    """What speaks against an SUV image: it holds more than was given, far too little, or has an absurd maximum."""
+    """What contradicts an SUV image: it holds more than was given, far too little, or has an absurd maximum."""
     arranged, sources = pet.arranged, f"{pet.meaning.source}, {label('RescaleSlope')}"
     share, body = 0.0, pet.body_if_known()
     voxel_mL = Grid(arranged.shape, arranged.ijk_to_ras).voxel_volume_mL
@@ -98,14 +94,14 @@ def _from_concentration(series: Series, kind: str, inputs: OperatorOverrides) ->
     found = quantify(series, inputs)
     where, dataset, time = series.label, series.headers[0].dataset, found.volume.reference_time
     if time is None:
-        raise SUVError(f"The time of {where} is not known: give the acquisition time.")
+        raise DicomError(f"The time of {where} is not known: give the acquisition time.")
     nuclide = HeaderNuclide(found.nuclide, found.half_life_s, ())
     clock = clock_of(dataset, where, inputs.time_zone)
     image = ImageTime(time, ACQUISITION_TIME)
     given = administration(drug_item(dataset, where), clock, image, nuclide, inputs)
     if given.time is None or nuclide.half_life_s is None:
         missing = "RadionuclideHalfLife" if given.time else "RadiopharmaceuticalStartDateTime"
-        raise SUVError(f"{label(missing)} of {where} is missing: give the injection time and the nuclide.")
+        raise DicomError(f"{label(missing)} of {where} is missing: give the injection time and the nuclide.")
     body = header_body(dataset, where, inputs)
     activity_Bq = given.activity_Bq * decay_factor(nuclide.half_life_s, (time - given.time).total_seconds())
     factor = body.weight_kg * 1000 / activity_Bq * factor_from_bw(kind, body)

@@ -14,8 +14,8 @@ from datetime import datetime, timedelta, timezone, tzinfo
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from PRRTUptakeLib.dicom.errors import TimeError
 from PRRTUptakeLib.dicom.headers import items, label, text
-from PRRTUptakeLib.errors import PRRTError
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -24,10 +24,6 @@ _DATE = re.compile(r"(\d{4})[.]?(\d{2})[.]?(\d{2})")  # with dots in the forerun
 _TIME = re.compile(r"(\d{2}):?(\d{2})(?::?(\d{2})(?:[.](\d{1,6}))?)?")
 _MOMENT = re.compile(r"(\d{8})(\d{4}(?:\d{2}(?:[.]\d{1,6})?)?)([+-]\d{4})?")
 _OFFSET = re.compile(r"([+-])(\d{2})(\d{2})")
-
-
-class TimeError(PRRTError):
-    """A date, time or zone is missing or impossible."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +79,7 @@ def fixed_offset(moment: datetime) -> datetime:
 
 @dataclass(frozen=True)
 class ImageTime:
-    """The moment for which an image holds, and the attributes that tell it, for messages."""
+    """The moment for which an image holds, and the attributes that state it, for messages."""
 
     time: datetime
     name: str
@@ -112,8 +108,8 @@ def clock_of(dataset: Dataset, where: str, zone_name: str | None = None) -> Cloc
         return Clock(named, f"Times are in the zone {zone_name}, as the operator stated.", where)
     offset = _stated_in_passing(dataset, where)
     if offset:
-        told = f"No time zone is stated for the object: times are taken at {offset} from UTC, as one of them states."
-        return Clock(parse_offset(offset, f"The offset of a time of {where}"), told, where)
+        note = f"No time zone is stated for the object: times are taken at {offset} from UTC, as one of them states."
+        return Clock(parse_offset(offset, f"The offset of a time of {where}"), note, where)
     return Clock(timezone.utc, "No time zone is stated: times are taken as written, with UTC attached.", where)
 
 

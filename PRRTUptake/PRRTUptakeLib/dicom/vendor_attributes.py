@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydicom.tag import Tag
 
-from PRRTUptakeLib.dicom.headers import HeaderError, as_numbers
+from PRRTUptakeLib.dicom.errors import HeaderError
+from PRRTUptakeLib.dicom.headers import as_numbers
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

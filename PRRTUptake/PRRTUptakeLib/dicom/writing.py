@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sr.coding import Code
 from pydicom.uid import PYDICOM_ROOT_UID, UID, CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS, Volume
 
 if TYPE_CHECKING:
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
 
 _TOP = 65535
 UCUM_BQ_PER_ML = Code("Bq/ml", "UCUM", "Becquerels/milliliter")
-
-
-class DicomWritingError(PRRTError):
-    """A volume cannot be written as this kind of DICOM image."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +63,7 @@ class Series:
 
     def __post_init__(self) -> None:
         if self.time.tzinfo is None or self.study_time.tzinfo is None:
-            raise DicomWritingError(f"The times of series '{self.description}' need a time zone.")
+            raise DicomError(f"The times of series '{self.description}' need a time zone.")
 
     @property
     def study_uid(self) -> UID:
@@ -121,16 +117,16 @@ def image_plane(volume: Volume) -> tuple[np.ndarray, np.ndarray, np.ndarray, tup
 
     Raises
     ------
-    DicomWritingError
+    DicomError
         If the axes are not perpendicular or the slices run against the normal of row and column.
     """
     spacing = volume.spacing_mm
     lps = LPS_TO_RAS @ volume.ijk_to_ras
     axes = lps[:3, :3] / np.array(spacing)
     if not np.allclose(axes.T @ axes, np.eye(3), atol=1e-5):
-        raise DicomWritingError("DICOM slices need perpendicular axes, but this volume is sheared: resample it first.")
+        raise DicomError("DICOM slices need perpendicular axes, but this volume is sheared: resample it first.")
     if np.linalg.det(axes) < 0:
-        raise DicomWritingError(
+        raise DicomError(
             "The slices run against the normal of their rows and columns: reverse the slice order before writing."
         )
     return lps[:3, 3], axes[:, 0], axes[:, 1], spacing
@@ -204,7 +200,7 @@ def save(ds: Dataset, path: Path) -> Path:
 
 
 def neutral_path(folder: Path, series: Series, instance: int) -> Path:
-    """A file name that tells nothing, as archives give them."""
+    """A file name that says nothing, as archives give them."""
     return folder / f"S{series.number:04d}" / f"I{instance:05d}"
 
 
@@ -222,7 +218,7 @@ def set_plane(ds: Dataset, volume: Volume) -> None:
 
 
 def set_slice(ds: Dataset, volume: Volume, series: Series, index: int) -> None:
-    """What tells slice ``index`` (from 0) from the others: its UID, number and place."""
+    """What distinguishes slice ``index`` (from 0) from the others: its UID, number and place."""
     origin, row, column, spacing = image_plane(volume)
     normal = np.cross(row, column)
     position = origin + index * spacing[2] * normal
@@ -238,12 +234,12 @@ def write_ct(volume: Volume, folder: Path, series: Series, *, contrast: bool = F
 
     Raises
     ------
-    DicomWritingError
-        If the axes are not perpendicular, or a value lies outside -32768 to 32767 HU.
+    DicomError
+        If the axes are not perpendicular, or a value is outside -32768 to 32767 HU.
     """
     values = np.rint(volume.array)
     if not np.isfinite(values).all() or values.min() < -32768 or values.max() > 32767:
-        raise DicomWritingError("A CT must hold finite Hounsfield units between -32768 and 32767.")
+        raise DicomError("A CT must hold finite Hounsfield units between -32768 and 32767.")
     ds = start_dataset(series, CTImageStorage, "CT", 1)
     set_plane(ds, volume)
     ds.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
@@ -266,12 +262,12 @@ def write_mr(volume: Volume, folder: Path, series: Series) -> list[Path]:
 
     Raises
     ------
-    DicomWritingError
-        If the axes are not perpendicular, or a value lies outside 0 to 65535.
+    DicomError
+        If the axes are not perpendicular, or a value is outside 0 to 65535.
     """
     values = np.rint(volume.array)
     if not np.isfinite(values).all() or values.min() < 0 or values.max() > _TOP:
-        raise DicomWritingError(f"An MRI must hold finite signal between 0 and {_TOP}.")
+        raise DicomError(f"An MRI must hold finite signal between 0 and {_TOP}.")
     ds = start_dataset(series, MRImageStorage, "MR", 1)
     set_plane(ds, volume)
     ds.ImageType = ["ORIGINAL", "PRIMARY", "OTHER"]

@@ -19,8 +19,9 @@ import pydicom
 from pydicom.errors import InvalidDicomError
 
 from PRRTUptakeLib.atomic_write import atomic_file
-from PRRTUptakeLib.errors import PRRTError, reason
+from PRRTUptakeLib.errors import reason
 from PRRTUptakeLib.export.deidentify_text import Identity
+from PRRTUptakeLib.export.errors import BundleError
 from PRRTUptakeLib.export.provenance import without_identity
 from PRRTUptakeLib.table_file import csv_text
 from PRRTUptakeLib.versions import VERSION
@@ -35,10 +36,6 @@ TABLES = ("measurements.csv", "measurements.schema.json", "protocol.json", "prov
 _LARGEST_MANIFEST = 50_000_000
 _MOST_UNPACKED = 1000  # times its packed size: tables and masks come nowhere near
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # so that the same content gives the same zip
-
-
-class BundleError(PRRTError):
-    """A bundle cannot be made, or is not what it was."""
 
 
 def write_bundle(results: Path, output: Path, deidentifier: Deidentifier | None = None) -> Path:
@@ -156,7 +153,7 @@ def _without_identity(members: dict[str, bytes], deidentifier: Deidentifier) -> 
     known = [*objects.values(), *_headers_of_inputs(facts)]
     if not known:
         raise BundleError(
-            "Nothing tells the patient's name: the results hold no DICOM and the case's images are not there. Run the "
+            "Nothing states the patient's name: the results hold no DICOM and the case's images are not there. Run the "
             "case with --deidentify instead."
         )
     cleaner = deidentifier.cleaner(Identity.of(known, *patients))
@@ -176,7 +173,7 @@ def _without_identity(members: dict[str, bytes], deidentifier: Deidentifier) -> 
 
 
 def _headers_of_inputs(facts: dict[str, Any]) -> list[Dataset]:
-    """Headers of the images that were measured, where they still are: names in them may stand in texts."""
+    """Headers of the images that were measured, where they still are: names in them may occur in texts."""
     base = Path(facts["parameters"].get("case", "")).parent
     found = []
     for path in (base / name for name in facts["files_sha256"]):

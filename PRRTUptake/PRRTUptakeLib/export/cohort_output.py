@@ -18,8 +18,9 @@ from PRRTUptakeLib.statistics.subgroups import read_subgroups
 from PRRTUptakeLib.study.cohort.check import refuse_overlaps
 from PRRTUptakeLib.study.cohort.cohort import Outcome, alone, find_cases, remove_unfinished, run_cohort
 from PRRTUptakeLib.study.cohort.cohort_result import CohortResult, cohort_protocol, conclude, declared
-from PRRTUptakeLib.study.cohort.jobs import TABLE, CohortError, Job
-from PRRTUptakeLib.study.measurements import read_csv
+from PRRTUptakeLib.study.cohort.jobs import TABLE, Job
+from PRRTUptakeLib.study.errors import StudyError
+from PRRTUptakeLib.study.readings.measured import read_measurements
 from PRRTUptakeLib.table_file import csv_text
 from PRRTUptakeLib.versions import VERSION
 
@@ -60,7 +61,7 @@ def make_cohort(
 ) -> CohortFiles:
     """Run all case files below ``folder`` and write tables, endpoint and report to ``output``.
 
-    Patients that stand complete in ``output`` are not run again unless their inputs changed. The output holds
+    Patients that are complete in ``output`` are not run again unless their inputs changed. The output holds
     ``patients/NAME/`` with each patient's own results, ``logs/``, and of the cohort ``measurements.csv``,
     ``patients.csv``, ``flow.csv``, ``endpoints.csv`` (for a paper), ``endpoints.json`` and ``report.html``.
 
@@ -95,7 +96,7 @@ def make_cohort(
             result = conclude(outcomes, said, protocol, options, output / "blinding.jsonl")
             _write_all(result, output, operator)
     except OSError as error:
-        raise CohortError(
+        raise StudyError(
             f"Writing to {output} failed ({reason(error)}): make room or choose another folder; the patients that are "
             "done stay."
         ) from error
@@ -109,7 +110,7 @@ def _read_early(options: Options) -> None:
     if options.subgroups:
         read_subgroups(options.subgroups)
     if options.second_reader:
-        read_csv(options.second_reader)
+        read_measurements(options.second_reader)
     if options.exclusions:
         read_exclusions(options.exclusions)
 
@@ -130,7 +131,7 @@ def _write_all(result: CohortResult, output: Path, operator: str) -> None:
         if name not in files:
             (output / name).unlink(missing_ok=True)
     for name, text in files.items():
-        with atomic_file(output / name, CohortError) as part:
+        with atomic_file(output / name, StudyError) as part:
             part.write_text(text, encoding="utf-8", newline="\n")
 
 

@@ -1,8 +1,8 @@
-"""A study's result freed of the patient's identity; whatever goes out is rendered from it afterwards.
+"""A study's result without the patient's identity; whatever goes out is rendered from it afterwards.
 
 Names, ids, dates and UIDs are replaced in the data: the patient, moments of injections and images, UIDs in provenance,
 and every text that somebody may have typed, such as names of visits and segments, reasons and series descriptions.
-Words of our own vocabularies stay. DICOM objects are made of the source headers, and freed so (`export.deidentify`).
+Words of our own vocabularies stay. DICOM objects are made of the source headers, and cleaned so (`export.deidentify`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _VOCABULARY = frozenset(
         *("quantity", "role", "route", "sex", "structure", "treated_lobe", "unit", "units"),
     }
 )
-# Source headers are freed as DICOM; rules and grids name nobody.
+# Source headers are cleaned as DICOM; rules and grids name nobody.
 _KEPT_TYPES = ("Series", "Header", "Protocol", "Grid")
 _OURS = ("PRRTUptakeLib.", "PRRTDosimetryLib.")
 
@@ -44,19 +44,25 @@ def identity_of(result: StudyResult) -> Identity:
 
 def without_identity(result: StudyResult, cleaner: Cleaner) -> StudyResult:
     """The result with a subject in place of the patient, dates shifted, UIDs mapped and typed texts cleaned."""
-    freed: StudyResult = _Freeing(result, cleaner).of(result)
-    study = replace(freed.input, patient=cleaner.subject, notes={"operator": "removed"}, source=None, files=())
-    rows = tuple(replace(row, patient=cleaner.subject) for row in freed.measured_rows)
+    cleaned: StudyResult = _Freeing(result, cleaner).of(result)
+    study = replace(cleaned.input, patient=cleaner.subject, notes={"operator": "removed"}, source=None, files=())
+    rows = tuple(replace(row, patient=cleaner.subject) for row in cleaned.measured_rows)
     parts = tuple(
-        replace(part, rows=tuple(replace(row, patient=cleaner.subject) for row in part.rows)) for part in freed.parts
+        replace(part, rows=tuple(replace(row, patient=cleaner.subject) for row in part.rows)) for part in cleaned.parts
     )
     contents = tuple(
         replace(one, rows=tuple(replace(row, patient=cleaner.subject) for row in one.rows))
-        for one in freed.visit_contents
+        for one in cleaned.visit_contents
     )
-    visits = tuple(replace(one, labels=replace(one.labels, patient=cleaner.subject)) for one in freed.visits)
+    visits = tuple(replace(one, labels=replace(one.labels, patient=cleaner.subject)) for one in cleaned.visits)
     return replace(
-        freed, input=study, measured_rows=rows, parts=parts, visit_contents=contents, visits=visits, images=freed.images
+        cleaned,
+        input=study,
+        measured_rows=rows,
+        parts=parts,
+        visit_contents=contents,
+        visits=visits,
+        images=cleaned.images,
     )
 
 

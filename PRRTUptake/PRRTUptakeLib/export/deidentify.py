@@ -22,6 +22,7 @@ from PRRTUptakeLib.dicom.writing import code_item
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.export.confidentiality_profile import EMPTIED, REMOVED, REPLACED
 from PRRTUptakeLib.export.deidentify_text import Cleaner, Identity
+from PRRTUptakeLib.export.errors import ExportError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,10 +52,6 @@ _METHOD = (
 )
 
 
-class DeidentificationError(PRRTError):
-    """An object or text cannot be freed of the patient's identity."""
-
-
 @dataclass(frozen=True)
 class Deidentifier:
     """Replaces identities by a key; the same key gives the same subject, dates and UIDs again."""
@@ -63,9 +60,7 @@ class Deidentifier:
 
     def __post_init__(self) -> None:
         if len(self.key) < _KEY_BYTES // 2:
-            raise DeidentificationError(
-                f"A key needs at least {_KEY_BYTES // 2} bytes, but this one has {len(self.key)}."
-            )
+            raise ExportError(f"A key needs at least {_KEY_BYTES // 2} bytes, but this one has {len(self.key)}.")
 
     @classmethod
     def from_file(cls, path: Path | None) -> Deidentifier:
@@ -74,13 +69,13 @@ class Deidentifier:
             return cls(secrets.token_bytes(_KEY_BYTES))
         try:
             if not path.exists():
-                with atomic_file(path, DeidentificationError, mode=0o600) as work:
+                with atomic_file(path, ExportError, mode=0o600) as work:
                     work.write_text(secrets.token_hex(_KEY_BYTES) + "\n", encoding="ascii")
             return cls(bytes.fromhex(path.read_text(encoding="ascii").strip()))
         except PRRTError:
             raise
         except (OSError, ValueError) as error:
-            raise DeidentificationError(f"The key file {path} cannot be used ({error}): name another one.") from error
+            raise ExportError(f"The key file {path} cannot be used ({error}): name another one.") from error
 
     def subject(self, patient_id: str) -> str:
         """The name under which a patient goes out."""
@@ -110,7 +105,7 @@ class Deidentifier:
 
         Raises
         ------
-        DeidentificationError
+        ExportError
             If a date in it cannot be read, and so not be shifted.
         """
         own = Identity.of([ds])
@@ -162,7 +157,7 @@ def _shifted(value: str, shift: timedelta, name: str) -> str:
     try:
         day = datetime.strptime(value[:8], "%Y%m%d")
     except ValueError as error:
-        raise DeidentificationError(f"{name} is '{value}', which is not a date: it cannot be shifted.") from error
+        raise ExportError(f"{name} is '{value}', which is not a date: it cannot be shifted.") from error
     return (day - shift).strftime("%Y%m%d") + value[8:]
 
 

@@ -1,4 +1,4 @@
-"""Whose results they are, and prose freed of it: names and ids, dates, and UIDs in reports, labels and file names.
+"""Whose results they are, and prose cleared of it: names and ids, dates, and UIDs in reports, labels and file names.
 
 Times of day stay. Dates are shifted as those of the DICOM objects are, the day of the analysis with them: known beside
 its shifted self it would give the shift away.
@@ -35,7 +35,7 @@ _LABEL = re.compile(r'(?<=aria-label=")[^"]*')
 _ID_KEYWORDS = ("PatientID", "OtherPatientIDs", "AccessionNumber", "StudyID", "AdmissionID")
 _PLACES = ("InstitutionName", "StationName")
 _DATE_KEYWORDS = ("PatientBirthDate", "StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate")
-# A name that is a word of our tables cannot be told from it; replacing it would break them.
+# A name that is a word of our tables cannot be distinguished from it; replacing it would break them.
 _OURS = {"prrt", "slicerprrt", "patient", "liver"} | {
     part.lower()
     for word in (*COLUMNS, *ROLES, *LOBES, *METRICS, *(item.key for item in known_structures()))
@@ -51,7 +51,7 @@ class Identity:
     ----------
     patient_id : from which subject and shift follow: the DICOM Patient ID, or that of the case file where it has none.
     words : names and ids to look for in text.
-    dates : of the patient, as they stand in DICOM (YYYYMMDD).
+    dates : of the patient, as they are in DICOM (YYYYMMDD).
     """
 
     patient_id: str
@@ -93,7 +93,7 @@ class Cleaner:
     Attributes
     ----------
     identity : what is looked for.
-    subject : what stands in place of names and ids.
+    subject : what replaces names and ids.
     shift : how far dates go into the past.
     uid : gives the UID in place of another one.
     """
@@ -138,7 +138,7 @@ class Cleaner:
 
     @cached_property
     def _written_dates(self) -> dict[str, str]:
-        """The patient's dates, as they may be written, and what stands in their place."""
+        """The patient's dates, as they may be written, and what replaces them."""
         days = [datetime.strptime(one, "%Y%m%d") for one in sorted(self.identity.dates)]
         return {day.strftime(form): (day - self.shift).strftime(form) for form in _DATE_FORMS for day in days}
 
@@ -163,7 +163,7 @@ def _parts_of_name(name: str) -> list[str]:
 
 
 def _spellings(word: str) -> set[str]:
-    """A word as typed, in the letters of ASCII (Müller: Mueller, Muller), and as it stands in HTML."""
+    """A word as typed, in the letters of ASCII (Müller: Mueller, Muller), and as in HTML."""
     composed = unicodedata.normalize("NFC", word)
     parted = unicodedata.normalize("NFD", composed)
     bare = "".join(letter for letter in parted if not unicodedata.combining(letter))

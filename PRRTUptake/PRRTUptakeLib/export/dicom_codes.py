@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from highdicom.sr import CodedConcept
 
-from PRRTUptakeLib.export.dicom_objects import PRIVATE, DicomResultError
+from PRRTUptakeLib.export.dicom_objects import PRIVATE
+from PRRTUptakeLib.export.errors import ExportError
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.segmentation.codes import Code
@@ -102,7 +103,7 @@ def metric_of(name: CodedConcept, derivation: CodedConcept | None, where: str) -
 
     Raises
     ------
-    DicomResultError
+    ExportError
         If the codes are not known.
     """
     key = (name.value, name.scheme_designator)
@@ -115,13 +116,13 @@ def metric_of(name: CodedConcept, derivation: CodedConcept | None, where: str) -
     elif key[1] == PRIVATE:
         word = name.meaning.replace(" ", "_")
         if _private_value(word) == key[0]:
-            return word
+            return str(word)
     else:
         for word, code in _METRICS.items():
             if code[:2] == key:
                 return word
     also = f" with derivation {derivation.scheme_designator} {derivation.value}" if derivation is not None else ""
-    raise DicomResultError(
+    raise ExportError(
         f"{where} holds a measurement with the code {key[1]} {key[0]} ({name.meaning}){also}, which is not known: "
         "only reports written by SlicerPRRT can be read."
     )

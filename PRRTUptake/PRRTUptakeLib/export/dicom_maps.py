@@ -15,15 +15,8 @@ from PRRTUptakeLib.dicom.geometry import enhanced_planes, stack
 from PRRTUptakeLib.dicom.writing import image_plane, item_of
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.export.dicom_codes import TIA_MAP, quantity_code, unit_code
-from PRRTUptakeLib.export.dicom_objects import (
-    DicomResultError,
-    equipment,
-    finish,
-    frame_uid,
-    own_uids,
-    refer_to,
-    source_images,
-)
+from PRRTUptakeLib.export.dicom_objects import equipment, finish, frame_uid, own_uids, refer_to, source_images
+from PRRTUptakeLib.export.errors import ExportError
 from PRRTUptakeLib.imaging.volume import Volume
 
 if TYPE_CHECKING:
@@ -52,14 +45,14 @@ def parametric_map(volume: Volume, series: Series, description: str = "", others
 
     Raises
     ------
-    DicomResultError
+    ExportError
         If the unit is another, or a value is not finite.
     """
     quantity = CodedConcept(*TIA_MAP) if volume.units == "MBq.h/ml" else quantity_code(volume.units)
     if quantity is None:
-        raise DicomResultError(f"A map in '{volume.units}' has no code: only SUV, Bq/ml and MBq.h/ml are known.")
+        raise ExportError(f"A map in '{volume.units}' has no code: only SUV, Bq/ml and MBq.h/ml are known.")
     if not np.isfinite(volume.array).all():
-        raise DicomResultError(f"The map '{volume.quantity}' has voxels without a number: fill or crop them first.")
+        raise ExportError(f"The map '{volume.quantity}' has voxels without a number: fill or crop them first.")
     sources = source_images(series)
     frame_uid(sources[0], series.label)
     description = description or f"PRRT {volume.quantity}"
@@ -130,14 +123,14 @@ def read_map(path: Path) -> Volume:
 
     Raises
     ------
-    DicomResultError
+    ExportError
         If the file is no parametric map of one regular volume.
     """
     where = str(path)
     try:
         ds = pydicom.dcmread(path)
         if ds.SOPClassUID != ParametricMapStorage:
-            raise DicomResultError(f"{path} is not a parametric map: choose another file.")
+            raise ExportError(f"{path} is not a parametric map: choose another file.")
         stored = ds.pixel_array.reshape(-1, ds.Rows, ds.Columns)
         planes = enhanced_planes(ds, where)
         order, ijk_to_ras = stack(planes, [f"frame {n}" for n in range(1, len(planes) + 1)], where)
@@ -149,5 +142,5 @@ def read_map(path: Path) -> Volume:
     except PRRTError:
         raise
     except Exception as error:  # pydicom raises many kinds on broken files
-        raise DicomResultError(f"{path} is not a readable parametric map ({error}).") from error
+        raise ExportError(f"{path} is not a readable parametric map ({error}).") from error
     return Volume(values, ijk_to_ras, str(mapping.get("LUTExplanation", "")), units)

@@ -17,7 +17,8 @@ from PRRTUptakeLib.atomic_write import atomic_file
 from PRRTUptakeLib.dicom.headers import text
 from PRRTUptakeLib.dicom.reading import arrange
 from PRRTUptakeLib.dicom.writing import item_of
-from PRRTUptakeLib.errors import PRRTError, reason
+from PRRTUptakeLib.errors import reason
+from PRRTUptakeLib.export.errors import ExportError
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS
 from PRRTUptakeLib.versions import VERSION
 
@@ -35,16 +36,42 @@ SERIAL = "0"
 PRIVATE = "99PRRT"  # our own coding scheme, for what the standard has no code
 _SCHEME_NAME = "SlicerPRRT metrics, described in measurements.schema.json"
 _ZONE_LIMIT_H = 15
-
-
-class DicomResultError(PRRTError):
-    """A result cannot be written as DICOM, or an object cannot be read back."""
+_COPIED = [
+    "PatientName",
+    "PatientID",
+    "IssuerOfPatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "PatientAge",
+    "PatientSize",
+    "PatientWeight",
+    "StudyInstanceUID",
+    "StudyID",
+    "StudyDate",
+    "StudyTime",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+    "StudyDescription",
+    "PositionReferenceIndicator",
+]
+_EMPTY = [
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyID",
+    "StudyDate",
+    "StudyTime",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+    "PositionReferenceIndicator",
+]
 
 
 def source_images(series: Series) -> list[Dataset]:
     """The headers of a series in the order of its planes, one per file.
 
-    An NM tomogram tells its place in the detector's words; its copy here says so in functional groups, frame by frame,
+    An NM tomogram states its place in the detector's words; its copy here says so in functional groups, frame by frame,
     as highdicom reads them.
     """
     arranged = arrange(series)
@@ -69,7 +96,7 @@ def source_images(series: Series) -> list[Dataset]:
 def refer_to(ds: Dataset, series: Sequence[Series]) -> None:
     """Add series to those that an object names as its sources (Common Instance Reference, PS3.3 C.12.2).
 
-    Series of the object's own study stand beside those that it names already, others under their studies.
+    Series of the object's own study are placed next to those that it names already, others under their studies.
     """
     own = list(ds.get("ReferencedSeriesSequence", []))
     named = {str(item.SeriesInstanceUID) for item in own}
@@ -119,13 +146,22 @@ def frame_uid(source: Dataset, where: str) -> str:
 
     Raises
     ------
-    DicomResultError
-        If it has none, so that nothing can say where the result lies.
+    ExportError
+        If it has none, so that nothing can say where the result is.
     """
     found = text(source, "FrameOfReferenceUID", where)
     if not found:
-        raise DicomResultError(f"{where} has no Frame of Reference UID (0020,0052): results cannot be placed by it.")
+        raise ExportError(f"{where} has no Frame of Reference UID (0020,0052): results cannot be placed by it.")
     return found
+
+
+def copy_patient_and_study(ds: Dataset, source: Dataset) -> None:
+    """Patient and study of an image, for objects that highdicom does not make; what is missing is left empty."""
+    for keyword in _EMPTY:
+        setattr(ds, keyword, "")
+    for keyword in _COPIED:
+        if keyword in source:
+            setattr(ds, keyword, source[keyword].value)
 
 
 def own_uids() -> dict[str, str]:
@@ -153,7 +189,7 @@ def finish(ds: Dataset, source: Dataset, description: str) -> Dataset:
         ]
     if "ContentLabel" in ds and "ContentCreatorName" not in ds:
         ds.ContentCreatorName = ""  # must be there, may be empty
-    if ds.Modality not in ("SR", "RTDOSE"):
+    if ds.Modality not in ("SR", "RTDOSE", "RTSTRUCT"):
         if "BodyPartExamined" in source:
             ds.BodyPartExamined = source.BodyPartExamined
         else:
@@ -181,14 +217,14 @@ def save_object(ds: Dataset, path: Path) -> Path:
 
     Raises
     ------
-    DicomResultError
+    ExportError
         If the place cannot be written to, or the disk is full.
     """
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DicomResultError(f"{path.parent} cannot be made ({reason(error)}): choose another folder.") from error
-    with atomic_file(path, DicomResultError) as work:
+        raise ExportError(f"{path.parent} cannot be made ({reason(error)}): choose another folder.") from error
+    with atomic_file(path, ExportError) as work:
         ds.save_as(work, enforce_file_format=True)
     return path

@@ -10,9 +10,9 @@ from pydicom.uid import ParametricMapStorage, RTDoseStorage
 
 from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.export.dicom_maps import read_map
-from PRRTUptakeLib.export.dicom_objects import DicomResultError
 from PRRTUptakeLib.export.dicom_rtdose import read_dose
 from PRRTUptakeLib.export.dicom_sr import read_report
+from PRRTUptakeLib.export.errors import ExportError
 from PRRTUptakeLib.segmentation.dicom_contours import RTSTRUCT_STORAGE, SEG_STORAGE, read_contours
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def read_object(path: Path, images: Path | None = None) -> tuple[str, list[dict[
     try:
         kind = str(pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["SOPClassUID"]).SOPClassUID)
     except Exception as error:  # pydicom raises many kinds on broken files
-        raise DicomResultError(f"{path} is not a readable DICOM file ({error}).") from error
+        raise ExportError(f"{path} is not a readable DICOM file ({error}).") from error
     if kind.startswith(_REPORTS):
         return "SR", [_measurement(vars(one)) for one in read_report(path)], {}
     if kind in (*SEG_STORAGE, RTSTRUCT_STORAGE):
@@ -61,7 +61,7 @@ def read_object(path: Path, images: Path | None = None) -> tuple[str, list[dict[
         return "RTDOSE", [_range(read_dose(path))], {}
     if kind == ParametricMapStorage:
         return "map", [_range(read_map(path))], {}
-    raise DicomResultError(f"{path} is no report, segmentation, structure set, dose or parametric map: name another.")
+    raise ExportError(f"{path} is no report, segmentation, structure set, dose or parametric map: name another.")
 
 
 def _measurement(values: dict[str, Any]) -> dict[str, Any]:

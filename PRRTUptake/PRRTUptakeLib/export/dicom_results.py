@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 from PRRTUptakeLib.dicom.suv import suv
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.export.dicom_maps import parametric_map
-from PRRTUptakeLib.export.dicom_objects import DicomResultError, save_object
+from PRRTUptakeLib.export.dicom_objects import save_object
 from PRRTUptakeLib.export.dicom_rtdose import dose_object
+from PRRTUptakeLib.export.dicom_rtstruct import structure_set
 from PRRTUptakeLib.export.dicom_seg import occupancy_object, segmentation_object
 from PRRTUptakeLib.export.dicom_sr import measurement_report
+from PRRTUptakeLib.export.errors import ExportError
 from PRRTUptakeLib.study.placement import placed_regions
 from PRRTUptakeLib.study.response_case import is_follow_up
 from PRRTUptakeLib.vocabulary import SUV_UNITS, TIA_UNITS
@@ -37,7 +39,11 @@ _KINDS = {"Gy": "RTDOSE", TIA_UNITS: "TIA", **dict.fromkeys(SUV_UNITS.values(), 
 
 
 def write_dicom(
-    result: StudyResult, folder: Path, deidentifier: Deidentifier | None = None, identity: Identity | None = None
+    result: StudyResult,
+    folder: Path,
+    deidentifier: Deidentifier | None = None,
+    identity: Identity | None = None,
+    structure_sets: bool = False,
 ) -> list[Path]:
     """Write all visits to ``folder``, one folder each; returns the files.
 
@@ -45,16 +51,18 @@ def write_dicom(
     ----------
     deidentifier : frees every object of the patient's identity, and of ``identity`` in its texts; none by default.
 
+    structure_sets : the segments as RT Structure Set too.
+
     Raises
     ------
-    DicomResultError
+    ExportError
         If the case keeps no DICOM series to refer to, or an object cannot be made or written.
     """
     if not result.images or any(one.measured is None for one in result.images):
-        raise DicomResultError("This case keeps no DICOM series to refer to: its results cannot be written as DICOM.")
+        raise ExportError("This case keeps no DICOM series to refer to: its results cannot be written as DICOM.")
     written = []
     cleaner = deidentifier.cleaner(identity) if deidentifier and identity else None
-    for study, name, ds in _objects(result):
+    for study, name, ds in _objects(result, structure_sets):
         place = re.sub(r"[^A-Za-z0-9._-]+", "_", cleaner.text(study) if cleaner else study)
         if deidentifier is not None:
             ds = deidentifier.dataset(ds, identity)
@@ -62,7 +70,7 @@ def write_dicom(
     return written
 
 
-def _objects(result: StudyResult) -> Iterator[tuple[str, str, Dataset]]:
+def _objects(result: StudyResult, structure_sets: bool) -> Iterator[tuple[str, str, Dataset]]:
     """Every object with its study, which names a folder, and the name of its file."""
     drawn: tuple[Segmentation, Dataset] | None = None
     for images in result.images:
@@ -70,6 +78,8 @@ def _objects(result: StudyResult) -> Iterator[tuple[str, str, Dataset]]:
         if own is not None:
             drawn = (own, segmentation_object(own, images.contours or _series(images)))
             yield images.study, "SEG", drawn[1]
+            if structure_sets:
+                yield images.study, "RTSTRUCT", structure_set(own, images.contours or _series(images))
         if drawn is not None:  # a visit without segments of its own was measured with those of an earlier one
             for name, ds in _measured(result, images, *drawn):
                 yield images.study, name, ds
@@ -84,7 +94,7 @@ def _series(images: VisitImages) -> Series:
 
 
 def rows_of(result: StudyResult, images: VisitImages) -> list[Measurement]:
-    """The rows of one visit; those of a whole cycle, such as doses, stand with its first visit."""
+    """The rows of one visit; those of a whole cycle, such as doses, go with its first visit."""
     names = {(one.cycle, one.visit) for one in result.images}
     first = next(one for one in result.images if one.cycle == images.cycle)
     own = (images.cycle, images.visit)
@@ -159,7 +169,7 @@ def _volumes_of(result: StudyResult, images: VisitImages) -> list[tuple[str, Vol
 
 
 def _spect_suv(images: VisitImages) -> list[tuple[str, Volume]]:
-    """SUVbw of an image that was measured in Bq/ml, where its header tells all that this needs."""
+    """SUVbw of an image that was measured in Bq/ml, where its header states all that this needs."""
     series = _series(images)
     if series.modality != "NM":
         return []

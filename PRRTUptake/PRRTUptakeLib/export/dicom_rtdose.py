@@ -16,12 +16,13 @@ from PRRTUptakeLib.export.dicom_objects import (
     MANUFACTURER,
     MODEL,
     SERIAL,
-    DicomResultError,
+    copy_patient_and_study,
     finish,
     frame_uid,
     refer_to,
     source_images,
 )
+from PRRTUptakeLib.export.errors import ExportError
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS, Volume
 from PRRTUptakeLib.versions import VERSION
 
@@ -32,36 +33,6 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.dicom.series import Series
 
 DOSE_NUMBER = 9004
-_COPIED = [
-    "PatientName",
-    "PatientID",
-    "IssuerOfPatientID",
-    "PatientBirthDate",
-    "PatientSex",
-    "PatientAge",
-    "PatientSize",
-    "PatientWeight",
-    "StudyInstanceUID",
-    "StudyID",
-    "StudyDate",
-    "StudyTime",
-    "AccessionNumber",
-    "ReferringPhysicianName",
-    "StudyDescription",
-    "PositionReferenceIndicator",
-]
-_EMPTY = [
-    "PatientName",
-    "PatientID",
-    "PatientBirthDate",
-    "PatientSex",
-    "StudyID",
-    "StudyDate",
-    "StudyTime",
-    "AccessionNumber",
-    "ReferringPhysicianName",
-    "PositionReferenceIndicator",
-]
 
 
 def dose_object(
@@ -85,23 +56,19 @@ def dose_object(
 
     Raises
     ------
-    DicomResultError
+    ExportError
         If the map is not in Gy, or has values below 0 or none.
     """
     values = dose.array.astype(np.float64)
     if dose.units != "Gy" or not np.isfinite(values).all() or values.min() < 0:
-        raise DicomResultError("An RT Dose needs finite values of at least 0 in Gy: check the dose map.")
+        raise ExportError("An RT Dose needs finite values of at least 0 in Gy: check the dose map.")
     sources = source_images(series)
     source, ds = sources[0], Dataset()
     ds.file_meta = FileMetaDataset()
     ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = RTDoseStorage
     ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = highdicom.UID()
-    for keyword in _EMPTY:
-        setattr(ds, keyword, "")
-    for keyword in _COPIED:
-        if keyword in source:
-            setattr(ds, keyword, source[keyword].value)
+    copy_patient_and_study(ds, source)
     ds.Modality, ds.SeriesInstanceUID, ds.SeriesNumber = "RTDOSE", highdicom.UID(), DOSE_NUMBER
     ds.InstanceNumber, ds.OperatorsName = 1, ""
     ds.Manufacturer, ds.ManufacturerModelName = MANUFACTURER, MODEL
@@ -124,21 +91,21 @@ def read_dose(path: Path) -> Volume:
 
     Raises
     ------
-    DicomResultError
+    ExportError
         If the file is no RT Dose in Gy, or its planes are not evenly spaced.
     """
     try:
         ds = pydicom.dcmread(path)
         stored = ds.pixel_array
     except Exception as error:  # pydicom raises many kinds on broken files
-        raise DicomResultError(f"{path} is not a readable RT Dose ({error}).") from error
+        raise ExportError(f"{path} is not a readable RT Dose ({error}).") from error
     if ds.SOPClassUID != RTDoseStorage or ds.DoseUnits != "GY":
-        raise DicomResultError(f"{path} is not an RT Dose in Gy: choose another file.")
+        raise ExportError(f"{path} is not an RT Dose in Gy: choose another file.")
     stored = stored.reshape(-1, ds.Rows, ds.Columns)
     offsets = np.array(ds.GridFrameOffsetVector, dtype=float)
     steps = np.diff(offsets) if len(offsets) > 1 else np.array([float(ds.SliceThickness)])
     if len(offsets) != len(stored) or np.ptp(steps) > 1e-3 * abs(steps[0]):
-        raise DicomResultError(f"The planes of {path} are not evenly spaced: export it again.")
+        raise ExportError(f"The planes of {path} are not evenly spaced: export it again.")
     row, column = np.array(ds.ImageOrientationPatient, float).reshape(2, 3)
     lps = np.eye(4)
     lps[:3, 0], lps[:3, 1] = row * float(ds.PixelSpacing[1]), column * float(ds.PixelSpacing[0])
@@ -160,7 +127,7 @@ def _place(ds: Dataset, dose: Volume) -> None:
 
 def _pixels(ds: Dataset, values: np.ndarray, bits: int) -> None:
     if bits not in (16, 32):
-        raise DicomResultError(f"An RT Dose has 16 or 32 bits, not {bits}.")
+        raise ExportError(f"An RT Dose has 16 or 32 bits, not {bits}.")
     scaling = float(decimal([max(float(values.max()), 1e-12) / (2**bits - 1) * (1 + 1e-9)])[0])
     ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
     ds.Rows, ds.Columns = values.shape[1:]

@@ -17,7 +17,6 @@ from PRRTUptakeLib.dicom.reading import arrange
 from PRRTUptakeLib.export.dicom_codes import coded
 from PRRTUptakeLib.export.dicom_objects import (
     MODEL,
-    DicomResultError,
     as_volume,
     equipment,
     finish,
@@ -26,6 +25,7 @@ from PRRTUptakeLib.export.dicom_objects import (
     source_images,
     tracking_uid,
 )
+from PRRTUptakeLib.export.errors import ExportError
 from PRRTUptakeLib.imaging.volume import Grid
 from PRRTUptakeLib.segmentation.codes import SPATIAL, Code, structure
 from PRRTUptakeLib.segmentation.regrid import regrid
@@ -57,7 +57,7 @@ def segmentation_object(segmentation: Segmentation, series: Series, description:
 
     Raises
     ------
-    DicomResultError
+    ExportError
         If there is nothing in the segments, or the series has no frame of reference.
     """
     arranged = arrange(series)
@@ -65,7 +65,7 @@ def segmentation_object(segmentation: Segmentation, series: Series, description:
     placed = _in_order_of(segmentation, grid)
     segments = [segment for segment in placed if segment.voxel_count]
     if not segments:
-        raise DicomResultError("There is no segment with a voxel in it: nothing to write as DICOM SEG.")
+        raise ExportError("There is no segment with a voxel in it: nothing to write as DICOM SEG.")
     first = min(segment.origin[0] for segment in segments)
     last = max(segment.origin[0] + segment.mask.shape[0] for segment in segments)
     values = np.zeros((last - first, *placed.grid.shape[1:], len(segments)), dtype=np.uint8)
@@ -84,14 +84,14 @@ def occupancy_object(
 
     Raises
     ------
-    DicomResultError
+    ExportError
         If there is no region, or the regions lie on different grids.
     """
     if not regions:
-        raise DicomResultError("There is no region that was measured by occupancy: nothing to write as DICOM SEG.")
+        raise ExportError("There is no region that was measured by occupancy: nothing to write as DICOM SEG.")
     grid = regions[0][1].grid
     if any(not grid.matches(region.grid) for _, region in regions):
-        raise DicomResultError("The regions were measured on different images: write one SEG for each image.")
+        raise ExportError("The regions were measured on different images: write one SEG for each image.")
     places = [np.unravel_index(region.indices, grid.shape) for _, region in regions]
     first, last = min(int(place[0].min()) for place in places), max(int(place[0].max()) for place in places) + 1
     values = np.zeros((last - first, *grid.shape[1:], len(regions)), dtype=np.float32)
@@ -107,7 +107,7 @@ def segment_numbers(seg: Dataset) -> dict[str, int]:
 
 
 def _in_order_of(segmentation: Segmentation, grid: Grid) -> Segmentation:
-    from PRRTUptakeLib.segmentation.segments import SegmentError
+    from PRRTUptakeLib.segmentation.errors import SegmentError
 
     try:
         return regrid(segmentation, grid)

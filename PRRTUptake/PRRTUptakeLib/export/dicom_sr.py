@@ -32,13 +32,13 @@ from PRRTUptakeLib.export.dicom_objects import (
     MANUFACTURER,
     MODEL,
     SERIAL,
-    DicomResultError,
     finish,
     own_uids,
     source_images,
     tracking_uid,
 )
 from PRRTUptakeLib.export.dicom_seg import segment_numbers
+from PRRTUptakeLib.export.errors import ExportError
 from PRRTUptakeLib.segmentation.codes import structure
 
 if TYPE_CHECKING:
@@ -89,15 +89,15 @@ def measurement_report(
 
     Raises
     ------
-    DicomResultError
+    ExportError
         If there are no rows, or a value is not finite.
     """
     kept = sorted((row for row in rows if ":" not in row.metric), key=lambda row: row.region)
     if not kept:
-        raise DicomResultError(f"Visit '{visit}' has no measurements: nothing to write as DICOM SR.")
+        raise ExportError(f"Visit '{visit}' has no measurements: nothing to write as DICOM SR.")
     for row in kept:
         if not math.isfinite(row.value):
-            raise DicomResultError(f"'{row.metric}' of '{row.region}' is {row.value}, which a report cannot hold.")
+            raise ExportError(f"'{row.metric}' of '{row.region}' is {row.value}, which a report cannot hold.")
     groups = [
         _group(region, list(group), segmentation, seg, series, visit)
         for region, group in groupby(kept, key=lambda row: row.region)
@@ -126,7 +126,7 @@ def read_report(path: Path) -> tuple[ReportedValue, ...]:
 
     Raises
     ------
-    DicomResultError
+    ExportError
         If the file is no such report, or holds codes that are not known.
     """
     try:
@@ -136,7 +136,7 @@ def read_report(path: Path) -> tuple[ReportedValue, ...]:
             *document.content.get_image_measurement_groups(),
         ]
     except Exception as error:  # pydicom and highdicom raise many kinds
-        raise DicomResultError(f"{path} is not a measurement report by TID 1500 ({error}).") from error
+        raise ExportError(f"{path} is not a measurement report by TID 1500 ({error}).") from error
     return tuple(_value(group, item, str(path)) for group in groups for item in group.get_measurements())
 
 

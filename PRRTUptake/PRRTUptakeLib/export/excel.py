@@ -9,8 +9,8 @@ import zipfile
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.export.data_dictionary import measurements_schema
+from PRRTUptakeLib.export.errors import ExportError
 from PRRTUptakeLib.study.measurements import COLUMNS
 
 if TYPE_CHECKING:
@@ -25,20 +25,16 @@ _MOMENT, _NO_MOMENT = re.compile(rb"\d{4}-\d\d-\d\dT[\d:.]+"), b"1980-01-01T00:0
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 
 
-class ExcelError(PRRTError):
-    """A table cannot be written for Excel."""
-
-
 def require_excel() -> None:
     """See that Excel files can be written, before a long run.
 
     Raises
     ------
-    ExcelError
+    ExportError
         If openpyxl is not installed.
     """
     if find_spec("openpyxl") is None:
-        raise ExcelError("A table for Excel needs the package openpyxl: install it, or use measurements.csv.")
+        raise ExportError("A table for Excel needs the package openpyxl: install it, or use measurements.csv.")
 
 
 def write_excel(rows: Sequence[Measurement], path: Path) -> None:
@@ -49,7 +45,7 @@ def write_excel(rows: Sequence[Measurement], path: Path) -> None:
 
     Raises
     ------
-    ExcelError
+    ExportError
         If openpyxl is not installed.
     """
     require_excel()

@@ -9,15 +9,11 @@ import tempfile
 from pathlib import Path
 
 from PRRTUptakeLib.atomic_write import atomic_file
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.export.errors import ExportError
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 CONVERTERS = (*BROWSERS, "wkhtmltopdf", "weasyprint")
 _PATIENCE_s = 120
-
-
-class PdfError(PRRTError):
-    """No converter, or it failed."""
 
 
 def find_converter() -> str:
@@ -36,15 +32,15 @@ def html_to_pdf(page: Path, output: Path, converter: str = "") -> Path:
 
     Raises
     ------
-    PdfError
+    ExportError
         If the page is missing, there is no converter, or it fails.
     """
     page, output = Path(page), Path(output)
     converter = converter or find_converter()
     if not page.is_file():
-        raise PdfError(f"There is no report {page}: run the case first.")
+        raise ExportError(f"There is no report {page}: run the case first.")
     if not converter:
-        raise PdfError(
+        raise ExportError(
             f"No converter to PDF is installed ({', '.join(CONVERTERS)}): print {page} from a browser instead."
         )
     with tempfile.TemporaryDirectory(prefix="prrt-pdf-") as folder:
@@ -58,11 +54,11 @@ def html_to_pdf(page: Path, output: Path, converter: str = "") -> Path:
                 check=False,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise PdfError(f"{Path(converter).name} could not convert {page} ({error}).") from error
+            raise ExportError(f"{Path(converter).name} could not convert {page} ({error}).") from error
         if done.returncode or not made.is_file():
             reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
-            raise PdfError(f"{Path(converter).name} could not convert {page} ({reason}).")
-        with atomic_file(output, PdfError) as work:
+            raise ExportError(f"{Path(converter).name} could not convert {page} ({reason}).")
+        with atomic_file(output, ExportError) as work:
             shutil.copyfile(made, work)
     return output
 

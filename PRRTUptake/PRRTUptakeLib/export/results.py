@@ -16,6 +16,7 @@ from PRRTUptakeLib.export.data_dictionary import measurements_schema
 from PRRTUptakeLib.export.deidentified import identity_of, without_identity
 from PRRTUptakeLib.export.dicom_results import write_dicom
 from PRRTUptakeLib.export.excel import require_excel, write_excel
+from PRRTUptakeLib.export.nifti_masks import write_result_masks
 from PRRTUptakeLib.export.provenance import provenance, write_json
 from PRRTUptakeLib.export.provenance import without_identity as facts_without_identity
 from PRRTUptakeLib.progress import Progress, no_progress
@@ -39,6 +40,8 @@ class Outputs:
     Attributes
     ----------
     dicom : a folder ``dicom`` with segmentations, measurement reports and maps.
+    structure_sets : with ``dicom``, the segments as RT Structure Set too.
+    masks : a folder ``masks`` with the segments as NIfTI files.
     excel : the table as ``measurements.xlsx`` too.
     operator : who ran it, for the report; "" for the ``operator`` in the notes.
     deidentifier : frees all that is written of the patient's identity; None leaves it in.
@@ -48,6 +51,8 @@ class Outputs:
     """
 
     dicom: bool = False
+    structure_sets: bool = False
+    masks: bool = False
     excel: bool = False
     operator: str = ""
     deidentifier: Deidentifier | None = None
@@ -84,7 +89,8 @@ def _write(
     cleaner = outputs.deidentifier.cleaner(identity_of(result)) if outputs.deidentifier is not None else None
     if outputs.dicom:
         progress(0.2, "writing DICOM")
-        write_dicom(result, out / "dicom", outputs.deidentifier, cleaner.identity if cleaner is not None else None)
+        identity = cleaner.identity if cleaner is not None else None
+        write_dicom(result, out / "dicom", outputs.deidentifier, identity, outputs.structure_sets)
     if cleaner is not None:
         result, facts = without_identity(result, cleaner), facts_without_identity(facts, cleaner)
     progress(0.6, "writing tables, report and scene")
@@ -95,6 +101,8 @@ def _write(
     (out / "protocol.json").write_text(result.input.protocol.text, encoding="utf-8")
     write_json(facts, out / "provenance.json")
     (out / REPORT).write_text(study_report(result, facts, outputs.title), encoding="utf-8")
+    if outputs.masks:
+        write_result_masks(result, out / "masks")
     if write_scene is not None:
         write_scene(result, out)
     for write in outputs.more:

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pydicom
 
-from PRRTUptakeLib.export.bundle import MANIFEST, BundleError, read_bundle
+from PRRTUptakeLib.export.bundle import MANIFEST, read_bundle
 from PRRTUptakeLib.export.dicom_maps import read_map
 from PRRTUptakeLib.export.dicom_rtdose import read_dose
 from PRRTUptakeLib.export.dicom_sr import read_report
+from PRRTUptakeLib.export.errors import BundleError
 from PRRTUptakeLib.progress import Progress, no_progress
 from PRRTUptakeLib.segmentation.dicom_contours import read_contours
 from PRRTUptakeLib.study.measurements import OPTIONAL_COLUMNS
@@ -59,7 +60,7 @@ def verify_bundle(
     Parameters
     ----------
     bundle : what ``prrt bundle`` wrote.
-    run_case : measures a case file into a folder; told how far it is; the last argument asks for DICOM.
+    run_case : measures a case file into a folder; called with how far it is; the last argument asks for DICOM.
     case : the case file; None for the one that the bundle names, which must still be there.
 
     Raises

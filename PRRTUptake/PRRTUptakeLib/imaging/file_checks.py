@@ -12,7 +12,7 @@ import re
 import zlib
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.imaging.errors import ImagingError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,10 +33,6 @@ _LARGEST_VOXELS = 1 << 36
 _LONGEST_HEADER = 1 << 20
 
 
-class FileCheckError(PRRTError):
-    """An image file is damaged."""
-
-
 def check_nrrd(path: Path) -> None:
     """Raise if an NRRD file (.nrrd, .seg.nrrd) does not hold what its header says.
 
@@ -44,7 +40,7 @@ def check_nrrd(path: Path) -> None:
 
     Raises
     ------
-    FileCheckError
+    ImagingError
         If the file is damaged or cut short, or keeps its voxels in another file.
     """
     data = _bytes(path)
@@ -53,19 +49,19 @@ def check_nrrd(path: Path) -> None:
     if crlf[1] and (not separator or len(crlf[0]) < len(head)):
         head, separator, payload = crlf
     if not data.startswith(b"NRRD000") or not separator or len(head) > _LONGEST_HEADER:
-        raise FileCheckError(f"{path.name} is not an NRRD file, or its header is damaged: write it again.")
+        raise ImagingError(f"{path.name} is not an NRRD file, or its header is damaged: write it again.")
     fields = _nrrd_fields(head.decode("utf-8", "replace"))
     if "data file" in fields or "datafile" in fields:
-        raise FileCheckError(f"{path.name} keeps its voxels in another file: write it as one .nrrd file.")
+        raise ImagingError(f"{path.name} keeps its voxels in another file: write it as one .nrrd file.")
     sizes = _sizes(fields.get("sizes", ""), path, fields.get("dimension", ""))
     width = _NRRD_BYTES.get(fields.get("type", ""))
     if width is None:
-        raise FileCheckError(f"{path.name} has voxels of the type '{fields.get('type', '')}', which is not known.")
+        raise ImagingError(f"{path.name} has voxels of the type '{fields.get('type', '')}', which is not known.")
     _check_directions(fields, path)
     _check_extents(head.decode("utf-8", "replace"), sizes, path)
     skipped = any(fields.get(key, "0") != "0" for key in ("line skip", "lineskip", "byte skip", "byteskip"))
     if skipped:
-        raise FileCheckError(f"{path.name} skips lines or bytes before its voxels: write it again without.")
+        raise ImagingError(f"{path.name} skips lines or bytes before its voxels: write it again without.")
     _compare(path, _nrrd_payload(payload, fields.get("encoding", ""), path), _product(sizes) * width)
 
 
@@ -85,7 +81,7 @@ def _check_directions(fields: dict[str, str], path: Path) -> None:
             except ValueError:
                 values = [math.nan]
             if not all(map(math.isfinite, values)) or (key == "space directions" and not any(values)):
-                raise FileCheckError(f"{path.name} states '{key}: {fields[key]}', which is impossible: write it again.")
+                raise ImagingError(f"{path.name} states '{key}: {fields[key]}', which is impossible: write it again.")
 
 
 def _check_extents(head: str, sizes: list[int], path: Path) -> None:
@@ -99,7 +95,7 @@ def _check_extents(head: str, sizes: list[int], path: Path) -> None:
         pairs = list(zip(ends[::2], ends[1::2], spatial, strict=False))
         outside = any(not _within(first, last, size) for first, last, size in pairs)
         if len(ends) != 6 or len(pairs) != 3 or outside:
-            raise FileCheckError(f"{path.name} puts {name} at '{text.strip()}', outside its size: write it again.")
+            raise ImagingError(f"{path.name} puts {name} at '{text.strip()}', outside its size: write it again.")
 
 
 def _within(first: int, last: int, size: int) -> bool:
@@ -116,12 +112,12 @@ def _nrrd_payload(payload: bytes, encoding: str, path: Path) -> int | None:
         if encoding in ("bzip2", "bz2"):
             return len(bz2.decompress(payload))
     except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise FileCheckError(f"{path.name} is damaged or cut short ({error}): copy or write it again.") from error
+        raise ImagingError(f"{path.name} is damaged or cut short ({error}): copy or write it again.") from error
     if encoding == "raw":
         return len(payload)
     if encoding in ("ascii", "txt", "text", "hex"):
         return None
-    raise FileCheckError(f"{path.name} has the encoding '{encoding}', which is not known: write it as gzip or raw.")
+    raise ImagingError(f"{path.name} has the encoding '{encoding}', which is not known: write it as gzip or raw.")
 
 
 def check_metaimage(path: Path) -> None:
@@ -129,29 +125,29 @@ def check_metaimage(path: Path) -> None:
 
     Raises
     ------
-    FileCheckError
+    ImagingError
         If the file is damaged or cut short, or keeps its voxels in another file.
     """
     data = _bytes(path)
     head, marker, rest = data[:_LONGEST_HEADER].partition(b"ElementDataFile")
     line, newline, _ = rest.partition(b"\n")
     if not marker or not newline or not head.lstrip().startswith((b"ObjectType", b"NDims", b"Comment")):
-        raise FileCheckError(f"{path.name} is not a MetaImage file, or its header is damaged: write it again.")
+        raise ImagingError(f"{path.name} is not a MetaImage file, or its header is damaged: write it again.")
     if line.strip(b" =\r").upper() != b"LOCAL":
-        raise FileCheckError(f"{path.name} keeps its voxels in another file: write it as one .mha file.")
+        raise ImagingError(f"{path.name} keeps its voxels in another file: write it as one .mha file.")
     text = head.decode("utf-8", "replace").splitlines()
     fields = {key.strip(): value.strip() for key, value in (one.split("=", 1) for one in text if "=" in one)}
     payload = data[len(head) + len(marker) + len(line) + 1 :]
     sizes = _sizes(fields.get("DimSize", ""), path, fields.get("NDims", ""))
     width = _META_BYTES.get(fields.get("ElementType", ""))
     if width is None:
-        raise FileCheckError(f"{path.name} has voxels of the type '{fields.get('ElementType', '')}', not a known one.")
+        raise ImagingError(f"{path.name} has voxels of the type '{fields.get('ElementType', '')}', not a known one.")
     found = len(payload)
     if fields.get("CompressedData", "False").lower() == "true":
         try:
             found = len(zlib.decompress(payload))
         except zlib.error as error:
-            raise FileCheckError(f"{path.name} is damaged or cut short ({error}): copy or write it again.") from error
+            raise ImagingError(f"{path.name} is damaged or cut short ({error}): copy or write it again.") from error
     channels = fields.get("ElementNumberOfChannels", "1")
     _compare(path, found, _product(sizes) * width * (int(channels) if channels.isdigit() else 1))
 
@@ -160,13 +156,13 @@ def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise FileCheckError(f"{path} cannot be read ({error.strerror}).") from error
+        raise ImagingError(f"{path} cannot be read ({error.strerror}).") from error
 
 
 def _sizes(text: str, path: Path, dimensions: str) -> list[int]:
     words = text.split()
     if not words or not all(word.isdigit() and int(word) > 0 for word in words) or dimensions != str(len(words)):
-        raise FileCheckError(f"{path.name} has the size '{text}' in {dimensions or 'no'} dimensions: write it again.")
+        raise ImagingError(f"{path.name} has the size '{text}' in {dimensions or 'no'} dimensions: write it again.")
     return [int(word) for word in words]
 
 
@@ -179,9 +175,9 @@ def _product(sizes: list[int]) -> int:
 
 def _compare(path: Path, found: int | None, needed: int) -> None:
     if needed > _LARGEST_VOXELS:
-        raise FileCheckError(f"{path.name} states {needed} bytes of voxels: its header is damaged.")
+        raise ImagingError(f"{path.name} states {needed} bytes of voxels: its header is damaged.")
     if found is not None and found != needed:
-        raise FileCheckError(
+        raise ImagingError(
             f"{path.name} has {found} bytes of voxels where its header calls for {needed}: it is damaged or cut short; "
             "copy or write it again."
         )

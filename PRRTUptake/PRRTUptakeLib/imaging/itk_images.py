@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import SimpleITK as sitk
 
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS, Grid
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def itk_image(array: np.ndarray, grid: Grid) -> sitk.Image:
@@ -51,3 +56,8 @@ def affine_from_itk(transform: sitk.Transform) -> np.ndarray:
         unit[axis] = 1.0
         lps[:3, axis] = np.array(transform.TransformPoint(unit)) - lps[:3, 3]
     return LPS_TO_RAS @ lps @ LPS_TO_RAS
+
+
+def write_mask(mask: np.ndarray, grid: Grid, path: Path) -> None:
+    """Write a mask [k, j, i] as NIfTI."""
+    sitk.WriteImage(itk_image(mask.astype(np.uint8), grid), str(path), useCompression=True, compressionLevel=1)

@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.imaging.errors import ImagingError
 from PRRTUptakeLib.imaging.volume import Grid
 
 if TYPE_CHECKING:
@@ -29,10 +29,6 @@ _UNITS_mm = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # unknown counts as mm, as al
 _PATIENT_CODES = (1, 2)  # coordinates of the scanner, or of another scan of the patient
 _NOTED_SHEAR = 1e-4
 _LARGEST_SHEAR_voxels = 0.5  # at a corner of the grid
-
-
-class NiftiError(PRRTError):
-    """A NIfTI file is damaged, or does not say where its voxels are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +64,7 @@ def read_nifti(path: Path) -> Nifti:
 
     Raises
     ------
-    NiftiError
+    ImagingError
         If it is damaged or cut short, has not three dimensions, states no orientation, or two that contradict.
     """
     data = whole_bytes(path)
@@ -85,14 +81,14 @@ def whole_bytes(path: Path) -> bytes:
 
     Raises
     ------
-    NiftiError
+    ImagingError
         If the file cannot be read, or is damaged or cut short.
     """
     try:
         data = path.read_bytes()
         return gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
     except (OSError, EOFError, zlib.error) as error:
-        raise NiftiError(f"{path.name} is damaged or cut short ({error}): copy or write it again.") from error
+        raise ImagingError(f"{path.name} is damaged or cut short ({error}): copy or write it again.") from error
 
 
 def _header(data: bytes, name: str) -> _Header:
@@ -101,7 +97,7 @@ def _header(data: bytes, name: str) -> _Header:
             return _version_1(data, order, name)
         if len(data) >= 540 and struct.unpack_from(order + "i", data)[0] == 540:
             return _version_2(data, order, name)
-    raise NiftiError(f"{name} is not a NIfTI file: write it again as NIfTI or NRRD.")
+    raise ImagingError(f"{name} is not a NIfTI file: write it again as NIfTI or NRRD.")
 
 
 def _version_1(data: bytes, order: str, name: str) -> _Header:
@@ -109,7 +105,7 @@ def _version_1(data: bytes, order: str, name: str) -> _Header:
         return struct.unpack_from(order + kind, data, at)
 
     if data[344:347] != b"n+1":
-        raise NiftiError(f"{name} is a header without its image (.hdr and .img): write it as one .nii file.")
+        raise ImagingError(f"{name} is a header without its image (.hdr and .img): write it as one .nii file.")
     return _Header(
         order,
         _sizes(get("8h", 40), name),
@@ -150,13 +146,13 @@ def _sizes(dim: tuple[float, ...], name: str) -> tuple[int, ...]:
     sizes = [int(n) for n in dim[1 : int(dim[0]) + 1]] if 1 <= dim[0] <= 7 else []
     if len(sizes) < 3 or min(sizes) < 1 or any(n > 1 for n in sizes[3:]):
         shown = " x ".join(map(str, sizes)) or "unknown"
-        raise NiftiError(f"{name} has the size {shown}, but a mask has three dimensions with one value per voxel.")
+        raise ImagingError(f"{name} has the size {shown}, but a mask has three dimensions with one value per voxel.")
     return tuple(sizes[:3])
 
 
 def _dtype(code: int, order: str, name: str) -> np.dtype:
     if code not in _TYPES:
-        raise NiftiError(f"{name} holds values of type {code}, which no mask has: write it as uint8 or int16.")
+        raise ImagingError(f"{name} holds values of type {code}, which no mask has: write it as uint8 or int16.")
     return np.dtype(order + _TYPES[code])
 
 
@@ -164,7 +160,7 @@ def _values(data: bytes, header: _Header, name: str) -> np.ndarray:
     count = int(np.prod(header.sizes, dtype=np.int64))
     needed, found = count * header.dtype.itemsize, len(data) - header.offset
     if header.offset < header.size or found != needed:
-        raise NiftiError(
+        raise ImagingError(
             f"{name} has {max(found, 0)} bytes of voxels where its header calls for {needed}: it is damaged or cut "
             "short; copy or write it again."
         )
@@ -186,7 +182,7 @@ def _orientation(header: _Header, name: str) -> tuple[np.ndarray, tuple[str, ...
     if matrix_code > 0 and np.isfinite(sform).all() and abs(np.linalg.det(sform[:3, :3])) > 1e-9:
         forms["sform"] = (matrix_code, sform)
     if not forms:
-        raise NiftiError(f"{name} does not say where its voxels are (qform and sform code 0): write it again.")
+        raise ImagingError(f"{name} does not say where its voxels are (qform and sform code 0): write it again.")
     if len(forms) == 1:
         return next(iter(forms.values()))[1], ()
     apart = _apart_voxels(forms["qform"][1], forms["sform"][1], header.sizes)
@@ -195,16 +191,16 @@ def _orientation(header: _Header, name: str) -> tuple[np.ndarray, tuple[str, ...
     if apart <= 0.1:
         return forms["sform"][1], ()
     if quaternion_code == matrix_code and apart > 1.0:
-        raise NiftiError(
+        raise ImagingError(
             f"{name} states its orientation twice, and the two contradict by {apart:.0f} voxels (qform and sform, both "
             f"of code {matrix_code}): write it again with one geometry."
         )
     other = ranked[0]
-    told = (
+    note = (
         f"{name} states its orientation twice, {apart:.1f} voxels apart: {better} (code {forms[better][0]}) is taken, "
         f"not {other} (code {forms[other][0]})."
     )
-    return forms[better][1], (told,)
+    return forms[better][1], (note,)
 
 
 def _qform(header: _Header) -> np.ndarray:

@@ -11,17 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.imaging.errors import ImagingError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])  # DICOM's patient frame to Slicer's
-
-
-class VolumeError(PRRTError):
-    """A volume or grid is not usable."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,11 +39,13 @@ class Grid:
     def __post_init__(self) -> None:
         matrix = np.array(self.ijk_to_ras, dtype=np.float64)
         if matrix.shape != (4, 4) or not np.allclose(matrix[3], [0, 0, 0, 1]) or not np.isfinite(matrix).all():
-            raise VolumeError(f"A geometry is a finite 4x4 matrix with last row 0 0 0 1, not {matrix.tolist()}.")
+            raise ImagingError(f"A geometry is a finite 4x4 matrix with last row 0 0 0 1, not {matrix.tolist()}.")
         if len(self.shape) != 3 or min(self.shape) < 1:
-            raise VolumeError(f"A grid has three sizes of at least 1, but this one has {tuple(self.shape)}.")
+            raise ImagingError(f"A grid has three sizes of at least 1, but this one has {tuple(self.shape)}.")
         if abs(np.linalg.det(matrix[:3, :3])) < 1e-9:
-            raise VolumeError("The voxel axes lie in one plane (spacing 0 or parallel axes): check the image geometry.")
+            raise ImagingError(
+                "The voxel axes lie in one plane (spacing 0 or parallel axes): check the image geometry."
+            )
         matrix.setflags(write=False)
         object.__setattr__(self, "ijk_to_ras", matrix)
         object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
@@ -70,12 +68,12 @@ class Grid:
 
     def to_ras(self, ijk: np.ndarray) -> np.ndarray:
         """Map points (..., 3), ordered i, j, k, to RAS millimetres."""
-        return np.asarray(ijk, dtype=np.float64) @ self.ijk_to_ras[:3, :3].T + self.ijk_to_ras[:3, 3]
+        return np.asarray(np.asarray(ijk, dtype=np.float64) @ self.ijk_to_ras[:3, :3].T + self.ijk_to_ras[:3, 3])
 
     def to_ijk(self, ras: np.ndarray) -> np.ndarray:
         """Map RAS points (..., 3) in mm to continuous indices, ordered i, j, k."""
         inverse = self.ras_to_ijk
-        return np.asarray(ras, dtype=np.float64) @ inverse[:3, :3].T + inverse[:3, 3]
+        return np.asarray(np.asarray(ras, dtype=np.float64) @ inverse[:3, :3].T + inverse[:3, 3])
 
     def described(self) -> str:
         """Size, spacing and origin in words, for messages that compare two grids.
@@ -123,10 +121,10 @@ class Volume:
     def __post_init__(self) -> None:
         array = np.asarray(self.array, dtype=np.float32)
         if array.ndim != 3:
-            raise VolumeError(f"A volume has three dimensions, but this array has {array.ndim}.")
+            raise ImagingError(f"A volume has three dimensions, but this array has {array.ndim}.")
         grid = Grid(array.shape, self.ijk_to_ras)
         if self.reference_time is not None and self.reference_time.tzinfo is None:
-            raise VolumeError(f"The reference time {self.reference_time} has no time zone: give it one.")
+            raise ImagingError(f"The reference time {self.reference_time} has no time zone: give it one.")
         object.__setattr__(self, "array", array)
         object.__setattr__(self, "ijk_to_ras", grid.ijk_to_ras)
 

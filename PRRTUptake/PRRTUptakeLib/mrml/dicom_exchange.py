@@ -17,12 +17,13 @@ from PRRTUptakeLib.export.dicom_objects import save_object
 from PRRTUptakeLib.export.dicom_results import fractions_of, map_object
 from PRRTUptakeLib.export.dicom_seg import occupancy_object, segmentation_object
 from PRRTUptakeLib.export.dicom_sr import measurement_report
+from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.manual_shifts import manual_shifts_within
 from PRRTUptakeLib.mrml.own_segments import check_together
 from PRRTUptakeLib.mrml.segmentations import native_segmentation, node_from_segmentation
 from PRRTUptakeLib.mrml.tables import rows_of_table
 from PRRTUptakeLib.mrml.transforms import segments_to_image
-from PRRTUptakeLib.mrml.volumes import NodeError, native_volume
+from PRRTUptakeLib.mrml.volumes import native_volume
 from PRRTUptakeLib.segmentation.dicom_contours import read_contours
 from PRRTUptakeLib.study.images import contour_series
 from PRRTUptakeLib.study.measurements import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, Measurement
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 
 def import_contours(path: str | Path, images: str | Path | Sequence[Series], name: str = "", node: Any = None) -> Any:
-    """DICOM SEG and RTSTRUCT as a segmentation node whose segments know role, lobe and lesion as far as they tell.
+    """DICOM SEG and RTSTRUCT as a segmentation node whose segments know role, lobe and lesion as far as the file says.
 
     Parameters
     ----------
@@ -136,8 +137,8 @@ def _rows(node: Any) -> Sequence[Measurement]:
     found = rows_of_table(node)
     missing = [name for name in REQUIRED_COLUMNS if found and name not in found[0]]
     if not found or missing:
-        told = f"has no column '{missing[0]}'" if missing else "is empty"
-        raise NodeError(f"The table '{node.GetName()}' {told}: choose a table of measurements.")
+        note = f"has no column '{missing[0]}'" if missing else "is empty"
+        raise NodeError(f"The table '{node.GetName()}' {note}: choose a table of measurements.")
     return [_row(one) for one in found]
 
 
@@ -145,4 +146,5 @@ def _row(values: dict[str, Any]) -> Measurement:
     texts = {name: str(values[name]) for name in REQUIRED_COLUMNS if name not in ("cycle", "value")}
     cells = {name: values.get(name, "") for name in OPTIONAL_COLUMNS}
     known = {name: float(cell) if str(cell).strip() else math.nan for name, cell in cells.items()}
-    return Measurement(**texts, cycle=int(values["cycle"]), value=float(values["value"]), **known)
+    given: dict[str, Any] = {**texts, "cycle": int(values["cycle"]), "value": float(values["value"]), **known}
+    return Measurement(**given)

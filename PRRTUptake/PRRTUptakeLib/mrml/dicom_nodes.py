@@ -16,6 +16,7 @@ from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.volume import Volume
 from PRRTUptakeLib.mrml.images import HOURS_ATTRIBUTE, MEASURED, PATIENT_ATTRIBUTE, describe_image, image_row
 from PRRTUptakeLib.mrml.volumes import REFERENCE_TIME_ATTRIBUTE, node_from_volume
+from PRRTUptakeLib.progress import Progress, in_background, no_progress
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.dicom.series import Series
@@ -28,7 +29,12 @@ _NOTED = (NUCLIDE_ATTRIBUTE, ACTIVITY_ATTRIBUTE, SEX_ATTRIBUTE, HOURS_ATTRIBUTE)
 
 
 def node_from_series(
-    series: Series, name: str, as_suv: bool = False, inputs: OperatorOverrides | None = None, node: Any = None
+    series: Series,
+    name: str,
+    as_suv: bool = False,
+    inputs: OperatorOverrides | None = None,
+    node: Any = None,
+    progress: Progress = no_progress,
 ) -> Any:
     """Read a PET, NM, CT or MR series into a volume node.
 
@@ -39,6 +45,7 @@ def node_from_series(
     as_suv : SUVbw instead of Bq/ml (PET and NM only).
     inputs : what the operator states where the header is silent.
     node : a volume node to overwrite; a new one is made if None.
+    progress : may offer a thread to read in.
 
     Raises
     ------
@@ -46,10 +53,12 @@ def node_from_series(
         If the series cannot be quantified; the message names the attribute.
     """
     if series.modality not in EMISSION:
-        made = node_from_volume(read_volume(series), name, node)
+        made = node_from_volume(in_background(progress, lambda step: read_volume(series)), name, node)
         made.SetAttribute(PATIENT_ATTRIBUTE, series.patient_id or None)
         return made
-    volume = suv(series, "bw", inputs).volume if as_suv else quantify(series, inputs).volume
+    volume = in_background(
+        progress, lambda step: suv(series, "bw", inputs).volume if as_suv else quantify(series, inputs).volume
+    )
     made = node_from_volume(volume, name, node)
     made.SetAttribute(PATIENT_ATTRIBUTE, series.patient_id or None)
     keep_injection(made, known_injection(series, inputs, volume.reference_time), series.started)

@@ -6,8 +6,14 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.session import session
-from PRRTUptakeLib.mrml.volumes import PROVENANCE_ATTRIBUTE, NodeError, quantity_and_units, set_quantity_and_units
+from PRRTUptakeLib.mrml.volumes import (
+    PROVENANCE_ATTRIBUTE,
+    REFERENCE_TIME_ATTRIBUTE,
+    quantity_and_units,
+    set_quantity_and_units,
+)
 
 ROLE_ATTRIBUTE, VISIT_ATTRIBUTE = "PRRT.ImageRole", "PRRT.Visit"
 HOURS_ATTRIBUTE, PATIENT_ATTRIBUTE = "PRRT.HoursAfterInjection", "PRRT.Patient"
@@ -34,8 +40,8 @@ class ImageRow:
     Attributes
     ----------
     node : the vtkMRMLScalarVolumeNode.
-    name, role, visit, quantity, units, patient : words; role is one of IMAGE_ROLES, "" for what is not told.
-    hours : from injection to scan; None where it is not told.
+    name, role, visit, quantity, units, patient : words; role is one of IMAGE_ROLES, "" for what is missing.
+    hours : from injection to scan; None where it is missing.
     lacks : what a measured image still needs, words among LACKS_*.
     """
 
@@ -81,10 +87,10 @@ def image_row(node: Any) -> ImageRow:
 
 
 def patient_of(node: Any) -> str:
-    """Whose image it is, as its DICOM said; "" where nothing is told."""
-    told = node.GetAttribute(PATIENT_ATTRIBUTE)
-    if told:
-        return str(told)
+    """Whose image it is, as its DICOM said; "" where nothing is stated."""
+    note = node.GetAttribute(PATIENT_ATTRIBUTE)
+    if note:
+        return str(note)
     provenance = node.GetAttribute(PROVENANCE_ATTRIBUTE)
     return str(json.loads(provenance).get("patient_id", "")) if provenance else ""
 
@@ -120,8 +126,42 @@ def describe_image(
         set_quantity_and_units(node, MEASURABLE_UNITS[units], units)
     if hours is not None:
         if hours < 0:
-            raise NodeError(f"A scan {hours:g} h after injection lies before it: correct the time.")
+            raise NodeError(f"The scan is {-hours:g} h before the injection: correct the time.")
         node.SetAttribute(HOURS_ATTRIBUTE, f"{hours:g}" if hours > 0 else None)
+
+
+def propose_visits() -> tuple[str, ...]:
+    """Name the visits of images in use that have no name; returns all names, in the order of the scene.
+
+    A measured image is named by its route, else by its time after injection, else by the day of its scan; CT and MRI
+    get the name of the only measured image of their day, or else their day.
+    """
+    rows = [row for row in image_rows() if row.role != UNUSED]
+    for row in (row for row in rows if row.role == MEASURED and not row.visit):
+        route = row.node.GetAttribute(ROUTE_ATTRIBUTE) or ""
+        name = route or (f"{row.hours:.0f}h" if row.hours is not None else _day(row.node))
+        describe_image(row.node, visit=name)
+    measured = [image_row(row.node) for row in rows if row.role == MEASURED]
+    for row in (row for row in rows if row.role != MEASURED and not row.visit):
+        day = _day(row.node)
+        same = {other.visit for other in measured if day and _day(other.node) == day}
+        describe_image(row.node, visit=same.pop() if len(same) == 1 else day)
+    return tuple(dict.fromkeys(name for row in rows if (name := image_row(row.node).visit)))
+
+
+def patient_of_all() -> str:
+    """The patient that all images in use are of, "" where none is known or they contradict each other."""
+    known = {row.patient for row in image_rows() if row.role != UNUSED and row.patient}
+    return known.pop() if len(known) == 1 else ""
+
+
+def _day(node: Any) -> str:
+    """The day of a scan as its series has it, year first; "" where it is not known."""
+    time = node.GetAttribute(REFERENCE_TIME_ATTRIBUTE)
+    if time:
+        return str(time)[:10]
+    provenance = node.GetAttribute(PROVENANCE_ATTRIBUTE)
+    return str(json.loads(provenance).get("started", ""))[:10] if provenance else ""
 
 
 def check_one_patient(rows: tuple[ImageRow, ...]) -> None:
@@ -132,10 +172,10 @@ def check_one_patient(rows: tuple[ImageRow, ...]) -> None:
     NodeError
         If two images are of different patients.
     """
-    told = [row for row in rows if row.patient]
-    for row in told[1:]:
-        if row.patient != told[0].patient:
+    notes = [row for row in rows if row.patient]
+    for row in notes[1:]:
+        if row.patient != notes[0].patient:
             raise NodeError(
-                f"'{told[0].name}' is of patient {told[0].patient}, but '{row.name}' of patient {row.patient}: "
+                f"'{notes[0].name}' is of patient {notes[0].patient}, but '{row.name}' of patient {row.patient}: "
                 "set the other patient's image to unused, or close the scene."
             )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from PRRTUptakeLib.mrml.dicom_nodes import injection_from_node
+from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.images import (
     ANATOMY,
     LOBE_PLANE_ROLE,
@@ -27,10 +28,10 @@ from PRRTUptakeLib.mrml.segmentations import native_segmentation
 from PRRTUptakeLib.mrml.session import operator_notes
 from PRRTUptakeLib.mrml.session_alignment import ct_of_session
 from PRRTUptakeLib.mrml.transforms import segments_to_image
-from PRRTUptakeLib.mrml.volumes import NodeError, linear_parent_matrix, native_volume
+from PRRTUptakeLib.mrml.volumes import linear_parent_matrix, native_volume
 from PRRTUptakeLib.segmentation.lobes import Plane
 from PRRTUptakeLib.study.contour_propagation import moved_plane
-from PRRTUptakeLib.study.images import same_lattice
+from PRRTUptakeLib.study.images import same_voxels
 from PRRTUptakeLib.study.model import (
     EmissionInput,
     ImageInput,
@@ -264,20 +265,20 @@ def _contour_visit(images: Sequence[ImageToMeasure], cycle: int, visits: list[Vi
 
 def _drawn_visit(grid: Grid, segments: Any) -> str:
     """The visit of a CT or MRI whose voxels are those of the segments, "" if there is none."""
-    rows = [row for row in image_rows() if row.role == ANATOMY and row.visit and _is_lattice(row.node, grid, segments)]
+    rows = [row for row in image_rows() if row.role == ANATOMY and row.visit and _on_grid(row.node, grid, segments)]
     return rows[0].visit if rows else ""
 
 
 def _contour_image(grid: Grid, segments: Any, visit: str) -> ImageInput | None:
     """The CT or MRI of a visit that segments were drawn on: the same voxels, moved alike."""
     rows = [row for row in image_rows() if row.role == ANATOMY and row.visit == visit]
-    return next((_image(row.node) for row in rows if _is_lattice(row.node, grid, segments)), None)
+    return next((_image(row.node) for row in rows if _on_grid(row.node, grid, segments)), None)
 
 
-def _is_lattice(node: Any, grid: Grid, segments: Any) -> bool:
+def _on_grid(node: Any, grid: Grid, segments: Any) -> bool:
     if node.GetTransformNodeID() != segments.GetTransformNodeID():
         return False
-    return same_lattice(native_volume(node).grid, grid)
+    return same_voxels(native_volume(node).grid, grid)
 
 
 def _image(node: Any) -> ImageInput:

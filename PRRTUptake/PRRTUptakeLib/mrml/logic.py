@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.images import check_one_patient, image_row
 from PRRTUptakeLib.mrml.inputs import SceneStudy, Stated, images_to_measure, scene_study
 from PRRTUptakeLib.mrml.own_segments import check_together
@@ -20,8 +21,8 @@ from PRRTUptakeLib.mrml.segmentations import segmentation_from_node
 from PRRTUptakeLib.mrml.session_alignment import check_alignment
 from PRRTUptakeLib.mrml.tables import table_from_measurements
 from PRRTUptakeLib.mrml.transforms import placed_volume
-from PRRTUptakeLib.mrml.volumes import NodeError, linear_parent_matrix, require_in_scene
-from PRRTUptakeLib.progress import Progress, no_progress, sub_progress
+from PRRTUptakeLib.mrml.volumes import linear_parent_matrix, require_in_scene
+from PRRTUptakeLib.progress import Progress, in_background, no_progress, sub_progress
 from PRRTUptakeLib.study.contour_propagation import moved_plane
 from PRRTUptakeLib.study.model import StudyResult
 from PRRTUptakeLib.study.preparation import Prepared, prepare
@@ -72,7 +73,7 @@ class UptakeLogic(SegmentLogic):
 
         Parameters
         ----------
-        imageNode : vtkMRMLScalarVolumeNode of the activity; the calmest part of the liver is sought in it.
+        imageNode : vtkMRMLScalarVolumeNode of the activity; the most uniform part of the liver is sought in it.
         segmentationNode : vtkMRMLSegmentationNode with liver and lesions.
         lobePlaneNode : vtkMRMLMarkupsPlaneNode that parts the lobes; None to use drawn lobes, or the plane through
             gallbladder and vena cava.
@@ -116,7 +117,7 @@ class UptakeLogic(SegmentLogic):
         return node_from_plane(self.prepared.plane, "Lobe plane", lobePlaneNode)
 
     def checkAlignment(self, emissionNode: Any, anatomyNode: Any, segmentationNode: Any = None) -> CheckedVisit:
-        """Tell whether SPECT or PET lies on the CT of its session; see `session_alignment.check_alignment`.
+        """Report whether SPECT or PET is on the CT of its session; see `session_alignment.check_alignment`.
 
         ``warnings`` of the result are empty if it does; ``check.words`` says where the best shift would be.
         """
@@ -138,14 +139,14 @@ class UptakeLogic(SegmentLogic):
         Parameters
         ----------
         images : pairs of a vtkMRMLScalarVolumeNode and the name of its visit.
-        progress : is told how far the work is; may raise `Cancelled`, then nothing was changed.
+        progress : called with how far the work is; may raise `Cancelled`, then nothing was changed.
 
         The other parameters and what is returned are as for `measure`. ``self.measured`` holds all that was found.
         """
         if not images:
             raise NodeError("There is no image to measure: load a PET or SPECT image.")
         if treatedLobe not in ("", "left", "right"):
-            raise NodeError(f"The treated lobe is left, right, or not told, but not '{treatedLobe}'.")
+            raise NodeError(f"The treated lobe is left, right or empty, but not '{treatedLobe}'.")
         check_one_patient(tuple(image_row(node) for node, _ in images if node is not None))
         visits = [visit for _, visit in images]
         twice = next((visit for visit in visits if visits.count(visit) > 1), None)
@@ -156,8 +157,12 @@ class UptakeLogic(SegmentLogic):
             patient=patient, protocol=self.protocol, cycle=cycle, treated_lobe=treatedLobe, recovery=self.phantom
         )
         cuts = {segmentationNode.GetID(): lobePlaneNode} if segmentationNode is not None else {}
-        scene = scene_study(images_to_measure(images, segmentationNode), stated, cuts)
-        measured = run(scene.input, sub_progress(progress, 0.1, 0.9))
+
+        def work(step: Progress) -> tuple[SceneStudy, StudyResult]:
+            read = scene_study(images_to_measure(images, segmentationNode), stated, cuts)
+            return read, run(read.input, sub_progress(step, 0.1, 0.9))
+
+        scene, measured = in_background(progress, work)
         progress(0.95, "Writing the table")
         require_in_scene(tableNode, *scene.segmentations.values(), *scene.images.values())
         self.prepared = keep_measured_segments(measured, scene)

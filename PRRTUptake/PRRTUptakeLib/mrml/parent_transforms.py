@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.images import LOBE_PLANE_ROLE, UNUSED, image_row, image_rows
 from PRRTUptakeLib.mrml.own_segments import segments_of_visit
 from PRRTUptakeLib.mrml.transforms import fingerprint
-from PRRTUptakeLib.mrml.volumes import NodeError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.session import session
-from PRRTUptakeLib.mrml.volumes import NodeError, ensure_subject_hierarchy_item
+from PRRTUptakeLib.mrml.volumes import ensure_subject_hierarchy_item
 from PRRTUptakeLib.segmentation.lobes import Plane
 
 
@@ -58,3 +59,15 @@ def node_from_plane(plane: Plane, name: str, node: Any = None) -> Any:
     node.SetNormalWorld(*plane.normal_ras)
     ensure_subject_hierarchy_item(node)
     return node
+
+
+def show_in_all_views(node: Any) -> None:
+    """Show a plane with handles in every slice and 3D view, whatever views it was shown in before."""
+    if node.GetDisplayNode() is None:
+        node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    display.RemoveAllViewNodeIDs()
+    display.SetVisibility(True)
+    display.SetVisibility2D(True)
+    display.SetVisibility3D(True)
+    display.SetHandlesInteractive(True)

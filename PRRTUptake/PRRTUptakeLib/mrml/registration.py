@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from PRRTUptakeLib.mrml.images import SEGMENTATION_ROLE, image_row, image_rows, patient_of
+from PRRTUptakeLib.mrml.errors import NodeError
+from PRRTUptakeLib.mrml.images import ANATOMY, SEGMENTATION_ROLE, image_row, image_rows, patient_of
+from PRRTUptakeLib.mrml.own_segments import visit_of_segments
 from PRRTUptakeLib.mrml.parent_transforms import FIXED_ROLE, MOVED_ROLE, note_quality, noted_quality
 from PRRTUptakeLib.mrml.segmentations import segmentation_from_node
 from PRRTUptakeLib.mrml.transforms import bends, node_from_registration, placed_volume, world_to_node
 from PRRTUptakeLib.mrml.volumes import (
-    NodeError,
     ensure_subject_hierarchy_item,
     native_volume,
     require_in_scene,
     volume_from_node,
 )
-from PRRTUptakeLib.progress import Progress, no_progress, sub_progress
+from PRRTUptakeLib.progress import Progress, in_background, no_progress, sub_progress
 from PRRTUptakeLib.registration.deformable import bent_where_better
 from PRRTUptakeLib.registration.result import given_registration, identity_registration
 from PRRTUptakeLib.registration.rigid import rigid_registration
@@ -48,12 +49,12 @@ def register(
     segmentationNode : its liver, where it has one, is what is registered in the end; it moves with breathing. Where
         a liver was drawn for the moving image's visit too, both say how well they agree.
     transformNode : transform node to overwrite; a new one is made if None, or if this one cannot hold the result.
-    progress : told how far it is; may raise `Cancelled`, then nothing was changed.
+    progress : called with how far it is; may raise `Cancelled`, then nothing was changed.
     bend : after the rigid registration bend the liver, where that fits better; a warning says where it does not.
 
     Returns
     -------
-    The transform node, which moves points of ``movingNode``, as it lies without it, into the world.
+    The transform node, which moves points of ``movingNode``, without its present transform, into the world.
 
     Raises
     ------
@@ -67,10 +68,15 @@ def register(
     liver = _liver_mask(segmentationNode, fixed.grid) if segmentationNode is not None else None
     drawn = _drawn_for(movingNode)
     other = _liver_mask(drawn, moving.grid) if drawn not in (None, segmentationNode) else None
-    step = sub_progress(progress, 0.0, 0.5 if bend else 1.0)
-    found = rigid_registration(fixed, moving, fixed_liver=liver, moving_liver=other, progress=step)
-    if bend:
-        found = bent_where_better(found, fixed, moving, (liver, other), progress=sub_progress(progress, 0.5, 1.0))
+
+    def work(told: Progress) -> Registration:
+        step = sub_progress(told, 0.0, 0.5 if bend else 1.0)
+        found = rigid_registration(fixed, moving, fixed_liver=liver, moving_liver=other, progress=step)
+        if bend:
+            found = bent_where_better(found, fixed, moving, (liver, other), progress=sub_progress(told, 0.5, 1.0))
+        return found
+
+    found = in_background(progress, work)
     require_in_scene(fixedNode, movingNode)
     transformNode = node_from_registration(found, movingNode, transformNode)
     transformNode.SetName(f"{movingNode.GetName()} to {fixedNode.GetName()}")
@@ -81,10 +87,27 @@ def register(
     return transformNode
 
 
-def registration_of(node: Any, around: Grid | None = None) -> Registration:
-    """How an image came to where it lies, from the world to the image's own coordinates, for the report.
+def visits_to_register(segmentationNode: Any = None) -> tuple[Any, tuple[Any, ...]]:
+    """The CT or MRI that stays, and one of every other visit that is not moved yet.
 
-    A transform that bends is told by its linear part and, on a lattice over the grid ``around``, displacements.
+    The one that stays is of the visit that the segments were drawn on, else the scene's first.
+    """
+    rows = [row for row in image_rows() if row.role == ANATOMY and row.visit]
+    if not rows:
+        return None, ()
+    drawn = visit_of_segments(segmentationNode) if segmentationNode is not None else ""
+    fixed = next((row for row in rows if row.visit == drawn), rows[0])
+    moving: dict[str, Any] = {}
+    for row in rows:
+        if row.visit != fixed.visit and row.node.GetParentTransformNode() is None:
+            moving.setdefault(row.visit, row.node)
+    return fixed.node, tuple(moving.values())
+
+
+def registration_of(node: Any, around: Grid | None = None) -> Registration:
+    """How an image came to where it is, from the world to the image's own coordinates, for the report.
+
+    A transform that bends is described by its linear part and, on a lattice over the grid ``around``, displacements.
     """
     transform = node.GetParentTransformNode()
     if transform is None:

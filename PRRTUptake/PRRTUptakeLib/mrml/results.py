@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from PRRTUptakeLib.mrml.charts import bar_chart, chart_data
+from PRRTUptakeLib.mrml.charts import chart_nodes, point_chart
 from PRRTUptakeLib.mrml.tables import rows_of_table
 from PRRTUptakeLib.study.measurements import COLUMNS, REQUIRED_COLUMNS
 
@@ -83,21 +84,21 @@ def _readable(row: dict[str, Any]) -> tuple[float, str]:
 
 
 def result_chart(node: Any) -> tuple[Any, ...]:
-    """Chart of the target lesions (T/N by lobe, or SUVmax after IA and IV), and the chart's own table."""
+    """Chart of the target lesions (T/N by lobe, or SUVmax after IA and IV), with its data and series."""
     table = target_table(node)
     rows = table.rows
     if not rows:
         return ()
     if table.ratio == "IA/IV":
         groups = {table.first: [row.first for row in rows], table.second: [row.second for row in rows]}
-        chart = bar_chart(node, f"IA and IV {node.GetName()}", "SUVmax", [row.lesion for row in rows], groups)
-        return chart, chart_data(node)
+        point_chart(node, f"IA and IV {node.GetName()}", "SUVmax (g/mL)", [row.lesion for row in rows], groups)
+        return chart_nodes(node)
     several = len({row.visit for row in rows}) > 1
     labels = [f"{row.lesion} {row.visit}" if several else row.lesion for row in rows]
     lobes = sorted({row.lobe for row in rows})
-    groups = {f"{lobe} lobe": [row.ratio if row.lobe == lobe else 0.0 for row in rows] for lobe in lobes}
-    chart = bar_chart(node, f"T/N {node.GetName()}", "T/N", labels, groups)
-    return chart, chart_data(node)
+    groups = {f"{lobe} lobe": [row.ratio if row.lobe == lobe else math.nan for row in rows] for lobe in lobes}
+    point_chart(node, f"T/N {node.GetName()}", "T/N (ratio)", labels, groups)
+    return chart_nodes(node)
 
 
 def result_sentences(node: Any) -> Sequence[str]:

@@ -12,8 +12,9 @@ from PRRTUptakeLib.export.verify import verify_bundle
 from PRRTUptakeLib.mrml.scene import build_scene, write_bundle
 from PRRTUptakeLib.mrml.segmentations import read_segmentation_file, write_segmentation_file
 from PRRTUptakeLib.mrml.session import session
+from PRRTUptakeLib.mrml.views import show_scene
 from PRRTUptakeLib.progress import Progress, no_progress, sub_progress
-from PRRTUptakeLib.study.case import load_case
+from PRRTUptakeLib.study.case import load_case, require_known_lesions
 from PRRTUptakeLib.study.inputs import study_input
 from PRRTUptakeLib.study.run import run
 
@@ -85,7 +86,7 @@ def run_case(
     ----------
     case_path : the case file.
     output : folder of results; one that is there from an earlier run is replaced, unless it holds files of the user's.
-    progress : told how far it is.
+    progress : called with how far it is.
     extensions : what other libraries add to the result.
     dicom : short for ``Outputs(dicom=True)``.
     outputs : what else to write.
@@ -118,8 +119,10 @@ def measure_case(
     PRRTError
         If the data do not allow an answer.
     """
-    study = study_input(load_case(Path(case_path)), read_segmentation_file)
-    return run(study, progress, extensions)
+    case = load_case(Path(case_path))
+    result = run(study_input(case, read_segmentation_file), progress, extensions)
+    require_known_lesions(case, (row.lesion for row in result.rows if row.lesion))
+    return result
 
 
 def verify_case_bundle(
@@ -137,6 +140,7 @@ def write_scene(result: StudyResult, folder: Path) -> None:
     """Empty the scene, fill it with a result, and write it with the last segmentation."""
     session().Clear(0)
     segmentations = build_scene(result.input.patient, result.contents)
+    show_scene()
     if segmentations:
         write_segmentation_file(segmentations[-1], folder / "patient.seg.nrrd")
     write_bundle(folder / "patient.mrb")

@@ -20,7 +20,7 @@ from PRRTUptakeLib.mrml.images import (
 from PRRTUptakeLib.mrml.planes import node_from_plane
 from PRRTUptakeLib.mrml.scene import place_in_study, take_out
 from PRRTUptakeLib.mrml.segmentations import node_from_segmentation, read_segmentation_file
-from PRRTUptakeLib.progress import Progress, no_progress, sub_progress
+from PRRTUptakeLib.progress import Progress, in_background, no_progress, sub_progress
 from PRRTUptakeLib.study.case import load_case
 from PRRTUptakeLib.study.inputs import ROUTES
 from PRRTUptakeLib.study.segment_files import read_segments
@@ -53,7 +53,7 @@ def load_sample(name: str, seed: int = 1, progress: Progress = no_progress, **op
     ----------
     name : "lutia", "ia-versus-iv", "serial" or "single-arm".
     seed : of the patient; the same seed gives the same patient.
-    progress : told how far it is.
+    progress : called with how far it is.
     options : for the writer, for instance ``noise=False``.
 
     Returns
@@ -63,7 +63,7 @@ def load_sample(name: str, seed: int = 1, progress: Progress = no_progress, **op
     write, as_suv = SAMPLES[name]
     with tempfile.TemporaryDirectory(prefix="prrt-sample-") as folder:
         progress(0.0, "Making the synthetic patient")
-        path = write(Path(folder) / "patient", seed=seed, **options)
+        path = in_background(progress, lambda step: write(Path(folder) / "patient", seed=seed, **options))
         return load_patient(path, as_suv, sub_progress(progress, 0.5, 1.0))
 
 
@@ -74,7 +74,7 @@ def load_patient(path: Path, as_suv: bool = False, progress: Progress = no_progr
     ----------
     path : the case file.
     as_suv : PET and SPECT as SUVbw instead of Bq/ml.
-    progress : told how far it is; if it raises, the scene is as it was.
+    progress : called with how far it is; if it raises, the scene is as it was.
     """
     case = load_case(path)
     nodes: list[Any] = []
@@ -82,26 +82,27 @@ def load_patient(path: Path, as_suv: bool = False, progress: Progress = no_progr
     try:
         for number, visit in enumerate(case.visits):
             progress(number / len(case.visits), f"Loading {visit.visit}")
-            nodes += _load_visit(case, visit, as_suv, known)
+            step = sub_progress(progress, number / len(case.visits), (number + 1) / len(case.visits))
+            nodes += _load_visit(case, visit, as_suv, known, step)
     except Exception:
         take_out(nodes)
         raise
     return nodes
 
 
-def _load_visit(case: Case, visit: Visit, as_suv: bool, known: dict[Path, Any]) -> list[Any]:
+def _load_visit(case: Case, visit: Visit, as_suv: bool, known: dict[Path, Any], progress: Progress) -> list[Any]:
     """The nodes of one visit; segments that an earlier visit named already (``known``) are not loaded again."""
     nodes = []
-    for series in find_series(visit.dicom):
+    for series in in_background(progress, lambda step: find_series(visit.dicom)):
         words = _MODALITY_WORDS.get(series.modality, series.modality)
         described = "contrast" if "portal" in series.description else ""
         named = dict.fromkeys(filter(None, (words, described, visit.visit)))  # the visit may be called MRI too
-        node = node_from_series(series, " ".join(named), as_suv)
+        node = node_from_series(series, " ".join(named), as_suv, progress=progress)
         role = MEASURED if series.modality in EMISSION else ANATOMY
         describe_image(node, role=role, visit=visit.visit)
         nodes.append(node)
     if visit.segments not in known:
-        segmentation = read_segments(visit.segments, find_series(visit.dicom), read_segmentation_file)
+        segmentation = read_segments(visit.segments, find_series(visit.dicom), read_segmentation_file, visit.labels)
         known[visit.segments] = node_from_segmentation(segmentation, f"Segments {visit.visit}")
         known[visit.segments].SetAttribute(VISIT_ATTRIBUTE, visit.visit)
         nodes.append(known[visit.segments])

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.dicom.series import group_files
+from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.images import ANATOMY, image_rows
-from PRRTUptakeLib.mrml.volumes import PROVENANCE_ATTRIBUTE, NodeError
+from PRRTUptakeLib.mrml.volumes import PROVENANCE_ATTRIBUTE
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.dicom.series import Series

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.mrml.volumes import NodeError
+from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.segmentation.bounding_box import resampled, volume_mL
 from PRRTUptakeLib.segmentation.delineation import delineate
 
@@ -43,7 +43,7 @@ def delineated_lesions(
 ) -> tuple[tuple[Segment, ...], tuple[str, ...]]:
     """One lesion per point, on the grid of the segmentation, and a sentence on each.
 
-    A lesion whose point lies in the liver does not leave the liver. A point in a lesion that is there already makes no
+    A lesion whose point is in the liver does not leave the liver. A point in a lesion that is there already makes no
     other one.
 
     Raises
@@ -55,11 +55,11 @@ def delineated_lesions(
     liver = resampled(livers[0], segmentation.grid, image.grid) if livers else None
     there = [one for one in segmentation if one.role in ("lesion", "target") and one.voxel_count]
     new: list[Segment] = []
-    told = []
+    notes = []
     for label, point in points.items():
         known = next((one.name for one in (*there, *new) if _holds(one, segmentation, point)), None)
         if known is not None:
-            told.append(f"Point '{label}' lies in the lesion '{known}' already.")
+            notes.append(f"Point '{label}' is in the lesion '{known}' already.")
             continue
         limit = liver if liver is not None and _at(liver, image.grid.to_ijk(point)) else None
         try:
@@ -68,10 +68,10 @@ def delineated_lesions(
             raise NodeError(f"Point '{label}': {error}") from error
         lesion = resampled(found.segment, image.grid, segmentation.grid).relabelled(name=_name(segmentation, new))
         if not lesion.voxel_count:
-            raise NodeError(f"The lesion at point '{label}' lies outside the grid of the segments: move the point.")
+            raise NodeError(f"The lesion at point '{label}' is outside the grid of the segments: move the point.")
         new.append(lesion)
-        told.append(f"{lesion.name} at '{label}': {volume_mL(segmentation.grid, lesion):.1f} mL ({found.method}).")
-    return tuple(new), tuple(told)
+        notes.append(f"{lesion.name} at '{label}': {volume_mL(segmentation.grid, lesion):.1f} mL ({found.method}).")
+    return tuple(new), tuple(notes)
 
 
 def _holds(segment: Segment, segmentation: Segmentation, point_ras: np.ndarray) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from PRRTUptakeLib.imaging.volume import Grid
+from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.own_segments import check_together
 from PRRTUptakeLib.mrml.planes import cut_from_node, node_from_plane
 from PRRTUptakeLib.mrml.seeds import delineated_lesions, points_from_node
@@ -25,17 +26,18 @@ from PRRTUptakeLib.mrml.segmentations import (
 )
 from PRRTUptakeLib.mrml.transforms import placed_volume
 from PRRTUptakeLib.mrml.volumes import (
-    NodeError,
     hardened_motion,
     keep_geometry,
     linear_parent_matrix,
     volume_from_node,
 )
+from PRRTUptakeLib.progress import Progress, in_background, no_progress
 from PRRTUptakeLib.segmentation.codes import structure
 from PRRTUptakeLib.segmentation.couinaud import TerritoryOverride
 from PRRTUptakeLib.segmentation.delineation import Method
+from PRRTUptakeLib.segmentation.errors import SegmentationError
 from PRRTUptakeLib.segmentation.lesion_splitting import split_lesion
-from PRRTUptakeLib.segmentation.lesions import LesionError, assign_lobe, find_lesions, straddling_text
+from PRRTUptakeLib.segmentation.lesions import assign_lobe, find_lesions, straddling_text
 from PRRTUptakeLib.segmentation.lobes import find_liver, whole_liver_as
 from PRRTUptakeLib.segmentation.segments import UNDIVIDED, Segment, Segmentation
 from PRRTUptakeLib.segmentation.targets import TargetOverride
@@ -48,7 +50,12 @@ from PRRTUptakeLib.study.preparation import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
     from PRRTUptakeLib.study.protocol import Protocol
+
+    T = TypeVar("T")
 
 TARGET_OVERRIDES_ATTRIBUTE = "PRRT.Replacements"
 LESION_ROLES = ("lesion", "target")
@@ -58,12 +65,22 @@ class SegmentLogic:
     """Steps on a vtkMRMLSegmentationNode, by the rules of ``protocol``."""
 
     protocol: Protocol
+    notes: tuple[str, ...] = ()
+    progress: Progress = no_progress  # told how far a step is; the panel sets its own while a step runs
+
+    def _think(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Work that touches no node, beside the face where that offers a thread."""
+        return in_background(self.progress, lambda step: work(*arguments))
 
     def recognise(self, segmentationNode: Any) -> tuple[str, ...]:
-        """Give every segment that has none a structure and role, from its name or terminology."""
-        named, notes, unclear = recognised(segmentation_from_node(segmentationNode))
+        """Give every segment that has none a structure and role, from its name or terminology.
+
+        Returns what is doubtful; ``notes`` has how each of the others was recognised.
+        """
+        named, notes, unclear = self._think(_recognised, segmentationNode)
         keep_segments(named, segmentationNode)
-        return (*unclear, *notes)
+        self.notes = tuple(notes)
+        return tuple(unclear)
 
     def nameSegment(self, segmentationNode: Any, name: str, key: str) -> None:
         """Say which structure a segment is (a key of ``segmentation.codes``); role, lobe and colour follow."""
@@ -77,19 +94,21 @@ class SegmentLogic:
 
         A curve or point list as ``planeNode`` stays as it is, and a new plane is made.
         """
-        segmentation, _, _ = recognised(segmentation_from_node(segmentationNode))
-        plane = automatic_plane(segmentation, find_liver(segmentation))
+        segmentation, _, _ = self._think(_recognised, segmentationNode)
+        plane = self._think(automatic_plane, segmentation, find_liver(segmentation))
         is_plane = planeNode is not None and planeNode.IsA("vtkMRMLMarkupsPlaneNode")
         return node_from_plane(plane, "Lobe plane", planeNode if is_plane else None)
 
     def splitLobes(self, segmentationNode: Any, cutNode: Any = None) -> tuple[str, ...]:
         """Part the liver into lobes by a plane, curve or point list, else as `prepare` does; earlier lobes go."""
-        named, _, unclear = recognised(segmentation_from_node(segmentationNode))
+        named, _, unclear = self._think(_recognised, segmentationNode)
         cut = cut_from_node(cutNode) if cutNode is not None else None
-        lobes, _, told = part_lobes(named, find_liver(named), cut, territory_overrides_of(segmentationNode))
+        lobes, _, notes = self._think(
+            part_lobes, named, find_liver(named), cut, territory_overrides_of(segmentationNode)
+        )
         others = [segment for segment in named if segment.role != "lobe"]
         keep_segments(Segmentation(named.grid, (*others, *lobes)), segmentationNode)
-        return (*unclear, *told)
+        return (*unclear, *notes)
 
     def delineateLesions(
         self, segmentationNode: Any, imageNode: Any, pointsNode: Any, kind: str, value: float, radius_mm: float
@@ -102,18 +121,18 @@ class SegmentLogic:
         imageNode : vtkMRMLScalarVolumeNode in which the lesions are seen.
         pointsNode : markups node with one point in each lesion.
         kind, value : see `segmentation.delineation.Method`.
-        radius_mm : a lesion lies within this distance of its point.
+        radius_mm : a lesion is within this distance of its point.
         """
-        named, _, unclear = recognised(segmentation_from_node(segmentationNode))
+        named, _, unclear = self._think(_recognised, segmentationNode)
         points, image = points_from_node(pointsNode), volume_from_node(imageNode)
-        lesions, told = delineated_lesions(named, image, points, Method(kind, value), radius_mm)
+        lesions, notes = self._think(delineated_lesions, named, image, points, Method(kind, value), radius_mm)
         keep_segments(named.with_segments(*lesions), segmentationNode)
-        return (*unclear, *told)
+        return (*unclear, *notes)
 
     def splitLesions(self, segmentationNode: Any) -> tuple[str, ...]:
         """Divide lesion segments into single lesions, with lobe and id."""
-        named, _, unclear = recognised(segmentation_from_node(segmentationNode))
-        found = find_lesions(named, _lobes(named, self.protocol))
+        named, _, unclear = self._think(_recognised, segmentationNode)
+        found = self._think(find_lesions, named, _lobes(named, self.protocol))
         others = [segment for segment in named if segment.role not in LESION_ROLES]
         keep_segments(Segmentation(named.grid, (*others, *found.segments)), segmentationNode)
         return (*unclear, *found.remarks)
@@ -123,15 +142,16 @@ class SegmentLogic:
         segmentation = segmentation_from_node(segmentationNode)
         lesion = segmentation[name]
         if lesion.role not in LESION_ROLES:
-            raise LesionError(f"'{name}' is no lesion: choose a lesion to divide.")
-        parts = split_lesion(segmentation.grid, lesion)
-        found = find_lesions(segmentation.without(name).with_segments(*parts), _lobes(segmentation, self.protocol))
+            raise SegmentationError(f"'{name}' is no lesion: choose a lesion to divide.")
+        parts = self._think(split_lesion, segmentation.grid, lesion)
+        rest = segmentation.without(name).with_segments(*parts)
+        found = self._think(find_lesions, rest, _lobes(segmentation, self.protocol))
         others = [segment for segment in segmentation if segment.role not in LESION_ROLES]
         keep_segments(Segmentation(segmentation.grid, (*others, *found.segments)), segmentationNode)
         return found.remarks
 
     def assignLobes(self, segmentationNode: Any) -> tuple[str, ...]:
-        """Give each lesion the lobe that most of it lies in; ids stay as they are."""
+        """Give each lesion the lobe that most of it is in; ids stay as they are."""
         segmentation = segmentation_from_node(segmentationNode)
         lobes = _lobes(segmentation, self.protocol)
         placed = [assign_lobe(lesion, lobes) for lesion in _lesions(segmentation)]
@@ -141,8 +161,9 @@ class SegmentLogic:
     def pickTargets(self, segmentationNode: Any) -> tuple[str, ...]:
         """Choose the target lesions by the protocol, with the replacements that the user made."""
         segmentation = segmentation_from_node(segmentationNode)
-        found = find_lesions(segmentation, _lobes(segmentation, self.protocol))
-        sized = sized_lesions(segmentation, found.lesions, self.protocol, target_overrides_of(segmentationNode))
+        found = self._think(find_lesions, segmentation, _lobes(segmentation, self.protocol))
+        changes = target_overrides_of(segmentationNode)
+        sized = self._think(sized_lesions, segmentation, found.lesions, self.protocol, changes)
         others = [segment for segment in segmentation if segment.role not in LESION_ROLES]
         segments = (*others, *(lesion.segment for lesion in sized))
         keep_segments(Segmentation(segmentation.grid, segments), segmentationNode)
@@ -191,12 +212,13 @@ class SegmentLogic:
         keep_segments(segmentation.without(*lobes), segmentationNode)
 
     def makeReference(self, segmentationNode: Any, imageNode: Any = None) -> tuple[str, ...]:
-        """Make every kind of reference region; the calm sphere needs the measured image."""
+        """Make every kind of reference region; the minimum-variance sphere needs the measured image."""
         segmentation = segmentation_from_node(segmentationNode)
         check_together(segmentationNode, imageNode)
         image = placed_volume(imageNode)[0] if imageNode is not None else None
         lesions = _lesions(segmentation)
-        found = protocol_references(segmentation, _lobes(segmentation, self.protocol), lesions, self.protocol, image)
+        lobes = _lobes(segmentation, self.protocol)
+        found = self._think(protocol_references, segmentation, lobes, lesions, self.protocol, image)
         others = [segment for segment in segmentation if segment.role != "reference"]
         keep_segments(Segmentation(segmentation.grid, (*others, *found.segments)), segmentationNode)
         return tuple(found.refusals.values())
@@ -230,6 +252,10 @@ def territory_overrides_of(node: Any) -> tuple[TerritoryOverride, ...]:
     """Which of the segments I and IV another artery feeds, as kept on a segmentation node."""
     text = node.GetAttribute(TERRITORY_OVERRIDES_ATTRIBUTE)
     return tuple(TerritoryOverride(**words) for words in json.loads(text)) if text else ()
+
+
+def _recognised(segmentationNode: Any) -> tuple[Segmentation, Any, Any]:
+    return recognised(segmentation_from_node(segmentationNode))
 
 
 def _lobes(segmentation: Segmentation, protocol: Protocol) -> tuple[Segment, ...]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.own_segments import check_together
 from PRRTUptakeLib.mrml.segmentations import segmentation_from_node
-from PRRTUptakeLib.mrml.volumes import NodeError, volume_from_node
+from PRRTUptakeLib.mrml.volumes import volume_from_node
 from PRRTUptakeLib.segmentation.segments import Segmentation
 from PRRTUptakeLib.uptake.metrics import region_metrics
 from PRRTUptakeLib.uptake.peak import suv_peak

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from vtk.util.numpy_support import vtk_to_numpy
@@ -20,9 +20,15 @@ from PRRTUptakeLib.mrml.segmentations import (
     tag,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 TERRITORY_OVERRIDES_ATTRIBUTE = (
     "PRRT.CouinaudMoves"  # on the segmentation node: which of segments I and IV another artery feeds
 )
+RECOGNISE, SPLIT_LOBES, SPLIT_LESIONS = "recognise", "split lobes", "split lesions"
+ASSIGN_LOBES, PICK_TARGETS, MAKE_REFERENCE = "assign lobes", "pick targets", "make reference"
+STEPS = (RECOGNISE, SPLIT_LOBES, SPLIT_LESIONS, ASSIGN_LOBES, PICK_TARGETS, MAKE_REFERENCE)
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,39 @@ def segment_rows(node: Any) -> tuple[SegmentRow, ...]:
     return tuple(rows)
 
 
+def lesions_first(rows: Sequence[SegmentRow]) -> tuple[SegmentRow, ...]:
+    """Targets, then other lesions, then everything else; within each as they were."""
+    order = {"target": 0, "lesion": 1}
+    return tuple(sorted(rows, key=lambda row: order.get(row.role, 2)))
+
+
+def next_step(rows: Sequence[SegmentRow], by_lobe: bool) -> str:
+    """What is to be done next of recognise, split lobes, split lesions, assign lobes, pick targets, make reference.
+
+    Parameters
+    ----------
+    rows : of the segmentation as it is now.
+    by_lobe : whether the protocol compares lobes.
+
+    Returns
+    -------
+    One of the STEPS, "" if all are done.
+    """
+    roles = {row.role for row in rows}
+    lesions = [row for row in rows if row.role in ("lesion", "target")]
+    if not rows or "" in roles:
+        return RECOGNISE
+    if by_lobe and "lobe" not in roles:
+        return SPLIT_LOBES
+    if not lesions or not all(row.lesion_id for row in lesions):
+        return SPLIT_LESIONS
+    if by_lobe and not all(row.lobe for row in lesions):
+        return ASSIGN_LOBES
+    if "target" not in roles:
+        return PICK_TARGETS
+    return "" if "reference" in roles else MAKE_REFERENCE
+
+
 def segments_state(node: Any) -> tuple[Any, ...]:
     """Changes whenever a segment's voxels, tags or number change; to know when to read the rows again."""
     if node is None:
@@ -105,7 +144,7 @@ def _voxels_per_label(image: Any) -> np.ndarray:
     """How often each value of a labelmap occurs; slice by slice, since counting takes eight bytes per voxel."""
     array = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
     highest = int(array.max()) + 1
-    return sum(np.bincount(plane.ravel(), minlength=highest) for plane in array)
+    return np.asarray(np.sum([np.bincount(plane.ravel(), minlength=highest) for plane in array], axis=0))
 
 
 def _longest(text: str, voxels: int) -> float | None:

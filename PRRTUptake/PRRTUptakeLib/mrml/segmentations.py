@@ -12,9 +12,10 @@ from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from PRRTUptakeLib.imaging.file_checks import check_nrrd
 from PRRTUptakeLib.imaging.volume import Grid
+from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.session import session
 from PRRTUptakeLib.mrml.volumes import (
-    NodeError,
+    ensure_segment_items,
     ensure_subject_hierarchy_item,
     exact_geometry,
     keep_geometry,
@@ -29,7 +30,7 @@ ROLE_TAG, LOBE_TAG, LESION_TAG, STRUCTURE_TAG = "PRRT.Role", "PRRT.Lobe", "PRRT.
 _OWN_TAGS = (ROLE_TAG, LOBE_TAG, LESION_TAG, STRUCTURE_TAG)
 REASON_TAG, SIZE_TAG = "PRRT.Reason", "PRRT.Size"
 _NOTE_TAGS = (REASON_TAG, SIZE_TAG, "PRRT.Flag", "PRRT.Nudge")
-# Segments cannot list their tags in Python, so those that are carried are named here.
+# Segments cannot list their tags in Python, so those that are kept are named here.
 _KNOWN_TAGS = (*_OWN_TAGS, TERMINOLOGY_TAG, "Segmentation.Status", *_NOTE_TAGS)
 _BINARY_LABELMAP = "Binary labelmap"
 
@@ -53,13 +54,19 @@ def node_from_segmentation(segmentation: Segmentation, name: str, node: Any = No
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
     core = node.GetSegmentation()
-    core.RemoveAllSegments()
-    core.SetConversionParameter("Reference image geometry", _serialized(segmentation.grid))
-    keep_geometry(node, segmentation.grid.ijk_to_ras)
-    for segment in segmentation:
-        core.AddSegment(_vtk_segment(segment, segmentation.grid), segment.name)
-    core.CollapseBinaryLabelmaps(False)  # segments that do not overlap share one labelmap: smaller files
-    ensure_subject_hierarchy_item(node)
+    made = [(_vtk_segment(segment, segmentation.grid), segment.name) for segment in segmentation]
+    ensure_subject_hierarchy_item(node)  # before, so that its segments get items below it
+    modified = node.StartModify()  # one event at the end: in Slicer every single one redraws views and hierarchy
+    try:
+        core.RemoveAllSegments()
+        core.SetConversionParameter("Reference image geometry", _serialized(segmentation.grid))
+        keep_geometry(node, segmentation.grid.ijk_to_ras)
+        for segment, identifier in made:
+            core.AddSegment(segment, identifier)
+        core.CollapseBinaryLabelmaps(False)  # segments that do not overlap share one labelmap: smaller files
+    finally:
+        node.EndModify(modified)
+    ensure_segment_items(node)
     return node
 
 
@@ -103,7 +110,7 @@ def native_segmentation(node: Any) -> Segmentation:
 def segmentation_geometry(node: Any) -> np.ndarray:
     """4x4 from voxel indices to the node's own coordinates, as its labelmaps have it now."""
     grid, first = _grid(node)
-    return grid.ijk_to_ras @ _shift(-first)
+    return np.asarray(grid.ijk_to_ras @ _shift(-first))
 
 
 def read_segmentation_file(path: Path) -> Segmentation:
@@ -111,7 +118,7 @@ def read_segmentation_file(path: Path) -> Segmentation:
 
     Raises
     ------
-    FileCheckError
+    ImagingError
         If the file is damaged or cut short.
     NodeError
         If the file is not a segmentation that Slicer can read.
@@ -207,7 +214,7 @@ def _science_segment(segment: Any, image: Any, first: np.ndarray, grid: Grid, ow
     if image is None or image.GetNumberOfPoints() == 0 or image.GetPointData().GetScalars() is None:
         return Segment(name, np.zeros((0, 0, 0), dtype=bool), **labels)
     if not np.allclose(image_to_world(image), grid.ijk_to_ras @ _shift(-first), atol=1e-3):
-        raise NodeError(f"Segment '{name}' of '{owner}' lies on another grid: resample it to the others' first.")
+        raise NodeError(f"Segment '{name}' of '{owner}' is on another grid: resample it to the others' first.")
     extent = image.GetExtent()
     array = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
     origin = np.array([extent[4], extent[2], extent[0]]) - first[::-1]
@@ -252,7 +259,7 @@ def _serialized(grid: Grid) -> str:
     depth, height, width = grid.shape
     image.SetExtent(0, width - 1, 0, height - 1, 0, depth - 1)
     image.SetImageToWorldMatrix(vtk_matrix(grid.ijk_to_ras))
-    return slicer.vtkSegmentationConverter.SerializeImageGeometry(image)
+    return str(slicer.vtkSegmentationConverter.SerializeImageGeometry(image))
 
 
 def _tags(segment: Any) -> dict[str, str]:

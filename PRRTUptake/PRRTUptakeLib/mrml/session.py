@@ -69,7 +69,7 @@ class _Application:
 
 
 def operator_notes() -> dict[str, str]:
-    """Who works here, by Slicer's application settings (User), as a case keeps it; empty where nobody is told."""
+    """Who works here, by Slicer's application settings (User), as a case keeps it; empty where none is given."""
     session()
     person = getattr(slicer.app.applicationLogic(), "GetUserInformation", lambda: None)()
     name = (person.GetName() or "").strip() if person is not None else ""
@@ -101,6 +101,7 @@ def _start() -> None:
         module.logic().SetMRMLApplicationLogic(application)
         module.logic().SetMRMLScene(scene)
     colors.AddDefaultColorNodes()
+    scene.RegisterNodeClass(slicer.vtkMRMLColorLegendDisplayNode())
     _give_cache(scene)
     modules["terminologies"] = _Module(_terminologies_logic(application, scene))
     slicer.mrmlScene = scene

@@ -1,12 +1,13 @@
-"""Whether an emission image of the scene lies on the CT of its session; nothing in the scene is moved."""
+"""Whether an emission image of the scene is on the CT of its session; nothing in the scene is moved."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.images import ANATOMY, image_row, image_rows, patient_of
 from PRRTUptakeLib.mrml.segmentations import segmentation_from_node
-from PRRTUptakeLib.mrml.volumes import NodeError, volume_from_node
+from PRRTUptakeLib.mrml.volumes import volume_from_node
 from PRRTUptakeLib.segmentation.segments import Segmentation
 from PRRTUptakeLib.study.preparation import recognised
 from PRRTUptakeLib.study.session_alignment import CheckedVisit, check_visit

@@ -36,7 +36,7 @@ def table_from_columns(columns: Mapping[str, Sequence[Any]], name: str, node: An
     node.RemoveAllColumns()
     for column, values in columns.items():
         words = bool(len(values)) and isinstance(values[0], str)
-        array = _NUMBERS.get(column, vtk.vtkStringArray if words else vtk.vtkDoubleArray)()
+        array = (vtk.vtkStringArray if words else _NUMBERS.get(column, vtk.vtkDoubleArray))()
         array.SetName(column)
         for value in values:
             array.InsertNextValue(float(f"{value:.6g}") if isinstance(value, float) else value)

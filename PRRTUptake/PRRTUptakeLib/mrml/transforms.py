@@ -13,15 +13,9 @@ import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
+from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.session import session
-from PRRTUptakeLib.mrml.volumes import (
-    NodeError,
-    hardened_motion,
-    linear_parent_matrix,
-    native_volume,
-    numpy_matrix,
-    vtk_matrix,
-)
+from PRRTUptakeLib.mrml.volumes import hardened_motion, linear_parent_matrix, native_volume, numpy_matrix, vtk_matrix
 from PRRTUptakeLib.uptake.mapping import affine
 
 if TYPE_CHECKING:
@@ -34,11 +28,11 @@ EXACT_ATTRIBUTE = "PRRT.WorldToImage"  # of a registration's transform, every di
 _CORNER_mm = 80.0
 _SAME_mm = 1e-6
 _TOGETHER_mm = 0.01  # what belongs together may be apart by no more: rounding of files, never a motion
-_LATTICE = 7  # points along each side of an image, to which the linear part of a bent transform is fitted
+_FIT_POINTS = 7  # points along each side of an image, to which the linear part of a bent transform is fitted
 
 
 def bends(node: Any) -> bool:
-    """Whether a node lies under a transform that is not linear."""
+    """Whether a node is under a transform that is not linear."""
     parent = node.GetParentTransformNode()
     return parent is not None and not parent.IsTransformToWorldLinear()
 
@@ -49,7 +43,7 @@ def world_to_node(node: Any) -> PointMap:
 
 
 def placed_volume(node: Any) -> tuple[Volume, PointMap | None]:
-    """An image as it lies in the world, and how its transform bends.
+    """An image as it is in the world, and how its transform bends.
 
     Returns
     -------
@@ -75,7 +69,7 @@ def node_to_node(source: Any, target: Any) -> np.ndarray | PointMap:
         return np.eye(4)
     if not bends(source) and (target is None or not bends(target)):
         to_target = np.eye(4) if target is None else _world_to_image(target)
-        return to_target @ linear_parent_matrix(source)
+        return np.asarray(to_target @ linear_parent_matrix(source))
     out = _points_through(source.GetParentTransformNode(), "GetTransformToWorld")
     back = _points_through(None, "") if target is None else world_to_node(target)
     return lambda points: back(out(points))
@@ -171,11 +165,11 @@ def _own_matrix(node: Any) -> np.ndarray:
 
 
 def node_from_registration(registration: Registration, movingNode: Any, node: Any = None) -> Any:
-    """A transform node that moves an image, as it lies without it, to where the fixed image shows it.
+    """A transform node that moves an image, without its present transform, to where the fixed image shows it.
 
     Parameters
     ----------
-    registration : fixed to moving, as the moving image lies in the world now.
+    registration : fixed to moving, as the moving image is in the world now.
     movingNode : its parent transform, if any, is taken into account; it must be linear.
     node : transform node to overwrite; one of the other kind (linear, bent) is replaced.
     """
@@ -211,7 +205,7 @@ def _read_bent(registration: Registration, node: Any) -> None:
 
 def _linear_part(node: Any, own: Grid) -> np.ndarray:
     """4x4 from a node's coordinates to the world, by least squares over its grid."""
-    ends = [np.linspace(0.0, n - 1.0, _LATTICE) for n in own.shape[::-1]]
+    ends = [np.linspace(0.0, n - 1.0, _FIT_POINTS) for n in own.shape[::-1]]
     points = own.to_ras(np.stack(np.meshgrid(*ends, indexing="ij"), axis=-1).reshape(-1, 3))
     world = _points_through(node.GetParentTransformNode(), "GetTransformToWorld")(points)
     fit, *_ = np.linalg.lstsq(np.c_[points, np.ones(len(points))], world, rcond=None)

@@ -12,9 +12,9 @@ import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.volume import Volume
-from PRRTUptakeLib.mrml.session import session
+from PRRTUptakeLib.mrml.errors import NodeError
+from PRRTUptakeLib.mrml.session import is_headless, session
 
 # Quantity: words of the science layer -> code value, scheme, meaning (DICOM PS3.16 CID 7180).
 QUANTITY_CODES = {
@@ -35,11 +35,8 @@ QUANTITY_ATTRIBUTE = "PRRT.Quantity"
 REFERENCE_TIME_ATTRIBUTE = "PRRT.ReferenceTime"
 PROVENANCE_ATTRIBUTE = "PRRT.Provenance"
 GEOMETRY_ATTRIBUTE = "PRRT.IjkToRas"  # as it was read, every digit: nodes keep directions and spacing apart
+VIRTUAL_BRANCH = "VirtualBranch"  # the level of subject hierarchy items below one node
 _SAME_mm = 1e-4  # what a scene's file keeps of a matrix
-
-
-class NodeError(PRRTError):
-    """A node of the scene cannot be used for this."""
 
 
 def node_from_volume(volume: Volume, name: str, node: Any = None) -> Any:
@@ -194,11 +191,28 @@ def require_in_scene(*nodes: Any) -> None:
 def ensure_subject_hierarchy_item(node: Any) -> int:
     """The node's subject hierarchy item, made if needed (the application makes it by itself, a headless scene not)."""
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(session())
-    return hierarchy.GetItemByDataNode(node) or hierarchy.CreateItem(hierarchy.GetSceneItemID(), node)
+    return int(hierarchy.GetItemByDataNode(node) or hierarchy.CreateItem(hierarchy.GetSceneItemID(), node))
+
+
+def ensure_segment_items(node: Any) -> None:
+    """Items of the segments below their segmentation; the application makes them by itself, a headless scene not.
+
+    While it reads a scene the application makes none, so a scene that is written without it has to hold them.
+    """
+    if not is_headless():
+        return
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(session())
+    above, core = ensure_subject_hierarchy_item(node), node.GetSegmentation()
+    attribute = node.GetSegmentIDAttributeName()
+    hierarchy.RemoveItemChildren(above, False, True)
+    for identifier in core.GetSegmentIDs():
+        item = hierarchy.CreateHierarchyItem(above, core.GetSegment(identifier).GetName(), VIRTUAL_BRANCH)
+        hierarchy.SetItemAttribute(item, attribute, identifier)
+        hierarchy.SetItemOwnerPluginName(item, "Segments")
 
 
 def set_quantity_and_units(node: Any, quantity: str, units: str) -> None:
-    """Tell what the voxel values of a volume node are, "" for what is not known."""
+    """Give what the voxel values of a volume node are, "" for what is not known."""
     if quantity in QUANTITY_CODES:
         node.SetVoxelValueQuantity(_coded(*QUANTITY_CODES[quantity]))
     if units:
@@ -207,7 +221,7 @@ def set_quantity_and_units(node: Any, quantity: str, units: str) -> None:
 
 
 def quantity_and_units(node: Any) -> tuple[str, str]:
-    """Words of the quantity and UCUM units of a volume node, "" for what is not told."""
+    """Words of the quantity and UCUM units of a volume node, "" for what is missing."""
     quantity, units = node.GetVoxelValueQuantity(), node.GetVoxelValueUnits()
     word = node.GetAttribute(QUANTITY_ATTRIBUTE) or ""
     if not word and quantity is not None:

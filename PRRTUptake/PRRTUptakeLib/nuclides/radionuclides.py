@@ -13,17 +13,13 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.nuclides.errors import NuclideError
 from PRRTUptakeLib.resources import resource_path
 
 _HOURS = {"s": (1.0, 3600.0), "min": (1.0, 60.0), "h": (1.0, 1.0), "d": (24.0, 1.0)}  # numerator, denominator
 _MASS_FIRST = re.compile(r"(?<![\d.])\^?(\d{2,3}m?)\^?[\s-]*([A-Za-z]+)")
 _MASS_LAST = re.compile(r"([A-Za-z]+)[\s-]*\^?(\d{2,3}m?)\^?(?![\d.])")
 _USES = ("therapy", "imaging")
-
-
-class RadionuclideError(PRRTError):
-    """A radionuclide is not known or its data contradict each other."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,11 +125,11 @@ def known_nuclides(use: str | None = None) -> tuple[str, ...]:
 
     Raises
     ------
-    RadionuclideError
+    NuclideError
         If there is no such use.
     """
     if use is not None and use not in _USES:
-        raise RadionuclideError(f"The use '{use}' is not one of {', '.join(_USES)}.")
+        raise NuclideError(f"The use '{use}' is not one of {', '.join(_USES)}.")
     return tuple(name for name, entry in _table().items() if use is None or use in entry.uses)
 
 
@@ -152,18 +148,26 @@ def nuclide(name: str) -> Radionuclide:
 
     Raises
     ------
-    RadionuclideError
+    NuclideError
         If the name is not in the table.
     """
     for pattern, mass, element in ((_MASS_LAST, 2, 1), (_MASS_FIRST, 1, 2)):
         found = pattern.fullmatch(name.strip())
         if found and (known := _named(found[element], found[mass])):
             return known
+        if found and (reason := alpha_reason(f"{found[element].capitalize()}-{found[mass]}")):
+            raise NuclideError(f"'{name}' is an alpha emitter, for which no dose is calculated: {reason}.")
     common = [known for known, entry in _table().items() if entry.uses]
-    raise RadionuclideError(
+    raise NuclideError(
         f"The radionuclide '{name}' is not known; known are {', '.join(common)} and {len(_table()) - len(common)} more "
         "in Resources/Nuclides/radionuclides.json."
     )
+
+
+def alpha_reason(name: str) -> str:
+    """Why no dose of ``name`` (as in the table, such as Ac-225) is calculated: it emits alphas; "" for all others."""
+    listed = _document()["alpha_emitters"]
+    return str(listed["reason"]) if name in listed["names"] else ""
 
 
 def nuclide_in(words: str) -> str | None:

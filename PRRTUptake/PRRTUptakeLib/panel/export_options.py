@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import slicer
+from slicer.i18n import tr as _
+
+from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.panel.packages import offer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,25 +32,45 @@ def check_extras(parameters: Any, nodes: Sequence[Any]) -> None:
 
         for node in nodes:
             source_series(node, getattr(slicer, "dicomDatabase", None))
+    if parameters.exportExcel:
+        offer("excel")
+    if lacking := missing_for_bundle(parameters):
+        raise PRRTError(lacking)
     if parameters.exportBundle:
         _deidentifier(parameters.keyFile)
 
 
-def extra_writers(parameters: Any, scene: SceneStudy) -> list[Callable[[Path, Any], Any]]:
+def missing_for_bundle(parameters: Any) -> str:
+    """What a de-identified bundle lacks, "" if nothing: without DICOM nothing says which names are the patient's."""
+    if parameters.exportBundle and not parameters.exportDicom:
+        return _("A de-identified bundle needs the DICOM: choose 'DICOM too' as well.")
+    return ""
+
+
+def extra_writers(parameters: Any, scene: SceneStudy) -> list[Callable[..., Any]]:
     """What writes the chosen extras into the folder of results, each called with the folder and the result."""
-    chosen: list[Callable[[Path, Any], Any]] = []
+    chosen: list[Callable[..., Any]] = []
     if parameters.exportDicom:
-        chosen.append(lambda folder, result: _write_dicom(folder, result, scene))
+        chosen.append(_DicomWriter(scene))
     if parameters.exportBundle:
         chosen.append(lambda folder, result: _write_bundle(folder, parameters.keyFile))
     return chosen
 
 
-def _write_dicom(folder: Path, result: Any, scene: SceneStudy) -> None:
-    from PRRTUptakeLib.export.dicom_results import write_dicom
-    from PRRTUptakeLib.mrml.scene_dicom import with_series
+class _DicomWriter:
+    """Writes DICOM; the application's database is asked on its own thread."""
 
-    write_dicom(with_series(result, scene, getattr(slicer, "dicomDatabase", None)), folder / "dicom")
+    needs_main_thread = True
+
+    def __init__(self, scene: SceneStudy) -> None:
+        self._scene = scene
+
+    def __call__(self, folder: Path, result: Any, ask: Callable[[Callable[[], Any]], Any]) -> None:
+        from PRRTUptakeLib.export.dicom_results import write_dicom
+        from PRRTUptakeLib.mrml.scene_dicom import with_series
+
+        database = getattr(slicer, "dicomDatabase", None)
+        write_dicom(ask(lambda: with_series(result, self._scene, database)), folder / "dicom")
 
 
 def _write_bundle(folder: Path, keyFile: str) -> None:

@@ -5,11 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import slicer
+import vtk
 from slicer.i18n import tr as _
 
-from PRRTUptakeLib.formatting import decimals, number
+from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.formatting import decimals
+from PRRTUptakeLib.mrml.result_table import blank_number, result_table
 from PRRTUptakeLib.panel.choices import lobe_words
-from PRRTUptakeLib.panel.section import Section, connect, fill_combo, fill_table, jump_to_segment, waiting
+from PRRTUptakeLib.panel.section import (
+    Section,
+    connect,
+    fill_combo,
+    fill_table,
+    jump_to_segment,
+    show_in_views,
+    waiting,
+)
 
 
 class MeasureSection(Section):
@@ -22,13 +33,13 @@ class MeasureSection(Section):
         connect(self.ui.showChartButton, "clicked(bool)", self.onShowChart)
         connect(self.ui.manualShiftButton, "clicked(bool)", self.onManualShift)
         connect(self.ui.manualShiftImageComboBox, "currentIndexChanged(int)", self.showManualShift)
-        connect(self.ui.resultsTable, "itemSelectionChanged()", self.showManualShift)
+        connect(self.ui.resultsTable, "itemSelectionChanged()", self.onRowChosen)
         self.rows: tuple[Any, ...] = ()
-        self.shown: tuple[Any, ...] = ()  # image, lesion and nudge in the fields below the table
+        self.shown: tuple[Any, ...] = ()  # image, lesion and manual shift in the fields below the table
 
     def refresh(self) -> None:
         """Enable Apply if all is there, and show the table node."""
-        missing = self.panel.missing()
+        missing = self.panel.missing() or self._wrong_phantom()
         self.ui.applyButton.enabled = not missing
         self.ui.applyButton.toolTip = missing or _("Measure every region of every measured image")
         self._show_table()
@@ -39,20 +50,34 @@ class MeasureSection(Section):
 
         self._show_manual_shifts()
 
+    def _wrong_phantom(self) -> str:
+        """What is wrong with the recoveries that were typed, "" if nothing is."""
+        if not (self.parameters.phantomVolumes or self.parameters.phantomRecoveries):
+            return ""
+        try:
+            self.logic.recoveryCurve(self.parameters)
+        except PRRTError as error:
+            return str(error)
+        return ""
+
     def onApply(self) -> None:
-        """Measure."""
+        """Measure; the layout that the user chose stays."""
         from PRRTUptakeLib.mrml.charts import chart_of
 
+        images: tuple[Any, ...] = ()
         with self.attempt(_("The images could not be measured.")), waiting(_("Measuring")) as progress:
             parameters = self.parameters
             table = self.logic.measureImages(parameters, progress)
             parameters.table = table
-            show_table_and_chart(table, chart_of(table))
+            show_table_and_chart(table, chart_of(table), keepLayout=True)
             words = _("Measured; {count} rows are in the table '{name}'.").format(
                 count=table.GetNumberOfRows(), name=table.GetName()
             )
             warnings = self.logic.warnings()
             self.panel.say("\n".join((words, *warnings)), isError=bool(warnings))
+            images = self.panel.images.measured()
+        if images:
+            show_in_views(self, images[0].node, self.parameters.segmentation, self.parameters.lobePlane)
 
     def _show_table(self) -> None:
         from PRRTUptakeLib.mrml.results import result_sentences, target_table
@@ -61,7 +86,14 @@ class MeasureSection(Section):
         table = target_table(node)
         self.rows = table.rows
         lines = [
-            (row.lesion, lobe_words(row.lobe), row.visit, number(row.first), number(row.second), decimals(row.ratio, 2))
+            (
+                row.lesion,
+                lobe_words(row.lobe),
+                row.visit,
+                blank_number(row.first),
+                blank_number(row.second),
+                decimals(row.ratio, 2),
+            )
             for row in self.rows
         ]
         self.ui.resultsTable.setHorizontalHeaderLabels(
@@ -69,6 +101,11 @@ class MeasureSection(Section):
         )
         fill_table(self.ui.resultsTable, lines)
         self.ui.resultLabel.text = "\n".join(result_sentences(node))
+
+    def onRowChosen(self) -> None:
+        """Walk the rows, by mouse or arrow key."""
+        self.showManualShift()
+        self.onRowClicked(self.ui.resultsTable.currentRow(), 0)
 
     def onRowClicked(self, row: int, column: int) -> None:
         """Show the lesion of a row in the slice views."""
@@ -136,15 +173,45 @@ class MeasureSection(Section):
                 show_table_and_chart(node, chart_of(node))
 
 
-def show_table_and_chart(table: Any, chart: Any) -> None:
-    """Show a table node, and a chart node where there is one, in Slicer's table and plot views."""
+def show_table_and_chart(table: Any, chart: Any, keepLayout: bool = False) -> None:
+    """Show what is read of a table node, and a chart node where there is one, in Slicer's table and plot views.
+
+    The layout is changed only where it shows no plot, and not at all with ``keepLayout``.
+    """
     application = slicer.app.applicationLogic()
     manager = slicer.app.layoutManager()
-    if manager is not None:
+    if manager is not None and not keepLayout and manager.layout not in _layouts_with_plots():
         manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpPlotTableView)
     selection = application.GetSelectionNode()
-    selection.SetActiveTableID(table.GetID())
+    selection.SetActiveTableID(result_table(table).GetID())
     application.PropagateTableSelection()
     if chart is not None:
         selection.SetActivePlotChartID(chart.GetID())
         application.PropagatePlotChartSelection()
+        name_ticks(chart)
+
+
+def _layouts_with_plots() -> tuple[int, ...]:
+    layouts = slicer.vtkMRMLLayoutNode
+    return (
+        layouts.SlicerLayoutFourUpPlotTableView,
+        layouts.SlicerLayoutFourUpPlotView,
+        layouts.SlicerLayoutConventionalPlotView,
+        layouts.SlicerLayoutThreeOverThreePlotView,
+    )
+
+
+def name_ticks(chart: Any) -> None:
+    """Write the names of a chart's points at its ticks, in the plot views there are: nodes cannot hold them."""
+    from PRRTUptakeLib.mrml.charts import tick_labels
+
+    labels, manager = tick_labels(chart), slicer.app.layoutManager()
+    if not labels or not hasattr(manager, "plotViewCount"):
+        return
+    positions, words = vtk.vtkDoubleArray(), vtk.vtkStringArray()
+    for place, label in enumerate(labels, start=1):
+        positions.InsertNextValue(place)
+        words.InsertNextValue(label)
+    for number in range(manager.plotViewCount):
+        axis = manager.plotWidget(number).plotView().chart().GetAxis(vtk.vtkAxis.BOTTOM)
+        axis.SetCustomTickPositions(positions, words)

@@ -8,6 +8,8 @@ import slicer
 from slicer.i18n import tr as _
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.mrml.images import ANATOMY, image_rows
+from PRRTUptakeLib.mrml.own_segments import visit_of_segments
 from PRRTUptakeLib.mrml.parent_transforms import (
     is_registration,
     measures_of,
@@ -26,6 +28,7 @@ class RegistrationSection(Section):
     def __init__(self, panel: Any) -> None:
         super().__init__(panel)
         connect(self.ui.registerButton, "clicked(bool)", self.onRegister)
+        connect(self.ui.registerAllButton, "clicked(bool)", self.onRegisterAll)
         connect(self.ui.useTransformButton, "clicked(bool)", self.onUse)
         connect(self.ui.undoTransformButton, "clicked(bool)", self.onUndo)
 
@@ -40,6 +43,12 @@ class RegistrationSection(Section):
             _("Choose the CT or MRI to be moved.") if moving is None else "",
             _("Choose the CT or MRI that stays.") if fixed is None else "",
             _("Choose two different images.") if moving is fixed else "",
+        )
+        others = others_to_register(self.parameters.segmentation)
+        self._enable(
+            self.ui.registerAllButton,
+            _("Register the CT or MRI of every visit onto that of the segments, and move all images of each visit"),
+            "" if others else _("There is no CT or MRI of another visit that is not moved yet."),
         )
         self._enable(
             self.ui.useTransformButton,
@@ -75,9 +84,29 @@ class RegistrationSection(Section):
             self.logic.placeBeside(moving, [transform])
             parameters.transform = transform
             slicer.util.setSliceViewerLayers(background=fixed, foreground=moving, foregroundOpacity=0.5)
-            told = warnings_of(transform)
+            notes = warnings_of(transform)
             words = _("Registered: {quality}.").format(quality=measures_of(transform))
-            self.panel.say("\n".join((words, *told)), isError=bool(told))
+            self.panel.say("\n".join((words, *notes)), isError=bool(notes))
+
+    def onRegisterAll(self) -> None:
+        """Register every visit; those that are done stay so when the user stops."""
+        stopped = _("Stopped; the visits that were registered before stay so.")
+        with self.attempt(_("The visits could not be registered."), stopped), waiting(_("Registration")) as progress:
+            from PRRTUptakeLib.mrml.registration import register, visits_to_register
+
+            parameters = self.parameters
+            fixed, moving = visits_to_register(parameters.segmentation)
+            words: list[str] = []
+            doubts: list[str] = []
+            for number, node in enumerate(moving):
+                step = sub_progress(progress, number / len(moving), (number + 1) / len(moving))
+                step(0.0, _("Registering {name}").format(name=node.GetName()))
+                transform = register(fixed, node, parameters.segmentation, None, step, parameters.bend)
+                move_by(nodes_of_visit(node), transform)
+                self.logic.placeBeside(node, [transform])
+                words.append(_("{name}: {quality}.").format(name=node.GetName(), quality=measures_of(transform)))
+                doubts += warnings_of(transform)
+            self.panel.say("\n".join((*words, *doubts)), isError=bool(doubts))
 
     def onUse(self) -> None:
         """Move by the chosen transform."""
@@ -95,3 +124,12 @@ class RegistrationSection(Section):
         """Put back what was moved."""
         with self.attempt(_("The image could not be put back.")):
             move_by(nodes_of_visit(self.parameters.moving), None)
+
+
+def others_to_register(segmentation: Any) -> bool:
+    """Whether the CT or MRI of another visit is there that is not moved yet; without loading what registers."""
+    rows = [row for row in image_rows() if row.role == ANATOMY and row.visit]
+    still = {row.visit for row in rows if row.node.GetParentTransformNode() is None}
+    fixed = visit_of_segments(segmentation) if segmentation is not None else ""
+    names = {row.visit for row in rows}
+    return bool(still - {fixed if fixed in names else rows[0].visit}) if rows else False

@@ -8,6 +8,7 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
+from PRRTUptakeLib.panel.export_options import missing_for_bundle
 from PRRTUptakeLib.panel.section import Section, connect, waiting
 
 
@@ -39,7 +40,8 @@ class ReportSection(Section):
         if self.ui.keyPath.currentPath != self.parameters.keyFile:
             self.ui.keyPath.currentPath = self.parameters.keyFile
         self.ui.keyPath.enabled = self.parameters.exportBundle
-        missing = self.panel.missing() or ("" if folder else _("Choose a folder for the results."))
+        missing = self.panel.missing() or missing_for_bundle(self.parameters)
+        missing = missing or ("" if folder else _("Choose a folder for the results."))
         self.ui.exportButton.enabled = not missing
         self.ui.exportButton.toolTip = missing or _("Calculate, and write report, tables and provenance")
         there = bool(folder) and _can_be_read(self._report())

@@ -47,12 +47,18 @@ def load(name: str) -> list[Any]:
     """Make and load a sample, with a progress dialog that can be cancelled."""
     import slicer
 
+    from PRRTUptakeLib.errors import Cancelled
+    from PRRTUptakeLib.mrml.images import MEASURED, image_rows
     from PRRTUptakeLib.mrml.sample_data import load_sample
-    from PRRTUptakeLib.progress import Cancelled
+    from PRRTUptakeLib.mrml.views import show_image
 
     with slicer.util.tryWithErrorDisplay(_("The synthetic patient could not be made."), waitCursor=True):
         try:
             with waiting(_("Synthetic patient")) as progress:
-                return load_sample(name, progress=progress)
+                nodes = load_sample(name, progress=progress)
+            measured = [row.node for row in image_rows() if row.role == MEASURED and row.node in nodes]
+            if measured:
+                show_image(measured[0])
+            return nodes
         except Cancelled:
             return []

@@ -9,16 +9,14 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.progress import Cancelled
+from PRRTUptakeLib.errors import Cancelled, PRRTError
+from PRRTUptakeLib.panel.working import DialogProgress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from PRRTUptakeLib.progress import Progress
 
-
-WIDEST_px = 125  # of a table's column; the rest of its words stand in the tooltip
+WIDEST_px = 125  # of a table's column; the rest of its words are in the tooltip
 
 
 class Section:
@@ -44,15 +42,17 @@ class Section:
         """Show what the scene and the parameter node hold now."""
 
     @contextmanager
-    def attempt(self, failure: str, stopped: str = "") -> Iterator[None]:
+    def attempt(self, failure: str, stopped: str = "", keepWords: bool = False) -> Iterator[None]:
         """Run an action: at most one dialog if it fails; what the user can mend also stays in the status line.
 
         Parameters
         ----------
         failure : what did not work, for instance "The liver could not be split."
         stopped : what to say if the user cancels; by default that nothing was changed.
+        keepWords : leave the status line as it is: a look at something does not wipe out warnings.
         """
-        self.panel.say("")
+        if not keepWords:
+            self.panel.say("")
         self.panel.busy = True
         try:
             with slicer.util.tryWithErrorDisplay(failure, waitCursor=True):
@@ -60,7 +60,7 @@ class Section:
                     yield
                 except Cancelled:
                     self.panel.say(stopped or _("Stopped; nothing was changed."))
-        except PRRTError as error:  # the dialog has told it
+        except PRRTError as error:  # the dialog has shown it
             self.panel.say(str(error), isError=True)
         except Exception:  # a fault of the program: it goes on to the log
             self.panel.say(failure, isError=True)
@@ -77,7 +77,7 @@ def connect(widget: Any, signal: str, slot: Callable[..., None]) -> None:
 
 
 @contextmanager
-def waiting(title: str) -> Iterator[Progress]:
+def waiting(title: str) -> Iterator[DialogProgress]:
     """A progress dialog with a cancel button; gives the function that long work calls.
 
     Raises
@@ -86,16 +86,8 @@ def waiting(title: str) -> Iterator[Progress]:
         From within that function, if the user asked to stop.
     """
     dialog = slicer.util.createProgressDialog(windowTitle=title, labelText=title, maximum=100, modal=True)
-
-    def tell(fraction: float, message: str) -> None:
-        dialog.labelText = message
-        dialog.value = min(int(100 * fraction), 99)  # at 100 the dialog would close itself
-        slicer.app.processEvents()
-        if dialog.wasCanceled:
-            raise Cancelled(_("Stopped by the user."))
-
     try:
-        yield tell
+        yield DialogProgress(dialog)
     finally:
         dialog.close()
         dialog.deleteLater()
@@ -145,8 +137,21 @@ def fill_combo(combo: Any, items: Sequence[tuple[str, Any]]) -> None:
 
 def jump_to_segment(section: Section, node: Any, name: str) -> None:
     """Show the middle of a segment in the slice views."""
-    with section.attempt(_("The segment could not be shown.")):
+    with section.attempt(_("The segment could not be shown."), keepWords=True):
         from PRRTUptakeLib.mrml.segmentations import segment_centre
 
         x, y, z = segment_centre(node, name)
         slicer.modules.markups.logic().JumpSlicesToLocation(x, y, z, True)
+
+
+def show_in_views(section: Section, image: Any, segmentation: Any = None, plane: Any = None, **options: Any) -> None:
+    """Show an image on its CT with its own segments in the slice views; the status line stays."""
+    with section.attempt(_("The image could not be shown."), keepWords=True):
+        from PRRTUptakeLib.mrml.views import show_image
+
+        show_image(image, segmentation, plane, **options)
+
+
+def chosen_rows(table: Any) -> list[int]:
+    """The numbers of the rows that the user chose, one or several."""
+    return sorted({item.row() for item in table.selectedItems()})

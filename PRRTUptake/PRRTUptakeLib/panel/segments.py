@@ -8,9 +8,23 @@ from typing import TYPE_CHECKING, Any
 import slicer
 from slicer.i18n import tr as _
 
-from PRRTUptakeLib.mrml.segment_table import TERRITORY_OVERRIDES_ATTRIBUTE, SegmentRow, segment_rows, segments_state
+from PRRTUptakeLib.mrml.segment_table import (
+    ASSIGN_LOBES,
+    MAKE_REFERENCE,
+    PICK_TARGETS,
+    RECOGNISE,
+    SPLIT_LESIONS,
+    SPLIT_LOBES,
+    TERRITORY_OVERRIDES_ATTRIBUTE,
+    SegmentRow,
+    lesions_first,
+    next_step,
+    segment_rows,
+    segments_state,
+)
 from PRRTUptakeLib.panel.choices import lobe_words, role_words
-from PRRTUptakeLib.panel.section import Section, connect, fill_combo, fill_table, jump_to_segment
+from PRRTUptakeLib.panel.section import Section, connect, fill_combo, fill_table, jump_to_segment, waiting
+from PRRTUptakeLib.progress import no_progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,7 +56,7 @@ class SegmentsSection(Section):
         connect(self.ui.replaceButton, "clicked(bool)", self.onReplace)
         connect(self.ui.replaceReasonLineEdit, "textChanged(QString)", self._enable_replacing)
         connect(self.ui.structureComboBox, "activated(int)", self.onStructure)
-        connect(self.ui.segmentsTable, "itemSelectionChanged()", self.showChosen)
+        connect(self.ui.segmentsTable, "itemSelectionChanged()", self.onRowChosen)
         connect(self.ui.segmentsTable, "cellClicked(int,int)", self.onRowClicked)
         connect(self.ui.lobePlaneSelector, "currentNodeChanged(vtkMRMLNode*)", self.onCut)
         self._feeding = ((1, self.ui.segmentOneComboBox), (4, self.ui.segmentFourComboBox))
@@ -70,16 +84,33 @@ class SegmentsSection(Section):
         self._observe(node)
         state = segments_state(node)
         if state != self._state:
-            self.rows, self._state = segment_rows(node), state
+            self.rows, self._state = lesions_first(segment_rows(node)), state
             fill_table(self.ui.segmentsTable, [_words(row) for row in self.rows], [row.reason for row in self.rows])
         missing = "" if node is not None else _("Choose a segmentation first.")
         for button, tip in self._tips:
             button.enabled = not missing
             button.toolTip = missing or tip
         self.ui.segmentsLabel.text = missing or self._remarks
+        self._mark_next_step(node)
         self.ui.lobePlaneSelector.setCurrentNode(self.parameters.lobePlane)
         self._show_feeding(node)
         self.showChosen()
+
+    def _mark_next_step(self, node: Any) -> None:
+        """Set the button of the next step in bold: the way through the section."""
+        buttons = {
+            RECOGNISE: self.ui.recogniseButton,
+            SPLIT_LOBES: self.ui.splitLobesButton,
+            SPLIT_LESIONS: self.ui.splitLesionsButton,
+            ASSIGN_LOBES: self.ui.assignLobesButton,
+            PICK_TARGETS: self.ui.pickTargetsButton,
+            MAKE_REFERENCE: self.ui.makeReferenceButton,
+        }
+        step = next_step(self.rows, self.panel.study.by_lobe()) if node is not None else ""
+        for name, button in buttons.items():
+            button.setStyleSheet("font-weight: bold" if name == step else "")
+        no_cut = step == SPLIT_LOBES and self.parameters.lobePlane is None
+        self.ui.placePlaneButton.setStyleSheet("font-weight: bold" if no_cut else "")
 
     def _show_feeding(self, node: Any) -> None:
         """Which artery feeds segments I and IV; only where Couinaud segments are drawn."""
@@ -162,6 +193,11 @@ class SegmentsSection(Section):
         else:
             self.ui.replaceButton.toolTip = _("Replace the target") if reason else _("Say why.")
 
+    def onRowChosen(self) -> None:
+        """Walk the rows, by mouse or arrow key."""
+        self.showChosen()
+        self.onRowClicked(self.ui.segmentsTable.currentRow(), 0)
+
     def onRowClicked(self, row: int, column: int) -> None:
         """Show a segment in the slice views."""
         if self.node is not None and 0 <= row < len(self.rows):
@@ -169,18 +205,31 @@ class SegmentsSection(Section):
 
     def run(self, failure: str, step: Callable[[Any], Sequence[str]]) -> None:
         """Run one step; its sentences go below the table."""
-        with self.attempt(failure):
-            self._remarks = "\n".join(step(self.logic.uptakeFor(self.parameters)))
+        logic = None
+        try:
+            with self.attempt(failure), waiting(_("Segments")) as progress:
+                logic = self.logic.uptakeFor(self.parameters)
+                logic.progress = progress
+                progress(0.1, _("Working on the segments"))
+                self._remarks = "\n".join(step(logic))
+        finally:
+            if logic is not None:
+                logic.progress = no_progress
 
     def onRecognise(self) -> None:
-        """Say what each segment is."""
-        self.run(_("The segments could not be recognised."), lambda logic: logic.recognise(self.node))
+        """Say what each segment is; only what is doubtful is listed."""
+        self.run(
+            _("The segments could not be recognised."),
+            lambda logic: logic.recognise(self.node) or (_("Every segment is recognised."),),
+        )
 
     def onPlacePlane(self) -> None:
         """Put a plane between the lobes, to be dragged."""
         with self.attempt(_("The lobe plane could not be placed.")):
+            from PRRTUptakeLib.mrml.planes import show_in_all_views
+
             plane = self.logic.uptakeFor(self.parameters).placeLobePlane(self.node, self.parameters.lobePlane)
-            plane.GetDisplayNode().SetHandlesInteractive(True)
+            show_in_all_views(plane)
             self.logic.placeBeside(self.node, [plane])
             self.parameters.lobePlane = plane
 

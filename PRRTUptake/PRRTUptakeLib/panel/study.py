@@ -7,6 +7,7 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.mrml.images import patient_of_all
 from PRRTUptakeLib.panel.section import Section, connect
 
 OWN_FILE = "file"
@@ -41,6 +42,11 @@ class StudySection(Section):
             return
         index = self.ui.protocolComboBox.findData(self.parameters.protocol)
         self.ui.protocolComboBox.setCurrentIndex(index)  # none for a protocol that is not known: it is not replaced
+        if not self.parameters.patient:
+            self.parameters.patient = patient_of_all()
+        lobes = self.by_lobe()
+        self.ui.treatedLobeComboBox.setVisible(lobes)
+        self.ui.treatedLobeComboBoxLabel.setVisible(lobes)
         own = self.parameters.protocol == OWN_FILE
         self.ui.protocolPath.setVisible(own)
         self.ui.protocolPathLabel.setVisible(own)
@@ -48,6 +54,13 @@ class StudySection(Section):
             self.ui.protocolPath.currentPath = self.parameters.protocolFile
         if hasattr(self.ui, "protocolRulesLabel"):
             self.ui.protocolRulesLabel.text = self.missing() or rules_text(self.protocol())
+
+    def by_lobe(self) -> bool:
+        """Whether the protocol compares lobes; so it is shown while it cannot be read."""
+        try:
+            return bool(self.protocol().rules.by_lobe)
+        except PRRTError:
+            return True
 
     def protocol(self) -> Any:
         """The protocol in force.
@@ -57,12 +70,13 @@ class StudySection(Section):
         PRRTError
             If it is a file that is not there or not right.
         """
-        from PRRTUptakeLib.study.protocol import ProtocolError, load_protocol
+        from PRRTUptakeLib.study.errors import InputFileError
+        from PRRTUptakeLib.study.protocol import load_protocol
 
         if self.parameters.protocol != OWN_FILE:
             return load_protocol(self.parameters.protocol)
         if not self.parameters.protocolFile:
-            raise ProtocolError(_("Choose the file of your protocol."))
+            raise InputFileError(_("Choose the file of your protocol."))
         return load_protocol(self.parameters.protocolFile)
 
     def missing(self) -> str:

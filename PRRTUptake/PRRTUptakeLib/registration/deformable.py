@@ -27,9 +27,10 @@ from PRRTUptakeLib.registration.engine import (
     metric_method,
     watched,
 )
+from PRRTUptakeLib.registration.errors import BendingRefusedError, RegistrationError
 from PRRTUptakeLib.registration.preprocessing import LIVER_WINDOW_HU, check_pair, dilated, distance_mm
 from PRRTUptakeLib.registration.quality import metric_warnings
-from PRRTUptakeLib.registration.result import DisplacementField, Registration, RegistrationError
+from PRRTUptakeLib.registration.result import DisplacementField, Registration
 from PRRTUptakeLib.registration.rigid import assess
 
 if TYPE_CHECKING:
@@ -40,10 +41,6 @@ _LEAST_JACOBIAN = 0.2
 _BINS = 32
 _LEAST_GAIN = 0.03  # of the mutual information; a rigid liver that only slid gains 1 to 2 %, one bent by 6 mm 5 to 8 %
 _OVERLAP_LOSS = 0.005
-
-
-class BendingRefusedError(RegistrationError):
-    """Bending folds the liver, or fits hardly better than the rigid registration that it started from."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +78,8 @@ def deformable_registration(
 
     Parameters
     ----------
-    fixed, moving, fixed_liver, moving_liver, force : as in ``rigid_registration``.
+    fixed, moving, force : as in ``rigid_registration``.
+    fixed_liver, moving_liver : masks [k, j, i] of the images' shapes.
     rigid : to start from.
     options : see ``DeformableOptions``.
     progress : called at every step with the progress; what it raises ends the registration.
@@ -123,7 +121,8 @@ def bent_where_better(
 ) -> Registration:
     """The deformable registration, or the rigid one with a warning that says why bending was refused.
 
-    Parameters and errors as in ``deformable_registration``; ``livers`` of the fixed and of the moving image.
+    Parameters and errors as in ``deformable_registration``; ``livers`` are masks [k, j, i] of the fixed
+    and of the moving image.
     """
     if livers[0] is None:
         raise RegistrationError("A deformable registration is limited to the liver: draw it on the fixed image.")

@@ -12,6 +12,7 @@ import SimpleITK as sitk
 from PRRTUptakeLib.imaging.itk_images import affine_from_itk, affine_to_itk, grid_of, itk_image, shrunk
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS
 from PRRTUptakeLib.progress import Progress, no_progress, sub_progress
+from PRRTUptakeLib.registration.errors import RegistrationError
 from PRRTUptakeLib.registration.preprocessing import (
     BODY_WINDOW_HU,
     body_mask,
@@ -20,7 +21,6 @@ from PRRTUptakeLib.registration.preprocessing import (
     mask_points,
     windowed,
 )
-from PRRTUptakeLib.registration.result import RegistrationError
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Grid, Volume
@@ -226,7 +226,7 @@ def _shifted(offset: np.ndarray) -> np.ndarray:
 
 
 def _mapped(pose: np.ndarray, points: np.ndarray) -> np.ndarray:
-    return points @ pose[:3, :3].T + pose[:3, 3]
+    return np.asarray(points @ pose[:3, :3].T + pose[:3, 3])
 
 
 def _apart_mm(one: np.ndarray, other: np.ndarray, points: np.ndarray) -> float:
@@ -311,14 +311,14 @@ def watched(method: sitk.ImageRegistrationMethod, most: int, progress: Progress,
     """
     raised: list[Exception] = []
 
-    def told() -> None:
+    def note() -> None:
         try:
             progress(min(method.GetOptimizerIteration() / most, 1.0), message)
         except Exception as error:  # it must not pass through ITK, which would lose it
             raised.append(error)
             method.StopRegistration()
 
-    method.AddCommand(sitk.sitkIterationEvent, told)
+    method.AddCommand(sitk.sitkIterationEvent, note)
     return raised
 
 

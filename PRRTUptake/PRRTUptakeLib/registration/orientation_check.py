@@ -15,20 +15,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import SimpleITK as sitk
 
-from PRRTUptakeLib.imaging.itk_images import itk_image, shrunk
+from PRRTUptakeLib.imaging.itk_images import affine_to_itk, itk_image, shrunk
 from PRRTUptakeLib.registration.preprocessing import checked_mask
 from PRRTUptakeLib.registration.session_check import (
-    agreement_by_shift,
     compared_classes,
     compared_image,
+    mutual_information,
+    parted_by_liver,
+    ranks_within,
     roughly_best_agreement,
     search_of,
     tissue_of,
-    with_liver_part,
 )
 
 if TYPE_CHECKING:
-    from PRRTUptakeLib.imaging.volume import Volume
+    from PRRTUptakeLib.imaging.volume import Grid, Volume
     from PRRTUptakeLib.registration.session_check import Tissue
 
 Flip = tuple[bool, bool, bool]  # of k, j, i
@@ -131,14 +132,25 @@ def check_orientation(
 def _mask_agreement(image: sitk.Image, tissue: Tissue, anatomy: Volume, mask: np.ndarray) -> dict[Flip, float]:
     """What the mask, mirrored each way, shows of the emission image over the whole body, beyond what the CT shows."""
     every = (slice(None, None, 2),) * 3
-    values, domain = sitk.GetArrayFromImage(image)[every], (tissue.known & tissue.near)[every]
-    without = agreement_by_shift(values, tissue.classes[every], domain)((0, 0, 0))
-    found = {}
+    domain = (tissue.known & tissue.near)[every]
+    ranks = ranks_within(sitk.GetArrayViewFromImage(image)[every], domain)[domain]
+    classes, places = tissue.classes[every][domain], image[::2, ::2, ::2]
+    without = mutual_information(ranks, classes)
+    liver, found = shrunk(itk_image(mask.astype(np.float32), anatomy.grid), 3.0), {}
     for flip in _FLIPS:
-        turned = itk_image(np.ascontiguousarray(_mirrored(mask, flip)).astype(np.float32), anatomy.grid)
-        classes = with_liver_part(tissue.classes, shrunk(turned, 3.0), image)
-        found[flip] = agreement_by_shift(values, classes[every], domain)((0, 0, 0)) - without
+        turned = sitk.Resample(liver, places, _reflection(anatomy.grid, flip), sitk.sitkLinear, 0.0)
+        part = sitk.GetArrayViewFromImage(turned)[domain]
+        found[flip] = mutual_information(ranks, parted_by_liver(classes, part)) - without
     return found
+
+
+def _reflection(grid: Grid, flip: Flip) -> sitk.AffineTransform:
+    """Maps each point to where it is when an array on ``grid`` is reversed along the axes of ``flip``."""
+    mirror = np.eye(4)
+    for axis, (turned, size) in enumerate(zip(flip[::-1], grid.shape[::-1], strict=True)):
+        if turned:
+            mirror[axis, axis], mirror[axis, 3] = -1.0, size - 1.0
+    return affine_to_itk(grid.ijk_to_ras @ mirror @ grid.ras_to_ijk)
 
 
 def _inside(values: np.ndarray, tissue: Tissue) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from PRRTUptakeLib.imaging.itk_images import grid_of, itk_image
-from PRRTUptakeLib.registration.result import RegistrationError
+from PRRTUptakeLib.registration.errors import RegistrationError
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Grid, Volume
@@ -61,12 +61,12 @@ def check_pair(fixed: Volume, moving: Volume, force: bool) -> tuple[str, ...]:
 
 
 def check_overlap(fixed: Grid, moving: Grid, fixed_to_moving: np.ndarray) -> None:
-    """Refuse images whose boxes do not meet under the starting transform.
+    """Refuse images whose boxes do not meet under the starting transform, a 4x4.
 
     Raises
     ------
     RegistrationError
-        Telling how far apart they are.
+        With their distance.
     """
     low, high = zip(
         *(_extent(grid, matrix) for grid, matrix in ((fixed, fixed_to_moving), (moving, np.eye(4)))), strict=True
@@ -133,12 +133,27 @@ def body_mask(image: sitk.Image, ct: bool, name: str = "given") -> sitk.Image:
     from scipy.ndimage import binary_fill_holes
 
     bright = image > _BODY_HU if ct else sitk.OtsuThreshold(image, 0, 1, 128)
-    opened = sitk.BinaryMorphologicalOpening(bright, [1, 1, 0])  # parts the table from the back
-    parts = sitk.RelabelComponent(sitk.ConnectedComponent(opened))
+    parts = sitk.RelabelComponent(sitk.ConnectedComponent(_opened(bright)))
     array = sitk.GetArrayFromImage(parts) == 1
     if not array.any():
         raise RegistrationError(f"No body stands out against air in the {name} image: check what it shows.")
     return itk_image(np.stack([binary_fill_holes(plane) for plane in array]), grid_of(image))
+
+
+def _opened(bright: sitk.Image) -> sitk.Image:
+    """Opened by 3 x 3 voxels in every slice, which parts the table from the back; beyond the image nothing is bright.
+
+    By slices of arrays, since sitk.BinaryMorphologicalOpening takes ten times as long.
+    """
+    opened = sitk.GetArrayFromImage(bright) > 0
+    for combine in (np.logical_and, np.logical_or):
+        for axis in (1, 2):
+            wide = np.pad(opened, [(int(n == axis),) * 2 for n in range(3)], constant_values=combine is np.logical_and)
+            before, middle, after = (np.moveaxis(wide, axis, 0)[n : wide.shape[axis] - 2 + n] for n in range(3))
+            opened = np.moveaxis(combine(combine(before, middle), after), 0, axis)
+    found = sitk.GetImageFromArray(opened.astype(np.uint8))
+    found.CopyInformation(bright)
+    return found
 
 
 def distance_mm(mask: sitk.Image) -> sitk.Image:
@@ -150,7 +165,21 @@ def distance_mm(mask: sitk.Image) -> sitk.Image:
 
 def dilated(mask: sitk.Image, margin_mm: float) -> sitk.Image:
     """The mask grown by ``margin_mm``, uint8."""
-    return sitk.Cast(distance_mm(mask) <= margin_mm, sitk.sitkUInt8)
+    from scipy.ndimage import distance_transform_edt
+
+    inside = sitk.GetArrayViewFromImage(mask) >= 0.5
+    found = np.zeros(inside.shape, dtype=np.uint8)
+    if inside.any():  # distances are needed near the mask only
+        steps = np.ceil(np.maximum(margin_mm, 0.0) / np.array(mask.GetSpacing()[::-1])).astype(int) + 1
+        where = [np.flatnonzero(inside.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
+        near = tuple(
+            slice(max(0, int(one[0]) - step), int(one[-1]) + 1 + step) for one, step in zip(where, steps, strict=True)
+        )
+        distances = distance_transform_edt(~inside[near], sampling=mask.GetSpacing()[::-1])
+        found[near] = distances <= margin_mm
+    grown = sitk.GetImageFromArray(found)
+    grown.CopyInformation(mask)
+    return grown
 
 
 def mask_points(mask: sitk.Image, at_most: int = 4000) -> np.ndarray:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 LIVER_OFFSET_WARNING_mm = 5.0
 _BODY_OVERLAP_WARNING = 0.85
-_WHOLE_LIVER = 0.95  # share of the liver within the moving image below which it is told
+_WHOLE_LIVER = 0.95  # share of the liver within the moving image below which it is reported
 _LIVER_METRIC_WARNING = 0.22  # nats; a noisy CT without contrast agent reaches 0.3 at the liver, a mirrored one 0.13
 _SURE_OVERLAP = 0.9  # Dice of livers drawn on both images, which chance or another anatomy does not give
 
@@ -86,32 +86,6 @@ def resampled(moving: Volume, fixed: Grid, registration: Registration, outside: 
     )
 
 
-def checkerboard(
-    fixed: Volume, moving: Volume, registration: Registration, k: int | None = None, tile_mm: float = 30.0
-) -> Volume:
-    """Fixed and registered moving image in alternating tiles, for looking at: edges must run on across tiles.
-
-    Parameters
-    ----------
-    k : one slice of the fixed image, or None for all.
-    tile_mm : edge of the tiles.
-
-    Returns
-    -------
-    Volume on the fixed grid (or that slice of it), 0 to 1: each image by its own 1st to 99th percentile.
-    """
-    matrix = fixed.ijk_to_ras.copy()
-    array = fixed.array
-    if k is not None:
-        matrix[:3, 3] = fixed.grid.to_ras(np.array([0.0, 0.0, float(k)]))
-        array = array[k : k + 1]
-    grid = Grid(array.shape, matrix)
-    other = resampled(moving, grid, registration, float(moving.array.min())).array
-    axes = [np.floor(np.arange(n) * s / tile_mm) for n, s in zip(grid.shape, grid.spacing_mm[::-1], strict=True)]
-    odd = (axes[0][:, None, None] + axes[1][:, None] + axes[2]) % 2 == 1
-    return Volume(np.where(odd, _scaled(other), _scaled(array)), matrix, "checkerboard", "1")
-
-
 def quality_warnings(body_overlap: float, liver_offset_mm: float, liver_overlap: float) -> tuple[str, ...]:
     """Sentences on what is doubtful."""
     found = []
@@ -159,8 +133,3 @@ def _empty(grid: Grid) -> sitk.Image:
     for name in ("Spacing", "Origin", "Direction"):
         getattr(reference, f"Set{name}")(getattr(image, f"Get{name}")())
     return reference
-
-
-def _scaled(array: np.ndarray) -> np.ndarray:
-    low, high = np.percentile(array, [1.0, 99.0])
-    return np.clip((array - low) / (high - low), 0.0, 1.0) if high > low else np.zeros_like(array)

@@ -8,18 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.itk_images import affine_to_itk
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS, Grid
+from PRRTUptakeLib.registration.errors import RegistrationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     import SimpleITK as sitk
-
-
-class RegistrationError(PRRTError):
-    """Two images cannot be registered, or were not registered well enough to be used."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +115,7 @@ class Registration:
         points = np.asarray(points_ras, dtype=np.float64)
         if self.displacement is not None:
             points = points + self.displacement.at(points)
-        return points @ self.fixed_to_moving[:3, :3].T + self.fixed_to_moving[:3, 3]
+        return np.asarray(points @ self.fixed_to_moving[:3, :3].T + self.fixed_to_moving[:3, 3])
 
     def to_itk(self) -> sitk.Transform:
         """The same mapping as a SimpleITK transform of LPS points, as ``sitk.Resample`` takes it."""
@@ -162,5 +158,5 @@ def identity_registration(reason: str) -> Registration:
 
 
 def given_registration(fixed_to_moving: np.ndarray, source: str) -> Registration:
-    """A transform from another tool (Elastix or BRAINS in Slicer, a person) instead; ``source`` is recorded."""
+    """A 4x4 from another tool (Elastix or BRAINS in Slicer, a person) instead; ``source`` is recorded."""
     return Registration("given", fixed_to_moving, provenance={"source": source})

@@ -107,7 +107,7 @@ def assess_registration(
 ) -> Registration:
     """The registration with its quality: for one from another tool, or one that was changed by hand.
 
-    Parameters and errors as in ``rigid_registration``.
+    Parameters and errors as in ``rigid_registration``; the livers are masks [k, j, i] of the images' shapes.
     """
     notes = check_pair(fixed, moving, force)
     livers = Livers.of(fixed.grid, fixed_liver, moving.grid, moving_liver)

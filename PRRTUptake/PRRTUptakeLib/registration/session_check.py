@@ -18,10 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import SimpleITK as sitk
-from scipy import ndimage
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.itk_images import grid_of, itk_image, shrunk
+from PRRTUptakeLib.registration.errors import RegistrationError
 from PRRTUptakeLib.registration.preprocessing import body_mask, check_overlap, checked_mask, dilated, is_ct
 
 if TYPE_CHECKING:
@@ -47,10 +46,6 @@ _UNKNOWN = -4000.0
 _WORDS = (("right", "left"), ("anterior", "posterior"), ("superior", "inferior"))  # R, A, S positive first
 
 Shift = tuple[int, ...]  # k, j, i in voxels
-
-
-class SessionCheckError(PRRTError):
-    """The emission image and the CT of a session cannot be compared."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +142,7 @@ def check_session(
     mask = checked_mask(liver, anatomy.grid, "liver")
     check_overlap(anatomy.grid, emission.grid, np.eye(4))
     if not np.isfinite(emission.array).all() or not np.isfinite(anatomy.array).all():
-        raise SessionCheckError("An image of the session holds values that are not finite (NaN): correct it first.")
+        raise RegistrationError("An image of the session holds values that are not finite (NaN): correct it first.")
     image = compared_image(emission)
     classes, domain = compared_classes(image, tissue or _tissue_on(image, anatomy), anatomy, mask)
     seen, ranges, spacing = search_of(image, domain, mask is not None)
@@ -163,13 +158,13 @@ def search_of(image: sitk.Image, domain: np.ndarray, with_liver: bool) -> tuple[
 
     Raises
     ------
-    SessionCheckError
+    RegistrationError
         If the emission image shows too little of what is compared.
     """
     spacing = np.array(grid_of(image).spacing_mm[::-1])
     seen = _with_room(domain, spacing)
     if np.count_nonzero(seen) < _LEAST_SEEN * np.count_nonzero(domain) or not seen.any():
-        raise SessionCheckError(
+        raise RegistrationError(
             f"The emission image shows too little of the {'liver' if with_liver else 'body'} to be compared with the "
             "CT: check that both show the same part of the patient."
         )
@@ -229,7 +224,7 @@ def _tissue_on(emission: sitk.Image, anatomy: Volume) -> Tissue:
 def compared_classes(
     emission: sitk.Image, tissue: Tissue, anatomy: Volume, liver: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Classes of tissue, and which voxels are compared (bool): the liver with its surroundings, else the body."""
+    """Classes of tissue [k, j, i], and the voxels compared (bool): the liver and its surroundings, or the body."""
     if liver is None:
         return tissue.classes, tissue.known & tissue.near
     coarse = shrunk(itk_image(liver.astype(np.float32), anatomy.grid), 3.0)
@@ -239,12 +234,17 @@ def compared_classes(
 
 def with_liver_part(classes: np.ndarray, liver: sitk.Image, emission: sitk.Image) -> np.ndarray:
     """Classes of tissue, parted by how much of each emission voxel [k, j, i] is liver (an image of 0 to 1)."""
-    part = np.digitize(_onto(liver, emission, sitk.sitkLinear, 0.0), _LIVER_EDGES)
-    return classes + (int(classes.max()) + 1) * part
+    return parted_by_liver(classes, _onto(liver, emission, sitk.sitkLinear, 0.0))
+
+
+def parted_by_liver(classes: np.ndarray, liver: np.ndarray) -> np.ndarray:
+    """Classes of tissue, parted by how much of each voxel is liver, 0 to 1, of the same shape."""
+    part = np.digitize(liver, _LIVER_EDGES)
+    return np.asarray(classes + (int(classes.max()) + 1) * part)
 
 
 def _onto(image: sitk.Image, grid: sitk.Image, how: int, outside: float) -> np.ndarray:
-    return sitk.GetArrayFromImage(sitk.Resample(image, grid, sitk.Transform(), how, outside))
+    return np.asarray(sitk.GetArrayFromImage(sitk.Resample(image, grid, sitk.Transform(), how, outside)))
 
 
 def _with_room(domain: np.ndarray, spacing: np.ndarray) -> np.ndarray:
@@ -258,7 +258,7 @@ def _with_room(domain: np.ndarray, spacing: np.ndarray) -> np.ndarray:
 
 def _ranges(domain: np.ndarray, spacing: np.ndarray, along: bool) -> np.ndarray:
     """Least and largest shift in voxels by axis [k, j, i]: the search range, as far as the image reaches."""
-    (box,) = ndimage.find_objects(domain.astype(np.uint8))
+    box = _box_of(domain)
     most = np.floor(SEARCH_mm / spacing).astype(int)
     low = [max(-n, -part.start) for n, part in zip(most, box, strict=True)]
     high = [min(n, size - part.stop) for n, part, size in zip(most, box, domain.shape, strict=True)]
@@ -271,7 +271,7 @@ def roughly_best_agreement(image: np.ndarray, classes: np.ndarray, domain: np.nd
     """The agreement at the best shift, on every other voxel [k, j, i]: sought in steps of four, then climbed to."""
     coarse = np.zeros_like(domain)
     coarse[::2, ::2, ::2] = domain[::2, ::2, ::2]
-    agreement = agreement_by_shift(image, classes, coarse)
+    agreement = agreement_by_shift(image, classes, coarse, ranges)
     steps = [np.unique([*range(0, low - 1, -4), *range(0, high + 1, 4)]) for low, high in ranges]
     return agreement(_climb(agreement, max(product(*(map(int, axis) for axis in steps)), key=agreement), ranges))
 
@@ -282,7 +282,7 @@ def _best_shift(
     """Best shift [k, j, i] in voxels and fractions; agreement as it is, at its best, and the relative gain."""
     coarse_domain = np.zeros_like(domain)
     coarse_domain[::2, ::2, ::2] = domain[::2, ::2, ::2]
-    coarse, fine = (agreement_by_shift(image, classes, part) for part in (coarse_domain, domain))
+    coarse, fine = (agreement_by_shift(image, classes, part, ranges) for part in (coarse_domain, domain))
     steps = [np.unique([*range(0, low - 1, -2), *range(0, high + 1, 2)]) for low, high in ranges]
     best = max(product(*(map(int, axis) for axis in steps)), key=coarse)
     best = _climb(fine, best, ranges)
@@ -321,27 +321,59 @@ def _off_best(best: Shift, ranges: np.ndarray, spacing: np.ndarray) -> list[Shif
     return found
 
 
-def agreement_by_shift(image: np.ndarray, classes: np.ndarray, domain: np.ndarray) -> Callable[[Shift], float]:
-    """Mutual information of emission ranks and tissue classes as a function of the emission's shift; remembers."""
-    (box,) = ndimage.find_objects(domain.astype(np.uint8))
-    inside = domain[box]
+def ranks_within(image: np.ndarray, domain: np.ndarray) -> np.ndarray:
+    """Emission values of ``image`` by their rank among those of ``domain``, both [k, j, i].
+
+    Raises
+    ------
+    RegistrationError
+        If all values of the domain are the same.
+    """
     values = image[domain]
     if not values.max() > values.min():
-        raise SessionCheckError("The emission image is uniform over the patient: there is nothing to compare.")
+        raise RegistrationError("The emission image is uniform over the patient: there is nothing to compare.")
     limits = np.unique(np.quantile(values, np.linspace(0.0, 1.0, _RANKS + 1)[1:-1]))
-    ranks = np.searchsorted(limits, image, side="right").astype(np.int64)
-    tissue = classes[box][inside] * _RANKS
+    return np.searchsorted(limits, image, side="right").astype(np.int64)
+
+
+def mutual_information(ranks: np.ndarray, classes: np.ndarray) -> float:
+    """Of ranks (``ranks_within``) and tissue classes of the same voxels, arrays of one shape, in nats."""
     size = (int(classes.max()) + 1) * _RANKS
+    joint = np.bincount((classes * _RANKS + ranks).ravel(), minlength=size).reshape(-1, _RANKS) / classes.size
+    return float(_entropy(joint.sum(axis=0)) + _entropy(joint.sum(axis=1)) - _entropy(joint))
+
+
+def agreement_by_shift(
+    image: np.ndarray, classes: np.ndarray, domain: np.ndarray, ranges: np.ndarray
+) -> Callable[[Shift], float]:
+    """Mutual information of emission ranks and tissue classes as a function of the emission's shift; remembers.
+
+    ``ranges`` (3, 2) are the least and largest shift of each axis that will be asked for.
+    """
+    box = _box_of(domain)
+    reach = tuple(slice(part.start + low, part.stop + high) for part, (low, high) in zip(box, ranges, strict=True))
+    inside = np.flatnonzero(domain[reach])
+    ranks = ranks_within(image[reach], domain[reach]).ravel()
+    tissue = classes[domain]
+    _, rows, columns = (part.stop - part.start for part in reach)
+    strides = np.array([rows * columns, columns, 1])
     known: dict[Shift, float] = {}
 
     def agreement(shift: Shift) -> float:
         if shift not in known:
-            moved = tuple(slice(part.start + n, part.stop + n) for part, n in zip(box, shift, strict=True))
-            joint = np.bincount(tissue + ranks[moved][inside], minlength=size).reshape(-1, _RANKS) / tissue.size
-            known[shift] = float(_entropy(joint.sum(axis=0)) + _entropy(joint.sum(axis=1)) - _entropy(joint))
+            known[shift] = mutual_information(ranks[inside + int(strides @ shift)], tissue)
         return known[shift]
 
     return agreement
+
+
+def _box_of(domain: np.ndarray) -> tuple[slice, ...]:
+    """The bounding box of what is true."""
+    found = []
+    for axis in range(domain.ndim):
+        where = np.flatnonzero(domain.any(axis=tuple(other for other in range(domain.ndim) if other != axis)))
+        found.append(slice(int(where[0]), int(where[-1]) + 1))
+    return tuple(found)
 
 
 def _entropy(shares: np.ndarray) -> float:

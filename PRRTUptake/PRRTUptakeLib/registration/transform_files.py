@@ -14,12 +14,8 @@ import SimpleITK as sitk
 
 from PRRTUptakeLib.imaging.itk_images import affine_from_itk, itk_image
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS, Grid
-from PRRTUptakeLib.registration.result import (
-    DisplacementField,
-    Registration,
-    RegistrationError,
-    given_registration,
-)
+from PRRTUptakeLib.registration.errors import RegistrationError
+from PRRTUptakeLib.registration.result import DisplacementField, Registration, given_registration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,10 +26,6 @@ FIELD_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 _FIELD_SPACING_mm = 5.0
 _LINEAR_mm = 1e-3  # a transform that is a matrix to within this, over a body, is taken as one
 _LARGEST_STRETCH = 1.5
-
-
-class TransformFileError(RegistrationError):
-    """A transform file cannot be read, or does not hold what can be used."""
 
 
 def read_registration(path: Path, fixed: Grid, inverse: bool = False) -> Registration:
@@ -47,7 +39,7 @@ def read_registration(path: Path, fixed: Grid, inverse: bool = False) -> Registr
 
     Raises
     ------
-    TransformFileError
+    RegistrationError
         If the file is missing, is none of these, flattens or stretches the patient, or bends and is to be inverted.
     """
     transform = _read(path)
@@ -56,7 +48,7 @@ def read_registration(path: Path, fixed: Grid, inverse: bool = False) -> Registr
         matrix = np.linalg.inv(_checked(linear, path)) if inverse else _checked(linear, path)
         return given_registration(matrix, f"file {path.name}{', inverted' if inverse else ''}")
     if inverse:
-        raise TransformFileError(
+        raise RegistrationError(
             f"The transform file {path.name} bends space and so has no simple inverse: export it in the other "
             "direction, from the image on which was drawn to that of the visit."
         )
@@ -65,22 +57,22 @@ def read_registration(path: Path, fixed: Grid, inverse: bool = False) -> Registr
 
 def _read(path: Path) -> sitk.Transform:
     if not path.is_file():
-        raise TransformFileError(f"There is no transform file {path}: correct the path.")
+        raise RegistrationError(f"There is no transform file {path}: correct the path.")
     name = path.name.lower()
     try:
         if name.endswith(FIELD_SUFFIXES):
             image = sitk.ReadImage(str(path), sitk.sitkVectorFloat64)
             if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 3:
-                raise TransformFileError(f"{path.name} is an image, but no field of displacements with three parts.")
+                raise RegistrationError(f"{path.name} is an image, but no field of displacements with three parts.")
             return sitk.DisplacementFieldTransform(image)
         transform = sitk.ReadTransform(str(path))
     except RuntimeError as error:
-        raise TransformFileError(
+        raise RegistrationError(
             f"{path.name} is no transform file of ITK (.tfm, .txt, .h5, .mat) or displacement field: export it from "
             "Slicer's Transforms module; parameter files of Elastix are converted by opening them there."
         ) from error
     if transform.GetDimension() != 3:
-        raise TransformFileError(f"{path.name} is a transform in {transform.GetDimension()} dimensions, not in 3.")
+        raise RegistrationError(f"{path.name} is a transform in {transform.GetDimension()} dimensions, not in 3.")
     return transform
 
 
@@ -90,8 +82,8 @@ def _linear_part(transform: sitk.Transform, fixed: Grid) -> np.ndarray | None:
     if not transform.IsLinear() and not _is_composite_of_linear(transform):
         return None
     matrix = affine_from_itk(transform)
-    told = _mapped(transform, points)
-    apart = np.abs(points @ matrix[:3, :3].T + matrix[:3, 3] - told).max()
+    note = _mapped(transform, points)
+    apart = np.abs(points @ matrix[:3, :3].T + matrix[:3, 3] - note).max()
     return matrix if apart <= _LINEAR_mm else None
 
 
@@ -105,14 +97,14 @@ def _is_composite_of_linear(transform: sitk.Transform) -> bool:
 def _checked(matrix: np.ndarray, path: Path) -> np.ndarray:
     """The matrix, if it leaves the patient of about the same size and not mirrored."""
     if not np.isfinite(matrix).all():
-        raise TransformFileError(f"The transform file {path.name} holds numbers that are not finite: export it again.")
+        raise RegistrationError(f"The transform file {path.name} holds numbers that are not finite: export it again.")
     stretches = np.linalg.svd(matrix[:3, :3], compute_uv=False)
     if (
         np.linalg.det(matrix[:3, :3]) <= 0
         or stretches.max() > _LARGEST_STRETCH
         or stretches.min() < 1 / _LARGEST_STRETCH
     ):
-        raise TransformFileError(
+        raise RegistrationError(
             f"The transform file {path.name} mirrors, flattens or stretches the patient (factors "
             f"{', '.join(f'{one:.2f}' for one in stretches)}): check what it was made for."
         )
@@ -121,7 +113,7 @@ def _checked(matrix: np.ndarray, path: Path) -> np.ndarray:
 
 def _bent(transform: sitk.Transform, fixed: Grid, path: Path) -> Registration:
     """A transform that bends as matrix (its least-squares linear part) and displacements on a lattice of 5 mm."""
-    lattice = _lattice(fixed)
+    lattice = _sample_grid(fixed)
     image = itk_image(np.zeros(lattice.shape, dtype=np.uint8), lattice)
     field = sitk.TransformToDisplacementField(
         transform,
@@ -141,7 +133,7 @@ def _bent(transform: sitk.Transform, fixed: Grid, path: Path) -> Registration:
     matrix = _checked(matrix, path)
     made = _field(lattice, targets, matrix)
     if made.smallest_jacobian() <= 0:
-        raise TransformFileError(f"The transform file {path.name} folds the patient onto itself: register again.")
+        raise RegistrationError(f"The transform file {path.name} folds the patient onto itself: register again.")
     return Registration("given", matrix, displacement=made, provenance={"source": f"file {path.name}", "bends": True})
 
 
@@ -154,7 +146,7 @@ def displacements(point_map: Callable[[np.ndarray], np.ndarray], matrix: np.ndar
     matrix : 4x4, its linear part: ``carry(x) = matrix (x + displacement(x))``.
     fixed : grid of the fixed image.
     """
-    lattice = _lattice(fixed)
+    lattice = _sample_grid(fixed)
     return _field(lattice, point_map(_points(lattice)), matrix)
 
 
@@ -169,7 +161,7 @@ def _field(lattice: Grid, targets: np.ndarray, matrix: np.ndarray) -> Displaceme
     return DisplacementField(lattice, vectors.reshape(*lattice.shape, 3))
 
 
-def _lattice(fixed: Grid) -> Grid:
+def _sample_grid(fixed: Grid) -> Grid:
     """A coarser grid of about 5 mm that spans the fixed one."""
     spacing = np.array(fixed.spacing_mm)
     extent = (np.array(fixed.shape[::-1]) - 1.0) * spacing
@@ -187,4 +179,4 @@ def _corners(grid: Grid) -> np.ndarray:
 
 def _mapped(transform: sitk.Transform, points_ras: np.ndarray) -> np.ndarray:
     signs = np.diag(LPS_TO_RAS)[:3]
-    return np.array([transform.TransformPoint((point * signs).tolist()) for point in points_ras]) * signs
+    return np.asarray(np.array([transform.TransformPoint((point * signs).tolist()) for point in points_ras]) * signs)

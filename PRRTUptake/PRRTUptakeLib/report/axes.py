@@ -8,16 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.report.errors import ReportError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import ArrayLike
-
-
-class FigureError(PRRTError):
-    """A figure cannot be drawn from these values."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +31,9 @@ class Axis:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.low) and math.isfinite(self.high)) or self.low == self.high:
-            raise FigureError(f"The axis '{self.label}' cannot run from {self.low} to {self.high}.")
+            raise ReportError(f"The axis '{self.label}' cannot run from {self.low} to {self.high}.")
         if self.log and min(self.low, self.high) <= 0:
-            raise FigureError(f"The axis '{self.label}' is logarithmic and cannot begin at {min(self.low, self.high)}.")
+            raise ReportError(f"The axis '{self.label}' is logarithmic and cannot begin at {min(self.low, self.high)}.")
 
     @classmethod
     def around(
@@ -54,9 +50,9 @@ class Axis:
         numbers = np.concatenate([np.ravel(np.asarray(value, dtype=float)) for value in values])
         numbers = numbers[np.isfinite(numbers)]
         if numbers.size == 0:
-            raise FigureError(f"The axis '{label}' has no finite value to show.")
+            raise ReportError(f"The axis '{label}' has no finite value to show.")
         if log and numbers.min() <= 0:
-            raise FigureError(f"The axis '{label}' is logarithmic and cannot show {numbers.min():g}.")
+            raise ReportError(f"The axis '{label}' is logarithmic and cannot show {numbers.min():g}.")
         scale = np.log(numbers) if log else numbers
         low, high = float(scale.min()), float(scale.max())
         spare = 0.05 * (high - low) or (0.1 if log else 0.1 * abs(high) or 1.0)

@@ -167,7 +167,7 @@ def _grey(image: Volume, points_ras: np.ndarray) -> np.ndarray:
     low, high = (ABDOMEN_CT.low, ABDOMEN_CT.high) if is_ct(image) else np.percentile(values[::4, ::4, ::4], [1.0, 99.0])
     kji = image.grid.to_ijk(points_ras).T[::-1]
     found = ndimage.map_coordinates(values, kji, order=1, mode="constant", cval=float(low))
-    return np.clip((found - low) / max(float(high - low), 1e-12), 0.0, 1.0)
+    return np.asarray(np.clip((found - low) / max(float(high - low), 1e-12), 0.0, 1.0))
 
 
 def _centroid(segment: Segment, grid: Grid) -> np.ndarray:

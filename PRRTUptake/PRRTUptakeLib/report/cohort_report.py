@@ -1,6 +1,6 @@
 """The report of a cohort: result, flow of patients, tables ready for a paper, figures, methods.
 
-No time stands in it, so that the same cohort gives the same bytes.
+It holds no time, so that the same cohort gives the same bytes.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ _MOST_ROWS = 100  # of a forest plot; beyond that it cannot be read
 def cohort_report(result: CohortResult, operator: str = "") -> str:
     """The whole page as text, nothing outside it is needed to read it.
 
-    It tells the hash of its table instead of the time, so that the same patients give the same page.
+    It gives the hash of its table instead of the time, so that the same patients give the same page.
     """
     analysis, protocol = result.analysis, result.protocol
     identity = {

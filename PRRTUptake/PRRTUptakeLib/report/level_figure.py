@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.atomic_write import atomic_file
-from PRRTUptakeLib.report.axes import FigureError
+from PRRTUptakeLib.report.errors import ReportError
 from PRRTUptakeLib.report.plots import level_plot
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ def write_level_plot(endpoint: Endpoint, path: Path) -> None:
 
     Raises
     ------
-    FigureError
+    ReportError
         If it cannot be written.
     """
-    with atomic_file(path, FigureError) as part:
+    with atomic_file(path, ReportError) as part:
         part.write_text(level_figure(endpoint), encoding="utf-8", newline="\n")

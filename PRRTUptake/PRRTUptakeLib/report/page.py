@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,9 @@ th { border-bottom: 2px solid #888; } td.number { text-align: right; font-varian
 .result { font-size: 1.25rem; background: #eef5fb; border-left: 4px solid #0072b2; padding: .6rem 1rem; }
 .notice { color: #8a1c00; font-weight: 600; } .small { color: #444; font-size: .9rem; }
 .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(20rem, 1fr)); gap: 1rem; }
+.triple { display: grid; grid-template-columns: repeat(3, 1fr); gap: .6rem; margin-bottom: .8rem; break-inside: avoid; }
+.contents { columns: 2; font-size: .9rem; } .contents ul { margin: 0; } details > summary { cursor: pointer; }
+summary h2 { display: inline-block; } details h3 { margin-bottom: .2rem; }
 .pairs { grid-template-columns: 1fr 1fr; max-width: 52rem; margin-bottom: 1rem; }
 figure { margin: 0; } figure > svg { width: 100%; height: auto; background: #000; }
 figcaption { font-size: .85rem; color: #444; }
@@ -36,14 +40,26 @@ code { overflow-wrap: anywhere; } pre { white-space: pre-wrap; overflow-wrap: an
 .signatures { width: 100%; table-layout: fixed; } .signatures td { border: 1px solid #888; height: 3.2rem; }
 .signatures th { border: 0; vertical-align: middle; }
 @page { size: A4; margin: 16mm 14mm; @bottom-right { content: counter(page) " / " counter(pages); font-size: 9pt; } }
-@media print { body { max-width: none; margin: 0; padding: 0; font-size: 10pt; } h2 { break-after: avoid; }
-  .pictures { grid-template-columns: 1fr 1fr; } th, td { padding: .2rem .5rem; }
+@media print { .contents { break-inside: avoid; columns: 3; font-size: 8pt; }
+  summary h2::after { content: " (folded; in the file)"; font-weight: 400; font-size: 9pt; }
+  body { max-width: none; margin: 0; padding: 0; font-size: 9pt; line-height: 1.35; }
+  h2 { break-after: avoid; margin: .9rem 0 .2rem; } h3, .small { break-after: avoid; }
+  .pictures { grid-template-columns: 1fr 1fr 1fr; gap: .4rem; } th, td { padding: .1rem .4rem; }
   figure, table, .warnings, .result { break-inside: avoid; } tr { break-inside: avoid; }
   * { -webkit-print-color-adjust: exact; print-color-adjust: exact; } }
 """
 
 
-def html_page(title: str, identity: Mapping[str, str], warnings: Sequence[str], sections: Sequence[str]) -> str:
+_FEW_SECTIONS = 5  # a page with fewer needs no table of contents
+
+
+def html_page(
+    title: str,
+    identity: Mapping[str, str],
+    warnings: Sequence[str],
+    sections: Sequence[str],
+    first: Sequence[str] = (),
+) -> str:
     """The whole page as text.
 
     Parameters
@@ -51,7 +67,8 @@ def html_page(title: str, identity: Mapping[str, str], warnings: Sequence[str], 
     title : heading and window title.
     identity : title block, label to value (patient, study, protocol, versions, operator).
     warnings : sentences that must be seen first; shown even if there are none, as such.
-    sections : HTML of each section, as `section` makes it.
+    sections : HTML of each section, as `section` makes it; listed in a table of contents where they are many.
+    first : sections before the warnings: the result.
     """
     rows = "".join(f"<tr><th>{escape(key)}</th><td>{escape(value)}</td></tr>" for key, value in identity.items())
     notes = "".join(f"<li>{escape(text)}</li>" for text in warnings)
@@ -60,13 +77,43 @@ def html_page(title: str, identity: Mapping[str, str], warnings: Sequence[str], 
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body>'
         f'<h1>{escape(title)}</h1><p class="notice">{RESEARCH_USE}</p>'
-        f'<table class="identity">{rows}</table>{box}{"".join(sections)}</body></html>\n'
+        f'<table class="identity">{rows}</table>{"".join(first)}{box}{_contents(sections)}{"".join(sections)}'
+        "</body></html>\n"
     )
+
+
+def _contents(sections: Sequence[str]) -> str:
+    """The table of contents, "" for a few sections."""
+    found = [found for one in sections if (found := re.match(r'<section id="([^"]+)">.*?<h2>(.*?)</h2>', one, re.S))]
+    if len(found) < _FEW_SECTIONS:
+        return ""
+    items = "".join(f'<li><a href="#{one[1]}">{one[2]}</a></li>' for one in found)
+    return f'<nav class="contents" aria-label="Contents"><ul>{items}</ul></nav>'
+
+
+def _anchor(heading: str) -> str:
+    """The name of a section in links.
+
+    Examples
+    --------
+    >>> _anchor("Cycle 1, 24h: what another reference would have given")
+    'cycle-1-24h-what-another-reference-would-have-given'
+    """
+    return "-".join(re.findall(r"[a-z0-9]+", heading.lower())) or "section"
 
 
 def section(heading: str, *parts: str) -> str:
     """A section of the page: an escaped heading and parts that are HTML already."""
-    return f"<section><h2>{escape(heading)}</h2>{''.join(parts)}</section>"
+    return f'<section id="{_anchor(heading)}"><h2>{escape(heading)}</h2>{"".join(parts)}</section>'
+
+
+def folded(heading: str, *sections: str) -> str:
+    """Sections in one that is opened by a click, their headings one level lower; print shows its heading only."""
+    inner = "".join(
+        re.sub(r"<(/?)h2>", r"<\1h3>", re.sub(r'<section id="[^"]*">', "<section>", one)) for one in sections
+    )
+    head = f"<summary><h2>{escape(heading)}</h2></summary>"
+    return f'<section id="{_anchor(heading)}"><details>{head}{inner}</details></section>'
 
 
 def paragraph(text: str, style: str = "") -> str:
@@ -87,6 +134,18 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str 
     body = "".join(f"<tr>{''.join(_cell(value) for value in row)}</tr>" for row in rows)
     words = f"<caption>{escape(caption)}</caption>" if caption else ""
     return f"<table>{words}<tr>{head}</tr>{body}</table>"
+
+
+def signature_table(roles: Sequence[str]) -> str:
+    """Empty fields for name, date and signature of each role.
+
+    Examples
+    --------
+    >>> signature_table(["Medical physicist"]).count("<td></td>")
+    3
+    """
+    lines = "".join(f"<tr><th>{escape(role)}</th>{'<td></td>' * 3}</tr>" for role in roles)
+    return f'<table class="signatures"><tr><th></th><th>Name</th><th>Date</th><th>Signature</th></tr>{lines}</table>'
 
 
 def _cell(value: object) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from PRRTUptakeLib.report.page import html_page, paragraph, section, table
+from PRRTUptakeLib.formatting import number, with_interval
+from PRRTUptakeLib.report.page import folded, html_page, paragraph, section, table
 from PRRTUptakeLib.report.patient_text import (
     interval_cell,
     other_cell,
@@ -15,7 +16,7 @@ from PRRTUptakeLib.report.patient_text import (
     result_sentence,
     target_table,
 )
-from PRRTUptakeLib.report.pictures import ABDOMEN_CT, SlicePlace, Window, box_around, slice_picture
+from PRRTUptakeLib.report.pictures import ABDOMEN_CT, Shown, SlicePlace, Window, box_around, slice_picture
 from PRRTUptakeLib.report.plots import bar_chart
 from PRRTUptakeLib.report.svg import PALETTE
 from PRRTUptakeLib.segmentation.segments import UNDIVIDED
@@ -35,24 +36,44 @@ _NO_OPERATOR = "not stated (--operator, the case file's notes, or User in Slicer
 
 
 def case_report(
-    title: str, case: StudyInput, warnings: Sequence[str], sections: Sequence[str], provenance: Mapping[str, Any]
+    title: str,
+    case: StudyInput,
+    warnings: Sequence[str],
+    sections: tuple[Sequence[str], Sequence[str]],
+    provenance: Mapping[str, Any],
+    brief: bool = False,
 ) -> str:
-    """The report of a case as one self-contained HTML page: identity and warnings first, images used last."""
+    """The report of a case as one self-contained HTML page: patient, result, warnings, then all else, images used last.
+
+    ``sections`` are those of the result, and those that follow the warnings; ``brief`` folds the list of images.
+    """
     software, protocol = provenance["software"], case.protocol
     identity = {
         "Patient": case.patient,
         "DICOM patient": _dicom_patients(provenance),
         "Protocol": f"{protocol.name}: {protocol.title} ({protocol.source})",
-        "Protocol SHA-256": protocol.sha256,
         **({"Treated lobe": case.treated_lobe or "blinded"} if protocol.rules.by_lobe else {}),
-        "Study": "; ".join(dict.fromkeys(f"{one['visit']}: {one['study_uid']}" for one in provenance["series"])),
         "Operator": str(case.notes.get("operator", _NO_OPERATOR)),
-        "Versions": ", ".join(f"{key} {value}" for key, value in software.items() if key not in ("name", "version")),
         "Made": f"{provenance['made_at']} with {software['name']} {software['version']}",
     }
     if provenance.get("deidentified"):
         identity["De-identified"] = "names and ids replaced, UIDs mapped, all dates (also of the analysis) shifted"
-    return html_page(title, identity, warnings, [*sections, _series_section(provenance)])
+    first, others = sections
+    return html_page(
+        title, identity, warnings, [*others, *_provenance_sections(provenance, protocol.sha256, brief)], first
+    )
+
+
+def _provenance_sections(provenance: Mapping[str, Any], protocol_sha256: str, brief: bool) -> list[str]:
+    """What it was made from and with."""
+    versions = [(key, value) for key, value in provenance["software"].items() if key not in ("name", "version")]
+    facts = [
+        ["Protocol SHA-256", protocol_sha256],
+        ["Study", "; ".join(dict.fromkeys(f"{one['visit']}: {one['study_uid']}" for one in provenance["series"]))],
+        ["Versions", ", ".join(f"{key} {value}" for key, value in versions)],
+    ]
+    series = folded("Images", _series_section(provenance)) if brief else _series_section(provenance)
+    return [series, section("Provenance", table(["what", ""], facts))]
 
 
 def _dicom_patients(provenance: Mapping[str, Any]) -> str:
@@ -62,16 +83,19 @@ def _dicom_patients(provenance: Mapping[str, Any]) -> str:
     return "; ".join(shown) or "not stated"
 
 
-def visit_sections(result: VisitResult) -> list[str]:
-    """The sections on one visit, as HTML."""
+def visit_sections(result: VisitResult, brief: bool = False, pictures: bool = True) -> tuple[list[str], list[str]]:
+    """The sections on one visit, as HTML: the result, and the rest.
+
+    Parameters
+    ----------
+    brief : one of many visits: charts, recovery, other references and methods are folded.
+    pictures : show them; else they are folded too.
+    """
     labels = result.labels
     title = f"Cycle {labels.cycle}, {labels.visit}"
-    sentence = paragraph(result_sentence(result), "result")
-    on_targets = (
-        _target_sections(result, title, sentence) if result.targets else [section(f"{title}: result", sentence)]
-    )
-    on_volume = [paragraph(text) for text in partial_volume_sentences(result)]
-    first = [section(f"{title}: partial volume", *on_volume)] if on_volume else []
+    on_volume = [paragraph(text, "small") for text in partial_volume_sentences(result)]
+    sentence = "".join(on_volume) + paragraph(result_sentence(result), "result")
+    on_result, on_pictures, on_recovery = _target_sections(result, title, sentence, brief)
     regions = [
         section(f"{title}: lesions and organs", _interval_note(result), _lesion_table(result), _organ_table(result))
     ]
@@ -80,24 +104,59 @@ def visit_sections(result: VisitResult) -> list[str]:
             section(f"{title}: lobes and lesions", _lobe_table(result), _interval_note(result), _lesion_table(result)),
             section(f"{title}: what another reference would have given", _sensitivity_table(result)),
         ]
-    return [*first, *on_targets, *regions, section(f"{title}: methods", paragraph(methods(result)), _notes(result))]
+    details = [*on_recovery, *regions, section(f"{title}: methods", paragraph(methods(result)), _notes(result))]
+    if not brief:
+        return on_result, [*on_pictures, *details]
+    charts = [section(f"{title}: charts", _chart(result))] if result.targets else []
+    hidden = [*on_result, *charts, *([] if pictures else on_pictures), *details]
+    return [], [*(on_pictures if pictures else []), folded(f"{title}: details", *hidden)]
 
 
-def _target_sections(result: VisitResult, title: str, sentence: str) -> list[str]:
+def many_visits_section(visits: Sequence[VisitResult]) -> str:
+    """The result of many visits in one table: T/N of targets, lobes and the patient, a column each."""
+    cells: dict[str, dict[int, str]] = {}
+    for n, visit in enumerate(visits):
+        found = [(one.lesion_id, one.tn_ratio, one.known) for one in visit.targets]
+        found += [(f"{one.lobe} lobe", one.tn_ratio, one.known) for one in visit.lobes if one.tn_ratio is not None]
+        if visit.lobe_ratio is not None:
+            found.append((visit.ratio_name, visit.lobe_ratio, visit.known_ratio))
+        for name, value, known in found:
+            interval = (math.nan, math.nan) if known is None else (known.result.lower, known.result.upper)
+            cells.setdefault(name, {})[n] = with_interval(value, interval, 4)
+    header = ["T/N"] + [f"cycle {one.labels.cycle}, {one.labels.visit}" for one in visits]
+    rows = [[name, *(values.get(n, "") for n in range(len(visits)))] for name, values in cells.items()]
+    notes = dict.fromkeys(
+        text for one in visits for text in (*partial_volume_sentences(one)[:1], _interval_note_text(one))
+    )
+    words = [paragraph(text, "small") for text in notes if text]
+    shown = table(header, rows, "With 95 % intervals; T per lesion in the details")
+    return section("Result of all visits", *words, shown)
+
+
+def _target_sections(
+    result: VisitResult, title: str, sentence: str, brief: bool
+) -> tuple[list[str], list[str], list[str]]:
+    """Result, pictures and recovery; the latter two empty where there is no target."""
+    if not result.targets:
+        return [section(f"{title}: result", sentence)], [], []
     header, rows = target_table(result)
-    told = "Target lesions: mean uptake T, reference N, T/N with its interval, and what the mean keeps of the contrast."
-    pictures = f'<div class="pictures">{_pictures(result)}</div>'
-    return [
-        section(f"{title}: result", sentence, table(header, rows, told), _interval_note(result), _chart(result)),
-        section(f"{title}: pictures", paragraph(_legend(result), "small"), pictures),
-        section(f"{title}: recovery", paragraph(_recovery_words(result), "small"), _recovery_table(result)),
-    ]
+    note = "Target lesions: mean uptake T, reference N, T/N with its interval, and what the mean keeps of the contrast."
+    chart = "" if brief else _chart(result)
+    return (
+        [section(f"{title}: result", sentence, table(header, rows, note), _interval_note(result), chart)],
+        [section(f"{title}: pictures", paragraph(_legend(result), "small"), _pictures(result))],
+        [section(f"{title}: recovery", paragraph(_recovery_words(result), "small"), _recovery_table(result))],
+    )
 
 
 def _interval_note(result: VisitResult) -> str:
     """One line on what the intervals hold."""
-    words = result.uptakes.interval_words if result.uptakes is not None else ""
+    words = _interval_note_text(result)
     return paragraph(words, "small") if words else ""
+
+
+def _interval_note_text(result: VisitResult) -> str:
+    return result.uptakes.interval_words if result.uptakes is not None else ""
 
 
 def _chart(result: VisitResult) -> str:
@@ -116,7 +175,7 @@ def _chart(result: VisitResult) -> str:
 
 
 def _pictures(result: VisitResult) -> str:
-    """Two pictures per target: anatomy and activity, in the slice of its longest diameter."""
+    """A row per target: anatomy, activity, and both fused, in the slice of its longest diameter."""
     segmentation = result.prepared.segmentation
     liver = segmentation.having(role="lobe") or segmentation.having(role="organ", structure="liver")
     outlines = _outlines(result)
@@ -137,10 +196,34 @@ def _pictures(result: VisitResult) -> str:
         lobe = lesion.segment.lobe
         place = f"{lobe} lobe" if result.protocol.rules.by_lobe else place_words(lobe)
         words = f"{lesion.segment.name}, {place}, {lesion.size.longest_axial_mm:.1f} mm"
-        if result.anatomy is not None:
-            parts.append(slice_picture(result.anatomy, where, outlines, ABDOMEN_CT, f"{words}: CT"))
-        parts.append(slice_picture(result.image, where, outlines, activity, f"{words}: {result.labels.image}"))
+        parts.append(f'<div class="triple">{"".join(_row(result, where, outlines, activity, words))}</div>')
     return "".join(parts)
+
+
+def _row(
+    result: VisitResult,
+    where: SlicePlace,
+    outlines: Sequence[tuple[Segment, str]],
+    activity: Window,
+    words: str,
+) -> list[str]:
+    """The pictures of one slice."""
+    image, unit, name = result.image, result.image.units, result.labels.image
+    alone = slice_picture(Shown(image, activity, unit), where, outlines, f"{words}: {name}, window {_range(activity)}")
+    if result.anatomy is None:
+        return [alone]
+    low_high = _range(ABDOMEN_CT)
+    anatomy = Shown(result.anatomy, ABDOMEN_CT, "HU")
+    both = Shown(result.anatomy, ABDOMEN_CT, unit, (image, activity))
+    return [
+        slice_picture(anatomy, where, outlines, f"{words}: CT, window {low_high}"),
+        alone,
+        slice_picture(both, where, outlines, f"{words}: {name} on CT"),
+    ]
+
+
+def _range(window: Window) -> str:
+    return f"{number(window.low) if window.low else '0'} to {number(window.high)}"
 
 
 def _color(segment: Segment) -> str:

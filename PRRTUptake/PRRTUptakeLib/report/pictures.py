@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
+from PRRTUptakeLib.formatting import number
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -42,25 +44,42 @@ class SlicePlace:
 ABDOMEN_CT = Window(-110.0, 190.0)
 
 
-def slice_picture(
-    image: Volume, where: SlicePlace, outlines: Sequence[tuple[Segment, str]], window: Window, caption: str
-) -> str:
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """What a picture shows: an image in its window, and what is laid over it; ``unit`` for the colour bar."""
+
+    image: Volume
+    window: Window
+    unit: str = ""
+    over: tuple[Volume, Window] | None = None
+
+    @property
+    def scale(self) -> Window:
+        """The window of the colour bar: of what is laid over, if anything is."""
+        return self.window if self.over is None else self.over[1]
+
+
+_MOST_OPACITY = 0.65  # of what is laid over
+_BAR = 32  # steps of a colour bar
+
+
+def slice_picture(shown: Shown, where: SlicePlace, outlines: Sequence[tuple[Segment, str]], caption: str) -> str:
     """One slice as an SVG element, seen from the feet (the patient's right on the left).
 
     Parameters
     ----------
-    image : what is shown; on another grid than the slice's it is interpolated, for display only.
+    shown : the image, and what is laid over it; on another grid than the slice's interpolated, for display only.
     where : the slice.
-    outlines : segments on the slice's grid with their CSS colours; one that misses the slice is left out.
-    window : display range.
+    outlines : segments on the slice's grid with their CSS colours; one that misses the slice is left out. Lesions are
+        labelled.
     caption : words below the picture.
     """
     rows, columns = where.box
     flip_j, flip_i = _flips(where.grid)
-    raster = _colours(_values(image, where)[::flip_j, ::flip_i], window)
+    raster = _raster(shown, where)[::flip_j, ::flip_i]
     spacing_i, spacing_j, _ = where.grid.spacing_mm
     width_mm, height_mm = raster.shape[1] * spacing_i, raster.shape[0] * spacing_j
-    paths = []
+    paths, labels = [], []
     for segment, color in outlines:
         mask = slice_mask(segment, where.k, where.grid.shape[1:])[rows, columns][::flip_j, ::flip_i]
         if mask.any():
@@ -69,11 +88,114 @@ def slice_picture(
                 f'stroke="{color}" stroke-width="1.4" vector-effect="non-scaling-stroke">'
                 f"<title>{escape(segment.name)}</title></path>"
             )
+            if segment.role in ("target", "lesion"):
+                right, top = (np.argwhere(mask)[:, n] for n in (1, 0))
+                place = (float(right.max() + 1) * spacing_i, float(top.min()) * spacing_j)
+                labels.append(_label(segment.lesion_id or segment.name, place, width_mm, color))
     return (
         f'<figure><svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width_mm:.2f} {height_mm:.2f}" '
         f'role="img" aria-label="{escape(caption)}"><image width="{width_mm:.2f}" height="{height_mm:.2f}" '
-        f'preserveAspectRatio="none" href="data:image/png;base64,{png_text(raster)}"/>{"".join(paths)}</svg>'
+        f'preserveAspectRatio="none" href="data:image/png;base64,{png_text(raster)}"/>{"".join(paths)}{"".join(labels)}'
+        f"{_colour_bar(shown, width_mm, height_mm)}</svg>"
         f"<figcaption>{escape(caption)}</figcaption></figure>"
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class PicturePlane:
+    """Any plane through an image: RAS mm of its middle, directions to the right and down, and half the edge in mm."""
+
+    middle: np.ndarray
+    right: np.ndarray
+    down: np.ndarray
+    half_mm: float
+
+
+def plane_picture(
+    image: Volume,
+    plane: PicturePlane,
+    circles: Sequence[tuple[np.ndarray, float, str]],
+    window: Window,
+    caption: str,
+    color: str = "#56B4E9",
+) -> str:
+    """A plane of an image as an SVG element, with circles where balls cross it.
+
+    Parameters
+    ----------
+    image : what is shown, interpolated to 1 mm.
+    plane : where.
+    circles : centre (3,) in RAS mm, radius and name of each ball.
+    window : display range.
+    caption : words below the picture.
+    color : of circles and names.
+    """
+    steps = np.arange(-plane.half_mm, plane.half_mm + 0.5)
+    points = plane.middle + steps[None, :, None] * plane.right + steps[:, None, None] * plane.down
+    ijk = image.grid.to_ijk(points.reshape(-1, 3))
+    values = ndimage.map_coordinates(image.array, ijk.T[::-1], order=1, mode="constant", cval=window.low)
+    raster = _colours(values.reshape(points.shape[:2]), window)
+    marks = []
+    for centre, radius_mm, name in circles:
+        offset = centre - plane.middle
+        across, along = float(offset @ plane.right), float(offset @ plane.down)
+        away = float(np.linalg.norm(offset - across * plane.right - along * plane.down))
+        shown = float(np.sqrt(max(radius_mm**2 - away**2, 1.0)))
+        x, y = across + plane.half_mm, along + plane.half_mm
+        marks.append(
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{shown:.1f}" fill="none" stroke="{color}" stroke-width="1.2"/>'
+            f'<text x="{x:.1f}" y="{y - shown - 2:.1f}" fill="{color}" font-size="9" text-anchor="middle" '
+            f'font-family="sans-serif">{escape(name)}</text>'
+        )
+    edge = 2 * plane.half_mm + 1
+    return (
+        f'<figure><svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {edge:.0f} {edge:.0f}" role="img" '
+        f'aria-label="{escape(caption)}"><image width="{edge:.0f}" height="{edge:.0f}" '
+        f'href="data:image/png;base64,{png_text(raster)}"/>{"".join(marks)}</svg>'
+        f"<figcaption>{escape(caption)}</figcaption></figure>"
+    )
+
+
+def _raster(shown: Shown, where: SlicePlace) -> np.ndarray:
+    """Colours of the slice, uint8 (rows, columns, 3), in the order of the grid."""
+    below = _colours(_values(shown.image, where), shown.window)
+    if shown.over is None:
+        return below
+    image, window = shown.over
+    values = _values(image, where)
+    span = max(window.high - window.low, 1e-12)
+    share = _MOST_OPACITY * np.clip(3.0 * (values - window.low) / span, 0.0, 1.0)[..., None]
+    return np.rint(below * (1.0 - share) + _colours(values, window) * share).astype(np.uint8)
+
+
+def _label(text: str, place: tuple[float, float], width_mm: float, color: str) -> str:
+    size = width_mm / 22.0
+    return (
+        f'<text x="{place[0]:.1f}" y="{place[1]:.1f}" font-size="{size:.1f}" font-family="sans-serif" '
+        f'font-weight="bold" fill="{color}" stroke="#000" stroke-width="{size / 9:.2f}" paint-order="stroke">'
+        f"{escape(text)}</text>"
+    )
+
+
+def _colour_bar(shown: Shown, width_mm: float, height_mm: float) -> str:
+    """The colour bar with the ends of its window and the unit, at the right edge."""
+    window = shown.scale
+    steps = _colours(np.linspace(window.high, window.low, _BAR)[:, None], window)
+    wide, high, size = width_mm / 40.0, height_mm * 0.4, width_mm / 28.0
+    left, top = width_mm - wide - width_mm / 60.0, size * 1.6
+    texts = (
+        (f"{number(window.high)} {shown.unit}".rstrip(), top - size * 0.4),
+        (number(window.low) if window.low else "0", top + high + size),
+    )
+    words = "".join(
+        f'<text x="{width_mm - width_mm / 60.0:.1f}" y="{y:.1f}" font-size="{size:.1f}" font-family="sans-serif" '
+        f'text-anchor="end" fill="#fff" stroke="#000" stroke-width="{size / 9:.2f}" paint-order="stroke">'
+        f"{escape(text)}</text>"
+        for text, y in texts
+    )
+    return (
+        f'<image x="{left:.1f}" y="{top:.1f}" width="{wide:.1f}" height="{high:.1f}" preserveAspectRatio="none" '
+        f'class="bar" href="data:image/png;base64,{png_text(steps)}"/>{words}'
     )
 
 
@@ -131,7 +253,9 @@ def _values(image: Volume, where: SlicePlace) -> np.ndarray:
     if low >= high:
         return np.zeros(j.shape)
     coordinates = np.stack([ijk[..., 2] - low, ijk[..., 1], ijk[..., 0]])
-    return ndimage.map_coordinates(image.array[low:high], coordinates, order=1, mode="grid-constant", cval=0.0)
+    return np.asarray(
+        ndimage.map_coordinates(image.array[low:high], coordinates, order=1, mode="grid-constant", cval=0.0)
+    )
 
 
 def _flips(grid: Grid) -> tuple[int, int]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from PRRTUptakeLib.formatting import decimals, number
-from PRRTUptakeLib.report.axes import Axis, FigureError
+from PRRTUptakeLib.report.axes import Axis
+from PRRTUptakeLib.report.errors import ReportError
 from PRRTUptakeLib.report.svg import GREY, MARKERS, PALETTE, Chart, text_width_px
 from PRRTUptakeLib.statistics.ties import RELATIVE, above
 from PRRTUptakeLib.vocabulary import lobe_color
@@ -84,7 +85,7 @@ def line_chart(
 
     Raises
     ------
-    FigureError
+    ReportError
         If nothing is finite, or a value is not positive on a logarithmic axis.
     """
     ends = [value for one in series for value in (*one.y, *one.low, *one.high)]
@@ -126,7 +127,7 @@ def slope_plot(
 def forest_plot(title: str, rows: Sequence[ForestRow], x_label: str, reference: float = 1.0) -> str:
     """Estimates with intervals on a logarithmic axis, one row each, the figures on the right."""
     if not rows:
-        raise FigureError(f"The figure '{title}' has no row to show.")
+        raise ReportError(f"The figure '{title}' has no row to show.")
     ends = [value for row in rows for value in (row.value, row.low, row.high)]
     notes = [(float(n), _figures(row)) for n, row in enumerate(rows)]
     widest = max(text_width_px(text) for _, text in notes) + max(text_width_px(row.name) for row in rows)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.report.endpoint_tables import Table, number, p_value, share, with_interval
+from PRRTUptakeLib.formatting import number, p_value, with_interval
+from PRRTUptakeLib.report.endpoint_tables import Table, share
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.statistics.clustered_agreement import ReaderTables

@@ -10,7 +10,6 @@ import importlib
 from functools import singledispatch
 from typing import TYPE_CHECKING, Any
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.report.alignment_report import alignment_section
 from PRRTUptakeLib.report.enhancement_report import (
     benefit_section,
@@ -18,13 +17,14 @@ from PRRTUptakeLib.report.enhancement_report import (
     enhancement_sections,
     enhancement_text,
 )
+from PRRTUptakeLib.report.errors import ReportError
 from PRRTUptakeLib.report.page import plain_table
-from PRRTUptakeLib.report.patient_report import case_report, visit_sections
+from PRRTUptakeLib.report.patient_report import case_report, many_visits_section, visit_sections
 from PRRTUptakeLib.report.patient_text import visit_text
 from PRRTUptakeLib.report.registration_report import registration_sections
 from PRRTUptakeLib.report.response_report import response_sections, response_text
 from PRRTUptakeLib.study.designs import design_of
-from PRRTUptakeLib.study.designs.route_comparison import RouteFindings
+from PRRTUptakeLib.study.designs.two_routes import RouteFindings
 from PRRTUptakeLib.study.designs.visit_by_visit import VisitFindings
 
 if TYPE_CHECKING:
@@ -36,20 +36,50 @@ if TYPE_CHECKING:
 def study_report(result: StudyResult, provenance: Mapping[str, Any], title: str = "") -> str:
     """The report as one self-contained HTML page; ``title`` replaces the design's heading."""
     heading = title or f"{design_of(result.input.protocol).title}: {result.input.patient}"
-    return case_report(heading, result.input, result.warnings, study_sections(result), provenance)
+    return case_report(
+        heading, result.input, result.warnings, study_sections(result), provenance, len(result.visits) > MANY_VISITS
+    )
 
 
-def study_sections(result: StudyResult) -> list[str]:
-    """The sections of the report, as HTML: visits, what the design found, alignment of images, parts."""
-    sections = [section for one in result.visits for section in visit_sections(one)]
+MANY_VISITS = 2
+"""Up to so many visits are shown with all that is known of each; of more, details are folded."""
+
+
+def study_sections(result: StudyResult) -> tuple[list[str], list[str]]:
+    """The sections of the report, as HTML: the result; and pictures, what else was found, alignment, parts."""
+    brief = len(result.visits) > MANY_VISITS
+    made = [
+        visit_sections(one, brief, pictures)
+        for one, pictures in zip(result.visits, _with_pictures(result), strict=True)
+    ]
     before, after = findings_sections(result.findings, result)
-    sections += [
-        *before,
+    parts = [part_sections(part, result) for part in result.parts]
+    aligned = [
+        *before[1:],
         *registration_sections(result.registrations),
         alignment_section(result.session_checks),
         *after,
     ]
-    return [*sections, *(section for part in result.parts for section in part_sections(part, result))]
+    if brief:  # doses are a result; pictures before all that is folded
+        first = [many_visits_section(result.visits), *before[:1], *(one for part in parts for one in part[:1])]
+        pictures = [one for _, others in made for one in others[:-1]]
+        rest = [one for part in parts for one in part[1:]]
+        return first, [*pictures, *rest, *(others[-1] for _, others in made), *aligned]
+    first = [*(one for results, _ in made for one in results), *before[:1]]
+    visits = [one for _, others in made for one in others]
+    return first, [*visits, *aligned, *(one for part in parts for one in part)]
+
+
+def _with_pictures(result: StudyResult) -> list[bool]:
+    """Whether a visit's pictures are shown: of many visits those of the first of each cycle."""
+    if len(result.visits) <= MANY_VISITS:
+        return [True] * len(result.visits)
+    seen: set[int] = set()
+    found = []
+    for one in result.visits:
+        found.append(one.labels.cycle not in seen)
+        seen.add(one.labels.cycle)
+    return found
 
 
 def study_text(result: StudyResult) -> list[str]:
@@ -57,10 +87,6 @@ def study_text(result: StudyResult) -> list[str]:
     text = [part for one in result.visits for part in visit_text(one)]
     text += findings_text(result.findings, result)
     return [*text, *(words for part in result.parts for words in part_text(part, result))]
-
-
-class ReportError(PRRTError):
-    """A part of a result cannot be shown."""
 
 
 @singledispatch

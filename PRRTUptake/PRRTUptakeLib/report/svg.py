@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from PRRTUptakeLib.formatting import short_decimal as _n
-from PRRTUptakeLib.report.axes import Axis, FigureError
+from PRRTUptakeLib.report.axes import Axis
+from PRRTUptakeLib.report.errors import ReportError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import ArrayLike
 
-# Told apart with every common colour blindness: Okabe and Ito's set, doi:10.1038/nmeth.1618. Yellow is left out, since
-# it is hard to see on white.
+# Distinguishable with every common colour blindness: Okabe and Ito's set, doi:10.1038/nmeth.1618. Yellow is left out,
+# since it is hard to see on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 GREY, PALE = "#666666", "#D9E9F3"
 # Series differ in shape as well as in colour, for print in black and white.
@@ -72,7 +73,7 @@ class Chart:
         deepest = max((text_width_px(text) for _, text in x.shown_ticks()), default=0.0) if turned else _FONT_PX
         self._top, self._bottom = 34.0, height_px - 12 - deepest - (20 if x.label else 0)
         if self._right - self._left < 40 or self._bottom - self._top < 40:
-            raise FigureError(f"The figure '{title}' has no room for its plot: make it larger or its labels shorter.")
+            raise ReportError(f"The figure '{title}' has no room for its plot: make it larger or its labels shorter.")
         self._notes = [_text(self._right + 10, float(self._y(value)) + 4, text) for value, text in notes]
         self._marks: list[str] = []
         self._legend: list[tuple[str, str, str]] = []
@@ -148,7 +149,7 @@ class Chart:
         right = self._x(across + width / 2)
         floor = float(np.clip(self._y(base), self._top, self._bottom))
         if not math.isfinite(floor):
-            raise FigureError(f"The figure '{self.title}' cannot begin its bars at {base:g} on a logarithmic axis.")
+            raise ReportError(f"The figure '{self.title}' cannot begin its bars at {base:g} on a logarithmic axis.")
         for n, (a, b, c) in enumerate(zip(left, right, up, strict=True)):
             if math.isfinite(c):
                 top, height = min(c, floor), abs(c - floor)
@@ -195,7 +196,7 @@ class Chart:
             f'<rect width="{self.width_px}" height="{_n(height)}" fill="#ffffff"/>',
             _text(self.width_px / 2, 18, self.title, "middle", bold=True),
             *self._frame(),
-            # A nested picture cuts off what lies beyond the axes, and needs no identifier unique in the page.
+            # A nested picture cuts off what is beyond the axes, and needs no identifier unique in the page.
             f'<svg x="{_n(x)}" y="{_n(y)}" width="{_n(w)}" height="{_n(h)}" viewBox="{_n(x)} {_n(y)} {_n(w)} {_n(h)}">',
             *self._marks,
             "</svg>",
@@ -219,7 +220,7 @@ class Chart:
     def _places(self, x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         across, up = np.atleast_1d(self._x(x)), np.atleast_1d(self._y(y))
         if across.shape != up.shape or across.ndim != 1:
-            raise FigureError(f"The figure '{self.title}' got {across.size} x values for {up.size} y values.")
+            raise ReportError(f"The figure '{self.title}' got {across.size} x values for {up.size} y values.")
         return across, up
 
     def _explain(self, sign: str, color: str, label: str) -> None:
@@ -300,6 +301,6 @@ def _marker(marker: str, x: float, y: float, size: float, color: str, name: str 
         "diamond": ((0, -1.4), (1.1, 0), (0, 1.4), (-1.1, 0)),
     }.get(marker)
     if corners is None:
-        raise FigureError(f"The marker '{marker}' is not one of {', '.join(MARKERS)}.")
+        raise ReportError(f"The marker '{marker}' is not one of {', '.join(MARKERS)}.")
     path = " ".join(f"{_n(x + size * a)},{_n(y + size * b)}" for a, b in corners)
     return f'<polygon points="{path}" fill="{color}">{hint}</polygon>'

@@ -7,15 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.segmentation.response import (
-    COMPLETE,
-    NOT_EVALUABLE,
-    PARTIAL,
-    PROGRESSION,
-    STABLE,
-    Response,
-    ResponseError,
-)
+from PRRTUptakeLib.segmentation.errors import ResponseError
+from PRRTUptakeLib.segmentation.response import COMPLETE, NOT_EVALUABLE, PARTIAL, PROGRESSION, STABLE, Response
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

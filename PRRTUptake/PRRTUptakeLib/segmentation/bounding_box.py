@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import SimpleITK
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.segmentation.errors import SegmentationError
 from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
 
 if TYPE_CHECKING:
@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Grid
 
 BoundingBox = tuple[slice, slice, slice]
-
-
-class BoundingBoxError(PRRTError):
-    """Segments do not fit together on their grid."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +37,12 @@ def common_box(grid: Grid, segments: Iterable[Segment], margin_mm: float = 0.0, 
 
     Raises
     ------
-    BlockError
+    SegmentationError
         If all segments are empty.
     """
     filled = [segment for segment in segments if segment.mask.size]
     if not filled:
-        raise BoundingBoxError("There is no voxel in these segments: draw them, or leave the empty ones out.")
+        raise SegmentationError("There is no voxel in these segments: draw them, or leave the empty ones out.")
     low = np.min([segment.origin for segment in filled], axis=0)
     high = np.max([np.add(segment.origin, segment.mask.shape) for segment in filled], axis=0)
     margin = np.ceil(margin_mm / np.array(grid.spacing_mm[::-1])).astype(int) + margin_voxels
@@ -57,14 +53,14 @@ def common_box(grid: Grid, segments: Iterable[Segment], margin_mm: float = 0.0, 
 
 
 def mask_in(segment: Segment, box: BoundingBox) -> np.ndarray:
-    """The part of a segment's mask that lies in ``block``, bool, of the block's shape."""
+    """The part of a segment's mask that is in ``box``, bool, of the box's shape."""
     result = np.zeros([part.stop - part.start for part in box], dtype=bool)
     paste(segment, box, result)
     return result
 
 
 def paste(segment: Segment, box: BoundingBox, onto: np.ndarray) -> None:
-    """Set in ``onto`` (bool, of the block's shape) the voxels of ``segment``."""
+    """Set in ``onto`` (bool, of the box's shape) the voxels of ``segment``."""
     source, target = [], []
     for start, size, part in zip(segment.origin, segment.mask.shape, box, strict=True):
         low, high = max(start, part.start), min(start + size, part.stop)
@@ -76,7 +72,7 @@ def paste(segment: Segment, box: BoundingBox, onto: np.ndarray) -> None:
 
 
 def union_in(segments: Iterable[Segment], box: BoundingBox) -> np.ndarray:
-    """Voxels of ``block`` in any of the segments, bool."""
+    """Voxels [k, j, i] of ``box`` in any of the segments, bool."""
     result = np.zeros([part.stop - part.start for part in box], dtype=bool)
     for segment in segments:
         paste(segment, box, result)
@@ -84,7 +80,7 @@ def union_in(segments: Iterable[Segment], box: BoundingBox) -> np.ndarray:
 
 
 def segment_in(name: str, mask: np.ndarray, box: BoundingBox, **labels: Any) -> Segment:
-    """A segment from a mask over ``block``, cropped to its voxels."""
+    """A segment from a mask [k, j, i] over ``box``, cropped to its voxels."""
     return Segment(name, mask, origin=tuple(part.start for part in box), **labels).cropped()
 
 
@@ -120,12 +116,12 @@ def require_orthogonal(grid: Grid) -> None:
 
     Raises
     ------
-    BlockError
+    SegmentationError
         For a sheared grid (tilted gantry).
     """
     axes = grid.ijk_to_ras[:3, :3] / np.array(grid.spacing_mm)
     if np.abs(axes.T @ axes - np.eye(3)).max() > 1e-3:
-        raise BoundingBoxError(
+        raise SegmentationError(
             "The voxel axes are not at right angles (tilted gantry): resample the image to a straight grid."
         )
 
@@ -152,11 +148,11 @@ def distance_mm(grid: Grid, mask: np.ndarray) -> np.ndarray:
         SimpleITK.SignedMaurerDistanceMap(image, insideIsPositive=False, squaredDistance=False, useImageSpacing=True)
     )
     np.maximum(distances, 0.0, out=distances)
-    return distances
+    return np.asarray(distances)
 
 
 def grown(grid: Grid, segment: Segment, margin_mm: float) -> Segment:
-    """The segment and every voxel whose centre lies within ``margin_mm`` of one of its voxel centres."""
+    """The segment and every voxel whose centre is within ``margin_mm`` of one of its voxel centres."""
     if margin_mm <= 0 or not segment.voxel_count:
         return segment
     box = common_box(grid, [segment], margin_mm)
@@ -164,28 +160,28 @@ def grown(grid: Grid, segment: Segment, margin_mm: float) -> Segment:
 
 
 def ball_box(grid: Grid, centre_ras: np.ndarray, radius_mm: float) -> tuple[BoundingBox, np.ndarray]:
-    """The block of the grid around a sphere, and the distance in mm of its voxel centres from the sphere's centre.
+    """The box of the grid around a sphere, and the distance in mm [k, j, i] of its voxel centres from the centre (3,).
 
     Raises
     ------
-    BlockError
-        If the sphere lies outside the grid.
+    SegmentationError
+        If the sphere is outside the grid.
     """
     per_mm = np.linalg.norm(grid.ras_to_ijk[:3, :3], axis=1)[::-1]  # indices per mm at right angles to voxel planes
     middle = grid.to_ijk(np.asarray(centre_ras))[::-1]
     low = np.maximum(np.floor(middle - radius_mm * per_mm).astype(int), 0)
     high = np.minimum(np.ceil(middle + radius_mm * per_mm).astype(int) + 1, grid.shape)
     if (high <= low).any():
-        raise BoundingBoxError(f"The point {np.round(centre_ras, 1).tolist()} lies outside the image: move it.")
+        raise SegmentationError(f"The point {np.round(centre_ras, 1).tolist()} is outside the image: move it.")
     k, j, i = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
     kji = np.stack(np.meshgrid(*[np.arange(a, b) for a, b in zip(low, high, strict=True)], indexing="ij"), axis=-1)
     return (k, j, i), np.linalg.norm(grid.to_ras(kji[..., ::-1]) - centre_ras, axis=-1)
 
 
 def resampled(segment: Segment, grid: Grid, onto: Grid) -> Segment:
-    """The segment on another grid: a voxel belongs to it when its centre lies in one of the segment's voxels.
+    """The segment on another grid: a voxel belongs to it when its centre is in one of the segment's voxels.
 
-    May come out empty, when the segment lies outside ``onto`` or is smaller than its voxels.
+    May come out empty, when the segment is outside ``onto`` or is smaller than its voxels.
     """
     if not segment.mask.size or grid.matches(onto):
         return segment
@@ -207,18 +203,18 @@ def joined(segmentation: Segmentation, other: Segmentation) -> Segmentation:
 
     Raises
     ------
-    BlockError
-        If they lie on different grids, or a name stands in both.
+    SegmentationError
+        If they lie on different grids, or a name is in both.
     """
     if not segmentation.grid.matches(other.grid):
         names = ", ".join(f"'{segment.name}'" for segment in other)
-        raise BoundingBoxError(
+        raise SegmentationError(
             f"Segment(s) {names} lie on another grid ({other.grid.described()}) than the rest "
             f"({segmentation.grid.described()}): resample them to the image on which the liver is drawn."
         )
     twice = [segment.name for segment in other if segment.name in segmentation]
     if twice:
-        raise BoundingBoxError(f"There are two segments '{twice[0]}': rename one.")
+        raise SegmentationError(f"There are two segments '{twice[0]}': rename one.")
     return segmentation.with_segments(*other)
 
 

@@ -9,11 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from PRRTUptakeLib.errors import PRRTError
-
-
-class CodeError(PRRTError):
-    """A structure or terminology entry is not known or not readable."""
+from PRRTUptakeLib.segmentation.errors import SegmentationError
 
 
 @dataclass(frozen=True)
@@ -37,14 +33,14 @@ class Structure:
 
     Attributes
     ----------
-    key : unique word, for instance "kidney_left"; stands in ``Segment.structure``.
+    key : unique word, for instance "kidney_left"; kept in ``Segment.structure``.
     name : words for tables and the Segment Editor.
     code, category : what it is, and of which kind.
     color : red, green, blue, each 0-1.
     role : the default ``PRRT.Role``, or "".
     lobe : the default ``PRRT.Lobe``: of Couinaud segments the side that anatomy gives, "none" outside the liver.
     modifier : left, right, or both; None where it plays no part.
-    region : where a lesion or region lies; None where the code says it already.
+    region : where a lesion or region is; None where the code says it already.
     """
 
     key: str
@@ -205,11 +201,11 @@ def structure(key: str) -> Structure:
 
     Raises
     ------
-    CodeError
+    SegmentationError
         If the key is not known.
     """
     if key not in _BY_KEY:
-        raise CodeError(f"The structure '{key}' is not known; known are {', '.join(_BY_KEY)}.")
+        raise SegmentationError(f"The structure '{key}' is not known; known are {', '.join(_BY_KEY)}.")
     return _BY_KEY[key]
 
 
@@ -277,8 +273,8 @@ def terminology_entry(key: str) -> str:
 def terminology_content() -> dict[str, Any]:
     """What ``Resources/Terminologies/PRRT.term.json`` holds: all structures as a Slicer terminology.
 
-    Slicer's own lists have neither lobes nor Couinaud segments. Structures of one code that differ only by side stand
-    as modifiers of one type, as Slicer expects.
+    Slicer's own lists have neither lobes nor Couinaud segments. Structures of one code that differ only by side are
+    given as modifiers of one type, as Slicer expects.
     """
     categories: dict[Code, dict[Code, dict[str, Any]]] = {}
     for item in _STRUCTURES:
@@ -321,14 +317,16 @@ def parse_terminology(entry: str) -> CodedEntry | None:
 
     Raises
     ------
-    CodeError
+    SegmentationError
         If the text is not a terminology entry.
     """
     if not entry.strip():
         return None
     parts = entry.split("~")
     if len(parts) < 3:
-        raise CodeError(f"'{entry}' is not a terminology entry: it needs context~category~type, divided by '~'.")
+        raise SegmentationError(
+            f"'{entry}' is not a terminology entry: it needs context~category~type, divided by '~'."
+        )
     parts += [""] * (7 - len(parts))
     kind = _code(parts[2])
     if kind is None:

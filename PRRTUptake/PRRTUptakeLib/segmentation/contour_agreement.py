@@ -9,15 +9,11 @@ import numpy as np
 from scipy.ndimage import binary_erosion
 from scipy.spatial import cKDTree
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.segmentation.errors import SegmentationError
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Grid
     from PRRTUptakeLib.segmentation.segments import Segment
-
-
-class ContourAgreementError(PRRTError):
-    """Contours cannot be compared."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +36,13 @@ def compare_contours(grid: Grid, first: Segment, second: Segment) -> ContourAgre
 
     Raises
     ------
-    ContourAgreementError
+    SegmentationError
         If one of them is empty.
     """
     one, other = first.cropped(), second.cropped()
     if not one.voxel_count or not other.voxel_count:
         empty = first.name if not one.voxel_count else second.name
-        raise ContourAgreementError(f"The contour '{empty}' is empty: draw it, or leave the pair out.")
+        raise SegmentationError(f"The contour '{empty}' is empty: draw it, or leave the pair out.")
     low = np.minimum(one.origin, other.origin)
     high = np.maximum(np.add(one.origin, one.mask.shape), np.add(other.origin, other.mask.shape))
     masks = [_placed(segment, low, high) for segment in (one, other)]

@@ -14,7 +14,8 @@ from scipy import ndimage
 
 from PRRTUptakeLib.segmentation import codes
 from PRRTUptakeLib.segmentation.bounding_box import common_box, overlaps, require_orthogonal, union_in
-from PRRTUptakeLib.segmentation.lobes import LobeError, lobe_segment
+from PRRTUptakeLib.segmentation.errors import LobeError
+from PRRTUptakeLib.segmentation.lobes import lobe_segment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,8 +60,8 @@ def lobes_from_couinaud(
 ) -> CouinaudLobes:
     """Left, right and, unless segment I was moved, caudate lobe from segments recognised as ``liver_segment_1..8``.
 
-    A liver voxel in no segment joins the nearest one; a voxel in two belongs to the earlier, and the overlap is told.
-    Without a liver segment the liver is the union of the segments.
+    A liver voxel in no segment joins the nearest one; a voxel in two belongs to the earlier, and the overlap is
+    reported. Without a liver segment the liver is the union of the segments.
 
     Raises
     ------
@@ -75,8 +76,8 @@ def lobes_from_couinaud(
         if side not in assignment.values():
             raise LobeError(f"No Couinaud segment of the {side} lobe was found: add segments or split by a plane.")
     flat = [segment for found in present.values() for segment in found]
-    told = [f"Couinaud segment {codes.ROMAN[n - 1]} was not found." for n in parts if n not in present]
-    told += [f"{item} The earlier one counts there." for item in overlaps(segmentation.grid, flat)]
+    notes = [f"Couinaud segment {codes.ROMAN[n - 1]} was not found." for n in parts if n not in present]
+    notes += [f"{item} The earlier one counts there." for item in overlaps(segmentation.grid, flat)]
     whole = [liver] if liver is not None and liver.voxel_count else flat
     box = common_box(segmentation.grid, whole)
     inside = union_in(whole, box)
@@ -85,7 +86,7 @@ def lobes_from_couinaud(
         labels[union_in(found, box)] = number
     gap = inside & (labels == 0)
     if gap.any():
-        told.append(
+        notes.append(
             f"{np.count_nonzero(gap) * segmentation.grid.voxel_volume_mL:.3g} mL of the liver in no Couinaud "
             "segment were given to the nearest one."
         )
@@ -95,7 +96,7 @@ def lobes_from_couinaud(
         if lobe in assignment.values():
             belongs = np.array([assignment.get(number) == lobe for number in range(9)])
             lobes.append(lobe_segment(lobe, inside & belongs[labels], box))
-    return CouinaudLobes(tuple(lobes), assignment, tuple(changes), tuple(told))
+    return CouinaudLobes(tuple(lobes), assignment, tuple(changes), tuple(notes))
 
 
 def _apply_territory_overrides(

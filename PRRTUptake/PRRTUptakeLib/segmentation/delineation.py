@@ -14,9 +14,9 @@ import numpy as np
 import SimpleITK
 from scipy import ndimage
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation import codes
 from PRRTUptakeLib.segmentation.bounding_box import BoundingBox, ball_box, mask_in, segment_in
+from PRRTUptakeLib.segmentation.errors import SegmentationError
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Volume
@@ -25,10 +25,6 @@ if TYPE_CHECKING:
 FIXED, PERCENT, ADAPTED, GRADIENT = "fixed-threshold", "percent-of-maximum", "background-adapted", "gradient"
 METHODS = (FIXED, PERCENT, ADAPTED, GRADIENT)
 SHELL_MM = 10.0  # thickness of the shell outside the sphere in which the background is measured
-
-
-class DelineationError(PRRTError):
-    """A lesion cannot be delineated as asked."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +43,11 @@ class Method:
 
     def __post_init__(self) -> None:
         if self.kind not in METHODS:
-            raise DelineationError(f"The delineation '{self.kind}' is not one of {', '.join(METHODS)}.")
+            raise SegmentationError(f"The delineation '{self.kind}' is not one of {', '.join(METHODS)}.")
         if self.kind == FIXED and not math.isfinite(self.value):
-            raise DelineationError("A fixed threshold needs its value in the image's units.")
+            raise SegmentationError("A fixed threshold needs its value in the image's units.")
         if self.kind in (PERCENT, ADAPTED) and not 0 < self.value < 1:
-            raise DelineationError(f"'{self.kind}' needs a fraction between 0 and 1 such as 0.41, not {self.value}.")
+            raise SegmentationError(f"'{self.kind}' needs a fraction between 0 and 1 such as 0.41, not {self.value}.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +80,7 @@ def delineate(
     within: Segment | None = None,
     name: str = "lesion",
 ) -> Delineation:
-    """Delineate the lesion at ``seed_ras`` in ``image``.
+    """Delineate the lesion at ``seed_ras`` (3,) in ``image``.
 
     Percent of maximum: R. Boellaard et al., EANM guidelines 2.0, doi:10.1007/s00259-014-2961-x (41 and 50 %). The
     background-adapted threshold is background + fraction x (maximum - background), same source, the background being
@@ -98,14 +94,14 @@ def delineate(
     image : uptake image.
     seed_ras : point in the lesion, RAS mm.
     method : see `Method`.
-    radius_mm : the lesion lies within this distance of the seed.
+    radius_mm : the lesion is within this distance of the seed.
     within : on the image's grid (``blocks.resampled`` brings it there); the lesion does not leave it.
     name : of the segment.
 
     Raises
     ------
-    DelineationError
-        If the seed lies outside the image or ``within``, or below the threshold, or the sphere is too small.
+    SegmentationError
+        If the seed is outside the image or ``within``, or below the threshold, or the sphere is too small.
     """
     search = _search(image, np.asarray(seed_ras, dtype=np.float64), radius_mm, within)
     maximum = float(search.values[search.allowed].max())
@@ -128,19 +124,19 @@ def delineate(
 def _search(image: Volume, seed_ras: np.ndarray, radius_mm: float, within: Segment | None) -> _Search:
     grid = image.grid
     if not radius_mm > 0:
-        raise DelineationError(f"The sphere around the seed needs a radius above 0 mm, not {radius_mm:g}.")
+        raise SegmentationError(f"The sphere around the seed needs a radius above 0 mm, not {radius_mm:g}.")
     seed = np.rint(grid.to_ijk(seed_ras)[::-1]).astype(int)
     if (seed < 0).any() or (seed >= grid.shape).any():
-        raise DelineationError(
-            f"The seed {np.round(seed_ras, 1).tolist()} lies outside the image: place it in a lesion."
+        raise SegmentationError(
+            f"The seed {np.round(seed_ras, 1).tolist()} is outside the image: place it in a lesion."
         )
     box, away = ball_box(grid, seed_ras, radius_mm + SHELL_MM)
     values = image.array[box].astype(np.float64)
     inside = mask_in(within, box) if within is not None else np.ones(values.shape, dtype=bool)
     local = tuple(int(index - part.start) for index, part in zip(seed, box, strict=True))
     if not inside[local]:
-        raise DelineationError(
-            "The seed lies outside the region that limits the lesion: move it, or take another limit."
+        raise SegmentationError(
+            "The seed is outside the region that limits the lesion: move it, or take another limit."
         )
     allowed = inside & (away <= radius_mm) & np.isfinite(values)
     allowed[local] = True  # a sphere smaller than a voxel still holds its seed
@@ -150,7 +146,7 @@ def _search(image: Volume, seed_ras: np.ndarray, radius_mm: float, within: Segme
 def _background(search: _Search, radius_mm: float) -> float:
     shell = search.values[(search.away_mm > radius_mm) & np.isfinite(search.values)]
     if shell.size < 10:
-        raise DelineationError(
+        raise SegmentationError(
             "There are too few voxels around the sphere to measure the background: take another method."
         )
     return float(np.median(shell))
@@ -161,7 +157,7 @@ def _connected(search: _Search, above: np.ndarray, what: str) -> np.ndarray:
     labels, _ = ndimage.label(above & search.allowed)
     label = labels[search.seed]
     if not label:
-        raise DelineationError(
+        raise SegmentationError(
             f"The seed's value {search.values[search.seed]:.4g} is below {what}: place the seed in the lesion's "
             "hottest part, make the sphere smaller, or lower the threshold."
         )
@@ -170,7 +166,7 @@ def _connected(search: _Search, above: np.ndarray, what: str) -> np.ndarray:
 
 def _by_gradient(image: Volume, search: _Search, maximum: float, radius_mm: float) -> np.ndarray:
     if min(search.values.shape) < 4:
-        raise DelineationError("The gradient method needs at least 4 voxels in each direction around the seed.")
+        raise SegmentationError("The gradient method needs at least 4 voxels in each direction around the seed.")
     finite = np.where(np.isfinite(search.values), search.values, 0.0)
     picture = SimpleITK.GetImageFromArray(finite)
     picture.SetSpacing(image.spacing_mm)
@@ -179,10 +175,10 @@ def _by_gradient(image: Volume, search: _Search, maximum: float, radius_mm: floa
     core = _connected(search, search.values >= 0.7 * maximum, f"70 % of the maximum {maximum:.4g}")
     seeds = np.where(core, 1, np.where(search.allowed, 0, 2)).astype(np.uint8)
     if not (seeds == 0).any():
-        raise DelineationError(
+        raise SegmentationError(
             f"The sphere of {radius_mm:g} mm holds nothing but the lesion's core: take a larger one."
         )
     markers = SimpleITK.GetImageFromArray(seeds)
     markers.SetSpacing(image.spacing_mm)
     flooded = SimpleITK.MorphologicalWatershedFromMarkers(slope, markers, markWatershedLine=False)
-    return np.asarray(SimpleITK.GetArrayFromImage(flooded) == 1) & search.allowed
+    return np.asarray(np.asarray(SimpleITK.GetArrayFromImage(flooded) == 1) & search.allowed)

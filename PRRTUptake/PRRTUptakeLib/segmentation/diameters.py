@@ -1,6 +1,6 @@
 """Sizes of lesions on the true geometry: longest axial diameter and its perpendicular, longest 3D diameter, volume.
 
-"Axial" is the family of the grid's slices that lies nearest to the patient's axial plane, so that on an oblique grid
+"Axial" is the family of the grid's slices that is nearest to the patient's axial plane, so that on an oblique grid
 the diameter is measured in the slices that a reader sees. The diameters are those of RECIST 1.1 (E. Eisenhauer et al.,
 Eur J Cancer 2009;45:228, doi:10.1016/j.ejca.2008.10.026): the longest in any slice, and the longest at right angles
 to it in the same slice, both between border points (the line may leave a hollow outline).
@@ -20,8 +20,8 @@ import numpy as np
 from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist, squareform
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.bounding_box import volume_mL
+from PRRTUptakeLib.segmentation.errors import SegmentationError
 from PRRTUptakeLib.segmentation.widths import greatest_width, hull_points
 from PRRTUptakeLib.statistics.ties import resolved_length_mm
 
@@ -33,10 +33,6 @@ BORDER = 0.25  # of a voxel, for lesions of a few voxels; see above
 _FEW = 12  # voxels in a slice, below which no ellipse describes them
 _NEAR = 1.0  # of a voxel: slices whose longest chords differ by less may all be the longest
 _MOST_SLICES = 9
-
-
-class DiameterError(PRRTError):
-    """A lesion has no size."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,12 +77,12 @@ def measure_size(grid: Grid, lesion: Segment) -> LesionSize:
 
     Raises
     ------
-    DiameterError
+    SegmentationError
         If the segment is empty.
     """
     lesion = lesion.cropped()
     if not lesion.voxel_count:
-        raise DiameterError(f"The lesion '{lesion.name}' is empty, so it has no size: draw or delete it.")
+        raise SegmentationError(f"The lesion '{lesion.name}' is empty, so it has no size: draw or delete it.")
     axis = axial_axis(grid)
     length, index, ends = _longest_axial(grid, lesion, axis)
     across, across_ends = _across(grid, lesion, axis, index, ends)
@@ -154,7 +150,7 @@ def _longest_axial(grid: Grid, lesion: Segment, axis: int) -> tuple[float, int, 
 
 
 def _levelled(lengths: dict[int, float]) -> dict[int, float]:
-    """Lengths of neighbouring slices by a smooth course, so that the luckiest slice does not decide.
+    """Lengths of neighbouring slices by a smooth course, so that no single slice decides.
 
     The squared length of an ellipsoid's slices is a parabola; where none fits, each slice keeps its own length.
     """
@@ -230,7 +226,7 @@ def _plane_axes(points: np.ndarray) -> np.ndarray:
 
 def _hull_in_plane(points: np.ndarray) -> np.ndarray:
     """Indices of the convex hull of points in one plane, in order around it."""
-    return ConvexHull((points - points[0]) @ _plane_axes(points).T).vertices
+    return np.asarray(ConvexHull((points - points[0]) @ _plane_axes(points).T).vertices)
 
 
 def _longest_3d(grid: Grid, lesion: Segment) -> float:
@@ -245,7 +241,7 @@ def _longest_3d(grid: Grid, lesion: Segment) -> float:
 def _perpendicular(points: np.ndarray, ends: np.ndarray) -> tuple[float, np.ndarray]:
     """Longest chord of the points' convex hull at right angles to the line between ``ends``, and its ends (2, 3).
 
-    Along the line, the chord of a polygon changes linearly between corners, so the longest stands at a corner.
+    Along the line, the chord of a polygon changes linearly between corners, so the longest is at a corner.
     """
     hull = points[_hull_in_plane(points)]
     along = (ends[1] - ends[0]) / np.linalg.norm(ends[1] - ends[0])

@@ -1,6 +1,6 @@
 """Contours drawn elsewhere: DICOM Segmentation and RT Structure Set objects as segments, with what they are.
 
-Codes go before names; what neither tells stays open for ``recognition``. Role, lobe and lesion id come back from
+Codes go before names; what neither states stays open for ``recognition``. Role, lobe and lesion id come back from
 objects that SlicerPRRT wrote. Decoding is in ``dicom.seg`` and ``dicom.rtstruct``.
 """
 
@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING
 import pydicom
 
 from PRRTUptakeLib.dicom.contour_rings import FREE
-from PRRTUptakeLib.dicom.drawn_on import ContourError
+from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.dicom.headers import items, read_header, text
 from PRRTUptakeLib.dicom.rtstruct import read_structure_set
 from PRRTUptakeLib.dicom.seg import read_segments_of
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.codes import Code, CodedEntry
+from PRRTUptakeLib.segmentation.errors import SegmentError
 from PRRTUptakeLib.segmentation.label_matching import recognise, with_matches
 from PRRTUptakeLib.segmentation.regrid import regrid
-from PRRTUptakeLib.segmentation.segments import LOBES, ROLES, Segment, Segmentation, SegmentError
+from PRRTUptakeLib.segmentation.segments import LOBES, ROLES, Segment, Segmentation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from PRRTUptakeLib.dicom.series import Series
 
-__all__ = ["RTSTRUCT_STORAGE", "SEG_STORAGE", "ContourError", "contour_files", "read_contours"]
+__all__ = ["RTSTRUCT_STORAGE", "SEG_STORAGE", "contour_files", "read_contours"]
 
 SEG_STORAGE = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")  # binary or fractional, label map
 RTSTRUCT_STORAGE = "1.2.840.10008.5.1.4.1.1.481.3"
@@ -56,12 +57,12 @@ def read_contours(path: Path, series: Sequence[Series]) -> Segmentation:
 
     Raises
     ------
-    ContourError
+    DicomError
         If there is no such object, it is of another patient or frame of reference, or cannot be placed.
     """
     files = contour_files(path)
     if not files:
-        raise ContourError(f"{path} holds no DICOM segmentation or structure set (SEG, RTSTRUCT): name another file.")
+        raise DicomError(f"{path} holds no DICOM segmentation or structure set (SEG, RTSTRUCT): name another file.")
     read = [_read(file, series) for file in files]
     grid = read[0].grid
     placed = []
@@ -69,7 +70,7 @@ def read_contours(path: Path, series: Sequence[Series]) -> Segmentation:
         try:
             placed.append(regrid(one, grid))
         except SegmentError as error:
-            raise ContourError(
+            raise DicomError(
                 f"{file.name} ({one.grid.described()}) and {files[0].name} ({grid.described()}) are on different "
                 "grids: give the contours of one image."
             ) from error
@@ -92,7 +93,7 @@ def _read(file: Path, series: Sequence[Series]) -> Segmentation:
     try:
         ds = pydicom.dcmread(file)
     except Exception as error:  # pydicom raises many kinds on broken files
-        raise ContourError(f"{file} is not a readable DICOM file ({error}).") from error
+        raise DicomError(f"{file} is not a readable DICOM file ({error}).") from error
     _same_patient(ds, series, file)
     try:
         if ds.SOPClassUID == RTSTRUCT_STORAGE:
@@ -101,14 +102,14 @@ def _read(file: Path, series: Sequence[Series]) -> Segmentation:
     except PRRTError:
         raise
     except (AttributeError, ValueError, KeyError, IndexError, RuntimeError, TypeError) as error:
-        raise ContourError(f"{file} is incomplete or broken ({error}): export it again.") from error
+        raise DicomError(f"{file} is incomplete or broken ({error}): export it again.") from error
 
 
 def _same_patient(ds: Dataset, series: Sequence[Series], file: Path) -> None:
     theirs = text(ds, "PatientID", str(file))
     ours = {one.patient_id for one in series}
     if ours and theirs not in ours:
-        raise ContourError(
+        raise DicomError(
             f"{file.name} is of patient '{theirs}', but the images are of patient '{sorted(ours)[0]}': give "
             "the contours of the same patient."
         )
@@ -119,7 +120,10 @@ def _from_segmentation(ds: Dataset, series: Sequence[Series], file: Path) -> Seg
     segments, entries = [], {}
     for one in stored.segments:
         segment = Segment(one.label, one.mask, one.origin)
-        segments.append(segment if one.item is None else _labelled(segment, one.item))
+        if one.item is not None:
+            described, tracked = (str(one.item.get(key, "")) for key in ("SegmentDescription", "TrackingID"))
+            segment = _labelled(segment, described, tracked)
+        segments.append(segment)
         entries[one.label] = None if one.item is None else _entry(one.item)
     drawn = _recognised(Segmentation(stored.grid, tuple(segments), stored.warnings), entries)
     if stored.image is None:
@@ -130,12 +134,12 @@ def _from_segmentation(ds: Dataset, series: Sequence[Series], file: Path) -> Seg
         return drawn  # reaches beyond the image, whose voxels it has
 
 
-def _labelled(segment: Segment, item: Dataset) -> Segment:
+def _labelled(segment: Segment, description: str, identity: str) -> Segment:
     """Role, lobe and lesion id as SlicerPRRT writes them."""
-    found = re.fullmatch(r"role=(\w*); lobe=(\w*)", str(item.get("SegmentDescription", "")))
+    found = re.fullmatch(r"role=(\w*); lobe=(\w*)", description)
     if not found or found[1] not in ("", *ROLES) or found[2] not in ("", *LOBES):
         return segment
-    lesion = str(item.get("TrackingID", "")) if found[1] in ("target", "lesion") else ""
+    lesion = identity if found[1] in ("target", "lesion") else ""
     return segment.relabelled(role=found[1], lobe=found[2], lesion_id=lesion)
 
 
@@ -165,7 +169,9 @@ def _from_structures(ds: Dataset, series: Sequence[Series], file: Path) -> Segme
     segments, entries = [], {}
     for one in found.structures:
         fractions = one.fractions if one.outlines == FREE else None
-        segments.append(Segment(one.name, one.mask, one.origin, fractions=fractions).cropped())
+        segment = Segment(one.name, one.mask, one.origin, fractions=fractions).cropped()
+        label = "" if one.observation is None else str(one.observation.get("ROIObservationLabel", "") or "")
+        segments.append(_labelled(segment, one.description, label))
         entries[one.name] = _observed(one.observation)
     return replace(
         _recognised(Segmentation(found.grid, tuple(segments)), entries), warnings=found.warnings, notes=found.notes

@@ -17,8 +17,9 @@ from PRRTUptakeLib.imaging.file_checks import check_metaimage, check_nrrd
 from PRRTUptakeLib.imaging.nifti import read_nifti
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS, Grid
 from PRRTUptakeLib.segmentation.bounding_box import resampled, volume_mL
+from PRRTUptakeLib.segmentation.errors import SegmentationError, SegmentError
 from PRRTUptakeLib.segmentation.regrid import regrid
-from PRRTUptakeLib.segmentation.segments import Segment, Segmentation, SegmentError
+from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
 from PRRTUptakeLib.segmentation.totalsegmentator import TABLES
 
 if TYPE_CHECKING:
@@ -27,10 +28,6 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha")
 _LARGEST_CHANGE = 0.05  # of a mask's volume, when it is brought to the voxels of the others
-
-
-class MaskFileError(PRRTError):
-    """A mask file cannot be used."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +40,9 @@ class MaskFile:
     remarks: tuple[str, ...] = ()
 
 
-def read_segment_folder(folder: Path, only: Collection[str] | None = None) -> Segmentation:
+def read_segment_folder(
+    folder: Path, only: Collection[str] | None = None, labels: Mapping[int, str] | str | None = None
+) -> Segmentation:
     """Read one mask per file; the file name without its ending becomes the segment's name.
 
     A file with several labels and a table of their names gives a segment for each. Masks on other voxels than the first
@@ -53,6 +52,7 @@ def read_segment_folder(folder: Path, only: Collection[str] | None = None) -> Se
     ----------
     folder : holds ``liver.nii.gz``, ``kidney_left.nii.gz`` and so on.
     only : names to read; all if None. Reading few of TotalSegmentator's 117 masks saves most of the time.
+    labels : names of the numbers of the one label map in the folder, see `read_mask_file`.
 
     Returns
     -------
@@ -60,12 +60,12 @@ def read_segment_folder(folder: Path, only: Collection[str] | None = None) -> Se
 
     Raises
     ------
-    MaskFileError
+    SegmentationError
         For a missing folder, no mask, a name in ``only`` without a file, or a file that is damaged, has no three
         dimensions, is not binary and has no names for its labels, or changes on the grid of the others.
     """
     if not folder.is_dir():
-        raise MaskFileError(f"There is no folder {folder}: give the folder that holds the masks.")
+        raise SegmentationError(f"There is no folder {folder}: give the folder that holds the masks.")
     paths = [path for path in sorted(folder.iterdir()) if is_mask_file(path)]
     stems = [_stem(path) for path in paths]
     files = {
@@ -73,12 +73,18 @@ def read_segment_folder(folder: Path, only: Collection[str] | None = None) -> Se
     }  # liver.nii.gz beside liver.nrrd: both are kept, by their whole names
     missing = sorted(set(only or ()) - set(files))
     if missing:
-        raise MaskFileError(f"{folder} has no mask '{missing[0]}'; it has {', '.join(files) or 'none'}.")
+        raise SegmentationError(f"{folder} has no mask '{missing[0]}'; it has {', '.join(files) or 'none'}.")
     wanted = [name for name in files if only is None or name in only]
     if not wanted:
-        raise MaskFileError(
+        raise SegmentationError(
             f"{folder} holds no mask ({', '.join(SUFFIXES)}): give the folder with one file per structure."
         )
+    if labels is not None:
+        if len(wanted) > 1:
+            raise SegmentationError(
+                f"{folder} holds {len(wanted)} masks, but 'labels' are the names of one label map: name its file."
+            )
+        return read_mask_file(files[wanted[0]], labels)
     return _on_one_grid([_segments_of(files[name], name) for name in wanted])
 
 
@@ -99,12 +105,14 @@ def read_mask_file(path: Path, labels: Mapping[int, str] | str | None = None) ->
 
     Raises
     ------
-    MaskFileError
+    SegmentationError
         If the file is damaged, or holds several labels without names.
     """
     if isinstance(labels, str):
         if labels not in TABLES:
-            raise MaskFileError(f"There is no table of labels '{labels}': give {' or '.join(TABLES)}, or the names.")
+            raise SegmentationError(
+                f"There is no table of labels '{labels}': give {' or '.join(TABLES)}, or the names."
+            )
         labels = TABLES[labels]
     if labels is not None:
         return read_labelmap(path, labels)
@@ -121,7 +129,7 @@ def read_labelmap(path: Path, names: Mapping[int, str]) -> Segmentation:
 
     Raises
     ------
-    MaskFileError
+    SegmentationError
         If the file is not readable, holds numbers that are not whole, or numbers without a name.
     """
     return _labelled(read_voxels(path), names, path)
@@ -132,7 +140,7 @@ def read_mask(path: Path) -> tuple[np.ndarray, Grid]:
 
     Raises
     ------
-    MaskFileError
+    SegmentationError
         If the file is not readable, has no three dimensions, or is not binary.
     """
     found = read_voxels(path)
@@ -144,7 +152,7 @@ def read_voxels(path: Path) -> MaskFile:
 
     Raises
     ------
-    MaskFileError
+    SegmentationError
         If it is damaged or cut short, not of a known kind, or has no three dimensions with one value per voxel.
     """
     name = path.name.lower()
@@ -158,11 +166,11 @@ def read_voxels(path: Path) -> MaskFile:
             check_metaimage(path)
         image = SimpleITK.ReadImage(str(path))
     except PRRTError as error:
-        raise MaskFileError(str(error)) from error
+        raise SegmentationError(str(error)) from error
     except RuntimeError as error:
-        raise MaskFileError(f"{path.name} is not a readable mask: write it again as NIfTI or NRRD.") from error
+        raise SegmentationError(f"{path.name} is not a readable mask: write it again as NIfTI or NRRD.") from error
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
-        raise MaskFileError(f"{path.name} is not a mask of three dimensions with one value per voxel.")
+        raise SegmentationError(f"{path.name} is not a mask of three dimensions with one value per voxel.")
     return MaskFile(SimpleITK.GetArrayFromImage(image), grid_of_image(image), {})
 
 
@@ -185,14 +193,14 @@ def _segments_of(path: Path, name: str) -> Segmentation:
     """The segments of one file: those of its labels if names for them are there, else the one mask."""
     found = read_voxels(path)
     beside = path.with_name(f"{_stem(path)}.json")
-    names = found.labels or (_names_beside(beside) if beside.is_file() else {})
+    names = found.labels or (_names_next_to(beside) if beside.is_file() else {})
     if names and len(np.unique(found.values)) > 2:
         return _labelled(found, names, path)
     segment = Segment.from_full(name, binary(found.values, path))
     return Segmentation(found.grid, (segment,), found.remarks)
 
 
-def _names_beside(path: Path) -> dict[int, str]:
+def _names_next_to(path: Path) -> dict[int, str]:
     """Names of labels from a .json file: {"1": "liver", ...} or {"liver": 1, ...} (as nnU-Net has it)."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -200,7 +208,7 @@ def _names_beside(path: Path) -> dict[int, str]:
         pairs = [(key, value) if str(key).isdigit() else (value, key) for key, value in content.items()]
         return {int(number): str(name) for number, name in pairs if int(number) != 0}
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise MaskFileError(
+        raise SegmentationError(
             f'{path.name} must hold the names of labels, {{"1": "liver", ...}}: correct or remove it.'
         ) from error
 
@@ -208,11 +216,11 @@ def _names_beside(path: Path) -> dict[int, str]:
 def _labelled(found: MaskFile, names: Mapping[int, str], path: Path) -> Segmentation:
     labels = found.values.astype(np.int64)
     if not np.array_equal(labels, found.values):
-        raise MaskFileError(f"{path.name} holds values that are not whole numbers: give a label map, not an image.")
+        raise SegmentationError(f"{path.name} holds values that are not whole numbers: give a label map, not an image.")
     present = set(np.unique(labels).tolist())
     strangers = sorted(present - {0} - set(names))
     if strangers:
-        raise MaskFileError(f"{path.name} holds the label {strangers[0]} without a name: add it to the names.")
+        raise SegmentationError(f"{path.name} holds the label {strangers[0]} without a name: add it to the names.")
     used = list(names.values())
     segments = []
     for label, name in names.items():
@@ -257,7 +265,7 @@ def _resampled(segment: Segment, own: Grid, grid: Grid) -> Segment:
     placed = resampled(segment, own, grid)
     before, after = volume_mL(own, segment), volume_mL(grid, placed)
     if abs(after - before) > _LARGEST_CHANGE * before:
-        raise MaskFileError(
+        raise SegmentationError(
             f"'{segment.name}' ({own.described()}) has {before:.2f} mL, but {after:.2f} mL on the grid of the "
             f"other masks ({grid.described()}): give all masks on the grid of one image."
         )
@@ -265,12 +273,12 @@ def _resampled(segment: Segment, own: Grid, grid: Grid) -> Segment:
 
 
 def binary(values: np.ndarray, path: Path) -> np.ndarray:
-    """Voxels above 0, if there is only one value beside 0."""
+    """Voxels above 0, of the same shape, if there is only one value beside 0."""
     inside = values != 0
     found = values[inside]
     if found.size and (found.min() != found.max() or not found[0] > 0):
-        raise MaskFileError(
+        raise SegmentationError(
             f"{path.name} is not a mask: beside 0 it holds values from {found.min()} to {found.max()}. "
             "Give one file per structure, or the names of its labels."
         )
-    return inside
+    return np.asarray(inside)

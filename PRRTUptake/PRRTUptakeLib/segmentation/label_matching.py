@@ -12,18 +12,14 @@ import unicodedata
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation import codes, structure_names
+from PRRTUptakeLib.segmentation.errors import SegmentationError
 from PRRTUptakeLib.segmentation.segments import Segmentation
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from PRRTUptakeLib.segmentation.codes import CodedEntry
-
-
-class LabelMatchingError(PRRTError):
-    """Segments cannot be given a meaning as they are."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +80,7 @@ def recognise_one(name: str, entry: CodedEntry | None = None) -> LabelMatch:
         agreed = _label_match(name, by_name.structure, f"Its {said} and its name agree.")
         return replace(agreed, lobe=codes.lobe_of(entry) or by_name.lobe or agreed.lobe)
     if set(keys) == set(codes.LESIONS):
-        return _label_match(name, "liver_lesion", f"Its {said}; where it lies decides hepatic or extrahepatic.")
+        return _label_match(name, "liver_lesion", f"Its {said}; its place decides whether it is hepatic.")
     if len(keys) > 1:
         return LabelMatch(name, "", f"Its {said} may be any of {', '.join(keys)}: choose one.", keys)
     if by_name.structure.startswith("liver_") and keys == ("liver",):
@@ -105,13 +101,13 @@ def with_matches(segmentation: Segmentation, label_matches: Sequence[LabelMatch]
 
     Raises
     ------
-    RecognitionError
+    SegmentationError
         If a proposal names a segment that is not there.
     """
     by_name = {label_match.segment: label_match for label_match in label_matches}
     strangers = [name for name in by_name if name not in segmentation]
     if strangers:
-        raise LabelMatchingError(f"There is no segment '{strangers[0]}' to label: recognise this segmentation again.")
+        raise SegmentationError(f"There is no segment '{strangers[0]}' to label: recognise this segmentation again.")
     labelled = []
     for segment in segmentation:
         label_match = by_name.get(segment.name)

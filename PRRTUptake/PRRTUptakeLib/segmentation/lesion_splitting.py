@@ -9,7 +9,8 @@ import SimpleITK
 from scipy import ndimage
 
 from PRRTUptakeLib.segmentation.bounding_box import common_box, distance_mm, mask_in, segment_in
-from PRRTUptakeLib.segmentation.lesions import TOUCHING, LesionError
+from PRRTUptakeLib.segmentation.errors import SegmentationError
+from PRRTUptakeLib.segmentation.lesions import TOUCHING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,15 +22,15 @@ if TYPE_CHECKING:
 def split_lesion(grid: Grid, lesion: Segment, parts: int = 2) -> tuple[Segment, ...]:
     """Divide a lesion at its waists into ``parts``, the largest first; the largest keeps id and name.
 
-    Watershed on the distance from the border (F. Meyer 1994), from the ``parts`` deepest places that stand apart.
+    Watershed on the distance from the border (F. Meyer 1994), from the ``parts`` deepest places that are apart.
 
     Raises
     ------
-    LesionError
+    SegmentationError
         If the lesion has no waist that would give so many parts.
     """
     if parts < 2 or not lesion.voxel_count:
-        raise LesionError(
+        raise SegmentationError(
             f"A lesion with voxels splits into at least two parts; asked were {parts} of '{lesion.name}'."
         )
     box = common_box(grid, [lesion], margin_voxels=1)
@@ -37,7 +38,9 @@ def split_lesion(grid: Grid, lesion: Segment, parts: int = 2) -> tuple[Segment, 
     depth = distance_mm(grid, ~inside)
     seeds = _seeds(depth, parts, 0.5 * min(grid.spacing_mm))
     if seeds is None:
-        raise LesionError(f"The lesion '{lesion.name}' has no waist that gives {parts} parts: split it by a plane.")
+        raise SegmentationError(
+            f"The lesion '{lesion.name}' has no waist that gives {parts} parts: split it by a plane."
+        )
     flooded = SimpleITK.MorphologicalWatershedFromMarkers(
         SimpleITK.GetImageFromArray(-depth),
         SimpleITK.GetImageFromArray(seeds),
@@ -52,17 +55,17 @@ def split_lesion(grid: Grid, lesion: Segment, parts: int = 2) -> tuple[Segment, 
 def split_lesion_by_plane(
     grid: Grid, lesion: Segment, origin_ras: np.ndarray, normal_ras: np.ndarray
 ) -> tuple[Segment, ...]:
-    """Divide a lesion in two by a plane, the larger part first; the larger keeps id and name.
+    """Divide a lesion in two by a plane (point (3,), normal (3,)), the larger part first; it keeps id and name.
 
     Raises
     ------
-    LesionError
+    SegmentationError
         If the plane does not cut the lesion.
     """
     kji = np.argwhere(lesion.mask)
     side = (grid.to_ras((kji + lesion.origin)[:, ::-1]) - np.asarray(origin_ras)) @ np.asarray(normal_ras) >= 0
     if side.all() or not side.any():
-        raise LesionError(f"The plane does not cut the lesion '{lesion.name}': move it into the lesion.")
+        raise SegmentationError(f"The plane does not cut the lesion '{lesion.name}': move it into the lesion.")
     first = np.zeros_like(lesion.mask)
     first[tuple(kji[side].T)] = True
     return _parts(lesion, [first, lesion.mask & ~first])

@@ -27,7 +27,7 @@ class EarlierLesions:
     """Lesions of an earlier visit, on their own grid, in RAS coordinates registered to the present visit.
 
     ``reach_mm`` is how far a lesion's centre may have moved when the two do not overlap; 20 mm bears breathing and
-    registration of the liver. ``confirmed_gone`` are ids that were looked for in vain, so that nobody need be asked.
+    registration of the liver. ``confirmed_gone`` are ids that were looked for and not found.
     """
 
     grid: Grid

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation import codes
 from PRRTUptakeLib.segmentation.bounding_box import common_box, overlaps, segment_in, shared_voxels, union_in
+from PRRTUptakeLib.segmentation.errors import SegmentationError
 from PRRTUptakeLib.segmentation.lesion_tracking import new_ids, persistent_ids
 
 if TYPE_CHECKING:
@@ -28,13 +28,9 @@ STRADDLING_SHARE = 0.8
 TOUCHING = np.ones((3, 3, 3), dtype=bool)  # 26 neighbours
 
 
-class LesionError(PRRTError):
-    """Lesions cannot be found or changed as asked."""
-
-
 @dataclass(frozen=True, eq=False)
 class Lesion:
-    """One lesion and where it lies.
+    """One lesion and where it is.
 
     Attributes
     ----------
@@ -84,24 +80,38 @@ def find_lesions(
 
     Raises
     ------
-    LesionError
+    SegmentationError
         If there is no lesion voxel, or two segments have the same lesion id.
     """
+    pieces, notes = lesion_pieces(segmentation)
+    found = placed_lesions(segmentation.grid, pieces, lobes, earlier)
+    return LesionList(found.lesions, (*notes, *found.remarks))
+
+
+def lesion_pieces(segmentation: Segmentation) -> tuple[tuple[Segment, ...], tuple[str, ...]]:
+    """Every single lesion as it was drawn, without lobe and id, and remarks; see `find_lesions`."""
     sources = _lesion_sources(segmentation)
     pieces = [piece for source in sources for piece in ([source] if source.lesion_id else connected_lesions(source))]
-    told = [f"Lesion segment '{s.name}' is empty." for s in sources if not s.voxel_count]
+    notes = [f"Lesion segment '{s.name}' is empty." for s in sources if not s.voxel_count]
     pieces = [piece for piece in pieces if piece.voxel_count]
     if not pieces:
-        raise LesionError(
+        raise SegmentationError(
             "No lesion has a voxel: draw the lesions as segments (such as 'liver_lesions') or recognise their segments "
-            "first; at a later visit, tell which lesions have vanished."
+            "first; at a later visit, list the lesions that have vanished."
         )
-    told += [str(item) for item in overlaps(segmentation.grid, _numbered_names(pieces))]
+    notes += [str(item) for item in overlaps(segmentation.grid, _numbered_names(pieces))]
+    return tuple(pieces), tuple(notes)
+
+
+def placed_lesions(
+    grid: Grid, pieces: Sequence[Segment], lobes: Sequence[Segment], earlier: EarlierLesions | None = None
+) -> LesionList:
+    """Pieces with lobes and ids, in the order of the ids; parameters and errors as `find_lesions`."""
     placed = [assign_lobe(piece, lobes) for piece in pieces]
-    ids, remarks = _ids(segmentation.grid, placed, earlier)
+    ids, remarks = _ids(grid, placed, earlier)
     named = [_named(lesion, lesion_id) for lesion, lesion_id in zip(placed, ids, strict=True)]
-    told += [*remarks, *(text for lesion in named if (text := straddling_text(lesion)))]
-    return LesionList(tuple(sorted(named, key=lambda lesion: id_order(lesion.lesion_id))), tuple(told))
+    notes = [*remarks, *(text for lesion in named if (text := straddling_text(lesion)))]
+    return LesionList(tuple(sorted(named, key=lambda lesion: id_order(lesion.lesion_id))), tuple(notes))
 
 
 def lesion_segments(segmentation: Segmentation) -> tuple[Segment, ...]:
@@ -129,12 +139,12 @@ def connected_lesions(segment: Segment) -> tuple[Segment, ...]:
 
 
 def assign_lobe(lesion: Segment, lobes: Sequence[Segment]) -> Lesion:
-    """The lobe of a lesion by largest overlap; "none" if less than half of it lies in the liver.
+    """The lobe of a lesion by largest overlap; "none" if less than half of it is in the liver.
 
     Where the liver segment leaves lesions out, the voxels around the lesion (26 neighbours) decide in its place.
     """
     if not lesion.voxel_count:
-        raise LesionError(f"The lesion '{lesion.name}' is empty: draw or delete it.")
+        raise SegmentationError(f"The lesion '{lesion.name}' is empty: draw or delete it.")
     shares = _shares(lesion, lobes)
     if shares["none"] > 0.5:
         around = _shares(_shell(lesion), lobes)
@@ -160,7 +170,7 @@ def straddling_text(lesion: Lesion) -> str:
         "none": "outside the liver",
     }
     parts = ", ".join(f"{share:.0%} {words[lobe]}" for lobe, share in lesion.shares.items() if share > 0)
-    return f"Lesion {lesion.lesion_id} straddles ({parts}): it counts where most of it lies, confirm."
+    return f"Lesion {lesion.lesion_id} straddles ({parts}): it counts where most of it is, confirm."
 
 
 def id_order(lesion_id: str) -> tuple[str, int]:
@@ -174,11 +184,11 @@ def merge_lesions(grid: Grid, lesions: Sequence[Segment], lobes: Sequence[Segmen
 
     Raises
     ------
-    LesionError
+    SegmentationError
         If fewer than two are given.
     """
     if len(lesions) < 2:
-        raise LesionError("Choose at least two lesions to merge.")
+        raise SegmentationError("Choose at least two lesions to merge.")
     largest = max(lesions, key=lambda segment: segment.voxel_count)
     box = common_box(grid, lesions)
     merged = segment_in(largest.name, union_in(lesions, box), box)
@@ -214,10 +224,10 @@ def _ids(grid: Grid, placed: Sequence[Lesion], earlier: EarlierLesions | None) -
     own = [segment.lesion_id for segment in segments if segment.lesion_id]
     twice = sorted({name for name in own if own.count(name) > 1})
     if twice:
-        raise LesionError(f"Two lesion segments have the id {twice[0]}: merge them, or clear one id.")
-    kept, told = persistent_ids(grid, segments, earlier) if earlier is not None else ({}, [])
+        raise SegmentationError(f"Two lesion segments have the id {twice[0]}: merge them, or clear one id.")
+    kept, note = persistent_ids(grid, segments, earlier) if earlier is not None else ({}, [])
     used = [*own, *(earlier.ids if earlier is not None else ())]
-    return new_ids(segments, kept, used), told
+    return new_ids(segments, kept, used), note
 
 
 def _named(lesion: Lesion, lesion_id: str) -> Lesion:

@@ -1,7 +1,7 @@
 """Split the liver into lobes: by a plane, a curved cut, Couinaud segments, or the Cantlie plane.
 
 Every voxel of the liver belongs to exactly one lobe; a voxel centre exactly on the cut goes to the right lobe.
-"Left" and "right" are the patient's; in RAS the left lobe lies at smaller x, so the cut must not be so flat that it
+"Left" and "right" are the patient's; in RAS the left lobe is at smaller x, so the cut must not be so flat that it
 parts front from back or head from foot only.
 """
 
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.interpolate import RBFInterpolator, RegularGridInterpolator
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation import codes
 from PRRTUptakeLib.segmentation.bounding_box import BoundingBox, common_box, distance_mm, mask_in, segment_in, volume_mL
+from PRRTUptakeLib.segmentation.errors import LobeError
 from PRRTUptakeLib.segmentation.segments import UNDIVIDED
 
 if TYPE_CHECKING:
@@ -24,11 +24,8 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Grid
     from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
 
+_ONE_SLICE_mm = 1.0  # points of one slice differ by rounding only
 SMALLEST_LATERAL_PART = 0.2  # of a unit normal; a cut flatter than about 12 degrees has no left and right side
-
-
-class LobeError(PRRTError):
-    """The liver cannot be split as asked."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +109,8 @@ def split_by_points(grid: Grid, liver: Segment, points_ras: np.ndarray) -> tuple
     """Left and right lobe on the two sides of a smooth surface through points, (n, 3), n at least 3.
 
     The surface is a thin-plate spline (J. Duchon 1977, doi:10.1007/BFb0086566): height over the points' mean plane.
-    Three points give the plane through them.
+    Three points give the plane through them. Points in one axial slice, as a curve drawn there has, are a curve that
+    goes on alike above and below: a natural cubic spline in the slice, extruded along its normal.
 
     Raises
     ------
@@ -123,6 +121,8 @@ def split_by_points(grid: Grid, liver: Segment, points_ras: np.ndarray) -> tuple
     points = np.asarray(points_ras, dtype=np.float64)
     if points.ndim != 2 or points.shape[1] != 3 or len(points) < 3 or not np.isfinite(points).all():
         raise LobeError(f"A curved cut needs at least 3 points of three numbers, not an array of {points.shape}.")
+    if in_one_axial_slice(points):
+        return _split_by_extruded_curve(grid, liver, points)
     centre = points.mean(axis=0)
     _, spread, axes = np.linalg.svd(points - centre, full_matrices=True)
     if spread[1] < 1e-3 * max(spread[0], 1e-9):
@@ -136,6 +136,30 @@ def split_by_points(grid: Grid, liver: Segment, points_ras: np.ndarray) -> tuple
     v = _signed_distance(grid, box, centre, axes[1])[inside]
     height[inside] -= surface(u, v)
     return _halves(liver, box, height)
+
+
+def in_one_axial_slice(points_ras: np.ndarray) -> bool:
+    """Whether points, (n, 3) RAS mm, are in one axial slice: their heights differ by less than a millimetre."""
+    return bool(np.ptp(points_ras[:, 2]) < _ONE_SLICE_mm)
+
+
+def _split_by_extruded_curve(grid: Grid, liver: Segment, points: np.ndarray) -> tuple[Segment, Segment]:
+    """Both sides of a curve in an axial slice that is the same in every other slice."""
+    centre = points.mean(axis=0)
+    flat = points[:, :2] - centre[:2]
+    along = np.append(np.linalg.svd(flat, full_matrices=True)[2][0], 0.0)
+    normal = Plane(centre, np.array([-along[1], along[0], 0.0])).to_the_right().normal_ras
+    place, height = flat @ along[:2], flat @ normal[:2]
+    if np.diff(np.sort(place)).min() < 1.0:
+        raise LobeError("Two points of the curve are next to each other or the curve turns back: move or remove one.")
+    spline = RBFInterpolator(place[:, None], height, kernel="cubic", degree=1)
+    box = _filled_box(grid, liver)
+    distance = _signed_distance(grid, box, centre, normal)
+    inside = mask_in(liver, box)
+    u = _signed_distance(grid, box, centre, along)[inside]
+    mesh = np.arange(u.min() - 1.0, u.max() + 1.5, 0.5)
+    distance[inside] -= np.interp(u, mesh, spline(mesh[:, None]))
+    return _halves(liver, box, distance)
 
 
 def lobe_volumes(grid: Grid, lobes: Sequence[Segment]) -> tuple[LobeVolume, ...]:
@@ -200,7 +224,7 @@ def _course_direction(offsets: np.ndarray) -> np.ndarray:
         return np.array([0.0, 0.0, 1.0])
     slopes = offsets[:, :2].T @ height / (height @ height)
     direction = np.array([*slopes, 1.0])
-    return direction / np.linalg.norm(direction)
+    return np.asarray(direction / np.linalg.norm(direction))
 
 
 def _points_ras(grid: Grid, segment: Segment, mask: np.ndarray) -> np.ndarray:
@@ -218,7 +242,7 @@ def _signed_distance(grid: Grid, box: BoundingBox, origin_ras: np.ndarray, norma
     k, j, i = (np.arange(part.start, part.stop, dtype=np.float64) for part in box)
     slope = normal_ras @ grid.ijk_to_ras[:3, :3]
     offset = normal_ras @ (grid.ijk_to_ras[:3, 3] - origin_ras)
-    return (slope[2] * k + offset)[:, None, None] + (slope[1] * j)[:, None] + slope[0] * i
+    return np.asarray((slope[2] * k + offset)[:, None, None] + (slope[1] * j)[:, None] + slope[0] * i)
 
 
 def _surface_heights(points: np.ndarray, axes: np.ndarray) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
@@ -239,7 +263,7 @@ def _surface_heights(points: np.ndarray, axes: np.ndarray) -> Callable[[np.ndarr
         mesh = [np.arange(part.min() - 2.0, part.max() + 4.0, 2.0) for part in (u, v)]
         nodes = np.stack(np.meshgrid(*mesh, indexing="ij"), axis=-1)
         values = spline(nodes.reshape(-1, 2)).reshape(nodes.shape[:2])
-        return RegularGridInterpolator(mesh, values)(np.column_stack([u, v]))
+        return np.asarray(RegularGridInterpolator(mesh, values)(np.column_stack([u, v])))
 
     return heights
 
@@ -278,6 +302,6 @@ def whole_liver_as(liver: Segment, lobe: str) -> Segment:
 
 
 def lobe_segment(lobe: str, mask: np.ndarray, box: BoundingBox) -> Segment:
-    """A labelled lobe from a mask over ``block``."""
+    """A labelled lobe from a mask [k, j, i] over ``box``."""
     item = codes.structure(codes.LOBE_STRUCTURES[lobe])
     return segment_in(item.name, mask, box, role="lobe", lobe=lobe, structure=item.key, color=item.color)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from PRRTUptakeLib.segmentation.files import MaskFileError, binary, read_voxels
+from PRRTUptakeLib.segmentation.errors import SegmentationError
+from PRRTUptakeLib.segmentation.files import binary, read_voxels
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,11 +18,6 @@ _TOLERANCE_MM = 0.05  # NIfTI keeps positions in single precision
 _TOLERANCE_VOXELS = 0.05
 
 
-def mask_on_grid(path: Path, grid: Grid) -> np.ndarray:
-    """Read a binary mask as voxels [k, j, i] of ``grid``; see `placed_mask`, which also gives remarks."""
-    return placed_mask(path, grid)[0]
-
-
 def placed_mask(path: Path, grid: Grid) -> tuple[np.ndarray, tuple[str, ...]]:
     """Read a binary mask as voxels [k, j, i] of ``grid``, and sentences on its geometry.
 
@@ -29,18 +25,18 @@ def placed_mask(path: Path, grid: Grid) -> tuple[np.ndarray, tuple[str, ...]]:
 
     Raises
     ------
-    MaskFileError
-        If the file is damaged, is not a mask, is empty, or lies on another grid.
+    SegmentationError
+        If the file is damaged, is not a mask, is empty, or is on another grid.
     """
     if not path.is_file():
-        raise MaskFileError(f"There is no mask {path}.")
+        raise SegmentationError(f"There is no mask {path}.")
     found = read_voxels(path)
     mask = binary(found.values, path)
     if not mask.any():
-        raise MaskFileError(f"The mask {path.name} is empty: there is nothing to measure in.")
+        raise SegmentationError(f"The mask {path.name} is empty: there is nothing to measure in.")
     turned = _turned(mask, found.grid, grid)
     if turned is None:
-        raise MaskFileError(
+        raise SegmentationError(
             " ".join(
                 (
                     f"The mask {path.name} ({found.grid.described()}) is not on the grid of the image "

@@ -19,8 +19,8 @@ def minimum_variance_sphere_at(
 ) -> tuple[Segment | None, str]:
     """The sphere of ``radius_mm`` inside ``healthy`` with the lowest variance of ``image``, or the reason for none.
 
-    Centres are tried at all voxels of the image; of equally calm places (no noise) the deepest in healthy liver wins.
-    The image may lie on another grid in the same RAS frame.
+    Centres are tried at all voxels of the image; of equally uniform places (no noise) the deepest in healthy liver
+    wins. The image may lie on another grid in the same RAS frame.
     """
     too_small = (
         f"No sphere of {radius_mm:g} mm radius fits into the healthy liver: take a smaller one, or reduce the margins."
@@ -40,8 +40,8 @@ def minimum_variance_sphere_at(
     if not candidates.any():
         return None, too_small
     spread = variance[candidates]
-    calm = candidates & (variance <= spread.min() + 1e-9 * max(float(spread.max()), 1e-30))
-    best = np.unravel_index(np.argmax(np.where(calm, room, -np.inf)), room.shape)
+    uniform = candidates & (variance <= spread.min() + 1e-9 * max(float(spread.max()), 1e-30))
+    best = np.unravel_index(np.argmax(np.where(uniform, room, -np.inf)), room.shape)
     centre = np.array([index + part.start for index, part in zip(best, window, strict=True)], dtype=np.float64)
     around, away = ball_box(grid, image.grid.to_ras(centre[::-1]), radius_mm)
     return segment_in("reference sphere", away <= radius_mm, around), ""
@@ -77,11 +77,11 @@ def _ball(grid: Grid, radius_mm: float) -> np.ndarray:
     reach = np.floor(radius_mm * rows).astype(int)
     i, j, k = (np.arange(-n, n + 1) for n in reach)
     offsets = np.stack(np.meshgrid(k, j, i, indexing="ij"), axis=-1)[..., ::-1] @ grid.ijk_to_ras[:3, :3].T
-    return (np.square(offsets).sum(axis=-1) <= radius_mm**2).astype(np.float64)
+    return np.asarray((np.square(offsets).sum(axis=-1) <= radius_mm**2).astype(np.float64))
 
 
 def _local_variance(values: np.ndarray, ball: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Variance of the values in the ball around each voxel, and where the whole ball lies in the array."""
+    """Variance of the values in the ball around each voxel, and where the whole ball is in the array."""
     finite = np.isfinite(values)
     middle = float(values[finite].mean()) if finite.any() else 0.0
     centred = np.where(finite, values - middle, 0.0)  # keeps the difference of squares exact

@@ -8,19 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation import codes
 from PRRTUptakeLib.segmentation.bounding_box import common_box, distance_mm, grown, mask_in, segment_in, union_in
+from PRRTUptakeLib.segmentation.errors import OrganError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from PRRTUptakeLib.imaging.volume import Grid
     from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
-
-
-class OrganError(PRRTError):
-    """An organ cannot be made."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +75,7 @@ def measured_organs(segmentation: Segmentation, lesions: Sequence[Segment], rule
         if organ.voxel_count:
             organs.append(organ)
         else:
-            refusals[key] = f"The {organ.name} lies wholly within lesions: nothing is left to measure."
+            refusals[key] = f"The {organ.name} is wholly within lesions: nothing is left to measure."
     return OrganList(tuple(organs), refusals)
 
 
@@ -144,7 +140,7 @@ def _one(segmentation: Segmentation, key: str) -> Segment:
 
 
 def _core(grid: Grid, segment: Segment, depth_mm: float) -> Segment:
-    """Voxels whose centre lies more than ``depth_mm`` from the centre of any voxel outside; the grid's end is none."""
+    """Voxels whose centre is more than ``depth_mm`` from the centre of any voxel outside; the grid's end is none."""
     box = common_box(grid, [segment], margin_voxels=1)
     inside = mask_in(segment, box)
     return segment_in(segment.name, inside & (distance_mm(grid, ~inside) > depth_mm), box)

@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.segmentation.response import ResponseError
+from PRRTUptakeLib.segmentation.errors import ResponseError
 from PRRTUptakeLib.statistics.ties import at_least
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
-"""Names against geometry: what a segment is called, and whether it lies where such a thing can be.
+"""Names against geometry: what a segment is called, and whether it is where such a thing can be.
 
 A lesion called L1 may be a lumbar vertebra, a vertebra's mask may have been saved under a wrong name, and a mask whose
-name means nothing may be a metastasis that must not count as healthy liver. Where it lies tells.
+name means nothing may be a metastasis that must not count as healthy liver. Its place decides.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.segmentation.label_matching import LabelMatch
     from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
 
-_MOSTLY = 0.5  # of a segment: more of it in the liver means that it lies there
+_MOSTLY = 0.5  # of a segment: more of it in the liver means that it is there
 _ALL_LIVER = 0.9  # of the liver: what covers more is another outline of it, or of the body
 _NOTED_mL = 1.0
 _NEVER_IN_LIVER = ("kidney_left", "kidney_right", "kidneys", "spleen", "aorta", "marrow")
@@ -49,7 +49,7 @@ def liver_region(segmentation: Segmentation, label_matches: Sequence[LabelMatch]
 
 
 def share_in(segment: Segment, region: Segment) -> float:
-    """Fraction of a segment that lies in a region; of what touches it from outside, if that is more.
+    """Fraction of a segment that is in a region; of what touches it from outside, if that is more.
 
     A liver may have been drawn without its lesions: then what surrounds a lesion is liver.
     """
@@ -100,7 +100,7 @@ def _vertebra_or_lesion(label_match: LabelMatch, share: float) -> LabelMatch:
 
 
 def unnamed_in_liver(grid: Grid, liver: Segment, segments: Sequence[Segment]) -> Unnamed:
-    """What lies in the liver and has no known meaning: it must not be taken for healthy liver.
+    """What is in the liver and has no known meaning: it must not be taken for healthy liver.
 
     Parameters
     ----------

@@ -1,4 +1,5 @@
-"""The non-tumour reference: healthy liver of the same lobe, of the other lobe, of the whole liver, or a calm sphere.
+"""The non-tumour reference: healthy liver of the same lobe, of the other lobe, of the whole liver, or a
+minimum-variance sphere.
 
 Healthy liver is the liver minus lesions grown by a margin (by default one FWHM, so that their spill-out stays outside),
 minus vessels and gallbladder, minus the rim, where breathing and neighbours mix in. Which reference is taken decides
@@ -12,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation import codes
 from PRRTUptakeLib.segmentation.bounding_box import (
     common_box,
@@ -23,6 +23,7 @@ from PRRTUptakeLib.segmentation.bounding_box import (
     segment_in,
     volume_mL,
 )
+from PRRTUptakeLib.segmentation.errors import ReferenceRegionError
 from PRRTUptakeLib.segmentation.minimum_variance_sphere import minimum_variance_sphere_at
 from PRRTUptakeLib.segmentation.segments import UNDIVIDED
 from PRRTUptakeLib.vocabulary import OPPOSITE_LOBE
@@ -36,10 +37,6 @@ if TYPE_CHECKING:
 SAME_LOBE, OTHER_LOBE, WHOLE_LIVER, SPHERE = "same-lobe", "contralateral-lobe", "whole-liver", "fixed-sphere"
 WHOLE_LIVER_REFERENCE = "reference whole liver"  # name of the segment
 KINDS = (SAME_LOBE, OTHER_LOBE, WHOLE_LIVER, SPHERE)
-
-
-class ReferenceRegionError(PRRTError):
-    """A reference region cannot be made."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +63,7 @@ class ReferenceSet:
     Attributes
     ----------
     by_lobe : healthy liver of each lobe ("left", "right", "caudate").
-    whole, sphere : healthy liver of the whole liver, and the calm sphere.
+    whole, sphere : healthy liver of the whole liver, and the minimum-variance sphere.
     refusals : why a region is missing, by "left", "right", "caudate", "whole-liver" or "fixed-sphere".
     """
 
@@ -138,7 +135,7 @@ def reference_regions(
     _keep(grid, healthy.relabelled(name=WHOLE_LIVER_REFERENCE), WHOLE_LIVER, rule, regions, refusals)
     sphere = None
     if image is None:
-        refusals[SPHERE] = "The calm sphere needs an image to find the calmest part: give the image that is measured."
+        refusals[SPHERE] = "The minimum-variance sphere needs an image: give the one that is measured."
     else:
         sphere, refusal = minimum_variance_sphere_at(grid, healthy, image, rule.sphere_radius_mm)
         if refusal:
@@ -157,7 +154,7 @@ def healthy_liver(
 ) -> Segment:
     """The liver minus grown lesions, excluded structures and rim; may come out empty.
 
-    A voxel is in the rim when its centre lies within ``rim_mm`` of the centre of a voxel that is neither liver nor
+    A voxel is in the rim when its centre is within ``rim_mm`` of the centre of a voxel that is neither liver nor
     lesion. The grid's end is no rim. Distances between voxel centres, exact on the true spacing.
 
     Raises

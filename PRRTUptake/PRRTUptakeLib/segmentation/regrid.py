@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from PRRTUptakeLib.segmentation.segments import SegmentError
+from PRRTUptakeLib.segmentation.errors import SegmentError
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Grid
@@ -20,7 +20,7 @@ def regrid(segmentation: Segmentation, grid: Grid, tolerance_mm: float = 0.05) -
     Raises
     ------
     SegmentError
-        If the voxels of the two grids do not fall on each other, or a segment lies outside ``grid``.
+        If the voxels of the two grids do not fall on each other, or a segment is outside ``grid``.
 
     Examples
     --------

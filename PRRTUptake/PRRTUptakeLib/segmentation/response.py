@@ -15,7 +15,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.segmentation.errors import ResponseError
 from PRRTUptakeLib.statistics.ties import at_least, resolved_length_mm
 
 if TYPE_CHECKING:
@@ -26,10 +26,6 @@ MAXIMUM_TARGETS, MAXIMUM_PER_ORGAN, MINIMUM_MM = 5, 2, 10.0
 PARTIAL_CHANGE, PROGRESSION_CHANGE, PROGRESSION_MM = -0.30, 0.20, 5.0
 NODE_TARGET_MM, NODE_NORMAL_MM = 15.0, 10.0
 ABSENT, PRESENT, PROGRESSING = "absent", "present", "progressing"  # what a non-target lesion can be
-
-
-class ResponseError(PRRTError):
-    """Response cannot be assessed."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.segmentation.errors import SegmentError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,12 +19,8 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Grid
 
 ROLES = ("target", "lesion", "lobe", "organ", "reference")
-UNDIVIDED = "liver"  # the lobe of what lies in a liver that is not divided
+UNDIVIDED = "liver"  # the lobe of what is in a liver that is not divided
 LOBES = ("left", "right", "caudate", UNDIVIDED, "none")
-
-
-class SegmentError(PRRTError):
-    """A segment is missing, empty or not usable."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +98,7 @@ class Segment:
 
     @property
     def box(self) -> tuple[slice, slice, slice]:
-        """Where ``mask`` lies in the grid, as slices (k, j, i)."""
+        """Where ``mask`` is in the grid, as slices (k, j, i)."""
         k, j, i = (slice(start, start + size) for start, size in zip(self.origin, self.mask.shape, strict=True))
         return k, j, i
 
@@ -162,7 +158,7 @@ class Segmentation:
         names = [segment.name for segment in self.segments]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise SegmentError(f"Segment names must be unique, but '{twice[0]}' stands twice or more: rename one.")
+            raise SegmentError(f"Segment names must be unique, but '{twice[0]}' occurs twice or more: rename one.")
         for segment in self.segments:
             ends = [start + size for start, size in zip(segment.origin, segment.mask.shape, strict=True)]
             if min(segment.origin) < 0 or any(end > size for end, size in zip(ends, self.grid.shape, strict=True)):

@@ -14,15 +14,11 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.segmentation.errors import SegmentationError
 from PRRTUptakeLib.statistics.ties import LENGTH_STEP_mm, above, resolved_length_mm, resolved_volume_mL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-
-class TargetError(PRRTError):
-    """Targets cannot be chosen as asked."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +41,7 @@ class TargetOverride:
 
     def __post_init__(self) -> None:
         if not self.reason.strip():
-            raise TargetError(f"Say why {self.chosen} replaces the target {self.dropped}: the reason is kept.")
+            raise SegmentationError(f"Say why {self.chosen} replaces the target {self.dropped}: the reason is kept.")
 
 
 @dataclass(frozen=True)
@@ -80,13 +76,13 @@ def choose_targets(
 
     Raises
     ------
-    TargetError
+    SegmentationError
         If no lesion can be a target, or a replacement does not fit.
     """
     ordered = sorted(candidates, key=_rank)
     twice = [name for name, count in Counter(c.lesion_id for c in ordered).items() if count > 1]
     if twice:
-        raise TargetError(f"Two lesions have the id {twice[0]}: number them anew.")
+        raise SegmentationError(f"Two lesions have the id {twice[0]}: number them anew.")
     anywhere = maximum_per_lobe is None
     per_lobe: Counter[str] = Counter()
     decisions = []
@@ -105,7 +101,7 @@ def choose_targets(
             Decision(candidate.lesion_id, candidate.lobe, candidate.longest_axial_mm, not refusal, refusal or chosen)
         )
     if not per_lobe.total():
-        raise TargetError(_none_text(ordered, minimum_diameter_mm, anywhere))
+        raise SegmentationError(_none_text(ordered, minimum_diameter_mm, anywhere))
     decisions = _with_ties(decisions, ordered, anywhere)
     for target_override in target_overrides:
         decisions = _replaced(decisions, target_override, minimum_diameter_mm, maximum_per_lobe)
@@ -164,17 +160,19 @@ def _replaced(
     by_id = {decision.lesion_id: decision for decision in decisions}
     for name in (change.dropped, change.chosen):
         if name not in by_id:
-            raise TargetError(f"There is no lesion {name} to replace or to choose; there are {', '.join(by_id)}.")
+            raise SegmentationError(f"There is no lesion {name} to replace or to choose; there are {', '.join(by_id)}.")
     dropped, chosen = by_id[change.dropped], by_id[change.chosen]
     if not dropped.is_target or chosen.is_target:
-        raise TargetError(f"{change.chosen} cannot replace {change.dropped}: name a target and a lesion that is none.")
+        raise SegmentationError(
+            f"{change.chosen} cannot replace {change.dropped}: name a target and a lesion that is none."
+        )
     candidate = Candidate(chosen.lesion_id, chosen.lobe, chosen.longest_axial_mm)
     refusal = _refusal(candidate, minimum_diameter_mm, maximum_per_lobe is None)
     if refusal:
-        raise TargetError(f"{change.chosen} cannot be a target under the protocol: {refusal}")
+        raise SegmentationError(f"{change.chosen} cannot be a target under the protocol: {refusal}")
     same_lobe = sum(d.is_target and d.lobe == chosen.lobe and d is not dropped for d in decisions)
     if maximum_per_lobe is not None and same_lobe >= maximum_per_lobe:
-        raise TargetError(
+        raise SegmentationError(
             f"{change.chosen} would be one too many: the {chosen.lobe} lobe has {maximum_per_lobe} targets."
         )
     reason = change.reason.strip()

@@ -1,11 +1,11 @@
 """The greatest width of a shape of which only the voxels are known, without the bias of voxels.
 
 The longest chord between voxel centres is too short, since no centre is at the very end, and too long, since the
-longest of many chords picks the luckiest. Both are avoided here. The squared width of an ellipsoid in the direction u
-is exactly the quadratic form u'Qu, and that of a corner-to-corner diagonal is one near its direction; so a form is
-fitted to the widths in many directions (in all, or in a cone about the longest where one form does not fit), and no
-single direction decides. By how much centres fall short is found by putting that very ellipsoid on the voxel grid at
-evenly spread positions, so that thick slices and sheared axes are allowed for.
+longest of many chords is the one with the largest error. Both are avoided here. The squared width of an ellipsoid in
+the direction u is exactly the quadratic form u'Qu, and that of a corner-to-corner diagonal is one near its direction;
+so a form is fitted to the widths in many directions (in all, or in a cone about the longest where one form does not
+fit), and no single direction decides. By how much centres fall short is found by putting that very ellipsoid on the
+voxel grid at evenly spread positions, so that thick slices and sheared axes are allowed for.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.statistics.errors import AgreementError
 from PRRTUptakeLib.statistics.paired_values import check_table, endpoint_rows, one_unit
 from PRRTUptakeLib.statistics.ties import RELATIVE, no_scatter
 
@@ -20,10 +20,6 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.study.protocol import Protocol
 
 Interval = tuple[float, float]
-
-
-class AgreementError(PRRTError):
-    """Readings cannot be compared."""
 
 
 @dataclass(frozen=True)
@@ -193,7 +189,7 @@ def paired_readings(
     ------
     AgreementError
         If they have fewer than three in common.
-    EndpointError
+    StatisticsError
         If a table does not have the metric, or the units differ.
     """
     sides, common = _sides(first, second, protocol, metric)

@@ -1,4 +1,4 @@
-"""Blinding: which lobe was treated stands in a file of its own, and giving it is logged.
+"""Blinding: which lobe was treated is in a file of its own, and giving it is logged.
 
 The log is a chain: each line holds the hash of the line before, so that none can be changed or taken out afterwards
 without a trace. A line names the hashes of protocol, measurements and allocation. An analysis whose protocol and data
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.statistics.errors import StatisticsError
 from PRRTUptakeLib.study.schema.json_file import parsed_json
 from PRRTUptakeLib.study.schema.place import Place
 from PRRTUptakeLib.table_file import read_table
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
 
 _WORDS = ("left", "right", "A", "B")
 _COLUMNS = ("treated_lobe", "treated", "lobe")
-
-
-class AllocationError(PRRTError):
-    """The allocation is unusable, or the log of its use was altered."""
 
 
 @dataclass(frozen=True)
@@ -46,17 +42,17 @@ class Allocation:
 
         Raises
         ------
-        AllocationError
+        StatisticsError
             For a table that is unblinded already, or a lobe named by other words than the table's.
         """
         if words == ("treated", "control"):
-            raise AllocationError(
+            raise StatisticsError(
                 "The table already names the lobes treated and control: leave the allocation out, or give the table "
                 "with left and right."
             )
         for patient, lobe in sorted(self.treated.items()):
             if lobe not in words:
-                raise AllocationError(
+                raise StatisticsError(
                     f"The allocation of patient {patient} is '{lobe}', but the table's lobes are {' and '.join(words)}."
                 )
 
@@ -68,7 +64,7 @@ def read_allocation(path: Path) -> Allocation:
 
     Raises
     ------
-    AllocationError
+    StatisticsError
         If it cannot be read, is empty, names a patient twice, or a lobe is not left, right, A or B.
     """
     try:
@@ -77,9 +73,9 @@ def read_allocation(path: Path) -> Allocation:
         else:
             pairs = _from_table(path)
     except (OSError, UnicodeDecodeError) as error:
-        raise AllocationError(f"The allocation {path} cannot be read ({error}).") from error
+        raise StatisticsError(f"The allocation {path} cannot be read ({error}).") from error
     except (KeyError, TypeError, AttributeError, StopIteration):
-        raise AllocationError(
+        raise StatisticsError(
             f"{path.name} is no allocation: give a CSV file with the columns patient and treated_lobe, or a JSON "
             "object of patients and lobes."
         ) from None
@@ -94,7 +90,7 @@ def allocation_of(treated: Mapping[str, str], where: str = "The case files") -> 
 
 
 def _from_table(path: Path) -> list[tuple[str, str]]:
-    table = read_table(path, ("patient", *_COLUMNS), AllocationError)
+    table = read_table(path, ("patient", *_COLUMNS), StatisticsError)
     return [_row(row.cells) for row in table.rows]
 
 
@@ -104,7 +100,7 @@ def _row(row: Mapping[str, str]) -> tuple[str, str]:
 
 
 def _from_json(text: str, name: str) -> list[tuple[str, str]]:
-    content = parsed_json(text, Place(file=name, error=AllocationError))
+    content = parsed_json(text, Place(file=name, error=StatisticsError))
     if isinstance(content, list):
         return [_row(row) for row in content]
     return [(patient.strip(), lobe.strip()) for patient, lobe in content.items()]
@@ -115,14 +111,14 @@ def _checked(pairs: Iterable[tuple[str, str]], name: str) -> dict[str, str]:
     for patient, lobe in pairs:
         word = next((word for word in _WORDS if word.lower() == lobe.lower()), "")
         if not word:
-            raise AllocationError(
+            raise StatisticsError(
                 f"{name}: the treated lobe of patient {patient} is '{lobe}', but must be left or right."
             )
         if patient in treated:
-            raise AllocationError(f"{name}: patient {patient} stands twice; keep one line.")
+            raise StatisticsError(f"{name}: patient {patient} is listed twice; keep one line.")
         treated[patient] = word
     if not treated:
-        raise AllocationError(f"{name} allocates no patient: add a line per patient.")
+        raise StatisticsError(f"{name} allocates no patient: add a line per patient.")
     return treated
 
 
@@ -145,7 +141,7 @@ def read_log(log: Path) -> list[dict[str, Any]]:
 
     Raises
     ------
-    AllocationError
+    StatisticsError
         If a line was changed, taken out or put in.
     """
     if not log.exists():
@@ -158,7 +154,7 @@ def read_log(log: Path) -> list[dict[str, Any]]:
         except (ValueError, KeyError, TypeError):
             intact = False
         if not intact:
-            raise AllocationError(f"The log {log} was altered at line {number}: restore it before going on.")
+            raise StatisticsError(f"The log {log} was altered at line {number}: restore it before going on.")
         entries.append(entry)
         before = hashlib.sha256(line.encode()).hexdigest()
     return entries
@@ -175,7 +171,7 @@ def log_analysis(log: Path, seal: Seal, protocol: str, allocation: Allocation | 
 
     Raises
     ------
-    AllocationError
+    StatisticsError
         If the log was altered or cannot be written.
     """
     entries = read_log(log)
@@ -198,7 +194,7 @@ def log_analysis(log: Path, seal: Seal, protocol: str, allocation: Allocation | 
         with log.open("a", encoding="utf-8", newline="\n") as stream:
             stream.write(json.dumps(entry, ensure_ascii=False) + "\n")
     except OSError as error:
-        raise AllocationError(
+        raise StatisticsError(
             f"The use of the allocation cannot be logged in {log} ({error.strerror}): name another place with --log."
         ) from error
     return None if allocation is None else _fixed_beforehand([*entries, entry])

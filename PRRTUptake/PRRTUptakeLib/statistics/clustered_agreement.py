@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
-from PRRTUptakeLib.statistics.agreement import AgreementError, icc_agreement, paired_readings, shared_patients
+from PRRTUptakeLib.statistics.agreement import icc_agreement, paired_readings, shared_patients
+from PRRTUptakeLib.statistics.errors import AgreementError
 from PRRTUptakeLib.statistics.reml import NestedData, fit_nested, satterthwaite
 from PRRTUptakeLib.statistics.ties import RELATIVE, no_scatter
 

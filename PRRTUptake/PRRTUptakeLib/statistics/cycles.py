@@ -1,8 +1,8 @@
 """Every cycle of a trial, and who is missing in it.
 
 The rule for missing cycles: nothing is imputed. A cycle is compared among all patients with both lobes measured in it
-(available cases); beside it stand the patients who have every cycle (completers), so that a change over the cycles is
-not one of who was measured. The mixed model uses every value there is.
+(available cases); in addition there are the patients who have every cycle (completers), so that a change over the
+cycles is not one of who was measured. The mixed model uses every value there is.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.statistics.errors import StatisticsError
 from PRRTUptakeLib.statistics.paired_values import check_table, lesion_name, one_unit
 from PRRTUptakeLib.statistics.ties import RELATIVE, no_scatter, settled
 
@@ -20,12 +20,8 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.study.measurements import Measurement
 
 DOSE, DIAMETER, CHANGE = "dose", "longest_axial_diameter", "diameter_change"
-DOSES = (DOSE, "absorbed_dose")  # the second word stands in tables from elsewhere
+DOSES = (DOSE, "absorbed_dose")  # the second word is in tables from elsewhere
 _ROLES = ("target", "lesion")
-
-
-class DoseResponseError(PRRTError):
-    """Doses and responses cannot be put together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +61,7 @@ def dose_response(
 
     Raises
     ------
-    DoseResponseError
+    StatisticsError
         If fewer than three lesions have both, or all doses are equal.
     """
     check_table(rows)
@@ -74,13 +70,13 @@ def dose_response(
     changes = _changes(lesions)
     both = sorted(set(doses) & set(changes))
     if len(both) < 3:
-        raise DoseResponseError(
+        raise StatisticsError(
             f"{len(both)} lesion(s) have both {DOSE} and {CHANGE} (or {DIAMETER} in two cycles), but a dose-response "
             "needs three or more."
         )
     dose, change = np.array([doses[key] for key in both]), np.array([changes[key] for key in both])
     if no_scatter(dose):
-        raise DoseResponseError(f"All lesions have the same dose, {dose[0]:g} Gy: there is no response to it.")
+        raise StatisticsError(f"All lesions have the same dose, {dose[0]:g} Gy: there is no response to it.")
     patients = tuple(patient for patient, _ in both)
     line = stats.linregress(dose, change)
     mean_dose, mean_change = _patient_means(patients, dose), _patient_means(patients, change)
@@ -116,7 +112,7 @@ def _rank_correlation(dose: np.ndarray, change: np.ndarray) -> tuple[float, floa
 def _doses(rows: Sequence[Measurement]) -> dict[tuple[str, str], float]:
     unit = one_unit(rows)
     if rows and unit != "Gy":
-        raise DoseResponseError(f"The unit of {DOSE} is '{unit}', but must be Gy.")
+        raise StatisticsError(f"The unit of {DOSE} is '{unit}', but must be Gy.")
     return {key: math.fsum(cycles.values()) for key, cycles in _by_cycle(rows).items()}
 
 
@@ -125,7 +121,7 @@ def _changes(rows: Sequence[Measurement]) -> dict[tuple[str, str], float]:
     if given:
         unit = one_unit(given)
         if unit != "%":
-            raise DoseResponseError(f"The unit of {CHANGE} is '{unit}', but must be %.")
+            raise StatisticsError(f"The unit of {CHANGE} is '{unit}', but must be %.")
         return {key: cycles[max(cycles)] for key, cycles in _by_cycle(given).items()}
     diameters = [row for row in rows if row.metric == DIAMETER and row.value > 0]
     one_unit(diameters)
@@ -141,7 +137,7 @@ def _by_cycle(rows: Sequence[Measurement]) -> dict[tuple[str, str], dict[int, fl
     for row in rows:
         cycles = lesions[row.patient, lesion_name(row)]
         if row.cycle in cycles:
-            raise DoseResponseError(
+            raise StatisticsError(
                 f"Patient {row.patient}, lesion {lesion_name(row)}: cycle {row.cycle} has several values of "
                 f"{row.metric}; keep one."
             )

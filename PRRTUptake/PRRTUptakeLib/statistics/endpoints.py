@@ -12,6 +12,7 @@ from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.statistics.cycles import Cycles, compare_cycles
 from PRRTUptakeLib.statistics.dose_response import DOSES, DoseResponse, dose_response
 from PRRTUptakeLib.statistics.enhancement import RegionEnhancement, enhancement
+from PRRTUptakeLib.statistics.errors import PropagationError, StatisticsError
 from PRRTUptakeLib.statistics.exclusions import (
     INTENTION_TO_TREAT,
     PER_PROTOCOL,
@@ -22,7 +23,6 @@ from PRRTUptakeLib.statistics.exclusions import (
 )
 from PRRTUptakeLib.statistics.measurement_uncertainty import (
     PropagatedUncertainty,
-    UncertaintyError,
     dependence,
     propagate_uncertainty,
     responder_attenuation,
@@ -30,7 +30,6 @@ from PRRTUptakeLib.statistics.measurement_uncertainty import (
 from PRRTUptakeLib.statistics.paired import BootstrapIntervals, PairedComparison, bootstrap_intervals, compare_pairs
 from PRRTUptakeLib.statistics.paired_values import (
     BLINDED,
-    EndpointError,
     Exclusion,
     PairedValues,
     check_table,
@@ -175,7 +174,7 @@ def evaluate(
     check_exclusions(exclusions, rows, () if allocation is None else allocation.treated)
     kept = population_rows(rows, exclusions, PER_PROTOCOL)
     if not kept:
-        raise EndpointError("The exclusions leave no measurement: take some of them back.")
+        raise StatisticsError("The exclusions leave no measurement: take some of them back.")
     excused = {one.patient for one in exclusions} if strict else {row.patient for row in kept}
     kind = design_of(protocol).endpoint.kind
     if kind == ROUTE_RATIOS:
@@ -185,7 +184,7 @@ def evaluate(
         if mixed:
             parts["mixed"] = _mixed(kept, protocol, allocation)
     else:
-        raise EndpointError(f"The protocol '{protocol.name}' compares nothing within a patient: it has no endpoint.")
+        raise StatisticsError(f"The protocol '{protocol.name}' compares nothing within a patient: it has no endpoint.")
     if exclusions:
         parts |= _populations(rows, protocol, allocation, tuple(exclusions))
     pairs: PairedValues = parts.pop("pairs")
@@ -273,7 +272,7 @@ def _enhancement_parts(
 ) -> dict[str, Any]:
     if allocation is not None or mixed:
         what = "mixed model" if mixed else "allocation"
-        raise EndpointError(f"The protocol '{protocol.name}' compares injections, not lobes: leave the {what} out.")
+        raise StatisticsError(f"The protocol '{protocol.name}' compares injections, not lobes: leave the {what} out.")
     found = enhancement(rows, protocol)
     _refuse(found.pairs, excused)
     parts = {"pairs": found.pairs, "notes": found.pairs.notes, "regions": found.regions, "uptake_pairs": found.uptake}
@@ -287,12 +286,12 @@ def _refuse(pairs: PairedValues, excused: Collection[str]) -> None:
     if unusable:
         first = unusable[0]
         others = f" ({len(unusable) - 1} more patient(s) cannot be analysed)" if len(unusable) > 1 else ""
-        raise EndpointError(
+        raise StatisticsError(
             f"Patient {first.patient}: {first.reason}{others}; correct the table, or exclude the patient."
         )
     if len(pairs.patients) < 2:
         reasons = "".join(f"; patient {item.patient}: {item.reason}" for item in pairs.excluded[:3])
-        raise EndpointError(
+        raise StatisticsError(
             f"Only {len(pairs.patients)} patient(s) can be analysed, but an endpoint needs two or more{reasons}."
         )
 
@@ -307,7 +306,7 @@ def _endpoint(protocol: Protocol, pairs: PairedValues, notes: tuple[str, ...], p
     if np.isfinite(pairs.u_log).any():
         try:
             propagated = _propagated(pairs, rules)
-        except UncertaintyError as problem:
+        except PropagationError as problem:
             notes += (f"Measurement uncertainty is not carried into the interval. {problem}",)
     if math.isnan(comparison.p_log):
         notes += ("All patients have the same ratio: without scatter between them there is no test and no interval.",)

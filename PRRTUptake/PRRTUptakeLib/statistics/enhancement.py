@@ -14,15 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from PRRTUptakeLib.statistics.errors import StatisticsError
 from PRRTUptakeLib.statistics.paired import PairedComparison, compare_pairs
-from PRRTUptakeLib.statistics.paired_values import (
-    ENDPOINT_ROLES,
-    EndpointError,
-    Exclusion,
-    PairedValues,
-    lesion_name,
-    one_unit,
-)
+from PRRTUptakeLib.statistics.paired_values import ENDPOINT_ROLES, Exclusion, PairedValues, lesion_name, one_unit
 from PRRTUptakeLib.study.measurements import UNKNOWN
 from PRRTUptakeLib.uptake.aggregation import aggregate
 
@@ -60,7 +54,7 @@ def enhancement(rows: Sequence[Measurement], protocol: Protocol) -> Enhancement:
 
     Raises
     ------
-    EndpointError
+    StatisticsError
         If no region has the metric after both injections, or units are mixed.
     """
     endpoint = protocol.endpoint
@@ -69,7 +63,7 @@ def enhancement(rows: Sequence[Measurement], protocol: Protocol) -> Enhancement:
     ratios = _healthy_by_mean(ratios, mine)
     role = next((role for role in ENDPOINT_ROLES[:2] if any(row.role == role for row in ratios)), "")
     if not role:
-        raise EndpointError(
+        raise StatisticsError(
             f"No lesion has {endpoint.metric} after intra-arterial and intravenous injection in cycle "
             f"{endpoint.cycle}: name the visits IA and IV, or give rows of er_{endpoint.metric}."
         )
@@ -102,7 +96,7 @@ def _ratios(rows: Sequence[Measurement], metric: str) -> tuple[list[Measurement]
         route = _route(row.visit)
         if route in both:
             where = f"Patient {row.patient}, {lesion_name(row)}"
-            raise EndpointError(f"{where}: several {route} visits have {metric}; keep one.")
+            raise StatisticsError(f"{where}: several {route} visits have {metric}; keep one.")
         both[route] = row
     complete = [both for both in visits.values() if len(both) == 2]
     single = len(visits) - len(complete)
@@ -130,7 +124,7 @@ def _divide(ia: Measurement, iv: Measurement, metric: str) -> Measurement:
 def _by_region(
     ratios: Iterable[Measurement], role: str, protocol: Protocol
 ) -> dict[str, dict[str, tuple[float, float]]]:
-    """Return value and uncertainty by region and patient; lesions are aggregated, organs stand by name."""
+    """Return value and uncertainty by region and patient; lesions are aggregated, organs are listed by name."""
     gathered: dict[tuple[str, str], list[Measurement]] = defaultdict(list)
     for row in ratios:
         lesion = row.role in ("target", "lesion")
@@ -141,7 +135,7 @@ def _by_region(
         if min(row.value for row in rows) > 0:
             rule = protocol.endpoint.aggregation
             if rule == "volume-weighted-mean":
-                raise EndpointError("Enhancement ratios have no volume weights: choose another aggregation.")
+                raise StatisticsError("Enhancement ratios have no volume weights: choose another aggregation.")
             values[name][patient] = aggregate([row.value for row in rows], rule, [row.uncertainty for row in rows])
     return values
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.statistics.errors import StatisticsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -24,10 +24,6 @@ INTENTION_TO_TREAT, PER_PROTOCOL = "intention to treat", "per protocol"
 # What an exclusion applies to: the per-protocol population only, both populations, or somebody who never entered.
 SCOPES = ("per-protocol", "all", "screening")
 _KEYS = ("patient", "reason", "date", "lesion", "cycle", "scope")
-
-
-class ExclusionError(PRRTError):
-    """An exclusion is incomplete, or names what is not there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,34 +69,34 @@ def stated_exclusion(content: Mapping[str, Any], where: str, patient: str = "") 
 
     Raises
     ------
-    ExclusionError
+    StatisticsError
         For an unknown key, a missing reason, or a date, cycle or scope that is none.
     """
     unknown = sorted(set(content) - set(_KEYS))
     if unknown:
-        raise ExclusionError(f"{where}: unknown key '{unknown[0]}'; known are {', '.join(_KEYS)}.")
+        raise StatisticsError(f"{where}: unknown key '{unknown[0]}'; known are {', '.join(_KEYS)}.")
     text = {key: str(content.get(key) or "").strip() for key in _KEYS}
     name = text["patient"] or patient
     if not name or not text["reason"]:
         missing = "reason" if name else "patient"
-        raise ExclusionError(f"{where}: the {missing} of an exclusion is missing: say who is left out, why and when.")
+        raise StatisticsError(f"{where}: the {missing} of an exclusion is missing: say who is left out, why and when.")
     try:
         decided = date.fromisoformat(text["date"])
     except ValueError:
-        raise ExclusionError(
+        raise StatisticsError(
             f"{where}: the date of the exclusion of patient {name} is '{text['date']}': write it as 2024-05-31."
         ) from None
     if text["cycle"] and not text["cycle"].isdigit():
-        raise ExclusionError(f"{where}: the cycle is '{text['cycle']}', but must be a whole number or empty.")
+        raise StatisticsError(f"{where}: the cycle is '{text['cycle']}', but must be a whole number or empty.")
     scope = text["scope"] or SCOPES[0]
     if scope not in SCOPES:
-        raise ExclusionError(f"{where}: the scope is '{scope}', but must be one of {', '.join(SCOPES)}.")
+        raise StatisticsError(f"{where}: the scope is '{scope}', but must be one of {', '.join(SCOPES)}.")
     cycle = int(text["cycle"]) if text["cycle"] else None
     found = StatedExclusion(
         patient=name, reason=text["reason"], decided=decided, lesion=text["lesion"], cycle=cycle, scope=scope
     )
     if scope == "screening" and not found.of_patient:
-        raise ExclusionError(f"{where}: a screen failure is a whole patient: leave lesion and cycle empty.")
+        raise StatisticsError(f"{where}: a screen failure is a whole patient: leave lesion and cycle empty.")
     return found
 
 
@@ -109,21 +105,21 @@ def read_exclusions(path: Path) -> tuple[StatedExclusion, ...]:
 
     Raises
     ------
-    ExclusionError
+    StatisticsError
         If it cannot be read, a column is missing, or a line is unusable.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise ExclusionError(f"The exclusions {path} cannot be read ({error}).") from error
+        raise StatisticsError(f"The exclusions {path} cannot be read ({error}).") from error
     reader = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
     missing = [name for name in _KEYS[:3] if name not in (reader.fieldnames or [])]
     if missing:
-        raise ExclusionError(f"{path.name} lacks the column(s) {', '.join(missing)} of exclusions.")
+        raise StatisticsError(f"{path.name} lacks the column(s) {', '.join(missing)} of exclusions.")
     found = []
     for number, row in enumerate(reader, start=2):
         if None in row:
-            raise ExclusionError(
+            raise StatisticsError(
                 f"{path.name}, line {number}: more cells than columns; put texts with commas in quotes."
             )
         found.append(stated_exclusion(row, f"{path.name}, line {number}"))
@@ -140,7 +136,7 @@ def check_exclusions(exclusions: Iterable[StatedExclusion], rows: Sequence[Measu
 
     Raises
     ------
-    ExclusionError
+    StatisticsError
         Naming it.
     """
     measured = {row.patient for row in rows}
@@ -148,13 +144,13 @@ def check_exclusions(exclusions: Iterable[StatedExclusion], rows: Sequence[Measu
     for one in exclusions:
         if one.scope == "screening":
             if one.patient in measured:
-                raise ExclusionError(
+                raise StatisticsError(
                     f"Patient {one.patient} is said to have failed screening, but has measurements: correct one."
                 )
         elif one.patient not in everybody:
-            raise ExclusionError(f"Patient {one.patient} is excluded, but is not in the cohort: correct the name.")
+            raise StatisticsError(f"Patient {one.patient} is excluded, but is not in the cohort: correct the name.")
         elif one.patient in measured and not one.of_patient and not any(one.hits(row) for row in rows):
-            raise ExclusionError(
+            raise StatisticsError(
                 f"Patient {one.patient}: {one.words.split(':')[0]} is excluded, but was not measured: correct the name."
             )
 

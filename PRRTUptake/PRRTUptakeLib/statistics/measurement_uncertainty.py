@@ -13,12 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize, stats
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.statistics.errors import PropagationError
 from PRRTUptakeLib.statistics.ties import RELATIVE, no_scatter
-
-
-class UncertaintyError(PRRTError):
-    """Uncertainties cannot be carried into the cohort."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +86,7 @@ def propagate_uncertainty(log_ratio: np.ndarray, u_log: np.ndarray, confidence: 
 
     Raises
     ------
-    UncertaintyError
+    PropagationError
         If an uncertainty is unknown, negative, or zero beside others that are not, or the shapes do not fit.
 
     Examples
@@ -101,9 +97,9 @@ def propagate_uncertainty(log_ratio: np.ndarray, u_log: np.ndarray, confidence: 
     """
     log_ratio, u_log = np.asarray(log_ratio, dtype=np.float64), np.asarray(u_log, dtype=np.float64)
     if log_ratio.ndim != 1 or log_ratio.shape != u_log.shape or log_ratio.size < 2:
-        raise UncertaintyError(f"{log_ratio.size} ratios with {u_log.size} uncertainties: give two or more of both.")
+        raise PropagationError(f"{log_ratio.size} ratios with {u_log.size} uncertainties: give two or more of both.")
     if not ((u_log > 0) & np.isfinite(u_log)).all() and u_log.any():
-        raise UncertaintyError("The measurement uncertainty of some patients is unknown or zero.")
+        raise PropagationError("The measurement uncertainty of some patients is unknown or zero.")
     degrees = log_ratio.size - 1
     between = _between_variance(log_ratio, u_log**2)
     total = between + u_log**2

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.statistics.errors import ModelFitError, StatisticsError
 from PRRTUptakeLib.statistics.paired_values import endpoint_rows, lesion_name, lobe_words, one_visit
 from PRRTUptakeLib.statistics.reml import (
-    FitError,
     NestedData,
     NestedFit,
     calibrated_rise,
@@ -28,10 +27,6 @@ if TYPE_CHECKING:
 
     from PRRTUptakeLib.study.measurements import Measurement
     from PRRTUptakeLib.study.protocol import Protocol
-
-
-class MixedModelError(PRRTError):
-    """The mixed model cannot be fitted."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +74,7 @@ def fit_mixed_model(
 
     Raises
     ------
-    MixedModelError
+    StatisticsError
         If fewer than two patients have both lobes, a value is not positive, or the values leave no residual.
     """
     everything, _ = endpoint_rows(rows, protocol)
@@ -87,10 +82,10 @@ def fit_mixed_model(
     chosen = _complete([row for row in everything if treated is None or row.patient in treated], words, protocol)
     patients = sorted({row.patient for row in chosen})
     if len(patients) < 2:
-        raise MixedModelError(f"{len(patients)} patient(s) have both lobes, but the mixed model needs two or more.")
+        raise StatisticsError(f"{len(patients)} patient(s) have both lobes, but the mixed model needs two or more.")
     for row in chosen:
         if row.value <= 0:
-            raise MixedModelError(f"Patient {row.patient}, lesion {lesion_name(row)}: {row.value:g} is not positive.")
+            raise StatisticsError(f"Patient {row.patient}, lesion {lesion_name(row)}: {row.value:g} is not positive.")
     chosen.sort(key=lambda row: (row.patient, row.lobe, row.cycle, lesion_name(row), row.visit, row.image))
     first = [row.lobe == (words[0] if treated is None else treated[row.patient]) for row in chosen]
     cycles = sorted({row.cycle for row in chosen})
@@ -103,8 +98,8 @@ def fit_mixed_model(
     try:
         data = NestedData(values, design, groups, lobes, repeated)
         fitted = fit_nested(data)
-    except FitError as error:
-        raise MixedModelError(f"The mixed model cannot be fitted to these data. {error}") from error
+    except ModelFitError as error:
+        raise StatisticsError(f"The mixed model cannot be fitted to these data. {error}") from error
     paired = _paired_when_balanced(chosen, values, design[:, 1] > 0)
     return _result(data, fitted, (len(chosen), len(patients)), cycles, paired, protocol.endpoint.confidence)
 

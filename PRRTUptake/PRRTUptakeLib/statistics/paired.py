@@ -9,17 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.statistics.errors import StatisticsError
 from PRRTUptakeLib.statistics.signed_ranks import sign_test, signed_rank_test
 from PRRTUptakeLib.statistics.ties import above, differences, log_ratios, no_scatter
 from PRRTUptakeLib.statistics.ties import at_least as reaches
 
 Interval = tuple[float, float]
 NOT_KNOWN: Interval = (math.nan, math.nan)
-
-
-class PairedError(PRRTError):
-    """Patients cannot be compared."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +71,7 @@ def compare_pairs(
 
     Raises
     ------
-    PairedError
+    StatisticsError
         If there are fewer than two patients, the lengths differ, or a value is not positive.
 
     Examples
@@ -135,23 +131,23 @@ def _t_test(values: np.ndarray, tolerance: np.ndarray, confidence: float) -> tup
 def _checked(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     first, second = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     if first.ndim != 1 or first.shape != second.shape:
-        raise PairedError(
+        raise StatisticsError(
             f"Pairs need two lists of equal length, but these have {first.size} and {second.size} values."
         )
     if first.size < 2:
-        raise PairedError(
+        raise StatisticsError(
             f"Only {first.size} patient can be compared, but scatter between patients needs two or more: add patients."
         )
     smallest = min(first.min(), second.min())
     if not smallest > 0 or not np.isfinite([first, second]).all():
-        raise PairedError(
+        raise StatisticsError(
             f"A patient's value is {smallest:g}, but ratios need positive numbers: correct the measurement."
         )
     return first, second
 
 
 def hodges_lehmann(values: np.ndarray) -> float:
-    """Median of the means of all pairs of values, each with itself too (doi:10.1214/aoms/1177704172).
+    """Median of the means of all pairs of values (n,), each with itself too (doi:10.1214/aoms/1177704172).
 
     Memory grows with the square of their number, 4 MB for 1,000.
 

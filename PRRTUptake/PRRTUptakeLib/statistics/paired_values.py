@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.statistics.errors import StatisticsError
 from PRRTUptakeLib.statistics.shared_uncertainty import own_uncertainty, shared_note
-from PRRTUptakeLib.uptake.aggregation import AggregationError, aggregate
+from PRRTUptakeLib.uptake.aggregation import aggregate
+from PRRTUptakeLib.uptake.errors import AggregationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -28,10 +30,6 @@ LOBE_WORDS = (UNBLINDED, ("left", "right"), BLINDED)
 # table that knows no roles.
 ENDPOINT_ROLES = ("target", "lesion", "lobe", "")
 NOT_ALLOCATED = "the allocation names no treated lobe"
-
-
-class EndpointError(PRRTError):
-    """The measurements do not allow the endpoint."""
 
 
 @dataclass(frozen=True)
@@ -62,23 +60,23 @@ class PairedValues:
 
 
 def check_table(rows: Iterable[Measurement]) -> None:
-    """Refuse a table in which a measurement stands twice, or an uncertainty is negative.
+    """Refuse a table in which a measurement occurs twice, or an uncertainty is negative.
 
     Raises
     ------
-    EndpointError
+    StatisticsError
         Naming the patient, region and metric.
     """
     seen: set[tuple[object, ...]] = set()
     for row in rows:
         key = (row.patient, row.cycle, row.visit, row.image, row.region, row.role, row.lobe, row.lesion, row.metric)
         if key in seen:
-            raise EndpointError(
-                f"{_where(row)}: {row.metric} of cycle {row.cycle}, visit '{row.visit}', stands twice in the table; "
+            raise StatisticsError(
+                f"{_where(row)}: {row.metric} of cycle {row.cycle}, visit '{row.visit}', is in the table twice; "
                 "keep one of the rows."
             )
         if row.uncertainty < 0:
-            raise EndpointError(f"{_where(row)}: the uncertainty of {row.metric} is negative ({row.uncertainty:g}).")
+            raise StatisticsError(f"{_where(row)}: the uncertainty of {row.metric} is negative ({row.uncertainty:g}).")
         seen.add(key)
 
 
@@ -87,14 +85,14 @@ def one_unit(rows: Sequence[Measurement]) -> str:
 
     Raises
     ------
-    EndpointError
+    StatisticsError
         If two units are mixed.
     """
     units = Counter(row.unit for row in rows)
     if len(units) > 1:
         (common, _), (other, _) = units.most_common()[0], units.most_common()[-1]
         odd = next(row for row in rows if row.unit == other)
-        raise EndpointError(
+        raise StatisticsError(
             f"The unit of {odd.metric} is '{common}' in some rows and '{other}' in others (first: {_where(odd)}); "
             "convert them to one unit."
         )
@@ -108,19 +106,19 @@ def endpoint_rows(
 
     Raises
     ------
-    EndpointError
+    StatisticsError
         If there is none, or units are mixed.
     """
     metric = metric or protocol.endpoint.metric
-    carrying = [row for row in rows if row.metric == metric]
+    having = [row for row in rows if row.metric == metric]
     for role in ENDPOINT_ROLES:
-        chosen = [row for row in carrying if row.role == role]
+        chosen = [row for row in having if row.role == role]
         if chosen:
             one_unit(chosen)
             note = f"No row of {metric} has the role target: all rows with the role {role or '(none)'} are used."
             return chosen, () if role == "target" else (note,)
     found = ", ".join(sorted({row.metric for row in rows}))
-    raise EndpointError(
+    raise StatisticsError(
         f"The table has no {metric} of a target lesion, which is the endpoint of the protocol '{protocol.name}'; "
         f"its metrics are {found}."
     )
@@ -131,7 +129,7 @@ def lobe_words(rows: Iterable[Measurement]) -> tuple[str, str]:
 
     Raises
     ------
-    EndpointError
+    StatisticsError
         If it uses none of the pairs known, or more than one.
     """
     used = {row.lobe for row in rows} - {"caudate", "none", ""}
@@ -139,7 +137,7 @@ def lobe_words(rows: Iterable[Measurement]) -> tuple[str, str]:
         if used and used <= set(words):
             return words
     shown = ", ".join(sorted(used)) or "empty"
-    raise EndpointError(
+    raise StatisticsError(
         f"The lobes of the table are {shown}, but must be left and right, treated and control, or A and B throughout."
     )
 
@@ -160,7 +158,7 @@ def lobe_pairs(
 
     Raises
     ------
-    EndpointError
+    StatisticsError
         If the table as a whole cannot be used. What is wrong with one patient excludes that patient, with the reason.
     """
     cycle = protocol.endpoint.cycle if cycle is None else cycle

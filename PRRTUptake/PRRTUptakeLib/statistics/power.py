@@ -8,14 +8,10 @@ from typing import TYPE_CHECKING
 
 from scipy import optimize, stats
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.statistics.errors import StatisticsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-
-class PowerError(PRRTError):
-    """Power cannot be computed for these values."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +34,7 @@ def plan(
 
     Raises
     ------
-    PowerError
+    StatisticsError
         If neither is given, or a value is impossible.
 
     Examples
@@ -52,7 +48,7 @@ def plan(
         return tuple(Plan(power, n, detectable_ratio(sd_log, n, power, alpha)) for power in powers)
     if ratio is not None:
         return tuple(Plan(power, sample_size(sd_log, ratio, power, alpha), ratio) for power in powers)
-    raise PowerError("Give the number of patients (--n), the ratio to detect (--ratio), or both.")
+    raise StatisticsError("Give the number of patients (--n), the ratio to detect (--ratio), or both.")
 
 
 def paired_power(sd_log: float, n: int, ratio: float, alpha: float = 0.05) -> float:
@@ -70,7 +66,7 @@ def paired_power(sd_log: float, n: int, ratio: float, alpha: float = 0.05) -> fl
 
     Raises
     ------
-    PowerError
+    StatisticsError
         If a value is impossible.
 
     Examples
@@ -80,9 +76,9 @@ def paired_power(sd_log: float, n: int, ratio: float, alpha: float = 0.05) -> fl
     """
     _check(sd_log, alpha)
     if n < 2:
-        raise PowerError(f"{n} patient(s) have no scatter: give two or more.")
+        raise StatisticsError(f"{n} patient(s) have no scatter: give two or more.")
     if not (ratio > 0 and math.isfinite(ratio)):
-        raise PowerError(f"The ratio {ratio:g} is not a positive number.")
+        raise StatisticsError(f"The ratio {ratio:g} is not a positive number.")
     degrees = n - 1
     noncentrality = math.sqrt(n) * abs(math.log(ratio)) / sd_log
     critical = stats.t.ppf(1 - alpha / 2, degrees)
@@ -94,7 +90,7 @@ def sample_size(sd_log: float, ratio: float, power: float = 0.8, alpha: float = 
 
     Raises
     ------
-    PowerError
+    StatisticsError
         If a value is impossible, or more than a million patients would be needed.
 
     Examples
@@ -104,12 +100,12 @@ def sample_size(sd_log: float, ratio: float, power: float = 0.8, alpha: float = 
     """
     _check(sd_log, alpha, power)
     if not (ratio > 0 and math.isfinite(ratio)) or ratio == 1:
-        raise PowerError(f"The ratio to detect is {ratio:g}, but must be positive and other than 1.")
+        raise StatisticsError(f"The ratio to detect is {ratio:g}, but must be positive and other than 1.")
     low, high = 1, 2
     while paired_power(sd_log, high, ratio, alpha) < power:
         low, high = high, 2 * high
         if high > 1_000_000:
-            raise PowerError(f"A ratio of {ratio:g} needs more than a million patients: it is too close to 1.")
+            raise StatisticsError(f"A ratio of {ratio:g} needs more than a million patients: it is too close to 1.")
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if paired_power(sd_log, middle, ratio, alpha) >= power else (middle, high)
@@ -121,7 +117,7 @@ def detectable_ratio(sd_log: float, n: int, power: float = 0.8, alpha: float = 0
 
     Raises
     ------
-    PowerError
+    StatisticsError
         If a value is impossible.
 
     Examples
@@ -134,7 +130,9 @@ def detectable_ratio(sd_log: float, n: int, power: float = 0.8, alpha: float = 0
     while paired_power(sd_log, n, math.exp(reach), alpha) < power:
         reach *= 2
         if reach > 500:  # the ratio would not fit into a number
-            raise PowerError(f"{n} patients detect no ratio with a standard deviation of {sd_log:g}: add patients.")
+            raise StatisticsError(
+                f"{n} patients detect no ratio with a standard deviation of {sd_log:g}: add patients."
+            )
     return math.exp(
         optimize.brentq(lambda effect: paired_power(sd_log, n, math.exp(effect), alpha) - power, 0.0, reach, xtol=1e-10)
     )
@@ -142,8 +140,8 @@ def detectable_ratio(sd_log: float, n: int, power: float = 0.8, alpha: float = 0
 
 def _check(sd_log: float, alpha: float, power: float = 0.8) -> None:
     if not (sd_log > 0 and math.isfinite(sd_log)):
-        raise PowerError(f"The standard deviation of the log ratios is {sd_log:g}, but must be positive.")
+        raise StatisticsError(f"The standard deviation of the log ratios is {sd_log:g}, but must be positive.")
     if not 0 < alpha < 1:
-        raise PowerError(f"The significance level is {alpha:g}, but must lie between 0 and 1.")
+        raise StatisticsError(f"The significance level is {alpha:g}, but must lie between 0 and 1.")
     if not alpha < power < 1:
-        raise PowerError(f"The power is {power:g}, but must lie between the significance level {alpha:g} and 1.")
+        raise StatisticsError(f"The power is {power:g}, but must lie between the significance level {alpha:g} and 1.")

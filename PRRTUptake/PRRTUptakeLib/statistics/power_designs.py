@@ -6,13 +6,14 @@ import csv
 import io
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import stats
 
-from PRRTUptakeLib.statistics.power import PowerError, sample_size
-from PRRTUptakeLib.statistics.reml import FitError, NestedData, fit_nested, satterthwaite
+from PRRTUptakeLib.statistics.errors import ModelFitError, StatisticsError
+from PRRTUptakeLib.statistics.power import sample_size
+from PRRTUptakeLib.statistics.reml import NestedData, fit_nested, satterthwaite
 from PRRTUptakeLib.statistics.ties import at_least
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def clustered_sd_log(sd_patient_log: float, sd_lesion_log: float, lesions: Seque
 
     Raises
     ------
-    PowerError
+    StatisticsError
         If a value is impossible.
 
     Examples
@@ -45,7 +46,7 @@ def clustered_sd_log(sd_patient_log: float, sd_lesion_log: float, lesions: Seque
     """
     numbers = np.atleast_1d(np.asarray(lesions, dtype=np.float64))
     if not (numbers >= 1).all() or not min(sd_patient_log, sd_lesion_log) >= 0:
-        raise PowerError("Lesions per lobe must be 1 or more, and standard deviations 0 or more.")
+        raise StatisticsError("Lesions per lobe must be 1 or more, and standard deviations 0 or more.")
     return math.hypot(sd_patient_log, math.sqrt(2.0 * float(np.mean(1.0 / numbers))) * sd_lesion_log)
 
 
@@ -86,7 +87,7 @@ def gate_power(
 
     Raises
     ------
-    PowerError
+    StatisticsError
         For an impossible value.
 
     Examples
@@ -97,7 +98,7 @@ def gate_power(
     0.5
     """
     if not (ratio > 0 and threshold > 0 and lesions >= 1):
-        raise PowerError("Ratio, threshold and number of lesions of a gate must be above 0.")
+        raise StatisticsError("Ratio, threshold and number of lesions of a gate must be above 0.")
     sd, shared = (
         math.sqrt(2.0 * math.log1p(repeatability.within_subject_cv**2)),
         (repeatability.correlation_between_lesions),
@@ -106,7 +107,7 @@ def gate_power(
     if aggregation == "geometric-mean":
         return _gate_on_logs(ratio, threshold, whole)
     if aggregation not in ("arithmetic-mean", "median"):
-        raise PowerError(f"The aggregation '{aggregation}' of a gate is unknown.")
+        raise StatisticsError(f"The aggregation '{aggregation}' of a gate is unknown.")
     rng = np.random.default_rng(seed)
     noise = math.sqrt(shared) * rng.standard_normal((samples, 1))
     noise = noise + math.sqrt(1.0 - shared) * rng.standard_normal((samples, lesions))
@@ -145,6 +146,14 @@ class MixedDesign:
     cycles: int = 1
     missing: float = 0.0
 
+    @classmethod
+    def of_log_ratios(cls, sd_log: float, *, sd_lesion_log: float, **design: Any) -> MixedDesign:
+        """From the standard deviation of the patients' log ratios, each the difference of two lobes.
+
+        What patients differ by cancels within them, so that one standard deviation of it does for all: 0.5.
+        """
+        return cls(sd_patient_log=0.5, sd_lobe_log=sd_log / math.sqrt(2.0), sd_residual_log=sd_lesion_log, **design)
+
 
 @dataclass(frozen=True)
 class SimulatedPower:
@@ -160,18 +169,18 @@ def mixed_power(design: MixedDesign, trials: int = 500, seed: int = 0, alpha: fl
 
     Raises
     ------
-    PowerError
+    StatisticsError
         For an impossible design, or if no simulated trial can be analysed.
     """
     if min(design.patients - 1, design.lesions, design.cycles, trials) < 1 or not 0 <= design.missing < 1:
-        raise PowerError("A design needs two patients, one lesion, one cycle and one trial or more, and data.")
+        raise StatisticsError("A design needs two patients, one lesion, one cycle and one trial or more, and data.")
     rng, found = np.random.default_rng(seed), []
     for _ in range(trials):
         p = _simulated_p(design, rng)
         if math.isfinite(p):
             found.append(p < alpha)
     if not found:
-        raise PowerError("No simulated trial can be analysed: lower the share of missing values.")
+        raise StatisticsError("No simulated trial can be analysed: lower the share of missing values.")
     power = float(np.mean(found))
     return SimulatedPower(power, math.sqrt(power * (1 - power) / len(found)), len(found))
 
@@ -195,7 +204,7 @@ def _simulated_p(design: MixedDesign, rng: np.random.Generator) -> float:
     try:
         data = NestedData(values[kept], columns, patient, lobe, repeated)
         fit = fit_nested(data)
-    except FitError:
+    except ModelFitError:
         return math.nan
     error = math.sqrt(float(fit.covariance[1, 1]))
     degrees = min(satterthwaite(data, fit, 1), patients - 1.0)

@@ -14,17 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import optimize, stats
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.statistics.errors import ModelFitError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _START_RATIOS = (0.0, *np.geomspace(1e-3, 1e3, 13).tolist())  # of variances, against the residual's
 _FLAT, _GRADIENT = 1e-9, 1e-3  # deviances nearer than this are equal; largest slope per log ratio at an optimum
-
-
-class FitError(PRRTError):
-    """A model cannot be fitted to the data."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -55,7 +51,7 @@ class NestedData:
 
     Raises
     ------
-    FitError
+    ModelFitError
         If the design is not of full rank, or nothing is left for the residual.
     """
 
@@ -64,7 +60,7 @@ class NestedData:
     ) -> None:
         self.n, self.p = design.shape
         if self.n <= self.p or np.linalg.matrix_rank(design) < self.p:
-            raise FitError(
+            raise ModelFitError(
                 f"{self.n} values do not determine {self.p} coefficients: perhaps one cycle has one lobe only."
             )
         joined = np.column_stack([design, values]).astype(np.float64)
@@ -80,7 +76,7 @@ class NestedData:
         np.add.at(self._sums, where, joined)
         self._groups, self._joined, self._cross = len(groups), joined, joined.T @ joined
         if self._left_over(joined, where) < 1e-20 * max(self._cross[-1, -1], np.finfo(float).tiny):
-            raise FitError("The values have no scatter left after lobes and cycles: the model has no residual.")
+            raise ModelFitError("The values have no scatter left after lobes and cycles: the model has no residual.")
 
     def _left_over(self, joined: np.ndarray, where: np.ndarray) -> float:
         """Sum of squares that neither coefficients nor group means explain."""

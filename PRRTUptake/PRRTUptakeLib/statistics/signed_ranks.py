@@ -76,7 +76,7 @@ def _exact_p(doubled: np.ndarray, observed: int) -> float:
 
 
 def sign_test(difference: np.ndarray) -> float:
-    """Two-sided p of the sign test; pairs without difference are left out, nan if none differs."""
+    """Two-sided p of the sign test of differences (n,); pairs without difference are left out, nan if none differs."""
     decided = int(np.count_nonzero(difference))
     if not decided:
         return math.nan

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.statistics.errors import StatisticsError
 from PRRTUptakeLib.statistics.paired import PairedComparison, compare_pairs
 from PRRTUptakeLib.statistics.ties import log_ratios, no_scatter
 from PRRTUptakeLib.study.designs import design_of
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
 
     from PRRTUptakeLib.statistics.paired_values import PairedValues
     from PRRTUptakeLib.study.protocol import Protocol
-
-
-class SubgroupError(PRRTError):
-    """The table of subgroups is unusable."""
 
 
 @dataclass(frozen=True)
@@ -51,20 +47,20 @@ def read_subgroups(path: Path) -> dict[str, dict[str, str]]:
 
     Raises
     ------
-    SubgroupError
+    StatisticsError
         If it cannot be read, names a patient twice, or has no characteristic.
     """
-    table = read_table(path, ("patient",), SubgroupError)
+    table = read_table(path, ("patient",), StatisticsError)
     names = [name for name in table.columns if name and name != "patient"]
     if not table.rows or "patient" not in table.columns or not names:
-        raise SubgroupError(f"{path.name} must have the column patient, a column per characteristic, and patients.")
+        raise StatisticsError(f"{path.name} must have the column patient, a column per characteristic, and patients.")
     patients = [row.text("patient") for row in table.rows]
     twice = sorted({patient for patient in patients if patients.count(patient) > 1})
     if twice:
-        raise SubgroupError(f"{path.name}: patient {twice[0]} is there twice: keep one line.")
+        raise StatisticsError(f"{path.name}: patient {twice[0]} is there twice: keep one line.")
     nobody = [row.line for row in table.rows if not row.text("patient")]
     if nobody:
-        raise SubgroupError(f"{path.name}, line {nobody[0]}: the patient is empty.")
+        raise StatisticsError(f"{path.name}, line {nobody[0]}: the patient is empty.")
     return {
         name: {row.text("patient"): row.text(name) for row in table.rows if not row.is_missing(name)} for name in names
     }
@@ -84,7 +80,7 @@ def compare_subgroups(
 
     Raises
     ------
-    SubgroupError
+    StatisticsError
         If a characteristic names a patient who is not in the cohort, neither analysed nor excluded.
     """
     known = {*pairs.patients, *(item.patient for item in pairs.excluded)}
@@ -92,7 +88,7 @@ def compare_subgroups(
     for name, groups in characteristics.items():
         unknown = sorted(set(groups) - known)
         if unknown:
-            raise SubgroupError(f"The subgroup '{name}' names patient {unknown[0]}, of whom there is no measurement.")
+            raise StatisticsError(f"The subgroup '{name}' names patient {unknown[0]}, of whom there is no measurement.")
         found.append(_characteristic(name, pairs, groups, protocol))
     return tuple(found)
 

@@ -114,7 +114,7 @@ def settled(values: np.ndarray, tolerance: np.ndarray | None = None) -> np.ndarr
 
 
 def no_scatter(values: np.ndarray, tolerance: np.ndarray | None = None) -> bool:
-    """Whether all values are equal, so that they have no scatter to test with."""
+    """Whether all values (n,) are equal, so that they have no scatter to test with."""
     return bool(np.ptp(settled(values, tolerance)) == 0)
 
 

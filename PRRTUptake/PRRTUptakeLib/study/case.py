@@ -22,12 +22,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.study.camera import CameraFile, load_camera, with_calibration_u, with_camera
+from PRRTUptakeLib.study.errors import InputFileError
+from PRRTUptakeLib.study.model import stated_fwhm_mm
 from PRRTUptakeLib.study.predicted_benefit import IntravenousCycle
-from PRRTUptakeLib.study.protocol import DESIGN_RULES, Protocol, load_protocol
+from PRRTUptakeLib.study.protocol import Protocol, load_protocol
 from PRRTUptakeLib.study.registration_rule import RegistrationRule, registration_rule
-from PRRTUptakeLib.study.schema.case_keys import CASE, ROUTES, ExcludedPart
+from PRRTUptakeLib.study.schema.case_keys import CASE, ROUTES, ExcludedPart, Question
 from PRRTUptakeLib.study.schema.json_file import read_json_file
-from PRRTUptakeLib.study.schema.place import InputFileError, Place, shown
+from PRRTUptakeLib.study.schema.place import Place, shown
 from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve, fit_recovery_curve
 
 if TYPE_CHECKING:
@@ -39,14 +42,9 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.segmentation.lobes import Plane
     from PRRTUptakeLib.segmentation.targets import TargetOverride
     from PRRTUptakeLib.study.manual_shift import ManualShift
-    from PRRTUptakeLib.study.stated_quantification import StatedQuantification
 
 
 _SAME_FACTOR = 0.2  # of log10: 630 to 1600 is taken for a factor of 1000
-
-
-class CaseError(InputFileError):
-    """A case file is incomplete, has an unknown key or names a file that is not there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,14 +56,14 @@ class Visit:
     ids of lesions of the first visit that are gone; ``target_overrides`` (key ``targets``) the user's changes of the
     protocol's targets, each with its reason. ``drawn_on`` is (cycle, name) of the visit whose segments are used, None
     for its own; ``registration`` how they come here: "" for not said, "register", "deformable", or a rule.
-    ``overrides`` are values that go before those of the image's header, None where nothing is stated, and
-    ``overrides_reason`` says why.
+    ``overrides`` are values that go before those of the image's header, with their reason; None if nothing is stated.
     """
 
     visit: str
     cycle: int
     dicom: Path
     segments: Path
+    labels: dict[int, str] | str | None = None
     lobe_plane: Plane | None = None
     territory_overrides: tuple[TerritoryOverride, ...] = ()
     image: str = ""
@@ -76,7 +74,7 @@ class Visit:
     drawn_on: tuple[int, str] | None = None
     registration: RegistrationRule | str = ""
     overrides: OperatorOverrides | None = None
-    overrides_reason: str = ""
+    observed_cps: float | None = None
 
     @property
     def key(self) -> tuple[int, str]:
@@ -116,6 +114,8 @@ class Case:
     lobes: str = ""
     exclude: tuple[ExcludedPart, ...] = ()
     partial_volume: str = ""
+    camera: CameraFile | None = None
+    questions: tuple[Question, ...] = ()
 
     def drawn_visit(self, visit: Visit) -> Visit:
         """The visit on whose image a visit's segments were drawn; itself for its own."""
@@ -136,14 +136,15 @@ def load_case(path: Path) -> Case:
 
     Raises
     ------
-    CaseError
+    InputFileError
         If the file cannot be read, a key is unknown or missing, a value impossible, or a folder absent.
-    ProtocolError
+    InputFileError
         If the protocol that it names is not usable.
     """
-    place = Place(file=path.name, base=path.parent, error=CaseError)
+    place = Place(file=path.name, base=path.parent)
     content = CASE.read(read_json_file(path, place), place)
-    protocol = _protocol(content["protocol"], path)
+    camera = load_camera(content["camera"]) if "camera" in content else None
+    protocol = with_camera(_protocol(content["protocol"], path), camera)
     visits = _with_segments(
         [_visit(one, place.key("visits").item(n)) for n, one in enumerate(content["visits"])], place
     )
@@ -155,8 +156,8 @@ def load_case(path: Path) -> Case:
         protocol=protocol,
         visits=visits,
         treated_lobe=content.get("treated_lobe", ""),
-        recovery=_recovery(phantom, place.key("recovery_phantom")) if phantom else None,
-        dosimetry=_with_kinetics(content),
+        recovery=_recovery_of(phantom, camera, place.key("recovery_phantom")),
+        dosimetry=with_calibration_u(_with_kinetics(content), camera),
         iv_cycle=_iv_cycle(content, place),
         delivered=Delivered(**delivered) if delivered else None,
         notes=content.get("notes", {}),
@@ -165,6 +166,8 @@ def load_case(path: Path) -> Case:
         lobes=content.get("lobes", ""),
         exclude=content.get("exclude", ()),
         partial_volume=content.get("partial_volume", ""),
+        camera=camera,
+        questions=content.get("questions", ()),
     )
     _agrees_with_design(case, place)
     _agrees_with_itself(case, place)
@@ -174,6 +177,15 @@ def load_case(path: Path) -> Case:
 
 def _protocol(name: str, path: Path) -> Protocol:
     return load_protocol(path.parent / name if name.endswith(".json") else name)
+
+
+def _recovery_of(phantom: dict[str, Any] | None, camera: CameraFile | None, place: Place) -> RecoveryCurve | None:
+    """The curve of the phantom that the case states, or else of the camera file."""
+    if phantom is None:
+        return camera.recovery if camera is not None else None
+    if camera is not None and camera.recovery is not None:
+        place.stop(f"{place.name} and the recovery of {camera.path.name} are two curves of one camera: keep one.")
+    return _recovery(phantom, place)
 
 
 def _recovery(phantom: dict[str, Any], place: Place) -> RecoveryCurve:
@@ -198,13 +210,13 @@ def _iv_cycle(content: dict[str, Any], place: Place) -> IntravenousCycle | None:
 
 def _visit(content: dict[str, Any], place: Place) -> Visit:
     """One visit; those with ``drawn_on`` get their segments in `_with_segments`."""
-    stated: StatedQuantification | None = content.get("quantification")
     rule = content.get("registration", "")
     return Visit(
         visit=content["visit"],
         cycle=content["cycle"],
         dicom=content["dicom"],
         segments=content.get("segments", content["dicom"]),
+        labels=_labels(content.get("labels")),
         lobe_plane=content.get("lobe_plane"),
         territory_overrides=content.get("couinaud_moves", ()),
         image=content.get("image", ""),
@@ -214,9 +226,14 @@ def _visit(content: dict[str, Any], place: Place) -> Visit:
         target_overrides=content.get("targets", ()),
         drawn_on=_drawn_on(content.get("drawn_on"), content["cycle"]),
         registration=registration_rule(rule, place.key("registration")) if rule else "",
-        overrides=stated.overrides if stated else None,
-        overrides_reason=stated.reason if stated else "",
+        overrides=content.get("quantification"),
+        observed_cps=content.get("observed_cps"),
     )
+
+
+def _labels(stated: dict[str, str] | str | None) -> dict[int, str] | str | None:
+    """Names of a label map's numbers, the name of their table, or None."""
+    return {int(number): name for number, name in stated.items()} if isinstance(stated, dict) else stated
 
 
 def _drawn_on(name: str | None, cycle: int) -> tuple[int, str] | None:
@@ -247,13 +264,13 @@ def _with_segments(visits: Sequence[Visit], place: Place) -> tuple[Visit, ...]:
                 f"{place.key('visits').item(n).key('drawn_on').name} names {visit.drawn_on[0]}/{visit.drawn_on[1]}, "
                 f"which has no segments of its own; visits with segments are {fitting}."
             )
-        found.append(replace(visit, segments=drawn.segments))
+        found.append(replace(visit, segments=drawn.segments, labels=drawn.labels))
     return tuple(found)
 
 
 def _agrees_with_design(case: Case, place: Place) -> None:
     """Keys that the protocol's design has no use for are refused: nothing is stated without effect."""
-    design, rules = case.protocol.design, DESIGN_RULES[case.protocol.design]
+    design, rules = case.protocol.design, case.protocol.rules
     for key, stated in (("iv_cycle", case.iv_cycle), ("delivered", case.delivered)):
         if stated is not None and not rules.routes:
             place.stop(
@@ -291,10 +308,18 @@ def _agrees_with_itself(case: Case, place: Place) -> None:
     if method == "recovery" and case.recovery is None:
         whose = "'partial_volume'" if case.partial_volume else f"The protocol '{case.protocol.name}'"
         place.stop(
-            f"{whose} asks for a correction by recovery coefficients: add 'recovery_phantom', or choose another."
+            f"{whose} asks for a correction by recovery coefficients: add 'recovery_phantom' or 'camera', or choose "
+            "another."
         )
-    if method == "gtm" and case.protocol.imaging.fwhm_mm <= 0:
-        place.stop(f"'partial_volume' gtm needs the camera's resolution: the protocol '{case.protocol.name}' has 0 mm.")
+    if method == "gtm" and not (stated_fwhm_mm(case.dosimetry) or case.protocol.imaging.fwhm_mm) > 0:
+        place.stop(
+            f"'partial_volume' gtm needs the camera's resolution, but the protocol '{case.protocol.name}' has 0 mm: "
+            "give 'dosimetry.image_fwhm_mm'."
+        )
+    for n, visit in enumerate(case.visits):
+        if visit.observed_cps is not None and (case.camera is None or case.camera.dead_time is None):
+            key = place.key("visits").item(n).key("observed_cps").name
+            place.stop(f"{key} has no effect without a camera file with a dead time ('camera'): add it, or remove it.")
     cycles = {visit.cycle for visit in case.visits}
     for n, part in enumerate(case.exclude):
         if part.what == "cycle" and int(part.name) not in cycles:
@@ -344,11 +369,11 @@ def require_known_lesions(case: Case, known: Iterable[str]) -> None:
 
     Raises
     ------
-    CaseError
+    InputFileError
         Naming the key, the lesion, and those that there are.
     """
     ids = list(dict.fromkeys(known))
-    place = Place(file=case.path.name, error=CaseError)
+    place = Place(file=case.path.name)
     stated = [
         (place.key("visits").item(n).key("vanished").item(m), lesion)
         for n, visit in enumerate(case.visits)
@@ -362,6 +387,29 @@ def require_known_lesions(case: Case, known: Iterable[str]) -> None:
     for where, lesion in stated:
         if lesion not in ids:
             where.stop(f"{where.name} is {shown(lesion)}, but there is no such lesion; there are {', '.join(ids)}.")
+
+
+def require_no_questions(case: Case) -> None:
+    """Refuse to measure a case that was assembled and has questions left.
+
+    Raises
+    ------
+    InputFileError
+        With every question.
+    """
+    if not case.questions:
+        return
+    listed = " ".join(f"({n}) {question_text(one)}" for n, one in enumerate(case.questions, 1))
+    raise InputFileError(
+        f"{case.path.name} has {len(case.questions)} open question(s): {listed} Answer them with 'prrt case "
+        f"{case.path.name} --ask', or in the file."
+    )
+
+
+def question_text(one: Question) -> str:
+    """A question with where its answer belongs."""
+    where = f" [{one.key}]" if one.key else ""
+    return f"{one.question}{where}"
 
 
 def route_word(visit: Visit) -> str:

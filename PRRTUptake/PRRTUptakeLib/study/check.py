@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from PRRTUptakeLib.dicom.bed_positions import quantify_beds
 from PRRTUptakeLib.dicom.headers import text, words
 from PRRTUptakeLib.dicom.injection import injection_of
 from PRRTUptakeLib.dicom.operator_overrides import DOUBT, doubts_among
-from PRRTUptakeLib.dicom.quantify import quantify
 from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.dicom.suv import suv
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.study.case import load_case, route_word
+from PRRTUptakeLib.study.camera import camera_overrides, camera_warnings
+from PRRTUptakeLib.study.case import load_case, question_text, route_word
 from PRRTUptakeLib.study.images import contour_series, emission_series, has_emission
-from PRRTUptakeLib.study.protocol import DESIGN_RULES
 from PRRTUptakeLib.study.response_case import is_follow_up
 from PRRTUptakeLib.study.segment_names import MASKS, segment_names
 
@@ -27,10 +27,6 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.study.segment_names import SegmentNames
 
 CORRECTED, NOT_CORRECTED, NOT_STATED = "corrected", "not corrected", "not stated"
-
-
-class CheckError(PRRTError):
-    """A case cannot be measured as it is."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -112,9 +108,9 @@ def check_case(path: Path) -> CaseCheck:
     case = load_case(path)
     visits = tuple(_check_visit(case, visit) for visit in case.visits)
     problems, warnings = _identity(case, visits)
-    rules = DESIGN_RULES[case.protocol.design]
-    if rules.routes:
+    if case.protocol.rules.routes:
         problems += _routes(case)
+    problems = [*(f"Open question: {question_text(one)}" for one in case.questions), *problems]
     return CaseCheck(
         path=path,
         patient=case.patient,
@@ -163,17 +159,23 @@ def _check_emission(case: Case, visit: Visit, series: Sequence[Series], found: _
     if not has_emission(series, modality) and _may_have_none(case, visit):
         return
     try:
-        emission = emission_series(series, modality, visit.visit, visit.image)
+        beds = emission_series(series, modality, visit.visit, visit.image)
     except PRRTError as error:
         found.problems.append(str(error))
         return
-    found.patients.append(emission.patient_id)
+    emission = beds[0]
+    found.patients += [one.patient_id for one in beds]
+    if len(beds) > 1:
+        found.warnings.append(f"{len(beds)} bed positions are joined: {'; '.join(one.label for one in beds)}.")
     started = emission.started.isoformat(timespec="minutes") if emission.started else ""
     found.values |= {"series": emission.label, "uid": emission.uid, "date": started}
     found.values["attenuation"] = attenuation_of(emission)
     try:
-        routes = DESIGN_RULES[case.protocol.design].routes
-        made = suv(emission, inputs=visit.overrides) if routes else quantify(emission, visit.overrides)
+        routes = case.protocol.rules.routes
+        if case.camera is not None:
+            found.warnings += camera_warnings(case.camera, emission, visit.visit)
+        stated = camera_overrides(case.camera, visit.overrides, emission, visit.observed_cps)
+        made = suv(emission, inputs=stated) if routes else quantify_beds(beds, stated)
     except PRRTError as error:
         found.problems.append(str(error))
         return
@@ -192,7 +194,7 @@ def _check_emission(case: Case, visit: Visit, series: Sequence[Series], found: _
 
 def _may_have_none(case: Case, visit: Visit) -> bool:
     """Whether a visit may lack the measured image: contours are drawn on it, or it is of the follow-up."""
-    if DESIGN_RULES[case.protocol.design].routes:
+    if case.protocol.rules.routes:
         return not visit.route
     return any(one.drawn_on == visit.key for one in case.visits) or (
         visit is not case.visits[0] and is_follow_up(visit.visit)
@@ -213,10 +215,10 @@ def attenuation_of(series: Series) -> str:
 
 
 def _check_segments(case: Case, visit: Visit, series: Sequence[Series], found: _Findings) -> None:
-    if DESIGN_RULES[case.protocol.design].routes and visit.route and any(not one.route for one in case.visits):
+    if case.protocol.rules.routes and visit.route and any(not one.route for one in case.visits):
         return  # the contours are those of the visit without a route
     try:
-        listed = segment_names(visit.segments)
+        listed = segment_names(visit.segments, visit.labels)
     except PRRTError as error:
         found.problems.append(str(error))
         return

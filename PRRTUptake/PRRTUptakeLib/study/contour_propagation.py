@@ -1,4 +1,4 @@
-"""The segments of one visit in the space of another: the lattice that they stand on is moved, no voxel is changed."""
+"""The segments of one visit in the space of another: the grid that they are drawn on is moved, no voxel is changed."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.volume import Grid
 from PRRTUptakeLib.segmentation.lobes import Plane
 from PRRTUptakeLib.segmentation.segments import Segmentation
+from PRRTUptakeLib.study.errors import StudyError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.study.manual_shift import ManualShift
     from PRRTUptakeLib.study.placement import Placement
     from PRRTUptakeLib.study.preparation import Prepared
-
-
-class ContourPropagationError(PRRTError):
-    """Segments cannot be carried to another visit."""
 
 
 def moved_grid(grid: Grid, matrix: np.ndarray) -> Grid:
@@ -54,16 +50,17 @@ def moved_plane(plane: Plane, matrix: np.ndarray) -> Plane:
 
 
 def require_lesions(manual_shifts: Sequence[ManualShift], prepared: Prepared, visit: str) -> None:
-    """Refuse nudges of lesions that are not there.
+    """Refuse manual shifts of lesions that are not there.
 
     Raises
     ------
-    CarryingError
+    StudyError
         Naming the lesion and those that there are.
     """
     ids = [one.lesion.lesion_id for one in prepared.lesions]
     for manual_shift in manual_shifts:
         if manual_shift.lesion not in ids:
-            raise ContourPropagationError(
-                f"Visit '{visit}': there is no lesion '{manual_shift.lesion}' to nudge; there are {', '.join(ids)}."
+            raise StudyError(
+                f"Visit '{visit}': there is no lesion '{manual_shift.lesion}' to shift by hand; there are "
+                f"{', '.join(ids)}."
             )

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.statistics.ties import at_least
+from PRRTUptakeLib.study.errors import StudyError
 from PRRTUptakeLib.uptake.aggregation import aggregate_draws, aggregate_lesions
 from PRRTUptakeLib.vocabulary import AGGREGATIONS
 
@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 
 DRAWS = 20_000
 ELIGIBLE, NOT_ELIGIBLE, WITHIN_ERROR = "eligible", "not eligible", "within measurement error"
-
-
-class EligibilityError(PRRTError):
-    """No decision can be made."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +51,9 @@ class Eligibility:
         low, high = self.interval
         how = self.aggregation.replace("-", " ")
         return (
-            f"Enhancement ratio ({how} of the lesions) {self.value:.2f} [{low:.2f}; {high:.2f}], threshold "
-            f"{self.threshold:g}: {self.decision}; the true value reaches the threshold with a probability of "
-            f"{self.probability:.1%}."
+            f"Enhancement ratio ({how} of the lesions) {self.value:.2f} [95 % {low:.2f} to {high:.2f}], "
+            f"threshold {self.threshold:g}: {self.decision}; the true value reaches the threshold with a "
+            f"probability of {self.probability:.1%}."
         )
 
 
@@ -83,7 +79,7 @@ def eligibility(
 
     Raises
     ------
-    EligibilityError
+    StudyError
         If there is no lesion.
 
     Examples
@@ -98,7 +94,7 @@ def eligibility(
     'within measurement error'
     """
     if not ratios:
-        raise EligibilityError("No target lesion has an enhancement ratio: choose targets that both images show.")
+        raise StudyError("No target lesion has an enhancement ratio: choose targets that both images show.")
     value = aggregate_lesions(ratios, endpoint.aggregation).value
     alternatives = {
         how: aggregate_lesions(ratios, how).value

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from PRRTUptakeLib.dicom.bed_positions import continue_each_other
 from PRRTUptakeLib.dicom.reading import arrange
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.volume import Grid
+from PRRTUptakeLib.study.errors import ImageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,12 +21,8 @@ ANATOMICAL = ("CT", "MR")
 _COVERED = 0.5  # of the masks' grid, which may reach beyond the image
 
 
-class ImageError(PRRTError):
-    """A visit's folder does not hold the images that the protocol needs."""
-
-
-def emission_series(series: Sequence[Series], modality: str, visit: str, uid: str = "") -> Series:
-    """The one series to be measured.
+def emission_series(series: Sequence[Series], modality: str, visit: str, uid: str = "") -> tuple[Series, ...]:
+    """The series to be measured: one, or the bed positions of one SPECT.
 
     Parameters
     ----------
@@ -45,9 +42,11 @@ def emission_series(series: Sequence[Series], modality: str, visit: str, uid: st
         wanted = f"{modality} series {uid}" if uid else f"{modality} series"
         raise ImageError(f"Visit '{visit}' has no {wanted} (only {modalities}): add it to the visit's DICOM folder.")
     if len(found) > 1:
+        if continue_each_other(found):
+            return tuple(sorted(found, key=lambda one: one.started.timestamp() if one.started else 0.0))
         names = "; ".join(f"{one.description or 'no description'} ({one.uid})" for one in found)
         raise ImageError(f"Visit '{visit}' has several {modality} series: name one as 'image' in the case: {names}.")
-    return found[0]
+    return (found[0],)
 
 
 def has_emission(series: Sequence[Series], modality: str) -> bool:
@@ -64,7 +63,7 @@ def contour_series(series: Sequence[Series], grid: Grid) -> Series | None:
     anatomical = [one for one in series if one.modality in ANATOMICAL]
     grids = [Grid(arranged.shape, arranged.ijk_to_ras) for arranged in map(arrange, anatomical)]
     for one, own in zip(anatomical, grids, strict=True):
-        if same_lattice(own, grid):
+        if same_voxels(own, grid):
             return one
     return anatomical[0] if len(anatomical) == 1 and _covers(grids[0], grid) else None
 
@@ -76,7 +75,7 @@ def _covers(image: Grid, grid: Grid) -> bool:
     return bool(((inside > -1.0) & (inside < np.array(image.shape[::-1]))).all(axis=1).mean() >= _COVERED)
 
 
-def same_lattice(one: Grid, other: Grid, tolerance_mm: float = 0.05) -> bool:
+def same_voxels(one: Grid, other: Grid, tolerance_mm: float = 0.05) -> bool:
     """Whether two grids have the same voxels, whatever the order and direction of their axes.
 
     Masks come back from converters with rows or slices turned round, while the voxels stay where they were.
@@ -84,7 +83,7 @@ def same_lattice(one: Grid, other: Grid, tolerance_mm: float = 0.05) -> bool:
     Examples
     --------
     >>> flipped = np.diag([-1.0, 1.0, 1.0, 1.0]); flipped[0, 3] = 3.0
-    >>> same_lattice(Grid((2, 3, 4), np.eye(4)), Grid((2, 3, 4), flipped))
+    >>> same_voxels(Grid((2, 3, 4), np.eye(4)), Grid((2, 3, 4), flipped))
     True
     """
     if sorted(one.shape) != sorted(other.shape):

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+from PRRTUptakeLib.dicom.bed_positions import quantify_beds
+from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.dicom.injection import injection_of
 from PRRTUptakeLib.dicom.patient_identity import ImageUse, check_expected_patient, check_used_once
-from PRRTUptakeLib.dicom.quantify import quantify
 from PRRTUptakeLib.dicom.reading import read_volume
 from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.dicom.suv import suv
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.study.camera import camera_overrides, camera_warnings, cross_calibrated
+from PRRTUptakeLib.study.case import require_no_questions
 from PRRTUptakeLib.study.case_files import case_files
-from PRRTUptakeLib.study.images import ImageError, contour_series, emission_series, has_emission
+from PRRTUptakeLib.study.errors import ImageError
+from PRRTUptakeLib.study.images import contour_series, emission_series, has_emission
 from PRRTUptakeLib.study.model import (
     IMAGE_WORDS,
     SUV,
@@ -26,8 +31,11 @@ from PRRTUptakeLib.study.segment_files import SegmentationReader, no_reader, rea
 from PRRTUptakeLib.study.visit_registration import anatomy_in_frame, image_name
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from PRRTUptakeLib.dicom.series import Series
     from PRRTUptakeLib.imaging.volume import Grid
+    from PRRTUptakeLib.study.camera import CameraFile
     from PRRTUptakeLib.study.case import Case, Visit
 
 STATED_LOBES = ("none", "left", "right")  # a liver that is not to be divided, or is one lobe
@@ -45,10 +53,16 @@ def study_input(case: Case, read_file: SegmentationReader = no_reader) -> StudyI
     Raises
     ------
     PRRTError
-        If a visit's DICOM cannot be read.
+        If the case has open questions, or a visit's DICOM cannot be read.
     """
+    require_no_questions(case)
     visits = tuple(_visit(case, visit, read_file) for visit in case.visits)
-    measured = [(one, one.emission.series) for one in visits if one.emission is not None]
+    measured = [
+        (one, series)
+        for one in visits
+        if one.emission is not None
+        for series in (one.emission.series, *one.emission.beds)
+    ]
     with_hashes = len(measured) > 1  # reads the files once more, which one scan alone does not need
     check_used_once(
         [
@@ -72,19 +86,33 @@ def study_input(case: Case, read_file: SegmentationReader = no_reader) -> StudyI
         source=case.path,
         base=case.path.parent,
         files=case_files(case.path),
-        doubts=case.protocol.remarks,
+        doubts=(*case.protocol.remarks, *_camera_doubts(case, measured)),
     )
+
+
+def _camera_doubts(case: Case, measured: Sequence[tuple[VisitInput, Series | None]]) -> list[str]:
+    """How the measured series differ from the phantom's of the camera file."""
+    if case.camera is None:
+        return []
+    return [
+        text
+        for visit, series in measured
+        if series is not None
+        for text in camera_warnings(case.camera, series, visit.visit)
+    ]
 
 
 def _visit(case: Case, visit: Visit, read_file: SegmentationReader) -> VisitInput:
     found = find_series(visit.dicom)
-    emission, refusal = None, None
+    beds: tuple[Series, ...] = ()
+    refusal = None
     try:
-        emission = emission_series(found, case.protocol.imaging.modality, visit.visit, visit.image)
+        beds = emission_series(found, case.protocol.imaging.modality, visit.visit, visit.image)
     except ImageError as error:  # a follow-up, or a visit whose CT was drawn on for others, needs none
         refusal = error
+    emission = beds[0] if beds else None
     anatomy = anatomy_in_frame(found, emission) if emission is not None else None
-    used = [one for one in (emission, anatomy) if one is not None]
+    used = [one for one in (*beds, anatomy) if one is not None]
     check_expected_patient(used, case.expected_patient_id, case.path.name)
 
     def contours_on(grid: Grid) -> ImageInput | None:
@@ -97,10 +125,10 @@ def _visit(case: Case, visit: Visit, read_file: SegmentationReader) -> VisitInpu
         visit=visit.visit,
         cycle=visit.cycle,
         route=ROUTES.get(visit.route, visit.route),
-        emission=_emission(emission, visit) if emission is not None else None,
+        emission=_emission(beds, visit, case.camera) if beds else None,
         emission_refusal=refusal,
         shows_emission=has_emission(found, case.protocol.imaging.modality),
-        load_segments=lambda: read_segments(visit.segments, found, read_file),
+        load_segments=lambda: read_segments(visit.segments, found, read_file, visit.labels),
         contours_on=contours_on,
         anatomy=anatomy_input(anatomy) if anatomy is not None else None,
         cut=case.lobes if case.lobes in STATED_LOBES else visit.lobe_plane,
@@ -121,20 +149,32 @@ def anatomy_input(series: Series) -> ImageInput:
     )
 
 
-def _emission(series: Series, visit: Visit) -> EmissionInput:
-    frame = series.frame_of_reference_uid
-    name = IMAGE_WORDS.get(series.modality, series.modality)
+def _emission(beds: tuple[Series, ...], visit: Visit, camera: CameraFile | None) -> EmissionInput:
+    first = beds[0]
     return EmissionInput(
-        name=name, load=lambda kind: _loaded(series, kind, visit), series=series, frame_of_reference_uid=frame
+        name=IMAGE_WORDS.get(first.modality, first.modality),
+        load=lambda kind: _loaded(beds, kind, visit, camera),
+        series=first,
+        beds=beds[1:],
+        frame_of_reference_uid=first.frame_of_reference_uid,
     )
 
 
-def _loaded(series: Series, kind: str, visit: Visit) -> LoadedEmission:
-    stated = visit.overrides
-    made = suv(series, inputs=stated) if kind == SUV else quantify(series, stated)
-    volume, decisions = made.volume, made.decisions
-    if stated is not None:
-        decisions = (*decisions, f"Values were stated in the case file: {visit.overrides_reason}.")
+def _loaded(beds: tuple[Series, ...], kind: str, visit: Visit, camera: CameraFile | None) -> LoadedEmission:
+    series = beds[0]
+    stated = camera_overrides(camera, visit.overrides, series, visit.observed_cps)
+    if kind == SUV and len(beds) > 1:
+        raise ImageError(
+            f"Visit '{visit.visit}' has {len(beds)} bed positions, which are joined in Bq/ml, not as SUV: give one "
+            "series of the whole scan, or name one as 'image'."
+        )
+    try:
+        made = suv(series, inputs=stated) if kind == SUV else quantify_beds(beds, stated)
+    except DicomError as error:
+        raise type(error)(f"{error}{_where_to_state(str(error), visit)}") from error
+    volume, decisions = cross_calibrated(camera, made.volume, made.decisions)
+    if visit.overrides is not None:
+        decisions = (*decisions, f"Values were stated in the case file: {visit.overrides.reason}.")
     if volume.reference_time is None:
         refusal = "The image does not state its time, so hours after injection are not known."
         return LoadedEmission(volume=volume, refusal=refusal, decisions=decisions)
@@ -143,3 +183,10 @@ def _loaded(series: Series, kind: str, visit: Visit) -> LoadedEmission:
     except PRRTError as error:  # a SPECT that does not say what was given is still good for ratios
         return LoadedEmission(volume=volume, refusal=str(error), decisions=decisions)
     return LoadedEmission(volume=volume, injection=injection, decisions=decisions)
+
+
+def _where_to_state(message: str, visit: Visit) -> str:
+    """The key of the case file, for a message whose remedy is to state a value; "" for others."""
+    if not re.search(r"\b(give|state) the \w+", message):
+        return ""
+    return f" In the case file that is 'quantification' of the visit '{visit.visit}'."

@@ -1,4 +1,4 @@
-"""A lesion moved by hand in one visit, where breathing or registration left it beside its place."""
+"""A lesion moved by hand in one visit, where breathing or registration left it away from its place."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.study.errors import StudyError
 from PRRTUptakeLib.study.measurements import UNKNOWN
 
 if TYPE_CHECKING:
@@ -17,10 +17,6 @@ if TYPE_CHECKING:
 
 MOST_mm = 50.0
 MANUAL_SHIFT_METRICS = ("nudge_right", "nudge_anterior", "nudge_superior")
-
-
-class ManualShiftError(PRRTError):
-    """A nudge is impossible."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +33,9 @@ class ManualShift:
     def __post_init__(self) -> None:
         length = math.dist(self.shift_ras_mm, (0, 0, 0))
         if not math.isfinite(length) or length > MOST_mm:
-            raise ManualShiftError(f"Lesion {self.lesion} is nudged by {length:g} mm: register the images instead.")
+            raise StudyError(f"Lesion {self.lesion} is shifted by {length:g} mm: register the images instead.")
         if not self.reason.strip():
-            raise ManualShiftError(f"Say why lesion {self.lesion} is nudged: the reason is kept.")
+            raise StudyError(f"Say why lesion {self.lesion} is shifted by hand: the reason is kept.")
 
     @property
     def sentence(self) -> str:

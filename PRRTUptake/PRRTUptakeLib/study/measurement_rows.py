@@ -23,7 +23,7 @@ _IN_IMAGE_UNITS = {"mean": "mean", "sd": "sd", "min": "minimum", "max": "maximum
 def measurement_rows(result: VisitResult) -> tuple[Measurement, ...]:
     """All that was measured, in long form: regions, sizes, T/N with every kind of reference, the ratio of the lobes.
 
-    ``tn_ratio`` stands on the target lesions and is the protocol's; ``tn_ratio_aggregated`` on the lobes;
+    ``tn_ratio`` is on the target lesions and is the protocol's; ``tn_ratio_aggregated`` on the lobes;
     ``treated_control_ratio`` (``left_right_ratio`` while blinded) on the patient. In a design without lobes,
     ``tn_ratio`` is there for all lesions and ``organ_to_liver_ratio`` for organs. A metric with ``:KIND`` behind it
     shows what another kind of reference region would have given. Where the visit's uptakes are known with their
@@ -62,7 +62,7 @@ def _with_intervals(rows: tuple[Measurement, ...], result: VisitResult) -> tuple
         if one is None:
             found.append(row)
             continue
-        found.append(_with_interval(row, one.result))
+        found.append(replace(_with_interval(row, one.result), shared_uncertainty=one.shared_u))
         word = "uncorrected" if one.is_corrected else "corrected"
         if (row.region, f"{row.metric}_{word}") not in there:  # the phantom's is there already
             found.append(replace(_with_interval(row, one.other), metric=f"{row.metric}_{word}"))

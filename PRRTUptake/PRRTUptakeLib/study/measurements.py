@@ -8,7 +8,7 @@ import unicodedata
 from dataclasses import astuple, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.study.errors import StudyError
 from PRRTUptakeLib.table_file import cell_number, csv_text, read_table
 
 if TYPE_CHECKING:
@@ -16,10 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from PRRTUptakeLib.table_file import Row
-
-
-class MeasurementError(PRRTError):
-    """A table of measurements is incomplete or contradicts itself."""
 
 
 @dataclass(frozen=True)
@@ -81,39 +77,39 @@ def read_csv(path: Path) -> list[Measurement]:
 
     Raises
     ------
-    MeasurementError
+    StudyError
         For a missing file or column, a value that is not a number, a cycle that is not a whole number, or no rows.
     """
-    table = read_table(path, REQUIRED_COLUMNS, MeasurementError)
+    table = read_table(path, REQUIRED_COLUMNS, StudyError)
     missing = [name for name in REQUIRED_COLUMNS if name not in table.columns]
     if missing:
-        raise MeasurementError(
+        raise StudyError(
             f"{path.name} lacks the column(s) {', '.join(missing)}; required are {', '.join(REQUIRED_COLUMNS)}."
         )
     rows = [_row(row) for row in table.rows if not row.is_missing("value")]
     if not rows:
-        raise MeasurementError(f"{path.name} has a header but no measurements: add at least one row.")
+        raise StudyError(f"{path.name} has a header but no measurements: add at least one row.")
     return rows
 
 
 def _row(row: Row) -> Measurement:
     where = f"{row.table}, line {row.line}"
     if not row.text("patient"):
-        raise MeasurementError(f"{where}: the patient is empty.")
+        raise StudyError(f"{where}: the patient is empty.")
     cycle, unit = row.text("cycle"), row.text("unit")
     try:
         number = int(cycle)
     except ValueError:
-        raise MeasurementError(f"{where}: cycle '{cycle}' is not a whole number.") from None
+        raise StudyError(f"{where}: cycle '{cycle}' is not a whole number.") from None
     if unit.isdigit() and unit != "1":
-        raise MeasurementError(
+        raise StudyError(
             f"{where}: the unit is '{unit}' after the value {row.text('value')}: was a decimal comma taken for the end "
             "of a cell? Write a point."
         )
     words: dict[str, Any] = {name: row.text(name) for name in REQUIRED_COLUMNS if name not in ("cycle", "value")}
-    numbers: dict[str, Any] = {name: cell_number(row, name, MeasurementError) for name in ("value", *OPTIONAL_COLUMNS)}
+    numbers: dict[str, Any] = {name: cell_number(row, name, StudyError) for name in ("value", *OPTIONAL_COLUMNS)}
     if numbers["lower_95"] > numbers["upper_95"]:
-        raise MeasurementError(
+        raise StudyError(
             f"{where}: lower_95 ({numbers['lower_95']:g}) is above upper_95 ({numbers['upper_95']:g}): exchange them."
         )
     return Measurement(cycle=number, **words, **numbers)

@@ -67,13 +67,15 @@ class EmissionInput:
     ----------
     name : as the report calls it.
     load : reads it; takes CONCENTRATION or SUV, what a design measures (an image of a scene is what it is).
-    series : of DICOM, None if it is not known.
+    series : of DICOM, None if it is not known; of several bed positions the first.
+    beds : the further bed positions of one SPECT.
     frame_of_reference_uid : "" where it is not known.
     """
 
     name: str
     load: Callable[[str], LoadedEmission]
     series: Series | None = None
+    beds: tuple[Series, ...] = ()
     frame_of_reference_uid: str = ""
 
 
@@ -194,9 +196,25 @@ class StudyInput:
     files: tuple[Path, ...] = ()
     doubts: tuple[str, ...] = ()
 
+    @property
+    def measuring_protocol(self) -> TrialProtocol:
+        """The protocol by which images are measured: with this camera's resolution where the settings state one.
+
+        The one place that decides it, for partial volume, recovery and doses alike: ``dosimetry.image_fwhm_mm`` of the
+        case or of the panel goes first, then the protocol's.
+        """
+        return self.protocol.at_resolution(stated_fwhm_mm(self.dosimetry))
+
     def visit(self, key: tuple[int, str]) -> VisitInput:
         """The visit of a cycle and name."""
         return next(one for one in self.visits if one.key == key)
+
+
+def stated_fwhm_mm(dosimetry: Any) -> float:
+    """``image_fwhm_mm`` of a case's settings of doses or of the settings themselves; 0 where it is not stated."""
+    if isinstance(dosimetry, Mapping):
+        return float(dosimetry.get("image_fwhm_mm", 0.0))
+    return float(getattr(dosimetry, "image_fwhm_mm", 0.0))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -204,6 +222,7 @@ class VisitContents:
     """What one visit shows: volumes by name, segments, the plane between the lobes, its rows.
 
     ``prepared`` are the labelled segments where they were drawn, None for a visit that uses those of another;
+    ``isodoses`` are regions of a dose map by their levels, for the scene alone;
     ``visit``, ``route`` and ``injection`` are noted on the volumes of a scene, so that the panels know them when it is
     opened.
     """
@@ -217,6 +236,7 @@ class VisitContents:
     injection: Injection | None = None
     prepared: Prepared | None = None
     route: str = ""
+    isodoses: Segmentation | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

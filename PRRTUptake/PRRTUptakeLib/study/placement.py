@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from PRRTUptakeLib.uptake.errors import OccupancyError
 from PRRTUptakeLib.uptake.mapping import affine
-from PRRTUptakeLib.uptake.occupancy import OccupancyError, occupancy
+from PRRTUptakeLib.uptake.occupancy import occupancy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

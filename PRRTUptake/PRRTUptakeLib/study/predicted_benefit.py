@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from PRRTUptakeLib.study.errors import InputFileError
 from PRRTUptakeLib.study.measurements import read_csv
-from PRRTUptakeLib.study.schema.place import InputFileError, Place
+from PRRTUptakeLib.study.schema.place import Place
 from PRRTUptakeLib.study.schema.shared_keys import IV_CYCLE
 
 if TYPE_CHECKING:
@@ -35,10 +36,6 @@ _Z95 = 1.959964  # of the normal distribution, 95 % two-sided
 _OTHER_LESION = 1.5  # factor between volumes from which two are hardly one lesion on another image
 
 
-class BenefitError(InputFileError):
-    """A benefit cannot be predicted or compared."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class IntravenousCycle:
     """An intravenous cycle of the patient: activity in MBq and absorbed dose in Gy by region (lesion id or organ).
@@ -63,10 +60,10 @@ class IntravenousCycle:
 
         Raises
         ------
-        BenefitError
+        InputFileError
             For a missing or unknown key, a value that is not above 0, or a table of somebody else.
         """
-        place = Place(file="the case", path="iv_cycle", base=base, error=BenefitError)
+        place = Place(file="the case", path="iv_cycle", base=base)
         return cls.from_values(IV_CYCLE.read(dict(content), place), patient, same_person)
 
     @classmethod
@@ -78,7 +75,7 @@ class IntravenousCycle:
 
         Raises
         ------
-        BenefitError
+        InputFileError
             For a table of somebody else, or without doses of that cycle.
         """
         activity = values["activity_MBq"]
@@ -123,7 +120,7 @@ def predicted_doses(result: EnhancementResult, cycle: IntravenousCycle) -> tuple
 
     Raises
     ------
-    BenefitError
+    InputFileError
         If a region of the intravenous cycle was not measured in both images.
     """
     known = {region.region: region.ratio["suv_mean"] for region in result.regions}
@@ -133,7 +130,7 @@ def predicted_doses(result: EnhancementResult, cycle: IntravenousCycle) -> tuple
             continue
         if region not in known:
             names = ", ".join(known)
-            raise BenefitError(f"'iv_cycle' has a dose for '{region}', which was not measured; measured are {names}.")
+            raise InputFileError(f"'iv_cycle' has a dose for '{region}', which was not measured; measured are {names}.")
         expected = dose * known[region] * cycle.planned_ia_MBq / cycle.activity_MBq
         own = cycle.uncertainty_Gy.get(region, math.nan) / dose
         spread = math.hypot(result.ratio_sd, 0.0 if math.isnan(own) else own)
@@ -148,13 +145,13 @@ def rows_of_patient(path: Path, patient: str, same_person: bool = False) -> list
 
     Raises
     ------
-    BenefitError
+    InputFileError
         If the table has nothing of this patient.
     """
     rows = read_csv(path)
     named = sorted({row.patient for row in rows})
     if patient not in named and not (same_person and len(named) == 1):
-        raise BenefitError(
+        raise InputFileError(
             f"{path.name} has measurements of {', '.join(named[:3]) or 'nobody'}, but the case is of {patient}: name "
             "the table of this patient's run, or say under 'same_patient' why they are one person."
         )
@@ -168,13 +165,13 @@ def cycle_doses(rows: Sequence[Measurement], cycle: int) -> dict[str, float]:
 
     Raises
     ------
-    BenefitError
+    InputFileError
         If the table has no doses of that cycle.
     """
     own = [row for row in rows if row.cycle == cycle]
     found = {row.region: row.value for row in own if row.metric == "dose"}
     if not found:
-        raise BenefitError(f"The measurements hold no absorbed dose of cycle {cycle}: run its serial SPECT/CT first.")
+        raise InputFileError(f"The measurements hold no absorbed dose of cycle {cycle}: run its serial SPECT/CT first.")
     masses = cycle_masses(rows, cycle)
     lobes = [name for name in ("reference left lobe", "reference right lobe") if name in found and name in masses]
     if len(lobes) == 2 and WHOLE_LIVER not in found:

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.bounding_box import remarks
 from PRRTUptakeLib.segmentation.codes import COUINAUD, LESIONS, TERMINOLOGY_TAG, parse_terminology, structure
 from PRRTUptakeLib.segmentation.couinaud import TerritoryOverride, lobes_from_couinaud
 from PRRTUptakeLib.segmentation.diameters import LesionSize, measure_size
+from PRRTUptakeLib.segmentation.errors import LobeError
 from PRRTUptakeLib.segmentation.label_matching import recognise, words_of
 from PRRTUptakeLib.segmentation.lesion_tracking import PREFIXES, EarlierLesions
 from PRRTUptakeLib.segmentation.lesions import Lesion, LesionList, find_lesions, lesion_segments
 from PRRTUptakeLib.segmentation.lobes import (
-    LobeError,
     LobeVolume,
     Plane,
     cantlie_plane,
     find_liver,
+    in_one_axial_slice,
     lobe_volumes,
     split_by_plane,
     split_by_points,
@@ -34,6 +34,7 @@ from PRRTUptakeLib.segmentation.segments import UNDIVIDED, Segment, Segmentation
 from PRRTUptakeLib.segmentation.structure_names import lesion_id_of
 from PRRTUptakeLib.segmentation.targets import Candidate, Decision, TargetOverride, choose_targets
 from PRRTUptakeLib.segmentation.totalsegmentator import KNOWN
+from PRRTUptakeLib.study.errors import PreparationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,10 +46,6 @@ if TYPE_CHECKING:
 
 
 Cut = Plane | np.ndarray | str | None  # how the lobes are parted, see `prepare`
-
-
-class PreparationError(PRRTError):
-    """The segments do not allow the measurement."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +75,7 @@ class Prepared:
     plane : which parted the lobes; None where lobes were given.
     warnings : sentences for the user.
     notes : what was recognised and decided, for the record.
-    bending : where points of the segments (RAS mm) lie in the image, if a deformation lies between; else None.
+    bending : where points of the segments (RAS mm) lie in the image, if a deformation is between; else None.
     """
 
     segmentation: Segmentation
@@ -112,7 +109,7 @@ def prepare(
     ----------
     segmentation : liver, lesions and, where there are, lobes, gallbladder, vessels and organs, on one grid.
     protocol : the trial's rules.
-    image : the measured image, in which the calmest part of the liver is sought; None for no such reference.
+    image : the measured image, in which the most uniform part of the liver is sought; None for no such reference.
     cut : parts the lobes: a plane, or points (n, 3) in RAS mm of a curved cut; "left" or "right" if the liver is that
         lobe alone, "none" if it is not to be divided. None for the lobes as drawn, else by Couinaud segments, else by
         the plane through gallbladder and vena cava; where that cannot be found, a comparison of routes goes undivided.
@@ -128,7 +125,7 @@ def prepare(
     """
     named, notes, unclear = recognised(segmentation, ids=baseline is None)
     liver = find_liver(named)
-    lobes, plane, told = _parted(named, liver, cut, territory_overrides, protocol)
+    lobes, plane, found_notes = _parted(named, liver, cut, territory_overrides, protocol)
     found = _found_lesions(named, lobes or (whole_liver_as(liver, UNDIVIDED),), baseline, vanished)
     sized = sized_lesions(named, found.lesions, protocol, target_overrides, baseline)
     segments = [lesion.segment for lesion in sized]
@@ -147,7 +144,7 @@ def prepare(
         references,
         plane,
         tuple(dict.fromkeys(doubts)),  # each sentence once, in order
-        (*segmentation.notes, *notes, *told),
+        (*segmentation.notes, *notes, *found_notes),
     )
 
 
@@ -175,10 +172,10 @@ def _ids_and_lobes(segmentation: Segmentation, lesions: Sequence[SizedLesion], p
         elif protocol.rules.by_lobe and PREFIXES.get(segment.lobe, "") != segment.lesion_id[:1]:
             where = "outside the liver" if segment.lobe in ("", "none") else f"in the {segment.lobe} lobe"
             wrong.append(f"{segment.lesion_id} is {where}")
-    told = [f"Ids and places of lesions contradict: {', '.join(wrong)}; the place counts."] if wrong else []
+    notes = [f"Ids and places of lesions contradict: {', '.join(wrong)}; the place counts."] if wrong else []
     if other:
-        told.append(f"By their place lesions have other ids than their masks' names: {', '.join(other)}.")
-    return tuple(told)
+        notes.append(f"By their place lesions have other ids than their masks' names: {', '.join(other)}.")
+    return tuple(notes)
 
 
 def protocol_references(
@@ -201,7 +198,7 @@ def protocol_references(
 def recognised(segmentation: Segmentation, ids: bool = True) -> tuple[Segmentation, tuple[str, ...], tuple[str, ...]]:
     """Give a structure and its default role to every segment that has none; also notes and warnings.
 
-    The segment's terminology says what it is, then its name, then where it lies. With ``ids``, lesions whose names are
+    The segment's terminology says what it is, then its name, then where it is. With ``ids``, lesions whose names are
     ids of ours (L1) keep them.
     """
     unknown = [segment for segment in segmentation if not segment.structure]
@@ -286,7 +283,11 @@ def part_lobes(
         raise PreparationError("Moving segment I or IV needs Couinaud segments and no other cut: give one of both.")
     if isinstance(cut, np.ndarray):
         lobes = split_by_points(segmentation.grid, liver, cut)
-        return lobes, None, (f"Lobes parted by a curved cut through {len(cut)} points.",)
+        if in_one_axial_slice(cut):
+            words = f"Lobes parted by a curve of {len(cut)} points in one axial slice, the same in all slices."
+        else:
+            words = f"Lobes parted by a curved cut through {len(cut)} points."
+        return lobes, None, (words,)
     given = segmentation.having(role="lobe")
     if cut is None and given and not territory_overrides:
         return given, None, (f"Lobes as drawn: {', '.join(lobe.name for lobe in given)}.",)
@@ -320,7 +321,7 @@ def _found_lesions(
 ) -> LesionList:
     """The lesions by their ids; none where all of the baseline are said to have vanished, and none is drawn.
 
-    A lesion that vanished is looked for all the same: if one is drawn where it was, that is a contradiction to tell.
+    A lesion that vanished is looked for all the same: if one is drawn where it was, that is a contradiction to report.
     """
     if baseline is None:
         return find_lesions(segmentation, lobes)
@@ -341,6 +342,17 @@ def sized_lesions(
 ) -> tuple[SizedLesion, ...]:
     """Measure lesions and choose the targets among them; ``baseline`` is the first visit, whose targets stay."""
     sizes = [measure_size(segmentation.grid, lesion.segment) for lesion in lesions]
+    return decided_lesions(lesions, sizes, protocol, target_overrides, baseline)
+
+
+def decided_lesions(
+    lesions: Sequence[Lesion],
+    sizes: Sequence[LesionSize],
+    protocol: Protocol,
+    target_overrides: Sequence[TargetOverride] = (),
+    baseline: Prepared | None = None,
+) -> tuple[SizedLesion, ...]:
+    """Choose the targets among lesions whose sizes are known, in the same order; see `sized_lesions`."""
     candidates = [
         Candidate(lesion.lesion_id, lesion.segment.lobe, size.longest_axial_mm, size.volume_mL)
         for lesion, size in zip(lesions, sizes, strict=True)

@@ -13,75 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
 from PRRTUptakeLib.resources import resource_path
+from PRRTUptakeLib.study.errors import InputFileError
 from PRRTUptakeLib.study.schema.containers import ListOf, Record
+from PRRTUptakeLib.study.schema.dose_keys import TISSUES
 from PRRTUptakeLib.study.schema.fields import Field, Number, Text, Word
 from PRRTUptakeLib.study.schema.json_file import read_json_file
-from PRRTUptakeLib.study.schema.place import InputFileError, Place
+from PRRTUptakeLib.study.schema.place import Place
 from PRRTUptakeLib.study.schema.shared_keys import PARTIAL_VOLUME
-from PRRTUptakeLib.vocabulary import AGGREGATIONS, REFERENCES, SUV_METRICS, VOLUME_WEIGHTED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-
-@dataclass(frozen=True, kw_only=True)
-class DesignRules:
-    """What a design can do; a protocol that asks for more is refused.
-
-    Attributes
-    ----------
-    metrics : of the endpoint: words of rows that the design measures for target lesions.
-    uptake : those of them that are measured in the image itself.
-    aggregations, references : words for ``endpoint.aggregation`` and ``reference.kind``.
-    lobes : what a case's ``lobes`` may say.
-    routes : whether intra-arterial and intravenous injections are compared.
-    by_lobe : whether targets are liver lesions, chosen per lobe; if not, lesions anywhere are, and lobes do not count.
-    endpoint : whether patients are compared in an endpoint, which a protocol states then, and only then.
-    """
-
-    metrics: tuple[str, ...]
-    uptake: tuple[str, ...]
-    aggregations: tuple[str, ...]
-    references: tuple[str, ...]
-    lobes: tuple[str, ...] = ("none", "left", "right", "from-plane", "drawn")
-    routes: bool = False
-    by_lobe: bool = True
-    endpoint: bool = True
-
-
-_UPTAKE = ("mean", "max", "median", "min", "sd", "mean_corrected")
-_DOSES = ("dose", "dose_recovery_corrected", "absorbed_dose", "tia", "tiac", "bed", "eqd2", "therapeutic_index")
-# One entry per design: everything that depends on it when files are read.
-DESIGN_RULES: dict[str, DesignRules] = {
-    "lobe-against-lobe": DesignRules(
-        metrics=("tn_ratio", *_UPTAKE, "volume", *_DOSES, "effective_half_life", "mass"),
-        uptake=("tn_ratio", *_UPTAKE),
-        aggregations=tuple(AGGREGATIONS),
-        references=tuple(REFERENCES),
-        lobes=("left", "right", "from-plane", "drawn"),
-    ),
-    "ia-versus-iv": DesignRules(
-        metrics=SUV_METRICS,
-        uptake=SUV_METRICS,
-        aggregations=tuple(word for word in AGGREGATIONS if word != VOLUME_WEIGHTED),  # ratios have no volumes
-        references=("whole-liver",),
-        routes=True,
-    ),
-    "single-arm": DesignRules(
-        metrics=(),
-        uptake=("tn_ratio", *_UPTAKE, "organ_to_liver_ratio"),
-        aggregations=(),
-        references=("whole-liver", "fixed-sphere"),
-        lobes=("none",),
-        by_lobe=False,
-        endpoint=False,
-    ),
-}
-DESIGNS = tuple(DESIGN_RULES)
-
-
-class ProtocolError(InputFileError):
-    """A protocol file has an unknown key or an impossible value."""
+    from PRRTUptakeLib.study.designs.base import Design, DesignRules
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +101,8 @@ class Protocol:
     """All rules of a trial.
 
     ``partial_volume`` is the correction that is asked for: "none", "gtm" (geometric transfer matrix) or "recovery"
-    (coefficients of a phantom); ``remarks`` are sentences on keys of the file that say nothing new.
+    (coefficients of a phantom); ``tissues`` are radiosensitivities by organ, as settings of doses have them;
+    ``remarks`` are sentences on keys of the file that say nothing new.
     """
 
     name: str
@@ -174,6 +118,7 @@ class Protocol:
     endpoint: EndpointRules = field(default_factory=lambda: _NO_ENDPOINT)
     repeatability: RepeatabilityRules = field(default_factory=lambda: RepeatabilityRules())
     partial_volume: str = "none"
+    tissues: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
     sha256: str = ""
     text: str = field(default="", repr=False)  # of the file, so that it can go with the results
@@ -181,12 +126,29 @@ class Protocol:
     @property
     def rules(self) -> DesignRules:
         """What the design can do."""
-        return DESIGN_RULES[self.design]
+        return _design(self.design).rules
 
     @property
     def metrics(self) -> tuple[str, ...]:
         """Words of the uptake that the design measures."""
         return self.rules.uptake
+
+    def at_resolution(self, fwhm_mm: float) -> Protocol:
+        """The same rules for a camera of known resolution; 0 keeps the protocol's."""
+        return replace(self, imaging=replace(self.imaging, fwhm_mm=fwhm_mm)) if fwhm_mm > 0 else self
+
+
+def _designs() -> tuple[Design, ...]:
+    """All designs; imported where used, since they measure by protocols."""
+    from PRRTUptakeLib.study.designs import DESIGNS
+
+    return DESIGNS
+
+
+def _design(name: str) -> Design:
+    from PRRTUptakeLib.study.designs import design_named
+
+    return design_named(name)
 
 
 def available_protocols() -> tuple[str, ...]:
@@ -199,7 +161,7 @@ def load_protocol(name_or_path: str | Path) -> Protocol:
 
     Raises
     ------
-    ProtocolError
+    InputFileError
         If there is no such protocol, the file is not JSON, a key is unknown or missing, or a value is impossible.
 
     Examples
@@ -211,9 +173,9 @@ def load_protocol(name_or_path: str | Path) -> Protocol:
     if path.suffix != ".json":
         known = available_protocols()
         if str(name_or_path) not in known:
-            raise ProtocolError(f"There is no protocol '{name_or_path}': use {', '.join(known)} or a .json file.")
+            raise InputFileError(f"There is no protocol '{name_or_path}': use {', '.join(known)} or a .json file.")
         path = resource_path(__file__, "Protocols", f"{name_or_path}.json")
-    place = Place(file=path.name, error=ProtocolError)
+    place = Place(file=path.name)
     content = read_json_file(path, place)
     data = path.read_bytes()
     protocol: Protocol = protocol_record().read(content, place)
@@ -279,8 +241,10 @@ _OLD_METRICS = ListOf(
 
 
 def protocol_record() -> Record:
-    """The declaration of a protocol file, with the words of all designs of `DESIGN_RULES`."""
-    designs = DESIGN_RULES.values()
+    """The declaration of a protocol file, with the words of all designs of the registry."""
+    from PRRTUptakeLib.study.designs import design_names
+
+    designs = [one.rules for one in _designs()]
 
     def words(lists: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
         return tuple(dict.fromkeys(word for one in lists for word in one))
@@ -288,13 +252,13 @@ def protocol_record() -> Record:
     return Record(
         about="A protocol of SlicerPRRT: all rules of a trial.",
         rules=(_fits_its_design, _cannot_work),
-        more={"allOf": [_of_design(word, rules) for word, rules in DESIGN_RULES.items()]},
+        more={"allOf": [_of_design(one) for one in _designs()]},
         make=_protocol,
         required={
             "name": Text(name=True, about="Short name."),
             "title": Text(about="Title, for reports."),
             "source": Text(about="Where the rules are from."),
-            "design": Word(words=tuple(DESIGN_RULES), about="What is compared."),
+            "design": Word(words=design_names(), about="What is compared."),
             "nuclide": Text(rule=nuclide, about="Radionuclide of the measured image, such as Lu-177."),
             "cycles": _number(1, 20, "Number of therapy cycles.", whole=True),
             "activity_MBq": _number(1, 1e6, "Planned activity of one administration", "MBq"),
@@ -327,13 +291,15 @@ def protocol_record() -> Record:
             "$schema": Text(about="Names this schema for editors; nothing else reads it."),
             "repeatability": _REPEATABILITY,
             "partial_volume": Word(words=PARTIAL_VOLUME, about="Partial volume correction of uptake and doses."),
+            "tissues": TISSUES,
             "metrics": _OLD_METRICS,
         },
     )
 
 
-def _of_design(word: str, rules: DesignRules) -> dict[str, Any]:
+def _of_design(design: Design) -> dict[str, Any]:
     """What a design allows, as JSON Schema."""
+    rules, names = design.rules, [*design.aliases, design.name]
     endpoint = {"metric": {"enum": list(rules.metrics)}, "aggregation": {"enum": list(rules.aggregations)}}
     per_lobe: dict[str, Any] = {"required": ["maximum_per_lobe"]}
     then: dict[str, Any] = {
@@ -343,7 +309,7 @@ def _of_design(word: str, rules: DesignRules) -> dict[str, Any]:
         "metrics": {"items": {"enum": list(rules.uptake)}},
     }
     needed = {"required": ["endpoint"]} if rules.endpoint else {}
-    return {"if": {"properties": {"design": {"const": word}}}, "then": {"properties": then, **needed}}
+    return {"if": {"properties": {"design": {"enum": names}}}, "then": {"properties": then, **needed}}
 
 
 def _protocol(metrics: tuple[str, ...] = (), **values: Any) -> Protocol:
@@ -354,7 +320,7 @@ def _protocol(metrics: tuple[str, ...] = (), **values: Any) -> Protocol:
 
 def _fits_its_design(values: dict[str, Any], place: Place) -> None:
     """Refuse what the design does not have, by name."""
-    design, rules = values["design"], DESIGN_RULES[values["design"]]
+    design, rules = values["design"], _design(values["design"]).rules
     per_lobe = values["targets"].maximum_per_lobe
     needs = (
         (place.key("endpoint"), values.get("endpoint"), rules.endpoint, "which compares no patients"),

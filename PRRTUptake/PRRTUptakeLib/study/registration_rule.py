@@ -22,7 +22,7 @@ import numpy as np
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.registration.result import Registration, given_registration, identity_registration
 from PRRTUptakeLib.registration.transform_files import read_registration
-from PRRTUptakeLib.study.schema.place import InputFileError, Place
+from PRRTUptakeLib.study.schema.place import Place
 from PRRTUptakeLib.study.schema.shared_keys import REGISTRATION
 from PRRTUptakeLib.uptake.mapping import as_matrix
 
@@ -30,10 +30,6 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Grid
 
 REGISTER, DEFORMABLE = "register", "deformable"
-
-
-class RegistrationRuleError(InputFileError):
-    """A case file says something impossible on a registration."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -52,10 +48,10 @@ class RegistrationRule:
 
         Raises
         ------
-        RegistrationRuleError
+        InputFileError
             For an unknown key or form, a file that is not there, or a matrix that is none; ``where`` names the place.
         """
-        place = Place(file=where, path="registration", base=base, error=RegistrationRuleError)
+        place = Place(file=where, path="registration", base=base)
         return registration_rule(REGISTRATION.read(content, place), place)
 
     @property

@@ -1,7 +1,7 @@
 """Response of one patient over the visits of a case: RECIST 1.1 and change of volume, per patient and per lobe.
 
-The first visit is the baseline. Against it stand the first visit of every further cycle and every follow-up visit; the
-other visits of a cycle image the same tumours hours or days later, which is no response.
+The first visit is the baseline. It is compared with the first visit of every further cycle and every follow-up visit;
+the other visits of a cycle image the same tumours hours or days later, which is no response.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.segmentation.errors import ResponseError
 from PRRTUptakeLib.segmentation.response import (
     MINIMUM_MM,
     BaselineLesion,
     Response,
-    ResponseError,
     ResponseTable,
     recist_table,
     recist_targets,
     volume_table,
 )
 from PRRTUptakeLib.segmentation.response import Visit as Seen
+from PRRTUptakeLib.study.errors import StudyError
 from PRRTUptakeLib.study.measurements import Measurement
 
 if TYPE_CHECKING:
@@ -31,10 +31,6 @@ if TYPE_CHECKING:
 
 FOLLOW_UP = "follow-up"
 _THICK_MM = 5.0  # beyond it RECIST 1.1 asks for lesions of twice the slice thickness
-
-
-class CaseResponseError(PRRTError):
-    """What is said of a patient's lesions over the visits contradicts itself."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +111,7 @@ def case_response(visits: Sequence[SizedVisit], by_lobe: bool = True) -> CaseRes
 
     Raises
     ------
-    CaseResponseError
+    StudyError
         If a lesion is said to have vanished that is still there, or was never there.
     """
     compared = compared_visits(visits)
@@ -186,12 +182,12 @@ def _seen(visit: SizedVisit, baseline: SizedVisit, attribute: str) -> Seen:
 def _check_vanished(visit: SizedVisit, baseline: SizedVisit) -> None:
     for name in visit.vanished:
         if name not in _ids(baseline):
-            raise CaseResponseError(
+            raise StudyError(
                 f"Visit '{visit.visit}': {name} is said to have vanished, but the first visit has no such lesion: "
                 f"use one of {', '.join(sorted(_ids(baseline)))}."
             )
         if name in _ids(visit):
-            raise CaseResponseError(
+            raise StudyError(
                 f"Visit '{visit.visit}': {name} is said to have vanished, but is drawn there: take one of both back."
             )
 

@@ -11,8 +11,10 @@ from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.segments import Segmentation
 from PRRTUptakeLib.study.contour_propagation import require_lesions
 from PRRTUptakeLib.study.eligibility import Eligibility, eligibility, log_ratio_sd
+from PRRTUptakeLib.study.errors import StudyError
 from PRRTUptakeLib.study.measurements import Measurement
 from PRRTUptakeLib.study.placement import placed_regions, transform_of
+from PRRTUptakeLib.study.route_intervals import RegionIntervals, drawn_means, region_intervals
 from PRRTUptakeLib.uptake.metrics import region_metrics
 from PRRTUptakeLib.uptake.peak import PeakRule, region_peaks
 from PRRTUptakeLib.uptake.ratios import enhancement_ratio
@@ -24,20 +26,17 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.dicom.injection import Injection
     from PRRTUptakeLib.imaging.volume import Volume
     from PRRTUptakeLib.segmentation.segments import Segment
+    from PRRTUptakeLib.segmentation.targets import Decision
     from PRRTUptakeLib.study.manual_shift import ManualShift
     from PRRTUptakeLib.study.preparation import Prepared
     from PRRTUptakeLib.study.protocol import Protocol
     from PRRTUptakeLib.uptake.mapping import RasTransform
     from PRRTUptakeLib.uptake.occupancy import Occupancy
+    from PRRTUptakeLib.uptake.uncertainty import UncertainValue
 
-Z95 = 1.959964  # of the normal distribution, 95 % two-sided
 METRICS = ("suv_max", "suv_peak", "suv_mean")
 LESION_ROLES = ("target", "lesion")
 ORGANS = ("kidney_left", "kidney_right", "spleen", "marrow", "blood_pool")
-
-
-class EnhancementVisitError(PRRTError):
-    """The two images cannot be compared."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,7 +56,7 @@ class RoutedImage:
     placed: Mapping[str, Occupancy] = field(default_factory=dict)
 
     def transform_of(self, segment: Segment) -> RasTransform | None:
-        """The transform for one segment, its nudge included."""
+        """The transform for one segment, its manual shift included."""
         return transform_of(segment, self.ras_transform, self.manual_shifts)
 
     @property
@@ -67,13 +66,13 @@ class RoutedImage:
         if scanned:
             return self.injection.hours_to(datetime.fromisoformat(scanned))
         if self.image.reference_time is None:
-            raise EnhancementVisitError(f"The {self.route} image '{self.visit}' does not tell its time: give it.")
+            raise StudyError(f"The {self.route} image '{self.visit}' does not state its time: give it.")
         return self.injection.hours_to(self.image.reference_time)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RegionRatio:
-    """One region: each metric after IA and IV, and their ratio."""
+    """One region: each metric after IA and IV, their ratio, and the intervals of all."""
 
     region: str
     role: str
@@ -83,6 +82,7 @@ class RegionRatio:
     iv: dict[str, float]
     ratio: dict[str, float]
     volume_mL: float
+    known: RegionIntervals = field(default_factory=RegionIntervals)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -91,7 +91,8 @@ class EnhancementResult:
 
     ``gains`` is, by region, the targets' enhancement over the region's: of organs by the protocol's metric, of healthy
     liver by its mean; ``ratio_sd`` the standard deviation of the log of any region's ratio, from how well SUV repeats.
-    ``segments`` are what was measured, references without the parts that lesions or organs spill into.
+    ``segments`` are what was measured, references without the parts that lesions or organs spill into; ``decisions``
+    say of every lesion whether it is a target, and why.
     """
 
     ia: RoutedImage
@@ -102,6 +103,7 @@ class EnhancementResult:
     warnings: tuple[str, ...]
     ratio_sd: float
     segments: tuple[Segment, ...] = ()
+    decisions: tuple[Decision, ...] = ()
 
 
 def measured_segments(prepared: Prepared) -> tuple[Segment, ...]:
@@ -124,10 +126,10 @@ def compare_routes(prepared: Prepared, ia: RoutedImage, iv: RoutedImage, protoco
     Raises
     ------
     PRRTError
-        If a target lies outside an image, units differ, or a ratio cannot be formed.
+        If a target is outside an image, units differ, or a ratio cannot be formed.
     """
     if ia.image.units != iv.image.units:
-        raise EnhancementVisitError(
+        raise StudyError(
             f"The IA image is in '{ia.image.units}', the IV image in '{iv.image.units}': quantify both alike."
         )
     for shown in (ia, iv):
@@ -136,6 +138,8 @@ def compare_routes(prepared: Prepared, ia: RoutedImage, iv: RoutedImage, protoco
     segments, warnings = _clear_references(measured_segments(prepared), prepared, (ia, iv), protocol)
     ia, iv = (_with_references(one, segments, prepared) for one in (ia, iv))
     after_ia, after_iv = (_measured(segments, prepared, one, warnings) for one in (ia, iv))
+    (ia_means, ia_missing), (iv_means, iv_missing) = (drawn_means(prepared, one, protocol) for one in (ia, iv))
+    warnings += [*ia_missing, *iv_missing]
     regions = []
     for segment in segments:
         name = segment.name
@@ -153,22 +157,24 @@ def compare_routes(prepared: Prepared, ia: RoutedImage, iv: RoutedImage, protoco
                 iv=after_iv[name],
                 ratio=ratio,
                 volume_mL=segment.voxels_inside * prepared.segmentation.grid.voxel_volume_mL,
+                known=region_intervals(name, (after_ia[name], after_iv[name]), (ia_means, iv_means), protocol),
             )
         )
     metric = protocol.endpoint.metric
     targets = {region.region: region.ratio[metric] for region in regions if region.role == "target"}
     decided = eligibility(targets, protocol.endpoint, protocol.repeatability)
     gains = {r.region: decided.value / r.ratio[_gain_metric(r, metric)] for r in regions if r.role not in LESION_ROLES}
-    told = (*warnings, *_differences(ia, iv))
+    note = (*warnings, *_differences(ia, iv))
     return EnhancementResult(
         ia=ia,
         iv=iv,
         regions=tuple(regions),
         eligibility=decided,
         gains=gains,
-        warnings=told,
+        warnings=note,
         ratio_sd=log_ratio_sd(protocol.repeatability),
         segments=segments,
+        decisions=tuple(lesion.decision for lesion in prepared.lesions),
     )
 
 
@@ -188,15 +194,15 @@ def _clear_references(
         minimum_mL=protocol.reference.minimum_volume_mL,
     )
     images = [(one.image, one.ras_transform) for one in shown]
-    found, told = [], []
+    found, notes = [], []
     for segment in segments:
         if segment.role == "reference":
             part, words = clear_of_spill_in(segment, neighbours, prepared.segmentation.grid, images, rule)
             found.append(part)
-            told += [words] if words else []
+            notes += [words] if words else []
         else:
             found.append(segment)
-    return tuple(found), told
+    return tuple(found), notes
 
 
 def _placed(prepared: Prepared, shown: RoutedImage) -> RoutedImage:
@@ -244,15 +250,21 @@ def _measured(
 
 def _differences(ia: RoutedImage, iv: RoutedImage) -> list[str]:
     """What differs between the two days beside the route, as warnings where it matters."""
-    told = [f"{shown.visit}: {manual_shift.sentence}" for shown in (ia, iv) for manual_shift in shown.manual_shifts]
+    notes = [f"{shown.visit}: {manual_shift.sentence}" for shown in (ia, iv) for manual_shift in shown.manual_shifts]
     if abs(ia.hours - iv.hours) > 0.25:
-        told.append(
+        notes.append(
             f"The images were taken {ia.hours * 60:.0f} and {iv.hours * 60:.0f} min after injection (IA, IV): uptake "
             "still changes in between."
         )
     if ia.injection.nuclide != iv.injection.nuclide:
-        told.append(f"The nuclides differ: {ia.injection.nuclide} after IA, {iv.injection.nuclide} after IV.")
-    return told
+        notes.append(f"The nuclides differ: {ia.injection.nuclide} after IA, {iv.injection.nuclide} after IV.")
+    return notes
+
+
+def _with_interval(row: Measurement, known: UncertainValue | None) -> Measurement:
+    if known is None:
+        return row
+    return replace(row, uncertainty=known.u, lower_95=known.lower, upper_95=known.upper)
 
 
 def enhancement_rows(
@@ -263,16 +275,17 @@ def enhancement_rows(
     units = result.ia.image.units
     for region in result.regions:
         names = (region.region, region.role, region.lobe, region.lesion_id)
-        for shown, values in ((result.ia, region.ia), (result.iv, region.iv)):
+        known = region.known
+        for shown, values, spread in ((result.ia, region.ia, known.ia), (result.iv, region.iv, known.iv)):
             for metric, value in values.items():
-                rows.append(Measurement(patient, cycle, shown.visit, image, *names, metric, value, units))
+                row = Measurement(patient, cycle, shown.visit, image, *names, metric, value, units)
+                rows.append(_with_interval(row, spread.get(metric)))
             for manual_shift in shown.manual_shifts:
                 if manual_shift.lesion == region.lesion_id:
                     rows += manual_shift.rows(Measurement(patient, cycle, shown.visit, image, *names, "", 0.0, "mm"))
         for metric, value in region.ratio.items():
-            spread, factor = value * result.ratio_sd, math.exp(Z95 * result.ratio_sd)
-            known = (spread, value / factor, value * factor)
-            rows.append(Measurement(patient, cycle, "IA/IV", image, *names, f"er_{metric}", value, "1", *known))
+            row = Measurement(patient, cycle, "IA/IV", image, *names, f"er_{metric}", value, "1")
+            rows.append(_with_interval(row, known.ratio.get(metric)))
         rows.append(Measurement(patient, cycle, "IA/IV", image, *names, "volume", region.volume_mL, "mL"))
     decided = result.eligibility
     patient_names = (patient, cycle, "IA/IV", image, "patient", "", "none", "")

@@ -5,19 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.progress import Progress, no_progress, sub_progress
 from PRRTUptakeLib.study.designs import design_of
+from PRRTUptakeLib.study.errors import StudyError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from PRRTUptakeLib.study.designs.base import Design
     from PRRTUptakeLib.study.model import Extension, StudyInput, StudyResult
-
-
-class PatientError(PRRTError):
-    """A study mixes the images of several patients."""
 
 
 def run(
@@ -31,7 +27,7 @@ def run(
     Parameters
     ----------
     study : from `study.inputs` or `mrml.inputs`.
-    progress : told how far it is; may raise `Cancelled`.
+    progress : called with how far it is; may raise `Cancelled`.
     extensions : what other libraries add, in this order.
     design : None for the one that the protocol names.
 
@@ -54,7 +50,7 @@ def of_one_patient(result: StudyResult) -> StudyResult:
 
     Raises
     ------
-    PatientError
+    StudyError
         If they do and it does not.
     """
     ids: dict[str, str] = {}
@@ -67,9 +63,9 @@ def of_one_patient(result: StudyResult) -> StudyResult:
     named = ", ".join(f"'{patient}' (visit '{visit}')" for patient, visit in ids.items())
     reason = result.input.same_patient
     if not reason:
-        raise PatientError(
+        raise StudyError(
             f"The images of the case belong to different patients, {named}: correct the folders, or say under "
             "'same_patient' why they are of one person."
         )
-    told = f"The images name several patients, {named}, taken for one person: {reason.rstrip('.')}."
-    return replace(result, measured_warnings=(told, *result.measured_warnings))
+    note = f"The images name several patients, {named}, taken for one person: {reason.rstrip('.')}."
+    return replace(result, measured_warnings=(note, *result.measured_warnings))

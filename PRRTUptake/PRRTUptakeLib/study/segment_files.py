@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.dicom_contours import contour_files, read_contours
 from PRRTUptakeLib.segmentation.files import is_mask_file, read_mask_file, read_segment_folder
 from PRRTUptakeLib.segmentation.segments import Segmentation
+from PRRTUptakeLib.study.errors import StudyError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,13 +20,9 @@ SegmentationReader = Callable[[Path], Segmentation]
 """Reads a ``.seg.nrrd`` file: Slicer's own reader, which the node layer gives (`mrml.segmentations`)."""
 
 
-class SegmentFileError(PRRTError):
-    """Segments cannot be read from what the case file names."""
-
-
 def no_reader(path: Path) -> Segmentation:
     """Refuse a ``.seg.nrrd`` file where no reader of Slicer is at hand."""
-    raise SegmentFileError(f"{path} needs Slicer's libraries: install slicer-core, or give a folder of masks.")
+    raise StudyError(f"{path} needs Slicer's libraries: install slicer-core, or give a folder of masks.")
 
 
 def read_segments(
@@ -39,13 +35,29 @@ def read_segments(
 
     ``series`` are the visit's images, among which is the one that the DICOM contours were drawn on; ``labels`` the
     names of a label map's numbers, see ``segmentation.files.read_mask_file``.
+
+    Raises
+    ------
+    StudyError
+        If there are labels, but no label map.
     """
+    if labels is not None and not is_label_source(path):
+        raise StudyError(f"'labels' are the names of a label map's numbers, but {path} is none: remove them.")
     if path.is_dir():
         masks = any(is_mask_file(item) for item in path.iterdir())
         slicer = sorted(path.glob("*.seg.nrrd"))
         if len(slicer) == 1 and not masks:
             return read_file(slicer[0])
-        return read_segment_folder(path) if masks or not contour_files(path) else read_contours(path, series)
+        return (
+            read_segment_folder(path, labels=labels)
+            if masks or not contour_files(path)
+            else read_contours(path, series)
+        )
     if is_mask_file(path):
         return read_mask_file(path, labels)
     return read_contours(path, series) if path.suffix.lower() in (".dcm", "") else read_file(path)
+
+
+def is_label_source(path: Path) -> bool:
+    """Whether a path is a mask or label map, or a folder that holds one."""
+    return is_mask_file(path) or (path.is_dir() and any(is_mask_file(item) for item in path.iterdir()))

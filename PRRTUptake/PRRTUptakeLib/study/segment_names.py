@@ -13,21 +13,20 @@ from pydicom.errors import InvalidDicomError
 from PRRTUptakeLib.dicom.headers import read_header, text
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.dicom_contours import contour_files
-from PRRTUptakeLib.segmentation.files import SUFFIXES, grid_of_image, read_mask
+from PRRTUptakeLib.segmentation.files import SUFFIXES, grid_of_image, is_mask_file, read_mask, read_voxels
 from PRRTUptakeLib.segmentation.label_matching import recognise
-from PRRTUptakeLib.study.images import same_lattice
+from PRRTUptakeLib.study.errors import StudyError
+from PRRTUptakeLib.study.images import same_voxels
+from PRRTUptakeLib.study.segment_files import read_segments
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from PRRTUptakeLib.imaging.volume import Grid
+    from PRRTUptakeLib.segmentation.segments import Segmentation
 
 MASKS, NRRD, DICOM = "masks", "seg.nrrd", "DICOM"
-
-
-class SegmentNamesError(PRRTError):
-    """Segments cannot be listed."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -64,14 +63,19 @@ class SegmentNames:
         return any(one.startswith("liver") and "lesion" not in one for one in self.structures)
 
 
-def segment_names(path: Path) -> SegmentNames:
-    """List the segments of a folder of masks, a ``.seg.nrrd`` file or DICOM; voxels are read of liver and lesions only.
+def segment_names(path: Path, labels: Mapping[int, str] | str | None = None) -> SegmentNames:
+    """List the segments of a folder of masks, a label map, a ``.seg.nrrd`` file or DICOM.
+
+    Voxels are read of label maps, and of the masks of liver and lesions. ``labels`` are the names of a label map's
+    numbers, or the name of their table.
 
     Raises
     ------
     PRRTError
         If there is none, or a file is not readable.
     """
+    if labels is not None or is_mask_file(path):
+        return _of_labels(read_segments(path, labels=labels))
     if path.is_dir():
         masks = sorted(item for item in path.iterdir() if item.name.lower().endswith(SUFFIXES))
         if masks or not contour_files(path):
@@ -93,17 +97,29 @@ def _listed(kind: str, names: Sequence[str], grid: Grid | None = None, **more: t
     )
 
 
+def _of_labels(found: Segmentation) -> SegmentNames:
+    listed = _listed(MASKS, [segment.name for segment in found], found.grid)
+    empty = [
+        f"The label map has no voxel of '{segment.name}': draw it, or remove its name."
+        for segment, structure in zip(found, listed.structures, strict=True)
+        if not segment.voxel_count and (structure == "liver" or "lesion" in structure)
+    ]
+    return replace(listed, problems=tuple(empty))
+
+
 def _of_masks(folder: Path, files: Sequence[Path]) -> SegmentNames:
     if not files:
-        raise SegmentNamesError(
-            f"{folder} holds no mask ({', '.join(SUFFIXES)}) and no DICOM segments: correct the path."
-        )
+        raise StudyError(f"{folder} holds no mask ({', '.join(SUFFIXES)}) and no DICOM segments: correct the path.")
     names = [_without_suffix(path) for path in files]
     grids = [_grid(path) for path in files]
-    problems = [
-        f"{path.name} is on another grid ({grid.described()}) than {files[0].name} ({grids[0].described()})."
+    if len(files) == 1 and _has_names(files[0]):
+        return _of_labels(read_segments(files[0]))
+    problems = []
+    other_grids = [
+        f"{path.name} is on another grid ({grid.described()}) than {files[0].name} ({grids[0].described()}): it will "
+        "be resampled, and refused if that changes its volume by more than 5 %."
         for path, grid in zip(files, grids, strict=True)
-        if not same_lattice(grid, grids[0])
+        if not same_voxels(grid, grids[0])
     ]
     listed = _listed(MASKS, names, grids[0])
     for path, structure in zip(files, listed.structures, strict=True):
@@ -113,7 +129,12 @@ def _of_masks(folder: Path, files: Sequence[Path]) -> SegmentNames:
                     problems.append(f"The mask {path.name} is empty: draw it, or remove the file.")
             except PRRTError as error:
                 problems.append(str(error))
-    return replace(listed, problems=tuple(problems))
+    return replace(listed, problems=tuple(problems), unclear=(*listed.unclear, *other_grids))
+
+
+def _has_names(path: Path) -> bool:
+    """Whether a file brings a table of the names of its labels, in its header or beside it."""
+    return path.with_name(f"{_without_suffix(path)}.json").is_file() or bool(read_voxels(path).labels)
 
 
 def _without_suffix(path: Path) -> str:
@@ -132,7 +153,7 @@ def _header(path: Path) -> SimpleITK.ImageFileReader:
     try:
         reader.ReadImageInformation()
     except RuntimeError as error:
-        raise SegmentNamesError(f"{path.name} is not readable: write it again as NIfTI or NRRD.") from error
+        raise StudyError(f"{path.name} is not readable: write it again as NIfTI or NRRD.") from error
     return reader
 
 
@@ -144,23 +165,21 @@ def _of_nrrd(path: Path) -> SegmentNames:
         if (match := re.fullmatch(r"Segment(\d+)_Name", key))
     }
     if not found:
-        raise SegmentNamesError(f"{path} names no segments: give a .seg.nrrd file as Slicer saves it.")
+        raise StudyError(f"{path} names no segments: give a .seg.nrrd file as Slicer saves it.")
     return _listed(NRRD, [found[number] for number in sorted(found)])
 
 
 def _of_dicom(path: Path) -> SegmentNames:
     files = contour_files(path)
     if not files:
-        raise SegmentNamesError(
-            f"{path} holds no DICOM segmentation or structure set (SEG, RTSTRUCT): correct the path."
-        )
+        raise StudyError(f"{path} holds no DICOM segmentation or structure set (SEG, RTSTRUCT): correct the path.")
     names: list[str] = []
     patients: list[str] = []
     for file in files:
         try:
             header = read_header(file)
         except (InvalidDicomError, OSError) as error:
-            raise SegmentNamesError(f"{file} is not a readable DICOM file ({error}).") from error
+            raise StudyError(f"{file} is not a readable DICOM file ({error}).") from error
         if header is None:
             continue
         dataset = header.dataset

@@ -1,4 +1,4 @@
-"""Whether the emission image of a visit lies where its contours were drawn: one check per visit, for the report."""
+"""Whether the emission image of a visit is where its contours were drawn: one check per visit, for the report."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class CheckedVisit:
             pair = f"{self.image} and {self.reference}"
             return (f"Visit '{self.visit}': whether {pair} lie on each other was not checked. {self.refusal}",)
         text = self.check.warning(f"The {self.image} of visit '{self.visit}'", f"its {self.reference}")
-        told = (text,) if text else ()
+        notes = (text,) if text else ()
         if self.orientation is None:
-            return told
+            return notes
         found = self.orientation.warnings(f"the {self.image} of visit '{self.visit}'", f"its {self.reference}")
-        return (*(one[0].upper() + one[1:] for one in found), *told)
+        return (*(one[0].upper() + one[1:] for one in found), *notes)
 
     def facts(self) -> dict[str, Any]:
         """Plain values for the provenance."""
@@ -56,7 +56,7 @@ def check_visit(
     segmentation: Segmentation,
     drawn_to_visit: np.ndarray | None = None,
 ) -> CheckedVisit:
-    """Check one visit; images that cannot be compared are told, not raised: no number depends on this.
+    """Check one visit; images that cannot be compared are reported, not raised: no number depends on this.
 
     Parameters
     ----------

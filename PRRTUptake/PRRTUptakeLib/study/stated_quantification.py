@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from PRRTUptakeLib.dicom.operator_overrides import CONFIRMABLE, TIME_BASES, Calibration, InputError, OperatorOverrides
-from PRRTUptakeLib.dicom.times import Clock, TimeError, fixed_offset
+from PRRTUptakeLib.dicom.dead_time import dead_time_factor
+from PRRTUptakeLib.dicom.errors import DicomError, OverrideError, TimeError
+from PRRTUptakeLib.dicom.operator_overrides import (
+    CONFIRMABLE,
+    DEAD_TIME_MODELS,
+    TIME_BASES,
+    Calibration,
+    DeadTime,
+    OperatorOverrides,
+)
+from PRRTUptakeLib.dicom.times import Clock, fixed_offset
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
 from PRRTUptakeLib.study.schema.containers import ListOf, Record
 from PRRTUptakeLib.study.schema.fields import Moment, Number, Text, Word
@@ -22,20 +30,12 @@ _TIMES = ("injection_time", "acquisition_time", "decay_reference_time", "residua
 _MOMENT = "ISO 8601 with its offset from UTC, or else in time_zone."
 
 
-@dataclass(frozen=True, kw_only=True)
-class StatedQuantification:
-    """Values that go before those of the header, and why."""
-
-    overrides: OperatorOverrides
-    reason: str
-
-
-def _stated(reason: str, **values: Any) -> StatedQuantification:
+def _stated(reason: str, **values: Any) -> OperatorOverrides:
     """The key ``quantification``, its values checked one by one, as overrides.
 
     Raises
     ------
-    InputError
+    OverrideError
         If the values contradict each other.
     """
     calibration = None
@@ -45,7 +45,7 @@ def _stated(reason: str, **values: Any) -> StatedQuantification:
             time_basis=values["calibration_time"],
             acquisition_time_s=values.get("acquisition_s"),
         )
-    overrides = OperatorOverrides(
+    return OperatorOverrides(
         weight_kg=values.get("weight_kg"),
         height_cm=values.get("height_cm"),
         sex=values.get("sex"),
@@ -54,6 +54,7 @@ def _stated(reason: str, **values: Any) -> StatedQuantification:
         nuclide=nuclide(values["nuclide"]).name if "nuclide" in values else None,
         time_zone=values.get("time_zone"),
         calibration=calibration,
+        dead_time=values.get("dead_time"),
         units=values.get("units"),
         confirmed=values.get("confirmed", ()),
         reason=reason,
@@ -62,7 +63,6 @@ def _stated(reason: str, **values: Any) -> StatedQuantification:
         decay_reference_time=values.get("decay_reference_time"),
         residual_time=values.get("residual_time"),
     )
-    return StatedQuantification(overrides=overrides, reason=reason)
 
 
 def _times_have_zones(values: dict[str, Any], place: Place) -> None:
@@ -95,7 +95,7 @@ def _known_zone(name: str) -> None:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise InputError(f"The time zone '{name}' is not known: use a name such as Europe/Amsterdam.") from None
+        raise OverrideError(f"The time zone '{name}' is not known: use a name such as Europe/Amsterdam.") from None
 
 
 def _calibration_is_whole(values: dict[str, Any], place: Place) -> None:
@@ -122,6 +122,23 @@ def _activities_are_possible(values: dict[str, Any], place: Place) -> None:
         place.stop(f"{place.name} states nothing but its reason: add what is stated, or remove it.")
 
 
+def _rate_is_possible(values: dict[str, Any], place: Place) -> None:
+    try:
+        dead_time_factor(DeadTime(**values))
+    except DicomError as error:
+        place.stop(f"{place.name}: {error}")
+
+
+_DEAD_TIME = Record(
+    about="Dead time of the camera during this acquisition; the counts that it lost are added.",
+    make=DeadTime,
+    rules=(_rate_is_possible,),
+    required={
+        "model": Word(words=DEAD_TIME_MODELS, about="How the camera is blind after an event."),
+        "tau_us": Number(low=0, high=1000, above=True, unit="microseconds", about="Dead time of one event"),
+        "observed_cps": Number(low=0, high=1e8, above=True, unit="counts per second", about="Count rate it showed"),
+    },
+)
 QUANTIFICATION = Record(
     about="Stated where the image's header is silent or wrong; goes before the header, and is kept with its reason.",
     wanted="an object with the key reason and what is stated",
@@ -145,6 +162,7 @@ QUANTIFICATION = Record(
             about="Whether voxels hold counts of the whole acquisition (total), of one view, or per second (rate).",
         ),
         "acquisition_s": Number(low=0, high=1e6, above=True, unit="s", about="That time, where the header is wrong"),
+        "dead_time": _DEAD_TIME,
         "weight_kg": Number(low=1, high=300, unit="kg", about="Weight of the patient"),
         "height_cm": Number(low=20, high=250, unit="cm", about="Height of the patient"),
         "sex": Word(words=("M", "F", "O"), about="Of the patient."),

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.segmentation.errors import ReferenceRegionError
 from PRRTUptakeLib.segmentation.plausibility import uptake_doubts
-from PRRTUptakeLib.segmentation.reference import KINDS, ReferenceRegionError
+from PRRTUptakeLib.segmentation.reference import KINDS
 from PRRTUptakeLib.segmentation.segments import UNDIVIDED
 from PRRTUptakeLib.study.contour_propagation import require_lesions
+from PRRTUptakeLib.study.errors import StudyError
 from PRRTUptakeLib.study.placement import placed_regions
 from PRRTUptakeLib.study.visit_uptakes import (
     Quantity,
@@ -44,10 +46,6 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.study.preparation import Prepared, SizedLesion
     from PRRTUptakeLib.study.protocol import Protocol
     from PRRTUptakeLib.uptake.occupancy import Occupancy
-
-
-class PipelineError(PRRTError):
-    """A visit cannot be measured."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +115,7 @@ class VisitResult:
     liver_ratios : mean of every lesion and organ over that of the protocol's reference, by name; empty in a design with
         lobes.
     warnings : sentences for the user.
-    injection : what was given, where the image tells it.
+    injection : what was given, where the image states it.
     uptakes : every region's uptake with its interval, measured and corrected; None where that could not be had.
     manual_shifts : lesions that were moved by hand.
     regions : every region as it was placed in the image, by name; whoever needs a region's voxels takes these.
@@ -176,45 +174,32 @@ def measure_visit(
     ----------
     prepared : labelled segments, in the space of the image, or with the bending that brings them there.
     image : activity concentration (Bq/ml) or SUV.
-    protocol : the trial's rules.
-    labels : names for the rows.
-    injection : what was given, where the image tells it.
+    protocol, labels : the trial's rules, and names for the rows.
+    injection : what was given, where the image states it.
     recovery : of the camera, from a phantom, for the correction of T on request.
     manual_shifts : lesions that are measured where they were moved by hand, each with its reason.
     partial_volume : the correction whose values are the result: "none", "gtm" or "recovery".
 
     Raises
     ------
-    PipelineError
+    StudyError
         If segments and image do not overlap, or the image cannot be corrected though that is asked for.
     PRRTError
         If a region that is needed is missing or cannot be measured.
     """
     require_lesions(manual_shifts, prepared, labels.visit)
     placed, warnings = _placed(prepared, image, manual_shifts, anywhere=not protocol.rules.by_lobe)
-    warnings += [manual_shift.sentence for manual_shift in manual_shifts]
     metrics = region_metrics(image, placed.values())
-    shown = [lesion for lesion in prepared.targets if lesion.segment.name in placed]
-    targets = tuple(_target(lesion, prepared, placed, metrics, protocol) for lesion in shown)
-    if recovery is not None:
-        targets = tuple(replace(one, corrected=_corrected(one, recovery)) for one in targets)
-    resolution = VisitResolution(
-        mode=partial_volume,
-        fwhm_mm=protocol.imaging.fwhm_mm,
-        fwhm_u=protocol.imaging.fwhm_u_percent / 100.0,
-        phantom=recovery,
-    )
-    uptakes, told = _uptakes(prepared, placed, image, resolution, labels.visit, protocol.reference.kind)
+    targets = _measured_targets(prepared, placed, metrics, protocol, recovery)
+    resolution = _resolution(protocol, partial_volume, recovery)
+    uptakes, notes = _uptakes(prepared, placed, image, resolution, labels.visit, protocol.reference.kind)
     known = {} if uptakes is None else visit_quantities(uptakes, prepared, protocol, labels.treated_lobe)
-    kinds = KINDS if protocol.rules.by_lobe else ()
-    sensitivity = {kind: _ratios(kind, prepared, metrics, protocol, labels.treated_lobe) for kind in kinds}
+    sensitivity = _sensitivity(prepared, metrics, protocol, labels.treated_lobe)
     chosen = sensitivity.get(protocol.reference.kind, {})
-    warnings += [*told, *_doubts(prepared, metrics, targets, protocol), *_without_ratio(chosen)]
+    warnings += [*notes, *_doubts(prepared, metrics, targets, protocol), *_without_ratio(chosen)]
     targets = _resulting_targets(targets, prepared, known, protocol)
     lobes = _lobes(prepared, chosen, targets, known)
-    if partial_volume != "none":
-        warnings += _not_corrected(targets, lobes, partial_volume)
-    ratio = known.get(("patient", ratio_metric(labels.treated_lobe)))
+    warnings += _not_corrected(targets, lobes, partial_volume)
     return VisitResult(
         labels=labels,
         protocol=protocol,
@@ -223,7 +208,7 @@ def measure_visit(
         metrics=metrics,
         targets=targets,
         lobes=lobes,
-        lobe_ratio=chosen.get("ratio") if ratio is None else ratio.result.value,
+        lobe_ratio=_lobe_ratio(chosen, known, labels.treated_lobe),
         sensitivity=sensitivity,
         warnings=(*prepared.warnings, *warnings),
         injection=injection,
@@ -231,12 +216,14 @@ def measure_visit(
         regions=placed,
         uptakes=uptakes,
         quantities=known,
-        liver_ratios={} if protocol.rules.by_lobe else _liver_ratios(prepared, metrics, protocol),
+        liver_ratios=_liver_ratios(prepared, metrics, protocol),
     )
 
 
 def _liver_ratios(prepared: Prepared, metrics: dict[str, RegionMetrics], protocol: Protocol) -> dict[str, float]:
-    """Mean over that of healthy liver, of all lesions and of organs but the liver."""
+    """Mean over that of healthy liver, of all lesions and of organs but the liver; none in a design with lobes."""
+    if protocol.rules.by_lobe:
+        return {}
     healthy = metrics[prepared.references.region(protocol.reference.kind, UNDIVIDED).name].mean
     if not healthy > 0:
         return {}
@@ -257,7 +244,7 @@ def _uptakes(
         found = visit_uptakes(prepared, placed, image, resolution, name=visit, reference_kind=reference_kind)
     except PRRTError as error:
         if resolution.mode != "none":
-            raise PipelineError(
+            raise StudyError(
                 f"Visit '{visit}' cannot be corrected for partial volume ('{resolution.mode}' is asked for): {error}"
             ) from error
         return None, [f"Uptakes have no uncertainty, and partial volume is not in any interval: {error}"]
@@ -309,6 +296,14 @@ def _lobes(
     return tuple(found)
 
 
+def _lobe_ratio(
+    chosen: Mapping[str, float | None], known: Mapping[tuple[str, str], Quantity], treated: str
+) -> float | None:
+    """The ratio of the lobes that is the result; ``chosen`` has it as measured."""
+    ratio = known.get(("patient", ratio_metric(treated)))
+    return chosen.get("ratio") if ratio is None else ratio.result.value
+
+
 def _without_ratio(chosen: Mapping[str, float | None]) -> list[str]:
     if not chosen or chosen["ratio"] is not None:
         return []
@@ -318,6 +313,8 @@ def _without_ratio(chosen: Mapping[str, float | None]) -> list[str]:
 
 def _not_corrected(targets: Sequence[LesionUptake], lobes: Sequence[LobeUptake], mode: str) -> list[str]:
     """A sentence on the targets and lobes whose result is as measured though a correction is asked for."""
+    if mode == "none":
+        return []
     names = [one.lesion_id for one in targets if one.known is None or not one.known.is_corrected]
     shown = [one for one in lobes if one.tn_ratio is not None]
     names += [f"{one.lobe} lobe" for one in shown if one.known is None or not one.known.is_corrected]
@@ -354,9 +351,29 @@ def _placed(
     warnings = []
     for name, error in refused.items():
         if segmentation[name].role in needed:
-            raise PipelineError(f"The image does not cover what is to be measured: {error}") from error
+            raise StudyError(f"The image does not cover what is to be measured: {error}") from error
         warnings.append(f"'{name}' is not measured: {error}")
-    return placed, warnings
+    return placed, warnings + [manual_shift.sentence for manual_shift in manual_shifts]
+
+
+def _resolution(protocol: Protocol, mode: str, recovery: RecoveryCurve | None) -> VisitResolution:
+    imaging = protocol.imaging
+    return VisitResolution(mode=mode, fwhm_mm=imaging.fwhm_mm, fwhm_u=imaging.fwhm_u_percent / 100.0, phantom=recovery)
+
+
+def _measured_targets(
+    prepared: Prepared,
+    placed: dict[str, Occupancy],
+    metrics: dict[str, RegionMetrics],
+    protocol: Protocol,
+    recovery: RecoveryCurve | None,
+) -> tuple[LesionUptake, ...]:
+    """The targets that the image shows, as measured, with their T corrected where there is a phantom's curve."""
+    shown = [lesion for lesion in prepared.targets if lesion.segment.name in placed]
+    targets = tuple(_target(lesion, prepared, placed, metrics, protocol) for lesion in shown)
+    if recovery is None:
+        return targets
+    return tuple(replace(one, corrected=_corrected(one, recovery)) for one in targets)
 
 
 def _target(
@@ -390,6 +407,14 @@ def _corrected(target: LesionUptake, recovery: RecoveryCurve) -> CorrectedUptake
     if target.lobe in ("none", ""):
         return None
     return corrected_uptake(recovery, target.tumour, target.volume_mL, target.reference)
+
+
+def _sensitivity(
+    prepared: Prepared, metrics: dict[str, RegionMetrics], protocol: Protocol, treated: str
+) -> dict[str, dict[str, float | None]]:
+    """The ratios with every kind of reference; none in a design without lobes."""
+    kinds = KINDS if protocol.rules.by_lobe else ()
+    return {kind: _ratios(kind, prepared, metrics, protocol, treated) for kind in kinds}
 
 
 def _ratios(

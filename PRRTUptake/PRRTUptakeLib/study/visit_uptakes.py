@@ -7,18 +7,21 @@ corrected and have no interval.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.segmentation.reference import SAME_LOBE, ReferenceRegionError
+from PRRTUptakeLib.segmentation.errors import ReferenceRegionError
+from PRRTUptakeLib.segmentation.reference import SAME_LOBE
 from PRRTUptakeLib.segmentation.segments import UNDIVIDED
-from PRRTUptakeLib.uptake.noise import NoiseError, image_noise
+from PRRTUptakeLib.uptake.errors import NoiseError
+from PRRTUptakeLib.uptake.noise import image_noise
 from PRRTUptakeLib.uptake.partial_volume import contour_uncertainty_mm
 from PRRTUptakeLib.uptake.region_model import box_of
-from PRRTUptakeLib.uptake.region_uptake import ImageUptakes, PartialVolumeSettings, region_uptakes
+from PRRTUptakeLib.uptake.region_uptake import RESOLUTION, ImageUptakes, PartialVolumeSettings, region_uptakes
 from PRRTUptakeLib.uptake.uncertainty import (
     DrawnValue,
     UncertainValue,
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.uptake.noise import ImageNoise
     from PRRTUptakeLib.uptake.occupancy import Occupancy
     from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve
+    from PRRTUptakeLib.uptake.region_model import Box
 
 CONTOUR_FWHM_mm = 1.0  # of CT or MRI on which contours are drawn
 _LEAST_LEFT = 0.5  # share of a region that earlier ones must leave of it
@@ -46,11 +50,16 @@ _LESIONS = ("target", "lesion")
 
 @dataclass(frozen=True, kw_only=True)
 class Quantity:
-    """What is reported by the protocol's ``partial_volume``, and both values side by side."""
+    """What is reported by the protocol's ``partial_volume``, and both values side by side.
+
+    ``shared_u`` is the part of the result's uncertainty that all targets of the visit share, in its unit: it cancels
+    between lobes and does not average out over lesions. nan where it is not known.
+    """
 
     result: UncertainValue
     uncorrected: UncertainValue
     corrected: UncertainValue
+    shared_u: float = math.nan
 
     @property
     def is_corrected(self) -> bool:
@@ -118,6 +127,16 @@ class VisitUptakes:
     def tn(self, lesion: str, reference: str) -> Quantity:
         """T/N of a lesion: both as measured, or both corrected."""
         return self._quantity(self._drawn_tn(lesion, reference), lesion)
+
+    def shared_log(self, lesion: str, reference: str) -> float:
+        """What other lesions of the image may share of a T/N's error: log of its loss, and the camera's resolution.
+
+        Lost is what is not corrected, and what a contour that is off its place loses on average.
+        """
+        drawn = self._drawn_tn(lesion, reference)
+        loss = 0.0 if self.image.is_corrected(lesion) else math.log(drawn.corrected / drawn.measured)
+        loss += float(np.mean(drawn.truth))
+        return math.copysign(math.hypot(loss, float(np.std(drawn.causes.get(RESOLUTION, 0.0)))), loss)
 
     def aggregated_tn(
         self, lesions: Mapping[str, str], rule: str, volumes_mL: Mapping[str, float] | None = None
@@ -229,29 +248,34 @@ def disjoint_regions(
     Lesions, organs, then lobes or the liver. ``healthy`` names, by lobe or liver, the reference region whose healthy
     liver fills it: it goes by that name.
 
-    A region of which earlier ones leave less than half (the whole liver beside its lobes, a second kind of reference)
-    is not one of its own.
+    A region of which earlier ones leave less than half (the whole liver in addition to its lobes, a second kind of
+    reference) is not one of its own.
     """
     ordered = sorted((s for s in segmentation if s.name in placed), key=_precedence)
     chosen: list[Occupancy] = []
+    boxes: list[Box] = []
     left_out: dict[str, str] = {}
     for segment in ordered:
         if segment.name in healthy.values():
+            continue
+        if segment.role == "lobe" and healthy and segment.name not in healthy:
+            left_out[segment.name] = "it is part of the healthy liver, which is measured in another region"
             continue
         region = placed[segment.name]
         if segment.role == "reference":
             left_out[segment.name] = "it is part of the healthy liver, which is measured in another reference region"
             continue
-        covered = _covered(region, chosen)
+        box = box_of(region)
+        covered = _covered(box, boxes)
         if covered > 1 - _LEAST_LEFT and segment.role not in _LESIONS:
             left_out[segment.name] = f"{covered:.0%} of it are other regions that are corrected by themselves"
         elif covered > 1 - 1e-6:
             left_out[segment.name] = "another region covers it"
-        elif segment.name in healthy:
-            chosen.append(replace(region, name=healthy[segment.name]))
-            left_out[segment.name] = f"its healthy liver is measured in '{healthy[segment.name]}'"
         else:
-            chosen.append(region)
+            boxes.append(box)
+            chosen.append(replace(region, name=healthy.get(segment.name, region.name)))
+        if segment.name in healthy and segment.name not in left_out:
+            left_out[segment.name] = f"its healthy liver is measured in '{healthy[segment.name]}'"
     return chosen, left_out
 
 
@@ -286,12 +310,11 @@ def _precedence(segment: Segment) -> int:
     return 3 if segment.structure == "liver" else 1
 
 
-def _covered(region: Occupancy, chosen: Sequence[Occupancy]) -> float:
+def _covered(box: Box, chosen: Sequence[Box]) -> float:
     """Share of a region that earlier ones take."""
-    box = box_of(region)
     taken = np.zeros_like(box.values)
     for earlier in chosen:
-        here = box_of(earlier).crop(box.low, box.high)
+        here = earlier.crop(box.low, box.high)
         if here is not None:
             taken += here
     return float(np.minimum(taken, box.values).sum() / box.values.sum())
@@ -348,6 +371,7 @@ def visit_quantities(
             found[segment.name, "tn_ratio"] = uptakes.tn(segment.name, reference.name)
             if segment.lobe in lobes:
                 lobes[segment.lobe][segment.name] = reference.name
+    found |= _with_shared(uptakes, found, {name: one for pairs in lobes.values() for name, one in pairs.items()})
     wanted = {lobe: sum(one.segment.lobe == lobe for one in prepared.targets) for lobe in lobes}
     complete = [lobe for lobe, lesions in lobes.items() if lesions and len(lesions) == wanted[lobe]]
     rule = protocol.endpoint.aggregation
@@ -359,6 +383,21 @@ def visit_quantities(
         lower = "right" if upper == "left" else "left"
         found["patient", ratio_metric(treated_lobe)] = uptakes.lobe_ratio(lobes[upper], lobes[lower], rule, volumes)
     return found
+
+
+def _with_shared(
+    uptakes: VisitUptakes, found: Mapping[tuple[str, str], Quantity], references: Mapping[str, str]
+) -> dict[tuple[str, str], Quantity]:
+    """T/N of the targets with what all of them share: the least of what each could, none where they err oppositely."""
+    logs = [uptakes.shared_log(lesion, reference) for lesion, reference in references.items()]
+    if len(logs) < 2:
+        return {}
+    shared = max(0.0, min(logs), -max(logs))
+    changed = {}
+    for lesion in references:
+        one = found[lesion, "tn_ratio"]
+        changed[lesion, "tn_ratio"] = replace(one, shared_u=min(shared * one.result.value, one.result.u))
+    return changed
 
 
 def ratio_metric(treated_lobe: str) -> str:

@@ -67,7 +67,7 @@ def write_synthetic_lutia(
 
     Raises
     ------
-    WholeFolderError
+    AtomicWriteError
         If ``folder`` cannot be written, or holds files that are not ours.
     """
     patient = patient or synthetic_patient(seed, index)
@@ -105,7 +105,7 @@ def write_synthetic_serial(
 
     Raises
     ------
-    WholeFolderError
+    AtomicWriteError
         If ``folder`` cannot be written, or holds files that are not ours.
     """
     patient = patient or synthetic_patient(seed, index)
@@ -134,7 +134,7 @@ def write_synthetic_single_arm(
 
     Raises
     ------
-    WholeFolderError
+    AtomicWriteError
         If ``folder`` cannot be written, or holds files that are not ours.
     """
     if patient is None:
@@ -201,7 +201,7 @@ def write_synthetic_ia_versus_iv(
 
     Raises
     ------
-    WholeFolderError
+    AtomicWriteError
         If ``folder`` cannot be written, or holds files that are not ours.
     """
     intra_arterial, intravenous = _two_injections(seed, index, gains)
@@ -253,7 +253,7 @@ def write_synthetic_therapy(
 
     Raises
     ------
-    WholeFolderError
+    AtomicWriteError
         If ``folder`` cannot be written, or holds files that are not ours.
     """
     folder = Path(folder)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.synthetic.errors import LesionPlacementError
 from PRRTUptakeLib.synthetic.phantom_anatomy import LIVER_LOBES
 from PRRTUptakeLib.synthetic.phantom_shapes import Point, Shape, inside
 
@@ -26,10 +26,6 @@ _EXTRAHEPATIC_CENTRES: tuple[Point, ...] = (
     (15.0, 60.0, -128.0),
 )
 _EXTRAHEPATIC_DIAMETER_mm = 40.0
-
-
-class LesionPlacementError(PRRTError):
-    """The lesions asked for do not fit."""
 
 
 @dataclass(frozen=True)

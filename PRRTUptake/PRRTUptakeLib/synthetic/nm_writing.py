@@ -10,9 +10,9 @@ from pydicom.sr.coding import Code
 from pydicom.tag import Tag
 from pydicom.uid import NuclearMedicineImageStorage
 
+from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.dicom.writing import (
     UCUM_BQ_PER_ML,
-    DicomWritingError,
     Series,
     code_item,
     date_time,
@@ -47,12 +47,12 @@ def write_nm(
 
     Raises
     ------
-    DicomWritingError
+    DicomError
         If the volume is not in Bq/ml, negative, not finite or empty, or its axes are not perpendicular.
     """
     array = volume.array
     if volume.units != "Bq/ml" or not np.isfinite(array).all() or array.min() < 0 or array.max() <= 0:
-        raise DicomWritingError("A SPECT to be written must hold finite concentrations in Bq/ml, none below 0.")
+        raise DicomError("A SPECT to be written must hold finite concentrations in Bq/ml, none below 0.")
     slope = float(array.max()) / _TOP
     ds = start_dataset(series, NuclearMedicineImageStorage, "NM", 1)
     ds.ImageType = ["DERIVED", "PRIMARY", "RECON TOMO", "EMISSION"]
@@ -115,7 +115,7 @@ def _acquisition(ds: Dataset, drug: Radiopharmaceutical, duration_s: float) -> N
     """Isotope, energy window and rotation modules."""
     windows = nuclide(drug.nuclide).windows_keV
     if not windows:
-        raise DicomWritingError(
+        raise DicomError(
             f"There is no energy window for {drug.nuclide}: add 'windows_keV' in Resources/Nuclides/radionuclides.json."
         )
     low, high = windows[0]

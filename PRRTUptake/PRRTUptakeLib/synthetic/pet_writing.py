@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydicom.uid import PositronEmissionTomographyImageStorage
 
+from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.dicom.writing import (
-    DicomWritingError,
     Series,
     date_time,
     decimal,
@@ -47,12 +47,12 @@ def write_pet(
 
     Raises
     ------
-    DicomWritingError
+    DicomError
         If the volume is not in Bq/ml, negative or not finite, or its axes are not perpendicular.
     """
     array = volume.array.astype(np.float64)
     if volume.units != "Bq/ml" or not np.isfinite(array).all() or array.min() < 0:
-        raise DicomWritingError("A PET to be written must hold finite concentrations in Bq/ml, none below 0.")
+        raise DicomError("A PET to be written must hold finite concentrations in Bq/ml, none below 0.")
     ds = start_dataset(series, PositronEmissionTomographyImageStorage, "PT", 1)
     set_plane(ds, volume)
     _series_module(ds, volume)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
+from PRRTUptakeLib.synthetic.errors import SyntheticError
 from PRRTUptakeLib.synthetic.lesion_placement import (
     LesionDraw,
     LesionPlan,
@@ -33,10 +33,6 @@ if TYPE_CHECKING:
 ZONE = timezone(timedelta(hours=1))
 
 
-class PhantomError(PRRTError):
-    """A synthetic patient cannot be made or asked as wished."""
-
-
 @dataclass(frozen=True)
 class Gains:
     """Uptake after this infusion over uptake after an intravenous one, by what the infused artery reaches."""
@@ -49,7 +45,7 @@ class Gains:
 
     def __post_init__(self) -> None:
         if min(self.lesions_left, self.lesions_right, self.liver_left, self.liver_right, self.elsewhere) <= 0:
-            raise PhantomError(f"A gain must be above 0, but these are {self}.")
+            raise SyntheticError(f"A gain must be above 0, but these are {self}.")
 
 
 @dataclass(frozen=True)
@@ -64,11 +60,11 @@ class Injection:
 
     def __post_init__(self) -> None:
         if self.time.tzinfo is None:
-            raise PhantomError(f"The injection time {self.time} has no time zone: give it one.")
+            raise SyntheticError(f"The injection time {self.time} has no time zone: give it one.")
         if self.activity_MBq <= 0:
-            raise PhantomError(f"The administered activity must be above 0 MBq, not {self.activity_MBq}.")
+            raise SyntheticError(f"The administered activity must be above 0 MBq, not {self.activity_MBq}.")
         if self.route not in ("intra-arterial", "intravenous"):
-            raise PhantomError(f"The route is 'intra-arterial' or 'intravenous', not '{self.route}'.")
+            raise SyntheticError(f"The route is 'intra-arterial' or 'intravenous', not '{self.route}'.")
 
 
 @dataclass(frozen=True)
@@ -122,11 +118,11 @@ class SyntheticPatient:
         return next((item for item in self.lesions if item.name == name), None)
 
     def region(self, name: str) -> Region:
-        """The region of that name; raises PhantomError if there is none."""
+        """The region of that name; raises SyntheticError if there is none."""
         for region in self.regions:
             if region.name == name:
                 return region
-        raise PhantomError(f"The synthetic patient has no region '{name}'.")
+        raise SyntheticError(f"The synthetic patient has no region '{name}'.")
 
     def _activity_per_suv(self, name: str) -> tuple[str, float]:
         """Tissue of a region and MBq/mL per unit of SUV of that tissue: gain, own uptake, activity over weight."""
@@ -142,7 +138,7 @@ class SyntheticPatient:
 
         Raises
         ------
-        PhantomError
+        SyntheticError
             If there is no such region.
         """
         tissue, scale = self._activity_per_suv(region)
@@ -193,7 +189,7 @@ def synthetic_patient(
 
     Raises
     ------
-    PhantomError
+    SyntheticError
         If seed, index or lobe are impossible.
     LesionPlacementError
         If the lesions do not fit into the liver.
@@ -205,9 +201,9 @@ def synthetic_patient(
     (11, 1.5)
     """
     if seed < 0 or index < 0:
-        raise PhantomError(f"Seed and index are whole numbers from 0, not {seed} and {index}.")
+        raise SyntheticError(f"Seed and index are whole numbers from 0, not {seed} and {index}.")
     if treated_lobe not in (None, "left", "right"):
-        raise PhantomError(f"The treated lobe is 'left' or 'right', not '{treated_lobe}'.")
+        raise SyntheticError(f"The treated lobe is 'left' or 'right', not '{treated_lobe}'.")
     person = _generator(seed, index, "person")
     drawn_lobe = "left" if person.random() < 0.5 else "right"
     strength = person.uniform(1.3, 1.6)

@@ -103,7 +103,7 @@ class Tube:
         dx, dy, dz = x - self.start[0], y - self.start[1], z - self.start[2]
         t = np.clip((dx * along[0] + dy * along[1] + dz * along[2]) / float(along @ along), 0.0, 1.0)
         square = (dx - t * along[0]) ** 2 + (dy - t * along[1]) ** 2 + (dz - t * along[2]) ** 2
-        return square <= self.radius_mm**2
+        return np.asarray(square <= self.radius_mm**2)
 
     def bounds(self) -> Bounds:
         """See ``Shape``."""
@@ -168,7 +168,7 @@ class Difference:
 
     def contains(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
         """See ``Shape``."""
-        return self.whole.contains(x, y, z) & ~self.hole.contains(x, y, z)
+        return np.asarray(self.whole.contains(x, y, z) & ~self.hole.contains(x, y, z))
 
     def bounds(self) -> Bounds:
         """See ``Shape``."""

@@ -15,15 +15,11 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
+from PRRTUptakeLib.synthetic.errors import SyntheticError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-
-class UptakeTableError(PRRTError):
-    """A table of uptakes lacks a tissue or has an impossible value."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +32,7 @@ class TissueUptake:
 
     def __post_init__(self) -> None:
         if self.relative < 0 or not 0 < self.uptake_half_time_h < self.clearance_half_time_h:
-            raise UptakeTableError(
+            raise SyntheticError(
                 f"A tissue needs a relative uptake of at least 0 and an uptake faster than its clearance, not {self}."
             )
 
@@ -44,7 +40,7 @@ class TissueUptake:
         """The biological course exp(-k_out t) - exp(-k_in t), without decay; 0 before the injection."""
         if time_h <= 0:
             return 0.0
-        return 2.0 ** (-time_h / self.clearance_half_time_h) - 2.0 ** (-time_h / self.uptake_half_time_h)
+        return float(2.0 ** (-time_h / self.clearance_half_time_h) - 2.0 ** (-time_h / self.uptake_half_time_h))
 
     def integral_h(self, decay_per_h: float) -> float:
         """Time integral from 0 to infinity of ``shape`` times exp(-decay t), in hours."""
@@ -71,9 +67,9 @@ class UptakeTable:
     tissues: Mapping[str, TissueUptake]
 
     def row(self, tissue: str) -> TissueUptake:
-        """The row of ``tissue``; raises UptakeTableError if the table lacks it."""
+        """The row of ``tissue``; raises SyntheticError if the table lacks it."""
         if tissue not in self.tissues:
-            raise UptakeTableError(f"The {self.nuclide} uptake table has no tissue '{tissue}': add a row for it.")
+            raise SyntheticError(f"The {self.nuclide} uptake table has no tissue '{tissue}': add a row for it.")
         return self.tissues[tissue]
 
     def suv(self, tissue: str, time_h: float) -> float:
@@ -96,7 +92,7 @@ class UptakeTable:
 
 
 # 177Lu-DOTATATE at 24 h. Uptakes of the order that post-treatment SPECT/CT shows: liver 3, kidneys 20, spleen 25 times
-# blood; lesions 15 times the liver, so that T/N lies between 10 and 20 (LUTIA, EJNMMI 2024;51:1121, found 16 and 17).
+# blood; lesions 15 times the liver, so that T/N is between 10 and 20 (LUTIA, EJNMMI 2024;51:1121, found 16 and 17).
 # Blood is at 0.3 SUV: for 7.4 GBq and 75 kg kidneys hold 0.5 MBq/mL at 24 h. With decay the biological half-times give
 # effective ones of about 50 h in kidneys, 66 h in liver and spleen and 90 h in lesions, the order of the literature.
 LU177_DOTATATE = UptakeTable(
@@ -149,10 +145,10 @@ def uptake_table(nuclide_name: str) -> UptakeTable:
 
     Raises
     ------
-    UptakeTableError
+    SyntheticError
         If there is none.
     """
     name = nuclide(nuclide_name).name
     if name not in TABLES:
-        raise UptakeTableError(f"There is no uptake table for {name}; there are tables for {', '.join(TABLES)}.")
+        raise SyntheticError(f"There is no uptake table for {name}; there are tables for {', '.join(TABLES)}.")
     return TABLES[name]

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import SimpleITK
 
-from PRRTUptakeLib.imaging.volume import LPS_TO_RAS
+from PRRTUptakeLib.imaging.itk_images import write_mask
 from PRRTUptakeLib.synthetic.phantom_anatomy import LUMBAR
 from PRRTUptakeLib.synthetic.simulation import Posture, region_labels
 
@@ -58,14 +57,3 @@ def write_segments(
         member = np.zeros(len(names) + 1, dtype=np.uint8)
         member[[names.index(part) + 1 for part in parts]] = 1
         write_mask(member[labels], grid, folder / f"{segment}.nii.gz")
-
-
-def write_mask(mask: np.ndarray, grid: Grid, path: Path) -> None:
-    """Write a mask [k, j, i] as NIfTI."""
-    image = SimpleITK.GetImageFromArray(mask.astype(np.uint8))
-    lps = LPS_TO_RAS @ grid.ijk_to_ras
-    spacing = np.array(grid.spacing_mm)
-    image.SetSpacing([float(value) for value in spacing])
-    image.SetOrigin([float(value) for value in lps[:3, 3]])
-    image.SetDirection([float(value) for value in (lps[:3, :3] / spacing).ravel()])
-    SimpleITK.WriteImage(image, str(path), useCompression=True, compressionLevel=1)

@@ -18,8 +18,8 @@ from scipy import sparse
 from scipy.spatial.transform import Rotation
 from scipy.special import ndtr
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.volume import Grid, Volume
+from PRRTUptakeLib.synthetic.errors import SyntheticError
 from PRRTUptakeLib.synthetic.phantom_anatomy import APPEARANCE, Region
 from PRRTUptakeLib.synthetic.phantom_shapes import Shifted
 
@@ -33,12 +33,8 @@ PET_FWHM_mm = 6.0
 FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
 _CELL_mm = 1.2
 _TISSUE_CELL_mm = 1.7  # CT and MRI need no better partial volumes
-_REACH = 5.0  # a Gaussian is followed to this many standard deviations: 6e-7 of it lies beyond
+_REACH = 5.0  # a Gaussian is followed to this many standard deviations: 6e-7 of it is beyond
 _SLAB_CELLS = 4_000_000
-
-
-class SimulationError(PRRTError):
-    """An image cannot be simulated as asked."""
 
 
 def axial_grid(size: tuple[int, int, int], spacing_mm: tuple[float, float, float], centre_ras_mm: np.ndarray) -> Grid:
@@ -76,7 +72,7 @@ class Posture:
     def __post_init__(self) -> None:
         matrix = np.asarray(self.phantom_to_ras, dtype=float)
         if matrix.shape != (4, 4) or not np.allclose(matrix[:3, :3] @ matrix[:3, :3].T, np.eye(3), atol=1e-9):
-            raise SimulationError(f"A posture is a rigid 4x4 matrix, not {matrix.tolist()}.")
+            raise SyntheticError(f"A posture is a rigid 4x4 matrix, not {matrix.tolist()}.")
         object.__setattr__(self, "phantom_to_ras", matrix)
 
     @property
@@ -212,7 +208,7 @@ def voxel_averages(
 
     Raises
     ------
-    SimulationError
+    SyntheticError
         If a region has no value, the resolution is negative, or the grid is sheared.
     """
     posture = posture or Posture()
@@ -220,9 +216,7 @@ def voxel_averages(
     spacing = np.array(grid.spacing_mm)
     directions = grid.ijk_to_ras[:3, :3] / spacing
     if fwhm_mm < 0 or not np.allclose(directions.T @ directions, np.eye(3), atol=1e-6):
-        raise SimulationError(
-            "Images are simulated on grids with perpendicular axes and a resolution of at least 0 mm."
-        )
+        raise SyntheticError("Images are simulated on grids with perpendicular axes and a resolution of at least 0 mm.")
     cells = np.array(supersampling or np.ceil(spacing / _CELL_mm - 1e-9), dtype=int)
     sigma = fwhm_mm / FWHM_PER_SIGMA
     margin = np.ceil(_REACH * sigma / spacing).astype(int)
@@ -231,15 +225,17 @@ def voxel_averages(
         for n, c, s, m in zip(grid.shape[::-1], cells, spacing, margin, strict=True)
     ]
     lattice = np.diag([*(1.0 / cells), 1.0])
-    lattice[:3, 3] = (0.5 / cells) - 0.5 - margin  # cell 0 lies ``margin`` voxels before the image
+    lattice[:3, 3] = (0.5 / cells) - 0.5 - margin  # cell 0 is ``margin`` voxels before the image
     ijk_to_phantom = np.linalg.inv(posture.phantom_to_ras) @ grid.ijk_to_ras @ lattice
-    return _reduce(regions_in_posture(patient, posture), table - table[0], ijk_to_phantom, weights) + table[0]
+    return np.asarray(
+        _reduce(regions_in_posture(patient, posture), table - table[0], ijk_to_phantom, weights) + table[0]
+    )
 
 
 def _value_table(patient: SyntheticPatient, values: Mapping[str, float]) -> np.ndarray:
     missing = [region.name for region in patient.regions if region.name not in values]
     if missing:
-        raise SimulationError(f"The region '{missing[0]}' has no value: give one for each region.")
+        raise SyntheticError(f"The region '{missing[0]}' has no value: give one for each region.")
     return np.array([values.get("air", 0.0), *(values[region.name] for region in patient.regions)], dtype=np.float32)
 
 
@@ -290,7 +286,7 @@ class PoissonNoise:
         """The same image with noise, float64, Bq/mL."""
         scale = self.counts_per_Bq() * voxel_volume_mL
         mean = np.maximum(concentration_Bq_per_mL, 0.0).astype(np.float64) * scale
-        return self.random.poisson(mean) / scale
+        return np.asarray(self.random.poisson(mean) / scale)
 
 
 def activity_image(
@@ -330,13 +326,13 @@ def tissue_image(
 
     Raises
     ------
-    SimulationError
+    SyntheticError
         If the kind is unknown, or noise is wanted without random numbers.
     """
     if kind not in ("contrast_HU", "native_HU", "t1_signal"):
-        raise SimulationError(f"A tissue image is contrast_HU, native_HU or t1_signal, not '{kind}'.")
+        raise SyntheticError(f"A tissue image is contrast_HU, native_HU or t1_signal, not '{kind}'.")
     if noise_sd > 0 and random is None:
-        raise SimulationError("Noise needs random numbers: give a generator.")
+        raise SyntheticError("Noise needs random numbers: give a generator.")
     values = {region.name: float(getattr(APPEARANCE[region.tissue], kind)) for region in patient.regions}
     values["air"] = float(getattr(APPEARANCE["air"], kind))
     cells = tuple(max(2, math.ceil(spacing / _TISSUE_CELL_mm - 1e-9)) for spacing in grid.spacing_mm)

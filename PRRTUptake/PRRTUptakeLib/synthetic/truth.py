@@ -143,4 +143,4 @@ def lobe_plane(posture: Posture) -> dict[str, list[float]]:
 
 def _moved(centre_mm: Sequence[float], lobe: str, posture: Posture) -> list[float]:
     matrix = posture.phantom_to_ras if lobe == "none" else posture.liver_to_ras
-    return (matrix @ np.array([*centre_mm, 1.0]))[:3].tolist()
+    return [float(value) for value in (matrix @ np.array([*centre_mm, 1.0]))[:3]]

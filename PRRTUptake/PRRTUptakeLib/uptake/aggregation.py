@@ -11,17 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.statistics.ties import settled
+from PRRTUptakeLib.uptake.errors import AggregationError
 from PRRTUptakeLib.uptake.ratios import Estimate
 from PRRTUptakeLib.vocabulary import AGGREGATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-
-class AggregationError(PRRTError):
-    """Lesions cannot be aggregated by the rule."""
 
 
 def aggregate(
@@ -113,11 +109,11 @@ def _centre(values: np.ndarray, rule: str, volumes_mL: Sequence[float] | None) -
     if rule == "geometric-mean":
         if not values.min() > 0:
             raise AggregationError(f"The value {values.min():g} is not positive and has no geometric mean.")
-        return np.exp(_sum(np.log(values)) / number)
+        return np.asarray(np.exp(_sum(np.log(values)) / number))
     if rule == "median":
         return np.asarray(np.median(values, axis=-1))
     if rule == "arithmetic-mean":
-        return _sum(values) / number
+        return np.asarray(_sum(values) / number)
     if volumes_mL is None or len(volumes_mL) != number or not all(volume > 0 for volume in volumes_mL):
         raise AggregationError("The volume-weighted mean needs a positive volume for each lesion.")
     return _sum(values * np.asarray(volumes_mL, dtype=np.float64)) / math.fsum(volumes_mL)

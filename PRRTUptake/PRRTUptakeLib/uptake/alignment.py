@@ -26,7 +26,7 @@ class Alignment:
     offset: tuple[float, float, float]
 
     @property
-    def is_lattice(self) -> bool:
+    def same_grid(self) -> bool:
         """Whether source and target share their voxels."""
         return all(
             abs(abs(a) - 1.0) < 1e-9 and abs(b - round(b)) < 1e-9 for a, b in zip(self.scale, self.offset, strict=True)
@@ -42,20 +42,20 @@ class Alignment:
         return np.transpose(array, [self.target_axis.index(axis) for axis in range(3)])
 
     def box(self, segment: Segment, shape: tuple[int, int, int]) -> tuple[tuple[slice, ...], np.ndarray] | None:
-        """Where a segment's mask lies in a target of ``shape``, and the mask along its axes; None if it sticks out.
+        """Where a segment's mask is in a target of ``shape``, and the mask along its axes; None if it sticks out.
 
         For a lattice alignment of the whole source grid.
         """
         first = tuple(a * n + b for a, n, b in zip(self.scale, segment.origin, self.offset, strict=True))
         mask = self.to_target_axes(segment.mask)
-        origin = self.lattice_origin(segment.mask.shape, first)
+        origin = self.grid_origin(segment.mask.shape, first)
         ends = tuple(start + size for start, size in zip(origin, mask.shape, strict=True))
         if min(origin) < 0 or any(end > size for end, size in zip(ends, shape, strict=True)):
             return None
         return tuple(slice(start, end) for start, end in zip(origin, ends, strict=True)), mask
 
-    def lattice_origin(self, shape: tuple[int, ...], first: tuple[float, ...] | None = None) -> tuple[int, ...]:
-        """Target index of the lowest corner of a block of ``shape`` whose voxel 0 lies at ``first``, by mask axis."""
+    def grid_origin(self, shape: tuple[int, ...], first: tuple[float, ...] | None = None) -> tuple[int, ...]:
+        """Target index of the lowest corner of a block of ``shape`` whose voxel 0 is at ``first``, by mask axis."""
         starts = first or self.offset
         ends = [min(round(b), round(a * (n - 1) + b)) for a, b, n in zip(self.scale, starts, shape, strict=True)]
         return tuple(ends[self.target_axis.index(axis)] for axis in range(3))
@@ -98,14 +98,14 @@ def alignment(shape: tuple[int, ...], origin: tuple[int, ...], matrix: np.ndarra
 def aligned_fractions(
     mask: np.ndarray, aligned: Alignment, weights: np.ndarray | None = None
 ) -> tuple[tuple[int, ...], np.ndarray, np.ndarray]:
-    """Origin in the target, and fractions and centre flags of the block from there on (axes of the target).
+    """Origin in the target, and fractions and centre flags [k, j, i] of the box from there on (axes of the target).
 
     ``weights`` are the parts of the mask's voxels that are inside, where they are known; else each counts wholly.
     """
     weights = mask if weights is None else weights
-    if aligned.is_lattice:
+    if aligned.same_grid:
         box = aligned.to_target_axes(mask)
-        return aligned.lattice_origin(mask.shape), aligned.to_target_axes(weights).astype(np.float64), box
+        return aligned.grid_origin(mask.shape), aligned.to_target_axes(weights).astype(np.float64), box
     starts, overlaps, lookups = [], [], []
     for size, scale, offset in zip(mask.shape, aligned.scale, aligned.offset, strict=True):
         start, overlap = _overlaps(size, scale, offset)
@@ -142,10 +142,38 @@ def _contracted(mask: np.ndarray, overlaps: list[np.ndarray]) -> np.ndarray:
     return result
 
 
-def shared_lattice(source: Grid, target: Grid) -> Alignment | None:
+def image_in_mask_voxels(
+    image: np.ndarray, aligned: Alignment, shape: tuple[int, int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """What each voxel of a mask's block adds to sums over an image: the other way round of `aligned_fractions`.
+
+    Parameters
+    ----------
+    image : [k, j, i], along the target's axes.
+    aligned : of the block in the target.
+    shape : of the block, k, j, i of the mask.
+
+    Returns
+    -------
+    amount, weight : float64 of ``shape``; sums over any part of the block are the sums of image value times occupied
+        fraction, and of the fractions, that the part has in the image.
+    """
+    seen = np.transpose(image, aligned.target_axis)
+    amount, weight = seen, np.ones((1, 1, 1))
+    for axis, (size, scale, offset) in enumerate(zip(shape, aligned.scale, aligned.offset, strict=True)):
+        start, overlap = _overlaps(size, scale, offset)
+        low, high = max(start, 0), min(start + overlap.shape[0], seen.shape[axis])
+        part = overlap[low - start : max(high, low) - start]
+        piece = amount[tuple(slice(low, max(high, low)) if n == axis else slice(None) for n in range(3))]
+        amount = np.moveaxis(np.tensordot(part.T, piece.astype(np.float64), axes=(1, axis)), 0, axis)
+        weight = weight * part.sum(axis=0).reshape([-1 if n == axis else 1 for n in range(3)])
+    return amount, weight
+
+
+def shared_grid(source: Grid, target: Grid) -> Alignment | None:
     """Alignment of two grids that share their voxels (shifted, cropped, flipped or transposed), else None.
 
     The usual case of contours drawn on the image itself, where whole voxels can be read directly.
     """
     aligned = alignment(source.shape, (0, 0, 0), target.ras_to_ijk @ source.ijk_to_ras)
-    return aligned if aligned is not None and aligned.is_lattice else None
+    return aligned if aligned is not None and aligned.same_grid else None

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.volume import Volume
+from PRRTUptakeLib.uptake.errors import UptakeError
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.dicom.operator_overrides import Calibration
-
-
-class CountsError(PRRTError):
-    """Counts cannot be turned into activity."""
 
 
 def concentration_from_counts(counts: Volume, calibration: Calibration) -> Volume:
@@ -25,8 +21,8 @@ def concentration_from_counts(counts: Volume, calibration: Calibration) -> Volum
 
     Raises
     ------
-    CountsError
-        If the image has units already, or the calibration does not tell the time.
+    UptakeError
+        If the image has units already, or the calibration does not state the time.
 
     Examples
     --------
@@ -37,13 +33,13 @@ def concentration_from_counts(counts: Volume, calibration: Calibration) -> Volum
     1000000.0
     """
     if counts.units:
-        raise CountsError(f"The image is in {counts.units} already: calibrate counts only.")
+        raise UptakeError(f"The image is in {counts.units} already: calibrate counts only.")
     if calibration.acquisition_time_s is None:
-        raise CountsError("Counts without a header need the acquisition time: give it in seconds.")
+        raise UptakeError("Counts without a header need the acquisition time: give it in seconds.")
     sensitivity, time_s = calibration.sensitivity_cps_per_MBq, calibration.acquisition_time_s
     factor = 1e6 / (sensitivity * time_s * counts.grid.voxel_volume_mL)
-    told = f"Bq/ml = counts x {factor:.6g}: {sensitivity:g} cps/MBq over {time_s:g} s, as the operator stated."
-    decisions = [*counts.provenance.get("decisions", ()), told]
+    note = f"Bq/ml = counts x {factor:.6g}: {sensitivity:g} cps/MBq over {time_s:g} s, as the operator stated."
+    decisions = [*counts.provenance.get("decisions", ()), note]
     return counts.with_values(
         counts.array * factor,
         quantity="activity concentration",

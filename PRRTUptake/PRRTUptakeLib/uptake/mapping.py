@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.uptake.errors import UptakeError
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Grid
@@ -20,16 +20,12 @@ _CONVERGED_MM = 1e-3
 _ITERATIONS = 50
 
 
-class TransformError(PRRTError):
-    """A transform is not usable for carrying a region to an image."""
-
-
 def as_matrix(transform: RasTransform | None) -> np.ndarray | None:
     """The 4x4 matrix of a transform (identity for None), or None when it is a function.
 
     Raises
     ------
-    TransformError
+    UptakeError
         If an array is not a finite, invertible 4x4 matrix with last row 0 0 0 1.
     """
     if transform is None:
@@ -38,9 +34,9 @@ def as_matrix(transform: RasTransform | None) -> np.ndarray | None:
         return None
     matrix = np.asarray(transform, dtype=np.float64)
     if matrix.shape != (4, 4) or not np.isfinite(matrix).all() or not np.allclose(matrix[3], [0, 0, 0, 1]):
-        raise TransformError("A transform is a finite 4x4 matrix with last row 0 0 0 1, or a function of RAS points.")
+        raise UptakeError("A transform is a finite 4x4 matrix with last row 0 0 0 1, or a function of RAS points.")
     if abs(np.linalg.det(matrix)) < 1e-9:
-        raise TransformError("The transform's matrix cannot be inverted: it flattens the patient.")
+        raise UptakeError("The transform's matrix cannot be inverted: it flattens the patient.")
     return matrix
 
 
@@ -71,7 +67,7 @@ def pull_map(cropped: Segment, source: Grid, target: Grid, transform: RasTransfo
 def _checked(function: PointMap, points: np.ndarray) -> np.ndarray:
     moved = np.asarray(function(points), dtype=np.float64)
     if moved.shape != points.shape or not np.isfinite(moved).all():
-        raise TransformError("The transform does not give a finite point for each point of the region.")
+        raise UptakeError("The transform does not give a finite point for each point of the region.")
     return moved
 
 
@@ -87,7 +83,7 @@ def _inverted(function: PointMap, cropped: Segment, source: Grid) -> PointMap:
     points = source.to_ras(np.array(cropped.origin[::-1]) - 0.5 + lattice * ends)
     fit, *_ = np.linalg.lstsq(np.c_[points, np.ones(len(points))], _checked(function, points), rcond=None)
     if abs(np.linalg.det(fit[:3])) < 1e-6:
-        raise TransformError("The transform folds or flattens the region: check the registration.")
+        raise UptakeError("The transform folds or flattens the region: check the registration.")
     back = np.linalg.inv(fit[:3])
 
     def inverse(wanted: np.ndarray) -> np.ndarray:
@@ -95,8 +91,8 @@ def _inverted(function: PointMap, cropped: Segment, source: Grid) -> PointMap:
         for _ in range(_ITERATIONS):
             gap = wanted - _checked(function, found)
             if np.abs(gap).max(initial=0.0) < _CONVERGED_MM:
-                return found
+                return np.asarray(found)
             found = found + gap @ back
-        raise TransformError("The transform could not be inverted near the region (it folds): check the registration.")
+        raise UptakeError("The transform could not be inverted near the region (it folds): check the registration.")
 
     return inverse

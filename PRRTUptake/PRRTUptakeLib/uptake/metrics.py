@@ -1,7 +1,7 @@
 """What the voxels of a region say: mean, spread, extremes, percentiles, volume, total uptake.
 
 A voxel counts by the fraction of it that the region occupies (or by another rule, see ``occupancy.RULES``); only the
-extremes are taken over whole voxels, those whose centre lies inside, so that a neighbour that the region merely
+extremes are taken over whole voxels, those whose centre is inside, so that a neighbour that the region merely
 touches does not become its maximum.
 """
 
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.segments import Segmentation
-from PRRTUptakeLib.uptake.alignment import shared_lattice
+from PRRTUptakeLib.uptake.alignment import shared_grid
+from PRRTUptakeLib.uptake.errors import UptakeError
 from PRRTUptakeLib.uptake.occupancy import (
     DEFAULT_MAXIMUM_OUTSIDE,
     RULES,
@@ -26,17 +26,13 @@ from PRRTUptakeLib.uptake.occupancy import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from PRRTUptakeLib.imaging.volume import Grid, Volume
+    from PRRTUptakeLib.imaging.volume import Volume
     from PRRTUptakeLib.uptake.mapping import RasTransform
 
 DEFAULT_PERCENTILES = (5.0, 25.0, 75.0, 95.0)
 
 _SLACK = 1e-9  # a step of the distribution counts as met within the rounding of the sum of weights
 _SORT_BELOW = 1024  # values below which sorting all is quicker than dividing
-
-
-class MetricError(PRRTError):
-    """A region cannot be measured."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +42,7 @@ class RegionMetrics:
     Attributes
     ----------
     mean, sd : weighted mean, and standard deviation of the voxels about it (of the region, divisor sum of weights).
-    minimum, maximum : over voxels whose centre lies inside; nan if the region contains no voxel's centre.
+    minimum, maximum : over voxels whose centre is inside; nan if the region contains no voxel's centre.
     median, percentiles : by volume, see ``weighted_percentiles``; percentiles by percent.
     volume_mL : volume that counts.
     total : integral of the image over the region, image unit times mL (activity, TLU, TLG).
@@ -54,7 +50,7 @@ class RegionMetrics:
     rule : how border voxels count.
     border_recovery : mean that a region of uptake 1 in surroundings of 0 would give on this grid without blur; below 1
         because border voxels hold both (1 for regions made of whole voxels).
-    outside_fraction : share of the region that lies outside the image and is not measured.
+    outside_fraction : share of the region that is outside the image and is not measured.
     """
 
     name: str
@@ -111,10 +107,10 @@ def region_metrics(
 
     Raises
     ------
-    MetricError
+    UptakeError
         If no voxel counts under the rule, a value in a region is not finite, or a percentile is not 0 to 100.
     OccupancyError
-        If a region is empty or too much of it lies outside the image.
+        If a region is empty or too much of it is outside the image.
 
     Examples
     --------
@@ -127,28 +123,17 @@ def region_metrics(
     (5.5, 7.0, 5.5, 4.0, 22.0)
     """
     if rule not in RULES:
-        raise MetricError(f"The rule '{rule}' for voxels at a border is not one of {', '.join(RULES)}.")
+        raise UptakeError(f"The rule '{rule}' for voxels at a border is not one of {', '.join(RULES)}.")
     if any(not 0 <= percent <= 100 for percent in percentiles):
-        raise MetricError(f"Percentiles lie between 0 and 100, but {list(percentiles)} were asked for.")
+        raise UptakeError(f"Percentiles lie between 0 and 100, but {list(percentiles)} were asked for.")
     voxel_mL, result = volume.grid.voxel_volume_mL, {}
     for sample in _samples(volume, regions, rule, ras_transform, maximum_outside):
         result[sample.name] = _metrics(sample, rule, percentiles, volume.units, voxel_mL)
     return result
 
 
-def occupancies(
-    segmentation: Segmentation,
-    target: Grid,
-    ras_transform: RasTransform | None = None,
-    maximum_outside: float = DEFAULT_MAXIMUM_OUTSIDE,
-) -> dict[str, Occupancy]:
-    """Place all segments on an image's grid, by name; see ``occupancy``."""
-    source = segmentation.grid
-    return {s.name: occupancy(s, source, target, ras_transform, maximum_outside) for s in segmentation}
-
-
 def weighted_percentiles(values: np.ndarray, weights: np.ndarray | None, percentiles: Sequence[float]) -> list[float]:
-    """Percentiles by weight: the value below which that share of the weight lies, as in a dose-volume histogram.
+    """Percentiles of values (n,) by weight (n,): the value below which that share of the weight is.
 
     Where a step of the distribution falls exactly on the share, the mean of both sides (definition 2 of Hyndman and
     Fan, Am Stat 1996;50:361, doi:10.1080/00031305.1996.10473566). So the median of whole voxels is the usual one, and
@@ -176,7 +161,7 @@ def weighted_percentiles(values: np.ndarray, weights: np.ndarray | None, percent
         steps = np.concatenate([share * sums[-1] - slack, share * sums[-1] + slack])
         found = values[order[np.minimum(np.searchsorted(sums, steps), order.size - 1)]]
     lower, upper = found.astype(np.float64).reshape(2, -1)
-    return ((lower + upper) / 2.0).tolist()
+    return [float(value) for value in (lower + upper) / 2.0]
 
 
 def _order_statistics(values: np.ndarray, ranks: np.ndarray) -> np.ndarray:
@@ -196,7 +181,7 @@ def _order_statistics(values: np.ndarray, ranks: np.ndarray) -> np.ndarray:
             divide(rank + 1, stop, middle + 1, last)
 
     divide(0, work.size, 0, wanted.size)
-    return work[wanted][back]
+    return np.asarray(work[wanted][back])
 
 
 def _samples(
@@ -212,7 +197,7 @@ def _samples(
             yield _placed(volume, region, rule)
         return
     grid = volume.grid
-    lattice = shared_lattice(regions.grid, grid) if transform is None else None
+    lattice = shared_grid(regions.grid, grid) if transform is None else None
     for segment in regions:
         box = lattice.box(segment, grid.shape) if lattice else None
         values = volume.array[box[0]][box[1]] if box else np.empty(0)
@@ -226,7 +211,7 @@ def _placed(volume: Volume, region: Occupancy, rule: str) -> _Sample:
     weights = region.weights(rule)
     counts = (weights > 0) | (region.centre_inside if rule == "fraction" else False)
     if not weights.any():
-        raise MetricError(
+        raise UptakeError(
             f"No voxel of the image counts for region '{region.name}' under the rule '{rule}': the region is too small "
             "for this image, use the rule 'fraction'."
         )
@@ -249,7 +234,7 @@ def _metrics(
     mean = float(values.mean() if weights is None else weights @ values / sum_of_weights)
     if not math.isfinite(mean):
         bad = int(np.count_nonzero(~np.isfinite(values)))
-        raise MetricError(
+        raise UptakeError(
             f"{bad} voxel(s) of region '{sample.name}' are not finite numbers (NaN or infinite): correct the image, or "
             "keep the region within its valid part."
         )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.uptake.errors import NoiseError
 from PRRTUptakeLib.uptake.region_model import Box, blurred, box_of
 
 if TYPE_CHECKING:
@@ -26,10 +26,6 @@ if TYPE_CHECKING:
 _WHOLE = 0.999  # occupied fraction from which a voxel is wholly inside
 _FEWEST = 50  # voxels from which a scatter and its correlation are read
 _REACH = 4  # voxels to which the correlation is continued
-
-
-class NoiseError(PRRTError):
-    """The noise of an image cannot be found."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +107,7 @@ def repeated_u(means: ArrayLike) -> float:
 
     Parameters
     ----------
-    means : of one region, one for each repeated image, at least two.
+    means : (n,), of one region, one for each repeated image, at least two.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """Which fraction of each image voxel a region occupies, without resampling image or region.
 
-Contours are drawn on CT or MRI and measured on SPECT or PET, whose voxels are far larger: a voxel at the border lies
+Contours are drawn on CT or MRI and measured on SPECT or PET, whose voxels are far larger: a voxel at the border is
 partly inside, and counts by that part. Two grids whose axes are parallel overlap in boxes, so the fractions are exact
 (products of one-dimensional overlaps, whatever the spacing, offset, order or direction of the axes). Any other pair
 (oblique, sheared, moved by a rigid or deformable transform) is sampled, see ``uptake.sampling``.
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.volume import Grid
 from PRRTUptakeLib.uptake.alignment import ROUNDING, aligned_fractions, alignment
+from PRRTUptakeLib.uptake.errors import OccupancyError
 from PRRTUptakeLib.uptake.mapping import RasTransform, as_matrix, pull_map, push_map
 from PRRTUptakeLib.uptake.sampling import centre_flags, sampled_fractions
 
@@ -25,10 +25,6 @@ if TYPE_CHECKING:
 
 RULES = ("fraction", "half", "entirely", "centre")
 DEFAULT_MAXIMUM_OUTSIDE = 0.05  # a region cut off by more than this no longer has the mean of the structure
-
-
-class OccupancyError(PRRTError):
-    """A region is empty, or lies outside the image."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,8 +37,8 @@ class Occupancy:
     grid : the image's.
     indices : int64 (n,), flat C-order indices into the image array [k, j, i], ascending.
     fraction : float64 (n,), occupied fraction of each of these voxels, 0 to 1.
-    centre_inside : bool (n,), whether the voxel's centre lies inside the region.
-    outside_fraction : share of the region's volume that lies outside the image.
+    centre_inside : bool (n,), whether the voxel's centre is inside the region.
+    outside_fraction : share of the region's volume that is outside the image.
     """
 
     name: str
@@ -60,7 +56,7 @@ class Occupancy:
     def weights(self, rule: str = "fraction") -> np.ndarray:
         """How much each voxel counts, float64 (n,).
 
-        ``fraction``: by its occupied fraction; ``half``: wholly if at least half of it lies inside; ``entirely``:
+        ``fraction``: by its occupied fraction; ``half``: wholly if at least half of it is inside; ``entirely``:
         wholly if all of it does; ``centre``: wholly if its centre does; else not at all.
 
         Raises
@@ -82,7 +78,7 @@ class Occupancy:
         """The image values at ``indices``, float64 (n,); the volume must lie on this grid."""
         if not self.grid.matches(volume.grid):
             raise OccupancyError(f"Region '{self.name}' was placed on another grid than this image: place it again.")
-        return volume.array.reshape(-1)[self.indices].astype(np.float64)
+        return np.asarray(volume.array.reshape(-1)[self.indices].astype(np.float64))
 
     def full_fraction(self) -> np.ndarray:
         """The fractions over the whole image, float64 [k, j, i]."""
@@ -111,7 +107,7 @@ def occupancy(
     Raises
     ------
     OccupancyError
-        If the region is empty, or more than ``maximum_outside`` of it lies outside the image.
+        If the region is empty, or more than ``maximum_outside`` of it is outside the image.
 
     Examples
     --------
@@ -141,7 +137,7 @@ def occupancy(
 def centres_inside(
     segment: Segment, source: Grid, target: Grid, ras_transform: RasTransform | None = None
 ) -> np.ndarray:
-    """Indices (n, 3), ordered k, j, i, of the voxels of ``target`` whose centre lies in ``segment``.
+    """Indices (n, 3), ordered k, j, i, of the voxels of ``target`` whose centre is in ``segment``.
 
     The lattice of ``target`` is taken to go on beyond its edges: indices may be negative or too large. Parameters and
     errors as in ``occupancy``.
@@ -149,7 +145,7 @@ def centres_inside(
     cropped = _not_empty(segment)
     low, high = _extent(cropped, push_map(source, target, ras_transform))
     flags = centre_flags(cropped.mask, low, high, pull_map(cropped, source, target, ras_transform))
-    return np.argwhere(flags) + np.array(low)
+    return np.asarray(np.argwhere(flags) + np.array(low))
 
 
 def _not_empty(segment: Segment) -> Segment:
@@ -175,7 +171,7 @@ def _extent(cropped: Segment, push: RasTransform) -> tuple[tuple[int, ...], tupl
 def _clipped(
     name: str, target: Grid, origin: tuple[int, ...], fraction: np.ndarray, centre: np.ndarray, maximum_outside: float
 ) -> Occupancy:
-    """Keep what lies inside the image, as flat indices; tell or refuse what does not."""
+    """Keep what is inside the image, as flat indices; report or refuse what is not."""
     total = float(fraction.sum())
     start = [max(0, -first) for first in origin]
     stop = [min(n, size - first) for n, size, first in zip(fraction.shape, target.shape, origin, strict=True)]
@@ -185,10 +181,10 @@ def _clipped(
     outside = 0.0 if outside < ROUNDING else outside
     where = np.nonzero((fraction > 0) | centre)
     if not where[0].size:
-        raise OccupancyError(f"Region '{name}' lies wholly outside the image: check that they belong together.")
+        raise OccupancyError(f"Region '{name}' is wholly outside the image: check that they belong together.")
     if outside > maximum_outside:
         raise OccupancyError(
-            f"{outside:.1%} of region '{name}' lies outside the image, more than the {maximum_outside:.1%} allowed: "
+            f"{outside:.1%} of region '{name}' is outside the image, more than the {maximum_outside:.1%} allowed: "
             "crop the region, check the registration, or allow more."
         )
     moved = tuple(index + first + a for index, first, a in zip(where, origin, start, strict=True))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.uptake.errors import RecoveryError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,10 +27,6 @@ FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))  # 2.3548
 
 _HIGHEST_RECOVERY = 1.5  # above 1 by edge enhancement of the reconstruction; a figure beyond is percent
 _SERIES_BELOW = 0.05  # diameter over sigma below which the closed form loses digits
-
-
-class RecoveryError(PRRTError):
-    """A recovery coefficient cannot be computed, fitted or applied."""
 
 
 def sphere_mean_recovery(diameter_mm: ArrayLike, fwhm_mm: float) -> np.ndarray:
@@ -78,7 +74,7 @@ def sphere_centre_recovery(diameter_mm: ArrayLike, fwhm_mm: float) -> np.ndarray
     """Value at the centre of a uniform sphere (uptake 1 in surroundings of 0) after Gaussian blur.
 
     RC = erf(r/(sqrt 2 sigma)) - sqrt(2/pi) (r/sigma) exp(-r^2/(2 sigma^2)), r the radius: Kessler, Ellis and Eden,
-    J Comput Assist Tomogr 1984;8:514-522. Parameters and errors as in ``sphere_mean_recovery``.
+    J Comput Assist Tomogr 1984;8:514-522. Parameters, shape and errors as in ``sphere_mean_recovery``.
 
     Examples
     --------
@@ -122,9 +118,9 @@ def contour_uncertainty_mm(spacing_mm: Sequence[float], fwhm_mm: float) -> float
 
 
 def apparent_uptake(true: ArrayLike, background: ArrayLike, recovery: ArrayLike) -> np.ndarray:
-    """What the image shows of an uptake in a uniform background: background + RC (true - background)."""
+    """What the image shows of an uptake in a uniform background: background + RC (true - background), of one shape."""
     true, background = np.asarray(true, dtype=np.float64), np.asarray(background, dtype=np.float64)
-    return background + np.asarray(recovery, dtype=np.float64) * (true - background)
+    return np.asarray(background + np.asarray(recovery, dtype=np.float64) * (true - background))
 
 
 def contrast_recovery(measured: float, true: float, background: float) -> float:
@@ -228,7 +224,7 @@ class RecoveryCurve:
         return np.asarray(z @ (np.sqrt(np.clip(values, 0.0, None)) * vectors).T @ gradient)
 
     def covers(self, volume_mL: float) -> bool:
-        """Whether the volume lies within those of the phantom."""
+        """Whether the volume is within those of the phantom."""
         return self.volume_range_mL[0] <= volume_mL <= self.volume_range_mL[1]
 
 
@@ -239,8 +235,8 @@ def fit_recovery_curve(
 
     Parameters
     ----------
-    volumes_mL, recoveries : of the spheres, at least three, positive.
-    uncertainties : standard uncertainties of the recoveries; without them the scatter about the curve stands for them.
+    volumes_mL, recoveries : (n,), of the spheres, at least three, positive.
+    uncertainties : (n,), standard, of the recoveries; without them the scatter about the curve stands for them.
     source : where the figures are from, in words; kept with the curve.
 
     Raises
@@ -308,7 +304,7 @@ def recovery_curve_from_text(volumes_mL: str, recoveries: str, where: str) -> Re
 class CorrectedUptake:
     """A measured uptake and what it becomes after partial volume correction, always side by side.
 
-    ``extrapolated`` tells that the volume lies outside the phantom's; uncertainties are standard, in the same unit.
+    ``extrapolated`` states that the volume is outside the phantom's; uncertainties are standard, in the same unit.
     """
 
     uncorrected: float
@@ -411,10 +407,10 @@ def _diameter_over_sigma(diameter_mm: ArrayLike, fwhm_mm: float) -> np.ndarray:
 
 def _finite(values: np.ndarray) -> np.ndarray:
     """Products of a power and a vanishing exponential: 0 where they are inf times 0."""
-    return np.nan_to_num(values, nan=0.0)
+    return np.asarray(np.nan_to_num(values, nan=0.0))
 
 
 def _erf(values: np.ndarray) -> np.ndarray:
     from scipy.special import erf
 
-    return erf(values)
+    return np.asarray(erf(values))

@@ -1,7 +1,7 @@
 """SUVpeak: the highest mean in a small sphere, less noisy than the hottest voxel.
 
 Wahl et al. (PERCIST), J Nucl Med 2009;50 Suppl 1:122S, doi:10.2967/jnumed.108.057307: a sphere of about 1 mL. Voxels
-at the sphere's border count by the fraction of them that lies in the sphere.
+at the sphere's border count by the fraction of them that is in the sphere.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.volume import Grid
+from PRRTUptakeLib.uptake.errors import UptakeError
 from PRRTUptakeLib.uptake.mapping import push_map
 from PRRTUptakeLib.uptake.occupancy import centres_inside
 
@@ -31,10 +31,6 @@ ONE_ML_RADIUS_MM = (3000.0 / (4.0 * math.pi)) ** (1.0 / 3.0)  # 6.2035 mm
 _NODES_PER_RADIUS = 100  # quadrature nodes along each of two voxel axes; the third is integrated exactly
 
 
-class PeakError(PRRTError):
-    """A peak cannot be taken in a region."""
-
-
 @dataclass(frozen=True)
 class PeakRule:
     """Which spheres compete.
@@ -43,7 +39,7 @@ class PeakRule:
     ----------
     radius_mm : of the sphere; by default 1 mL (6.2035 mm); 6.0 for the 12 mm diameter that some scanners use.
     entirely_inside : only spheres that contain no voxel centre outside the lesion (voxels of the lesion's own grid);
-        else any sphere whose centre lies in the lesion.
+        else any sphere whose centre is in the lesion.
     positions_per_axis : sphere centres tried in each voxel along each axis; 1 tries the voxel centres only, the usual
         convention; 3 comes close to a sphere that moves freely.
     """
@@ -54,9 +50,9 @@ class PeakRule:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.radius_mm) and self.radius_mm > 0):
-            raise PeakError(f"The radius of a peak sphere is a positive number of mm, not {self.radius_mm}.")
+            raise UptakeError(f"The radius of a peak sphere is a positive number of mm, not {self.radius_mm}.")
         if not 1 <= self.positions_per_axis <= 9:
-            raise PeakError(f"Positions per voxel axis lie between 1 and 9, not {self.positions_per_axis}.")
+            raise UptakeError(f"Positions per voxel axis lie between 1 and 9, not {self.positions_per_axis}.")
 
 
 @dataclass(frozen=True)
@@ -101,7 +97,7 @@ def suv_peak(
 
     Raises
     ------
-    PeakError
+    UptakeError
         If no sphere fits by the rule, or a voxel that a sphere needs is not finite.
     """
     rule = rule or PeakRule()
@@ -124,8 +120,8 @@ def suv_peak(
                 x, y, z = (float(v) for v in phase.to_ras(where[top, ::-1]))
                 best = Peak(segment.name, float(means[top]), (x, y, z), rule.radius_mm, volume.units)
     if best.value == -math.inf:
-        needs = "lies entirely inside it" if rule.entirely_inside else "is centred in it"
-        raise PeakError(
+        needs = "is entirely inside it" if rule.entirely_inside else "is centred in it"
+        raise UptakeError(
             f"Region '{segment.name}': no sphere of {rule.radius_mm:.4g} mm radius {needs} and within the image; "
             "take a smaller sphere, more positions per voxel, or no peak for this region."
         )
@@ -151,7 +147,7 @@ def sphere_kernel(axes: np.ndarray, radius_mm: float, shift: tuple[float, ...] =
     """
     key = tuple(float(v) for v in np.asarray(axes, dtype=np.float64).ravel())
     volumes = _sphere_volumes(key, float(radius_mm), tuple(float(v) for v in shift))
-    return volumes / volumes.sum()
+    return np.asarray(volumes / volumes.sum())
 
 
 @functools.lru_cache(maxsize=64)
@@ -178,13 +174,13 @@ def _sphere_volumes(axes_key: tuple[float, ...], radius_mm: float, shift: tuple[
     boxes = length.reshape(k.size, j.size, weights_j.size, i.size, weights_i.size)
     volumes = np.einsum("kjaib,a,b->kji", boxes, weights_j / 2.0, weights_i / 2.0)
     volumes.setflags(write=False)
-    return volumes
+    return np.asarray(volumes)
 
 
 def _complete(where: np.ndarray, kernel: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
-    """Those voxels (n, 3), ordered k, j, i, around which the whole kernel lies in the image."""
+    """Those voxels (n, 3), ordered k, j, i, around which the whole kernel is in the image."""
     half = np.array(kernel) // 2
-    return where[((where >= half) & (where < np.array(shape) - half)).all(axis=1)]
+    return np.asarray(where[((where >= half) & (where < np.array(shape) - half)).all(axis=1)])
 
 
 def _sphere_means(volume: Volume, name: str, where: np.ndarray, kernel: np.ndarray) -> np.ndarray:
@@ -195,12 +191,12 @@ def _sphere_means(volume: Volume, name: str, where: np.ndarray, kernel: np.ndarr
     low, high = where.min(axis=0), where.max(axis=0)
     box = volume.array[tuple(slice(a - h, b + h + 1) for a, b, h in zip(low, high, half, strict=True))]
     if not np.isfinite(box).all():
-        raise PeakError(
+        raise UptakeError(
             f"Region '{name}': voxels in or next to it are not finite numbers (NaN or infinite), so that no peak "
             "can be taken; correct the image."
         )
     means = oaconvolve(box.astype(np.float64), kernel[::-1, ::-1, ::-1], mode="valid")
-    return means[tuple((where - low).T)]
+    return np.asarray(means[tuple((where - low).T)])
 
 
 def _room_test(

@@ -9,11 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from PRRTUptakeLib.errors import PRRTError
-
-
-class RatioError(PRRTError):
-    """A ratio cannot be formed."""
+from PRRTUptakeLib.uptake.errors import UptakeError
 
 
 @dataclass(frozen=True)
@@ -29,7 +25,7 @@ def tn_ratio(tumour: Estimate | float, reference: Estimate | float, lesion: str)
 
     Raises
     ------
-    RatioError
+    UptakeError
         If an uptake is zero, negative or not finite, or an uncertainty is negative.
 
     Examples
@@ -37,10 +33,10 @@ def tn_ratio(tumour: Estimate | float, reference: Estimate | float, lesion: str)
     >>> ratio = tn_ratio(Estimate(30.0, 3.0), Estimate(2.0, 0.2), "L1")
     >>> ratio.value, round(ratio.uncertainty, 6)
     (15.0, 2.12132)
-    >>> tn_ratio(30.0, 0.0, "L1")
+    >>> tn_ratio(30.0, 0.0, "L")
     Traceback (most recent call last):
     ...
-    PRRTUptakeLib.uptake.ratios.RatioError: Lesion 'L1': the uptake of the liver reference is 0.0, but must be positive.
+    PRRTUptakeLib.uptake.errors.UptakeError: Lesion 'L': the uptake of the liver reference is 0.0, but must be positive.
     """
     return _ratio(tumour, reference, lesion, ("uptake of the tumour", "uptake of the liver reference"))
 
@@ -67,7 +63,7 @@ def _ratio(
 def _checked(value: Estimate | float, owner: str, word: str) -> Estimate:
     estimate = value if isinstance(value, Estimate) else Estimate(float(value))
     if not (math.isfinite(estimate.value) and estimate.value > 0):
-        raise RatioError(f"{owner}: the {word} is {estimate.value}, but must be positive.")
+        raise UptakeError(f"{owner}: the {word} is {estimate.value}, but must be positive.")
     if estimate.uncertainty < 0 or math.isinf(estimate.uncertainty):
-        raise RatioError(f"{owner}: the uncertainty of the {word} is {estimate.uncertainty}, but must be 0 or more.")
+        raise UptakeError(f"{owner}: the uncertainty of the {word} is {estimate.uncertainty}, but must be 0 or more.")
     return estimate

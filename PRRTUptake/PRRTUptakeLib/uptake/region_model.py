@@ -14,8 +14,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import ndimage
 
-from PRRTUptakeLib.uptake.partial_volume import FWHM_PER_SIGMA, RecoveryError
+from PRRTUptakeLib.uptake.errors import RecoveryError
+from PRRTUptakeLib.uptake.partial_volume import FWHM_PER_SIGMA
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,9 +26,10 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.uptake.occupancy import Occupancy
 
 BACKGROUND = "body background"
-REACH = 4.0  # sigmas to which a region's blur is followed: 6e-5 of a Gaussian lies beyond on either axis
+REACH = 4.0  # sigmas to which a region's blur is followed: 6e-5 of a Gaussian is beyond on either axis
 
 _CONTAINED = 0.5  # share of a region inside another from which it is cut out of it
+_ROUNDING = 1e-6  # of a distance: a grid that was turned has spacings that differ in their last digits
 _HALF_LINE = 256  # samples of one half of the line on which the kernel is made from its Fourier transform
 
 
@@ -37,7 +40,7 @@ class Box:
     low: tuple[int, ...]
     values: np.ndarray
 
-    @property
+    @cached_property
     def high(self) -> tuple[int, ...]:
         """Index after the last voxel."""
         return tuple(start + size for start, size in zip(self.low, self.values.shape, strict=True))
@@ -56,44 +59,42 @@ class Box:
         both = overlap(self.low, self.high, other.low, other.high)
         if both is None:
             return 0.0
-        return float(np.vdot(self.values[part(both, self.low)], other.values[part(both, other.low)]))
+        # Not np.vdot: BLAS wakes threads for it, which then wait actively and cost more than the sum.
+        return float(np.einsum("kji,kji", self.values[part(both, self.low)], other.values[part(both, other.low)]))
 
 
 def overlap(
     low: Sequence[int], high: Sequence[int], other_low: Sequence[int], other_high: Sequence[int]
 ) -> tuple[tuple[int, int], ...] | None:
     """What two boxes share, as first and last-plus-one index on each axis."""
-    both = tuple((max(a, c), min(b, d)) for a, b, c, d in zip(low, high, other_low, other_high, strict=True))
+    both = tuple(zip(map(max, low, other_low), map(min, high, other_high), strict=True))
     return both if all(a < b for a, b in both) else None
 
 
 def part(both: tuple[tuple[int, int], ...], low: Sequence[int]) -> tuple[slice, ...]:
     """The slices of the array of a box that begins at ``low``."""
-    return tuple(slice(a - start, b - start) for (a, b), start in zip(both, low, strict=True))
+    return tuple([slice(a - start, b - start) for (a, b), start in zip(both, low, strict=True)])
 
 
-def line_kernel(fwhm_mm: float, spacing_mm: float) -> np.ndarray:
-    """Gaussian weights at whole voxels -n to n along an axis, from its Fourier transform; they add up to 1.
+def line_kernel(fwhm_mm: float, spacing_mm: float, shift_mm: float = 0.0) -> np.ndarray:
+    """Gaussian weights (2n + 1,) at whole voxels -n to n along an axis, from its Fourier transform; they add up to 1.
 
     The image is band-limited by the grid, so that the kernel between samples is the transform exp(-2 (pi f sigma)^2) up
     to the grid's own highest frequency, not the Gaussian read at the samples; both agree from sigma of one voxel on.
+    A shift, by which the image shows everything further along the axis, is a phase of the transform.
     """
-    sigma = fwhm_mm / FWHM_PER_SIGMA / spacing_mm
+    sigma, shift = fwhm_mm / FWHM_PER_SIGMA / spacing_mm, shift_mm / spacing_mm
     frequency = np.fft.rfftfreq(2 * _HALF_LINE)
-    line = np.fft.irfft(np.exp(-2.0 * (math.pi * frequency * sigma) ** 2))
-    n = min(_HALF_LINE - 1, math.ceil(REACH * sigma))
-    kernel = np.concatenate([line[n:0:-1], line[: n + 1]])
+    line = np.fft.irfft(np.exp(-2.0 * (math.pi * frequency * sigma) ** 2 - 2j * math.pi * frequency * shift))
+    n = min(_HALF_LINE - 1, math.ceil(REACH * sigma + abs(shift)))
+    kernel = np.concatenate([line[-n:], line[: n + 1]])
     return np.asarray(kernel / kernel.sum())
 
 
 def blurred(values: np.ndarray, kernels: Sequence[np.ndarray]) -> np.ndarray:
     """A box [k, j, i] blurred along each axis, surroundings of 0; kernels of odd length, ordered k, j, i."""
     for axis, kernel in enumerate(kernels):
-        half = kernel.size // 2
-        size = values.shape[axis]
-        distance = np.arange(size)[:, None] - np.arange(size)[None, :]
-        band = np.where(np.abs(distance) <= half, kernel[np.clip(distance + half, 0, kernel.size - 1)], 0.0)
-        values = np.moveaxis(np.tensordot(band, values, axes=(1, axis)), 0, axis)
+        values = ndimage.convolve1d(values, kernel, axis, mode="constant")
     return np.ascontiguousarray(values)
 
 
@@ -146,35 +147,36 @@ class RegionModel:
         found[-1] = left.sum()
         return found
 
-    def kernels(self, fwhm_mm: float) -> tuple[np.ndarray, ...]:
-        """Line kernels for the axes k, j, i."""
+    def kernels(self, fwhm_mm: float, shift_mm: Sequence[float] = (0.0, 0.0, 0.0)) -> tuple[np.ndarray, ...]:
+        """Line kernels for the axes k, j, i, and by how much they shift along each."""
         if not (math.isfinite(fwhm_mm) and fwhm_mm > 0):
             raise RecoveryError(f"The resolution must be a FWHM above 0 mm, not {fwhm_mm}: state the camera's.")
-        return tuple(line_kernel(fwhm_mm, spacing) for spacing in self.grid.spacing_mm[::-1])
+        spacings = self.grid.spacing_mm[::-1]
+        return tuple(line_kernel(fwhm_mm, *one) for one in zip(spacings, shift_mm, strict=True))
 
-    def spread(self, fwhm_mm: float) -> tuple[Box, ...]:
+    def spread(self, fwhm_mm: float, shift_mm: Sequence[float] = (0.0, 0.0, 0.0)) -> tuple[Box, ...]:
         """Region spread functions: the image of each region of concentration 1 and nothing else."""
-        kernels = self.kernels(fwhm_mm)
+        kernels = self.kernels(fwhm_mm, shift_mm)
         return tuple(spread_box(box, kernels, self.grid.shape) for box in self.filled)
 
     def background(self, margin_mm: float) -> Box:
-        """The part of each voxel that is body background, within ``margin_mm`` of the regions (boxes around them)."""
+        """The part of each voxel that is body background, where its centre is within ``margin_mm`` of a region's voxel.
+
+        By distance, so that it is the same however the grid is turned in the patient.
+        """
         steps = [math.ceil(margin_mm / spacing) for spacing in self.grid.spacing_mm[::-1]]
-        shape = self.grid.shape
-        lows = np.array([np.maximum(np.array(box.low) - steps, 0) for box in self.filled])
-        highs = np.array([np.minimum(np.array(box.high) + steps, shape) for box in self.filled])
-        low, high = lows.min(axis=0), highs.max(axis=0)
-        values = np.zeros(tuple(high - low))
-        for first, last in zip(lows, highs, strict=True):
-            values[tuple(slice(a - c, b - c) for a, b, c in zip(first, last, low, strict=True))] = 1.0
-        if self.extent is not None:
-            values *= self.extent[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
+        lows, highs = (np.array([getattr(box, end) for box in self.filled]) for end in ("low", "high"))
+        low = tuple(int(n) for n in np.maximum(lows.min(axis=0) - steps, 0))
+        high = tuple(int(n) for n in np.minimum(highs.max(axis=0) + steps, self.grid.shape))
+        filled = np.zeros(tuple(b - a for a, b in zip(low, high, strict=True)))
         for box in self.filled:
-            both = overlap(box.low, box.high, tuple(low), tuple(high))
-            if both is not None:
-                here = values[part(both, tuple(low))]
-                here -= np.minimum(here, box.values[part(both, box.low)])
-        return Box(tuple(int(n) for n in low), values)
+            filled[part(overlap(box.low, box.high, low, high) or (), low)] += box.values
+        away_mm = ndimage.distance_transform_edt(filled == 0, sampling=self.grid.spacing_mm[::-1])
+        values = np.where(away_mm <= margin_mm * (1 + _ROUNDING), np.clip(1.0 - filled, 0.0, 1.0), 0.0)
+        if self.extent is not None:
+            body = self.extent[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
+            values = np.where(values > 0, np.clip(body - filled, 0.0, 1.0), 0.0)
+        return Box(low, values)
 
 
 def region_model(
@@ -237,7 +239,7 @@ def box_of(region: Occupancy) -> Box:
 
 
 def allotted(drawn: Sequence[Box], inside: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
-    """What every region has for itself, in its own box; see the module's first lines."""
+    """What every region has for itself, in its own box and of its shape; see the module's first lines."""
     found: list[np.ndarray] = []
     for number, box in enumerate(drawn):
         values, used = box.values.copy(), np.zeros_like(box.values)
@@ -260,12 +262,12 @@ def spread_box(box: Box, kernels: Sequence[np.ndarray], shape: Sequence[int]) ->
     high = tuple(min(size, stop + n) for stop, n, size in zip(box.high, reach, shape, strict=True))
     wide = box.crop(low, high)
     if wide is None:
-        raise RecoveryError("A region lies outside the image: place it again.")
+        raise RecoveryError("A region is outside the image: place it again.")
     return Box(low, blurred(wide, kernels))
 
 
 def _contained(drawn: Sequence[Box], number: int) -> tuple[int, ...]:
-    """Earlier regions of which more than half lies in region ``number``."""
+    """Earlier regions of which more than half is in region ``number``."""
     box = drawn[number]
     found = []
     for earlier in range(number):

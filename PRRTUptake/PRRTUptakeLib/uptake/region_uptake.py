@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from PRRTUptakeLib.uptake.errors import RecoveryError
+from PRRTUptakeLib.uptake.image_shift import shifted_to_image
 from PRRTUptakeLib.uptake.noise import ImageNoise
-from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve, RecoveryError
+from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve
 from PRRTUptakeLib.uptake.region_model import BACKGROUND, box_of, region_model
 from PRRTUptakeLib.uptake.transfer_matrix import CorrectedRegions, correct_regions, spread_regions
 from PRRTUptakeLib.uptake.transfer_uncertainty import (
@@ -37,8 +39,9 @@ MODES = ("none", "gtm", "recovery")
 DEFAULT_FWHM_U = 0.15
 DEFAULT_REGISTRATION_MM = 2.0
 
+RESOLUTION = "camera resolution"
 _WORDS = {
-    "resolution": "camera resolution",
+    "resolution": RESOLUTION,
     "registration": "place of the contour on the image",
     "contour": "contour",
     "noise": "counting noise",
@@ -190,16 +193,17 @@ def region_uptakes(
         Every hot structure near them should be among them: what is not counts as body background.
     settings : mode and uncertainties.
     noise : of the image, or the relative standard uncertainty of each region's mean; None leaves counting noise out.
-    body, sampled : see ``region_model.region_model``.
+    body, sampled : [k, j, i], and regions; see ``region_model.region_model``.
     name : of the image among those of the patient.
 
     Raises
     ------
     RecoveryError
-        If the regions cannot be told apart at this resolution, or the image does not belong to them.
+        If the regions cannot be distinguished at this resolution, or the image does not belong to them.
     """
     model = region_model(regions, body, sampled)
-    corrected = correct_regions(image, spread_regions(model, settings.fwhm_mm), settings.form)
+    spread = shifted_to_image(image, spread_regions(model, settings.fwhm_mm), settings.registration_mm)
+    corrected = correct_regions(image, spread, settings.form)
     measuring = [(sampled or {}).get(region.name, region) for region in regions]
     by_name = {region.name: region for region in regions}
     measured = {

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from PRRTUptakeLib.uptake.partial_volume import RecoveryError
+from PRRTUptakeLib.uptake.errors import RecoveryError
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Volume

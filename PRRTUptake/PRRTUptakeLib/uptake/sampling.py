@@ -49,7 +49,7 @@ def sampled_fractions(
     touched = table if weights is None else _summed_area(weights > 0)
     points = _trilinear(int(np.clip(np.ceil(np.log2(32.0 * volume_ratio)), 8, 13)))
     for slab, first, size in _slabs(low, shape):
-        corners = _lattice(first, tuple(n + 1 for n in size), -0.5, pull)
+        corners = _sample_grid(first, tuple(n + 1 for n in size), -0.5, pull)
         fraction[slab] = _slab_fractions(parts, (table, touched), corners, points)
         centre[slab] = _centres(padded, first, size, pull)
     return fraction, centre
@@ -72,10 +72,10 @@ def _slabs(low: tuple[int, ...], shape: tuple[int, ...]) -> Iterator[tuple[slice
 
 def _centres(padded: np.ndarray, first: tuple[int, ...], size: tuple[int, ...], pull: PointMap) -> np.ndarray:
     """Centre flags; indices are rounded first, so that a centre on a face falls to the same side everywhere."""
-    return _inside(padded, np.round(_lattice(first, size, 0.0, pull), 6))
+    return _inside(padded, np.round(_sample_grid(first, size, 0.0, pull), 6))
 
 
-def _lattice(first: tuple[int, ...], size: tuple[int, ...], shift: float, pull: PointMap) -> np.ndarray:
+def _sample_grid(first: tuple[int, ...], size: tuple[int, ...], shift: float, pull: PointMap) -> np.ndarray:
     """Mask indices (k, j, i, 3) of a lattice of image points that starts at ``first`` + ``shift``."""
     k, j, i = (start + shift + np.arange(n, dtype=np.float64) for start, n in zip(first, size, strict=True))
     grid = np.stack(np.broadcast_arrays(i[None, None, :], j[None, :, None], k[:, None, None]), axis=-1)
@@ -102,7 +102,7 @@ def _slab_fractions(
         some = tuple(index[start : start + step] for index in border)
         ends = np.stack([corner[some] for corner in eight], axis=1)  # (voxels, 8, 3)
         fraction[some] = _inside(padded, points @ ends).mean(axis=1)
-    return fraction
+    return np.asarray(fraction)
 
 
 def _summed_area(mask: np.ndarray) -> np.ndarray:

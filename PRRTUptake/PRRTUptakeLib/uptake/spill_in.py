@@ -14,9 +14,9 @@ import numpy as np
 from scipy import ndimage
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.uptake.errors import RecoveryError
 from PRRTUptakeLib.uptake.mapping import push_map
 from PRRTUptakeLib.uptake.occupancy import occupancy
-from PRRTUptakeLib.uptake.partial_volume import RecoveryError
 from PRRTUptakeLib.uptake.region_model import box_of, line_kernel, spread_box
 
 if TYPE_CHECKING:

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import ndimage
 
-from PRRTUptakeLib.uptake.partial_volume import RecoveryError
+from PRRTUptakeLib.uptake.errors import RecoveryError
 from PRRTUptakeLib.uptake.region_model import BACKGROUND, Box, RegionModel, blurred, box_of, overlap, part
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.uptake.occupancy import Occupancy
 
 FORMS = ("rousset", "symmetric")
-_LARGEST_CONDITION = 1e4  # beyond, errors of a mean grow so much that regions cannot be told apart
+_MARGIN = 1.5  # FWHM around the regions in which the body background is averaged: nearer is nothing but spill-out
+_LARGEST_CONDITION = 1e4  # beyond, errors of a mean grow so much that regions cannot be distinguished
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +40,7 @@ class SpreadRegions:
     Attributes
     ----------
     model, fwhm_mm : which regions, which resolution.
+    shift_mm : along the grid's axes k, j, i: where the image shows the regions, as against their contours.
     spread : each region of concentration 1 as the image shows it.
     background : the part of each voxel near the regions that is body background.
     everything : the blurred body, in the background's box (1 where no body is given).
@@ -50,6 +53,7 @@ class SpreadRegions:
     background: Box
     everything: Box
     products: np.ndarray
+    shift_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     @property
     def parts(self) -> tuple[Box, ...]:
@@ -92,7 +96,11 @@ class SpreadRegions:
                 share = box.values[part(both, box.low)]
                 out[part(both, low)] += value * share
                 left[part(both, low)] -= share
-        return np.asarray(out + concentrations[-1] * np.clip(left, 0.0, 1.0))
+        out += concentrations[-1] * np.clip(left, 0.0, 1.0)
+        if any(self.shift_mm):
+            voxels = np.array(self.shift_mm) / self.model.grid.spacing_mm[::-1]
+            out = ndimage.shift(out, voxels, order=1, mode="nearest")
+        return np.asarray(out)
 
     def near(self) -> np.ndarray:
         """Where the regions and the background around them are, bool in the background's box."""
@@ -153,31 +161,38 @@ class CorrectedRegions:
         return self.spread.names.index(name)
 
 
-def spread_regions(model: RegionModel, fwhm_mm: float, margin_mm: float | None = None) -> SpreadRegions:
+def spread_regions(
+    model: RegionModel,
+    fwhm_mm: float,
+    background: Box | None = None,
+    shift_mm: tuple[float, float, float] = (0.0, 0.0, 0.0),
+) -> SpreadRegions:
     """Blur every region and form the products of all pairs.
 
     Parameters
     ----------
     model : the regions.
     fwhm_mm : resolution, full width at half maximum, isotropic.
-    margin_mm : how far around the regions the body background is averaged; by default one FWHM.
+    background : where the body background is averaged; by default within 1.5 FWHM of the regions.
+    shift_mm : along the grid's axes k, j, i: where the image shows the regions, as against their contours.
 
     Raises
     ------
     RecoveryError
         If the resolution is not positive, or no body background is left near the regions.
     """
-    spread = model.spread(fwhm_mm)
-    background = model.background(fwhm_mm if margin_mm is None else margin_mm)
+    spread = model.spread(fwhm_mm, shift_mm)
+    if background is None:
+        background = model.background(_MARGIN * fwhm_mm)
     if not background.values.sum() > 0:
         raise RecoveryError("No body is left around the regions, so that its background is unknown: widen the body.")
-    everything = _blurred_body(model, background, fwhm_mm)
+    everything = _blurred_body(model, background, model.kernels(fwhm_mm, shift_mm))
     parts = (*model.sampled, background)
     products = np.empty((len(parts), len(parts)))
     for row, own in enumerate(parts):
         products[row, :-1] = [own.dot(box) for box in spread]
         products[row, -1] = own.dot(everything) - products[row, :-1].sum()
-    return SpreadRegions(model, fwhm_mm, spread, background, everything, products)
+    return SpreadRegions(model, fwhm_mm, spread, background, everything, products, shift_mm)
 
 
 def correct_regions(image: Volume, spread: SpreadRegions, form: str = "rousset") -> CorrectedRegions:
@@ -187,7 +202,7 @@ def correct_regions(image: Volume, spread: SpreadRegions, form: str = "rousset")
     ------
     RecoveryError
         If the image is on another grid or not finite, the form is unknown, or regions are so alike or so small for the
-        resolution that they cannot be told apart.
+        resolution that they cannot be distinguished.
     """
     if form not in FORMS:
         raise RecoveryError(f"The form '{form}' of the transfer matrix is not one of {', '.join(FORMS)}.")
@@ -206,22 +221,22 @@ def correct_regions(image: Volume, spread: SpreadRegions, form: str = "rousset")
 
 
 def solve(products: np.ndarray, sums: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    """Concentrations from the products of the regions and the sums of the image; see ``correct_regions``."""
+    """Concentrations (n,) from the products (n, n) of the regions and the image's sums (n,); see `correct_regions`."""
     rows = products / products.sum(axis=1, keepdims=True)
     condition = float(np.linalg.cond(rows))
     if not condition < _LARGEST_CONDITION:  # true for nan too
         weakest = names[int(np.argmin(np.diag(rows)))]
         raise RecoveryError(
-            f"Region '{weakest}' cannot be told from its neighbours at this resolution (condition {condition:.1e}): "
+            f"Region '{weakest}' cannot be separated from its neighbours at this resolution (condition "
+            f"{condition:.1e}): "
             "join it with one of them, or leave it out."
         )
     return np.asarray(np.linalg.solve(rows, sums / products.sum(axis=1)))
 
 
-def _blurred_body(model: RegionModel, background: Box, fwhm_mm: float) -> Box:
+def _blurred_body(model: RegionModel, background: Box, kernels: Sequence[np.ndarray]) -> Box:
     if model.extent is None:
         return Box(background.low, np.ones_like(background.values))
-    kernels = model.kernels(fwhm_mm)
     reach = [kernel.size // 2 for kernel in kernels]
     # Beyond the image the body goes on as it is at its edge: it is the field of view that ends there, not the patient.
     padded = np.pad(model.extent, [(n, n) for n in reach], mode="edge")
@@ -259,5 +274,5 @@ def _normal_equations(spread: SpreadRegions, array: np.ndarray) -> tuple[np.ndar
 def _within(box: Box, low: Sequence[int], high: Sequence[int]) -> Box:
     both = overlap(box.low, box.high, low, high)
     if both is None:
-        raise RecoveryError("A region lies outside the voxels around it; this should be impossible.")
+        raise RecoveryError("A region is outside the voxels around it; this should be impossible.")
     return Box(tuple(a for a, _ in both), box.values[part(both, box.low)])

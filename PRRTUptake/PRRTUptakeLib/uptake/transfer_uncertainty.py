@@ -21,17 +21,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from PRRTUptakeLib.uptake.partial_volume import RecoveryError
-from PRRTUptakeLib.uptake.region_model import Box, RegionModel, allotted, overlap, spread_box
+from PRRTUptakeLib.uptake.errors import RecoveryError
+from PRRTUptakeLib.uptake.mask_changes import MaskChanges
+from PRRTUptakeLib.uptake.region_model import Box, RegionModel
 from PRRTUptakeLib.uptake.transfer_matrix import CorrectedRegions, spread_regions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 CAUSES = ("resolution", "registration", "contour", "noise")
 OWN = ("registration", "noise")
 DRAWS = 4000
 _NODE = 1.5  # standard uncertainties of the resolution at which the matrix is formed again
+_ONE_THREAD = 2**18  # products of a matrix product up to which BLAS (OpenBLAS) uses one thread
 _STEP = 1.0  # voxels, at least, by which a region is moved
 
 
@@ -130,7 +132,7 @@ class RegionDraws:
         return float(table[:, self._number(name)].std(ddof=1))
 
     def interval(self, name: str, confidence: float = 0.95) -> tuple[float, float]:
-        """Where the region's concentration lies, in the image's unit."""
+        """Where the region's concentration is, in the image's unit."""
         tail = (1.0 - confidence) / 2.0
         low, high = np.quantile(self.factors(name), [tail, 1.0 - tail])
         value = self.corrected.value(name)
@@ -179,8 +181,7 @@ def region_draws(
     measured, after = _by_noise(corrected, uncertainties, normals)
     found = {
         "resolution": _by_resolution(corrected, uncertainties, normals.of("resolution")[:, 0]),
-        "registration": _by_masks(corrected, uncertainties, "registration", normals),
-        "contour": _by_masks(corrected, uncertainties, "contour", normals),
+        **_by_masks(corrected, uncertainties, normals),
         "noise": after,
     }
     return RegionDraws(corrected, np.sum(list(found.values()), axis=0), found, measured)
@@ -190,14 +191,19 @@ def _by_resolution(corrected: CorrectedRegions, u: TransferUncertainties, z: np.
     """Concentrations if the camera blurs more or less than was assumed, from the same measured means."""
     if u.fwhm_relative == 0:
         return np.zeros((z.size, corrected.corrected.size - 1))
-    ends = []
-    for sign in (-1.0, 1.0):
-        fwhm_mm = corrected.spread.fwhm_mm * math.exp(sign * _NODE * u.fwhm_relative)
-        other = spread_regions(corrected.spread.model, fwhm_mm, corrected.spread.fwhm_mm)
-        sums = corrected.measured * np.array([box.values.sum() for box in corrected.spread.parts])
-        here = np.linalg.solve(corrected.spread.products, sums)
-        ends.append(_logarithm(_solved(other.products, sums)[:-1], here[:-1]))
-    return _quadratic(ends[0], ends[1], z / _NODE)
+    sums = corrected.measured * np.array([box.values.sum() for box in corrected.spread.parts])
+    here = np.linalg.solve(corrected.spread.products, sums)
+    products = [
+        spread_regions(
+            corrected.spread.model,
+            corrected.spread.fwhm_mm * math.exp(sign * _NODE * u.fwhm_relative),
+            corrected.spread.background,
+            corrected.spread.shift_mm,
+        ).products
+        for sign in (-1.0, 1.0)
+    ]
+    ends = _logarithm(_solved(np.stack(products), sums)[:, :-1], here[:-1])
+    return _quadratic(ends[:1], ends[1:], z[:, None] / _NODE)
 
 
 def _logarithm(values: np.ndarray, reference: np.ndarray) -> np.ndarray:
@@ -208,28 +214,43 @@ def _logarithm(values: np.ndarray, reference: np.ndarray) -> np.ndarray:
 
 
 def _quadratic(below: np.ndarray, above: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """Through (-1, below), (0, 0), (1, above), at z of shape (draws,): (draws, n)."""
+    """Sum of quadratics through (-1, below), (0, 0), (1, above), each (terms, n), at z (draws, terms): (draws, n)."""
     slope, bend = (above - below) / 2.0, (above + below) / 2.0
-    return np.asarray(z[:, None] * slope + z[:, None] ** 2 * bend)
+    # In blocks that BLAS computes on one thread: its threads wait actively after each call, which costs more.
+    rows = max(1, _ONE_THREAD // slope.size)
+    blocks = [z[start : start + rows] for start in range(0, len(z), rows)]
+    return np.concatenate([block @ slope + block**2 @ bend for block in blocks])
 
 
-def _by_masks(corrected: CorrectedRegions, u: TransferUncertainties, cause: str, normals: Normals) -> np.ndarray:
-    """What the truth would be if the regions were in truth beside their masks, all of them independently."""
+def _by_masks(corrected: CorrectedRegions, u: TransferUncertainties, normals: Normals) -> dict[str, np.ndarray]:
+    """What the truth would be if the regions were in truth beside their masks, all of them independently, by cause."""
     model = corrected.spread.model
-    total = np.zeros((normals.draws, len(model.names)))
+    changes = MaskChanges(corrected.spread)
+    products = [np.empty((0, *corrected.spread.products.shape))]
+    steps: dict[str, list[np.ndarray]] = {"registration": [], "contour": []}
+    order: list[str] = []
     for number, name in enumerate(model.names):
-        pairs = _moves(model, number, u) if cause == "registration" else _surfaces(model, number, u.contour_of(name))
-        z = normals.of(cause, name, 3)
-        for axis, (below, above, scale) in enumerate(pairs):
-            ends = [_with_truth(corrected, number, box) for box in (below, above)]
-            total += _quadratic(ends[0], ends[1], scale * z[:, axis])
-    return total
+        pairs = {"registration": _moves(model, number, u), "contour": _surfaces(model, number, u.contour_of(name))}
+        boxes = [box for of_cause in pairs.values() for below, above, _ in of_cause for box in (below, above)]
+        if boxes:
+            products.append(changes.products(number, boxes))
+        for cause, of_cause in pairs.items():
+            z = normals.of(cause, name, 3) if of_cause else np.empty((normals.draws, 0))
+            steps[cause] += [scale * z[:, axis] for axis, (_, _, scale) in enumerate(of_cause)]
+            order += [cause] * len(of_cause)
+    found = _solved(np.concatenate(products), corrected.spread.products @ corrected.corrected)
+    ends = _logarithm(found[:, :-1], corrected.corrected[:-1]).reshape(len(order), 2, len(model.names))
+    drawn = {cause: np.zeros((normals.draws, len(model.names))) for cause in steps}
+    for cause, z_of_cause in steps.items():
+        if z_of_cause:
+            below, above = ends[[one == cause for one in order]].transpose(1, 0, 2)
+            drawn[cause] = _quadratic(below, above, np.stack(z_of_cause, axis=1))
+    return drawn
 
 
-def _moves(model: RegionModel, number: int, u: TransferUncertainties) -> Iterator[tuple[Box, Box, float]]:
+def _moves(model: RegionModel, number: int, u: TransferUncertainties) -> list[tuple[Box, Box, float]]:
     """The region moved by whole voxels back and forth on every axis, and the uncertainty in such steps."""
-    if u.registration_mm == 0:
-        return
+    found: list[tuple[Box, Box, float]] = []
     box = model.drawn[number]
     for axis, spacing in enumerate(model.grid.spacing_mm[::-1]):
         voxels = max(1, round(_STEP * u.registration_mm / spacing))
@@ -237,17 +258,18 @@ def _moves(model: RegionModel, number: int, u: TransferUncertainties) -> Iterato
         for sign in (-1, 1):
             low = tuple(start + sign * voxels * (n == axis) for n, start in enumerate(box.low))
             moved.append(Box(low, box.values))
-        yield moved[0], moved[1], u.registration_mm / (voxels * spacing)
+        found.append((moved[0], moved[1], u.registration_mm / (voxels * spacing)))
+    return found if u.registration_mm > 0 else []
 
 
-def _surfaces(model: RegionModel, number: int, contour_mm: float) -> Iterator[tuple[Box, Box, float]]:
+def _surfaces(model: RegionModel, number: int, contour_mm: float) -> list[tuple[Box, Box, float]]:
     """The region with its surface moved in and out.
 
     One step of the level-set equation with upwind differences (Osher and Sethian 1988,
     doi:10.1016/0021-9991(88)90002-2), of at most half a voxel.
     """
     if contour_mm == 0:
-        return
+        return []
     step_mm = min(contour_mm, min(model.grid.spacing_mm) / 2.0)
     box = model.drawn[number]
     wide = np.pad(box.values, 2)
@@ -259,60 +281,20 @@ def _surfaces(model: RegionModel, number: int, contour_mm: float) -> Iterator[tu
     low = tuple(start - 2 for start in box.low)
     outwards = Box(low, np.clip(wide + step_mm * np.sqrt(grown), 0.0, 1.0))
     inwards = Box(low, np.clip(wide - step_mm * np.sqrt(shrunk), 0.0, 1.0))
-    yield inwards, outwards, contour_mm / step_mm
-
-
-def _with_truth(corrected: CorrectedRegions, number: int, drawn: Box) -> np.ndarray:
-    """Log of the concentrations that explain the measured means if one region is in truth otherwise, (n,)."""
-    spread = corrected.spread
-    kernels = spread.model.kernels(spread.fwhm_mm)
-    products = spread.products.copy()
-    for region, change in _changes(spread.model, number, drawn).items():
-        blur = spread_box(change, kernels, spread.model.grid.shape)
-        seen = np.array([box.dot(blur) for box in spread.parts])
-        products[:, region] += seen
-        products[:, -1] -= seen
-    found = _solved(products, spread.products @ corrected.corrected)
-    return _logarithm(found[:-1], corrected.corrected[:-1])
+    return [(inwards, outwards, contour_mm / step_mm)]
 
 
 def _solved(products: np.ndarray, sums: np.ndarray) -> np.ndarray:
-    """Without a check of the condition: a region that is lost in one of the cases gets a wide interval by that."""
+    """(cases, n) from products (cases, n, n), without a check of the condition.
+
+    A region that is lost in one of the cases gets a wide interval by that.
+    """
     try:
-        return np.asarray(np.linalg.solve(products, sums))
+        return np.asarray(np.linalg.solve(products, np.broadcast_to(sums, products.shape[:2])[..., None])[..., 0])
     except np.linalg.LinAlgError:
-        return np.full(sums.size, np.inf)
-
-
-def _changes(model: RegionModel, number: int, drawn: Box) -> dict[int, Box]:
-    """How the part of each region changes when one is drawn otherwise, in a box around both forms of it."""
-    own = model.drawn[number]
-    shape = model.grid.shape
-    low = tuple(max(0, min(a, b)) for a, b in zip(own.low, drawn.low, strict=True))
-    high = tuple(min(size, max(a, b)) for a, b, size in zip(own.high, drawn.high, shape, strict=True))
-    near, inside, before = [], [], {}
-    numbers = [
-        region
-        for region, box in enumerate(model.drawn)
-        if region == number or overlap(box.low, box.high, low, high) is not None
-    ]
-    for region in numbers:
-        box = drawn if region == number else model.drawn[region]
-        near.append(Box(low, _cropped(box, low, high)))
-        inside.append(tuple(numbers.index(one) for one in model.inside[region] if one in numbers))
-        before[region] = _cropped(model.filled[region], low, high)
-    after = allotted(near, inside)
-    found = {}
-    for region, values in zip(numbers, after, strict=True):
-        change = values - before[region]
-        if np.any(change):
-            found[region] = Box(low, change)
-    return found
-
-
-def _cropped(box: Box, low: tuple[int, ...], high: tuple[int, ...]) -> np.ndarray:
-    found = box.crop(low, high)
-    return np.zeros(tuple(b - a for a, b in zip(low, high, strict=True))) if found is None else found
+        if len(products) == 1:
+            return np.full((1, sums.size), np.inf)
+        return np.concatenate([_solved(one[None], sums) for one in products])
 
 
 def _by_noise(corrected: CorrectedRegions, u: TransferUncertainties, normals: Normals) -> tuple[np.ndarray, np.ndarray]:

@@ -16,18 +16,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.uptake.aggregation import aggregate_draws
+from PRRTUptakeLib.uptake.errors import UptakeError
 from PRRTUptakeLib.vocabulary import AGGREGATIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 _TAIL = 0.025
-
-
-class UncertaintyError(PRRTError):
-    """An uncertainty cannot be stated."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,9 +70,9 @@ class DrawnValue:
         for word in ("measured", "corrected"):
             value = getattr(self, word)
             if not (math.isfinite(value) and value > 0):
-                raise UncertaintyError(f"The {word} uptake is {value}, but must be positive to have an interval.")
+                raise UptakeError(f"The {word} uptake is {value}, but must be positive to have an interval.")
         if self.own.ndim != 1 or self.own.shape != self.truth.shape:
-            raise UncertaintyError(f"Draws of shapes {self.own.shape} and {self.truth.shape} do not belong together.")
+            raise UptakeError(f"Draws of shapes {self.own.shape} and {self.truth.shape} do not belong together.")
 
     @property
     def loss(self) -> float:
@@ -130,11 +126,11 @@ def ratio(upper: DrawnValue, lower: DrawnValue) -> DrawnValue:
 
     Raises
     ------
-    UncertaintyError
+    UptakeError
         If the numbers of draws differ.
     """
     if upper.own.shape != lower.own.shape:
-        raise UncertaintyError("A ratio needs equal numbers of draws: draw both uptakes with the same settings.")
+        raise UptakeError("A ratio needs equal numbers of draws: draw both uptakes with the same settings.")
     words = dict.fromkeys((*upper.causes, *lower.causes))
     return DrawnValue(
         upper.measured / lower.measured,
@@ -146,22 +142,49 @@ def ratio(upper: DrawnValue, lower: DrawnValue) -> DrawnValue:
     )
 
 
+def mapped(value: DrawnValue, function: Callable[[np.ndarray], np.ndarray], cause: str = "") -> DrawnValue:
+    """A quantity that follows from another one, draw by draw, such as an effect from a dose.
+
+    ``function`` takes and gives positive values of any shape; ``cause`` names its own part, if it adds one.
+    """
+    measured, corrected = (float(function(np.array(one))) for one in (value.measured, value.corrected))
+    own = np.log(function(value.measured * np.exp(value.own)) / measured)
+    truth = np.log(function(value.corrected * np.exp(value.truth)) / corrected)
+    return DrawnValue(measured, corrected, own, truth, ", ".join(filter(None, (value.contents, cause))))
+
+
+def summed(values: Sequence[DrawnValue]) -> DrawnValue:
+    """The sum of several quantities, draw by draw: what they share does not average out.
+
+    Raises
+    ------
+    UptakeError
+        For no values, or different numbers of draws.
+    """
+    if not values or len({one.own.shape for one in values}) > 1:
+        raise UptakeError("A sum needs at least one value, and all with equal numbers of draws.")
+    measured, corrected = (math.fsum(getattr(one, word) for one in values) for word in ("measured", "corrected"))
+    own = np.log(np.sum([one.measured * np.exp(one.own) for one in values], axis=0) / measured)
+    truth = np.log(np.sum([one.corrected * np.exp(one.truth) for one in values], axis=0) / corrected)
+    return DrawnValue(measured, corrected, own, truth, values[0].contents)
+
+
 def aggregated(values: Sequence[DrawnValue], rule: str, volumes_mL: Sequence[float] | None = None) -> DrawnValue:
     """One value from several lesions by a word of AGGREGATIONS, draw by draw.
 
     Raises
     ------
-    UncertaintyError
+    UptakeError
         For no values, an unknown rule, or missing volumes.
     """
     if not values:
-        raise UncertaintyError("There are no lesions to average: choose at least one.")
+        raise UptakeError("There are no lesions to average: choose at least one.")
     if rule not in AGGREGATIONS:
-        raise UncertaintyError(f"The aggregation '{rule}' is not one of {', '.join(AGGREGATIONS)}.")
+        raise UptakeError(f"The aggregation '{rule}' is not one of {', '.join(AGGREGATIONS)}.")
     weights = np.full(len(values), 1.0 / len(values))
     if rule == "volume-weighted-mean":
         if volumes_mL is None or len(volumes_mL) != len(values) or not all(volume > 0 for volume in volumes_mL):
-            raise UncertaintyError("The volume-weighted mean needs a positive volume for each lesion.")
+            raise UptakeError("The volume-weighted mean needs a positive volume for each lesion.")
         weights = np.asarray(volumes_mL, dtype=np.float64) / math.fsum(volumes_mL)
     measured = np.array([one.measured for one in values])
     corrected = np.array([one.corrected for one in values])
@@ -198,11 +221,11 @@ def budget(uptake_by_cause: Mapping[str, np.ndarray]) -> dict[str, float]:
 
     Raises
     ------
-    UncertaintyError
+    UptakeError
         If nothing varies.
     """
     variances = {cause: float(np.var(draws)) for cause, draws in uptake_by_cause.items()}
     total = math.fsum(variances.values())
     if not total > 0:
-        raise UncertaintyError("No cause has an uncertainty, so there is no budget: state at least one.")
+        raise UptakeError("No cause has an uncertainty, so there is no budget: state at least one.")
     return {cause: 100.0 * variance / total for cause, variance in variances.items()}

@@ -203,7 +203,7 @@ def _swap(ds: Dataset, first: Any, second: Any) -> None:
 
 
 def as_text(value: Any) -> str:
-    """A value as it would stand in a file."""
+    """A value as it would be in a file."""
     return value if isinstance(value, str) else "\\".join(map(str, value)) if hasattr(value, "__iter__") else str(value)
 
 

@@ -14,7 +14,7 @@ def choose(table, row: int) -> None:
 
 
 def choose_data(combo, value) -> None:
-    """Choose the entry of a combo box that stands for a value."""
+    """Choose the entry of a combo box for a value."""
     index = combo.findData(value)
     assert index >= 0
     combo.setCurrentIndex(index)
@@ -22,29 +22,29 @@ def choose_data(combo, value) -> None:
 
 
 def cancelled_after(monkeypatch, steps: int, act=lambda dialog: dialog.cancel()) -> list[float]:
-    """Press Cancel in the progress dialog at its ``steps``-th message (or do ``act``); gives what it was told."""
+    """Press Cancel in the progress dialog at its ``steps``-th message (or do ``act``); gives the messages it got."""
     import slicer
 
-    told: list[float] = []
+    notes: list[float] = []
     make = slicer.util.createProgressDialog
 
     def watched(**options):
         dialog = make(**options)
 
         def step():
-            told.append(dialog.value)
-            if len(told) == steps + 1:
+            notes.append(dialog.value)
+            if len(notes) == steps + 1:
                 act(dialog)
 
         monkeypatch.setattr(slicer.app, "processEvents", step, raising=False)
         return dialog
 
     monkeypatch.setattr(slicer.util, "createProgressDialog", watched)
-    return told
+    return notes
 
 
 def study_of(node) -> int:
-    """The subject hierarchy item of the study that a node lies under, 0 for none."""
+    """The subject hierarchy item of the study that a node is under, 0 for none."""
     import slicer
 
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)

@@ -19,7 +19,7 @@ def centres() -> np.ndarray:
 
 
 def masks() -> dict[str, np.ndarray]:
-    """Boxes and balls; RAS, so that the patient's left lies at smaller x."""
+    """Boxes and balls; RAS, so that the patient's left is at smaller x."""
     x, y, z = np.moveaxis(centres(), -1, 0)
     liver = (abs(x) < 110) & (abs(y) < 70) & (abs(z) < 66)
     found = {"liver": liver, "gallbladder": (abs(x) < 12) & (y > 70) & (y < 90) & (abs(z) < 20)}
@@ -103,8 +103,8 @@ def add_pet(route: str, scale: float, shift_mm=(0.0, 0.0, 0.0)):
     return node
 
 
-def add_series(times_h=(4.0, 24.0, 72.0, 168.0), half_life_h: float = 50.0, told: bool = True):
-    """One image per time, all activity clearing with one half-life; ``told``: with activity, nuclide and sex."""
+def add_series(times_h=(4.0, 24.0, 72.0, 168.0), half_life_h: float = 50.0, stated: bool = True):
+    """One image per time, all activity clearing with one half-life; ``stated``: with activity, nuclide and sex."""
     from datetime import timedelta
 
     from PRRTUptakeLib.dicom.injection import Injection
@@ -120,7 +120,7 @@ def add_series(times_h=(4.0, 24.0, 72.0, 168.0), half_life_h: float = 50.0, told
         moment = injected + timedelta(hours=hours)
         image = image.with_values(image.array, reference_time=moment)
         nodes.append(node_from_volume(image, f"SPECT {hours:g}h"))
-        if told:
+        if stated:
             keep_injection(nodes[-1], Injection(7400.0, injected, "Lu-177", "F"), moment)
         describe_image(nodes[-1], visit=f"{hours:g}h", hours=hours)
     return nodes, node_from_segmentation(segmentation(), "Segments")

@@ -46,6 +46,6 @@ def ellipsoid(grid, name, centre, half_axes, axes=None, **labels):
 
 
 def box(grid, name, low, high, **labels):
-    """A box in RAS; a centre on the upper face lies outside."""
+    """A box in RAS; a centre on the upper face is outside."""
     points = ras_of(grid)
     return Segment.from_full(name, ((points >= low) & (points < high)).all(axis=-1), **labels)

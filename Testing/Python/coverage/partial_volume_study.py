@@ -26,9 +26,9 @@ from PRRTUptakeLib.synthetic.simulation import (
     random_posture,
     region_labels,
 )
+from PRRTUptakeLib.uptake.errors import RecoveryError
 from PRRTUptakeLib.uptake.noise import image_noise
 from PRRTUptakeLib.uptake.occupancy import occupancy
-from PRRTUptakeLib.uptake.partial_volume import RecoveryError
 from PRRTUptakeLib.uptake.region_uptake import PartialVolumeSettings, region_uptakes
 from scipy import ndimage
 
@@ -120,6 +120,23 @@ def masks_of(patient, size, posture):
     return found
 
 
+def healthy_liver(masks):
+    """Liver away from lesions and its surface, where noise is read: the tenth of it that is farthest from both."""
+    liver = masks["liver"]
+    k, j, i = np.array(liver.origin)
+    healthy = np.pad(liver.mask, 1)
+    for name, lesion in masks.items():
+        if name in ("liver", *ORGANS):
+            continue
+        low = np.array(lesion.origin) - (k, j, i) + 1
+        high = low + lesion.mask.shape
+        if (low >= 0).all() and (high <= healthy.shape).all():
+            part = healthy[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
+            part &= ~lesion.mask
+    away_mm = ndimage.distance_transform_edt(healthy, sampling=CONTRAST_CT_GRID.spacing_mm[::-1])[1:-1, 1:-1, 1:-1]
+    return Segment("healthy", away_mm > np.quantile(away_mm[away_mm > 0], 0.9), origin=liver.origin)
+
+
 def off(segment, shift_mm, surface_mm):
     """4x4 (RAS): the contour larger by ``surface_mm`` about its middle, and moved."""
     grid = CONTRAST_CT_GRID
@@ -152,11 +169,11 @@ def images_of(index, errors=1.0):
         image = spect(patient, size, time_h, posture, width, rng)
         image = replace(image, array=image.array * gain)
         shift = errors * PLACE_mm * rng.standard_normal(3)
-        placed = {}
-        for name, mask in masks_of(patient, size, posture).items():
+        placed, masks = {}, masks_of(patient, size, posture)
+        for name, mask in masks.items():
             wrong = off(mask, shift, errors * CONTOUR_mm * rng.standard_normal())
             placed[name] = occupancy(mask, CONTRAST_CT_GRID, SPECT_GRID, wrong)
-        noise = image_noise(image, placed["liver"])
+        noise = image_noise(image, occupancy(healthy_liver(masks), CONTRAST_CT_GRID, SPECT_GRID))
         found.append(region_uptakes(image, list(placed.values()), settings, noise=noise, name=f"{time_h:g}h"))
     return found, patient, size
 

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta, timezone
 
 import numpy as np
 import pytest
-from PRRTUptakeLib.dicom.bed_positions import BedPositionError, join_beds
+from PRRTUptakeLib.dicom.bed_positions import join_beds
+from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.dicom.operator_overrides import Quantified
 from PRRTUptakeLib.imaging.volume import Volume
 
@@ -66,7 +67,7 @@ def test_beds_that_disagree_are_a_doubt():
     ],
 )
 def test_what_is_not_joined(other, words):
-    with pytest.raises(BedPositionError, match=words):
+    with pytest.raises(DicomError, match=words):
         join_beds([bed(0, 8), other()], ["low", "high"])
-    with pytest.raises(BedPositionError, match="two series or more"):
+    with pytest.raises(DicomError, match="two series or more"):
         join_beds([bed(0, 8)], ["low"])

@@ -8,11 +8,10 @@ import numpy as np
 import pydicom
 import pytest
 from builders.dicom_builders import ABSENT, mapping, set_all, write_nm, write_slices
-from PRRTUptakeLib.dicom.geometry import GeometryError
-from PRRTUptakeLib.dicom.headers import HeaderError
+from PRRTUptakeLib.dicom.errors import DicomError, HeaderError
 from PRRTUptakeLib.dicom.quantify import quantify
-from PRRTUptakeLib.dicom.reading import ReadingError, arrange, read_stored, read_volume
-from PRRTUptakeLib.dicom.series import SeriesError, find_series, group_files, scan_folder
+from PRRTUptakeLib.dicom.reading import arrange, read_volume
+from PRRTUptakeLib.dicom.series import find_series, group_files, scan_folder
 from PRRTUptakeLib.errors import PRRTError
 
 CUBE = np.arange(5 * 4 * 3, dtype=np.int16).reshape(5, 4, 3)
@@ -43,7 +42,7 @@ def test_names_and_foreign_files_do_not_matter(tmp_path):
         "empty.dcm": "empty file",
         "DICOMDIR": "DICOM directory",
     }
-    np.testing.assert_array_equal(read_stored(contents.series[0])[0], CUBE)
+    np.testing.assert_array_equal(arrange(contents.series[0]).stored_values(), CUBE)
 
 
 def test_series_says_what_it_is(tmp_path):
@@ -59,7 +58,7 @@ def test_file_without_preamble_is_read(tmp_path):
     paths = write_slices(tmp_path, CUBE, syntax=pydicom.uid.ImplicitVRLittleEndian)
     for path in paths:
         path.write_bytes(dataset_only(path))
-    np.testing.assert_array_equal(read_stored(only(tmp_path))[0], CUBE)
+    np.testing.assert_array_equal(arrange(only(tmp_path)).stored_values(), CUBE)
 
 
 def dataset_only(path):
@@ -86,7 +85,7 @@ def test_unused_high_bits_are_not_values(tmp_path, bits):
     values = np.array([[[5, -7]], [[100, -2000]]], dtype=np.int16)
     stored = values & 0x0FFF if bits == 12 else values
     write_slices(tmp_path, stored.astype(np.int16), changes={"BitsStored": bits, "HighBit": bits - 1})
-    np.testing.assert_array_equal(read_stored(only(tmp_path))[0], values)
+    np.testing.assert_array_equal(arrange(only(tmp_path)).stored_values(), values)
 
 
 def oblique(seed):
@@ -96,7 +95,7 @@ def oblique(seed):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_oblique_stack_lies_where_dicom_says(tmp_path, seed):
+def test_oblique_stack_is_where_dicom_says(tmp_path, seed):
     """Equation C.7.6.2.1-1 of PS3.3, for every voxel, found by its stored value."""
     directions = oblique(seed)
     paths = write_slices(tmp_path, CUBE, orientation=directions, spacing=(1.5, 2.5, 3.5))
@@ -116,7 +115,7 @@ def test_oblique_stack_lies_where_dicom_says(tmp_path, seed):
 @pytest.mark.parametrize("backwards", [False, True])
 @pytest.mark.parametrize("directions", [(1, 0, 0, 0, 1, 0), (1, 0, 0, 0, 0, -1), (-1, 0, 0, 0, 1, 0)])
 def test_nm_frames_lie_where_dicom_says(tmp_path, spacing, backwards, directions):
-    """The first frame lies at Image Position; slice numbers count along the normal by the signed spacing (C.8.4.15)."""
+    """The first frame is at Image Position; slice numbers count along the normal by the signed spacing (C.8.4.15)."""
     vector = [5, 4, 3, 2, 1] if backwards else [1, 2, 3, 4, 5]
     write_nm(
         tmp_path / "nm",
@@ -156,11 +155,11 @@ class TestBadInput:
     """Each gets one sentence that names the file or series."""
 
     def test_no_folder(self, tmp_path):
-        with pytest.raises(SeriesError, match="no folder"):
+        with pytest.raises(DicomError, match="no folder"):
             find_series(tmp_path / "nowhere")
 
     def test_empty_folder(self, tmp_path):
-        with pytest.raises(SeriesError, match="no DICOM series"):
+        with pytest.raises(DicomError, match="no DICOM series"):
             find_series(tmp_path)
 
     @pytest.mark.parametrize("end", [-1, -40, 600, 300, 140])
@@ -175,7 +174,7 @@ class TestBadInput:
         paths = write_slices(tmp_path, CUBE)
         paths[missing].unlink()
         with pytest.raises(
-            GeometryError, match=rf"gap of 8.00 mm between slice00{missing - 1} and slice00{missing + 1}.*1 slice"
+            DicomError, match=rf"gap of 8.00 mm between slice00{missing - 1} and slice00{missing + 1}.*1 slice"
         ):
             arrange(only(tmp_path))
 
@@ -183,30 +182,30 @@ class TestBadInput:
         paths = write_slices(tmp_path, np.zeros((6, 2, 2), np.int16))
         paths[1].unlink()
         paths[4].unlink()
-        with pytest.raises(GeometryError, match="missing"):
+        with pytest.raises(DicomError, match="missing"):
             arrange(only(tmp_path))
 
     def test_uneven_spacing(self, tmp_path):
         paths = write_slices(tmp_path, CUBE)
         edit(paths[2], ImagePositionPatient=[-10, -20, 39.5])
-        with pytest.raises(GeometryError, match=r"uneven slice spacing.*slice002"):
+        with pytest.raises(DicomError, match=r"uneven slice spacing.*slice002"):
             arrange(only(tmp_path))
 
     def test_two_series_under_one_uid(self, tmp_path):
         first = write_slices(tmp_path / "a", CUBE)
         uid = pydicom.dcmread(first[0]).SeriesInstanceUID
         write_slices(tmp_path / "b", CUBE, changes={"SeriesInstanceUID": uid})
-        with pytest.raises(GeometryError, match="two images at one place"):
+        with pytest.raises(DicomError, match="two images at one place"):
             arrange(only(tmp_path))
 
     @pytest.mark.parametrize(
         ("changes", "error", "words"),
         [
-            ({"PatientID": "P2"}, SeriesError, "PatientID is 'P1'"),
-            ({"Modality": "MR"}, SeriesError, "Modality"),
-            ({"ImageOrientationPatient": [0, 1, 0, 0, 0, -1]}, GeometryError, "Image Orientation"),
-            ({"PixelSpacing": [1, 1]}, GeometryError, "Pixel Spacing"),
-            ({"Rows": 3, "Columns": 4}, ReadingError, "mixes images of"),
+            ({"PatientID": "P2"}, DicomError, "PatientID is 'P1'"),
+            ({"Modality": "MR"}, DicomError, "Modality"),
+            ({"ImageOrientationPatient": [0, 1, 0, 0, 0, -1]}, DicomError, "Image Orientation"),
+            ({"PixelSpacing": [1, 1]}, DicomError, "Pixel Spacing"),
+            ({"Rows": 3, "Columns": 4}, DicomError, "mixes images of"),
         ],
     )
     def test_one_image_of_another_kind(self, tmp_path, changes, error, words):
@@ -216,11 +215,11 @@ class TestBadInput:
             arrange(only(tmp_path))
         assert "slice003" in str(caught.value)
 
-    def test_gantry_tilt_is_told_by_its_angle(self, tmp_path):
+    def test_gantry_tilt_is_reported_by_its_angle(self, tmp_path):
         paths = write_slices(tmp_path, CUBE)
         for k, path in enumerate(paths):
             edit(path, ImagePositionPatient=[-10, -20 + 4 * k * np.tan(np.radians(12)), 30 + 4 * k])
-        with pytest.raises(GeometryError, match=r"12\.0 degrees"):
+        with pytest.raises(DicomError, match=r"12\.0 degrees"):
             arrange(only(tmp_path))
 
     def test_an_exact_copy_is_ignored_but_a_changed_one_is_not(self, tmp_path):
@@ -230,21 +229,21 @@ class TestBadInput:
         assert len(contents.series[0].files) == 5
         assert "copy of" in contents.ignored[0][1]
         edit(tmp_path / "copy", PatientID="P9")
-        with pytest.raises(SeriesError, match="same SOP Instance UID"):
+        with pytest.raises(DicomError, match="same SOP Instance UID"):
             find_series(tmp_path)
 
     @pytest.mark.parametrize("keyword", ["ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"])
     def test_missing_geometry_is_named(self, tmp_path, keyword):
         paths = write_slices(tmp_path, CUBE)
         edit(paths[1], **{keyword: ABSENT})
-        with pytest.raises(GeometryError, match="missing"):
+        with pytest.raises(DicomError, match="missing"):
             arrange(only(tmp_path))
 
     def test_pixels_that_do_not_fit_the_header(self, tmp_path):
         paths = write_slices(tmp_path, CUBE)
         for path in paths:
             edit(path, Rows=5)
-        with pytest.raises(ReadingError, match="bytes of pixels"):
+        with pytest.raises(DicomError, match="bytes of pixels"):
             read_volume(only(tmp_path))
 
     def test_nm_without_calibration(self, tmp_path):
@@ -266,11 +265,11 @@ class TestBadInput:
     )
     def test_nm_that_cannot_be_placed(self, tmp_path, changes, words):
         write_nm(tmp_path / "nm", CUBE, mappings=[mapping(1.0)], changes=changes)
-        with pytest.raises(GeometryError, match=words):
+        with pytest.raises(DicomError, match=words):
             arrange(only(tmp_path))
 
 
-def test_slices_missing_at_an_end_are_told_where_their_number_is_stated(tmp_path):
+def test_slices_missing_at_an_end_are_reported_where_their_number_is_stated(tmp_path):
     paths = write_slices(tmp_path, CUBE, "PT", changes={"NumberOfSlices": 5})
     assert not any("Doubtful" in sentence for sentence in arrange(only(tmp_path)).decisions)
     paths[-1].unlink()

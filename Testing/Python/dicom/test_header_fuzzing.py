@@ -41,21 +41,21 @@ def check(seed, folder):
         warnings.simplefilter("ignore")
         description, keys = mutate(images, rng)
         found = outcome(folder, images)
-    told = f"seed {seed}, {name}: {description}"
+    note = f"seed {seed}, {name}: {description}"
     if isinstance(found, str):
-        assert any(word in found for word in names_of(keys)), f"{told} gives an error without its name: {found}"
+        assert any(word in found for word in names_of(keys)), f"{note} gives an error without its name: {found}"
         return "error"
     array = found.volume.array
     ratio = np.sort(array.ravel()) / (np.sort(STORED.ravel()) / 100)
     if array.shape == STORED.shape and np.abs(ratio - 1).max() <= RIGHT:
         return "right"
-    assert _is_told(found.decisions, names_of(keys)) or _is_standard(name, keys), (
-        f"{told} silently gives {ratio.min():.5g} to {ratio.max():.5g} of the right number"
+    assert _is_reported(found.decisions, names_of(keys)) or _is_standard(name, keys), (
+        f"{note} silently gives {ratio.min():.5g} to {ratio.max():.5g} of the right number"
     )
-    return "told"
+    return "reported"
 
 
-def _is_told(decisions, names):
+def _is_reported(decisions, names):
     """A sentence that begins with Doubtful or says that two statements differ, and names the attribute."""
     return any(
         ("Doubtful" in sentence or "differ by" in sentence) and any(word in sentence for word in names)
@@ -64,15 +64,15 @@ def _is_told(decisions, names):
 
 
 def _is_standard(name, keys):
-    """DICOM itself says that GML without SUV Type is SUVbw: an emptied SUV Type cannot be told from that."""
+    """DICOM itself says that GML without SUV Type is SUVbw: an emptied SUV Type cannot be distinguished from that."""
     return name == "lean" and "SUVType" in keys
 
 
 def tally(folder, seeds):
     outcomes = [check(seed, folder) for seed in seeds]
-    share = {word: outcomes.count(word) / len(outcomes) for word in ("error", "right", "told")}
+    share = {word: outcomes.count(word) / len(outcomes) for word in ("error", "right", "reported")}
     assert 0.5 < share["error"] < 0.9  # neither refuses all nor accepts all
-    assert share["told"] < 0.01
+    assert share["reported"] < 0.01
 
 
 def test_mutated_headers(tmp_path):

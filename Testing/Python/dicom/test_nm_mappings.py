@@ -8,9 +8,10 @@ from datetime import datetime, timezone
 import numpy as np
 import pytest
 from builders.dicom_builders import ABSENT, mapping, write_nm
-from PRRTUptakeLib.dicom.operator_overrides import Calibration, InputError, OperatorOverrides
+from PRRTUptakeLib.dicom.errors import DicomError, OverrideError
+from PRRTUptakeLib.dicom.operator_overrides import Calibration, OperatorOverrides
 from PRRTUptakeLib.dicom.quantify import quantify
-from PRRTUptakeLib.dicom.real_world import MappingError, unit_of
+from PRRTUptakeLib.dicom.real_world import unit_of
 from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.dicom.suv import suv
 from PRRTUptakeLib.errors import PRRTError
@@ -91,10 +92,10 @@ class TestUnits:
 
     @pytest.mark.parametrize("code", ["{propcounts}", "mm2/s", "mbq/ml"])
     def test_units_without_a_meaning_here(self, tmp_path, code):
-        with pytest.raises(MappingError, match="no calibration"):
+        with pytest.raises(DicomError, match="no calibration"):
             quantify(nm(tmp_path, mappings=[mapping(1.0, 0, code)]), OperatorOverrides(calibration=TOTAL))
 
-    def test_rescale_slope_beside_a_mapping_is_not_applied(self, tmp_path):
+    def test_rescale_slope_next_to_a_mapping_is_not_applied(self, tmp_path):
         series = nm(tmp_path, mappings=[mapping(2.0)], changes={"RescaleSlope": 0.5, "RescaleIntercept": 1})
         found = quantify(series)
         np.testing.assert_allclose(found.volume.array, 2.0 * STORED)
@@ -194,7 +195,7 @@ class TestStatedAgainstHeader:
         if not factor:
             assert any("Doubtful" in one and "7400" in one for one in suv(series, inputs=inputs).decisions)
             return
-        with pytest.raises(InputError, match=rf"{stated:g} MBq.*7400 MBq.*about {factor}"):
+        with pytest.raises(OverrideError, match=rf"{stated:g} MBq.*7400 MBq.*about {factor}"):
             suv(series, inputs=inputs)
         confirmed = OperatorOverrides(activity_MBq=stated, confirmed=("activity_MBq",))
         expected = STORED * 2.0 * 80_000 / (left_MBq() * 1e6) * 7400 / stated
@@ -260,7 +261,7 @@ class TestOpenSoftware:
         series = find_series(tmp_path)[0]
         with pytest.raises(PRRTError, match="no calibration"):
             quantify(series)
-        with pytest.raises(InputError, match="unit 'furlong'"):
+        with pytest.raises(OverrideError, match="unit 'furlong'"):
             OperatorOverrides(units="furlong")
 
 

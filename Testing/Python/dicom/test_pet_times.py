@@ -66,7 +66,7 @@ class TestDecayCorrection:
             )
 
     @pytest.mark.parametrize("missing", ["FrameReferenceTime", "ActualFrameDuration"])
-    def test_post_processed_without_what_tells_the_reference(self, missing):
+    def test_post_processed_without_what_states_the_reference(self, missing):
         with pytest.raises(PRRTError, match="Frame Reference Time"):
             factor({"SeriesTime": "140000", missing: ABSENT})
         stated = OperatorOverrides(decay_reference_time=datetime(2025, 3, 1, 11, tzinfo=UTC))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from builders.contour_objects import LIVER, MASS, code, grid_of, item, segmentation_file, small_ct
-from PRRTUptakeLib.dicom.drawn_on import ContourError
+from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.segmentation.dicom_contours import read_contours
 
 
@@ -53,7 +53,7 @@ def test_without_the_image_the_stated_height_counts_or_nothing(tmp_path, series,
     assert found["liver"].voxel_count * found.grid.voxel_volume_mL == pytest.approx(2 * 3.0 * pixels)
     assert "no two planes side by side" in found.warnings[0]
     silent = segmentation_file(tmp_path / "b.dcm", series, [(1, "liver", LIVER, planes)], thickness=None)
-    with pytest.raises(ContourError, match=r"does not say how high its voxels are .* add that image"):
+    with pytest.raises(DicomError, match=r"does not say how high its voxels are .* add that image"):
         read_contours(silent, ())
     even = {k: disc(grid) for k in range(3, 7)}
     found = read_contours(
@@ -161,7 +161,7 @@ def test_pixels_cut_short_are_refused_in_one_sentence(tmp_path, series, grid):
         ds.PixelData = ds.PixelData[:200]
 
     path = segmentation_file(tmp_path / "s.dcm", series, [(1, "liver", LIVER, {3: disc(grid)})], edit=cut)
-    with pytest.raises(ContourError, match=r"s.dcm is cut short: 200 bytes of pixels where 220 are stated"):
+    with pytest.raises(DicomError, match=r"s.dcm is cut short: 200 bytes of pixels where 220 are stated"):
         read_contours(path, series)
 
 

@@ -7,7 +7,7 @@ import pytest
 from builders.contour_objects import circle, grid_of, instances, item, lps, small_ct, structure_set
 from PRRTUptakeLib.dicom.contour_gaps import find_gaps
 from PRRTUptakeLib.dicom.contour_rings import combined, kind_of_outlines
-from PRRTUptakeLib.dicom.drawn_on import ContourError
+from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.dicom.polygons import covered_fractions
 from PRRTUptakeLib.segmentation.dicom_contours import read_contours
 from scipy import ndimage
@@ -339,7 +339,7 @@ def test_the_image_is_found_by_instances_frame_or_place(tmp_path, series, grid):
 
 
 def test_nothing_usable_is_one_sentence(tmp_path, series, grid):
-    with pytest.raises(ContourError, match="holds no structure that can be used: 'Catheter'"):
+    with pytest.raises(DicomError, match="holds no structure that can be used: 'Catheter'"):
         read(tmp_path, series, [("Catheter", [(np.diag([1.0, 2.0, 3.0]), "OPEN_NONPLANAR")])])
 
 

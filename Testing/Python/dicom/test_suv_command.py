@@ -11,7 +11,7 @@ from builders.dicom_builders import ABSENT, mapping, slices, write, write_nm, wr
 from PRRTDosimetryLib.commands import main
 from PRRTUptakeLib.dicom.reading import arrange
 from PRRTUptakeLib.dicom.series import find_series
-from PRRTUptakeLib.segmentation.mask_grid import mask_on_grid
+from PRRTUptakeLib.segmentation.mask_grid import placed_mask
 
 DRUG = "RadiopharmaceuticalInformationSequence"
 STORED = np.random.default_rng(4).integers(1000, 30_000, (4, 5, 6)).astype(np.int16)
@@ -61,7 +61,7 @@ def test_mask_in_any_axis_order(folder, tmp_path, capsys, turn):
         image = SimpleITK.PermuteAxes(image, [2, 0, 1])
     path = tmp_path / "mask.nii.gz"
     SimpleITK.WriteImage(image, str(path))
-    np.testing.assert_array_equal(mask_on_grid(path, grid_of(folder)), mask.astype(bool))
+    np.testing.assert_array_equal(placed_mask(path, grid_of(folder))[0], mask.astype(bool))
     inside = STORED[mask > 0] * SUV_PER_BQ_ML
     _, found = run(capsys, folder, "--mask", path)
     np.testing.assert_allclose(

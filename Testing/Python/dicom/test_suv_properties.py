@@ -64,13 +64,13 @@ def test_the_zone_changes_nothing(minutes, correction, bare):
 
 @COUNT
 @given(st.integers(-12 * 60, 14 * 60), CORRECTIONS)
-def test_the_same_injection_told_in_another_zone(minutes, correction):
+def test_the_same_injection_stated_in_another_zone(minutes, correction):
     """Object in one zone; the injection's own offset says another, with its clock moved accordingly."""
     header = times(timedelta(0), correction, False) | {"TimezoneOffsetFromUTC": "+0000"}
     sign, size = ("-", -minutes) if minutes < 0 else ("+", minutes)
     elsewhere = INJECTED + timedelta(minutes=minutes)
-    told = f"{elsewhere:%Y%m%d%H%M%S}{sign}{size // 60:02d}{size % 60:02d}"
-    assert factor(header | {f"{DRUG}.RadiopharmaceuticalStartDateTime": told}) == pytest.approx(
+    note = f"{elsewhere:%Y%m%d%H%M%S}{sign}{size // 60:02d}{size % 60:02d}"
+    assert factor(header | {f"{DRUG}.RadiopharmaceuticalStartDateTime": note}) == pytest.approx(
         factor(header), rel=1e-12
     )
 

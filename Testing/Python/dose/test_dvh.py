@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from PRRTDosimetryLib.dose.dvh import DVHError, dose_volume_histogram
-from PRRTDosimetryLib.dose.isodose import (
-    IsodoseError,
-    dose_colour_table,
-    dose_profile,
-    isodose_regions,
-)
+from PRRTDosimetryLib.dose.dvh import dose_volume_histogram
+from PRRTDosimetryLib.dose.errors import DoseError
+from PRRTDosimetryLib.dose.isodose import dose_colour_table, dose_profile, isodose_regions
 from PRRTUptakeLib.imaging.volume import Volume
 
 
 def gaussian_in_ball(n=60, radius=1.0):
-    """Dose 100 exp(-r^2) in a ball, with the part of each voxel that lies in it; unit length is 20 mm."""
+    """Dose 100 exp(-r^2) in a ball, with the part of each voxel that is in it; unit length is 20 mm."""
     edge = 2 * radius / n
     middle = (np.arange(n) + 0.5) * edge - radius
     squares = middle[:, None, None] ** 2 + middle[:, None] ** 2 + middle**2
@@ -91,14 +87,14 @@ def test_histogram_does_not_depend_on_order_or_splitting():
     ],
 )
 def test_impossible_histograms_are_refused(dose, volume, sentence):
-    with pytest.raises(DVHError) as caught:
+    with pytest.raises(DoseError) as caught:
         dose_volume_histogram(dose, volume)
     assert str(caught.value) == sentence
 
 
 def test_impossible_questions_are_refused():
     histogram = dose_volume_histogram([1.0, 2.0], [1.0, 1.0])
-    with pytest.raises(DVHError, match="0 to 100 % of the region, not 102 %"):
+    with pytest.raises(DoseError, match="0 to 100 % of the region, not 102 %"):
         histogram.dose_at_volume_Gy(102)
 
 
@@ -135,11 +131,11 @@ def test_dose_colours_grow_lighter():
 
 def test_impossible_profiles_and_levels_are_refused():
     dose = plane_field()
-    with pytest.raises(IsodoseError, match="leaves the dose map"):
+    with pytest.raises(DoseError, match="leaves the dose map"):
         dose_profile(dose, (12.0, 4.0, -4.0), (300.0, 4.0, -4.0))
-    with pytest.raises(IsodoseError, match="two different ends"):
+    with pytest.raises(DoseError, match="two different ends"):
         dose_profile(dose, (12.0, 4.0, -4.0), (12.0, 4.0, -4.0))
-    with pytest.raises(IsodoseError, match="different doses above 0 Gy, not 0, 5"):
+    with pytest.raises(DoseError, match="different doses above 0 Gy, not 0, 5"):
         isodose_regions(dose, [5.0, 0.0])
-    with pytest.raises(IsodoseError, match="ends above 0 Gy"):
+    with pytest.raises(DoseError, match="ends above 0 Gy"):
         dose_colour_table(0.0)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from PRRTDosimetryLib.dose.point_kernel import GY_PER_KEV_PER_G, KernelError, point_kernel
+from PRRTDosimetryLib.dose.errors import DoseError
+from PRRTDosimetryLib.dose.point_kernel import GY_PER_KEV_PER_G, point_kernel
 from PRRTDosimetryLib.dose.voxel_kernel import voxel_kernel
 
 NEIGHBOURS = ((0, 0, 0), (0, 0, 1), (0, 1, 1), (1, 1, 1), (0, 0, 2), (0, 0, 5))
@@ -140,6 +141,6 @@ def test_kernels_are_kept():
     ],
 )  # fmt: skip
 def test_impossible_kernels_are_refused_in_one_sentence(arguments, sentence):
-    with pytest.raises(KernelError) as caught:
+    with pytest.raises(DoseError) as caught:
         voxel_kernel(*arguments)
     assert str(caught.value) == sentence

@@ -16,8 +16,9 @@ from PRRTDosimetryLib.dosimetry.cumulative import organ_totals
 from PRRTDosimetryLib.dosimetry.cycle import add_doses
 from PRRTDosimetryLib.dosimetry.engine import dosimetry
 from PRRTDosimetryLib.dosimetry.regions import Patient, Region
-from PRRTDosimetryLib.effect.bed import KIDNEY, EffectError, Tissue
+from PRRTDosimetryLib.effect.bed import KIDNEY, Tissue
 from PRRTDosimetryLib.effect.cycles import CycleDose, cumulative_effect, joined_cycles
+from PRRTDosimetryLib.effect.errors import EffectError
 from PRRTDosimetryLib.kinetics.curve_shape import Shape
 from PRRTDosimetryLib.kinetics.curves import Curve
 from PRRTUptakeLib.dicom.injection import injection_of
@@ -25,7 +26,8 @@ from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.export.dicom_results import rows_of
 from PRRTUptakeLib.mrml.run import run_case
 from PRRTUptakeLib.report.study_report import study_text
-from PRRTUptakeLib.study.protocol import ProtocolError, load_protocol
+from PRRTUptakeLib.study.errors import InputFileError
+from PRRTUptakeLib.study.protocol import load_protocol
 from PRRTUptakeLib.synthetic.cases import write_synthetic_serial
 
 SEED = 2
@@ -185,7 +187,7 @@ def test_only_cycles_of_one_organ_and_tissue_are_joined():
 
 
 def infused(zero, hours):
-    """The visit with an infusion of so many hours (None: not told), hours counted from ``zero``."""
+    """The visit with an infusion of so many hours (None: not stated), hours counted from ``zero``."""
 
     def change(visit):
         imaging = replace(visit.protocol.imaging, time_zero=zero)
@@ -209,7 +211,7 @@ def test_time_zero_shifts_every_curve(measured, zero, shift_h):
 @pytest.mark.parametrize(
     ("zero", "hours", "words"),
     [
-        ("mid", None, "the middle of the infusion, but visit '24h' does not tell its end"),
+        ("mid", None, "the middle of the infusion, but visit '24h' does not state its end"),
         ("end", -1.0, "before its start"),
         ("end", 30.0, "before the injection"),
     ],
@@ -220,7 +222,7 @@ def test_time_zero_without_a_usable_end_is_one_sentence(measured, zero, hours, w
     assert values(outcome, "tia", 1) == {}
 
 
-def test_protocol_tells_time_zero(tmp_path, folder):
+def test_protocol_states_time_zero(tmp_path, folder):
     lutia = load_protocol("lutia")
     assert lutia.imaging.time_zero == "start"
     content = json.loads(json.dumps(_as_file("lutia")))
@@ -229,7 +231,7 @@ def test_protocol_tells_time_zero(tmp_path, folder):
     assert load_protocol(tmp_path / "mid.json").imaging.time_zero == "mid"
     content["imaging"]["time_zero"] = "middle"
     (tmp_path / "wrong.json").write_text(json.dumps(content), encoding="utf-8")
-    with pytest.raises(ProtocolError, match=r"imaging.time_zero.*start, mid, end"):
+    with pytest.raises(InputFileError, match=r"imaging.time_zero.*start, mid, end"):
         load_protocol(tmp_path / "wrong.json")
 
 
@@ -240,7 +242,7 @@ def _as_file(name):
     return json.loads(resource_path(protocol.__file__, "Protocols", f"{name}.json").read_text(encoding="utf-8"))
 
 
-def test_header_tells_the_end_of_the_infusion(folder, tmp_path, made):
+def test_header_states_the_end_of_the_infusion(folder, tmp_path, made):
     scan_time = made.visits[0].image.reference_time
     emission = next(one for one in find_series(folder / "patient" / "24h" / "DICOM") if one.modality == "NM")
     before = injection_of(emission, scan_time)
@@ -253,7 +255,7 @@ def test_header_tells_the_end_of_the_infusion(folder, tmp_path, made):
     assert injection_of(again, scan_time).end - before.time == timedelta(minutes=90)
 
 
-def test_response_stands_beside_the_doses(made, folder):
+def test_response_is_next_to_the_doses(made, folder):
     """The same lesions in both cycles do not change."""
     found = {(row.region, row.metric): row.value for row in made.rows if row.visit == "24h" and row.cycle == 2}
     for region in ("patient", "left lobe", "right lobe"):

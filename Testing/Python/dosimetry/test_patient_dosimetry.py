@@ -8,24 +8,30 @@ import numpy as np
 import pytest
 from builders.shared_data import shared_file
 from PRRTDosimetryLib.commands import main
+from PRRTDosimetryLib.dose.errors import DoseError
 from PRRTDosimetryLib.dose.organs import REMAINDER
-from PRRTDosimetryLib.dose.phantom import GY_PER_MBQ_H, DoseError, phantom
+from PRRTDosimetryLib.dose.phantom import GY_PER_MBQ_H, phantom
 from PRRTDosimetryLib.dose.sphere_table import sphere_S_Gy_per_Bq_s
+from PRRTDosimetryLib.dosimetry.cumulative import organ_totals
+from PRRTDosimetryLib.dosimetry.derived_intervals import lobe_ratio, organ_effects
 from PRRTDosimetryLib.dosimetry.dose_intervals import lobe_intervals
 from PRRTDosimetryLib.dosimetry.dose_rows import DOSE, Labels, budget_table, dose_rows, dose_table
 from PRRTDosimetryLib.dosimetry.engine import dosimetry
 from PRRTDosimetryLib.dosimetry.regions import Patient, Region
 from PRRTDosimetryLib.kinetics.curves import Curve
+from PRRTDosimetryLib.kinetics.fitting import Weights
+from PRRTDosimetryLib.kinetics.options import Options
 from PRRTDosimetryLib.kinetics.selection import integrate
 from PRRTDosimetryLib.kinetics.tables import plot_series
 from PRRTDosimetryLib.report.dose_report import dose_sections
 from PRRTDosimetryLib.uncertainty.chain import ChainInputs
+from PRRTDosimetryLib.uncertainty.volume import relative_volume_uncertainty
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
 from PRRTUptakeLib.report.plots import Series, line_chart
 from PRRTUptakeLib.statistics.endpoints import evaluate
 from PRRTUptakeLib.study.measurements import read_csv, to_csv
 from PRRTUptakeLib.study.protocol import load_protocol
-from PRRTUptakeLib.uptake.uncertainty import DrawnValue
+from PRRTUptakeLib.uptake.uncertainty import DrawnValue, aggregated, corrected_value
 
 TIMES = (4.0, 24.0, 72.0, 168.0)
 LU177 = nuclide("Lu-177")
@@ -212,7 +218,10 @@ def test_rows_go_through_the_table_and_back(result, tmp_path):
     chain = result.regions["R1"].uncertainty
     assert (dose.lower_95, dose.upper_95, dose.shared_uncertainty) == (*chain.interval_Gy, chain.shared_u_Gy)
     assert next(row for row in read_csv(path) if row.region == "R1" and row.metric == DOSE) == dose
-    assert all(math.isnan(row.lower_95) for row in rows if row.metric in ("tia", "mass", "organ_dose"))
+    assert all(math.isnan(row.lower_95) for row in rows if row.metric == "mass")
+    for row in rows:
+        if row.metric in ("tia", "tiac", "bed", "eqd2", "therapeutic_index_ratio") or row.region == "kidneys":
+            assert row.lower_95 < row.value < row.upper_95, (row.region, row.metric)
     assert "nan" not in path.read_text(encoding="utf-8")
     keys = [(row.region, row.role, row.lobe, row.lesion, row.metric) for row in rows]
     assert len(set(keys)) == len(keys)
@@ -237,6 +246,52 @@ def test_intervals_of_the_lobes_leave_out_what_doses_share(result):
     other = lobe_intervals(dosimetry(CURVES, REGIONS, PATIENT, "mono", chain=more))
     assert other["left"].healthy.u > 2 * found["left"].healthy.u
     assert other["left"].index.u == pytest.approx(found["left"].index.u, rel=0.05)
+
+
+def test_what_follows_from_doses_has_their_errors(result):
+    """Against the draws themselves: TIA with the volume in full, BED by formula, organs by mass, lobes by ratios."""
+    rows = {(r.region, r.metric): r for r in dose_rows(result, Labels("P1", "dosimetry", "SPECT"))}
+    chain, kidney = result.chain, result.regions["kidney left"]
+    tia, tiac = rows["kidney left", "tia"], rows["kidney left", "tiac"]
+    assert tiac.upper_95 / tiac.value == pytest.approx(tia.upper_95 / tia.value)
+    u_volume = relative_volume_uncertainty(150.0, 1.0, 1.5)
+    least = math.hypot(0.05, 0.05)  # calibration and recovery; then the volume's own, and counts
+    assert least * tia.value < tia.uncertainty < (math.hypot(least, u_volume) + 0.05) * tia.value
+    dose = chain.doses["kidney left"].corrected * np.exp(chain.doses["kidney left"].truth)
+    effect = kidney.effect
+    beds = dose * (1 + effect.protraction[0] * dose / effect.tissue.alpha_beta_Gy)
+    bed = rows["kidney left", "bed"]
+    assert (bed.lower_95, bed.upper_95) == pytest.approx(tuple(np.quantile(beds, [0.025, 0.975])))
+    assert bed.uncertainty / bed.value > rows["kidney left", DOSE].uncertainty / rows["kidney left", DOSE].value
+    organ = rows["kidneys", "organ_dose"]
+    both = aggregated([chain.doses[f"kidney {side}"] for side in ("left", "right")], "volume-weighted-mean", [150, 160])
+    assert organ.uncertainty / organ.value == pytest.approx(corrected_value(both).u / both.corrected, rel=0.02)
+    assert math.isnan(rows["red marrow", "organ_dose"].lower_95)  # by blood, which was not drawn
+    more = dosimetry(CURVES, REGIONS, PATIENT, "mono", chain=replace(CHAIN, calibration=0.2))
+    assert lobe_ratio(more).u == pytest.approx(lobe_ratio(result).u, rel=0.05)
+
+
+def test_a_curve_that_no_model_describes_is_a_warning(result):
+    assert result.warnings == ()
+    odd = replace(CURVES[0], activity_MBq=(90.0, 20.0, 95.0, 15.0), u_activity_MBq=(1.0, 1.0, 1.0, 1.0))
+    (warning,) = dosimetry((odd, *CURVES[1:]), REGIONS, PATIENT, "auto", chain=CHAIN).warnings
+    assert "not adequate for kidney left:" in warning
+
+
+def test_sums_over_cycles_share_calibration_and_not_noise():
+    """Two equal cycles: relative error of the sum by calibration stays, that by noise falls by the root of two."""
+    for changes, ratio_of_u in (({"calibration": 0.1}, 1.0), ({"counts": 0.1}, 0.5**0.5)):
+        nothing = {"calibration": 0.0, "counts": 0.0, "recovery": 0.0, "s_value": 0.0, "contour_fwhm_mm": 0.0}
+        chain = replace(CHAIN, **{**nothing, "contour_voxel_mm": 1e-3, **changes})
+        options = Options(Weights(chain.counts, 0.0)) if chain.counts else None
+        cycles = [
+            dosimetry(CURVES, REGIONS, replace(PATIENT, cycle=number), "mono", options, chain) for number in (1, 2)
+        ]
+        kidneys = next(total for total in organ_totals(cycles) if total.organ == "kidneys")
+        once = organ_effects(cycles[0])["kidneys"].dose
+        assert kidneys.known.dose.value == pytest.approx(kidneys.dose_Gy)
+        assert kidneys.known.dose.u / kidneys.dose_Gy == pytest.approx(ratio_of_u * once.u / once.value, rel=0.1)
+        assert kidneys.known.bed.lower < kidneys.effect.bed_Gy < kidneys.known.bed.upper
 
 
 def test_tables_have_intervals_and_what_is_in_them_and_blanks_where_nothing_is_known(result):

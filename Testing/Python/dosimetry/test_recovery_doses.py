@@ -20,7 +20,8 @@ from PRRTDosimetryLib.mrml.run import run_case_with_doses
 from PRRTDosimetryLib.uncertainty.chain import ChainInputs
 from PRRTUptakeLib.report.study_report import study_text
 from PRRTUptakeLib.synthetic.cases import write_synthetic_serial
-from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve, RecoveryError, recovery_curve_from_text
+from PRRTUptakeLib.uptake.errors import RecoveryError
+from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve, recovery_curve_from_text
 from scipy.ndimage import gaussian_filter
 
 TIMES = np.array([4.0, 24.0, 72.0, 168.0])
@@ -116,12 +117,12 @@ def test_the_corrected_dose_is_less_certain_and_has_a_row_and_a_column():
     assert "corr." not in dose_table(result)
 
 
-def test_beyond_the_largest_sphere_the_curve_goes_on_and_that_is_told():
+def test_beyond_the_largest_sphere_the_curve_goes_on_and_that_is_reported():
     values = falling(1e6)
-    for volume_mL, told in ((30.0, ""), (60.0, "Larger than the phantom's 30 mL, the curve continued: L1.")):
+    for volume_mL, note in ((30.0, ""), (60.0, "Larger than the phantom's 30 mL, the curve continued: L1.")):
         measured = LesionPoints(tuple(values), (0.0,) * len(TIMES), (volume_mL,) * len(TIMES), "healthy")
         made = recovered_doses(uncorrected(values), {"L1": measured}, phantom(), CHAIN, OPTIONS)
-        assert made.continued == told
+        assert made.continued == note
         curve = made.phantom
         assert made.lesions["L1"].recovery == pytest.approx(1.0 / (1.0 + (curve.a_mL / volume_mL) ** curve.b))
 
@@ -130,10 +131,10 @@ def test_beyond_the_largest_sphere_the_curve_goes_on_and_that_is_told():
     ("volume_mL", "mean", "words"),
     [
         (0.9, 1e6, "its 0.9 mL are less than the phantom's smallest 1 mL"),
-        (1.0, 5e4, "lies so far below its background"),
+        (1.0, 5e4, "is so far below its background"),
     ],
 )
-def test_what_the_phantom_does_not_cover_is_told(volume_mL, mean, words):
+def test_what_the_phantom_does_not_cover_is_reported(volume_mL, mean, words):
     values, background = falling(mean), falling(2e5)
     measured = LesionPoints(tuple(values), tuple(background), (volume_mL,) * len(TIMES), "healthy")
     made = recovered_doses(uncorrected(values), {"L1": measured}, phantom(), CHAIN, OPTIONS)
@@ -185,7 +186,7 @@ DIAMETERS_mm = (10.0, 13.0, 17.0, 22.0, 28.0, 37.0, 60.0)  # of the NEMA phantom
 
 
 def blurred_sphere_recovery(diameter_mm, fwhm_mm):
-    """Mean over a digital sphere of 1 mm voxels after blur; its border voxels count by the part that lies inside."""
+    """Mean over a digital sphere of 1 mm voxels after blur; its border voxels count by the part that is inside."""
     half = math.ceil(diameter_mm / 2 + 2 * fwhm_mm)
     axis = np.arange(-half, half + 1.0)
     x, y, z = np.meshgrid(axis, axis, axis, sparse=True)
@@ -215,7 +216,7 @@ def serial(tmp_path_factory):
 
 
 def true_doses(outcome, truth):
-    """Diameter and dose of each lesion by name, the true lesion being the one that lies nearest."""
+    """Diameter and dose of each lesion by name, the true lesion being the one that is nearest."""
     visit = outcome.visits[0]
     grid, found = visit.prepared.segmentation.grid, {}
     for lesion in visit.prepared.lesions:
@@ -268,7 +269,7 @@ def test_corrected_doses_of_further_patients(tmp_path, seed):
 
 
 @pytest.mark.slow
-def test_report_and_text_tell_the_correction(serial):
+def test_report_and_text_state_the_correction(serial):
     folder, outcome, _, rows = serial
     page = (folder / "out" / "report.html").read_text(encoding="utf-8")
     text = "\n".join(study_text(outcome))

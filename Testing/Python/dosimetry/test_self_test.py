@@ -1,4 +1,4 @@
-"""The self-test passes here, tells a wrong installation, and leaves a protocol to sign."""
+"""The self-test passes here, reports a wrong installation, and leaves a protocol to sign."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_the_command_passes_and_writes_the_protocol(tmp_path, capsys):
     assert all(check["name"] in html for check in content["checks"])
 
 
-def test_a_wrong_half_life_is_told_and_the_status_is_1(monkeypatch, capsys, tmp_path):
+def test_a_wrong_half_life_is_reported_and_the_status_is_1(monkeypatch, capsys, tmp_path):
     from dataclasses import replace
 
     right = self_test_checks.nuclide
@@ -41,14 +41,14 @@ def test_a_wrong_half_life_is_told_and_the_status_is_1(monkeypatch, capsys, tmp_
     monkeypatch.setattr(self_test_checks, "nuclide", wrong)
     monkeypatch.setattr(self_test_checks, "GROUPS", {"Decay": self_test_checks.decay_checks})
     assert main(["selftest", "--html", str(tmp_path / "a.html")]) == 1
-    told = capsys.readouterr()
-    assert told.err.strip().startswith("prrt selftest: 6 of 6 known answers were NOT found")
-    assert len(told.err.strip().splitlines()) == 1
+    note = capsys.readouterr()
+    assert note.err.strip().startswith("prrt selftest: 6 of 6 known answers were NOT found")
+    assert len(note.err.strip().splitlines()) == 1
     assert "FAILED" in (tmp_path / "a.html").read_text(encoding="utf-8")
 
 
 def test_a_wrong_table_of_nuclides_fails_wherever_it_is_used(monkeypatch, capsys, tmp_path):
-    """The product's own half-life of 177Lu, 1 % too long: the whole command tells it."""
+    """The product's own half-life of 177Lu, 1 % too long: the whole command reports it."""
     from dataclasses import replace
 
     from PRRTUptakeLib.nuclides import radionuclides
@@ -57,10 +57,10 @@ def test_a_wrong_table_of_nuclides_fails_wherever_it_is_used(monkeypatch, capsys
     long = replace(right.half_life, value_h=right.half_life_h * 1.01)
     monkeypatch.setitem(radionuclides._table(), "Lu-177", replace(right, half_life=long))
     assert main(["selftest", "--html", str(tmp_path / "a.html")]) == 1
-    told = capsys.readouterr().err
-    assert "half-life of Lu-177" in told
-    assert "177Lu left after 24 h" in told
-    assert "half-life of Ga-68" not in told
+    notes = capsys.readouterr().err
+    assert "half-life of Lu-177" in notes
+    assert "177Lu left after 24 h" in notes
+    assert "half-life of Ga-68" not in notes
 
 
 def test_the_protocol_names_operator_site_and_code(tmp_path, monkeypatch):
@@ -68,9 +68,9 @@ def test_the_protocol_names_operator_site_and_code(tmp_path, monkeypatch):
     result = run_self_test()
     assert re.fullmatch("[0-9a-f]{64}", result.fingerprint)
     assert run_self_test().fingerprint == result.fingerprint
-    told = self_test_html(result, "J. Roe", "UMC <Test>")
+    notes = self_test_html(result, "J. Roe", "UMC <Test>")
     for words in ("J. Roe", "UMC &lt;Test&gt;", result.fingerprint, result.machine, "Performed by", "highdicom"):
-        assert words in told
+        assert words in notes
     assert self_test_html(result).count("not stated") == 2
 
 
@@ -90,14 +90,14 @@ def test_a_check_passes_within_its_tolerance(found, passed):
 
 def test_a_button_may_follow_its_progress(monkeypatch):
     monkeypatch.setattr(self_test_checks, "GROUPS", {"SUV": self_test_checks.suv_checks})
-    told = []
-    result = run_self_test(lambda fraction, words: told.append((fraction, words)))
+    notes = []
+    result = run_self_test(lambda fraction, words: notes.append((fraction, words)))
     assert not result.failed
-    assert told == [(0.0, "SUV"), (1.0, "done")]
+    assert notes == [(0.0, "SUV"), (1.0, "done")]
 
 
 def test_a_place_that_cannot_be_written_to_is_one_sentence(monkeypatch, tmp_path, capsys):
-    """Root may write everywhere, so that a file stands where the folder should be."""
+    """Root may write everywhere, so that a file is where the folder should be."""
     monkeypatch.setattr(self_test_checks, "GROUPS", {"SUV": self_test_checks.suv_checks})
     (tmp_path / "file").write_text("mine", encoding="ascii")
     assert main(["selftest", "--html", str(tmp_path / "file" / "a.html")]) == 1

@@ -1,4 +1,4 @@
-"""Frozen bundles: they hold what was found, tell when they were touched, come out again, and go out without names."""
+"""Frozen bundles: they hold what was found, show when they were touched, come out again, and go out without names."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ import pydicom
 import pytest
 from builders.patient_fixture import measured_patient
 from PRRTDosimetryLib.commands import main
-from PRRTUptakeLib.export.bundle import BundleError, read_bundle, write_bundle
+from PRRTUptakeLib.export.bundle import read_bundle, write_bundle
 from PRRTUptakeLib.export.data_dictionary import measurements_schema
-from PRRTUptakeLib.export.deidentify import DeidentificationError, Deidentifier
-from PRRTUptakeLib.export.pdf import PdfError, find_converter, html_to_pdf
+from PRRTUptakeLib.export.deidentify import Deidentifier
+from PRRTUptakeLib.export.errors import BundleError, ExportError
+from PRRTUptakeLib.export.pdf import find_converter, html_to_pdf
 from PRRTUptakeLib.export.verify import _compare_tables
 from PRRTUptakeLib.mrml.run import verify_case_bundle
 from PRRTUptakeLib.study.measurements import COLUMNS, OPTIONAL_COLUMNS, Measurement, to_csv
@@ -75,7 +76,7 @@ def test_the_command_runs_a_bundle_again(bundle, capsys):
     assert f"verified: {numbers} numbers" in out
 
 
-def test_a_touched_bundle_is_told(bundle, tmp_path):
+def test_a_touched_bundle_is_reported(bundle, tmp_path):
     table = read_bundle(bundle)["measurements.csv"].replace(b"tn_ratio,", b"tn_ratio,1", 1)
     touched = changed(bundle, "measurements.csv", table, tmp_path / "touched.zip")
     with pytest.raises(BundleError, match=r"not as it was frozen: measurements\.csv differs"):
@@ -94,8 +95,8 @@ def test_a_touched_bundle_is_told(bundle, tmp_path):
         read_bundle(measured_patient()[0])
 
 
-def test_a_number_that_does_not_come_out_again_is_told(results, tmp_path, capsys):
-    """The table was changed before it was frozen, so that the hashes agree: only the second run can tell."""
+def test_a_number_that_does_not_come_out_again_is_reported(results, tmp_path, capsys):
+    """The table was changed before it was frozen, so that the hashes agree: only the second run can show it."""
     forged = tmp_path / "forged"
     shutil.copytree(results, forged, ignore=shutil.ignore_patterns("dicom"))
     lines = (forged / "measurements.csv").read_text(encoding="utf-8").splitlines()
@@ -106,14 +107,14 @@ def test_a_number_that_does_not_come_out_again_is_told(results, tmp_path, capsys
     (forged / "measurements.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     main(["bundle", str(forged), "-o", str(tmp_path / "b.zip")])
     assert main(["run", "--verify", str(tmp_path / "b.zip")]) == 1
-    told = capsys.readouterr().err.strip().splitlines()[-1]
-    assert "NOT verified" in told
-    assert "tn_ratio" in told
+    notes = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "NOT verified" in notes
+    assert "tn_ratio" in notes
 
 
 @pytest.mark.slow
-def test_a_map_a_report_and_an_uncertainty_that_do_not_come_out_again_are_told(results, tmp_path, capsys):
-    """Each was changed before it was frozen; all three are told in one run, the objects by name."""
+def test_a_map_a_report_and_an_uncertainty_that_do_not_come_out_again_are_reported(results, tmp_path, capsys):
+    """Each was changed before it was frozen; all three are reported in one run, the objects by name."""
     forged = tmp_path / "forged"
     shutil.copytree(results, forged)
     (folder,) = (forged / "dicom").iterdir()
@@ -145,8 +146,8 @@ def test_a_bundle_of_an_older_build_is_compared_by_the_columns_that_it_has(tmp_p
     assert _compare_tables({"measurements.csv": new.encode()}, tmp_path, False) == (4, [])
     (tmp_path / "measurements.csv").write_text(to_csv([replace(row, upper_95=16.0)]), encoding="utf-8")
     assert _compare_tables({"measurements.csv": old.encode()}, tmp_path, False)[1] == []
-    (told,) = _compare_tables({"measurements.csv": new.encode()}, tmp_path, False)[1]
-    assert "(upper_95) was 15.0 and is 16.0" in told
+    (notes,) = _compare_tables({"measurements.csv": new.encode()}, tmp_path, False)[1]
+    assert "(upper_95) was 15.0 and is 16.0" in notes
 
 
 def test_nobody_is_named_in_a_deidentified_bundle(anonymous, bundle):
@@ -222,7 +223,7 @@ def test_a_key_file_is_made_once_and_kept(tmp_path):
     assert one.subject("P01") == two.subject("P01") != Deidentifier.from_file(None).subject("P01")
     assert one.subject("P01") != one.subject("P02")
     (tmp_path / "short").write_text("00ff", encoding="ascii")
-    with pytest.raises(DeidentificationError, match="at least 16 bytes"):
+    with pytest.raises(ExportError, match="at least 16 bytes"):
         Deidentifier.from_file(tmp_path / "short")
     assert one.uid("1.2.840.10008.5.1.4.1.1.2") == "1.2.840.10008.5.1.4.1.1.2"
 
@@ -231,11 +232,11 @@ def test_a_date_that_is_none_is_refused(results):
     ds = pydicom.dcmread(results / "dicom" / "cycle_1_24h" / "SR.dcm")
     ds.add_new("AcquisitionDate", "DA", "")
     ds["AcquisitionDate"]._value = "noon"
-    with pytest.raises(DeidentificationError, match="'noon', which is not a date"):
+    with pytest.raises(ExportError, match="'noon', which is not a date"):
         Deidentifier(KEY).dataset(ds)
 
 
-def test_what_cannot_be_bundled_is_told_and_nothing_is_left(results, tmp_path, monkeypatch):
+def test_what_cannot_be_bundled_is_reported_and_nothing_is_left(results, tmp_path, monkeypatch):
     with pytest.raises(BundleError, match="run the case first"):
         write_bundle(tmp_path, tmp_path / "a.zip")
     with pytest.raises(BundleError, match="choose another folder"):
@@ -299,15 +300,15 @@ def test_a_report_becomes_pdf(results, tmp_path):
     assert made.stat().st_size > 20_000
 
 
-def test_pdf_tells_what_is_missing(results, tmp_path, monkeypatch):
-    with pytest.raises(PdfError, match="run the case first"):
+def test_pdf_states_what_is_missing(results, tmp_path, monkeypatch):
+    with pytest.raises(ExportError, match="run the case first"):
         html_to_pdf(tmp_path / "none.html", tmp_path / "a.pdf")
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(PdfError, match="No converter to PDF is installed"):
+    with pytest.raises(ExportError, match="No converter to PDF is installed"):
         html_to_pdf(results / "report.html", tmp_path / "a.pdf")
     failing = tmp_path / "weasyprint"
     failing.write_text("#!/bin/sh\necho no fonts >&2\nexit 3\n", encoding="ascii")
     failing.chmod(0o755)
-    with pytest.raises(PdfError, match=r"weasyprint could not convert .* \(no fonts\)"):
+    with pytest.raises(ExportError, match=r"weasyprint could not convert .* \(no fonts\)"):
         html_to_pdf(results / "report.html", tmp_path / "a.pdf")
     assert not (tmp_path / "a.pdf").exists()

@@ -8,7 +8,8 @@ import zipfile
 
 import pytest
 from PRRTUptakeLib.export import bundle as module
-from PRRTUptakeLib.export.bundle import MANIFEST, BundleError, read_bundle
+from PRRTUptakeLib.export.bundle import MANIFEST, read_bundle
+from PRRTUptakeLib.export.errors import BundleError
 
 CONTENT = {"measurements.csv": b"a,b\n1,2\n", "protocol.json": b"{}"}
 

@@ -15,7 +15,7 @@ SECRET = "ZZTOP99"
 
 
 def value_for(keyword):
-    """A telling value by the value representation."""
+    """An identifying value by the value representation."""
     kind = dictionary_VR(tag_for_keyword(keyword))
     if kind == "SQ":
         return [item_of(CodeValue=SECRET, CodeMeaning=SECRET)]
@@ -54,8 +54,8 @@ def test_no_attribute_of_the_profile_keeps_its_value(group, depth):
         setattr(holder, keyword, value_for(keyword))
     assert SECRET in words_of(ds)
     found = words_of(Deidentifier(KEY).dataset(ds))
-    for told in (SECRET, "99.77", "099Y", "9977", "19770907"):
-        assert told not in found
+    for note in (SECRET, "99.77", "099Y", "9977", "19770907"):
+        assert note not in found
 
 
 def test_the_serial_number_of_a_scanner():

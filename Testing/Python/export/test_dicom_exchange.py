@@ -44,9 +44,9 @@ def archive(tmp_path):
 
 def test_an_archive_stores_and_returns_every_object_unchanged(archive, objects):
     for path in objects:
-        told = json.loads(asked(f"{archive}/instances", path.read_bytes()))
-        assert told["Status"] == "Success", path.name
-        assert asked(f"{archive}/instances/{told['ID']}/file") == path.read_bytes(), path.name
+        notes = json.loads(asked(f"{archive}/instances", path.read_bytes()))
+        assert notes["Status"] == "Success", path.name
+        assert asked(f"{archive}/instances/{notes['ID']}/file") == path.read_bytes(), path.name
     studies = json.loads(asked(f"{archive}/studies"))
     assert len(studies) == 1  # all in the patient's own study
     series = {one["MainDicomTags"]["Modality"] for one in json.loads(asked(f"{archive}/series?expand"))}

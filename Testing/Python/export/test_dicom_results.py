@@ -13,10 +13,11 @@ import pytest
 from builders.patient_fixture import measured_patient
 from PRRTDosimetryLib.commands import main
 from PRRTUptakeLib.export.dicom_maps import parametric_map, read_map
-from PRRTUptakeLib.export.dicom_objects import DicomResultError, save_object, tracking_uid
+from PRRTUptakeLib.export.dicom_objects import save_object, tracking_uid
 from PRRTUptakeLib.export.dicom_rtdose import dose_object, read_dose
 from PRRTUptakeLib.export.dicom_seg import occupancy_object, segmentation_object
 from PRRTUptakeLib.export.dicom_sr import measurement_report, read_report
+from PRRTUptakeLib.export.errors import ExportError
 from PRRTUptakeLib.segmentation.segments import Segmentation
 from PRRTUptakeLib.uptake.occupancy import occupancy
 
@@ -233,27 +234,27 @@ def test_a_report_with_unknown_codes_is_refused_in_one_sentence(written, tmp_pat
         if element.keyword == "CodeValue" and element.value == "118565006":
             element.value = "999999"
     ds.save_as(tmp_path / "strange.dcm")
-    with pytest.raises(DicomResultError, match=r"code SCT 999999 \(Volume\), which is not known"):
+    with pytest.raises(ExportError, match=r"code SCT 999999 \(Volume\), which is not known"):
         read_report(tmp_path / "strange.dcm")
-    with pytest.raises(DicomResultError, match="is not a measurement report"):
+    with pytest.raises(ExportError, match="is not a measurement report"):
         read_report(written["seg"])
 
 
 def test_the_command_reads_every_kind_of_object(written, segments, activity, outcome, capsys, tmp_path):
-    def told(name):
+    def notes(name):
         capsys.readouterr()
         assert main(["read", str(written[name]), "--json"]) == 0
         return json.loads(capsys.readouterr().out)
 
-    values = told("sr")
+    values = notes("sr")
     rows = {(row.lesion or row.region, row.metric): row.value for row in outcome.rows}
     assert values["kind"] == "SR"
     assert all(rows[one["region"], one["metric"]] == one["value"] for one in values["content"])
-    found = {one["segment"]: one for one in told("seg")["content"]}
+    found = {one["segment"]: one for one in notes("seg")["content"]}
     assert set(found) == {segment.name for segment in segments}
     assert found["L1"]["volume_mL"] == pytest.approx(segments["L1"].voxel_count * segments.grid.voxel_volume_mL)
-    assert told("dose32")["content"][0]["max"] == pytest.approx(float(dose_of(activity).array.max()), rel=1e-6)
-    assert told("suv")["content"][0]["units"] == "g/ml{SUVbw}"
+    assert notes("dose32")["content"][0]["max"] == pytest.approx(float(dose_of(activity).array.max()), rel=1e-6)
+    assert notes("suv")["content"][0]["units"] == "g/ml{SUVbw}"
     assert main(["read", str(written["sr"])]) == 0
     assert "treated_control_ratio" in capsys.readouterr().out
 
@@ -286,7 +287,7 @@ def test_nothing_half_written_stays_behind(written, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(pydicom.Dataset, "save_as", full)
-    with pytest.raises(DicomResultError, match="No space left on device"):
+    with pytest.raises(ExportError, match="No space left on device"):
         save_object(ds, tmp_path / "dose.dcm")
     assert list(tmp_path.iterdir()) == []
 
@@ -313,5 +314,5 @@ def test_a_run_that_cannot_write_its_dicom_writes_nothing(tmp_path, monkeypatch,
 def test_what_is_no_dose_is_refused(activity, images, change, message):
     dose = dose_of(activity)
     bad = dose.with_values(change.get("array", dose.array), units=change.get("units", "Gy"))
-    with pytest.raises(DicomResultError, match=message):
+    with pytest.raises(ExportError, match=message):
         dose_object(bad, images.measured)

@@ -103,9 +103,9 @@ def test_dsrdump_finds_no_error_in_any_report(results):
 def test_an_archive_returns_every_object_unchanged(results, tmp_path):
     with running_archive(tmp_path) as address:
         for path in objects(results[1]):
-            told = json.loads(asked(f"{address}/instances", path.read_bytes()))
-            assert told["Status"] == "Success", path
-            assert asked(f"{address}/instances/{told['ID']}/file") == path.read_bytes(), path
+            notes = json.loads(asked(f"{address}/instances", path.read_bytes()))
+            assert notes["Status"] == "Success", path
+            assert asked(f"{address}/instances/{notes['ID']}/file") == path.read_bytes(), path
 
 
 def numbers_of(content):
@@ -168,8 +168,8 @@ def test_segments_have_their_volumes_by_highdicom_and_dcmqi(results, tmp_path):
             image = sitk.ReadImage(str(out / f"{number}.nrrd"))
             theirs = np.count_nonzero(sitk.GetArrayViewFromImage(image)) * np.prod(image.GetSpacing()) / 1000
             assert theirs == pytest.approx(mine, rel=1e-6)
-            told = [value for region, value in rows if region == name]
-            assert not told or min(abs(value / mine - 1) for value in told) < 3e-3, name
+            notes = [value for region, value in rows if region == name]
+            assert not notes or min(abs(value / mine - 1) for value in notes) < 3e-3, name
 
 
 def test_dcmqi_reads_fractions_reports_and_maps(results, tmp_path):

@@ -82,7 +82,7 @@ def identifying():
     return words - {"PRRT"}  # the synthetic patient's family name is our own word too
 
 
-def test_no_byte_of_any_file_tells_whose_results_they_are(folder):
+def test_no_byte_of_any_file_states_whose_results_they_are(folder):
     words = identifying()
     assert len(words) > 50
     assert measured_patient()[1].input.patient in words
@@ -156,7 +156,7 @@ def test_the_numbers_are_those_of_the_run_with_names(folder):
     ]
 
 
-def test_a_bundle_of_it_says_so_and_is_not_freed_twice(folder, tmp_path, capsys):
+def test_a_bundle_of_it_says_so_and_is_not_cleaned_twice(folder, tmp_path, capsys):
     assert main(["bundle", str(folder), "-o", str(tmp_path / "a.zip")]) == 0
     with zipfile.ZipFile(tmp_path / "a.zip") as archive:
         assert json.loads(archive.read("manifest.json"))["deidentified"] is True
@@ -173,14 +173,14 @@ def test_a_key_without_the_option_is_wrong_use(tmp_path, capsys):
     assert "--key goes with --deidentify" in capsys.readouterr().err
 
 
-def test_text_is_freed_of_names_ids_dates_and_uids():
+def test_text_is_cleared_of_names_ids_dates_and_uids():
     ds = Dataset()
     ds.PatientID, ds.PatientName, ds.PatientBirthDate, ds.StudyDate = "12345", "Jansen^Max", "19590102", "20240307"
     cleaner = Deidentifier(KEY).cleaner(Identity.of([ds], "UMC-7"))
     who = cleaner.subject
     assert cleaner.text("Jansen, Max: jansen_liver of UMC-7") == f"{who}: {who}_liver of {who}"
     assert cleaner.text("Jansens 912345") == "Jansens 912345"  # another name and another number
-    assert cleaner.text("suv_max") == "suv_max"  # a given name that is a word of ours cannot be told from it
+    assert cleaner.text("suv_max") == "suv_max"  # a given name that is a word of ours cannot be distinguished from it
     day = (datetime(2024, 3, 7) - cleaner.shift).date()
     assert cleaner.text("at 2024-03-07T10:10:00+01:00, 20240307") == f"at {day}T10:10:00+01:00, {day:%Y%m%d}"
     assert cleaner.text("2024-13-77, version 3.11.7") == "2024-13-77, version 3.11.7"
@@ -236,7 +236,7 @@ def test_nobody_is_named_in_a_folder_or_segment(tmp_path):
 
 
 def test_a_bundle_takes_the_names_from_the_images_that_were_measured(tmp_path, capsys):
-    """Without DICOM results nothing else tells them; where the images are gone too, it is refused."""
+    """Without DICOM results nothing else states them; where the images are gone too, it is refused."""
     case, outcome = measured_patient()
     name = str(outcome.images[0].measured.headers[0].dataset.PatientName).split("^")[1]
     results = tmp_path / "results"
@@ -245,16 +245,16 @@ def test_a_bundle_takes_the_names_from_the_images_that_were_measured(tmp_path, c
     (results / "measurements.csv").write_text(table.replace(",spleen,", f",spleen {name},"), encoding="utf-8")
     assert main(["bundle", str(results), "-o", str(tmp_path / "a.zip"), "--deidentify"]) == 0
     with zipfile.ZipFile(tmp_path / "a.zip") as archive:
-        freed = archive.read("measurements.csv").decode()
-    assert name not in freed
-    values = [[row["value"] for row in csv.DictReader(io.StringIO(one))] for one in (table, freed)]
+        cleaned = archive.read("measurements.csv").decode()
+    assert name not in cleaned
+    values = [[row["value"] for row in csv.DictReader(io.StringIO(one))] for one in (table, cleaned)]
     assert values[0] == values[1]
     facts = (results / "provenance.json").read_text(encoding="utf-8")
     (results / "provenance.json").write_text(facts.replace(case.as_posix(), "/gone/case.json"), encoding="utf-8")
     capsys.readouterr()
     assert main(["bundle", str(results), "-o", str(tmp_path / "b.zip"), "--deidentify"]) == 1
     (line,) = capsys.readouterr().err.strip().splitlines()
-    assert "Nothing tells the patient's name" in line
+    assert "Nothing states the patient's name" in line
     assert not (tmp_path / "b.zip").exists()
 
 
@@ -307,13 +307,13 @@ def test_the_command_writes_excel(folder):
         assert [str(cell or "") for cell in cells[2:9]] == row[2:9]
 
 
-def test_excel_without_openpyxl_is_told_before_the_run(tmp_path, monkeypatch, capsys):
+def test_excel_without_openpyxl_is_reported_before_the_run(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "openpyxl", None)
     monkeypatch.setattr("PRRTUptakeLib.export.excel.find_spec", lambda name: None)
     case, _ = measured_patient()
     assert main(["run", str(case), "-o", str(tmp_path / "out"), "--excel"]) == 1
-    told = capsys.readouterr().err.strip().splitlines()
-    assert told == ["prrt run: A table for Excel needs the package openpyxl: install it, or use measurements.csv."]
+    note = capsys.readouterr().err.strip().splitlines()
+    assert note == ["prrt run: A table for Excel needs the package openpyxl: install it, or use measurements.csv."]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -348,9 +348,9 @@ def test_a_run_writes_all_or_nothing(place, capsys, size, words, named):
     capsys.readouterr()
     with files_up_to(size):
         assert main(["run", str(case), "-o", str(place / "new" / "out"), *words]) == 1
-    (told,) = [line for line in capsys.readouterr().err.splitlines() if line and not line.startswith("[")]
-    assert told.startswith("prrt run: ")
-    assert named in told
+    (notes,) = [line for line in capsys.readouterr().err.splitlines() if line and not line.startswith("[")]
+    assert notes.startswith("prrt run: ")
+    assert named in notes
     assert list(place.iterdir()) == []
 
 
@@ -361,8 +361,8 @@ def test_results_of_an_earlier_run_stay(place, capsys):
     capsys.readouterr()
     with files_up_to(len(before["patient.mrb"]) - 1000):
         assert main(["run", str(case), "-o", str(place / "out")]) == 1
-    (told,) = [line for line in capsys.readouterr().err.splitlines() if line and not line.startswith("[")]
-    assert told.endswith("patient.mrb: is the disk full?")
+    (note,) = [line for line in capsys.readouterr().err.splitlines() if line and not line.startswith("[")]
+    assert note.endswith("patient.mrb: is the disk full?")
     assert {path.name: path.read_bytes() for path in (place / "out").iterdir()} == before
     assert [path.name for path in place.iterdir()] == ["out"]
 
@@ -383,30 +383,30 @@ def test_every_other_file_is_whole_or_not_there(place, capsys, monkeypatch):
     results = measured_patient()[0].parents[1] / "results"
     for words in commands(results, place):
         if words[0] == "cohort":
-            continue  # keeps the patients that are done, and tells of each that is not
+            continue  # keeps the patients that are done, and reports each that is not
         limit = 20 if words[0] in ("run", "selftest") else 4_000
         if words[0] == "pdf":
             continue  # the converter itself would be refused; its copy is written as the others are
         capsys.readouterr()
         with files_up_to(limit):
             assert main(words) == 1, words
-        told = [line for line in capsys.readouterr().err.splitlines() if line and not line.startswith("[")]
-        assert len(told) == 1, (words, told)
-        assert TOO_LARGE in told[0], words
+        notes = [line for line in capsys.readouterr().err.splitlines() if line and not line.startswith("[")]
+        assert len(notes) == 1, (words, notes)
+        assert TOO_LARGE in notes[0], words
         assert list(place.iterdir()) == [], words
 
 
-def test_a_folder_that_cannot_be_written_to_is_told(place, capsys, monkeypatch):
-    """Root may write everywhere, so that a file stands where the folder should be."""
+def test_a_folder_that_cannot_be_written_to_is_reported(place, capsys, monkeypatch):
+    """Root may write everywhere, so that a file is where the folder should be."""
     monkeypatch.setattr(self_test_checks, "GROUPS", {"SUV": self_test_checks.suv_checks})
     results = measured_patient()[0].parents[1] / "results"
     blocked = place / "file"
     blocked.write_text("mine", encoding="ascii")
     for words in commands(results, blocked):
         assert main(words) == 1, words
-        told = [line for line in capsys.readouterr().err.splitlines() if line and not line.startswith("[")]
-        assert len(told) == 1, (words, told)
-        assert str(blocked) in told[0], words
+        notes = [line for line in capsys.readouterr().err.splitlines() if line and not line.startswith("[")]
+        assert len(notes) == 1, (words, notes)
+        assert str(blocked) in notes[0], words
     assert [path.name for path in place.iterdir()] == ["file"]
     assert blocked.read_text(encoding="ascii") == "mine"
 

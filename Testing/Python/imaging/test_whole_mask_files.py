@@ -8,8 +8,9 @@ import struct
 import numpy as np
 import pytest
 import SimpleITK
-from PRRTUptakeLib.imaging.file_checks import FileCheckError, check_metaimage, check_nrrd
-from PRRTUptakeLib.imaging.nifti import NiftiError, read_nifti
+from PRRTUptakeLib.imaging.errors import ImagingError
+from PRRTUptakeLib.imaging.file_checks import check_metaimage, check_nrrd
+from PRRTUptakeLib.imaging.nifti import read_nifti
 
 MASK = np.zeros((7, 6, 5), np.uint8)
 MASK[2:5, 1:4, 2] = 1
@@ -114,22 +115,22 @@ def damaged(content, how):
 def test_a_damaged_gzip_is_refused(tmp_path, how):
     path = nifti(tmp_path / "liver.nii.gz")
     path.write_bytes(damaged(path.read_bytes(), how))
-    with pytest.raises(NiftiError, match=r"liver.nii.gz is damaged or cut short"):
+    with pytest.raises(ImagingError, match=r"liver.nii.gz is damaged or cut short"):
         read_nifti(path)
 
 
 @pytest.mark.parametrize("size", [100, 209, 211, 0])
 def test_other_bytes_than_the_header_calls_for_are_refused(tmp_path, size):
     path = nifti(tmp_path / "liver.nii.gz", data=bytes(size))
-    with pytest.raises(NiftiError, match=f"has {size} bytes of voxels where its header calls for 210"):
+    with pytest.raises(ImagingError, match=f"has {size} bytes of voxels where its header calls for 210"):
         read_nifti(path)
 
 
 def test_what_is_no_nifti_is_refused(tmp_path):
     (tmp_path / "a.nii.gz").write_bytes(b"")
-    with pytest.raises(NiftiError, match="is not a NIfTI file"):
+    with pytest.raises(ImagingError, match="is not a NIfTI file"):
         read_nifti(tmp_path / "a.nii.gz")
-    with pytest.raises(NiftiError, match="does not say where its voxels are"):
+    with pytest.raises(ImagingError, match="does not say where its voxels are"):
         read_nifti(nifti(tmp_path / "b.nii", set_forms(0, 0)))
 
 
@@ -147,7 +148,7 @@ def test_of_two_orientations_the_better_coded_counts_and_is_named(tmp_path, qfor
 
 
 def test_two_orientations_of_one_code_are_refused(tmp_path):
-    with pytest.raises(NiftiError, match="states its orientation twice, and the two contradict by 5 voxels"):
+    with pytest.raises(ImagingError, match="states its orientation twice, and the two contradict by 5 voxels"):
         read_nifti(nifti(tmp_path / "m.nii", set_forms(1, 1, MIRRORED)))
 
 
@@ -170,10 +171,10 @@ def test_nrrd_and_metaimage_are_checked_before_they_are_read(tmp_path, ending, c
     check(path)
     content = path.read_bytes()
     path.write_bytes(content[:-9])
-    with pytest.raises(FileCheckError, match=r"damaged or cut short|calls for"):
+    with pytest.raises(ImagingError, match=r"damaged or cut short|calls for"):
         check(path)
     path.write_bytes(content[:40])
-    with pytest.raises(FileCheckError, match="header is damaged"):
+    with pytest.raises(ImagingError, match="header is damaged"):
         check(path)
 
 
@@ -194,5 +195,5 @@ def test_an_impossible_header_of_an_nrrd_is_refused(tmp_path, old, new, match):
     content = path.read_bytes()
     assert old in content
     path.write_bytes(content.replace(old, new))
-    with pytest.raises(FileCheckError, match=match):
+    with pytest.raises(ImagingError, match=match):
         check_nrrd(path)

@@ -6,10 +6,11 @@ import math
 import numpy as np
 import pytest
 from builders.shared_data import shared_file
-from PRRTDosimetryLib.kinetics.curves import Curve, CurveError
+from PRRTDosimetryLib.kinetics.curves import Curve
 from PRRTDosimetryLib.kinetics.ensemble import monte_carlo
+from PRRTDosimetryLib.kinetics.errors import FitError, KineticsError
 from PRRTDosimetryLib.kinetics.fitting import Weights, fit_curve
-from PRRTDosimetryLib.kinetics.least_squares import FitError, HalfLifePrior, Priors
+from PRRTDosimetryLib.kinetics.least_squares import HalfLifePrior, Priors
 from PRRTDosimetryLib.kinetics.models import MODELS
 from PRRTDosimetryLib.kinetics.selection import Options, integrate
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
@@ -155,7 +156,7 @@ def test_unknown_uncertainties_follow_from_the_residuals():
     (_, _), covariance = curve_fit(lambda t, total, k: total * k * np.exp(-k * t), TIMES, activity, (1e4, 0.01))
     assert fit.u_tia_MBq_h == pytest.approx(math.sqrt(covariance[0, 0]), rel=1e-4)
     exact = fit_curve(Curve("x", (24.0, 96.0), (80.0, 20.0)), LU177, "mono")
-    assert math.isnan(exact.u_tia_MBq_h)  # two points leave no residuals to tell the noise from
+    assert math.isnan(exact.u_tia_MBq_h)  # two points leave no residuals to separate the noise from
 
 
 def test_weights_use_the_fitted_activity():
@@ -228,7 +229,7 @@ def test_uptake_before_the_first_point_is_not_invented():
     assert math.isfinite(fit.u_tia_MBq_h)
 
 
-def test_a_prior_half_life_stands_in_for_a_second_point():
+def test_a_prior_half_life_replaces_a_second_point():
     curve = Curve("x", (72.0,), (30.0,), (3.0,))
     fit = fit_curve(curve, LU177, "mono", priors=Priors(clearance=HalfLifePrior(55.0, 1.2)))
     k = rate(55.0)
@@ -253,7 +254,7 @@ def test_a_prior_is_weighed_against_the_points():
 
     best = minimize_scalar(cost, bounds=(20, 100), method="bounded", options={"xatol": 1e-9})
     assert fit.shape.terminal_half_life_h == pytest.approx(best.x, rel=1e-6)
-    with pytest.raises(CurveError, match="known uncertainties"):
+    with pytest.raises(KineticsError, match="known uncertainties"):
         fit_curve(Curve("x", (24.0, 72.0), (60.0, 20.0)), LU177, "mono", priors=Priors(clearance=prior))
 
 
@@ -272,7 +273,7 @@ def test_a_prior_is_weighed_against_the_points():
     ],
 )
 def test_what_cannot_be_fitted_says_why(call, word):
-    with pytest.raises(CurveError, match=word):
+    with pytest.raises(KineticsError, match=word):
         call()
 
 

@@ -46,9 +46,9 @@ def test_two_time_columns_are_refused(capsys, tmp_path):
 
 def test_an_unknown_unit_of_time_is_named_and_activity_is_not_blamed(capsys, tmp_path):
     assert main(["tiac", str(table(tmp_path / "c.csv", "time_s", HOURS)), "--nuclide", "Lu-177"]) == 1
-    told = capsys.readouterr().err
-    assert "it has time_s, so convert that to hours" in told
-    assert "convert that to MBq" not in told
+    notes = capsys.readouterr().err
+    assert "it has time_s, so convert that to hours" in notes
+    assert "convert that to MBq" not in notes
 
 
 def test_a_bad_time_is_named_by_its_column(capsys, tmp_path):

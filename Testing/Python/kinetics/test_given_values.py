@@ -2,33 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 from PRRTDosimetryLib.commands import main
-from PRRTDosimetryLib.kinetics.curves import CurveError
-from PRRTDosimetryLib.kinetics.given_values import values_by_region
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        ({"Lever": 80}, "'Lever', which is no region; there are Liver, Spleen"),
-        ({"Liver": -80}, "'Liver' is -80"),
-        ({"Liver": "80"}, "'Liver' is '80'"),
-        ({"Liver": True}, "'Liver' is True"),
-        ({"Liver": math.nan}, "'Liver' is nan"),
-        ([80], "must be an object"),
-    ],
-)
-def test_maps_by_region(content, words):
-    with pytest.raises(CurveError, match=words):
-        values_by_region(content, ["Liver", "Spleen"], "case.json, teff_h")
-    assert values_by_region({"": 60, "Liver": 80}, ["Liver"], "x") == {"": 60.0, "Liver": 80.0}
-
-
-@pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "note"),
     [
         (["--teff-h", "Kidny=50"], "half-life is given for 'Kidny'"),
         (["--teff-h", "50", "--u-teff-h", "Kidny=5"], "half-life is given for 'Kidny'"),
@@ -38,9 +17,9 @@ def test_maps_by_region(content, words):
         (["--administered-MBq", "-7400"], "must be above 0"),
     ],
 )
-def test_the_command_refuses_them(tmp_path, capsys, words, told):
+def test_the_command_refuses_them(tmp_path, capsys, words, note):
     (tmp_path / "c.csv").write_text("region,time_h,activity_MBq\nKidney,4,98.5\nKidney,24,73.2\nKidney,96,21.7\n")
     assert main(["tiac", str(tmp_path / "c.csv"), "--nuclide", "Lu-177", *words]) == 1
     import re
 
-    assert re.search(told, capsys.readouterr().err)
+    assert re.search(note, capsys.readouterr().err)

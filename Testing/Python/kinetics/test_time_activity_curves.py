@@ -7,12 +7,11 @@ import pytest
 from PRRTDosimetryLib.kinetics.curve_table import read_curves
 from PRRTDosimetryLib.kinetics.curves import (
     Curve,
-    CurveError,
-    from_concentration,
     looks_decay_corrected,
     times_after_injection,
     to_decayed,
 )
+from PRRTDosimetryLib.kinetics.errors import KineticsError
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
 
 LU177 = nuclide("Lu-177")
@@ -40,7 +39,7 @@ def test_times_across_time_zones_and_summer_time_are_elapsed_hours():
     ],
 )
 def test_impossible_times_are_refused(arguments, word):
-    with pytest.raises(CurveError, match=word):
+    with pytest.raises(KineticsError, match=word):
         times_after_injection(*arguments)
 
 
@@ -52,7 +51,7 @@ def test_decay_correction_to_the_injection_is_undone_and_stated():
     assert decayed.u_activity_MBq == pytest.approx((4.0, 2.0, 1.0), rel=1e-12)
     assert "corrected to the injection" in decayed.decay
     assert to_decayed(corrected, "NONE", LU177).activity_MBq == corrected.activity_MBq
-    with pytest.raises(CurveError, match="NONE, START, ADMIN"):
+    with pytest.raises(KineticsError, match="NONE, START, ADMIN"):
         to_decayed(corrected, "CORRECTED", LU177)
 
 
@@ -61,14 +60,11 @@ def test_a_curve_flatter_than_decay_is_pointed_out():
     assert not looks_decay_corrected(Curve("Liver", (24.0, 96.0), (50.0, 36.0)), LU177)
 
 
-def test_concentration_and_activity_convert_by_volume():
-    curve = from_concentration("Spleen", [4.0, 24.0], [2e5, 1e5], 180.0)
-    assert curve.activity_MBq == pytest.approx((36.0, 18.0))
+def test_a_concentration_needs_the_volume():
+    curve = Curve("Spleen", (4.0, 24.0), (36.0, 18.0), volume_mL=180.0)
     assert curve.concentration_Bq_per_mL == pytest.approx((2e5, 1e5))
-    with pytest.raises(CurveError, match="Spleen has no volume"):
+    with pytest.raises(KineticsError, match="Spleen has no volume"):
         _ = Curve("Spleen", (4.0,), (36.0,)).concentration_Bq_per_mL
-    with pytest.raises(CurveError, match="Spleen has no volume"):
-        from_concentration("Spleen", [4.0], [2e5], math.nan)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +81,7 @@ def test_concentration_and_activity_convert_by_volume():
     ],
 )
 def test_impossible_curves_are_refused_in_one_sentence(time, activity, word):
-    with pytest.raises(CurveError, match=word) as error:
+    with pytest.raises(KineticsError, match=word) as error:
         Curve("Liver", time, activity)
     assert str(error.value).count(". ") == 0
     assert "Liver" in str(error.value)
@@ -110,7 +106,7 @@ def test_a_column_says_that_the_table_is_decay_corrected(tmp_path):
     (curve,) = read_curves(_file(tmp_path, text), LU177)
     assert curve.activity_MBq == pytest.approx((50.0,))
     assert curve.volume_mL == 50.0
-    with pytest.raises(CurveError, match="second time"):
+    with pytest.raises(KineticsError, match="second time"):
         read_curves(_file(tmp_path, text), LU177, "ADMIN")
 
 
@@ -132,7 +128,7 @@ def test_a_column_says_that_the_table_is_decay_corrected(tmp_path):
     ],
 )
 def test_tables_that_cannot_be_used_say_why(tmp_path, text, word):
-    with pytest.raises(CurveError, match=word):
+    with pytest.raises(KineticsError, match=word):
         read_curves(_file(tmp_path, text), LU177)
 
 
@@ -142,5 +138,5 @@ def test_noise_at_the_end_of_a_curve_is_not_taken_for_another_unit(tmp_path):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(CurveError, match=r"absent\.csv"):
+    with pytest.raises(KineticsError, match=r"absent\.csv"):
         read_curves(tmp_path / "absent.csv", LU177)

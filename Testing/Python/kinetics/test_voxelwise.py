@@ -6,8 +6,9 @@ from datetime import datetime, timedelta, timezone
 
 import numpy as np
 import pytest
+from PRRTDosimetryLib.kinetics.errors import KineticsError
 from PRRTDosimetryLib.kinetics.voxel_fits import Curve, fit
-from PRRTDosimetryLib.kinetics.voxel_series import VoxelSeries, VoxelSeriesError
+from PRRTDosimetryLib.kinetics.voxel_series import VoxelSeries
 from PRRTDosimetryLib.kinetics.voxelwise import (
     HalfLifePrior,
     VoxelNoise,
@@ -99,7 +100,7 @@ def test_uptake_and_clearance_with_free_rates():
 
 
 @pytest.mark.parametrize("model", ["mono", "shared uptake", "free uptake"])
-def test_uncertainty_maps_tell_the_scatter_of_repeated_measurements(model):
+def test_uncertainty_maps_show_the_scatter_of_repeated_measurements(model):
     """Many noisy copies of one curve: the spread of the areas and the mean stated uncertainty agree within 10 %."""
     random, n = np.random.default_rng(9), 4000
     shape = (n, 1, 1)
@@ -171,7 +172,7 @@ def bump(grid, centre):
 
 @pytest.mark.parametrize("kind", ["matrix", "function"])
 def test_registration_brings_moved_images_back(kind):
-    """The second image lies on another grid, and the patient has moved 6 mm to the left and turned 5 degrees."""
+    """The second image is on another grid, and the patient has moved 6 mm to the left and turned 5 degrees."""
     first = Grid((20, 22, 24), np.array([[3, 0, 0, -36], [0, 3, 0, -33], [0, 0, 3, -30], [0, 0, 0, 1.0]]))
     second = Grid((24, 26, 28), np.array([[-2.5, 0, 0, 40], [0, 2.5, 0, -30], [0, 0, 2.5, -28], [0, 0, 0, 1.0]]))
     angle = np.deg2rad(5.0)
@@ -193,7 +194,7 @@ def test_voxels_that_an_image_does_not_reach_are_fitted_to_the_others():
     amplitude, half_life = random_curves(13)
     values = decaying(amplitude, half_life)
     shift = np.eye(4)
-    shift[2, 3] = 4.0  # the last image's content lies one slice higher
+    shift[2, 3] = 4.0  # the last image's content is one slice higher
     late = np.zeros(SHAPE)
     late[1:] = values[3][:-1]
     gathered = VoxelSeries.from_volumes(images([*values[:3], late]), INJECTION, "Lu-177", [None, None, None, shift])
@@ -244,7 +245,7 @@ def test_synthetic_patient_voxel_by_voxel():
     ],
 )  # fmt: skip
 def test_images_that_do_not_fit_are_refused(make, sentence):
-    with pytest.raises(VoxelSeriesError) as caught:
+    with pytest.raises(KineticsError) as caught:
         make(images(decaying(*random_curves())))
     assert str(caught.value).startswith(sentence)
 
@@ -262,6 +263,6 @@ def test_images_that_do_not_fit_are_refused(make, sentence):
 )  # fmt: skip
 def test_impossible_wishes_are_refused(make, sentence):
     values = decaying(*random_curves())
-    with pytest.raises(VoxelSeriesError) as caught:
+    with pytest.raises(KineticsError) as caught:
         make(series(values), series(values[:1], [4.0]))
     assert str(caught.value).startswith(sentence)

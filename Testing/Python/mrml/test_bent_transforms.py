@@ -41,7 +41,7 @@ def in_the_liver():
     return np.random.default_rng(0).uniform([-90, -70, -60], [90, 70, 60], (200, 3))
 
 
-def test_a_node_carries_points_as_the_registration_does(scene, about_the_liver):
+def test_a_node_propagates_points_as_the_registration_does(scene, about_the_liver):
     from PRRTUptakeLib.mrml.transforms import bends, node_from_registration, placed_volume, world_to_node
 
     moving = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "CT")
@@ -73,7 +73,7 @@ def test_a_node_of_the_other_kind_gives_way(scene, about_the_liver):
 
 
 def test_an_image_that_was_bent_is_measured_where_it_shows_the_lesions(scene, true, about_the_liver, tmp_path):
-    """The image is put elsewhere in its own coordinates; the node under which it lies mends that about the liver."""
+    """The image is put elsewhere in its own coordinates; its parent transform mends that about the liver."""
     from PRRTUptakeLib.mrml.logic import UptakeLogic
     from PRRTUptakeLib.mrml.registration import registration_of
     from PRRTUptakeLib.mrml.segmentations import node_from_segmentation
@@ -96,8 +96,8 @@ def test_an_image_that_was_bent_is_measured_where_it_shows_the_lesions(scene, tr
     logic.measure(node, segments, None, treatedLobe="left")
     found = {target.lesion_id: target.tumour for target in logic.result.targets}
     assert found == pytest.approx({target.lesion_id: target.tumour for target in true.targets}, rel=0.01)
-    told, points = registration_of(node), in_the_liver()
-    np.testing.assert_allclose(told.map_points(points), about_the_liver.map_points(points), atol=0.1)
+    note, points = registration_of(node), in_the_liver()
+    np.testing.assert_allclose(note.map_points(points), about_the_liver.map_points(points), atol=0.1)
     node.SetAndObserveTransformNodeID(None)
     logic.measure(node, segments, None, treatedLobe="left")
     moved = {target.lesion_id: target.tumour for target in logic.result.targets}

@@ -131,8 +131,9 @@ def test_edit_in_slicer_is_seen(scene, segmentation):
 
 @pytest.mark.parametrize("what", ["nothing", "no image", "no segments"])
 def test_unusable_nodes_are_named(scene, what):
+    from PRRTUptakeLib.mrml.errors import NodeError
     from PRRTUptakeLib.mrml.segmentations import segmentation_from_node
-    from PRRTUptakeLib.mrml.volumes import NodeError, volume_from_node
+    from PRRTUptakeLib.mrml.volumes import volume_from_node
 
     if what == "nothing":
         with pytest.raises(NodeError, match="No scalar volume is selected"):

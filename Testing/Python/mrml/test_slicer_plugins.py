@@ -44,7 +44,7 @@ def test_pet_is_offered_as_suv_and_concentration(plugin, tmp_path):
     assert offers(plugin, paths)[0] is suv  # the second look is served from the cache
 
 
-def test_loaded_volume_lies_under_its_study(plugin, tmp_path):
+def test_loaded_volume_is_under_its_study(plugin, tmp_path):
     import slicer
 
     node = plugin.load(offers(plugin, write_slices(tmp_path / "pet", VALUES, "PT"))[0])
@@ -53,7 +53,7 @@ def test_loaded_volume_lies_under_its_study(plugin, tmp_path):
     assert hierarchy.GetItemAncestorAtLevel(hierarchy.GetItemByDataNode(node), level)
 
 
-def test_missing_weight_is_told_and_the_user_can_go_on(plugin, tmp_path):
+def test_missing_weight_is_reported_and_the_user_can_go_on(plugin, tmp_path):
     from PRRTUptakeLib.mrml.images import describe_image, image_row
 
     paths = write_slices(tmp_path / "pet", VALUES, "PT", changes={"PatientWeight": ABSENT})

@@ -13,13 +13,8 @@ from pathlib import Path
 import pytest
 from PRRTDosimetryLib.dose.point_kernel import nuclides_with_kernel
 from PRRTUptakeLib.dicom.nuclides import header_nuclide
-from PRRTUptakeLib.nuclides.radionuclides import (
-    RadionuclideError,
-    known_nuclides,
-    nuclide,
-    nuclide_in,
-    nuclides_for_kernels,
-)
+from PRRTUptakeLib.nuclides.errors import NuclideError
+from PRRTUptakeLib.nuclides.radionuclides import known_nuclides, nuclide, nuclide_in, nuclides_for_kernels
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
@@ -118,7 +113,7 @@ def test_spellings(spelling, name):
 
 @pytest.mark.parametrize("wrong", ["", "Lu", "177", "Lu-17", "Lu-1777", "Lu-177-DOTATATE", "Xx-177", "177 177Lu"])
 def test_what_is_no_nuclide_is_refused_by_name(wrong):
-    with pytest.raises(RadionuclideError, match=re.escape(f"'{wrong}' is not known; known are Lu-177")):
+    with pytest.raises(NuclideError, match=re.escape(f"'{wrong}' is not known; known are Lu-177")):
         nuclide(wrong)
 
 
@@ -183,6 +178,6 @@ def test_a_new_nuclide_takes_the_table_and_a_kernel_file_only(tmp_path):
     kernel = json.loads((kernels / "point_kernel_Y-90.json").read_text(encoding="utf-8"))
     (kernels / "point_kernel_Tt-253.json").write_text(json.dumps({**kernel, "nuclide": "Tt-253"}), encoding="utf-8")
     command = [sys.executable, "-c", ASK, str(tmp_path / "PRRTUptake"), str(tmp_path / "PRRTDosimetry")]
-    told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True, cwd=tmp_path).stdout)
-    assert told.pop("kernel_keV") == pytest.approx(933.1, rel=1e-3)
-    assert told == {"header": "Tt-253", "half_life_s": 95400.0, "therapy": True, "generator": True, "panel": True}
+    note = json.loads(subprocess.run(command, check=True, capture_output=True, text=True, cwd=tmp_path).stdout)
+    assert note.pop("kernel_keV") == pytest.approx(933.1, rel=1e-3)
+    assert note == {"header": "Tt-253", "half_life_s": 95400.0, "therapy": True, "generator": True, "panel": True}

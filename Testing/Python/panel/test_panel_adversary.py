@@ -40,9 +40,9 @@ def content() -> dict[str, object]:
 @pytest.mark.parametrize("step", range(3))
 def test_cancelled_measurement_leaves_all_as_it_was(ready, monkeypatch, step):
     before = content()
-    told = cancelled_after(monkeypatch, step)
+    note = cancelled_after(monkeypatch, step)
     ready.ui.applyButton.click()
-    assert len(told) == step + 1
+    assert len(note) == step + 1
     assert ready.ui.statusLabel.text == "Stopped; nothing was changed."
     assert content() == before
     assert ready.parameters.table is None
@@ -55,9 +55,9 @@ def test_cancelled_curves_leave_all_as_it_was(load_panel, monkeypatch, step):
     panel.enter()
     panel.ui.patientLineEdit.text = "P01"
     before = content()
-    told = cancelled_after(monkeypatch, step)
+    note = cancelled_after(monkeypatch, step)
     panel.ui.fitButton.click()
-    assert len(told) == step + 1
+    assert len(note) == step + 1
     assert panel.ui.statusLabel.text == "Stopped; nothing was changed."
     assert content() == before
 
@@ -87,9 +87,9 @@ def test_cancelled_sample_leaves_all_as_it_was(slicer_application, monkeypatch, 
     before = content()
     for step in range(3):
         with monkeypatch.context() as patch:
-            told = cancelled_after(patch, step)
+            note = cancelled_after(patch, step)
             assert load("ia-versus-iv") == []
-        assert len(told) == step + 1
+        assert len(note) == step + 1
         assert content() == before
 
 
@@ -197,7 +197,7 @@ def test_nodes_go_while_the_user_is_elsewhere(ready):
 
 
 def test_what_the_panel_does_not_know_is_not_replaced(ready, load_panel):
-    """A scene of a newer version: its protocol, nuclide and model stay, shown as nothing, and the first is told."""
+    """A scene of a newer version: its protocol, nuclide and model stay, shown as nothing, and the first is reported."""
     ready.parameters.protocol = "of-the-future"
     assert ready.ui.protocolComboBox.currentIndex == -1
     assert "of-the-future" in ready.ui.applyButton.toolTip
@@ -222,7 +222,7 @@ def test_nothing_can_be_clicked_without_parameters(ready):
 
 
 def test_last_column_takes_the_rest_of_the_width(ready, tmp_path):
-    """What an image lacks stands there: also when a row is chosen, it is not cut to the width of the heading."""
+    """What an image lacks is shown there: also when a row is chosen, it is not cut to the width of the heading."""
     from slicer_standin.pictures import open_sections, take_picture
 
     table = ready.ui.imagesTable
@@ -284,7 +284,7 @@ def test_a_folder_that_cannot_be_read(ready, monkeypatch):
     assert not ready.ui.openReportButton.enabled
 
 
-def test_every_button_of_an_empty_scene_tells_or_does_nothing(load_panel, monkeypatch):
+def test_every_button_of_an_empty_scene_states_or_does_nothing(load_panel, monkeypatch):
     """Enabled by force and clicked: no exception, no node but the parameters."""
     from PRRTUptakeLib.panel import report
 

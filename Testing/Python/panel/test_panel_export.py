@@ -150,9 +150,9 @@ def test_what_cannot_be_written_is_refused_before_the_work(uptake, tmp_path):
 def test_cancelled_export_leaves_the_folder(uptake, tmp_path, monkeypatch):
     ui = uptake.ui
     ui.reportPath.currentPath = str(tmp_path / "out")
-    told = cancelled_after(monkeypatch, 1)
+    note = cancelled_after(monkeypatch, 1)
     ui.exportButton.click()
-    assert len(told) == 2
+    assert len(note) == 2
     assert ui.statusLabel.text == "Stopped; the folder is as it was."
     assert not (tmp_path / "out").exists()
 

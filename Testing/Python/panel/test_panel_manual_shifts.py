@@ -1,4 +1,4 @@
-"""A lesion beside its place in one image is nudged in section 5 of PRRT Uptake's panel."""
+"""A lesion away from its place in one image is shifted by hand in section 5 of PRRT Uptake's panel."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def type_in(panel, superior_mm, reason):
     panel.ui.manualShiftReasonLineEdit.text = reason
 
 
-def test_a_nudged_lesion_is_measured_where_it_lies(measured, tmp_path):
+def test_a_shifted_lesion_is_measured_where_it_is(measured, tmp_path):
     panel, node, before = measured
     ui = panel.ui
     number = row_numbers(panel)["R1"]
@@ -87,7 +87,7 @@ def test_a_nudged_lesion_is_measured_where_it_lies(measured, tmp_path):
     assert node.GetAttribute("PRRT.Nudges") is None
 
 
-def test_what_cannot_be_nudged_is_told(load_panel, measured):
+def test_what_cannot_be_shifted_is_reported(load_panel, measured):
     panel, node, _ = measured
     choose(panel.ui.resultsTable, 0)
     type_in(panel, 5, "  ")
@@ -100,7 +100,7 @@ def test_what_cannot_be_nudged_is_told(load_panel, measured):
     assert "register the images instead" in panel.ui.statusLabel.text
 
 
-def test_without_a_row_there_is_nothing_to_nudge(load_panel):
+def test_without_a_row_there_is_nothing_to_shift(load_panel):
     panel = load_panel("PRRTUptake")
     add_patient()
     panel.enter()

@@ -12,7 +12,7 @@ SHIFT = (9.0, -6.0, 5.0)
 
 @pytest.fixture
 def panel(load_panel):
-    """CTs of two visits are chosen; the moving one lies elsewhere, its PET with it."""
+    """CTs of two visits are chosen; the moving one is elsewhere, its PET with it."""
     import slicer
 
     panel = load_panel("PRRTUptake")
@@ -56,10 +56,10 @@ def test_registered_images_are_shown_on_each_other(panel):
 @pytest.mark.parametrize("steps", [1, 20, 60])
 def test_cancel_midway_leaves_the_scene(panel, monkeypatch, steps):
     """At the beginning, while a start is sought, and in the last optimisation."""
-    told = cancelled_after(monkeypatch, steps)
+    note = cancelled_after(monkeypatch, steps)
     before = cells(panel.ui.registrationTable)
     panel.ui.registerButton.click()
-    assert len(told) == steps + 1, "it went on after it was cancelled"
+    assert len(note) == steps + 1, "it went on after it was cancelled"
     assert panel.ui.statusLabel.text == "Stopped; nothing was changed."
     assert transforms() == 0
     assert panel.parameters.transform is None
@@ -76,7 +76,7 @@ def test_another_users_transform_is_not_overwritten(panel):
     assert panel.parameters.transform.GetName() == "CT IA to CT MRI"
 
 
-def test_livers_far_apart_are_told(panel):
+def test_livers_far_apart_are_reported(panel):
     """The moving visit's own liver was drawn 12 mm off what its CT shows."""
     import slicer
     from builders.panel_scene import GRID
@@ -99,7 +99,7 @@ def test_livers_far_apart_are_told(panel):
     assert offset == pytest.approx(12.0, abs=1.5)
 
 
-def test_what_is_missing_is_told(panel):
+def test_what_is_missing_is_reported(panel):
     ui = panel.ui
     ui.fixedSelector.setCurrentNode(panel.parameters.moving)
     assert "two different images" in ui.registerButton.toolTip
@@ -145,7 +145,7 @@ def test_segments_are_no_longer_there(panel):
 
 
 def test_what_is_doubtful_of_a_registration_comes_with_the_result(panel):
-    """Its warnings stand with the measurement; once the transform is changed by hand, its quality is not known."""
+    """Its warnings come with the measurement; once the transform is changed by hand, its quality is not known."""
     import slicer
     from builders.panel_actions import choose_data
 
@@ -179,7 +179,7 @@ def test_bending_that_does_not_pay_is_refused_and_said(panel):
     assert "limited to the liver" in panel.ui.statusLabel.text
 
 
-def test_a_pet_beside_its_ct_is_told_with_the_result(panel):
+def test_a_pet_next_to_its_ct_is_reported_with_the_result(panel):
     """Neither a visit that was not registered nor a PET that was moved against its own CT is measured in silence."""
     import slicer
     from builders.panel_actions import choose_data

@@ -69,7 +69,7 @@ def test_a_second_point_makes_no_second_lesion(ready):
     ready.parameters.seeds = add_points(centres()[0], np.add(centres()[0], 5.0))
     ready.ui.delineateButton.click()
     assert len(lesions(ready)) == 1
-    assert "'F-2' lies in the lesion 'lesion 1' already" in ready.ui.segmentsLabel.text
+    assert "'F-2' is in the lesion 'lesion 1' already" in ready.ui.segmentsLabel.text
     ready.ui.delineateButton.click()
     assert len(lesions(ready)) == 1
     ready.parameters.segmentation.GetSegmentation().RemoveSegment("lesion 1")
@@ -123,7 +123,7 @@ def test_image_without_role_and_no_segmentation(ready):
 
 @pytest.mark.parametrize("kind", ["vtkMRMLMarkupsCurveNode", "vtkMRMLMarkupsFiducialNode"])
 def test_a_curved_cut_parts_the_lobes(ready, kind, tmp_path):
-    """A cut bent around the middle: left of it lies what is nearer to the patient's left."""
+    """A cut bent around the middle: left of it is what is nearer to the patient's left."""
     import slicer
 
     y = np.linspace(-60, 60, 5)
@@ -159,7 +159,7 @@ def test_a_cut_of_two_points_is_refused(ready):
 
 
 def test_a_scene_saved_with_a_plane_still_loads(ready):
-    """Before, the parameter's type was a plane alone; it lies in the node in the same way."""
+    """Before, the parameter's type was a plane alone; it is in the node in the same way."""
     ready.ui.placePlaneButton.click()
     node = ready.parameters.parameterNode
     assert node.GetParameter("lobePlane") == ""

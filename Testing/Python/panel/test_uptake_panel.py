@@ -243,7 +243,7 @@ def test_images_are_moved_by_a_transform(ready):
 
 
 def test_intra_arterial_against_intravenous(panel, tmp_path):
-    """The IA image lies elsewhere; registering its CT brings it onto the segments, which take up 2.5 times as much."""
+    """The IA image is elsewhere; registering its CT brings it onto the segments, which take up 2.5 times as much."""
     import slicer
 
     add_patient(visits=())

@@ -8,10 +8,12 @@ import math
 import numpy as np
 import pytest
 from builders.shared_data import shared_file
-from PRRTDosimetryLib.kinetics.curves import Curve, CurveError
+from PRRTDosimetryLib.kinetics.curves import Curve
+from PRRTDosimetryLib.kinetics.errors import KineticsError
 from PRRTDosimetryLib.kinetics.options import Options
 from PRRTDosimetryLib.kinetics.selection import integrate_all
-from PRRTDosimetryLib.population.curve_sets import PatientCurve, PopulationError
+from PRRTDosimetryLib.population.curve_sets import PatientCurve
+from PRRTDosimetryLib.population.errors import PopulationError
 from PRRTDosimetryLib.population.individual import METHOD, PopulationUse
 from PRRTDosimetryLib.population.synthetic import ADMINISTERED_MBQ, synthetic_patients, synthetic_population
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
@@ -115,7 +117,7 @@ def test_what_is_missing_is_asked_for():
     curve = typical("Kidney_Left", "kidney", [24])
     with pytest.raises(PopulationError, match="give the administered activity"):
         integrate_all([curve], LU, "auto", Options(population=PopulationUse(population=POPULATION)))
-    with pytest.raises(CurveError, match="leave out the model 'mono'"):
+    with pytest.raises(KineticsError, match="leave out the model 'mono'"):
         by_population([curve], "mono")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from PRRTDosimetryLib.population import planning
-from PRRTDosimetryLib.population.curve_sets import PopulationError
+from PRRTDosimetryLib.population.errors import PopulationError
 from PRRTDosimetryLib.population.from_text import planned
 from PRRTDosimetryLib.population.planning import WorkingHours, plan
 from PRRTDosimetryLib.population.synthetic import synthetic_population

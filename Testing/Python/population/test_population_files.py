@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PRRTDosimetryLib.commands import main
-from PRRTDosimetryLib.population.curve_sets import PopulationError, grouped, kind_of
+from PRRTDosimetryLib.population.curve_sets import grouped, kind_of
+from PRRTDosimetryLib.population.errors import PopulationError
 from PRRTDosimetryLib.population.fitting import without_each_patient
 from PRRTDosimetryLib.population.making import Wanted, make_population, refitted
 from PRRTDosimetryLib.population.model import Population, read_population, shipped_population, write_population

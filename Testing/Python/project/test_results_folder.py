@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PRRTUptakeLib import atomic_write as module
-from PRRTUptakeLib.atomic_write import WholeFolderError, atomic_directory, atomic_file
+from PRRTUptakeLib.atomic_write import atomic_directory, atomic_file
+from PRRTUptakeLib.errors import AtomicWriteError
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -41,7 +42,7 @@ def test_a_file_of_the_users_stops_the_run(tmp_path, place):
     mine = tmp_path / "out" / place
     mine.parent.mkdir(parents=True, exist_ok=True)
     mine.write_text("mine")
-    with pytest.raises(WholeFolderError, match=rf"holds '{place}'.*--replace"):
+    with pytest.raises(AtomicWriteError, match=rf"holds '{place}'.*--replace"):
         make(tmp_path / "out", "two")
     assert mine.read_text() == "mine"
     assert (tmp_path / "out" / "report.html").read_text() == "one"
@@ -50,7 +51,7 @@ def test_a_file_of_the_users_stops_the_run(tmp_path, place):
 def test_a_file_that_the_user_changed_stops_the_run(tmp_path):
     make(tmp_path / "out")
     (tmp_path / "out" / "report.html").write_text("ONE")
-    with pytest.raises(WholeFolderError, match=r"'report.html', which was changed"):
+    with pytest.raises(AtomicWriteError, match=r"'report.html', which was changed"):
         make(tmp_path / "out", "two")
 
 
@@ -79,7 +80,7 @@ def test_what_the_user_adds_during_a_run_is_kept(tmp_path):
 def test_a_folder_of_something_else_is_not_even_archived(tmp_path):
     (tmp_path / "Documents").mkdir()
     (tmp_path / "Documents" / "thesis.odt").write_text("mine")
-    with pytest.raises(WholeFolderError, match="not of SlicerPRRT"):
+    with pytest.raises(AtomicWriteError, match="not of SlicerPRRT"):
         make(tmp_path / "Documents", replace=True)
 
 
@@ -90,7 +91,7 @@ def test_results_within_results_and_files_of_the_system(tmp_path):
     make(tmp_path / "demo", "two")
     make(tmp_path / "demo" / "results")
     (tmp_path / "demo" / "results" / "mine.txt").write_text("mine")
-    with pytest.raises(WholeFolderError, match=r"'results/mine\.txt'"):
+    with pytest.raises(AtomicWriteError, match=r"'results/mine\.txt'"):
         make(tmp_path / "demo", "three")
 
 
@@ -143,7 +144,7 @@ def test_a_kill_between_the_renames_loses_nothing(tmp_path):
         with atomic_directory(tmp_path / "out"):
             raise RuntimeError
 
-    with pytest.raises(WholeFolderError, match=r"report\.html"):  # brought back, and it lists no such file
+    with pytest.raises(AtomicWriteError, match=r"report\.html"):  # brought back, and it lists no such file
         fails()
     assert (tmp_path / "out" / "report.html").read_text() == "older"
 
@@ -153,14 +154,14 @@ def test_errors_say_what_was_being_done(tmp_path):
         with atomic_directory(tmp_path / "out"):
             (tmp_path / "input.dcm").read_bytes()
 
-    with pytest.raises(WholeFolderError, match=r"Reading .*input\.dcm failed \(No such file"):
+    with pytest.raises(AtomicWriteError, match=r"Reading .*input\.dcm failed \(No such file"):
         reads()
 
     def writes():
         with atomic_directory(tmp_path / "out") as work:
             (work / "absent" / "x").write_text("")
 
-    with pytest.raises(WholeFolderError, match=r"Writing to .*out failed"):
+    with pytest.raises(AtomicWriteError, match=r"Writing to .*out failed"):
         writes()
     assert names(tmp_path) == []
 
@@ -197,9 +198,9 @@ def test_a_stopped_command_says_so_in_one_line(tmp_path, sent):
     )  # fmt: skip
     started.stdout.readline()
     started.send_signal(sent)
-    _, told = started.communicate()
+    _, note = started.communicate()
     assert started.returncode == 130
-    assert told.strip() == "prrt wait: stopped; what was being written is removed."
+    assert note.strip() == "prrt wait: stopped; what was being written is removed."
     assert names(tmp_path) == []
 
 

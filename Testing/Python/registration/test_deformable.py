@@ -1,4 +1,4 @@
-"""Registrations that bend: their displacements, the liver followed, and contours carried by them."""
+"""Registrations that bend: their displacements, the liver followed, and contours propagated by them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,8 @@ import SimpleITK
 from builders.registration_phantom import GRID, bent, liver_points, posed
 from PRRTUptakeLib.imaging.volume import Grid, Volume
 from PRRTUptakeLib.registration.deformable import check_bending, deformable_registration
-from PRRTUptakeLib.registration.result import (
-    DisplacementField,
-    Registration,
-    RegistrationError,
-    identity_registration,
-)
+from PRRTUptakeLib.registration.errors import RegistrationError
+from PRRTUptakeLib.registration.result import DisplacementField, Registration, identity_registration
 from PRRTUptakeLib.registration.rigid import rigid_registration
 from PRRTUptakeLib.segmentation.segments import Segment
 from PRRTUptakeLib.synthetic.simulation import Posture

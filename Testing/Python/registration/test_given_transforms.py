@@ -8,7 +8,8 @@ import SimpleITK as sitk
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.volume import Grid
 from PRRTUptakeLib.registration.transform_files import read_registration
-from PRRTUptakeLib.study.registration_rule import RegistrationRule, RegistrationRuleError
+from PRRTUptakeLib.study.errors import InputFileError
+from PRRTUptakeLib.study.registration_rule import RegistrationRule
 
 MATRIX = np.diag([-4.0, -4.0, 5.0, 1.0])
 MATRIX[:3, 3] = (150.0, 140.0, -130.0)
@@ -23,7 +24,7 @@ def points():
     return GRID.to_ras(random.uniform(15, 35, (40, 3)))
 
 
-def told_by_itk(transform):
+def mapped_by_itk(transform):
     return np.array([transform.TransformPoint((p * LPS).tolist()) for p in points()]) * LPS
 
 
@@ -37,7 +38,7 @@ def test_every_format_of_a_rigid_transform(tmp_path, suffix):
     found = read_registration(written(RIGID, tmp_path / f"one{suffix}"), GRID)
     assert found.kind == "given"
     assert found.displacement is None
-    assert found.map_points(points()) == pytest.approx(told_by_itk(RIGID), abs=1e-4)
+    assert found.map_points(points()) == pytest.approx(mapped_by_itk(RIGID), abs=1e-4)
 
 
 def test_affine_with_scale_and_composite(tmp_path):
@@ -46,7 +47,7 @@ def test_affine_with_scale_and_composite(tmp_path):
     both = sitk.CompositeTransform([RIGID, affine])
     found = read_registration(written(both, tmp_path / "both.h5"), GRID)
     assert found.displacement is None
-    assert found.map_points(points()) == pytest.approx(told_by_itk(both), abs=1e-4)
+    assert found.map_points(points()) == pytest.approx(mapped_by_itk(both), abs=1e-4)
 
 
 def test_the_inverse_on_request(tmp_path):
@@ -70,7 +71,7 @@ def test_a_bspline_after_a_rigid_transform(tmp_path):
     both = sitk.CompositeTransform([RIGID, made])
     found = read_registration(written(both, tmp_path / "bent.h5"), GRID)
     assert found.displacement is not None
-    apart = np.linalg.norm(found.map_points(points()) - told_by_itk(both), axis=1)
+    apart = np.linalg.norm(found.map_points(points()) - mapped_by_itk(both), axis=1)
     assert apart.max() < 0.3
 
 
@@ -81,7 +82,7 @@ def test_a_displacement_field_as_an_image(tmp_path):
     )
     sitk.WriteImage(field, str(tmp_path / "field.nrrd"))
     found = read_registration(tmp_path / "field.nrrd", GRID)
-    apart = np.linalg.norm(found.map_points(points()) - told_by_itk(made), axis=1)
+    apart = np.linalg.norm(found.map_points(points()) - mapped_by_itk(made), axis=1)
     assert apart.max() < 0.3
 
 
@@ -174,12 +175,12 @@ def test_forms_of_a_rule(tmp_path):
     ],
 )
 def test_impossible_rules_are_named(tmp_path, content, words):
-    with pytest.raises(RegistrationRuleError, match=words) as error:
+    with pytest.raises(InputFileError, match=words) as error:
         RegistrationRule.from_case(content, tmp_path, "case.json, visit '24h'")
     assert str(error.value).startswith("case.json, visit '24h': ")
 
 
 def test_inverse_must_be_true_or_false(tmp_path):
     written(RIGID, tmp_path / "one.tfm")
-    with pytest.raises(RegistrationRuleError, match="true or false"):
+    with pytest.raises(InputFileError, match="true or false"):
         RegistrationRule.from_case({"transform": "one.tfm", "inverse": "yes"}, tmp_path, "here")

@@ -35,9 +35,9 @@ def test_images_as_they_are():
 def test_a_spect_mirrored_left_to_right():
     found = of_image("lutia", 1, LEFT_RIGHT)
     assert found.flip == LEFT_RIGHT
-    (told,) = found.warnings("the SPECT", "its CT")
-    assert "the SPECT seems to be mirrored left to right against its CT" in told
-    assert "nothing was turned" in told
+    (notes,) = found.warnings("the SPECT", "its CT")
+    assert "the SPECT seems to be mirrored left to right against its CT" in notes
+    assert "nothing was turned" in notes
 
 
 def test_a_mask_mirrored_front_to_back():
@@ -47,7 +47,7 @@ def test_a_mask_mirrored_front_to_back():
     assert "mask of the liver seems to be mirrored front to back" in found.warnings("the SPECT", "its CT")[0]
 
 
-def test_another_patients_activity_beside_the_body():
+def test_another_patients_activity_next_to_the_body():
     emission, ct, liver = session("lutia", 1)
     matrix = emission.ijk_to_ras.copy()
     matrix[0, 3] += 230.0

@@ -6,7 +6,8 @@ import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
-from PRRTUptakeLib.report.axes import Axis, FigureError, log_ticks, round_ticks
+from PRRTUptakeLib.report.axes import Axis, log_ticks, round_ticks
+from PRRTUptakeLib.report.errors import ReportError
 from PRRTUptakeLib.report.plots import (
     ForestRow,
     Series,
@@ -59,11 +60,11 @@ class TestAxis:
         assert low <= min(values) < max(values) <= high
 
     def test_what_cannot_be_an_axis(self):
-        with pytest.raises(FigureError, match="no finite value"):
+        with pytest.raises(ReportError, match="no finite value"):
             Axis.around("T/N", [NAN])
-        with pytest.raises(FigureError, match="logarithmic"):
+        with pytest.raises(ReportError, match="logarithmic"):
             Axis.around("T/N", [0.0, 1.0], log=True)
-        with pytest.raises(FigureError, match="cannot run"):
+        with pytest.raises(ReportError, match="cannot run"):
             Axis("T/N", 1, 1)
         assert Axis.around("T/N", [5.0]).low < 5 < Axis.around("T/N", [5.0]).high
 
@@ -102,13 +103,13 @@ class TestChart:
 
     def test_mistakes(self):
         chart = Chart("t", Axis("x", 0, 1), Axis("y", 1, 10, log=True))
-        with pytest.raises(FigureError, match="2 x values for 3"):
+        with pytest.raises(ReportError, match="2 x values for 3"):
             chart.points([0, 1], [1, 2, 3])
-        with pytest.raises(FigureError, match="'star' is not one of"):
+        with pytest.raises(ReportError, match="'star' is not one of"):
             chart.points([0], [1], marker="star")
-        with pytest.raises(FigureError, match="cannot begin its bars at 0"):
+        with pytest.raises(ReportError, match="cannot begin its bars at 0"):
             chart.bars([0], [1])
-        with pytest.raises(FigureError, match="no room"):
+        with pytest.raises(ReportError, match="no room"):
             Chart("t", Axis("x", 0, 1), Axis.categories("", ["a very long name " * 9]))
 
     def test_many_labels_are_thinned(self):
@@ -131,10 +132,10 @@ class TestPlots:
             "TAC", [Series("kidney", [1, 2], [3, 4], [2, 3], [4, 5]), Series("liver", [1, 2], [1, 2])], "h", "q"
         )
         assert len(elements(svg, "polyline")) == 2
-        with pytest.raises(FigureError, match="logarithmic"):
+        with pytest.raises(ReportError, match="logarithmic"):
             line_chart("TAC", [Series("kidney", [1, 2], [0, 4])], "h", "q", log_y=True)
 
-    def test_slopes_tell_up_from_down(self):
+    def test_slopes_distinguish_up_from_down(self):
         svg = slope_plot("t", ["up", "down"], [10, 10], [20, 5], ("control", "treated"), "T/N")
         lines = elements(svg, "polyline")
         assert [one.get("stroke") for one in lines] == [PALETTE[0], PALETTE[1]]
@@ -146,7 +147,7 @@ class TestPlots:
         rows = [ForestRow("P1", 1.5), ForestRow("P2", 0.8, 0.6, 1.1), ForestRow("all", 1.17, 1.0, 1.37, summary=True)]
         svg = forest_plot("t", rows, "ratio")
         assert {"P1", "1.50", "0.80 [0.60; 1.10]", "1.17 [1.00; 1.37]"} <= set(texts(svg))
-        with pytest.raises(FigureError, match="no row"):
+        with pytest.raises(ReportError, match="no row"):
             forest_plot("t", [], "ratio")
 
     def test_waterfall_is_sorted(self):

@@ -7,7 +7,8 @@ import pytest
 from builders.shapes import ball, box, centred_grid, ras_of, rotation
 from PRRTUptakeLib.imaging.volume import Volume
 from PRRTUptakeLib.segmentation.bounding_box import resampled
-from PRRTUptakeLib.segmentation.delineation import DelineationError, Method, delineate
+from PRRTUptakeLib.segmentation.delineation import Method, delineate
+from PRRTUptakeLib.segmentation.errors import SegmentationError
 from scipy import ndimage, optimize, special
 
 BACKGROUND, LESION = 10.0, 100.0
@@ -105,29 +106,29 @@ def test_noise_hardly_moves_the_gradient_method():
             25.0,
             "The seed's value .* is below the threshold",
         ),
-        ([900, 0, 0], Method("percent-of-maximum", 0.5), 25.0, "lies outside the image"),
+        ([900, 0, 0], Method("percent-of-maximum", 0.5), 25.0, "is outside the image"),
         (CENTRE, Method("percent-of-maximum", 0.5), 0.0, "radius above 0"),
         (CENTRE, Method("gradient"), 5.0, "take a larger one"),
     ],
 )
-def test_what_cannot_be_done_is_told(seed, method, radius, words):
-    with pytest.raises(DelineationError, match=words):
+def test_what_cannot_be_done_is_reported(seed, method, radius, words):
+    with pytest.raises(SegmentationError, match=words):
         delineate(IMAGE, seed, method, radius)
 
 
-def test_bad_methods_are_told():
-    with pytest.raises(DelineationError, match="not one of fixed-threshold"):
+def test_bad_methods_are_reported():
+    with pytest.raises(SegmentationError, match="not one of fixed-threshold"):
         Method("magic")
-    with pytest.raises(DelineationError, match="fraction between 0 and 1"):
+    with pytest.raises(SegmentationError, match="fraction between 0 and 1"):
         Method("percent-of-maximum", 41)
-    with pytest.raises(DelineationError, match="needs its value"):
+    with pytest.raises(SegmentationError, match="needs its value"):
         Method("fixed-threshold")
-    with pytest.raises(DelineationError, match="outside the region that limits"):
+    with pytest.raises(SegmentationError, match="outside the region that limits"):
         delineate(IMAGE, CENTRE, Method("gradient"), 30.0, within=ball(GRID, "lobe", (-30, 0, 0), 9.0))
     tiny = Volume(np.ones((2, 2, 2)), np.diag([5.0, 5, 5, 1]))
-    with pytest.raises(DelineationError, match="too few voxels"):
+    with pytest.raises(SegmentationError, match="too few voxels"):
         delineate(tiny, [0, 0, 0], Method("background-adapted", 0.5), 30.0)
-    with pytest.raises(DelineationError, match="at least 4 voxels"):
+    with pytest.raises(SegmentationError, match="at least 4 voxels"):
         delineate(tiny, [0, 0, 0], Method("gradient"), 3.0)
 
 

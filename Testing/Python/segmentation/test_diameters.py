@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from builders.shapes import ball, box, centred_grid, ellipsoid, rotation
-from PRRTUptakeLib.segmentation.diameters import DiameterError, measure_size
+from PRRTUptakeLib.segmentation.diameters import measure_size
+from PRRTUptakeLib.segmentation.errors import SegmentationError
 from PRRTUptakeLib.segmentation.segments import Segment
 
 
@@ -85,6 +86,6 @@ def test_sizes_do_not_depend_on_handedness():
     assert sizes[0].longest_3d_mm == pytest.approx(sizes[1].longest_3d_mm, abs=1e-6)
 
 
-def test_empty_lesion_is_told():
-    with pytest.raises(DiameterError, match="'L7' is empty"):
+def test_empty_lesion_is_reported():
+    with pytest.raises(SegmentationError, match="'L7' is empty"):
         measure_size(centred_grid(9.0, (1, 1, 1)), Segment("L7", np.zeros((2, 2, 2), bool)))

@@ -12,6 +12,7 @@ import vtk
 from builders.patient_fixture import measured_patient
 from PRRTDosimetryLib.commands import main
 from PRRTUptakeLib.dicom import writing
+from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.dicom.polygons import fill_polygons
 from PRRTUptakeLib.dicom.reading import arrange
 from PRRTUptakeLib.dicom.series import find_series
@@ -23,11 +24,12 @@ from PRRTUptakeLib.export.dicom_seg import occupancy_object, segmentation_object
 from PRRTUptakeLib.export.dicom_sr import read_report
 from PRRTUptakeLib.imaging.volume import Grid, Volume
 from PRRTUptakeLib.mrml.dicom_exchange import export_dicom, import_contours
+from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.manual_shifts import shift_lesion
 from PRRTUptakeLib.mrml.segmentations import node_from_segmentation, segmentation_from_node
 from PRRTUptakeLib.mrml.tables import table_from_measurements
-from PRRTUptakeLib.mrml.volumes import NodeError, node_from_volume
-from PRRTUptakeLib.segmentation.dicom_contours import ContourError, read_contours
+from PRRTUptakeLib.mrml.volumes import node_from_volume
+from PRRTUptakeLib.segmentation.dicom_contours import read_contours
 from PRRTUptakeLib.segmentation.segments import Segmentation
 from PRRTUptakeLib.uptake.occupancy import occupancy
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -186,7 +188,7 @@ def test_contours_of_another_patient_are_refused_in_one_sentence(seg_file, serie
     ds = pydicom.dcmread(seg_file)
     ds.PatientID = "SOMEBODY-ELSE"
     ds.save_as(tmp_path / "other.dcm")
-    with pytest.raises(ContourError, match="is of patient 'SOMEBODY-ELSE', but the images are of patient"):
+    with pytest.raises(DicomError, match="is of patient 'SOMEBODY-ELSE', but the images are of patient"):
         read_contours(tmp_path / "other.dcm", series)
     case, _ = measured_patient()
     content = json.loads(case.read_text(encoding="utf-8"))
@@ -275,7 +277,7 @@ def test_contours_come_into_the_scene(seg_file, series, drawn, grid, images, tmp
 
 
 def test_the_scene_goes_out_as_dicom(drawn, images, series, tmp_path, scene):
-    """Segments, measurements and references of nodes, read back; and freed of the patient's identity."""
+    """Segments, measurements and references of nodes, read back; and cleared of the patient's identity."""
     outcome = measured_patient()[1]
     image = node_from_volume(outcome.contents[0].volumes[0][1], "SPECT 24h")
     segments = node_from_segmentation(drawn, "segments")
@@ -289,8 +291,8 @@ def test_the_scene_goes_out_as_dicom(drawn, images, series, tmp_path, scene):
     table = table_from_measurements(rows, "table")
     headers = [str(header.dataset) for one in series for header in one.headers]
     export_dicom(tmp_path / "free", segments, image, table, series, deidentifier=Deidentifier(bytes(32)))
-    freed = {one.metric: one.value for one in read_report(tmp_path / "free" / "SR.dcm")}
-    assert freed == pytest.approx({name: one.value for name, one in values.items()}, rel=5e-6)
+    cleaned = {one.metric: one.value for one in read_report(tmp_path / "free" / "SR.dcm")}
+    assert cleaned == pytest.approx({name: one.value for name, one in values.items()}, rel=5e-6)
     content = b"".join(path.read_bytes() for path in (tmp_path / "free").iterdir())
     assert outcome.input.patient.encode() not in content
     assert [str(header.dataset) for one in series for header in one.headers] == headers  # those stay as they were
@@ -300,7 +302,7 @@ def test_the_scene_goes_out_as_dicom(drawn, images, series, tmp_path, scene):
     assert not (tmp_path / "none").exists()
 
 
-def test_a_moved_image_goes_out_where_its_series_lies(drawn, images, series, tmp_path, scene):
+def test_a_moved_image_goes_out_where_its_series_is(drawn, images, series, tmp_path, scene):
     """A node under a transform: its map keeps the place of the series, the fractions are where it was measured."""
     outcome = measured_patient()[1]
     activity = outcome.contents[0].volumes[0][1]
@@ -338,12 +340,12 @@ def test_contours_that_cannot_be_placed_are_refused(images, series, grid, tmp_pa
     drawn = {"liver": [circle(grid, (130, 120, 40.5), 20.0)]}
     path = structure_set(images.contours, drawn, tmp_path / "between.dcm")
     assert "planes that are not those of the image" in read_contours(path, series).warnings[0]
-    with pytest.raises(ContourError, match="not among the visit's DICOM"):
+    with pytest.raises(DicomError, match="not among the visit's DICOM"):
         read_contours(path, [images.measured])
     ds = pydicom.dcmread(path)
     ds.StructureSetROISequence[0].ReferencedFrameOfReferenceUID = "1.2.3"
     ds.save_as(tmp_path / "frame.dcm")
-    with pytest.raises(ContourError, match="another frame of reference"):
+    with pytest.raises(DicomError, match="another frame of reference"):
         read_contours(tmp_path / "frame.dcm", series)
-    with pytest.raises(ContourError, match="holds no DICOM segmentation"):
+    with pytest.raises(DicomError, match="holds no DICOM segmentation"):
         read_contours(images.measured.files[0], series)

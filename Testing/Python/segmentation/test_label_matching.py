@@ -1,11 +1,12 @@
-"""Segments are recognised by code or by name in several languages, never by position; doubt is told."""
+"""Segments are recognised by code or by name in several languages, never by position; doubt is reported."""
 
 import numpy as np
 import pytest
 from PRRTUptakeLib.imaging.volume import Grid
 from PRRTUptakeLib.segmentation import codes
-from PRRTUptakeLib.segmentation.codes import Code, CodedEntry, CodeError, parse_terminology, terminology_entry
-from PRRTUptakeLib.segmentation.label_matching import LabelMatchingError, recognise, recognise_one, with_matches
+from PRRTUptakeLib.segmentation.codes import Code, CodedEntry, parse_terminology, terminology_entry
+from PRRTUptakeLib.segmentation.errors import SegmentationError
+from PRRTUptakeLib.segmentation.label_matching import recognise, recognise_one, with_matches
 from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
 
 NAMES = {
@@ -67,7 +68,7 @@ def test_strangers_are_not_taken_for_something(name):
         ("liver minus lesions", ("liver", "liver_lesion")),
     ],
 )
-def test_doubt_is_told_with_the_choices(name, alternatives):
+def test_doubt_is_reported_with_the_choices(name, alternatives):
     label_match = recognise_one(name)
     assert not label_match.certain
     assert label_match.alternatives == alternatives
@@ -104,14 +105,14 @@ def test_terminology_round_trip(item):
     keys = {found.key for found in codes.structures_of(entry)}
     if item.key in ("liver_lobe_caudate", "liver_segment_1"):  # one code for both
         assert keys == {"liver_lobe_caudate", "liver_segment_1"}
-    elif item.key == "extrahepatic_lesion":  # where it lies decides
+    elif item.key == "extrahepatic_lesion":  # its place decides
         assert keys == {"liver_lesion", "extrahepatic_lesion"}
     else:
         assert keys == {item.key}
     assert recognise_one(item.name, entry).structure == item.key
 
 
-def test_codes_go_before_names_and_contradiction_is_told():
+def test_codes_go_before_names_and_contradiction_is_reported():
     liver = CodedEntry(Code("10200004", "Liver"))
     assert recognise_one("ROI 7", liver).structure == "liver"
     assert recognise_one("left liver lobe", liver).structure == "liver_lobe_left"  # the name only says more
@@ -137,7 +138,7 @@ def test_code_shared_by_caudate_lobe_and_segment_one():
 
 
 def test_codes_agree_with_the_dicom_dictionary():
-    """The dictionary that pydicom carries from DICOM PS3.16 knows each code, under a meaning with a common word."""
+    """The dictionary that pydicom holds from DICOM PS3.16 knows each code, under a meaning with a common word."""
     from pydicom.sr._concepts_dict import concepts
 
     known = {}
@@ -163,14 +164,14 @@ def test_proposals_label_segments_but_keep_what_was_given():
     assert (labelled["Leber"].structure, labelled["Leber"].role) == ("liver", "organ")
     assert (labelled["R1"].structure, labelled["R1"].role, labelled["R1"].lobe) == ("liver_lesion", "target", "right")
     assert labelled["kidney"].structure == ""
-    with pytest.raises(LabelMatchingError, match="no segment 'ghost'"):
+    with pytest.raises(SegmentationError, match="no segment 'ghost'"):
         with_matches(segmentation, recognise(["ghost"]))
 
 
-def test_bad_terminology_is_told():
+def test_bad_terminology_is_reported():
     assert parse_terminology("") is None
     assert parse_terminology("ctx~SCT^1^x~^^~^^") is None
-    with pytest.raises(CodeError, match="not a terminology entry"):
+    with pytest.raises(SegmentationError, match="not a terminology entry"):
         parse_terminology("liver")
-    with pytest.raises(CodeError, match="'lung' is not known"):
+    with pytest.raises(SegmentationError, match="'lung' is not known"):
         codes.structure("lung")

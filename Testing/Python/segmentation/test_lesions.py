@@ -3,16 +3,11 @@
 import numpy as np
 import pytest
 from builders.shapes import ball, box, centred_grid, rotation
-from PRRTUptakeLib.segmentation.bounding_box import BoundingBoxError, joined, overlaps, remarks
+from PRRTUptakeLib.segmentation.bounding_box import joined, overlaps, remarks
+from PRRTUptakeLib.segmentation.errors import SegmentationError
 from PRRTUptakeLib.segmentation.lesion_splitting import split_lesion, split_lesion_by_plane
 from PRRTUptakeLib.segmentation.lesion_tracking import EarlierLesions
-from PRRTUptakeLib.segmentation.lesions import (
-    LesionError,
-    assign_lobe,
-    connected_lesions,
-    find_lesions,
-    merge_lesions,
-)
+from PRRTUptakeLib.segmentation.lesions import assign_lobe, connected_lesions, find_lesions, merge_lesions
 from PRRTUptakeLib.segmentation.lobes import Plane, split_by_plane
 from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
 
@@ -80,7 +75,7 @@ def test_lesion_cut_by_the_plane_goes_to_the_larger_part(shift, lobe, straddles)
     assert lesion.straddles is straddles
 
 
-def test_straddling_is_told_in_words():
+def test_straddling_is_reported_in_words():
     source = ball(GRID, "x", (3.0, 0, 0), 10.0, role="lesion")
     found = find_lesions(Segmentation(GRID, (source,)), lobes())
     assert found.lesions[0].straddles
@@ -97,7 +92,7 @@ def test_lesion_at_the_capsule_and_lesion_left_out_of_the_liver_are_hepatic():
     assert assign_lobe(hole, (left, without)).segment.lobe == "right"
 
 
-def test_overlapping_lesions_are_told_and_none_is_lost():
+def test_overlapping_lesions_are_reported_and_none_is_lost():
     one = ball(GRID, "one", (-25, 0, 0), 8.0, role="lesion")
     two = ball(GRID, "two", (-15, 0, 0), 8.0, role="lesion")
     found = find_lesions(Segmentation(GRID, (one, two)), lobes())
@@ -109,9 +104,9 @@ def test_overlapping_lesions_are_told_and_none_is_lost():
     assert overlaps(GRID, (one, ball(GRID, "far", (30, 0, 0), 5.0))) == ()
 
 
-def test_empty_segments_are_told():
+def test_empty_segments_are_reported():
     empty = Segment("metastasis", np.zeros((0, 0, 0), bool), role="lesion")
-    with pytest.raises(LesionError, match="draw the lesions as segments"):
+    with pytest.raises(SegmentationError, match="draw the lesions as segments"):
         find_lesions(Segmentation(GRID, (empty,)), lobes())
     full = Segmentation(GRID, (empty, ball(GRID, "x", (20, 0, 0), 8.0, role="lesion")))
     assert "Lesion segment 'metastasis' is empty." in find_lesions(full, lobes()).remarks
@@ -158,7 +153,7 @@ def test_given_ids_are_kept_even_in_pieces_and_doubles_refused():
     assert [lesion.lesion_id for lesion in found.lesions] == ["L3"]
     assert found.segments[0].voxel_count == pieces.voxel_count
     twice = [ball(GRID, n, (x, 0, 0), 6, role="lesion", lesion_id="R1") for n, x in (("a", 10), ("b", 30))]
-    with pytest.raises(LesionError, match="Two lesion segments have the id R1"):
+    with pytest.raises(SegmentationError, match="Two lesion segments have the id R1"):
         find_lesions(Segmentation(GRID, tuple(twice)), lobes())
 
 
@@ -167,7 +162,7 @@ def test_merge_keeps_the_largest_id_and_every_voxel():
     merged = merge_lesions(GRID, [b, a], lobes())
     assert merged.lesion_id == "L1"
     assert merged.segment.voxel_count == a.voxel_count + b.voxel_count
-    with pytest.raises(LesionError, match="at least two"):
+    with pytest.raises(SegmentationError, match="at least two"):
         merge_lesions(GRID, [a], lobes())
 
 
@@ -182,9 +177,9 @@ def test_touching_lesions_are_split_at_their_waist():
     for part, truth in ((first, large), (second, small)):
         shared = part.full_mask(grid.shape) & truth.full_mask(grid.shape)
         assert shared.sum() > 0.95 * truth.voxel_count
-    with pytest.raises(LesionError, match="no waist"):
+    with pytest.raises(SegmentationError, match="no waist"):
         split_lesion(grid, large)
-    with pytest.raises(LesionError, match="at least two parts"):
+    with pytest.raises(SegmentationError, match="at least two parts"):
         split_lesion(grid, both, 1)
 
 
@@ -205,16 +200,16 @@ def test_split_by_plane():
     first, second = split_lesion_by_plane(grid, lesion, (4, 0, 0), (1, 0, 0))
     assert (first.voxel_count, second.voxel_count) == (1400, 600)
     assert first.lesion_id == "L2"
-    with pytest.raises(LesionError, match="does not cut"):
+    with pytest.raises(SegmentationError, match="does not cut"):
         split_lesion_by_plane(grid, lesion, (40, 0, 0), (1, 0, 0))
 
 
-def test_lesions_on_another_grid_are_told_when_joined():
+def test_lesions_on_another_grid_are_reported_when_joined():
     liver = Segmentation(GRID, (ball(GRID, "liver", (0, 0, 0), 50.0),))
     other = centred_grid(120.0, (3, 3, 3))
-    with pytest.raises(BoundingBoxError, match=r"'mets' lie on another grid .* resample them to the image"):
+    with pytest.raises(SegmentationError, match=r"'mets' lie on another grid .* resample them to the image"):
         joined(liver, Segmentation(other, (ball(other, "mets", (9, 0, 0), 8.0),)))
     same = joined(liver, Segmentation(GRID, (ball(GRID, "mets", (9, 0, 0), 8.0),)))
     assert [segment.name for segment in same] == ["liver", "mets"]
-    with pytest.raises(BoundingBoxError, match="two segments 'liver'"):
+    with pytest.raises(SegmentationError, match="two segments 'liver'"):
         joined(liver, liver)

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 from builders.shapes import ball, box, centred_grid, ras_of, rotation
+from PRRTUptakeLib.imaging.volume import Grid
 from PRRTUptakeLib.segmentation import codes
 from PRRTUptakeLib.segmentation.couinaud import TerritoryOverride, lobes_from_couinaud
+from PRRTUptakeLib.segmentation.errors import LobeError
 from PRRTUptakeLib.segmentation.lobes import (
-    LobeError,
     Plane,
     cantlie_plane,
     find_liver,
@@ -55,7 +56,7 @@ def test_voxels_on_the_plane_go_to_the_right():
     assert (left.voxel_count, right.voxel_count) == (50, 75)
 
 
-def test_plane_that_misses_or_is_flat_is_told():
+def test_plane_that_misses_or_is_flat_is_reported():
     grid = centred_grid(60.0, (2, 2, 2))
     liver = ball(grid, "liver", (0, 0, 0), 20.0)
     with pytest.raises(LobeError, match=r"misses the liver 'liver' by 1\d mm, so the left lobe would be empty: move"):
@@ -111,13 +112,13 @@ def test_three_points_give_the_plane_through_them():
     assert by_points[0].voxel_count == by_plane[0].voxel_count
 
 
-def test_bad_points_are_told():
+def test_bad_points_are_reported():
     grid = centred_grid(60.0, (2, 2, 2))
     liver = ball(grid, "liver", (0, 0, 0), 25.0)
     with pytest.raises(LobeError, match="at least 3"):
         split_by_points(grid, liver, np.zeros((2, 3)))
     with pytest.raises(LobeError, match="in one line"):
-        split_by_points(grid, liver, np.array([[0, 0, 0], [0, 1, 0], [0, 2, 0], [0, 3, 0.0]]))
+        split_by_points(grid, liver, np.array([[0, 0, 0], [0, 1, 1], [0, 2, 2], [0, 3, 3.0]]))
     with pytest.raises(LobeError, match="above each other"):
         split_by_points(grid, liver, np.array([[0, 0, 0], [5, 0, 0], [0, 20, 0], [0, 0, 20], [0, 20, 20.0]]))
     with pytest.raises(LobeError, match="misses the liver"):
@@ -160,7 +161,7 @@ def test_couinaud_segments_make_lobes_and_moves_are_recorded():
     assert moved.assignment[4] == "right"
 
 
-def test_couinaud_overlap_is_told_and_bad_moves_refused():
+def test_couinaud_overlap_is_reported_and_bad_moves_refused():
     segmentation, _ = couinaud_case()
     wide = box(segmentation.grid, "s4", (-10, -20, -20), (4, 20, 20), structure="liver_segment_4")
     result = lobes_from_couinaud(segmentation.with_segments(wide), None)
@@ -217,3 +218,20 @@ def test_cantlie_plane_refuses_what_it_cannot_place():
         cantlie_plane(grid, ball(grid, "gallbladder", (45, 45, 45), 4.0), cava, ball(grid, "liver", (-9, -9, -9), 9))
     with pytest.raises(LobeError, match="one line"):
         cantlie_plane(grid, ball(grid, "gallbladder", (0, -20, -20), 6.0), cava, liver)
+
+
+def test_a_curve_in_one_axial_slice_is_extruded_along_the_slices_normal():
+    grid = Grid((20, 60, 60), np.array([[2.0, 0, 0, -59], [0, 2, 0, -59], [0, 0, 4, -38], [0, 0, 0, 1]]))
+    k, j, i = np.indices(grid.shape)
+    x, y, z = np.moveaxis(grid.to_ras(np.stack([i, j, k], axis=-1)), -1, 0)
+    liver = Segment.from_full("liver", (abs(x) < 50) & (abs(y) < 50) & (abs(z) < 34))
+    ys = np.array([-50.0, -25, 0, 25, 50])
+    points = np.column_stack([12 * np.sin(ys / 25), ys, np.full(5, 7.3)])
+    left, right = split_by_points(grid, liver, points)
+    expected = (x > 12 * np.sin(y / 25)) & liver.full_mask(grid.shape)
+    found = right.full_mask(grid.shape)
+    assert (found == found[10]).all(axis=(1, 2))[1:-1].sum() >= 16  # alike in every slice of the liver
+    assert (found != expected).sum() < 0.02 * liver.voxel_count
+    assert left.voxel_count + right.voxel_count == liver.voxel_count
+    with pytest.raises(LobeError, match="turns back"):
+        split_by_points(grid, liver, np.array([[0, 0, 0], [5, 0.1, 0], [0, 30, 0], [4, 60, 0.0]]))

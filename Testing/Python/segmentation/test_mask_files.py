@@ -5,7 +5,8 @@ import pytest
 import SimpleITK
 from builders.shapes import rotation
 from PRRTUptakeLib.segmentation.bounding_box import remarks
-from PRRTUptakeLib.segmentation.files import MaskFileError, read_labelmap, read_segment_folder
+from PRRTUptakeLib.segmentation.errors import SegmentationError
+from PRRTUptakeLib.segmentation.files import read_labelmap, read_segment_folder
 
 TURN = rotation((1, 1, 1), 12.0)
 
@@ -48,22 +49,22 @@ def test_folder_gives_named_segments_in_true_geometry(folder):
 
 def test_only_the_asked_for(folder):
     assert [s.name for s in read_segment_folder(folder, only=["spleen"])] == ["spleen"]
-    with pytest.raises(MaskFileError, match=r"no mask 'kidney'; it has liver, spleen"):
+    with pytest.raises(SegmentationError, match=r"no mask 'kidney'; it has liver, spleen"):
         read_segment_folder(folder, only=["kidney"])
 
 
-def test_bad_folders_are_told(folder, tmp_path):
-    with pytest.raises(MaskFileError, match="There is no folder"):
+def test_bad_folders_are_reported(folder, tmp_path):
+    with pytest.raises(SegmentationError, match="There is no folder"):
         read_segment_folder(tmp_path / "absent")
     empty = tmp_path / "empty"
     empty.mkdir()
-    with pytest.raises(MaskFileError, match="holds no mask"):
+    with pytest.raises(SegmentationError, match="holds no mask"):
         read_segment_folder(empty)
     one = np.zeros((4, 5, 6), np.uint8)
     one[1:3, 1:4, 2:5] = 1
     write(folder / "aorta.nii.gz", one)
     write(folder / "lesion.nii.gz", one, origin=(910.5, -20, 30))
-    with pytest.raises(MaskFileError, match=r"'lesion' .* from RAS .* but 0.00 mL on the grid of the other masks"):
+    with pytest.raises(SegmentationError, match=r"'lesion' .* from RAS .* but 0.00 mL on the grid of the other masks"):
         read_segment_folder(folder, only=["aorta", "lesion"])
 
 
@@ -73,14 +74,14 @@ def test_images_are_not_masks(folder, values):
     array = np.zeros((4, 5, 6), dtype)
     array[0, 0, :3] = values
     write(folder / "ct.nii.gz", array)
-    with pytest.raises(MaskFileError, match=r"ct.nii.gz is not a mask"):
+    with pytest.raises(SegmentationError, match=r"ct.nii.gz is not a mask"):
         read_segment_folder(folder, only=["ct"])
 
 
-def test_damaged_file_is_told(folder):
+def test_damaged_file_is_reported(folder):
     data = (folder / "liver.nii.gz").read_bytes()
     (folder / "liver.nii.gz").write_bytes(data[: len(data) // 2])
-    with pytest.raises(MaskFileError, match=r"liver.nii.gz is damaged or cut short"):
+    with pytest.raises(SegmentationError, match=r"liver.nii.gz is damaged or cut short"):
         read_segment_folder(folder, only=["liver"])
 
 
@@ -90,8 +91,8 @@ def test_labelmap(folder):
     write(folder / "all.nrrd", array)
     segmentation = read_labelmap(folder / "all.nrrd", {5: "liver", 7: "spleen", 9: "aorta"})
     assert [s.voxel_count for s in segmentation] == [1, 3, 0]
-    with pytest.raises(MaskFileError, match="label 7 without a name"):
+    with pytest.raises(SegmentationError, match="label 7 without a name"):
         read_labelmap(folder / "all.nrrd", {5: "liver"})
     write(folder / "half.nrrd", array.astype(np.float32) / 2)
-    with pytest.raises(MaskFileError, match="not whole numbers"):
+    with pytest.raises(SegmentationError, match="not whole numbers"):
         read_labelmap(folder / "half.nrrd", {5: "liver"})

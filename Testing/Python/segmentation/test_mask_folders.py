@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import SimpleITK
 from builders.shapes import ball, centred_grid
-from PRRTUptakeLib.imaging.file_checks import FileCheckError
+from PRRTUptakeLib.imaging.errors import ImagingError
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS
 from PRRTUptakeLib.mrml.segmentations import node_from_segmentation, read_segmentation_file, write_segmentation_file
 from PRRTUptakeLib.segmentation.bounding_box import volume_mL
-from PRRTUptakeLib.segmentation.files import MaskFileError, read_mask_file, read_segment_folder
+from PRRTUptakeLib.segmentation.errors import SegmentationError
+from PRRTUptakeLib.segmentation.files import read_mask_file, read_segment_folder
 from PRRTUptakeLib.segmentation.segments import Segmentation
 from PRRTUptakeLib.study.segment_files import read_segments
 
@@ -63,7 +64,7 @@ def test_a_label_map_brings_its_names(tmp_path):
 @pytest.mark.parametrize(
     "content", [{"1": "spleen", "5": "liver"}, {"labels": {"background": 0, "spleen": 1, "liver": 5}}]
 )
-def test_names_may_be_beside_the_label_map(tmp_path, content):
+def test_names_may_be_next_to_the_label_map(tmp_path, content):
     write(tmp_path / "all.nrrd", label_map())
     (tmp_path / "all.json").write_text(json.dumps(content), encoding="utf-8")
     found = read_segment_folder(tmp_path)
@@ -75,13 +76,13 @@ def test_a_table_may_be_named_and_is_never_guessed(tmp_path):
     values = label_map()
     values[0, 0, 0] = 26
     write(tmp_path / "all.nii.gz", values)
-    with pytest.raises(MaskFileError, match="Give one file per structure, or the names of its labels"):
+    with pytest.raises(SegmentationError, match="Give one file per structure, or the names of its labels"):
         read_segments(tmp_path)
     names = {table: read_mask_file(tmp_path / "all.nii.gz", table).segments[25].name for table in ("total", "total_v3")}
     assert names == {"total": "vertebrae_S1", "total_v3": "vertebrae_L6"}
     found = read_segments(tmp_path / "all.nii.gz", labels="total")
     assert np.array_equal(found["liver"].full_mask(GRID.shape), label_map() == 5)
-    with pytest.raises(MaskFileError, match="no table of labels 'totally'"):
+    with pytest.raises(SegmentationError, match="no table of labels 'totally'"):
         read_mask_file(tmp_path / "all.nii.gz", "totally")
 
 
@@ -116,7 +117,7 @@ def test_masks_on_several_grids_come_to_the_finest_and_it_is_said(tmp_path):
     assert found.warnings == ("'liver' had other voxels than the other masks and were resampled to theirs.",)
     small = centred_grid(16.0, (1.0, 1.0, 1.0))
     write(tmp_path / "met.nii.gz", mask((0, 0, 0), 5.0, small), small)
-    with pytest.raises(MaskFileError, match=r"'liver' .* has 7.\d\d mL, but"):
+    with pytest.raises(SegmentationError, match=r"'liver' .* has 7.\d\d mL, but"):
         read_segment_folder(tmp_path)
 
 
@@ -139,7 +140,7 @@ def test_a_damaged_scene_of_segments_does_not_reach_the_reader(tmp_path, scene, 
     }[how]
     assert changed != content
     path.write_bytes(changed)
-    with pytest.raises(FileCheckError, match=r"drawn.seg.nrrd"):
+    with pytest.raises(ImagingError, match=r"drawn.seg.nrrd"):
         read_segments(path, read_file=read_segmentation_file)
 
 

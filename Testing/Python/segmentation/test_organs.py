@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from builders.shapes import ball, box, centred_grid, ras_of
-from PRRTUptakeLib.segmentation.organs import OrganError, OrganRule, blood_pool, marrow, measured_organs
+from PRRTUptakeLib.segmentation.errors import OrganError
+from PRRTUptakeLib.segmentation.organs import OrganRule, blood_pool, marrow, measured_organs
 from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
 
 GRID = centred_grid(160.0, (1.5, 1.5, 2.0))
@@ -83,7 +84,7 @@ def test_lesions_are_taken_out_with_their_margin():
     assert "spleen" not in by_structure(found)
 
 
-def test_what_is_missing_is_told_and_the_rest_is_made():
+def test_what_is_missing_is_reported_and_the_rest_is_made():
     parts = abdomen().without("lk", "aorta", "L2", "L3", "L4")
     twice = parts.with_segments(ball(GRID, "milz 2", (-60, 60, 0), 9.0, structure="spleen"))
     found = measured_organs(twice, [], OrganRule())
@@ -105,7 +106,7 @@ def test_a_given_marrow_or_kidneys_segment_goes_first():
     assert organs["kidneys"].voxel_count == given["ks"].voxel_count
 
 
-def test_bad_rules_are_told():
+def test_bad_rules_are_reported():
     with pytest.raises(OrganError, match="lumbar vertebrae 1 to 5"):
         OrganRule(marrow_levels=(6,))
     with pytest.raises(OrganError, match="'cortex_mm' must lie"):

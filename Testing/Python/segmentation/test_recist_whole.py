@@ -5,11 +5,11 @@ import math
 
 import pytest
 from PRRTUptakeLib.segmentation.best_response import best_response, progression_free
+from PRRTUptakeLib.segmentation.errors import ResponseError
 from PRRTUptakeLib.segmentation.percist import PetVisit, percist_response
 from PRRTUptakeLib.segmentation.response import (
     BaselineLesion,
     Response,
-    ResponseError,
     Visit,
     mrecist_response,
     non_targets,

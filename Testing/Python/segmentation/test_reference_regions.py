@@ -4,14 +4,10 @@ import numpy as np
 import pytest
 from builders.shapes import ball, box, centred_grid, ras_of, rotation
 from PRRTUptakeLib.imaging.volume import Volume
-from PRRTUptakeLib.segmentation.bounding_box import BoundingBoxError, distance_mm, grown
+from PRRTUptakeLib.segmentation.bounding_box import distance_mm, grown
+from PRRTUptakeLib.segmentation.errors import ReferenceRegionError, SegmentationError
 from PRRTUptakeLib.segmentation.lobes import Plane, split_by_plane
-from PRRTUptakeLib.segmentation.reference import (
-    ReferenceRegionError,
-    ReferenceRule,
-    healthy_liver,
-    reference_regions,
-)
+from PRRTUptakeLib.segmentation.reference import ReferenceRule, healthy_liver, reference_regions
 from PRRTUptakeLib.segmentation.segments import Segment
 from scipy import ndimage
 
@@ -66,8 +62,8 @@ def test_every_kind_is_made_and_asked_for_by_lobe():
     grid = GRIDS["isotropic"]
     liver, lobes, lesions, vessel = case(grid)
     noise = np.random.default_rng(1).normal(100, 5, grid.shape)
-    calm = np.linalg.norm(ras_of(grid) - [-32, 5, 15], axis=-1) < 20
-    noise[calm] = 100 + (noise[calm] - 100) / 10
+    uniform = np.linalg.norm(ras_of(grid) - [-32, 5, 15], axis=-1) < 20
+    noise[uniform] = 100 + (noise[uniform] - 100) / 10
     found = reference_regions(grid, liver, lobes, lesions, [vessel], RULE, Volume(noise, grid.ijk_to_ras))
     left, right = found.region("same-lobe", "left"), found.region("same-lobe", "right")
     assert found.region("contralateral-lobe", "left") is right
@@ -80,7 +76,7 @@ def test_every_kind_is_made_and_asked_for_by_lobe():
     assert sphere.voxel_count * grid.voxel_volume_mL == pytest.approx(4 / 3 * np.pi * 1.5**3, rel=0.03)
     assert not (sphere.full_mask(grid.shape) & ~whole.full_mask(grid.shape)).any()
     inside = sphere.full_mask(grid.shape)
-    assert (inside & calm).sum() > 0.9 * inside.sum()
+    assert (inside & uniform).sum() > 0.9 * inside.sum()
     assert len(found.segments) == 4
     assert found.refusals == {}
 
@@ -108,7 +104,7 @@ def test_flat_image_puts_the_sphere_in_the_deepest_place():
     assert np.linalg.norm(centre - [5, 0, 0]) < 3.0
 
 
-def test_too_little_liver_is_told():
+def test_too_little_liver_is_reported():
     grid = GRIDS["isotropic"]
     liver, lobes, lesions, _ = case(grid)
     found = reference_regions(grid, liver, lobes, lesions, [], ReferenceRule(12.0, 30.0, 60.0, 40.0))
@@ -153,5 +149,5 @@ def test_sheared_grid_is_refused():
     grid = GRIDS["isotropic"]
     sheared = np.array(grid.ijk_to_ras)
     sheared[1, 2] = 0.7
-    with pytest.raises(BoundingBoxError, match="tilted gantry"):
+    with pytest.raises(SegmentationError, match="tilted gantry"):
         distance_mm(type(grid)(grid.shape, sheared), np.ones((2, 2, 2), bool))

@@ -3,9 +3,9 @@
 import math
 
 import pytest
+from PRRTUptakeLib.segmentation.errors import ResponseError
 from PRRTUptakeLib.segmentation.response import (
     BaselineLesion,
-    ResponseError,
     Visit,
     recist_response,
     recist_table,
@@ -107,7 +107,7 @@ def test_volumes():
     assert table.patient[1].total == 20.0
 
 
-def test_bad_input_is_told():
+def test_bad_input_is_reported():
     with pytest.raises(ResponseError, match="give 0 or more"):
         Visit("x", {"L1": math.nan})
     with pytest.raises(ResponseError, match="L2 was not measured at baseline"):

@@ -15,7 +15,9 @@ import pytest
 from builders.contour_objects import grid_of, small_ct
 from builders.patient_fixture import measured_patient
 from PRRTUptakeLib.export.dicom_objects import save_object
+from PRRTUptakeLib.export.dicom_rtstruct import structure_set
 from PRRTUptakeLib.export.dicom_seg import segmentation_object
+from PRRTUptakeLib.export.nifti_masks import write_masks
 from PRRTUptakeLib.mrml.segmentations import node_from_segmentation, read_segmentation_file, write_segmentation_file
 from PRRTUptakeLib.segmentation.regrid import regrid
 from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
@@ -113,6 +115,40 @@ def test_our_segmentation_is_read_by_other_programs(program, tmp_path):
         sites = {one[0]["SegmentLabel"]: one[0].get("AnatomicRegionSequence") for one in about["segmentAttributes"]}
         assert sites["L1"]["CodeValue"] == "69842003"
         assert sites["R1"]["CodeValue"] == "48521005"
+
+
+@pytest.mark.parametrize("program", STRUCTURE_SETS)
+def test_our_structure_set_is_read_by_other_programs(program, tmp_path):
+    """Names, and voxels within the layer of pixels on the outline, where programs round differently."""
+    series = small_ct(tmp_path / "ct", shape=(10, 64, 64), spacing=(1.5, 1.5, 3.0))
+    grid = grid_of(series)
+    place = np.moveaxis(np.indices(grid.shape), 0, -1) - [5, 32, 32]
+    far = np.linalg.norm(place * [2.0, 1.0, 1.0], axis=-1)
+    masks = {"l1": far < 9, "liver": (far < 18) & (far > 6), "spleen": np.roll(far < 7, (1, 12, -15), (0, 1, 2))}
+    segments = tuple(Segment.from_full(name, mask) for name, mask in masks.items())
+    save_object(structure_set(Segmentation(grid, segments), series[0]), tmp_path / "rtstruct.dcm")
+    exchange("read", program, tmp_path)
+    pixel = np.zeros((3, 3, 3), bool)
+    pixel[1] = True
+    with np.load(tmp_path / f"{program}.npz") as found:
+        assert set(found.files) == set(masks)
+        for name, mask in masks.items():
+            edge = ndimage.binary_dilation(mask, pixel) & ~ndimage.binary_erosion(mask, pixel, border_value=1)
+            assert not ((found[name] != mask) & ~edge).any(), name
+            assert dice(found[name], mask) > 0.88  # a layer of pixels more in small ones
+
+
+def test_our_masks_are_read_by_nibabel(tmp_path):
+    series = small_ct(tmp_path / "ct", shape=(10, 34, 38), spacing=(1.5, 2.0, 3.0))
+    grid = grid_of(series)
+    masks = {name: structure(n, grid.shape) for n, name in enumerate(("L1", "R1", "liver"))}
+    segments = tuple(Segment.from_full(name, mask) for name, mask in masks.items())
+    write_masks(Segmentation(grid, segments), tmp_path / "masks")
+    exchange("read", "nibabel", tmp_path)
+    with np.load(tmp_path / "nibabel.npz") as found:
+        assert set(found.files) == set(masks)
+        for name, mask in masks.items():
+            assert np.array_equal(found[name], mask)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,8 @@
 """Targets by the trials' rules, reasons kept, replacements recorded."""
 
 import pytest
-from PRRTUptakeLib.segmentation.targets import Candidate, TargetError, TargetOverride, choose_targets
+from PRRTUptakeLib.segmentation.errors import SegmentationError
+from PRRTUptakeLib.segmentation.targets import Candidate, TargetOverride, choose_targets
 
 
 def lutia(*candidates, target_overrides=()):
@@ -34,14 +35,14 @@ def test_five_in_the_liver_whatever_the_lobe():
     assert {d.lesion_id: d.reason for d in decisions}["L5"] == "The liver has 5 larger targets already."
 
 
-def test_no_target_is_told_with_the_largest():
+def test_no_target_is_reported_with_the_largest():
     with pytest.raises(
-        TargetError, match=r"No liver lesion is longer than 30 mm \(the largest, R1, measures 30.0 mm\)"
+        SegmentationError, match=r"No liver lesion is longer than 30 mm \(the largest, R1, measures 30.0 mm\)"
     ):
         lutia(Candidate("R1", "right", 30.0), Candidate("E1", "none", 70.0))
-    with pytest.raises(TargetError, match="no lesion in the liver"):
+    with pytest.raises(SegmentationError, match="no lesion in the liver"):
         lutia(Candidate("E1", "none", 70.0))
-    with pytest.raises(TargetError, match="Two lesions have the id L1"):
+    with pytest.raises(SegmentationError, match="Two lesions have the id L1"):
         lutia(LEFT[0], LEFT[0])
 
 
@@ -58,9 +59,9 @@ def test_replacement_keeps_the_reason_and_the_rules():
         (("L2", "L3", "x"), "name a target and a lesion that is none"),
         (("L4", "L5", "x"), "name a target and a lesion that is none"),
     ):
-        with pytest.raises(TargetError, match=words):
+        with pytest.raises(SegmentationError, match=words):
             lutia(*LEFT, *RIGHT, target_overrides=[TargetOverride(*change)])
-    with pytest.raises(TargetError, match="Say why"):
+    with pytest.raises(SegmentationError, match="Say why"):
         TargetOverride("L2", "L4", "  ")
 
 
@@ -91,6 +92,6 @@ def test_of_one_length_the_larger_volume_goes_first():
 
 def test_the_limit_is_met_in_tenths_of_a_millimetre():
     for length in (30.0, 30.000000000000004, 30.0000018, 30.04):
-        with pytest.raises(TargetError, match="longer than 30 mm"):
+        with pytest.raises(SegmentationError, match="longer than 30 mm"):
             lutia(Candidate("R1", "right", length))
     assert chosen(lutia(Candidate("R1", "right", 30.06))) == {"R1"}

@@ -22,6 +22,7 @@ _SHOWN_TO_USERS = (
     "vtkMRMLTransformNode",
     "vtkMRMLTableNode",
     "vtkMRMLPlotChartNode",
+    "vtkMRMLPlotSeriesNode",
     "vtkMRMLTextNode",
 )
 
@@ -39,8 +40,18 @@ class LayoutManager:
         """There are no slice views here."""
 
 
+class ErrorLogModel:
+    """What was logged, by number."""
+
+    def logEntryCount(self):
+        return 0
+
+    def logEntryDescription(self, number):
+        raise IndexError(number)
+
+
 class ModuleManager:
-    """Tells panels that their module is about to be unloaded."""
+    """Informs panels that their module is about to be unloaded."""
 
     def __init__(self):
         self.slots = []
@@ -84,6 +95,9 @@ class Application:
     def moduleManager(self):
         return self._module_manager
 
+    def errorLogModel(self):
+        return ErrorLogModel()
+
     def testingEnabled(self):
         return True
 
@@ -112,7 +126,7 @@ class Application:
         return pythonqt.qt_class("QSettings")()
 
     def start(self):
-        """The application has started: tell those who asked for it."""
+        """The application has started: inform those who asked for it."""
         for slot in self.started:
             slot()
 
@@ -187,12 +201,20 @@ def _tr(text):
     return text
 
 
+def _packaging():
+    other_modules.Packaging.asked.clear()
+    other_modules.Packaging.refuse = False
+    names = ("pip_ensure", "pip_check", "pip_install", "load_requirements", "load_pyproject_dependencies")
+    return _module("slicer.packaging", **{name: getattr(other_modules.Packaging, name) for name in names})
+
+
 def _python_modules():
     qt = _module("qt", QUiLoader=loader.QUiLoader, Qt=QtCore.Qt)
     qt.__getattr__ = pythonqt.qt_class
     ctk = _module("ctk", **{name: pythonqt.qt_class(name) for name in widgets.CTK})
     return {
         **other_modules.python_modules(),
+        "slicer.packaging": _packaging(),
         "qt": qt,
         "ctk": ctk,
         "slicer.i18n": _module("slicer.i18n", tr=_tr, translate=lambda context, text: text),
@@ -230,11 +252,22 @@ def running_slicer():
     slicer.selfTests = {}
     for name in widgets.MRML:
         setattr(slicer, name, pythonqt.qt_class(name))
-    tag = slicer.mrmlScene.AddObserver(slicer.vtkMRMLScene.NodeAddedEvent, _give_hierarchy_item)
+    scene = slicer.mrmlScene
+    tags = [
+        scene.AddObserver(scene.NodeAddedEvent, _give_hierarchy_item),
+        scene.AddObserver(scene.EndCloseEvent, _add_views),
+    ]
+    _add_views(scene, None)
+    load_scene, slicer.util.loadScene = slicer.util.loadScene, _load_scene
     try:
         yield slicer.app
     finally:
-        slicer.mrmlScene.RemoveObserver(tag)
+        slicer.util.loadScene = load_scene
+        for tag in tags:
+            scene.RemoveObserver(tag)
+        for kind in (*_VIEW_CLASSES, *_OTHER_VIEWS):
+            for node in list(slicer.util.getNodesByClass(kind)):
+                scene.RemoveNode(node)
         slicer.app = headless
         for name, module in before.items():
             sys.modules.pop(name, None)
@@ -259,6 +292,34 @@ def load_module(path):
     loaded = _LoadedModule(path.stem, python, parent)
     setattr(slicer.modules, path.stem.lower(), loaded)
     return loaded
+
+
+VIEWS = ("Red", "Yellow", "Green")
+_OTHER_VIEWS = ("vtkMRMLViewNode", "vtkMRMLPlotViewNode", "vtkMRMLTableViewNode")
+_VIEW_CLASSES = ("vtkMRMLSliceNode", "vtkMRMLSliceCompositeNode")
+
+
+def _add_views(scene, event):
+    """Three slice views, each with its node and its layers: the application makes them anew when a scene is closed."""
+    for name in VIEWS:
+        for number, kind in enumerate(_VIEW_CLASSES):
+            node = scene.CreateNodeByClass(kind)
+            node.UnRegister(None)
+            node.SetLayoutName(name)
+            node.SetName(name)
+            if not number:
+                node.SetDimensions(300, 300, 1)
+            scene.AddNode(node)
+    for kind in _OTHER_VIEWS:
+        scene.AddNewNodeByClass(kind)
+
+
+def _load_scene(path, properties=None):
+    """``slicer.util.loadScene``: reads a bundle; gives a node of it, and not True."""
+    before = slicer.mrmlScene.GetNumberOfNodes()
+    if not slicer.mrmlScene.ReadFromMRB(str(Path(path).resolve()), True):
+        raise RuntimeError(f"Failed to load scene: {path}")
+    return slicer.mrmlScene.GetNthNode(before - 1)
 
 
 @vtk.calldata_type(vtk.VTK_OBJECT)

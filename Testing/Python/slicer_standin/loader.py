@@ -50,6 +50,8 @@ class QUiLoader:
             widgets[name].setProperty(prop, value)
         for link in links:
             _connect(widgets, *link)
+        for item in widgets.values():
+            item.setToolTip(pythonqt.rich_text(item.toolTip()))
         return pythonqt.wrap(top)
 
 

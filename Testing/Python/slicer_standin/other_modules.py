@@ -29,6 +29,28 @@ class DicomDatabase:
     def fileForInstance(self, uid):
         return self._files.get(uid, ("", ""))[0]
 
+    def patients(self):
+        """Rows of the database, which count from 1."""
+        return tuple(str(n) for n, _ in enumerate(self._patients(), start=1))
+
+    def _patients(self):
+        return sorted({self.fileValue(path, "0010,0020") for path, _ in self._files.values()})
+
+    def nameForPatient(self, patient):
+        files = (path for path, _ in self._files.values())
+        known = self._patients()[int(patient) - 1]
+        return next(self.fileValue(path, "0010,0010") for path in files if self.fileValue(path, "0010,0020") == known)
+
+    def studiesForPatient(self, patient):
+        known = self._patients()[int(patient) - 1]
+        files = [path for path, _ in self._files.values() if self.fileValue(path, "0010,0020") == known]
+        return tuple(dict.fromkeys(self.fileValue(path, "0020,000d") for path in files))
+
+    def seriesForStudy(self, study):
+        return tuple(
+            dict.fromkeys(uid for path, uid in self._files.values() if self.fileValue(path, "0020,000d") == study)
+        )
+
     def fileValue(self, path, tag):
         import pydicom
 
@@ -191,3 +213,30 @@ def python_modules() -> dict[str, types.ModuleType]:
         found[name] = types.ModuleType(name)
         vars(found[name]).update({cls.__name__: cls for cls in classes})
     return found
+
+
+class Packaging:
+    """``slicer.packaging``: remembers what was asked for and installs nothing; ``refuse`` is the user's no."""
+
+    asked: list[tuple[tuple[str, ...], str]] = []
+    refuse = False
+
+    @classmethod
+    def pip_ensure(cls, requirements, constraints=None, prompt_install=True, requester=None, **options):
+        cls.asked.append((tuple(str(one) for one in requirements), requester))
+        if cls.refuse:
+            raise RuntimeError("Package installation was declined by the user.")
+
+    @staticmethod
+    def pip_check(requirements):
+        return False
+
+    @staticmethod
+    def pip_install(*arguments, **options):
+        raise AssertionError("a panel asks by pip_ensure")
+
+    @staticmethod
+    def load_requirements(path):
+        raise AssertionError("the panels read no requirements")
+
+    load_pyproject_dependencies = load_requirements

@@ -1,7 +1,7 @@
 """``slicer.parameterNodeWrapper`` as far as the panels use it.
 
 Parameters lie in the node as strings, nodes as references under the parameter's name, enums by name, lists as
-``name.0``, ``name.1``, ``name.len``. Values are kept and read anew only when the node tells that it changed: while a
+``name.0``, ``name.1``, ``name.len``. Values are kept and read anew only when the node reports that it changed: while a
 node is being removed its parameter still gives it. Bound widgets are taken by their exact type; both directions follow.
 """
 

@@ -17,7 +17,7 @@ def open_sections(panel, *names: str) -> None:
 
 
 def take_picture(panel, path: str | Path) -> Path:
-    """Write the panel as it stands as a PNG, cropped to its height."""
+    """Write the panel as it is as a PNG, cropped to its height."""
     top = panel.parent._top._object
     top.setFixedWidth(WIDTH_px)
     top.show()

@@ -7,6 +7,7 @@ the stand-in only has to refuse what Slicer refuses, so that a panel that works 
 
 from __future__ import annotations
 
+import html
 import inspect
 import traceback
 from pathlib import Path
@@ -223,7 +224,13 @@ def _assign(proxy, name, value):
     found = meta.property(index)
     if not found.isWritable():
         raise AttributeError(f"Property '{name}' of type '{found.typeName()}' is not writable")
-    found.write(made, _converted(value, name, found.typeName()))
+    value = _converted(value, name, found.typeName())
+    found.write(made, rich_text(value) if name == "toolTip" else value)
+
+
+def rich_text(text):
+    """A tooltip as Slicer keeps it: plain words become a paragraph, so that they are wrapped."""
+    return text if not text or text.lstrip().startswith("<") else f"<p>{html.escape(text, quote=False)}</p>"
 
 
 def _converted(value, name, kind):

@@ -135,7 +135,7 @@ class ctkPathLineEdit(QtWidgets.QWidget):
 
 
 class qMRMLWidget(QtWidgets.QWidget):
-    """A widget that tells its children of the scene."""
+    """A widget that informs its children of the scene."""
 
     mrmlSceneChanged = Signal(object)
     SIGNALS = {"mrmlSceneChanged(vtkMRMLScene*)": "mrmlSceneChanged"}
@@ -277,7 +277,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         nodes = self._nodes()
         lost = self._node is not None and self._node not in nodes
         if lost:
-            self._node = None
+            self._node = nodes[-1] if nodes else None  # real Slicer takes another one, "none" allowed or not
         if self._node is None and nodes and not self._options["noneEnabled"]:
             self._node, lost = nodes[0], True
         self._box.clear()

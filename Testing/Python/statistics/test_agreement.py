@@ -10,13 +10,8 @@ import numpy as np
 import pytest
 from builders.trial_tables import simulate_trial, unblinded_rows, write_table
 from PRRTDosimetryLib.commands import main
-from PRRTUptakeLib.statistics.agreement import (
-    AgreementError,
-    compare_readers,
-    icc_agreement,
-    icc_consistency,
-    paired_readings,
-)
+from PRRTUptakeLib.statistics.agreement import compare_readers, icc_agreement, icc_consistency, paired_readings
+from PRRTUptakeLib.statistics.errors import AgreementError
 from PRRTUptakeLib.study.protocol import load_protocol
 
 # Six subjects, four judges: the example of Shrout and Fleiss (doi:10.1037/0033-2909.86.2.420, table 2).

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from builders.shapes import ball, centred_grid
 from builders.trial_tables import row
-from PRRTUptakeLib.segmentation.contour_agreement import ContourAgreementError, compare_contours
+from PRRTUptakeLib.segmentation.contour_agreement import compare_contours
+from PRRTUptakeLib.segmentation.errors import SegmentationError
 from PRRTUptakeLib.segmentation.segments import Segment
-from PRRTUptakeLib.statistics.agreement import AgreementError, compare_readers
+from PRRTUptakeLib.statistics.agreement import compare_readers
 from PRRTUptakeLib.statistics.clustered_agreement import choice_agreement, compare_many, kappa, target_choices
+from PRRTUptakeLib.statistics.errors import AgreementError
 
 
 def reading_study(seed, patients=20, lesions=4, sd=(0.15, 0.1), bias=0.05, readers=2):
@@ -149,5 +151,5 @@ class TestContours:
         assert (same.dice, same.mean_surface_mm, same.hausdorff_95_mm) == (1, 0, 0)
         far = compare_contours(self.grid, one, ball(self.grid, "b", (25, 0, 0), 5))
         assert far.dice == 0
-        with pytest.raises(ContourAgreementError, match="'c' is empty"):
+        with pytest.raises(SegmentationError, match="'c' is empty"):
             compare_contours(self.grid, one, Segment("c", np.zeros((2, 2, 2), bool)))

@@ -18,10 +18,11 @@ from builders.trial_tables import (
     write_table,
 )
 from PRRTDosimetryLib.commands import main
-from PRRTUptakeLib.statistics.allocation import AllocationError, read_log
-from PRRTUptakeLib.statistics.dose_response import DoseResponseError, dose_response
+from PRRTUptakeLib.statistics.allocation import read_log
+from PRRTUptakeLib.statistics.dose_response import dose_response
 from PRRTUptakeLib.statistics.endpoints import evaluate
-from PRRTUptakeLib.statistics.measurement_uncertainty import UncertaintyError, propagate_uncertainty
+from PRRTUptakeLib.statistics.errors import PropagationError, StatisticsError
+from PRRTUptakeLib.statistics.measurement_uncertainty import propagate_uncertainty
 from PRRTUptakeLib.statistics.paired import compare_pairs
 from PRRTUptakeLib.study.protocol import load_protocol
 from scipy import stats
@@ -30,7 +31,7 @@ LUTIA = load_protocol("lutia")
 QUICK = replace(LUTIA, endpoint=replace(LUTIA.endpoint, bootstrap_samples=0))
 
 
-class TestCarriedUncertainty:
+class TestPropagatedUncertainty:
     def test_equal_uncertainties_give_the_paired_t_test(self):
         ratios = np.exp(np.random.default_rng(1).normal(0.15, 0.4, 27))
         paired = compare_pairs(ratios, np.ones(27))
@@ -80,7 +81,7 @@ class TestCarriedUncertainty:
         assert evaluate(simulate_trial(1), QUICK).notes == ()
 
     def test_unknown_uncertainties(self):
-        with pytest.raises(UncertaintyError, match="unknown or zero"):
+        with pytest.raises(PropagationError, match="unknown or zero"):
             propagate_uncertainty(np.array([0.1, 0.2]), np.array([0.0, 0.1]))
 
 
@@ -135,7 +136,7 @@ class TestBlinding:
         log.write_text(text.replace('"unblinded"', '"blinded"', 1))
         assert "altered at line 2" in run(status=1)
         log.write_text("".join(text.splitlines(keepends=True)[1:]))
-        with pytest.raises(AllocationError, match="line 1"):
+        with pytest.raises(StatisticsError, match="line 1"):
             read_log(log)
 
     def test_a_log_that_cannot_be_written(self, run, tmp_path):
@@ -206,7 +207,7 @@ class TestDoseResponse:
         assert dose_response(ours).dose_Gy == pytest.approx([20, 40, 60])
         assert dose_response(ours).slope_percent_per_Gy == pytest.approx(-0.5)
         mixed = [*rows, *(one for one in ours if one.metric == "dose")]
-        with pytest.raises(DoseResponseError, match="several values"):
+        with pytest.raises(StatisticsError, match="several values"):
             dose_response(mixed)
 
     def test_interval_covers_with_lesions_that_hang_together(self):
@@ -248,5 +249,5 @@ class TestDoseResponse:
     )
     def test_bad_input(self, doses, change, words):
         rows = [replace(one, visit=str(n), **change) for n, one in enumerate(dosed_rows(doses, doses))]
-        with pytest.raises(DoseResponseError, match=words):
+        with pytest.raises(StatisticsError, match=words):
             dose_response(rows)

@@ -25,7 +25,8 @@ from PRRTUptakeLib.statistics.endpoints import evaluate
 from PRRTUptakeLib.statistics.paired import bootstrap_intervals, compare_pairs, hodges_lehmann
 from PRRTUptakeLib.statistics.paired_values import lobe_pairs
 from PRRTUptakeLib.study.protocol import load_protocol
-from PRRTUptakeLib.uptake.aggregation import AggregationError, aggregate
+from PRRTUptakeLib.uptake.aggregation import aggregate
+from PRRTUptakeLib.uptake.errors import AggregationError
 from scipy import stats
 
 LUTIA = load_protocol("lutia")
@@ -221,7 +222,7 @@ class TestPatientLevel:
         others += [replace(one, role="lesion", region=f"{one.region} small") for one in rows]
         assert evaluate(rows + others, QUICK).comparison == evaluate(rows, QUICK).comparison
 
-    def test_visits_that_cannot_be_told_apart(self):
+    def test_visits_that_cannot_be_distinguished(self):
         rows = [replace(one, visit="early") for one in unblinded_rows()]
         rows += [replace(one, visit="late") for one in rows]
         assert "several visits" in lobe_pairs(rows, QUICK).excluded[0].reason
@@ -269,7 +270,7 @@ class TestBadInput:
         ("text", "words"),
         [
             (allocation_csv(SIDES[:-1]), "Patient P6: the allocation names no treated lobe"),
-            (allocation_csv() + "P1,right\n", "patient P1 stands twice"),
+            (allocation_csv() + "P1,right\n", "patient P1 is listed twice"),
             (allocation_csv().replace("P3,right", "P3,middle"), "patient P3 is 'middle'"),
             (allocation_csv(["A"] * 6), "patient P1 is 'A', but the table's lobes are left and right"),
             ("patient,control_lobe\nP1,left\n", "columns patient and treated_lobe"),

@@ -11,7 +11,7 @@ import pytest
 from builders.trial_tables import row, write_table
 from PRRTDosimetryLib.commands import main
 from PRRTUptakeLib.statistics.endpoints import evaluate
-from PRRTUptakeLib.statistics.paired_values import EndpointError
+from PRRTUptakeLib.statistics.errors import StatisticsError
 from PRRTUptakeLib.study.protocol import load_protocol
 from scipy import stats
 
@@ -131,11 +131,11 @@ def test_command(capsys, tmp_path):
         (lambda rows: [replace(rows[0], unit="Bq/ml"), *rows[1:]], "unit of suv_max"),
         (lambda rows: [*rows, replace(rows[0], visit="IA late")], "several IA visits"),
         (lambda rows: [one for one in rows if one.patient == "P1"], "Only 1 patient"),
-        (lambda rows: [*rows, rows[0]], "stands twice"),
+        (lambda rows: [*rows, rows[0]], "is in the table twice"),
     ],
 )
 def test_bad_input(change, words):
-    with pytest.raises(EndpointError, match=words):
+    with pytest.raises(StatisticsError, match=words):
         evaluate(change(uptake_rows()), QUICK)
 
 

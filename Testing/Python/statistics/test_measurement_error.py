@@ -74,7 +74,7 @@ def test_responders_are_attenuated_towards_one_half(threshold):
     assert found.true_ci[0] < found.true < found.true_ci[1]
 
 
-def test_misjudged_patients_are_those_that_errors_carry_over_the_line():
+def test_misjudged_patients_are_those_that_errors_move_over_the_line():
     """One patient at a time: the chance that an error of this size reaches the threshold."""
     found = responder_attenuation(np.array([0.1, -0.3, 0.5]), np.array([0.1, 0.2, 0.25]), 1.0, samples=10)
     assert found.misjudged == pytest.approx(stats.norm.sf(1) + stats.norm.sf(1.5) + stats.norm.sf(2))
@@ -105,11 +105,11 @@ def test_intervals_hold_in_trials_of_27():
         u_ratio = u * math.sqrt(2)
         share = responder_attenuation(treated - control, u_ratio, 1.0, samples=2000, seed=1)
         slope = dependence(np.exp(treated), np.exp(control), u)
-        carried = propagate_uncertainty(treated - control, u_ratio)
+        propagated = propagate_uncertainty(treated - control, u_ratio)
         hits += [
             share.true_ci[0] <= stats.norm.cdf(0.2 / 0.25) <= share.true_ci[1],
             slope.corrected_ci[0] <= 1 <= slope.corrected_ci[1],
-            carried.gmr_ci[0] <= math.exp(0.2) <= carried.gmr_ci[1],
+            propagated.gmr_ci[0] <= math.exp(0.2) <= propagated.gmr_ci[1],
         ]
     assert (np.abs(hits / 1000 - 0.95) < 0.03).all(), hits
 

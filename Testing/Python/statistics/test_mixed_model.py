@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from builders.trial_tables import row, unblinded_rows
 from PRRTUptakeLib.statistics.endpoints import evaluate
-from PRRTUptakeLib.statistics.mixed import MixedModelError, fit_mixed_model
+from PRRTUptakeLib.statistics.errors import StatisticsError
+from PRRTUptakeLib.statistics.mixed import fit_mixed_model
 from PRRTUptakeLib.study.protocol import load_protocol
 
 LUTIA = load_protocol("lutia")
@@ -62,5 +63,5 @@ def test_swapping_the_lobes_inverts_the_ratio():
 
 
 def test_too_little_data():
-    with pytest.raises(MixedModelError, match="1 patient"):
+    with pytest.raises(StatisticsError, match="1 patient"):
         fit_mixed_model(unblinded_rows()[:2], QUICK)

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from builders.trial_tables import row
 from PRRTUptakeLib.statistics.endpoints import evaluate
-from PRRTUptakeLib.statistics.mixed import MixedModelError, fit_mixed_model
+from PRRTUptakeLib.statistics.errors import StatisticsError
+from PRRTUptakeLib.statistics.mixed import fit_mixed_model
 from PRRTUptakeLib.statistics.reml import NestedData, fit_nested, profile_interval, satterthwaite
 from PRRTUptakeLib.study.protocol import load_protocol
 
@@ -154,11 +155,11 @@ def test_at_zero_the_interval_keeps_the_patients_degrees():
 def test_values_without_residual_are_refused():
     rows = [["P0", 1, "treated", "t", 4.0], ["P0", 1, "control", "c", 2.0], ["P1", 1, "treated", "t", 6.0]]
     rows.append(["P1", 1, "control", "c", 3.0])
-    with pytest.raises(MixedModelError, match="no scatter left"):
+    with pytest.raises(StatisticsError, match="no scatter left"):
         fit_mixed_model(measurements(rows), QUICK)
     lonely = [["P0", 1, "treated", "t", 4.0], ["P0", 2, "control", "c", 2.0], ["P1", 1, "treated", "t", 6.0]]
     lonely.append(["P1", 2, "control", "c", 3.5])
-    with pytest.raises(MixedModelError, match="do not determine"):
+    with pytest.raises(StatisticsError, match="do not determine"):
         fit_mixed_model(measurements(lonely), QUICK)
 
 

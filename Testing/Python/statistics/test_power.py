@@ -8,7 +8,8 @@ import math
 import numpy as np
 import pytest
 from PRRTDosimetryLib.commands import main
-from PRRTUptakeLib.statistics.power import PowerError, detectable_ratio, paired_power, plan, sample_size
+from PRRTUptakeLib.statistics.errors import StatisticsError
+from PRRTUptakeLib.statistics.power import detectable_ratio, paired_power, plan, sample_size
 from scipy import stats
 
 
@@ -57,7 +58,7 @@ def test_no_effect_has_the_power_of_the_level():
     ],
 )
 def test_impossible_values(values, words):
-    with pytest.raises(PowerError, match=words):
+    with pytest.raises(StatisticsError, match=words):
         plan(*values)
 
 

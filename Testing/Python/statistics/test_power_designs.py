@@ -10,7 +10,8 @@ import math
 import numpy as np
 import pytest
 from PRRTDosimetryLib.commands import main
-from PRRTUptakeLib.statistics.power import PowerError, paired_power, sample_size
+from PRRTUptakeLib.statistics.errors import StatisticsError
+from PRRTUptakeLib.statistics.power import paired_power, sample_size
 from PRRTUptakeLib.statistics.power_designs import (
     MixedDesign,
     clustered_sd_log,
@@ -34,12 +35,12 @@ def test_scatter_of_lobes_against_simulation(lesions):
 
 
 def test_impossible_designs():
-    with pytest.raises(PowerError, match="1 or more"):
+    with pytest.raises(StatisticsError, match="1 or more"):
         clustered_sd_log(0.3, 0.4, 0)
     scatter = {"sd_patient_log": 0.3, "sd_lobe_log": 0.2, "sd_residual_log": 0.1}
-    with pytest.raises(PowerError, match="two patients"):
+    with pytest.raises(StatisticsError, match="two patients"):
         mixed_power(MixedDesign(patients=1, lesions=1, ratio=1.2, **scatter))
-    with pytest.raises(PowerError, match="above 0"):
+    with pytest.raises(StatisticsError, match="above 0"):
         gate_power(0.0, 3.0, RepeatabilityRules())
 
 
@@ -114,3 +115,16 @@ def test_command(capsys):
     assert capsys.readouterr().out.splitlines()[1] == "0.398,0.8,53,21"
     with pytest.raises(SystemExit):
         main(["power", "--ratio", "1.2"])
+
+
+def test_the_command_simulates_the_mixed_model(capsys):
+    """With one lesion per lobe and nothing missing it is that of the paired t-test: 80 % at a ratio of 1.2555."""
+    words = ["power", "--mixed", "300", "--n", "26", "--ratio", "1.2555", "--sd-log", "0.398", "--json"]
+    assert main(words) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["trials"] == 300
+    assert found["power"] == pytest.approx(0.8, abs=4 * math.sqrt(0.8 * 0.2 / 300))
+    with pytest.raises(SystemExit) as ended:
+        main(["power", "--mixed", "300", "--sd-log", "0.398"])
+    assert ended.value.code == 2
+    assert "--mixed needs --n and --ratio" in capsys.readouterr().err

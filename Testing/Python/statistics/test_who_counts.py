@@ -14,7 +14,8 @@ from PRRTDosimetryLib.commands import main
 from PRRTUptakeLib.statistics.allocation import read_log
 from PRRTUptakeLib.statistics.cycles import compare_cycles
 from PRRTUptakeLib.statistics.endpoints import evaluate
-from PRRTUptakeLib.statistics.exclusions import ExclusionError, StatedExclusion, read_exclusions, stated_exclusion
+from PRRTUptakeLib.statistics.errors import StatisticsError
+from PRRTUptakeLib.statistics.exclusions import StatedExclusion, read_exclusions, stated_exclusion
 from PRRTUptakeLib.statistics.paired import compare_pairs
 from PRRTUptakeLib.study.protocol import load_protocol
 
@@ -27,7 +28,7 @@ def left_out(patient, **more):
     return StatedExclusion(patient=patient, reason="wrong vial", decided=DAY, **more)
 
 
-def test_per_protocol_beside_intention_to_treat():
+def test_per_protocol_next_to_intention_to_treat():
     rows = unblinded_rows()
     found = evaluate(rows, QUICK, exclusions=[left_out("P2"), left_out("P4", scope="all")])
     assert found.comparison == found.populations["per protocol"]
@@ -68,7 +69,7 @@ def test_a_lobe_that_loses_its_lesions_is_explained_and_not_refused():
     ],
 )
 def test_exclusions_of_what_is_not_there(change, words):
-    with pytest.raises(ExclusionError, match=words):
+    with pytest.raises(StatisticsError, match=words):
         evaluate(unblinded_rows(), QUICK, exclusions=[left_out(**{"patient": "P1", **change})])
 
 
@@ -86,9 +87,9 @@ def test_exclusions_of_what_is_not_there(change, words):
 def test_bad_lines(tmp_path, line, words):
     path = tmp_path / "out.csv"
     path.write_text(f"patient,reason,date,lesion,cycle,scope\n{line}\n")
-    with pytest.raises(ExclusionError, match=words):
+    with pytest.raises(StatisticsError, match=words):
         read_exclusions(path)
-    with pytest.raises(ExclusionError, match="unknown key 'why'"):
+    with pytest.raises(StatisticsError, match="unknown key 'why'"):
         stated_exclusion({"why": "x"}, "case.json, exclude[0]", "P1")
 
 

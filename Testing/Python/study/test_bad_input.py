@@ -76,7 +76,7 @@ def test_slice_missing(case, tmp_path, capsys):
 
 
 def test_two_series_mixed(case, tmp_path, capsys):
-    """A slice of the low-dose CT carries the contrast CT's series UID, as happens in careless anonymisation."""
+    """A slice of the low-dose CT has the contrast CT's series UID, as happens in careless anonymisation."""
     native, contrast = files_of(case, "CT")["CT low dose"], contrast_ct(case)
     uid = pydicom.dcmread(contrast[0], stop_before_pixels=True).SeriesInstanceUID
     for path in native:

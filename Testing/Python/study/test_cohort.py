@@ -20,10 +20,10 @@ from builders.trial_tables import row, write_table
 from PRRTDosimetryLib.commands import main
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.export.cohort_output import Machines, make_cohort
-from PRRTUptakeLib.statistics.allocation import AllocationError
+from PRRTUptakeLib.statistics.errors import StatisticsError
 from PRRTUptakeLib.study.cohort.analysis import Options
 from PRRTUptakeLib.study.cohort.cohort import alone, find_cases
-from PRRTUptakeLib.study.cohort.jobs import CohortError
+from PRRTUptakeLib.study.errors import StudyError
 from PRRTUptakeLib.study.measurements import read_csv
 from scipy import stats
 
@@ -194,7 +194,7 @@ class TestKilled:
         process.wait()
         patients = place / "out" / "patients"
         whole = [path.parent.name for path in patients.glob("[!.]*/complete.json")]
-        for name in whole:  # what stands in place is whole
+        for name in whole:  # what is in place is whole
             assert (patients / name / "report.html").read_text() == f"<p>{name}</p>"
         assert run_apart(cases, place / "out").wait() == 0
         counted = Counter(started(cases))
@@ -235,7 +235,7 @@ class TestKilled:
 def wait_until(condition, seconds=20):
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "waited in vain"
+        assert time.monotonic() < end, "waited without success"
         time.sleep(0.05)
 
 
@@ -252,12 +252,12 @@ class TestCluster:
     def test_no_scheduler(self, tmp_path, monkeypatch):
         pytest.importorskip("distributed")
         monkeypatch.setattr("PRRTUptakeLib.study.cohort.workers.PATIENCE", "200ms")
-        with pytest.raises(CohortError, match=r"127\.0\.0\.1:9"):
+        with pytest.raises(StudyError, match=r"127\.0\.0\.1:9"):
             make(write_cases(tmp_path, 2), tmp_path / "out", scheduler="tcp://127.0.0.1:9")
 
     def test_without_distributed_the_remedy_is_named(self, tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, "distributed", None)
-        with pytest.raises(CohortError, match=r"pip install '\.\[distributed\]'"):
+        with pytest.raises(StudyError, match=r"pip install '\.\[distributed\]'"):
             make(write_cases(tmp_path, 2), tmp_path / "out", scheduler="tcp://127.0.0.1:9")
 
 
@@ -295,7 +295,7 @@ class TestAllocation:
 
     def test_a_bad_file_is_found_before_the_work(self, tmp_path):
         cases = self.blinded_cases(tmp_path)
-        with pytest.raises(AllocationError):
+        with pytest.raises(StatisticsError):
             make(cases, tmp_path / "out", allocation=tmp_path / "absent.csv")
         assert started(cases) == []
 
@@ -320,13 +320,13 @@ class TestCommandAndInput:
 
     @pytest.mark.parametrize("workers", [0, -2])
     def test_impossible_workers(self, tmp_path, workers):
-        with pytest.raises(CohortError, match=f"{workers} workers"):
+        with pytest.raises(StudyError, match=f"{workers} workers"):
             make(write_cases(tmp_path, 2), tmp_path / "out", workers=workers)
 
     def test_no_cases(self, tmp_path):
-        with pytest.raises(CohortError, match=r"no case\.json"):
+        with pytest.raises(StudyError, match=r"no case\.json"):
             find_cases(tmp_path)
-        with pytest.raises(CohortError, match="does not exist"):
+        with pytest.raises(StudyError, match="does not exist"):
             find_cases(tmp_path / "absent")
 
     def test_cases_are_named_by_their_folders(self, tmp_path):
@@ -336,13 +336,13 @@ class TestCommandAndInput:
         assert list(find_cases(tmp_path, without=tmp_path / "out")) == ["siteA_P1", "siteB_P1"]
         (tmp_path / "siteA_P1").mkdir()
         (tmp_path / "siteA_P1" / "case.json").write_text("{}")
-        with pytest.raises(CohortError, match="both be called 'siteA_P1'"):
+        with pytest.raises(StudyError, match="both be called 'siteA_P1'"):
             find_cases(tmp_path)
 
     def test_protocols_that_differ(self, tmp_path):
         cases = write_cases(tmp_path, 2)
         change_case(cases, "P01", protocol="ia-versus-iv")
-        with pytest.raises(CohortError, match="--protocol"):
+        with pytest.raises(StudyError, match="--protocol"):
             make(cases, tmp_path / "out")
         assert (
             make_cohort(cases, tmp_path / "out", FUNCTION, Options("lutia"), Machines(2)).result.protocol.name
@@ -358,10 +358,10 @@ class TestCommandAndInput:
         cases = write_cases(tmp_path, 3)
         make(cases, tmp_path / "out")
         change_case(cases, "P02", left=50.0)
-        told = []
-        make_cohort(cases, tmp_path / "out", FUNCTION, Options(""), Machines(1), lambda *words: told.append(words))
-        assert told[0] == (pytest.approx(2 / 3), "2 of 3 patients done before")
-        assert told[-1] == (1.0, "3 of 3 patients, 0 s left")
+        notes = []
+        make_cohort(cases, tmp_path / "out", FUNCTION, Options(""), Machines(1), lambda *words: notes.append(words))
+        assert notes[0] == (pytest.approx(2 / 3), "2 of 3 patients done before")
+        assert notes[-1] == (1.0, "3 of 3 patients, 0 s left")
 
 
 def left_open(page):

@@ -7,11 +7,13 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 from builders import full_files
-from PRRTDosimetryLib.dosimetry.settings import DoseSettings, SettingsError
+from PRRTDosimetryLib.dosimetry.settings import DoseSettings
 from PRRTUptakeLib.dicom.operator_overrides import Calibration
-from PRRTUptakeLib.statistics.allocation import AllocationError, read_allocation
-from PRRTUptakeLib.study.case import CaseError, load_case, require_known_lesions, route_word
-from PRRTUptakeLib.study.protocol import ProtocolError, load_protocol
+from PRRTUptakeLib.statistics.allocation import read_allocation
+from PRRTUptakeLib.statistics.errors import StatisticsError
+from PRRTUptakeLib.study.case import load_case, require_known_lesions, route_word
+from PRRTUptakeLib.study.errors import InputFileError
+from PRRTUptakeLib.study.protocol import load_protocol
 
 
 def written(folder, change, make=full_files.full_case):
@@ -68,7 +70,7 @@ def visit(number):
     ],
 )
 def test_sentences(tmp_path, change, sentence):
-    with pytest.raises(CaseError) as caught:
+    with pytest.raises(InputFileError) as caught:
         load_case(written(tmp_path, change))
     assert str(caught.value).startswith("case.json: ")
     assert sentence in str(caught.value)
@@ -90,7 +92,7 @@ def test_sentences(tmp_path, change, sentence):
     ],
 )
 def test_impossible_quantification_is_named(tmp_path, change, sentence):
-    with pytest.raises(CaseError) as caught:
+    with pytest.raises(InputFileError) as caught:
         load_case(written(tmp_path, lambda c: c["visits"][0]["quantification"].update(change)))
     assert "'visits[0].quantification" in str(caught.value)
     assert sentence in str(caught.value)
@@ -103,23 +105,23 @@ def test_activities_in_another_unit(tmp_path):
         return lambda c: c["visits"][0].update(quantification={"activity_MBq": activity, "reason": "sheet"})
 
     with pytest.raises(
-        CaseError, match=r"activity_MBq' is 7.4 MBq, but the protocol 'lutia' plans 7400 MBq: give both"
+        InputFileError, match=r"activity_MBq' is 7.4 MBq, but the protocol 'lutia' plans 7400 MBq: give both"
     ):
         load_case(written(tmp_path, change(7.4)))
     confirmed = {"activity_MBq": 7.4, "reason": "test dose", "confirmed": ["activity_MBq"]}
     case = load_case(written(tmp_path, lambda c: c["visits"][0].update(quantification=confirmed)))
     assert case.visits[0].overrides.activity_MBq == 7.4
     assert load_case(written(tmp_path, change(3700))).visits[0].overrides.activity_MBq == 3700.0
-    with pytest.raises(CaseError, match=r"planned_ia_MBq' is 7.4 MBq, but 'iv_cycle.activity_MBq' is 7400 MBq"):
+    with pytest.raises(InputFileError, match=r"planned_ia_MBq' is 7.4 MBq, but 'iv_cycle.activity_MBq' is 7400 MBq"):
         load_case(written(tmp_path, lambda c: c["iv_cycle"].update(planned_ia_MBq=7.4), full_files.routes_case))
 
 
 def test_files_that_are_not_there(tmp_path):
-    with pytest.raises(CaseError, match=r"cannot be read as JSON .*No such file"):
+    with pytest.raises(InputFileError, match=r"cannot be read as JSON .*No such file"):
         load_case(tmp_path / "case.json")
-    with pytest.raises(ProtocolError, match="cannot be read as JSON"):
+    with pytest.raises(InputFileError, match="cannot be read as JSON"):
         load_protocol(tmp_path / "own.json")
-    with pytest.raises(ProtocolError, match="There is no protocol 'lutiaa': use ia-versus-iv, lutia"):
+    with pytest.raises(InputFileError, match="There is no protocol 'lutiaa': use ia-versus-iv, lutia"):
         load_protocol("lutiaa")
 
 
@@ -127,14 +129,14 @@ def test_a_time_needs_a_zone(tmp_path):
     def change(case):
         del case["visits"][0]["quantification"]["time_zone"]
 
-    with pytest.raises(CaseError, match=r"'visits\[0\].quantification.\w+_time' has no zone"):
+    with pytest.raises(InputFileError, match=r"'visits\[0\].quantification.\w+_time' has no zone"):
         load_case(written(tmp_path, change))
 
 
 def test_what_is_stated_of_a_visit_becomes_overrides(tmp_path):
     case = load_case(written(tmp_path, lambda c: None))
     stated, other = case.visits[0], case.visits[1]
-    assert stated.overrides_reason == "the camera writes counts only"
+    assert stated.overrides.reason == "the camera writes counts only"
     assert stated.overrides.calibration == Calibration(9.4, "total", 1200.0)
     assert stated.overrides.injection_time == datetime(2025, 1, 30, 9, 30, tzinfo=timezone.utc)
     assert stated.overrides.injection_time.utcoffset() == timedelta(hours=1)
@@ -163,10 +165,10 @@ def test_lesions_that_nobody_found_are_named(tmp_path):
     case = load_case(written(tmp_path, lambda c: None))
     require_known_lesions(case, ["L1", "L2", "L3"])
     with pytest.raises(
-        CaseError, match=r"'visits\[2\].vanished\[0\]' is 'L3', but there is no such lesion; there are L1"
+        InputFileError, match=r"'visits\[2\].vanished\[0\]' is 'L3', but there is no such lesion; there are L1"
     ):
         require_known_lesions(case, ["L1", "L2"])
-    with pytest.raises(CaseError, match=r"'exclude\[0\].lesion' is 'L2'"):
+    with pytest.raises(InputFileError, match=r"'exclude\[0\].lesion' is 'L2'"):
         require_known_lesions(case, ["L1", "L3"])
 
 
@@ -175,9 +177,9 @@ def test_half_lives_of_no_region_are_named(tmp_path):
     settings.require_regions(["L1", "spleeen"])
     for teff, u in (({"": 60}, {"L1": 5}), ({"L1": 60}, {"": 5})):
         assert DoseSettings.from_case({"teff_h": teff, "u_teff_h": u}).options().half_life_of("L1") == (60.0, 5.0)
-    with pytest.raises(SettingsError, match=r"u_teff_h\['spleen'\]|u_teff_h.spleen"):
+    with pytest.raises(InputFileError, match=r"u_teff_h\['spleen'\]|u_teff_h.spleen"):
         DoseSettings.from_case({"teff_h": {"L1": 60}, "u_teff_h": {"spleen": 5}})
-    with pytest.raises(SettingsError, match=r"'dosimetry.teff_h'.*'spleeen'.*no such region; there are L1, spleen"):
+    with pytest.raises(InputFileError, match=r"'dosimetry.teff_h'.*'spleeen'.*no such region; there are L1, spleen"):
         settings.require_regions(["L1", "spleen"])
 
 
@@ -200,7 +202,7 @@ def test_half_lives_of_no_region_are_named(tmp_path):
 def test_json_is_read_strictly(tmp_path, text, sentence):
     path = tmp_path / "case.json"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(CaseError) as caught:
+    with pytest.raises(InputFileError) as caught:
         load_case(path)
     assert sentence in str(caught.value)
     assert len(str(caught.value)) < 300
@@ -213,7 +215,7 @@ def test_encodings(tmp_path):
     path.write_bytes(text.encode("utf-8-sig"))
     assert load_case(path).patient == "Müller"
     path.write_bytes(text.encode("latin-1"))
-    with pytest.raises(CaseError, match="save it as UTF-8"):
+    with pytest.raises(InputFileError, match="save it as UTF-8"):
         load_case(path)
 
 
@@ -249,7 +251,7 @@ def test_protocols_that_cannot_work(tmp_path, name, change, sentence):
         content[key] = {**content[key], **value} if isinstance(value, dict) else value
     path = tmp_path / "own.json"
     path.write_text(json.dumps(content), encoding="utf-8")
-    with pytest.raises(ProtocolError) as caught:
+    with pytest.raises(InputFileError) as caught:
         load_protocol(path)
     assert str(caught.value).startswith("own.json: ")
     assert sentence in str(caught.value)
@@ -265,7 +267,7 @@ def test_shipped_protocols_have_no_remarks():
 def test_allocations_are_read_strictly(tmp_path):
     path = tmp_path / "allocation.json"
     path.write_text('[{"patient": "P1", "treated": "left", "treated": "right"}]', encoding="utf-8")
-    with pytest.raises(AllocationError, match=r"allocation.json: the key '\[0\].treated' is written twice"):
+    with pytest.raises(StatisticsError, match=r"allocation.json: the key '\[0\].treated' is written twice"):
         read_allocation(path)
     path.write_text('[{"patient": "P1", "treated": "left"}, {"patient": "P2", "lobe": "Right"}]', encoding="utf-8")
     assert read_allocation(path).treated == {"P1": "left", "P2": "right"}

@@ -63,7 +63,7 @@ def _run(folder, patient, blur):
 
 @pytest.fixture(scope="module")
 def truth_image(sharp, patient):
-    """Around the liver, where all that is compared lies."""
+    """The box around the liver: all that is compared is in it."""
     result = sharp[1]
     grid, source = result.image.grid, result.prepared.segmentation.grid
     liver = result.prepared.segmentation["liver"]
@@ -139,11 +139,11 @@ def test_recovery_with_blur_agrees_with_a_blurred_sphere(blurred, patient):
 def test_report_states_recovery_and_is_self_contained(blurred):
     _, result, folder = blurred
     page = (folder / "report.html").read_text(encoding="utf-8")
-    assert not re.search(r'(src|href)="(?!data:)', page), "the report must not need any other file"
+    assert not re.search(r'(src|href)="(?!data:|#)', page), "the report must not need any other file"
     for target in result.targets:
         assert f'<td class="number">{target.recovery:#.4g}</td>' in page
         assert f'<td class="number">{target.border_recovery:#.4g}</td>' in page
-    assert page.count("<figure>") == 2 * len(result.targets)
+    assert page.count("<figure>") == 3 * len(result.targets)
     assert "research use only" in page.lower()
 
 
@@ -240,7 +240,7 @@ def test_blinded_case_forms_no_treated_control_ratio(sharp, tmp_path, capsys):
     assert "treated_control" not in (tmp_path / "out" / "measurements.csv").read_text(encoding="utf-8")
 
 
-def test_recovery_correction_stands_beside_the_measured_value(blurred, tmp_path, patient):
+def test_recovery_correction_is_next_to_the_measured_value(blurred, tmp_path, patient):
     """A phantom that behaves as theory says brings the corrected uptake near the truth; T/N itself stays as it was."""
     from PRRTUptakeLib.mrml.run import run_case
     from PRRTUptakeLib.uptake.partial_volume import sphere_mean_recovery
@@ -316,11 +316,12 @@ def test_a_report_without_correction_says_so_first_and_has_the_loss_in_its_inter
 
 
 def test_a_correction_that_is_impossible_is_refused(sharp):
-    from PRRTUptakeLib.study.visit import PipelineError, VisitLabels, measure_visit
+    from PRRTUptakeLib.study.errors import StudyError
+    from PRRTUptakeLib.study.visit import VisitLabels, measure_visit
 
     _, result, _ = sharp
     labels = VisitLabels("P", 1, "24h", "SPECT")
-    with pytest.raises(PipelineError, match=r"'24h' cannot be corrected.*'recovery' is asked for.*no phantom"):
+    with pytest.raises(StudyError, match=r"'24h' cannot be corrected.*'recovery' is asked for.*no phantom"):
         measure_visit(result.prepared, result.image, result.protocol, labels, partial_volume="recovery")
 
 
@@ -346,9 +347,10 @@ def test_a_target_replaced_by_the_user_keeps_its_reason(sharp, tmp_path):
 
 def test_a_curved_cut_through_markups_points(scene, sharp):
     """Points on the true plane part the lobes as the plane does."""
+    from PRRTUptakeLib.mrml.errors import NodeError
     from PRRTUptakeLib.mrml.logic import UptakeLogic
     from PRRTUptakeLib.mrml.segmentations import node_from_segmentation
-    from PRRTUptakeLib.mrml.volumes import NodeError, node_from_volume
+    from PRRTUptakeLib.mrml.volumes import node_from_volume
     from PRRTUptakeLib.segmentation.files import read_segment_folder
 
     case, result, _ = sharp

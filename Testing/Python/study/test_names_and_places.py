@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from builders.shapes import ball, box, centred_grid, ellipsoid, ras_of
 from PRRTUptakeLib.imaging.volume import Volume
-from PRRTUptakeLib.segmentation.lobes import LobeError
+from PRRTUptakeLib.segmentation.errors import LobeError
 from PRRTUptakeLib.segmentation.plausibility import liver_volume_doubt, uptake_doubts
 from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
 from PRRTUptakeLib.segmentation.totalsegmentator import TOTAL, TOTAL_V3
-from PRRTUptakeLib.study.preparation import PreparationError, prepare, recognised, with_ct_doubts
+from PRRTUptakeLib.study.errors import PreparationError
+from PRRTUptakeLib.study.preparation import prepare, recognised, with_ct_doubts
 from PRRTUptakeLib.study.protocol import load_protocol
 from PRRTUptakeLib.study.visit import VisitLabels, measure_visit
 
@@ -59,7 +60,7 @@ def reference_maximum(found):
     return float(image().array[region.full_mask(GRID.shape)].max())
 
 
-def test_our_own_ids_beside_vertebrae_are_lesions_and_keep_their_ids():
+def test_our_own_ids_next_to_vertebrae_are_lesions_and_keep_their_ids():
     found = prepared([*organs(), *lesions(), ball(GRID, "vertebrae_L1", (0, -90, -50), 18.0)])
     assert [(one.lesion.lesion_id, one.segment.lobe) for one in found.lesions] == [
         ("L1", "left"), ("L2", "left"), ("R1", "right"), ("R2", "right"),
@@ -177,8 +178,8 @@ def test_swapped_sides_are_said():
     assert any("kidney left is to the right of kidney right" in text for text in found.warnings)
     mirrored = np.diag([-1.0, 1.0, 1.0, 1.0]) @ GRID.ijk_to_ras
     segmentation = Segmentation(replace(GRID, ijk_to_ras=mirrored), (*organs(), *lesions()))
-    told = prepare(segmentation, LUTIA, None, "left").warnings
-    assert any("spleen is to the right of liver" in text for text in told)
+    notes = prepare(segmentation, LUTIA, None, "left").warnings
+    assert any("spleen is to the right of liver" in text for text in notes)
 
 
 def ct(shift=0):
@@ -191,8 +192,8 @@ def ct(shift=0):
 def test_a_liver_off_the_liver_of_its_ct_is_said():
     found = prepared([*organs(), *lesions()])
     assert with_ct_doubts(found, ct()).warnings == found.warnings
-    told = with_ct_doubts(found, ct(shift=12)).warnings
-    assert told[0].startswith("The liver's mask is hardly on the CT's liver")
+    notes = with_ct_doubts(found, ct(shift=12)).warnings
+    assert notes[0].startswith("The liver's mask is hardly on the CT's liver")
     assert with_ct_doubts(found, None) is found
     mr = replace(ct(shift=12), units="1")
     assert with_ct_doubts(found, mr).warnings == found.warnings
@@ -204,12 +205,12 @@ def test_a_lesion_outside_the_body_is_said():
 
 
 def test_uptake_that_is_hardly_plausible_is_said():
-    told = uptake_doubts({"L1": 0.9, "R1": 4.0}, {"left": 1.0, "right": 2.1}, {"a": 0.41, "b": 0.39})
+    notes = uptake_doubts({"L1": 0.9, "R1": 4.0}, {"left": 1.0, "right": 2.1}, {"a": 0.41, "b": 0.39})
     starts = ("T/N is below 1 in L1: ", "Healthy liver differs between", "The reference is uneven")
-    assert all(text.startswith(start) for text, start in zip(told, starts, strict=True))
-    assert "2.1-fold (left 1, right 2.1)" in told[1]
-    assert "a (41%)" in told[2]
-    assert "b (" not in told[2]
+    assert all(text.startswith(start) for text, start in zip(notes, starts, strict=True))
+    assert "2.1-fold (left 1, right 2.1)" in notes[1]
+    assert "a (41%)" in notes[2]
+    assert "b (" not in notes[2]
     assert not uptake_doubts({"L1": 1.1}, {"left": 1.0, "right": 1.9}, {"a": 0.2})
 
 
@@ -218,6 +219,6 @@ def test_a_cold_lesion_and_a_tumour_nobody_drew_are_said_where_a_visit_is_measur
     values[lesions("R1")[0].full_mask(GRID.shape)] = 1.0
     shown = image().with_values(values)
     drawn = prepared([*organs(), *lesions("L1", "R1", "R2")])
-    told = measure_visit(drawn, shown, LUTIA, VisitLabels("P", 1, "24h", "SPECT")).warnings
-    assert any(text.startswith("T/N is below 1 in R1") for text in told)
-    assert any("The reference is uneven" in text and "left lobe" in text for text in told)
+    notes = measure_visit(drawn, shown, LUTIA, VisitLabels("P", 1, "24h", "SPECT")).warnings
+    assert any(text.startswith("T/N is below 1 in R1") for text in notes)
+    assert any("The reference is uneven" in text and "left lobe" in text for text in notes)

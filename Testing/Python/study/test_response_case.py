@@ -9,16 +9,10 @@ from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.report.response_report import response_sections, response_text
 from PRRTUptakeLib.segmentation.lobes import Plane
 from PRRTUptakeLib.segmentation.segments import Segmentation
+from PRRTUptakeLib.study.errors import StudyError
 from PRRTUptakeLib.study.preparation import prepare
 from PRRTUptakeLib.study.protocol import load_protocol
-from PRRTUptakeLib.study.response_case import (
-    CaseResponseError,
-    SizedVisit,
-    case_response,
-    compared_visits,
-    is_follow_up,
-    response_rows,
-)
+from PRRTUptakeLib.study.response_case import SizedVisit, case_response, compared_visits, is_follow_up, response_rows
 
 GRID = centred_grid(170.0, (2.0, 2.0, 2.0))
 LOBES = Plane((0, 0, 0), (-1, 0, 0))  # RAS: the patient's left is -x
@@ -81,7 +75,7 @@ def test_volumes_per_patient_and_lobe(first, shrunk):
 def test_categories_against_baseline_and_nadir(first, shrunk, grown):
     scopes = {scope.lobe: scope for scope in case_response([first, shrunk, grown]).scopes}
     assert [one.category for one in scopes["left"].recist] == ["", "PR", "PD"]  # 24 to 34 mm
-    # the new lesion lies in the right lobe and is progression of the patient
+    # the new lesion is in the right lobe and is progression of the patient
     assert [one.category for one in scopes["right"].recist] == ["", "SD", "PD"]
     assert [one.category for one in scopes[""].recist] == ["", "SD", "PD"]
     assert "New lesion R2" in scopes[""].recist[2].reason
@@ -95,17 +89,17 @@ def test_a_lesion_that_is_not_drawn_is_not_assessed_and_one_that_vanished_is_zer
     assert [scope.recist[1].category for scope in unknown.scopes] == ["NE", "NE", "SD"]
     for metric in ("recist_sum", "recist_change", "volume_change"):
         assert {region for region, when in rows_of([first, gone], metric) if when == name} == {"right lobe"}
-    told = [first, replace(gone, vanished=("L1",))]
-    assert [scope.recist[1].category for scope in case_response(told).scopes] == ["PR", "CR", "SD"]
-    assert rows_of(told, "recist_change")["left lobe", name].value == -100.0
-    assert rows_of(told, "volume_change")["patient", name].value == pytest.approx(
+    notes = [first, replace(gone, vanished=("L1",))]
+    assert [scope.recist[1].category for scope in case_response(notes).scopes] == ["PR", "CR", "SD"]
+    assert rows_of(notes, "recist_change")["left lobe", name].value == -100.0
+    assert rows_of(notes, "volume_change")["patient", name].value == pytest.approx(
         -100 * 20**3 / (20**3 + 18**3), abs=1.0
     )
 
 
 @pytest.mark.parametrize(("vanished", "words"), [("L1", "is drawn there"), ("L7", "has no such lesion")])
-def test_contradictions_are_told(first, shrunk, vanished, words):
-    with pytest.raises(CaseResponseError, match=words):
+def test_contradictions_are_reported(first, shrunk, vanished, words):
+    with pytest.raises(StudyError, match=words):
         case_response([first, replace(shrunk, vanished=(vanished,))])
 
 
@@ -156,8 +150,8 @@ def test_complete_response_of_a_patient_without_any_lesion_left(first):
 
 
 @pytest.mark.parametrize("vanished", [(), ("L1",)])
-def test_a_visit_without_lesions_needs_all_to_be_told_as_vanished(first, vanished):
-    with pytest.raises(PRRTError, match="tell which lesions have vanished"):
+def test_a_visit_without_lesions_needs_all_to_be_given_as_vanished(first, vanished):
+    with pytest.raises(PRRTError, match="list the lesions that have vanished"):
         visit("follow-up 1", {}, first.prepared, vanished=vanished)
 
 
@@ -169,5 +163,5 @@ def test_a_new_lesion_does_not_take_the_id_of_one_that_vanished(first):
 
 def test_a_lesion_drawn_where_one_vanished_is_a_contradiction(first):
     seen = visit("follow-up 1", {"left": 9.0, "right": 18.0}, first.prepared, vanished=("L1",))
-    with pytest.raises(CaseResponseError, match="L1 is said to have vanished, but is drawn there"):
+    with pytest.raises(StudyError, match="L1 is said to have vanished, but is drawn there"):
         case_response([first, seen])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -13,10 +14,11 @@ from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.dicom.suv import suv
 from PRRTUptakeLib.imaging.volume import Grid
 from PRRTUptakeLib.mrml.segmentations import read_segmentation_file
-from PRRTUptakeLib.study.eligibility import EligibilityError, eligibility
+from PRRTUptakeLib.study.eligibility import eligibility
+from PRRTUptakeLib.study.errors import InputFileError, StudyError
 from PRRTUptakeLib.study.images import emission_series
 from PRRTUptakeLib.study.measurements import Measurement, read_csv, to_csv
-from PRRTUptakeLib.study.protocol import ProtocolError, RepeatabilityRules, load_protocol
+from PRRTUptakeLib.study.protocol import RepeatabilityRules, load_protocol
 from PRRTUptakeLib.synthetic.cases import write_synthetic_ia_versus_iv
 from PRRTUptakeLib.uptake.metrics import region_metrics
 from PRRTUptakeLib.uptake.occupancy import occupancy
@@ -45,7 +47,7 @@ def ratios(patient, metric):
 
 
 def true_lesion(patient, segmentation, name):
-    """The lesion of the truth that lies nearest to a segment, in the MRI."""
+    """The lesion of the truth that is nearest to a segment, in the MRI."""
     segment = segmentation[name]
     kji = np.argwhere(segment.mask).mean(axis=0) + segment.origin
     centre = segmentation.grid.to_ras(kji[::-1])
@@ -80,12 +82,12 @@ def test_organs(patient, metric, organ):
 
 
 def test_means_against_the_true_posture(patient, segmentation):
-    """The same contours, carried by the true motion instead of the registration that was found."""
+    """The same contours, propagated by the true motion instead of the registration that was found."""
     folder, _, truth = patient
     means: dict[str, dict[str, float]] = {}
     for visit in ("IA", "IV"):
         series = find_series(folder / "patient" / visit / "DICOM")
-        image = suv(emission_series(series, "PET", visit)).volume
+        image = suv(emission_series(series, "PET", visit)[0]).volume
         motion = truth["mri"]["to_visit_ras"][visit]
         for segment in segmentation:
             hepatic = segment.role in ("target", "lesion") and segment.lobe in ("left", "right")
@@ -124,7 +126,7 @@ def test_report_states_decision_days_and_registration(patient):
 
 @pytest.mark.slow
 def test_predicted_and_delivered_doses(patient, tmp_path):
-    """D_IA = D_IV x ratio of the mean SUVs x ratio of the activities; the delivered dose stands beside it."""
+    """D_IA = D_IV x ratio of the mean SUVs x ratio of the activities; the delivered dose is next to it."""
     path = patient[0] / "patient" / "case.json"
     content = json.loads(path.read_text(encoding="utf-8"))
     content["iv_cycle"] = {"activity_MBq": 7400, "planned_ia_MBq": 3700, "dose_Gy": {"L1": 40.0, "kidney_left": 4.0}}
@@ -145,12 +147,12 @@ def test_predicted_and_delivered_doses(patient, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_nudge_moves_one_lesion_in_one_visit_and_is_recorded(patient, tmp_path):
+def test_a_manual_shift_moves_one_lesion_in_one_visit_and_is_recorded(patient, tmp_path):
     """40 mm to the patient's front the image holds something else; the other lesions stay where they were."""
     path = patient[0] / "patient" / "case.json"
     content = json.loads(path.read_text(encoding="utf-8"))
     content["visits"][2]["nudges"] = [{"lesion": "L1", "shift_ras_mm": [0, 40, 0], "reason": "breath held"}]
-    case = path.with_name("nudged.json")
+    case = path.with_name("shifted.json")
     case.write_text(json.dumps(content), encoding="utf-8")
     assert main(["run", str(case), "-o", str(tmp_path / "out")]) == 0
     found = read_csv(tmp_path / "out" / "measurements.csv")
@@ -165,15 +167,29 @@ def test_a_nudge_moves_one_lesion_in_one_visit_and_is_recorded(patient, tmp_path
 
 
 def test_ratios_have_the_interval_that_repeatability_gives(patient):
-    """Log-normal, from 10 % within a subject: 1.96 sqrt(2 ln 1.01); the patient's value has that of its draws."""
+    """Log-normal, from 10 % within a subject: 1.96 sqrt(2 ln 1.01); the patient's value has that of its draws.
+
+    Means have more in theirs; a single SUV has its half of the variance.
+    """
     factor = math.exp(1.96 * math.sqrt(2 * math.log(1.01)))
     ratios = [row for row in patient[1] if row["metric"].startswith("er_")]
     assert ratios
     for row in ratios:
-        value = float(row["value"])
-        assert float(row["lower_95"]) == pytest.approx(value / factor, rel=1e-5)
-        assert float(row["upper_95"]) == pytest.approx(value * factor, rel=1e-5)
-    assert all(row["lower_95"] == row["upper_95"] == "" for row in patient[1] if row["metric"] == "suv_max")
+        value, low, high = (float(row[word]) for word in ("value", "lower_95", "upper_95"))
+        if row["metric"] == "er_suv_mean":
+            assert low < 1.02 * value / factor
+            assert high > 0.98 * value * factor
+            continue
+        assert (low, high) == pytest.approx((value / factor, value * factor), rel=1e-5)
+    for row in patient[1]:
+        if row["metric"] == "suv_max":
+            value, high = float(row["value"]), float(row["upper_95"])
+            assert high == pytest.approx(value * factor ** (0.5**0.5), rel=1e-5)
+    lesions = {row["region"]: row for row in patient[1] if row["metric"] == "suv_mean" and row["role"] == "target"}
+    assert len(lesions) == 5
+    for row in lesions.values():  # the loss is inside, upwards
+        value, low, high = (float(row[word]) for word in ("value", "lower_95", "upper_95"))
+        assert high / value > value / low
     whole = next(row for row in patient[1] if row["metric"] == "enhancement_ratio")
     found = eligibility(
         {r["region"]: float(r["value"]) for r in ratios if r["metric"] == "er_suv_max" and r["role"] == "target"},
@@ -229,8 +245,8 @@ def test_shared_errors_do_not_average_out():
     assert width[2] == pytest.approx(width[0], rel=0.05)
 
 
-def test_no_lesion_is_told():
-    with pytest.raises(EligibilityError, match="No target lesion"):
+def test_no_lesion_is_reported():
+    with pytest.raises(StudyError, match="No target lesion"):
         eligibility({}, RULES.endpoint, RULES.repeatability)
 
 
@@ -249,7 +265,7 @@ def test_protocol_mistakes_are_named(tmp_path, change, word):
     path = resource_path(protocol.__file__, "Protocols", "ia-versus-iv.json")
     content = {**json.loads(path.read_text(encoding="utf-8")), **change}
     (tmp_path / "own.json").write_text(json.dumps(content), encoding="utf-8")
-    with pytest.raises(ProtocolError, match=word):
+    with pytest.raises(InputFileError, match=word):
         load_protocol(tmp_path / "own.json")
 
 
@@ -261,7 +277,7 @@ def test_protocol_mistakes_are_named(tmp_path, change, word):
         (lambda visits: visits[1].update(dicom="MRI/DICOM"), "PET series"),
     ],
 )
-def test_incomplete_cases_are_told(patient, tmp_path, capsys, change, words):
+def test_incomplete_cases_are_reported(patient, tmp_path, capsys, change, words):
     path = patient[0] / "patient" / "case.json"
     content = json.loads(path.read_text(encoding="utf-8"))
     change(content["visits"])
@@ -270,3 +286,44 @@ def test_incomplete_cases_are_told(patient, tmp_path, capsys, change, words):
     assert main(["run", str(wrong), "-o", str(tmp_path / "out")]) == 1
     assert words in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_a_pet_without_ct_is_measured_by_its_stated_registration(patient, tmp_path):
+    """The registration that the CT gave, stated in the case, gives the same ratios; that nothing checks it is said."""
+    folder, _, _ = patient
+    shutil.copytree(folder / "patient", tmp_path / "patient")
+    facts = json.loads((folder / "out" / "provenance.json").read_text(encoding="utf-8"))
+    found = next(one for one in facts["alignment"] if one["visit"] == "IV" and one["what"] == "registration")
+    path = tmp_path / "patient" / "case.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    visit = next(one for one in content["visits"] if one["visit"] == "IV")
+    for series in find_series(path.parent / visit["dicom"]):
+        if series.modality == "CT":
+            for file in series.files:
+                file.unlink()
+    visit["registration"] = {"matrix": found["fixed_to_moving_ras"], "source": "registration of the CT"}
+    path.write_text(json.dumps(content), encoding="utf-8")
+    assert main(["run", str(path), "-o", str(tmp_path / "out")]) == 0
+    again = {
+        row.region: row.value for row in read_csv(tmp_path / "out" / "measurements.csv") if row.metric == "er_suv_max"
+    }
+    for name, value in ratios(patient, "suv_max").items():
+        if name in again:  # structures that only the CT shows to be in the image may differ
+            assert again[name] == pytest.approx(value, rel=1e-6), name
+    assert len(again) >= 12
+    report = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "nothing could be compared with it" in report
+
+
+def test_the_report_says_why_a_lesion_is_no_target_and_shows_both_images(patient):
+    report = (patient[0] / "out" / "report.html").read_text(encoding="utf-8")
+    targets = [row["region"] for row in patient[1] if row["metric"] == "er_suv_max" and row["role"] == "target"]
+    others = [row["region"] for row in patient[1] if row["metric"] == "er_suv_max" and row["role"] == "lesion"]
+    assert targets
+    assert others
+    reasons = ("larger targets already", "is not above", "outside the liver")
+    assert sum(report.count(reason) for reason in reasons) >= len(others)
+    for name in targets:
+        for route in ("IA", "IV"):
+            assert f"{name}, {route}: PET, 0 to " in report

@@ -1,4 +1,4 @@
-"""Contours of one visit measured in another through ``prrt run``: registered, stated, nudged; a shift is told."""
+"""Contours of one visit measured in another (``prrt run``): registered, given, shifted by hand, reported."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from PRRTUptakeLib.mrml.run import measure_case, run_case
 from PRRTUptakeLib.registration.result import DisplacementField, Registration, given_registration
 from PRRTUptakeLib.report.checkerboard import View, checkerboard_picture
 from PRRTUptakeLib.segmentation.segments import Segment
-from PRRTUptakeLib.study.case import CaseError, load_case
+from PRRTUptakeLib.study.case import load_case
+from PRRTUptakeLib.study.errors import InputFileError
 from PRRTUptakeLib.study.measurements import read_csv
 from PRRTUptakeLib.synthetic.cases import write_synthetic_serial
 from PRRTUptakeLib.synthetic.simulation import Posture
@@ -109,7 +110,7 @@ def test_regions_are_measured_where_they_are(registered, stated):
             assert later[0].metrics[name].volume_mL == pytest.approx(later[1].metrics[name].volume_mL, rel=0.01)
 
 
-def test_a_nudge_is_in_table_provenance_and_report(registered):
+def test_a_manual_shift_is_in_table_provenance_and_report(registered):
     outcome, out = registered
     rows = {r.metric: r.value for r in read_csv(out / "measurements.csv") if r.region == "L1" and r.visit == "72h"}
     assert [rows[f"nudge_{word}"] for word in ("right", "anterior", "superior")] == MANUAL_SHIFT["shift_ras_mm"]
@@ -136,7 +137,7 @@ def test_a_shifted_spect_is_the_first_warning(stated, registered):
     assert not any("seems to lie" in text for text in registered[0].warnings)
 
 
-def test_a_stated_transform_is_told_and_hashed(stated, folder):
+def test_a_stated_transform_is_reported_and_hashed(stated, folder):
     (made,) = [one for one in stated.alignment if one["what"] == "registration"]
     assert made["kind"] == "given"
     assert made["made"]["source"] == "file motion.tfm"
@@ -165,7 +166,7 @@ def affine(matrix=None, translation=(0.0, 0.0, 0.0)):
 
 
 @pytest.mark.slow
-def test_a_transform_that_bends_carries_contours(stated, folder):
+def test_a_transform_that_bends_propagates_contours(stated, folder):
     bent_to_the_truth(folder, folder / "bent.h5")
     case = changed(folder, "bent.json", lambda visits: use_first(visits, registration="bent.h5"))
     outcome = measure_case(case)
@@ -214,7 +215,7 @@ def test_other_patients_are_refused_unless_the_case_says_why(folder, tmp_path, d
     assert "taken for one person: made nameless in Utrecht." in warnings[0]
     assert any("the registration was forced" in text for text in warnings) != drawn_anew
     case.write_text(json.dumps({**content, "same_patient": True}), encoding="utf-8")
-    with pytest.raises(CaseError, match="'same_patient' is true, but must be a reason in words"):
+    with pytest.raises(InputFileError, match="'same_patient' is true, but must be a reason in words"):
         load_case(case)
 
 
@@ -239,19 +240,19 @@ def test_impossible_cases_are_named(folder, change, words):
     assert "\n" not in str(error.value)
 
 
-def test_a_nudge_of_no_lesion_is_refused(registered):
-    from PRRTUptakeLib.study.contour_propagation import ContourPropagationError
+def test_a_manual_shift_of_no_lesion_is_refused(registered):
+    from PRRTUptakeLib.study.errors import StudyError
     from PRRTUptakeLib.study.manual_shift import ManualShift
     from PRRTUptakeLib.study.visit import measure_visit
 
     visit = registered[0].visits[0]
     wrong = ManualShift("L99", (1.0, 0.0, 0.0), "x")
-    with pytest.raises(ContourPropagationError, match="no lesion 'L99' to nudge; there are"):
+    with pytest.raises(StudyError, match="no lesion 'L99' to shift by hand; there are"):
         measure_visit(visit.prepared, visit.image, visit.protocol, visit.labels, manual_shifts=[wrong])
 
 
 def test_a_checkerboard_alternates_the_two_images():
-    """Fixed is bright, moving black: tiles of 25 mm alternate, and letters tell the sides."""
+    """Fixed is bright, moving black: tiles of 25 mm alternate, and letters name the sides."""
     import base64
     import io
     import re
@@ -275,5 +276,5 @@ def test_a_checkerboard_alternates_the_two_images():
 
 
 def test_case_error_for_two_visits_of_one_name(folder):
-    with pytest.raises(CaseError, match="same name"):
+    with pytest.raises(InputFileError, match="same name"):
         load_case(changed(folder, "wrong.json", lambda visits: visits[1].update(visit="24h")))

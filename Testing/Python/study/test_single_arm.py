@@ -27,8 +27,9 @@ from PRRTUptakeLib.imaging.volume import Volume
 from PRRTUptakeLib.report.patient_report import visit_sections
 from PRRTUptakeLib.report.patient_text import visit_text
 from PRRTUptakeLib.report.response_report import response_sections
+from PRRTUptakeLib.segmentation.errors import SegmentationError
 from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
-from PRRTUptakeLib.segmentation.targets import Candidate, TargetError, choose_targets
+from PRRTUptakeLib.segmentation.targets import Candidate, choose_targets
 from PRRTUptakeLib.study.case import load_case
 from PRRTUptakeLib.study.check import check_case
 from PRRTUptakeLib.study.measurement_rows import measurement_rows
@@ -145,10 +146,10 @@ def words_of(page):
 
 def test_rows_and_report_do_not_speak_of_lobes_or_arms(commanded):
     _, folder, rows = commanded
-    told = words_of((folder / "report.html").read_text(encoding="utf-8"))
-    assert FORBIDDEN.findall(told.replace("single-arm", "")) == []
-    assert "T/N of 3 target lesions" in told
-    assert "outside the liver" in told
+    notes = words_of((folder / "report.html").read_text(encoding="utf-8"))
+    assert FORBIDDEN.findall(notes.replace("single-arm", "")) == []
+    assert "T/N of 3 target lesions" in notes
+    assert "outside the liver" in notes
     for row in rows:
         assert FORBIDDEN.findall(f"{row.region} {row.role} {row.lobe} {row.metric}".replace("_", " ")) == []
     assert {row.lobe for row in rows} <= {"none", "liver", "left", "right"}
@@ -239,10 +240,10 @@ def test_a_liver_and_one_lesion_far_from_it_are_enough(far):
 
 
 def test_pages_and_terminal_say_where_the_lesion_is(far):
-    told = words_of(" ".join(visit_sections(far))) + " ".join(visit_text(far))
-    assert FORBIDDEN.findall(told.replace("single-arm", "")) == []
-    assert "T/N of 1 target lesion: 9.00." in told
-    assert "anywhere in the body, the largest 20" in told
+    notes = words_of(" ".join(one for part in visit_sections(far) for one in part)) + " ".join(visit_text(far))
+    assert FORBIDDEN.findall(notes.replace("single-arm", "")) == []
+    assert "T/N of 1 target lesion: 9.00." in notes
+    assert "anywhere in the body, the largest 20" in notes
 
 
 def test_a_lesion_outside_the_image_is_left_out_with_a_warning():
@@ -306,7 +307,7 @@ def test_targets_are_the_largest_anywhere():
         "The patient has 2 larger targets already.",
         "9.0 mm is not above 10 mm.",
     ]
-    with pytest.raises(TargetError, match="No lesion is longer than 50 mm"):
+    with pytest.raises(SegmentationError, match="No lesion is longer than 50 mm"):
         choose_targets(lesions, 50.0, None, 2)
 
 

@@ -52,7 +52,7 @@ def test_counts_with_a_stated_calibration(case):
     slope = ds.RealWorldValueMappingSequence[0].RealWorldValueSlope
     del ds.RealWorldValueMappingSequence
     ds.save_as(path)
-    with pytest.raises(PRRTError, match=r"calibration|counts"):
+    with pytest.raises(PRRTError, match=r"calibration factor.*'quantification' of the visit '24h'"):
         measure_case(case)
     spacing = [*map(float, ds.PixelSpacing), abs(float(ds.get("SpacingBetweenSlices", ds.SliceThickness)))]
     voxel_mL = spacing[0] * spacing[1] * spacing[2] / 1000

@@ -14,15 +14,8 @@ from PRRTUptakeLib.nuclides.radionuclides import nuclide
 from PRRTUptakeLib.statistics.allocation import read_allocation
 from PRRTUptakeLib.statistics.shared_uncertainty import own_uncertainty, shared_note
 from PRRTUptakeLib.statistics.subgroups import read_subgroups
-from PRRTUptakeLib.study.measurements import (
-    COLUMNS,
-    REQUIRED_COLUMNS,
-    Measurement,
-    MeasurementError,
-    canonical_sha256,
-    read_csv,
-    to_csv,
-)
+from PRRTUptakeLib.study.errors import StudyError
+from PRRTUptakeLib.study.measurements import COLUMNS, REQUIRED_COLUMNS, Measurement, canonical_sha256, read_csv, to_csv
 from PRRTUptakeLib.table_file import csv_text, harmless, read_table
 
 LU = nuclide("Lu-177")
@@ -84,7 +77,7 @@ def test_tables_of_an_older_build_are_read_and_keep_their_sum(tmp_path):
 
 
 def test_an_interval_upside_down_is_refused(tmp_path):
-    with pytest.raises(MeasurementError, match=r"line 2: lower_95 \(61.5\) is above upper_95"):
+    with pytest.raises(StudyError, match=r"line 2: lower_95 \(61.5\) is above upper_95"):
         read_csv(put(tmp_path, to_csv([replace(KNOWN, lower_95=61.5, upper_95=41.0)])))
 
 

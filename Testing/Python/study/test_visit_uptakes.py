@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PRRTDosimetryLib.dosimetry.concentrations import corrected_regions, cycle_concentrations, with_correction
+from PRRTDosimetryLib.dosimetry.settings import DoseSettings
 from PRRTDosimetryLib.kinetics.curves import Curve
 from PRRTUptakeLib.imaging.volume import Grid, Volume
 from PRRTUptakeLib.segmentation.reference import ReferenceSet
 from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
-from PRRTUptakeLib.study.visit_uptakes import VisitResolution, disjoint_regions, visit_uptakes
-from PRRTUptakeLib.uptake.metrics import occupancies
+from PRRTUptakeLib.study.model import StudyInput
+from PRRTUptakeLib.study.protocol import load_protocol
+from PRRTUptakeLib.study.visit_uptakes import VisitResolution, _with_shared, disjoint_regions, visit_uptakes
+from PRRTUptakeLib.uptake.occupancy import occupancy
 from PRRTUptakeLib.uptake.partial_volume import FWHM_PER_SIGMA
 from scipy.ndimage import binary_dilation, binary_erosion, gaussian_filter
 
@@ -53,7 +59,7 @@ def visit():
     segments = (organ, *drawn, *targets, *references.values(), whole)
     segmentation = Segmentation(grid, segments)
     prepared = _Prepared(segmentation, ReferenceSet(references, whole, None, {}))
-    return prepared, occupancies(segmentation, grid), image
+    return prepared, {one.name: occupancy(one, grid, grid) for one in segmentation}, image
 
 
 def found_with(visit, mode="none", **changes):
@@ -93,6 +99,20 @@ def test_every_quantity_holds_the_truth(visit, mode):
     assert ("not corrected" in found.sentences[0]) == (mode == "none")
 
 
+def test_what_targets_share_cancels_between_them(visit):
+    """Own parts of two T/N make up what the draws say of their ratio, to the extent that rows can."""
+    found = found_with(visit, "gtm")
+    pairs = {name: f"reference {side}" for name, side in (("L1", "left"), ("L2", "left"), ("R1", "right"))}
+    alone = {(name, "tn_ratio"): found.tn(name, reference) for name, reference in pairs.items()}
+    shared = _with_shared(found, alone, pairs)
+    parts = {name: shared[name, "tn_ratio"] for name in pairs}
+    assert len({round(one.shared_u / one.result.value, 9) for one in parts.values()}) == 1
+    own = [math.sqrt(one.result.u**2 - one.shared_u**2) / one.result.value for one in parts.values()]
+    assert all(0 < mine < one.result.u / one.result.value for mine, one in zip(own, parts.values(), strict=True))
+    drawn = found.lobe_ratio({"L1": pairs["L1"]}, {"R1": pairs["R1"]}, "geometric-mean").result
+    assert math.hypot(own[0], own[2]) == pytest.approx(drawn.u / drawn.value, rel=0.35)
+
+
 def test_a_region_without_an_interval_has_a_reason(visit):
     found = found_with(visit)
     assert found.covers("L1")
@@ -113,3 +133,13 @@ def test_a_cycle_takes_its_concentrations_from_its_visits(visit):
     assert corrected.u_activity_MBq == ()
     stated = with_correction(Curve("L1", (24.0, 96.0), (10.0, 5.0), (0.2, 0.1), volume_mL=17.0), found["L1"])
     assert stated.u_activity_MBq[0] / stated.activity_MBq[0] == pytest.approx(0.02)
+
+
+@pytest.mark.parametrize("stated", [{"image_fwhm_mm": 9.0}, DoseSettings(image_fwhm_mm=9.0)], ids=["case", "panel"])
+def test_the_cameras_resolution_goes_before_the_protocols(stated):
+    protocol = load_protocol("lutia")
+    without = StudyInput(patient="P", protocol=protocol, visits=(), dosimetry={"model": "mono"})
+    assert without.measuring_protocol is protocol
+    measuring = replace(without, dosimetry=stated).measuring_protocol
+    assert measuring.imaging == replace(protocol.imaging, fwhm_mm=9.0)
+    assert measuring.sha256 == protocol.sha256

@@ -7,10 +7,12 @@ import json
 import numpy as np
 import pytest
 import SimpleITK
-from PRRTUptakeLib.atomic_write import WholeFolderError, atomic_directory
+from PRRTUptakeLib.atomic_write import atomic_directory
+from PRRTUptakeLib.errors import AtomicWriteError
 from PRRTUptakeLib.synthetic.cases import write_synthetic_lutia
-from PRRTUptakeLib.synthetic.lesion_placement import LesionPlacementError, LesionPlan
-from PRRTUptakeLib.synthetic.phantom import PhantomError, synthetic_patient
+from PRRTUptakeLib.synthetic.errors import LesionPlacementError, SyntheticError
+from PRRTUptakeLib.synthetic.lesion_placement import LesionPlan
+from PRRTUptakeLib.synthetic.phantom import synthetic_patient
 from PRRTUptakeLib.synthetic.phantom_anatomy import LEFT_SIDE, LIVER, LIVER_LOBES
 from PRRTUptakeLib.synthetic.phantom_shapes import Difference, HalfSpace, Intersection, Tube, Union, inside, sphere
 from PRRTUptakeLib.synthetic.segments import segment_regions
@@ -20,7 +22,6 @@ from PRRTUptakeLib.synthetic.simulation import (
     SPECT_GRID,
     PoissonNoise,
     Posture,
-    SimulationError,
     activity_image,
     axial_grid,
     concentrations,
@@ -141,15 +142,15 @@ def test_impossible_wishes_get_a_sentence():
         synthetic_patient(1, lesions=[LesionPlan(80.0, "left")] * 3)
     with pytest.raises(LesionPlacementError, match="diameter"):
         LesionPlan(-3.0, "left")
-    with pytest.raises(PhantomError, match="treated lobe"):
+    with pytest.raises(SyntheticError, match="treated lobe"):
         synthetic_patient(1, treated_lobe="middle")
-    with pytest.raises(PhantomError, match="gain"):
+    with pytest.raises(SyntheticError, match="gain"):
         synthetic_patient(1, gain=-1.0)
-    with pytest.raises(PhantomError, match="no region 'heart'"):
+    with pytest.raises(SyntheticError, match="no region 'heart'"):
         synthetic_patient(1).concentration_Bq_per_mL("heart", 24.0)
-    with pytest.raises(SimulationError, match="no value"):
+    with pytest.raises(SyntheticError, match="no value"):
         voxel_averages(synthetic_patient(1), SPECT_GRID, {})
-    with pytest.raises(SimulationError, match="rigid"):
+    with pytest.raises(SyntheticError, match="rigid"):
         Posture(np.diag([2.0, 1.0, 1.0, 1.0]))
 
 
@@ -215,7 +216,7 @@ def test_blur_conserves_activity(patient):
     assert blurred.sum(dtype=float) == pytest.approx(sharp.sum(dtype=float), rel=1e-5)
 
 
-def test_what_lies_beyond_the_image_is_blurred_into_it(patient):
+def test_what_is_beyond_the_image_is_blurred_into_it(patient):
     slab = axial_grid((128, 128, 1), (4.8, 4.8, 4.8), np.array([0.0, 0.0, SPECT_GRID.to_ras([0, 0, 40])[2]]))
     values = concentrations(patient, 24.0)
     alone = voxel_averages(patient, slab, values, fwhm_mm=12.0)[0]
@@ -294,7 +295,7 @@ def test_written_case_is_whole_and_true(tmp_path, patient):
 def test_a_folder_in_use_is_left_alone_and_a_failure_leaves_nothing(tmp_path):
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "mine.txt").write_text("mine")
-    with pytest.raises(WholeFolderError, match="not of SlicerPRRT"):
+    with pytest.raises(AtomicWriteError, match="not of SlicerPRRT"):
         write_synthetic_lutia(tmp_path / "used")
 
     def fail():

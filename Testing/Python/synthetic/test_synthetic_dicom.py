@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 import numpy as np
 import pydicom
 import pytest
-from PRRTUptakeLib.dicom.writing import DicomWritingError, write_ct
+from PRRTUptakeLib.dicom.errors import DicomError
+from PRRTUptakeLib.dicom.writing import write_ct
 from PRRTUptakeLib.imaging.volume import Volume
 from PRRTUptakeLib.synthetic.cases import write_synthetic_lutia
 from PRRTUptakeLib.synthetic.nm_writing import write_nm
@@ -109,7 +110,7 @@ def test_spect_geometry(files):
     assert ds.FrameIncrementPointer == 0x00540080
 
 
-def test_spect_tells_injection_and_times(files, patient):
+def test_spect_states_injection_and_times(files, patient):
     ds = _series(files)[4][0]
     drug = ds.RadiopharmaceuticalInformationSequence[0]
     injected = datetime.strptime(str(drug.RadiopharmaceuticalStartDateTime), "%Y%m%d%H%M%S.%f%z")
@@ -148,12 +149,12 @@ def test_what_dicom_cannot_hold_is_refused(tmp_path, patient):
     ones = np.ones((3, 4, 5), np.float32)
     sheared = np.diag([-1.0, -1.0, 1.0, 1.0])
     sheared[0, 2] = 0.4
-    with pytest.raises(DicomWritingError, match="perpendicular"):
+    with pytest.raises(DicomError, match="perpendicular"):
         write_ct(Volume(ones, sheared), tmp_path, series)
-    with pytest.raises(DicomWritingError, match="against the normal"):
+    with pytest.raises(DicomError, match="against the normal"):
         write_ct(Volume(ones, np.diag([-1.0, -1.0, -1.0, 1.0])), tmp_path, series)
-    with pytest.raises(DicomWritingError, match="Bq/ml"):
+    with pytest.raises(DicomError, match="Bq/ml"):
         write_nm(Volume(-ones, np.diag([-1.0, -1.0, 1.0, 1.0]), "activity", "Bq/ml"), tmp_path, series, drug)
-    with pytest.raises(DicomWritingError, match="finite"):
+    with pytest.raises(DicomError, match="finite"):
         write_ct(Volume(ones * np.nan, np.diag([-1.0, -1.0, 1.0, 1.0])), tmp_path, series)
     assert list(tmp_path.iterdir()) == []

@@ -170,7 +170,7 @@ def test_suv_from_the_header_is_the_known_one_inside_each_lesion(pets, known):
         suv = _suv(slices)
         for lesion in known["lesions"]:
             if lesion["diameter_mm"] < 16:
-                continue  # no voxel lies wholly inside
+                continue  # no voxel is wholly inside
             k, j, i = np.rint(PET_GRID.to_ijk(np.array(lesion["centre_ras_mm"][visit]))).astype(int)[::-1]
             assert suv[k, j, i] == pytest.approx(lesion["suv"][visit], rel=1e-3), (visit, lesion["name"])
 
@@ -186,7 +186,7 @@ def test_enhancement_ratio_is_the_gain_but_for_the_time_of_the_scan(known):
     assert known["visits"]["IV"]["injection"]["gains"] == dict.fromkeys(vars(GAINS), 1.0)
 
 
-def test_known_transforms_carry_the_mri_contours_onto_each_pet(pet_case, known):
+def test_known_transforms_propagate_the_mri_contours_onto_each_pet(pet_case, known):
     mask = SimpleITK.ReadImage(str(pet_case / "MRI" / "segments" / "liver_lesions.nii.gz"))
     points = np.argwhere(SimpleITK.GetArrayFromImage(mask))[::50, ::-1]
     ras = np.array([mask.TransformIndexToPhysicalPoint(p.tolist()) for p in points]) * [-1, -1, 1]

@@ -10,8 +10,8 @@ from PRRTDosimetryLib.kinetics.fitting import Weights
 from PRRTDosimetryLib.kinetics.options import Options
 from PRRTDosimetryLib.kinetics.selection import integrate
 from PRRTDosimetryLib.uncertainty.chain import ChainInputs, ChainRegion, dose_uncertainties, volume_exponents
+from PRRTDosimetryLib.uncertainty.errors import UncertaintyError
 from PRRTDosimetryLib.uncertainty.volume import (
-    UncertaintyError,
     count_exponent,
     counts_by_volume,
     diameter_uncertainty_mm,

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PRRTUptakeLib.uptake.aggregation import AggregationError, aggregate, aggregate_draws, aggregate_lesions
+from PRRTUptakeLib.uptake.aggregation import aggregate, aggregate_draws, aggregate_lesions
+from PRRTUptakeLib.uptake.errors import AggregationError
 from PRRTUptakeLib.uptake.ratios import Estimate
 from PRRTUptakeLib.vocabulary import AGGREGATIONS
 

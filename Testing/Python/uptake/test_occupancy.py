@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PRRTUptakeLib.imaging.volume import Grid
 from PRRTUptakeLib.segmentation.segments import Segment
-from PRRTUptakeLib.uptake.mapping import TransformError
-from PRRTUptakeLib.uptake.occupancy import OccupancyError, centres_inside, occupancy
+from PRRTUptakeLib.uptake.errors import OccupancyError, UptakeError
+from PRRTUptakeLib.uptake.occupancy import centres_inside, occupancy
 from scipy.spatial.transform import Rotation
 
 
@@ -117,7 +117,7 @@ def test_sheared_image_voxels():
     assert np.linalg.norm(points[inside] - 21.0, axis=1).max() < 15.0 - 2.0
 
 
-def test_matrix_and_function_carry_alike():
+def test_matrix_and_function_agree():
     turn = np.eye(4)
     turn[:3, :3] = Rotation.from_euler("xyz", [12, -5, 80], degrees=True).as_matrix()
     turn[:3, 3] = 4.0, -7.0, 30.0
@@ -188,7 +188,7 @@ def test_parts_of_a_region_add_up(seed, angles, spacing, offset):
     assert whole.max() <= 1.0
 
 
-def test_centre_flags_are_the_voxels_whose_centre_lies_inside():
+def test_centre_flags_are_the_voxels_whose_centre_is_inside():
     source = grid((40, 40, 40), (0.5, 0.5, 0.5))
     segment = ball(40, 8.0, source, (10.0, 10.0, 10.0))
     target = grid((8, 8, 8), (3.1, 3.1, 3.1), (-1.0, -1.0, -1.0))
@@ -201,16 +201,16 @@ def test_centre_flags_are_the_voxels_whose_centre_lies_inside():
     assert set(np.ravel_multi_index(listed.T, target.shape)) == set(occupied.indices[occupied.centre_inside])
 
 
-def test_region_partly_outside_is_told_or_refused():
+def test_region_partly_outside_is_reported_or_refused():
     source = grid((20, 20, 20), (1.0, 1.0, 1.0))
     segment = Segment("spleen", np.ones((10, 10, 10)), origin=(5, 5, 5))
     cut = grid((10, 20, 20), (1.0, 1.0, 1.0), (0.0, 0.0, 0.25))  # slices up to z = 9.75, the region to 14.5
-    told = occupancy(segment, source, cut, maximum_outside=0.5)
-    assert told.outside_fraction == pytest.approx(4.75 / 10.0)
-    assert told.volume_mL == pytest.approx(0.525)
-    with pytest.raises(OccupancyError, match=r"47\.5% of region 'spleen' lies outside the image"):
+    note = occupancy(segment, source, cut, maximum_outside=0.5)
+    assert note.outside_fraction == pytest.approx(4.75 / 10.0)
+    assert note.volume_mL == pytest.approx(0.525)
+    with pytest.raises(OccupancyError, match=r"47\.5% of region 'spleen' is outside the image"):
         occupancy(segment, source, cut)
-    with pytest.raises(OccupancyError, match="'spleen' lies wholly outside"):
+    with pytest.raises(OccupancyError, match="'spleen' is wholly outside"):
         occupancy(segment, source, grid((5, 5, 5), (1.0, 1.0, 1.0), (100.0, 0.0, 0.0)), maximum_outside=1.0)
 
 
@@ -219,13 +219,13 @@ def test_empty_regions_and_bad_transforms_are_refused():
     cube = Segment("cube", np.ones((2, 2, 2)), origin=(1, 1, 1))
     with pytest.raises(OccupancyError, match="'L3' is empty"):
         occupancy(Segment("L3", np.zeros((2, 2, 2))), source, source)
-    with pytest.raises(TransformError, match="4x4"):
+    with pytest.raises(UptakeError, match="4x4"):
         occupancy(cube, source, source, np.eye(3))
-    with pytest.raises(TransformError, match="flattens"):
+    with pytest.raises(UptakeError, match="flattens"):
         occupancy(cube, source, source, np.diag([1.0, 1.0, 0.0, 1.0]))
-    with pytest.raises(TransformError, match="finite"):
+    with pytest.raises(UptakeError, match="finite"):
         occupancy(cube, source, source, lambda points: points * np.nan)
-    with pytest.raises(TransformError, match="fold"):
+    with pytest.raises(UptakeError, match="fold"):
         occupancy(cube, source, source, lambda points: np.abs(points - 1.5))
     with pytest.raises(OccupancyError, match="'most'"):
         occupancy(cube, source, source).weights("most")

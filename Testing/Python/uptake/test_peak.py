@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PRRTUptakeLib.imaging.volume import Grid, Volume
 from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
-from PRRTUptakeLib.uptake.peak import ONE_ML_RADIUS_MM, PeakError, PeakRule, region_peaks, sphere_kernel, suv_peak
+from PRRTUptakeLib.uptake.errors import UptakeError
+from PRRTUptakeLib.uptake.peak import ONE_ML_RADIUS_MM, PeakRule, region_peaks, sphere_kernel, suv_peak
 
 
 def grid(shape, spacing, origin=(0.0, 0.0, 0.0)):
@@ -28,7 +29,7 @@ def ball(where, center, radius, name="L1"):
 def test_the_sphere_holds_one_mL_where_centre_counting_holds_seven_voxels():
     kernel = sphere_kernel(np.diag([4.8] * 3), ONE_ML_RADIUS_MM)
     assert round(ONE_ML_RADIUS_MM, 4) == 6.2035
-    # the middle voxel lies wholly inside (half diagonal 4.16 mm), so its weight is its volume over the sphere's
+    # the middle voxel is wholly inside (half diagonal 4.16 mm), so its weight is its volume over the sphere's
     assert 4.8**3 / 1000.0 / kernel.max() == pytest.approx(1.0, abs=2e-4)
     distance = np.linalg.norm((np.stack(np.indices(kernel.shape)) - kernel.shape[0] // 2) * 4.8, ord=2, axis=0)
     counted = np.count_nonzero(distance <= ONE_ML_RADIUS_MM)
@@ -105,7 +106,7 @@ def test_sphere_entirely_inside():
     inside = suv_peak(volume, segment, where, PeakRule(entirely_inside=True))
     assert anywhere.value == pytest.approx(56.0, rel=1e-4)
     assert inside.value == pytest.approx(50.0, abs=1.0)  # 40 + 16 - 6.2
-    with pytest.raises(PeakError, match=r"'L1': no sphere of 6\.204 mm radius lies entirely inside"):
+    with pytest.raises(UptakeError, match=r"'L1': no sphere of 6\.204 mm radius is entirely inside"):
         suv_peak(volume, ball(where, (40.0, 40.0, 40.0), 5.0), where, PeakRule(entirely_inside=True))
 
 
@@ -130,12 +131,12 @@ def test_a_peak_stays_within_the_image_and_refuses_what_it_cannot_use():
     array[0] = 50.0
     edge = Segment.from_full("dome", np.broadcast_to(np.arange(10)[:, None, None] < 5, where.shape))
     assert suv_peak(Volume(array, where.ijk_to_ras), edge, where).center_ras[2] >= 6.0
-    with pytest.raises(PeakError, match=r"'cap': no sphere of 6\.204 mm radius is centred"):
+    with pytest.raises(UptakeError, match=r"'cap': no sphere of 6\.204 mm radius is centred"):
         suv_peak(Volume(array, where.ijk_to_ras), Segment("cap", np.ones((2, 10, 10))), where)
     array[5, 5, 5] = np.nan
-    with pytest.raises(PeakError, match=r"'dome'.*not finite"):
+    with pytest.raises(UptakeError, match=r"'dome'.*not finite"):
         suv_peak(Volume(array, where.ijk_to_ras), edge, where)
-    with pytest.raises(PeakError, match="radius"):
+    with pytest.raises(UptakeError, match="radius"):
         PeakRule(radius_mm=0.0)
-    with pytest.raises(PeakError, match="Positions"):
+    with pytest.raises(UptakeError, match="Positions"):
         PeakRule(positions_per_axis=0)

@@ -7,13 +7,8 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PRRTUptakeLib.uptake.ratios import (
-    Estimate,
-    RatioError,
-    enhancement_ratio,
-    tn_ratio,
-    treated_control_ratio,
-)
+from PRRTUptakeLib.uptake.errors import UptakeError
+from PRRTUptakeLib.uptake.ratios import Estimate, enhancement_ratio, tn_ratio, treated_control_ratio
 
 positive = st.floats(0.01, 1000.0)
 
@@ -31,11 +26,11 @@ def test_what_is_not_known_stays_unknown():
 
 @pytest.mark.parametrize("bad", [0.0, -1.0, math.nan, math.inf])
 def test_uptakes_that_allow_no_ratio_are_errors_that_name_the_lesion(bad):
-    with pytest.raises(RatioError, match="Lesion 'L7': the uptake of the tumour"):
+    with pytest.raises(UptakeError, match="Lesion 'L7': the uptake of the tumour"):
         tn_ratio(bad, 2.0, "L7")
-    with pytest.raises(RatioError, match="Lesion 'L7': the uptake of the liver reference"):
+    with pytest.raises(UptakeError, match="Lesion 'L7': the uptake of the liver reference"):
         tn_ratio(2.0, bad, "L7")
-    with pytest.raises(RatioError, match="Patient 'P3': the value of the control lobe"):
+    with pytest.raises(UptakeError, match="Patient 'P3': the value of the control lobe"):
         treated_control_ratio(2.0, bad, "P3")
-    with pytest.raises(RatioError, match="Lesion 'L2': the intravenous uptake"):
+    with pytest.raises(UptakeError, match="Lesion 'L2': the intravenous uptake"):
         enhancement_ratio(2.0, bad, "L2")

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PRRTUptakeLib.uptake.errors import RecoveryError
 from PRRTUptakeLib.uptake.partial_volume import (
     FWHM_PER_SIGMA,
     RecoveryCurve,
-    RecoveryError,
     apparent_uptake,
     contrast_recovery,
     corrected_uptake,
@@ -95,7 +95,7 @@ def test_covariance_covers_repeated_phantoms():
     assert found[:, 1].mean() == pytest.approx(found[:, 0].std(), rel=0.15)
 
 
-def test_correction_stands_beside_the_measured_value_with_its_uncertainty():
+def test_correction_is_next_to_the_measured_value_with_its_uncertainty():
     rng = np.random.default_rng(10)
     covariance = ((0.04, 0.002), (0.002, 0.0009))
     curve = RecoveryCurve(3.3, 0.85, covariance, (0.5, 113.0))

@@ -8,8 +8,9 @@ from PRRTUptakeLib.imaging.volume import Grid, Volume
 from PRRTUptakeLib.segmentation.segments import Segment
 from PRRTUptakeLib.statistics.enhancement import _healthy_by_mean
 from PRRTUptakeLib.study.measurements import Measurement
+from PRRTUptakeLib.uptake.errors import RecoveryError
 from PRRTUptakeLib.uptake.occupancy import Occupancy
-from PRRTUptakeLib.uptake.partial_volume import FWHM_PER_SIGMA, RecoveryError
+from PRRTUptakeLib.uptake.partial_volume import FWHM_PER_SIGMA
 from PRRTUptakeLib.uptake.spill_in import SpillInRule, clear_of_spill_in, spill_in
 from scipy.ndimage import binary_dilation, gaussian_filter
 

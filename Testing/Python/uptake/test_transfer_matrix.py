@@ -7,15 +7,25 @@ import math
 import numpy as np
 import pytest
 from PRRTUptakeLib.imaging.volume import Grid, Volume
+from PRRTUptakeLib.uptake.errors import RecoveryError
+from PRRTUptakeLib.uptake.mask_changes import MaskChanges
 from PRRTUptakeLib.uptake.occupancy import Occupancy
 from PRRTUptakeLib.uptake.partial_volume import (
     FWHM_PER_SIGMA,
-    RecoveryError,
     contour_uncertainty_mm,
     fit_recovery_curve,
     sphere_mean_recovery,
 )
-from PRRTUptakeLib.uptake.region_model import BACKGROUND, blurred, line_kernel, region_model
+from PRRTUptakeLib.uptake.region_model import (
+    BACKGROUND,
+    Box,
+    allotted,
+    blurred,
+    box_of,
+    line_kernel,
+    region_model,
+    spread_box,
+)
 from PRRTUptakeLib.uptake.region_uptake import PartialVolumeSettings, region_uptakes
 from PRRTUptakeLib.uptake.region_voxelwise import voxelwise_corrected
 from PRRTUptakeLib.uptake.transfer_matrix import FORMS, correct_regions, spread_regions
@@ -182,13 +192,13 @@ def test_voxelwise_correction_keeps_means_and_sharpens_edges(three):
     np.testing.assert_array_equal(far, image.array[:3, :3, :3])
 
 
-def test_regions_that_cannot_be_told_apart_are_refused():
+def test_regions_that_cannot_be_distinguished_are_refused():
     grid = grid_of(n=24)
     ball, even = sphere(grid, (0, 0, 0), 30.0), np.indices(grid.shape).sum(axis=0) % 2
     first = ball * even
     regions = [occupancy_of("first", first, grid), occupancy_of("second", ball - first, grid)]
     image = image_of(grid, [(first, 10.0)], 1.0, 20.0)
-    with pytest.raises(RecoveryError, match=r"'(first|second)' cannot be told from its neighbours"):
+    with pytest.raises(RecoveryError, match=r"'(first|second)' cannot be separated from its neighbours"):
         correct_regions(image, spread_regions(region_model(regions), 20.0))
 
 
@@ -260,6 +270,72 @@ def test_resolution_and_contour_are_as_the_closed_form_of_a_sphere_says():
     by_surface = (answer(0.2) - answer(-0.2)) / 0.4
     drawn = region_draws(found, TransferUncertainties(fwhm_relative=0, registration_mm=0, contour_mm=0.3))
     assert drawn.relative_u("s", "contour") == pytest.approx(abs(by_surface) * 0.3, rel=0.08)
+
+
+def turned(degrees, axes=(0, 1), size=36, spacing=4.8):
+    """A grid turned about the middle of the patient."""
+    matrix, angle = np.eye(4), math.radians(degrees)
+    matrix[np.ix_(axes, axes)] = [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]
+    matrix[:3, :3] *= spacing
+    matrix[:3, 3] = -matrix[:3, :3] @ np.full(3, (size - 1) / 2)
+    return Grid((size,) * 3, matrix)
+
+
+def test_corrected_values_do_not_depend_on_how_the_grid_is_turned():
+    """One patient on two grids: contours placed and the image sampled anew; a lesion, a kidney, thin ones beside."""
+    from PRRTUptakeLib.segmentation.segments import Segment
+    from PRRTUptakeLib.uptake.occupancy import occupancy
+    from scipy.ndimage import map_coordinates
+
+    fine, step = grid_of(84, 2.0), 2.0
+    z, y, x = np.meshgrid(*[(np.arange(84) - 41.5) * step] * 3, indexing="ij")
+
+    def ellipsoid(centre, radii):
+        a, b, c = ((axis - at) / radius for axis, at, radius in zip((x, y, z), centre, radii, strict=True))
+        return a**2 + b**2 + c**2 <= 1
+
+    parts = {
+        "lesion": (ellipsoid((18, 20, 10), (9, 9, 9)), 30.0),
+        "kidney": (ellipsoid((-38, -20, -10), (15, 14, 32)), 12.0),
+        "cava": (ellipsoid((16, -42, 0), (9, 9, 48)), 1.5),
+        "liver": (ellipsoid((20, 4, 8), (40, 38, 44)), 3.0),
+    }
+    image = np.where(ellipsoid((0, 0, 0), (76, 66, 300)), 0.8, 0.02)
+    for mask, value in reversed(parts.values()):
+        image[mask] = value
+    image = gaussian_filter(image, 12.0 / FWHM_PER_SIGMA / step, mode="nearest")
+    found = []
+    for grid in (turned(0.0), turned(7.0), turned(30.0, (1, 2))):
+        k, j, i = np.indices(grid.shape)
+        sampled = 0.0
+        for off in np.ndindex(2, 2, 2):  # a voxel shows the mean of what is in it
+            k_off, j_off, i_off = (np.array(off) - 0.5) / 2
+            points = grid.to_ras(np.stack([i + i_off, j + j_off, k + k_off], axis=-1))
+            where = np.moveaxis(points[..., ::-1] / step + 41.5, -1, 0)
+            sampled = sampled + map_coordinates(image, where, order=1, mode="nearest") / 8
+        regions = [occupancy(Segment.from_full(name, mask), fine, grid) for name, (mask, _) in parts.items()]
+        corrected = correct_regions(Volume(sampled, grid.ijk_to_ras), spread_regions(region_model(regions), 12.0))
+        found.append([corrected.value(name) for name in parts])
+    for name, values in zip(parts, np.array(found).T, strict=True):
+        assert np.ptp(values) < 0.02 * values.mean(), name
+        assert values == pytest.approx(parts[name][1], rel=0.04), name
+
+
+def test_products_of_changed_masks_are_those_of_regions_placed_anew(three):
+    """Truth in other places than the masks that are measured: by adjoint sums, and by blurring all regions again."""
+    grid, _, regions, _ = three
+    model = region_model(regions)
+    spread = spread_regions(model, 12.0)
+    other = box_of(occupancy_of("other", sphere(grid, (-6, 2, 3), 30), grid))  # now overlaps the lesion
+    off = Box((*other.low[:2], -3), other.values)  # partly beyond the image
+    for variant, found in zip((other, off), MaskChanges(spread).products(1, [other, off]), strict=True):
+        cut = variant.crop(tuple(max(0, n) for n in variant.low), variant.high)
+        drawn = (model.drawn[0], Box(tuple(max(0, n) for n in variant.low), cut), model.drawn[2])
+        filled = tuple(Box(box.low, values) for box, values in zip(drawn, allotted(drawn, model.inside), strict=True))
+        seen = [spread_box(box, model.kernels(12.0), grid.shape) for box in filled]
+        expected = np.array([[own.dot(box) for box in seen] for own in spread.parts])
+        np.testing.assert_allclose(found[:, :-1], expected, rtol=1e-9, atol=1e-7)
+        np.testing.assert_allclose(found.sum(axis=1), spread.products.sum(axis=1), rtol=1e-12)
 
 
 def test_quadratics_against_repeating_the_whole_calculation(three):

@@ -7,20 +7,12 @@ import math
 import numpy as np
 import pytest
 from PRRTUptakeLib.imaging.volume import Grid, Volume
-from PRRTUptakeLib.uptake.noise import ImageNoise, NoiseError, image_noise, repeated_u
+from PRRTUptakeLib.uptake.errors import NoiseError, RecoveryError, UptakeError
+from PRRTUptakeLib.uptake.noise import ImageNoise, image_noise, repeated_u
 from PRRTUptakeLib.uptake.occupancy import Occupancy
-from PRRTUptakeLib.uptake.partial_volume import RecoveryError
 from PRRTUptakeLib.uptake.region_model import Box, box_of
 from PRRTUptakeLib.uptake.region_uptake import PartialVolumeSettings, region_uptakes
-from PRRTUptakeLib.uptake.uncertainty import (
-    DrawnValue,
-    UncertaintyError,
-    aggregated,
-    budget,
-    corrected_value,
-    ratio,
-    uncorrected_value,
-)
+from PRRTUptakeLib.uptake.uncertainty import DrawnValue, aggregated, budget, corrected_value, ratio, uncorrected_value
 from scipy.ndimage import gaussian_filter
 
 DRAWS = 4000
@@ -154,18 +146,18 @@ def test_a_budget_adds_up_to_100_percent():
     found = budget({"contour": 0.04 * normal(1), "noise": 0.03 * normal(2), "resolution": 0.0 * normal(3)})
     assert math.fsum(found.values()) == pytest.approx(100.0)
     assert found["contour"] == pytest.approx(64.0, abs=2.0)
-    with pytest.raises(UncertaintyError, match="No cause has an uncertainty"):
+    with pytest.raises(UptakeError, match="No cause has an uncertainty"):
         budget({"noise": np.zeros(10)})
 
 
 def test_impossible_uptakes_are_refused():
-    with pytest.raises(UncertaintyError, match="must be positive"):
+    with pytest.raises(UptakeError, match="must be positive"):
         DrawnValue(0.0, 1.0, normal(1), normal(2))
-    with pytest.raises(UncertaintyError, match="equal numbers of draws"):
+    with pytest.raises(UptakeError, match="equal numbers of draws"):
         ratio(DrawnValue(1.0, 1.0, normal(1), normal(1)), DrawnValue(1.0, 1.0, normal(1, 10), normal(1, 10)))
-    with pytest.raises(UncertaintyError, match="not one of"):
+    with pytest.raises(UptakeError, match="not one of"):
         aggregated([DrawnValue(1.0, 1.0, normal(1), normal(1))], "mode")
-    with pytest.raises(UncertaintyError, match="positive volume"):
+    with pytest.raises(UptakeError, match="positive volume"):
         aggregated([DrawnValue(1.0, 1.0, normal(1), normal(1))], "volume-weighted-mean")
     with pytest.raises(RecoveryError, match="must be one of none, gtm, recovery"):
         PartialVolumeSettings(mode="yes", fwhm_mm=12.0)

@@ -11,8 +11,9 @@ from PRRTUptakeLib.statistics.allocation import Allocation, FixedParts, Seal, fi
 from PRRTUptakeLib.statistics.endpoints import Endpoint, evaluate
 from PRRTUptakeLib.statistics.exclusions import StatedExclusion, read_exclusions
 from PRRTUptakeLib.statistics.subgroups import read_subgroups
-from PRRTUptakeLib.study.measurements import canonical_sha256, read_csv
+from PRRTUptakeLib.study.measurements import canonical_sha256
 from PRRTUptakeLib.study.protocol import load_protocol
+from PRRTUptakeLib.study.readings.measured import read_measurements
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,7 +89,7 @@ def analyse_file(measurements: Path, options: Options) -> Analysis:
         If the table, the protocol, the allocation or the log do not allow it.
     """
     protocol = load_protocol(options.protocol)
-    rows = read_csv(measurements)
+    rows = read_measurements(measurements)
     allocation = read_allocation(options.allocation) if options.allocation else None
     digest = canonical_sha256(rows)
     return analyse(rows, protocol, digest, allocation, options.log_place(), options, strict=True)
@@ -126,7 +127,7 @@ def analyse(
 
 
 def _patient_hashes(rows: Sequence[Measurement], exclusions: Sequence[StatedExclusion]) -> dict[str, str]:
-    """SHA-256 of each patient's measurements and exclusions, so that a later change can be told patient by patient."""
+    """SHA-256 of each patient's measurements and exclusions, so that later changes can be reported by patient."""
     texts = {row.patient: "" for row in rows}
     for patient in texts:
         mine = [row for row in rows if row.patient == patient]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.study.check import CaseCheck, check_case
 from PRRTUptakeLib.study.cohort.cohort import find_cases
-from PRRTUptakeLib.study.cohort.jobs import CohortError
+from PRRTUptakeLib.study.errors import StudyError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +43,7 @@ def check_cohort(folder: Path) -> CohortCheck:
 
     Raises
     ------
-    CohortError
+    StudyError
         If there is none.
     """
     paths = find_cases(folder)
@@ -62,13 +62,13 @@ def refuse_overlaps(paths: Mapping[str, Path]) -> None:
 
     Raises
     ------
-    CohortError
+    StudyError
         If two case files have one patient id and a visit of the same name and cycle, or two patients one image folder.
     """
     found = overlaps(paths)
     if found:
         more = f" (and {len(found) - 1} more: see 'prrt check')" if len(found) > 1 else ""
-        raise CohortError(f"{found[0]}{more}")
+        raise StudyError(f"{found[0]}{more}")
 
 
 def overlaps(paths: Mapping[str, Path]) -> tuple[str, ...]:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.study.cohort.jobs import CASE_FILE, UNFINISHED, CohortError, Crash, Job, is_done
+from PRRTUptakeLib.study.cohort.jobs import CASE_FILE, UNFINISHED, Crash, Job, is_done
 from PRRTUptakeLib.study.cohort.workers import run_on_cluster, run_on_processes
+from PRRTUptakeLib.study.errors import StudyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -43,11 +44,11 @@ def find_cases(folder: Path, without: Path | None = None) -> dict[str, Path]:
 
     Raises
     ------
-    CohortError
+    StudyError
         If the folder is absent, holds no case file, or two names would be equal.
     """
     if not folder.is_dir():
-        raise CohortError(f"The folder {folder} does not exist: name the folder with the patients' case files.")
+        raise StudyError(f"The folder {folder} does not exist: name the folder with the patients' case files.")
     found: dict[str, Path] = {}
     for path in sorted(folder.resolve().rglob(CASE_FILE)):
         if without is not None and without.resolve() in path.parents:
@@ -55,10 +56,10 @@ def find_cases(folder: Path, without: Path | None = None) -> dict[str, Path]:
         parts = path.parent.relative_to(folder.resolve()).parts
         name = "_".join(parts) or folder.resolve().name
         if name in found:
-            raise CohortError(f"{found[name]} and {path} would both be called '{name}': rename one of the folders.")
+            raise StudyError(f"{found[name]} and {path} would both be called '{name}': rename one of the folders.")
         found[name] = path
     if not found:
-        raise CohortError(
+        raise StudyError(
             f"There is no {CASE_FILE} in {folder} or the folders below: put one beside each patient's data."
         )
     return found
@@ -73,27 +74,27 @@ def run_cohort(
     ----------
     workers : processes on this machine.
     scheduler : address of a Dask scheduler; its workers run the patients instead, and must see the same folders.
-    progress : told the fraction done and, in words, the patients done and the time left.
+    progress : called with the fraction done and, in words, the patients done and the time left.
 
     Raises
     ------
-    CohortError
+    StudyError
         If workers are fewer than one, or the scheduler does not answer.
     """
     if workers < 1:
-        raise CohortError(f"{workers} workers cannot run a patient: give 1 or more.")
+        raise StudyError(f"{workers} workers cannot run a patient: give 1 or more.")
     finished = {job.name: _outcome(job, reused=True) for job in jobs if is_done(job)}
     waiting = [job for job in jobs if job.name not in finished]
     run = run_on_cluster(waiting, scheduler) if scheduler else run_on_processes(waiting, workers)
-    tell = _Remaining(progress, len(finished), len(jobs))
+    remaining = _Remaining(progress, len(finished), len(jobs))
     for job, reason in run:
         finished[job.name] = _outcome(job, reason)
-        tell(finished.values())
+        remaining(finished.values())
     return tuple(finished[job.name] for job in jobs)
 
 
 class _Remaining:
-    """Tells the progress in patients and the time left, judged by the pace since the start of this run."""
+    """Reports the progress in patients and the time left, judged by the pace since the start of this run."""
 
     def __init__(self, progress: Progress | None, done: int, total: int) -> None:
         self._progress, self._reused, self._total = progress, done, total
@@ -139,7 +140,7 @@ def alone(folder: Path) -> Iterator[None]:
 
     Raises
     ------
-    CohortError
+    StudyError
         If another run holds it.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -153,7 +154,7 @@ def alone(folder: Path) -> Iterator[None]:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         os.close(handle)
-        raise CohortError(f"Another run is writing to {folder}: wait for it, or choose another folder.") from error
+        raise StudyError(f"Another run is writing to {folder}: wait for it, or choose another folder.") from error
     try:
         yield
     finally:

@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.statistics.agreement import Agreement, compare_readers, paired_readings
-from PRRTUptakeLib.statistics.allocation import Allocation, AllocationError, allocation_of, read_allocation
+from PRRTUptakeLib.statistics.allocation import Allocation, allocation_of, read_allocation
 from PRRTUptakeLib.statistics.clustered_agreement import ReaderTables, compare_tables
+from PRRTUptakeLib.statistics.errors import StatisticsError
 from PRRTUptakeLib.statistics.exclusions import StatedExclusion, stated_exclusion
 from PRRTUptakeLib.study.cohort.analysis import Analysis, Options, analyse
-from PRRTUptakeLib.study.cohort.jobs import TABLE, CohortError
+from PRRTUptakeLib.study.cohort.jobs import TABLE
 from PRRTUptakeLib.study.designs import design_of
 from PRRTUptakeLib.study.designs.base import NO_COMPARISON
+from PRRTUptakeLib.study.errors import StudyError
 from PRRTUptakeLib.study.measurements import canonical_sha256, read_csv, to_csv
 from PRRTUptakeLib.study.protocol import load_protocol
+from PRRTUptakeLib.study.readings.measured import read_measurements
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -84,7 +87,7 @@ class CohortResult:
 
 
 def declared(case: Path, name: str) -> Declared:
-    """Read what a case file says; the patient is called ``name`` where it says nothing, the run will tell why."""
+    """Read what a case file says; the patient is called ``name`` where it says nothing, the run will report why."""
     try:
         content = json.loads(case.read_text(encoding="utf-8"))
         protocol = str(content.get("protocol", ""))
@@ -104,7 +107,7 @@ def cohort_protocol(cases: Iterable[Declared], chosen: str) -> Protocol:
 
     Raises
     ------
-    CohortError
+    StudyError
         If they name none, or different ones.
     """
     if chosen:
@@ -118,10 +121,10 @@ def cohort_protocol(cases: Iterable[Declared], chosen: str) -> Protocol:
         except PRRTError as problem:  # the run of that patient will say so, the others go on
             unusable.append(str(problem))
     if not protocols and unusable:
-        raise CohortError(unusable[0])
+        raise StudyError(unusable[0])
     if len(protocols) != 1:
         found = ", ".join(protocol.name for protocol in protocols.values()) or "none"
-        raise CohortError(f"The case files name the protocols {found}: give the cohort's with --protocol.")
+        raise StudyError(f"The case files name the protocols {found}: give the cohort's with --protocol.")
     return next(iter(protocols.values()))
 
 
@@ -238,7 +241,7 @@ def refuse_shared_scans(outcomes: Sequence[Outcome], cases: Mapping[str, Declare
 
     Raises
     ------
-    CohortError
+    StudyError
         Naming both patients and the series, or the file that both have.
     """
     series: dict[str, str] = {}
@@ -258,7 +261,7 @@ def refuse_shared_scans(outcomes: Sequence[Outcome], cases: Mapping[str, Declare
             for key in keys:
                 other = known.setdefault(key, patient)
                 if other != patient:
-                    raise CohortError(
+                    raise StudyError(
                         f"One scan is used for two patients, '{other}' and '{patient}' ({what} {key}): it would count "
                         "twice; name the right folder in one of their case files."
                     )
@@ -277,11 +280,11 @@ def _allocation(
         for patient, lobe in stated.items():
             if given.treated.get(patient, lobe) != lobe:
                 other = given.treated[patient]
-                raise AllocationError(f"The allocation of patient {patient} is {other}, but the case file says {lobe}.")
+                raise StatisticsError(f"The allocation of patient {patient} is {other}, but the case file says {lobe}.")
         notes: tuple[str, ...] = ()
     elif stated:
         given = allocation_of(stated)
-        notes = ("The treated lobes stand in the case files: measuring was not blinded.",)
+        notes = ("The treated lobes are in the case files: measuring was not blinded.",)
     else:
         return None, ()
     return given, notes
@@ -293,7 +296,7 @@ def _readers(
     if options.second_reader is None:
         return None, ()
     try:
-        others = read_csv(options.second_reader)
+        others = read_measurements(options.second_reader)
         names, first, second, notes = paired_readings(rows, others, protocol)
         by_patient = compare_tables(rows, others, protocol)
         agreement = compare_readers(first, second, protocol.endpoint.confidence)

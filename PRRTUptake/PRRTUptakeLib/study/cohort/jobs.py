@@ -1,6 +1,6 @@
 """One patient of a cohort as a job: run once, whole or not at all, by any worker.
 
-A patient's results are made in a folder of its own and moved into place whole, with a record of the inputs. What stands
+A patient's results are made in a folder of its own and moved into place whole, with a record of the inputs. What is
 in place with a record that fits is done and is not made again; whatever else is found was interrupted.
 """
 
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.study.case_files import case_files
+from PRRTUptakeLib.study.errors import StudyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,10 +30,6 @@ CASE_FILE, TABLE, RECORD = "case.json", "measurements.csv", "complete.json"
 UNFINISHED = ".unfinished-"
 # A scene and the standard streams belong to the process: threads of one Dask worker must take turns.
 _ONE_AT_A_TIME = threading.Lock()
-
-
-class CohortError(PRRTError):
-    """A cohort, or a patient of it, cannot be run."""
 
 
 class Crash(str):
@@ -59,7 +56,7 @@ class Job:
 
 
 def is_done(job: Job) -> bool:
-    """Whether a patient's results stand in place and were made from these very inputs."""
+    """Whether a patient's results are in place and were made from these very inputs."""
     try:
         record = json.loads((Path(job.target) / RECORD).read_text(encoding="utf-8"))
         if not (Path(job.target) / TABLE).is_file():
@@ -106,13 +103,14 @@ def _redirected(stream: Any) -> Iterator[None]:
 
 def _function(name: str) -> Callable[[Path, Path], object]:
     module, _, attribute = name.partition(":")
-    return getattr(importlib.import_module(module), attribute)
+    found: Callable[[Path, Path], object] = getattr(importlib.import_module(module), attribute)
+    return found
 
 
 def _put_in_place(work: Path, target: Path, record: dict[str, Any]) -> None:
     results = work / "results"
     if not (results / TABLE).is_file():
-        raise CohortError(f"The run ended without writing {TABLE}.")
+        raise StudyError(f"The run ended without writing {TABLE}.")
     (results / RECORD).write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     if target.exists():  # made from other inputs: goes out with the rest of the working folder
         target.rename(work / "outdated")
@@ -133,7 +131,7 @@ def _fingerprints(case: Path) -> dict[str, list[Any]]:
 
 
 def _same_files(recorded: dict[str, list[Any]], case: Path) -> bool:
-    """Size and time tell at once that a file is the same; its content is hashed where only the time differs."""
+    """Size and time show at once that a file is the same; its content is hashed where only the time differs."""
     files = _inputs_by_name(case)
     if set(recorded) != set(files):
         return False

@@ -9,7 +9,8 @@ from collections import deque
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
-from PRRTUptakeLib.study.cohort.jobs import CohortError, Crash, Job, run_job
+from PRRTUptakeLib.study.cohort.jobs import Crash, Job, run_job
+from PRRTUptakeLib.study.errors import StudyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -82,20 +83,20 @@ def run_on_cluster(jobs: Sequence[Job], address: str) -> Iterator[tuple[Job, str
 
     Raises
     ------
-    CohortError
+    StudyError
         If the package distributed is missing, or no scheduler answers.
     """
     try:
         from distributed import Client, as_completed
     except ImportError as error:
-        raise CohortError(
+        raise StudyError(
             "--scheduler needs the package distributed: run pip install '.[distributed]' in the clone of this "
             "repository (.venv/bin/pip after make demo), or pip install distributed."
         ) from error
     try:
         client = Client(address, timeout=PATIENCE, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
-        raise CohortError(
+        raise StudyError(
             f"No Dask scheduler answers at {address} ({type(error).__name__}): check the address."
         ) from error
     with client:

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.study.designs.lobe_comparison import LOBE_COMPARISON
 from PRRTUptakeLib.study.designs.route_comparison import ROUTE_COMPARISON
 from PRRTUptakeLib.study.designs.single_arm import SINGLE_ARM
+from PRRTUptakeLib.study.errors import StudyError
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.study.designs.base import Design
     from PRRTUptakeLib.study.protocol import Protocol
 
 DESIGNS: tuple[Design, ...] = (LOBE_COMPARISON, ROUTE_COMPARISON, SINGLE_ARM)
-
-
-class DesignError(PRRTError):
-    """There is no such design."""
 
 
 def design_names() -> tuple[str, ...]:
@@ -30,7 +26,7 @@ def design_named(name: str) -> Design:
 
     Raises
     ------
-    DesignError
+    StudyError
         If there is none.
 
     Examples
@@ -40,7 +36,7 @@ def design_named(name: str) -> Design:
     """
     found = next((one for one in DESIGNS if name in (one.name, *one.aliases)), None)
     if found is None:
-        raise DesignError(f"There is no design '{name}': use one of {', '.join(design_names())}.")
+        raise StudyError(f"There is no design '{name}': use one of {', '.join(design_names())}.")
     return found
 
 

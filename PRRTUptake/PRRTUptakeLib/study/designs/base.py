@@ -1,7 +1,7 @@
 """What a trial's design is: what it measures, and the traits that statistics, cohort and reports ask for.
 
-A design is one object in one file of this package. A fourth trial is one new file, an entry in `designs.DESIGNS` and a
-protocol that names it; nothing outside compares the names of designs.
+A design is one object in one file of this package. A further one is its file, an entry in `designs.DESIGNS`, from which
+the loader of protocols takes its words, and a protocol that names it; nothing outside compares the names of designs.
 """
 
 from __future__ import annotations
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.study.model import StudyInput, StudyResult
 
     Measure = Callable[[StudyInput, Progress], StudyResult]
+
+# Words of rows that designs with single visits measure: uptake in the image itself, and what dosimetry adds.
+UPTAKE = ("mean", "max", "median", "min", "sd", "mean_corrected")
+DOSES = ("dose", "dose_recovery_corrected", "absorbed_dose", "tia", "tiac", "bed", "eqd2", "therapeutic_index")
 
 PAIRED_LOBES, ROUTE_RATIOS, NO_COMPARISON = "paired lobes", "ratios of routes", "no comparison"
 
@@ -52,6 +56,31 @@ class EndpointTraits:
         return "≥" if self.at_least else ">"
 
 
+@dataclass(frozen=True, kw_only=True)
+class DesignRules:
+    """What a design can do; a protocol that asks for more is refused.
+
+    Attributes
+    ----------
+    metrics : of the endpoint: words of rows that the design measures for target lesions.
+    uptake : those of them that are measured in the image itself.
+    aggregations, references : words for ``endpoint.aggregation`` and ``reference.kind``.
+    lobes : what a case's ``lobes`` may say.
+    routes : whether intra-arterial and intravenous injections are compared.
+    by_lobe : whether targets are liver lesions, chosen per lobe; if not, lesions anywhere are, and lobes do not count.
+    endpoint : whether patients are compared in an endpoint, which a protocol states then, and only then.
+    """
+
+    metrics: tuple[str, ...]
+    uptake: tuple[str, ...]
+    aggregations: tuple[str, ...]
+    references: tuple[str, ...]
+    lobes: tuple[str, ...] = ("none", "left", "right", "from-plane", "drawn")
+    routes: bool = False
+    by_lobe: bool = True
+    endpoint: bool = True
+
+
 class Design(Protocol):
     """One design."""
 
@@ -76,8 +105,8 @@ class Design(Protocol):
         """Whether it measures visits one by one, as dosimetry needs them."""
 
     @property
-    def metrics(self) -> tuple[str, ...]:
-        """Metrics that its endpoint may name; none for any."""
+    def rules(self) -> DesignRules:
+        """What it can do, for protocols, cases and what is measured."""
 
     def measure(self, study: StudyInput, progress: Progress) -> StudyResult:
         """Measure a patient."""

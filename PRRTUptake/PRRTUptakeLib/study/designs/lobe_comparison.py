@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.study.designs.base import PAIRED_LOBES, EndpointTraits
-from PRRTUptakeLib.study.designs.visit_by_visit import measure_visits
+from PRRTUptakeLib.study.designs.base import DOSES, PAIRED_LOBES, UPTAKE, DesignRules, EndpointTraits
+from PRRTUptakeLib.vocabulary import AGGREGATIONS, REFERENCES
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.progress import Progress
@@ -19,7 +19,13 @@ class LobeComparison:
     aliases = ("lobe-against-lobe",)
     title = "Lobe against lobe"
     single_visits = True
-    metrics: tuple[str, ...] = ()
+    rules = DesignRules(
+        metrics=("tn_ratio", *UPTAKE, "volume", *DOSES, "effective_half_life", "mass"),
+        uptake=("tn_ratio", *UPTAKE),
+        aggregations=tuple(AGGREGATIONS),
+        references=tuple(REFERENCES),
+        lobes=("left", "right", "from-plane", "drawn"),
+    )
     endpoint = EndpointTraits(
         kind=PAIRED_LOBES,
         allocated=True,
@@ -31,6 +37,8 @@ class LobeComparison:
 
     def measure(self, study: StudyInput, progress: Progress) -> StudyResult:
         """Measure every visit; see `visit_by_visit.measure_visits`."""
+        from PRRTUptakeLib.study.designs.visit_by_visit import measure_visits  # with its science, only when it measures
+
         return measure_visits(study, progress)
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from PRRTUptakeLib.dicom.operator_overrides import doubts_among
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.study.contour_propagation import propagated
+from PRRTUptakeLib.study.errors import StudyError
 from PRRTUptakeLib.study.measurement_rows import measurement_rows
 from PRRTUptakeLib.study.model import (
     CONCENTRATION,
@@ -34,10 +34,6 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.study.session_alignment import CheckedVisit
     from PRRTUptakeLib.study.visit import VisitResult
     from PRRTUptakeLib.study.visit_registration import VisitRegistration
-
-
-class OneVisitError(PRRTError):
-    """A visit cannot be measured with the contours that it names."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -142,7 +138,7 @@ def load_emission(visit: VisitInput, kind: str = CONCENTRATION) -> tuple[Emissio
         If the visit has none, or it cannot be quantified.
     """
     if visit.emission is None:
-        raise visit.emission_refusal or OneVisitError(f"Visit '{visit.visit}' has no image to be measured: add it.")
+        raise visit.emission_refusal or StudyError(f"Visit '{visit.visit}' has no image to be measured: add it.")
     return visit.emission, visit.emission.load(kind)
 
 
@@ -196,7 +192,7 @@ def _placed(
     if own and not rule:
         doubt = "Segments and emission image name different frames of reference and were taken as they are: no {}."
         return _Placed(placement=None, anatomy=fixed), (doubt.format(missing.removeprefix("a ")),)
-    raise OneVisitError(
+    raise StudyError(
         f"Visit '{visit.visit}' cannot be registered, because {missing} is missing: add it, or give 'registration' a "
         "transform."
     )
@@ -233,7 +229,7 @@ def _measured(
     result = measure_visit(
         prepared,
         loaded.volume,
-        study.protocol,
+        study.measuring_protocol,
         labels,
         loaded.injection,
         study.recovery,

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.study.designs.base import NO_COMPARISON, EndpointTraits
-from PRRTUptakeLib.study.designs.visit_by_visit import measure_visits
+from PRRTUptakeLib.study.designs.base import NO_COMPARISON, UPTAKE, DesignRules, EndpointTraits
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.progress import Progress
@@ -18,13 +17,21 @@ if TYPE_CHECKING:
 
 
 class SingleArm:
-    """The design; its rules (no lobes, targets anywhere, no endpoint) are in `protocol.DESIGN_RULES`."""
+    """The design: no lobes, targets anywhere, no endpoint."""
 
     name = "single-arm"
     aliases: tuple[str, ...] = ()
     title = "Uptake, doses and response"
     single_visits = True
-    metrics: tuple[str, ...] = ()
+    rules = DesignRules(
+        metrics=(),
+        uptake=("tn_ratio", *UPTAKE, "organ_to_liver_ratio"),
+        aggregations=(),
+        references=("whole-liver", "fixed-sphere"),
+        lobes=("none",),
+        by_lobe=False,
+        endpoint=False,
+    )
     endpoint = EndpointTraits(
         kind=NO_COMPARISON,
         aggregation="Nothing was compared between patients: uptake, ratios to healthy liver, absorbed doses and "
@@ -33,6 +40,8 @@ class SingleArm:
 
     def measure(self, study: StudyInput, progress: Progress) -> StudyResult:
         """Measure every visit; see `visit_by_visit.measure_visits`."""
+        from PRRTUptakeLib.study.designs.visit_by_visit import measure_visits  # with its science, only when it measures
+
         return measure_visits(study, progress)
 
 

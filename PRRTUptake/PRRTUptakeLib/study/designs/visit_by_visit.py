@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.progress import Progress, sub_progress
 from PRRTUptakeLib.study.designs.one_visit import (
     ContouredVisit,
@@ -18,6 +17,7 @@ from PRRTUptakeLib.study.designs.one_visit import (
     measure_propagated,
     study_name,
 )
+from PRRTUptakeLib.study.errors import StudyError
 from PRRTUptakeLib.study.measurement_rows import measurement_rows, size_rows
 from PRRTUptakeLib.study.model import IMAGE_WORDS, StudyResult, VisitContents, VisitImages, series_facts
 from PRRTUptakeLib.study.preparation import prepare
@@ -30,10 +30,6 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Volume
     from PRRTUptakeLib.study.model import StudyInput, VisitInput
     from PRRTUptakeLib.study.preparation import Prepared
-
-
-class VisitsError(PRRTError):
-    """A patient lacks what a measurement needs."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -103,7 +99,7 @@ def _result(
     visits = [measured[visit.key] for visit in study.visits if visit.key in measured]
     sizes = [(visit.visit, later[visit.key]) for visit in study.visits if visit.key in later]
     if not visits:
-        raise VisitsError("The case has no visit with an image to be measured: add one.")
+        raise StudyError("The case has no visit with an image to be measured: add one.")
     registered = tuple(one.registered for one in visits if one.registered is not None)
     checked = tuple(one.checked for one in visits if one.checked is not None)
     rows = [row for one in visits for row in measurement_rows(one.result)]

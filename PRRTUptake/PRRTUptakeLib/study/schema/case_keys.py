@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 from PRRTUptakeLib.segmentation.couinaud import TerritoryOverride
 from PRRTUptakeLib.segmentation.lobes import Plane
 from PRRTUptakeLib.segmentation.targets import TargetOverride
+from PRRTUptakeLib.segmentation.totalsegmentator import TABLES
+from PRRTUptakeLib.study.errors import InputFileError
 from PRRTUptakeLib.study.manual_shift import ManualShift
-from PRRTUptakeLib.study.schema.containers import ListOf, Record
+from PRRTUptakeLib.study.schema.containers import AnyOf, ListOf, MapOf, Record
 from PRRTUptakeLib.study.schema.fields import Anything, Day, FilePath, Flag, Number, Text, Word
-from PRRTUptakeLib.study.schema.place import InputFileError, shown
+from PRRTUptakeLib.study.schema.place import shown
 from PRRTUptakeLib.study.schema.population_keys import KINETICS
 from PRRTUptakeLib.study.schema.shared_keys import (
     CYCLE,
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 ROUTES = {"intra-arterial": "IA", "intravenous": "IV"}
 LOBES = ("none", "left", "right", "from-plane", "drawn")
 # What belongs to the visit whose segments are used, not to one that uses them.
-DRAWN_KEYS = ("lobe_plane", "couinaud_moves", "vanished", "targets")
+DRAWN_KEYS = ("labels", "lobe_plane", "couinaud_moves", "vanished", "targets")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,9 +51,29 @@ class ExcludedPart:
     date: date
 
 
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What is open about a case: ``key`` is the path of the key that the answer goes to, "" for a confirmation.
+
+    ``choices`` are possible answers with their meaning, ``proposed`` the one that the file has now, ``answer`` what
+    was written in the file and is not in its key yet.
+    """
+
+    question: str
+    key: str = ""
+    choices: tuple[tuple[str, str], ...] = ()
+    proposed: str = ""
+    answer: str = ""
+
+
 def _uid(text: str) -> None:
     if not re.fullmatch(r"[0-9.]{1,64}", text):
         raise InputFileError(f"{shown(text)} is no Series Instance UID (digits and dots): copy it from 'prrt check'.")
+
+
+def _label_number(text: str) -> None:
+    if not re.fullmatch(r"[1-9][0-9]{0,4}", text):
+        raise InputFileError(f"{shown(text)} is no number of a label map (1 to 99999; 0 is background).")
 
 
 def _plane(origin_ras_mm: tuple[float, ...], normal_ras: tuple[float, ...]) -> Plane:
@@ -109,6 +131,30 @@ def _each_once(values: dict[str, Any], place: Place) -> None:
             seen.add(which)
 
 
+def _choice(answer: str, meaning: str) -> tuple[str, str]:
+    return answer, meaning
+
+
+QUESTIONS = ListOf(
+    about="What is open; prrt run refuses the case until each is answered. 'prrt case CASE.json' takes the answers.",
+    item=Record(
+        required={"question": Text(about="What has to be decided, in words.")},
+        optional={
+            "key": Text(about="Key of this file that the answer goes to, such as visits[0].image; none to confirm."),
+            "choices": ListOf(
+                item=Record(
+                    required={"answer": Text(about="What to answer."), "meaning": Text(about="What it is.")},
+                    make=_choice,
+                ),
+                about="Possible answers.",
+            ),
+            "proposed": Text(about="The answer that the file has now."),
+            "answer": Text(about="Write the answer here, then run 'prrt case' on this file."),
+        },
+        make=Question,
+    ),
+)
+
 VISIT = Record(
     about="One imaging visit.",
     rules=(_segments_one_way, _each_once),
@@ -127,11 +173,31 @@ VISIT = Record(
         "segments": FilePath(
             kind="either", about="Folder of masks, a .seg.nrrd file, or DICOM SEG or RTSTRUCT (file or folder)."
         ),
+        "labels": AnyOf(
+            about="Names of the numbers of a label map, or the TotalSegmentator task whose table has them.",
+            forms=(
+                Word(words=tuple(TABLES), about="Task of TotalSegmentator; the two differ at number 26."),
+                MapOf(
+                    item=Text(about="Name of the segment."),
+                    names=Text(rule=_label_number, about="Number in the file."),
+                    keyed_by="number",
+                    least=1,
+                ),
+            ),
+            wanted=f"{' or '.join(TABLES)}, or an object with a number as each key and its name as value",
+        ),
         "drawn_on": Text(about='Name of the visit whose segments are used, "CYCLE/VISIT" if it is of another cycle.'),
         "registration": REGISTRATION,
         "image": Text(rule=_uid, about="Series Instance UID of the measured image, where there are several."),
         "route": Word(words=(*ROUTES, *ROUTES.values()), about="How the activity was given, for PET of both routes."),
         "quantification": QUANTIFICATION,
+        "observed_cps": Number(
+            low=0,
+            high=1e8,
+            above=True,
+            unit="counts per second",
+            about="Count rate that the detectors showed, for the dead time of the camera file",
+        ),
         "lobe_plane": Record(
             about="Parts the lobes; the normal points to the patient's left lobe.",
             required={
@@ -208,6 +274,9 @@ CASE = Record(
             words=PARTIAL_VOLUME, about="Partial volume correction, in place of what the protocol says."
         ),
         "recovery_phantom": RECOVERY_PHANTOM,
+        "camera": FilePath(
+            about="CAMERA.json of prrt camera: calibration, resolution and recovery with their uncertainties."
+        ),
         "kinetics": replace(KINETICS, raw=True),
         "dosimetry": replace(DOSIMETRY, raw=True),  # read again by the library of dosimetry
         "iv_cycle": IV_CYCLE,
@@ -215,6 +284,7 @@ CASE = Record(
         "same_patient": Text(
             about="Why images of several patient ids are of one person.", wanted="a reason in words, or be left out"
         ),
+        "questions": QUESTIONS,
         "notes": Anything(about="Whatever the user wants to keep."),
     },
 )

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.study.protocol import protocol_record
+from PRRTUptakeLib.study.schema.camera_keys import CAMERA, PHANTOM
 from PRRTUptakeLib.study.schema.case_keys import CASE
 from PRRTUptakeLib.study.schema.population_keys import POPULATION
 from PRRTUptakeLib.study.schema.shared_keys import (
@@ -28,6 +29,8 @@ def kinds() -> dict[str, Field]:
     return {
         "case": CASE,
         "protocol": protocol_record(),
+        "phantom": PHANTOM,
+        "camera": CAMERA,
         "allocation": ALLOCATION,
         "dosimetry": DOSIMETRY,
         "iv-cycle": IV_CYCLE,

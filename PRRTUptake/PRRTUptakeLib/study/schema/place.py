@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.study.errors import InputFileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,10 +16,6 @@ if TYPE_CHECKING:
 
 _LONGEST_SHOWN = 60  # characters of a value in a message
 _PLAIN_KEY = re.compile(r"[^\W\d]\w*")
-
-
-class InputFileError(PRRTError):
-    """A file that a person wrote has an unknown key, or a value that cannot be."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,878 @@
+<?xml version="1.0" encoding="utf-8"?>
+<!DOCTYPE TS>
+<TS version="2.1" language="fr_FR" sourcelanguage="en">
+ <context>
+  <name>PRRTDosimetry</name>
+  <message>
+   <source> %</source>
+   <translation> %</translation>
+  </message>
+  <message>
+   <source> Gy</source>
+   <translation> Gy</translation>
+  </message>
+  <message>
+   <source> MBq</source>
+   <translation> MBq</translation>
+  </message>
+  <message>
+   <source> cps/MBq</source>
+   <translation> cps/MBq</translation>
+  </message>
+  <message>
+   <source> g/mL</source>
+   <translation> g/mL</translation>
+  </message>
+  <message>
+   <source> h</source>
+   <translation> h</translation>
+  </message>
+  <message>
+   <source> million</source>
+   <translation> million</translation>
+  </message>
+  <message>
+   <source> mm</source>
+   <translation> mm</translation>
+  </message>
+  <message>
+   <source> s</source>
+   <translation> s</translation>
+  </message>
+  <message>
+   <source>1. Time points</source>
+   <translation>1. Temps d'acquisition</translation>
+  </message>
+  <message>
+   <source>2. Curves</source>
+   <translation>2. Courbes</translation>
+  </message>
+  <message>
+   <source>3. Dose</source>
+   <translation>3. Dose</translation>
+  </message>
+  <message>
+   <source>4. Results</source>
+   <translation>4. Résultats</translation>
+  </message>
+  <message>
+   <source>5. Export</source>
+   <translation>5. Export</translation>
+  </message>
+  <message>
+   <source>95 % Gy</source>
+   <translation>95 % Gy</translation>
+  </message>
+  <message>
+   <source>95 % interval of the dose; where the dose is not corrected for partial volume, the loss is in it</source>
+   <translation>Intervalle à 95 % de la dose ; sans correction du volume partiel, la perte y est comprise</translation>
+  </message>
+  <message>
+   <source>95 % interval of the sum; the cycles' errors are taken as shared</source>
+   <translation>Intervalle à 95 % de la somme ; les erreurs des cycles sont considérées comme communes</translation>
+  </message>
+  <message>
+   <source>A folder with other files in it is not written to: with this, it is renamed and a new one made in its place.</source>
+   <translation>Rien n'est écrit dans un dossier qui contient d'autres fichiers : avec cette option, il est renommé et un nouveau prend sa place.</translation>
+  </message>
+  <message>
+   <source>A new or empty folder, or one from an earlier export, which is replaced.</source>
+   <translation>Un dossier nouveau ou vide, ou celui d'un export précédent, qui est remplacé.</translation>
+  </message>
+  <message>
+   <source>A protocol of your own (a .json file).</source>
+   <translation>Votre propre protocole (fichier .json).</translation>
+  </message>
+  <message>
+   <source>Absorbed dose by S-values or spheres</source>
+   <translation>Dose absorbée par valeurs S ou sphères</translation>
+  </message>
+  <message>
+   <source>Absorbed dose of organs and lesions from serial SPECT/CT after radionuclide therapy, each with its uncertainty. For research use only.</source>
+   <translation>Dose absorbée des organes et des lésions à partir de TEMP/TDM en série après radiothérapie interne vectorisée, chacune avec son incertitude. Réservé à la recherche.</translation>
+  </message>
+  <message>
+   <source>Absorbed dose, all cycles</source>
+   <translation>Dose absorbée, tous cycles</translation>
+  </message>
+  <message>
+   <source>Acquisition time of the counts.</source>
+   <translation>Durée d'acquisition des coups.</translation>
+  </message>
+  <message>
+   <source>Activity at the time of injection; taken from the images where they state it.</source>
+   <translation>Activité au moment de l'injection ; reprise des images si elles l'indiquent.</translation>
+  </message>
+  <message>
+   <source>Administered:</source>
+   <translation>Administrée :</translation>
+  </message>
+  <message>
+   <source>After injection:</source>
+   <translation>Après injection :</translation>
+  </message>
+  <message>
+   <source>Alpha over beta of all lesions; without it they have no biologically effective dose.</source>
+   <translation>Rapport alpha/bêta de toutes les lésions ; sans lui, elles n'ont pas de dose biologique efficace.</translation>
+  </message>
+  <message>
+   <source>Alpha over beta of the kidneys, for the biologically effective dose.</source>
+   <translation>Rapport alpha/bêta des reins, pour la dose biologique efficace.</translation>
+  </message>
+  <message>
+   <source>Apply</source>
+   <translation>Appliquer</translation>
+  </message>
+  <message>
+   <source>BED</source>
+   <translation>BED</translation>
+  </message>
+  <message>
+   <source>Biologically effective dose in Gy</source>
+   <translation>Dose biologique effective en Gy</translation>
+  </message>
+  <message>
+   <source>Biologically effective dose in Gy, formed per cycle and summed</source>
+   <translation>Dose biologique effective en Gy, calculée par cycle puis sommée</translation>
+  </message>
+  <message>
+   <source>CT in the space of the first image, for the density; liver, spleen, kidneys and lesions in the liver count as soft tissue, however bright contrast medium makes them.</source>
+   <translation>Scanner dans l'espace de la première image, pour la densité ; foie, rate, reins et lésions du foie comptent comme tissus mous, même rehaussés par un produit de contraste.</translation>
+  </message>
+  <message>
+   <source>CT:</source>
+   <translation>TDM :</translation>
+  </message>
+  <message>
+   <source>Calibrate</source>
+   <translation>Étalonner</translation>
+  </message>
+  <message>
+   <source>Calibration uncertainty:</source>
+   <translation>Incertitude d'étalonnage :</translation>
+  </message>
+  <message>
+   <source>Calibration:</source>
+   <translation>Étalonnage :</translation>
+  </message>
+  <message>
+   <source>Chooses the phantom of the S-values; taken from the images where they state it.</source>
+   <translation>Détermine le fantôme des valeurs S ; repris des images si elles l'indiquent.</translation>
+  </message>
+  <message>
+   <source>Click a row to see points and curve in Slicer's plot view.</source>
+   <translation>Cliquez sur une ligne pour voir points et courbe dans la vue graphique de Slicer.</translation>
+  </message>
+  <message>
+   <source>Corr. Gy</source>
+   <translation>Gy corr.</translation>
+  </message>
+  <message>
+   <source>Cycle {cycle}</source>
+   <translation>Cycle {cycle}</translation>
+  </message>
+  <message>
+   <source>Cycle:</source>
+   <translation>Cycle :</translation>
+  </message>
+  <message>
+   <source>Cycles</source>
+   <translation>Cycles</translation>
+  </message>
+  <message>
+   <source>D2</source>
+   <translation>D2</translation>
+  </message>
+  <message>
+   <source>D98</source>
+   <translation>D98</translation>
+  </message>
+  <message>
+   <source>DICOM too: SEG, doses (SR), map (RTDOSE)</source>
+   <translation>DICOM aussi : SEG, doses (SR), carte (RTDOSE)</translation>
+  </message>
+  <message>
+   <source>De-identified bundle too (.zip)</source>
+   <translation>Archive dé-identifiée aussi (.zip)</translation>
+  </message>
+  <message>
+   <source>Density curve:</source>
+   <translation>Courbe de densité :</translation>
+  </message>
+  <message>
+   <source>Density:</source>
+   <translation>Densité :</translation>
+  </message>
+  <message>
+   <source>Dose</source>
+   <translation>Dose</translation>
+  </message>
+  <message>
+   <source>Dose in Gy that 2 % of the volume exceeds</source>
+   <translation>Dose en Gy dépassée par 2 % du volume</translation>
+  </message>
+  <message>
+   <source>Dose in Gy that 98 % of the volume exceeds</source>
+   <translation>Dose en Gy dépassée par 98 % du volume</translation>
+  </message>
+  <message>
+   <source>Dose of a lesion, corrected for partial volume by the phantom's recoveries; empty where they do not cover it</source>
+   <translation>Dose d'une lésion, corrigée du volume partiel par les coefficients de recouvrement du fantôme ; vide s'ils ne la couvrent pas</translation>
+  </message>
+  <message>
+   <source>Dose-volume histograms</source>
+   <translation>Histogrammes dose-volume</translation>
+  </message>
+  <message>
+   <source>Doses in Gy whose lines are drawn on a dose map, separated by spaces or commas; those that no voxel reaches are left out.</source>
+   <translation>Doses en Gy dont les lignes sont tracées sur la carte de dose, séparées par des espaces ou des virgules ; celles qu'aucun voxel n'atteint sont omises.</translation>
+  </message>
+  <message>
+   <source>Effective half-life of the last phase</source>
+   <translation>Période effective de la dernière phase</translation>
+  </message>
+  <message>
+   <source>Electrons:</source>
+   <translation>Électrons :</translation>
+  </message>
+  <message>
+   <source>Export</source>
+   <translation>Exporter</translation>
+  </message>
+  <message>
+   <source>Fit curves</source>
+   <translation>Ajuster les courbes</translation>
+  </message>
+  <message>
+   <source>Folder:</source>
+   <translation>Dossier :</translation>
+  </message>
+  <message>
+   <source>For research use only. Not for diagnosis or treatment decisions.</source>
+   <translation>Réservé à la recherche. Ni pour le diagnostic, ni pour les décisions de traitement.</translation>
+  </message>
+  <message>
+   <source>From Hounsfield values of the CT to mass density. The calibration of your own CT is given in a case file.</source>
+   <translation>Des valeurs Hounsfield du scanner à la masse volumique. L'étalonnage de votre scanner se donne dans un fichier de cas.</translation>
+  </message>
+  <message>
+   <source>Gy</source>
+   <translation>Gy</translation>
+  </message>
+  <message>
+   <source>Half-time of repair of all lesions.</source>
+   <translation>Demi-temps de réparation de toutes les lésions.</translation>
+  </message>
+  <message>
+   <source>Half-time of repair of the kidneys.</source>
+   <translation>Demi-temps de réparation des reins.</translation>
+  </message>
+  <message>
+   <source>How the patient is called in tables and reports.</source>
+   <translation>Nom du patient dans les tableaux et rapports.</translation>
+  </message>
+  <message>
+   <source>Image</source>
+   <translation>Image</translation>
+  </message>
+  <message>
+   <source>Isodoses, Gy:</source>
+   <translation>Isodoses, Gy :</translation>
+  </message>
+  <message>
+   <source>Keep what is in the folder under a dated name</source>
+   <translation>Conserver l'ancien dossier sous un nom daté</translation>
+  </message>
+  <message>
+   <source>Kept</source>
+   <translation>Conservé</translation>
+  </message>
+  <message>
+   <source>Key of the site:</source>
+   <translation>Clé du centre :</translation>
+  </message>
+  <message>
+   <source>Kidneys, repair:</source>
+   <translation>Reins, réparation :</translation>
+  </message>
+  <message>
+   <source>Kidneys, α/β:</source>
+   <translation>Reins, α/β :</translation>
+  </message>
+  <message>
+   <source>Lacks</source>
+   <translation>Manque</translation>
+  </message>
+  <message>
+   <source>Lesions, repair:</source>
+   <translation>Lésions, réparation :</translation>
+  </message>
+  <message>
+   <source>Lesions, α/β:</source>
+   <translation>Lésions, α/β :</translation>
+  </message>
+  <message>
+   <source>Map</source>
+   <translation>Carte</translation>
+  </message>
+  <message>
+   <source>Mass</source>
+   <translation>Masse</translation>
+  </message>
+  <message>
+   <source>Mass density of the tissue, where it is the same everywhere.</source>
+   <translation>Masse volumique du tissu, lorsqu'elle est la même partout.</translation>
+  </message>
+  <message>
+   <source>Mass, dose with standard uncertainty, biologically effective dose; mean, D98 and D2 of the dose map; part of its contrast that the region's mean keeps at the image's resolution (doses are not corrected for it); where a phantom is given, doses of lesions corrected by its recoveries. Click a row to see the region.</source>
+   <translation>Masse, dose avec incertitude type, dose biologique effective ; moyenne, D98 et D2 de la carte de dose ; part de contraste que la moyenne de la région conserve à la résolution de l'image (les doses n'en sont pas corrigées) ; si un fantôme est donné, doses des lésions corrigées par ses coefficients de recouvrement. Cliquez sur une ligne pour voir la région.</translation>
+  </message>
+  <message>
+   <source>Mean of the dose map in Gy</source>
+   <translation>Moyenne de la carte de dose en Gy</translation>
+  </message>
+  <message>
+   <source>Method:</source>
+   <translation>Méthode :</translation>
+  </message>
+  <message>
+   <source>Model</source>
+   <translation>Modèle</translation>
+  </message>
+  <message>
+   <source>Model of every curve; automatic takes the best by AICc among those that fit.</source>
+   <translation>Modèle de chaque courbe ; automatique retient le meilleur selon l'AICc parmi ceux qui conviennent.</translation>
+  </message>
+  <message>
+   <source>Model:</source>
+   <translation>Modèle :</translation>
+  </message>
+  <message>
+   <source>Needs the package openpyxl, which Slicer does not bring along: you are asked before it is installed.</source>
+   <translation>Nécessite le paquet openpyxl, que Slicer ne fournit pas : votre accord est demandé avant l'installation.</translation>
+  </message>
+  <message>
+   <source>Needs the source series in Slicer's DICOM database; patient and study are theirs.</source>
+   <translation>Nécessite les séries d'origine dans la base DICOM de Slicer ; patient et étude sont les leurs.</translation>
+  </message>
+  <message>
+   <source>Number of the treatment cycle, from 1.</source>
+   <translation>Numéro du cycle de traitement, à partir de 1.</translation>
+  </message>
+  <message>
+   <source>Of a transport's random numbers: the same seed gives the same map.</source>
+   <translation>Des nombres aléatoires du transport : la même graine donne la même carte.</translation>
+  </message>
+  <message>
+   <source>Of a transport, of each kind of radiation: more take longer and leave less statistical uncertainty.</source>
+   <translation>Du transport, par type de rayonnement : davantage prend plus de temps et réduit l'incertitude statistique.</translation>
+  </message>
+  <message>
+   <source>Of a transport: by kernel, or by Monte Carlo too, where their range matters.</source>
+   <translation>Du transport : par noyau, ou par Monte-Carlo aussi, lorsque leur parcours compte.</translation>
+  </message>
+  <message>
+   <source>Of the tissue in the dose map.</source>
+   <translation>Du tissu dans la carte de dose.</translation>
+  </message>
+  <message>
+   <source>Open report</source>
+   <translation>Ouvrir le rapport</translation>
+  </message>
+  <message>
+   <source>Organs and lesions in the space of all time points; an image may have its own, see below.</source>
+   <translation>Organes et lésions dans l'espace de tous les temps ; une image peut avoir les siens, voir ci-dessous.</translation>
+  </message>
+  <message>
+   <source>Own segments:</source>
+   <translation>Segments propres :</translation>
+  </message>
+  <message>
+   <source>PRRT Dosimetry</source>
+   <translation>PRRT Dosimetry</translation>
+  </message>
+  <message>
+   <source>Part of its contrast that each sphere keeps, in the order of the volumes, 1 for all of it, separated by spaces or commas</source>
+   <translation>Part de contraste que conserve chaque sphère, dans l'ordre des volumes, 1 pour la totalité, séparées par des espaces ou des virgules</translation>
+  </message>
+  <message>
+   <source>Part of its contrast that the region's mean keeps at the image's resolution; doses are not corrected for it</source>
+   <translation>Part de contraste que la moyenne de la région conserve à la résolution de l'image ; les doses n'en sont pas corrigées</translation>
+  </message>
+  <message>
+   <source>Part of the extension PRRT, Apache License 2.0.</source>
+   <translation>Fait partie de l'extension PRRT, licence Apache 2.0.</translation>
+  </message>
+  <message>
+   <source>Particles:</source>
+   <translation>Particules :</translation>
+  </message>
+  <message>
+   <source>Patient</source>
+   <translation>Patient</translation>
+  </message>
+  <message>
+   <source>Patient:</source>
+   <translation>Patient :</translation>
+  </message>
+  <message>
+   <source>Phantom, mL:</source>
+   <translation>Fantôme, mL :</translation>
+  </message>
+  <message>
+   <source>Protocol (*.json)</source>
+   <translation>Protocole (*.json)</translation>
+  </message>
+  <message>
+   <source>Protocol file:</source>
+   <translation>Fichier du protocole :</translation>
+  </message>
+  <message>
+   <source>Protocol:</source>
+   <translation>Protocole :</translation>
+  </message>
+  <message>
+   <source>Radionuclide:</source>
+   <translation>Radionucléide :</translation>
+  </message>
+  <message>
+   <source>Recoveries:</source>
+   <translation>Recouvrements :</translation>
+  </message>
+  <message>
+   <source>Recovery:</source>
+   <translation>Recouvrement :</translation>
+  </message>
+  <message>
+   <source>Region</source>
+   <translation>Région</translation>
+  </message>
+  <message>
+   <source>Relative standard uncertainty of a region's counts in one image; weights the points.</source>
+   <translation>Incertitude type relative des coups d'une région dans une image ; pondère les points.</translation>
+  </message>
+  <message>
+   <source>Relative standard uncertainty of the S-values.</source>
+   <translation>Incertitude type relative des valeurs S.</translation>
+  </message>
+  <message>
+   <source>Relative standard uncertainty of the activity calibration.</source>
+   <translation>Incertitude type relative de l'étalonnage en activité.</translation>
+  </message>
+  <message>
+   <source>Resolution (full width at half maximum) of the images as measured for this camera. The part of its contrast that each region keeps, and what its volume costs in counts, follow from it; doses are not corrected by it.</source>
+   <translation>Résolution (largeur à mi-hauteur) des images, mesurée pour cette caméra. La part de contraste que chaque région conserve et ce que son volume coûte en coups en découlent ; les doses n'en sont pas corrigées.</translation>
+  </message>
+  <message>
+   <source>Role</source>
+   <translation>Rôle</translation>
+  </message>
+  <message>
+   <source>S-value uncertainty:</source>
+   <translation>Incertitude des valeurs S :</translation>
+  </message>
+  <message>
+   <source>S-values and spheres give each region's dose with its uncertainty; a dose map adds the dose in every voxel.</source>
+   <translation>Valeurs S et sphères donnent la dose de chaque région avec son incertitude ; une carte de dose y ajoute la dose dans chaque voxel.</translation>
+  </message>
+  <message>
+   <source>Says how lobes, lesions and healthy liver are found.</source>
+   <translation>Dit comment sont trouvés lobes, lésions et foie sain.</translation>
+  </message>
+  <message>
+   <source>Scene too (.mrb)</source>
+   <translation>Scène aussi (.mrb)</translation>
+  </message>
+  <message>
+   <source>Seed:</source>
+   <translation>Graine :</translation>
+  </message>
+  <message>
+   <source>Segmentation:</source>
+   <translation>Segmentation :</translation>
+  </message>
+  <message>
+   <source>Segments</source>
+   <translation>Segments</translation>
+  </message>
+  <message>
+   <source>Segments that were drawn for the chosen image alone.</source>
+   <translation>Segments dessinés pour la seule image choisie.</translation>
+  </message>
+  <message>
+   <source>Self-test</source>
+   <translation>Autotest</translation>
+  </message>
+  <message>
+   <source>Sensitivity of the camera, for an image of counts.</source>
+   <translation>Sensibilité de la caméra, pour une image de coups.</translation>
+  </message>
+  <message>
+   <source>Sex:</source>
+   <translation>Sexe :</translation>
+  </message>
+  <message>
+   <source>Show dose map and isodoses</source>
+   <translation>Montrer carte de dose et isodoses</translation>
+  </message>
+  <message>
+   <source>Standard uncertainty of the corrected dose</source>
+   <translation>Incertitude type de la dose corrigée</translation>
+  </message>
+  <message>
+   <source>Standard uncertainty of the dose</source>
+   <translation>Incertitude type de la dose</translation>
+  </message>
+  <message>
+   <source>Standard uncertainty of the sum</source>
+   <translation>Incertitude type de la somme</translation>
+  </message>
+  <message>
+   <source>Standard uncertainty of the time-integrated activity, in MBq h</source>
+   <translation>Incertitude type de l'activité cumulée, en MBq h</translation>
+  </message>
+  <message>
+   <source>Sums over the cycles in the scene.</source>
+   <translation>Sommes sur les cycles de la scène.</translation>
+  </message>
+  <message>
+   <source>T eff h</source>
+   <translation>T eff h</translation>
+  </message>
+  <message>
+   <source>TIA MBq h</source>
+   <translation>TIA MBq h</translation>
+  </message>
+  <message>
+   <source>Table for Excel too (.xlsx)</source>
+   <translation>Tableau pour Excel aussi (.xlsx)</translation>
+  </message>
+  <message>
+   <source>Table:</source>
+   <translation>Tableau :</translation>
+  </message>
+  <message>
+   <source>Tables and DICOM without names, dates shifted; to be sent out. Report and scene are not in it.</source>
+   <translation>Tableaux et DICOM sans noms, dates décalées ; à envoyer. Rapport et scène n'y sont pas.</translation>
+  </message>
+  <message>
+   <source>The measured images by their time after injection (p.i.); choose a row to complete it below.</source>
+   <translation>Les images mesurées selon leur délai après injection (p.i.) ; choisissez une ligne pour la compléter ci-dessous.</translation>
+  </message>
+  <message>
+   <source>Time from injection to scan of the chosen image.</source>
+   <translation>Délai entre l'injection et l'examen de l'image choisie.</translation>
+  </message>
+  <message>
+   <source>Time-integrated activity</source>
+   <translation>Activité cumulée</translation>
+  </message>
+  <message>
+   <source>Tissue density:</source>
+   <translation>Densité du tissu :</translation>
+  </message>
+  <message>
+   <source>Treated lobe:</source>
+   <translation>Lobe traité :</translation>
+  </message>
+  <message>
+   <source>Uncertainty of counts:</source>
+   <translation>Incertitude des coups :</translation>
+  </message>
+  <message>
+   <source>Units</source>
+   <translation>Unités</translation>
+  </message>
+  <message>
+   <source>Volumes in mL of the spheres of a phantom that was measured with this camera, separated by spaces or commas. With their recoveries, lesions have doses corrected for partial volume too, beside the others.</source>
+   <translation>Volumes en mL des sphères d'un fantôme mesuré avec cette caméra, séparés par des espaces ou des virgules. Avec leurs recouvrements, les lésions ont aussi des doses corrigées du volume partiel, à côté des autres.</translation>
+  </message>
+  <message>
+   <source>What was injected.</source>
+   <translation>Ce qui a été injecté.</translation>
+  </message>
+  <message>
+   <source>Where the curves go; a new table is made if none is chosen.</source>
+   <translation>Où vont les courbes ; un nouveau tableau est créé si aucun n'est choisi.</translation>
+  </message>
+  <message>
+   <source>Where the doses go; a new table is made if none is chosen.</source>
+   <translation>Où vont les doses ; un nouveau tableau est créé si aucun n'est choisi.</translation>
+  </message>
+  <message>
+   <source>Which lobe's artery was infused; blinded until the analysis is unblinded.</source>
+   <translation>Le lobe dont l'artère a été perfusée ; en aveugle jusqu'à la levée.</translation>
+  </message>
+  <message>
+   <source>With one key a patient keeps the same subject name in every bundle; the file is made if it is not there. Without one the names cannot be traced back.</source>
+   <translation>Avec une même clé, un patient garde le même nom de sujet dans chaque archive ; le fichier est créé s'il n'existe pas. Sans clé, on ne peut pas remonter aux noms.</translation>
+  </message>
+  <message>
+   <source>Write the whole scene beside the report.</source>
+   <translation>Écrire toute la scène à côté du rapport.</translation>
+  </message>
+  <message>
+   <source>Writing</source>
+   <translation>Écriture</translation>
+  </message>
+  <message>
+   <source>as above</source>
+   <translation>comme ci-dessus</translation>
+  </message>
+  <message>
+   <source>choose...</source>
+   <translation>choisir...</translation>
+  </message>
+  <message>
+   <source>for instance 5 10 20 40</source>
+   <translation>par exemple 5 10 20 40</translation>
+  </message>
+  <message>
+   <source>g</source>
+   <translation>g</translation>
+  </message>
+  <message>
+   <source>identifier for tables and reports</source>
+   <translation>identifiant pour tableaux et rapports</translation>
+  </message>
+  <message>
+   <source>new table</source>
+   <translation>nouveau tableau</translation>
+  </message>
+  <message>
+   <source>not stated</source>
+   <translation>non indiqué</translation>
+  </message>
+  <message>
+   <source>p.i.</source>
+   <translation>p.i.</translation>
+  </message>
+  <message>
+   <source>recovery of each sphere</source>
+   <translation>recouvrement de chaque sphère</translation>
+  </message>
+  <message>
+   <source>resolution </source>
+   <translation>résolution </translation>
+  </message>
+  <message>
+   <source>resolution of the protocol</source>
+   <translation>résolution du protocole</translation>
+  </message>
+  <message>
+   <source>u</source>
+   <translation>u</translation>
+  </message>
+  <message>
+   <source>u Gy</source>
+   <translation>u Gy</translation>
+  </message>
+  <message>
+   <source>volumes of the spheres, for corrected doses</source>
+   <translation>volumes des sphères, pour des doses corrigées</translation>
+  </message>
+ </context>
+ <context>
+  <name>panel.choices</name>
+  <message>
+   <source>Monte Carlo (90Y, 68Ga, lung)</source>
+   <translation>Monte-Carlo (90Y, 68Ga, poumon)</translation>
+  </message>
+  <message>
+   <source>S-values of organs and spheres</source>
+   <translation>Valeurs S des organes et sphères</translation>
+  </message>
+  <message>
+   <source>Schneider et al. 2000</source>
+   <translation>Schneider et al. 2000</translation>
+  </message>
+  <message>
+   <source>dose map by local deposition, and S-values</source>
+   <translation>carte de dose par dépôt local, et valeurs S</translation>
+  </message>
+  <message>
+   <source>dose map by transport through the CT (ompmc), and S-values</source>
+   <translation>carte de dose par transport à travers le scanner (ompmc), et valeurs S</translation>
+  </message>
+  <message>
+   <source>dose map by voxel S-values, and S-values</source>
+   <translation>carte de dose par valeurs S de voxel, et valeurs S</translation>
+  </message>
+  <message>
+   <source>female</source>
+   <translation>féminin</translation>
+  </message>
+  <message>
+   <source>kernel, scaled by density</source>
+   <translation>noyau, mis à l'échelle de la densité</translation>
+  </message>
+  <message>
+   <source>male</source>
+   <translation>masculin</translation>
+  </message>
+  <message>
+   <source>not stated</source>
+   <translation>non indiqué</translation>
+  </message>
+  <message>
+   <source>of the CT</source>
+   <translation>du scanner</translation>
+  </message>
+  <message>
+   <source>the same everywhere</source>
+   <translation>la même partout</translation>
+  </message>
+  <message>
+   <source>water, for phantoms</source>
+   <translation>eau, pour les fantômes</translation>
+  </message>
+ </context>
+ <context>
+  <name>panel.curves</name>
+  <message>
+   <source>Curves of {count} regions.</source>
+   <translation>Courbes de {count} régions.</translation>
+  </message>
+  <message>
+   <source>Fitting</source>
+   <translation>Ajustement</translation>
+  </message>
+  <message>
+   <source>Measure every region at every time, and fit its curve</source>
+   <translation>Mesurer chaque région à chaque temps et ajuster sa courbe</translation>
+  </message>
+  <message>
+   <source>The curve could not be shown.</source>
+   <translation>La courbe n'a pas pu être montrée.</translation>
+  </message>
+  <message>
+   <source>The curves could not be fitted.</source>
+   <translation>Les courbes n'ont pas pu être ajustées.</translation>
+  </message>
+  <message>
+   <source>automatic</source>
+   <translation>automatique</translation>
+  </message>
+ </context>
+ <context>
+  <name>panel.dose</name>
+  <message>
+   <source>Calculate a dose map first.</source>
+   <translation>Calculez d'abord une carte de dose.</translation>
+  </message>
+  <message>
+   <source>Choose the CT for the density, or another method or density.</source>
+   <translation>Choisissez le scanner pour la densité, ou une autre méthode ou densité.</translation>
+  </message>
+  <message>
+   <source>Dose</source>
+   <translation>Dose</translation>
+  </message>
+  <message>
+   <source>Doses of {count} regions.</source>
+   <translation>Doses de {count} régions.</translation>
+  </message>
+  <message>
+   <source>Fit the curves if they are not, and calculate the doses</source>
+   <translation>Ajuster les courbes si besoin, et calculer les doses</translation>
+  </message>
+  <message>
+   <source>Show it on the CT, with the isodoses of section 3</source>
+   <translation>La montrer sur la TDM, avec les isodoses de la section 3</translation>
+  </message>
+  <message>
+   <source>Show those of the chosen rows in Slicer's plot view; of the targets where none is chosen</source>
+   <translation>Montrer ceux des lignes choisies dans la vue graphique de Slicer ; ceux des cibles si aucune ne l'est</translation>
+  </message>
+  <message>
+   <source>Stopped; the doses are as they were.</source>
+   <translation>Arrêté ; les doses sont inchangées.</translation>
+  </message>
+  <message>
+   <source>Sums over the cycles in the scene:</source>
+   <translation>Sommes sur les cycles de la scène :</translation>
+  </message>
+  <message>
+   <source>The dose map could not be shown.</source>
+   <translation>La carte de dose n'a pas pu être montrée.</translation>
+  </message>
+  <message>
+   <source>The doses could not be calculated.</source>
+   <translation>Les doses n'ont pas pu être calculées.</translation>
+  </message>
+  <message>
+   <source>The histograms could not be shown.</source>
+   <translation>Les histogrammes n'ont pas pu être montrés.</translation>
+  </message>
+ </context>
+ <context>
+  <name>panel.self_test</name>
+  <message>
+   <source>Choose a folder for the protocol.</source>
+   <translation>Choisissez un dossier pour le procès-verbal.</translation>
+  </message>
+  <message>
+   <source>Compute known answers of both modules on this machine, from SUV to dose, and write {file}, to be signed, to the folder; the scene is left alone</source>
+   <translation>Calculer sur cette machine des réponses connues des deux modules, du SUV à la dose, et écrire {file}, à signer, dans le dossier ; la scène n'est pas touchée</translation>
+  </message>
+  <message>
+   <source>Self-test</source>
+   <translation>Autotest</translation>
+  </message>
+  <message>
+   <source>Self-test: passed {count} of {count}.</source>
+   <translation>Autotest : {count} réussis sur {count}.</translation>
+  </message>
+  <message>
+   <source>Stopped; nothing was written.</source>
+   <translation>Arrêté ; rien n'a été écrit.</translation>
+  </message>
+  <message>
+   <source>The self-test could not be run.</source>
+   <translation>L'autotest n'a pas pu être exécuté.</translation>
+  </message>
+ </context>
+ <context>
+  <name>panel.time_points</name>
+  <message>
+   <source>Choose an image of counts, that is without units.</source>
+   <translation>Choisissez une image de coups, c'est-à-dire sans unité.</translation>
+  </message>
+  <message>
+   <source>Give sensitivity and acquisition time.</source>
+   <translation>Indiquez sensibilité et durée d'acquisition.</translation>
+  </message>
+  <message>
+   <source>Give the administered activity in section 1.</source>
+   <translation>Indiquez l'activité administrée en section 1.</translation>
+  </message>
+  <message>
+   <source>Give the patient's sex in section 1; it chooses the phantom.</source>
+   <translation>Indiquez le sexe du patient en section 1 ; il détermine le fantôme.</translation>
+  </message>
+  <message>
+   <source>The image could not be calibrated.</source>
+   <translation>L'image n'a pas pu être étalonnée.</translation>
+  </message>
+  <message>
+   <source>The images state {stated:g} MBq, but {chosen:g} MBq is given.</source>
+   <translation>Les images indiquent {stated:g} MBq, mais {chosen:g} MBq est donné.</translation>
+  </message>
+  <message>
+   <source>The segments could not be chosen.</source>
+   <translation>Les segments n'ont pas pu être choisis.</translation>
+  </message>
+  <message>
+   <source>The time could not be set.</source>
+   <translation>Le délai n'a pas pu être fixé.</translation>
+  </message>
+  <message>
+   <source>Turn the counts into Bq/ml</source>
+   <translation>Convertir les coups en Bq/ml</translation>
+  </message>
+  <message>
+   <source>counts</source>
+   <translation>coups</translation>
+  </message>
+ </context>
+</TS>

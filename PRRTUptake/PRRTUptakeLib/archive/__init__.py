@@ -1,0 +1,1 @@
+"""From a folder or an archive to a case file, and the results back."""

@@ -1,0 +1,202 @@
+"""The review as an application of trame: what the page asks for, and what it is shown; no arithmetic of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.review.access import Idle
+from PRRTUptakeLib.review.decisions import Decisions
+from PRRTUptakeLib.review.errors import ReviewError
+from PRRTUptakeLib.review.page import STYLE, template
+from PRRTUptakeLib.review.panels import (
+    default_look,
+    start_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from PRRTUptakeLib.review.case_review import CaseReview
+    from PRRTUptakeLib.review.source import ReadingRoom
+
+VisitKey = tuple[int, str]
+
+
+class ReviewApplication(Decisions):
+    """The page of one reader; a process has one."""
+
+    def __init__(self, server: Any, room: ReadingRoom, idle: Idle) -> None:
+        super().__init__(server, room, idle)
+        self._set_up_triggers()
+
+    def build(self) -> None:
+        """Give the server its page; needs trame."""
+        from trame.ui.html import DivLayout
+        from trame.widgets import client
+
+        with DivLayout(self.server) as layout:
+            client.Style(STYLE)
+            layout.root.add_child(template())
+
+    def _set_up_triggers(self) -> None:
+        asked: dict[str, Callable[..., Any]] = {
+            "pointer": self.pointer,
+            "wheel": self.wheel,
+            "key": self.key,
+            "lesion": self.go_to,
+            "open": self.open_place,
+            "next": self.open_next,
+            "visit": self.choose_visit,
+            "look": self.set_look,
+            "overlay": self.set_overlay,
+            "projection": self.to_projection,
+            "three_d": self.show_three_d,
+            "turn": self.turn_three_d,
+            "replace": self.replace_target,
+            "shift": self.shift_lesion,
+            "comment": lambda text: self._required().comment(str(text)),
+            "confirm": lambda: self._required().confirm_targets(),
+            "undo": self.undo,
+            "finish": self.finish,
+            "withdraw": self.withdraw,
+            "decide": self.decide,
+        }
+        for name, function in asked.items():
+            self.server.trigger(name)(self._answering(function))
+
+    def _answering(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """A sign of life; a refusal is shown in the page."""
+
+        def answer(*given: Any) -> None:
+            self.idle.seen(time.monotonic())
+            try:
+                function(*given)
+                self.state.problem = ""
+            except PRRTError as error:
+                self.state.problem = self._words(str(error))
+            self._show_decisions()
+
+        return answer
+
+    # Cases
+
+    def start(self) -> None:
+        """Open the first case that is not read."""
+        self._compare()
+        listed = self.room.worklist()
+        first = listed.next_open() or listed.items[0]
+        if self._comparison:
+            case = next(iter(self._comparison))
+            first = next(one for one in listed.items if one.case == case)
+        self._answering(self.open_place)(first.place)
+
+    def open_next(self) -> None:
+        """Open the next case that is not complete."""
+        found = self.room.worklist().next_open(self.review.case if self.review is not None else "")
+        if found is None:
+            raise ReviewError("All cases are read.")
+        self.open_place(found.place)
+
+    def open_place(self, place: int) -> None:
+        """Open a case of the worklist by its place; its images first, its numbers when they are measured."""
+        item = next((one for one in self.room.worklist().items if one.place == int(place)), None)
+        if item is None:
+            raise ReviewError(f"The worklist has no case {place}.")
+        self._forget()
+        self.place = item.place
+        self.review, self.blinding = self.room.open(item.case)
+        self.state.title = item.label if self.blinding is not None else f"{item.case} ({self.review.study.patient})"
+        keys = self.review.keys
+        labels = {key: self._visit_label(key) for key in keys}
+        ordered = sorted(keys, key=lambda key: labels[key]) if self.blinding is not None else keys
+        self.state.visits = [{"key": str(keys.index(key)), "label": labels[key]} for key in ordered]
+        with_images = [key for key in ordered if self.review.study.visit(key).emission is not None] or list(ordered)
+        self.panels = [self._panel(key) for key in with_images[:2]]
+        self.look = default_look(self.panels[0])
+        self.full_top = self.look.top
+        self.middle, self.fov_mm = start_of(self.panels[0])
+        self.cross = self.middle.copy()
+        self._show_look()
+        self._show_all()
+        self._show_differences(item.case)
+        self._measure_soon()
+
+    def _forget(self) -> None:
+        """Leave nothing of the case before."""
+        self.review, self.blinding, self._live, self._drag = None, None, None, None
+        self.panels = []
+        for name in ("img_mip", "img_3d", "curve_points", "chosen", "problem", "comment"):
+            self.state[name] = ""
+        for name in ("summary", "lesions", "regions", "doses", "warnings", "decided"):
+            self.state[name] = []
+
+    def choose_visit(self, n: int, number: str) -> None:
+        """Show another visit in a panel."""
+        keys = self._required().keys
+        self.panels[int(n)] = self._panel(keys[int(number)])
+        self._show_all()
+
+    # Measuring
+
+    def _measure_soon(self) -> None:
+        if not self._measuring:
+            self._measuring = True
+            self._task(self._measure())
+
+    async def _measure(self) -> None:
+        """Measure until the numbers are those of the decisions; the page answers meanwhile."""
+        loop = asyncio.get_event_loop()
+        try:
+            while (review := self.review) is not None and not review.is_measured:
+                reading = review.reading
+                with self.state:
+                    self.state.status = "measuring..."
+                    self.state.can_finish = False
+                try:
+                    result = await loop.run_in_executor(None, review.measure, reading)
+                except PRRTError as error:
+                    with self.state:
+                        self.state.status, self.state.problem = "not measured", self._words(str(error))
+                    if review is self.review and reading is review.reading:
+                        return
+                    continue
+                if review is not self.review:
+                    continue
+                if reading is review.reading or reading.plain()["visits"] == review.reading.plain()["visits"]:
+                    review.take(result, reading)
+                    with self.state:
+                        self._show_measured()
+                    await self._prepare_live(review)
+        finally:
+            self._measuring = False
+
+    async def _prepare_live(self, review: CaseReview) -> None:
+        panel = next((one for one in self.panels if one.plane is not None), None)
+        if panel is None:
+            return
+        try:
+            found = await asyncio.get_event_loop().run_in_executor(None, review.live, panel.images.drawn_on)
+        except PRRTError:  # numbers follow once the plane is let go
+            found = None
+        if review is self.review:
+            self._live = found
+
+    def _show_measured(self) -> None:
+        review = self._required()
+        result = review.result
+        assert result is not None
+        for panel in self.panels:
+            key = panel.images.key
+            panel.images = replace(panel.images, drawn_on=review.drawn_key(key))
+            panel.segmentation, panel.to_segments = review.segmentation(key), review.to_segments(key)
+            panel.plane = review.plane(panel.images.drawn_on)
+        self.state.status = "measured"
+        self.state.warnings = [self._words(text) for text in result.warnings]
+        self._show_numbers()
+        self._show_overlays()
+        self._show_all()
+        self._show_decisions()

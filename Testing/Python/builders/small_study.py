@@ -1,0 +1,29 @@
+"""The small patient of `panel_scene` as a study's input, without files: quick to measure."""
+
+from __future__ import annotations
+
+from PRRTUptakeLib.segmentation.lobes import Plane
+from PRRTUptakeLib.study.model import EmissionInput, ImageInput, LoadedEmission, StudyInput, VisitInput
+from PRRTUptakeLib.study.protocol import load_protocol
+
+from builders import panel_scene
+
+PLANE = Plane((3.0, 1.0, 0.0), (0.97, 0.2, 0.1))
+
+
+def small_study(visits=("24h",), protocol="lutia", image=None, **changes) -> StudyInput:
+    image = panel_scene.activity() if image is None else image
+
+    def visit(name: str) -> VisitInput:
+        return VisitInput(
+            visit=name,
+            cycle=1,
+            emission=EmissionInput(name="SPECT", load=lambda kind: LoadedEmission(volume=image)),
+            shows_emission=True,
+            load_segments=panel_scene.segmentation,
+            contours_on=lambda grid: ImageInput(name="CT", load=panel_scene.ct),
+            cut=PLANE,
+        )
+
+    settings = {"patient": "P01", "protocol": load_protocol(protocol), "treated_lobe": "left", **changes}
+    return StudyInput(visits=tuple(visit(name) for name in visits), **settings)

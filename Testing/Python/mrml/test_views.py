@@ -1,0 +1,94 @@
+"""Images in the views: layers, colours, units, the visit's own segments, and the liver in the middle."""
+
+from __future__ import annotations
+
+import pytest
+import slicer
+from builders.panel_scene import add_ct, add_patient
+
+
+@pytest.fixture
+def views(scene):
+    """Three slice views of 300 x 200 pixels."""
+    made = []
+    for name in ("Red", "Yellow", "Green"):
+        for kind in ("vtkMRMLSliceNode", "vtkMRMLSliceCompositeNode"):
+            node = scene.CreateNodeByClass(kind)
+            node.UnRegister(None)
+            node.SetLayoutName(name)
+            made.append(scene.AddNode(node))
+        made[-2].SetDimensions(300, 200, 1)
+    yield made
+    for node in made:
+        scene.RemoveNode(node)
+
+
+@pytest.fixture
+def patient(views):
+    from PRRTUptakeLib.mrml.images import SEGMENTATION_ROLE
+
+    (first, second), segments = add_patient(("24h", "72h"))
+    first.SetNodeReferenceID(SEGMENTATION_ROLE, segments.GetID())
+    return first, second, segments, add_ct("24h")
+
+
+def test_an_image_is_warm_on_the_ct_of_its_visit_with_its_units(patient, views):
+    from PRRTUptakeLib.mrml.views import show_image
+
+    first, _second, _segments, ct = patient
+    show_image(first)
+    for composite in views[1::2]:
+        assert composite.GetBackgroundVolumeID() == ct.GetID()
+        assert composite.GetForegroundVolumeID() == first.GetID()
+        assert composite.GetForegroundOpacity() == pytest.approx(0.4)
+    display = first.GetDisplayNode()
+    assert "Heat" in display.GetColorNode().GetName() or "Iron" in display.GetColorNode().GetName()
+    assert display.GetWindowLevelMin() == 0
+    assert 0 < display.GetWindowLevelMax() <= 40000
+    legends = [one for one in slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode") if one.GetVisibility()]
+    assert [one.GetTitleText() for one in legends] == ["Bq/mL"]
+
+
+def test_segments_and_planes_of_other_visits_are_hidden(patient, scene):
+    from builders.panel_scene import segmentation
+    from PRRTUptakeLib.mrml.segmentations import node_from_segmentation
+    from PRRTUptakeLib.mrml.views import show_image
+
+    first, second, segments, _ct = patient
+    other = node_from_segmentation(segmentation(), "others")
+    plane = scene.AddNewNodeByClass("vtkMRMLMarkupsPlaneNode", "plane")
+    plane.CreateDefaultDisplayNodes()
+    show_image(second, other)
+    assert [bool(node.GetDisplayNode().GetVisibility()) for node in (segments, other, plane)] == [False, True, False]
+    show_image(first)
+    assert [bool(node.GetDisplayNode().GetVisibility()) for node in (segments, other, plane)] == [True, False, False]
+
+
+def test_views_are_centred_on_the_liver_and_show_all_of_it(patient, views):
+    from PRRTUptakeLib.mrml.views import liver_box, show_image
+
+    first, _second, segments, _ct = patient
+    show_image(first)
+    low, high = liver_box(segments)
+    assert high - low == pytest.approx([216, 136, 128], abs=8)
+    for view in views[::2]:
+        matrix = view.GetSliceToRAS()
+        centre = [matrix.GetElement(row, 3) for row in range(3)]
+        assert centre == pytest.approx((low + high) / 2, abs=5)
+        width, height, _depth = view.GetFieldOfView()
+        assert width / height == pytest.approx(1.5)
+        assert 100 < height < 400
+
+
+def test_a_moved_liver_is_found_where_it_is(patient):
+    import numpy as np
+    from PRRTUptakeLib.mrml.views import liver_box
+    from PRRTUptakeLib.mrml.volumes import vtk_matrix
+
+    segments = patient[2]
+    before, motion = liver_box(segments), np.eye(4)
+    motion[:3, 3] = 10, 20, 30
+    transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "t")
+    transform.SetMatrixTransformToParent(vtk_matrix(motion))
+    segments.SetAndObserveTransformNodeID(transform.GetID())
+    assert liver_box(segments) - before == pytest.approx(np.tile([10, 20, 30], (2, 1)))
