@@ -47,8 +47,9 @@ class DoseSettings:
         doi:10.1007/s00259-018-4136-7): activity calibration, counts of a region in one image, S-value. The defaults
         are of the order of that guidance's example and are no measurement of this camera: give your own.
     contour_fwhm_mm : resolution of the image on which regions are drawn.
-    image_fwhm_mm : resolution of the emission images as measured for this camera, from which the expected recovery of
-        every region and what its volume costs in counts follow; 0 takes the protocol's.
+    image_fwhm_mm : resolution of the emission images as measured for this camera, from which the correction for partial
+        volume, the expected recovery of every region and what its volume costs in counts follow; 0 takes the
+        protocol's. The visits are measured with it (``StudyInput.measuring_protocol``).
     dose_map : dose in every voxel too: "kernel" (voxel S-values), "local" (electrons where they arise), "transport"
         (Monte Carlo through the CT), "" for none.
     density, density_g_per_mL : of the tissue in dose maps: "uniform" is that value everywhere, "ct" that of the CT.
