@@ -93,6 +93,7 @@ class PRRTUptakeParameterNode:
     exportBundle: bool = False
     keyFile: str = ""
     replaceFolder: bool = False
+    exportExcel: bool = False
 
 
 class PRRTUptakeWidget(PanelWidget):
@@ -222,7 +223,7 @@ class PRRTUptakeLogic(ScriptedLoadableModuleLogic):
         PRRTError
             If the data do not allow it, or the folder cannot be written.
         """
-        from PRRTUptakeLib.mrml.export import export_scene_result
+        from PRRTUptakeLib.mrml.export import Choices, export_scene_result
         from PRRTUptakeLib.mrml.images import MEASURED, image_rows
         from PRRTUptakeLib.progress import sub_progress
 
@@ -237,9 +238,8 @@ class PRRTUptakeLogic(ScriptedLoadableModuleLogic):
             parameters.reportFolder,
             logic.measured,
             parameters.segmentation,
-            parameters.exportScene,
             more=extra_writers(parameters, logic.scene),
-            replace=parameters.replaceFolder,
+            choices=Choices(parameters.exportScene, parameters.exportExcel, parameters.replaceFolder),
             progress=sub_progress(progress, 0.6, 1.0),
         )
 

@@ -23,8 +23,17 @@ from PRRTDosimetryLib.camera.body import Body, beyond, find_body
 from PRRTDosimetryLib.camera.calibration import SPHERES, UNIFORM, WHOLE, CalibrationFactor, Way, combined
 from PRRTDosimetryLib.camera.errors import CameraError
 from PRRTDosimetryLib.camera.image_search import match_on_image
+from PRRTDosimetryLib.camera.pose_refinement import refined_pose
 from PRRTDosimetryLib.camera.recovery import Filling, SphereRecovery, image_quality, recoveries
-from PRRTDosimetryLib.camera.sphere_match import FoundSphere, Match, match_spheres, with_sizes
+from PRRTDosimetryLib.camera.sphere_match import (
+    FoundSphere,
+    Match,
+    Pose,
+    match_spheres,
+    require_decided,
+    with_pose,
+    with_sizes,
+)
 from PRRTDosimetryLib.camera.sphere_search import neighbourhood, sphere_candidates, wall_diameter_mm
 
 if TYPE_CHECKING:
@@ -37,6 +46,8 @@ _SPILL_mm = 45.0  # around the phantom, within which its counts are
 _EDGE_mm = 25.0  # of a uniform part to anything else, more than twice the resolution
 _WRONG_mm = 1.6  # between the diameter by the CT and the phantom's, for spheres from ``_SIZED_mm``
 _SIZED_mm = 14.0
+_CLEAR = 40.0  # margin to the next naming, in logs, from which there is no doubt
+LEAST_WALL = 0.15  # correlation of the CT with a sphere's wall, from which it shows
 _BUBBLE = 0.01  # part of a sphere that is air, from which it does not count
 _UNEVEN = 0.25  # of the mean, by which places of a uniform phantom may differ
 
@@ -189,6 +200,17 @@ def match_on_ct(ct: Volume, body: Body, phantom: CameraPhantom) -> Match:
     """
     candidates = sphere_candidates(body, [one.diameter_mm for one in phantom.spheres], phantom.wall_mm)
     match = match_spheres(phantom, candidates)
+    looks = [_second_look(ct, phantom, pose) for pose in (match.pose, *match.others)[: 1 if _plain(match) else None]]
+    order = sorted(range(len(looks)), key=lambda n: -looks[n][1])
+    pose, evidence, scores = looks[order[0]]
+    margin = evidence - looks[order[1]][1] if len(looks) > 1 else match.margin
+    airy = _airy(ct, phantom, pose)
+    shown = sum(score >= LEAST_WALL for score in scores)
+    if shown < min(3, len(phantom.spheres)) or shown < len(phantom.spheres) / 2 - len(airy):
+        raise CameraError(
+            f"only {shown} of the {len(scores)} spheres of the {phantom.title} show a wall at their place."
+        )
+    match = require_decided(with_pose(match, phantom, pose, evidence, margin, scores), phantom)
     sizes = [
         wall_diameter_mm(ct, np.array(one.centre_mm), one.diameter_mm, phantom.wall_mm)
         if not beyond(ct.grid, np.array(one.centre_mm), one.radius_mm)
@@ -196,6 +218,25 @@ def match_on_ct(ct: Volume, body: Body, phantom: CameraPhantom) -> Match:
         for one in match.spheres
     ]
     return with_sizes(match, sizes)
+
+
+def _plain(match: Match) -> bool:
+    """Whether all spheres were seen and no other naming comes near, so that one look is enough."""
+    return match.margin > _CLEAR and sum(one.seen for one in match.spheres) >= len(match.spheres) - 1
+
+
+def _second_look(ct: Volume, phantom: CameraPhantom, pose: Pose) -> tuple[Pose, float, np.ndarray]:
+    return refined_pose(ct, phantom, pose, _airy(ct, phantom, pose))
+
+
+def _airy(ct: Volume, phantom: CameraPhantom, pose: Pose) -> set[int]:
+    """Numbers of spheres with air, which hides a part of their walls."""
+    centres = pose.place(phantom.centres_mm)
+    return {
+        n
+        for n, (centre, one) in enumerate(zip(centres, phantom.spheres, strict=True))
+        if _air_in(ct, centre, one.diameter_mm / 2.0) > _BUBBLE
+    }
 
 
 def _wrong_sizes(match: Match) -> list[str]:
@@ -206,7 +247,7 @@ def _wrong_sizes(match: Match) -> list[str]:
         if one.seen and one.diameter_mm >= _SIZED_mm and abs(one.measured_mm - one.diameter_mm) > _WRONG_mm
     ]
     seen = sum(one.seen for one in match.spheres)
-    return wrong if len(wrong) > 1 or seen < len(match.spheres) - 2 else []
+    return wrong if len(wrong) > 1 or seen < min(3, len(match.spheres)) else []
 
 
 def _another_phantom(ct: Volume, body: Body, stated: CameraPhantom) -> str:
@@ -243,8 +284,7 @@ def _air(scan: PhantomScan, match: Match) -> dict[str, tuple[float, bool, str]]:
     if scan.ct is None:
         return found
     for sphere in match.spheres:
-        around = neighbourhood(scan.ct, sphere.centre_mm, sphere.radius_mm, (-1000.0, 0.0))
-        share = air_share(around.values)
+        share = _air_in(scan.ct, sphere.centre_mm, sphere.radius_mm)
         if share > _BUBBLE:
             found[sphere.name] = (
                 1.0 - share,
@@ -253,6 +293,10 @@ def _air(scan: PhantomScan, match: Match) -> dict[str, tuple[float, bool, str]]:
                 "the curve; fill it up.",
             )
     return found
+
+
+def _air_in(ct: Volume, centre_mm: Sequence[float] | np.ndarray, radius_mm: float) -> float:
+    return air_share(neighbourhood(ct, centre_mm, radius_mm, (-1000.0, 0.0)).values)
 
 
 def air_share(values_HU: np.ndarray) -> float:
@@ -334,7 +378,7 @@ def _carve(wet: np.ndarray, body: Body, centre_mm: Sequence[float], radius_mm: f
     reach = radius_mm / body.grid.spacing_mm[0]
     low = np.maximum(np.floor(middle - reach).astype(int), 0)
     high = np.minimum(np.ceil(middle + reach).astype(int) + 1, wet.shape)
-    cut = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    cut = tuple(slice(int(a), int(max(a, b))) for a, b in zip(low, high, strict=True))
     index = np.array(np.mgrid[cut]) - middle.reshape(3, 1, 1, 1)
     wet[cut] &= np.sqrt((index**2).sum(axis=0)) > reach
 

@@ -72,7 +72,7 @@ def occupancy(grid: Grid, centre_mm: Sequence[float], radius_mm: float) -> tuple
     reach = radius_mm / np.array(grid.spacing_mm[::-1]) + 1.0
     low = np.maximum(np.floor(middle - reach).astype(int), 0)
     high = np.minimum(np.ceil(middle + reach).astype(int) + 1, grid.shape)
-    box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    box = tuple(slice(int(a), int(max(a, b))) for a, b in zip(low, high, strict=True))
     axes = [
         (np.arange(int((b - a) * _FINE)) + 0.5) / _FINE - 0.5 + a - m for a, b, m in zip(low, high, middle, strict=True)
     ]

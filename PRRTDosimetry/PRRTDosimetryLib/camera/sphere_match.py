@@ -29,6 +29,8 @@ _OFF_mm = 1.2  # from its place, beyond which a sphere does not count for the po
 _LEAST_EVIDENCE = 30.0  # of all spheres together, in logs
 _MARGIN = 8.0  # in logs, to the next best naming
 _MOST_POSES = 400
+_OTHERS = 4  # namings that are kept for a second look
+_ROUNDS = 3  # of pose and of which places are near to it
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +92,7 @@ class Match:
     pose : of the phantom.
     evidence : log-likelihood that the image gives the naming, and ``margin`` that to the next best one.
     residual_mm : root mean square distance of the places that were seen from the phantom's.
+    others : poses of the next best namings.
     """
 
     spheres: tuple[FoundSphere, ...]
@@ -97,6 +100,7 @@ class Match:
     evidence: float
     margin: float
     residual_mm: float
+    others: tuple[Pose, ...] = ()
 
 
 def kabsch(places: np.ndarray, points: np.ndarray, free_scale: bool = False) -> Pose:
@@ -120,7 +124,7 @@ def match_spheres(phantom: CameraPhantom, candidates: Sequence[Sequence[Candidat
     Raises
     ------
     CameraError
-        If no three places fit the phantom, or it cannot be decided which sphere is which.
+        If no three places fit the phantom.
     """
     ranked = sorted(
         (_judged(phantom, candidates, pose) for pose in _poses(phantom, candidates)), key=lambda one: -one[0]
@@ -128,16 +132,12 @@ def match_spheres(phantom: CameraPhantom, candidates: Sequence[Sequence[Candidat
     if not ranked or ranked[0][0] < _LEAST_EVIDENCE or len(ranked[0][1]) < min(3, len(phantom.spheres)):
         raise CameraError(f"The spheres of the {phantom.title} were not found.")
     evidence, chosen, pose = ranked[0]
-    pose = _refined(phantom, candidates, chosen, pose)
-    evidence, chosen, pose = _judged(phantom, candidates, pose)
+    for _ in range(_ROUNDS):
+        pose = _refined(phantom, candidates, chosen, pose)
+        evidence, chosen, pose = _judged(phantom, candidates, pose)
     here = pose.place(phantom.centres_mm)
-    others = [one for one in ranked if _other_naming(here, one[2].place(phantom.centres_mm))]
+    others = _other_namings(phantom, ranked, here)
     margin = evidence - (others[0][0] if others else 0.0)
-    if margin < _MARGIN:
-        raise CameraError(
-            f"It cannot be decided which sphere of the {phantom.title} is which: two ways to name them fit alike. "
-            "Scan it with thinner slices."
-        )
     found = tuple(
         FoundSphere(
             sphere.name,
@@ -149,7 +149,52 @@ def match_spheres(phantom: CameraPhantom, candidates: Sequence[Sequence[Candidat
         for n, sphere in enumerate(phantom.spheres)
     )
     apart = [math.dist(here[n], candidates[n][c].centre_mm) for n, c in chosen.items()]
-    return Match(found, pose, evidence, margin, math.sqrt(float(np.mean(np.square(apart)))))
+    residual = math.sqrt(float(np.mean(np.square(apart)))) if apart else math.nan
+    return Match(found, pose, evidence, margin, residual, tuple(one for _, one in others))
+
+
+def require_decided(match: Match, phantom: CameraPhantom) -> Match:
+    """The same match.
+
+    Raises
+    ------
+    CameraError
+        If another way to name the spheres fits nearly as well.
+    """
+    if match.margin < _MARGIN:
+        raise CameraError(
+            f"It cannot be decided which sphere of the {phantom.title} is which: two ways to name them fit alike. "
+            "Scan it with thinner slices."
+        )
+    return match
+
+
+def _other_namings(
+    phantom: CameraPhantom, ranked: Sequence[tuple[float, dict[int, int], Pose]], here: np.ndarray
+) -> list[tuple[float, Pose]]:
+    """The next best poses that put some sphere elsewhere, each elsewhere than the others too."""
+    found: list[tuple[float, Pose]] = []
+    seen = [here]
+    for worth, _, pose in ranked:
+        there = pose.place(phantom.centres_mm)
+        if all(_other_naming(one, there) for one in seen):
+            found.append((worth, pose))
+            seen.append(there)
+        if len(found) == _OTHERS:
+            break
+    return found
+
+
+def with_pose(
+    match: Match, phantom: CameraPhantom, pose: Pose, evidence: float, margin: float, scores: np.ndarray
+) -> Match:
+    """The same spheres at a better pose, with the correlation of each one's wall."""
+    centres = pose.place(phantom.centres_mm)
+    spheres = tuple(
+        replace(one, centre_mm=_point(centre), score=float(score))
+        for one, centre, score in zip(match.spheres, centres, scores, strict=True)
+    )
+    return replace(match, spheres=spheres, pose=pose, evidence=evidence, margin=margin)
 
 
 def with_sizes(match: Match, sizes: Sequence[tuple[float, float]]) -> Match:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Volume
 
 LEAST_SCORE = 0.18
-MOST = 9  # candidates that are kept for each diameter
+MOST = 20  # candidates that are kept for each diameter
 _SOFT_mm = 1.6  # blur of the CT and of the coarse voxels, standard deviation
 _CLIP_HU = (-250.0, 300.0)  # air and metal beyond count as these
 
@@ -85,7 +85,7 @@ def _box(body: Body) -> tuple[np.ndarray, np.ndarray]:
     where = np.nonzero(body.mask)
     low = np.array([one.min() for one in where])
     high = np.array([one.max() for one in where]) + 1
-    cut = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    cut = tuple(slice(int(a), int(max(a, b))) for a, b in zip(low, high, strict=True))
     inner = ndimage.binary_erosion(body.mask[cut], iterations=2)
     values = np.where(inner, np.clip(body.values[cut], *_CLIP_HU), 0.0).astype(np.float32)
     return low, values
@@ -150,7 +150,7 @@ def _peaks(scores: np.ndarray) -> list[tuple[float, np.ndarray]]:
     high = (scores >= LEAST_SCORE) & (ndimage.maximum_filter(scores, size=3) == scores)
     found = []
     places = np.argwhere(high)
-    best = np.argsort(-scores[high])[: 3 * MOST]
+    best = np.argsort(-scores[high])[: 2 * MOST]
     for place in places[best]:
         k, j, i = place
         if min(place) < 1 or any(n >= size - 1 for n, size in zip(place, scores.shape, strict=True)):
@@ -182,12 +182,26 @@ def neighbourhood(
     reach = reach_mm / np.array(grid.spacing_mm[::-1])
     low = np.maximum(np.floor(middle - reach).astype(int), 0)
     high = np.minimum(np.ceil(middle + reach).astype(int) + 1, grid.shape)
-    box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    box = tuple(slice(int(a), int(max(a, b))) for a, b in zip(low, high, strict=True))
     k, j, i = (one.astype(np.float64) for one in np.mgrid[box])
     points = grid.to_ras(np.stack([i, j, k], axis=-1)).reshape(-1, 3)
     near = np.linalg.norm(points - np.array(centre_mm), axis=1) <= reach_mm
     values = np.clip(ct.array[box].reshape(-1)[near], *limits_HU).astype(np.float64)
     return Neighbourhood(points[near], values)
+
+
+def wall_score(around: Neighbourhood, centre_mm: np.ndarray, diameter_mm: float, wall_mm: float) -> tuple[float, float]:
+    """Correlation coefficient of the CT around a point with the wall of a sphere there, and the number of voxels."""
+    offset = around.points - centre_mm
+    distance = np.sqrt(np.einsum("ij,ij->i", offset, offset))
+    near = distance <= diameter_mm / 2.0 + wall_mm + 3.0
+    if near.sum() < 10:
+        return 0.0, 0.0
+    template = wall_profile(distance[near], diameter_mm, wall_mm, _SOFT_mm)
+    values = around.values[near]
+    template, values = template - template.mean(), values - values.mean()
+    norm = math.sqrt(float(template @ template) * float(values @ values))
+    return (float(template @ values) / norm if norm > 0 else 0.0), float(near.sum())
 
 
 def wall_diameter_mm(ct: Volume, centre_mm: np.ndarray, expected_mm: float, wall_mm: float) -> tuple[float, float]:

@@ -42,6 +42,7 @@ class DoseRow:
     map_Gy, d98_Gy, d2_Gy : of the dose map: mean, least dose of the best 98 % and of the best 2 % of the volume.
     recovery : part of its contrast that the region's mean keeps at the image's resolution.
     corrected_Gy, u_corrected_Gy : of a lesion, corrected for partial volume by a phantom's recovery curve.
+    interval_Gy : 95 % of ``dose_Gy``.
     """
 
     region: str
@@ -57,17 +58,19 @@ class DoseRow:
     recovery: float | None = None
     corrected_Gy: float | None = None
     u_corrected_Gy: float | None = None
+    interval_Gy: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
 class CyclesRow:
-    """One region's sum over cycles; uncertainties add up, since cycles share calibration and volume."""
+    """One region's sum over cycles; uncertainties and intervals add up, since cycles share calibration and volume."""
 
     region: str
     cycles: tuple[int, ...]
     dose_Gy: float
     u_dose_Gy: float
     bed_Gy: float | None
+    interval_Gy: tuple[float, float] | None = None
 
 
 def table_of_doses(
@@ -92,6 +95,8 @@ def dose_rows_of(node: Any) -> tuple[DoseRow, ...]:
             entry[_COLUMNS[row["metric"]]] = row["value"]
             if row["metric"] in _UNCERTAINTIES:
                 entry[_UNCERTAINTIES[row["metric"]]] = row["uncertainty"]
+            if row["metric"] == "dose" and not math.isnan(row["lower_95"]):
+                entry["interval_Gy"] = (row["lower_95"], row["upper_95"])
     return tuple(DoseRow(**entry) for entry in found.values())
 
 
@@ -123,7 +128,10 @@ def cycles_rows() -> tuple[CyclesRow, ...]:
         dose = sum(row.dose_Gy for row in rows if row.dose_Gy is not None)
         us = [row.u_dose_Gy for row in rows if row.u_dose_Gy is not None]
         u = sum(us) if len(us) == len(rows) else math.nan
-        found.append(CyclesRow(region, tuple(by_cycle), dose, u, sum(beds) if len(beds) == len(rows) else None))
+        bed = sum(beds) if len(beds) == len(rows) else None
+        known = [row.interval_Gy for row in rows if row.interval_Gy is not None]
+        interval = (sum(low for low, _ in known), sum(high for _, high in known)) if len(known) == len(rows) else None
+        found.append(CyclesRow(region, tuple(by_cycle), dose, u, bed, interval))
     return tuple(found)
 
 

@@ -21,6 +21,7 @@ from PRRTUptakeLib.panel.section import (
 )
 from slicer.i18n import tr as _
 
+from PRRTDosimetryLib.dosimetry.dose_intervals import range_text
 from PRRTDosimetryLib.mrml.dose_nodes import DoseRow, cycles_rows, dose_rows_of, histogram_chart
 from PRRTDosimetryLib.panel.choices import Density, Method
 
@@ -38,12 +39,17 @@ class DoseSection(Section):
         """Enable what the chosen method takes."""
         parameters = self.parameters
         is_map = parameters.method is not Method.S_VALUES
-        by_ct = is_map and parameters.density is Density.CT
-        self.ui.densityComboBox.enabled = self.ui.densitySpinBox.enabled = is_map
-        self.ui.ctSelector.enabled = by_ct
+        transport = parameters.method is Method.TRANSPORT
+        by_ct = transport or (is_map and parameters.density is Density.CT)
+        self.ui.densityComboBox.enabled = is_map and not transport
+        self.ui.densitySpinBox.enabled = is_map and not by_ct
+        self.ui.ctSelector.enabled = self.ui.curveComboBox.enabled = by_ct
+        for widget in (self.ui.electronsComboBox, self.ui.particlesSpinBox, self.ui.seedSpinBox):
+            widget.enabled = transport
+        self.ui.isodoseLevelsLineEdit.enabled = is_map
         missing = self.panel.missing()
         if not missing and by_ct and parameters.ct is None:
-            missing = _("Choose the CT for the density, or take the same density everywhere.")
+            missing = _("Choose the CT for the density, or another method or density.")
         missing = missing or self._wrong_levels()
         self.ui.applyButton.enabled = not missing
         self.ui.applyButton.toolTip = missing or _("Fit the curves if they are not, and calculate the doses")
@@ -68,8 +74,9 @@ class DoseSection(Section):
         with self.attempt(failure, stopped), waiting(_("Dose")) as progress:
             self.logic.calculate(parameters, progress)
             count = len(dose_rows_of(parameters.doses))
-            recovered = self.logic.dosimetryFor(parameters).recovered
-            doubts = [recovered.continued, recovered.refusals] if recovered is not None else []
+            made = self.logic.dosimetryFor(parameters)
+            doubts = [made.recovered.continued, made.recovered.refusals] if made.recovered is not None else []
+            doubts += made.map.doubts if made.map is not None else []
             self.panel.say("\n".join((_("Doses of {count} regions.").format(count=count), *filter(None, doubts))))
             show_table_and_chart(parameters.doses, None, keepLayout=True)
             done = True
@@ -128,6 +135,7 @@ class ResultsSection(Section):
                 number(row.dose_Gy),
                 number(row.u_dose_Gy, 2),
                 number(row.bed_Gy),
+                _interval(row.interval_Gy),
             )
             for row in cycles
         ]
@@ -177,4 +185,8 @@ def _dose_words(row: DoseRow) -> tuple[str, ...]:
         row.corrected_Gy,
         row.u_corrected_Gy,
     )
-    return row.region, role_words(row.role), *(blank_number(value) for value in numbers)
+    return row.region, role_words(row.role), *(blank_number(value) for value in numbers), _interval(row.interval_Gy)
+
+
+def _interval(ends: tuple[float, float] | None) -> str:
+    return "" if ends is None else range_text(*ends)

@@ -74,9 +74,7 @@ def camera_html(made: Commissioning, content: dict[str, Any]) -> str:
         "Camera": f"{content['camera']} ({first.camera})",
         "Site": content.get("site", "not stated"),
         "Phantoms": "; ".join(f"{scan.file.name}, {moment_words(scan.moment)}" for scan in made.scans),
-        "Collimator, windows": ", ".join(
-            filter(None, (first.collimator, *(f"{low:g} to {high:g} keV" for low, high in first.windows_keV)))
-        )
+        "Collimator, windows": ", ".join(filter(None, (first.collimator, shown("windows_keV", first.windows_keV))))
         or "not stated",
         "Image": f"{shown('matrix', first.matrix)}, voxels of {shown('voxel_mm', first.voxel_mm)}",
         "Reconstruction": f"{recon or 'not stated'}; corrections {', '.join(first.corrections) or 'not stated'}",

@@ -8,6 +8,10 @@
    <translation> %</translation>
   </message>
   <message>
+   <source> Gy</source>
+   <translation> Gy</translation>
+  </message>
+  <message>
    <source> MBq</source>
    <translation> MBq</translation>
   </message>
@@ -22,6 +26,10 @@
   <message>
    <source> h</source>
    <translation> h</translation>
+  </message>
+  <message>
+   <source> million</source>
+   <translation> million</translation>
   </message>
   <message>
    <source> mm</source>
@@ -50,6 +58,18 @@
   <message>
    <source>5. Export</source>
    <translation>5. Export</translation>
+  </message>
+  <message>
+   <source>95 % Gy</source>
+   <translation>95 % Gy</translation>
+  </message>
+  <message>
+   <source>95 % interval of the dose; where the dose is not corrected for partial volume, the loss is in it</source>
+   <translation>Intervalle à 95 % de la dose ; sans correction du volume partiel, la perte y est comprise</translation>
+  </message>
+  <message>
+   <source>95 % interval of the sum; the cycles' errors are taken as shared</source>
+   <translation>Intervalle à 95 % de la somme ; les erreurs des cycles sont considérées comme communes</translation>
   </message>
   <message>
    <source>A folder with other files in it is not written to: with this, it is renamed and a new one made in its place.</source>
@@ -92,6 +112,14 @@
    <translation>Après injection :</translation>
   </message>
   <message>
+   <source>Alpha over beta of all lesions; without it they have no biologically effective dose.</source>
+   <translation>Rapport alpha/bêta de toutes les lésions ; sans lui, elles n'ont pas de dose biologique efficace.</translation>
+  </message>
+  <message>
+   <source>Alpha over beta of the kidneys, for the biologically effective dose.</source>
+   <translation>Rapport alpha/bêta des reins, pour la dose biologique efficace.</translation>
+  </message>
+  <message>
    <source>Apply</source>
    <translation>Appliquer</translation>
   </message>
@@ -106,6 +134,10 @@
   <message>
    <source>Biologically effective dose in Gy, formed per cycle and summed</source>
    <translation>Dose biologique effective en Gy, calculée par cycle puis sommée</translation>
+  </message>
+  <message>
+   <source>CT in the space of the first image, for the density; liver, spleen, kidneys and lesions in the liver count as soft tissue, however bright contrast medium makes them.</source>
+   <translation>Scanner dans l'espace de la première image, pour la densité ; foie, rate, reins et lésions du foie comptent comme tissus mous, même rehaussés par un produit de contraste.</translation>
   </message>
   <message>
    <source>CT:</source>
@@ -164,6 +196,10 @@
    <translation>Archive dé-identifiée aussi (.zip)</translation>
   </message>
   <message>
+   <source>Density curve:</source>
+   <translation>Courbe de densité :</translation>
+  </message>
+  <message>
    <source>Density:</source>
    <translation>Densité :</translation>
   </message>
@@ -196,6 +232,10 @@
    <translation>Période effective de la dernière phase</translation>
   </message>
   <message>
+   <source>Electrons:</source>
+   <translation>Électrons :</translation>
+  </message>
+  <message>
    <source>Export</source>
    <translation>Exporter</translation>
   </message>
@@ -212,8 +252,20 @@
    <translation>Réservé à la recherche. Ni pour le diagnostic, ni pour les décisions de traitement.</translation>
   </message>
   <message>
+   <source>From Hounsfield values of the CT to mass density. The calibration of your own CT is given in a case file.</source>
+   <translation>Des valeurs Hounsfield du scanner à la masse volumique. L'étalonnage de votre scanner se donne dans un fichier de cas.</translation>
+  </message>
+  <message>
    <source>Gy</source>
    <translation>Gy</translation>
+  </message>
+  <message>
+   <source>Half-time of repair of all lesions.</source>
+   <translation>Demi-temps de réparation de toutes les lésions.</translation>
+  </message>
+  <message>
+   <source>Half-time of repair of the kidneys.</source>
+   <translation>Demi-temps de réparation des reins.</translation>
   </message>
   <message>
    <source>How the patient is called in tables and reports.</source>
@@ -240,8 +292,24 @@
    <translation>Clé du centre :</translation>
   </message>
   <message>
+   <source>Kidneys, repair:</source>
+   <translation>Reins, réparation :</translation>
+  </message>
+  <message>
+   <source>Kidneys, α/β:</source>
+   <translation>Reins, α/β :</translation>
+  </message>
+  <message>
    <source>Lacks</source>
    <translation>Manque</translation>
+  </message>
+  <message>
+   <source>Lesions, repair:</source>
+   <translation>Lésions, réparation :</translation>
+  </message>
+  <message>
+   <source>Lesions, α/β:</source>
+   <translation>Lésions, α/β :</translation>
   </message>
   <message>
    <source>Map</source>
@@ -252,8 +320,8 @@
    <translation>Masse</translation>
   </message>
   <message>
-   <source>Mass density of soft tissue.</source>
-   <translation>Masse volumique du tissu mou.</translation>
+   <source>Mass density of the tissue, where it is the same everywhere.</source>
+   <translation>Masse volumique du tissu, lorsqu'elle est la même partout.</translation>
   </message>
   <message>
    <source>Mass, dose with standard uncertainty, biologically effective dose; mean, D98 and D2 of the dose map; part of its contrast that the region's mean keeps at the image's resolution (doses are not corrected for it); where a phantom is given, doses of lesions corrected by its recoveries. Click a row to see the region.</source>
@@ -280,12 +348,28 @@
    <translation>Modèle :</translation>
   </message>
   <message>
+   <source>Needs the package openpyxl, which Slicer does not bring along: you are asked before it is installed.</source>
+   <translation>Nécessite le paquet openpyxl, que Slicer ne fournit pas : votre accord est demandé avant l'installation.</translation>
+  </message>
+  <message>
    <source>Needs the source series in Slicer's DICOM database; patient and study are theirs.</source>
    <translation>Nécessite les séries d'origine dans la base DICOM de Slicer ; patient et étude sont les leurs.</translation>
   </message>
   <message>
    <source>Number of the treatment cycle, from 1.</source>
    <translation>Numéro du cycle de traitement, à partir de 1.</translation>
+  </message>
+  <message>
+   <source>Of a transport's random numbers: the same seed gives the same map.</source>
+   <translation>Des nombres aléatoires du transport : la même graine donne la même carte.</translation>
+  </message>
+  <message>
+   <source>Of a transport, of each kind of radiation: more take longer and leave less statistical uncertainty.</source>
+   <translation>Du transport, par type de rayonnement : davantage prend plus de temps et réduit l'incertitude statistique.</translation>
+  </message>
+  <message>
+   <source>Of a transport: by kernel, or by Monte Carlo too, where their range matters.</source>
+   <translation>Du transport : par noyau, ou par Monte-Carlo aussi, lorsque leur parcours compte.</translation>
   </message>
   <message>
    <source>Of the tissue in the dose map.</source>
@@ -318,6 +402,10 @@
   <message>
    <source>Part of the extension PRRT, Apache License 2.0.</source>
    <translation>Fait partie de l'extension PRRT, licence Apache 2.0.</translation>
+  </message>
+  <message>
+   <source>Particles:</source>
+   <translation>Particules :</translation>
   </message>
   <message>
    <source>Patient</source>
@@ -396,6 +484,10 @@
    <translation>Scène aussi (.mrb)</translation>
   </message>
   <message>
+   <source>Seed:</source>
+   <translation>Graine :</translation>
+  </message>
+  <message>
    <source>Segmentation:</source>
    <translation>Segmentation :</translation>
   </message>
@@ -452,6 +544,10 @@
    <translation>TIA MBq h</translation>
   </message>
   <message>
+   <source>Table for Excel too (.xlsx)</source>
+   <translation>Tableau pour Excel aussi (.xlsx)</translation>
+  </message>
+  <message>
    <source>Table:</source>
    <translation>Tableau :</translation>
   </message>
@@ -482,10 +578,6 @@
   <message>
    <source>Uncertainty of counts:</source>
    <translation>Incertitude des coups :</translation>
-  </message>
-  <message>
-   <source>Unenhanced CT in the space of the first image, for the density.</source>
-   <translation>TDM sans injection dans l'espace de la première image, pour la densité.</translation>
   </message>
   <message>
    <source>Units</source>
@@ -583,12 +675,24 @@
  <context>
   <name>panel.choices</name>
   <message>
+   <source>Monte Carlo (90Y, 68Ga, lung)</source>
+   <translation>Monte-Carlo (90Y, 68Ga, poumon)</translation>
+  </message>
+  <message>
    <source>S-values of organs and spheres</source>
    <translation>Valeurs S des organes et sphères</translation>
   </message>
   <message>
+   <source>Schneider et al. 2000</source>
+   <translation>Schneider et al. 2000</translation>
+  </message>
+  <message>
    <source>dose map by local deposition, and S-values</source>
    <translation>carte de dose par dépôt local, et valeurs S</translation>
+  </message>
+  <message>
+   <source>dose map by transport through the CT (ompmc), and S-values</source>
+   <translation>carte de dose par transport à travers le scanner (ompmc), et valeurs S</translation>
   </message>
   <message>
    <source>dose map by voxel S-values, and S-values</source>
@@ -599,6 +703,10 @@
    <translation>féminin</translation>
   </message>
   <message>
+   <source>kernel, scaled by density</source>
+   <translation>noyau, mis à l'échelle de la densité</translation>
+  </message>
+  <message>
    <source>male</source>
    <translation>masculin</translation>
   </message>
@@ -607,12 +715,16 @@
    <translation>non indiqué</translation>
   </message>
   <message>
-   <source>of the CT, in soft tissue</source>
-   <translation>de la TDM, dans le tissu mou</translation>
+   <source>of the CT</source>
+   <translation>du scanner</translation>
   </message>
   <message>
    <source>the same everywhere</source>
    <translation>la même partout</translation>
+  </message>
+  <message>
+   <source>water, for phantoms</source>
+   <translation>eau, pour les fantômes</translation>
   </message>
  </context>
  <context>
@@ -649,8 +761,8 @@
    <translation>Calculez d'abord une carte de dose.</translation>
   </message>
   <message>
-   <source>Choose the CT for the density, or take the same density everywhere.</source>
-   <translation>Choisissez la TDM pour la densité, ou prenez la même densité partout.</translation>
+   <source>Choose the CT for the density, or another method or density.</source>
+   <translation>Choisissez le scanner pour la densité, ou une autre méthode ou densité.</translation>
   </message>
   <message>
    <source>Dose</source>

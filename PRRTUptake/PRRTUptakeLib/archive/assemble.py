@@ -61,7 +61,7 @@ def assemble(scan: Scan, wishes: Wishes) -> CaseDraft:
     ------
     ArchiveError
         If the source has no PET or SPECT image, or images of several patients or of both kinds without a protocol.
-    ProtocolError
+    InputFileError
         If the protocol that is wished for is not usable.
     """
     patients = scan.patients()

@@ -233,9 +233,11 @@ def acquisition_from_facts(facts: dict[str, Any]) -> Acquisition:
     """The attributes from plain values, as `Acquisition.facts` gives them."""
     known = {field.name for field in fields(Acquisition)}
     values = {name: value for name, value in facts.items() if name in known}
-    for name in ("voxel_mm", "matrix", "corrections"):
+    for name in ("voxel_mm", "corrections"):
         if name in values:
             values[name] = tuple(values[name])
+    if "matrix" in values:
+        values["matrix"] = (int(values["matrix"][0]), int(values["matrix"][1]))
     if "windows_keV" in values:
         values["windows_keV"] = tuple((float(low), float(high)) for low, high in values["windows_keV"])
     return Acquisition(**values)

@@ -170,7 +170,7 @@ def series_of_headers(headers: list[Header]) -> Series:
 
     Raises
     ------
-    SeriesError
+    DicomError
         If the files mix series, patients, studies or kinds of image.
     """
     first = headers[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,15 +19,25 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.study.model import StudyResult
 
 
+@dataclass(frozen=True)
+class Choices:
+    """What the user chose: the scene and a table for Excel besides; ``replace`` keeps a folder with other files in it
+    under a dated name, and a new one takes its place.
+    """
+
+    scene: bool = False
+    excel: bool = False
+    replace: bool = False
+
+
 def export_scene_result(
     folder: str | Path,
     result: StudyResult,
     segmentationNode: Any = None,
-    scene: bool = False,
     title: str = "",
     more: Sequence[Callable[[Path, Any], Any]] = (),
     progress: Progress = no_progress,
-    replace: bool = False,
+    choices: Choices | None = None,
 ) -> None:
     """Write a patient's result.
 
@@ -35,11 +46,10 @@ def export_scene_result(
     folder : new or empty, or of an earlier export, which is replaced.
     result : of the study.
     segmentationNode : the measured segments; None to write none.
-    scene : whether to write the scene too.
     title : heading of the report.
     more : what else writes into the folder, each called with it and the result, in this order.
     progress : told how far it is; may offer a thread, nodes are then written on the face's own.
-    replace : a folder with other files in it is kept under a dated name, and a new one takes its place.
+    choices : what is written besides, and into what; by default only report and tables, into a new folder.
 
     Raises
     ------
@@ -47,19 +57,21 @@ def export_scene_result(
         If the folder cannot be written; it is then as it was.
     """
     require_in_scene(segmentationNode)
+    chosen = choices or Choices()
 
     def write_nodes(out: Path) -> None:
         if segmentationNode is not None:
             write_segmentation_file(segmentationNode, out / "patient.seg.nrrd")
-        if scene:
+        if chosen.scene:
             write_bundle(out / "patient.mrb")
 
     def work(step: Progress) -> None:
         def write_scene(result: StudyResult, out: Path) -> None:
             on_main_thread(step, lambda: write_nodes(out))
 
-        chosen = tuple(partial(_written, writer, step) for writer in more)
-        export_result(result, folder, Outputs(title=title, more=chosen, replace=replace), write_scene, step)
+        writers = tuple(partial(_written, writer, step) for writer in more)
+        outputs = Outputs(title=title, more=writers, excel=chosen.excel, replace=chosen.replace)
+        export_result(result, folder, outputs, write_scene, step)
 
     in_background(progress, work)
 

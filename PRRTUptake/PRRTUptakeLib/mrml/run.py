@@ -12,6 +12,7 @@ from PRRTUptakeLib.export.verify import verify_bundle
 from PRRTUptakeLib.mrml.scene import build_scene, write_bundle
 from PRRTUptakeLib.mrml.segmentations import read_segmentation_file, write_segmentation_file
 from PRRTUptakeLib.mrml.session import session
+from PRRTUptakeLib.mrml.views import show_scene
 from PRRTUptakeLib.progress import Progress, no_progress, sub_progress
 from PRRTUptakeLib.study.case import load_case, require_known_lesions
 from PRRTUptakeLib.study.inputs import study_input
@@ -139,6 +140,7 @@ def write_scene(result: StudyResult, folder: Path) -> None:
     """Empty the scene, fill it with a result, and write it with the last segmentation."""
     session().Clear(0)
     segmentations = build_scene(result.input.patient, result.contents)
+    show_scene()
     if segmentations:
         write_segmentation_file(segmentations[-1], folder / "patient.seg.nrrd")
     write_bundle(folder / "patient.mrb")

@@ -17,6 +17,7 @@ from PRRTUptakeLib.mrml.images import (
     image_row,
 )
 from PRRTUptakeLib.mrml.planes import node_from_plane
+from PRRTUptakeLib.mrml.results import result_chart
 from PRRTUptakeLib.mrml.segmentations import node_from_segmentation
 from PRRTUptakeLib.mrml.session import session
 from PRRTUptakeLib.mrml.tables import table_from_measurements
@@ -48,8 +49,11 @@ def build_scene(patient: str, visits: Sequence[VisitContents]) -> list[Any]:
             nodes.append(node_from_plane(visit.plane, f"Lobe plane {visit.study}"))
             if visit.segmentation is not None:
                 segmentations[-1].SetNodeReferenceID(LOBE_PLANE_ROLE, nodes[-1].GetID())
+        if visit.isodoses is not None:
+            nodes.append(node_from_segmentation(visit.isodoses, f"Isodoses {visit.study}"))
         if visit.rows:
             nodes.append(table_from_measurements(visit.rows, f"Measurements {visit.study}"))
+            nodes += result_chart(nodes[-1])
         place_in_study(patient, visit.study, nodes)
     return segmentations
 
@@ -93,6 +97,7 @@ def take_out(nodes: Sequence[Any]) -> None:
         item = hierarchy.GetItemByDataNode(node)
         above = hierarchy.GetItemParent(item) if item else 0
         if item:
+            hierarchy.RemoveItemChildren(item, False, True)  # segments
             hierarchy.RemoveItem(item, False, False)  # the application does it by itself, a headless scene not
         for helper in _helpers(node):
             scene.RemoveNode(helper)
@@ -122,4 +127,6 @@ def place_beside(node: Any, others: Sequence[Any], patient: str, study: str) -> 
         place_in_study(patient, study, [node, *others])
         return
     for other in others:
-        hierarchy.SetItemParent(hierarchy.GetItemByDataNode(other) or hierarchy.CreateItem(place, other), place)
+        own = hierarchy.GetItemByDataNode(other) or hierarchy.CreateItem(place, other)
+        if not hierarchy.GetItemAncestorAtLevel(own, level):  # what is in a study stays there: segments of an MRI
+            hierarchy.SetItemParent(own, place)

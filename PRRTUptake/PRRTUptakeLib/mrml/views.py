@@ -8,10 +8,10 @@ import numpy as np
 import slicer
 from vtk.util.numpy_support import vtk_to_numpy
 
-from PRRTUptakeLib.mrml.images import ANATOMY, LOBE_PLANE_ROLE, SEGMENTATION_ROLE, image_row, image_rows
+from PRRTUptakeLib.mrml.images import ANATOMY, LOBE_PLANE_ROLE, MEASURED, SEGMENTATION_ROLE, image_row, image_rows
 from PRRTUptakeLib.mrml.own_segments import visit_of_segments
 from PRRTUptakeLib.mrml.segmentations import STRUCTURE_TAG, image_to_world, tag
-from PRRTUptakeLib.mrml.session import session
+from PRRTUptakeLib.mrml.session import is_headless, session
 from PRRTUptakeLib.mrml.session_alignment import ct_of_session
 from PRRTUptakeLib.mrml.volumes import linear_parent_matrix
 
@@ -23,6 +23,12 @@ _WARM = ("vtkMRMLPETProceduralColorNodePET-Heat", "vtkMRMLColorTableNodeIron")
 _MARGIN = 1.25  # of the liver's size, that its surroundings are seen too
 _BRIGHTEST_PERCENT = 99.95  # the scale ends here: a single hot voxel does not darken all others
 _READABLE = {"Bq/ml": "Bq/mL", "g/ml{SUVbw}": "SUVbw g/mL"}
+# Axes of the views as columns, RAS: across, up, out of the screen; the patient's right is at the screen's left.
+_VIEW_AXES = {
+    "Red": ((-1, 0, 0), (0, 1, 0), (0, 0, 1)),
+    "Yellow": ((0, 0, 1), (-1, 0, 0), (0, 1, 0)),
+    "Green": ((-1, 0, 0), (0, 0, 1), (0, 1, 0)),
+}
 KEPT_VISIBLE_ATTRIBUTE = "PRRT.Isodoses"  # segmentations with it are no contours: visits do not hide them
 
 
@@ -49,6 +55,36 @@ def show_image(image: Any, segmentation: Any = None, plane: Any = None, colours:
     show_only(segmentation, plane)
     if segmentation is not None:
         fit_to_liver(segmentation)
+
+
+def show_scene() -> None:
+    """Show the first measured image of the scene; a headless scene gets the views that the application opens with."""
+    if is_headless():
+        _add_slice_views()
+    measured = [row.node for row in image_rows() if row.role == MEASURED]
+    if measured:
+        show_image(measured[0])
+
+
+def _add_slice_views() -> None:
+    """The three slice views of Slicer's layouts: a bundle that is written without the application then shows images."""
+    scene = session()
+    known = {node.GetLayoutName() for node in _nodes("vtkMRMLSliceNode")}
+    for name, axes in _VIEW_AXES.items():
+        if name in known:
+            continue
+        for kind in ("vtkMRMLSliceNode", "vtkMRMLSliceCompositeNode"):
+            node = scene.CreateNodeByClass(kind)
+            node.UnRegister(None)
+            node.SetLayoutName(name)
+            node.SetName(name)
+            node = scene.AddNode(node)
+            if kind == "vtkMRMLSliceNode":
+                node.SetDimensions(300, 300, 1)
+                for row in range(3):
+                    for column in range(3):
+                        node.GetSliceToRAS().SetElement(row, column, axes[row][column])
+                node.UpdateMatrices()
 
 
 def anatomy_of(image: Any, segmentation: Any = None) -> Any:

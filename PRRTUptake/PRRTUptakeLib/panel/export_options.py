@@ -8,6 +8,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.panel.packages import offer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,6 +32,8 @@ def check_extras(parameters: Any, nodes: Sequence[Any]) -> None:
 
         for node in nodes:
             source_series(node, getattr(slicer, "dicomDatabase", None))
+    if parameters.exportExcel:
+        offer("excel")
     if lacking := missing_for_bundle(parameters):
         raise PRRTError(lacking)
     if parameters.exportBundle:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from PRRTUptakeLib.formatting import plain_table, with_interval
 from PRRTUptakeLib.report.page import paragraph, section, table
 from PRRTUptakeLib.report.plots import bar_chart
+from PRRTUptakeLib.report.route_pictures import route_pictures
 from PRRTUptakeLib.study.predicted_benefit import ASSUMPTIONS
-from PRRTUptakeLib.study.route_uptake import Z95
+from PRRTUptakeLib.study.route_intervals import IN_THEM
 from PRRTUptakeLib.vocabulary import metric_label
 
 if TYPE_CHECKING:
@@ -18,34 +19,40 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.study.predicted_benefit import Prediction
     from PRRTUptakeLib.study.protocol import Protocol
     from PRRTUptakeLib.study.route_uptake import EnhancementResult
+    from PRRTUptakeLib.uptake.uncertainty import UncertainValue
 
 
 def region_table(result: EnhancementResult, metric: str) -> tuple[list[str], list[list[object]]]:
     """Header and rows: each region after IA and IV by the protocol's metric, all ratios, and the targets' gain.
 
-    The interval of the ratio by the protocol's metric has in it how well SUV repeats, and nothing else.
+    What is in the intervals: ``study.route_intervals.IN_THEM``.
     """
     unit = result.ia.image.units
     header = [
         "region",
         "role",
         "lobe",
-        f"{metric} IA ({unit})",
-        f"{metric} IV ({unit})",
+        f"{metric} IA ({unit}) [95 %]",
+        f"{metric} IV ({unit}) [95 %]",
         "ER max",
         "ER peak",
-        "ER mean",
+        "ER mean [95 %]",
     ]
     header += [f"ER of {metric} [95 %]", "gain"]
     rows: list[list[object]] = []
     for region in result.regions:
-        ratios = [region.ratio[name] for name in ("suv_max", "suv_peak", "suv_mean")]
-        gain, factor = result.gains.get(region.region, float("nan")), math.exp(Z95 * result.ratio_sd)
-        ratio = region.ratio.get(metric, float("nan"))
-        spread = with_interval(ratio, (ratio / factor, ratio * factor))
-        values = [region.ia[metric], region.iv[metric], *ratios, spread, gain]
+        known = region.known
+        ratios: list[object] = [region.ratio[name] for name in ("suv_max", "suv_peak")]
+        ratios.append(_cell(region.ratio["suv_mean"], known.ratio.get("suv_mean")))
+        spread = _cell(region.ratio.get(metric, math.nan), known.ratio.get(metric))
+        each = [_cell(one[metric], of.get(metric)) for one, of in ((region.ia, known.ia), (region.iv, known.iv))]
+        values = [*each, *ratios, spread, result.gains.get(region.region, math.nan)]
         rows.append([region.region, region.role, region.lobe, *values])
     return header, rows
+
+
+def _cell(value: float, known: UncertainValue | None) -> object:
+    return value if known is None else with_interval(value, (known.lower, known.upper))
 
 
 def enhancement_text(result: EnhancementResult, protocol: Protocol, patient: str) -> list[str]:
@@ -53,6 +60,7 @@ def enhancement_text(result: EnhancementResult, protocol: Protocol, patient: str
     return [
         f"Patient {patient} ({protocol.name}): intra-arterial against intravenous",
         plain_table(*region_table(result, protocol.endpoint.metric)),
+        IN_THEM,
         result.eligibility.sentence,
     ]
 
@@ -78,9 +86,20 @@ def enhancement_sections(result: EnhancementResult, protocol: Protocol) -> list[
             paragraph(_repeatability_words(protocol), "small"),
             table(["by another rule", "enhancement ratio"], others),
         ),
-        section("Regions", table(header, rows, words), chart),
+        section("Regions", table(header, rows, words), paragraph(IN_THEM, "small"), chart),
+        section("Lesions", _decisions(result)),
+        section("Pictures", route_pictures(result, metric)),
         section("The two days", _days(result)),
     ]
+
+
+def _decisions(result: EnhancementResult) -> str:
+    """Each lesion, whether it is a target, and why."""
+    rows = [
+        [one.lesion_id, one.lobe, one.longest_axial_mm, "target" if one.is_target else "no", one.reason]
+        for one in result.decisions
+    ]
+    return table(["lesion", "lobe", "diameter mm", "chosen", "why"], rows)
 
 
 def benefit_table(

@@ -93,10 +93,9 @@ def visit_sections(result: VisitResult, brief: bool = False, pictures: bool = Tr
     """
     labels = result.labels
     title = f"Cycle {labels.cycle}, {labels.visit}"
-    sentence = paragraph(result_sentence(result), "result")
+    on_volume = [paragraph(text, "small") for text in partial_volume_sentences(result)]
+    sentence = "".join(on_volume) + paragraph(result_sentence(result), "result")
     on_result, on_pictures, on_recovery = _target_sections(result, title, sentence, brief)
-    on_volume = [paragraph(text) for text in partial_volume_sentences(result)]
-    first = [section(f"{title}: partial volume", *on_volume)] if on_volume else []
     regions = [
         section(f"{title}: lesions and organs", _interval_note(result), _lesion_table(result), _organ_table(result))
     ]
@@ -105,7 +104,7 @@ def visit_sections(result: VisitResult, brief: bool = False, pictures: bool = Tr
             section(f"{title}: lobes and lesions", _lobe_table(result), _interval_note(result), _lesion_table(result)),
             section(f"{title}: what another reference would have given", _sensitivity_table(result)),
         ]
-    details = [*first, *on_recovery, *regions, section(f"{title}: methods", paragraph(methods(result)), _notes(result))]
+    details = [*on_recovery, *regions, section(f"{title}: methods", paragraph(methods(result)), _notes(result))]
     if not brief:
         return on_result, [*on_pictures, *details]
     charts = [section(f"{title}: charts", _chart(result))] if result.targets else []
@@ -130,9 +129,8 @@ def many_visits_section(visits: Sequence[VisitResult]) -> str:
         text for one in visits for text in (*partial_volume_sentences(one)[:1], _interval_note_text(one))
     )
     words = [paragraph(text, "small") for text in notes if text]
-    return section(
-        "Result of all visits", table(header, rows, "With 95 % intervals; T per lesion in the details"), *words
-    )
+    shown = table(header, rows, "With 95 % intervals; T per lesion in the details")
+    return section("Result of all visits", *words, shown)
 
 
 def _target_sections(

@@ -18,6 +18,7 @@ from PRRTUptakeLib.segmentation.lobes import Plane
 from PRRTUptakeLib.segmentation.targets import TargetOverride
 from PRRTUptakeLib.study.manual_shift import ManualShift
 from PRRTUptakeLib.study.model import CONCENTRATION, SUV
+from PRRTUptakeLib.study.preparation import recognised
 from PRRTUptakeLib.study.readings.measured import plain_rows
 from PRRTUptakeLib.study.readings.reading import Reading, VisitReading, with_reading
 from PRRTUptakeLib.study.run import run
@@ -125,10 +126,24 @@ class CaseReview:
         return SUV if self.study.protocol.rules.routes else CONCENTRATION
 
     def segmentation(self, key: VisitKey) -> Segmentation:
-        """The segments of a visit: labelled once they were measured, before that as drawn."""
-        drawn = self.study.visit(key).drawn_on or key
+        """The segments of a visit: labelled once they were measured, before that as drawn, with what they are."""
+        drawn = self.drawn_key(key)
         prepared = self.prepared(drawn)
-        return prepared.segmentation if prepared is not None else self.study.visit(drawn).load_segments()
+        if prepared is not None:
+            return prepared.segmentation
+        return recognised(self.study.visit(drawn).load_segments())[0]
+
+    def drawn_key(self, key: VisitKey) -> VisitKey:
+        """The visit whose segments a visit is measured with; itself for its own.
+
+        A comparison of routes draws on one image, whichever visits name the segments.
+        """
+        stated = self.study.visit(key).drawn_on
+        if stated is not None:
+            return stated
+        if self.result is None or self.prepared(key) is not None:
+            return key
+        return next((one for one in self.keys if self.prepared(one) is not None), key)
 
     def prepared(self, key: VisitKey) -> Prepared | None:
         """Labelled segments of a visit with contours of its own, None before it was measured."""

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.study.model import StudyResult
     from PRRTUptakeLib.study.visit import VisitResult
 
-RATIO_METRICS = ("enhancement_ratio", "tn_ratio")
-
 
 def visit_result(result: StudyResult | None, key: tuple[int, str]) -> VisitResult | None:
     """The measured visit of a key, None where it was not measured by itself."""
@@ -79,18 +77,24 @@ def live_lesions(numbers: LiveNumbers) -> list[dict[str, Any]]:
     ]
 
 
-def lesion_rows_of(result: StudyResult, blinded: bool) -> list[dict[str, Any]]:
-    """Rows of a design whose visits are not measured by themselves: ratio of routes, hidden from blinded readers."""
+def lesion_rows_of(result: StudyResult, key: tuple[int, str], blinded: bool) -> list[dict[str, Any]]:
+    """Rows of a design whose visits are not measured by themselves: uptake in one visit, and the ratio of routes.
+
+    The ratio is hidden from blinded readers, since it says which image is which.
+    """
+    metric = result.input.protocol.endpoint.metric
+    uptake, ratio = metric.removeprefix("er_"), f"er_{metric.removeprefix('er_')}"
     found: dict[str, dict[str, Any]] = {}
     for row in result.rows:
         if row.role not in ("target", "lesion"):
             continue
-        one = found.setdefault(
-            row.lesion, _lesion_row(row.lesion, row.lobe, "target" * (row.role == "target"), None, None, "", "")
-        )
-        if row.metric == "longest_axial_diameter":
+        is_target = "target" * (row.role == "target")
+        one = found.setdefault(row.lesion, _lesion_row(row.lesion, row.lobe, is_target, None, None, "", ""))
+        if row.metric == "longest_axial_diameter" and not one["diameter"]:
             one["diameter"] = f"{row.value:.1f}"
-        elif row.metric in RATIO_METRICS and not blinded and not one["tn"]:
+        elif row.metric == uptake and (row.cycle, row.visit) == key:
+            one["tumour"] = number(row.value, 4)
+        elif row.metric == ratio and not blinded:
             one["tn"] = with_interval(row.value, (row.lower_95, row.upper_95), 4)
     return list(found.values())
 

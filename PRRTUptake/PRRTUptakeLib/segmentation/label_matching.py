@@ -101,7 +101,7 @@ def with_matches(segmentation: Segmentation, label_matches: Sequence[LabelMatch]
 
     Raises
     ------
-    RecognitionError
+    SegmentationError
         If a proposal names a segment that is not there.
     """
     by_name = {label_match.segment: label_match for label_match in label_matches}

@@ -5,8 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from PRRTUptakeLib.dicom.acquisition import Acquisition, acquisition_from_facts, acquisition_of, differences
+from PRRTUptakeLib.dicom.administration import drug_item
+from PRRTUptakeLib.dicom.enhanced_pet import ENHANCED_PET_STORAGE
+from PRRTUptakeLib.dicom.errors import DicomError
+from PRRTUptakeLib.dicom.headers import text
+from PRRTUptakeLib.dicom.nuclides import header_nuclide
 from PRRTUptakeLib.dicom.operator_overrides import Calibration, DeadTime, OperatorOverrides
+from PRRTUptakeLib.dicom.reading import NM_STORAGE
+from PRRTUptakeLib.dicom.real_world import CONCENTRATION, SUV, mappings_of, of_kind
 from PRRTUptakeLib.study.errors import InputFileError
 from PRRTUptakeLib.study.schema.camera_keys import CAMERA
 from PRRTUptakeLib.study.schema.json_file import read_json_file
@@ -18,11 +27,12 @@ if TYPE_CHECKING:
     from datetime import date
     from pathlib import Path
 
-    from PRRTUptakeLib.dicom.operator_overrides import Quantified
     from PRRTUptakeLib.dicom.series import Series
     from PRRTUptakeLib.imaging.volume import Volume
+    from PRRTUptakeLib.study.protocol import Protocol
 
 OLD_AFTER_DAYS = 366
+_BEYOND = 1.05  # of the highest rate of the dead time's series
 COUNTS = "counts"
 
 
@@ -113,7 +123,7 @@ def _curve(values: Mapping[str, Any], source: str) -> RecoveryCurve:
     return RecoveryCurve(values["a_mL"], values["b"], ((aa, ab), (ba, bb)), (low, high), source)
 
 
-def camera_warnings(camera: CameraFile, series: Series, visit: str, nuclide: str | None = None) -> tuple[str, ...]:
+def camera_warnings(camera: CameraFile, series: Series, visit: str) -> tuple[str, ...]:
     """How a visit's series differs from what the camera's numbers hold for, one sentence each.
 
     Parameters
@@ -121,12 +131,13 @@ def camera_warnings(camera: CameraFile, series: Series, visit: str, nuclide: str
     camera : the numbers.
     series : the patient's.
     visit : names it in messages.
-    nuclide : of the patient's image, None where it is not known.
     """
-    found = [
+    found = [_other_kind(camera, visit)] if camera.kind and has_units(series) == (camera.kind == COUNTS) else []
+    found += [
         _difference(camera, visit, name, *values)
         for name, values in differences(camera.acquisition, acquisition_of(series)).items()
     ]
+    nuclide = _nuclide(series)
     if nuclide is not None and nuclide != camera.nuclide:
         found.append(_difference(camera, visit, "radionuclide", camera.nuclide, nuclide))
     if series.started is not None:
@@ -140,16 +151,55 @@ def camera_warnings(camera: CameraFile, series: Series, visit: str, nuclide: str
     return tuple(found)
 
 
-def _difference(camera: CameraFile, visit: str, name: str, phantom: str, patient: str) -> str:
-    here, there = (f"'{value}'" if value else "not stated" for value in (patient, phantom))
+def _nuclide(series: Series) -> str | None:
+    try:
+        return header_nuclide(drug_item(series.headers[0].dataset, series.label), series.label).name
+    except DicomError:
+        return None
+
+
+def _other_kind(camera: CameraFile, visit: str) -> str:
+    """Counts on one side, activity on the other."""
+    if camera.kind == COUNTS:
+        return (
+            f"Visit '{visit}': the image has units already, so that the calibration of {camera.path.name}, in cps/MBq, "
+            "is not used for it."
+        )
     return (
-        f"Visit '{visit}': its {name} is {here}, that of the phantom in {camera.path.name} {there}; the camera's "
-        "numbers may not hold for it."
+        f"Visit '{visit}': the image holds counts, but {camera.path.name} was made from images in Bq/ml: its "
+        "calibration does not fit."
     )
 
 
+def _difference(camera: CameraFile, visit: str, name: str, phantom: str, patient: str) -> str:
+    here, there = (f"'{value}'" if value else "not stated" for value in (patient, phantom))
+    return (
+        f"Visit '{visit}' differs from the phantom of {camera.path.name} in {name}: {here}, but {there} for the "
+        "phantom; the camera's numbers may not hold for it."
+    )
+
+
+def with_camera(protocol: Protocol, camera: CameraFile | None) -> Protocol:
+    """The protocol's rules with the camera's resolution and its uncertainty, where the file has them.
+
+    All that corrects for partial volume, or expects a loss by it, takes the resolution from there.
+    """
+    if camera is None or not camera.fwhm_mm:
+        return protocol
+    imaging = replace(protocol.imaging, fwhm_mm=camera.fwhm_mm, fwhm_u_percent=100.0 * camera.fwhm_u)
+    return replace(protocol, imaging=imaging)
+
+
+def with_calibration_u(dosimetry: dict[str, Any], camera: CameraFile | None) -> dict[str, Any]:
+    """Settings of doses with the uncertainty of the camera's calibration, unless they state one themselves."""
+    return {"calibration_u": camera.factor_u, **dosimetry} if camera is not None and camera.kind else dosimetry
+
+
 def camera_overrides(
-    camera: CameraFile, stated: OperatorOverrides | None, observed_cps: float | None = None
+    camera: CameraFile | None,
+    stated: OperatorOverrides | None,
+    series: Series,
+    observed_cps: float | None = None,
 ) -> OperatorOverrides | None:
     """What is stated for a visit, with the camera's calibration and dead time where the visit states none itself.
 
@@ -158,18 +208,15 @@ def camera_overrides(
     InputFileError
         If the observed rate is beyond what the dead time was measured for.
     """
+    if camera is None:
+        return stated
     found = stated
-    if camera.kind == COUNTS and (stated is None or stated.calibration is None):
+    if camera.kind == COUNTS and (stated is None or stated.calibration is None) and not has_units(series):
         found = replace(found or OperatorOverrides(), calibration=Calibration(camera.factor, "total"))
-    if observed_cps is None:
+    if observed_cps is None or camera.dead_time is None:
         return found
-    if camera.dead_time is None:
-        raise InputFileError(
-            f"'observed_cps' is given, but the camera file {camera.path.name} has no dead time: remove it, or measure "
-            "a series of rising activity."
-        )
     model, tau_us, highest = camera.dead_time
-    if observed_cps > 1.05 * highest:
+    if observed_cps > _BEYOND * highest:
         raise InputFileError(
             f"'observed_cps' is {observed_cps:g}, but the dead time of {camera.path.name} was measured up to "
             f"{highest:.0f} counts per second only: measure it further, or check the rate."
@@ -177,23 +224,22 @@ def camera_overrides(
     return replace(found or OperatorOverrides(), dead_time=DeadTime(model, tau_us, observed_cps))
 
 
-def cross_calibrated(camera: CameraFile, made: Quantified) -> tuple[Volume, tuple[str, ...]]:
-    """An image in Bq/ml divided by the camera's factor of image over truth; counts are calibrated on reading."""
-    volume = made.volume
-    if camera.kind in ("", COUNTS):
-        return volume, made.decisions
-    note = (
-        f"Values were divided by {camera.factor:.6g}, what phantoms of the camera showed over what was filled "
-        f"({camera.path.name}, {camera.date.isoformat()})."
-    )
-    decisions = (*made.decisions, note)
-    return volume.with_values(
-        volume.array / camera.factor, provenance={**volume.provenance, "decisions": list(decisions)}
-    ), decisions
+def has_units(series: Series) -> bool:
+    """Whether a series is activity concentration or SUV by its own word: PET units, or a mapping of real values."""
+    dataset, where = series.headers[0].dataset, series.label
+    if series.sop_class != NM_STORAGE:
+        return series.sop_class == ENHANCED_PET_STORAGE or bool(text(dataset, "Units", where))
+    return bool(of_kind(mappings_of(dataset, where), CONCENTRATION, SUV))
 
 
-def camera_numbers(camera: CameraFile | None) -> tuple[float, float] | None:
-    """FWHM in mm and its relative standard uncertainty, where a camera file gives them: for partial volume."""
-    if camera is None or not camera.fwhm_mm:
-        return None
-    return camera.fwhm_mm, camera.fwhm_u
+def cross_calibrated(
+    camera: CameraFile | None, volume: Volume, decisions: tuple[str, ...]
+) -> tuple[Volume, tuple[str, ...]]:
+    """An image in Bq/ml or SUV divided by the camera's factor of image over truth; counts are calibrated on reading."""
+    if camera is None:
+        return volume, decisions
+    used = [camera.sentence]
+    if camera.kind and camera.kind != COUNTS:
+        used.append(f"Values were divided by {camera.factor:.6g}, image over truth by the camera's phantoms.")
+        volume = volume.with_values(volume.array / np.float32(camera.factor))
+    return volume, (*decisions, *used)

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.study.camera import CameraFile, load_camera, with_calibration_u, with_camera
 from PRRTUptakeLib.study.errors import InputFileError
 from PRRTUptakeLib.study.model import stated_fwhm_mm
 from PRRTUptakeLib.study.predicted_benefit import IntravenousCycle
@@ -73,6 +74,7 @@ class Visit:
     drawn_on: tuple[int, str] | None = None
     registration: RegistrationRule | str = ""
     overrides: OperatorOverrides | None = None
+    observed_cps: float | None = None
 
     @property
     def key(self) -> tuple[int, str]:
@@ -112,6 +114,7 @@ class Case:
     lobes: str = ""
     exclude: tuple[ExcludedPart, ...] = ()
     partial_volume: str = ""
+    camera: CameraFile | None = None
     questions: tuple[Question, ...] = ()
 
     def drawn_visit(self, visit: Visit) -> Visit:
@@ -140,7 +143,8 @@ def load_case(path: Path) -> Case:
     """
     place = Place(file=path.name, base=path.parent)
     content = CASE.read(read_json_file(path, place), place)
-    protocol = _protocol(content["protocol"], path)
+    camera = load_camera(content["camera"]) if "camera" in content else None
+    protocol = with_camera(_protocol(content["protocol"], path), camera)
     visits = _with_segments(
         [_visit(one, place.key("visits").item(n)) for n, one in enumerate(content["visits"])], place
     )
@@ -152,8 +156,8 @@ def load_case(path: Path) -> Case:
         protocol=protocol,
         visits=visits,
         treated_lobe=content.get("treated_lobe", ""),
-        recovery=_recovery(phantom, place.key("recovery_phantom")) if phantom else None,
-        dosimetry=content.get("dosimetry", {}),
+        recovery=_recovery_of(phantom, camera, place.key("recovery_phantom")),
+        dosimetry=with_calibration_u(_with_kinetics(content), camera),
         iv_cycle=_iv_cycle(content, place),
         delivered=Delivered(**delivered) if delivered else None,
         notes=content.get("notes", {}),
@@ -162,6 +166,7 @@ def load_case(path: Path) -> Case:
         lobes=content.get("lobes", ""),
         exclude=content.get("exclude", ()),
         partial_volume=content.get("partial_volume", ""),
+        camera=camera,
         questions=content.get("questions", ()),
     )
     _agrees_with_design(case, place)
@@ -174,12 +179,27 @@ def _protocol(name: str, path: Path) -> Protocol:
     return load_protocol(path.parent / name if name.endswith(".json") else name)
 
 
+def _recovery_of(phantom: dict[str, Any] | None, camera: CameraFile | None, place: Place) -> RecoveryCurve | None:
+    """The curve of the phantom that the case states, or else of the camera file."""
+    if phantom is None:
+        return camera.recovery if camera is not None else None
+    if camera is not None and camera.recovery is not None:
+        place.stop(f"{place.name} and the recovery of {camera.path.name} are two curves of one camera: keep one.")
+    return _recovery(phantom, place)
+
+
 def _recovery(phantom: dict[str, Any], place: Place) -> RecoveryCurve:
     figures = {"source": "recovery_phantom of the case file", **phantom}
     try:
         return fit_recovery_curve(**figures)
     except (PRRTError, ValueError) as error:
         place.stop(f"{place.name} cannot be used. {error}")
+
+
+def _with_kinetics(content: dict[str, Any]) -> dict[str, Any]:
+    """The settings of doses with the case's own key ``kinetics``, as the library of dosimetry reads them together."""
+    settings: dict[str, Any] = content.get("dosimetry", {})
+    return {**settings, "kinetics": content["kinetics"]} if "kinetics" in content else settings
 
 
 def _iv_cycle(content: dict[str, Any], place: Place) -> IntravenousCycle | None:
@@ -207,6 +227,7 @@ def _visit(content: dict[str, Any], place: Place) -> Visit:
         drawn_on=_drawn_on(content.get("drawn_on"), content["cycle"]),
         registration=registration_rule(rule, place.key("registration")) if rule else "",
         overrides=content.get("quantification"),
+        observed_cps=content.get("observed_cps"),
     )
 
 
@@ -287,13 +308,18 @@ def _agrees_with_itself(case: Case, place: Place) -> None:
     if method == "recovery" and case.recovery is None:
         whose = "'partial_volume'" if case.partial_volume else f"The protocol '{case.protocol.name}'"
         place.stop(
-            f"{whose} asks for a correction by recovery coefficients: add 'recovery_phantom', or choose another."
+            f"{whose} asks for a correction by recovery coefficients: add 'recovery_phantom' or 'camera', or choose "
+            "another."
         )
     if method == "gtm" and not (stated_fwhm_mm(case.dosimetry) or case.protocol.imaging.fwhm_mm) > 0:
         place.stop(
             f"'partial_volume' gtm needs the camera's resolution, but the protocol '{case.protocol.name}' has 0 mm: "
             "give 'dosimetry.image_fwhm_mm'."
         )
+    for n, visit in enumerate(case.visits):
+        if visit.observed_cps is not None and (case.camera is None or case.camera.dead_time is None):
+            key = place.key("visits").item(n).key("observed_cps").name
+            place.stop(f"{key} has no effect without a camera file with a dead time ('camera'): add it, or remove it.")
     cycles = {visit.cycle for visit in case.visits}
     for n, part in enumerate(case.exclude):
         if part.what == "cycle" and int(part.name) not in cycles:

@@ -12,6 +12,7 @@ from PRRTUptakeLib.dicom.operator_overrides import DOUBT, doubts_among
 from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.dicom.suv import suv
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.study.camera import camera_overrides, camera_warnings
 from PRRTUptakeLib.study.case import load_case, question_text, route_word
 from PRRTUptakeLib.study.images import contour_series, emission_series, has_emission
 from PRRTUptakeLib.study.response_case import is_follow_up
@@ -171,7 +172,10 @@ def _check_emission(case: Case, visit: Visit, series: Sequence[Series], found: _
     found.values["attenuation"] = attenuation_of(emission)
     try:
         routes = case.protocol.rules.routes
-        made = suv(emission, inputs=visit.overrides) if routes else quantify_beds(beds, visit.overrides)
+        if case.camera is not None:
+            found.warnings += camera_warnings(case.camera, emission, visit.visit)
+        stated = camera_overrides(case.camera, visit.overrides, emission, visit.observed_cps)
+        made = suv(emission, inputs=stated) if routes else quantify_beds(beds, stated)
     except PRRTError as error:
         found.problems.append(str(error))
         return
@@ -304,6 +308,8 @@ def _measured(case: Case, visits: Sequence[VisitCheck]) -> tuple[str, ...]:
         if len(timed) > 1:
             hours = ", ".join(f"{one.hours:.3g}" for one in timed)
             found.append(f"absorbed doses of cycle {cycle} from images at {hours} h")
+        elif timed and case.dosimetry.get("kinetics"):
+            found.append(f"absorbed doses of cycle {cycle} from one image and a population's kinetics")
         elif timed and case.dosimetry.get("teff_h"):
             found.append(f"absorbed doses of cycle {cycle} from one image and stated half-lives")
         else:

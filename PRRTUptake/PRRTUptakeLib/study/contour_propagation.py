@@ -54,7 +54,7 @@ def require_lesions(manual_shifts: Sequence[ManualShift], prepared: Prepared, vi
 
     Raises
     ------
-    CarryingError
+    StudyError
         Naming the lesion and those that there are.
     """
     ids = [one.lesion.lesion_id for one in prepared.lesions]

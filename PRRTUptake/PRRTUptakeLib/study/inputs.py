@@ -13,6 +13,7 @@ from PRRTUptakeLib.dicom.reading import read_volume
 from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.dicom.suv import suv
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.study.camera import camera_overrides, camera_warnings, cross_calibrated
 from PRRTUptakeLib.study.case import require_no_questions
 from PRRTUptakeLib.study.case_files import case_files
 from PRRTUptakeLib.study.errors import ImageError
@@ -30,8 +31,11 @@ from PRRTUptakeLib.study.segment_files import SegmentationReader, no_reader, rea
 from PRRTUptakeLib.study.visit_registration import anatomy_in_frame, image_name
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from PRRTUptakeLib.dicom.series import Series
     from PRRTUptakeLib.imaging.volume import Grid
+    from PRRTUptakeLib.study.camera import CameraFile
     from PRRTUptakeLib.study.case import Case, Visit
 
 STATED_LOBES = ("none", "left", "right")  # a liver that is not to be divided, or is one lobe
@@ -82,8 +86,20 @@ def study_input(case: Case, read_file: SegmentationReader = no_reader) -> StudyI
         source=case.path,
         base=case.path.parent,
         files=case_files(case.path),
-        doubts=case.protocol.remarks,
+        doubts=(*case.protocol.remarks, *_camera_doubts(case, measured)),
     )
+
+
+def _camera_doubts(case: Case, measured: Sequence[tuple[VisitInput, Series | None]]) -> list[str]:
+    """How the measured series differ from the phantom's of the camera file."""
+    if case.camera is None:
+        return []
+    return [
+        text
+        for visit, series in measured
+        if series is not None
+        for text in camera_warnings(case.camera, series, visit.visit)
+    ]
 
 
 def _visit(case: Case, visit: Visit, read_file: SegmentationReader) -> VisitInput:
@@ -109,7 +125,7 @@ def _visit(case: Case, visit: Visit, read_file: SegmentationReader) -> VisitInpu
         visit=visit.visit,
         cycle=visit.cycle,
         route=ROUTES.get(visit.route, visit.route),
-        emission=_emission(beds, visit) if beds else None,
+        emission=_emission(beds, visit, case.camera) if beds else None,
         emission_refusal=refusal,
         shows_emission=has_emission(found, case.protocol.imaging.modality),
         load_segments=lambda: read_segments(visit.segments, found, read_file, visit.labels),
@@ -133,19 +149,20 @@ def anatomy_input(series: Series) -> ImageInput:
     )
 
 
-def _emission(beds: tuple[Series, ...], visit: Visit) -> EmissionInput:
+def _emission(beds: tuple[Series, ...], visit: Visit, camera: CameraFile | None) -> EmissionInput:
     first = beds[0]
     return EmissionInput(
         name=IMAGE_WORDS.get(first.modality, first.modality),
-        load=lambda kind: _loaded(beds, kind, visit),
+        load=lambda kind: _loaded(beds, kind, visit, camera),
         series=first,
         beds=beds[1:],
         frame_of_reference_uid=first.frame_of_reference_uid,
     )
 
 
-def _loaded(beds: tuple[Series, ...], kind: str, visit: Visit) -> LoadedEmission:
-    stated, series = visit.overrides, beds[0]
+def _loaded(beds: tuple[Series, ...], kind: str, visit: Visit, camera: CameraFile | None) -> LoadedEmission:
+    series = beds[0]
+    stated = camera_overrides(camera, visit.overrides, series, visit.observed_cps)
     if kind == SUV and len(beds) > 1:
         raise ImageError(
             f"Visit '{visit.visit}' has {len(beds)} bed positions, which are joined in Bq/ml, not as SUV: give one "
@@ -155,9 +172,9 @@ def _loaded(beds: tuple[Series, ...], kind: str, visit: Visit) -> LoadedEmission
         made = suv(series, inputs=stated) if kind == SUV else quantify_beds(beds, stated)
     except DicomError as error:
         raise type(error)(f"{error}{_where_to_state(str(error), visit)}") from error
-    volume, decisions = made.volume, made.decisions
-    if stated is not None:
-        decisions = (*decisions, f"Values were stated in the case file: {stated.reason}.")
+    volume, decisions = cross_calibrated(camera, made.volume, made.decisions)
+    if visit.overrides is not None:
+        decisions = (*decisions, f"Values were stated in the case file: {visit.overrides.reason}.")
     if volume.reference_time is None:
         refusal = "The image does not state its time, so hours after injection are not known."
         return LoadedEmission(volume=volume, refusal=refusal, decisions=decisions)

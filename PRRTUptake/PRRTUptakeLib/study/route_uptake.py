@@ -14,6 +14,7 @@ from PRRTUptakeLib.study.eligibility import Eligibility, eligibility, log_ratio_
 from PRRTUptakeLib.study.errors import StudyError
 from PRRTUptakeLib.study.measurements import Measurement
 from PRRTUptakeLib.study.placement import placed_regions, transform_of
+from PRRTUptakeLib.study.route_intervals import RegionIntervals, drawn_means, region_intervals
 from PRRTUptakeLib.uptake.metrics import region_metrics
 from PRRTUptakeLib.uptake.peak import PeakRule, region_peaks
 from PRRTUptakeLib.uptake.ratios import enhancement_ratio
@@ -25,13 +26,14 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.dicom.injection import Injection
     from PRRTUptakeLib.imaging.volume import Volume
     from PRRTUptakeLib.segmentation.segments import Segment
+    from PRRTUptakeLib.segmentation.targets import Decision
     from PRRTUptakeLib.study.manual_shift import ManualShift
     from PRRTUptakeLib.study.preparation import Prepared
     from PRRTUptakeLib.study.protocol import Protocol
     from PRRTUptakeLib.uptake.mapping import RasTransform
     from PRRTUptakeLib.uptake.occupancy import Occupancy
+    from PRRTUptakeLib.uptake.uncertainty import UncertainValue
 
-Z95 = 1.959964  # of the normal distribution, 95 % two-sided
 METRICS = ("suv_max", "suv_peak", "suv_mean")
 LESION_ROLES = ("target", "lesion")
 ORGANS = ("kidney_left", "kidney_right", "spleen", "marrow", "blood_pool")
@@ -70,7 +72,7 @@ class RoutedImage:
 
 @dataclass(frozen=True, kw_only=True)
 class RegionRatio:
-    """One region: each metric after IA and IV, and their ratio."""
+    """One region: each metric after IA and IV, their ratio, and the intervals of all."""
 
     region: str
     role: str
@@ -80,6 +82,7 @@ class RegionRatio:
     iv: dict[str, float]
     ratio: dict[str, float]
     volume_mL: float
+    known: RegionIntervals = field(default_factory=RegionIntervals)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -88,7 +91,8 @@ class EnhancementResult:
 
     ``gains`` is, by region, the targets' enhancement over the region's: of organs by the protocol's metric, of healthy
     liver by its mean; ``ratio_sd`` the standard deviation of the log of any region's ratio, from how well SUV repeats.
-    ``segments`` are what was measured, references without the parts that lesions or organs spill into.
+    ``segments`` are what was measured, references without the parts that lesions or organs spill into; ``decisions``
+    say of every lesion whether it is a target, and why.
     """
 
     ia: RoutedImage
@@ -99,6 +103,7 @@ class EnhancementResult:
     warnings: tuple[str, ...]
     ratio_sd: float
     segments: tuple[Segment, ...] = ()
+    decisions: tuple[Decision, ...] = ()
 
 
 def measured_segments(prepared: Prepared) -> tuple[Segment, ...]:
@@ -133,6 +138,8 @@ def compare_routes(prepared: Prepared, ia: RoutedImage, iv: RoutedImage, protoco
     segments, warnings = _clear_references(measured_segments(prepared), prepared, (ia, iv), protocol)
     ia, iv = (_with_references(one, segments, prepared) for one in (ia, iv))
     after_ia, after_iv = (_measured(segments, prepared, one, warnings) for one in (ia, iv))
+    (ia_means, ia_missing), (iv_means, iv_missing) = (drawn_means(prepared, one, protocol) for one in (ia, iv))
+    warnings += [*ia_missing, *iv_missing]
     regions = []
     for segment in segments:
         name = segment.name
@@ -150,6 +157,7 @@ def compare_routes(prepared: Prepared, ia: RoutedImage, iv: RoutedImage, protoco
                 iv=after_iv[name],
                 ratio=ratio,
                 volume_mL=segment.voxels_inside * prepared.segmentation.grid.voxel_volume_mL,
+                known=region_intervals(name, (after_ia[name], after_iv[name]), (ia_means, iv_means), protocol),
             )
         )
     metric = protocol.endpoint.metric
@@ -166,6 +174,7 @@ def compare_routes(prepared: Prepared, ia: RoutedImage, iv: RoutedImage, protoco
         warnings=note,
         ratio_sd=log_ratio_sd(protocol.repeatability),
         segments=segments,
+        decisions=tuple(lesion.decision for lesion in prepared.lesions),
     )
 
 
@@ -252,6 +261,12 @@ def _differences(ia: RoutedImage, iv: RoutedImage) -> list[str]:
     return notes
 
 
+def _with_interval(row: Measurement, known: UncertainValue | None) -> Measurement:
+    if known is None:
+        return row
+    return replace(row, uncertainty=known.u, lower_95=known.lower, upper_95=known.upper)
+
+
 def enhancement_rows(
     result: EnhancementResult, patient: str, cycle: int, image: str = "PET"
 ) -> tuple[Measurement, ...]:
@@ -260,16 +275,17 @@ def enhancement_rows(
     units = result.ia.image.units
     for region in result.regions:
         names = (region.region, region.role, region.lobe, region.lesion_id)
-        for shown, values in ((result.ia, region.ia), (result.iv, region.iv)):
+        known = region.known
+        for shown, values, spread in ((result.ia, region.ia, known.ia), (result.iv, region.iv, known.iv)):
             for metric, value in values.items():
-                rows.append(Measurement(patient, cycle, shown.visit, image, *names, metric, value, units))
+                row = Measurement(patient, cycle, shown.visit, image, *names, metric, value, units)
+                rows.append(_with_interval(row, spread.get(metric)))
             for manual_shift in shown.manual_shifts:
                 if manual_shift.lesion == region.lesion_id:
                     rows += manual_shift.rows(Measurement(patient, cycle, shown.visit, image, *names, "", 0.0, "mm"))
         for metric, value in region.ratio.items():
-            spread, factor = value * result.ratio_sd, math.exp(Z95 * result.ratio_sd)
-            known = (spread, value / factor, value * factor)
-            rows.append(Measurement(patient, cycle, "IA/IV", image, *names, f"er_{metric}", value, "1", *known))
+            row = Measurement(patient, cycle, "IA/IV", image, *names, f"er_{metric}", value, "1")
+            rows.append(_with_interval(row, known.ratio.get(metric)))
         rows.append(Measurement(patient, cycle, "IA/IV", image, *names, "volume", region.volume_mL, "mL"))
     decided = result.eligibility
     patient_names = (patient, cycle, "IA/IV", image, "patient", "", "none", "")

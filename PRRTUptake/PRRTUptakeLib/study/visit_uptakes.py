@@ -258,6 +258,9 @@ def disjoint_regions(
     for segment in ordered:
         if segment.name in healthy.values():
             continue
+        if segment.role == "lobe" and healthy and segment.name not in healthy:
+            left_out[segment.name] = "it is part of the healthy liver, which is measured in another region"
+            continue
         region = placed[segment.name]
         if segment.role == "reference":
             left_out[segment.name] = "it is part of the healthy liver, which is measured in another reference region"

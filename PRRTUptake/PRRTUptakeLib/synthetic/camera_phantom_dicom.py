@@ -77,6 +77,7 @@ class PhantomPlan:
     clock_error_h : of all the camera's clocks against the dose calibrator's.
     with_ct : whether there is a CT.
     zoom : voxels of the CT over the usual ones.
+    length_mm : of the phantom, the spheres in its middle; 0 for the real one. A short one is made faster.
     """
 
     seed: int = 1
@@ -100,6 +101,7 @@ class PhantomPlan:
     clock_error_h: float = 0.0
     with_ct: bool = True
     zoom: float = 1.0
+    length_mm: float = 0.0
 
     @property
     def start(self) -> datetime:
@@ -168,9 +170,12 @@ def make_scan(plan: PhantomPlan) -> MadeScan:
 def _filled(plan: PhantomPlan, random: np.random.Generator) -> FilledPhantom:
     """Lying in any way: turned about its axis, askew, at times head for feet."""
     turn, askew, nod = random.uniform(0, 360), random.uniform(-10, 10), random.uniform(-10, 10)
+    phantom = camera_phantom(plan.phantom)
+    if plan.length_mm > 0:
+        phantom = replace(phantom, length_mm=plan.length_mm, spheres_to_end_mm=plan.length_mm / 2)
     angles = [turn, askew + 180.0 * (random.random() < 0.3), nod]
     return FilledPhantom(
-        phantom=camera_phantom(plan.phantom),
+        phantom=phantom,
         sphere_MBq_per_mL=plan.sphere_MBq_per_mL,
         background_MBq_per_mL=plan.background_MBq_per_mL,
         rotation=Rotation.from_euler("zyx", angles, degrees=True).as_matrix(),

@@ -387,6 +387,10 @@
    <translation>N</translation>
   </message>
   <message>
+   <source>Needs the package openpyxl, which Slicer does not bring along: you are asked before it is installed.</source>
+   <translation>Nécessite le paquet openpyxl, que Slicer ne fournit pas : votre accord est demandé avant l'installation.</translation>
+  </message>
+  <message>
    <source>Needs the source series in Slicer's DICOM database; patient and study are theirs.</source>
    <translation>Nécessite les séries d'origine dans la base DICOM de Slicer ; patient et étude sont les leurs.</translation>
   </message>
@@ -601,6 +605,10 @@
   <message>
    <source>T/N</source>
    <translation>T/N</translation>
+  </message>
+  <message>
+   <source>Table for Excel too (.xlsx)</source>
+   <translation>Tableau pour Excel aussi (.xlsx)</translation>
   </message>
   <message>
    <source>Table:</source>
@@ -1118,6 +1126,13 @@
   </message>
  </context>
  <context>
+  <name>panel.packages</name>
+  <message>
+   <source>The package {name} is not installed{reason}: switch off what needs it, or agree next time.</source>
+   <translation>Le paquet {name} n'est pas installé{reason} : désactivez ce qui en a besoin, ou acceptez la prochaine fois.</translation>
+  </message>
+ </context>
+ <context>
   <name>panel.registration</name>
   <message>
    <source>Choose a transform.</source>
@@ -1484,12 +1499,28 @@
    <translation>Choisissez le fichier de votre protocole.</translation>
   </message>
   <message>
+   <source>Cycles {cycles} are there; cycle {n} is loaded.</source>
+   <translation>Les cycles {cycles} sont là ; le cycle {n} est chargé.</translation>
+  </message>
+  <message>
+   <source>From DICOM database</source>
+   <translation>Depuis la base DICOM</translation>
+  </message>
+  <message>
+   <source>Loaded; nothing is open.</source>
+   <translation>Chargé ; rien ne reste ouvert.</translation>
+  </message>
+  <message>
    <source>Name the patient in section 1.</source>
    <translation>Nommez le patient en section 1.</translation>
   </message>
   <message>
    <source>Own protocol, from a file</source>
    <translation>Protocole propre, depuis un fichier</translation>
+  </message>
+  <message>
+   <source>The patient could not be loaded.</source>
+   <translation>Le patient n'a pas pu être chargé.</translation>
   </message>
   <message>
    <source>{title}. {nuclide} {modality} {time:g} h after injection. Targets above {diameter:g} mm anywhere in the body, up to {total}. Reference: {reference}, {margin:g} mm from lesions.</source>

@@ -45,16 +45,15 @@ def test_intervals_hold_the_true_dose(found, mode):
 
 @pytest.mark.slow
 def test_corrected_doses_are_right_and_certain_enough(found):
-    errors, by_mode = found
+    _, by_mode = found
     medians = {name: float(np.median([row.u for row in rows])) for name, rows in by_mode["gtm"].items()}
     assert medians["kidneys"] < 0.15
     assert medians["lesions from 30 mm"] < 0.20
-    if errors == 0.0:
-        bias = {name: float(np.mean([row.dose for row in rows])) - 1.0 for name, rows in by_mode["gtm"].items()}
-        for name in ("kidneys", "spleen"):
-            assert abs(bias[name]) < 0.03, name
-        for name in ("lesions from 30 mm", "lesions 20-30 mm"):
-            assert abs(bias[name]) < 0.05, name
+    bias = {name: float(np.mean([row.dose for row in rows])) - 1.0 for name, rows in by_mode["gtm"].items()}
+    for name in ("kidneys", "spleen"):
+        assert abs(bias[name]) < 0.03, name
+    for name in ("lesions from 30 mm", "lesions 20-30 mm"):
+        assert abs(bias[name]) < 0.05, name
 
 
 @pytest.mark.slow

@@ -271,6 +271,13 @@ def test_what_follows_from_doses_has_their_errors(result):
     assert lobe_ratio(more).u == pytest.approx(lobe_ratio(result).u, rel=0.05)
 
 
+def test_a_curve_that_no_model_describes_is_a_warning(result):
+    assert result.warnings == ()
+    odd = replace(CURVES[0], activity_MBq=(90.0, 20.0, 95.0, 15.0), u_activity_MBq=(1.0, 1.0, 1.0, 1.0))
+    (warning,) = dosimetry((odd, *CURVES[1:]), REGIONS, PATIENT, "auto", chain=CHAIN).warnings
+    assert "not adequate for kidney left:" in warning
+
+
 def test_sums_over_cycles_share_calibration_and_not_noise():
     """Two equal cycles: relative error of the sum by calibration stays, that by noise falls by the root of two."""
     for changes, ratio_of_u in (({"calibration": 0.1}, 1.0), ({"counts": 0.1}, 0.5**0.5)):

@@ -24,10 +24,10 @@ class PRRTDosimetrySuite(unittest.TestCase):
         parameters.sex = type(parameters.sex).FEMALE
         rows = dose_rows_of(logic.calculate(parameters))
         kidneys = [row for row in rows if "kidney" in row.region]
-        self.assertTrue(kidneys)
+        assert kidneys
         for row in kidneys:
-            self.assertTrue(0.5 < row.dose_Gy < 20.0, row)
-            self.assertGreater(row.u_dose_Gy, 0.0)
+            assert 0.5 < row.dose_Gy < 20.0, row
+            assert row.u_dose_Gy > 0.0
 
 
 if __name__ == "__main__":

@@ -9,11 +9,11 @@ class PRRTReaderSuite(unittest.TestCase):
     """The plugin as the DICOM module finds it."""
 
     def test_the_plugin_is_registered(self) -> None:
-        self.assertIn("DICOMPRRTPlugin", slicer.modules.dicomPlugins)
+        assert "DICOMPRRTPlugin" in slicer.modules.dicomPlugins
 
     def test_nothing_is_offered_for_no_files(self) -> None:
         plugin = slicer.modules.dicomPlugins["DICOMPRRTPlugin"]()
-        self.assertEqual(list(plugin.examineForImport([])), [])
+        assert list(plugin.examineForImport([])) == []
 
 
 if __name__ == "__main__":

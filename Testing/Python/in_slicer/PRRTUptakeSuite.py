@@ -2,6 +2,7 @@
 
 import unittest
 
+import pytest
 import slicer
 
 
@@ -17,9 +18,9 @@ class PRRTUptakeSuite(unittest.TestCase):
         from PRRTUptake import PRRTUptakeLogic
 
         logic = PRRTUptakeLogic()
-        with self.assertRaises(PRRTError) as caught:
+        with pytest.raises(PRRTError) as caught:
             logic.measureImages(logic.getParameterNode())
-        self.assertTrue(str(caught.exception).endswith("."))
+        assert str(caught.value).endswith(".")
 
     def test_a_synthetic_patient_is_measured_and_shown(self) -> None:
         from PRRTUptakeLib.mrml.images import MEASURED, image_rows
@@ -35,11 +36,11 @@ class PRRTUptakeSuite(unittest.TestCase):
         parameters.segmentation = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSegmentationNode")
         table = PRRTUptakeLogic().measureImages(parameters)
         read = result_table(table).GetTable()
-        self.assertEqual([read.GetColumnName(n) for n in range(read.GetNumberOfColumns())], list(HEADER))
+        assert [read.GetColumnName(n) for n in range(read.GetNumberOfColumns())] == list(HEADER)
         image = next(row.node for row in image_rows() if row.role == MEASURED)
         show_image(image, parameters.segmentation)
         layers = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
-        self.assertTrue(all(one.GetForegroundVolumeID() == image.GetID() for one in layers))
+        assert all(one.GetForegroundVolumeID() == image.GetID() for one in layers)
 
 
 if __name__ == "__main__":

@@ -38,5 +38,5 @@ def test_words_that_the_status_line_shows_are_marked():
                 if isinstance(call, ast.Call) and getattr(call.func, "attr", "") == "say":
                     words = call.args[0]
                     literal = isinstance(words, ast.Constant) and words.value
-                    spelt = literal or isinstance(words, ast.JoinedStr)
-                    assert not spelt, f"{path.name}:{call.lineno}"
+                    assert not literal, f"{path.name}:{call.lineno}"
+                    assert not isinstance(words, ast.JoinedStr), f"{path.name}:{call.lineno}"

@@ -167,15 +167,29 @@ def test_a_manual_shift_moves_one_lesion_in_one_visit_and_is_recorded(patient, t
 
 
 def test_ratios_have_the_interval_that_repeatability_gives(patient):
-    """Log-normal, from 10 % within a subject: 1.96 sqrt(2 ln 1.01); the patient's value has that of its draws."""
+    """Log-normal, from 10 % within a subject: 1.96 sqrt(2 ln 1.01); the patient's value has that of its draws.
+
+    Means have more in theirs; a single SUV has its half of the variance.
+    """
     factor = math.exp(1.96 * math.sqrt(2 * math.log(1.01)))
     ratios = [row for row in patient[1] if row["metric"].startswith("er_")]
     assert ratios
     for row in ratios:
-        value = float(row["value"])
-        assert float(row["lower_95"]) == pytest.approx(value / factor, rel=1e-5)
-        assert float(row["upper_95"]) == pytest.approx(value * factor, rel=1e-5)
-    assert all(row["lower_95"] == row["upper_95"] == "" for row in patient[1] if row["metric"] == "suv_max")
+        value, low, high = (float(row[word]) for word in ("value", "lower_95", "upper_95"))
+        if row["metric"] == "er_suv_mean":
+            assert low < 1.02 * value / factor
+            assert high > 0.98 * value * factor
+            continue
+        assert (low, high) == pytest.approx((value / factor, value * factor), rel=1e-5)
+    for row in patient[1]:
+        if row["metric"] == "suv_max":
+            value, high = float(row["value"]), float(row["upper_95"])
+            assert high == pytest.approx(value * factor ** (0.5**0.5), rel=1e-5)
+    lesions = {row["region"]: row for row in patient[1] if row["metric"] == "suv_mean" and row["role"] == "target"}
+    assert len(lesions) == 5
+    for row in lesions.values():  # the loss is inside, upwards
+        value, low, high = (float(row[word]) for word in ("value", "lower_95", "upper_95"))
+        assert high / value > value / low
     whole = next(row for row in patient[1] if row["metric"] == "enhancement_ratio")
     found = eligibility(
         {r["region"]: float(r["value"]) for r in ratios if r["metric"] == "er_suv_max" and r["role"] == "target"},
@@ -300,3 +314,16 @@ def test_a_pet_without_ct_is_measured_by_its_stated_registration(patient, tmp_pa
     assert len(again) >= 12
     report = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "nothing could be compared with it" in report
+
+
+def test_the_report_says_why_a_lesion_is_no_target_and_shows_both_images(patient):
+    report = (patient[0] / "out" / "report.html").read_text(encoding="utf-8")
+    targets = [row["region"] for row in patient[1] if row["metric"] == "er_suv_max" and row["role"] == "target"]
+    others = [row["region"] for row in patient[1] if row["metric"] == "er_suv_max" and row["role"] == "lesion"]
+    assert targets
+    assert others
+    reasons = ("larger targets already", "is not above", "outside the liver")
+    assert sum(report.count(reason) for reason in reasons) >= len(others)
+    for name in targets:
+        for route in ("IA", "IV"):
+            assert f"{name}, {route}: PET, 0 to " in report

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.study.readings.journal import Journal, Record, State
     from PRRTUptakeLib.study.readings.reading import Reading, VisitReading
 
-RATIOS = ("treated_control_ratio", "left_right_ratio", "enhancement_ratio", "tn_ratio")
+RATIOS = ("treated_control_ratio", "left_right_ratio", "enhancement_ratio", "tn_ratio", "er_suv_max", "er_suv_mean")
 """Metrics by which two readings are compared, the first that both have."""
 
 

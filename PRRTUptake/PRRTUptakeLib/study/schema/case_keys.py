@@ -15,6 +15,7 @@ from PRRTUptakeLib.study.manual_shift import ManualShift
 from PRRTUptakeLib.study.schema.containers import AnyOf, ListOf, MapOf, Record
 from PRRTUptakeLib.study.schema.fields import Anything, Day, FilePath, Flag, Number, Text, Word
 from PRRTUptakeLib.study.schema.place import shown
+from PRRTUptakeLib.study.schema.population_keys import KINETICS
 from PRRTUptakeLib.study.schema.shared_keys import (
     CYCLE,
     DELIVERED,
@@ -106,6 +107,19 @@ def _segments_one_way(values: dict[str, Any], place: Place) -> None:
             )
 
 
+def _kinetics_once(values: dict[str, Any], place: Place) -> None:
+    if "kinetics" not in values:
+        return
+    doses = values.get("dosimetry", {})
+    if "kinetics" in doses:
+        place.stop(f"{place.key('kinetics').name} is also under 'dosimetry': keep one of them.")
+    if doses.get("model", "auto") != "auto":
+        place.stop(
+            f"{place.key('kinetics').name} names a population, which chooses its own models: leave it out, or "
+            "'dosimetry.model'."
+        )
+
+
 def _each_once(values: dict[str, Any], place: Place) -> None:
     """One decision for one lesion or segment."""
     for key, name in (("nudges", "lesion"), ("targets", "dropped"), ("couinaud_moves", "number"), ("vanished", "")):
@@ -177,6 +191,13 @@ VISIT = Record(
         "image": Text(rule=_uid, about="Series Instance UID of the measured image, where there are several."),
         "route": Word(words=(*ROUTES, *ROUTES.values()), about="How the activity was given, for PET of both routes."),
         "quantification": QUANTIFICATION,
+        "observed_cps": Number(
+            low=0,
+            high=1e8,
+            above=True,
+            unit="counts per second",
+            about="Count rate that the detectors showed, for the dead time of the camera file",
+        ),
         "lobe_plane": Record(
             about="Parts the lobes; the normal points to the patient's left lobe.",
             required={
@@ -216,6 +237,7 @@ VISIT = Record(
 )
 
 CASE = Record(
+    rules=(_kinetics_once,),
     about="A case of SlicerPRRT: which DICOM, segments and rules make up one patient. Paths are relative to the file.",
     required={
         "patient": Text(name=True, about="Id of the patient in tables and reports."),
@@ -252,6 +274,10 @@ CASE = Record(
             words=PARTIAL_VOLUME, about="Partial volume correction, in place of what the protocol says."
         ),
         "recovery_phantom": RECOVERY_PHANTOM,
+        "camera": FilePath(
+            about="CAMERA.json of prrt camera: calibration, resolution and recovery with their uncertainties."
+        ),
+        "kinetics": replace(KINETICS, raw=True),
         "dosimetry": replace(DOSIMETRY, raw=True),  # read again by the library of dosimetry
         "iv_cycle": IV_CYCLE,
         "delivered": DELIVERED,
