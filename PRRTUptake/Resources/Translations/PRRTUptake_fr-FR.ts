@@ -1499,28 +1499,12 @@
    <translation>Choisissez le fichier de votre protocole.</translation>
   </message>
   <message>
-   <source>Cycles {cycles} are there; cycle {n} is loaded.</source>
-   <translation>Les cycles {cycles} sont là ; le cycle {n} est chargé.</translation>
-  </message>
-  <message>
-   <source>From DICOM database</source>
-   <translation>Depuis la base DICOM</translation>
-  </message>
-  <message>
-   <source>Loaded; nothing is open.</source>
-   <translation>Chargé ; rien ne reste ouvert.</translation>
-  </message>
-  <message>
    <source>Name the patient in section 1.</source>
    <translation>Nommez le patient en section 1.</translation>
   </message>
   <message>
    <source>Own protocol, from a file</source>
    <translation>Protocole propre, depuis un fichier</translation>
-  </message>
-  <message>
-   <source>The patient could not be loaded.</source>
-   <translation>Le patient n'a pas pu être chargé.</translation>
   </message>
   <message>
    <source>{title}. {nuclide} {modality} {time:g} h after injection. Targets above {diameter:g} mm anywhere in the body, up to {total}. Reference: {reference}, {margin:g} mm from lesions.</source>
