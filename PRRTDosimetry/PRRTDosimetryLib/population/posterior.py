@@ -30,8 +30,11 @@ if TYPE_CHECKING:
 
 POSSIBLE_POPULATIONS, DRAWS_EACH, SEED = 64, 32, 22
 SIGNIFICANCE = 0.10
-"""Nominal, of the check whether a patient is outside the population. As several parameters are tested and the population is
-uncertain itself, about one of twenty patients inside is named (simulated)."""
+"""Nominal, of the check whether a patient is outside the population.
+
+As several parameters are tested and the population is uncertain itself, about one of twenty patients inside is named
+(simulated).
+"""
 MISFIT_SIGNIFICANCE = 0.005
 """Of the check whether the points follow any course of the population's form."""
 

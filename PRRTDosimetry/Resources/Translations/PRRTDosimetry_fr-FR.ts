@@ -60,6 +60,10 @@
    <translation>5. Export</translation>
   </message>
   <message>
+   <source>6. Camera</source>
+   <translation>6. Caméra</translation>
+  </message>
+  <message>
    <source>95 % Gy</source>
    <translation>95 % Gy</translation>
   </message>
@@ -136,6 +140,10 @@
    <translation>Dose biologique effective en Gy, calculée par cycle puis sommée</translation>
   </message>
   <message>
+   <source>CAMERA.json: written from the phantom images, or one that is there already.</source>
+   <translation>CAMERA.json : écrit à partir des images de fantômes, ou déjà présent.</translation>
+  </message>
+  <message>
    <source>CT in the space of the first image, for the density; liver, spleen, kidneys and lesions in the liver count as soft tissue, however bright contrast medium makes them.</source>
    <translation>Scanner dans l'espace de la première image, pour la densité ; foie, rate, reins et lésions du foie comptent comme tissus mous, même rehaussés par un produit de contraste.</translation>
   </message>
@@ -156,6 +164,14 @@
    <translation>Étalonnage :</translation>
   </message>
   <message>
+   <source>Camera file (*.json)</source>
+   <translation>Fichier de caméra (*.json)</translation>
+  </message>
+  <message>
+   <source>Camera file:</source>
+   <translation>Fichier de caméra :</translation>
+  </message>
+  <message>
    <source>Chooses the phantom of the S-values; taken from the images where they state it.</source>
    <translation>Détermine le fantôme des valeurs S ; repris des images si elles l'indiquent.</translation>
   </message>
@@ -164,8 +180,16 @@
    <translation>Cliquez sur une ligne pour voir points et courbe dans la vue graphique de Slicer.</translation>
   </message>
   <message>
+   <source>Commission from phantom images</source>
+   <translation>Qualifier à partir des images de fantôme</translation>
+  </message>
+  <message>
    <source>Corr. Gy</source>
    <translation>Gy corr.</translation>
+  </message>
+  <message>
+   <source>Cost</source>
+   <translation>Coût</translation>
   </message>
   <message>
    <source>Cycle {cycle}</source>
@@ -236,8 +260,20 @@
    <translation>Électrons :</translation>
   </message>
   <message>
+   <source>Expected upper over lower end of the 95 % interval, minus 1</source>
+   <translation>Borne haute sur borne basse attendues de l'intervalle à 95 %, moins 1</translation>
+  </message>
+  <message>
    <source>Export</source>
    <translation>Exporter</translation>
+  </message>
+  <message>
+   <source>Find hours</source>
+   <translation>Trouver les heures</translation>
+  </message>
+  <message>
+   <source>Find the hours at which these images say most of the dose, by the population, or by wide assumptions.</source>
+   <translation>Trouver les heures où ces images renseignent le mieux sur la dose, selon la population ou des hypothèses larges.</translation>
   </message>
   <message>
    <source>Fit curves</source>
@@ -268,12 +304,24 @@
    <translation>Demi-temps de réparation des reins.</translation>
   </message>
   <message>
+   <source>Hours of the images, the expected width of the dose's 95 % interval, and what other sets cost.</source>
+   <translation>Heures des images, largeur attendue de l'intervalle à 95 % de la dose, et ce que coûtent les autres choix.</translation>
+  </message>
+  <message>
+   <source>How many images there may be, from 1 to 5.</source>
+   <translation>Combien d'images sont possibles, de 1 à 5.</translation>
+  </message>
+  <message>
    <source>How the patient is called in tables and reports.</source>
    <translation>Nom du patient dans les tableaux et rapports.</translation>
   </message>
   <message>
    <source>Image</source>
    <translation>Image</translation>
+  </message>
+  <message>
+   <source>Images at</source>
+   <translation>Images à</translation>
   </message>
   <message>
    <source>Isodoses, Gy:</source>
@@ -298,6 +346,14 @@
   <message>
    <source>Kidneys, α/β:</source>
    <translation>Reins, α/β :</translation>
+  </message>
+  <message>
+   <source>Kinds of regions, separated by commas: kidney, spleen, liver, marrow, lesion.</source>
+   <translation>Types de régions, séparés par des virgules : kidney, spleen, liver, marrow, lesion.</translation>
+  </message>
+  <message>
+   <source>Kinetics of your own patients (POPULATION.json), for patients with few images; leave it empty for none.</source>
+   <translation>Cinétique de vos propres patients (POPULATION.json), pour les patients avec peu d'images ; laissez vide pour aucune.</translation>
   </message>
   <message>
    <source>Lacks</source>
@@ -332,6 +388,10 @@
    <translation>Moyenne de la carte de dose en Gy</translation>
   </message>
   <message>
+   <source>Mean width</source>
+   <translation>Largeur moyenne</translation>
+  </message>
+  <message>
    <source>Method:</source>
    <translation>Méthode :</translation>
   </message>
@@ -354,6 +414,10 @@
   <message>
    <source>Needs the source series in Slicer's DICOM database; patient and study are theirs.</source>
    <translation>Nécessite les séries d'origine dans la base DICOM de Slicer ; patient et étude sont les leurs.</translation>
+  </message>
+  <message>
+   <source>Next time image:</source>
+   <translation>Prochaine image :</translation>
   </message>
   <message>
    <source>Number of the treatment cycle, from 1.</source>
@@ -380,12 +444,20 @@
    <translation>Ouvrir le rapport</translation>
   </message>
   <message>
+   <source>Open the page to sign</source>
+   <translation>Ouvrir la page à signer</translation>
+  </message>
+  <message>
    <source>Organs and lesions in the space of all time points; an image may have its own, see below.</source>
    <translation>Organes et lésions dans l'espace de tous les temps ; une image peut avoir les siens, voir ci-dessous.</translation>
   </message>
   <message>
    <source>Own segments:</source>
    <translation>Segments propres :</translation>
+  </message>
+  <message>
+   <source>PHANTOM.json: which folders hold phantom images, and what was filled.</source>
+   <translation>PHANTOM.json : dossiers des images de fantôme, et ce qui a été rempli.</translation>
   </message>
   <message>
    <source>PRRT Dosimetry</source>
@@ -416,8 +488,28 @@
    <translation>Patient :</translation>
   </message>
   <message>
+   <source>Phantom file (*.json)</source>
+   <translation>Fichier du fantôme (*.json)</translation>
+  </message>
+  <message>
+   <source>Phantom file:</source>
+   <translation>Fichier du fantôme :</translation>
+  </message>
+  <message>
    <source>Phantom, mL:</source>
    <translation>Fantôme, mL :</translation>
+  </message>
+  <message>
+   <source>Planned images</source>
+   <translation>Images prévues</translation>
+  </message>
+  <message>
+   <source>Population (*.json)</source>
+   <translation>Population (*.json)</translation>
+  </message>
+  <message>
+   <source>Population:</source>
+   <translation>Population :</translation>
   </message>
   <message>
    <source>Protocol (*.json)</source>
@@ -508,6 +600,10 @@
    <translation>Sensibilité de la caméra, pour une image de coups.</translation>
   </message>
   <message>
+   <source>Set</source>
+   <translation>Choix</translation>
+  </message>
+  <message>
    <source>Sex:</source>
    <translation>Sexe :</translation>
   </message>
@@ -584,6 +680,10 @@
    <translation>Unités</translation>
   </message>
   <message>
+   <source>Use its numbers</source>
+   <translation>Utiliser ses valeurs</translation>
+  </message>
+  <message>
    <source>Volumes in mL of the spheres of a phantom that was measured with this camera, separated by spaces or commas. With their recoveries, lesions have doses corrected for partial volume too, beside the others.</source>
    <translation>Volumes en mL des sphères d'un fantôme mesuré avec cette caméra, séparés par des espaces ou des virgules. Avec leurs recouvrements, les lésions ont aussi des doses corrigées du volume partiel, à côté des autres.</translation>
   </message>
@@ -602,6 +702,10 @@
   <message>
    <source>Which lobe's artery was infused; blinded until the analysis is unblinded.</source>
    <translation>Le lobe dont l'artère a été perfusée ; en aveugle jusqu'à la levée.</translation>
+  </message>
+  <message>
+   <source>Width over that of the best set, minus 1</source>
+   <translation>Largeur rapportée à celle du meilleur choix, moins 1</translation>
   </message>
   <message>
    <source>With one key a patient keeps the same subject name in every bundle; the file is made if it is not there. Without one the names cannot be traced back.</source>
@@ -670,6 +774,65 @@
   <message>
    <source>volumes of the spheres, for corrected doses</source>
    <translation>volumes des sphères, pour des doses corrigées</translation>
+  </message>
+ </context>
+ <context>
+  <name>panel.camera</name>
+  <message>
+   <source>Camera</source>
+   <translation>Caméra</translation>
+  </message>
+  <message>
+   <source>Camera file {path} written.</source>
+   <translation>Fichier de caméra {path} écrit.</translation>
+  </message>
+  <message>
+   <source>Choose a camera file that is there, or commission the camera.</source>
+   <translation>Choisissez un fichier de caméra existant, ou qualifiez la caméra.</translation>
+  </message>
+  <message>
+   <source>Choose the phantom file.</source>
+   <translation>Choisissez le fichier du fantôme.</translation>
+  </message>
+  <message>
+   <source>Commission first.</source>
+   <translation>Qualifiez d'abord la caméra.</translation>
+  </message>
+  <message>
+   <source>Find the spheres, and write the camera file and its page</source>
+   <translation>Trouver les sphères, et écrire le fichier de caméra et sa page</translation>
+  </message>
+  <message>
+   <source>In use: {path}</source>
+   <translation>Utilisé : {path}</translation>
+  </message>
+  <message>
+   <source>Open it in the web browser</source>
+   <translation>L'ouvrir dans le navigateur</translation>
+  </message>
+  <message>
+   <source>Say where the camera file is to be written.</source>
+   <translation>Dites où écrire le fichier de caméra.</translation>
+  </message>
+  <message>
+   <source>Stopped; no camera file was written.</source>
+   <translation>Arrêté ; aucun fichier de caméra n'a été écrit.</translation>
+  </message>
+  <message>
+   <source>Take resolution, recovery and the uncertainty of the calibration for the doses</source>
+   <translation>Prendre résolution, recouvrement et incertitude d'étalonnage pour les doses</translation>
+  </message>
+  <message>
+   <source>The camera could not be commissioned.</source>
+   <translation>La caméra n'a pas pu être qualifiée.</translation>
+  </message>
+  <message>
+   <source>The camera file could not be used.</source>
+   <translation>Le fichier de caméra n'a pas pu être utilisé.</translation>
+  </message>
+  <message>
+   <source>The page could not be opened.</source>
+   <translation>La page n'a pas pu être ouverte.</translation>
   </message>
  </context>
  <context>
@@ -803,6 +966,17 @@
   <message>
    <source>The histograms could not be shown.</source>
    <translation>Les histogrammes n'ont pas pu être montrés.</translation>
+  </message>
+ </context>
+ <context>
+  <name>panel.planning</name>
+  <message>
+   <source>Images at {hours} say most of the dose.</source>
+   <translation>Les images à {hours} renseignent le mieux sur la dose.</translation>
+  </message>
+  <message>
+   <source>The hours could not be found.</source>
+   <translation>Les heures n'ont pas pu être trouvées.</translation>
   </message>
  </context>
  <context>

@@ -352,7 +352,7 @@
   </message>
   <message>
    <source>Load the images of this patient's cycle, with segments if there are any, and fill sections 1 and 2; what is open is said at the foot of the panel.</source>
-   <translation>Charger les images du cycle de ce patient, avec les segments s'il y en a, et remplir les sections 1 et 2 ; ce qui reste ouvert est indiqué au bas du panneau.</translation>
+   <translation>Charger les images du cycle de ce patient, avec les segments s'il y en a, et remplir les sections 1 et 2 ; ce qui reste ouvert est dit au bas du panneau.</translation>
   </message>
   <message>
    <source>Lobe</source>
@@ -910,7 +910,7 @@
   <name>panel.database</name>
   <message>
    <source>Cycles {cycles} are there; cycle {n} is loaded.</source>
-   <translation>Les cycles {cycles} sont présents ; le cycle {n} est chargé.</translation>
+   <translation>Les cycles {cycles} sont là ; le cycle {n} est chargé.</translation>
   </message>
   <message>
    <source>From DICOM database</source>

@@ -43,7 +43,7 @@ def test_images_state_what_they_know(ready):
     assert ready.ui.activitySpinBox.value == 7400.0
     assert ready.ui.nuclideComboBox.currentText == "Lu-177"
     assert ready.ui.sexComboBox.currentText == "female"
-    assert [row[1] for row in cells(ready.ui.timePointsTable)] == ["4 h", "24 h", "72 h", "168 h"]
+    assert [row[1] for row in cells(ready.ui.timePointsTable)] == ["4.0 h", "24.0 h", "72.0 h", "168.0 h"]
     assert not ready.ui.timePointsLabel.text
     ready.ui.activitySpinBox.value = 7000.0
     assert "7400" in ready.ui.timePointsLabel.text
