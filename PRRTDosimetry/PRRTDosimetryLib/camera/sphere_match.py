@@ -188,7 +188,7 @@ def _other_namings(
 def with_pose(
     match: Match, phantom: CameraPhantom, pose: Pose, evidence: float, margin: float, scores: np.ndarray
 ) -> Match:
-    """The same spheres at a better pose, with the correlation of each one's wall."""
+    """The same spheres at a better pose, with the correlation (n,) of each one's wall."""
     centres = pose.place(phantom.centres_mm)
     spheres = tuple(
         replace(one, centre_mm=_point(centre), score=float(score))

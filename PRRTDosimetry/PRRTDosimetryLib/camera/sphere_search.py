@@ -191,7 +191,7 @@ def neighbourhood(
 
 
 def wall_score(around: Neighbourhood, centre_mm: np.ndarray, diameter_mm: float, wall_mm: float) -> tuple[float, float]:
-    """Correlation coefficient of the CT around a point with the wall of a sphere there, and the number of voxels."""
+    """Correlation coefficient of the CT around a point (3,) with the wall of a sphere, and how many voxels."""
     offset = around.points - centre_mm
     distance = np.sqrt(np.einsum("ij,ij->i", offset, offset))
     near = distance <= diameter_mm / 2.0 + wall_mm + 3.0

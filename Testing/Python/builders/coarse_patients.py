@@ -13,6 +13,8 @@ from PRRTUptakeLib.segmentation.files import read_segment_folder
 from PRRTUptakeLib.segmentation.label_matching import recognise, with_matches
 from PRRTUptakeLib.study.images import contour_series
 from PRRTUptakeLib.synthetic import cases, session
+from PRRTUptakeLib.synthetic.lesion_placement import LesionPlan
+from PRRTUptakeLib.synthetic.phantom import synthetic_patient
 from PRRTUptakeLib.synthetic.simulation import axial_grid
 
 GRIDS = {
@@ -22,10 +24,18 @@ GRIDS = {
     "PET_GRID": axial_grid((64, 64, 52), (8.0, 8.0, 6.0), np.array([0.0, 0.0, -12.0])),
     "MR_GRID": axial_grid((102, 92, 51), (4.0, 4.0, 6.0), np.array([0.0, 0.0, -8.0])),
 }
+PLANS = [LesionPlan(40.0, "left", 1.1), LesionPlan(36.0, "right", 1.0), LesionPlan(30.0, "none", 1.0)]
+
+
+def _few_lesions(seed):
+    """Lesions that are large enough for coarse voxels."""
+    return synthetic_patient(seed, lesions=PLANS)
+
+
 WRITERS = {
-    "lutia": lambda folder: cases.write_synthetic_lutia(folder, seed=4, noise=False),
+    "lutia": lambda folder: cases.write_synthetic_lutia(folder, noise=False, patient=_few_lesions(4)),
     "single-arm": lambda folder: cases.write_synthetic_single_arm(
-        folder, seed=3, times_h=(24.0, 96.0), moving=False, noise=False
+        folder, times_h=(24.0, 96.0), moving=False, noise=False, patient=_few_lesions(3)
     ),
     "ia-versus-iv": lambda folder: cases.write_synthetic_ia_versus_iv(folder, seed=5, moving=False, noise=False),
 }
