@@ -74,3 +74,12 @@ def test_the_readme_says_what_each_module_does_and_names_the_licence():
         assert re.search(rf"\*\*{title}\*\* [a-z]", README), f"a sentence on {title}"
     assert "Apache License 2.0" in README
     assert "doi:" in README
+
+
+def test_every_suite_is_registered_to_run_inside_slicer():
+    folder = ROOT / "Testing" / "Python"
+    listed = re.findall(r"slicer_add_python_unittest\(SCRIPT (\S+)\)", (folder / "CMakeLists.txt").read_text("utf-8"))
+    there = sorted(path.relative_to(folder).as_posix() for path in (folder / "in_slicer").glob("*.py"))
+    assert sorted(listed) == there
+    assert "add_subdirectory(Testing)" in CODE
+    assert "add_subdirectory(Python)" in (ROOT / "Testing" / "CMakeLists.txt").read_text("utf-8")
