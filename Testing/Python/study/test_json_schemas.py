@@ -119,6 +119,6 @@ def test_words_that_two_libraries_share():
 
 def test_an_unknown_kind_is_wrong_use(capsys):
     with pytest.raises(SystemExit) as stop:
-        main(["schema", "camera"])
+        main(["schema", "scanner"])
     assert stop.value.code == 2
     assert "protocol" in capsys.readouterr().err
