@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import slicer
-from PRRTDosimetryLib.panel.choices import Density, Method, Sex
+from PRRTDosimetryLib.panel.choices import Curve, Density, Electrons, Method, Sex
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.panel.choices import TreatedLobe
 from PRRTUptakeLib.panel.export_options import check_extras, extra_writers
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from PRRTDosimetryLib.camera.commission import Commissioning
     from PRRTDosimetryLib.dosimetry.settings import DoseSettings
+    from PRRTDosimetryLib.effect.bed import Tissue
     from PRRTDosimetryLib.mrml.logic import DosimetryLogic, Treatment
     from PRRTDosimetryLib.selftest.self_test import SelfTest
     from PRRTUptakeLib.progress import Progress
@@ -67,11 +68,23 @@ class PRRTDosimetryParameterNode:
     phantomRecoveries: str = ""
     model: str = "auto"
     countsUncertainty: Annotated[float, WithinRange(0, 50)] = 2.0
+    populationFile: str = ""
+    plannedRegions: str = "kidney, lesion"
+    plannedImages: Annotated[int, WithinRange(1, 5)] = 2
+    plan: vtkMRMLTableNode
     curves: vtkMRMLTableNode
     method: Method = Method.S_VALUES
     density: Density = Density.UNIFORM
     densityValue: Annotated[float, WithinRange(0.2, 2.0)] = 1.04
     ct: vtkMRMLScalarVolumeNode
+    curve: Curve = Curve.SCHNEIDER
+    electrons: Electrons = Electrons.KERNEL
+    particles: Annotated[float, WithinRange(0.01, 1000)] = 1.0
+    seed: Annotated[int, WithinRange(0, 1000000)] = 1
+    kidneyAlphaBeta: Annotated[float, WithinRange(0.1, 100)] = 2.6
+    kidneyRepair: Annotated[float, WithinRange(0.1, 100)] = 2.8
+    lesionAlphaBeta: Annotated[float, WithinRange(0, 100)] = 0.0
+    lesionRepair: Annotated[float, WithinRange(0.1, 100)] = 1.5
     calibrationUncertainty: Annotated[float, WithinRange(0, 50)] = 5.0
     sValueUncertainty: Annotated[float, WithinRange(0, 50)] = 5.0
     doses: vtkMRMLTableNode
@@ -103,6 +116,7 @@ class PRRTDosimetryWidget(PanelWidget):
         from PRRTDosimetryLib.panel.camera import CameraSection
         from PRRTDosimetryLib.panel.curves import CurvesSection
         from PRRTDosimetryLib.panel.dose import DoseSection, ResultsSection
+        from PRRTDosimetryLib.panel.planning import PlanningSection
         from PRRTDosimetryLib.panel.self_test import SelfTestSection
         from PRRTDosimetryLib.panel.time_points import TimePointsSection
         from PRRTUptakeLib.panel.report import ReportSection
@@ -113,6 +127,7 @@ class PRRTDosimetryWidget(PanelWidget):
             self.study,
             self.timePoints,
             CurvesSection(self),
+            PlanningSection(self),
             DoseSection(self),
             ResultsSection(self),
             ReportSection(self),
@@ -172,6 +187,22 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
         self._fitted = self._state(parameters)
         return parameters.curves
 
+    def planTimes(self, parameters: PRRTDosimetryParameterNode) -> Any:
+        """Find the hours at which few images say most of the dose; returns the table node, placed in the parameters.
+
+        Raises
+        ------
+        PRRTError
+            If the population cannot be read, or a region is of no kind.
+        """
+        from PRRTDosimetryLib.mrml.plan_nodes import table_from_plan
+        from PRRTDosimetryLib.population.from_text import planned
+
+        path = Path(parameters.populationFile) if parameters.populationFile else None
+        found = planned(path, parameters.nuclide, parameters.plannedRegions, parameters.plannedImages)
+        parameters.plan = table_from_plan(found, _("Planned images"), parameters.plan)
+        return parameters.plan
+
     def calculate(self, parameters: PRRTDosimetryParameterNode, progress: Progress = no_progress) -> Any:
         """Calculate the doses, after the curves where these are not of now; returns the table node of the doses.
 
@@ -188,7 +219,9 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
         if parameters.method is Method.S_VALUES:
             parameters.doses = logic.regionDoses(parameters.doses, sub_progress(progress, 0.7, 1.0))
         else:
-            ct = parameters.ct if parameters.density is Density.CT else None
+            by_ct = parameters.density is Density.CT or parameters.method is Method.TRANSPORT
+            ct = parameters.ct if by_ct else None
+            logic.settings = self._settings(parameters)
             step = sub_progress(progress, 0.7, 1.0)
             made = logic.doseMap(parameters.method.value, parameters.densityValue, ct, parameters.doses, step)
             self._remove(parameters.doseMap)
@@ -327,15 +360,38 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
         )
 
     def _settings(self, parameters: PRRTDosimetryParameterNode) -> DoseSettings:
+        from PRRTDosimetryLib.dose.density_curves import shipped_curve
         from PRRTDosimetryLib.dosimetry.settings import DoseSettings
+        from PRRTDosimetryLib.population.model import read_population
+        from PRRTDosimetryLib.transport.options import TransportOptions
 
+        population = read_population(Path(parameters.populationFile)) if parameters.populationFile else None
         return DoseSettings(
             model=parameters.model,
             calibration_u=parameters.calibrationUncertainty / 100,
             counts_u=parameters.countsUncertainty / 100,
             s_value_u=parameters.sValueUncertainty / 100,
             image_fwhm_mm=parameters.resolution_mm,
+            ct_curve=shipped_curve(parameters.curve.value),
+            transport=TransportOptions(
+                electrons=parameters.electrons.value,
+                histories=round(parameters.particles * 1e6),
+                seed=parameters.seed,
+            ),
+            tissues=self._tissues(parameters),
+            population=population,
         )
+
+    def _tissues(self, parameters: PRRTDosimetryParameterNode) -> dict[str, Tissue]:
+        """Radiosensitivities as the panel shows them; the kidneys' default keeps its source."""
+        from PRRTDosimetryLib.effect.bed import KIDNEY, LESIONS, Tissue
+
+        kidneys = Tissue(parameters.kidneyAlphaBeta, parameters.kidneyRepair, "stated in the panel")
+        same = (kidneys.alpha_beta_Gy, kidneys.repair_half_time_h) == (KIDNEY.alpha_beta_Gy, KIDNEY.repair_half_time_h)
+        found = {} if same else {"kidneys": kidneys}  # then the protocol's hold, or the default's
+        if parameters.lesionAlphaBeta > 0:
+            found[LESIONS] = Tissue(parameters.lesionAlphaBeta, parameters.lesionRepair, "stated in the panel")
+        return found
 
     def _state(self, parameters: PRRTDosimetryParameterNode) -> tuple[Any, ...]:
         """Changes whenever the curves would come out otherwise."""
@@ -348,7 +404,10 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
         moved = [point.node.GetParentTransformNode() for point in points]
         transforms = [(node.GetID(), node.GetTransformToWorldMTime()) for node in moved if node is not None]
         protocol = self.dosimetryFor(parameters).protocol.sha256
-        return (self._treatment(parameters), self._settings(parameters), protocol, images, segments, transforms)
+        settings = self._settings(parameters)  # without what dose maps alone are made with
+        fitted = (settings.model, settings.calibration_u, settings.counts_u, settings.s_value_u)
+        more = (settings.image_fwhm_mm, tuple(settings.tissues.items()))
+        return (self._treatment(parameters), fitted, more, protocol, images, segments, transforms)
 
     def _remove(self, doseMap: Any) -> None:
         """Take an earlier dose map and its colours out of the scene."""

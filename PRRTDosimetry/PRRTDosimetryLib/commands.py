@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+POPULATION_MODELS = ("auto", "mono", "uptake-clearance", "bi")
+
 # What runs one patient of a cohort in a worker process.
 RUN_CASE = "PRRTDosimetryLib.mrml.run:run_case_with_doses"
 
@@ -37,6 +39,17 @@ def _tiac_arguments(parser: argparse.ArgumentParser) -> None:
         help="uncertainty of the points: sigma^2 = (F A)^2 + S^2; default: unknown",
     )
     add("--sigma0-MBq", type=float, metavar="S", help="weights: see --relative-u")
+    add(
+        "--population",
+        type=Path,
+        metavar="FILE",
+        help="POPULATION.json, or synthetic: few images borrow from other patients",
+    )
+    add("--cycle", type=int, default=1, metavar="N", help="with --population: number of the cycle, default 1")
+    add(
+        "--earlier", nargs="+", type=Path, default=(), metavar="CSV", help="with --population: curves of earlier cycles"
+    )
+    add("--covariate", nargs="+", default=(), metavar="NAME=VALUE", help="with --population: such as egfr=60")
     add("--prior-teff-h", nargs=2, type=float, metavar=("MEDIAN", "GSD"), help="population half-life as a prior")
     add("--decay-correction", choices=("NONE", "START", "ADMIN"), help="of the input, as in DICOM; default: NONE")
     add("--monte-carlo", type=_draws, metavar="DRAWS", help="uncertainty by refitting noisy copies too, 100 or more")
@@ -82,6 +95,12 @@ def _tiac(arguments: argparse.Namespace) -> None:
     curves = read_curves(arguments.curves, decay, arguments.decay_correction)
     options.require_regions(curve.region for curve in curves)
     check_administered(arguments.administered_MBq, curves)
+    if arguments.population:
+        from PRRTDosimetryLib.population.from_text import population_use
+
+        words = (arguments.cycle, arguments.earlier, arguments.covariate)
+        use = population_use(arguments.population, decay, arguments.administered_MBq, words)
+        options = replace(options, population=use)
     found = integrate_all(curves, decay, arguments.model, options)
     administered = arguments.administered_MBq
     draws = arguments.monte_carlo
@@ -96,6 +115,83 @@ def _tiac(arguments: argparse.Namespace) -> None:
         for one in found:
             regions[one.region]["monte_carlo"] = monte_carlo_as_json(one, draws)
     print_json({"regions": regions, "time_unit": time_unit(arguments.curves)})
+
+
+def _population_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("source", metavar="CURVES.csv|DIR", help="table of patients' curves, folder of a cohort, or 'synthetic'")
+    add("-o", "--output", type=Path, required=True, metavar="POPULATION.json", help="file to write")
+    add("--nuclide", default="Lu-177", help="of the curves, default Lu-177")
+    add("--model", default="auto", choices=POPULATION_MODELS, help="default: auto, the smallest AIC")
+    add("--covariates", nargs="+", default=[], metavar="NAME", help="columns such as egfr, or cycle")
+    add("--times", nargs="+", metavar="H[+H]", help="sets of images to validate, such as 24 96 24+96")
+    add("--no-validation", action="store_true", help="leave out the leave-one-out validation")
+    add("--plots", type=Path, metavar="DIR", help="write a figure of the validation of each kind there")
+    add("--curves", type=Path, metavar="CSV", help="with 'synthetic': write the curves too")
+    add("--patients", type=int, default=20, metavar="N", help="with 'synthetic': how many, default 20")
+    add("--source-words", default="", metavar="TEXT", help="whose patients, kept in the file")
+    add("--json", action="store_true", help="print one JSON object")
+
+
+def _population(chosen: argparse.Namespace) -> None:
+    from PRRTUptakeLib.nuclides.radionuclides import nuclide
+
+    from PRRTDosimetryLib.population.from_text import image_sets_from_text, source_population
+    from PRRTDosimetryLib.population.making import Wanted
+    from PRRTDosimetryLib.population.model import write_population
+    from PRRTDosimetryLib.population.tables import population_json, population_text, validation_json, validation_text
+    from PRRTDosimetryLib.population.validation import validate
+    from PRRTDosimetryLib.report.population_figures import validation_figure, write_figure
+
+    decay = nuclide(chosen.nuclide)
+    sets = image_sets_from_text(chosen.times or ())
+    wanted = Wanted(chosen.model, tuple(chosen.covariates))
+    curves, made = source_population(
+        chosen.source, decay, wanted, (chosen.patients, chosen.curves, chosen.source_words)
+    )
+    validated = [] if chosen.no_validation else validate(curves, made, decay, sets)
+    write_population(made, chosen.output)
+    for kind in made.kinds if chosen.plots and validated else ():
+        write_figure(validation_figure(validated, kind), chosen.plots / f"validation_{kind}.svg")
+    if chosen.json:
+        print_json({**population_json(made), "validation": validation_json(validated)})
+        return
+    print(population_text(made))
+    if validated:
+        print(f"\n{validation_text(validated)}")
+    print(f"\nPopulation: {chosen.output}")
+
+
+def _timepoints_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--nuclide", required=True, help="for instance Lu-177")
+    add("--regions", required=True, metavar="KIND[,KIND]", help="kidney, spleen, liver, marrow, lesion")
+    add("--images", type=int, default=2, metavar="N", help="how many, 1 to 5; default 2")
+    add("--population", type=Path, metavar="FILE", help="POPULATION.json, or synthetic; without it wide assumptions")
+    add("--injection", type=float, default=10.0, metavar="HOUR", help="of the day, default 10")
+    add("--working-hours", nargs=2, type=float, default=(8.0, 17.0), metavar=("FROM", "TO"), help="default 8 17")
+    add("--day", default="", metavar="DAY", help="of the injection, mon to sun: no images at weekends")
+    add("--until", type=float, default=200.0, metavar="HOURS", help="latest image, default 200 h after the injection")
+    add("--step", type=float, default=1.0, metavar="HOURS", help="between possible hours, default 1")
+    add("--plot", type=Path, metavar="SVG", help="write the expected widths by hour")
+    add("--json", action="store_true", help="print one JSON object")
+
+
+def _timepoints(chosen: argparse.Namespace) -> None:
+    from PRRTDosimetryLib.population.from_text import planned
+    from PRRTDosimetryLib.population.planning import WorkingHours
+    from PRRTDosimetryLib.population.tables import plan_json, plan_text
+    from PRRTDosimetryLib.report.population_figures import plan_figure, write_figure
+
+    opens, closes = chosen.working_hours
+    hours = WorkingHours(chosen.injection, opens, closes, chosen.day.lower(), chosen.until, chosen.step)
+    found = planned(chosen.population, chosen.nuclide, chosen.regions, chosen.images, hours)
+    if chosen.plot:
+        write_figure(plan_figure(found), chosen.plot)
+    if chosen.json:
+        print_json(plan_json(found))
+        return
+    print(plan_text(found))
 
 
 def _run_with_doses(arguments: argparse.Namespace) -> None:
@@ -298,11 +394,20 @@ def _selftest(chosen: argparse.Namespace) -> None:
 COMMANDS: tuple[Command, ...] = (
     Command(
         "camera",
-        "commission a camera from phantom images: calibration, recovery, resolution, dead time; or show its trend",
+        "measure a camera's calibration, recovery, resolution and dead time from phantom images; or show its trend",
         _camera_arguments,
         _camera,
     ),
     Command("tiac", "integrate time-activity curves: TIA, half-life, uncertainty", _tiac_arguments, _tiac),
+    Command(
+        "population",
+        "estimate the kinetics of a centre's patients, for patients with few images",
+        _population_arguments,
+        _population,
+    ),
+    Command(
+        "timepoints", "find the hours at which few images say most of the dose", _timepoints_arguments, _timepoints
+    ),
     Command(
         "kernel",
         "compute the dose of a voxel to itself and its neighbours, for any voxel size",

@@ -513,7 +513,7 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 SCHEMA_KINDS = (
-    *("case", "protocol", "phantom", "camera", "allocation", "dosimetry", "iv-cycle", "quantification"),
+    *("case", "protocol", "phantom", "camera", "allocation", "dosimetry", "iv-cycle", "population", "quantification"),
     *("recovery-phantom", "registration"),
 )
 

@@ -52,7 +52,7 @@ def in_background(progress: Progress, work: Callable[[Progress], T]) -> T:
 
     The panels' progress has a method ``in_background``, which runs the work in a thread, shows how far it is, and
     raises `Cancelled` at once when the user asks to stop; what the thread still computes then is dropped. The work
-    must not change nodes of a scene; it is called with the progress that it has to tell.
+    must not change nodes of a scene; it is called with the progress to report to.
     """
     run = getattr(progress, "in_background", None)
     return work(progress) if run is None else cast("T", run(work))

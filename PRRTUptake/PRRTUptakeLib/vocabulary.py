@@ -151,12 +151,42 @@ METRICS = {
         "Mean absorbed dose that the intra-arterial cycle gave, from its serial images.",
     ),
     "delivered_over_predicted": Metric("delivered/predicted dose", "Delivered over predicted dose."),
+    "activity": Metric("activity", "Activity of a region at the time of the image, a point of its curve."),
+    "time_after_injection": Metric("time after injection", "Hours from the injection to the image."),
+    "administered_activity": Metric("administered activity", "Activity that was given in the cycle."),
     "dose": Metric("absorbed dose", "Mean absorbed dose of the cycle."),
     "dose_recovery_corrected": Metric(
         "absorbed dose, corrected for partial volume",
         "The same of a lesion, corrected for partial volume by the phantom's recovery curve.",
     ),
     "voxel_dose_mean": Metric("mean of the dose map", "Mean of the dose map over the region."),
+    "voxel_dose_statistical_u": Metric(
+        "statistical uncertainty of the dose map's mean", "Standard uncertainty by the number of particles transported."
+    ),
+    "cumulative_voxel_dose_mean": Metric(
+        "mean of the summed dose map", "Mean over the region of the dose maps of all cycles on the first cycle's CT."
+    ),
+    "cumulative_voxel_bed_mean": Metric(
+        "mean BED of the summed map", "Mean over the region of the BED maps of all cycles on the first cycle's CT."
+    ),
+    "cumulative_untrusted": Metric(
+        "share not trusted", "Share of the region in voxels for which the mapping of a cycle is not trusted."
+    ),
+    "cross_fire_dose": Metric("cross-fire", "Mean dose by photons from outside the region, from the map of activity."),
+    "dose_with_cross_fire": Metric(
+        "absorbed dose with cross-fire", "Dose of a lesion by the sphere model with the photons from outside it."
+    ),
+    "voxel_bed_mean": Metric("mean BED of the map", "Mean over the region of the voxels' biologically effective dose."),
+    "voxel_eqd2_mean": Metric("mean EQD2 of the map", "Mean over the region of the voxels' dose in fractions of 2 Gy."),
+    "bvh_d98": Metric("BED98", "Least BED of the best 98 % of the region's volume, from the BED map."),
+    "bvh_d50": Metric("BED50", "Median BED of the region's volume, from the BED map."),
+    "bvh_d2": Metric("BED2", "Least BED of the best 2 % of the region's volume, from the BED map."),
+    "eud_eqd2": Metric(
+        "equivalent uniform dose", "Generalised equivalent uniform dose of the voxels' EQD2, by the stated exponent."
+    ),
+    "tumour_control": Metric(
+        "tumour control probability", "Poisson model with the stated parameters; no forecast for one patient."
+    ),
     "voxel_tia": Metric(
         "time-integrated activity of the map", "Integral of the map of time-integrated activity over the region."
     ),

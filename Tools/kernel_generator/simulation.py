@@ -46,7 +46,7 @@ def simulate(nuclide: str, electron_histories: int, photon_histories: int, seed:
     random = np.random.default_rng(seed).spawn(BATCHES)
     batches = [_batch(source, *counts, stream) for stream in random]
     emitted = {
-        "beta": source.beta.emitted_MeV if source.beta else 0.0,
+        "beta": sum(one.emitted_MeV for one in source.betas),
         "conversion_auger": source.electrons.emitted_MeV,
         "photon": source.photons.emitted_MeV + source.annihilation.emitted_MeV,
     }
@@ -73,12 +73,17 @@ def _batch(
     """Energy in MeV per decay by shell, for each kind of emission."""
     tallies = {"beta": Tally(), "conversion_auger": Tally(), "photon": Tally()}
     ends = np.zeros((3, 1))
-    if source.beta is not None:
-        start = _betas(source.beta, electron_histories, random)
-        ends = _follow_electrons(start, source.beta.positrons, tallies["beta"], random)
-    _follow_electrons(_lines(source.electrons, electron_histories, random), False, tallies["conversion_auger"], random)
+    for spectrum in source.betas:
+        start = _betas(spectrum, electron_histories // len(source.betas), random)
+        found = _follow_electrons(start, spectrum.positrons, tallies["beta"], random)
+        ends = found if spectrum.positrons else ends
+    if source.electrons.energy_MeV.size:
+        start = _lines(source.electrons, electron_histories, random)
+        _follow_electrons(start, False, tallies["conversion_auger"], random)
     positrons = source.annihilation.energy_MeV.size > 0
-    _follow_photons(_lines(source.photons, photon_histories // (1 + positrons), random), tallies["photon"], random)
+    if source.photons.energy_MeV.size:
+        others = _lines(source.photons, photon_histories // (1 + positrons), random)
+        _follow_photons(others, tallies["photon"], random)
     if positrons:
         pairs = _lines(source.annihilation, photon_histories // 2, random)
         pairs = pairs.but(position=ends[:, random.integers(ends.shape[1], size=pairs.energy.size)])

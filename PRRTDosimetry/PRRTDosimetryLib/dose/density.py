@@ -1,4 +1,4 @@
-"""Mass density from CT, and what it changes in a dose map of soft tissue."""
+"""Mass density from CT, and what it changes in a dose map that was computed for one density."""
 
 from __future__ import annotations
 
@@ -6,27 +6,32 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from PRRTDosimetryLib.dose.density_curves import DensityCurve, shipped_curve
 from PRRTDosimetryLib.dose.errors import DoseError
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Volume
 
 SOFT_TISSUE_g_per_mL = 1.04  # ICRP Publication 23 (1975), soft tissue
-SOFT_TISSUE_RANGE_g_per_mL = (
-    0.90,
-    1.20,
-)  # adipose tissue to enhanced organs; neither lung nor bone
+SOFT_TISSUE_RANGE_g_per_mL = (0.90, 1.20)  # adipose tissue to enhanced organs; neither lung nor bone
+AIR_BELOW_g_per_mL = 0.10  # less is air outside the body, in airways or bowel, not lung (0.15 to 0.5)
+ENHANCED_MOST_g_per_mL = 1.07  # an organ is no denser, however much iodine brightens it (ICRU Report 46, 1992)
+METAL_HOUNSFIELD = 3000.0  # the end of the curves, and of the range of most scanners
 HOUNSFIELD_UNITS = "[hnsf'U]"
 DENSITY_UNITS = "g/ml"
-# Schneider, Bortfeld and Schlegel, Phys Med Biol 2000;45:459, doi:10.1088/0031-9155/45/2/314, equations 21 to 25.
-_HOUNSFIELD = np.array([-1000.0, -98.0, 14.0, 23.0, 100.0, 101.0, 3000.0])  # soft tissue ends and bone starts at 100
-_DENSITY = np.array([0.00121, 0.930, 1.0305, 1.030, 1.1199, 1.0768, 2.793])
 
 
-def density_from_ct(ct: Volume) -> Volume:
-    """Mass density in g/mL of each voxel of an unenhanced CT in Hounsfield units.
+def density_from_ct(ct: Volume, curve: DensityCurve | None = None, soft_tissue: np.ndarray | None = None) -> Volume:
+    """Mass density in g/mL of each voxel of a CT in Hounsfield units.
 
-    Iodine raises the Hounsfield value without raising the density: use the CT of the SPECT/CT, not a contrast phase.
+    Iodine raises the Hounsfield value without raising the density: use the CT of the SPECT/CT, or say which voxels are
+    soft tissue. Metal (`METAL_HOUNSFIELD` and more) gets the density of soft tissue, since no dose to tissue is in it.
+
+    Parameters
+    ----------
+    curve : from Hounsfield values to density; that of Schneider et al. (2000) if None.
+    soft_tissue : bool [k, j, i], voxels known to be organs or lesions: no denser than `ENHANCED_MOST_g_per_mL`, so that
+        an enhanced liver is not taken for bone. None for none.
 
     Raises
     ------
@@ -37,16 +42,28 @@ def density_from_ct(ct: Volume) -> Volume:
         raise DoseError(f"Density needs a CT in Hounsfield units, but this volume has the unit '{ct.units}'.")
     if not np.isfinite(ct.array).all():
         raise DoseError("The CT holds values that are not finite: load it again or crop it.")
-    density = np.interp(ct.array, _HOUNSFIELD, _DENSITY)
-    return ct.with_values(density, quantity="mass density", units=DENSITY_UNITS)
+    used = curve or shipped_curve()
+    density = used.density(ct.array)
+    if soft_tissue is not None:
+        density[soft_tissue] = np.minimum(density[soft_tissue], ENHANCED_MOST_g_per_mL)
+    density[ct.array >= METAL_HOUNSFIELD] = SOFT_TISSUE_g_per_mL
+    provenance = {**ct.provenance, "density curve": used.name, "density curve source": used.source}
+    return ct.with_values(density, quantity="mass density", units=DENSITY_UNITS, provenance=provenance)
+
+
+def metal_mL(ct: Volume) -> float:
+    """Volume of the CT's voxels that are metal, around which streaks make densities wrong."""
+    return float(np.count_nonzero(ct.array >= METAL_HOUNSFIELD)) * ct.grid.voxel_volume_mL
 
 
 def scaled_to_density(dose: Volume, density: Volume, reference_g_per_mL: float = SOFT_TISSUE_g_per_mL) -> Volume:
-    """Scale a dose map that was computed for ``reference_g_per_mL`` by reference over local density, in soft tissue.
+    """Scale a dose map that was computed for ``reference_g_per_mL`` by reference over local density, in all tissues.
 
-    Right where ranges are short beside the extent of the tissue (Dieudonne et al., J Nucl Med 2013;54:236,
-    doi:10.2967/jnumed.112.105825). Lung, air and bone keep the dose of the reference density: there the density
-    changes over the range of the electrons, and the scaling would be wrong by more than it mends.
+    The energy that a voxel absorbs stays, its mass is its own. Deep in a tissue that is exact for electrons: they are
+    in equilibrium, whatever the density (Fano, Radiat Res 1954;1:237). At a border with lung or bone it is wrong as
+    far as electrons reach (Docs/physics.md has the figures by nuclide). Photons reach farther than tissues are wide,
+    and what they leave in a gram hardly depends on its density: do not scale their dose. Air keeps the dose of the
+    reference density, since no tissue is there.
 
     Raises
     ------
@@ -60,9 +77,7 @@ def scaled_to_density(dose: Volume, density: Volume, reference_g_per_mL: float =
             f"The density map ({density.grid.described()}) and the dose map ({dose.grid.described()}) are on "
             "different grids: resample the CT to the SPECT first."
         )
-    least, most = SOFT_TISSUE_RANGE_g_per_mL
-    soft = (density.array >= least) & (density.array <= most)
     factor = np.ones(dose.array.shape, dtype=np.float32)
-    np.divide(np.float32(reference_g_per_mL), density.array, out=factor, where=soft)
-    provenance = {**dose.provenance, "density": "scaled to CT density in soft tissue"}
+    np.divide(np.float32(reference_g_per_mL), density.array, out=factor, where=density.array >= AIR_BELOW_g_per_mL)
+    provenance = {**dose.provenance, "density": "scaled to the density of CT"}
     return dose.with_values(dose.array * factor, provenance=provenance)

@@ -44,8 +44,8 @@ def kernel_dose(
     DoseError
         If the nuclide has no kernel or the density or range is not positive.
     """
-    _require_tia(tia)
-    _require_right_angles(tia)
+    require_tia(tia)
+    require_right_angles(tia)
     reach = 1e6 if range_mm is None else range_mm
     require_positive("range of the kernel", reach, "mm")
     kernel = _prepared(
@@ -70,7 +70,7 @@ def local_dose(tia: Volume, nuclide: str, density_g_per_mL: float = SOFT_TISSUE_
     DoseError
         If the map has another unit, or negative or missing values.
     """
-    _require_tia(tia)
+    require_tia(tia)
     require_positive("density", density_g_per_mL, "g/mL")
     dose = tia.array * np.float32(local_dose_factor(nuclide) / density_g_per_mL)
     return _dose(tia, dose, nuclide, f"local deposition of electrons, {density_g_per_mL:g} g/mL")
@@ -108,7 +108,8 @@ def _dose(tia: Volume, dose_Gy: np.ndarray, nuclide: str, method: str) -> Volume
     )
 
 
-def _require_tia(tia: Volume) -> None:
+def require_tia(tia: Volume) -> None:
+    """Refuse what is no map of time-integrated activity with a number of at least 0 in every voxel."""
     if tia.units != TIA_UNITS:
         raise DoseError(f"A dose map needs time-integrated activity in {TIA_UNITS}, but this map has '{tia.units}'.")
     missing = tia.array.size - int(np.count_nonzero(np.isfinite(tia.array)))
@@ -122,7 +123,8 @@ def _require_tia(tia: Volume) -> None:
         )
 
 
-def _require_right_angles(tia: Volume) -> None:
+def require_right_angles(tia: Volume) -> None:
+    """Refuse sheared grids."""
     axes = tia.ijk_to_ras[:3, :3] / np.array(tia.spacing_mm)
     skew = float(np.abs(axes.T @ axes - np.eye(3)).max())
     if skew > 1e-3:

@@ -20,6 +20,27 @@ VERTEBRAE_FRACTION = {"L1-L5": _LUMBAR, "L2-L4": 0.6 * _LUMBAR}
 """Share of the adult's red marrow: all lumbar vertebrae 12.3 % (ICRP Publication 70); L2-L4 three fifths of it."""
 
 
+REFERENCE_FAT = 0.30
+"""Share of fat in the marrow of an adult's lumbar vertebrae: cellularity 70 % (ICRP Publication 70, 1995)."""
+
+
+def marrow_mass_g(phantom: Phantom, fat_fraction: float | None = None) -> float:
+    """Mass of the red marrow: the reference mass, scaled by what is not fat where the patient's share of fat is known.
+
+    Examples
+    --------
+    >>> from PRRTDosimetryLib.dose.phantom import phantom
+    >>> round(marrow_mass_g(phantom("male", "Lu-177"), 0.65), 9)
+    585.0
+    """
+    reference = phantom.mass_g(RED_MARROW)
+    if fat_fraction is None:
+        return reference
+    if not 0 <= fat_fraction < 1:
+        raise DoseError(f"A fat fraction of {fat_fraction:g} is not possible; give a share from 0 to below 1.")
+    return reference * (1.0 - fat_fraction) / (1.0 - REFERENCE_FAT)
+
+
 def marrow_tia_from_blood_MBq_h(
     phantom: Phantom,
     blood_MBq_h_per_mL: float,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
 
 from PRRTDosimetryLib.dose.errors import DoseError
+from PRRTDosimetryLib.dose.kernel_phantom import kernel_S_values
 from PRRTDosimetryLib.dose.tables import read_table, table_source
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Phantom:
     masses_g : reference mass by organ (ICRP 89).
     S_mGy_per_MBq_s : S-value by (target, source).
     source : where the figures come from.
+    self_only : there is no table for the nuclide: self doses by kernels, none of one organ to another.
     """
 
     sex: str
@@ -44,6 +46,7 @@ class Phantom:
     masses_g: Mapping[str, float]
     S_mGy_per_MBq_s: Mapping[tuple[str, str], float]
     source: str
+    self_only: bool = False
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -63,6 +66,8 @@ class Phantom:
         >>> phantom("male", "Lu-177").S("kidneys", "kidneys")
         7.76e-05
         """
+        if self.self_only and target != source and {target, source} <= set(self.targets):
+            return 0.0  # not known; the result says that cross dose is not in it
         try:
             return self.S_mGy_per_MBq_s[target, source]
         except KeyError:
@@ -126,6 +131,8 @@ class Phantom:
         DoseError
             If a source has no reference mass, or there is no remainder.
         """
+        if self.self_only:
+            return 0.0
         organs = list(dict.fromkeys(sources))
         if TOTAL_BODY in organs:
             raise DoseError("The total body leaves no remainder; give the organs that were measured on their own.")
@@ -137,19 +144,23 @@ class Phantom:
 
 @cache
 def phantom(sex: str, nuclide_name: str) -> Phantom:
-    """The shipped phantom of a sex and nuclide.
+    """The shipped phantom of a sex and nuclide; without a table of S-values self doses by our own kernels alone.
 
     Raises
     ------
     DoseError
-        If there is no table for them.
+        If there is neither table nor kernel for them.
     """
     if sex not in SEXES:
         raise DoseError(f"There is no phantom '{sex}'; use {' or '.join(SEXES)}.")
     name = nuclide(nuclide_name).name
-    if name != "Lu-177":
-        raise DoseError(f"There is no table of organ S-values for {name}; organ doses are possible for Lu-177 only.")
     masses = {row["organ"]: float(row[f"{sex}_g"]) for row in read_table("SValues", "reference_masses.csv")}
+    if name != "Lu-177":
+        own = kernel_S_values(sex, name)
+        if not own:
+            raise DoseError(f"There is neither a table of organ S-values nor a dose kernel for {name}: take another.")
+        words = f"self doses of ellipsoids with the reference masses of ICRP 89 by our own kernel of {name}"
+        return Phantom(sex, name, MappingProxyType(masses), own, words, self_only=True)
     file = f"svalues_{name}_adult_{sex}.csv"
     values = {(row["target"], row["source"]): float(row["S_mGy_per_MBq_s"]) for row in read_table("SValues", file)}
     return Phantom(sex, name, MappingProxyType(masses), MappingProxyType(values), table_source("SValues", file))

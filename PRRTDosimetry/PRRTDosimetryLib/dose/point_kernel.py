@@ -13,7 +13,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
-from PRRTUptakeLib.nuclides.radionuclides import known_nuclides
+from PRRTUptakeLib.nuclides.radionuclides import alpha_reason, known_nuclides
 from PRRTUptakeLib.nuclides.radionuclides import nuclide as find_nuclide
 from PRRTUptakeLib.resources import resource_path
 from scipy.interpolate import PchipInterpolator
@@ -97,6 +97,8 @@ def kernel_table(nuclide: str) -> dict[str, Any]:
         If the nuclide is not known at all.
     """
     name = find_nuclide(nuclide).name
+    if reason := alpha_reason(name):
+        raise DoseError(f"There is no dose kernel for {name}, an alpha emitter: {reason}.")
     if name not in nuclides_with_kernel():
         raise DoseError(f"There is no dose kernel for {name}; there are {', '.join(nuclides_with_kernel())}.")
     path = resource_path(__file__, "Kernels", f"point_kernel_{name}.json")

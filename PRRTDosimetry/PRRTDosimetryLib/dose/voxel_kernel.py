@@ -70,7 +70,7 @@ class VoxelKernel:
         Along each direction, what the point kernel has beyond the outer face of the block of voxels.
         """
         source = point_kernel(self.nuclide, self.radiation)
-        unit, weight = _octant_directions(64)
+        unit, weight = octant_directions(64)
         half = (np.array(self.octant_mGy_per_MBq_s.shape) - 0.5) * np.array(self.spacing_mm[::-1])
         exits = (half[:, None] / np.maximum(unit, 1e-12)).min(axis=0)
         return float(source.within_keV[-1] - source.energy_within_keV(exits, self.density_g_per_mL) @ weight)
@@ -224,7 +224,7 @@ def _shared_shells(
     directions = np.clip(np.ceil(8.0 * radius / spacing.min()), 12, 200).astype(int)
     directions = 4 * np.ceil(directions / 4).astype(int)  # few different rules
     for count in np.unique(directions):
-        unit, weight = _octant_directions(int(count))
+        unit, weight = octant_directions(int(count))
         chosen = np.flatnonzero(directions == count)
         for some in np.array_split(chosen, math.ceil(chosen.size * weight.size / _POINTS_AT_ONCE)):
             place = unit[:, None, :] * radius[some, None] / spacing[:, None, None]
@@ -255,7 +255,7 @@ def _shells(source: PointKernel, density: float, spacing_mm: float, to_mm: float
 
 
 @lru_cache(maxsize=64)
-def _octant_directions(count: int) -> tuple[np.ndarray, np.ndarray]:
+def octant_directions(count: int) -> tuple[np.ndarray, np.ndarray]:
     """Unit vectors (3, n) in the positive octant and their weights, which add up to 1."""
     nodes, weights = np.polynomial.legendre.leggauss(count)
     cosine, weight = (nodes + 1.0) / 2.0, weights / 2.0

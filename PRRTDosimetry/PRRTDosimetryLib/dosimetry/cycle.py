@@ -18,6 +18,7 @@ from PRRTUptakeLib.uptake.partial_volume import border_recovery, shape_recovery
 
 from PRRTDosimetryLib.dose.spheres import sphere_dose
 from PRRTDosimetryLib.dose.tissue import DENSITY_G_PER_ML
+from PRRTDosimetryLib.dosimetry.by_population import population_notes, population_use
 from PRRTDosimetryLib.dosimetry.concentrations import (
     corrected_regions,
     cycle_concentrations,
@@ -28,6 +29,7 @@ from PRRTDosimetryLib.dosimetry.cumulative import VISIT as ALL_CYCLES
 from PRRTDosimetryLib.dosimetry.cumulative import OrganTotal, organ_totals, total_rows
 from PRRTDosimetryLib.dosimetry.dose_rows import Labels, dose_rows, recovered_rows
 from PRRTDosimetryLib.dosimetry.engine import Dosimetry, dosimetry
+from PRRTDosimetryLib.dosimetry.point_rows import point_rows
 from PRRTDosimetryLib.dosimetry.recovery_doses import LesionPoints, RecoveredDoses, recovered_doses
 from PRRTDosimetryLib.dosimetry.regions import Patient, Region
 from PRRTDosimetryLib.dosimetry.settings import DoseSettings
@@ -117,13 +119,14 @@ def add_doses(result: StudyResult) -> StudyResult:
     full: Mapping[str, Integral] = {}
     full_recovered: Mapping[str, Integral] = {}
     for cycle, visits in cycles.items():
-        if len(visits) < 2 and not (settings.teff_h or serial):
+        if len(visits) < 2 and not (settings.teff_h or serial or settings.population):
             continue
         refusal = _refusal(visits, settings) or _without_curve(visits, settings, full)
         if refusal:
             parts.append(ResultPart(warnings=(f"Cycle {cycle}: no doses. {refusal}",)))
             continue
-        made = cycle_doses(visits, settings, result.input.recovery, (full, full_recovered))
+        before = tuple(one.dosimetry for one in found)
+        made = cycle_doses(visits, settings, result.input.recovery, (full, full_recovered), history=before)
         found.append(made)
         parts.append(made)
         if len(visits) > 1 and not full:
@@ -140,6 +143,7 @@ def cycle_doses(
     phantom: RecoveryCurve | None = None,
     earlier: tuple[Mapping[str, Integral], Mapping[str, Integral]] = ({}, {}),
     dosimetry_of_cycle: Dosimetry | None = None,
+    history: Sequence[Dosimetry] = (),
 ) -> CycleDoses:
     """The doses of one cycle with their rows.
 
@@ -149,18 +153,23 @@ def cycle_doses(
     phantom : recovery curve of the camera, by which lesion doses are corrected beside the others.
     earlier : full curves of an earlier cycle, as measured and corrected.
     dosimetry_of_cycle : where it was calculated before; None to calculate it.
+    history : earlier cycles, for settings with a population.
 
     Raises
     ------
     PRRTError
         If curves cannot be made or integrated.
     """
-    made = dosimetry_of_cycle or cycle_dosimetry(visits, settings, earlier[0])
-    recovered = cycle_recovery(visits, made, settings, phantom, earlier[1]) if phantom is not None else None
+    made = dosimetry_of_cycle or cycle_dosimetry(visits, settings, earlier[0], history)
+    recovered = cycle_recovery(visits, made, settings, phantom, earlier[1], history) if phantom is not None else None
     first = min(visits, key=_hours)
     kept = kept_contrast(first, made.regions, settings)
     labels = Labels(first.labels.patient, DOSIMETRY, first.labels.image)
-    rows = [*dose_rows(made, labels), *(recovered_rows(recovered, made, labels) if recovered is not None else ())]
+    rows = [
+        *point_rows(made, visits),
+        *dose_rows(made, labels),
+        *(recovered_rows(recovered, made, labels) if recovered is not None else ()),
+    ]
     return CycleDoses(
         dosimetry=made,
         kept=kept,
@@ -180,12 +189,16 @@ def _recovery_rows(rows: Sequence[Measurement], kept: Mapping[str, tuple[float, 
 
 
 def cycle_dosimetry(
-    visits: Sequence[VisitResult], settings: DoseSettings, full: Mapping[str, Integral] | None = None
+    visits: Sequence[VisitResult],
+    settings: DoseSettings,
+    full: Mapping[str, Integral] | None = None,
+    history: Sequence[Dosimetry] = (),
 ) -> Dosimetry:
     """The dosimetry of one cycle from its measured visits, each with its injection known.
 
     ``full`` holds the full curves of an earlier cycle: with one visit they are scaled to it, region by region, where no
-    effective half-life is stated.
+    effective half-life is stated. With a population the curves of all earlier cycles (``history``) narrow its prior
+    instead.
 
     Raises
     ------
@@ -198,13 +211,17 @@ def cycle_dosimetry(
     nuclide = first.injection.nuclide
     options = _options(settings)
     earlier = _scalable(full or {}, options, nuclide)
+    described = _described(first, settings)
+    use = population_use(settings, first.injection.activity_MBq, first.labels.cycle, described, history)
+    earlier = {name: one for name, one in earlier.items() if use is None or not use.covers(name)}
     curves, regions, left_out = [], {}, []
     for segment in first.prepared.segmentation:
-        region = _region(segment, first.protocol)
+        region = described.get(segment.name)
         curve = _curve(segment.name, ordered) if region is not None else None
         if region is None or curve is None:
             continue
-        if len(ordered) == 1 and segment.name not in earlier and math.isnan(options.half_life_of(segment.name)[0]):
+        known = segment.name in earlier or (use is not None and use.covers(segment.name))
+        if len(ordered) == 1 and not known and math.isnan(options.half_life_of(segment.name)[0]):
             left_out.append(segment.name)
             continue
         curves.append(_with_counting_noise(curve, settings) if len(ordered) == 1 else curve)
@@ -224,11 +241,21 @@ def cycle_dosimetry(
         nuclide,
         first.labels.cycle,
         first.labels.treated_lobe,
+        marrow_fat_fraction=settings.marrow.get("fat_fraction"),
+        tissues=settings.radiosensitivities(first.protocol),
         sphere_S_Gy_per_Bq_s=lambda mass_g: sphere_dose(nuclide, mass_g, lesion_density).S_Gy_per_Bq_s,
     )
+    options = replace(options, population=use)
     result = dosimetry(curves, regions, patient, settings.model, options, chain, earlier=earlier)
     note = " ".join(text for one in uptakes[:1] if one is not None for text in one.sentences)
-    return replace(result, notes=(*result.notes, *_notes(first, left_out)), partial_volume=note)
+    notes = (*result.notes, *_notes(first, left_out), *population_notes(result.integrals, use))
+    return replace(result, notes=notes, partial_volume=note)
+
+
+def _described(visit: VisitResult, settings: DoseSettings) -> dict[str, Region]:
+    """What each segment is to dosimetry, those that are nothing to it left out."""
+    found = {segment.name: _region(segment, visit.protocol, settings) for segment in visit.prepared.segmentation}
+    return {name: region for name, region in found.items() if region is not None}
 
 
 def cycle_recovery(
@@ -237,6 +264,7 @@ def cycle_recovery(
     settings: DoseSettings,
     phantom: RecoveryCurve,
     earlier: Mapping[str, Integral] | None = None,
+    history: Sequence[Dosimetry] = (),
 ) -> RecoveredDoses:
     """Lesion doses of the same visits corrected by a phantom's recovery curve.
 
@@ -251,7 +279,10 @@ def cycle_recovery(
             points[name] = _lesion_points(name, ordered)
         except ReferenceRegionError as error:
             refused[name] = str(error)
-    found = recovered_doses(result, points, phantom, _chain(ordered[0], settings), _options(settings), earlier)
+    patient, kinds = result.patient, {name: dose.region for name, dose in result.regions.items()}
+    use = population_use(settings, patient.administered_MBq, patient.cycle, kinds, history)
+    options = replace(_options(settings), population=use)
+    found = recovered_doses(result, points, phantom, _chain(ordered[0], settings), options, earlier)
     return replace(found, refused={**refused, **found.refused})
 
 
@@ -349,7 +380,7 @@ def _refusal(visits: Sequence[VisitResult], settings: DoseSettings) -> str:
 
 def _without_curve(visits: Sequence[VisitResult], settings: DoseSettings, full: Mapping[str, Integral]) -> str:
     """Why one image says nothing on the course of the activity, "" if it does."""
-    if len(visits) > 1 or settings.teff_h:
+    if len(visits) > 1 or settings.teff_h or settings.population:
         return ""
     injection = visits[0].injection
     assert injection is not None
@@ -403,13 +434,13 @@ def _curve(name: str, visits: Sequence[VisitResult]) -> Curve | None:
     return Curve(name, tuple(_hours(visit) for visit in visits), activities, volume_mL=volume)
 
 
-def _region(segment: Segment, protocol: Protocol) -> Region | None:
+def _region(segment: Segment, protocol: Protocol, settings: DoseSettings) -> Region | None:
     if segment.structure in _ORGANS:
         return Region("organ", _ORGANS[segment.structure])
     if segment.structure == "liver":
         return Region("organ", "liver", contains_lesions=True)
     if segment.structure == "marrow":
-        return Region("vertebrae", vertebrae="L2-L4")
+        return Region("vertebrae", vertebrae=settings.marrow.get("vertebrae", "L2-L4"))
     if segment.role in ("target", "lesion"):
         inside = segment.lobe not in ("none", "")
         lobe = segment.lobe if inside else ""

@@ -2,57 +2,82 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.registration.engine import RegistrationOptions
-from PRRTUptakeLib.registration.result import (
-    Registration,
-    given_registration,
-    identity_registration,
-)
-from PRRTUptakeLib.registration.rigid import rigid_registration
+from PRRTUptakeLib.progress import Progress, ProgressPrinter, no_progress, sub_progress
 from PRRTUptakeLib.study.errors import InputFileError
-from PRRTUptakeLib.study.measurements import Measurement
 from PRRTUptakeLib.study.model import ResultPart, VisitContents
 from PRRTUptakeLib.study.placement import place
 from PRRTUptakeLib.study.visit_registration import VisitRegistration
 
 from PRRTDosimetryLib.dose.density import SOFT_TISSUE_g_per_mL
-from PRRTDosimetryLib.dose.dose_map import kernel_dose, local_dose
 from PRRTDosimetryLib.dose.dvh import DoseVolumeHistogram, dose_volume_histogram
-from PRRTDosimetryLib.dosimetry.cycle import DOSIMETRY, RENDERER, CycleDoses, settings_of
+from PRRTDosimetryLib.dose.isodose import isodose_regions
+from PRRTDosimetryLib.dosimetry.cross_fire import cross_fire_Gy
+from PRRTDosimetryLib.dosimetry.cycle import RENDERER, CycleDoses, settings_of
 from PRRTDosimetryLib.dosimetry.derived_intervals import map_mean
+from PRRTDosimetryLib.dosimetry.dose_map_rows import cross_fire_rows, dose_map_rows
+from PRRTDosimetryLib.dosimetry.effect_maps import EffectMaps, effect_maps
 from PRRTDosimetryLib.dosimetry.errors import DosimetryError
+from PRRTDosimetryLib.dosimetry.map_registration import visit_key, visit_registrations
+from PRRTDosimetryLib.dosimetry.patient_density import PatientDensity, visit_density
 from PRRTDosimetryLib.dosimetry.settings import DoseSettings
+from PRRTDosimetryLib.dosimetry.voxel_dose import METHODS, VoxelDose, dose_by_rates, voxel_dose, voxel_tia
 from PRRTDosimetryLib.kinetics.voxel_series import VoxelSeries
-from PRRTDosimetryLib.kinetics.voxelwise import TiaMap, mono_exponential_tia_by_surroundings, uptake_clearance_tia
+from PRRTDosimetryLib.kinetics.voxelwise import TiaMap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from PRRTUptakeLib.imaging.volume import Grid, Volume
-    from PRRTUptakeLib.segmentation.segments import Segment
-    from PRRTUptakeLib.study.model import StudyResult, VisitImages
+    from PRRTUptakeLib.imaging.volume import Volume
+    from PRRTUptakeLib.registration.result import Registration
+    from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
+    from PRRTUptakeLib.study.model import StudyInput, StudyResult, VisitImages
     from PRRTUptakeLib.study.visit import VisitResult
+    from PRRTUptakeLib.uptake.occupancy import Occupancy
     from PRRTUptakeLib.uptake.uncertainty import UncertainValue
 
-METHODS = {"kernel": kernel_dose, "local": local_dose}
-_MOST_UNSEEN = 0.05  # share of a region outside one of the images that is reported
+    from PRRTDosimetryLib.effect.bed import Tissue
+    from PRRTDosimetryLib.kinetics.curve_shape import Shape
+
+__all__ = [
+    "METHODS",
+    "CycleDoseMap",
+    "CycleMap",
+    "RegionMap",
+    "add_dose_maps",
+    "cycle_map",
+    "dose_map_part",
+    "finished_map",
+    "visit_registrations",
+    "voxel_tia",
+]
+_MOST_UNSEEN = 0.05  # share of a region outside one of the images from which there is a warning
+_MOST_STATISTICAL = 0.02  # of a region's dose: statistical uncertainty of a transport from which there is a warning
 
 
 @dataclass(frozen=True, eq=False)
 class RegionMap:
-    """One region in the dose map: histogram, integral of the activity map over it, and share unseen in some image."""
+    """One region in the dose map.
+
+    Attributes
+    ----------
+    histogram, tia_MBq_h : doses of its voxels; integral of the activity map over it.
+    unseen : share outside some image.
+    u_Gy : statistical standard uncertainty of the mean by transport; nan for other methods.
+    """
 
     segment: Segment
     histogram: DoseVolumeHistogram
     tia_MBq_h: float
     unseen: float
+    u_Gy: float = math.nan
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +90,13 @@ class CycleMap:
     registrations : by visit, from the first visit's space to that visit's; "identity" where the frame is the same.
     regions : by name.
     density_g_per_mL : of the tissue; nan where it is that of a CT.
+    density : that of the CT in g/mL; None where there is one density.
+    uncertainty : statistical standard uncertainty of a transport, Gy.
+    effects : BED and EQD2; None where no radiosensitivity is stated.
+    doubts : sentences on where density or method do not hold.
+    facts : on method and transport, plain values.
+    isodoses : regions that receive at least the levels of the settings; None for none.
+    cross_fire_Gy : photon dose from outside by lesion and organ.
     """
 
     tia: TiaMap
@@ -72,12 +104,19 @@ class CycleMap:
     registrations: dict[str, Registration]
     regions: dict[str, RegionMap]
     density_g_per_mL: float = SOFT_TISSUE_g_per_mL
+    density: Volume | None = None
+    uncertainty: Volume | None = None
+    effects: EffectMaps | None = None
+    doubts: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    isodoses: Segmentation | None = None
+    cross_fire_Gy: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def warnings(self) -> list[str]:
         """Doubts on the registrations, and regions that some image does not wholly show."""
         found = [f"{name}: {text}" for name, one in self.registrations.items() for text in one.quality.warnings]
-        return found + [
+        return [*found, *self.doubts] + [
             f"{region.unseen:.0%} of '{name}' is outside one of the images and is integrated from the others."
             for name, region in self.regions.items()
             if region.unseen > _MOST_UNSEEN
@@ -91,7 +130,7 @@ class CycleDoseMap(ResultPart):
     Attributes
     ----------
     made : the map.
-    cycle, method : "kernel" or "local".
+    cycle, method : the method is one of METHODS.
     by_region : dose (Gy), tia (MBq.h) and mass (g) by region, of the doses beside which the map is shown.
     known : 95 % intervals of the means by region, where they are known.
     shown : registrations between the cycle's images with what the report shows of them.
@@ -123,6 +162,8 @@ def add_dose_maps(result: StudyResult) -> StudyResult:
     _require_known_visits(settings, result.visits)
     same_person = bool(result.input.same_patient)
     by_cycle = groupby(sorted(result.visits, key=lambda one: one.labels.cycle), key=lambda one: one.labels.cycle)
+    # A transport takes minutes, in a terminal too; the other methods take seconds.
+    progress = ProgressPrinter() if settings.dose_map == "transport" else no_progress
     parts: list[ResultPart] = []
     for cycle, group in by_cycle:
         visits = list(group)
@@ -130,7 +171,7 @@ def add_dose_maps(result: StudyResult) -> StudyResult:
             continue
         images = [one for one in result.images if one.cycle == cycle]
         try:
-            made = cycle_map(visits, images, settings, same_person)
+            made = cycle_map(visits, images, settings, same_person, result.input, _shapes(result, cycle), progress)
         except PRRTError as error:
             parts.append(ResultPart(warnings=(f"Cycle {cycle}: no dose map. {error}",)))
             continue
@@ -150,7 +191,7 @@ def dose_map_part(
     """A map with its rows, warnings and volumes; ``first`` names patient, cycle and image."""
     labels = first.labels
     study = f"cycle {labels.cycle} dosimetry"
-    volumes = ((f"Absorbed dose {study}", made.dose), (f"TIA {study}", made.tia.tia))
+    contents = VisitContents(study=study, volumes=_volumes(made, study), isodoses=made.isodoses)
     known = _intervals(made, doses)
     return CycleDoseMap(
         made=made,
@@ -159,11 +200,34 @@ def dose_map_part(
         by_region=_by_region(doses),
         known=known,
         shown=tuple(shown),
-        rows=dose_map_rows(made, labels.patient, labels.cycle, labels.image, known),
+        rows=(
+            *dose_map_rows(made, labels.patient, labels.cycle, labels.image, known),
+            *cross_fire_rows(made, first, _by_region(doses)["dose"]),
+        ),
         warnings=tuple(f"Cycle {labels.cycle}, dose map: {text}" for text in made.warnings),
-        contents=(VisitContents(study=study, volumes=volumes),),
+        contents=(contents,),
         alignment=tuple({**one.facts(), "cycle": labels.cycle, "for": "dose map"} for one in shown),
+        parameters={"dose_map": {"cycle": labels.cycle, "method": method, **made.facts}},
     )
+
+
+def _volumes(made: CycleMap, study: str) -> tuple[tuple[str, Volume], ...]:
+    """The maps for the scene; dose and activity refer to their image, so that they are written as DICOM too."""
+    found = [(f"Absorbed dose {study}", made.dose), (f"TIA {study}", made.tia.tia)]
+    more = [("Dose uncertainty", made.uncertainty), ("Density", made.density)]
+    if made.effects is not None:
+        more += [("BED", made.effects.bed), ("EQD2", made.effects.eqd2)]
+    for name, volume in more:
+        if volume is not None:
+            unlinked = {key: value for key, value in volume.provenance.items() if key != "series_uid"}
+            found.append((f"{name} {study}", volume.with_values(volume.array, provenance=unlinked)))
+    return tuple(found)
+
+
+def _shapes(result: StudyResult, cycle: int) -> dict[str, Shape]:
+    """Course of the activity of every region with a curve in a cycle."""
+    doses = [one for one in result.parts if isinstance(one, CycleDoses) and one.cycle == cycle]
+    return {name: one.shape for part in doses for name, one in part.dosimetry.integrals.items()}
 
 
 def _intervals(made: CycleMap, doses: CycleDoses | None) -> dict[str, UncertainValue]:
@@ -184,12 +248,19 @@ def _by_region(doses: CycleDoses | None) -> dict[str, dict[str, float]]:
 
 
 def cycle_map(
-    visits: Sequence[VisitResult], images: Sequence[VisitImages], settings: DoseSettings, same_person: bool = False
+    visits: Sequence[VisitResult],
+    images: Sequence[VisitImages],
+    settings: DoseSettings,
+    same_person: bool = False,
+    study: StudyInput | None = None,
+    shapes: Mapping[str, Shape] | None = None,
+    progress: Progress = no_progress,
 ) -> CycleMap:
     """The dose map of one cycle from its measured visits.
 
     Activity is integrated voxel by voxel: uptake and clearance from three images on, a mono-exponential through two.
-    ``same_person`` registers images of several patient ids too: the case says why they are of one person.
+    ``same_person`` registers images of several patient ids too: the case says why they are of one person. ``study``
+    gives the CTs where density is that of the CT; ``shapes`` are regions' curves, for the effect.
 
     Raises
     ------
@@ -206,114 +277,96 @@ def cycle_map(
     ordered = sorted(visits, key=lambda one: one.image.reference_time)  # type: ignore[arg-type, return-value]
     first = ordered[0]
     assert first.injection is not None
-    registrations = visit_registrations(ordered, {one.visit: one for one in images}, settings, same_person)
-    series = VoxelSeries.from_volumes(
-        [visit.image for visit in ordered],
-        first.injection.time,
-        first.injection.nuclide,
-        [registrations[visit.labels.visit].ras_transform for visit in ordered],
-    )
+    by_name = {one.visit: one for one in images}
+    registrations = visit_registrations(ordered, by_name, settings, same_person)
+    transforms = [registrations[visit.labels.visit].ras_transform for visit in ordered]
+    taken = [visit.image for visit in ordered]
+    series = VoxelSeries.from_volumes(taken, first.injection.time, first.injection.nuclide, transforms)
     tia = voxel_tia(series)
-    dose = METHODS[settings.dose_map](tia.tia, first.injection.nuclide)
+    placed = placed_in(first, first.image)
+    wanted = ordered if settings.integration == "dose-rate" else ordered[:1]
+    densities = [_density(study, visit, by_name, settings) for visit in wanted]
+    step = sub_progress(progress, 0.2, 1.0)
+    maps = [one.volume if one is not None else None for one in densities]
+    if settings.integration == "dose-rate":
+        made = dose_by_rates(taken, first.injection, transforms, settings, maps, step)
+    else:
+        regions = {name: one for name, (_, one) in placed.items()}
+        made = voxel_dose(tia.tia, first.injection.nuclide, settings, maps[0], regions, step)
     unseen = np.isnan(series.activity_Bq_per_mL).any(axis=0)
-    segments = [segment for segment in first.prepared.segmentation if segment.name in first.metrics]
-    regions = {segment.name: region_map(segment, first, tia.tia, dose, unseen) for segment in segments}
-    return CycleMap(tia, dose, registrations, regions)
+    found = finished_map(tia, made, densities[0], (first, placed, unseen), settings, shapes or {})
+    return replace(found, registrations=registrations)
 
 
-def voxel_tia(series: VoxelSeries) -> TiaMap:
-    """Time-integrated activity: uptake and clearance of each voxel from three images on, else its clearance alone.
-
-    A mono-exponential through lesions that still take up at the first image would be a fifth too high.
-    """
-    return mono_exponential_tia_by_surroundings(series) if series.times_h.size < 3 else uptake_clearance_tia(series)
-
-
-def visit_registrations(
-    ordered: Sequence[VisitResult], images: dict[str, VisitImages], settings: DoseSettings, same_person: bool = False
-) -> dict[str, Registration]:
-    """Where each visit's images show the points of the first visit: given, the same, or by registration of the CTs.
-
-    Raises
-    ------
-    DosimetryError
-        If a visit has another frame of reference, no transform, and no CT or MRI to register.
-    RegistrationError
-        If a registration fails.
-    """
-    first = ordered[0]
-    base = images[first.labels.visit]
-    found = {first.labels.visit: identity_registration("the cycle's first visit")}
-    fixed: Volume | None = None
-    for visit in ordered[1:]:
-        name = visit.labels.visit
-        given = settings.transforms.get(_key(visit))
-        frames = {_frame(images[name]), _frame(base)}
-        if given is not None:
-            found[name] = given.registration(first.image.grid)
-        elif len(frames) == 1 and frames != {""}:
-            found[name] = identity_registration("both images name the same frame of reference")
-        elif _contours_of(base) == _contours_of(images[name]) and not (_bends(base) or _bends(images[name])):
-            found[name] = _by_contours(base, images[name])
-        else:
-            fixed = fixed or _anatomy(first, base)
-            moving = _anatomy(visit, images[name])
-            found[name] = rigid_registration(
-                fixed,
-                moving,
-                fixed_liver=_liver(first, fixed.grid),
-                moving_liver=_liver(visit, moving.grid),
-                options=RegistrationOptions(force=same_person),
-            )
+def placed_in(first: VisitResult, image: Volume) -> dict[str, tuple[Segment, Occupancy]]:
+    """Every measured region of the first visit with its voxels on the grid of ``image``."""
+    found = {}
+    for segment in first.prepared.segmentation:
+        if segment.name in first.metrics:
+            placed = first.regions[segment.name]
+            if not placed.grid.matches(image.grid):  # a map on another grid than the image that was measured
+                prepared = first.prepared
+                placed = place(segment, prepared.segmentation.grid, image.grid, prepared.bending, first.manual_shifts)
+            found[segment.name] = (segment, placed)
     return found
 
 
-def _frame(images: VisitImages) -> str:
-    return images.measured.frame_of_reference_uid if images.measured is not None else ""
+def finished_map(
+    tia: TiaMap,
+    made: VoxelDose,
+    density: PatientDensity | None,
+    where: tuple[VisitResult, Mapping[str, tuple[Segment, Occupancy]], np.ndarray],
+    settings: DoseSettings,
+    shapes: Mapping[str, Shape],
+) -> CycleMap:
+    """A dose map with its regions, their effect, isodoses and doubts, without registrations.
 
-
-def _contours_of(images: VisitImages) -> tuple[int, str]:
-    """Cycle and name of the visit whose contours a visit was measured with."""
-    return images.drawn_on or (images.cycle, images.visit)
-
-
-def _bends(images: VisitImages) -> bool:
-    """Whether the contours were bent on their way to a visit; then its images are registered rigidly by themselves."""
-    return callable(images.ras_transform)
-
-
-def _by_contours(base: VisitImages, images: VisitImages) -> Registration:
-    """Two visits measured with the same contours were brought together with them: one registration after the other."""
-    found = [np.eye(4) if one.ras_transform is None else one.ras_transform for one in (base, images)]
-    to_base, to_visit = (np.asarray(one, dtype=np.float64) for one in found)
-    return given_registration(to_visit @ np.linalg.inv(to_base), "registrations of the contours to both visits")
-
-
-def dose_map_rows(
-    made: CycleMap, patient: str, cycle: int, image: str, known: Mapping[str, UncertainValue] | None = None
-) -> tuple[Measurement, ...]:
-    """Per region ``voxel_dose_mean``, ``dvh_d98``, ``dvh_d50``, ``dvh_d2`` (Gy) and ``voxel_tia`` (MBq.h).
-
-    ``known`` are the intervals of the means; histograms have none, since noise and blur shape them.
+    ``where`` are the first visit, its regions with their voxels, and the voxels [k, j, i] outside some image.
     """
-    rows = []
-    for name, region in made.regions.items():
-        segment, histogram = region.segment, region.histogram
-        values = [
-            ("voxel_dose_mean", histogram.mean_Gy, "Gy"),
-            *((f"dvh_d{percent}", histogram.dose_at_volume_Gy(percent), "Gy") for percent in (98, 50, 2)),
-            ("voxel_tia", region.tia_MBq_h, "MBq.h"),
-        ]
-        labels = (segment.role, segment.lobe or "none", segment.lesion_id)
-        rows += [
-            Measurement(patient, cycle, DOSIMETRY, image, name, *labels, metric, value, unit)
-            for metric, value, unit in values
-        ]
-        one = (known or {}).get(name)
-        if one is not None:
-            (number,) = (n for n, row in enumerate(rows) if (row.region, row.metric) == (name, "voxel_dose_mean"))
-            rows[number] = replace(rows[number], uncertainty=one.u, lower_95=one.lower, upper_95=one.upper)
-    return tuple(rows)
+    first, placed, unseen = where
+    tissues: dict[str, Tissue] = settings.radiosensitivities(first.protocol)
+    regions = {
+        name: _region_map(segment, one, (tia.tia, made.dose, unseen), made.regions_u_Gy.get(name, math.nan))
+        for name, (segment, one) in placed.items()
+    }
+    isodoses = isodose_regions(made.dose, settings.isodoses_Gy) if settings.isodoses_Gy else None
+    doubts = (*(density.warnings if density is not None else ()), *made.warnings)
+    if density is not None and made.facts.get("engine"):
+        doubts = (*doubts, *_statistics(regions))
+    return CycleMap(
+        tia,
+        made.dose,
+        {},
+        regions,
+        settings.density_g_per_mL if density is None else math.nan,
+        density.volume if density is not None else None,
+        made.uncertainty,
+        effect_maps(made.dose, tia.half_life, placed, tissues, shapes),
+        doubts,
+        made.facts,
+        isodoses,
+        cross_fire_Gy(tia.tia, first.injection.nuclide, placed) if first.injection is not None else {},
+    )
+
+
+def _statistics(regions: Mapping[str, RegionMap]) -> list[str]:
+    """Regions whose statistical uncertainty is large enough to matter."""
+    return [
+        f"the transport's statistical uncertainty of '{name}' is {one.u_Gy / one.histogram.mean_Gy:.0%}: give more "
+        "'histories'."
+        for name, one in regions.items()
+        if one.u_Gy > _MOST_STATISTICAL * one.histogram.mean_Gy
+    ]
+
+
+def _density(
+    study: StudyInput | None, visit: VisitResult, images: Mapping[str, VisitImages], settings: DoseSettings
+) -> PatientDensity | None:
+    if not settings.by_ct:
+        return None
+    if study is None:
+        raise DosimetryError("A dose map by the density of the CT needs the study that the CT is of.")
+    return visit_density(study, visit, images[visit.labels.visit], settings.ct_curve)
 
 
 def _shown(made: CycleMap, visits: Sequence[VisitResult], images: Sequence[VisitImages]) -> list[VisitRegistration]:
@@ -341,43 +394,17 @@ def _shown(made: CycleMap, visits: Sequence[VisitResult], images: Sequence[Visit
     return found
 
 
-def region_map(segment: Segment, first: VisitResult, tia: Volume, dose: Volume, unseen: np.ndarray) -> RegionMap:
-    """One region of the first visit, where it was measured; ``unseen`` marks voxels [k, j, i] outside an image."""
-    placed = first.regions[segment.name]
-    if not placed.grid.matches(dose.grid):  # a map on another grid than the image that was measured
-        prepared = first.prepared
-        grid, shifts = prepared.segmentation.grid, first.manual_shifts
-        placed = place(segment, grid, dose.grid, prepared.bending, shifts)
+def _region_map(segment: Segment, placed: Occupancy, maps: tuple[Volume, Volume, np.ndarray], u_Gy: float) -> RegionMap:
+    """One region; ``maps`` are activity, dose, and the voxels [k, j, i] outside an image."""
+    tia, dose, unseen = maps
     volume_mL = placed.fraction * dose.grid.voxel_volume_mL
     outside = placed.fraction @ unseen.reshape(-1)[placed.indices] / placed.fraction.sum()
     histogram = dose_volume_histogram(placed.values(dose), volume_mL)
-    return RegionMap(segment, histogram, float(placed.values(tia) @ volume_mL), float(outside))
-
-
-def _anatomy(visit: VisitResult, images: VisitImages) -> Volume:
-    if images.anatomy is None:
-        raise DosimetryError(
-            f"Visit '{visit.labels.visit}' has another frame of reference than the first and no CT on the grid of its "
-            f"segments: give its transform as '{_key(visit)}' under 'transforms'."
-        )
-    return images.anatomy.load()
-
-
-def _liver(visit: VisitResult, grid: Grid) -> np.ndarray | None:
-    """The liver on the grid of its CT; None where the segments' voxels are ordered another way."""
-    segmentation = visit.prepared.segmentation
-    livers = segmentation.having(structure="liver")
-    if not livers or not segmentation.grid.matches(grid):
-        return None
-    return livers[0].full_mask(grid.shape)
-
-
-def _key(visit: VisitResult) -> str:
-    return f"{visit.labels.cycle}/{visit.labels.visit}"
+    return RegionMap(segment, histogram, float(placed.values(tia) @ volume_mL), float(outside), u_Gy)
 
 
 def _require_known_visits(settings: DoseSettings, visits: Sequence[VisitResult]) -> None:
-    known = [_key(visit) for visit in visits]
+    known = [visit_key(visit) for visit in visits]
     unknown = [name for name in settings.transforms if name not in known]
     if unknown:
         raise InputFileError(

@@ -18,10 +18,11 @@ from PRRTUptakeLib.nuclides.radionuclides import nuclide
 from PRRTUptakeLib.vocabulary import LOBES
 
 from PRRTDosimetryLib.dose.errors import DoseError
-from PRRTDosimetryLib.dose.marrow import marrow_tia_from_blood_MBq_h, marrow_tia_from_vertebrae_MBq_h
+from PRRTDosimetryLib.dose.marrow import marrow_mass_g, marrow_tia_from_blood_MBq_h, marrow_tia_from_vertebrae_MBq_h
 from PRRTDosimetryLib.dose.organs import OrganDose, organ_doses, remainder_tia_MBq_h
 from PRRTDosimetryLib.dose.phantom import GY_PER_MBQ_H, RED_MARROW, Phantom, phantom
 from PRRTDosimetryLib.dosimetry.regions import Patient, Region, sphere_from_kernel
+from PRRTDosimetryLib.effect.bed import tissue_of
 from PRRTDosimetryLib.effect.cycles import CumulativeEffect, CycleDose, cumulative_effect
 from PRRTDosimetryLib.effect.lobes import LesionDose, LobeComparison, compare_lobes
 from PRRTDosimetryLib.kinetics.options import ASSUMED_TEFF_CHANGE
@@ -181,7 +182,7 @@ def dosimetry(
         _lobes(complete, patient),
         result,
         _effects(complete, patient),
-        (*_notes(described, sources, chain), *_scaling_note([integrals[name] for name in sorted(scaled)])),
+        (*_notes(described, sources, chain, body), *_scaling_note([integrals[name] for name in sorted(scaled)])),
     )
 
 
@@ -221,6 +222,7 @@ def _sources(
         if RED_MARROW in tia:
             raise DoseError("The red marrow has a curve of its own besides blood or vertebrae; leave one of them out.")
         tia[RED_MARROW] = marrow
+        masses[RED_MARROW] = marrow_mass_g(body, patient.marrow_fat_fraction)
     remainder = None
     bodies = [integrals[name] for name, region in regions.items() if region.kind == "whole-body"]
     if bodies:
@@ -232,7 +234,9 @@ def _sources(
 def _marrow(
     integrals: Mapping[str, Integral], regions: Mapping[str, Region], patient: Patient, body: Phantom
 ) -> float | None:
-    """TIA of the red marrow from blood or vertebrae, None without either."""
+    """TIA of the red marrow from blood or vertebrae, None without either, or where its S-value is not known."""
+    if body.self_only:
+        return None
     found = [(name, region) for name, region in regions.items() if region.kind in ("blood", "vertebrae")]
     if not found:
         return None
@@ -340,11 +344,12 @@ def _inside(sphere: Callable[[float], float], mass_g: float) -> float:
 def _with_uncertainty(dose: RegionDose, patient: Patient, chain: ChainResult | None) -> RegionDose:
     found = None if chain is None else chain.regions[dose.name]
     u = dose.u_dose_Gy if found is None else found.u_dose_Gy
-    tissue = patient.tissues.get(dose.region.organ) if dose.region.kind != "lesion" else None
+    lesion = dose.region.kind == "lesion"
+    tissue = tissue_of(patient.tissues, dose.name, dose.region.organ, lesion)
     effect = None
     if tissue is not None:
         cycle = CycleDose(patient.cycle, dose.dose_Gy, dose.integral.shape, u)
-        effect = cumulative_effect(dose.region.organ, [cycle], tissue)
+        effect = cumulative_effect(dose.name if lesion else dose.region.organ, [cycle], tissue)
     return RegionDose(
         dose.name, dose.region, dose.integral, dose.mass_g, dose.local_Gy, dose.other_Gy, u, found, effect
     )
@@ -395,14 +400,28 @@ def _scaling_note(scaled: Sequence[Integral]) -> tuple[str, ...]:
     return (f"one image, so on the assumption that uptake and clearance are unchanged: {regions}",)
 
 
-def _notes(regions: Mapping[str, Region], sources: _Sources, chain: ChainInputs | None) -> tuple[str, ...]:
+_MARROW_WORDS = {
+    "blood": "red marrow by the blood-based method (EANM guideline, doi:10.1007/s00259-010-1422-4)",
+    "vertebrae": "red marrow by the image-based method (EANM guideline, doi:10.1007/s00259-010-1422-4)",
+}
+
+
+def _notes(
+    regions: Mapping[str, Region], sources: _Sources, chain: ChainInputs | None, body: Phantom
+) -> tuple[str, ...]:
     notes = []
-    if sources.remainder is None:
+    if body.self_only:
+        notes.append(
+            f"no table of organ S-values for {body.nuclide}: {body.source}; cross dose, remainder of the body and red "
+            "marrow are not in them"
+        )
+    elif sources.remainder is None:
         notes.append(
             "no curve of the whole body, so no remainder: the doses of total body and red marrow are lower bounds"
         )
-    if RED_MARROW not in sources.tia:
+    if RED_MARROW not in sources.tia and not body.self_only:
         notes.append("no curve of blood, vertebrae or marrow: the red marrow's dose is cross dose alone, a lower bound")
+    notes += [_MARROW_WORDS[region.kind] for region in regions.values() if region.kind in _MARROW_WORDS]
     if chain is None:
         notes.append("no uncertainties of calibration, volume, recovery and S-values: u holds that of the TIA alone")
     if any(region.kind == "lobe" for region in regions.values()) and "liver" not in {

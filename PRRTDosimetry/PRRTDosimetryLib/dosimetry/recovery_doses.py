@@ -22,6 +22,7 @@ from PRRTDosimetryLib.dosimetry.engine import DRAWS, chain_region, lesion_dose
 from PRRTDosimetryLib.kinetics.options import Options
 from PRRTDosimetryLib.kinetics.scaled_curve import scaled_curve
 from PRRTDosimetryLib.kinetics.selection import integrate
+from PRRTDosimetryLib.population.individual import METHOD as POPULATION
 from PRRTDosimetryLib.uncertainty.chain import dose_uncertainties
 
 if TYPE_CHECKING:
@@ -222,5 +223,9 @@ def _integral(
         return scaled_curve(earlier[curve.region], curve, options.teff_change)
     if options.weights is not None and counts_u > 0:
         options = replace(options, weights=replace(options.weights, relative=counts_u))
-    integral = integrate(curve, uncorrected.nuclide, uncorrected.method, options)
+    if uncorrected.method == POPULATION:
+        method = "auto"
+    else:
+        method, options = uncorrected.method, replace(options, population=None)
+    integral = integrate(curve, uncorrected.nuclide, method, options)
     return replace(integral, choice="as without correction")

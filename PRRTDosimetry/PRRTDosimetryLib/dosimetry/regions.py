@@ -95,7 +95,8 @@ class Patient:
     nuclide, cycle : what was given, in which cycle.
     treated_lobe : left, right, or "" while blinded.
     marrow_to_blood_ratio, blood_density_g_per_mL : for blood-based marrow dose.
-    tissues : radiosensitivity by organ; effects are calculated for these.
+    marrow_fat_fraction : of the patient's lumbar marrow, which scales the mass of red marrow; None for the reference.
+    tissues : radiosensitivity by organ, "lesions" or region; effects are calculated for these.
     sphere_S_Gy_per_Bq_s : sphere model by mass in g; None takes the point kernels.
     """
 
@@ -106,5 +107,6 @@ class Patient:
     treated_lobe: str = ""
     marrow_to_blood_ratio: float = 1.0
     blood_density_g_per_mL: float = DENSITY_G_PER_ML["blood"]
+    marrow_fat_fraction: float | None = None
     tissues: Mapping[str, Tissue] = field(default_factory=lambda: {"kidneys": KIDNEY})
     sphere_S_Gy_per_Bq_s: Callable[[float], float] | None = None

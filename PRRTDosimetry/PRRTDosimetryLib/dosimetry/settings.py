@@ -12,15 +12,23 @@ from PRRTUptakeLib.study.registration_rule import REGISTER, RegistrationRule, re
 from PRRTUptakeLib.study.schema.place import Place
 from PRRTUptakeLib.study.schema.shared_keys import DOSIMETRY
 
+from PRRTDosimetryLib.dose.density import SOFT_TISSUE_g_per_mL
+from PRRTDosimetryLib.dose.density_curves import DensityCurve, shipped_curve
+from PRRTDosimetryLib.dose.errors import DoseError
+from PRRTDosimetryLib.effect.bed import DEFAULT_TISSUES, Tissue
 from PRRTDosimetryLib.kinetics.errors import KineticsError
 from PRRTDosimetryLib.kinetics.options import ASSUMED_TEFF_CHANGE, Options
+from PRRTDosimetryLib.population.model import read_population
+from PRRTDosimetryLib.transport.options import TransportOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from PRRTUptakeLib.study.protocol import Protocol
     from PRRTUptakeLib.study.visit import VisitResult
 
     from PRRTDosimetryLib.kinetics.fitting import Weights
+    from PRRTDosimetryLib.population.model import Population
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,13 +47,27 @@ class DoseSettings:
         doi:10.1007/s00259-018-4136-7): activity calibration, counts of a region in one image, S-value. The defaults
         are of the order of that guidance's example and are no measurement of this camera: give your own.
     contour_fwhm_mm : resolution of the image on which regions are drawn.
-    image_fwhm_mm : resolution of the emission images as measured for this camera, from which the expected recovery of
-        every region and what its volume costs in counts follow; 0 takes the protocol's.
-    dose_map : dose in every voxel too: "kernel" (voxel S-values), "local" (electrons where they arise), "" for none.
+    image_fwhm_mm : resolution of the emission images as measured for this camera, from which the correction for partial
+        volume, the expected recovery of every region and what its volume costs in counts follow; 0 takes the
+        protocol's. The visits are measured with it (``StudyInput.measuring_protocol``).
+    dose_map : dose in every voxel too: "kernel" (voxel S-values), "local" (electrons where they arise), "transport"
+        (Monte Carlo through the CT), "" for none.
+    density, density_g_per_mL : of the tissue in dose maps: "uniform" is that value everywhere, "ct" that of the CT.
+    ct_curve : from Hounsfield values to density.
+    integration : what is integrated in every voxel: "activity", from whose integral dose follows, or "dose-rate", from
+        the dose rate of every image in its own tissues.
+    accumulate : sums the dose maps of all cycles on the CT of the first: "rigid", "deformable", or "" for no sum.
+    transport : of the dose map "transport".
+    tissues : radiosensitivity by organ, "lesions" or region; those of the protocol hold where a name is missing.
+    isodoses_Gy : levels whose regions of the dose map are drawn.
+    marrow : "vertebrae" of the marrow's segment (L2-L4 if left out), and "fat_fraction" of their marrow.
     transforms : for the dose map, by "CYCLE/VISIT" (such as "1/72h"), from the patient as in the cycle's first visit
         to that visit, in any form that a visit's ``registration`` may have (a transform file of another tool, a 4x4 in
         RAS mm, the identity with its reason). Visits that are not named are registered, unless they share the frame of
         reference or were measured with contours that were registered already.
+    population : kinetics of the centre's patients, from which curves of their kinds borrow strength; then a region with
+        one image needs no half-life, and later cycles follow from earlier ones by the spread between cycles.
+    covariates : of the patient, such as egfr, where the population depends on them.
     """
 
     model: str = "auto"
@@ -59,7 +81,18 @@ class DoseSettings:
     contour_fwhm_mm: float = 1.0
     image_fwhm_mm: float = 0.0
     dose_map: str = ""
+    density: str = "uniform"
+    density_g_per_mL: float = SOFT_TISSUE_g_per_mL
+    ct_curve: DensityCurve = field(default_factory=shipped_curve)
+    integration: str = "activity"
+    accumulate: str = ""
+    transport: TransportOptions = field(default_factory=TransportOptions)
+    tissues: Mapping[str, Tissue] = field(default_factory=dict)
+    isodoses_Gy: tuple[float, ...] = ()
+    marrow: Mapping[str, Any] = field(default_factory=dict)
     transforms: Mapping[str, RegistrationRule] = field(default_factory=dict)
+    population: Population | None = None
+    covariates: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def from_case(cls, content: Mapping[str, Any], base: Path | None = None) -> DoseSettings:
@@ -72,7 +105,27 @@ class DoseSettings:
         """
         place = Place(file="the case", path="dosimetry", base=base or Path())
         values = DOSIMETRY.read(dict(content) if isinstance(content, Mapping) else content, place)
-        return cls(**{**values, "transforms": _transforms(values.get("transforms", {}), place.key("transforms"))})
+        made: dict[str, Any] = {"transforms": _transforms(values.get("transforms", {}), place.key("transforms"))}
+        if "ct_curve" in values:
+            made["ct_curve"] = _curve(values["ct_curve"], place.key("ct_curve"))
+        if "transport" in values:
+            made["transport"] = TransportOptions(**values["transport"])
+        kinetics = values.pop("kinetics", None)
+        if kinetics is not None:
+            made["population"] = read_population(kinetics["population"])
+            made["covariates"] = kinetics.get("covariates", {})
+        made["tissues"] = {name: Tissue.from_values(one) for name, one in values.get("tissues", {}).items()}
+        return cls(**{**values, **made})
+
+    @property
+    def by_ct(self) -> bool:
+        """Whether dose maps need a CT."""
+        return self.density == "ct" or self.dose_map == "transport"
+
+    def radiosensitivities(self, protocol: Protocol) -> dict[str, Tissue]:
+        """Those of the case before those of its protocol before the defaults."""
+        by_protocol = {name: Tissue.from_values(one) for name, one in protocol.tissues.items()}
+        return {**DEFAULT_TISSUES, **by_protocol, **self.tissues}
 
     def options(self, weights: Weights | None = None) -> Options:
         """Options of integration with the half-lives and their uncertainties; ``weights`` as the images give them."""
@@ -94,6 +147,15 @@ class DoseSettings:
     def resolution_mm(self, visit: VisitResult) -> float:
         """Full width at half maximum of a visit's emission image, stated here or by the protocol."""
         return self.image_fwhm_mm or visit.protocol.imaging.fwhm_mm
+
+
+def _curve(stated: str | Mapping[str, Any], place: Place) -> DensityCurve:
+    if isinstance(stated, str):
+        return shipped_curve(stated)
+    try:
+        return DensityCurve("own", stated["hounsfield"], stated["density_g_per_mL"], stated["source"])
+    except DoseError as error:
+        place.stop(f"{place.name}: {error}")
 
 
 def _transforms(values: Mapping[str, Any], place: Place) -> dict[str, RegistrationRule]:

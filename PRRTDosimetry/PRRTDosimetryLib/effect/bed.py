@@ -13,25 +13,48 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from PRRTDosimetryLib.effect.errors import EffectError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from PRRTDosimetryLib.kinetics.curve_shape import Shape
 
 _STEPS_PER_INTERVAL = 256  # of a polygon; the error of G is below 1e-6
 
 
 @dataclass(frozen=True)
+class TumourControl:
+    """Parameters of the Poisson model: mean radiosensitivity, density of clonogenic cells, and where they are from."""
+
+    alpha_per_Gy: float
+    clonogens_per_mL: float
+    source: str
+
+
+@dataclass(frozen=True)
 class Tissue:
-    """Radiosensitivity of a tissue: alpha over beta, and half-time of repair."""
+    """Radiosensitivity of a tissue: alpha over beta, and half-time of repair.
+
+    ``eud_a`` is the exponent of the generalised equivalent uniform dose, ``tumour_control`` what the Poisson model
+    needs; None for a tissue without them.
+    """
 
     alpha_beta_Gy: float
     repair_half_time_h: float
     source: str
+    eud_a: float | None = None
+    tumour_control: TumourControl | None = None
+
+    @classmethod
+    def from_values(cls, stated: Mapping[str, Any]) -> Tissue:
+        """The tissue that a case or protocol file states."""
+        control = stated.get("tumour_control")
+        return cls(**{**stated, "tumour_control": TumourControl(**control) if control else None})
 
     def __post_init__(self) -> None:
         if not (0 < self.alpha_beta_Gy < math.inf and 0 < self.repair_half_time_h < math.inf):
@@ -42,6 +65,14 @@ class Tissue:
 
 
 KIDNEY = Tissue(2.6, 2.8, "MIRD Pamphlet 20, doi:10.2967/jnumed.108.053306")
+DEFAULT_TISSUES: Mapping[str, Tissue] = {"kidneys": KIDNEY}
+"""Radiosensitivities where neither case nor protocol states any."""
+LESIONS = "lesions"
+
+
+def tissue_of(tissues: Mapping[str, Tissue], region: str, organ: str, lesion: bool) -> Tissue | None:
+    """Radiosensitivity of a region: its own, else that of all lesions or of its organ; None where none is stated."""
+    return tissues.get(region) or tissues.get(LESIONS if lesion else organ)
 
 
 def dose_protraction_factor(shape: Shape, repair_half_time_h: float) -> float:

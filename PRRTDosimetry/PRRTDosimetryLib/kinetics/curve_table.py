@@ -40,13 +40,42 @@ def read_curves(path: Path, nuclide: Radionuclide, decay_correction: str | None 
     KineticsError
         For a missing file or column, text that is not a number, mixed units, or a region whose rows contradict.
     """
+    return [curve for _, curve, _ in read_curves_by(path, nuclide, decay_correction)]
+
+
+def read_curves_by(
+    path: Path, nuclide: Radionuclide, decay_correction: str | None = None, keys: Sequence[str] = ()
+) -> list[tuple[tuple[str, ...], Curve, list[Row]]]:
+    """The same with one curve for each region and cells of further columns ``keys``, such as patient and cycle.
+
+    Returns
+    -------
+    For each curve the cells of ``keys``, the curve, and its rows.
+    """
     table = read_table(path, (*REQUIRED, *TIMES, *UNCERTAINTY), KineticsError)
+    columns = _checked_columns(path.name, table, decay_correction)
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    for row in table.rows:
+        if not row.text("region"):
+            raise KineticsError(f"{path.name}, line {row.line}: the region is empty.")
+        if not row.is_missing("activity_MBq"):
+            groups.setdefault((*(row.text(key) for key in keys), row.text("region")), []).append(row)
+    if not groups:
+        raise KineticsError(f"{path.name} has a header but no points; add at least one row.")
+    return [
+        (key[:-1], _curve(path.name, key[-1], rows, columns, nuclide, decay_correction), rows)
+        for key, rows in groups.items()
+    ]
+
+
+def _checked_columns(file: str, table: Table, decay_correction: str | None) -> tuple[str, str | None]:
+    """The columns of times and of uncertainties; None for no uncertainties."""
     names = table.columns
-    time = _time_column(path.name, names)
+    time = _time_column(file, names)
     missing = [name for name in REQUIRED if name not in names and (name != "time_h" or not time)]
     if missing:
         raise KineticsError(
-            f"{path.name} lacks the column(s) {', '.join(missing)}{_instead(missing, names)}; needed are "
+            f"{file} lacks the column(s) {', '.join(missing)}{_instead(missing, names)}; needed are "
             f"{', '.join(REQUIRED)} (or time_min or time_d)."
         )
     mixed = sorted(
@@ -54,25 +83,14 @@ def read_curves(path: Path, nuclide: Radionuclide, decay_correction: str | None 
     )
     if mixed:
         raise KineticsError(
-            f"{path.name} gives the activity both in activity_MBq and {mixed[0]}: mixed units; keep MBq only."
+            f"{file} gives the activity both in activity_MBq and {mixed[0]}: mixed units; keep MBq only."
         )
     if decay_correction and "decay_correction" in names:
-        raise KineticsError(
-            f"{path.name} has a column decay_correction; do not state the decay correction a second time."
-        )
+        raise KineticsError(f"{file} has a column decay_correction; do not state the decay correction a second time.")
     column = next((name for name in UNCERTAINTY if name in names), None)
     if column:
         _check_decimals(table, column)
-    regions: dict[str, list[Row]] = {}
-    for row in table.rows:
-        if not row.text("region"):
-            raise KineticsError(f"{path.name}, line {row.line}: the region is empty.")
-        if not row.is_missing("activity_MBq"):
-            regions.setdefault(row.text("region"), []).append(row)
-    if not regions:
-        raise KineticsError(f"{path.name} has a header but no points; add at least one row.")
-    columns = (time, column)
-    return [_curve(path.name, region, rows, columns, nuclide, decay_correction) for region, rows in regions.items()]
+    return time, column
 
 
 def time_unit(path: Path) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PRRTDosimetryLib.kinetics.errors import KineticsError
 from PRRTDosimetryLib.kinetics.fitting import Weights
@@ -13,8 +13,23 @@ from PRRTDosimetryLib.kinetics.least_squares import HalfLifePrior, Priors
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from PRRTUptakeLib.nuclides.radionuclides import Radionuclide
+
+    from PRRTDosimetryLib.kinetics.curves import Curve
+    from PRRTDosimetryLib.kinetics.integral import Integral
+
 ASSUMED_TEFF_CHANGE = 0.10
 """Relative standard deviation of the effective half-life between cycles where none is stated: an assumption."""
+
+
+class PopulationKinetics(Protocol):
+    """What integrates curves by a population, such as `population.individual.PopulationUse`."""
+
+    def covers(self, region: str) -> bool:
+        """Whether the population has kinetics of a region's kind."""
+
+    def integrals(self, curves: Sequence[Curve], decay: Radionuclide, options: Options) -> dict[str, Integral]:
+        """Integrals by region, of the regions whose kind the population has."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +53,7 @@ class Options:
     start: str = "constant"
     tail: str = "effective"
     teff_change: float = ASSUMED_TEFF_CHANGE
+    population: PopulationKinetics | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.teff_change < 1:

@@ -73,9 +73,11 @@ def integrate_all(
     options = options or Options()
     if method not in METHODS:
         raise KineticsError(f"There is no model '{method}'; known are {', '.join(METHODS)}.")
-    found: dict[int, Integral] = {}
+    found = _by_population(curves, nuclide, method, options)
     rest = []
     for number, curve in enumerate(curves):
+        if number in found:
+            continue
         if method == "trapezoid":
             found[number] = trapezoid(curve, nuclide, options.start, options.tail, options.weights)
         elif method == "single-time-point" or (len(curve.time_h) == 1 and method == "auto" and options.priors is None):
@@ -84,7 +86,7 @@ def integrate_all(
             rest.append(number)
     several = [n for n in rest if method == "auto" and len(curves[n].time_h) > 1]
     for number, estimate in zip(several, estimates([curves[n] for n in several], nuclide, options), strict=True):
-        found[number] = _averaged(curves[number], nuclide, options, estimate)
+        found[number] = averaged(curves[number], nuclide, options, estimate)
     named = [n for n in rest if n not in found]
     name = "mono" if method == "auto" else method
     priors = _priors_for(name, options)
@@ -95,6 +97,18 @@ def integrate_all(
     ):
         found[number] = from_fit(fit, estimate, _weighting(curves[number], options, name), choice)
     return [found[number] for number in range(len(curves))]
+
+
+def _by_population(
+    curves: Sequence[Curve], nuclide: Radionuclide, method: str, options: Options
+) -> dict[int, Integral]:
+    """What a population says of the curves of its kinds, by their number."""
+    if options.population is None:
+        return {}
+    if method != "auto":
+        raise KineticsError(f"A population chooses its own models: leave out the model '{method}', or the population.")
+    known = options.population.integrals(curves, nuclide, options)
+    return {number: known[curve.region] for number, curve in enumerate(curves) if curve.region in known}
 
 
 def _priors_for(name: str, options: Options) -> Priors | None:
@@ -156,7 +170,8 @@ def _weighting(curve: Curve, options: Options, name: str) -> str:
     return f"{words}, and, as none are left, from an assumed {ASSUMED_RELATIVE_UNCERTAINTY:.0%} of the largest activity"
 
 
-def _averaged(curve: Curve, nuclide: Radionuclide, options: Options, estimate: Estimate) -> Integral:
+def averaged(curve: Curve, nuclide: Radionuclide, options: Options, estimate: Estimate) -> Integral:
+    """The result of an average over models."""
     tia = math.exp(estimate.log_best)
     u = tia * estimate.relative_u
     return Integral(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,6 @@ from PRRTUptakeLib.mrml.logic import keep_measured_segments
 from PRRTUptakeLib.mrml.transforms import bends, node_to_node
 from PRRTUptakeLib.mrml.volumes import node_from_volume, require_in_scene, volume_from_node
 from PRRTUptakeLib.progress import Progress, in_background, no_progress, sub_progress
-from PRRTUptakeLib.registration.quality import resampled
 from PRRTUptakeLib.registration.result import given_registration
 from PRRTUptakeLib.study.designs import design_of
 from PRRTUptakeLib.study.designs.lobe_comparison import LOBE_COMPARISON
@@ -25,10 +23,11 @@ from PRRTUptakeLib.study.protocol import Protocol, load_protocol
 from PRRTUptakeLib.study.run import run
 from PRRTUptakeLib.uptake.calibration import concentration_from_counts
 
-from PRRTDosimetryLib.dose.density import density_from_ct, scaled_to_density
 from PRRTDosimetryLib.dosimetry.cycle import CycleDoses, cycle_doses, cycle_dosimetry
-from PRRTDosimetryLib.dosimetry.dose_maps import METHODS, CycleMap, dose_map_part, region_map, voxel_tia
+from PRRTDosimetryLib.dosimetry.dose_maps import METHODS, CycleMap, dose_map_part, finished_map, placed_in, voxel_tia
+from PRRTDosimetryLib.dosimetry.patient_density import PatientDensity, patient_density, soft_tissue_mask
 from PRRTDosimetryLib.dosimetry.settings import DoseSettings
+from PRRTDosimetryLib.dosimetry.voxel_dose import voxel_dose
 from PRRTDosimetryLib.kinetics.voxel_series import VoxelSeries
 from PRRTDosimetryLib.mrml.curve_nodes import table_from_integrals
 from PRRTDosimetryLib.mrml.dose_display import isodose_node, show_dose
@@ -46,11 +45,10 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve
 
     from PRRTDosimetryLib.dose.dvh import DoseVolumeHistogram
-    from PRRTDosimetryLib.dosimetry.dose_maps import RegionMap
     from PRRTDosimetryLib.dosimetry.engine import Dosimetry
     from PRRTDosimetryLib.dosimetry.recovery_doses import RecoveredDoses
 
-KERNEL, LOCAL = "kernel", "local"
+KERNEL, LOCAL, TRANSPORT = METHODS
 # Times of images that do not state theirs are counted from here; only differences of times matter.
 _ANY_DAY = datetime(2000, 1, 1, tzinfo=timezone.utc)
 _HISTOGRAM_POINTS = 80
@@ -255,9 +253,9 @@ class DosimetryLogic:
 
         Parameters
         ----------
-        method : KERNEL for voxel S-values, LOCAL for local deposition of electrons.
-        density_g_per_mL : of the tissue.
-        ctNode : unenhanced CT whose density scales the dose in soft tissue; None for one density everywhere.
+        method : KERNEL for voxel S-values, LOCAL for local deposition of electrons, TRANSPORT for Monte Carlo.
+        density_g_per_mL : of the tissue, where there is no CT.
+        ctNode : CT of the density; None for one density everywhere, which transport cannot do.
         tableNode : vtkMRMLTableNode to overwrite; a new one is made if None.
         progress : called with how far it is.
 
@@ -273,6 +271,8 @@ class DosimetryLogic:
         treatment = self._fitted()
         if method not in METHODS:
             raise NodeError(f"The method of a dose map is one of {', '.join(METHODS)}, not '{method}'.")
+        if method == "transport" and ctNode is None:
+            raise NodeError("Transport needs the patient's CT: choose it for the density in section 3.")
         first = self._first_point()
         made, doses = in_background(progress, lambda step: self._calculated_map(method, density_g_per_mL, ctNode, step))
         self._drop_doses()
@@ -291,19 +291,28 @@ class DosimetryLogic:
         self, method: str, density_g_per_mL: float, ctNode: Any, progress: Progress
     ) -> tuple[CycleMap, CycleDoses]:
         """The map and the doses of the regions; no node is changed."""
-        treatment, first = self._fitted(), self._first_point()
+        treatment, first, visit = self._fitted(), self._first_point(), self._ordered()[0]
         progress(0.0, "Integrating voxel by voxel")
+        settings = replace(
+            self.settings,
+            dose_map=method,
+            density="uniform" if ctNode is None else "ct",
+            density_g_per_mL=density_g_per_mL,
+        )
         series = self._series(first)
         tia = voxel_tia(series)
-        progress(0.5, "Dose in every voxel")
-        dose = METHODS[method](tia.tia, treatment.nuclide, density_g_per_mL)
-        if ctNode is not None:
-            ct = self._in_first(ctNode, first)
-            dose = scaled_to_density(dose, density_from_ct(ct(dose)), density_g_per_mL)
-        progress(0.8, "Histograms of the regions")
-        regions = self._regions(series, tia.tia, dose)
-        one_density = density_g_per_mL if ctNode is None else math.nan
-        return CycleMap(tia, dose, {}, regions, one_density), self._doses()
+        placed = {name: one for name, one in placed_in(visit, tia.tia).items() if one[0].role != "lobe"}
+        density = self._density(ctNode, first, tia.tia, settings) if ctNode is not None else None
+        progress(0.3, "Dose in every voxel")
+        regions = {name: one for name, (_, one) in placed.items()}
+        volume = density.volume if density is not None else None
+        dose = voxel_dose(tia.tia, treatment.nuclide, settings, volume, regions, sub_progress(progress, 0.3, 0.9))
+        progress(0.9, "Histograms of the regions")
+        assert self.dosimetry is not None
+        shapes = {name: one.shape for name, one in self.dosimetry.integrals.items()}
+        unseen = np.isnan(series.activity_Bq_per_mL).any(axis=0)
+        made = finished_map(tia, dose, density, (visit, placed, unseen), settings, shapes)
+        return made, self._doses()
 
     def isodoses(self, levels_Gy: Sequence[float], node: Any = None) -> Any:
         """The isodoses of the last dose map as outlines, where the map is; ``node`` is overwritten where given.
@@ -398,23 +407,16 @@ class DosimetryLogic:
         brought = [node_to_node(first.node, point.node) for point in self._points]
         return VoxelSeries.from_volumes(images, injection.time, injection.nuclide, brought)
 
-    def _in_first(self, ctNode: Any, first: TimePoint) -> Any:
-        """Resamples a CT onto a map in the space of the first image."""
+    def _density(self, ctNode: Any, first: TimePoint, image: Volume, settings: DoseSettings) -> PatientDensity:
+        """Density of a CT on the grid of a map in the space of the first image."""
         ct = volume_from_node(ctNode)
         matrix = node_to_node(first.node, None)
         if callable(matrix):  # `_series` has refused it
             raise NodeError(f"'{first.row.name}' is under a transform that bends space: take it out of the transform.")
-        return lambda dose: resampled(ct, dose.grid, given_registration(matrix, "transforms of the scene"), -1000.0)
-
-    def _regions(self, series: VoxelSeries, tia: Volume, dose: Volume) -> dict[str, RegionMap]:
-        """Every region that was measured, in the maps."""
-        first = self._ordered()[0]
-        unseen = np.isnan(series.activity_Bq_per_mL).any(axis=0)
-        return {
-            segment.name: region_map(segment, first, tia, dose, unseen)
-            for segment in first.prepared.segmentation
-            if segment.name in first.metrics and segment.role != "lobe"
-        }
+        to_ct = given_registration(matrix, "transforms of the scene")
+        visit = self._ordered()[0]
+        mask = soft_tissue_mask(visit.prepared.segmentation, visit.regions)
+        return patient_density(ct, image, to_ct, settings.ct_curve, mask)
 
 
 def _visit_name(point: TimePoint) -> str:

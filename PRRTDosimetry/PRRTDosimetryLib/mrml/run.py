@@ -8,14 +8,15 @@ from PRRTUptakeLib.mrml.run import CaseResult, run_case
 
 from PRRTDosimetryLib.dosimetry.cycle import add_doses
 from PRRTDosimetryLib.dosimetry.dose_maps import add_dose_maps
+from PRRTDosimetryLib.dosimetry.summed_map import add_summed_map
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from PRRTUptakeLib.study.model import Extension
 
-EXTENSIONS: tuple[Extension, ...] = (add_doses, add_dose_maps)
-"""What dosimetry adds to a case; the maps compare with the doses, so they come last."""
+EXTENSIONS: tuple[Extension, ...] = (add_doses, add_dose_maps, add_summed_map)
+"""What dosimetry adds to a case; the maps compare with the doses, and their sum is of the maps."""
 
 
 def run_case_with_doses(case_path: Path, output: Path) -> CaseResult:

@@ -26,6 +26,7 @@ class Method(enum.Enum):
     S_VALUES = "s-values"
     KERNEL = "kernel"
     LOCAL = "local"
+    TRANSPORT = "transport"
 
     def label(self) -> str:
         """The words in the panel."""
@@ -33,6 +34,7 @@ class Method(enum.Enum):
             "s-values": _("S-values of organs and spheres"),
             "kernel": _("dose map by voxel S-values, and S-values"),
             "local": _("dose map by local deposition, and S-values"),
+            "transport": _("dose map by transport through the CT (ompmc), and S-values"),
         }[self.value]
 
 
@@ -44,4 +46,26 @@ class Density(enum.Enum):
 
     def label(self) -> str:
         """The words in the panel."""
-        return {"uniform": _("the same everywhere"), "ct": _("of the CT, in soft tissue")}[self.value]
+        return {"uniform": _("the same everywhere"), "ct": _("of the CT")}[self.value]
+
+
+class Curve(enum.Enum):
+    """From Hounsfield values to density; a centre's own is given in a case file."""
+
+    SCHNEIDER = "schneider-2000"
+    WATER = "water"
+
+    def label(self) -> str:
+        """The words in the panel."""
+        return {"schneider-2000": _("Schneider et al. 2000"), "water": _("water, for phantoms")}[self.value]
+
+
+class Electrons(enum.Enum):
+    """How a transport treats electrons."""
+
+    KERNEL = "kernel"
+    MONTE_CARLO = "monte-carlo"
+
+    def label(self) -> str:
+        """The words in the panel."""
+        return {"kernel": _("kernel, scaled by density"), "monte-carlo": _("Monte Carlo (90Y, 68Ga, lung)")}[self.value]

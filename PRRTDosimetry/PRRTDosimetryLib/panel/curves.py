@@ -26,6 +26,7 @@ class CurvesSection(Section):
         for name in MODELS:
             self.ui.modelComboBox.addItem(_("automatic") if name == "auto" else name.replace("-", " "), name)
         connect(self.ui.modelComboBox, "currentIndexChanged(int)", self.onModel)
+        connect(self.ui.populationPath, "currentPathChanged(QString)", self.onPopulation)
         connect(self.ui.fitButton, "clicked(bool)", self.onFit)
         connect(self.ui.curvesTable, "cellClicked(int,int)", self.onRowClicked)
         connect(self.ui.curvesTable, "itemSelectionChanged()", self.onRowChosen)
@@ -35,9 +36,16 @@ class CurvesSection(Section):
         if self.parameters is not None and index >= 0:
             self.parameters.model = self.ui.modelComboBox.itemData(index)
 
+    def onPopulation(self, path: str) -> None:
+        """Take the population's file into the parameter node."""
+        if self.parameters is not None and self.parameters.populationFile != path:
+            self.parameters.populationFile = path
+
     def refresh(self) -> None:
         """Show the model and the fitted curves."""
         self.ui.modelComboBox.setCurrentIndex(self.ui.modelComboBox.findData(self.parameters.model))
+        if self.ui.populationPath.currentPath != self.parameters.populationFile:
+            self.ui.populationPath.currentPath = self.parameters.populationFile
         missing = self.panel.missing()
         self.ui.fitButton.enabled = not missing
         self.ui.fitButton.toolTip = missing or _("Measure every region at every time, and fit its curve")

@@ -39,12 +39,17 @@ class DoseSection(Section):
         """Enable what the chosen method takes."""
         parameters = self.parameters
         is_map = parameters.method is not Method.S_VALUES
-        by_ct = is_map and parameters.density is Density.CT
-        self.ui.densityComboBox.enabled = self.ui.densitySpinBox.enabled = is_map
-        self.ui.ctSelector.enabled = by_ct
+        transport = parameters.method is Method.TRANSPORT
+        by_ct = transport or (is_map and parameters.density is Density.CT)
+        self.ui.densityComboBox.enabled = is_map and not transport
+        self.ui.densitySpinBox.enabled = is_map and not by_ct
+        self.ui.ctSelector.enabled = self.ui.curveComboBox.enabled = by_ct
+        for widget in (self.ui.electronsComboBox, self.ui.particlesSpinBox, self.ui.seedSpinBox):
+            widget.enabled = transport
+        self.ui.isodoseLevelsLineEdit.enabled = is_map
         missing = self.panel.missing()
         if not missing and by_ct and parameters.ct is None:
-            missing = _("Choose the CT for the density, or take the same density everywhere.")
+            missing = _("Choose the CT for the density, or another method or density.")
         missing = missing or self._wrong_levels()
         self.ui.applyButton.enabled = not missing
         self.ui.applyButton.toolTip = missing or _("Fit the curves if they are not, and calculate the doses")
@@ -69,8 +74,9 @@ class DoseSection(Section):
         with self.attempt(failure, stopped), waiting(_("Dose")) as progress:
             self.logic.calculate(parameters, progress)
             count = len(dose_rows_of(parameters.doses))
-            recovered = self.logic.dosimetryFor(parameters).recovered
-            doubts = [recovered.continued, recovered.refusals] if recovered is not None else []
+            made = self.logic.dosimetryFor(parameters)
+            doubts = [made.recovered.continued, made.recovered.refusals] if made.recovered is not None else []
+            doubts += made.map.doubts if made.map is not None else []
             self.panel.say("\n".join((_("Doses of {count} regions.").format(count=count), *filter(None, doubts))))
             show_table_and_chart(parameters.doses, None, keepLayout=True)
             done = True

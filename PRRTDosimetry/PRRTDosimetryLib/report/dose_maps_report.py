@@ -20,16 +20,22 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.uptake.uncertainty import UncertainValue
 
     from PRRTDosimetryLib.dosimetry.dose_maps import CycleMap, RegionMap
+    from PRRTDosimetryLib.dosimetry.summed_map import SummedDoseMap
+    from PRRTDosimetryLib.effect.voxels import VoxelEffect
 
 _HOW = {
     "kernel": "Voxel S-values: electrons and photons of every voxel reach their surroundings.",
     "local": "Local deposition: electrons give up their energy in their voxel, photons none.",
+    "transport": "Transport: photons are followed through the densities and tissues of the CT, air around the body.",
 }
 _WHY = {
     "kernel": "Lesions: the region's S-value is that of a sphere alone, whereas in the map photons of the surroundings "
     "arrive too, the more the smaller the lesion and the hotter what is around it. Organs: the phantom's S-values have "
     "its shapes, distances and cross doses, the map has the patient's. Electrons that cross the border matter little: "
     "in the image the border is blurred over more than their range.",
+    "transport": "Lesions: the region's S-value is that of a sphere alone, whereas in the map photons of the "
+    "surroundings arrive too. Organs: the phantom's S-values have its shapes, distances and cross doses, the map has "
+    "the patient's, with the body's surface and lungs.",
     "local": "The map has no photons at all: 1 to 2 % less in lesions and small organs, 4 % or more in the liver, and "
     "what photons of other organs bring to the region is missing too.",
 }
@@ -61,6 +67,7 @@ def dose_map_sections(
         section(
             f"{title}: dose in every voxel",
             paragraph(f"{_HOW[method]} {_tissue(made)}"),
+            _transport_words(made),
             _registration_table(made),
             table(
                 _HEADER,
@@ -73,16 +80,96 @@ def dose_map_sections(
                 _comparison(made, by_region),
                 "Voxel means beside the doses of regions",
             ),
+            _cross_fire_table(made, doses_Gy),
             paragraph(_STEPS + _WHY[method], "small"),
             paragraph(_LIMIT + _INTERVALS, "small"),
-        )
+        ),
+        *([_effect_section(made.effects.regions, title)] if made.effects is not None else []),
     ]
 
 
 def _tissue(made: CycleMap) -> str:
     if math.isnan(made.density_g_per_mL):
-        return "Soft tissue has the density of the CT, voxel by voxel."
+        return "Tissues have the density of the CT, voxel by voxel."
     return f"Tissue of {made.density_g_per_mL:g} g/mL everywhere."
+
+
+def _transport_words(made: CycleMap) -> str:
+    """Engine, licence and statistics of a transport, "" for other methods."""
+    if "engine" not in made.facts:
+        return ""
+    facts = made.facts
+    words = (
+        f"{facts['engine']} ({facts['licence']}); {facts['histories']} particles, seed {facts['seed']}, electrons by "
+        f"{facts['electrons'].replace('-', ' ')}."
+    )
+    rows = [
+        [name, one.histogram.mean_Gy, one.u_Gy, 100.0 * one.u_Gy / one.histogram.mean_Gy]
+        for name, one in made.regions.items()
+        if not math.isnan(one.u_Gy) and one.histogram.mean_Gy > 0
+    ]
+    header = ["region", "mean Gy", "statistical u Gy", "statistical u %"]
+    return paragraph(words, "small") + table(header, rows, "Statistical uncertainty of the transport")
+
+
+def _cross_fire_table(made: CycleMap, doses_Gy: Mapping[str, float]) -> str:
+    """Photons from outside each lesion and organ, beside the dose by curves."""
+    rows: list[list[object]] = []
+    for name, cross_Gy in made.cross_fire_Gy.items():
+        lesion = made.regions[name].segment.role in ("target", "lesion")
+        dose = doses_Gy.get(name, math.nan)
+        rows.append([name, cross_Gy, dose, dose + cross_Gy if lesion else ""])
+    header = ["region", "from outside Gy", "by region Gy", "sphere with cross-fire Gy"]
+    return table(header, rows, "Cross-fire: photons from activity outside the region") if rows else ""
+
+
+def _effect_section(effects: Mapping[str, VoxelEffect], title: str) -> str:
+    """Biological effect of every region with a stated radiosensitivity."""
+    return section(
+        f"{title}: biological effect in every voxel",
+        table(_EFFECT_HEADER, effect_table_rows(effects), "BED-volume histograms"),
+        paragraph(_EFFECT_WORDS, "small"),
+    )
+
+
+_EFFECT_HEADER = [
+    *("region", "α/β Gy", "repair h", "mean BED Gy", "BED98 Gy", "BED50 Gy", "BED2 Gy", "mean EQD2 Gy", "EUD Gy"),
+    *("TCP", "source"),
+]
+_EFFECT_WORDS = (
+    "BED of each voxel is D (1 + G D/(α/β)), G by the region's own course; EUD is the generalised equivalent uniform "
+    "dose of the EQD2 by the stated exponent; TCP is a Poisson model with the stated parameters, without growth, and "
+    "no forecast for one patient. Blurred images smooth the histograms."
+)
+
+
+def effect_table_rows(effects: Mapping[str, VoxelEffect]) -> list[list[object]]:
+    """One row per region; blank where nothing is stated."""
+    rows: list[list[object]] = []
+    for name, one in effects.items():
+        levels = [one.bed.dose_at_volume_Gy(percent) for percent in (98, 50, 2)]
+        stated = ["" if math.isnan(value) else value for value in (one.eud_Gy, one.tumour_control)]
+        tissue = one.tissue
+        numbers = [tissue.alpha_beta_Gy, tissue.repair_half_time_h, one.bed.mean_Gy, *levels, one.eqd2_mean_Gy]
+        rows.append([name, *numbers, *stated, tissue.source])
+    return rows
+
+
+def summed_map_section(part: SummedDoseMap) -> str:
+    """HTML section on the dose maps of all cycles on the first cycle's image."""
+    cycles = ", ".join(map(str, part.cycles))
+    header = ["region", "mean Gy", "D98 Gy", "D2 Gy", "mean BED Gy", "not trusted %"]
+    rows: list[list[object]] = []
+    for name, one in part.regions.items():
+        levels = [one.histogram.dose_at_volume_Gy(percent) for percent in (98, 2)]
+        bed = one.effect.bed.mean_Gy if one.effect is not None else ""
+        rows.append([name, one.histogram.mean_Gy, *levels, bed, 100.0 * one.untrusted])
+    words = (
+        f"Cycles {cycles} on the image of cycle {part.cycles[0]}: energy over mass of the tissue that the registration "
+        "puts into each voxel. Not trusted are voxels outside a cycle's image, stretched by more than 30 to 40 %, or "
+        "on tissue of another density; the scene marks them."
+    )
+    return section("All cycles: dose in every voxel", paragraph(words), table(header, rows))
 
 
 _INTERVALS = (

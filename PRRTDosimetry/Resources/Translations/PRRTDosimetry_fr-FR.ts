@@ -8,6 +8,10 @@
    <translation> %</translation>
   </message>
   <message>
+   <source> Gy</source>
+   <translation> Gy</translation>
+  </message>
+  <message>
    <source> MBq</source>
    <translation> MBq</translation>
   </message>
@@ -22,6 +26,10 @@
   <message>
    <source> h</source>
    <translation> h</translation>
+  </message>
+  <message>
+   <source> million</source>
+   <translation> million</translation>
   </message>
   <message>
    <source> mm</source>
@@ -50,6 +58,22 @@
   <message>
    <source>5. Export</source>
    <translation>5. Export</translation>
+  </message>
+  <message>
+   <source>6. Camera</source>
+   <translation>6. Caméra</translation>
+  </message>
+  <message>
+   <source>95 % Gy</source>
+   <translation>95 % Gy</translation>
+  </message>
+  <message>
+   <source>95 % interval of the dose; where the dose is not corrected for partial volume, the loss is in it</source>
+   <translation>Intervalle à 95 % de la dose ; sans correction du volume partiel, la perte y est comprise</translation>
+  </message>
+  <message>
+   <source>95 % interval of the sum; the cycles' errors are taken as shared</source>
+   <translation>Intervalle à 95 % de la somme ; les erreurs des cycles sont considérées comme communes</translation>
   </message>
   <message>
    <source>A folder with other files in it is not written to: with this, it is renamed and a new one made in its place.</source>
@@ -92,6 +116,14 @@
    <translation>Après injection :</translation>
   </message>
   <message>
+   <source>Alpha over beta of all lesions; without it they have no biologically effective dose.</source>
+   <translation>Rapport alpha/bêta de toutes les lésions ; sans lui, elles n'ont pas de dose biologique efficace.</translation>
+  </message>
+  <message>
+   <source>Alpha over beta of the kidneys, for the biologically effective dose.</source>
+   <translation>Rapport alpha/bêta des reins, pour la dose biologique efficace.</translation>
+  </message>
+  <message>
    <source>Apply</source>
    <translation>Appliquer</translation>
   </message>
@@ -106,6 +138,14 @@
   <message>
    <source>Biologically effective dose in Gy, formed per cycle and summed</source>
    <translation>Dose biologique effective en Gy, calculée par cycle puis sommée</translation>
+  </message>
+  <message>
+   <source>CAMERA.json: written from the phantom images, or one that is there already.</source>
+   <translation>CAMERA.json : écrit à partir des images de fantômes, ou déjà présent.</translation>
+  </message>
+  <message>
+   <source>CT in the space of the first image, for the density; liver, spleen, kidneys and lesions in the liver count as soft tissue, however bright contrast medium makes them.</source>
+   <translation>Scanner dans l'espace de la première image, pour la densité ; foie, rate, reins et lésions du foie comptent comme tissus mous, même rehaussés par un produit de contraste.</translation>
   </message>
   <message>
    <source>CT:</source>
@@ -124,6 +164,14 @@
    <translation>Étalonnage :</translation>
   </message>
   <message>
+   <source>Camera file (*.json)</source>
+   <translation>Fichier de caméra (*.json)</translation>
+  </message>
+  <message>
+   <source>Camera file:</source>
+   <translation>Fichier de caméra :</translation>
+  </message>
+  <message>
    <source>Chooses the phantom of the S-values; taken from the images where they state it.</source>
    <translation>Détermine le fantôme des valeurs S ; repris des images si elles l'indiquent.</translation>
   </message>
@@ -132,8 +180,16 @@
    <translation>Cliquez sur une ligne pour voir points et courbe dans la vue graphique de Slicer.</translation>
   </message>
   <message>
+   <source>Commission from phantom images</source>
+   <translation>Qualifier à partir des images de fantôme</translation>
+  </message>
+  <message>
    <source>Corr. Gy</source>
    <translation>Gy corr.</translation>
+  </message>
+  <message>
+   <source>Cost</source>
+   <translation>Coût</translation>
   </message>
   <message>
    <source>Cycle {cycle}</source>
@@ -162,6 +218,10 @@
   <message>
    <source>De-identified bundle too (.zip)</source>
    <translation>Archive dé-identifiée aussi (.zip)</translation>
+  </message>
+  <message>
+   <source>Density curve:</source>
+   <translation>Courbe de densité :</translation>
   </message>
   <message>
    <source>Density:</source>
@@ -196,8 +256,24 @@
    <translation>Période effective de la dernière phase</translation>
   </message>
   <message>
+   <source>Electrons:</source>
+   <translation>Électrons :</translation>
+  </message>
+  <message>
+   <source>Expected upper over lower end of the 95 % interval, minus 1</source>
+   <translation>Borne haute sur borne basse attendues de l'intervalle à 95 %, moins 1</translation>
+  </message>
+  <message>
    <source>Export</source>
    <translation>Exporter</translation>
+  </message>
+  <message>
+   <source>Find hours</source>
+   <translation>Trouver les heures</translation>
+  </message>
+  <message>
+   <source>Find the hours at which these images say most of the dose, by the population, or by wide assumptions.</source>
+   <translation>Trouver les heures où ces images renseignent le mieux sur la dose, selon la population ou des hypothèses larges.</translation>
   </message>
   <message>
    <source>Fit curves</source>
@@ -212,8 +288,28 @@
    <translation>Réservé à la recherche. Ni pour le diagnostic, ni pour les décisions de traitement.</translation>
   </message>
   <message>
+   <source>From Hounsfield values of the CT to mass density. The calibration of your own CT is given in a case file.</source>
+   <translation>Des valeurs Hounsfield du scanner à la masse volumique. L'étalonnage de votre scanner se donne dans un fichier de cas.</translation>
+  </message>
+  <message>
    <source>Gy</source>
    <translation>Gy</translation>
+  </message>
+  <message>
+   <source>Half-time of repair of all lesions.</source>
+   <translation>Demi-temps de réparation de toutes les lésions.</translation>
+  </message>
+  <message>
+   <source>Half-time of repair of the kidneys.</source>
+   <translation>Demi-temps de réparation des reins.</translation>
+  </message>
+  <message>
+   <source>Hours of the images, the expected width of the dose's 95 % interval, and what other sets cost.</source>
+   <translation>Heures des images, largeur attendue de l'intervalle à 95 % de la dose, et ce que coûtent les autres choix.</translation>
+  </message>
+  <message>
+   <source>How many images there may be, from 1 to 5.</source>
+   <translation>Combien d'images sont possibles, de 1 à 5.</translation>
   </message>
   <message>
    <source>How the patient is called in tables and reports.</source>
@@ -222,6 +318,10 @@
   <message>
    <source>Image</source>
    <translation>Image</translation>
+  </message>
+  <message>
+   <source>Images at</source>
+   <translation>Images à</translation>
   </message>
   <message>
    <source>Isodoses, Gy:</source>
@@ -240,8 +340,32 @@
    <translation>Clé du centre :</translation>
   </message>
   <message>
+   <source>Kidneys, repair:</source>
+   <translation>Reins, réparation :</translation>
+  </message>
+  <message>
+   <source>Kidneys, α/β:</source>
+   <translation>Reins, α/β :</translation>
+  </message>
+  <message>
+   <source>Kinds of regions, separated by commas: kidney, spleen, liver, marrow, lesion.</source>
+   <translation>Types de régions, séparés par des virgules : kidney, spleen, liver, marrow, lesion.</translation>
+  </message>
+  <message>
+   <source>Kinetics of your own patients (POPULATION.json), for patients with few images; leave it empty for none.</source>
+   <translation>Cinétique de vos propres patients (POPULATION.json), pour les patients avec peu d'images ; laissez vide pour aucune.</translation>
+  </message>
+  <message>
    <source>Lacks</source>
    <translation>Manque</translation>
+  </message>
+  <message>
+   <source>Lesions, repair:</source>
+   <translation>Lésions, réparation :</translation>
+  </message>
+  <message>
+   <source>Lesions, α/β:</source>
+   <translation>Lésions, α/β :</translation>
   </message>
   <message>
    <source>Map</source>
@@ -252,8 +376,8 @@
    <translation>Masse</translation>
   </message>
   <message>
-   <source>Mass density of soft tissue.</source>
-   <translation>Masse volumique du tissu mou.</translation>
+   <source>Mass density of the tissue, where it is the same everywhere.</source>
+   <translation>Masse volumique du tissu, lorsqu'elle est la même partout.</translation>
   </message>
   <message>
    <source>Mass, dose with standard uncertainty, biologically effective dose; mean, D98 and D2 of the dose map; part of its contrast that the region's mean keeps at the image's resolution (doses are not corrected for it); where a phantom is given, doses of lesions corrected by its recoveries. Click a row to see the region.</source>
@@ -262,6 +386,10 @@
   <message>
    <source>Mean of the dose map in Gy</source>
    <translation>Moyenne de la carte de dose en Gy</translation>
+  </message>
+  <message>
+   <source>Mean width</source>
+   <translation>Largeur moyenne</translation>
   </message>
   <message>
    <source>Method:</source>
@@ -288,8 +416,24 @@
    <translation>Nécessite les séries d'origine dans la base DICOM de Slicer ; patient et étude sont les leurs.</translation>
   </message>
   <message>
+   <source>Next time image:</source>
+   <translation>Prochaine image :</translation>
+  </message>
+  <message>
    <source>Number of the treatment cycle, from 1.</source>
    <translation>Numéro du cycle de traitement, à partir de 1.</translation>
+  </message>
+  <message>
+   <source>Of a transport's random numbers: the same seed gives the same map.</source>
+   <translation>Des nombres aléatoires du transport : la même graine donne la même carte.</translation>
+  </message>
+  <message>
+   <source>Of a transport, of each kind of radiation: more take longer and leave less statistical uncertainty.</source>
+   <translation>Du transport, par type de rayonnement : davantage prend plus de temps et réduit l'incertitude statistique.</translation>
+  </message>
+  <message>
+   <source>Of a transport: by kernel, or by Monte Carlo too, where their range matters.</source>
+   <translation>Du transport : par noyau, ou par Monte-Carlo aussi, lorsque leur parcours compte.</translation>
   </message>
   <message>
    <source>Of the tissue in the dose map.</source>
@@ -300,12 +444,20 @@
    <translation>Ouvrir le rapport</translation>
   </message>
   <message>
+   <source>Open the page to sign</source>
+   <translation>Ouvrir la page à signer</translation>
+  </message>
+  <message>
    <source>Organs and lesions in the space of all time points; an image may have its own, see below.</source>
    <translation>Organes et lésions dans l'espace de tous les temps ; une image peut avoir les siens, voir ci-dessous.</translation>
   </message>
   <message>
    <source>Own segments:</source>
    <translation>Segments propres :</translation>
+  </message>
+  <message>
+   <source>PHANTOM.json: which folders hold phantom images, and what was filled.</source>
+   <translation>PHANTOM.json : dossiers des images de fantôme, et ce qui a été rempli.</translation>
   </message>
   <message>
    <source>PRRT Dosimetry</source>
@@ -324,6 +476,10 @@
    <translation>Fait partie de l'extension PRRT, licence Apache 2.0.</translation>
   </message>
   <message>
+   <source>Particles:</source>
+   <translation>Particules :</translation>
+  </message>
+  <message>
    <source>Patient</source>
    <translation>Patient</translation>
   </message>
@@ -332,8 +488,28 @@
    <translation>Patient :</translation>
   </message>
   <message>
+   <source>Phantom file (*.json)</source>
+   <translation>Fichier du fantôme (*.json)</translation>
+  </message>
+  <message>
+   <source>Phantom file:</source>
+   <translation>Fichier du fantôme :</translation>
+  </message>
+  <message>
    <source>Phantom, mL:</source>
    <translation>Fantôme, mL :</translation>
+  </message>
+  <message>
+   <source>Planned images</source>
+   <translation>Images prévues</translation>
+  </message>
+  <message>
+   <source>Population (*.json)</source>
+   <translation>Population (*.json)</translation>
+  </message>
+  <message>
+   <source>Population:</source>
+   <translation>Population :</translation>
   </message>
   <message>
    <source>Protocol (*.json)</source>
@@ -400,6 +576,10 @@
    <translation>Scène aussi (.mrb)</translation>
   </message>
   <message>
+   <source>Seed:</source>
+   <translation>Graine :</translation>
+  </message>
+  <message>
    <source>Segmentation:</source>
    <translation>Segmentation :</translation>
   </message>
@@ -418,6 +598,10 @@
   <message>
    <source>Sensitivity of the camera, for an image of counts.</source>
    <translation>Sensibilité de la caméra, pour une image de coups.</translation>
+  </message>
+  <message>
+   <source>Set</source>
+   <translation>Choix</translation>
   </message>
   <message>
    <source>Sex:</source>
@@ -492,12 +676,12 @@
    <translation>Incertitude des coups :</translation>
   </message>
   <message>
-   <source>Unenhanced CT in the space of the first image, for the density.</source>
-   <translation>TDM sans injection dans l'espace de la première image, pour la densité.</translation>
-  </message>
-  <message>
    <source>Units</source>
    <translation>Unités</translation>
+  </message>
+  <message>
+   <source>Use its numbers</source>
+   <translation>Utiliser ses valeurs</translation>
   </message>
   <message>
    <source>Volumes in mL of the spheres of a phantom that was measured with this camera, separated by spaces or commas. With their recoveries, lesions have doses corrected for partial volume too, beside the others.</source>
@@ -518,6 +702,10 @@
   <message>
    <source>Which lobe's artery was infused; blinded until the analysis is unblinded.</source>
    <translation>Le lobe dont l'artère a été perfusée ; en aveugle jusqu'à la levée.</translation>
+  </message>
+  <message>
+   <source>Width over that of the best set, minus 1</source>
+   <translation>Largeur rapportée à celle du meilleur choix, moins 1</translation>
   </message>
   <message>
    <source>With one key a patient keeps the same subject name in every bundle; the file is made if it is not there. Without one the names cannot be traced back.</source>
@@ -589,14 +777,85 @@
   </message>
  </context>
  <context>
+  <name>panel.camera</name>
+  <message>
+   <source>Camera</source>
+   <translation>Caméra</translation>
+  </message>
+  <message>
+   <source>Camera file {path} written.</source>
+   <translation>Fichier de caméra {path} écrit.</translation>
+  </message>
+  <message>
+   <source>Choose a camera file that is there, or commission the camera.</source>
+   <translation>Choisissez un fichier de caméra existant, ou qualifiez la caméra.</translation>
+  </message>
+  <message>
+   <source>Choose the phantom file.</source>
+   <translation>Choisissez le fichier du fantôme.</translation>
+  </message>
+  <message>
+   <source>Commission first.</source>
+   <translation>Qualifiez d'abord la caméra.</translation>
+  </message>
+  <message>
+   <source>Find the spheres, and write the camera file and its page</source>
+   <translation>Trouver les sphères, et écrire le fichier de caméra et sa page</translation>
+  </message>
+  <message>
+   <source>In use: {path}</source>
+   <translation>Utilisé : {path}</translation>
+  </message>
+  <message>
+   <source>Open it in the web browser</source>
+   <translation>L'ouvrir dans le navigateur</translation>
+  </message>
+  <message>
+   <source>Say where the camera file is to be written.</source>
+   <translation>Dites où écrire le fichier de caméra.</translation>
+  </message>
+  <message>
+   <source>Stopped; no camera file was written.</source>
+   <translation>Arrêté ; aucun fichier de caméra n'a été écrit.</translation>
+  </message>
+  <message>
+   <source>Take resolution, recovery and the uncertainty of the calibration for the doses</source>
+   <translation>Prendre résolution, recouvrement et incertitude d'étalonnage pour les doses</translation>
+  </message>
+  <message>
+   <source>The camera could not be commissioned.</source>
+   <translation>La caméra n'a pas pu être qualifiée.</translation>
+  </message>
+  <message>
+   <source>The camera file could not be used.</source>
+   <translation>Le fichier de caméra n'a pas pu être utilisé.</translation>
+  </message>
+  <message>
+   <source>The page could not be opened.</source>
+   <translation>La page n'a pas pu être ouverte.</translation>
+  </message>
+ </context>
+ <context>
   <name>panel.choices</name>
+  <message>
+   <source>Monte Carlo (90Y, 68Ga, lung)</source>
+   <translation>Monte-Carlo (90Y, 68Ga, poumon)</translation>
+  </message>
   <message>
    <source>S-values of organs and spheres</source>
    <translation>Valeurs S des organes et sphères</translation>
   </message>
   <message>
+   <source>Schneider et al. 2000</source>
+   <translation>Schneider et al. 2000</translation>
+  </message>
+  <message>
    <source>dose map by local deposition, and S-values</source>
    <translation>carte de dose par dépôt local, et valeurs S</translation>
+  </message>
+  <message>
+   <source>dose map by transport through the CT (ompmc), and S-values</source>
+   <translation>carte de dose par transport à travers le scanner (ompmc), et valeurs S</translation>
   </message>
   <message>
    <source>dose map by voxel S-values, and S-values</source>
@@ -607,6 +866,10 @@
    <translation>féminin</translation>
   </message>
   <message>
+   <source>kernel, scaled by density</source>
+   <translation>noyau, mis à l'échelle de la densité</translation>
+  </message>
+  <message>
    <source>male</source>
    <translation>masculin</translation>
   </message>
@@ -615,12 +878,16 @@
    <translation>non indiqué</translation>
   </message>
   <message>
-   <source>of the CT, in soft tissue</source>
-   <translation>de la TDM, dans le tissu mou</translation>
+   <source>of the CT</source>
+   <translation>du scanner</translation>
   </message>
   <message>
    <source>the same everywhere</source>
    <translation>la même partout</translation>
+  </message>
+  <message>
+   <source>water, for phantoms</source>
+   <translation>eau, pour les fantômes</translation>
   </message>
  </context>
  <context>
@@ -657,8 +924,8 @@
    <translation>Calculez d'abord une carte de dose.</translation>
   </message>
   <message>
-   <source>Choose the CT for the density, or take the same density everywhere.</source>
-   <translation>Choisissez la TDM pour la densité, ou prenez la même densité partout.</translation>
+   <source>Choose the CT for the density, or another method or density.</source>
+   <translation>Choisissez le scanner pour la densité, ou une autre méthode ou densité.</translation>
   </message>
   <message>
    <source>Dose</source>
@@ -699,6 +966,17 @@
   <message>
    <source>The histograms could not be shown.</source>
    <translation>Les histogrammes n'ont pas pu être montrés.</translation>
+  </message>
+ </context>
+ <context>
+  <name>panel.planning</name>
+  <message>
+   <source>Images at {hours} say most of the dose.</source>
+   <translation>Les images à {hours} renseignent le mieux sur la dose.</translation>
+  </message>
+  <message>
+   <source>The hours could not be found.</source>
+   <translation>Les heures n'ont pas pu être trouvées.</translation>
   </message>
  </context>
  <context>

@@ -21,7 +21,7 @@ def _case_arguments(parser: argparse.ArgumentParser) -> None:
     add("source", metavar="SOURCE", help="folder, DICOMDIR, https:// of DICOMweb, AET@host:port, or a case to answer")
     add("-o", "--output", type=Path, metavar="CASE.json", help="the case file, or with --cohort the folder of cases")
     add("--protocol", default="", help="lutia, ia-versus-iv, single-arm, or a protocol file (asked for if left out)")
-    add("--patient", nargs="+", default=[], metavar="ID", help="Patient ID, where there are several or in an archive")
+    add("--patient", nargs="+", default=[], metavar="ID", help="ids of patients, where there are several")
     add("--ask", action="store_true", help="ask in the terminal for what is open")
     add("--cohort", action="store_true", help="make one case for each patient, and a table of what is missing")
     add("--replace", action="store_true", help="replace a case that was assembled before, with its answers")
@@ -97,7 +97,15 @@ def _cohort(arguments: argparse.Namespace, scan: Scan, source: str) -> None:
     from PRRTUptakeLib.archive.make import make_cohort
     from PRRTUptakeLib.progress import ProgressPrinter
 
-    made = make_cohort(scan, arguments.output, source, arguments.protocol, arguments.replace, ProgressPrinter())
+    made = make_cohort(
+        scan,
+        arguments.output,
+        source,
+        arguments.protocol,
+        arguments.replace,
+        arguments.patient,
+        ProgressPrinter(),
+    )
     for patient, case in made.cases.items():
         print(f"{patient or '(no Patient ID)'}: {case}{' (kept as it was)' if patient in made.kept else ''}")
     for patient, reason in made.without.items():

@@ -18,6 +18,7 @@ from PRRTUptakeLib.formatting import plain_table
 from PRRTUptakeLib.progress import Progress, no_progress
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
     from typing import Any
 
@@ -72,18 +73,23 @@ def make_cohort(
     source: str,
     protocol: str = "",
     replace: bool = False,
+    only: Sequence[str] = (),
     progress: Progress = no_progress,
 ) -> MadeCohort:
     """A case for each patient in a folder of its own, and the table of what was found and what is missing.
 
-    A case that is there already is kept with its answers, unless ``replace``.
+    A case that is there already is kept with its answers, unless ``replace``. ``only`` are the Patient IDs that are
+    wanted, all by default.
 
     Raises
     ------
     PRRTError
-        If the folder cannot be written.
+        If the folder cannot be written, or there is no such patient.
     """
-    patients = scan.patients()
+    patients = tuple(one for one in scan.patients() if not only or one in only)
+    lost = [one for one in only if one not in patients]
+    if lost:
+        raise ArchiveError(f"The source has no Patient ID '{lost[0]}'; it has {', '.join(scan.patients())}.")
     doubts = _namesakes(scan)
     names = _folder_names(patients)
     rows: list[dict[str, Any]] = []
@@ -159,6 +165,17 @@ def one_patient(scan: Scan, patient: str) -> Scan:
     return scan.of_patient(patient or known[0])
 
 
+def hours_text(hours: float | None) -> str:
+    """Hours after injection with one decimal, "" where they are not known.
+
+    Examples
+    --------
+    >>> hours_text(23.96), hours_text(None)
+    ('24.0', '')
+    """
+    return "" if hours is None else f"{hours:.1f}"
+
+
 def draft_text(draft: CaseDraft, case: Path) -> str:
     """What was found, proposed and left open, for a terminal."""
     series = [[one["series"], one["kind"], one["used"], one["reason"]] for one in draft.series]
@@ -167,6 +184,7 @@ def draft_text(draft: CaseDraft, case: Path) -> str:
             visit.cycle,
             visit.name,
             visit.found.get("date", ""),
+            hours_text(visit.found.get("hours")),
             visit.found.get("activity_MBq") or "",
             visit.found.get("image", ""),
             visit.keys.get("drawn_on") or visit.found.get("segments") or "none yet",
@@ -176,7 +194,7 @@ def draft_text(draft: CaseDraft, case: Path) -> str:
     lines = [
         plain_table(["series", "is", "used", "because"], series),
         "",
-        plain_table(["cycle", "visit", "date", "MBq", "image", "segments"], visits),
+        plain_table(["cycle", "visit", "date", "hours", "MBq", "image", "segments"], visits),
         *(f"Note: {text}" for text in draft.remarks),
         "",
         f"Case: {case}",

@@ -7,6 +7,7 @@ parts sessions whose scanner gave all the same one.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from pydicom.sr.coding import Code
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+_ONE_STAY = timedelta(hours=4)  # images further apart are of two stays in the scanner
 _ROUTES = {"intra-arterial": Code("58100008", "SCT", ""), "intravenous": Code("47625008", "SCT", "")}
 
 
@@ -86,12 +88,25 @@ def sessions_of(found: Sequence[FoundSeries]) -> tuple[Session, ...]:
     for one in found:
         if one.kind.word == EMISSION:
             grouped.setdefault((one.series.frame_of_reference_uid, one.series.study_uid), []).append(one)
-    sessions = [Session(choose_emission(group)) for group in grouped.values()]
+    sessions = [Session(choose_emission(part)) for group in grouped.values() for part in _by_time(group)]
     alone: dict[tuple[str, str], Session] = {}
     for one in (one for one in found if one.kind.word in (CT, MR)):
         _place(one, sessions, alone)
     every = [*sessions, *alone.values()]
     return tuple(sorted(every, key=lambda one: one.started.timestamp() if one.started else float("inf")))
+
+
+def _by_time(group: Sequence[FoundSeries]) -> list[list[FoundSeries]]:
+    """Images of one stay, where a scanner gave several stays one frame and study; undated ones stay with the first."""
+    parts: list[list[FoundSeries]] = [[one for one in group if one.series.started is None]]
+    dated = sorted((one for one in group if one.series.started), key=lambda one: str(one.series.started))
+    last: datetime | None = None
+    for one in dated:
+        if last is not None and one.series.started is not None and one.series.started - last > _ONE_STAY:
+            parts.append([])
+        parts[-1].append(one)
+        last = one.series.started
+    return [part for part in parts if part]
 
 
 def _place(one: FoundSeries, sessions: list[Session], alone: dict[tuple[str, str], Session]) -> None:
@@ -100,6 +115,8 @@ def _place(one: FoundSeries, sessions: list[Session], alone: dict[tuple[str, str
     same_frame = [session for session in sessions if frame and session.keys[0] == frame]
     if len(same_frame) > 1:
         same_frame = [session for session in same_frame if session.keys[1] == study]
+    if len(same_frame) > 1:
+        same_frame = [session for session in same_frame if _is_near(one, session)]
     same_study = [session for session in sessions if session.keys[1] == study]
     if len(same_frame) == 1:
         same_frame[0].anatomy.append(one)
@@ -111,6 +128,11 @@ def _place(one: FoundSeries, sessions: list[Session], alone: dict[tuple[str, str
         )
     else:
         alone.setdefault((frame, study), Session(None)).anatomy.append(one)
+
+
+def _is_near(one: FoundSeries, session: Session) -> bool:
+    started = one.series.started
+    return started is not None and session.started is not None and abs(started - session.started) <= _ONE_STAY
 
 
 def choose_emission(group: Sequence[FoundSeries]) -> Choice:
@@ -128,7 +150,7 @@ def choose_emission(group: Sequence[FoundSeries]) -> Choice:
         return Choice(chosen, reason, (), doubt)
     if len(corrected) == 1 and not unstated and not chosen.kind.doubt:
         return Choice(chosen, f"the only attenuation-corrected of {len(different)}: {reason}")
-    if _are_beds(different):
+    if _are_beds(corrected if len(corrected) > 1 else different):
         return Choice(chosen, reason, others, "the images are bed positions of one scan, of which one can be measured")
     return Choice(chosen, reason, others, chosen.kind.doubt or f"{len(different)} images come into question")
 

@@ -48,7 +48,7 @@ def export_scene_result(
     segmentationNode : the measured segments; None to write none.
     title : heading of the report.
     more : what else writes into the folder, each called with it and the result, in this order.
-    progress : told how far it is; may offer a thread, nodes are then written on the face's own.
+    progress : hears how far the work is; may offer a thread, nodes are then written on the face's own.
     choices : what is written besides, and into what; by default only report and tables, into a new folder.
 
     Raises

@@ -69,11 +69,11 @@ def register(
     drawn = _drawn_for(movingNode)
     other = _liver_mask(drawn, moving.grid) if drawn not in (None, segmentationNode) else None
 
-    def work(told: Progress) -> Registration:
-        step = sub_progress(told, 0.0, 0.5 if bend else 1.0)
+    def work(whole: Progress) -> Registration:
+        step = sub_progress(whole, 0.0, 0.5 if bend else 1.0)
         found = rigid_registration(fixed, moving, fixed_liver=liver, moving_liver=other, progress=step)
         if bend:
-            found = bent_where_better(found, fixed, moving, (liver, other), progress=sub_progress(told, 0.5, 1.0))
+            found = bent_where_better(found, fixed, moving, (liver, other), progress=sub_progress(whole, 0.5, 1.0))
         return found
 
     found = in_background(progress, work)

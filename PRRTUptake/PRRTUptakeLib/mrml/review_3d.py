@@ -45,6 +45,7 @@ class SurfaceView:
         self._view = ThreeDView(scene=scene, app_logic=application, name="Review")
         self._view.update_size(SIZE, SIZE)
         self._view.set_box_visible(False)
+        self._view.renderer().SetUseDepthPeeling(False)  # without a graphics card it draws nothing translucent
         self._view.set_background_gradient_color((0, 0, 0), (20, 24, 32))
         self._node: Any = None
 

@@ -49,6 +49,8 @@ def build_scene(patient: str, visits: Sequence[VisitContents]) -> list[Any]:
             nodes.append(node_from_plane(visit.plane, f"Lobe plane {visit.study}"))
             if visit.segmentation is not None:
                 segmentations[-1].SetNodeReferenceID(LOBE_PLANE_ROLE, nodes[-1].GetID())
+        if visit.isodoses is not None:
+            nodes.append(node_from_segmentation(visit.isodoses, f"Isodoses {visit.study}"))
         if visit.rows:
             nodes.append(table_from_measurements(visit.rows, f"Measurements {visit.study}"))
             nodes += result_chart(nodes[-1])

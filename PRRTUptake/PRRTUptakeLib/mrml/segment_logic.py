@@ -66,7 +66,7 @@ class SegmentLogic:
 
     protocol: Protocol
     notes: tuple[str, ...] = ()
-    progress: Progress = no_progress  # told how far a step is; the panel sets its own while a step runs
+    progress: Progress = no_progress  # hears how far a step is; the panel sets its own while a step runs
 
     def _think(self, work: Callable[..., T], *arguments: Any) -> T:
         """Work that touches no node, beside the face where that offers a thread."""

@@ -88,7 +88,7 @@ def _add_slice_views() -> None:
 
 
 def anatomy_of(image: Any, segmentation: Any = None) -> Any:
-    """What lies below an image: the CT of its session, else CT or MRI of its visit, or of that of the segments."""
+    """What is below an image: the CT of its session, else CT or MRI of its visit, or of that of the segments."""
     ct = ct_of_session(image)
     if ct is not None:
         return ct

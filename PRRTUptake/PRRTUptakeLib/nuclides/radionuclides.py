@@ -155,11 +155,19 @@ def nuclide(name: str) -> Radionuclide:
         found = pattern.fullmatch(name.strip())
         if found and (known := _named(found[element], found[mass])):
             return known
+        if found and (reason := alpha_reason(f"{found[element].capitalize()}-{found[mass]}")):
+            raise NuclideError(f"'{name}' is an alpha emitter, for which no dose is calculated: {reason}.")
     common = [known for known, entry in _table().items() if entry.uses]
     raise NuclideError(
         f"The radionuclide '{name}' is not known; known are {', '.join(common)} and {len(_table()) - len(common)} more "
         "in Resources/Nuclides/radionuclides.json."
     )
+
+
+def alpha_reason(name: str) -> str:
+    """Why no dose of ``name`` (as in the table, such as Ac-225) is calculated: it emits alphas; "" for all others."""
+    listed = _document()["alpha_emitters"]
+    return str(listed["reason"]) if name in listed["names"] else ""
 
 
 def nuclide_in(words: str) -> str | None:

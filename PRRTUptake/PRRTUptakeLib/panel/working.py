@@ -23,7 +23,7 @@ class DialogProgress:
     """Progress that is shown in a dialog; `progress.in_background` finds the thread that it offers.
 
     Work in the background touches no node; what does is handed to `on_main_thread`. Cancel ends the waiting at once:
-    the thread is told, ends at its next step, and what it made is dropped.
+    the thread ends at its next step, and what it made is dropped.
     """
 
     def __init__(self, dialog: Any) -> None:
@@ -93,7 +93,7 @@ class _Worker(threading.Thread):
         for _number in range(self._errands.qsize()):
             self._errands.get().run()
 
-    def tell(self, fraction: float, message: str) -> None:
+    def report(self, fraction: float, message: str) -> None:
         """Report from within the thread."""
         if self.stopped:
             raise Cancelled(_("Stopped by the user."))
@@ -118,7 +118,7 @@ class _WorkerProgress:
         self._worker = worker
 
     def __call__(self, fraction: float, message: str) -> None:
-        self._worker.tell(fraction, message)
+        self._worker.report(fraction, message)
 
     def on_main_thread(self, work: Callable[[], Any]) -> Any:
         """Do something that changes nodes."""

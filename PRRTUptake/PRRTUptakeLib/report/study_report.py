@@ -24,7 +24,7 @@ from PRRTUptakeLib.report.patient_text import visit_text
 from PRRTUptakeLib.report.registration_report import registration_sections
 from PRRTUptakeLib.report.response_report import response_sections, response_text
 from PRRTUptakeLib.study.designs import design_of
-from PRRTUptakeLib.study.designs.route_comparison import RouteFindings
+from PRRTUptakeLib.study.designs.two_routes import RouteFindings
 from PRRTUptakeLib.study.designs.visit_by_visit import VisitFindings
 
 if TYPE_CHECKING:

@@ -157,7 +157,7 @@ def load_case(path: Path) -> Case:
         visits=visits,
         treated_lobe=content.get("treated_lobe", ""),
         recovery=_recovery_of(phantom, camera, place.key("recovery_phantom")),
-        dosimetry=with_calibration_u(content.get("dosimetry", {}), camera),
+        dosimetry=with_calibration_u(_with_kinetics(content), camera),
         iv_cycle=_iv_cycle(content, place),
         delivered=Delivered(**delivered) if delivered else None,
         notes=content.get("notes", {}),
@@ -194,6 +194,12 @@ def _recovery(phantom: dict[str, Any], place: Place) -> RecoveryCurve:
         return fit_recovery_curve(**figures)
     except (PRRTError, ValueError) as error:
         place.stop(f"{place.name} cannot be used. {error}")
+
+
+def _with_kinetics(content: dict[str, Any]) -> dict[str, Any]:
+    """The settings of doses with the case's own key ``kinetics``, as the library of dosimetry reads them together."""
+    settings: dict[str, Any] = content.get("dosimetry", {})
+    return {**settings, "kinetics": content["kinetics"]} if "kinetics" in content else settings
 
 
 def _iv_cycle(content: dict[str, Any], place: Place) -> IntravenousCycle | None:

@@ -308,6 +308,8 @@ def _measured(case: Case, visits: Sequence[VisitCheck]) -> tuple[str, ...]:
         if len(timed) > 1:
             hours = ", ".join(f"{one.hours:.3g}" for one in timed)
             found.append(f"absorbed doses of cycle {cycle} from images at {hours} h")
+        elif timed and case.dosimetry.get("kinetics"):
+            found.append(f"absorbed doses of cycle {cycle} from one image and a population's kinetics")
         elif timed and case.dosimetry.get("teff_h"):
             found.append(f"absorbed doses of cycle {cycle} from one image and stated half-lives")
         else:

@@ -222,6 +222,7 @@ class VisitContents:
     """What one visit shows: volumes by name, segments, the plane between the lobes, its rows.
 
     ``prepared`` are the labelled segments where they were drawn, None for a visit that uses those of another;
+    ``isodoses`` are regions of a dose map by their levels, for the scene alone;
     ``visit``, ``route`` and ``injection`` are noted on the volumes of a scene, so that the panels know them when it is
     opened.
     """
@@ -235,6 +236,7 @@ class VisitContents:
     injection: Injection | None = None
     prepared: Prepared | None = None
     route: str = ""
+    isodoses: Segmentation | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -15,13 +15,14 @@ from PRRTUptakeLib.nuclides.radionuclides import nuclide
 from PRRTUptakeLib.resources import resource_path
 from PRRTUptakeLib.study.errors import InputFileError
 from PRRTUptakeLib.study.schema.containers import ListOf, Record
+from PRRTUptakeLib.study.schema.dose_keys import TISSUES
 from PRRTUptakeLib.study.schema.fields import Field, Number, Text, Word
 from PRRTUptakeLib.study.schema.json_file import read_json_file
 from PRRTUptakeLib.study.schema.place import Place
 from PRRTUptakeLib.study.schema.shared_keys import PARTIAL_VOLUME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from PRRTUptakeLib.study.designs.base import Design, DesignRules
 
@@ -100,7 +101,8 @@ class Protocol:
     """All rules of a trial.
 
     ``partial_volume`` is the correction that is asked for: "none", "gtm" (geometric transfer matrix) or "recovery"
-    (coefficients of a phantom); ``remarks`` are sentences on keys of the file that say nothing new.
+    (coefficients of a phantom); ``tissues`` are radiosensitivities by organ, as settings of doses have them;
+    ``remarks`` are sentences on keys of the file that say nothing new.
     """
 
     name: str
@@ -116,6 +118,7 @@ class Protocol:
     endpoint: EndpointRules = field(default_factory=lambda: _NO_ENDPOINT)
     repeatability: RepeatabilityRules = field(default_factory=lambda: RepeatabilityRules())
     partial_volume: str = "none"
+    tissues: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
     sha256: str = ""
     text: str = field(default="", repr=False)  # of the file, so that it can go with the results
@@ -288,6 +291,7 @@ def protocol_record() -> Record:
             "$schema": Text(about="Names this schema for editors; nothing else reads it."),
             "repeatability": _REPEATABILITY,
             "partial_volume": Word(words=PARTIAL_VOLUME, about="Partial volume correction of uptake and doses."),
+            "tissues": TISSUES,
             "metrics": _OLD_METRICS,
         },
     )

@@ -138,8 +138,8 @@ def compare_routes(prepared: Prepared, ia: RoutedImage, iv: RoutedImage, protoco
     segments, warnings = _clear_references(measured_segments(prepared), prepared, (ia, iv), protocol)
     ia, iv = (_with_references(one, segments, prepared) for one in (ia, iv))
     after_ia, after_iv = (_measured(segments, prepared, one, warnings) for one in (ia, iv))
-    (ia_means, ia_told), (iv_means, iv_told) = (drawn_means(prepared, one, protocol) for one in (ia, iv))
-    warnings += [*ia_told, *iv_told]
+    (ia_means, ia_missing), (iv_means, iv_missing) = (drawn_means(prepared, one, protocol) for one in (ia, iv))
+    warnings += [*ia_missing, *iv_missing]
     regions = []
     for segment in segments:
         name = segment.name

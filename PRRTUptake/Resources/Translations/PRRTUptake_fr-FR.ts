@@ -263,6 +263,10 @@
    <translation>Oublie les cibles remplacées à la main.</translation>
   </message>
   <message>
+   <source>From DICOM database</source>
+   <translation>Depuis la base DICOM</translation>
+  </message>
+  <message>
    <source>Give each lesion the lobe that most of it is in</source>
    <translation>Attribuer à chaque lésion le lobe qui en contient la plus grande part</translation>
   </message>
@@ -303,6 +307,10 @@
    <translation>Image</translation>
   </message>
   <message>
+   <source>In the database:</source>
+   <translation>Dans la base :</translation>
+  </message>
+  <message>
    <source>In the image's units.</source>
    <translation>Dans l'unité de l'image.</translation>
   </message>
@@ -341,6 +349,10 @@
   <message>
    <source>Liver, lesions, gallbladder, vessels and organs.</source>
    <translation>Foie, lésions, vésicule, vaisseaux et organes.</translation>
+  </message>
+  <message>
+   <source>Load the images of this patient's cycle, with segments if there are any, and fill sections 1 and 2; what is open is said at the foot of the panel.</source>
+   <translation>Charger les images du cycle de ce patient, avec les segments s'il y en a, et remplir les sections 1 et 2 ; ce qui reste ouvert est dit au bas du panneau.</translation>
   </message>
   <message>
    <source>Lobe</source>
@@ -429,6 +441,10 @@
   <message>
    <source>Patient:</source>
    <translation>Patient :</translation>
+  </message>
+  <message>
+   <source>Patients of Slicer's DICOM database; import others in the DICOM module.</source>
+   <translation>Patients de la base DICOM de Slicer ; importez-en d'autres dans le module DICOM.</translation>
   </message>
   <message>
    <source>Phantom, mL:</source>
@@ -888,6 +904,25 @@
   <message>
    <source>target</source>
    <translation>cible</translation>
+  </message>
+ </context>
+ <context>
+  <name>panel.database</name>
+  <message>
+   <source>Cycles {cycles} are there; cycle {n} is loaded.</source>
+   <translation>Les cycles {cycles} sont là ; le cycle {n} est chargé.</translation>
+  </message>
+  <message>
+   <source>From DICOM database</source>
+   <translation>Depuis la base DICOM</translation>
+  </message>
+  <message>
+   <source>Loaded; nothing is open.</source>
+   <translation>Chargé ; rien ne reste ouvert.</translation>
+  </message>
+  <message>
+   <source>The patient could not be loaded.</source>
+   <translation>Le patient n'a pas pu être chargé.</translation>
   </message>
  </context>
  <context>

@@ -203,6 +203,32 @@ def test_a_copy_under_another_series_is_no_second_candidate(one_visit):
     assert scan_source(place).copies == 1
 
 
+def test_two_days_under_one_study_and_frame_are_two_visits(tmp_path):
+    place = tmp_path / "source"
+    write_therapy(place, hours=(24.0, 96.0), distractors=False)
+    first = pydicom.dcmread(next(place.rglob("S04/I001")))
+    for path in place.rglob("I*"):
+        changed(path, StudyInstanceUID=first.StudyInstanceUID, FrameOfReferenceUID=first.FrameOfReferenceUID)
+    draft = drafted(place)
+    assert [visit.name for visit in draft.visits] == ["24h", "96h"]
+    for visit, folder in zip(draft.visits, ("PAT001-1-24", "PAT001-1-96"), strict=True):
+        assert [files[0].parent.parent.name for files in visit.images] == [folder, folder]
+    assert keys(draft) == ["visits[0].segments"]
+
+
+def test_bed_positions_are_asked_about(one_visit):
+    place, _, spect = one_visit
+    ds = pydicom.dcmread(spect)
+    ds.SeriesInstanceUID, ds.SOPInstanceUID = uid("second bed"), uid("second bed image")
+    ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
+    ds.DetectorInformationSequence[0].ImagePositionPatient = [-20.0, -20.0, 30.0]
+    ds.PixelData = ds.PixelData[::-1]
+    ds.save_as(place / "bed2.dcm")
+    question = next(one for one in drafted(place).all_questions if one.key == "visits[0].image")
+    assert "bed positions of one scan" in question.question
+    assert len(question.choices) == 3  # both beds, and the image without attenuation correction
+
+
 def test_a_missing_injection_is_asked_for_and_the_answer_is_used(one_visit, tmp_path):
     place, _, spect = one_visit
     ds = pydicom.dcmread(spect)
@@ -288,6 +314,10 @@ def test_a_cohort_has_a_case_per_patient_and_a_table_of_what_is_missing(tmp_path
     assert "Patient ID PAT002 has the same name and birth date" in rows[0].text("missing")
     assert "segments" in rows[0].text("missing")
     assert "PAT003" in made.html.read_text(encoding="utf-8")
+    one = make_cohort(scan_source(place), tmp_path / "one", "a folder", "lutia", only=["PAT002"])
+    assert set(one.cases) == {"PAT002"}
+    with pytest.raises(ArchiveError, match="no Patient ID 'X'"):
+        make_cohort(scan_source(place), tmp_path / "none", "a folder", "lutia", only=["X"])
     before = made.cases["PAT001"].read_bytes()
     again = make_cohort(scan_source(place), out, "a folder", "single-arm")
     assert again.kept == ("PAT001", "PAT002")

@@ -27,8 +27,23 @@ def full_protocol() -> dict[str, Any]:
     content = shipped_protocol()
     content["imaging"] |= {"time_zero": "mid", "fwhm_u_percent": 10}
     content |= {"partial_volume": "gtm", "metrics": ["mean"], "$schema": "protocol.schema.json"}
+    content["tissues"] = full_tissues()
     content["repeatability"] = {"within_subject_cv": 0.1, "correlation_between_lesions": 0.2}
     return content
+
+
+def full_tissues() -> dict[str, Any]:
+    control = {"alpha_per_Gy": 0.3, "clonogens_per_mL": 1e7, "source": "an assumption"}
+    return {
+        "kidneys": {"alpha_beta_Gy": 2.5, "repair_half_time_h": 2.8, "source": "MIRD 20"},
+        "lesions": {
+            "alpha_beta_Gy": 10,
+            "repair_half_time_h": 1.5,
+            "source": "an assumption",
+            "eud_a": -10,
+            "tumour_control": control,
+        },
+    }
 
 
 def full_dosimetry() -> dict[str, Any]:
@@ -43,7 +58,19 @@ def full_dosimetry() -> dict[str, Any]:
         "s_value_u": 0.05,
         "contour_fwhm_mm": 1.5,
         "image_fwhm_mm": 11,
-        "dose_map": "kernel",
+        "dose_map": "transport",
+        "density": "ct",
+        "ct_curve": {
+            "hounsfield": [-1000, 0, 1000],
+            "density_g_per_mL": [0.001, 1.0, 1.6],
+            "source": "phantom of May, 120 kV",
+        },
+        "integration": "activity",
+        "accumulate": "rigid",
+        "transport": {"electrons": "kernel", "histories": 20000, "seed": 3},
+        "tissues": full_tissues(),
+        "isodoses_Gy": [10, 40.5],
+        "marrow": {"vertebrae": "L1-L5", "fat_fraction": 0.45},
         "transforms": {"1/72h": {"identity": "one scan, two exports"}},
     }
 

@@ -59,7 +59,7 @@ def test_both_can_be_read_by_people(capsys):
         (("kernel", "--nuclide", "Lu-177", "--spacing", "0", "4", "4"), "prrt kernel: The voxel spacing must be"),
         (("kernel", "--nuclide", "Xy-12", "--spacing", "4", "4", "4"), "prrt kernel: The radionuclide 'Xy-12' is not"),
         (("sphere", "--nuclide", "Lu-177", "--mass-g", "-2"), "prrt sphere: The sphere mass must be a positive number"),
-        (("sphere", "--nuclide", "F-18", "--mass-g", "2"), "prrt sphere: There is no dose kernel for F-18; there are"),
+        (("sphere", "--nuclide", "Tc-99m", "--mass-g", "2"), "prrt sphere: There is no dose kernel for Tc-99m; there"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_answered_is_one_sentence_and_status_1(capsys, arguments, sentence):

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from builders.shared_data import shared_file
 from PRRTDosimetryLib.dose.convolution import EvenKernel
-from PRRTDosimetryLib.dose.density import density_from_ct, scaled_to_density
+from PRRTDosimetryLib.dose.density import density_from_ct, metal_mL, scaled_to_density
+from PRRTDosimetryLib.dose.density_curves import DensityCurve, shipped_curve, shipped_curves
+from PRRTDosimetryLib.dose.density_dose import density_doubts, dose_in_tissues
 from PRRTDosimetryLib.dose.dose_map import kernel_dose, local_dose, local_dose_factor
 from PRRTDosimetryLib.dose.errors import DoseError
 from PRRTDosimetryLib.dose.point_kernel import DECAYS_PER_MBQ_H, GY_PER_KEV_PER_G, point_kernel
@@ -17,8 +19,10 @@ from PRRTDosimetryLib.dose.voxel_kernel import voxel_kernel
 from PRRTDosimetryLib.kinetics.voxel_series import VoxelSeries
 from PRRTDosimetryLib.kinetics.voxelwise import uptake_clearance_tia
 from PRRTUptakeLib.imaging.volume import Volume
+from PRRTUptakeLib.study.schema.dose_keys import DENSITY_CURVES
 from PRRTUptakeLib.synthetic.phantom import synthetic_patient
 from PRRTUptakeLib.synthetic.simulation import activity_image, axial_grid, region_labels, voxel_averages
+from PRRTUptakeLib.uptake.occupancy import Occupancy
 from scipy.signal import fftconvolve
 
 GY_PER_KEV_MBQ_H = GY_PER_KEV_PER_G * DECAYS_PER_MBQ_H
@@ -117,14 +121,105 @@ def test_kernel_and_local_deposition_meet_where_ranges_are_short():
     assert middle == pytest.approx(local_dose(tia, "Lu-177", 1.04).array[4, 4, 4], rel=1e-3)
 
 
-def test_density_scaling_spares_lung_and_bone():
+def test_density_follows_schneiders_curve_and_scales_all_tissues_but_air():
     hounsfield = np.array([[[-1000.0, -750.0, -100.0, 0.0, 60.0, 150.0, 1000.0]]])
     density = density_from_ct(Volume(hounsfield, np.eye(4), "attenuation", "[hnsf'U]"))
     np.testing.assert_allclose(density.array[0, 0], [0.0012, 0.259, 0.9284, 1.018, 1.073, 1.106, 1.609], atol=2e-3)
     dose = Volume(np.full((1, 1, 7), 10.0), np.eye(4), "absorbed dose", "Gy")
     scaled = scaled_to_density(dose, density, 1.04).array[0, 0]
-    np.testing.assert_allclose(scaled[[0, 1, 6]], 10.0)
-    np.testing.assert_allclose(scaled[2:6], 10.4 / density.array[0, 0, 2:6], rtol=1e-6)
+    assert scaled[0] == pytest.approx(10.0)  # no tissue is there
+    np.testing.assert_allclose(scaled[1:], 10.4 / density.array[0, 0, 1:], rtol=1e-6)
+
+
+def slabs(values):
+    """Lung, soft tissue and bone side by side along i, 12 voxels of 4.8 mm each."""
+    array = np.repeat(np.array(values), 12)[None, None].repeat(24, axis=0).repeat(24, axis=1)
+    return Volume(array, np.diag([4.8, 4.8, 4.8, 1.0]), "attenuation", "[hnsf'U]")
+
+
+@pytest.mark.parametrize(("name", "allowed"), [("Lu-177", 0.002), ("I-131", 0.002), ("Y-90", 0.01)])
+@pytest.mark.parametrize("method", ["kernel", "local"])
+def test_electrons_deep_in_any_tissue_give_their_energy_over_its_density(name, allowed, method):
+    """Equilibrium of charged particles: uniform activity C gives C E/rho (Fano 1954)."""
+    density = density_from_ct(slabs([-740.0, 40.0, 600.0]))
+    tia = tia_map(np.ones(density.array.shape), (4.8, 4.8, 4.8))
+    dose = kernel_dose(tia, name, radiation="electrons") if method == "kernel" else local_dose(tia, name)
+    scaled = scaled_to_density(dose, density).array[12, 12]
+    for i in (6, 18, 30):
+        right = point_kernel(name, "electrons").emitted_keV * GY_PER_KEV_MBQ_H / density.array[12, 12, i]
+        assert scaled[i] == pytest.approx(right, rel=allowed), i
+
+
+def test_photons_are_not_scaled_to_density():
+    """What a hot region sends into lung leaves about as much in a gram of it as in a gram of water."""
+    density = density_from_ct(slabs([-740.0, 40.0, 600.0]))
+    array = np.zeros(density.array.shape)
+    array[..., 12:24] = 1.0
+    tia = tia_map(array, (4.8, 4.8, 4.8))
+    dose = dose_in_tissues(tia, "Lu-177", "kernel", density).array[12, 12]
+    photons = kernel_dose(tia, "Lu-177", radiation="photons").array[12, 12]
+    assert dose[4] == pytest.approx(photons[4], rel=0.02)
+    assert dose[18] == pytest.approx(photons[18] + local_dose_factor("Lu-177") / density.array[12, 12, 18], rel=2e-3)
+    assert "photons of 1.04 g/mL" in dose_in_tissues(tia, "Lu-177", "kernel", density).provenance["dose method"]
+
+
+def region_of(mask, grid):
+    indices = np.flatnonzero(mask)
+    return Occupancy("L1", grid, indices, np.ones(indices.size), np.ones(indices.size, dtype=bool))
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "words"),
+    [
+        ("Y-90", 11, "100% of 'L1' is lung or within 5.5 mm of it, the reach of Y-90's electrons"),
+        ("Ga-68", 25, "of 'L1' is bone"),
+        ("Y-90", 18, ""),
+        ("Lu-177", 11, ""),
+    ],
+)
+def test_regions_beside_lung_and_bone_are_doubted_for_electrons_that_reach_far(name, column, words):
+    density = density_from_ct(slabs([-740.0, 40.0, 600.0]))
+    mask = np.zeros(density.array.shape, dtype=bool)
+    mask[10:14, 10:14, column] = True
+    found = density_doubts(name, density, {"L1": region_of(mask, density.grid)})
+    assert bool(found) == bool(words)
+    assert words in " ".join(found)
+
+
+def test_enhanced_organs_are_soft_tissue_and_metal_is_none():
+    ct = Volume(np.array([[[60.0, 180.0, 180.0, 3071.0]]]), np.eye(4), "attenuation", "[hnsf'U]")
+    mask = np.array([[[True, True, False, False]]])
+    density = density_from_ct(ct, soft_tissue=mask).array[0, 0]
+    np.testing.assert_allclose(density, [1.07, 1.07, 1.1237, 1.04], atol=1e-3)
+    assert metal_mL(ct) == pytest.approx(1e-3)
+
+
+def test_a_centres_own_curve_is_used_and_named():
+    ct = Volume(np.array([[[-1000.0, 0.0, 500.0, 2000.0]]]), np.eye(4), "attenuation", "[hnsf'U]")
+    own = DensityCurve("own", (-1000, 0, 1000), (0.001, 1.0, 1.6), "phantom of May, 120 kV")
+    made = density_from_ct(ct, own)
+    np.testing.assert_allclose(made.array[0, 0], [0.001, 1.0, 1.3, 1.6], rtol=1e-6)
+    assert made.provenance["density curve source"] == "phantom of May, 120 kV"
+
+
+@pytest.mark.parametrize(
+    ("hounsfield", "density", "sentence"),
+    [
+        ((0, 0, 1), (1, 1, 2), "do not rise"),
+        ((-1000, 0, 1), (0.001, 1, 0.5), "falls by more than a tenth"),
+        ((-1000, 0), (0.001, 1), "2 Hounsfield values and 2 densities"),
+        ((-1000, 0, 1000), (1.2, 1000.0, 1600.0), "leaves 0 to 25 g/mL"),
+    ],
+)
+def test_impossible_density_curves_are_refused(hounsfield, density, sentence):
+    with pytest.raises(DoseError, match=sentence):
+        DensityCurve("own", hounsfield, density, "")
+
+
+def test_the_shipped_curves_are_those_that_a_case_may_name():
+    assert shipped_curves() == DENSITY_CURVES
+    with pytest.raises(DoseError, match="no density curve 'other': use schneider-2000, water"):
+        shipped_curve("other")
 
 
 def test_organ_mean_against_the_s_value_of_a_phantom():
@@ -227,8 +322,8 @@ def test_skewed_grids_unknown_nuclides_and_bad_ranges_are_refused():
     skewed[0, 2] = 0.3
     with pytest.raises(DoseError, match="not at right angles"):
         kernel_dose(Volume(np.ones((2, 2, 2)), skewed, "", "MBq.h/ml"), "Lu-177")
-    with pytest.raises(DoseError, match="no dose kernel for F-18"):
-        kernel_dose(tia_map(np.ones((2, 2, 2))), "F-18")
+    with pytest.raises(DoseError, match="no dose kernel for Tc-99m"):
+        kernel_dose(tia_map(np.ones((2, 2, 2))), "Tc-99m")
     with pytest.raises(DoseError, match="range of the kernel must be a positive number of mm, but it is 0"):
         kernel_dose(tia_map(np.ones((2, 2, 2))), "Lu-177", range_mm=0.0)
     with pytest.raises(DoseError, match="density must be a positive number"):

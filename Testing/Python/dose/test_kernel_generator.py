@@ -124,11 +124,25 @@ def test_electrons_keep_their_energy_and_their_range(positrons):
 
 def test_spectra_keep_the_yield_and_the_mean_energy():
     for name, mean_keV, end_keV in (("Lu-177", 133.3, 498.0), ("Y-90", 932.9, 2280.0), ("Ga-68", 829.3, 1899.0)):
-        beta = spectra.decay(name).beta
+        beta = spectra.decay(name).betas[0]
         drawn = beta.sample(20_000, np.random.default_rng(1)) * 1e3
         assert drawn.mean() == pytest.approx(mean_keV, rel=2e-3)
         assert 0.95 * end_keV < drawn.max() <= end_keV + 1.0
         assert beta.emitted_MeV / beta.per_decay * 1e3 == pytest.approx(mean_keV, rel=2e-3)
+
+
+def test_the_two_charges_of_64cu_have_the_mean_energies_of_icrp_107():
+    """ICRP 107 tabulates the sum of both spectra; allowed shapes part it, to 0.5 % of either mean."""
+    betas = {beta.positrons: beta for beta in spectra.decay("Cu-64").betas}
+    assert (betas[False].per_decay, betas[True].per_decay) == pytest.approx((0.39, 0.1741), abs=5e-5)
+    for positrons, mean_keV in ((False, 190.43), (True, 278.22)):
+        drawn = betas[positrons].sample(20_000, np.random.default_rng(1)) * 1e3
+        assert drawn.mean() == pytest.approx(mean_keV, rel=6e-3)
+
+
+def test_alpha_emitters_are_not_followed():
+    with pytest.raises(ValueError, match="Ac-225 emits alpha particles"):
+        spectra.decay("Ac-225")
 
 
 @pytest.mark.slow

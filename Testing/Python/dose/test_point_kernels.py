@@ -10,7 +10,7 @@ from PRRTDosimetryLib.dose.spheres import absorbed_in_sphere_keV, sphere_dose
 from PRRTUptakeLib.nuclides.errors import NuclideError
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
 
-NUCLIDES = ("Lu-177", "Ga-68", "Y-90", "Tb-161", "I-131", "Ho-166", "In-111")
+NUCLIDES = ("Lu-177", "Ga-68", "Y-90", "Tb-161", "I-131", "Ho-166", "In-111", "Cu-64", "F-18")
 # Energy of 90Y within a radius in water, MeV per decay: Graves, Flynn and Hyer, Med Phys 2019;46:5284 (MCNP6),
 # doi:10.1002/mp.13789; sums of the 0.1 mm shells of their table.
 GRAVES_90Y = {1.0: 0.20657, 2.0: 0.40116, 3.0: 0.56943, 4.0: 0.70531, 5.0: 0.80538, 7.0: 0.90689, 9.0: 0.92853}
@@ -60,6 +60,17 @@ def test_kernels_agree_with_the_radionuclide_table(name):
     assert point_kernel(name, "electrons").emitted_keV == pytest.approx(entry.electron_keV, rel=1e-3)
     photons = entry.photon_keV + entry.positron_yield * 2 * 510.999  # with annihilation
     assert point_kernel(name, "photons").emitted_keV == pytest.approx(photons, rel=1e-3, abs=2e-3)
+
+
+@pytest.mark.parametrize("name", ["Ac-225", "213Bi", "Ra-223"])
+def test_alpha_emitters_are_refused_with_the_reason(name):
+    with pytest.raises(NuclideError, match="alpha emitter, for which no dose is calculated: its alpha particles"):
+        point_kernel(name)
+
+
+def test_an_alpha_emitter_that_headers_may_name_has_no_kernel():
+    with pytest.raises(DoseError, match="no dose kernel for Tb-149, an alpha emitter"):
+        point_kernel("Tb-149")
 
 
 def test_emissions_add_up():
@@ -134,7 +145,7 @@ def test_denser_sphere_of_equal_water_radius_has_the_same_absorbed_fraction():
         (("Lu-177", 0.0), "The sphere mass must be a positive number of g, but it is 0."),
         (("Lu-177", float("nan")), "The sphere mass must be a positive number of g, but it is nan."),
         (("Lu-177", 1.0, -1.0), "The density must be a positive number of g/mL, but it is -1."),
-        (("F-18", 1.0), f"There is no dose kernel for F-18; there are {', '.join(NUCLIDES)}."),
+        (("Tc-99m", 1.0), f"There is no dose kernel for Tc-99m; there are {', '.join(NUCLIDES)}."),
         (("Lu-177", 1e7), "A sphere of 1e+07 g is wider than the kernel table; use the organ method instead."),
     ],
 )

@@ -290,3 +290,23 @@ def test_follow_up_is_no_point_of_a_curve(measured):
     outcome = changed(measured, later, cycles=(2,))
     assert values(outcome, "tia", 2) == {}
     assert len(values(outcome, "tia", 1)) >= 16
+
+
+def test_a_population_takes_the_place_of_unchanged_kinetics(measured):
+    """Cycle 2 from its one image and the curves of cycle 1 as far as the spread between cycles lets them count."""
+    from PRRTDosimetryLib.population.model import shipped_population
+
+    outcome = changed(measured, lambda visit: visit, kinetics={"population": str(shipped_population())})
+    scaled, later = values(measured_doses(measured), "tia", 2), values(outcome, "tia", 2)
+    assert set(later) == set(scaled)
+    text = "\n".join(study_text(outcome))
+    assert "kinetics by the population synthetic_population.json SYNTHETIC, made from no patients, of: " in text
+    hours = {row.visit: row.value for row in outcome.rows if row.metric == "time_after_injection" and row.cycle == 1}
+    assert list(hours.values()) == pytest.approx(TIMES_h, abs=0.5)
+    points = [row for row in outcome.rows if row.metric == "activity" and row.region == "kidney_left"]
+    assert len(points) == 3
+    assert {row.value for row in outcome.rows if row.metric == "administered_activity"} == {7400.0}
+
+
+def measured_doses(measured):
+    return changed(measured, lambda visit: visit)

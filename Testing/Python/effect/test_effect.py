@@ -4,11 +4,25 @@ import math
 
 import numpy as np
 import pytest
-from PRRTDosimetryLib.effect.bed import KIDNEY, Tissue, bed_Gy, dose_protraction_factor, eqd2_Gy
+from PRRTDosimetryLib.effect.bed import (
+    KIDNEY,
+    Tissue,
+    TumourControl,
+    bed_Gy,
+    dose_protraction_factor,
+    eqd2_Gy,
+    tissue_of,
+)
 from PRRTDosimetryLib.effect.cycles import CycleDose, cumulative_effect
 from PRRTDosimetryLib.effect.errors import EffectError
 from PRRTDosimetryLib.effect.limits import REFERENCE_LIMITS, reference_limits
 from PRRTDosimetryLib.effect.lobes import LesionDose, compare_lobes
+from PRRTDosimetryLib.effect.voxels import (
+    equivalent_uniform_dose_Gy,
+    tumour_control_probability,
+    voxel_bed_Gy,
+    voxel_effect,
+)
 from PRRTDosimetryLib.kinetics.curve_shape import Shape
 from scipy.integrate import solve_ivp
 
@@ -120,3 +134,51 @@ def test_lobes_against_each_other():
     blinded = compare_lobes({"left": (3.0, 0.3), "right": (2.0, 0.2)}, lesions)
     assert [lobe.allocation for lobe in blinded.lobes] == ["", ""]
     assert np.isnan(compare_lobes({"left": (3.0, 0.3)}, lesions[:1]).ratio)
+
+
+def test_bed_volume_histogram_of_two_halves():
+    """Half the volume at 10 Gy, half at 20 Gy, alpha/beta 5 Gy, G 0.1: BED of 12 and 28 Gy, EQD2 times 5/7."""
+    tissue = Tissue(5.0, 2.0, "", eud_a=-10.0, tumour_control=TumourControl(0.3, 1e6, ""))
+    bed = voxel_bed_Gy(np.array([10.0, 20.0]), 0.1, 5.0)
+    assert bed == pytest.approx([12.0, 28.0])
+    found = voxel_effect(bed, np.array([2.0, 2.0]), tissue, (0.1,))
+    assert found.bed.mean_Gy == pytest.approx(20.0)
+    assert found.eqd2_mean_Gy == pytest.approx(20.0 * 5.0 / 7.0)
+    low, high = 12.0 * 5.0 / 7.0, 28.0 * 5.0 / 7.0
+    assert found.eud_Gy == pytest.approx((0.5 * low**-10 + 0.5 * high**-10) ** -0.1)
+    assert low < found.eud_Gy < found.eqd2_mean_Gy  # a tumour is held by its cold half
+    survivors = 2e6 * (math.exp(-0.3 * 12.0) + math.exp(-0.3 * 28.0))
+    assert found.tumour_control == pytest.approx(math.exp(-survivors))
+
+
+def test_without_stated_parameters_there_is_no_eud_and_no_tumour_control():
+    found = voxel_effect(np.array([5.0]), np.array([1.0]), KIDNEY, (0.05,))
+    assert math.isnan(found.eud_Gy)
+    assert math.isnan(found.tumour_control)
+
+
+def test_uneven_dose_controls_a_tumour_less_than_its_mean():
+    control = TumourControl(0.35, 1e7, "")
+    volume = np.full(100, 0.1)
+    uneven = np.linspace(40.0, 80.0, 100)
+    even = np.full(100, 60.0)
+    assert tumour_control_probability(uneven, volume, control) < tumour_control_probability(even, volume, control)
+
+
+@pytest.mark.parametrize(("dose", "exponent", "expected"), [([0.0, 10.0], -5.0, 0.0), ([4.0, 4.0], 7.0, 4.0)])
+def test_equivalent_uniform_dose_at_its_ends(dose, exponent, expected):
+    assert equivalent_uniform_dose_Gy(np.array(dose), np.ones(2), exponent) == pytest.approx(expected)
+
+
+def test_an_exponent_of_nothing_is_refused():
+    with pytest.raises(EffectError, match="exponent other than 0"):
+        equivalent_uniform_dose_Gy(np.ones(2), np.ones(2), 0.0)
+
+
+def test_a_regions_own_radiosensitivity_goes_before_that_of_its_organ():
+    own, all_lesions = Tissue(3.0, 1.0, "own"), Tissue(10.0, 1.5, "lesions")
+    tissues = {"kidneys": KIDNEY, "lesions": all_lesions, "L2": own}
+    assert tissue_of(tissues, "L2", "liver", True) is own
+    assert tissue_of(tissues, "L1", "liver", True) is all_lesions
+    assert tissue_of(tissues, "kidney_left", "kidneys", False) is KIDNEY
+    assert tissue_of(tissues, "liver", "liver", False) is None

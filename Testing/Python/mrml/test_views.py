@@ -92,3 +92,45 @@ def test_a_moved_liver_is_found_where_it_is(patient):
     transform.SetMatrixTransformToParent(vtk_matrix(motion))
     segments.SetAndObserveTransformNodeID(transform.GetID())
     assert liver_box(segments) - before == pytest.approx(np.tile([10, 20, 30], (2, 1)))
+
+
+def test_a_scene_of_prrt_opens_with_images_segments_and_charts(scene, tmp_path):
+    from PRRTUptakeLib.mrml.logic import UptakeLogic
+    from PRRTUptakeLib.mrml.results import result_chart
+    from PRRTUptakeLib.mrml.scene import place_beside, place_in_study, write_bundle
+    from PRRTUptakeLib.mrml.views import show_scene
+
+    (image,), segments = add_patient()
+    ct = add_ct("24h")
+    place_in_study("P", "MRI", [segments])
+    place_in_study("P", "24h", [image, ct])
+    table = UptakeLogic().measure(image, segments)
+    place_beside(image, [segments, table, *result_chart(table)], "P", "24h")
+    show_scene()
+    write_bundle(tmp_path / "one.mrb")
+    scene.Clear(0)
+    assert scene.ReadFromMRB(str(tmp_path / "one.mrb"))
+    shown = {
+        (node.GetBackgroundVolumeID(), node.GetForegroundVolumeID())
+        for node in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    }
+    assert shown == {(slicer.util.getNode("CT 24h").GetID(), slicer.util.getNode("SPECT 24h").GetID())}
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+
+    def above(node):
+        return hierarchy.GetItemName(hierarchy.GetItemParent(hierarchy.GetItemByDataNode(node)))
+
+    own = slicer.util.getNode("Segments")
+    assert above(own) == "MRI"  # segments stay in their study
+    assert (
+        hierarchy.GetNumberOfItemChildren(hierarchy.GetItemByDataNode(own))
+        == own.GetSegmentation().GetNumberOfSegments()
+    )
+    plots = [
+        *slicer.util.getNodesByClass("vtkMRMLPlotSeriesNode"),
+        *slicer.util.getNodesByClass("vtkMRMLPlotChartNode"),
+    ]
+    assert {above(node) for node in plots} == {"24h"}
+    for kind in ("vtkMRMLSliceNode", "vtkMRMLSliceCompositeNode"):
+        for node in list(slicer.util.getNodesByClass(kind)):
+            scene.RemoveNode(node)

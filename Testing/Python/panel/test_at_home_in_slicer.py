@@ -233,3 +233,30 @@ def test_the_plane_is_chosen_and_seen_in_all_views(ready):
     assert display.GetNumberOfViewNodeIDs() == 0  # no restriction
     assert display.GetVisibility2D()
     assert display.GetVisibility3D()
+
+
+def test_isodoses_are_drawn_at_the_chosen_levels_on_the_map(load_panel):
+    from builders.panel_scene import add_series
+
+    panel = load_panel("PRRTDosimetry")
+    add_series((24.0, 96.0))
+    settle()
+    parameters = panel.parameters
+    parameters.method = type(parameters.method)("local")
+    parameters.isodoseLevels = "0.01 x"
+    assert "'x' is not a dose" in panel.ui.applyButton.toolTip
+    parameters.isodoseLevels = "0.01 0.1"
+    panel.ui.applyButton.click()
+    core = parameters.isodoses.GetSegmentation()
+    assert [core.GetNthSegment(n).GetName() for n in range(core.GetNumberOfSegments())] == ["0.01 Gy", "0.1 Gy"]
+    assert parameters.segmentation.GetName() == "Segments"  # not the isodoses
+    foregrounds = {image for _below, image in layers()} | {below for below, _image in layers()}
+    assert parameters.doseMap.GetID() in foregrounds
+    panel.ui.dosesTable.selectRow(0)
+    panel.ui.histogramButton.click()
+    from PRRTUptakeLib.mrml.charts import chart_of
+
+    assert chart_of(parameters.doses).GetNumberOfPlotSeriesNodes() == 1  # of the chosen row
+    parameters.isodoseLevels = ""
+    panel.ui.showMapButton.click()
+    assert parameters.isodoses is None

@@ -43,7 +43,7 @@ def test_images_state_what_they_know(ready):
     assert ready.ui.activitySpinBox.value == 7400.0
     assert ready.ui.nuclideComboBox.currentText == "Lu-177"
     assert ready.ui.sexComboBox.currentText == "female"
-    assert [row[1] for row in cells(ready.ui.timePointsTable)] == ["4 h", "24 h", "72 h", "168 h"]
+    assert [row[1] for row in cells(ready.ui.timePointsTable)] == ["4.0 h", "24.0 h", "72.0 h", "168.0 h"]
     assert not ready.ui.timePointsLabel.text
     ready.ui.activitySpinBox.value = 7000.0
     assert "7400" in ready.ui.timePointsLabel.text
@@ -220,6 +220,46 @@ def test_dose_map_by_kernel_and_ct(ready):
     assert "Hounsfield" in ready.ui.statusLabel.text
 
 
+def test_isodoses_and_radiosensitivities_of_the_panel(ready):
+    import slicer
+
+    ready.ui.methodComboBox.setCurrentIndex(2)
+    ready.ui.isodoseLevelsLineEdit.text = "1 2x"
+    assert not ready.ui.applyButton.enabled
+    assert "'2x' is not a dose" in ready.ui.applyButton.toolTip
+    ready.ui.isodoseLevelsLineEdit.text = "0.01, 0.02 1e5"
+    ready.ui.lesionAlphaBetaSpinBox.value = 10.0
+    ready.ui.applyButton.click()
+    rows = {row[0]: row for row in cells(ready.ui.dosesTable)}
+    dose, bed = float(rows["R1"][3]), float(rows["R1"][5])
+    factor = 1.5 / (1.5 + TEFF_H)  # repair of 1.5 h against one effective half-life
+    assert bed == pytest.approx(dose * (1.0 + factor * dose / 10.0), rel=5e-3)
+    segments = ready.parameters.isodoses.GetSegmentation()
+    names = [segments.GetNthSegment(n).GetName() for n in range(segments.GetNumberOfSegments())]
+    assert names == ["0.01 Gy", "0.02 Gy"]  # no voxel reaches the third
+    ready.ui.applyButton.click()
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 2  # drawn ones, one set of isodoses
+    ready.ui.isodoseLevelsLineEdit.text = ""
+    ready.ui.applyButton.click()
+    assert ready.parameters.isodoses is None
+
+
+def test_transport_needs_the_ct_and_its_package(ready, monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "ompmc", None)
+    ct = add_ct("24h")
+    assert not ready.ui.electronsComboBox.enabled
+    ready.ui.methodComboBox.setCurrentIndex(3)
+    assert ready.ui.electronsComboBox.enabled
+    assert not ready.ui.densityComboBox.enabled  # transport goes through the CT
+    assert "CT" in ready.ui.applyButton.toolTip
+    ready.ui.ctSelector.setCurrentNode(ct)
+    ready.ui.applyButton.click()
+    assert "needs the package ompmc" in ready.ui.statusLabel.text
+    assert "General Public License" in ready.ui.statusLabel.text
+
+
 def test_a_lesion_shifted_in_an_image_is_shifted_here_too(ready):
     """Moved into the healthy liver at one time: its dose falls, in curve and map alike."""
     import slicer
@@ -270,11 +310,14 @@ def snapshot(panel) -> dict[str, object]:
     ui = panel.ui
     tables = (ui.timePointsTable, ui.curvesTable, ui.dosesTable)
     combos = (ui.nuclideComboBox, ui.sexComboBox, ui.modelComboBox, ui.methodComboBox, ui.densityComboBox)
+    combos = (*combos, ui.curveComboBox, ui.electronsComboBox)
     return {
         "tables": [cells(table) for table in tables],
         "choices": [combo.currentText for combo in combos],
         "numbers": [ui.cycleSpinBox.value, ui.activitySpinBox.value, ui.countsUncertaintySpinBox.value],
         "resolution": ui.resolutionSpinBox.value,
+        "transport": (ui.particlesSpinBox.value, ui.seedSpinBox.value, ui.isodoseLevelsLineEdit.text),
+        "tissues": (ui.kidneyAlphaBetaSpinBox.value, ui.lesionAlphaBetaSpinBox.value, ui.lesionRepairSpinBox.value),
         "phantom": (ui.phantomVolumesLineEdit.text, ui.phantomRecoveriesLineEdit.text),
         "patient": ui.patientLineEdit.text,
         "map": panel.parameters.doseMap.GetName(),
@@ -288,6 +331,8 @@ def test_scene_saved_and_reopened(ready, tmp_path):
     ready.ui.cycleSpinBox.value = 3
     ready.ui.countsUncertaintySpinBox.value = 4.0
     ready.ui.resolutionSpinBox.value = 9.5
+    ready.ui.seedSpinBox.value, ready.ui.isodoseLevelsLineEdit.text = 7, "1.5"
+    ready.ui.kidneyAlphaBetaSpinBox.value, ready.ui.lesionAlphaBetaSpinBox.value = 2.4, 8.0
     ready.ui.phantomVolumesLineEdit.text, ready.ui.phantomRecoveriesLineEdit.text = PHANTOM
     ready.ui.methodComboBox.setCurrentIndex(2)
     ready.ui.applyButton.click()
@@ -355,3 +400,39 @@ def test_module_test_runs(panel):
     import slicer
 
     slicer.selfTests["PRRTDosimetry"]()
+
+
+def test_a_population_integrates_and_its_file_is_kept(ready, tmp_path):
+    """The shipped synthetic population; a file that is none is refused in the panel's words."""
+    from PRRTDosimetryLib.population.model import shipped_population
+
+    choose_data(ready.ui.modelComboBox, "auto")
+    ready.ui.populationPath.currentPath = str(shipped_population())
+    assert ready.parameters.populationFile == str(shipped_population())
+    ready.ui.fitButton.click()
+    notes = ready.logic.dosimetryFor(ready.parameters).dosimetry.notes
+    assert any("kinetics by the population" in note and "SYNTHETIC" in note for note in notes)
+    wrong = tmp_path / "wrong.json"
+    wrong.write_text("{}")
+    ready.ui.populationPath.currentPath = str(wrong)
+    ready.ui.fitButton.click()
+    assert "nuclide is missing" in ready.ui.statusLabel.text.replace("'", "")
+
+
+def test_hours_of_images_are_planned(panel):
+    import slicer
+    from PRRTDosimetryLib.population.model import shipped_population
+
+    panel.enter()
+    panel.ui.populationPath.currentPath = str(shipped_population())
+    panel.ui.plannedRegionsLineEdit.text = "kidney"
+    panel.ui.plannedImagesSpinBox.value = 1
+    panel.ui.planButton.click()
+    rows = cells(panel.ui.planTable)
+    assert rows[0][1] == "best"
+    assert 50 < float(rows[0][0].removesuffix(" h")) < 120
+    selection = slicer.app.applicationLogic().GetSelectionNode()
+    assert slicer.mrmlScene.GetNodeByID(selection.GetActivePlotChartID()).GetNumberOfPlotSeriesNodes() == 1
+    panel.ui.plannedRegionsLineEdit.text = "heart"
+    panel.ui.planButton.click()
+    assert "no kind of region" in panel.ui.statusLabel.text

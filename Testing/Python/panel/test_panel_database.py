@@ -43,7 +43,7 @@ def test_a_cycle_of_the_patient_fills_sections_1_and_2(panel):
     assert (panel.parameters.patient, panel.parameters.protocol, panel.parameters.cycle) == ("PAT001", "lutia", 1)
     rows = [(row[1], row[2]) for row in cells(ui.imagesTable)]
     assert rows == [("measured", "24h"), ("anatomy", "24h"), ("measured", "96h"), ("anatomy", "96h")]
-    assert [row[4] for row in cells(ui.imagesTable)][::2] == ["24 h", "96 h"]
+    assert [row[4] for row in cells(ui.imagesTable)][::2] == ["24.0 h", "96.0 h"]
     assert "Cycles 1, 2 are there; cycle 1 is loaded." in ui.statusLabel.text
     assert "No segments were found" in ui.statusLabel.text
 

@@ -126,7 +126,7 @@ def test_a_segmentation_that_slicer_loads_again_is_recognised(uptake, exported):
             assert found[name] == role, name
 
 
-def test_what_cannot_be_written_is_refused_before_the_work(uptake, tmp_path):
+def test_what_cannot_be_written_is_refused_before_the_work(uptake, tmp_path, monkeypatch):
     import slicer
     from slicer_standin.other_modules import DicomDatabase
 
@@ -139,6 +139,12 @@ def test_what_cannot_be_written_is_refused_before_the_work(uptake, tmp_path):
     assert "are not in Slicer's DICOM database" in ui.statusLabel.text
     ui.exportDicomCheckBox.checked = False
     ui.deidentifyCheckBox.checked = True
+    assert not ui.exportButton.enabled  # a bundle needs the DICOM
+    from PRRTUptakeLib.panel import export_options
+
+    monkeypatch.setattr(export_options, "missing_for_bundle", lambda parameters: "")
+    monkeypatch.setattr("PRRTUptakeLib.panel.report.missing_for_bundle", lambda parameters: "")
+    uptake.refresh()
     (tmp_path / "key.txt").write_text("no key")
     ui.keyPath.currentPath = str(tmp_path / "key.txt")
     ui.exportButton.click()

@@ -219,7 +219,7 @@ def test_panel_agrees_with_prrt_run(load_panel, tmp_path):
     slicer.mrmlScene.Clear(0)
     assert slicer.mrmlScene.ReadFromMRB(str(tmp_path / "out" / "patient.mrb"))
     (image,) = [row for row in cells(ui.imagesTable) if row[1] == "measured"]
-    assert image[2:] == ["24h", "activity Bq/ml", "24 h", ""]
+    assert image[2:] == ["24h", "activity Bq/ml", "24.0 h", ""]
     ui.patientLineEdit.text = "SYN"
     ui.applyButton.click()
     assert {row[0]: row[5] for row in cells(ui.resultsTable)} == targets

@@ -83,7 +83,7 @@ def test_images_are_completed_in_the_panel(panel):
     panel.ui.imageVisitLineEdit.editingFinished.emit()
     panel.ui.imageHoursSpinBox.value = 24.0
     panel.ui.imageHoursSpinBox.editingFinished.emit()
-    assert cells(panel.ui.imagesTable) == [["counts", "measured", "24h", "activity Bq/ml", "24 h", ""]]
+    assert cells(panel.ui.imagesTable) == [["counts", "measured", "24h", "activity Bq/ml", "24.0 h", ""]]
 
 
 def test_two_patients_are_not_mixed(ready):
@@ -131,7 +131,7 @@ def test_apply_measures(ready):
     assert hierarchy.GetItemName(hierarchy.GetItemParent(study)) == "P01"
     assert study == hierarchy.GetItemParent(hierarchy.GetItemByDataNode(ready.parameters.segmentation))
     selection = slicer.app.applicationLogic().GetSelectionNode()
-    assert selection.GetActiveTableID() == table.GetID()
+    assert selection.GetActiveTableID() == table.GetNodeReferenceID("PRRT.Readable")
     chart = slicer.mrmlScene.GetNodeByID(selection.GetActivePlotChartID())
     assert chart.GetNumberOfPlotSeriesNodes() == 2  # left and right
     ready.ui.applyButton.click()  # again: nothing is made twice

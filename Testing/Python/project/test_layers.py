@@ -18,7 +18,19 @@ ROOMS = {
         *("cohort", "report", "export", "archive", "mrml", "review", "commands", "panel"),
     ],
     "PRRTDosimetryLib": [
-        *("kinetics", "dose", "effect", "uncertainty", "dosimetry", "camera", "report", "selftest", "mrml"),
+        *(
+            "kinetics",
+            "population",
+            "dose",
+            "transport",
+            "effect",
+            "uncertainty",
+            "dosimetry",
+            "camera",
+            "report",
+            "selftest",
+            "mrml",
+        ),
         *("commands", "panel"),
     ],
 }
@@ -34,6 +46,7 @@ OPTIONAL = {
     "aiohttp",
     "playwright",
     "matplotlib",
+    "ompmc",
     "statsmodels",
     "dask",
     "distributed",

@@ -80,6 +80,7 @@ def measured():
 
 def test_a_patient_is_shown_result_first_then_warnings_pictures_and_details(measured):
     page = study_report(measured, FACTS)
+    assert page.index("not corrected for partial volume") < page.index("T/N")
     heads = re.findall(r"<h2>(.*?)</h2>", page)
     assert heads[0] == "Cycle 1, 24h: result"
     assert heads[1] == "Cycle 1, 24h: pictures"

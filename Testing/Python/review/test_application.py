@@ -13,12 +13,14 @@ import pytest
 from builders.small_study import small_study
 from PRRTUptakeLib.imaging.volume import Volume
 from PRRTUptakeLib.review.access import Idle
-from PRRTUptakeLib.review.application import ReviewApplication, curve_polyline
+from PRRTUptakeLib.review.application import ReviewApplication
 from PRRTUptakeLib.review.blinding import blinded, blinding_of
 from PRRTUptakeLib.review.case_review import CaseReview
+from PRRTUptakeLib.review.errors import ReviewError
 from PRRTUptakeLib.review.page import template
-from PRRTUptakeLib.review.source import ReadingRoom, Source, SourceError, reading_room, source_of
-from PRRTUptakeLib.study.readings.lock import LockError
+from PRRTUptakeLib.review.page_state import curve_polyline
+from PRRTUptakeLib.review.source import ReadingRoom, Source, reading_room, source_of
+from PRRTUptakeLib.study.errors import LockError
 
 
 class State(dict):
@@ -222,7 +224,7 @@ def test_a_case_results_and_a_cohort_are_found(tmp_path):
     assert found.cases["B"] == tmp_path / "cohort" / "B" / "case.json"
     assert found.roots == (tmp_path / "cohort" / "B",)
     Path(facts["parameters"]["case"]).unlink()
-    with pytest.raises(SourceError, match="name the case file"):
+    with pytest.raises(ReviewError, match="name the case file"):
         source_of(tmp_path / "results")
 
 

@@ -136,9 +136,14 @@ def measured(page):
 
 
 def pixels(page, name):
+    return shown(at(page, name))
+
+
+def shown(element):
+    """The pixels of a picture of the page."""
     from PIL import Image
 
-    source = at(page, name).get_attribute("src")
+    source = element.get_attribute("src")
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(source.split(",")[1]))))
 
 
@@ -246,6 +251,9 @@ def test_surfaces_of_lobes_and_lesions_are_shown_and_turn(opened):
     pytest.importorskip("trame_slicer", reason="the view in three dimensions is not tested: no trame-slicer")
     at(opened, "three-d").locator("button").click()
     opened.wait_for_selector("[data-testid='three-d'] img")
+    picture = shown(at(opened, "three-d").locator("img")).astype(int)
+    assert np.count_nonzero(picture[..., 2] - picture[..., 0] > 30) > 1000, "the left lobe is blue"
+    assert np.count_nonzero(picture[..., 0] - picture[..., 2] > 30) > 1000, "the right lobe is orange"
     box = at(opened, "three-d").bounding_box()
     source = at(opened, "three-d").locator("img").get_attribute("src")
     opened.mouse.move(box["x"] + 100, box["y"] + 100)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from builders.small_study import small_study
@@ -126,6 +127,24 @@ def test_a_review_without_reader_keeps_nothing():
     review.set_plane(KEY, MOVED)
     with pytest.raises(ReviewError, match="keeps nothing"):
         review.complete()
+
+
+def test_a_comparison_of_routes_shows_the_segments_of_the_image_they_were_drawn_on(reviewed):
+    """The visits name the same segments, but only that of the MRI has them labelled."""
+    prepared = reviewed[0].prepared(KEY)
+    study = small_study(visits=("IA", "MRI"))
+    review = CaseReview(study, "P01")
+    assert review.drawn_key((1, "IA")) == (1, "IA")
+    images = [SimpleNamespace(key=(1, name), study=name, ras_transform=None) for name in ("MRI", "IA")]
+    contents = [SimpleNamespace(study="IA", prepared=None), SimpleNamespace(study="MRI", prepared=prepared)]
+    review.result = SimpleNamespace(images=images, contents=contents)
+    assert review.drawn_key((1, "IA")) == (1, "MRI")
+    assert review.segmentation((1, "IA")) is prepared.segmentation
+
+
+def test_segments_are_known_before_they_are_measured():
+    shown = CaseReview(small_study(), "P01").segmentation(KEY)
+    assert {one.structure for one in shown} >= {"liver", "liver_lesion", "kidney_left"}
 
 
 def test_a_plane_that_is_written_and_read_again_is_the_same():

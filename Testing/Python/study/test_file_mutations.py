@@ -27,7 +27,7 @@ ANY_TEXT = {
 def may_be_taken(spoilt):
     if spoilt.path[0] == "notes":
         return spoilt.what not in ("nan", "surrogate", "twice")
-    return spoilt.what == "word" and spoilt.path[-1] in {*ANY_TEXT, "treated_lobe", "sex", "dose_map"}
+    return spoilt.what == "word" and spoilt.path[-1] in {*ANY_TEXT, "treated_lobe", "sex", "dose_map", "accumulate"}
 
 
 def refusal(read, spoilt):

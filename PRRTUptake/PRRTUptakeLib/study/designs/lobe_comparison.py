@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.study.designs.base import DOSES, PAIRED_LOBES, UPTAKE, DesignRules, EndpointTraits
-from PRRTUptakeLib.study.designs.visit_by_visit import measure_visits
 from PRRTUptakeLib.vocabulary import AGGREGATIONS, REFERENCES
 
 if TYPE_CHECKING:
@@ -38,6 +37,8 @@ class LobeComparison:
 
     def measure(self, study: StudyInput, progress: Progress) -> StudyResult:
         """Measure every visit; see `visit_by_visit.measure_visits`."""
+        from PRRTUptakeLib.study.designs.visit_by_visit import measure_visits  # with its science, only when it measures
+
         return measure_visits(study, progress)
 
 

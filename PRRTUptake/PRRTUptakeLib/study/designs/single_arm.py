@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.study.designs.base import NO_COMPARISON, UPTAKE, DesignRules, EndpointTraits
-from PRRTUptakeLib.study.designs.visit_by_visit import measure_visits
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.progress import Progress
@@ -41,6 +40,8 @@ class SingleArm:
 
     def measure(self, study: StudyInput, progress: Progress) -> StudyResult:
         """Measure every visit; see `visit_by_visit.measure_visits`."""
+        from PRRTUptakeLib.study.designs.visit_by_visit import measure_visits  # with its science, only when it measures
+
         return measure_visits(study, progress)
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.dicom.acquisition import NAMES
+from PRRTUptakeLib.dicom.operator_overrides import DEAD_TIME_MODELS
 from PRRTUptakeLib.imaging.camera_phantoms import phantom_names
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
 from PRRTUptakeLib.study.schema.containers import ListOf, MapOf, Record
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 OWN, POINT, LINE = "own", "point-source", "line-source"
 SOURCES = (POINT, LINE)
 CALIBRATION_KINDS = ("counts", "concentration")
-DEAD_TIME_MODELS = ("paralysable", "non-paralysable")
 
 _SCHEMA = Text(about="Names this schema for editors; nothing else reads it.")
 _MBQ = Number(low=0, high=1e6, above=True, unit="MBq", about="Activity by the dose calibrator")

@@ -15,6 +15,7 @@ from PRRTUptakeLib.study.manual_shift import ManualShift
 from PRRTUptakeLib.study.schema.containers import AnyOf, ListOf, MapOf, Record
 from PRRTUptakeLib.study.schema.fields import Anything, Day, FilePath, Flag, Number, Text, Word
 from PRRTUptakeLib.study.schema.place import shown
+from PRRTUptakeLib.study.schema.population_keys import KINETICS
 from PRRTUptakeLib.study.schema.shared_keys import (
     CYCLE,
     DELIVERED,
@@ -104,6 +105,19 @@ def _segments_one_way(values: dict[str, Any], place: Place) -> None:
                 f"{place.key(key).name} belongs to the visit that the contours were drawn on, "
                 f"'{values['drawn_on']}': move it there."
             )
+
+
+def _kinetics_once(values: dict[str, Any], place: Place) -> None:
+    if "kinetics" not in values:
+        return
+    doses = values.get("dosimetry", {})
+    if "kinetics" in doses:
+        place.stop(f"{place.key('kinetics').name} is also under 'dosimetry': keep one of them.")
+    if doses.get("model", "auto") != "auto":
+        place.stop(
+            f"{place.key('kinetics').name} names a population, which chooses its own models: leave it out, or "
+            "'dosimetry.model'."
+        )
 
 
 def _each_once(values: dict[str, Any], place: Place) -> None:
@@ -223,6 +237,7 @@ VISIT = Record(
 )
 
 CASE = Record(
+    rules=(_kinetics_once,),
     about="A case of SlicerPRRT: which DICOM, segments and rules make up one patient. Paths are relative to the file.",
     required={
         "patient": Text(name=True, about="Id of the patient in tables and reports."),
@@ -262,6 +277,7 @@ CASE = Record(
         "camera": FilePath(
             about="CAMERA.json of prrt camera: calibration, resolution and recovery with their uncertainties."
         ),
+        "kinetics": replace(KINETICS, raw=True),
         "dosimetry": replace(DOSIMETRY, raw=True),  # read again by the library of dosimetry
         "iv_cycle": IV_CYCLE,
         "delivered": DELIVERED,

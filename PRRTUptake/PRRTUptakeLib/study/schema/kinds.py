@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from PRRTUptakeLib.study.protocol import protocol_record
 from PRRTUptakeLib.study.schema.camera_keys import CAMERA, PHANTOM
 from PRRTUptakeLib.study.schema.case_keys import CASE
+from PRRTUptakeLib.study.schema.population_keys import POPULATION
 from PRRTUptakeLib.study.schema.shared_keys import (
     ALLOCATION,
     DOSIMETRY,
@@ -33,6 +34,7 @@ def kinds() -> dict[str, Field]:
         "allocation": ALLOCATION,
         "dosimetry": DOSIMETRY,
         "iv-cycle": IV_CYCLE,
+        "population": POPULATION,
         "quantification": QUANTIFICATION,
         "recovery-phantom": RECOVERY_PHANTOM,
         "registration": REGISTRATION,

@@ -6,7 +6,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.study.schema.containers import AnyOf, ListOf, MapOf, Record
+from PRRTUptakeLib.study.schema.dose_keys import (
+    ACCUMULATIONS,
+    DENSITIES,
+    DENSITY_CURVE,
+    DOSE_MAPS,
+    INTEGRATIONS,
+    ISODOSES,
+    MARROW,
+    TISSUES,
+    TRANSPORT,
+)
 from PRRTUptakeLib.study.schema.fields import FilePath, Flag, Number, Text, Word
+from PRRTUptakeLib.study.schema.population_keys import KINETICS
 from PRRTUptakeLib.vocabulary import TIAC_MODELS
 
 if TYPE_CHECKING:
@@ -19,7 +31,6 @@ VECTOR = ListOf(
     item=Number(low=-1e5, high=1e5), least=3, most=3, wanted="a list of three numbers (right, anterior, superior)"
 )
 ACTIVITY = Number(low=0, high=1e5, above=True, unit="MBq", about="Administered activity.")
-DOSE_MAPS = ("kernel", "local")
 PARTIAL_VOLUME = ("none", "gtm", "recovery")
 
 _MATRIX = ListOf(
@@ -59,6 +70,13 @@ REGISTRATION = AnyOf(
 )
 
 
+def _population_chooses_models(values: dict[str, Any], place: Place) -> None:
+    if "kinetics" in values and values.get("model", "auto") != "auto":
+        place.key("model").stop(
+            f"{place.key('model').name} is {values['model']!r}, but a population chooses its own models: leave one out."
+        )
+
+
 def _half_lives_have_a_value(values: dict[str, Any], place: Place) -> None:
     known = values.get("teff_h", {})
     for region in values.get("u_teff_h", {}):
@@ -69,6 +87,22 @@ def _half_lives_have_a_value(values: dict[str, Any], place: Place) -> None:
             )
 
 
+def _nothing_without_effect(values: dict[str, Any], place: Place) -> None:
+    """Keys that the others make void are refused: nothing is stated without effect."""
+    method, by_ct = values.get("dose_map", ""), values.get("density") == "ct" or values.get("dose_map") == "transport"
+    for key in ("density", "density_g_per_mL", "integration", "accumulate", "isodoses_Gy"):
+        if key in values and not method:
+            place.stop(f"{place.key(key).name} has no effect without 'dose_map': add that, or remove it.")
+    if "transport" in values and method != "transport":
+        place.stop(f"{place.key('transport').name} has no effect unless 'dose_map' is 'transport': change that.")
+    if "ct_curve" in values and not by_ct:
+        place.stop(f"{place.key('ct_curve').name} has no effect unless 'density' is 'ct': change that, or remove it.")
+    if "density_g_per_mL" in values and by_ct:
+        place.stop(f"{place.key('density_g_per_mL').name} has no effect where the CT gives the density: remove it.")
+    if values.get("density") == "uniform" and method == "transport":
+        place.stop(f"{place.key('density').name} is 'uniform', but transport needs the CT: say 'ct', or remove it.")
+
+
 _FRACTION = Number(low=0, high=1, below=True, about="Relative standard uncertainty; 0.05 is 5 %.")
 _RESOLUTION = Number(low=0, high=50, unit="mm", about="Full width at half maximum.")
 _REGIONS = 'by region (lesion id or organ), the key "" for all others'
@@ -76,8 +110,9 @@ _REGIONS = 'by region (lesion id or organ), the key "" for all others'
 DOSIMETRY = Record(
     about="How absorbed doses are calculated; whatever is left out has a stated default.",
     wanted="an object with keys",
-    rules=(_half_lives_have_a_value,),
+    rules=(_half_lives_have_a_value, _nothing_without_effect, _population_chooses_models),
     optional={
+        "kinetics": KINETICS,
         "model": Word(words=TIAC_MODELS, about="Model of all time-activity curves; auto weighs them by AICc."),
         "sex": Word(words=("M", "F", ""), about="Of the reference phantom, where the images do not say it."),
         "teff_h": MapOf(
@@ -100,8 +135,24 @@ DOSIMETRY = Record(
         "contour_fwhm_mm": _RESOLUTION,
         "image_fwhm_mm": _RESOLUTION,
         "dose_map": Word(
-            words=(*DOSE_MAPS, ""), about="Doses in every voxel too: by kernel, or where electrons arise."
+            words=(*DOSE_MAPS, ""),
+            about="Doses in every voxel too: by kernel, where electrons arise, or by transport through the CT.",
         ),
+        "density": Word(words=DENSITIES, about="Of the tissue in dose maps: the same everywhere, or that of the CT."),
+        "density_g_per_mL": Number(
+            low=0.2, high=2, unit="g/mL", about="The density that is the same everywhere (1.04 if left out)."
+        ),
+        "ct_curve": DENSITY_CURVE,
+        "integration": Word(
+            words=INTEGRATIONS, about="What is integrated over time in every voxel: activity, or dose rate."
+        ),
+        "accumulate": Word(
+            words=(*ACCUMULATIONS, ""), about="Sum the dose maps of all cycles on the CT of the first, and how."
+        ),
+        "transport": TRANSPORT,
+        "tissues": TISSUES,
+        "isodoses_Gy": ISODOSES,
+        "marrow": MARROW,
         "transforms": MapOf(
             item=REGISTRATION,
             keyed_by="visit (CYCLE/VISIT)",
