@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from PRRTUptakeLib.dicom.acquisition import NAMES
 from PRRTUptakeLib.dicom.operator_overrides import DEAD_TIME_MODELS
 from PRRTUptakeLib.imaging.camera_phantoms import phantom_names
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
@@ -172,18 +173,18 @@ ACQUISITION = Record(
     about="How the phantom's series was acquired and reconstructed, as its header says.",
     optional={
         **{
-            name: Text()
+            name: Text(about=f"{NAMES.get(name, name).capitalize()}, as the header says.")
             for name in (
                 *("manufacturer", "model", "serial", "software", "institution", "station", "modality", "collimator"),
                 *("reconstruction", "filter", "attenuation", "scatter"),
             )
         },
         "windows_keV": ListOf(item=_PAIR, about="Energy windows, lower and upper limits."),
-        "matrix": _PAIR,
-        "voxel_mm": ListOf(item=_POSITIVE, least=3, most=3),
-        "iterations": Number(low=0, high=1e4, whole=True),
-        "subsets": Number(low=0, high=1e4, whole=True),
-        "corrections": ListOf(item=_NAME),
+        "matrix": replace(_PAIR, about="Columns and rows."),
+        "voxel_mm": ListOf(item=_POSITIVE, least=3, most=3, about="Edges along i, j and k."),
+        "iterations": Number(low=0, high=1e4, whole=True, about="Of the reconstruction."),
+        "subsets": Number(low=0, high=1e4, whole=True, about="Of the reconstruction."),
+        "corrections": ListOf(item=_NAME, about="As Corrected Image lists them, without those of time."),
     },
 )
 
@@ -198,7 +199,13 @@ CALIBRATION = Record(
         "u_shared": replace(_FRACTION, about="The part from dose calibrator and clock."),
         "Bq_per_mL_per_unit": Number(low=0, high=1e15, about="For the first scan's duration and voxels."),
         "ways": ListOf(
-            item=Record(required={"name": _NAME, "factor": _POSITIVE, "u_own": _FRACTION}),
+            item=Record(
+                required={
+                    "name": Text(about="Scan and way."),
+                    "factor": replace(_POSITIVE, about="By this way."),
+                    "u_own": _FRACTION,
+                }
+            ),
             about="Each way to the factor, with its own relative standard uncertainty.",
         ),
         "birge": Number(low=1, high=1e6, about="By which own uncertainties were widened, 1 where ways agree."),
@@ -214,31 +221,37 @@ RESOLUTION = Record(
     },
     optional={
         "axes_mm": ListOf(item=_POSITIVE, least=3, most=3, about="Along i, j and k."),
-        "method": _NAME,
+        "method": Text(about="How it was measured."),
     },
 )
 
 _CURVE = Record(
     about="Recovery curve RC = 1/(1 + (a/V)^b), V in mL.",
     required={
-        "a_mL": Number(low=0, high=1e6, above=True),
-        "b": Number(low=0, high=100, above=True),
+        "a_mL": Number(low=0, high=1e6, above=True, unit="mL", about="Volume of half recovery"),
+        "b": Number(low=0, high=100, above=True, about="Exponent."),
         "covariance": ListOf(item=_PAIR, least=2, most=2, about="Of a and b."),
         "volume_range_mL": ListOf(item=_POSITIVE, least=2, most=2, about="Smallest and largest volume."),
     },
 )
 
 _SPHERE = Record(
-    required={"scan": _NAME, "name": _NAME, "volume_mL": _POSITIVE, "recovery": _VALUE, "u_own": _POSITIVE},
+    required={
+        "scan": Text(about="Scan that it is of."),
+        "name": Text(about="Of the sphere."),
+        "volume_mL": replace(_POSITIVE, unit="mL", about="Inner volume"),
+        "recovery": replace(_VALUE, about="Recovery coefficient of the contrast."),
+        "u_own": replace(_POSITIVE, about="Its standard uncertainty without what the spheres share."),
+    },
     optional={
-        "centre_ras_mm": ListOf(item=_VALUE, least=3, most=3),
-        "mean_MBq_per_mL": _VALUE,
-        "true_MBq_per_mL": _VALUE,
-        "without_background": _VALUE,
-        "contrast_percent": _VALUE,
-        "variability_percent": _VALUE,
-        "in_curve": Flag(),
-        "note": _NAME,
+        "centre_ras_mm": ListOf(item=_VALUE, least=3, most=3, about="Where it was measured."),
+        "mean_MBq_per_mL": replace(_VALUE, unit="MBq/mL", about="By the image with the calibration"),
+        "true_MBq_per_mL": replace(_VALUE, unit="MBq/mL", about="As filled"),
+        "without_background": replace(_VALUE, about="Mean over filled, the background not taken off."),
+        "contrast_percent": replace(_VALUE, unit="%", about="By NEMA NU 2"),
+        "variability_percent": replace(_VALUE, unit="%", about="Of the background, by NEMA NU 2"),
+        "in_curve": Flag(about="Whether it counts for the curve."),
+        "note": Text(about="Why it does not."),
     },
 )
 
@@ -252,8 +265,8 @@ DEAD_TIME_RESULT = Record(
     },
     optional={
         "decided": Flag(about="Whether the other model fits worse."),
-        "other_tau_us": _POSITIVE,
-        "cps_per_MBq": _POSITIVE,
+        "other_tau_us": replace(_POSITIVE, unit="us", about="Dead time by the other model"),
+        "cps_per_MBq": replace(_POSITIVE, unit="cps/MBq", about="Sensitivity of the series"),
     },
 )
 
@@ -267,13 +280,13 @@ CAMERA = Record(
     },
     optional={
         "$schema": _SCHEMA,
-        "site": Text(name=True),
-        "physicist": _NAME,
+        "site": Text(name=True, about="Where it is."),
+        "physicist": Text(about="Who is responsible."),
         "calibration": CALIBRATION,
         "resolution": RESOLUTION,
         "recovery": Record(
             about="Recovery of spheres, and the curve through them.",
-            required={"spheres": ListOf(item=_SPHERE)},
+            required={"spheres": ListOf(item=_SPHERE, about="One by one.")},
             optional={
                 "curve": _CURVE,
                 "covariance": ListOf(item=ListOf(item=_VALUE), about="Of the spheres' recoveries, in their order."),
@@ -284,6 +297,6 @@ CAMERA = Record(
         "warnings": ListOf(item=_NAME, about="What was doubtful."),
         "decisions": ListOf(item=_NAME, most=10_000, about="How the images' values were made."),
         "sha256": MapOf(item=_NAME, keyed_by="file", about="Of every file that went in."),
-        "made_by": _NAME,
+        "made_by": Text(about="Program and version."),
     },
 )
