@@ -43,7 +43,7 @@ def _tiac_arguments(parser: argparse.ArgumentParser) -> None:
         "--population",
         type=Path,
         metavar="FILE",
-        help="POPULATION.json, or synthetic: few images borrow from other patients",
+        help="file of prrt population, or synthetic: few images borrow from other patients",
     )
     add("--cycle", type=int, default=1, metavar="N", help="with --population: number of the cycle, default 1")
     add(
@@ -167,7 +167,12 @@ def _timepoints_arguments(parser: argparse.ArgumentParser) -> None:
     add("--nuclide", required=True, help="for instance Lu-177")
     add("--regions", required=True, metavar="KIND[,KIND]", help="kidney, spleen, liver, marrow, lesion")
     add("--images", type=int, default=2, metavar="N", help="how many, 1 to 5; default 2")
-    add("--population", type=Path, metavar="FILE", help="POPULATION.json, or synthetic; without it wide assumptions")
+    add(
+        "--population",
+        type=Path,
+        metavar="FILE",
+        help="file of prrt population, or synthetic; without it wide assumptions",
+    )
     add("--injection", type=float, default=10.0, metavar="HOUR", help="of the day, default 10")
     add("--working-hours", nargs=2, type=float, default=(8.0, 17.0), metavar=("FROM", "TO"), help="default 8 17")
     add("--day", default="", metavar="DAY", help="of the injection, mon to sun: no images at weekends")
@@ -401,12 +406,12 @@ COMMANDS: tuple[Command, ...] = (
     Command("tiac", "integrate time-activity curves: TIA, half-life, uncertainty", _tiac_arguments, _tiac),
     Command(
         "population",
-        "estimate the kinetics of a centre's patients, for patients with few images",
+        "fit the kinetics of a centre's patients, for patients with few images",
         _population_arguments,
         _population,
     ),
     Command(
-        "timepoints", "find the hours at which few images say most of the dose", _timepoints_arguments, _timepoints
+        "timepoints", "plan the hours at which few images say most of the dose", _timepoints_arguments, _timepoints
     ),
     Command(
         "kernel",

@@ -163,7 +163,7 @@ def estimate(
     ----------
     course : parameters to ln activity.
     groups : the data.
-    starts : vectors in the order of ``layout``, the best of which is improved.
+    starts : vectors (n,) in the order of ``layout``, the best of which is improved.
     weak : assumptions.
     rounds : of the search; 1 comes within about 0.1 nats.
     """
@@ -264,7 +264,7 @@ def fit_kind(
     groups : of patients, see `hierarchy.Group`.
     layout : which levels and covariates there are.
     covariates : that the groups hold.
-    start : where to begin, such as the estimates with one more patient; None for the best of several.
+    start : where to begin (n,), such as the estimates with one more patient; None for the best of several.
     rounds : of the search, see `estimate`.
     """
     starts = [start_vector(kinetics, groups, layout, physical_per_h, hours) for hours in START_HALF_LIVES_H]
@@ -285,7 +285,7 @@ def fit_kind(
 def start_vector(
     kinetics: Kinetics, groups: Sequence[Group], layout: Layout, physical_per_h: float, half_life_h: float
 ) -> Floats:
-    """Where the search begins: a biological half-life, amplitudes that follow from it, middling spreads."""
+    """Where the search begins, (n,): a biological half-life, amplitudes that follow from it, middling spreads."""
     typical = np.array([0.0 if math.isnan(mean) else mean for mean, _ in kinetics.weak])
     typical[CLEARANCE] = log_rate(half_life_h)
     away = np.concatenate(

@@ -179,7 +179,7 @@ class KindModel:
 def kind_model_from(
     kinetics_name: str, layout: Layout, vector: Floats, covariance: Floats, covariates: tuple[Covariate, ...] = ()
 ) -> KindModel:
-    """A model from a vector of estimates, in the order of ``layout``, without what it was made from."""
+    """A model from estimates (n,) in the order of ``layout``, with their covariance (n, n), without its origin."""
     numbers = layout.numbers(vector[None])
     return KindModel(
         kinetics=KINETICS[kinetics_name],

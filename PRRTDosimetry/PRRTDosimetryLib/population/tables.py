@@ -74,14 +74,14 @@ def _kind_lines(kind: str, one: KindModel) -> list[str]:
         best = min(other.aic for other in one.tried)
         lines.append("  AIC above the best: " + ", ".join(f"{t.model} {t.aic - best:.1f}" for t in one.tried))
     checks = one.checks
-    told = ["converged" if checks.converged else "NOT CONVERGED: add patients or images, or choose a simpler model"]
+    checked = ["converged" if checks.converged else "NOT CONVERGED: add patients or images, or choose a simpler model"]
     if math.isfinite(checks.starts_apart):
-        told.append(f"a second start ends {checks.starts_apart:.2g} nats away")
+        checked.append(f"a second start ends {checks.starts_apart:.2g} nats away")
     if not checks.curved:
-        told.append("some numbers are not determined by these patients")
+        checked.append("some numbers are not determined by these patients")
     if math.isfinite(checks.laplace_error):
-        told.append(f"Laplace within {checks.laplace_error:.2g} nats of importance sampling for every patient")
-    lines.append(f"  Checks: {'; '.join(told)}")
+        checked.append(f"Laplace within {checks.laplace_error:.2g} nats of importance sampling for every patient")
+    lines.append(f"  Checks: {'; '.join(checked)}")
     return lines
 
 

@@ -90,9 +90,10 @@ def measurement_report(
     Raises
     ------
     ExportError
-        If there are no rows, or a value is not finite.
+        If there are no rows, or a value is infinite.
     """
-    kept = sorted((row for row in rows if ":" not in row.metric), key=lambda row: row.region)
+    known = [row for row in rows if not math.isnan(row.value)]  # a region without a voxel centre has no minimum
+    kept = sorted((row for row in known if ":" not in row.metric), key=lambda row: row.region)
     if not kept:
         raise ExportError(f"Visit '{visit}' has no measurements: nothing to write as DICOM SR.")
     for row in kept:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import subprocess
+from dataclasses import replace
 
 import highdicom
 import numpy as np
@@ -158,8 +160,6 @@ def test_our_own_codes_are_declared(written):
 
 
 def test_doses_and_uncertainties_are_reported(outcome, segments, images, tmp_path):
-    from dataclasses import replace
-
     row = next(r for r in outcome.rows if r.lesion == "L1")
     dose = replace(row, metric="dose", value=41.25, unit="Gy", uncertainty=3.5)
     seg = segmentation_object(segments, images.contours)
@@ -169,6 +169,20 @@ def test_doses_and_uncertainties_are_reported(outcome, segments, images, tmp_pat
     shown = str(pydicom.dcmread(tmp_path / "sr.dcm"))
     assert "128513" in shown
     assert shown.count("'Gy'") == 3  # the value and both of its uncertainties
+
+
+def test_a_value_that_a_region_does_not_have_is_left_out_and_an_infinite_one_refused(
+    outcome, segments, images, tmp_path
+):
+    """A lesion smaller than a voxel may have no voxel centre in it, and so no minimum."""
+    row = next(r for r in outcome.rows if r.lesion == "L1")
+    rows = [replace(row, metric="min", value=math.nan), replace(row, metric="mean", value=3.0)]
+    seg = segmentation_object(segments, images.contours)
+    ds = measurement_report(rows, segments, seg, images.measured, "24h")
+    (one,) = read_report(save_object(ds, tmp_path / "sr.dcm"))
+    assert (one.metric, one.value) == ("mean", 3.0)
+    with pytest.raises(ExportError, match="is inf, which a report cannot hold"):
+        measurement_report([replace(row, value=math.inf)], segments, seg, images.measured, "24h")
 
 
 def test_dose_is_physical_and_comes_back(written, activity):
