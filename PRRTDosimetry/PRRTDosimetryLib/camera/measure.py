@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,6 +46,7 @@ _SPILL_mm = 45.0  # around the phantom, within which its counts are
 _EDGE_mm = 25.0  # of a uniform part to anything else, more than twice the resolution
 _WRONG_mm = 1.6  # between the diameter by the CT and the phantom's, for spheres from ``_SIZED_mm``
 _SIZED_mm = 14.0
+_WITHOUT_CT_U = 0.04  # of the resolution: walls, insert and ends of the phantom are not seen; an assumption
 _CLEAR = 40.0  # margin to the next naming, in logs, from which there is no doubt
 LEAST_WALL = 0.15  # correlation of the CT with a sphere's wall, from which it shows
 _BUBBLE = 0.01  # part of a sphere that is air, from which it does not count
@@ -140,6 +141,8 @@ def measure_scan(scan: PhantomScan) -> ScanResult:
         background = np.ones(scan.image.grid.shape, dtype=np.float32)
     scene = SphereImage(scan.image, match.spheres, scan.phantom.wall_mm, background)
     blur = match_blur(scene, [name for name, note in notes.items() if not note[1]])
+    if body is None:
+        blur = replace(blur, u_fwhm_mm=math.hypot(blur.u_fwhm_mm, _WITHOUT_CT_U * blur.fwhm_mm))
     notes |= _unfilled(blur)
     warnings += [f"{scan.name}: {note[2]}" for note in notes.values()]
     shift = float(np.linalg.norm(blur.shift_mm))
