@@ -171,7 +171,7 @@ def _timepoints_arguments(parser: argparse.ArgumentParser) -> None:
         "--population",
         type=Path,
         metavar="FILE",
-        help="file of prrt population, or synthetic; without it wide assumptions",
+        help="file of prrt population; without it wide assumptions",
     )
     add("--injection", type=float, default=10.0, metavar="HOUR", help="of the day, default 10")
     add("--working-hours", nargs=2, type=float, default=(8.0, 17.0), metavar=("FROM", "TO"), help="default 8 17")

@@ -19,7 +19,8 @@ HALF_LIFE_SPREAD = 0.20
 def haenscheid_tia_MBq_h(time_h: ArrayLike, activity_MBq: ArrayLike) -> Floats:
     """TIA = 2 A(t) t / ln 2, without any half-life (Haenscheid et al. 2018, doi:10.2967/jnumed.117.193706).
 
-    Exact at one and at two effective half-lives after the injection, within about 10 % from 0.75 to 2.5 of them. Arrays of one shape (n,), or numbers.
+    Exact at one and at two effective half-lives after the injection, within about 10 % from 0.75 to 2.5 of them. Arrays
+    of one shape (n,), or numbers.
 
     Examples
     --------

@@ -19,7 +19,7 @@ from pydicom.uid import EncapsulatedPDFStorage, SecondaryCaptureImageStorage
 PDF = b"%PDF-1.4\n%%EOF\n"
 
 
-def write_results(place, who=None, freed=False, count=3, study="results"):
+def write_results(place, who=None, anonymous=False, count=3, study="results"):
     """A folder of results whose objects are small."""
     who = who or subject()
     series = Series(who, (study,), 7, "result", FIRST, FIRST, (study,))
@@ -29,7 +29,7 @@ def write_results(place, who=None, freed=False, count=3, study="results"):
         ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
         ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 8, 8, 7, 0
         ds.PixelData = bytes(4)
-        if freed:
+        if anonymous:
             ds.PatientIdentityRemoved = "YES"
         save(ds, place / "dicom" / "24h" / f"object{n}.dcm")
     (place / "report.html").write_text("<html><body>report</body></html>", encoding="utf-8")
@@ -55,8 +55,8 @@ def sent(results, address, capsys, status=0, *more):
     capsys.readouterr()
     words = ["send", str(results), "--to", address, "--pdf", str(results.parent / "report.pdf"), "--json", *more]
     assert main(words) == status
-    told = capsys.readouterr()
-    return [one["status"] for one in json.loads(told.out)["objects"]] if told.out else told.err.strip().splitlines()[-1]
+    said = capsys.readouterr()
+    return [one["status"] for one in json.loads(said.out)["objects"]] if said.out else said.err.strip().splitlines()[-1]
 
 
 def test_the_report_is_an_object_of_the_study_with_the_same_uid_each_time(tmp_path):
@@ -91,7 +91,7 @@ def test_nothing_is_sent_without_a_destination(tmp_path, capsys):
     assert "'somewhere' is no address" in capsys.readouterr().err
 
 
-def test_freed_and_named_objects_are_not_sent_together(tmp_path, capsys):
+def test_anonymous_and_named_objects_are_not_sent_together(tmp_path, capsys):
     results = write_results(tmp_path / "results")
     one = next((results / "dicom").rglob("*.dcm"))
     ds = pydicom.dcmread(one)
@@ -129,12 +129,12 @@ def test_dcmqrscp_takes_them_too(second, tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_a_freed_result_never_enters_the_study_of_the_patient(archive, tmp_path, capsys):
+def test_a_anonymous_result_never_enters_the_study_of_the_patient(archive, tmp_path, capsys):
     patient = write_results(tmp_path / "named" / "results", subject(3), count=1)
     assert sent(patient, archive.web, capsys) == ["sent", "sent"]
-    freed = write_results(tmp_path / "freed" / "results", subject(77, "SUBJECT"), freed=True, count=1)
+    anonymous = write_results(tmp_path / "anonymous" / "results", subject(77, "SUBJECT"), anonymous=True, count=1)
     for address in (archive.web, archive.dimse):
-        said = sent(freed, address, capsys, status=1)
+        said = sent(anonymous, address, capsys, status=1)
         assert "under another Patient ID: de-identified results do not go into it; nothing was sent" in said
     other = write_results(tmp_path / "other" / "results", subject(4), count=1)
     assert "results of patient 'PAT004' do not go into it" in sent(other, archive.web, capsys, status=1)
@@ -156,7 +156,7 @@ def store_only(place):
 
 
 @pytest.mark.slow
-def test_an_archive_without_queries_gets_each_object_once_and_nothing_freed(tmp_path, capsys):
+def test_an_archive_without_queries_gets_each_object_once_and_nothing_anonymous(tmp_path, capsys):
     needs_packages()
     place = tmp_path / "taken"
     place.mkdir()
@@ -165,8 +165,8 @@ def test_an_archive_without_queries_gets_each_object_once_and_nothing_freed(tmp_
         assert sent(results, address, capsys) == ["sent"] * 4
         assert sent(results, address, capsys) == ["already there"] * 4
         assert len(list(place.iterdir())) == 4
-        freed = write_results(tmp_path / "freed" / "results", freed=True)
-        assert "cannot be asked whether the study" in sent(freed, address, capsys, status=1)
+        anonymous = write_results(tmp_path / "anonymous" / "results", anonymous=True)
+        assert "cannot be asked whether the study" in sent(anonymous, address, capsys, status=1)
         assert len(list(place.iterdir())) == 4
 
 

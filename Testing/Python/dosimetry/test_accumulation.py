@@ -72,7 +72,7 @@ def test_energy_is_kept_where_tissue_was_stretched():
     assert not found.untrusted[4:8, 4:8, 6:18].any()
 
 
-def test_what_was_stretched_too_far_or_lies_on_other_tissue_is_not_trusted():
+def test_what_was_stretched_too_far_or_is_on_other_tissue_is_not_trusted():
     shape, grid = (6, 6, 12), Grid((6, 6, 12), FINE)
     vectors = np.zeros((*shape, 3))
     vectors[..., 0] = -0.5 * (np.arange(12) - 6) * 2.0  # half the volume

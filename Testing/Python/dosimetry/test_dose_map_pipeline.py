@@ -189,8 +189,8 @@ def test_a_case_without_ct_has_no_map_by_density(run):
     bare = [replace(one, anatomy=None) for one in outcome.input.visits]
     images = tuple(replace(one, anatomy=None) for one in outcome.images)
     case = replace(outcome.input, visits=tuple(bare), dosimetry={**SETTINGS, "density": "ct"})
-    told = add_dose_maps(replace(outcome, input=case, images=images))
-    assert "Visit '4h' has no CT in the space of its emission image" in told.warnings[-1]
+    said = add_dose_maps(replace(outcome, input=case, images=images))
+    assert "Visit '4h' has no CT in the space of its emission image" in said.warnings[-1]
 
 
 def test_dose_rates_integrated_are_the_dose_of_the_integral(run):

@@ -64,7 +64,7 @@ def test_images_are_apart(two):
         assert one.hours[1] - one.hours[0] >= COARSE.apart_h
 
 
-def test_a_plan_is_told_as_text_table_and_figure(two):
+def test_a_plan_is_shown_as_text_table_and_figure(two):
     text = plan_text(two)
     assert "Images at" in text
     assert "holds the truth" in text
