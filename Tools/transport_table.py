@@ -11,12 +11,12 @@ import sys
 from itertools import permutations, product
 
 import numpy as np
+from PRRTDosimetryLib.dose.point_kernel import nuclides_with_kernel
 from PRRTDosimetryLib.dose.voxel_kernel import voxel_kernel
 from PRRTDosimetryLib.transport.emissions import emissions
 from PRRTDosimetryLib.transport.engine import Engine, Phantom, engine_version
 from PRRTDosimetryLib.transport.sampling import Sources, sampled
 
-NUCLIDES = ("Lu-177", "Tb-161", "I-131", "Y-90", "In-111", "Ga-68")
 EDGES_mm = (2.2, 3.0, 4.8)
 TARGETS = {"self": (0, 0, 0), "face": (0, 0, 1), "edge": (0, 1, 1), "corner": (1, 1, 1), "second face": (0, 0, 2)}
 DENSITY_g_per_mL = 1.04
@@ -75,7 +75,7 @@ def _mean_of_equals(dose: np.ndarray, target: tuple[int, int, int]) -> float:
 def main() -> None:
     """Print the table; further words are the nuclides wanted."""
     histories = int(sys.argv[1]) if len(sys.argv) > 1 else 300_000
-    nuclides = sys.argv[2:] or NUCLIDES
+    nuclides = sys.argv[2:] or nuclides_with_kernel()
     print(f"ompmc {engine_version()}, {histories} histories; transport over kernel with one standard uncertainty\n")
     print("| nuclide | edge mm | self, mGy/(MBq s) | " + " | ".join(TARGETS) + " |")
     print("| --- " * (len(TARGETS) + 3) + "|")

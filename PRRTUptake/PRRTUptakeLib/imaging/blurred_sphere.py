@@ -26,7 +26,7 @@ def blurred_sphere(distance_mm: np.ndarray, radius_mm: float, sigma_mm: float) -
     Examples
     --------
     >>> np.round(blurred_sphere(np.array([0.0, 15.0, 25.0]), 15.0, 5.0), 4).tolist()
-    [0.9707, 0.367, 0.0104]
+    [0.9707, 0.367, 0.012]
     """
     r = np.maximum(np.asarray(distance_mm, dtype=np.float64), 1e-3 * sigma_mm)  # the limit at the centre is smooth
     a, b = (radius_mm + r) / sigma_mm, (radius_mm - r) / sigma_mm

@@ -181,7 +181,8 @@ def test_files_are_whole_too(tmp_path):
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_command_says_so_in_one_line(tmp_path, sent):
     code = (
-        "import sys, time\n"
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # tests run in the background ignore it
         "from PRRTUptakeLib.command_line import Command, execute\n"
         "from PRRTUptakeLib.atomic_write import atomic_directory\n"
         "def run(arguments):\n"

@@ -84,7 +84,7 @@ def worklist(cases: Iterable[str], reader: str, states: Mapping[str, State], see
     Examples
     --------
     >>> [one.case for one in worklist(["P1", "P2", "P3"], "Ann", {}).items]
-    ['P3', 'P2', 'P1']
+    ['P2', 'P1', 'P3']
     """
     ordered = sorted(cases, key=lambda case: seeded(seed, reader, case))
     if not ordered:
