@@ -30,6 +30,8 @@ from PRRTUptakeLib.study.errors import InputFileError
 from PRRTUptakeLib.study.protocol import load_protocol
 from PRRTUptakeLib.synthetic.cases import write_synthetic_serial
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group(__name__)]  # whole patients; one worker keeps them
+
 SEED = 2
 TIMES_h = (24.0, 96.0)
 

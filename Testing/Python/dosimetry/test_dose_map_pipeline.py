@@ -38,6 +38,8 @@ from PRRTUptakeLib.synthetic.phantom import synthetic_patient
 from PRRTUptakeLib.synthetic.simulation import SPECT_GRID, random_posture, voxel_averages
 from PRRTUptakeLib.uptake.occupancy import occupancy
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group(__name__)]  # whole patients; one worker keeps them
+
 SEED = 2
 SAME = np.eye(4).tolist()
 SETTINGS = {"dose_map": "kernel", "transforms": {f"1/{name}": SAME for name in ("24h", "72h", "168h")}}

@@ -18,6 +18,8 @@ from PRRTUptakeLib.synthetic.cases import write_synthetic_serial
 from PRRTUptakeLib.synthetic.phantom import synthetic_patient
 from PRRTUptakeLib.synthetic.simulation import SPECT_GRID, voxel_averages
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group(__name__)]  # whole patients; one worker keeps them
+
 SEED = 2
 # Self-dose of spheres of soft tissue, Gy g/(Bq s) = S x mass, rising slowly with mass by the photons' part: from
 # 177Lu 4.31 g 5.46e-12 and 116 g 2.07e-13 Gy/(Bq s).

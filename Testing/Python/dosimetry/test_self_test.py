@@ -10,6 +10,8 @@ from PRRTDosimetryLib.commands import main
 from PRRTDosimetryLib.selftest import self_test_checks
 from PRRTDosimetryLib.selftest.self_test import Check, checks_of, run_self_test, self_test_html
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group(__name__)]  # whole patients; one worker keeps them
+
 
 def test_the_command_passes_and_writes_the_protocol(tmp_path, capsys):
     page = tmp_path / "protocol.html"

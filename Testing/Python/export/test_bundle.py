@@ -25,6 +25,8 @@ from PRRTUptakeLib.mrml.run import verify_case_bundle
 from PRRTUptakeLib.study.measurements import COLUMNS, OPTIONAL_COLUMNS, Measurement, to_csv
 from PRRTUptakeLib.vocabulary import METRICS
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group(__name__)]  # whole patients; one worker keeps them
+
 KEY = bytes(range(32))
 
 

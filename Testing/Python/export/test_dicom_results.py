@@ -23,6 +23,8 @@ from PRRTUptakeLib.export.errors import ExportError
 from PRRTUptakeLib.segmentation.segments import Segmentation
 from PRRTUptakeLib.uptake.occupancy import occupancy
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group(__name__)]  # whole patients; one worker keeps them
+
 TAKES_PATIENT = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyDate")
 
 

@@ -33,6 +33,8 @@ from PRRTUptakeLib.export.pdf import find_converter
 from PRRTUptakeLib.study.measurements import COLUMNS, Measurement
 from pydicom.dataset import Dataset
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group(__name__)]  # whole patients; one worker keeps them
+
 KEY = bytes(range(32))
 TOO_LARGE = os.strerror(errno.EFBIG)
 OPERATOR, SITE_ID = "Dr J. Roe", "Bordeaux-017"

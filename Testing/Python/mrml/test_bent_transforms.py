@@ -9,6 +9,8 @@ from PRRTUptakeLib.imaging.volume import Grid
 from PRRTUptakeLib.registration.result import DisplacementField, Registration
 from PRRTUptakeLib.synthetic.cases import write_synthetic_lutia
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group(__name__)]  # whole patients; one worker keeps them
+
 SHIFT_mm = 9.0
 GRID = Grid((60, 80, 90), np.array([[5.0, 0, 0, -225], [0, 5.0, 0, -200], [0, 0, 5.0, -150], [0, 0, 0, 1]]))
 

@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 from builders.panel_scene import LESIONS, add_series
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group(__name__)]  # whole patients; one worker keeps them
+
 
 @pytest.fixture
 def fitted(scene):

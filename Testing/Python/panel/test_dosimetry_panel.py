@@ -9,6 +9,8 @@ import pytest
 from builders.panel_actions import cells, choose, choose_data
 from builders.panel_scene import GRID, KIDNEY, LIVER, RIGHT, activity, add_ct, add_series, masks
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group(__name__)]  # whole patients; one worker keeps them
+
 TEFF_H = 50.0
 
 

@@ -11,6 +11,8 @@ import pytest
 from builders.panel_actions import cancelled_after, cells
 from builders.panel_scene import add_patient, add_series
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group(__name__)]  # whole patients; one worker keeps them
+
 
 @pytest.fixture(scope="module")
 def lutia(tmp_path_factory):

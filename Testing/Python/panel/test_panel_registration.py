@@ -7,6 +7,8 @@ import pytest
 from builders.panel_actions import cancelled_after, cells, study_of
 from builders.panel_scene import add_ct, add_patient, add_pet, masks, segmentation
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group(__name__)]  # whole patients; one worker keeps them
+
 SHIFT = (9.0, -6.0, 5.0)
 
 

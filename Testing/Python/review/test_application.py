@@ -22,6 +22,8 @@ from PRRTUptakeLib.review.page_state import curve_polyline
 from PRRTUptakeLib.review.source import ReadingRoom, Source, reading_room, source_of
 from PRRTUptakeLib.study.errors import LockError
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group(__name__)]  # whole patients; one worker keeps them
+
 
 class State(dict):
     """The state of a page: keys are attributes too, and changes are sent at the end of a block."""

@@ -27,6 +27,8 @@ from PRRTUptakeLib.synthetic.lesion_placement import LesionPlan
 from PRRTUptakeLib.synthetic.phantom import synthetic_patient
 from PRRTUptakeLib.uptake.metrics import region_metrics
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group(__name__)]  # whole patients; one worker keeps them
+
 SEED = 5
 PLANS = [
     LesionPlan(46.0, "left", 1.1),

@@ -23,6 +23,8 @@ from PRRTUptakeLib.synthetic.cases import write_synthetic_ia_versus_iv
 from PRRTUptakeLib.uptake.metrics import region_metrics
 from PRRTUptakeLib.uptake.occupancy import occupancy
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group(__name__)]  # whole patients; one worker keeps them
+
 RULES = load_protocol("ia-versus-iv")
 
 

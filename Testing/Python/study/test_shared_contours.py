@@ -22,6 +22,8 @@ from PRRTUptakeLib.study.measurements import read_csv
 from PRRTUptakeLib.synthetic.cases import write_synthetic_serial
 from PRRTUptakeLib.synthetic.simulation import Posture
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group(__name__)]  # whole patients; one worker keeps them
+
 MANUAL_SHIFT = {"lesion": "L1", "shift_ras_mm": [0, 40, 0], "reason": "breath held"}
 SHIFT_mm = 15.0
 

@@ -25,6 +25,8 @@ from PRRTUptakeLib.synthetic.simulation import (
 )
 from scipy.integrate import quad
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group(__name__)]  # whole patients; one worker keeps them
+
 GAINS = Gains(lesions_left=3.5, lesions_right=2.0, liver_left=1.2, liver_right=1.1, elsewhere=0.9)
 
 
