@@ -2,8 +2,8 @@
 
 A record holds its number, time (UTC), event, reader, version of the software, the SHA-256 of the record before it
 (``previous``) and its own (``sha256``), so that a record that is changed, removed or put elsewhere is found. What
-cannot be found from the file alone is that its last records are missing: keep `Journal.head` (it is on the page and in
-the tables) elsewhere, if that matters. A reading is withdrawn by a further record; nothing is erased.
+cannot be found from the file alone is that its last records are missing: keep `Journal.head`, the hash of
+the last record, elsewhere, if that matters. A reading is withdrawn by a further record; nothing is erased.
 
 A line that a killed program left half written is kept; the next record that follows says so (``after_torn_line``).
 """
