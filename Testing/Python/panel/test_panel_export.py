@@ -268,6 +268,7 @@ def test_dose_map_and_doses_as_dicom(load_panel, serial, tmp_path):
     panel.enter()
     ui = panel.ui
     ui.patientLineEdit.text = "SYN"
+    ui.segmentationSelector.setCurrentNode(slicer.util.getNodesByClass("vtkMRMLSegmentationNode")[0])  # of several
     ui.methodComboBox.setCurrentIndex(2)
     ui.exportSceneCheckBox.checked = False
     ui.exportDicomCheckBox.checked = True

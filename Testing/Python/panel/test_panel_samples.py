@@ -181,6 +181,7 @@ def test_panel_agrees_with_prrt_run_after_registration_of_serial_visits(load_pan
     visits = [row[2] for row in cells(uptake.ui.imagesTable) if row[1] == "measured"]
     for visit in visits[1:]:
         register(uptake.ui, f"CT {visit}", f"CT {visits[0]}")
+    uptake.ui.segmentationSelector.setCurrentNode(slicer.util.getNode(f"Segments {visits[0]}"))  # of several
     uptake.ui.lobePlaneSelector.setCurrentNode(slicer.util.getNode(f"Lobe plane {visits[0]}"))
     uptake.ui.applyButton.click()
     measured = uptake.logic.uptakeFor(uptake.parameters).measured
