@@ -10,7 +10,7 @@ from PRRTUptakeLib.dicom.suv import suv
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.export.dicom_maps import parametric_map
 from PRRTUptakeLib.export.dicom_objects import save_object
-from PRRTUptakeLib.export.dicom_rtdose import dose_object
+from PRRTUptakeLib.export.dicom_rtdose import ABSORBED, EFFECTS, dose_object
 from PRRTUptakeLib.export.dicom_rtstruct import structure_set
 from PRRTUptakeLib.export.dicom_seg import occupancy_object, segmentation_object
 from PRRTUptakeLib.export.dicom_sr import measurement_report
@@ -154,8 +154,8 @@ def _maps(result: StudyResult, images: VisitImages) -> Iterator[tuple[str, Datas
 def map_object(volume: Volume, series: Series, name: str, others: Sequence[Series] = ()) -> tuple[str, Dataset | None]:
     """The kind and object of a map by its units: RTDOSE, TIA or SUV; ("", None) for an image in other units."""
     kind = _KINDS.get(volume.units, "")
-    if not kind:
-        return "", None
+    if not kind or (kind == "RTDOSE" and volume.quantity not in ("", ABSORBED, *EFFECTS)):
+        return "", None  # such as a map of uncertainty, for which RT Dose has no type
     if kind == "RTDOSE":
         return kind, dose_object(volume, series, name, others=others)
     return kind, parametric_map(volume, series, name, others)

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.dicom.series import Series
 
 DOSE_NUMBER = 9004
+ABSORBED = "absorbed dose"
+EFFECTS = ("biologically effective dose", "equivalent dose in 2 Gy fractions")
+"""Quantities of maps in Gy that are no absorbed dose: Dose Type EFFECTIVE (PS3.3 C.8.8.3), named in Dose Comment."""
 
 
 def dose_object(
@@ -80,8 +83,10 @@ def dose_object(
     refer_to(ds, [series, *others])
     _place(ds, dose)
     _pixels(ds, values, bits)
-    ds.DoseUnits, ds.DoseType, ds.DoseSummationType = "GY", "PHYSICAL", "RADIOPHARM"
-    ds.DoseComment = str(dose.provenance.get("dose method", description))[:64]
+    effect = dose.quantity in EFFECTS
+    ds.DoseUnits, ds.DoseType, ds.DoseSummationType = "GY", "EFFECTIVE" if effect else "PHYSICAL", "RADIOPHARM"
+    comment = str(dose.provenance.get("dose method", description))
+    ds.DoseComment = (f"{dose.quantity}: {comment}" if effect else comment)[:64]
     ds.TissueHeterogeneityCorrection = "IMAGE" if "density" in dose.provenance else "WATER"  # one density throughout
     return finish(ds, source, description)
 
@@ -111,7 +116,13 @@ def read_dose(path: Path) -> Volume:
     lps[:3, 0], lps[:3, 1] = row * float(ds.PixelSpacing[1]), column * float(ds.PixelSpacing[0])
     lps[:3, 2] = np.cross(row, column) * steps[0]
     lps[:3, 3] = np.array(ds.ImagePositionPatient, float)
-    return Volume(stored * float(ds.DoseGridScaling), LPS_TO_RAS @ lps, "absorbed dose", "Gy")
+    return Volume(stored * float(ds.DoseGridScaling), LPS_TO_RAS @ lps, _quantity(ds), "Gy")
+
+
+def _quantity(ds: Dataset) -> str:
+    """What the values are: of effects as Dose Comment begins, else an absorbed dose."""
+    named = str(ds.get("DoseComment", "")).split(":")[0]
+    return named if ds.get("DoseType", "PHYSICAL") == "EFFECTIVE" and named in EFFECTS else ABSORBED
 
 
 def _place(ds: Dataset, dose: Volume) -> None:

@@ -16,6 +16,7 @@ from builders.patient_fixture import measured_patient
 from PRRTDosimetryLib.commands import main
 from PRRTUptakeLib.export.dicom_maps import parametric_map, read_map
 from PRRTUptakeLib.export.dicom_objects import save_object, tracking_uid
+from PRRTUptakeLib.export.dicom_results import map_object
 from PRRTUptakeLib.export.dicom_rtdose import dose_object, read_dose
 from PRRTUptakeLib.export.dicom_seg import occupancy_object, segmentation_object
 from PRRTUptakeLib.export.dicom_sr import measurement_report, read_report
@@ -197,6 +198,17 @@ def test_dose_is_physical_and_comes_back(written, activity):
     back = read_dose(written["dose"])
     assert back.grid.matches(dose.grid)
     assert np.abs(back.array - dose.array).max() <= 0.51 * dose.array.max() / 65535  # half a step, and rounding
+
+
+def test_a_map_of_effect_is_no_physical_dose(activity, images, tmp_path):
+    """BED and EQD2 are in Gy too; a map of uncertainty, for which there is no type, has no object."""
+    bed = replace(dose_of(activity), quantity="biologically effective dose")
+    kind, ds = map_object(bed, images.measured, "BED")
+    assert (kind, ds.DoseType) == ("RTDOSE", "EFFECTIVE")
+    assert read_dose(save_object(ds, tmp_path / "bed.dcm")).quantity == "biologically effective dose"
+    spread = replace(dose_of(activity), quantity="standard uncertainty of absorbed dose (statistical)")
+    assert map_object(spread, images.measured, "u") == ("", None)
+    assert map_object(dose_of(activity), images.measured, "dose")[1].DoseType == "PHYSICAL"
 
 
 @pytest.mark.parametrize(("name", "units", "factor"), [("tia", "MBq.h/ml", 1e-4), ("suv", "g/ml{SUVbw}", 3e-5)])

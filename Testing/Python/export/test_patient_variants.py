@@ -150,7 +150,22 @@ def test_every_code_is_one_of_the_standard_or_declared(results):
                 assert code in known or KNOWN_ELSEWHERE.get(code) == item.CodeMeaning or code[0] in declared, code
 
 
-UNITS = {"1", "mL", "mm", "g", "h", "Gy", "MBq", "MBq.h", "MBq.h/ml", "Bq/ml", "g/ml{SUVbw}", "{SUVbw}g/ml", "{ratio}", "%"}
+UNITS = {
+    "1",
+    "mL",
+    "mm",
+    "g",
+    "h",
+    "Gy",
+    "MBq",
+    "MBq.h",
+    "MBq.h/ml",
+    "Bq/ml",
+    "g/ml{SUVbw}",
+    "{SUVbw}g/ml",
+    "{ratio}",
+    "%",
+}
 
 
 def test_segments_have_their_volumes_by_highdicom_and_dcmqi(results, tmp_path):

@@ -277,7 +277,10 @@ def test_dose_map_and_doses_as_dicom(load_panel, serial, tmp_path):
     assert "Exported" in ui.statusLabel.text, ui.statusLabel.text
     found = objects(tmp_path / "out" / "dicom")
     assert {"SEG", "SR", "RTDOSE"} <= {ds.Modality for ds in found}
-    (dose,) = [ds for ds in found if ds.Modality == "RTDOSE"]
+    maps = [ds for ds in found if ds.Modality == "RTDOSE"]
+    (dose,) = [ds for ds in maps if ds.DoseType == "PHYSICAL"]
+    effects = sorted(str(ds.DoseComment).split(":")[0] for ds in maps if ds.DoseType == "EFFECTIVE")
+    assert effects == ["biologically effective dose", "equivalent dose in 2 Gy fractions"]
     highest = float(dose.DoseGridScaling) * dose.pixel_array.max()
     assert highest == pytest.approx(slicer.util.arrayFromVolume(panel.parameters.doseMap).max(), rel=1e-4)
     names = {str(code.CodeMeaning) for ds in found if ds.Modality == "SR" for code in _names(ds)}
