@@ -15,6 +15,7 @@ from PRRTUptakeLib.export.dicom_rtstruct import structure_set
 from PRRTUptakeLib.export.dicom_seg import occupancy_object, segmentation_object
 from PRRTUptakeLib.export.dicom_sr import measurement_report
 from PRRTUptakeLib.export.errors import ExportError
+from PRRTUptakeLib.study.model import SUV
 from PRRTUptakeLib.study.placement import placed_regions
 from PRRTUptakeLib.study.response_case import is_follow_up
 from PRRTUptakeLib.vocabulary import SUV_UNITS, TIA_UNITS
@@ -143,7 +144,7 @@ def _maps(result: StudyResult, images: VisitImages) -> Iterator[tuple[str, Datas
     """Dose, time-integrated activity and SUV on the grid of this visit's image, which refer to all that they are of."""
     measured = {one.uid: one for one in (_series(images) for images in result.images)}
     made: Counter[str] = Counter()
-    for name, volume in (*_volumes_of(result, images), *_spect_suv(images)):
+    for name, volume in (*_volumes_of(result, images), *_spect_suv(result, images)):
         others = [measured[uid] for uid in volume.provenance.get("series_uids", ()) if uid in measured]
         kind, ds = map_object(volume, _series(images), name, others)
         if ds is not None:
@@ -168,12 +169,15 @@ def _volumes_of(result: StudyResult, images: VisitImages) -> list[tuple[str, Vol
     return [(name, volume) for name, volume in named if volume.provenance.get("series_uid") == uid]
 
 
-def _spect_suv(images: VisitImages) -> list[tuple[str, Volume]]:
-    """SUVbw of an image that was measured in Bq/ml, where its header states all that this needs."""
+def _spect_suv(result: StudyResult, images: VisitImages) -> list[tuple[str, Volume]]:
+    """SUVbw of an image that was measured in Bq/ml, by what the case states and its header; none without enough."""
     series = _series(images)
     if series.modality != "NM":
         return []
+    emission = next((one.emission for one in result.input.visits if (one.cycle, one.visit) == images.key), None)
+    from_case = result.input.source is not None and emission is not None
     try:
-        return [(f"SUVbw {images.study}", suv(series).volume)]
+        volume = emission.load(SUV).volume if from_case and emission is not None else suv(series).volume
     except PRRTError:
         return []  # ratios need no SUV: injection and weight may be missing
+    return [(f"SUVbw {images.study}", volume)]

@@ -49,7 +49,7 @@ def test_cancel_does_not_wait_for_the_work(progress):
 
     def work(step):
         started.set()
-        release.wait(60)  # work that tells nothing for long
+        release.wait(60)  # work that reports nothing for long
         try:
             step(0.9, "never shown")
         except Cancelled:

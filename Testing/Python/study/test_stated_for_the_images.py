@@ -8,6 +8,8 @@ from types import SimpleNamespace
 import pydicom
 import pytest
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.export.dicom_maps import read_map
+from PRRTUptakeLib.export.dicom_results import write_dicom
 from PRRTUptakeLib.mrml.run import measure_case
 from PRRTUptakeLib.study.cohort.cohort_result import refuse_shared_scans
 from PRRTUptakeLib.synthetic.cases import write_synthetic_lutia
@@ -71,6 +73,16 @@ def test_counts_with_a_stated_calibration(case):
     for one, other in zip(visit.targets, whole.targets, strict=True):
         assert one.tumour == pytest.approx(other.tumour, rel=0.01)  # decay during the acquisition
     assert any("cylinder of January" in text for fact in found.decisions for text in fact["decisions"])
+
+
+def test_what_is_stated_counts_in_the_suv_map_that_goes_out(case, tmp_path):
+    weight_kg = float(pydicom.dcmread(nm_file(case), stop_before_pixels=True).PatientWeight)
+    stated = {"weight_kg": 1.1 * weight_kg, "reason": "weighed on the day"}
+    found = {}
+    for name, path in (("header", case), ("stated", changed(case, visit_quantification=stated))):
+        files = write_dicom(measure_case(path), tmp_path / name)
+        found[name] = read_map(next(file for file in files if file.name == "SUV.dcm")).array
+    assert found["stated"].max() == pytest.approx(1.1 * found["header"].max(), rel=1e-5)
 
 
 def test_another_patients_images_are_refused(case):
