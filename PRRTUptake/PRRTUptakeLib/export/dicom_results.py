@@ -170,14 +170,14 @@ def _volumes_of(result: StudyResult, images: VisitImages) -> list[tuple[str, Vol
 
 
 def _spect_suv(result: StudyResult, images: VisitImages) -> list[tuple[str, Volume]]:
-    """SUVbw of an image that was measured in Bq/ml, by what the case states and its header; none without enough."""
+    """SUVbw of an image that was measured in Bq/ml, by what was stated and its header; none without enough."""
     series = _series(images)
-    if series.modality != "NM":
+    if series.modality != "NM" or any(volume.units == SUV_UNITS["bw"] for _, volume in _volumes_of(result, images)):
         return []
     emission = next((one.emission for one in result.input.visits if (one.cycle, one.visit) == images.key), None)
-    from_case = result.input.source is not None and emission is not None
+    from_case = emission is not None and result.input.source is not None
     try:
-        volume = emission.load(SUV).volume if from_case and emission is not None else suv(series).volume
+        volume = emission.load(SUV).volume if emission and from_case else suv(series, "bw", images.stated).volume
     except PRRTError:
         return []  # ratios need no SUV: injection and weight may be missing
     return [(f"SUVbw {images.study}", volume)]

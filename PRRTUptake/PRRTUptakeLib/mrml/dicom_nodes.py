@@ -17,6 +17,7 @@ from PRRTUptakeLib.imaging.volume import Volume
 from PRRTUptakeLib.mrml.images import HOURS_ATTRIBUTE, MEASURED, PATIENT_ATTRIBUTE, describe_image, image_row
 from PRRTUptakeLib.mrml.volumes import REFERENCE_TIME_ATTRIBUTE, node_from_volume
 from PRRTUptakeLib.progress import Progress, in_background, no_progress
+from PRRTUptakeLib.study.stated_quantification import keys_of, overrides_of
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.dicom.series import Series
@@ -25,6 +26,7 @@ EMISSION = ("PT", "NM")
 ACTIVITY_ATTRIBUTE, NUCLIDE_ATTRIBUTE = "PRRT.AdministeredActivity_MBq", "PRRT.Nuclide"
 SEX_ATTRIBUTE = "PRRT.Sex"
 INJECTION_ATTRIBUTE = "PRRT.Injection"  # as it was read, every digit, with the words that were noted beside it
+STATED_ATTRIBUTE = "PRRT.StatedValues"  # what went before the header, as a case file's key 'quantification' has it
 _NOTED = (NUCLIDE_ATTRIBUTE, ACTIVITY_ATTRIBUTE, SEX_ATTRIBUTE, HOURS_ATTRIBUTE)
 
 
@@ -62,7 +64,20 @@ def node_from_series(
     made = node_from_volume(volume, name, node)
     made.SetAttribute(PATIENT_ATTRIBUTE, series.patient_id or None)
     keep_injection(made, known_injection(series, inputs, volume.reference_time), series.started)
+    made.SetAttribute(STATED_ATTRIBUTE, json.dumps(keys_of(inputs)) if inputs is not None else None)
     return made
+
+
+def stated_values(node: Any) -> OperatorOverrides | None:
+    """What was stated when the image was read from its DICOM; None where nothing was.
+
+    Raises
+    ------
+    PRRTError
+        If the note on the node was changed to what cannot be.
+    """
+    text = node.GetAttribute(STATED_ATTRIBUTE)
+    return overrides_of(json.loads(text), f"the image '{node.GetName()}'") if text else None
 
 
 def reading_problem(series: Series, as_suv: bool = False) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.dicom.series import group_files
+from PRRTUptakeLib.mrml.dicom_nodes import stated_values
 from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.images import ANATOMY, image_rows
 from PRRTUptakeLib.mrml.volumes import PROVENANCE_ATTRIBUTE
@@ -41,7 +42,8 @@ def with_series(result: StudyResult, scene: SceneStudy, database: Any) -> StudyR
         if any(contents.study == one.study and contents.prepared is not None for contents in result.contents):
             contours = _contour_series(scene, one.key, database)
         found = measured.get(one.key) or contours
-        images.append(replace(one, measured=found, contours=contours))
+        stated = stated_values(scene.images[one.key]) if one.key in scene.images else None
+        images.append(replace(one, measured=found, contours=contours, stated=stated))
     contents = tuple(_named(one, scene, measured) for one in result.visit_contents)
     first = measured[next(iter(measured))]
     parts = tuple(

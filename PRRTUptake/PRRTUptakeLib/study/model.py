@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from PRRTUptakeLib.dicom.injection import Injection
+    from PRRTUptakeLib.dicom.operator_overrides import OperatorOverrides
     from PRRTUptakeLib.dicom.series import Series
     from PRRTUptakeLib.errors import PRRTError
     from PRRTUptakeLib.imaging.volume import Grid, Volume
@@ -252,6 +253,7 @@ class VisitImages:
     drawn_on : (cycle, name) of the visit whose segments are used, None for its own.
     manual_shifts : move single lesions on in the measured image.
     regions : the segments with a role as they were placed in the measured image, by name.
+    stated : what an operator stated of the measured image in a scene; a case file holds its own.
     """
 
     visit: str
@@ -264,6 +266,7 @@ class VisitImages:
     drawn_on: tuple[int, str] | None = None
     manual_shifts: tuple[ManualShift, ...] = ()
     regions: Mapping[str, Occupancy] = field(default_factory=dict)
+    stated: OperatorOverrides | None = None
 
     @property
     def key(self) -> tuple[int, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -19,12 +20,11 @@ from PRRTUptakeLib.dicom.times import Clock, fixed_offset
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
 from PRRTUptakeLib.study.schema.containers import ListOf, Record
 from PRRTUptakeLib.study.schema.fields import Moment, Number, Text, Word
+from PRRTUptakeLib.study.schema.place import Place
 from PRRTUptakeLib.study.schema.shared_keys import REASON
 
 if TYPE_CHECKING:
     from datetime import datetime
-
-    from PRRTUptakeLib.study.schema.place import Place
 
 _TIMES = ("injection_time", "acquisition_time", "decay_reference_time", "residual_time")
 _MOMENT = "ISO 8601 with its offset from UTC, or else in time_zone."
@@ -186,3 +186,35 @@ QUANTIFICATION = Record(
         "nuclide": Text(rule=nuclide, about="Radionuclide, such as Lu-177."),
     },
 )
+
+
+def keys_of(stated: OperatorOverrides) -> dict[str, Any]:
+    """Overrides as the key ``quantification`` holds them, moments in ISO 8601; `overrides_of` reads them again."""
+    plain = ("weight_kg", "height_cm", "sex", "activity_MBq", "residual_MBq", "nuclide", "time_zone", "units")
+    found: dict[str, Any] = {"reason": stated.reason} | {name: getattr(stated, name) for name in plain}
+    for name in _TIMES:
+        moment = getattr(stated, name)
+        found[name] = moment.isoformat() if moment is not None else None
+    if stated.calibration is not None:
+        found["calibration_cps_per_MBq"] = stated.calibration.sensitivity_cps_per_MBq
+        found["calibration_time"] = stated.calibration.time_basis
+        found["acquisition_s"] = stated.calibration.acquisition_time_s
+    found["dead_time"] = asdict(stated.dead_time) if stated.dead_time is not None else None
+    found["confirmed"] = list(stated.confirmed) or None
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def overrides_of(keys: dict[str, Any], where: str) -> OperatorOverrides:
+    """Overrides from the values of the key ``quantification``, checked as those of a case file.
+
+    Parameters
+    ----------
+    where : what holds them, for messages.
+
+    Raises
+    ------
+    PRRTError
+        If a value cannot be.
+    """
+    stated: OperatorOverrides = QUANTIFICATION.read(keys, Place(file=where, path="quantification"))
+    return stated

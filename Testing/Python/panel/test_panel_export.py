@@ -6,10 +6,12 @@ import json
 import re
 import zipfile
 
+import numpy as np
 import pydicom
 import pytest
 from builders.panel_actions import cancelled_after, cells
 from builders.panel_scene import add_patient, add_series
+from PRRTUptakeLib.export.dicom_maps import read_map
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group(__name__)]  # whole patients; one worker keeps them
 
@@ -291,3 +293,44 @@ def _names(ds):
     for item in ds.iterall():
         if item.keyword == "ConceptNameCodeSequence":
             yield item.value[0]
+
+
+def test_what_is_stated_counts_in_the_dicom_that_goes_out_as_in_a_case(uptake, lutia, tmp_path):
+    from PRRTUptakeLib.dicom.series import group_files
+    from PRRTUptakeLib.dicom.suv import suv
+    from PRRTUptakeLib.export.dicom_results import write_dicom
+    from PRRTUptakeLib.mrml.run import measure_case
+
+    ui = uptake.ui
+    row = next(n for n, found in enumerate(cells(ui.imagesTable)) if "SPECT" in found[0])
+    ui.imagesTable.setCurrentCell(row, 0)
+    ui.overrideReasonLineEdit.text = "weighed on the day, activity by the protocol of the ward"
+    ui.overrideWeightSpinBox.value, ui.overrideActivitySpinBox.value = 82.5, 6900.0
+    ui.overrideSensitivitySpinBox.value = 0.0
+    ui.applyOverridesButton.click()
+    assert "Read again" in ui.statusLabel.text, ui.statusLabel.text
+    ui.exportDicomCheckBox.checked = True
+    ui.reportPath.currentPath = str(tmp_path / "panel")
+    ui.exportButton.click()
+    assert "Exported" in ui.statusLabel.text, ui.statusLabel.text
+    stated = {"weight_kg": 82.5, "activity_MBq": 6900.0, "reason": "as in the panel"}
+    content = json.loads(lutia.read_text(encoding="utf-8"))
+    content["visits"][0]["quantification"] = stated
+    stating = lutia.with_name("stated.json")
+    stating.write_text(json.dumps(content), encoding="utf-8")
+    write_dicom(measure_case(stating), tmp_path / "case")
+    made = {name: suv_map(tmp_path / name) for name in ("panel", "case")}
+    assert np.array_equal(made["panel"], made["case"])
+    by_header = suv(
+        next(
+            one
+            for one in group_files(one for one in lutia.parent.rglob("*") if one.is_file()).series
+            if one.modality == "NM"
+        )
+    )
+    assert made["panel"].max() != pytest.approx(by_header.volume.array.max(), rel=0.01)
+
+
+def suv_map(folder):
+    (path,) = (file for file in folder.rglob("*.dcm") if file.stem == "SUV")
+    return read_map(path).array

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 
 import pydicom
 import pytest
+from PRRTUptakeLib.dicom.operator_overrides import Calibration, DeadTime, OperatorOverrides
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.export.dicom_maps import read_map
 from PRRTUptakeLib.export.dicom_results import write_dicom
 from PRRTUptakeLib.mrml.run import measure_case
 from PRRTUptakeLib.study.cohort.cohort_result import refuse_shared_scans
+from PRRTUptakeLib.study.stated_quantification import keys_of, overrides_of
 from PRRTUptakeLib.synthetic.cases import write_synthetic_lutia
 from PRRTUptakeLib.synthetic.lesion_placement import LesionPlan
 from PRRTUptakeLib.synthetic.phantom import synthetic_patient
@@ -83,6 +86,31 @@ def test_what_is_stated_counts_in_the_suv_map_that_goes_out(case, tmp_path):
         files = write_dicom(measure_case(path), tmp_path / name)
         found[name] = read_map(next(file for file in files if file.name == "SUV.dcm")).array
     assert found["stated"].max() == pytest.approx(1.1 * found["header"].max(), rel=1e-5)
+
+
+def test_stated_values_come_back_from_their_keys_as_they_were():
+    zone = timezone(timedelta(hours=1))
+    whole = OperatorOverrides(
+        weight_kg=71.5,
+        height_cm=171.0,
+        sex="F",
+        injection_time=datetime(2026, 3, 4, 9, 30, tzinfo=zone),
+        acquisition_time=datetime(2026, 3, 5, 9, 30, 0, 250000, tzinfo=zone),
+        residual_time=datetime(2026, 3, 4, 9, 45, tzinfo=zone),
+        activity_MBq=7123.4,
+        residual_MBq=12.5,
+        nuclide="Lu-177",
+        time_zone="Europe/Amsterdam",
+        calibration=Calibration(9.17, "per-view", 1200.0),
+        dead_time=DeadTime("paralysable", 0.55, 41000.0),
+        units="counts",
+        reason="weighed on the day",
+        confirmed=("weight_kg",),
+    )
+    assert overrides_of(json.loads(json.dumps(keys_of(whole))), "a node") == whole
+    few = OperatorOverrides(weight_kg=80.0, reason="asked")
+    assert keys_of(few) == {"weight_kg": 80.0, "reason": "asked"}
+    assert overrides_of(keys_of(few), "a node") == few
 
 
 def test_another_patients_images_are_refused(case):
