@@ -128,7 +128,9 @@ def full_case(folder: Path) -> dict[str, Any]:
         "lobe_plane": plane,
     }
     first |= {"targets": [{"dropped": "L1", "chosen": "L2", "reason": "necrotic"}], "route": "intra-arterial"}
-    first["quantification"] = full_quantification()
+    first |= {"quantification": full_quantification(), "labels": {"1": "liver", "12": "L1"}}
+    (folder / "camera.json").write_text(json.dumps(full_camera()), encoding="utf-8")
+    (folder / "population.json").write_text(json.dumps(full_population()), encoding="utf-8")
     second = {"visit": "72h", "cycle": 1, "dicom": "b", "drawn_on": "24h"}
     second["registration"] = {"matrix": matrix, "source": "read off Slicer"}
     second["nudges"] = [{"lesion": "L1", "shift_ras_mm": [0, -2, 3.5], "reason": "breathing"}]
@@ -149,8 +151,36 @@ def full_case(folder: Path) -> dict[str, Any]:
         "recovery_phantom": full_phantom(),
         "dosimetry": full_dosimetry(),
         "same_patient": "made nameless in Utrecht",
+        "questions": [
+            {
+                "question": "Which series is attenuation corrected?",
+                "key": "visits[0].image",
+                "choices": [{"answer": "1.2.840.1", "meaning": "the first"}],
+                "proposed": "1.2.840.1",
+                "answer": "1.2.840.1",
+            }
+        ],
         "notes": {"operator": "AB", "free": [1, {"x": None}]},
         "visits": [first, second, third],
+    }
+
+
+def single_case(folder: Path) -> dict[str, Any]:
+    """A case of a patient without arms: kinetics of a population, label maps by task, a stated activity of a cycle."""
+    content = full_case(folder)
+    first, second, _ = copy.deepcopy(content["visits"])
+    for key in ("lobe_plane", "targets", "route"):
+        first.pop(key)
+    first |= {"labels": "total", "observed_cps": 41000}
+    first["quantification"].pop("dead_time")  # that of the camera file is meant
+    doses = {key: value for key, value in full_dosimetry().items() if key not in ("model", "kinetics")}
+    return {
+        "patient": "P01",
+        "protocol": "single-arm",
+        "camera": "camera.json",
+        "kinetics": {"population": "population.json", "covariates": {"egfr": 71.5}},
+        "dosimetry": doses,
+        "visits": [first, second],
     }
 
 
@@ -168,6 +198,151 @@ def routes_case(folder: Path) -> dict[str, Any]:
         "iv_cycle": full_iv_cycle(folder),
         "delivered": delivered,
         "visits": [one, two],
+    }
+
+
+def uniform_dosimetry(folder: Path) -> dict[str, Any]:
+    """The settings that exclude some of `full_dosimetry`: one density, kinetics of a population, registrations."""
+    (folder / "population.json").write_text(json.dumps(full_population()), encoding="utf-8")
+    kinetics = {"population": "population.json", "covariates": {"egfr": 71.5}}
+    moved = {f"1/{n}h": one for n, one in enumerate(registrations(folder).values())}
+    return {
+        "kinetics": kinetics,
+        "dose_map": "kernel",
+        "density": "uniform",
+        "density_g_per_mL": 1.04,
+        "transforms": moved,
+    }
+
+
+def registrations(folder: Path) -> dict[str, Any]:
+    """Every form of a stated registration."""
+    (folder / "moved.tfm").write_text("an ITK transform; only read by a run", encoding="utf-8")
+    matrix = [[1, 0, 0, 4.5], [0, 1, 0, -2], [0, 0, 1, 0], [0, 0, 0, 1]]
+    return {
+        "word": "deformable",
+        "file": "moved.tfm",
+        "inverse": {"transform": "moved.tfm", "inverse": True},
+        "matrix": matrix,
+        "stated": {"matrix": matrix, "source": "ruler"},
+        "identity": {"identity": "one scan, two exports"},
+    }
+
+
+def full_filling() -> dict[str, Any]:
+    moments = {"time": "2026-05-04T08:00+02:00", "residual_time": "2026-05-04T08:20+02:00"}
+    return {"activity_MBq": 740.0, "volume_mL": 9700, "residual_MBq": 4.5, **moments}
+
+
+def full_phantom_scans(folder: Path) -> dict[str, Any]:
+    """A PHANTOM.json with every key: a phantom of one's own, its filling, and a series for the dead time."""
+    for name in ("nema", "planar"):
+        (folder / name).mkdir(exist_ok=True)
+    spheres = [{"name": f"vial {n}", "diameter_mm": 20.5, "centre_mm": [40 * n, n * n, 2.5]} for n in range(3)]
+    scan = {
+        "phantom": "own",
+        "dicom": "nema",
+        "name": "three vials",
+        "image": "1.2.840.1",
+        "fills": {"background": full_filling(), "spheres": full_filling()},
+        "spheres": spheres,
+        "wall_mm": 1,
+        "acquisition_time": "2026-05-04T10:00+02:00",
+        "acquisition_s": 1800,
+        "observed_cps": 31000,
+        "axes": True,
+    }
+    return {
+        "$schema": "phantom.schema.json",
+        "nuclide": "Lu-177",
+        "activity_u": 0.015,
+        "scans": [scan],
+        "camera": "NM room 2",
+        "site": "Utrecht",
+        "physicist": "A. de Vries",
+        "date": "2026-05-04",
+        "volume_u": 0.004,
+        "clock_u_min": 1.5,
+        "dead_time": {"dicom": "planar", "fill": full_filling()},
+        "notes": {"free": [1, {"x": None}]},
+    }
+
+
+def phantom_with_rates(folder: Path) -> dict[str, Any]:
+    """The same with count rates in place of planar images."""
+    rates = [{"activity_MBq": 500.0 * n, "observed_cps": 4400.0 * n, "counts": 1e6} for n in range(1, 5)]
+    return {**full_phantom_scans(folder), "dead_time": {"rates": rates}}
+
+
+def full_camera() -> dict[str, Any]:
+    """A CAMERA.json with every key."""
+    acquisition = {
+        **dict.fromkeys(("manufacturer", "model", "serial", "software", "institution"), "as the header says"),
+        **dict.fromkeys(("station", "modality", "collimator", "reconstruction", "filter"), "as the header says"),
+        **dict.fromkeys(("attenuation", "scatter"), "as the header says"),
+        **{"windows_keV": [[187.6, 229.2]], "matrix": [128, 128], "voxel_mm": [4.42, 4.42, 4.42]},
+        **{"iterations": 6, "subsets": 8, "corrections": ["ATTN", "SCAT"]},
+    }
+    calibration = {"kind": "counts", "factor": 9.1, "u_relative": 0.02, "u_shared": 0.016, "Bq_per_mL_per_unit": 0.7}
+    calibration |= {"ways": [{"name": "whole phantom", "factor": 9.1, "u_own": 0.003}], "birge": 1.1, "p": 0.4}
+    sphere = {"scan": "IEC", "name": "37 mm", "volume_mL": 26.5, "recovery": 0.81, "u_own": 0.01}
+    sphere |= {"centre_ras_mm": [1, 2.5, -3], "mean_MBq_per_mL": 0.5, "true_MBq_per_mL": 0.62}
+    sphere |= {"without_background": 0.83, "contrast_percent": 71.5, "variability_percent": 4.5}
+    sphere |= {"in_curve": False, "note": "near an air bubble"}
+    curve = {"a_mL": 1.2, "b": 0.8, "covariance": [[0.01, 0.001], [0.001, 0.01]], "volume_range_mL": [0.5, 26.5]}
+    dead_time = {"model": "paralysable", "tau_us": 0.55, "u_tau_us": 0.04, "highest_cps": 4e4, "decided": True}
+    return {
+        "$schema": "camera.schema.json",
+        "camera": "NM room 2",
+        "date": "2026-05-04",
+        "nuclide": "Lu-177",
+        "acquisition": acquisition,
+        "site": "Utrecht",
+        "physicist": "A. de Vries",
+        "calibration": calibration,
+        "resolution": {"fwhm_mm": 12.5, "u_mm": 0.3, "axes_mm": [12.0, 12.5, 13.0], "method": "blurred spheres"},
+        "recovery": {"spheres": [sphere], "curve": curve, "covariance": [[1e-4]], "u_shared": 0.016},
+        "dead_time": {**dead_time, "other_tau_us": 0.6, "cps_per_MBq": 9.0},
+        "warnings": ["one way only"],
+        "decisions": ["counts of the whole acquisition"],
+        "sha256": {"nema/1.dcm": "ab12"},
+        "made_by": "SlicerPRRT",
+    }
+
+
+def full_population() -> dict[str, Any]:
+    """A POPULATION.json with every key."""
+    size = 2 * (2 + 1) + 1 + 1 + 2 * 2  # typical, spreads, one covariate; noise; correlation; within and between
+    kind = {
+        "model": "mono",
+        "typical": [-4.5, -4.2],
+        "between_patients": [[0.2, 0.01], [0.01, 0.1]],
+        "noise": 0.05,
+        "correlated": True,
+        "covariance": [[0.01 * (row == column) for column in range(size)] for row in range(size)],
+        "patients": 12,
+        "curves": 24,
+        "images": 72,
+        "within_patient": [0.1, 0.05],
+        "between_cycles": [0.1, 0.05],
+        "covariates": [{"name": "egfr", "mean": 80, "sd": 15}],
+        "effects": [[0.01, -0.1]],
+        "shrinkage": [0.1, 0.2],
+        "log_likelihood": -12.5,
+        "half_life_h": 46.5,
+        "tried": [{"model": "mono", "log_likelihood": -12.5, "numbers": 9}],
+        "checks": {"starts": 5},
+    }
+    return {
+        "$schema": "population.schema.json",
+        "nuclide": "Lu-177",
+        "amplitude": "per-administered",
+        "regions": {"kidney": kind},
+        "synthetic": True,
+        "source": "made by a test",
+        "software": "SlicerPRRT",
+        "stated_noise": False,
+        "inputs": [{"file": "curves.csv", "sha256": "ab12"}],
     }
 
 

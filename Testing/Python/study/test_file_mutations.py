@@ -21,13 +21,18 @@ from PRRTUptakeLib.study.schema.place import Place
 ANY_TEXT = {
     *("reason", "source", "same_patient", "$schema", "expected_patient_id", "visit", "title", "name", "identity"),
     *("lesion", "dropped", "chosen", "patient", "dicom", "segments"),
+    *("question", "proposed", "answer", "meaning"),
 }
 
 
 def may_be_taken(spoilt):
-    if spoilt.path[0] == "notes":
+    if {"notes", "checks"} & set(spoilt.path):  # whatever somebody wants to keep
         return spoilt.what not in ("nan", "surrogate", "twice")
-    return spoilt.what == "word" and spoilt.path[-1] in {*ANY_TEXT, "treated_lobe", "sex", "dose_map", "accumulate"}
+    if "sha256" in spoilt.path and spoilt.what == "unknown":  # of any file
+        return True
+    return spoilt.what == "word" and (
+        "labels" in spoilt.path or spoilt.path[-1] in {*ANY_TEXT, "treated_lobe", "sex", "dose_map", "accumulate"}
+    )
 
 
 def refusal(read, spoilt):
@@ -43,14 +48,18 @@ def refusal(read, spoilt):
     return ""
 
 
-def check(read, content, seeds, schema=None):
-    """Spoil a file by each seed; what is taken must be something that may be, and valid by the schema."""
+def check(read, content, seeds, schema=None, any_words=False):
+    """Spoil a file by each seed; what is taken must be something that may be, and valid by the schema.
+
+    ``any_words``: other words in place of words may be taken wherever the schema takes them.
+    """
     read(json.dumps(content))
     done = Counter()
     for seed in seeds:
         spoilt = full_files.spoilt(content, seed)
         sentence = refusal(read, spoilt)
-        assert sentence or may_be_taken(spoilt), (seed, spoilt.what, spoilt.path, spoilt.text[:200])
+        words = any_words and spoilt.what == "word" and isinstance(full_files.value_at(content, spoilt.path), str)
+        assert sentence or words or may_be_taken(spoilt), (seed, spoilt.what, spoilt.path, spoilt.text[:200])
         if schema is not None and not sentence:
             schema.validate(json.loads(spoilt.text))
         done[spoilt.what] += bool(sentence)
@@ -76,7 +85,7 @@ COUNTS = [FEW, pytest.param(THOUSAND, marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize("seeds", COUNTS, ids=len)
-@pytest.mark.parametrize("make", [full_files.full_case, full_files.routes_case])
+@pytest.mark.parametrize("make", [full_files.full_case, full_files.routes_case, full_files.single_case])
 def test_spoilt_cases(tmp_path, make, seeds):
     read = through_file(tmp_path / "case.json", load_case)
     found = check(read, make(tmp_path), seeds, validator("case"))
@@ -89,21 +98,103 @@ def test_spoilt_protocols(tmp_path, seeds):
     check(read, full_files.full_protocol(), seeds, validator("protocol"))
 
 
-@pytest.mark.parametrize(
-    "kind", ["dosimetry", "recovery-phantom", "iv-cycle", "quantification", "registration", "allocation"]
-)
+def parts(folder):
+    """Parts of a case file, each in the forms that together hold all its keys."""
+    iv_cycle = full_files.full_iv_cycle(folder)
+    by_dose = {"activity_MBq": 7400, "planned_ia_MBq": 3700, "dose_Gy": {"L1": 30.5, "kidneys": 4}}
+    return {
+        "dosimetry": [full_files.full_dosimetry(), full_files.uniform_dosimetry(folder)],
+        "recovery-phantom": [full_files.full_phantom()],
+        "iv-cycle": [iv_cycle, by_dose],
+        "quantification": [full_files.full_quantification()],
+        "registration": list(full_files.registrations(folder).values()),
+        "allocation": [
+            {"P1": "left", "P2": "right", "P3": "A"},
+            [
+                {"patient": "P1", "treated_lobe": "left"},
+                {"patient": "P2", "treated": "B"},
+                {"patient": "P3", "lobe": "A"},
+            ],
+        ],
+    }
+
+
+PARTS = ("dosimetry", "recovery-phantom", "iv-cycle", "quantification", "registration", "allocation")
+
+
+@pytest.mark.parametrize("kind", PARTS)
 def test_spoilt_parts(tmp_path, kind):
-    matrix = [[1, 0, 0, 4.5], [0, 1, 0, -2], [0, 0, 1, 0], [0, 0, 0, 1]]
-    content = {
-        "dosimetry": full_files.full_dosimetry(),
-        "recovery-phantom": full_files.full_phantom(),
-        "iv-cycle": full_files.full_iv_cycle(tmp_path),
-        "quantification": full_files.full_quantification(),
-        "registration": {"matrix": matrix, "source": "ruler"},
-        "allocation": {"P1": "left", "P2": "right", "P3": "A"},
-    }[kind]
     place = Place(file="part.json", base=tmp_path)
+    forms = [form for form in parts(tmp_path)[kind] if isinstance(form, dict)]
+    for content in forms:
+        check(lambda text: kinds()[kind].read(parsed_json(text, place), place), content, FEW, validator(kind))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", PARTS)
+def test_parts_spoilt_in_a_thousand_ways(tmp_path, kind):
+    place = Place(file="part.json", base=tmp_path)
+    content = max((form for form in parts(tmp_path)[kind] if isinstance(form, dict)), key=lambda form: len(str(form)))
     check(lambda text: kinds()[kind].read(parsed_json(text, place), place), content, THOUSAND, validator(kind))
+
+
+@pytest.mark.parametrize("seeds", COUNTS, ids=len)
+@pytest.mark.parametrize("kind", ["phantom", "phantom with rates", "camera", "population"])
+def test_spoilt_files_of_camera_and_population(tmp_path, kind, seeds):
+    content = {
+        "phantom": lambda: full_files.full_phantom_scans(tmp_path),
+        "phantom with rates": lambda: full_files.phantom_with_rates(tmp_path),
+        "camera": full_files.full_camera,
+        "population": full_files.full_population,
+    }[kind]()
+    place = Place(file="own.json", base=tmp_path)
+    declared = kinds()[kind.split()[0]]
+    check(lambda text: declared.read(parsed_json(text, place), place), content, seeds, validator(kind.split()[0]), True)
+
+
+def every_full_file(folder):
+    """Each kind with the files that together hold every key of it."""
+    made, part = full_files, parts(folder)
+    cases = [made.full_case(folder), made.routes_case(folder), made.single_case(folder)]
+    first = cases[0]["visits"][0]
+    cases += [{**cases[0], "visits": [{**first, "registration": one}]} for one in part["registration"]]
+    cases += [{**cases[1], "iv_cycle": one} for one in part["iv-cycle"]]
+    cases += [{**cases[2], "dosimetry": one} for one in part["dosimetry"]]
+    return {
+        "case": cases,
+        "protocol": [made.full_protocol()],
+        "phantom": [made.full_phantom_scans(folder), made.phantom_with_rates(folder)],
+        "camera": [made.full_camera()],
+        "population": [made.full_population()],
+        **part,
+    }
+
+
+def missing_keys(schema, values, path=""):
+    """Path of each key that a schema declares and none of the values holds."""
+    objects, lists = ([one for one in values if isinstance(one, kind)] for kind in (dict, list))
+    for key, part in schema.get("properties", {}).items():
+        held = [one[key] for one in objects if key in one]
+        if not held:
+            yield f"{path}.{key}"
+        yield from missing_keys(part, held, f"{path}.{key}") if held else ()
+    if isinstance(schema.get("additionalProperties"), dict):
+        yield from missing_keys(
+            schema["additionalProperties"], [v for one in objects for v in one.values()], f"{path}.*"
+        )
+    if "items" in schema:
+        yield from missing_keys(schema["items"], [item for one in lists for item in one], f"{path}[]")
+    for n, form in enumerate(schema.get("anyOf", ())):
+        fitting = [one for one in values if jsonschema.Draft202012Validator(form).is_valid(one)]
+        if "type" in form and not fitting:
+            yield f"{path} as form {n + 1}"
+        yield from missing_keys(form, fitting, path) if fitting else ()
+
+
+def test_every_key_of_every_file_is_among_those_that_are_spoilt(tmp_path):
+    files = every_full_file(tmp_path)
+    assert set(files) == set(kinds())
+    assert {kind: list(missing_keys(json_schema(kind), files[kind])) for kind in files} == {kind: [] for kind in files}
 
 
 def test_settings_that_are_taken_have_their_types(tmp_path):
