@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from builders.panel_actions import cells, choose_data
 
@@ -172,27 +173,45 @@ def test_panel_agrees_with_prrt_run_route_by_route(load_panel, tmp_path):
 POINTS_OF_CURVES = {"activity", "time_after_injection", "administered_activity"}
 
 
+def small_grids(patch):
+    """Synthetic images of fewer voxels, where no picture is looked at."""
+    from PRRTUptakeLib.synthetic import cases, session
+    from PRRTUptakeLib.synthetic.simulation import axial_grid
+
+    ct = axial_grid((116, 76, 56), (3.0, 3.0, 4.0), np.array([0.0, 0.0, -16.0]))
+    patch.setattr(session, "SPECT_GRID", axial_grid((72, 48, 50), (4.8, 4.8, 4.8), np.array([0.0, 0.0, -14.0])))
+    for module in (session, cases):
+        patch.setattr(module, "LOW_DOSE_CT_GRID", ct)
+        patch.setattr(module, "CONTRAST_CT_GRID", ct)
+
+
 @pytest.mark.slow
-def test_panel_agrees_with_prrt_run_after_registration_of_serial_visits(load_panel, tmp_path):
+@pytest.mark.parametrize("design", ["lobe-comparison", "single-arm"])
+def test_panel_agrees_with_prrt_run_after_registration_of_serial_visits(load_panel, tmp_path, design, monkeypatch):
     """Every visit has segments of its own: registering the visits changes neither uptake nor doses."""
     import slicer
-    from PRRTUptakeLib.synthetic.cases import write_synthetic_serial
+    from PRRTUptakeLib.synthetic.cases import write_synthetic_serial, write_synthetic_single_arm
 
-    case = write_synthetic_serial(tmp_path / "patient", seed=2)
+    small_grids(monkeypatch)
+    write = {"lobe-comparison": write_synthetic_serial, "single-arm": write_synthetic_single_arm}[design]
+    case = write(tmp_path / "patient", seed=2, times_h=(24.0, 96.0))
     rows = run_by_command(case, tmp_path / "out")
     uptake = load_case(load_panel, case)
     visits = [row[2] for row in cells(uptake.ui.imagesTable) if row[1] == "measured"]
     for visit in visits[1:]:
         register(uptake.ui, f"CT {visit}", f"CT {visits[0]}")
     uptake.ui.segmentationSelector.setCurrentNode(slicer.util.getNode(f"Segments {visits[0]}"))  # of several
-    uptake.ui.lobePlaneSelector.setCurrentNode(slicer.util.getNode(f"Lobe plane {visits[0]}"))
+    if design == "lobe-comparison":
+        uptake.ui.lobePlaneSelector.setCurrentNode(slicer.util.getNode(f"Lobe plane {visits[0]}"))
     uptake.ui.applyButton.click()
     measured = uptake.logic.uptakeFor(uptake.parameters).measured
     of_doses = [row for row in rows if row.visit == "dosimetry" or row.metric in POINTS_OF_CURVES]
+    assert {row.metric for row in of_doses} >= {"dose", "tia", *POINTS_OF_CURVES}
     assert numbers(measured.rows) == numbers([row for row in rows if row not in of_doses])
     uptake.exit()
     panel = load_panel("PRRTDosimetry")
     panel.enter()
+    choose_data(panel.ui.protocolComboBox, json.loads(case.read_text())["protocol"])
     panel.ui.patientLineEdit.text = measured.input.patient
     panel.ui.treatedLobeComboBox.setCurrentIndex(
         panel.ui.treatedLobeComboBox.findText(measured.input.treated_lobe or "blinded")
