@@ -135,9 +135,30 @@ class PRRTDosimetryWidget(PanelWidget):
             CameraSection(self),
         ]
 
+    def initializeParameterNode(self) -> None:
+        """A scene's first visit to this panel takes protocol, patient and treated lobe as PRRT Uptake has them."""
+        own = slicer.mrmlScene.GetSingletonNode(self.moduleName, "vtkMRMLScriptedModuleNode")
+        isNew = own is None or not own.GetParameter("protocol")  # of a closed scene an empty one is left
+        super().initializeParameterNode()
+        if isNew:
+            takeStudy(self.parameters)
+
     def missing(self) -> str:
         """What a calculation lacks, "" if nothing."""
         return self.timePoints.two_patients() or self.study.missing() or self.timePoints.missing()
+
+
+def takeStudy(parameters: PRRTDosimetryParameterNode) -> None:
+    """The study that PRRT Uptake has in this scene, so that both measure one patient by one protocol."""
+    other = slicer.mrmlScene.GetSingletonNode("PRRTUptake", "vtkMRMLScriptedModuleNode")
+    if other is None:
+        return
+    for name in ("protocol", "protocolFile", "patient"):
+        if other.GetParameter(name):
+            setattr(parameters, name, other.GetParameter(name))
+    lobe = other.GetParameter("treatedLobe")
+    if lobe in TreatedLobe.__members__:
+        parameters.treatedLobe = TreatedLobe[lobe]
 
 
 class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):

@@ -29,6 +29,36 @@ def ready(panel):
     return panel
 
 
+def test_the_first_visit_takes_the_study_of_prrt_uptake(load_panel):
+    uptake = load_panel("PRRTUptake")
+    uptake.enter()
+    choose_data(uptake.ui.protocolComboBox, "lutia")
+    uptake.ui.patientLineEdit.text = "P07"
+    uptake.ui.treatedLobeComboBox.setCurrentIndex(uptake.ui.treatedLobeComboBox.findText("left"))
+    uptake.exit()
+    panel = load_panel("PRRTDosimetry")
+    panel.enter()
+    assert (panel.ui.patientLineEdit.text, panel.ui.treatedLobeComboBox.currentText) == ("P07", "left")
+    panel.ui.patientLineEdit.text = "P08"
+    panel.exit()
+    uptake.enter()
+    choose_data(uptake.ui.protocolComboBox, "single-arm")
+    uptake.exit()
+    panel.enter()  # what was chosen here is not replaced
+    assert panel.parameters.patient == "P08"
+    assert panel.parameters.protocol == "lutia"
+
+
+def test_a_protocol_without_lobes_is_taken_too(load_panel):
+    uptake = load_panel("PRRTUptake")
+    uptake.enter()
+    choose_data(uptake.ui.protocolComboBox, "single-arm")
+    uptake.exit()
+    panel = load_panel("PRRTDosimetry")
+    panel.enter()
+    assert panel.parameters.protocol == "single-arm"
+
+
 def test_empty_scene_says_what_is_missing(panel):
     panel.ui.patientLineEdit.text = "P01"
     assert "load the SPECT images" in panel.ui.timePointsLabel.text
