@@ -52,8 +52,12 @@ review: .venv-review/stamp
 review-test: .venv-review/stamp
 	.venv-review/bin/python -m pytest Testing/Python/review/test_browser.py -m slow -p no:xdist
 
+# The table against the build of the targets, and what the comparisons with other programs found, in bench.json.
 bench: .venv/bench.stamp
-	$(BIN)/python -m pytest Testing/Benchmarks -p no:xdist -o python_files='bench_*.py' --import-mode=importlib
+	@mkdir -p build
+	$(BIN)/python -m pytest Testing/Benchmarks -p no:xdist -o python_files='bench_*.py' --import-mode=importlib \
+		--ignore=Testing/Benchmarks/bench_against_old.py --benchmark-json=build/bench_peers.json; status=$$?; \
+	$(BIN)/python Testing/Benchmarks/bench_against_old.py --peers build/bench_peers.json -o bench.json && exit $$status
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 10) else None'

@@ -1,0 +1,187 @@
+"""This build against the one that the targets were stated for, as whole processes, in turns, in one run.
+
+``python Testing/Benchmarks/bench_against_old.py [--rounds 5] [--peers FILE] [-o bench.json]``: CPU seconds (of all
+threads, children too), not time by the clock, so that a shared machine counts little. Each build measures the patient
+that it makes itself from the same seed; the first run of every row is not counted. Without the old build the rows are
+skipped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import platform
+import statistics
+import sys
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from processes import OLD, Build, Cost, old_build, this_build
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Row = tuple[str, float, "Callable[[Build, Path], Cost]"]
+OLD_CURVES, NEW_CURVES = 100, 2000
+NOT_HERE = (
+    "two whole-body PET/CT (CT 512x512x600, PET 400x400x600): memory 0.35, CPU 0.4",
+    "cohort of 27 patients x 4 cycles, 2 workers: 1.85 times one worker, below 0.8 GB a worker",
+    "simulated cohort of 2,000 patients, Dask with 8 workers: overhead below 10 %, resume after a kill",
+)
+
+
+def _case(kind: str, place: Path) -> Path:
+    return place / kind / "patient" / "case.json"
+
+
+def _run(kind: str) -> Callable[[Build, Path], Cost]:
+    return lambda build, place: build.cost("run", _case(kind, place), "-o", place / f"{kind}_results")
+
+
+def _first_line(build: Build, place: Path) -> Cost:
+    return build.cpu_to_first_line("run", _case("lutia", place), "-o", place / "first_line")
+
+
+def _demo(build: Build, place: Path) -> Cost:
+    return build.cost("demo", "-o", place / "demo")
+
+
+def _curves_of(build: Build) -> int:
+    return NEW_CURVES if build.name == "this build" else OLD_CURVES
+
+
+def _tiac(build: Build, place: Path) -> Cost:
+    """Seconds a curve, with what starting takes in it; the old build is given fewer, since it takes minutes."""
+    cost = build.cost("tiac", place / "curves.csv", "--nuclide", "Lu-177", "--model", "auto", "--json")
+    return Cost(cost.cpu_s / _curves_of(build), cost.peak_MB)
+
+
+ROWS: tuple[Row, ...] = (
+    ("prrt tiac, seconds a curve", 1 / 40, _tiac),
+    ("prrt run, LUTIA case", 0.5, _run("lutia")),
+    ("prrt run, serial case with doses", 0.35, _run("serial")),
+    ("prrt run, IA/IV case", 0.5, _run("ia-versus-iv")),
+    ("prrt run, to the first line of progress", 1.0 / 3.3, _first_line),
+    ("prrt demo", 0.5, _demo),
+)
+
+
+def write_curves(path: Path, count: int) -> None:
+    """Curves of four times with 5 % noise, of effective half-lives of 30 to 100 h."""
+    import numpy as np
+
+    random = np.random.default_rng(24)
+    lines = ["region,time_h,activity_MBq,u_MBq"]
+    for number in range(count):
+        amplitude, half_life = random.uniform(5, 100), random.uniform(30, 100)
+        for time_h in (4.0, 24.0, 72.0, 168.0):
+            value = amplitude * 2.0 ** (-time_h / half_life)
+            lines.append(f"r{number},{time_h},{value * (1 + 0.05 * random.standard_normal()):.6g},{0.05 * value:.6g}")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def prepare(build: Build, place: Path) -> None:
+    """The patients and curves that the rows need."""
+    place.mkdir(parents=True, exist_ok=True)
+    for kind in ("lutia", "serial", "ia-versus-iv"):
+        build.cost("demo", "-o", place / kind, "--kind", kind)
+    write_curves(place / "curves.csv", _curves_of(build))
+
+
+def compared(builds: list[Build], work: Path, rounds: int) -> list[dict[str, Any]]:
+    """Every row: medians of both builds, their ratio, the target and whether it is met."""
+    places = {build.name: work / f"place_{n}" for n, build in enumerate(builds)}
+    for build in builds:
+        prepare(build, places[build.name])
+    found = []
+    for name, target, measure in ROWS:
+        costs: dict[str, list[Cost]] = {build.name: [] for build in builds}
+        for turn in range(rounds + 1):
+            for build in builds:
+                cost = measure(build, places[build.name])
+                if turn:
+                    costs[build.name].append(cost)
+        row = _row(name, target, costs, [build.name for build in builds])
+        print(_line(row), flush=True)
+        found.append(row)
+    return found
+
+
+def _row(name: str, target: float, costs: dict[str, list[Cost]], names: list[str]) -> dict[str, Any]:
+    new, *old = (
+        {
+            "cpu_s": statistics.median(one.cpu_s for one in costs[build]),
+            "peak_MB": statistics.median(one.peak_MB for one in costs[build]),
+            "all_cpu_s": [one.cpu_s for one in costs[build]],
+        }
+        for build in names
+    )
+    ratio = new["cpu_s"] / old[0]["cpu_s"] if old else math.nan
+    met = bool(ratio <= target) if old else None
+    return {"row": name, "new": new, "old": old[0] if old else None, "ratio": ratio, "target": target, "met": met}
+
+
+def _line(row: dict[str, Any]) -> str:
+    old = f"{row['old']['cpu_s']:9.4g}" if row["old"] else "        -"
+    met = {True: "met", False: "not met", None: "old build not there"}[row["met"]]
+    return (
+        f"{row['row']:<42}{old}{row['new']['cpu_s']:9.4g}{row['ratio']:8.3f}{row['target']:8.3f}"
+        f"{row['new']['peak_MB']:8.0f} MB  {met}"
+    )
+
+
+def peers(path: Path | None) -> list[dict[str, Any]]:
+    """What the benchmarks against other programs found, from the JSON of pytest-benchmark."""
+    if path is None or not path.exists():
+        return []
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return [
+        {"name": one["name"], "median_s": one["stats"]["median"], **one["extra_info"]} for one in content["benchmarks"]
+    ]
+
+
+def conditions() -> dict[str, Any]:
+    """Versions, and the machine in general words."""
+    packages = ("numpy", "scipy", "SimpleITK", "pydicom", "highdicom", "slicer-core")
+    return {
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in packages},
+        "cores": os.cpu_count(),
+        "load_average_at_start": os.getloadavg()[0],
+        "old_build": OLD,
+    }
+
+
+def main() -> int:
+    """The table on the screen and in ``bench.json``."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5, help="runs of each row whose median is taken (default: 5)")
+    parser.add_argument("--peers", type=Path, help="JSON of pytest-benchmark, to be gathered in the same file")
+    parser.add_argument("-o", "--output", type=Path, default=Path("bench.json"))
+    chosen = parser.parse_args()
+    facts = conditions()
+    with tempfile.TemporaryDirectory(prefix="prrt_bench_") as folder:
+        work = Path(folder)
+        old = old_build(work)
+        builds = [this_build(work)]
+        if isinstance(old, str):
+            print(f"SKIPPED, only this build is timed. {old}", file=sys.stderr)
+        else:
+            builds.append(old)
+        print(f"{'CPU seconds, median of ' + str(chosen.rounds):<42}{'old':>9}{'new':>9}{'ratio':>8}{'target':>8}")
+        rows = compared(builds, work, chosen.rounds)
+    for words in NOT_HERE:
+        print(f"not measured: {words}")
+    content = {**facts, "rounds": chosen.rounds, "rows": rows, "not_measured": NOT_HERE, "peers": peers(chosen.peers)}
+    part = chosen.output.with_name(chosen.output.name + ".part")
+    part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    part.replace(chosen.output)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
