@@ -6,16 +6,31 @@ from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.mrml.run import CaseResult, run_case
 
-from PRRTDosimetryLib.dosimetry.cycle import add_doses
-from PRRTDosimetryLib.dosimetry.dose_maps import add_dose_maps
-from PRRTDosimetryLib.dosimetry.summed_map import add_summed_map
-
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from PRRTUptakeLib.study.model import Extension
+    from PRRTUptakeLib.study.model import Extension, StudyResult
 
-EXTENSIONS: tuple[Extension, ...] = (add_doses, add_dose_maps, add_summed_map)
+
+def _doses(result: StudyResult) -> StudyResult:
+    from PRRTDosimetryLib.dosimetry.cycle import add_doses  # like the next two imported when the uptake is measured
+
+    return add_doses(result)
+
+
+def _dose_maps(result: StudyResult) -> StudyResult:
+    from PRRTDosimetryLib.dosimetry.dose_maps import add_dose_maps
+
+    return add_dose_maps(result)
+
+
+def _summed_map(result: StudyResult) -> StudyResult:
+    from PRRTDosimetryLib.dosimetry.summed_map import add_summed_map
+
+    return add_summed_map(result)
+
+
+EXTENSIONS: tuple[Extension, ...] = (_doses, _dose_maps, _summed_map)
 """What dosimetry adds to a case; the maps compare with the doses, and their sum is of the maps."""
 
 
