@@ -94,7 +94,7 @@ def plot(curves: dict[str, Points], path: Path) -> None:
     """Time and memory over size, both relative to the first point."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 4.5), layout="constrained")
+    figure = Figure(figsize=(10, 6), layout="constrained")
     axes: Any = figure.subplots(1, 2, sharex=True)
     for n, (axis, label) in enumerate(zip(axes, ("CPU time", "peak memory"), strict=True), start=1):
         for name, points in curves.items():
@@ -103,7 +103,7 @@ def plot(curves: dict[str, Points], path: Path) -> None:
             axis.loglog(x, y, "o-", label=f"{name}: slope {slope(points, n):.2f}")
         axis.set(xlabel="size relative to the smallest", ylabel=f"{label} relative to the smallest")
         axis.grid(visible=True, which="both", alpha=0.3)
-        axis.legend()
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15))
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
 
