@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import gammaln, ndtri
-from scipy.stats import chi2, qmc
-from scipy.stats import f as f_distribution
 
 from PRRTDosimetryLib.population.courses import effective_half_life_h
 from PRRTDosimetryLib.population.hierarchy import modes, modes_around, variances
@@ -150,6 +148,9 @@ def _far(distance: Floats, count: NDArray[np.int64], patients: int) -> Floats:
 
     Hotelling's distribution for a new patient; chi-square where the number of patients is not known.
     """
+    from scipy.stats import chi2
+    from scipy.stats import f as f_distribution
+
     if not patients:
         return np.asarray(chi2.sf(distance, count))
     left = np.maximum(patients - count, 1)
@@ -192,6 +193,8 @@ def _prior(
 
 def _proposed(found: Modes, populations: int, seed: int) -> tuple[Floats, Floats]:
     """Draws (m, patients, draws, d) from t densities around the modes, and ln of their density."""
+    from scipy.stats import chi2, qmc
+
     centre = found.theta[:, :, 0]
     d = centre.shape[-1]
     count = max(DRAWS_EACH, 2048 // populations)
@@ -218,6 +221,8 @@ def _checked(
     minus that of the posterior: the distance is measured in the directions of which the images say anything. The
     parameters one by one have four fifths of the significance, all together the last fifth.
     """
+    from scipy.stats import chi2
+
     means, covariances, log_share = prior
     share = np.exp(log_share - log_share.max(axis=0))
     share /= share.sum(axis=0)
