@@ -1,4 +1,4 @@
-"""DICOM over TLS: objects go to an archive whose certificate is trusted, and to no other; else one sentence says why."""
+"""DICOM over TLS: objects go to an archive whose certificate is trusted, and to no other; else a sentence says why."""
 
 from __future__ import annotations
 
