@@ -121,10 +121,19 @@ class PopulationUse:
         for helpers in tries:
             found = self._posterior(model, [one, *helpers], decay)
             if not found.outside[0]:
-                notes = [*outside, *_notes(self.population, model, helpers, found)]
+                notes = [*outside, *_notes(self.population, model, helpers, found), *self._covariate_notes(model)]
                 return _as_integral(one, decay, model, found, self.population, notes)
             outside.append(_outside_words(one, helpers, found))
         return self._fallback(one.curve, decay, options, outside)
+
+    def _covariate_notes(self, model: KindModel) -> list[str]:
+        """Which covariates are missing, and which the population has no use of."""
+        asked = {one.name for one in model.covariates}
+        known = {name for kind in self.population.kinds.values() for name in (x.name for x in kind.covariates)}
+        missing = sorted(asked - {*self.covariates, "cycle"})
+        unused = sorted(set(self.covariates) - known - {"cycle"})
+        notes = [f"{name} of this patient is not stated: what it explains is in the interval" for name in missing]
+        return notes + [f"the population does not depend on {name}, which is stated: not used" for name in unused]
 
     def _posterior(self, model: KindModel, curves: Sequence[PatientCurve], decay: Radionuclide) -> Posterior:
         widened, group = self._group(model, curves)
