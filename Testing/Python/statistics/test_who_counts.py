@@ -145,7 +145,7 @@ def test_cycles_two_to_four_of_a_cohort_with_gaps(tmp_path):
 
 def test_exclusions_of_case_files_and_of_a_table(tmp_path):
     cases = write_cases(tmp_path, 5)
-    change_case(cases, "P01", exclude=[{"reason": "other tumour", "date": "2024-02-01"}])
+    change_case(cases, "P01", exclude=[{"patient": True, "reason": "other tumour", "date": "2024-02-01"}])
     table = tmp_path / "out.csv"
     table.write_text(
         "patient,reason,date,lesion,cycle,scope\nS1,no bilobar disease,2024-01-05,,,screening\n"

@@ -12,7 +12,7 @@ from PRRTUptakeLib.statistics.agreement import Agreement, compare_readers, paire
 from PRRTUptakeLib.statistics.allocation import Allocation, allocation_of, read_allocation
 from PRRTUptakeLib.statistics.clustered_agreement import ReaderTables, compare_tables
 from PRRTUptakeLib.statistics.errors import StatisticsError
-from PRRTUptakeLib.statistics.exclusions import StatedExclusion, stated_exclusion
+from PRRTUptakeLib.statistics.exclusions import StatedExclusion
 from PRRTUptakeLib.study.cohort.analysis import Analysis, Options, analyse
 from PRRTUptakeLib.study.cohort.jobs import TABLE
 from PRRTUptakeLib.study.designs import design_of
@@ -21,6 +21,8 @@ from PRRTUptakeLib.study.errors import StudyError
 from PRRTUptakeLib.study.measurements import canonical_sha256, read_csv, to_csv
 from PRRTUptakeLib.study.protocol import load_protocol
 from PRRTUptakeLib.study.readings.measured import read_measurements
+from PRRTUptakeLib.study.schema.case_keys import EXCLUDE
+from PRRTUptakeLib.study.schema.place import Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -87,19 +89,24 @@ class CohortResult:
 
 
 def declared(case: Path, name: str) -> Declared:
-    """Read what a case file says; the patient is called ``name`` where it says nothing, the run will report why."""
+    """Read what a case file says; the patient is called ``name`` where it says nothing, the run will report why.
+
+    Raises
+    ------
+    InputFileError
+        If an exclusion cannot be read: without it the patient would count.
+    """
     try:
         content = json.loads(case.read_text(encoding="utf-8"))
         protocol = str(content.get("protocol", ""))
         if protocol.endswith(".json"):
             protocol = str(case.parent / protocol)
         patient = str(content.get("patient") or name).strip()
-        listed = content.get("exclude") or []
-        parts = [{key: value for key, value in one.items() if key != "patient"} for one in listed]
-        left_out = tuple(stated_exclusion(one, f"{case}, exclude[{n}]", patient) for n, one in enumerate(parts))
-        return Declared(patient, protocol, str(content.get("treated_lobe") or ""), left_out)
+        lobe = str(content.get("treated_lobe") or "")
     except (OSError, ValueError, AttributeError, TypeError):
         return Declared(name, "", "")
+    listed = EXCLUDE.read(content.get("exclude", []), Place(file=str(case), path="exclude"))
+    return Declared(patient, protocol, lobe, tuple(replace(one, patient=patient) for one in listed))
 
 
 def cohort_protocol(cases: Iterable[Declared], chosen: str) -> Protocol:
