@@ -70,6 +70,7 @@ class PRRTDosimetryParameterNode:
     model: str = "auto"
     countsUncertainty: Annotated[float, WithinRange(0, 50)] = 2.0
     populationFile: str = ""
+    populationCovariates: str = ""
     plannedRegions: str = "kidney, lesion"
     plannedImages: Annotated[int, WithinRange(1, 5)] = 2
     plan: vtkMRMLTableNode
@@ -397,6 +398,7 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
     def _settings(self, parameters: PRRTDosimetryParameterNode) -> DoseSettings:
         from PRRTDosimetryLib.dose.density_curves import shipped_curve
         from PRRTDosimetryLib.dosimetry.settings import DoseSettings
+        from PRRTDosimetryLib.population.from_text import covariates_from_text
         from PRRTDosimetryLib.population.model import read_population
         from PRRTDosimetryLib.transport.options import TransportOptions
 
@@ -415,6 +417,7 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
             ),
             tissues=self._tissues(parameters),
             population=population,
+            covariates=covariates_from_text(parameters.populationCovariates.replace(",", " ").split()),
         )
 
     def _tissues(self, parameters: PRRTDosimetryParameterNode) -> dict[str, Tissue]:

@@ -6,6 +6,7 @@ import json
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from PRRTUptakeLib.dicom.bed_positions import quantify_beds
 from PRRTUptakeLib.dicom.injection import Injection, injection_of
 from PRRTUptakeLib.dicom.operator_overrides import OperatorOverrides
 from PRRTUptakeLib.dicom.pet import PetSeries
@@ -21,6 +22,8 @@ from PRRTUptakeLib.progress import Progress, in_background, no_progress
 from PRRTUptakeLib.study.stated_quantification import keys_of, overrides_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from PRRTUptakeLib.dicom.series import Series
 
 EMISSION = ("PT", "NM")
@@ -39,6 +42,7 @@ def node_from_series(
     inputs: OperatorOverrides | None = None,
     node: Any = None,
     progress: Progress = no_progress,
+    beds: Sequence[Series] = (),
 ) -> Any:
     """Read a PET, NM, CT or MR series into a volume node.
 
@@ -50,6 +54,7 @@ def node_from_series(
     inputs : what the operator states where the header is silent.
     node : a volume node to overwrite; a new one is made if None.
     progress : may offer a thread to read in.
+    beds : further bed positions of the same SPECT, joined with it in Bq/ml.
 
     Raises
     ------
@@ -61,7 +66,8 @@ def node_from_series(
         made.SetAttribute(PATIENT_ATTRIBUTE, series.patient_id or None)
         return made
     volume = in_background(
-        progress, lambda step: suv(series, "bw", inputs).volume if as_suv else quantify(series, inputs).volume
+        progress,
+        lambda step: suv(series, "bw", inputs).volume if as_suv else quantify_beds((series, *beds), inputs).volume,
     )
     made = node_from_volume(volume, name, node)
     made.SetAttribute(PATIENT_ATTRIBUTE, series.patient_id or None)

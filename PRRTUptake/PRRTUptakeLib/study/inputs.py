@@ -87,6 +87,7 @@ def study_input(case: Case, read_file: SegmentationReader = no_reader) -> StudyI
         source=case.path,
         base=case.path.parent,
         files=case_files(case.path),
+        response=case.response,
         doubts=(*case.protocol.remarks, *_camera_doubts(case, measured)),
     )
 
@@ -139,6 +140,9 @@ def _visit(case: Case, visit: Visit, read_file: SegmentationReader) -> VisitInpu
         target_overrides=visit.target_overrides,
         territory_overrides=visit.territory_overrides,
         vanished=visit.vanished,
+        non_targets=visit.non_targets,
+        new_lesions=visit.new_lesions,
+        stated_date=visit.date,
     )
 
 
