@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import ndtri
-from scipy.stats import qmc
 
 from PRRTDosimetryLib.population.hierarchy import Group, modes_around
 
@@ -136,6 +135,8 @@ def _reference(
     """Simulate patients with the images of one, and look at their modes as at its own."""
     curves, d = expected.mean.shape[2:]
     size, points = curves * d, group.time_h.shape[2]
+    from scipy.stats import qmc
+
     level = np.clip(qmc.Sobol(1 + size + curves * points, seed=seed + 2).random(_SIMULATED), 1e-6, 1 - 1e-6)
     which = np.searchsorted(np.cumsum(expected.share[:, patient]), level[:, 0]).clip(max=len(expected.noise) - 1)
     normal = ndtri(level[:, 1:])

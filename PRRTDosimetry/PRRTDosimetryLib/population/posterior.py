@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import gammaln, ndtri
-from scipy.stats import chi2, qmc
 
 from PRRTDosimetryLib.population.courses import effective_half_life_h
 from PRRTDosimetryLib.population.hierarchy import modes, modes_around, variances
@@ -171,6 +170,8 @@ def _prior(
 
 def _proposed(found: Modes, populations: int, seed: int) -> tuple[Floats, Floats]:
     """Draws (m, patients, draws, d) from t densities around the modes, and ln of their density."""
+    from scipy.stats import chi2, qmc
+
     centre = found.theta[:, :, 0]
     d = centre.shape[-1]
     count = max(DRAWS_EACH, 2048 // populations)
@@ -193,6 +194,8 @@ def _fitted(model: KindModel, own: Group, expected: Expected, physical_per_h: fl
 
     Points are left over beyond as many directions as the images say anything of.
     """
+    from scipy.stats import chi2
+
     mean, covariance, noise = expected.pooled()
     found = modes_around(model.kinetics, own, (mean[None], covariance[None]), noise, physical_per_h)
     mode, posterior_covariance = found.theta[0, :, 0], np.linalg.inv(found.precision[0])
