@@ -268,6 +268,9 @@ def walk_uptake(walk: Walk, sample: str, expected: Any = None) -> None:
     protocol = PROTOCOLS.get(sample, sample)
     panel.ui.protocolComboBox.setCurrentIndex(max(panel.ui.protocolComboBox.findData(protocol), 0))
     panel.ui.patientLineEdit.text = "walk"
+    if expected is not None and expected.input.treated_lobe:  # in English: the walk is
+        combo = panel.ui.treatedLobeComboBox
+        combo.setCurrentIndex(max(combo.findText(expected.input.treated_lobe), 0))
     for row in range(panel.ui.imagesTable.rowCount):
         walk.do(f"{sample}: image {row + 1}", lambda row=row: panel.ui.imagesTable.selectRow(row))
     walk.part(f"{sample}: registration", lambda: register(walk, panel, sample))
