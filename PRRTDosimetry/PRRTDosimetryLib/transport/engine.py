@@ -114,7 +114,7 @@ class Engine:
     def dose_per_particle_Gy(
         self, particles: Particles, seeds: tuple[int, int], progress: Progress = no_progress
     ) -> np.ndarray:
-        """Mean dose per particle in Gy, float64 [k, j, i]; the same seeds give the same dose.
+        """Mean dose per particle in Gy, float32 [k, j, i]; the same seeds give the same dose.
 
         Raises
         ------
@@ -161,7 +161,7 @@ class Engine:
                     raise
         if stopped:
             raise stopped[0]
-        return np.asarray(dose).transpose(2, 1, 0)
+        return np.asarray(dose, dtype=np.float32).transpose(2, 1, 0)
 
 
 def _written(particles: Particles, count: int, base: Path) -> Path:

@@ -19,27 +19,31 @@ class Sources:
 
     Attributes
     ----------
-    indices : (n, 3) of these voxels, ordered i, j, k.
+    voxels : (n,) flat indices of these voxels in ``shape``.
+    shape : of the map, [k, j, i].
     cumulative : (n,) share of all decays up to each of them.
     spacing_mm : along i, j, k.
     """
 
-    indices: np.ndarray
+    voxels: np.ndarray
+    shape: tuple[int, int, int]
     cumulative: np.ndarray
     spacing_mm: np.ndarray
 
     @classmethod
     def from_map(cls, tia: np.ndarray, spacing_mm: tuple[float, float, float]) -> Sources:
         """From activities [k, j, i] on a grid whose first voxel begins at 0 mm."""
-        indices = np.argwhere(tia > 0.0)[:, ::-1]
-        weights = tia[tia > 0.0].astype(np.float64)
-        return cls(indices, np.cumsum(weights) / weights.sum(), np.array(spacing_mm))
+        cumulative = np.cumsum(tia[tia > 0.0], dtype=np.float64)
+        cumulative /= cumulative[-1]
+        k, j, i = tia.shape
+        return cls(np.flatnonzero(tia > 0.0).astype(np.int32), (k, j, i), cumulative, np.array(spacing_mm))
 
     def places_mm(self, count: int, random: np.random.Generator) -> np.ndarray:
         """Places (count, 3) in mm along i, j, k; every voxel gets its share of decays to within one."""
         share = (np.arange(count) + random.random(count)) / count
         chosen = np.minimum(np.searchsorted(self.cumulative, share, side="right"), self.cumulative.size - 1)
-        places: np.ndarray = (self.indices[chosen] + random.random((count, 3))) * self.spacing_mm
+        indices = np.stack(np.unravel_index(self.voxels[chosen], self.shape)[::-1], axis=1)
+        places: np.ndarray = (indices + random.random((count, 3))) * self.spacing_mm
         return places
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 CHUNKS = 10
 """Fewest independent parts of each kind of radiation: their scatter is the statistical uncertainty."""
-MOST_PER_CHUNK = 500_000  # 12.5 MB of particles in the engine's file
+MOST_PER_CHUNK = 100_000  # 10 MB of particles, with the engine's file
 _CUT_keV = 1000.0 * PHOTON_CUT_MeV
 
 
@@ -80,9 +80,10 @@ def transport_dose(
     used = options or TransportOptions()
     _require_maps(tia, density)
     box = _box((density.array >= AIR_BELOW_g_per_mL) | (tia.array > 0.0))
-    phantom = Phantom(_edges_mm(tia, box), np.maximum(density.array[box].astype(np.float64), 1e-5))
+    phantom = Phantom(_edges_mm(tia, box), np.maximum(density.array[box], np.float32(1e-5)))
     decays = float(tia.array.sum(dtype=np.float64)) * tia.grid.voxel_volume_mL * DECAYS_PER_MBQ_H
     parts, spot_keV = _parts(emissions(nuclide), used)
+    rest = _rest(_cropped(tia, box), nuclide, _cropped(density, box), spot_keV, used)
     tally = _Tally(phantom.shape, {name: _in_box(one, box) for name, one in (regions or {}).items()})
     engine = Engine(phantom)
     sources = Sources.from_map(tia.array[box], tia.spacing_mm)
@@ -93,7 +94,6 @@ def transport_dose(
         per_decay = emission.number_per_decay * (2.0 if emission.pairs else 1.0)
         _transport(engine, sources, emission, (count, used.seed, number), per_decay * decays, tally, step)
         done += count
-    rest = _rest(tia, nuclide, density, spot_keV, used)
     return _result(tia, rest, tally, box, regions or {}, _facts(used, total, parts, tally, phantom, decays))
 
 
@@ -116,6 +116,13 @@ def _box(inside: np.ndarray) -> tuple[slice, slice, slice]:
         hit = np.flatnonzero(inside.any(axis=others))
         found.append(slice(max(int(hit[0]) - 1, 0), int(hit[-1]) + 2))
     return found[0], found[1], found[2]
+
+
+def _cropped(volume: Volume, box: tuple[slice, slice, slice]) -> Volume:
+    """The part of a volume in the box, a view."""
+    moved = volume.ijk_to_ras.copy()
+    moved[:3, 3] = volume.grid.to_ras(np.array([part.start for part in box[::-1]], dtype=np.float64))
+    return replace(volume, array=volume.array[box], ijk_to_ras=moved)
 
 
 def _edges_mm(tia: Volume, box: tuple[slice, slice, slice]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -177,7 +184,8 @@ def _transport(
         mean = engine.dose_per_particle_Gy(
             sampled(emission, sources, each, random), (seed + 1, 1000 * number + chunk + 1), step
         )
-        tally.add(mean * particles)
+        mean *= particles
+        tally.add(mean)
     tally.end(chunks)
 
 
@@ -197,18 +205,24 @@ class _Tally:
         self._means: dict[str, list[float]] = {name: [] for name in self._regions}
 
     def add(self, dose_Gy: np.ndarray) -> None:
-        """Add what one chunk says."""
+        """Add what one chunk says; its array is used up."""
         self._sum += dose_Gy
-        self._squares += (dose_Gy**2).astype(np.float32)
-        flat = dose_Gy.reshape(-1)
         for name, (indices, fraction) in self._regions.items():
-            self._means[name].append(float(flat[indices] @ fraction))
+            values = dose_Gy[np.unravel_index(indices, dose_Gy.shape)]
+            self._means[name].append(float(values @ fraction))
+        np.square(dose_Gy, out=dose_Gy)
+        self._squares += dose_Gy
 
     def end(self, chunks: int) -> None:
         """Close an emission: the mean of its chunks, and the variance of that mean."""
-        mean = self._sum / np.float32(chunks)
-        self.dose += mean
-        self.variance += np.maximum(self._squares / np.float32(chunks) - mean**2, 0.0) / np.float32(chunks - 1)
+        self._sum /= np.float32(chunks)
+        self.dose += self._sum
+        np.square(self._sum, out=self._sum)
+        self._squares /= np.float32(chunks)
+        self._squares -= self._sum
+        np.maximum(self._squares, 0.0, out=self._squares)
+        self._squares /= np.float32(chunks - 1)
+        self.variance += self._squares
         for name, values in self._means.items():
             self.region_variance[name] += float(np.var(values, ddof=1)) / chunks
         del self._sum, self._squares
@@ -225,7 +239,7 @@ def _in_box(region: Occupancy, box: tuple[slice, slice, slice]) -> tuple[np.ndar
 
 
 def _rest(tia: Volume, nuclide: str, density: Volume, spot_keV: float, options: TransportOptions) -> np.ndarray:
-    """Dose of what is not transported: electrons by kernel, and lines below the cut where they arise; float32."""
+    """Dose in the box of what is not transported: electrons by kernel, lines below the cut on the spot; float32."""
     rho = np.maximum(density.array, np.float32(AIR_BELOW_g_per_mL))
     rest: np.ndarray = tia.array * np.float32(spot_keV * GY_PER_KEV_PER_G * DECAYS_PER_MBQ_H) / rho
     if options.electrons == "kernel":
@@ -264,13 +278,13 @@ def _result(
     regions: Mapping[str, Occupancy],
     facts: dict[str, Any],
 ) -> TransportedDose:
-    rest[box] += tally.dose
-    u = np.zeros(tia.array.shape, dtype=np.float32)
-    u[box] = np.sqrt(tally.variance)
+    total, u = (np.zeros(tia.array.shape, dtype=np.float32) for _ in range(2))
+    np.add(rest, tally.dose, out=total[box])
+    np.sqrt(tally.variance, out=u[box])
     method = f"transport through the CT by {facts['engine']}, electrons by {facts['electrons'].replace('-', ' ')}"
     provenance = {**tia.provenance, "dose method": method, "density": "that of the CT", "transport": facts}
     changes: dict[str, Any] = {"units": DOSE_UNITS, "reference_time": None, "provenance": provenance}
-    dose = tia.with_values(rest, quantity="absorbed dose", **changes)
+    dose = tia.with_values(total, quantity="absorbed dose", **changes)
     uncertainty = tia.with_values(u, quantity="standard uncertainty of absorbed dose (statistical)", **changes)
     means = {
         name: (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from PRRTUptakeLib.dicom.suv import suv
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.export.dicom_maps import parametric_map
-from PRRTUptakeLib.export.dicom_objects import save_object
+from PRRTUptakeLib.export.dicom_objects import refer_to, save_object
 from PRRTUptakeLib.export.dicom_rtdose import ABSORBED, EFFECTS, dose_object
 from PRRTUptakeLib.export.dicom_rtstruct import structure_set
 from PRRTUptakeLib.export.dicom_seg import occupancy_object, segmentation_object
@@ -125,10 +125,19 @@ def _measured(
         named = {segment.name: segment for segment in segmentation if segment.role}
         fractions = [(named[name], region) for name, region in images.regions.items() if name in named]
         if fractions:
-            yield "SEG_fractions", occupancy_object(fractions, _series(images))
+            made = occupancy_object(fractions, _series(images))
+            refer_to(made, _further_beds(result, images))
+            yield "SEG_fractions", made
     rows = rows_of(result, images)
     if rows:
-        yield "SR", measurement_report(rows, segmentation, seg, _series(images), images.visit)
+        further = _further_beds(result, images)
+        yield "SR", measurement_report(rows, segmentation, seg, _series(images), images.visit, further)
+
+
+def _further_beds(result: StudyResult, images: VisitImages) -> tuple[Series, ...]:
+    """Bed positions that were joined to the first one, of which the measured image was made too."""
+    emission = next((one.emission for one in result.input.visits if (one.cycle, one.visit) == images.key), None)
+    return emission.beds if emission is not None else ()
 
 
 def fractions_of(
@@ -146,6 +155,7 @@ def _maps(result: StudyResult, images: VisitImages) -> Iterator[tuple[str, Datas
     made: Counter[str] = Counter()
     for name, volume in (*_volumes_of(result, images), *_spect_suv(result, images)):
         others = [measured[uid] for uid in volume.provenance.get("series_uids", ()) if uid in measured]
+        others += _further_beds(result, images)
         kind, ds = map_object(volume, _series(images), name, others)
         if ds is not None:
             made[kind] += 1

@@ -73,7 +73,12 @@ class ReportedValue:
 
 
 def measurement_report(
-    rows: Sequence[Row], segmentation: Segmentation, seg: Dataset, series: Series, visit: str
+    rows: Sequence[Row],
+    segmentation: Segmentation,
+    seg: Dataset,
+    series: Series,
+    visit: str,
+    others: Sequence[Series] = (),
 ) -> Dataset:
     """The rows of one visit as a TID 1500 report; regions refer to their segments of ``seg`` by tracking UID.
 
@@ -86,6 +91,7 @@ def measurement_report(
     seg : the SEG made of them.
     series : the measured image.
     visit : the time point's name.
+    others : further images that the values come from: bed positions joined to ``series``.
 
     Raises
     ------
@@ -110,7 +116,7 @@ def measurement_report(
         imaging_measurements=groups,
     )
     document = Comprehensive3DSR(
-        evidence=[seg, *sources],
+        evidence=[seg, *sources, *(image for one in others for image in source_images(one))],
         content=report,
         series_number=SR_NUMBER,
         instance_number=1,

@@ -95,8 +95,8 @@ def _statistics(protocol: Protocol, endpoint: Endpoint | None) -> list[str]:
         )
     if endpoint and endpoint.exclusions:
         words.append(
-            f"{len(endpoint.exclusions)} exclusion(s) were stated with reason and date; the analysis is per protocol, "
-            "that by intention to treat is given beside it."
+            f"Exclusions stated with reason and date: {len(endpoint.exclusions)}. The analysis is per protocol; "
+            "that by intention to treat is given too."
         )
     if endpoint and endpoint.course and endpoint.course.note():
         words.append("Missing cycles were not imputed: each cycle has the patients measured in it.")

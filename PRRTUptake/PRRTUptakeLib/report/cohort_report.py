@@ -240,7 +240,10 @@ def _reader_section(result: CohortResult) -> str:
     axes = (f"geometric mean of both readers, {metric}", "ratio second/first reader")
     centre, ratio = np.sqrt(first * second).tolist(), (second / first).tolist()
     chart = bland_altman("Readers", centre, ratio, found.bias_ratio, found.limits, axes, readers.names)
-    parts = [_figure(chart, "One point per lesion"), table(*agreement_table(found), "Lesions taken as independent")]
+    parts = [
+        _figure(chart, "One point per lesion and image"),
+        table(*agreement_table(found), "Readings taken as independent"),
+    ]
     if readers.by_patient and (readers.by_patient.values or readers.by_patient.choices):
         level = result.protocol.endpoint.confidence
         parts.append(table(*clustered_table(readers.by_patient, level), "Lesions of one patient belong together"))

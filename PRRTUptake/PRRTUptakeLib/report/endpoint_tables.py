@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.formatting import number, p_value, p_words, plain_table, with_interval
@@ -50,9 +51,12 @@ def endpoint_table(endpoint: Endpoint) -> Table:
             with_interval(result.gmr, result.gmr_ci),
             p_value(result.p_log),
         ],
-        ["log", "same, BCa bootstrap over patients", with_interval(result.gmr, endpoint.bootstrap.gmr_ci), ""],
-        ["log", "standard deviation of log ratios", number(result.sd_log), ""],
     ]
+    if all(map(math.isfinite, endpoint.bootstrap.gmr_ci)):  # a protocol may ask for no samples
+        rows.append(
+            ["log", "same, BCa bootstrap over patients", with_interval(result.gmr, endpoint.bootstrap.gmr_ci), ""]
+        )
+    rows.append(["log", "standard deviation of log ratios", number(result.sd_log), ""])
     if endpoint.propagated:
         propagated = endpoint.propagated
         words = (
@@ -100,16 +104,16 @@ def _raw_rows(result: PairedComparison, first: str, second: str) -> list[list[ob
 
 
 def patient_table(endpoint: Endpoint) -> Table:
-    """One line per patient."""
+    """One line per patient; the standard uncertainty where any patient's is known."""
     pairs, (first, second) = endpoint.pairs, endpoint.pairs.labels
     table = zip(pairs.patients, pairs.first.tolist(), pairs.second.tolist(), pairs.u_log.tolist(), strict=True)
     header = design_of(endpoint.protocol).endpoint.ratio_header
+    known = any(math.isfinite(u_log) for u_log in pairs.u_log.tolist())
+    last = ["standard uncertainty of log ratio"] if known else []
     if header:
-        return ["patient", header, "standard uncertainty of log ratio"], [
-            [name, ratio, u_log] for name, ratio, _, u_log in table
-        ]
-    return ["patient", first, second, "ratio", "standard uncertainty of log ratio"], [
-        [name, one, other, one / other, u_log] for name, one, other, u_log in table
+        return ["patient", header, *last], [[name, ratio, *[u_log] * known] for name, ratio, _, u_log in table]
+    return ["patient", first, second, "ratio", *last], [
+        [name, one, other, one / other, *[u_log] * known] for name, one, other, u_log in table
     ]
 
 
@@ -140,7 +144,7 @@ def agreement_table(result: Agreement) -> Table:
     """Agreement of two readers."""
     lower, upper = result.limits
     return ["quantity", "value [95 % CI]"], [
-        ["readings", result.n],
+        ["readings", str(result.n)],
         ["ratio second/first reader (bias)", with_interval(result.bias_ratio, result.bias_ci)],
         ["p of the bias", p_value(result.p_bias)],
         ["lower 95 % limit of agreement", with_interval(lower, result.lower_limit_ci)],

@@ -20,7 +20,7 @@ def clustered_table(found: ReaderTables, confidence: float) -> Table:
     rows: list[list[object]] = []
     values, choices = found.values, found.choices
     if values:
-        rows.append(["lesions, patients", f"{values.lesions}, {values.patients}"])
+        rows.append(["readings of lesions, patients", f"{values.lesions}, {values.patients}"])
         for pair in values.pairs:
             who = "/".join(reversed(pair.readers))
             rows += [
@@ -51,11 +51,18 @@ def population_table(endpoint: Endpoint) -> Table:
     ]  # fmt: skip
 
 
+_SCOPE_WORDS = {
+    "per-protocol": "analysis per protocol",
+    "all": "both analyses and the readers",
+    "screening": "never entered",
+}
+
+
 def exclusion_table(endpoint: Endpoint) -> Table:
     """Every exclusion with its reason and date."""
     return ["patient", "lesion", "cycle", "reason", "date", "applies to"], [
         [one.patient, one.lesion or "all", "all" if one.cycle is None else one.cycle, one.reason,
-         one.decided.isoformat(), "never entered" if one.scope == "screening" else one.scope]
+         one.decided.isoformat(), _SCOPE_WORDS[one.scope]]
         for one in endpoint.exclusions
     ]  # fmt: skip
 

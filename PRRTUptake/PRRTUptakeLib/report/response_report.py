@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
 _WORDS = (
     "RECIST 1.1 (doi:10.1016/j.ejca.2008.10.026) on its own targets: at the first visit the largest lesions of 10 mm "
-    "or more, five in all and two per organ{lobes}. Volume: the sum of all lesions of the first visit; it has no "
-    "category. The first visit is the baseline."
+    "or more (lymph nodes: a short axis of 15 mm or more), five in all and two per organ{lobes}; the other lesions are "
+    "followed as present or absent. Volume: the sum of all lesions of the first visit; it has no category. The first "
+    "visit is the baseline."
 )
 _LOBES = "; a lobe follows the same rules with its own two largest"
 
@@ -40,6 +41,7 @@ def response_sections(result: CaseResponse) -> list[str]:
             *(paragraph(note, "small") for note in result.notes),
             table(*response_cells(result)),
             table(["of", "RECIST targets"], targets),
+            *_course_html(result),
         )
     ]
 
@@ -49,8 +51,27 @@ def response_text(result: CaseResponse) -> list[str]:
     return [
         "Response: RECIST 1.1 and volume against the first visit",
         plain_table(*response_cells(result)),
+        *([plain_table(*course)] if (course := course_cells(result))[1] else []),
         *result.notes,
     ]
+
+
+def course_cells(result: CaseResponse) -> tuple[list[str], list[list[object]]]:
+    """Header and rows: best overall response and progression-free time per patient and lobe, where they are known."""
+    header = ["of", "best response", "why", "days without progression", "until"]
+    rows: list[list[object]] = []
+    for scope in result.scopes:
+        if scope.best is None or scope.progression_free is None:
+            continue
+        free = scope.progression_free
+        days = f"{free.days:.0f}" if free.event else f"{free.days:.0f} or more"
+        rows.append([_name(scope), scope.best.category, scope.best.reason, days, free.reason])
+    return header, rows
+
+
+def _course_html(result: CaseResponse) -> list[str]:
+    header, rows = course_cells(result)
+    return [table(header, rows)] if rows else []
 
 
 def _name(scope: ScopeResponse) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,26 @@ from PRRTUptakeLib.segmentation.response import COMPLETE, NOT_EVALUABLE, PARTIAL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import date
 
 _ORDER = (COMPLETE, PARTIAL, STABLE, PROGRESSION, NOT_EVALUABLE)
 SIX_WEEKS, FOUR_WEEKS = 42.0, 28.0  # days: least duration of SD, least time to a confirmation
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResponseRules:
+    """How the response over the visits is judged, and what images do not show.
+
+    Attributes
+    ----------
+    organs : of lesions outside the liver by id, such as "bone"; a "node" is measured by its short axis.
+    confirm : whether CR and PR count only if confirmed four weeks later.
+    death : its date; None while alive.
+    """
+
+    organs: Mapping[str, str] = field(default_factory=dict)
+    confirm: bool = False
+    death: date | None = None
 
 
 @dataclass(frozen=True)

@@ -252,19 +252,20 @@ def recist_table(visits: Sequence[Visit], lesions: Sequence[BaselineLesion]) -> 
 
     RECIST knows no lobes: a lobe's response follows the same rules, with the two largest measurable lesions of that
     lobe as its targets, since the patient's two liver targets may lie in one lobe. A new lesion counts in the lobe that
-    its id names (L, R, C).
+    its id names (L, R or C and a number).
     """
     patient = _graded(visits, lesions)
     lobes = {}
     for lobe, prefix in (("left", "L"), ("right", "R"), ("caudate", "C")):
         own = [lesion for lesion in lesions if lesion.lobe == lobe]
         if any(at_least(resolved_length_mm(lesion.size_mm), MINIMUM_MM) for lesion in own):
-            seen = [
-                replace(visit, new_lesions=tuple(name for name in visit.new_lesions if name.startswith(prefix)))
-                for visit in visits
-            ]
+            seen = [replace(visit, new_lesions=_of_lobe(visit.new_lesions, prefix)) for visit in visits]
             lobes[lobe] = _graded(seen, own)
     return ResponseTable(patient, lobes)
+
+
+def _of_lobe(names: Sequence[str], prefix: str) -> tuple[str, ...]:
+    return tuple(name for name in names if name.startswith(prefix) and name[1:].isdigit())
 
 
 def _graded(visits: Sequence[Visit], lesions: Sequence[BaselineLesion]) -> tuple[Response, ...]:

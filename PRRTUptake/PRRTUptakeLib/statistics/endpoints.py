@@ -16,7 +16,6 @@ from PRRTUptakeLib.statistics.errors import PropagationError, StatisticsError
 from PRRTUptakeLib.statistics.exclusions import (
     INTENTION_TO_TREAT,
     PER_PROTOCOL,
-    StatedExclusion,
     check_exclusions,
     population_rows,
     reasons_by_patient,
@@ -42,6 +41,7 @@ from PRRTUptakeLib.statistics.subgroups import Subgroups, compare_subgroups
 from PRRTUptakeLib.statistics.ties import log_ratios
 from PRRTUptakeLib.study.designs import design_of
 from PRRTUptakeLib.study.designs.base import PAIRED_LOBES, ROUTE_RATIOS
+from PRRTUptakeLib.study.stated_exclusion import StatedExclusion
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.statistics.errors import StatisticsError
+from PRRTUptakeLib.study.stated_exclusion import SCOPES, StatedExclusion
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -21,41 +21,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.study.measurements import Measurement
 
 INTENTION_TO_TREAT, PER_PROTOCOL = "intention to treat", "per protocol"
-# What an exclusion applies to: the per-protocol population only, both populations, or somebody who never entered.
-SCOPES = ("per-protocol", "all", "screening")
 _KEYS = ("patient", "reason", "date", "lesion", "cycle", "scope")
-
-
-@dataclass(frozen=True, kw_only=True)
-class StatedExclusion:
-    """What is left out: a patient, or one lesion, one cycle, or one lesion in one cycle of that patient.
-
-    ``decided`` is the date of the decision, ``scope`` a word of SCOPES.
-    """
-
-    patient: str
-    reason: str
-    decided: date
-    lesion: str = ""
-    cycle: int | None = None
-    scope: str = "per-protocol"
-
-    @property
-    def of_patient(self) -> bool:
-        """Whether the whole patient is left out."""
-        return not self.lesion and self.cycle is None
-
-    @property
-    def words(self) -> str:
-        """What was left out, why and when, without the patient."""
-        parts = [f"lesion {self.lesion}" if self.lesion else "", "" if self.cycle is None else f"cycle {self.cycle}"]
-        what = " in ".join(part for part in parts if part)
-        return f"{what + ': ' if what else ''}{self.reason} ({self.decided.isoformat()})"
-
-    def hits(self, row: Measurement) -> bool:
-        """Whether a row of measurements is left out by it."""
-        lesion = not self.lesion or self.lesion in (row.lesion, row.region)
-        return row.patient == self.patient and lesion and self.cycle in (None, row.cycle)
 
 
 def stated_exclusion(content: Mapping[str, Any], where: str, patient: str = "") -> StatedExclusion:

@@ -18,23 +18,26 @@ person, such as an MRI that was made nameless elsewhere.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.segmentation.best_response import ResponseRules
 from PRRTUptakeLib.study.camera import CameraFile, load_camera, with_calibration_u, with_camera
 from PRRTUptakeLib.study.errors import InputFileError
 from PRRTUptakeLib.study.model import stated_fwhm_mm
 from PRRTUptakeLib.study.predicted_benefit import IntravenousCycle
 from PRRTUptakeLib.study.protocol import Protocol, load_protocol
 from PRRTUptakeLib.study.registration_rule import RegistrationRule, registration_rule
-from PRRTUptakeLib.study.schema.case_keys import CASE, ROUTES, ExcludedPart, Question
+from PRRTUptakeLib.study.schema.case_keys import CASE, ROUTES, Question
 from PRRTUptakeLib.study.schema.json_file import read_json_file
 from PRRTUptakeLib.study.schema.place import Place, shown
 from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve, fit_recovery_curve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import date
     from pathlib import Path
 
     from PRRTUptakeLib.dicom.operator_overrides import OperatorOverrides
@@ -42,8 +45,10 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.segmentation.lobes import Plane
     from PRRTUptakeLib.segmentation.targets import TargetOverride
     from PRRTUptakeLib.study.manual_shift import ManualShift
+    from PRRTUptakeLib.study.stated_exclusion import StatedExclusion
 
 
+_DRAWN_ID = re.compile(r"[LRCE][0-9]+")
 _SAME_FACTOR = 0.2  # of log10: 630 to 1600 is taken for a factor of 1000
 
 
@@ -56,6 +61,8 @@ class Visit:
     ids of lesions of the first visit that are gone; ``target_overrides`` (key ``targets``) the user's changes of the
     protocol's targets, each with its reason. ``drawn_on`` is (cycle, name) of the visit whose segments are used, None
     for its own; ``registration`` how they come here: "" for not said, "register", "deformable", or a rule.
+    ``non_targets`` are states of lesions that are followed unmeasured, ``new_lesions`` names of new ones that nobody
+    drew, ``date`` that of the images for the response, all for `response_case`.
     ``overrides`` are values that go before those of the image's header, with their reason; None if nothing is stated.
     """
 
@@ -75,6 +82,9 @@ class Visit:
     registration: RegistrationRule | str = ""
     overrides: OperatorOverrides | None = None
     observed_cps: float | None = None
+    non_targets: Mapping[str, str] = field(default_factory=dict)
+    new_lesions: tuple[str, ...] = ()
+    date: date | None = None
 
     @property
     def key(self) -> tuple[int, str]:
@@ -112,7 +122,8 @@ class Case:
     same_patient: str = ""
     expected_patient_id: str = ""
     lobes: str = ""
-    exclude: tuple[ExcludedPart, ...] = ()
+    exclude: tuple[StatedExclusion, ...] = ()
+    response: ResponseRules = field(default_factory=ResponseRules)
     partial_volume: str = ""
     camera: CameraFile | None = None
     questions: tuple[Question, ...] = ()
@@ -125,10 +136,6 @@ class Case:
     def partial_volume_method(self) -> str:
         """The correction in force: the case's, or else the protocol's ("none", "gtm" or "recovery")."""
         return self.partial_volume or self.protocol.partial_volume
-
-    def excluded(self, what: str) -> dict[str, ExcludedPart]:
-        """Excluded parts of one kind ("lesion", "cycle" or "patient") by name; the patient's name is ""."""
-        return {one.name: one for one in self.exclude if one.what == what}
 
 
 def load_case(path: Path) -> Case:
@@ -144,7 +151,8 @@ def load_case(path: Path) -> Case:
     place = Place(file=path.name, base=path.parent)
     content = CASE.read(read_json_file(path, place), place)
     camera = load_camera(content["camera"]) if "camera" in content else None
-    protocol = with_camera(_protocol(content["protocol"], path), camera)
+    stated_mm = stated_fwhm_mm(content.get("dosimetry", {}))
+    protocol = with_camera(_protocol(content["protocol"], path), camera, stated_mm)
     visits = _with_segments(
         [_visit(one, place.key("visits").item(n)) for n, one in enumerate(content["visits"])], place
     )
@@ -164,7 +172,8 @@ def load_case(path: Path) -> Case:
         same_patient=content.get("same_patient", ""),
         expected_patient_id=content.get("expected_patient_id", ""),
         lobes=content.get("lobes", ""),
-        exclude=content.get("exclude", ()),
+        exclude=tuple(replace(one, patient=content["patient"]) for one in content.get("exclude", ())),
+        response=content.get("response", ResponseRules()),
         partial_volume=content.get("partial_volume", ""),
         camera=camera,
         questions=content.get("questions", ()),
@@ -228,6 +237,9 @@ def _visit(content: dict[str, Any], place: Place) -> Visit:
         registration=registration_rule(rule, place.key("registration")) if rule else "",
         overrides=content.get("quantification"),
         observed_cps=content.get("observed_cps"),
+        non_targets=content.get("non_targets", {}),
+        new_lesions=content.get("new_lesions", ()),
+        date=content.get("date"),
     )
 
 
@@ -322,15 +334,16 @@ def _agrees_with_itself(case: Case, place: Place) -> None:
             place.stop(f"{key} has no effect without a camera file with a dead time ('camera'): add it, or remove it.")
     cycles = {visit.cycle for visit in case.visits}
     for n, part in enumerate(case.exclude):
-        if part.what == "cycle" and int(part.name) not in cycles:
+        if part.cycle is not None and part.cycle not in cycles:
             where = place.key("exclude").item(n).key("cycle")
-            where.refuse(int(part.name), f"the cycle of a visit ({', '.join(map(str, sorted(cycles)))})")
-        if (part.what, part.name) in {(one.what, one.name) for one in case.exclude[:n]}:
-            place.stop(f"{place.key('exclude').item(n).name} excludes the same {part.what} once more: keep one.")
+            where.refuse(part.cycle, f"the cycle of a visit ({', '.join(map(str, sorted(cycles)))})")
+        if (part.lesion, part.cycle) in {(one.lesion, one.cycle) for one in case.exclude[:n]}:
+            place.stop(f"{place.key('exclude').item(n).name} excludes the same part once more: keep one.")
     first = next(n for n, visit in enumerate(case.visits) if visit.drawn_on is None)
-    if case.visits[first].vanished:
-        where = place.key("visits").item(first).key("vanished")
-        place.stop(f"{where.name} lists lesions of the first visit, which has none before it: remove it.")
+    for key in ("vanished", "non_targets", "new_lesions"):
+        if getattr(case.visits[first], key):
+            where = place.key("visits").item(first).key(key)
+            place.stop(f"{where.name} compares with an earlier visit, but this is the first: remove it.")
     known = {f"{visit.cycle}/{visit.visit}" for visit in case.visits}
     for name in case.dosimetry.get("transforms", {}):
         if name not in known:
@@ -364,7 +377,7 @@ def require_known_lesions(case: Case, known: Iterable[str]) -> None:
 
     Parameters
     ----------
-    case : its ``vanished`` lists and excluded lesions are looked at.
+    case : its ``vanished`` and ``non_targets``, excluded lesions and their organs are looked at.
     known : ids of the lesions of the first visit, which ``vanished`` refers to, and of all later ones.
 
     Raises
@@ -380,10 +393,15 @@ def require_known_lesions(case: Case, known: Iterable[str]) -> None:
         for m, lesion in enumerate(visit.vanished)
     ]
     stated += [
-        (place.key("exclude").item(n).key("lesion"), part.name)
-        for n, part in enumerate(case.exclude)
-        if part.what == "lesion"
+        (place.key("visits").item(n).key("non_targets").key(lesion), lesion)
+        for n, visit in enumerate(case.visits)
+        for lesion in visit.non_targets
+        if _DRAWN_ID.fullmatch(lesion)  # others are names of what nobody drew
     ]
+    stated += [
+        (place.key("exclude").item(n).key("lesion"), part.lesion) for n, part in enumerate(case.exclude) if part.lesion
+    ]
+    stated += [(place.key("response").key("organs").key(lesion), lesion) for lesion in case.response.organs]
     for where, lesion in stated:
         if lesion not in ids:
             where.stop(f"{where.name} is {shown(lesion)}, but there is no such lesion; there are {', '.join(ids)}.")

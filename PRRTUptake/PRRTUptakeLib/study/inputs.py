@@ -11,6 +11,7 @@ from PRRTUptakeLib.dicom.injection import injection_of
 from PRRTUptakeLib.dicom.patient_identity import ImageUse, check_expected_patient, check_used_once
 from PRRTUptakeLib.dicom.reading import read_volume
 from PRRTUptakeLib.dicom.series import find_series
+from PRRTUptakeLib.dicom.series_facts import has_units, series_facts
 from PRRTUptakeLib.dicom.suv import suv
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.study.camera import camera_overrides, camera_warnings, cross_calibrated
@@ -86,6 +87,7 @@ def study_input(case: Case, read_file: SegmentationReader = no_reader) -> StudyI
         source=case.path,
         base=case.path.parent,
         files=case_files(case.path),
+        response=case.response,
         doubts=(*case.protocol.remarks, *_camera_doubts(case, measured)),
     )
 
@@ -98,7 +100,7 @@ def _camera_doubts(case: Case, measured: Sequence[tuple[VisitInput, Series | Non
         text
         for visit, series in measured
         if series is not None
-        for text in camera_warnings(case.camera, series, visit.visit)
+        for text in camera_warnings(case.camera, series_facts(series), visit.visit)
     ]
 
 
@@ -138,6 +140,9 @@ def _visit(case: Case, visit: Visit, read_file: SegmentationReader) -> VisitInpu
         target_overrides=visit.target_overrides,
         territory_overrides=visit.territory_overrides,
         vanished=visit.vanished,
+        non_targets=visit.non_targets,
+        new_lesions=visit.new_lesions,
+        stated_date=visit.date,
     )
 
 
@@ -172,7 +177,7 @@ def _loaded(beds: tuple[Series, ...], kind: str, visit: Visit, camera: CameraFil
         made = suv(series, inputs=stated) if kind == SUV else quantify_beds(beds, stated)
     except DicomError as error:
         raise type(error)(f"{error}{_where_to_state(str(error), visit)}") from error
-    volume, decisions = cross_calibrated(camera, made.volume, made.decisions)
+    volume, decisions = cross_calibrated(camera, made.volume, made.decisions, has_units(series))
     if visit.overrides is not None:
         decisions = (*decisions, f"Values were stated in the case file: {visit.overrides.reason}.")
     if volume.reference_time is None:

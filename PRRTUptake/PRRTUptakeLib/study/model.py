@@ -11,7 +11,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from PRRTUptakeLib.segmentation.best_response import ResponseRules
+
 if TYPE_CHECKING:
+    from datetime import date
+
     import numpy as np
 
     from PRRTUptakeLib.dicom.injection import Injection
@@ -124,6 +128,8 @@ class VisitInput:
     manual_shifts : in the space of the emission image.
     drawn_on : (cycle, visit) whose segments these are; None for its own.
     target_overrides, territory_overrides, vanished : what the operator states of the segments.
+    non_targets, new_lesions : what is stated for the response, as in a case file.
+    stated_date : of the images, before that of their headers.
     """
 
     visit: str
@@ -142,6 +148,9 @@ class VisitInput:
     target_overrides: tuple[TargetOverride, ...] = ()
     territory_overrides: tuple[TerritoryOverride, ...] = ()
     vanished: tuple[str, ...] = ()
+    non_targets: Mapping[str, str] = field(default_factory=dict)
+    new_lesions: tuple[str, ...] = ()
+    stated_date: date | None = None
 
     @property
     def key(self) -> tuple[int, str]:
@@ -179,6 +188,7 @@ class StudyInput:
     base : folder to which paths are relative.
     files : every file that the result depends on, wherever it is; the only such list.
     doubts : sentences on the input itself, shown first among the warnings.
+    response : how the response over the visits is judged.
     """
 
     patient: str
@@ -196,6 +206,7 @@ class StudyInput:
     base: Path = field(default_factory=Path)
     files: tuple[Path, ...] = ()
     doubts: tuple[str, ...] = ()
+    response: ResponseRules = field(default_factory=ResponseRules)
 
     @property
     def measuring_protocol(self) -> TrialProtocol:

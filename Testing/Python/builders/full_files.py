@@ -135,6 +135,7 @@ def full_case(folder: Path) -> dict[str, Any]:
     second["registration"] = {"matrix": matrix, "source": "read off Slicer"}
     second["nudges"] = [{"lesion": "L1", "shift_ras_mm": [0, -2, 3.5], "reason": "breathing"}]
     third = {"visit": "follow-up", "cycle": 2, "dicom": "b", "segments": "segments", "vanished": ["L3"]}
+    third |= {"non_targets": {"L3": "present", "bone": "absent"}, "new_lesions": ["rib"], "date": "2025-06-01"}
     third["couinaud_moves"] = [{"segment": 4, "lobe": "right", "reason": "angiography"}]
     return {
         "$schema": "case.schema.json",
@@ -143,10 +144,11 @@ def full_case(folder: Path) -> dict[str, Any]:
         "treated_lobe": "left",
         "expected_patient_id": "0012345",
         "exclude": [
-            {"lesion": "L2", "reason": "necrotic", "date": "2025-02-01"},
+            {"lesion": "L2", "cycle": 1, "reason": "necrotic", "date": "2025-02-01"},
             {"cycle": 2, "reason": "extravasation", "date": "2025-02-02"},
-            {"patient": True, "reason": "consent withdrawn", "date": "2025-02-03"},
+            {"patient": True, "reason": "consent withdrawn", "date": "2025-02-03", "scope": "all"},
         ],
+        "response": {"organs": {"E1": "node"}, "confirm": True, "death": "2026-01-31"},
         "partial_volume": "recovery",
         "recovery_phantom": full_phantom(),
         "dosimetry": full_dosimetry(),

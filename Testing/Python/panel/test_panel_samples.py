@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 from builders.panel_actions import cells, choose_data
+from builders.small_grids import use_small_grids
 
 
 @pytest.fixture
@@ -173,18 +173,6 @@ def test_panel_agrees_with_prrt_run_route_by_route(load_panel, tmp_path):
 POINTS_OF_CURVES = {"activity", "time_after_injection", "administered_activity"}
 
 
-def small_grids(patch):
-    """Synthetic images of fewer voxels, where no picture is looked at."""
-    from PRRTUptakeLib.synthetic import cases, session
-    from PRRTUptakeLib.synthetic.simulation import axial_grid
-
-    ct = axial_grid((116, 76, 56), (3.0, 3.0, 4.0), np.array([0.0, 0.0, -16.0]))
-    patch.setattr(session, "SPECT_GRID", axial_grid((72, 48, 50), (4.8, 4.8, 4.8), np.array([0.0, 0.0, -14.0])))
-    for module in (session, cases):
-        patch.setattr(module, "LOW_DOSE_CT_GRID", ct)
-        patch.setattr(module, "CONTRAST_CT_GRID", ct)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("design", ["lobe-comparison", "single-arm"])
 def test_panel_agrees_with_prrt_run_after_registration_of_serial_visits(load_panel, tmp_path, design, monkeypatch):
@@ -192,7 +180,7 @@ def test_panel_agrees_with_prrt_run_after_registration_of_serial_visits(load_pan
     import slicer
     from PRRTUptakeLib.synthetic.cases import write_synthetic_serial, write_synthetic_single_arm
 
-    small_grids(monkeypatch)
+    use_small_grids(monkeypatch)
     write = {"lobe-comparison": write_synthetic_serial, "single-arm": write_synthetic_single_arm}[design]
     case = write(tmp_path / "patient", seed=2, times_h=(24.0, 96.0))
     rows = run_by_command(case, tmp_path / "out")

@@ -12,7 +12,7 @@ from builders.trial_tables import row
 from PRRTUptakeLib.segmentation.contour_agreement import compare_contours
 from PRRTUptakeLib.segmentation.errors import SegmentationError
 from PRRTUptakeLib.segmentation.segments import Segment
-from PRRTUptakeLib.statistics.agreement import compare_readers
+from PRRTUptakeLib.statistics.agreement import compare_readers, icc_agreement
 from PRRTUptakeLib.statistics.clustered_agreement import choice_agreement, compare_many, kappa, target_choices
 from PRRTUptakeLib.statistics.errors import AgreementError
 
@@ -78,7 +78,7 @@ def test_two_equal_readers_and_bad_input():
     assert same.pairs[0].limits == (1.0, 1.0)
     assert same.icc_2_1 == 1
     few = compare_many(readings[:6], names[:6])
-    assert math.isnan(few.icc_ci[0])  # three patients cannot be resampled
+    assert math.isnan(few.icc_ci[0])  # three patients do not say how patients scatter
     for values, patients, words in (
         (readings[:2], names[:2], "three lesions"),
         (readings, names[:-1], "do not fit"),
@@ -88,20 +88,58 @@ def test_two_equal_readers_and_bad_input():
             compare_many(values, patients)
 
 
+def choices_study(seed, patients=12, lesions=5):
+    """Two readers' choices by a lesion's own conspicuity and by what each reader makes of a patient."""
+    rng = np.random.default_rng(seed)
+    names = np.repeat([f"P{n:04d}" for n in range(patients)], lesions)
+    seen = rng.normal(0, 1, names.size)
+    own = [np.repeat(rng.normal(0, 0.4, patients), lesions) + rng.normal(0, 0.5, names.size) for _ in range(2)]
+    return np.stack([seen + own[0] > 0.0, seen + own[1] > 0.1], axis=1), names.tolist()
+
+
 @pytest.mark.slow
-def test_intervals_hold_for_clustered_lesions():
-    """60 studies of 20 patients with 4 lesions: bias and limits in about 95 of 100."""
-    hits = np.zeros(2)
-    for seed in range(60):
-        readings, names = reading_study(100 + seed)
-        one = compare_many(readings, names, seed=seed).pairs[0]
-        limit = math.exp(0.05 + 1.96 * math.hypot(0.15, 0.1))
-        hits += [
-            one.bias_ci[0] <= math.exp(0.05) <= one.bias_ci[1],
-            one.upper_limit_ci[0] <= limit <= one.upper_limit_ci[1],
-        ]
-    assert hits[0] / 60 > 0.88
-    assert hits[1] / 60 > 0.8  # the bootstrap of a variance is somewhat short with 20 patients
+@pytest.mark.parametrize("patients", [10, 20])
+def test_intervals_hold_for_clustered_lesions(patients):
+    """300 studies of patients with 4 lesions: bias, limits, ICC and kappa in 95 of 100, within three standard errors.
+
+    True ICC and kappa are those of a very large study.
+    """
+    studies = 300
+    large, _ = reading_study(1, 3000)
+    icc = icc_agreement(np.log(large)).icc
+    chosen, _ = choices_study(1, 20_000)
+    truth = [0.05, 0.05 - 1.96 * math.hypot(0.15, 0.1), 0.05 + 1.96 * math.hypot(0.15, 0.1)]
+    hits = np.zeros(5)
+    for seed in range(studies):
+        found = compare_many(*reading_study(100 + seed, patients))
+        one = found.pairs[0]
+        logs = [np.log(ci) for ci in (one.bias_ci, one.lower_limit_ci, one.upper_limit_ci)]
+        kappa_ci = choice_agreement(*choices_study(100 + seed, patients)).kappa_ci
+        cover = zip([*truth, icc, kappa(chosen)], [*logs, found.icc_ci, kappa_ci], strict=True)
+        hits += [low <= value <= high for value, (low, high) in cover]
+    assert (hits / studies > 0.95 - 3 * math.sqrt(0.95 * 0.05 / studies)).all(), hits / studies
+    assert (hits / studies < 0.995).all(), hits / studies  # nor are they far too wide
+
+
+def test_limits_of_single_lesions_have_the_exact_bounds_of_their_scatter():
+    """With one lesion a patient: chi-square of the standard deviation, t of the mean, joined."""
+    readings, names = reading_study(6, 16, 1)
+    d = np.log(readings[:, 1] / readings[:, 0])
+    sd, n = d.std(ddof=1), d.size
+    reach = 2.131450 * sd / math.sqrt(n)  # t of 15 degrees
+    most = sd * math.sqrt(15 / 6.262138)  # chi-square of 15 degrees at 2.5 %
+    found = np.log(compare_many(readings, names).pairs[0].upper_limit_ci)
+    assert found[1] == pytest.approx(d.mean() + 1.96 * sd + math.hypot(reach, 1.96 * (most - sd)), abs=1e-5)
+
+
+def test_one_odd_patient_leaves_kappa_an_interval():
+    """Without P1 the readers agree wholly: kappa is 1 there, and Fisher's scale has no place for it."""
+    table = np.array([[1, 1], [0, 0]] * 10, bool)
+    table[0] = [1, 0]
+    found = choice_agreement(table, [f"P{n // 2}" for n in range(20)])
+    assert 0 < found.kappa_ci[0] < found.kappa < found.kappa_ci[1] <= 1
+    same = choice_agreement(np.array([[1, 1], [0, 0]] * 10, bool), [f"P{n // 2}" for n in range(20)])
+    assert same.kappa_ci == (1.0, 1.0)
 
 
 def test_kappas():

@@ -15,9 +15,10 @@ from PRRTUptakeLib.statistics.allocation import read_log
 from PRRTUptakeLib.statistics.cycles import compare_cycles
 from PRRTUptakeLib.statistics.endpoints import evaluate
 from PRRTUptakeLib.statistics.errors import StatisticsError
-from PRRTUptakeLib.statistics.exclusions import StatedExclusion, read_exclusions, stated_exclusion
+from PRRTUptakeLib.statistics.exclusions import read_exclusions, stated_exclusion
 from PRRTUptakeLib.statistics.paired import compare_pairs
 from PRRTUptakeLib.study.protocol import load_protocol
+from PRRTUptakeLib.study.stated_exclusion import StatedExclusion
 
 LUTIA = load_protocol("lutia")
 QUICK = replace(LUTIA, endpoint=replace(LUTIA.endpoint, bootstrap_samples=0))
@@ -145,7 +146,7 @@ def test_cycles_two_to_four_of_a_cohort_with_gaps(tmp_path):
 
 def test_exclusions_of_case_files_and_of_a_table(tmp_path):
     cases = write_cases(tmp_path, 5)
-    change_case(cases, "P01", exclude=[{"reason": "other tumour", "date": "2024-02-01"}])
+    change_case(cases, "P01", exclude=[{"patient": True, "reason": "other tumour", "date": "2024-02-01"}])
     table = tmp_path / "out.csv"
     table.write_text(
         "patient,reason,date,lesion,cycle,scope\nS1,no bilobar disease,2024-01-05,,,screening\n"
@@ -160,6 +161,28 @@ def test_exclusions_of_case_files_and_of_a_table(tmp_path):
     page = (tmp_path / "out" / "report.html").read_text()
     for words in ("Screened: 6 patients", "Failed screening: 1", "intention to treat", "other tumour (2024-02-01)"):
         assert words in page
+
+
+def test_who_withdrew_consent_is_not_compared_between_readers_either(tmp_path):
+    cases = write_cases(tmp_path, 5)
+    for name, scope in (("P01", "all"), ("P02", "per-protocol")):
+        part = {
+            "patient": True,
+            "reason": "consent" if scope == "all" else "dose",
+            "date": "2024-02-01",
+            "scope": scope,
+        }
+        change_case(cases, name, exclude=[part])
+    first = make(cases, tmp_path / "out")
+    write_table(tmp_path / "second.csv", [replace(one, value=one.value * 1.1) for one in first.result.rows])
+    made = make(cases, tmp_path / "out", second_reader=tmp_path / "second.csv")
+    assert {name.split()[0] for name in made.result.readers.names} == {"P00", "P02", "P03", "P04"}
+    assert made.result.readers.agreement.bias_ratio == pytest.approx(1.1)
+    page = (tmp_path / "out" / "report.html").read_text()
+    for words in ("both analyses and the readers", "analysis per protocol", "readings of lesions, patients"):
+        assert words in page
+    for words in ("standard uncertainty of log ratio", "BCa bootstrap"):  # neither is known here
+        assert words not in page
 
 
 def test_a_crash_ends_with_status_1_and_unblinds_nothing(tmp_path, capsys, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 
 import numpy as np
 import pydicom
@@ -11,6 +12,8 @@ import pytest
 from builders.patient_fixture import measured_patient
 from PRRTUptakeLib.dicom.bed_positions import continue_each_other
 from PRRTUptakeLib.dicom.series import find_series
+from PRRTUptakeLib.export.dicom_results import write_dicom
+from PRRTUptakeLib.mrml.run import measure_case
 from PRRTUptakeLib.mrml.segmentations import read_segmentation_file
 from PRRTUptakeLib.study.case import load_case
 from PRRTUptakeLib.study.check import check_case
@@ -69,6 +72,28 @@ def test_two_beds_hold_what_the_whole_scan_holds(whole, tmp_path):
     assert any("2 bed positions are joined" in one and "seams at planes" in one for one in loaded.decisions)
     assert any("+0.0 % there" in one or "-0.0 % there" in one for one in loaded.decisions)
     assert any("2 bed positions are joined" in one for one in check_case(case.path).visits[0].warnings)
+
+
+@pytest.mark.slow
+def test_what_goes_out_as_dicom_names_both_beds(whole, tmp_path):
+    _, _, planes, outcome = whole
+    case = split(whole, tmp_path, (0, planes // 2 + 2), (planes // 2 - 2, planes))
+    found = measure_case(case)
+    written = {path.stem: path for path in write_dicom(found, tmp_path / "out")}
+    beds = {
+        str(pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID) for path in case.parent.rglob("bed*.dcm")
+    }
+    assert len(beds) == 2
+    assert set(written) == {"SEG", "SEG_fractions", "SR"}
+    for name in ("SEG_fractions", "SR"):
+        ds = pydicom.dcmread(written[name])
+        assert beds <= {str(one.value) for one in ds.iterall() if one.keyword == "ReferencedSOPInstanceUID"}, name
+        if shutil.which("dciodvfy"):
+            done = subprocess.run(["dciodvfy", written[name]], capture_output=True, text=True, check=False)
+            assert (done.returncode, "Error" in done.stdout + done.stderr) == (0, False), (name, done.stderr)
+    rows = {(row.region, row.metric): row.value for row in outcome.rows}
+    again = {(row.region, row.metric): row.value for row in found.rows}
+    assert again["L1", "tn_ratio"] == pytest.approx(rows["L1", "tn_ratio"], rel=1e-3)
 
 
 def test_two_reconstructions_of_one_bed_are_not_joined(whole, tmp_path):

@@ -30,8 +30,11 @@ def may_be_taken(spoilt):
         return spoilt.what not in ("nan", "surrogate", "twice")
     if "sha256" in spoilt.path and spoilt.what == "unknown":  # of any file
         return True
+    if spoilt.what == "unknown" and "organs" in spoilt.path:  # an organ of any text for any lesion
+        return True
     return spoilt.what == "word" and (
-        "labels" in spoilt.path or spoilt.path[-1] in {*ANY_TEXT, "treated_lobe", "sex", "dose_map", "accumulate"}
+        bool({"labels", "organs", "new_lesions"} & set(spoilt.path))
+        or spoilt.path[-1] in {*ANY_TEXT, "treated_lobe", "sex", "dose_map", "accumulate"}
     )
 
 

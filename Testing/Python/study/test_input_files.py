@@ -47,7 +47,7 @@ def visit(number):
         (lambda c: c["visits"][2].update(image="SPECT"), "'visits[2].image': 'SPECT' is no Series Instance UID"),
         (lambda c: c["visits"][2].update(couinaud_moves=[{"segment": 5, "lobe": "left", "reason": "x"}]), "I and IV"),
         (lambda c: c["visits"][2].update(vanished=["L3", "L3"]), "'visits[2].vanished[1]' is the second on L3"),
-        (lambda c: c["visits"][0].update(vanished=["L3"]), "'visits[0].vanished' lists lesions of the first visit"),
+        (lambda c: c["visits"][0].update(vanished=["L3"]), "'visits[0].vanished' compares with an earlier visit"),
         (lambda c: c["dosimetry"].update(teff_h={"": "/etc"}), "'dosimetry.teff_h['']' is '/etc', but must be a num"),
         (lambda c: c["dosimetry"].update(teff_h=-1), "'dosimetry.teff_h' is -1, but must be an object"),
         (lambda c: c["dosimetry"].update(transforms={"1/48h": "register"}), "['1/48h']' names no visit of the case"),
@@ -58,7 +58,12 @@ def visit(number):
         (lambda c: c["recovery_phantom"]["volumes_mL"].pop(), "'recovery_phantom.recoveries' has 6 numbers, but"),
         (lambda c: c.pop("recovery_phantom"), "add 'recovery_phantom'"),
         (lambda c: c["exclude"][1].update(cycle=3), "'exclude[1].cycle' is 3, but must be the cycle of a visit (1, 2)"),
-        (lambda c: c["exclude"][1].update(lesion="L1"), "must name one part"),
+        (lambda c: c["exclude"][1].update(patient=True), "must name what is left out"),
+        (lambda c: c["exclude"][0].update(scope="screening"), "a screen failure is the whole patient"),
+        (lambda c: c["exclude"][0].update(scope="some"), "one of per-protocol, all, screening"),
+        (lambda c: c["visits"][2]["non_targets"].update(L3="gone"), "one of absent, present, progressing"),
+        (lambda c: c["visits"][0].update(new_lesions=["rib"]), "compares with an earlier visit, but this is the first"),
+        (lambda c: c["visits"][1].update(non_targets={"L4": "absent"}), "belongs to the visit that the contours were"),
         (lambda c: c["exclude"][0].update(date="1 Feb"), "a date such as 2025-01-31"),
         (lambda c: c["exclude"][2].update(patient=False), "'exclude[2].patient' is false, but must be true"),
         (
@@ -148,9 +153,20 @@ def test_what_is_stated_of_a_visit_becomes_overrides(tmp_path):
 def test_what_a_full_case_says(tmp_path):
     case = load_case(written(tmp_path, lambda c: None))
     assert (case.expected_patient_id, case.partial_volume_method, case.lobes) == ("0012345", "recovery", "")
-    assert case.excluded("lesion")["L2"].reason == "necrotic"
-    assert list(case.excluded("cycle")) == ["2"]
-    assert list(case.excluded("patient")) == [""]
+    assert [(one.patient, one.lesion, one.cycle, one.scope) for one in case.exclude] == [
+        ("P01", "L2", 1, "per-protocol"),
+        ("P01", "", 2, "per-protocol"),
+        ("P01", "", None, "all"),
+    ]
+    assert case.exclude[0].reason == "necrotic"
+    assert case.response.organs == {"E1": "node"}
+    assert (case.response.confirm, str(case.response.death)) == (True, "2026-01-31")
+    last = case.visits[2]
+    assert (last.non_targets, last.new_lesions, str(last.date)) == (
+        {"L3": "present", "bone": "absent"},
+        ("rib",),
+        "2025-06-01",
+    )
     assert case.visits[1].segments == case.visits[0].segments
     assert case.protocol.imaging.fwhm_u_percent == 10.0
     assert "'metrics' has no effect" in case.protocol.remarks[0]
@@ -163,13 +179,15 @@ def test_what_a_full_case_says(tmp_path):
 
 def test_lesions_that_nobody_found_are_named(tmp_path):
     case = load_case(written(tmp_path, lambda c: None))
-    require_known_lesions(case, ["L1", "L2", "L3"])
+    require_known_lesions(case, ["L1", "L2", "L3", "E1"])
     with pytest.raises(
         InputFileError, match=r"'visits\[2\].vanished\[0\]' is 'L3', but there is no such lesion; there are L1"
     ):
         require_known_lesions(case, ["L1", "L2"])
     with pytest.raises(InputFileError, match=r"'exclude\[0\].lesion' is 'L2'"):
         require_known_lesions(case, ["L1", "L3"])
+    with pytest.raises(InputFileError, match=r"'response.organs.E1' is 'E1'"):
+        require_known_lesions(case, ["L1", "L2", "L3"])
 
 
 def test_half_lives_of_no_region_are_named(tmp_path):

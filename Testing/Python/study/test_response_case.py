@@ -2,11 +2,14 @@
 
 import math
 from dataclasses import replace
+from datetime import date
+from types import SimpleNamespace
 
 import pytest
 from builders.shapes import ball, centred_grid
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.report.response_report import response_sections, response_text
+from PRRTUptakeLib.segmentation.best_response import ResponseRules
 from PRRTUptakeLib.segmentation.lobes import Plane
 from PRRTUptakeLib.segmentation.segments import Segmentation
 from PRRTUptakeLib.study.errors import StudyError
@@ -17,6 +20,7 @@ from PRRTUptakeLib.study.response_case import SizedVisit, case_response, compare
 GRID = centred_grid(170.0, (2.0, 2.0, 2.0))
 LOBES = Plane((0, 0, 0), (-1, 0, 0))  # RAS: the patient's left is -x
 CENTRES = {"left": (-40, 0, 0), "right": (40, 25, 0), "other": (40, -30, 10)}
+CENTRES |= {"second": (-20, 45, 20), "third": (-30, -40, -30)}
 
 
 def visit(name, radii, baseline=None, cycle=1, vanished=()):
@@ -165,3 +169,98 @@ def test_a_lesion_drawn_where_one_vanished_is_a_contradiction(first):
     seen = visit("follow-up 1", {"left": 9.0, "right": 18.0}, first.prepared, vanished=("L1",))
     with pytest.raises(StudyError, match="L1 is said to have vanished, but is drawn there"):
         case_response([first, seen])
+
+
+@pytest.fixture(scope="module")
+def many():
+    """Three lesions of one lobe, of which two are targets."""
+    return visit("24h", {"left": 20.0, "second": 15.0, "third": 9.0})
+
+
+def test_a_lesion_that_is_no_target_but_still_there_is_no_complete_response(many):
+    """Table 1 of RECIST 1.1: targets gone, a non-target present or not assessed, is PR; absent CR; progressing PD."""
+    after = visit("follow-up 1", {"third": 9.0}, many.prepared, vanished=("L1", "L2"))
+    scope = case_response([many, after]).scopes[0]
+    assert scope.targets == ("L1", "L2")
+    assert (scope.recist[1].category, "L3 is still there" in scope.recist[1].reason) == ("PR", True)
+    stated = {"PR": "present", "CR": "absent", "PD": "progressing"}
+    for category, state in stated.items():
+        one = replace(after, non_targets={"L3": state})
+        assert case_response([many, one]).scopes[0].recist[1].category == category
+    gone = visit("follow-up 1", {}, many.prepared, vanished=("L1", "L2", "L3"))
+    assert case_response([many, gone]).scopes[0].recist[1].category == "CR"
+
+
+def test_new_lesions_that_nobody_drew_are_progression(first, shrunk):
+    found = case_response([first, replace(shrunk, new_lesions=("Lung nodule",))])
+    assert (found.scopes[0].recist[1].category, found.scopes[0].recist[1].reason) == ("PD", "New lesion Lung nodule.")
+    assert {scope.lobe: scope.recist[1].category for scope in found.scopes}[
+        "left"
+    ] == "PR"  # the lung is no lobe of the liver
+
+
+def test_disease_that_nobody_drew_is_followed_by_its_stated_state(first):
+    gone = visit("follow-up 1", {}, first.prepared, vanished=("L1", "R1"))
+    for state, category in (("present", "PR"), ("absent", "CR"), ("progressing", "PD")):
+        scopes = {
+            scope.lobe: scope for scope in case_response([first, replace(gone, non_targets={"bone": state})]).scopes
+        }
+        assert scopes[""].recist[1].category == category
+        assert scopes["left"].recist[1].category == "CR"
+
+
+def sized(lesion, longest, short, lobe="none"):
+    """A lesion of one size for the response, which needs no more."""
+    size = SimpleNamespace(longest_axial_mm=longest, perpendicular_mm=short, volume_mL=longest * short**2 / 2000)
+    return SimpleNamespace(lesion=SimpleNamespace(lesion_id=lesion), segment=SimpleNamespace(lobe=lobe), size=size)
+
+
+def stage(name, *lesions, day=None, **stated):
+    prepared = SimpleNamespace(lesions=lesions, segmentation=SimpleNamespace(grid=GRID))
+    return SizedVisit(1, name, prepared, day=day, **stated)
+
+
+def test_nodes_are_measured_by_their_short_axis():
+    """A node of 30 by 16 mm is a target with 16; of 30 by 14 it is none; below 10 mm it is normal."""
+    before = stage("24h", sized("L1", 40.0, 30.0, "left"), sized("E1", 30.0, 16.0), sized("E2", 30.0, 14.0))
+    after = stage("follow-up", sized("E1", 28.0, 9.0), sized("E2", 28.0, 9.5), vanished=("L1",))
+    rules = ResponseRules(organs={"E1": "node", "E2": "node"})
+    found = case_response([before, after], rules=rules)
+    patient = found.scopes[0]
+    assert patient.targets == ("L1", "E1")
+    assert patient.recist[0].total == pytest.approx(56.0)
+    assert patient.recist[1].category == "CR"
+    assert not any("organ is not stated" in note for note in found.notes)
+    enlarged = replace(after, prepared=stage("", sized("E1", 28.0, 9.0), sized("E2", 28.0, 10.5)).prepared)
+    assert case_response([before, enlarged], rules=rules).scopes[0].recist[1].category == "PR"
+    unknown = case_response([before, after])
+    assert unknown.scopes[0].recist[0].total == pytest.approx(100.0)  # by the longest diameters
+    assert any("organ is not stated" in note for note in unknown.notes)
+    with pytest.raises(StudyError, match=r"'response\.organs' says that L1"):
+        case_response([before, after], rules=ResponseRules(organs={"L1": "node"}))
+
+
+def test_best_response_and_time_to_progression_by_dates():
+    days = [date(2025, 1, 1), date(2025, 4, 1), date(2025, 7, 1), date(2025, 10, 1)]
+    sizes = [50.0, 30.0, 32.0, 40.0]  # PR, PR, and 33 % above the smallest: PD
+    visits = [
+        stage("24h" if not n else f"follow-up {n}", sized("L1", size, size, "left"), day=day)
+        for n, (size, day) in enumerate(zip(sizes, days, strict=True))
+    ]
+    result = case_response(visits, rules=ResponseRules(confirm=True))
+    patient = result.scopes[0]
+    assert [one.category for one in patient.recist] == ["", "PR", "PR", "PD"]
+    assert (patient.best.category, patient.best.visit) == ("PR", "cycle 1 follow-up 1")
+    assert (patient.progression_free.days, patient.progression_free.event) == (273, True)
+    assert "273" in "\n".join(response_text(result))
+    assert "days without progression" in response_sections(result)[0]
+    censored = case_response(visits[:3])
+    assert (censored.scopes[0].progression_free.days, censored.scopes[0].progression_free.event) == (181, False)
+    assert "181 or more" in "\n".join(response_text(censored))
+    undated = case_response([*visits[:2], replace(visits[2], day=None)])
+    assert undated.scopes[0].best is None
+    assert any("no dates" in note for note in undated.notes)
+    with pytest.raises(StudyError, match="before the last visit"):
+        case_response(visits, rules=ResponseRules(death=date(2025, 5, 1)))
+    dead = case_response(visits[:3], rules=ResponseRules(death=date(2025, 8, 1)))
+    assert (dead.scopes[0].progression_free.days, dead.scopes[0].progression_free.event) == (212, True)

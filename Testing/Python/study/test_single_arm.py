@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from builders import panel_scene
 from builders.full_files import shipped_protocol
+from builders.small_grids import use_small_grids
 from builders.stub_cohort import make, write_cases
 from builders.voxel_truth import brute_mean, true_averages
 from PRRTDosimetryLib.commands import main
@@ -38,18 +39,14 @@ from PRRTUptakeLib.study.preparation import prepare
 from PRRTUptakeLib.study.protocol import load_protocol
 from PRRTUptakeLib.study.response_case import SizedVisit, case_response, response_rows
 from PRRTUptakeLib.study.visit import VisitLabels, measure_visit
-from PRRTUptakeLib.synthetic import cases, session
 from PRRTUptakeLib.synthetic.cases import write_synthetic_single_arm
 from PRRTUptakeLib.synthetic.lesion_placement import LesionPlan
 from PRRTUptakeLib.synthetic.phantom import synthetic_patient
-from PRRTUptakeLib.synthetic.simulation import axial_grid
 from PRRTUptakeLib.uptake.partial_volume import fit_recovery_curve
 
 RULES = load_protocol("single-arm")
 SEED = 3
 PLANS = [LesionPlan(42.0, "right", 1.0), LesionPlan(30.0, "left", 0.8), LesionPlan(32.0, "none", 1.1)]
-SPECT = axial_grid((72, 48, 50), (4.8, 4.8, 4.8), np.array([0.0, 0.0, -14.0]))
-CT = axial_grid((116, 76, 56), (3.0, 3.0, 4.0), np.array([0.0, 0.0, -16.0]))
 FORBIDDEN = re.compile(r"\b(lobes?|arms?|blind\w*|treated|control|left/right)\b", re.IGNORECASE)
 
 
@@ -64,10 +61,7 @@ def commanded(tmp_path_factory, patient):
     """Case file, folder of results and rows of ``prrt run``; sharp images without noise on small grids."""
     place = tmp_path_factory.mktemp("single-arm")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(session, "SPECT_GRID", SPECT)
-        for module in (session, cases):
-            patch.setattr(module, "LOW_DOSE_CT_GRID", CT)
-            patch.setattr(module, "CONTRAST_CT_GRID", CT)
+        use_small_grids(patch)
         plain = {"blur": False, "noise": False, "moving": False}
         case = write_synthetic_single_arm(place / "case", seed=SEED, patient=patient, times_h=(24.0,), **plain)
     assert main(["run", str(case), "-o", str(place / "out")]) == 0

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.statistics.allocation import Allocation, FixedParts, Seal, fixed_parts, log_analysis, read_allocation
 from PRRTUptakeLib.statistics.endpoints import Endpoint, evaluate
-from PRRTUptakeLib.statistics.exclusions import StatedExclusion, read_exclusions
+from PRRTUptakeLib.statistics.exclusions import read_exclusions
 from PRRTUptakeLib.statistics.subgroups import read_subgroups
 from PRRTUptakeLib.study.measurements import canonical_sha256
 from PRRTUptakeLib.study.protocol import load_protocol
 from PRRTUptakeLib.study.readings.measured import read_measurements
+from PRRTUptakeLib.study.stated_exclusion import StatedExclusion
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,7 +12,7 @@ from PRRTUptakeLib.statistics.agreement import Agreement, compare_readers, paire
 from PRRTUptakeLib.statistics.allocation import Allocation, allocation_of, read_allocation
 from PRRTUptakeLib.statistics.clustered_agreement import ReaderTables, compare_tables
 from PRRTUptakeLib.statistics.errors import StatisticsError
-from PRRTUptakeLib.statistics.exclusions import StatedExclusion, stated_exclusion
+from PRRTUptakeLib.statistics.exclusions import INTENTION_TO_TREAT, population_rows, read_exclusions
 from PRRTUptakeLib.study.cohort.analysis import Analysis, Options, analyse
 from PRRTUptakeLib.study.cohort.jobs import TABLE
 from PRRTUptakeLib.study.designs import design_of
@@ -21,6 +21,9 @@ from PRRTUptakeLib.study.errors import StudyError
 from PRRTUptakeLib.study.measurements import canonical_sha256, read_csv, to_csv
 from PRRTUptakeLib.study.protocol import load_protocol
 from PRRTUptakeLib.study.readings.measured import read_measurements
+from PRRTUptakeLib.study.schema.case_keys import EXCLUDE
+from PRRTUptakeLib.study.schema.place import Place
+from PRRTUptakeLib.study.stated_exclusion import StatedExclusion
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -87,19 +90,24 @@ class CohortResult:
 
 
 def declared(case: Path, name: str) -> Declared:
-    """Read what a case file says; the patient is called ``name`` where it says nothing, the run will report why."""
+    """Read what a case file says; the patient is called ``name`` where it says nothing, the run will report why.
+
+    Raises
+    ------
+    InputFileError
+        If an exclusion cannot be read: without it the patient would count.
+    """
     try:
         content = json.loads(case.read_text(encoding="utf-8"))
         protocol = str(content.get("protocol", ""))
         if protocol.endswith(".json"):
             protocol = str(case.parent / protocol)
         patient = str(content.get("patient") or name).strip()
-        listed = content.get("exclude") or []
-        parts = [{key: value for key, value in one.items() if key != "patient"} for one in listed]
-        left_out = tuple(stated_exclusion(one, f"{case}, exclude[{n}]", patient) for n, one in enumerate(parts))
-        return Declared(patient, protocol, str(content.get("treated_lobe") or ""), left_out)
+        lobe = str(content.get("treated_lobe") or "")
     except (OSError, ValueError, AttributeError, TypeError):
         return Declared(name, "", "")
+    listed = EXCLUDE.read(content.get("exclude", []), Place(file=str(case), path="exclude"))
+    return Declared(patient, protocol, lobe, tuple(replace(one, patient=patient) for one in listed))
 
 
 def cohort_protocol(cases: Iterable[Declared], chosen: str) -> Protocol:
@@ -151,7 +159,8 @@ def conclude(
     lost = tuple(
         f"Part of patient {item.patient} is missing: {item.reason}." for item in failed if item.patient in measured
     )
-    readers, unread = _readers(rows, protocol, options)
+    stated = _stated(cases.values())
+    readers, unread = _readers(rows, protocol, options, stated)
     lost += unread
     crashed = _crash_words(outcomes, cases)
     if design_of(protocol).endpoint.kind == NO_COMPARISON:
@@ -160,8 +169,9 @@ def conclude(
         refuse_shared_scans(outcomes, cases)
         allocation, notes = (None, ()) if crashed else _allocation(cases.values(), protocol, options)
         place = log if crashed and not options.log and not options.allocation else options.log_place(log)
-        seal, stated = canonical_sha256(rows), _stated(cases.values())
-        analysis = analyse(rows, protocol, seal, allocation, place, options, strict=False, stated=stated)
+        analysis = analyse(
+            rows, protocol, canonical_sha256(rows), allocation, place, options, strict=False, stated=stated
+        )
     except PRRTError as problem:
         unused = [replace(entry, state=EXCLUDED, reason=entry.reason or "there is no endpoint") for entry in flow]
         ends = [new if old.state == ANALYSED else old for old, new in zip(flow, unused, strict=True)]
@@ -291,15 +301,18 @@ def _allocation(
 
 
 def _readers(
-    rows: Sequence[Measurement], protocol: Protocol, options: Options
+    rows: Sequence[Measurement], protocol: Protocol, options: Options, stated: Sequence[StatedExclusion]
 ) -> tuple[Readers | None, tuple[str, ...]]:
+    """The readers' agreement on everybody but those who are in no population, such as who withdrew consent."""
     if options.second_reader is None:
         return None, ()
     try:
-        others = read_measurements(options.second_reader)
+        exclusions = (*stated, *(read_exclusions(options.exclusions) if options.exclusions else ()))
+        rows = population_rows(rows, exclusions, INTENTION_TO_TREAT)
+        others = population_rows(read_measurements(options.second_reader), exclusions, INTENTION_TO_TREAT)
         names, first, second, notes = paired_readings(rows, others, protocol)
         by_patient = compare_tables(rows, others, protocol)
         agreement = compare_readers(first, second, protocol.endpoint.confidence)
     except PRRTError as problem:
         return None, (f"The readers are not compared. {problem}",)
-    return Readers(names, first, second, agreement, by_patient), notes
+    return Readers(names, first, second, agreement, by_patient), tuple(f"Agreement of readers: {one}" for one in notes)

@@ -72,8 +72,19 @@ def measure_visits(study: StudyInput, progress: Progress) -> StudyResult:
             later[visit.key], drawn[visit.key] = _size(study, visit, baseline, step)
         else:
             measured[visit.key], drawn[visit.key] = measure_contoured(study, visit, baseline, step)
-        sized.append(SizedVisit(visit.cycle, visit.visit, drawn[visit.key].prepared, visit.vanished))
-    return _result(study, ordered, measured, later, case_response(sized, study.protocol.rules.by_lobe))
+        sized.append(_sized(visit, drawn[visit.key]))
+    response = case_response(sized, study.protocol.rules.by_lobe, study.response)
+    return _result(study, ordered, measured, later, response)
+
+
+def _sized(visit: VisitInput, drawn: ContouredVisit) -> SizedVisit:
+    """A visit for the response; its day is the stated one, or that of the images that were drawn on or measured."""
+    shown = [one.series for one in (drawn.source, visit.anatomy, visit.emission) if one is not None]
+    started = next((one.started for one in shown if one is not None and one.started is not None), None)
+    day = visit.stated_date or (started.date() if started is not None else None)
+    return SizedVisit(
+        visit.cycle, visit.visit, drawn.prepared, visit.vanished, visit.non_targets, visit.new_lesions, day
+    )
 
 
 def _contoured_first(study: StudyInput) -> tuple[VisitInput, ...]:

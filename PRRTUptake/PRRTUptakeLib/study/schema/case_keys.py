@@ -6,8 +6,10 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from PRRTUptakeLib.segmentation.best_response import ResponseRules
 from PRRTUptakeLib.segmentation.couinaud import TerritoryOverride
 from PRRTUptakeLib.segmentation.lobes import Plane
+from PRRTUptakeLib.segmentation.response import ABSENT, PRESENT, PROGRESSING
 from PRRTUptakeLib.segmentation.targets import TargetOverride
 from PRRTUptakeLib.segmentation.totalsegmentator import TABLES
 from PRRTUptakeLib.study.errors import InputFileError
@@ -28,6 +30,7 @@ from PRRTUptakeLib.study.schema.shared_keys import (
     REGISTRATION,
     VECTOR,
 )
+from PRRTUptakeLib.study.stated_exclusion import SCOPES, StatedExclusion
 from PRRTUptakeLib.study.stated_quantification import QUANTIFICATION
 
 if TYPE_CHECKING:
@@ -38,17 +41,7 @@ if TYPE_CHECKING:
 ROUTES = {"intra-arterial": "IA", "intravenous": "IV"}
 LOBES = ("none", "left", "right", "from-plane", "drawn")
 # What belongs to the visit whose segments are used, not to one that uses them.
-DRAWN_KEYS = ("labels", "lobe_plane", "couinaud_moves", "vanished", "targets")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExcludedPart:
-    """What is left out of the analysis: ``what`` is "lesion", "cycle" or "patient", ``name`` says which."""
-
-    what: str
-    name: str
-    reason: str
-    date: date
+DRAWN_KEYS = ("labels", "lobe_plane", "couinaud_moves", "vanished", "targets", "non_targets", "new_lesions")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,14 +77,20 @@ def _territory(segment: int, lobe: str, reason: str) -> TerritoryOverride:
     return TerritoryOverride(segment, lobe, reason)
 
 
-def _excluded(reason: str, date: date, **which: Any) -> ExcludedPart:
-    ((what, name),) = which.items()
-    return ExcludedPart(what=what, name="" if what == "patient" else str(name), reason=reason, date=date)
+def _excluded(reason: str, date: date, scope: str = SCOPES[0], **which: Any) -> StatedExclusion:
+    part = {key: value for key, value in which.items() if key != "patient"}
+    return StatedExclusion(patient="", reason=reason, decided=date, scope=scope, **part)
 
 
 def _one_part(values: dict[str, Any], place: Place) -> None:
-    if len({"lesion", "cycle", "patient"} & set(values)) != 1:
-        place.stop(f'{place.name} must name one part: "lesion": ID, "cycle": NUMBER or "patient": true.')
+    parts = {"lesion", "cycle"} & set(values)
+    if bool(parts) == ("patient" in values):
+        place.stop(
+            f'{place.name} must name what is left out: "lesion": ID, "cycle": NUMBER, both for a lesion in one cycle, '
+            'or "patient": true.'
+        )
+    if values.get("scope") == "screening" and parts:
+        place.stop(f"{place.name}: a screen failure is the whole patient: leave lesion and cycle out.")
 
 
 def _segments_one_way(values: dict[str, Any], place: Place) -> None:
@@ -129,6 +128,48 @@ def _each_once(values: dict[str, Any], place: Place) -> None:
             if which in seen:
                 place.stop(f"{place.key(key).item(n).name} is the second on {which}: keep one.")
             seen.add(which)
+
+
+EXCLUDE = ListOf(
+    about="What is left out of the analysis, each with its reason and the date of the decision.",
+    item=Record(
+        wanted="an object with lesion, cycle or patient, and with reason and date",
+        rules=(_one_part,),
+        more={
+            "oneOf": [
+                {"required": ["patient"], "not": {"anyOf": [{"required": ["lesion"]}, {"required": ["cycle"]}]}},
+                {"anyOf": [{"required": ["lesion"]}, {"required": ["cycle"]}], "not": {"required": ["patient"]}},
+            ]
+        },
+        required={"reason": REASON, "date": Day(about="Of the decision, such as 2025-01-31.")},
+        optional={
+            "lesion": LESION,
+            "cycle": CYCLE,
+            "patient": Flag(only_true=True, about="The whole patient."),
+            "scope": Word(
+                words=SCOPES,
+                about="Which populations it applies to: per-protocol alone (if left out), all, or screening for "
+                "a patient who never entered.",
+            ),
+        },
+        make=_excluded,
+    ),
+)
+
+RESPONSE = Record(
+    about="How the response over the visits is judged, and what images do not show.",
+    optional={
+        "organs": MapOf(
+            item=Text(about='Organ, such as bone; "node" for a lymph node, which is measured by its short axis.'),
+            names=LESION,
+            keyed_by="lesion",
+            about="Organs of lesions outside the liver, by the lesion's id.",
+        ),
+        "confirm": Flag(about="Whether CR and PR count only if confirmed four weeks later."),
+        "death": Day(about="Date of death, for the progression-free time."),
+    },
+    make=ResponseRules,
+)
 
 
 def _choice(answer: str, meaning: str) -> tuple[str, str]:
@@ -229,6 +270,20 @@ VISIT = Record(
             ),
         ),
         "vanished": ListOf(item=LESION, about="Lesions of the first visit that were looked for and are gone."),
+        "non_targets": MapOf(
+            item=Word(
+                words=(ABSENT, PRESENT, PROGRESSING), about="Progressing means unequivocally: it is progression."
+            ),
+            names=LESION,
+            keyed_by="lesion",
+            about="State of lesions that are followed without being measured, by id, or by a name of what nobody drew, "
+            "such as bone.",
+        ),
+        "new_lesions": ListOf(
+            item=Text(name=True, about="What it is called, such as a rib."),
+            about="Lesions that are new since the first visit and not drawn; those drawn count by themselves.",
+        ),
+        "date": Day(about="Of the images for the response, where their headers state none or a changed one."),
         "targets": ListOf(
             about="The user's changes of the protocol's targets.",
             item=Record(required={"dropped": LESION, "chosen": LESION, "reason": REASON}, make=TargetOverride),
@@ -255,21 +310,8 @@ CASE = Record(
         "expected_patient_id": Text(about="DICOM Patient ID that every image must have."),
         "treated_lobe": Word(words=("left", "right", ""), about="Leave it out while the analysis is blinded."),
         "lobes": Word(words=LOBES, about="How the liver is parted: not at all, by a plane, or as drawn."),
-        "exclude": ListOf(
-            about="What is left out of the analysis, each with its reason and the date of the decision.",
-            item=Record(
-                wanted="an object with lesion, cycle or patient, and with reason and date",
-                rules=(_one_part,),
-                more={"oneOf": [{"required": [key]} for key in ("lesion", "cycle", "patient")]},
-                required={"reason": REASON, "date": Day(about="Of the decision, such as 2025-01-31.")},
-                optional={
-                    "lesion": LESION,
-                    "cycle": CYCLE,
-                    "patient": Flag(only_true=True, about="The whole patient."),
-                },
-                make=_excluded,
-            ),
-        ),
+        "exclude": EXCLUDE,
+        "response": RESPONSE,
         "partial_volume": Word(
             words=PARTIAL_VOLUME, about="Partial volume correction, in place of what the protocol says."
         ),
