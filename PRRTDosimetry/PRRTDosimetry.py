@@ -51,11 +51,16 @@ class PRRTDosimetry(ScriptedLoadableModule):
         self.parent.acknowledgementText = _("Part of the extension PRRT, Apache License 2.0.")
 
 
+DEFAULT_PROTOCOL = "lutia"
+STUDY_NAMES = ("protocol", "protocolFile", "treatedLobe", "patient")
+STUDY_TAKEN = "PRRT.StudyTaken"  # of the parameter node: the study as it was last taken from PRRT Uptake
+
+
 @parameterNodeWrapper
 class PRRTDosimetryParameterNode:
     """Everything that the user chooses; saved with the scene. Times of images are noted on the volumes themselves."""
 
-    protocol: str = "lutia"
+    protocol: str = DEFAULT_PROTOCOL
     protocolFile: str = ""
     patient: str = ""
     cycle: Annotated[int, WithinRange(1, 20)] = 1
@@ -138,11 +143,12 @@ class PRRTDosimetryWidget(PanelWidget):
         ]
 
     def initializeParameterNode(self) -> None:
-        """A scene's first visit to this panel takes protocol, patient and treated lobe as PRRT Uptake has them."""
+        """Take protocol, patient and treated lobe as PRRT Uptake has them, until one of them is chosen here."""
         own = slicer.mrmlScene.GetSingletonNode(self.moduleName, "vtkMRMLScriptedModuleNode")
         isNew = own is None or not own.GetParameter("protocol")  # of a closed scene an empty one is left
+        isOwn = not isNew and hasOwnStudy(own)
         super().initializeParameterNode()
-        if isNew:
+        if not isOwn:
             takeStudy(self.parameters)
 
     def missing(self) -> str:
@@ -150,17 +156,26 @@ class PRRTDosimetryWidget(PanelWidget):
         return self.timePoints.two_patients() or self.study.missing() or self.timePoints.missing()
 
 
-def takeStudy(parameters: PRRTDosimetryParameterNode) -> None:
+def hasOwnStudy(node: Any) -> bool:
+    """Whether the user chose another study in this panel than was taken; a patient that images propose is no choice."""
+    default = "\n".join((DEFAULT_PROTOCOL, "", TreatedLobe.BLINDED.name, ""))
+    words = (node.GetAttribute(STUDY_TAKEN) or default).split("\n")
+    now = [node.GetParameter(name) for name in STUDY_NAMES]
+    return now[:-1] != words[:-1] or words[-1] not in ("", now[-1])
+
+
+def takeStudy(parameters: Any) -> None:
     """The study that PRRT Uptake has in this scene, so that both measure one patient by one protocol."""
     other = slicer.mrmlScene.GetSingletonNode("PRRTUptake", "vtkMRMLScriptedModuleNode")
-    if other is None:
-        return
-    for name in ("protocol", "protocolFile", "patient"):
-        if other.GetParameter(name):
-            setattr(parameters, name, other.GetParameter(name))
-    lobe = other.GetParameter("treatedLobe")
-    if lobe in TreatedLobe.__members__:
-        parameters.treatedLobe = TreatedLobe[lobe]
+    if other is not None:
+        for name in ("protocol", "protocolFile", "patient"):
+            if other.GetParameter(name):
+                setattr(parameters, name, other.GetParameter(name))
+        lobe = other.GetParameter("treatedLobe")
+        if lobe in TreatedLobe.__members__:
+            parameters.treatedLobe = TreatedLobe[lobe]
+    node = parameters.parameterNode
+    node.SetAttribute(STUDY_TAKEN, "\n".join(node.GetParameter(name) for name in STUDY_NAMES))
 
 
 class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):

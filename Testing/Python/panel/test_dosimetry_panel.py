@@ -49,6 +49,28 @@ def test_the_first_visit_takes_the_study_of_prrt_uptake(load_panel):
     assert panel.parameters.protocol == "lutia"
 
 
+def test_a_lobe_chosen_after_the_first_visit_is_taken_too_until_something_is_chosen_here(load_panel):
+    panel = load_panel("PRRTDosimetry")
+    panel.enter()  # opened before anything was chosen
+    panel.exit()
+    uptake = load_panel("PRRTUptake")
+    uptake.enter()
+    combo = uptake.ui.treatedLobeComboBox
+    for words in ("right", "left"):
+        combo.setCurrentIndex(combo.findText(words))
+        uptake.exit()
+        panel.enter()
+        assert panel.ui.treatedLobeComboBox.currentText == words
+        panel.exit()
+        uptake.enter()
+    uptake.exit()
+    panel.enter()
+    panel.ui.treatedLobeComboBox.setCurrentIndex(panel.ui.treatedLobeComboBox.findText("right"))
+    panel.exit()
+    panel.enter()
+    assert panel.ui.treatedLobeComboBox.currentText == "right"
+
+
 def test_a_protocol_without_lobes_is_taken_too(load_panel):
     uptake = load_panel("PRRTUptake")
     uptake.enter()
