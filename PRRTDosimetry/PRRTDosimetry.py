@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from PRRTDosimetryLib.mrml.logic import DosimetryLogic, Treatment
     from PRRTDosimetryLib.selftest.self_test import SelfTest
     from PRRTUptakeLib.progress import Progress
+    from PRRTUptakeLib.study.camera import CameraFile
     from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve
 
 
@@ -69,6 +70,7 @@ class PRRTDosimetryParameterNode:
     model: str = "auto"
     countsUncertainty: Annotated[float, WithinRange(0, 50)] = 2.0
     populationFile: str = ""
+    populationCovariates: str = ""
     plannedRegions: str = "kidney, lesion"
     plannedImages: Annotated[int, WithinRange(1, 5)] = 2
     plan: vtkMRMLTableNode
@@ -204,6 +206,7 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
         points = time_points(parameters.segmentation)
         treatment, settings = self._treatment(parameters), self._settings(parameters)
         logic = self.dosimetryFor(parameters)
+        logic.phantom, logic.camera = self.recoveryCurve(parameters), self.cameraFile(parameters)
         parameters.curves = logic.fitCurves(points, treatment, settings, parameters.curves, progress)
         self.placeBeside(points[0].node, [parameters.curves])
         self._fitted = self._state(parameters)
@@ -237,7 +240,6 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
         if self._fitted != self._state(parameters):
             self.fitCurves(parameters, sub_progress(progress, 0.0, 0.7))
         progress(0.7, _("Dose"))
-        logic.phantom = self.recoveryCurve(parameters)
         if parameters.method is Method.S_VALUES:
             parameters.doses = logic.regionDoses(parameters.doses, sub_progress(progress, 0.7, 1.0))
         else:
@@ -282,11 +284,22 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
         from PRRTUptakeLib.uptake.partial_volume import recovery_curve_from_text
 
         typed = recovery_curve_from_text(parameters.phantomVolumes, parameters.phantomRecoveries, "the panel")
-        if typed is not None or not parameters.cameraFile:
-            return typed
+        camera = None if typed is not None else self.cameraFile(parameters)
+        return camera.recovery if camera is not None else typed
+
+    def cameraFile(self, parameters: PRRTDosimetryParameterNode) -> CameraFile | None:
+        """The camera file in use; None without one.
+
+        Raises
+        ------
+        PRRTError
+            If it cannot be read any more.
+        """
+        if not parameters.cameraFile:
+            return None
         from PRRTUptakeLib.study.camera import load_camera
 
-        return load_camera(Path(parameters.cameraFile)).recovery
+        return load_camera(Path(parameters.cameraFile))
 
     def commissionCamera(self, phantom: str, camera: str, progress: Progress = no_progress) -> Commissioning:
         """Measure the phantom images that a PHANTOM.json names; write CAMERA.json, and the page to sign next to it.
@@ -304,7 +317,9 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
         return made
 
     def useCamera(self, parameters: PRRTDosimetryParameterNode, camera: str) -> str:
-        """Take a camera file's resolution, recovery and uncertainty of calibration; returns what it holds, in words.
+        """Use a camera file, as a case uses the one that it names; returns what it holds, in words.
+
+        Resolution and uncertainty of the calibration go into the fields, where they can be changed.
 
         Raises
         ------
@@ -384,6 +399,7 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
     def _settings(self, parameters: PRRTDosimetryParameterNode) -> DoseSettings:
         from PRRTDosimetryLib.dose.density_curves import shipped_curve
         from PRRTDosimetryLib.dosimetry.settings import DoseSettings, own_settings
+        from PRRTDosimetryLib.population.from_text import covariates_from_text
         from PRRTDosimetryLib.population.model import read_population
         from PRRTDosimetryLib.transport.options import TransportOptions
 
@@ -404,6 +420,7 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
             ),
             tissues={**self._tissues(parameters), **own.tissues},
             population=population,
+            covariates=covariates_from_text(parameters.populationCovariates.replace(",", " ").split()),
         )
 
     def _tissues(self, parameters: PRRTDosimetryParameterNode) -> dict[str, Tissue]:
@@ -431,7 +448,8 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
         settings = self._settings(parameters)  # without what dose maps alone are made with
         fitted = (settings.model, settings.calibration_u, settings.counts_u, settings.s_value_u)
         more = (settings.image_fwhm_mm, tuple(settings.tissues.items()))
-        return (self._treatment(parameters), fitted, more, protocol, images, segments, transforms)
+        camera = (parameters.cameraFile, parameters.phantomVolumes, parameters.phantomRecoveries)
+        return (self._treatment(parameters), fitted, more, camera, protocol, images, segments, transforms)
 
     def _remove(self, doseMap: Any) -> None:
         """Take an earlier dose map and its colours out of the scene."""

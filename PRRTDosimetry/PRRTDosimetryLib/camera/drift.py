@@ -1,7 +1,8 @@
 """A camera over the dates, and several cameras side by side: trend and control limits, for one number at a time.
 
 Control limits of single values by their moving range, mean ± 2.66 times the mean range of neighbours (NIST/SEMATECH
-e-Handbook of Statistical Methods, section 6.3.2.2); with fewer than four dates, by the stated uncertainties.
+e-Handbook of Statistical Methods, section 6.3.2.2); with fewer than four dates, by three times the
+stated uncertainties, sqrt(1 - 1/n) of them, since the mean is of the same n values.
 """
 
 from __future__ import annotations
@@ -76,7 +77,9 @@ class Trend:
         if not math.isnan(self.per_year):
             found += f", {self.per_year:+.1f} ± {self.u_per_year:.1f} % per year"
             found += " (a drift)" if self.drifts else " (no drift shown)"
-        return found + (f"; outside the control limits on {', '.join(outside)}." if outside else "; within limits.")
+        return found + (
+            f"; outside the control limits on {', '.join(outside)}." if outside else "; within the control limits."
+        )
 
 
 QUANTITIES: dict[str, tuple[str, Callable[[CameraFile], tuple[float, float] | None]]] = {
@@ -125,7 +128,8 @@ def _trend(camera: str, site: str, quantity: str, unit: str, points: list[Point]
     if len(points) >= _LEAST:
         half = _LIMITS * float(np.abs(np.diff(values)).mean())
     else:
-        half = 3.0 * float(np.mean([one.u for one in points]))
+        own_mean = 1.0 - 1.0 / len(points)  # variance of a value about the mean that it is part of
+        half = 3.0 * math.sqrt(own_mean) * float(np.mean([one.u for one in points]))
     low, high = mean - half, mean + half
     slope, u_slope, drifts = _slope(points, mean)
     judged = tuple(

@@ -16,7 +16,6 @@ import numpy as np
 from PRRTUptakeLib.nuclides.radionuclides import alpha_reason, known_nuclides
 from PRRTUptakeLib.nuclides.radionuclides import nuclide as find_nuclide
 from PRRTUptakeLib.resources import resource_path
-from scipy.interpolate import PchipInterpolator
 
 from PRRTDosimetryLib.dose.errors import DoseError
 
@@ -130,6 +129,8 @@ def _loaded(name: str, radiation: str) -> PointKernel:
     chosen = [table["emissions"][kind] for kind in RADIATIONS[radiation] if kind in table["emissions"]]
     outer = np.array(table["radius_mm"])
     shells = np.sum([emission["deposited_keV"] for emission in chosen], axis=0) if chosen else np.zeros(outer.size)
+    from scipy.interpolate import PchipInterpolator
+
     within = PchipInterpolator(np.concatenate([[0.0], outer]), np.concatenate([[0.0], np.cumsum(shells)]))
     fine = np.concatenate([[0.0], np.geomspace(outer[0], outer[-1], _FINER * (outer.size - 1) + 1)])
     return PointKernel(name, radiation, fine, within(fine), sum(emission["emitted_keV"] for emission in chosen))

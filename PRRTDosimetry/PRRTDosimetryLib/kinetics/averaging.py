@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 from PRRTDosimetryLib.kinetics.curve_shape import Shape
 from PRRTDosimetryLib.kinetics.fitting import point_uncertainties
@@ -227,7 +227,7 @@ def _estimated(batch: Batch, names: Sequence[str]) -> list[Estimate]:
     freedom = points - np.stack([part.parameters for part in parts])
     testable = freedom > _LEAST_FREEDOM
     freedom = np.maximum(freedom, _LEAST_FREEDOM)
-    adequate = ~testable | (chi2.sf(misfit, freedom) >= SIGNIFICANCE)
+    adequate = ~testable | (chdtrc(freedom, misfit) >= SIGNIFICANCE)
     criteria = np.stack([_aicc(part, batch) for part in parts])
     by_aicc = bool(np.isfinite(criteria).all())
     weights = _weights(parts, criteria if by_aicc else None, adequate)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from PRRTDosimetryLib.kinetics.curves import looks_decay_corrected
 from PRRTDosimetryLib.kinetics.errors import KineticsError
@@ -134,7 +134,7 @@ class Integral:
         if self.quantiles is not None:
             low, high = self.quantiles(np.array([0.5 - confidence / 2, 0.5 + confidence / 2]))
             return min(float(low), value), max(float(high), value)
-        factor = float(student.ppf(0.5 + confidence / 2, self.degrees_of_freedom))
+        factor = float(stdtrit(self.degrees_of_freedom, 0.5 + confidence / 2))
         spread = math.exp(factor * self.u_tia_MBq_h / value)
         return value / spread, value * spread
 

@@ -28,7 +28,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import log_ndtr, ndtr
-from scipy.stats import t as student
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -170,6 +169,8 @@ class NoisePrior:
     @cache
     def stated(cls, steps: int = 33) -> NoisePrior:
         """The prior of the module's head, on ``steps`` noise levels."""
+        from scipy.stats import t as student  # heavy to import, like the next: only where curves are integrated
+
         noise = np.geomspace(*NOISE_RANGE, steps)
         weight = student.logpdf(np.log(noise / NOISE_MEDIAN) / math.log(NOISE_FACTOR), NOISE_FREEDOM)
         return cls(noise, weight - np.logaddexp.reduce(weight))

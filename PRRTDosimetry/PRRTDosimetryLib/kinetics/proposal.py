@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import ndtri
-from scipy.stats import chi2, qmc
 
 from PRRTDosimetryLib.kinetics.likelihood import SHIFT, residuals_at
 
@@ -35,6 +34,8 @@ def lattice(size: int, count: int) -> Floats:
 
     The columns are: ``size`` normal numbers; two chi-squares; the level; the normal number.
     """
+    from scipy.stats import chi2, qmc
+
     uniform = qmc.Sobol(size + 4, seed=20240607 + size).random(1 << (count - 1).bit_length())[:count]
     uniform = np.clip(uniform, 1e-6, 1 - 1e-6)
     normal: Floats = ndtri(uniform)

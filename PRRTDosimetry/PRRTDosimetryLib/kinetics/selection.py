@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PRRTUptakeLib.vocabulary import TIAC_MODELS
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 from PRRTDosimetryLib.kinetics.averaging import SIGNIFICANCE, estimates
 from PRRTDosimetryLib.kinetics.errors import KineticsError
@@ -140,7 +140,7 @@ def is_adequate(fit: CurveFit) -> bool:
         floor = 1e-6 * max(fit.curve.activity_MBq)
         fit = fit_curve(fit.curve, fit.nuclide, fit.model.name, Weights(ASSUMED_RELATIVE_UNCERTAINTY, floor))
     freedom = fit.degrees_of_freedom
-    return freedom <= 0 or float(chi2.sf(fit.chi_square, freedom)) >= SIGNIFICANCE
+    return freedom <= 0 or float(chdtrc(freedom, fit.chi_square)) >= SIGNIFICANCE
 
 
 def _single(curve: Curve, nuclide: Radionuclide, options: Options) -> Integral:

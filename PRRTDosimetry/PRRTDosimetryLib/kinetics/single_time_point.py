@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import ndtri
-from scipy.stats import qmc
 
 from PRRTDosimetryLib.kinetics.curve_shape import Shape
 from PRRTDosimetryLib.kinetics.errors import KineticsError
@@ -126,6 +125,8 @@ def _relative_u(time_h: float, teff_h: float, u_teff_h: float, relative_u: float
 
 @lru_cache(maxsize=1)
 def _normal_pairs() -> Floats:
+    from scipy.stats import qmc
+
     result: Floats = ndtri(np.clip(qmc.Sobol(2, seed=11).random(8192), 1e-7, 1 - 1e-7))
     return result
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PRRTUptakeLib.vocabulary import TIA_UNITS
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from PRRTDosimetryLib.kinetics.errors import KineticsError
 from PRRTDosimetryLib.kinetics.voxel_fits import Curve, fit
@@ -103,7 +103,7 @@ class TiaMap:
         """Lower and upper bound of every voxel, log-normal, by Student's t, MBq.h/mL [k, j, i]."""
         tia, u = self.tia.array.astype(np.float64), self.uncertainty.array.astype(np.float64)
         with np.errstate(divide="ignore", invalid="ignore"):
-            spread = np.exp(float(student.ppf(0.5 + confidence / 2, self.degrees_of_freedom)) * u / tia)
+            spread = np.exp(float(stdtrit(self.degrees_of_freedom, 0.5 + confidence / 2)) * u / tia)
             return tia / spread, tia * spread
 
 

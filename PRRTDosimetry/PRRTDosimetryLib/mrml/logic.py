@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PRRTUptakeLib.dicom.injection import Injection
 from PRRTUptakeLib.dicom.operator_overrides import Calibration
-from PRRTUptakeLib.mrml.dicom_nodes import injection_from_node
 from PRRTUptakeLib.mrml.errors import NodeError
-from PRRTUptakeLib.mrml.inputs import ImageToMeasure, SceneStudy, Stated, loaded_emission, scene_study
+from PRRTUptakeLib.mrml.inputs import ImageToMeasure, SceneStudy, Stated, scene_study
 from PRRTUptakeLib.mrml.logic import keep_measured_segments
 from PRRTUptakeLib.mrml.transforms import bends, node_to_node
 from PRRTUptakeLib.mrml.volumes import node_from_volume, require_in_scene, volume_from_node
 from PRRTUptakeLib.progress import Progress, in_background, no_progress, sub_progress
 from PRRTUptakeLib.registration.result import given_registration
+from PRRTUptakeLib.study.camera import with_camera
 from PRRTUptakeLib.study.designs import design_of
 from PRRTUptakeLib.study.designs.lobe_comparison import LOBE_COMPARISON
 from PRRTUptakeLib.study.protocol import Protocol, load_protocol
@@ -33,14 +32,18 @@ from PRRTDosimetryLib.mrml.curve_nodes import table_from_integrals
 from PRRTDosimetryLib.mrml.dose_display import isodose_node, show_dose
 from PRRTDosimetryLib.mrml.dose_nodes import Histogram, table_of_doses
 from PRRTDosimetryLib.mrml.time_points import TimePoint, check_time_points, image_facts, time_points
+from PRRTDosimetryLib.mrml.timed_images import camera_doubts, timed_emission, visit_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
     from pathlib import Path
 
+    from PRRTUptakeLib.dicom.injection import Injection
     from PRRTUptakeLib.imaging.volume import Volume
+    from PRRTUptakeLib.study.camera import CameraFile
     from PRRTUptakeLib.study.measurements import Measurement
-    from PRRTUptakeLib.study.model import LoadedEmission, StudyResult
+    from PRRTUptakeLib.study.model import StudyResult
     from PRRTUptakeLib.study.visit import VisitResult
     from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve
 
@@ -49,10 +52,7 @@ if TYPE_CHECKING:
     from PRRTDosimetryLib.dosimetry.recovery_doses import RecoveredDoses
 
 KERNEL, LOCAL, TRANSPORT = METHODS
-# Times of images that do not state theirs are counted from here; only differences of times matter.
-_ANY_DAY = datetime(2000, 1, 1, tzinfo=timezone.utc)
 _HISTOGRAM_POINTS = 80
-_SAME_ACTIVITY_MBq = 0.05  # what a field of the panel rounds away
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,14 @@ class DosimetryLogic:
     scene : the nodes behind it.
     dosimetry, treatment, settings : what `fitCurves` calculated, and how; None before.
     phantom : recovery curve of the camera, by which lesion doses are corrected beside the others; None for none.
+    camera : file of the camera's own numbers, used as a case uses the one that it names; None for none.
     map, method : the dose map (None without one), and how it was made; they go when curves change.
     """
 
     def __init__(self, protocol: str | Path = "lutia") -> None:
         self.protocol: Protocol = load_protocol(protocol)
         self.phantom: RecoveryCurve | None = None
+        self.camera: CameraFile | None = None
         self._forget()
 
     def _forget(self) -> None:
@@ -174,16 +176,18 @@ class DosimetryLogic:
         check_time_points(points)
         self._check(treatment)
         images = [
-            ImageToMeasure(node=point.node, visit=_visit_name(point), segmentation=point.segmentation)
+            ImageToMeasure(node=point.node, visit=visit_name(point), segmentation=point.segmentation)
             for point in points
         ]
         hours = {point.node.GetID(): point.row.hours for point in points if point.row.hours is not None}
-        stated = self._stated(treatment, settings)
+        stated, camera = self._stated(treatment, settings, points), self.camera
         design = design_of(self.protocol)
         design = design if design.single_visits else LOBE_COMPARISON
 
         def work(step: Progress) -> tuple[SceneStudy, StudyResult, Dosimetry]:
-            read = scene_study(images, stated, load=lambda node: _timed(node, hours[node.GetID()], treatment))
+            read = scene_study(
+                images, stated, load=lambda node: timed_emission(node, hours[node.GetID()], treatment, camera)
+            )
             found = run(read.input, sub_progress(step, 0.0, 0.7), design=design)
             step(0.75, "Fitting the curves")
             return read, found, cycle_dosimetry(found.visits, settings)
@@ -356,14 +360,15 @@ class DosimetryLogic:
         assert self.study is not None
         return self.study
 
-    def _stated(self, treatment: Treatment, settings: DoseSettings) -> Stated:
+    def _stated(self, treatment: Treatment, settings: DoseSettings, points: tuple[TimePoint, ...]) -> Stated:
         return Stated(
             patient=treatment.patient,
-            protocol=self.protocol,
+            protocol=with_camera(self.protocol, self.camera, settings.image_fwhm_mm),
             cycle=treatment.cycle,
             treated_lobe=treatment.treated_lobe,
             recovery=self.phantom,
             dosimetry=settings,
+            doubts=camera_doubts(self.camera, points),
         )
 
     def _doses(self) -> CycleDoses:
@@ -382,7 +387,7 @@ class DosimetryLogic:
     def _ordered(self) -> list[VisitResult]:
         """The measured visits, the earliest first."""
         by_name = {visit.labels.visit: visit for visit in self.visits}
-        return [by_name[_visit_name(point)] for point in self._points]
+        return [by_name[visit_name(point)] for point in self._points]
 
     def _first_point(self) -> TimePoint:
         return self._points[0]
@@ -419,10 +424,6 @@ class DosimetryLogic:
         return patient_density(ct, image, to_ct, settings.ct_curve, mask)
 
 
-def _visit_name(point: TimePoint) -> str:
-    return point.row.visit or f"{point.row.hours:g}h"
-
-
 def _require_one_space(points: tuple[TimePoint, ...]) -> None:
     """Voxels are followed through time only where the patient lies in one place in all images."""
     if len({point.segmentation.GetID() for point in points}) == 1:
@@ -440,22 +441,6 @@ def _injected(visit: VisitResult) -> tuple[Injection, datetime]:
     if visit.injection is None or visit.image.reference_time is None:
         raise NodeError(f"Visit '{visit.labels.visit}' does not state injection or scan time: set its hours.")
     return visit.injection, visit.image.reference_time
-
-
-def _timed(node: Any, hours: float, treatment: Treatment) -> LoadedEmission:
-    """An image with its moment and injection; one that does not know its own time gets one by its hours."""
-    loaded = loaded_emission(node)
-    volume, known = loaded.volume, injection_from_node(node)
-    activity, nuclide, sex = treatment.activity_MBq, treatment.nuclide, treatment.sex
-    if known is not None and abs(known.activity_MBq - activity) <= _SAME_ACTIVITY_MBq:
-        activity = known.activity_MBq
-    if known is not None and volume.reference_time is not None:
-        return replace(loaded, injection=replace(known, activity_MBq=activity, nuclide=nuclide, sex=sex))
-    if volume.reference_time is None:
-        volume = volume.with_values(volume.array, reference_time=_ANY_DAY + timedelta(hours=hours))
-    assert volume.reference_time is not None
-    injected = volume.reference_time - timedelta(hours=hours)
-    return replace(loaded, volume=volume, injection=Injection(activity, injected, nuclide, sex))
 
 
 def _points(histogram: DoseVolumeHistogram) -> Histogram:

@@ -27,8 +27,10 @@ class CameraSection(Section):
             self.parameters.phantomFile = path
 
     def onPathTyped(self, path: str) -> None:
-        """Enable what the path allows; the file counts once it is used."""
+        """Enable what the path allows; a file counts once it is used, and no longer where the path is emptied."""
         if self.parameters is not None and not self.panel.busy:
+            if not path:
+                self.parameters.cameraFile = ""
             self.refresh()
 
     def refresh(self) -> None:
@@ -73,6 +75,9 @@ class CameraSection(Section):
         if self.parameters is not None:
             with self.attempt(_("The camera file could not be used.")):
                 self.panel.say(self.logic.useCamera(self.parameters, self.ui.cameraPath.currentPath))
+                used = self.logic.cameraFile(self.parameters)
+                if used is not None and used.kind == "counts":
+                    self.ui.sensitivitySpinBox.value = used.factor
 
     def onOpen(self) -> None:
         """Open the page in the web browser."""

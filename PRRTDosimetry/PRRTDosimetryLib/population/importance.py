@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import gammaln, ndtri
-from scipy.stats import chi2, qmc
 
 from PRRTDosimetryLib.population.hierarchy import modes
 
@@ -30,6 +29,8 @@ def laplace_error(model: KindModel, groups: Sequence[Group], physical_per_h: flo
 
     Patients with more than 16 parameters are left out; nan if that leaves none.
     """
+    from scipy.stats import chi2, qmc
+
     worst = math.nan
     numbers = model.layout.numbers(model.vector[None])
     for group in groups:

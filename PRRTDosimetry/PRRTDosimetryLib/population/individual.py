@@ -20,7 +20,8 @@ from PRRTDosimetryLib.kinetics.integral import Integral, physical_notes
 from PRRTDosimetryLib.kinetics.selection import averaged, integrate
 from PRRTDosimetryLib.population.curve_sets import PatientCurve, grouped, kind_of
 from PRRTDosimetryLib.population.errors import PopulationError
-from PRRTDosimetryLib.population.posterior import SEED, posterior
+from PRRTDosimetryLib.population.outside import SIGNIFICANCE
+from PRRTDosimetryLib.population.posterior import SEED, chance_of_all, posterior
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from PRRTDosimetryLib.kinetics.curves import Curve
     from PRRTDosimetryLib.kinetics.options import Options
+    from PRRTDosimetryLib.population.hierarchy import Group
     from PRRTDosimetryLib.population.kind_model import KindModel
     from PRRTDosimetryLib.population.model import Population
     from PRRTDosimetryLib.population.posterior import Posterior
@@ -110,22 +112,44 @@ class PopulationUse:
         others = [curve for curve in own if curve.kind == one.kind and curve.region != one.region] + before
         if not one.usable.any():
             raise PopulationError(f"{one.region}: no activity above 0 after the injection; measure the region again.")
-        tries = [others, []] if others else [[]]
         outside: list[str] = []
+        if others and not before:
+            chance = self._chance_of_all(model, [one, *others], decay)
+            if chance < SIGNIFICANCE:
+                return self._fallback(one.curve, decay, options, [_all_words(one, others, chance)])
+        tries = [others, []] if others else [[]]
         for helpers in tries:
             found = self._posterior(model, [one, *helpers], decay)
             if not found.outside[0]:
-                notes = [*outside, *_notes(self.population, model, helpers, found)]
+                notes = [*outside, *_notes(self.population, model, helpers, found), *self._covariate_notes(model)]
                 return _as_integral(one, decay, model, found, self.population, notes)
             outside.append(_outside_words(one, helpers, found))
         return self._fallback(one.curve, decay, options, outside)
 
+    def _covariate_notes(self, model: KindModel) -> list[str]:
+        """Which covariates are missing, and which the population has no use of."""
+        asked = {one.name for one in model.covariates}
+        known = {name for kind in self.population.kinds.values() for name in (x.name for x in kind.covariates)}
+        missing = sorted(asked - {*self.covariates, "cycle"})
+        unused = sorted(set(self.covariates) - known - {"cycle"})
+        notes = [f"{name} of this patient is not stated: what it explains is in the interval" for name in missing]
+        return notes + [f"the population does not depend on {name}, which is stated: not used" for name in unused]
+
     def _posterior(self, model: KindModel, curves: Sequence[PatientCurve], decay: Radionuclide) -> Posterior:
+        widened, group = self._group(model, curves)
+        return posterior(widened, group, decay.decay_constant_per_h, seed=self.seed)
+
+    def _chance_of_all(self, model: KindModel, curves: Sequence[PatientCurve], decay: Radionuclide) -> float:
+        """Of a patient of the population, to be as far from typical in all curves of a kind together."""
+        widened, group = self._group(model, sorted(curves, key=lambda one: one.region))
+        return float(chance_of_all(widened, group, decay.decay_constant_per_h, seed=self.seed)[0])
+
+    def _group(self, model: KindModel, curves: Sequence[PatientCurve]) -> tuple[KindModel, Group]:
+        """The patient's curves as arrays, and the population of patients of whom as much is known."""
         noisy = [_with_noise(one, model, self.population.stated_noise) for one in curves]
         (group,) = grouped([replace(one, patient="") for one in noisy], model.covariates)
         missing = [x for x in model.covariates if x.name not in curves[0].covariates]
-        widened = _widened(model, [model.covariates.index(x) for x in missing])
-        return posterior(widened, group, decay.decay_constant_per_h, seed=self.seed)
+        return _widened(model, [model.covariates.index(x) for x in missing]), group
 
     def _fallback(self, curve: Curve, decay: Radionuclide, options: Options, outside: Sequence[str]) -> Integral:
         """Without the population: as without ``--population``, and from one image by weak assumptions, if need be."""
@@ -210,6 +234,11 @@ def _notes(population: Population, model: KindModel, helpers: Sequence[PatientCu
     if found.p_outside[0] > 0.999:
         notes.append("the images say next to nothing beyond the population")
     return notes
+
+
+def _all_words(one: PatientCurve, others: Sequence[PatientCurve], chance: float) -> str:
+    named = ", ".join(dict.fromkeys(x.region for x in (one, *others)))
+    return f"{named} together are outside the population of {one.kind} (p = {chance:.2g}: so few of its patients are)"
 
 
 def _outside_words(one: PatientCurve, helpers: Sequence[PatientCurve], found: Posterior) -> str:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import ndtri
-from scipy.stats import chi2, qmc
 
 from PRRTDosimetryLib.population.courses import CLEARANCE, KINETICS
 from PRRTDosimetryLib.population.hierarchy import Layout, Numbers
@@ -155,6 +154,8 @@ class KindModel:
         -------
         shape (count, length).
         """
+        from scipy.stats import chi2, qmc
+
         vector = self.vector
         if count == 1 or not np.any(self.covariance):
             return vector[None]

@@ -227,7 +227,7 @@ class _View:
         alone = np.ones((_SIMULATED, 1, 1))
         none = np.zeros((_SIMULATED, 1, len(model.covariates)))
         group = Group(time, logs, np.zeros_like(logs), np.ones(logs.shape, dtype=bool), alone, none)
-        found = posterior(model, group, physical_per_h, populations=1)
+        found = posterior(model, group, physical_per_h, populations=1, checked=False)
         low, high = found.quantiles(np.array([0.025, 0.975])).T
         truth = model.kinetics.log_tia(theta[:, 0], physical_per_h)
         return float(np.expm1(high - low).mean()), float(((low <= truth) & (truth <= high)).mean())

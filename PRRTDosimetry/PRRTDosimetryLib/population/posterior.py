@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import gammaln, ndtri
-from scipy.stats import chi2, qmc
-from scipy.stats import f as f_distribution
 
 from PRRTDosimetryLib.population.courses import effective_half_life_h
 from PRRTDosimetryLib.population.hierarchy import modes, modes_around, variances
+from PRRTDosimetryLib.population.outside import SIGNIFICANCE, Expected, chance_of_patients
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,17 +28,11 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 POSSIBLE_POPULATIONS, DRAWS_EACH, SEED = 64, 32, 22
-SIGNIFICANCE = 0.10
-"""Nominal, of the check whether a patient is outside the population.
-
-As several parameters are tested and the population is uncertain itself, about one of twenty patients inside is named
-(simulated).
-"""
 MISFIT_SIGNIFICANCE = 0.005
 """Of the check whether the points follow any course of the population's form."""
 
 _FREEDOM = 5  # of the t density that is sampled from
-_LEAST_SHARE, _MOSTLY = 0.05, 0.5  # of what is known of a direction, and of a single parameter, that the images say
+_LEAST_SHARE = 0.05  # of what is known of a direction, that the images say
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +97,7 @@ def posterior(
     curve: int = 0,
     populations: int = POSSIBLE_POPULATIONS,
     seed: int = SEED,
+    checked: bool = True,
 ) -> Posterior:
     """The posterior of one curve of every patient of a group.
 
@@ -115,6 +109,7 @@ def posterior(
     curve : which of the patients' curves.
     populations : how many possible numbers of the population are integrated over; 1 takes the estimates for the truth.
     seed : of the draws.
+    checked : whether to look if patients are outside the population; ``p_outside`` is 1 without.
     """
     numbers = model.layout.numbers(model.draws(populations, seed))
     mean, prior, log_share = _prior(model, group, numbers, physical_per_h, curve)
@@ -132,7 +127,12 @@ def posterior(
     log_weight = _flat(log_weight)
     weight = np.exp(log_weight - log_weight.max(axis=1, keepdims=True))
     weight = weight / weight.sum(axis=1, keepdims=True)
-    p_outside, p_misfit, sensitivity = _checked(model, own, (mean, prior, log_share), numbers, physical_per_h)
+    share = np.exp(log_share - log_share.max(axis=0))
+    expected = Expected(mean[:, :, None], prior, share / share.sum(axis=0), numbers.noise)
+    mode, p_misfit, sensitivity = _fitted(model, own, expected, physical_per_h)
+    p_outside = np.ones(len(mode))
+    if checked:
+        p_outside = chance_of_patients(model.kinetics, own, expected, mode[:, None], physical_per_h, seed)
     return Posterior(
         np.moveaxis(theta, 0, 1).reshape(weight.shape[0], -1, theta.shape[-1]),
         _flat(model.kinetics.log_tia(theta, physical_per_h)),
@@ -143,28 +143,6 @@ def posterior(
         sensitivity,
         1 / (weight**2).sum(axis=1),
     )
-
-
-def _far(distance: Floats, count: NDArray[np.int64], patients: int) -> Floats:
-    """Probability of a larger squared distance in ``count`` directions, the spread being that of so many patients.
-
-    Hotelling's distribution for a new patient; chi-square where the number of patients is not known.
-    """
-    if not patients:
-        return np.asarray(chi2.sf(distance, count))
-    left = np.maximum(patients - count, 1)
-    return np.asarray(f_distribution.sf(distance * left / (count * max(patients - 1, 1)), count, left))
-
-
-def _one_by_one(away: Floats, covariance: Floats, posterior_covariance: Floats, patients: int) -> Floats:
-    """Smallest probability of a parameter as far from the expected one, for as many as the images show, times 5/4."""
-    spread = np.einsum("pdd->pd", covariance)
-    scatter = spread - np.einsum("pdd->pd", posterior_covariance)
-    seen = scatter > _MOSTLY * spread
-    squared = np.where(seen, away**2 / np.where(seen, scatter, 1.0), 0.0)
-    single = np.where(seen, _far(squared, np.ones(squared.shape, dtype=np.int64), patients), 1.0)
-    result: Floats = 1.25 * np.maximum(seen.sum(axis=1), 1) * single.min(axis=1)
-    return result
 
 
 def _flat(values: Floats) -> Floats:
@@ -192,6 +170,8 @@ def _prior(
 
 def _proposed(found: Modes, populations: int, seed: int) -> tuple[Floats, Floats]:
     """Draws (m, patients, draws, d) from t densities around the modes, and ln of their density."""
+    from scipy.stats import chi2, qmc
+
     centre = found.theta[:, :, 0]
     d = centre.shape[-1]
     count = max(DRAWS_EACH, 2048 // populations)
@@ -209,39 +189,40 @@ def _proposed(found: Modes, populations: int, seed: int) -> tuple[Floats, Floats
     return theta, log_density - volume[..., None]
 
 
-def _checked(
-    model: KindModel, own: Group, prior: tuple[Floats, Floats, Floats], numbers: Numbers, physical_per_h: float
-) -> tuple[Floats, Floats, Floats]:
-    """Probabilities of the distance from the population and of the misfit, and the sensitivity of ln TIA to the points.
+def _fitted(model: KindModel, own: Group, expected: Expected, physical_per_h: float) -> tuple[Floats, Floats, Floats]:
+    """Parameters at the modes (patients, d), probabilities of the misfit, and the sensitivity of ln TIA to the points.
 
-    Where courses are linear, the mode of a patient scatters around the expected parameters with the prior's covariance
-    minus that of the posterior: the distance is measured in the directions of which the images say anything. The
-    parameters one by one have four fifths of the significance, all together the last fifth.
+    Points are left over beyond as many directions as the images say anything of.
     """
-    means, covariances, log_share = prior
-    share = np.exp(log_share - log_share.max(axis=0))
-    share /= share.sum(axis=0)
-    mean = np.einsum("mp,mpd->pd", share, means)
-    apart = means - mean
-    covariance = np.einsum("mp,mpde->pde", share, covariances) + np.einsum("mp,mpd,mpe->pde", share, apart, apart)
-    noise = np.sqrt(np.einsum("mp,m->p", share, numbers.noise**2)).mean(keepdims=True)
-    found = modes_around(model.kinetics, own, (mean[None, :, None], covariance[None]), noise, physical_per_h)
+    from scipy.stats import chi2
+
+    mean, covariance, noise = expected.pooled()
+    found = modes_around(model.kinetics, own, (mean[None], covariance[None]), noise, physical_per_h)
     mode, posterior_covariance = found.theta[0, :, 0], np.linalg.inv(found.precision[0])
-    factor = np.linalg.cholesky(covariance)
-    inverse = np.linalg.inv(factor)
+    inverse = np.linalg.inv(np.linalg.cholesky(covariance))
     learnt = np.eye(mode.shape[1]) - inverse @ posterior_covariance @ inverse.transpose(0, 2, 1)
-    shares, directions = np.linalg.eigh(learnt)
-    along = np.einsum("pde,pd->pe", directions, np.einsum("pde,pe->pd", inverse, mode - mean))
-    seen = shares > _LEAST_SHARE
-    distance = np.where(seen, along**2 / np.where(seen, shares, 1.0), 0.0).sum(axis=1)
-    count = seen.sum(axis=1)
-    together = np.where(count > 0, _far(distance, np.maximum(count, 1), model.patients), 1.0)
-    p_outside = np.minimum(_one_by_one(mode - mean, covariance, posterior_covariance, model.patients), 5 * together)
-    p_outside = np.minimum(p_outside, 1.0)
+    count = (np.linalg.eigvalsh(learnt) > _LEAST_SHARE).sum(axis=1)
     left = own.used[:, 0].sum(axis=-1) - count
     p_misfit = np.where(left > 0, chi2.sf(found.misfit[0, :, 0], np.maximum(left, 1)), 1.0)
-    jacobian = model.kinetics.jacobian(found.theta[0, :, 0], own.time_h[:, 0])
+    jacobian = model.kinetics.jacobian(mode, own.time_h[:, 0])
     weight = 1 / variances(own, noise)[0, :, 0]
     gradient = model.kinetics.log_tia_gradient(mode, physical_per_h)
     sensitivity = np.einsum("pd,pde,pne->pn", gradient, posterior_covariance, jacobian) * weight
-    return p_outside, p_misfit, sensitivity
+    return mode, p_misfit, sensitivity
+
+
+def chance_of_all(
+    model: KindModel, group: Group, physical_per_h: float, populations: int = POSSIBLE_POPULATIONS, seed: int = SEED
+) -> Floats:
+    """Probability that a patient of the population is as far from typical, by the mean of all curves, (patients,).
+
+    What is unusual in a patient is seen in both kidneys and in every lesion: together they show it better than one by
+    one, and the other curves cannot hide it, as they do where they are the prior.
+    """
+    numbers = model.layout.numbers(model.draws(populations, seed))
+    covariance = numbers.covariance(group)
+    share = np.full(covariance.shape[:2], 1 / len(covariance))
+    expected = Expected(numbers.means(group), covariance, share, numbers.noise)
+    mean, pooled, noise = expected.pooled()
+    found = modes_around(model.kinetics, group, (mean[None], pooled[None]), noise, physical_per_h)
+    return chance_of_patients(model.kinetics, group, expected, found.theta[0], physical_per_h, seed)

@@ -192,6 +192,10 @@
    <translation>Coût</translation>
   </message>
   <message>
+   <source>Covariates:</source>
+   <translation>Covariables :</translation>
+  </message>
+  <message>
    <source>Cycle {cycle}</source>
    <translation>Cycle {cycle}</translation>
   </message>
@@ -700,6 +704,10 @@
    <translation>Volumes en mL des sphères d'un fantôme mesuré avec cette caméra, séparés par des espaces ou des virgules. Avec leurs recouvrements, les lésions ont aussi des doses corrigées du volume partiel, à côté des autres.</translation>
   </message>
   <message>
+   <source>What the population asks for of this patient, such as egfr=60, separated by blanks; the cycle is known. What is left out widens the intervals.</source>
+   <translation>Ce que la population demande de ce patient, par exemple egfr=60, séparé par des espaces ; le cycle est connu. Ce qui manque élargit les intervalles.</translation>
+  </message>
+  <message>
    <source>What was injected.</source>
    <translation>Ce qui a été injecté.</translation>
   </message>
@@ -754,6 +762,10 @@
   <message>
    <source>new table</source>
    <translation>nouveau tableau</translation>
+  </message>
+  <message>
+   <source>none, or egfr=60</source>
+   <translation>aucune, ou egfr=60</translation>
   </message>
   <message>
    <source>not stated</source>

@@ -214,8 +214,13 @@ def _images(visit: DraftVisit, session: Session) -> None:
     choice = session.choice
     assert choice is not None
     candidates = (choice.chosen, *choice.others)
-    visit.images = [one.series.files for one in (*candidates, *session.anatomy)]
-    if choice.others or choice.doubt:
+    visit.images = [one.series.files for one in (*choice.series, *session.anatomy)]
+    visit.bed_count = 1 + len(choice.beds)
+    if choice.beds:
+        if choice.doubt:
+            said = f"{visit.bed_count} bed positions are measured as one scan; {choice.doubt}. Is that right?"
+            visit.questions.append(OpenQuestion(question=said))
+    elif choice.others or choice.doubt:
         visit.keys["image"] = choice.chosen.series.uid
         visit.questions.append(
             OpenQuestion(
@@ -232,7 +237,7 @@ def _images(visit: DraftVisit, session: Session) -> None:
             OpenQuestion(question="No CT shares the image's frame of reference. Is it measured without one?")
         )
     visit.found = {
-        "image": choice.chosen.label,
+        "image": " + ".join(one.label for one in (choice.chosen, *choice.beds)),
         "reason": choice.reason,
         "anatomy": "; ".join(one.label for one in session.anatomy),
     }

@@ -72,7 +72,10 @@ def _download(arguments: argparse.Namespace, address: Address) -> Path:
     from PRRTUptakeLib.progress import ProgressPrinter
 
     if not arguments.patient:
-        raise ArchiveError("An archive has many patients: name those that you want by --patient ID.")
+        raise ArchiveError(
+            "An archive has many patients: name the one that you want by --patient ID, or several by --cohort "
+            "--patient ID ID."
+        )
     folder = received_folder(arguments.output)
     archive = archive_at(address, arguments.aet, arguments.listen)
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import netrc
 import os
+import ssl
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,6 +56,25 @@ def credentials_for(address: WebAddress, environment: Mapping[str, str] | None =
             f"{address} is not protected by TLS, so that a password would be readable on the way: use https."
         )
     return found
+
+
+def authorities_file(environment: Mapping[str, str] | None = None) -> str:
+    """The file of authorities that certificates of archives are checked by, "" for those of the system.
+
+    Raises
+    ------
+    ArchiveError
+        If PRRT_CA_FILE names a file that holds no certificates.
+    """
+    known = os.environ if environment is None else environment
+    path = known.get(AUTHORITIES, "")
+    if path:
+        try:
+            ssl.create_default_context(cafile=path)
+        except OSError as error:  # also ssl.SSLError
+            why = error.strerror if isinstance(error, FileNotFoundError) else "no certificates in PEM form"
+            raise ArchiveError(f"{AUTHORITIES} names {path}, which cannot be used ({why}): correct it.") from None
+    return path
 
 
 def _from_netrc(path: Path, host: str, stated: bool) -> Credentials:

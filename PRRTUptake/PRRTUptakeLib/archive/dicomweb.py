@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.archive.archive_types import SeriesEntry
-from PRRTUptakeLib.archive.credentials import AUTHORITIES, credentials_for
+from PRRTUptakeLib.archive.credentials import AUTHORITIES, authorities_file, credentials_for
 from PRRTUptakeLib.archive.errors import ArchiveError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class WebArchive:
         session = requests.Session()
         session.trust_env = False  # or requests would read a netrc file by itself, whoever else can read it
         session.proxies.update(requests.utils.get_environ_proxies(address.url))
-        session.verify = os.environ.get(AUTHORITIES) or os.environ.get("REQUESTS_CA_BUNDLE") or True
+        session.verify = authorities_file() or os.environ.get("REQUESTS_CA_BUNDLE") or True
         if found.token:
             session.headers["Authorization"] = f"Bearer {found.token}"
         elif found:

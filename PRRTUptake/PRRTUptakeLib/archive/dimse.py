@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import queue
+import socket
 import ssl
 import threading
 import time
@@ -22,7 +23,7 @@ from pydicom.uid import (
 )
 
 from PRRTUptakeLib.archive.archive_types import SeriesEntry
-from PRRTUptakeLib.archive.credentials import AUTHORITIES
+from PRRTUptakeLib.archive.credentials import AUTHORITIES, authorities_file
 from PRRTUptakeLib.archive.errors import ArchiveError, NoServiceError
 
 if TYPE_CHECKING:
@@ -274,8 +275,30 @@ class DimseArchive:
     def _tls(self) -> Any:
         if not self.address.tls:
             return None
-        context = ssl.create_default_context(cafile=os.environ.get(AUTHORITIES) or None)
+        context = ssl.create_default_context(cafile=authorities_file() or None)
         return context, self.address.host
+
+    def _check_certificate(self) -> None:
+        """Say whether TLS is why there is no association, which pynetdicom only logs."""
+        context, host = self._tls()
+        try:
+            with (
+                socket.create_connection((host, self.address.port), timeout=_PATIENCE_s) as plain,
+                context.wrap_socket(plain, server_hostname=host),
+            ):
+                return
+        except ssl.SSLCertVerificationError as error:
+            raise ArchiveError(
+                f"{self.address}: its certificate is not trusted ({error.verify_message}): set {AUTHORITIES} to the "
+                "file of your hospital's authority, and give the machine by the name in the certificate; verification "
+                "cannot be turned off."
+            ) from None
+        except ssl.SSLError:
+            raise ArchiveError(
+                f"{self.address} does not speak TLS as this program does: check the port with its administrator."
+            ) from None
+        except OSError:
+            return
 
     def _refused(self, association: Any, purpose: str) -> None:
         """Say why there is no association."""
@@ -289,6 +312,8 @@ class DimseArchive:
         if association.requestor.requested_contexts and association.acceptor.primitive is not None:
             self._missing.add(purpose)
             raise NoServiceError(f"{self.address} offers no service that is needed here: ask its administrator.")
+        if self.address.tls:
+            self._check_certificate()
         raise ArchiveError(
             f"{self.address} does not answer: check machine, port and network, then run the same command again."
         )

@@ -39,7 +39,8 @@ class DraftVisit:
     ----------
     name, cycle : of the visit.
     keys : further keys of the visit.
-    images : files of its DICOM folder, series by series.
+    images : files of its DICOM folder, series by series; what is measured comes first.
+    bed_count : how many of the first images are bed positions that are measured as one volume.
     contours : DICOM contours, each a list of files, which get folders of their own; their order is that of the choices.
     masks : folders of masks and ``.seg.nrrd`` files, which are named where they are.
     needs_segments : whether the visit has segments of its own or still needs them.
@@ -51,6 +52,7 @@ class DraftVisit:
     cycle: int
     keys: dict[str, Any] = field(default_factory=dict)
     images: list[tuple[Path, ...]] = field(default_factory=list)
+    bed_count: int = 1
     contours: list[tuple[Path, ...]] = field(default_factory=list)
     masks: list[Path] = field(default_factory=list)
     needs_segments: bool = True

@@ -15,6 +15,7 @@ from pydicom.sr.coding import Code
 from PRRTUptakeLib.archive.scan import FoundSeries, pixel_digest
 from PRRTUptakeLib.archive.series_kind import CT, EMISSION, MR, says_uncorrected
 from PRRTUptakeLib.dicom.administration import drug_item, injection_time, stated_activity
+from PRRTUptakeLib.dicom.bed_positions import continue_each_other
 from PRRTUptakeLib.dicom.headers import items, text
 from PRRTUptakeLib.dicom.nuclides import header_nuclide
 from PRRTUptakeLib.dicom.operator_overrides import OperatorOverrides
@@ -36,13 +37,19 @@ class Choice:
     """Which emission image of a session is measured.
 
     ``chosen`` is what the file has for now, ``others`` what else may be meant; ``doubt`` is "" if nothing is open;
-    ``reason`` says why it was chosen.
+    ``reason`` says why it was chosen; ``beds`` are further bed positions, measured with it as one volume.
     """
 
     chosen: FoundSeries
     reason: str
     others: tuple[FoundSeries, ...] = ()
     doubt: str = ""
+    beds: tuple[FoundSeries, ...] = ()
+
+    @property
+    def series(self) -> tuple[FoundSeries, ...]:
+        """All that are measured or may be."""
+        return (self.chosen, *self.beds, *self.others)
 
 
 @dataclass(eq=False)
@@ -73,7 +80,7 @@ class Session:
     @property
     def series(self) -> tuple[FoundSeries, ...]:
         """All that may be used of it."""
-        emission = (self.choice.chosen, *self.choice.others) if self.choice else ()
+        emission = self.choice.series if self.choice else ()
         return (*emission, *self.anatomy)
 
     @property
@@ -150,9 +157,37 @@ def choose_emission(group: Sequence[FoundSeries]) -> Choice:
         return Choice(chosen, reason, (), doubt)
     if len(corrected) == 1 and not unstated and not chosen.kind.doubt:
         return Choice(chosen, f"the only attenuation-corrected of {len(different)}: {reason}")
+    beds = _beds_to_join(corrected, unstated, different)
+    if beds:
+        return _joined_beds(beds, note)
     if _are_beds(corrected if len(corrected) > 1 else different):
-        return Choice(chosen, reason, others, "the images are bed positions of one scan, of which one can be measured")
+        return Choice(chosen, reason, others, "the images are bed positions of one scan that cannot be joined")
     return Choice(chosen, reason, others, chosen.kind.doubt or f"{len(different)} images come into question")
+
+
+def _beds_to_join(
+    corrected: Sequence[FoundSeries], unstated: Sequence[FoundSeries], different: Sequence[FoundSeries]
+) -> tuple[FoundSeries, ...]:
+    """The bed positions that `prrt run` measures as one volume, the earliest first; none where it is not clear which.
+
+    They have one correction: where some images are corrected and others do not say, it is asked for.
+    """
+    if corrected and unstated:
+        return ()
+    group = corrected or unstated or different
+    if not continue_each_other([one.series for one in group]):
+        return ()
+    return tuple(sorted(group, key=lambda one: one.series.started.timestamp() if one.series.started else 0.0))
+
+
+def _joined_beds(beds: Sequence[FoundSeries], note: str) -> Choice:
+    first = beds[0]
+    doubt = next((one.kind.doubt for one in beds if one.kind.doubt), "")
+    if first.kind.attenuation == NOT_CORRECTED:
+        doubt = "the only emission images are not attenuation-corrected"
+    return Choice(
+        first, f"{len(beds)} bed positions of one scan: {first.kind.reason}{note}", (), doubt, tuple(beds[1:])
+    )
 
 
 def _rank(one: FoundSeries, group: Sequence[FoundSeries]) -> tuple[object, ...]:

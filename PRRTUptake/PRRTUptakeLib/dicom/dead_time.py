@@ -9,8 +9,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from scipy.special import lambertw
-
 from PRRTUptakeLib.dicom.errors import DicomError
 
 if TYPE_CHECKING:
@@ -41,5 +39,7 @@ def dead_time_factor(loss: DeadTime) -> float:
             f"{highest / loss.tau_us * 1e6:.0f} counts per second, not {loss.observed_cps:g}: check both."
         )
     if loss.model == "paralysable":
+        from scipy.special import lambertw
+
         return float(-lambertw(-lost).real / lost)
     return 1 / (1 - lost)

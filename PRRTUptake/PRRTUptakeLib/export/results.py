@@ -1,6 +1,7 @@
 """A study's result as a folder: report, tables, provenance, segments, scene, DICOM; all of them or none.
 
-The one exporter of command line and panel; how a scene is written is given by the node layer.
+The one exporter of command line and panel; how a scene is written is given by the node layer. What is heavy to import
+(figures, highdicom) is imported where it is written: a run's first line of progress does not wait for it.
 """
 
 from __future__ import annotations
@@ -14,13 +15,9 @@ from PRRTUptakeLib.atomic_write import atomic_directory
 from PRRTUptakeLib.export.data_dictionary import FILE as SCHEMA
 from PRRTUptakeLib.export.data_dictionary import measurements_schema
 from PRRTUptakeLib.export.deidentified import identity_of, without_identity
-from PRRTUptakeLib.export.dicom_results import write_dicom
-from PRRTUptakeLib.export.excel import require_excel, write_excel
-from PRRTUptakeLib.export.nifti_masks import write_result_masks
 from PRRTUptakeLib.export.provenance import provenance, write_json
 from PRRTUptakeLib.export.provenance import without_identity as facts_without_identity
 from PRRTUptakeLib.progress import Progress, no_progress
-from PRRTUptakeLib.report.study_report import study_report
 from PRRTUptakeLib.study.measurements import to_csv
 from PRRTUptakeLib.study.model import StudyResult
 
@@ -77,6 +74,8 @@ def export_result(
     """
     outputs = outputs or Outputs()
     if outputs.excel:
+        from PRRTUptakeLib.export.excel import require_excel
+
         require_excel()
     with atomic_directory(folder, KEPT_FILES, replace=outputs.replace) as out:
         return _write(result, out, outputs, write_scene, progress)
@@ -85,9 +84,13 @@ def export_result(
 def _write(
     result: StudyResult, out: Path, outputs: Outputs, write_scene: SceneWriter | None, progress: Progress
 ) -> StudyResult:
+    from PRRTUptakeLib.report.study_report import study_report
+
     facts = study_facts(result)
     cleaner = outputs.deidentifier.cleaner(identity_of(result)) if outputs.deidentifier is not None else None
     if outputs.dicom:
+        from PRRTUptakeLib.export.dicom_results import write_dicom
+
         progress(0.2, "writing DICOM")
         identity = cleaner.identity if cleaner is not None else None
         write_dicom(result, out / "dicom", outputs.deidentifier, identity, outputs.structure_sets)
@@ -97,11 +100,15 @@ def _write(
     (out / "measurements.csv").write_text(to_csv(result.rows), encoding="utf-8")
     write_json(measurements_schema(result.rows), out / SCHEMA)
     if outputs.excel:
+        from PRRTUptakeLib.export.excel import write_excel
+
         write_excel(result.rows, out / "measurements.xlsx")
     (out / "protocol.json").write_text(result.input.protocol.text, encoding="utf-8")
     write_json(facts, out / "provenance.json")
     (out / REPORT).write_text(study_report(result, facts, outputs.title), encoding="utf-8")
     if outputs.masks:
+        from PRRTUptakeLib.export.nifti_masks import write_result_masks
+
         write_result_masks(result, out / "masks")
     if write_scene is not None:
         write_scene(result, out)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from PRRTUptakeLib.imaging.errors import ImagingError
+from PRRTUptakeLib.imaging.points import affine_points
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,12 +69,11 @@ class Grid:
 
     def to_ras(self, ijk: np.ndarray) -> np.ndarray:
         """Map points (..., 3), ordered i, j, k, to RAS millimetres."""
-        return np.asarray(np.asarray(ijk, dtype=np.float64) @ self.ijk_to_ras[:3, :3].T + self.ijk_to_ras[:3, 3])
+        return affine_points(ijk, self.ijk_to_ras)
 
     def to_ijk(self, ras: np.ndarray) -> np.ndarray:
         """Map RAS points (..., 3) in mm to continuous indices, ordered i, j, k."""
-        inverse = self.ras_to_ijk
-        return np.asarray(np.asarray(ras, dtype=np.float64) @ inverse[:3, :3].T + inverse[:3, 3])
+        return affine_points(ras, self.ras_to_ijk)
 
     def described(self) -> str:
         """Size, spacing and origin in words, for messages that compare two grids.

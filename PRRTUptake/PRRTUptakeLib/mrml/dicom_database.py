@@ -27,6 +27,8 @@ from PRRTUptakeLib.study.inputs import ROUTES
 from PRRTUptakeLib.study.protocol import load_protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from PRRTUptakeLib.archive.draft import CaseDraft, DraftVisit
     from PRRTUptakeLib.dicom.series import Series
 
@@ -135,8 +137,9 @@ def _load_visit(visit: DraftVisit, draft: CaseDraft, known: dict[Path, Series]) 
     stated = "route" if any(one.key == "route" for one in visit.questions) else ""
     as_suv = load_protocol(draft.protocol).rules.routes
     nodes, measured = [], None
+    beds, series = series[: visit.bed_count], [series[0], *series[visit.bed_count :]] if series else []
     for one in series:
-        node = _image(one, visit.name, as_suv)
+        node = _image(one, visit.name, as_suv, beds[1:] if one in beds else ())
         nodes.append(node)
         if one.modality not in EMISSION:
             describe_image(node, role=ANATOMY, visit=visit.name)
@@ -146,7 +149,7 @@ def _load_visit(visit: DraftVisit, draft: CaseDraft, known: dict[Path, Series]) 
         else:
             describe_image(node, role=UNUSED, visit=visit.name)
     if visit.contours:
-        segmentation = read_contours(visit.contours[0][0], series)
+        segmentation = read_contours(visit.contours[0][0], [*series, *beds[1:]])
         drawn = node_from_segmentation(segmentation, f"Segments {visit.name}")
         drawn.SetAttribute(VISIT_ATTRIBUTE, visit.name)
         if measured is not None:
@@ -156,13 +159,13 @@ def _load_visit(visit: DraftVisit, draft: CaseDraft, known: dict[Path, Series]) 
     return nodes
 
 
-def _image(series: Series, visit: str, as_suv: bool) -> Any:
+def _image(series: Series, visit: str, as_suv: bool, beds: Sequence[Series] = ()) -> Any:
     """A volume node; without units where the header does not allow more, so that the panel can ask for them."""
     words = _MODALITY_WORDS.get(series.modality, series.modality)
     name = " ".join(dict.fromkeys([words, series.description, visit]))
     try:
-        return node_from_series(series, name, as_suv)
+        return node_from_series(series, name, as_suv, beds=beds)
     except PRRTError:
-        if series.modality not in EMISSION:
+        if series.modality not in EMISSION or beds:
             raise
         return node_from_stored_values(series, name)

@@ -6,11 +6,13 @@ import json
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from PRRTUptakeLib.dicom.bed_positions import quantify_beds
 from PRRTUptakeLib.dicom.injection import Injection, injection_of
 from PRRTUptakeLib.dicom.operator_overrides import OperatorOverrides
 from PRRTUptakeLib.dicom.pet import PetSeries
 from PRRTUptakeLib.dicom.quantify import PET_STORAGE, quantify
 from PRRTUptakeLib.dicom.reading import arrange, provenance, read_volume
+from PRRTUptakeLib.dicom.series_facts import SeriesFacts, series_facts
 from PRRTUptakeLib.dicom.suv import suv
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.volume import Volume
@@ -20,12 +22,15 @@ from PRRTUptakeLib.progress import Progress, in_background, no_progress
 from PRRTUptakeLib.study.stated_quantification import keys_of, overrides_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from PRRTUptakeLib.dicom.series import Series
 
 EMISSION = ("PT", "NM")
 ACTIVITY_ATTRIBUTE, NUCLIDE_ATTRIBUTE = "PRRT.AdministeredActivity_MBq", "PRRT.Nuclide"
 SEX_ATTRIBUTE = "PRRT.Sex"
 INJECTION_ATTRIBUTE = "PRRT.Injection"  # as it was read, every digit, with the words that were noted beside it
+SERIES_ATTRIBUTE = "PRRT.Series"  # what is compared with a camera's phantoms
 STATED_ATTRIBUTE = "PRRT.StatedValues"  # what went before the header, as a case file's key 'quantification' has it
 _NOTED = (NUCLIDE_ATTRIBUTE, ACTIVITY_ATTRIBUTE, SEX_ATTRIBUTE, HOURS_ATTRIBUTE)
 
@@ -37,6 +42,7 @@ def node_from_series(
     inputs: OperatorOverrides | None = None,
     node: Any = None,
     progress: Progress = no_progress,
+    beds: Sequence[Series] = (),
 ) -> Any:
     """Read a PET, NM, CT or MR series into a volume node.
 
@@ -48,6 +54,7 @@ def node_from_series(
     inputs : what the operator states where the header is silent.
     node : a volume node to overwrite; a new one is made if None.
     progress : may offer a thread to read in.
+    beds : further bed positions of the same SPECT, joined with it in Bq/ml.
 
     Raises
     ------
@@ -59,12 +66,14 @@ def node_from_series(
         made.SetAttribute(PATIENT_ATTRIBUTE, series.patient_id or None)
         return made
     volume = in_background(
-        progress, lambda step: suv(series, "bw", inputs).volume if as_suv else quantify(series, inputs).volume
+        progress,
+        lambda step: suv(series, "bw", inputs).volume if as_suv else quantify_beds((series, *beds), inputs).volume,
     )
     made = node_from_volume(volume, name, node)
     made.SetAttribute(PATIENT_ATTRIBUTE, series.patient_id or None)
     keep_injection(made, known_injection(series, inputs, volume.reference_time), series.started)
     made.SetAttribute(STATED_ATTRIBUTE, json.dumps(keys_of(inputs)) if inputs is not None else None)
+    _keep_facts(made, series)
     return made
 
 
@@ -103,7 +112,29 @@ def node_from_stored_values(series: Series, name: str, node: Any = None) -> Any:
     made.SetAttribute(PATIENT_ATTRIBUTE, series.patient_id or None)
     keep_injection(made, known_injection(series), series.started)
     describe_image(made, role=MEASURED)
+    _keep_facts(made, series)
     return made
+
+
+def _keep_facts(node: Any, series: Series) -> None:
+    """Note how a series was acquired, to compare it with a camera's phantoms; nothing where its header is broken."""
+    try:
+        line = series_facts(series).as_text()
+    except PRRTError:
+        line = ""
+    node.SetAttribute(SERIES_ATTRIBUTE, line or None)
+
+
+def facts_from_node(node: Any) -> SeriesFacts | None:
+    """How the image's series was acquired; None where the node does not remember it.
+
+    Raises
+    ------
+    PRRTError
+        If the note on the node was changed to what cannot be.
+    """
+    line = node.GetAttribute(SERIES_ATTRIBUTE)
+    return SeriesFacts.from_text(line) if line else None
 
 
 def known_injection(

@@ -78,6 +78,7 @@ class Stated:
     treated_lobe: str = ""
     recovery: RecoveryCurve | None = None
     dosimetry: Any = field(default_factory=dict)
+    doubts: tuple[str, ...] = ()
 
 
 def loaded_emission(node: Any) -> LoadedEmission:
@@ -135,7 +136,7 @@ def scene_study(
         check_measurable(one.node)
     owners = _owners(images)
     keys = {one.visit: (stated.cycle, one.visit) for one in images}
-    doubts: list[str] = []
+    doubts: list[str] = list(stated.doubts)
     visits = []
     for one in images:
         owner = owners[one.segmentation.GetID()]

@@ -6,22 +6,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.export.excel import require_excel
 from PRRTUptakeLib.export.results import REPORT, Outputs, export_result
-from PRRTUptakeLib.export.verify import verify_bundle
-from PRRTUptakeLib.mrml.scene import build_scene, write_bundle
-from PRRTUptakeLib.mrml.segmentations import read_segmentation_file, write_segmentation_file
-from PRRTUptakeLib.mrml.session import session
-from PRRTUptakeLib.mrml.views import show_scene
 from PRRTUptakeLib.progress import Progress, no_progress, sub_progress
 from PRRTUptakeLib.study.case import load_case, require_known_lesions
-from PRRTUptakeLib.study.inputs import study_input
-from PRRTUptakeLib.study.run import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from PRRTUptakeLib.export.verify import Verification
+    from PRRTUptakeLib.segmentation.segments import Segmentation
     from PRRTUptakeLib.study.model import Extension, StudyResult
 
 
@@ -98,6 +91,8 @@ def run_case(
     """
     outputs = outputs or Outputs(dicom=dicom)
     if outputs.excel:
+        from PRRTUptakeLib.export.excel import require_excel
+
         require_excel()  # before the work, not after it
     result = measure_case(case_path, sub_progress(progress, 0.0, 0.75), extensions)
     if outputs.operator:
@@ -120,15 +115,26 @@ def measure_case(
         If the data do not allow an answer.
     """
     case = load_case(Path(case_path))
-    result = run(study_input(case, read_segmentation_file), progress, extensions)
+    progress(0.0, "reading what the headers say")  # before what is heavy to import
+    from PRRTUptakeLib.study.inputs import study_input
+    from PRRTUptakeLib.study.run import run
+
+    result = run(study_input(case, _read_segmentation_file), progress, extensions)
     require_known_lesions(case, (row.lesion for row in result.rows if row.lesion))
     return result
+
+
+def _read_segmentation_file(path: Path) -> Segmentation:
+    from PRRTUptakeLib.mrml.segmentations import read_segmentation_file
+
+    return read_segmentation_file(path)
 
 
 def verify_case_bundle(
     bundle: Path, case: Path | None = None, progress: Progress = no_progress, extensions: Sequence[Extension] = ()
 ) -> Verification:
     """Run the case of a bundle again, in a temporary folder, and compare; see `export.verify.verify_bundle`."""
+    from PRRTUptakeLib.export.verify import verify_bundle
 
     def run_again(path: Path, folder: Path, step: Progress, dicom: bool) -> object:
         return run_case(path, folder, step, extensions, dicom)
@@ -138,6 +144,11 @@ def verify_case_bundle(
 
 def write_scene(result: StudyResult, folder: Path) -> None:
     """Empty the scene, fill it with a result, and write it with the last segmentation."""
+    from PRRTUptakeLib.mrml.scene import build_scene, write_bundle
+    from PRRTUptakeLib.mrml.segmentations import write_segmentation_file
+    from PRRTUptakeLib.mrml.session import session
+    from PRRTUptakeLib.mrml.views import show_scene
+
     session().Clear(0)
     segmentations = build_scene(result.input.patient, result.contents)
     show_scene()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import slicer
 from slicer.i18n import tr as _
 
+from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.mrml.segment_table import (
     ASSIGN_LOBES,
     MAKE_REFERENCE,
@@ -53,6 +54,7 @@ class SegmentsSection(Section):
         self._tips = [(button, button.toolTip) for button, _slot in steps]
         for button, slot in steps:
             connect(button, "clicked(bool)", slot)
+        connect(self.ui.totalSegmentatorButton, "clicked(bool)", self.onTotalSegmentator)
         connect(self.ui.replaceButton, "clicked(bool)", self.onReplace)
         connect(self.ui.replaceReasonLineEdit, "textChanged(QString)", self._enable_replacing)
         connect(self.ui.structureComboBox, "activated(int)", self.onStructure)
@@ -65,6 +67,18 @@ class SegmentsSection(Section):
                 combo.addItem(words, lobe)
             connect(combo, "activated(int)", lambda index, number=number: self.onFeeding(number, index))
         self._fill_structures()
+
+    def onTotalSegmentator(self) -> None:
+        """Go to the module of the extension TotalSegmentator, or say how to get it."""
+        with self.attempt(_("TotalSegmentator could not be opened."), keepWords=True):
+            if not hasattr(slicer.modules, "totalsegmentator"):
+                raise PRRTError(
+                    _(
+                        "The extension TotalSegmentator is not installed: install it by View > Extensions Manager, or "
+                        "run 'prrt segment' where pip install TotalSegmentator was done."
+                    )
+                )
+            slicer.util.selectModule("TotalSegmentator")
 
     def _fill_structures(self) -> None:
         from PRRTUptakeLib.segmentation.codes import known_structures

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from PRRTUptakeLib.imaging.itk_images import affine_to_itk
+from PRRTUptakeLib.imaging.points import affine_points
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS, Grid
 from PRRTUptakeLib.registration.errors import RegistrationError
 
@@ -115,7 +116,7 @@ class Registration:
         points = np.asarray(points_ras, dtype=np.float64)
         if self.displacement is not None:
             points = points + self.displacement.at(points)
-        return np.asarray(points @ self.fixed_to_moving[:3, :3].T + self.fixed_to_moving[:3, 3])
+        return affine_points(points, self.fixed_to_moving)
 
     def to_itk(self) -> sitk.Transform:
         """The same mapping as a SimpleITK transform of LPS points, as ``sitk.Resample`` takes it."""

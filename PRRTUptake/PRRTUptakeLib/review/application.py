@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -13,9 +14,11 @@ from PRRTUptakeLib.review.decisions import Decisions
 from PRRTUptakeLib.review.errors import ReviewError
 from PRRTUptakeLib.review.page import STYLE, template
 from PRRTUptakeLib.review.panels import (
+    UPTAKE,
     default_look,
     start_of,
 )
+from PRRTUptakeLib.review.to_slicer import to_slicer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +60,7 @@ class ReviewApplication(Decisions):
             "three_d": self.show_three_d,
             "turn": self.turn_three_d,
             "replace": self.replace_target,
+            "slicer": self.open_slicer,
             "shift": self.shift_lesion,
             "comment": lambda text: self._required().comment(str(text)),
             "confirm": lambda: self._required().confirm_targets(),
@@ -127,18 +131,48 @@ class ReviewApplication(Decisions):
 
     def _forget(self) -> None:
         """Leave nothing of the case before."""
-        self.review, self.blinding, self._live, self._drag = None, None, None, None
+        self.review, self.blinding, self._drag = None, None, None
+        self._lives, self._overlays, self._map_on, self.focus, self.state.curve = {}, {}, {}, 0, None
         self.panels = []
-        for name in ("img_mip", "img_3d", "curve_points", "chosen", "problem", "comment"):
+        for name in ("img_mip", "img_3d", "curve_title", "chosen", "problem", "comment", "numbers_of", "overlay"):
             self.state[name] = ""
-        for name in ("summary", "lesions", "regions", "doses", "warnings", "decided"):
+        for name in ("summary", "lesions", "regions", "doses", "warnings", "decided", "overlays"):
             self.state[name] = []
 
     def choose_visit(self, n: int, number: str) -> None:
         """Show another visit in a panel."""
         keys = self._required().keys
-        self.panels[int(n)] = self._panel(keys[int(number)])
+        n = int(n)
+        if not 0 <= n < len(self.panels) or not 0 <= int(number) < len(keys):
+            raise ReviewError("There is no such visit.")
+        self.panels[n] = self._panel(keys[int(number)])
+        if n == 0:
+            self.state.overlay, self.state.img_mip = UPTAKE, ""
+            self.full_top = default_look(self.panels[0]).top
+            self.look = replace(self.look, top=self.full_top)
+            self._show_look()
         self._show_all()
+        self._show_numbers()
+        if self._required().is_measured:
+            self._task(self._prepare_live(self._required()))
+
+    def open_slicer(self) -> None:
+        """Run the case with what was decided, and open the scene in Slicer where there is one."""
+        if not self.room.opens_slicer or self.place == 0:
+            raise ReviewError("Slicer is opened from a review of this machine without a reader.")
+        self._task(self._to_slicer(self._required()))
+
+    async def _to_slicer(self, review: CaseReview) -> None:
+        with self.state:
+            self.state.status = "writing the scene for Slicer..."
+        path = self.room.source.cases[review.case]
+        work = functools.partial(to_slicer, path, review.reading)
+        try:
+            said = await asyncio.get_event_loop().run_in_executor(None, work)
+        except (PRRTError, OSError) as error:
+            said = str(error)
+        with self.state:
+            self.state.status, self.state.problem = "measured" if review.is_measured else "", said
 
     # Measuring
 
@@ -175,15 +209,13 @@ class ReviewApplication(Decisions):
             self._measuring = False
 
     async def _prepare_live(self, review: CaseReview) -> None:
-        panel = next((one for one in self.panels if one.plane is not None), None)
-        if panel is None:
-            return
-        try:
-            found = await asyncio.get_event_loop().run_in_executor(None, review.live, panel.images.drawn_on)
-        except PRRTError:  # numbers follow once the plane is let go
-            found = None
-        if review is self.review:
-            self._live = found
+        for key in dict.fromkeys(one.images.drawn_on for one in self.panels if one.plane is not None):
+            try:
+                found = await asyncio.get_event_loop().run_in_executor(None, review.live, key)
+            except PRRTError:  # numbers follow once the plane is let go
+                continue
+            if review is self.review:
+                self._lives[key] = found
 
     def _show_measured(self) -> None:
         review = self._required()

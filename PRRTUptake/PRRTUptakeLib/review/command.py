@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+SCENE = "patient.mrb"
+
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
@@ -32,6 +34,7 @@ def review_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="READINGS.jsonl",
         help="write the case with a complete reading's decisions, and end",
     )
+    add("--slicer", action="store_true", help="open the scene of results, or of a case that is run, in Slicer, and end")
     add("-o", "--output", type=Path, metavar="CASE.json", help="case file that --apply makes")
     add("--folder", type=Path, action="append", default=[], metavar="DIR", help="further folder that may be read")
     add("--port", type=int, default=0, help="port to listen on (default: any that is free)")
@@ -46,20 +49,42 @@ def review_arguments(parser: argparse.ArgumentParser) -> None:
 
 def review(arguments: argparse.Namespace, extensions: Sequence[Extension] = ()) -> None:
     """Run ``prrt review``; ``extensions`` add to results."""
-    from PRRTUptakeLib.review.access import binding
+    from PRRTUptakeLib.review.access import binding, is_loopback
     from PRRTUptakeLib.review.source import reading_room, source_of
 
     if arguments.apply is not None:
         _apply(arguments)
+        return
+    if arguments.slicer:
+        _open_in_slicer(arguments)
         return
     if arguments.adjudicate and not arguments.reader:
         arguments.refuse("--adjudicate goes with --reader, the name of the one who decides")
     where = binding(arguments.host, arguments.port, arguments.certificate, arguments.key, arguments.behind_proxy)
     source = source_of(arguments.source, arguments.folder)
     room = reading_room(source, arguments.reader, arguments.readings, arguments.adjudicate, extensions)
+    room.serves_this_machine = is_loopback(where.host) and not where.public
     from PRRTUptakeLib.review.server import serve
 
     serve(room, where, browser=not arguments.no_browser, idle_minutes=arguments.idle_minutes)
+
+
+def _open_in_slicer(arguments: argparse.Namespace) -> None:
+    from PRRTUptakeLib.review.source import source_of
+    from PRRTUptakeLib.review.to_slicer import open_scene, to_slicer
+    from PRRTUptakeLib.study.readings.reading import Reading
+
+    if arguments.reader:
+        arguments.refuse("--slicer does not go with --reader: a scene in Slicer shows names and dates")
+    scene = arguments.source / SCENE
+    if scene.is_file():
+        print(open_scene(scene))
+        return
+    cases = source_of(arguments.source, arguments.folder).cases
+    if len(cases) != 1:
+        arguments.refuse(f"--slicer opens one case, but {arguments.source} has {len(cases)}: name one of them")
+    ((name, case),) = cases.items()
+    print(to_slicer(case, Reading(case=name)))
 
 
 def _apply(arguments: argparse.Namespace) -> None:

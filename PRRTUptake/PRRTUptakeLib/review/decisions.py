@@ -18,17 +18,17 @@ class Decisions(Navigation):
     """What is kept in the reader's file."""
 
     def _drawn_key(self) -> VisitKey:
-        return self.panels[0].images.drawn_on
+        return self.focused.images.drawn_on
 
     def replace_target(self, dropped: str, chosen: str, reason: str) -> None:
         """Keep a change of targets, and measure with it; taken back where the protocol does not allow it."""
         review = self._required()
         if not dropped or not chosen:
             raise ReviewError("Choose the target that is dropped and the lesion in its place.")
-        if self._live is not None and self.panels[0].plane is not None:
-            review.check_replacement(self._drawn_key(), dropped, chosen, reason, self.panels[0].plane)
+        if self._drawn_key() in self._lives and self.focused.plane is not None:
+            review.check_replacement(self._drawn_key(), dropped, chosen, reason, self.focused.plane)
         review.replace_target(self._drawn_key(), dropped, chosen, reason)
-        self._live, self.state.target_reason = None, ""
+        self._lives, self.state.target_reason = {}, ""
         self._measure_soon()
 
     def shift_lesion(self, lesion: str, x: float, y: float, z: float, reason: str) -> None:
@@ -36,8 +36,8 @@ class Decisions(Navigation):
         if not lesion:
             raise ReviewError("Choose the lesion that is shifted.")
         shift = (float(x or 0), float(y or 0), float(z or 0))
-        self._required().shift_lesion(self.panels[0].images.key, str(lesion), shift, str(reason))
-        self._live, self.state.shift_reason = None, ""
+        self._required().shift_lesion(self.focused.images.key, str(lesion), shift, str(reason))
+        self._lives, self.state.shift_reason = {}, ""
         self._measure_soon()
 
     def undo(self) -> None:
@@ -49,7 +49,7 @@ class Decisions(Navigation):
         for panel in self.panels:
             panel.plane = self._required().plane(panel.images.drawn_on)
         self._show_planes()
-        self._live = None
+        self._lives = {}
         self._measure_soon()
 
     def finish(self) -> None:

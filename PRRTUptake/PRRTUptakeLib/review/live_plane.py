@@ -48,7 +48,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class LiveLesion:
-    """One lesion on a plane; T and T/N in the image's unit and 1, None where they cannot be formed."""
+    """One lesion on a plane; T and T/N in the image's unit and 1, None where they cannot be formed.
+
+    ``measured_id`` is what the same piece was called when the study was run, "" for one that the plane cuts anew.
+    """
 
     lesion_id: str
     lobe: str
@@ -58,6 +61,7 @@ class LiveLesion:
     reason: str
     tumour: float | None
     tn_ratio: float | None
+    measured_id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +123,7 @@ class LivePlane:
         self.liver: Segment = find_liver(named).cropped()
         self._pieces = tuple(piece.cropped() for piece in lesion_pieces(named)[0])
         self._sizes = {_key(one.segment): one.size for one in given.measured}
+        self._measured_ids = {_key(one.segment): one.lesion.lesion_id for one in given.measured}
         for piece in self._pieces:
             if _key(piece) not in self._sizes:
                 self._sizes[_key(piece)] = measure_size(self.grid, piece)
@@ -162,6 +167,7 @@ class LivePlane:
             reason=one.decision.reason,
             tumour=tumour,
             tn_ratio=tumour / healthy if tumour is not None and healthy is not None and healthy > 0 else None,
+            measured_id=self._measured_ids.get(_key(one.segment), ""),
         )
 
     def _tumour(self, lesion: Segment) -> float | None:

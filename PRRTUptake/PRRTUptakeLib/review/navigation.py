@@ -9,7 +9,7 @@ import numpy as np
 
 from PRRTUptakeLib.review import tables
 from PRRTUptakeLib.review.errors import ReviewError
-from PRRTUptakeLib.review.page_state import PageState, curve_polyline
+from PRRTUptakeLib.review.page_state import PageState, curve_picture, shown_unit
 from PRRTUptakeLib.review.panels import (
     VIEWS,
     Look,
@@ -37,6 +37,9 @@ class Navigation(PageState):
         panel = self.panels[int(n)]
         if kind == "down":
             self.view = view
+            if self.focus != int(n):
+                self.focus = int(n)
+                self._show_numbers()
             self._drag = (int(n), view, grabbed(panel, self._frame(panel, view), (u, v)))
         if self._drag is None or self._drag[:2] != (int(n), view):
             return
@@ -79,8 +82,9 @@ class Navigation(PageState):
             if other.images.drawn_on == panel.images.drawn_on:
                 other.plane = plane
         self._show_planes()
-        if self._live is not None:
-            self._show_live(self._live.at(plane))
+        live = self._lives.get(panel.images.drawn_on)
+        if live is not None:
+            self._show_live(live.at(plane))
 
     def _move_cross(self, to_segments: np.ndarray, place: np.ndarray, view: str = "") -> None:
         self.cross = to_segments[:3, :3] @ place + to_segments[:3, 3]
@@ -128,7 +132,7 @@ class Navigation(PageState):
 
     def go_to(self, name: str) -> None:
         """Move the crosshair to the middle of a lesion or region, and show its curve and doses."""
-        segmentation = self.panels[0].segmentation
+        segmentation = self.focused.segmentation
         if segmentation is None or name not in segmentation:
             return
         segment = segmentation[name]
@@ -142,7 +146,8 @@ class Navigation(PageState):
         self._show_views(VIEWS)
         review = self._required()
         points = tables.curve(review.result, name)
-        self.state.curve_points = curve_polyline(points) if len(points) > 1 else ""
+        unit = shown_unit(self.panels[0].images.emission.units) if self.panels[0].images.emission is not None else ""
+        self.state.curve = curve_picture(points, unit) if len(points) > 1 else None
         self.state.curve_title = f"{name}: mean against hours after injection" if len(points) > 1 else ""
         self.state.doses = tables.doses(review.result, name)
 

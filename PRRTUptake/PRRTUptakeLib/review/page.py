@@ -17,6 +17,7 @@ STYLE = """
 .rv .slice img,.rv .slice svg{position:absolute;inset:0;width:100%;height:100%}
 .rv .slice img{pointer-events:none}
 .rv .slice span{position:absolute;left:4px;top:2px;color:#9fd;font-size:12px;pointer-events:none}
+.rv .slice span.dark{color:#046;text-shadow:0 0 3px #fff}
 .rv .slice svg circle{cursor:grab}
 .rv table{border-collapse:collapse;width:100%;font-size:13px}.rv td,.rv th{padding:2px 5px;text-align:left}
 .rv td.n,.rv th.n{text-align:right}.rv tr.row{cursor:pointer}.rv tr.row:hover,.rv tr.chosen{background:#34404d}
@@ -38,11 +39,11 @@ def template() -> str:
 {_header()}
 <main>{panels}
 <div class="panel" v-if="has_more"><div class="slice" data-testid="mip"
- @pointerdown="trigger('projection', [{_PLACE}])"><img :src="img_mip" alt=""/><span>uptake from the front</span></div>
+ @pointerdown="trigger('projection', [{_PLACE}])"><img :src="img_mip" alt=""/><span class="dark">{{{{ mip_title }}}}</span></div>
 <div class="slice" data-testid="three-d" @pointermove="$event.buttons && trigger('turn', [$event.movementX,
  $event.movementY])"><img v-if="img_3d" :src="img_3d" alt=""/><span>lobes and lesions
  <button v-if="!img_3d" style="pointer-events:auto" @click="trigger('three_d')">show</button></span></div>
-<div class="slice" v-if="curve_points" style="cursor:default">{_CURVE}</div></div></main>
+<div class="slice" v-if="curve" style="cursor:default">{_CURVE}</div></div></main>
 <aside>{_problem()}{_worklist()}{_look()}{_numbers()}{_decisions()}</aside></div>"""
 
 
@@ -55,9 +56,15 @@ _KEY = (
     "['ArrowUp','ArrowDown','n','p','o','r'].includes($event.key) && "
     "($event.preventDefault(), trigger('key', [$event.key]))"
 )
+_SET_LOOK = "trigger('look', [opacity, top_share, colours, low, high])"
 _CURVE = (
-    '<svg viewBox="0 0 320 320" data-testid="curve"><polyline :points="curve_points" fill="none" stroke="#9fd"/>'
-    '<text x="8" y="20" fill="#9fd" font-size="13">{{ curve_title }}</text></svg>'
+    '<svg viewBox="0 0 320 320" data-testid="curve"><path d="M20 30V300H310" fill="none" stroke="#667"/>'
+    '<polyline :points="curve.line" fill="none" stroke="#9fd"/><circle v-for="(one, n) in curve.dots" :key="n" :cx="one.x" '
+    ':cy="one.y" r="3.5" fill="#9fd"><title>{{ one.text }}</title></circle><text v-for="(one, n) in curve.hours" :key="n" '
+    ':x="one.x" y="314" fill="#aab" font-size="11" text-anchor="middle">{{ one.text }}</text>'
+    '<text x="22" y="38" fill="#aab" font-size="11">{{ curve.highest }}</text>'
+    '<text x="310" y="296" fill="#aab" font-size="11" text-anchor="end">h</text>'
+    '<text x="8" y="18" fill="#9fd" font-size="13">{{ curve_title }}</text></svg>'
 )
 
 
@@ -131,19 +138,20 @@ def _look() -> str:
     return f"""<h2>Images</h2><div class="tools"><div class="bar" :style="{{background: bar}}" data-testid="bar"></div>
 <div><div data-testid="bar-top">{{{{ bar_top }}}}</div><div class="note">{{{{ bar_unit }}}}</div><div>0</div></div>
 <div><div class="tools">opacity <input type="range" min="0" max="1" step="0.05" v-model.number="opacity"
- data-testid="opacity" @input="trigger('look')"/></div>
-<div class="tools">top <input type="range" min="0.02" max="1" step="0.02" v-model.number="top_share" @input="trigger('look')"/></div>
-<div class="tools">colours <select v-model="colours" data-testid="colours" @change="trigger('look')">{maps}</select></div>
-<div class="tools">window <input class="mm" type="number" v-model.number="low" @change="trigger('look')"/> to
- <input class="mm" type="number" v-model.number="high" @change="trigger('look')"/></div>
-<div class="tools" v-if="overlays.length > 1">shown <select v-model="overlay" @change="trigger('overlay')">
+ data-testid="opacity" @input="{_SET_LOOK}"/></div>
+<div class="tools">top <input type="range" min="0.02" max="1" step="0.02" v-model.number="top_share" @input="{_SET_LOOK}"/></div>
+<div class="tools">colours <select v-model="colours" data-testid="colours" @change="{_SET_LOOK}">{maps}</select></div>
+<div class="tools">window <input class="mm" type="number" v-model.number="low" @change="{_SET_LOOK}"/> to
+ <input class="mm" type="number" v-model.number="high" @change="{_SET_LOOK}"/></div>
+<div class="tools" v-if="overlays.length > 1">shown <select data-testid="overlay" :value="overlay"
+ @change="trigger('overlay', [$event.target.value])">
 <option v-for="one in overlays" :key="one" :value="one">{{{{ one }}}}</option></select></div></div></div>
 <p class="note">Keys: arrows for slices, n and p for lesions, o hides the overlay, r starts again; wheel for slices, with Ctrl
  to zoom.</p>"""
 
 
 def _numbers() -> str:
-    return """<h2>{{ live ? 'While the plane moves' : 'Numbers' }}</h2>
+    return """<h2 data-testid="numbers-of">{{ live ? 'While the plane moves' : 'Numbers' }}{{ numbers_of ? ': ' + numbers_of : '' }}</h2>
 <table data-testid="summary"><tr v-for="one in summary" :key="one.name"><td>{{ one.name }}</td>
 <td class="n" :data-value="one.name">{{ one.value }}</td><td class="note">{{ one.note }}</td></tr></table>
 <table data-testid="lesions"><tr><th>lesion</th><th>lobe</th><th></th><th class="n">mm</th><th class="n">T</th>
@@ -157,13 +165,13 @@ def _numbers() -> str:
 <td class="n">{{ one.volume }}</td><td class="n">{{ one.mean }}</td><td class="n">{{ one.maximum }}</td></tr></table></details>
 <table v-if="doses.length" data-testid="doses"><tr v-for="one in doses" :key="one.name"><td>{{ one.name }}</td>
 <td class="n">{{ one.value }}</td></tr></table>
-<details v-if="warnings.length"><summary class="warn" data-testid="warnings">{{ warnings.length }} warnings</summary>
+<details v-if="warnings.length"><summary class="warn" data-testid="warnings">{{ warnings.length }} {{ warnings.length === 1 ? 'warning' : 'warnings' }}</summary>
 <p v-for="(one, n) in warnings" :key="n">{{ one }}</p></details>"""
 
 
 def _decisions() -> str:
     options = '<option v-for="one in lesions" :key="one.id" :value="one.id">{{ one.id }}</option>'
-    return f"""<h2>Decisions</h2><p class="note" v-for="(one, n) in decided" :key="n" data-testid="decided">{{{{ one }}}}</p>
+    return f"""<h2 data-testid="decisions-on">Decisions<template v-if="visits.length > 1 && focus_label"> on {{{{ focus_label }}}}</template></h2><p class="note" v-for="(one, n) in decided" :key="n" data-testid="decided">{{{{ one }}}}</p>
 <div class="tools">replace <select data-testid="dropped" v-model="dropped">{options}</select> by
 <select data-testid="taken" v-model="taken">{options}</select>
 <input data-testid="target-reason" placeholder="reason" v-model="target_reason"/>
@@ -182,4 +190,4 @@ def _decisions() -> str:
  reading</button></div>
 <div class="tools" v-if="case_status === 'complete'"><input data-testid="withdraw-reason" placeholder="reason"
  v-model="withdraw_reason"/><button data-testid="withdraw" @click="trigger('withdraw', [withdraw_reason])">withdraw</button></div>
-<p class="note" v-if="opens_in">{{{{ opens_in }}}}</p>"""
+<div class="tools" v-if="can_open_slicer"><button data-testid="slicer" @click="trigger('slicer')">open in Slicer</button></div>"""

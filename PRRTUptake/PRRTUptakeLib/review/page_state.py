@@ -12,6 +12,7 @@ from PRRTUptakeLib.review import tables
 from PRRTUptakeLib.review.access import Idle
 from PRRTUptakeLib.review.errors import ReviewError
 from PRRTUptakeLib.review.panels import (
+    UPTAKE,
     VIEWS,
     Look,
     Panel,
@@ -23,27 +24,30 @@ from PRRTUptakeLib.review.panels import (
     picture,
     projection,
 )
+from PRRTUptakeLib.review.slices import COLOUR_MAPS
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from PRRTUptakeLib.imaging.volume import Volume
     from PRRTUptakeLib.review.blinding import Blinding
     from PRRTUptakeLib.review.case_review import CaseReview
     from PRRTUptakeLib.review.live_plane import LiveNumbers, LivePlane
     from PRRTUptakeLib.review.slices import Frame
     from PRRTUptakeLib.review.source import ReadingRoom
+    from PRRTUptakeLib.study.model import StudyResult
     from PRRTUptakeLib.study.readings.adjudication import ComparedCase
 
 VisitKey = tuple[int, str]
 
 _TEXTS = (
     *("title", "progress", "status", "problem", "label_0", "label_1", "visit_0", "visit_1", "values_0", "values_1"),
-    *("img_mip", "img_3d", "curve_points", "curve_title", "bar", "bar_top", "bar_unit", "overlay", "reader", "why"),
+    *("img_mip", "img_3d", "curve_title", "numbers_of", "bar", "bar_top", "bar_unit", "overlay", "reader", "why"),
     *("chosen", "dropped", "taken", "target_reason", "shifted", "shift_reason", "comment", "withdraw_reason"),
-    *("case_status", "opens_in"),
+    *("case_status", "mip_title", "focus_label"),
 )
 _LISTS = ("items", "visits", "compared", "differences", "readers", "overlays", "summary", "lesions", "regions")
-_FLAGS = ("shown_0", "shown_1", "has_more", "live", "confirmed", "can_finish", "can_decide")
+_FLAGS = ("shown_0", "shown_1", "has_more", "live", "confirmed", "can_finish", "can_decide", "can_open_slicer")
 
 
 class PageState:
@@ -62,7 +66,10 @@ class PageState:
         self._drag: tuple[int, str, str] | None = None
         self._pending: tuple[float, float] | None = None
         self._following = self._measuring = False
-        self._live: LivePlane | None = None
+        self.focus = 0  # the panel whose numbers are shown, and whose visit is decided on
+        self._lives: dict[VisitKey, LivePlane] = {}  # by the visit whose segments a plane cuts
+        self._overlays: dict[str, Volume] = {}  # dose maps by name
+        self._map_on: dict[str, VisitKey] = {}  # by the name of a dose map: the visit whose image it has the grid of
         self._three_d: Any = None
         self._comparison: dict[str, ComparedCase] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -75,6 +82,7 @@ class PageState:
             self.state[name] = []
         for name in _FLAGS:
             self.state[name] = False
+        self.state.curve = None
         self.state.update({"opacity": 0.5, "top_share": 1.0, "colours": "hot", "low": -100, "high": 200})
         self.state.update({"shift_x": 0, "shift_y": 0, "shift_z": 0, "case_place": 1, "ratio_word": "T/N"})
         self.state.update({f"{kind}_{n}_{view}": None for kind in ("img", "svg") for n in (0, 1) for view in VIEWS})
@@ -99,6 +107,11 @@ class PageState:
 
     def _measure_soon(self) -> None:
         raise NotImplementedError
+
+    @property
+    def focused(self) -> Panel:
+        """The panel whose numbers are shown, and whose visit is decided on."""
+        return self.panels[self.focus if self.focus < len(self.panels) else 0]
 
     def _visit_label(self, key: VisitKey) -> str:
         if self.blinding is not None:
@@ -173,51 +186,62 @@ class PageState:
         overlay = self.panels[0].overlay if self.panels else None
         self.state.bar_unit = shown_unit(overlay.units) if overlay is not None else ""
 
-    def set_look(self) -> None:
+    def set_look(self, opacity: float, top_share: float, colours: str, low: float, high: float) -> None:
         """Take window, opacity and colours from the page."""
-        state = self.state
-        low, high = float(state.low), max(float(state.high), float(state.low) + 1.0)
-        top = max(float(state.top_share), 0.01) * self.full_top
-        self.look = Look(low=low, high=high, top=top, opacity=float(state.opacity), colours=str(state.colours))
+        if colours not in COLOUR_MAPS:
+            raise ReviewError(f"The colours are '{colours}', but must be one of {', '.join(COLOUR_MAPS)}.")
+        top = max(float(top_share), 0.01) * self.full_top
+        high = max(float(high), float(low) + 1.0)
+        self.look = Look(low=float(low), high=high, top=top, opacity=float(opacity), colours=colours)
         self._show_look()
         self._show_views(VIEWS)
 
     def _show_overlays(self) -> None:
-        """Emission image and dose maps of the first panel's visit."""
-        review, panel = self._required(), self.panels[0]
-        contents = review.contents(panel.images.key)
-        found = {"uptake": panel.images.emission}
-        maps = [one for one in (review.result.contents if review.result else ()) if one is not contents]
-        for one in maps:
-            found |= {name: volume for name, volume in one.volumes if "ose" in name}
-        self._overlays = {name: volume for name, volume in found.items() if volume is not None}
-        self.state.overlays = list(self._overlays)
-        self.state.overlay = self.state.overlay if self.state.overlay in self._overlays else "uptake"
+        """Emission image and dose maps; a map has the grid of the first image of its cycle."""
+        result = self._required().result
+        self._overlays, self._map_on = {}, {}
+        for part in result.parts if result is not None else ():
+            for one in part.contents:
+                for name, volume in one.volumes:
+                    on = _first_visit(result, getattr(part, "cycle", None))
+                    if volume.units == "Gy" and on is not None:
+                        self._overlays[name], self._map_on[name] = volume, on
+        self.state.overlays = [UPTAKE, *self._overlays]
+        if self.state.overlay in self._overlays:
+            self.panels[0].overlay = self._overlays[self.state.overlay]
+        else:
+            self.state.overlay = UPTAKE
 
-    def set_overlay(self) -> None:
-        """Show a dose map or the uptake."""
-        self.panels[0].overlay = self._overlays.get(str(self.state.overlay), self.panels[0].images.emission)
+    def set_overlay(self, name: str) -> None:
+        """Show a dose map, on the visit whose image it has the grid of, or the uptake."""
+        panel = self.panels[0]
+        on = self._map_on.get(name)
+        if on is not None and panel.images.key != on:
+            self.panels[0] = panel = self._panel(on)
+        panel.overlay = self._overlays.get(name, panel.images.emission)
+        self.state.overlay = name if name in self._overlays else UPTAKE
         self.full_top = default_look(self.panels[0]).top
         self.look = Look(**{**vars(self.look), "top": self.full_top})
         self._show_look()
-        self._show_views(VIEWS)
+        self.state.img_mip = ""
+        self._show_all()
+        self._show_numbers()
 
     def _show_numbers(self) -> None:
-        review = self._required()
-        assert review.result is not None
+        review, panel = self._required(), self.focused
+        if review.result is None:
+            return
         blind = self.blinding is not None
-        visit = next(
-            (one for one in (tables.visit_result(review.result, p.images.key) for p in self.panels) if one is not None),
-            None,
-        )
-        self.state.live = False
+        visit = tables.visit_result(review.result, panel.images.key)
+        self.state.live, self.state.numbers_of = False, panel.label
         if visit is None:
-            shown = self.panels[0].images.key
-            self.state.lesions = tables.lesion_rows_of(review.result, shown, blind)
-            self.state.summary, self.state.regions = [], []
-            self.state.ratio_word = "" if blind else "ratio"
+            sized = review.prepared(panel.images.drawn_on)
+            lesions = sized.lesions if sized is not None else ()
+            self.state.lesions = tables.lesion_rows_of(review.result, panel.images.key, blind, lesions)
+            self.state.summary, self.state.regions = tables.route_summary(review.result, blind), []
+            self.state.ratio_word = "IA/IV" if review.study.protocol.rules.routes and not blind else ""
         else:
-            self.state.lesions = tables.measured_lesions(visit)
+            self.state.lesions, self.state.ratio_word = tables.measured_lesions(visit), "T/N"
             self.state.summary = tables.measured_summary(visit, blind)
             self.state.regions = tables.regions(visit)
 
@@ -225,9 +249,14 @@ class PageState:
         self.state.problem = self._words(numbers.problem)
         if numbers.problem:
             return
-        treated = self._required().study.treated_lobe
-        name = "left/right" if not treated else "treated/control"
-        self.state.live = True
+        review = self._required()
+        name = "left/right" if not review.study.treated_lobe else "treated/control"
+        self.state.live, self.state.numbers_of = True, self.focused.label
+        if review.study.protocol.rules.routes:  # uptake and its ratio do not depend on the plane; lobes and targets do
+            blind = self.blinding is not None
+            self.state.lesions = tables.live_route_lesions(numbers, review.result, self.focused.images.key, blind)
+            self.state.summary = tables.live_volumes(numbers)
+            return
         self.state.lesions = tables.live_lesions(numbers)
         self.state.summary = tables.live_summary(numbers, name)
 
@@ -236,6 +265,7 @@ class PageState:
         self.state.has_more = overlay is not None
         if overlay is not None and not self.state.img_mip:
             self.state.img_mip = data_uri(projection(overlay, self.full_top / 2))
+            self.state.mip_title = "dose from the front" if overlay.units == "Gy" else "uptake from the front"
 
     def _show_decisions(self) -> None:
         listed = self.room.worklist()
@@ -257,11 +287,8 @@ class PageState:
         complete = item is not None and item.status == "complete"
         self.state.can_finish = review.is_measured and reading.targets_confirmed and not complete
         self.state.can_decide = review.is_measured
-        source = review.study.source
-        shown = source is not None and self.blinding is None
-        self.state.opens_in = (
-            f"In Slicer: prrt run {source} -o RESULTS, then open RESULTS/patient.mrb." if shown else ""
-        )
+        self.state.focus_label = self.focused.label if self.panels else ""
+        self.state.can_open_slicer = self.room.opens_slicer and review.is_measured
 
 
 def drawing_cross(panel: Panel, frame: Frame, cross: np.ndarray) -> list[float]:
@@ -292,6 +319,27 @@ def decided_words(reading: Any) -> list[str]:
         found += [f"{name}: {one.chosen} in place of {one.dropped}: {one.reason}" for one in visit.target_overrides]
         found += [f"{name}: {one.sentence}" for one in visit.manual_shifts]
     return found
+
+
+def _first_visit(result: StudyResult | None, cycle: int | None) -> VisitKey | None:
+    """The first measured visit of a cycle, or of all; maps of a cycle have the grid of its image."""
+    visits = sorted(result.visits, key=lambda one: one.labels.cycle) if result is not None else []
+    found = next((one.labels for one in visits if cycle is None or one.labels.cycle == cycle), None)
+    return None if found is None else (found.cycle, found.visit)
+
+
+def curve_picture(points: list[dict[str, float]], unit: str) -> dict[str, Any]:
+    """A curve from zero for an SVG of 320 by 320: line, dots and the labels of both axes, as places and texts."""
+    line = curve_polyline(points)
+    places = [place.split(",") for place in line.split()]
+    hours = [{"x": place[0], "text": f"{one['hours']:.0f}"} for place, one in zip(places, points, strict=True)]
+    highest = max(one["value"] for one in points)
+    return {
+        "line": line,
+        "dots": [{"x": x, "y": y, "text": number(one["value"], 4)} for (x, y), one in zip(places, points, strict=True)],
+        "hours": hours,
+        "highest": f"{number(highest, 3)} {unit}",
+    }
 
 
 def curve_polyline(points: list[dict[str, float]]) -> str:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
 
 PIXELS = 320
+UPTAKE = "uptake"
+"""What the overlay of a panel is called where it is no dose map."""
 ROLE_COLOURS = {"target": "#ffe600", "lesion": "#ff7fd0", "organ": "#b9b9b9", "reference": "#ffffff"}
 LOBE_COLOURS = {**LOBE_COLORS, "liver": "#7fd0d0"}
 _MODEST = ("liver", "spleen", "kidney_left", "kidney_right")  # organs whose outline is drawn

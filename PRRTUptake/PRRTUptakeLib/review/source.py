@@ -79,6 +79,7 @@ class ReadingRoom:
     journal : the reader's file, held against other programs until `close`.
     others : the states of two readers by name, for an adjudication.
     seed : of the order of worklists.
+    serves_this_machine : whether the page is on the machine of the one who looks at it, so that Slicer may be opened.
     """
 
     source: Source
@@ -87,12 +88,18 @@ class ReadingRoom:
     others: dict[str, dict[str, State]] = field(default_factory=dict)
     seed: str = ""
     extensions: Sequence[Extension] = ()
+    serves_this_machine: bool = True
     _held: ExitStack = field(default_factory=ExitStack)
 
     @property
     def is_blinded(self) -> bool:
         """Whether names, dates, routes and arms are hidden."""
         return bool(self.reader)
+
+    @property
+    def opens_slicer(self) -> bool:
+        """Whether the page may open Slicer: not for blinded readers, and only on the machine that serves it."""
+        return self.serves_this_machine and not self.is_blinded
 
     def worklist(self) -> Worklist:
         """The cases in the reader's order, or in that of their names without a reader."""

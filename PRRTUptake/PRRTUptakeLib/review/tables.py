@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 from PRRTUptakeLib.formatting import number, with_interval
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from PRRTUptakeLib.review.live_plane import LiveNumbers
     from PRRTUptakeLib.study.model import StudyResult
+    from PRRTUptakeLib.study.preparation import SizedLesion
     from PRRTUptakeLib.study.visit import VisitResult
 
 
@@ -77,11 +80,14 @@ def live_lesions(numbers: LiveNumbers) -> list[dict[str, Any]]:
     ]
 
 
-def lesion_rows_of(result: StudyResult, key: tuple[int, str], blinded: bool) -> list[dict[str, Any]]:
+def lesion_rows_of(
+    result: StudyResult, key: tuple[int, str], blinded: bool, lesions: Sequence[SizedLesion] = ()
+) -> list[dict[str, Any]]:
     """Rows of a design whose visits are not measured by themselves: uptake in one visit, and the ratio of routes.
 
-    The ratio is hidden from blinded readers, since it says which image is which.
+    The ratio is hidden from blinded readers, since it says which image is which. ``lesions`` give the diameters.
     """
+    sizes = {one.lesion.lesion_id: one.size.longest_axial_mm for one in lesions}
     metric = result.input.protocol.endpoint.metric
     uptake, ratio = metric.removeprefix("er_"), f"er_{metric.removeprefix('er_')}"
     found: dict[str, dict[str, Any]] = {}
@@ -89,14 +95,52 @@ def lesion_rows_of(result: StudyResult, key: tuple[int, str], blinded: bool) -> 
         if row.role not in ("target", "lesion"):
             continue
         is_target = "target" * (row.role == "target")
-        one = found.setdefault(row.lesion, _lesion_row(row.lesion, row.lobe, is_target, None, None, "", ""))
-        if row.metric == "longest_axial_diameter" and not one["diameter"]:
-            one["diameter"] = f"{row.value:.1f}"
-        elif row.metric == uptake and (row.cycle, row.visit) == key:
+        one = found.setdefault(
+            row.lesion, _lesion_row(row.lesion, row.lobe, is_target, sizes.get(row.lesion), None, "", "")
+        )
+        if row.metric == uptake and (row.cycle, row.visit) == key:
             one["tumour"] = number(row.value, 4)
         elif row.metric == ratio and not blinded:
             one["tn"] = with_interval(row.value, (row.lower_95, row.upper_95), 4)
     return list(found.values())
+
+
+def live_route_lesions(
+    numbers: LiveNumbers, result: StudyResult | None, key: tuple[int, str], blinded: bool
+) -> list[dict[str, Any]]:
+    """Lobes and targets while the plane is dragged, with the measured uptake and ratio of the same lesion.
+
+    A lesion that the plane cuts anew has none before the study is run.
+    """
+    known = {} if result is None else {one["id"]: one for one in lesion_rows_of(result, key, blinded)}
+    rows = []
+    for one in numbers.lesions:
+        before = known.get(one.measured_id, {})
+        target = "target" if one.is_target else ""
+        row = _lesion_row(one.lesion_id, one.lobe, target, one.diameter_mm, None, before.get("tn", ""), one.reason)
+        rows.append({**row, "tumour": before.get("tumour", "")})
+    return rows
+
+
+def route_summary(result: StudyResult, blinded: bool) -> list[dict[str, str]]:
+    """The patient's enhancement ratio, hidden from blinded readers."""
+    return [
+        {
+            "name": "enhancement ratio of the targets",
+            "value": with_interval(row.value, (row.lower_95, row.upper_95), 4),
+            "note": "IA/IV",
+        }
+        for row in result.rows
+        if row.metric == "enhancement_ratio" and not blinded
+    ]
+
+
+def live_volumes(numbers: LiveNumbers) -> list[dict[str, str]]:
+    """Volumes of the lobes while the plane is dragged."""
+    return [
+        {"name": f"{lobe.lobe} lobe", "value": f"{lobe.volume_mL:.0f} mL", "note": f"{lobe.fraction:.1%}"}
+        for lobe in numbers.lobes
+    ]
 
 
 def measured_summary(visit: VisitResult, blinded: bool) -> list[dict[str, str]]:

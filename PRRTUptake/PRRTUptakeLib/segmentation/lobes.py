@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.interpolate import RBFInterpolator, RegularGridInterpolator
 
 from PRRTUptakeLib.segmentation import codes
 from PRRTUptakeLib.segmentation.bounding_box import BoundingBox, common_box, distance_mm, mask_in, segment_in, volume_mL
@@ -152,6 +151,8 @@ def _split_by_extruded_curve(grid: Grid, liver: Segment, points: np.ndarray) -> 
     place, height = flat @ along[:2], flat @ normal[:2]
     if np.diff(np.sort(place)).min() < 1.0:
         raise LobeError("Two points of the curve are next to each other or the curve turns back: move or remove one.")
+    from scipy.interpolate import RBFInterpolator
+
     spline = RBFInterpolator(place[:, None], height, kernel="cubic", degree=1)
     box = _filled_box(grid, liver)
     distance = _signed_distance(grid, box, centre, normal)
@@ -257,6 +258,8 @@ def _surface_heights(points: np.ndarray, axes: np.ndarray) -> Callable[[np.ndarr
         raise LobeError("Two points of the cut lie above each other or in one place: move or remove one of them.")
     if len(points) == 3:
         return lambda u, v: np.zeros_like(u)
+    from scipy.interpolate import RBFInterpolator, RegularGridInterpolator
+
     spline = RBFInterpolator(flat[:, :2], flat[:, 2], kernel="thin_plate_spline")
 
     def heights(u: np.ndarray, v: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.signal import oaconvolve
+from scipy import fft
 
 from PRRTUptakeLib.segmentation.bounding_box import BoundingBox, ball_box, common_box, distance_mm, mask_in, segment_in
 
@@ -86,7 +86,15 @@ def _local_variance(values: np.ndarray, ball: np.ndarray) -> tuple[np.ndarray, n
     middle = float(values[finite].mean()) if finite.any() else 0.0
     centred = np.where(finite, values - middle, 0.0)  # keeps the difference of squares exact
     size = ball.sum()
-    mean = oaconvolve(centred, ball, mode="same") / size
-    square = oaconvolve(centred**2, ball, mode="same") / size
-    complete = oaconvolve(finite.astype(np.float64), ball, mode="same") > size - 0.5
+    shape = [fft.next_fast_len(n + m - 1, real=True) for n, m in zip(values.shape, ball.shape, strict=True)]
+    transform = fft.rfftn(ball, shape)
+    middle_part = tuple(slice(m // 2, m // 2 + n) for n, m in zip(values.shape, ball.shape, strict=True))
+
+    def summed(array: np.ndarray) -> np.ndarray:
+        """Sums over the ball around each voxel; what is outside the array counts as 0."""
+        return np.asarray(fft.irfftn(fft.rfftn(array, shape) * transform, shape)[middle_part])
+
+    mean = summed(centred) / size
+    square = summed(centred**2) / size
+    complete = summed(finite.astype(np.float64)) > size - 0.5
     return np.maximum(square - mean**2, 0.0), complete

@@ -7,15 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from PRRTUptakeLib.dicom.acquisition import Acquisition, acquisition_from_facts, acquisition_of, differences
-from PRRTUptakeLib.dicom.administration import drug_item
-from PRRTUptakeLib.dicom.enhanced_pet import ENHANCED_PET_STORAGE
-from PRRTUptakeLib.dicom.errors import DicomError
-from PRRTUptakeLib.dicom.headers import text
-from PRRTUptakeLib.dicom.nuclides import header_nuclide
+from PRRTUptakeLib.dicom.acquisition import Acquisition, acquisition_from_facts, differences
 from PRRTUptakeLib.dicom.operator_overrides import Calibration, DeadTime, OperatorOverrides
-from PRRTUptakeLib.dicom.reading import NM_STORAGE
-from PRRTUptakeLib.dicom.real_world import CONCENTRATION, SUV, mappings_of, of_kind
+from PRRTUptakeLib.dicom.series_facts import has_units
 from PRRTUptakeLib.study.errors import InputFileError
 from PRRTUptakeLib.study.schema.camera_keys import CAMERA
 from PRRTUptakeLib.study.schema.json_file import read_json_file
@@ -28,11 +22,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from PRRTUptakeLib.dicom.series import Series
+    from PRRTUptakeLib.dicom.series_facts import SeriesFacts
     from PRRTUptakeLib.imaging.volume import Volume
     from PRRTUptakeLib.study.protocol import Protocol
 
 OLD_AFTER_DAYS = 366
 _BEYOND = 1.05  # of the highest rate of the dead time's series
+_SAME_FWHM = 0.005  # relative: a field of the panel rounds
 COUNTS = "counts"
 
 
@@ -123,25 +119,24 @@ def _curve(values: Mapping[str, Any], source: str) -> RecoveryCurve:
     return RecoveryCurve(values["a_mL"], values["b"], ((aa, ab), (ba, bb)), (low, high), source)
 
 
-def camera_warnings(camera: CameraFile, series: Series, visit: str) -> tuple[str, ...]:
+def camera_warnings(camera: CameraFile, facts: SeriesFacts, visit: str) -> tuple[str, ...]:
     """How a visit's series differs from what the camera's numbers hold for, one sentence each.
 
     Parameters
     ----------
     camera : the numbers.
-    series : the patient's.
+    facts : of the patient's series, from its headers or as its node remembers them.
     visit : names it in messages.
     """
-    found = [_other_kind(camera, visit)] if camera.kind and has_units(series) == (camera.kind == COUNTS) else []
+    found = [_other_kind(camera, visit)] if camera.kind and facts.has_units == (camera.kind == COUNTS) else []
     found += [
         _difference(camera, visit, name, *values)
-        for name, values in differences(camera.acquisition, acquisition_of(series)).items()
+        for name, values in differences(camera.acquisition, facts.acquisition).items()
     ]
-    nuclide = _nuclide(series)
-    if nuclide is not None and nuclide != camera.nuclide:
-        found.append(_difference(camera, visit, "radionuclide", camera.nuclide, nuclide))
-    if series.started is not None:
-        days = (series.started.date() - camera.date).days
+    if facts.nuclide and facts.nuclide != camera.nuclide:
+        found.append(_difference(camera, visit, "radionuclide", camera.nuclide, facts.nuclide))
+    if facts.date is not None:
+        days = (facts.date - camera.date).days
         if abs(days) > OLD_AFTER_DAYS:
             when = "before" if days > 0 else "after"
             found.append(
@@ -149,13 +144,6 @@ def camera_warnings(camera: CameraFile, series: Series, visit: str) -> tuple[str
                 f"{when} it, more than a year; scan the phantoms again."
             )
     return tuple(found)
-
-
-def _nuclide(series: Series) -> str | None:
-    try:
-        return header_nuclide(drug_item(series.headers[0].dataset, series.label), series.label).name
-    except DicomError:
-        return None
 
 
 def _other_kind(camera: CameraFile, visit: str) -> str:
@@ -179,12 +167,15 @@ def _difference(camera: CameraFile, visit: str, name: str, phantom: str, patient
     )
 
 
-def with_camera(protocol: Protocol, camera: CameraFile | None) -> Protocol:
+def with_camera(protocol: Protocol, camera: CameraFile | None, stated_mm: float = 0.0) -> Protocol:
     """The protocol's rules with the camera's resolution and its uncertainty, where the file has them.
 
-    All that corrects for partial volume, or expects a loss by it, takes the resolution from there.
+    All that corrects for partial volume, or expects a loss by it, takes the resolution from there. Another resolution
+    that the settings state (``stated_mm``, 0 for none) goes first; the camera's small uncertainty is not that one's.
     """
     if camera is None or not camera.fwhm_mm:
+        return protocol
+    if stated_mm and abs(stated_mm - camera.fwhm_mm) > _SAME_FWHM * camera.fwhm_mm:
         return protocol
     imaging = replace(protocol.imaging, fwhm_mm=camera.fwhm_mm, fwhm_u_percent=100.0 * camera.fwhm_u)
     return replace(protocol, imaging=imaging)
@@ -224,22 +215,18 @@ def camera_overrides(
     return replace(found or OperatorOverrides(), dead_time=DeadTime(model, tau_us, observed_cps))
 
 
-def has_units(series: Series) -> bool:
-    """Whether a series is activity concentration or SUV by its own word: PET units, or a mapping of real values."""
-    dataset, where = series.headers[0].dataset, series.label
-    if series.sop_class != NM_STORAGE:
-        return series.sop_class == ENHANCED_PET_STORAGE or bool(text(dataset, "Units", where))
-    return bool(of_kind(mappings_of(dataset, where), CONCENTRATION, SUV))
-
-
 def cross_calibrated(
-    camera: CameraFile | None, volume: Volume, decisions: tuple[str, ...]
+    camera: CameraFile | None, volume: Volume, decisions: tuple[str, ...], had_units: bool = True
 ) -> tuple[Volume, tuple[str, ...]]:
-    """An image in Bq/ml or SUV divided by the camera's factor of image over truth; counts are calibrated on reading."""
+    """An image in Bq/ml or SUV divided by the camera's factor of image over truth.
+
+    ``had_units`` is whether the series stated its units itself: counts are calibrated by what the user stated, of which
+    a factor of images in Bq/ml says nothing (`camera_warnings` has the sentence).
+    """
     if camera is None:
         return volume, decisions
     used = [camera.sentence]
-    if camera.kind and camera.kind != COUNTS:
+    if camera.kind and camera.kind != COUNTS and had_units:
         used.append(f"Values were divided by {camera.factor:.6g}, image over truth by the camera's phantoms.")
         volume = volume.with_values(volume.array / np.float32(camera.factor))
     return volume, (*decisions, *used)

@@ -151,7 +151,8 @@ def load_case(path: Path) -> Case:
     place = Place(file=path.name, base=path.parent)
     content = CASE.read(read_json_file(path, place), place)
     camera = load_camera(content["camera"]) if "camera" in content else None
-    protocol = with_camera(_protocol(content["protocol"], path), camera)
+    stated_mm = stated_fwhm_mm(content.get("dosimetry", {}))
+    protocol = with_camera(_protocol(content["protocol"], path), camera, stated_mm)
     visits = _with_segments(
         [_visit(one, place.key("visits").item(n)) for n, one in enumerate(content["visits"])], place
     )

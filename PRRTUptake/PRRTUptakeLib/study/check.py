@@ -10,6 +10,7 @@ from PRRTUptakeLib.dicom.headers import text, words
 from PRRTUptakeLib.dicom.injection import injection_of
 from PRRTUptakeLib.dicom.operator_overrides import DOUBT, doubts_among
 from PRRTUptakeLib.dicom.series import find_series
+from PRRTUptakeLib.dicom.series_facts import series_facts
 from PRRTUptakeLib.dicom.suv import suv
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.study.camera import camera_overrides, camera_warnings
@@ -173,7 +174,7 @@ def _check_emission(case: Case, visit: Visit, series: Sequence[Series], found: _
     try:
         routes = case.protocol.rules.routes
         if case.camera is not None:
-            found.warnings += camera_warnings(case.camera, emission, visit.visit)
+            found.warnings += camera_warnings(case.camera, series_facts(emission), visit.visit)
         stated = camera_overrides(case.camera, visit.overrides, emission, visit.observed_cps)
         made = suv(emission, inputs=stated) if routes else quantify_beds(beds, stated)
     except PRRTError as error:

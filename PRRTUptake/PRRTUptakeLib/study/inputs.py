@@ -11,6 +11,7 @@ from PRRTUptakeLib.dicom.injection import injection_of
 from PRRTUptakeLib.dicom.patient_identity import ImageUse, check_expected_patient, check_used_once
 from PRRTUptakeLib.dicom.reading import read_volume
 from PRRTUptakeLib.dicom.series import find_series
+from PRRTUptakeLib.dicom.series_facts import has_units, series_facts
 from PRRTUptakeLib.dicom.suv import suv
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.study.camera import camera_overrides, camera_warnings, cross_calibrated
@@ -99,7 +100,7 @@ def _camera_doubts(case: Case, measured: Sequence[tuple[VisitInput, Series | Non
         text
         for visit, series in measured
         if series is not None
-        for text in camera_warnings(case.camera, series, visit.visit)
+        for text in camera_warnings(case.camera, series_facts(series), visit.visit)
     ]
 
 
@@ -176,7 +177,7 @@ def _loaded(beds: tuple[Series, ...], kind: str, visit: Visit, camera: CameraFil
         made = suv(series, inputs=stated) if kind == SUV else quantify_beds(beds, stated)
     except DicomError as error:
         raise type(error)(f"{error}{_where_to_state(str(error), visit)}") from error
-    volume, decisions = cross_calibrated(camera, made.volume, made.decisions)
+    volume, decisions = cross_calibrated(camera, made.volume, made.decisions, has_units(series))
     if visit.overrides is not None:
         decisions = (*decisions, f"Values were stated in the case file: {visit.overrides.reason}.")
     if volume.reference_time is None:

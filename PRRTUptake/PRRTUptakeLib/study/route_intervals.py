@@ -31,7 +31,8 @@ Z95 = 1.959964  # of the normal distribution, 95 % two-sided
 REPEATS = "how well SUV repeats"
 IN_THEM = (
     "In the 95 % intervals: how well SUV repeats; of means also camera resolution, place of the contour, contour and "
-    "the loss by partial volume. That loss is not in SUVmax and SUVpeak; a ratio of the two images has little of it."
+    "the loss by partial volume. That loss is not in SUVmax and SUVpeak, nor is what noise adds to a maximum; a ratio "
+    "of two images has little of either where both have the same resolution and noise."
 )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from PRRTUptakeLib.imaging.points import affine_points
 from PRRTUptakeLib.uptake.errors import UptakeError
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def as_matrix(transform: RasTransform | None) -> np.ndarray | None:
 
 def affine(matrix: np.ndarray) -> PointMap:
     """Function of points (..., 3) that applies a 4x4 ``matrix``."""
-    return lambda points: points @ matrix[:3, :3].T + matrix[:3, 3]
+    return lambda points: affine_points(points, matrix)
 
 
 def push_map(source: Grid, target: Grid, transform: RasTransform | None) -> PointMap:

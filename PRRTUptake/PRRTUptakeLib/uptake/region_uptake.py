@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from PRRTUptakeLib.uptake.errors import RecoveryError
-from PRRTUptakeLib.uptake.image_shift import shifted_to_image
+from PRRTUptakeLib.uptake.image_shift import region_places, shifted_to_image
 from PRRTUptakeLib.uptake.noise import ImageNoise
 from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve
 from PRRTUptakeLib.uptake.region_model import BACKGROUND, box_of, region_model
@@ -219,6 +219,7 @@ def region_uptakes(
         noise=_noise_of(
             {region.name: where for region, where in zip(regions, measuring, strict=True)}, measured, noise
         ),
+        places=region_places(image, corrected, settings.registration_mm) if settings.registration_mm > 0 else {},
     )
     own = (*OWN, "contour") if settings.own_contours else OWN
     drawn = region_draws(corrected, uncertainties, draws=settings.draws, seed=settings.seed, image=name, own=own)

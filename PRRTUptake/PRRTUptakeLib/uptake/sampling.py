@@ -118,17 +118,27 @@ def _box_count(table: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.nda
     """Number of mask voxels in boxes from ``first`` to ``last`` - 1, index arrays (..., 3) ordered i, j, k."""
     top = np.array(table.shape[::-1]) - 1
     ends = (np.clip(first, 0, top), np.clip(last, 0, top))
+    _, rows, columns = table.shape
+    plane = [one[..., 2] * (rows * columns) for one in ends]
+    row = [one[..., 1] * columns for one in ends]
+    flat = table.reshape(-1)
     count = np.zeros(first.shape[:-1], dtype=np.int64)
     for k, j, i in _CORNERS:
-        count += (-1) ** (3 - k - j - i) * table[ends[k][..., 2], ends[j][..., 1], ends[i][..., 0]]
+        one = flat.take(plane[k] + row[j] + ends[i][..., 0])
+        if (k + j + i) % 2:
+            count += one
+        else:
+            count -= one
     return count
 
 
 def _inside(padded: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Whether points (..., 3), mask indices ordered i, j, k, lie in the mask, which is ``padded`` by one voxel."""
     top = np.array(padded.shape[::-1]) - 1
-    nearest = np.clip(np.floor(points + 1.5), 0, top).astype(np.intp)
-    return padded[nearest[..., 2], nearest[..., 1], nearest[..., 0]]
+    nearest = points + 1.5
+    np.clip(nearest, 0, top, out=nearest)
+    i, j, k = np.moveaxis(nearest.astype(np.intp), -1, 0)  # whole numbers: nothing is below 0
+    return np.asarray(padded.reshape(-1).take((k * padded.shape[1] + j) * padded.shape[2] + i))
 
 
 @functools.cache

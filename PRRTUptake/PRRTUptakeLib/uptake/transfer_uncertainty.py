@@ -10,6 +10,10 @@ that position widens the interval upwards only.
 What is shared stays shared: the resolution is one for all regions and images of a camera, a contour one for all images
 it is placed on; place and noise are each image's own. Random numbers belong to cause, region and image by name, so that
 draws of two images can be divided draw by draw, and what they share cancels.
+
+How far a region is off its place is drawn from what the image says of it where it says more than the statement
+(``image_shift.region_places``): the loss of a displacement that the image excludes would lift the interval off the
+value.
 """
 
 from __future__ import annotations
@@ -50,12 +54,15 @@ class TransferUncertainties:
         ``partial_volume.contour_uncertainty_mm``. One value, or one for each region by name.
     noise : relative standard uncertainty of a region's measured mean by counting noise, by name; see
         ``uptake.uncertainty``. Regions that are not named have none.
+    places : by region what the image says of its place, see ``image_shift.region_places``; where a region is not named,
+        it is off by ``registration_mm`` in any direction.
     """
 
     fwhm_relative: float = 0.15
     registration_mm: float = 2.0
     contour_mm: float | Mapping[str, float] = 0.5
     noise: Mapping[str, float] = field(default_factory=dict)
+    places: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         contours = [self.contour_mm] if isinstance(self.contour_mm, (int, float)) else list(self.contour_mm.values())
@@ -236,6 +243,9 @@ def _by_masks(corrected: CorrectedRegions, u: TransferUncertainties, normals: No
             products.append(changes.products(number, boxes))
         for cause, of_cause in pairs.items():
             z = normals.of(cause, name, 3) if of_cause else np.empty((normals.draws, 0))
+            if of_cause and cause == "registration" and name in u.places:
+                off, known = u.places[name]
+                z = (off + known * z) / u.registration_mm
             steps[cause] += [scale * z[:, axis] for axis, (_, _, scale) in enumerate(of_cause)]
             order += [cause] * len(of_cause)
     found = _solved(np.concatenate(products), corrected.spread.products @ corrected.corrected)

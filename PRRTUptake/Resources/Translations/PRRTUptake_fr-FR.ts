@@ -395,6 +395,10 @@
    <translation>Nécessite les séries d'origine dans la base DICOM de Slicer ; patient et étude sont les leurs.</translation>
   </message>
   <message>
+   <source>No segments yet? Run it on the CT; the tasks total, liver_segments, liver_vessels and liver_lesions need no licence. Or draw in Segment Editor, or load SEG, RT structures or masks.</source>
+   <translation>Pas encore de segments ? Lancez-le sur le CT ; les tâches total, liver_segments, liver_vessels et liver_lesions ne demandent pas de licence. Ou dessinez dans Segment Editor, ou chargez SEG, structures RT ou masques.</translation>
+  </message>
+  <message>
    <source>Number of the treatment cycle, from 1.</source>
    <translation>Numéro du cycle de traitement, à partir de 1.</translation>
   </message>
@@ -417,6 +421,10 @@
   <message>
    <source>Open report</source>
    <translation>Ouvrir le rapport</translation>
+  </message>
+  <message>
+   <source>Open the module TotalSegmentator, if its extension is installed; segment the CT there, then choose the segmentation here</source>
+   <translation>Ouvrir le module TotalSegmentator, si son extension est installée ; y segmenter le CT, puis choisir la segmentation ici</translation>
   </message>
   <message>
    <source>PRRT Uptake</source>
@@ -665,6 +673,10 @@
   <message>
    <source>Time zone:</source>
    <translation>Fuseau horaire :</translation>
+  </message>
+  <message>
+   <source>TotalSegmentator</source>
+   <translation>TotalSegmentator</translation>
   </message>
   <message>
    <source>Transform:</source>
@@ -1374,6 +1386,10 @@
    <translation>Divisez de nouveau le foie en lobes.</translation>
   </message>
   <message>
+   <source>The extension TotalSegmentator is not installed: install it by View &gt; Extensions Manager, or run 'prrt segment' where pip install TotalSegmentator was done.</source>
+   <translation>L'extension TotalSegmentator n'est pas installée : installez-la par View &gt; Extensions Manager, ou lancez « prrt segment » là où pip install TotalSegmentator a été fait.</translation>
+  </message>
+  <message>
    <source>The lesion could not be divided.</source>
    <translation>La lésion n'a pas pu être divisée.</translation>
   </message>
@@ -1420,6 +1436,10 @@
   <message>
    <source>The targets could not be picked.</source>
    <translation>Les cibles n'ont pas pu être choisies.</translation>
+  </message>
+  <message>
+   <source>TotalSegmentator could not be opened.</source>
+   <translation>TotalSegmentator n'a pas pu être ouvert.</translation>
   </message>
   <message>
    <source>Which artery feeds the segment, by the angiography; give the reason beside it first</source>

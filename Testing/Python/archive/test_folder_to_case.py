@@ -16,11 +16,13 @@ from PRRTUptakeLib.archive.assemble import Wishes, assemble
 from PRRTUptakeLib.archive.errors import ArchiveError
 from PRRTUptakeLib.archive.make import make_case, make_cohort, one_patient
 from PRRTUptakeLib.archive.scan import scan_source
+from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.imaging.itk_images import write_mask
 from PRRTUptakeLib.imaging.volume import Grid
 from PRRTUptakeLib.study.case import load_case, require_no_questions
 from PRRTUptakeLib.study.check import check_case
 from PRRTUptakeLib.study.errors import InputFileError
+from PRRTUptakeLib.study.images import emission_series
 from PRRTUptakeLib.table_file import read_table
 
 CT_GRID = Grid((6, 4, 4), np.array([[-10.0, 0, 0, 20], [0, -10.0, 0, 20], [0, 0, 5.0, 0], [0, 0, 0, 1]]))
@@ -216,16 +218,47 @@ def test_two_days_under_one_study_and_frame_are_two_visits(tmp_path):
     assert keys(draft) == ["visits[0].segments"]
 
 
-def test_bed_positions_are_asked_about(one_visit):
-    place, _, spect = one_visit
+def with_second_bed(place, spect, name, begin_mm=30.0):
+    """A second bed position beside the first, from other pixels."""
     ds = pydicom.dcmread(spect)
-    ds.SeriesInstanceUID, ds.SOPInstanceUID = uid("second bed"), uid("second bed image")
+    ds.SeriesInstanceUID, ds.SOPInstanceUID = uid("second bed", name), uid("second bed image", name)
     ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
-    ds.DetectorInformationSequence[0].ImagePositionPatient = [-20.0, -20.0, 30.0]
+    ds.DetectorInformationSequence[0].ImagePositionPatient = [-20.0, -20.0, begin_mm]
     ds.PixelData = ds.PixelData[::-1]
-    ds.save_as(place / "bed2.dcm")
+    ds.save_as(place / f"{name}.dcm")
+    return str(ds.SeriesInstanceUID)
+
+
+def test_bed_positions_of_one_SPECT_are_one_image_without_a_question(one_visit, tmp_path):
+    place, truth, spect = one_visit
+    second = with_second_bed(place, spect, "bed2")
+    case = tmp_path / "case.json"
+    draft = make_case(one_patient(scan_source(place), ""), case, "a folder", "single-arm")
+    assert keys(draft) == ["visits[0].segments"]
+    visit = load_case(case).visits[0]
+    beds = emission_series(find_series(visit.dicom), "SPECT", "24h", visit.image)
+    assert {one.uid for one in beds} == {truth.image, second}  # as prrt run measures them
+    assert " + " in draft.visits[0].found["image"]
+
+
+def test_bed_positions_of_unknown_correction_are_confirmed(one_visit):
+    place, _, spect = one_visit
+    changed(spect, CorrectedImage=None)
+    with_second_bed(place, spect, "bed2")
+    shutil.rmtree(spect.parent.parent / "S05")
+    draft = drafted(place)
+    assert any(
+        "2 bed positions are measured as one scan; the header does not say" in one.question
+        for one in draft.all_questions
+    )
+    assert draft.visits[0].bed_count == 2
+
+
+def test_bed_positions_with_a_gap_are_asked_about(one_visit):
+    place, _, spect = one_visit
+    with_second_bed(place, spect, "bed2", begin_mm=45.0)
     question = next(one for one in drafted(place).all_questions if one.key == "visits[0].image")
-    assert "bed positions of one scan" in question.question
+    assert "bed positions of one scan that cannot be joined" in question.question
     assert len(question.choices) == 3  # both beds, and the image without attenuation correction
 
 

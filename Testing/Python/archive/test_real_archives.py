@@ -210,7 +210,7 @@ def test_a_full_disk_is_one_sentence_and_what_came_is_kept(archive, tmp_path, ca
 
 def test_an_archive_wants_the_patient_named(archive, tmp_path, capsys):
     assert main(["case", archive.web, "-o", str(tmp_path / "case.json")]) == 1
-    assert "name those that you want by --patient" in said_by(capsys)
+    assert "name the one that you want by --patient ID, or several by --cohort" in said_by(capsys)
 
 
 def test_letters_that_stand_for_any_find_nobody(archive, tmp_path):

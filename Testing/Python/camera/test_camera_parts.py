@@ -181,6 +181,16 @@ def test_a_drift_and_a_date_outside_the_limits_are_named():
     assert [one.date for one in jump.points if one.outside] == [days[6]]
 
 
+def test_two_dates_are_compared_by_their_stated_uncertainties():
+    """Three standard uncertainties of a difference: 3 sqrt(2) 1 % = 4.2 %."""
+    days = date(2024, 1, 1), date(2025, 1, 1)
+    for second, outside in ((10.40, False), (10.45, True)):
+        found = trends([_file(days[0], 10.0), _file(days[1], second)])[0]
+        assert [one.outside for one in found.points] == [outside, outside]
+        assert ("outside the control limits on 2024-01-01, 2025-01-01" in found.sentence) == outside
+        assert math.isnan(found.per_year)
+
+
 def test_sites_are_kept_apart():
     found = trends([_file(date(2024, 1, 1), 10.0, "A"), _file(date(2024, 1, 1), 11.0, "B")])
     assert [(one.site, one.mean) for one in found] == [("A", 10.0), ("B", 11.0)]

@@ -39,6 +39,21 @@ DRAWS = 2000
 
 
 @dataclass(frozen=True)
+class Camera:
+    """What a patient is imaged with, and what is stated of it.
+
+    ``stated_mm``, ``stated_u`` are resolution and its relative u, ``calibration_u`` is that of the factor; ``true_mm``
+    and ``gain`` (image over truth after calibration) are how it is.
+    """
+
+    stated_mm: float
+    stated_u: float
+    calibration_u: float
+    true_mm: float
+    gain: float
+
+
+@dataclass(frozen=True)
 class Found:
     """One region of one patient: reported over true (dose), its interval over the truth, relative u, and whether held.
 
@@ -149,15 +164,16 @@ def off(segment, shift_mm, surface_mm):
     return matrix
 
 
-def images_of(index, errors=1.0):
+def images_of(index, errors=1.0, camera=None):
     """Uptakes of the patient's regions in every image, the patient, and its size; ``errors`` scales what goes wrong."""
     patient, size, rng = patient_of(index)
     width = FWHM_mm * math.exp(errors * FWHM_u * rng.standard_normal())
     gain = math.exp(errors * CALIBRATION_u * rng.standard_normal())
+    camera = camera or Camera(FWHM_mm, FWHM_u, CALIBRATION_u, width, gain)
     settings = PartialVolumeSettings(
         mode="gtm",
-        fwhm_mm=FWHM_mm,
-        fwhm_u=FWHM_u,
+        fwhm_mm=camera.stated_mm,
+        fwhm_u=camera.stated_u,
         registration_mm=PLACE_mm,
         contour_mm=CONTOUR_mm,
         own_contours=True,
@@ -166,8 +182,8 @@ def images_of(index, errors=1.0):
     found = []
     for time_h in TIMES_h:
         posture = random_posture(rng, 8.0, 0.0, 4.0)  # turned, the phantom takes ten times as long
-        image = spect(patient, size, time_h, posture, width, rng)
-        image = replace(image, array=image.array * gain)
+        image = spect(patient, size, time_h, posture, camera.true_mm, rng)
+        image = replace(image, array=image.array * camera.gain)
         shift = errors * PLACE_mm * rng.standard_normal(3)
         placed, masks = {}, masks_of(patient, size, posture)
         for name, mask in masks.items():
@@ -175,22 +191,22 @@ def images_of(index, errors=1.0):
             placed[name] = occupancy(mask, CONTRAST_CT_GRID, SPECT_GRID, wrong)
         noise = image_noise(image, occupancy(healthy_liver(masks), CONTRAST_CT_GRID, SPECT_GRID))
         found.append(region_uptakes(image, list(placed.values()), settings, noise=noise, name=f"{time_h:g}h"))
-    return found, patient, size
+    return found, patient, size, camera
 
 
-def study_patient(index, errors=1.0):
+def study_patient(index, errors=1.0, camera=None):
     """What is found of every kidney, spleen and lesion of a patient, not corrected and corrected."""
-    images, patient, size = images_of(index, errors)
+    images, patient, size, camera = images_of(index, errors, camera)
     diameters = {one.name: one.diameter_mm * size for one in patient.lesions}
     rows = []
     for mode in ("none", "gtm"):
         for name in (*diameters, *ORGANS):
-            row = _region(name, mode, images, patient)
+            row = _region(name, mode, images, patient, camera)
             rows.append(replace(row, patient=index, diameter_mm=diameters.get(name, math.nan)))
     return rows
 
 
-def _region(name, mode, series, patient):
+def _region(name, mode, series, patient, camera):
     try:
         points = [image.uptake(name) for image in series]
     except RecoveryError:
@@ -199,13 +215,13 @@ def _region(name, mode, series, patient):
     values = [one.corrected if corrected else one.measured for one in points]
     integral = KnownKinetics(name, patient, tuple(value * 1e-6 for value in values))
     chain = ChainInputs(
-        CALIBRATION_u,
+        camera.calibration_u,
         0.0,
         0.0,
         0.0,
         1.0,
         1.0,
-        FWHM_mm,
+        camera.stated_mm,
         False,
         {name: tuple(points)},
         frozenset({name} if corrected else ()),
@@ -217,7 +233,7 @@ def _region(name, mode, series, patient):
     held = 0
     for time_h, point in zip(TIMES_h, points, strict=True):
         calibration = np.random.default_rng(7).standard_normal(DRAWS)
-        one = point.with_shared(CALIBRATION_u, calibration, "calibration").result(corrected)
+        one = point.with_shared(camera.calibration_u, calibration, "calibration").result(corrected)
         held += one.lower <= patient.concentration_Bq_per_mL(name, time_h) <= one.upper
     low, high = (value / true for value in found.interval_Gy)
     dose = integral.tia_MBq_h / true

@@ -106,3 +106,43 @@ def test_expected_recovery_is_that_of_the_place_that_was_measured(fitted):
     assert {name: value for name, value in after.items() if name != lesion} == pytest.approx(
         {name: value for name, value in before.items() if name != lesion}
     )
+
+
+def test_a_camera_file_counts_as_it_does_for_a_case(fitted, tmp_path):
+    """Values divided by image over truth, resolution and its uncertainty in the rules, and each difference named."""
+    import json
+
+    from PRRTDosimetryLib.dosimetry.settings import DoseSettings
+    from PRRTUptakeLib.dicom.acquisition import Acquisition
+    from PRRTUptakeLib.dicom.series_facts import SeriesFacts
+    from PRRTUptakeLib.mrml.dicom_nodes import SERIES_ATTRIBUTE
+    from PRRTUptakeLib.study.camera import load_camera
+
+    logic, points, treatment = fitted
+    before = {name: one.tia_MBq_h for name, one in logic.dosimetry.integrals.items()}
+    path = tmp_path / "CAMERA.json"
+    path.write_text(
+        json.dumps(
+            {
+                "camera": "C", "date": "2020-01-31", "nuclide": "Lu-177", "acquisition": {"collimator": "MEGP"},
+                "calibration": {"kind": "concentration", "factor": 1.25, "u_relative": 0.01},
+                "resolution": {"fwhm_mm": 11.0, "u_mm": 0.22},
+            }
+        )
+    )  # fmt: skip
+    logic.camera = load_camera(path)
+    facts = SeriesFacts(acquisition=Acquisition(collimator="LEHR"), has_units=True, nuclide="Lu-177")
+    points[0].node.SetAttribute(SERIES_ATTRIBUTE, facts.as_text())
+    for point in points[1:]:
+        point.node.SetAttribute(SERIES_ATTRIBUTE, None)
+    logic.fitCurves(points, treatment, DoseSettings())
+    after = {name: one.tia_MBq_h for name, one in logic.dosimetry.integrals.items()}
+    assert after == pytest.approx({name: value / 1.25 for name, value in before.items()}, rel=1e-3)
+    imaging = logic.study.input.measuring_protocol.imaging
+    assert (imaging.fwhm_mm, imaging.fwhm_u_percent) == (11.0, pytest.approx(2.0))
+    doubts = " ".join(logic.study.input.doubts)
+    assert "in collimator: 'LEHR', but 'MEGP' for the phantom" in doubts
+    assert doubts.count("does not remember its series") == len(points) - 1
+    logic.fitCurves(points, treatment, DoseSettings(image_fwhm_mm=14.0))  # what is stated goes first
+    imaging = logic.study.input.measuring_protocol.imaging
+    assert (imaging.fwhm_mm, imaging.fwhm_u_percent) == (14.0, logic.protocol.imaging.fwhm_u_percent)

@@ -44,6 +44,7 @@ def test_a_camera_file_gives_resolution_recovery_and_uncertainty(panel, tmp_path
     assert panel.parameters.resolution_mm == 9.5
     assert panel.parameters.calibrationUncertainty == pytest.approx(1.2)
     assert panel.logic.recoveryCurve(panel.parameters).a_mL == 3.0
+    assert panel.ui.sensitivitySpinBox.value == pytest.approx(9.4)  # for images of counts
     assert "resolution 9.5 mm" in panel.ui.statusLabel.text
     assert "In use" in panel.ui.cameraLabel.text
     panel.ui.phantomVolumesLineEdit.text, panel.ui.phantomRecoveriesLineEdit.text = "1 5 20 80", "0.3 0.5 0.7 0.85"
@@ -58,6 +59,17 @@ def test_a_broken_camera_file_is_one_sentence_and_changes_nothing(panel, tmp_pat
     assert "a date such as 2025-01-31" in panel.ui.statusLabel.text
     assert panel.parameters.cameraFile == ""
     assert panel.parameters.resolution_mm == 0.0
+
+
+def test_an_emptied_path_ends_the_use(panel, tmp_path):
+    path = tmp_path / "CAMERA.json"
+    path.write_text(json.dumps(CAMERA))
+    panel.ui.cameraPath.currentPath = str(path)
+    panel.ui.useCameraButton.click()
+    panel.ui.cameraPath.currentPath = ""
+    assert panel.parameters.cameraFile == ""
+    assert panel.logic.cameraFile(panel.parameters) is None
+    assert panel.logic.recoveryCurve(panel.parameters) is None
 
 
 @pytest.mark.slow

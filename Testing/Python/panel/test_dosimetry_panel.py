@@ -465,6 +465,11 @@ def test_a_population_integrates_and_its_file_is_kept(ready, tmp_path):
     ready.ui.fitButton.click()
     notes = ready.logic.dosimetryFor(ready.parameters).dosimetry.notes
     assert any("kinetics by the population" in note and "SYNTHETIC" in note for note in notes)
+    ready.ui.covariatesLineEdit.text = "egfr=sixty"
+    ready.ui.fitButton.click()
+    assert "'egfr=sixty' is no covariate: write NAME=VALUE" in ready.ui.statusLabel.text
+    ready.ui.covariatesLineEdit.text = "egfr=60, age=50"
+    assert dict(ready.logic._settings(ready.parameters).covariates) == {"egfr": 60.0, "age": 50.0}
     wrong = tmp_path / "wrong.json"
     wrong.write_text("{}")
     ready.ui.populationPath.currentPath = str(wrong)

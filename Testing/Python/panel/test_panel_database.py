@@ -7,7 +7,8 @@ import shutil
 import pydicom
 import pytest
 from builders.panel_actions import cells, choose_data
-from builders.small_archive import subject, write_therapy
+from builders.small_archive import subject, uid, write_therapy
+from PRRTUptakeLib.synthetic.nm_writing import UCUM_BQ_PER_ML, real_world_value
 
 
 @pytest.fixture
@@ -61,6 +62,29 @@ def test_what_is_doubtful_is_said(load_panel, folder):
     panel.enter()
     panel.ui.fromDatabaseButton.click()
     assert "Which image is measured?" in panel.ui.statusLabel.text
+
+
+def test_bed_positions_are_one_image(load_panel, folder):
+    import slicer
+
+    spect = next((folder / "two").rglob("S04/I001"))
+    ds = pydicom.dcmread(spect)
+    ds.RealWorldValueMappingSequence = [real_world_value(2.0, UCUM_BQ_PER_ML)]
+    ds.save_as(spect)
+    ds.SeriesInstanceUID, ds.SOPInstanceUID = uid("second bed"), uid("second bed image")
+    ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
+    ds.DetectorInformationSequence[0].ImagePositionPatient = [-20.0, -20.0, 30.0]
+    ds.PixelData = ds.PixelData[::-1]
+    ds.save_as(folder / "two" / "bed2.dcm")
+    shutil.rmtree(folder / "one")
+    slicer.dicomDatabase.import_folder(folder)
+    panel = load_panel("PRRTUptake")
+    panel.enter()
+    panel.ui.fromDatabaseButton.click()
+    assert [(row[1], row[2]) for row in cells(panel.ui.imagesTable)] == [("measured", "24h"), ("anatomy", "24h")]
+    node = next(one for one in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if "SPECT" in one.GetName())
+    assert node.GetImageData().GetDimensions()[2] == 12
+    assert node.GetAttribute("PRRT.HoursAfterInjection").startswith("24")
 
 
 def test_a_protocol_of_other_images_gives_way(panel):

@@ -56,6 +56,19 @@ def test_segments_step_by_step(ready):
     assert moved["left"] > 1.3 * moved["right"]
 
 
+def test_totalsegmentator_is_opened_or_the_way_to_it_is_said(ready, monkeypatch):
+    import slicer
+
+    opened = []
+    monkeypatch.setattr(slicer.util, "selectModule", opened.append, raising=False)
+    ready.ui.totalSegmentatorButton.click()
+    assert "install it by View > Extensions Manager" in ready.ui.statusLabel.text
+    assert opened == []
+    monkeypatch.setattr(slicer.modules, "totalsegmentator", object(), raising=False)
+    ready.ui.totalSegmentatorButton.click()
+    assert opened == ["TotalSegmentator"]
+
+
 def test_targets_are_replaced_with_a_reason(ready, tmp_path):
 
     rules = json.loads((MODULES / "PRRTUptake/Resources/Protocols/lutia.json").read_text())

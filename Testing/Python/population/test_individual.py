@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from PRRTDosimetryLib.kinetics.selection import integrate_all
 from PRRTDosimetryLib.population.curve_sets import PatientCurve
 from PRRTDosimetryLib.population.errors import PopulationError
 from PRRTDosimetryLib.population.individual import METHOD, PopulationUse
+from PRRTDosimetryLib.population.kind_model import Covariate
 from PRRTDosimetryLib.population.synthetic import ADMINISTERED_MBQ, synthetic_patients, synthetic_population
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
 
@@ -58,6 +60,14 @@ def test_more_images_narrow_the_interval():
     ]
     assert widths == sorted(widths, reverse=True)
     assert widths[0] > 2 * widths[2]
+
+
+def test_what_is_unusual_in_both_kidneys_is_named_though_each_is_the_others_prior():
+    sd = float(POPULATION.kinds["kidney"].spread[1])
+    curves = [typical(f"Kidney_{side}", "kidney", [24, 72, 168], (0.0, 4 * sd, 0.0)) for side in ("Left", "Right")]
+    for found in by_population(curves).values():
+        assert found.method == "auto"
+        assert any("Kidney_Right" in note and "together are outside" in note for note in found.notes)
 
 
 def test_the_other_kidney_narrows_the_first():
@@ -119,6 +129,21 @@ def test_what_is_missing_is_asked_for():
         integrate_all([curve], LU, "auto", Options(population=PopulationUse(population=POPULATION)))
     with pytest.raises(KineticsError, match="leave out the model 'mono'"):
         by_population([curve], "mono")
+
+
+def test_covariates_that_are_missing_or_unknown_are_said():
+    curve = typical("Kidney_Left", "kidney", [24, 96])
+    unknown = by_population([curve], covariates={"eGFR": 60.0})["Kidney_Left"]
+    assert "the population does not depend on eGFR, which is stated: not used" in unknown.notes
+    kidney = POPULATION.kinds["kidney"]
+    asking = replace(kidney, covariates=(Covariate("egfr", 80.0, 20.0),), effects=np.array([[0.0, 0.2, 0.0]]))
+    use = PopulationUse(
+        population=replace(POPULATION, kinds={"kidney": asking}), administered_MBq=ADMINISTERED_MBQ, covariates={}
+    )
+    found = use.integrals([curve], LU, Options())["Kidney_Left"]
+    assert "egfr of this patient is not stated: what it explains is in the interval" in found.notes
+    stated = replace(use, covariates={"egfr": 80.0}).integrals([curve], LU, Options())["Kidney_Left"]
+    assert width(stated) <= width(found)
 
 
 def test_the_same_seed_gives_the_same_interval():

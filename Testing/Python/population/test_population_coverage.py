@@ -11,7 +11,8 @@ from PRRTDosimetryLib.kinetics.single_time_point import single_time_point
 from PRRTDosimetryLib.population.courses import KINETICS, log_rate
 from PRRTDosimetryLib.population.fitting import fit_kind
 from PRRTDosimetryLib.population.hierarchy import Group, Layout
-from PRRTDosimetryLib.population.posterior import posterior
+from PRRTDosimetryLib.population.outside import SIGNIFICANCE
+from PRRTDosimetryLib.population.posterior import chance_of_all, posterior
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
 
 pytestmark = pytest.mark.slow
@@ -26,11 +27,14 @@ COURSE = KINETICS["uptake-clearance"]
 TOTAL = np.hypot(BETWEEN, WITHIN)
 
 
-def simulated(rng, patients: int, hours=HOURS, curves: int = 2, patient_level=None):
-    """Curves of patients as arrays, and true ln TIA; ``patient_level`` is in standard deviations of single curves."""
+def simulated(rng, patients: int, hours=HOURS, curves: int = 2, patient_level=None, own=False):
+    """Curves of patients as arrays, and true ln TIA; ``patient_level`` is in standard deviations of single curves.
+
+    With ``own`` it is in those between patients, and curves differ within patients.
+    """
     level = rng.standard_normal((patients, 1, 3)) if patient_level is None else patient_level
-    own = rng.standard_normal((patients, curves, 3))
-    theta = TYPICAL + (BETWEEN * level + WITHIN * own if patient_level is None else TOTAL * level)
+    each = rng.standard_normal((patients, curves, 3))
+    theta = TYPICAL + (BETWEEN * level + WITHIN * each if own or patient_level is None else TOTAL * level)
     time = np.broadcast_to(np.array(hours), (patients, curves, len(hours))).copy()
     logs = COURSE.log_activity(theta, time, PHYSICAL) + NOISE * rng.standard_normal(time.shape)
     same = np.broadcast_to(np.eye(curves), (patients, curves, curves)).copy()
@@ -83,14 +87,33 @@ def test_intervals_from_one_image_hold_the_truth_and_are_narrow(populations, pat
 
 @pytest.mark.parametrize(("parameter", "hours"), [(0, (72.0,)), (1, (24.0, 72.0, 168.0))])
 def test_patients_at_three_standard_deviations_are_named(populations, parameter, hours):
-    """In amplitude by one image, in clearance by three; both sides, everything else as it comes."""
+    """In amplitude by one image, in clearance by three, everything else as it comes: 80 %, both sides together.
+
+    Slow clearances are blurred most by the images, and three standard deviations are fewer where the estimate of the
+    population's spread is too large: 60 % at least. Of the population's own patients 5 % are named.
+    """
     rng = np.random.default_rng(9)
     level = rng.standard_normal((200, 1, 3))
     level[:, :, parameter] = np.where(np.arange(200) % 2, 3.0, -3.0)[:, None]
     outliers, _ = simulated(rng, 200, hours, 1, level)
-    usual, _ = simulated(rng, 400, hours, 1)
+    usual, _ = simulated(rng, 600, hours, 1)
     for patients in (30, 100):
-        named = np.mean([posterior(model, outliers, PHYSICAL).outside.mean() for model in populations[patients]])
+        named = np.mean([posterior(model, outliers, PHYSICAL).outside for model in populations[patients]], axis=0)
         false = np.mean([posterior(model, usual, PHYSICAL).outside.mean() for model in populations[patients]])
-        assert named >= 0.80
-        assert false <= 0.10
+        assert named.mean() >= 0.80
+        assert named[::2].mean() >= 0.60
+        assert 0.03 <= false <= 0.075
+
+
+@pytest.mark.parametrize("side", [-3.0, 3.0])
+def test_a_patient_at_three_standard_deviations_is_named_by_both_kidneys_together(populations, side):
+    """In clearance by three images, where each kidney is the other's prior and hides it."""
+    rng = np.random.default_rng(10)
+    hours = (24.0, 72.0, 168.0)
+    level = rng.standard_normal((60, 1, 3))
+    level[:, :, 1] = side
+    outliers, usual = (simulated(rng, 60, hours, 2, patient_level=x, own=True)[0] for x in (level, None))
+    named = np.mean([chance_of_all(m, outliers, PHYSICAL) < SIGNIFICANCE for m in populations[100]])
+    false = np.mean([chance_of_all(m, usual, PHYSICAL) < SIGNIFICANCE for m in populations[100]])
+    assert named >= 0.80
+    assert false <= 0.10

@@ -18,9 +18,10 @@ from PRRTUptakeLib.review.blinding import blinded, blinding_of
 from PRRTUptakeLib.review.case_review import CaseReview
 from PRRTUptakeLib.review.errors import ReviewError
 from PRRTUptakeLib.review.page import template
-from PRRTUptakeLib.review.page_state import curve_polyline
+from PRRTUptakeLib.review.page_state import curve_picture, curve_polyline
 from PRRTUptakeLib.review.source import ReadingRoom, Source, reading_room, source_of
 from PRRTUptakeLib.study.errors import LockError
+from PRRTUptakeLib.study.model import ResultPart, VisitContents
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group(__name__)]  # whole patients; one worker keeps them
 
@@ -155,7 +156,7 @@ def test_a_refusal_is_shown_in_words_and_changes_nothing(reader):
         state = settled(reader, call)
         assert state.problem.endswith("."), call
     assert len(reader.room.journal.records) == kept
-    assert settled(reader, ("look",)).problem == ""
+    assert settled(reader, ("look", 0.5, 1.0, "hot", -100, 200)).problem == ""
 
 
 def test_a_reading_is_finished_the_next_case_opens_and_it_can_be_withdrawn(reader):
@@ -202,6 +203,9 @@ def test_twenty_patients_in_a_row_leave_nothing_behind(tmp_path):
 def test_a_curve_fits_its_picture():
     points = [{"hours": 4.0, "value": 10.0}, {"hours": 168.0, "value": 2.0}]
     assert curve_polyline(points) == "26.7,40.0 300.0,248.0"
+    picture = curve_picture(points, "Bq/mL")
+    assert picture["hours"] == [{"x": "26.7", "text": "4"}, {"x": "300.0", "text": "168"}]
+    assert picture["highest"] == "10.0 Bq/mL"
 
 
 def test_texts_of_people_are_never_markup():
@@ -239,3 +243,68 @@ def test_a_reader_is_let_in_once_at_a_time(tmp_path):
     first.close()
     reading_room(source, "Ann").close()
     other.close()
+
+
+# Several visits
+
+
+@pytest.fixture
+def two_visits(tmp_path):
+    app = opened(tmp_path, cases=("A",), visits=("24h", "72h"))
+    settled(app, ("start",))
+    return app
+
+
+def test_numbers_are_those_of_the_visit_that_was_touched_and_say_so(two_visits):
+    state = two_visits.state
+    assert (state.numbers_of, state.focus_label) == ("cycle 1, 24h", "cycle 1, 24h")
+    settled(two_visits, ("pointer", "down", 1, "axial", 0.9, 0.9), ("pointer", "up", 1, "axial", 0.9, 0.9))
+    assert (state.numbers_of, state.focus_label) == ("cycle 1, 72h", "cycle 1, 72h")
+    settled(two_visits, ("visit", 1, "0"))
+    assert state.numbers_of == "cycle 1, 24h"
+    assert "no such visit" in settled(two_visits, ("visit", 1, "7")).problem
+
+
+def test_a_plane_that_is_dragged_in_the_second_visit_gives_the_numbers_of_that_visit(two_visits):
+    app = two_visits
+    assert set(app._lives) == {(1, "24h"), (1, "72h")}
+    x, y = (one / 320 for one in app.state.svg_1_axial["plane"]["middle"])
+    settled(app, ("pointer", "down", 1, "axial", x, y), ("pointer", "move", 1, "axial", x + 0.05, y))
+    assert app.state.live
+    expected = app._lives[1, "72h"].at(app.panels[1].plane)
+    assert [one["tumour"] for one in app.state.lesions] == [f"{one.tumour:.0f}" for one in expected.lesions]
+    before = app.panels[0].plane
+    settled(app, ("pointer", "up", 1, "axial", x + 0.05, y))
+    assert [one.visit for one in app.review.reading.visits if one.lobe_plane is not None] == ["72h"]
+    assert app.panels[0].plane is not app.panels[1].plane
+    assert app.panels[0].plane.origin_ras.tolist() == before.origin_ras.tolist()
+    assert app.state.numbers_of == "cycle 1, 72h"
+
+
+def test_a_dose_map_is_shown_on_the_visit_whose_image_it_has_the_grid_of(two_visits):
+    app = two_visits
+    emission = app.panels[0].images.emission
+    dose = Volume(emission.array * 1e-3, emission.ijk_to_ras, "absorbed dose", "Gy")
+    contents = VisitContents(study="cycle 1 dosimetry", volumes=(("Absorbed dose", dose),))
+    app.review.result = app.review.result.with_parts(ResultPart(contents=(contents,)))
+    settled(app, ("visit", 0, "1"))
+    app._show_overlays()
+    assert app.state.overlays == ["uptake", "Absorbed dose"]
+    state = settled(app, ("overlay", "Absorbed dose"))
+    assert (state.label_0, state.bar_unit, state.mip_title) == ("cycle 1, 24h", "Gy", "dose from the front")
+    assert app.panels[0].overlay is dose
+    state = settled(app, ("overlay", "uptake"))
+    assert (state.bar_unit, state.overlay) == ("Bq/mL", "uptake")
+
+
+def test_opacity_and_window_are_those_that_the_page_sends(two_visits):
+    settled(two_visits, ("look", 0.2, 0.5, "grey", -50, 100))
+    look = two_visits.look
+    assert (look.opacity, look.top, look.colours, look.low, look.high) == (
+        0.2,
+        0.5 * two_visits.full_top,
+        "grey",
+        -50.0,
+        100.0,
+    )
+    assert "must be one of" in settled(two_visits, ("look", 0.2, 0.5, "<b>", 0, 1)).problem

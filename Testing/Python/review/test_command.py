@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from builders.full_files import full_case
@@ -84,3 +85,33 @@ def test_what_is_not_safe_is_refused_before_anything_is_served(tmp_path, capsys,
     (tmp_path / "case.json").write_text("{}")
     assert main(["review", str(tmp_path / "case.json"), "--no-browser", *arguments]) == 1
     assert message in capsys.readouterr().err
+
+
+def test_the_scene_of_results_opens_in_slicer_or_is_named_where_there_is_none(tmp_path, monkeypatch, capsys):
+    scene = tmp_path / "results" / "patient.mrb"
+    scene.parent.mkdir()
+    scene.write_text("scene")
+    monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
+    monkeypatch.delenv("PRRT_SLICER", raising=False)
+    assert main(["review", str(scene.parent), "--slicer"]) == 0
+    assert capsys.readouterr().out.strip().startswith(f"Slicer was not found: open {scene}")
+    monkeypatch.setenv("PRRT_SLICER", str(tmp_path / "gone"))
+    assert main(["review", str(scene.parent), "--slicer"]) == 1
+    assert "which is no file" in capsys.readouterr().err
+    program = tmp_path / "Slicer"
+    program.write_text(f'#!/bin/sh\nprintf %s "$1" > "{tmp_path}/given"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PRRT_SLICER", str(program))
+    assert main(["review", str(scene.parent), "--slicer"]) == 0
+    assert f"Slicer opens {scene}" in capsys.readouterr().out
+    for _ in range(200):
+        if (tmp_path / "given").is_file() and (tmp_path / "given").read_text():
+            break
+        time.sleep(0.02)
+    assert (tmp_path / "given").read_text() == str(scene)
+
+
+def test_a_case_that_cannot_be_run_is_not_opened_in_slicer(tmp_path, capsys):
+    (tmp_path / "case.json").write_text('{"patient": "P"}')
+    assert main(["review", str(tmp_path / "case.json"), "--slicer"]) == 1
+    assert "could not be run for Slicer" in capsys.readouterr().err

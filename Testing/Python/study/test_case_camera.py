@@ -14,6 +14,7 @@ from PRRTUptakeLib.dicom.operator_overrides import Calibration, OperatorOverride
 from PRRTUptakeLib.dicom.quantify import quantify
 from PRRTUptakeLib.dicom.radiopharmaceutical import Radiopharmaceutical
 from PRRTUptakeLib.dicom.series import find_series
+from PRRTUptakeLib.dicom.series_facts import SeriesFacts, has_units, series_facts
 from PRRTUptakeLib.imaging.volume import Volume
 from PRRTUptakeLib.study.camera import (
     camera_overrides,
@@ -71,7 +72,7 @@ def camera_file(folder, series, *, kind="counts", factor=10.0, **changes):
 
 def test_the_right_camera_gives_no_warning_and_its_calibration(images, tmp_path):
     camera = camera_file(tmp_path, images["counts"])
-    assert camera_warnings(camera, images["counts"], "24h") == ()
+    assert camera_warnings(camera, series_facts(images["counts"]), "24h") == ()
     overrides = camera_overrides(camera, None, images["counts"])
     assert overrides.calibration == Calibration(10.0, "total")
     made = quantify(images["counts"], overrides)
@@ -86,7 +87,7 @@ def test_what_a_visit_states_goes_first(images, tmp_path):
 
 def test_images_in_bq_are_divided_by_image_over_truth(images, tmp_path):
     camera = camera_file(tmp_path, images["mapped"], kind="concentration", factor=1.25)
-    assert camera_warnings(camera, images["mapped"], "24h") == ()
+    assert camera_warnings(camera, series_facts(images["mapped"]), "24h") == ()
     assert camera_overrides(camera, None, images["mapped"]) is None
     made = quantify(images["mapped"])
     volume, decisions = cross_calibrated(camera, made.volume, made.decisions)
@@ -109,16 +110,27 @@ def test_images_in_bq_are_divided_by_image_over_truth(images, tmp_path):
     ],
 )
 def test_each_difference_is_a_warning_that_names_it(images, tmp_path, changes, words):
-    found = camera_warnings(camera_file(tmp_path, images["counts"], **changes), images["counts"], "24h")
+    camera = camera_file(tmp_path, images["counts"], **changes)
+    facts = series_facts(images["counts"])
+    found = camera_warnings(camera, facts, "24h")
+    assert camera_warnings(camera, SeriesFacts.from_text(facts.as_text()), "24h") == found  # as a scene remembers it
     assert len(found) == 1
     assert "'24h'" in found[0]
     assert words in found[0]
 
 
+def test_image_over_truth_is_not_used_for_counts_that_the_user_calibrated(images, tmp_path):
+    camera = camera_file(tmp_path, images["counts"], kind="concentration", factor=1.25)
+    made = quantify(images["counts"], OperatorOverrides(calibration=Calibration(10.0, "total"), reason="own"))
+    volume, decisions = cross_calibrated(camera, made.volume, made.decisions, has_units(images["counts"]))
+    assert float(volume.array.mean()) == pytest.approx(VALUE, rel=0.01)
+    assert "divided" not in decisions[-1]
+
+
 def test_cps_are_not_used_for_an_image_with_units(images, tmp_path):
     camera = camera_file(tmp_path, images["mapped"])
     assert camera_overrides(camera, None, images["mapped"]) is None
-    assert "has units already" in camera_warnings(camera, images["mapped"], "24h")[0]
+    assert "has units already" in camera_warnings(camera, series_facts(images["mapped"]), "24h")[0]
 
 
 def test_resolution_and_uncertainties_enter_the_rules(images, tmp_path):

@@ -7,10 +7,11 @@ import math
 import numpy as np
 import pytest
 from PRRTUptakeLib.imaging.volume import Grid, Volume
-from PRRTUptakeLib.uptake.image_shift import shifted_to_image
+from PRRTUptakeLib.uptake.image_shift import region_places, shifted_to_image
 from PRRTUptakeLib.uptake.occupancy import Occupancy
 from PRRTUptakeLib.uptake.partial_volume import FWHM_PER_SIGMA
 from PRRTUptakeLib.uptake.region_model import region_model
+from PRRTUptakeLib.uptake.region_uptake import PartialVolumeSettings, region_uptakes
 from PRRTUptakeLib.uptake.transfer_matrix import correct_regions, spread_regions
 from scipy.ndimage import gaussian_filter
 
@@ -72,3 +73,34 @@ def test_an_image_that_shows_nothing_of_the_regions_moves_little():
 def test_no_farther_than_three_uncertainties(image):
     found = shifted_to_image(image, spread_of((0.0, 6.0, 0.0)), 1.0)
     assert max(map(abs, found.shift_mm)) <= 3.0
+
+
+def test_a_region_that_is_off_on_its_own_is_seen_and_how_well(image):
+    """After the shift of all, the lesion's contour is 3 mm off along j: it says so; the statement was 2 mm."""
+    off = np.array([0.0, 3.0, 0.0])
+    model = region_model([placed("kidney", np.zeros(3)), placed("lesion", off)])
+    found = correct_regions(image, shifted_to_image(image, spread_regions(model, FWHM), 2.0))
+    places = region_places(image, found, 2.0)
+    left = -off - np.array(found.spread.shift_mm)
+    for name, truth in (("kidney", -np.array(found.spread.shift_mm)), ("lesion", left)):
+        shift, u = places[name]
+        assert np.all(np.abs(shift - truth) < 3 * u), name
+        assert np.all(u < 0.6), name
+
+
+def test_of_a_region_that_the_image_does_not_show_nothing_but_the_statement_is_known():
+    flat = Volume(1.0 + 0.2 * np.random.default_rng(2).standard_normal(GRID.shape), GRID.ijk_to_ras)
+    places = region_places(flat, correct_regions(flat, spread_of((0.0, 0.0, 0.0))), 2.0)
+    assert all(np.all(u > 1.5) for _, u in places.values())
+
+
+def test_the_interval_is_about_the_value_where_the_image_knows_the_place(image):
+    """Not lifted by the loss of 2 mm that the image excludes; a region off on its own is held all the same."""
+    settings = PartialVolumeSettings(mode="gtm", fwhm_mm=FWHM, fwhm_u=0.01, contour_mm=0.1)
+    right = region_uptakes(image, [placed(name, np.array([1.5, -2.0, 0.8])) for name in BALLS], settings)
+    for name in BALLS:
+        assert abs(float(right.uptake(name).truth.mean())) < 0.006
+    off = [placed("kidney", np.zeros(3)), placed("lesion", np.array([0.0, 3.0, 0.0]))]
+    lesion = region_uptakes(image, off, settings).result("lesion")
+    assert lesion.value < 0.97 * BALLS["lesion"][2]
+    assert lesion.lower < BALLS["lesion"][2] < lesion.upper
