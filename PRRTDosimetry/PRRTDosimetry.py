@@ -96,6 +96,7 @@ class PRRTDosimetryParameterNode:
     sValueUncertainty: Annotated[float, WithinRange(0, 50)] = 5.0
     doses: vtkMRMLTableNode
     doseMap: vtkMRMLScalarVolumeNode
+    settingsFile: str = ""
     isodoseLevels: str = ""
     isodoses: vtkMRMLSegmentationNode
     reportFolder: str = ""
@@ -412,11 +413,13 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
 
     def _settings(self, parameters: PRRTDosimetryParameterNode) -> DoseSettings:
         from PRRTDosimetryLib.dose.density_curves import shipped_curve
-        from PRRTDosimetryLib.dosimetry.settings import DoseSettings
+        from PRRTDosimetryLib.dosimetry.settings import DoseSettings, own_settings
         from PRRTDosimetryLib.population.from_text import covariates_from_text
         from PRRTDosimetryLib.population.model import read_population
         from PRRTDosimetryLib.transport.options import TransportOptions
 
+        own = own_settings(Path(parameters.settingsFile)) if parameters.settingsFile else DoseSettings()
+        stated = own.ct_curve.name != DoseSettings().ct_curve.name
         population = read_population(Path(parameters.populationFile)) if parameters.populationFile else None
         return DoseSettings(
             model=parameters.model,
@@ -424,13 +427,13 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
             counts_u=parameters.countsUncertainty / 100,
             s_value_u=parameters.sValueUncertainty / 100,
             image_fwhm_mm=parameters.resolution_mm,
-            ct_curve=shipped_curve(parameters.curve.value),
+            ct_curve=own.ct_curve if stated else shipped_curve(parameters.curve.value),
             transport=TransportOptions(
                 electrons=parameters.electrons.value,
                 histories=round(parameters.particles * 1e6),
                 seed=parameters.seed,
             ),
-            tissues=self._tissues(parameters),
+            tissues={**self._tissues(parameters), **own.tissues},
             population=population,
             covariates=covariates_from_text(parameters.populationCovariates.replace(",", " ").split()),
         )
