@@ -10,7 +10,7 @@ demo: .venv/demo.stamp
 	$(BIN)/prrt demo -o demo
 	@echo
 	@echo "The command is $(BIN)/prrt: try $(BIN)/prrt --help, or 'source $(BIN)/activate' once and then just prrt."
-	@echo "Extras (figures, statistics, distributed, excel, pacs, transport) are installed when wanted: $(BIN)/pip install '.[excel]'; README.md says what each adds."
+	@echo "Extras (figures, statistics, distributed, excel, pacs, transport) are installed when wanted: $(BIN)/pip install -e '.[excel]'; README.md says what each adds."
 
 # Your own patient: make run SOURCE=folder-with-DICOM makes the case and asks what is open; make run CASE=case.json measures it.
 SOURCE ?=

@@ -51,11 +51,16 @@ class PRRTDosimetry(ScriptedLoadableModule):
         self.parent.acknowledgementText = _("Part of the extension PRRT, Apache License 2.0.")
 
 
+DEFAULT_PROTOCOL = "lutia"
+STUDY_NAMES = ("protocol", "protocolFile", "treatedLobe", "patient")
+STUDY_TAKEN = "PRRT.StudyTaken"  # of the parameter node: the study as it was last taken from PRRT Uptake
+
+
 @parameterNodeWrapper
 class PRRTDosimetryParameterNode:
     """Everything that the user chooses; saved with the scene. Times of images are noted on the volumes themselves."""
 
-    protocol: str = "lutia"
+    protocol: str = DEFAULT_PROTOCOL
     protocolFile: str = ""
     patient: str = ""
     cycle: Annotated[int, WithinRange(1, 20)] = 1
@@ -91,6 +96,7 @@ class PRRTDosimetryParameterNode:
     sValueUncertainty: Annotated[float, WithinRange(0, 50)] = 5.0
     doses: vtkMRMLTableNode
     doseMap: vtkMRMLScalarVolumeNode
+    settingsFile: str = ""
     isodoseLevels: str = ""
     isodoses: vtkMRMLSegmentationNode
     reportFolder: str = ""
@@ -138,11 +144,12 @@ class PRRTDosimetryWidget(PanelWidget):
         ]
 
     def initializeParameterNode(self) -> None:
-        """A scene's first visit to this panel takes protocol, patient and treated lobe as PRRT Uptake has them."""
+        """Take protocol, patient and treated lobe as PRRT Uptake has them, until one of them is chosen here."""
         own = slicer.mrmlScene.GetSingletonNode(self.moduleName, "vtkMRMLScriptedModuleNode")
         isNew = own is None or not own.GetParameter("protocol")  # of a closed scene an empty one is left
+        isOwn = not isNew and hasOwnStudy(own)
         super().initializeParameterNode()
-        if isNew:
+        if not isOwn:
             takeStudy(self.parameters)
 
     def missing(self) -> str:
@@ -150,17 +157,26 @@ class PRRTDosimetryWidget(PanelWidget):
         return self.timePoints.two_patients() or self.study.missing() or self.timePoints.missing()
 
 
-def takeStudy(parameters: PRRTDosimetryParameterNode) -> None:
+def hasOwnStudy(node: Any) -> bool:
+    """Whether the user chose another study in this panel than was taken; a patient that images propose is no choice."""
+    default = "\n".join((DEFAULT_PROTOCOL, "", TreatedLobe.BLINDED.name, ""))
+    words = (node.GetAttribute(STUDY_TAKEN) or default).split("\n")
+    now = [node.GetParameter(name) for name in STUDY_NAMES]
+    return now[:-1] != words[:-1] or words[-1] not in ("", now[-1])
+
+
+def takeStudy(parameters: Any) -> None:
     """The study that PRRT Uptake has in this scene, so that both measure one patient by one protocol."""
     other = slicer.mrmlScene.GetSingletonNode("PRRTUptake", "vtkMRMLScriptedModuleNode")
-    if other is None:
-        return
-    for name in ("protocol", "protocolFile", "patient"):
-        if other.GetParameter(name):
-            setattr(parameters, name, other.GetParameter(name))
-    lobe = other.GetParameter("treatedLobe")
-    if lobe in TreatedLobe.__members__:
-        parameters.treatedLobe = TreatedLobe[lobe]
+    if other is not None:
+        for name in ("protocol", "protocolFile", "patient"):
+            if other.GetParameter(name):
+                setattr(parameters, name, other.GetParameter(name))
+        lobe = other.GetParameter("treatedLobe")
+        if lobe in TreatedLobe.__members__:
+            parameters.treatedLobe = TreatedLobe[lobe]
+    node = parameters.parameterNode
+    node.SetAttribute(STUDY_TAKEN, "\n".join(node.GetParameter(name) for name in STUDY_NAMES))
 
 
 class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
@@ -397,11 +413,13 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
 
     def _settings(self, parameters: PRRTDosimetryParameterNode) -> DoseSettings:
         from PRRTDosimetryLib.dose.density_curves import shipped_curve
-        from PRRTDosimetryLib.dosimetry.settings import DoseSettings
+        from PRRTDosimetryLib.dosimetry.settings import DoseSettings, own_settings
         from PRRTDosimetryLib.population.from_text import covariates_from_text
         from PRRTDosimetryLib.population.model import read_population
         from PRRTDosimetryLib.transport.options import TransportOptions
 
+        own = own_settings(Path(parameters.settingsFile)) if parameters.settingsFile else DoseSettings()
+        stated = own.ct_curve.name != DoseSettings().ct_curve.name
         population = read_population(Path(parameters.populationFile)) if parameters.populationFile else None
         return DoseSettings(
             model=parameters.model,
@@ -409,13 +427,13 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
             counts_u=parameters.countsUncertainty / 100,
             s_value_u=parameters.sValueUncertainty / 100,
             image_fwhm_mm=parameters.resolution_mm,
-            ct_curve=shipped_curve(parameters.curve.value),
+            ct_curve=own.ct_curve if stated else shipped_curve(parameters.curve.value),
             transport=TransportOptions(
                 electrons=parameters.electrons.value,
                 histories=round(parameters.particles * 1e6),
                 seed=parameters.seed,
             ),
-            tissues=self._tissues(parameters),
+            tissues={**self._tissues(parameters), **own.tissues},
             population=population,
             covariates=covariates_from_text(parameters.populationCovariates.replace(",", " ").split()),
         )

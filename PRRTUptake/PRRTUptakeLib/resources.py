@@ -10,7 +10,8 @@ from PRRTUptakeLib.errors import PRRTError
 def resource_path(library_file: str, *parts: str) -> Path:
     """Path of a file or folder below ``Resources`` of the module that ``library_file`` (a ``__file__``) belongs to.
 
-    Slicer copies ``NameLib/`` and ``Resources/`` side by side, as they are in the source tree.
+    Slicer copies ``NameLib/`` and ``Resources/`` side by side, as they are in the source tree; a wheel has
+    ``Resources`` inside ``NameLib``, since packages share their folder with those of others.
 
     Raises
     ------
@@ -19,8 +20,9 @@ def resource_path(library_file: str, *parts: str) -> Path:
     """
     for folder in Path(library_file).resolve().parents:
         if folder.name.endswith("Lib"):
-            path = folder.parent.joinpath("Resources", *parts)
-            if path.exists():
-                return path
+            for place in (folder.parent, folder):
+                path = place.joinpath("Resources", *parts)
+                if path.exists():
+                    return path
             break
     raise PRRTError(f"The shipped file Resources/{'/'.join(parts)} is missing: install SlicerPRRT again.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.study.errors import InputFileError
 from PRRTUptakeLib.study.registration_rule import REGISTER, RegistrationRule, registration_rule
+from PRRTUptakeLib.study.schema.json_file import read_json_file
 from PRRTUptakeLib.study.schema.place import Place
 from PRRTUptakeLib.study.schema.shared_keys import DOSIMETRY
 
@@ -95,15 +96,19 @@ class DoseSettings:
     covariates: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
-    def from_case(cls, content: Mapping[str, Any], base: Path | None = None) -> DoseSettings:
+    def from_case(
+        cls, content: Mapping[str, Any], base: Path | None = None, place: Place | None = None
+    ) -> DoseSettings:
         """Read the key ``dosimetry`` of a case file; paths in it are relative to ``base``.
+
+        ``place`` is what messages name, where it is another file.
 
         Raises
         ------
         InputFileError
             For an unknown key or an impossible value.
         """
-        place = Place(file="the case", path="dosimetry", base=base or Path())
+        place = place or Place(file="the case", path="dosimetry", base=base or Path())
         values = DOSIMETRY.read(dict(content) if isinstance(content, Mapping) else content, place)
         made: dict[str, Any] = {"transforms": _transforms(values.get("transforms", {}), place.key("transforms"))}
         if "ct_curve" in values:
@@ -147,6 +152,30 @@ class DoseSettings:
     def resolution_mm(self, visit: VisitResult) -> float:
         """Full width at half maximum of a visit's emission image, stated here or by the protocol."""
         return self.image_fwhm_mm or visit.protocol.imaging.fwhm_mm
+
+
+OF_THE_FILE = ("ct_curve", "tissues")
+"""Keys of `own_settings`: the panel has widgets for the others, or they need a case file."""
+
+
+def own_settings(path: Path) -> DoseSettings:
+    """Settings of a centre in a file of their own, for the panel: a CT curve, and radiosensitivities with EUD and TCP.
+
+    It has the keys OF_THE_FILE as under ``dosimetry`` in a case file; only these are meant to be used.
+
+    Raises
+    ------
+    InputFileError
+        If it cannot be read, or has another key or an impossible value.
+    """
+    place = Place(file=path.name, base=path.parent)
+    content = read_json_file(path, place)
+    other = sorted(set(content) - set(OF_THE_FILE)) if isinstance(content, dict) else []
+    if other:
+        place.unknown(other[0], OF_THE_FILE)
+    if isinstance(content, dict) and "ct_curve" in content:  # which the panel's method decides
+        content = {**content, "dose_map": "local", "density": "ct"}
+    return DoseSettings.from_case(content, path.parent, place)
 
 
 def _curve(stated: str | Mapping[str, Any], place: Place) -> DensityCurve:

@@ -27,6 +27,7 @@ _COLUMNS = {
     "expected_recovery": "recovery",
     "dose_recovery_corrected": "corrected_Gy",
 }
+_RESULTS_FIRST = ("target", "lesion", "lobe", "organ", "reference")
 _UNCERTAINTIES = {"dose": "u_dose_Gy", "dose_recovery_corrected": "u_corrected_Gy"}
 Histogram = tuple[list[float], list[float]]
 
@@ -84,7 +85,7 @@ def table_of_doses(
 
 
 def dose_rows_of(node: Any) -> tuple[DoseRow, ...]:
-    """The regions of a table of doses, in its order; none for another table."""
+    """The regions of a table of doses, targets first, then other lesions, lobes, organs; none for another table."""
     if node is None or node.GetAttribute(CYCLE_ATTRIBUTE) is None:
         return ()
     found: dict[str, dict[str, Any]] = {}
@@ -97,7 +98,9 @@ def dose_rows_of(node: Any) -> tuple[DoseRow, ...]:
                 entry[_UNCERTAINTIES[row["metric"]]] = row["uncertainty"]
             if row["metric"] == "dose" and not math.isnan(row["lower_95"]):
                 entry["interval_Gy"] = (row["lower_95"], row["upper_95"])
-    return tuple(DoseRow(**entry) for entry in found.values())
+    rows = [DoseRow(**entry) for entry in found.values()]
+    last = len(_RESULTS_FIRST)
+    return tuple(sorted(rows, key=lambda row: _RESULTS_FIRST.index(row.role) if row.role in _RESULTS_FIRST else last))
 
 
 def dose_tables() -> tuple[Any, ...]:
@@ -148,4 +151,5 @@ def histogram_chart(node: Any, regions: Sequence[str] = ()) -> Any:
     if not shown:
         return None
     lines = {region: (dose, percent, False) for region, (dose, percent) in shown.items()}
-    return line_chart(node, "Dose-volume histograms", "dose (Gy)", "volume (%)", lines)
+    lobes = {row.region: row.lobe for row in dose_rows_of(node)}
+    return line_chart(node, "Dose-volume histograms", "dose (Gy)", "volume (%)", lines, lobes)

@@ -34,10 +34,18 @@ class DoseSection(Section):
     def __init__(self, panel: Any) -> None:
         super().__init__(panel)
         connect(self.ui.applyButton, "clicked(bool)", self.onApply)
+        connect(self.ui.settingsPath, "currentPathChanged(QString)", self.onSettings)
+
+    def onSettings(self, path: str) -> None:
+        """Take the file of the centre's own settings into the parameter node."""
+        if self.parameters is not None and self.parameters.settingsFile != path:
+            self.parameters.settingsFile = path
 
     def refresh(self) -> None:
         """Enable what the chosen method takes."""
         parameters = self.parameters
+        if self.ui.settingsPath.currentPath != parameters.settingsFile:
+            self.ui.settingsPath.currentPath = parameters.settingsFile
         is_map = parameters.method is not Method.S_VALUES
         transport = parameters.method is Method.TRANSPORT
         by_ct = transport or (is_map and parameters.density is Density.CT)

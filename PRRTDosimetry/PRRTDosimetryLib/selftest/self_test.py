@@ -107,7 +107,8 @@ def fingerprint() -> str:
     digest = hashlib.sha256()
     for package in (PRRTUptakeLib, PRRTDosimetryLib):
         folder = Path(package.__path__[0])
-        for path in sorted([*folder.rglob("*.py"), *(folder.parent / "Resources").rglob("*.json")]):
+        resources = next(one for one in (folder.parent / "Resources", folder / "Resources") if one.is_dir())
+        for path in sorted([*folder.rglob("*.py"), *resources.rglob("*.json")]):
             digest.update(path.relative_to(folder.parent).as_posix().encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -272,6 +272,10 @@
    <translation>Exporter</translation>
   </message>
   <message>
+   <source>File of your own settings (JSON): "ct_curve" from Hounsfield values to density, and "tissues" with alpha/beta, repair, EUD and tumour control by organ or region. They go before the values above; leave it empty for none.</source>
+   <translation>Fichier de vos propres réglages (JSON) : « ct_curve » des valeurs Hounsfield à la densité, et « tissues » avec alpha/bêta, réparation, EUD et contrôle tumoral par organe ou région. Ils passent avant les valeurs ci-dessus ; laisser vide pour aucun.</translation>
+  </message>
+  <message>
    <source>Find hours</source>
    <translation>Trouver les heures</translation>
   </message>
@@ -460,6 +464,10 @@
    <translation>Segments propres :</translation>
   </message>
   <message>
+   <source>Own settings:</source>
+   <translation>Réglages propres :</translation>
+  </message>
+  <message>
    <source>PHANTOM.json: which folders hold phantom images, and what was filled.</source>
    <translation>PHANTOM.json : dossiers des images de fantôme, et ce qui a été rempli.</translation>
   </message>
@@ -606,6 +614,10 @@
   <message>
    <source>Set</source>
    <translation>Choix</translation>
+  </message>
+  <message>
+   <source>Settings (*.json)</source>
+   <translation>Réglages (*.json)</translation>
   </message>
   <message>
    <source>Sex:</source>

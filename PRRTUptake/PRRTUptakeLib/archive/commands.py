@@ -57,7 +57,7 @@ def _case(arguments: argparse.Namespace) -> None:
     else:
         own = one_patient(scan, arguments.patient[0] if arguments.patient else "")
         draft = make_case(own, arguments.output, source, arguments.protocol, arguments.replace)
-        print(draft_text(draft, arguments.output))
+        print(draft_text(draft, arguments.output, arguments.ask))
         if arguments.ask and draft.all_questions:
             _answer(arguments.output, ask=True)
     if received is not None:

@@ -44,8 +44,7 @@ class WebArchive:
             from dicomweb_client import DICOMwebClient
         except ImportError:
             raise ArchiveError(
-                "DICOMweb needs the package dicomweb-client: install it by pip install 'slicerprrt[pacs]', or "
-                "dicomweb-client."
+                "DICOMweb needs the package dicomweb-client: pip install dicomweb-client, or the extra pacs."
             ) from None
         logging.getLogger("dicomweb_client").addHandler(logging.NullHandler())  # said in a sentence here
         found = credentials_for(address)

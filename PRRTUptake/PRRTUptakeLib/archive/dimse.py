@@ -63,8 +63,7 @@ class DimseArchive:
             import pynetdicom  # noqa: F401
         except ImportError:
             raise ArchiveError(
-                "An archive by AET@host:port needs the package pynetdicom: install it by pip install "
-                "'slicerprrt[pacs]', or pynetdicom."
+                "An archive by AET@host:port needs the package pynetdicom: pip install pynetdicom, or the extra pacs."
             ) from None
         logging.getLogger("pynetdicom").addHandler(logging.NullHandler())  # what it logs is said in a sentence here
         self._open: dict[str, Any] = {}

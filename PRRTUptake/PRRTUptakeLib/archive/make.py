@@ -176,8 +176,8 @@ def hours_text(hours: float | None) -> str:
     return "" if hours is None else f"{hours:.1f}"
 
 
-def draft_text(draft: CaseDraft, case: Path) -> str:
-    """What was found, proposed and left open, for a terminal."""
+def draft_text(draft: CaseDraft, case: Path, asked: bool = False) -> str:
+    """What was found, proposed and left open, for a terminal; ``asked`` leaves out what is asked there next."""
     series = [[one["series"], one["kind"], one["used"], one["reason"]] for one in draft.series]
     visits = [
         [
@@ -199,7 +199,7 @@ def draft_text(draft: CaseDraft, case: Path) -> str:
         "",
         f"Case: {case}",
     ]
-    questions = draft.all_questions
+    questions = () if asked else draft.all_questions
     if questions:
         lines += [f"Open: {one.question}{f' [{one.key}]' if one.key else ''}" for one in questions]
         lines.append(f"Answer them with 'prrt case {case} --ask', or in the file.")

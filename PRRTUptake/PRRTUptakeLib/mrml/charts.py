@@ -88,6 +88,7 @@ def line_chart(
     x_title: str,
     y_title: str,
     lines: Mapping[str, tuple[Sequence[float], Sequence[float], bool]],
+    lobes: Mapping[str, str] | None = None,
 ) -> Any:
     """Lines or points over numbers.
 
@@ -95,6 +96,7 @@ def line_chart(
     ----------
     owner, title, x_title, y_title : as for `bar_chart`.
     lines : x values, y values, and whether they are points rather than a line, by name.
+    lobes : lobe by name, "" or "none" for no lobe; lines of one lobe are shades of its colour.
 
     Returns
     -------
@@ -104,8 +106,13 @@ def line_chart(
     for name, (x, y, _) in lines.items():
         columns += [(f"{name} x", x), (name, y)]
     chart, table = _chart_of(owner, title, columns)
+    before: dict[str, int] = {}
     for number, (name, (_, _, points)) in enumerate(lines.items()):
         series = _series(chart, table, name, number)
+        lobe = (lobes or {}).get(name, "")
+        if lobe_color(lobe):
+            series.SetColor(*_shade(_color(lobe, 0), before.get(lobe, 0)))
+            before[lobe] = before.get(lobe, 0) + 1
         series.SetPlotType(slicer.vtkMRMLPlotSeriesNode.PlotTypeScatter)
         series.SetXColumnName(f"{name} x")
         series.SetYColumnName(name)
@@ -174,6 +181,12 @@ def _color(name: str, number: int) -> tuple[float, ...]:
     """Red, green, blue from 0 to 1: the lobe's own colour, or the next of COLORS."""
     lobe = lobe_color(name)
     return tuple(int(lobe[n : n + 2], 16) / 255 for n in (1, 3, 5)) if lobe else COLORS[number % len(COLORS)]
+
+
+def _shade(color: tuple[float, ...], number: int) -> tuple[float, ...]:
+    """A colour as it is, then darker and lighter in turn."""
+    target, share = (0.0 if number % 2 else 1.0), min(0.7, 0.25 * ((number + 1) // 2))
+    return tuple((1.0 - share) * one + share * target for one in color)
 
 
 def _series(chart: Any, table: Any, name: str, number: int) -> Any:

@@ -62,7 +62,7 @@ _CURVE = (
     '<polyline :points="curve.line" fill="none" stroke="#9fd"/><circle v-for="(one, n) in curve.dots" :key="n" :cx="one.x" '
     ':cy="one.y" r="3.5" fill="#9fd"><title>{{ one.text }}</title></circle><text v-for="(one, n) in curve.hours" :key="n" '
     ':x="one.x" y="314" fill="#aab" font-size="11" text-anchor="middle">{{ one.text }}</text>'
-    '<text x="22" y="38" fill="#aab" font-size="11">{{ curve.highest }}</text>'
+    '<text x="310" y="34" fill="#aab" font-size="11" text-anchor="end">{{ curve.highest }}</text>'
     '<text x="310" y="296" fill="#aab" font-size="11" text-anchor="end">h</text>'
     '<text x="8" y="18" fill="#9fd" font-size="13">{{ curve_title }}</text></svg>'
 )

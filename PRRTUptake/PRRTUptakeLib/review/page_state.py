@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -151,13 +152,20 @@ class PageState:
                 frame = self._frame(panel, view)
                 if view in views:
                     if with_images:
-                        self.state[f"img_{n}_{view}"] = data_uri(picture(panel, frame, self.look))
+                        self.state[f"img_{n}_{view}"] = data_uri(picture(panel, frame, self._look_of(panel)))
                     shown = drawing(panel, frame, self.cross, chosen)
                 else:
                     before = self.state[f"svg_{n}_{view}"] or {}
                     shown = {**before, "cross": drawing_cross(panel, frame, self.cross)}
                 self.state[f"svg_{n}_{view}"] = {**shown, "plane": drawn_plane(panel, frame)}
             self.state[f"values_{n}"] = self._value_text(panel)
+
+    def _look_of(self, panel: Panel) -> Look:
+        """The look; a panel whose overlay has another unit than the first one's has the same share of its own top."""
+        first = self.panels[0].overlay
+        if first is None or panel.overlay is None or first.units == panel.overlay.units or not self.full_top:
+            return self.look
+        return replace(self.look, top=panel.top * self.look.top / self.full_top)
 
     def _show_planes(self) -> None:
         """The plane alone, while it is dragged."""

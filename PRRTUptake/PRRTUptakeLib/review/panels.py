@@ -47,6 +47,7 @@ class Panel:
     images, segmentation, plane, to_segments : see `CaseReview`; ``plane`` in the space of the segments.
     label : what the visit is called on the page.
     overlay : image above the anatomy: the emission image, or a dose map.
+    top : where the colours of the overlay end where nobody has said so, in its unit; found when first wanted.
     """
 
     images: VisitImages
@@ -55,6 +56,17 @@ class Panel:
     plane: Plane | None = None
     to_segments: np.ndarray = field(default_factory=lambda: np.eye(4))
     overlay: Volume | None = None
+    _top: tuple[Volume, float] | None = None
+
+    @property
+    def top(self) -> float:
+        """See the class."""
+        if self.overlay is None:
+            return 1.0
+        if self._top is None or self._top[0] is not self.overlay:
+            found = float(np.percentile(self.overlay.array, 99.9))
+            self._top = self.overlay, found if found > 0 else 1.0
+        return self._top[1]
 
     @property
     def from_segments(self) -> np.ndarray:
@@ -215,10 +227,7 @@ def default_look(panel: Panel) -> Look:
     if anatomy is not None and float(np.min(anatomy.array[::4, ::8, ::8])) > -200.0:
         low, high = np.percentile(anatomy.array[::2, ::4, ::4], (2.0, 98.0))
         look = replace(look, low=float(low), high=float(high))
-    if panel.overlay is not None:
-        top = float(np.percentile(panel.overlay.array, 99.9))
-        look = replace(look, top=top if top > 0 else 1.0)
-    return look
+    return replace(look, top=panel.top)
 
 
 def colour_bar(name: str) -> str:

@@ -4,15 +4,16 @@ The longest chord between voxel centres is too short, since no centre is at the 
 longest of many chords is the one with the largest error. Both are avoided here. The squared width of an ellipsoid in
 the direction u is exactly the quadratic form u'Qu, and that of a corner-to-corner diagonal is one near its direction;
 so a form is fitted to the widths in many directions (in all, or in a cone about the longest where one form does not
-fit), and no single direction decides. By how much centres fall short is found by putting that very ellipsoid on the
-voxel grid at evenly spread positions, so that thick slices and sheared axes are allowed for.
+fit; the best of these where none does), and no single direction decides. A width beyond what the voxels allow is none.
+By how much centres fall short is found by putting that very ellipsoid on the voxel grid at evenly spread positions, so
+that thick slices and sheared axes are allowed for.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -21,7 +22,7 @@ from scipy.spatial import ConvexHull, QhullError
 _POSITIONS = {2: 5, 3: 2}  # of the model on the grid, times their mirror images
 _MANY = 20_000  # voxels about a model, from which one position and its mirror images say enough
 _ROUNDS = {False: 2, True: 3}  # of form and shortfall; with thick slices the first form is further off
-_CONES_deg = (90.0, 45.0, 30.0)
+_CONES_deg = (90.0, 45.0, 30.0)  # with thick slices the narrowest holds too few of them
 _FITS = 0.35  # of a voxel: greatest residual of a form that describes the shape
 _SHARPEST = 0.3  # of a voxel: least radius of curvature, since a corner of a shape is not a needle
 
@@ -67,13 +68,17 @@ def greatest_width(corners: np.ndarray, basis: np.ndarray) -> Width:
     voxel = abs(np.linalg.det(basis)) ** (1 / len(basis))
     directions = _directions(len(basis))
     raw = np.ptp(corners @ directions.T, axis=0)
-    found: Width | None = None
-    for cone in _CONES_deg:
-        found, misfit = _fitted(raw, directions, basis, cone)
+    # The shape reaches the outermost centres, and seldom more than half a voxel beyond them at either end.
+    least, most = float(raw.max()), float((raw + np.abs(directions @ basis).sum(axis=1)).max())
+    found: list[tuple[float, Width]] = []
+    for cone in _CONES_deg[:2] if _is_thick(basis) else _CONES_deg:
+        one, misfit = _fitted(raw, directions, basis, cone)
+        if not least <= one.length_mm <= most:
+            one, misfit = replace(one, length_mm=min(max(one.length_mm, least), most)), math.inf
+        found.append((misfit, one))
         if misfit <= _FITS * voxel:
             break
-    assert found is not None
-    return found
+    return min(found, key=lambda pair: pair[0])[1] if found[-1][0] > _FITS * voxel else found[-1][1]
 
 
 def _fitted(raw: np.ndarray, directions: np.ndarray, basis: np.ndarray, cone_deg: float) -> tuple[Width, float]:

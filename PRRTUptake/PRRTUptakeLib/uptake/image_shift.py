@@ -100,7 +100,7 @@ def _normal_equations(slopes: list[np.ndarray], rest: np.ndarray, variance: floa
 def region_places(
     image: Volume, corrected: CorrectedRegions, registration_mm: float
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """How far each region is still off where it was taken, in mm along k, j, i, and the standard uncertainty of that.
+    """How far each region is off where it was taken, mm along [k, j, i], shape (3,), and the uncertainty of it.
 
     The stated uncertainty is the prior, what the image shows of the region's own edge (its contrast to what is around
     it) the likelihood: a large hot organ is known to a fraction of a millimetre, of a faint one nothing but the

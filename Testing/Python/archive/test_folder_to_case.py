@@ -111,6 +111,16 @@ def test_answers_in_the_terminal_settle_the_questions(folder, tmp_path):
     assert loaded.questions == ()
 
 
+def test_what_is_asked_is_not_listed_as_open_too(folder, tmp_path, capsys, monkeypatch):
+    typed = iter(["lutia", "="])
+    monkeypatch.setattr("builtins.input", lambda: next(typed))
+    assert main(["case", str(folder[0]), "-o", str(tmp_path / "case.json"), "--ask"]) == 0
+    said = capsys.readouterr()
+    assert "Open:" not in said.out
+    assert "Nothing is open" in said.out
+    assert "Which protocol is the patient measured by?" in said.err
+
+
 def test_an_answer_written_into_the_file_is_taken(folder, tmp_path, capsys):
     case = tmp_path / "case.json"
     make_case(one_patient(scan_source(folder[0]), ""), case, "a folder")

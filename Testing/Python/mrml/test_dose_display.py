@@ -50,3 +50,27 @@ def test_profile_is_a_table(scene, dose):
         for name in ("distance_mm", "dose_Gy")
     )
     np.testing.assert_allclose(values, np.array(distance) * 2.5, atol=1e-4)
+
+
+def test_doses_are_listed_with_targets_first_and_histograms_have_the_colours_of_lobes(scene):
+    from PRRTDosimetryLib.mrml.dose_nodes import dose_rows_of, histogram_chart, table_of_doses
+    from PRRTUptakeLib.study.measurements import Measurement
+    from PRRTUptakeLib.vocabulary import LOBE_COLORS
+
+    regions = (
+        ("liver", "organ", "none"),
+        ("R4", "lesion", "right"),
+        ("L1", "target", "left"),
+        ("L2", "target", "left"),
+    )
+    rows = [
+        Measurement("P", 1, "24h", "SPECT", name, role, lobe, "", "dose", 5.0, "Gy") for name, role, lobe in regions
+    ]
+    curve = ([0.0, 5.0], [100.0, 0.0])
+    node = table_of_doses(rows, 1, "Doses", {name: curve for name, _, _ in regions})
+    assert [one.region for one in dose_rows_of(node)] == ["L1", "L2", "R4", "liver"]
+    chart = histogram_chart(node, ["L1", "L2", "R4"])
+    series = [chart.GetNthPlotSeriesNode(n) for n in range(3)]
+    colors = ["#" + "".join(f"{round(255 * part):02X}" for part in one.GetColor()) for one in series]
+    assert (colors[0], colors[2]) == (LOBE_COLORS["left"], LOBE_COLORS["right"])
+    assert colors[1] not in colors[:1], "lines of one lobe are distinct"

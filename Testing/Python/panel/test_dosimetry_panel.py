@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -47,6 +48,28 @@ def test_the_first_visit_takes_the_study_of_prrt_uptake(load_panel):
     panel.enter()  # what was chosen here is not replaced
     assert panel.parameters.patient == "P08"
     assert panel.parameters.protocol == "lutia"
+
+
+def test_a_lobe_chosen_after_the_first_visit_is_taken_too_until_something_is_chosen_here(load_panel):
+    panel = load_panel("PRRTDosimetry")
+    panel.enter()  # opened before anything was chosen
+    panel.exit()
+    uptake = load_panel("PRRTUptake")
+    uptake.enter()
+    combo = uptake.ui.treatedLobeComboBox
+    for words in ("right", "left"):
+        combo.setCurrentIndex(combo.findText(words))
+        uptake.exit()
+        panel.enter()
+        assert panel.ui.treatedLobeComboBox.currentText == words
+        panel.exit()
+        uptake.enter()
+    uptake.exit()
+    panel.enter()
+    panel.ui.treatedLobeComboBox.setCurrentIndex(panel.ui.treatedLobeComboBox.findText("right"))
+    panel.exit()
+    panel.enter()
+    assert panel.ui.treatedLobeComboBox.currentText == "right"
 
 
 def test_a_protocol_without_lobes_is_taken_too(load_panel):
@@ -425,6 +448,26 @@ def test_export(ready, tmp_path):
     assert "Tissue of 1.06 g/mL" in report
     assert "dose corrected Gy" in report
     assert "given in the panel" in report
+
+
+def test_a_file_of_own_settings_goes_before_the_panels(ready, tmp_path):
+    """A centre's CT curve and radiosensitivities; a key that the panel has a widget for is refused."""
+    own = tmp_path / "own.json"
+    curve = {"hounsfield": [-1000, 0, 1000], "density_g_per_mL": [0.001, 1.0, 1.6], "source": "phantom, 120 kV"}
+    kidneys = {"alpha_beta_Gy": 2.4, "repair_half_time_h": 2.0, "source": "an assumption", "eud_a": 4}
+    own.write_text(json.dumps({"ct_curve": curve, "tissues": {"kidneys": kidneys}}))
+    ready.ui.settingsPath.currentPath = str(own)
+    assert ready.parameters.settingsFile == str(own)
+    ready.ui.fitButton.click()
+    settings = ready.logic.dosimetryFor(ready.parameters).settings
+    assert "own.json" not in ready.ui.statusLabel.text, ready.ui.statusLabel.text
+    assert (settings.ct_curve.name, settings.tissues["kidneys"].eud_a) == ("own", 4)
+    own.write_text(json.dumps({"dose_map": "kernel"}))
+    ready.ui.fitButton.click()
+    assert "unknown key 'dose_map'" in ready.ui.statusLabel.text
+    ready.ui.settingsPath.currentPath = ""
+    ready.ui.fitButton.click()
+    assert ready.logic.dosimetryFor(ready.parameters).settings.ct_curve.name == "schneider-2000"
 
 
 @pytest.mark.slow

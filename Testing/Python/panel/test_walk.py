@@ -64,3 +64,62 @@ def test_a_freeze_is_seen(walk_in_slicer, tmp_path):
     walk = walk_in_slicer.Walk(tmp_path / "walk")
     walk.do("sleep", lambda: time.sleep(0.2))
     assert walk.steps[0].freeze_s >= 0.2
+
+
+def test_a_part_that_fails_does_not_end_the_walk_and_dialogs_are_answered(walk_in_slicer, tmp_path):
+    import slicer
+
+    walk = walk_in_slicer.Walk(tmp_path / "walk")
+    shown = slicer.util.errorDisplay
+
+    def broken():
+        raise KeyError("segment")
+
+    with walk.without_dialogs():
+        walk.part("broken", broken)
+        walk.do("dialog", lambda: slicer.util.errorDisplay("The spleen is missing."))
+        walk.do("asked", lambda: None, lambda: f"answered {slicer.util.confirmYesNoDisplay('Overwrite?')}")
+    assert slicer.util.errorDisplay is shown
+    assert [step.failed for step in walk.steps] == [True, True, False]
+    assert "FAILED: KeyError: 'segment'" in walk.steps[0].words
+    assert "The spleen is missing." in walk.steps[1].words
+    assert walk.steps[2].words.endswith("answered True")
+    assert "3 steps, 2 failed" in (tmp_path / "walk" / "walk.md").read_text(encoding="utf-8")
+
+
+def test_the_status_says_whether_a_step_failed(walk_in_slicer, tmp_path, monkeypatch):
+    import slicer
+
+    left = []
+    monkeypatch.setattr(slicer.util, "exit", left.append, raising=False)
+    monkeypatch.setenv("PRRT_WALK", str(tmp_path / "walk"))
+    for sample, work in (("lutia", lambda walk, sample: walk.do(sample, lambda: None)), ("lutia", None), ("x", None)):
+        monkeypatch.setenv("PRRT_WALK_SAMPLES", sample)
+        monkeypatch.setattr(walk_in_slicer, "walk_sample", work)
+        walk_in_slicer.main()
+    assert left == [0, 1, 1]
+
+
+@pytest.mark.slow
+def test_a_series_goes_through_both_panels_and_agrees_with_prrt_run(walk_in_slicer, load_panel, tmp_path, monkeypatch):
+    """The same script on the stand-in: registration, segments, doses, compared with the run of the same patient."""
+    import json
+    from functools import partial
+
+    from builders.small_grids import use_small_grids
+    from PRRTUptakeLib.mrml import sample_data
+
+    use_small_grids(monkeypatch)
+    write, as_suv = sample_data.SAMPLES["serial"]
+    monkeypatch.setitem(sample_data.SAMPLES, "serial", (partial(write, times_h=(24.0, 96.0)), as_suv))
+    load_panel("PRRTUptake").exit()
+    load_panel("PRRTDosimetry").exit()
+    walk = walk_in_slicer.walk_all(tmp_path / "walk", ("serial",))
+    failed = [step for step in walk.steps if "FAILED: " in step.words]
+    assert not failed, json.dumps([(step.name, step.words) for step in failed])
+    words = {step.name: step.words for step in walk.steps}
+    assert words["serial: as prrt run"].endswith("rows agree")
+    assert words["serial: doses as prrt run"].endswith("rows agree")
+    (registered,) = [text for name, text in words.items() if name.startswith("serial: Register all")]
+    assert registered
+    assert not registered.startswith("not enabled"), registered
