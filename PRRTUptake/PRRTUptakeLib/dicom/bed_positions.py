@@ -133,7 +133,8 @@ def join_beds(beds: Sequence[Quantified], names: Sequence[str]) -> Quantified:
         f"{', '.join(str(int(offsets[n])) for n in order[1:])} of {top}."
     )
     lowest = beds[int(order[0])].volume
-    made = {**lowest.provenance, "decisions": decisions}
+    named = {key: value for key, value in beds[0].volume.provenance.items() if key == "series_uid"}
+    made = {**lowest.provenance, **named, "decisions": decisions}  # found again by the series that was given first
     array = (total / weight[:, None, None]).astype(np.float32)
     volume = Volume(array, lowest.ijk_to_ras, lowest.quantity, lowest.units, first, made)
     return Quantified(volume, tuple(decisions), beds[0].nuclide, beds[0].half_life_s)

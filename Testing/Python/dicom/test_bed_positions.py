@@ -22,7 +22,7 @@ def bed(first, last, minutes=0.0, **changes):
     matrix = np.diag([4.8, 4.8, 4.8, 1.0])
     matrix[2, 3] = 4.8 * first
     values = TRUTH[first:last] * 2 ** (-60 * minutes / HALF_LIFE_S)
-    facts = {"patient_id": "P1", "frame_of_reference_uid": "1.2"}
+    facts = {"patient_id": "P1", "frame_of_reference_uid": "1.2", "series_uid": f"1.3.{first}"}
     moment = START + timedelta(minutes=minutes)
     made = Volume(values.astype(np.float32), matrix, "activity concentration", "Bq/ml", moment, facts)
     return replace(Quantified(made, ("decided",), "Lu-177", HALF_LIFE_S), **changes)
@@ -41,6 +41,7 @@ def test_beds_that_overlap_give_the_truth(order, minutes):
     found = join_beds([beds[n] for n in order], [("low", "high")[n] for n in order])
     np.testing.assert_allclose(found.volume.array, TRUTH, rtol=1e-5)
     assert found.volume.reference_time == START
+    assert found.volume.provenance["series_uid"] == ("1.3.0", "1.3.6")[order[0]]  # of the one that was given first
     assert any("overlaps the bed before it by 2 planes" in one for one in found.decisions)
     assert any("seams at planes 6 of 14" in one for one in found.decisions)
     assert found.doubts == ()

@@ -157,10 +157,11 @@ def load_case(load_panel, case, as_suv=False):
 
 
 @pytest.mark.slow
-def test_panel_agrees_with_prrt_run_route_by_route(load_panel, tmp_path):
+def test_panel_agrees_with_prrt_run_route_by_route(load_panel, tmp_path, monkeypatch):
     """Both registrations by clicking, then Apply: the rows of ``prrt run``, bit for bit."""
     from PRRTUptakeLib.synthetic.cases import write_synthetic_ia_versus_iv
 
+    use_small_grids(monkeypatch)
     case = write_synthetic_ia_versus_iv(tmp_path / "patient", seed=2)
     expected = numbers(run_by_command(case, tmp_path / "out"))
     panel = load_case(load_panel, case, as_suv=True)
