@@ -52,8 +52,6 @@ class PRRTDosimetry(ScriptedLoadableModule):
 
 
 DEFAULT_PROTOCOL = "lutia"
-STUDY_NAMES = ("protocol", "protocolFile", "treatedLobe", "patient")
-STUDY_TAKEN = "PRRT.StudyTaken"  # of the parameter node: the study as it was last taken from PRRT Uptake
 
 
 @parameterNodeWrapper
@@ -145,38 +143,18 @@ class PRRTDosimetryWidget(PanelWidget):
 
     def initializeParameterNode(self) -> None:
         """Take protocol, patient and treated lobe as PRRT Uptake has them, until one of them is chosen here."""
+        from PRRTDosimetryLib.panel.study_of_uptake import has_own_study, take_study
+
         own = slicer.mrmlScene.GetSingletonNode(self.moduleName, "vtkMRMLScriptedModuleNode")
         isNew = own is None or not own.GetParameter("protocol")  # of a closed scene an empty one is left
-        isOwn = not isNew and hasOwnStudy(own)
+        isOwn = not isNew and has_own_study(own, DEFAULT_PROTOCOL)
         super().initializeParameterNode()
         if not isOwn:
-            takeStudy(self.parameters)
+            take_study(self.parameters)
 
     def missing(self) -> str:
         """What a calculation lacks, "" if nothing."""
         return self.timePoints.two_patients() or self.study.missing() or self.timePoints.missing()
-
-
-def hasOwnStudy(node: Any) -> bool:
-    """Whether the user chose another study in this panel than was taken; a patient that images propose is no choice."""
-    default = "\n".join((DEFAULT_PROTOCOL, "", TreatedLobe.BLINDED.name, ""))
-    words = (node.GetAttribute(STUDY_TAKEN) or default).split("\n")
-    now = [node.GetParameter(name) for name in STUDY_NAMES]
-    return now[:-1] != words[:-1] or words[-1] not in ("", now[-1])
-
-
-def takeStudy(parameters: Any) -> None:
-    """The study that PRRT Uptake has in this scene, so that both measure one patient by one protocol."""
-    other = slicer.mrmlScene.GetSingletonNode("PRRTUptake", "vtkMRMLScriptedModuleNode")
-    if other is not None:
-        for name in ("protocol", "protocolFile", "patient"):
-            if other.GetParameter(name):
-                setattr(parameters, name, other.GetParameter(name))
-        lobe = other.GetParameter("treatedLobe")
-        if lobe in TreatedLobe.__members__:
-            parameters.treatedLobe = TreatedLobe[lobe]
-    node = parameters.parameterNode
-    node.SetAttribute(STUDY_TAKEN, "\n".join(node.GetParameter(name) for name in STUDY_NAMES))
 
 
 class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):

@@ -6,7 +6,11 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from PRRTUptakeLib.dicom.suv import suv
+import numpy as np
+
+from PRRTUptakeLib.dicom.body import header_body
+from PRRTUptakeLib.dicom.operator_overrides import OperatorOverrides
+from PRRTUptakeLib.dicom.suv import concentration_at_suv_1
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.export.dicom_maps import parametric_map
 from PRRTUptakeLib.export.dicom_objects import refer_to, save_object
@@ -15,7 +19,8 @@ from PRRTUptakeLib.export.dicom_rtstruct import structure_set
 from PRRTUptakeLib.export.dicom_seg import occupancy_object, segmentation_object
 from PRRTUptakeLib.export.dicom_sr import measurement_report
 from PRRTUptakeLib.export.errors import ExportError
-from PRRTUptakeLib.study.model import SUV
+from PRRTUptakeLib.nuclides.radionuclides import nuclide
+from PRRTUptakeLib.study.model import CONCENTRATION, SUV
 from PRRTUptakeLib.study.placement import placed_regions
 from PRRTUptakeLib.study.response_case import is_follow_up
 from PRRTUptakeLib.vocabulary import SUV_UNITS, TIA_UNITS
@@ -33,7 +38,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
     from PRRTUptakeLib.study.manual_shift import ManualShift
     from PRRTUptakeLib.study.measurements import Measurement
-    from PRRTUptakeLib.study.model import StudyResult, VisitImages
+    from PRRTUptakeLib.study.model import LoadedEmission, StudyResult, VisitImages
     from PRRTUptakeLib.uptake.occupancy import Occupancy
 
 _KINDS = {"Gy": "RTDOSE", TIA_UNITS: "TIA", **dict.fromkeys(SUV_UNITS.values(), "SUV")}
@@ -180,14 +185,32 @@ def _volumes_of(result: StudyResult, images: VisitImages) -> list[tuple[str, Vol
 
 
 def _spect_suv(result: StudyResult, images: VisitImages) -> list[tuple[str, Volume]]:
-    """SUVbw of an image that was measured in Bq/ml, by what was stated and its header; none without enough."""
+    """SUVbw of an image that was measured in Bq/ml; none where injection or weight are missing: ratios need no SUV."""
     series = _series(images)
     if series.modality != "NM" or any(volume.units == SUV_UNITS["bw"] for _, volume in _volumes_of(result, images)):
         return []
     emission = next((one.emission for one in result.input.visits if (one.cycle, one.visit) == images.key), None)
-    from_case = emission is not None and result.input.source is not None
+    if emission is None:
+        return []
     try:
-        volume = emission.load(SUV).volume if emission and from_case else suv(series, "bw", images.stated).volume
+        if result.input.source is not None:
+            volume = emission.load(SUV).volume
+        else:
+            volume = _suv_as_measured(emission.load(CONCENTRATION), series, images.stated)
     except PRRTError:
-        return []  # ratios need no SUV: injection and weight may be missing
+        return []
     return [(f"SUVbw {images.study}", volume)]
+
+
+def _suv_as_measured(loaded: LoadedEmission, series: Series, stated: OperatorOverrides | None) -> Volume:
+    """SUVbw of a scene's image, by the activity, the injection and the calibration that it was measured with."""
+    volume, injection, time = loaded.volume, loaded.injection, loaded.volume.reference_time
+    if injection is None or time is None:
+        raise ExportError(loaded.refusal or "The image does not state its time, which SUV needs.")
+    if volume.units != "Bq/ml":
+        raise ExportError(f"SUV is made of Bq/ml, not of '{volume.units}'.")
+    body = header_body(series.headers[0].dataset, series.label, stated or OperatorOverrides())
+    elapsed_h, half_life_h = (time - injection.time).total_seconds() / 3600, nuclide(injection.nuclide).half_life_h
+    at_suv_1 = concentration_at_suv_1(injection.activity_MBq, elapsed_h, half_life_h, body.weight_kg)
+    array = volume.array * np.float32(1.0 / at_suv_1)
+    return volume.with_values(array, quantity="SUVbw", units=SUV_UNITS["bw"])

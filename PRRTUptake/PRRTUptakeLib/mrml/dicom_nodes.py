@@ -19,6 +19,8 @@ from PRRTUptakeLib.imaging.volume import Volume
 from PRRTUptakeLib.mrml.images import HOURS_ATTRIBUTE, MEASURED, PATIENT_ATTRIBUTE, describe_image, image_row
 from PRRTUptakeLib.mrml.volumes import REFERENCE_TIME_ATTRIBUTE, node_from_volume
 from PRRTUptakeLib.progress import Progress, in_background, no_progress
+from PRRTUptakeLib.study.schema.json_file import parsed_json
+from PRRTUptakeLib.study.schema.place import Place
 from PRRTUptakeLib.study.stated_quantification import keys_of, overrides_of
 
 if TYPE_CHECKING:
@@ -72,7 +74,8 @@ def node_from_series(
     made = node_from_volume(volume, name, node)
     made.SetAttribute(PATIENT_ATTRIBUTE, series.patient_id or None)
     keep_injection(made, known_injection(series, inputs, volume.reference_time), series.started)
-    made.SetAttribute(STATED_ATTRIBUTE, json.dumps(keys_of(inputs)) if inputs is not None else None)
+    kept = keys_of(inputs) if inputs is not None else {}
+    made.SetAttribute(STATED_ATTRIBUTE, json.dumps(kept) if set(kept) - {"reason"} else None)
     _keep_facts(made, series)
     return made
 
@@ -86,7 +89,8 @@ def stated_values(node: Any) -> OperatorOverrides | None:
         If the note on the node was changed to what cannot be.
     """
     text = node.GetAttribute(STATED_ATTRIBUTE)
-    return overrides_of(json.loads(text), f"the image '{node.GetName()}'") if text else None
+    where = f"the image '{node.GetName()}'"
+    return overrides_of(parsed_json(text, Place(file=where)), where) if text else None
 
 
 def reading_problem(series: Series, as_suv: bool = False) -> str:

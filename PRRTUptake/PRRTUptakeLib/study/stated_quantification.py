@@ -189,9 +189,14 @@ QUANTIFICATION = Record(
 
 
 def keys_of(stated: OperatorOverrides) -> dict[str, Any]:
-    """Overrides as the key ``quantification`` holds them, moments in ISO 8601; `overrides_of` reads them again."""
+    """Overrides as the key ``quantification`` holds them, moments in ISO 8601; `overrides_of` reads them again.
+
+    Where no reason was given, that is the reason.
+    """
     plain = ("weight_kg", "height_cm", "sex", "activity_MBq", "residual_MBq", "nuclide", "time_zone", "units")
-    found: dict[str, Any] = {"reason": stated.reason} | {name: getattr(stated, name) for name in plain}
+    found: dict[str, Any] = {"reason": stated.reason.strip() or "no reason given"} | {
+        name: getattr(stated, name) for name in plain
+    }
     for name in _TIMES:
         moment = getattr(stated, name)
         found[name] = moment.isoformat() if moment is not None else None

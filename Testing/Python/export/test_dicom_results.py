@@ -14,14 +14,16 @@ import pydicom
 import pytest
 from builders.patient_fixture import measured_patient
 from PRRTDosimetryLib.commands import main
+from PRRTUptakeLib.dicom.suv import suv
 from PRRTUptakeLib.export.dicom_maps import parametric_map, read_map
 from PRRTUptakeLib.export.dicom_objects import save_object, tracking_uid
-from PRRTUptakeLib.export.dicom_results import map_object
+from PRRTUptakeLib.export.dicom_results import map_object, write_dicom
 from PRRTUptakeLib.export.dicom_rtdose import dose_object, read_dose
 from PRRTUptakeLib.export.dicom_seg import occupancy_object, segmentation_object
 from PRRTUptakeLib.export.dicom_sr import measurement_report, read_report
 from PRRTUptakeLib.export.errors import ExportError
 from PRRTUptakeLib.segmentation.segments import Segmentation
+from PRRTUptakeLib.study.model import CONCENTRATION
 from PRRTUptakeLib.uptake.occupancy import occupancy
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group(__name__)]  # whole patients; one worker keeps them
@@ -344,3 +346,21 @@ def test_what_is_no_dose_is_refused(activity, images, change, message):
     bad = dose.with_values(change.get("array", dose.array), units=change.get("units", "Gy"))
     with pytest.raises(ExportError, match=message):
         dose_object(bad, images.measured)
+
+
+def test_the_suv_map_of_a_scene_is_of_the_image_and_injection_that_were_measured(outcome, tmp_path):
+    """A camera file halves the image, the panel states another activity: both are in the map, not the header's."""
+    (visit,) = outcome.input.visits
+    found = {}
+    for name, (gain, dose) in {"as read": (1.0, 1.0), "as stated": (0.5, 1.25)}.items():
+        loaded = visit.emission.load(CONCENTRATION)
+        image = loaded.volume.with_values(loaded.volume.array * np.float32(gain))
+        given = replace(loaded.injection, activity_MBq=loaded.injection.activity_MBq * dose)
+        changed = replace(loaded, volume=image, injection=given)
+        emission = replace(visit.emission, load=lambda kind, changed=changed: changed)
+        study = replace(outcome.input, source=None, visits=(replace(visit, emission=emission),))
+        write_dicom(replace(outcome, input=study), tmp_path / name)
+        (path,) = (tmp_path / name).rglob("SUV.dcm")
+        found[name] = read_map(path).array
+    np.testing.assert_allclose(found["as read"], suv(outcome.images[0].measured).volume.array, rtol=1e-6)
+    np.testing.assert_allclose(found["as stated"], found["as read"] * 0.5 / 1.25, rtol=1e-6)

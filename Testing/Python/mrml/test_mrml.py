@@ -56,6 +56,19 @@ def test_volume_round_trip(scene, volume):
     assert dict(back.provenance) == {"series": "1.2.3"}
 
 
+@pytest.mark.parametrize("note", ["{broken", '{"weight_kg": -3, "reason": "x"}', "[]"])
+def test_a_note_of_stated_values_that_was_spoilt_is_refused_by_name(scene, volume, note):
+    from PRRTUptakeLib.errors import PRRTError
+    from PRRTUptakeLib.mrml.dicom_nodes import STATED_ATTRIBUTE, stated_values
+    from PRRTUptakeLib.mrml.volumes import node_from_volume
+
+    node = node_from_volume(volume, "SPECT")
+    assert stated_values(node) is None
+    node.SetAttribute(STATED_ATTRIBUTE, note)
+    with pytest.raises(PRRTError, match="the image 'SPECT'"):
+        stated_values(node)
+
+
 def test_older_spelling_of_suv_units_is_read(scene, volume):
     import slicer
     from PRRTUptakeLib.mrml.volumes import node_from_volume, volume_from_node

@@ -102,7 +102,7 @@ def test_the_status_says_whether_a_step_failed(walk_in_slicer, tmp_path, monkeyp
 
 @pytest.mark.slow
 def test_a_series_goes_through_both_panels_and_agrees_with_prrt_run(walk_in_slicer, load_panel, tmp_path, monkeypatch):
-    """The same script on the stand-in: registration, segments, doses, compared with the run of the same patient."""
+    """On the stand-in the script registers, segments and calculates doses; its numbers are those of ``prrt run``."""
     import json
     from functools import partial
 

@@ -111,6 +111,8 @@ def test_stated_values_come_back_from_their_keys_as_they_were():
     few = OperatorOverrides(weight_kg=80.0, reason="asked")
     assert keys_of(few) == {"weight_kg": 80.0, "reason": "asked"}
     assert overrides_of(keys_of(few), "a node") == few
+    without = overrides_of(keys_of(OperatorOverrides(height_cm=170.0)), "a node")
+    assert (without.height_cm, without.reason) == (170.0, "no reason given")
 
 
 def test_another_patients_images_are_refused(case):
