@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _STEPS = 2
 _FARTHEST = 3.0  # standard uncertainties of the place: beyond, images are registered, not corrected
+_CORRELATION = math.sqrt(math.pi / (2.0 * math.log(2.0)))  # integral of a blurred image's correlation over its FWHM
 _LEAST_SHOWN = 0.05  # of the largest mean that the model shows: what is colder counts as if it were that
 
 
@@ -75,8 +76,8 @@ def _differences(image: Volume, spread: SpreadRegions, concentrations: np.ndarra
         raise RecoveryError("The image shows no activity in the regions: check that they belong together.")
     scale = near / np.maximum(model, floor)
     rest = (shown - model) * scale
-    # Noise and mismatch are alike within the resolution: so many voxels count as one.
-    alike = max(1.0, math.prod(spread.fwhm_mm / spacing for spacing in spread.model.grid.spacing_mm))
+    # Noise and mismatch that a Gaussian blurred: so many voxels count as one, by the integral of their correlation.
+    alike = max(1.0, math.prod(_CORRELATION * spread.fwhm_mm / spacing for spacing in spread.model.grid.spacing_mm))
     return _Differences(model, scale, rest, float(np.mean(rest[near] ** 2)) * alike)
 
 
