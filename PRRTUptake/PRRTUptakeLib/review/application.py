@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import sys
 import time
+import traceback
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +37,7 @@ class ReviewApplication(Decisions):
 
     def __init__(self, server: Any, room: ReadingRoom, idle: Idle) -> None:
         super().__init__(server, room, idle)
+        self._worker = ThreadPoolExecutor(1)  # what is measured is measured one after the other
         self._set_up_triggers()
 
     def build(self) -> None:
@@ -80,8 +84,8 @@ class ReviewApplication(Decisions):
             try:
                 function(*given)
                 self.state.problem = ""
-            except PRRTError as error:
-                self.state.problem = self._words(str(error))
+            except Exception as error:
+                self.state.problem = self._words(_said_of(error))
             self._show_decisions()
 
         return answer
@@ -183,35 +187,38 @@ class ReviewApplication(Decisions):
 
     async def _measure(self) -> None:
         """Measure until the numbers are those of the decisions; the page answers meanwhile."""
-        loop = asyncio.get_event_loop()
         try:
             while (review := self.review) is not None and not review.is_measured:
-                reading = review.reading
-                with self.state:
-                    self.state.status = "measuring..."
-                    self.state.can_finish = False
-                try:
-                    result = await loop.run_in_executor(None, review.measure, reading)
-                except PRRTError as error:
-                    with self.state:
-                        self.state.status, self.state.problem = "not measured", self._words(str(error))
-                    if review is self.review and reading is review.reading:
-                        return
-                    continue
-                if review is not self.review:
-                    continue
-                if reading is review.reading or reading.plain()["visits"] == review.reading.plain()["visits"]:
-                    review.take(result, reading)
-                    with self.state:
-                        self._show_measured()
-                    await self._prepare_live(review)
+                if not await self._measure_once(review):
+                    return
         finally:
             self._measuring = False
+
+    async def _measure_once(self, review: CaseReview) -> bool:
+        """Whether it is worth trying again: not where the decisions that are shown allow no answer."""
+        reading = review.reading
+        with self.state:
+            self.state.status = "measuring..."
+            self.state.can_finish = False
+        try:
+            result = await asyncio.get_event_loop().run_in_executor(self._worker, review.measure, reading)
+            if review is not self.review:
+                return True
+            if reading is review.reading or reading.plain()["visits"] == review.reading.plain()["visits"]:
+                review.take(result, reading)
+                with self.state:
+                    self._show_measured()
+                await self._prepare_live(review)
+        except Exception as error:  # a fault of the program, too, is said: else the page says "measuring..." for ever
+            with self.state:
+                self.state.status, self.state.problem = "not measured", self._words(_said_of(error))
+            return review is not self.review or reading is not review.reading
+        return True
 
     async def _prepare_live(self, review: CaseReview) -> None:
         for key in dict.fromkeys(one.images.drawn_on for one in self.panels if one.plane is not None):
             try:
-                found = await asyncio.get_event_loop().run_in_executor(None, review.live, key)
+                found = await asyncio.get_event_loop().run_in_executor(self._worker, review.live, key)
             except PRRTError:  # numbers follow once the plane is let go
                 continue
             if review is self.review:
@@ -232,3 +239,11 @@ class ReviewApplication(Decisions):
         self._show_overlays()
         self._show_all()
         self._show_decisions()
+
+
+def _said_of(error: Exception) -> str:
+    """What the page says of an error; the place of a fault of the program goes to the terminal."""
+    if isinstance(error, PRRTError):
+        return str(error)
+    traceback.print_exception(error, file=sys.stderr)
+    return f"The program failed ({type(error).__name__}: {error}): reload the page, and report what the terminal shows."

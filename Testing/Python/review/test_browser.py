@@ -105,7 +105,7 @@ def running(*arguments):
 
 
 @contextlib.contextmanager
-def window(browser, address):
+def window(browser, server):
     context = browser.new_context(viewport={"width": 1500, "height": 900})
     page = context.new_page()
     page.asked, page.failures = [], []
@@ -113,7 +113,8 @@ def window(browser, address):
     page.on("websocket", lambda one: page.asked.append(one.url))
     page.on("pageerror", lambda one: page.failures.append(str(one)))
     page.set_default_timeout(60_000)
-    page.goto(address)
+    page.server = server
+    page.goto(server.address)
     try:
         yield page
     finally:
@@ -132,7 +133,12 @@ def until(page, name, text):
 
 
 def measured(page):
-    page.wait_for_function("document.querySelector(\"[data-testid='status']\")?.textContent === 'measured'")
+    """Wait until the page says so; what page and server say instead is in the failure."""
+    try:
+        page.wait_for_function("document.querySelector(\"[data-testid='status']\")?.textContent === 'measured'")
+    except Exception as error:
+        seen = {name: at(page, name).all_inner_texts() for name in ("status", "problem", "decided", "progress")}
+        raise AssertionError(f"not measured: {seen}; {page.failures}; {''.join(page.server.said)}") from error
 
 
 def pixels(page, name):
@@ -167,11 +173,10 @@ def drag(page, handle, across, down):
 @pytest.fixture(scope="module")
 def opened(browser, cohort):
     """One case in the browser, measured; tests of this module share it."""
-    with running(cohort / "UTR-01" / "case.json") as server, window(browser, server.address) as page:
+    with running(cohort / "UTR-01" / "case.json") as server, window(browser, server) as page:
         page.wait_for_selector("[data-testid='image-0-axial']")
         page.first_lesions = at(page, "lesions").inner_text()
         measured(page)
-        page.server = server
         yield page
 
 
@@ -336,7 +341,7 @@ def test_two_readers_read_three_patients_blinded_and_a_third_decides(browser, co
 
     seen = []
     for reader, act in (("Ann", None), ("Bob", move_in_the_first)):
-        with running(cohort, "--reader", reader) as server, window(browser, server.address) as page:
+        with running(cohort, "--reader", reader) as server, window(browser, server) as page:
             seen += read_all(page, act)
             assert not page.failures
     for text in seen:
@@ -344,7 +349,7 @@ def test_two_readers_read_three_patients_blinded_and_a_third_decides(browser, co
         assert "left/right" in text
     with (
         running(cohort, "--reader", "Cy", "--adjudicate", "Ann", "Bob") as server,
-        window(browser, server.address) as page,
+        window(browser, server) as page,
     ):
         measured(page)
         listed = rows(page, "compared")
@@ -363,7 +368,7 @@ def test_two_readers_read_three_patients_blinded_and_a_third_decides(browser, co
 
 def test_a_server_that_is_killed_in_the_middle_of_a_reading_loses_nothing(browser, cohort):
     server = Server(cohort, "--reader", "Dee")
-    with window(browser, server.address) as page:
+    with window(browser, server) as page:
         measured(page)
         at(page, "comment").fill("motion artefact")
         at(page, "confirm").click()
@@ -371,7 +376,7 @@ def test_a_server_that_is_killed_in_the_middle_of_a_reading_loses_nothing(browse
         server.end(signal.SIGKILL)
     path = cohort / "readings" / "Dee.readings.jsonl"
     assert "motion artefact" in path.read_text()
-    with running(cohort, "--reader", "Dee") as again, window(browser, again.address) as page:
+    with running(cohort, "--reader", "Dee") as again, window(browser, again) as page:
         until(page, "confirm", "targets confirmed")
         assert at(page, "comment").input_value() == "motion artefact"
         other = subprocess.run(
