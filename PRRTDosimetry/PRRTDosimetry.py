@@ -11,7 +11,7 @@ from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.panel.choices import TreatedLobe
 from PRRTUptakeLib.panel.export_options import check_extras, extra_writers
 from PRRTUptakeLib.panel.module_widget import PanelWidget
-from PRRTUptakeLib.progress import no_progress, sub_progress
+from PRRTUptakeLib.progress import in_background, no_progress, sub_progress
 from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode, vtkMRMLTableNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
@@ -112,6 +112,7 @@ class PRRTDosimetryWidget(PanelWidget):
     """The panel: five sections in the order of the work, and one for the camera."""
 
     uiFile = "UI/PRRTDosimetry.ui"
+    exportNeeds = ("PRRTDosimetryLib.mrml.logic", "PRRTUptakeLib.mrml.export")
 
     def makeLogic(self) -> Any:
         """The logic of this module."""
@@ -205,7 +206,7 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
         self._fitted = self._state(parameters)
         return parameters.curves
 
-    def planTimes(self, parameters: PRRTDosimetryParameterNode) -> Any:
+    def planTimes(self, parameters: PRRTDosimetryParameterNode, progress: Progress = no_progress) -> Any:
         """Find the hours at which few images say most of the dose; returns the table node, placed in the parameters.
 
         Raises
@@ -217,7 +218,8 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
         from PRRTDosimetryLib.population.from_text import planned
 
         path = Path(parameters.populationFile) if parameters.populationFile else None
-        found = planned(path, parameters.nuclide, parameters.plannedRegions, parameters.plannedImages)
+        wanted = (path, parameters.nuclide, parameters.plannedRegions, parameters.plannedImages)
+        found = in_background(progress, lambda step: planned(*wanted, progress=step))
         parameters.plan = table_from_plan(found, _("Planned images"), parameters.plan)
         return parameters.plan
 
@@ -305,7 +307,7 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
         from PRRTDosimetryLib.camera.run import make_camera
         from PRRTDosimetryLib.report.camera_report import camera_html, write_page
 
-        made, content = make_camera(Path(phantom), Path(camera), progress)
+        made, content = in_background(progress, lambda step: make_camera(Path(phantom), Path(camera), step))
         write_page(camera_html(made, content), Path(camera).with_suffix(".html"))
         return made
 
@@ -365,7 +367,7 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
         from PRRTDosimetryLib.selftest.self_test import FILE, run_self_test, write_self_test
         from PRRTUptakeLib.mrml.session import operator_notes
 
-        result = run_self_test(progress)
+        result = in_background(progress, run_self_test)
         write_self_test(result, Path(folder) / FILE, operator_notes().get("operator", ""))
         return result
 

@@ -995,6 +995,10 @@
  <context>
   <name>panel.planning</name>
   <message>
+   <source>Finding hours</source>
+   <translation>Recherche des heures</translation>
+  </message>
+  <message>
    <source>Images at {hours} say most of the dose.</source>
    <translation>Les images à {hours} renseignent le mieux sur la dose.</translation>
   </message>
