@@ -7,6 +7,32 @@ from pathlib import Path
 import pytest
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Tests that share what a module makes run on one worker, so that it is made once; they are begun first."""
+    alone = []
+    for item in items:
+        made = _made_by_module(item)
+        if made is not None and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(made))
+        alone.append(item.get_closest_marker("xdist_group") is None)
+    if all(item.get_closest_marker("slow") for item in items):
+        items[:] = [item for _, item in sorted(zip(alone, items, strict=True), key=lambda pair: pair[0])]
+
+
+def _made_by_module(item):
+    """The module, and the parameters of what it makes for several tests; None if it makes nothing for this one."""
+    found = getattr(item, "_fixtureinfo", None)
+    names = (
+        [name for name, made in found.name2fixturedefs.items() if made[-1].scope in ("module", "class")]
+        if found
+        else []
+    )
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    chosen = "".join(f"-{parameters[name]}" for name in sorted(names) if name in parameters)
+    return f"{item.module.__name__}{chosen}" if names else None
+
+
 @pytest.fixture
 def scene():
     """The headless MRML scene, emptied of what a test leaves behind."""
