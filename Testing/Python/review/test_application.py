@@ -381,3 +381,15 @@ def test_a_plane_dragged_in_either_visit_of_a_comparison_of_routes_is_that_of_bo
     assert [one.value for one in first] == pytest.approx([one.value for one in again], abs=0, nan_ok=True)
     drawn = app.review.prepared((1, "IA")).plane
     assert drawn.origin_ras.tolist() == app.panels[1].plane.origin_ras.tolist()
+
+
+def test_numbers_appear_under_a_mouse_that_rests_where_they_could_not_follow_before(two_routes):
+    app, state = two_routes, two_routes.state
+    app._lives = {}
+    x, y = (one / 320 for one in state.svg_0_axial["plane"]["middle"])
+    settled(app, ("pointer", "down", 0, "axial", x, y), ("pointer", "move", 0, "axial", x - 0.06, y))
+    assert not state.live
+    asyncio.run(app._prepare_live(app.review))
+    assert state.live
+    lobes = app._lives[1, "IA"].at(app.panels[0].plane).lobes
+    assert [one["value"] for one in state.summary] == [f"{lobe.volume_mL:.0f} mL" for lobe in lobes]
