@@ -44,7 +44,7 @@ ENHANCEMENT = 3.0
 
 
 def route_study() -> StudyInput:
-    """The same patient after an intra-arterial and an intravenous injection, with one drawing for both."""
+    """The same patient after an intra-arterial and an intravenous injection, drawn on an MRI for both."""
     known = small_study(visits=("IA", "IV"), protocol="ia-versus-iv", treated_lobe="")
     activity = panel_scene.activity()
     given = Injection(100.0, activity.reference_time - timedelta(hours=1), "Ga-68", "M")
@@ -55,4 +55,5 @@ def route_study() -> StudyInput:
         return replace(one, route=one.visit, registration=KnownPlacement(placement=None), emission=emission)
 
     first, second = known.visits
-    return replace(known, visits=(visit(first, ENHANCEMENT), visit(second, 1.0)))
+    drawn = replace(first, visit="MRI", emission=None, shows_emission=False)
+    return replace(known, visits=(drawn, visit(first, ENHANCEMENT), visit(second, 1.0)))

@@ -370,16 +370,16 @@ def test_a_plane_dragged_in_either_visit_of_a_comparison_of_routes_is_that_of_bo
         assert app.panels[0].plane is app.panels[1].plane
         assert state.svg_0_axial["plane"] == state.svg_1_axial["plane"]
         assert app.panels[0].plane.origin_ras[0] > before[0] + 1.0  # to the left of the picture is the patient's right
-        lobes = app._lives[1, "IA"].at(app.panels[0].plane).lobes
+        lobes = app._lives[1, "MRI"].at(app.panels[0].plane).lobes
         assert [one["value"] for one in state.summary] == [f"{lobe.volume_mL:.0f} mL" for lobe in lobes]
         settled(app, ("pointer", "up", n, "axial", x - 0.06, y))
         assert (state.status, state.live, state.numbers_of) == ("measured", False, name)
-        assert [one.visit for one in app.review.reading.visits if one.lobe_plane is not None] == ["IA"]
+        assert [one.visit for one in app.review.reading.visits if one.lobe_plane is not None] == ["MRI"]
     assert {float(one["tn"].split()[0]) for one in state.lesions} == {ENHANCEMENT}
     first, again = app.review.result.rows, app.review.measure().rows
     assert [replace(one, value=0.0) for one in first] == [replace(one, value=0.0) for one in again]
     assert [one.value for one in first] == pytest.approx([one.value for one in again], abs=0, nan_ok=True)
-    drawn = app.review.prepared((1, "IA")).plane
+    drawn = app.review.prepared((1, "MRI")).plane
     assert drawn.origin_ras.tolist() == app.panels[1].plane.origin_ras.tolist()
 
 
@@ -391,5 +391,5 @@ def test_numbers_appear_under_a_mouse_that_rests_where_they_could_not_follow_bef
     assert not state.live
     asyncio.run(app._prepare_live(app.review))
     assert state.live
-    lobes = app._lives[1, "IA"].at(app.panels[0].plane).lobes
+    lobes = app._lives[1, "MRI"].at(app.panels[0].plane).lobes
     assert [one["value"] for one in state.summary] == [f"{lobe.volume_mL:.0f} mL" for lobe in lobes]
