@@ -21,6 +21,16 @@ def pytest_collection_modifyitems(items):
         items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
 
 
+def pytest_collection_finish(session):
+    """Refuse a pytest whose groups pytest-xdist does not see: each worker would make everything again."""
+    if getattr(session.config.option, "loadgroup", False):
+        unseen = [
+            one.nodeid for one in session.items if one.get_closest_marker("xdist_group") and "@" not in one.nodeid
+        ]
+        if unseen:
+            raise pytest.UsageError(f"pytest-xdist does not group {unseen[0]}: take the pytest of pyproject.toml.")
+
+
 def _made_by_module(item):
     """The module, and the parameters of what it makes for several tests; None if it makes nothing for this one."""
     found = getattr(item, "_fixtureinfo", None)
