@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,9 @@ def pytest_collection_finish(session):
             one.nodeid for one in session.items if one.get_closest_marker("xdist_group") and "@" not in one.nodeid
         ]
         if unseen:
-            raise pytest.UsageError(f"pytest-xdist does not group {unseen[0]}: take the pytest of pyproject.toml.")
+            said = f"pytest-xdist does not group {unseen[0]}: take the pytest of pyproject.toml."
+            print(said, file=sys.__stderr__, flush=True)  # of an error in a worker pytest-xdist shows its own line only
+            raise pytest.UsageError(said)
 
 
 def _made_by_module(item):
