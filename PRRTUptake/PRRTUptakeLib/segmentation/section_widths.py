@@ -1,9 +1,10 @@
 """The greatest width of a lesion that only a few thick slices show, by the areas and centres of its sections.
 
 Between thick slices the hull of voxel centres says next to nothing on the extent across them, and the largest of
-several uncertain extents is too large. The sections of an ellipsoid say it exactly: their areas are a parabola over the slices'
-positions, their centres are on one line, and they are all of one shape. With two slices the parabola is not known; its
-extent is then taken as that of a ball of the same section, and with one slice that of a ball of the same volume.
+several uncertain extents is too large. The sections of an ellipsoid say it exactly: their areas are a parabola over
+the slices' positions, their centres are on one line, and they are all of one shape. With two slices the parabola is not
+known; its extent is then taken as that of a ball of the same section, and with one slice that of a ball of the same
+volume.
 """
 
 from __future__ import annotations
