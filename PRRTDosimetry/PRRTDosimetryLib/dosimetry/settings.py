@@ -127,6 +127,10 @@ class DoseSettings:
         """Whether dose maps need a CT."""
         return self.density == "ct" or self.dose_map == "transport"
 
+    def divided(self, spacing_mm: tuple[float, float, float]) -> tuple[int, int, int]:
+        """Into how many parts an image's voxels are divided along k, j, i: for a transport on a finer grid alone."""
+        return self.transport.divided(spacing_mm) if self.dose_map == "transport" else (1, 1, 1)
+
     def radiosensitivities(self, protocol: Protocol) -> dict[str, Tissue]:
         """Those of the case before those of its protocol before the defaults."""
         by_protocol = {name: Tissue.from_values(one) for name, one in protocol.tissues.items()}

@@ -309,8 +309,7 @@ class DosimetryLogic:
         density = self._density(ctNode, first, tia.tia, settings) if ctNode is not None else None
         progress(0.3, "Dose in every voxel")
         regions = {name: one for name, (_, one) in placed.items()}
-        volume = density.volume if density is not None else None
-        dose = voxel_dose(tia.tia, treatment.nuclide, settings, volume, regions, sub_progress(progress, 0.3, 0.9))
+        dose = voxel_dose(tia.tia, treatment.nuclide, settings, density, regions, sub_progress(progress, 0.3, 0.9))
         progress(0.9, "Histograms of the regions")
         assert self.dosimetry is not None
         shapes = {name: one.shape for name, one in self.dosimetry.integrals.items()}
@@ -421,7 +420,7 @@ class DosimetryLogic:
         to_ct = given_registration(matrix, "transforms of the scene")
         visit = self._ordered()[0]
         mask = soft_tissue_mask(visit.prepared.segmentation, visit.regions)
-        return patient_density(ct, image, to_ct, settings.ct_curve, mask)
+        return patient_density(ct, image, to_ct, settings.ct_curve, mask, settings.divided(image.spacing_mm))
 
 
 def _require_one_space(points: tuple[TimePoint, ...]) -> None:

@@ -67,7 +67,7 @@ def full_dosimetry() -> dict[str, Any]:
         },
         "integration": "activity",
         "accumulate": "rigid",
-        "transport": {"electrons": "kernel", "histories": 20000, "seed": 3},
+        "transport": {"electrons": "kernel", "histories": 20000, "seed": 3, "grid_mm": 2.4},
         "tissues": full_tissues(),
         "isodoses_Gy": [10, 40.5],
         "marrow": {"vertebrae": "L1-L5", "fat_fraction": 0.45},

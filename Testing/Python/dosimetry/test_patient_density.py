@@ -43,6 +43,24 @@ def test_a_coarse_voxel_has_the_mean_density_of_the_fine_ones_in_it():
     assert found.units == "g/ml"
 
 
+def test_parts_of_a_voxel_have_densities_of_their_own_and_their_mean_is_the_voxels():
+    values = np.zeros((9, 9, 9))
+    values[:, :, 3] = -1000.0
+    found = patient_density(ct_of(values), image_of((3, 3, 3)), SAME, shipped_curve("water"), None, (3, 3, 3))
+    assert found.fine.array.shape == (9, 9, 9)
+    np.testing.assert_allclose(found.fine.grid.spacing_mm, 1.0)
+    np.testing.assert_allclose(found.fine.grid.to_ras(np.zeros(3)), 0.0, atol=1e-9)  # the CT's own voxels
+    assert found.fine.array[4, 4, 3] == pytest.approx(0.00121, rel=1e-3)
+    assert found.fine.array[4, 4, 4] == pytest.approx(1.0, rel=1e-4)
+    assert found.volume.array[1, 1, 1] == pytest.approx((2.0 + 0.00121) / 3.0, rel=1e-4)
+    assert found.volume.grid.matches(image_of((3, 3, 3)).grid)
+    mask = np.zeros((3, 3, 3), dtype=bool)
+    mask[1, 1, 1] = True
+    bright = patient_density(ct_of(values + 190), image_of((3, 3, 3)), SAME, shipped_curve("water"), mask, (3, 3, 3))
+    assert bright.fine.array[4, 4, 4] == pytest.approx(1.07)
+    assert bright.fine.array[4, 4, 7] == pytest.approx(1.19, rel=1e-4)
+
+
 def test_organs_under_contrast_medium_are_soft_tissue():
     values = np.full((9, 9, 9), 190.0)
     mask = np.zeros((3, 3, 3), dtype=bool)

@@ -56,6 +56,12 @@ TRANSPORT = Record(
             low=10_000, high=1e9, whole=True, about="Particles of each kind of radiation (1000000 if left out)."
         ),
         "seed": Number(low=0, high=2**31 - 1, whole=True, about="Of the random numbers (1 if left out)."),
+        "grid_mm": Number(
+            low=0.5,
+            high=20,
+            unit="mm",
+            about="Widest voxel that particles go through (the emission image's own if left out)",
+        ),
     },
 )
 
