@@ -158,6 +158,21 @@ class DoseSettings:
         return self.image_fwhm_mm or visit.protocol.imaging.fwhm_mm
 
 
+def with_rules(stated: Any, protocol: Protocol) -> Any:
+    """What a case states of doses, with its protocol's rules of dose maps where it asks for a map and states no other.
+
+    What is no object is given back, for the loader to refuse.
+    """
+    if not isinstance(stated, Mapping) or not stated.get("dose_map"):
+        return stated
+    rules = {key: value for key, value in protocol.dose_maps.items() if key != "transport"}
+    if stated["dose_map"] == "transport" and "transport" in protocol.dose_maps:
+        own = stated.get("transport", {})
+        rules["transport"] = {**protocol.dose_maps["transport"], **own} if isinstance(own, Mapping) else own
+        return {**stated, **{key: rules[key] for key in rules if key == "transport" or key not in stated}}
+    return {**rules, **stated}
+
+
 OF_THE_FILE = ("ct_curve", "tissues")
 """Keys of `own_settings`: the panel has widgets for the others, or they need a case file."""
 

@@ -16,7 +16,7 @@ from PRRTUptakeLib.resources import resource_path
 from PRRTUptakeLib.segmentation.response import CRITERIA, PERCIST, RECIST
 from PRRTUptakeLib.study.errors import InputFileError
 from PRRTUptakeLib.study.schema.containers import ListOf, Record
-from PRRTUptakeLib.study.schema.dose_keys import TISSUES
+from PRRTUptakeLib.study.schema.dose_keys import DOSE_MAP_RULES, TISSUES
 from PRRTUptakeLib.study.schema.fields import Field, Number, Text, Word
 from PRRTUptakeLib.study.schema.json_file import read_json_file
 from PRRTUptakeLib.study.schema.place import Place
@@ -104,6 +104,7 @@ class Protocol:
     ``partial_volume`` is the correction that is asked for: "none", "gtm" (geometric transfer matrix) or "recovery"
     (coefficients of a phantom); ``response_criteria`` are those of later visits, one of CRITERIA;
     ``tissues`` are radiosensitivities by organ, as settings of doses have them;
+    ``dose_maps`` is how dose maps are made where a case asks for one (integration, accumulate, transport);
     ``remarks`` are sentences on keys of the file that say nothing new.
     """
 
@@ -121,6 +122,7 @@ class Protocol:
     repeatability: RepeatabilityRules = field(default_factory=lambda: RepeatabilityRules())
     partial_volume: str = "none"
     tissues: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    dose_maps: Mapping[str, Any] = field(default_factory=dict)
     response_criteria: str = RECIST
     remarks: tuple[str, ...] = ()
     sha256: str = ""
@@ -295,6 +297,7 @@ def protocol_record() -> Record:
             "repeatability": _REPEATABILITY,
             "partial_volume": Word(words=PARTIAL_VOLUME, about="Partial volume correction of uptake and doses."),
             "tissues": TISSUES,
+            "dose_maps": DOSE_MAP_RULES,
             "response_criteria": Word(
                 words=CRITERIA, about="Response of later cycles and follow-up visits (recist-1.1 if left out)."
             ),

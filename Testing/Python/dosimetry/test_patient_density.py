@@ -96,6 +96,21 @@ def test_radiosensitivities_of_the_case_go_before_those_of_the_protocol_and_the_
     assert (found["liver"].source, found["lesions"].alpha_beta_Gy) == ("protocol", 8.0)
 
 
+def test_rules_of_dose_maps_come_from_the_protocol_where_the_case_states_none():
+    from PRRTDosimetryLib.dosimetry.settings import with_rules
+
+    rules = {"integration": "dose-rate", "accumulate": "rigid", "transport": {"grid_mm": 2.0, "seed": 9}}
+    protocol = replace(load_protocol("lutia"), dose_maps=rules)
+    assert with_rules({"model": "bi"}, protocol) == {"model": "bi"}  # no map, nothing to say
+    assert with_rules({"dose_map": "local", "accumulate": ""}, protocol) == {
+        "dose_map": "local", "accumulate": "", "integration": "dose-rate",
+    }  # fmt: skip
+    made = DoseSettings.from_case(with_rules({"dose_map": "transport", "transport": {"seed": 3}}, protocol))
+    assert (made.transport.grid_mm, made.transport.seed, made.integration) == (2.0, 3, "dose-rate")
+    assert made.divided((4.0, 4.0, 3.0)) == (2, 2, 2)
+    assert replace(made, dose_map="kernel").divided((4.0, 4.0, 3.0)) == (1, 1, 1)
+
+
 @pytest.mark.parametrize(
     ("dosimetry", "sentence"),
     [

@@ -66,6 +66,15 @@ TRANSPORT = Record(
 )
 
 
+INTEGRATION = Word(words=INTEGRATIONS, about="What is integrated over time in every voxel: activity, or dose rate.")
+ACCUMULATE = Word(words=(*ACCUMULATIONS, ""), about="Sum the dose maps of all cycles on the CT of the first, and how.")
+DOSE_MAP_RULES = Record(
+    about="How dose maps are made where a case or the panel asks for one; what these state goes first.",
+    wanted="an object with keys",
+    optional={"integration": INTEGRATION, "accumulate": ACCUMULATE, "transport": TRANSPORT},
+)
+
+
 def _exponent_is_not_zero(values: dict[str, Any], place: Place) -> None:
     if values.get("eud_a") == 0:
         place.key("eud_a").refuse(0, "a number from -50 to 50 that is not 0")
