@@ -65,6 +65,7 @@ class TiaMap:
     half_life : effective half-life of the clearance, h; 0 where there is no activity.
     degrees_of_freedom : behind the uncertainty: those of each voxel's own scatter, else infinite.
     notes : what a reader must know: where the noise is from, a prior that the voxels contradict.
+    noise_fwhm_mm : of the Gaussian blur that would make white noise as alike as the images' is; 0 for white noise.
     """
 
     tia: Volume
@@ -72,6 +73,7 @@ class TiaMap:
     half_life: Volume
     degrees_of_freedom: float = math.inf
     notes: tuple[str, ...] = ()
+    noise_fwhm_mm: float = 0.0
 
     def interval(self, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper bound of every voxel, log-normal, by Student's t, MBq.h/mL [k, j, i]."""
@@ -207,7 +209,7 @@ def _by_surroundings(series: VoxelSeries, curve: Curve, noise: VoxelNoise | None
         noise = VoxelNoise(relative, noise_floor(series, relative))
         notes = (f"noise of a voxel: {relative:.1%} of its activity, from the scatter around the curves", *notes)
     prior = with_spreads(series, curve, log_rates, noise, shared)
-    return replace(_mapped(series, curve, noise, prior, method), notes=notes)
+    return replace(_mapped(series, curve, noise, prior, method), notes=notes, noise_fwhm_mm=shared.fwhm_mm)
 
 
 def _mapped(
