@@ -36,11 +36,15 @@ _TAIL = 0.025
 
 
 def level_intervals(made: CycleMap, doses: Dosimetry) -> dict[tuple[str, int], UncertainValue]:
-    """Intervals by region and percent, of all regions whose dose has draws."""
+    """Intervals by region and percent, of all regions whose dose has draws.
+
+    None for regions that were not corrected together with the others (the liver with its lesions): what the blur of
+    their border does to D98 is not known.
+    """
     found = {}
     for name, region in made.regions.items():
         drawn = doses.chain.doses.get(name) if doses.chain is not None else None
-        if drawn is None or not region.levels:
+        if drawn is None or not region.levels or math.isnan(region.uniform_Gy):
             continue
         mean = region.histogram.mean_Gy
         statistical = 0.0 if math.isnan(region.u_Gy) or not mean > 0 else region.u_Gy / mean

@@ -179,7 +179,8 @@ _INTERVALS = (
     " The 95 % interval of a mean is that of the region's dose, from the same images, with the loss by partial volume "
     "in it. D98, D50 and D2 have in theirs what the region's voxels share (as the mean), the noise of the voxels, "
     "which widens a histogram, and the blur: they reach from what the image shows without noise to what the region has "
-    "if it is sharp or uniform in truth. Cold or hot parts smaller than the resolution are not in them."
+    "if it is sharp or uniform in truth. Cold or hot parts smaller than the resolution are not in them; regions that "
+    "are not corrected together with the others (a liver with its lesions) have none."
 )
 _HEADER = [
     *("region", "volume mL", "mean Gy", "95 % Gy", "D98 Gy", "95 % Gy", "D50 Gy", "95 % Gy", "D2 Gy", "95 % Gy"),
