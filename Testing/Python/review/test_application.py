@@ -308,3 +308,40 @@ def test_opacity_and_window_are_those_that_the_page_sends(two_visits):
         100.0,
     )
     assert "must be one of" in settled(two_visits, ("look", 0.2, 0.5, "<b>", 0, 1)).problem
+
+
+def test_a_fault_of_the_program_is_said_and_the_next_decision_is_measured(tmp_path, monkeypatch, capsys):
+    app = opened(tmp_path, cases=("A",))
+    whole = CaseReview.measure
+
+    def faulty(*_):
+        raise ZeroDivisionError("of nothing")
+
+    monkeypatch.setattr(CaseReview, "measure", faulty)
+    state = settled(app, ("start",))
+    assert state.status == "not measured"
+    assert "The program failed (ZeroDivisionError: of nothing): reload the page" in state.problem
+    assert "in faulty" in capsys.readouterr().err, "the place of the fault is in the terminal"
+    monkeypatch.setattr(CaseReview, "measure", whole)
+    state = settled(app, ("shift", "L1", 0.0, 0.0, 1.0, "it moved"))
+    assert (state.status, state.problem) == ("measured", "")
+    monkeypatch.setattr(CaseReview, "comment", faulty)
+    state = settled(app, ("comment", "late"))
+    assert "ZeroDivisionError" in state.problem
+    assert state.status == "measured"
+
+
+def test_a_case_that_is_opened_is_not_called_measured_for_the_one_before(tmp_path):
+    app = opened(tmp_path, cases=("A", "B"))
+    settled(app, ("start",))
+    said = []
+
+    async def act():
+        app.server.asked["open"](2)
+        said.append(app.state.status)
+        while app._tasks:
+            await asyncio.gather(*app._tasks)
+
+    asyncio.run(act())
+    assert said == [""]
+    assert app.state.status == "measured"
