@@ -443,11 +443,14 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
 
     def _state(self, parameters: PRRTDosimetryParameterNode) -> tuple[Any, ...]:
         """Changes whenever the curves would come out otherwise."""
-        from PRRTDosimetryLib.mrml.time_points import time_points
+        from PRRTDosimetryLib.mrml.time_points import observed_rate, time_points
         from PRRTUptakeLib.mrml.segment_table import segments_state
 
         points = time_points(parameters.segmentation)
-        images = [(point.node.GetID(), point.node.GetImageData().GetMTime(), point.row.hours) for point in points]
+        images = [
+            (point.node.GetID(), point.node.GetImageData().GetMTime(), point.row.hours, observed_rate(point.node))
+            for point in points
+        ]
         segments = [segments_state(point.segmentation) for point in points]
         moved = [point.node.GetParentTransformNode() for point in points]
         transforms = [(node.GetID(), node.GetTransformToWorldMTime()) for node in moved if node is not None]
