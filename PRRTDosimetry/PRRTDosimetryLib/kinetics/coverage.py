@@ -173,7 +173,7 @@ def held_where_truth_is_as_assumed(
 ) -> float:
     """Share of the 95 % intervals that hold the truth, of regions drawn from what is assumed beforehand (`priors`).
 
-    Single truths that the points cannot tell from others are held more or less often than 95 %, by how usual they are;
+    Single truths that the points do not distinguish from others are held more or less often, by how usual they are;
     over all of them together it is 95 %, whatever the points.
 
     Parameters

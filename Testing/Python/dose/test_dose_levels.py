@@ -51,7 +51,7 @@ def test_what_is_no_noise_stays():
 @pytest.mark.parametrize("fwhm_mm", [0.0, 12.0])
 @pytest.mark.parametrize("percent", [98, 50, 2])
 def test_noise_of_a_level_is_about_that_of_repeated_maps(fwhm_mm, percent):
-    """Within a third for white noise; cells of alike noise count as if together, though scattered ones are twice as many."""
+    """Within a third for white noise; cells of alike noise count as if together, scattered ones are twice as many."""
     true = np.repeat([18.0, 22.0], np.prod(SHAPE) // 2)
     found = [levels(true * (1 + 0.15 * noise(seed, fwhm_mm)), 0.15, fwhm_mm)[percent] for seed in range(30)]
     scatter = np.std([one.measured_Gy for one in found], ddof=1) / np.mean([one.measured_Gy for one in found])
