@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import zipfile
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 import slicer
 
 from PRRTUptakeLib.mrml.dicom_nodes import keep_injection
-from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.images import (
     LOBE_PLANE_ROLE,
     MEASURED,
@@ -20,14 +17,13 @@ from PRRTUptakeLib.mrml.images import (
 )
 from PRRTUptakeLib.mrml.planes import node_from_plane
 from PRRTUptakeLib.mrml.results import result_chart
-from PRRTUptakeLib.mrml.segmentations import node_from_segmentation, write_segmentation_file
+from PRRTUptakeLib.mrml.segmentations import node_from_segmentation
 from PRRTUptakeLib.mrml.session import session
 from PRRTUptakeLib.mrml.tables import table_from_measurements
 from PRRTUptakeLib.mrml.volumes import node_from_volume
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from PRRTUptakeLib.imaging.volume import Volume
     from PRRTUptakeLib.study.model import VisitContents
@@ -66,35 +62,6 @@ def _describe(node: Any, volume: Volume, visit: VisitContents) -> None:
     if image_row(node).role == MEASURED:
         describe_image(node, route=visit.route)
         keep_injection(node, visit.injection, volume.reference_time)
-
-
-def write_bundle(path: Path) -> None:
-    """Write the whole scene as a ``.mrb`` that Slicer opens.
-
-    Raises
-    ------
-    NodeError
-        If the bundle cannot be written.
-    """
-    if not session().WriteToMRB(str(path)):
-        raise NodeError(f"The scene could not be written to {path}: is the disk full?")
-
-
-def write_segments_of_bundle(node: Any, bundle: Path, path: Path) -> None:
-    """Write a segmentation as ``.seg.nrrd``: the file that the bundle holds of it, which need not be made twice.
-
-    Raises
-    ------
-    NodeError
-        If the file cannot be written.
-    """
-    wanted = f"{node.GetName()}.seg.nrrd"
-    with zipfile.ZipFile(bundle) as archive:
-        found = [name for name in archive.namelist() if unquote(name.rpartition("/")[2]) == wanted]
-        if len(found) == 1:
-            path.write_bytes(archive.read(found[0]))
-            return
-    write_segmentation_file(node, path)
 
 
 def place_in_study(patient: str, study: str, nodes: Sequence[Any]) -> None:

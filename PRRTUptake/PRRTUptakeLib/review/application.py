@@ -138,7 +138,8 @@ class ReviewApplication(Decisions):
         self.review, self.blinding, self._drag = None, None, None
         self._lives, self._overlays, self._map_on, self.focus, self.state.curve = {}, {}, {}, 0, None
         self.panels = []
-        for name in ("img_mip", "img_3d", "curve_title", "chosen", "problem", "comment", "numbers_of", "overlay"):
+        texts = ("status", "img_mip", "img_3d", "curve_title", "chosen", "problem", "comment", "numbers_of", "overlay")
+        for name in texts:
             self.state[name] = ""
         for name in ("summary", "lesions", "regions", "doses", "warnings", "decided", "overlays"):
             self.state[name] = []
@@ -223,6 +224,8 @@ class ReviewApplication(Decisions):
                 continue
             if review is self.review:
                 self._lives[key] = found
+                with self.state:
+                    self._show_dragged(key)
 
     def _show_measured(self) -> None:
         review = self._required()
