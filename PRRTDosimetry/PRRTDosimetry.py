@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import slicer
-from PRRTDosimetryLib.panel.choices import Curve, Density, Electrons, Method, Sex
+from PRRTDosimetryLib.panel.choices import Accumulation, Curve, Density, Electrons, Integration, Method, Sex
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.panel.choices import TreatedLobe
 from PRRTUptakeLib.panel.export_options import check_extras, extra_writers
 from PRRTUptakeLib.panel.module_widget import PanelWidget
-from PRRTUptakeLib.progress import no_progress, sub_progress
+from PRRTUptakeLib.progress import in_background, no_progress, sub_progress
 from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode, vtkMRMLTableNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
@@ -86,6 +86,9 @@ class PRRTDosimetryParameterNode:
     electrons: Electrons = Electrons.KERNEL
     particles: Annotated[float, WithinRange(0.01, 1000)] = 1.0
     seed: Annotated[int, WithinRange(0, 1000000)] = 1
+    transportGrid_mm: Annotated[float, WithinRange(0, 20)] = 0.0
+    integration: Integration = Integration.PROTOCOL
+    accumulation: Accumulation = Accumulation.PROTOCOL
     kidneyAlphaBeta: Annotated[float, WithinRange(0.1, 100)] = 2.6
     kidneyRepair: Annotated[float, WithinRange(0.1, 100)] = 2.8
     lesionAlphaBeta: Annotated[float, WithinRange(0, 100)] = 0.0
@@ -94,6 +97,7 @@ class PRRTDosimetryParameterNode:
     sValueUncertainty: Annotated[float, WithinRange(0, 50)] = 5.0
     doses: vtkMRMLTableNode
     doseMap: vtkMRMLScalarVolumeNode
+    summedMap: vtkMRMLScalarVolumeNode
     settingsFile: str = ""
     isodoseLevels: str = ""
     isodoses: vtkMRMLSegmentationNode
@@ -112,6 +116,7 @@ class PRRTDosimetryWidget(PanelWidget):
     """The panel: five sections in the order of the work, and one for the camera."""
 
     uiFile = "UI/PRRTDosimetry.ui"
+    exportNeeds = ("PRRTDosimetryLib.mrml.logic", "PRRTUptakeLib.mrml.export")
 
     def makeLogic(self) -> Any:
         """The logic of this module."""
@@ -205,7 +210,7 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
         self._fitted = self._state(parameters)
         return parameters.curves
 
-    def planTimes(self, parameters: PRRTDosimetryParameterNode) -> Any:
+    def planTimes(self, parameters: PRRTDosimetryParameterNode, progress: Progress = no_progress) -> Any:
         """Find the hours at which few images say most of the dose; returns the table node, placed in the parameters.
 
         Raises
@@ -217,7 +222,8 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
         from PRRTDosimetryLib.population.from_text import planned
 
         path = Path(parameters.populationFile) if parameters.populationFile else None
-        found = planned(path, parameters.nuclide, parameters.plannedRegions, parameters.plannedImages)
+        wanted = (path, parameters.nuclide, parameters.plannedRegions, parameters.plannedImages)
+        found = in_background(progress, lambda step: planned(*wanted, progress=step))
         parameters.plan = table_from_plan(found, _("Planned images"), parameters.plan)
         return parameters.plan
 
@@ -244,6 +250,9 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
             self._remove(parameters.doseMap)
             parameters.doseMap, parameters.doses = made
             self.placeBeside(parameters.curves, [parameters.doseMap])
+            parameters.summedMap = logic.summedDose(parameters.summedMap)
+            if parameters.summedMap is not None:
+                self.placeBeside(parameters.curves, [parameters.summedMap])
             self.drawIsodoses(parameters)
         self.placeBeside(parameters.curves, [parameters.doses])
         return parameters.doses
@@ -305,7 +314,7 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
         from PRRTDosimetryLib.camera.run import make_camera
         from PRRTDosimetryLib.report.camera_report import camera_html, write_page
 
-        made, content = make_camera(Path(phantom), Path(camera), progress)
+        made, content = in_background(progress, lambda step: make_camera(Path(phantom), Path(camera), step))
         write_page(camera_html(made, content), Path(camera).with_suffix(".html"))
         return made
 
@@ -365,7 +374,7 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
         from PRRTDosimetryLib.selftest.self_test import FILE, run_self_test, write_self_test
         from PRRTUptakeLib.mrml.session import operator_notes
 
-        result = run_self_test(progress)
+        result = in_background(progress, run_self_test)
         write_self_test(result, Path(folder) / FILE, operator_notes().get("operator", ""))
         return result
 
@@ -399,6 +408,8 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
         own = own_settings(Path(parameters.settingsFile)) if parameters.settingsFile else DoseSettings()
         stated = own.ct_curve.name != DoseSettings().ct_curve.name
         population = read_population(Path(parameters.populationFile)) if parameters.populationFile else None
+        rules = self.dosimetryFor(parameters).protocol.dose_maps
+        summed = parameters.accumulation.value or rules.get("accumulate", "")
         return DoseSettings(
             model=parameters.model,
             calibration_u=parameters.calibrationUncertainty / 100,
@@ -410,7 +421,10 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
                 electrons=parameters.electrons.value,
                 histories=round(parameters.particles * 1e6),
                 seed=parameters.seed,
+                grid_mm=parameters.transportGrid_mm or rules.get("transport", {}).get("grid_mm", 0.0),
             ),
+            integration=parameters.integration.value or rules.get("integration", "activity"),
+            accumulate="" if summed == "none" else summed,
             tissues={**self._tissues(parameters), **own.tissues},
             population=population,
             covariates=covariates_from_text(parameters.populationCovariates.replace(",", " ").split()),

@@ -298,15 +298,18 @@ def cycle_map(
     wanted = ordered if settings.integration == "dose-rate" else ordered[:1]
     densities = [_density(study, visit, by_name, settings) for visit in wanted]
     step = sub_progress(progress, 0.2, 1.0)
-    maps = [one.volume if one is not None else None for one in densities]
     if settings.integration == "dose-rate":
-        made = dose_by_rates(taken, first.injection, transforms, settings, maps, step)
+        shown = [_regions_of(placed_in(visit, visit.image)) for visit in ordered]
+        made = dose_by_rates(taken, first.injection, transforms, settings, densities, step, shown)
     else:
-        regions = {name: one for name, (_, one) in placed.items()}
-        made = voxel_dose(tia.tia, first.injection.nuclide, settings, maps[0], regions, step)
+        made = voxel_dose(tia.tia, first.injection.nuclide, settings, densities[0], _regions_of(placed), step)
     unseen = np.isnan(series.activity_Bq_per_mL).any(axis=0)
     found = finished_map(tia, made, densities[0], (first, placed, unseen), settings, shapes or {})
     return replace(found, registrations=registrations)
+
+
+def _regions_of(placed: Mapping[str, tuple[Segment, Occupancy]]) -> dict[str, Occupancy]:
+    return {name: one for name, (_, one) in placed.items()}
 
 
 def placed_in(first: VisitResult, image: Volume) -> dict[str, tuple[Segment, Occupancy]]:
@@ -378,7 +381,8 @@ def _density(
         return None
     if study is None:
         raise DosimetryError("A dose map by the density of the CT needs the study that the CT is of.")
-    return visit_density(study, visit, images[visit.labels.visit], settings.ct_curve)
+    divided = settings.divided(visit.image.spacing_mm)
+    return visit_density(study, visit, images[visit.labels.visit], settings.ct_curve, divided)
 
 
 def _shown(made: CycleMap, visits: Sequence[VisitResult], images: Sequence[VisitImages]) -> list[VisitRegistration]:

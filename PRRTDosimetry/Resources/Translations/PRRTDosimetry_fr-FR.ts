@@ -256,6 +256,10 @@
    <translation>Dose en Gy dépassée par 98 % du volume</translation>
   </message>
   <message>
+   <source>Dose maps of cycles calculated in this session, on the first one's image: energy over mass, voxels that are not trusted are counted.</source>
+   <translation>Cartes de dose des cycles calculées dans cette session, sur l'image du premier : énergie sur masse, les voxels peu sûrs sont comptés.</translation>
+  </message>
+  <message>
    <source>Dose of a lesion, corrected for partial volume by the phantom's recoveries; empty where they do not cover it</source>
    <translation>Dose d'une lésion, corrigée du volume partiel par les coefficients de recouvrement du fantôme ; vide s'ils ne la couvrent pas</translation>
   </message>
@@ -342,6 +346,14 @@
   <message>
    <source>Images at</source>
    <translation>Images à</translation>
+  </message>
+  <message>
+   <source>In every voxel of a dose map: activity, whose integral gives the dose, or the dose rate of each image.</source>
+   <translation>Dans chaque voxel d'une carte de dose : l'activité, dont l'intégrale donne la dose, ou le débit de dose de chaque image.</translation>
+  </message>
+  <message>
+   <source>Integrated:</source>
+   <translation>Intégré :</translation>
   </message>
   <message>
    <source>Isodoses, Gy:</source>
@@ -454,6 +466,10 @@
   <message>
    <source>Of a transport: by kernel, or by Monte Carlo too, where their range matters.</source>
    <translation>Du transport : par noyau, ou aussi par Monte Carlo là où leur parcours compte.</translation>
+  </message>
+  <message>
+   <source>Of a transport: voxels of the image are divided until none is wider, each part with the density of the CT. 0 takes the protocol's, else the image's own.</source>
+   <translation>D'un transport : les voxels de l'image sont divisés jusqu'à ce qu'aucun ne soit plus large, chaque partie avec la densité du scanner. 0 prend celui du protocole, sinon celui de l'image.</translation>
   </message>
   <message>
    <source>Of the tissue in the dose map.</source>
@@ -656,6 +672,10 @@
    <translation>Incertitude type de l'activité cumulée, en MBq h</translation>
   </message>
   <message>
+   <source>Sum of cycles:</source>
+   <translation>Somme des cycles :</translation>
+  </message>
+  <message>
    <source>Sums over the cycles in the scene.</source>
    <translation>Sommes sur les cycles de la scène.</translation>
   </message>
@@ -736,6 +756,10 @@
    <translation>Le lobe dont l'artère a été perfusée ; en aveugle jusqu'à la levée.</translation>
   </message>
   <message>
+   <source>Widest voxel:</source>
+   <translation>Voxel le plus large :</translation>
+  </message>
+  <message>
    <source>Width over that of the best set, minus 1</source>
    <translation>Largeur rapportée à celle du meilleur choix, moins 1</translation>
   </message>
@@ -802,6 +826,10 @@
   <message>
    <source>resolution of the protocol</source>
    <translation>résolution du protocole</translation>
+  </message>
+  <message>
+   <source>that of the image</source>
+   <translation>celui de l'image</translation>
   </message>
   <message>
    <source>u</source>
@@ -890,6 +918,26 @@
    <translation>Schneider et al. 2000</translation>
   </message>
   <message>
+   <source>activity</source>
+   <translation>activité</translation>
+  </message>
+  <message>
+   <source>as the protocol says, else activity</source>
+   <translation>selon le protocole, sinon l'activité</translation>
+  </message>
+  <message>
+   <source>as the protocol says, else not</source>
+   <translation>selon le protocole, sinon pas de somme</translation>
+  </message>
+  <message>
+   <source>by deformable registration</source>
+   <translation>par recalage déformable</translation>
+  </message>
+  <message>
+   <source>by rigid registration</source>
+   <translation>par recalage rigide</translation>
+  </message>
+  <message>
    <source>dose map by local deposition, and S-values</source>
    <translation>carte de dose par dépôt local, et valeurs S</translation>
   </message>
@@ -900,6 +948,10 @@
   <message>
    <source>dose map by voxel S-values, and S-values</source>
    <translation>carte de dose par valeurs S de voxel, et valeurs S</translation>
+  </message>
+  <message>
+   <source>dose rate of each image in its own tissues</source>
+   <translation>débit de dose de chaque image dans ses propres tissus</translation>
   </message>
   <message>
    <source>female</source>
@@ -916,6 +968,10 @@
   <message>
    <source>not stated</source>
    <translation>non indiqué</translation>
+  </message>
+  <message>
+   <source>not summed</source>
+   <translation>pas de somme</translation>
   </message>
   <message>
    <source>of the CT</source>
@@ -1000,6 +1056,10 @@
    <translation>La carte de dose n'a pas pu être montrée.</translation>
   </message>
   <message>
+   <source>The dose maps of cycles {cycles} are summed in '{name}'.</source>
+   <translation>Les cartes de dose des cycles {cycles} sont sommées dans « {name} ».</translation>
+  </message>
+  <message>
    <source>The doses could not be calculated.</source>
    <translation>Les doses n'ont pas pu être calculées.</translation>
   </message>
@@ -1010,6 +1070,10 @@
  </context>
  <context>
   <name>panel.planning</name>
+  <message>
+   <source>Finding hours</source>
+   <translation>Recherche des heures</translation>
+  </message>
   <message>
    <source>Images at {hours} say most of the dose.</source>
    <translation>Les images à {hours} renseignent le mieux sur la dose.</translation>
