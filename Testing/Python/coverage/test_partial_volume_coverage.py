@@ -38,7 +38,7 @@ def found(request):
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["none", "gtm"])
 def test_intervals_hold_the_true_dose(found, mode):
-    """Kidneys, spleen, and lesions from 15 mm; of single sizes too few patients have some: 57 lesions are known to 4 %."""
+    """Kidneys, spleen, and lesions from 15 mm; of single sizes few patients have some: 57 lesions are known to 4 %."""
     groups = found[1][mode]
     lesions = {name: rows for name, rows in groups.items() if name.startswith("lesions")}
     whole = {name: rows for name, rows in groups.items() if name not in lesions}
