@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = [str(ROOT / name) for name in ("PRRTUptake", "PRRTDosimetry")]
 sys.path[:0] = PACKAGES
 START = "import sys; from PRRTDosimetryLib.commands import main; sys.exit(main())"
+LARGEST_bytes = 200_000
 PATIENCE_ms = 600_000
 MEASURED = "document.querySelector(\"[data-testid='status']\")?.textContent === 'measured'"
 
@@ -47,6 +48,17 @@ def page_of(browser: Any, *arguments: str) -> Iterator[Any]:
         process.kill()
 
 
+def take(page: Any, file: Path) -> None:
+    """A picture of the window; one that is large in 200 colours."""
+    from PIL import Image
+
+    page.screenshot(path=str(file))
+    if file.stat().st_size > LARGEST_bytes:
+        with Image.open(file) as taken:
+            made = taken.convert("RGB").quantize(200, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+        made.save(file, optimize=True)
+
+
 def drag(page: Any, handle: str, across: int) -> None:
     """Move a handle of the plane, and keep the mouse down."""
     box = page.locator(f"[data-testid='{handle}']").bounding_box()
@@ -64,14 +76,14 @@ def case_picture(browser: Any, case: Path, file: Path) -> None:
         page.wait_for_selector("[data-testid='three-d'] img")
         page.locator("[data-lesion='L1']").click()
         page.wait_for_selector("tr.chosen")
-        page.screenshot(path=str(file))
+        take(page, file)
 
 
 def dragged_picture(browser: Any, file: Path, *arguments: str) -> None:
     """The plane between the lobes while it is dragged."""
     with page_of(browser, *arguments) as page:
         drag(page, "middle-0-axial", 18)
-        page.screenshot(path=str(file))
+        take(page, file)
 
 
 def main(folder: Path) -> None:
