@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import slicer
-from PRRTDosimetryLib.panel.choices import Curve, Density, Electrons, Method, Sex
+from PRRTDosimetryLib.panel.choices import Accumulation, Curve, Density, Electrons, Integration, Method, Sex
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.panel.choices import TreatedLobe
 from PRRTUptakeLib.panel.export_options import check_extras, extra_writers
@@ -86,6 +86,9 @@ class PRRTDosimetryParameterNode:
     electrons: Electrons = Electrons.KERNEL
     particles: Annotated[float, WithinRange(0.01, 1000)] = 1.0
     seed: Annotated[int, WithinRange(0, 1000000)] = 1
+    transportGrid_mm: Annotated[float, WithinRange(0, 20)] = 0.0
+    integration: Integration = Integration.PROTOCOL
+    accumulation: Accumulation = Accumulation.PROTOCOL
     kidneyAlphaBeta: Annotated[float, WithinRange(0.1, 100)] = 2.6
     kidneyRepair: Annotated[float, WithinRange(0.1, 100)] = 2.8
     lesionAlphaBeta: Annotated[float, WithinRange(0, 100)] = 0.0
@@ -94,6 +97,7 @@ class PRRTDosimetryParameterNode:
     sValueUncertainty: Annotated[float, WithinRange(0, 50)] = 5.0
     doses: vtkMRMLTableNode
     doseMap: vtkMRMLScalarVolumeNode
+    summedMap: vtkMRMLScalarVolumeNode
     settingsFile: str = ""
     isodoseLevels: str = ""
     isodoses: vtkMRMLSegmentationNode
@@ -246,6 +250,9 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
             self._remove(parameters.doseMap)
             parameters.doseMap, parameters.doses = made
             self.placeBeside(parameters.curves, [parameters.doseMap])
+            parameters.summedMap = logic.summedDose(parameters.summedMap)
+            if parameters.summedMap is not None:
+                self.placeBeside(parameters.curves, [parameters.summedMap])
             self.drawIsodoses(parameters)
         self.placeBeside(parameters.curves, [parameters.doses])
         return parameters.doses
@@ -401,6 +408,8 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
         own = own_settings(Path(parameters.settingsFile)) if parameters.settingsFile else DoseSettings()
         stated = own.ct_curve.name != DoseSettings().ct_curve.name
         population = read_population(Path(parameters.populationFile)) if parameters.populationFile else None
+        rules = self.dosimetryFor(parameters).protocol.dose_maps
+        summed = parameters.accumulation.value or rules.get("accumulate", "")
         return DoseSettings(
             model=parameters.model,
             calibration_u=parameters.calibrationUncertainty / 100,
@@ -412,7 +421,10 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
                 electrons=parameters.electrons.value,
                 histories=round(parameters.particles * 1e6),
                 seed=parameters.seed,
+                grid_mm=parameters.transportGrid_mm or rules.get("transport", {}).get("grid_mm", 0.0),
             ),
+            integration=parameters.integration.value or rules.get("integration", "activity"),
+            accumulate="" if summed == "none" else summed,
             tissues={**self._tissues(parameters), **own.tissues},
             population=population,
             covariates=covariates_from_text(parameters.populationCovariates.replace(",", " ").split()),
@@ -431,11 +443,14 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
 
     def _state(self, parameters: PRRTDosimetryParameterNode) -> tuple[Any, ...]:
         """Changes whenever the curves would come out otherwise."""
-        from PRRTDosimetryLib.mrml.time_points import time_points
+        from PRRTDosimetryLib.mrml.time_points import observed_rate, time_points
         from PRRTUptakeLib.mrml.segment_table import segments_state
 
         points = time_points(parameters.segmentation)
-        images = [(point.node.GetID(), point.node.GetImageData().GetMTime(), point.row.hours) for point in points]
+        images = [
+            (point.node.GetID(), point.node.GetImageData().GetMTime(), point.row.hours, observed_rate(point.node))
+            for point in points
+        ]
         segments = [segments_state(point.segmentation) for point in points]
         moved = [point.node.GetParentTransformNode() for point in points]
         transforms = [(node.GetID(), node.GetTransformToWorldMTime()) for node in moved if node is not None]

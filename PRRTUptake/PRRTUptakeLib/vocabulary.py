@@ -129,6 +129,12 @@ METRICS = {
     ),
     "recist_sum": Metric("sum of diameters", "Sum of the longest axial diameters of the target lesions (RECIST 1.1)."),
     "recist_change": Metric("change of the sum of diameters", "Its change since the first visit."),
+    "mrecist_sum": Metric(
+        "sum of enhancing diameters", "Sum of the diameters of the enhancing part of the target lesions (mRECIST)."
+    ),
+    "mrecist_change": Metric("change of the sum of enhancing diameters", "Its change since the first visit."),
+    "sul_peak": Metric("SULpeak", "Highest mean of a sphere of 1 mL in the hottest lesion, by lean mass (PERCIST)."),
+    "sul_peak_change": Metric("change of SULpeak", "Its change since the first visit."),
     "volume_change": Metric("change of volume", "Change of the target lesions' total volume since the first visit."),
     "expected_recovery": Metric(
         "expected recovery", "Share of its contrast that the protocol's resolution leaves to a lesion of this shape."

@@ -32,7 +32,7 @@ from PRRTDosimetryLib.dosimetry.engine import Dosimetry, dosimetry
 from PRRTDosimetryLib.dosimetry.point_rows import point_rows
 from PRRTDosimetryLib.dosimetry.recovery_doses import LesionPoints, RecoveredDoses, recovered_doses
 from PRRTDosimetryLib.dosimetry.regions import Patient, Region
-from PRRTDosimetryLib.dosimetry.settings import DoseSettings
+from PRRTDosimetryLib.dosimetry.settings import DoseSettings, with_rules
 from PRRTDosimetryLib.kinetics.curves import Curve, times_after_injection
 from PRRTDosimetryLib.kinetics.fitting import Weights
 from PRRTDosimetryLib.kinetics.options import Options
@@ -100,7 +100,9 @@ def settings_of(study: StudyInput) -> DoseSettings:
         If those of a case file are not usable.
     """
     stated = study.dosimetry
-    return stated if isinstance(stated, DoseSettings) else DoseSettings.from_case(stated, study.base)
+    if isinstance(stated, DoseSettings):
+        return stated
+    return DoseSettings.from_case(with_rules(stated, study.protocol), study.base)
 
 
 def add_doses(result: StudyResult) -> StudyResult:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PRRTUptakeLib.imaging.volume import Grid
 from PRRTUptakeLib.registration.quality import resampled
 from PRRTUptakeLib.registration.result import Registration, given_registration, identity_registration
 from scipy import ndimage
@@ -39,14 +40,23 @@ _FAINT = 0.01  # of the maximum; less is noise
 
 @dataclass(frozen=True, eq=False)
 class PatientDensity:
-    """Density in g/mL on the grid of an emission image, and sentences on doubts about it."""
+    """Density in g/mL on the grid of an emission image, and sentences on doubts about it.
+
+    ``fine`` is that of the parts of its voxels, where these are divided, of which ``volume`` is the mean.
+    """
 
     volume: Volume
     warnings: tuple[str, ...] = ()
+    fine: Volume | None = None
 
 
 def patient_density(
-    ct: Volume, image: Volume, to_ct: Registration, curve: DensityCurve, soft_tissue: np.ndarray | None = None
+    ct: Volume,
+    image: Volume,
+    to_ct: Registration,
+    curve: DensityCurve,
+    soft_tissue: np.ndarray | None = None,
+    divided: tuple[int, int, int] = (1, 1, 1),
 ) -> PatientDensity:
     """Mean density of each voxel of an emission image from a CT with finer voxels.
 
@@ -57,13 +67,14 @@ def patient_density(
     to_ct : from points of the image to the CT.
     soft_tissue : bool [k, j, i] on the image's grid, voxels of organs that are soft tissue however bright they are,
         see `soft_tissue_mask`.
+    divided : into how many parts the image's voxels are divided along k, j, i, for a transport on a finer grid.
 
     Raises
     ------
     DoseError
         If the CT is not in Hounsfield units or not finite.
     """
-    grid = image.grid
+    grid = _divided(image.grid, divided)
     fine = density_from_ct(ct, curve)
     # The mean over a voxel of the grid, not the value at its centre: mass is what dose divides by.
     size = [2 * int(max(wide / edge, 1.0) // 2) + 1 for wide, edge in zip(grid.spacing_mm, ct.spacing_mm, strict=True)]
@@ -71,8 +82,26 @@ def patient_density(
     found = resampled(fine.with_values(mean), grid, to_ct, AIR_g_per_mL)
     density = np.maximum(found.array, np.float32(AIR_g_per_mL))
     if soft_tissue is not None:
-        density[soft_tissue] = np.minimum(density[soft_tissue], np.float32(ENHANCED_MOST_g_per_mL))
-    return PatientDensity(found.with_values(density), _doubts(ct, image, to_ct))
+        soft = soft_tissue
+        for axis, parts in enumerate(divided):
+            soft = np.repeat(soft, parts, axis=axis)
+        density[soft] = np.minimum(density[soft], np.float32(ENHANCED_MOST_g_per_mL))
+    if divided == (1, 1, 1):
+        return PatientDensity(found.with_values(density), _doubts(ct, image, to_ct))
+    k, j, i = image.grid.shape
+    mean = density.reshape(k, divided[0], j, divided[1], i, divided[2]).mean(axis=(1, 3, 5), dtype=np.float64)
+    whole = replace(found, array=mean.astype(np.float32), ijk_to_ras=image.ijk_to_ras)
+    return PatientDensity(whole, _doubts(ct, image, to_ct), found.with_values(density))
+
+
+def _divided(grid: Grid, parts: tuple[int, int, int]) -> Grid:
+    """The grid of the parts of a grid's voxels, divided along k, j, i."""
+    count = np.array(parts[::-1], dtype=np.float64)
+    matrix = grid.ijk_to_ras.copy()
+    matrix[:3, 3] = grid.to_ras((1.0 / count - 1.0) / 2.0)
+    matrix[:3, :3] = matrix[:3, :3] / count
+    k, j, i = (size * n for size, n in zip(grid.shape, parts, strict=True))
+    return Grid((k, j, i), matrix)
 
 
 def _doubts(ct: Volume, image: Volume, to_ct: Registration) -> tuple[str, ...]:
@@ -107,7 +136,13 @@ def soft_tissue_mask(segmentation: Segmentation, placed: Mapping[str, Occupancy]
     return mask
 
 
-def visit_density(study: StudyInput, visit: VisitResult, images: VisitImages, curve: DensityCurve) -> PatientDensity:
+def visit_density(
+    study: StudyInput,
+    visit: VisitResult,
+    images: VisitImages,
+    curve: DensityCurve,
+    divided: tuple[int, int, int] = (1, 1, 1),
+) -> PatientDensity:
     """Density on the grid of a visit's emission image, from the CT of its session or that of its contours.
 
     Raises
@@ -117,14 +152,14 @@ def visit_density(study: StudyInput, visit: VisitResult, images: VisitImages, cu
     """
     ct, to_ct, series = _ct_of(study, visit, images)
     mask = soft_tissue_mask(visit.prepared.segmentation, visit.regions)
-    made = patient_density(ct, visit.image, to_ct, curve, mask)
+    made = patient_density(ct, visit.image, to_ct, curve, mask, divided)
     agent = contrast_agent(series)
     if agent:
         words = (
             f"The CT has contrast medium ({agent}): liver, spleen, kidneys and lesions in the liver count as soft "
             "tissue; vessels and bowel elsewhere may come out some per cent too dense."
         )
-        return PatientDensity(made.volume, (*made.warnings, words))
+        return replace(made, warnings=(*made.warnings, words))
     return made
 
 

@@ -127,6 +127,10 @@ class DoseSettings:
         """Whether dose maps need a CT."""
         return self.density == "ct" or self.dose_map == "transport"
 
+    def divided(self, spacing_mm: tuple[float, float, float]) -> tuple[int, int, int]:
+        """Into how many parts an image's voxels are divided along k, j, i: for a transport on a finer grid alone."""
+        return self.transport.divided(spacing_mm) if self.dose_map == "transport" else (1, 1, 1)
+
     def radiosensitivities(self, protocol: Protocol) -> dict[str, Tissue]:
         """Those of the case before those of its protocol before the defaults."""
         by_protocol = {name: Tissue.from_values(one) for name, one in protocol.tissues.items()}
@@ -152,6 +156,21 @@ class DoseSettings:
     def resolution_mm(self, visit: VisitResult) -> float:
         """Full width at half maximum of a visit's emission image, stated here or by the protocol."""
         return self.image_fwhm_mm or visit.protocol.imaging.fwhm_mm
+
+
+def with_rules(stated: Any, protocol: Protocol) -> Any:
+    """What a case states of doses, with its protocol's rules of dose maps where it asks for a map and states no other.
+
+    What is no object is given back, for the loader to refuse.
+    """
+    if not isinstance(stated, Mapping) or not stated.get("dose_map"):
+        return stated
+    rules = {key: value for key, value in protocol.dose_maps.items() if key != "transport"}
+    if stated["dose_map"] == "transport" and "transport" in protocol.dose_maps:
+        own = stated.get("transport", {})
+        rules["transport"] = {**protocol.dose_maps["transport"], **own} if isinstance(own, Mapping) else own
+        return {**stated, **{key: rules[key] for key in rules if key == "transport" or key not in stated}}
+    return {**rules, **stated}
 
 
 OF_THE_FILE = ("ct_curve", "tissues")

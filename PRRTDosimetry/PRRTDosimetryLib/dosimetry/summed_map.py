@@ -73,12 +73,30 @@ def add_summed_map(result: StudyResult) -> StudyResult:
     if not settings.accumulate or len(maps) < 2:
         return result
     try:
-        return result.with_parts(_summed(result, sorted(maps, key=lambda one: one.cycle), settings))
+        return result.with_parts(summed_map(result, sorted(maps, key=lambda one: one.cycle), settings))
     except PRRTError as error:
         return result.with_parts(ResultPart(warnings=(f"The dose maps of the cycles were not summed. {error}",)))
 
 
-def _summed(result: StudyResult, maps: list[CycleDoseMap], settings: DoseSettings) -> SummedDoseMap:
+def summed_map(
+    result: StudyResult,
+    maps: list[CycleDoseMap],
+    settings: DoseSettings,
+    known: Mapping[int, Registration] | None = None,
+) -> SummedDoseMap:
+    """The sum of maps of several cycles on the first visit of the first.
+
+    Parameters
+    ----------
+    result : with the first visits and images of all these cycles.
+    maps : of two cycles or more, in their order.
+    known : by cycle, from the first cycle's image to that of the cycle; the others are registered by `settings`.
+
+    Raises
+    ------
+    PRRTError
+        If a cycle cannot be registered.
+    """
     first = maps[0]
     base = _first_visit(result, first.cycle)
     grid = first.made.dose.grid
@@ -87,7 +105,9 @@ def _summed(result: StudyResult, maps: list[CycleDoseMap], settings: DoseSetting
     untrusted = np.zeros(grid.shape, dtype=bool)
     registrations, warnings = {}, []
     for one in maps[1:]:
-        found = cycle_registration(base, _first_visit(result, one.cycle), settings, bool(result.input.same_patient))
+        found = (known or {}).get(one.cycle) or cycle_registration(
+            base, _first_visit(result, one.cycle), settings, bool(result.input.same_patient)
+        )
         mapped = mapped_dose(one.made.dose, grid, found, one.made.density, first.made.density)
         total += mapped.array
         untrusted |= mapped.untrusted

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from PRRTUptakeLib.progress import Progress, no_progress, sub_progress
 from PRRTUptakeLib.vocabulary import TIA_UNITS
 
@@ -23,10 +25,12 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.uptake.mapping import RasTransform
     from PRRTUptakeLib.uptake.occupancy import Occupancy
 
+    from PRRTDosimetryLib.dosimetry.patient_density import PatientDensity
     from PRRTDosimetryLib.dosimetry.settings import DoseSettings
 
 METHODS = ("kernel", "local", "transport")
 _BQ_PER_MBQ = 1e6
+_STEP = 0.02  # by which the rates of a time are raised, to see what they are worth
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +57,7 @@ def voxel_dose(
     tia: Volume,
     nuclide: str,
     settings: DoseSettings,
-    density: Volume | None = None,
+    density: PatientDensity | None = None,
     regions: Mapping[str, Occupancy] | None = None,
     progress: Progress = no_progress,
 ) -> VoxelDose:
@@ -62,7 +66,7 @@ def voxel_dose(
     Parameters
     ----------
     settings : ``dose_map`` is one of METHODS; ``transport`` and ``density_g_per_mL`` hold too.
-    density : of the CT in g/mL on the map's grid; None for one density, which transport cannot do.
+    density : of the CT on the map's grid; None for one density, which transport cannot do.
     regions : placed on the map's grid: for warnings, and the statistical uncertainty of a transport.
 
     Raises
@@ -73,14 +77,14 @@ def voxel_dose(
     placed = regions or {}
     if settings.dose_map == "transport":
         assert density is not None
-        made = transport_dose(tia, nuclide, density, settings.transport, placed, progress)
+        made = transport_dose(tia, nuclide, density.volume, settings.transport, placed, progress, density.fine)
         by_region = {name: u for name, (_, u) in made.regions.items()}
-        doubts = density_doubts(nuclide, density, placed) if settings.transport.electrons == "kernel" else []
+        doubts = density_doubts(nuclide, density.volume, placed) if settings.transport.electrons == "kernel" else []
         return VoxelDose(made.dose, made.uncertainty, by_region, tuple(doubts), made.facts)
     if density is None:
         return VoxelDose(dose_in_tissues(tia, nuclide, settings.dose_map, settings.density_g_per_mL))
-    dose = dose_in_tissues(tia, nuclide, settings.dose_map, density)
-    return VoxelDose(dose, warnings=tuple(density_doubts(nuclide, density, placed)))
+    dose = dose_in_tissues(tia, nuclide, settings.dose_map, density.volume)
+    return VoxelDose(dose, warnings=tuple(density_doubts(nuclide, density.volume, placed)))
 
 
 def voxel_tia(series: VoxelSeries) -> TiaMap:
@@ -96,8 +100,9 @@ def dose_by_rates(
     injection: Injection,
     transforms: Sequence[RasTransform | None],
     settings: DoseSettings,
-    densities: Sequence[Volume | None],
+    densities: Sequence[PatientDensity | None],
     progress: Progress = no_progress,
+    regions: Sequence[Mapping[str, Occupancy]] = (),
 ) -> VoxelDose:
     """Dose from the dose rate of every image in its own tissues, integrated voxel by voxel like activity.
 
@@ -108,23 +113,75 @@ def dose_by_rates(
     images : activity in Bq/mL, the earliest first, each on its own grid.
     injection : nuclide, and from when hours count.
     transforms : from the first image's space to each.
-    densities : g/mL on each image's own grid; None for one density.
+    densities : on each image's own grid; None for one density.
+    regions : of each image, placed on its own grid, for the statistical uncertainty of a transport and for warnings.
 
     Raises
     ------
     PRRTError
         As `voxel_dose`, or if the rates cannot be integrated.
     """
-    rates, facts = [], {}
+    placed = list(regions) or [{} for _ in images]
+    hourly: list[VoxelDose] = []
     for n, (image, density) in enumerate(zip(images, densities, strict=True)):
+        # The same random numbers at all times would let their errors add up.
+        seeded = replace(settings, transport=replace(settings.transport, seed=settings.transport.seed + 7919 * n))
         step = sub_progress(progress, n / len(images), (n + 1) / len(images))
         # 1 MBq/mL for one hour is 1 MBq.h/mL, so that its dose is what is given in an hour.
-        hourly = image.with_values(image.array.clip(min=0.0) / _BQ_PER_MBQ, units=TIA_UNITS)
-        made = voxel_dose(hourly, injection.nuclide, settings, density, None, step)
-        rates.append(image.with_values(made.dose.array * _BQ_PER_MBQ))  # fitted as activities are: millionths of Gy/h
-        facts = {**made.facts, "dose method": made.dose.provenance["dose method"], "integration": "dose-rate"}
-    together = VoxelSeries.from_volumes(rates, injection.time, injection.nuclide, list(transforms))
-    found = voxel_tia(together).tia
+        activity = image.with_values(image.array.clip(min=0.0) / _BQ_PER_MBQ, units=TIA_UNITS)
+        hourly.append(voxel_dose(activity, injection.nuclide, seeded, density, placed[n], step))
+    first = hourly[0]
+    facts = {**first.facts, "dose method": first.dose.provenance["dose method"], "integration": "dose-rate"}
+
+    def together(maps: Sequence[Volume]) -> VoxelSeries:
+        """Hourly doses as the fits take activities: millionths of Gy/h."""
+        rates = [
+            image.with_values(one.array * np.float32(_BQ_PER_MBQ)) for image, one in zip(images, maps, strict=True)
+        ]
+        return VoxelSeries.from_volumes(rates, injection.time, injection.nuclide, list(transforms))
+
+    series = together([one.dose for one in hourly])
+    found = voxel_tia(series).tia
     provenance = {**found.provenance, "nuclide": injection.nuclide, **facts}
-    dose = found.with_values(found.array, quantity="absorbed dose", units=DOSE_UNITS, provenance=provenance)
-    return VoxelDose(dose, facts=facts)
+    made = {"units": DOSE_UNITS, "provenance": provenance}
+    dose = found.with_values(found.array, quantity="absorbed dose", **made)
+    known = [one.uncertainty for one in hourly if one.uncertainty is not None]
+    if len(known) < len(hourly):
+        return VoxelDose(dose, warnings=first.warnings, facts=facts)
+    u, by_region = _statistics(series, together(known), found.array, hourly, placed)
+    spread = found.with_values(u, quantity="standard uncertainty of absorbed dose (statistical)", **made)
+    return VoxelDose(dose, spread, by_region, first.warnings, facts)
+
+
+def _statistics(
+    series: VoxelSeries,
+    spreads: VoxelSeries,
+    dose: np.ndarray,
+    hourly: Sequence[VoxelDose],
+    regions: Sequence[Mapping[str, Occupancy]],
+) -> tuple[np.ndarray, dict[str, float]]:
+    """Statistical standard uncertainty of integrated dose rates, by voxel and by region in Gy.
+
+    Transports of different times are independent. What a time point is worth is the change of the integral where its
+    rates are a little higher, in each voxel; a region takes its mean of that.
+    """
+    variance = np.zeros(dose.shape, dtype=np.float64)
+    by_region = dict.fromkeys(regions[0], 0.0)
+    for n, (one, placed) in enumerate(zip(hourly, regions, strict=True)):
+        raised = series.activity_Bq_per_mL.copy()
+        raised[n] *= np.float32(1.0 + _STEP)
+        slope = (voxel_tia(replace(series, activity_Bq_per_mL=raised)).tia.array.astype(np.float64) - dose) / _STEP
+        rate, u = series.activity_Bq_per_mL[n], spreads.activity_Bq_per_mL[n]
+        relative = np.divide(u, rate, out=np.zeros_like(rate), where=rate > 0.0)
+        variance += np.square(slope * np.nan_to_num(relative))
+        for name in by_region:
+            if name not in placed:
+                continue
+            mean = _mean(one.dose.array, placed[name])
+            worth = _mean(slope, regions[0][name])
+            by_region[name] += (worth * one.regions_u_Gy[name] / mean) ** 2 if mean > 0 else 0.0
+    return np.sqrt(variance).astype(np.float32), {name: math.sqrt(value) for name, value in by_region.items()}
+
+
+def _mean(array: np.ndarray, region: Occupancy) -> float:
+    return float(array.reshape(-1)[region.indices] @ region.fraction / region.fraction.sum())

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import slicer
 from PRRTUptakeLib.dicom.operator_overrides import Calibration
 from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.inputs import ImageToMeasure, SceneStudy, Stated, scene_study
 from PRRTUptakeLib.mrml.logic import keep_measured_segments
-from PRRTUptakeLib.mrml.transforms import bends, node_to_node
 from PRRTUptakeLib.mrml.volumes import node_from_volume, require_in_scene, volume_from_node
 from PRRTUptakeLib.progress import Progress, in_background, no_progress, sub_progress
-from PRRTUptakeLib.registration.result import given_registration
 from PRRTUptakeLib.study.camera import with_camera
 from PRRTUptakeLib.study.designs import design_of
 from PRRTUptakeLib.study.designs.lobe_comparison import LOBE_COMPARISON
@@ -24,23 +22,20 @@ from PRRTUptakeLib.uptake.calibration import concentration_from_counts
 
 from PRRTDosimetryLib.dosimetry.cycle import CycleDoses, cycle_doses, cycle_dosimetry
 from PRRTDosimetryLib.dosimetry.dose_maps import METHODS, CycleMap, dose_map_part, finished_map, placed_in, voxel_tia
-from PRRTDosimetryLib.dosimetry.patient_density import PatientDensity, patient_density, soft_tissue_mask
 from PRRTDosimetryLib.dosimetry.settings import DoseSettings
-from PRRTDosimetryLib.dosimetry.voxel_dose import voxel_dose
-from PRRTDosimetryLib.kinetics.voxel_series import VoxelSeries
+from PRRTDosimetryLib.dosimetry.summed_map import SummedDoseMap
 from PRRTDosimetryLib.mrml.curve_nodes import table_from_integrals
 from PRRTDosimetryLib.mrml.dose_display import isodose_node, show_dose
 from PRRTDosimetryLib.mrml.dose_nodes import Histogram, table_of_doses
+from PRRTDosimetryLib.mrml.kept_maps import KeptMaps
+from PRRTDosimetryLib.mrml.scene_maps import timed_images
 from PRRTDosimetryLib.mrml.time_points import TimePoint, check_time_points, image_facts, time_points
 from PRRTDosimetryLib.mrml.timed_images import camera_doubts, timed_emission, visit_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
     from pathlib import Path
 
-    from PRRTUptakeLib.dicom.injection import Injection
-    from PRRTUptakeLib.imaging.volume import Volume
     from PRRTUptakeLib.study.camera import CameraFile
     from PRRTUptakeLib.study.measurements import Measurement
     from PRRTUptakeLib.study.model import StudyResult
@@ -85,6 +80,7 @@ class DosimetryLogic:
         self.protocol: Protocol = load_protocol(protocol)
         self.phantom: RecoveryCurve | None = None
         self.camera: CameraFile | None = None
+        self._kept = KeptMaps()
         self._forget()
 
     def _forget(self) -> None:
@@ -125,6 +121,7 @@ class DosimetryLogic:
         taken = load_protocol(protocol)
         if taken.sha256 != self.protocol.sha256:
             self.protocol = taken
+            self._kept.forget()
             self._forget()
 
     def calibrate(self, imageNode: Any, sensitivity_cps_per_MBq: float, time_s: float) -> None:
@@ -282,7 +279,9 @@ class DosimetryLogic:
         self._drop_doses()
         part = dose_map_part(made, self._ordered()[0], method, doses)
         self.map, self.method = made, method
-        self.study = self._measured().with_parts(doses, part)
+        self._kept.keep(part, self._ordered()[0], self._measured(), first.node)
+        summed = self._kept.summed(self._measured(), self.settings)
+        self.study = self._measured().with_parts(doses, part, *([summed] if summed is not None else []))
         shown = {name: _points(region.histogram) for name, region in made.regions.items()}
         name = f"Doses cycle {treatment.cycle}"
         table = table_of_doses(self.rows, treatment.cycle, name, shown, tableNode)
@@ -295,7 +294,7 @@ class DosimetryLogic:
         self, method: str, density_g_per_mL: float, ctNode: Any, progress: Progress
     ) -> tuple[CycleMap, CycleDoses]:
         """The map and the doses of the regions; no node is changed."""
-        treatment, first, visit = self._fitted(), self._first_point(), self._ordered()[0]
+        visit = self._ordered()[0]
         progress(0.0, "Integrating voxel by voxel")
         settings = replace(
             self.settings,
@@ -303,20 +302,29 @@ class DosimetryLogic:
             density="uniform" if ctNode is None else "ct",
             density_g_per_mL=density_g_per_mL,
         )
-        series = self._series(first)
+        timed = timed_images(self._points, self._ordered())
+        series = timed.series()
         tia = voxel_tia(series)
         placed = {name: one for name, one in placed_in(visit, tia.tia).items() if one[0].role != "lobe"}
-        density = self._density(ctNode, first, tia.tia, settings) if ctNode is not None else None
         progress(0.3, "Dose in every voxel")
-        regions = {name: one for name, (_, one) in placed.items()}
-        volume = density.volume if density is not None else None
-        dose = voxel_dose(tia.tia, treatment.nuclide, settings, volume, regions, sub_progress(progress, 0.3, 0.9))
+        dose, density = timed.dose(tia.tia, settings, ctNode, sub_progress(progress, 0.3, 0.9))
         progress(0.9, "Histograms of the regions")
         assert self.dosimetry is not None
         shapes = {name: one.shape for name, one in self.dosimetry.integrals.items()}
         unseen = np.isnan(series.activity_Bq_per_mL).any(axis=0)
         made = finished_map(tia, dose, density, (visit, placed, unseen), settings, shapes)
         return made, self._doses()
+
+    @property
+    def summed(self) -> SummedDoseMap | None:
+        """The sum of the cycles' maps of this session; None where there is none."""
+        return self.study.part(SummedDoseMap) if self.study is not None else None
+
+    def summedDose(self, node: Any = None) -> Any:
+        """The summed dose map as a vtkMRMLScalarVolumeNode in place of ``node``; None where there is no sum."""
+        if node is not None:
+            slicer.mrmlScene.RemoveNode(node)
+        return None if self.summed is None else show_dose(self.summed.dose, "Dose all cycles")
 
     def isodoses(self, levels_Gy: Sequence[float], node: Any = None) -> Any:
         """The isodoses of the last dose map as outlines, where the map is; ``node`` is overwritten where given.
@@ -391,56 +399,6 @@ class DosimetryLogic:
 
     def _first_point(self) -> TimePoint:
         return self._points[0]
-
-    def _series(self, first: TimePoint) -> VoxelSeries:
-        """The images on the grid of the first, through the transforms of the scene."""
-        visits = self._ordered()
-        if len(visits) < 2:
-            raise NodeError("A dose map needs images at two times or more: take the doses by S-values.")
-        _require_one_space(self._points)
-        if bends(first.node):
-            raise NodeError(
-                f"'{first.row.name}' is under a transform that bends space, but all others are brought to "
-                "this first image: take it out of the transform, and register the others to it."
-            )
-        injection, _ = _injected(visits[0])
-        images = []
-        for visit in visits:  # counted from one injection time, also where images do not have their own
-            own, reference_time = _injected(visit)
-            moment = injection.time + timedelta(hours=own.hours_to(reference_time))
-            images.append(visit.image.with_values(visit.image.array, reference_time=moment))
-        brought = [node_to_node(first.node, point.node) for point in self._points]
-        return VoxelSeries.from_volumes(images, injection.time, injection.nuclide, brought)
-
-    def _density(self, ctNode: Any, first: TimePoint, image: Volume, settings: DoseSettings) -> PatientDensity:
-        """Density of a CT on the grid of a map in the space of the first image."""
-        ct = volume_from_node(ctNode)
-        matrix = node_to_node(first.node, None)
-        if callable(matrix):  # `_series` has refused it
-            raise NodeError(f"'{first.row.name}' is under a transform that bends space: take it out of the transform.")
-        to_ct = given_registration(matrix, "transforms of the scene")
-        visit = self._ordered()[0]
-        mask = soft_tissue_mask(visit.prepared.segmentation, visit.regions)
-        return patient_density(ct, image, to_ct, settings.ct_curve, mask)
-
-
-def _require_one_space(points: tuple[TimePoint, ...]) -> None:
-    """Voxels are followed through time only where the patient lies in one place in all images."""
-    if len({point.segmentation.GetID() for point in points}) == 1:
-        return
-    still = [point.row.name for point in points[1:] if point.node.GetParentTransformNode() is None]
-    if still:
-        raise NodeError(
-            f"'{still[0]}' has segments of its own and is not registered to '{points[0].row.name}', so no voxel can "
-            "be followed through time: register it in PRRT Uptake, section 3, or take the doses by S-values."
-        )
-
-
-def _injected(visit: VisitResult) -> tuple[Injection, datetime]:
-    """What was given, and the time of the image."""
-    if visit.injection is None or visit.image.reference_time is None:
-        raise NodeError(f"Visit '{visit.labels.visit}' does not state injection or scan time: set its hours.")
-    return visit.injection, visit.image.reference_time
 
 
 def _points(histogram: DoseVolumeHistogram) -> Histogram:

@@ -60,6 +60,40 @@ class Curve(enum.Enum):
         return {"schneider-2000": _("Schneider et al. 2000"), "water": _("water, for phantoms")}[self.value]
 
 
+class Integration(enum.Enum):
+    """What is integrated in every voxel."""
+
+    PROTOCOL = ""
+    ACTIVITY = "activity"
+    DOSE_RATE = "dose-rate"
+
+    def label(self) -> str:
+        """The words in the panel."""
+        return {
+            "": _("as the protocol says, else activity"),
+            "activity": _("activity"),
+            "dose-rate": _("dose rate of each image in its own tissues"),
+        }[self.value]
+
+
+class Accumulation(enum.Enum):
+    """Whether and how dose maps of cycles are summed."""
+
+    PROTOCOL = ""
+    NONE = "none"
+    RIGID = "rigid"
+    DEFORMABLE = "deformable"
+
+    def label(self) -> str:
+        """The words in the panel."""
+        return {
+            "": _("as the protocol says, else not"),
+            "none": _("not summed"),
+            "rigid": _("by rigid registration"),
+            "deformable": _("by deformable registration"),
+        }[self.value]
+
+
 class Electrons(enum.Enum):
     """How a transport treats electrons."""
 

@@ -52,8 +52,10 @@ class DoseSection(Section):
         self.ui.densityComboBox.enabled = is_map and not transport
         self.ui.densitySpinBox.enabled = is_map and not by_ct
         self.ui.ctSelector.enabled = self.ui.curveComboBox.enabled = by_ct
-        for widget in (self.ui.electronsComboBox, self.ui.particlesSpinBox, self.ui.seedSpinBox):
+        of_transport = (self.ui.electronsComboBox, self.ui.particlesSpinBox, self.ui.seedSpinBox)
+        for widget in (*of_transport, self.ui.transportGridSpinBox):
             widget.enabled = transport
+        self.ui.integrationComboBox.enabled = self.ui.accumulationComboBox.enabled = is_map
         self.ui.isodoseLevelsLineEdit.enabled = is_map
         missing = self.panel.missing()
         if not missing and by_ct and parameters.ct is None:
@@ -85,11 +87,21 @@ class DoseSection(Section):
             made = self.logic.dosimetryFor(parameters)
             doubts = [made.recovered.continued, made.recovered.refusals] if made.recovered is not None else []
             doubts += made.map.doubts if made.map is not None else []
+            doubts += self._sum_words(made)
             self.panel.say("\n".join((_("Doses of {count} regions.").format(count=count), *filter(None, doubts))))
             show_table_and_chart(parameters.doses, None, keepLayout=True)
             done = True
         if done and parameters.method is not Method.S_VALUES:
             show_dose_map(self)
+
+    def _sum_words(self, made: Any) -> list[str]:
+        """Which cycles were summed, and what is doubtful about it."""
+        if made.summed is not None:
+            cycles = "+".join(str(cycle) for cycle in made.summed.cycles)
+            words = _("The dose maps of cycles {cycles} are summed in '{name}'.")
+            return [words.format(cycles=cycles, name=self.parameters.summedMap.GetName()), *made.summed.warnings]
+        parts = made.study.parts if made.study is not None else ()
+        return [text for part in parts for text in part.warnings if "were not summed" in text]
 
 
 def show_dose_map(section: Section) -> None:

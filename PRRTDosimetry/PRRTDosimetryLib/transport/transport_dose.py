@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 CHUNKS = 10
 """Fewest independent parts of each kind of radiation: their scatter is the statistical uncertainty."""
-MOST_PER_CHUNK = 100_000  # 10 MB of particles, with the engine's file
+MOST_PER_CHUNK = 50_000  # 5 MB of particles, with the engine's file
+MOST_VOXELS = 30_000_000  # of the phantom: the engine needs 13 maps of it in single precision, 1.6 GB
 _CUT_keV = 1000.0 * PHOTON_CUT_MeV
 
 
@@ -60,6 +61,7 @@ def transport_dose(
     options: TransportOptions | None = None,
     regions: Mapping[str, Occupancy] | None = None,
     progress: Progress = no_progress,
+    fine: Volume | None = None,
 ) -> TransportedDose:
     """Dose map in Gy through the densities of a CT.
 
@@ -69,22 +71,23 @@ def transport_dose(
     density : mass density in g/mL; below `AIR_BELOW_g_per_mL` it is air, also around the body.
     regions : placed on the same grid, whose statistical uncertainty is wanted.
     progress : gets how far it is; may raise `Cancelled`.
+    fine : the same densities on a grid that divides each voxel by `TransportOptions.divided`; None where it is 1. A
+        voxel's dose is then the energy of its parts over their mass.
 
     Raises
     ------
     TransportError
-        If ompmc is not installed or fails, or there is no activity.
+        If ompmc is not installed or fails, there is no activity, or the phantom has too many voxels.
     PRRTError
         If the maps do not fit, or the nuclide has no emission table.
     """
     used = options or TransportOptions()
     _require_maps(tia, density)
     box = _box((density.array >= AIR_BELOW_g_per_mL) | (tia.array > 0.0))
-    phantom = Phantom(_edges_mm(tia, box), np.maximum(density.array[box], np.float32(1e-5)))
+    phantom, parts_of = _phantom(tia, density, box, used, fine)
     decays = float(tia.array.sum(dtype=np.float64)) * tia.grid.voxel_volume_mL * DECAYS_PER_MBQ_H
     parts, spot_keV = _parts(emissions(nuclide), used)
-    rest = _rest(_cropped(tia, box), nuclide, _cropped(density, box), spot_keV, used)
-    tally = _Tally(phantom.shape, {name: _in_box(one, box) for name, one in (regions or {}).items()})
+    tally = _Tally(density.array[box].shape, {name: _in_box(one, box) for name, one in (regions or {}).items()})
     engine = Engine(phantom)
     sources = Sources.from_map(tia.array[box], tia.spacing_mm)
     histories = _histories(parts, used.histories)
@@ -92,9 +95,70 @@ def transport_dose(
     for number, (emission, count) in enumerate(zip(parts, histories, strict=True)):
         step = sub_progress(progress, done / total, (done + count) / total)
         per_decay = emission.number_per_decay * (2.0 if emission.pairs else 1.0)
-        _transport(engine, sources, emission, (count, used.seed, number), per_decay * decays, tally, step)
+        run = (count, used.seed, number)
+        _transport(engine, sources, emission, run, per_decay * decays, (tally, parts_of), step)
         done += count
-    return _result(tia, rest, tally, box, regions or {}, _facts(used, total, parts, tally, phantom, decays))
+    del engine  # and its maps
+    rest = _rest(_cropped(tia, box), nuclide, _cropped(density, box), spot_keV, used)
+    absorbed_keV = parts_of.absorbed_Gy_g(tally.dose, tia.grid.voxel_volume_mL) / GY_PER_KEV_PER_G / decays
+    return _result(tia, rest, tally, box, regions or {}, _facts(used, total, parts, absorbed_keV))
+
+
+@dataclass(frozen=True, eq=False)
+class _Parts:
+    """How the phantom's voxels are parts of the image's: their number along k, j, i, and densities in g/mL of both."""
+
+    divided: tuple[int, int, int]
+    fine: np.ndarray
+    whole: np.ndarray
+
+    def together(self, dose_Gy: np.ndarray) -> np.ndarray:
+        """Dose of the image's voxels, the energy of their parts over their mass, float32."""
+        if self.divided == (1, 1, 1):
+            return dose_Gy
+        dose_Gy *= self.fine
+        energy = _mean_of_parts(dose_Gy, self.divided)
+        energy /= self.whole
+        return energy
+
+    def absorbed_Gy_g(self, dose_Gy: np.ndarray, voxel_mL: float) -> float:
+        """Energy in the box in Gy g, plane by plane."""
+        return (
+            math.fsum(
+                float(np.vdot(dose.astype(np.float64), density))
+                for dose, density in zip(dose_Gy, self.whole, strict=True)
+            )
+            * voxel_mL
+        )
+
+
+def _mean_of_parts(array: np.ndarray, divided: tuple[int, int, int]) -> np.ndarray:
+    """Means over the parts of each voxel, float32."""
+    k, j, i = (size // parts for size, parts in zip(array.shape, divided, strict=True))
+    found: np.ndarray = array.reshape(k, divided[0], j, divided[1], i, divided[2]).mean(
+        axis=(1, 3, 5), dtype=np.float32
+    )
+    return found
+
+
+def _phantom(
+    tia: Volume, density: Volume, box: tuple[slice, slice, slice], options: TransportOptions, fine: Volume | None
+) -> tuple[Phantom, _Parts]:
+    """The phantom of the box, and how its voxels are parts of the image's."""
+    divided = options.divided(tia.spacing_mm)
+    values = density.array[box]
+    if divided != (1, 1, 1):
+        if fine is None:
+            raise TransportError("The transport's finer grid needs the densities on it: give the CT.")
+        values = fine.array[tuple(slice(p.start * n, p.stop * n) for p, n in zip(box, divided, strict=True))]
+    if values.size > MOST_VOXELS:
+        raise TransportError(
+            f"'transport.grid_mm' {options.grid_mm:g} makes a phantom of {values.size / 1e6:.0f} million voxels, of "
+            f"which the engine takes {MOST_VOXELS / 1e6:.0f} million: choose a wider one."
+        )
+    phantom = Phantom(_edges_mm(tia, box, divided), np.maximum(values, np.float32(1e-5)))
+    known = phantom.density_g_per_mL
+    return phantom, _Parts(divided, known, known if divided == (1, 1, 1) else _mean_of_parts(known, divided))
 
 
 def _require_maps(tia: Volume, density: Volume) -> None:
@@ -125,10 +189,12 @@ def _cropped(volume: Volume, box: tuple[slice, slice, slice]) -> Volume:
     return replace(volume, array=volume.array[box], ijk_to_ras=moved)
 
 
-def _edges_mm(tia: Volume, box: tuple[slice, slice, slice]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _edges_mm(
+    tia: Volume, box: tuple[slice, slice, slice], divided: tuple[int, int, int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     k, j, i = (
-        np.arange(min(part.stop, size) - part.start + 1) * spacing
-        for part, size, spacing in zip(box, tia.array.shape, tia.spacing_mm[::-1], strict=True)
+        np.arange((min(part.stop, size) - part.start) * parts + 1) * spacing / parts
+        for part, size, spacing, parts in zip(box, tia.array.shape, tia.spacing_mm[::-1], divided, strict=True)
     )
     return i, j, k
 
@@ -170,11 +236,11 @@ def _transport(
     emission: Emission,
     run: tuple[int, int, int],
     particles: float,
-    tally: _Tally,
+    into: tuple[_Tally, _Parts],
     progress: Progress,
 ) -> None:
     """Transport one emission in chunks; ``run`` is (histories, seed, number of the emission)."""
-    count, seed, number = run
+    (count, seed, number), (tally, parts) = run, into
     chunks = max(CHUNKS, math.ceil(count / MOST_PER_CHUNK))
     each = count // chunks // 2 * 2
     tally.begin()
@@ -185,7 +251,7 @@ def _transport(
             sampled(emission, sources, each, random), (seed + 1, 1000 * number + chunk + 1), step
         )
         mean *= particles
-        tally.add(mean)
+        tally.add(parts.together(mean))
     tally.end(chunks)
 
 
@@ -251,20 +317,18 @@ def _facts(
     options: TransportOptions,
     histories: int,
     parts: list[Emission],
-    tally: _Tally,
-    phantom: Phantom,
-    decays: float,
+    absorbed_keV: float,
 ) -> dict[str, Any]:
     emitted_keV = sum(part.emitted_keV for part in parts)
     if options.electrons == "monte-carlo":  # annihilation photons are made in flight
         emitted_keV += sum(2.0 * 510.99895 * part.number_per_decay for part in parts if part.kind == 3)
-    absorbed_keV = float((tally.dose * phantom.mass_g()).sum()) / GY_PER_KEV_PER_G / decays
     return {
         "engine": f"ompmc {engine_version()}",
         "licence": LICENCE,
         "electrons": options.electrons,
         "histories": histories,
         "seed": options.seed,
+        "grid_mm": options.grid_mm or "that of the image",
         "transported_keV_per_decay": round(emitted_keV, 3),
         "absorbed_in_the_image_keV_per_decay": round(absorbed_keV, 3),
     }

@@ -16,6 +16,10 @@
    <translation> MBq</translation>
   </message>
   <message>
+   <source> cps</source>
+   <translation> cps</translation>
+  </message>
+  <message>
    <source> cps/MBq</source>
    <translation> cps/MBq</translation>
   </message>
@@ -192,6 +196,14 @@
    <translation>Coût</translation>
   </message>
   <message>
+   <source>Count rate that the camera showed during the chosen image, as the phantoms of the camera file have it. The dead time of the camera file in use (section 6) is corrected by it when the curves are fitted.</source>
+   <translation>Taux de comptage que la caméra a montré pendant l'image choisie, comme l'ont les fantômes du fichier de caméra. Le temps mort du fichier de caméra utilisé (section 6) est corrigé avec lui à l'ajustement des courbes.</translation>
+  </message>
+  <message>
+   <source>Count rate:</source>
+   <translation>Taux de comptage :</translation>
+  </message>
+  <message>
    <source>Covariates:</source>
    <translation>Covariables :</translation>
   </message>
@@ -242,6 +254,10 @@
   <message>
    <source>Dose in Gy that 98 % of the volume exceeds</source>
    <translation>Dose en Gy dépassée par 98 % du volume</translation>
+  </message>
+  <message>
+   <source>Dose maps of cycles calculated in this session, on the first one's image: energy over mass, voxels that are not trusted are counted.</source>
+   <translation>Cartes de dose des cycles calculées dans cette session, sur l'image du premier : énergie sur masse, les voxels peu sûrs sont comptés.</translation>
   </message>
   <message>
    <source>Dose of a lesion, corrected for partial volume by the phantom's recoveries; empty where they do not cover it</source>
@@ -330,6 +346,14 @@
   <message>
    <source>Images at</source>
    <translation>Images à</translation>
+  </message>
+  <message>
+   <source>In every voxel of a dose map: activity, whose integral gives the dose, or the dose rate of each image.</source>
+   <translation>Dans chaque voxel d'une carte de dose : l'activité, dont l'intégrale donne la dose, ou le débit de dose de chaque image.</translation>
+  </message>
+  <message>
+   <source>Integrated:</source>
+   <translation>Intégré :</translation>
   </message>
   <message>
    <source>Isodoses, Gy:</source>
@@ -442,6 +466,10 @@
   <message>
    <source>Of a transport: by kernel, or by Monte Carlo too, where their range matters.</source>
    <translation>Du transport : par noyau, ou aussi par Monte Carlo là où leur parcours compte.</translation>
+  </message>
+  <message>
+   <source>Of a transport: voxels of the image are divided until none is wider, each part with the density of the CT. 0 takes the protocol's, else the image's own.</source>
+   <translation>D'un transport : les voxels de l'image sont divisés jusqu'à ce qu'aucun ne soit plus large, chaque partie avec la densité du scanner. 0 prend celui du protocole, sinon celui de l'image.</translation>
   </message>
   <message>
    <source>Of the tissue in the dose map.</source>
@@ -644,6 +672,10 @@
    <translation>Incertitude type de l'activité cumulée, en MBq h</translation>
   </message>
   <message>
+   <source>Sum of cycles:</source>
+   <translation>Somme des cycles :</translation>
+  </message>
+  <message>
    <source>Sums over the cycles in the scene.</source>
    <translation>Sommes sur les cycles de la scène.</translation>
   </message>
@@ -724,6 +756,10 @@
    <translation>Le lobe dont l'artère a été perfusée ; en aveugle jusqu'à la levée.</translation>
   </message>
   <message>
+   <source>Widest voxel:</source>
+   <translation>Voxel le plus large :</translation>
+  </message>
+  <message>
    <source>Width over that of the best set, minus 1</source>
    <translation>Largeur rapportée à celle du meilleur choix, moins 1</translation>
   </message>
@@ -772,6 +808,10 @@
    <translation>non indiqué</translation>
   </message>
   <message>
+   <source>not stated: dead time is not corrected</source>
+   <translation>non indiqué : temps mort non corrigé</translation>
+  </message>
+  <message>
    <source>p.i.</source>
    <translation>p.i.</translation>
   </message>
@@ -786,6 +826,10 @@
   <message>
    <source>resolution of the protocol</source>
    <translation>résolution du protocole</translation>
+  </message>
+  <message>
+   <source>that of the image</source>
+   <translation>celui de l'image</translation>
   </message>
   <message>
    <source>u</source>
@@ -874,6 +918,26 @@
    <translation>Schneider et al. 2000</translation>
   </message>
   <message>
+   <source>activity</source>
+   <translation>activité</translation>
+  </message>
+  <message>
+   <source>as the protocol says, else activity</source>
+   <translation>selon le protocole, sinon l'activité</translation>
+  </message>
+  <message>
+   <source>as the protocol says, else not</source>
+   <translation>selon le protocole, sinon pas de somme</translation>
+  </message>
+  <message>
+   <source>by deformable registration</source>
+   <translation>par recalage déformable</translation>
+  </message>
+  <message>
+   <source>by rigid registration</source>
+   <translation>par recalage rigide</translation>
+  </message>
+  <message>
    <source>dose map by local deposition, and S-values</source>
    <translation>carte de dose par dépôt local, et valeurs S</translation>
   </message>
@@ -884,6 +948,10 @@
   <message>
    <source>dose map by voxel S-values, and S-values</source>
    <translation>carte de dose par valeurs S de voxel, et valeurs S</translation>
+  </message>
+  <message>
+   <source>dose rate of each image in its own tissues</source>
+   <translation>débit de dose de chaque image dans ses propres tissus</translation>
   </message>
   <message>
    <source>female</source>
@@ -900,6 +968,10 @@
   <message>
    <source>not stated</source>
    <translation>non indiqué</translation>
+  </message>
+  <message>
+   <source>not summed</source>
+   <translation>pas de somme</translation>
   </message>
   <message>
    <source>of the CT</source>
@@ -984,6 +1056,10 @@
    <translation>La carte de dose n'a pas pu être montrée.</translation>
   </message>
   <message>
+   <source>The dose maps of cycles {cycles} are summed in '{name}'.</source>
+   <translation>Les cartes de dose des cycles {cycles} sont sommées dans « {name} ».</translation>
+  </message>
+  <message>
    <source>The doses could not be calculated.</source>
    <translation>Les doses n'ont pas pu être calculées.</translation>
   </message>
@@ -1051,6 +1127,10 @@
   <message>
    <source>Give the patient's sex in section 1; it chooses the phantom.</source>
    <translation>Indiquez le sexe du patient en section 1 ; il détermine le fantôme.</translation>
+  </message>
+  <message>
+   <source>The count rate could not be set.</source>
+   <translation>Le taux de comptage n'a pas pu être fixé.</translation>
   </message>
   <message>
    <source>The image could not be calibrated.</source>

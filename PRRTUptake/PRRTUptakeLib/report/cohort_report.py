@@ -132,7 +132,7 @@ def _flow_section(result: CohortResult) -> str:
 
 
 def _figure(svg: str, caption: str) -> str:
-    return f"<figure>{_own_size(svg)}<figcaption>{escape(caption)}</figcaption></figure>"
+    return f'<figure class="chart">{_own_size(svg)}<figcaption>{escape(caption)}</figcaption></figure>'
 
 
 def _own_size(svg: str) -> str:

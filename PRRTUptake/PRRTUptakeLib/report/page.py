@@ -45,6 +45,7 @@ code { overflow-wrap: anywhere; } pre { white-space: pre-wrap; overflow-wrap: an
   body { max-width: none; margin: 0; padding: 0; font-size: 9pt; line-height: 1.35; }
   h2 { break-after: avoid; margin: .9rem 0 .2rem; } h3, .small { break-after: avoid; }
   .pictures { grid-template-columns: 1fr 1fr 1fr; gap: .4rem; } th, td { padding: .1rem .4rem; }
+  .chart > svg { width: auto !important; height: auto !important; max-height: 13cm; } /* two charts fill a page */
   figure, table, .warnings, .result { break-inside: avoid; } tr { break-inside: avoid; }
   * { -webkit-print-color-adjust: exact; print-color-adjust: exact; } }
 """

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from PRRTUptakeLib.segmentation import percist
 from PRRTUptakeLib.segmentation.errors import ResponseError
 from PRRTUptakeLib.segmentation.response import COMPLETE, NOT_EVALUABLE, PARTIAL, PROGRESSION, STABLE, Response
 
@@ -15,7 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
-_ORDER = (COMPLETE, PARTIAL, STABLE, PROGRESSION, NOT_EVALUABLE)
+_RANKS = {
+    **{COMPLETE: 0, PARTIAL: 1, STABLE: 2, PROGRESSION: 3, NOT_EVALUABLE: 4},
+    **{percist.COMPLETE: 0, percist.PARTIAL: 1, percist.STABLE: 2, percist.PROGRESSION: 3},
+}
+_METABOLIC = (percist.COMPLETE, percist.PARTIAL)
 SIX_WEEKS, FOUR_WEEKS = 42.0, 28.0  # days: least duration of SD, least time to a confirmation
 
 
@@ -25,11 +30,13 @@ class ResponseRules:
 
     Attributes
     ----------
+    criteria : one of CRITERIA, "" for the protocol's.
     organs : of lesions outside the liver by id, such as "bone"; a "node" is measured by its short axis.
     confirm : whether CR and PR count only if confirmed four weeks later.
     death : its date; None while alive.
     """
 
+    criteria: str = ""
     organs: Mapping[str, str] = field(default_factory=dict)
     confirm: bool = False
     death: date | None = None
@@ -37,7 +44,7 @@ class ResponseRules:
 
 @dataclass(frozen=True)
 class BestResponse:
-    """Best overall response (CR, PR, SD, PD or NE), the visit that showed it, and why."""
+    """Best overall response, the visit that showed it, and why: CR, PR, SD, PD, NE, by PERCIST CMR, PMR, SMD, PMD."""
 
     category: str
     visit: str
@@ -73,21 +80,26 @@ def best_response(
     """
     _check(responses, days)
     graded = [(one, day) for one, day in zip(responses, days, strict=True) if one.category]
-    until = next((n for n, (one, _) in enumerate(graded) if one.category == PROGRESSION), len(graded) - 1)
+    until = next((n for n, (one, _) in enumerate(graded) if _progresses(one)), len(graded) - 1)
     counted = graded[: until + 1]
     found = [_counted(n, counted, confirm, stable_days) for n in range(len(counted))]
     if not found:
         return BestResponse(NOT_EVALUABLE, "", "There is no visit after baseline.")
-    return min(found, key=lambda one: _ORDER.index(one.category))
+    return min(found, key=lambda one: _RANKS[one.category])
+
+
+def _progresses(one: Response) -> bool:
+    return bool(one.category) and _RANKS[one.category] == _RANKS[PROGRESSION]
 
 
 def _counted(n: int, visits: Sequence[tuple[Response, float]], confirm: bool, stable_days: float) -> BestResponse:
     """What a visit may count as."""
     one, day = visits[n]
     category, reason = one.category, one.reason
-    if confirm and category in (COMPLETE, PARTIAL) and not _confirmed(n, visits):
-        category, reason = STABLE, f"{category} without a confirmation four weeks later."
-    if category == STABLE and day < stable_days:
+    if confirm and _RANKS[category] <= _RANKS[PARTIAL] and not _confirmed(n, visits):
+        stable = percist.STABLE if category in _METABOLIC else STABLE
+        category, reason = stable, f"{category} without a confirmation four weeks later."
+    if _RANKS[category] == _RANKS[STABLE] and day < stable_days:
         return BestResponse(
             NOT_EVALUABLE, one.visit, f"Stable, but only {day:g} days after baseline; {stable_days:g} are needed."
         )
@@ -96,11 +108,11 @@ def _counted(n: int, visits: Sequence[tuple[Response, float]], confirm: bool, st
 
 def _confirmed(n: int, visits: Sequence[tuple[Response, float]]) -> bool:
     one, day = visits[n]
-    wanted = _ORDER.index(one.category)
+    wanted = _RANKS[one.category]
     for later, when in visits[n + 1 :]:
         if later.category == NOT_EVALUABLE:
             continue
-        if _ORDER.index(later.category) > wanted:
+        if _RANKS[later.category] > wanted:
             return False
         if when - day >= FOUR_WEEKS:
             return True
@@ -125,7 +137,7 @@ def progression_free(
     """
     _check(responses, days)
     for one, day in zip(responses, days, strict=True):
-        if one.category == PROGRESSION and not death_day < day:
+        if _progresses(one) and not death_day < day:
             return ProgressionFree(day, True, f"Progression at {one.visit}: {one.reason}")
     if math.isfinite(death_day):
         return ProgressionFree(death_day, True, "Death without progression before.")

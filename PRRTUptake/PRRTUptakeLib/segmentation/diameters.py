@@ -5,10 +5,11 @@ the diameter is measured in the slices that a reader sees. The diameters are tho
 Eur J Cancer 2009;45:228, doi:10.1016/j.ejca.2008.10.026): the longest in any slice, and the longest at right angles
 to it in the same slice, both between border points (the line may leave a hollow outline).
 
-Both come without the bias of voxels, see `widths`: on ellipsoids within 0.3 mm on average axially and within half a
-voxel in 3D. A lesion too small for that (a few voxels in its slice) is measured between border points a quarter of a
-voxel outside its outermost voxel centres. Between slices nothing is interpolated: a sphere centred between two slices a
-distance s apart is cut s/2 off its centre, so a sphere of 30 mm shows at most 29.6 mm axially with 5 mm slices.
+Both come without the bias of voxels, see `widths`, and `section_widths` for a lesion that few thick slices show: on
+ellipsoids within 0.3 mm on average axially and within half a voxel in 3D. A lesion too small for that (a few voxels in
+its slice) is measured between border points a quarter of a voxel outside its outermost voxel centres. Between slices
+nothing is interpolated axially: a sphere centred between two slices a distance s apart is cut s/2 off its centre, so a
+sphere of 30 mm shows at most 29.6 mm axially with 5 mm slices.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from scipy.spatial.distance import pdist, squareform
 
 from PRRTUptakeLib.segmentation.bounding_box import volume_mL
 from PRRTUptakeLib.segmentation.errors import SegmentationError
+from PRRTUptakeLib.segmentation.section_widths import width_by_sections
 from PRRTUptakeLib.segmentation.widths import greatest_width, hull_points
 from PRRTUptakeLib.statistics.ties import resolved_length_mm
 
@@ -231,7 +233,13 @@ def _hull_in_plane(points: np.ndarray) -> np.ndarray:
 
 def _longest_3d(grid: Grid, lesion: Segment) -> float:
     found = _extremes(lesion.mask) + np.array(lesion.origin)
-    corners = hull_points(grid.to_ras(found[:, ::-1])) if lesion.voxel_count >= 2 * _FEW else None
+    centres = grid.to_ras(found[:, ::-1])
+    corners = hull_points(centres) if lesion.voxel_count >= 2 * _FEW else None
+    by_sections = width_by_sections(grid, lesion)
+    if by_sections is not None:
+        # The lesion reaches its outermost centres, and hardly more than half a voxel beyond them at either end.
+        least = float(pdist(centres if corners is None else corners).max())
+        return min(max(by_sections, least), least + float(np.linalg.norm(grid.spacing_mm)))
     if corners is not None and min(lesion.mask.shape) > 2:
         return greatest_width(corners, grid.ijk_to_ras[:3, :3]).length_mm
     points = _border_points(grid, found, [0, 1, 2])

@@ -21,10 +21,13 @@ from PRRTUptakeLib.statistics.ties import at_least, resolved_length_mm
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+RECIST, MRECIST, PERCIST = "recist-1.1", "mrecist", "percist"
+CRITERIA = (RECIST, MRECIST, PERCIST)
 COMPLETE, PARTIAL, STABLE, PROGRESSION, NOT_EVALUABLE = "CR", "PR", "SD", "PD", "NE"
 MAXIMUM_TARGETS, MAXIMUM_PER_ORGAN, MINIMUM_MM = 5, 2, 10.0
 PARTIAL_CHANGE, PROGRESSION_CHANGE, PROGRESSION_MM = -0.30, 0.20, 5.0
 NODE_TARGET_MM, NODE_NORMAL_MM = 15.0, 10.0
+LOBE_LETTERS = {"left": "L", "right": "R", "caudate": "C"}
 ABSENT, PRESENT, PROGRESSING = "absent", "present", "progressing"  # what a non-target lesion can be
 
 
@@ -247,33 +250,43 @@ def volume_response(visits: Sequence[Visit], lesions: Sequence[str]) -> tuple[Re
     return tuple(result)
 
 
-def recist_table(visits: Sequence[Visit], lesions: Sequence[BaselineLesion]) -> ResponseTable:
-    """RECIST 1.1 of the patient (its own target set) and of each lobe.
+def recist_table(
+    visits: Sequence[Visit], lesions: Sequence[BaselineLesion], progression_mm: float = PROGRESSION_MM
+) -> ResponseTable:
+    """RECIST 1.1 of the patient (its own target set) and of each lobe; with ``progression_mm`` of 0 mRECIST.
 
     RECIST knows no lobes: a lobe's response follows the same rules, with the two largest measurable lesions of that
     lobe as its targets, since the patient's two liver targets may lie in one lobe. A new lesion counts in the lobe that
     its id names (L, R or C and a number).
     """
-    patient = _graded(visits, lesions)
+    patient = _graded(visits, lesions, progression_mm)
     lobes = {}
-    for lobe, prefix in (("left", "L"), ("right", "R"), ("caudate", "C")):
+    for lobe in LOBE_LETTERS:
         own = [lesion for lesion in lesions if lesion.lobe == lobe]
         if any(at_least(resolved_length_mm(lesion.size_mm), MINIMUM_MM) for lesion in own):
-            seen = [replace(visit, new_lesions=_of_lobe(visit.new_lesions, prefix)) for visit in visits]
-            lobes[lobe] = _graded(seen, own)
+            seen = [replace(visit, new_lesions=new_in_lobe(visit.new_lesions, lobe)) for visit in visits]
+            lobes[lobe] = _graded(seen, own, progression_mm)
     return ResponseTable(patient, lobes)
 
 
-def _of_lobe(names: Sequence[str], prefix: str) -> tuple[str, ...]:
-    return tuple(name for name in names if name.startswith(prefix) and name[1:].isdigit())
+def new_in_lobe(names: Sequence[str], lobe: str) -> tuple[str, ...]:
+    """Those of the new lesions that are in a lobe by their id (L, R or C and a number).
+
+    Examples
+    --------
+    >>> new_in_lobe(["L3", "R2", "Lung"], "left")
+    ('L3',)
+    """
+    letter = LOBE_LETTERS[lobe]
+    return tuple(name for name in names if name.startswith(letter) and name[1:].isdigit())
 
 
-def _graded(visits: Sequence[Visit], lesions: Sequence[BaselineLesion]) -> tuple[Response, ...]:
+def _graded(visits: Sequence[Visit], lesions: Sequence[BaselineLesion], progression_mm: float) -> tuple[Response, ...]:
     """Response of the targets among ``lesions``, and of the others where the visits say what became of them."""
     targets = recist_targets(lesions)
     nodes = [lesion.lesion_id for lesion in lesions if lesion.is_node and lesion.lesion_id in targets]
     followed = any(visit.non_targets for visit in visits)
-    return recist_response(visits, targets, nodes, non_targets(lesions, targets) if followed else ())
+    return recist_response(visits, targets, nodes, non_targets(lesions, targets) if followed else (), progression_mm)
 
 
 def volume_table(visits: Sequence[Visit], lobes: Mapping[str, str]) -> ResponseTable:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.segmentation.best_response import ResponseRules
+from PRRTUptakeLib.segmentation.response import MRECIST, PERCIST, RECIST
 from PRRTUptakeLib.study.camera import CameraFile, load_camera, with_calibration_u, with_camera
 from PRRTUptakeLib.study.errors import InputFileError
 from PRRTUptakeLib.study.model import stated_fwhm_mm
@@ -62,7 +63,8 @@ class Visit:
     protocol's targets, each with its reason. ``drawn_on`` is (cycle, name) of the visit whose segments are used, None
     for its own; ``registration`` how they come here: "" for not said, "register", "deformable", or a rule.
     ``non_targets`` are states of lesions that are followed unmeasured, ``new_lesions`` names of new ones that nobody
-    drew, ``date`` that of the images for the response, all for `response_case`.
+    drew, ``date`` that of the images for the response, all for `response_case`, and ``enhancing_mm`` diameters of the
+    part of lesions that enhances in the arterial phase, for mRECIST.
     ``overrides`` are values that go before those of the image's header, with their reason; None if nothing is stated.
     """
 
@@ -84,6 +86,7 @@ class Visit:
     observed_cps: float | None = None
     non_targets: Mapping[str, str] = field(default_factory=dict)
     new_lesions: tuple[str, ...] = ()
+    enhancing_mm: Mapping[str, float] = field(default_factory=dict)
     date: date | None = None
 
     @property
@@ -238,6 +241,7 @@ def _visit(content: dict[str, Any], place: Place) -> Visit:
         overrides=content.get("quantification"),
         observed_cps=content.get("observed_cps"),
         non_targets=content.get("non_targets", {}),
+        enhancing_mm=content.get("enhancing_mm", {}),
         new_lesions=content.get("new_lesions", ()),
         date=content.get("date"),
     )
@@ -295,12 +299,27 @@ def _agrees_with_design(case: Case, place: Place) -> None:
         _has_no_lobes(case, place)
     if case.lobes and case.lobes not in rules.lobes:
         place.key("lobes").refuse(case.lobes, f"one of {', '.join(rules.lobes)} in the design {design}")
+    _has_response_criteria(case, place)
     for n, visit in enumerate(case.visits):
         where = place.key("visits").item(n)
         if visit.lobe_plane is not None and case.lobes in ("none", "left", "right", "drawn"):
             where.stop(f"{where.key('lobe_plane').name} contradicts 'lobes', which is '{case.lobes}': remove one.")
         if visit.territory_overrides and case.lobes:
             where.stop(f"{where.key('couinaud_moves').name} contradicts 'lobes', which is '{case.lobes}': remove one.")
+
+
+def _has_response_criteria(case: Case, place: Place) -> None:
+    """Criteria that the images cannot serve, or that nothing asks for, are refused."""
+    stated, asked = place.key("response").key("criteria"), case.response.criteria
+    if asked == PERCIST and case.protocol.imaging.modality != "PET":
+        stated.refuse(asked, f"{RECIST} or {MRECIST}, since the protocol measures {case.protocol.imaging.modality}")
+    if asked and case.protocol.rules.routes:
+        place.stop(f"{stated.name} has no effect in the design {case.protocol.design}: remove it.")
+    used = asked or case.protocol.response_criteria
+    for n, visit in enumerate(case.visits):
+        if visit.enhancing_mm and used != MRECIST:
+            where = place.key("visits").item(n).key("enhancing_mm")
+            place.stop(f"{where.name} has no effect by {used}: state 'response.criteria' {MRECIST}, or remove it.")
 
 
 def _has_no_lobes(case: Case, place: Place) -> None:
@@ -377,7 +396,7 @@ def require_known_lesions(case: Case, known: Iterable[str]) -> None:
 
     Parameters
     ----------
-    case : its ``vanished`` and ``non_targets``, excluded lesions and their organs are looked at.
+    case : its ``vanished``, ``non_targets`` and ``enhancing_mm``, excluded lesions and their organs are looked at.
     known : ids of the lesions of the first visit, which ``vanished`` refers to, and of all later ones.
 
     Raises
@@ -400,6 +419,11 @@ def require_known_lesions(case: Case, known: Iterable[str]) -> None:
     ]
     stated += [
         (place.key("exclude").item(n).key("lesion"), part.lesion) for n, part in enumerate(case.exclude) if part.lesion
+    ]
+    stated += [
+        (place.key("visits").item(n).key("enhancing_mm").key(lesion), lesion)
+        for n, visit in enumerate(case.visits)
+        for lesion in visit.enhancing_mm
     ]
     stated += [(place.key("response").key("organs").key(lesion), lesion) for lesion in case.response.organs]
     for where, lesion in stated:

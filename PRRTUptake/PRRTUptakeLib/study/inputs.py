@@ -20,7 +20,9 @@ from PRRTUptakeLib.study.case_files import case_files
 from PRRTUptakeLib.study.errors import ImageError
 from PRRTUptakeLib.study.images import contour_series, emission_series, has_emission
 from PRRTUptakeLib.study.model import (
+    CONCENTRATION,
     IMAGE_WORDS,
+    SUL,
     SUV,
     EmissionInput,
     ImageInput,
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.study.case import Case, Visit
 
 STATED_LOBES = ("none", "left", "right")  # a liver that is not to be divided, or is one lobe
+_SUV_KINDS = {SUV: "bw", SUL: "lbm-janma"}  # Janmahasatian's lean mass holds in obesity too
 ROUTES = {"intra-arterial": "IA", "intravenous": "IV"}
 
 
@@ -142,6 +145,7 @@ def _visit(case: Case, visit: Visit, read_file: SegmentationReader) -> VisitInpu
         vanished=visit.vanished,
         non_targets=visit.non_targets,
         new_lesions=visit.new_lesions,
+        enhancing_mm=visit.enhancing_mm,
         stated_date=visit.date,
     )
 
@@ -168,13 +172,13 @@ def _emission(beds: tuple[Series, ...], visit: Visit, camera: CameraFile | None)
 def _loaded(beds: tuple[Series, ...], kind: str, visit: Visit, camera: CameraFile | None) -> LoadedEmission:
     series = beds[0]
     stated = camera_overrides(camera, visit.overrides, series, visit.observed_cps)
-    if kind == SUV and len(beds) > 1:
+    if kind != CONCENTRATION and len(beds) > 1:
         raise ImageError(
             f"Visit '{visit.visit}' has {len(beds)} bed positions, which are joined in Bq/ml, not as SUV: give one "
             "series of the whole scan, or name one as 'image'."
         )
     try:
-        made = suv(series, inputs=stated) if kind == SUV else quantify_beds(beds, stated)
+        made = quantify_beds(beds, stated) if kind == CONCENTRATION else suv(series, _SUV_KINDS[kind], stated)
     except DicomError as error:
         raise type(error)(f"{error}{_where_to_state(str(error), visit)}") from error
     volume, decisions = cross_calibrated(camera, made.volume, made.decisions, has_units(series))

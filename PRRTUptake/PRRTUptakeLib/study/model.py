@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.uptake.occupancy import Occupancy
     from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve
 
-CONCENTRATION, SUV = "concentration", "SUV"
+CONCENTRATION, SUV, SUL = "concentration", "SUV", "SUL"
 IMAGE_WORDS = {"NM": "SPECT", "PT": "PET", "CT": "CT", "MR": "MRI", "SPECT": "SPECT", "PET": "PET", "MRI": "MRI"}
 """Modality of DICOM or of a protocol -> the word of the column ``image`` of measurements.csv."""
 
@@ -71,7 +71,7 @@ class EmissionInput:
     Attributes
     ----------
     name : as the report calls it.
-    load : reads it; takes CONCENTRATION or SUV, what a design measures (an image of a scene is what it is).
+    load : reads it; takes CONCENTRATION, SUV or SUL, what a design measures (an image of a scene is what it is).
     series : of DICOM, None if it is not known; of several bed positions the first.
     beds : the further bed positions of one SPECT.
     frame_of_reference_uid : "" where it is not known.
@@ -128,7 +128,7 @@ class VisitInput:
     manual_shifts : in the space of the emission image.
     drawn_on : (cycle, visit) whose segments these are; None for its own.
     target_overrides, territory_overrides, vanished : what the operator states of the segments.
-    non_targets, new_lesions : what is stated for the response, as in a case file.
+    non_targets, new_lesions, enhancing_mm : what is stated for the response, as in a case file.
     stated_date : of the images, before that of their headers.
     """
 
@@ -150,6 +150,7 @@ class VisitInput:
     vanished: tuple[str, ...] = ()
     non_targets: Mapping[str, str] = field(default_factory=dict)
     new_lesions: tuple[str, ...] = ()
+    enhancing_mm: Mapping[str, float] = field(default_factory=dict)
     stated_date: date | None = None
 
     @property

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
 from PRRTUptakeLib.resources import resource_path
+from PRRTUptakeLib.segmentation.response import CRITERIA, PERCIST, RECIST
 from PRRTUptakeLib.study.errors import InputFileError
 from PRRTUptakeLib.study.schema.containers import ListOf, Record
-from PRRTUptakeLib.study.schema.dose_keys import TISSUES
+from PRRTUptakeLib.study.schema.dose_keys import DOSE_MAP_RULES, TISSUES
 from PRRTUptakeLib.study.schema.fields import Field, Number, Text, Word
 from PRRTUptakeLib.study.schema.json_file import read_json_file
 from PRRTUptakeLib.study.schema.place import Place
@@ -101,7 +102,9 @@ class Protocol:
     """All rules of a trial.
 
     ``partial_volume`` is the correction that is asked for: "none", "gtm" (geometric transfer matrix) or "recovery"
-    (coefficients of a phantom); ``tissues`` are radiosensitivities by organ, as settings of doses have them;
+    (coefficients of a phantom); ``response_criteria`` are those of later visits, one of CRITERIA;
+    ``tissues`` are radiosensitivities by organ, as settings of doses have them;
+    ``dose_maps`` is how dose maps are made where a case asks for one (integration, accumulate, transport);
     ``remarks`` are sentences on keys of the file that say nothing new.
     """
 
@@ -119,6 +122,8 @@ class Protocol:
     repeatability: RepeatabilityRules = field(default_factory=lambda: RepeatabilityRules())
     partial_volume: str = "none"
     tissues: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    dose_maps: Mapping[str, Any] = field(default_factory=dict)
+    response_criteria: str = RECIST
     remarks: tuple[str, ...] = ()
     sha256: str = ""
     text: str = field(default="", repr=False)  # of the file, so that it can go with the results
@@ -292,6 +297,10 @@ def protocol_record() -> Record:
             "repeatability": _REPEATABILITY,
             "partial_volume": Word(words=PARTIAL_VOLUME, about="Partial volume correction of uptake and doses."),
             "tissues": TISSUES,
+            "dose_maps": DOSE_MAP_RULES,
+            "response_criteria": Word(
+                words=CRITERIA, about="Response of later cycles and follow-up visits (recist-1.1 if left out)."
+            ),
             "metrics": _OLD_METRICS,
         },
     )
@@ -353,5 +362,9 @@ def _cannot_work(values: dict[str, Any], place: Place) -> None:
     endpoint, cycles = values.get("endpoint"), values["cycles"]
     if endpoint is not None and endpoint.cycle > cycles:
         place.key("endpoint").key("cycle").refuse(endpoint.cycle, f"at most the number of cycles, {cycles}")
+    if "response_criteria" in values and not _design(values["design"]).single_visits:
+        place.stop(f"'response_criteria' has no effect in the design {values['design']}: remove it.")
+    if values.get("response_criteria") == PERCIST and values["imaging"].modality != "PET":
+        place.key("response_criteria").refuse(PERCIST, "recist-1.1 or mrecist, since 'imaging.modality' is not PET")
     if values.get("partial_volume") == "gtm" and values["imaging"].fwhm_mm <= 0:
         place.stop("'partial_volume' gtm needs the camera's resolution: give 'imaging.fwhm_mm' above 0.")

@@ -1,4 +1,6 @@
-"""Response of one patient over the visits of a case: RECIST 1.1 and change of volume, per patient and per lobe.
+"""Response of one patient over the visits of a case: RECIST 1.1, mRECIST or PERCIST, and change of volume.
+
+Per patient and per lobe. mRECIST measures the part of a lesion that enhances in the arterial phase, PERCIST the PET.
 
 The first visit is the baseline. It is compared with the first visit of every further cycle and every follow-up visit;
 the other visits of a cycle image the same tumours hours or days later, which is no response.
@@ -23,8 +25,12 @@ from PRRTUptakeLib.segmentation.errors import ResponseError
 from PRRTUptakeLib.segmentation.response import (
     ABSENT,
     MINIMUM_MM,
+    MRECIST,
     NODE_NORMAL_MM,
+    PERCIST,
     PRESENT,
+    PROGRESSION_MM,
+    RECIST,
     BaselineLesion,
     Response,
     ResponseTable,
@@ -36,6 +42,7 @@ from PRRTUptakeLib.segmentation.response import Visit as Seen
 from PRRTUptakeLib.statistics.ties import resolved_length_mm
 from PRRTUptakeLib.study.errors import StudyError
 from PRRTUptakeLib.study.measurements import Measurement
+from PRRTUptakeLib.study.response_pet import SUL_UNITS, PetLesions, PetSeen, percist_scope
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,6 +66,8 @@ class SizedVisit:
         go before what contours show.
     new_lesions : names of new lesions that nobody drew; those drawn count by themselves.
     day : date of the images; None where not known.
+    enhancing_mm : for mRECIST, diameters of the part that enhances, by lesion; the others are measured as drawn.
+    pet : for PERCIST, SUL of the lesions; None without.
     """
 
     cycle: int
@@ -68,6 +77,8 @@ class SizedVisit:
     non_targets: Mapping[str, str] = field(default_factory=dict)
     new_lesions: tuple[str, ...] = ()
     day: date | None = None
+    enhancing_mm: Mapping[str, float] = field(default_factory=dict)
+    pet: PetLesions | None = None
 
     @property
     def name(self) -> str:
@@ -81,8 +92,8 @@ class ScopeResponse:
 
     Attributes
     ----------
-    targets : RECIST's own; none where no lesion is measurable, and then ``recist`` is empty.
-    recist : sums of diameters in mm.
+    targets : of the criteria; none where no lesion is measurable, and then ``graded`` is empty.
+    graded : by the criteria, with sums of diameters in mm, or the SULpeak of the hottest lesion.
     assessed : whether all targets were measured at a visit, without which its sum is not comparable.
     volume : sums of volumes of all lesions, in mL.
     best, progression_free : over all visits; None where there is no target, or the dates do not rise.
@@ -90,7 +101,7 @@ class ScopeResponse:
 
     lobe: str
     targets: tuple[str, ...]
-    recist: tuple[Response, ...]
+    graded: tuple[Response, ...]
     assessed: tuple[bool, ...]
     volume: tuple[Response, ...]
     best: BestResponse | None = None
@@ -99,11 +110,15 @@ class ScopeResponse:
 
 @dataclass(frozen=True)
 class CaseResponse:
-    """Cycle and name of each visit that was compared, the response of the patient and each lobe, and what to know."""
+    """Cycle and name of each visit that was compared, the response of the patient and each lobe, and what to know.
+
+    ``criteria`` is one of CRITERIA.
+    """
 
     visits: tuple[tuple[int, str], ...]
     scopes: tuple[ScopeResponse, ...]
     notes: tuple[str, ...]
+    criteria: str = RECIST
 
 
 def is_follow_up(visit: str) -> bool:
@@ -141,7 +156,7 @@ def case_response(
         seen nor said to have vanished counts as not assessed. A lesion that is no target counts as present where it is
         drawn (a node from 10 mm on) and as absent where it has vanished, unless its state is stated.
     by_lobe : whether each lobe has a response of its own beside the patient's.
-    rules : organs of lesions, confirmation, death.
+    rules : criteria (RECIST 1.1 if not stated), organs of lesions, confirmation, death.
 
     Raises
     ------
@@ -158,7 +173,7 @@ def case_response(
         BaselineLesion(
             one.lesion.lesion_id,
             _organ(one.lesion.lesion_id, one.segment.lobe, rules.organs),
-            one.size.longest_axial_mm,
+            compared[0].enhancing_mm.get(one.lesion.lesion_id, one.size.longest_axial_mm),
             one.segment.lobe,
             one.size.perpendicular_mm,
         )
@@ -171,37 +186,73 @@ def case_response(
     volumes = volume_table(
         [_seen(visit, compared[0], "volume_mL") for visit in compared], {one.lesion_id: one.lobe for one in baseline}
     )
-    days, notes = _days(compared), _notes(compared, baseline, rules.organs)
+    criteria = rules.criteria or RECIST
+    days, notes = _days(compared), _notes(compared, baseline, rules.organs, criteria)
     if not days:
         notes.append("The visits have no dates, or they do not rise: there is no best response or time to progression.")
-    try:
-        recist = recist_table(diameters, followed)
-    except ResponseError as error:
-        recist, notes = ResponseTable(()), [*notes, str(error)]
     lobes = ("", *volumes.lobes) if by_lobe else ("",)
-    scopes = tuple(
-        _with_course(_scope(lobe, recist, volumes, baseline, diameters), days, compared[0].day, rules) for lobe in lobes
-    )
-    return CaseResponse(tuple((visit.cycle, visit.visit) for visit in compared), scopes, tuple(notes))
+    if criteria == PERCIST:
+        scopes = [_pet_scope(lobe, compared, volumes, notes) for lobe in lobes]
+    else:
+        try:
+            recist = recist_table(diameters, followed, 0.0 if criteria == MRECIST else PROGRESSION_MM)
+        except ResponseError as error:
+            recist = ResponseTable(())
+            notes.append(str(error))
+        scopes = [_scope(lobe, recist, volumes, baseline, diameters) for lobe in lobes]
+    scopes = [_with_course(scope, days, compared[0].day, rules) for scope in scopes]
+    names = tuple((visit.cycle, visit.visit) for visit in compared)
+    return CaseResponse(names, tuple(scopes), tuple(dict.fromkeys(notes)), criteria)
 
 
 def response_rows(result: CaseResponse, patient: str, image: str) -> tuple[Measurement, ...]:
     """The response per patient and lobe as rows: ``recist_sum`` (mm), ``recist_change`` and ``volume_change`` (%).
 
-    Changes are from baseline. A visit at which a target was not assessed has no row: its sum would mislead.
+    By mRECIST the first two are ``mrecist_sum`` and ``mrecist_change``, by PERCIST ``sul_peak`` and
+    ``sul_peak_change``. Changes are from baseline. A visit at which a target was not assessed has no row: its sum would
+    mislead.
     """
     rows: list[Measurement] = []
+    value, change, unit = _METRICS[result.criteria]
     for scope in result.scopes:
         region = (f"{scope.lobe} lobe", "lobe", scope.lobe, "") if scope.lobe else ("patient", "", "none", "")
         for n, (cycle, visit) in enumerate(result.visits):
             names = (patient, cycle, visit, image, *region)
-            if scope.recist and scope.assessed[n]:
-                rows.append(Measurement(*names, "recist_sum", scope.recist[n].total, "mm"))
-            if n and scope.recist and scope.assessed[n]:
-                rows.append(Measurement(*names, "recist_change", _percent(scope.recist[n]), "%"))
+            if scope.graded and scope.assessed[n]:
+                rows.append(Measurement(*names, value, scope.graded[n].total, unit))
+            if n and scope.graded and scope.assessed[n]:
+                rows.append(Measurement(*names, change, _percent(scope.graded[n]), "%"))
             if n and not math.isnan(scope.volume[n].change_from_baseline):  # nan where a lesion was not assessed
                 rows.append(Measurement(*names, "volume_change", _percent(scope.volume[n]), "%"))
     return tuple(rows)
+
+
+_METRICS = {
+    RECIST: ("recist_sum", "recist_change", "mm"),
+    MRECIST: ("mrecist_sum", "mrecist_change", "mm"),
+    PERCIST: ("sul_peak", "sul_peak_change", SUL_UNITS),
+}
+
+
+def _pet_scope(lobe: str, visits: Sequence[SizedVisit], volumes: ResponseTable, notes: list[str]) -> ScopeResponse:
+    """By PERCIST; why there is none goes to ``notes``."""
+    before = _ids(visits[0])
+    seen = [
+        PetSeen(
+            visit.name,
+            visit.pet or PetLesions(refusal=f"Visit '{visit.visit}' has no PET."),
+            (*(name for name in _ids(visit) if name not in before), *visit.new_lesions),
+            visit.non_targets,
+        )
+        for visit in visits
+    ]
+    try:
+        targets, graded = percist_scope(seen, lobe)
+    except ResponseError as error:
+        targets, graded = (), ()
+        notes.append(str(error) if not lobe else f"{lobe.capitalize()} lobe: {error}")
+    volume = volumes.lobes[lobe] if lobe else volumes.patient
+    return ScopeResponse(lobe, targets, graded, (True,) * len(visits), volume)
 
 
 def _scope(
@@ -221,7 +272,7 @@ def _scope(
 def _with_course(
     scope: ScopeResponse, days: Sequence[float], first: date | None, rules: ResponseRules
 ) -> ScopeResponse:
-    if not (scope.recist and days):
+    if not (scope.graded and days):
         return scope
     death = float((rules.death - first).days) if rules.death and first else math.nan
     if death < days[-1]:
@@ -230,8 +281,8 @@ def _with_course(
         )
     return replace(
         scope,
-        best=best_response(scope.recist, days, confirm=rules.confirm),
-        progression_free=progression_free(scope.recist, days, death),
+        best=best_response(scope.graded, days, confirm=rules.confirm),
+        progression_free=progression_free(scope.graded, days, death),
     )
 
 
@@ -249,7 +300,9 @@ def _seen(visit: SizedVisit, baseline: SizedVisit, attribute: str, nodes: Sequen
     for one in visit.prepared.lesions:
         name = one.lesion.lesion_id
         sizes[name] = float(getattr(one.size, "perpendicular_mm" if name in nodes else attribute))
-        normal = name in nodes and resolved_length_mm(sizes[name]) < NODE_NORMAL_MM
+        if attribute == "longest_axial_mm" and name in visit.enhancing_mm:
+            sizes[name] = float(visit.enhancing_mm[name])
+        normal = sizes[name] == 0 or (name in nodes and resolved_length_mm(sizes[name]) < NODE_NORMAL_MM)
         states[name] = ABSENT if normal else PRESENT
     sizes |= dict.fromkeys(visit.vanished, 0.0)
     states |= dict.fromkeys(visit.vanished, ABSENT)
@@ -271,8 +324,28 @@ def _check_vanished(visit: SizedVisit, baseline: SizedVisit) -> None:
             )
 
 
-def _notes(visits: Sequence[SizedVisit], baseline: Sequence[BaselineLesion], organs: Mapping[str, str]) -> list[str]:
-    notes = []
+_VALIDITY = {
+    RECIST: (),
+    MRECIST: ("mRECIST was made for hepatocellular carcinoma; its limits are not validated for metastases.",),
+    PERCIST: ("PERCIST was made for 18F-FDG; its limits are not validated for somatostatin receptor PET.",),
+}
+
+
+def _notes(
+    visits: Sequence[SizedVisit], baseline: Sequence[BaselineLesion], organs: Mapping[str, str], criteria: str
+) -> list[str]:
+    notes = list(_VALIDITY[criteria])
+    if criteria == PERCIST:
+        return notes
+    if criteria == MRECIST:
+        drawn = [
+            f"{name} at {visit.name}" for visit in visits for name in sorted(_ids(visit) - set(visit.enhancing_mm))
+        ]
+        if drawn:
+            notes.append(
+                f"Measured as drawn, since 'enhancing_mm' does not name them: {', '.join(drawn)}. That is mRECIST "
+                "where the contours are of the part that enhances in the arterial phase."
+            )
     if any(one.organ == _ELSEWHERE and one.lesion_id not in organs for one in baseline):
         notes.append(
             "Lesions outside the liver whose organ is not stated ('response.organs') count as one organ, of which "

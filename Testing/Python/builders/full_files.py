@@ -27,7 +27,9 @@ def full_protocol() -> dict[str, Any]:
     content = shipped_protocol()
     content["imaging"] |= {"time_zero": "mid", "fwhm_u_percent": 10}
     content |= {"partial_volume": "gtm", "metrics": ["mean"], "$schema": "protocol.schema.json"}
-    content["tissues"] = full_tissues()
+    content |= {"tissues": full_tissues(), "response_criteria": "recist-1.1"}
+    transport = {"electrons": "monte-carlo", "grid_mm": 3}
+    content["dose_maps"] = {"integration": "dose-rate", "accumulate": "deformable", "transport": transport}
     content["repeatability"] = {"within_subject_cv": 0.1, "correlation_between_lesions": 0.2}
     return content
 
@@ -67,7 +69,7 @@ def full_dosimetry() -> dict[str, Any]:
         },
         "integration": "activity",
         "accumulate": "rigid",
-        "transport": {"electrons": "kernel", "histories": 20000, "seed": 3},
+        "transport": {"electrons": "kernel", "histories": 20000, "seed": 3, "grid_mm": 2.4},
         "tissues": full_tissues(),
         "isodoses_Gy": [10, 40.5],
         "marrow": {"vertebrae": "L1-L5", "fat_fraction": 0.45},
@@ -136,6 +138,7 @@ def full_case(folder: Path) -> dict[str, Any]:
     second["nudges"] = [{"lesion": "L1", "shift_ras_mm": [0, -2, 3.5], "reason": "breathing"}]
     third = {"visit": "follow-up", "cycle": 2, "dicom": "b", "segments": "segments", "vanished": ["L3"]}
     third |= {"non_targets": {"L3": "present", "bone": "absent"}, "new_lesions": ["rib"], "date": "2025-06-01"}
+    third["enhancing_mm"] = {"L1": 12.5}
     third["couinaud_moves"] = [{"segment": 4, "lobe": "right", "reason": "angiography"}]
     return {
         "$schema": "case.schema.json",
@@ -148,7 +151,7 @@ def full_case(folder: Path) -> dict[str, Any]:
             {"cycle": 2, "reason": "extravasation", "date": "2025-02-02"},
             {"patient": True, "reason": "consent withdrawn", "date": "2025-02-03", "scope": "all"},
         ],
-        "response": {"organs": {"E1": "node"}, "confirm": True, "death": "2026-01-31"},
+        "response": {"criteria": "mrecist", "organs": {"E1": "node"}, "confirm": True, "death": "2026-01-31"},
         "partial_volume": "recovery",
         "recovery_phantom": full_phantom(),
         "dosimetry": full_dosimetry(),

@@ -43,6 +43,24 @@ def test_a_coarse_voxel_has_the_mean_density_of_the_fine_ones_in_it():
     assert found.units == "g/ml"
 
 
+def test_parts_of_a_voxel_have_densities_of_their_own_and_their_mean_is_the_voxels():
+    values = np.zeros((9, 9, 9))
+    values[:, :, 3] = -1000.0
+    found = patient_density(ct_of(values), image_of((3, 3, 3)), SAME, shipped_curve("water"), None, (3, 3, 3))
+    assert found.fine.array.shape == (9, 9, 9)
+    np.testing.assert_allclose(found.fine.grid.spacing_mm, 1.0)
+    np.testing.assert_allclose(found.fine.grid.to_ras(np.zeros(3)), 0.0, atol=1e-9)  # the CT's own voxels
+    assert found.fine.array[4, 4, 3] == pytest.approx(0.00121, rel=1e-3)
+    assert found.fine.array[4, 4, 4] == pytest.approx(1.0, rel=1e-4)
+    assert found.volume.array[1, 1, 1] == pytest.approx((2.0 + 0.00121) / 3.0, rel=1e-4)
+    assert found.volume.grid.matches(image_of((3, 3, 3)).grid)
+    mask = np.zeros((3, 3, 3), dtype=bool)
+    mask[1, 1, 1] = True
+    bright = patient_density(ct_of(values + 190), image_of((3, 3, 3)), SAME, shipped_curve("water"), mask, (3, 3, 3))
+    assert bright.fine.array[4, 4, 4] == pytest.approx(1.07)
+    assert bright.fine.array[4, 4, 7] == pytest.approx(1.19, rel=1e-4)
+
+
 def test_organs_under_contrast_medium_are_soft_tissue():
     values = np.full((9, 9, 9), 190.0)
     mask = np.zeros((3, 3, 3), dtype=bool)
@@ -76,6 +94,21 @@ def test_radiosensitivities_of_the_case_go_before_those_of_the_protocol_and_the_
     found = DoseSettings.from_case({"tissues": own}).radiosensitivities(protocol)
     assert found["kidneys"] is KIDNEY
     assert (found["liver"].source, found["lesions"].alpha_beta_Gy) == ("protocol", 8.0)
+
+
+def test_rules_of_dose_maps_come_from_the_protocol_where_the_case_states_none():
+    from PRRTDosimetryLib.dosimetry.settings import with_rules
+
+    rules = {"integration": "dose-rate", "accumulate": "rigid", "transport": {"grid_mm": 2.0, "seed": 9}}
+    protocol = replace(load_protocol("lutia"), dose_maps=rules)
+    assert with_rules({"model": "bi"}, protocol) == {"model": "bi"}  # no map, nothing to say
+    assert with_rules({"dose_map": "local", "accumulate": ""}, protocol) == {
+        "dose_map": "local", "accumulate": "", "integration": "dose-rate",
+    }  # fmt: skip
+    made = DoseSettings.from_case(with_rules({"dose_map": "transport", "transport": {"seed": 3}}, protocol))
+    assert (made.transport.grid_mm, made.transport.seed, made.integration) == (2.0, 3, "dose-rate")
+    assert made.divided((4.0, 4.0, 3.0)) == (2, 2, 2)
+    assert replace(made, dose_map="kernel").divided((4.0, 4.0, 3.0)) == (1, 1, 1)
 
 
 @pytest.mark.parametrize(

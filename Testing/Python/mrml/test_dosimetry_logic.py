@@ -44,6 +44,29 @@ def test_map_method_and_corrected_doses_end_with_their_curves(fitted):
     assert not any(row.metric.startswith("voxel_dose") for row in logic.rows)
 
 
+def test_maps_of_cycles_are_summed_and_dose_rates_integrated(fitted):
+    """One image in two cycles: the sum is twice the map; without movement a dose rate's integral is the dose."""
+    from PRRTDosimetryLib.dosimetry.settings import DoseSettings
+
+    logic, points, treatment = fitted
+    logic.settings = DoseSettings(accumulate="rigid")
+    logic.doseMap("local", 1.04)
+    once = logic.map.dose.array
+    assert logic.summed is None
+    logic.fitCurves(points, replace(treatment, cycle=2), DoseSettings(accumulate="rigid", integration="dose-rate"))
+    logic.doseMap("local", 1.04)
+    assert logic.map.facts["integration"] == "dose-rate"
+    means = [one[once > 0.1 * once.max()].mean() for one in (once, logic.map.dose.array)]
+    assert means[1] == pytest.approx(means[0], rel=0.01)
+    assert logic.summed.cycles == (1, 2)
+    assert logic.summed.dose.array.mean() == pytest.approx(2 * once.mean(), rel=0.01)
+    assert any(row.metric == "cumulative_voxel_dose_mean" for row in logic.rows)
+    node = logic.summedDose()
+    assert node.GetName() == "Dose all cycles"
+    logic.setProtocol("ia-versus-iv")
+    assert logic.summedDose(node) is None
+
+
 def test_another_protocol_drops_everything(fitted):
     from PRRTUptakeLib.errors import PRRTError
 

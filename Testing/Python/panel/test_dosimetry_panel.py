@@ -361,17 +361,49 @@ def test_cycles_are_summed(ready):
     assert float(both["kidney_left"][4]) == pytest.approx(2 * float(one["kidney_left"][5]), rel=0.01)
 
 
+def test_dose_maps_of_cycles_are_summed_by_what_panel_or_protocol_say(ready, tmp_path):
+    """The panel's choice goes before the protocol's; a protocol may ask for both too."""
+    from builders.full_files import shipped_protocol
+
+    ready.ui.methodComboBox.setCurrentIndex(0)
+    assert not ready.ui.accumulationComboBox.enabled
+    assert not ready.ui.integrationComboBox.enabled
+    ready.ui.methodComboBox.setCurrentIndex(2)
+    assert ready.ui.accumulationComboBox.enabled
+    assert not ready.ui.transportGridSpinBox.enabled
+    ready.ui.applyButton.click()
+    assert ready.parameters.summedMap is None
+    ready.parameters.accumulation = type(ready.parameters.accumulation).RIGID
+    ready.ui.cycleSpinBox.value = 2
+    ready.parameters.doses = None
+    ready.ui.applyButton.click()
+    assert "cycles 1+2 are summed in 'Dose all cycles'" in ready.ui.statusLabel.text
+    assert ready.parameters.summedMap.GetName() == "Dose all cycles"
+    rules = {"integration": "dose-rate", "accumulate": "rigid", "transport": {"grid_mm": 2.4}}
+    own = tmp_path / "own.json"
+    own.write_text(json.dumps({**shipped_protocol(), "dose_maps": rules}))
+    ready.parameters.protocol, ready.parameters.protocolFile = "file", str(own)
+    settings = ready.logic._settings(ready.parameters)
+    assert (settings.integration, settings.accumulate, settings.transport.grid_mm) == ("dose-rate", "rigid", 2.4)
+    ready.parameters.accumulation = type(ready.parameters.accumulation).NONE
+    ready.parameters.integration = type(ready.parameters.integration).ACTIVITY
+    ready.ui.transportGridSpinBox.value = 3.0
+    settings = ready.logic._settings(ready.parameters)
+    assert (settings.integration, settings.accumulate, settings.transport.grid_mm) == ("activity", "", 3.0)
+
+
 def snapshot(panel) -> dict[str, object]:
     ui = panel.ui
     tables = (ui.timePointsTable, ui.curvesTable, ui.dosesTable)
     combos = (ui.nuclideComboBox, ui.sexComboBox, ui.modelComboBox, ui.methodComboBox, ui.densityComboBox)
-    combos = (*combos, ui.curveComboBox, ui.electronsComboBox)
+    combos = (*combos, ui.curveComboBox, ui.electronsComboBox, ui.integrationComboBox, ui.accumulationComboBox)
     return {
         "tables": [cells(table) for table in tables],
         "choices": [combo.currentText for combo in combos],
         "numbers": [ui.cycleSpinBox.value, ui.activitySpinBox.value, ui.countsUncertaintySpinBox.value],
         "resolution": ui.resolutionSpinBox.value,
         "transport": (ui.particlesSpinBox.value, ui.seedSpinBox.value, ui.isodoseLevelsLineEdit.text),
+        "grid": ui.transportGridSpinBox.value,
         "tissues": (ui.kidneyAlphaBetaSpinBox.value, ui.lesionAlphaBetaSpinBox.value, ui.lesionRepairSpinBox.value),
         "phantom": (ui.phantomVolumesLineEdit.text, ui.phantomRecoveriesLineEdit.text),
         "patient": ui.patientLineEdit.text,
@@ -387,6 +419,8 @@ def test_scene_saved_and_reopened(ready, tmp_path):
     ready.ui.countsUncertaintySpinBox.value = 4.0
     ready.ui.resolutionSpinBox.value = 9.5
     ready.ui.seedSpinBox.value, ready.ui.isodoseLevelsLineEdit.text = 7, "1.5"
+    ready.ui.transportGridSpinBox.value = 2.4
+    ready.ui.integrationComboBox.setCurrentIndex(1)
     ready.ui.kidneyAlphaBetaSpinBox.value, ready.ui.lesionAlphaBetaSpinBox.value = 2.4, 8.0
     ready.ui.phantomVolumesLineEdit.text, ready.ui.phantomRecoveriesLineEdit.text = PHANTOM
     ready.ui.methodComboBox.setCurrentIndex(2)

@@ -125,11 +125,14 @@ def test_progression_free_time():
     [
         (7.0, {}, "PMR"), (7.1, {}, "SMD"), (13.0, {}, "PMD"), (12.9, {}, "SMD"), (1.9, {}, "CMR"), (2.0, {}, "PMR"),
         (5.0, {"new_lesions": ("L9",)}, "PMD"), (10.0, {"volume_change": 0.75}, "PMD"),
+        (9.9, {"volume_change": 0.75}, "SMD"), (10.0, {"volume_change": 0.74}, "SMD"),
+        (5.0, {"progressing": ("bone",)}, "PMD"), (7.0, {"liver_mean": 2.3}, "PMR"), (7.0, {"liver_mean": 2.31}, "NE"),
+        (7.0, {"liver_mean": 1.69}, "NE"), (13.0, {"liver_mean": 2.4}, "NE"),
     ],
 )  # fmt: skip
 def test_percist(peak, more, expected):
     liver = {"liver_mean": 2.0, "liver_sd": 0.3}
-    visits = [PetVisit(name="b", sul_peak=10.0, **liver), PetVisit(name="f", sul_peak=peak, **liver, **more)]
+    visits = [PetVisit(name="b", sul_peak=10.0, **liver), PetVisit(name="f", sul_peak=peak, **{**liver, **more})]
     assert percist_response(visits)[1].category == expected
 
 

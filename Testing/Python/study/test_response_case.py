@@ -16,6 +16,7 @@ from PRRTUptakeLib.study.errors import StudyError
 from PRRTUptakeLib.study.preparation import prepare
 from PRRTUptakeLib.study.protocol import load_protocol
 from PRRTUptakeLib.study.response_case import SizedVisit, case_response, compared_visits, is_follow_up, response_rows
+from PRRTUptakeLib.study.response_pet import PetLesions
 
 GRID = centred_grid(170.0, (2.0, 2.0, 2.0))
 LOBES = Plane((0, 0, 0), (-1, 0, 0))  # RAS: the patient's left is -x
@@ -78,23 +79,23 @@ def test_volumes_per_patient_and_lobe(first, shrunk):
 
 def test_categories_against_baseline_and_nadir(first, shrunk, grown):
     scopes = {scope.lobe: scope for scope in case_response([first, shrunk, grown]).scopes}
-    assert [one.category for one in scopes["left"].recist] == ["", "PR", "PD"]  # 24 to 34 mm
+    assert [one.category for one in scopes["left"].graded] == ["", "PR", "PD"]  # 24 to 34 mm
     # the new lesion is in the right lobe and is progression of the patient
-    assert [one.category for one in scopes["right"].recist] == ["", "SD", "PD"]
-    assert [one.category for one in scopes[""].recist] == ["", "SD", "PD"]
-    assert "New lesion R2" in scopes[""].recist[2].reason
-    assert "New lesion" not in scopes["left"].recist[2].reason
+    assert [one.category for one in scopes["right"].graded] == ["", "SD", "PD"]
+    assert [one.category for one in scopes[""].graded] == ["", "SD", "PD"]
+    assert "New lesion R2" in scopes[""].graded[2].reason
+    assert "New lesion" not in scopes["left"].graded[2].reason
 
 
 def test_a_lesion_that_is_not_drawn_is_not_assessed_and_one_that_vanished_is_zero(first):
     name = "follow-up 1"
     gone = visit(name, {"right": 18.0}, first.prepared)
     unknown = case_response([first, gone])
-    assert [scope.recist[1].category for scope in unknown.scopes] == ["NE", "NE", "SD"]
+    assert [scope.graded[1].category for scope in unknown.scopes] == ["NE", "NE", "SD"]
     for metric in ("recist_sum", "recist_change", "volume_change"):
         assert {region for region, when in rows_of([first, gone], metric) if when == name} == {"right lobe"}
     notes = [first, replace(gone, vanished=("L1",))]
-    assert [scope.recist[1].category for scope in case_response(notes).scopes] == ["PR", "CR", "SD"]
+    assert [scope.graded[1].category for scope in case_response(notes).scopes] == ["PR", "CR", "SD"]
     assert rows_of(notes, "recist_change")["left lobe", name].value == -100.0
     assert rows_of(notes, "volume_change")["patient", name].value == pytest.approx(
         -100 * 20**3 / (20**3 + 18**3), abs=1.0
@@ -122,7 +123,7 @@ def test_small_lesions_have_no_recist_but_a_volume(first):
     before = visit("24h", {"left": 20.0, "right": 4.0})
     after = visit("x", {"left": 20.0, "right": 6.0}, before.prepared, cycle=2)
     scopes = {scope.lobe: scope for scope in case_response([before, after]).scopes}
-    assert scopes["right"].recist == ()
+    assert scopes["right"].graded == ()
     assert scopes["right"].targets == ()
     assert scopes["right"].volume[1].change_from_baseline == pytest.approx((6 / 4) ** 3 - 1, rel=0.3)  # few voxels
     assert scopes[""].targets == ("L1",)
@@ -148,7 +149,7 @@ def test_complete_response_of_a_patient_without_any_lesion_left(first):
     gone = visit(name, {}, first.prepared, vanished=("L1", "R1"))
     assert gone.prepared.lesions == ()
     assert not gone.prepared.warnings
-    assert [scope.recist[1].category for scope in case_response([first, gone]).scopes] == ["CR", "CR", "CR"]
+    assert [scope.graded[1].category for scope in case_response([first, gone]).scopes] == ["CR", "CR", "CR"]
     assert rows_of([first, gone], "recist_sum")["patient", name].value == 0.0
     assert rows_of([first, gone], "volume_change")["patient", name].value == -100.0
 
@@ -182,19 +183,19 @@ def test_a_lesion_that_is_no_target_but_still_there_is_no_complete_response(many
     after = visit("follow-up 1", {"third": 9.0}, many.prepared, vanished=("L1", "L2"))
     scope = case_response([many, after]).scopes[0]
     assert scope.targets == ("L1", "L2")
-    assert (scope.recist[1].category, "L3 is still there" in scope.recist[1].reason) == ("PR", True)
+    assert (scope.graded[1].category, "L3 is still there" in scope.graded[1].reason) == ("PR", True)
     stated = {"PR": "present", "CR": "absent", "PD": "progressing"}
     for category, state in stated.items():
         one = replace(after, non_targets={"L3": state})
-        assert case_response([many, one]).scopes[0].recist[1].category == category
+        assert case_response([many, one]).scopes[0].graded[1].category == category
     gone = visit("follow-up 1", {}, many.prepared, vanished=("L1", "L2", "L3"))
-    assert case_response([many, gone]).scopes[0].recist[1].category == "CR"
+    assert case_response([many, gone]).scopes[0].graded[1].category == "CR"
 
 
 def test_new_lesions_that_nobody_drew_are_progression(first, shrunk):
     found = case_response([first, replace(shrunk, new_lesions=("Lung nodule",))])
-    assert (found.scopes[0].recist[1].category, found.scopes[0].recist[1].reason) == ("PD", "New lesion Lung nodule.")
-    assert {scope.lobe: scope.recist[1].category for scope in found.scopes}[
+    assert (found.scopes[0].graded[1].category, found.scopes[0].graded[1].reason) == ("PD", "New lesion Lung nodule.")
+    assert {scope.lobe: scope.graded[1].category for scope in found.scopes}[
         "left"
     ] == "PR"  # the lung is no lobe of the liver
 
@@ -205,8 +206,8 @@ def test_disease_that_nobody_drew_is_followed_by_its_stated_state(first):
         scopes = {
             scope.lobe: scope for scope in case_response([first, replace(gone, non_targets={"bone": state})]).scopes
         }
-        assert scopes[""].recist[1].category == category
-        assert scopes["left"].recist[1].category == "CR"
+        assert scopes[""].graded[1].category == category
+        assert scopes["left"].graded[1].category == "CR"
 
 
 def sized(lesion, longest, short, lobe="none"):
@@ -228,13 +229,13 @@ def test_nodes_are_measured_by_their_short_axis():
     found = case_response([before, after], rules=rules)
     patient = found.scopes[0]
     assert patient.targets == ("L1", "E1")
-    assert patient.recist[0].total == pytest.approx(56.0)
-    assert patient.recist[1].category == "CR"
+    assert patient.graded[0].total == pytest.approx(56.0)
+    assert patient.graded[1].category == "CR"
     assert not any("organ is not stated" in note for note in found.notes)
     enlarged = replace(after, prepared=stage("", sized("E1", 28.0, 9.0), sized("E2", 28.0, 10.5)).prepared)
-    assert case_response([before, enlarged], rules=rules).scopes[0].recist[1].category == "PR"
+    assert case_response([before, enlarged], rules=rules).scopes[0].graded[1].category == "PR"
     unknown = case_response([before, after])
-    assert unknown.scopes[0].recist[0].total == pytest.approx(100.0)  # by the longest diameters
+    assert unknown.scopes[0].graded[0].total == pytest.approx(100.0)  # by the longest diameters
     assert any("organ is not stated" in note for note in unknown.notes)
     with pytest.raises(StudyError, match=r"'response\.organs' says that L1"):
         case_response([before, after], rules=ResponseRules(organs={"L1": "node"}))
@@ -249,7 +250,7 @@ def test_best_response_and_time_to_progression_by_dates():
     ]
     result = case_response(visits, rules=ResponseRules(confirm=True))
     patient = result.scopes[0]
-    assert [one.category for one in patient.recist] == ["", "PR", "PR", "PD"]
+    assert [one.category for one in patient.graded] == ["", "PR", "PR", "PD"]
     assert (patient.best.category, patient.best.visit) == ("PR", "cycle 1 follow-up 1")
     assert (patient.progression_free.days, patient.progression_free.event) == (273, True)
     assert "273" in "\n".join(response_text(result))
@@ -264,3 +265,66 @@ def test_best_response_and_time_to_progression_by_dates():
         case_response(visits, rules=ResponseRules(death=date(2025, 5, 1)))
     dead = case_response(visits[:3], rules=ResponseRules(death=date(2025, 8, 1)))
     assert (dead.scopes[0].progression_free.days, dead.scopes[0].progression_free.event) == (212, True)
+
+
+def test_mrecist_measures_the_part_that_enhances():
+    """Lencioni 2010: 30 % and 20 % of the enhancing diameters without the 5 mm; CR without any enhancement."""
+    before = stage("24h", sized("L1", 40.0, 30.0, "left"), sized("L2", 20.0, 18.0, "left"), enhancing_mm={"L1": 30.0})
+    rules = ResponseRules(criteria="mrecist")
+
+    def graded(first_mm, second_mm, *, third_mm=None):
+        enhancing = {"L1": first_mm, "L2": second_mm}
+        visits = [before, stage("follow-up 1", *before.prepared.lesions, enhancing_mm=enhancing)]
+        if third_mm is not None:
+            visits.append(stage("follow-up 2", *before.prepared.lesions, enhancing_mm={"L1": third_mm, "L2": 0.0}))
+        found = case_response(visits, rules=rules)
+        return found, [one.category for one in found.scopes[0].graded[1:]]
+
+    assert graded(20.0, 15.0)[1] == ["PR"]  # 50 to 35 mm
+    assert graded(20.1, 15.0)[1] == ["SD"]
+    assert graded(0.0, 0.0)[1] == ["CR"]  # both still drawn: necrotic
+    assert graded(40.0, 20.0)[1] == ["PD"]
+    assert graded(18.0, 0.0, third_mm=21.7)[1] == ["PR", "PD"]  # 3.7 mm above the smallest sum, stable by RECIST 1.1
+    found, _ = graded(20.0, 15.0)
+    rows = {row.metric: row.value for row in response_rows(found, "P1", "CT") if row.visit == "follow-up 1"}
+    assert rows["mrecist_sum"] == 35.0
+    assert rows["mrecist_change"] == pytest.approx(-30.0)
+    assert "recist_sum" not in rows
+    assert any("hepatocellular" in note for note in found.notes)
+    assert any("L2 at cycle 1 24h" in note and "L1" not in note for note in found.notes)
+    page, text = response_sections(found)[0], "\n".join(response_text(found))
+    assert "doi:10.1055/s-0030-1247132" in page
+    assert "mRECIST sum mm" in page
+    assert "mRECIST" in text
+
+
+def pet(peaks, liver=2.0, lobes=None, refusal=""):
+    lobes = lobes or dict.fromkeys(peaks, "left")
+    return PetLesions(peaks, {name: 20.0 * peak for name, peak in peaks.items()}, lobes, liver, 0.2, refusal)
+
+
+def test_percist_compares_the_hottest_lesion_of_each_pet():
+    lobes = {"L1": "left", "R1": "right"}
+    lesions = (sized("L1", 40.0, 30.0, "left"), sized("R1", 30.0, 20.0, "right"))
+    days = [date(2025, 1, 1), date(2025, 4, 1), date(2025, 7, 1)]
+    first = stage("24h", *lesions, pet=pet({"L1": 12.0, "R1": 10.0}, lobes=lobes), day=days[0])
+    second = stage("follow-up 1", *lesions, pet=pet({"L1": 5.0, "R1": 8.0}, lobes=lobes), day=days[1])
+    third = stage("follow-up 2", *lesions, pet=pet({"L1": 1.0, "R1": 16.0}, lobes=lobes), day=days[2])
+    found = case_response([first, second, third], rules=ResponseRules(criteria="percist"))
+    scopes = {scope.lobe: scope for scope in found.scopes}
+    assert [one.category for one in scopes[""].graded] == ["", "PMR", "PMD"]  # 12, 8 (-33 %), 16 (+33 %)
+    assert [one.category for one in scopes["left"].graded] == ["", "PMR", "CMR"]
+    assert [one.category for one in scopes["right"].graded] == ["", "SMD", "PMD"]
+    assert scopes[""].targets == ("L1",)
+    assert scopes["right"].targets == ("R1",)
+    assert (scopes[""].best.category, scopes["left"].best.category) == ("PMR", "CMR")
+    assert (scopes[""].progression_free.days, scopes[""].progression_free.event) == (181, True)
+    rows = {(row.region, row.visit, row.metric): row for row in response_rows(found, "P1", "PET")}
+    assert rows["patient", "follow-up 1", "sul_peak"].value == 8.0
+    assert rows["patient", "follow-up 1", "sul_peak"].unit == "g/ml{SUVlbm(Janma)}"
+    assert rows["patient", "follow-up 1", "sul_peak_change"].value == pytest.approx(-100 / 3)
+    assert any("18F-FDG" in note for note in found.notes)
+    assert "doi:10.2967/jnumed.108.057307" in response_sections(found)[0]
+    missing = case_response([first, replace(second, pet=None)], rules=ResponseRules(criteria="percist"))
+    assert missing.scopes[0].graded == ()
+    assert any("has no PET" in note for note in missing.notes)

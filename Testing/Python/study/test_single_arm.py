@@ -281,7 +281,7 @@ def test_the_response_is_the_patients_alone():
     found = case_response(visits, by_lobe=RULES.rules.by_lobe)
     (patient,) = found.scopes
     assert patient.targets == ("E1",)
-    assert patient.recist[-1].category == "PR"
+    assert patient.graded[-1].category == "PR"
     assert FORBIDDEN.findall(words_of(" ".join(response_sections(found)))) == []
     assert {row.region for row in response_rows(found, "P1", "CT")} == {"patient"}
 

@@ -6,11 +6,10 @@ A stand-in for ompmc leaves the energy of every particle where it starts, so tha
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from builders.transport_stand_in import SPACING, StandIn, region, volume
 from PRRTDosimetryLib.dose.dose_map import kernel_dose
 from PRRTDosimetryLib.dose.errors import DoseError
 from PRRTDosimetryLib.dose.point_kernel import (
@@ -29,49 +28,6 @@ from PRRTDosimetryLib.transport.sampling import Sources, isotropic, sampled
 from PRRTDosimetryLib.transport.transport_dose import transport_dose
 from PRRTUptakeLib.errors import Cancelled
 from PRRTUptakeLib.imaging.volume import Volume
-from PRRTUptakeLib.uptake.occupancy import Occupancy
-
-RECORD = np.dtype([("kind", "i1"), *((name, "<f4") for name in ("E", "X", "Y", "Z", "U", "V"))])
-SPACING = (4.0, 5.0, 6.0)
-
-
-def volume(array, units="MBq.h/ml"):
-    return Volume(array, np.diag([*SPACING, 1.0]), "", units)
-
-
-class StandIn:
-    """What this software calls of ompmc, with all energy left where a particle starts."""
-
-    Physics = SimpleNamespace
-
-    @staticmethod
-    def Geometry(x, y, z, materials, density, material):
-        assert density.flags.f_contiguous
-        assert material.flags.f_contiguous
-        return SimpleNamespace(edges=(x, y, z), density=density, material=material, materials=materials)
-
-    @staticmethod
-    def PhaseSpaceSource(path):
-        return SimpleNamespace(path=Path(path))
-
-    @staticmethod
-    def data_path():
-        return Path("data")
-
-    @staticmethod
-    def calc_forward_phsp(geometry, source, physics, *, n_histories, n_batches, progress):
-        records = np.frombuffer(source.path.with_suffix(".IAEAphsp").read_bytes(), dtype=RECORD)
-        assert len(records) == n_histories
-        header = source.path.with_suffix(".IAEAheader").read_text(encoding="ascii")
-        assert "$RECORD_LENGTH:\n25\n" in header
-        assert f"$PARTICLES:\n{n_histories}\n" in header
-        place = np.stack([records[name] for name in "XYZ"], axis=1)
-        energy, _ = np.histogramdd(place, bins=geometry.edges, weights=np.abs(records["E"]))
-        edges = [np.diff(one) for one in geometry.edges]
-        mass_g = edges[0][:, None, None] * edges[1][:, None] * edges[2] * geometry.density
-        if not progress(1.0):
-            raise KeyboardInterrupt
-        return energy * 1e3 * GY_PER_KEV_PER_G / mass_g / n_histories, None, None
 
 
 @pytest.fixture
@@ -152,11 +108,6 @@ def patient():
     return volume(activity), volume(density, "g/ml")
 
 
-def region(mask, grid):
-    indices = np.flatnonzero(mask)
-    return Occupancy("L1", grid, indices, np.ones(indices.size), np.ones(indices.size, dtype=bool))
-
-
 @pytest.mark.parametrize("name", ["Lu-177", "F-18", "Y-90"])
 @pytest.mark.parametrize("electrons", ["kernel", "monte-carlo"])
 def test_energy_becomes_dose_voxel_by_voxel(stand_in, patient, name, electrons):
@@ -219,6 +170,37 @@ def test_progress_rises_and_can_stop_the_transport(stand_in, patient):
 
     with pytest.raises(Cancelled):
         transport_dose(tia, "F-18", density, TransportOptions(histories=2000), progress=stop)
+
+
+def test_a_finer_phantom_gives_the_energy_of_the_parts_over_their_mass(stand_in, patient):
+    """Half of each active voxel is dense: what its particles leave is divided by the mass of all its parts."""
+    tia, coarse = patient
+    options = TransportOptions(histories=20_000, seed=4, electrons="monte-carlo", grid_mm=3.0)
+    divided = options.divided(SPACING)
+    assert divided == (2, 2, 2)
+    parts = coarse.array.copy()
+    for axis in range(3):
+        parts = np.repeat(parts, 2, axis=axis)
+    parts[:, :, ::2] *= 1.5
+    whole = volume(coarse.array * np.float32(1.25), "g/ml")
+    fine = Volume(parts, np.diag([2.0, 2.5, 3.0, 1.0]), "", "g/ml")
+    made = transport_dose(tia, "Y-90", whole, options, fine=fine)
+    kept = emissions("Y-90")
+    energy_keV = sum(one.emitted_keV for one in (*kept.electrons, *kept.positrons, *kept.photons) if not one.pairs)
+    expected = tia.array * energy_keV * GY_PER_KEV_PER_G * DECAYS_PER_MBQ_H / whole.array
+    inside = tia.array > 0
+    assert made.dose.array.shape == tia.array.shape
+    assert made.dose.array[inside].sum() == pytest.approx(expected[inside].sum(), rel=0.01)
+    assert made.facts["grid_mm"] == 3.0
+    assert made.facts["absorbed_in_the_image_keV_per_decay"] == pytest.approx(energy_keV, rel=0.01)
+    with pytest.raises(TransportError, match="give the CT"):
+        transport_dose(tia, "Y-90", whole, options)
+
+
+def test_a_phantom_of_too_many_voxels_is_refused(stand_in, patient, monkeypatch):
+    monkeypatch.setattr("PRRTDosimetryLib.transport.transport_dose.MOST_VOXELS", 100)
+    with pytest.raises(TransportError, match="choose a wider one"):
+        transport_dose(patient[0], "Lu-177", patient[1])
 
 
 def test_maps_that_do_not_fit_are_refused(stand_in, patient):

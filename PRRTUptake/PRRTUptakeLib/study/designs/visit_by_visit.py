@@ -6,10 +6,11 @@ the rules of its design.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.progress import Progress, sub_progress
+from PRRTUptakeLib.segmentation.response import PERCIST
 from PRRTUptakeLib.study.designs.one_visit import (
     ContouredVisit,
     MeasuredVisit,
@@ -22,6 +23,7 @@ from PRRTUptakeLib.study.measurement_rows import measurement_rows, size_rows
 from PRRTUptakeLib.study.model import IMAGE_WORDS, StudyResult, VisitContents, VisitImages, series_facts
 from PRRTUptakeLib.study.preparation import prepare
 from PRRTUptakeLib.study.response_case import CaseResponse, SizedVisit, case_response, is_follow_up, response_rows
+from PRRTUptakeLib.study.response_pet import PetLesions, pet_lesions
 from PRRTUptakeLib.study.visit import VisitLabels
 
 if TYPE_CHECKING:
@@ -62,6 +64,7 @@ def measure_visits(study: StudyInput, progress: Progress) -> StudyResult:
     measured: dict[tuple[int, str], MeasuredVisit] = {}
     later: dict[tuple[int, str], SizedOnly] = {}
     sized: list[SizedVisit] = []
+    rules = replace(study.response, criteria=study.response.criteria or study.protocol.response_criteria)
     for n, visit in enumerate(ordered):
         step = sub_progress(progress, n / len(ordered), (n + 1) / len(ordered))
         if visit.drawn_on is not None:
@@ -72,18 +75,38 @@ def measure_visits(study: StudyInput, progress: Progress) -> StudyResult:
             later[visit.key], drawn[visit.key] = _size(study, visit, baseline, step)
         else:
             measured[visit.key], drawn[visit.key] = measure_contoured(study, visit, baseline, step)
-        sized.append(_sized(visit, drawn[visit.key]))
-    response = case_response(sized, study.protocol.rules.by_lobe, study.response)
+        sized.append(_sized(visit, drawn[visit.key], _pet(rules.criteria, visit, drawn, measured)))
+    response = case_response(sized, study.protocol.rules.by_lobe, rules)
     return _result(study, ordered, measured, later, response)
 
 
-def _sized(visit: VisitInput, drawn: ContouredVisit) -> SizedVisit:
+def _pet(
+    criteria: str,
+    visit: VisitInput,
+    drawn: Mapping[tuple[int, str], ContouredVisit],
+    measured: Mapping[tuple[int, str], MeasuredVisit],
+) -> PetLesions | None:
+    """SUL of a visit's lesions, where PERCIST asks for it and there is a PET."""
+    if criteria != PERCIST or visit.key not in measured:
+        return None
+    return pet_lesions(visit, drawn[visit.key].prepared, measured[visit.key].images)
+
+
+def _sized(visit: VisitInput, drawn: ContouredVisit, pet: PetLesions | None) -> SizedVisit:
     """A visit for the response; its day is the stated one, or that of the images that were drawn on or measured."""
     shown = [one.series for one in (drawn.source, visit.anatomy, visit.emission) if one is not None]
     started = next((one.started for one in shown if one is not None and one.started is not None), None)
     day = visit.stated_date or (started.date() if started is not None else None)
     return SizedVisit(
-        visit.cycle, visit.visit, drawn.prepared, visit.vanished, visit.non_targets, visit.new_lesions, day
+        visit.cycle,
+        visit.visit,
+        drawn.prepared,
+        visit.vanished,
+        visit.non_targets,
+        visit.new_lesions,
+        day,
+        visit.enhancing_mm,
+        pet,
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from PRRTUptakeLib.segmentation.best_response import ResponseRules
 from PRRTUptakeLib.segmentation.couinaud import TerritoryOverride
 from PRRTUptakeLib.segmentation.lobes import Plane
-from PRRTUptakeLib.segmentation.response import ABSENT, PRESENT, PROGRESSING
+from PRRTUptakeLib.segmentation.response import ABSENT, CRITERIA, PRESENT, PROGRESSING
 from PRRTUptakeLib.segmentation.targets import TargetOverride
 from PRRTUptakeLib.segmentation.totalsegmentator import TABLES
 from PRRTUptakeLib.study.errors import InputFileError
@@ -41,7 +41,10 @@ if TYPE_CHECKING:
 ROUTES = {"intra-arterial": "IA", "intravenous": "IV"}
 LOBES = ("none", "left", "right", "from-plane", "drawn")
 # What belongs to the visit whose segments are used, not to one that uses them.
-DRAWN_KEYS = ("labels", "lobe_plane", "couinaud_moves", "vanished", "targets", "non_targets", "new_lesions")
+DRAWN_KEYS = (
+    *("labels", "lobe_plane", "couinaud_moves", "vanished", "targets"),
+    *("non_targets", "new_lesions", "enhancing_mm"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +162,11 @@ EXCLUDE = ListOf(
 RESPONSE = Record(
     about="How the response over the visits is judged, and what images do not show.",
     optional={
+        "criteria": Word(
+            words=CRITERIA,
+            about="By the diameters of lesions, of their enhancing part, or the SULpeak of PET; in place of what the "
+            "protocol says.",
+        ),
         "organs": MapOf(
             item=Text(about='Organ, such as bone; "node" for a lymph node, which is measured by its short axis.'),
             names=LESION,
@@ -282,6 +290,13 @@ VISIT = Record(
         "new_lesions": ListOf(
             item=Text(name=True, about="What it is called, such as a rib."),
             about="Lesions that are new since the first visit and not drawn; those drawn count by themselves.",
+        ),
+        "enhancing_mm": MapOf(
+            item=Number(low=0, high=500, unit="mm", about="0 where nothing enhances"),
+            names=LESION,
+            keyed_by="lesion",
+            about="For mRECIST: longest axial diameter of the part that enhances in the arterial phase; lesions that "
+            "are not named are measured as drawn.",
         ),
         "date": Day(about="Of the images for the response, where their headers state none or a changed one."),
         "targets": ListOf(

@@ -56,7 +56,22 @@ TRANSPORT = Record(
             low=10_000, high=1e9, whole=True, about="Particles of each kind of radiation (1000000 if left out)."
         ),
         "seed": Number(low=0, high=2**31 - 1, whole=True, about="Of the random numbers (1 if left out)."),
+        "grid_mm": Number(
+            low=0.5,
+            high=20,
+            unit="mm",
+            about="Widest voxel that particles go through (the emission image's own if left out)",
+        ),
     },
+)
+
+
+INTEGRATION = Word(words=INTEGRATIONS, about="What is integrated over time in every voxel: activity, or dose rate.")
+ACCUMULATE = Word(words=(*ACCUMULATIONS, ""), about="Sum the dose maps of all cycles on the CT of the first, and how.")
+DOSE_MAP_RULES = Record(
+    about="How dose maps are made where a case or the panel asks for one; what these state goes first.",
+    wanted="an object with keys",
+    optional={"integration": INTEGRATION, "accumulate": ACCUMULATE, "transport": TRANSPORT},
 )
 
 

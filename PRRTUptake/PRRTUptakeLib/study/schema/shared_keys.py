@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.study.schema.containers import AnyOf, ListOf, MapOf, Record
 from PRRTUptakeLib.study.schema.dose_keys import (
-    ACCUMULATIONS,
+    ACCUMULATE,
     DENSITIES,
     DENSITY_CURVE,
     DOSE_MAPS,
-    INTEGRATIONS,
+    INTEGRATION,
     ISODOSES,
     MARROW,
     TISSUES,
@@ -143,12 +143,8 @@ DOSIMETRY = Record(
             low=0.2, high=2, unit="g/mL", about="The density that is the same everywhere (1.04 if left out)."
         ),
         "ct_curve": DENSITY_CURVE,
-        "integration": Word(
-            words=INTEGRATIONS, about="What is integrated over time in every voxel: activity, or dose rate."
-        ),
-        "accumulate": Word(
-            words=(*ACCUMULATIONS, ""), about="Sum the dose maps of all cycles on the CT of the first, and how."
-        ),
+        "integration": INTEGRATION,
+        "accumulate": ACCUMULATE,
         "transport": TRANSPORT,
         "tissues": TISSUES,
         "isodoses_Gy": ISODOSES,
