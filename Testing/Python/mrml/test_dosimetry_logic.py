@@ -91,7 +91,7 @@ def test_panel_and_command_transport_dose_rates_alike(fitted, monkeypatch):
     for name, region in by_command.regions.items():
         if name in logic.map.regions:
             assert logic.map.regions[name].u_Gy == pytest.approx(region.u_Gy, rel=1e-4)
-            assert region.u_Gy > 0
+    assert 0 < by_command.regions["liver"].u_Gy < 0.1 * by_command.regions["liver"].histogram.mean_Gy
     assert logic.map.facts["grid_mm"] == 2.5
     assert any(row.metric == "voxel_dose_statistical_u" for row in logic.rows)
 
