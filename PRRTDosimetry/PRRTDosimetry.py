@@ -11,7 +11,7 @@ from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.panel.choices import TreatedLobe
 from PRRTUptakeLib.panel.export_options import check_extras, extra_writers
 from PRRTUptakeLib.panel.module_widget import PanelWidget
-from PRRTUptakeLib.progress import no_progress, sub_progress
+from PRRTUptakeLib.progress import in_background, no_progress, sub_progress
 from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode, vtkMRMLTableNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
@@ -116,6 +116,7 @@ class PRRTDosimetryWidget(PanelWidget):
     """The panel: five sections in the order of the work, and one for the camera."""
 
     uiFile = "UI/PRRTDosimetry.ui"
+    exportNeeds = ("PRRTDosimetryLib.mrml.logic", "PRRTUptakeLib.mrml.export")
 
     def makeLogic(self) -> Any:
         """The logic of this module."""
@@ -209,7 +210,7 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
         self._fitted = self._state(parameters)
         return parameters.curves
 
-    def planTimes(self, parameters: PRRTDosimetryParameterNode) -> Any:
+    def planTimes(self, parameters: PRRTDosimetryParameterNode, progress: Progress = no_progress) -> Any:
         """Find the hours at which few images say most of the dose; returns the table node, placed in the parameters.
 
         Raises
@@ -221,7 +222,8 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
         from PRRTDosimetryLib.population.from_text import planned
 
         path = Path(parameters.populationFile) if parameters.populationFile else None
-        found = planned(path, parameters.nuclide, parameters.plannedRegions, parameters.plannedImages)
+        wanted = (path, parameters.nuclide, parameters.plannedRegions, parameters.plannedImages)
+        found = in_background(progress, lambda step: planned(*wanted, progress=step))
         parameters.plan = table_from_plan(found, _("Planned images"), parameters.plan)
         return parameters.plan
 
@@ -312,7 +314,7 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
         from PRRTDosimetryLib.camera.run import make_camera
         from PRRTDosimetryLib.report.camera_report import camera_html, write_page
 
-        made, content = make_camera(Path(phantom), Path(camera), progress)
+        made, content = in_background(progress, lambda step: make_camera(Path(phantom), Path(camera), step))
         write_page(camera_html(made, content), Path(camera).with_suffix(".html"))
         return made
 
@@ -372,7 +374,7 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
         from PRRTDosimetryLib.selftest.self_test import FILE, run_self_test, write_self_test
         from PRRTUptakeLib.mrml.session import operator_notes
 
-        result = run_self_test(progress)
+        result = in_background(progress, run_self_test)
         write_self_test(result, Path(folder) / FILE, operator_notes().get("operator", ""))
         return result
 
@@ -441,11 +443,14 @@ class PRRTDosimetryLogic(ScriptedLoadableModuleLogic):
 
     def _state(self, parameters: PRRTDosimetryParameterNode) -> tuple[Any, ...]:
         """Changes whenever the curves would come out otherwise."""
-        from PRRTDosimetryLib.mrml.time_points import time_points
+        from PRRTDosimetryLib.mrml.time_points import observed_rate, time_points
         from PRRTUptakeLib.mrml.segment_table import segments_state
 
         points = time_points(parameters.segmentation)
-        images = [(point.node.GetID(), point.node.GetImageData().GetMTime(), point.row.hours) for point in points]
+        images = [
+            (point.node.GetID(), point.node.GetImageData().GetMTime(), point.row.hours, observed_rate(point.node))
+            for point in points
+        ]
         segments = [segments_state(point.segmentation) for point in points]
         moved = [point.node.GetParentTransformNode() for point in points]
         transforms = [(node.GetID(), node.GetTransformToWorldMTime()) for node in moved if node is not None]

@@ -100,6 +100,7 @@ class PRRTUptakeWidget(PanelWidget):
     """The panel: six sections in the order of the work."""
 
     uiFile = "UI/PRRTUptake.ui"
+    exportNeeds = ("PRRTUptakeLib.mrml.logic", "PRRTUptakeLib.mrml.results", "PRRTUptakeLib.mrml.export")
 
     def makeLogic(self) -> Any:
         """The logic of this module."""

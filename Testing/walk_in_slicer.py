@@ -3,10 +3,12 @@
     Slicer --python-script Testing/walk_in_slicer.py            writes to the folder "walk" below the current one
     PRRT_WALK=DIR PRRT_WALK_SAMPLES=lutia,serial Slicer --python-script Testing/walk_in_slicer.py
 
-It needs Slicer with the extension and nothing else of this repository. One part that fails does not end the walk: the
-table (also in ``walk.md``, written anew after each step) says which. Dialogs are answered by themselves, and what they
-say is in the table. A step of more than half an hour ends Slicer, with where it was in ``hang.txt``. The walk leaves
-Slicer with status 0 where every step worked, every number agreed and nothing froze for longer than a second.
+It needs Slicer with the extension and nothing else of this repository. Each sample is opened first as the scene that
+`prrt run` writes, then walked through the panels; at the end every row of `prrt run` must have been compared. One part
+that fails does not end the walk: the table (also in ``walk.md``, written anew after each step) says which. Dialogs are
+answered by themselves, and what they say is in the table. A step of more than half an hour ends Slicer, with where it
+was in ``hang.txt``. The walk leaves Slicer with status 0 where every step worked, every number agreed and nothing froze
+for longer than a second.
 """
 
 from __future__ import annotations
@@ -44,7 +46,9 @@ UPTAKE_STEPS = (
     "applyButton",
     "showChartButton",
 )
+MORE_STEPS = ("forgetReplacementsButton", "delineateButton")  # after the comparison: they change what is measured
 DOSE_STEPS = ("fitButton", "planButton", "applyButton", "histogramButton", "showMapButton")
+MODULES = ("PRRTUptake", "PRRTDosimetry")
 SERIES = ("serial", "single-arm")  # with doses
 PROTOCOLS = {"serial": "lutia"}  # of a sample that is not called as its protocol
 ANSWERS = {
@@ -61,17 +65,21 @@ ANSWERS = {
 
 @dataclass
 class Step:
-    """One step: what, how long, the longest time without an answer to the mouse, and what the panel said of it."""
+    """One step: what, how long, the longest time without an answer to the mouse, and what the panel said of it.
+
+    ``own`` is False for what is no work of the panels: how long that freezes counts for nothing.
+    """
 
     name: str
     seconds: float
     freeze_s: float
     words: str
+    own: bool = True
 
     @property
     def failed(self) -> bool:
         """Whether it did not work, or froze for too long."""
-        return "FAILED: " in self.words or self.freeze_s > LONGEST_FREEZE_s
+        return "FAILED: " in self.words or (self.own and self.freeze_s > LONGEST_FREEZE_s)
 
 
 @dataclass
@@ -82,6 +90,7 @@ class Walk:
     steps: list[Step] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     watched: bool = False
+    compared: set[tuple[Any, ...]] = field(default_factory=set)  # rows of the present sample
     _last: float = 0.0
     _longest: float = 0.0
 
@@ -95,7 +104,7 @@ class Walk:
         now = time.perf_counter()
         self._longest, self._last = max(self._longest, now - self._last), now
 
-    def do(self, name: str, action: Callable[[], Any], words: Callable[[], str] = lambda: "") -> None:
+    def do(self, name: str, action: Callable[[], Any], words: Callable[[], str] = lambda: "", own: bool = True) -> None:
         """Do one step, timed: the timer ticks whenever the application answers, so its longest pause is the freeze."""
         self.said.clear()
         self._watch()
@@ -113,7 +122,7 @@ class Walk:
         self._timer.stop()
         if self.said:
             found = " ".join((*self.said, found))
-        self._keep(Step(name, time.perf_counter() - started, self._longest, " ".join(found.split())))
+        self._keep(Step(name, time.perf_counter() - started, self._longest, " ".join(found.split()), own))
 
     def part(self, name: str, work: Callable[[], Any]) -> None:
         """Do a part of several steps; if it cannot be gone through, the table says why, and the walk goes on."""
@@ -174,13 +183,20 @@ class Walk:
             mark = " **!**" if one.failed else ""
             lines.append(f"| {one.name}{mark} | {one.seconds:.1f} | {one.freeze_s:.2f} | {one.words[:160]} |")
         bad = sum(one.failed for one in self.steps)
-        return "\n".join((*lines, "", f"{len(self.steps)} steps, {bad} failed or froze for more than 1 s.", ""))
+        lines += ["", f"{len(self.steps)} steps, {bad} failed or froze for more than {LONGEST_FREEZE_s:g} s."]
+        slowest = sorted((one for one in self.steps if one.own), key=lambda one: -one.freeze_s)[:5]
+        listed = "; ".join(f"{one.name} {one.freeze_s:.2f} s" for one in slowest)
+        return "\n".join((*lines, f"Longest freezes: {listed}." if listed else "", ""))
 
 
 def panel_of(module: str) -> Any:
-    """The panel of a module, opened and in front where there is a main window."""
+    """The panel of a module, opened and in front where there is a main window; the other panel is left."""
     if slicer.util.mainWindow() is not None:
         slicer.util.selectModule(module)
+    else:
+        for other in MODULES:
+            if other != module and hasattr(slicer.modules, other.lower()):
+                getattr(slicer.modules, other.lower()).widgetRepresentation().self().exit()
     panel = getattr(slicer.modules, module.lower()).widgetRepresentation().self()
     panel.enter()
     return panel
@@ -213,12 +229,14 @@ def rows_by_key(rows: Any) -> dict[tuple[Any, ...], float]:
     return found
 
 
-def differences(table: Any, expected: Any) -> str:
-    """How a table node differs from the rows of `prrt run`; "" if nowhere by more than six digits."""
+def differences(table: Any, expected: Any, compared: set[tuple[Any, ...]] | None = None) -> str:
+    """How a table node differs from the rows of `prrt run`, within six digits; rows in both go into ``compared``."""
     from PRRTUptakeLib.mrml.tables import rows_of_table
 
     found, wanted = rows_by_key(rows_of_table(table)), rows_by_key(expected)
     common = found.keys() & wanted.keys()
+    if compared is not None:
+        compared |= common
     if not common:
         return "FAILED: no row in common"
     for key in sorted(common, key=str):
@@ -286,14 +304,120 @@ def walk_uptake(walk: Walk, sample: str, expected: Any = None) -> None:
             plane.SetOriginWorld(*drawn[0])
             plane.SetNormalWorld(*drawn[1])
     if expected is not None:
-        walk.do(f"{sample}: as prrt run", lambda: None, lambda: agreement(panel.parameters.table, expected))
+        walk.do(f"{sample}: as prrt run", lambda: None, lambda: agreement(walk, panel.parameters.table, expected))
     panel.ui.reportPath.currentPath = str(walk.folder / f"report-{sample}")
     click(walk, panel, "exportButton", sample)
+    shift_a_lesion(walk, panel, sample)
+    if sample in SERIES or sample not in SAMPLES:  # the doses are those of the segments as they are
+        return
+    add_points(panel)
+    for name in MORE_STEPS:
+        click(walk, panel, name, sample)
+    walk.part(f"{sample}: bent registration", lambda: bend(walk, panel, sample))
 
 
-def agreement(table: Any, expected: Any) -> str:
+def agreement(walk: Walk, table: Any, expected: Any) -> str:
     """How a table of the panel compares with a run; a table that is not there has failed."""
-    return "FAILED: there is no table" if table is None else differences(table, expected.rows)
+    return "FAILED: there is no table" if table is None else differences(table, expected.rows, walk.compared)
+
+
+def completeness(walk: Walk, expected: Any) -> str:
+    """Whether every row of a run was in a table of the panels; those that were not are named."""
+    wanted = rows_by_key(expected.rows)
+    left = sorted(wanted.keys() - walk.compared, key=str)
+    if left:
+        return f"FAILED: {len(left)} of {len(wanted)} rows were in no comparison: {'; '.join(map(str, left[:12]))}"
+    return f"all {len(wanted)} rows were compared"
+
+
+def open_scene(walk: Walk, sample: str, expected: Any) -> None:
+    """Write the scene of a run, open it in the emptied application, and look at what is there."""
+    from PRRTUptakeLib.mrml.run import write_scene
+
+    folder = walk.folder / f"scene-{sample}"
+    folder.mkdir(parents=True, exist_ok=True)
+    walk.do(f"{sample}: write the scene of prrt run", lambda: write_scene(expected, folder), own=False)
+    slicer.mrmlScene.Clear(0)
+    file = str((folder / "patient.mrb").absolute())
+    walk.do(f"{sample}: open that scene", lambda: slicer.util.loadScene(file), lambda: scene_words(expected), own=False)
+    slicer.mrmlScene.Clear(0)
+
+
+def scene_words(expected: Any) -> str:
+    """What is in a scene that `prrt run` wrote; what is wrong with it begins with FAILED."""
+    wrong: list[str] = []
+    count = 0
+    for one in expected.contents:
+        for name, _volume in one.volumes:
+            node = first_of("vtkMRMLScalarVolumeNode", name)
+            count += node is not None
+            wrong += placed_wrongly(node, name, expected.input.patient, one.study)
+        if one.segmentation is not None:
+            name = f"Segments {one.study}"
+            node = first_of("vtkMRMLSegmentationNode", name)
+            wrong += placed_wrongly(node, name, expected.input.patient, one.study)
+            found = node.GetSegmentation().GetNumberOfSegments() if node is not None else 0
+            if found != len(one.segmentation.segments):
+                wrong.append(f"'{name}' has {found} of {len(one.segmentation.segments)} segments")
+    for kind in ("vtkMRMLPlotChartNode", "vtkMRMLPlotSeriesNode"):
+        for node in slicer.util.getNodesByClass(kind):
+            wrong += placed_wrongly(node, node.GetName(), expected.input.patient)
+    shown = [node.GetBackgroundVolumeID() for node in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")]
+    if not shown or not all(shown):
+        wrong.append("a slice view shows no image")
+    return f"FAILED: {'; '.join(wrong[:6])}" if wrong else f"{count} images, their segments and charts, shown"
+
+
+def placed_wrongly(node: Any, name: str, patient: str, study: str = "") -> list[str]:
+    """What is wrong with a node's place in the subject hierarchy."""
+    if node is None:
+        return [f"'{name}' is not there"]
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    levels = slicer.vtkMRMLSubjectHierarchyConstants
+    item = hierarchy.GetItemByDataNode(node)
+    wanted = {levels.GetDICOMLevelPatient(): patient, levels.GetDICOMLevelStudy(): study}
+    for level, words in wanted.items():
+        above = hierarchy.GetItemAncestorAtLevel(item, level) if item else 0
+        found = hierarchy.GetItemName(above) if above else ""
+        if not found or (words and found != words):
+            return [f"'{name}' is under '{found}' and not under '{words}'"]
+    return []
+
+
+def bend(walk: Walk, panel: Any, sample: str) -> None:
+    """Register one pair anew, bent, once all is compared: how long that leaves the application without an answer."""
+    moved = [row.node for row in anatomies() if row.node.GetParentTransformNode() is not None]
+    still = [row.node for row in anatomies() if row.node.GetParentTransformNode() is None]
+    if not moved or not still:
+        return
+    panel.ui.movingSelector.setCurrentNode(moved[0])
+    click(walk, panel, "undoTransformButton", f"{sample}, bent")
+    panel.ui.fixedSelector.setCurrentNode(still[0])
+    panel.parameters.bend = True
+    click(walk, panel, "registerButton", f"{sample}, bent")
+    panel.parameters.bend = False
+
+
+def shift_a_lesion(walk: Walk, panel: Any, sample: str) -> None:
+    """A manual shift of the first result's lesion, and back."""
+    if not panel.ui.resultsTable.rowCount:
+        return
+    walk.do(f"{sample}: first result", lambda: panel.ui.resultsTable.selectRow(0))
+    for shift_mm in (2.0, 0.0):
+        panel.ui.manualShiftRightSpinBox.value = shift_mm
+        panel.ui.manualShiftReasonLineEdit.text = "walk"
+        click(walk, panel, "manualShiftButton", sample)
+
+
+def add_points(panel: Any) -> None:
+    """One point in the first lesion, to delineate a lesion at."""
+    from PRRTUptakeLib.mrml.segmentations import segment_centre
+
+    rows = [row for row in panel.segments.rows if row.role in ("target", "lesion")]
+    if rows and panel.parameters.segmentation is not None:
+        points = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "Lesion points")
+        points.AddControlPoint(*segment_centre(panel.parameters.segmentation, rows[0].name))
+        panel.parameters.seeds = points
 
 
 def walk_dosimetry(walk: Walk, sample: str, expected: Any = None) -> None:
@@ -308,9 +432,11 @@ def walk_dosimetry(walk: Walk, sample: str, expected: Any = None) -> None:
     for name in DOSE_STEPS:
         click(walk, panel, name, f"{sample}, dose")
     if expected is not None:
-        walk.do(f"{sample}: doses as prrt run", lambda: None, lambda: agreement(parameters.doses, expected))
+        walk.do(f"{sample}: doses as prrt run", lambda: None, lambda: agreement(walk, parameters.doses, expected))
     panel.ui.reportPath.currentPath = str(walk.folder / f"doses-{sample}")
     click(walk, panel, "exportButton", f"{sample}, dose")
+    if sample == SAMPLES[-1]:  # once: the patient makes no difference
+        click(walk, panel, "selfTestButton", f"{sample}, dose")
 
 
 def walk_sample(walk: Walk, sample: str) -> None:
@@ -318,14 +444,18 @@ def walk_sample(walk: Walk, sample: str) -> None:
     from PRRTUptakeLib.panel.samples import load
 
     slicer.mrmlScene.Clear(0)
-    walk.do(f"{sample}: load", lambda: load(sample))
+    walk.compared.clear()
     found: list[Any] = []
-    walk.do(f"{sample}: prrt run", lambda: found.append(run_case_of(sample)))
-    walk.steps[-1].freeze_s = 0.0  # that is no work of a panel
+    walk.do(f"{sample}: prrt run", lambda: found.append(run_case_of(sample)), own=False)
     expected = found[0] if found else None
+    if expected is not None:
+        walk.part(f"{sample}: scene", lambda: open_scene(walk, sample, expected))
+    walk.do(f"{sample}: load", lambda: load(sample))
     walk.part(f"{sample}: PRRT Uptake", lambda: walk_uptake(walk, sample, expected))
     if sample in SERIES:
         walk.part(f"{sample}: PRRT Dosimetry", lambda: walk_dosimetry(walk, sample, expected))
+    if expected is not None:
+        walk.do(f"{sample}: every row", lambda: None, lambda: completeness(walk, expected))
 
 
 def walk_all(folder: Path, samples: tuple[str, ...] = SAMPLES, watched: bool = False) -> Walk:

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 _MOST = 14  # hot places that are looked at
 _WIDTHS_mm = (5.0, 7.0, 9.0, 12.0, 15.0, 19.0)
+_ROUNDS = 6  # of the pose by centres of activity
+_AROUND_mm, _SHELL_mm = 5.0, 5.0  # beyond a sphere's border: what counts as its own, and as its surroundings
+_CLEAR = 4.0  # standard deviations of the surroundings, from which a sphere's centre counts
+_LEAST_SHARE = 0.25  # of a sphere's maximum: less may be a neighbour's
 _LEAST_RATIO = 3.0  # residual of the next best naming over that of the best
 
 
@@ -52,6 +56,7 @@ def match_on_image(image: Volume, phantom: CameraPhantom) -> Match:
         )
     best, pose, _ = found[0]
     here = pose.place(places)
+    pose = refined_on_image(image, phantom, pose)
     others = [one[0] for one in found if (np.linalg.norm(one[1].place(places) - here, axis=1) > 10.0).any()]
     ratio = others[0] / best if others else math.inf
     if ratio < _LEAST_RATIO:
@@ -59,11 +64,52 @@ def match_on_image(image: Volume, phantom: CameraPhantom) -> Match:
             f"There is no CT, and by the image alone two ways to name the spheres of the {phantom.title} fit alike: "
             "add the CT of the scan."
         )
+    here = pose.place(places)
     spheres = tuple(
         FoundSphere(sphere.name, sphere.diameter_mm, (float(x), float(y), float(z)), True)
         for sphere, (x, y, z) in zip(phantom.spheres, here, strict=True)
     )
     return Match(spheres, pose, math.nan, math.log(ratio) if math.isfinite(ratio) else 99.0, math.sqrt(best))
+
+
+def refined_on_image(image: Volume, phantom: CameraPhantom, pose: Pose) -> Pose:
+    """The pose by each sphere's centre of activity above what is around it, which a blur leaves in its place.
+
+    The maximum of a large sphere is flat, and a pose by maxima may be turned by several millimetres at its small ones.
+    """
+    for _ in range(_ROUNDS):
+        here = pose.place(phantom.centres_mm)
+        centres = [_centre(image, one, ball.diameter_mm / 2.0) for one, ball in zip(here, phantom.spheres, strict=True)]
+        seen = [n for n, one in enumerate(centres) if one is not None]
+        if len(seen) < 3:
+            return pose
+        points = np.array([one for one in centres if one is not None])
+        pose = kabsch(phantom.centres_mm[seen], points, not phantom.ring_known)
+    return pose
+
+
+def _centre(image: Volume, place: np.ndarray, radius_mm: float) -> np.ndarray | None:
+    """Centre of what a ball around ``place`` (3,) has above what surrounds it, RAS mm (3,); None for little."""
+    reach = radius_mm + _AROUND_mm
+    middle = image.grid.to_ijk(place)[::-1]
+    span = (reach + _SHELL_mm) / np.array(image.grid.spacing_mm[::-1])
+    low = np.maximum(np.floor(middle - span).astype(int), 0)
+    high = np.minimum(np.ceil(middle + span).astype(int) + 1, image.array.shape)
+    if (high <= low).any():
+        return None
+    cut = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    k, j, i = np.mgrid[cut]
+    points = image.grid.to_ras(np.stack([i, j, k], axis=-1).astype(np.float64)).reshape(-1, 3)
+    away, values = np.linalg.norm(points - place, axis=1), image.array[cut].reshape(-1).astype(np.float64)
+    inside, shell = away <= reach, (away > reach) & (away <= reach + _SHELL_mm)
+    if not inside.any() or not shell.any():
+        return None
+    around, scatter = float(np.median(values[shell])), float(values[shell].std())
+    above = values[inside] - around
+    if above.max() < _CLEAR * scatter or above.max() <= 0:
+        return None
+    weight = np.clip(above - _LEAST_SHARE * above.max(), 0.0, None)
+    return np.asarray(weight @ points[inside] / weight.sum())
 
 
 def hot_places(image: Volume) -> np.ndarray:

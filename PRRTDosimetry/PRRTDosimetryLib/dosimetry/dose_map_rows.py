@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.study.measurements import Measurement
 
+from PRRTDosimetryLib.dose.dose_levels import PERCENTS
 from PRRTDosimetryLib.dosimetry.cycle import DOSIMETRY
 from PRRTDosimetryLib.dosimetry.effect_maps import effect_rows
 
@@ -23,11 +24,16 @@ _TWO_SIDED_95 = 1.959964  # standard deviations of a normal distribution
 
 
 def dose_map_rows(
-    made: CycleMap, patient: str, cycle: int, image: str, known: Mapping[str, UncertainValue] | None = None
+    made: CycleMap,
+    patient: str,
+    cycle: int,
+    image: str,
+    known: Mapping[str, UncertainValue] | None = None,
+    levels: Mapping[tuple[str, int], UncertainValue] | None = None,
 ) -> tuple[Measurement, ...]:
     """Per region ``voxel_dose_mean``, ``dvh_d98``, ``dvh_d50``, ``dvh_d2`` (Gy), ``voxel_tia`` (MBq.h), and the effect.
 
-    ``known`` are the intervals of the means; histograms have none, since noise and blur shape them. A transport has
+    ``known`` are the intervals of the means, ``levels`` those of the histograms by region and percent. A transport has
     ``voxel_dose_statistical_u`` too, which is in the uncertainty and the interval of the mean.
     """
     rows = []
@@ -36,7 +42,7 @@ def dose_map_rows(
         segment, histogram = region.segment, region.histogram
         values = [
             ("voxel_dose_mean", histogram.mean_Gy, "Gy"),
-            *((f"dvh_d{percent}", histogram.dose_at_volume_Gy(percent), "Gy") for percent in (98, 50, 2)),
+            *((f"dvh_d{percent}", histogram.dose_at_volume_Gy(percent), "Gy") for percent in PERCENTS),
             ("voxel_tia", region.tia_MBq_h, "MBq.h"),
         ]
         labels = (segment.role, segment.lobe or "none", segment.lesion_id)
@@ -46,6 +52,11 @@ def dose_map_rows(
             for metric, value, unit in values
         ]
         mean = rows[-len(values)]
+        for step, percent in enumerate(PERCENTS, 1):
+            level = (levels or {}).get((name, percent))
+            if level is not None:
+                row = rows[step - len(values)]
+                rows[step - len(values)] = replace(row, uncertainty=level.u, lower_95=level.lower, upper_95=level.upper)
         one = (known or {}).get(name)
         if one is not None:
             rows[-len(values)] = _with_interval(mean, one, region.u_Gy)

@@ -23,6 +23,7 @@ from PRRTDosimetryLib.dosimetry.cross_fire import cross_fire_Gy
 from PRRTDosimetryLib.dosimetry.cycle import RENDERER, CycleDoses, settings_of
 from PRRTDosimetryLib.dosimetry.derived_intervals import map_mean
 from PRRTDosimetryLib.dosimetry.dose_map_rows import cross_fire_rows, dose_map_rows
+from PRRTDosimetryLib.dosimetry.dvh_intervals import level_intervals, sharpening_of, with_levels
 from PRRTDosimetryLib.dosimetry.effect_maps import EffectMaps, effect_maps
 from PRRTDosimetryLib.dosimetry.errors import DosimetryError
 from PRRTDosimetryLib.dosimetry.map_registration import visit_key, visit_registrations
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.uptake.occupancy import Occupancy
     from PRRTUptakeLib.uptake.uncertainty import UncertainValue
 
+    from PRRTDosimetryLib.dose.dose_levels import DoseLevel
     from PRRTDosimetryLib.effect.bed import Tissue
     from PRRTDosimetryLib.kinetics.curve_shape import Shape
 
@@ -71,6 +73,9 @@ class RegionMap:
     histogram, tia_MBq_h : doses of its voxels; integral of the activity map over it.
     unseen : share outside some image.
     u_Gy : statistical standard uncertainty of the mean by transport; nan for other methods.
+    levels : D98, D50 and D2 by percent, with and without noise and blur.
+    uniform_Gy : its dose if it is uniform in truth: the mean after region-based correction; nan where it was not among
+        the regions that are corrected together.
     """
 
     segment: Segment
@@ -78,6 +83,8 @@ class RegionMap:
     tia_MBq_h: float
     unseen: float
     u_Gy: float = math.nan
+    levels: Mapping[int, DoseLevel] = field(default_factory=dict)
+    uniform_Gy: float = math.nan
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,6 +140,7 @@ class CycleDoseMap(ResultPart):
     cycle, method : the method is one of METHODS.
     by_region : dose (Gy), tia (MBq.h) and mass (g) by region, of the doses beside which the map is shown.
     known : 95 % intervals of the means by region, where they are known.
+    levels : those of D98, D50 and D2, by region and percent.
     shown : registrations between the cycle's images with what the report shows of them.
     """
 
@@ -142,6 +150,7 @@ class CycleDoseMap(ResultPart):
     method: str
     by_region: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     known: Mapping[str, UncertainValue] = field(default_factory=dict)
+    levels: Mapping[tuple[str, int], UncertainValue] = field(default_factory=dict)
     shown: tuple[VisitRegistration, ...] = ()
 
 
@@ -193,15 +202,17 @@ def dose_map_part(
     study = f"cycle {labels.cycle} dosimetry"
     contents = VisitContents(study=study, volumes=_volumes(made, study), isodoses=made.isodoses)
     known = _intervals(made, doses)
+    levels = {} if doses is None else level_intervals(made, doses.dosimetry)
     return CycleDoseMap(
         made=made,
         cycle=labels.cycle,
         method=method,
         by_region=_by_region(doses),
         known=known,
+        levels=levels,
         shown=tuple(shown),
         rows=(
-            *dose_map_rows(made, labels.patient, labels.cycle, labels.image, known),
+            *dose_map_rows(made, labels.patient, labels.cycle, labels.image, known, levels),
             *cross_fire_rows(made, first, _by_region(doses)["dose"]),
         ),
         warnings=tuple(f"Cycle {labels.cycle}, dose map: {text}" for text in made.warnings),
@@ -328,10 +339,11 @@ def finished_map(
     """
     first, placed, unseen = where
     tissues: dict[str, Tissue] = settings.radiosensitivities(first.protocol)
-    regions = {
-        name: _region_map(segment, one, (tia.tia, made.dose, unseen), made.regions_u_Gy.get(name, math.nan))
-        for name, (segment, one) in placed.items()
-    }
+    sharpening, corrected = sharpening_of(first, made.dose)
+    regions = {}
+    for name, (segment, one) in placed.items():
+        region = _region_map(segment, one, (tia.tia, made.dose, unseen), made.regions_u_Gy.get(name, math.nan))
+        regions[name] = with_levels(region, one, (tia, made.dose), sharpening, name in corrected)
     isodoses = isodose_regions(made.dose, settings.isodoses_Gy) if settings.isodoses_Gy else None
     doubts = (*(density.warnings if density is not None else ()), *made.warnings)
     if density is not None and made.facts.get("engine"):

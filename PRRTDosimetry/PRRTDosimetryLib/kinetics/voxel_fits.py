@@ -79,6 +79,24 @@ class Curve:
 
 
 @dataclass(frozen=True, eq=False)
+class UncertainMeans:
+    """How uncertain rates are that smoothed images gave, and what they share with each voxel's own noise.
+
+    Attributes
+    ----------
+    with_own, smoothed : covariance of the smoothed noise with the voxel's, and its variance, over the variance of a
+        voxel; shape (n,) or one number each.
+    information : of the smoothed images' typical voxel on the clearance's logarithm, (n,).
+    weak : information on the logarithms of the rates that the smoothed images' fit took from a weak prior.
+    """
+
+    with_own: np.ndarray | float
+    smoothed: np.ndarray | float
+    information: np.ndarray
+    weak: tuple[float, ...] = (0.0, 0.0)
+
+
+@dataclass(frozen=True, eq=False)
 class Prior:
     """What is known of the logarithms of the rates beforehand: their means and spreads.
 
@@ -86,12 +104,14 @@ class Prior:
     ----------
     log_rate, spread : of the clearance, shape (n,) or one number.
     uptake_log_rate, uptake_spread : of an uptake rate of each curve's own, likewise; None where nothing is known.
+    surroundings : the error of the means, where these are from the same images; None where they are known.
     """
 
     log_rate: np.ndarray | float
     spread: np.ndarray | float
     uptake_log_rate: np.ndarray | float | None = None
     uptake_spread: np.ndarray | float = 1.0
+    surroundings: UncertainMeans | None = None
 
     def rows(self, free_rates: int) -> list[tuple[int, np.ndarray | float, np.ndarray | float]]:
         """Which rate, its mean and its spread."""
@@ -136,7 +156,7 @@ def fit(
         if variance is not None:  # amplitudes hardly change any more
             weights = (w > 0) / variance(at.amplitude * curve.shape(rates)[0])
         at = _point(curve, values, weights, prior, rates)
-    u_squared = _variance(curve, rates, at)
+    u_squared = _variance(curve, rates, at, prior)
     if scatter:
         spare = np.count_nonzero(w, axis=0) - 1 - curve.free_rates
         misfit = _dot(weights * at.residual, at.residual)
@@ -159,6 +179,31 @@ def score(
     return np.stack(at.slope), np.stack([at.normal[n][n] for n in range(curve.free_rates)])
 
 
+def information(
+    curve: Curve,
+    values: np.ndarray,
+    seen: np.ndarray,
+    log_rates: np.ndarray,
+    variance: Callable[[np.ndarray], np.ndarray],
+) -> np.ndarray:
+    """Expected information on the logarithms of the rates, the amplitude being free, shape (n, 1, 1) or (n, 2, 2)."""
+    weights = _fitted_weights(curve, values, seen.astype(np.float64), log_rates, variance)
+    return np.moveaxis(np.array(_point(curve, values, weights, None, log_rates).normal), -1, 0)
+
+
+def residuals(
+    curve: Curve,
+    values: np.ndarray,
+    seen: np.ndarray,
+    log_rates: np.ndarray,
+    variance: Callable[[np.ndarray], np.ndarray],
+) -> np.ndarray:
+    """Residuals over the standard deviation of the fitted activity at given rates, shape (times, n)."""
+    weights = _fitted_weights(curve, values, seen.astype(np.float64), log_rates, variance)
+    found: np.ndarray = np.sqrt(weights) * _point(curve, values, weights, None, log_rates).residual
+    return found
+
+
 def misfit(
     curve: Curve,
     values: np.ndarray,
@@ -167,9 +212,8 @@ def misfit(
     variance: Callable[[np.ndarray], np.ndarray],
 ) -> np.ndarray:
     """Squared residuals over the variance of the fitted activity at given rates, the amplitude being free, (n,)."""
-    weights = _fitted_weights(curve, values, seen.astype(np.float64), log_rates, variance)
-    at = _point(curve, values, weights, None, log_rates)
-    return _dot(weights * at.residual, at.residual)
+    found = residuals(curve, values, seen, log_rates, variance)
+    return _dot(found, found)
 
 
 def _first_weights(values: np.ndarray, w: np.ndarray, variance: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
@@ -270,18 +314,50 @@ def _solved(normal: list[list[np.ndarray]], right: list[np.ndarray]) -> list[np.
     return [(d * right[0] - b * right[1]) / determinant, (a * right[1] - b * right[0]) / determinant]
 
 
-def _variance(curve: Curve, rates: np.ndarray, at: _Point) -> np.ndarray:
-    """Variance of the areas from the curvature of the misfit; rates at a limit count as known."""
+def _variance(curve: Curve, rates: np.ndarray, at: _Point, prior: Prior | None) -> np.ndarray:
+    """Variance of the areas from the curvature of the misfit; rates at a limit count as known.
+
+    The error of a prior's means that come from the surroundings is added, with what it shares with the voxel's noise.
+    """
     area, area_slopes = curve.integral(rates)
     gradient = []
     for number, (low, high) in enumerate(curve.bounds()):
-        free = (rates[number] > low) & (rates[number] < high) & (at.amplitude > 0.0)
+        free = at.amplitude > 0.0
+        if number == 1:
+            free = free & (rates[number] > low) & (rates[number] < high)
         gradient.append(np.where(free, at.amplitude * area_slopes[number] - area * at.coupling[number], 0.0))
     if len(gradient) == 2:  # a rate that does not move must not lend its uncertainty to the other
         still = (gradient[0] == 0.0) | (gradient[1] == 0.0)
         at.normal[0][1][still] = 0.0
         at.normal[1][0][still] = 0.0
-    with np.errstate(over="ignore"):  # a curve that says nothing of its rates has an infinite uncertainty
+    with np.errstate(over="ignore", invalid="ignore"):  # a curve that says nothing of its rates: infinite
         shifts = _solved(at.normal, gradient)
         result: np.ndarray = area**2 / at.information + sum(g * move for g, move in zip(gradient, shifts, strict=True))
-        return result
+        if prior is not None and prior.surroundings is not None:
+            result += _variance_of_means(at.normal, shifts, prior, prior.surroundings)
+    return result
+
+
+def _variance_of_means(
+    normal: list[list[np.ndarray]], shifts: list[np.ndarray], prior: Prior, error: UncertainMeans
+) -> np.ndarray:
+    """What the error of a prior's means adds to the variance of the areas.
+
+    Rates are N^-1 (I e + P s), with information I of the voxel alone, P of the prior, N = I + P, and errors e of the
+    voxel's own fit and s of the surroundings' rates. Both are fits to noise of one kind: with u = I e and the
+    surroundings' information k I, s = (k I + W)^-1 sqrt(k) u', cov(u, u') = c1 I and cov(u', u') = c2 I.
+    """
+    rows = prior.rows(len(shifts))
+    weight = {row: np.broadcast_to(1.0 / np.square(spread), shifts[0].shape) for row, _, spread in rows}
+    zero = np.zeros_like(shifts[0])
+    own = [
+        [one - weight.get(a, zero) if a == b else one for b, one in enumerate(line)] for a, line in enumerate(normal)
+    ]
+    times = np.clip(error.information / np.maximum(own[0][0], 1e-300), 1.0, 1e6)
+    theirs = [[times * one + (error.weak[a] if a == b else 0.0) for b, one in enumerate(r)] for a, r in enumerate(own)]
+    pulled = _solved(theirs, [weight.get(row, zero) * shift for row, shift in enumerate(shifts)])
+    turned = [sum((one * move for one, move in zip(line, pulled, strict=True)), zero) for line in own]
+    with_own = sum((a * b for a, b in zip(shifts, turned, strict=True)), zero)
+    alone = sum((a * b for a, b in zip(pulled, turned, strict=True)), zero)
+    added: np.ndarray = 2.0 * error.with_own * np.sqrt(times) * with_own + error.smoothed * times * alone
+    return np.asarray(np.maximum(added, 0.0))

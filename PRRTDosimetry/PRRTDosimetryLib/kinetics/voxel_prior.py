@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from PRRTDosimetryLib.kinetics.voxel_fits import Curve, Prior, fit, misfit, score
+from PRRTDosimetryLib.kinetics.voxel_fits import Curve, Prior, UncertainMeans, fit, score
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from PRRTDosimetryLib.kinetics.voxel_noise import SharedNoise, VoxelNoise
     from PRRTDosimetryLib.kinetics.voxel_series import VoxelSeries
 
     Variance = Callable[[np.ndarray], np.ndarray]
@@ -34,39 +35,45 @@ _FWHM_PER_SIGMA = 2.354820
 _SPREADS = (0.1, 1.0)  # of a voxel's ln rate around its surroundings', at least and at most
 _UNKNOWN_SPREAD = 0.3  # where no voxel says anything
 _ACTIVE = 0.05  # of the largest smoothed activity: voxels that noise and spread are estimated from
-_MOST = 20000  # voxels for the noise
 _FEW, _SCORED = 50000, 3  # of more voxels every third is scored
 _SMOOTHED_NOISE = 0.05  # relative noise of smoothed images that weighs the weak prior of the uptake
 _LEAST_NOISE = 1e-5
-_FLOOR = 0.01  # of the largest activity: noise of voxels that hold hardly any, in units of the relative noise
+FLOOR = 0.01  # of the largest activity: noise of voxels that hold hardly any, in units of the relative noise
 _CONTRADICTED = 3.0  # standard errors and
 _FAR = 0.5  # spreads from which on a given prior is contradicted
 
 
 @dataclass(frozen=True, eq=False)
 class LocalPrior:
-    """Logarithms of rates that are expected in every voxel, and their spreads, shape (free rates, voxels) each."""
+    """Logarithms of rates that are expected in every voxel, and their spreads, shape (free rates, voxels) each.
+
+    ``errors`` of the logarithms, where images gave them.
+    """
 
     log_rates: np.ndarray
     spreads: np.ndarray
+    errors: UncertainMeans | None = None
 
     def of(self, voxels: np.ndarray | slice) -> Prior:
         """For some voxels."""
-        rates, spreads = self.log_rates[:, voxels], self.spreads[:, voxels]
+        rates, spreads, errors = self.log_rates[:, voxels], self.spreads[:, voxels], self.errors
+        if errors is not None:
+            kept = [one[voxels] if isinstance(one, np.ndarray) else one for one in (errors.with_own, errors.smoothed)]
+            errors = UncertainMeans(kept[0], kept[1], errors.information[voxels], errors.weak)
         if len(rates) == 1:
-            return Prior(rates[0], spreads[0])
-        return Prior(rates[0], spreads[0], rates[1], spreads[1])
+            return Prior(rates[0], spreads[0], surroundings=errors)
+        return Prior(rates[0], spreads[0], rates[1], spreads[1], errors)
 
 
 def local_rates(series: VoxelSeries, curve: Curve) -> np.ndarray:
     """Logarithms of the rates of the smoothed images, shape (free rates, voxels); of the whole where nothing is."""
-    values = np.stack([_smooth(series, np.nan_to_num(image)).ravel() for image in series.activity_Bq_per_mL])
+    values = np.stack([smoothed(series, np.nan_to_num(image)).ravel() for image in series.activity_Bq_per_mL])
     values = np.maximum(values, 0.0)
-    active = _active(values)
+    active = active_voxels(values)
     total = values.sum(axis=1, keepdims=True)
 
     def variance(activity: np.ndarray) -> np.ndarray:
-        floor = _FLOOR * float(values.max())
+        floor = FLOOR * float(values.max())
         return np.asarray((_SMOOTHED_NOISE * activity) ** 2 + (_SMOOTHED_NOISE * floor) ** 2 + 1e-300)
 
     weak = None
@@ -77,7 +84,7 @@ def local_rates(series: VoxelSeries, curve: Curve) -> np.ndarray:
             curve, total / max(total.max(), 1e-300) * float(values.max()), np.ones_like(total), weak, variance=variance
         ).rates_per_h
     )
-    stride = [max(1, round(sigma)) for sigma in _sigma(series)]
+    stride = [max(1, round(sigma)) for sigma in neighbourhood_sigma(series)]
     index = np.arange(values.shape[1]).reshape(series.grid.shape)
     coarse = index[:: stride[0], :: stride[1], :: stride[2]]  # smoothed images do not change faster
     rates = np.repeat(whole, coarse.size, axis=1)
@@ -93,83 +100,75 @@ def local_rates(series: VoxelSeries, curve: Curve) -> np.ndarray:
     return np.ascontiguousarray(rates[:, nearest])
 
 
-def relative_noise(series: VoxelSeries, curve: Curve, log_rates: np.ndarray) -> float:
-    """Relative noise of a voxel, from how much the brighter voxels scatter around curves of ``log_rates`` (n, voxels).
-
-    The scatter around each voxel's own curve where there are points to spare, or around curves with the surroundings'
-    rates where that is less: the first is too large where no model is right, the second where voxels differ.
-    """
-    flat = series.activity_Bq_per_mL.reshape(series.times_h.size, -1)
-    whole = np.isfinite(flat).all(axis=0)
-    smooth = np.nan_to_num(
-        np.stack([_smooth(series, np.nan_to_num(image)).ravel() for image in series.activity_Bq_per_mL])
-    )
-    chosen = np.flatnonzero(_active(smooth) & whole)
-    if chosen.size == 0:
-        return 1.0
-    chosen = chosen[:: max(1, chosen.size // _MOST)]
-    values = flat[:, chosen].astype(np.float64)
-    floor = _FLOOR * float(smooth.max())
-    seen = np.ones(values.shape, dtype=bool)
-
-    def variance(activity: np.ndarray) -> np.ndarray:
-        return np.asarray(activity**2 + floor**2)
-
-    spare = values.shape[0] - 1
-    found = [misfit(curve, values, seen, log_rates[:, chosen], variance).sum() / (spare * chosen.size)]
-    own = spare - curve.free_rates
-    if own > 0:
-        rates = np.log(fit(curve, values, np.ones_like(values), variance=variance).rates_per_h)
-        found.append(misfit(curve, values, seen, rates, variance).sum() / (own * chosen.size))
-    return math.sqrt(max(float(min(found)), _LEAST_NOISE**2))
-
-
-def noise_floor(series: VoxelSeries, relative: float) -> float:
-    """Noise of voxels that hold hardly any activity, Bq/mL."""
-    return max(relative * _FLOOR * float(np.nanmax(series.activity_Bq_per_mL)), 1e-12)
-
-
-def with_spreads(series: VoxelSeries, curve: Curve, log_rates: np.ndarray, variance: Variance) -> LocalPrior:
+def with_spreads(
+    series: VoxelSeries, curve: Curve, log_rates: np.ndarray, noise: VoxelNoise, shared: SharedNoise
+) -> LocalPrior:
     """The rates (rates, voxels) with the spread that voxels show around them beyond noise, within ``NEIGHBOURHOOD_mm``.
 
-    With slope S and information I of a voxel's log likelihood at the expected rate, E[S^2] = I + spread^2 I^2.
+    With slope S and information I of a voxel's log likelihood at the expected rate, which is from the same images,
+    E[S^2] = I (1 - 2 c1 + c2) + spread^2 I^2: c1 and c2 are the smoothed noise's covariance with the voxel's and its
+    variance (``shared``).
     """
-    slopes, information = _scores(series, curve, log_rates, variance)
+    slopes, information, scored = _scores(series, curve, log_rates, noise.variance)
     spreads = np.full(log_rates.shape, _UNKNOWN_SPREAD)
+    weak = weak_information(noise.relative)
     for row, (slope, known) in enumerate(zip(slopes, information, strict=True)):
-        excess = _smooth(series, (slope**2 - known).reshape(series.grid.shape)).ravel()
-        squared = _smooth(series, (known**2).reshape(series.grid.shape)).ravel()
+        followed = np.divide(
+            known, known + weak[row], out=np.zeros_like(known), where=known > 0
+        )  # of a weak prior less
+        noisy = known * (1.0 - followed * (2.0 * shared.with_own - followed * shared.smoothed))
+        excess = smoothed(series, (slope**2 - noisy).reshape(series.grid.shape)).ravel()
+        squared = smoothed(series, (known**2).reshape(series.grid.shape)).ravel()
         says = squared > 1e-12 * squared.max() if squared.max() > 0 else np.zeros(squared.shape, dtype=bool)
         spreads[row, says] = np.sqrt(np.clip(excess[says] / squared[says], _SPREADS[0] ** 2, _SPREADS[1] ** 2))
-    return LocalPrior(log_rates, spreads)
+    typical = _mean_around(series, information[0], scored)
+    errors = UncertainMeans(shared.with_own, shared.smoothed, typical, weak)
+    return LocalPrior(log_rates, spreads, errors)
 
 
-def checked(series: VoxelSeries, curve: Curve, prior: LocalPrior, variance: Variance) -> tuple[LocalPrior, float]:
+def weak_information(relative_noise: float) -> tuple[float, float]:
+    """Of the weak prior of the surroundings' uptake on its logarithm, in units of single voxels of this noise."""
+    return 0.0, (_SMOOTHED_NOISE / max(relative_noise, _LEAST_NOISE) / math.log(UPTAKE_FACTOR)) ** 2
+
+
+def _mean_around(series: VoxelSeries, values: np.ndarray, scored: np.ndarray) -> np.ndarray:
+    """Mean over the surroundings of values (voxels,) where ``scored`` (voxels,)."""
+    total = smoothed(series, values.reshape(series.grid.shape)).ravel()
+    count = smoothed(series, scored.reshape(series.grid.shape)).ravel()
+    return np.asarray(np.divide(total, count, out=np.zeros_like(total), where=count > 1e-6))
+
+
+def checked(
+    series: VoxelSeries, curve: Curve, prior: LocalPrior, noise: VoxelNoise, shared: SharedNoise
+) -> tuple[LocalPrior, float]:
     """A given prior, moved where the voxels around contradict it, and the share of active voxels where it was moved."""
     rates = prior.log_rates.copy()
     limits = curve.bounds()[0]
     moved = np.zeros(rates.shape[1], dtype=bool)
-    cells = _cells(series)
+    typical = np.zeros(rates.shape[1])
     for _ in range(4):
-        slopes, information = _scores(series, curve, rates, variance)
-        slope = _smooth(series, slopes[0].reshape(series.grid.shape)).ravel()
-        known = _smooth(series, information[0].reshape(series.grid.shape)).ravel()
+        slopes, information, scored = _scores(series, curve, rates, noise.variance)
+        typical = _mean_around(series, information[0], scored)
+        slope = smoothed(series, slopes[0].reshape(series.grid.shape)).ravel()
+        known = smoothed(series, information[0].reshape(series.grid.shape)).ravel()
         shift = np.divide(slope, known, out=np.zeros_like(slope), where=known > 1e-300)
-        error = 1.0 / np.sqrt(np.maximum(known * cells, 1e-300))
+        error = np.sqrt(shared.smoothed / np.maximum(typical, 1e-300))
         wrong = moved | ((np.abs(shift) > _CONTRADICTED * error) & (np.abs(shift) > _FAR * prior.spreads[0]))
         if not wrong.any():
             break
         moved = wrong
         rates[0] = np.where(moved, np.clip(rates[0] + np.clip(shift, -0.5, 0.5), *limits), rates[0])
     flat = series.activity_Bq_per_mL.reshape(series.times_h.size, -1)
-    active = _active(np.nan_to_num(flat))
+    active = active_voxels(np.nan_to_num(flat))
     share = float(moved[active].mean()) if active.any() else 0.0
-    return replace(prior, log_rates=rates), share
+    errors = UncertainMeans(shared.with_own * moved, shared.smoothed * moved, typical, (0.0, 0.0))
+    return replace(prior, log_rates=rates, errors=errors), share
 
 
 def _scores(
     series: VoxelSeries, curve: Curve, log_rates: np.ndarray, variance: Variance
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Slopes and information (free rates, voxels), and which voxels have them (voxels,)."""
     flat = series.activity_Bq_per_mL.reshape(series.times_h.size, -1)
     voxels = np.flatnonzero(np.nan_to_num(flat).max(axis=0) > 0)
     voxels = voxels[:: 1 if voxels.size < _FEW else _SCORED]  # a part of them shows the spread as well
@@ -181,28 +180,23 @@ def _scores(
         slopes[:, chosen], information[:, chosen] = score(
             curve, np.where(seen, values, 0.0), seen, log_rates[:, chosen], variance
         )
-    return slopes, information
+    scored = np.zeros(log_rates.shape[1])
+    scored[voxels] = 1.0
+    return slopes, information, scored
 
 
-def _smooth(series: VoxelSeries, image: np.ndarray) -> np.ndarray:
-    smoothed: np.ndarray = ndimage.gaussian_filter(image.astype(np.float32), _sigma(series), truncate=3.0)
-    return smoothed.astype(np.float64)
+def smoothed(series: VoxelSeries, image: np.ndarray) -> np.ndarray:
+    """An image [k, j, i] as the surroundings show it."""
+    found: np.ndarray = ndimage.gaussian_filter(image.astype(np.float32), neighbourhood_sigma(series), truncate=3.0)
+    return found.astype(np.float64)
 
 
-def _sigma(series: VoxelSeries) -> list[float]:
-    """Of the neighbourhood, in voxels along k, j, i."""
+def neighbourhood_sigma(series: VoxelSeries) -> list[float]:
+    """Sigma of the neighbourhood, in voxels along k, j, i."""
     return [NEIGHBOURHOOD_mm / _FWHM_PER_SIGMA / edge for edge in reversed(series.grid.spacing_mm)]
 
 
-def _cells(series: VoxelSeries) -> float:
-    """How many voxels a smoothed one averages: (4 pi)^(3/2) sigma^3, at least one, at most all."""
-    sigma = [NEIGHBOURHOOD_mm / _FWHM_PER_SIGMA / edge for edge in series.grid.spacing_mm]
-    return math.prod(
-        max(1.0, min(2.0 * math.sqrt(math.pi) * s, n)) for s, n in zip(sigma, series.grid.shape[::-1], strict=True)
-    )
-
-
-def _active(values: np.ndarray) -> np.ndarray:
+def active_voxels(values: np.ndarray) -> np.ndarray:
     """Voxels that hold activity worth looking at: by the mean over the times, shape (voxels,)."""
     mean = values.mean(axis=0)
     active: np.ndarray = mean > _ACTIVE * mean.max()

@@ -18,15 +18,8 @@ from scipy.special import stdtrit
 
 from PRRTDosimetryLib.kinetics.errors import KineticsError
 from PRRTDosimetryLib.kinetics.voxel_fits import Curve, fit
-from PRRTDosimetryLib.kinetics.voxel_prior import (
-    LocalPrior,
-    NEIGHBOURHOOD_mm,
-    checked,
-    local_rates,
-    noise_floor,
-    relative_noise,
-    with_spreads,
-)
+from PRRTDosimetryLib.kinetics.voxel_noise import VoxelNoise, noise_floor, relative_noise, shared_noise
+from PRRTDosimetryLib.kinetics.voxel_prior import LocalPrior, NEIGHBOURHOOD_mm, checked, local_rates, with_spreads
 from PRRTDosimetryLib.kinetics.voxel_series import VoxelSeries
 
 if TYPE_CHECKING:
@@ -41,25 +34,6 @@ SHORTEST_HALF_LIFE_H = 8.0  # a faster decline from the first image on is noise:
 SHORTEST_UPTAKE_HALF_LIFE_H = 0.1
 _CHUNK = 8192  # curves fitted together: their arrays stay in the cache
 _MBQ_PER_BQ = 1e-6
-
-
-@dataclass(frozen=True)
-class VoxelNoise:
-    """Standard uncertainty of a voxel's activity: sqrt((relative times activity)^2 + floor^2)."""
-
-    relative: float
-    floor_Bq_per_mL: float
-
-    def __post_init__(self) -> None:
-        if not (self.relative >= 0.0 and self.floor_Bq_per_mL > 0.0):
-            raise KineticsError(
-                f"Noise needs a relative part of at least 0 and a floor above 0 Bq/mL, not {self.relative:g} and "
-                f"{self.floor_Bq_per_mL:g}."
-            )
-
-    def variance(self, activity: np.ndarray) -> np.ndarray:
-        """Of activities in Bq/mL."""
-        return (self.relative * activity) ** 2 + self.floor_Bq_per_mL**2
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +65,7 @@ class TiaMap:
     half_life : effective half-life of the clearance, h; 0 where there is no activity.
     degrees_of_freedom : behind the uncertainty: those of each voxel's own scatter, else infinite.
     notes : what a reader must know: where the noise is from, a prior that the voxels contradict.
+    noise_fwhm_mm : of the Gaussian blur that would make white noise as alike as the images' is; 0 for white noise.
     """
 
     tia: Volume
@@ -98,6 +73,7 @@ class TiaMap:
     half_life: Volume
     degrees_of_freedom: float = math.inf
     notes: tuple[str, ...] = ()
+    noise_fwhm_mm: float = 0.0
 
     def interval(self, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper bound of every voxel, log-normal, by Student's t, MBq.h/mL [k, j, i]."""
@@ -207,7 +183,8 @@ def _fitted(
     notes: tuple[str, ...] = ()
     if series.times_h.size > 1:
         one_rate = Curve(series.times_h, curve.clearance_per_h) if curve.free_rates == 2 else curve
-        stated, share = checked(series, one_rate, stated, noise.variance)
+        shared = shared_noise(series, one_rate, local_rates(series, one_rate))
+        stated, share = checked(series, one_rate, stated, noise, shared)
         if share > 0:
             notes = (
                 f"the half-lives expected beforehand are contradicted in {share:.0%} of the active voxels and were "
@@ -224,12 +201,15 @@ def _by_surroundings(series: VoxelSeries, curve: Curve, noise: VoxelNoise | None
     notes: tuple[str, ...] = (
         f"rates are expected as in the surroundings of {NEIGHBOURHOOD_mm:g} mm, as far as the voxels agree",
     )
+    shared = shared_noise(series, curve, log_rates)
+    if shared.fwhm_mm > 0:
+        notes = (*notes, f"noise of neighbouring voxels is alike, as if blurred by {shared.fwhm_mm:g} mm")
     if noise is None:
-        relative = relative_noise(series, curve, log_rates)
+        relative = relative_noise(series, curve, log_rates, shared)
         noise = VoxelNoise(relative, noise_floor(series, relative))
         notes = (f"noise of a voxel: {relative:.1%} of its activity, from the scatter around the curves", *notes)
-    prior = with_spreads(series, curve, log_rates, noise.variance)
-    return replace(_mapped(series, curve, noise, prior, method), notes=notes)
+    prior = with_spreads(series, curve, log_rates, noise, shared)
+    return replace(_mapped(series, curve, noise, prior, method), notes=notes, noise_fwhm_mm=shared.fwhm_mm)
 
 
 def _mapped(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.images import (
     MEASURED,
+    RATE_ATTRIBUTE,
     SEGMENTATION_ROLE,
     check_one_patient,
     describe_image,
@@ -83,6 +84,17 @@ def set_segmentation(image: Any, segmentation: Any) -> None:
 def set_hours(image: Any, hours: float) -> None:
     """State the time after injection of an image."""
     describe_image(image, hours=hours)
+
+
+def set_rate(image: Any, rate_cps: float) -> None:
+    """State the count rate that the camera showed during an image; 0 for not known."""
+    describe_image(image, rate_cps=rate_cps)
+
+
+def observed_rate(image: Any) -> float | None:
+    """The count rate in counts per second; None where it is not stated."""
+    text = image.GetAttribute(RATE_ATTRIBUTE)
+    return float(text) if text else None
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from PRRTUptakeLib.dicom.dead_time import dead_time_factor, dead_time_note
 from PRRTUptakeLib.dicom.injection import Injection
 from PRRTUptakeLib.mrml.dicom_nodes import facts_from_node, injection_from_node
 from PRRTUptakeLib.mrml.inputs import loaded_emission
-from PRRTUptakeLib.study.camera import camera_warnings, cross_calibrated
+from PRRTUptakeLib.study.camera import camera_dead_time, camera_warnings, cross_calibrated
+
+from PRRTDosimetryLib.mrml.time_points import observed_rate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,8 +37,14 @@ def visit_name(point: TimePoint) -> str:
 def camera_doubts(camera: CameraFile | None, points: Sequence[TimePoint]) -> tuple[str, ...]:
     """How the images differ from the phantom's of the camera file, as of a case's series."""
     found: list[str] = []
-    for point in points if camera is not None else ():
-        assert camera is not None
+    for point in points:
+        if observed_rate(point.node) is not None and (camera is None or camera.dead_time is None):
+            found.append(
+                f"Visit '{visit_name(point)}' states the count rate, but no camera file in use states a dead time: the "
+                "loss was not corrected."
+            )
+        if camera is None:
+            continue
         facts = facts_from_node(point.node)
         if facts is None:
             found.append(
@@ -49,13 +59,23 @@ def camera_doubts(camera: CameraFile | None, points: Sequence[TimePoint]) -> tup
 def timed_emission(node: Any, hours: float, treatment: Treatment, camera: CameraFile | None = None) -> LoadedEmission:
     """An image with its moment and injection; one that does not know its own time gets one by its hours.
 
-    The camera's image over truth counts as for a case: for images that had units, and those that do not remember.
+    The camera's image over truth counts as for a case: for images that had units, and those that do not remember; so
+    does its dead time, at the count rate that was stated.
+
+    Raises
+    ------
+    PRRTError
+        If the count rate is beyond what the dead time was measured for.
     """
     loaded = loaded_emission(node)
     facts = facts_from_node(node)
     calibrated, decisions = cross_calibrated(
         camera, loaded.volume, loaded.decisions, facts.has_units if facts is not None else True
     )
+    loss = camera_dead_time(camera, observed_rate(node)) if camera is not None else None
+    if loss is not None:
+        calibrated = calibrated.with_values(calibrated.array * np.float32(dead_time_factor(loss)))
+        decisions = (*decisions, dead_time_note(loss, "by the camera file and the stated count rate"))
     loaded = replace(loaded, volume=calibrated, decisions=decisions)
     volume, known = loaded.volume, injection_from_node(node)
     activity, nuclide, sex = treatment.activity_MBq, treatment.nuclide, treatment.sex

@@ -64,7 +64,8 @@ class CurvesSection(Section):
 
     def onFit(self) -> None:
         """Measure and fit."""
-        with self.attempt(_("The curves could not be fitted.")), waiting(_("Fitting")) as progress:
+        failure, needs = _("The curves could not be fitted."), "PRRTDosimetryLib.mrml.logic"
+        with self.attempt(failure), waiting(_("Fitting"), needs) as progress:
             table = self.logic.fitCurves(self.parameters, progress)
             self.panel.say(_("Curves of {count} regions.").format(count=len(curve_rows(table))))
 

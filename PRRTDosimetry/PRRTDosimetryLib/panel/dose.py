@@ -81,7 +81,7 @@ class DoseSection(Section):
         parameters = self.parameters
         done = False
         failure, stopped = _("The doses could not be calculated."), _("Stopped; the doses are as they were.")
-        with self.attempt(failure, stopped), waiting(_("Dose")) as progress:
+        with self.attempt(failure, stopped), waiting(_("Dose"), "PRRTDosimetryLib.mrml.logic") as progress:
             self.logic.calculate(parameters, progress)
             count = len(dose_rows_of(parameters.doses))
             made = self.logic.dosimetryFor(parameters)

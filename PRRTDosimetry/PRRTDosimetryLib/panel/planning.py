@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from PRRTUptakeLib.panel.measure import show_table_and_chart
-from PRRTUptakeLib.panel.section import Section, connect, fill_table
+from PRRTUptakeLib.panel.section import Section, connect, fill_table, waiting
 from slicer.i18n import tr as _
 
 from PRRTDosimetryLib.mrml.plan_nodes import plan_chart, plan_rows_of
@@ -28,8 +28,9 @@ class PlanningSection(Section):
         """Find the hours."""
         if self.parameters is None:
             return
-        with self.attempt(_("The hours could not be found.")):
-            table = self.logic.planTimes(self.parameters)
+        failure, needs = _("The hours could not be found."), "PRRTDosimetryLib.population.from_text"
+        with self.attempt(failure), waiting(_("Finding hours"), needs) as progress:
+            table = self.logic.planTimes(self.parameters, progress)
             show_table_and_chart(table, plan_chart(table))
             rows = plan_rows_of(table)
             self.panel.say(_("Images at {hours} say most of the dose.").format(hours=rows[0][0]))

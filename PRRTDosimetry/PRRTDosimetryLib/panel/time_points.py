@@ -16,7 +16,9 @@ from PRRTDosimetryLib.mrml.time_points import (
     check_time_points,
     image_facts,
     lacks_calibration,
+    observed_rate,
     set_hours,
+    set_rate,
     set_segmentation,
     time_points,
 )
@@ -34,6 +36,7 @@ class TimePointsSection(Section):
         connect(self.ui.nuclideComboBox, "currentIndexChanged(int)", self.onNuclide)
         connect(self.ui.timePointsTable, "itemSelectionChanged()", self.onRowChosen)
         connect(self.ui.pointHoursSpinBox, "editingFinished()", self.onHours)
+        connect(self.ui.pointRateSpinBox, "editingFinished()", self.onRate)
         connect(self.ui.pointSegmentationSelector, "currentNodeChanged(vtkMRMLNode*)", self.onSegmentation)
         connect(self.ui.calibrateButton, "clicked(bool)", self.onCalibrate)
         for field in (self.ui.sensitivitySpinBox, self.ui.durationSpinBox):
@@ -104,13 +107,14 @@ class TimePointsSection(Section):
     def showChosen(self) -> None:
         """Show the chosen image in the fields below the table; without one they are disabled."""
         point = self.chosen()
-        hours, segments = self.ui.pointHoursSpinBox, self.ui.pointSegmentationSelector
-        for field in (hours, segments):
+        hours, segments, rate = self.ui.pointHoursSpinBox, self.ui.pointSegmentationSelector, self.ui.pointRateSpinBox
+        for field in (hours, segments, rate):
             field.enabled = point is not None
             field.blockSignals(True)
         hours.value = (point.row.hours or 0.0) if point is not None else 0.0
+        rate.value = (observed_rate(point.node) or 0.0) if point is not None else 0.0
         segments.setCurrentNode(point.segmentation if point is not None and point.own else None)
-        for field in (hours, segments):
+        for field in (hours, segments, rate):
             field.blockSignals(False)
         counts = point is not None and lacks_calibration(point.node)
         self.ui.sensitivitySpinBox.enabled = self.ui.durationSpinBox.enabled = counts
@@ -130,6 +134,13 @@ class TimePointsSection(Section):
         if point is not None:
             with self.attempt(_("The time could not be set.")):
                 set_hours(point.node, self.ui.pointHoursSpinBox.value)
+
+    def onRate(self) -> None:
+        """Set the count rate of the chosen image, by which the dead time of the camera file is corrected."""
+        point = self.chosen()
+        if point is not None:
+            with self.attempt(_("The count rate could not be set.")):
+                set_rate(point.node, self.ui.pointRateSpinBox.value)
 
     def onSegmentation(self, node: Any) -> None:
         """Say which segments were drawn for the chosen image alone."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.atomic_write import atomic_file
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
+from PRRTUptakeLib.progress import Progress, no_progress
 
 from PRRTDosimetryLib.kinetics.curve_table import read_curves
 from PRRTDosimetryLib.population.assumed import assumed_population
@@ -161,7 +162,14 @@ def image_sets_from_text(words: Sequence[str]) -> list[tuple[float, ...]]:
     return found
 
 
-def planned(path: Path | None, nuclide_name: str, regions: str, images: int, hours: WorkingHours | None = None) -> Plan:
+def planned(
+    path: Path | None,
+    nuclide_name: str,
+    regions: str,
+    images: int,
+    hours: WorkingHours | None = None,
+    progress: Progress = no_progress,
+) -> Plan:
     """A plan from words; without a population by wide assumptions.
 
     Parameters
@@ -169,7 +177,7 @@ def planned(path: Path | None, nuclide_name: str, regions: str, images: int, hou
     path : POPULATION.json, or None.
     nuclide_name : of the therapy.
     regions : kinds, separated by commas.
-    images, hours : see `planning.plan`.
+    images, hours, progress : see `planning.plan`.
 
     Raises
     ------
@@ -183,4 +191,4 @@ def planned(path: Path | None, nuclide_name: str, regions: str, images: int, hou
             raise PopulationError(f"'{kind}' is no kind of region: give {', '.join(KINDS)}, separated by commas.")
     assumed = assumed_population(kinds, decay.name, decay.half_life_h)
     population = assumed if path is None else read_population(named(path))
-    return plan(population, kinds, images, decay.decay_constant_per_h, hours)
+    return plan(population, kinds, images, decay.decay_constant_per_h, hours, progress=progress)

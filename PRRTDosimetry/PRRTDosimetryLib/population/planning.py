@@ -15,6 +15,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PRRTUptakeLib.progress import Progress, no_progress
 from scipy.special import ndtri
 from scipy.stats import qmc
 
@@ -145,8 +146,11 @@ def plan(
     physical_per_h: float,
     hours: WorkingHours | None = None,
     seed: int = 1,
+    progress: Progress = no_progress,
 ) -> Plan:
     """The hours for a number of images that minimise the expected width of the interval, mean over kinds of regions.
+
+    ``progress`` is called for each kind, each number of images, and each kind that is simulated; it may raise.
 
     Raises
     ------
@@ -164,10 +168,22 @@ def plan(
         )
     if not kinds:
         raise PopulationError("No region is named: give kinds of regions, such as kidney,lesion.")
-    views = {kind: _View(population.model(kind), possible, physical_per_h, seed) for kind in dict.fromkeys(kinds)}
-    ranked = {count: _ranked(views, (possible, hours.apart_h), count) for count in range(1, images + 1)}
+    names = tuple(dict.fromkeys(kinds))
+    step = _Steps(progress, 2 * len(names) + images)
+    views: dict[str, _View] = {}
+    for kind in names:
+        step(f"Possible patients: {kind}")
+        views[kind] = _View(population.model(kind), possible, physical_per_h, seed)
+    ranked = {}
+    for count in range(1, images + 1):
+        step(f"Sets of {count} image{'s' if count > 1 else ''}")
+        ranked[count] = _ranked(views, (possible, hours.apart_h), count)
+    simulated = {}
     best_places, _ = ranked[images]
     best = tuple(int(n) for n in best_places[0])
+    for kind, view in views.items():
+        step(f"Simulated patients: {kind}")
+        simulated[kind] = view.simulated([float(possible[n]) for n in best], physical_per_h, seed)
     return Plan(
         _planned(views, possible, best),
         tuple(_planned(views, possible, tuple(map(int, one))) for one in _different(best_places, possible)),
@@ -178,13 +194,21 @@ def plan(
         },
         tuple(_planned(views, possible, tuple(map(int, ranked[count][0][0]))) for count in range(1, images)),
         {float(possible[moved]): _profile(views, possible, best, moved) for moved in best},
-        {
-            kind: view.simulated([float(possible[n]) for n in best], physical_per_h, seed)
-            for kind, view in views.items()
-        },
+        simulated,
         hours,
         population.source or population.name,
     )
+
+
+class _Steps:
+    """Counts steps of the same share, and reports each as it begins."""
+
+    def __init__(self, progress: Progress, count: int) -> None:
+        self._progress, self._count, self._begun = progress, count, 0
+
+    def __call__(self, message: str) -> None:
+        self._progress(self._begun / self._count, message)
+        self._begun += 1
 
 
 class _View:

@@ -12,6 +12,7 @@ from PRRTUptakeLib.report.plots import Series, line_chart
 from scipy.spatial.transform import Rotation
 
 from PRRTDosimetryLib.dose.density import SOFT_TISSUE_g_per_mL
+from PRRTDosimetryLib.dose.dose_levels import PERCENTS
 from PRRTDosimetryLib.dosimetry.dose_intervals import interval_text
 
 if TYPE_CHECKING:
@@ -57,10 +58,12 @@ def dose_map_sections(
     method: str,
     by_region: Mapping[str, Mapping[str, float]],
     known: Mapping[str, UncertainValue] | None = None,
+    levels: Mapping[tuple[str, int], UncertainValue] | None = None,
 ) -> list[str]:
     """HTML section on one cycle's dose map.
 
-    ``by_region`` holds dose (Gy), tia (MBq.h) and mass (g) of regions; ``known`` the intervals of the map's means.
+    ``by_region`` holds dose (Gy), tia (MBq.h) and mass (g) of regions; ``known`` the intervals of the map's means,
+    ``levels`` those of D98, D50 and D2 by region and percent.
     """
     doses_Gy = by_region["dose"]
     return [
@@ -71,7 +74,7 @@ def dose_map_sections(
             _registration_table(made),
             table(
                 _HEADER,
-                _histogram_rows(made, doses_Gy, known or {}),
+                _histogram_rows(made, doses_Gy, known or {}, levels or {}),
                 "Dose-volume histograms, partial voxels by their part",
             ),
             f'<div class="pictures">{_charts(made, doses_Gy)}</div>',
@@ -174,27 +177,40 @@ def summed_map_section(part: SummedDoseMap) -> str:
 
 _INTERVALS = (
     " The 95 % interval of a mean is that of the region's dose, from the same images, with the loss by partial volume "
-    "in it; D98, D50 and D2 have none."
+    "in it. D98, D50 and D2 have in theirs what the region's voxels share (as the mean), the noise of the voxels, "
+    "which widens a histogram, and the blur: they reach from what the image shows without noise to what the region has "
+    "if it is sharp or uniform in truth. Cold or hot parts smaller than the resolution are not in them; regions that "
+    "are not corrected together with the others (a liver with its lesions) have none."
 )
-_HEADER = ["region", "volume mL", "mean Gy", "95 % Gy", "D98 Gy", "D50 Gy", "D2 Gy", "by region Gy"]
+_HEADER = [
+    *("region", "volume mL", "mean Gy", "95 % Gy", "D98 Gy", "95 % Gy", "D50 Gy", "95 % Gy", "D2 Gy", "95 % Gy"),
+    "by region Gy",
+]
 
 
 def dose_map_table(
-    made: CycleMap, doses_Gy: Mapping[str, float], known: Mapping[str, UncertainValue] | None = None
+    made: CycleMap,
+    doses_Gy: Mapping[str, float],
+    known: Mapping[str, UncertainValue] | None = None,
+    levels: Mapping[tuple[str, int], UncertainValue] | None = None,
 ) -> str:
     """The same figures for a terminal."""
-    return plain_table(_HEADER, _histogram_rows(made, doses_Gy, known or {}))
+    return plain_table(_HEADER, _histogram_rows(made, doses_Gy, known or {}, levels or {}))
 
 
 def _histogram_rows(
-    made: CycleMap, doses_Gy: Mapping[str, float], known: Mapping[str, UncertainValue]
+    made: CycleMap,
+    doses_Gy: Mapping[str, float],
+    known: Mapping[str, UncertainValue],
+    levels: Mapping[tuple[str, int], UncertainValue],
 ) -> list[list[object]]:
     rows: list[list[object]] = []
     for name, region in made.regions.items():
         found = region.histogram
-        levels = [found.dose_at_volume_Gy(percent) for percent in (98, 50, 2)]
-        mean = [found.mean_Gy, interval_text(known.get(name))]
-        rows.append([name, found.total_volume_mL, *mean, *levels, doses_Gy.get(name, math.nan)])
+        cells: list[object] = [found.mean_Gy, interval_text(known.get(name))]
+        for percent in PERCENTS:
+            cells += [found.dose_at_volume_Gy(percent), interval_text(levels.get((name, percent)))]
+        rows.append([name, found.total_volume_mL, *cells, doses_Gy.get(name, math.nan)])
     return rows
 
 

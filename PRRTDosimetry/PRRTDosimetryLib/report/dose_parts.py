@@ -42,13 +42,16 @@ def _(part: TotalDoses, result: StudyResult) -> list[str]:
 @part_sections.register(CycleDoseMap)
 def _(part: CycleDoseMap, result: StudyResult) -> list[str]:
     title = f"Cycle {part.cycle}"
-    sections = dose_map_sections(part.made, title, part.method, part.by_region, part.known)
+    sections = dose_map_sections(part.made, title, part.method, part.by_region, part.known, part.levels)
     return [*sections, *registration_sections(part.shown, f"{title}: the visits on each other")]
 
 
 @part_text.register(CycleDoseMap)
 def _(part: CycleDoseMap, result: StudyResult) -> list[str]:
-    return [f"Dose in every voxel, cycle {part.cycle}", dose_map_table(part.made, part.by_region["dose"], part.known)]
+    return [
+        f"Dose in every voxel, cycle {part.cycle}",
+        dose_map_table(part.made, part.by_region["dose"], part.known, part.levels),
+    ]
 
 
 @part_sections.register(SummedDoseMap)

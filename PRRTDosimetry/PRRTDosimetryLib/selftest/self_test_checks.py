@@ -29,7 +29,7 @@ from PRRTDosimetryLib.dose.sphere_table import sphere_S_Gy_per_Bq_s
 from PRRTDosimetryLib.dose.spheres import sphere_dose
 from PRRTDosimetryLib.dose.voxel_kernel import voxel_kernel
 from PRRTDosimetryLib.effect.bed import bed_Gy, dose_protraction_factor
-from PRRTDosimetryLib.kinetics.coverage import SCENARIOS, coverage
+from PRRTDosimetryLib.kinetics.coverage import SCENARIOS, coverage, held_where_truth_is_as_assumed
 from PRRTDosimetryLib.kinetics.curve_shape import Shape
 from PRRTDosimetryLib.kinetics.curves import Curve
 from PRRTDosimetryLib.kinetics.selection import integrate
@@ -125,6 +125,11 @@ def coverage_checks() -> list[Check]:
         found = coverage(scenario, lutetium, _SIMULATED, _SEED, compare=False)
         source = f"{_SIMULATED} simulated curves; median width of the interval {found.width:.0%} of the truth"
         checks.append(Check("Coverage", scenario.name, 0.95, found.held, _COVERAGE_TOLERANCE, "1", source))
+    for time_h in ((24.0, 96.0), (4.0, 24.0, 72.0, 168.0)):
+        held = held_where_truth_is_as_assumed(lutetium, time_h, 0.05, _SIMULATED, _SEED)
+        name = f"regions as assumed, at {'/'.join(f'{t:g}' for t in time_h)} h, noise 5%, given: sigma"
+        source = f"{_SIMULATED} simulated regions drawn from what is assumed beforehand"
+        checks.append(Check("Coverage", name, 0.95, held, _COVERAGE_TOLERANCE, "1", source))
     return checks
 
 

@@ -16,6 +16,10 @@
    <translation> MBq</translation>
   </message>
   <message>
+   <source> cps</source>
+   <translation> cps</translation>
+  </message>
+  <message>
    <source> cps/MBq</source>
    <translation> cps/MBq</translation>
   </message>
@@ -190,6 +194,14 @@
   <message>
    <source>Cost</source>
    <translation>Coût</translation>
+  </message>
+  <message>
+   <source>Count rate that the camera showed during the chosen image, as the phantoms of the camera file have it. The dead time of the camera file in use (section 6) is corrected by it when the curves are fitted.</source>
+   <translation>Taux de comptage que la caméra a montré pendant l'image choisie, comme l'ont les fantômes du fichier de caméra. Le temps mort du fichier de caméra utilisé (section 6) est corrigé avec lui à l'ajustement des courbes.</translation>
+  </message>
+  <message>
+   <source>Count rate:</source>
+   <translation>Taux de comptage :</translation>
   </message>
   <message>
    <source>Covariates:</source>
@@ -796,6 +808,10 @@
    <translation>non indiqué</translation>
   </message>
   <message>
+   <source>not stated: dead time is not corrected</source>
+   <translation>non indiqué : temps mort non corrigé</translation>
+  </message>
+  <message>
    <source>p.i.</source>
    <translation>p.i.</translation>
   </message>
@@ -1055,6 +1071,10 @@
  <context>
   <name>panel.planning</name>
   <message>
+   <source>Finding hours</source>
+   <translation>Recherche des heures</translation>
+  </message>
+  <message>
    <source>Images at {hours} say most of the dose.</source>
    <translation>Les images à {hours} renseignent le mieux sur la dose.</translation>
   </message>
@@ -1107,6 +1127,10 @@
   <message>
    <source>Give the patient's sex in section 1; it chooses the phantom.</source>
    <translation>Indiquez le sexe du patient en section 1 ; il détermine le fantôme.</translation>
+  </message>
+  <message>
+   <source>The count rate could not be set.</source>
+   <translation>Le taux de comptage n'a pas pu être fixé.</translation>
   </message>
   <message>
    <source>The image could not be calibrated.</source>

@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.dicom.operator_overrides import DeadTime
 
 
+def dead_time_note(loss: DeadTime, reason: str) -> str:
+    """That the factor was applied, for reports; ``reason`` says by whose word."""
+    return (
+        f"Dead-time factor {dead_time_factor(loss):.4f} applied ({loss.model}, {loss.tau_us:g} us, observed "
+        f"{loss.observed_cps:g} cps), {reason}."
+    )
+
+
 def dead_time_factor(loss: DeadTime) -> float:
     """True over observed count rate (at least 1).
 

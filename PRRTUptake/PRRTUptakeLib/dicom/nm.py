@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from PRRTUptakeLib.dicom.dead_time import dead_time_factor
+from PRRTUptakeLib.dicom.dead_time import dead_time_factor, dead_time_note
 from PRRTUptakeLib.dicom.errors import CalibrationError
 from PRRTUptakeLib.dicom.headers import items, label, number, words
 from PRRTUptakeLib.dicom.operator_overrides import DOUBT
@@ -108,11 +108,7 @@ def _corrections(dataset: Dataset, where: str) -> tuple[str, ...]:
 def _dead_time_corrected(found: Concentration, loss: DeadTime) -> Concentration:
     factor = dead_time_factor(loss)
     np.multiply(found.array, np.float32(factor), out=found.array)
-    note = (
-        f"Dead-time factor {factor:.4f} applied ({loss.model}, {loss.tau_us:g} us, observed {loss.observed_cps:g} "
-        "cps), as the operator stated."
-    )
-    return replace(found, decisions=(*found.decisions, note))
+    return replace(found, decisions=(*found.decisions, dead_time_note(loss, "as the operator stated")))
 
 
 def _without_calibration(

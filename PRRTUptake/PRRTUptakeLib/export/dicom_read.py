@@ -66,7 +66,8 @@ def read_object(path: Path, images: Path | None = None) -> tuple[str, list[dict[
 
 def _measurement(values: dict[str, Any]) -> dict[str, Any]:
     kept = {"region" if key == "tracking_id" else key: value for key, value in values.items()}
-    return {**kept, "uncertainty": None if math.isnan(values["uncertainty"]) else values["uncertainty"]}
+    known = ("uncertainty", "lower_95", "upper_95")
+    return {**kept, **{key: None if math.isnan(values[key]) else values[key] for key in known}}
 
 
 def _range(volume: Volume) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,7 @@ from PRRTUptakeLib.export.dicom_codes import coded, metric_code, metric_of, unit
 from PRRTUptakeLib.export.dicom_objects import (
     MANUFACTURER,
     MODEL,
+    PRIVATE,
     SERIAL,
     finish,
     own_uids,
@@ -53,6 +54,10 @@ if TYPE_CHECKING:
 
 SR_NUMBER = 9003
 _UPPER = CodedConcept("371886008", "SCT", "+, range of upper measurement uncertainty")
+_LIMITS = {
+    "lower_95": CodedConcept("LOWER_95", PRIVATE, "Lower limit of the 95 % interval"),
+    "upper_95": CodedConcept("UPPER_95", PRIVATE, "Upper limit of the 95 % interval"),
+}
 _PROCEDURES = {
     "NM": CodedConcept("371572003", "SCT", "Nuclear medicine procedure"),
     "PT": CodedConcept("371572003", "SCT", "Nuclear medicine procedure"),
@@ -62,7 +67,7 @@ _IMAGING = CodedConcept("363679005", "SCT", "Imaging procedure")
 
 @dataclass(frozen=True)
 class ReportedValue:
-    """One measurement as a report holds it; ``uncertainty`` is nan where none is stated."""
+    """One measurement as a report holds it; ``uncertainty`` and the 95 % limits are nan where none is stated."""
 
     tracking_id: str
     tracking_uid: str
@@ -70,6 +75,8 @@ class ReportedValue:
     value: float
     unit: str
     uncertainty: float = math.nan
+    lower_95: float = math.nan
+    upper_95: float = math.nan
 
 
 def measurement_report(
@@ -82,7 +89,9 @@ def measurement_report(
 ) -> Dataset:
     """The rows of one visit as a TID 1500 report; regions refer to their segments of ``seg`` by tracking UID.
 
-    Rows whose metric has a kind behind a colon (what another reference would have given) stay in the table only.
+    Rows whose metric has a kind behind a colon (what another reference would have given) stay in the table only. Of a
+    row with a 95 % interval, which need not be symmetric, the limits follow as measurements of the same name and
+    derivation, their method being the limit (codes LOWER_95 and UPPER_95 of 99PRRT).
 
     Parameters
     ----------
@@ -144,7 +153,27 @@ def read_report(path: Path) -> tuple[ReportedValue, ...]:
         ]
     except Exception as error:  # pydicom and highdicom raise many kinds
         raise ExportError(f"{path} is not a measurement report by TID 1500 ({error}).") from error
-    return tuple(_value(group, item, str(path)) for group in groups for item in group.get_measurements())
+    found: list[ReportedValue] = []
+    for group in groups:
+        values: dict[str, ReportedValue] = {}
+        for item in group.get_measurements():
+            one = _value(group, item, str(path))
+            limit = _limit_of(item)
+            if limit == "lower_95":
+                one = replace(values[one.metric], lower_95=one.value)
+            elif limit == "upper_95":
+                one = replace(values[one.metric], upper_95=one.value)
+            values[one.metric] = one
+        found += values.values()
+    return tuple(found)
+
+
+def _limit_of(item: Measurement) -> str:
+    """Whether a measurement is a limit of the one before it: the field's name, else ""."""
+    method = item.method
+    if method is None or method.scheme_designator != PRIVATE:
+        return ""
+    return next((name for name, code in _LIMITS.items() if code.value == method.value), "")
 
 
 def _observer() -> ObserverContext:
@@ -164,7 +193,7 @@ def _group(
     segment = next(iter(segmentation.having(name=region)), None)
     words = (segment.lesion_id if segment else "") or region
     tracking = TrackingIdentifier(uid=tracking_uid(series.patient_id, words), identifier=words)
-    measurements = [_measurement(row) for row in rows]
+    measurements = [one for row in rows for one in (_measurement(row), *_limits(row))]
     time_point = TimePointContext(time_point=visit)
     number = segment_numbers(seg).get(region[:64])
     if segment is None or number is None:
@@ -202,6 +231,18 @@ def _measurement(row: Row) -> Measurement:
         if "MeasuredValueSequence" in child:  # highdicom says "no units", but the uncertainty has those of the value
             child.MeasuredValueSequence[0].MeasurementUnitsCodeSequence = [unit]
     return made
+
+
+def _limits(row: Row) -> list[Measurement]:
+    """Lower and upper end of the 95 % interval; none where it is not known."""
+    if not (math.isfinite(row.lower_95) and math.isfinite(row.upper_95)):
+        return []
+    name, derivation = metric_code(row.metric, row.unit)
+    unit = unit_code(row.unit)
+    return [
+        Measurement(name=name, value=getattr(row, limit), unit=unit, derivation=derivation, method=code)
+        for limit, code in _LIMITS.items()
+    ]
 
 
 def _value(group: VolumetricROIMeasurementsAndQualitativeEvaluations, item: Measurement, where: str) -> ReportedValue:

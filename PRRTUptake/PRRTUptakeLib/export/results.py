@@ -114,6 +114,7 @@ def _write(
         write_scene(result, out)
     for write in outputs.more:
         write(out, result)
+    progress(0.99, "all is written")  # who stops before this leaves the folder as it was
     return result
 
 

@@ -7,10 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.export.results import Outputs, export_result
-from PRRTUptakeLib.mrml.scene import write_bundle
+from PRRTUptakeLib.mrml.scene_bundle import write_bundle
 from PRRTUptakeLib.mrml.segmentations import write_segmentation_file
 from PRRTUptakeLib.mrml.volumes import require_in_scene
-from PRRTUptakeLib.progress import Progress, in_background, no_progress, on_main_thread
+from PRRTUptakeLib.progress import Progress, in_background, no_progress, on_main_thread, sub_progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -62,12 +62,12 @@ def export_scene_result(
     def write_nodes(out: Path) -> None:
         if segmentationNode is not None:
             write_segmentation_file(segmentationNode, out / "patient.seg.nrrd")
-        if chosen.scene:
-            write_bundle(out / "patient.mrb")
 
     def work(step: Progress) -> None:
         def write_scene(result: StudyResult, out: Path) -> None:
             on_main_thread(step, lambda: write_nodes(out))
+            if chosen.scene:
+                write_bundle((out / "patient.mrb").absolute(), sub_progress(step, 0.2, 0.6))
 
         writers = tuple(partial(_written, writer, step) for writer in more)
         outputs = Outputs(title=title, more=writers, excel=chosen.excel, replace=chosen.replace)

@@ -17,6 +17,7 @@ from PRRTUptakeLib.mrml.volumes import (
 
 ROLE_ATTRIBUTE, VISIT_ATTRIBUTE = "PRRT.ImageRole", "PRRT.Visit"
 HOURS_ATTRIBUTE, PATIENT_ATTRIBUTE = "PRRT.HoursAfterInjection", "PRRT.Patient"
+RATE_ATTRIBUTE = "PRRT.ObservedRate_cps"  # count rate that the camera showed, for its dead time
 ROUTE_ATTRIBUTE = "PRRT.Route"  # IA or IV
 SEGMENTATION_ROLE = "PRRT.Segmentation"  # node reference from an image to the segments drawn for it alone
 LOBE_PLANE_ROLE = "PRRT.LobePlane"  # node reference from segments to the plane that parts their lobes
@@ -102,14 +103,19 @@ def describe_image(
     units: str | None = None,
     hours: float | None = None,
     route: str | None = None,
+    rate_cps: float | None = None,
 ) -> None:
-    """Note on a volume what the user states of it; None leaves as it was, "" for ``route`` takes it back.
+    """Note on a volume what the user states of it; None leaves as it was, "" for ``route`` and 0 take it back.
 
     Raises
     ------
     NodeError
-        If the role, the units or the route are not known, or the time is negative.
+        If the role, the units or the route are not known, or time or count rate are negative.
     """
+    if rate_cps is not None:
+        if rate_cps < 0:
+            raise NodeError(f"The count rate is {rate_cps:g} counts per second: correct it.")
+        node.SetAttribute(RATE_ATTRIBUTE, f"{rate_cps:g}" if rate_cps > 0 else None)
     if route is not None:
         if route not in ("", *ROUTES):
             raise NodeError(f"The route of an injection is one of {', '.join(ROUTES)}, not '{route}'.")

@@ -158,7 +158,8 @@ def verify_case_bundle(
 
 def write_scene(result: StudyResult, folder: Path) -> None:
     """Empty the scene, fill it with a result, and write it with the last segmentation."""
-    from PRRTUptakeLib.mrml.scene import build_scene, write_bundle
+    from PRRTUptakeLib.mrml.scene import build_scene
+    from PRRTUptakeLib.mrml.scene_bundle import write_bundle
     from PRRTUptakeLib.mrml.segmentations import write_segmentation_file
     from PRRTUptakeLib.mrml.session import session
     from PRRTUptakeLib.mrml.views import show_scene
@@ -168,4 +169,4 @@ def write_scene(result: StudyResult, folder: Path) -> None:
     show_scene()
     if segmentations:
         write_segmentation_file(segmentations[-1], folder / "patient.seg.nrrd")
-    write_bundle(folder / "patient.mrb")
+    write_bundle((folder / "patient.mrb").absolute())

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import slicer
 
 from PRRTUptakeLib.mrml.dicom_nodes import keep_injection
-from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.images import (
     LOBE_PLANE_ROLE,
     MEASURED,
@@ -25,7 +24,6 @@ from PRRTUptakeLib.mrml.volumes import node_from_volume
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from PRRTUptakeLib.imaging.volume import Volume
     from PRRTUptakeLib.study.model import VisitContents
@@ -64,18 +62,6 @@ def _describe(node: Any, volume: Volume, visit: VisitContents) -> None:
     if image_row(node).role == MEASURED:
         describe_image(node, route=visit.route)
         keep_injection(node, visit.injection, volume.reference_time)
-
-
-def write_bundle(path: Path) -> None:
-    """Write the whole scene as a ``.mrb`` that Slicer opens.
-
-    Raises
-    ------
-    NodeError
-        If the bundle cannot be written.
-    """
-    if not session().WriteToMRB(str(path)):
-        raise NodeError(f"The scene could not be written to {path}: is the disk full?")
 
 
 def place_in_study(patient: str, study: str, nodes: Sequence[Any]) -> None:

@@ -22,11 +22,12 @@ class DatabaseSection(Section):
 
     def onFromDatabase(self) -> None:
         """Load the chosen patient of the DICOM database, and take over what the case proposes."""
-        from PRRTUptakeLib.mrml.dicom_database import load_from_database
-
         patient = self.ui.databaseComboBox.itemData(self.ui.databaseComboBox.currentIndex)
         said: list[str] = []
-        with self.attempt(_("The patient could not be loaded.")), waiting(_("From DICOM database")) as progress:
+        failure, needs = _("The patient could not be loaded."), "PRRTUptakeLib.mrml.dicom_database"
+        with self.attempt(failure), waiting(_("From DICOM database"), needs) as progress:
+            from PRRTUptakeLib.mrml.dicom_database import load_from_database
+
             if not patient:
                 raise PRRTError(_("There is no patient in the DICOM database: import the images in the DICOM module."))
             wished = "" if self.parameters.protocol == OWN_FILE else self.parameters.protocol

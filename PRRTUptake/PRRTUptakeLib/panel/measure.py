@@ -22,6 +22,8 @@ from PRRTUptakeLib.panel.section import (
     waiting,
 )
 
+NEEDS = ("PRRTUptakeLib.mrml.logic", "PRRTUptakeLib.mrml.results")
+
 
 class MeasureSection(Section):
     """Measures, and shows what was measured."""
@@ -35,6 +37,7 @@ class MeasureSection(Section):
         connect(self.ui.manualShiftImageComboBox, "currentIndexChanged(int)", self.showManualShift)
         connect(self.ui.resultsTable, "itemSelectionChanged()", self.onRowChosen)
         self.rows: tuple[Any, ...] = ()
+        self._state: tuple[Any, ...] | None = None
         self.shown: tuple[Any, ...] = ()  # image, lesion and manual shift in the fields below the table
 
     def refresh(self) -> None:
@@ -65,7 +68,7 @@ class MeasureSection(Section):
         from PRRTUptakeLib.mrml.charts import chart_of
 
         images: tuple[Any, ...] = ()
-        with self.attempt(_("The images could not be measured.")), waiting(_("Measuring")) as progress:
+        with self.attempt(_("The images could not be measured.")), waiting(_("Measuring"), *NEEDS) as progress:
             parameters = self.parameters
             table = self.logic.measureImages(parameters, progress)
             parameters.table = table
@@ -83,6 +86,10 @@ class MeasureSection(Section):
         from PRRTUptakeLib.mrml.results import result_sentences, target_table
 
         node = self.parameters.table if self.parameters is not None else None
+        state = () if node is None else (node.GetID(), node.GetMTime(), node.GetTable().GetMTime())
+        if state == self._state:  # a table of a series has a thousand rows
+            return
+        self._state = state
         table = target_table(node)
         self.rows = table.rows
         lines = [

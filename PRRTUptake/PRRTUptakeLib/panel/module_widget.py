@@ -28,9 +28,11 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     logic : of the module; it has ``getParameterNode``.
     sections : top to bottom.
     busy : work is under way; what changes meanwhile is shown at its end.
+    exportNeeds : modules that an export loads, which takes a moment at its first time.
     """
 
     uiFile = ""
+    exportNeeds: tuple[str, ...] = ()
 
     def __init__(self, parent: Any = None) -> None:
         self.parameters: Any = None

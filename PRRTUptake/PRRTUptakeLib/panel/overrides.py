@@ -12,6 +12,7 @@ from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.mrml.images import MEASURED
 from PRRTUptakeLib.panel.section import Section, connect, waiting
 
+NEEDS = "PRRTUptakeLib.mrml.dicom_nodes"
 TIME_BASES = ("total", "per-view", "rate")
 
 
@@ -75,7 +76,7 @@ class OverridesSection(Section):
         row = self.panel.images.chosen()
         if row is None:
             return
-        with self.attempt(_("The image could not be read again.")), waiting(_("Reading")) as progress:
+        with self.attempt(_("The image could not be read again.")), waiting(_("Reading"), NEEDS) as progress:
             from PRRTUptakeLib.mrml.dicom_nodes import node_from_series
             from PRRTUptakeLib.mrml.images import describe_image
             from PRRTUptakeLib.mrml.scene_dicom import source_series

@@ -21,6 +21,8 @@ from PRRTUptakeLib.mrml.parent_transforms import (
 from PRRTUptakeLib.panel.section import Section, connect, fill_table, waiting
 from PRRTUptakeLib.progress import sub_progress
 
+NEEDS = "PRRTUptakeLib.mrml.registration"
+
 
 class RegistrationSection(Section):
     """Moves the images of one visit onto another; images of one visit move together."""
@@ -70,7 +72,7 @@ class RegistrationSection(Section):
 
     def onRegister(self) -> None:
         """Register, move the images of the visit, and show both images on each other."""
-        with self.attempt(_("The images could not be registered.")), waiting(_("Registration")) as progress:
+        with self.attempt(_("The images could not be registered.")), waiting(_("Registration"), NEEDS) as progress:
             progress(0.0, _("Registering; this takes about half a minute"))
             from PRRTUptakeLib.mrml.registration import register
 
@@ -91,7 +93,10 @@ class RegistrationSection(Section):
     def onRegisterAll(self) -> None:
         """Register every visit; those that are done stay so when the user stops."""
         stopped = _("Stopped; the visits that were registered before stay so.")
-        with self.attempt(_("The visits could not be registered."), stopped), waiting(_("Registration")) as progress:
+        with (
+            self.attempt(_("The visits could not be registered."), stopped),
+            waiting(_("Registration"), NEEDS) as progress,
+        ):
             from PRRTUptakeLib.mrml.registration import register, visits_to_register
 
             parameters = self.parameters

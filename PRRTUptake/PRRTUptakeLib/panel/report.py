@@ -56,7 +56,7 @@ class ReportSection(Section):
         """Calculate and write everything."""
         parameters = self.parameters
         failure, stopped = _("The results could not be exported."), _("Stopped; the folder is as it was.")
-        with self.attempt(failure, stopped), waiting(_("Exporting")) as progress:
+        with self.attempt(failure, stopped), waiting(_("Exporting"), *self.panel.exportNeeds) as progress:
             self.logic.export(parameters, progress)
             self.panel.say(_("Exported to {folder}.").format(folder=parameters.reportFolder))
 

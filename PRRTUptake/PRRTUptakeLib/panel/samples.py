@@ -49,12 +49,13 @@ def load(name: str) -> list[Any]:
 
     from PRRTUptakeLib.errors import Cancelled
     from PRRTUptakeLib.mrml.images import MEASURED, image_rows
-    from PRRTUptakeLib.mrml.sample_data import load_sample
     from PRRTUptakeLib.mrml.views import show_image
 
     with slicer.util.tryWithErrorDisplay(_("The synthetic patient could not be made."), waitCursor=True):
         try:
-            with waiting(_("Synthetic patient")) as progress:
+            with waiting(_("Synthetic patient"), "PRRTUptakeLib.mrml.sample_data") as progress:
+                from PRRTUptakeLib.mrml.sample_data import load_sample
+
                 nodes = load_sample(name, progress=progress)
             measured = [row.node for row in image_rows() if row.role == MEASURED and row.node in nodes]
             if measured:

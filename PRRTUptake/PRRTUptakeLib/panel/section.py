@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -77,8 +79,10 @@ def connect(widget: Any, signal: str, slot: Callable[..., None]) -> None:
 
 
 @contextmanager
-def waiting(title: str) -> Iterator[DialogProgress]:
+def waiting(title: str, *needs: str) -> Iterator[DialogProgress]:
     """A progress dialog with a cancel button; gives the function that long work calls.
+
+    ``needs`` are modules that take long to load, a second and more at their first use: that is waited for here.
 
     Raises
     ------
@@ -87,7 +91,11 @@ def waiting(title: str) -> Iterator[DialogProgress]:
     """
     dialog = slicer.util.createProgressDialog(windowTitle=title, labelText=title, maximum=100, modal=True)
     try:
-        yield DialogProgress(dialog)
+        progress = DialogProgress(dialog)
+        missing = [name for name in needs if name not in sys.modules]
+        if missing:
+            progress.in_background(lambda step: [importlib.import_module(name) for name in missing])
+        yield progress
     finally:
         dialog.close()
         dialog.deleteLater()

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
+NEEDS = "PRRTUptakeLib.mrml.logic"
+
+
 class SegmentsSection(Section):
     """The segments of the chosen segmentation, and the steps that label them."""
 
@@ -154,7 +157,7 @@ class SegmentsSection(Section):
     def onFeeding(self, number: int, index: int) -> None:
         """Count a segment to the lobe whose artery feeds it."""
         if self.node is not None:
-            with self.attempt(_("The segment could not be moved.")):
+            with self.attempt(_("The segment could not be moved.")), waiting(_("Segments"), NEEDS):
                 lobe = self._feeding[0][1].itemData(index)
                 logic = self.logic.uptakeFor(self.parameters)
                 logic.setFeeding(self.node, number, lobe, self.ui.feedingReasonLineEdit.text)
@@ -221,7 +224,7 @@ class SegmentsSection(Section):
         """Run one step; its sentences go below the table."""
         logic = None
         try:
-            with self.attempt(failure), waiting(_("Segments")) as progress:
+            with self.attempt(failure), waiting(_("Segments"), NEEDS) as progress:
                 logic = self.logic.uptakeFor(self.parameters)
                 logic.progress = progress
                 progress(0.1, _("Working on the segments"))
@@ -239,7 +242,7 @@ class SegmentsSection(Section):
 
     def onPlacePlane(self) -> None:
         """Put a plane between the lobes, to be dragged."""
-        with self.attempt(_("The lobe plane could not be placed.")):
+        with self.attempt(_("The lobe plane could not be placed.")), waiting(_("Segments"), NEEDS):
             from PRRTUptakeLib.mrml.planes import show_in_all_views
 
             plane = self.logic.uptakeFor(self.parameters).placeLobePlane(self.node, self.parameters.lobePlane)
@@ -295,7 +298,7 @@ class SegmentsSection(Section):
         """Say what the chosen segment is."""
         row, key = self.chosen(), self.ui.structureComboBox.itemData(index)
         if row is not None and key:
-            with self.attempt(_("The segment could not be named.")):
+            with self.attempt(_("The segment could not be named.")), waiting(_("Segments"), NEEDS):
                 self.logic.uptakeFor(self.parameters).nameSegment(self.node, row.name, key)
 
 

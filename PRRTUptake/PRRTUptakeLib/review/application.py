@@ -224,6 +224,8 @@ class ReviewApplication(Decisions):
                 continue
             if review is self.review:
                 self._lives[key] = found
+                with self.state:
+                    self._show_dragged(key)
 
     def _show_measured(self) -> None:
         review = self._required()

@@ -28,7 +28,15 @@ if TYPE_CHECKING:
 
     from PRRTUptakeLib.imaging.volume import Volume
     from PRRTUptakeLib.segmentation.segments import Segmentation
-    from PRRTUptakeLib.study.model import Extension, ImageInput, StudyInput, StudyResult, VisitContents, VisitInput
+    from PRRTUptakeLib.study.model import (
+        EmissionInput,
+        Extension,
+        ImageInput,
+        StudyInput,
+        StudyResult,
+        VisitContents,
+        VisitInput,
+    )
     from PRRTUptakeLib.study.preparation import Prepared
     from PRRTUptakeLib.study.readings.journal import Journal
 
@@ -220,13 +228,12 @@ class CaseReview:
     def _live_input(self, key: VisitKey) -> LiveInput:
         study = with_reading(self.study, self.reading)
         visit, first = study.visit(key), next(one for one in study.visits if one.drawn_on is None)
-        if visit.emission is None:
-            raise ReviewError("The visit has no image to be measured: the numbers follow when the plane is let go.")
+        shown, emission = self._emission_for(visit)
         prepared = self.prepared(key)
-        transform = np.linalg.inv(self.to_segments(key))
+        transform = np.linalg.inv(self.to_segments(shown))
         return LiveInput(
             segmentation=visit.load_segments(),
-            image=visit.emission.load(CONCENTRATION).volume,
+            image=emission.load(CONCENTRATION).volume,
             protocol=study.protocol,
             transform=None if np.array_equal(transform, np.eye(4)) else transform,
             target_overrides=visit.target_overrides,
@@ -236,6 +243,17 @@ class CaseReview:
             upper=study.treated_lobe or "left",
             measured=prepared.lesions if prepared is not None else (),
         )
+
+    def _emission_for(self, visit: VisitInput) -> tuple[VisitKey, EmissionInput]:
+        """The visit's own image; where contours of a comparison of routes are on an MRI, the first of the PET: lobes
+        and targets do not depend on it, and no uptake is shown of it.
+        """
+        if visit.emission is not None:
+            return visit.key, visit.emission
+        for other in self.study.visits if self.study.protocol.rules.routes else ():
+            if other.emission is not None:
+                return other.key, other.emission
+        raise ReviewError("The visit has no image to be measured: the numbers follow when the plane is let go.")
 
     # What is decided
 

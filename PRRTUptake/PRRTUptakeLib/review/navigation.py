@@ -86,6 +86,14 @@ class Navigation(PageState):
         if live is not None:
             self._show_live(live.at(plane))
 
+    def _show_dragged(self, key: VisitKey) -> None:
+        """The numbers of a plane that was dragged before they could follow: the mouse may rest by now."""
+        if self._drag is None or not self._drag[2]:
+            return
+        panel = self.panels[self._drag[0]]
+        if panel.images.drawn_on == key and panel.plane is not None:
+            self._show_live(self._lives[key].at(panel.plane))
+
     def _move_cross(self, to_segments: np.ndarray, place: np.ndarray, view: str = "") -> None:
         self.cross = to_segments[:3, :3] @ place + to_segments[:3, 3]
         self._show_views(tuple(one for one in VIEWS if one != view))

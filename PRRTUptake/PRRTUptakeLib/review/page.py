@@ -10,7 +10,8 @@ STYLE = """
 .rv{display:grid;grid-template:auto 1fr/1fr 430px;height:100vh;outline:none}
 .rv header{grid-column:1/3;display:flex;gap:14px;align-items:center;padding:6px 12px;background:#23262c}
 .rv header b{font-size:16px}.rv .grow{flex:1}
-.rv main{overflow:auto;padding:8px}.rv aside{overflow:auto;padding:8px 12px;background:#1c1f24}
+.rv main{overflow:auto;scrollbar-gutter:stable;padding:8px}
+.rv aside{overflow:auto;scrollbar-gutter:stable;padding:8px 12px;background:#1c1f24}
 .rv .panel{display:grid;grid-template-columns:repeat(3,minmax(0,1fr));gap:6px;margin-bottom:8px}
 .rv .panel h3{grid-column:1/4;margin:0;font-size:14px;display:flex;gap:10px;align-items:center}
 .rv .slice{position:relative;aspect-ratio:1;background:#000;touch-action:none;user-select:none;cursor:crosshair}

@@ -204,15 +204,27 @@ def camera_overrides(
     found = stated
     if camera.kind == COUNTS and (stated is None or stated.calibration is None) and not has_units(series):
         found = replace(found or OperatorOverrides(), calibration=Calibration(camera.factor, "total"))
+    loss = camera_dead_time(camera, observed_cps)
+    return found if loss is None else replace(found or OperatorOverrides(), dead_time=loss)
+
+
+def camera_dead_time(camera: CameraFile, observed_cps: float | None) -> DeadTime | None:
+    """The camera's dead time at a visit's count rate; None where either is not known.
+
+    Raises
+    ------
+    InputFileError
+        If the rate is beyond what the dead time was measured for.
+    """
     if observed_cps is None or camera.dead_time is None:
-        return found
+        return None
     model, tau_us, highest = camera.dead_time
     if observed_cps > _BEYOND * highest:
         raise InputFileError(
             f"'observed_cps' is {observed_cps:g}, but the dead time of {camera.path.name} was measured up to "
             f"{highest:.0f} counts per second only: measure it further, or check the rate."
         )
-    return replace(found or OperatorOverrides(), dead_time=DeadTime(model, tau_us, observed_cps))
+    return DeadTime(model, tau_us, observed_cps)
 
 
 def cross_calibrated(

@@ -1,9 +1,10 @@
 """95 % intervals of SUV after each route and of their ratios: how well SUV repeats, and what is known of the means.
 
-SUVmax and SUVpeak have the repeatability that the protocol states in them and nothing else. Means have their draws too
-(camera resolution, place of the contour, contour, noise, and the loss expected of them), in which the ratio of the two
-images cancels what they share: resolution and contour. Noise is in both, in the repeatability as well, which makes
-intervals of means a little wider than need be.
+SUVmax and SUVpeak have the repeatability that the protocol states in them, and what noise adds to a maximum: their
+intervals join those of the value as measured and of the value without it (``uptake.maximum_bias``). Means have their
+draws too (camera resolution, place of the contour, contour, noise, and the loss expected of them), in which the ratio
+of the two images cancels what they share: resolution and contour. Noise is in both, in the repeatability as well, which
+makes intervals of means a little wider than need be.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.study.eligibility import log_ratio_sd
 from PRRTUptakeLib.study.visit_uptakes import VisitResolution, visit_uptakes
+from PRRTUptakeLib.uptake.maximum_bias import maximum_bias
 from PRRTUptakeLib.uptake.transfer_uncertainty import Normals
 from PRRTUptakeLib.uptake.uncertainty import UncertainValue, ratio, uncorrected_value
 
@@ -31,8 +33,8 @@ Z95 = 1.959964  # of the normal distribution, 95 % two-sided
 REPEATS = "how well SUV repeats"
 IN_THEM = (
     "In the 95 % intervals: how well SUV repeats; of means also camera resolution, place of the contour, contour and "
-    "the loss by partial volume. That loss is not in SUVmax and SUVpeak, nor is what noise adds to a maximum; a ratio "
-    "of two images has little of either where both have the same resolution and noise."
+    "the loss by partial volume. That loss is not in SUVmax and SUVpeak; a ratio of two images has little of it where "
+    "both have the same resolution. What noise adds to a maximum is in theirs where the noise of the image is known."
 )
 
 
@@ -74,8 +76,15 @@ def region_intervals(
     means : draws of the means in the two images, see `drawn_means`.
     """
     sd = log_ratio_sd(protocol.repeatability)
-    once = [{metric: _repeating(value, sd / math.sqrt(2.0)) for metric, value in one.items()} for one in values]
-    ratios = {metric: _repeating(values[0][metric] / values[1][metric], sd) for metric in values[0]}
+    added = [_added_by_noise(region, one) for one in means]
+    once = [
+        {metric: _repeating(value, sd / math.sqrt(2.0), more.get(metric, 0.0)) for metric, value in one.items()}
+        for one, more in zip(values, added, strict=True)
+    ]
+    apart = {metric: one - added[1].get(metric, one) for metric, one in added[0].items()}
+    ratios = {
+        metric: _repeating(values[0][metric] / values[1][metric], sd, apart.get(metric, 0.0)) for metric in values[0]
+    }
     drawn = [_mean(region, one) for one in means]
     for number, one in enumerate(drawn):
         if one is not None:
@@ -85,9 +94,21 @@ def region_intervals(
     return RegionIntervals(ia=once[0], iv=once[1], ratio=ratios)
 
 
-def _repeating(value: float, log_sd: float) -> UncertainValue:
-    factor = math.exp(Z95 * log_sd)
-    return UncertainValue(value=value, u=value * log_sd, lower=value / factor, upper=value * factor, contents=REPEATS)
+def _repeating(value: float, log_sd: float, log_added: float = 0.0) -> UncertainValue:
+    """By repeatability; what noise added to the value, as a logarithm, may or may not be in the truth."""
+    factor, without = math.exp(Z95 * log_sd), value * math.exp(-log_added)
+    low, high = min(value, without), max(value, without)
+    u = math.hypot(value * log_sd, value - without)
+    words = f"{REPEATS}, what noise adds to a maximum" if log_added else REPEATS
+    return UncertainValue(value=value, u=u, lower=low / factor, upper=high * factor, contents=words)
+
+
+def _added_by_noise(region: str, uptakes: VisitUptakes | None) -> dict[str, float]:
+    """Log of what noise adds to SUVmax and SUVpeak of a region; nothing where the image's noise is not known."""
+    if uptakes is None or uptakes.noise is None or region not in uptakes.image.regions or not uptakes.covers(region):
+        return {}
+    found = maximum_bias(uptakes.image.regions[region], uptakes.image.corrected, uptakes.noise)
+    return {} if found is None else {"suv_max": found.voxel, "suv_peak": found.sphere}
 
 
 def _with_repeats(drawn: DrawnValue, region: str, log_sd: float) -> UncertainValue:

@@ -41,9 +41,14 @@ def voxelwise_corrected(image: Volume, corrected: CorrectedRegions) -> Volume:
     RecoveryError
         If the image is on another grid than the regions.
     """
-    spread = corrected.spread
-    if not spread.model.grid.matches(image.grid):
+    if not corrected.spread.model.grid.matches(image.grid):
         raise RecoveryError("The regions were placed on another grid than this image: place them again.")
+    return replace(image, array=image.array * voxelwise_factors(corrected).astype(image.array.dtype))
+
+
+def voxelwise_factors(corrected: CorrectedRegions) -> np.ndarray:
+    """By what each voxel of the regions' grid is multiplied, [k, j, i]; 1 far from the regions."""
+    spread = corrected.spread
     low, high = spread.background.low, spread.background.high
     where = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
     values = np.maximum(corrected.corrected, 0.0)
@@ -52,6 +57,6 @@ def voxelwise_corrected(image: Volume, corrected: CorrectedRegions) -> Volume:
     near = spread.near()
     usable = near & (shown > _LEAST * values.max())
     factor = np.where(usable, true / np.where(usable, shown, 1.0), 1.0)
-    array = image.array.copy()
-    array[where] *= np.minimum(factor, _LARGEST_FACTOR).astype(array.dtype)
-    return replace(image, array=array)
+    factors = np.ones(spread.model.grid.shape)
+    factors[where] = np.minimum(factor, _LARGEST_FACTOR)
+    return factors

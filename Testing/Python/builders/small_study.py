@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+
+from PRRTUptakeLib.dicom.injection import Injection
 from PRRTUptakeLib.segmentation.lobes import Plane
-from PRRTUptakeLib.study.model import EmissionInput, ImageInput, LoadedEmission, StudyInput, VisitInput
+from PRRTUptakeLib.study.model import (
+    EmissionInput,
+    ImageInput,
+    KnownPlacement,
+    LoadedEmission,
+    StudyInput,
+    VisitInput,
+)
 from PRRTUptakeLib.study.protocol import load_protocol
 
 from builders import panel_scene
@@ -27,3 +38,22 @@ def small_study(visits=("24h",), protocol="lutia", image=None, **changes) -> Stu
 
     settings = {"patient": "P01", "protocol": load_protocol(protocol), "treated_lobe": "left", **changes}
     return StudyInput(visits=tuple(visit(name) for name in visits), **settings)
+
+
+ENHANCEMENT = 3.0
+
+
+def route_study() -> StudyInput:
+    """The same patient after an intra-arterial and an intravenous injection, drawn on an MRI for both."""
+    known = small_study(visits=("IA", "IV"), protocol="ia-versus-iv", treated_lobe="")
+    activity = panel_scene.activity()
+    given = Injection(100.0, activity.reference_time - timedelta(hours=1), "Ga-68", "M")
+
+    def visit(one: VisitInput, factor: float) -> VisitInput:
+        suv = replace(activity, array=activity.array * factor / 1000, quantity="SUVbw", units="g/ml{SUVbw}")
+        emission = EmissionInput(name="PET", load=lambda kind: LoadedEmission(volume=suv, injection=given))
+        return replace(one, route=one.visit, registration=KnownPlacement(placement=None), emission=emission)
+
+    first, second = known.visits
+    drawn = replace(first, visit="MRI", emission=None, shows_emission=False)
+    return replace(known, visits=(drawn, visit(first, ENHANCEMENT), visit(second, 1.0)))

@@ -164,8 +164,11 @@ def off(segment, shift_mm, surface_mm):
     return matrix
 
 
-def images_of(index, errors=1.0, camera=None):
-    """Uptakes of the patient's regions in every image, the patient, and its size; ``errors`` scales what goes wrong."""
+def images_of(index, errors=1.0, camera=None, own_mm=0.0):
+    """Uptakes of the patient's regions in every image, the patient, and its size; ``errors`` scales what goes wrong.
+
+    ``own_mm`` displaces every region in its own way, in addition to the shift of all.
+    """
     patient, size, rng = patient_of(index)
     width = FWHM_mm * math.exp(errors * FWHM_u * rng.standard_normal())
     gain = math.exp(errors * CALIBRATION_u * rng.standard_normal())
@@ -184,19 +187,19 @@ def images_of(index, errors=1.0, camera=None):
         posture = random_posture(rng, 8.0, 0.0, 4.0)  # turned, the phantom takes ten times as long
         image = spect(patient, size, time_h, posture, camera.true_mm, rng)
         image = replace(image, array=image.array * camera.gain)
-        shift = errors * PLACE_mm * rng.standard_normal(3)
+        shift = errors * PLACE_mm * rng.standard_normal(3) * (own_mm == 0)
         placed, masks = {}, masks_of(patient, size, posture)
         for name, mask in masks.items():
-            wrong = off(mask, shift, errors * CONTOUR_mm * rng.standard_normal())
+            wrong = off(mask, shift + own_mm * rng.standard_normal(3), errors * CONTOUR_mm * rng.standard_normal())
             placed[name] = occupancy(mask, CONTRAST_CT_GRID, SPECT_GRID, wrong)
         noise = image_noise(image, occupancy(healthy_liver(masks), CONTRAST_CT_GRID, SPECT_GRID))
         found.append(region_uptakes(image, list(placed.values()), settings, noise=noise, name=f"{time_h:g}h"))
     return found, patient, size, camera
 
 
-def study_patient(index, errors=1.0, camera=None):
+def study_patient(index, errors=1.0, camera=None, own_mm=0.0):
     """What is found of every kidney, spleen and lesion of a patient, not corrected and corrected."""
-    images, patient, size, camera = images_of(index, errors, camera)
+    images, patient, size, camera = images_of(index, errors, camera, own_mm)
     diameters = {one.name: one.diameter_mm * size for one in patient.lesions}
     rows = []
     for mode in ("none", "gtm"):

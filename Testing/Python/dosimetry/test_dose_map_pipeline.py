@@ -115,6 +115,16 @@ def test_histograms_are_those_of_the_true_dose(run, truth):
             assert values(run, f"dvh_d{percent}")[region.name] == pytest.approx(expected, rel=0.05), region.name
 
 
+def test_levels_have_intervals_where_regions_are_corrected_together(run):
+    rows = {(row["region"], row["metric"]): row for row in run[1]}
+    for percent in (98, 50, 2):
+        row = rows["kidney_left", f"dvh_d{percent}"]
+        low, high, mean = float(row["lower_95"]), float(row["upper_95"]), rows["kidney_left", "voxel_dose_mean"]
+        assert low < float(mean["value"]) < high
+        assert float(row["uncertainty"]) > 0
+        assert rows["liver", f"dvh_d{percent}"]["lower_95"] == ""
+
+
 def test_means_next_to_doses_of_regions(run):
     """Lesions by spheres and organs by the phantom: apart by photons of the surroundings, shape and 1 % of density.
 

@@ -166,7 +166,7 @@ def test_our_own_codes_are_declared(written):
 
 def test_doses_and_uncertainties_are_reported(outcome, segments, images, tmp_path):
     row = next(r for r in outcome.rows if r.lesion == "L1")
-    dose = replace(row, metric="dose", value=41.25, unit="Gy", uncertainty=3.5)
+    dose = replace(row, metric="dose", value=41.25, unit="Gy", uncertainty=3.5, lower_95=math.nan, upper_95=math.nan)
     seg = segmentation_object(segments, images.contours)
     ds = measurement_report([dose], segments, seg, images.measured, "24h")
     (one,) = read_report(save_object(ds, tmp_path / "sr.dcm"))
@@ -174,6 +174,24 @@ def test_doses_and_uncertainties_are_reported(outcome, segments, images, tmp_pat
     shown = str(pydicom.dcmread(tmp_path / "sr.dcm"))
     assert "128513" in shown
     assert shown.count("'Gy'") == 3  # the value and both of its uncertainties
+
+
+def test_an_interval_that_is_not_symmetric_is_reported_by_its_limits(outcome, segments, images, tmp_path):
+    """As measurements of their own, and read back as belonging to their value, mean and dose alike."""
+    row = next(r for r in outcome.rows if r.lesion == "L1")
+    known = replace(row, value=41.25, uncertainty=3.5, lower_95=38.0, upper_95=55.5)
+    rows = [replace(known, metric="dose", unit="Gy"), replace(known, metric="mean"), replace(known, metric="dvh_d98")]
+    rows[2] = replace(rows[2], unit="Gy", lower_95=math.nan, upper_95=math.nan)
+    seg = segmentation_object(segments, images.contours)
+    ds = measurement_report(rows, segments, seg, images.measured, "24h")
+    found = {one.metric: one for one in read_report(save_object(ds, tmp_path / "sr.dcm"))}
+    assert set(found) == {"dose", "mean", "dvh_d98"}
+    for metric in ("dose", "mean"):
+        one = found[metric]
+        assert (one.value, one.uncertainty, one.lower_95, one.upper_95) == (41.25, 3.5, 38.0, 55.5)
+    assert math.isnan(found["dvh_d98"].lower_95)
+    shown = str(pydicom.dcmread(tmp_path / "sr.dcm"))
+    assert shown.count("Lower limit of the 95 % interval") == shown.count("Upper limit of the 95 % interval") == 2
 
 
 def test_a_value_that_a_region_does_not_have_is_left_out_and_an_infinite_one_refused(

@@ -97,7 +97,8 @@ def test_a_moved_liver_is_found_where_it_is(patient):
 def test_a_scene_of_prrt_opens_with_images_segments_and_charts(scene, tmp_path):
     from PRRTUptakeLib.mrml.logic import UptakeLogic
     from PRRTUptakeLib.mrml.results import result_chart
-    from PRRTUptakeLib.mrml.scene import place_beside, place_in_study, write_bundle
+    from PRRTUptakeLib.mrml.scene import place_beside, place_in_study
+    from PRRTUptakeLib.mrml.scene_bundle import write_bundle
     from PRRTUptakeLib.mrml.views import show_scene
 
     (image,), segments = add_patient()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from builders.panel_actions import choose
 from PRRTUptakeLib.synthetic.camera_phantom_dicom import PhantomPlan, make_scan, write_scan
 
 CAMERA = {
@@ -70,6 +71,55 @@ def test_an_emptied_path_ends_the_use(panel, tmp_path):
     assert panel.parameters.cameraFile == ""
     assert panel.logic.cameraFile(panel.parameters) is None
     assert panel.logic.recoveryCurve(panel.parameters) is None
+
+
+def _image_of_4_h(panel):
+    """The panel with one image of activity chosen, and its node."""
+    import numpy as np
+    from PRRTUptakeLib.imaging.volume import Volume
+    from PRRTUptakeLib.mrml.images import describe_image
+    from PRRTUptakeLib.mrml.volumes import node_from_volume
+
+    image = Volume(np.full((4, 4, 4), 1000.0, np.float32), np.eye(4), "activity concentration", "Bq/ml")
+    node = node_from_volume(image, "SPECT 4h")
+    describe_image(node, role="measured", hours=4.0)
+    panel.refresh()
+    choose(panel.ui.timePointsTable, 0)
+    return node
+
+
+def _typed_rate(panel, cps):
+    panel.ui.pointRateSpinBox.value = cps
+    panel.ui.pointRateSpinBox.editingFinished.emit()
+
+
+def test_the_dead_time_is_corrected_by_the_count_rate_as_for_a_case(panel, tmp_path):
+    """Non-paralysable, 5 us at 20000 cps: 1 / (1 - 0.1)."""
+    from PRRTDosimetryLib.mrml.logic import Treatment
+    from PRRTDosimetryLib.mrml.time_points import observed_rate, time_points
+    from PRRTDosimetryLib.mrml.timed_images import camera_doubts, timed_emission
+    from PRRTUptakeLib.errors import PRRTError
+    from PRRTUptakeLib.study.camera import load_camera
+
+    dead = {"model": "non-paralysable", "tau_us": 5.0, "u_tau_us": 0.1, "highest_cps": 30000.0}
+    path = tmp_path / "CAMERA.json"
+    path.write_text(json.dumps({**CAMERA, "dead_time": dead}))
+    camera, treatment = load_camera(path), Treatment("P01", 1, "", "Lu-177", 7400.0, "F")
+    node = _image_of_4_h(panel)
+    assert panel.ui.pointRateSpinBox.enabled
+    assert timed_emission(node, 4.0, treatment, camera).volume.array.max() == 1000.0
+    _typed_rate(panel, 20000.0)
+    assert observed_rate(node) == 20000.0
+    found = timed_emission(node, 4.0, treatment, camera)
+    assert found.volume.array.max() == pytest.approx(1000.0 / 0.9, rel=1e-6)
+    assert any("Dead-time factor 1.1111" in one for one in found.decisions)
+    assert any("no camera file in use" in one for one in camera_doubts(None, time_points(None)))
+    assert timed_emission(node, 4.0, treatment, None).volume.array.max() == 1000.0
+    _typed_rate(panel, 40000.0)
+    with pytest.raises(PRRTError, match="measured up to 30000"):
+        timed_emission(node, 4.0, treatment, camera)
+    _typed_rate(panel, 0.0)
+    assert observed_rate(node) is None
 
 
 @pytest.mark.slow

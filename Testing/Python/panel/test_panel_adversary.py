@@ -76,6 +76,23 @@ def test_cancelled_dose_map_says_what_stays(load_panel, monkeypatch):
     assert content() == before
 
 
+def test_cancelled_planning_leaves_all_as_it_was(load_panel, monkeypatch):
+    import slicer
+    from PRRTDosimetryLib.population.model import shipped_population
+
+    panel = load_panel("PRRTDosimetry")
+    panel.enter()
+    panel.ui.populationPath.currentPath = str(shipped_population())
+    panel.ui.plannedRegionsLineEdit.text, panel.ui.plannedImagesSpinBox.value = "kidney", 1
+    before = slicer.mrmlScene.GetNumberOfNodes()
+    note = cancelled_after(monkeypatch, 0)
+    panel.ui.planButton.click()
+    assert note
+    assert panel.ui.statusLabel.text == "Stopped; nothing was changed."
+    assert panel.parameters.plan is None
+    assert slicer.mrmlScene.GetNumberOfNodes() == before
+
+
 def test_cancelled_sample_leaves_all_as_it_was(slicer_application, monkeypatch, tmp_path):
     """At the start, before the first visit, and after it."""
     from PRRTUptakeLib.mrml import sample_data

@@ -1,7 +1,7 @@
 """The stand-in behaves as a running Slicer 5.12.3 was seen to behave."""
 
 import enum
-from typing import Annotated
+from typing import Annotated, Optional
 
 import pytest
 import slicer
@@ -175,3 +175,19 @@ def test_parameters_and_widgets_follow_each_other(parameters, qt):
     slider.setProperty("SlicerParameterName", "fwhm")
     with pytest.raises(RuntimeError, match="Unable to create GUI connector"):
         parameters.connectGui(SimpleNamespace(slider=slider))
+
+
+def test_an_optional_parameter_and_a_list(slicer_application):
+    from slicer.parameterNodeWrapper import parameterNodeWrapper
+
+    class P:
+        opt: Optional[float]  # noqa: UP045 - as it was seen
+        names: list[str]
+
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScriptedModuleNode")
+    parameters = parameterNodeWrapper(P)(node)
+    assert parameters.opt is None
+    parameters.opt = 1.5
+    parameters.names.append("z")  # the list follows: it is an ObservedList
+    assert node.GetParameter("opt.0") == "1.5"
+    assert (node.GetParameter("names.0"), node.GetParameter("names.len")) == ("z", "1")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -45,7 +46,9 @@ def test_every_step_of_a_small_patient_works_and_is_in_the_table(walk_in_slicer,
     assert "Measured; " in table
     assert "Exported to" in table
     assert not [step for step in walk.steps if step.words.startswith("FAILED")]
-    assert len(walk.steps) == 2 + len(walk_in_slicer.UPTAKE_STEPS) + 1
+    assert (
+        len(walk.steps) == 2 + len(walk_in_slicer.UPTAKE_STEPS) + 1 + 3 + 2
+    )  # images, steps, export, a shift and back, more
 
 
 def test_a_number_that_differs_is_named(walk_in_slicer, scene):
@@ -54,7 +57,12 @@ def test_a_number_that_differs_is_named(walk_in_slicer, scene):
     columns = {"visit": ["a", "a"], "region": ["x", "y"], "metric": ["mean", "mean"], "value": [1.0, 2.0]}
     table = table_from_columns(columns, "t")
     rows = [dict(zip(columns, row, strict=True)) for row in (("a", "x", "mean", 1.0), ("a", "y", "mean", 2.1))]
-    assert walk_in_slicer.differences(table, rows[:1]) == "1 of 1 rows agree"
+    compared = set()
+    assert walk_in_slicer.differences(table, rows[:1], compared) == "1 of 1 rows agree"
+    walk = walk_in_slicer.Walk.__new__(walk_in_slicer.Walk)
+    walk.compared = compared
+    assert walk_in_slicer.completeness(walk, SimpleNamespace(rows=rows[:1])) == "all 1 rows were compared"
+    assert "('a', 'y', 'mean')" in walk_in_slicer.completeness(walk, SimpleNamespace(rows=rows))
     assert "2 here, 2.1 by prrt run" in walk_in_slicer.differences(table, rows)
 
 
@@ -64,6 +72,9 @@ def test_a_freeze_is_seen(walk_in_slicer, tmp_path):
     walk = walk_in_slicer.Walk(tmp_path / "walk")
     walk.do("sleep", lambda: time.sleep(0.2))
     assert walk.steps[0].freeze_s >= 0.2
+    assert "Longest freezes: sleep 0.2" in walk.table()
+    assert walk_in_slicer.Step("", 2.0, 1.5, "").failed
+    assert not walk_in_slicer.Step("", 2.0, 1.5, "", own=False).failed
 
 
 def test_a_part_that_fails_does_not_end_the_walk_and_dialogs_are_answered(walk_in_slicer, tmp_path):
@@ -120,6 +131,8 @@ def test_a_series_goes_through_both_panels_and_agrees_with_prrt_run(walk_in_slic
     words = {step.name: step.words for step in walk.steps}
     assert words["serial: as prrt run"].endswith("rows agree")
     assert words["serial: doses as prrt run"].endswith("rows agree")
+    assert words["serial: every row"].endswith("rows were compared")
+    assert words["serial: open that scene"].endswith("charts, shown")
     (registered,) = [text for name, text in words.items() if name.startswith("serial: Register all")]
     assert registered
     assert not registered.startswith("not enabled"), registered

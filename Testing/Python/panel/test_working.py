@@ -64,3 +64,17 @@ def test_cancel_does_not_wait_for_the_work(progress):
         if thread is not threading.main_thread() and thread.daemon:
             thread.join(5)
     assert ended == [True]
+
+
+def test_modules_that_take_long_to_load_are_loaded_beside_the_panel(slicer_application, tmp_path, monkeypatch):
+    import sys
+
+    from PRRTUptakeLib.panel.section import waiting
+
+    (tmp_path / "slow_to_load.py").write_text("import threading\nwhere = threading.current_thread()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    try:
+        with waiting("Test", "slow_to_load"):
+            assert sys.modules["slow_to_load"].where is not threading.main_thread()
+    finally:
+        sys.modules.pop("slow_to_load", None)

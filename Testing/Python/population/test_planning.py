@@ -11,6 +11,7 @@ from PRRTDosimetryLib.population.planning import WorkingHours, plan
 from PRRTDosimetryLib.population.synthetic import synthetic_population
 from PRRTDosimetryLib.population.tables import plan_json, plan_rows, plan_text
 from PRRTDosimetryLib.report.population_figures import plan_figure
+from PRRTUptakeLib.errors import Cancelled
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
 
 LU = nuclide("Lu-177")
@@ -73,6 +74,27 @@ def test_a_plan_is_shown_as_text_table_and_figure(two):
     assert all(len(row) == len(header) for row in rows)
     assert plan_json(two)["hours"] == list(two.best.hours)
     assert plan_figure(two).startswith("<svg")
+
+
+def test_progress_names_every_kind_and_number_of_images_and_can_stop_there():
+    seen = []
+
+    def until_the_second_kind(fraction, words):
+        seen.append((round(fraction, 3), words))
+        if len(seen) == 6:
+            raise Cancelled("stopped")
+
+    with pytest.raises(Cancelled):
+        plan(KIDNEY, ["kidney", "lesion"], 2, LU.decay_constant_per_h, COARSE, progress=until_the_second_kind)
+    assert [words for _, words in seen] == [
+        "Possible patients: kidney",
+        "Possible patients: lesion",
+        "Sets of 1 image",
+        "Sets of 2 images",
+        "Simulated patients: kidney",
+        "Simulated patients: lesion",
+    ]
+    assert [fraction for fraction, _ in seen] == pytest.approx(np.arange(6) / 6, abs=1e-3)
 
 
 def test_impossible_plans_are_refused():

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from builders.small_study import small_study
+from builders.small_study import ENHANCEMENT, route_study, small_study
 from PRRTUptakeLib.imaging.volume import Volume
 from PRRTUptakeLib.review.access import Idle
 from PRRTUptakeLib.review.application import ReviewApplication
@@ -345,3 +345,51 @@ def test_a_case_that_is_opened_is_not_called_measured_for_the_one_before(tmp_pat
     asyncio.run(act())
     assert said == [""]
     assert app.state.status == "measured"
+
+
+# Two routes, one drawing
+
+
+@pytest.fixture
+def two_routes(tmp_path):
+    app = opened(tmp_path, cases=("A",))
+    app.room.open = lambda case: (CaseReview(route_study(), case), None)
+    settled(app, ("start",))
+    return app
+
+
+def test_a_plane_dragged_in_either_visit_of_a_comparison_of_routes_is_that_of_both(two_routes):
+    app, state = two_routes, two_routes.state
+    assert (state.label_0, state.label_1, state.ratio_word) == ("cycle 1, IA", "cycle 1, IV", "IA/IV")
+    assert {float(one["tn"].split()[0]) for one in state.lesions} == {ENHANCEMENT}
+    for n, name in ((0, "cycle 1, IA"), (1, "cycle 1, IV")):
+        before = [app.panels[0].plane.origin_ras[0], state.summary]
+        x, y = (one / 320 for one in state[f"svg_{n}_axial"]["plane"]["middle"])
+        settled(app, ("pointer", "down", n, "axial", x, y), ("pointer", "move", n, "axial", x - 0.06, y))
+        assert state.live
+        assert app.panels[0].plane is app.panels[1].plane
+        assert state.svg_0_axial["plane"] == state.svg_1_axial["plane"]
+        assert app.panels[0].plane.origin_ras[0] > before[0] + 1.0  # to the left of the picture is the patient's right
+        lobes = app._lives[1, "MRI"].at(app.panels[0].plane).lobes
+        assert [one["value"] for one in state.summary] == [f"{lobe.volume_mL:.0f} mL" for lobe in lobes]
+        settled(app, ("pointer", "up", n, "axial", x - 0.06, y))
+        assert (state.status, state.live, state.numbers_of) == ("measured", False, name)
+        assert [one.visit for one in app.review.reading.visits if one.lobe_plane is not None] == ["MRI"]
+    assert {float(one["tn"].split()[0]) for one in state.lesions} == {ENHANCEMENT}
+    first, again = app.review.result.rows, app.review.measure().rows
+    assert [replace(one, value=0.0) for one in first] == [replace(one, value=0.0) for one in again]
+    assert [one.value for one in first] == pytest.approx([one.value for one in again], abs=0, nan_ok=True)
+    drawn = app.review.prepared((1, "MRI")).plane
+    assert drawn.origin_ras.tolist() == app.panels[1].plane.origin_ras.tolist()
+
+
+def test_numbers_appear_under_a_mouse_that_rests_where_they_could_not_follow_before(two_routes):
+    app, state = two_routes, two_routes.state
+    app._lives = {}
+    x, y = (one / 320 for one in state.svg_0_axial["plane"]["middle"])
+    settled(app, ("pointer", "down", 0, "axial", x, y), ("pointer", "move", 0, "axial", x - 0.06, y))
+    assert not state.live
+    asyncio.run(app._prepare_live(app.review))
+    assert state.live
+    lobes = app._lives[1, "MRI"].at(app.panels[0].plane).lobes
+    assert [one["value"] for one in state.summary] == [f"{lobe.volume_mL:.0f} mL" for lobe in lobes]

@@ -393,3 +393,42 @@ def test_a_server_that_is_killed_in_the_middle_of_a_reading_loses_nothing(browse
         )
         assert other.returncode == 1
         assert "open in another window or program" in other.stderr
+
+
+# Two routes, one drawing: the plane is that of both visits
+
+
+@pytest.fixture(scope="module")
+def routes(tmp_path_factory, browser):
+    from builders.small_grids import use_small_grids
+    from PRRTUptakeLib.synthetic.cases import write_synthetic_ia_versus_iv
+
+    with pytest.MonkeyPatch.context() as patch:
+        use_small_grids(patch)
+        return write_synthetic_ia_versus_iv(tmp_path_factory.mktemp("routes") / "A", seed=3, moving=False, noise=False)
+
+
+def test_a_plane_dragged_in_one_visit_of_a_comparison_of_routes_moves_in_both(browser, routes):
+    def plane(n):
+        line = at(page, f"plane-{n}-axial")
+        return [float(line.get_attribute(name)) for name in ("x1", "y1", "x2", "y2")]
+
+    with running(routes) as server, window(browser, server) as page:
+        measured(page)
+        enhancement = value(page, "enhancement ratio of the targets")
+        ratios = {row[0]: row[-1] for row in rows(page, "lesions")[1:]}
+        before = plane(0), plane(1)
+        release = drag(page, "middle-1-axial", 20, 0)
+        until(page, "page", "While the plane moves")
+        page.wait_for_function("document.querySelector(\"[data-value='left lobe']\") !== null")
+        moved = plane(0), plane(1)
+        assert all(one != other for one, other in zip(before, moved, strict=True))
+        assert re.fullmatch(r"\d+ mL", value(page, "left lobe"))
+        release()
+        page.wait_for_function("document.querySelector(\"[data-testid='status']\").textContent === 'measuring...'")
+        measured(page)
+        assert value(page, "enhancement ratio of the targets") == enhancement  # the plane parts lobes, not lesions
+        found = {row[0]: row[-1] for row in rows(page, "lesions")[1:]}
+        assert {found[name] for name in found.keys() & ratios.keys()} <= set(ratios.values())
+        assert "the plane was moved by hand" in at(page, "decided").inner_text()
+        assert not page.failures

@@ -147,6 +147,42 @@ class _Kind:
         return self.type[text] if issubclass(self.type, enum.Enum) else self.type(text)
 
 
+class _OptionalKind:
+    """How ``Optional[X]`` is kept: a value under ``name.0``, None under ``name.1``."""
+
+    annotations, is_node, item = (), False, None
+
+    def __init__(self, annotated):
+        self.type = annotated
+        self._some = _Kind(typing.get_args(annotated)[0])
+
+    def first(self):
+        return None
+
+    def check(self, value):
+        if value is not None:
+            self._some.check(value)
+
+    def is_in(self, node, name):
+        return self._some.is_in(node, f"{name}.0") or bool(node.HasParameter(f"{name}.1"))
+
+    def write(self, node, name, value):
+        self.check(value)
+        node.UnsetParameter(f"{name}.{0 if value is None else 1}")
+        if value is None:
+            node.SetParameter(f"{name}.1", "None")
+        else:
+            self._some.write(node, f"{name}.0", value)
+
+    def read(self, node, name):
+        return self._some.read(node, f"{name}.0") if self._some.is_in(node, f"{name}.0") else None
+
+
+def _kind_of(annotated):
+    parts = typing.get_args(annotated)
+    return (_OptionalKind if len(parts) == 2 and parts[1] is type(None) else _Kind)(annotated)
+
+
 class _Kept:
     """The values of a parameter node as they were when it last changed."""
 
@@ -190,7 +226,7 @@ RESERVED += ("connectParametersToGui", "StartModify", "EndModify", "AddObserver"
 
 def parameterNodeWrapper(cls):
     """Make a class of annotated fields a typed view of a vtkMRMLScriptedModuleNode."""
-    kinds = {name: _Kind(kind) for name, kind in typing.get_type_hints(cls, include_extras=True).items()}
+    kinds = {name: _kind_of(kind) for name, kind in typing.get_type_hints(cls, include_extras=True).items()}
     defaults = {name: getattr(cls, name, kind.first()) for name, kind in kinds.items()}
     for name, kind in kinds.items():
         kind.check(defaults[name])

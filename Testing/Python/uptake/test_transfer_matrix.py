@@ -29,7 +29,7 @@ from PRRTUptakeLib.uptake.region_model import (
 from PRRTUptakeLib.uptake.region_uptake import PartialVolumeSettings, region_uptakes
 from PRRTUptakeLib.uptake.region_voxelwise import voxelwise_corrected
 from PRRTUptakeLib.uptake.transfer_matrix import FORMS, correct_regions, spread_regions
-from PRRTUptakeLib.uptake.transfer_uncertainty import TransferUncertainties, region_draws
+from PRRTUptakeLib.uptake.transfer_uncertainty import TransferUncertainties, _surfaces, region_draws
 from scipy.ndimage import gaussian_filter
 
 FINE = 4  # subsamples of a voxel on each axis
@@ -270,6 +270,26 @@ def test_resolution_and_contour_are_as_the_closed_form_of_a_sphere_says():
     by_surface = (answer(0.2) - answer(-0.2)) / 0.4
     drawn = region_draws(found, TransferUncertainties(fwhm_relative=0, registration_mm=0, contour_mm=0.3))
     assert drawn.relative_u("s", "contour") == pytest.approx(abs(by_surface) * 0.3, rel=0.08)
+
+
+@pytest.mark.parametrize("diameter", [16.0, 24.0, 40.0])
+def test_a_surface_moves_as_that_of_a_sphere_drawn_larger_or_smaller(diameter):
+    """Truth 0.5 mm smaller or larger than the contour, over the value, in voxels of 4.8 mm: within a tenth."""
+    grid, fwhm = grid_of(28, 4.8), 12.0
+    for centre in ((0.0, 0.0, 0.0), (1.3, -2.1, 0.7)):
+        spread = spread_regions(region_model([occupancy_of("s", sphere(grid, centre, diameter), grid)]), fwhm)
+        ((inwards, outwards, scale),) = _surfaces(spread.model, 0, 0.5)
+        assert scale == pytest.approx(1.0)
+        sums = spread.products @ np.array([1.0, 0.0])
+        products = MaskChanges(spread).products(0, [inwards, outwards])
+        found = [math.log(np.linalg.solve(one, sums)[0]) for one in products]
+        own = spread.model.sampled[0]
+        box = tuple(slice(a, b) for a, b in zip(own.low, own.high, strict=True))
+        exact = []
+        for step in (-1.0, 1.0):
+            shown = image_of(grid, [(sphere(grid, centre, diameter + step), 1.0)], 0.0, fwhm).array[box]
+            exact.append(math.log(spread.matrix[0, 0] / (float(np.vdot(own.values, shown)) / own.values.sum())))
+        assert found == pytest.approx(exact, rel=0.1)
 
 
 def turned(degrees, axes=(0, 1), size=36, spacing=4.8):
