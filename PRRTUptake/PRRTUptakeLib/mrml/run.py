@@ -159,14 +159,14 @@ def verify_case_bundle(
 def write_scene(result: StudyResult, folder: Path) -> None:
     """Empty the scene, fill it with a result, and write it with the last segmentation."""
     from PRRTUptakeLib.mrml.scene import build_scene
-    from PRRTUptakeLib.mrml.scene_bundle import write_bundle
-    from PRRTUptakeLib.mrml.segmentations import write_segmentation_file
+    from PRRTUptakeLib.mrml.scene_bundle import write_bundle, write_segments_of_bundle
     from PRRTUptakeLib.mrml.session import session
     from PRRTUptakeLib.mrml.views import show_scene
 
     session().Clear(0)
     segmentations = build_scene(result.input.patient, result.contents)
     show_scene()
+    bundle = (folder / "patient.mrb").absolute()
+    write_bundle(bundle)
     if segmentations:
-        write_segmentation_file(segmentations[-1], folder / "patient.seg.nrrd")
-    write_bundle((folder / "patient.mrb").absolute())
+        write_segments_of_bundle(segmentations[-1], bundle, folder / "patient.seg.nrrd")
