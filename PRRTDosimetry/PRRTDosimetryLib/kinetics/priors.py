@@ -169,10 +169,9 @@ class NoisePrior:
     @cache
     def stated(cls, steps: int = 33) -> NoisePrior:
         """The prior of the module's head, on ``steps`` noise levels."""
-        from scipy.stats import t as student  # heavy to import, like the next: only where curves are integrated
-
         noise = np.geomspace(*NOISE_RANGE, steps)
-        weight = student.logpdf(np.log(noise / NOISE_MEDIAN) / math.log(NOISE_FACTOR), NOISE_FREEDOM)
+        scaled = np.log(noise / NOISE_MEDIAN) / math.log(NOISE_FACTOR)
+        weight = -(NOISE_FREEDOM + 1) / 2.0 * np.log1p(scaled**2 / NOISE_FREEDOM)  # Student's t, up to a constant
         return cls(noise, weight - np.logaddexp.reduce(weight))
 
     @classmethod

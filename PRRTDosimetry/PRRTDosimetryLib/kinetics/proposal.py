@@ -12,7 +12,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import ndtri
+from PRRTUptakeLib.imaging.sobol import sobol_points
+from scipy.special import gammaincinv, ndtri
 
 from PRRTDosimetryLib.kinetics.likelihood import SHIFT, residuals_at
 
@@ -34,12 +35,10 @@ def lattice(size: int, count: int) -> Floats:
 
     The columns are: ``size`` normal numbers; two chi-squares; the level; the normal number.
     """
-    from scipy.stats import chi2, qmc
-
-    uniform = qmc.Sobol(size + 4, seed=20240607 + size).random(1 << (count - 1).bit_length())[:count]
+    uniform = sobol_points(size + 4, 1 << (count - 1).bit_length(), seed=20240607 + size)[:count]
     uniform = np.clip(uniform, 1e-6, 1 - 1e-6)
     normal: Floats = ndtri(uniform)
-    normal[:, size : size + 2] = chi2.ppf(uniform[:, size : size + 2], _FREEDOM) / _FREEDOM
+    normal[:, size : size + 2] = 2.0 * gammaincinv(_FREEDOM / 2.0, uniform[:, size : size + 2]) / _FREEDOM
     normal[:, -2] = uniform[:, -2]
     return normal
 

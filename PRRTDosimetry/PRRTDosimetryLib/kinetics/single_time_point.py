@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PRRTUptakeLib.imaging.sobol import sobol_points
 from scipy.special import ndtri
 
 from PRRTDosimetryLib.kinetics.curve_shape import Shape
@@ -125,9 +126,7 @@ def _relative_u(time_h: float, teff_h: float, u_teff_h: float, relative_u: float
 
 @lru_cache(maxsize=1)
 def _normal_pairs() -> Floats:
-    from scipy.stats import qmc
-
-    result: Floats = ndtri(np.clip(qmc.Sobol(2, seed=11).random(8192), 1e-7, 1 - 1e-7))
+    result: Floats = ndtri(np.clip(sobol_points(2, 8192, seed=11), 1e-7, 1 - 1e-7))
     return result
 
 

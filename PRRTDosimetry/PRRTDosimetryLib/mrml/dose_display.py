@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import vtk
 from PRRTUptakeLib.mrml.segmentations import node_from_segmentation
 from PRRTUptakeLib.mrml.session import session
 from PRRTUptakeLib.mrml.views import KEPT_VISIBLE_ATTRIBUTE
 from PRRTUptakeLib.mrml.volumes import node_from_volume
+from vtkmodules.vtkCommonCore import vtkDoubleArray
+from vtkmodules.vtkCommonDataModel import vtkTable
 
 from PRRTDosimetryLib.dose.isodose import dose_colour_table, dose_profile, isodose_regions
 
@@ -58,9 +59,9 @@ def isodose_node(dose: Volume, levels_Gy: Sequence[float], name: str = "Isodoses
 def profile_table(dose: Volume, start_ras_mm: Sequence[float], end_ras_mm: Sequence[float], name: str) -> Any:
     """A vtkMRMLTableNode with the columns distance_mm and dose_Gy along a line, for a plot series."""
     node = session().AddNewNodeByClass("vtkMRMLTableNode", name)
-    table = vtk.vtkTable()
+    table = vtkTable()
     for title, values in zip(("distance_mm", "dose_Gy"), dose_profile(dose, start_ras_mm, end_ras_mm), strict=True):
-        column = vtk.vtkDoubleArray()
+        column = vtkDoubleArray()
         column.SetName(title)
         column.SetNumberOfValues(values.size)
         for row, value in enumerate(values):

@@ -15,6 +15,7 @@ from pydicom.sr.coding import Code
 from pydicom.uid import PYDICOM_ROOT_UID, UID, CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 from PRRTUptakeLib.dicom.errors import DicomError
+from PRRTUptakeLib.dicom.slice_files import SliceFiles
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS, Volume
 
 if TYPE_CHECKING:
@@ -249,11 +250,11 @@ def write_ct(volume: Volume, folder: Path, series: Series, *, contrast: bool = F
     ds.SpacingBetweenSlices = ds.SliceThickness
     ds.RescaleIntercept, ds.RescaleSlope, ds.RescaleType = "0", "1", "HU"
     ds.WindowCenter, ds.WindowWidth = "60", "400"
-    paths = []
+    paths, files = [], SliceFiles()
     for index, plane in enumerate(values):
         set_slice(ds, volume, series, index)
         set_pixels(ds, plane, signed=True)
-        paths.append(save(ds, neutral_path(folder, series, index + 1)))
+        paths.append(files.save(ds, neutral_path(folder, series, index + 1)))
     return paths
 
 
@@ -276,9 +277,9 @@ def write_mr(volume: Volume, folder: Path, series: Series) -> list[Path]:
     ds.FlipAngle, ds.MagneticFieldStrength = "12", "1.5"
     ds.SpacingBetweenSlices = ds.SliceThickness
     ds.WindowCenter, ds.WindowWidth = "450", "900"
-    paths = []
+    paths, files = [], SliceFiles()
     for index, plane in enumerate(values):
         set_slice(ds, volume, series, index)
         set_pixels(ds, plane, signed=False)
-        paths.append(save(ds, neutral_path(folder, series, index + 1)))
+        paths.append(files.save(ds, neutral_path(folder, series, index + 1)))
     return paths

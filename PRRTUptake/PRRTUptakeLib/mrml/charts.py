@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import slicer
-import vtk
+from vtkmodules.vtkCommonCore import vtkDoubleArray, vtkStringArray
 
 from PRRTUptakeLib.mrml.session import session
 from PRRTUptakeLib.mrml.volumes import ensure_subject_hierarchy_item
@@ -169,7 +169,7 @@ def _fill(table: Any, columns: Sequence[tuple[str, Sequence[Any]]]) -> None:
     longest = max((len(values) for _, values in columns), default=0)
     for name, values in columns:
         words = bool(len(values)) and isinstance(values[0], str)
-        array = vtk.vtkStringArray() if words else vtk.vtkDoubleArray()
+        array = vtkStringArray() if words else vtkDoubleArray()
         array.SetName(name)
         padding = [values[-1]] * (longest - len(values)) if len(values) else []  # drawn on the last point
         for value in [*values, *padding]:

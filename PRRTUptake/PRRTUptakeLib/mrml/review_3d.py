@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import slicer
 import vtk
-from vtk.util.numpy_support import vtk_to_numpy
+from vtkmodules.util.numpy_support import vtk_to_numpy
 
 from PRRTUptakeLib.mrml.segmentations import node_from_segmentation
 from PRRTUptakeLib.mrml.session import session

@@ -13,6 +13,7 @@ from PRRTUptakeLib.study.case import load_case, require_known_lesions
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from PRRTUptakeLib.dicom.series import Series
     from PRRTUptakeLib.export.verify import Verification
     from PRRTUptakeLib.segmentation.segments import Segmentation
     from PRRTUptakeLib.study.model import Extension, StudyResult
@@ -124,6 +125,19 @@ def measure_case(
     return result
 
 
+def read_segmentation(path: Path, series: Sequence[Series] = ()) -> Segmentation:
+    """Segments from a folder of masks, a .seg.nrrd file or folder with one, or DICOM drawn on one of ``series``.
+
+    Raises
+    ------
+    PRRTError
+        If there are none, or they cannot be read.
+    """
+    from PRRTUptakeLib.study.segment_files import read_segments
+
+    return read_segments(path, series, _read_segmentation_file)
+
+
 def _read_segmentation_file(path: Path) -> Segmentation:
     from PRRTUptakeLib.mrml.segmentations import read_segmentation_file
 
@@ -145,14 +159,14 @@ def verify_case_bundle(
 def write_scene(result: StudyResult, folder: Path) -> None:
     """Empty the scene, fill it with a result, and write it with the last segmentation."""
     from PRRTUptakeLib.mrml.scene import build_scene
-    from PRRTUptakeLib.mrml.scene_bundle import write_bundle
-    from PRRTUptakeLib.mrml.segmentations import write_segmentation_file
+    from PRRTUptakeLib.mrml.scene_bundle import write_bundle, write_segments_of_bundle
     from PRRTUptakeLib.mrml.session import session
     from PRRTUptakeLib.mrml.views import show_scene
 
     session().Clear(0)
     segmentations = build_scene(result.input.patient, result.contents)
     show_scene()
+    bundle = (folder / "patient.mrb").absolute()
+    write_bundle(bundle)
     if segmentations:
-        write_segmentation_file(segmentations[-1], folder / "patient.seg.nrrd")
-    write_bundle((folder / "patient.mrb").absolute())
+        write_segments_of_bundle(segmentations[-1], bundle, folder / "patient.seg.nrrd")

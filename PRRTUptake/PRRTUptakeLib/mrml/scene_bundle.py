@@ -12,10 +12,12 @@ import zipfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import slicer
 
 from PRRTUptakeLib.mrml.errors import NodeError
+from PRRTUptakeLib.mrml.segmentations import write_segmentation_file
 from PRRTUptakeLib.mrml.session import session
 from PRRTUptakeLib.progress import Progress, no_progress, on_main_thread
 
@@ -49,6 +51,23 @@ def write_bundle(path: Path, progress: Progress = no_progress) -> None:
             pack(folder, path, progress)
         except OSError as error:
             raise NodeError(f"The scene could not be written to {path} ({error.strerror}).") from error
+
+
+def write_segments_of_bundle(node: Any, bundle: Path, path: Path) -> None:
+    """Write a segmentation as ``.seg.nrrd``: the file that the bundle holds of it, which need not be made twice.
+
+    Raises
+    ------
+    NodeError
+        If the file cannot be written.
+    """
+    wanted = f"{node.GetName()}.seg.nrrd"
+    with zipfile.ZipFile(bundle) as archive:
+        found = [name for name in archive.namelist() if unquote(name.rpartition("/")[2]) == wanted]
+        if len(found) == 1:
+            path.write_bytes(archive.read(found[0]))
+            return
+    write_segmentation_file(node, path)
 
 
 def write_nodes(folder: Path) -> None:

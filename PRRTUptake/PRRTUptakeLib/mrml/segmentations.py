@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import slicer
-import vtk
-from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+from vtkmodules.util.vtkConstants import VTK_UNSIGNED_CHAR
+from vtkmodules.vtkCommonCore import reference
+from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
 from PRRTUptakeLib.imaging.file_checks import check_nrrd
 from PRRTUptakeLib.imaging.volume import Grid
@@ -33,6 +36,7 @@ _NOTE_TAGS = (REASON_TAG, SIZE_TAG, "PRRT.Flag", "PRRT.Nudge")
 # Segments cannot list their tags in Python, so those that are kept are named here.
 _KNOWN_TAGS = (*_OWN_TAGS, TERMINOLOGY_TAG, "Segmentation.Status", *_NOTE_TAGS)
 _BINARY_LABELMAP = "Binary labelmap"
+_MOST_LABELS = 255  # in one labelmap of bytes
 
 
 def node_from_segmentation(segmentation: Segmentation, name: str, node: Any = None) -> Any:
@@ -54,7 +58,8 @@ def node_from_segmentation(segmentation: Segmentation, name: str, node: Any = No
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
     core = node.GetSegmentation()
-    made = [(_vtk_segment(segment, segmentation.grid), segment.name) for segment in segmentation]
+    places = _shared_labelmaps(segmentation)
+    made = [(_vtk_segment(one, *place), one.name) for one, place in zip(segmentation, places, strict=True)]
     ensure_subject_hierarchy_item(node)  # before, so that its segments get items below it
     modified = node.StartModify()  # one event at the end: in Slicer every single one redraws views and hierarchy
     try:
@@ -63,7 +68,6 @@ def node_from_segmentation(segmentation: Segmentation, name: str, node: Any = No
         keep_geometry(node, segmentation.grid.ijk_to_ras)
         for segment, identifier in made:
             core.AddSegment(segment, identifier)
-        core.CollapseBinaryLabelmaps(False)  # segments that do not overlap share one labelmap: smaller files
     finally:
         node.EndModify(modified)
     ensure_segment_items(node)
@@ -169,18 +173,61 @@ def segment_centre(node: Any, name: str) -> np.ndarray:
 
 def tag(segment: Any, name: str) -> str:
     """The value of a segment's tag, "" if it has none."""
-    value = vtk.reference("")
+    value = reference("")
     return str(value) if segment.GetTag(name, value) else ""
 
 
-def _vtk_segment(segment: Segment, grid: Grid) -> Any:
-    k, j, i = segment.origin
-    depth, height, width = segment.mask.shape
+def _shared_labelmaps(segmentation: Segmentation) -> list[tuple[Any, int]]:
+    """A labelmap and a value in it for each segment: those that do not overlap share one, which makes smaller files.
+
+    Slicer's own CollapseBinaryLabelmaps finds the same by images of the whole grid, which takes ten times as long.
+    """
+    layers: list[list[Segment]] = []
+    places = []
+    for segment in segmentation:
+        number = next((n for n, layer in enumerate(layers) if _has_room(layer, segment)), len(layers))
+        if number == len(layers):
+            layers.append([])
+        layers[number].append(segment)
+        places.append((number, len(layers[number])))
+    images = [_labelmap(layer, segmentation.grid) for layer in layers]
+    return [(images[number], label) for number, label in places]
+
+
+def _has_room(layer: Sequence[Segment], segment: Segment) -> bool:
+    return len(layer) < _MOST_LABELS and not any(_overlap(one, segment) for one in layer)
+
+
+def _overlap(one: Segment, other: Segment) -> bool:
+    if not one.mask.size or not other.mask.size:
+        return bool(one.mask.size == other.mask.size)  # empty ones have a labelmap of their own
+    low = np.maximum(one.origin, other.origin)
+    high = np.minimum(np.add(one.origin, one.mask.shape), np.add(other.origin, other.mask.shape))
+    if (low >= high).any():
+        return False
+    first, second = (
+        part.mask[tuple(slice(a - o, b - o) for a, b, o in zip(low, high, part.origin, strict=True))]
+        for part in (one, other)
+    )
+    return bool((first & second).any())
+
+
+def _labelmap(layer: Sequence[Segment], grid: Grid) -> Any:
+    """An image around segments that do not overlap, whose values are 1, 2, ... in their order."""
+    low = np.min([one.origin for one in layer], axis=0)
+    high = np.max([np.add(one.origin, one.mask.shape) for one in layer], axis=0)
+    values = np.zeros(high - low, dtype=np.uint8)
+    for label, one in enumerate(layer, start=1):
+        first = np.array(one.origin) - low
+        values[tuple(slice(a, a + n) for a, n in zip(first, one.mask.shape, strict=True))][one.mask] = label
     image = slicer.vtkOrientedImageData()
-    image.SetExtent(i, i + width - 1, j, j + height - 1, k, k + depth - 1)
-    values = np.ascontiguousarray(segment.mask, dtype=np.uint8).ravel()
-    image.GetPointData().SetScalars(numpy_to_vtk(values, deep=True, array_type=vtk.VTK_UNSIGNED_CHAR))
+    image.SetExtent(*(int(n) for pair in zip(low[::-1], high[::-1] - 1, strict=True) for n in pair))
+    image.GetPointData().SetScalars(numpy_to_vtk(values.ravel(), deep=True, array_type=VTK_UNSIGNED_CHAR))
     image.SetImageToWorldMatrix(vtk_matrix(grid.ijk_to_ras))
+    return image
+
+
+def _vtk_segment(segment: Segment, image: Any, label: int) -> Any:
     result = slicer.vtkSegment()
     result.SetName(segment.name)
     result.SetColor(*segment.color)
@@ -197,6 +244,7 @@ def _vtk_segment(segment: Segment, grid: Grid) -> Any:
         if value:
             result.SetTag(key, value)
     result.AddRepresentation(_BINARY_LABELMAP, image)
+    result.SetLabelValue(label)
     return result
 
 
@@ -249,7 +297,7 @@ def _shift(ijk: np.ndarray) -> np.ndarray:
 
 def image_to_world(image: Any) -> np.ndarray:
     """4x4 from the voxel indices of a vtkOrientedImageData to the coordinates of its segmentation."""
-    matrix = vtk.vtkMatrix4x4()
+    matrix = vtkMatrix4x4()
     image.GetImageToWorldMatrix(matrix)
     return numpy_matrix(matrix)
 

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import slicer
-import vtk
+from vtkmodules.vtkCommonCore import vtkLogger
 
 _LOGICS = {
     "colors": "vtkMRMLColorLogic",
@@ -126,10 +126,10 @@ def _terminologies_logic(application: Any, scene: Any) -> Any:
     """Slicer's own terminology files are not part of slicer-core; our own are loaded when they are needed."""
     logic = slicer.vtkSlicerTerminologiesModuleLogic()
     logic.SetMRMLApplicationLogic(application)
-    shown = vtk.vtkLogger.GetCurrentVerbosityCutoff()
-    vtk.vtkLogger.SetStderrVerbosity(vtk.vtkLogger.VERBOSITY_OFF)  # it would report its missing default files
+    shown = vtkLogger.GetCurrentVerbosityCutoff()
+    vtkLogger.SetStderrVerbosity(vtkLogger.VERBOSITY_OFF)  # it would report its missing default files
     try:
         logic.SetMRMLScene(scene)
     finally:
-        vtk.vtkLogger.SetStderrVerbosity(shown)
+        vtkLogger.SetStderrVerbosity(shown)
     return logic

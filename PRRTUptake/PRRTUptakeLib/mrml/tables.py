@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import vtk
+from vtkmodules.vtkCommonCore import vtkDoubleArray, vtkIntArray, vtkStringArray
 
 from PRRTUptakeLib.mrml.session import session
 from PRRTUptakeLib.mrml.volumes import ensure_subject_hierarchy_item
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from PRRTUptakeLib.study.measurements import Measurement
 
-_NUMBERS = {**dict.fromkeys(("value", *OPTIONAL_COLUMNS), vtk.vtkDoubleArray), "cycle": vtk.vtkIntArray}
+_NUMBERS = {**dict.fromkeys(("value", *OPTIONAL_COLUMNS), vtkDoubleArray), "cycle": vtkIntArray}
 
 
 def table_from_measurements(rows: Sequence[Measurement], name: str, node: Any = None) -> Any:
@@ -36,7 +36,7 @@ def table_from_columns(columns: Mapping[str, Sequence[Any]], name: str, node: An
     node.RemoveAllColumns()
     for column, values in columns.items():
         words = bool(len(values)) and isinstance(values[0], str)
-        array = (vtk.vtkStringArray if words else _NUMBERS.get(column, vtk.vtkDoubleArray))()
+        array: Any = (vtkStringArray if words else _NUMBERS.get(column, vtkDoubleArray))()
         array.SetName(column)
         for value in values:
             array.InsertNextValue(float(f"{value:.6g}") if isinstance(value, float) else value)

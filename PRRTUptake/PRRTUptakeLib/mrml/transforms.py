@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import slicer
-import vtk
-from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+from vtkmodules.vtkCommonCore import vtkPoints
+from vtkmodules.vtkCommonMath import vtkMatrix4x4
+from vtkmodules.vtkCommonTransforms import vtkGeneralTransform
 
 from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.session import session
@@ -159,7 +161,7 @@ def _motion_words(node: Any, motion: np.ndarray) -> str:
 
 
 def _own_matrix(node: Any) -> np.ndarray:
-    matrix = vtk.vtkMatrix4x4()
+    matrix = vtkMatrix4x4()
     node.GetIJKToRASMatrix(matrix)
     return numpy_matrix(matrix)
 
@@ -225,12 +227,12 @@ def fingerprint(transform: Any) -> np.ndarray:
 
 def _points_through(transform: Any, direction: str) -> PointMap:
     """Function of points (n, 3) through a transform node; None leaves them where they are."""
-    general = vtk.vtkGeneralTransform()
+    general = vtkGeneralTransform()
     if transform is not None:
         getattr(transform, direction)(general)
 
     def propagated(points: np.ndarray) -> np.ndarray:
-        given, found = vtk.vtkPoints(), vtk.vtkPoints()
+        given, found = vtkPoints(), vtkPoints()
         given.SetData(numpy_to_vtk(np.ascontiguousarray(points, dtype=np.float64), deep=True))
         found.SetDataTypeToDouble()
         general.TransformPoints(given, found)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import slicer
-from vtk.util.numpy_support import vtk_to_numpy
+from vtkmodules.util.numpy_support import vtk_to_numpy
 
 from PRRTUptakeLib.mrml.images import ANATOMY, LOBE_PLANE_ROLE, MEASURED, SEGMENTATION_ROLE, image_row, image_rows
 from PRRTUptakeLib.mrml.own_segments import visit_of_segments

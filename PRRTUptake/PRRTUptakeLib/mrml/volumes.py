@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 import slicer
-import vtk
-from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+from vtkmodules.vtkCommonDataModel import vtkImageData
+from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
 from PRRTUptakeLib.imaging.volume import Volume
 from PRRTUptakeLib.mrml.errors import NodeError
@@ -55,7 +56,7 @@ def node_from_volume(volume: Volume, name: str, node: Any = None) -> Any:
     if node is None:
         node = session().AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
     node.SetName(name)
-    image = vtk.vtkImageData()
+    image = vtkImageData()
     image.SetDimensions(*volume.array.shape[::-1])
     image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(volume.array).ravel(), deep=True))
     node.SetIJKToRASMatrix(vtk_matrix(volume.ijk_to_ras))
@@ -98,7 +99,7 @@ def native_volume(node: Any) -> Volume:
         raise NodeError(f"The volume '{node.GetName()}' holds no image: load it again.")
     if image.GetNumberOfScalarComponents() != 1:
         raise NodeError(f"The volume '{node.GetName()}' is a colour image: choose one with a single value per voxel.")
-    matrix = vtk.vtkMatrix4x4()
+    matrix = vtkMatrix4x4()
     node.GetIJKToRASMatrix(matrix)
     array = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
     quantity, units = quantity_and_units(node)
@@ -158,14 +159,14 @@ def linear_parent_matrix(node: Any) -> np.ndarray:
         return np.eye(4)
     if not parent.IsTransformToWorldLinear():
         raise NodeError(f"'{node.GetName()}' is under the non-linear transform '{parent.GetName()}': harden it first.")
-    matrix = vtk.vtkMatrix4x4()
+    matrix = vtkMatrix4x4()
     parent.GetMatrixTransformToWorld(matrix)
     return numpy_matrix(matrix)
 
 
 def vtk_matrix(matrix: np.ndarray) -> Any:
     """A vtkMatrix4x4 with the values of a 4x4 array."""
-    result = vtk.vtkMatrix4x4()
+    result = vtkMatrix4x4()
     result.DeepCopy(np.asarray(matrix, dtype=np.float64).ravel().tolist())
     return result
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import SimpleITK as sitk
@@ -32,8 +32,18 @@ _LEAST_INSIDE = 0.4  # share of the registered region that must lie within the m
 _OTHER_POSE_mm = 10.0
 _AS_GOOD = 0.98  # another pose is a rival if it reaches this share of the best mutual information
 _ITERATIONS = 150
+_FIRST_ITERATIONS = 40  # of each coarse start; those that lead elsewhere than the best are then continued
+_HOPELESS = 0.8  # of the best mutual information: below, a start is not continued
 
 Window = tuple[float, float]
+
+
+class _Found(NamedTuple):
+    """A pose after optimisation, its mutual information in nats, and whether it came to rest."""
+
+    pose: np.ndarray
+    value: float
+    ended: bool
 
 
 @dataclass(frozen=True)
@@ -91,6 +101,7 @@ class Pair:
     moving_is_ct: bool
     fixed_body: sitk.Image
     moving_body: sitk.Image
+    _last: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, fixed: Volume, moving: Volume) -> Pair:
@@ -101,7 +112,13 @@ class Pair:
         return cls(images[0], images[1], ct[0], ct[1], bodies[0], bodies[1])
 
     def images(self, spacing_mm: float, window: Window) -> tuple[sitk.Image, sitk.Image]:
-        """Both images at a resolution, limited to the values that matter."""
+        """Both images at a resolution, limited to the values that matter; the last ones are kept."""
+        if self._last.get("asked") != (spacing_mm, window):
+            self._last.update(asked=(spacing_mm, window), images=self._images(spacing_mm, window))
+        found: tuple[sitk.Image, sitk.Image] = self._last["images"]
+        return found
+
+    def _images(self, spacing_mm: float, window: Window) -> tuple[sitk.Image, sitk.Image]:
         prepared = []
         for image, ct in ((self.fixed, self.fixed_is_ct), (self.moving, self.moving_is_ct)):
             limited = windowed(image, window if ct else None)
@@ -143,14 +160,40 @@ class Pair:
         found = []
         for number, pose in enumerate(chosen):
             step = sub_progress(progress, 0.5 + 0.5 * number / len(chosen), 0.5 + 0.5 * (number + 1) / len(chosen))
-            found.append(_optimised(images, self.fixed_body, pose, COARSE_mm, options, step))
-        found.sort(key=lambda item: -item[1])
-        best, value = found[0]
-        rivals = [p for p, v in found[1:] if v >= _AS_GOOD * value and _apart_mm(p, best, points) > _OTHER_POSE_mm]
+            found.append(_optimised(images, self.fixed_body, pose, COARSE_mm, options, step, _FIRST_ITERATIONS))
+        best, rivals = self._best_and_rivals(images, found, points, options)
         doubt = (
             "Two poses of the patient fit almost equally well: look at the checkerboard before using this registration."
         )
-        return best, (doubt,) if rivals else ()
+        return best.pose, (doubt,) if rivals else ()
+
+    def _best_and_rivals(
+        self,
+        images: tuple[sitk.Image, sitk.Image],
+        found: list[_Found],
+        points: np.ndarray,
+        options: RegistrationOptions,
+    ) -> tuple[_Found, list[_Found]]:
+        """The best coarse pose, and those elsewhere that fit almost as well, all optimised to the end.
+
+        What ends where the best one is, is the same pose.
+        """
+
+        def to_the_end(one: _Found) -> _Found:
+            return one if one.ended else _optimised(images, self.fixed_body, one.pose, COARSE_mm, options)
+
+        def elsewhere(one: _Found) -> bool:
+            return _apart_mm(one.pose, first.pose, points) > _OTHER_POSE_mm
+
+        first, *others = sorted(found, key=lambda one: -one.value)
+        first = to_the_end(first)
+        others = [to_the_end(one) for one in others if elsewhere(one) and one.value >= _HOPELESS * first.value]
+        best, *rest = sorted([first, *filter(elsewhere, others)], key=lambda one: -one.value)
+        return best, [
+            one
+            for one in rest
+            if one.value >= _AS_GOOD * best.value and _apart_mm(one.pose, best.pose, points) > _OTHER_POSE_mm
+        ]
 
     def refined(
         self,
@@ -162,7 +205,7 @@ class Pair:
         progress: Progress = no_progress,
     ) -> np.ndarray:
         """The pose of highest mutual information near ``pose``, within ``mask`` of the fixed image."""
-        return _optimised(self.images(spacing_mm, window), mask, pose, spacing_mm, options, progress)[0]
+        return _optimised(self.images(spacing_mm, window), mask, pose, spacing_mm, options, progress).pose
 
     def metric(self, transform: sitk.Transform, mask: sitk.Image, window: Window) -> float:
         """Mutual information in nats under a transform, within ``mask``; -inf where too little overlaps."""
@@ -275,7 +318,8 @@ def _optimised(
     spacing_mm: float,
     options: RegistrationOptions,
     progress: Progress = no_progress,
-) -> tuple[np.ndarray, float]:
+    iterations: int = _ITERATIONS,
+) -> _Found:
     """Gradient descent from a pose; steps are millimetres of the region, from half a voxel down to 1/500."""
     points = mask_points(mask)
     centre = points.mean(axis=0)
@@ -286,12 +330,12 @@ def _optimised(
     method.SetOptimizerAsRegularStepGradientDescent(
         learningRate=spacing_mm / 2.0,
         minStep=spacing_mm / 500.0,
-        numberOfIterations=_ITERATIONS,
+        numberOfIterations=iterations,
         relaxationFactor=0.6,
         gradientMagnitudeTolerance=1e-8,
     )
     method.SetInitialTransform(transform, inPlace=True)
-    stopped = watched(method, _ITERATIONS, progress, f"Registering at {spacing_mm:g} mm")
+    stopped = watched(method, iterations, progress, f"Registering at {spacing_mm:g} mm")
     try:
         method.Execute(*images)
     except RuntimeError as error:
@@ -301,7 +345,8 @@ def _optimised(
         ) from error
     if stopped:
         raise stopped[0]
-    return affine_from_itk(transform), -float(method.GetMetricValue())
+    ended = method.GetOptimizerIteration() < iterations - 1
+    return _Found(affine_from_itk(transform), -float(method.GetMetricValue()), ended)
 
 
 def watched(method: sitk.ImageRegistrationMethod, most: int, progress: Progress, message: str) -> list[Exception]:

@@ -146,15 +146,11 @@ def _ellipsoid(form: np.ndarray, basis: np.ndarray) -> np.ndarray:
 def _shortfall(model: np.ndarray, basis: np.ndarray, directions: np.ndarray) -> np.ndarray:
     """By how much voxel centres fall short of an ellipsoid's width in each direction, (n,) mm, on average."""
     full = 2.0 * np.sqrt(np.einsum("ni,ij,nj->n", directions, model, directions))
-    total = np.zeros(len(directions))
-    copies = _digitised(model, basis)
-    for points in copies:
-        total += np.ptp(points @ directions.T, axis=0) if len(points) else 0.0
-    return np.asarray(full - total / len(copies))
+    return np.asarray(full - _digitised_widths(model, basis, directions).mean(axis=0))
 
 
-def _digitised(model: np.ndarray, basis: np.ndarray) -> list[np.ndarray]:
-    """Outer voxel centres (m, d) of an ellipsoid at evenly spread positions on the grid."""
+def _digitised_widths(model: np.ndarray, basis: np.ndarray, directions: np.ndarray) -> np.ndarray:
+    """Widths (positions, n) in mm between the voxel centres of an ellipsoid at evenly spread positions on the grid."""
     dimensions = len(basis)
     inverse = np.linalg.inv(basis)
     reach = np.ceil(np.sqrt(np.diag(inverse @ model @ inverse.T))).astype(int) + 1
@@ -164,14 +160,21 @@ def _digitised(model: np.ndarray, basis: np.ndarray) -> list[np.ndarray]:
     # An even spread of positions (multiples of the generalised golden ratio), with their mirror images: the result does
     # not depend on the handedness of the grid. Points mirrored at the centre are the same ellipsoid.
     ratio = {2: 1.32471795724474602596, 3: 1.22074408460575947536}[dimensions]
-    shell = 1.0 - 2.5 * np.linalg.norm(basis, axis=0).max() / math.sqrt(np.linalg.eigvalsh(model)[0])
-    found = []
     positions = _POSITIONS[dimensions] if len(steps) < _MANY else 1
-    for n, signs in itertools.product(range(positions), itertools.product((1.0, -1.0), repeat=dimensions - 1)):
-        shift = (0.5 + (n + 1) / ratio ** np.arange(1, dimensions + 1)) % 1.0 - 0.5
-        moved = steps - shift * np.array([1.0, *signs])
-        size = ((moved @ metric) * moved).sum(axis=1)
-        points = moved[(size <= 1.0) & (size >= max(shell, 0.0) ** 2)] @ basis.T
-        corners = hull_points(points)
-        found.append(points if corners is None else corners)
+    # Size of each centre about each position: that of the centre, less a linear term, plus that of the position.
+    own, slope = ((steps @ metric) * steps).sum(axis=1), steps @ (2.0 * metric)
+    shell = max(0.0, 1.0 - 2.5 * np.linalg.norm(basis, axis=0).max() / math.sqrt(np.linalg.eigvalsh(model)[0])) ** 2
+    places = steps @ (basis.T @ directions.T) if dimensions == 2 else steps @ basis.T
+    found = np.zeros((positions * 2 ** (dimensions - 1), len(directions)))
+    for row, (n, signs) in enumerate(
+        itertools.product(range(positions), itertools.product((1.0, -1.0), repeat=dimensions - 1))
+    ):
+        shift = ((0.5 + (n + 1) / ratio ** np.arange(1, dimensions + 1)) % 1.0 - 0.5) * np.array([1.0, *signs])
+        size = own - slope @ shift + shift @ metric @ shift
+        points = places[(size <= 1.0) & (size >= shell)]  # a width does not depend on where the shape is
+        if dimensions == 3:
+            corners = hull_points(points)
+            points = (points if corners is None else corners) @ directions.T
+        if len(points):
+            found[row] = np.ptp(points, axis=0)
     return found

@@ -9,6 +9,7 @@ import numpy as np
 from pydicom.uid import PositronEmissionTomographyImageStorage
 
 from PRRTUptakeLib.dicom.errors import DicomError
+from PRRTUptakeLib.dicom.slice_files import SliceFiles
 from PRRTUptakeLib.dicom.writing import (
     Series,
     date_time,
@@ -16,7 +17,6 @@ from PRRTUptakeLib.dicom.writing import (
     dicom_time,
     lying_supine,
     neutral_path,
-    save,
     set_pixels,
     set_plane,
     set_slice,
@@ -58,7 +58,7 @@ def write_pet(
     _series_module(ds, volume)
     lying_supine(ds)
     ds.RadiopharmaceuticalInformationSequence = [drug.item(for_pet=True)]
-    paths = []
+    paths, files = [], SliceFiles()
     slices = len(array)
     for index, plane in enumerate(array):
         set_slice(ds, volume, series, index)
@@ -67,7 +67,7 @@ def write_pet(
         slope = float(decimal([max(float(plane.max()), 1e-3) / _TOP * (1 + 1e-9)])[0])  # what the file can say
         ds.RescaleSlope, ds.RescaleIntercept = decimal([slope])[0], "0"
         set_pixels(ds, np.rint(plane / slope), signed=True)
-        paths.append(save(ds, neutral_path(folder, series, index + 1)))
+        paths.append(files.save(ds, neutral_path(folder, series, index + 1)))
     return paths
 
 

@@ -56,4 +56,4 @@ def write_segments(
     for segment, parts in segment_regions(patient, lesions_apart).items():
         member = np.zeros(len(names) + 1, dtype=np.uint8)
         member[[names.index(part) + 1 for part in parts]] = 1
-        write_mask(member[labels], grid, folder / f"{segment}.nii.gz")
+        write_mask(member.take(labels), grid, folder / f"{segment}.nii.gz")

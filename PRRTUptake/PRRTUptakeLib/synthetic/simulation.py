@@ -24,7 +24,7 @@ from PRRTUptakeLib.synthetic.phantom_anatomy import APPEARANCE, Region
 from PRRTUptakeLib.synthetic.phantom_shapes import Shifted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from PRRTUptakeLib.synthetic.phantom import SyntheticPatient
 
@@ -35,6 +35,7 @@ _CELL_mm = 1.2
 _TISSUE_CELL_mm = 1.7  # CT and MRI need no better partial volumes
 _REACH = 5.0  # a Gaussian is followed to this many standard deviations: 6e-7 of it is beyond
 _SLAB_CELLS = 4_000_000
+_PIECE_CELLS = 1 << 16
 
 
 def axial_grid(size: tuple[int, int, int], spacing_mm: tuple[float, float, float], centre_ras_mm: np.ndarray) -> Grid:
@@ -129,10 +130,19 @@ def _paint(regions: tuple[Region, ...], ijk_to_phantom: np.ndarray, span: tuple[
         box = _index_box(region, ijk_to_phantom, span)
         if box is None:
             continue
-        x, y, z = _coordinates(ijk_to_phantom, box)
-        part = labels[tuple(slice(a - s[0], b - s[0]) for (a, b), s in zip(box, span, strict=True))]
-        part[np.broadcast_to(region.shape.contains(x, y, z), part.shape)] = label
+        for piece in _pieces(box):
+            x, y, z = _coordinates(ijk_to_phantom, piece)
+            part = labels[tuple(slice(a - s[0], b - s[0]) for (a, b), s in zip(piece, span, strict=True))]
+            part[np.broadcast_to(region.shape.contains(x, y, z), part.shape)] = label
     return labels
+
+
+def _pieces(box: tuple[tuple[int, int], ...]) -> Iterator[tuple[tuple[int, int], ...]]:
+    """A box divided along k into pieces whose coordinates fit into a core's cache."""
+    (first, last), *others = box
+    step = max(1, _PIECE_CELLS // math.prod(stop - start for start, stop in others))
+    for start in range(first, last, step):
+        yield ((start, min(start + step, last)), *others)
 
 
 def _index_box(

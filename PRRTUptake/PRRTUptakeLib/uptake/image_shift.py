@@ -100,8 +100,13 @@ def _step(image: Volume, spread: SpreadRegions, registration_mm: float) -> np.nd
 
 
 def _normal_equations(slopes: list[np.ndarray], rest: np.ndarray, variance: float) -> tuple[np.ndarray, np.ndarray]:
-    information = np.array([[np.vdot(first, second) for second in slopes] for first in slopes]) / variance
-    return information, np.array([np.vdot(one, rest) for one in slopes]) / variance
+    # Not np.vdot: BLAS wakes threads for it, which then wait actively and cost more than the sums.
+    information, gradient = np.empty((3, 3)), np.empty(3)
+    for row, first in enumerate(slopes):
+        gradient[row] = np.einsum("kji,kji", first, rest)
+        for column in range(row, 3):
+            information[row, column] = information[column, row] = np.einsum("kji,kji", first, slopes[column])
+    return information / variance, gradient / variance
 
 
 def region_places(

@@ -119,12 +119,12 @@ def repeated_u(means: ArrayLike) -> float:
     >>> round(repeated_u([100.0, 102.0, 98.0, 101.0, 99.0]), 3)
     0.022
     """
-    from scipy.stats import norm, t
+    from scipy.special import ndtri, stdtrit
 
     values = np.asarray(means, dtype=np.float64)
     if values.ndim != 1 or values.size < 2 or not (np.isfinite(values) & (values > 0)).all():
         raise NoiseError(f"Noise from repeats needs two positive means or more, not {values.tolist()}.")
-    widened = float(t.ppf(0.975, values.size - 1) / norm.ppf(0.975))
+    widened = float(stdtrit(values.size - 1, 0.975) / ndtri(0.975))
     return widened * float(values.std(ddof=1) / values.mean())
 
 

@@ -185,7 +185,7 @@ def _complete(where: np.ndarray, kernel: tuple[int, ...], shape: tuple[int, ...]
 
 def _sphere_means(volume: Volume, name: str, where: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     """Sphere means at the voxels ``where`` (n, 3), through one small correlation."""
-    from scipy.signal import oaconvolve
+    from scipy import fft
 
     half = np.array(kernel.shape) // 2
     low, high = where.min(axis=0), where.max(axis=0)
@@ -195,8 +195,9 @@ def _sphere_means(volume: Volume, name: str, where: np.ndarray, kernel: np.ndarr
             f"Region '{name}': voxels in or next to it are not finite numbers (NaN or infinite), so that no peak "
             "can be taken; correct the image."
         )
-    means = oaconvolve(box.astype(np.float64), kernel[::-1, ::-1, ::-1], mode="valid")
-    return np.asarray(means[tuple((where - low).T)])
+    shape = [fft.next_fast_len(n, real=True) for n in box.shape]
+    images = fft.rfftn(box.astype(np.float64), shape) * fft.rfftn(kernel[::-1, ::-1, ::-1], shape)
+    return np.asarray(fft.irfftn(images, shape)[tuple((where - low + 2 * half).T)])
 
 
 def _room_test(

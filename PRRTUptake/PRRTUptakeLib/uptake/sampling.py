@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from PRRTUptakeLib.imaging.sobol import sobol_points
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from PRRTUptakeLib.uptake.mapping import PointMap
 
 _SLAB_VOXELS = 500_000  # image voxels looked at together
-_POINTS = 1_000_000  # sample points held together
+_POINTS = 1 << 17  # sample points held together: more do not fit into a core's cache
+_SAME = 1e-9  # of a mask voxel
 _CORNERS = tuple(product((0, 1), repeat=3))  # offsets k, j, i
 
 
@@ -72,37 +75,57 @@ def _slabs(low: tuple[int, ...], shape: tuple[int, ...]) -> Iterator[tuple[slice
 
 def _centres(padded: np.ndarray, first: tuple[int, ...], size: tuple[int, ...], pull: PointMap) -> np.ndarray:
     """Centre flags; indices are rounded first, so that a centre on a face falls to the same side everywhere."""
-    return _inside(padded, np.round(_sample_grid(first, size, 0.0, pull), 6))
+    return _inside(padded, [np.round(one, 6) for one in _sample_grid(first, size, 0.0, pull)])
 
 
-def _sample_grid(first: tuple[int, ...], size: tuple[int, ...], shift: float, pull: PointMap) -> np.ndarray:
-    """Mask indices (k, j, i, 3) of a lattice of image points that starts at ``first`` + ``shift``."""
+def _sample_grid(first: tuple[int, ...], size: tuple[int, ...], shift: float, pull: PointMap) -> list[np.ndarray]:
+    """Mask indices i, j, k, each [k, j, i], of a lattice of image points that starts at ``first`` + ``shift``."""
     k, j, i = (start + shift + np.arange(n, dtype=np.float64) for start, n in zip(first, size, strict=True))
     grid = np.stack(np.broadcast_arrays(i[None, None, :], j[None, :, None], k[:, None, None]), axis=-1)
-    return pull(grid.reshape(-1, 3)).reshape(*size, 3)
+    found = pull(grid.reshape(-1, 3))
+    return [np.ascontiguousarray(found[:, axis]).reshape(size) for axis in range(3)]
 
 
 def _slab_fractions(
-    padded: np.ndarray, tables: tuple[np.ndarray, np.ndarray], corners: np.ndarray, points: np.ndarray
+    padded: np.ndarray, tables: tuple[np.ndarray, np.ndarray], corners: list[np.ndarray], points: np.ndarray
 ) -> np.ndarray:
-    """Fractions of a slab of voxels whose ``corners`` (k+1, j+1, i+1, 3) are mask indices, ordered i, j, k.
+    """Fractions of a slab of voxels whose ``corners``, mask indices i, j, k, are each an array (k+1, j+1, i+1).
 
     ``tables`` are the summed areas of the mask's voxels that are wholly inside, and of those that are partly.
     """
-    k, j, i = (n - 1 for n in corners.shape[:3])
-    eight = [corners[c[0] : c[0] + k, c[1] : c[1] + j, c[2] : c[2] + i] for c in _CORNERS]
-    first = np.floor(functools.reduce(np.minimum, eight) + 0.5).astype(np.intp)
-    last = np.floor(functools.reduce(np.maximum, eight) + 0.5).astype(np.intp) + 1
-    count = _box_count(tables[0], first, last)
-    whole = count == (last - first).prod(axis=-1)
+    first = [np.floor(_of_corners(np.minimum, one) + 0.5).astype(np.intp) for one in corners]
+    last = [np.floor(_of_corners(np.maximum, one) + 0.5).astype(np.intp) + 1 for one in corners]
+    i, j, k = (b - a for a, b in zip(first, last, strict=True))
+    whole = _box_count(tables[0], first, last) == i * j * k
     fraction = whole.astype(np.float64)
     border = np.nonzero((_box_count(tables[1], first, last) > 0) & ~whole)
     step = max(1, _POINTS // len(points))
     for start in range(0, border[0].size, step):
         some = tuple(index[start : start + step] for index in border)
-        ends = np.stack([corner[some] for corner in eight], axis=1)  # (voxels, 8, 3)
-        fraction[some] = _inside(padded, points @ ends).mean(axis=1)
+        at = [tuple(index + n for index, n in zip(some, corner, strict=True)) for corner in _CORNERS]
+        inside = _inside(padded, [_within(np.stack([one[where] for where in at]), points) for one in corners])
+        shares = np.count_nonzero(inside, axis=1) / len(points) if inside.dtype == bool else inside.mean(axis=1)
+        fraction[some] = shares
     return np.asarray(fraction)
+
+
+def _within(ends: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """One mask index of the sample points in some voxels (voxels, points), from that of their corners (8, voxels).
+
+    Under an affine map all voxels are alike: what is added to the first corner is computed once.
+    """
+    steps = ends - ends[0]
+    if np.ptp(steps, axis=1).max() < _SAME:
+        return np.asarray(ends[0][:, None] + points @ steps[:, 0])
+    return np.asarray(ends.T @ points.T)
+
+
+def _of_corners(combine: np.ufunc, values: np.ndarray) -> np.ndarray:
+    """Least or greatest of the eight corners of every voxel."""
+    for axis in range(3):
+        along = np.moveaxis(values, axis, 0)
+        values = np.moveaxis(combine(along[:-1], along[1:]), 0, axis)
+    return values
 
 
 def _summed_area(mask: np.ndarray) -> np.ndarray:
@@ -114,42 +137,42 @@ def _summed_area(mask: np.ndarray) -> np.ndarray:
     return table
 
 
-def _box_count(table: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
-    """Number of mask voxels in boxes from ``first`` to ``last`` - 1, index arrays (..., 3) ordered i, j, k."""
-    top = np.array(table.shape[::-1]) - 1
-    ends = (np.clip(first, 0, top), np.clip(last, 0, top))
+def _box_count(table: np.ndarray, first: list[np.ndarray], last: list[np.ndarray]) -> np.ndarray:
+    """Number of mask voxels in boxes from ``first`` to ``last`` - 1, both index arrays of i, j, k."""
     _, rows, columns = table.shape
-    plane = [one[..., 2] * (rows * columns) for one in ends]
-    row = [one[..., 1] * columns for one in ends]
+    size = table.shape[::-1]
+    steps = (1, columns, rows * columns)
+    i, j, k = ([np.clip(one[axis], 0, size[axis] - 1) * steps[axis] for one in (first, last)] for axis in range(3))
     flat = table.reshape(-1)
-    count = np.zeros(first.shape[:-1], dtype=np.int64)
-    for k, j, i in _CORNERS:
-        one = flat.take(plane[k] + row[j] + ends[i][..., 0])
-        if (k + j + i) % 2:
+    count = np.zeros(first[0].shape, dtype=np.int64)
+    for c in _CORNERS:
+        one = flat.take(k[c[0]] + j[c[1]] + i[c[2]])
+        if sum(c) % 2:
             count += one
         else:
             count -= one
     return count
 
 
-def _inside(padded: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Whether points (..., 3), mask indices ordered i, j, k, lie in the mask, which is ``padded`` by one voxel."""
-    top = np.array(padded.shape[::-1]) - 1
-    nearest = points + 1.5
-    np.clip(nearest, 0, top, out=nearest)
-    i, j, k = np.moveaxis(nearest.astype(np.intp), -1, 0)  # whole numbers: nothing is below 0
-    return np.asarray(padded.reshape(-1).take((k * padded.shape[1] + j) * padded.shape[2] + i))
+def _inside(padded: np.ndarray, points: list[np.ndarray]) -> np.ndarray:
+    """Whether points, arrays of mask indices i, j and k, are in the mask, which is ``padded`` by one voxel."""
+    flat = np.zeros(points[0].shape, dtype=np.int32 if padded.size < 2**31 else np.int64)
+    for axis in range(3):  # k, j, i
+        nearest = points[2 - axis] + 1.5
+        np.maximum(nearest, 0.0, out=nearest)
+        np.minimum(nearest, padded.shape[axis] - 1.0, out=nearest)
+        flat *= padded.shape[axis]
+        flat += nearest.astype(flat.dtype)  # whole numbers: nothing is below 0
+    return np.asarray(padded.reshape(-1).take(flat))
 
 
 @functools.cache
 def _trilinear(exponent: int) -> np.ndarray:
     """Weights (2**exponent, 8) of a voxel's corners for Sobol points in it (order of _CORNERS).
 
-    A Sobol sequence (Sobol 1967, doi:10.1016/0041-5553(67)90144-9) also spreads evenly along each single axis, which a
+    A Sobol sequence also spreads evenly along each single axis, which a
     regular raster does not: faces nearly parallel to the voxel's are the usual case.
     """
-    from scipy.stats import qmc
-
-    points = qmc.Sobol(3, scramble=False).random_base2(exponent) + 0.5 / 2**exponent
+    points = sobol_points(3, 2**exponent) + 0.5 / 2**exponent
     factors = [np.stack([1.0 - points[:, axis], points[:, axis]]) for axis in range(3)]
     return np.stack([factors[0][k] * factors[1][j] * factors[2][i] for k, j, i in _CORNERS], axis=1)

@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from builders.dicom_builders import ABSENT, write_slices
 from builders.registration_phantom import GRID, liver_points, on_a_table, pose_errors, posed, seeded_posture
 from PRRTUptakeLib.dicom.reading import read_volume
@@ -14,6 +15,7 @@ from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.volume import Volume
 from PRRTUptakeLib.registration.engine import RegistrationOptions
 from PRRTUptakeLib.registration.errors import RegistrationError
+from PRRTUptakeLib.registration.preprocessing import dilated
 from PRRTUptakeLib.registration.quality import (
     cut_off_warnings,
     dice,
@@ -25,6 +27,7 @@ from PRRTUptakeLib.registration.quality import (
 from PRRTUptakeLib.registration.result import given_registration, identity_registration
 from PRRTUptakeLib.registration.rigid import assess_registration, rigid_registration
 from PRRTUptakeLib.synthetic.simulation import LOW_DOSE_CT_GRID, MR_GRID, Posture, axial_grid
+from scipy.ndimage import distance_transform_edt
 
 SAME = identity_registration("test")
 
@@ -269,3 +272,12 @@ def test_what_cannot_be_registered_is_reported(fixed):
     assert any("shows only" in text and "% of the liver" in text for text in cut.warnings)
     with pytest.raises(RegistrationError, match=r"diverged .only .* of what is registered is within"):
         rigid_registration(image, none, fixed_liver=liver)
+
+
+@pytest.mark.parametrize("spacing", [(3.0, 3.0, 3.0), (2.5, 2.9, 5.0), (0.9, 0.9, 0.9)])
+def test_a_grown_mask_is_what_a_distance_map_says(spacing):
+    inside = np.random.default_rng(2).random((14, 30, 31)) > 0.999
+    mask = sitk.GetImageFromArray(inside.astype(np.uint8))
+    mask.SetSpacing(spacing)
+    expected = distance_transform_edt(~inside, sampling=spacing[::-1]) <= 12.0
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(dilated(mask, 12.0)), expected)
