@@ -324,6 +324,7 @@ def _agreement_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "second", type=Path, metavar="READER2.csv", help="measurements of the second reader, or the file of readings"
     )
+    parser.add_argument("more", type=Path, nargs="*", metavar="READER.csv", help="further readers")
     parser.add_argument("--protocol", required=True, help="lutia, ia-versus-iv, or a protocol file")
     parser.add_argument("--metric", default="", help="default: the protocol's endpoint")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -335,21 +336,44 @@ def _agreement(arguments: argparse.Namespace) -> None:
     from PRRTUptakeLib.formatting import plain_table
     from PRRTUptakeLib.report.endpoint_tables import agreement_table
     from PRRTUptakeLib.report.reader_tables import clustered_table
-    from PRRTUptakeLib.statistics.agreement import compare_readers, paired_readings
+    from PRRTUptakeLib.statistics.agreement import common_readings, compare_readers
     from PRRTUptakeLib.statistics.clustered_agreement import compare_tables
     from PRRTUptakeLib.study.protocol import load_protocol
     from PRRTUptakeLib.study.readings.measured import read_measurements
 
     protocol = load_protocol(arguments.protocol)
-    tables = read_measurements(arguments.first), read_measurements(arguments.second)
-    _, first, second, notes = paired_readings(*tables, protocol, arguments.metric)
-    result = compare_readers(first, second, protocol.endpoint.confidence)
-    by_patient = compare_tables(*tables, protocol, arguments.metric)
+    first, second, *more = (read_measurements(path) for path in (arguments.first, arguments.second, *arguments.more))
+    common, level = common_readings([first, second, *more], protocol, arguments.metric), protocol.endpoint.confidence
+    # Of more than two readers each pair is in the agreement by patient.
+    result = None if more else compare_readers(common.values[:, 0], common.values[:, 1], level)
+    by_patient = compare_tables(first, second, protocol, arguments.metric, more)
     if arguments.json:
-        print_json({**asdict(result), "by_patient": asdict(by_patient), "notes": list(notes)})
+        alone = asdict(result) if result is not None else {}
+        print_json({**alone, "by_patient": asdict(by_patient), "notes": list(common.notes)})
     else:
-        clustered = plain_table(*clustered_table(by_patient, protocol.endpoint.confidence))
-        print("\n".join([plain_table(*agreement_table(result)), "", clustered, *notes]))
+        clustered = plain_table(*clustered_table(by_patient, level))
+        alone_words = [plain_table(*agreement_table(result)), ""] if result is not None else []
+        print("\n".join([*alone_words, clustered, *common.notes]))
+
+
+def _contours_arguments(parser: argparse.ArgumentParser) -> None:
+    source = "folder of masks, .seg.nrrd file, DICOM SEG or RTSTRUCT, or a folder of results"
+    parser.add_argument("first", type=Path, metavar="READER1", help=source)
+    parser.add_argument("second", type=Path, metavar="READER2", help="the same structures by the second reader")
+    parser.add_argument("--dicom", type=Path, metavar="DIR", help="images that DICOM contours were drawn on")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _contours(arguments: argparse.Namespace) -> None:
+    from PRRTUptakeLib.dicom.series import find_series
+    from PRRTUptakeLib.mrml.run import read_segmentation
+    from PRRTUptakeLib.report.reader_tables import contour_text
+    from PRRTUptakeLib.segmentation.contour_agreement import compare_segmentations
+
+    series = find_series(arguments.dicom) if arguments.dicom else ()
+    first, second = (read_segmentation(path, series) for path in (arguments.first, arguments.second))
+    found = compare_segmentations(first, second)
+    print_json(found.as_dict()) if arguments.json else print(contour_text(found))
 
 
 # What runs one patient of a cohort in a worker process.
@@ -547,6 +571,7 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("endpoints", "compute the trial's endpoint from a table of measurements", _endpoints_arguments, _endpoints),
     Command("power", "compute sample size, power or detectable ratio of a paired comparison", _power_arguments, _power),
-    Command("agreement", "compare two readers of the same lesions", _agreement_arguments, _agreement),
+    Command("agreement", "compare readers of the same lesions", _agreement_arguments, _agreement),
+    Command("contours", "compare two readers' contours: overlap, surface distances", _contours_arguments, _contours),
     Command("suv", "compute the SUV of a PET or SPECT series, with every decision on the way", _suv_arguments, _suv),
 )

@@ -64,6 +64,13 @@ def on_main_thread(progress: Progress, work: Callable[[], T]) -> T:
     return work() if run is None else cast("T", run(work))
 
 
+def let_face_answer(progress: Progress) -> None:
+    """Let the face redraw between two changes that belong together; nobody can stop the work here."""
+    answer = getattr(progress, "let_face_answer", None)
+    if answer is not None:
+        answer()
+
+
 class ProgressPrinter:
     """Prints progress: a bar that is redrawn on a terminal, one line per step elsewhere."""
 

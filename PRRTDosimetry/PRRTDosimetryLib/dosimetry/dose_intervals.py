@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from PRRTUptakeLib.formatting import number
 from PRRTUptakeLib.uptake.uncertainty import aggregated, ratio
 
 if TYPE_CHECKING:
@@ -99,8 +100,14 @@ def interval_text(known: UncertainValue | None) -> str:
 
 
 def range_text(low: float, high: float) -> str:
-    """Both ends with three digits, blank where one is not known."""
-    return "" if math.isnan(low) or math.isnan(high) else f"{low:.3g} to {high:.3g}"
+    """Both ends with three digits, blank where one is not known.
+
+    Examples
+    --------
+    >>> range_text(5350.4, 9280.0), range_text(3.0, 3.994), range_text(float("nan"), 1.0)
+    ('5350 to 9280', '3.00 to 3.99', '')
+    """
+    return "" if math.isnan(low) or math.isnan(high) else f"{number(low)} to {number(high)}"
 
 
 def region_of_lobe(result: Dosimetry, lobe: str) -> str:

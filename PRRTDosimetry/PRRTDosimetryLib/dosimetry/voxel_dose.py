@@ -163,14 +163,20 @@ def _statistics(
     """Statistical standard uncertainty of integrated dose rates, by voxel and by region in Gy.
 
     Transports of different times are independent. What a time point is worth is the change of the integral where its
-    rates are a little higher, in each voxel; a region takes its mean of that.
+    rates are a little higher, in each voxel; a region takes its mean of that. All times together are worth the whole,
+    since twice the rates give twice the integral, so that the last one is known from the others.
     """
+    left = dose.astype(np.float64)
     variance = np.zeros(dose.shape, dtype=np.float64)
     by_region = dict.fromkeys(regions[0], 0.0)
     for n, (one, placed) in enumerate(zip(hourly, regions, strict=True)):
-        raised = series.activity_Bq_per_mL.copy()
-        raised[n] *= np.float32(1.0 + _STEP)
-        slope = (voxel_tia(replace(series, activity_Bq_per_mL=raised)).tia.array.astype(np.float64) - dose) / _STEP
+        slope = left
+        if n + 1 < len(hourly):
+            raised = series.activity_Bq_per_mL.copy()
+            raised[n] *= np.float32(1.0 + _STEP)
+            higher = voxel_tia(replace(series, activity_Bq_per_mL=raised)).tia.array.astype(np.float64)
+            slope = (higher - dose) / _STEP
+            left = left - slope
         rate, u = series.activity_Bq_per_mL[n], spreads.activity_Bq_per_mL[n]
         relative = np.divide(u, rate, out=np.zeros_like(rate), where=rate > 0.0)
         variance += np.square(slope * np.nan_to_num(relative))

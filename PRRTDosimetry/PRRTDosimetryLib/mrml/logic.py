@@ -192,7 +192,7 @@ class DosimetryLogic:
         scene, measured, dosimetry = in_background(progress, work)
         progress(0.95, "Writing the table")
         require_in_scene(tableNode, *scene.segmentations.values(), *scene.images.values())
-        keep_measured_segments(measured, scene)
+        keep_measured_segments(measured, scene, progress)
         self._forget()
         self.study, self.scene = measured, scene
         self.dosimetry, self.treatment, self.settings = dosimetry, treatment, settings

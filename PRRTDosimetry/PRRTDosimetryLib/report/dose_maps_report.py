@@ -69,7 +69,7 @@ def dose_map_sections(
     return [
         section(
             f"{title}: dose in every voxel",
-            paragraph(f"{_HOW[method]} {_tissue(made)}"),
+            paragraph(f"{_HOW[method]} {_tissue(made)}{_rates(made)}"),
             _transport_words(made),
             _registration_table(made),
             table(
@@ -97,14 +97,23 @@ def _tissue(made: CycleMap) -> str:
     return f"Tissue of {made.density_g_per_mL:g} g/mL everywhere."
 
 
+def _rates(made: CycleMap) -> str:
+    """That dose rates were integrated, "" where activity was."""
+    if made.facts.get("integration") != "dose-rate":
+        return ""
+    return " The dose rate of each image, in the tissues of its own time, was integrated in every voxel."
+
+
 def _transport_words(made: CycleMap) -> str:
     """Engine, licence and statistics of a transport, "" for other methods."""
     if "engine" not in made.facts:
         return ""
     facts = made.facts
+    grid = facts.get("grid_mm", 0.0)
+    voxels = f"voxels of {grid:g} mm at most" if isinstance(grid, float) and grid > 0 else "the image's voxels"
     words = (
         f"{facts['engine']} ({facts['licence']}); {facts['histories']} particles, seed {facts['seed']}, electrons by "
-        f"{facts['electrons'].replace('-', ' ')}."
+        f"{facts['electrons'].replace('-', ' ')}, through {voxels}."
     )
     rows = [
         [name, one.histogram.mean_Gy, one.u_Gy, 100.0 * one.u_Gy / one.histogram.mean_Gy]

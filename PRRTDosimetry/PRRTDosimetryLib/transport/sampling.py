@@ -19,30 +19,26 @@ class Sources:
 
     Attributes
     ----------
-    voxels : (n,) flat indices of these voxels in ``shape``.
-    shape : of the map, [k, j, i].
-    cumulative : (n,) share of all decays up to each of them.
+    tia : activities [k, j, i], of any unit; nothing of its size is kept beside it while particles are transported.
     spacing_mm : along i, j, k.
     """
 
-    voxels: np.ndarray
-    shape: tuple[int, int, int]
-    cumulative: np.ndarray
+    tia: np.ndarray
     spacing_mm: np.ndarray
 
     @classmethod
     def from_map(cls, tia: np.ndarray, spacing_mm: tuple[float, float, float]) -> Sources:
         """From activities [k, j, i] on a grid whose first voxel begins at 0 mm."""
-        cumulative = np.cumsum(tia[tia > 0.0], dtype=np.float64)
-        cumulative /= cumulative[-1]
-        k, j, i = tia.shape
-        return cls(np.flatnonzero(tia > 0.0).astype(np.int32), (k, j, i), cumulative, np.array(spacing_mm))
+        return cls(tia, np.array(spacing_mm))
 
     def places_mm(self, count: int, random: np.random.Generator) -> np.ndarray:
         """Places (count, 3) in mm along i, j, k; every voxel gets its share of decays to within one."""
+        voxels = np.flatnonzero(self.tia > 0.0).astype(np.int32)
+        cumulative = np.cumsum(self.tia[self.tia > 0.0], dtype=np.float64)  # of all decays up to each of them
+        cumulative /= cumulative[-1]
         share = (np.arange(count) + random.random(count)) / count
-        chosen = np.minimum(np.searchsorted(self.cumulative, share, side="right"), self.cumulative.size - 1)
-        indices = np.stack(np.unravel_index(self.voxels[chosen], self.shape)[::-1], axis=1)
+        chosen = np.minimum(np.searchsorted(cumulative, share, side="right"), cumulative.size - 1)
+        indices = np.stack(np.unravel_index(voxels[chosen], self.tia.shape)[::-1], axis=1)
         places: np.ndarray = (indices + random.random((count, 3))) * self.spacing_mm
         return places
 

@@ -156,9 +156,10 @@ def _phantom(
             f"'transport.grid_mm' {options.grid_mm:g} makes a phantom of {values.size / 1e6:.0f} million voxels, of "
             f"which the engine takes {MOST_VOXELS / 1e6:.0f} million: choose a wider one."
         )
-    phantom = Phantom(_edges_mm(tia, box, divided), np.maximum(values, np.float32(1e-5)))
+    # In double precision, as the engine takes it: then it is there once.
+    phantom = Phantom(_edges_mm(tia, box, divided), np.maximum(values, 1e-5, dtype=np.float64))
     known = phantom.density_g_per_mL
-    return phantom, _Parts(divided, known, known if divided == (1, 1, 1) else _mean_of_parts(known, divided))
+    return phantom, _Parts(divided, known, values if divided == (1, 1, 1) else _mean_of_parts(known, divided))
 
 
 def _require_maps(tia: Volume, density: Volume) -> None:
@@ -259,15 +260,15 @@ class _Tally:
     """Sums over chunks: dose and variance of the mean per voxel and per region."""
 
     def __init__(self, shape: tuple[int, int, int], regions: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
-        self.dose = np.zeros(shape, dtype=np.float32)
-        self.variance = np.zeros(shape, dtype=np.float32)
+        self._shape = shape
+        self._done: tuple[np.ndarray, np.ndarray] | None = None  # dose and variance, once an emission is closed
         self._regions = regions
         self.region_variance = dict.fromkeys(regions, 0.0)
 
     def begin(self) -> None:
         """Begin an emission."""
-        self._sum = np.zeros(self.dose.shape, dtype=np.float32)
-        self._squares = np.zeros(self.dose.shape, dtype=np.float32)
+        self._sum = np.zeros(self._shape, dtype=np.float32)
+        self._squares = np.zeros(self._shape, dtype=np.float32)
         self._means: dict[str, list[float]] = {name: [] for name in self._regions}
 
     def add(self, dose_Gy: np.ndarray) -> None:
@@ -282,16 +283,29 @@ class _Tally:
     def end(self, chunks: int) -> None:
         """Close an emission: the mean of its chunks, and the variance of that mean."""
         self._sum /= np.float32(chunks)
-        self.dose += self._sum
-        np.square(self._sum, out=self._sum)
         self._squares /= np.float32(chunks)
-        self._squares -= self._sum
+        for mean, square in zip(self._sum, self._squares, strict=True):  # plane by plane
+            square -= np.square(mean)
         np.maximum(self._squares, 0.0, out=self._squares)
         self._squares /= np.float32(chunks - 1)
-        self.variance += self._squares
+        if self._done is None:
+            self._done = self._sum, self._squares
+        else:
+            self._done[0][...] += self._sum
+            self._done[1][...] += self._squares
         for name, values in self._means.items():
             self.region_variance[name] += float(np.var(values, ddof=1)) / chunks
         del self._sum, self._squares
+
+    @property
+    def dose(self) -> np.ndarray:
+        """Dose of all emissions, Gy."""
+        return self._done[0] if self._done is not None else np.zeros(self._shape, dtype=np.float32)
+
+    @property
+    def variance(self) -> np.ndarray:
+        """Variance of that mean, Gy squared."""
+        return self._done[1] if self._done is not None else np.zeros(self._shape, dtype=np.float32)
 
 
 def _in_box(region: Occupancy, box: tuple[slice, slice, slice]) -> tuple[np.ndarray, np.ndarray]:

@@ -22,7 +22,7 @@ from PRRTUptakeLib.mrml.session_alignment import check_alignment
 from PRRTUptakeLib.mrml.tables import table_from_measurements
 from PRRTUptakeLib.mrml.transforms import placed_volume
 from PRRTUptakeLib.mrml.volumes import linear_parent_matrix, require_in_scene
-from PRRTUptakeLib.progress import Progress, in_background, no_progress, sub_progress
+from PRRTUptakeLib.progress import Progress, in_background, let_face_answer, no_progress, sub_progress
 from PRRTUptakeLib.study.contour_propagation import moved_plane
 from PRRTUptakeLib.study.model import StudyResult
 from PRRTUptakeLib.study.preparation import Prepared, prepare
@@ -165,7 +165,7 @@ class UptakeLogic(SegmentLogic):
         scene, measured = in_background(progress, work)
         progress(0.95, "Writing the table")
         require_in_scene(tableNode, *scene.segmentations.values(), *scene.images.values())
-        self.prepared = keep_measured_segments(measured, scene)
+        self.prepared = keep_measured_segments(measured, scene, progress)
         self.scene, self.measured, self.result = scene, measured, next(iter(measured.visits), None)
         return table_from_measurements(measured.rows, f"Measurements {patient}", tableNode)
 
@@ -202,14 +202,19 @@ class UptakeLogic(SegmentLogic):
         return self.measureImages(images, segmentationNode, lobePlaneNode, treatedLobe, patient, cycle, tableNode)
 
 
-def keep_measured_segments(result: StudyResult, scene: SceneStudy) -> Prepared | None:
-    """Put the labelled segments of a result into the nodes that they came from; returns the first, in the world."""
+def keep_measured_segments(result: StudyResult, scene: SceneStudy, progress: Progress = no_progress) -> Prepared | None:
+    """Put the labelled segments of a result into the nodes that they came from; returns the first, in the world.
+
+    Between two nodes the face of ``progress`` may redraw: to fill one takes up to a second in Slicer.
+    """
     first: Prepared | None = None
     visits = {one.visit: one.key for one in scene.input.visits}
     for contents in result.contents:
         if contents.prepared is None:
             continue
         node = scene.segmentations[visits[contents.visit]]
+        if first is not None:
+            let_face_answer(progress)
         keep_native_segments(contents.prepared.segmentation, node)
         if first is None:
             first = contents.prepared

@@ -13,6 +13,7 @@ from PRRTUptakeLib.study.case import load_case, require_known_lesions
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from PRRTUptakeLib.dicom.series import Series
     from PRRTUptakeLib.export.verify import Verification
     from PRRTUptakeLib.segmentation.segments import Segmentation
     from PRRTUptakeLib.study.model import Extension, StudyResult
@@ -122,6 +123,19 @@ def measure_case(
     result = run(study_input(case, _read_segmentation_file), progress, extensions)
     require_known_lesions(case, (row.lesion for row in result.rows if row.lesion))
     return result
+
+
+def read_segmentation(path: Path, series: Sequence[Series] = ()) -> Segmentation:
+    """Segments from a folder of masks, a .seg.nrrd file or folder with one, or DICOM drawn on one of ``series``.
+
+    Raises
+    ------
+    PRRTError
+        If there are none, or they cannot be read.
+    """
+    from PRRTUptakeLib.study.segment_files import read_segments
+
+    return read_segments(path, series, _read_segmentation_file)
 
 
 def _read_segmentation_file(path: Path) -> Segmentation:

@@ -101,6 +101,13 @@ def waiting(title: str, *needs: str) -> Iterator[DialogProgress]:
         dialog.deleteLater()
 
 
+def load_modules(title: str, *needs: str) -> None:
+    """Load what quick work needs; a dialog is shown only at the first use, which takes a moment."""
+    if any(name not in sys.modules for name in needs):
+        with waiting(title, *needs):
+            pass
+
+
 def fill_table(table: Any, rows: Sequence[Sequence[str]], tips: Sequence[str] = ()) -> None:
     """Show rows of words in a QTableWidget; the chosen row stays chosen, without telling anybody."""
     chosen = table.currentRow()

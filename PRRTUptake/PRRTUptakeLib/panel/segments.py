@@ -24,7 +24,15 @@ from PRRTUptakeLib.mrml.segment_table import (
     segments_state,
 )
 from PRRTUptakeLib.panel.choices import lobe_words, role_words
-from PRRTUptakeLib.panel.section import Section, connect, fill_combo, fill_table, jump_to_segment, waiting
+from PRRTUptakeLib.panel.section import (
+    Section,
+    connect,
+    fill_combo,
+    fill_table,
+    jump_to_segment,
+    load_modules,
+    waiting,
+)
 from PRRTUptakeLib.progress import no_progress
 
 if TYPE_CHECKING:
@@ -157,7 +165,8 @@ class SegmentsSection(Section):
     def onFeeding(self, number: int, index: int) -> None:
         """Count a segment to the lobe whose artery feeds it."""
         if self.node is not None:
-            with self.attempt(_("The segment could not be moved.")), waiting(_("Segments"), NEEDS):
+            with self.attempt(_("The segment could not be moved.")):
+                load_modules(_("Segments"), NEEDS)
                 lobe = self._feeding[0][1].itemData(index)
                 logic = self.logic.uptakeFor(self.parameters)
                 logic.setFeeding(self.node, number, lobe, self.ui.feedingReasonLineEdit.text)
@@ -242,7 +251,8 @@ class SegmentsSection(Section):
 
     def onPlacePlane(self) -> None:
         """Put a plane between the lobes, to be dragged."""
-        with self.attempt(_("The lobe plane could not be placed.")), waiting(_("Segments"), NEEDS):
+        with self.attempt(_("The lobe plane could not be placed.")):
+            load_modules(_("Segments"), NEEDS)
             from PRRTUptakeLib.mrml.planes import show_in_all_views
 
             plane = self.logic.uptakeFor(self.parameters).placeLobePlane(self.node, self.parameters.lobePlane)
@@ -298,7 +308,8 @@ class SegmentsSection(Section):
         """Say what the chosen segment is."""
         row, key = self.chosen(), self.ui.structureComboBox.itemData(index)
         if row is not None and key:
-            with self.attempt(_("The segment could not be named.")), waiting(_("Segments"), NEEDS):
+            with self.attempt(_("The segment could not be named.")):
+                load_modules(_("Segments"), NEEDS)
                 self.logic.uptakeFor(self.parameters).nameSegment(self.node, row.name, key)
 
 

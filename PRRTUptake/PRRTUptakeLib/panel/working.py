@@ -41,6 +41,10 @@ class DialogProgress:
         self._dialog.value = min(int(100 * fraction), 99)  # at 100 the dialog would close itself
         self._look()
 
+    def let_face_answer(self) -> None:
+        """Redraw, and answer the mouse; Cancel waits for the next call that may stop."""
+        slicer.app.processEvents()
+
     def _look(self) -> None:
         slicer.app.processEvents()
         if self._dialog.wasCanceled:

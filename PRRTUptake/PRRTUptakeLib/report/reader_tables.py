@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.formatting import number, p_value, with_interval
+from PRRTUptakeLib.formatting import number, p_value, plain_table, with_interval
 from PRRTUptakeLib.report.endpoint_tables import Table, share
 
 if TYPE_CHECKING:
+    from PRRTUptakeLib.segmentation.contour_agreement import ContourTable
     from PRRTUptakeLib.statistics.clustered_agreement import ReaderTables
     from PRRTUptakeLib.statistics.endpoints import Endpoint
     from PRRTUptakeLib.statistics.measurement_uncertainty import PropagatedUncertainty
@@ -37,6 +38,21 @@ def clustered_table(found: ReaderTables, confidence: float) -> Table:
             ["choice of targets: the same for", f"{100 * choices.observed:.1f} % of {choices.lesions} lesions"],
         ]
     return ["quantity, by patient", f"value [{100 * confidence:g} % CI]"], rows
+
+
+def contour_text(found: ContourTable) -> str:
+    """Agreement of contours for the terminal: a line per structure, and what one reader alone drew."""
+    header = ["structure", "Dice", "mean surface distance mm", "95th percentile mm", "volume second/first"]
+    rows: list[list[object]] = [
+        [name, one.dice, one.mean_surface_mm, one.hausdorff_95_mm, one.volume_ratio]
+        for name, one in found.structures.items()
+    ]
+    alone = [
+        f"Only the {who} reader has {', '.join(names)}."
+        for who, names in (("first", found.first_only), ("second", found.second_only))
+        if names
+    ]
+    return "\n".join([plain_table(header, rows), *alone])
 
 
 def population_table(endpoint: Endpoint) -> Table:

@@ -7,7 +7,6 @@ import functools
 import sys
 import time
 import traceback
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from PRRTUptakeLib.review.panels import (
     start_of,
 )
 from PRRTUptakeLib.review.to_slicer import to_slicer
+from PRRTUptakeLib.review.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +37,7 @@ class ReviewApplication(Decisions):
 
     def __init__(self, server: Any, room: ReadingRoom, idle: Idle) -> None:
         super().__init__(server, room, idle)
-        self._worker = ThreadPoolExecutor(1)  # what is measured is measured one after the other
+        self._worker = Worker()  # what is measured is measured one after the other
         self._set_up_triggers()
 
     def build(self) -> None:

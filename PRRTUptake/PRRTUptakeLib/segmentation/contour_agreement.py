@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.ndimage import binary_erosion
 from scipy.spatial import cKDTree
 
 from PRRTUptakeLib.segmentation.errors import SegmentationError
+from PRRTUptakeLib.segmentation.regrid import regrid
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from PRRTUptakeLib.imaging.volume import Grid
-    from PRRTUptakeLib.segmentation.segments import Segment
+    from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,41 @@ def compare_contours(grid: Grid, first: Segment, second: Segment) -> ContourAgre
         mean_surface_mm=float(np.concatenate([there, back]).mean()),
         hausdorff_95_mm=float(max(np.quantile(there, 0.95), np.quantile(back, 0.95))),
         volume_ratio=other.voxel_count / one.voxel_count,
+    )
+
+
+@dataclass(frozen=True)
+class ContourTable:
+    """Agreement of all structures that two readers drew, by name, and names that one of them alone has."""
+
+    structures: Mapping[str, ContourAgreement]
+    first_only: tuple[str, ...] = ()
+    second_only: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+def compare_segmentations(first: Segmentation, second: Segmentation) -> ContourTable:
+    """Compare the structures that two readers drew on one image, matched by their names.
+
+    Raises
+    ------
+    SegmentationError
+        If they were not drawn on voxels of one lattice, or no name is in both.
+    """
+    other = second if first.grid.matches(second.grid) else regrid(second, first.grid)
+    names = [[segment.name for segment in one if segment.voxel_count] for one in (first, other)]
+    common = [name for name in names[0] if name in names[1]]
+    if not common:
+        raise SegmentationError(
+            f"No structure has the same name in both ({', '.join(names[0])}; {', '.join(names[1])}): rename them."
+        )
+    return ContourTable(
+        {name: compare_contours(first.grid, first[name], other[name]) for name in common},
+        tuple(name for name in names[0] if name not in common),
+        tuple(name for name in names[1] if name not in common),
     )
 
 

@@ -118,7 +118,10 @@ def _misfit(sections: _Sections) -> float:
 
 
 def _parabola(sections: _Sections) -> tuple[float, float]:
-    """Greatest area in mm2 and half the extent across the slices in mm of the ellipsoid with these sections."""
+    """Greatest area in mm2 and half the extent across the slices in mm of the ellipsoid with these sections.
+
+    Both are 0 where areas do not decline from the middle, as those of a cylinder.
+    """
     z, areas = sections.heights, sections.areas
     reach = (len(z) + 1) * sections.apart_mm / 2.0  # the next slices are empty
     if len(z) == 1:
@@ -127,9 +130,10 @@ def _parabola(sections: _Sections) -> tuple[float, float]:
     middle = z.mean()
     if len(z) > 2:
         curve, slope, level = np.polyfit(z - middle, areas, 2)
-        if curve < 0:
-            peak = level - slope**2 / (4.0 * curve)
-            return float(peak), min(math.sqrt(peak / -curve), reach)
+        if not curve < 0:
+            return 0.0, 0.0
+        peak = level - slope**2 / (4.0 * curve)
+        return float(peak), min(math.sqrt(peak / -curve), reach)
     slope = (areas[-1] - areas[0]) / (z[-1] - z[0])
     peak = float(areas[0] + math.pi * (z[0] - middle - slope / (2.0 * math.pi)) ** 2)
     return peak, min(math.sqrt(peak / math.pi), reach)

@@ -192,37 +192,52 @@ def paired_readings(
     StatisticsError
         If a table does not have the metric, or the units differ.
     """
-    sides, common = _sides(first, second, protocol, metric)
-    single = len(sides[0]) + len(sides[1]) - 2 * len(common)
-    if len(common) < 3:
-        raise AgreementError(
-            f"The two tables have {len(common)} reading(s) of {metric or protocol.endpoint.metric} in common, "
-            "but agreement needs three or more: use the same names of patients, lesions and visits in both."
-        )
-    notes = (f"{single} reading(s) by one reader only are left out.",) if single else ()
-    names = tuple(f"{patient} {lesion}, cycle {cycle}" for patient, cycle, _, _, lesion in common)
-    values = [np.array([side[key] for key in common]) for side in sides]
-    return names, values[0], values[1], notes
+    found = common_readings([first, second], protocol, metric)
+    return found.names, found.values[:, 0], found.values[:, 1], found.notes
 
 
-def shared_patients(
-    first: Sequence[Measurement], second: Sequence[Measurement], protocol: Protocol, metric: str = ""
-) -> tuple[str, ...]:
-    """Patient of each reading of `paired_readings`, in the same order."""
-    return tuple(key[0] for key in _sides(first, second, protocol, metric)[1])
+@dataclass(frozen=True, eq=False)
+class CommonReadings:
+    """Readings that all tables have: subjects and their patients, values (subjects, readers), what was left out."""
+
+    names: tuple[str, ...]
+    patients: tuple[str, ...]
+    values: np.ndarray
+    notes: tuple[str, ...]
 
 
-def _sides(
-    first: Sequence[Measurement], second: Sequence[Measurement], protocol: Protocol, metric: str
-) -> tuple[list[dict[tuple[str, ...], float]], list[tuple[str, ...]]]:
-    """Readings of both tables by subject, and the subjects that both have."""
-    tables = []
-    for rows in (first, second):
+def common_readings(tables: Sequence[Sequence[Measurement]], protocol: Protocol, metric: str = "") -> CommonReadings:
+    """Readings that the tables of two readers or more have in common, lesion by lesion in all cycles and visits.
+
+    Raises
+    ------
+    AgreementError
+        If they have fewer than three in common.
+    StatisticsError
+        If a table does not have the metric, or the units differ.
+    """
+    chosen = []
+    for rows in tables:
         check_table(rows)
-        tables.append(endpoint_rows(rows, protocol, metric)[0])
-    one_unit([row for rows in tables for row in rows])
-    sides = [{_subject(row): row.value for row in rows} for rows in tables]
-    return sides, sorted(set(sides[0]) & set(sides[1]))
+        chosen.append(endpoint_rows(rows, protocol, metric)[0])
+    one_unit([row for rows in chosen for row in rows])
+    sides = [{_subject(row): row.value for row in rows} for rows in chosen]
+    common = sorted(set.intersection(*(set(side) for side in sides)))
+    if len(common) < 3:
+        count = "two" if len(tables) == 2 else str(len(tables))
+        raise AgreementError(
+            f"The {count} tables have {len(common)} reading(s) of {metric or protocol.endpoint.metric} in common, "
+            "but agreement needs three or more: use the same names of patients, lesions and visits in all."
+        )
+    single = sum(len(side) for side in sides) - len(sides) * len(common)
+    by = "one reader" if len(tables) == 2 else "some readers"
+    names = tuple(f"{patient} {lesion}, cycle {cycle}" for patient, cycle, _, _, lesion in common)
+    return CommonReadings(
+        names,
+        tuple(key[0] for key in common),
+        np.array([[side[key] for side in sides] for key in common]),
+        (f"{single} reading(s) by {by} only are left out.",) if single else (),
+    )
 
 
 def _subject(row: Measurement) -> tuple[str, ...]:

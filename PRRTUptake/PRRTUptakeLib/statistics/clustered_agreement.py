@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
-from PRRTUptakeLib.statistics.agreement import icc_agreement, paired_readings, shared_patients
+from PRRTUptakeLib.statistics.agreement import common_readings, icc_agreement
 from PRRTUptakeLib.statistics.errors import AgreementError
 from PRRTUptakeLib.statistics.reml import NestedData, fit_nested, satterthwaite
 from PRRTUptakeLib.statistics.ties import RELATIVE, no_scatter
@@ -274,17 +274,24 @@ class ReaderTables:
     choices: ChoiceAgreement | None
 
 
+_ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
+
+
 def compare_tables(
-    first: Sequence[Measurement], second: Sequence[Measurement], protocol: Protocol, metric: str = ""
+    first: Sequence[Measurement],
+    second: Sequence[Measurement],
+    protocol: Protocol,
+    metric: str = "",
+    more: Sequence[Sequence[Measurement]] = (),
 ) -> ReaderTables:
-    """Agreement by patient of two readers' tables, as far as they allow it."""
-    level = protocol.endpoint.confidence
+    """Agreement by patient of the tables of two readers, or of ``more``, as far as they allow it."""
+    level, tables = protocol.endpoint.confidence, [first, second, *more]
+    readers = [_ORDINALS[n] if n < len(_ORDINALS) else f"reader {n + 1}" for n in range(len(tables))]
     try:
-        _, one, other, _ = paired_readings(first, second, protocol, metric)
-        patients = shared_patients(first, second, protocol, metric)
-        values: ClusteredAgreement | None = compare_many(np.column_stack([one, other]), patients, confidence=level)
+        common = common_readings(tables, protocol, metric)
+        values: ClusteredAgreement | None = compare_many(common.values, common.patients, readers, level)
     except AgreementError:
         values = None
-    _, owners, choices = target_choices([first, second])
+    _, owners, choices = target_choices(tables)
     decided = choices.size > 0 and bool(choices.any()) and not bool(choices.all())
     return ReaderTables(values, choice_agreement(choices, owners, level) if decided and len(owners) > 1 else None)

@@ -26,6 +26,7 @@ from PRRTDosimetryLib.kinetics.tables import plot_series
 from PRRTDosimetryLib.report.dose_report import dose_sections
 from PRRTDosimetryLib.uncertainty.chain import ChainInputs
 from PRRTDosimetryLib.uncertainty.volume import relative_volume_uncertainty
+from PRRTUptakeLib.formatting import number
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
 from PRRTUptakeLib.report.plots import Series, line_chart
 from PRRTUptakeLib.statistics.endpoints import evaluate
@@ -299,8 +300,8 @@ def test_tables_have_intervals_and_what_is_in_them_and_blanks_where_nothing_is_k
     low, high = result.regions["L1"].uncertainty.interval_Gy
     index = lobe_intervals(result)["left"].index
     for shown in (text, page):
-        assert f"{low:.3g} to {high:.3g}" in shown
-        assert f"{index.lower:.3g} to {index.upper:.3g}" in shown
+        assert f"{number(low)} to {number(high)}" in shown
+        assert f"{number(index.lower)} to {number(index.upper)}" in shown
         assert "In the 95 % intervals of the doses are: " in shown
         assert "calibration of the camera" in shown
     assert "doses are not corrected for the loss" in page
@@ -339,7 +340,7 @@ def test_the_endpoint_engine_takes_doses():
     protocol = load_protocol("lutia")
     protocol = replace(protocol, endpoint=replace(protocol.endpoint, metric=DOSE))
     rows = []
-    for number, factor in enumerate((1.0, 1.3, 0.8)):
+    for n, factor in enumerate((1.0, 1.3, 0.8)):
         curves = [
             curve("hl", 40.0, 70.0, 150.0),
             curve("hr", 40.0, 70.0, 150.0),
@@ -353,7 +354,7 @@ def test_the_endpoint_engine_takes_doses():
             "R1": REGIONS["R1"],
         }
         found = dosimetry(curves, regions, PATIENT, "mono")
-        rows += dose_rows(found, Labels(f"P{number}", "24h", "SPECT"))
+        rows += dose_rows(found, Labels(f"P{n}", "24h", "SPECT"))
     endpoint = evaluate(rows, protocol)
     assert endpoint.comparison.gmr == pytest.approx(2.0, rel=1e-6)
 

@@ -67,6 +67,35 @@ def test_maps_of_cycles_are_summed_and_dose_rates_integrated(fitted):
     assert logic.summedDose(node) is None
 
 
+def test_panel_and_command_transport_dose_rates_alike(fitted, monkeypatch):
+    """A finer grid, each image's own tissues, statistics of every time: voxel by voxel what `prrt run` gives."""
+    import numpy as np
+    from builders.panel_scene import add_ct
+    from builders.transport_stand_in import StandIn
+    from PRRTDosimetryLib.dosimetry.dose_maps import cycle_map
+    from PRRTDosimetryLib.dosimetry.settings import DoseSettings
+    from PRRTDosimetryLib.transport import engine
+    from PRRTDosimetryLib.transport.options import TransportOptions
+
+    logic, points, treatment = fitted
+    monkeypatch.setattr(engine, "require_engine", lambda: StandIn)
+    cts = [add_ct(name) for name in ("4h", "24h")]
+    rules = {"dose_map": "transport", "integration": "dose-rate", "isodoses_Gy": ()}
+    settings = DoseSettings(**rules, transport=TransportOptions(histories=2000, seed=2, grid_mm=2.5))
+    logic.fitCurves(points[:2], treatment, settings)
+    logic.doseMap("transport", 1.04, cts[0])
+    study = logic.study
+    by_command = cycle_map(study.visits, study.images, settings, study=study.input)
+    np.testing.assert_allclose(logic.map.dose.array, by_command.dose.array, rtol=1e-5, atol=1e-9)
+    np.testing.assert_allclose(logic.map.uncertainty.array, by_command.uncertainty.array, rtol=1e-4, atol=1e-9)
+    for name, region in by_command.regions.items():
+        if name in logic.map.regions:
+            assert logic.map.regions[name].u_Gy == pytest.approx(region.u_Gy, rel=1e-4)
+    assert 0 < by_command.regions["liver"].u_Gy < 0.1 * by_command.regions["liver"].histogram.mean_Gy
+    assert logic.map.facts["grid_mm"] == 2.5
+    assert any(row.metric == "voxel_dose_statistical_u" for row in logic.rows)
+
+
 def test_another_protocol_drops_everything(fitted):
     from PRRTUptakeLib.errors import PRRTError
 

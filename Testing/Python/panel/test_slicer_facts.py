@@ -190,3 +190,21 @@ def test_a_spacing_keeps_eight_digits_through_a_scene(slicer_application, tmp_pa
     node.SetSpacing(4.4179998870147, 1, 1)
     node.SetAndObserveImageData(__import__("vtk").vtkImageData())
     assert node.GetSpacing()[0] == pytest.approx(4.418, rel=1e-7)
+
+
+def test_a_signal_that_is_not_there_is_an_error_of_ours(qt):
+    """PythonQt only returns False: `connect` of the sections looks at what is returned."""
+    from PRRTUptakeLib.panel.section import connect
+
+    with pytest.raises(TypeError, match=r"has no signal nosuch\(bool\)"):
+        connect(qt.QPushButton("x"), "nosuch(bool)", print)
+
+
+def test_no_segmentation_is_put_in_whole():
+    """`SetAndObserveSegmentation` with a filled segmentation made 33 hierarchy items for 15 segments."""
+    from pathlib import Path
+
+    root = Path(__file__).resolve().parents[3]
+    files = [path for module in ("PRRTUptake", "PRRTDosimetry") for path in (root / module).rglob("*.py")]
+    assert len(files) > 100
+    assert not [path.name for path in files if "SetAndObserveSegmentation(" in path.read_text(encoding="utf-8")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 
 import pytest
 from PRRTUptakeLib.errors import Cancelled
@@ -69,12 +70,45 @@ def test_cancel_does_not_wait_for_the_work(progress):
 def test_modules_that_take_long_to_load_are_loaded_beside_the_panel(slicer_application, tmp_path, monkeypatch):
     import sys
 
-    from PRRTUptakeLib.panel.section import waiting
+    import slicer
+    from PRRTUptakeLib.panel.section import load_modules, waiting
 
     (tmp_path / "slow_to_load.py").write_text("import threading\nwhere = threading.current_thread()\n")
     monkeypatch.syspath_prepend(tmp_path)
     try:
         with waiting("Test", "slow_to_load"):
             assert sys.modules["slow_to_load"].where is not threading.main_thread()
+        monkeypatch.setattr(slicer.util, "createProgressDialog", None)
+        load_modules("Test", "slow_to_load")  # no dialog for what is there
     finally:
         sys.modules.pop("slow_to_load", None)
+
+
+def test_the_face_answers_between_changes_that_belong_together_and_cannot_stop_them(progress):
+    from PRRTUptakeLib.progress import let_face_answer
+
+    let_face_answer(no_progress)
+    progress._dialog.cancel()
+    let_face_answer(sub_progress(progress, 0.0, 0.5))
+    with pytest.raises(Cancelled):
+        progress(0.5, "half")
+
+
+def test_between_the_segments_of_two_visits_the_face_answers(scene, monkeypatch):
+    from PRRTUptakeLib.mrml import logic
+
+    filled, answers = [], []
+
+    class Face:
+        def let_face_answer(self):
+            answers.append(len(filled))
+
+    monkeypatch.setattr(logic, "keep_native_segments", lambda segmentation, node: filled.append(node))
+    prepared = SimpleNamespace(segmentation=None, plane=None)
+    result = SimpleNamespace(contents=[SimpleNamespace(visit=name, prepared=prepared) for name in "abc"])
+    visits = [SimpleNamespace(visit=name, key=name) for name in "abc"]
+    nodes = {name: scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name) for name in "abc"}
+    read = SimpleNamespace(input=SimpleNamespace(visits=visits), segmentations=nodes)
+    assert logic.keep_measured_segments(result, read, Face()) is prepared
+    assert [node.GetName() for node in filled] == ["a", "b", "c"]
+    assert answers == [1, 2]

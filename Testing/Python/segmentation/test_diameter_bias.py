@@ -96,6 +96,18 @@ def test_sections_of_no_ellipsoid_are_left_to_the_hull():
     assert width_by_sections(centred_grid(30.0, (1, 1, 1.5)), one) is None  # slices thin enough for the hull
 
 
+@pytest.mark.parametrize("length_mm", [15.0, 40.0])
+def test_cylinders_in_few_thick_slices(length_mm):
+    """Their areas are all alike: the hull says how long they are, within the slices' distance."""
+    grid = centred_grid(60.0, (0.8, 0.8, 5.0))
+    index = np.stack(np.meshgrid(*[np.arange(n) for n in grid.shape], indexing="ij"), axis=-1)
+    x, y, z = np.moveaxis(grid.to_ras(index[..., ::-1].reshape(-1, 3)).reshape(*grid.shape, 3), -1, 0)
+    for shift in (0.0, 1.7):
+        mask = (x**2 + y**2 < 10.0**2) & (np.abs(z - shift) < length_mm / 2)
+        found = measure_size(grid, Segment.from_full("L1", mask)).longest_3d_mm
+        assert found == pytest.approx(np.hypot(length_mm, 20.0), abs=5.0)
+
+
 def test_no_form_is_drawn_out_beyond_what_thick_slices_show():
     """An ellipsoid of 50 mm on slices of 5 mm: it was 64 mm long in one of its first eight turns, 58 mm in another."""
     found = errors((0.7, 0.7, 5.0), (25, 12, 8), 14, 7)[:, 0]

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from builders.shapes import ball, centred_grid
-from builders.trial_tables import row
-from PRRTUptakeLib.segmentation.contour_agreement import compare_contours
+from builders.trial_tables import row, write_table
+from PRRTDosimetryLib.commands import main
+from PRRTUptakeLib.export.nifti_masks import write_masks
+from PRRTUptakeLib.imaging.volume import Grid
+from PRRTUptakeLib.report.reader_tables import contour_text
+from PRRTUptakeLib.segmentation.contour_agreement import compare_contours, compare_segmentations
 from PRRTUptakeLib.segmentation.errors import SegmentationError
-from PRRTUptakeLib.segmentation.segments import Segment
+from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
 from PRRTUptakeLib.statistics.agreement import compare_readers, icc_agreement
 from PRRTUptakeLib.statistics.clustered_agreement import choice_agreement, compare_many, kappa, target_choices
 from PRRTUptakeLib.statistics.errors import AgreementError
@@ -191,3 +196,52 @@ class TestContours:
         assert far.dice == 0
         with pytest.raises(SegmentationError, match="'c' is empty"):
             compare_contours(self.grid, one, Segment("c", np.zeros((2, 2, 2), bool)))
+
+    def test_segmentations_are_matched_by_name(self):
+        first = Segmentation(self.grid, (ball(self.grid, "L1", (0, 0, 0), 12), ball(self.grid, "L2", (20, 0, 0), 6)))
+        turned = Grid(self.grid.shape, self.grid.ijk_to_ras @ _flip(self.grid.shape[2]))
+        second = Segmentation(turned, (ball(turned, "L1", (0, 0, 0), 12), ball(turned, "R1", (-20, 0, 0), 6)))
+        found = compare_segmentations(first, second)
+        assert found.structures["L1"].dice == 1.0  # the same voxels in another order
+        assert (found.first_only, found.second_only) == (("L2",), ("R1",))
+        assert "Only the second reader has R1." in contour_text(found)
+        with pytest.raises(SegmentationError, match="No structure has the same name"):
+            compare_segmentations(first, Segmentation(self.grid, (ball(self.grid, "X", (0, 0, 0), 5),)))
+
+    def test_command(self, tmp_path, capsys):
+        for name, radius in (("one", 12.0), ("two", 15.0)):
+            drawn = Segmentation(self.grid, (ball(self.grid, "lesion", (0, 0, 0), radius),))
+            write_masks(drawn, tmp_path / name)
+        assert main(["contours", str(tmp_path / "one"), str(tmp_path / "two"), "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)["structures"]["lesion"]
+        assert found["dice"] == pytest.approx(2 * 12**3 / (12**3 + 15**3), abs=0.02)
+        assert found["mean_surface_mm"] == pytest.approx(3.0, abs=0.35)
+        assert main(["contours", str(tmp_path / "one"), str(tmp_path / "two")]) == 0
+        assert "mean surface distance mm" in capsys.readouterr().out
+
+
+def _flip(size):
+    matrix = np.diag([-1.0, 1.0, 1.0, 1.0])
+    matrix[0, 3] = size - 1.0
+    return matrix
+
+
+def test_command_takes_three_readers(tmp_path, capsys):
+    first = [row(f"P{n}", "left", "L1", 10.0 + n) for n in range(1, 9)]
+    first += [row(f"P{n}", "right", "R1", 8.0 + n) for n in range(1, 9)]
+    paths = []
+    for n, factor in enumerate((1.0, 1.1, 0.95)):
+        random = np.random.default_rng(n)
+        rows = [replace(one, value=one.value * factor * math.exp(0.02 * random.normal())) for one in first]
+        paths.append(str(write_table(tmp_path / f"reader{n}.csv", rows)))
+    assert main(["agreement", *paths, "--protocol", "lutia", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["by_patient"]["values"]
+    assert [pair["readers"] for pair in found["pairs"]] == [
+        ["first", "second"],
+        ["first", "third"],
+        ["second", "third"],
+    ]
+    ratios = [pair["bias_ratio"] for pair in found["pairs"]]
+    assert ratios == pytest.approx([1.1, 0.95, 0.95 / 1.1], rel=0.02)
+    assert main(["agreement", *paths, "--protocol", "lutia"]) == 0
+    assert "third/second" in capsys.readouterr().out

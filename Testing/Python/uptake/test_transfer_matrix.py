@@ -41,20 +41,20 @@ def grid_of(n=48, spacing=4.0):
     return Grid((n, n, n), matrix)
 
 
-def sphere(grid, centre, diameter):
-    """Occupied fractions of a sphere, by 4 x 4 x 4 points a voxel."""
+def sphere(grid, centre, diameter, fine=FINE):
+    """Occupied fractions of a sphere, by ``fine`` x ``fine`` x ``fine`` points a voxel."""
     n, spacing, first = grid.shape[0], grid.spacing_mm[0], grid.ijk_to_ras[0, 3]
     fraction, axes, where = np.zeros(grid.shape), [], []
     for c in centre[::-1]:
         low = max(0, math.floor((c - diameter / 2 - first) / spacing))
         high = min(n, math.ceil((c + diameter / 2 - first) / spacing) + 1)
-        steps = low + (np.arange(FINE * (high - low)) + 0.5) / FINE - 0.5
+        steps = low + (np.arange(fine * (high - low)) + 0.5) / fine - 0.5
         axes.append(steps * spacing + first - c)
         where.append(slice(low, high))
     z, y, x = np.meshgrid(*axes, indexing="ij", sparse=True)
     inside = x**2 + y**2 + z**2 <= (diameter / 2) ** 2
-    k, j, i = (size // FINE for size in inside.shape)
-    fraction[tuple(where)] = inside.reshape(k, FINE, j, FINE, i, FINE).mean(axis=(1, 3, 5))
+    k, j, i = (size // fine for size in inside.shape)
+    fraction[tuple(where)] = inside.reshape(k, fine, j, fine, i, fine).mean(axis=(1, 3, 5))
     return fraction
 
 
@@ -277,7 +277,7 @@ def test_a_surface_moves_as_that_of_a_sphere_drawn_larger_or_smaller(diameter):
     """Truth 0.5 mm smaller or larger than the contour, over the value, in voxels of 4.8 mm: within a tenth."""
     grid, fwhm = grid_of(28, 4.8), 12.0
     for centre in ((0.0, 0.0, 0.0), (1.3, -2.1, 0.7)):
-        spread = spread_regions(region_model([occupancy_of("s", sphere(grid, centre, diameter), grid)]), fwhm)
+        spread = spread_regions(region_model([occupancy_of("s", sphere(grid, centre, diameter, 12), grid)]), fwhm)
         ((inwards, outwards, scale),) = _surfaces(spread.model, 0, 0.5)
         assert scale == pytest.approx(1.0)
         sums = spread.products @ np.array([1.0, 0.0])
@@ -287,7 +287,7 @@ def test_a_surface_moves_as_that_of_a_sphere_drawn_larger_or_smaller(diameter):
         box = tuple(slice(a, b) for a, b in zip(own.low, own.high, strict=True))
         exact = []
         for step in (-1.0, 1.0):
-            shown = image_of(grid, [(sphere(grid, centre, diameter + step), 1.0)], 0.0, fwhm).array[box]
+            shown = image_of(grid, [(sphere(grid, centre, diameter + step, 12), 1.0)], 0.0, fwhm).array[box]
             exact.append(math.log(spread.matrix[0, 0] / (float(np.vdot(own.values, shown)) / own.values.sum())))
         assert found == pytest.approx(exact, rel=0.1)
 
