@@ -32,7 +32,7 @@ coverage: PYTEST_OPTIONS = --cov --cov-report=term:skip-covered
 coverage: test
 
 slow: .venv/test.stamp
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m slow
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m slow --durations=40
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check .

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -17,9 +17,11 @@ from highdicom.sr import (
     MeasurementProperties,
     MeasurementReport,
     MeasurementsAndQualitativeEvaluations,
+    NumContentItem,
     ObservationContext,
     ObserverContext,
     ReferencedSegment,
+    RelationshipTypeValues,
     SourceSeriesForSegmentation,
     TimePointContext,
     TrackingIdentifier,
@@ -89,9 +91,8 @@ def measurement_report(
 ) -> Dataset:
     """The rows of one visit as a TID 1500 report; regions refer to their segments of ``seg`` by tracking UID.
 
-    Rows whose metric has a kind behind a colon (what another reference would have given) stay in the table only. Of a
-    row with a 95 % interval, which need not be symmetric, the limits follow as measurements of the same name and
-    derivation, their method being the limit (codes LOWER_95 and UPPER_95 of 99PRRT).
+    Rows whose metric has a kind behind a colon (what another reference would have given) stay in the table only. The
+    limits of a 95 % interval, which need not be symmetric, are properties of the value (LOWER_95, UPPER_95 of 99PRRT).
 
     Parameters
     ----------
@@ -153,27 +154,7 @@ def read_report(path: Path) -> tuple[ReportedValue, ...]:
         ]
     except Exception as error:  # pydicom and highdicom raise many kinds
         raise ExportError(f"{path} is not a measurement report by TID 1500 ({error}).") from error
-    found: list[ReportedValue] = []
-    for group in groups:
-        values: dict[str, ReportedValue] = {}
-        for item in group.get_measurements():
-            one = _value(group, item, str(path))
-            limit = _limit_of(item)
-            if limit == "lower_95":
-                one = replace(values[one.metric], lower_95=one.value)
-            elif limit == "upper_95":
-                one = replace(values[one.metric], upper_95=one.value)
-            values[one.metric] = one
-        found += values.values()
-    return tuple(found)
-
-
-def _limit_of(item: Measurement) -> str:
-    """Whether a measurement is a limit of the one before it: the field's name, else ""."""
-    method = item.method
-    if method is None or method.scheme_designator != PRIVATE:
-        return ""
-    return next((name for name, code in _LIMITS.items() if code.value == method.value), "")
+    return tuple(_value(group, item, str(path)) for group in groups for item in group.get_measurements())
 
 
 def _observer() -> ObserverContext:
@@ -193,7 +174,7 @@ def _group(
     segment = next(iter(segmentation.having(name=region)), None)
     words = (segment.lesion_id if segment else "") or region
     tracking = TrackingIdentifier(uid=tracking_uid(series.patient_id, words), identifier=words)
-    measurements = [one for row in rows for one in (_measurement(row), *_limits(row))]
+    measurements = [_measurement(row) for row in rows]
     time_point = TimePointContext(time_point=visit)
     number = segment_numbers(seg).get(region[:64])
     if segment is None or number is None:
@@ -228,33 +209,37 @@ def _measurement(row: Row) -> Measurement:
     unit = unit_code(row.unit)
     made = Measurement(name=name, value=row.value, unit=unit, derivation=derivation, properties=properties)
     for child in made[0].get("ContentSequence", []):
-        if "MeasuredValueSequence" in child:  # highdicom says "no units", but the uncertainty has those of the value
+        if _is_number(child):  # highdicom says "no units", but the uncertainty has those of the value
             child.MeasuredValueSequence[0].MeasurementUnitsCodeSequence = [unit]
+    if math.isfinite(row.lower_95) and math.isfinite(row.upper_95):
+        _add_limits(made, row, unit)
     return made
 
 
-def _limits(row: Row) -> list[Measurement]:
-    """Lower and upper end of the 95 % interval; none where it is not known."""
-    if not (math.isfinite(row.lower_95) and math.isfinite(row.upper_95)):
-        return []
-    name, derivation = metric_code(row.metric, row.unit)
-    unit = unit_code(row.unit)
-    return [
-        Measurement(name=name, value=getattr(row, limit), unit=unit, derivation=derivation, method=code)
+def _add_limits(made: Measurement, row: Row, unit: CodedConcept) -> None:
+    """Both ends of the 95 % interval, as properties: a measurement of the same name might be taken for the value."""
+    known = list(made[0].get("ContentSequence", []))
+    known += [
+        NumContentItem(
+            name=code, value=getattr(row, limit), unit=unit, relationship_type=RelationshipTypeValues.HAS_PROPERTIES
+        )
         for limit, code in _LIMITS.items()
     ]
+    made[0].ContentSequence = known
 
 
 def _value(group: VolumetricROIMeasurementsAndQualitativeEvaluations, item: Measurement, where: str) -> ReportedValue:
-    uncertainty = math.nan
-    for child in item[0].get("ContentSequence", []):
-        if child.name == _UPPER:
-            uncertainty = float(child.value)
+    properties = {child.name: float(child.value) for child in item[0].get("ContentSequence", []) if _is_number(child)}
     return ReportedValue(
         str(group.tracking_identifier),
         str(group.tracking_uid),
         metric_of(item.name, item.derivation, where),
         float(item.value),
         item.unit.value,
-        uncertainty,
+        properties.get(_UPPER, math.nan),
+        **{limit: properties.get(code, math.nan) for limit, code in _LIMITS.items()},
     )
+
+
+def _is_number(item: Dataset) -> bool:
+    return "MeasuredValueSequence" in item

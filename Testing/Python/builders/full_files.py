@@ -28,7 +28,7 @@ def full_protocol() -> dict[str, Any]:
     content["imaging"] |= {"time_zero": "mid", "fwhm_u_percent": 10}
     content |= {"partial_volume": "gtm", "metrics": ["mean"], "$schema": "protocol.schema.json"}
     content |= {"tissues": full_tissues(), "response_criteria": "recist-1.1"}
-    transport = {"electrons": "monte-carlo", "grid_mm": 3}
+    transport = {"electrons": "monte-carlo", "grid_mm": 3, "histories": 100_000, "seed": 1}
     content["dose_maps"] = {"integration": "dose-rate", "accumulate": "deformable", "transport": transport}
     content["repeatability"] = {"within_subject_cv": 0.1, "correlation_between_lesions": 0.2}
     return content

@@ -177,7 +177,7 @@ def test_doses_and_uncertainties_are_reported(outcome, segments, images, tmp_pat
 
 
 def test_an_interval_that_is_not_symmetric_is_reported_by_its_limits(outcome, segments, images, tmp_path):
-    """As measurements of their own, and read back as belonging to their value, mean and dose alike."""
+    """As properties, so that no reader takes a limit for the value, and read back with it, mean and dose alike."""
     row = next(r for r in outcome.rows if r.lesion == "L1")
     known = replace(row, value=41.25, uncertainty=3.5, lower_95=38.0, upper_95=55.5)
     rows = [replace(known, metric="dose", unit="Gy"), replace(known, metric="mean"), replace(known, metric="dvh_d98")]
