@@ -46,7 +46,7 @@ def write_bundle(path: Path, progress: Progress = no_progress) -> None:
     with TemporaryDirectory(prefix="prrt-scene-", dir=path.parent) as temporary:
         folder = Path(temporary) / path.stem
         folder.mkdir()
-        on_main_thread(progress, lambda: write_nodes(folder))
+        on_main_thread(progress, lambda: write_nodes(folder, path))
         try:
             pack(folder, path, progress)
         except OSError as error:
@@ -70,8 +70,10 @@ def write_segments_of_bundle(node: Any, bundle: Path, path: Path) -> None:
     write_segmentation_file(node, path)
 
 
-def write_nodes(folder: Path) -> None:
+def write_nodes(folder: Path, path: Path) -> None:
     """Write the scene and the files of its nodes to a folder that is there and empty; images are not compressed.
+
+    ``path`` is what the bundle will be, for the words of an error.
 
     Raises
     ------
@@ -83,7 +85,7 @@ def write_nodes(folder: Path) -> None:
         storage.SetUseCompression(0)
     try:
         if not session().SaveSceneToSlicerDataBundleDirectory(str(folder)):
-            raise NodeError(f"The scene could not be written to {folder}: is the disk full?")
+            raise NodeError(f"The scene could not be written to {path}: is the disk full?")
     finally:
         for storage in storages:
             storage.SetUseCompression(1)
