@@ -416,7 +416,7 @@ def test_a_plane_dragged_in_one_visit_of_a_comparison_of_routes_moves_in_both(br
     with running(routes) as server, window(browser, server) as page:
         measured(page)
         enhancement = value(page, "enhancement ratio of the targets")
-        ratios = {row[0]: row[-1] for row in rows(page, "lesions")[1:]}
+        ratios = {row[0]: row[-1].split()[0] for row in rows(page, "lesions")[1:]}
         before = plane(0), plane(1)
         release = drag(page, "middle-1-axial", 20, 0)
         until(page, "page", "While the plane moves")
@@ -428,7 +428,8 @@ def test_a_plane_dragged_in_one_visit_of_a_comparison_of_routes_moves_in_both(br
         page.wait_for_function("document.querySelector(\"[data-testid='status']\").textContent === 'measuring...'")
         measured(page)
         assert value(page, "enhancement ratio of the targets") == enhancement  # the plane parts lobes, not lesions
-        found = {row[0]: row[-1] for row in rows(page, "lesions")[1:]}
+        # The noise of maxima, a part of intervals, is read from the healthy liver of the largest lobe.
+        found = {row[0]: row[-1].split()[0] for row in rows(page, "lesions")[1:]}
         assert {found[name] for name in found.keys() & ratios.keys()} <= set(ratios.values())
         assert "the plane was moved by hand" in at(page, "decided").inner_text()
         assert not page.failures
