@@ -7,9 +7,7 @@ with the stated uncertainty of the place as prior, so that an image that says li
 relative to what the model shows, so that the hottest region does not decide alone.
 
 Regions that are each off in their own way stay so, and that is in the intervals: ``region_places`` says, by the same
-model, how far each of them still seems off and how well the image knows it. How far regions of this image are off
-beyond their common shift is read from those that the image knows well: where kidneys, spleen and large lesions are in
-their places to a fraction of a millimetre, a faint lesion is not assumed to be 2 mm off.
+model, how far each of them still seems off and how well the image knows it.
 """
 
 from __future__ import annotations
@@ -31,10 +29,6 @@ if TYPE_CHECKING:
 _STEPS = 2
 _FARTHEST = 3.0  # standard uncertainties of the place: beyond, images are registered, not corrected
 _CORRELATION = math.sqrt(math.pi / (2.0 * math.log(2.0)))  # integral of a blurred image's correlation over its FWHM
-_INFORMED = (
-    4.0  # regions known to half the statement or better say how far all are off: a contrast by noise says nothing
-)
-_SPREADS = (np.arange(60) + 0.5) / 60 * math.sqrt(3.0)  # of regions' own places, over the stated uncertainty
 _LEAST_SHOWN = 0.05  # of the largest mean that the model shows: what is colder counts as if it were that
 
 
@@ -114,9 +108,9 @@ def region_places(
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """How far each region is off where it was taken, mm along [k, j, i], shape (3,), and the uncertainty of it.
 
-    What the image shows of a region's own edge (its contrast to what is around it) is the likelihood: a large hot organ
-    is known to a fraction of a millimetre, a faint one hardly. The prior is how far the regions of this image are off
-    on average (`own_spread_mm`), which is the statement where none of them is known well.
+    The stated uncertainty is the prior, what the image shows of the region's own edge (its contrast to what is around
+    it) the likelihood: a large hot organ is known to a fraction of a millimetre, of a faint one nothing but the
+    statement is known.
 
     Parameters
     ----------
@@ -126,10 +120,11 @@ def region_places(
     """
     spread = corrected.spread
     found = _differences(image, spread, corrected.corrected)
+    prior = np.eye(3) / registration_mm**2
     matrix, low = spread.matrix, spread.background.low
-    known = {}
+    places = {}
     for number, (name, box) in enumerate(zip(spread.model.names, spread.spread, strict=True)):
-        information, gradient = np.zeros((3, 3)), np.zeros(3)
+        information, gradient = prior.copy(), np.zeros(3)
         both = overlap(box.low, box.high, low, spread.background.high)
         if both is not None and found.variance > 0 and min(box.values.shape) > 1:
             others = np.delete(matrix[number], number)
@@ -138,38 +133,9 @@ def region_places(
             scale = contrast * found.scale[part(both, low)]
             edges = np.gradient(box.values, *spread.model.grid.spacing_mm[::-1])
             slopes = [-one[part(both, box.low)] * scale for one in edges]
-            information, gradient = _normal_equations(slopes, found.rest[part(both, low)], found.variance)
-        known[name] = (information, gradient)
-    prior = np.eye(3) / own_spread_mm(list(known.values()), registration_mm) ** 2
-    places = {}
-    for name, (information, gradient) in known.items():
-        covariance = np.linalg.inv(information + prior)
+            of_image = _normal_equations(slopes, found.rest[part(both, low)], found.variance)
+            information, gradient = information + of_image[0], of_image[1]
+        covariance = np.linalg.inv(information)
         off = np.clip(covariance @ gradient, -_FARTHEST * registration_mm, _FARTHEST * registration_mm)
         places[name] = (off, np.sqrt(np.diag(covariance)))
     return places
-
-
-def own_spread_mm(known: list[tuple[np.ndarray, np.ndarray]], registration_mm: float) -> float:
-    """Standard deviation on each axis of how far regions are off in their own ways, from what the image says of all.
-
-    Each region's displacement is normal with this deviation s, and the image has information I on it and the gradient
-    g: the likelihood of s is that of g, normal with covariance I + s^2 I I. Beforehand s is uniform from 0 to sqrt(3)
-    times the stated uncertainty, so that s^2 is the stated one's square where the image says nothing; the root of its
-    mean is returned. Only regions that are known to half the statement count.
-
-    Parameters
-    ----------
-    known : of each region the information (3, 3) in 1/mm^2 and the gradient (3,) in 1/mm.
-    registration_mm : the stated uncertainty.
-    """
-    spreads = _SPREADS * registration_mm
-    log_likelihood = np.zeros(spreads.size)
-    for information, gradient in known:
-        values, axes = np.linalg.eigh(information)
-        squared = (axes.T @ gradient) ** 2
-        for value, square in zip(values, squared, strict=True):
-            if value * registration_mm**2 > _INFORMED:
-                variance = value + spreads**2 * value**2
-                log_likelihood -= 0.5 * (np.log(variance) + square / variance)
-    weight = np.exp(log_likelihood - log_likelihood.max())
-    return math.sqrt(float((weight * spreads**2).sum() / weight.sum()))

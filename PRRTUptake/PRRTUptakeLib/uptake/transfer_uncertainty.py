@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 CAUSES = ("resolution", "registration", "contour", "noise")
 OWN = ("registration", "noise")
 DRAWS = 4000
-_NODE = 1.5  # standard uncertainties of the resolution at which the matrix is formed again
+_NODE = 2.0  # standard uncertainties of the resolution at which the matrix is formed again: the ends of an interval
 _ONE_THREAD = 2**18  # products of a matrix product up to which BLAS (OpenBLAS) uses one thread
 _STEP = 1.0  # voxels, at least, by which a region is moved
 _SURFACE_STEP = 0.125  # voxels, at most, by which a surface is moved

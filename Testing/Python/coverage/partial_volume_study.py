@@ -31,7 +31,6 @@ from PRRTUptakeLib.uptake.noise import image_noise
 from PRRTUptakeLib.uptake.occupancy import occupancy
 from PRRTUptakeLib.uptake.region_uptake import PartialVolumeSettings, region_uptakes
 from scipy import ndimage
-from scipy.special import ndtri
 
 TIMES_h = (4.0, 24.0, 72.0, 168.0)
 FWHM_mm, FWHM_u, CALIBRATION_u, PLACE_mm, CONTOUR_mm = 12.0, 0.15, 0.05, 2.0, 0.5
@@ -165,25 +164,13 @@ def off(segment, shift_mm, surface_mm):
     return matrix
 
 
-def stratified(index, seed=5):
-    """Standard normal numbers of which every 40 patients have each fortieth of the distribution once.
-
-    The width is one for all regions of a patient: of 40 that are drawn freely the share beyond two standard deviations
-    is 2 to 12 %, and what intervals hold of it too.
-    """
-    block, place = divmod(index, 40)
-    order = np.random.default_rng([seed, block, 40]).permutation(40)
-    return float(ndtri((order[place] + 0.5) / 40))
-
-
 def images_of(index, errors=1.0, camera=None, own_mm=0.0):
     """Uptakes of the patient's regions in every image, the patient, and its size; ``errors`` scales what goes wrong.
 
-    ``own_mm`` displaces every region in its own way, in addition to the shift of all.
+    ``own_mm`` displaces every region in its own way, in place of the shift of all.
     """
     patient, size, rng = patient_of(index)
-    rng.standard_normal()  # of the width, before it was stratified: what is drawn next stays as it was
-    width = FWHM_mm * math.exp(errors * FWHM_u * stratified(index))
+    width = FWHM_mm * math.exp(errors * FWHM_u * rng.standard_normal())
     gain = math.exp(errors * CALIBRATION_u * rng.standard_normal())
     camera = camera or Camera(FWHM_mm, FWHM_u, CALIBRATION_u, width, gain)
     settings = PartialVolumeSettings(
@@ -200,10 +187,11 @@ def images_of(index, errors=1.0, camera=None, own_mm=0.0):
         posture = random_posture(rng, 8.0, 0.0, 4.0)  # turned, the phantom takes ten times as long
         image = spect(patient, size, time_h, posture, camera.true_mm, rng)
         image = replace(image, array=image.array * camera.gain)
-        shift = errors * PLACE_mm * rng.standard_normal(3) * (own_mm == 0)
+        shift = errors * PLACE_mm * rng.standard_normal(3) if own_mm == 0 else np.zeros(3)
         placed, masks = {}, masks_of(patient, size, posture)
         for name, mask in masks.items():
-            wrong = off(mask, shift + own_mm * rng.standard_normal(3), errors * CONTOUR_mm * rng.standard_normal())
+            own = own_mm * rng.standard_normal(3) if own_mm else 0.0
+            wrong = off(mask, shift + own, errors * CONTOUR_mm * rng.standard_normal())
             placed[name] = occupancy(mask, CONTRAST_CT_GRID, SPECT_GRID, wrong)
         noise = image_noise(image, occupancy(healthy_liver(masks), CONTRAST_CT_GRID, SPECT_GRID))
         found.append(region_uptakes(image, list(placed.values()), settings, noise=noise, name=f"{time_h:g}h"))

@@ -29,8 +29,7 @@ def _study():
 @pytest.fixture(scope="module", params=[1.0, 0.0], ids=["all errors", "contours on CT voxels"])
 def found(request):
     study = _study()
-    patients = PATIENTS if request.param else PATIENTS // 2  # without errors all are held
-    rows = [row for index in range(patients) for row in study.study_patient(index, request.param)]
+    rows = [row for index in range(PATIENTS) for row in study.study_patient(index, request.param)]
     print(f"\nerrors {request.param}\n{study.table(rows)}")
     by_mode = {mode: study.groups([row for row in rows if row.mode == mode]) for mode in ("none", "gtm")}
     return request.param, by_mode
@@ -39,18 +38,9 @@ def found(request):
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["none", "gtm"])
 def test_intervals_hold_the_true_dose(found, mode):
-    """Kidneys, spleen, and lesions from 15 mm; of single sizes few patients have some: 57 lesions are known to 4 %.
-
-    One region less is accepted: of the spleens 36 of 40 are held, and last digits differ between machines.
-    """
-    groups = found[1][mode]
-    lesions = {name: rows for name, rows in groups.items() if name.startswith("lesions")}
-    whole = {name: rows for name, rows in groups.items() if name not in lesions}
-    whole["lesions from 15 mm"] = [row for rows in lesions.values() for row in rows]
-    for least, chosen in ((0.90, whole), (0.85, lesions)):
-        for name, rows in chosen.items():
-            assert sum(row.held for row in rows) >= least * len(rows) - 1, name
-            assert np.mean([row.points for row in rows]) >= least - 1 / len(rows), name
+    for name, rows in found[1][mode].items():
+        assert np.mean([row.held for row in rows]) >= 0.90, name
+        assert np.mean([row.points for row in rows]) >= 0.90, name
 
 
 @pytest.mark.slow

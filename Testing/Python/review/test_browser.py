@@ -112,7 +112,7 @@ def window(browser, server):
     page.on("request", lambda one: page.asked.append(one.url))
     page.on("websocket", lambda one: page.asked.append(one.url))
     page.on("pageerror", lambda one: page.failures.append(str(one)))
-    page.set_default_timeout(180_000)  # a busy machine is slow, not wrong
+    page.set_default_timeout(60_000)
     page.server = server
     page.goto(server.address)
     try:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 from PRRTUptakeLib.imaging.volume import Grid, Volume
-from PRRTUptakeLib.uptake.image_shift import own_spread_mm, region_places, shifted_to_image
+from PRRTUptakeLib.uptake.image_shift import region_places, shifted_to_image
 from PRRTUptakeLib.uptake.occupancy import Occupancy
 from PRRTUptakeLib.uptake.partial_volume import FWHM_PER_SIGMA
 from PRRTUptakeLib.uptake.region_model import region_model
@@ -92,19 +92,6 @@ def test_of_a_region_that_the_image_does_not_show_nothing_but_the_statement_is_k
     flat = Volume(1.0 + 0.2 * np.random.default_rng(2).standard_normal(GRID.shape), GRID.ijk_to_ras)
     places = region_places(flat, correct_regions(flat, spread_of((0.0, 0.0, 0.0))), 2.0)
     assert all(np.all(u > 1.5) for _, u in places.values())
-
-
-@pytest.mark.parametrize("spread_mm", [0.0, 0.5, 2.0])
-def test_how_far_regions_are_off_on_their_own_is_read_from_those_that_are_known(spread_mm):
-    """30 regions known to 0.4 mm: the spread they were given, whatever was stated; none known: the statement."""
-    random = np.random.default_rng(5)
-    information = np.eye(3) / 0.4**2
-    off = spread_mm * random.standard_normal((30, 3))
-    measured = off + 0.4 * random.standard_normal((30, 3))
-    known = [(information, information @ one) for one in measured]
-    assert own_spread_mm(known, 2.0) == pytest.approx(spread_mm, rel=0.15, abs=0.2)
-    assert own_spread_mm([(0.01 * one, 0.01 * two) for one, two in known], 2.0) == pytest.approx(2.0, rel=0.01)
-    assert own_spread_mm([], 1.5) == pytest.approx(1.5, rel=0.01)
 
 
 def test_the_interval_is_about_the_value_where_the_image_knows_the_place(image):
