@@ -9,7 +9,7 @@ import numpy as np
 from scipy.ndimage import binary_erosion
 from scipy.spatial import cKDTree
 
-from PRRTUptakeLib.segmentation.errors import SegmentationError
+from PRRTUptakeLib.segmentation.errors import SegmentationError, SegmentError
 from PRRTUptakeLib.segmentation.regrid import regrid
 
 if TYPE_CHECKING:
@@ -82,7 +82,13 @@ def compare_segmentations(first: Segmentation, second: Segmentation) -> ContourT
     SegmentationError
         If they were not drawn on voxels of one lattice, or no name is in both.
     """
-    other = second if first.grid.matches(second.grid) else regrid(second, first.grid)
+    try:
+        other = second if first.grid.matches(second.grid) else regrid(second, first.grid)
+    except SegmentError as error:
+        raise SegmentationError(
+            f"The readers drew on voxels of different images ({first.grid.shape} and {second.grid.shape} voxels): name "
+            "contours of one image."
+        ) from error
     names = [[segment.name for segment in one if segment.voxel_count] for one in (first, other)]
     common = [name for name in names[0] if name in names[1]]
     if not common:

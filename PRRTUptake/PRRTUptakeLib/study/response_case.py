@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
 FOLLOW_UP = "follow-up"
 _ELSEWHERE, _UNMEASURED = "extrahepatic", "not measured"
+_LONGER = 1.2  # times its length as drawn, beyond which what is stated of a lesion cannot be of it
 _THICK_MM = 5.0  # beyond it RECIST 1.1 asks for lesions of twice the slice thickness
 
 
@@ -161,7 +162,8 @@ def case_response(
     Raises
     ------
     StudyError
-        If a lesion is said to have vanished that is still there, or was never there, or a lobe's lesion to be a node.
+        If a lesion is said to have vanished that is still there, or was never there, a lobe's lesion to be a node, or a
+        lesion to enhance over more than it is long.
     """
     rules = rules or ResponseRules()
     compared = compared_visits(visits)
@@ -169,6 +171,7 @@ def case_response(
         return None
     for visit in compared:
         _check_vanished(visit, compared[0])
+        _check_enhancing(visit)
     baseline = [
         BaselineLesion(
             one.lesion.lesion_id,
@@ -321,6 +324,17 @@ def _check_vanished(visit: SizedVisit, baseline: SizedVisit) -> None:
         if name in _ids(visit):
             raise StudyError(
                 f"Visit '{visit.visit}': {name} is said to have vanished, but is drawn there: take one of both back."
+            )
+
+
+def _check_enhancing(visit: SizedVisit) -> None:
+    for one in visit.prepared.lesions:
+        name, drawn_mm = one.lesion.lesion_id, one.size.longest_axial_mm
+        stated_mm = visit.enhancing_mm.get(name, 0.0)
+        if stated_mm > _LONGER * drawn_mm:
+            raise StudyError(
+                f"Visit '{visit.visit}': the part of {name} that enhances is said to be {stated_mm:g} mm long, but "
+                f"{name} as drawn {drawn_mm:.1f} mm: correct 'enhancing_mm' (millimetres), or the contour."
             )
 
 

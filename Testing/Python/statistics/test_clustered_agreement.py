@@ -207,6 +207,9 @@ class TestContours:
         assert "Only the second reader has R1." in contour_text(found)
         with pytest.raises(SegmentationError, match="No structure has the same name"):
             compare_segmentations(first, Segmentation(self.grid, (ball(self.grid, "X", (0, 0, 0), 5),)))
+        wide = centred_grid(60.0, (1.3, 1.3, 2.0))
+        with pytest.raises(SegmentationError, match=r"voxels of different images .* name contours of one image"):
+            compare_segmentations(first, Segmentation(wide, (ball(wide, "X", (0, 0, 0), 5),)))
 
     def test_command(self, tmp_path, capsys):
         for name, radius in (("one", 12.0), ("two", 15.0)):

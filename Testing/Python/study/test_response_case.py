@@ -298,6 +298,19 @@ def test_mrecist_measures_the_part_that_enhances():
     assert "mRECIST" in text
 
 
+def test_what_enhances_is_not_longer_than_its_lesion():
+    """Centimetres for millimetres, or the diameter of another lesion."""
+    before = stage("24h", sized("L1", 40.0, 30.0, "left"), enhancing_mm={"L1": 30.0})
+    rules = ResponseRules(criteria="mrecist")
+    for stated_mm, refused in ((47.9, False), (300.0, True)):
+        later = stage("follow-up 1", *before.prepared.lesions, enhancing_mm={"L1": stated_mm})
+        if not refused:
+            assert case_response([before, later], rules=rules) is not None
+            continue
+        with pytest.raises(StudyError, match=r"'follow-up 1': the part of L1 .* 300 mm long, but L1 as drawn 40.0 mm"):
+            case_response([before, later], rules=rules)
+
+
 def pet(peaks, liver=2.0, lobes=None, refusal=""):
     lobes = lobes or dict.fromkeys(peaks, "left")
     return PetLesions(peaks, {name: 20.0 * peak for name, peak in peaks.items()}, lobes, liver, 0.2, refusal)
