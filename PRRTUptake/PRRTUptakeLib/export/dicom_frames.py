@@ -43,9 +43,7 @@ def overlapping(boxes: Sequence[tuple[Box, np.ndarray]]) -> bool:
     """Whether any voxel has content of two regions; looked for in the boxes that meet."""
     for n, (box, values) in enumerate(boxes):
         for other, more in boxes[:n]:
-            common = [
-                slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(box, other, strict=True)
-            ]
+            common = [slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(box, other, strict=True)]
             if all(part.start < part.stop for part in common):
                 one, two = (
                     array[tuple(slice(c.start - b.start, c.stop - b.start) for c, b in zip(common, place, strict=True))]

@@ -40,7 +40,7 @@ VIRTUAL_BRANCH = "VirtualBranch"  # the level of subject hierarchy items below o
 _SAME_mm = 1e-4  # what a scene's file keeps of a matrix
 
 
-def node_from_volume(volume: Volume, name: str, node: Any = None) -> Any:
+def node_from_volume(volume: Volume, name: str, node: Any = None, shared: bool = False) -> Any:
     """Put a `Volume` into the scene.
 
     Parameters
@@ -48,6 +48,7 @@ def node_from_volume(volume: Volume, name: str, node: Any = None) -> Any:
     volume : the image.
     name : the node's name.
     node : an existing vtkMRMLScalarVolumeNode to overwrite; a new one is made if None.
+    shared : whether the node shows the array itself, not a copy: for a scene that nobody edits.
 
     Returns
     -------
@@ -58,7 +59,7 @@ def node_from_volume(volume: Volume, name: str, node: Any = None) -> Any:
     node.SetName(name)
     image = vtkImageData()
     image.SetDimensions(*volume.array.shape[::-1])
-    image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(volume.array).ravel(), deep=True))
+    image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(volume.array).ravel(), deep=not shared))
     node.SetIJKToRASMatrix(vtk_matrix(volume.ijk_to_ras))
     keep_geometry(node, volume.ijk_to_ras)
     node.SetAndObserveImageData(image)
