@@ -41,7 +41,7 @@ HOUNSFIELD = "[hnsf'U]"
 _SAME_mm = 1e-4  # what a scene's file keeps of a matrix
 
 
-def node_from_volume(volume: Volume, name: str, node: Any = None) -> Any:
+def node_from_volume(volume: Volume, name: str, node: Any = None, shared: bool = False) -> Any:
     """Put a `Volume` into the scene.
 
     Parameters
@@ -49,6 +49,7 @@ def node_from_volume(volume: Volume, name: str, node: Any = None) -> Any:
     volume : the image.
     name : the node's name.
     node : an existing vtkMRMLScalarVolumeNode to overwrite; a new one is made if None.
+    shared : whether the node shows the array itself, not a copy: for a scene that nobody edits.
 
     Returns
     -------
@@ -60,7 +61,7 @@ def node_from_volume(volume: Volume, name: str, node: Any = None) -> Any:
     node.SetName(name)
     image = vtkImageData()
     image.SetDimensions(*volume.array.shape[::-1])
-    image.GetPointData().SetScalars(numpy_to_vtk(_scalars(volume).ravel(), deep=True))
+    image.GetPointData().SetScalars(numpy_to_vtk(_scalars(volume).ravel(), deep=not shared))
     node.SetIJKToRASMatrix(vtk_matrix(volume.ijk_to_ras))
     keep_geometry(node, volume.ijk_to_ras)
     node.SetAndObserveImageData(image)

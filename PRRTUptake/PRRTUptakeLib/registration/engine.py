@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import SimpleITK as sitk
 
-from PRRTUptakeLib.imaging.itk_images import affine_from_itk, affine_to_itk, grid_of, itk_image, shrunk
+from PRRTUptakeLib.imaging.itk_images import affine_from_itk, affine_to_itk, grid_of, shrunk, shrunk_array
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS
 from PRRTUptakeLib.progress import Progress, no_progress, sub_progress
 from PRRTUptakeLib.registration.errors import RegistrationError
@@ -87,7 +87,7 @@ class Livers:
         images = []
         for grid, mask, name in ((fixed, fixed_mask, "fixed liver"), (moving, moving_mask, "moving liver")):
             inside = checked_mask(mask, grid, name)
-            images.append(None if inside is None else shrunk(itk_image(inside.astype(np.float32), grid), FINE_mm))
+            images.append(None if inside is None else shrunk_array(inside, grid, FINE_mm))
         return cls(images[0], images[1])
 
 
@@ -106,7 +106,7 @@ class Pair:
     @classmethod
     def of(cls, fixed: Volume, moving: Volume) -> Pair:
         """Shrink both images and find the bodies."""
-        images = [shrunk(itk_image(volume.array, volume.grid), FINE_mm) for volume in (fixed, moving)]
+        images = [shrunk_array(volume.array, volume.grid, FINE_mm) for volume in (fixed, moving)]
         ct = [is_ct(volume) for volume in (fixed, moving)]
         bodies = [body_mask(*each) for each in zip(images, ct, ("fixed", "moving"), strict=True)]
         return cls(images[0], images[1], ct[0], ct[1], bodies[0], bodies[1])

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import SimpleITK as sitk
 
-from PRRTUptakeLib.imaging.itk_images import grid_of, itk_image, shrunk
+from PRRTUptakeLib.imaging.itk_images import grid_of, shrunk_array
 from PRRTUptakeLib.registration.errors import RegistrationError
 from PRRTUptakeLib.registration.preprocessing import body_mask, check_overlap, checked_mask, dilated, is_ct
 
@@ -194,7 +194,7 @@ class Tissue:
 
 def compared_image(emission: Volume) -> sitk.Image:
     """The emission image in voxels in which it is compared."""
-    return shrunk(itk_image(emission.array, emission.grid), _SPACING_mm)
+    return shrunk_array(emission.array, emission.grid, _SPACING_mm)
 
 
 def tissue_of(emission: Volume, anatomy: Volume) -> Tissue:
@@ -211,7 +211,7 @@ def tissue_of(emission: Volume, anatomy: Volume) -> Tissue:
 
 def _tissue_on(emission: sitk.Image, anatomy: Volume) -> Tissue:
     """The tissue of each voxel of an emission image."""
-    fine = shrunk(itk_image(anatomy.array, anatomy.grid), 3.0)
+    fine = shrunk_array(anatomy.array, anatomy.grid, 3.0)
     body = body_mask(fine, is_ct(anatomy))
     smooth = sitk.SmoothingRecursiveGaussian(fine, _SPACING_mm / 2.0)
     values = _onto(smooth, emission, sitk.sitkLinear, _UNKNOWN)
@@ -227,7 +227,7 @@ def compared_classes(
     """Classes of tissue [k, j, i], and the voxels compared (bool): the liver and its surroundings, or the body."""
     if liver is None:
         return tissue.classes, tissue.known & tissue.near
-    coarse = shrunk(itk_image(liver.astype(np.float32), anatomy.grid), 3.0)
+    coarse = shrunk_array(liver, anatomy.grid, 3.0)
     around = _onto(dilated(coarse, _LIVER_SURROUNDINGS_mm), emission, sitk.sitkNearestNeighbor, 0.0) > 0
     return with_liver_part(tissue.classes, coarse, emission), tissue.known & tissue.near & around
 
