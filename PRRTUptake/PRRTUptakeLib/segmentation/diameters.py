@@ -24,7 +24,7 @@ from scipy.spatial.distance import pdist, squareform
 from PRRTUptakeLib.segmentation.bounding_box import volume_mL
 from PRRTUptakeLib.segmentation.errors import SegmentationError
 from PRRTUptakeLib.segmentation.section_widths import width_by_sections
-from PRRTUptakeLib.segmentation.widths import greatest_width, hull_points
+from PRRTUptakeLib.segmentation.widths import greatest_width, hull_points, line_ends
 from PRRTUptakeLib.statistics.ties import resolved_length_mm
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def _slice(grid: Grid, lesion: Segment, axis: int, index: int) -> _Slice | None:
     flat = np.take(lesion.mask, index, axis=axis)
     if np.count_nonzero(flat) < _FEW:
         return None
-    full = np.insert(_extremes(flat), axis, index, axis=1) + np.array(lesion.origin)
+    full = np.insert(line_ends(flat), axis, index, axis=1) + np.array(lesion.origin)
     points = grid.to_ras(full[:, ::-1])
     steps = grid.ijk_to_ras[:3, :3].T[[2 - other for other in range(3) if other != axis]]  # (2, 3)
     first = steps[1] / np.linalg.norm(steps[1])
@@ -200,19 +200,10 @@ def _across(grid: Grid, lesion: Segment, axis: int, index: int, ends: np.ndarray
 def _slice_points(grid: Grid, lesion: Segment, axis: int, index: int) -> np.ndarray:
     """Border points (n, 3) in RAS of the lesion in one slice."""
     flat = np.take(lesion.mask, index, axis=axis)
-    found = _extremes(flat)
+    found = line_ends(flat)
     full = np.insert(found, axis, index, axis=1)
     in_plane = [other for other in range(3) if other != axis]
     return _border_points(grid, full + np.array(lesion.origin), in_plane)
-
-
-def _extremes(mask: np.ndarray) -> np.ndarray:
-    """Indices (n, ndim) of the first and last voxel of every line along the last axis: they hold the convex hull."""
-    lines = np.argwhere(mask.any(axis=-1))
-    rows = mask[tuple(lines.T)]
-    first = np.argmax(rows, axis=1)
-    last = rows.shape[1] - 1 - np.argmax(rows[:, ::-1], axis=1)
-    return np.concatenate([np.column_stack([lines, first]), np.column_stack([lines, last])])
 
 
 def _border_points(grid: Grid, kji: np.ndarray, axes: list[int]) -> np.ndarray:
@@ -232,7 +223,7 @@ def _hull_in_plane(points: np.ndarray) -> np.ndarray:
 
 
 def _longest_3d(grid: Grid, lesion: Segment) -> float:
-    found = _extremes(lesion.mask) + np.array(lesion.origin)
+    found = line_ends(lesion.mask) + np.array(lesion.origin)
     centres = grid.to_ras(found[:, ::-1])
     corners = hull_points(centres) if lesion.voxel_count >= 2 * _FEW else None
     by_sections = width_by_sections(grid, lesion)
