@@ -129,7 +129,7 @@ class _Sums:
         """The Gauss-Newton step of the logarithm of the rate; none where the curve says nothing of it."""
         missing = self.amplitude * self.timed - self.timed_value
         scale = self.amplitude * self.rate * self.across
-        change = np.zeros_like(scale)
+        change: np.ndarray = np.zeros_like(scale)
         np.divide(missing, scale, out=change, where=scale > 0.0)
         return change
 
