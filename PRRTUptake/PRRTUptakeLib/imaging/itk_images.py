@@ -38,7 +38,7 @@ def shrunk(image: sitk.Image, spacing_mm: float) -> sitk.Image:
     factors = [
         max(1, min(round(spacing_mm / own), n)) for own, n in zip(image.GetSpacing(), image.GetSize(), strict=True)
     ]
-    return sitk.BinShrink(image, factors)
+    return sitk.BinShrink(image, factors) if max(factors) > 1 else image
 
 
 def affine_to_itk(matrix: np.ndarray) -> sitk.AffineTransform:

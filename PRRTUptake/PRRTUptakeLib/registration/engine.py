@@ -17,6 +17,7 @@ from PRRTUptakeLib.registration.preprocessing import (
     BODY_WINDOW_HU,
     body_mask,
     checked_mask,
+    cropped,
     is_ct,
     mask_points,
     windowed,
@@ -34,6 +35,7 @@ _AS_GOOD = 0.98  # another pose is a rival if it reaches this share of the best 
 _ITERATIONS = 150
 _SETTLING_mm = 0.5  # first step
 _FIRST_ITERATIONS = 40  # of each coarse start; those that lead elsewhere than the best are then continued
+_OVER_CHANCE = 1.5  # times the mutual information of unrelated images, at least; the liver of other CTs has 20 times it
 _HOPELESS = 0.8  # of the best mutual information: below, a start is not continued
 
 Window = tuple[float, float]
@@ -104,22 +106,30 @@ class Pair:
         bodies = [body_mask(*each) for each in zip(images, ct, ("fixed", "moving"), strict=True)]
         return cls(images[0], images[1], ct[0], ct[1], bodies[0], bodies[1])
 
-    def images(self, spacing_mm: float, window: Window) -> tuple[sitk.Image, sitk.Image]:
-        """Both images at a resolution, limited to the values that matter; the last ones are kept."""
-        if self._last.get("asked") != (spacing_mm, window):
-            self._last.update(asked=(spacing_mm, window), images=self._images(spacing_mm, window))
+    def images(
+        self, spacing_mm: float, window: Window, region: sitk.Image | None = None
+    ) -> tuple[sitk.Image, sitk.Image]:
+        """Both images at a resolution, limited to the values that matter; the last ones are kept.
+
+        ``region`` is a mask of the fixed image beyond which its finest resolution is not needed.
+        """
+        asked = (spacing_mm, window, id(region))
+        if self._last.get("asked") != asked:
+            self._last.update(asked=asked, region=region, images=self._images(spacing_mm, window, region))
         found: tuple[sitk.Image, sitk.Image] = self._last["images"]
         return found
 
-    def _images(self, spacing_mm: float, window: Window) -> tuple[sitk.Image, sitk.Image]:
-        prepared = []
-        for image, ct in ((self.fixed, self.fixed_is_ct), (self.moving, self.moving_is_ct)):
-            limited = windowed(image, window if ct else None)
-            if spacing_mm > FINE_mm:
-                prepared.append(shrunk(limited, spacing_mm))
-            else:
-                prepared.append(sitk.SmoothingRecursiveGaussian(limited, _NOISE_SIGMA_mm))
-        return prepared[0], prepared[1]
+    def _images(self, spacing_mm: float, window: Window, region: sitk.Image | None) -> tuple[sitk.Image, sitk.Image]:
+        fixed, moving = (
+            windowed(image, window if ct else None)
+            for image, ct in ((self.fixed, self.fixed_is_ct), (self.moving, self.moving_is_ct))
+        )
+        if spacing_mm > FINE_mm:
+            return shrunk(fixed, spacing_mm), shrunk(moving, spacing_mm)
+        if region is not None:
+            fixed = cropped(fixed, region, 6.0 * _NOISE_SIGMA_mm)
+        smooth = (sitk.SmoothingRecursiveGaussian(image, _NOISE_SIGMA_mm) for image in (fixed, moving))
+        return next(smooth), next(smooth)
 
     def best_start(
         self, initial: np.ndarray | None, options: RegistrationOptions, progress: Progress = no_progress
@@ -171,7 +181,7 @@ class Pair:
         progress: Progress = no_progress,
     ) -> np.ndarray:
         """The pose of highest mutual information near ``pose``, within ``mask`` of the fixed image."""
-        images = self.images(spacing_mm, window)
+        images = self.images(spacing_mm, window, mask)
         information = MutualInformation.of(images, mask, options.bins, options.samples, options.seed)
         summit = _optimised(information, pose, spacing_mm, progress)
         return settled(information, summit, _SETTLING_mm, spacing_mm / 500.0) if spacing_mm <= FINE_mm else summit.pose
@@ -192,11 +202,12 @@ class Pair:
         Raises
         ------
         RegistrationError
-            If the result is worse than where it started, turned or moved too far, or leaves the moving image.
+            If the result is no better than chance, worse than where it started, turned or moved too far, or leaves the
+            moving image.
         """
         begin, start, result = poses
         points = mask_points(mask)
-        information = MutualInformation.of(self.images(FINE_mm, window), mask, options.bins)
+        information = MutualInformation.of(self.images(FINE_mm, window, mask), mask, options.bins)
         shares = [self.inside(_mapped(pose, points)) for pose in poses]
         before, middle, after = (
             information.value(pose) if share >= _LEAST_INSIDE else math.nan
@@ -206,6 +217,7 @@ class Pair:
         shift = _apart_mm(start, result, points)
         reasons = (
             (math.isnan(after), f"only {shares[2]:.0%} of what is registered is within the moving image"),
+            (after < _OVER_CHANCE * information.by_chance(result), "the images agree no better than by chance"),
             (np.nanmax([middle, before, -1.0]) > after + 0.01 * abs(after), "it fits worse than its start"),
             (turn > options.maximum_rotation_deg, f"the patient would be turned by {turn:.0f} degrees"),
             (shift > options.maximum_shift_mm, f"it went {shift:.0f} mm from the coarse pose"),

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -104,6 +104,10 @@ class MutualInformation:
         if ijk.size == 0:
             return -math.inf
         return self._information(*self._cells(_at(self.moving, ijk), seen))[0]
+
+    def by_chance(self, pose: np.ndarray) -> float:
+        """The value under a pose if each sample were that of another place: what images of nothing in common have."""
+        return replace(self, rows=np.random.default_rng(1).permutation(self.rows)).value(pose)
 
     def slope(self, pose: np.ndarray, across: bool = False) -> Slope:
         """Mutual information with its slope; the turn is about the origin of the moving image's frame.

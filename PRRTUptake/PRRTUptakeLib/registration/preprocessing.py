@@ -224,6 +224,15 @@ def _within(inside: np.ndarray, spacing_mm: Sequence[float], margin_mm: float) -
     return found
 
 
+def cropped(image: sitk.Image, mask: sitk.Image, margin_mm: float = 0.0) -> sitk.Image:
+    """The part of an image around a mask on the same grid, with a margin as far as the image reaches."""
+    inside = np.argwhere(sitk.GetArrayViewFromImage(mask) > 0)[:, ::-1]
+    margin = np.ceil(margin_mm / np.array(image.GetSpacing())).astype(int)
+    low = np.maximum(inside.min(axis=0) - margin, 0)
+    high = np.minimum(inside.max(axis=0) + 1 + margin, image.GetSize())
+    return sitk.RegionOfInterest(image, (high - low).tolist(), low.tolist())
+
+
 def mask_points(mask: sitk.Image, at_most: int = 4000) -> np.ndarray:
     """RAS points (n, 3) spread evenly over a mask."""
     kji = np.argwhere(sitk.GetArrayViewFromImage(mask) > 0)

@@ -106,6 +106,15 @@ def test_samples_beyond_the_moving_image_do_not_count(images):
     assert climb(information, away, 2.0, 0.01, 10).value == -np.inf
 
 
+def test_chance_is_what_unrelated_images_share(images):
+    (fixed, moving), mask = images
+    noise = sitk.GetImageFromArray(np.random.default_rng(6).normal(size=moving.GetSize()[::-1]))
+    noise.CopyInformation(moving)
+    unrelated, related = (MutualInformation.of((fixed, one), mask, 32) for one in (noise, moving))
+    assert unrelated.by_chance(POSE) == pytest.approx(unrelated.value(POSE), rel=0.2)
+    assert related.value(POSE) > 5.0 * related.by_chance(POSE)
+
+
 def test_the_nearest_rotation_of_a_rounded_matrix():
     rounded = POSE.round(4)
     np.testing.assert_allclose(nearest_rigid(rounded), POSE, atol=1e-4)
