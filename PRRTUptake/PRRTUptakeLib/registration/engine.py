@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from PRRTUptakeLib.registration.preprocessing import (
     cropped,
     is_ct,
     mask_points,
+    usual_window,
     windowed,
 )
 
@@ -119,10 +121,16 @@ class Pair:
         found: tuple[sitk.Image, sitk.Image] = self._last["images"]
         return found
 
+    @functools.cached_property
+    def _own_windows(self) -> list[Window | None]:
+        """Of images that are no CT."""
+        images = ((self.fixed, self.fixed_is_ct), (self.moving, self.moving_is_ct))
+        return [None if ct else usual_window(image) for image, ct in images]
+
     def _images(self, spacing_mm: float, window: Window, region: sitk.Image | None) -> tuple[sitk.Image, sitk.Image]:
         fixed, moving = (
-            windowed(image, window if ct else None)
-            for image, ct in ((self.fixed, self.fixed_is_ct), (self.moving, self.moving_is_ct))
+            windowed(image, window if own is None else own)
+            for image, own in zip((self.fixed, self.moving), self._own_windows, strict=True)
         )
         if spacing_mm > FINE_mm:
             return shrunk(fixed, spacing_mm), shrunk(moving, spacing_mm)

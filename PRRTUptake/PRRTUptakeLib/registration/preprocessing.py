@@ -108,16 +108,21 @@ def is_ct(volume: Volume) -> bool:
     return volume.quantity == "attenuation"
 
 
-def windowed(image: sitk.Image, window: tuple[float, float] | None) -> sitk.Image:
-    """The image limited to ``window``, or to its 1st to 99.5th percentile if None.
+def usual_window(image: sitk.Image) -> tuple[float, float]:
+    """The 1st and the 99.5th percentile of an image without a unit."""
+    low, high = np.percentile(sitk.GetArrayViewFromImage(image), [1.0, 99.5])
+    return float(low), float(high)
+
+
+def windowed(image: sitk.Image, window: tuple[float, float]) -> sitk.Image:
+    """The image limited to ``window``.
 
     Raises
     ------
     RegistrationError
         If there is only one value.
     """
-    low, high = window or (float(v) for v in np.percentile(sitk.GetArrayViewFromImage(image), [1.0, 99.5]))
-    limited = sitk.Clamp(image, lowerBound=low, upperBound=high)
+    limited = sitk.Clamp(image, lowerBound=window[0], upperBound=window[1])
     values = sitk.GetArrayViewFromImage(limited)
     if not values.max() > values.min():
         raise RegistrationError("One of the images is uniform: there is nothing to register.")

@@ -13,7 +13,7 @@ from PRRTUptakeLib.study.contour_propagation import require_lesions
 from PRRTUptakeLib.study.eligibility import Eligibility, eligibility, log_ratio_sd
 from PRRTUptakeLib.study.errors import StudyError
 from PRRTUptakeLib.study.measurements import Measurement
-from PRRTUptakeLib.study.placement import placed_regions, transform_of
+from PRRTUptakeLib.study.placement import manual_shift_of, placed_regions, transform_of
 from PRRTUptakeLib.study.route_intervals import RegionIntervals, drawn_means, region_intervals
 from PRRTUptakeLib.uptake.metrics import region_metrics
 from PRRTUptakeLib.uptake.peak import PeakRule, region_peaks
@@ -194,10 +194,12 @@ def _clear_references(
         minimum_mL=protocol.reference.minimum_volume_mL,
     )
     images = [(one.image, one.ras_transform) for one in shown]
+    moved = {segment.name for one in shown for segment in segments if manual_shift_of(segment, one.manual_shifts)}
+    placed = [{name: region for name, region in one.placed.items() if name not in moved} for one in shown]
     found, notes = [], []
     for segment in segments:
         if segment.role == "reference":
-            part, words = clear_of_spill_in(segment, neighbours, prepared.segmentation.grid, images, rule)
+            part, words = clear_of_spill_in(segment, neighbours, prepared.segmentation.grid, images, rule, placed)
             found.append(part)
             notes += [words] if words else []
         else:

@@ -7,6 +7,8 @@ neighbours together give less than a stated share of the reference's own uptake.
 
 from __future__ import annotations
 
+import contextlib
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -20,7 +22,7 @@ from PRRTUptakeLib.uptake.occupancy import occupancy
 from PRRTUptakeLib.uptake.region_model import box_of, line_kernel, spread_box
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from PRRTUptakeLib.imaging.volume import Grid, Volume
     from PRRTUptakeLib.segmentation.segments import Segment
@@ -84,6 +86,7 @@ def clear_of_spill_in(
     source: Grid,
     shown: Sequence[tuple[Volume, RasTransform | None]],
     rule: SpillInRule,
+    placed: Sequence[Mapping[str, Occupancy]] = (),
 ) -> tuple[Segment, str]:
     """The part of a region that is clear of its neighbours' spill-in in all images.
 
@@ -92,6 +95,7 @@ def clear_of_spill_in(
     region, neighbours, source : the region, what may spill into it, and their grid.
     shown : images with the transform from the segments' frame to each.
     rule : how far neighbours may reach.
+    placed : for each image, what of the region and its neighbours is placed in it already, by name.
 
     Returns
     -------
@@ -100,8 +104,10 @@ def clear_of_spill_in(
     """
     clear = region.mask.copy()
     points = (np.argwhere(region.mask) + np.array(region.origin))[:, ::-1].astype(np.float64)
-    for image, transform in shown:
-        flags = _clear_voxels(image, region, neighbours, source, transform, rule)
+    for number, (image, transform) in enumerate(shown):
+        known = placed[number] if placed else {}
+        own, others = _found(known, region, neighbours, source, image, transform)
+        flags = _clear_voxels(image, own, others, rule)
         index = np.round(push_map(source, image.grid, transform)(points)).astype(np.intp)[:, ::-1]
         inside = ((index >= 0) & (index < image.grid.shape)).all(axis=1)
         kept = np.zeros(len(points), dtype=bool)
@@ -124,25 +130,39 @@ def clear_of_spill_in(
     )
 
 
-def _clear_voxels(
-    image: Volume,
+def _found(
+    known: Mapping[str, Occupancy],
     region: Segment,
     neighbours: Sequence[Segment],
     source: Grid,
+    image: Volume,
     transform: RasTransform | None,
-    rule: SpillInRule,
-) -> np.ndarray:
-    """Voxels of an image that are far enough from those with more spill-in than the rule allows, bool [k, j, i]."""
-    own = occupancy(region, source, image.grid, transform, maximum_outside=1.0)
-    placed = []
+) -> tuple[Occupancy, list[Occupancy]]:
+    """The region and its neighbours in an image; those wholly outside it are left out, nothing of them spills in."""
+
+    def at(segment: Segment) -> Occupancy:
+        found = known.get(segment.name)
+        return found or occupancy(segment, source, image.grid, transform, maximum_outside=1.0)
+
+    others = []
     for segment in neighbours:
-        try:
-            placed.append(occupancy(segment, source, image.grid, transform, maximum_outside=1.0))
-        except PRRTError:
-            continue  # wholly outside the image: nothing of it spills in
+        with contextlib.suppress(PRRTError):
+            others.append(at(segment))
+    return at(region), others
+
+
+def _clear_voxels(image: Volume, own: Occupancy, others: Sequence[Occupancy], rule: SpillInRule) -> np.ndarray:
+    """Voxels of an image that are far enough from those with more spill-in than the rule allows, bool [k, j, i]."""
     usual = float(np.median(own.values(image)))
-    spilled = spill_in(image, placed, rule.fwhm_mm * DEFAULT_WIDENING) > rule.share * max(usual, 0.0)
+    spilled = spill_in(image, others, rule.fwhm_mm * DEFAULT_WIDENING) > rule.share * max(usual, 0.0)
+    clear = ~spilled
     if rule.keep_mm > 0 and spilled.any():
-        distance = ndimage.distance_transform_edt(~spilled, sampling=image.grid.spacing_mm[::-1])
-        return np.asarray(distance > rule.keep_mm)
-    return np.asarray(~spilled)
+        spacing = image.grid.spacing_mm[::-1]
+        near = tuple(  # beyond, every distance is longer
+            slice(max(0, int(where.min()) - reach), int(where.max()) + reach + 1)
+            for where, reach in zip(
+                np.nonzero(spilled), (math.ceil(rule.keep_mm / one) for one in spacing), strict=True
+            )
+        )
+        clear[near] = ndimage.distance_transform_edt(clear[near], sampling=spacing) > rule.keep_mm
+    return np.asarray(clear)
