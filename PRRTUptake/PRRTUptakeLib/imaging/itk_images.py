@@ -38,7 +38,8 @@ def grid_of(image: sitk.Image) -> Grid:
 
 def shrunk(image: sitk.Image, spacing_mm: float) -> sitk.Image:
     """Means over whole voxels so that the spacing comes near ``spacing_mm`` (never finer than the image)."""
-    return sitk.BinShrink(image, _factors(image.GetSpacing(), image.GetSize(), spacing_mm))
+    factors = _factors(image.GetSpacing(), image.GetSize(), spacing_mm)
+    return sitk.BinShrink(image, factors) if max(factors) > 1 else image
 
 
 def shrunk_array(array: np.ndarray, grid: Grid, spacing_mm: float) -> sitk.Image:
