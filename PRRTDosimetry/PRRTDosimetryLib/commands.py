@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib import commands as uptake
-from PRRTUptakeLib.command_line import Command, execute, print_json
+from PRRTUptakeLib.command_line import Command, execute, print_json, settle_process
 from PRRTUptakeLib.vocabulary import PHANTOM_DEMO, TIAC_MODELS
 
 if TYPE_CHECKING:
@@ -425,7 +425,9 @@ COMMANDS: tuple[Command, ...] = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run ``prrt`` with ``arguments`` (``sys.argv`` by default); returns the exit status."""
+    """Run ``prrt`` with ``arguments`` (``sys.argv`` by default, in a process of its own); returns the exit status."""
+    if arguments is None:
+        settle_process()
     with_doses = {
         "run": _run_with_doses,
         "cohort": _cohort_with_doses,

@@ -404,7 +404,7 @@ def _shown(made: CycleMap, visits: Sequence[VisitResult], images: Sequence[Visit
             names = (base.name, moving.name)
             found.append(
                 VisitRegistration(
-                    visit=name, registration=one, fixed=fixed, moving=moving.load(), names=names, liver=liver
+                    visit=name, registration=one, fixed=fixed, load_moving=moving.load, names=names, liver=liver
                 )
             )
     return found

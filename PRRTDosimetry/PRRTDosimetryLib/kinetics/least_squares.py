@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.ndimage import minimum_filter
-from scipy.optimize import least_squares
 
 from PRRTDosimetryLib.kinetics.errors import FitError, KineticsError
 
@@ -271,6 +270,8 @@ def _starts(problem: Problem) -> list[Floats]:
 
 def _refined(problem: Problem, start: Floats, vary: NDArray[np.bool_]) -> tuple[Floats, float] | None:
     """Local optimum over the parameters that may vary, with its cost; None if it does not converge."""
+    from scipy.optimize import least_squares  # slow to import, and only needed where a curve is fitted
+
     upper = np.where(np.arange(len(start)) < problem.model.phases, np.inf, problem.fastest)[vary]
 
     def full(values: Floats) -> Floats:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from PRRTDosimetryLib.kinetics.voxel_clearance import fit_clearance
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -146,6 +148,10 @@ def fit(
     ``variance``, a function of the activity, the weights are 1/variance of the fitted activity where ``w`` is not 0:
     with the measured one, points that are low by chance would weigh more and the areas would be too small.
     """
+    if variance is None and prior is None and curve.uptake_per_h is None:
+        found = fit_clearance(curve, values, w, _STEPS[1])
+        u_squared = _by_scatter(curve, w, found.variance, found.misfit) if scatter else found.variance
+        return Fits(found.amplitude, np.exp(found.log_rate)[None], found.area, np.sqrt(u_squared))
     rates = _best_of_grid(curve, values, w if variance is None else _first_weights(values, w, variance), prior)
     weights = w
     if variance is not None:
@@ -158,12 +164,17 @@ def fit(
         at = _point(curve, values, weights, prior, rates)
     u_squared = _variance(curve, rates, at, prior)
     if scatter:
-        spare = np.count_nonzero(w, axis=0) - 1 - curve.free_rates
-        misfit = _dot(weights * at.residual, at.residual)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            u_squared = np.where(spare > 0, u_squared * misfit / spare, np.nan)
+        u_squared = _by_scatter(curve, w, u_squared, _dot(weights * at.residual, at.residual))
     area = at.amplitude * curve.integral(rates)[0]
     return Fits(at.amplitude, np.exp(rates), area, np.sqrt(np.maximum(u_squared, 0.0)))
+
+
+def _by_scatter(curve: Curve, w: np.ndarray, variance: np.ndarray, misfit: np.ndarray) -> np.ndarray:
+    """Variance of each area where the weights are right but for a factor, which its own misfit shows; else NaN."""
+    spare = np.count_nonzero(w, axis=0) - 1 - curve.free_rates
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found: np.ndarray = np.where(spare > 0, variance * misfit / spare, np.nan)
+    return found
 
 
 def score(

@@ -7,12 +7,12 @@ clears slower than its nuclide decays. All maps are in MBq.h/mL.
 from __future__ import annotations
 
 import math
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PRRTUptakeLib.threads import thread_count
 from PRRTUptakeLib.vocabulary import TIA_UNITS
 from scipy.special import stdtrit
 
@@ -253,7 +253,7 @@ def _mapped_by_index(
 
     if active.size:
         chunks = np.array_split(active, math.ceil(active.size / _CHUNK))
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(thread_count()) as pool:
             list(pool.map(work, chunks))
     return _maps(series, results[0], results[1], results[2], method)
 

@@ -129,13 +129,14 @@ def _hashes(header: Header) -> tuple[str, str]:
         if header.pixel_offset is None:
             return digest.hexdigest(), ""
         stream.seek(header.pixel_offset)
-        left, least, most = header.pixel_bytes, b"\xff", b"\0"
+        left, first, varied = header.pixel_bytes, b"", False
         while left > 0 and (chunk := stream.read(min(_CHUNK, left))):
             pixels.update(chunk)
-            least, most = min(least, bytes([min(chunk)])), max(most, bytes([max(chunk)]))
+            first = first or chunk[:1]
+            varied = varied or bool(chunk.lstrip(first))
             left -= len(chunk)
-    varied = header.pixel_bytes >= _LEAST_PIXEL_BYTES and least != most  # empty planes are alike in all scans
-    return digest.hexdigest(), pixels.hexdigest() if varied else ""
+    distinct = header.pixel_bytes >= _LEAST_PIXEL_BYTES and varied  # empty planes are alike in all scans
+    return digest.hexdigest(), pixels.hexdigest() if distinct else ""
 
 
 _LEAST_PIXEL_BYTES = 512

@@ -15,6 +15,7 @@ from PRRTUptakeLib.dicom.geometry import enhanced_planes, stack
 from PRRTUptakeLib.dicom.writing import image_plane, item_of
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.export.dicom_codes import TIA_MAP, quantity_code, unit_code
+from PRRTUptakeLib.export.dicom_frames import sources_of_one_voxel
 from PRRTUptakeLib.export.dicom_objects import equipment, finish, frame_uid, own_uids, refer_to, source_images
 from PRRTUptakeLib.export.errors import ExportError
 from PRRTUptakeLib.imaging.volume import Volume
@@ -55,6 +56,7 @@ def parametric_map(volume: Volume, series: Series, description: str = "", others
         raise ExportError(f"The map '{volume.quantity}' has voxels without a number: fill or crop them first.")
     sources = source_images(series)
     frame_uid(sources[0], series.label)
+    alike = (sources[0].Rows, sources[0].Columns) == volume.array.shape[1:]
     description = description or f"PRRT {volume.quantity}"
     low, high = float(volume.array.min()), float(volume.array.max())
     mapping = highdicom.pm.RealWorldValueMapping(
@@ -69,8 +71,8 @@ def parametric_map(volume: Volume, series: Series, description: str = "", others
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # highdicom 0.27 needs the window so, 0.28 wants it otherwise
         made = highdicom.pm.ParametricMap(
-            source_images=sources,
-            pixel_array=volume.array,
+            source_images=sources_of_one_voxel(sources) if alike else sources,
+            pixel_array=volume.array[:, :1, :1],  # the headers need no more; all values are put in below
             **_planes(volume),
             contains_recognizable_visual_features=False,
             real_world_value_mappings=[mapping],
@@ -115,7 +117,8 @@ def _order_frames(made: Dataset, volume: Volume) -> None:
     made.PerFrameFunctionalGroupsSequence = sorted(made.PerFrameFunctionalGroupsSequence, key=along)
     for n, frame in enumerate(made.PerFrameFunctionalGroupsSequence, start=1):
         frame.FrameContentSequence[0].DimensionIndexValues = n
-    made.FloatPixelData = volume.array.astype("<f4").tobytes()
+    made.Rows, made.Columns = volume.array.shape[1:]
+    made.FloatPixelData = np.asarray(volume.array, dtype="<f4").tobytes()
 
 
 def read_map(path: Path) -> Volume:

@@ -15,6 +15,15 @@ from highdicom.sr import CodedConcept
 
 from PRRTUptakeLib.dicom.reading import arrange
 from PRRTUptakeLib.export.dicom_codes import coded
+from PRRTUptakeLib.export.dicom_frames import (
+    Box,
+    overlapping,
+    planes_of_frames,
+    planes_with_content,
+    region_frames,
+    set_frames,
+    sources_of_one_voxel,
+)
 from PRRTUptakeLib.export.dicom_objects import (
     MODEL,
     as_volume,
@@ -26,7 +35,7 @@ from PRRTUptakeLib.export.dicom_objects import (
     tracking_uid,
 )
 from PRRTUptakeLib.export.errors import ExportError
-from PRRTUptakeLib.imaging.volume import Grid
+from PRRTUptakeLib.imaging.volume import LPS_TO_RAS, Grid
 from PRRTUptakeLib.segmentation.codes import SPATIAL, Code, structure
 from PRRTUptakeLib.segmentation.regrid import regrid
 from PRRTUptakeLib.segmentation.segments import Segmentation
@@ -66,13 +75,8 @@ def segmentation_object(segmentation: Segmentation, series: Series, description:
     segments = [segment for segment in placed if segment.voxel_count]
     if not segments:
         raise ExportError("There is no segment with a voxel in it: nothing to write as DICOM SEG.")
-    first = min(segment.origin[0] for segment in segments)
-    last = max(segment.origin[0] + segment.mask.shape[0] for segment in segments)
-    values = np.zeros((last - first, *placed.grid.shape[1:], len(segments)), dtype=np.uint8)
-    for n, segment in enumerate(segments):
-        k, j, i = segment.box
-        values[k.start - first : k.stop - first, j, i, n] = segment.mask
-    return _object(values, placed.grid, first, segments, series, "BINARY", (SEG_NUMBER, description))
+    boxes = [(segment.box, segment.mask.view(np.uint8)) for segment in segments]
+    return _object(boxes, placed.grid, segments, series, "BINARY", (SEG_NUMBER, description))
 
 
 def occupancy_object(
@@ -92,13 +96,19 @@ def occupancy_object(
     grid = regions[0][1].grid
     if any(not grid.matches(region.grid) for _, region in regions):
         raise ExportError("The regions were measured on different images: write one SEG for each image.")
-    places = [np.unravel_index(region.indices, grid.shape) for _, region in regions]
-    first, last = min(int(place[0].min()) for place in places), max(int(place[0].max()) for place in places) + 1
-    values = np.zeros((last - first, *grid.shape[1:], len(regions)), dtype=np.float32)
-    for n, ((k, j, i), (_, region)) in enumerate(zip(places, regions, strict=True)):
-        values[k - first, j, i, n] = np.clip(region.fraction, 0.0, 1.0)
+    boxes = [_stored_fractions(region) for _, region in regions]
     segments = [segment for segment, _ in regions]
-    return _object(values, grid, first, segments, series, "FRACTIONAL", (FRACTION_NUMBER, description))
+    return _object(boxes, grid, segments, series, "FRACTIONAL", (FRACTION_NUMBER, description))
+
+
+def _stored_fractions(region: Occupancy) -> tuple[Box, np.ndarray]:
+    """A region's fractions in steps of 1/255, uint8 [k, j, i], within its box."""
+    places = np.unravel_index(region.indices, region.grid.shape)
+    k, j, i = (slice(int(place.min()), int(place.max()) + 1) for place in places)
+    values = np.zeros((k.stop - k.start, j.stop - j.start, i.stop - i.start), dtype=np.uint8)
+    fractions = np.clip(region.fraction, 0.0, 1.0).astype(np.float32)
+    values[places[0] - k.start, places[1] - j.start, places[2] - i.start] = np.around(fractions * MAXIMUM_FRACTION)
+    return (k, j, i), values
 
 
 def segment_numbers(seg: Dataset) -> dict[str, int]:
@@ -116,18 +126,22 @@ def _in_order_of(segmentation: Segmentation, grid: Grid) -> Segmentation:
 
 
 def _object(
-    values: np.ndarray,
+    boxes: Sequence[tuple[Box, np.ndarray]],
     grid: Grid,
-    first: int,
     segments: Sequence[Segment],
     series: Series,
     kind: str,
     names: tuple[int, str],
 ) -> Dataset:
+    """Made by highdicom of one voxel a plane, which says where there are frames; they are then put in one by one."""
+    first, last = min(k.start for (k, _, _), _ in boxes), max(k.stop for (k, _, _), _ in boxes)
     sources = source_images(series)
+    planes = as_volume(
+        planes_with_content(boxes, first, last - first), grid, frame_uid(sources[0], series.label), first
+    )
     seg = highdicom.seg.Segmentation(
-        source_images=sources,
-        pixel_array=as_volume(values, grid, frame_uid(sources[0], series.label), first),
+        source_images=sources_of_one_voxel(sources) if _matches(sources[0], grid) else sources,
+        pixel_array=planes,
         segmentation_type=kind,
         segment_descriptions=[describe(segment, n, series.patient_id) for n, segment in enumerate(segments, start=1)],
         fractional_type="OCCUPANCY",
@@ -139,7 +153,28 @@ def _object(
         **own_uids(),
         **equipment(),
     )
+    if kind == "BINARY":
+        seg.SegmentsOverlap = "YES" if overlapping(boxes) else "NO"
+    else:
+        seg.SegmentsOverlap = "UNDEFINED" if len(boxes) > 1 else "NO"
+    lps = LPS_TO_RAS @ grid.ijk_to_ras
+    places = zip(_regions_of_frames(seg), planes_of_frames(seg, lps[:3, 3], lps[:3, 2]), strict=True)
+    rows, columns = grid.shape[1:]
+    set_frames(seg, region_frames(places, boxes, (rows, columns)), (rows, columns))
     return finish(seg, sources[0], names[1])
+
+
+def _matches(source: Dataset, grid: Grid) -> bool:
+    """Whether frames on a grid are as large as those of the source images."""
+    return bool((source.Rows, source.Columns) == grid.shape[1:])
+
+
+def _regions_of_frames(seg: Dataset) -> list[int]:
+    """Which region each frame of a SEG shows, from 0; a single one is stated once for all."""
+    frames = seg.PerFrameFunctionalGroupsSequence
+    if len(seg.SegmentSequence) == 1:
+        return [0] * len(frames)
+    return [int(frame.SegmentIdentificationSequence[0].ReferencedSegmentNumber) - 1 for frame in frames]
 
 
 def describe(segment: Segment, number: int, patient_id: str) -> highdicom.seg.SegmentDescription:

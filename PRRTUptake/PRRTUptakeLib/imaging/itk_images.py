@@ -10,7 +10,10 @@ import SimpleITK as sitk
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS, Grid
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+_PLANES_VOXELS = 4_000_000  # of the planes that are shrunk at once
 
 
 def itk_image(array: np.ndarray, grid: Grid) -> sitk.Image:
@@ -35,10 +38,31 @@ def grid_of(image: sitk.Image) -> Grid:
 
 def shrunk(image: sitk.Image, spacing_mm: float) -> sitk.Image:
     """Means over whole voxels so that the spacing comes near ``spacing_mm`` (never finer than the image)."""
-    factors = [
-        max(1, min(round(spacing_mm / own), n)) for own, n in zip(image.GetSpacing(), image.GetSize(), strict=True)
-    ]
+    factors = _factors(image.GetSpacing(), image.GetSize(), spacing_mm)
     return sitk.BinShrink(image, factors) if max(factors) > 1 else image
+
+
+def shrunk_array(array: np.ndarray, grid: Grid, spacing_mm: float) -> sitk.Image:
+    """``shrunk`` of an array [k, j, i] on ``grid`` as float32, some planes at a time: none of it is copied whole."""
+    factors = _factors(grid.spacing_mm, grid.shape[::-1], spacing_mm)
+    if max(factors) == 1:
+        return itk_image(array.astype(np.float32, copy=False), grid)
+    step = factors[2] * max(1, _PLANES_VOXELS // (factors[2] * array[0].size))
+    whole = array.shape[0] // factors[2] * factors[2]
+    parts = []
+    for start in range(0, whole, step):
+        planes = np.ascontiguousarray(array[start : min(start + step, whole)], dtype=np.float32)
+        parts.append(sitk.GetArrayFromImage(sitk.BinShrink(sitk.GetImageFromArray(planes), factors)))
+    found = sitk.GetImageFromArray(parts[0] if len(parts) == 1 else np.concatenate(parts))
+    voxel = sitk.BinShrink(itk_image(np.zeros(factors[::-1], dtype=np.uint8), grid), factors)
+    for name in ("Spacing", "Origin", "Direction"):
+        getattr(found, f"Set{name}")(getattr(voxel, f"Get{name}")())
+    return found
+
+
+def _factors(spacing: Sequence[float], size: Sequence[int], wanted_mm: float) -> list[int]:
+    """How many voxels become one along each axis."""
+    return [max(1, min(round(wanted_mm / own), n)) for own, n in zip(spacing, size, strict=True)]
 
 
 def affine_to_itk(matrix: np.ndarray) -> sitk.AffineTransform:

@@ -29,12 +29,12 @@ def shown_registration(node: Any, visit: str, segmentationNode: Any) -> VisitReg
     """
     moving = ct_of_session(node) or node
     fixed = _fixed_node(node) or moving
-    volume = placed_volume(fixed)[0]
+    volume, image = placed_volume(fixed)[0], native_volume(moving)
     return VisitRegistration(
         visit=visit,
         registration=registration_of(moving, volume.grid),
         fixed=volume,
-        moving=native_volume(moving),
+        load_moving=lambda: image,  # as it is now: nodes may change before the report is written
         names=(fixed.GetName(), moving.GetName()),
         liver=_liver(segmentationNode),
     )

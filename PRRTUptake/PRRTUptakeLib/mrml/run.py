@@ -164,7 +164,7 @@ def write_scene(result: StudyResult, folder: Path) -> None:
     from PRRTUptakeLib.mrml.views import show_scene
 
     session().Clear(0)
-    segmentations = build_scene(result.input.patient, result.contents)
+    segmentations = build_scene(result.input.patient, result.contents, shared=True)
     show_scene()
     bundle = (folder / "patient.mrb").absolute()
     write_bundle(bundle)

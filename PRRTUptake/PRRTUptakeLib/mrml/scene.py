@@ -29,11 +29,14 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.study.model import VisitContents
 
 
-def build_scene(patient: str, visits: Sequence[VisitContents]) -> list[Any]:
-    """Put the visits of one patient into the scene, each under its study; returns the segmentation nodes."""
+def build_scene(patient: str, visits: Sequence[VisitContents], shared: bool = False) -> list[Any]:
+    """Put the visits of one patient into the scene, each under its study; returns the segmentation nodes.
+
+    ``shared`` images are not copied, for a scene that is only written.
+    """
     segmentations = []
     for visit in visits:
-        nodes = [node_from_volume(volume, name) for name, volume in visit.volumes]
+        nodes = [node_from_volume(volume, name, shared=shared) for name, volume in visit.volumes]
         for node, (_, volume) in zip(nodes, visit.volumes, strict=True):
             _describe(node, volume, visit)
         if visit.segmentation is not None:

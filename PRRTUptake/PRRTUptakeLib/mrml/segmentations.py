@@ -111,6 +111,11 @@ def native_segmentation(node: Any) -> Segmentation:
     return Segmentation(grid, tuple(segments))
 
 
+def segmentation_grid(node: Any) -> Grid:
+    """The grid of the node's own coordinates that holds its image and all that is drawn."""
+    return _grid(node)[0]
+
+
 def segmentation_geometry(node: Any) -> np.ndarray:
     """4x4 from voxel indices to the node's own coordinates, as its labelmaps have it now."""
     grid, first = _grid(node)

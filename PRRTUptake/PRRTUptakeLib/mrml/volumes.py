@@ -37,10 +37,11 @@ REFERENCE_TIME_ATTRIBUTE = "PRRT.ReferenceTime"
 PROVENANCE_ATTRIBUTE = "PRRT.Provenance"
 GEOMETRY_ATTRIBUTE = "PRRT.IjkToRas"  # as it was read, every digit: nodes keep directions and spacing apart
 VIRTUAL_BRANCH = "VirtualBranch"  # the level of subject hierarchy items below one node
+HOUNSFIELD = "[hnsf'U]"
 _SAME_mm = 1e-4  # what a scene's file keeps of a matrix
 
 
-def node_from_volume(volume: Volume, name: str, node: Any = None) -> Any:
+def node_from_volume(volume: Volume, name: str, node: Any = None, shared: bool = False) -> Any:
     """Put a `Volume` into the scene.
 
     Parameters
@@ -48,17 +49,19 @@ def node_from_volume(volume: Volume, name: str, node: Any = None) -> Any:
     volume : the image.
     name : the node's name.
     node : an existing vtkMRMLScalarVolumeNode to overwrite; a new one is made if None.
+    shared : whether the node shows the array itself, not a copy: for a scene that nobody edits.
 
     Returns
     -------
-    The vtkMRMLScalarVolumeNode, float32, with voxel quantity, units and the PRRT attributes set.
+    The vtkMRMLScalarVolumeNode with voxel quantity, units and the PRRT attributes set: float32, or int16 for a CT of
+    whole Hounsfield units, as Slicer loads one, which takes half of the memory and of the bundle.
     """
     if node is None:
         node = session().AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
     node.SetName(name)
     image = vtkImageData()
     image.SetDimensions(*volume.array.shape[::-1])
-    image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(volume.array).ravel(), deep=True))
+    image.GetPointData().SetScalars(numpy_to_vtk(_scalars(volume).ravel(), deep=not shared))
     node.SetIJKToRASMatrix(vtk_matrix(volume.ijk_to_ras))
     keep_geometry(node, volume.ijk_to_ras)
     node.SetAndObserveImageData(image)
@@ -70,6 +73,15 @@ def node_from_volume(volume: Volume, name: str, node: Any = None) -> Any:
         node.CreateDefaultDisplayNodes()
     ensure_subject_hierarchy_item(node)
     return node
+
+
+def _scalars(volume: Volume) -> np.ndarray:
+    if volume.units == HOUNSFIELD:
+        with np.errstate(invalid="ignore"):  # of what is no number, which the next line finds
+            whole = volume.array.astype(np.int16)
+        if np.array_equal(whole, volume.array):
+            return whole
+    return np.ascontiguousarray(volume.array)
 
 
 def volume_from_node(node: Any) -> Volume:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import SimpleITK as sitk
 
-from PRRTUptakeLib.imaging.itk_images import grid_of, itk_image, shrunk
+from PRRTUptakeLib.imaging.itk_images import grid_of, shrunk, shrunk_array
 from PRRTUptakeLib.progress import Progress, no_progress, sub_progress
 from PRRTUptakeLib.registration.errors import RegistrationError
 from PRRTUptakeLib.registration.mutual_information import MutualInformation, Summit, climb, nearest_rigid, settled
@@ -84,7 +84,7 @@ class Livers:
         images = []
         for grid, mask, name in ((fixed, fixed_mask, "fixed liver"), (moving, moving_mask, "moving liver")):
             inside = checked_mask(mask, grid, name)
-            images.append(None if inside is None else shrunk(itk_image(inside.astype(np.float32), grid), FINE_mm))
+            images.append(None if inside is None else shrunk_array(inside, grid, FINE_mm))
         return cls(images[0], images[1])
 
 
@@ -103,7 +103,7 @@ class Pair:
     @classmethod
     def of(cls, fixed: Volume, moving: Volume) -> Pair:
         """Shrink both images and find the bodies."""
-        images = [shrunk(itk_image(volume.array, volume.grid), FINE_mm) for volume in (fixed, moving)]
+        images = [shrunk_array(volume.array, volume.grid, FINE_mm) for volume in (fixed, moving)]
         ct = [is_ct(volume) for volume in (fixed, moving)]
         bodies = [body_mask(*each) for each in zip(images, ct, ("fixed", "moving"), strict=True)]
         return cls(images[0], images[1], ct[0], ct[1], bodies[0], bodies[1])

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import SimpleITK as sitk
 
-from PRRTUptakeLib.imaging.itk_images import affine_to_itk, itk_image, shrunk
+from PRRTUptakeLib.imaging.itk_images import affine_to_itk, shrunk_array
 from PRRTUptakeLib.registration.preprocessing import checked_mask
 from PRRTUptakeLib.registration.session_check import (
     compared_image,
@@ -135,7 +135,7 @@ def _mask_agreement(image: sitk.Image, tissue: Tissue, anatomy: Volume, mask: np
     ranks = ranks_within(sitk.GetArrayViewFromImage(image)[every], domain)[domain]
     classes, places = tissue.classes[every][domain], image[::2, ::2, ::2]
     without = mutual_information(ranks, classes)
-    liver, found = shrunk(itk_image(mask.astype(np.float32), anatomy.grid), 3.0), {}
+    liver, found = shrunk_array(mask, anatomy.grid, 3.0), {}
     for flip in _FLIPS:
         turned = sitk.Resample(liver, places, _reflection(anatomy.grid, flip), sitk.sitkLinear, 0.0)
         part = sitk.GetArrayViewFromImage(turned)[domain]

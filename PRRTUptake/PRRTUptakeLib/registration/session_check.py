@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import SimpleITK as sitk
 
-from PRRTUptakeLib.imaging.itk_images import grid_of, itk_image, shrunk
+from PRRTUptakeLib.imaging.itk_images import grid_of, shrunk_array
 from PRRTUptakeLib.registration.errors import RegistrationError
 from PRRTUptakeLib.registration.preprocessing import (
     body_mask,
@@ -208,7 +208,7 @@ class Tissue:
         if liver is None:
             return self.classes, self.known & self.near
         if self._parted.get("liver") is not liver:
-            coarse = shrunk(itk_image(liver.astype(np.float32), anatomy.grid), 3.0)
+            coarse = shrunk_array(liver, anatomy.grid, 3.0)
             around = _onto(dilated(coarse, _LIVER_SURROUNDINGS_mm), emission, sitk.sitkNearestNeighbor, 0.0) > 0
             classes = parted_by_liver(self.classes, _onto(coarse, emission, sitk.sitkLinear, 0.0))
             self._parted.update(liver=liver, answer=(classes, self.known & self.near & around))
@@ -218,7 +218,7 @@ class Tissue:
 
 def compared_image(emission: Volume) -> sitk.Image:
     """The emission image in voxels in which it is compared."""
-    return shrunk(itk_image(emission.array, emission.grid), _SPACING_mm)
+    return shrunk_array(emission.array, emission.grid, _SPACING_mm)
 
 
 def tissue_of(emission: Volume, anatomy: Volume) -> Tissue:
@@ -235,7 +235,7 @@ def tissue_of(emission: Volume, anatomy: Volume) -> Tissue:
 
 def _tissue_on(emission: sitk.Image, anatomy: Volume) -> Tissue:
     """The tissue of each voxel of an emission image."""
-    fine = shrunk(itk_image(anatomy.array, anatomy.grid), 3.0)
+    fine = shrunk_array(anatomy.array, anatomy.grid, 3.0)
     body = body_mask(fine, is_ct(anatomy))
     outline = dilated(body, _BODY_SURROUNDINGS_mm)
     near = _onto(outline, emission, sitk.sitkNearestNeighbor, 0.0) > 0

@@ -16,7 +16,7 @@ from PRRTUptakeLib.report.patient_text import (
     result_sentence,
     target_table,
 )
-from PRRTUptakeLib.report.pictures import ABDOMEN_CT, Shown, SlicePlace, Window, box_around, slice_picture
+from PRRTUptakeLib.report.pictures import ABDOMEN_CT, Shown, SlicePlace, Window, box_around, slice_pictures
 from PRRTUptakeLib.report.plots import bar_chart
 from PRRTUptakeLib.report.svg import PALETTE
 from PRRTUptakeLib.segmentation.segments import UNDIVIDED
@@ -209,17 +209,12 @@ def _row(
 ) -> list[str]:
     """The pictures of one slice."""
     image, unit, name = result.image, result.image.units, result.labels.image
-    alone = slice_picture(Shown(image, activity, unit), where, outlines, f"{words}: {name}, window {_range(activity)}")
+    alone = (Shown(image, activity, unit), f"{words}: {name}, window {_range(activity)}")
     if result.anatomy is None:
-        return [alone]
-    low_high = _range(ABDOMEN_CT)
-    anatomy = Shown(result.anatomy, ABDOMEN_CT, "HU")
-    both = Shown(result.anatomy, ABDOMEN_CT, unit, (image, activity))
-    return [
-        slice_picture(anatomy, where, outlines, f"{words}: CT, window {low_high}"),
-        alone,
-        slice_picture(both, where, outlines, f"{words}: {name} on CT"),
-    ]
+        return slice_pictures([alone], where, outlines)
+    anatomy = (Shown(result.anatomy, ABDOMEN_CT, "HU"), f"{words}: CT, window {_range(ABDOMEN_CT)}")
+    both = (Shown(result.anatomy, ABDOMEN_CT, unit, (image, activity)), f"{words}: {name} on CT")
+    return slice_pictures([anatomy, alone, both], where, outlines)
 
 
 def _range(window: Window) -> str:

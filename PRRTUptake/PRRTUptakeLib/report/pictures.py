@@ -60,25 +60,52 @@ class Shown:
 
 
 _MOST_OPACITY = 0.65  # of what is laid over
+_PNG_LEVEL = 3  # of zlib: of our pictures smaller than its default, 6, and written in half of the time
 _BAR = 32  # steps of a colour bar
 
 
 def slice_picture(shown: Shown, where: SlicePlace, outlines: Sequence[tuple[Segment, str]], caption: str) -> str:
-    """One slice as an SVG element, seen from the feet (the patient's right on the left).
+    """One slice as an SVG element; see `slice_pictures`."""
+    return slice_pictures([(shown, caption)], where, outlines)[0]
+
+
+def slice_pictures(
+    pictures: Sequence[tuple[Shown, str]], where: SlicePlace, outlines: Sequence[tuple[Segment, str]]
+) -> list[str]:
+    """One slice of several images as SVG elements, seen from the feet (the patient's right on the left).
 
     Parameters
     ----------
-    shown : the image, and what is laid over it; on another grid than the slice's interpolated, for display only.
+    pictures : each image with what is laid over it, on another grid than the slice's interpolated, for display only;
+        and the words below.
     where : the slice.
     outlines : segments on the slice's grid with their CSS colours; one that misses the slice is left out. Lesions are
         labelled.
-    caption : words below the picture.
     """
+    flip_j, flip_i = _flips(where.grid)
+    spacing_i, spacing_j, _ = where.grid.spacing_mm
+    rows, columns = where.box
+    width_mm, height_mm = (columns.stop - columns.start) * spacing_i, (rows.stop - rows.start) * spacing_j
+    over = "".join(_drawn(outlines, where, width_mm))
+    values: dict[Volume, np.ndarray] = {}
+    made = []
+    for shown, caption in pictures:
+        raster = _raster(shown, where, values)[::flip_j, ::flip_i]
+        made.append(
+            f'<figure><svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width_mm:.2f} {height_mm:.2f}" '
+            f'role="img" aria-label="{escape(caption)}"><image width="{width_mm:.2f}" height="{height_mm:.2f}" '
+            f'preserveAspectRatio="none" href="data:image/png;base64,{png_text(raster)}"/>{over}'
+            f"{_colour_bar(shown, width_mm, height_mm)}</svg>"
+            f"<figcaption>{escape(caption)}</figcaption></figure>"
+        )
+    return made
+
+
+def _drawn(outlines: Sequence[tuple[Segment, str]], where: SlicePlace, width_mm: float) -> list[str]:
+    """Paths of the outlines, then the names of lesions, as SVG elements."""
     rows, columns = where.box
     flip_j, flip_i = _flips(where.grid)
-    raster = _raster(shown, where)[::flip_j, ::flip_i]
     spacing_i, spacing_j, _ = where.grid.spacing_mm
-    width_mm, height_mm = raster.shape[1] * spacing_i, raster.shape[0] * spacing_j
     paths, labels = [], []
     for segment, color in outlines:
         mask = slice_mask(segment, where.k, where.grid.shape[1:])[rows, columns][::flip_j, ::flip_i]
@@ -92,13 +119,7 @@ def slice_picture(shown: Shown, where: SlicePlace, outlines: Sequence[tuple[Segm
                 right, top = (np.argwhere(mask)[:, n] for n in (1, 0))
                 place = (float(right.max() + 1) * spacing_i, float(top.min()) * spacing_j)
                 labels.append(_label(segment.lesion_id or segment.name, place, width_mm, color))
-    return (
-        f'<figure><svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width_mm:.2f} {height_mm:.2f}" '
-        f'role="img" aria-label="{escape(caption)}"><image width="{width_mm:.2f}" height="{height_mm:.2f}" '
-        f'preserveAspectRatio="none" href="data:image/png;base64,{png_text(raster)}"/>{"".join(paths)}{"".join(labels)}'
-        f"{_colour_bar(shown, width_mm, height_mm)}</svg>"
-        f"<figcaption>{escape(caption)}</figcaption></figure>"
-    )
+    return [*paths, *labels]
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,13 +177,17 @@ def plane_picture(
     )
 
 
-def _raster(shown: Shown, where: SlicePlace) -> np.ndarray:
-    """Colours of the slice, uint8 (rows, columns, 3), in the order of the grid."""
-    below = _colours(_values(shown.image, where), shown.window)
+def _raster(shown: Shown, where: SlicePlace, known: dict[Volume, np.ndarray]) -> np.ndarray:
+    """Colours of the slice, uint8 (rows, columns, 3), in the order of the grid; values that are known are taken."""
+    images = [shown.image] if shown.over is None else [shown.image, shown.over[0]]
+    for image in images:
+        if image not in known:
+            known[image] = _values(image, where)
+    below = _colours(known[shown.image], shown.window)
     if shown.over is None:
         return below
     image, window = shown.over
-    values = _values(image, where)
+    values = known[image]
     span = max(window.high - window.low, 1e-12)
     share = _MOST_OPACITY * np.clip(3.0 * (values - window.low) / span, 0.0, 1.0)[..., None]
     return np.rint(below * (1.0 - share) + _colours(values, window) * share).astype(np.uint8)
@@ -246,15 +271,21 @@ def _runs(lines: np.ndarray) -> list[tuple[int, int, int]]:
 def _values(image: Volume, where: SlicePlace) -> np.ndarray:
     """The image in the slice, [j, i]; 0 where it does not reach."""
     rows, columns = where.box
+    if image.array.shape == where.grid.shape and np.array_equal(image.ijk_to_ras, where.grid.ijk_to_ras):
+        return image.array[where.k, rows, columns].astype(np.float64)
     j, i = np.mgrid[rows, columns].astype(np.float64)
-    ijk = image.grid.to_ijk(where.grid.to_ras(np.stack([i, j, np.full_like(i, where.k)], axis=-1)))
-    low, high = int(np.floor(ijk[..., 2].min())), int(np.ceil(ijk[..., 2].max())) + 1
+    to_image = np.linalg.inv(image.ijk_to_ras) @ where.grid.ijk_to_ras
+    column, row, level = (
+        to_image[n, 0] * i + to_image[n, 1] * j + (to_image[n] @ (0, 0, where.k, 1)) for n in range(3)
+    )
+    low, high = int(np.floor(level.min())), int(np.ceil(level.max())) + 1
     low, high = max(low, 0), min(high, image.array.shape[0])
     if low >= high:
         return np.zeros(j.shape)
-    coordinates = np.stack([ijk[..., 2] - low, ijk[..., 1], ijk[..., 0]])
     return np.asarray(
-        ndimage.map_coordinates(image.array[low:high], coordinates, order=1, mode="grid-constant", cval=0.0)
+        ndimage.map_coordinates(
+            image.array[low:high], np.stack([level - low, row, column]), order=1, mode="grid-constant", cval=0.0
+        )
     )
 
 
@@ -277,5 +308,5 @@ def png_text(raster: np.ndarray) -> str:
     from PIL import Image  # comes with highdicom
 
     stream = io.BytesIO()
-    Image.fromarray(raster).save(stream, "PNG", optimize=False)
+    Image.fromarray(raster).save(stream, "PNG", compress_level=_PNG_LEVEL)
     return base64.b64encode(stream.getvalue()).decode("ascii")

@@ -92,7 +92,7 @@ def _stated(one: VisitRegistration) -> bool:
 
 def _pictures(one: VisitRegistration) -> str:
     """Axial and coronal, each before and after."""
-    images = (one.fixed, one.moving)
+    images = (one.fixed, one.load_moving())
     before = identity_registration("before registration")
     parts = []
     for view in views(one.fixed, one.liver):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from PRRTUptakeLib.study.route_uptake import EnhancementResult, RegionRatio, RoutedImage
+    from PRRTUptakeLib.uptake.occupancy import Occupancy
 
 _LESION, _HEALTHY = "#ffffff", PALETTE[2]
 _MARGIN_MM = 25.0
@@ -50,17 +51,30 @@ def _outlines(shown: RoutedImage, result: EnhancementResult) -> list[tuple[Segme
         occupied = shown.placed.get(segment.name)
         if occupied is None or segment.role not in ("target", "lesion", "reference"):
             continue
-        mask = occupied.full_fraction() >= 0.5
-        if mask.any():
-            drawn = Segment.from_full(segment.name, mask, role=segment.role, lesion_id=segment.lesion_id)
+        drawn = _half_occupied(segment, occupied)
+        if drawn.voxel_count:
             found.append((drawn, _HEALTHY if segment.role == "reference" else _LESION))
     return found
+
+
+def _half_occupied(segment: Segment, occupied: Occupancy) -> Segment:
+    """Where a region fills at least half of the voxels, on the grid of the image, in its own box."""
+    places = np.stack(np.unravel_index(occupied.indices[occupied.fraction >= 0.5], occupied.grid.shape))
+    if not places.size:
+        return Segment(segment.name, np.zeros((0, 0, 0), dtype=bool))
+    low, high = places.min(axis=1), places.max(axis=1) + 1
+    mask = np.zeros(high - low, dtype=bool)
+    mask[tuple(places - low[:, None])] = True
+    first: tuple[int, int, int] = (int(low[0]), int(low[1]), int(low[2]))
+    return Segment(segment.name, mask, first, role=segment.role, lesion_id=segment.lesion_id)
 
 
 def _picture(shown: RoutedImage, region: RegionRatio, outlines: Sequence[tuple[Segment, str]], window: Window) -> str:
     """One image in the slice in which the lesion occupies most."""
     grid = shown.image.grid
-    per_slice = shown.placed[region.region].full_fraction().sum(axis=(1, 2))
+    occupied = shown.placed[region.region]
+    slices = np.unravel_index(occupied.indices, grid.shape)[0]
+    per_slice = np.bincount(slices, occupied.fraction, grid.shape[0])
     around = [segment for segment, _ in outlines]
     where = SlicePlace(grid, int(np.argmax(per_slice)), box_around(grid, around, _MARGIN_MM))
     words = f"{region.region}, {shown.route}: PET, 0 to {window.high:.3g} {shown.image.units}"

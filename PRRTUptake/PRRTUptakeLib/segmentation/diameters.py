@@ -24,7 +24,7 @@ from scipy.spatial.distance import pdist, squareform
 from PRRTUptakeLib.segmentation.bounding_box import volume_mL
 from PRRTUptakeLib.segmentation.errors import SegmentationError
 from PRRTUptakeLib.segmentation.section_widths import width_by_sections
-from PRRTUptakeLib.segmentation.widths import greatest_width, hull_points
+from PRRTUptakeLib.segmentation.widths import Width, greatest_width, hull_points, line_ends
 from PRRTUptakeLib.statistics.ties import resolved_length_mm
 
 if TYPE_CHECKING:
@@ -86,8 +86,8 @@ def measure_size(grid: Grid, lesion: Segment) -> LesionSize:
     if not lesion.voxel_count:
         raise SegmentationError(f"The lesion '{lesion.name}' is empty, so it has no size: draw or delete it.")
     axis = axial_axis(grid)
-    length, index, ends = _longest_axial(grid, lesion, axis)
-    across, across_ends = _across(grid, lesion, axis, index, ends)
+    length, index, ends, ellipse = _longest_axial(grid, lesion, axis)
+    across, across_ends = _across(_slice_points(grid, lesion, axis, index), ends, ellipse)
     return LesionSize(
         length,
         min(across, length),
@@ -118,7 +118,7 @@ def _slice(grid: Grid, lesion: Segment, axis: int, index: int) -> _Slice | None:
     flat = np.take(lesion.mask, index, axis=axis)
     if np.count_nonzero(flat) < _FEW:
         return None
-    full = np.insert(_extremes(flat), axis, index, axis=1) + np.array(lesion.origin)
+    full = np.insert(line_ends(flat), axis, index, axis=1) + np.array(lesion.origin)
     points = grid.to_ras(full[:, ::-1])
     steps = grid.ijk_to_ras[:3, :3].T[[2 - other for other in range(3) if other != axis]]  # (2, 3)
     first = steps[1] / np.linalg.norm(steps[1])
@@ -128,8 +128,13 @@ def _slice(grid: Grid, lesion: Segment, axis: int, index: int) -> _Slice | None:
     return None if corners is None else _Slice(corners, axes, points[0], (steps @ axes.T).T)
 
 
-def _longest_axial(grid: Grid, lesion: Segment, axis: int) -> tuple[float, int, np.ndarray]:
-    """Length, slice (in the lesion's mask) and ends (2, 3) of the longest diameter in any slice, first of equals."""
+def _longest_axial(
+    grid: Grid, lesion: Segment, axis: int
+) -> tuple[float, int, np.ndarray, tuple[_Slice, Width] | None]:
+    """Length, slice (in the lesion's mask) and ends (2, 3) of the longest diameter in any slice, first of equals.
+
+    With it the slice and what was fitted to it, None where it has too few voxels for that.
+    """
     chords = {index: _chord(grid, lesion, axis, index) for index in range(lesion.mask.shape[axis])}
     raw = {index: float(np.linalg.norm(ends[1] - ends[0])) for index, ends in chords.items() if ends is not None}
     longest = max(raw, key=lambda index: (resolved_length_mm(raw[index]), -index))
@@ -140,7 +145,7 @@ def _longest_axial(grid: Grid, lesion: Segment, axis: int) -> tuple[float, int, 
     if not widths:
         ends = chords[longest]
         assert ends is not None
-        return raw[longest], longest, ends
+        return raw[longest], longest, ends, None
     lengths = _levelled({index: width.length_mm for index, width in widths.items()})
     best = max(lengths, key=lambda index: (resolved_length_mm(lengths[index]), -index))
     one, direction = slices[best], widths[best].direction
@@ -148,7 +153,7 @@ def _longest_axial(grid: Grid, lesion: Segment, axis: int) -> tuple[float, int, 
     along = one.corners @ direction
     middle = (one.corners[np.argmax(along)] + one.corners[np.argmin(along)]) / 2.0
     ends = one.ras(middle + np.outer([-0.5, 0.5], direction) * lengths[best])
-    return lengths[best], best, ends
+    return lengths[best], best, ends, (one, widths[best])
 
 
 def _levelled(lengths: dict[int, float]) -> dict[int, float]:
@@ -178,17 +183,16 @@ def _chord(grid: Grid, lesion: Segment, axis: int, index: int) -> np.ndarray | N
     return np.asarray(hull[[first, second]])
 
 
-def _across(grid: Grid, lesion: Segment, axis: int, index: int, ends: np.ndarray) -> tuple[float, np.ndarray]:
+def _across(points: np.ndarray, ends: np.ndarray, ellipse: tuple[_Slice, Width] | None) -> tuple[float, np.ndarray]:
     """Longest chord at right angles to the line between ``ends``, and its ends (2, 3).
 
     It is the chord of the ellipse that describes the slice, through the middle of the longest chord found between
-    border points; where no ellipse describes the slice, it is that chord itself.
+    the slice's border points (n, 3); where no ellipse describes the slice, it is that chord itself.
     """
-    found, across = _perpendicular(_slice_points(grid, lesion, axis, index), ends)
-    one = _slice(grid, lesion, axis, index)
-    width = None if one is None else greatest_width(one.corners, one.basis)
-    if one is None or width is None or not width.whole:
+    found, across = _perpendicular(points, ends)
+    if ellipse is None or not ellipse[1].whole:
         return found, across
+    one, width = ellipse
     along = one.axes @ (ends[1] - ends[0])
     side = np.array([-along[1], along[0]]) / np.linalg.norm(along)
     length = float(2.0 / np.sqrt(side @ np.linalg.inv(width.model) @ side))
@@ -200,19 +204,10 @@ def _across(grid: Grid, lesion: Segment, axis: int, index: int, ends: np.ndarray
 def _slice_points(grid: Grid, lesion: Segment, axis: int, index: int) -> np.ndarray:
     """Border points (n, 3) in RAS of the lesion in one slice."""
     flat = np.take(lesion.mask, index, axis=axis)
-    found = _extremes(flat)
+    found = line_ends(flat)
     full = np.insert(found, axis, index, axis=1)
     in_plane = [other for other in range(3) if other != axis]
     return _border_points(grid, full + np.array(lesion.origin), in_plane)
-
-
-def _extremes(mask: np.ndarray) -> np.ndarray:
-    """Indices (n, ndim) of the first and last voxel of every line along the last axis: they hold the convex hull."""
-    lines = np.argwhere(mask.any(axis=-1))
-    rows = mask[tuple(lines.T)]
-    first = np.argmax(rows, axis=1)
-    last = rows.shape[1] - 1 - np.argmax(rows[:, ::-1], axis=1)
-    return np.concatenate([np.column_stack([lines, first]), np.column_stack([lines, last])])
 
 
 def _border_points(grid: Grid, kji: np.ndarray, axes: list[int]) -> np.ndarray:
@@ -232,7 +227,7 @@ def _hull_in_plane(points: np.ndarray) -> np.ndarray:
 
 
 def _longest_3d(grid: Grid, lesion: Segment) -> float:
-    found = _extremes(lesion.mask) + np.array(lesion.origin)
+    found = line_ends(lesion.mask) + np.array(lesion.origin)
     centres = grid.to_ras(found[:, ::-1])
     corners = hull_points(centres) if lesion.voxel_count >= 2 * _FEW else None
     by_sections = width_by_sections(grid, lesion)

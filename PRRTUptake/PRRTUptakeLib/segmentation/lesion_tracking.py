@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
 if TYPE_CHECKING:
@@ -59,6 +58,8 @@ def persistent_ids(grid: Grid, lesions: Sequence[Segment], earlier: EarlierLesio
 
 def _pairs(points: Sequence[np.ndarray], before: Sequence[Segment], earlier: EarlierLesions) -> list[tuple[int, int]]:
     """One-to-one pairs (now, before) that share the most volume in all, then the nearest centres within reach."""
+    from scipy.optimize import linear_sum_assignment  # slow to import, and only needed with an earlier visit
+
     overlap = np.array([[_shared(cloud, lesion, earlier.grid) for lesion in before] for cloud in points])
     pairs = [(a, b) for a, b in zip(*linear_sum_assignment(-overlap), strict=True) if overlap[a, b] > 0]
     rest_now = sorted(set(range(len(points))) - {a for a, _ in pairs})

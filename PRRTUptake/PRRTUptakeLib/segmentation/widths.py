@@ -20,6 +20,7 @@ import numpy as np
 from scipy.spatial import ConvexHull, QhullError
 
 _POSITIONS = {2: 5, 3: 2}  # of the model on the grid, times their mirror images
+_PIECE = 200  # points
 _MANY = 20_000  # voxels about a model, from which one position and its mirror images say enough
 _ROUNDS = {False: 2, True: 3}  # of form and shortfall; with thick slices the first form is further off
 _CONES_deg = (90.0, 45.0, 30.0)  # with thick slices the narrowest holds too few of them
@@ -163,18 +164,30 @@ def _digitised_widths(model: np.ndarray, basis: np.ndarray, directions: np.ndarr
     positions = _POSITIONS[dimensions] if len(steps) < _MANY else 1
     # Size of each centre about each position: that of the centre, less a linear term, plus that of the position.
     own, slope = ((steps @ metric) * steps).sum(axis=1), steps @ (2.0 * metric)
-    shell = max(0.0, 1.0 - 2.5 * np.linalg.norm(basis, axis=0).max() / math.sqrt(np.linalg.eigvalsh(model)[0])) ** 2
     places = steps @ (basis.T @ directions.T) if dimensions == 2 else steps @ basis.T
     found = np.zeros((positions * 2 ** (dimensions - 1), len(directions)))
     for row, (n, signs) in enumerate(
         itertools.product(range(positions), itertools.product((1.0, -1.0), repeat=dimensions - 1))
     ):
         shift = ((0.5 + (n + 1) / ratio ** np.arange(1, dimensions + 1)) % 1.0 - 0.5) * np.array([1.0, *signs])
-        size = own - slope @ shift + shift @ metric @ shift
-        points = places[(size <= 1.0) & (size >= shell)]  # a width does not depend on where the shape is
-        if dimensions == 3:
-            corners = hull_points(points)
-            points = (points if corners is None else corners) @ directions.T
-        if len(points):
-            found[row] = np.ptp(points, axis=0)
+        inside = own - slope @ shift + shift @ metric @ shift <= 1.0
+        # No other centre of a line is at a greatest width; that does not depend on where the shape is.
+        ends = np.ravel_multi_index(tuple(line_ends(inside.reshape(2 * reach + 1)).T), tuple(2 * reach + 1))
+        if len(ends):
+            found[row] = np.ptp(places[ends] if dimensions == 2 else _along(places[ends], directions), axis=0)
     return found
+
+
+def _along(points: np.ndarray, directions: np.ndarray) -> np.ndarray:
+    """Points (m, 3) along each direction, (m, n) mm; in pieces, since larger products wake BLAS threads in vain."""
+    pieces = range(0, len(points), _PIECE)
+    return np.concatenate([points[first : first + _PIECE] @ directions.T for first in pieces])
+
+
+def line_ends(mask: np.ndarray) -> np.ndarray:
+    """Indices (n, ndim) of the first and last voxel of every line along the last axis: they hold the convex hull."""
+    lines = np.argwhere(mask.any(axis=-1))
+    rows = mask[tuple(lines.T)]
+    first = np.argmax(rows, axis=1)
+    last = rows.shape[1] - 1 - np.argmax(rows[:, ::-1], axis=1)
+    return np.concatenate([np.column_stack([lines, first]), np.column_stack([lines, last])])

@@ -50,6 +50,7 @@ OPTIONAL_COLUMNS = ("uncertainty", "lower_95", "upper_95", "shared_uncertainty")
 """Numbers that may be missing: a cell is empty, or an older table has no such column."""
 UNKNOWN: dict[str, Any] = dict.fromkeys(OPTIONAL_COLUMNS, math.nan)
 """Of a row that is made from another one, whose uncertainty is not its own."""
+_LABELS = COLUMNS[: COLUMNS.index("value")]
 REQUIRED_COLUMNS = COLUMNS[: -len(OPTIONAL_COLUMNS)]
 
 
@@ -66,7 +67,8 @@ def to_csv(rows: Iterable[Measurement]) -> str:
     cells = []
     for row in rows:
         known = [_text(getattr(row, name)) for name in OPTIONAL_COLUMNS]
-        cells.append([*astuple(row)[: COLUMNS.index("value")], repr(float(row.value)), row.unit, *known])
+        labels = [getattr(row, name) for name in _LABELS]
+        cells.append([*labels, repr(float(row.value)), row.unit, *known])
     return csv_text(COLUMNS, cells)
 
 

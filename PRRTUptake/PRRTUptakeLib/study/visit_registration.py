@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import SimpleITK as sitk
 
-from PRRTUptakeLib.imaging.itk_images import itk_image, shrunk
+from PRRTUptakeLib.imaging.itk_images import shrunk_array
 from PRRTUptakeLib.registration.deformable import bent_where_better
 from PRRTUptakeLib.registration.engine import RegistrationOptions
 from PRRTUptakeLib.registration.preprocessing import body_mask, check_pair, is_ct
@@ -20,7 +20,7 @@ from PRRTUptakeLib.study.model import KnownPlacement
 from PRRTUptakeLib.study.registration_rule import DEFORMABLE, RegistrationRule
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from PRRTUptakeLib.dicom.series import Series
     from PRRTUptakeLib.imaging.volume import Grid, Volume
@@ -32,15 +32,16 @@ _OVERLAP_SPACING_mm = 3.0
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class VisitRegistration:
-    """One registration as it was used: from ``fixed``, on which was drawn, to ``moving``, an image of the visit.
+    """One registration as it was used: from ``fixed``, on which was drawn, to an image of the visit.
 
-    ``names`` are what the two are called; ``liver`` the fixed image's liver with its grid, None if there is none.
+    ``load_moving`` reads that image, which is not kept for the pictures of the report; ``names`` are what the two are
+    called; ``liver`` the fixed image's liver with its grid, None if there is none.
     """
 
     visit: str
     registration: Registration
     fixed: Volume
-    moving: Volume
+    load_moving: Callable[[], Volume]
     names: tuple[str, str]
     liver: tuple[Segment, Grid] | None = None
 
@@ -94,7 +95,7 @@ def visit_registration(
         visit=visit.visit,
         registration=found,
         fixed=fixed[1],
-        moving=moving[1],
+        load_moving=(lambda: moving[1]) if moving[1] is fixed[1] else moving[0].load,
         names=(fixed[0].name, moving[0].name),
         liver=liver,
     )
@@ -133,7 +134,7 @@ def assessed_overlap(registration: Registration, fixed: Volume, moving: Volume, 
         If the images are of different patients (unless forced), lack their geometry, or show no body.
     """
     notes = check_pair(fixed, moving, force)
-    bodies = [body_mask(shrunk(itk_image(v.array, v.grid), _OVERLAP_SPACING_mm), is_ct(v)) for v in (fixed, moving)]
+    bodies = [body_mask(shrunk_array(v.array, v.grid, _OVERLAP_SPACING_mm), is_ct(v)) for v in (fixed, moving)]
     before, after = (mask_overlap(bodies[0], bodies[1], how) for how in (sitk.Transform(), registration.to_itk()))
     quality = replace(registration.quality, body_overlap_before=before, body_overlap=after)
     return registration.with_quality(replace(quality, warnings=(*notes, *quality_warnings(after, 0.0, 1.0))))

@@ -8,7 +8,6 @@ neighbours together give less than a stated share of the reference's own uptake.
 from __future__ import annotations
 
 import contextlib
-import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,7 @@ from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.uptake.errors import RecoveryError
 from PRRTUptakeLib.uptake.mapping import push_map
 from PRRTUptakeLib.uptake.occupancy import occupancy
-from PRRTUptakeLib.uptake.region_model import box_of, line_kernel, spread_box
+from PRRTUptakeLib.uptake.region_model import box_of, line_kernel, overlap, part, spread_box
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,12 +55,18 @@ class SpillInRule:
             raise RecoveryError(f"A rule for spill-in has positive numbers and a share below 1, not {self}.")
 
 
-def spill_in(image: Volume, neighbours: Sequence[Occupancy], fwhm_mm: float) -> np.ndarray:
+def spill_in(
+    image: Volume, neighbours: Sequence[Occupancy], fwhm_mm: float, within: tuple[slice, ...] | None = None
+) -> np.ndarray:
     """What the blurred neighbours give to every voxel of an image, each as hot all over as its hottest voxel.
+
+    Parameters
+    ----------
+    within : the part of the image that is asked for, slices (k, j, i); all of it by default.
 
     Returns
     -------
-    float64 [k, j, i], in the image's unit; 0 where none reaches.
+    float64 [k, j, i] of that part, in the image's unit; 0 where none reaches.
 
     Raises
     ------
@@ -70,13 +75,16 @@ def spill_in(image: Volume, neighbours: Sequence[Occupancy], fwhm_mm: float) -> 
     """
     if fwhm_mm < 0:
         raise RecoveryError(f"The resolution must not be negative, but is {fwhm_mm} mm.")
-    found = np.zeros(image.grid.shape)
+    asked = within or tuple(slice(0, size) for size in image.grid.shape)
+    low, high = [one.start for one in asked], [one.stop for one in asked]
+    found = np.zeros([b - a for a, b in zip(low, high, strict=True)])
     kernels = [line_kernel(max(fwhm_mm, 1e-3), spacing) for spacing in image.grid.spacing_mm[::-1]]
     for neighbour in neighbours:
         spread = spread_box(box_of(neighbour), kernels, image.grid.shape)
-        where = tuple(slice(a, b) for a, b in zip(spread.low, spread.high, strict=True))
-        hottest = float(np.nanmax(neighbour.values(image)))
-        found[where] += max(hottest, 0.0) * np.maximum(spread.values, 0.0)
+        both = overlap(low, high, spread.low, spread.high)
+        if both is not None:
+            hottest = float(np.nanmax(neighbour.values(image)))
+            found[part(both, low)] += max(hottest, 0.0) * np.maximum(spread.values[part(both, spread.low)], 0.0)
     return found
 
 
@@ -105,13 +113,15 @@ def clear_of_spill_in(
     clear = region.mask.copy()
     points = (np.argwhere(region.mask) + np.array(region.origin))[:, ::-1].astype(np.float64)
     for number, (image, transform) in enumerate(shown):
-        known = placed[number] if placed else {}
-        own, others = _found(known, region, neighbours, source, image, transform)
-        flags = _clear_voxels(image, own, others, rule)
         index = np.round(push_map(source, image.grid, transform)(points)).astype(np.intp)[:, ::-1]
         inside = ((index >= 0) & (index < image.grid.shape)).all(axis=1)
         kept = np.zeros(len(points), dtype=bool)
-        kept[inside] = flags[tuple(index[inside].T)]
+        if inside.any():
+            low, high = index[inside].min(axis=0), index[inside].max(axis=0) + 1
+            known = placed[number] if placed else {}
+            own, others = _found(known, region, neighbours, source, image, transform)
+            flags = _clear_voxels(image, own, others, rule, (low, high))
+            kept[inside] = flags[tuple((index[inside] - low).T)]
         clear[region.mask] &= kept
     left_mL = float(clear.sum()) * source.voxel_volume_mL
     lost = 1.0 - clear.sum() / max(1, region.mask.sum())
@@ -151,18 +161,24 @@ def _found(
     return at(region), others
 
 
-def _clear_voxels(image: Volume, own: Occupancy, others: Sequence[Occupancy], rule: SpillInRule) -> np.ndarray:
-    """Voxels of an image that are far enough from those with more spill-in than the rule allows, bool [k, j, i]."""
+def _clear_voxels(
+    image: Volume,
+    own: Occupancy,
+    others: Sequence[Occupancy],
+    rule: SpillInRule,
+    box: tuple[np.ndarray, np.ndarray],
+) -> np.ndarray:
+    """Voxels of a box that are far enough from those with more spill-in than the rule allows, bool [k, j, i].
+
+    ``box`` is the first and last-plus-one index (k, j, i) of it; what is further from it than the rule's distance does
+    not matter and is not looked at.
+    """
     usual = float(np.median(own.values(image)))
-    spilled = spill_in(image, others, rule.fwhm_mm * DEFAULT_WIDENING) > rule.share * max(usual, 0.0)
+    room = np.ceil(rule.keep_mm / np.array(image.grid.spacing_mm[::-1])).astype(int)
+    low, high = np.maximum(box[0] - room, 0), np.minimum(box[1] + room, image.grid.shape)
+    around = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    spilled = spill_in(image, others, rule.fwhm_mm * DEFAULT_WIDENING, around) > rule.share * max(usual, 0.0)
     clear = ~spilled
     if rule.keep_mm > 0 and spilled.any():
-        spacing = image.grid.spacing_mm[::-1]
-        near = tuple(  # beyond, every distance is longer
-            slice(max(0, int(where.min()) - reach), int(where.max()) + reach + 1)
-            for where, reach in zip(
-                np.nonzero(spilled), (math.ceil(rule.keep_mm / one) for one in spacing), strict=True
-            )
-        )
-        clear[near] = ndimage.distance_transform_edt(clear[near], sampling=spacing) > rule.keep_mm
-    return np.asarray(clear)
+        clear = ndimage.distance_transform_edt(clear, sampling=image.grid.spacing_mm[::-1]) > rule.keep_mm
+    return np.asarray(clear[tuple(slice(a - c, b - c) for a, b, c in zip(*box, low, strict=True))])

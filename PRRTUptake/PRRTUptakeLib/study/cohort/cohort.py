@@ -15,7 +15,7 @@ from PRRTUptakeLib.study.cohort.workers import run_on_cluster, run_on_processes
 from PRRTUptakeLib.study.errors import StudyError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from PRRTUptakeLib.progress import Progress
 
@@ -89,7 +89,7 @@ def run_cohort(
     remaining = _Remaining(progress, len(finished), len(jobs))
     for job, reason in run:
         finished[job.name] = _outcome(job, reason)
-        remaining(finished.values())
+        remaining(failed=bool(reason))
     return tuple(finished[job.name] for job in jobs)
 
 
@@ -98,15 +98,18 @@ class _Remaining:
 
     def __init__(self, progress: Progress | None, done: int, total: int) -> None:
         self._progress, self._reused, self._total = progress, done, total
+        self._done, self._failed = done, 0
         self._start = time.monotonic()
         if progress and total:
             progress(done / total, f"{done} of {total} patients done before")
 
-    def __call__(self, outcomes: Iterable[Outcome]) -> None:
-        outcomes = list(outcomes)
-        done, failed = len(outcomes), sum(bool(outcome.reason) for outcome in outcomes)
+    def __call__(self, failed: bool) -> None:
+        """One patient more has ended."""
+        self._done += 1
+        self._failed += failed
+        done = self._done
         pace = (time.monotonic() - self._start) / max(done - self._reused, 1)
-        words = f"{done} of {self._total} patients" + (f", {failed} failed" if failed else "")
+        words = f"{done} of {self._total} patients" + (f", {self._failed} failed" if self._failed else "")
         if self._progress:
             self._progress(done / self._total, f"{words}, {remaining_time(pace * (self._total - done))} left")
 

@@ -71,8 +71,11 @@ def run_job(job: Job) -> str:
 
     The reason is a `Crash` if the failure was unforeseen.
 
-    The traceback of an unforeseen failure, and what was printed, are kept in the log.
+    The traceback of an unforeseen failure, and what was printed, are kept in the log. Nothing is run where the results
+    are in place already, as those of a cluster's worker that outlived the run that had begun them.
     """
+    if is_done(job):
+        return ""
     target, log = Path(job.target), Path(job.log)
     target.parent.mkdir(parents=True, exist_ok=True)
     log.parent.mkdir(parents=True, exist_ok=True)

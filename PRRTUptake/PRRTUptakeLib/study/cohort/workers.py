@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import threading
@@ -9,6 +10,7 @@ from collections import deque
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
+from PRRTUptakeLib.command_line import settle_process
 from PRRTUptakeLib.study.cohort.jobs import Crash, Job, run_job
 from PRRTUptakeLib.study.errors import StudyError
 
@@ -17,57 +19,99 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
 PATIENCE = "20s"  # with a scheduler that does not answer
+_AHEAD = 2  # patients given out for each thread of a cluster: one that runs, one that waits beside it
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
 
 
 def run_on_processes(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, str]]:
-    """Run each job in a process of its own, ``workers`` at a time; yields the reason of failure as each ends.
+    """Run jobs in ``workers`` processes, each one after the other; yields the reason of failure as each ends.
 
-    A process of its own, because a crash in a compiled library, or the system ending a process for lack of memory, then
-    costs one patient and not the pool.
+    A crash in a compiled library, or the system ending a process for lack of memory, costs one patient and not the
+    pool: a new process takes the place of the lost one. Processes share the machine's cores.
     """
-    context = multiprocessing.get_context("spawn")
     waiting = deque(jobs)
-    running: dict[Connection, tuple[Job, Any]] = {}
+    running: dict[Connection, tuple[Job, _Worker]] = {}
+    share = max(1, (os.cpu_count() or 1) // max(1, min(workers, len(waiting))))
     try:
-        while waiting or running:
-            while waiting and len(running) < workers:
-                job = waiting.popleft()
-                receiver, sender = context.Pipe(duplex=False)
-                process = context.Process(target=_work, args=(job, sender), daemon=True)
-                process.start()
-                sender.close()  # so that the end of the process ends the pipe
-                running[receiver] = (job, process)
+        while waiting and len(running) < workers:
+            worker = _Worker(share)
+            running[worker.connection] = (worker.give(waiting.popleft()), worker)
+        while running:
             ready = set(wait(list(running)))
-            for receiver in [one for one in running if one in ready]:
-                job, process = running.pop(receiver)
-                yield job, _reason(receiver, process)
+            for connection in [one for one in running if one in ready]:
+                job, worker = running.pop(connection)
+                reason = worker.answer()
+                if waiting:
+                    if not worker.alive:
+                        worker = _Worker(share)
+                    running[worker.connection] = (worker.give(waiting.popleft()), worker)
+                else:
+                    worker.end()
+                yield job, reason
     finally:
-        for receiver, (_, process) in running.items():
-            process.terminate()
-            process.join()
-            receiver.close()
+        for _, worker in running.values():
+            worker.stop()
 
 
-def _reason(receiver: Connection, process: Any) -> str:
+class _Worker:
+    """A process that runs one patient after the other; what a patient needs is imported once."""
+
+    def __init__(self, threads: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self._process = context.Process(target=_work, args=(theirs,), daemon=True)
+        with _threads_of_children(threads):
+            self._process.start()
+        theirs.close()  # so that the end of the process ends the pipe
+        self.alive = True
+
+    def give(self, job: Job) -> Job:
+        """Start a job; a process that ended meanwhile says so by its answer."""
+        with contextlib.suppress(BrokenPipeError):
+            self.connection.send(job)
+        return job
+
+    def answer(self) -> str:
+        """Why the job that was given failed, or ""; waits for it."""
+        try:
+            reason: str = self.connection.recv()
+            return reason
+        except (EOFError, ConnectionResetError):
+            self.alive = False
+            self.end()
+        code = self._process.exitcode
+        how = f"by signal {-code}" if code is not None and code < 0 else f"with status {code}"
+        return Crash(f"The process of this patient was ended {how}, perhaps for lack of memory: try fewer workers.")
+
+    def end(self) -> None:
+        """Let the process end, which has nothing left to do."""
+        self.connection.close()
+        self._process.join()
+
+    def stop(self) -> None:
+        """End the process in the middle of its work."""
+        self._process.terminate()
+        self.end()
+
+
+@contextlib.contextmanager
+def _threads_of_children(threads: int) -> Iterator[None]:
+    """Processes started within use so many threads each, unless the user stated a number: else they fight for cores."""
+    added = {name: str(threads) for name in _THREAD_VARIABLES if name not in os.environ}
+    os.environ.update(added)
     try:
-        reason: str = receiver.recv()
-    except EOFError:
-        reason = ""
-        process.join()
-        if process.exitcode != 0:
-            how = f"by signal {-process.exitcode}" if process.exitcode < 0 else f"with status {process.exitcode}"
-            reason = Crash(
-                f"The process of this patient was ended {how}, perhaps for lack of memory: try fewer workers."
-            )
-    process.join()
-    receiver.close()
-    return reason
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]
 
 
-def _work(job: Job, sender: Connection) -> None:
+def _work(connection: Connection) -> None:
+    settle_process()
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    sender.send(run_job(job))
-    sender.close()
+    with contextlib.suppress(EOFError):
+        while True:
+            connection.send(run_job(connection.recv()))
 
 
 def _end_with_parent() -> None:
@@ -100,7 +144,29 @@ def run_on_cluster(jobs: Sequence[Job], address: str) -> Iterator[tuple[Job, str
             f"No Dask scheduler answers at {address} ({type(error).__name__}): check the address."
         ) from error
     with client:
-        futures = {client.submit(run_job, job, pure=False, retries=0): job for job in jobs}
-        for future in as_completed(futures, loop=client.loop):
-            lost = future.exception()
-            yield futures[future], Crash(f"The cluster lost this patient ({lost}).") if lost else future.result()
+        yield from _in_batches(client, as_completed, jobs)
+
+
+def _in_batches(client: Any, as_completed: Any, jobs: Sequence[Job]) -> Iterator[tuple[Job, str]]:
+    """Give out a few jobs for each thread of the cluster, more as these end: the scheduler never holds them all."""
+    waiting = deque(jobs)
+    running: dict[Any, Job] = {}
+    ended = as_completed((), loop=client.loop, with_results=True, raise_errors=False)
+
+    def give_out() -> None:
+        threads = max(1, sum(client.nthreads().values()))  # workers come and go
+        new = [waiting.popleft() for _ in range(min(len(waiting), _AHEAD * threads - len(running)))]
+        if new:
+            futures = client.map(run_job, new, pure=False, retries=0, batch_size=len(new))
+            running.update(zip(futures, new, strict=True))
+            ended.update(futures)
+
+    give_out()
+    while running:
+        for future, found in ended.next_batch(block=True):
+            job = running.pop(future)
+            lost = future.status != "finished"
+            reason = Crash(f"The cluster lost this patient ({future.exception()}).") if lost else found
+            future.release()
+            yield job, reason
+        give_out()

@@ -205,7 +205,7 @@ def _registered(
     study: StudyInput, visit: VisitInput, contours: _Contours
 ) -> tuple[RasTransform | None, Any, VisitRegistration | None, tuple[ImageInput, Volume] | None]:
     """From the contours to a visit: transform, its 4x4, what the report shows, and the CT of the visit."""
-    anatomy = (visit.anatomy, visit.anatomy.load()) if visit.anatomy is not None else None
+    anatomy = (visit.anatomy, _anatomy(visit.anatomy, contours)) if visit.anatomy is not None else None
     known = visit.registration
     if isinstance(known, KnownPlacement):
         where = known.placement
@@ -228,6 +228,14 @@ def _registered(
 
     made = visit_registration(visit, fixed, anatomy, segmentation, bool(study.same_patient))
     return made.registration.ras_transform, made.registration.fixed_to_moving, made, anatomy
+
+
+def _anatomy(image: ImageInput, contours: _Contours) -> Volume:
+    """A visit's CT: the one that the contours were drawn on is at hand already."""
+    series, drawn = image.series, contours.source.series if contours.source is not None else None
+    if contours.image is not None and series is not None and drawn is not None and series.uid == drawn.uid:
+        return contours.image
+    return image.load()
 
 
 def _benefit(study: StudyInput, comparison: EnhancementResult) -> Benefit | None:
