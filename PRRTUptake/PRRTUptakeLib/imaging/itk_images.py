@@ -45,6 +45,8 @@ def shrunk(image: sitk.Image, spacing_mm: float) -> sitk.Image:
 def shrunk_array(array: np.ndarray, grid: Grid, spacing_mm: float) -> sitk.Image:
     """``shrunk`` of an array [k, j, i] on ``grid`` as float32, some planes at a time: none of it is copied whole."""
     factors = _factors(grid.spacing_mm, grid.shape[::-1], spacing_mm)
+    if max(factors) == 1:
+        return itk_image(array.astype(np.float32, copy=False), grid)
     step = factors[2] * max(1, _PLANES_VOXELS // (factors[2] * array[0].size))
     whole = array.shape[0] // factors[2] * factors[2]
     means = np.zeros([n // m for n, m in zip(array.shape, factors[::-1], strict=True)], dtype=np.float32)

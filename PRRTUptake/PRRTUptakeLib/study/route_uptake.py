@@ -13,12 +13,12 @@ from PRRTUptakeLib.study.contour_propagation import require_lesions
 from PRRTUptakeLib.study.eligibility import Eligibility, eligibility, log_ratio_sd
 from PRRTUptakeLib.study.errors import StudyError
 from PRRTUptakeLib.study.measurements import Measurement
-from PRRTUptakeLib.study.placement import placed_regions, transform_of
+from PRRTUptakeLib.study.placement import manual_shift_of, placed_regions, transform_of
 from PRRTUptakeLib.study.route_intervals import RegionIntervals, drawn_means, region_intervals
 from PRRTUptakeLib.uptake.metrics import region_metrics
 from PRRTUptakeLib.uptake.peak import PeakRule, region_peaks
 from PRRTUptakeLib.uptake.ratios import enhancement_ratio
-from PRRTUptakeLib.uptake.spill_in import SpillInRule, clear_parts
+from PRRTUptakeLib.uptake.spill_in import SpillInRule, clear_of_spill_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -194,10 +194,17 @@ def _clear_references(
         minimum_mL=protocol.reference.minimum_volume_mL,
     )
     images = [(one.image, one.ras_transform) for one in shown]
-    references = [segment for segment in segments if segment.role == "reference"]
-    parts = clear_parts(references, neighbours, prepared.segmentation.grid, images, rule)
-    clear = {segment.name: part for segment, (part, _) in zip(references, parts, strict=True)}
-    return tuple(clear.get(segment.name, segment) for segment in segments), [words for _, words in parts if words]
+    moved = {segment.name for one in shown for segment in segments if manual_shift_of(segment, one.manual_shifts)}
+    placed = [{name: region for name, region in one.placed.items() if name not in moved} for one in shown]
+    found, notes = [], []
+    for segment in segments:
+        if segment.role == "reference":
+            part, words = clear_of_spill_in(segment, neighbours, prepared.segmentation.grid, images, rule, placed)
+            found.append(part)
+            notes += [words] if words else []
+        else:
+            found.append(segment)
+    return tuple(found), notes
 
 
 def _placed(prepared: Prepared, shown: RoutedImage) -> RoutedImage:
