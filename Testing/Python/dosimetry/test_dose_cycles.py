@@ -15,10 +15,10 @@ from builders.another_scan import another_scan
 from PRRTDosimetryLib.dosimetry.cumulative import organ_totals
 from PRRTDosimetryLib.dosimetry.cycle import add_doses
 from PRRTDosimetryLib.dosimetry.dose_maps import add_dose_maps
-from PRRTDosimetryLib.dosimetry.summed_map import add_summed_map
-from PRRTDosimetryLib.dosimetry.wanted import doses_wanted
 from PRRTDosimetryLib.dosimetry.engine import dosimetry
 from PRRTDosimetryLib.dosimetry.regions import Patient, Region
+from PRRTDosimetryLib.dosimetry.summed_map import add_summed_map
+from PRRTDosimetryLib.dosimetry.wanted import doses_wanted
 from PRRTDosimetryLib.effect.bed import KIDNEY, Tissue
 from PRRTDosimetryLib.effect.cycles import CycleDose, cumulative_effect, joined_cycles
 from PRRTDosimetryLib.effect.errors import EffectError
