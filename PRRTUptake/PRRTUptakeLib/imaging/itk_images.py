@@ -38,7 +38,8 @@ def grid_of(image: sitk.Image) -> Grid:
 
 def shrunk(image: sitk.Image, spacing_mm: float) -> sitk.Image:
     """Means over whole voxels so that the spacing comes near ``spacing_mm`` (never finer than the image)."""
-    return sitk.BinShrink(image, _factors(image.GetSpacing(), image.GetSize(), spacing_mm))
+    factors = _factors(image.GetSpacing(), image.GetSize(), spacing_mm)
+    return sitk.BinShrink(image, factors) if max(factors) > 1 else image
 
 
 def shrunk_array(array: np.ndarray, grid: Grid, spacing_mm: float) -> sitk.Image:
@@ -46,11 +47,16 @@ def shrunk_array(array: np.ndarray, grid: Grid, spacing_mm: float) -> sitk.Image
     factors = _factors(grid.spacing_mm, grid.shape[::-1], spacing_mm)
     step = factors[2] * max(1, _PLANES_VOXELS // (factors[2] * array[0].size))
     whole = array.shape[0] // factors[2] * factors[2]
-    parts = []
+    means = np.zeros([n // m for n, m in zip(array.shape, factors[::-1], strict=True)], dtype=np.float32)
     for start in range(0, whole, step):
-        planes = np.ascontiguousarray(array[start : min(start + step, whole)], dtype=np.float32)
-        parts.append(sitk.GetArrayFromImage(sitk.BinShrink(sitk.GetImageFromArray(planes), factors)))
-    found = sitk.GetImageFromArray(parts[0] if len(parts) == 1 else np.concatenate(parts))
+        part = array[start : min(start + step, whole)]
+        if part.dtype == bool and not part.any():  # most of a mask
+            continue
+        planes = sitk.GetImageFromArray(np.ascontiguousarray(part, dtype=np.float32))
+        coarse = sitk.BinShrink(planes, factors)
+        first = start // factors[2]
+        means[first : first + coarse.GetDepth()] = sitk.GetArrayViewFromImage(coarse)
+    found = sitk.GetImageFromArray(means)
     voxel = sitk.BinShrink(itk_image(np.zeros(factors[::-1], dtype=np.uint8), grid), factors)
     for name in ("Spacing", "Origin", "Direction"):
         getattr(found, f"Set{name}")(getattr(voxel, f"Get{name}")())

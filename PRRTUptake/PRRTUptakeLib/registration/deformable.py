@@ -28,7 +28,7 @@ from PRRTUptakeLib.registration.engine import (
     watched,
 )
 from PRRTUptakeLib.registration.errors import BendingRefusedError, RegistrationError
-from PRRTUptakeLib.registration.preprocessing import LIVER_WINDOW_HU, check_pair, dilated, distance_mm
+from PRRTUptakeLib.registration.preprocessing import LIVER_WINDOW_HU, check_pair, cropped, dilated, distance_mm
 from PRRTUptakeLib.registration.quality import metric_warnings
 from PRRTUptakeLib.registration.result import DisplacementField, Registration
 from PRRTUptakeLib.registration.rigid import assess
@@ -100,7 +100,7 @@ def deformable_registration(
     region = dilated(livers.fixed, options.margin_mm)
     reach = dilated(livers.fixed, options.margin_mm + options.fade_mm + _FIELD_SPACING_mm)
     spline = _optimised(pair, (region, reach), rigid, options, progress)
-    field = _faded_field(spline, _cropped(distance_mm(livers.fixed), reach), options)
+    field = _faded_field(spline, cropped(distance_mm(livers.fixed), reach), options)
     provenance = {**rigid.provenance, "deformable": asdict(options)}
     found = replace(rigid, kind="deformable", displacement=field, provenance=provenance)
     before, after = (pair.metric(one.to_itk(), region, LIVER_WINDOW_HU) for one in (rigid, found))
@@ -177,7 +177,7 @@ def _optimised(
 ) -> sitk.Transform:
     """The B-spline; ``masks`` are where images are compared, and how far it reaches."""
     region, reach = masks
-    box = _cropped(pair.fixed, reach)
+    box = cropped(pair.fixed, reach)
     knots = options.control_spacing_mm
     mesh = [max(1, round(n * s / knots)) for n, s in zip(box.GetSize(), box.GetSpacing(), strict=True)]
     spline = sitk.BSplineTransformInitializer(box, mesh)
@@ -199,13 +199,6 @@ def _optimised(
         if stopped:
             raise stopped[0]
     return spline
-
-
-def _cropped(image: sitk.Image, region: sitk.Image) -> sitk.Image:
-    """The part of an image around a mask on the same grid."""
-    inside = np.argwhere(sitk.GetArrayViewFromImage(region) > 0)[:, ::-1]
-    low, high = inside.min(axis=0), inside.max(axis=0) + 1
-    return sitk.RegionOfInterest(image, (high - low).tolist(), low.tolist())
 
 
 def _faded_field(spline: sitk.Transform, near: sitk.Image, options: DeformableOptions) -> DisplacementField:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import SimpleITK as sitk
 
-from PRRTUptakeLib.imaging.itk_images import affine_from_itk, affine_to_itk, grid_of, shrunk, shrunk_array
-from PRRTUptakeLib.imaging.volume import LPS_TO_RAS
+from PRRTUptakeLib.imaging.itk_images import grid_of, shrunk, shrunk_array
 from PRRTUptakeLib.progress import Progress, no_progress, sub_progress
 from PRRTUptakeLib.registration.errors import RegistrationError
+from PRRTUptakeLib.registration.mutual_information import MutualInformation, Summit, climb, nearest_rigid, settled
 from PRRTUptakeLib.registration.preprocessing import (
     BODY_WINDOW_HU,
     body_mask,
     checked_mask,
+    cropped,
     is_ct,
     mask_points,
+    usual_window,
     windowed,
 )
 
@@ -32,18 +35,12 @@ _LEAST_INSIDE = 0.4  # share of the registered region that must lie within the m
 _OTHER_POSE_mm = 10.0
 _AS_GOOD = 0.98  # another pose is a rival if it reaches this share of the best mutual information
 _ITERATIONS = 150
+_SETTLING_mm = 0.5  # first step
 _FIRST_ITERATIONS = 40  # of each coarse start; those that lead elsewhere than the best are then continued
+_OVER_CHANCE = 1.5  # times the mutual information of unrelated images, at least; the liver of other CTs has 20 times it
 _HOPELESS = 0.8  # of the best mutual information: below, a start is not continued
 
 Window = tuple[float, float]
-
-
-class _Found(NamedTuple):
-    """A pose after optimisation, its mutual information in nats, and whether it came to rest."""
-
-    pose: np.ndarray
-    value: float
-    ended: bool
 
 
 @dataclass(frozen=True)
@@ -111,22 +108,36 @@ class Pair:
         bodies = [body_mask(*each) for each in zip(images, ct, ("fixed", "moving"), strict=True)]
         return cls(images[0], images[1], ct[0], ct[1], bodies[0], bodies[1])
 
-    def images(self, spacing_mm: float, window: Window) -> tuple[sitk.Image, sitk.Image]:
-        """Both images at a resolution, limited to the values that matter; the last ones are kept."""
-        if self._last.get("asked") != (spacing_mm, window):
-            self._last.update(asked=(spacing_mm, window), images=self._images(spacing_mm, window))
+    def images(
+        self, spacing_mm: float, window: Window, region: sitk.Image | None = None
+    ) -> tuple[sitk.Image, sitk.Image]:
+        """Both images at a resolution, limited to the values that matter; the last ones are kept.
+
+        ``region`` is a mask of the fixed image beyond which its finest resolution is not needed.
+        """
+        asked = (spacing_mm, window, id(region))
+        if self._last.get("asked") != asked:
+            self._last.update(asked=asked, region=region, images=self._images(spacing_mm, window, region))
         found: tuple[sitk.Image, sitk.Image] = self._last["images"]
         return found
 
-    def _images(self, spacing_mm: float, window: Window) -> tuple[sitk.Image, sitk.Image]:
-        prepared = []
-        for image, ct in ((self.fixed, self.fixed_is_ct), (self.moving, self.moving_is_ct)):
-            limited = windowed(image, window if ct else None)
-            if spacing_mm > FINE_mm:
-                prepared.append(shrunk(limited, spacing_mm))
-            else:
-                prepared.append(sitk.SmoothingRecursiveGaussian(limited, _NOISE_SIGMA_mm))
-        return prepared[0], prepared[1]
+    @functools.cached_property
+    def _own_windows(self) -> list[Window | None]:
+        """Of images that are no CT."""
+        images = ((self.fixed, self.fixed_is_ct), (self.moving, self.moving_is_ct))
+        return [None if ct else usual_window(image) for image, ct in images]
+
+    def _images(self, spacing_mm: float, window: Window, region: sitk.Image | None) -> tuple[sitk.Image, sitk.Image]:
+        fixed, moving = (
+            windowed(image, window if own is None else own)
+            for image, own in zip((self.fixed, self.moving), self._own_windows, strict=True)
+        )
+        if spacing_mm > FINE_mm:
+            return shrunk(fixed, spacing_mm), shrunk(moving, spacing_mm)
+        if region is not None:
+            fixed = cropped(fixed, region, 6.0 * _NOISE_SIGMA_mm)
+        smooth = (sitk.SmoothingRecursiveGaussian(image, _NOISE_SIGMA_mm) for image in (fixed, moving))
+        return next(smooth), next(smooth)
 
     def best_start(
         self, initial: np.ndarray | None, options: RegistrationOptions, progress: Progress = no_progress
@@ -143,11 +154,12 @@ class Pair:
         images = self.images(COARSE_mm, BODY_WINDOW_HU)
         points = mask_points(self.fixed_body)
         candidates = [np.asarray(initial, dtype=np.float64)] if initial is not None else self._candidates(options)
+        coarse = MutualInformation.of(images, self.fixed_body, options.bins, options.samples, options.seed)
         rated = []
         for number, pose in enumerate(candidates):
             progress(0.5 * number / len(candidates), "Looking for a start")
             if self.inside(_mapped(pose, points)) >= _LEAST_INSIDE:
-                rated.append((_metric(images, self.fixed_body, affine_to_itk(pose), options), pose))
+                rated.append((coarse.value(pose), pose))
         if not rated:
             raise RegistrationError(
                 "The images do not overlap enough: check that both show the abdomen, or start with the centres aligned."
@@ -160,40 +172,12 @@ class Pair:
         found = []
         for number, pose in enumerate(chosen):
             step = sub_progress(progress, 0.5 + 0.5 * number / len(chosen), 0.5 + 0.5 * (number + 1) / len(chosen))
-            found.append(_optimised(images, self.fixed_body, pose, COARSE_mm, options, step, _FIRST_ITERATIONS))
-        best, rivals = self._best_and_rivals(images, found, points, options)
+            found.append(_optimised(coarse, pose, COARSE_mm, step, _FIRST_ITERATIONS))
+        best, rivals = _best_and_rivals(coarse, found, points)
         doubt = (
             "Two poses of the patient fit almost equally well: look at the checkerboard before using this registration."
         )
         return best.pose, (doubt,) if rivals else ()
-
-    def _best_and_rivals(
-        self,
-        images: tuple[sitk.Image, sitk.Image],
-        found: list[_Found],
-        points: np.ndarray,
-        options: RegistrationOptions,
-    ) -> tuple[_Found, list[_Found]]:
-        """The best coarse pose, and those elsewhere that fit almost as well, all optimised to the end.
-
-        What ends where the best one is, is the same pose.
-        """
-
-        def to_the_end(one: _Found) -> _Found:
-            return one if one.ended else _optimised(images, self.fixed_body, one.pose, COARSE_mm, options)
-
-        def elsewhere(one: _Found) -> bool:
-            return _apart_mm(one.pose, first.pose, points) > _OTHER_POSE_mm
-
-        first, *others = sorted(found, key=lambda one: -one.value)
-        first = to_the_end(first)
-        others = [to_the_end(one) for one in others if elsewhere(one) and one.value >= _HOPELESS * first.value]
-        best, *rest = sorted([first, *filter(elsewhere, others)], key=lambda one: -one.value)
-        return best, [
-            one
-            for one in rest
-            if one.value >= _AS_GOOD * best.value and _apart_mm(one.pose, best.pose, points) > _OTHER_POSE_mm
-        ]
 
     def refined(
         self,
@@ -205,11 +189,14 @@ class Pair:
         progress: Progress = no_progress,
     ) -> np.ndarray:
         """The pose of highest mutual information near ``pose``, within ``mask`` of the fixed image."""
-        return _optimised(self.images(spacing_mm, window), mask, pose, spacing_mm, options, progress).pose
+        images = self.images(spacing_mm, window, mask)
+        information = MutualInformation.of(images, mask, options.bins, options.samples, options.seed)
+        summit = _optimised(information, pose, spacing_mm, progress)
+        return settled(information, summit, _SETTLING_mm, spacing_mm / 500.0) if spacing_mm <= FINE_mm else summit.pose
 
     def metric(self, transform: sitk.Transform, mask: sitk.Image, window: Window) -> float:
         """Mutual information in nats under a transform, within ``mask``; -inf where too little overlaps."""
-        return _metric(self.images(FINE_mm, window), mask, transform, RegistrationOptions())
+        return _metric(self.images(FINE_mm, window), mask, transform)
 
     def checked_metrics(
         self,
@@ -223,20 +210,22 @@ class Pair:
         Raises
         ------
         RegistrationError
-            If the result is worse than where it started, turned or moved too far, or leaves the moving image.
+            If the result is no better than chance, worse than where it started, turned or moved too far, or leaves the
+            moving image.
         """
         begin, start, result = poses
         points = mask_points(mask)
-        images = self.images(FINE_mm, window)
+        information = MutualInformation.of(self.images(FINE_mm, window, mask), mask, options.bins)
         shares = [self.inside(_mapped(pose, points)) for pose in poses]
         before, middle, after = (
-            _metric(images, mask, affine_to_itk(pose), options) if share >= _LEAST_INSIDE else math.nan
+            information.value(pose) if share >= _LEAST_INSIDE else math.nan
             for pose, share in zip(poses, shares, strict=True)
         )
         turn = math.degrees(math.acos(np.clip((np.trace((result @ np.linalg.inv(begin))[:3, :3]) - 1) / 2, -1, 1)))
         shift = _apart_mm(start, result, points)
         reasons = (
             (math.isnan(after), f"only {shares[2]:.0%} of what is registered is within the moving image"),
+            (after < _OVER_CHANCE * information.by_chance(result), "the images agree no better than by chance"),
             (np.nanmax([middle, before, -1.0]) > after + 0.01 * abs(after), "it fits worse than its start"),
             (turn > options.maximum_rotation_deg, f"the patient would be turned by {turn:.0f} degrees"),
             (shift > options.maximum_shift_mm, f"it went {shift:.0f} mm from the coarse pose"),
@@ -278,6 +267,50 @@ def _apart_mm(one: np.ndarray, other: np.ndarray, points: np.ndarray) -> float:
     return float(np.sqrt((np.square(points @ difference[:3, :3].T + difference[:3, 3])).sum(axis=1).mean()))
 
 
+def _best_and_rivals(coarse: MutualInformation, found: list[Summit], points: np.ndarray) -> tuple[Summit, list[Summit]]:
+    """The best coarse pose, and those elsewhere that fit almost as well, all optimised to the end.
+
+    What ends where the best one is, is the same pose.
+    """
+
+    def to_the_end(one: Summit) -> Summit:
+        return one if one.ended else _optimised(coarse, one.pose, COARSE_mm)
+
+    def elsewhere(one: Summit) -> bool:
+        return _apart_mm(one.pose, first.pose, points) > _OTHER_POSE_mm
+
+    first, *others = sorted(found, key=lambda one: -one.value)
+    first = to_the_end(first)
+    others = [to_the_end(one) for one in others if elsewhere(one) and one.value >= _HOPELESS * first.value]
+    best, *rest = sorted([first, *filter(elsewhere, others)], key=lambda one: -one.value)
+    return best, [
+        one
+        for one in rest
+        if one.value >= _AS_GOOD * best.value and _apart_mm(one.pose, best.pose, points) > _OTHER_POSE_mm
+    ]
+
+
+def _optimised(
+    information: MutualInformation,
+    pose: np.ndarray,
+    spacing_mm: float,
+    progress: Progress = no_progress,
+    iterations: int = _ITERATIONS,
+) -> Summit:
+    """The summit near a pose; steps are millimetres of the region, from half a voxel down to 1/500."""
+
+    def step(share: float, _: str) -> None:
+        progress(share, f"Registering at {spacing_mm:g} mm")
+
+    found = climb(information, nearest_rigid(pose), spacing_mm / 2.0, spacing_mm / 500.0, iterations, step)
+    if not math.isfinite(found.value):
+        raise RegistrationError(
+            "The images lost each other during registration (no overlap): check that they show the same part, or give "
+            "a starting transform."
+        )
+    return found
+
+
 def metric_method(
     images: tuple[sitk.Image, sitk.Image], mask: sitk.Image, options: RegistrationOptions
 ) -> sitk.ImageRegistrationMethod:
@@ -298,55 +331,15 @@ def metric_method(
     return method
 
 
-def _metric(
-    images: tuple[sitk.Image, sitk.Image], mask: sitk.Image, transform: sitk.Transform, options: RegistrationOptions
-) -> float:
-    """Mutual information in nats, -inf where too little overlaps."""
-    method = metric_method(images, mask, options)
+def _metric(images: tuple[sitk.Image, sitk.Image], mask: sitk.Image, transform: sitk.Transform) -> float:
+    """Mutual information in nats under any transform, -inf where too little overlaps."""
+    method = metric_method(images, mask, RegistrationOptions())
     method.SetMovingInitialTransform(transform)
     method.SetInitialTransform(sitk.TranslationTransform(3))
     try:
         return -float(method.MetricEvaluate(*images))
     except RuntimeError:  # all samples fall outside
         return -math.inf
-
-
-def _optimised(
-    images: tuple[sitk.Image, sitk.Image],
-    mask: sitk.Image,
-    pose: np.ndarray,
-    spacing_mm: float,
-    options: RegistrationOptions,
-    progress: Progress = no_progress,
-    iterations: int = _ITERATIONS,
-) -> _Found:
-    """Gradient descent from a pose; steps are millimetres of the region, from half a voxel down to 1/500."""
-    points = mask_points(mask)
-    centre = points.mean(axis=0)
-    radius = math.sqrt(float(np.square(points - centre).sum(axis=1).mean()))
-    transform = _euler(pose, centre)
-    method = metric_method(images, mask, options)
-    method.SetOptimizerScales([radius**2] * 3 + [1.0] * 3)
-    method.SetOptimizerAsRegularStepGradientDescent(
-        learningRate=spacing_mm / 2.0,
-        minStep=spacing_mm / 500.0,
-        numberOfIterations=iterations,
-        relaxationFactor=0.6,
-        gradientMagnitudeTolerance=1e-8,
-    )
-    method.SetInitialTransform(transform, inPlace=True)
-    stopped = watched(method, iterations, progress, f"Registering at {spacing_mm:g} mm")
-    try:
-        method.Execute(*images)
-    except RuntimeError as error:
-        raise RegistrationError(
-            "The images lost each other during registration (no overlap): check that they show the same part, or give "
-            "a starting transform."
-        ) from error
-    if stopped:
-        raise stopped[0]
-    ended = method.GetOptimizerIteration() < iterations - 1
-    return _Found(affine_from_itk(transform), -float(method.GetMetricValue()), ended)
 
 
 def watched(method: sitk.ImageRegistrationMethod, most: int, progress: Progress, message: str) -> list[Exception]:
@@ -365,15 +358,3 @@ def watched(method: sitk.ImageRegistrationMethod, most: int, progress: Progress,
 
     method.AddCommand(sitk.sitkIterationEvent, note)
     return raised
-
-
-def _euler(pose: np.ndarray, centre_ras: np.ndarray) -> sitk.Euler3DTransform:
-    """The pose as a rigid transform about a centre; the nearest rotation if the matrix is not quite one."""
-    lps = LPS_TO_RAS @ pose @ LPS_TO_RAS
-    centre = LPS_TO_RAS[:3, :3] @ centre_ras
-    u, _, vt = np.linalg.svd(lps[:3, :3])
-    transform = sitk.Euler3DTransform()
-    transform.SetCenter(centre.tolist())
-    transform.SetMatrix((u @ vt).ravel().tolist(), 1e-6)
-    transform.SetTranslation((lps[:3, :3] @ centre + lps[:3, 3] - centre).tolist())
-    return transform

@@ -18,7 +18,6 @@ import SimpleITK as sitk
 from PRRTUptakeLib.imaging.itk_images import affine_to_itk, shrunk_array
 from PRRTUptakeLib.registration.preprocessing import checked_mask
 from PRRTUptakeLib.registration.session_check import (
-    compared_classes,
     compared_image,
     mutual_information,
     parted_by_liver,
@@ -122,7 +121,7 @@ def check_orientation(
     image = compared_image(emission)
     values = sitk.GetArrayFromImage(image)
     tissue = tissue or tissue_of(emission, anatomy)
-    classes, domain = compared_classes(image, tissue, anatomy, mask)
+    classes, domain = tissue.parted(image, anatomy, mask)
     seen, ranges, _ = search_of(image, domain, mask is not None)
     found = {flip: roughly_best_agreement(_mirrored(values, flip), classes, seen, ranges) for flip in _FLIPS}
     of_mask = _mask_agreement(image, tissue, anatomy, mask) if mask is not None else {}

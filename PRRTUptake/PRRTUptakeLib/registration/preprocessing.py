@@ -108,16 +108,21 @@ def is_ct(volume: Volume) -> bool:
     return volume.quantity == "attenuation"
 
 
-def windowed(image: sitk.Image, window: tuple[float, float] | None) -> sitk.Image:
-    """The image limited to ``window``, or to its 1st to 99.5th percentile if None.
+def usual_window(image: sitk.Image) -> tuple[float, float]:
+    """The 1st and the 99.5th percentile of an image without a unit."""
+    low, high = np.percentile(sitk.GetArrayViewFromImage(image), [1.0, 99.5])
+    return float(low), float(high)
+
+
+def windowed(image: sitk.Image, window: tuple[float, float]) -> sitk.Image:
+    """The image limited to ``window``.
 
     Raises
     ------
     RegistrationError
         If there is only one value.
     """
-    low, high = window or (float(v) for v in np.percentile(sitk.GetArrayViewFromImage(image), [1.0, 99.5]))
-    limited = sitk.Clamp(image, lowerBound=low, upperBound=high)
+    limited = sitk.Clamp(image, lowerBound=window[0], upperBound=window[1])
     values = sitk.GetArrayViewFromImage(limited)
     if not values.max() > values.min():
         raise RegistrationError("One of the images is uniform: there is nothing to register.")
@@ -134,14 +139,25 @@ def body_mask(image: sitk.Image, ct: bool, name: str = "given") -> sitk.Image:
     RegistrationError
         If nothing stands out against air.
     """
-    from scipy.ndimage import binary_fill_holes
-
     bright = image > _BODY_HU if ct else sitk.OtsuThreshold(image, 0, 1, 128)
     parts = sitk.RelabelComponent(sitk.ConnectedComponent(_opened(bright)))
     array = sitk.GetArrayFromImage(parts) == 1
     if not array.any():
         raise RegistrationError(f"No body stands out against air in the {name} image: check what it shows.")
-    return itk_image(np.stack([binary_fill_holes(plane) for plane in array]), grid_of(image))
+    return itk_image(_filled(array), grid_of(image))
+
+
+def _filled(body: np.ndarray) -> np.ndarray:
+    """The body [k, j, i] with what it encloses in each slice: all that is not connected with the slice's edge."""
+    from scipy.ndimage import label
+
+    air = np.pad(~body, ((0, 0), (1, 1), (1, 1)), constant_values=True)
+    in_plane = np.zeros((3, 3, 3), dtype=bool)
+    in_plane[1] = [[False, True, False], [True, True, True], [False, True, False]]
+    parts, count = label(air, in_plane)
+    enclosed = np.ones(count + 1, dtype=bool)
+    enclosed[parts[:, 0, 0]] = False
+    return np.asarray(enclosed[parts[:, 1:-1, 1:-1]])
 
 
 def _opened(bright: sitk.Image) -> sitk.Image:
@@ -211,6 +227,15 @@ def _within(inside: np.ndarray, spacing_mm: Sequence[float], margin_mm: float) -
             )
             found |= grown[wide][rows[0], rows[1], low : low + inside.shape[2]]
     return found
+
+
+def cropped(image: sitk.Image, mask: sitk.Image, margin_mm: float = 0.0) -> sitk.Image:
+    """The part of an image around a mask on the same grid, with a margin as far as the image reaches."""
+    inside = np.argwhere(sitk.GetArrayViewFromImage(mask) > 0)[:, ::-1]
+    margin = np.ceil(margin_mm / np.array(image.GetSpacing())).astype(int)
+    low = np.maximum(inside.min(axis=0) - margin, 0)
+    high = np.minimum(inside.max(axis=0) + 1 + margin, image.GetSize())
+    return sitk.RegionOfInterest(image, (high - low).tolist(), low.tolist())
 
 
 def mask_points(mask: sitk.Image, at_most: int = 4000) -> np.ndarray:

@@ -12,7 +12,7 @@ it are sought.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +21,17 @@ import SimpleITK as sitk
 
 from PRRTUptakeLib.imaging.itk_images import grid_of, shrunk_array
 from PRRTUptakeLib.registration.errors import RegistrationError
-from PRRTUptakeLib.registration.preprocessing import body_mask, check_overlap, checked_mask, dilated, is_ct
+from PRRTUptakeLib.registration.preprocessing import (
+    body_mask,
+    check_overlap,
+    checked_mask,
+    cropped,
+    dilated,
+    is_ct,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable
 
     from PRRTUptakeLib.imaging.volume import Volume
 
@@ -40,6 +47,7 @@ _LEAST_SEARCH_mm = 20.0
 _LEAST_SEEN = 0.5  # share of the liver with its surroundings that the emission image must show
 _OFF_BEST_mm = 20.0
 _RANKS = 32
+_TOGETHER = 50_000  # voxels of several shifts that are compared at once: more do not fit into a core's cache
 _HU_EDGES = np.array([-700.0, -300, -150, -60, 0, 40, 80, 120, 200, 400])
 _LIVER_EDGES = np.array([0.1, 0.5, 0.9])
 _UNKNOWN = -4000.0
@@ -144,7 +152,7 @@ def check_session(
     if not np.isfinite(emission.array).all() or not np.isfinite(anatomy.array).all():
         raise RegistrationError("An image of the session holds values that are not finite (NaN): correct it first.")
     image = compared_image(emission)
-    classes, domain = compared_classes(image, tissue or _tissue_on(image, anatomy), anatomy, mask)
+    classes, domain = (tissue or _tissue_on(image, anatomy)).parted(image, anatomy, mask)
     seen, ranges, spacing = search_of(image, domain, mask is not None)
     best, values = _best_shift(sitk.GetArrayFromImage(image), classes, seen, ranges, spacing)
     axes = grid_of(image).ijk_to_ras[:3, :3] / grid_of(image).spacing_mm
@@ -190,6 +198,22 @@ class Tissue:
     classes: np.ndarray
     known: np.ndarray
     near: np.ndarray
+    _parted: dict[str, Any] = field(default_factory=dict)
+
+    def parted(self, emission: sitk.Image, anatomy: Volume, liver: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """Classes of tissue [k, j, i], and the voxels compared (bool): the liver and its surroundings, or the body.
+
+        ``liver`` is a mask [k, j, i] on the grid of ``anatomy``. The last answer is kept: two checks ask for it.
+        """
+        if liver is None:
+            return self.classes, self.known & self.near
+        if self._parted.get("liver") is not liver:
+            coarse = shrunk_array(liver, anatomy.grid, 3.0)
+            around = _onto(dilated(coarse, _LIVER_SURROUNDINGS_mm), emission, sitk.sitkNearestNeighbor, 0.0) > 0
+            classes = parted_by_liver(self.classes, _onto(coarse, emission, sitk.sitkLinear, 0.0))
+            self._parted.update(liver=liver, answer=(classes, self.known & self.near & around))
+        found: tuple[np.ndarray, np.ndarray] = self._parted["answer"]
+        return found
 
 
 def compared_image(emission: Volume) -> sitk.Image:
@@ -213,33 +237,21 @@ def _tissue_on(emission: sitk.Image, anatomy: Volume) -> Tissue:
     """The tissue of each voxel of an emission image."""
     fine = shrunk_array(anatomy.array, anatomy.grid, 3.0)
     body = body_mask(fine, is_ct(anatomy))
-    smooth = sitk.SmoothingRecursiveGaussian(fine, _SPACING_mm / 2.0)
+    outline = dilated(body, _BODY_SURROUNDINGS_mm)
+    near = _onto(outline, emission, sitk.sitkNearestNeighbor, 0.0) > 0
+    smooth = sitk.SmoothingRecursiveGaussian(cropped(fine, outline, 4.0 * _SPACING_mm), _SPACING_mm / 2.0)
     values = _onto(smooth, emission, sitk.sitkLinear, _UNKNOWN)
-    known = values > _UNKNOWN / 2.0 if is_ct(anatomy) else values > _UNKNOWN
-    near = _onto(dilated(body, _BODY_SURROUNDINGS_mm), emission, sitk.sitkNearestNeighbor, 0.0) > 0
+    seen = np.where(near, values, _onto(fine, emission, sitk.sitkNearestNeighbor, _UNKNOWN))
+    known = seen > _UNKNOWN / 2.0 if is_ct(anatomy) else seen > _UNKNOWN
     edges = _HU_EDGES if is_ct(anatomy) else np.quantile(values[known & near], np.linspace(0, 1, 12)[1:-1])
-    return Tissue(np.digitize(values, edges), known, near)
-
-
-def compared_classes(
-    emission: sitk.Image, tissue: Tissue, anatomy: Volume, liver: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Classes of tissue [k, j, i], and the voxels compared (bool): the liver and its surroundings, or the body."""
-    if liver is None:
-        return tissue.classes, tissue.known & tissue.near
-    coarse = shrunk_array(liver, anatomy.grid, 3.0)
-    around = _onto(dilated(coarse, _LIVER_SURROUNDINGS_mm), emission, sitk.sitkNearestNeighbor, 0.0) > 0
-    return with_liver_part(tissue.classes, coarse, emission), tissue.known & tissue.near & around
-
-
-def with_liver_part(classes: np.ndarray, liver: sitk.Image, emission: sitk.Image) -> np.ndarray:
-    """Classes of tissue, parted by how much of each emission voxel [k, j, i] is liver (an image of 0 to 1)."""
-    return parted_by_liver(classes, _onto(liver, emission, sitk.sitkLinear, 0.0))
+    classes = np.zeros(values.shape, dtype=np.intp)
+    classes[near] = np.digitize(values[near], edges)
+    return Tissue(classes, known, near)
 
 
 def parted_by_liver(classes: np.ndarray, liver: np.ndarray) -> np.ndarray:
     """Classes of tissue, parted by how much of each voxel is liver, 0 to 1, of the same shape."""
-    part = np.digitize(liver, _LIVER_EDGES)
+    part = sum((liver >= edge).astype(np.intp) for edge in _LIVER_EDGES)
     return np.asarray(classes + (int(classes.max()) + 1) * part)
 
 
@@ -271,9 +283,9 @@ def roughly_best_agreement(image: np.ndarray, classes: np.ndarray, domain: np.nd
     """The agreement at the best shift, on every other voxel [k, j, i]: sought in steps of four, then climbed to."""
     coarse = np.zeros_like(domain)
     coarse[::2, ::2, ::2] = domain[::2, ::2, ::2]
-    agreement = agreement_by_shift(image, classes, coarse, ranges)
+    agreement = Agreement(image, classes, coarse, ranges)
     steps = [np.unique([*range(0, low - 1, -4), *range(0, high + 1, 4)]) for low, high in ranges]
-    return agreement(_climb(agreement, max(product(*(map(int, axis) for axis in steps)), key=agreement), ranges))
+    return agreement(_climb(agreement, agreement.best_of(product(*(map(int, axis) for axis in steps))), ranges))
 
 
 def _best_shift(
@@ -282,9 +294,9 @@ def _best_shift(
     """Best shift [k, j, i] in voxels and fractions; agreement as it is, at its best, and the relative gain."""
     coarse_domain = np.zeros_like(domain)
     coarse_domain[::2, ::2, ::2] = domain[::2, ::2, ::2]
-    coarse, fine = (agreement_by_shift(image, classes, part, ranges) for part in (coarse_domain, domain))
+    coarse, fine = (Agreement(image, classes, part, ranges) for part in (coarse_domain, domain))
     steps = [np.unique([*range(0, low - 1, -2), *range(0, high + 1, 2)]) for low, high in ranges]
-    best = max(product(*(map(int, axis) for axis in steps)), key=coarse)
+    best = coarse.best_of(product(*(map(int, axis) for axis in steps)))
     best = _climb(fine, best, ranges)
     offset, top = np.zeros(3), fine(best)
     for axis in range(3):
@@ -298,12 +310,12 @@ def _best_shift(
     return best + offset, (standing, top, float((top - standing) / loss) if loss > 0 else 0.0)
 
 
-def _climb(agreement: Callable[[Shift], float], start: Shift, ranges: np.ndarray) -> Shift:
+def _climb(agreement: Agreement, start: Shift, ranges: np.ndarray) -> Shift:
     """The local maximum over whole voxels next to ``start``; it rises with each step, so it ends."""
     best = start
     while True:
         around = [np.arange(max(low, n - 1), min(high, n + 1) + 1) for n, (low, high) in zip(best, ranges, strict=True)]
-        following = max(product(*(map(int, axis) for axis in around)), key=agreement)
+        following = agreement.best_of(product(*(map(int, axis) for axis in around)))
         if agreement(following) <= agreement(best):
             return best
         best = following
@@ -338,33 +350,54 @@ def ranks_within(image: np.ndarray, domain: np.ndarray) -> np.ndarray:
 
 def mutual_information(ranks: np.ndarray, classes: np.ndarray) -> float:
     """Of ranks (``ranks_within``) and tissue classes of the same voxels, arrays of one shape, in nats."""
-    size = (int(classes.max()) + 1) * _RANKS
-    joint = np.bincount((classes * _RANKS + ranks).ravel(), minlength=size).reshape(-1, _RANKS) / classes.size
-    return float(_entropy(joint.sum(axis=0)) + _entropy(joint.sum(axis=1)) - _entropy(joint))
+    return float(_informations(ranks.reshape(1, -1), classes.ravel())[0])
 
 
-def agreement_by_shift(
-    image: np.ndarray, classes: np.ndarray, domain: np.ndarray, ranges: np.ndarray
-) -> Callable[[Shift], float]:
+def _informations(ranks: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Mutual information in nats of ranks (m, n) with classes (n,), m times."""
+    shape = (len(ranks), int(classes.max()) + 1, _RANKS)
+    first = np.arange(shape[0])[:, None] * (shape[1] * shape[2])
+    cells = ranks + classes * _RANKS + first
+    joint = np.bincount(cells.ravel(), minlength=shape[0] * shape[1] * shape[2]).reshape(shape) / classes.size
+    of_joint = _entropies(joint.reshape(shape[0], -1))
+    return np.asarray(_entropies(joint.sum(axis=1)) + _entropies(joint.sum(axis=2)) - of_joint)
+
+
+class Agreement:
     """Mutual information of emission ranks and tissue classes as a function of the emission's shift; remembers.
 
-    ``ranges`` (3, 2) are the least and largest shift of each axis that will be asked for.
+    ``image``, ``classes`` and ``domain`` are [k, j, i]; ``ranges`` (3, 2) are the least and largest shift of each axis
+    that will be asked for.
     """
-    box = _box_of(domain)
-    reach = tuple(slice(part.start + low, part.stop + high) for part, (low, high) in zip(box, ranges, strict=True))
-    inside = np.flatnonzero(domain[reach])
-    ranks = ranks_within(image[reach], domain[reach]).ravel()
-    tissue = classes[domain]
-    _, rows, columns = (part.stop - part.start for part in reach)
-    strides = np.array([rows * columns, columns, 1])
-    known: dict[Shift, float] = {}
 
-    def agreement(shift: Shift) -> float:
-        if shift not in known:
-            known[shift] = mutual_information(ranks[inside + int(strides @ shift)], tissue)
-        return known[shift]
+    def __init__(self, image: np.ndarray, classes: np.ndarray, domain: np.ndarray, ranges: np.ndarray) -> None:
+        box = _box_of(domain)
+        reach = tuple(slice(part.start + low, part.stop + high) for part, (low, high) in zip(box, ranges, strict=True))
+        self._inside = np.flatnonzero(domain[reach])
+        self._ranks = ranks_within(image[reach], domain[reach]).ravel()
+        self._tissue = classes[domain]
+        _, rows, columns = (part.stop - part.start for part in reach)
+        self._strides = np.array([rows * columns, columns, 1])
+        self._known: dict[Shift, float] = {}
 
-    return agreement
+    def __call__(self, shift: Shift) -> float:
+        """Mutual information in nats at one shift."""
+        return self._at([shift])[0]
+
+    def best_of(self, shifts: Iterable[Shift]) -> Shift:
+        """The shift at which the images agree best, the first if there are several."""
+        tried = list(shifts)
+        values = self._at(tried)
+        return tried[values.index(max(values))]
+
+    def _at(self, shifts: list[Shift]) -> list[float]:
+        new = [shift for shift in shifts if shift not in self._known]
+        step = max(1, _TOGETHER // self._inside.size)
+        for start in range(0, len(new), step):
+            some = new[start : start + step]
+            moved = self._ranks[(np.array(some) @ self._strides)[:, None] + self._inside]
+            self._known.update(zip(some, _informations(moved, self._tissue).tolist(), strict=True))
+        return [self._known[shift] for shift in shifts]
 
 
 def _box_of(domain: np.ndarray) -> tuple[slice, ...]:
@@ -376,6 +409,6 @@ def _box_of(domain: np.ndarray) -> tuple[slice, ...]:
     return tuple(found)
 
 
-def _entropy(shares: np.ndarray) -> float:
-    filled = shares[shares > 0]
-    return float(-(filled * np.log(filled)).sum())
+def _entropies(shares: np.ndarray) -> np.ndarray:
+    """Of each row of shares (m, n)."""
+    return np.asarray(-(shares * np.log(np.where(shares > 0, shares, 1.0))).sum(axis=1))

@@ -18,7 +18,7 @@ from PRRTUptakeLib.study.route_intervals import RegionIntervals, drawn_means, re
 from PRRTUptakeLib.uptake.metrics import region_metrics
 from PRRTUptakeLib.uptake.peak import PeakRule, region_peaks
 from PRRTUptakeLib.uptake.ratios import enhancement_ratio
-from PRRTUptakeLib.uptake.spill_in import SpillInRule, clear_of_spill_in
+from PRRTUptakeLib.uptake.spill_in import SpillInRule, clear_parts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -194,15 +194,10 @@ def _clear_references(
         minimum_mL=protocol.reference.minimum_volume_mL,
     )
     images = [(one.image, one.ras_transform) for one in shown]
-    found, notes = [], []
-    for segment in segments:
-        if segment.role == "reference":
-            part, words = clear_of_spill_in(segment, neighbours, prepared.segmentation.grid, images, rule)
-            found.append(part)
-            notes += [words] if words else []
-        else:
-            found.append(segment)
-    return tuple(found), notes
+    references = [segment for segment in segments if segment.role == "reference"]
+    parts = clear_parts(references, neighbours, prepared.segmentation.grid, images, rule)
+    clear = {segment.name: part for segment, (part, _) in zip(references, parts, strict=True)}
+    return tuple(clear.get(segment.name, segment) for segment in segments), [words for _, words in parts if words]
 
 
 def _placed(prepared: Prepared, shown: RoutedImage) -> RoutedImage:

@@ -19,11 +19,14 @@ from PRRTUptakeLib.uptake.peak import ONE_ML_RADIUS_MM, sphere_kernel
 from PRRTUptakeLib.uptake.region_model import box_of
 
 if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
     from PRRTUptakeLib.uptake.noise import ImageNoise
     from PRRTUptakeLib.uptake.occupancy import Occupancy
     from PRRTUptakeLib.uptake.transfer_matrix import CorrectedRegions
 
 _FEWEST_DRAWS, _MOST_DRAWS, _DRAWN_VOXELS = 30, 200, 3_000_000
+_HELD_VOXELS = 500_000  # of the draws that are made at once
 _MOST = 150_000  # voxels of a box: larger regions are organs, of which maxima say little
 _EDGE = 3  # voxels around a region's box
 
@@ -62,34 +65,60 @@ def maximum_bias(
     inside = inside[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
     if not inside.any() or not shown[inside].max() > 0:
         return None
-    kernel = sphere_kernel(region.grid.ijk_to_ras[:3, :3], ONE_ML_RADIUS_MM)
     ratio = shown / noise.mean
     deviation = np.sqrt(noise.variance * np.maximum(ratio, ratio**2))  # as ``ImageNoise.variance_at``
-    clean = _maxima(shown, inside, kernel)
-    random = np.random.default_rng(seed)
+    spheres = _sphere_means(inside, sphere_kernel(region.grid.ijk_to_ras[:3, :3], ONE_ML_RADIUS_MM))
+    clean = _maxima(shown[None], inside, spheres)
     draws = int(np.clip(_DRAWN_VOXELS // shown.size, _FEWEST_DRAWS, _MOST_DRAWS))
-    drawn = np.array(
-        [_maxima(shown + deviation * _field(shape, noise.correlation, random), inside, kernel) for _ in range(draws)]
-    )
-    voxel, sphere = np.log(np.maximum(drawn, 1e-12) / clean).mean(axis=0)
+    random, step = np.random.default_rng(seed), max(1, _HELD_VOXELS // shown.size)
+    drawn = []
+    for start in range(0, draws, step):
+        fields = _fields((min(step, draws - start), *shape), noise.correlation, random)
+        fields *= deviation
+        fields += shown
+        drawn.append(_maxima(fields, inside, spheres))
+    voxel, sphere = np.log(np.maximum(np.concatenate(drawn), 1e-12) / clean).mean(axis=0)
     return MaximumBias(max(0.0, float(voxel)), max(0.0, float(sphere)))
 
 
-def _maxima(image: np.ndarray, inside: np.ndarray, kernel: np.ndarray) -> tuple[float, float]:
-    """The hottest voxel of those inside, and the hottest sphere with its centre there, of an image [k, j, i]."""
-    means = ndimage.convolve(image, kernel / kernel.sum(), mode="nearest")
-    return float(image[inside].max()), float(means[inside].max())
+def _sphere_means(inside: np.ndarray, kernel: np.ndarray) -> csr_matrix:
+    """From the voxels of a box to the means of spheres at those of them that are inside; the box goes on at its edges.
+
+    Parameters
+    ----------
+    inside : bool [k, j, i], n of them true.
+    kernel : weights [k, j, i] of a sphere's voxels, of odd lengths.
+
+    Returns
+    -------
+    Weights (n, voxels of the box).
+    """
+    from scipy.sparse import csr_matrix
+
+    weights = kernel[kernel != 0]
+    offsets = np.argwhere(kernel != 0) - np.array(kernel.shape) // 2
+    places = np.argwhere(inside)[:, None, :] - offsets
+    columns = np.ravel_multi_index(tuple(np.moveaxis(places, -1, 0)), inside.shape, mode="clip").ravel()
+    rows = np.arange(0, columns.size + 1, weights.size)
+    values = np.tile(weights / kernel.sum(), rows.size - 1)
+    return csr_matrix((values, columns, rows), shape=(rows.size - 1, inside.size))
 
 
-def _field(shape: tuple[int, ...], correlation: tuple[float, ...], random: np.random.Generator) -> np.ndarray:
-    """Noise of variance 1 on [k, j, i] with a correlation of neighbours along each axis: white noise, blurred."""
-    field = random.standard_normal(shape)
-    for axis, rho in enumerate(correlation):
+def _maxima(images: np.ndarray, inside: np.ndarray, spheres: csr_matrix) -> np.ndarray:
+    """The hottest voxel inside, and the hottest sphere with its centre there, (n, 2) of images [n, k, j, i]."""
+    flat = images.reshape(len(images), -1)
+    return np.stack([flat[:, inside.ravel()].max(axis=1), (spheres @ flat.T).max(axis=0)], axis=1)
+
+
+def _fields(shape: tuple[int, ...], correlation: tuple[float, ...], random: np.random.Generator) -> np.ndarray:
+    """Noise of variance 1 [n, k, j, i] with a correlation of neighbours along each axis: white noise, blurred."""
+    fields = random.standard_normal(shape)
+    for axis, rho in enumerate(correlation, start=1):
         if rho <= 0:
             continue
         sigma = 0.5 / math.sqrt(-math.log(rho))
-        field = ndimage.gaussian_filter1d(field, sigma, axis, mode="wrap")
+        fields = ndimage.gaussian_filter1d(fields, sigma, axis, mode="wrap")
         point = np.zeros(4 * math.ceil(4 * sigma) + 1)
         point[point.size // 2] = 1.0
-        field /= math.sqrt(float((ndimage.gaussian_filter1d(point, sigma) ** 2).sum()))
-    return field
+        fields /= math.sqrt(float((ndimage.gaussian_filter1d(point, sigma) ** 2).sum()))
+    return fields

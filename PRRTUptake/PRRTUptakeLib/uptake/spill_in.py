@@ -94,28 +94,64 @@ def clear_of_spill_in(
     shown: Sequence[tuple[Volume, RasTransform | None]],
     rule: SpillInRule,
 ) -> tuple[Segment, str]:
-    """The part of a region that is clear of its neighbours' spill-in in all images.
+    """The part of a region that is clear of its neighbours' spill-in in all images; see `clear_parts` for several."""
+    return clear_parts([region], neighbours, source, shown, rule)[0]
+
+
+def clear_parts(
+    regions: Sequence[Segment],
+    neighbours: Sequence[Segment],
+    source: Grid,
+    shown: Sequence[tuple[Volume, RasTransform | None]],
+    rule: SpillInRule,
+) -> list[tuple[Segment, str]]:
+    """The parts of regions that are clear of their neighbours' spill-in in all images.
 
     Parameters
     ----------
-    region, neighbours, source : the region, what may spill into it, and their grid.
+    regions, neighbours, source : the regions, what may spill into them, and their grid.
     shown : images with the transform from the segments' frame to each.
     rule : how far neighbours may reach.
 
     Returns
     -------
-    The clear part, or the region itself where nothing need be left out or too little would remain; and a sentence on
-    that, "" where nothing need be said.
+    For each region the clear part, or the region itself where nothing need be left out or too little would remain; and
+    a sentence on that, "" where nothing need be said.
     """
+    placed = [(image, transform, _placed(neighbours, source, image, transform)) for image, transform in shown]
+    return [_clear_part(region, source, placed, rule) for region in regions]
+
+
+def _placed(
+    neighbours: Sequence[Segment], source: Grid, image: Volume, transform: RasTransform | None
+) -> list[Occupancy]:
+    """The neighbours in an image."""
+    placed = []
+    for segment in neighbours:
+        try:
+            placed.append(occupancy(segment, source, image.grid, transform, maximum_outside=1.0))
+        except PRRTError:
+            continue  # wholly outside the image: nothing of it spills in
+    return placed
+
+
+def _clear_part(
+    region: Segment,
+    source: Grid,
+    shown: Sequence[tuple[Volume, RasTransform | None, Sequence[Occupancy]]],
+    rule: SpillInRule,
+) -> tuple[Segment, str]:
+    """One region of `clear_parts`; the images come with the neighbours that are placed in them."""
     clear = region.mask.copy()
     points = (np.argwhere(region.mask) + np.array(region.origin))[:, ::-1].astype(np.float64)
-    for image, transform in shown:
+    for image, transform, neighbours in shown:
         index = np.round(push_map(source, image.grid, transform)(points)).astype(np.intp)[:, ::-1]
         inside = ((index >= 0) & (index < image.grid.shape)).all(axis=1)
         kept = np.zeros(len(points), dtype=bool)
         if inside.any():
             low, high = index[inside].min(axis=0), index[inside].max(axis=0) + 1
-            flags = _clear_voxels(image, region, neighbours, source, transform, rule, (low, high))
+            own = occupancy(region, source, image.grid, transform, maximum_outside=1.0)
+            flags = _clear_voxels(image, own, neighbours, rule, (low, high))
             kept[inside] = flags[tuple((index[inside] - low).T)]
         clear[region.mask] &= kept
     left_mL = float(clear.sum()) * source.voxel_volume_mL
@@ -137,10 +173,8 @@ def clear_of_spill_in(
 
 def _clear_voxels(
     image: Volume,
-    region: Segment,
-    neighbours: Sequence[Segment],
-    source: Grid,
-    transform: RasTransform | None,
+    own: Occupancy,
+    neighbours: Sequence[Occupancy],
     rule: SpillInRule,
     box: tuple[np.ndarray, np.ndarray],
 ) -> np.ndarray:
@@ -149,18 +183,11 @@ def _clear_voxels(
     ``box`` is the first and last-plus-one index (k, j, i) of it; what is further from it than the rule's distance does
     not matter and is not looked at.
     """
-    own = occupancy(region, source, image.grid, transform, maximum_outside=1.0)
-    placed = []
-    for segment in neighbours:
-        try:
-            placed.append(occupancy(segment, source, image.grid, transform, maximum_outside=1.0))
-        except PRRTError:
-            continue  # wholly outside the image: nothing of it spills in
     usual = float(np.median(own.values(image)))
     room = np.ceil(rule.keep_mm / np.array(image.grid.spacing_mm[::-1])).astype(int)
     low, high = np.maximum(box[0] - room, 0), np.minimum(box[1] + room, image.grid.shape)
     around = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
-    spilled = spill_in(image, placed, rule.fwhm_mm * DEFAULT_WIDENING, around) > rule.share * max(usual, 0.0)
+    spilled = spill_in(image, neighbours, rule.fwhm_mm * DEFAULT_WIDENING, around) > rule.share * max(usual, 0.0)
     clear = ~spilled
     if rule.keep_mm > 0 and spilled.any():
         clear = ndimage.distance_transform_edt(clear, sampling=image.grid.spacing_mm[::-1]) > rule.keep_mm

@@ -263,7 +263,7 @@ def test_what_cannot_be_registered_is_reported(fixed):
     filled = image.with_values(np.where(image.array > -250.0, rng.normal(50.0, 80.0, GRID.shape), -1000.0))
     found = rigid_registration(image, filled, fixed_liver=liver)
     assert any("hardly agree at the liver" in text for text in found.quality.warnings)
-    with pytest.raises(RegistrationError, match="diverged"):
+    with pytest.raises(RegistrationError, match=r"diverged .the images agree no better than by chance"):
         rigid_registration(image, image.with_values(rng.normal(0.0, 200.0, GRID.shape)), fixed_liver=liver)
     half, none = (
         posed(grid=axial_grid((128, 92, 44), (3.0, 3.0, 3.0), np.array([0.0, 0.0, z])))[0] for z in (90.0, -110.0)
