@@ -15,7 +15,6 @@ from pydicom.multival import MultiValue
 from pydicom.tag import Tag
 
 from PRRTUptakeLib.dicom.errors import HeaderError
-from PRRTUptakeLib.dicom.header_bytes import FIRST_BYTES, plain_dataset
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from pydicom.tag import BaseTag
 
 _PREAMBLE = 132
-_SOP_CLASS = Tag("SOPClassUID")
 _PIXEL_ELEMENTS = (0x0008, 0x0009, 0x0010)  # of group 7FE0: float, double and integer pixel data
 _UNDEFINED = 0xFFFFFFFF
 _PLAIN_TEXT = frozenset({"AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI"})
@@ -75,13 +73,8 @@ def read_header(path: Path) -> Header | None:
     """
     size = path.stat().st_size
     with path.open("rb") as file:
-        first = file.read(FIRST_BYTES)
-        if not _looks_like_dicom(first[:_PREAMBLE]):
+        if not _looks_like_dicom(file.read(_PREAMBLE)):
             return None
-        plain = plain_dataset(first) if first[128:132] == b"DICM" else None
-        if plain is not None and _SOP_CLASS in plain[0]:
-            file.seek(plain[1])
-            return _with_pixels(path, plain[0], file, size, str(plain[0].file_meta["TransferSyntaxUID"].value))
         file.seek(0)
         try:
             dataset = pydicom.dcmread(file, stop_before_pixels=True, force=True)
