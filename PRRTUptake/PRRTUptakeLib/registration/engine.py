@@ -16,7 +16,7 @@ from PRRTUptakeLib.registration.errors import RegistrationError
 from PRRTUptakeLib.registration.mutual_information import MutualInformation, Summit, climb, nearest_rigid, settled
 from PRRTUptakeLib.registration.preprocessing import (
     BODY_WINDOW_HU,
-    body_mask,
+    body_of,
     checked_mask,
     cropped,
     is_ct,
@@ -105,7 +105,7 @@ class Pair:
         """Shrink both images and find the bodies."""
         images = [shrunk_array(volume.array, volume.grid, FINE_mm) for volume in (fixed, moving)]
         ct = [is_ct(volume) for volume in (fixed, moving)]
-        bodies = [body_mask(*each) for each in zip(images, ct, ("fixed", "moving"), strict=True)]
+        bodies = [body_of(*each) for each in zip((fixed, moving), images, ("fixed", "moving"), strict=True)]
         return cls(images[0], images[1], ct[0], ct[1], bodies[0], bodies[1])
 
     def images(

@@ -22,7 +22,7 @@ import SimpleITK as sitk
 from PRRTUptakeLib.imaging.itk_images import grid_of, shrunk_array
 from PRRTUptakeLib.registration.errors import RegistrationError
 from PRRTUptakeLib.registration.preprocessing import (
-    body_mask,
+    body_of,
     check_overlap,
     checked_mask,
     cropped,
@@ -236,7 +236,7 @@ def tissue_of(emission: Volume, anatomy: Volume) -> Tissue:
 def _tissue_on(emission: sitk.Image, anatomy: Volume) -> Tissue:
     """The tissue of each voxel of an emission image."""
     fine = shrunk_array(anatomy.array, anatomy.grid, 3.0)
-    body = body_mask(fine, is_ct(anatomy))
+    body = body_of(anatomy, fine)
     outline = dilated(body, _BODY_SURROUNDINGS_mm)
     near = _onto(outline, emission, sitk.sitkNearestNeighbor, 0.0) > 0
     smooth = sitk.SmoothingRecursiveGaussian(cropped(fine, outline, 4.0 * _SPACING_mm), _SPACING_mm / 2.0)
