@@ -43,7 +43,7 @@ class MaximumBias:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Drawn:
-    """A region whose maxima are drawn: the model's image in its box [k, j, i], deviation of the noise, what is inside."""
+    """A region of which maxima are drawn: in its box [k, j, i] the model and the deviation of noise, and the inside."""
 
     shown: np.ndarray
     deviation: np.ndarray
