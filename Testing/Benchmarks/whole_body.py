@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-
 from PRRTUptakeLib.dicom.writing import write_ct
 from PRRTUptakeLib.imaging.volume import Grid, Volume
 from PRRTUptakeLib.synthetic.cases import _two_injections

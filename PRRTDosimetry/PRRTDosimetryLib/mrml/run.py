@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.mrml.run import CaseResult, run_case
 
+from PRRTDosimetryLib.dosimetry.wanted import doses_wanted
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -13,18 +15,24 @@ if TYPE_CHECKING:
 
 
 def _doses(result: StudyResult) -> StudyResult:
+    if not doses_wanted(result):
+        return result
     from PRRTDosimetryLib.dosimetry.cycle import add_doses  # like the next two imported when the uptake is measured
 
     return add_doses(result)
 
 
 def _dose_maps(result: StudyResult) -> StudyResult:
+    if not doses_wanted(result):
+        return result
     from PRRTDosimetryLib.dosimetry.dose_maps import add_dose_maps
 
     return add_dose_maps(result)
 
 
 def _summed_map(result: StudyResult) -> StudyResult:
+    if not doses_wanted(result):
+        return result
     from PRRTDosimetryLib.dosimetry.summed_map import add_summed_map
 
     return add_summed_map(result)

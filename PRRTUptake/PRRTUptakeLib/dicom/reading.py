@@ -328,8 +328,13 @@ def _decoded_by_itk(header: Header) -> np.ndarray:
 _MEANING = {"CT": ("attenuation", "[hnsf'U]"), "MR": ("signal intensity", "1")}
 
 
-def read_volume(series: Series) -> Volume:
+def read_volume(series: Series, compact: bool = False) -> Volume:
     """The volume of a CT (Hounsfield units) or MR series; slope and intercept are applied plane by plane.
+
+    Parameters
+    ----------
+    series : of CT or MR.
+    compact : keep whole numbers as int16, half of the memory, where the series holds nothing else.
 
     Raises
     ------
@@ -341,8 +346,25 @@ def read_volume(series: Series) -> Volume:
         raise DicomError(f"{series.label} is neither CT nor MR: {remedy}.")
     arranged = arrange(series)
     quantity, units = _MEANING[series.modality]
+    array = _whole_values(arranged) if compact else None
+    if array is not None:
+        return Volume(array, arranged.ijk_to_ras, quantity, units, None, provenance(arranged), compact=True)
     array = arranged.scaled(arranged.slopes, arranged.intercepts)
     return Volume(array, arranged.ijk_to_ras, quantity, units, None, provenance(arranged))
+
+
+def _whole_values(arranged: Stack) -> np.ndarray | None:
+    """The values of a stack as int16, None where they are not all whole numbers of that range."""
+    offset = float(arranged.intercepts[0])
+    if arranged.dtype not in (np.int16, np.uint16) or (arranged.slopes != 1).any() or not offset.is_integer():
+        return None
+    stored = arranged.stored_values()
+    low, high = int(stored.min()) + offset, int(stored.max()) + offset
+    if (arranged.intercepts != offset).any() or low < -32768 or high > 32767:
+        return None
+    values = stored.view(np.int16)
+    values += np.int64(offset).astype(np.int16)  # modulo 65536, which is right as the sums are in the range
+    return values
 
 
 def provenance(arranged: Stack, decisions: Sequence[str] = ()) -> dict[str, Any]:

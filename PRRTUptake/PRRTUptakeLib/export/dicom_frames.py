@@ -24,6 +24,7 @@ def sources_of_one_voxel(sources: Sequence[Dataset]) -> list[Dataset]:
         small = Dataset(dict(image.items()))
         small.add_new("Rows", "US", 1)  # new elements: setting a value would change the one that both share
         small.add_new("Columns", "US", 1)
+        vars(small)["SOPInstanceUID"] = small.SOPInstanceUID  # found at once: it is asked for images x planes times
         made.append(small)
     return made
 

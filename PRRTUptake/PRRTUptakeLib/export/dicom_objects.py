@@ -5,7 +5,9 @@ Patient and study are copied from the source images; series and instance have UI
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +25,7 @@ from PRRTUptakeLib.imaging.volume import LPS_TO_RAS
 from PRRTUptakeLib.versions import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import numpy as np
 
@@ -225,6 +227,19 @@ def save_object(ds: Dataset, path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ExportError(f"{path.parent} cannot be made ({reason(error)}): choose another folder.") from error
-    with atomic_file(path, ExportError) as work:
+    with atomic_file(path, ExportError) as work, _pixels_in_pieces(ds):
         ds.save_as(work, enforce_file_format=True)
     return path
+
+
+@contextmanager
+def _pixels_in_pieces(ds: Dataset) -> Iterator[None]:
+    """Pixels are written some at a time: given as bytes, pydicom copies all of them twice."""
+    held = {name: ds[name].value for name in ("PixelData", "FloatPixelData") if name in ds}
+    for name, value in held.items():
+        ds[name].value = BytesIO(value)  # which shares them
+    try:
+        yield
+    finally:
+        for name, value in held.items():
+            ds[name].value = value

@@ -49,11 +49,16 @@ def shrunk_array(array: np.ndarray, grid: Grid, spacing_mm: float) -> sitk.Image
         return itk_image(array.astype(np.float32, copy=False), grid)
     step = factors[2] * max(1, _PLANES_VOXELS // (factors[2] * array[0].size))
     whole = array.shape[0] // factors[2] * factors[2]
-    parts = []
+    means = np.zeros([n // m for n, m in zip(array.shape, factors[::-1], strict=True)], dtype=np.float32)
     for start in range(0, whole, step):
-        planes = np.ascontiguousarray(array[start : min(start + step, whole)], dtype=np.float32)
-        parts.append(sitk.GetArrayFromImage(sitk.BinShrink(sitk.GetImageFromArray(planes), factors)))
-    found = sitk.GetImageFromArray(parts[0] if len(parts) == 1 else np.concatenate(parts))
+        part = array[start : min(start + step, whole)]
+        if part.dtype == bool and not part.any():  # most of a mask
+            continue
+        planes = sitk.GetImageFromArray(np.ascontiguousarray(part, dtype=np.float32))
+        coarse = sitk.BinShrink(planes, factors)
+        first = start // factors[2]
+        means[first : first + coarse.GetDepth()] = sitk.GetArrayViewFromImage(coarse)
+    found = sitk.GetImageFromArray(means)
     voxel = sitk.BinShrink(itk_image(np.zeros(factors[::-1], dtype=np.uint8), grid), factors)
     for name in ("Spacing", "Origin", "Direction"):
         getattr(found, f"Set{name}")(getattr(voxel, f"Get{name}")())

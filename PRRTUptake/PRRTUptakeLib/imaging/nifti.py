@@ -165,7 +165,7 @@ def _values(data: bytes, header: _Header, name: str) -> np.ndarray:
             "short; copy or write it again."
         )
     values = np.frombuffer(data, dtype=header.dtype, count=count, offset=header.offset)
-    values = values.reshape(header.sizes[::-1]).astype(header.dtype.newbyteorder("="))
+    values = values.reshape(header.sizes[::-1]).astype(header.dtype.newbyteorder("="), copy=False)
     slope = header.slope if np.isfinite(header.slope) else 0.0
     if slope not in (0.0, 1.0) or (slope and header.intercept):
         return values * slope + header.intercept

@@ -103,12 +103,13 @@ class Volume:
 
     Parameters
     ----------
-    array : values, [k, j, i]; stored as float32.
+    array : values, [k, j, i]; float32, but for ``compact`` ones.
     ijk_to_ras : 4x4, mm.
     quantity : words of the field, for instance "activity concentration", "SUVbw", "absorbed dose", "attenuation".
     units : UCUM, for instance ``Bq/ml``, ``g/ml{SUVbw}``, ``Gy``, ``[hnsf'U]``.
     reference_time : the moment to which activity is decay-corrected, with its zone; None where time plays no part.
     provenance : how the values were made (series UID, decisions, factors), plain JSON values.
+    compact : the values are whole and kept as int16: a CT that is registered, looked at and written, not computed with.
     """
 
     array: np.ndarray
@@ -117,9 +118,12 @@ class Volume:
     units: str = ""
     reference_time: datetime | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    compact: bool = False
 
     def __post_init__(self) -> None:
-        array = np.asarray(self.array, dtype=np.float32)
+        array = np.asarray(self.array, dtype=None if self.compact else np.float32)
+        if self.compact and array.dtype != np.int16:
+            raise ImagingError(f"A compact volume holds whole numbers as int16, not {array.dtype}.")
         if array.ndim != 3:
             raise ImagingError(f"A volume has three dimensions, but this array has {array.ndim}.")
         grid = Grid(array.shape, self.ijk_to_ras)
@@ -140,4 +144,4 @@ class Volume:
 
     def with_values(self, array: np.ndarray, **changes: Any) -> Volume:
         """The same geometry with other values; ``changes`` replace quantity, units, reference_time, provenance."""
-        return replace(self, array=array, **changes)
+        return replace(self, array=array, **{"compact": False, **changes})

@@ -69,7 +69,7 @@ def centroid_distance_mm(fixed: sitk.Image, moving: sitk.Image, registration: Re
 
 def resampled(moving: Volume, fixed: Grid, registration: Registration, outside: float = 0.0) -> Volume:
     """The moving image on the fixed grid, linear interpolation; for looking at, never for measuring."""
-    image = itk_image(moving.array, moving.grid)
+    image = itk_image(np.asarray(moving.array, dtype=np.float32), moving.grid)
     empty = _empty(fixed)
     on_fixed = sitk.Resample(image, empty, registration.to_itk(), sitk.sitkLinear, float(outside))
     return Volume(

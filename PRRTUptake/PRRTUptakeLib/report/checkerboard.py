@@ -180,7 +180,7 @@ def _grey(image: Volume, points_ras: np.ndarray) -> np.ndarray:
     values = image.array
     low, high = (ABDOMEN_CT.low, ABDOMEN_CT.high) if is_ct(image) else np.percentile(values[::4, ::4, ::4], [1.0, 99.0])
     kji = image.grid.to_ijk(points_ras).T[::-1]
-    found = ndimage.map_coordinates(values, kji, order=1, mode="constant", cval=float(low))
+    found = ndimage.map_coordinates(values, kji, np.float32, order=1, mode="constant", cval=float(low))
     return np.asarray(np.clip((found - low) / max(float(high - low), 1e-12), 0.0, 1.0))
 
 

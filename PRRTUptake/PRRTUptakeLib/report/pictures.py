@@ -154,7 +154,7 @@ def plane_picture(
     steps = np.arange(-plane.half_mm, plane.half_mm + 0.5)
     points = plane.middle + steps[None, :, None] * plane.right + steps[:, None, None] * plane.down
     ijk = image.grid.to_ijk(points.reshape(-1, 3))
-    values = ndimage.map_coordinates(image.array, ijk.T[::-1], order=1, mode="constant", cval=window.low)
+    values = ndimage.map_coordinates(image.array, ijk.T[::-1], np.float32, order=1, mode="constant", cval=window.low)
     raster = _colours(values.reshape(points.shape[:2]), window)
     marks = []
     for centre, radius_mm, name in circles:
@@ -284,7 +284,12 @@ def _values(image: Volume, where: SlicePlace) -> np.ndarray:
         return np.zeros(j.shape)
     return np.asarray(
         ndimage.map_coordinates(
-            image.array[low:high], np.stack([level - low, row, column]), order=1, mode="grid-constant", cval=0.0
+            image.array[low:high],
+            np.stack([level - low, row, column]),
+            np.float32,
+            order=1,
+            mode="grid-constant",
+            cval=0.0,
         )
     )
 

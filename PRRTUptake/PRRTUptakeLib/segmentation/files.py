@@ -274,6 +274,8 @@ def _resampled(segment: Segment, own: Grid, grid: Grid) -> Segment:
 
 def binary(values: np.ndarray, path: Path) -> np.ndarray:
     """Voxels above 0, of the same shape, if there is only one value beside 0."""
+    if values.dtype == np.uint8 and values.size and values.max() <= 1:  # as nearly all are: nothing to be made
+        return values.view(bool)
     inside = values != 0
     found = values[inside]
     if found.size and (found.min() != found.max() or not found[0] > 0):

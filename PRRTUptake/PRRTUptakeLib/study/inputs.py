@@ -154,7 +154,11 @@ def anatomy_input(series: Series) -> ImageInput:
     """A CT or MRI series."""
     frame = series.frame_of_reference_uid
     return ImageInput(
-        name=image_name(series), load=lambda: read_volume(series), series=series, frame_of_reference_uid=frame
+        name=image_name(series),
+        load=lambda: read_volume(series),
+        series=series,
+        frame_of_reference_uid=frame,
+        load_compact=lambda: read_volume(series, compact=True),
     )
 
 

@@ -86,12 +86,20 @@ class EmissionInput:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ImageInput:
-    """A CT or MRI: name, what reads it, and its DICOM series (None if it is not known)."""
+    """A CT or MRI: name, what reads it, and its DICOM series (None if it is not known).
+
+    ``load_compact`` reads it as int16 where that loses nothing; None where there is no such way.
+    """
 
     name: str
     load: Callable[[], Volume]
     series: Series | None = None
     frame_of_reference_uid: str = ""
+    load_compact: Callable[[], Volume] | None = None
+
+    def compact(self) -> Volume:
+        """The image for registering, looking at and writing, in as little memory as there is a way to."""
+        return self.load() if self.load_compact is None else self.load_compact()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -95,7 +95,7 @@ def visit_registration(
         visit=visit.visit,
         registration=found,
         fixed=fixed[1],
-        load_moving=(lambda: moving[1]) if moving[1] is fixed[1] else moving[0].load,
+        load_moving=(lambda: moving[1]) if moving[1] is fixed[1] else moving[0].compact,
         names=(fixed[0].name, moving[0].name),
         liver=liver,
     )

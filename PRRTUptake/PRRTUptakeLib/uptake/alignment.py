@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 ROUNDING = 1e-9  # fractions nearer than this to 0 or 1 are 0 or 1
 
 _ALIGNED_VOXELS = 1e-3  # axes are parallel, voxels the same, if nothing is off by more than this part of a voxel
+_LARGE = 500_000  # voxels of a mask from which sparse products pay
 _CHUNK = 4_000_000  # mask voxels held as float64 at a time
 
 
@@ -134,12 +135,23 @@ def _contracted(mask: np.ndarray, overlaps: list[np.ndarray]) -> np.ndarray:
     """Sum of the overlap boxes of all mask voxels, float64, few slices at a time to keep the memory small."""
     along_k, along_j, along_i = overlaps
     result = np.zeros((along_k.shape[0], along_j.shape[0], along_i.shape[0]))
+    if mask.size > _LARGE:
+        from scipy.sparse import csr_array  # of each voxel's overlaps nearly all are 0
+
+        along_j, along_i = csr_array(along_j), csr_array(along_i)
     step = max(1, _CHUNK // max(1, mask.shape[1] * mask.shape[2]))
     for start in range(0, mask.shape[0], step):
-        part = along_j @ mask[start : start + step].astype(np.float64) @ along_i.T
+        part = _in_plane(mask[start : start + step].astype(np.float64), along_j, along_i)
         rows = np.flatnonzero(along_k[:, start : start + step].any(axis=1))
         result[rows] += np.tensordot(along_k[rows, start : start + step], part, axes=1)
     return result
+
+
+def _in_plane(values: np.ndarray, along_j: Any, along_i: Any) -> np.ndarray:
+    """Values [k, j, i] contracted by (target, j) and (target, i), which may be sparse."""
+    if isinstance(along_j, np.ndarray):
+        return np.asarray(along_j @ values @ along_i.T)
+    return np.stack([along_j @ (along_i @ plane.T).T for plane in values])
 
 
 def image_in_mask_voxels(

@@ -31,7 +31,7 @@ def write_cases(place: Path, count: int = 6, **more: object) -> Path:
         }
         case["treated_lobe"] = "left" if n % 2 else "right"
         (folder / "case.json").write_text(json.dumps({**case, **more}))
-        (folder / "image.dcm").write_bytes(bytes([n]) * 1000)
+        (folder / "image.dcm").write_bytes(bytes([n % 256]) * 1000)
     return place / "cases"
 
 

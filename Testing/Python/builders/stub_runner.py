@@ -23,6 +23,7 @@ def run_case(case_path: Path, folder: Path) -> None:
         stream.write(f"{case['patient']}\n")
     folder.mkdir()
     print("measuring", case["patient"])
+    print("process", os.getpid(), "threads", os.environ.get("OMP_NUM_THREADS"))
     (folder / "report.html").write_text("half")
     time.sleep(case.get("seconds", 0))
     if case.get("fails") == "error":

@@ -14,8 +14,11 @@ import pytest
 from builders.another_scan import another_scan
 from PRRTDosimetryLib.dosimetry.cumulative import organ_totals
 from PRRTDosimetryLib.dosimetry.cycle import add_doses
+from PRRTDosimetryLib.dosimetry.dose_maps import add_dose_maps
 from PRRTDosimetryLib.dosimetry.engine import dosimetry
 from PRRTDosimetryLib.dosimetry.regions import Patient, Region
+from PRRTDosimetryLib.dosimetry.summed_map import add_summed_map
+from PRRTDosimetryLib.dosimetry.wanted import doses_wanted
 from PRRTDosimetryLib.effect.bed import KIDNEY, Tissue
 from PRRTDosimetryLib.effect.cycles import CycleDose, cumulative_effect, joined_cycles
 from PRRTDosimetryLib.effect.errors import EffectError
@@ -312,3 +315,15 @@ def test_a_population_takes_the_place_of_unchanged_kinetics(measured):
 
 def measured_doses(measured):
     return changed(measured, lambda visit: visit)
+
+
+@pytest.mark.parametrize("cycles", [{1}, {1, 2}])
+def test_where_no_doses_are_asked_for_none_are_added(measured, cycles):
+    """The decision that is made before dosimetry is imported agrees with dosimetry itself."""
+    first = {visit.labels.cycle: visit for visit in reversed(measured.visits) if visit.labels.cycle in cycles}
+    single = replace(measured, visits=tuple(first.values()), input=replace(measured.input, dosimetry={}))
+    assert not doses_wanted(single)
+    for added in (add_doses, add_dose_maps, add_summed_map):
+        assert added(single).parts == ()
+    assert doses_wanted(replace(single, visits=(*single.visits, single.visits[0])))
+    assert doses_wanted(replace(single, input=replace(single.input, dosimetry={"no such key": 1})))

@@ -23,6 +23,8 @@ from PRRTUptakeLib.export.cohort_output import Machines, make_cohort
 from PRRTUptakeLib.statistics.errors import StatisticsError
 from PRRTUptakeLib.study.cohort.analysis import Options
 from PRRTUptakeLib.study.cohort.cohort import alone, find_cases
+from PRRTUptakeLib.study.cohort.jobs import Job, run_job
+from PRRTUptakeLib.study.cohort.workers import _in_batches
 from PRRTUptakeLib.study.errors import StudyError
 from PRRTUptakeLib.study.measurements import read_csv
 from scipy import stats
@@ -75,6 +77,64 @@ class TestWholeCohort:
         copy = shutil.copytree(cases.parent, tmp_path / "moved")
         again = make(copy / "cases", copy / output.name)
         assert all(outcome.reused for outcome in again.outcomes)
+
+
+class _Future:
+    status = "finished"
+
+    def release(self):
+        pass
+
+
+class _Cluster:
+    """A client of two threads that notes how many patients it holds; the first given out ends first."""
+
+    loop = None
+
+    def __init__(self):
+        self.held, self.most = [], 0
+
+    def nthreads(self):
+        return {"worker": 2}
+
+    def map(self, function, jobs, **_):
+        new = [_Future() for _ in jobs]
+        self.held += new
+        self.most = max(self.most, len(self.held))
+        return new
+
+    def as_completed(self, futures, **_):
+        return self
+
+    def update(self, futures):
+        pass
+
+    def next_batch(self, block):
+        return [self.held.pop(0)]
+
+
+class TestHowPatientsAreGivenOut:
+    def test_a_process_runs_one_patient_after_the_other_with_its_share_of_the_cores(self, tmp_path, monkeypatch):
+        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+        monkeypatch.setattr("os.cpu_count", lambda: 4)
+        make(write_cases(tmp_path, 4), tmp_path / "out", workers=2)
+        words = [path.read_text().split("process ")[1].split() for path in (tmp_path / "out" / "logs").iterdir()]
+        assert len({process for process, _, _ in words}) == 2
+        assert {threads for _, _, threads in words} == {"2"}
+        assert "OMP_NUM_THREADS" not in os.environ
+
+    def test_a_cluster_holds_two_patients_a_thread(self):
+        jobs = [Job(f"P{n:02d}", "", "", "", "") for n in range(40)]
+        cluster = _Cluster()
+        given = list(_in_batches(cluster, cluster.as_completed, jobs))
+        assert given == [(job, "") for job in jobs]
+        assert cluster.most == 4
+
+    def test_results_that_came_in_place_meanwhile_are_not_made_again(self, tmp_path):
+        case = write_cases(tmp_path, 1) / "P00" / "case.json"
+        job = Job("P00", str(case), str(tmp_path / "out"), str(tmp_path / "logs" / "P00.txt"), FUNCTION)
+        assert [run_job(job), run_job(job)] == ["", ""]
+        assert started(case.parents[1]) == ["P00"]
 
 
 class TestChanges:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import multiprocessing
 import os
 import threading
+import time
 from collections import deque
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 PATIENCE = "20s"  # with a scheduler that does not answer
 _AHEAD = 2  # patients given out for each thread of a cluster: one that runs, one that waits beside it
+_WORKERS_ASKED_S = 5.0  # how often a cluster is asked for the number of its threads
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
 
 
@@ -147,26 +150,43 @@ def run_on_cluster(jobs: Sequence[Job], address: str) -> Iterator[tuple[Job, str
         yield from _in_batches(client, as_completed, jobs)
 
 
+class PatientError(Exception):
+    """Why a patient failed on a cluster's worker: as an error it comes with the news, so that nothing is fetched."""
+
+    def __init__(self, reason: str, crashed: bool) -> None:
+        super().__init__(reason, crashed)
+        self.reason = Crash(reason) if crashed else reason
+
+
+def _run_or_raise(job: Job) -> None:
+    reason = run_job(job)
+    if reason:
+        raise PatientError(reason, isinstance(reason, Crash))
+
+
 def _in_batches(client: Any, as_completed: Any, jobs: Sequence[Job]) -> Iterator[tuple[Job, str]]:
     """Give out a few jobs for each thread of the cluster, more as these end: the scheduler never holds them all."""
     waiting = deque(jobs)
     running: dict[Any, Job] = {}
-    ended = as_completed((), loop=client.loop, with_results=True, raise_errors=False)
+    ended = as_completed((), loop=client.loop)
+    threads, asked = 0, -math.inf
 
     def give_out() -> None:
-        threads = max(1, sum(client.nthreads().values()))  # workers come and go
+        nonlocal threads, asked
+        if time.monotonic() - asked > _WORKERS_ASKED_S:  # workers come and go
+            threads, asked = max(1, sum(client.nthreads().values())), time.monotonic()
         new = [waiting.popleft() for _ in range(min(len(waiting), _AHEAD * threads - len(running)))]
         if new:
-            futures = client.map(run_job, new, pure=False, retries=0, batch_size=len(new))
+            futures = client.map(_run_or_raise, new, pure=False, retries=0, batch_size=len(new))
             running.update(zip(futures, new, strict=True))
             ended.update(futures)
 
     give_out()
     while running:
-        for future, found in ended.next_batch(block=True):
+        for future in ended.next_batch(block=True):
             job = running.pop(future)
-            lost = future.status != "finished"
-            reason = Crash(f"The cluster lost this patient ({future.exception()}).") if lost else found
+            error = None if future.status == "finished" else future.exception()
             future.release()
-            yield job, reason
+            lost = Crash(f"The cluster lost this patient ({error}).") if error else ""
+            yield job, error.reason if isinstance(error, PatientError) else lost
         give_out()

@@ -146,7 +146,7 @@ def _contours(study: StudyInput, visit: VisitInput) -> _Contours:
             f"Visit '{visit.visit}' has no MRI or CT on the grid of its segments: add the image the contours were "
             "drawn on."
         )
-    image = source.load() if source is not None else None
+    image = source.compact() if source is not None else None
     if image is not None:
         with contextlib.suppress(SegmentError):  # masks may have voxels of their own
             segmentation = regrid(segmentation, image.grid)
@@ -235,7 +235,7 @@ def _anatomy(image: ImageInput, contours: _Contours) -> Volume:
     series, drawn = image.series, contours.source.series if contours.source is not None else None
     if contours.image is not None and series is not None and drawn is not None and series.uid == drawn.uid:
         return contours.image
-    return image.load()
+    return image.compact()
 
 
 def _benefit(study: StudyInput, comparison: EnhancementResult) -> Benefit | None:
