@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.uptake.mapping import PointMap
 
 _SLAB_VOXELS = 500_000  # image voxels looked at together
-_POINTS = 1 << 17
+_POINTS = 1 << 17  # sample points held together: more do not fit into a core's cache
 _SAME = 1e-9  # of a mask voxel
 _CORNERS = tuple(product((0, 1), repeat=3))  # offsets k, j, i
 
@@ -101,7 +101,7 @@ def _slab_fractions(
     fraction = whole.astype(np.float64)
     border = np.nonzero((_box_count(tables[1], first, last) > 0) & ~whole)
     if not border[0].size:
-        return fraction
+        return np.asarray(fraction)
     # With so much room around the mask, no point of a voxel at its border is beyond it.
     room = [int(one[border].max()) + 1 for one in (i, j, k)]
     padded = np.pad(parts, [(n, n) for n in room[::-1]])
