@@ -3,7 +3,8 @@
 ``python Testing/Benchmarks/bench_against_old.py [--rounds 5] [--peers FILE] [-o bench.json]``: CPU seconds (of all
 threads, children too), not time by the clock, so that a shared machine counts little. Each build measures the patient
 that it makes itself from the same seed; the first run of every row is not counted. Without the old build the rows are
-skipped.
+skipped. Then the cohorts of ``cohort.py`` (this build alone, by the clock, 10 minutes: ``--patients 0`` and
+``--simulated 0`` leave them out) and, with ``--peers``, what the comparisons with other programs found.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cohort import PATIENTS, SIMULATED, cohort_rows
 from processes import OLD, Build, Cost, old_build, this_build
 
 if TYPE_CHECKING:
@@ -41,10 +43,6 @@ class Row:
 
 OLD_CURVES, NEW_CURVES = 100, 2000
 WHOLE_BODY = "whole_body"
-NOT_HERE = (
-    "cohort of 27 patients x 4 cycles, 2 workers: 1.85 times one worker, below 0.8 GB a worker",
-    "simulated cohort of 2,000 patients, Dask with 8 workers: overhead below 10 %, resume after a kill",
-)
 
 
 def _case(kind: str, place: Path) -> Path:
@@ -188,6 +186,16 @@ def peers(path: Path | None) -> list[dict[str, Any]]:
     ]
 
 
+def _peer_lines(found: list[dict[str, Any]]) -> list[str]:
+    """The table of the comparisons that have a target."""
+    lines = [
+        f"{one['peer']:<58}{one['ratio']:10.1f}{one['target']:10.1f}  {'met' if one['met'] else 'not met'}"
+        for one in found
+        if "target" in one
+    ]
+    return [f"{'times as fast as':<58}{'ratio':>10}{'target':>10}", *lines] if lines else []
+
+
 def conditions() -> dict[str, Any]:
     """Versions, and the machine in general words."""
     packages = ("numpy", "scipy", "SimpleITK", "pydicom", "highdicom", "slicer-core")
@@ -208,6 +216,8 @@ def main() -> int:
     parser.add_argument(
         "--whole-body", type=float, default=1.0, help="size of the whole-body patient, 0 for none (default: 1)"
     )
+    parser.add_argument("--patients", type=int, default=PATIENTS, help=f"of the cohort (default: {PATIENTS})")
+    parser.add_argument("--simulated", type=int, default=SIMULATED, help=f"through Dask (default: {SIMULATED})")
     parser.add_argument("-o", "--output", type=Path, default=Path("bench.json"))
     chosen = parser.parse_args()
     facts = conditions()
@@ -221,9 +231,12 @@ def main() -> int:
             builds.append(old)
         print(f"{'CPU seconds, median of ' + str(chosen.rounds):<42}{'old':>9}{'new':>9}{'ratio':>8}{'target':>8}")
         rows = compared(builds, work, chosen.rounds, chosen.whole_body)
-    for words in NOT_HERE:
-        print(f"not measured: {words}")
-    content = {**facts, "rounds": chosen.rounds, "rows": rows, "not_measured": NOT_HERE, "peers": peers(chosen.peers)}
+        print(f"{'cohorts, by the clock':<58}{'ratio':>10}{'target':>10}")
+        cohorts = cohort_rows(builds[0], work / "cohort", chosen.patients, chosen.simulated)
+    found = peers(chosen.peers)
+    print("\n".join(_peer_lines(found)))
+    content = {**facts, "rounds": chosen.rounds, "rows": rows, "cohorts": cohorts}
+    content["peers"] = found
     part = chosen.output.with_name(chosen.output.name + ".part")
     part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     part.replace(chosen.output)
