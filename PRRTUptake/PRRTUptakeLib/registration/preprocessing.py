@@ -55,8 +55,7 @@ def check_pair(fixed: Volume, moving: Volume, force: bool) -> tuple[str, ...]:
                 f"{what} has no geometry: voxels of exactly 1 mm from the origin on along the axes mean that position "
                 "and spacing were lost, so load it from DICOM."
             )
-        bad = volume.array.size - int(np.count_nonzero(np.isfinite(volume.array)))
-        if bad:
+        if bad := count_not_finite(volume.array):
             raise RegistrationError(
                 f"{what} holds {bad} values that are not finite (NaN or infinite): export it again, or fill them in."
             )
@@ -65,6 +64,13 @@ def check_pair(fixed: Volume, moving: Volume, force: bool) -> tuple[str, ...]:
                 f"{what} has only {volume.array.shape} voxels (k, j, i): choose a volume of at least 4 slices."
             )
     return notes
+
+
+def count_not_finite(array: np.ndarray) -> int:
+    """How many values of an image [k, j, i] are NaN or infinite; whole numbers need no look."""
+    if array.dtype.kind in "iu":
+        return 0
+    return sum(plane.size - int(np.count_nonzero(np.isfinite(plane))) for plane in array)
 
 
 def check_overlap(fixed: Grid, moving: Grid, fixed_to_moving: np.ndarray) -> None:

@@ -26,6 +26,7 @@ from PRRTUptakeLib.registration.preprocessing import (
     check_overlap,
     checked_mask,
     coarse_and_body,
+    count_not_finite,
     cropped,
     dilated,
     is_ct,
@@ -150,7 +151,7 @@ def check_session(
     """
     mask = checked_mask(liver, anatomy.grid, "liver")
     check_overlap(anatomy.grid, emission.grid, np.eye(4))
-    if not np.isfinite(emission.array).all() or not np.isfinite(anatomy.array).all():
+    if count_not_finite(emission.array) or count_not_finite(anatomy.array):
         raise RegistrationError("An image of the session holds values that are not finite (NaN): correct it first.")
     image = compared_image(emission)
     classes, domain = (tissue or _tissue_on(image, anatomy)).parted(image, anatomy, mask)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import gzip
 import re
+import struct
+import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _OFFSET = "Segmentation_ReferenceImageExtentOffset:="
+_GZIP = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"  # RFC 1952: deflated, no name, no time
+_END = b"\x03\0"  # an empty last block
 _LEVEL = 4  # of zlib: a third of the size of faster levels, and larger ones hardly make it smaller
 
 
@@ -51,12 +55,24 @@ def write_on_whole_grid(cropped: bytes, shape: tuple[int, int, int], path: Path)
     k, j, i = (int(n) for n in first)
     with path.open("wb") as file:
         file.write("\n".join(_moved(line, fields, offset, shape) for line in lines).encode() + b"\n\n")
-        with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=_LEVEL, filename="", mtime=0) as packed:
-            for n in range(shape[0]):
-                plane = np.zeros((*shape[1:], *layers), np.uint8)
-                if k <= n < k + depth:
-                    plane[j : j + height, i : i + width] = values[n - k]
-                packed.write(plane.data)
+        empty = np.zeros((*shape[1:], *layers), np.uint8)
+        packed_empty, checksum = _packed(empty), 0  # most planes, which need not be packed again and again
+        file.write(_GZIP)
+        for n in range(shape[0]):
+            plane, packed = empty, packed_empty
+            if k <= n < k + depth:
+                plane = empty.copy()
+                plane[j : j + height, i : i + width] = values[n - k]
+                packed = _packed(plane)
+            file.write(packed)
+            checksum = zlib.crc32(plane.data, checksum)
+        file.write(_END + struct.pack("<II", checksum, shape[0] * empty.size & 0xFFFFFFFF))
+
+
+def _packed(plane: np.ndarray) -> bytes:
+    """A plane [j, i, layer] as deflated blocks of its own, which others can follow (Z_FULL_FLUSH)."""
+    packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+    return packer.compress(plane.data) + packer.flush(zlib.Z_FULL_FLUSH)
 
 
 def _moved(line: str, fields: dict[str, str], offset: list[int], shape: tuple[int, int, int]) -> str:
