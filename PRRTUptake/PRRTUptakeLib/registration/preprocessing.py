@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import SimpleITK as sitk
 
-from PRRTUptakeLib.imaging.itk_images import grid_of, itk_image
+from PRRTUptakeLib.imaging.itk_images import grid_of, itk_image, shrunk_array
 from PRRTUptakeLib.registration.errors import RegistrationError
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ BODY_WINDOW_HU = (-200.0, 300.0)  # air to bone
 LIVER_WINDOW_HU = (-100.0, 200.0)  # fat to enhanced organs: on a native CT wider classes lose the liver's edge
 
 _BODY_HU = -250.0
+COMPARED_mm = 3.0  # images are compared in voxels of about this size
+_COARSE: WeakKeyDictionary[Volume, tuple[sitk.Image, sitk.Image]] = WeakKeyDictionary()  # gone with their volumes
 _MOST_SHIFTS = 60  # of a quarter of the lines: beyond, a distance map is faster
 
 
@@ -145,6 +148,18 @@ def body_mask(image: sitk.Image, ct: bool, name: str = "given") -> sitk.Image:
     if not array.any():
         raise RegistrationError(f"No body stands out against air in the {name} image: check what it shows.")
     return itk_image(_filled(array), grid_of(image))
+
+
+def coarse_and_body(volume: Volume, name: str = "given") -> tuple[sitk.Image, sitk.Image]:
+    """A CT or MRI at about 3 mm and the body on it; made once, since a session's check and a registration ask for it.
+
+    ``name`` and errors as in `body_mask`.
+    """
+    found = _COARSE.get(volume)
+    if found is None:
+        image = shrunk_array(volume.array, volume.grid, COMPARED_mm)
+        found = _COARSE[volume] = (image, body_mask(image, is_ct(volume), name))
+    return found
 
 
 def _filled(body: np.ndarray) -> np.ndarray:

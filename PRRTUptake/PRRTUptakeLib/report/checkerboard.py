@@ -17,6 +17,8 @@ from PRRTUptakeLib.registration.preprocessing import is_ct
 from PRRTUptakeLib.report.pictures import ABDOMEN_CT, outline_path, png_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from PRRTUptakeLib.imaging.volume import Grid, Volume
     from PRRTUptakeLib.registration.result import Registration
     from PRRTUptakeLib.segmentation.segments import Segment
@@ -76,28 +78,40 @@ def checkerboard_picture(
     liver: tuple[Segment, Grid] | None,
     caption: str,
 ) -> str:
-    """One checkerboard as an HTML figure.
+    """One checkerboard as an HTML figure; see `checkerboard_pictures`."""
+    return checkerboard_pictures(images, [(registration, caption)], view, liver)[0]
+
+
+def checkerboard_pictures(
+    images: tuple[Volume, Volume],
+    registrations: Sequence[tuple[Registration, str]],
+    view: View,
+    liver: tuple[Segment, Grid] | None,
+) -> list[str]:
+    """Checkerboards of the same plane under several registrations as HTML figures.
 
     Parameters
     ----------
     images : fixed and moving.
-    registration : leads points of the fixed image to the moving one.
+    registrations : each leads points of the fixed image to the moving one; with the words below its picture.
     view : plane in the fixed image's space.
     liver : outlined, with the grid it was drawn on.
-    caption : words below the picture.
     """
     fixed, moving = images
     points = view.points()
-    flat = points.reshape(-1, 3)
-    shape = points.shape[:2]
-    one = _grey(fixed, flat).reshape(shape)
-    other = _grey(moving, registration.map_points(flat)).reshape(shape)
-    rows, columns = np.indices(shape)
-    odd = ((rows * _PIXEL_mm // TILE_mm) + (columns * _PIXEL_mm // TILE_mm)) % 2 == 1
-    raster = np.where(odd[..., None], other[..., None] * _TINT, one[..., None])
-    inside = _inside(liver, flat).reshape(shape)
+    one = _grey(fixed, points.reshape(-1, 3)).reshape(points.shape[:2])
     box = _around(one > _BODY)
-    return _figure((raster[box] * 255.0).astype(np.uint8), view, _outline(inside[box]), caption)
+    one, flat = one[box], points[box].reshape(-1, 3)
+    rows, columns = np.indices(points.shape[:2])[:, box[0], box[1]]
+    odd = ((rows * _PIXEL_mm // TILE_mm) + (columns * _PIXEL_mm // TILE_mm)) % 2 == 1
+    outline = _outline(_inside(liver, flat).reshape(one.shape))
+    raster = np.repeat((one * 255.0).astype(np.uint8)[..., None], 3, axis=-1)
+    found = []
+    for registration, caption in registrations:
+        other = _grey(moving, registration.map_points(flat[odd.ravel()]))
+        raster[odd] = (other[:, None] * _TINT * 255.0).astype(np.uint8)
+        found.append(_figure(raster, view, outline, caption))
+    return found
 
 
 def _around(body: np.ndarray) -> tuple[slice, slice]:

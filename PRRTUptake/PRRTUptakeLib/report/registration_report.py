@@ -9,7 +9,7 @@ import numpy as np
 
 from PRRTUptakeLib.formatting import cell_text
 from PRRTUptakeLib.registration.result import Registration, identity_registration
-from PRRTUptakeLib.report.checkerboard import checkerboard_picture, views
+from PRRTUptakeLib.report.checkerboard import checkerboard_pictures, views
 from PRRTUptakeLib.report.page import paragraph, section, table
 
 if TYPE_CHECKING:
@@ -92,13 +92,11 @@ def _stated(one: VisitRegistration) -> bool:
 
 def _pictures(one: VisitRegistration) -> str:
     """Axial and coronal, each before and after."""
-    images = (one.fixed, one.load_moving())
-    before = identity_registration("before registration")
+    images, shown = (one.fixed, one.load_moving()), [(one.registration, "after")]
+    if one.registration.kind != "identity":
+        shown.insert(0, (identity_registration("before registration"), "before"))
     parts = []
     for view in views(one.fixed, one.liver):
-        if one.registration.kind != "identity":
-            parts.append(checkerboard_picture(images, before, view, one.liver, f"{one.visit}, {view.name}: before"))
-        parts.append(
-            checkerboard_picture(images, one.registration, view, one.liver, f"{one.visit}, {view.name}: after")
-        )
+        captions = [(registration, f"{one.visit}, {view.name}: {word}") for registration, word in shown]
+        parts += checkerboard_pictures(images, captions, view, one.liver)
     return f'<div class="pictures pairs">{"".join(parts)}</div>'

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.study.eligibility import log_ratio_sd
 from PRRTUptakeLib.study.visit_uptakes import VisitResolution, visit_uptakes
-from PRRTUptakeLib.uptake.maximum_bias import maximum_bias
+from PRRTUptakeLib.uptake.maximum_bias import maximum_biases
 from PRRTUptakeLib.uptake.transfer_uncertainty import Normals
 from PRRTUptakeLib.uptake.uncertainty import UncertainValue, ratio, uncorrected_value
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from PRRTUptakeLib.study.preparation import Prepared
     from PRRTUptakeLib.study.protocol import Protocol
@@ -61,10 +61,20 @@ def drawn_means(
     return found, ()
 
 
+def added_by_noise(regions: Iterable[str], uptakes: VisitUptakes | None) -> dict[str, dict[str, float]]:
+    """Log of what noise adds to SUVmax and SUVpeak of regions, by name; nothing where the noise is not known."""
+    if uptakes is None or uptakes.noise is None:
+        return {}
+    known = [uptakes.image.regions[one] for one in regions if one in uptakes.image.regions and uptakes.covers(one)]
+    found = maximum_biases(known, uptakes.image.corrected, uptakes.noise)
+    return {name: {"suv_max": one.voxel, "suv_peak": one.sphere} for name, one in found.items()}
+
+
 def region_intervals(
     region: str,
     values: tuple[Mapping[str, float], Mapping[str, float]],
     means: tuple[VisitUptakes | None, VisitUptakes | None],
+    added: tuple[Mapping[str, Mapping[str, float]], Mapping[str, Mapping[str, float]]],
     protocol: Protocol,
 ) -> RegionIntervals:
     """Intervals of one region.
@@ -74,14 +84,15 @@ def region_intervals(
     region : its name.
     values : SUVs by metric after the intra-arterial and the intravenous injection.
     means : draws of the means in the two images, see `drawn_means`.
+    added : what noise adds to maxima in the two images, see `added_by_noise`.
     """
     sd = log_ratio_sd(protocol.repeatability)
-    added = [_added_by_noise(region, one) for one in means]
+    noise = [one.get(region, {}) for one in added]
     once = [
         {metric: _repeating(value, sd / math.sqrt(2.0), more.get(metric, 0.0)) for metric, value in one.items()}
-        for one, more in zip(values, added, strict=True)
+        for one, more in zip(values, noise, strict=True)
     ]
-    apart = {metric: one - added[1].get(metric, one) for metric, one in added[0].items()}
+    apart = {metric: one - noise[1].get(metric, one) for metric, one in noise[0].items()}
     ratios = {
         metric: _repeating(values[0][metric] / values[1][metric], sd, apart.get(metric, 0.0)) for metric in values[0]
     }
@@ -101,14 +112,6 @@ def _repeating(value: float, log_sd: float, log_added: float = 0.0) -> Uncertain
     u = math.hypot(value * log_sd, value - without)
     words = f"{REPEATS}, what noise adds to a maximum" if log_added else REPEATS
     return UncertainValue(value=value, u=u, lower=low / factor, upper=high * factor, contents=words)
-
-
-def _added_by_noise(region: str, uptakes: VisitUptakes | None) -> dict[str, float]:
-    """Log of what noise adds to SUVmax and SUVpeak of a region; nothing where the image's noise is not known."""
-    if uptakes is None or uptakes.noise is None or region not in uptakes.image.regions or not uptakes.covers(region):
-        return {}
-    found = maximum_bias(uptakes.image.regions[region], uptakes.image.corrected, uptakes.noise)
-    return {} if found is None else {"suv_max": found.voxel, "suv_peak": found.sphere}
 
 
 def _with_repeats(drawn: DrawnValue, region: str, log_sd: float) -> UncertainValue:

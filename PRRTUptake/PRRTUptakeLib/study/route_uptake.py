@@ -14,7 +14,7 @@ from PRRTUptakeLib.study.eligibility import Eligibility, eligibility, log_ratio_
 from PRRTUptakeLib.study.errors import StudyError
 from PRRTUptakeLib.study.measurements import Measurement
 from PRRTUptakeLib.study.placement import manual_shift_of, placed_regions, transform_of
-from PRRTUptakeLib.study.route_intervals import RegionIntervals, drawn_means, region_intervals
+from PRRTUptakeLib.study.route_intervals import RegionIntervals, added_by_noise, drawn_means, region_intervals
 from PRRTUptakeLib.uptake.metrics import region_metrics
 from PRRTUptakeLib.uptake.peak import PeakRule, region_peaks
 from PRRTUptakeLib.uptake.ratios import enhancement_ratio
@@ -140,6 +140,8 @@ def compare_routes(prepared: Prepared, ia: RoutedImage, iv: RoutedImage, protoco
     after_ia, after_iv = (_measured(segments, prepared, one, warnings) for one in (ia, iv))
     (ia_means, ia_missing), (iv_means, iv_missing) = (drawn_means(prepared, one, protocol) for one in (ia, iv))
     warnings += [*ia_missing, *iv_missing]
+    names = [segment.name for segment in segments if segment.name in after_ia and segment.name in after_iv]
+    added = (added_by_noise(names, ia_means), added_by_noise(names, iv_means))
     regions = []
     for segment in segments:
         name = segment.name
@@ -157,7 +159,7 @@ def compare_routes(prepared: Prepared, ia: RoutedImage, iv: RoutedImage, protoco
                 iv=after_iv[name],
                 ratio=ratio,
                 volume_mL=segment.voxels_inside * prepared.segmentation.grid.voxel_volume_mL,
-                known=region_intervals(name, (after_ia[name], after_iv[name]), (ia_means, iv_means), protocol),
+                known=region_intervals(name, (after_ia[name], after_iv[name]), (ia_means, iv_means), added, protocol),
             )
         )
     metric = protocol.endpoint.metric

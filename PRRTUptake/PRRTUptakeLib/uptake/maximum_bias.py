@@ -19,6 +19,8 @@ from PRRTUptakeLib.uptake.peak import ONE_ML_RADIUS_MM, sphere_kernel
 from PRRTUptakeLib.uptake.region_model import box_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from scipy.sparse import csr_matrix
 
     from PRRTUptakeLib.uptake.noise import ImageNoise
@@ -39,17 +41,63 @@ class MaximumBias:
     sphere: float
 
 
-def maximum_bias(
-    region: Occupancy, corrected: CorrectedRegions, noise: ImageNoise, seed: int = 1
-) -> MaximumBias | None:
-    """What noise adds to a region's maxima; None for a region that is too large, or that the model shows as nothing.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Drawn:
+    """A region of which maxima are drawn: in its box [k, j, i] the model and the deviation of noise, and the inside."""
+
+    shown: np.ndarray
+    deviation: np.ndarray
+    inside: np.ndarray
+    spheres: csr_matrix
+
+    @property
+    def draws(self) -> int:
+        return int(np.clip(_DRAWN_VOXELS // self.shown.size, _FEWEST_DRAWS, _MOST_DRAWS))
+
+    def bias(self, white: np.ndarray, correlation: tuple[float, ...]) -> MaximumBias:
+        """From white noise (n,), as many values as there are voxels in all draws."""
+        images = white.reshape(self.draws, *self.shown.shape)
+        step = max(1, _HELD_VOXELS // self.shown.size)
+        drawn = [
+            _maxima(
+                self.shown + self.deviation * _blurred(images[start : start + step], correlation),
+                self.inside,
+                self.spheres,
+            )
+            for start in range(0, self.draws, step)
+        ]
+        clean = _maxima(self.shown[None], self.inside, self.spheres)
+        voxel, sphere = np.log(np.maximum(np.concatenate(drawn), 1e-12) / clean).mean(axis=0)
+        return MaximumBias(max(0.0, float(voxel)), max(0.0, float(sphere)))
+
+
+def maximum_biases(
+    regions: Iterable[Occupancy], corrected: CorrectedRegions, noise: ImageNoise, seed: int = 1
+) -> dict[str, MaximumBias]:
+    """What noise adds to regions' maxima, by name, without those that are too large or that the model shows as nothing.
 
     Parameters
     ----------
-    region : on the image's grid, among the ``corrected`` ones.
+    regions : on the image's grid, among the ``corrected`` ones.
     corrected : the regions of the image with their concentrations.
     noise : of the image.
+    seed : of the noise, which begins alike for all regions.
     """
+    found = {region.name: _drawn(region, corrected, noise) for region in regions}
+    drawn = {name: one for name, one in found.items() if one is not None}
+    sizes = {name: one.draws * one.shown.size for name, one in drawn.items()}
+    white = np.random.default_rng(seed).standard_normal(max(sizes.values(), default=0))
+    return {name: one.bias(white[: sizes[name]], noise.correlation) for name, one in drawn.items()}
+
+
+def maximum_bias(
+    region: Occupancy, corrected: CorrectedRegions, noise: ImageNoise, seed: int = 1
+) -> MaximumBias | None:
+    """As `maximum_biases` for one region; None if it is too large, or the model shows it as nothing."""
+    return maximum_biases([region], corrected, noise, seed).get(region.name)
+
+
+def _drawn(region: Occupancy, corrected: CorrectedRegions, noise: ImageNoise) -> _Drawn | None:
     box = box_of(region)
     low = [max(0, start - _EDGE) for start in box.low]
     high = [min(n, end + _EDGE) for n, end in zip(region.grid.shape, box.high, strict=True)]
@@ -66,19 +114,12 @@ def maximum_bias(
     if not inside.any() or not shown[inside].max() > 0:
         return None
     ratio = shown / noise.mean
-    deviation = np.sqrt(noise.variance * np.maximum(ratio, ratio**2))  # as ``ImageNoise.variance_at``
-    spheres = _sphere_means(inside, sphere_kernel(region.grid.ijk_to_ras[:3, :3], ONE_ML_RADIUS_MM))
-    clean = _maxima(shown[None], inside, spheres)
-    draws = int(np.clip(_DRAWN_VOXELS // shown.size, _FEWEST_DRAWS, _MOST_DRAWS))
-    random, step = np.random.default_rng(seed), max(1, _HELD_VOXELS // shown.size)
-    drawn = []
-    for start in range(0, draws, step):
-        fields = _fields((min(step, draws - start), *shape), noise.correlation, random)
-        fields *= deviation
-        fields += shown
-        drawn.append(_maxima(fields, inside, spheres))
-    voxel, sphere = np.log(np.maximum(np.concatenate(drawn), 1e-12) / clean).mean(axis=0)
-    return MaximumBias(max(0.0, float(voxel)), max(0.0, float(sphere)))
+    return _Drawn(
+        shown=shown,
+        deviation=np.sqrt(noise.variance * np.maximum(ratio, ratio**2)),  # as ``ImageNoise.variance_at``
+        inside=inside,
+        spheres=_sphere_means(inside, sphere_kernel(region.grid.ijk_to_ras[:3, :3], ONE_ML_RADIUS_MM)),
+    )
 
 
 def _sphere_means(inside: np.ndarray, kernel: np.ndarray) -> csr_matrix:
@@ -110,9 +151,9 @@ def _maxima(images: np.ndarray, inside: np.ndarray, spheres: csr_matrix) -> np.n
     return np.stack([flat[:, inside.ravel()].max(axis=1), (spheres @ flat.T).max(axis=0)], axis=1)
 
 
-def _fields(shape: tuple[int, ...], correlation: tuple[float, ...], random: np.random.Generator) -> np.ndarray:
-    """Noise of variance 1 [n, k, j, i] with a correlation of neighbours along each axis: white noise, blurred."""
-    fields = random.standard_normal(shape)
+def _blurred(white: np.ndarray, correlation: tuple[float, ...]) -> np.ndarray:
+    """White noise [n, k, j, i], blurred to a correlation of neighbours along each axis, of variance 1 again."""
+    fields = white
     for axis, rho in enumerate(correlation, start=1):
         if rho <= 0:
             continue

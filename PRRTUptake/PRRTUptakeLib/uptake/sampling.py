@@ -47,7 +47,7 @@ def sampled_fractions(
     fraction = np.zeros(shape)
     centre = np.zeros(shape, dtype=bool)
     padded = np.pad(mask, 1)
-    parts = padded if weights is None else np.pad(weights.astype(np.float64), 1)
+    parts = mask if weights is None else weights.astype(np.float64)
     table = _summed_area(mask if weights is None else weights >= 1.0)
     touched = table if weights is None else _summed_area(weights > 0)
     points = _trilinear(int(np.clip(np.ceil(np.log2(32.0 * volume_ratio)), 8, 13)))
@@ -87,11 +87,12 @@ def _sample_grid(first: tuple[int, ...], size: tuple[int, ...], shift: float, pu
 
 
 def _slab_fractions(
-    padded: np.ndarray, tables: tuple[np.ndarray, np.ndarray], corners: list[np.ndarray], points: np.ndarray
+    parts: np.ndarray, tables: tuple[np.ndarray, np.ndarray], corners: list[np.ndarray], points: np.ndarray
 ) -> np.ndarray:
     """Fractions of a slab of voxels whose ``corners``, mask indices i, j, k, are each an array (k+1, j+1, i+1).
 
-    ``tables`` are the summed areas of the mask's voxels that are wholly inside, and of those that are partly.
+    ``parts`` are the mask's voxels [k, j, i], wholly or partly inside; ``tables`` the summed areas of those that are
+    wholly inside, and of those that are partly.
     """
     first = [np.floor(_of_corners(np.minimum, one) + 0.5).astype(np.intp) for one in corners]
     last = [np.floor(_of_corners(np.maximum, one) + 0.5).astype(np.intp) + 1 for one in corners]
@@ -99,11 +100,21 @@ def _slab_fractions(
     whole = _box_count(tables[0], first, last) == i * j * k
     fraction = whole.astype(np.float64)
     border = np.nonzero((_box_count(tables[1], first, last) > 0) & ~whole)
+    if not border[0].size:
+        return np.asarray(fraction)
+    # With so much room around the mask, no point of a voxel at its border is beyond it.
+    room = [int(one[border].max()) + 1 for one in (i, j, k)]
+    padded = np.pad(parts, [(n, n) for n in room[::-1]])
     step = max(1, _POINTS // len(points))
     for start in range(0, border[0].size, step):
         some = tuple(index[start : start + step] for index in border)
         at = [tuple(index + n for index, n in zip(some, corner, strict=True)) for corner in _CORNERS]
-        inside = _inside(padded, [_within(np.stack([one[where] for where in at]), points) for one in corners])
+        flat = np.zeros((some[0].size, len(points)), dtype=np.int32 if padded.size < 2**31 else np.int64)
+        for axis in (2, 1, 0):  # k, j, i
+            ends = np.stack([corners[axis][where] for where in at]) + (room[axis] + 0.5)
+            flat *= padded.shape[2 - axis]
+            flat += _within(ends, points).astype(flat.dtype)  # whole numbers: nothing is below 0
+        inside = padded.reshape(-1).take(flat)
         shares = np.count_nonzero(inside, axis=1) / len(points) if inside.dtype == bool else inside.mean(axis=1)
         fraction[some] = shares
     return np.asarray(fraction)

@@ -126,12 +126,12 @@ class TestHowPatientsAreGivenOut:
         assert {threads for _, _, threads in words} == {used}
         assert os.environ["OMP_NUM_THREADS"] == stated
 
-    def test_a_cluster_holds_two_patients_a_thread(self):
+    def test_a_cluster_holds_eight_patients_a_thread(self):
         jobs = [Job(f"P{n:02d}", "", "", "", "") for n in range(40)]
         cluster = _Cluster()
         given = list(_in_batches(cluster, cluster.as_completed, jobs))
         assert given == [(job, "") for job in jobs]
-        assert cluster.most == 4
+        assert cluster.most == 16
 
     def test_results_that_came_in_place_meanwhile_are_not_made_again(self, tmp_path):
         case = write_cases(tmp_path, 1) / "P00" / "case.json"
