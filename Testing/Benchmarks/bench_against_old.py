@@ -213,11 +213,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="runs of each row whose median is taken (default: 5)")
     parser.add_argument("--peers", type=Path, help="JSON of pytest-benchmark, to be gathered in the same file")
-    parser.add_argument("--patients", type=int, default=PATIENTS, help=f"of the cohort (default: {PATIENTS})")
-    parser.add_argument("--simulated", type=int, default=SIMULATED, help=f"through Dask (default: {SIMULATED})")
     parser.add_argument(
         "--whole-body", type=float, default=1.0, help="size of the whole-body patient, 0 for none (default: 1)"
     )
+    parser.add_argument("--patients", type=int, default=PATIENTS, help=f"of the cohort (default: {PATIENTS})")
+    parser.add_argument("--simulated", type=int, default=SIMULATED, help=f"through Dask (default: {SIMULATED})")
     parser.add_argument("-o", "--output", type=Path, default=Path("bench.json"))
     chosen = parser.parse_args()
     facts = conditions()

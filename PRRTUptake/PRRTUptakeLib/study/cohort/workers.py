@@ -99,7 +99,7 @@ class _Worker:
 
 @contextlib.contextmanager
 def _threads_of_children(share: int) -> Iterator[None]:
-    """Processes started within use ``share`` threads each, or fewer by the user: else they fight for cores."""
+    """Processes started within use ``share`` threads each, or fewer where the user said so: else they fight."""
     before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
     for name, stated in before.items():
         os.environ[name] = str(min(share, int(stated)) if stated and stated.isdecimal() and int(stated) else share)
