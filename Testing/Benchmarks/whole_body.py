@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PRRTUptakeLib.dicom.writing import write_ct
@@ -40,7 +40,7 @@ _PET_NOISE = 0.1
 
 def write_whole_body(folder: Path, size: float = 1.0, seed: int = 1) -> Path:
     """Write the patient and return its case file; ``size`` is the part of the full matrix along each axis."""
-    visits = []
+    visits: list[dict[str, Any]] = []
     for patient, name in zip(two_injections(seed, 0, None), ("IA", "IV"), strict=True):
         posture = random_posture(patient.random(f"posture {name}"), 12.0, 3.0, 5.0)
         session = Session(patient, name, 1.0, posture)

@@ -41,7 +41,7 @@ def planes_with_content(boxes: Sequence[tuple[Box, np.ndarray]], first: int, cou
 
 
 def overlapping(boxes: Sequence[tuple[Box, np.ndarray]]) -> bool:
-    """Whether any voxel has content of two regions; looked for in the boxes that meet."""
+    """Whether any voxel has content of two regions, given by box and values [k, j, i]; sought where boxes meet."""
     for n, (box, values) in enumerate(boxes):
         for other, more in boxes[:n]:
             common = [slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(box, other, strict=True)]

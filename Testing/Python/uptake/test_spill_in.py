@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from PRRTUptakeLib.imaging.volume import Grid, Volume
@@ -101,3 +103,29 @@ def test_a_table_compares_healthy_liver_by_its_mean():
     assert found.region == "reference whole liver (mean)"
     assert found.value == pytest.approx(1.0)
     assert _healthy_by_mean(formed, []) == formed  # a table without means keeps what it has
+
+
+def test_what_is_looked_at_is_the_region_with_the_kept_distance_not_the_image():
+    grid = Grid((90, 120, 120), np.diag([4.0, 4.0, 4.0, 1.0]))
+    lesion, liver = Segment("L1", np.ones((4, 4, 4), dtype=bool), (40, 50, 50)), np.ones((12, 12, 12), dtype=bool)
+    liver[:, :, :3] = False
+    image = Volume(np.ones(grid.shape), grid.ijk_to_ras, units="g/ml{SUVbw}")
+    reference = Segment("reference", liver, (36, 46, 52), role="reference")
+    rule = SpillInRule(fwhm_mm=6.0, keep_mm=6.2, minimum_mL=0.0)
+    clear_of_spill_in(reference, [lesion], grid, [(image, None)], rule)  # what is made once and kept
+    tracemalloc.start()
+    try:
+        clear, _ = clear_of_spill_in(reference, [lesion], grid, [(image, None)], rule)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert 0 < clear.voxel_count < reference.voxel_count
+    assert peak < 0.5 * image.array.nbytes, "a distance for every voxel of the image takes twice its memory"
+
+
+def test_spill_in_of_a_part_of_the_image_is_that_part(liver_and_lesion):
+    grid, image, _, lesion = liver_and_lesion
+    indices = np.flatnonzero(lesion.mask)
+    placed = Occupancy("L1", grid, indices, np.ones(indices.size), np.ones(indices.size, dtype=bool))
+    part = (slice(10, 25), slice(18, 40), slice(5, 20))
+    np.testing.assert_array_equal(spill_in(image, [placed], 6.0, part), spill_in(image, [placed], 6.0)[part])
