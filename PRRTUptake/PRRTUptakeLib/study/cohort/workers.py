@@ -154,7 +154,7 @@ def run_on_cluster(jobs: Sequence[Job], address: str) -> Iterator[tuple[Job, str
         yield from _in_batches(client, as_completed, jobs)
 
 
-class PatientError(Exception):
+class _PatientError(Exception):
     """Why a patient failed on a cluster's worker: as an error it comes with the news, so that nothing is fetched."""
 
     def __init__(self, reason: str, crashed: bool) -> None:
@@ -165,7 +165,7 @@ class PatientError(Exception):
 def _run_or_raise(job: Job) -> None:
     reason = run_job(job)
     if reason:
-        raise PatientError(reason, isinstance(reason, Crash))
+        raise _PatientError(reason, isinstance(reason, Crash))
 
 
 def _in_batches(client: Any, as_completed: Any, jobs: Sequence[Job]) -> Iterator[tuple[Job, str]]:
@@ -193,5 +193,5 @@ def _in_batches(client: Any, as_completed: Any, jobs: Sequence[Job]) -> Iterator
             error = None if future.status == "finished" else future.exception()
             future.release()
             lost = Crash(f"The cluster lost this patient ({error}).") if error else ""
-            yield job, error.reason if isinstance(error, PatientError) else lost
+            yield job, error.reason if isinstance(error, _PatientError) else lost
         give_out()
