@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import math
 import unicodedata
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.study.errors import StudyError
@@ -46,6 +47,7 @@ class Measurement:
 
 
 COLUMNS = tuple(field.name for field in fields(Measurement))
+_cells = attrgetter(*COLUMNS)
 OPTIONAL_COLUMNS = ("uncertainty", "lower_95", "upper_95", "shared_uncertainty")
 """Numbers that may be missing: a cell is empty, or an older table has no such column."""
 UNKNOWN: dict[str, Any] = dict.fromkeys(OPTIONAL_COLUMNS, math.nan)
@@ -139,6 +141,6 @@ def canonical_sha256(rows: Iterable[Measurement]) -> str:
 def _said(row: Measurement) -> tuple[object, ...]:
     """The cells, named ones at the end where they are known."""
     always = len(REQUIRED_COLUMNS) + 1
-    cells = astuple(row)
+    cells = _cells(row)
     later = zip(COLUMNS[always:], cells[always:], strict=True)
     return (*cells[:always], *(part for name, value in later if not math.isnan(value) for part in (name, value)))

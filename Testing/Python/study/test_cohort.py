@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import random
 import shutil
 import signal
@@ -23,8 +24,8 @@ from PRRTUptakeLib.export.cohort_output import Machines, make_cohort
 from PRRTUptakeLib.statistics.errors import StatisticsError
 from PRRTUptakeLib.study.cohort.analysis import Options
 from PRRTUptakeLib.study.cohort.cohort import alone, find_cases
-from PRRTUptakeLib.study.cohort.jobs import Job, run_job
-from PRRTUptakeLib.study.cohort.workers import _in_batches
+from PRRTUptakeLib.study.cohort.jobs import Crash, Job, run_job
+from PRRTUptakeLib.study.cohort.workers import _in_batches, _PatientError, _run_or_raise
 from PRRTUptakeLib.study.errors import StudyError
 from PRRTUptakeLib.study.measurements import read_csv
 from scipy import stats
@@ -126,12 +127,30 @@ class TestHowPatientsAreGivenOut:
         assert {threads for _, _, threads in words} == {used}
         assert os.environ["OMP_NUM_THREADS"] == stated
 
-    def test_a_cluster_holds_two_patients_a_thread(self):
+    def test_a_cluster_holds_eight_patients_a_thread(self):
         jobs = [Job(f"P{n:02d}", "", "", "", "") for n in range(40)]
         cluster = _Cluster()
         given = list(_in_batches(cluster, cluster.as_completed, jobs))
         assert given == [(job, "") for job in jobs]
-        assert cluster.most == 4
+        assert cluster.most == 16
+
+    @pytest.mark.parametrize(
+        ("fails", "reason"), [("error", "The liver is missing: draw it."), ("crash", "RuntimeError")]
+    )
+    def test_why_a_patient_failed_comes_from_a_cluster_with_the_news(self, tmp_path, fails, reason):
+        case = write_cases(tmp_path, 1, fails=fails) / "P00" / "case.json"
+        job = Job("P00", str(case), str(tmp_path / "out"), str(tmp_path / "logs" / "P00.txt"), FUNCTION)
+        with pytest.raises(_PatientError) as raised:
+            _run_or_raise(job)
+        sent = pickle.loads(pickle.dumps(raised.value))
+        cluster = _Cluster()
+        failed = _Future()
+        failed.status, failed.exception = "error", lambda: sent
+        cluster.map = lambda *_, **__: cluster.held.append(failed) or [failed]
+        ((given, found),) = _in_batches(cluster, cluster.as_completed, [job])
+        assert given == job
+        assert found.startswith(reason)
+        assert isinstance(found, Crash) == (fails == "crash")
 
     def test_results_that_came_in_place_meanwhile_are_not_made_again(self, tmp_path):
         case = write_cases(tmp_path, 1) / "P00" / "case.json"

@@ -129,9 +129,11 @@ def analyse(
 
 def _patient_hashes(rows: Sequence[Measurement], exclusions: Sequence[StatedExclusion]) -> dict[str, str]:
     """SHA-256 of each patient's measurements and exclusions, so that later changes can be reported by patient."""
-    texts = {row.patient: "" for row in rows}
-    for patient in texts:
-        mine = [row for row in rows if row.patient == patient]
+    by_patient: dict[str, list[Measurement]] = {}
+    for row in rows:
+        by_patient.setdefault(row.patient, []).append(row)
+    texts = {}
+    for patient, mine in by_patient.items():
         words = [one.words for one in exclusions if one.patient == patient]
         texts[patient] = "\n".join([canonical_sha256(mine), *words])
     return {patient: hashlib.sha256(text.encode()).hexdigest() for patient, text in sorted(texts.items())}

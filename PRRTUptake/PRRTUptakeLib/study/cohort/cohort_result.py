@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -122,7 +123,9 @@ def cohort_protocol(cases: Iterable[Declared], chosen: str) -> Protocol:
         return load_protocol(chosen)
     protocols: dict[str, Protocol] = {}
     unusable = []
-    for name in sorted({case.protocol for case in cases if case.protocol}):
+    named = {case.protocol for case in cases if case.protocol}
+    files = {os.path.realpath(name) if name.endswith(".json") else name for name in named}
+    for name in sorted(files):  # cases name one file by many relative paths
         try:
             protocol = load_protocol(name)
             protocols[protocol.sha256] = protocol

@@ -124,7 +124,8 @@ def _put_in_place(work: Path, target: Path, record: dict[str, Any]) -> None:
 
 def _inputs_by_name(case: Path) -> dict[str, Path]:
     """Input files by their path relative to the case file's folder, so that a cohort may be moved."""
-    return {Path(os.path.relpath(path, case.parent.resolve())).as_posix(): path for path in case_files(case)}
+    folder = case.parent.resolve()
+    return {Path(os.path.relpath(path, folder)).as_posix(): path for path in case_files(case)}
 
 
 def _fingerprints(case: Path) -> dict[str, list[Any]]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
 PATIENCE = "20s"  # with a scheduler that does not answer
-_AHEAD = 2  # patients given out for each thread of a cluster: one that runs, one that waits beside it
+_AHEAD = 8  # patients given out for each thread of a cluster, and again when half of them are left: few calls
 _WORKERS_ASKED_S = 5.0  # how often a cluster is asked for the number of its threads
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
 
@@ -154,7 +154,7 @@ def run_on_cluster(jobs: Sequence[Job], address: str) -> Iterator[tuple[Job, str
         yield from _in_batches(client, as_completed, jobs)
 
 
-class PatientError(Exception):
+class _PatientError(Exception):
     """Why a patient failed on a cluster's worker: as an error it comes with the news, so that nothing is fetched."""
 
     def __init__(self, reason: str, crashed: bool) -> None:
@@ -165,7 +165,7 @@ class PatientError(Exception):
 def _run_or_raise(job: Job) -> None:
     reason = run_job(job)
     if reason:
-        raise PatientError(reason, isinstance(reason, Crash))
+        raise _PatientError(reason, isinstance(reason, Crash))
 
 
 def _in_batches(client: Any, as_completed: Any, jobs: Sequence[Job]) -> Iterator[tuple[Job, str]]:
@@ -179,11 +179,12 @@ def _in_batches(client: Any, as_completed: Any, jobs: Sequence[Job]) -> Iterator
         nonlocal threads, asked
         if time.monotonic() - asked > _WORKERS_ASKED_S:  # workers come and go
             threads, asked = max(1, sum(client.nthreads().values())), time.monotonic()
+        if not waiting or len(running) > _AHEAD * threads / 2:
+            return
         new = [waiting.popleft() for _ in range(min(len(waiting), _AHEAD * threads - len(running)))]
-        if new:
-            futures = client.map(_run_or_raise, new, pure=False, retries=0, batch_size=len(new))
-            running.update(zip(futures, new, strict=True))
-            ended.update(futures)
+        futures = client.map(_run_or_raise, new, pure=False, retries=0, batch_size=len(new))
+        running.update(zip(futures, new, strict=True))
+        ended.update(futures)
 
     give_out()
     while running:
@@ -192,5 +193,5 @@ def _in_batches(client: Any, as_completed: Any, jobs: Sequence[Job]) -> Iterator
             error = None if future.status == "finished" else future.exception()
             future.release()
             lost = Crash(f"The cluster lost this patient ({error}).") if error else ""
-            yield job, error.reason if isinstance(error, PatientError) else lost
+            yield job, error.reason if isinstance(error, _PatientError) else lost
         give_out()
