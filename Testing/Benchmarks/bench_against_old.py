@@ -3,7 +3,8 @@
 ``python Testing/Benchmarks/bench_against_old.py [--rounds 5] [--peers FILE] [-o bench.json]``: CPU seconds (of all
 threads, children too), not time by the clock, so that a shared machine counts little. Each build measures the patient
 that it makes itself from the same seed; the first run of every row is not counted. Without the old build the rows are
-skipped.
+skipped. Then the cohorts of ``cohort.py`` (this build alone, by the clock, 10 minutes: ``--patients 0`` and
+``--simulated 0`` leave them out) and, with ``--peers``, what the comparisons with other programs found.
 """
 
 from __future__ import annotations
@@ -14,24 +15,34 @@ import math
 import os
 import platform
 import statistics
+import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cohort import PATIENTS, SIMULATED, cohort_rows
 from processes import OLD, Build, Cost, old_build, this_build
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Row = tuple[str, float, "Callable[[Build, Path], Cost]"]
+
+@dataclass(frozen=True)
+class Row:
+    """One work: what it may take of the old build's CPU (and memory), and how it is measured."""
+
+    name: str
+    target: float
+    measure: Callable[[Build, Path], Cost]
+    memory_target: float | None = None
+    most_rounds: int | None = None  # of what takes minutes; its first run is counted, since others came before it
+
+
 OLD_CURVES, NEW_CURVES = 100, 2000
-NOT_HERE = (
-    "two whole-body PET/CT (CT 512x512x600, PET 400x400x600): memory 0.35, CPU 0.4",
-    "cohort of 27 patients x 4 cycles, 2 workers: 1.85 times one worker, below 0.8 GB a worker",
-    "simulated cohort of 2,000 patients, Dask with 8 workers: overhead below 10 %, resume after a kill",
-)
+WHOLE_BODY = "whole_body"
 
 
 def _case(kind: str, place: Path) -> Path:
@@ -60,13 +71,20 @@ def _tiac(build: Build, place: Path) -> Cost:
     return Cost(cost.cpu_s / _curves_of(build), cost.peak_MB)
 
 
+def _whole_body(build: Build, place: Path) -> Cost:
+    """Both builds read the same files, and write DICOM too."""
+    case = place.parent / WHOLE_BODY / "case.json"
+    return build.cost("run", case, "-o", place / "whole_body_results", "--dicom")
+
+
 ROWS: tuple[Row, ...] = (
-    ("prrt tiac, seconds a curve", 1 / 40, _tiac),
-    ("prrt run, LUTIA case", 0.5, _run("lutia")),
-    ("prrt run, serial case with doses", 0.35, _run("serial")),
-    ("prrt run, IA/IV case", 0.5, _run("ia-versus-iv")),
-    ("prrt run, to the first line of progress", 1.0 / 3.3, _first_line),
-    ("prrt demo", 0.5, _demo),
+    Row("prrt tiac, seconds a curve", 1 / 40, _tiac),
+    Row("prrt run, LUTIA case", 0.5, _run("lutia")),
+    Row("prrt run, serial case with doses", 0.35, _run("serial")),
+    Row("prrt run, IA/IV case", 0.5, _run("ia-versus-iv")),
+    Row("prrt run, to the first line of progress", 1.0 / 3.3, _first_line),
+    Row("prrt demo", 0.5, _demo),
+    Row("prrt run --dicom, two whole-body PET/CT", 0.4, _whole_body, memory_target=0.35, most_rounds=1),
 )
 
 
@@ -92,26 +110,40 @@ def prepare(build: Build, place: Path) -> None:
     write_curves(place / "curves.csv", _curves_of(build))
 
 
-def compared(builds: list[Build], work: Path, rounds: int) -> list[dict[str, Any]]:
+def write_whole_body(build: Build, folder: Path, size: float) -> None:
+    """The patient of the whole-body row, by this build, in a process of its own."""
+    maker = Path(__file__).with_name("whole_body.py")
+    subprocess.run(
+        [sys.executable, maker, folder, "--size", str(size)],
+        env=build.environment(),
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+
+
+def compared(builds: list[Build], work: Path, rounds: int, size: float) -> list[dict[str, Any]]:
     """Every row: medians of both builds, their ratio, the target and whether it is met."""
     places = {build.name: work / f"place_{n}" for n, build in enumerate(builds)}
     for build in builds:
         prepare(build, places[build.name])
+    if size > 0:
+        write_whole_body(builds[0], work / WHOLE_BODY, size)
     found = []
-    for name, target, measure in ROWS:
+    for row in ROWS:
+        if row.measure is _whole_body and size <= 0:
+            continue
         costs: dict[str, list[Cost]] = {build.name: [] for build in builds}
-        for turn in range(rounds + 1):
+        for turn in range(rounds + 1 if row.most_rounds is None else min(rounds, row.most_rounds)):
             for build in builds:
-                cost = measure(build, places[build.name])
-                if turn:
+                cost = row.measure(build, places[build.name])
+                if turn or row.most_rounds is not None:
                     costs[build.name].append(cost)
-        row = _row(name, target, costs, [build.name for build in builds])
-        print(_line(row), flush=True)
-        found.append(row)
+        found.append(_figures(row, costs, [build.name for build in builds]))
+        print(_line(found[-1]), flush=True)
     return found
 
 
-def _row(name: str, target: float, costs: dict[str, list[Cost]], names: list[str]) -> dict[str, Any]:
+def _figures(row: Row, costs: dict[str, list[Cost]], names: list[str]) -> dict[str, Any]:
     new, *old = (
         {
             "cpu_s": statistics.median(one.cpu_s for one in costs[build]),
@@ -120,17 +152,27 @@ def _row(name: str, target: float, costs: dict[str, list[Cost]], names: list[str
         }
         for build in names
     )
-    ratio = new["cpu_s"] / old[0]["cpu_s"] if old else math.nan
-    met = bool(ratio <= target) if old else None
-    return {"row": name, "new": new, "old": old[0] if old else None, "ratio": ratio, "target": target, "met": met}
+    ratio, memory = (new[what] / old[0][what] if old else math.nan for what in ("cpu_s", "peak_MB"))
+    met = bool(ratio <= row.target and memory <= (row.memory_target or math.inf)) if old else None
+    return {
+        "row": row.name,
+        "new": new,
+        "old": old[0] if old else None,
+        "ratio": ratio,
+        "target": row.target,
+        "memory_ratio": memory,
+        "memory_target": row.memory_target,
+        "met": met,
+    }
 
 
 def _line(row: dict[str, Any]) -> str:
     old = f"{row['old']['cpu_s']:9.4g}" if row["old"] else "        -"
     met = {True: "met", False: "not met", None: "old build not there"}[row["met"]]
+    memory = f" (memory {row['memory_ratio']:.3f} of {row['memory_target']})" if row["memory_target"] else ""
     return (
         f"{row['row']:<42}{old}{row['new']['cpu_s']:9.4g}{row['ratio']:8.3f}{row['target']:8.3f}"
-        f"{row['new']['peak_MB']:8.0f} MB  {met}"
+        f"{row['new']['peak_MB']:8.0f} MB  {met}{memory}"
     )
 
 
@@ -142,6 +184,16 @@ def peers(path: Path | None) -> list[dict[str, Any]]:
     return [
         {"name": one["name"], "median_s": one["stats"]["median"], **one["extra_info"]} for one in content["benchmarks"]
     ]
+
+
+def _peer_lines(found: list[dict[str, Any]]) -> list[str]:
+    """The table of the comparisons that have a target."""
+    lines = [
+        f"{one['peer']:<58}{one['ratio']:10.1f}{one['target']:10.1f}  {'met' if one['met'] else 'not met'}"
+        for one in found
+        if "target" in one
+    ]
+    return [f"{'times as fast as':<58}{'ratio':>10}{'target':>10}", *lines] if lines else []
 
 
 def conditions() -> dict[str, Any]:
@@ -161,6 +213,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="runs of each row whose median is taken (default: 5)")
     parser.add_argument("--peers", type=Path, help="JSON of pytest-benchmark, to be gathered in the same file")
+    parser.add_argument(
+        "--whole-body", type=float, default=1.0, help="size of the whole-body patient, 0 for none (default: 1)"
+    )
+    parser.add_argument("--patients", type=int, default=PATIENTS, help=f"of the cohort (default: {PATIENTS})")
+    parser.add_argument("--simulated", type=int, default=SIMULATED, help=f"through Dask (default: {SIMULATED})")
     parser.add_argument("-o", "--output", type=Path, default=Path("bench.json"))
     chosen = parser.parse_args()
     facts = conditions()
@@ -173,10 +230,13 @@ def main() -> int:
         else:
             builds.append(old)
         print(f"{'CPU seconds, median of ' + str(chosen.rounds):<42}{'old':>9}{'new':>9}{'ratio':>8}{'target':>8}")
-        rows = compared(builds, work, chosen.rounds)
-    for words in NOT_HERE:
-        print(f"not measured: {words}")
-    content = {**facts, "rounds": chosen.rounds, "rows": rows, "not_measured": NOT_HERE, "peers": peers(chosen.peers)}
+        rows = compared(builds, work, chosen.rounds, chosen.whole_body)
+        print(f"{'cohorts, by the clock':<58}{'ratio':>10}{'target':>10}")
+        cohorts = cohort_rows(builds[0], work / "cohort", chosen.patients, chosen.simulated)
+    found = peers(chosen.peers)
+    print("\n".join(_peer_lines(found)))
+    content = {**facts, "rounds": chosen.rounds, "rows": rows, "cohorts": cohorts}
+    content["peers"] = found
     part = chosen.output.with_name(chosen.output.name + ".part")
     part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     part.replace(chosen.output)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PRRTUptakeLib.dicom.writing import write_ct
 from PRRTUptakeLib.imaging.volume import Grid, Volume
-from PRRTUptakeLib.synthetic.cases import _two_injections
+from PRRTUptakeLib.synthetic.cases import two_injections
 from PRRTUptakeLib.synthetic.pet_writing import write_pet
 from PRRTUptakeLib.synthetic.segments import write_segments
 from PRRTUptakeLib.synthetic.session import LOW_DOSE_CT_NOISE_HU, PET_BED_TIME, Session, radiopharmaceutical
@@ -41,7 +41,7 @@ _PET_NOISE = 0.1
 def write_whole_body(folder: Path, size: float = 1.0, seed: int = 1) -> Path:
     """Write the patient and return its case file; ``size`` is the part of the full matrix along each axis."""
     visits = []
-    for patient, name in zip(_two_injections(seed, 0, None), ("IA", "IV"), strict=True):
+    for patient, name in zip(two_injections(seed, 0, None), ("IA", "IV"), strict=True):
         posture = random_posture(patient.random(f"posture {name}"), 12.0, 3.0, 5.0)
         session = Session(patient, name, 1.0, posture)
         ct_grid, pet_grid = (_grid(round(edge * size), round(SLICES * size)) for edge in (CT_SIZE, PET_SIZE))
@@ -68,9 +68,10 @@ def _grid(edge: int, slices: int) -> Grid:
 def _write_images(session: Session, ct_grid: Grid, pet_grid: Grid, folder: Path) -> None:
     patient, posture = session.patient, session.posture
     random = patient.random(f"whole-body noise {session.visit}")
+    noise_HU = LOW_DOSE_CT_NOISE_HU * (ct_grid.shape[0] / SLICES) ** 1.5  # larger voxels have less
     ct = _lengthened(ct_grid, lambda part: tissue_image(patient, part, "native_HU", posture=posture))
     for plane in ct.array:
-        plane += LOW_DOSE_CT_NOISE_HU * random.standard_normal(plane.shape, dtype=np.float32)
+        plane += noise_HU * random.standard_normal(plane.shape, dtype=np.float32)
     write_ct(ct, folder, session.series(3, "CT whole body", -5))
     pet = _lengthened(pet_grid, lambda part: _activity(session, part))
     for plane in pet.array:  # noise of a reconstructed image: a part of the mean and of the square root

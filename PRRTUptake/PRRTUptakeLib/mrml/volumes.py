@@ -64,26 +64,15 @@ def node_from_volume(volume: Volume, name: str, node: Any = None, shared: bool =
     image.GetPointData().SetScalars(numpy_to_vtk(_scalars(volume).ravel(), deep=not shared))
     node.SetIJKToRASMatrix(vtk_matrix(volume.ijk_to_ras))
     keep_geometry(node, volume.ijk_to_ras)
-    _show(node, image)
+    node.SetAndObserveImageData(image)
     set_quantity_and_units(node, volume.quantity, volume.units)
     time = volume.reference_time.isoformat() if volume.reference_time else None
     node.SetAttribute(REFERENCE_TIME_ATTRIBUTE, time)
     node.SetAttribute(PROVENANCE_ATTRIBUTE, json.dumps(dict(volume.provenance)) if volume.provenance else None)
+    if node.GetDisplayNode() is None:
+        node.CreateDefaultDisplayNodes()
     ensure_subject_hierarchy_item(node)
     return node
-
-
-def _show(node: Any, image: Any) -> None:
-    """Give a node its voxels, and a display if it has none, whose window is sought once and not at every step."""
-    if node.GetDisplayNode() is not None:
-        node.SetAndObserveImageData(image)
-        return
-    node.CreateDefaultDisplayNodes()
-    display = node.GetDisplayNode()
-    sought = display.GetAutoWindowLevel()
-    display.SetAutoWindowLevel(False)
-    node.SetAndObserveImageData(image)
-    display.SetAutoWindowLevel(sought)
 
 
 def _scalars(volume: Volume) -> np.ndarray:

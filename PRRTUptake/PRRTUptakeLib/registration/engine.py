@@ -17,8 +17,9 @@ from PRRTUptakeLib.registration.errors import RegistrationError
 from PRRTUptakeLib.registration.mutual_information import MutualInformation, Summit, climb, nearest_rigid, settled
 from PRRTUptakeLib.registration.preprocessing import (
     BODY_WINDOW_HU,
-    body_of,
+    COMPARED_mm,
     checked_mask,
+    coarse_and_body,
     cropped,
     is_ct,
     mask_points,
@@ -29,7 +30,7 @@ from PRRTUptakeLib.registration.preprocessing import (
 if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Volume
 
-COARSE_mm, MIDDLE_mm, FINE_mm = 12.0, 6.0, 3.0
+COARSE_mm, MIDDLE_mm, FINE_mm = 12.0, 6.0, COMPARED_mm
 
 _NOISE_SIGMA_mm = 2.0  # smoothing at the finest level: a low-dose CT has more noise than the liver has contrast
 _LEAST_INSIDE = 0.4  # share of the registered region that must lie within the moving image
@@ -109,10 +110,8 @@ class Pair:
     @classmethod
     def of(cls, fixed: Volume, moving: Volume) -> Pair:
         """Shrink both images and find the bodies."""
-        images = [shrunk_array(volume.array, volume.grid, FINE_mm) for volume in (fixed, moving)]
-        ct = [is_ct(volume) for volume in (fixed, moving)]
-        bodies = [body_of(*each) for each in zip((fixed, moving), images, ("fixed", "moving"), strict=True)]
-        return cls(images[0], images[1], ct[0], ct[1], bodies[0], bodies[1], fixed)
+        one, other = coarse_and_body(fixed, "fixed"), coarse_and_body(moving, "moving")
+        return cls(one[0], other[0], is_ct(fixed), is_ct(moving), one[1], other[1], fixed)
 
     def images(
         self, spacing_mm: float, window: Window, region: sitk.Image | None = None

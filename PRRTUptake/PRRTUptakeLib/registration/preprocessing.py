@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import SimpleITK as sitk
 
-from PRRTUptakeLib.imaging.itk_images import grid_of, itk_image
+from PRRTUptakeLib.imaging.itk_images import grid_of, itk_image, shrunk_array
 from PRRTUptakeLib.registration.errors import RegistrationError
 
 if TYPE_CHECKING:
@@ -21,7 +21,8 @@ BODY_WINDOW_HU = (-200.0, 300.0)  # air to bone
 LIVER_WINDOW_HU = (-100.0, 200.0)  # fat to enhanced organs: on a native CT wider classes lose the liver's edge
 
 _BODY_HU = -250.0
-_BODIES: WeakKeyDictionary[Volume, sitk.Image] = WeakKeyDictionary()
+COMPARED_mm = 3.0  # images are compared in voxels of about this size
+_COARSE: WeakKeyDictionary[Volume, tuple[sitk.Image, sitk.Image]] = WeakKeyDictionary()  # gone with their volumes
 _MOST_SHIFTS = 60  # of a quarter of the lines: beyond, a distance map is faster
 
 
@@ -149,19 +150,16 @@ def body_mask(image: sitk.Image, ct: bool, name: str = "given") -> sitk.Image:
     return itk_image(_filled(array), grid_of(image))
 
 
-def body_of(volume: Volume, coarse: sitk.Image, name: str = "given") -> sitk.Image:
-    """The body of an image of which ``coarse`` is what ``shrunk`` makes at 3 mm; found once as long as it is kept.
+def coarse_and_body(volume: Volume, name: str = "given") -> tuple[sitk.Image, sitk.Image]:
+    """A CT or MRI at about 3 mm and the body on it; made once, since a session's check and a registration ask for it.
 
-    A CT is registered and compared with the emission image of its session, an MRI is registered with several CTs.
-
-    Raises
-    ------
-    RegistrationError
-        If nothing stands out against air.
+    ``name`` and errors as in `body_mask`.
     """
-    if volume not in _BODIES:
-        _BODIES[volume] = body_mask(coarse, is_ct(volume), name)
-    return _BODIES[volume]
+    found = _COARSE.get(volume)
+    if found is None:
+        image = shrunk_array(volume.array, volume.grid, COMPARED_mm)
+        found = _COARSE[volume] = (image, body_mask(image, is_ct(volume), name))
+    return found
 
 
 def _filled(body: np.ndarray) -> np.ndarray:

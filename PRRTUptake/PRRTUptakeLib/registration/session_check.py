@@ -22,9 +22,10 @@ import SimpleITK as sitk
 from PRRTUptakeLib.imaging.itk_images import grid_of, shrunk_array
 from PRRTUptakeLib.registration.errors import RegistrationError
 from PRRTUptakeLib.registration.preprocessing import (
-    body_of,
+    COMPARED_mm,
     check_overlap,
     checked_mask,
+    coarse_and_body,
     cropped,
     dilated,
     is_ct,
@@ -208,7 +209,7 @@ class Tissue:
         if liver is None:
             return self.classes, self.known & self.near
         if self._parted.get("liver") is not liver:
-            coarse = shrunk_array(liver, anatomy.grid, 3.0)
+            coarse = shrunk_array(liver, anatomy.grid, COMPARED_mm)
             around = _onto(dilated(coarse, _LIVER_SURROUNDINGS_mm), emission, sitk.sitkNearestNeighbor, 0.0) > 0
             classes = parted_by_liver(self.classes, _onto(coarse, emission, sitk.sitkLinear, 0.0))
             self._parted.update(liver=liver, answer=(classes, self.known & self.near & around))
@@ -235,8 +236,7 @@ def tissue_of(emission: Volume, anatomy: Volume) -> Tissue:
 
 def _tissue_on(emission: sitk.Image, anatomy: Volume) -> Tissue:
     """The tissue of each voxel of an emission image."""
-    fine = shrunk_array(anatomy.array, anatomy.grid, 3.0)
-    body = body_of(anatomy, fine)
+    fine, body = coarse_and_body(anatomy)
     outline = dilated(body, _BODY_SURROUNDINGS_mm)
     near = _onto(outline, emission, sitk.sitkNearestNeighbor, 0.0) > 0
     smooth = sitk.SmoothingRecursiveGaussian(cropped(fine, outline, 4.0 * _SPACING_mm), _SPACING_mm / 2.0)

@@ -18,6 +18,7 @@ from PRRTUptakeLib.imaging.nifti import read_nifti
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS, Grid
 from PRRTUptakeLib.segmentation.bounding_box import resampled, volume_mL
 from PRRTUptakeLib.segmentation.errors import SegmentationError, SegmentError
+from PRRTUptakeLib.segmentation.label_boxes import Box, label_boxes
 from PRRTUptakeLib.segmentation.regrid import regrid
 from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
 from PRRTUptakeLib.segmentation.totalsegmentator import TABLES
@@ -132,7 +133,8 @@ def read_labelmap(path: Path, names: Mapping[int, str]) -> Segmentation:
     SegmentationError
         If the file is not readable, holds numbers that are not whole, or numbers without a name.
     """
-    return _labelled(read_voxels(path), names, path)
+    found = read_voxels(path)
+    return _labelled(found, names, path, _boxes(found.values, path))
 
 
 def read_mask(path: Path) -> tuple[np.ndarray, Grid]:
@@ -194,8 +196,10 @@ def _segments_of(path: Path, name: str) -> Segmentation:
     found = read_voxels(path)
     beside = path.with_name(f"{_stem(path)}.json")
     names = found.labels or (_names_next_to(beside) if beside.is_file() else {})
-    if names and len(np.unique(found.values)) > 2:
-        return _labelled(found, names, path)
+    if names:
+        boxes = _boxes(found.values, path)
+        if len(boxes) + (not found.values.all()) > 2:
+            return _labelled(found, names, path, boxes)
     segment = Segment.from_full(name, binary(found.values, path))
     return Segmentation(found.grid, (segment,), found.remarks)
 
@@ -213,21 +217,31 @@ def _names_next_to(path: Path) -> dict[int, str]:
         ) from error
 
 
-def _labelled(found: MaskFile, names: Mapping[int, str], path: Path) -> Segmentation:
-    labels = found.values.astype(np.int64)
-    if not np.array_equal(labels, found.values):
-        raise SegmentationError(f"{path.name} holds values that are not whole numbers: give a label map, not an image.")
-    present = set(np.unique(labels).tolist())
-    strangers = sorted(present - {0} - set(names))
+def _labelled(found: MaskFile, names: Mapping[int, str], path: Path, boxes: Mapping[int, Box]) -> Segmentation:
+    strangers = [label for label in boxes if label not in names]
     if strangers:
         raise SegmentationError(f"{path.name} holds the label {strangers[0]} without a name: add it to the names.")
     used = list(names.values())
     segments = []
     for label, name in names.items():
         unique = f"{name} ({label})" if used.count(name) > 1 else name
-        mask = labels == label if label in present else np.zeros((0, 0, 0), dtype=bool)
-        segments.append(Segment.from_full(unique, mask))
+        if label in boxes:
+            box = boxes[label]
+            k, j, i = (part.start for part in box)
+            segments.append(Segment(unique, found.values[box] == label, (k, j, i)))
+        else:
+            background = found.values == 0 if label == 0 else np.zeros((0, 0, 0), dtype=bool)
+            segments.append(Segment.from_full(unique, background))
     return Segmentation(found.grid, tuple(segments), found.remarks)
+
+
+def _boxes(values: np.ndarray, path: Path) -> dict[int, Box]:
+    try:
+        return label_boxes(values)
+    except ValueError as error:
+        raise SegmentationError(
+            f"{path.name} holds values that are not whole numbers: give a label map, not an image."
+        ) from error
 
 
 def _on_one_grid(read: list[Segmentation]) -> Segmentation:

@@ -111,14 +111,12 @@ class Segment:
     def cropped(self) -> Segment:
         """The same segment on its tight bounding box (an empty segment gets a mask of size 0)."""
         drawn = self.mask if self.fractions is None else self.mask | (self.fractions > 0)
-        ranges = []
-        for axis in range(3):
-            others = tuple(other for other in range(3) if other != axis)
-            inside = np.flatnonzero(drawn.any(axis=others))
-            ranges.append(slice(int(inside[0]), int(inside[-1]) + 1) if inside.size else slice(0, 0))
+        rows: np.ndarray = np.asarray(drawn.any(axis=2))
+        k, j = _extent(rows.any(axis=1)), _extent(rows.any(axis=0))
+        ranges = (k, j, _extent(drawn[k, j].any(axis=(0, 1))))
         origin = tuple(start + part.start for start, part in zip(self.origin, ranges, strict=True))
-        fractions = None if self.fractions is None else self.fractions[tuple(ranges)].copy()
-        return replace(self, mask=self.mask[tuple(ranges)].copy(), origin=origin, fractions=fractions)  # type: ignore[arg-type]
+        fractions = None if self.fractions is None else self.fractions[ranges].copy()
+        return replace(self, mask=self.mask[ranges].copy(), origin=origin, fractions=fractions)
 
     def relabelled(self, **labels: object) -> Segment:
         """A copy with other name, role, lobe, lesion_id, structure, color, tags or mask.
@@ -138,6 +136,12 @@ class Segment:
         around = ndimage.binary_dilation(mask, np.ones((1, 3, 3), dtype=bool)) & ~self.mask
         fractions = np.where(np.asarray(mask, dtype=bool) | around, self.fractions, 0.0).astype(np.float32)
         return self.relabelled(mask=mask, fractions=fractions).cropped()
+
+
+def _extent(inside: np.ndarray | np.bool) -> slice:
+    """From the first to the last that is true along one axis; nothing where none is."""
+    found = np.flatnonzero(inside)
+    return slice(int(found[0]), int(found[-1]) + 1) if found.size else slice(0, 0)
 
 
 @dataclass(frozen=True, eq=False)

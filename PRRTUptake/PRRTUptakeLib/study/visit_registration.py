@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import SimpleITK as sitk
 
-from PRRTUptakeLib.imaging.itk_images import shrunk_array
 from PRRTUptakeLib.registration.deformable import bent_where_better
 from PRRTUptakeLib.registration.engine import RegistrationOptions
-from PRRTUptakeLib.registration.preprocessing import body_of, check_pair
+from PRRTUptakeLib.registration.preprocessing import check_pair, coarse_and_body
 from PRRTUptakeLib.registration.quality import mask_overlap, quality_warnings
 from PRRTUptakeLib.registration.result import Registration, identity_registration
 from PRRTUptakeLib.registration.rigid import rigid_registration
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Grid, Volume
     from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
     from PRRTUptakeLib.study.model import ImageInput, VisitInput
-
-_OVERLAP_SPACING_mm = 3.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -134,7 +131,7 @@ def assessed_overlap(registration: Registration, fixed: Volume, moving: Volume, 
         If the images are of different patients (unless forced), lack their geometry, or show no body.
     """
     notes = check_pair(fixed, moving, force)
-    bodies = [body_of(v, shrunk_array(v.array, v.grid, _OVERLAP_SPACING_mm)) for v in (fixed, moving)]
+    bodies = [coarse_and_body(one)[1] for one in (fixed, moving)]
     before, after = (mask_overlap(bodies[0], bodies[1], how) for how in (sitk.Transform(), registration.to_itk()))
     quality = replace(registration.quality, body_overlap_before=before, body_overlap=after)
     return registration.with_quality(replace(quality, warnings=(*notes, *quality_warnings(after, 0.0, 1.0))))

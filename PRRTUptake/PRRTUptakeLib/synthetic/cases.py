@@ -204,7 +204,7 @@ def write_synthetic_ia_versus_iv(
     AtomicWriteError
         If ``folder`` cannot be written, or holds files that are not ours.
     """
-    intra_arterial, intravenous = _two_injections(seed, index, gains)
+    intra_arterial, intravenous = two_injections(seed, index, gains)
     with atomic_directory(folder) as out:
 
         def session(patient: SyntheticPatient, name: str, time_h: float) -> Session:
@@ -257,7 +257,7 @@ def write_synthetic_therapy(
         If ``folder`` cannot be written, or holds files that are not ours.
     """
     folder = Path(folder)
-    intra_arterial, _ = _two_injections(seed, index, gains)
+    intra_arterial, _ = two_injections(seed, index, gains)
     table = uptake_table("Lu-177")
     cases = []
     for name, route, weeks in (("iv-cycle", "intravenous", -8), ("ia-cycle", "intra-arterial", 4)):
@@ -278,7 +278,7 @@ def write_synthetic_therapy(
     return cases[0], cases[1], pet
 
 
-def _two_injections(seed: int, index: int, gains: Gains | None) -> tuple[SyntheticPatient, SyntheticPatient]:
+def two_injections(seed: int, index: int, gains: Gains | None) -> tuple[SyntheticPatient, SyntheticPatient]:
     """One patient after the intra-arterial injection and, three days later, after the intravenous one."""
     table = uptake_table("Ga-68")
     patient = synthetic_patient(seed, index, table=table, lesions=pet_lesions)

@@ -114,14 +114,17 @@ class _Cluster:
 
 
 class TestHowPatientsAreGivenOut:
-    def test_a_process_runs_one_patient_after_the_other_with_its_share_of_the_cores(self, tmp_path, monkeypatch):
-        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    @pytest.mark.parametrize(("stated", "used"), [("", "2"), ("4", "2"), ("1", "1")])
+    def test_a_process_runs_one_patient_after_the_other_with_its_share_of_cores(
+        self, tmp_path, monkeypatch, stated, used
+    ):
+        monkeypatch.setenv("OMP_NUM_THREADS", stated)
         monkeypatch.setattr("os.cpu_count", lambda: 4)
         make(write_cases(tmp_path, 4), tmp_path / "out", workers=2)
         words = [path.read_text().split("process ")[1].split() for path in (tmp_path / "out" / "logs").iterdir()]
         assert len({process for process, _, _ in words}) == 2
-        assert {threads for _, _, threads in words} == {"2"}
-        assert "OMP_NUM_THREADS" not in os.environ
+        assert {threads for _, _, threads in words} == {used}
+        assert os.environ["OMP_NUM_THREADS"] == stated
 
     def test_a_cluster_holds_two_patients_a_thread(self):
         jobs = [Job(f"P{n:02d}", "", "", "", "") for n in range(40)]

@@ -98,15 +98,19 @@ class _Worker:
 
 
 @contextlib.contextmanager
-def _threads_of_children(threads: int) -> Iterator[None]:
-    """Processes started within use so many threads each, unless the user stated a number: else they fight for cores."""
-    added = {name: str(threads) for name in _THREAD_VARIABLES if name not in os.environ}
-    os.environ.update(added)
+def _threads_of_children(share: int) -> Iterator[None]:
+    """Processes started within use ``share`` threads each, or fewer where the user said so: else they fight."""
+    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
+    for name, stated in before.items():
+        os.environ[name] = str(min(share, int(stated)) if stated and stated.isdecimal() and int(stated) else share)
     try:
         yield
     finally:
-        for name in added:
-            del os.environ[name]
+        for name, stated in before.items():
+            if stated is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = stated
 
 
 def _work(connection: Connection) -> None:
