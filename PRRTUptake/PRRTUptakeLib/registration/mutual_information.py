@@ -6,7 +6,7 @@ are those of ITK's metric, which takes ten times as long.
 
 The slope belongs to the interpolation, so that a climb ends where the value is highest. Noise of the moving image is in
 its values and in that slope alike, which draws the summit aside: differences over a whole voxel share less of it. Where
-their slope is none, as `settled` finds, the liver is 7 % nearer to its place (27 pairs of the synthetic patients).
+their slope is none, as `settled` finds, the liver is 5 % nearer to its place (27 pairs of the synthetic patients).
 """
 
 from __future__ import annotations
@@ -98,6 +98,11 @@ class MutualInformation:
         points = np.ascontiguousarray(grid_of(fixed).to_ras(ijk.T).T)
         return cls(points, _classes(samples, bins) * bins, array, grid_of(moving).ras_to_ijk, low, width, bins)
 
+    def thinned(self, at_most: int) -> MutualInformation:
+        """With every second, third ... sample only, so that there are not more than ``at_most``."""
+        step = max(1, math.ceil(self.rows.size / at_most))
+        return replace(self, points=np.ascontiguousarray(self.points[:, ::step]), rows=self.rows[::step])
+
     def value(self, pose: np.ndarray) -> float:
         """Mutual information in nats; -inf where no sample is within the moving image."""
         seen, ijk = self._places(pose)
@@ -117,9 +122,7 @@ class MutualInformation:
         seen, ijk = self._places(pose)
         if ijk.size == 0:
             return Slope(-math.inf, np.zeros(3), np.zeros(3))
-        values, gradients = _with_slopes(self.moving, ijk)
-        if across:
-            gradients = self._across(ijk)
+        values, gradients = (_at(self.moving, ijk), self._across(ijk)) if across else _with_slopes(self.moving, ijk)
         cells, place = self._cells(values, seen)
         value, logs = self._information(cells, place)
         steeper = np.tensordot(_SPLINE_SLOPE.T, _in_reach(logs), 1).reshape(3, -1)

@@ -58,14 +58,10 @@ class _Drawn:
         """From white noise (n,), as many values as there are voxels in all draws."""
         images = white.reshape(self.draws, *self.shown.shape)
         step = max(1, _HELD_VOXELS // self.shown.size)
-        drawn = [
-            _maxima(
-                self.shown + self.deviation * _blurred(images[start : start + step], correlation),
-                self.inside,
-                self.spheres,
-            )
-            for start in range(0, self.draws, step)
-        ]
+        drawn = []
+        for start in range(0, self.draws, step):
+            fields, deviation = _blurred(images[start : start + step], correlation)
+            drawn.append(_maxima(self.shown + self.deviation / deviation * fields, self.inside, self.spheres))
         clean = _maxima(self.shown[None], self.inside, self.spheres)
         voxel, sphere = np.log(np.maximum(np.concatenate(drawn), 1e-12) / clean).mean(axis=0)
         return MaximumBias(max(0.0, float(voxel)), max(0.0, float(sphere)))
@@ -151,9 +147,9 @@ def _maxima(images: np.ndarray, inside: np.ndarray, spheres: csr_matrix) -> np.n
     return np.stack([flat[:, inside.ravel()].max(axis=1), (spheres @ flat.T).max(axis=0)], axis=1)
 
 
-def _blurred(white: np.ndarray, correlation: tuple[float, ...]) -> np.ndarray:
-    """White noise [n, k, j, i], blurred to a correlation of neighbours along each axis, of variance 1 again."""
-    fields = white
+def _blurred(white: np.ndarray, correlation: tuple[float, ...]) -> tuple[np.ndarray, float]:
+    """White noise [n, k, j, i], blurred to a correlation of neighbours along each axis, and its deviation then."""
+    fields, deviation = white, 1.0
     for axis, rho in enumerate(correlation, start=1):
         if rho <= 0:
             continue
@@ -161,5 +157,5 @@ def _blurred(white: np.ndarray, correlation: tuple[float, ...]) -> np.ndarray:
         fields = ndimage.gaussian_filter1d(fields, sigma, axis, mode="wrap")
         point = np.zeros(4 * math.ceil(4 * sigma) + 1)
         point[point.size // 2] = 1.0
-        fields /= math.sqrt(float((ndimage.gaussian_filter1d(point, sigma) ** 2).sum()))
-    return fields
+        deviation *= math.sqrt(float((ndimage.gaussian_filter1d(point, sigma) ** 2).sum()))
+    return fields, deviation

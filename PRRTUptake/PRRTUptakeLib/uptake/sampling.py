@@ -97,9 +97,11 @@ def _slab_fractions(
     first = [np.floor(_of_corners(np.minimum, one) + 0.5).astype(np.intp) for one in corners]
     last = [np.floor(_of_corners(np.maximum, one) + 0.5).astype(np.intp) + 1 for one in corners]
     i, j, k = (b - a for a, b in zip(first, last, strict=True))
-    whole = _box_count(tables[0], first, last) == i * j * k
+    count = _box_count(tables[0], first, last)
+    whole = count == i * j * k
     fraction = whole.astype(np.float64)
-    border = np.nonzero((_box_count(tables[1], first, last) > 0) & ~whole)
+    touched = count if tables[1] is tables[0] else _box_count(tables[1], first, last)
+    border = np.nonzero((touched > 0) & ~whole)
     if not border[0].size:
         return np.asarray(fraction)
     # With so much room around the mask, no point of a voxel at its border is beyond it.
