@@ -71,17 +71,6 @@ def views(fixed: Volume, liver: tuple[Segment, Grid] | None) -> tuple[View, View
     )
 
 
-def checkerboard_picture(
-    images: tuple[Volume, Volume],
-    registration: Registration,
-    view: View,
-    liver: tuple[Segment, Grid] | None,
-    caption: str,
-) -> str:
-    """One checkerboard as an HTML figure; see `checkerboard_pictures`."""
-    return checkerboard_pictures(images, [(registration, caption)], view, liver)[0]
-
-
 def checkerboard_pictures(
     images: tuple[Volume, Volume],
     registrations: Sequence[tuple[Registration, str]],

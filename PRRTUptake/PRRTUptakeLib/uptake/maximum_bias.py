@@ -86,13 +86,6 @@ def maximum_biases(
     return {name: one.bias(white[: sizes[name]], noise.correlation) for name, one in drawn.items()}
 
 
-def maximum_bias(
-    region: Occupancy, corrected: CorrectedRegions, noise: ImageNoise, seed: int = 1
-) -> MaximumBias | None:
-    """As `maximum_biases` for one region; None if it is too large, or the model shows it as nothing."""
-    return maximum_biases([region], corrected, noise, seed).get(region.name)
-
-
 def _drawn(region: Occupancy, corrected: CorrectedRegions, noise: ImageNoise) -> _Drawn | None:
     box = box_of(region)
     low = [max(0, start - _EDGE) for start in box.low]

@@ -14,7 +14,7 @@ from PRRTUptakeLib.imaging.itk_images import affine_to_itk
 from PRRTUptakeLib.imaging.volume import Grid, Volume
 from PRRTUptakeLib.mrml.run import measure_case, run_case
 from PRRTUptakeLib.registration.result import DisplacementField, Registration, given_registration
-from PRRTUptakeLib.report.checkerboard import View, checkerboard_picture
+from PRRTUptakeLib.report.checkerboard import View, checkerboard_pictures
 from PRRTUptakeLib.segmentation.segments import Segment
 from PRRTUptakeLib.study.case import load_case
 from PRRTUptakeLib.study.errors import InputFileError
@@ -266,7 +266,8 @@ def test_a_checkerboard_alternates_the_two_images():
     black = bright.with_values(np.full(grid.shape, -1000.0))
     view = View("axial", (-147.5, -147.5, 100.0), 200.0, 150.0)
     liver = (Segment.from_full("liver", np.indices(grid.shape)[0] < 30), grid)
-    picture = checkerboard_picture((bright, black), given_registration(np.eye(4), "x"), view, liver, "a & b")
+    shown = [(given_registration(np.eye(4), "x"), "a & b")]
+    (picture,) = checkerboard_pictures((bright, black), shown, view, liver)
     (text,) = re.findall(r"base64,([^\"]+)", picture)
     raster = np.asarray(Image.open(io.BytesIO(base64.b64decode(text)))).astype(int)
     assert raster.shape == (150, 200, 3)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PRRTUptakeLib.imaging.volume import Grid, Volume
 from PRRTUptakeLib.study.route_intervals import _repeating
-from PRRTUptakeLib.uptake.maximum_bias import maximum_bias
+from PRRTUptakeLib.uptake.maximum_bias import maximum_biases
 from PRRTUptakeLib.uptake.noise import ImageNoise
 from PRRTUptakeLib.uptake.occupancy import Occupancy
 from PRRTUptakeLib.uptake.peak import ONE_ML_RADIUS_MM, sphere_kernel
@@ -51,7 +51,7 @@ def test_the_expected_rise_is_that_of_repeated_images(diameter_mm, relative):
     region, clean, corrected = lesion(diameter_mm)
     highest = float(clean.max())
     noise = ImageNoise(highest, (highest * relative) ** 2, (RHO, RHO, RHO), 1000)
-    found = maximum_bias(region, corrected, noise)
+    found = maximum_biases([region], corrected, noise)["L1"]
     inside = np.zeros(clean.size, dtype=bool)
     inside[region.indices[region.centre_inside]] = True
     kernel = sphere_kernel(np.eye(3) * EDGE_mm, ONE_ML_RADIUS_MM)
@@ -68,7 +68,7 @@ def test_the_expected_rise_is_that_of_repeated_images(diameter_mm, relative):
 def test_the_interval_holds_the_maximum_without_noise():
     """Of 60 images with 10 % noise; repeatability of 10 % a voxel, as these images repeat."""
     region, clean, corrected = lesion(40.0)
-    found = maximum_bias(region, corrected, ImageNoise(10.0, 1.0, (RHO,) * 3, 1000))
+    found = maximum_biases([region], corrected, ImageNoise(10.0, 1.0, (RHO,) * 3, 1000))["L1"]
     inside = np.zeros(clean.size, dtype=bool)
     inside[region.indices[region.centre_inside]] = True
     truth = clean.ravel()[inside].max()
@@ -82,6 +82,7 @@ def test_the_interval_holds_the_maximum_without_noise():
 
 def test_without_noise_nothing_is_added_and_large_regions_are_left_out():
     region, _, corrected = lesion(15.0)
-    assert maximum_bias(region, corrected, ImageNoise(10.0, 0.0, (0.0,) * 3, 1000)).voxel == pytest.approx(0.0)
+    none = maximum_biases([region], corrected, ImageNoise(10.0, 0.0, (0.0,) * 3, 1000))
+    assert none["L1"].voxel == pytest.approx(0.0)
     one = _repeating(5.0, 0.1)
     assert (one.lower, one.upper, one.u) == pytest.approx((5 * math.exp(-0.196), 5 * math.exp(0.196), 0.5), rel=1e-3)
