@@ -179,7 +179,7 @@ def _digitised_widths(model: np.ndarray, basis: np.ndarray, directions: np.ndarr
 
 
 def _along(points: np.ndarray, directions: np.ndarray) -> np.ndarray:
-    """Points (m, 3) along each direction, (m, n) mm; in pieces, since larger products wake BLAS threads in vain."""
+    """Points (m, 3) along each direction, (m, n) mm; in pieces, since larger products wake idle BLAS threads."""
     pieces = range(0, len(points), _PIECE)
     return np.concatenate([points[first : first + _PIECE] @ directions.T for first in pieces])
 
