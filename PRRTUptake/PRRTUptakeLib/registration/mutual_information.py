@@ -98,6 +98,11 @@ class MutualInformation:
         points = np.ascontiguousarray(grid_of(fixed).to_ras(ijk.T).T)
         return cls(points, _classes(samples, bins) * bins, array, grid_of(moving).ras_to_ijk, low, width, bins)
 
+    def thinned(self, at_most: int) -> MutualInformation:
+        """With every second, third ... sample only, so that there are not more than ``at_most``."""
+        step = max(1, math.ceil(self.rows.size / at_most))
+        return replace(self, points=np.ascontiguousarray(self.points[:, ::step]), rows=self.rows[::step])
+
     def value(self, pose: np.ndarray) -> float:
         """Mutual information in nats; -inf where no sample is within the moving image."""
         seen, ijk = self._places(pose)
