@@ -209,9 +209,10 @@ class Pair:
     ) -> MutualInformation:
         """With samples that are closer than the moving image's voxels, so that none of these is left out.
 
-        Mean error at the liver of MRI to low-dose CT: 0.43 mm instead of 0.46 mm with samples at 3.4 mm.
+        Mean error at the liver of MRI to low-dose CT: 0.43 mm instead of 0.46 mm with samples at 3.4 mm. Not for a CT,
+        whose noise in fine voxels leads aside: two low-dose CT of 512 x 512 are 0.48 mm off with them, 0.20 mm without.
         """
-        if region is self.fixed_body or self.volume.grid.shape == grid_of(self.fixed).shape:
+        if region is self.fixed_body or self.fixed_is_ct or self.volume.grid.shape == grid_of(self.fixed).shape:
             return information  # there are more samples than needed, or the image is no finer
         own = self._own_windows[0]
         fixed = windowed(_around(self.volume, region), window if own is None else own)
