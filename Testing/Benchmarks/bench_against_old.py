@@ -153,7 +153,8 @@ def _figures(row: Row, costs: dict[str, list[Cost]], names: list[str]) -> dict[s
         for build in names
     )
     ratio, memory = (new[what] / old[0][what] if old else math.nan for what in ("cpu_s", "peak_MB"))
-    met = bool(ratio <= row.target and memory <= (row.memory_target or math.inf)) if old else None
+    within = row.memory_target is None or memory <= row.memory_target
+    met = bool(ratio <= row.target and within) if old else None
     return {
         "row": row.name,
         "new": new,
