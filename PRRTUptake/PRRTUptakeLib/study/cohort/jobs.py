@@ -11,8 +11,8 @@ import hashlib
 import importlib
 import json
 import os
-import platform
 import shutil
+import tempfile
 import threading
 import traceback
 from dataclasses import dataclass
@@ -78,25 +78,24 @@ def run_job(job: Job) -> str:
         return ""
     target, log = Path(job.target), Path(job.log)
     log.parent.mkdir(parents=True, exist_ok=True)
-    # One room for all patients of this process: making and removing one for each takes as long as all else here.
-    work = target.parent / f"{UNFINISHED}{platform.node()}-{os.getpid()}"
-    with _ONE_AT_A_TIME, log.open("w", encoding="utf-8") as printed, _redirected(printed):
-        shutil.rmtree(work / "results", ignore_errors=True)  # of a process of this number that was killed
-        work.mkdir(parents=True, exist_ok=True)
-        try:
-            # Taken before the run: a file that changes meanwhile makes the patient anew next time.
-            record = {"settings": job.settings, "files": _fingerprints(Path(job.case))}
-            _function(job.function)(Path(job.case), work / "results")
-            _put_in_place(work, target, record)
-        except PRRTError as error:
-            return str(error)
-        except Exception as error:
-            traceback.print_exc(file=printed)
-            text = str(error).splitlines()
-            return Crash(f"{type(error).__name__}: {text[0] if text else 'no message'} (see the log {log.name})")
-        finally:
-            if any(work.iterdir()):
-                shutil.rmtree(work, ignore_errors=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # A name that nobody else can have: machines that share a disk may have equal names and process numbers.
+    work = Path(tempfile.mkdtemp(prefix=f"{UNFINISHED}{target.name}-", dir=target.parent))
+    try:
+        with _ONE_AT_A_TIME, log.open("w", encoding="utf-8") as printed, _redirected(printed):
+            try:
+                # Taken before the run: a file that changes meanwhile makes the patient anew next time.
+                record = {"settings": job.settings, "files": _fingerprints(Path(job.case))}
+                _function(job.function)(Path(job.case), work / "results")
+                _put_in_place(work, target, record)
+            except PRRTError as error:
+                return str(error)
+            except Exception as error:
+                traceback.print_exc(file=printed)
+                text = str(error).splitlines()
+                return Crash(f"{type(error).__name__}: {text[0] if text else 'no message'} (see the log {log.name})")
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
     return ""
 
 
