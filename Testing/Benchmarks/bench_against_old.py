@@ -239,9 +239,18 @@ def main() -> int:
     content = {**facts, "rounds": chosen.rounds, "rows": rows, "cohorts": cohorts}
     content["peers"] = found
     part = chosen.output.with_name(chosen.output.name + ".part")
-    part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    part.write_text(json.dumps(_without_nan(content), indent=1, allow_nan=False) + "\n", encoding="utf-8")
     part.replace(chosen.output)
     return 0
+
+
+def _without_nan(content: Any) -> Any:
+    """The same with null for what was not measured: JSON has no NaN."""
+    if isinstance(content, dict):
+        return {key: _without_nan(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_without_nan(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from PRRTUptakeLib.registration.mutual_information import MutualInformation, Sum
 from PRRTUptakeLib.registration.preprocessing import (
     BODY_WINDOW_HU,
     COMPARED_mm,
+    bounding_box,
     checked_mask,
     coarse_and_body,
     cropped,
@@ -294,8 +295,8 @@ def _apart_mm(one: np.ndarray, other: np.ndarray, points: np.ndarray) -> float:
 
 def _around(volume: Volume, region: sitk.Image) -> sitk.Image:
     """The part of an image around a region, in voxels of about 1.7 mm or as they are."""
-    inside = np.argwhere(sitk.GetArrayViewFromImage(region) > 0)[:, ::-1]
-    ends = np.stack(np.meshgrid(*np.stack([inside.min(axis=0), inside.max(axis=0)], axis=1)), axis=-1).reshape(-1, 3)
+    box = bounding_box(sitk.GetArrayViewFromImage(region) > 0)[::-1]
+    ends = np.stack(np.meshgrid(*[[part.start, part.stop - 1] for part in box]), axis=-1).reshape(-1, 3)
     kji = volume.grid.to_ijk(grid_of(region).to_ras(ends))[:, ::-1]
     margin = 6.0 * _NOISE_SIGMA_mm / np.array(volume.grid.spacing_mm[::-1])
     low = np.maximum(np.floor(kji.min(axis=0) - margin), 0).astype(int)

@@ -210,9 +210,9 @@ def dilated(mask: sitk.Image, margin_mm: float) -> sitk.Image:
     found = np.zeros(inside.shape, dtype=np.uint8)
     if inside.any():  # distances are needed near the mask only
         steps = np.ceil(np.maximum(margin_mm, 0.0) / np.array(mask.GetSpacing()[::-1])).astype(int) + 1
-        where = [np.flatnonzero(inside.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
         near = tuple(
-            slice(max(0, int(one[0]) - step), int(one[-1]) + 1 + step) for one, step in zip(where, steps, strict=True)
+            slice(max(0, part.start - step), part.stop + step)
+            for part, step in zip(bounding_box(inside), steps, strict=True)
         )
         found[near] = _within(inside[near], mask.GetSpacing()[::-1], margin_mm)
     grown = sitk.GetImageFromArray(found)
@@ -252,11 +252,19 @@ def _within(inside: np.ndarray, spacing_mm: Sequence[float], margin_mm: float) -
 
 def cropped(image: sitk.Image, mask: sitk.Image, margin_mm: float = 0.0) -> sitk.Image:
     """The part of an image around a mask on the same grid, with a margin as far as the image reaches."""
-    inside = np.argwhere(sitk.GetArrayViewFromImage(mask) > 0)[:, ::-1]
+    box = bounding_box(sitk.GetArrayViewFromImage(mask) > 0)[::-1]
     margin = np.ceil(margin_mm / np.array(image.GetSpacing())).astype(int)
-    low = np.maximum(inside.min(axis=0) - margin, 0)
-    high = np.minimum(inside.max(axis=0) + 1 + margin, image.GetSize())
+    low = np.maximum([part.start for part in box] - margin, 0)
+    high = np.minimum([part.stop for part in box] + margin, image.GetSize())
     return sitk.RegionOfInterest(image, (high - low).tolist(), low.tolist())
+
+
+def bounding_box(inside: np.ndarray) -> tuple[slice, ...]:
+    """The smallest box [k, j, i] that holds all that is true; something must be."""
+    rows = np.asarray(inside.any(axis=2))
+    where = (rows.any(axis=1), rows.any(axis=0), inside.any(axis=(0, 1)))
+    ends = [np.flatnonzero(one)[[0, -1]].tolist() for one in where]
+    return tuple(slice(first, last + 1) for first, last in ends)
 
 
 def mask_points(mask: sitk.Image, at_most: int = 4000) -> np.ndarray:

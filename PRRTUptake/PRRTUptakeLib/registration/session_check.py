@@ -23,6 +23,7 @@ from PRRTUptakeLib.imaging.itk_images import grid_of, shrunk_array
 from PRRTUptakeLib.registration.errors import RegistrationError
 from PRRTUptakeLib.registration.preprocessing import (
     COMPARED_mm,
+    bounding_box,
     check_overlap,
     checked_mask,
     coarse_and_body,
@@ -271,7 +272,7 @@ def _with_room(domain: np.ndarray, spacing: np.ndarray) -> np.ndarray:
 
 def _ranges(domain: np.ndarray, spacing: np.ndarray, along: bool) -> np.ndarray:
     """Least and largest shift in voxels by axis [k, j, i]: the search range, as far as the image reaches."""
-    box = _box_of(domain)
+    box = bounding_box(domain)
     most = np.floor(SEARCH_mm / spacing).astype(int)
     low = [max(-n, -part.start) for n, part in zip(most, box, strict=True)]
     high = [min(n, size - part.stop) for n, part, size in zip(most, box, domain.shape, strict=True)]
@@ -372,7 +373,7 @@ class Agreement:
     """
 
     def __init__(self, image: np.ndarray, classes: np.ndarray, domain: np.ndarray, ranges: np.ndarray) -> None:
-        box = _box_of(domain)
+        box = bounding_box(domain)
         reach = tuple(slice(part.start + low, part.stop + high) for part, (low, high) in zip(box, ranges, strict=True))
         self._inside = np.flatnonzero(domain[reach])
         self._ranks = ranks_within(image[reach], domain[reach]).ravel()
@@ -399,15 +400,6 @@ class Agreement:
             moved = self._ranks[(np.array(some) @ self._strides)[:, None] + self._inside]
             self._known.update(zip(some, _informations(moved, self._tissue).tolist(), strict=True))
         return [self._known[shift] for shift in shifts]
-
-
-def _box_of(domain: np.ndarray) -> tuple[slice, ...]:
-    """The bounding box of what is true."""
-    found = []
-    for axis in range(domain.ndim):
-        where = np.flatnonzero(domain.any(axis=tuple(other for other in range(domain.ndim) if other != axis)))
-        found.append(slice(int(where[0]), int(where[-1]) + 1))
-    return tuple(found)
 
 
 def _entropies(shares: np.ndarray) -> np.ndarray:
