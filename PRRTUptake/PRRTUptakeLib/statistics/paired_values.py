@@ -117,6 +117,12 @@ def endpoint_rows(
             one_unit(chosen)
             note = f"No row of {metric} has the role target: all rows with the role {role or '(none)'} are used."
             return chosen, () if role == "target" else (note,)
+    if having:
+        roles = ", ".join(sorted({f"'{row.role}'" for row in having}))
+        raise StatisticsError(
+            f"The table has {metric}, which is the endpoint of the protocol '{protocol.name}', for the roles {roles} "
+            "only: give the lesions that count the role target."
+        )
     found = ", ".join(sorted({row.metric for row in rows}))
     raise StatisticsError(
         f"The table has no {metric} of a target lesion, which is the endpoint of the protocol '{protocol.name}'; "
