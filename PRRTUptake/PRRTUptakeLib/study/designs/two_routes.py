@@ -34,6 +34,7 @@ from PRRTUptakeLib.study.predicted_benefit import (
 )
 from PRRTUptakeLib.study.preparation import prepare, with_ct_doubts
 from PRRTUptakeLib.study.registration_rule import RegistrationRule
+from PRRTUptakeLib.study.route_doubts import series_doubts
 from PRRTUptakeLib.study.route_uptake import EnhancementResult, RoutedImage, compare_routes, enhancement_rows
 
 if TYPE_CHECKING:
@@ -305,6 +306,7 @@ def _result(study: StudyInput, contours: _Contours, pets: list[_Pet], findings: 
         notes.append(
             f"Partial volume: '{study.partial_volume}' is asked for, but IA and IV uptake is compared as measured."
         )
+    notes += series_doubts([(pet.shown.route, pet.shown.visit, pet.emission.series) for pet in pets])
     notes += [text for pet in pets for one in (pet.checked, pet.registered) if one is not None for text in one.warnings]
     return StudyResult(
         input=study,
