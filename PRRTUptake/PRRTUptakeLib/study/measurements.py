@@ -134,6 +134,18 @@ def _text(number: float) -> str:
     return "" if math.isnan(number) else repr(float(number))
 
 
+def visit_time_h(visit: str) -> float:
+    """Hours after injection in a visit's name; nan if it has none.
+
+    Examples
+    --------
+    >>> visit_time_h("24h"), visit_time_h("SPECT 96 h p.i.")
+    (24.0, 96.0)
+    """
+    match = re.search(r"(\d+(?:\.\d+)?)\s*h\b", visit, re.IGNORECASE)
+    return float(match.group(1)) if match else math.nan
+
+
 def canonical_sha256(rows: Iterable[Measurement]) -> str:
     """SHA-256 of what rows say: not of line ends, encoding, order of rows, or the last bit of a number.
 
