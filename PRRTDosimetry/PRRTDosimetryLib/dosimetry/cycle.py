@@ -29,6 +29,7 @@ from PRRTDosimetryLib.dosimetry.cumulative import VISIT as ALL_CYCLES
 from PRRTDosimetryLib.dosimetry.cumulative import OrganTotal, organ_totals, total_rows
 from PRRTDosimetryLib.dosimetry.dose_rows import Labels, dose_rows, recovered_rows
 from PRRTDosimetryLib.dosimetry.engine import Dosimetry, dosimetry
+from PRRTDosimetryLib.dosimetry.one_injection import contradiction
 from PRRTDosimetryLib.dosimetry.point_rows import point_rows
 from PRRTDosimetryLib.dosimetry.recovery_doses import LesionPoints, RecoveredDoses, recovered_doses
 from PRRTDosimetryLib.dosimetry.regions import Patient, Region
@@ -210,9 +211,9 @@ def cycle_dosimetry(
     ordered = sorted(visits, key=_hours)
     first = ordered[0]
     assert first.injection is not None
-    nuclide = first.injection.nuclide
+    given = first.injection.nuclide
     options = _options(settings)
-    earlier = _scalable(full or {}, options, nuclide)
+    earlier = _scalable(full or {}, options, given)
     described = _described(first, settings)
     use = population_use(settings, first.injection.activity_MBq, first.labels.cycle, described, history)
     earlier = {name: one for name, one in earlier.items() if use is None or not use.covers(name)}
@@ -240,12 +241,12 @@ def cycle_dosimetry(
     patient = Patient(
         _PHANTOM[settings.sex or first.injection.sex],
         first.injection.activity_MBq,
-        nuclide,
+        given,
         first.labels.cycle,
         first.labels.treated_lobe,
         marrow_fat_fraction=settings.marrow.get("fat_fraction"),
         tissues=settings.radiosensitivities(first.protocol),
-        sphere_S_Gy_per_Bq_s=lambda mass_g: sphere_dose(nuclide, mass_g, lesion_density).S_Gy_per_Bq_s,
+        sphere_S_Gy_per_Bq_s=lambda mass_g: sphere_dose(given, mass_g, lesion_density).S_Gy_per_Bq_s,
     )
     options = replace(options, population=use)
     result = dosimetry(curves, regions, patient, settings.model, options, chain, earlier=earlier)
@@ -375,9 +376,7 @@ def _refusal(visits: Sequence[VisitResult], settings: DoseSettings) -> str:
             return f"Visit '{name}': {error}"
     if (settings.sex or visits[0].injection.sex) not in _PHANTOM:  # type: ignore[union-attr]
         return "The patient's sex is missing: give it as 'sex' under 'dosimetry' in the case file."
-    if len({visit.injection.activity_MBq for visit in visits if visit.injection}) > 1:
-        return "The images of the cycle name different administered activities: correct their headers."
-    return ""
+    return contradiction({visit.labels.visit: visit.injection for visit in visits if visit.injection is not None})
 
 
 def _without_curve(visits: Sequence[VisitResult], settings: DoseSettings, full: Mapping[str, Integral]) -> str:
@@ -391,12 +390,12 @@ def _without_curve(visits: Sequence[VisitResult], settings: DoseSettings, full: 
     return "It has one image, and no earlier cycle has a full curve to scale: give 'teff_h' under 'dosimetry'."
 
 
-def _scalable(full: Mapping[str, Integral], options: Options, nuclide: str) -> dict[str, Integral]:
+def _scalable(full: Mapping[str, Integral], options: Options, given: str) -> dict[str, Integral]:
     """Full curves of the same nuclide of the regions for which no half-life is stated."""
     return {
         name: one
         for name, one in full.items()
-        if one.nuclide.name == nuclide and math.isnan(options.half_life_of(name)[0])
+        if one.nuclide.name == given and math.isnan(options.half_life_of(name)[0])
     }
 
 

@@ -110,7 +110,7 @@ def read_structure_set(ds: Dataset, series: Sequence[Series], where: str) -> Str
     DicomError
         If its image is not there, or no structure can be used.
     """
-    named = _named(ds, where)
+    named, named_twice = _named(ds, where)
     contours = {number: _contours(found) for number, found in _by_number(ds, where).items()}
     frames = {number: str(roi.get("ReferencedFrameOfReferenceUID", "") or "") for number, (_, roi) in named.items()}
     grid, frame, note = _grid(ds, list(contours.values()), list(frames.values()), series, where)
@@ -120,6 +120,10 @@ def read_structure_set(ds: Dataset, series: Sequence[Series], where: str) -> Str
         try:
             if number not in named:
                 raise _LeftOutError("the structure set does not list it (a deleted structure)")
+            if number in named_twice:
+                raise _LeftOutError(
+                    f"several structures have the number {number}: whose contours they are is not known"
+                )
             if frame and frames[number] not in ("", frame):
                 raise _LeftOutError("it is in another frame of reference than the image")
             name, roi = named[number]
@@ -155,14 +159,22 @@ def _sentences(remarks: _Notes, where: str, note: str) -> tuple[tuple[str, ...],
     return tuple(warnings), tuple(notes)
 
 
-def _named(ds: Dataset, where: str) -> dict[int, tuple[str, Dataset]]:
-    """Name and item of each structure by its number; equal names get their numbers."""
+def _named(ds: Dataset, where: str) -> tuple[dict[int, tuple[str, Dataset]], set[int]]:
+    """Name and item of each structure by its number, and the numbers that several have; equal names get their numbers.
+
+    Structures of one number share their contours, so that they are named together.
+    """
     rois = [(int(roi.ROINumber), roi) for roi in items(ds, "StructureSetROISequence", where)]
     names = [str(roi.get("ROIName", "") or "").strip() or f"ROI {number}" for number, roi in rois]
-    return {
-        number: (f"{name} ({number})" if names.count(name) > 1 else name, roi)
-        for (number, roi), name in zip(rois, names, strict=True)
-    }
+    found: dict[int, tuple[str, Dataset]] = {}
+    twice = set()
+    for (number, roi), name in zip(rois, names, strict=True):
+        label = f"{name} ({number})" if names.count(name) > 1 else name
+        if number in found:
+            twice.add(number)
+            label = f"{found[number][0]}', '{label}"
+        found[number] = (label, roi)
+    return found, twice
 
 
 def _by_number(ds: Dataset, where: str) -> dict[int, list[Dataset]]:
@@ -251,7 +263,9 @@ def _structure(contours: _Contours | str, grid: Grid, identity: tuple[int, str],
     _note_rings(stack.values(), name, notes)
     drawn = float(sum(one.fractions.sum() for one in stack.values())) * _plane_volume_mL(rings, planes, grid)
     if not all(isinstance(level, int) for level in rings):
-        notes.warnings.append(_between_planes(name, rings, drawn, float(mask.sum()) * grid.voxel_volume_mL))
+        taken = fractions if kind == FREE else mask
+        read_mL = float(taken.sum(dtype=float)) * grid.voxel_volume_mL
+        notes.warnings.append(_between_planes(name, rings, drawn, read_mL))
     _fill(mask, fractions, grid, (name, kind), notes)
     mask, fractions, origin = _inside_image(mask, fractions, (k0, j0, i0), grid, name, notes)
     notes.kinds.setdefault(kind, []).append(name)
@@ -283,7 +297,7 @@ def _placed(contours: _Contours, grid: Grid) -> tuple[dict[int | float, _Group],
     planes: dict[int, int | float] = {}
     for k in range(int(np.floor(places[0] - half)), int(np.ceil(places[-1] + half)) + 1):
         nearest = places[int(np.abs(places - k).argmin())]
-        if abs(nearest - k) <= half + 1e-6:
+        if -half + 1e-6 < k - nearest <= half + 1e-6:  # midway between planes a contour counts for one of them
             planes[k] = float(nearest)
     return {float(level): group for level, group in levels.items()}, planes
 

@@ -227,6 +227,35 @@ def test_time_zero_without_a_usable_end_is_one_sentence(measured, zero, hours, w
     assert values(outcome, "tia", 1) == {}
 
 
+@pytest.mark.parametrize(
+    ("key", "other", "words"),
+    [
+        ("nuclide", "I-131", "different radionuclides (I-131, Lu-177)"),
+        ("activity_MBq", 7300.0, "different administered activities"),
+        ("time", timedelta(days=1), "different times of injection"),
+        ("time", timedelta(minutes=-11), "different times of injection"),
+    ],
+)
+def test_images_that_contradict_each_other_on_the_injection_have_no_doses(measured, key, other, words):
+    def change(visit):
+        if visit.labels.visit != "96h":
+            return visit
+        value = getattr(visit.injection, key) + other if key == "time" else other
+        return replace(visit, injection=replace(visit.injection, **{key: value}))
+
+    outcome = changed(measured, change, cycles=(1,))
+    assert [text for text in outcome.warnings if text.startswith("Cycle 1: no doses.") and words in text]
+    assert values(outcome, "dose", 1) == {}
+
+
+def test_injection_times_that_differ_by_minutes_do_no_harm(measured):
+    def change(visit):
+        later = visit.injection.time + timedelta(minutes=5 if visit.labels.visit == "96h" else 0)
+        return replace(visit, injection=replace(visit.injection, time=later))
+
+    assert values(changed(measured, change, cycles=(1,)), "dose", 1)
+
+
 def test_protocol_states_time_zero(tmp_path, folder):
     lutia = load_protocol("lutia")
     assert lutia.imaging.time_zero == "start"
