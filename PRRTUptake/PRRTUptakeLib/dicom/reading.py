@@ -251,7 +251,7 @@ def _stored_type(header: Header) -> str:
             f"{label('BitsAllocated')} of {where} is {allocated} and {label('PixelRepresentation')} is {signed}: "
             "such pixels are not known."
         )
-    syntax = str(dataset.file_meta.get("TransferSyntaxUID", ""))
+    syntax = text(dataset.file_meta, "TransferSyntaxUID", where)
     order = ">" if syntax == "1.2.840.10008.1.2.2" else "<"
     return f"{order}{'i' if signed else 'u'}{allocated // 8}"
 

@@ -150,7 +150,7 @@ def _read(path: Path) -> Header | str:
 def _add(groups: dict[str, dict[str, Header]], header: Header) -> str:
     """Put a header with its series; the reason if it is ignored instead."""
     dataset, where = header.dataset, str(header.path)
-    if str(dataset.file_meta.get("MediaStorageSOPClassUID", "")) == _DIRECTORY:
+    if text(dataset.file_meta, "MediaStorageSOPClassUID", where) == _DIRECTORY:
         return "DICOM directory"
     uid = text(dataset, "SeriesInstanceUID", where)
     if not uid:
