@@ -150,7 +150,9 @@ def missing_plane_doubts(segmentation: Segmentation) -> tuple[str, ...]:
     found = []
     for segment in segmentation:
         wanted = segment.structure in _WHOLE or segment.role in ("target", "lesion")
-        drawn = segment.mask.any(axis=(1, 2)) if wanted else np.ones(1, dtype=bool)
+        if not wanted:
+            continue
+        drawn: np.ndarray = np.asarray(segment.mask.any(axis=(1, 2)))
         levels = np.flatnonzero(drawn)
         if len(levels) < 2 or len(levels) == levels[-1] - levels[0] + 1 or f"'{segment.name}'" in said:
             continue
