@@ -175,8 +175,8 @@ def recist_response(
     Targets: PD where the sum is at least 20 % and at least 5 mm above the nadir; CR where all vanished, nodes being
     below 10 mm; PR where the sum is at least 30 % below baseline; NE where one was not assessed and the others do not
     show progression; else SD. A target (no node) that is there again after CR is PD, however small (appendix of RECIST
-    1.1 on lesions that reappear). A new lesion, or a non-target that progresses, is PD whatever the targets do; CR needs
-    all non-targets to be absent, and is PR while one is there or was not assessed (table 1 of RECIST 1.1).
+    1.1 on lesions that reappear). A new lesion, or a non-target that progresses, is PD whatever the targets do; CR
+    needs all non-targets to be absent, and is PR while one is there or was not assessed (table 1 of RECIST 1.1).
 
     Parameters
     ----------
