@@ -214,9 +214,9 @@ def cycle_dosimetry(
     ordered = sorted(visits, key=_hours)
     first = ordered[0]
     assert first.injection is not None
-    given = first.injection.nuclide
+    nuclide = first.injection.nuclide
     options = _options(settings)
-    earlier = _scalable(full or {}, options, given)
+    earlier = _scalable(full or {}, options, nuclide)
     described = _described(first, settings)
     use = population_use(settings, first.injection.activity_MBq, first.labels.cycle, described, history)
     earlier = {name: one for name, one in earlier.items() if use is None or not use.covers(name)}
@@ -244,12 +244,12 @@ def cycle_dosimetry(
     patient = Patient(
         _PHANTOM[settings.sex or first.injection.sex],
         first.injection.activity_MBq,
-        given,
+        nuclide,
         first.labels.cycle,
         first.labels.treated_lobe,
         marrow_fat_fraction=settings.marrow.get("fat_fraction"),
         tissues=settings.radiosensitivities(first.protocol),
-        sphere_S_Gy_per_Bq_s=lambda mass_g: sphere_dose(given, mass_g, lesion_density).S_Gy_per_Bq_s,
+        sphere_S_Gy_per_Bq_s=lambda mass_g: sphere_dose(nuclide, mass_g, lesion_density).S_Gy_per_Bq_s,
     )
     options = replace(options, population=use)
     result = dosimetry(curves, regions, patient, settings.model, options, chain, earlier=earlier)
@@ -393,12 +393,12 @@ def _without_curve(visits: Sequence[VisitResult], settings: DoseSettings, full: 
     return "It has one image, and no earlier cycle has a full curve to scale: give 'teff_h' under 'dosimetry'."
 
 
-def _scalable(full: Mapping[str, Integral], options: Options, given: str) -> dict[str, Integral]:
+def _scalable(full: Mapping[str, Integral], options: Options, nuclide: str) -> dict[str, Integral]:
     """Full curves of the same nuclide of the regions for which no half-life is stated."""
     return {
         name: one
         for name, one in full.items()
-        if one.nuclide.name == given and math.isnan(options.half_life_of(name)[0])
+        if one.nuclide.name == nuclide and math.isnan(options.half_life_of(name)[0])
     }
 
 

@@ -6,6 +6,7 @@ One structure that cannot be used never keeps the others from being read: it is 
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _ON_PLANE = 0.25  # of the distance of planes
 _CUT_OFF = 0.05  # a structure of which more is outside its image is left out
 _CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
+_UNTYPED, _EMPTY = "without a type", "without points"
 _NOTABLE = 0.25  # of the largest plane: smaller parts over each other are no sign of missing contours
 _WIDEST = 4  # times the image: further out, coordinates are taken for broken
 
@@ -74,11 +76,11 @@ class StructureSet:
 
 @dataclass(eq=False)
 class _Contours:
-    """Contours of one structure: RAS points by type, and what was left out of it."""
+    """Contours of one structure: RAS points by type, and how many of which kind were left out of it."""
 
     adding: list[np.ndarray] = field(default_factory=list)
     cancelling: list[np.ndarray] = field(default_factory=list)
-    ignored: set[str] = field(default_factory=set)
+    ignored: Counter[str] = field(default_factory=Counter)
 
     @property
     def all(self) -> list[np.ndarray]:
@@ -93,6 +95,7 @@ class _Notes:
     warnings: list[str] = field(default_factory=list)
     filled: list[str] = field(default_factory=list)
     gaps: list[str] = field(default_factory=list)
+    open: list[str] = field(default_factory=list)
     kinds: dict[str, list[str]] = field(default_factory=dict)
 
 
@@ -151,6 +154,11 @@ def _sentences(remarks: _Notes, where: str, note: str) -> tuple[tuple[str, ...],
             f"No contour between parts that are over each other in {', '.join(remarks.gaps)} of {where}: taken as "
             "drawn; check whether contours are missing."
         )
+    if remarks.open:
+        warnings.append(
+            f"Contours that enclose nothing were left out of {', '.join(remarks.open)} of {where}: check whether a "
+            "plane is missing."
+        )
     if remarks.left_out:
         warnings.append(f"Left out of {where}: {'; '.join(remarks.left_out)}.")
     notes = [note] if note else []
@@ -191,7 +199,7 @@ def _contours(found: Sequence[Dataset]) -> _Contours | str:
     for contour in found:
         kind = str(contour.get("ContourGeometricType", "") or "")
         if kind not in _CLOSED:
-            result.ignored.add(kind or "unknown")
+            result.ignored[kind or _UNTYPED] += 1
             continue
         try:
             values = np.array(contour.get("ContourData", None) or [], dtype=float)
@@ -199,7 +207,7 @@ def _contours(found: Sequence[Dataset]) -> _Contours | str:
             return "its coordinates are not numbers"
         stated = contour.get("NumberOfContourPoints", None)
         if not values.size:
-            result.ignored.add("empty")
+            result.ignored[_EMPTY] += 1
             continue
         if values.size % 3 or (stated is not None and int(stated) * 3 != values.size):
             return f"a contour has {values.size} coordinates where {int(stated or 0)} points are stated"
@@ -240,8 +248,11 @@ def _structure(contours: _Contours | str, grid: Grid, identity: tuple[int, str],
         raise _LeftOutError(contours)
     number, name = identity
     if not contours.all:
-        kinds = ", ".join(sorted(contours.ignored - {"empty"}))
+        kinds = ", ".join(sorted({*contours.ignored} - {_EMPTY}))
         raise _LeftOutError(f"{kinds} contours enclose nothing" if kinds else "it has no contour")
+    if contours.ignored:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(contours.ignored.items()))
+        notes.open.append(f"'{name}' ({kinds})")
     rings, planes = _placed(contours, grid)
     flat = [ring for plane in rings.values() for group in plane for ring in group]
     kind = kind_of_outlines(flat, grid.spacing_mm[:2])

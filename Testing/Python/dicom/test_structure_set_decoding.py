@@ -271,6 +271,25 @@ def test_one_odd_structure_keeps_no_other_from_being_read(tmp_path, series, grid
     assert f"Left out of rt.dcm: '{structures[1][0]}'" in found.warnings[-1]
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"ContourData": None}, "1 without points"),
+        ({"ContourGeometricType": None}, "1 without a type"),
+        ({"ContourGeometricType": "OPEN_PLANAR"}, "1 OPEN_PLANAR"),
+    ],
+)
+def test_a_contour_that_encloses_nothing_is_not_left_out_silently(tmp_path, series, grid, change, words):
+    def changed(ds):
+        first = ds.ROIContourSequence[0].ContourSequence[0]
+        for keyword, value in change.items():
+            setattr(first, keyword, value)
+
+    found = read(tmp_path, series, [("Liver", cylinder(grid, RING, range(3, 9)))], changed)
+    assert volume(found, "Liver") == pytest.approx(area_mL(grid, np.pi * 9.3**2, 5), rel=0.01)
+    assert f"left out of 'Liver' ({words}) of rt.dcm" in found.warnings[0]
+
+
 def no_data(ds):
     ds.ROIContourSequence[1].ContourSequence = [item(ContourGeometricType=CLOSED, NumberOfContourPoints=0)]
 
