@@ -29,7 +29,7 @@ from PRRTDosimetryLib.dosimetry.cumulative import VISIT as ALL_CYCLES
 from PRRTDosimetryLib.dosimetry.cumulative import OrganTotal, organ_totals, total_rows
 from PRRTDosimetryLib.dosimetry.dose_rows import Labels, dose_rows, recovered_rows
 from PRRTDosimetryLib.dosimetry.engine import Dosimetry, dosimetry
-from PRRTDosimetryLib.dosimetry.one_injection import contradiction
+from PRRTDosimetryLib.dosimetry.one_injection import contradiction, same_injections
 from PRRTDosimetryLib.dosimetry.point_rows import point_rows
 from PRRTDosimetryLib.dosimetry.recovery_doses import LesionPoints, RecoveredDoses, recovered_doses
 from PRRTDosimetryLib.dosimetry.regions import Patient, Region
@@ -115,6 +115,7 @@ def add_doses(result: StudyResult) -> StudyResult:
     have corrected doses too, beside the others.
     """
     settings = settings_of(result.input)
+    settings.require_tissues(segment.name for visit in result.visits for segment in visit.prepared.segmentation)
     cycles = _cycles(result.visits)
     serial = any(len(visits) > 1 for visits in cycles.values())
     found: list[CycleDoses] = []
@@ -137,6 +138,8 @@ def add_doses(result: StudyResult) -> StudyResult:
             full_recovered = made.recovered.integrals if made.recovered is not None else {}
     if len(found) > 1:
         parts.append(_totals(result, [one.dosimetry for one in found]))
+        injections = {one.cycle: cycles[one.cycle][0].injection for one in found}
+        parts.append(ResultPart(warnings=same_injections(injections)))
     return result.with_parts(*parts)
 
 

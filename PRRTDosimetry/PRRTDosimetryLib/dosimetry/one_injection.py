@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _AGREE_S = 600.0  # times that are typed anew for each image differ by minutes
 _AGREE = 0.01  # of a half-life, where that is shorter
+_ONE_CYCLE_S = 7 * 86400.0  # cycles are weeks apart
 
 
 def contradiction(injections: Mapping[str, Injection]) -> str:
@@ -34,3 +35,15 @@ def contradiction(injections: Mapping[str, Injection]) -> str:
             f"'{first}', {injections[last].time.isoformat()} by visit '{last}'): {remedy}."
         )
     return ""
+
+
+def same_injections(injections: Mapping[int, Injection | None]) -> tuple[str, ...]:
+    """Warnings on cycles, by number, that name one injection: it would be counted twice in the sums over cycles."""
+    known = [(cycle, one) for cycle, one in injections.items() if one is not None]
+    return tuple(
+        f"Cycles {cycle} and {later} name one injection, {one.time.isoformat()}: if that was one administration, its "
+        "dose counts twice in the sums; correct the cycle of the visits, or the header."
+        for n, (cycle, one) in enumerate(known)
+        for later, other in known[n + 1 :]
+        if abs((other.time - one.time).total_seconds()) < _ONE_CYCLE_S
+    )
