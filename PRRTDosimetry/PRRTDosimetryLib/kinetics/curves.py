@@ -197,10 +197,12 @@ def _check_times(curve: Curve) -> None:
             )
     for earlier, later in pairwise(curve.time_h):
         if later <= earlier:
-            raise KineticsError(
-                f"{curve.region}: the times {earlier:g} h and {later:g} h are out of order; list each region's points "
-                "by rising time."
+            remedy = (
+                "two points have one time, so keep one of them"
+                if later == earlier
+                else "list each region's points by rising time"
             )
+            raise KineticsError(f"{curve.region}: the times {earlier:g} h and {later:g} h are out of order; {remedy}.")
 
 
 def _check_activities(curve: Curve) -> None:

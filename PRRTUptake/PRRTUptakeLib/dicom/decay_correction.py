@@ -262,7 +262,10 @@ def _by_frame_reference(head: PetHeader, starts: list[datetime]) -> tuple[dateti
     elapsed_s = np.array([(start - first).total_seconds() for start in starts])
     reference_s = elapsed_s + mean_count_s - offset_s
     if np.abs(reference_s).max() > 1e8:
-        raise DicomError(f"{label('FrameReferenceTime')} of {head.where} is {offset_s.max():g} s, which is impossible.")
+        raise DicomError(
+            f"{label('FrameReferenceTime')} of {head.where} is {offset_s.max():g} s, which is impossible: "
+            "export the series again."
+        )
     spread = _effect(rate * float(np.ptp(reference_s)))
     return first + timedelta(seconds=float(np.median(reference_s))), spread
 
@@ -298,7 +301,10 @@ def _durations(head: PetHeader) -> np.ndarray | None:
         if value is None:
             return None
         if not 1 <= value <= 1000 * _LONGEST_FRAME_S:
-            raise DicomError(f"{label('ActualFrameDuration')} of {header.path} is {value:g} ms, which is impossible.")
+            raise DicomError(
+                f"{label('ActualFrameDuration')} of {header.path} is {value:g} ms, which is impossible: "
+                "export the series again."
+            )
         found.append(value / 1000)
     return np.array(found)
 

@@ -89,7 +89,7 @@ def make_plane(
     if not (0.01 <= between_rows <= 100 and 0.01 <= between_columns <= 100):
         raise DicomError(
             f"{label('PixelSpacing')} of {where} is {between_rows:g}\\{between_columns:g} mm, "
-            "but must lie between 0.01 and 100."
+            "but must be from 0.01 to 100: export the series again."
         )
     directions = np.asarray(orientation, dtype=float)
     row, column = directions.tolist()[:3], directions.tolist()[3:]
@@ -155,7 +155,10 @@ def nm_planes(dataset: Dataset, frames: int, where: str) -> tuple[list[Plane], t
             raise DicomError(f"{label('SpacingBetweenSlices')} of {where} is missing: slices cannot be placed.")
         decisions.append(f"{label('SpacingBetweenSlices')} is missing: Slice Thickness is taken, along the normal.")
     if spacing is not None and not 0.01 <= abs(spacing) <= 100:
-        raise DicomError(f"{label('SpacingBetweenSlices')} of {where} is {spacing:g} mm, which is impossible.")
+        raise DicomError(
+            f"{label('SpacingBetweenSlices')} of {where} is {spacing:g} mm, which is impossible: "
+            "export the series again."
+        )
     first = make_plane(
         numbers(source, "ImagePositionPatient", where, 3),
         numbers(source, "ImageOrientationPatient", where, 6),

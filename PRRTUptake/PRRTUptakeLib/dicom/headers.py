@@ -325,7 +325,9 @@ def required_number(dataset: Dataset, keyword: str, where: str, low: float, high
     if found is None:
         raise HeaderError(f"{label(keyword)} of {where} is missing.")
     if not low <= found <= high:
-        raise HeaderError(f"{label(keyword)} of {where} is {found:g}, but must lie between {low:g} and {high:g}.")
+        raise HeaderError(
+            f"{label(keyword)} of {where} is {found:g}, but must be from {low:g} to {high:g}: correct it, or state it."
+        )
     return found
 
 

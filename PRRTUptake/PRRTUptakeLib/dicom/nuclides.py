@@ -88,7 +88,9 @@ def header_nuclide(item: Dataset | None, where: str, stated: str | None = None) 
     if stored is None:
         return _without_half_life(names, source, where, decisions)
     if stored <= 0:
-        raise DicomError(f"{label('RadionuclideHalfLife')} of {where} is {stored:g} s, which is impossible.")
+        raise DicomError(
+            f"{label('RadionuclideHalfLife')} of {where} is {stored:g} s, which is impossible: export the series again."
+        )
     if not names:
         names = tuple(name for name in known_nuclides() if _agrees(stored, name))[:1]
         if not names:

@@ -130,7 +130,7 @@ def _positive(name: str, value: float | None) -> None:
 
 def _within(name: str, value: float | None, low: float, high: float) -> None:
     if value is not None and not low <= value <= high:
-        raise OverrideError(f"The {name} is {value:g}, but must lie between {low:g} and {high:g}.")
+        raise OverrideError(f"The {name} is {value:g}, but must be from {low:g} to {high:g}: correct it.")
 
 
 @dataclass(frozen=True)

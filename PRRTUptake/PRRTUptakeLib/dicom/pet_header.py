@@ -112,7 +112,10 @@ def pet_header(arranged: Stack, inputs: OperatorOverrides) -> PetHeader:
                 f"{label('RescaleIntercept')} of {frame.header.path} is {frame.intercept:g}, but must be 0 in PET."
             )
         if not _SLOPES[0] <= frame.slope <= _SLOPES[1]:
-            raise DicomError(f"{label('RescaleSlope')} of {frame.header.path} is {frame.slope:g}, which is impossible.")
+            raise DicomError(
+                f"{label('RescaleSlope')} of {frame.header.path} is {frame.slope:g}, which is impossible: "
+                "export the series again."
+            )
     clock = clock_of(dataset, where, inputs.time_zone)
     drug = drug_item(dataset, where)
     nuclide = header_nuclide(drug, where, inputs.nuclide)

@@ -171,7 +171,9 @@ def _frame_count(dataset: Dataset, where: str) -> int:
     if count is None:
         return 1
     if not 1 <= count <= _MOST or count != int(count):
-        raise DicomError(f"{label('NumberOfFrames')} of {where} is {count:g}, which is impossible.")
+        raise DicomError(
+            f"{label('NumberOfFrames')} of {where} is {count:g}, which is impossible: export the series again."
+        )
     return int(count)
 
 
@@ -224,7 +226,7 @@ def _positive(dataset: Dataset, keyword: str, where: str) -> int:
     if found is None or found < 1:
         raise DicomError(f"{label(keyword)} of {where} is missing or 0: the file holds no image.")
     if found > _MOST or found != int(found):
-        raise DicomError(f"{label(keyword)} of {where} is {found:g}, which is impossible.")
+        raise DicomError(f"{label(keyword)} of {where} is {found:g}, which is impossible: export the series again.")
     return int(found)
 
 

@@ -137,7 +137,12 @@ def mappings_in(found: Sequence[Dataset], where: str) -> tuple[Mapping, ...]:
     """The items of a mapping sequence whose unit is known; raises as ``mappings_of``."""
     known = [Mapping(item, unit) for item in found for unit in [unit_of(_code(item, where))] if unit is not None]
     if found and not known:
-        others = sorted({_code(item, where) or "no unit" for item in found})
+        others = sorted({_code(item, where) for item in found} - {""})
+        if not others:
+            raise DicomError(
+                f"{label('MeasurementUnitsCodeSequence')} of the Real World Value Mapping of {where} is missing: of "
+                "which unit its values are is not known; export the series in Bq/ml or in counts."
+            )
         proportional = [code for code in others if code.lower() in _PROPORTIONAL]
         why = "known only up to a factor" if proportional else "not a unit of counts, activity or SUV"
         raise DicomError(
@@ -226,7 +231,10 @@ def line_of(mapping: Mapping, where: str) -> tuple[float, float] | None:
             "impossible: export the series again."
         )
     if abs(intercept * mapping.unit.factor) > _SCALES[1]:
-        raise DicomError(f"{label('RealWorldValueIntercept')} of {where} is {intercept:g}, which is impossible.")
+        raise DicomError(
+            f"{label('RealWorldValueIntercept')} of {where} is {intercept:g}, which is impossible: "
+            "export the series again."
+        )
     return scale, intercept * mapping.unit.factor
 
 
