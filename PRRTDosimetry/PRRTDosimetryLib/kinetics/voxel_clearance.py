@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _LEAST = 1e-300
 _FURTHEST_STEP = 0.5  # of the logarithm of a rate
 _ROUNDING = 1e-12  # what is left of a difference of sums that should be 0
-_PIECE = 8192  # curves fitted at a time: their arrays stay in the cache, and are used again for the next
+PIECE = 32768  # curves fitted at a time: between shorter steps threads wait for each other, longer ones leave the cache
 _PRODUCT = 4096  # curves multiplied at a time: larger products wake BLAS's threads, which fight with ours
 
 
@@ -42,14 +42,15 @@ def fit_clearance(curve: Curve, values: np.ndarray, w: np.ndarray, steps: int) -
     count, tried = values.shape[1], curve.grid()[0]
     ((low, high),) = curve.bounds()
     result = np.empty((5, count))
-    arrays = np.empty((4, *values.shape[:1], min(count, _PIECE)))
-    for start in range(0, count, _PIECE):
-        part = slice(start, start + _PIECE)
+    arrays = np.empty((3, *values.shape[:1], min(count, PIECE)))
+    for start in range(0, count, PIECE):
+        part = slice(start, start + PIECE)
         given = _Given.of(curve.times_h, values[:, part], w if w.shape[1] == 1 else w[:, part], arrays)
         log_rate = _best_of_grid(given, tried)
         for _ in range(steps):
             change = _Sums.of(given, np.exp(log_rate)).change()
-            log_rate = np.clip(log_rate + np.clip(change, -_FURTHEST_STEP, _FURTHEST_STEP), low, high)
+            log_rate += np.clip(change, -_FURTHEST_STEP, _FURTHEST_STEP, out=change)
+            np.clip(log_rate, low, high, out=log_rate)
         result[0, part] = log_rate
         result[1:, part] = _at(given, _Sums.of(given, np.exp(log_rate)), curve.times_h[0])
     return Clearance(*result)
@@ -57,43 +58,47 @@ def fit_clearance(curve: Curve, values: np.ndarray, w: np.ndarray, steps: int) -
 
 @dataclass(frozen=True, eq=False)
 class _Given:
-    """Values and weights, and what every step needs of them: w v and w t v, with times (t,) from the first one on.
+    """Values and weights, and what every step needs of them: w v, with times (t,) from the first one on.
 
-    ``shape`` and ``squares`` (t, n) are room that each step writes to.
+    ``shape`` and ``products`` (t, n) are room that each step writes to.
     """
 
     times: np.ndarray
     values: np.ndarray
     w: np.ndarray
     weighted: np.ndarray
-    timed: np.ndarray
-    powers: np.ndarray  # (3, t): 1, t and t^2, times the weights where all curves share them
+    powers: np.ndarray  # (3, t): 1, t and t^2
     shape: np.ndarray
-    squares: np.ndarray
+    products: np.ndarray
 
     @classmethod
     def of(cls, times_h: np.ndarray, values: np.ndarray, w: np.ndarray, arrays: np.ndarray) -> _Given:
         times = times_h - times_h[0]
-        weighted, timed, shape, squares = arrays[:, :, : values.shape[1]]
+        weighted, shape, products = arrays[:, :, : values.shape[1]]
         np.multiply(w, values, out=weighted)
-        np.multiply(times[:, None], weighted, out=timed)
         powers = np.stack([np.ones_like(times), times, times**2])
-        if w.shape[1] == 1:
-            powers *= w[:, 0]
-        return cls(times, values, w, weighted, timed, powers, shape, squares)
+        shape[0] = 1.0
+        return cls(times, values, w, weighted, powers, shape, products)
 
     def curves(self, rate: np.ndarray) -> np.ndarray:
         """The curves of unit amplitude at the first time, (t, n)."""
-        np.multiply(-self.times[:, None], rate, out=self.shape)
-        np.exp(self.shape, out=self.shape)
+        later = self.shape[1:]
+        np.multiply(-self.times[1:, None], rate, out=later)
+        np.exp(later, out=later)
         return self.shape
+
+    def sums_of_values(self) -> np.ndarray:
+        """Sums of w E v and w t E v of the curves E made last, (2, n)."""
+        np.multiply(self.shape, self.weighted, out=self.products)
+        return _product(self.powers[:2], self.products)
 
     def sums_of_squares(self) -> np.ndarray:
         """Sums of w E^2, w t E^2 and w t^2 E^2 of the curves E made last, (3, n)."""
-        np.multiply(self.shape, self.shape, out=self.squares)
-        if self.w.shape[1] > 1:
-            np.multiply(self.squares, self.w, out=self.squares)
-        return _product(self.powers, self.squares)
+        np.multiply(self.shape, self.shape, out=self.products)
+        if self.w.shape[1] == 1:
+            return _product(self.powers * self.w[:, 0], self.products)
+        np.multiply(self.products, self.w, out=self.products)
+        return _product(self.powers, self.products)
 
 
 def _product(matrix: np.ndarray, many: np.ndarray) -> np.ndarray:
@@ -117,20 +122,24 @@ class _Sums:
 
     @classmethod
     def of(cls, given: _Given, rate: np.ndarray) -> _Sums:
-        shape = given.curves(rate)
+        given.curves(rate)
+        value, timed_value = given.sums_of_values()
         squares, timed, twice_timed = given.sums_of_squares()
-        squares = np.maximum(squares, _LEAST)
-        amplitude = np.maximum(np.einsum("tn,tn->n", shape, given.weighted) / squares, 0.0)
-        across = twice_timed - timed * timed / squares
+        np.maximum(squares, _LEAST, out=squares)
+        amplitude = np.divide(value, squares, out=value)
+        np.maximum(amplitude, 0.0, out=amplitude)
+        along = timed * timed
+        along /= squares
+        across = np.subtract(twice_timed, along, out=along)
         across[across < _ROUNDING * twice_timed] = 0.0
-        return cls(rate, amplitude, np.einsum("tn,tn->n", shape, given.timed), squares, timed, across)
+        return cls(rate, amplitude, timed_value, squares, timed, across)
 
     def change(self) -> np.ndarray:
         """The Gauss-Newton step of the logarithm of the rate; none where the curve says nothing of it."""
         missing = self.amplitude * self.timed - self.timed_value
         scale = self.amplitude * self.rate * self.across
-        change: np.ndarray = np.zeros_like(scale)
-        np.divide(missing, scale, out=change, where=scale > 0.0)
+        scale[~(scale > 0.0)] = np.inf
+        change: np.ndarray = np.divide(missing, scale, out=missing)
         return change
 
 
@@ -138,7 +147,7 @@ def _at(given: _Given, sums: _Sums, first_h: float) -> tuple[np.ndarray, ...]:
     """Amplitude at time 0, area from then on and its variance, and the misfit, at the rate of ``sums``."""
     residual = np.multiply(given.shape, sums.amplitude, out=given.shape)
     np.subtract(given.values, residual, out=residual)
-    misfit = np.einsum("tn,tn->n", np.multiply(given.w, residual, out=given.squares), residual)
+    misfit = np.einsum("tn,tn->n", np.multiply(given.w, residual, out=given.products), residual)
     back = np.exp(first_h * sums.rate)  # from the first time to time 0
     area_of_one = back / sums.rate
     # Of log(area) by the logarithm of the rate: by itself, and by the amplitude that goes with it.
@@ -155,13 +164,12 @@ def _best_of_grid(given: _Given, tried: np.ndarray) -> np.ndarray:
     shared = given.w.shape[1] == 1
     if shared:
         shapes /= np.sqrt(shapes**2 @ given.w)
-    best, like = np.zeros((2, given.values.shape[1]))
-    chosen = np.zeros(like.shape, dtype=np.int8)
-    for number, shape in enumerate(shapes):
-        np.einsum("t,tn->n", shape, given.weighted, out=like)
+    best = np.zeros(given.values.shape[1])
+    chosen = np.zeros(best.shape, dtype=np.int8)
+    for number, like in enumerate(_product(shapes, given.weighted)):
         if not shared:
-            like /= np.sqrt(np.maximum(np.einsum("t,tn->n", shape**2, given.w), _LEAST))
-        np.copyto(chosen, number, where=like > best)
+            like /= np.sqrt(np.maximum(np.einsum("t,tn->n", shapes[number] ** 2, given.w), _LEAST))
+        np.maximum(chosen, np.int8(number) * (like > best), out=chosen)  # numbers rise: the last that was better
         np.maximum(best, like, out=best)
     found: np.ndarray = tried[chosen]
     return found

@@ -17,6 +17,7 @@ from PRRTUptakeLib.vocabulary import TIA_UNITS
 from scipy.special import stdtrit
 
 from PRRTDosimetryLib.kinetics.errors import KineticsError
+from PRRTDosimetryLib.kinetics.voxel_clearance import PIECE
 from PRRTDosimetryLib.kinetics.voxel_fits import Curve, fit
 from PRRTDosimetryLib.kinetics.voxel_noise import VoxelNoise, noise_floor, relative_noise, shared_noise
 from PRRTDosimetryLib.kinetics.voxel_prior import LocalPrior, NEIGHBOURHOOD_mm, checked, local_rates, with_spreads
@@ -231,38 +232,46 @@ def _mapped(
             found = fit(curve, values, seen.astype(np.float64), known, variance=noise.variance)
         return found.area, found.u_area, math.log(2.0) / found.rates_per_h[0]
 
-    return replace(_mapped_by_index(series, integrate, method), degrees_of_freedom=degrees_of_freedom)
+    curves = PIECE if noise is None and curve.uptake_per_h is None else _CHUNK
+    return replace(_mapped_by_index(series, integrate, method, curves), degrees_of_freedom=degrees_of_freedom)
 
 
 def _mapped_by_index(
     series: VoxelSeries,
     integrate: Callable[[np.ndarray, np.ndarray, Chosen], Areas],
     method: str,
+    together: int,
 ) -> TiaMap:
-    """Integrate all voxels with any activity, in chunks on all cores; ``integrate`` gives area, u, half-life."""
+    """Integrate all voxels with any activity, ``together`` at once, on all cores; ``integrate`` gives the values."""
     flat = series.activity_Bq_per_mL.reshape(series.times_h.size, -1)
-    active = np.flatnonzero((flat > 0.0).any(axis=0))
-    results = np.zeros((3, flat.shape[1]))
+    active = np.flatnonzero(_positive(flat))
+    results = np.zeros((3, flat.shape[1]), dtype=np.float32)
 
     def work(voxels: np.ndarray) -> None:
         whole = voxels[-1] - voxels[0] + 1 == voxels.size
         chosen = slice(voxels[0], voxels[-1] + 1) if whole else voxels  # slices are copied faster
         values = flat[:, chosen].astype(np.float64)
         seen = np.isfinite(values)
-        results[:, chosen] = integrate(values if seen.all() else np.where(seen, values, 0.0), seen, chosen)
+        area, u_area, half_life_h = integrate(values if seen.all() else np.where(seen, values, 0.0), seen, chosen)
+        results[0, chosen] = area * _MBQ_PER_BQ
+        results[1, chosen] = u_area * _MBQ_PER_BQ
+        results[2, chosen] = half_life_h
 
     if active.size:
-        chunks = np.array_split(active, math.ceil(active.size / _CHUNK))
+        chunks = np.array_split(active, math.ceil(active.size / together))
         with ThreadPoolExecutor(thread_count()) as pool:
             list(pool.map(work, chunks))
-    return _maps(series, results[0], results[1], results[2], method)
-
-
-def _maps(series: VoxelSeries, area: np.ndarray, u_area: np.ndarray, half_life_h: np.ndarray, method: str) -> TiaMap:
-    shape = series.grid.shape
-    quantity = "time-integrated activity concentration"
+    shape, quantity = series.grid.shape, "time-integrated activity concentration"
     return TiaMap(
-        series.volume((area * _MBQ_PER_BQ).reshape(shape), quantity, TIA_UNITS, method),
-        series.volume((u_area * _MBQ_PER_BQ).reshape(shape), f"standard uncertainty of {quantity}", TIA_UNITS, method),
-        series.volume(half_life_h.reshape(shape), "effective half-life", "h", method),
+        series.volume(results[0].reshape(shape), quantity, TIA_UNITS, method),
+        series.volume(results[1].reshape(shape), f"standard uncertainty of {quantity}", TIA_UNITS, method),
+        series.volume(results[2].reshape(shape), "effective half-life", "h", method),
     )
+
+
+def _positive(flat: np.ndarray) -> np.ndarray:
+    """Which voxels of images (t, n) have any activity."""
+    found: np.ndarray = flat[0] > 0.0
+    for image in flat[1:]:
+        found |= image > 0.0
+    return found

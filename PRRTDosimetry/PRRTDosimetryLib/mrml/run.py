@@ -45,9 +45,15 @@ EXTENSIONS: tuple[Extension, ...] = (_doses, _dose_maps, _summed_map)
 def run_case_with_doses(case_path: Path, output: Path) -> CaseResult:
     """Measure a case and add the doses of every cycle that was imaged more than once.
 
+    The scene is empty afterwards: where one process runs many patients, the last one's images would be kept.
+
     Raises
     ------
     PRRTError
         If the data do not allow an answer; then ``output`` is as it was before.
     """
-    return run_case(case_path, output, extensions=EXTENSIONS)
+    made = run_case(case_path, output, extensions=EXTENSIONS)
+    from PRRTUptakeLib.mrml.scene import empty_scene  # which the run has imported last
+
+    empty_scene()
+    return made

@@ -47,11 +47,14 @@ class Wishes:
 
 @dataclass(frozen=True, eq=False)
 class Planned:
-    """A session that becomes a visit, with when its activity was given."""
+    """A session that becomes a visit, with when its activity was given; or a CT or MRI, ``follows`` being the cycle
+    after which lesions are compared on it, 0 if contours are drawn on it for others.
+    """
 
     session: Session
     number: int
     timing: Timing | None
+    follows: int = 0
 
 
 def assemble(scan: Scan, wishes: Wishes) -> CaseDraft:
@@ -149,16 +152,25 @@ def _planned(
         )
     anatomy = [(n, one) for n, one in enumerate(sessions) if one.choice is None]
     drawn = [pair for pair in anatomy if pair[0] in with_contours]
-    if routes and not drawn and not any(n in with_contours for n, _ in measured):
-        drawn = _before_first(anatomy, measured, draft)
-    left = [one for n, one in enumerate(sessions) if (n, one) not in measured and (n, one) not in drawn]
-    draft.remark([f"{one.first.label} is of no visit that the protocol measures: left out." for one in left])
+    segmented = [n for n, _ in measured if n in with_contours]
+    later: set[int] = set()
+    if routes and (len(drawn) > 1 or not (drawn or segmented)):
+        drawn = _before_first(drawn or anatomy, measured, draft)
+    elif not routes and segmented:
+        later = {n for n, one in drawn if n > measured[-1][0] and one.started}
+        needed = len(segmented) < len(measured)
+        drawn = [pair for pair in drawn if needed or pair[0] in later]
+    for n, one in enumerate(sessions):
+        if (n, one) not in measured and (n, one) not in drawn:
+            what = ": left out, with its contours." if n in with_contours else ": left out."
+            draft.remark([f"{one.first.label} is of no visit that the protocol measures{what}"])
     timings = timings_of([one for _, one in measured], one_cycle=routes)
     of_number = {n: timing for (n, _), timing in zip(measured, timings, strict=True)}
     chosen = sorted([*measured, *drawn], key=lambda pair: pair[0])
     if routes:
         chosen = sorted(chosen, key=lambda pair: pair[1].choice is not None)  # what is drawn on comes first
-    return [Planned(one, n, of_number.get(n)) for n, one in chosen]
+    last = max(timing.cycle for timing in timings)
+    return [Planned(one, n, of_number.get(n), last if n in later else 0) for n, one in chosen]
 
 
 def _before_first(
@@ -182,7 +194,8 @@ def _visit(one: Planned, protocol: Protocol) -> DraftVisit:
     """A visit without its segments."""
     session, timing = one.session, one.timing
     if session.choice is None or timing is None:
-        visit = DraftVisit("MRI" if session.first.series.modality == "MR" else "CT", 1)
+        modality = "MRI" if session.first.series.modality == "MR" else "CT"
+        visit = DraftVisit(f"follow-up {modality}" if one.follows else modality, one.follows or 1)
         visit.images = [image.series.files for image in session.anatomy]
         visit.found = {"image": "", "anatomy": session.first.label}
         return visit

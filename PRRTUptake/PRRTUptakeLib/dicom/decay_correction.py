@@ -45,15 +45,7 @@ def frame_starts(head: PetHeader, inputs: OperatorOverrides) -> list[datetime] |
     """Start of the acquisition of each plane; None if any is not stated."""
     if inputs.acquisition_time is not None:
         return [inputs.acquisition_time] * head.count
-    starts = []
-    for header in head.headers:
-        start = head.clock.moment(header.dataset, "AcquisitionDate", "AcquisitionTime")
-        if start is None:
-            start = head.clock.date_time(header.dataset, "AcquisitionDateTime")
-        if start is None:
-            return None
-        starts.append(start)
-    return starts
+    return None if head.starts is None else list(head.starts)
 
 
 def decay_of_values(head: PetHeader, inputs: OperatorOverrides) -> Decay:

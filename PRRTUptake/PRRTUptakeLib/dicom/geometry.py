@@ -7,6 +7,7 @@ along it and the grid is right-handed, however the files or frames are numbered.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -84,22 +85,22 @@ def make_plane(
     for keyword, value in values:
         if value is None:
             raise DicomError(f"{label(keyword)} of {where} is missing: its place in the patient is not known.")
-    between_rows, between_columns = np.asarray(spacing, dtype=float)
+    between_rows, between_columns = spacing or ()
     if not (0.01 <= between_rows <= 100 and 0.01 <= between_columns <= 100):
         raise DicomError(
             f"{label('PixelSpacing')} of {where} is {between_rows:g}\\{between_columns:g} mm, "
             "but must lie between 0.01 and 100."
         )
     directions = np.asarray(orientation, dtype=float)
-    row, column = directions[:3], directions[3:]
-    lengths = np.linalg.norm(row), np.linalg.norm(column)
-    if max(abs(lengths[0] - 1), abs(lengths[1] - 1), abs(row @ column)) > 1e-3:
+    row, column = directions.tolist()[:3], directions.tolist()[3:]
+    across = sum(one * other for one, other in zip(row, column, strict=True))
+    if max(abs(math.hypot(*row) - 1), abs(math.hypot(*column) - 1), abs(across)) > 1e-3:
         shown = "\\".join(f"{value:g}" for value in directions)
         raise DicomError(
             f"{label('ImageOrientationPatient')} of {where} is {shown}, which are not two perpendicular unit vectors."
         )
     place = np.asarray(position, dtype=float)
-    if np.abs(place).max() > 1e5:
+    if max(map(abs, place.tolist())) > 1e5:
         raise DicomError(f"{label('ImagePositionPatient')} of {where} is {np.abs(place).max():g} mm away.")
     return Plane(place, directions, (float(between_rows), float(between_columns)), thickness)
 

@@ -6,6 +6,7 @@ import math
 import struct
 from dataclasses import dataclass
 from functools import cache
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import pydicom
@@ -24,8 +25,11 @@ if TYPE_CHECKING:
     from pydicom.tag import BaseTag
 
 _PREAMBLE = 132
+_FIRST_bytes = 8192  # read at once: in files of one plane all that comes before the pixels
+_PIXELS_BEGIN = b"\xe0\x7f\x10\0"  # the tag of pixel data, little endian
 _PIXEL_ELEMENTS = (0x0008, 0x0009, 0x0010)  # of group 7FE0: float, double and integer pixel data
 _UNDEFINED = 0xFFFFFFFF
+_SOP_CLASS = Tag("SOPClassUID")
 _PLAIN_TEXT = frozenset({"AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI"})
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _WITH_PIXELS = frozenset(
@@ -73,21 +77,43 @@ def read_header(path: Path) -> Header | None:
     """
     size = path.stat().st_size
     with path.open("rb") as file:
-        if not _looks_like_dicom(file.read(_PREAMBLE)):
+        first = file.read(_FIRST_bytes)
+        if not _looks_like_dicom(first[:_PREAMBLE]):
             return None
-        file.seek(0)
         try:
-            dataset = pydicom.dcmread(file, stop_before_pixels=True, force=True)
+            dataset = _of_first_bytes(first, file, path)
+            if dataset is None:
+                file.seek(0)
+                dataset = pydicom.dcmread(file, stop_before_pixels=True, force=True)
         except Exception as error:  # pydicom raises many kinds on broken files; all mean the same to the user
             raise HeaderError(f"The DICOM file {path} is broken ({error}): export it again.") from error
-        if "SOPClassUID" not in dataset and "MediaStorageSOPClassUID" not in dataset.file_meta:
+        if _SOP_CLASS not in dataset and "MediaStorageSOPClassUID" not in dataset.file_meta:
             raise HeaderError(
                 f"The DICOM file {path} is broken or truncated, it has no SOP Class UID: export it again."
             )
-        syntax = str(dataset.file_meta.get("TransferSyntaxUID", "1.2.840.10008.1.2"))
+        syntax = text(dataset.file_meta, "TransferSyntaxUID", str(path)) or "1.2.840.10008.1.2"
         if syntax == _DEFLATED:  # its pixels can only be reached by inflating; dcmread has done so without complaint
             return Header(path, dataset)
         return _with_pixels(path, dataset, file, size, syntax)
+
+
+def _of_first_bytes(first: bytes, file: BinaryIO, path: Path) -> Dataset | None:
+    """The data set before the pixels, at which ``file`` then is; None if they do not begin within these bytes.
+
+    From bytes at hand pydicom reads a tenth faster than from a file.
+    """
+    if _PIXELS_BEGIN not in first:
+        return None
+    stream = BytesIO(first)
+    try:
+        dataset = pydicom.dcmread(stream, stop_before_pixels=True, force=True)
+    except Exception:  # as where an icon has pixels too: the whole file decides
+        return None
+    if first[stream.tell() : stream.tell() + 4] != _PIXELS_BEGIN:
+        return None
+    dataset.buffer, dataset.filename = None, str(path)  # as read from the file: the bytes are needed no more
+    file.seek(stream.tell())
+    return dataset
 
 
 def _looks_like_dicom(start: bytes) -> bool:
@@ -222,6 +248,8 @@ def text(dataset: Dataset, keyword: str, where: str = "this file") -> str:
     if isinstance(value, bytes):
         value = value.decode("latin-1")
     if isinstance(value, str):
+        if "\\" not in value:
+            return value.strip(" \0")
         value = value.split("\\")
     if isinstance(value, (MultiValue, list, tuple)):  # a PersonName iterates over its letters
         return "\\".join(str(item).strip(" \0") for item in value)
@@ -261,13 +289,14 @@ def as_numbers(value: Any, name: str, where: str, count: int | None = None) -> t
     if isinstance(value, str):
         value = value.split("\\")
     items = list(value) if hasattr(value, "__iter__") else [value]
-    if any(isinstance(item, str) and "_" in item for item in items):  # Python reads 1_0 as 10
-        raise HeaderError(f"{name} of {where} is {_shown(items)}, which is not a number.")
+    for item in items:
+        if isinstance(item, str) and "_" in item:  # Python reads 1_0 as 10
+            raise HeaderError(f"{name} of {where} is {_shown(items)}, which is not a number.")
     try:
-        found = tuple(float(item) for item in items)
+        found = tuple(map(float, items))
     except (TypeError, ValueError) as error:
         raise HeaderError(f"{name} of {where} is {_shown(items)}, which is not a number.") from error
-    if not all(math.isfinite(item) for item in found):
+    if not all(map(math.isfinite, found)):
         raise HeaderError(f"{name} of {where} is {_shown(items)}, which is not finite.")
     if count is not None and len(found) != count:
         raise HeaderError(f"{name} of {where} has {len(found)} values ({_shown(items)}), but must have {count}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pydicom.datadict import dictionary_description, dictionary_has_tag
@@ -17,6 +18,8 @@ from PRRTUptakeLib.dicom.times import clock_of
 from PRRTUptakeLib.dicom.vendor_attributes import GE_SCAN_DATETIME, PHILIPS_ACTIVITY_FACTOR, PHILIPS_SUV_FACTOR
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from pydicom.dataset import Dataset
 
     from PRRTUptakeLib.dicom.headers import Header
@@ -73,6 +76,19 @@ class PetHeader:
     def count(self) -> int:
         """Number of planes."""
         return len(self.headers)
+
+    @cached_property
+    def starts(self) -> tuple[datetime, ...] | None:
+        """Start of the acquisition of each plane, as stated; None if any is not. Raises TimeError."""
+        starts = []
+        for header in self.headers:
+            start = self.clock.moment(header.dataset, "AcquisitionDate", "AcquisitionTime")
+            if start is None:
+                start = self.clock.date_time(header.dataset, "AcquisitionDateTime")
+            if start is None:
+                return None
+            starts.append(start)
+        return tuple(starts)
 
 
 def pet_header(arranged: Stack, inputs: OperatorOverrides) -> PetHeader:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.dicom.geometry import Plane, enhanced_planes, nm_planes, plane_of, stack
 from PRRTUptakeLib.dicom.headers import Header, items, label, number, text
 from PRRTUptakeLib.imaging.volume import Volume
+from PRRTUptakeLib.threads import thread_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 NM_STORAGE = "1.2.840.10008.5.1.4.1.1.20"
 _MOST = 65_535  # rows, columns or frames
-_THREADS = min(4, os.cpu_count() or 1)
+_THREADS = min(4, thread_count())
 
 
 @dataclass(frozen=True, eq=False)
@@ -251,7 +251,7 @@ def _stored_type(header: Header) -> str:
             f"{label('BitsAllocated')} of {where} is {allocated} and {label('PixelRepresentation')} is {signed}: "
             "such pixels are not known."
         )
-    syntax = str(dataset.file_meta.get("TransferSyntaxUID", ""))
+    syntax = text(dataset.file_meta, "TransferSyntaxUID", where)
     order = ">" if syntax == "1.2.840.10008.1.2.2" else "<"
     return f"{order}{'i' if signed else 'u'}{allocated // 8}"
 

@@ -114,7 +114,10 @@ def scan_folder(folder: str | Path) -> FolderContents:
     """Like ``find_series``, and also which files were ignored and why."""
     folder = Path(folder)
     if not folder.is_dir():
-        raise DicomError(f"There is no folder {folder}.")
+        what = (
+            f"{folder} is a file: name the folder that holds it" if folder.exists() else f"There is no folder {folder}"
+        )
+        raise DicomError(f"{what}.")
     contents = group_files(sorted(path for path in folder.rglob("*") if path.is_file()))
     if not contents.series:
         raise DicomError(f"The folder {folder} holds no DICOM series ({len(contents.ignored)} other files).")
@@ -147,7 +150,7 @@ def _read(path: Path) -> Header | str:
 def _add(groups: dict[str, dict[str, Header]], header: Header) -> str:
     """Put a header with its series; the reason if it is ignored instead."""
     dataset, where = header.dataset, str(header.path)
-    if str(dataset.file_meta.get("MediaStorageSOPClassUID", "")) == _DIRECTORY:
+    if text(dataset.file_meta, "MediaStorageSOPClassUID", where) == _DIRECTORY:
         return "DICOM directory"
     uid = text(dataset, "SeriesInstanceUID", where)
     if not uid:

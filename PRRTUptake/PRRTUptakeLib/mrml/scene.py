@@ -59,6 +59,19 @@ def build_scene(patient: str, visits: Sequence[VisitContents], shared: bool = Fa
     return segmentations
 
 
+def empty_scene() -> None:
+    """Remove all that is in the scene, shared pixels included.
+
+    VTK keeps what Python hung on an array, such as pixels that it shares, until Python leaves another such array alone:
+    so the arrays are held until they go themselves.
+    """
+    images = [node.GetImageData() for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")]
+    arrays = [image.GetPointData().GetScalars() for image in images if image is not None]
+    del images
+    session().Clear(0)
+    del arrays
+
+
 def _describe(node: Any, volume: Volume, visit: VisitContents) -> None:
     """Note on a volume what its visit is called, and on activity and SUV how long before what was injected."""
     describe_image(node, visit=visit.visit)

@@ -12,6 +12,9 @@ from PRRTUptakeLib.formatting import plain_table as plain_table  # reports take 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+_MANY_ROWS, _MANY_LETTERS = 8, 1200  # in print, a table of more goes on on the next page
+_MANY_COLUMNS = 9  # in print, a table of more is set smaller
+_RANGE = re.compile(r"[-\d.e+]+ (to [-\d.e+]+|\[[-\d.e+]+[,;] [-\d.e+]+\])")  # short, and one word to the eye
 _LONGEST_WORD = 30  # of a cell that does not break within words; UIDs, hashes and addresses do
 RESEARCH_USE = "For research use only. Not for diagnosis, treatment planning or any other clinical decision."
 
@@ -23,8 +26,9 @@ h1 { font-size: 1.6rem; margin-bottom: .2rem; }
 h2 { font-size: 1.2rem; margin-top: 2rem; border-bottom: 1px solid #ccc; }
 table { border-collapse: collapse; margin: .6rem 0; } caption { text-align: left; color: #444; padding-bottom: .3rem; }
 th, td { padding: .25rem .7rem; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top; }
-td.long, .identity td { overflow-wrap: anywhere; }
+td.long, .identity td { overflow-wrap: anywhere; } td.long { min-width: 9em; }
 th { border-bottom: 2px solid #888; } td.number { text-align: right; font-variant-numeric: tabular-nums; }
+td.range { white-space: nowrap; }
 .identity th { border: 0; text-align: left; color: #444; font-weight: 600; } .identity td { border: 0; }
 .warnings { background: #fff4e0; border-left: 4px solid #d55e00; padding: .5rem 1rem .5rem 2rem; }
 .result { font-size: 1.25rem; background: #eef5fb; border-left: 4px solid #0072b2; padding: .6rem 1rem; }
@@ -43,10 +47,13 @@ code { overflow-wrap: anywhere; } pre { white-space: pre-wrap; overflow-wrap: an
 @media print { .contents { break-inside: avoid; columns: 3; font-size: 8pt; }
   summary h2::after { content: " (folded; in the file)"; font-weight: 400; font-size: 9pt; }
   body { max-width: none; margin: 0; padding: 0; font-size: 9pt; line-height: 1.35; }
-  h2 { break-after: avoid; margin: .9rem 0 .2rem; } h3, .small { break-after: avoid; }
+  h2 { break-after: avoid; margin: .9rem 0 .2rem; } h3, .small { break-after: avoid; } p { break-inside: avoid; }
   .pictures { grid-template-columns: 1fr 1fr 1fr; gap: .4rem; } th, td { padding: .1rem .4rem; }
+  .pairs { grid-template-columns: repeat(4, 1fr); max-width: none; }
   .chart > svg { width: auto !important; height: auto !important; max-height: 13cm; } /* two charts fill a page */
   figure, table, .warnings, .result { break-inside: avoid; } tr { break-inside: avoid; }
+  table.many { break-inside: auto; } caption { break-after: avoid; }
+  table.wide { font-size: 8pt; } .wide th, .wide td { padding: .1rem .25rem; }
   * { -webkit-print-color-adjust: exact; print-color-adjust: exact; } }
 """
 
@@ -128,13 +135,19 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str 
 
     Examples
     --------
-    >>> table(["lesion", "T/N"], [["L1", 12.3456]])
-    '<table><tr><th>lesion</th><th>T/N</th></tr><tr><td>L1</td><td class="number">12.35</td></tr></table>'
+    >>> table(["lesion"], [["L1"]])
+    '<table><thead><tr><th>lesion</th></tr></thead><tbody><tr><td>L1</td></tr></tbody></table>'
+    >>> table(["T/N", "95 %"], [[12.3456, "8.77 to 14.8"]]).partition("<tbody>")[2]
+    '<tr><td class="number">12.35</td><td class="range">8.77 to 14.8</td></tr></tbody></table>'
     """
     head = "".join(f"<th>{escape(name)}</th>" for name in header)
     body = "".join(f"<tr>{''.join(_cell(value) for value in row)}</tr>" for row in rows)
     words = f"<caption>{escape(caption)}</caption>" if caption else ""
-    return f"<table>{words}<tr>{head}</tr>{body}</table>"
+    letters = sum(len(cell_text(value)) for row in rows for value in row)
+    kinds = ["many"] if len(rows) > _MANY_ROWS or letters > _MANY_LETTERS else []
+    kinds += ["wide"] if len(header) > _MANY_COLUMNS else []
+    mark = f' class="{" ".join(kinds)}"' if kinds else ""
+    return f"<table{mark}>{words}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def signature_table(roles: Sequence[str]) -> str:
@@ -153,5 +166,6 @@ def _cell(value: object) -> str:
     shown = cell_text(value)
     unbroken = max((len(word) for word in shown.split()), default=0)
     kind = "number" if is_number(value) else "long" if unbroken > _LONGEST_WORD else ""
+    kind = "range" if not kind and _RANGE.fullmatch(shown) else kind
     mark = f' class="{kind}"' if kind else ""
     return f"<td{mark}>{escape(shown)}</td>"

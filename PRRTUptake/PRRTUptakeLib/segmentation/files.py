@@ -196,12 +196,20 @@ def _segments_of(path: Path, name: str) -> Segmentation:
     found = read_voxels(path)
     beside = path.with_name(f"{_stem(path)}.json")
     names = found.labels or (_names_next_to(beside) if beside.is_file() else {})
-    if names:
+    if names and not _has_one_broken_value(found.values):
         boxes = _boxes(found.values, path)
         if len(boxes) + (not found.values.all()) > 2:
             return _labelled(found, names, path, boxes)
     segment = Segment.from_full(name, binary(found.values, path))
     return Segmentation(found.grid, (segment,), found.remarks)
+
+
+def _has_one_broken_value(values: np.ndarray) -> bool:
+    """Whether values of a broken type are 0 and one other that is no whole number, as scaled masks have it."""
+    if values.dtype.kind != "f" or not values.size:
+        return False
+    top = values.max()
+    return bool(top != np.floor(top)) and bool(((values == 0) | (values == top)).all())
 
 
 def _names_next_to(path: Path) -> dict[int, str]:

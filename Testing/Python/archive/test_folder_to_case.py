@@ -180,6 +180,59 @@ def test_masks_that_fit_no_image_are_left_out_aloud(one_visit):
     assert "visits[0].segments" in keys(draft)
 
 
+def with_masks(place, days=(), modality="MR"):
+    """The visit in ``place`` with masks, and examinations so many days from it, each in a folder with masks."""
+    ct = next(place.rglob("S03"))
+    for n in range(len(days) + 1):
+        where = place if n == 0 else place / f"other{n}"
+        if n:
+            shutil.copytree(ct, where / "images")
+            when = np.datetime64("2024-03-05") + days[n - 1]
+            ids = {f"{key}InstanceUID": uid("other", key, str(n)) for key in ("Study", "Series")}
+            for number, file in enumerate(sorted((where / "images").iterdir())):
+                day = str(when).replace("-", "")
+                dates = dict.fromkeys(("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate"), day)
+                changed(
+                    file,
+                    Modality=modality,
+                    FrameOfReferenceUID=uid("other", "frame", str(n)),
+                    SOPInstanceUID=uid("other", str(n), str(number)),
+                    ImagePositionPatient=[-20.0, -20.0, 5.0 * number + n],
+                    **ids,
+                    **dates,
+                )
+        matrix = CT_GRID.ijk_to_ras.copy()
+        matrix[2, 3] += n
+        (where / "masks").mkdir()
+        mask = np.zeros(CT_GRID.shape)
+        mask[2:4, 1:3, 1:3] = 1
+        write_mask(mask, Grid(CT_GRID.shape, matrix), where / "masks" / "liver.nii.gz")
+
+
+def test_an_earlier_examination_with_contours_that_no_visit_needs_is_left_out(one_visit):
+    with_masks(one_visit[0], days=(-20,))
+    draft = drafted(one_visit[0])
+    assert [one.name for one in draft.visits] == ["24h"]
+    assert any("left out, with its contours" in text for text in draft.remarks)
+
+
+def test_a_later_examination_with_contours_is_a_follow_up(one_visit, tmp_path):
+    with_masks(one_visit[0], days=(60, 120))
+    case = tmp_path / "case.json"
+    make_case(one_patient(scan_source(one_visit[0]), ""), case, "a folder", "single-arm")
+    visits = load_case(case).visits
+    assert [one.visit for one in visits] == ["24h", "follow-up MRI", "follow-up MRI 2"]
+    assert not any("has no SPECT series" in text for text in check_case(case).all_problems)
+
+
+def test_an_examination_is_drawn_on_where_the_visit_has_no_contours(one_visit):
+    with_masks(one_visit[0], days=(-20,))
+    shutil.rmtree(one_visit[0] / "masks")
+    draft = drafted(one_visit[0])
+    assert [one.name for one in draft.visits] == ["MRI", "24h"]
+    assert draft.visits[1].keys["drawn_on"] == "MRI"
+
+
 def test_an_image_whose_header_is_silent_on_attenuation_is_asked_for(one_visit):
     place, truth, spect = one_visit
     changed(spect, CorrectedImage=None)

@@ -10,7 +10,7 @@ import pytest
 import SimpleITK
 from PRRTUptakeLib.imaging.errors import ImagingError
 from PRRTUptakeLib.imaging.file_checks import check_metaimage, check_nrrd
-from PRRTUptakeLib.imaging.nifti import read_nifti
+from PRRTUptakeLib.imaging.nifti import read_nifti, whole_bytes
 
 MASK = np.zeros((7, 6, 5), np.uint8)
 MASK[2:5, 1:4, 2] = 1
@@ -115,6 +115,31 @@ def damaged(content, how):
 def test_a_damaged_gzip_is_refused(tmp_path, how):
     path = nifti(tmp_path / "liver.nii.gz")
     path.write_bytes(damaged(path.read_bytes(), how))
+    with pytest.raises(ImagingError, match=r"liver.nii.gz is damaged or cut short"):
+        read_nifti(path)
+
+
+def two_members(content):
+    return gzip.compress(content[:300]) + gzip.compress(content[300:])
+
+
+def equal_members(content):
+    """The stated length of the last one, which is the first one's too, is half of the whole."""
+    content = content[:352] + content[352:].ljust(352, b"\0")  # of 8 x 11 x 4 voxels
+    return gzip.compress(content[:352]) + gzip.compress(content[352:])
+
+
+@pytest.mark.parametrize("pack", [two_members, equal_members, lambda content: gzip.compress(content) + b"\0" * 5])
+def test_gzip_of_several_members_or_padded_is_unpacked_whole(tmp_path, pack):
+    path = nifti(tmp_path / "liver.nii.gz")
+    packed = pack(gzip.decompress(path.read_bytes()))
+    path.write_bytes(packed)
+    assert bytes(whole_bytes(path)) == gzip.decompress(packed)
+
+
+def test_gzip_that_states_an_absurd_length_is_refused_before_memory_is_asked_for(tmp_path):
+    path = nifti(tmp_path / "liver.nii.gz")
+    path.write_bytes(path.read_bytes()[:-4] + b"\xff" * 4)
     with pytest.raises(ImagingError, match=r"liver.nii.gz is damaged or cut short"):
         read_nifti(path)
 

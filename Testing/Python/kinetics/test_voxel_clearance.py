@@ -52,7 +52,7 @@ def test_areas_uncertainties_and_misfits_are_those_of_single_fits(shared):
 def test_more_curves_than_one_piece_are_fitted_alike(monkeypatch):
     values, _ = curves(50)
     whole = fit_clearance(CURVE, values, np.ones((4, 1)), 3)
-    monkeypatch.setattr("PRRTDosimetryLib.kinetics.voxel_clearance._PIECE", 7)
+    monkeypatch.setattr("PRRTDosimetryLib.kinetics.voxel_clearance.PIECE", 7)
     parts = fit_clearance(CURVE, values, np.ones((4, 1)), 3)
     np.testing.assert_allclose(parts.area, whole.area, rtol=1e-12)
     np.testing.assert_allclose(parts.variance, whole.variance, rtol=1e-9)

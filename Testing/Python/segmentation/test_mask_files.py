@@ -96,3 +96,22 @@ def test_labelmap(folder):
     write(folder / "half.nrrd", array.astype(np.float32) / 2)
     with pytest.raises(SegmentationError, match="not whole numbers"):
         read_labelmap(folder / "half.nrrd", {5: "liver"})
+
+
+@pytest.mark.parametrize(("values", "names"), [((0, 0.5), '{"1": "liver"}'), ((0, 1), '{"1": "liver"}')])
+def test_a_scaled_mask_with_names_next_to_it_is_a_mask(tmp_path, values, names):
+    array = np.zeros((4, 5, 6), np.float32)
+    array[1:3, 2:4, 1:5] = values[1]
+    write(tmp_path / "lesion.nii.gz", array)
+    (tmp_path / "lesion.json").write_text(names, encoding="utf-8")
+    (found,) = read_segment_folder(tmp_path)
+    assert (found.name, found.voxel_count) == ("lesion", 16)
+
+
+def test_a_label_map_with_names_next_to_it_must_hold_whole_numbers(tmp_path):
+    array = np.zeros((4, 5, 6), np.float32)
+    array[1], array[2] = 1.0, 1.5
+    write(tmp_path / "organs.nii.gz", array)
+    (tmp_path / "organs.json").write_text('{"1": "liver", "2": "spleen"}', encoding="utf-8")
+    with pytest.raises(SegmentationError, match="not whole numbers"):
+        read_segment_folder(tmp_path)

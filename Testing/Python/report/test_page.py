@@ -1,0 +1,29 @@
+"""Tables of the reports: what print needs of them."""
+
+from __future__ import annotations
+
+import pytest
+from PRRTUptakeLib.report.page import table
+
+
+def test_in_print_a_table_of_many_rows_goes_on_on_the_next_page_under_its_header():
+    short, long = (table(["a"], [["x"]] * rows) for rows in (8, 9))
+    assert 'class="many"' in long
+    assert 'class="many"' not in short
+    assert long.index("</thead>") < long.index("<tbody>")
+    assert 'class="many"' in table(["decisions"], [["word " * 300]])
+
+
+def test_in_print_a_table_of_many_columns_is_set_smaller():
+    assert 'class="wide"' in table(list("abcdefghij"), [])
+    assert "class=" not in table(list("abcdefghi"), [])
+
+
+@pytest.mark.parametrize("text", ["8.77 to 14.8", "-1e-05 to 2", "3.33 [2.51, 4.56]", "3.33 [2.51; 4.56]"])
+def test_an_interval_is_kept_on_one_line(text):
+    assert f'<td class="range">{text}</td>' in table(["95 %"], [[text]])
+
+
+@pytest.mark.parametrize("text", ["8.77 to the liver", "1 to 2 to 3", "3.33 [2.51"])
+def test_other_words_may_be_broken(text):
+    assert f"<td>{text}</td>" in table(["95 %"], [[text]])
