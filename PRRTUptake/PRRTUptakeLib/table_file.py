@@ -26,19 +26,25 @@ MISSING = frozenset({"", "na", "n/a", "#n/a", ".", "null", "none", "missing"})
 _MOST = 1e30  # beyond any measurement; overflows where it is squared
 _PLAIN = re.compile(r"[+-]?(\d+([.]\d*)?|[.]\d+)([eE][+-]?\d+)?")
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}")
 _NUMBER = r"[+-]?[\d.,]+([eE][+-]?\d+)?( ?%)?"
 _NUMBERS = re.compile(rf"{_NUMBER}(( to |; ?|/){_NUMBER})*")  # also a percentage or a range
+_WORDS_END = re.compile(r"[\s_()\[\]/]+")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row: its line in the file (from 1), its cells by column, and how its numbers are written."""
+    """One row: its line in the file (from 1), its cells by column, and how its numbers are written.
+
+    ``decimal_comma`` says that a comma cannot separate cells, ``comma_used`` that some number of the table has one.
+    """
 
     line: int
     cells: Mapping[str, str]
     table: str
     decimal_comma: bool = False
+    comma_used: bool = False
 
     def text(self, column: str) -> str:
         """A cell without surrounding blanks; "" if the table has no such column."""
@@ -68,6 +74,11 @@ class Row:
                     f"{where} may mean {plain.replace(',', '.')} or {plain.replace(',', '')}: write a point."
                 )
             plain = plain.replace(",", ".")
+        elif self.comma_used and _THOUSANDS.fullmatch(plain):
+            raise TableError(
+                f"{where} may mean {plain} or {plain.replace('.', '')}, as other numbers of the table have a decimal "
+                "comma: write them all in one way."
+            )
         if not _PLAIN.fullmatch(plain):
             finite = "" if plain.lower().strip("+-") not in ("nan", "inf", "infinity") else " or not finite"
             raise TableError(f"{where} is not a number{finite}: correct it, or leave the cell blank.")
@@ -93,7 +104,8 @@ def read_table(path: Path, required: Sequence[str] = (), failure: type[PRRTError
     Parameters
     ----------
     path : a CSV file, or an .xlsx file (its sheet "measurements", else its first).
-    required : columns that show the right separator; whether they are all there is the caller's to check.
+    required : columns that show the right separator, and which are found however they are written ("Time [h]" is
+        time_h); whether they are all there is the caller's to check.
     failure : the class of errors.
 
     Raises
@@ -104,10 +116,10 @@ def read_table(path: Path, required: Sequence[str] = (), failure: type[PRRTError
     """
     try:
         if path.suffix.lower() in (".xlsx", ".xlsm"):
-            return _of_records(path.name, _excel_records(path), "", ())
+            return _of_records(path.name, _excel_records(path), "", (), required)
         text, note = _decoded(path)
         separator, lines = _separated(path.name, text, required)
-        return _of_records(path.name, lines, separator, note)
+        return _of_records(path.name, lines, separator, note, required)
     except TableError as error:
         raise failure(str(error)) from error
     except OSError as error:
@@ -164,8 +176,30 @@ def _separated(name: str, text: str, required: Sequence[str]) -> tuple[str, list
 
 
 def _fitting(header: str, mark: str, required: Sequence[str]) -> tuple[int, int]:
-    names = {cell.strip().strip('"') for cell in header.split(mark)}
-    return len(names & set(required)), len(names)
+    names = list(dict.fromkeys(cell.strip().strip('"') for cell in header.split(mark)))
+    return len(set(_as_known(names, required)) & set(required)), len(names)
+
+
+def _as_known(columns: Sequence[str], known: Sequence[str]) -> list[str]:
+    """Columns by the names that are known: capitals of words and signs around a unit do not matter, those of units do.
+
+    Examples
+    --------
+    >>> _as_known(["Region", "Time [h]", "activity (MBq)", "activity (mBq)"], ["region", "time_h", "activity_MBq"])
+    ['region', 'time_h', 'activity_MBq', 'activity (mBq)']
+    """
+    wanted = {name: _WORDS_END.split(name) for name in known if name not in columns}
+    found = []
+    for column in columns:
+        words = [word for word in _WORDS_END.split(column) if word]
+        found.append(next((name for name, parts in wanted.items() if _alike(words, parts)), column))
+    return found
+
+
+def _alike(words: Sequence[str], wanted: Sequence[str]) -> bool:
+    return len(words) == len(wanted) and all(
+        one == other or (other.islower() and one.casefold() == other) for one, other in zip(words, wanted, strict=True)
+    )
 
 
 def _excel_records(path: Path) -> list[tuple[int, list[str]]]:
@@ -202,17 +236,21 @@ def _written(value: Any) -> str:
     return str(value)
 
 
-def _of_records(name: str, records: list[tuple[int, list[str]]], separator: str, notes: Sequence[str]) -> Table:
+def _of_records(
+    name: str, records: list[tuple[int, list[str]]], separator: str, notes: Sequence[str], known: Sequence[str]
+) -> Table:
     filled = [(line, [cell.strip() for cell in cells]) for line, cells in records if any(map(str.strip, cells))]
     if not filled:
         raise TableError(f"{name} is empty: give a table with a header.")
-    columns = filled[0][1]
-    while columns and not columns[-1]:
-        columns.pop()
+    written = filled[0][1]
+    while written and not written[-1]:
+        written.pop()
+    columns = _as_known(written, known)
     twice = sorted({column for column in columns if column and columns.count(column) > 1})
     if twice:
         raise TableError(f"{name} has the column '{twice[0]}' twice: keep one.")
     rows = []
+    comma_used = any(_DECIMAL_COMMA.fullmatch(cell) for _, cells in filled[1:] for cell in cells)
     for line, cells in filled[1:]:
         while len(cells) > len(columns) and not cells[-1]:
             cells.pop()
@@ -222,8 +260,9 @@ def _of_records(name: str, records: list[tuple[int, list[str]]], separator: str,
                 "point, write points or separate cells by semicolons; put text that holds the separator in quotes."
             )
         named = dict(zip(columns, map(_read_back, cells), strict=False))
-        rows.append(Row(line, named, name, separator in (";", "\t")))
-    decided = list(notes)
+        rows.append(Row(line, named, name, separator in (";", "\t"), comma_used))
+    decided = [*notes]
+    decided += [f"Column '{a}' is read as {b}." for a, b in zip(written, columns, strict=True) if a != b]
     if separator in (";", "\t"):
         decided.append(f"Cells are separated by {_SEPARATORS[separator]}s; a comma in a number is a decimal comma.")
     return Table(name, tuple(columns), tuple(rows), tuple(decided))

@@ -29,6 +29,7 @@ from PRRTDosimetryLib.dosimetry.cumulative import VISIT as ALL_CYCLES
 from PRRTDosimetryLib.dosimetry.cumulative import OrganTotal, organ_totals, total_rows
 from PRRTDosimetryLib.dosimetry.dose_rows import Labels, dose_rows, recovered_rows
 from PRRTDosimetryLib.dosimetry.engine import Dosimetry, dosimetry
+from PRRTDosimetryLib.dosimetry.one_injection import contradiction, same_injections
 from PRRTDosimetryLib.dosimetry.point_rows import point_rows
 from PRRTDosimetryLib.dosimetry.recovery_doses import LesionPoints, RecoveredDoses, recovered_doses
 from PRRTDosimetryLib.dosimetry.regions import Patient, Region
@@ -114,6 +115,7 @@ def add_doses(result: StudyResult) -> StudyResult:
     have corrected doses too, beside the others.
     """
     settings = settings_of(result.input)
+    settings.require_tissues(segment.name for visit in result.visits for segment in visit.prepared.segmentation)
     cycles = _cycles(result.visits)
     serial = any(len(visits) > 1 for visits in cycles.values())
     found: list[CycleDoses] = []
@@ -136,6 +138,8 @@ def add_doses(result: StudyResult) -> StudyResult:
             full_recovered = made.recovered.integrals if made.recovered is not None else {}
     if len(found) > 1:
         parts.append(_totals(result, [one.dosimetry for one in found]))
+        injections = {one.cycle: cycles[one.cycle][0].injection for one in found}
+        parts.append(ResultPart(warnings=same_injections(injections)))
     return result.with_parts(*parts)
 
 
@@ -375,9 +379,7 @@ def _refusal(visits: Sequence[VisitResult], settings: DoseSettings) -> str:
             return f"Visit '{name}': {error}"
     if (settings.sex or visits[0].injection.sex) not in _PHANTOM:  # type: ignore[union-attr]
         return "The patient's sex is missing: give it as 'sex' under 'dosimetry' in the case file."
-    if len({visit.injection.activity_MBq for visit in visits if visit.injection}) > 1:
-        return "The images of the cycle name different administered activities: correct their headers."
-    return ""
+    return contradiction({visit.labels.visit: visit.injection for visit in visits if visit.injection is not None})
 
 
 def _without_curve(visits: Sequence[VisitResult], settings: DoseSettings, full: Mapping[str, Integral]) -> str:

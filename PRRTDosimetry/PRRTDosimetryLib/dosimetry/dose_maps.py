@@ -14,6 +14,7 @@ from PRRTUptakeLib.progress import Progress, ProgressPrinter, no_progress, sub_p
 from PRRTUptakeLib.study.errors import InputFileError
 from PRRTUptakeLib.study.model import ResultPart, VisitContents
 from PRRTUptakeLib.study.placement import place
+from PRRTUptakeLib.study.response_case import is_follow_up
 from PRRTUptakeLib.study.visit_registration import VisitRegistration
 
 from PRRTDosimetryLib.dose.density import SOFT_TISSUE_g_per_mL
@@ -27,6 +28,7 @@ from PRRTDosimetryLib.dosimetry.dvh_intervals import level_intervals, sharpening
 from PRRTDosimetryLib.dosimetry.effect_maps import EffectMaps, effect_maps
 from PRRTDosimetryLib.dosimetry.errors import DosimetryError
 from PRRTDosimetryLib.dosimetry.map_registration import visit_key, visit_registrations
+from PRRTDosimetryLib.dosimetry.one_injection import contradiction
 from PRRTDosimetryLib.dosimetry.patient_density import PatientDensity, visit_density
 from PRRTDosimetryLib.dosimetry.settings import DoseSettings
 from PRRTDosimetryLib.dosimetry.voxel_dose import METHODS, VoxelDose, dose_by_rates, voxel_dose, voxel_tia
@@ -175,7 +177,7 @@ def add_dose_maps(result: StudyResult) -> StudyResult:
     progress = ProgressPrinter() if settings.dose_map == "transport" else no_progress
     parts: list[ResultPart] = []
     for cycle, group in by_cycle:
-        visits = list(group)
+        visits = [one for one in group if not is_follow_up(one.labels.visit)]
         if len(visits) < 2:
             continue
         images = [one for one in result.images if one.cycle == cycle]
@@ -285,6 +287,9 @@ def cycle_map(
             raise DosimetryError(
                 f"Visit '{visit.labels.visit}' does not state injection or scan time: complete its header."
             )
+    contradicting = contradiction({one.labels.visit: one.injection for one in visits if one.injection is not None})
+    if contradicting:
+        raise DosimetryError(contradicting)
     ordered = sorted(visits, key=lambda one: one.image.reference_time)  # type: ignore[arg-type, return-value]
     first = ordered[0]
     assert first.injection is not None

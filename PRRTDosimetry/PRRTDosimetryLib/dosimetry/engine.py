@@ -28,6 +28,7 @@ from PRRTDosimetryLib.effect.lobes import LesionDose, LobeComparison, compare_lo
 from PRRTDosimetryLib.kinetics.options import ASSUMED_TEFF_CHANGE
 from PRRTDosimetryLib.kinetics.scaled_curve import scaled_curve
 from PRRTDosimetryLib.kinetics.selection import integrate_all
+from PRRTDosimetryLib.kinetics.single_time_point import WITHOUT_HALF_LIFE
 from PRRTDosimetryLib.uncertainty.chain import (
     ChainInputs,
     ChainRegion,
@@ -109,7 +110,15 @@ class Dosimetry:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Curves that no model describes: sentences to be seen first."""
+        """Curves that no model describes, and half-lives taken as exact: sentences to be seen first."""
+        exact = [name for name, one in self.integrals.items() if WITHOUT_HALF_LIFE in one.notes]
+        taken = (
+            f"The half-lives of {', '.join(exact)} are stated without uncertainty: their error is in no interval; give "
+            "'u_teff_h'.",
+        )
+        return (*self._doubtful_fits(), *(taken if exact else ()))
+
+    def _doubtful_fits(self) -> tuple[str, ...]:
         doubtful = [
             name for name, one in self.integrals.items() if one.estimate is not None and not one.estimate.adequate
         ]

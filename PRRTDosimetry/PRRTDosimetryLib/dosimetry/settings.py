@@ -153,6 +153,21 @@ class DoseSettings:
         except KineticsError as error:
             raise InputFileError(f"the case, 'dosimetry.teff_h' or 'u_teff_h': {error}") from error
 
+    def require_tissues(self, known: Iterable[str]) -> None:
+        """Refuse a radiosensitivity of what is no organ, not "lesions", and no region.
+
+        Raises
+        ------
+        InputFileError
+            Naming it, and what there is.
+        """
+        names = [*_SENSITIVE, *dict.fromkeys(known)]
+        for name in self.tissues:
+            if name not in names:
+                raise InputFileError(
+                    f"the case, 'dosimetry.tissues': '{name}' is no organ or region; there are {', '.join(names)}."
+                )
+
     def resolution_mm(self, visit: VisitResult) -> float:
         """Full width at half maximum of a visit's emission image, stated here or by the protocol."""
         return self.image_fwhm_mm or visit.protocol.imaging.fwhm_mm
@@ -173,6 +188,7 @@ def with_rules(stated: Any, protocol: Protocol) -> Any:
     return {**rules, **stated}
 
 
+_SENSITIVE = ("kidneys", "liver", "spleen", "red marrow", "lesions")
 OF_THE_FILE = ("ct_curve", "tissues")
 """Keys of `own_settings`: the panel has widgets for the others, or they need a case file."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.table_file import cell_number, read_table
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 REQUIRED = ("region", "time_h", "activity_MBq")
 TIMES = {"time_h": ("hours", 1.0, 1.0), "time_min": ("minutes", 1.0, 60.0), "time_d": ("days", 24.0, 1.0)}
 UNCERTAINTY = ("u_activity_MBq", "uncertainty_MBq", "uncertainty", "u_MBq", "sigma_MBq")
+_SPREAD = re.compile(r"(u|uncertainty|sigma|sd|se|sem|std|error|err)([\s_(\[%]|$)", re.IGNORECASE)
 OPTIONAL = ("decay_correction", "volume_mL")
+_KNOWN = (*dict.fromkeys((*REQUIRED, *TIMES)), *UNCERTAINTY, *OPTIONAL)
 
 
 def read_curves(path: Path, nuclide: Radionuclide, decay_correction: str | None = None) -> list[Curve]:
@@ -52,7 +55,7 @@ def read_curves_by(
     -------
     For each curve the cells of ``keys``, the curve, and its rows.
     """
-    table = read_table(path, (*REQUIRED, *TIMES, *UNCERTAINTY), KineticsError)
+    table = read_table(path, _KNOWN, KineticsError)
     columns = _checked_columns(path.name, table, decay_correction)
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in table.rows:
@@ -87,15 +90,35 @@ def _checked_columns(file: str, table: Table, decay_correction: str | None) -> t
         )
     if decay_correction and "decay_correction" in names:
         raise KineticsError(f"{file} has a column decay_correction; do not state the decay correction a second time.")
-    column = next((name for name in UNCERTAINTY if name in names), None)
+    column = _uncertainty_column(file, names)
     if column:
         _check_decimals(table, column)
     return time, column
 
 
+def _uncertainty_column(file: str, names: Sequence[str]) -> str | None:
+    """The column of uncertainties, None if there is none.
+
+    Raises
+    ------
+    KineticsError
+        If there are two, or one that looks as if it were meant and is not known: a stated uncertainty is never ignored.
+    """
+    found = [name for name in UNCERTAINTY if name in names]
+    if len(found) > 1:
+        raise KineticsError(f"{file} gives the uncertainty in {' and '.join(found)}: keep one of them.")
+    meant = sorted(name for name in names if _SPREAD.match(name) and name not in UNCERTAINTY)
+    if meant and not found:
+        raise KineticsError(
+            f"{file} has the column {meant[0]}, which looks like an uncertainty of the activity, but is not read: give "
+            "the standard uncertainty in MBq as u_activity_MBq, or take the column out."
+        )
+    return found[0] if found else None
+
+
 def time_unit(path: Path) -> str:
     """In which unit a table gives its times: "hours", "minutes" or "days"; errors as of `read_curves`."""
-    column = _time_column(path.name, read_table(path, (*REQUIRED, *TIMES, *UNCERTAINTY), KineticsError).columns)
+    column = _time_column(path.name, read_table(path, _KNOWN, KineticsError).columns)
     return TIMES[column][0] if column else ""
 
 

@@ -29,6 +29,11 @@ TIMES_OVER_HALF_LIFE = (0.75, 2.5)
 (Haenscheid et al. 2018, doi:10.2967/jnumed.117.193706)."""
 
 
+_UNSAID = "not in the uncertainty: that of {}, which is not stated"
+WITHOUT_HALF_LIFE = _UNSAID.format("the half-life")
+"""The note on an integral whose half-life is taken as exact."""
+
+
 def single_time_point(curve: Curve, nuclide: Radionuclide, teff_h: float, u_teff_h: float = math.nan) -> Integral:
     """TIA = A(t) T/ln 2 * 2^(t/T) from one point and an effective half-life, the patient's or a population's.
 
@@ -79,10 +84,14 @@ def single_time_point(curve: Curve, nuclide: Radionuclide, teff_h: float, u_teff
         (hours,),
         f"without uncertainty of {' and '.join(unsaid)}" if unsaid else "uncertainties of activity and half-life",
         "one time point and a given effective half-life",
-        (*single_point_notes(time, teff_h), *_bias_notes(away)),
+        (*single_point_notes(time, teff_h), *_bias_notes(away), *(_unsaid_notes(unsaid) if known else ())),
         method="single-time-point",
         quantiles=(lambda levels: value * np.exp(np.quantile(away, levels))) if known else None,
     )
+
+
+def _unsaid_notes(unsaid: list[str]) -> tuple[str, ...]:
+    return tuple(_UNSAID.format(name) for name in unsaid)
 
 
 def _bias_notes(away: Floats) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ set is then tried on simulated patients with noisy images, by the same calculati
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -39,6 +39,7 @@ _MOST_SETS, _AT_ONCE = 60_000, 4_000
 _MOST_IMAGES = 5
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _EARLIEST_H = 1.0
+_VISIBLE_HALF_LIVES = 5.0  # 3 % of the activity is left, and less by biological clearance
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,23 @@ class Plan:
     source: str
 
 
+def _visible(hours: WorkingHours, half_life_h: float) -> WorkingHours:
+    """The hours at which the nuclide can still be imaged, and images of a short-lived one closer to each other.
+
+    Raises
+    ------
+    PopulationError
+        If that is over before images can be planned.
+    """
+    last_h = min(hours.last_h, _VISIBLE_HALF_LIVES * half_life_h)
+    if last_h < min(hours.last_h, 4.0):
+        raise PopulationError(
+            f"A nuclide with a half-life of {half_life_h:.2g} h can be imaged for {last_h:.2g} h only: hours are "
+            "planned where that is 4 h or more."
+        )
+    return replace(hours, last_h=last_h, apart_h=min(hours.apart_h, half_life_h))
+
+
 def plan(
     population: Population,
     kinds: Sequence[str],
@@ -158,7 +176,7 @@ def plan(
         For a kind that the population does not have, no possible hours, or a number of images from 1 to 5 that they
         cannot hold.
     """
-    hours = hours or WorkingHours()
+    hours = _visible(hours or WorkingHours(), math.log(2) / physical_per_h)
     possible = hours.possible_h()
     if not 1 <= images <= _MOST_IMAGES:
         raise PopulationError(f"{images} images are not planned: give 1 to {_MOST_IMAGES}.")

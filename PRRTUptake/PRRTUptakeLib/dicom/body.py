@@ -8,6 +8,7 @@ doi:10.1001/archinte.1916.00080130010002. For sex O the mean of both is taken, a
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.dicom.operator_overrides import OperatorOverrides
 
 
+_USUAL_INDEX = (11.0, 45.0)  # kg/m2; of 100 patients, children among them, hardly one is beyond
 _TALLEST_M = 2.5  # above, a Patient's Size can only be in centimetres
 
 
@@ -149,10 +151,16 @@ def header_body(dataset: Dataset, where: str, inputs: OperatorOverrides) -> Body
     else:
         height_cm, note = _header_height(dataset, where)
         decisions += note
-    if height_cm is not None and not 5 <= weight_kg / (height_cm / 100) ** 2 <= 150:
+    index = math.nan if height_cm is None else weight_kg / (height_cm / 100) ** 2
+    if height_cm is not None and not 5 <= index <= 150:
         raise DicomError(
             f"{label('PatientWeight')} {weight_kg:g} kg and {label('PatientSize')} {height_cm:g} cm of {where} do not "
             "fit one patient: give weight and height."
+        )
+    if not math.isnan(index) and not _USUAL_INDEX[0] <= index <= _USUAL_INDEX[1]:
+        decisions.append(
+            f"{DOUBT}{weight_kg:g} kg at {height_cm:g} cm is a body mass index of {index:.0f} kg/m2: check both, the "
+            "weight may be in pounds."
         )
     sex = text(dataset, "PatientSex", where).upper()
     if inputs.sex is not None:

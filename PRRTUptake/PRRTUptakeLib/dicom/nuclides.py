@@ -53,10 +53,12 @@ def named_nuclides(item: Dataset, where: str) -> tuple[tuple[str, ...], str]:
             name = nuclide_in(words)
             if name and name not in named:
                 named.append(name)
-    if named:
-        return tuple(named), label("RadionuclideCodeSequence")
+    source = label("RadionuclideCodeSequence") if named else label("Radiopharmaceutical")
     name = nuclide_in(text(item, "Radiopharmaceutical", where))
-    return ((name,) if name else ()), label("Radiopharmaceutical")
+    if name and name not in named:
+        source = f"{source} with {label('Radiopharmaceutical')}" if named else source
+        named.append(name)
+    return tuple(named), source
 
 
 def header_nuclide(item: Dataset | None, where: str, stated: str | None = None) -> HeaderNuclide:

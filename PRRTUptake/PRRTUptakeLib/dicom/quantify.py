@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from PRRTUptakeLib.dicom.administration import administration, drug_item
+from PRRTUptakeLib.dicom.administration import administration, drug_item, injection_time
 from PRRTUptakeLib.dicom.body import factor_from_bw, header_body
 from PRRTUptakeLib.dicom.enhanced_pet import ENHANCED_PET_STORAGE, enhanced_pet_values, frame_mappings
 from PRRTUptakeLib.dicom.errors import DicomError, OverrideError
@@ -149,7 +149,35 @@ def _tomogram(arranged: Stack, inputs: OperatorOverrides) -> _Tomogram:
     voxel_mL = Grid(arranged.shape, arranged.ijk_to_ras).voxel_volume_mL
     held = nm_concentration(arranged, started, voxel_mL, inputs)
     decisions = [*arranged.decisions, clock.decision, *notes, *nuclide.decisions, *held.decisions]
-    return _Tomogram(held, clock, nuclide, decisions)
+    made = _Tomogram(held, clock, nuclide, decisions)
+    if text(dataset, "DecayCorrection", where).upper() == "ADMIN":
+        _undo_correction_to_injection(dataset, where, made, inputs)
+    return made
+
+
+def _undo_correction_to_injection(dataset: Dataset, where: str, made: _Tomogram, inputs: OperatorOverrides) -> None:
+    """Bring values that were corrected to the injection back to the moment at which they are said to hold, in place.
+
+    Raises
+    ------
+    DicomError
+        If the injection's time or the nuclide is missing.
+    """
+    if made.held.suv_kind:
+        return  # an SUV is the same at any moment
+    image = ImageTime(made.held.time, _NM_TIME)
+    injected, _ = injection_time(drug_item(dataset, where), made.clock, image, made.nuclide, inputs)
+    if injected is None or made.nuclide.half_life_s is None:
+        raise DicomError(
+            f"{label('DecayCorrection')} of {where} is ADMIN, so its values are corrected to the injection, whose time "
+            "or nuclide is missing: give the injection time and the nuclide."
+        )
+    factor = decay_factor(made.nuclide.half_life_s, (made.held.time - injected).total_seconds())
+    np.multiply(made.held.array, np.float32(factor), out=made.held.array)
+    made.decisions.append(
+        f"Decay Correction is ADMIN: the values are decayed from the injection at {injected.isoformat()}, factor "
+        f"{factor:.6g}."
+    )
 
 
 def _quantify_nm(arranged: Stack, inputs: OperatorOverrides, reference_time: datetime | None) -> Quantified:

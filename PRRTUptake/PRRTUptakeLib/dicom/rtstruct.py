@@ -6,6 +6,7 @@ One structure that cannot be used never keeps the others from being read: it is 
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _ON_PLANE = 0.25  # of the distance of planes
 _CUT_OFF = 0.05  # a structure of which more is outside its image is left out
 _CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
+_UNTYPED, _EMPTY = "without a type", "without points"
 _NOTABLE = 0.25  # of the largest plane: smaller parts over each other are no sign of missing contours
 _WIDEST = 4  # times the image: further out, coordinates are taken for broken
 
@@ -74,11 +76,11 @@ class StructureSet:
 
 @dataclass(eq=False)
 class _Contours:
-    """Contours of one structure: RAS points by type, and what was left out of it."""
+    """Contours of one structure: RAS points by type, and how many of which kind were left out of it."""
 
     adding: list[np.ndarray] = field(default_factory=list)
     cancelling: list[np.ndarray] = field(default_factory=list)
-    ignored: set[str] = field(default_factory=set)
+    ignored: Counter[str] = field(default_factory=Counter)
 
     @property
     def all(self) -> list[np.ndarray]:
@@ -93,6 +95,7 @@ class _Notes:
     warnings: list[str] = field(default_factory=list)
     filled: list[str] = field(default_factory=list)
     gaps: list[str] = field(default_factory=list)
+    open: list[str] = field(default_factory=list)
     kinds: dict[str, list[str]] = field(default_factory=dict)
 
 
@@ -110,7 +113,7 @@ def read_structure_set(ds: Dataset, series: Sequence[Series], where: str) -> Str
     DicomError
         If its image is not there, or no structure can be used.
     """
-    named = _named(ds, where)
+    named, named_twice = _named(ds, where)
     contours = {number: _contours(found) for number, found in _by_number(ds, where).items()}
     frames = {number: str(roi.get("ReferencedFrameOfReferenceUID", "") or "") for number, (_, roi) in named.items()}
     grid, frame, note = _grid(ds, list(contours.values()), list(frames.values()), series, where)
@@ -120,6 +123,10 @@ def read_structure_set(ds: Dataset, series: Sequence[Series], where: str) -> Str
         try:
             if number not in named:
                 raise _LeftOutError("the structure set does not list it (a deleted structure)")
+            if number in named_twice:
+                raise _LeftOutError(
+                    f"several structures have the number {number}: whose contours they are is not known"
+                )
             if frame and frames[number] not in ("", frame):
                 raise _LeftOutError("it is in another frame of reference than the image")
             name, roi = named[number]
@@ -147,6 +154,11 @@ def _sentences(remarks: _Notes, where: str, note: str) -> tuple[tuple[str, ...],
             f"No contour between parts that are over each other in {', '.join(remarks.gaps)} of {where}: taken as "
             "drawn; check whether contours are missing."
         )
+    if remarks.open:
+        warnings.append(
+            f"Contours that enclose nothing were left out of {', '.join(remarks.open)} of {where}: check whether a "
+            "plane is missing."
+        )
     if remarks.left_out:
         warnings.append(f"Left out of {where}: {'; '.join(remarks.left_out)}.")
     notes = [note] if note else []
@@ -155,14 +167,22 @@ def _sentences(remarks: _Notes, where: str, note: str) -> tuple[tuple[str, ...],
     return tuple(warnings), tuple(notes)
 
 
-def _named(ds: Dataset, where: str) -> dict[int, tuple[str, Dataset]]:
-    """Name and item of each structure by its number; equal names get their numbers."""
+def _named(ds: Dataset, where: str) -> tuple[dict[int, tuple[str, Dataset]], set[int]]:
+    """Name and item of each structure by its number, and the numbers that several have; equal names get their numbers.
+
+    Structures of one number share their contours, so that they are named together.
+    """
     rois = [(int(roi.ROINumber), roi) for roi in items(ds, "StructureSetROISequence", where)]
     names = [str(roi.get("ROIName", "") or "").strip() or f"ROI {number}" for number, roi in rois]
-    return {
-        number: (f"{name} ({number})" if names.count(name) > 1 else name, roi)
-        for (number, roi), name in zip(rois, names, strict=True)
-    }
+    found: dict[int, tuple[str, Dataset]] = {}
+    twice = set()
+    for (number, roi), name in zip(rois, names, strict=True):
+        label = f"{name} ({number})" if names.count(name) > 1 else name
+        if number in found:
+            twice.add(number)
+            label = f"{found[number][0]}', '{label}"
+        found[number] = (label, roi)
+    return found, twice
 
 
 def _by_number(ds: Dataset, where: str) -> dict[int, list[Dataset]]:
@@ -179,7 +199,7 @@ def _contours(found: Sequence[Dataset]) -> _Contours | str:
     for contour in found:
         kind = str(contour.get("ContourGeometricType", "") or "")
         if kind not in _CLOSED:
-            result.ignored.add(kind or "unknown")
+            result.ignored[kind or _UNTYPED] += 1
             continue
         try:
             values = np.array(contour.get("ContourData", None) or [], dtype=float)
@@ -187,7 +207,7 @@ def _contours(found: Sequence[Dataset]) -> _Contours | str:
             return "its coordinates are not numbers"
         stated = contour.get("NumberOfContourPoints", None)
         if not values.size:
-            result.ignored.add("empty")
+            result.ignored[_EMPTY] += 1
             continue
         if values.size % 3 or (stated is not None and int(stated) * 3 != values.size):
             return f"a contour has {values.size} coordinates where {int(stated or 0)} points are stated"
@@ -228,8 +248,11 @@ def _structure(contours: _Contours | str, grid: Grid, identity: tuple[int, str],
         raise _LeftOutError(contours)
     number, name = identity
     if not contours.all:
-        kinds = ", ".join(sorted(contours.ignored - {"empty"}))
+        kinds = ", ".join(sorted({*contours.ignored} - {_EMPTY}))
         raise _LeftOutError(f"{kinds} contours enclose nothing" if kinds else "it has no contour")
+    if contours.ignored:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(contours.ignored.items()))
+        notes.open.append(f"'{name}' ({kinds})")
     rings, planes = _placed(contours, grid)
     flat = [ring for plane in rings.values() for group in plane for ring in group]
     kind = kind_of_outlines(flat, grid.spacing_mm[:2])
@@ -251,7 +274,9 @@ def _structure(contours: _Contours | str, grid: Grid, identity: tuple[int, str],
     _note_rings(stack.values(), name, notes)
     drawn = float(sum(one.fractions.sum() for one in stack.values())) * _plane_volume_mL(rings, planes, grid)
     if not all(isinstance(level, int) for level in rings):
-        notes.warnings.append(_between_planes(name, rings, drawn, float(mask.sum()) * grid.voxel_volume_mL))
+        taken = fractions if kind == FREE else mask
+        read_mL = float(taken.sum(dtype=float)) * grid.voxel_volume_mL
+        notes.warnings.append(_between_planes(name, rings, drawn, read_mL))
     _fill(mask, fractions, grid, (name, kind), notes)
     mask, fractions, origin = _inside_image(mask, fractions, (k0, j0, i0), grid, name, notes)
     notes.kinds.setdefault(kind, []).append(name)
@@ -283,7 +308,7 @@ def _placed(contours: _Contours, grid: Grid) -> tuple[dict[int | float, _Group],
     planes: dict[int, int | float] = {}
     for k in range(int(np.floor(places[0] - half)), int(np.ceil(places[-1] + half)) + 1):
         nearest = places[int(np.abs(places - k).argmin())]
-        if abs(nearest - k) <= half + 1e-6:
+        if -half + 1e-6 < k - nearest <= half + 1e-6:  # midway between planes a contour counts for one of them
             planes[k] = float(nearest)
     return {float(level): group for level, group in levels.items()}, planes
 

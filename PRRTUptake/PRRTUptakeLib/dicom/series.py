@@ -114,7 +114,10 @@ def scan_folder(folder: str | Path) -> FolderContents:
     """Like ``find_series``, and also which files were ignored and why."""
     folder = Path(folder)
     if not folder.is_dir():
-        raise DicomError(f"There is no folder {folder}.")
+        what = (
+            f"{folder} is a file: name the folder that holds it" if folder.exists() else f"There is no folder {folder}"
+        )
+        raise DicomError(f"{what}.")
     contents = group_files(sorted(path for path in folder.rglob("*") if path.is_file()))
     if not contents.series:
         raise DicomError(f"The folder {folder} holds no DICOM series ({len(contents.ignored)} other files).")

@@ -68,6 +68,9 @@ def suv(series: Series, kind: str = "bw", inputs: OperatorOverrides | None = Non
     started = pet.scan_start()
     if started is not None:
         made["scanned_at"] = started.isoformat()
+    body = pet.body_if_known()
+    if body is not None:
+        made["weight_kg"] = body.weight_kg
     volume = Volume(array, arranged.ijk_to_ras, f"SUV{kind}", SUV_UNITS[kind], scaling.time, made)
     return StandardisedUptake(volume, decisions)
 
@@ -115,7 +118,7 @@ def _from_concentration(series: Series, kind: str, inputs: OperatorOverrides) ->
     sources = f"the calibration or {label('RadionuclideTotalDose')}"
     decisions += doubts_of(Held(_CHECKED, 0.0, float(array.max())), where, sources)
     decisions = tuple(dict.fromkeys(decisions))
-    made = {**found.volume.provenance, "decisions": list(decisions)}
+    made = {**found.volume.provenance, "decisions": list(decisions), "weight_kg": body.weight_kg}
     volume = found.volume.with_values(array, quantity=f"SUV{kind}", units=SUV_UNITS[kind], provenance=made)
     return StandardisedUptake(volume, decisions)
 

@@ -14,6 +14,7 @@ from PRRTUptakeLib.export.dicom_rtdose import read_dose
 from PRRTUptakeLib.export.dicom_sr import read_report
 from PRRTUptakeLib.export.errors import ExportError
 from PRRTUptakeLib.segmentation.dicom_contours import RTSTRUCT_STORAGE, SEG_STORAGE, read_contours
+from PRRTUptakeLib.segmentation.plausibility import missing_plane_doubts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,7 +57,9 @@ def read_object(path: Path, images: Path | None = None) -> tuple[str, list[dict[
             }
             for one in found
         ]
-        return name, content, {"warnings": found.warnings, "notes": found.notes}
+        empty = ", ".join(f"'{one.name}'" for one in found if not one.voxel_count)
+        doubts = missing_plane_doubts(found) + ((f"No voxel is within {empty}.",) if empty else ())
+        return name, content, {"warnings": (*found.warnings, *doubts), "notes": found.notes}
     if kind == RTDoseStorage:
         return "RTDOSE", [_range(read_dose(path))], {}
     if kind == ParametricMapStorage:

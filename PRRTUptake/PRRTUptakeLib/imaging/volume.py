@@ -6,6 +6,7 @@ right-anterior-superior frame of 3D Slicer, voxel centres at whole numbers.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+_TURNED_degrees = 0.5
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])  # DICOM's patient frame to Slicer's
 
 
@@ -82,11 +84,17 @@ class Grid:
         --------
         >>> Grid((10, 20, 30), np.diag([2.0, 2.0, 4.0, 1.0])).described()
         '30 x 20 x 10 voxels of 2 x 2 x 4 mm from RAS 0, 0, 0'
+        >>> turned = np.array([[0.8, -0.6, 0, 0], [0.6, 0.8, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+        >>> Grid((10, 20, 30), turned).described()
+        '30 x 20 x 10 voxels of 1 x 1 x 1 mm from RAS 0, 0, 0, axes turned by 36.9 degrees'
         """
         size = " x ".join(str(n) for n in self.shape[::-1])
         spacing = " x ".join(f"{edge:.4g}" for edge in self.spacing_mm)
         origin = ", ".join(f"{place:.4g}" for place in self.ijk_to_ras[:3, 3])
-        return f"{size} voxels of {spacing} mm from RAS {origin}"
+        axes = np.abs(self.ijk_to_ras[:3, :3]) / self.spacing_mm
+        turned = math.degrees(math.acos(min(1.0, float(axes.max(axis=0).min()))))
+        words = f", axes turned by {turned:.3g} degrees" if turned > _TURNED_degrees else ""
+        return f"{size} voxels of {spacing} mm from RAS {origin}{words}"
 
     def matches(self, other: Grid, tolerance_mm: float = 1e-2) -> bool:
         """Whether both grids have the same shape and their corners agree within ``tolerance_mm``."""

@@ -61,6 +61,8 @@ def read_contours(path: Path, series: Sequence[Series]) -> Segmentation:
         If there is no such object, it is of another patient or frame of reference, or cannot be placed.
     """
     files = contour_files(path)
+    if not path.exists():
+        raise DicomError(f"There is no {path}: correct the path.")
     if not files:
         raise DicomError(f"{path} holds no DICOM segmentation or structure set (SEG, RTSTRUCT): name another file.")
     read = [_read(file, series) for file in files]

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from PRRTUptakeLib.dicom.contour_gaps import find_gaps
 from PRRTUptakeLib.segmentation.bounding_box import volume_mL
+from PRRTUptakeLib.segmentation.codes import LESIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,6 +46,7 @@ class PlausibleLimits:
 
 
 LIMITS = PlausibleLimits()
+_WHOLE = frozenset({"liver", "liver_lobe_left", "liver_lobe_right", "kidney_left", "kidney_right", "spleen", *LESIONS})
 _MOST_POINTS = 50_000
 
 
@@ -135,6 +138,34 @@ def _values(ct: Volume, grid: Grid, segment: Segment) -> np.ndarray:
     index = np.rint(ct.grid.to_ijk(grid.to_ras(kji[:, ::-1])))[:, ::-1].astype(int)
     inside = ((index >= 0) & (index < np.array(ct.array.shape))).all(axis=1)
     return np.asarray(ct.array[tuple(index[inside].T)], dtype=np.float64)
+
+
+def missing_plane_doubts(segmentation: Segmentation) -> tuple[str, ...]:
+    """A warning on masks in which whole planes seem to be missing: nothing is on them, but the same shape beside them.
+
+    Masks are taken as drawn. What a reader has said of a segment's planes already is not said again.
+    """
+    said = " ".join(segmentation.warnings)
+    step_mm = segmentation.grid.spacing_mm[2]
+    found = []
+    for segment in segmentation:
+        wanted = segment.structure in _WHOLE or segment.role in ("target", "lesion")
+        if not wanted:
+            continue
+        drawn: np.ndarray = np.asarray(segment.mask.any(axis=(1, 2)))
+        levels = np.flatnonzero(drawn)
+        if len(levels) < 2 or len(levels) == levels[-1] - levels[0] + 1 or f"'{segment.name}'" in said:
+            continue
+        gaps = [gap for gap in find_gaps(segment.mask, step_mm) if gap.fillable]
+        missing = sum(gap.missing for gap in gaps if not drawn[gap.below + 1 : gap.above].any())
+        if missing:
+            found.append(f"'{segment.name}' ({missing} plane(s))")
+    if not found:
+        return ()
+    return (
+        f"Nothing is drawn on planes between alike parts of {', '.join(found)}: taken as drawn, which is too small if "
+        "planes were left out; check them.",
+    )
 
 
 def segment_doubts(segmentation: Segmentation, liver: Segment) -> tuple[str, ...]:

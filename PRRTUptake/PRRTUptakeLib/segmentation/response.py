@@ -174,8 +174,9 @@ def recist_response(
 
     Targets: PD where the sum is at least 20 % and at least 5 mm above the nadir; CR where all vanished, nodes being
     below 10 mm; PR where the sum is at least 30 % below baseline; NE where one was not assessed and the others do not
-    show progression; else SD. A new lesion, or a non-target that progresses, is PD whatever the targets do; CR needs
-    all non-targets to be absent, and is PR while one is there or was not assessed (table 1 of RECIST 1.1).
+    show progression; else SD. A target (no node) that is there again after CR is PD, however small (appendix of RECIST
+    1.1 on lesions that reappear). A new lesion, or a non-target that progresses, is PD whatever the targets do; CR
+    needs all non-targets to be absent, and is PR while one is there or was not assessed (table 1 of RECIST 1.1).
 
     Parameters
     ----------
@@ -206,6 +207,9 @@ def recist_response(
         )
         category, reason = _category(visit, (total, totals[0], nadir), missing, gone, progression_mm)
         category, reason = _with_others(visit, others, category, reason)
+        again = [name for name in targets if name not in nodes and visit.sizes.get(name, 0.0) > 0]
+        if again and category != PROGRESSION and any(before.category == COMPLETE for before in result):
+            category, reason = PROGRESSION, f"Target {', '.join(again)} is there again after a complete response."
         result.append(Response(visit.name, total, _change(total, totals[0]), _change(total, nadir), category, reason))
         if not missing:
             nadir = min(nadir, total)

@@ -91,18 +91,32 @@ def allocation_of(treated: Mapping[str, str], where: str = "The case files") -> 
 
 def _from_table(path: Path) -> list[tuple[str, str]]:
     table = read_table(path, ("patient", *_COLUMNS), StatisticsError)
-    return [_row(row.cells) for row in table.rows]
+    return [_row(row.cells, path.name) for row in table.rows]
 
 
-def _row(row: Mapping[str, str]) -> tuple[str, str]:
+def _row(row: Mapping[str, str], file: str) -> tuple[str, str]:
+    """The patient and the treated lobe, in whichever of the columns it is.
+
+    Raises
+    ------
+    StatisticsError
+        If two of the columns say different lobes.
+    """
     column = next(name for name in _COLUMNS if name in row)
-    return row["patient"].strip(), row[column].strip()
+    patient, lobe = row["patient"].strip(), row[column].strip()
+    other = next((name for name in _COLUMNS if row.get(name, lobe).strip().lower() != lobe.lower()), "")
+    if other:
+        raise StatisticsError(
+            f"{file}: the treated lobe of patient {patient} is '{lobe}' by {column} and '{row[other].strip()}' by "
+            f"{other}: keep one of the columns."
+        )
+    return patient, lobe
 
 
 def _from_json(text: str, name: str) -> list[tuple[str, str]]:
     content = parsed_json(text, Place(file=name, error=StatisticsError))
     if isinstance(content, list):
-        return [_row(row) for row in content]
+        return [_row(row, name) for row in content]
     return [(patient.strip(), lobe.strip()) for patient, lobe in content.items()]
 
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 ROUTES = ("IA", "IV")
 HEALTHY_METRIC = "suv_mean"
+_ROUNDED = 0.02  # relative; tables are rounded, contradictions are larger
+_MOST_NAMED = 5
 TARGETS, OTHER_LESIONS = "target lesions", "other lesions"
 
 
@@ -85,23 +87,48 @@ def _route(visit: str) -> str:
 
 def _ratios(rows: Sequence[Measurement], metric: str) -> tuple[list[Measurement], tuple[str, ...]]:
     formed = [row for row in rows if row.metric == f"er_{metric}"]
-    if formed:
-        one_unit(formed)
-        return formed, ()
     visits: dict[tuple[str, ...], dict[str, Measurement]] = defaultdict(dict)
     uptake = [row for row in rows if row.metric == metric and _route(row.visit)]
-    one_unit(uptake)
+    one_unit(formed or uptake)
     for row in uptake:
-        both = visits[(row.patient, row.role, row.lobe, row.region, row.lesion)]
+        both = visits[_region_of(row)]
         route = _route(row.visit)
-        if route in both:
+        if route in both and not formed:
             where = f"Patient {row.patient}, {lesion_name(row)}"
             raise StatisticsError(f"{where}: several {route} visits have {metric}; keep one.")
-        both[route] = row
-    complete = [both for both in visits.values() if len(both) == 2]
-    single = len(visits) - len(complete)
-    notes = (f"{single} region(s) measured after one injection only are left out.",) if single else ()
-    return [_divide(both["IA"], both["IV"], metric) for both in complete], notes
+        both["several" if route in both else route] = row
+    single = [next(iter(both.values())) for both in visits.values() if len(both) == 1]
+    notes = (_single_note(single),) if single else ()
+    if formed:
+        _check_formed(formed, visits, metric)
+        return formed, notes
+    return [_divide(both["IA"], both["IV"], metric) for both in visits.values() if len(both) == 2], notes
+
+
+def _single_note(single: Sequence[Measurement]) -> str:
+    names = ", ".join(f"{row.patient} {lesion_name(row)}" for row in single[:_MOST_NAMED])
+    more = ", ..." if len(single) > _MOST_NAMED else ""
+    return f"{len(single)} region(s) measured after one injection only are left out ({names}{more})."
+
+
+def _region_of(row: Measurement) -> tuple[str, ...]:
+    return (row.patient, row.role, row.lobe, row.region, row.lesion)
+
+
+def _check_formed(
+    formed: Iterable[Measurement], visits: Mapping[tuple[str, ...], Mapping[str, Measurement]], metric: str
+) -> None:
+    """Refuse a ratio that the uptake in the same table contradicts."""
+    for row in formed:
+        both = visits.get(_region_of(row), {})
+        if set(both) != set(ROUTES):
+            continue
+        ia, iv = both["IA"].value, both["IV"].value
+        if abs(row.value * iv - ia) > _ROUNDED * abs(ia):
+            raise StatisticsError(
+                f"Patient {row.patient}, {lesion_name(row)}: {row.metric} is {row.value:.4g}, but {metric} is {ia:.4g} "
+                f"after IA and {iv:.4g} after IV: correct the one that is wrong."
+            )
 
 
 def _healthy_by_mean(ratios: list[Measurement], rows: Sequence[Measurement]) -> list[Measurement]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ import numpy as np
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.statistics.errors import StatisticsError
 from PRRTUptakeLib.statistics.shared_uncertainty import own_uncertainty, shared_note
+from PRRTUptakeLib.study.measurements import visit_time_h
 from PRRTUptakeLib.uptake.aggregation import aggregate
 from PRRTUptakeLib.uptake.errors import AggregationError
 
@@ -117,6 +117,12 @@ def endpoint_rows(
             one_unit(chosen)
             note = f"No row of {metric} has the role target: all rows with the role {role or '(none)'} are used."
             return chosen, () if role == "target" else (note,)
+    if having:
+        roles = ", ".join(sorted({f"'{row.role}'" for row in having}))
+        raise StatisticsError(
+            f"The table has {metric}, which is the endpoint of the protocol '{protocol.name}', for the roles {roles} "
+            "only: give the lesions that count the role target."
+        )
     found = ", ".join(sorted({row.metric for row in rows}))
     raise StatisticsError(
         f"The table has no {metric} of a target lesion, which is the endpoint of the protocol '{protocol.name}'; "
@@ -224,18 +230,6 @@ def one_visit(rows: Sequence[Measurement], protocol: Protocol) -> list[Measureme
         return list(rows)
     kept = [row for row in rows if visit_time_h(row.visit) == protocol.imaging.time_after_injection_h]
     return kept if len({(row.visit, row.image) for row in kept}) == 1 else []
-
-
-def visit_time_h(visit: str) -> float:
-    """Hours after injection in a visit's name; nan if it has none.
-
-    Examples
-    --------
-    >>> visit_time_h("24h"), visit_time_h("SPECT 96 h p.i.")
-    (24.0, 96.0)
-    """
-    match = re.search(r"(\d+(?:\.\d+)?)\s*h\b", visit, re.IGNORECASE)
-    return float(match.group(1)) if match else math.nan
 
 
 def lesion_name(row: Measurement) -> str:

@@ -18,6 +18,7 @@ from PRRTUptakeLib.study.case import load_case, question_text, route_word
 from PRRTUptakeLib.study.images import contour_series, emission_series, has_emission
 from PRRTUptakeLib.study.response_case import is_follow_up
 from PRRTUptakeLib.study.segment_names import MASKS, segment_names
+from PRRTUptakeLib.study.visit_doubts import hours_after_injection, visit_doubts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -189,7 +190,11 @@ def _check_emission(case: Case, visit: Visit, series: Sequence[Series], found: _
     except PRRTError as error:
         (found.problems if routes else found.warnings).append(str(error))
         return
-    hours = injection.hours_to(made.volume.reference_time)
+    hours = hours_after_injection(made.volume, injection)
+    same_cycle = [one for one in case.visits if one.cycle == visit.cycle and not is_follow_up(one.visit)]
+    if not is_follow_up(visit.visit):
+        alone = routes or len(same_cycle) == 1
+        found.warnings += visit_doubts(visit.visit, case.protocol, injection.nuclide, hours, alone)
     found.values |= {"hours": hours, "activity_MBq": injection.activity_MBq, "nuclide": injection.nuclide}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 import unicodedata
 from dataclasses import dataclass, fields
 from operator import attrgetter
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.study.errors import StudyError
 from PRRTUptakeLib.table_file import cell_number, csv_text, read_table
+from PRRTUptakeLib.vocabulary import METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,6 +50,12 @@ class Measurement:
 
 COLUMNS = tuple(field.name for field in fields(Measurement))
 _cells = attrgetter(*COLUMNS)
+_OWN_WORDS = {
+    "role": frozenset({"target", "lesion", "lobe", "organ", "reference"}),
+    "lobe": frozenset({"left", "right", "caudate", "none", "treated", "control"}),
+    "metric": frozenset(METRICS),
+}
+"""Words of ours, which count with capitals too."""
 OPTIONAL_COLUMNS = ("uncertainty", "lower_95", "upper_95", "shared_uncertainty")
 """Numbers that may be missing: a cell is empty, or an older table has no such column."""
 UNKNOWN: dict[str, Any] = dict.fromkeys(OPTIONAL_COLUMNS, math.nan)
@@ -84,7 +92,7 @@ def read_csv(path: Path) -> list[Measurement]:
     StudyError
         For a missing file or column, a value that is not a number, a cycle that is not a whole number, or no rows.
     """
-    table = read_table(path, REQUIRED_COLUMNS, StudyError)
+    table = read_table(path, COLUMNS, StudyError)
     missing = [name for name in REQUIRED_COLUMNS if name not in table.columns]
     if missing:
         raise StudyError(
@@ -102,7 +110,7 @@ def _row(row: Row) -> Measurement:
         raise StudyError(f"{where}: the patient is empty.")
     cycle, unit = row.text("cycle"), row.text("unit")
     try:
-        number = int(cycle)
+        number = int(re.sub(r"\.0+$", "", cycle))  # a spreadsheet's 1.0
     except ValueError:
         raise StudyError(f"{where}: cycle '{cycle}' is not a whole number.") from None
     if unit.isdigit() and unit != "1":
@@ -111,6 +119,9 @@ def _row(row: Row) -> Measurement:
             "of a cell? Write a point."
         )
     words: dict[str, Any] = {name: row.text(name) for name in REQUIRED_COLUMNS if name not in ("cycle", "value")}
+    for name, known in _OWN_WORDS.items():
+        folded = words[name].casefold()
+        words[name] = folded if folded in known else words[name]
     numbers: dict[str, Any] = {name: cell_number(row, name, StudyError) for name in ("value", *OPTIONAL_COLUMNS)}
     if numbers["lower_95"] > numbers["upper_95"]:
         raise StudyError(
@@ -121,6 +132,18 @@ def _row(row: Row) -> Measurement:
 
 def _text(number: float) -> str:
     return "" if math.isnan(number) else repr(float(number))
+
+
+def visit_time_h(visit: str) -> float:
+    """Hours after injection in a visit's name; nan if it has none.
+
+    Examples
+    --------
+    >>> visit_time_h("24h"), visit_time_h("SPECT 96 h p.i.")
+    (24.0, 96.0)
+    """
+    match = re.search(r"(\d+(?:\.\d+)?)\s*h\b", visit, re.IGNORECASE)
+    return float(match.group(1)) if match else math.nan
 
 
 def canonical_sha256(rows: Iterable[Measurement]) -> str:

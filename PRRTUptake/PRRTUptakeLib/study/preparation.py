@@ -28,7 +28,7 @@ from PRRTUptakeLib.segmentation.lobes import (
 )
 from PRRTUptakeLib.segmentation.organs import OrganRule, measured_organs
 from PRRTUptakeLib.segmentation.placed_names import checked_by_place, liver_region, share_in, unnamed_in_liver
-from PRRTUptakeLib.segmentation.plausibility import ct_doubts, segment_doubts
+from PRRTUptakeLib.segmentation.plausibility import ct_doubts, missing_plane_doubts, segment_doubts
 from PRRTUptakeLib.segmentation.reference import ReferenceRule, ReferenceSet, reference_regions
 from PRRTUptakeLib.segmentation.segments import UNDIVIDED, Segment, Segmentation
 from PRRTUptakeLib.segmentation.structure_names import lesion_id_of
@@ -135,7 +135,7 @@ def prepare(
     organs = [s for s in measured_organs(named, segments, OrganRule()).organs if s.structure not in taken]
     complete = Segmentation(named.grid, (*others, *organs, *lobes, *segments, *references.segments))
     dangerous = (*segmentation.warnings, *unnamed_in_liver(named.grid, liver, list(named)).warnings)
-    dangerous = (*dangerous, *segment_doubts(complete, liver))
+    dangerous = (*dangerous, *missing_plane_doubts(named), *segment_doubts(complete, liver))
     doubts = (*dangerous, *unclear, *found.remarks, *_ids_and_lobes(named, sized, protocol), *remarks(complete))
     return Prepared(
         complete,

@@ -14,6 +14,7 @@ from PRRTUptakeLib.study.eligibility import Eligibility, eligibility, log_ratio_
 from PRRTUptakeLib.study.errors import StudyError
 from PRRTUptakeLib.study.measurements import Measurement
 from PRRTUptakeLib.study.placement import manual_shift_of, placed_regions, transform_of
+from PRRTUptakeLib.study.route_doubts import weight_doubts
 from PRRTUptakeLib.study.route_intervals import RegionIntervals, added_by_noise, drawn_means, region_intervals
 from PRRTUptakeLib.uptake.metrics import region_metrics
 from PRRTUptakeLib.uptake.peak import PeakRule, region_peaks
@@ -262,7 +263,7 @@ def _differences(ia: RoutedImage, iv: RoutedImage) -> list[str]:
         )
     if ia.injection.nuclide != iv.injection.nuclide:
         notes.append(f"The nuclides differ: {ia.injection.nuclide} after IA, {iv.injection.nuclide} after IV.")
-    return notes
+    return [*notes, *weight_doubts(ia, iv)]
 
 
 def _with_interval(row: Measurement, known: UncertainValue | None) -> Measurement:

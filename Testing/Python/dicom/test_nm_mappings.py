@@ -278,3 +278,25 @@ def test_spect_stored_as_pet_without_units(tmp_path):
     voxel_mL = 2 * 3 * 4 / 1000
     np.testing.assert_allclose(found.volume.array, STORED * 0.5 / 1200 / 10 * 1e6 / voxel_mL, rtol=1e-5)
     assert math.isclose(quantify(series, OperatorOverrides(units="Bq/ml")).volume.array[0, 0, 0], 0.5)
+
+
+def test_values_corrected_to_the_injection_are_decayed_to_the_scan(tmp_path):
+    plain = quantify(nm(tmp_path / "plain", mappings=[mapping(500.0, 0, "Bq/ml")])).volume
+    stated = nm(tmp_path / "admin", mappings=[mapping(500.0, 0, "Bq/ml")], changes={"DecayCorrection": "ADMIN"})
+    found = quantify(stated)
+    assert found.volume.reference_time == plain.reference_time
+    np.testing.assert_allclose(found.volume.array, plain.array * left_MBq() / 7400, rtol=1e-5)
+    assert any("Decay Correction is ADMIN" in decision for decision in found.decisions)
+
+
+def test_values_corrected_to_an_unknown_injection_are_refused(tmp_path):
+    changes = {"DecayCorrection": "ADMIN", f"{DRUG}.RadiopharmaceuticalStartDateTime": ABSENT}
+    with pytest.raises(DicomError, match=r"ADMIN.*give the injection time"):
+        quantify(nm(tmp_path, mappings=[mapping(500.0, 0, "Bq/ml")], changes=changes))
+
+
+def test_a_name_that_contradicts_the_code_is_refused_unless_the_nuclide_is_stated(tmp_path):
+    series = nm(tmp_path, mappings=[mapping(500.0, 0, "Bq/ml")], changes={f"{DRUG}.Radiopharmaceutical": "I-131 MIBG"})
+    with pytest.raises(DicomError, match="names Lu-177 and I-131"):
+        quantify(series)
+    assert quantify(series, OperatorOverrides(nuclide="Lu-177")).nuclide == "Lu-177"

@@ -233,6 +233,16 @@ def test_contours_between_image_planes_are_taken_to_the_nearest(tmp_path, series
     assert "planes that are not those of the image" in found.warnings[0]
 
 
+def test_contours_midway_between_image_planes_count_once(tmp_path, series, grid):
+    """Drawn on an image of the same planes half a plane away: as many planes as were drawn."""
+    found = read(tmp_path, series, [("liver", cylinder(grid, RING, np.arange(2.5, 8.0)))])
+    expected_mL = area_mL(grid, np.pi * 9.3**2, 6)
+    assert volume(found, "liver") == pytest.approx(expected_mL, rel=0.01)
+    assert (
+        f"nearest contour ({volume(found, 'liver'):.2f} mL, drawn {volume(found, 'liver'):.2f} mL)" in found.warnings[0]
+    )
+
+
 def foreign(grid):
     liver = ("Liver", cylinder(grid, RING, range(3, 9)))
     line = np.array([[0, 0, 0.0], [9, 9, 9], [20, 3, 4]])
@@ -259,6 +269,25 @@ def test_one_odd_structure_keeps_no_other_from_being_read(tmp_path, series, grid
     assert [segment.name for segment in found] == ["Liver"]
     assert volume(found, "Liver") == pytest.approx(area_mL(grid, np.pi * 9.3**2, 6), rel=0.01)
     assert f"Left out of rt.dcm: '{structures[1][0]}'" in found.warnings[-1]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"ContourData": None}, "1 without points"),
+        ({"ContourGeometricType": None}, "1 without a type"),
+        ({"ContourGeometricType": "OPEN_PLANAR"}, "1 OPEN_PLANAR"),
+    ],
+)
+def test_a_contour_that_encloses_nothing_is_not_left_out_silently(tmp_path, series, grid, change, words):
+    def changed(ds):
+        first = ds.ROIContourSequence[0].ContourSequence[0]
+        for keyword, value in change.items():
+            setattr(first, keyword, value)
+
+    found = read(tmp_path, series, [("Liver", cylinder(grid, RING, range(3, 9)))], changed)
+    assert volume(found, "Liver") == pytest.approx(area_mL(grid, np.pi * 9.3**2, 5), rel=0.01)
+    assert f"left out of 'Liver' ({words}) of rt.dcm" in found.warnings[0]
 
 
 def no_data(ds):
@@ -303,6 +332,19 @@ def test_a_structure_whose_contours_are_in_two_items_is_one(tmp_path, series, gr
 
     found = read(tmp_path, series, [("Liver", cylinder(grid, RING, range(3, 9)))], split)
     assert volume(found, "Liver") == pytest.approx(area_mL(grid, np.pi * 9.3**2, 6), rel=0.01)
+
+
+def test_structures_of_one_number_are_left_out_since_their_contours_are_mixed(tmp_path, series, grid):
+    def same_number(ds):
+        for holder in (ds.StructureSetROISequence[1], ds.ROIContourSequence[1]):
+            holder["ROINumber" if "ROINumber" in holder else "ReferencedROINumber"].value = 1
+
+    ring = circle((20, 18), 4.0)
+    three = [("Liver", cylinder(grid, RING, range(3, 9))), ("Spleen", cylinder(grid, ring, range(3, 9)))]
+    three.append(("Kidney left", cylinder(grid, ring, range(3, 9))))
+    found = read(tmp_path, series, three, same_number)
+    assert [segment.name for segment in found] == ["Kidney left"]
+    assert "'Liver', 'Spleen' (several structures have the number 1" in found.warnings[-1]
 
 
 def test_equal_names_get_their_numbers(tmp_path, series, grid):

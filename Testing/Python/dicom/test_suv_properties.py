@@ -105,3 +105,14 @@ def test_slopes_and_stored_values_scaled_inversely(tmp_path_factory, scales, cor
     write_slices(scaled, stored, "PT", changes={"DecayCorrection": correction}, per_slice={"RescaleSlope": slopes})
     (first,), (second,) = find_series(base), find_series(scaled)
     np.testing.assert_allclose(suv(second).volume.array, suv(first).volume.array, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("kg", "metres", "doubted"), [(75, 1.8, 0), (120, 1.7, 0), (17, 1.1, 0), (165.3, 1.8, 1), (30, 1.8, 1)]
+)
+def test_a_weight_in_pounds_is_doubted(kg, metres, doubted):
+    changes = {"PatientWeight": kg, "PatientSize": metres}
+    found = PetSeries(arrange(series_in_memory(slices(STORED, "PT", changes=changes))), OperatorOverrides()).as_suv(
+        "bw"
+    )
+    assert sum("body mass index" in text for text in found.decisions) == doubted

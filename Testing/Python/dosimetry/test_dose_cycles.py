@@ -227,6 +227,59 @@ def test_time_zero_without_a_usable_end_is_one_sentence(measured, zero, hours, w
     assert values(outcome, "tia", 1) == {}
 
 
+@pytest.mark.parametrize(
+    ("key", "other", "words"),
+    [
+        ("nuclide", "I-131", "different radionuclides (I-131, Lu-177)"),
+        ("activity_MBq", 7300.0, "different administered activities"),
+        ("time", timedelta(days=1), "different times of injection"),
+        ("time", timedelta(minutes=-11), "different times of injection"),
+    ],
+)
+def test_images_that_contradict_each_other_on_the_injection_have_no_doses(measured, key, other, words):
+    def change(visit):
+        if visit.labels.visit != "96h":
+            return visit
+        value = getattr(visit.injection, key) + other if key == "time" else other
+        return replace(visit, injection=replace(visit.injection, **{key: value}))
+
+    outcome = changed(measured, change, cycles=(1,))
+    assert [text for text in outcome.warnings if text.startswith("Cycle 1: no doses.") and words in text]
+    assert values(outcome, "dose", 1) == {}
+
+
+def test_cycles_of_one_injection_are_warned_of_and_cycles_weeks_apart_are_not(measured):
+    def weeks_later(visit):
+        later = visit.injection.time + timedelta(weeks=8) if visit.injection else None
+        return replace(visit, injection=replace(visit.injection, time=later)) if later else visit
+
+    text = "Cycles 1 and 2 name one injection"
+    assert any(text in one for one in changed(measured, lambda visit: visit).warnings)
+    apart = [weeks_later(one) if one.labels.cycle == 2 else one for one in measured.visits]
+    assert not any(text in one for one in add_doses(replace(measured, visits=tuple(apart))).warnings)
+
+
+def test_radiosensitivity_of_nothing_that_is_there_is_refused(measured):
+    stated = {"alpha_beta_Gy": 5.0, "repair_half_time_h": 2.8, "source": "somebody"}
+    with pytest.raises(InputFileError, match="'kidny' is no organ or region; there are kidneys, liver"):
+        changed(measured, lambda visit: visit, tissues={"kidny": stated})
+
+
+def test_half_lives_taken_as_exact_are_named(measured):
+    stated = changed(measured, lambda visit: visit, teff_h={"": 60.0})
+    assert any("stated without uncertainty: their error is in no interval" in text for text in stated.warnings)
+    known = changed(measured, lambda visit: visit, teff_h={"": 60.0}, u_teff_h={"": 10.0})
+    assert not any("stated without uncertainty" in text for text in known.warnings)
+
+
+def test_injection_times_that_differ_by_minutes_do_no_harm(measured):
+    def change(visit):
+        later = visit.injection.time + timedelta(minutes=5 if visit.labels.visit == "96h" else 0)
+        return replace(visit, injection=replace(visit.injection, time=later))
+
+    assert values(changed(measured, change, cycles=(1,)), "dose", 1)
+
+
 def test_protocol_states_time_zero(tmp_path, folder):
     lutia = load_protocol("lutia")
     assert lutia.imaging.time_zero == "start"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from PRRTDosimetryLib.population import planning
@@ -114,3 +116,14 @@ def test_without_a_population_assumptions_are_wide():
     by_assumption = planned(None, "Lu-177", "kidney", 2, COARSE)
     assert "assumptions" in by_assumption.source
     assert by_assumption.best.width > plan(KIDNEY, ["kidney"], 2, LU.decay_constant_per_h, COARSE).best.width
+
+
+@pytest.mark.parametrize(("name", "last_h"), [("Ga-68", 5.7), ("Ho-166", 135.0)])
+def test_no_image_is_planned_where_nothing_is_left_to_be_seen(name, last_h):
+    found = plan(KIDNEY, ["kidney"], 2, nuclide(name).decay_constant_per_h, WorkingHours(step_h=1.0))
+    assert all(hour <= last_h for one in (found.best, *found.others) for hour in one.hours)
+
+
+def test_a_nuclide_of_minutes_is_not_planned():
+    with pytest.raises(PopulationError, match=r"half-life of 0\.1 h"):
+        plan(KIDNEY, ["kidney"], 1, math.log(2) / 0.1)

@@ -34,12 +34,19 @@ def categories(*sums, new=()):
         ((100, 50, 60), ["PR", "PD"]),  # from the nadir, though still 40 % below baseline
         ((100, 50, 59.9), ["PR", "PR"]),
         ((100, 0, 6), ["CR", "PD"]),  # it came back
+        ((100, 0, 4), ["CR", "PD"]),  # however small
         ((0.1 + 0.2, 5.3), ["PD"]),
         ((30.3, 21.21), ["PR"]),  # rounding does not spoil the limit
     ],
 )
 def test_categories(sums, expected):
     assert categories(*sums) == expected
+
+
+def test_one_of_two_targets_that_comes_back_without_a_complete_response_only_adds_to_the_sum():
+    sizes = [{"L1": 50.0, "R1": 50.0}, {"L1": 0.0, "R1": 30.0}, {"L1": 4.0, "R1": 28.0}]
+    found = recist_response([Visit(str(n), one) for n, one in enumerate(sizes)], ["L1", "R1"])
+    assert [one.category for one in found[1:]] == ["PR", "PR"]
 
 
 def test_new_lesion_is_progression_whatever_the_sum():

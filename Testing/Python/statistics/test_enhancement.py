@@ -154,3 +154,20 @@ def test_an_allocation_has_no_meaning_here(capsys, tmp_path):
     arguments = ["endpoints", str(table), "--protocol", "ia-versus-iv"]
     assert main([*arguments, "--allocation", str(tmp_path / "a.csv")]) == 1
     assert "leave the allocation out" in capsys.readouterr().err
+
+
+def test_a_ratio_that_contradicts_its_uptake_is_refused():
+    both = [*uptake_rows(), *ratio_rows()]
+    assert evaluate(both, QUICK).pairs.first == pytest.approx(MEANS)
+    wrong = [replace(one, value=9.0) if one.metric == "er_suv_max" and one.region == "L1" else one for one in both]
+    with pytest.raises(StatisticsError, match=r"Patient P0, L1: er_suv_max is 9, but suv_max is 16\.5 after IA"):
+        evaluate(wrong, QUICK)
+
+
+@pytest.mark.parametrize("formed", [True, False])
+def test_a_lesion_that_lacks_a_limb_is_named(formed):
+    def lacks(one):
+        return one.patient == "P1" and one.region == "L1" and not one.visit.startswith("IA day")
+
+    rows = [one for one in [*uptake_rows(), *(ratio_rows() if formed else [])] if not lacks(one)]
+    assert "1 region(s) measured after one injection only are left out (P1 L1)." in evaluate(rows, QUICK).pairs.notes

@@ -185,3 +185,53 @@ def test_formulas_go_out_as_text_and_come_back(tmp_path, cell):
 @pytest.mark.parametrize("cell", ["-5.2", "-1e-7", "+3", "-12.5 %", "-3.1 to 2.0", "P-1", "-", ""])
 def test_numbers_stay_numbers(cell):
     assert harmless(cell) == cell
+
+
+@pytest.mark.parametrize(
+    ("header", "first"),
+    [
+        ("Region,Time [h],Activity (MBq)", "Kidney,24,80"),
+        ("REGION;time (h);Activity [MBq]", "Kidney;24;80,0"),
+        ("Region\ttime / min\tactivity_MBq", "Kidney\t1440\t80"),
+    ],
+)
+def test_columns_are_found_however_a_unit_is_written(tmp_path, header, first):
+    (curve,) = read_curves(put(tmp_path, f"{header}\n{first}\n"), nuclide("Lu-177"))
+    assert (curve.time_h, curve.activity_MBq) == ((24.0,), (80.0,))
+
+
+@pytest.mark.parametrize("name", ["u_percent", "u_kBq", "sd", "SD [kBq]", "error", "sigma (%)"])
+def test_an_uncertainty_that_is_not_read_is_refused(tmp_path, name):
+    with pytest.raises(PRRTError, match="looks like an uncertainty"):
+        read_curves(put(tmp_path, f"region,time_h,activity_MBq,{name}\nk,4,95,5\nk,24,75,4\n"), nuclide("Lu-177"))
+
+
+def test_two_uncertainties_are_refused(tmp_path):
+    text = "region,time_h,activity_MBq,u_MBq,uncertainty\nk,4,95,5,1\nk,24,75,4,1\n"
+    with pytest.raises(PRRTError, match=r"uncertainty and u_MBq: keep one"):
+        read_curves(put(tmp_path, text), nuclide("Lu-177"))
+
+
+def test_a_point_for_thousands_beside_decimal_commas_is_refused(tmp_path):
+    text = "region;time_h;activity_MBq\nk;4;1.950\nk;24;1.751\nk;72;990,5\n"
+    with pytest.raises(PRRTError, match=r"may mean 1\.950 or 1950"):
+        read_curves(put(tmp_path, text), nuclide("Lu-177"))
+    with_points = text.replace("990,5", "0.990")
+    (curve,) = read_curves(put(tmp_path, with_points), nuclide("Lu-177"))
+    assert curve.activity_MBq == (1.95, 1.751, 0.99)
+
+
+def test_words_of_ours_count_with_capitals_too(tmp_path):
+    row = ROWS[0]
+    text = to_csv([row]).replace("metric,value", "Metric,Value").replace(",1,", ",1.0,", 1)
+    for word in (row.role, row.lobe, row.metric):
+        text = text.replace(f",{word},", f",{word.capitalize()},")
+    (found,) = read_csv(put(tmp_path, text))
+    assert (found.cycle, found.role, found.lobe, found.metric) == (1, row.role, row.lobe, row.metric)
+
+
+def test_two_columns_of_an_allocation_that_contradict_are_refused(tmp_path):
+    text = "patient,lobe,treated_lobe\nP1,Left,left\nP2,{},right\n"
+    assert read_allocation(put(tmp_path, text.format("right"))).treated == {"P1": "left", "P2": "right"}
+    with pytest.raises(PRRTError, match="P2 is 'right' by treated_lobe and 'left' by lobe"):
+        read_allocation(put(tmp_path, text.format("left")))

@@ -22,7 +22,9 @@ from PRRTUptakeLib.study.model import (
 from PRRTUptakeLib.study.placement import Placement
 from PRRTUptakeLib.study.preparation import prepare, with_ct_doubts
 from PRRTUptakeLib.study.registration_rule import RegistrationRule
+from PRRTUptakeLib.study.response_case import is_follow_up
 from PRRTUptakeLib.study.visit import VisitLabels, measure_visit
+from PRRTUptakeLib.study.visit_doubts import hours_after_injection, visit_doubts
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Volume
@@ -262,13 +264,24 @@ def _measured(
         checked = check_visit(visit.visit, (labels.image, loaded.volume), reference, segments, matrix)
     return MeasuredVisit(
         result=result,
-        warnings=(*doubts_among(loaded.decisions), *result.warnings),
+        warnings=(*doubts_among(loaded.decisions), *_visit_doubts(study, visit, loaded), *result.warnings),
         contents=_contents(result, drawn if own else None),
         images=images,
         decisions=tuple(_decisions(visit, emission, loaded, contours, placed)),
         checked=checked,
         registered=placed.registered,
     )
+
+
+def _visit_doubts(study: StudyInput, visit: VisitInput, loaded: LoadedEmission) -> list[str]:
+    """Whether the image is the one that the visit's name and the protocol mean."""
+    injection = loaded.injection
+    if injection is None or is_follow_up(visit.visit):
+        return []
+    same_cycle = [one for one in study.visits if one.cycle == visit.cycle and one.emission is not None]
+    alone = len([one for one in same_cycle if not is_follow_up(one.visit)]) == 1
+    hours = hours_after_injection(loaded.volume, injection)
+    return visit_doubts(visit.visit, study.protocol, injection.nuclide, hours, alone)
 
 
 def _decisions(

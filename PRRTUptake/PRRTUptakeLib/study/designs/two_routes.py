@@ -34,7 +34,9 @@ from PRRTUptakeLib.study.predicted_benefit import (
 )
 from PRRTUptakeLib.study.preparation import prepare, with_ct_doubts
 from PRRTUptakeLib.study.registration_rule import RegistrationRule
+from PRRTUptakeLib.study.route_doubts import series_doubts
 from PRRTUptakeLib.study.route_uptake import EnhancementResult, RoutedImage, compare_routes, enhancement_rows
+from PRRTUptakeLib.study.visit_doubts import hours_after_injection, visit_doubts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -305,6 +307,11 @@ def _result(study: StudyInput, contours: _Contours, pets: list[_Pet], findings: 
         notes.append(
             f"Partial volume: '{study.partial_volume}' is asked for, but IA and IV uptake is compared as measured."
         )
+    for pet in pets:
+        given, hours = pet.shown.injection, hours_after_injection(pet.shown.image, pet.shown.injection)
+        found = visit_doubts(pet.shown.visit, study.protocol, given.nuclide, hours, alone=True)
+        notes += [f"{pet.shown.visit}: {text}" for text in found]
+    notes += series_doubts([(pet.shown.route, pet.shown.visit, pet.emission.series) for pet in pets])
     notes += [text for pet in pets for one in (pet.checked, pet.registered) if one is not None for text in one.warnings]
     return StudyResult(
         input=study,

@@ -1,0 +1,49 @@
+"""A cycle has one injection: what its images say of it is the same in all of them, or there are no doses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PRRTUptakeLib.nuclides.radionuclides import nuclide
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from PRRTUptakeLib.dicom.injection import Injection
+
+_AGREE_S = 600.0  # times that are typed anew for each image differ by minutes
+_AGREE = 0.01  # of a half-life, where that is shorter
+_ONE_CYCLE_S = 7 * 86400.0  # cycles are weeks apart
+
+
+def contradiction(injections: Mapping[str, Injection]) -> str:
+    """What the images of a cycle contradict each other in, by visit, since a cycle has one injection; "" if nothing."""
+    remedy = "correct their headers, or state what holds under 'quantification'"
+    nuclides = sorted({one.nuclide for one in injections.values()})
+    if len(nuclides) > 1:
+        return f"The images of the cycle name different radionuclides ({', '.join(nuclides)}): {remedy}."
+    activities = sorted({one.activity_MBq for one in injections.values()})
+    if len(activities) > 1:
+        shown = ", ".join(f"{one:g}" for one in activities)
+        return f"The images of the cycle name different administered activities ({shown} MBq): {remedy}."
+    first = min(injections, key=lambda visit: injections[visit].time)
+    last = max(injections, key=lambda visit: injections[visit].time)
+    apart_s = (injections[last].time - injections[first].time).total_seconds()
+    if apart_s > min(_AGREE_S, _AGREE * nuclide(nuclides[0]).half_life_s):
+        return (
+            f"The images of the cycle name different times of injection ({injections[first].time.isoformat()} by visit "
+            f"'{first}', {injections[last].time.isoformat()} by visit '{last}'): {remedy}."
+        )
+    return ""
+
+
+def same_injections(injections: Mapping[int, Injection | None]) -> tuple[str, ...]:
+    """Warnings on cycles, by number, that name one injection: it would be counted twice in the sums over cycles."""
+    known = [(cycle, one) for cycle, one in injections.items() if one is not None]
+    return tuple(
+        f"Cycles {cycle} and {later} name one injection, {one.time.isoformat()}: if that was one administration, its "
+        "dose counts twice in the sums; correct the cycle of the visits, or the header."
+        for n, (cycle, one) in enumerate(known)
+        for later, other in known[n + 1 :]
+        if abs((other.time - one.time).total_seconds()) < _ONE_CYCLE_S
+    )
