@@ -117,7 +117,7 @@ def read_table(path: Path, required: Sequence[str] = (), failure: type[PRRTError
     try:
         if path.suffix.lower() in (".xlsx", ".xlsm"):
             return _of_records(path.name, _excel_records(path), "", (), required)
-        text, note = _decoded(path)
+        text, note = decoded_text(path)
         separator, lines = _separated(path.name, text, required)
         return _of_records(path.name, lines, separator, note, required)
     except TableError as error:
@@ -134,7 +134,14 @@ def cell_number(row: Row, column: str, failure: type[PRRTError]) -> float:
         raise failure(str(error)) from error
 
 
-def _decoded(path: Path) -> tuple[str, tuple[str, ...]]:
+def decoded_text(path: Path) -> tuple[str, tuple[str, ...]]:
+    """Text of a table in UTF-8, UTF-16 or else Windows-1252, and a sentence where it is not the first.
+
+    Raises
+    ------
+    TableError, OSError
+        If it is no text, or cannot be read.
+    """
     data = path.read_bytes()
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return data.decode("utf-16"), ("The table is in UTF-16.",)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.study.measurements import read_csv
+from PRRTUptakeLib.study.measurements import read_csv, require_unit
 from PRRTUptakeLib.table_file import cell_number
 
 from PRRTDosimetryLib.kinetics.curve_table import read_curves_by
@@ -153,6 +153,7 @@ def curves_of_rows(rows: Iterable[Measurement]) -> Iterable[PatientCurve]:
     administered: dict[tuple[str, int], float] = {}
     kept = [row for row in rows if row.metric in (ACTIVITY, HOURS, ADMINISTERED)]
     for row in kept:
+        require_unit(row, "h" if row.metric == HOURS else "MBq")
         if row.metric == HOURS:
             hours[row.patient, row.cycle, row.visit] = row.value
         elif row.metric == ADMINISTERED:

@@ -50,6 +50,8 @@ class OrientationCheck:
     agreement : by flip of the image's axes [k, j, i]; mutual information in nats, each at its best shift.
     mask_agreement : by flip of the liver's mask; empty without one.
     inside : share of the activity that is within the outline of the body on the CT.
+    mask_is_even : whether the CT is more even in the mask as it is than mirrored along the best flip: then it is on the
+        liver, and what agrees better is other organs.
     image_axes, mask_axes : for each axis [k, j, i] the patient's axis it is nearest to, as an index into R, A, S.
     """
 
@@ -58,6 +60,7 @@ class OrientationCheck:
     inside: float
     image_axes: tuple[int, int, int]
     mask_axes: tuple[int, int, int]
+    mask_is_even: bool = False
 
     @property
     def flip(self) -> Flip:
@@ -67,7 +70,9 @@ class OrientationCheck:
     @property
     def mask_flip(self) -> Flip:
         """The same for the mask of the liver."""
-        return _clearly_best(self.mask_agreement, LEAST_GAIN) if self.mask_agreement else AS_IT_IS
+        if not self.mask_agreement or self.mask_is_even:
+            return AS_IT_IS
+        return _clearly_best(self.mask_agreement, LEAST_GAIN)
 
     def warnings(self, image: str, reference: str) -> tuple[str, ...]:
         """Sentences for the report; none if image and mask are best as they are and within the body."""
@@ -125,7 +130,21 @@ def check_orientation(
     seen, ranges, _ = search_of(image, domain, mask is not None)
     found = {flip: roughly_best_agreement(_mirrored(values, flip), classes, seen, ranges) for flip in _FLIPS}
     of_mask = _mask_agreement(image, tissue, anatomy, mask) if mask is not None else {}
-    return OrientationCheck(found, of_mask, _inside(values, tissue), _nearest_axes(emission), _nearest_axes(anatomy))
+    even = bool(of_mask) and mask is not None and _more_even(anatomy, mask, _clearly_best(of_mask, LEAST_GAIN))
+    inside, axes = _inside(values, tissue), (_nearest_axes(emission), _nearest_axes(anatomy))
+    return OrientationCheck(found, of_mask, inside, *axes, mask_is_even=even)
+
+
+def _more_even(anatomy: Volume, mask: np.ndarray, flip: Flip) -> bool:
+    """Whether the CT or MRI scatters less in the mask than in the mask mirrored along ``flip``; False for no flip.
+
+    Hot organs on the other side, such as spleen and kidneys, can let a mirrored mask explain more of the emission image
+    than the right one does. The liver itself is one tissue on the CT, and what a wrong mask covers is several.
+    """
+    if flip == AS_IT_IS:
+        return False
+    as_it_is, mirrored = (float(np.std(anatomy.array[one], dtype=np.float64)) for one in (mask, _mirrored(mask, flip)))
+    return as_it_is < mirrored
 
 
 def _mask_agreement(image: sitk.Image, tissue: Tissue, anatomy: Volume, mask: np.ndarray) -> dict[Flip, float]:

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _SIDE_WORDS = {
-    "left": "left lt l sin links link linke linker linkes linken linkszijdig gauche g sinistra sinistro sinistri sx "
+    "left": "left lt l sin links li link linke linker linkes linken linkszijdig gauche g sinistra sinistro sinistri sx "
     "izquierda izquierdo izq izquierdos",
-    "right": "right rt r dx dex dext rechts recht rechte rechter rechtes rechten rechtszijdig droit droite dr destra "
-    "destro destri derecha derecho dcha dcho derechos d",
+    "right": "right rt r dx dex dext rechts re recht rechte rechter rechtes rechten rechtszijdig droit droite dr "
+    "destra destro destri derecha derecho dcha dcho derechos d",
 }
 SIDES = {word: side for side, words in _SIDE_WORDS.items() for word in words.split()}
 
@@ -130,6 +130,14 @@ COMPOUNDS = {
     "leberarterie": ("leber", "arterie"),
     "lebergefasse": ("leber", "gefasse"),
     "leverkwab": ("lever", "kwab"),
+    "linkernier": ("linker", "nier"),
+    "rechternier": ("rechter", "nier"),
+    "linkerleverkwab": ("linker", "lever", "kwab"),
+    "rechterleverkwab": ("rechter", "lever", "kwab"),
+    "botmetastase": ("bone", "metastase"),
+    "botmetastasen": ("bone", "metastase"),
+    "knochenmetastase": ("bone", "metastase"),
+    "knochenmetastasen": ("bone", "metastase"),
     "leversegment": ("lever", "segment"),
     "leverlaesie": ("lever", "laesie"),
     "leverlaesies": ("lever", "laesie"),

@@ -11,8 +11,10 @@ import io
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from PRRTUptakeLib.errors import TableError
 from PRRTUptakeLib.statistics.errors import StatisticsError
 from PRRTUptakeLib.study.stated_exclusion import SCOPES, StatedExclusion
+from PRRTUptakeLib.table_file import decoded_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -75,10 +77,13 @@ def read_exclusions(path: Path) -> tuple[StatedExclusion, ...]:
         If it cannot be read, a column is missing, or a line is unusable.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        text, _ = decoded_text(path)
+    except (OSError, TableError, UnicodeDecodeError) as error:
         raise StatisticsError(f"The exclusions {path} cannot be read ({error}).") from error
-    reader = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
+    header = text.partition("\n")[0]
+    separator = next((mark for mark in (";", "\t") if mark in header and "," not in header), ",")
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
+    reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or []]
     missing = [name for name in _KEYS[:3] if name not in (reader.fieldnames or [])]
     if missing:
         raise StatisticsError(f"{path.name} lacks the column(s) {', '.join(missing)} of exclusions.")

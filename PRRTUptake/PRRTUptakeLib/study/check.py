@@ -289,6 +289,24 @@ def _routes(case: Case) -> list[str]:
     return problems
 
 
+def injection_contradiction(timed: Sequence[VisitCheck]) -> str:
+    """In what of the injection the images of one cycle contradict each other, "" if in nothing.
+
+    Examples
+    --------
+    >>> two = [VisitCheck(visit=name, cycle=1, activity_MBq=7400.0, nuclide=name) for name in ("Lu-177", "I-131")]
+    >>> injection_contradiction(two), injection_contradiction(two[:1])
+    ('its images name different nuclides (I-131, Lu-177)', '')
+    """
+    nuclides = sorted({one.nuclide for one in timed})
+    activities = sorted({one.activity_MBq for one in timed if one.activity_MBq is not None})
+    if len(nuclides) > 1:
+        return f"its images name different nuclides ({', '.join(nuclides)})"
+    if len(activities) > 1:
+        return f"its images name different administered activities ({', '.join(f'{one:g}' for one in activities)} MBq)"
+    return ""
+
+
 def _measured(case: Case, visits: Sequence[VisitCheck]) -> tuple[str, ...]:
     """What a run would give."""
     endpoint, rules = case.protocol.endpoint, case.protocol.rules
@@ -311,7 +329,10 @@ def _measured(case: Case, visits: Sequence[VisitCheck]) -> tuple[str, ...]:
     for cycle in sorted({one.cycle for one in visits if one.series}):
         own = [one for one in visits if one.cycle == cycle and one.series]
         timed = [one for one in own if one.hours is not None]
-        if len(timed) > 1:
+        contradicting = injection_contradiction(timed)
+        if len(timed) > 1 and contradicting:
+            found.append(f"no absorbed doses of cycle {cycle}: {contradicting}")
+        elif len(timed) > 1:
             hours = ", ".join(f"{one.hours:.3g}" for one in timed)
             found.append(f"absorbed doses of cycle {cycle} from images at {hours} h")
         elif timed and case.dosimetry.get("kinetics"):

@@ -134,6 +134,20 @@ def _text(number: float) -> str:
     return "" if math.isnan(number) else repr(float(number))
 
 
+def require_unit(row: Measurement, unit: str) -> None:
+    """Refuse a row in another unit, where numbers are used and not only compared; a blank unit is that of our tables.
+
+    Raises
+    ------
+    StudyError
+        Naming the row and both units.
+    """
+    if row.unit not in ("", unit):
+        raise StudyError(
+            f"Patient {row.patient}, {row.region}: {row.metric} is in '{row.unit}', but must be in {unit}: convert it."
+        )
+
+
 def visit_time_h(visit: str) -> float:
     """Hours after injection in a visit's name; nan if it has none.
 

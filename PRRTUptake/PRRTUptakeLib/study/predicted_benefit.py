@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.study.errors import InputFileError
-from PRRTUptakeLib.study.measurements import read_csv
+from PRRTUptakeLib.study.measurements import read_csv, require_unit
 from PRRTUptakeLib.study.schema.place import Place
 from PRRTUptakeLib.study.schema.shared_keys import IV_CYCLE
 
@@ -168,8 +168,13 @@ def cycle_doses(rows: Sequence[Measurement], cycle: int) -> dict[str, float]:
     InputFileError
         If the table has no doses of that cycle.
     """
-    own = [row for row in rows if row.cycle == cycle]
-    found = {row.region: row.value for row in own if row.metric == "dose"}
+    own = [row for row in rows if row.cycle == cycle and row.metric == "dose"]
+    found = {row.region: row.value for row in own}
+    for row in own:
+        require_unit(row, "Gy")
+    if len(found) < len(own):
+        twice = next(name for name in found if sum(row.region == name for row in own) > 1)
+        raise InputFileError(f"The measurements hold several doses of {twice} in cycle {cycle}: keep one of them.")
     if not found:
         raise InputFileError(f"The measurements hold no absorbed dose of cycle {cycle}: run its serial SPECT/CT first.")
     masses = cycle_masses(rows, cycle)
@@ -188,7 +193,10 @@ def cycle_uncertainties(rows: Sequence[Measurement], cycle: int) -> dict[str, fl
 
 def cycle_masses(rows: Sequence[Measurement], cycle: int) -> dict[str, float]:
     """Masses in g by region from the measurements of a cycle's serial SPECT/CT."""
-    return {row.region: row.value for row in rows if row.cycle == cycle and row.metric == "mass"}
+    own = [row for row in rows if row.cycle == cycle and row.metric == "mass"]
+    for row in own:
+        require_unit(row, "g")
+    return {row.region: row.value for row in own}
 
 
 def lesion_doubts(result: EnhancementResult, masses: Mapping[str, float], table: str) -> list[str]:

@@ -47,6 +47,19 @@ def test_a_mask_mirrored_front_to_back():
     assert "mask of the liver seems to be mirrored front to back" in found.warnings("the SPECT", "its CT")[0]
 
 
+def test_hot_organs_on_the_other_side_do_not_make_a_right_mask_wrong():
+    """What the mirrored mask covers is made hot: it explains more of the image, but is several tissues on the CT."""
+    emission, ct, liver = session("lutia", 1)
+    ijk = np.argwhere(mirrored(liver, LEFT_RIGHT) & ~liver)[::5, ::-1]
+    where = np.rint(emission.grid.to_ijk(ct.grid.to_ras(ijk))).astype(int)[:, ::-1]
+    where = where[((where >= 0) & (where < emission.array.shape)).all(axis=1)]
+    hot = emission.array.copy()
+    hot[tuple(where.T)] = emission.array.max()
+    found = check_orientation(emission.with_values(hot), ct, liver)
+    assert found.mask_agreement[LEFT_RIGHT] > 1.3 * found.mask_agreement[AS_IT_IS]
+    assert found.mask_flip == AS_IT_IS
+
+
 def test_another_patients_activity_next_to_the_body():
     emission, ct, liver = session("lutia", 1)
     matrix = emission.ijk_to_ras.copy()

@@ -17,9 +17,9 @@ NAMES = {
     "lobo derecho",
     "liver_lobe_caudate": "caudate lobe; Lobus caudatus; lobe caudé; lobo caudato",
     "kidney_left": "kidney_left; KidneyL; linke Niere; rein gauche; linker nier; rene sinistro; "
-    "riñón izquierdo; rein G",
+    "riñón izquierdo; rein G; linkernier; Niere li.",
     "kidney_right": "kidney_right; RightKidney; Niere rechts; rein droit; nier rechts; rene destro; "
-    "riñón derecho; rein D",
+    "riñón derecho; rein D; Rechternier; Niere re",
     "kidneys": "kidneys; Nieren; reins; nieren; reni; riñones",
     "spleen": "spleen; Milz; rate; milt; milza; bazo",
     "gallbladder": "gallbladder; Gallenblase; vésicule biliaire; galblaas; cistifellea; vesícula biliar; gall bladder",
@@ -33,7 +33,8 @@ NAMES = {
     "liver_lesion 3; met 4; Met4; Läsion_L2; metastase links 2; lésion gauche 1; laesie R2; lesione destra 1; "
     "lesión derecha 3; GTV 2; target lesion 1; nodule hépatique 2; nodulo epatico 1; nódulo hepático II; Leberherd 3; "
     "lesion segment 7; mets_S8",
-    "extrahepatic_lesion": "extrahepatic lesion; extrahepatische Läsion; E2; lesion extrahepatic 1",
+    "extrahepatic_lesion": "Knochenmetastase 2; botmetastasen; extrahepatic lesion; "
+    "extrahepatische Läsion; E2; lesion extrahepatic 1",
     "marrow": "bone marrow; Knochenmark; moelle osseuse; beenmerg; midollo osseo; médula ósea",
     "vertebrae_L3": "vertebrae_L3; Wirbel L3; vertèbre L3",
     "liver_segment_4": "liver_segment_4; Segment IV; S4; Segment IVa; Lebersegment 4; segmento 4",

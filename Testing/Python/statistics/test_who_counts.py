@@ -94,6 +94,16 @@ def test_bad_lines(tmp_path, line, words):
         stated_exclusion({"why": "x"}, "case.json, exclude[0]", "P1")
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "cp1252", "utf-16"])
+def test_exclusions_of_any_spreadsheet(tmp_path, separator, encoding):
+    path = tmp_path / "out.csv"
+    lines = (("Patient", "Reason", "Date"), ("Müller", "wrong vial", "2024-05-03"))
+    path.write_bytes("\r\n".join(separator.join(line) for line in lines).encode(encoding))
+    (found,) = read_exclusions(path)
+    assert (found.patient, found.reason) == ("Müller", "wrong vial")
+
+
 def test_missing_cycles_by_the_stated_rule():
     """Four cycles, 12 patients; three lack a cycle. Available cases and completers against direct selection."""
     rows = simulate_trial(3, patients=12, cycles=4)

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PRRTDosimetryLib.commands import main
+from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.study.errors import InputFileError
 from PRRTUptakeLib.study.measurements import Measurement, read_csv, to_csv
 from PRRTUptakeLib.study.predicted_benefit import (
@@ -23,7 +24,8 @@ from PRRTUptakeLib.study.predicted_benefit import (
 
 
 def row(region, metric, value, cycle=1, uncertainty=math.nan):
-    return Measurement("P", cycle, "dosimetry", "SPECT", region, "", "none", "", metric, value, "Gy", uncertainty)
+    unit = "g" if metric == "mass" else "Gy"
+    return Measurement("P", cycle, "dosimetry", "SPECT", region, "", "none", "", metric, value, unit, uncertainty)
 
 
 ROWS = [
@@ -71,6 +73,19 @@ def test_uncertainties_of_a_cycle():
     found = cycle_uncertainties(ROWS, 1)
     assert found["L1"] == 3.0
     assert math.isnan(found[WHOLE_LIVER])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ([replace(ROWS[0], unit="mGy"), *ROWS[1:]], "dose is in 'mGy', but must be in Gy"),
+        ([replace(one, unit="kg") if one.metric == "mass" else one for one in ROWS], "mass is in 'kg'"),
+        ([*ROWS, row("L1", "dose", 31.0)], "several doses of L1 in cycle 1"),
+    ],
+)
+def test_doses_in_another_unit_or_twice_are_refused(change, words):
+    with pytest.raises(PRRTError, match=words):
+        cycle_doses(change, 1)
 
 
 def test_no_doses_are_reported():
