@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 import pydicom
 from pydicom.datadict import dictionary_description, dictionary_has_tag, dictionary_VR, tag_for_keyword
 from pydicom.dataelem import RawDataElement
+from pydicom.dataset import FileMetaDataset
+from pydicom.filereader import read_dataset
 from pydicom.multival import MultiValue
 from pydicom.tag import Tag
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from PRRTUptakeLib.dicom.errors import HeaderError
 
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
 
 _PREAMBLE = 132
 _FIRST_bytes = 8192  # read at once: in files of one plane all that comes before the pixels
+_MAGIC = slice(128, _PREAMBLE)
+_FIRST_PIXELS = 0x7FE00008  # float pixel data; integers are 7FE00010
+_PLAIN_SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 _PIXELS_BEGIN = b"\xe0\x7f\x10\0"  # the tag of pixel data, little endian
 _PIXEL_ELEMENTS = (0x0008, 0x0009, 0x0010)  # of group 7FE0: float, double and integer pixel data
 _UNDEFINED = 0xFFFFFFFF
@@ -81,7 +87,7 @@ def read_header(path: Path) -> Header | None:
         if not _looks_like_dicom(first[:_PREAMBLE]):
             return None
         try:
-            dataset = _of_first_bytes(first, file, path)
+            dataset = _of_first_bytes(first, file)
             if dataset is None:
                 file.seek(0)
                 dataset = pydicom.dcmread(file, stop_before_pixels=True, force=True)
@@ -97,21 +103,28 @@ def read_header(path: Path) -> Header | None:
         return _with_pixels(path, dataset, file, size, syntax)
 
 
-def _of_first_bytes(first: bytes, file: BinaryIO, path: Path) -> Dataset | None:
-    """The data set before the pixels, at which ``file`` then is; None if they do not begin within these bytes.
+def _of_first_bytes(first: bytes, file: BinaryIO) -> Dataset | None:
+    """The data set before the pixels, at which ``file`` then is; None if the whole file has to be looked at.
 
-    From bytes at hand pydicom reads a tenth faster than from a file.
+    Headers come in hundreds: for plain files pydicom is asked for no more than file meta information and data set,
+    from bytes at hand, which takes two thirds of the time of `pydicom.dcmread`.
     """
-    if _PIXELS_BEGIN not in first:
+    if first[_MAGIC] != b"DICM" or _PIXELS_BEGIN not in first:
         return None
     stream = BytesIO(first)
+    stream.seek(_PREAMBLE)
     try:
-        dataset = pydicom.dcmread(stream, stop_before_pixels=True, force=True)
-    except Exception:  # as where an icon has pixels too: the whole file decides
+        meta = FileMetaDataset(read_dataset(stream, False, True, stop_when=lambda tag, _, __: tag >> 16 != 2))
+        syntax = text(meta, "TransferSyntaxUID")
+        if syntax not in _PLAIN_SYNTAXES or first[stream.tell() : stream.tell() + 2] == b"\0\0":  # a command set
+            return None
+        implicit = syntax == ImplicitVRLittleEndian
+        dataset = read_dataset(stream, implicit, True, stop_when=lambda tag, _, __: tag >= _FIRST_PIXELS)
+    except Exception:  # as where an icon has pixels too, or what is wrong is the file: dcmread decides
         return None
     if first[stream.tell() : stream.tell() + 4] != _PIXELS_BEGIN:
         return None
-    dataset.buffer, dataset.filename = None, str(path)  # as read from the file: the bytes are needed no more
+    dataset.file_meta = meta
     file.seek(stream.tell())
     return dataset
 

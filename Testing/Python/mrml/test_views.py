@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import slicer
+import vtk
 from builders.panel_scene import add_ct, add_patient
 
 
@@ -135,3 +137,22 @@ def test_a_scene_of_prrt_opens_with_images_segments_and_charts(scene, tmp_path):
     for kind in ("vtkMRMLSliceNode", "vtkMRMLSliceCompositeNode"):
         for node in list(slicer.util.getNodesByClass(kind)):
             scene.RemoveNode(node)
+
+
+@pytest.mark.parametrize(("across", "least"), [(2, 0.6), (4, 0.9)])
+def test_the_surface_of_a_small_lesion_is_as_large_as_the_lesion(scene, across, least):
+    from PRRTUptakeLib.imaging.volume import Grid
+    from PRRTUptakeLib.mrml.review_3d import make_surfaces
+    from PRRTUptakeLib.mrml.segmentations import node_from_segmentation
+    from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
+
+    mask = np.zeros((14, 14, 14), dtype=bool)
+    mask[5 : 5 + across, 5 : 5 + across, 5 : 5 + across] = True
+    grid = Grid(mask.shape, np.diag([4.0, 4.0, 4.0, 1.0]))
+    node = node_from_segmentation(Segmentation(grid, (Segment("L1", mask, role="lesion"),)), "Review")
+    make_surfaces(node)
+    surface, triangles, measured = vtk.vtkPolyData(), vtk.vtkTriangleFilter(), vtk.vtkMassProperties()
+    node.GetClosedSurfaceRepresentation(node.GetSegmentation().GetNthSegmentID(0), surface)
+    triangles.SetInputData(surface)
+    measured.SetInputConnection(triangles.GetOutputPort())
+    assert least < measured.GetVolume() / (mask.sum() * 64.0) <= 1.0
