@@ -116,7 +116,8 @@ def _of_first_bytes(first: bytes, file: BinaryIO) -> Dataset | None:
     try:
         meta = FileMetaDataset(read_dataset(stream, False, True, stop_when=lambda tag, _, __: tag >> 16 != 2))
         syntax = text(meta, "TransferSyntaxUID")
-        if syntax not in _PLAIN_SYNTAXES or first[stream.tell() : stream.tell() + 2] == b"\0\0":  # a command set
+        has_command_set = first[stream.tell() : stream.tell() + 2] == b"\0\0"  # elements of group 0000 come next
+        if syntax not in _PLAIN_SYNTAXES or has_command_set:
             return None
         implicit = syntax == ImplicitVRLittleEndian
         dataset = read_dataset(stream, implicit, True, stop_when=lambda tag, _, __: tag >= _FIRST_PIXELS)

@@ -95,7 +95,7 @@ class _Notes:
     warnings: list[str] = field(default_factory=list)
     filled: list[str] = field(default_factory=list)
     gaps: list[str] = field(default_factory=list)
-    open: list[str] = field(default_factory=list)
+    enclosing_nothing: list[str] = field(default_factory=list)
     kinds: dict[str, list[str]] = field(default_factory=dict)
 
 
@@ -154,10 +154,10 @@ def _sentences(remarks: _Notes, where: str, note: str) -> tuple[tuple[str, ...],
             f"No contour between parts that are over each other in {', '.join(remarks.gaps)} of {where}: taken as "
             "drawn; check whether contours are missing."
         )
-    if remarks.open:
+    if remarks.enclosing_nothing:
+        affected = ", ".join(remarks.enclosing_nothing)
         warnings.append(
-            f"Contours that enclose nothing were left out of {', '.join(remarks.open)} of {where}: check whether a "
-            "plane is missing."
+            f"Contours that enclose nothing were left out of {affected} of {where}: check whether a plane is missing."
         )
     if remarks.left_out:
         warnings.append(f"Left out of {where}: {'; '.join(remarks.left_out)}.")
@@ -252,7 +252,7 @@ def _structure(contours: _Contours | str, grid: Grid, identity: tuple[int, str],
         raise _LeftOutError(f"{kinds} contours enclose nothing" if kinds else "it has no contour")
     if contours.ignored:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(contours.ignored.items()))
-        notes.open.append(f"'{name}' ({kinds})")
+        notes.enclosing_nothing.append(f"'{name}' ({kinds})")
     rings, planes = _placed(contours, grid)
     flat = [ring for plane in rings.values() for group in plane for ring in group]
     kind = kind_of_outlines(flat, grid.spacing_mm[:2])

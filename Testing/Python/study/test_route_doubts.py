@@ -1,4 +1,4 @@
-"""What differs between the images of two routes beside the route is told, and likeness is not."""
+"""Images of two routes that differ in more than the route are warned of; images that do not are not."""
 
 from __future__ import annotations
 
