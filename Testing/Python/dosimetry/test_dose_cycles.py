@@ -9,12 +9,13 @@ import os
 from dataclasses import replace
 from datetime import timedelta
 
+import numpy as np
 import pydicom
 import pytest
 from builders.another_scan import another_scan
 from PRRTDosimetryLib.dosimetry.cumulative import organ_totals
 from PRRTDosimetryLib.dosimetry.cycle import add_doses
-from PRRTDosimetryLib.dosimetry.dose_maps import add_dose_maps
+from PRRTDosimetryLib.dosimetry.dose_maps import CycleDoseMap, add_dose_maps
 from PRRTDosimetryLib.dosimetry.engine import dosimetry
 from PRRTDosimetryLib.dosimetry.regions import Patient, Region
 from PRRTDosimetryLib.dosimetry.summed_map import add_summed_map
@@ -211,6 +212,31 @@ def test_time_zero_shifts_every_curve(measured, zero, shift_h):
     full, half_lives = values(before, "tia", 1), values(before, "effective_half_life", 1)
     for name, tia_MBq_h in values(after, "tia", 1).items():
         assert tia_MBq_h == pytest.approx(full[name] * 2 ** (-shift_h / half_lives[name]), rel=1e-5), name
+
+
+def test_time_zero_shifts_the_dose_map_as_it_does_the_curves(measured):
+    """Images at 24 and 96 h, infused for 2 h: a mono-exponential that starts later by s holds 2^(-s/T) of it."""
+    maps = {}
+    for zero in ("start", "end"):
+        outcome = changed(measured, infused(zero, 2.0), cycles=(1,), dose_map="local")
+        maps[zero] = add_dose_maps(outcome).part(CycleDoseMap).made
+    full, later = maps["start"].tia.tia.array, maps["end"].tia.tia.array
+    half_life_h = maps["start"].tia.half_life.array
+    active = full > 0.05 * full.max()
+    assert active.sum() > 1000
+    np.testing.assert_allclose(later[active], full[active] * 2 ** (-2.0 / half_life_h[active]), rtol=1e-3)
+
+
+def test_a_region_that_an_image_does_not_show_is_named(measured):
+    def without(visit):
+        if visit.labels.visit != "96h":
+            return visit
+        return replace(visit, metrics={name: one for name, one in visit.metrics.items() if name != "spleen"})
+
+    outcome = changed(measured, without, cycles=(1,))
+    assert "spleen" not in values(outcome, "dose", 1)
+    assert "Cycle 1: 'spleen' has no dose, as it is not measured at visit '96h'" in "\n".join(outcome.warnings)
+    assert not any("has no dose" in text for text in changed(measured, lambda visit: visit).warnings)
 
 
 @pytest.mark.parametrize(
