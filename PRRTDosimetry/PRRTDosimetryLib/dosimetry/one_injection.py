@@ -42,6 +42,12 @@ def contradiction(injections: Mapping[str, Injection]) -> str:
     last = max(injections, key=lambda visit: injections[visit].time)
     apart_s = (injections[last].time - injections[first].time).total_seconds()
     if apart_s > min(_AGREE_S, _AGREE * nuclide(nuclides[0]).half_life_s):
+        clocks = [injections[visit].time.replace(tzinfo=None) for visit in (first, last)]
+        if abs((clocks[1] - clocks[0]).total_seconds()) < _AGREE_S:
+            remedy = (
+                "it is one time of the clock in two zones, as when summer time began or ended between the images; state "
+                "'injection_time' with its offset from UTC under 'quantification'"
+            )
         return (
             f"The images of the cycle name different times of injection ({injections[first].time.isoformat()} by visit "
             f"'{first}', {injections[last].time.isoformat()} by visit '{last}'): {remedy}."

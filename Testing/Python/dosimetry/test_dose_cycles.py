@@ -7,7 +7,7 @@ import json
 import math
 import os
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 
 import numpy as np
 import pydicom
@@ -17,6 +17,7 @@ from PRRTDosimetryLib.dosimetry.cumulative import organ_totals
 from PRRTDosimetryLib.dosimetry.cycle import add_doses
 from PRRTDosimetryLib.dosimetry.dose_maps import CycleDoseMap, add_dose_maps
 from PRRTDosimetryLib.dosimetry.engine import dosimetry
+from PRRTDosimetryLib.dosimetry.one_injection import contradiction
 from PRRTDosimetryLib.dosimetry.regions import Patient, Region
 from PRRTDosimetryLib.dosimetry.summed_map import add_summed_map
 from PRRTDosimetryLib.dosimetry.wanted import doses_wanted
@@ -25,7 +26,7 @@ from PRRTDosimetryLib.effect.cycles import CycleDose, cumulative_effect, joined_
 from PRRTDosimetryLib.effect.errors import EffectError
 from PRRTDosimetryLib.kinetics.curve_shape import Shape
 from PRRTDosimetryLib.kinetics.curves import Curve
-from PRRTUptakeLib.dicom.injection import injection_of
+from PRRTUptakeLib.dicom.injection import Injection, injection_of
 from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.export.dicom_results import rows_of
 from PRRTUptakeLib.mrml.run import run_case
@@ -296,6 +297,21 @@ def test_half_lives_taken_as_exact_are_named(measured):
     assert any("stated without uncertainty: their error is in no interval" in text for text in stated.warnings)
     known = changed(measured, lambda visit: visit, teff_h={"": 60.0}, u_teff_h={"": 10.0})
     assert not any("stated without uncertainty" in text for text in known.warnings)
+
+
+def test_summer_time_that_ends_between_images_is_named():
+    """Injected at 10:00 by the clock; the image after the night of the change states winter time."""
+    zones = {"24h": timezone(timedelta(hours=2)), "96h": timezone(timedelta(hours=1))}
+    given = {
+        name: Injection(7400.0, datetime(2025, 10, 24, 10, 0, tzinfo=zone), "Lu-177", "M")
+        for name, zone in zones.items()
+    }
+    text = contradiction(given)
+    assert "2025-10-24T10:00:00+02:00 by visit '24h', 2025-10-24T10:00:00+01:00 by visit '96h'" in text
+    assert "summer time began or ended" in text
+    assert "'injection_time' with its offset from UTC under 'quantification'" in text
+    given["96h"] = replace(given["96h"], time=given["24h"].time.astimezone(zones["96h"]))
+    assert contradiction(given) == ""
 
 
 def test_injection_times_that_differ_by_minutes_do_no_harm(measured):

@@ -57,6 +57,13 @@ def test_a_half_life_of_all_regions_is_for_those_with_one_point(tmp_path, capsys
     assert found["Kidney"]["model"] == "single-time-point"
 
 
+def test_an_uncertainty_above_its_half_life_is_refused(tmp_path, capsys):
+    (tmp_path / "c.csv").write_text("region,time_h,activity_MBq\nKidney,24,73.2\n")
+    words = ["--teff-h", "50", "--u-teff-h", "60"]
+    assert main(["tiac", str(tmp_path / "c.csv"), "--nuclide", "Lu-177", *words]) == 1
+    assert "60 h, is larger than the half-life of 50 h" in capsys.readouterr().err
+
+
 def test_a_population_of_other_kinds_is_refused(tmp_path, capsys):
     (tmp_path / "c.csv").write_text("region,time_h,activity_MBq\nBlood,4,98.5\nBlood,24,73.2\n")
     words = ["--population", "synthetic", "--administered-MBq", "7400"]
