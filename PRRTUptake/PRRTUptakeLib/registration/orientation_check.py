@@ -123,11 +123,12 @@ def check_orientation(
     """
     mask = checked_mask(liver, anatomy.grid, "liver")
     tissue = tissue or tissue_of(emission, anatomy)
-    values = sitk.GetArrayViewFromImage(tissue.image)
+    image = tissue.compared(emission)
+    values = sitk.GetArrayViewFromImage(image)
     classes, domain = tissue.parted(anatomy, mask)
-    seen, ranges, _ = search_of(tissue.image, domain, mask is not None)
+    seen, ranges, _ = search_of(image, domain, mask is not None)
     found = {flip: roughly_best_agreement(_mirrored(values, flip), classes, seen, ranges) for flip in _FLIPS}
-    of_mask = _mask_agreement(tissue, anatomy, mask) if mask is not None else {}
+    of_mask = _mask_agreement(image, tissue, anatomy, mask) if mask is not None else {}
     even = bool(of_mask) and mask is not None and _more_even(anatomy, mask, _clearly_best(of_mask, LEAST_GAIN))
     inside, axes = _inside(values, tissue), (_nearest_axes(emission), _nearest_axes(anatomy))
     return OrientationCheck(found, of_mask, inside, *axes, mask_is_even=even)
@@ -145,12 +146,12 @@ def _more_even(anatomy: Volume, mask: np.ndarray, flip: Flip) -> bool:
     return as_it_is < mirrored
 
 
-def _mask_agreement(tissue: Tissue, anatomy: Volume, mask: np.ndarray) -> dict[Flip, float]:
+def _mask_agreement(image: sitk.Image, tissue: Tissue, anatomy: Volume, mask: np.ndarray) -> dict[Flip, float]:
     """What the mask, mirrored each way, shows of the emission image over the whole body, beyond what the CT shows."""
     every = (slice(None, None, 2),) * 3
     domain = (tissue.known & tissue.near)[every]
-    ranks = ranks_within(sitk.GetArrayViewFromImage(tissue.image)[every], domain)[domain]
-    classes, places = tissue.classes[every][domain], tissue.image[::2, ::2, ::2]
+    ranks = ranks_within(sitk.GetArrayViewFromImage(image)[every], domain)[domain]
+    classes, places = tissue.classes[every][domain], image[::2, ::2, ::2]
     without = mutual_information(ranks, classes)
     liver, found = tissue.coarse_liver(anatomy, mask), {}
     for flip in _FLIPS:

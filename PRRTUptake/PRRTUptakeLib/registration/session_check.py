@@ -155,7 +155,7 @@ def check_session(
     if count_not_finite(emission.array) or count_not_finite(anatomy.array):
         raise RegistrationError("An image of the session holds values that are not finite (NaN): correct it first.")
     tissue = tissue or tissue_of(emission, anatomy)
-    image = tissue.image
+    image = tissue.compared(emission)
     classes, domain = tissue.parted(anatomy, mask)
     seen, ranges, spacing = search_of(image, domain, mask is not None)
     best, values = _best_shift(sitk.GetArrayViewFromImage(image), classes, seen, ranges, spacing)
@@ -194,17 +194,23 @@ class Tissue:
 
     Attributes
     ----------
-    image : the emission image in voxels in which it is compared.
+    emission : the image on whose grid the tissue is.
+    image : the same in voxels in which it is compared.
     classes : class of tissue of each voxel.
     known : whether the CT shows the voxel.
     near : whether it is within the body's outline or 15 mm around.
     """
 
+    emission: Volume
     image: sitk.Image
     classes: np.ndarray
     known: np.ndarray
     near: np.ndarray
     _kept: dict[str, Any] = field(default_factory=dict)
+
+    def compared(self, emission: Volume) -> sitk.Image:
+        """An emission image on the grid of the tissue, in voxels in which it is compared."""
+        return self.image if emission is self.emission else _compared(emission)
 
     def coarse_liver(self, anatomy: Volume, liver: np.ndarray) -> sitk.Image:
         """A mask [k, j, i] on the grid of ``anatomy`` as shares of voxels of about 3 mm; the last one is kept."""
@@ -231,6 +237,10 @@ class Tissue:
         return found
 
 
+def _compared(emission: Volume) -> sitk.Image:
+    return shrunk_array(emission.array, emission.grid, _SPACING_mm)
+
+
 def tissue_of(emission: Volume, anatomy: Volume) -> Tissue:
     """The tissue of each voxel of an emission image, once for all checks of a session.
 
@@ -240,7 +250,7 @@ def tissue_of(emission: Volume, anatomy: Volume) -> Tissue:
         If the two do not overlap.
     """
     check_overlap(anatomy.grid, emission.grid, np.eye(4))
-    image = shrunk_array(emission.array, emission.grid, _SPACING_mm)
+    image = _compared(emission)
     fine, body = coarse_and_body(anatomy)
     outline = dilated(body, _BODY_SURROUNDINGS_mm)
     near = _onto(cropped(outline, outline), image, sitk.sitkNearestNeighbor, 0.0) > 0
@@ -250,7 +260,7 @@ def tissue_of(emission: Volume, anatomy: Volume) -> Tissue:
     edges = _HU_EDGES if is_ct(anatomy) else np.quantile(values[known & near], np.linspace(0, 1, 12)[1:-1])
     classes = np.zeros(values.shape, dtype=np.intp)
     classes[near] = _counts_reached(values[near], edges)
-    return Tissue(image, classes, known, near)
+    return Tissue(emission, image, classes, known, near)
 
 
 def _smoothed(image: sitk.Image) -> sitk.Image:
