@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import SimpleITK
 
+from PRRTUptakeLib.imaging.dilation import grown_mask
 from PRRTUptakeLib.segmentation.errors import SegmentationError
 from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
 
@@ -151,12 +152,18 @@ def distance_mm(grid: Grid, mask: np.ndarray) -> np.ndarray:
     return np.asarray(distances)
 
 
+def within_mm(grid: Grid, mask: np.ndarray, margin_mm: float) -> np.ndarray:
+    """Voxels [k, j, i] whose centre is within ``margin_mm`` of that of one in ``mask``; none if the mask is empty."""
+    require_orthogonal(grid)
+    return grown_mask(mask, grid.spacing_mm[::-1], margin_mm)
+
+
 def grown(grid: Grid, segment: Segment, margin_mm: float) -> Segment:
     """The segment and every voxel whose centre is within ``margin_mm`` of one of its voxel centres."""
     if margin_mm <= 0 or not segment.voxel_count:
         return segment
     box = common_box(grid, [segment], margin_mm)
-    return segment_in(segment.name, distance_mm(grid, mask_in(segment, box)) <= margin_mm, box)
+    return segment_in(segment.name, within_mm(grid, mask_in(segment, box), margin_mm), box)
 
 
 def ball_box(grid: Grid, centre_ras: np.ndarray, radius_mm: float) -> tuple[BoundingBox, np.ndarray]:
