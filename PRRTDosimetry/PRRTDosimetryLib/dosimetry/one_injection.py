@@ -45,8 +45,8 @@ def contradiction(injections: Mapping[str, Injection]) -> str:
         clocks = [injections[visit].time.replace(tzinfo=None) for visit in (first, last)]
         if abs((clocks[1] - clocks[0]).total_seconds()) < _AGREE_S:
             remedy = (
-                "it is one time of the clock in two zones, as when summer time began or ended between the images; state "
-                "'injection_time' with its offset from UTC under 'quantification'"
+                "it is one time of the clock in two zones, as when summer time began or ended between the images; "
+                "state 'injection_time' with its offset from UTC under 'quantification'"
             )
         return (
             f"The images of the cycle name different times of injection ({injections[first].time.isoformat()} by visit "
