@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.nuclides.radionuclides import nuclide as find_nuclide
 from PRRTUptakeLib.segmentation.errors import ReferenceRegionError
 from PRRTUptakeLib.segmentation.reference import WHOLE_LIVER_REFERENCE
 from PRRTUptakeLib.study.measurements import UNKNOWN, Measurement
@@ -37,9 +38,11 @@ from PRRTDosimetryLib.dosimetry.one_injection import (
 )
 from PRRTDosimetryLib.dosimetry.point_rows import point_rows
 from PRRTDosimetryLib.dosimetry.recovery_doses import LesionPoints, RecoveredDoses, recovered_doses
+from PRRTDosimetryLib.dosimetry.refused_curves import hole_words, refused_curves
 from PRRTDosimetryLib.dosimetry.regions import Patient, Region
 from PRRTDosimetryLib.dosimetry.settings import DoseSettings, with_rules
 from PRRTDosimetryLib.kinetics.curves import Curve
+from PRRTDosimetryLib.kinetics.errors import KineticsError
 from PRRTDosimetryLib.kinetics.fitting import Weights
 from PRRTDosimetryLib.kinetics.options import Options
 from PRRTDosimetryLib.uncertainty.chain import ChainInputs
@@ -174,6 +177,8 @@ def cycle_doses(
     recovered = cycle_recovery(visits, made, settings, phantom, earlier[1], history) if phantom is not None else None
     first = min(visits, key=hours_after_injection)
     kept = kept_contrast(first, made.regions, settings)
+    names = dict.fromkeys(name for visit in visits for name in _described(visit, settings))
+    holes = hole_words(visits, [name for name in names if name not in made.refused])
     labels = Labels(first.labels.patient, DOSIMETRY, first.labels.image)
     rows = [
         *point_rows(made, visits),
@@ -185,23 +190,8 @@ def cycle_doses(
         kept=kept,
         recovered=recovered,
         rows=(*rows, *_recovery_rows(rows, kept)),
-        warnings=tuple(f"Cycle {first.labels.cycle}: {text}" for text in (*made.warnings, *_gaps(visits, settings))),
+        warnings=tuple(f"Cycle {first.labels.cycle}: {text}" for text in (*made.warnings, *holes)),
     )
-
-
-def _gaps(visits: Sequence[VisitResult], settings: DoseSettings) -> list[str]:
-    """Regions that some images of the cycle show and others do not: their curves would have holes."""
-    ordered = sorted(visits, key=hours_after_injection)
-    found = []
-    for name in dict.fromkeys(name for visit in ordered for name in _described(visit, settings)):
-        without = [visit.labels.visit for visit in ordered if name not in visit.metrics]
-        if without and len(without) < len(ordered):
-            visits_words = f"visit{'s' if len(without) > 1 else ''} {', '.join(map(repr, without))}"
-            found.append(
-                f"'{name}' has no dose, as it is not measured at {visits_words}: draw it there (and within the image), "
-                "or leave these visits out."
-            )
-    return found
 
 
 def _recovery_rows(rows: Sequence[Measurement], kept: Mapping[str, tuple[float, float]]) -> list[Measurement]:
@@ -239,10 +229,14 @@ def cycle_dosimetry(
     described = _described(first, settings)
     use = population_use(settings, first.injection.activity_MBq, first.labels.cycle, described, history)
     earlier = {name: one for name, one in earlier.items() if use is None or not use.covers(name)}
-    curves, regions, left_out = [], {}, []
+    curves, regions, left_out, refused = [], {}, [], {}
     for segment in first.prepared.segmentation:
         region = described.get(segment.name)
-        curve = _curve(segment.name, ordered) if region is not None else None
+        try:
+            curve = _curve(segment.name, ordered) if region is not None else None
+        except KineticsError as error:
+            refused[segment.name] = str(error)
+            continue
         if region is None or curve is None:
             continue
         known = segment.name in earlier or (use is not None and use.covers(segment.name))
@@ -251,7 +245,7 @@ def cycle_dosimetry(
             continue
         curves.append(_with_counting_noise(curve, settings) if len(ordered) == 1 else curve)
         regions[segment.name] = region
-    settings.require_regions([*regions, *left_out])
+    settings.require_regions([*regions, *left_out, *refused], find_nuclide(nuclide))
     uptakes = [visit.uptakes for visit in ordered]
     concentrations = cycle_concentrations(list(regions), uptakes)
     corrected = corrected_regions(list(concentrations), uptakes)
@@ -271,10 +265,19 @@ def cycle_dosimetry(
         sphere_S_Gy_per_Bq_s=lambda mass_g: sphere_dose(nuclide, mass_g, lesion_density).S_Gy_per_Bq_s,
     )
     options = replace(options, population=use)
-    result = dosimetry(curves, regions, patient, settings.model, options, chain, earlier=earlier)
+    try:
+        result = dosimetry(curves, regions, patient, settings.model, options, chain, earlier=earlier)
+    except PRRTError:
+        alone = [curve for curve in curves if curve.region not in earlier]
+        without = refused_curves(alone, regions, find_nuclide(nuclide), settings.model, options)
+        if not without or len(without) == len(curves):
+            raise
+        refused |= without
+        curves = [curve for curve in curves if curve.region not in without]
+        result = dosimetry(curves, regions, patient, settings.model, options, chain, earlier=earlier)
     note = " ".join(text for one in uptakes[:1] if one is not None for text in one.sentences)
     notes = (*result.notes, *_notes(first, left_out), *population_notes(result.integrals, use))
-    return replace(result, notes=notes, partial_volume=note)
+    return replace(result, notes=notes, partial_volume=note, refused=refused)
 
 
 def _described(visit: VisitResult, settings: DoseSettings) -> dict[str, Region]:

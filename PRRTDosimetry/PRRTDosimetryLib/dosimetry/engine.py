@@ -9,7 +9,7 @@ out; for 177Lu they are below a few percent of a lesion's dose.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +21,7 @@ from PRRTDosimetryLib.dose.errors import DoseError
 from PRRTDosimetryLib.dose.marrow import marrow_mass_g, marrow_tia_from_blood_MBq_h, marrow_tia_from_vertebrae_MBq_h
 from PRRTDosimetryLib.dose.organs import OrganDose, organ_doses, remainder_tia_MBq_h
 from PRRTDosimetryLib.dose.phantom import GY_PER_MBQ_H, RED_MARROW, Phantom, phantom
+from PRRTDosimetryLib.dosimetry.refused_curves import refusal_words
 from PRRTDosimetryLib.dosimetry.regions import Patient, Region, sphere_from_kernel
 from PRRTDosimetryLib.effect.bed import tissue_of
 from PRRTDosimetryLib.effect.cycles import CumulativeEffect, CycleDose, cumulative_effect
@@ -95,6 +96,7 @@ class Dosimetry:
     effects : BED and EQD2 by organ, all its regions together.
     notes : assumptions and what is missing.
     partial_volume : what was done about partial volume, to be said first; "" where nothing is known of it.
+    refused : by region, why its curve could not be made or integrated.
     """
 
     patient: Patient
@@ -107,16 +109,17 @@ class Dosimetry:
     effects: dict[str, CumulativeEffect]
     notes: tuple[str, ...]
     partial_volume: str = ""
+    refused: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Curves that no model describes, and half-lives taken as exact: sentences to be seen first."""
+        """Regions without dose, curves that no model describes, half-lives taken as exact: sentences to see first."""
         exact = [name for name, one in self.integrals.items() if WITHOUT_HALF_LIFE in one.notes]
         taken = (
             f"The half-lives of {', '.join(exact)} are stated without uncertainty: their error is in no interval; give "
             "'u_teff_h'.",
         )
-        return (*self._doubtful_fits(), *(taken if exact else ()))
+        return (*refusal_words(self.refused), *self._doubtful_fits(), *(taken if exact else ()))
 
     def _doubtful_fits(self) -> tuple[str, ...]:
         doubtful = [

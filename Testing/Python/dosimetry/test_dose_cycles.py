@@ -275,6 +275,48 @@ def test_images_that_contradict_each_other_on_the_injection_have_no_doses(measur
     assert values(outcome, "dose", 1) == {}
 
 
+def of_region(name, visit_name, change):
+    """The visits with another mean of one region at one of them."""
+
+    def changed_visit(visit):
+        if visit.labels.visit != visit_name:
+            return visit
+        metrics = {**visit.metrics, name: replace(visit.metrics[name], mean=change(visit.metrics[name].mean))}
+        return replace(visit, metrics=metrics)
+
+    return changed_visit
+
+
+def test_one_odd_curve_does_not_take_the_doses_of_the_others(measured):
+    """A mean below 0, as noise and subtracted scatter make it, is no activity; the other doses stay what they are."""
+    before = changed(measured, lambda visit: visit, cycles=(1,))
+    after = changed(measured, of_region("spleen", "96h", lambda mean: -0.1 * mean), cycles=(1,))
+    assert any("'spleen' has no dose: spleen: the activity" in text for text in after.warnings)
+    doses, others = values(before, "dose", 1), values(after, "dose", 1)
+    assert set(doses) - set(others) == {"spleen"}
+    assert others["L1"] == pytest.approx(doses["L1"], rel=1e-9)
+    assert others["kidney_left"] == pytest.approx(doses["kidney_left"], rel=5e-3)  # less cross dose of the spleen
+
+
+def test_a_curve_that_no_fit_converges_for_is_left_out(measured):
+    after = changed(measured, of_region("spleen", "96h", lambda mean: 0.0), cycles=(1,), model="trapezoid")
+    assert any("'spleen' has no dose: spleen: one of the last two points is 0 MBq" in text for text in after.warnings)
+    assert "kidney_left" in values(after, "dose", 1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"model": "tri"}, "'dosimetry.model' is 'tri', by which no curve can be integrated .*too few"),
+        ({"teff_h": {"kidney_left": 500}}, "'dosimetry.teff_h.kidney_left' is 500, but must be at most 159.53 h"),
+        ({"teff_h": {"": 500}}, "'dosimetry.teff_h' is 500, but must be at most 159.53 h"),
+    ],
+)
+def test_settings_that_no_curve_allows_are_refused_by_their_key(measured, settings, words):
+    with pytest.raises(InputFileError, match=words):
+        changed(measured, lambda visit: visit, cycles=(1,), **settings)
+
+
 def test_cycles_of_one_injection_are_warned_of_and_cycles_weeks_apart_are_not(measured):
     def weeks_later(visit):
         later = visit.injection.time + timedelta(weeks=8) if visit.injection else None
