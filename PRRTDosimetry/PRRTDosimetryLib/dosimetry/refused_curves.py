@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.study.errors import InputFileError
 
+from PRRTDosimetryLib.kinetics.given_values import check_administered
 from PRRTDosimetryLib.kinetics.selection import integrate_all
 
 if TYPE_CHECKING:
@@ -17,7 +18,12 @@ if TYPE_CHECKING:
 
     from PRRTDosimetryLib.dosimetry.regions import Region
     from PRRTDosimetryLib.kinetics.curves import Curve
+    from PRRTDosimetryLib.kinetics.integral import Integral
     from PRRTDosimetryLib.kinetics.options import Options
+
+
+WITH_DOSE = ("organ", "lobe", "lesion")
+"""Kinds of regions that have a dose of their own, and so a mass."""
 
 
 def refused_curves(
@@ -33,7 +39,8 @@ def refused_curves(
     found: dict[str, str] = {}
     for curve in curves:
         try:
-            regions[curve.region].mass_of(curve)
+            if regions[curve.region].kind in WITH_DOSE:
+                regions[curve.region].mass_of(curve)
             integrate_all([curve], decay, method, options)
         except PRRTError as error:
             found[curve.region] = str(error)
@@ -49,6 +56,15 @@ def refused_curves(
 def refusal_words(refused: Mapping[str, str]) -> tuple[str, ...]:
     """One sentence per region that has no dose."""
     return tuple(f"'{name}' has no dose: {reason.rstrip('.')}." for name, reason in refused.items())
+
+
+def held_words(integrals: Mapping[str, Integral], administered_MBq: float) -> tuple[str, ...]:
+    """A sentence if a region held more than was given, none else."""
+    try:
+        check_administered(administered_MBq, [one.curve for one in integrals.values()])
+    except PRRTError as error:
+        return (f"Residence times (TIAC) are not to be trusted. {error}",)
+    return ()
 
 
 def hole_words(visits: Sequence[VisitResult], names: Iterable[str]) -> list[str]:

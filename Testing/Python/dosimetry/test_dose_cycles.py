@@ -298,6 +298,27 @@ def test_one_odd_curve_does_not_take_the_doses_of_the_others(measured):
     assert others["kidney_left"] == pytest.approx(doses["kidney_left"], rel=5e-3)  # less cross dose of the spleen
 
 
+def test_a_lobe_without_healthy_liver_has_doses_and_no_index(measured):
+    name = "reference left lobe"
+    after = changed(measured, of_region(name, "96h", lambda mean: -mean), cycles=(1,))
+    assert any(f"'{name}' has no dose" in text for text in after.warnings)
+    index = values(after, "therapeutic_index", 1)
+    assert "R1" in index
+    assert "L1" not in index
+    assert values(after, "dose", 1)["L1"] > 0
+    assert not values(after, "therapeutic_index_ratio", 1)
+    assert any("so no therapeutic index: L1" in text for text in study_text(after))
+
+
+def test_a_region_that_held_more_than_was_given_is_named(measured):
+    def given(visit):
+        return replace(visit, injection=replace(visit.injection, activity_MBq=7.4))
+
+    after = changed(measured, given, cycles=(1,))
+    assert any("administered activity is 7.4 MBq, but" in text and "GBq or mCi" in text for text in after.warnings)
+    assert not any("GBq" in text for text in changed(measured, lambda visit: visit, cycles=(1,)).warnings)
+
+
 def test_a_curve_that_no_fit_converges_for_is_left_out(measured):
     after = changed(measured, of_region("spleen", "96h", lambda mean: 0.0), cycles=(1,), model="trapezoid")
     assert any("'spleen' has no dose: spleen: one of the last two points is 0 MBq" in text for text in after.warnings)
