@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from datetime import date, datetime, timezone
+from io import BytesIO
 
 import numpy as np
 import pydicom
@@ -35,7 +36,7 @@ from PRRTUptakeLib.segmentation.segments import Segmentation
 from PRRTUptakeLib.uptake.occupancy import occupancy
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
-from pydicom.uid import UID, ExplicitVRLittleEndian, RTStructureSetStorage, generate_uid
+from pydicom.uid import ExplicitVRLittleEndian, JPEGLosslessSV1, RTStructureSetStorage, generate_uid
 from scipy.spatial.transform import Rotation
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group(__name__)]  # whole patients; one worker keeps them
@@ -367,8 +368,11 @@ def test_a_segmentation_with_deflated_frames_is_the_same(seg_file, series, grid,
         packed.append(packer.compress(bits) + packer.flush())
     ds.PixelData = encapsulate(packed)
     ds["PixelData"].is_undefined_length = True
-    ds.file_meta.TransferSyntaxUID = UID("1.2.840.10008.1.2.8.1")
-    pydicom.dcmwrite(tmp_path / "deflated.dcm", ds, implicit_vr=False, little_endian=True)
+    ds.file_meta.TransferSyntaxUID = JPEGLosslessSV1  # pydicom writes only what it knows; of the same length
+    buffer = BytesIO()
+    pydicom.dcmwrite(buffer, ds)
+    content = buffer.getvalue().replace(b"1.2.840.10008.1.2.4.70", b"1.2.840.10008.1.2.8.1\0", 1)
+    (tmp_path / "deflated.dcm").write_bytes(content)
     read = read_contours(tmp_path / "deflated.dcm", series)
     assert [one.name for one in read] == [one.name for one in plain]
     assert all(np.array_equal(read[s.name].full_mask(grid.shape), s.full_mask(grid.shape)) for s in plain)
