@@ -85,7 +85,7 @@ class Identity:
         longest_first = "|".join(_not_in_number(word) for word in sorted(spelt, key=len, reverse=True))
         numbers = [word.lstrip("0") for word in found if word.isdigit() and len(word.lstrip("0")) >= _LONG_NUMBER]
         padded = "".join(rf"|(?<![\d.,])0*{word}(?!\d|[.,]\d)" for word in numbers)  # ID0012345
-        return re.compile(rf"(?<![^\W_])(?:{longest_first})(?:(?<=[^\W\d_]{{5}})'?s)?(?![^\W_]){padded}", re.IGNORECASE)
+        return re.compile(rf"(?<![^\W_])(?:{longest_first})(?:'s)?(?![^\W_]){padded}", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

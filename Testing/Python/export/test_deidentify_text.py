@@ -89,7 +89,7 @@ def test_names_without_a_space_and_ids_behind_letters_are_found():
     ds.PatientID, ds.PatientName = "0012345", "Müller^Hans"
     cleaner = Deidentifier(b"x" * 32).cleaner(Identity.of([ds]))
     subject = cleaner.subject
-    for text in ("HansMueller", "MuellerHans", "Müllers", "ID12345", "MRN00012345", "Hans_Müller"):
+    for text in ("HansMueller", "MuellerHans", "Müller's", "ID12345", "MRN00012345", "Hans_Müller"):
         assert set(re.sub(f"{subject}|_|ID|MRN", "", cleaner.text(text))) == set(), text
     for text in ("912345", "0.12345", "12345.6"):
         assert cleaner.text(text) == text
