@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Grid
 
 BoundingBox = tuple[slice, slice, slice]
+SAME_MM = 1e-3  # lengths nearer than this are equal: files in single precision keep no more of a place
 
 
 @dataclass(frozen=True)
@@ -151,12 +152,28 @@ def distance_mm(grid: Grid, mask: np.ndarray) -> np.ndarray:
     return np.asarray(distances)
 
 
+def within_mm(grid: Grid, mask: np.ndarray, margin_mm: float) -> np.ndarray:
+    """Whether each voxel centre is within ``margin_mm`` of the nearest one in ``mask``, bool [k, j, i].
+
+    A margin is often a whole number of voxels: distances that equal it but for rounding (a turned grid, spacing in
+    single precision) are within it.
+
+    Examples
+    --------
+    >>> within_mm(Grid((1, 1, 4), np.diag([1.4999999, 1, 1, 1])), np.array([[[1, 0, 0, 0]]], bool), 3.0).tolist()
+    [[[True, True, True, False]]]
+    >>> within_mm(Grid((1, 1, 4), np.diag([1.5000001, 1, 1, 1])), np.array([[[1, 0, 0, 0]]], bool), 3.0).tolist()
+    [[[True, True, True, False]]]
+    """
+    return np.asarray(distance_mm(grid, mask) <= margin_mm + SAME_MM)
+
+
 def grown(grid: Grid, segment: Segment, margin_mm: float) -> Segment:
     """The segment and every voxel whose centre is within ``margin_mm`` of one of its voxel centres."""
     if margin_mm <= 0 or not segment.voxel_count:
         return segment
     box = common_box(grid, [segment], margin_mm)
-    return segment_in(segment.name, distance_mm(grid, mask_in(segment, box)) <= margin_mm, box)
+    return segment_in(segment.name, within_mm(grid, mask_in(segment, box), margin_mm), box)
 
 
 def ball_box(grid: Grid, centre_ras: np.ndarray, radius_mm: float) -> tuple[BoundingBox, np.ndarray]:
@@ -191,7 +208,8 @@ def resampled(segment: Segment, grid: Grid, onto: Grid) -> Segment:
     low = np.clip(np.floor(reach.min(axis=0)).astype(int), 0, onto.shape)
     high = np.clip(np.ceil(reach.max(axis=0)).astype(int) + 1, low, onto.shape)
     kji = np.stack(np.meshgrid(*[np.arange(a, b) for a, b in zip(low, high, strict=True)], indexing="ij"), axis=-1)
-    source = np.rint(grid.to_ijk(onto.to_ras(kji[..., ::-1])))[..., ::-1].astype(int) - np.array(segment.origin)
+    places = np.round(grid.to_ijk(onto.to_ras(kji[..., ::-1])), 3)  # so that rounding does not decide on faces
+    source = np.rint(places)[..., ::-1].astype(int) - np.array(segment.origin)
     within = ((source >= 0) & (source < np.array(segment.mask.shape))).all(axis=-1)
     mask = np.zeros(within.shape, dtype=bool)
     mask[within] = segment.mask[tuple(source[within].T)]
