@@ -12,6 +12,7 @@ import numpy as np
 from scipy import ndimage
 
 from PRRTUptakeLib.formatting import number
+from PRRTUptakeLib.imaging.shown_range import ABDOMEN_HU
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -41,7 +42,7 @@ class SlicePlace:
     box: tuple[slice, slice]
 
 
-ABDOMEN_CT = Window(-110.0, 190.0)
+ABDOMEN_CT = Window(*ABDOMEN_HU)
 
 
 @dataclass(frozen=True, eq=False)

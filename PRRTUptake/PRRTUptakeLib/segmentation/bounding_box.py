@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import SimpleITK
 
+from PRRTUptakeLib.imaging.dilation import grown_mask
 from PRRTUptakeLib.segmentation.errors import SegmentationError
 from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
 
@@ -153,19 +154,9 @@ def distance_mm(grid: Grid, mask: np.ndarray) -> np.ndarray:
 
 
 def within_mm(grid: Grid, mask: np.ndarray, margin_mm: float) -> np.ndarray:
-    """Whether each voxel centre is within ``margin_mm`` of the nearest one in ``mask``, bool [k, j, i].
-
-    A margin is often a whole number of voxels: distances that equal it but for rounding (a turned grid, spacing in
-    single precision) are within it.
-
-    Examples
-    --------
-    >>> within_mm(Grid((1, 1, 4), np.diag([1.4999999, 1, 1, 1])), np.array([[[1, 0, 0, 0]]], bool), 3.0).tolist()
-    [[[True, True, True, False]]]
-    >>> within_mm(Grid((1, 1, 4), np.diag([1.5000001, 1, 1, 1])), np.array([[[1, 0, 0, 0]]], bool), 3.0).tolist()
-    [[[True, True, True, False]]]
-    """
-    return np.asarray(distance_mm(grid, mask) <= margin_mm + SAME_MM)
+    """Voxels [k, j, i] whose centre is within ``margin_mm`` of that of one in ``mask``; none if the mask is empty."""
+    require_orthogonal(grid)
+    return grown_mask(mask, grid.spacing_mm[::-1], margin_mm)
 
 
 def grown(grid: Grid, segment: Segment, margin_mm: float) -> Segment:
