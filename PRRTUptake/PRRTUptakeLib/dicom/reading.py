@@ -327,7 +327,7 @@ def _decoded_by_itk(header: Header) -> np.ndarray:
         ) from error
 
 
-_HOUNSFIELD = ("", "HU", "HU_MOD", "US")  # US: not said, as converters write it
+HOUNSFIELD = ("", "HU", "HU_MOD", "US")  # US: not said, as converters write it
 _MEANING = {"CT": ("attenuation", "[hnsf'U]"), "MR": ("signal intensity", "1")}
 
 
@@ -362,7 +362,7 @@ def _require_hounsfield_units(series: Series) -> None:
     for header in series.headers if series.modality == "CT" else ():
         where = str(header.path)
         kind = text(header.dataset, "RescaleType", where).upper()
-        if kind not in _HOUNSFIELD:
+        if kind not in HOUNSFIELD:
             raise DicomError(
                 f"{label('RescaleType')} of {where} is {kind}, so {series.label} holds no Hounsfield units: choose the "
                 "CT in HU."

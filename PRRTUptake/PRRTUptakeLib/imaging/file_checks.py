@@ -39,8 +39,8 @@ _LARGEST_VOXELS = 1 << 36
 _LONGEST_HEADER = 1 << 20
 
 
-def check_nrrd(path: Path) -> None:
-    """Raise if an NRRD file (.nrrd, .seg.nrrd) does not hold what its header says.
+def check_nrrd(path: Path) -> dict[str, str]:
+    """Raise if an NRRD file (.nrrd, .seg.nrrd) does not hold what its header says; else the header's fields.
 
     The layout is that of http://teem.sourceforge.net/nrrd/format.html.
 
@@ -70,6 +70,7 @@ def check_nrrd(path: Path) -> None:
     if skipped:
         raise ImagingError(f"{path.name} skips lines or bytes before its voxels: write it again without.")
     _compare(path, _nrrd_payload(payload, fields.get("encoding", ""), path), _product(sizes) * width)
+    return fields
 
 
 def _nrrd_fields(head: str) -> dict[str, str]:
