@@ -15,7 +15,7 @@ from pydicom.pixels import iter_pixels
 from PRRTUptakeLib.dicom.errors import DicomError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from pydicom.dataset import Dataset
 
@@ -29,8 +29,8 @@ def has_deflated_frames(ds: Dataset) -> bool:
     return str(ds.file_meta.TransferSyntaxUID) == DEFLATED_FRAMES
 
 
-def frames_of(ds: Dataset, where: str) -> Iterator[np.ndarray]:
-    """The frames [j, i] of whole numbers, one after the other; of one bit as 0 and 1.
+def frames_of(ds: Dataset, where: str, indices: Sequence[int] | None = None) -> Iterator[np.ndarray]:
+    """The frames [j, i] of whole numbers, one after the other, or those of ``indices``; of one bit as 0 and 1.
 
     Raises
     ------
@@ -38,19 +38,20 @@ def frames_of(ds: Dataset, where: str) -> Iterator[np.ndarray]:
         If a frame is not as long as rows and columns call for.
     """
     if not has_deflated_frames(ds):
-        yield from iter_pixels(ds)
+        yield from iter_pixels(ds, indices=indices)
         return
     rows, columns, bits = int(ds.Rows), int(ds.Columns), int(ds.BitsAllocated)
     needed = (rows * columns * bits + 7) // 8
-    for n, packed in enumerate(generate_frames(ds.PixelData, number_of_frames=int(ds.NumberOfFrames)), start=1):
+    packed = list(generate_frames(ds.PixelData, number_of_frames=int(ds.NumberOfFrames)))
+    for n in range(len(packed)) if indices is None else indices:
         try:
-            values = zlib.decompressobj(_RAW).decompress(packed, needed + 2)  # no more is asked for, whatever comes
+            values = zlib.decompressobj(_RAW).decompress(packed[n], needed + 2)  # no more is asked for, whatever comes
         except zlib.error as error:
             raise DicomError(
-                f"Frame {n} of {where} cannot be decompressed ({error}): export it uncompressed."
+                f"Frame {n + 1} of {where} cannot be decompressed ({error}): export it uncompressed."
             ) from error
         if len(values) - needed not in (0, 1):  # padded to an even length or not
-            raise DicomError(f"Frame {n} of {where} has {len(values)} bytes, not {needed}: export it again.")
+            raise DicomError(f"Frame {n + 1} of {where} has {len(values)} bytes, not {needed}: export it again.")
         yield _unpacked(values[:needed], bits)[: rows * columns].reshape(rows, columns)
 
 

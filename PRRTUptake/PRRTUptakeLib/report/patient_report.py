@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.formatting import number, with_interval
-from PRRTUptakeLib.report.page import folded, html_page, paragraph, section, table
+from PRRTUptakeLib.report.page import charts, folded, html_page, paragraph, section, table
 from PRRTUptakeLib.report.patient_text import (
     interval_cell,
     other_cell,
@@ -107,8 +107,8 @@ def visit_sections(result: VisitResult, brief: bool = False, pictures: bool = Tr
     details = [*on_recovery, *regions, section(f"{title}: methods", paragraph(methods(result)), _notes(result))]
     if not brief:
         return on_result, [*on_pictures, *details]
-    charts = [section(f"{title}: charts", _chart(result))] if result.targets else []
-    hidden = [*on_result, *charts, *([] if pictures else on_pictures), *details]
+    drawn = [section(f"{title}: charts", _chart(result))] if result.targets else []
+    hidden = [*on_result, *drawn, *([] if pictures else on_pictures), *details]
     return [], [*(on_pictures if pictures else []), folded(f"{title}: details", *hidden)]
 
 
@@ -171,7 +171,7 @@ def _chart(result: VisitResult) -> str:
     means = {name: [ratio if name == other else math.nan for other in lobes] for name, ratio in lobes.items()}
     how = result.protocol.endpoint.aggregation.replace("-", " ")
     per_lobe = bar_chart(f"T/N per lobe, {how}", list(lobes), means, "T/N ratio")
-    return bar_chart("T/N per target lesion", names, groups, "T/N ratio") + per_lobe
+    return charts(bar_chart("T/N per target lesion", names, groups, "T/N ratio"), per_lobe)
 
 
 def _pictures(result: VisitResult) -> str:

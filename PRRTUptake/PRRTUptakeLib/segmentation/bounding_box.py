@@ -198,7 +198,8 @@ def resampled(segment: Segment, grid: Grid, onto: Grid) -> Segment:
     low = np.clip(np.floor(reach.min(axis=0)).astype(int), 0, onto.shape)
     high = np.clip(np.ceil(reach.max(axis=0)).astype(int) + 1, low, onto.shape)
     kji = np.stack(np.meshgrid(*[np.arange(a, b) for a, b in zip(low, high, strict=True)], indexing="ij"), axis=-1)
-    source = np.rint(grid.to_ijk(onto.to_ras(kji[..., ::-1])))[..., ::-1].astype(int) - np.array(segment.origin)
+    places = np.round(grid.to_ijk(onto.to_ras(kji[..., ::-1])), 3)  # so that rounding does not decide on faces
+    source = np.rint(places)[..., ::-1].astype(int) - np.array(segment.origin)
     within = ((source >= 0) & (source < np.array(segment.mask.shape))).all(axis=-1)
     mask = np.zeros(within.shape, dtype=bool)
     mask[within] = segment.mask[tuple(source[within].T)]

@@ -32,8 +32,9 @@ def _deflated(values: np.ndarray, bits: int) -> Dataset:
 @pytest.mark.parametrize("bits", [1, 8, 16])
 def test_frames_come_out_as_they_went_in(bits: int) -> None:
     values = np.random.default_rng(1).integers(0, 2**bits, (3, 7, 9))  # 63 bits in a frame: no whole bytes
-    found = np.stack(list(frames_of(_deflated(values, bits), "seg.dcm")))
-    assert np.array_equal(found, values)
+    ds = _deflated(values, bits)
+    assert np.array_equal(np.stack(list(frames_of(ds, "seg.dcm"))), values)
+    assert np.array_equal(np.stack(list(frames_of(ds, "seg.dcm", [2, 0]))), values[[2, 0]])
 
 
 def test_a_frame_that_is_too_short_is_refused() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from PRRTUptakeLib.imaging.dilation import grown_mask
+from PRRTUptakeLib.imaging.dilation import SAME_MM, grown_mask
 from PRRTUptakeLib.imaging.volume import Grid
 from PRRTUptakeLib.segmentation.bounding_box import grown, within_mm
 from PRRTUptakeLib.segmentation.segments import Segment
@@ -35,7 +35,7 @@ def test_voxels_within_a_margin_are_those_of_exact_distances(spacing_mm, margin_
     """Also where a distance map is the faster way, and in scattered voxels up to the array's end."""
     some = np.random.default_rng(1).random((14, 21, 17)) < 0.003
     exact = distance_transform_edt(~some, sampling=spacing_mm)
-    assert np.array_equal(grown_mask(some, spacing_mm, margin_mm), exact <= margin_mm * (1 + 1e-6))
+    assert np.array_equal(grown_mask(some, spacing_mm, margin_mm), exact <= margin_mm + SAME_MM)
 
 
 def test_nothing_is_within_reach_of_an_empty_mask():
