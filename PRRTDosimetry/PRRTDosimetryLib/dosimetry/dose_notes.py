@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.vocabulary import LOBES
 
-from PRRTDosimetryLib.dose.phantom import RED_MARROW
+from PRRTDosimetryLib.dose.phantom import RED_MARROW, TOTAL_BODY
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -57,6 +57,9 @@ def dose_notes(
         notes.append(
             "no curve of the whole body, so no remainder: the doses of total body and red marrow are lower bounds"
         )
+    others = [organ for organ in body.targets if organ not in (*by_organ, RED_MARROW, TOTAL_BODY)]
+    if others and remainder is None and not body.self_only:
+        notes.append(f"no curve of {', '.join(others)}: their doses are cross dose alone, lower bounds")
     if RED_MARROW not in by_organ and not body.self_only:
         notes.append("no curve of blood, vertebrae or marrow: the red marrow's dose is cross dose alone, a lower bound")
     healthy = {region.lobe for region in regions.values() if region.kind == "lobe"} & set(LOBES)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from PRRTUptakeLib.segmentation.reference import WHOLE_LIVER_REFERENCE
 
 from PRRTDosimetryLib.dose.errors import DoseError
 from PRRTDosimetryLib.dose.phantom import TOTAL_BODY
@@ -14,6 +16,9 @@ from PRRTDosimetryLib.dose.tissue import DENSITY_G_PER_ML, mass_from_volume_g
 from PRRTDosimetryLib.effect.bed import KIDNEY, Tissue
 
 if TYPE_CHECKING:
+    from PRRTUptakeLib.segmentation.segments import Segment
+    from PRRTUptakeLib.study.protocol import Protocol
+
     from PRRTDosimetryLib.kinetics.curves import Curve
 
 KINDS = ("organ", "lobe", "lesion", "blood", "vertebrae", "whole-body")
@@ -110,3 +115,31 @@ class Patient:
     marrow_fat_fraction: float | None = None
     tissues: Mapping[str, Tissue] = field(default_factory=lambda: {"kidneys": KIDNEY})
     sphere_S_Gy_per_Bq_s: Callable[[float], float] | None = None
+
+
+KIDNEYS, KIDNEYS_APART = "kidneys", ("kidney_left", "kidney_right")
+"""The structure of both kidneys drawn as one, which counts where none is drawn apart, and those of each."""
+
+_ORGANS = {**dict.fromkeys(KIDNEYS_APART, KIDNEYS), "spleen": "spleen"}
+
+
+def region_of(segment: Segment, protocol: Protocol, marrow: Mapping[str, Any]) -> Region | None:
+    """What a segment is to dosimetry; None if it is nothing to it.
+
+    ``marrow`` says which ``vertebrae`` the marrow's segment is of.
+    """
+    if segment.structure in _ORGANS:
+        return Region("organ", _ORGANS[segment.structure])
+    if segment.structure == "liver":
+        return Region("organ", "liver", contains_lesions=True)
+    if segment.structure == "marrow":
+        return Region("vertebrae", vertebrae=marrow.get("vertebrae", "L2-L4"))
+    if segment.role in ("target", "lesion"):
+        inside = segment.lobe not in ("none", "")
+        lobe = segment.lobe if inside else ""
+        return Region("lesion", "liver" if inside else "", lobe, segment.lesion_id, segment.role)
+    if segment.role == "reference" and segment.lobe in ("left", "right"):
+        return Region("lobe", "liver", segment.lobe)
+    if segment.name == WHOLE_LIVER_REFERENCE and not protocol.rules.by_lobe:
+        return Region("lobe", "liver", role="reference")
+    return None
