@@ -26,7 +26,7 @@ from PRRTDosimetryLib.dosimetry.concentrations import (
     with_correction,
 )
 from PRRTDosimetryLib.dosimetry.cumulative import VISIT as ALL_CYCLES
-from PRRTDosimetryLib.dosimetry.cumulative import OrganTotal, organ_totals, total_rows
+from PRRTDosimetryLib.dosimetry.cumulative import OrganTotal, incomplete_words, organ_totals, total_rows
 from PRRTDosimetryLib.dosimetry.dose_rows import Labels, dose_rows, recovered_rows
 from PRRTDosimetryLib.dosimetry.engine import Dosimetry, dosimetry
 from PRRTDosimetryLib.dosimetry.errors import DosimetryError
@@ -395,7 +395,8 @@ def _totals(result: StudyResult, doses: Sequence[Dosimetry]) -> TotalDoses:
     totals = organ_totals(doses)
     missing = sorted(set(_cycles(result.visits)) - {one.patient.cycle for one in doses})
     labels = Labels(result.input.patient, ALL_CYCLES, result.visits[0].labels.image)
-    return TotalDoses(totals=tuple(totals), missing=tuple(missing), rows=total_rows(totals, labels))
+    without = incomplete_words(totals, [one.patient.cycle for one in doses])
+    return TotalDoses(totals=tuple(totals), missing=tuple(missing), rows=total_rows(totals, labels), warnings=without)
 
 
 def _refusal(visits: Sequence[VisitResult], settings: DoseSettings) -> str:

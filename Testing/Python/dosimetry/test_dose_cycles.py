@@ -321,6 +321,22 @@ def test_kidneys_drawn_as_one_have_their_dose(measured):
     assert values(together, "bed", 1)["kidneys"] > found["kidneys"]
 
 
+def test_a_sum_over_cycles_has_no_cross_dose_for_a_cycle_without_curve(measured):
+    def without(visit):
+        left = {name: one for name, one in visit.metrics.items() if not name.startswith("kidney")}
+        return replace(visit, metrics=left)
+
+    whole = changed(measured, lambda visit: visit)
+    after = changed(measured, without, cycles=(2,))
+    total = {row.region: row for row in after.rows if row.metric == "cumulative_dose"}["kidneys"]
+    (first,) = [row for row in whole.rows if row.metric == "organ_dose" and row.region == "kidneys" and row.cycle == 1]
+    assert total.value == pytest.approx(first.value, rel=1e-9)
+    assert total.cycle == 1
+    text = "The sum over cycles of kidneys is without cycle 2, where it has no curve"
+    assert any(text in one for one in after.warnings)
+    assert not any("The sum over cycles" in one for one in whole.warnings)
+
+
 def test_organs_without_a_curve_are_named_as_lower_bounds(measured):
     def without(visit):
         left = {name: one for name, one in visit.metrics.items() if not name.startswith("kidney")}
