@@ -40,7 +40,7 @@ from PRRTDosimetryLib.dosimetry.one_injection import (
 from PRRTDosimetryLib.dosimetry.point_rows import point_rows
 from PRRTDosimetryLib.dosimetry.recovery_doses import LesionPoints, RecoveredDoses, recovered_doses
 from PRRTDosimetryLib.dosimetry.refused_curves import hole_words, refused_curves
-from PRRTDosimetryLib.dosimetry.regions import KIDNEYS, KIDNEYS_APART, Patient, Region, region_of
+from PRRTDosimetryLib.dosimetry.regions import KIDNEYS, KIDNEYS_APART, Patient, Region, marrow_vertebrae, region_of
 from PRRTDosimetryLib.dosimetry.settings import DoseSettings, with_rules
 from PRRTDosimetryLib.kinetics.curves import Curve
 from PRRTDosimetryLib.kinetics.errors import KineticsError
@@ -288,7 +288,8 @@ def cycle_dosimetry(
 
 def _described(visit: VisitResult, settings: DoseSettings) -> dict[str, Region]:
     """What each segment is to dosimetry, those that are nothing to it left out."""
-    segments, marrow = visit.prepared.segmentation, settings.marrow
+    segments = visit.prepared.segmentation
+    marrow = marrow_vertebrae(segments, settings.marrow)
     apart = any(segment.structure in KIDNEYS_APART for segment in segments)
     found = {
         segment.name: Region("organ", KIDNEYS)

@@ -32,7 +32,8 @@ def scaling_note(scaled: Sequence[Integral]) -> tuple[str, ...]:
 
 _MARROW_WORDS = {
     "blood": "red marrow by the blood-based method (EANM guideline, doi:10.1007/s00259-010-1422-4)",
-    "vertebrae": "red marrow by the image-based method (EANM guideline, doi:10.1007/s00259-010-1422-4)",
+    "vertebrae": "red marrow by the image-based method, from {vertebrae} (EANM guideline, "
+    "doi:10.1007/s00259-010-1422-4)",
 }
 
 
@@ -66,7 +67,11 @@ def dose_notes(
     alone = [name for name, region in regions.items() if healthy and without_healthy(region, healthy)]
     if alone:
         notes.append(f"no dose of the healthy liver of their lobe, so no therapeutic index: {', '.join(alone)}")
-    notes += [_MARROW_WORDS[region.kind] for region in regions.values() if region.kind in _MARROW_WORDS]
+    notes += [
+        _MARROW_WORDS[region.kind].format(vertebrae=region.vertebrae)
+        for region in regions.values()
+        if region.kind in _MARROW_WORDS
+    ]
     if chain is None:
         notes.append("no uncertainties of calibration, volume, recovery and S-values: u holds that of the TIA alone")
     if any(region.kind == "lobe" for region in regions.values()) and "liver" not in {
