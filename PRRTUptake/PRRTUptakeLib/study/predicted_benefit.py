@@ -32,7 +32,6 @@ ASSUMPTIONS = (
 
 WHOLE_LIVER = "reference whole liver"
 _LESION_g_per_mL = 1.05
-_OTHER_UNIT = 100.0  # between activities of two cycles; MBq and GBq differ by 1000
 _SAME_ACTIVITY = 0.05  # of an activity that was typed with fewer digits, or is the planned one
 _Z95 = 1.959964  # of the normal distribution, 95 % two-sided
 _OTHER_LESION = 1.5  # factor between volumes from which two are hardly one lesion on another image
@@ -82,11 +81,6 @@ class IntravenousCycle:
         """
         activity = values["activity_MBq"]
         planned = values.get("planned_ia_MBq", activity)
-        if not 1 / _OTHER_UNIT < planned / activity < _OTHER_UNIT:
-            raise InputFileError(
-                f"'iv_cycle.planned_ia_MBq' is {planned:g}, but 'iv_cycle.activity_MBq' is {activity:g}: one of them "
-                "seems to be in another unit; give both in MBq."
-            )
         if "measurements" not in values:
             return cls(activity_MBq=activity, dose_Gy=values["dose_Gy"], planned_ia_MBq=planned)
         path, number = values["measurements"], values["cycle"]
