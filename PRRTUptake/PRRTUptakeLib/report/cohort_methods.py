@@ -81,7 +81,7 @@ def _statistics(protocol: Protocol, endpoint: Endpoint | None) -> list[str]:
     if rules.bootstrap_samples:
         words.append(
             f"Bootstrap intervals are bias-corrected and accelerated, of {rules.bootstrap_samples} resamples of "
-            f"patients (seed {rules.bootstrap_seed}); fewer than {LEAST_PATIENTS} patients have none."
+            f"patients (seed {rules.bootstrap_seed}); those of fewer than {LEAST_PATIENTS} patients are too narrow."
         )
     if endpoint and endpoint.propagated:
         words.append(

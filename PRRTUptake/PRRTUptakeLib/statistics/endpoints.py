@@ -324,8 +324,8 @@ def _endpoint(protocol: Protocol, pairs: PairedValues, notes: tuple[str, ...], p
             notes += (f"Measurement uncertainty is not carried into the interval. {problem}",)
     if rules.bootstrap_samples and len(pairs.patients) < LEAST_PATIENTS:
         notes += (
-            f"There is no bootstrap interval: {len(pairs.patients)} patients are fewer than {LEAST_PATIENTS}, and it "
-            "would be too narrow.",
+            f"The bootstrap interval of {len(pairs.patients)} patients is too narrow, as of all fewer than "
+            f"{LEAST_PATIENTS} (6 patients: it holds 86 % of truths): take that by Student's t.",
         )
     if math.isnan(comparison.p_log):
         notes += ("All patients have the same ratio: without scatter between them there is no test and no interval.",)

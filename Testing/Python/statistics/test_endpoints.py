@@ -21,6 +21,7 @@ from builders.trial_tables import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PRRTDosimetryLib.commands import main
+from PRRTUptakeLib.report.endpoint_tables import endpoint_table
 from PRRTUptakeLib.statistics.endpoints import evaluate
 from PRRTUptakeLib.statistics.paired import bootstrap_intervals, compare_pairs, hodges_lehmann
 from PRRTUptakeLib.statistics.paired_values import lobe_pairs
@@ -161,16 +162,15 @@ class TestAgainstSciPy:
         other = stats.bootstrap((log_ratio,), np.mean, n_resamples=2000, method="BCa", rng=np.random.default_rng(99))
         assert np.log(result.gmr_ci) == pytest.approx(other.confidence_interval, abs=0.02)
 
-    def test_bootstrap_of_few_patients_is_withheld_because_it_does_not_hold_the_truth(self):
-        random = np.random.default_rng(3)
-        control = np.exp(random.normal(2.5, 0.5, 10))
-        treated = control * np.exp(random.normal(0.1, 0.4, 10))
-        assert np.isfinite(bootstrap_intervals(treated, control, 200, 1).gmr_ci).all()
-        few = bootstrap_intervals(treated[:9], control[:9], 200, 1)
-        assert np.isnan([*few.gmr_ci, *few.raw_ci, *few.ratio_of_means_ci]).all()
-        assert any(
-            "9 patients are fewer than 10" in note for note in evaluate(simulate_trial(4, patients=9), LUTIA).notes
-        )
+    def test_bootstrap_of_few_patients_is_said_to_be_too_narrow(self):
+        few, enough = (evaluate(simulate_trial(4, patients=n), LUTIA) for n in (9, 10))
+        assert any("interval of 9 patients is too narrow" in note for note in few.notes)
+        assert not any("too narrow" in note for note in enough.notes)
+        words = [[row[1] for row in endpoint_table(one)[1] if "bootstrap" in row[1]] for one in (few, enough)]
+        assert words == [
+            ["same, BCa bootstrap over patients (too few, see note)"],
+            ["same, BCa bootstrap over patients"],
+        ]
 
     def test_hodges_lehmann_of_symmetric_values_is_their_centre(self):
         assert hodges_lehmann(np.array([-3.0, 1.0, 5.0])) == 1.0
