@@ -158,7 +158,10 @@ def phantom(sex: str, nuclide_name: str) -> Phantom:
     if name != "Lu-177":
         own = kernel_S_values(sex, name)
         if not own:
-            raise DoseError(f"There is neither a table of organ S-values nor a dose kernel for {name}: take another.")
+            raise DoseError(
+                f"There is neither a table of organ S-values nor a dose kernel for {name}, so no dose is calculated; "
+                "'prrt tiac' gives its time-integrated activities."
+            )
         words = f"self doses of ellipsoids with the reference masses of ICRP 89 by our own kernel of {name}"
         return Phantom(sex, name, MappingProxyType(masses), own, words, self_only=True)
     file = f"svalues_{name}_adult_{sex}.csv"

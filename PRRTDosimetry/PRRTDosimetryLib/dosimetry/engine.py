@@ -22,7 +22,7 @@ from PRRTDosimetryLib.dose.marrow import marrow_mass_g, marrow_tia_from_blood_MB
 from PRRTDosimetryLib.dose.organs import OrganDose, organ_doses, remainder_tia_MBq_h
 from PRRTDosimetryLib.dose.phantom import GY_PER_MBQ_H, RED_MARROW, Phantom, phantom
 from PRRTDosimetryLib.dosimetry.dose_notes import dose_notes, scaling_note, without_healthy
-from PRRTDosimetryLib.dosimetry.refused_curves import WITH_DOSE, held_words, refusal_words
+from PRRTDosimetryLib.dosimetry.refused_curves import WITH_DOSE, held_words, refusal_words, slow_words
 from PRRTDosimetryLib.dosimetry.regions import Patient, Region, sphere_from_kernel
 from PRRTDosimetryLib.effect.bed import tissue_of
 from PRRTDosimetryLib.effect.cycles import CumulativeEffect, CycleDose, cumulative_effect
@@ -121,7 +121,8 @@ class Dosimetry:
             "'u_teff_h'.",
         )
         held = held_words(self.integrals, self.patient.administered_MBq)
-        return (*refusal_words(self.refused), *held, *self._doubtful_fits(), *(taken if exact else ()))
+        doubts = (*held, *slow_words(self.integrals), *self._doubtful_fits())
+        return (*refusal_words(self.refused), *doubts, *(taken if exact else ()))
 
     def _doubtful_fits(self) -> tuple[str, ...]:
         doubtful = [

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from PRRTDosimetryLib.kinetics.options import Options
 
 
+_SLOWER, _LEAST_JUDGED = 1.2, 3  # activity over what decay alone would leave; regions
 WITH_DOSE = ("organ", "lobe", "lesion")
 """Kinds of regions that have a dose of their own, and so a mass."""
 
@@ -65,6 +66,23 @@ def held_words(integrals: Mapping[str, Integral], administered_MBq: float) -> tu
     except PRRTError as error:
         return (f"Residence times (TIAC) are not to be trusted. {error}",)
     return ()
+
+
+def slow_words(integrals: Mapping[str, Integral]) -> tuple[str, ...]:
+    """A sentence if most regions clear slower than their nuclide decays, which nothing does."""
+    judged, slow = 0, 0
+    for one in integrals.values():
+        time_h, activity = one.curve.time_h[-2:], one.curve.activity_MBq[-2:]
+        if len(time_h) == 2 and min(activity) > 0:
+            judged += 1
+            slow += activity[1] > _SLOWER * activity[0] * one.nuclide.decay_factor(time_h[1] - time_h[0])
+    if judged < _LEAST_JUDGED or 2 * slow <= judged:
+        return ()
+    name = next(iter(integrals.values())).nuclide.name
+    return (
+        f"The activities of {slow} of {judged} regions fall slower than {name} decays: it is another nuclide, or the "
+        "images are corrected to one moment; the doses are not to be trusted.",
+    )
 
 
 def hole_words(visits: Sequence[VisitResult], names: Iterable[str]) -> list[str]:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 _MASS_STEP = 1e-4
+_MOST_LOG = 100.0  # of a factor; beyond, squares of doses overflow
 OWN_COMPONENTS = ("counts", "fit", "place of the contour on the image")
 
 
@@ -255,7 +256,8 @@ def _local_logs(region: ChainRegion, inputs: ChainInputs, draws: int, rng: np.ra
     """Log of what noise, fit and recovery coefficient do to a region's activity."""
     counts, fit = _random_parts(region.integral, inputs)
     random = math.hypot(*(one for one in (counts, fit) if not math.isnan(one)))
-    return _logs(inputs.recovery, draws, rng) + _logs(random, draws, rng)
+    logs = _logs(inputs.recovery, draws, rng) + _logs(random, draws, rng)
+    return np.clip(logs, -_MOST_LOG, _MOST_LOG)  # where no model describes the points at all
 
 
 def _volume(region: ChainRegion, inputs: ChainInputs, draws: int, rng: np.random.Generator) -> Floats:

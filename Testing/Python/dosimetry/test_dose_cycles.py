@@ -347,6 +347,15 @@ def test_organs_without_a_curve_are_named_as_lower_bounds(measured):
     assert "their doses are cross dose alone, lower bounds" in text
 
 
+def test_activities_that_outlive_their_nuclide_are_named(measured):
+    def of_copper(visit):
+        return replace(visit, injection=replace(visit.injection, nuclide="Cu-64"))
+
+    words = "regions fall slower than Cu-64 decays: it is another nuclide"
+    assert any(words in text for text in changed(measured, of_copper, cycles=(1,)).warnings)
+    assert not any("fall slower" in text for text in changed(measured, lambda visit: visit, cycles=(1,)).warnings)
+
+
 def test_two_images_of_one_time_give_no_doses_with_the_reason(measured):
     times = [one.image.reference_time for one in measured.visits if one.labels.cycle == 1 and one.image is not None]
 
