@@ -253,6 +253,6 @@ def test_what_a_run_refuses_of_masks_and_ct_is_a_problem(case):
     spleen.unlink()
     for path in dicom_of(case, "CT"):
         edited(path, lambda header: setattr(header, "RescaleType", "ED"))
-    problems = " ".join(check_case(case).problems)
+    problems = " ".join(check_case(case).all_problems)
     assert "spleen.nrrd does not say where its voxels are in the patient" in problems
     assert "holds no Hounsfield units: choose the CT in HU" in problems
