@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydicom.pixels import iter_pixels
 
+from PRRTUptakeLib.dicom.deflated_frames import frames_of, has_deflated_frames
 from PRRTUptakeLib.dicom.drawn_on import Candidate, candidates, references_of
 from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.dicom.geometry import Plane, enhanced_planes, normal_of
@@ -226,7 +226,7 @@ def _parts(ds: Dataset, where: str) -> Iterator[tuple[int, tuple[int, np.ndarray
     background = {0} | {int(one.SegmentNumber) for one in items(ds, "SegmentSequence", where) if _is_background(one)}
     if kind == FRACTIONAL and "MaximumFractionalValue" not in ds:
         raise DicomError(f"{where} is fractional but has no Maximum Fractional Value (0062,000E): export it again.")
-    for n, frame in enumerate(iter_pixels(ds)):
+    for n, frame in enumerate(frames_of(ds, where)):
         if numbers is None:
             for value in np.unique(frame):
                 if int(value) not in background:
@@ -240,7 +240,7 @@ def _require_bytes(ds: Dataset, where: str) -> None:
     """Uncompressed pixels must be as many as frames, rows and columns call for."""
     if "PixelData" not in ds:
         raise DicomError(f"{where} has no Pixel Data (7FE0,0010): export it again.")
-    if ds.file_meta.TransferSyntaxUID.is_encapsulated:
+    if has_deflated_frames(ds) or ds.file_meta.TransferSyntaxUID.is_encapsulated:
         return
     bits = int(ds.get("NumberOfFrames", 1) or 1) * int(ds.Rows) * int(ds.Columns) * int(ds.BitsAllocated)
     needed, found = (bits + 7) // 8, len(ds.PixelData)

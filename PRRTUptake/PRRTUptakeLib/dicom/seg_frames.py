@@ -11,8 +11,8 @@ import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydicom.pixels import iter_pixels
 
+from PRRTUptakeLib.dicom.deflated_frames import frames_of
 from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.dicom.headers import items
 
@@ -64,7 +64,7 @@ def same_planes(ds: Dataset, places: Sequence[_Place], where: str) -> list[str]:
     if not pairs:
         return []
     wanted = sorted({n for pair in pairs for n in pair})
-    frames = dict(zip(wanted, iter_pixels(ds, indices=wanted), strict=True))
+    frames = dict(zip(wanted, frames_of(ds, where, wanted), strict=True))
     repeated = [pair for pair in pairs if places[pair[0]] == places[pair[1]]]
     differing = [pair for pair in pairs if not _agree(frames, places, pair)]
     times = _times(ds, where)

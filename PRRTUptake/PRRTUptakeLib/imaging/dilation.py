@@ -10,8 +10,9 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+SAME_MM = 1e-3  # lengths nearer than this are equal: files in single precision keep no more of a place
+
 _MOST_SHIFTS = 60  # of a quarter of the lines: beyond, a distance map is faster
-_EQUAL = 1e-6  # relative: distances that differ by less are the same
 
 
 def grown_mask(inside: np.ndarray, spacing_mm: Sequence[float], margin_mm: float) -> np.ndarray:
@@ -30,7 +31,7 @@ def grown_mask(inside: np.ndarray, spacing_mm: Sequence[float], margin_mm: float
     >>> grown_mask(mask, (3.0, 4.0, 3.0), 5.0)[0].astype(int).tolist()
     [[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0]]
     """
-    margin_mm *= 1.0 + _EQUAL
+    margin_mm += SAME_MM
     reach = [int(margin_mm / one) for one in spacing_mm]
     if reach[0] * reach[1] > _MOST_SHIFTS:
         from scipy.ndimage import distance_transform_edt

@@ -29,7 +29,7 @@ def shown_range(volume: Volume) -> tuple[float, float] | None:
 
 
 def nearly_highest(values: np.ndarray) -> float:
-    """The value that one voxel of two thousand exceeds, by a sample of them; 0 without a voxel."""
+    """The value that one voxel of two thousand exceeds, by a sample; (k, j, i) or (n,), 0 if empty."""
     flat = values.reshape(-1)
     some = flat[:: max(_STEP, flat.size // _MOST)]
     return float(np.percentile(some, _BRIGHTEST_PERCENT)) if some.size else 0.0

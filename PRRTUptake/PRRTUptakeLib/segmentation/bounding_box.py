@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Grid
 
 BoundingBox = tuple[slice, slice, slice]
-SAME_MM = 1e-3  # lengths nearer than this are equal: files in single precision keep no more of a place
 
 
 @dataclass(frozen=True)
@@ -131,8 +130,8 @@ def require_orthogonal(grid: Grid) -> None:
 def distance_mm(grid: Grid, mask: np.ndarray) -> np.ndarray:
     """Euclidean distance in mm from each voxel centre to the nearest voxel centre in ``mask``; float32, 0 inside.
 
-    Infinite everywhere if the mask is empty. Exact on the true spacing: C. Maurer et al., IEEE TPAMI 2003;25:265,
-    doi:10.1109/TPAMI.2003.1177156.
+    Infinite everywhere if the mask is empty. On the true spacing, but for 1e-6 of rounding: ask `within_mm` whether a
+    distance is reached. C. Maurer et al., IEEE TPAMI 2003;25:265, doi:10.1109/TPAMI.2003.1177156.
 
     Examples
     --------

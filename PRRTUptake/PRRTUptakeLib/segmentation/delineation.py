@@ -14,8 +14,9 @@ import numpy as np
 import SimpleITK
 from scipy import ndimage
 
+from PRRTUptakeLib.imaging.dilation import SAME_MM
 from PRRTUptakeLib.segmentation import codes
-from PRRTUptakeLib.segmentation.bounding_box import SAME_MM, BoundingBox, ball_box, mask_in, segment_in
+from PRRTUptakeLib.segmentation.bounding_box import BoundingBox, ball_box, mask_in, segment_in
 from PRRTUptakeLib.segmentation.errors import SegmentationError
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import fft
 
+from PRRTUptakeLib.imaging.dilation import SAME_MM
 from PRRTUptakeLib.segmentation.bounding_box import (
-    SAME_MM,
     BoundingBox,
     ball_box,
     common_box,

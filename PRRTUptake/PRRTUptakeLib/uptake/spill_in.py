@@ -15,7 +15,7 @@ import numpy as np
 from scipy import ndimage
 
 from PRRTUptakeLib.errors import PRRTError
-from PRRTUptakeLib.segmentation.bounding_box import SAME_MM
+from PRRTUptakeLib.imaging.dilation import SAME_MM
 from PRRTUptakeLib.uptake.errors import RecoveryError
 from PRRTUptakeLib.uptake.mapping import push_map
 from PRRTUptakeLib.uptake.occupancy import occupancy
