@@ -11,6 +11,7 @@ import SimpleITK
 from pydicom.errors import InvalidDicomError
 
 from PRRTUptakeLib.dicom.headers import read_header, text
+from PRRTUptakeLib.dicom.seg import unnamed
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.file_checks import check_stated_place
 from PRRTUptakeLib.segmentation.dicom_contours import contour_files
@@ -191,7 +192,7 @@ def _of_dicom(path: Path) -> SegmentNames:
         dataset = header.dataset
         patients.append(text(dataset, "PatientID", str(file)))
         for item in dataset.get("SegmentSequence", []):
-            names.append(str(item.get("SegmentLabel", f"segment {item.get('SegmentNumber', '')}")))
+            names.append(str(item.get("SegmentLabel", "") or unnamed(item.get("SegmentNumber", ""))))
         for item in dataset.get("StructureSetROISequence", []):
             names.append(str(item.get("ROIName", f"structure {item.get('ROINumber', '')}")))
     return _listed(DICOM, names, patients=tuple(dict.fromkeys(patients)))
