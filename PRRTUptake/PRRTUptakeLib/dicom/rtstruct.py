@@ -216,9 +216,7 @@ def _contours(found: Sequence[Dataset]) -> _Contours | str:
             return "its coordinates are not finite"
         offset = np.array(contour.get("ContourOffsetVector", None) or [], dtype=float)
         if np.abs(offset).max(initial=0.0) > _NO_OFFSET_mm:
-            return (
-                "its contours are moved by Contour Offset Vector (3006,0045), which is not applied: export it without"
-            )
+            return "it has a Contour Offset Vector (3006,0045), which is not applied: export it without"
         points = values.reshape(-1, 3) * np.diag(LPS_TO_RAS)[:3]
         (result.adding if kind == _CLOSED[0] else result.cancelling).append(points)
     return result
