@@ -72,6 +72,7 @@ def _tiac(arguments: argparse.Namespace) -> None:
     from PRRTDosimetryLib.kinetics.curve_table import read_curves, time_unit
     from PRRTDosimetryLib.kinetics.given_values import (
         check_administered,
+        check_effect,
         check_relative_uncertainty,
     )
     from PRRTDosimetryLib.kinetics.options import options_from_text
@@ -95,12 +96,15 @@ def _tiac(arguments: argparse.Namespace) -> None:
     curves = read_curves(arguments.curves, decay, arguments.decay_correction)
     options.require_regions(curve.region for curve in curves)
     check_administered(arguments.administered_MBq, curves)
+    _refuse_without_population(arguments)
     if arguments.population:
         from PRRTDosimetryLib.population.from_text import population_use
 
         words = (arguments.cycle, arguments.earlier, arguments.covariate)
         use = population_use(arguments.population, decay, arguments.administered_MBq, words)
+        use.require_kinds(curves)
         options = replace(options, population=use)
+    check_effect(curves, arguments.model, options)
     found = integrate_all(curves, decay, arguments.model, options)
     administered = arguments.administered_MBq
     draws = arguments.monte_carlo
@@ -115,6 +119,15 @@ def _tiac(arguments: argparse.Namespace) -> None:
         for one in found:
             regions[one.region]["monte_carlo"] = monte_carlo_as_json(one, draws)
     print_json({"regions": regions, "time_unit": time_unit(arguments.curves)})
+
+
+def _refuse_without_population(arguments: argparse.Namespace) -> None:
+    """Refuse words that say something to a population only."""
+    from PRRTDosimetryLib.kinetics.errors import KineticsError
+
+    given = {"--cycle": arguments.cycle != 1, "--earlier": arguments.earlier, "--covariate": arguments.covariate}
+    for name in (name for name, value in given.items() if value and not arguments.population):
+        raise KineticsError(f"{name} has an effect with --population only: give that too, or leave it out.")
 
 
 def _population_arguments(parser: argparse.ArgumentParser) -> None:

@@ -250,6 +250,7 @@ def _power(arguments: argparse.Namespace) -> None:
     from PRRTUptakeLib.statistics.power import plan
     from PRRTUptakeLib.statistics.power_designs import clustered_sd_log, sample_size_table
 
+    _refuse_without_effect(arguments)
     if arguments.gate is not None:
         _print_gate(arguments)
         return
@@ -259,8 +260,12 @@ def _power(arguments: argparse.Namespace) -> None:
         _print_mixed_power(arguments)
         return
     sd_log = clustered_sd_log(arguments.sd_log, arguments.sd_lesion, arguments.lesions)
-    if arguments.table:
+    if arguments.table and not arguments.json:
         print(sample_size_table([sd_log], arguments.table, arguments.power, arguments.alpha), end="")
+        return
+    if arguments.table:
+        rows = [one for ratio in arguments.table for one in plan(sd_log, None, ratio, arguments.power, arguments.alpha)]
+        print_json({"sd_log": sd_log, "alpha": arguments.alpha, "results": [one.as_dict() for one in rows]})
         return
     if arguments.n is None and arguments.ratio is None:
         arguments.refuse("give --n, --ratio, or both")
@@ -270,6 +275,29 @@ def _power(arguments: argparse.Namespace) -> None:
         print_json({**common, **results[0].as_dict(), "results": [result.as_dict() for result in results]})
     else:
         print(plain_table(["power", "patients", "ratio"], [[one.power, one.n, one.ratio] for one in results]))
+
+
+def _refuse_without_effect(arguments: argparse.Namespace) -> None:
+    """Refuse what would be ignored: whoever gives it expects another number."""
+    gate, mixed = arguments.gate is not None, arguments.mixed is not None
+    if gate:
+        given = {"--sd-log": arguments.sd_log, "--sd-lesion": arguments.sd_lesion or None, "--n": arguments.n}
+        given |= {"--ratio": arguments.ratio, "--table": arguments.table, "--mixed": arguments.mixed}
+        for name in (name for name, value in given.items() if value is not None):
+            arguments.refuse(
+                f"{name} has no effect on --gate, which the protocol's repeatability decides: leave it out"
+            )
+    elif arguments.lesions != 1 and not arguments.sd_lesion:
+        arguments.refuse("--lesions has no effect without the scatter of lesions: give --sd-lesion, or leave it out")
+    if not gate and arguments.protocol != "ia-versus-iv":
+        arguments.refuse("--protocol has an effect with --gate only: leave it out")
+    for name, value in (
+        ("--cycles", arguments.cycles != 1),
+        ("--missing", arguments.missing),
+        ("--seed", arguments.seed),
+    ):
+        if value and not mixed:
+            arguments.refuse(f"{name} has an effect with --mixed only: leave it out, or give --mixed")
 
 
 def _print_mixed_power(arguments: argparse.Namespace) -> None:

@@ -12,7 +12,9 @@ import io
 import math
 import re
 from dataclasses import dataclass, field
+from datetime import datetime, time
 from importlib.util import find_spec
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.errors import PRRTError, TableError, reason
@@ -27,6 +29,7 @@ _MOST = 1e30  # beyond any measurement; overflows where it is squared
 _PLAIN = re.compile(r"[+-]?(\d+([.]\d*)?|[.]\d+)([eE][+-]?\d+)?")
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}")
+_GROUPED = re.compile(r"(?<=\d)[ \u00a0\u2009\u202f'\u2019](?=\d{3}(?!\d))")  # a thousands separator
 _NUMBER = r"[+-]?[\d.,]+([eE][+-]?\d+)?( ?%)?"
 _NUMBERS = re.compile(rf"{_NUMBER}(( to |; ?|/){_NUMBER})*")  # also a percentage or a range
 _WORDS_END = re.compile(r"[\s_()\[\]/]+")
@@ -38,6 +41,7 @@ class Row:
     """One row: its line in the file (from 1), its cells by column, and how its numbers are written.
 
     ``decimal_comma`` says that a comma cannot separate cells, ``comma_used`` that some number of the table has one.
+    In the columns ``thousands`` every point may separate thousands.
     """
 
     line: int
@@ -45,6 +49,7 @@ class Row:
     table: str
     decimal_comma: bool = False
     comma_used: bool = False
+    thousands: frozenset[str] = frozenset()
 
     def text(self, column: str) -> str:
         """A cell without surrounding blanks; "" if the table has no such column."""
@@ -66,7 +71,7 @@ class Row:
         if self.is_missing(column):
             return math.nan
         where = f"{self.table}, line {self.line}: {column} '{text}'"
-        plain = text.replace("\u2212", "-").replace(" ", "").replace("\u00a0", "")
+        plain = _GROUPED.sub("", text.replace("\u2212", "-"))
         if _DECIMAL_COMMA.fullmatch(plain):
             after = re.split(r"[eE]", plain.partition(",")[2])[0]
             if not self.decimal_comma and len(after) == 3:
@@ -78,6 +83,11 @@ class Row:
             raise TableError(
                 f"{where} may mean {plain} or {plain.replace('.', '')}, as other numbers of the table have a decimal "
                 "comma: write them all in one way."
+            )
+        elif column in self.thousands and _THOUSANDS.fullmatch(plain):
+            raise TableError(
+                f"{where} may mean {plain} or {plain.replace('.', '')}, as whole numbers of the column are written "
+                "without a point: write all with a decimal point, or none with a point."
             )
         if not _PLAIN.fullmatch(plain):
             finite = "" if plain.lower().strip("+-") not in ("nan", "inf", "infinity") else " or not finite"
@@ -238,6 +248,8 @@ def _written(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return str(value)
+    if isinstance(value, datetime):  # a day has no hours in a sheet
+        return value.date().isoformat() if value.time() == time() else value.isoformat()
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
     return str(value)
@@ -258,6 +270,9 @@ def _of_records(
         raise TableError(f"{name} has the column '{twice[0]}' twice: keep one.")
     rows = []
     comma_used = any(_DECIMAL_COMMA.fullmatch(cell) for _, cells in filled[1:] for cell in cells)
+    thousands = (
+        _maybe_thousands(columns, [cells for _, cells in filled[1:]]) if separator in (";", "\t") else frozenset()
+    )
     for line, cells in filled[1:]:
         while len(cells) > len(columns) and not cells[-1]:
             cells.pop()
@@ -267,12 +282,27 @@ def _of_records(
                 "point, write points or separate cells by semicolons; put text that holds the separator in quotes."
             )
         named = dict(zip(columns, map(_read_back, cells), strict=False))
-        rows.append(Row(line, named, name, separator in (";", "\t"), comma_used))
+        rows.append(Row(line, named, name, separator in (";", "\t"), comma_used, thousands))
     decided = [*notes]
     decided += [f"Column '{a}' is read as {b}." for a, b in zip(written, columns, strict=True) if a != b]
     if separator in (";", "\t"):
         decided.append(f"Cells are separated by {_SEPARATORS[separator]}s; a comma in a number is a decimal comma.")
     return Table(name, tuple(columns), tuple(rows), tuple(decided))
+
+
+def _maybe_thousands(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> frozenset[str]:
+    """Columns in which 1.100 may be 1100: no point is surely a decimal point, and whole numbers have none."""
+    pointed = [cell for cells in rows for cell in cells if "." in cell and _PLAIN.fullmatch(cell)]
+    if not pointed or not all(_THOUSANDS.fullmatch(cell) for cell in pointed):
+        return frozenset()
+    found = set()
+    for name, cells in zip(columns, zip_longest(*rows, fillvalue=""), strict=False):
+        numbers = [cell for cell in cells if _PLAIN.fullmatch(cell)]
+        if any("." in cell for cell in numbers) and any(
+            len(cell.lstrip("+-")) == 3 and cell[-3:].isdigit() for cell in numbers
+        ):
+            found.add(name)
+    return frozenset(found)
 
 
 def harmless(cell: str) -> str:

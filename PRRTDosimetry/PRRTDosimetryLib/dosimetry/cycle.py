@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.dicom.headers import label
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.nuclides.radionuclides import nuclide as find_nuclide
 from PRRTUptakeLib.segmentation.errors import ReferenceRegionError
 from PRRTUptakeLib.segmentation.reference import WHOLE_LIVER_REFERENCE
 from PRRTUptakeLib.study.measurements import UNKNOWN, Measurement
@@ -29,12 +29,20 @@ from PRRTDosimetryLib.dosimetry.cumulative import VISIT as ALL_CYCLES
 from PRRTDosimetryLib.dosimetry.cumulative import OrganTotal, organ_totals, total_rows
 from PRRTDosimetryLib.dosimetry.dose_rows import Labels, dose_rows, recovered_rows
 from PRRTDosimetryLib.dosimetry.engine import Dosimetry, dosimetry
-from PRRTDosimetryLib.dosimetry.one_injection import contradiction, same_injections
+from PRRTDosimetryLib.dosimetry.one_injection import (
+    ZERO_WORDS,
+    contradiction,
+    counted_injection,
+    hours_after_injection,
+    same_injections,
+)
 from PRRTDosimetryLib.dosimetry.point_rows import point_rows
 from PRRTDosimetryLib.dosimetry.recovery_doses import LesionPoints, RecoveredDoses, recovered_doses
+from PRRTDosimetryLib.dosimetry.refused_curves import hole_words, refused_curves
 from PRRTDosimetryLib.dosimetry.regions import Patient, Region
 from PRRTDosimetryLib.dosimetry.settings import DoseSettings, with_rules
-from PRRTDosimetryLib.kinetics.curves import Curve, times_after_injection
+from PRRTDosimetryLib.kinetics.curves import Curve
+from PRRTDosimetryLib.kinetics.errors import KineticsError
 from PRRTDosimetryLib.kinetics.fitting import Weights
 from PRRTDosimetryLib.kinetics.options import Options
 from PRRTDosimetryLib.uncertainty.chain import ChainInputs
@@ -52,7 +60,6 @@ if TYPE_CHECKING:
 
 _ORGANS = {"kidney_left": "kidneys", "kidney_right": "kidneys", "spleen": "spleen"}
 _PHANTOM = {"M": "male", "F": "female"}
-_ZERO_WORDS = {"start": "start", "mid": "middle", "end": "end"}
 
 
 RENDERER = "PRRTDosimetryLib.report.dose_parts"
@@ -168,8 +175,10 @@ def cycle_doses(
     """
     made = dosimetry_of_cycle or cycle_dosimetry(visits, settings, earlier[0], history)
     recovered = cycle_recovery(visits, made, settings, phantom, earlier[1], history) if phantom is not None else None
-    first = min(visits, key=_hours)
+    first = min(visits, key=hours_after_injection)
     kept = kept_contrast(first, made.regions, settings)
+    names = dict.fromkeys(name for visit in visits for name in _described(visit, settings))
+    holes = hole_words(visits, [name for name in names if name not in made.refused])
     labels = Labels(first.labels.patient, DOSIMETRY, first.labels.image)
     rows = [
         *point_rows(made, visits),
@@ -181,7 +190,7 @@ def cycle_doses(
         kept=kept,
         recovered=recovered,
         rows=(*rows, *_recovery_rows(rows, kept)),
-        warnings=tuple(f"Cycle {first.labels.cycle}: {text}" for text in made.warnings),
+        warnings=tuple(f"Cycle {first.labels.cycle}: {text}" for text in (*made.warnings, *holes)),
     )
 
 
@@ -211,7 +220,7 @@ def cycle_dosimetry(
     PRRTError
         If curves cannot be made or integrated.
     """
-    ordered = sorted(visits, key=_hours)
+    ordered = sorted(visits, key=hours_after_injection)
     first = ordered[0]
     assert first.injection is not None
     nuclide = first.injection.nuclide
@@ -220,10 +229,14 @@ def cycle_dosimetry(
     described = _described(first, settings)
     use = population_use(settings, first.injection.activity_MBq, first.labels.cycle, described, history)
     earlier = {name: one for name, one in earlier.items() if use is None or not use.covers(name)}
-    curves, regions, left_out = [], {}, []
+    curves, regions, left_out, refused = [], {}, [], {}
     for segment in first.prepared.segmentation:
         region = described.get(segment.name)
-        curve = _curve(segment.name, ordered) if region is not None else None
+        try:
+            curve = _curve(segment.name, ordered) if region is not None else None
+        except KineticsError as error:
+            refused[segment.name] = str(error)
+            continue
         if region is None or curve is None:
             continue
         known = segment.name in earlier or (use is not None and use.covers(segment.name))
@@ -232,7 +245,7 @@ def cycle_dosimetry(
             continue
         curves.append(_with_counting_noise(curve, settings) if len(ordered) == 1 else curve)
         regions[segment.name] = region
-    settings.require_regions([*regions, *left_out])
+    settings.require_regions([*regions, *left_out, *refused], find_nuclide(nuclide))
     uptakes = [visit.uptakes for visit in ordered]
     concentrations = cycle_concentrations(list(regions), uptakes)
     corrected = corrected_regions(list(concentrations), uptakes)
@@ -252,10 +265,19 @@ def cycle_dosimetry(
         sphere_S_Gy_per_Bq_s=lambda mass_g: sphere_dose(nuclide, mass_g, lesion_density).S_Gy_per_Bq_s,
     )
     options = replace(options, population=use)
-    result = dosimetry(curves, regions, patient, settings.model, options, chain, earlier=earlier)
+    try:
+        result = dosimetry(curves, regions, patient, settings.model, options, chain, earlier=earlier)
+    except PRRTError:
+        alone = [curve for curve in curves if curve.region not in earlier]
+        without = refused_curves(alone, regions, find_nuclide(nuclide), settings.model, options)
+        if not without or len(without) == len(curves):
+            raise
+        refused |= without
+        curves = [curve for curve in curves if curve.region not in without]
+        result = dosimetry(curves, regions, patient, settings.model, options, chain, earlier=earlier)
     note = " ".join(text for one in uptakes[:1] if one is not None for text in one.sentences)
     notes = (*result.notes, *_notes(first, left_out), *population_notes(result.integrals, use))
-    return replace(result, notes=notes, partial_volume=note)
+    return replace(result, notes=notes, partial_volume=note, refused=refused)
 
 
 def _described(visit: VisitResult, settings: DoseSettings) -> dict[str, Region]:
@@ -277,7 +299,7 @@ def cycle_recovery(
     ``earlier`` holds corrected full curves of an earlier cycle. Background is the protocol's reference region of each
     lesion; one outside the liver has none.
     """
-    ordered = sorted(visits, key=_hours)
+    ordered = sorted(visits, key=hours_after_injection)
     lesions = [name for name, dose in result.regions.items() if dose.region.kind == "lesion"]
     points, refused = {}, {}
     for name in lesions:
@@ -365,18 +387,12 @@ def _totals(result: StudyResult, doses: Sequence[Dosimetry]) -> TotalDoses:
 
 def _refusal(visits: Sequence[VisitResult], settings: DoseSettings) -> str:
     for visit in visits:
-        name, zero = visit.labels.visit, visit.protocol.imaging.time_zero
         if visit.injection is None or visit.image.reference_time is None:
-            return f"Visit '{name}' does not state injection or scan time: complete its header."
-        if zero != "start" and visit.injection.end is None:
-            return (
-                f"The protocol counts hours from the {_ZERO_WORDS[zero]} of the infusion, but visit '{name}' does not "
-                f"state its end ({label('RadiopharmaceuticalStopDateTime')}): complete its header."
-            )
+            return f"Visit '{visit.labels.visit}' does not state injection or scan time: complete its header."
         try:
-            _hours(visit)
+            counted_injection(visit)
         except PRRTError as error:
-            return f"Visit '{name}': {error}"
+            return str(error)
     if (settings.sex or visits[0].injection.sex) not in _PHANTOM:  # type: ignore[union-attr]
         return "The patient's sex is missing: give it as 'sex' under 'dosimetry' in the case file."
     return contradiction({visit.labels.visit: visit.injection for visit in visits if visit.injection is not None})
@@ -403,22 +419,11 @@ def _scalable(full: Mapping[str, Integral], options: Options, nuclide: str) -> d
 
 
 def _notes(visit: VisitResult, left_out: Sequence[str]) -> list[str]:
-    notes = [f"hours count from the {_ZERO_WORDS[visit.protocol.imaging.time_zero]} of the infusion"]
+    notes = [f"hours count from the {ZERO_WORDS[visit.protocol.imaging.time_zero]} of the infusion"]
     if left_out:
         names = ", ".join(left_out)
         notes.append(f"left out, with one image and neither an earlier full curve nor a stated half-life: {names}")
     return notes
-
-
-def _hours(visit: VisitResult) -> float:
-    """Hours from the protocol's time zero of the injection to the moment for which the image holds."""
-    assert visit.injection is not None
-    assert visit.image.reference_time is not None
-    start, end = visit.injection.time, visit.injection.end
-    zero = visit.protocol.imaging.time_zero
-    # An end that the protocol does not ask for is not needed, so that a wrong one does no harm.
-    end = start if end is None or zero == "start" else end
-    return times_after_injection([visit.image.reference_time], start, end, zero)[0]
 
 
 def _with_counting_noise(curve: Curve, settings: DoseSettings) -> Curve:
@@ -435,7 +440,7 @@ def _curve(name: str, visits: Sequence[VisitResult]) -> Curve | None:
     measured = [visit.metrics[name] for visit in visits]
     activities = tuple(one.mean * one.volume_mL * 1e-6 for one in measured)  # Bq/mL x mL -> MBq
     volume = sum(one.volume_mL for one in measured) / len(measured)
-    return Curve(name, tuple(_hours(visit) for visit in visits), activities, volume_mL=volume)
+    return Curve(name, tuple(hours_after_injection(visit) for visit in visits), activities, volume_mL=volume)
 
 
 def _region(segment: Segment, protocol: Protocol, settings: DoseSettings) -> Region | None:

@@ -28,7 +28,7 @@ from PRRTDosimetryLib.dosimetry.dvh_intervals import level_intervals, sharpening
 from PRRTDosimetryLib.dosimetry.effect_maps import EffectMaps, effect_maps
 from PRRTDosimetryLib.dosimetry.errors import DosimetryError
 from PRRTDosimetryLib.dosimetry.map_registration import visit_key, visit_registrations
-from PRRTDosimetryLib.dosimetry.one_injection import contradiction
+from PRRTDosimetryLib.dosimetry.one_injection import contradiction, counted_injection
 from PRRTDosimetryLib.dosimetry.patient_density import PatientDensity, visit_density
 from PRRTDosimetryLib.dosimetry.settings import DoseSettings
 from PRRTDosimetryLib.dosimetry.voxel_dose import METHODS, VoxelDose, dose_by_rates, voxel_dose, voxel_tia
@@ -292,12 +292,12 @@ def cycle_map(
         raise DosimetryError(contradicting)
     ordered = sorted(visits, key=lambda one: one.image.reference_time)  # type: ignore[arg-type, return-value]
     first = ordered[0]
-    assert first.injection is not None
+    injection = counted_injection(first)
     by_name = {one.visit: one for one in images}
     registrations = visit_registrations(ordered, by_name, settings, same_person)
     transforms = [registrations[visit.labels.visit].ras_transform for visit in ordered]
     taken = [visit.image for visit in ordered]
-    series = VoxelSeries.from_volumes(taken, first.injection.time, first.injection.nuclide, transforms)
+    series = VoxelSeries.from_volumes(taken, injection.time, injection.nuclide, transforms)
     tia = voxel_tia(series)
     placed = placed_in(first, first.image)
     wanted = ordered if settings.integration == "dose-rate" else ordered[:1]
@@ -305,9 +305,9 @@ def cycle_map(
     step = sub_progress(progress, 0.2, 1.0)
     if settings.integration == "dose-rate":
         shown = [_regions_of(placed_in(visit, visit.image)) for visit in ordered]
-        made = dose_by_rates(taken, first.injection, transforms, settings, densities, step, shown)
+        made = dose_by_rates(taken, injection, transforms, settings, densities, step, shown)
     else:
-        made = voxel_dose(tia.tia, first.injection.nuclide, settings, densities[0], _regions_of(placed), step)
+        made = voxel_dose(tia.tia, injection.nuclide, settings, densities[0], _regions_of(placed), step)
     unseen = np.isnan(series.activity_Bq_per_mL).any(axis=0)
     found = finished_map(tia, made, densities[0], (first, placed, unseen), settings, shapes or {})
     return replace(found, registrations=registrations)

@@ -9,7 +9,7 @@ out; for 177Lu they are below a few percent of a lesion's dose.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +21,8 @@ from PRRTDosimetryLib.dose.errors import DoseError
 from PRRTDosimetryLib.dose.marrow import marrow_mass_g, marrow_tia_from_blood_MBq_h, marrow_tia_from_vertebrae_MBq_h
 from PRRTDosimetryLib.dose.organs import OrganDose, organ_doses, remainder_tia_MBq_h
 from PRRTDosimetryLib.dose.phantom import GY_PER_MBQ_H, RED_MARROW, Phantom, phantom
+from PRRTDosimetryLib.dosimetry.dose_notes import dose_notes, scaling_note, without_healthy
+from PRRTDosimetryLib.dosimetry.refused_curves import WITH_DOSE, held_words, refusal_words
 from PRRTDosimetryLib.dosimetry.regions import Patient, Region, sphere_from_kernel
 from PRRTDosimetryLib.effect.bed import tissue_of
 from PRRTDosimetryLib.effect.cycles import CumulativeEffect, CycleDose, cumulative_effect
@@ -95,6 +97,7 @@ class Dosimetry:
     effects : BED and EQD2 by organ, all its regions together.
     notes : assumptions and what is missing.
     partial_volume : what was done about partial volume, to be said first; "" where nothing is known of it.
+    refused : by region, why its curve could not be made or integrated.
     """
 
     patient: Patient
@@ -107,16 +110,18 @@ class Dosimetry:
     effects: dict[str, CumulativeEffect]
     notes: tuple[str, ...]
     partial_volume: str = ""
+    refused: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Curves that no model describes, and half-lives taken as exact: sentences to be seen first."""
+        """Regions without dose, curves that no model describes, half-lives taken as exact: sentences to see first."""
         exact = [name for name, one in self.integrals.items() if WITHOUT_HALF_LIFE in one.notes]
         taken = (
             f"The half-lives of {', '.join(exact)} are stated without uncertainty: their error is in no interval; give "
             "'u_teff_h'.",
         )
-        return (*self._doubtful_fits(), *(taken if exact else ()))
+        held = held_words(self.integrals, self.patient.administered_MBq)
+        return (*refusal_words(self.refused), *held, *self._doubtful_fits(), *(taken if exact else ()))
 
     def _doubtful_fits(self) -> tuple[str, ...]:
         doubtful = [
@@ -191,7 +196,10 @@ def dosimetry(
         _lobes(complete, patient),
         result,
         _effects(complete, patient),
-        (*_notes(described, sources, chain, body), *_scaling_note([integrals[name] for name in sorted(scaled)])),
+        (
+            *dose_notes(described, (sources.remainder, sources.tia), chain, body),
+            *scaling_note([integrals[name] for name in sorted(scaled)]),
+        ),
     )
 
 
@@ -279,7 +287,7 @@ def _region_doses(
 ) -> dict[str, RegionDose]:
     doses = {}
     for name, region in regions.items():
-        if region.kind not in ("organ", "lobe", "lesion"):
+        if region.kind not in WITH_DOSE:
             continue
         integral = integrals[name]
         if region.kind == "lesion":
@@ -397,49 +405,6 @@ def _lobes(doses: Mapping[str, RegionDose], patient: Patient) -> LobeComparison 
     lesions = [
         LesionDose(dose.region.lesion or dose.name, dose.region.lobe, dose.dose_Gy, dose.u_dose_Gy)
         for dose in doses.values()
-        if dose.region.kind == "lesion"
+        if dose.region.kind == "lesion" and not without_healthy(dose.region, by_lobe)
     ]
     return compare_lobes(by_lobe, lesions, patient.treated_lobe)
-
-
-def _scaling_note(scaled: Sequence[Integral]) -> tuple[str, ...]:
-    if not scaled:
-        return ()
-    regions = "; ".join(f"{one.region}: {one.choice}" for one in scaled)
-    return (f"one image, so on the assumption that uptake and clearance are unchanged: {regions}",)
-
-
-_MARROW_WORDS = {
-    "blood": "red marrow by the blood-based method (EANM guideline, doi:10.1007/s00259-010-1422-4)",
-    "vertebrae": "red marrow by the image-based method (EANM guideline, doi:10.1007/s00259-010-1422-4)",
-}
-
-
-def _notes(
-    regions: Mapping[str, Region], sources: _Sources, chain: ChainInputs | None, body: Phantom
-) -> tuple[str, ...]:
-    notes = []
-    if body.self_only:
-        notes.append(
-            f"no table of organ S-values for {body.nuclide}: {body.source}; cross dose, remainder of the body and red "
-            "marrow are not in them"
-        )
-    elif sources.remainder is None:
-        notes.append(
-            "no curve of the whole body, so no remainder: the doses of total body and red marrow are lower bounds"
-        )
-    if RED_MARROW not in sources.tia and not body.self_only:
-        notes.append("no curve of blood, vertebrae or marrow: the red marrow's dose is cross dose alone, a lower bound")
-    notes += [_MARROW_WORDS[region.kind] for region in regions.values() if region.kind in _MARROW_WORDS]
-    if chain is None:
-        notes.append("no uncertainties of calibration, volume, recovery and S-values: u holds that of the TIA alone")
-    if any(region.kind == "lobe" for region in regions.values()) and "liver" not in {
-        region.organ for region in regions.values() if region.kind == "organ"
-    }:
-        notes.append("no curve of the whole liver: its activity is that of the lobes' regions and lesions")
-    with_lesions = [name for name, region in regions.items() if region.contains_lesions]
-    if with_lesions and any(region.kind == "lesion" for region in regions.values()):
-        notes.append(
-            f"{', '.join(with_lesions)} includes its lesions; healthy tissue alone is in the reference regions"
-        )
-    return tuple(notes)

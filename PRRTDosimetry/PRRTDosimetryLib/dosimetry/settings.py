@@ -25,6 +25,7 @@ from PRRTDosimetryLib.transport.options import TransportOptions
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from PRRTUptakeLib.nuclides.radionuclides import Radionuclide
     from PRRTUptakeLib.study.protocol import Protocol
     from PRRTUptakeLib.study.visit import VisitResult
 
@@ -140,14 +141,21 @@ class DoseSettings:
         """Options of integration with the half-lives and their uncertainties; ``weights`` as the images give them."""
         return Options(weights, teff_h=self.teff_h, u_teff_h=self.u_teff_h, teff_change=self.teff_change)
 
-    def require_regions(self, known: Iterable[str]) -> None:
-        """Refuse half-lives of regions that there are not: for the run, once the regions are known.
+    def require_regions(self, known: Iterable[str], decay: Radionuclide | None = None) -> None:
+        """Refuse half-lives of regions that there are not, or longer than ``decay``: once the regions are known.
 
         Raises
         ------
         InputFileError
             Naming the key, the region, and those that there are.
         """
+        for region, hours in self.teff_h.items():
+            if decay is not None and hours > decay.half_life_h * (1 + 1e-9):
+                key = f"dosimetry.teff_h.{region}" if region else "dosimetry.teff_h"
+                raise InputFileError(
+                    f"the case, '{key}' is {hours:g}, but must be at most {decay.half_life_h:.2f} h, the physical "
+                    f"half-life of {decay.name}."
+                )
         try:
             self.options().require_regions(known)
         except KineticsError as error:

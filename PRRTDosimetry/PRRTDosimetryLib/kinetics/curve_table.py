@@ -12,7 +12,7 @@ from PRRTDosimetryLib.kinetics.curves import Curve, check_units, to_decayed
 from PRRTDosimetryLib.kinetics.errors import KineticsError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from PRRTUptakeLib.nuclides.radionuclides import Radionuclide
@@ -65,10 +65,29 @@ def read_curves_by(
             groups.setdefault((*(row.text(key) for key in keys), row.text("region")), []).append(row)
     if not groups:
         raise KineticsError(f"{path.name} has a header but no points; add at least one row.")
+    _check_names(path.name, groups)
     return [
         (key[:-1], _curve(path.name, key[-1], rows, columns, nuclide, decay_correction), rows)
         for key, rows in groups.items()
     ]
+
+
+def _check_names(file: str, groups: Mapping[tuple[str, ...], object]) -> None:
+    """Refuse two spellings of a region: its points would be two curves.
+
+    Raises
+    ------
+    KineticsError
+        Naming both.
+    """
+    known: dict[tuple[str, ...], str] = {}
+    for key in groups:
+        other = known.setdefault((*key[:-1], " ".join(key[-1].split()).casefold()), key[-1])
+        if other != key[-1]:
+            raise KineticsError(
+                f"{file}: the regions '{other}' and '{key[-1]}' differ in capitals or blanks only; write one name for "
+                "one region."
+            )
 
 
 def _checked_columns(file: str, table: Table, decay_correction: str | None) -> tuple[str, str | None]:

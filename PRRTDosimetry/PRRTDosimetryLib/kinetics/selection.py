@@ -73,6 +73,7 @@ def integrate_all(
     options = options or Options()
     if method not in METHODS:
         raise KineticsError(f"There is no model '{method}'; known are {', '.join(METHODS)}.")
+    _check_prior(nuclide, options)
     found = _by_population(curves, nuclide, method, options)
     rest = []
     for number, curve in enumerate(curves):
@@ -97,6 +98,15 @@ def integrate_all(
     ):
         found[number] = from_fit(fit, estimate, _weighting(curves[number], options, name), choice)
     return [found[number] for number in range(len(curves))]
+
+
+def _check_prior(nuclide: Radionuclide, options: Options) -> None:
+    clearance = options.priors.clearance if options.priors is not None else None
+    if clearance is not None and clearance.half_life_h > nuclide.half_life_h * (1 + 1e-9):
+        raise KineticsError(
+            f"The prior of the effective half-life, {clearance.half_life_h:g} h, is longer than the physical "
+            f"{nuclide.half_life_h:.2f} h of {nuclide.name}, which nothing outlives: give the effective one."
+        )
 
 
 def _by_population(

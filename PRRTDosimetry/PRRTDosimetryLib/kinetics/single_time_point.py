@@ -47,7 +47,8 @@ def single_time_point(curve: Curve, nuclide: Radionuclide, teff_h: float, u_teff
     Raises
     ------
     KineticsError
-        For more than one point, or a half-life that is not above 0 or is longer than the physical one.
+        For more than one point, or a half-life that is not above 0, is longer than the physical one, or is smaller than
+        its uncertainty.
 
     Examples
     --------
@@ -66,6 +67,11 @@ def single_time_point(curve: Curve, nuclide: Radionuclide, teff_h: float, u_teff
         raise KineticsError(
             f"{curve.region}: the effective half-life {teff_h:g} h must be above 0 and not above the physical "
             f"{nuclide.half_life_h:.2f} h of {nuclide.name}."
+        )
+    if u_teff_h > teff_h:
+        raise KineticsError(
+            f"{curve.region}: the uncertainty of the half-life, {u_teff_h:g} h, is larger than the half-life of "
+            f"{teff_h:g} h: give a standard uncertainty in hours."
         )
     time, activity = curve.time_h[0], curve.activity_MBq[0]
     hours = teff_h / math.log(2) * 2 ** (time / teff_h)

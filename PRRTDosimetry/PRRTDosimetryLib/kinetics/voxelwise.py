@@ -32,6 +32,7 @@ Areas = tuple[np.ndarray, np.ndarray, np.ndarray]  # area in Bq h/mL, its uncert
 Chosen = np.ndarray | slice  # which voxels of the flat grid
 
 SHORTEST_HALF_LIFE_H = 8.0  # a faster decline from the first image on is noise: the curve before it would explode
+SHORTEST_OF_PHYSICAL = 0.06  # the same for nuclides that decay faster than 177Lu, over the physical half-life
 SHORTEST_UPTAKE_HALF_LIFE_H = 0.1
 _CHUNK = 8192  # curves fitted together: their arrays stay in the cache
 _MBQ_PER_BQ = 1e-6
@@ -88,9 +89,11 @@ def mono_exponential_tia(
     series: VoxelSeries,
     noise: VoxelNoise | None = None,
     prior: HalfLifePrior | None = None,
-    shortest_half_life_h: float = SHORTEST_HALF_LIFE_H,
+    shortest_half_life_h: float | None = None,
 ) -> TiaMap:
     """Fit A exp(-lambda t) in every voxel; its half-life is between ``shortest_half_life_h`` and the physical one.
+
+    None is 8 h, or 6 % of the physical half-life where that is shorter.
 
     With ``noise`` and no ``prior`` every voxel's rate is expected as in its surroundings (see :mod:`voxel_prior`).
     Without ``noise`` the points of a voxel count the same and their scatter alone gives the uncertainty: then noise of
@@ -105,9 +108,7 @@ def mono_exponential_tia(
     return _fitted(series, curve, noise, prior, "mono-exponential")
 
 
-def mono_exponential_tia_by_surroundings(
-    series: VoxelSeries, shortest_half_life_h: float = SHORTEST_HALF_LIFE_H
-) -> TiaMap:
+def mono_exponential_tia_by_surroundings(series: VoxelSeries, shortest_half_life_h: float | None = None) -> TiaMap:
     """Fit A exp(-lambda t) in every voxel, its rate expected as in its surroundings, the noise estimated.
 
     Raises
@@ -124,7 +125,7 @@ def uptake_clearance_tia(
     uptake_half_life_h: float | None = None,
     noise: VoxelNoise | None = None,
     prior: HalfLifePrior | None = None,
-    shortest_half_life_h: float = SHORTEST_HALF_LIFE_H,
+    shortest_half_life_h: float | None = None,
 ) -> TiaMap:
     """Fit A (exp(-l1 t) - exp(-l2 t)) in every voxel, with one uptake half-life for all or (None) each its own.
 
@@ -140,10 +141,11 @@ def uptake_clearance_tia(
     if uptake_half_life_h is None:
         uptake: float | tuple[float, float] = (limits[0] * 1.05, math.log(2.0) / SHORTEST_UPTAKE_HALF_LIFE_H)
     else:
-        if not 0.0 < uptake_half_life_h < shortest_half_life_h:
+        shortest = math.log(2.0) / limits[1]
+        if not 0.0 < uptake_half_life_h < shortest:
             raise KineticsError(
                 f"The uptake half-life must lie between 0 and the shortest clearance half-life of "
-                f"{shortest_half_life_h:g} h, but it is {uptake_half_life_h:g} h."
+                f"{shortest:g} h, but it is {uptake_half_life_h:g} h."
             )
         uptake = math.log(2.0) / uptake_half_life_h
     curve = Curve(series.times_h, limits, uptake)
@@ -152,8 +154,10 @@ def uptake_clearance_tia(
     return _fitted(series, curve, noise, prior, "uptake and clearance")
 
 
-def _clearance_limits(series: VoxelSeries, shortest_half_life_h: float) -> tuple[float, float]:
+def _clearance_limits(series: VoxelSeries, shortest_half_life_h: float | None) -> tuple[float, float]:
     physical = series.nuclide.half_life_h
+    if shortest_half_life_h is None:
+        shortest_half_life_h = min(SHORTEST_HALF_LIFE_H, SHORTEST_OF_PHYSICAL * physical)
     if not 0.0 < shortest_half_life_h < physical:
         raise KineticsError(
             f"The shortest half-life must lie between 0 and the physical one of {physical:g} h, but it is "

@@ -13,6 +13,7 @@ from PRRTUptakeLib.mrml.volumes import volume_from_node
 from PRRTUptakeLib.registration.result import given_registration
 
 from PRRTDosimetryLib.dosimetry.dose_maps import placed_in
+from PRRTDosimetryLib.dosimetry.one_injection import counted_injection
 from PRRTDosimetryLib.dosimetry.patient_density import PatientDensity, patient_density, soft_tissue_mask
 from PRRTDosimetryLib.dosimetry.voxel_dose import VoxelDose, dose_by_rates, voxel_dose
 from PRRTDosimetryLib.kinetics.voxel_series import VoxelSeries
@@ -83,14 +84,20 @@ def timed_images(points: Sequence[TimePoint], visits: Sequence[VisitResult]) -> 
             f"'{first.row.name}' is under a transform that bends space, but all others are brought to "
             "this first image: take it out of the transform, and register the others to it."
         )
-    injection, _ = injected(visits[0])
+    injection = _counted(visits[0])
     images = []
     for visit in visits:  # counted from one injection time, also where images do not have their own
-        own, reference_time = injected(visit)
+        own, (_, reference_time) = _counted(visit), injected(visit)
         moment = injection.time + timedelta(hours=own.hours_to(reference_time))
         images.append(visit.image.with_values(visit.image.array, reference_time=moment))
     brought = tuple(node_to_node(first.node, point.node) for point in points)
     return TimedImages(tuple(points), tuple(visits), tuple(images), injection, brought)
+
+
+def _counted(visit: VisitResult) -> Injection:
+    """The injection as the curves count it; hours that were stated for an image are counted as they are."""
+    known, _ = injected(visit)
+    return known if known.end is None else counted_injection(visit)
 
 
 def _ct(ctNode: Any, point: TimePoint, n: int) -> Any:

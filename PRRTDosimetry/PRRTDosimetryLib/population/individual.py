@@ -73,6 +73,21 @@ class PopulationUse:
         """Kind of a region."""
         return self.kinds[region] if region in self.kinds else kind_of(region)
 
+    def require_kinds(self, curves: Sequence[Curve]) -> None:
+        """Refuse curves none of which a population says anything of.
+
+        Raises
+        ------
+        PopulationError
+            Naming the regions and the kinds.
+        """
+        if not any(self.covers(curve.region) for curve in curves):
+            raise PopulationError(
+                f"{self.population.name} has kinetics of {', '.join(self.population.kinds)}, but no region "
+                f"({', '.join(curve.region for curve in curves)}) is of these kinds by its name: rename regions, such "
+                "as Kidney_Left or L1, or leave the population out."
+            )
+
     def integrals(self, curves: Sequence[Curve], decay: Radionuclide, options: Options) -> dict[str, Integral]:
         """The integrals of all curves of kinds that the population has, by region.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.study.measurements import read_csv, require_unit
@@ -11,6 +12,7 @@ from PRRTUptakeLib.table_file import cell_number
 from PRRTDosimetryLib.kinetics.curve_table import read_curves_by
 from PRRTDosimetryLib.kinetics.curves import Curve
 from PRRTDosimetryLib.kinetics.errors import KineticsError
+from PRRTDosimetryLib.kinetics.given_values import check_administered
 from PRRTDosimetryLib.population.courses import KINDS
 from PRRTDosimetryLib.population.curve_sets import PatientCurve, check_covariate, kind_of
 from PRRTDosimetryLib.population.errors import PopulationError
@@ -51,6 +53,8 @@ def read_patients(path: Path, decay: Radionuclide, covariates: Sequence[str] = (
         if not patient:
             raise PopulationError(f"{where}: the patient is empty; a population needs a column 'patient'.")
         administered = _same_number(rows, "administered_MBq")
+        if not math.isnan(administered):
+            _check_given(administered, curve, where)
         number = _cycle(cycle, where)
         values = {name: _same_number(rows, name) for name in covariates if name != "cycle"}
         found.append(
@@ -65,6 +69,13 @@ def read_patients(path: Path, decay: Radionuclide, covariates: Sequence[str] = (
             )
         )
     return checked(found, path.name)
+
+
+def _check_given(administered_MBq: float, curve: Curve, where: str) -> None:
+    try:
+        check_administered(administered_MBq, [curve])
+    except KineticsError as error:
+        raise PopulationError(f"{where}: {error}") from error
 
 
 def checked(curves: Sequence[PatientCurve], source: str) -> list[PatientCurve]:
@@ -97,6 +108,7 @@ def _kind(stated: str, region: str, where: str) -> str:
 def _cycle(text: str, where: str) -> int:
     if not text:
         return 1
+    text = re.sub(r"\.0+$", "", text)  # a spreadsheet's 1.0
     if not text.isdigit() or int(text) < 1:
         raise PopulationError(f"{where}: the cycle '{text}' is not a whole number from 1.")
     return int(text)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from PRRTUptakeLib.dicom.administration import drug_item
 from PRRTUptakeLib.dicom.headers import items, number, numbers, text, words
 from PRRTUptakeLib.dicom.nuclides import header_nuclide
+from PRRTUptakeLib.dicom.reading import HOUNSFIELD
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.export.dicom_objects import MANUFACTURER
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
@@ -209,6 +210,9 @@ def _emission(series: Series, reason: str, doubt: str = "") -> SeriesKind:
 def _of_anatomy(series: Series, dataset: Dataset, image_type: tuple[str, ...], shown: str) -> SeriesKind:
     if set(_REFORMATTED) & set(image_type[2:]):
         return SeriesKind(word=REFORMAT, reason=f"Image Type is {shown}")
+    values = text(dataset, "RescaleType", series.label).upper()
+    if series.modality == "CT" and values not in HOUNSFIELD:
+        return SeriesKind(word=OTHER, reason=f"Rescale Type is {values}: no Hounsfield units")
     count = sum(int(number(one.dataset, "NumberOfFrames", series.label) or 1) for one in series.headers)
     if count < _FEWEST_SLICES:
         return SeriesKind(word=LOCALISER, reason=f"{count} image(s) only")

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pydicom.tag import Tag
 
 from PRRTUptakeLib.dicom.administration import administration, drug_item, injection_time
 from PRRTUptakeLib.dicom.body import factor_from_bw, header_body
 from PRRTUptakeLib.dicom.enhanced_pet import ENHANCED_PET_STORAGE, enhanced_pet_values, frame_mappings
 from PRRTUptakeLib.dicom.errors import DicomError, OverrideError
-from PRRTUptakeLib.dicom.headers import label, text
+from PRRTUptakeLib.dicom.headers import label, number, text
 from PRRTUptakeLib.dicom.nm import decay_factor, nm_concentration
 from PRRTUptakeLib.dicom.nuclides import HeaderNuclide, header_nuclide
 from PRRTUptakeLib.dicom.operator_overrides import OperatorOverrides, Quantified
@@ -19,6 +20,8 @@ from PRRTUptakeLib.dicom.pet import PetSeries
 from PRRTUptakeLib.dicom.plausibility import Held, doubts_of
 from PRRTUptakeLib.dicom.reading import NM_STORAGE, arrange, provenance
 from PRRTUptakeLib.dicom.real_world import CONCENTRATION, SUV, mappings_of, of_kind, unit_of
+from PRRTUptakeLib.dicom.series import series_of_headers
+from PRRTUptakeLib.dicom.shared_attributes import require_same
 from PRRTUptakeLib.dicom.times import Clock, ImageTime, clock_of
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.volume import Grid, Volume
@@ -58,6 +61,11 @@ def quantify(
     inputs = inputs or OperatorOverrides()
     if reference_time is not None and reference_time.tzinfo is None:
         raise DicomError(f"The reference time {reference_time} has no time zone: give it one.")
+    beds = files_of_beds(series)
+    if beds:
+        from PRRTUptakeLib.dicom.bed_positions import join_beds  # here, since it quantifies each bed
+
+        return join_beds([quantify(bed, inputs, reference_time) for bed in beds], [bed.files[0].name for bed in beds])
     if series.sop_class in (NM_STORAGE, ENHANCED_PET_STORAGE) or is_pet_of_unstated_units(series, inputs):
         return _quantify_nm(arrange(series), inputs, reference_time)
     if series.sop_class == PET_STORAGE:
@@ -65,6 +73,24 @@ def quantify(
     converted = series.sop_class == _CONVERTED_PET
     kind = "a PET that was converted, export it as it was acquired" if converted else "no emission image"
     raise DicomError(f"{series.label} is {kind}: choose a PET series or an NM tomogram.")
+
+
+def files_of_beds(series: Series) -> tuple[Series, ...]:
+    """The files of one NM series that are bed positions, each a tomogram of its own; none if it is one image.
+
+    Each was acquired on its own, for as long and at the time that it states.
+    """
+    if series.sop_class != NM_STORAGE or len(series.headers) < 2:
+        return ()
+    from PRRTUptakeLib.dicom.bed_positions import continue_each_other
+
+    if any((number(one.dataset, "NumberOfFrames", str(one.path)) or 1) < 2 for one in series.headers):
+        return ()  # a file for each slice
+    beds = tuple(
+        replace(series, files=(one.path,), headers=(one,), started=series_of_headers([one]).started)
+        for one in series.headers
+    )
+    return beds if continue_each_other(beds) else ()
 
 
 def is_pet_of_unstated_units(series: Series, inputs: OperatorOverrides) -> bool:
@@ -145,6 +171,7 @@ def _tomogram(arranged: Stack, inputs: OperatorOverrides) -> _Tomogram:
         held = enhanced_pet_values(arranged, clock, nuclide, inputs)
         decisions = [*arranged.decisions, clock.decision, *nuclide.decisions, *held.decisions]
         return _Tomogram(held, clock, nuclide, decisions)
+    _require_one_image(arranged)
     started, notes = _acquisition_start(arranged, clock, inputs)
     voxel_mL = Grid(arranged.shape, arranged.ijk_to_ras).voxel_volume_mL
     held = nm_concentration(arranged, started, voxel_mL, inputs)
@@ -153,6 +180,37 @@ def _tomogram(arranged: Stack, inputs: OperatorOverrides) -> _Tomogram:
     if text(dataset, "DecayCorrection", where).upper() == "ADMIN":
         _undo_correction_to_injection(dataset, where, made, inputs)
     return made
+
+
+_OF_ONE_IMAGE = (
+    "AcquisitionDateTime",
+    "AcquisitionDate",
+    "AcquisitionTime",
+    "RotationInformationSequence",
+    "RealWorldValueMappingSequence",
+    "SharedFunctionalGroupsSequence",
+    "RadiopharmaceuticalInformationSequence",
+    "CorrectedImage",
+    "DecayCorrection",
+    "ActualFrameDuration",
+    "NumberOfFramesInRotation",
+    "PatientWeight",
+    "PatientSize",
+)
+
+
+def _require_one_image(arranged: Stack) -> None:
+    """The files of a tomogram that is written slice by slice must say the same of what makes counts activity."""
+    headers = tuple({frame.header.path: frame.header for frame in arranged.frames}.values())
+    for keyword in _OF_ONE_IMAGE if len(headers) > 1 else ():
+        if arranged.series.sop_class == PET_STORAGE and keyword.startswith("Acquisition"):
+            continue  # in PET each plane has its own
+        require_same(
+            headers,
+            Tag(keyword),
+            f"{label(keyword)} of {arranged.series.label}",
+            "export one tomogram, or each bed position as a series of its own",
+        )
 
 
 def _undo_correction_to_injection(dataset: Dataset, where: str, made: _Tomogram, inputs: OperatorOverrides) -> None:

@@ -327,6 +327,7 @@ def _decoded_by_itk(header: Header) -> np.ndarray:
         ) from error
 
 
+HOUNSFIELD = ("", "HU", "HU_MOD", "US")  # US: not said, as converters write it
 _MEANING = {"CT": ("attenuation", "[hnsf'U]"), "MR": ("signal intensity", "1")}
 
 
@@ -341,11 +342,12 @@ def read_volume(series: Series, compact: bool = False) -> Volume:
     Raises
     ------
     DicomError
-        If the series is neither; activity images go through ``quantify``.
+        If the series is neither (activity images go through ``quantify``), or a CT that holds no Hounsfield units.
     """
     if series.modality not in _MEANING:
         remedy = "use quantify for it" if series.modality in ("PT", "NM") else "choose a CT or MR series"
         raise DicomError(f"{series.label} is neither CT nor MR: {remedy}.")
+    _require_hounsfield_units(series)
     arranged = arrange(series)
     quantity, units = _MEANING[series.modality]
     array = _whole_values(arranged) if compact else None
@@ -353,6 +355,18 @@ def read_volume(series: Series, compact: bool = False) -> Volume:
         return Volume(array, arranged.ijk_to_ras, quantity, units, None, provenance(arranged), compact=True)
     array = arranged.scaled(arranged.slopes, arranged.intercepts)
     return Volume(array, arranged.ijk_to_ras, quantity, units, None, provenance(arranged))
+
+
+def _require_hounsfield_units(series: Series) -> None:
+    """Spectral CT writes effective atomic numbers, electron densities and the like as CT, too (PS3.3 C.11.1.1.2)."""
+    for header in series.headers if series.modality == "CT" else ():
+        where = str(header.path)
+        kind = text(header.dataset, "RescaleType", where).upper()
+        if kind not in HOUNSFIELD:
+            raise DicomError(
+                f"{label('RescaleType')} of {where} is {kind}, so {series.label} holds no Hounsfield units: choose the "
+                "CT in HU."
+            )
 
 
 def _whole_values(arranged: Stack) -> np.ndarray | None:

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydicom.pixels import iter_pixels
 
+from PRRTUptakeLib.dicom.deflated_frames import frames_of, has_deflated_frames
 from PRRTUptakeLib.dicom.drawn_on import Candidate, candidates, references_of
 from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.dicom.geometry import Plane, enhanced_planes, normal_of
 from PRRTUptakeLib.dicom.headers import items
+from PRRTUptakeLib.dicom.seg_frames import FRACTIONAL, LABELMAP, numbers_of_frames, same_planes
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS, Grid
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from PRRTUptakeLib.dicom.series import Series
 
-LABELMAP, FRACTIONAL = "LABELMAP", "FRACTIONAL"
 _BACKGROUND = ("125040", "DCM")
 _OFF = 0.1  # of a voxel: how far a frame may be from its place
 _ASKEW = 0.02  # of a voxel per voxel: how far a frame's normal may be from an axis of the image
@@ -77,9 +77,11 @@ def read_segments_of(ds: Dataset, series: Sequence[Series], where: str) -> Store
     if not planes or len(planes) != stated:
         raise DicomError(f"{where} has {stated} frames but the places of {len(planes)}: export it again.")
     _require_alike(planes, where)
+    _require_bytes(ds, where)
     found = candidates(references_of(ds, [str(ds.get("FrameOfReferenceUID", "") or "")]), series, where)
     grid, places, image, notes = _frame_grid(planes, (int(ds.Rows), int(ds.Columns)), found, where)
     described, doubts = _described(ds, where)
+    doubts += same_planes(ds, places, where)
     pieces: dict[int, list[tuple[tuple[int, int, int], np.ndarray]]] = {number: [] for number in described}
     for n, (number, inside) in _parts(ds, where):
         pieces.setdefault(number, []).append((places[n], inside))
@@ -220,12 +222,11 @@ def _is_background(item: Dataset) -> bool:
 def _parts(ds: Dataset, where: str) -> Iterator[tuple[int, tuple[int, np.ndarray]]]:
     """Frame number, segment number and mask [j, i] of everything that is drawn, frame by frame to spare memory."""
     kind = str(ds.get("SegmentationType", "BINARY"))
-    _require_bytes(ds, where)
-    numbers = None if kind == LABELMAP else _numbers_of_frames(ds, where)
+    numbers = None if kind == LABELMAP else numbers_of_frames(ds, where)
     background = {0} | {int(one.SegmentNumber) for one in items(ds, "SegmentSequence", where) if _is_background(one)}
     if kind == FRACTIONAL and "MaximumFractionalValue" not in ds:
         raise DicomError(f"{where} is fractional but has no Maximum Fractional Value (0062,000E): export it again.")
-    for n, frame in enumerate(iter_pixels(ds)):
+    for n, frame in enumerate(frames_of(ds, where)):
         if numbers is None:
             for value in np.unique(frame):
                 if int(value) not in background:
@@ -239,7 +240,7 @@ def _require_bytes(ds: Dataset, where: str) -> None:
     """Uncompressed pixels must be as many as frames, rows and columns call for."""
     if "PixelData" not in ds:
         raise DicomError(f"{where} has no Pixel Data (7FE0,0010): export it again.")
-    if ds.file_meta.TransferSyntaxUID.is_encapsulated:
+    if has_deflated_frames(ds) or ds.file_meta.TransferSyntaxUID.is_encapsulated:
         return
     bits = int(ds.get("NumberOfFrames", 1) or 1) * int(ds.Rows) * int(ds.Columns) * int(ds.BitsAllocated)
     needed, found = (bits + 7) // 8, len(ds.PixelData)
@@ -247,21 +248,8 @@ def _require_bytes(ds: Dataset, where: str) -> None:
         raise DicomError(f"{where} is cut short: {found} bytes of pixels where {needed} are stated.")
 
 
-def _numbers_of_frames(ds: Dataset, where: str) -> list[int]:
-    """The segment that each frame shows."""
-    shared = items(ds, "SharedFunctionalGroupsSequence", where)
-    common = items(shared[0], "SegmentIdentificationSequence", where) if shared else ()
-    numbers = []
-    for n, group in enumerate(items(ds, "PerFrameFunctionalGroupsSequence", where), start=1):
-        own = items(group, "SegmentIdentificationSequence", where) or common
-        if not own:
-            raise DicomError(f"Frame {n} of {where} does not say which segment it shows: export it again.")
-        numbers.append(int(own[0].ReferencedSegmentNumber))
-    return numbers
-
-
 def _assembled(parts: Sequence[tuple[tuple[int, int, int], np.ndarray]]) -> tuple[np.ndarray, tuple[int, int, int]]:
-    """One mask from frames [j, i] with the place of their first voxel; frames at one place add up."""
+    """One mask from frames [j, i] with the place of their first voxel; see `same_planes` for frames at one place."""
     cropped = []
     for (k, j, i), frame in parts:
         rows, columns = (np.flatnonzero(frame.any(axis=axis)) for axis in (1, 0))

@@ -15,6 +15,7 @@ from html import escape
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from PRRTUptakeLib.export.deidentify_dates import DateShift
 from PRRTUptakeLib.segmentation.codes import known_structures
 from PRRTUptakeLib.segmentation.segments import LOBES, ROLES
 from PRRTUptakeLib.study.measurements import COLUMNS
@@ -26,10 +27,9 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 _SHORTEST = 3  # letters of a name that are looked for in text
+_LONG_NUMBER = 5  # digits of an id that are looked for behind letters and zeros, too
 _UID = re.compile(r"(?<![\d.])[0-2](?:\.(?:0|[1-9]\d*)){5,}(?![\d.]*\d)")
 _IN_ASCII = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss", "ø": "oe"})
-_DATE_FORMS = ("%Y%m%d", "%d.%m.%Y", "%d/%m/%Y", "%d-%m-%Y", "%m/%d/%Y", "%m-%d-%Y")
-_ISO_DATE = re.compile(r"(?<!\d)(\d{4}-\d{2}-\d{2})(?!\d)")
 _TAG = re.compile(r"(<[^>]*>)")
 _LABEL = re.compile(r'(?<=aria-label=")[^"]*')
 _ID_KEYWORDS = ("PatientID", "OtherPatientIDs", "AccessionNumber", "StudyID", "AdmissionID")
@@ -83,7 +83,9 @@ class Identity:
             return None
         spelt = set(chain.from_iterable(_spellings(word) for word in found))
         longest_first = "|".join(_not_in_number(word) for word in sorted(spelt, key=len, reverse=True))
-        return re.compile(rf"(?<![^\W_])(?:{longest_first})(?![^\W_])", re.IGNORECASE)
+        numbers = [word.lstrip("0") for word in found if word.isdigit() and len(word.lstrip("0")) >= _LONG_NUMBER]
+        padded = "".join(rf"|(?<![\d.,])0*{word}(?!\d|[.,]\d)" for word in numbers)  # ID0012345
+        return re.compile(rf"(?<![^\W_])(?:{longest_first})(?:'s)?(?![^\W_]){padded}", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -106,11 +108,7 @@ class Cleaner:
     def text(self, text: str) -> str:
         """Plain text with UIDs mapped, dates shifted, and names and ids replaced."""
         text = _UID.sub(lambda found: self.uid(found[0]), text)
-        text = _ISO_DATE.sub(lambda found: self._shifted(found[1]), text)
-        written = self._written_dates
-        if written:
-            known = "|".join(map(re.escape, written))
-            text = re.sub(rf"(?<!\d)(?:{known})(?!\d)", lambda found: written[found[0]], text)
+        text = self._dates.text(text)
         return self.words(text)
 
     def words(self, text: str) -> str:
@@ -137,14 +135,8 @@ class Cleaner:
         return self.identity.pattern()
 
     @cached_property
-    def _written_dates(self) -> dict[str, str]:
-        """The patient's dates, as they may be written, and what replaces them."""
-        days = [datetime.strptime(one, "%Y%m%d") for one in sorted(self.identity.dates)]
-        return {day.strftime(form): (day - self.shift).strftime(form) for form in _DATE_FORMS for day in days}
-
-    def _shifted(self, written: str) -> str:
-        day = _day(written, "%Y-%m-%d")
-        return written if day is None else (day - self.shift).strftime("%Y-%m-%d")
+    def _dates(self) -> DateShift:
+        return DateShift(self.shift, self.identity.dates)
 
 
 def _day(written: str, form: str) -> datetime | None:
@@ -158,7 +150,7 @@ def _day(written: str, form: str) -> datetime | None:
 def _parts_of_name(name: str) -> list[str]:
     """What a person may be called by: each part of the name, of a double name too, and any two in either order."""
     parts = [part for part in re.split(r"[\^= ,]+", name) if part]
-    pairs = [f"{one}{join}{two}" for one in parts for two in parts for join in (" ", ", ") if one != two]
+    pairs = [f"{one}{join}{two}" for one in parts for two in parts for join in ("", " ", ", ") if one != two]
     return [*parts, *pairs, *(half for part in parts if "-" in part for half in part.split("-"))]
 
 

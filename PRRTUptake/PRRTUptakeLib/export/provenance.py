@@ -63,10 +63,18 @@ def write_json(content: Mapping[str, Any], path: Path) -> None:
 
 def hashes(files: Iterable[Path], base: Path) -> dict[str, str]:
     """SHA-256 of each file, by its path relative to ``base``, sorted by name."""
-    paths = sorted({path.resolve() for path in files})
+    paths, base = _resolved(files), base.resolve()
     with ThreadPoolExecutor() as pool:
         digests = list(pool.map(_sha256, paths))
     return {_relative(path, base): digest for path, digest in zip(paths, digests, strict=True)}
+
+
+def _resolved(files: Iterable[Path]) -> list[Path]:
+    """Absolute paths without links, each once, sorted; a folder of hundreds of files is resolved once."""
+    listed = list(files)
+    folders = {folder: folder.resolve() for folder in {path.parent for path in listed}}
+    plain = {path: folders[path.parent] / path.name for path in listed if path.name not in ("", "..")}
+    return sorted({plain[path] if path in plain and not path.is_symlink() else path.resolve() for path in listed})
 
 
 def _sha256(path: Path) -> str:
@@ -79,6 +87,6 @@ def _sha256(path: Path) -> str:
 
 def _relative(path: Path, base: Path) -> str:
     try:
-        return path.relative_to(base.resolve()).as_posix()
+        return path.relative_to(base).as_posix()
     except ValueError:
         return path.as_posix()

@@ -29,19 +29,25 @@ _META_BYTES = {
     "MET_CHAR": 1, "MET_UCHAR": 1, "MET_SHORT": 2, "MET_USHORT": 2, "MET_INT": 4, "MET_UINT": 4, "MET_LONG": 4,
     "MET_ULONG": 4, "MET_LONG_LONG": 8, "MET_ULONG_LONG": 8, "MET_FLOAT": 4, "MET_DOUBLE": 8,
 }  # fmt: skip
+_PATIENT_SPACES = ("left-posterior-superior", "lps", "right-anterior-superior", "ras", "left-anterior-superior", "las")
+_META_PLACES = (
+    ("TransformMatrix", "Rotation", "Orientation"),
+    ("Offset", "Origin", "Position"),
+    ("ElementSpacing", "ElementSize"),
+)
 _LARGEST_VOXELS = 1 << 36
 _LONGEST_HEADER = 1 << 20
 
 
-def check_nrrd(path: Path) -> None:
-    """Raise if an NRRD file (.nrrd, .seg.nrrd) does not hold what its header says.
+def check_nrrd(path: Path) -> dict[str, str]:
+    """Raise if an NRRD file (.nrrd, .seg.nrrd) does not hold what its header says; else the header's fields.
 
     The layout is that of http://teem.sourceforge.net/nrrd/format.html.
 
     Raises
     ------
     ImagingError
-        If the file is damaged or cut short, or keeps its voxels in another file.
+        If the file is damaged or cut short, keeps its voxels in another file, or does not say where they are.
     """
     data = _bytes(path)
     head, separator, payload = data.partition(b"\n\n")
@@ -57,12 +63,14 @@ def check_nrrd(path: Path) -> None:
     width = _NRRD_BYTES.get(fields.get("type", ""))
     if width is None:
         raise ImagingError(f"{path.name} has voxels of the type '{fields.get('type', '')}', which is not known.")
+    _check_place(fields, path)
     _check_directions(fields, path)
     _check_extents(head.decode("utf-8", "replace"), sizes, path)
     skipped = any(fields.get(key, "0") != "0" for key in ("line skip", "lineskip", "byte skip", "byteskip"))
     if skipped:
         raise ImagingError(f"{path.name} skips lines or bytes before its voxels: write it again without.")
     _compare(path, _nrrd_payload(payload, fields.get("encoding", ""), path), _product(sizes) * width)
+    return fields
 
 
 def _nrrd_fields(head: str) -> dict[str, str]:
@@ -70,6 +78,24 @@ def _nrrd_fields(head: str) -> dict[str, str]:
     lines = [line for line in head.splitlines()[1:] if ": " in line and ":=" not in line.split(": ")[0]]
     pairs = [line.split(": ", 1) for line in lines if not line.startswith("#")]
     return {key.strip().lower(): value.strip() for key, value in pairs}
+
+
+def _check_place(fields: dict[str, str], path: Path) -> None:
+    """Space, directions and origin must be stated, since readers take the scanner's own corner and 1 mm without."""
+    missing = [key for key in ("space", "space directions", "space origin") if not fields.get(key)]
+    if missing:
+        raise ImagingError(
+            f"{path.name} does not say where its voxels are in the patient ({', '.join(missing)} missing in its "
+            "header): write it again with the geometry of its image."
+        )
+    if fields["space"].lower() not in _PATIENT_SPACES:
+        raise ImagingError(
+            f"{path.name} states 'space: {fields['space']}', which does not say what is left or right of the patient: "
+            "write it again in left-posterior-superior or right-anterior-superior."
+        )
+    units = {word for word in re.findall(r'"([^"]*)"', fields.get("space units", "")) if word.strip()}
+    if units - {"mm", "???"}:
+        raise ImagingError(f"{path.name} states 'space units: {fields['space units']}': write it again in mm.")
 
 
 def _check_directions(fields: dict[str, str], path: Path) -> None:
@@ -126,7 +152,7 @@ def check_metaimage(path: Path) -> None:
     Raises
     ------
     ImagingError
-        If the file is damaged or cut short, or keeps its voxels in another file.
+        If the file is damaged or cut short, keeps its voxels in another file, or does not say where they are.
     """
     data = _bytes(path)
     head, marker, rest = data[:_LONGEST_HEADER].partition(b"ElementDataFile")
@@ -137,6 +163,12 @@ def check_metaimage(path: Path) -> None:
         raise ImagingError(f"{path.name} keeps its voxels in another file: write it as one .mha file.")
     text = head.decode("utf-8", "replace").splitlines()
     fields = {key.strip(): value.strip() for key, value in (one.split("=", 1) for one in text if "=" in one)}
+    missing = [names[0] for names in _META_PLACES if not any(fields.get(name) for name in names)]
+    if missing:
+        raise ImagingError(
+            f"{path.name} does not say where its voxels are in the patient ({', '.join(missing)} missing in its "
+            "header): write it again with the geometry of its image."
+        )
     payload = data[len(head) + len(marker) + len(line) + 1 :]
     sizes = _sizes(fields.get("DimSize", ""), path, fields.get("NDims", ""))
     width = _META_BYTES.get(fields.get("ElementType", ""))

@@ -75,7 +75,7 @@ def read_nifti(path: Path) -> Nifti:
     values = _values(data, header, path.name)
     matrix, remarks = _orientation(header, path.name)
     matrix[:3] *= _UNITS_mm.get(header.units & 7, 1.0)
-    grid, sheared = _straightened(Grid(values.shape, matrix), path.name)
+    grid, sheared = straightened(Grid(values.shape, matrix), path.name)
     return Nifti(values, grid, _labels(data, header), (*remarks, *sheared))
 
 
@@ -254,8 +254,14 @@ def _apart_voxels(one: np.ndarray, other: np.ndarray, sizes: tuple[int, ...]) ->
     return float(np.linalg.norm(places[0][:, :3] - places[1][:, :3], axis=1).max() / edge)
 
 
-def _straightened(grid: Grid, name: str) -> tuple[Grid, tuple[str, ...]]:
-    """The nearest grid with axes at right angles, and how far that is; what is sheared by much stays as it is."""
+def straightened(grid: Grid, name: str) -> tuple[Grid, tuple[str, ...]]:
+    """The nearest grid with axes at right angles, and how far that is; what is sheared by much stays as it is.
+
+    Parameters
+    ----------
+    grid : as a file of any kind states it.
+    name : of the file, for the sentence.
+    """
     edges = np.linalg.norm(grid.ijk_to_ras[:3, :3], axis=0)
     axes = grid.ijk_to_ras[:3, :3] / edges
     shear = float(np.abs(axes.T @ axes - np.eye(3)).max())

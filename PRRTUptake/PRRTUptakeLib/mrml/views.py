@@ -8,6 +8,7 @@ import numpy as np
 import slicer
 from vtkmodules.util.numpy_support import vtk_to_numpy
 
+from PRRTUptakeLib.imaging.shown_range import nearly_highest
 from PRRTUptakeLib.mrml.images import ANATOMY, LOBE_PLANE_ROLE, MEASURED, SEGMENTATION_ROLE, image_row, image_rows
 from PRRTUptakeLib.mrml.own_segments import visit_of_segments
 from PRRTUptakeLib.mrml.segmentations import STRUCTURE_TAG, image_to_world, tag
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 FOREGROUND_OPACITY = 0.4
 _WARM = ("vtkMRMLPETProceduralColorNodePET-Heat", "vtkMRMLColorTableNodeIron")
 _MARGIN = 1.25  # of the liver's size, that its surroundings are seen too
-_BRIGHTEST_PERCENT = 99.95  # the scale ends here: a single hot voxel does not darken all others
 _READABLE = {"Bq/ml": "Bq/mL", "g/ml{SUVbw}": "SUVbw g/mL"}
 # Axes of the views as columns, RAS: across, up, out of the screen; the patient's right is at the screen's left.
 _VIEW_AXES = {
@@ -112,8 +112,7 @@ def warm_colours(image: Any) -> None:
     data = image.GetImageData()
     if data is None or data.GetPointData().GetScalars() is None:
         return
-    values = vtk_to_numpy(data.GetPointData().GetScalars())[::7]
-    top = float(np.percentile(values, _BRIGHTEST_PERCENT)) if values.size else 0.0
+    top = nearly_highest(vtk_to_numpy(data.GetPointData().GetScalars()))
     if top > 0:
         display.AutoWindowLevelOff()
         display.SetWindowLevelMinMax(0.0, top)

@@ -13,6 +13,7 @@ from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from vtkmodules.vtkCommonDataModel import vtkImageData
 from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
+from PRRTUptakeLib.imaging.shown_range import shown_range
 from PRRTUptakeLib.imaging.volume import Volume
 from PRRTUptakeLib.mrml.errors import NodeError
 from PRRTUptakeLib.mrml.session import is_headless, session
@@ -59,6 +60,8 @@ def node_from_volume(volume: Volume, name: str, node: Any = None, shared: bool =
     if node is None:
         node = session().AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
     node.SetName(name)
+    if node.GetDisplayNode() is None:
+        _add_display(node, volume)  # before the image, in which it would look for a range of its own
     image = vtkImageData()
     image.SetDimensions(*volume.array.shape[::-1])
     image.GetPointData().SetScalars(numpy_to_vtk(_scalars(volume).ravel(), deep=not shared))
@@ -69,10 +72,17 @@ def node_from_volume(volume: Volume, name: str, node: Any = None, shared: bool =
     time = volume.reference_time.isoformat() if volume.reference_time else None
     node.SetAttribute(REFERENCE_TIME_ATTRIBUTE, time)
     node.SetAttribute(PROVENANCE_ATTRIBUTE, json.dumps(dict(volume.provenance)) if volume.provenance else None)
-    if node.GetDisplayNode() is None:
-        node.CreateDefaultDisplayNodes()
     ensure_subject_hierarchy_item(node)
     return node
+
+
+def _add_display(node: Any, volume: Volume) -> None:
+    """Show a CT in the abdomen's window and activity from 0 up; other images as Slicer finds best."""
+    node.CreateDefaultDisplayNodes()
+    shown = shown_range(volume)
+    if shown is not None:
+        node.GetDisplayNode().AutoWindowLevelOff()
+        node.GetDisplayNode().SetWindowLevelMinMax(*shown)
 
 
 def _scalars(volume: Volume) -> np.ndarray:

@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import SimpleITK as sitk
 
-from PRRTUptakeLib.imaging.itk_images import affine_to_itk, shrunk_array
+from PRRTUptakeLib.imaging.itk_images import affine_to_itk
 from PRRTUptakeLib.registration.preprocessing import checked_mask
 from PRRTUptakeLib.registration.session_check import (
-    compared_image,
     mutual_information,
     parted_by_liver,
     ranks_within,
@@ -123,10 +122,10 @@ def check_orientation(
         As ``session_check.check_session``.
     """
     mask = checked_mask(liver, anatomy.grid, "liver")
-    image = compared_image(emission)
-    values = sitk.GetArrayFromImage(image)
     tissue = tissue or tissue_of(emission, anatomy)
-    classes, domain = tissue.parted(image, anatomy, mask)
+    image = tissue.compared(emission)
+    values = sitk.GetArrayViewFromImage(image)
+    classes, domain = tissue.parted(anatomy, mask)
     seen, ranges, _ = search_of(image, domain, mask is not None)
     found = {flip: roughly_best_agreement(_mirrored(values, flip), classes, seen, ranges) for flip in _FLIPS}
     of_mask = _mask_agreement(image, tissue, anatomy, mask) if mask is not None else {}
@@ -154,7 +153,7 @@ def _mask_agreement(image: sitk.Image, tissue: Tissue, anatomy: Volume, mask: np
     ranks = ranks_within(sitk.GetArrayViewFromImage(image)[every], domain)[domain]
     classes, places = tissue.classes[every][domain], image[::2, ::2, ::2]
     without = mutual_information(ranks, classes)
-    liver, found = shrunk_array(mask, anatomy.grid, 3.0), {}
+    liver, found = tissue.coarse_liver(anatomy, mask), {}
     for flip in _FLIPS:
         turned = sitk.Resample(liver, places, _reflection(anatomy.grid, flip), sitk.sitkLinear, 0.0)
         part = sitk.GetArrayViewFromImage(turned)[domain]

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import SimpleITK as sitk
 
+from PRRTUptakeLib.imaging.dilation import grown_mask
 from PRRTUptakeLib.imaging.itk_images import grid_of, itk_image, shrunk_array
 from PRRTUptakeLib.registration.errors import RegistrationError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from PRRTUptakeLib.imaging.volume import Grid, Volume
 
 BODY_WINDOW_HU = (-200.0, 300.0)  # air to bone
@@ -23,7 +21,6 @@ LIVER_WINDOW_HU = (-100.0, 200.0)  # fat to enhanced organs: on a native CT wide
 _BODY_HU = -250.0
 COMPARED_mm = 3.0  # images are compared in voxels of about this size
 _COARSE: WeakKeyDictionary[Volume, tuple[sitk.Image, sitk.Image]] = WeakKeyDictionary()  # gone with their volumes
-_MOST_SHIFTS = 60  # of a quarter of the lines: beyond, a distance map is faster
 
 
 def check_pair(fixed: Volume, moving: Volume, force: bool) -> tuple[str, ...]:
@@ -214,40 +211,10 @@ def dilated(mask: sitk.Image, margin_mm: float) -> sitk.Image:
             slice(max(0, part.start - step), part.stop + step)
             for part, step in zip(bounding_box(inside), steps, strict=True)
         )
-        found[near] = _within(inside[near], mask.GetSpacing()[::-1], margin_mm)
+        found[near] = grown_mask(inside[near], mask.GetSpacing()[::-1], margin_mm)
     grown = sitk.GetImageFromArray(found)
     grown.CopyInformation(mask)
     return grown
-
-
-def _within(inside: np.ndarray, spacing_mm: Sequence[float], margin_mm: float) -> np.ndarray:
-    """Voxels [k, j, i] whose centre is at most ``margin_mm`` from that of one inside; ``spacing_mm`` of k, j, i.
-
-    Lines along i are grown first, then shifted along k and j: a distance map is not needed where only one is asked for.
-    """
-    reach = [int(margin_mm / one + 1e-9) for one in spacing_mm]
-    if reach[0] * reach[1] > _MOST_SHIFTS:
-        from scipy.ndimage import distance_transform_edt
-
-        return np.asarray(distance_transform_edt(~inside, sampling=spacing_mm) <= margin_mm)
-    padded = np.pad(inside, [(n, n) for n in reach])
-    grown = [padded]  # by 0, 1, 2 ... voxels along i
-    for n in range(1, reach[2] + 1):
-        wider = grown[-1].copy()
-        wider[..., n:] |= padded[..., :-n]
-        wider[..., :-n] |= padded[..., n:]
-        grown.append(wider)
-    k, j, i = (np.square(np.arange(n + 1) * one) for n, one in zip(reach, spacing_mm, strict=True))
-    found = np.zeros_like(inside)
-    low = reach[2]
-    for up, side in itertools.product(range(-reach[0], reach[0] + 1), range(-reach[1], reach[1] + 1)):
-        wide = int(np.count_nonzero(np.sqrt(k[abs(up)] + j[abs(side)] + i) <= margin_mm)) - 1
-        if wide >= 0:
-            rows = tuple(
-                slice(n + o, n + o + size) for n, o, size in zip(reach, (up, side), inside.shape, strict=False)
-            )
-            found |= grown[wide][rows[0], rows[1], low : low + inside.shape[2]]
-    return found
 
 
 def cropped(image: sitk.Image, mask: sitk.Image, margin_mm: float = 0.0) -> sitk.Image:

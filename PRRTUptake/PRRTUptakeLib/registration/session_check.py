@@ -154,10 +154,11 @@ def check_session(
     check_overlap(anatomy.grid, emission.grid, np.eye(4))
     if count_not_finite(emission.array) or count_not_finite(anatomy.array):
         raise RegistrationError("An image of the session holds values that are not finite (NaN): correct it first.")
-    image = compared_image(emission)
-    classes, domain = (tissue or _tissue_on(image, anatomy)).parted(image, anatomy, mask)
+    tissue = tissue or tissue_of(emission, anatomy)
+    image = tissue.compared(emission)
+    classes, domain = tissue.parted(anatomy, mask)
     seen, ranges, spacing = search_of(image, domain, mask is not None)
-    best, values = _best_shift(sitk.GetArrayFromImage(image), classes, seen, ranges, spacing)
+    best, values = _best_shift(sitk.GetArrayViewFromImage(image), classes, seen, ranges, spacing)
     axes = grid_of(image).ijk_to_ras[:3, :3] / grid_of(image).spacing_mm
     moved = axes @ (np.asarray(best) * spacing)[::-1]
     reach = np.abs(axes) @ (np.minimum(-ranges[:, 0], ranges[:, 1]) * spacing)[::-1]
@@ -193,34 +194,50 @@ class Tissue:
 
     Attributes
     ----------
+    emission : the image on whose grid the tissue is.
+    image : the same in voxels in which it is compared.
     classes : class of tissue of each voxel.
     known : whether the CT shows the voxel.
     near : whether it is within the body's outline or 15 mm around.
     """
 
+    emission: Volume
+    image: sitk.Image
     classes: np.ndarray
     known: np.ndarray
     near: np.ndarray
-    _parted: dict[str, Any] = field(default_factory=dict)
+    _kept: dict[str, Any] = field(default_factory=dict)
 
-    def parted(self, emission: sitk.Image, anatomy: Volume, liver: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    def compared(self, emission: Volume) -> sitk.Image:
+        """An emission image on the grid of the tissue, in voxels in which it is compared."""
+        return self.image if emission is self.emission else _compared(emission)
+
+    def coarse_liver(self, anatomy: Volume, liver: np.ndarray) -> sitk.Image:
+        """A mask [k, j, i] on the grid of ``anatomy`` as shares of voxels of about 3 mm; the last one is kept."""
+        if self._kept.get("liver") is not liver:
+            self._kept.update(liver=liver, coarse=shrunk_array(liver, anatomy.grid, COMPARED_mm), parted=None)
+        found: sitk.Image = self._kept["coarse"]
+        return found
+
+    def parted(self, anatomy: Volume, liver: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """Classes of tissue [k, j, i], and the voxels compared (bool): the liver and its surroundings, or the body.
 
         ``liver`` is a mask [k, j, i] on the grid of ``anatomy``. The last answer is kept: two checks ask for it.
         """
         if liver is None:
             return self.classes, self.known & self.near
-        if self._parted.get("liver") is not liver:
-            coarse = shrunk_array(liver, anatomy.grid, COMPARED_mm)
-            around = _onto(dilated(coarse, _LIVER_SURROUNDINGS_mm), emission, sitk.sitkNearestNeighbor, 0.0) > 0
-            classes = parted_by_liver(self.classes, _onto(coarse, emission, sitk.sitkLinear, 0.0))
-            self._parted.update(liver=liver, answer=(classes, self.known & self.near & around))
-        found: tuple[np.ndarray, np.ndarray] = self._parted["answer"]
+        coarse = self.coarse_liver(anatomy, liver)
+        if self._kept["parted"] is None:
+            grown = dilated(coarse, _LIVER_SURROUNDINGS_mm)
+            around = _onto(cropped(grown, grown), self.image, sitk.sitkNearestNeighbor, 0.0) > 0
+            share = _onto(cropped(coarse, grown), self.image, sitk.sitkLinear, 0.0)
+            classes = parted_by_liver(self.classes, share)
+            self._kept["parted"] = (classes, self.known & self.near & around)
+        found: tuple[np.ndarray, np.ndarray] = self._kept["parted"]
         return found
 
 
-def compared_image(emission: Volume) -> sitk.Image:
-    """The emission image in voxels in which it is compared."""
+def _compared(emission: Volume) -> sitk.Image:
     return shrunk_array(emission.array, emission.grid, _SPACING_mm)
 
 
@@ -233,32 +250,68 @@ def tissue_of(emission: Volume, anatomy: Volume) -> Tissue:
         If the two do not overlap.
     """
     check_overlap(anatomy.grid, emission.grid, np.eye(4))
-    return _tissue_on(compared_image(emission), anatomy)
-
-
-def _tissue_on(emission: sitk.Image, anatomy: Volume) -> Tissue:
-    """The tissue of each voxel of an emission image."""
+    image = _compared(emission)
     fine, body = coarse_and_body(anatomy)
     outline = dilated(body, _BODY_SURROUNDINGS_mm)
-    near = _onto(outline, emission, sitk.sitkNearestNeighbor, 0.0) > 0
-    smooth = sitk.SmoothingRecursiveGaussian(cropped(fine, outline, 4.0 * _SPACING_mm), _SPACING_mm / 2.0)
-    values = _onto(smooth, emission, sitk.sitkLinear, _UNKNOWN)
-    seen = np.where(near, values, _onto(fine, emission, sitk.sitkNearestNeighbor, _UNKNOWN))
+    near = _onto(cropped(outline, outline), image, sitk.sitkNearestNeighbor, 0.0) > 0
+    values = _onto(_smoothed(cropped(fine, outline, 4.0 * _SPACING_mm)), image, sitk.sitkLinear, _UNKNOWN)
+    seen = np.where(near, values, _onto(fine, image, sitk.sitkNearestNeighbor, _UNKNOWN))
     known = seen > _UNKNOWN / 2.0 if is_ct(anatomy) else seen > _UNKNOWN
     edges = _HU_EDGES if is_ct(anatomy) else np.quantile(values[known & near], np.linspace(0, 1, 12)[1:-1])
     classes = np.zeros(values.shape, dtype=np.intp)
-    classes[near] = np.digitize(values[near], edges)
-    return Tissue(classes, known, near)
+    classes[near] = _counts_reached(values[near], edges)
+    return Tissue(emission, image, classes, known, near)
+
+
+def _smoothed(image: sitk.Image) -> sitk.Image:
+    """Smoothed by a Gaussian to the voxels in which images are compared; the edges go on beyond the image."""
+    from scipy.ndimage import gaussian_filter
+
+    sigma = _SPACING_mm / 2.0 / np.array(image.GetSpacing()[::-1])
+    found = sitk.GetImageFromArray(gaussian_filter(sitk.GetArrayViewFromImage(image), sigma, mode="nearest"))
+    found.CopyInformation(image)
+    return found
 
 
 def parted_by_liver(classes: np.ndarray, liver: np.ndarray) -> np.ndarray:
     """Classes of tissue, parted by how much of each voxel is liver, 0 to 1, of the same shape."""
-    part = sum((liver >= edge).astype(np.intp) for edge in _LIVER_EDGES)
-    return np.asarray(classes + (int(classes.max()) + 1) * part)
+    return np.asarray(classes + (int(classes.max()) + 1) * _counts_reached(liver, _LIVER_EDGES))
+
+
+def _counts_reached(values: np.ndarray, limits: np.ndarray) -> np.ndarray:
+    """How many of the ascending ``limits`` each value reaches, as whole numbers of the same shape.
+
+    By comparisons with few limits, since a search takes three times as long. Single precision is compared as such, so
+    each limit becomes the least such number that is not below it.
+    """
+    if values.dtype == np.float32:
+        rounded = limits.astype(np.float32)
+        limits = np.where(rounded < limits, np.nextafter(rounded, np.float32(np.inf)), rounded)
+    compared, counts = np.ascontiguousarray(values), np.zeros(values.shape, dtype=np.uint8)
+    for limit in limits:
+        counts += (compared >= limit).view(np.uint8)
+    return counts.astype(np.intp)
 
 
 def _onto(image: sitk.Image, grid: sitk.Image, how: int, outside: float) -> np.ndarray:
-    return np.asarray(sitk.GetArrayFromImage(sitk.Resample(image, grid, sitk.Transform(), how, outside)))
+    """``image`` on another grid, array [k, j, i]; only the part of the grid that the image reaches is worked on."""
+    low, size = _reached(grid, image)
+    found = np.full(grid.GetSize()[::-1], outside, dtype=sitk.GetArrayViewFromImage(image).dtype)
+    if min(size) > 0:
+        origin, axes = grid.TransformContinuousIndexToPhysicalPoint(low), grid.GetDirection()
+        part = sitk.Resample(image, size, sitk.Transform(), how, origin, grid.GetSpacing(), axes, outside)
+        box = tuple(slice(start, start + n) for start, n in zip(low[::-1], size[::-1], strict=True))
+        found[box] = sitk.GetArrayViewFromImage(part)
+    return found
+
+
+def _reached(grid: sitk.Image, image: sitk.Image) -> tuple[list[int], list[int]]:
+    """First index i, j, k and size of the part of a grid that has its voxel centres in an image's voxels."""
+    ends = np.stack(np.meshgrid(*[[-0.5, n - 0.5] for n in image.GetSize()]), axis=-1).reshape(-1, 3)
+    places = grid_of(grid).to_ijk(grid_of(image).to_ras(ends))
+    low = np.clip(np.floor(places.min(axis=0)), 0, grid.GetSize()).astype(int)
+    high = np.clip(np.ceil(places.max(axis=0)) + 1, low, grid.GetSize()).astype(int)
+    return low.tolist(), (high - low).tolist()
 
 
 def _with_room(domain: np.ndarray, spacing: np.ndarray) -> np.ndarray:
@@ -347,7 +400,7 @@ def ranks_within(image: np.ndarray, domain: np.ndarray) -> np.ndarray:
     if not values.max() > values.min():
         raise RegistrationError("The emission image is uniform over the patient: there is nothing to compare.")
     limits = np.unique(np.quantile(values, np.linspace(0.0, 1.0, _RANKS + 1)[1:-1]))
-    return np.searchsorted(limits, image, side="right").astype(np.int64)
+    return _counts_reached(image, limits)
 
 
 def mutual_information(ranks: np.ndarray, classes: np.ndarray) -> float:

@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import SimpleITK as sitk
 
+from PRRTUptakeLib.imaging.errors import ImagingError
+from PRRTUptakeLib.imaging.file_checks import check_metaimage, check_nrrd
 from PRRTUptakeLib.imaging.itk_images import affine_from_itk, itk_image
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS, Grid
 from PRRTUptakeLib.registration.errors import RegistrationError
-from PRRTUptakeLib.registration.result import DisplacementField, Registration, given_registration
+from PRRTUptakeLib.registration.result import DisplacementField, Registration, RegistrationQuality, given_registration
+from PRRTUptakeLib.registration.transform_extent import COVERED, share_covered, widened
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,6 +64,7 @@ def _read(path: Path) -> sitk.Transform:
     name = path.name.lower()
     try:
         if name.endswith(FIELD_SUFFIXES):
+            _check_place(path)
             image = sitk.ReadImage(str(path), sitk.sitkVectorFloat64)
             if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 3:
                 raise RegistrationError(f"{path.name} is an image, but no field of displacements with three parts.")
@@ -74,6 +78,23 @@ def _read(path: Path) -> sitk.Transform:
     if transform.GetDimension() != 3:
         raise RegistrationError(f"{path.name} is a transform in {transform.GetDimension()} dimensions, not in 3.")
     return transform
+
+
+def _check_place(path: Path) -> None:
+    """A field must say where it is; in NRRD its displacements are along the axes of its space, for ITK those of LPS."""
+    name = path.name.lower()
+    try:
+        if name.endswith(".nrrd"):
+            space = check_nrrd(path)["space"].lower()
+            if space not in ("left-posterior-superior", "lps"):
+                raise RegistrationError(
+                    f"{path.name} states 'space: {space}': along which axes its displacements are is not certain; "
+                    "export it in left-posterior-superior."
+                )
+        elif name.endswith(".mha"):
+            check_metaimage(path)
+    except ImagingError as error:
+        raise RegistrationError(str(error)) from error
 
 
 def _linear_part(transform: sitk.Transform, fixed: Grid) -> np.ndarray | None:
@@ -113,6 +134,8 @@ def _checked(matrix: np.ndarray, path: Path) -> np.ndarray:
 
 def _bent(transform: sitk.Transform, fixed: Grid, path: Path) -> Registration:
     """A transform that bends as matrix (its least-squares linear part) and displacements on a lattice of 5 mm."""
+    transform = widened(transform)
+    covered = share_covered(transform, fixed)
     lattice = _sample_grid(fixed)
     image = itk_image(np.zeros(lattice.shape, dtype=np.uint8), lattice)
     field = sitk.TransformToDisplacementField(
@@ -132,9 +155,19 @@ def _bent(transform: sitk.Transform, fixed: Grid, path: Path) -> Registration:
     matrix[:3] = solved.T
     matrix = _checked(matrix, path)
     made = _field(lattice, targets, matrix)
+    partly = f"The transform file {path.name} covers {covered:.0%} of the image the contours were drawn on"
+    if covered < COVERED and made.smallest_jacobian() <= 0:
+        raise RegistrationError(f"{partly} and folds the patient at its edge: export it over the whole image.")
     if made.smallest_jacobian() <= 0:
         raise RegistrationError(f"The transform file {path.name} folds the patient onto itself: register again.")
-    return Registration("given", matrix, displacement=made, provenance={"source": f"file {path.name}", "bends": True})
+    doubts = () if covered >= COVERED else (f"{partly}: beyond it nothing is bent.",)
+    return Registration(
+        "given",
+        matrix,
+        RegistrationQuality(warnings=doubts),
+        displacement=made,
+        provenance={"source": f"file {path.name}", "bends": True},
+    )
 
 
 def displacements(point_map: Callable[[np.ndarray], np.ndarray], matrix: np.ndarray, fixed: Grid) -> DisplacementField:

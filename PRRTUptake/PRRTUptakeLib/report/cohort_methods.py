@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from PRRTUptakeLib.statistics.paired import LEAST_PATIENTS
 from PRRTUptakeLib.study.designs import design_of
 from PRRTUptakeLib.versions import VERSION
 from PRRTUptakeLib.vocabulary import AGGREGATIONS, REFERENCES, metric_label
@@ -80,7 +81,7 @@ def _statistics(protocol: Protocol, endpoint: Endpoint | None) -> list[str]:
     if rules.bootstrap_samples:
         words.append(
             f"Bootstrap intervals are bias-corrected and accelerated, of {rules.bootstrap_samples} resamples of "
-            f"patients (seed {rules.bootstrap_seed})."
+            f"patients (seed {rules.bootstrap_seed}); fewer than {LEAST_PATIENTS} patients have none."
         )
     if endpoint and endpoint.propagated:
         words.append(

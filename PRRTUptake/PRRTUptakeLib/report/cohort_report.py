@@ -225,7 +225,7 @@ def _response_section(endpoint: Endpoint) -> str:
     chart = scatter_plot("Dose and response", dose, change, labels, line, response.lesions)
     words = (
         f"{len(response.lesions)} lesions of {len(set(response.patients))} patients: slope "
-        f"{with_interval(response.slope_percent_per_Gy, response.slope_ci)} % per Gy (bootstrap over patients); rank "
+        f"{with_interval(response.slope_percent_per_Gy, response.slope_ci)} % per Gy (jackknife over patients); rank "
         f"correlation {number(response.spearman)}, of patients' means {number(response.spearman_patients)} "
         f"({p_words(response.p_patients)})."
     )

@@ -12,7 +12,7 @@ from PRRTUptakeLib.formatting import plain_table as plain_table  # reports take 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_MANY_ROWS, _MANY_LETTERS = 8, 1200  # in print, a table of more goes on on the next page
+_MANY_ROWS, _MANY_LETTERS = 8, 1200  # in print, a table or text of more goes on on the next page
 _MANY_COLUMNS = 9  # in print, a table of more is set smaller
 _RANGE = re.compile(r"[-\d.e+]+ (to [-\d.e+]+|\[[-\d.e+]+[,;] [-\d.e+]+\])")  # short, and one word to the eye
 _LONGEST_WORD = 30  # of a cell that does not break within words; UIDs, hashes and addresses do
@@ -38,6 +38,8 @@ td.range { white-space: nowrap; }
 .contents { columns: 2; font-size: .9rem; } .contents ul { margin: 0; } details > summary { cursor: pointer; }
 summary h2 { display: inline-block; } details h3 { margin-bottom: .2rem; }
 .pairs { grid-template-columns: 1fr 1fr; max-width: 52rem; margin-bottom: 1rem; }
+.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(24rem, 1fr)); gap: 1rem; break-inside: avoid; }
+.charts > svg { width: 100%; height: auto; max-width: 35rem; }
 figure { margin: 0; } figure > svg { width: 100%; height: auto; background: #000; }
 figcaption { font-size: .85rem; color: #444; }
 code { overflow-wrap: anywhere; } pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: .85rem; }
@@ -47,9 +49,10 @@ code { overflow-wrap: anywhere; } pre { white-space: pre-wrap; overflow-wrap: an
 @media print { .contents { break-inside: avoid; columns: 3; font-size: 8pt; }
   summary h2::after { content: " (folded; in the file)"; font-weight: 400; font-size: 9pt; }
   body { max-width: none; margin: 0; padding: 0; font-size: 9pt; line-height: 1.35; }
-  h2 { break-after: avoid; margin: .9rem 0 .2rem; } h3, .small { break-after: avoid; } p { break-inside: avoid; }
+  h2 { break-after: avoid; margin: .9rem 0 .2rem; } h3, .small { break-after: avoid; }
+  p { orphans: 3; widows: 3; } .small { break-inside: avoid; } p.long { break-inside: auto; break-after: auto; }
   .pictures { grid-template-columns: 1fr 1fr 1fr; gap: .4rem; } th, td { padding: .1rem .4rem; }
-  .pairs { grid-template-columns: repeat(4, 1fr); max-width: none; }
+  .pairs { grid-template-columns: repeat(4, 1fr); max-width: none; } .charts { grid-template-columns: 1fr 1fr; }
   .chart > svg { width: auto !important; height: auto !important; max-height: 13cm; } /* two charts fill a page */
   figure, table, .warnings, .result { break-inside: avoid; } tr { break-inside: avoid; }
   table.many { break-inside: auto; } caption { break-after: avoid; }
@@ -126,8 +129,20 @@ def folded(heading: str, *sections: str) -> str:
 
 def paragraph(text: str, style: str = "") -> str:
     """A paragraph of plain text; ``style`` names a class of the page's style sheet."""
-    mark = f' class="{style}"' if style else ""
+    kinds = [style] * bool(style) + ["long"] * (len(text) > _MANY_LETTERS)
+    mark = f' class="{" ".join(kinds)}"' if kinds else ""
     return f"<p{mark}>{escape(text)}</p>"
+
+
+def charts(*drawn: str) -> str:
+    """Charts (SVG) beside each other, where there is room for two.
+
+    Examples
+    --------
+    >>> charts("<svg/>", "<svg/>")
+    '<div class="charts"><svg/><svg/></div>'
+    """
+    return f'<div class="charts">{"".join(drawn)}</div>'
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str = "") -> str:

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from PRRTUptakeLib.formatting import number, with_interval
-from PRRTUptakeLib.report.page import folded, html_page, paragraph, section, table
+from PRRTUptakeLib.report.page import charts, folded, html_page, paragraph, section, table
 from PRRTUptakeLib.report.patient_text import (
     interval_cell,
     other_cell,
@@ -14,6 +14,7 @@ from PRRTUptakeLib.report.patient_text import (
     partial_volume_sentences,
     place_words,
     result_sentence,
+    shown_unit,
     target_table,
 )
 from PRRTUptakeLib.report.pictures import ABDOMEN_CT, Shown, SlicePlace, Window, box_around, slice_pictures
@@ -107,8 +108,8 @@ def visit_sections(result: VisitResult, brief: bool = False, pictures: bool = Tr
     details = [*on_recovery, *regions, section(f"{title}: methods", paragraph(methods(result)), _notes(result))]
     if not brief:
         return on_result, [*on_pictures, *details]
-    charts = [section(f"{title}: charts", _chart(result))] if result.targets else []
-    hidden = [*on_result, *charts, *([] if pictures else on_pictures), *details]
+    drawn = [section(f"{title}: charts", _chart(result))] if result.targets else []
+    hidden = [*on_result, *drawn, *([] if pictures else on_pictures), *details]
     return [], [*(on_pictures if pictures else []), folded(f"{title}: details", *hidden)]
 
 
@@ -171,7 +172,7 @@ def _chart(result: VisitResult) -> str:
     means = {name: [ratio if name == other else math.nan for other in lobes] for name, ratio in lobes.items()}
     how = result.protocol.endpoint.aggregation.replace("-", " ")
     per_lobe = bar_chart(f"T/N per lobe, {how}", list(lobes), means, "T/N ratio")
-    return bar_chart("T/N per target lesion", names, groups, "T/N ratio") + per_lobe
+    return charts(bar_chart("T/N per target lesion", names, groups, "T/N ratio"), per_lobe)
 
 
 def _pictures(result: VisitResult) -> str:
@@ -208,17 +209,19 @@ def _row(
     words: str,
 ) -> list[str]:
     """The pictures of one slice."""
-    image, unit, name = result.image, result.image.units, result.labels.image
-    alone = (Shown(image, activity, unit), f"{words}: {name}, window {_range(activity)}")
+    image, name = result.image, result.labels.image
+    scale, unit = shown_unit(image.units)
+    shown = Shown(image, activity, unit, per_unit=scale)
+    alone = (shown, f"{words}: {name}, window {_range(activity, scale)} {unit}".rstrip())
     if result.anatomy is None:
         return slice_pictures([alone], where, outlines)
-    anatomy = (Shown(result.anatomy, ABDOMEN_CT, "HU"), f"{words}: CT, window {_range(ABDOMEN_CT)}")
-    both = (Shown(result.anatomy, ABDOMEN_CT, unit, (image, activity)), f"{words}: {name} on CT")
+    anatomy = (Shown(result.anatomy, ABDOMEN_CT, "HU"), f"{words}: CT, window {_range(ABDOMEN_CT)} HU")
+    both = (Shown(result.anatomy, ABDOMEN_CT, unit, (image, activity), scale), f"{words}: {name} on CT")
     return slice_pictures([anatomy, alone, both], where, outlines)
 
 
-def _range(window: Window) -> str:
-    return f"{number(window.low) if window.low else '0'} to {number(window.high)}"
+def _range(window: Window, scale: float = 1.0) -> str:
+    return f"{number(window.low * scale) if window.low else '0'} to {number(window.high * scale)}"
 
 
 def _color(segment: Segment) -> str:

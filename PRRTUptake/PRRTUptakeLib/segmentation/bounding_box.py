@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import SimpleITK
 
+from PRRTUptakeLib.imaging.dilation import grown_mask
 from PRRTUptakeLib.segmentation.errors import SegmentationError
 from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
 
@@ -129,8 +130,8 @@ def require_orthogonal(grid: Grid) -> None:
 def distance_mm(grid: Grid, mask: np.ndarray) -> np.ndarray:
     """Euclidean distance in mm from each voxel centre to the nearest voxel centre in ``mask``; float32, 0 inside.
 
-    Infinite everywhere if the mask is empty. Exact on the true spacing: C. Maurer et al., IEEE TPAMI 2003;25:265,
-    doi:10.1109/TPAMI.2003.1177156.
+    Infinite everywhere if the mask is empty. On the true spacing, but for 1e-6 of rounding: ask `within_mm` whether a
+    distance is reached. C. Maurer et al., IEEE TPAMI 2003;25:265, doi:10.1109/TPAMI.2003.1177156.
 
     Examples
     --------
@@ -151,12 +152,18 @@ def distance_mm(grid: Grid, mask: np.ndarray) -> np.ndarray:
     return np.asarray(distances)
 
 
+def within_mm(grid: Grid, mask: np.ndarray, margin_mm: float) -> np.ndarray:
+    """Voxels [k, j, i] whose centre is within ``margin_mm`` of that of one in ``mask``; none if the mask is empty."""
+    require_orthogonal(grid)
+    return grown_mask(mask, grid.spacing_mm[::-1], margin_mm)
+
+
 def grown(grid: Grid, segment: Segment, margin_mm: float) -> Segment:
     """The segment and every voxel whose centre is within ``margin_mm`` of one of its voxel centres."""
     if margin_mm <= 0 or not segment.voxel_count:
         return segment
     box = common_box(grid, [segment], margin_mm)
-    return segment_in(segment.name, distance_mm(grid, mask_in(segment, box)) <= margin_mm, box)
+    return segment_in(segment.name, within_mm(grid, mask_in(segment, box), margin_mm), box)
 
 
 def ball_box(grid: Grid, centre_ras: np.ndarray, radius_mm: float) -> tuple[BoundingBox, np.ndarray]:
@@ -191,7 +198,8 @@ def resampled(segment: Segment, grid: Grid, onto: Grid) -> Segment:
     low = np.clip(np.floor(reach.min(axis=0)).astype(int), 0, onto.shape)
     high = np.clip(np.ceil(reach.max(axis=0)).astype(int) + 1, low, onto.shape)
     kji = np.stack(np.meshgrid(*[np.arange(a, b) for a, b in zip(low, high, strict=True)], indexing="ij"), axis=-1)
-    source = np.rint(grid.to_ijk(onto.to_ras(kji[..., ::-1])))[..., ::-1].astype(int) - np.array(segment.origin)
+    places = np.round(grid.to_ijk(onto.to_ras(kji[..., ::-1])), 3)  # so that rounding does not decide on faces
+    source = np.rint(places)[..., ::-1].astype(int) - np.array(segment.origin)
     within = ((source >= 0) & (source < np.array(segment.mask.shape))).all(axis=-1)
     mask = np.zeros(within.shape, dtype=bool)
     mask[within] = segment.mask[tuple(source[within].T)]

@@ -14,6 +14,7 @@ import numpy as np
 import SimpleITK
 from scipy import ndimage
 
+from PRRTUptakeLib.imaging.dilation import SAME_MM
 from PRRTUptakeLib.segmentation import codes
 from PRRTUptakeLib.segmentation.bounding_box import BoundingBox, ball_box, mask_in, segment_in
 from PRRTUptakeLib.segmentation.errors import SegmentationError
@@ -138,7 +139,7 @@ def _search(image: Volume, seed_ras: np.ndarray, radius_mm: float, within: Segme
         raise SegmentationError(
             "The seed is outside the region that limits the lesion: move it, or take another limit."
         )
-    allowed = inside & (away <= radius_mm) & np.isfinite(values)
+    allowed = inside & (away <= radius_mm + SAME_MM) & np.isfinite(values)
     allowed[local] = True  # a sphere smaller than a voxel still holds its seed
     return _Search(np.where(np.isfinite(values), values, -np.inf), away, allowed, box, local)  # type: ignore[arg-type]
 

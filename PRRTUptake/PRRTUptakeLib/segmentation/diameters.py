@@ -24,6 +24,7 @@ from scipy.spatial.distance import pdist, squareform
 from PRRTUptakeLib.segmentation.bounding_box import volume_mL
 from PRRTUptakeLib.segmentation.errors import SegmentationError
 from PRRTUptakeLib.segmentation.section_widths import width_by_sections
+from PRRTUptakeLib.segmentation.storage_order import in_order_of_shape
 from PRRTUptakeLib.segmentation.widths import Width, greatest_width, hull_points, line_ends
 from PRRTUptakeLib.statistics.ties import resolved_length_mm
 
@@ -85,16 +86,18 @@ def measure_size(grid: Grid, lesion: Segment) -> LesionSize:
     lesion = lesion.cropped()
     if not lesion.voxel_count:
         raise SegmentationError(f"The lesion '{lesion.name}' is empty, so it has no size: draw or delete it.")
-    axis = axial_axis(grid)
-    length, index, ends, ellipse = _longest_axial(grid, lesion, axis)
-    across, across_ends = _across(_slice_points(grid, lesion, axis, index), ends, ellipse)
+    stored = in_order_of_shape(grid, lesion)
+    axis = axial_axis(stored.grid)
+    length, index, ends, ellipse = _longest_axial(stored.grid, stored.lesion, axis)
+    across, across_ends = _across(_slice_points(stored.grid, stored.lesion, axis, index), ends, ellipse)
+    slice_axis, slice_index = stored.original_slice(axis, index)
     return LesionSize(
         length,
         min(across, length),
-        max(length, _longest_3d(grid, lesion)),
+        max(length, _longest_3d(stored.grid, stored.lesion)),
         volume_mL(grid, lesion),
-        "kji"[axis],
-        index + lesion.origin[axis],
+        "kji"[slice_axis],
+        slice_index + lesion.origin[slice_axis],
         ends,
         across_ends,
     )
@@ -236,7 +239,9 @@ def _longest_3d(grid: Grid, lesion: Segment) -> float:
         least = float(pdist(centres if corners is None else corners).max())
         return min(max(by_sections, least), least + float(np.linalg.norm(grid.spacing_mm)))
     if corners is not None and min(lesion.mask.shape) > 2:
-        return greatest_width(corners, grid.ijk_to_ras[:3, :3]).length_mm
+        frame, steps = np.linalg.qr(grid.ijk_to_ras[:3, :3])  # of the grid itself, so that its turn changes nothing
+        signs = np.sign(np.diag(steps))
+        return greatest_width(corners @ (frame * signs), signs[:, None] * steps).length_mm
     points = _border_points(grid, found, [0, 1, 2])
     return float(pdist(points[ConvexHull(points - points[0]).vertices]).max())
 

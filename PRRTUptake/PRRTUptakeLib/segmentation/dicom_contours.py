@@ -103,7 +103,12 @@ def _read(file: Path, series: Sequence[Series]) -> Segmentation:
         return _from_segmentation(ds, series, file)
     except PRRTError:
         raise
-    except (AttributeError, ValueError, KeyError, IndexError, RuntimeError, TypeError) as error:
+    except RuntimeError as error:  # of pydicom's decoders, also for a compression that it does not know
+        compression = ds.file_meta.TransferSyntaxUID.name
+        raise DicomError(
+            f"The pixels of {file} ({compression}) cannot be decompressed: export the segments uncompressed."
+        ) from error
+    except (AttributeError, ValueError, KeyError, IndexError, TypeError) as error:
         raise DicomError(f"{file} is incomplete or broken ({error}): export it again.") from error
 
 

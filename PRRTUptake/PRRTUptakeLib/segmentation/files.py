@@ -14,7 +14,7 @@ import SimpleITK
 
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.file_checks import check_metaimage, check_nrrd
-from PRRTUptakeLib.imaging.nifti import read_nifti
+from PRRTUptakeLib.imaging.nifti import read_nifti, straightened
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS, Grid
 from PRRTUptakeLib.segmentation.bounding_box import resampled, volume_mL
 from PRRTUptakeLib.segmentation.errors import SegmentationError, SegmentError
@@ -173,7 +173,8 @@ def read_voxels(path: Path) -> MaskFile:
         raise SegmentationError(f"{path.name} is not a readable mask: write it again as NIfTI or NRRD.") from error
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
         raise SegmentationError(f"{path.name} is not a mask of three dimensions with one value per voxel.")
-    return MaskFile(SimpleITK.GetArrayFromImage(image), grid_of_image(image), {})
+    grid, sheared = straightened(grid_of_image(image), path.name)
+    return MaskFile(SimpleITK.GetArrayFromImage(image), grid, {}, sheared)
 
 
 def grid_of_image(image: SimpleITK.Image) -> Grid:
@@ -300,7 +301,7 @@ def binary(values: np.ndarray, path: Path) -> np.ndarray:
         return values.view(bool)
     inside = values != 0
     found = values[inside]
-    if found.size and (found.min() != found.max() or not found[0] > 0):
+    if found.size and (found.min() != found.max() or not 0 < found[0] < np.inf):
         raise SegmentationError(
             f"{path.name} is not a mask: beside 0 it holds values from {found.min()} to {found.max()}. "
             "Give one file per structure, or the names of its labels."

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import fft
 
-from PRRTUptakeLib.segmentation.bounding_box import BoundingBox, ball_box, common_box, distance_mm, mask_in, segment_in
+from PRRTUptakeLib.imaging.dilation import SAME_MM
+from PRRTUptakeLib.segmentation.bounding_box import (
+    BoundingBox,
+    ball_box,
+    common_box,
+    distance_mm,
+    mask_in,
+    segment_in,
+)
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.imaging.volume import Grid, Volume
@@ -34,7 +42,7 @@ def minimum_variance_sphere_at(
         return None, "The image does not cover the liver: give the image that belongs to this segmentation."
     values = image.array[window].astype(np.float64)
     room = _depth_at(grid, box, depth, image.grid, window)
-    candidates = (room > radius_mm) & np.isfinite(values)
+    candidates = (room > radius_mm + SAME_MM) & np.isfinite(values)
     variance, complete = _local_variance(values, _ball(image.grid, radius_mm))
     candidates &= complete
     if not candidates.any():
@@ -44,7 +52,7 @@ def minimum_variance_sphere_at(
     best = np.unravel_index(np.argmax(np.where(uniform, room, -np.inf)), room.shape)
     centre = np.array([index + part.start for index, part in zip(best, window, strict=True)], dtype=np.float64)
     around, away = ball_box(grid, image.grid.to_ras(centre[::-1]), radius_mm)
-    return segment_in("reference sphere", away <= radius_mm, around), ""
+    return segment_in("reference sphere", away <= radius_mm + SAME_MM, around), ""
 
 
 def _image_window(grid: Grid, box: BoundingBox, image_grid: Grid) -> BoundingBox | None:
@@ -63,7 +71,7 @@ def _depth_at(grid: Grid, box: BoundingBox, depth: np.ndarray, image_grid: Grid,
     """Depth in healthy liver (mm) at the image's voxel centres, from the nearest voxel of the segment's grid."""
     axes = [np.arange(part.start, part.stop) for part in window]
     kji = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
-    there = np.rint(grid.to_ijk(image_grid.to_ras(kji[..., ::-1])))[..., ::-1].astype(int)
+    there = np.rint(np.round(grid.to_ijk(image_grid.to_ras(kji[..., ::-1])), 3))[..., ::-1].astype(int)
     there -= [part.start for part in box]
     within = ((there >= 0) & (there < depth.shape)).all(axis=-1)
     result = np.zeros(within.shape)
@@ -74,10 +82,10 @@ def _depth_at(grid: Grid, box: BoundingBox, depth: np.ndarray, image_grid: Grid,
 def _ball(grid: Grid, radius_mm: float) -> np.ndarray:
     """Voxels whose centres lie within the radius of the middle voxel's centre, float64 [k, j, i]."""
     rows = np.linalg.norm(np.linalg.inv(grid.ijk_to_ras[:3, :3]), axis=1)  # indices per mm at right angles to planes
-    reach = np.floor(radius_mm * rows).astype(int)
+    reach = np.floor((radius_mm + SAME_MM) * rows).astype(int)
     i, j, k = (np.arange(-n, n + 1) for n in reach)
     offsets = np.stack(np.meshgrid(k, j, i, indexing="ij"), axis=-1)[..., ::-1] @ grid.ijk_to_ras[:3, :3].T
-    return np.asarray((np.square(offsets).sum(axis=-1) <= radius_mm**2).astype(np.float64))
+    return np.asarray((np.square(offsets).sum(axis=-1) <= (radius_mm + SAME_MM) ** 2).astype(np.float64))
 
 
 def _local_variance(values: np.ndarray, ball: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

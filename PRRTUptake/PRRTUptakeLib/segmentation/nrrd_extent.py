@@ -7,7 +7,9 @@ http://teem.sourceforge.net/nrrd/format.html, with the keys that Slicer adds for
 
 from __future__ import annotations
 
+import functools
 import gzip
+import math
 import re
 import struct
 import zlib
@@ -18,6 +20,7 @@ import numpy as np
 from PRRTUptakeLib.segmentation.errors import SegmentationError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 _OFFSET = "Segmentation_ReferenceImageExtentOffset:="
@@ -54,25 +57,42 @@ def write_on_whole_grid(cropped: bytes, shape: tuple[int, int, int], path: Path)
     values = np.frombuffer(gzip.decompress(payload), np.uint8).reshape(depth, height, width, *layers)
     k, j, i = (int(n) for n in first)
     with path.open("wb") as file:
-        file.write("\n".join(_moved(line, fields, offset, shape) for line in lines).encode() + b"\n\n")
-        empty = np.zeros((*shape[1:], *layers), np.uint8)
-        packed_empty, checksum = _packed(empty), 0  # most planes, which need not be packed again and again
-        file.write(_GZIP)
-        for n in range(shape[0]):
-            plane, packed = empty, packed_empty
-            if k <= n < k + depth:
-                plane = empty.copy()
-                plane[j : j + height, i : i + width] = values[n - k]
-                packed = _packed(plane)
+        file.write("\n".join(_moved(line, fields, offset, shape) for line in lines).encode() + b"\n\n" + _GZIP)
+        checksum = 0
+        for part, packed in _parts(values, (k, j, i), shape):
             file.write(packed)
-            checksum = zlib.crc32(plane.data, checksum)
-        file.write(_END + struct.pack("<II", checksum, shape[0] * empty.size & 0xFFFFFFFF))
+            checksum = zlib.crc32(part.data, checksum)
+        size = math.prod((*shape, *layers))
+        file.write(_END + struct.pack("<II", checksum, size & 0xFFFFFFFF))
 
 
-def _packed(plane: np.ndarray) -> bytes:
-    """A plane [j, i, layer] as deflated blocks of its own, which others can follow (Z_FULL_FLUSH)."""
+def _parts(
+    values: np.ndarray, first: tuple[int, int, int], shape: tuple[int, int, int]
+) -> Iterator[tuple[np.ndarray, bytes]]:
+    """All rows of the grid in order, as they are and deflated; most are empty, and are deflated once only."""
+    (k, j, i), (depth, height, width) = first, values.shape[:3]
+    row = (shape[2], *values.shape[3:])
+
+    @functools.cache
+    def empty(rows: int) -> tuple[np.ndarray, bytes]:
+        part = np.zeros((rows, *row), np.uint8)
+        return part, _packed(part)
+
+    for n in range(shape[0]):
+        if not k <= n < k + depth:
+            yield empty(shape[1])
+            continue
+        drawn = np.zeros((height, *row), np.uint8)
+        drawn[:, i : i + width] = values[n - k]
+        yield empty(j)
+        yield drawn, _packed(drawn)
+        yield empty(shape[1] - j - height)
+
+
+def _packed(rows: np.ndarray) -> bytes:
+    """Rows [j, i, layer] as deflated blocks of its own, which others can follow (Z_FULL_FLUSH)."""
     packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
-    return packer.compress(plane.data) + packer.flush(zlib.Z_FULL_FLUSH)
+    return packer.compress(rows.data) + packer.flush(zlib.Z_FULL_FLUSH)
 
 
 def _moved(line: str, fields: dict[str, str], offset: list[int], shape: tuple[int, int, int]) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.segmentation import codes
-from PRRTUptakeLib.segmentation.bounding_box import common_box, distance_mm, grown, mask_in, segment_in, union_in
+from PRRTUptakeLib.segmentation.bounding_box import common_box, grown, mask_in, segment_in, union_in, within_mm
 from PRRTUptakeLib.segmentation.errors import OrganError
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def _core(grid: Grid, segment: Segment, depth_mm: float) -> Segment:
     """Voxels whose centre is more than ``depth_mm`` from the centre of any voxel outside; the grid's end is none."""
     box = common_box(grid, [segment], margin_voxels=1)
     inside = mask_in(segment, box)
-    return segment_in(segment.name, inside & (distance_mm(grid, ~inside) > depth_mm), box)
+    return segment_in(segment.name, inside & ~within_mm(grid, ~inside, depth_mm), box)
 
 
 def _union(grid: Grid, key: str, parts: Sequence[Segment]) -> Segment:

@@ -16,12 +16,12 @@ import numpy as np
 from PRRTUptakeLib.segmentation import codes
 from PRRTUptakeLib.segmentation.bounding_box import (
     common_box,
-    distance_mm,
     grown,
     mask_in,
     paste,
     segment_in,
     volume_mL,
+    within_mm,
 )
 from PRRTUptakeLib.segmentation.errors import ReferenceRegionError
 from PRRTUptakeLib.segmentation.minimum_variance_sphere import minimum_variance_sphere_at
@@ -171,7 +171,7 @@ def healthy_liver(
         tissue = inside
         for lesion in lesions:  # a lesion that the liver segment leaves out makes no rim of its own
             paste(lesion, box, tissue)
-        healthy &= distance_mm(grid, ~tissue) > rule.rim_mm
+        healthy &= ~within_mm(grid, ~tissue, rule.rim_mm)
     for lesion in lesions:
         wide = grown(grid, lesion, rule.lesion_margin_mm)
         if wide.mask.size:

@@ -56,7 +56,9 @@ class Agreement:
 def compare_readers(first: np.ndarray, second: np.ndarray, confidence: float = 0.95) -> Agreement:
     """Agreement of two readings of each subject, on logarithms, since uptake errs in proportion.
 
-    Limits of agreement with the intervals of Bland and Altman (doi:10.1191/096228099673819272).
+    Limits of agreement as Bland and Altman (doi:10.1191/096228099673819272), each with its exact interval by the
+    noncentral t distribution (A. Carkeet, doi:10.1097/OPX.0000000000000513): their own, symmetric and approximate one
+    holds 90 % of limits with 3 to 10 subjects.
 
     Parameters
     ----------
@@ -89,7 +91,7 @@ def compare_readers(first: np.ndarray, second: np.ndarray, confidence: float = 0
     t = float(stats.t.ppf(0.5 + confidence / 2, n - 1))
     bias_reach = t * sd / math.sqrt(n)
     limits = bias - 1.96 * sd, bias + 1.96 * sd
-    limit_reach = t * sd * math.sqrt(1 / n + 1.96**2 / (2 * (n - 1)))
+    inner, outer = _limit_factors(n, confidence)
     within = math.sqrt(float(np.mean(difference**2)) / 2)
     return Agreement(
         n=n,
@@ -97,13 +99,26 @@ def compare_readers(first: np.ndarray, second: np.ndarray, confidence: float = 0
         bias_ci=_ratio_interval(bias, bias_reach),
         p_bias=float(2 * stats.t.sf(abs(bias) / (sd / math.sqrt(n)), n - 1)) if sd else math.nan,
         limits=(math.exp(limits[0]), math.exp(limits[1])),
-        lower_limit_ci=_ratio_interval(limits[0], limit_reach),
-        upper_limit_ci=_ratio_interval(limits[1], limit_reach),
+        lower_limit_ci=(math.exp(bias - outer * sd), math.exp(bias - inner * sd)),
+        upper_limit_ci=(math.exp(bias + inner * sd), math.exp(bias + outer * sd)),
         repeatability_ratio=math.exp(1.96 * math.sqrt(2) * within),
         within_cv=math.sqrt(math.expm1(within**2)),
         icc_2_1=icc_agreement(logs, confidence),
         icc_3_1=icc_consistency(logs, confidence),
     )
+
+
+def _limit_factors(n: int, confidence: float) -> Interval:
+    """Standard deviations from the mean of n differences within which the limit of agreement is, the nearer end first.
+
+    Examples
+    --------
+    >>> [round(factor, 3) for factor in _limit_factors(30, 0.95)]
+    [1.45, 2.757]
+    """
+    tail = (1.0 - confidence) / 2.0
+    inner, outer = stats.nct.ppf([tail, 1.0 - tail], n - 1, 1.96 * math.sqrt(n)) / math.sqrt(n)
+    return float(inner), float(outer)
 
 
 def _ratio_interval(centre: float, reach: float) -> Interval:
@@ -132,7 +147,7 @@ def icc_agreement(readings: np.ndarray, confidence: float = 0.95) -> IntraclassC
     upper_f = stats.f.ppf(0.5 + confidence / 2, n - 1, degrees)
     lower_f = stats.f.ppf(0.5 + confidence / 2, degrees, n - 1)
     rest = k * columns + (k * n - k - n) * error
-    low = n * (rows - upper_f * error) / (upper_f * rest + n * rows)
+    low = n * (rows / upper_f - error) / (rest + n * rows / upper_f)  # upper_f is infinite where readers hardly differ
     high = n * (lower_f * rows - error) / (rest + n * lower_f * rows)
     return IntraclassCorrelation(float(icc), (float(low), float(high)))
 

@@ -123,6 +123,8 @@ def _from_json(text: str, name: str) -> list[tuple[str, str]]:
 def _checked(pairs: Iterable[tuple[str, str]], name: str) -> dict[str, str]:
     treated: dict[str, str] = {}
     for patient, lobe in pairs:
+        if not patient:
+            raise StatisticsError(f"{name}: a treated lobe ('{lobe}') has no patient: name the patient of every line.")
         word = next((word for word in _WORDS if word.lower() == lobe.lower()), "")
         if not word:
             raise StatisticsError(

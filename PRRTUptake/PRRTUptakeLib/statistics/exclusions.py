@@ -6,15 +6,13 @@ leaves out what was excluded. Screen failures never entered, and whoever withdre
 
 from __future__ import annotations
 
-import csv
-import io
+import re
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from PRRTUptakeLib.errors import TableError
 from PRRTUptakeLib.statistics.errors import StatisticsError
 from PRRTUptakeLib.study.stated_exclusion import SCOPES, StatedExclusion
-from PRRTUptakeLib.table_file import decoded_text
+from PRRTUptakeLib.table_file import read_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -69,31 +67,22 @@ def stated_exclusion(content: Mapping[str, Any], where: str, patient: str = "") 
 
 
 def read_exclusions(path: Path) -> tuple[StatedExclusion, ...]:
-    """Read a CSV file with the columns patient, reason, date, and optionally lesion, cycle and scope.
+    """Read a table (see ``table_file``) with the columns patient, reason, date, optionally lesion, cycle and scope.
 
     Raises
     ------
     StatisticsError
         If it cannot be read, a column is missing, or a line is unusable.
     """
-    try:
-        text, _ = decoded_text(path)
-    except (OSError, TableError, UnicodeDecodeError) as error:
-        raise StatisticsError(f"The exclusions {path} cannot be read ({error}).") from error
-    header = text.partition("\n")[0]
-    separator = next((mark for mark in (";", "\t") if mark in header and "," not in header), ",")
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
-    reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or []]
-    missing = [name for name in _KEYS[:3] if name not in (reader.fieldnames or [])]
+    table = read_table(path, _KEYS, StatisticsError)
+    missing = [name for name in _KEYS[:3] if name not in table.columns]
     if missing:
         raise StatisticsError(f"{path.name} lacks the column(s) {', '.join(missing)} of exclusions.")
     found = []
-    for number, row in enumerate(reader, start=2):
-        if None in row:
-            raise StatisticsError(
-                f"{path.name}, line {number}: more cells than columns; put texts with commas in quotes."
-            )
-        found.append(stated_exclusion(row, f"{path.name}, line {number}"))
+    for row in table.rows:
+        named = {name: cell for name, cell in row.cells.items() if name or cell}
+        cells = {**named, "cycle": re.sub(r"\.0+$", "", row.text("cycle"))}  # a spreadsheet's 1.0
+        found.append(stated_exclusion(cells, f"{path.name}, line {row.line}"))
     return tuple(found)
 
 

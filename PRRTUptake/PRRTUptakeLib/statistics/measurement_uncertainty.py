@@ -137,13 +137,19 @@ def _between_variance(log_ratio: np.ndarray, variance: np.ndarray) -> float:
 
 
 def responder_attenuation(
-    log_ratio: np.ndarray, u_log: np.ndarray, threshold: float, samples: int = 10_000, seed: int = 0
+    log_ratio: np.ndarray,
+    u_log: np.ndarray,
+    threshold: float,
+    samples: int = 10_000,
+    seed: int = 0,
+    at_least: bool = False,
 ) -> ResponderAttenuation:
     """What errors of measurement do to the share of patients whose ratio is above ``threshold``.
 
     Parameters
     ----------
     log_ratio, u_log : shape (n,), as in `propagate_uncertainty`.
+    at_least : a ratio equal to the threshold counts too, as in `paired.compare_pairs`.
 
     Examples
     --------
@@ -152,7 +158,7 @@ def responder_attenuation(
     (0.75, True)
     """
     limit, variance = math.log(threshold), u_log**2
-    measured = float(np.mean(log_ratio - limit > RELATIVE))
+    measured = float(np.mean(log_ratio - limit > (-RELATIVE if at_least else RELATIVE)))
     centre, between = _moments(log_ratio[None], variance[None])
     # Generalised pivots: mean and variance as they could be, given the sample; exact without errors of measurement.
     rng, n = np.random.default_rng(seed), log_ratio.size

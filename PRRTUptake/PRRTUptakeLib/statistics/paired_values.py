@@ -110,6 +110,8 @@ def endpoint_rows(
         If there is none, or units are mixed.
     """
     metric = metric or protocol.endpoint.metric
+    own = metric == protocol.endpoint.metric
+    why = f"which is the endpoint of the protocol '{protocol.name}'" if own else "which was asked for"
     having = [row for row in rows if row.metric == metric]
     for role in ENDPOINT_ROLES:
         chosen = [row for row in having if row.role == role]
@@ -120,14 +122,10 @@ def endpoint_rows(
     if having:
         roles = ", ".join(sorted({f"'{row.role}'" for row in having}))
         raise StatisticsError(
-            f"The table has {metric}, which is the endpoint of the protocol '{protocol.name}', for the roles {roles} "
-            "only: give the lesions that count the role target."
+            f"The table has {metric}, {why}, for the roles {roles} only: give the lesions that count the role target."
         )
     found = ", ".join(sorted({row.metric for row in rows}))
-    raise StatisticsError(
-        f"The table has no {metric} of a target lesion, which is the endpoint of the protocol '{protocol.name}'; "
-        f"its metrics are {found}."
-    )
+    raise StatisticsError(f"The table has no {metric} of a target lesion, {why}; its metrics are {found}.")
 
 
 def lobe_words(rows: Iterable[Measurement]) -> tuple[str, str]:

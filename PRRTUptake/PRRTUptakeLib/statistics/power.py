@@ -6,12 +6,16 @@ import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from scipy import optimize, stats
+import numpy as np
+from scipy import optimize, special, stats
 
 from PRRTUptakeLib.statistics.errors import StatisticsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+_SCATTERS = 20_000
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,15 @@ def paired_power(sd_log: float, n: int, ratio: float, alpha: float = 0.05) -> fl
     degrees = n - 1
     noncentrality = math.sqrt(n) * abs(math.log(ratio)) / sd_log
     critical = stats.t.ppf(1 - alpha / 2, degrees)
-    return float(stats.nct.sf(critical, degrees, noncentrality) + stats.nct.cdf(-critical, degrees, noncentrality))
+    found = float(stats.nct.sf(critical, degrees, noncentrality) + stats.nct.cdf(-critical, degrees, noncentrality))
+    return found if math.isfinite(found) else _power_by_scatter(degrees, noncentrality, critical)
+
+
+def _power_by_scatter(degrees: int, noncentrality: float, critical: float) -> float:
+    """The same as a mean over equally probable standard deviations, where scipy's noncentral t gives no number."""
+    level = (np.arange(_SCATTERS) + 0.5) / _SCATTERS
+    reach = critical * np.sqrt(special.chdtri(degrees, 1.0 - level) / degrees)
+    return float(np.mean(special.ndtr(noncentrality - reach) + special.ndtr(-noncentrality - reach)))
 
 
 def sample_size(sd_log: float, ratio: float, power: float = 0.8, alpha: float = 0.05) -> int:

@@ -60,6 +60,9 @@ OPTIONAL_COLUMNS = ("uncertainty", "lower_95", "upper_95", "shared_uncertainty")
 """Numbers that may be missing: a cell is empty, or an older table has no such column."""
 UNKNOWN: dict[str, Any] = dict.fromkeys(OPTIONAL_COLUMNS, math.nan)
 """Of a row that is made from another one, whose uncertainty is not its own."""
+_HOURS = re.compile(
+    r"((?:(?<![A-Za-z\d,.])\d+,)?\d+(?:\.\d+)?)\s*(?:h|hrs?|hours?|uur|std|stunden?|heures?)(?![A-Za-z])", re.IGNORECASE
+)
 _LABELS = COLUMNS[: COLUMNS.index("value")]
 REQUIRED_COLUMNS = COLUMNS[: -len(OPTIONAL_COLUMNS)]
 
@@ -153,11 +156,11 @@ def visit_time_h(visit: str) -> float:
 
     Examples
     --------
-    >>> visit_time_h("24h"), visit_time_h("SPECT 96 h p.i.")
-    (24.0, 96.0)
+    >>> visit_time_h("24h"), visit_time_h("SPECT 96 h p.i."), visit_time_h("C1_24h_SPECT"), visit_time_h("0,5 hours")
+    (24.0, 96.0, 24.0, 0.5)
     """
-    match = re.search(r"(\d+(?:\.\d+)?)\s*h\b", visit, re.IGNORECASE)
-    return float(match.group(1)) if match else math.nan
+    match = _HOURS.search(visit)
+    return float(match.group(1).replace(",", ".")) if match else math.nan
 
 
 def canonical_sha256(rows: Iterable[Measurement]) -> str:

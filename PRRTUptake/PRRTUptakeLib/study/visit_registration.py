@@ -134,4 +134,6 @@ def assessed_overlap(registration: Registration, fixed: Volume, moving: Volume, 
     bodies = [coarse_and_body(one)[1] for one in (fixed, moving)]
     before, after = (mask_overlap(bodies[0], bodies[1], how) for how in (sitk.Transform(), registration.to_itk()))
     quality = replace(registration.quality, body_overlap_before=before, body_overlap=after)
-    return registration.with_quality(replace(quality, warnings=(*notes, *quality_warnings(after, 0.0, 1.0))))
+    return registration.with_quality(
+        replace(quality, warnings=(*notes, *quality.warnings, *quality_warnings(after, 0.0, 1.0)))
+    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -94,7 +95,7 @@ class VisitUptakes:
             return (self.image.sentence,)
         return (self.image.sentence, "Counting noise is not in the intervals: no reference region is large enough.")
 
-    @property
+    @cached_property
     def interval_words(self) -> str:
         """What is in the 95 % intervals: one line under a table; "" if no region has one."""
         covered = [name for name in self.image.regions if self.covers(name)]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 ROUNDING = 1e-9  # fractions nearer than this to 0 or 1 are 0 or 1
 
 _ALIGNED_VOXELS = 1e-3  # axes are parallel, voxels the same, if nothing is off by more than this part of a voxel
+_FACE_DIGITS = 3  # of a mask voxel: a centre that near to a face is on it
 _LARGE = 500_000  # voxels of a mask from which sparse products pay
 _CHUNK = 4_000_000  # mask voxels held as float64 at a time
 
@@ -113,13 +114,23 @@ def aligned_fractions(
         centres = (start + np.arange(overlap.shape[0]) - offset) / scale
         starts.append(start)
         overlaps.append(overlap)
-        lookups.append(np.floor(np.round(centres, 6) + 0.5).astype(np.intp))
+        lookups.append(_nearest(centres, scale))
     fraction = _contracted(weights, overlaps)
     fraction[fraction < ROUNDING] = 0.0
     fraction[fraction > 1.0 - ROUNDING] = 1.0
     centre = np.pad(mask, 1)[np.ix_(*[np.clip(n + 1, 0, s + 1) for n, s in zip(lookups, mask.shape, strict=True)])]
     origin = tuple(starts[aligned.target_axis.index(axis)] for axis in range(3))
     return origin, aligned.transposed(fraction), aligned.transposed(centre)
+
+
+def _nearest(centres: np.ndarray, scale: float) -> np.ndarray:
+    """Mask voxels that hold the centres of image voxels; one on a face is in the voxel further along the image's axis.
+
+    Places are rounded to what files in single precision keep of them, and the image's axis decides, not the mask's: so
+    neither where the patient lay nor how the mask was stored changes which voxels are inside.
+    """
+    places = np.round(centres, _FACE_DIGITS)
+    return (np.floor(places + 0.5) if scale > 0 else np.ceil(places - 0.5)).astype(np.intp)
 
 
 def _overlaps(size: int, scale: float, offset: float) -> tuple[int, np.ndarray]:

@@ -15,6 +15,7 @@ import numpy as np
 from scipy import ndimage
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.imaging.dilation import SAME_MM
 from PRRTUptakeLib.uptake.errors import RecoveryError
 from PRRTUptakeLib.uptake.mapping import push_map
 from PRRTUptakeLib.uptake.occupancy import occupancy
@@ -180,5 +181,5 @@ def _clear_voxels(
     spilled = spill_in(image, others, rule.fwhm_mm * DEFAULT_WIDENING, around) > rule.share * max(usual, 0.0)
     clear = ~spilled
     if rule.keep_mm > 0 and spilled.any():
-        clear = ndimage.distance_transform_edt(clear, sampling=image.grid.spacing_mm[::-1]) > rule.keep_mm
+        clear = ndimage.distance_transform_edt(clear, sampling=image.grid.spacing_mm[::-1]) > rule.keep_mm + SAME_MM
     return np.asarray(clear[tuple(slice(a - c, b - c) for a, b, c in zip(*box, low, strict=True))])

@@ -280,3 +280,16 @@ def test_files_that_are_known_already(tmp_path):
     first, second = write_slices(tmp_path / "a", CUBE), write_slices(tmp_path / "b", CUBE, "PT")
     contents = group_files([*first, *second])
     assert sorted(series.modality for series in contents.series) == ["CT", "PT"]
+
+
+@pytest.mark.parametrize("kind", ["ED", "Z", "MGML"])
+def test_a_ct_of_something_else_than_hounsfield_units_is_refused(tmp_path, kind):
+    write_slices(tmp_path, CUBE, changes={"RescaleType": kind})
+    with pytest.raises(DicomError, match=rf"Rescale Type .* of .* is {kind}, so .* holds no Hounsfield units: choose"):
+        read_volume(only(tmp_path))
+
+
+@pytest.mark.parametrize("kind", ["HU", "US", ABSENT])
+def test_a_ct_in_hounsfield_units_is_read_however_it_says_so(tmp_path, kind):
+    write_slices(tmp_path, CUBE, changes={"RescaleType": kind})
+    assert read_volume(only(tmp_path)).array.min() == -1024

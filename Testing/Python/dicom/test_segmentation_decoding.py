@@ -150,6 +150,52 @@ def test_fractions_count_from_one_half(tmp_path, series, grid):
     assert np.argwhere(found["met"].full_mask(grid.shape)).tolist() == [[4, 12, 10], [4, 13, 10]]
 
 
+def twice(ds):
+    """All frames show segment 1, as if one plane had been written once more."""
+    ds.SegmentSequence = ds.SegmentSequence[:1]
+    for group in ds.PerFrameFunctionalGroupsSequence:
+        if "SegmentIdentificationSequence" in group:
+            group.SegmentIdentificationSequence[0].ReferencedSegmentNumber = 1
+
+
+def at_times(ds):
+    twice(ds)
+    for n, group in enumerate(ds.PerFrameFunctionalGroupsSequence, start=1):
+        group.FrameContentSequence = [item(TemporalPositionIndex=n)]
+
+
+def two_frames(path, series, first, second, kind="BINARY", edit=twice):
+    segments = [(n, f"met {n}", MASS, {4: array}) for n, array in ((1, first), (2, second))]
+    return read_contours(segmentation_file(path, series, segments, kind=kind, edit=edit), series)
+
+
+def test_frames_of_one_plane_that_are_the_same_count_once(tmp_path, series, grid):
+    found = two_frames(tmp_path / "s.dcm", series, disc(grid), disc(grid))
+    assert found["met 1"].voxel_count == disc(grid).sum()
+    assert "of its segment 1 (frames 1 and 2); they are the same and count once" in found.warnings[0]
+
+
+def test_marks_of_one_plane_in_two_frames_are_joined_and_said(tmp_path, series, grid):
+    one, other = disc(grid), disc(grid, (24, 18))
+    found = two_frames(tmp_path / "s.dcm", series, one, other)
+    assert np.array_equal(found["met 1"].full_mask(grid.shape), wanted(grid, [4], one | other))
+    assert "(frames 1 and 2), and they differ: what any of them marks is taken" in found.warnings[0]
+
+
+@pytest.mark.parametrize("kind", ["FRACTIONAL", "LABELMAP"])
+def test_fractions_and_labels_of_one_plane_that_differ_are_refused(tmp_path, series, grid, kind):
+    one, other = (disc(grid, (x, 18)).astype(np.uint8) * value for x, value in ((20, 100), (24, 120)))
+    with pytest.raises(DicomError, match=r"s.dcm holds more than one frame of a plane.*frames 1 and 2.*differ: export"):
+        two_frames(tmp_path / "s.dcm", series, one, other, kind)
+    two_frames(tmp_path / "t.dcm", series, one, one, kind)  # the same twice is one
+
+
+def test_frames_of_several_times_are_refused(tmp_path, series, grid):
+    for other in (disc(grid), disc(grid, (24, 18))):
+        with pytest.raises(DicomError, match=r"at several times \(position 1, position 2\): export the segmentation"):
+            two_frames(tmp_path / "s.dcm", series, disc(grid), other, edit=at_times)
+
+
 def test_equal_labels_get_their_numbers(tmp_path, series, grid):
     segments = [(n, "Lesion", MASS, {3: disc(grid, (10 * n, 18), 3.0)}) for n in (1, 2)]
     found = read_contours(segmentation_file(tmp_path / "s.dcm", series, segments), series)

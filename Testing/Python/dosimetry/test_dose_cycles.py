@@ -7,15 +7,17 @@ import json
 import math
 import os
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 
+import numpy as np
 import pydicom
 import pytest
 from builders.another_scan import another_scan
 from PRRTDosimetryLib.dosimetry.cumulative import organ_totals
 from PRRTDosimetryLib.dosimetry.cycle import add_doses
-from PRRTDosimetryLib.dosimetry.dose_maps import add_dose_maps
+from PRRTDosimetryLib.dosimetry.dose_maps import CycleDoseMap, add_dose_maps
 from PRRTDosimetryLib.dosimetry.engine import dosimetry
+from PRRTDosimetryLib.dosimetry.one_injection import contradiction
 from PRRTDosimetryLib.dosimetry.regions import Patient, Region
 from PRRTDosimetryLib.dosimetry.summed_map import add_summed_map
 from PRRTDosimetryLib.dosimetry.wanted import doses_wanted
@@ -24,7 +26,7 @@ from PRRTDosimetryLib.effect.cycles import CycleDose, cumulative_effect, joined_
 from PRRTDosimetryLib.effect.errors import EffectError
 from PRRTDosimetryLib.kinetics.curve_shape import Shape
 from PRRTDosimetryLib.kinetics.curves import Curve
-from PRRTUptakeLib.dicom.injection import injection_of
+from PRRTUptakeLib.dicom.injection import Injection, injection_of
 from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.export.dicom_results import rows_of
 from PRRTUptakeLib.mrml.run import run_case
@@ -213,6 +215,31 @@ def test_time_zero_shifts_every_curve(measured, zero, shift_h):
         assert tia_MBq_h == pytest.approx(full[name] * 2 ** (-shift_h / half_lives[name]), rel=1e-5), name
 
 
+def test_time_zero_shifts_the_dose_map_as_it_does_the_curves(measured):
+    """Images at 24 and 96 h, infused for 2 h: a mono-exponential that starts later by s holds 2^(-s/T) of it."""
+    maps = {}
+    for zero in ("start", "end"):
+        outcome = changed(measured, infused(zero, 2.0), cycles=(1,), dose_map="local")
+        maps[zero] = add_dose_maps(outcome).part(CycleDoseMap).made
+    full, later = maps["start"].tia.tia.array, maps["end"].tia.tia.array
+    half_life_h = maps["start"].tia.half_life.array
+    active = full > 0.05 * full.max()
+    assert active.sum() > 1000
+    np.testing.assert_allclose(later[active], full[active] * 2 ** (-2.0 / half_life_h[active]), rtol=1e-3)
+
+
+def test_a_region_that_an_image_does_not_show_is_named(measured):
+    def without(visit):
+        if visit.labels.visit != "96h":
+            return visit
+        return replace(visit, metrics={name: one for name, one in visit.metrics.items() if name != "spleen"})
+
+    outcome = changed(measured, without, cycles=(1,))
+    assert "spleen" not in values(outcome, "dose", 1)
+    assert "Cycle 1: 'spleen' has no dose, as it is not measured at visit '96h'" in "\n".join(outcome.warnings)
+    assert not any("has no dose" in text for text in changed(measured, lambda visit: visit).warnings)
+
+
 @pytest.mark.parametrize(
     ("zero", "hours", "words"),
     [
@@ -248,6 +275,69 @@ def test_images_that_contradict_each_other_on_the_injection_have_no_doses(measur
     assert values(outcome, "dose", 1) == {}
 
 
+def of_region(name, visit_name, change):
+    """The visits with another mean of one region at one of them."""
+
+    def changed_visit(visit):
+        if visit.labels.visit != visit_name:
+            return visit
+        metrics = {**visit.metrics, name: replace(visit.metrics[name], mean=change(visit.metrics[name].mean))}
+        return replace(visit, metrics=metrics)
+
+    return changed_visit
+
+
+def test_one_odd_curve_does_not_take_the_doses_of_the_others(measured):
+    """A mean below 0, as noise and subtracted scatter make it, is no activity; the other doses stay what they are."""
+    before = changed(measured, lambda visit: visit, cycles=(1,))
+    after = changed(measured, of_region("spleen", "96h", lambda mean: -0.1 * mean), cycles=(1,))
+    assert any("'spleen' has no dose: spleen: the activity" in text for text in after.warnings)
+    doses, others = values(before, "dose", 1), values(after, "dose", 1)
+    assert set(doses) - set(others) == {"spleen"}
+    assert others["L1"] == pytest.approx(doses["L1"], rel=1e-9)
+    assert others["kidney_left"] == pytest.approx(doses["kidney_left"], rel=5e-3)  # less cross dose of the spleen
+
+
+def test_a_lobe_without_healthy_liver_has_doses_and_no_index(measured):
+    name = "reference left lobe"
+    after = changed(measured, of_region(name, "96h", lambda mean: -mean), cycles=(1,))
+    assert any(f"'{name}' has no dose" in text for text in after.warnings)
+    index = values(after, "therapeutic_index", 1)
+    assert "R1" in index
+    assert "L1" not in index
+    assert values(after, "dose", 1)["L1"] > 0
+    assert not values(after, "therapeutic_index_ratio", 1)
+    assert any("so no therapeutic index: L1" in text for text in study_text(after))
+
+
+def test_a_region_that_held_more_than_was_given_is_named(measured):
+    def given(visit):
+        return replace(visit, injection=replace(visit.injection, activity_MBq=7.4))
+
+    after = changed(measured, given, cycles=(1,))
+    assert any("administered activity is 7.4 MBq, but" in text and "GBq or mCi" in text for text in after.warnings)
+    assert not any("GBq" in text for text in changed(measured, lambda visit: visit, cycles=(1,)).warnings)
+
+
+def test_a_curve_that_no_fit_converges_for_is_left_out(measured):
+    after = changed(measured, of_region("spleen", "96h", lambda mean: 0.0), cycles=(1,), model="trapezoid")
+    assert any("'spleen' has no dose: spleen: one of the last two points is 0 MBq" in text for text in after.warnings)
+    assert "kidney_left" in values(after, "dose", 1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"model": "tri"}, "'dosimetry.model' is 'tri', by which no curve can be integrated .*too few"),
+        ({"teff_h": {"kidney_left": 500}}, "'dosimetry.teff_h.kidney_left' is 500, but must be at most 159.53 h"),
+        ({"teff_h": {"": 500}}, "'dosimetry.teff_h' is 500, but must be at most 159.53 h"),
+    ],
+)
+def test_settings_that_no_curve_allows_are_refused_by_their_key(measured, settings, words):
+    with pytest.raises(InputFileError, match=words):
+        changed(measured, lambda visit: visit, cycles=(1,), **settings)
+
+
 def test_cycles_of_one_injection_are_warned_of_and_cycles_weeks_apart_are_not(measured):
     def weeks_later(visit):
         later = visit.injection.time + timedelta(weeks=8) if visit.injection else None
@@ -270,6 +360,21 @@ def test_half_lives_taken_as_exact_are_named(measured):
     assert any("stated without uncertainty: their error is in no interval" in text for text in stated.warnings)
     known = changed(measured, lambda visit: visit, teff_h={"": 60.0}, u_teff_h={"": 10.0})
     assert not any("stated without uncertainty" in text for text in known.warnings)
+
+
+def test_summer_time_that_ends_between_images_is_named():
+    """Injected at 10:00 by the clock; the image after the night of the change states winter time."""
+    zones = {"24h": timezone(timedelta(hours=2)), "96h": timezone(timedelta(hours=1))}
+    given = {
+        name: Injection(7400.0, datetime(2025, 10, 24, 10, 0, tzinfo=zone), "Lu-177", "M")
+        for name, zone in zones.items()
+    }
+    text = contradiction(given)
+    assert "2025-10-24T10:00:00+02:00 by visit '24h', 2025-10-24T10:00:00+01:00 by visit '96h'" in text
+    assert "summer time began or ended" in text
+    assert "'injection_time' with its offset from UTC under 'quantification'" in text
+    given["96h"] = replace(given["96h"], time=given["24h"].time.astimezone(zones["96h"]))
+    assert contradiction(given) == ""
 
 
 def test_injection_times_that_differ_by_minutes_do_no_harm(measured):

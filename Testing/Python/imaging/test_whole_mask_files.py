@@ -222,3 +222,46 @@ def test_an_impossible_header_of_an_nrrd_is_refused(tmp_path, old, new, match):
     path.write_bytes(content.replace(old, new))
     with pytest.raises(ImagingError, match=match):
         check_nrrd(path)
+
+
+_LPS = "space: left-posterior-superior"
+
+
+def nrrd(path, *lines):
+    head = ["NRRD0004", "type: unsigned char", "dimension: 3", "sizes: 5 6 7", "encoding: raw", *lines]
+    path.write_bytes("\n".join(head).encode() + b"\n\n" + MASK.tobytes())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("lines", "match"),
+    [
+        ((), r"does not say where its voxels are .*\(space, space directions, space origin missing"),
+        (("spacings: 2 3 4",), r"\(space, space directions, space origin missing"),
+        (("space dimension: 3", "space directions: (2,0,0) (0,3,0) (0,0,4)", "space origin: (0,0,0)"), r"\(space miss"),
+        ((_LPS, "space directions: (2,0,0) (0,3,0) (0,0,4)"), r"\(space origin missing"),
+        (
+            ("space: scanner-xyz", "space directions: (2,0,0) (0,3,0) (0,0,4)", "space origin: (0,0,0)"),
+            "'space: scanner-xyz', which does not say what is left",
+        ),
+        (
+            (_LPS, "space directions: (2,0,0) (0,3,0) (0,0,4)", "space origin: (0,0,0)", 'space units: "m" "m" "m"'),
+            "write it again in mm",
+        ),
+    ],
+)
+def test_an_nrrd_that_does_not_say_where_it_is_in_the_patient_is_refused(tmp_path, lines, match):
+    """It was read as if its first voxel were at the scanner's corner, of 1 mm, left of the patient first."""
+    with pytest.raises(ImagingError, match=match):
+        check_nrrd(nrrd(tmp_path / "liver.nrrd", *lines))
+
+
+@pytest.mark.parametrize("left_out", ["TransformMatrix", "Offset", "ElementSpacing"])
+def test_a_metaimage_that_does_not_say_where_it_is_is_refused(tmp_path, left_out):
+    fields = {"TransformMatrix": "1 0 0 0 1 0 0 0 1", "Offset": "1 2 3", "ElementSpacing": "2 3 4"}
+    lines = [f"{key} = {value}" for key, value in fields.items() if key != left_out]
+    head = ["ObjectType = Image", "NDims = 3", *lines, "DimSize = 5 6 7", "ElementType = MET_UCHAR"]
+    path = tmp_path / "liver.mha"
+    path.write_bytes("\n".join([*head, "ElementDataFile = LOCAL\n"]).encode() + MASK.tobytes())
+    with pytest.raises(ImagingError, match=rf"\({left_out} missing in its header\): write it again with the geometry"):
+        check_metaimage(path)

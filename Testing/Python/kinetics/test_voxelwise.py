@@ -6,6 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import numpy as np
 import pytest
+from PRRTDosimetryLib.dosimetry.voxel_dose import voxel_tia
 from PRRTDosimetryLib.kinetics.errors import KineticsError
 from PRRTDosimetryLib.kinetics.voxel_fits import Curve, fit
 from PRRTDosimetryLib.kinetics.voxel_series import VoxelSeries
@@ -266,3 +267,16 @@ def test_impossible_wishes_are_refused(make, sentence):
     with pytest.raises(KineticsError) as caught:
         make(series(values), series(values[:1], [4.0]))
     assert str(caught.value).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("name", "times_h", "half_life_h"),
+    [("Ga-68", (0.5, 2.0), 0.9), ("Cu-64", (1.0, 4.0, 24.0), 5.0), ("Lu-177", (4.0, 24.0, 96.0), 40.0)],
+)
+def test_the_fastest_clearance_goes_with_the_nuclide(name, times_h, half_life_h):
+    """8 h, right for 177Lu, is more than 68Ga lives and longer than 64Cu may stay."""
+    times = np.array(times_h)
+    grid = Grid((6, 6, 6), np.diag([4.0, 4.0, 4.0, 1.0]))
+    activity = np.broadcast_to((1e6 * 2 ** (-times / half_life_h))[:, None, None, None], (times.size, 6, 6, 6))
+    whole = VoxelSeries(nuclide(name), grid, times, activity.astype(np.float32))
+    np.testing.assert_allclose(voxel_tia(whole).tia.array, half_life_h / LN2, rtol=0.03)  # MBq h/mL of 1 MBq/mL

@@ -156,3 +156,16 @@ def test_the_surface_of_a_small_lesion_is_as_large_as_the_lesion(scene, across, 
     triangles.SetInputData(surface)
     measured.SetInputConnection(triangles.GetOutputPort())
     assert least < measured.GetVolume() / (mask.sum() * 64.0) <= 1.0
+
+
+def test_a_ct_opens_in_the_window_of_the_abdomen_and_an_image_of_no_known_quantity_as_slicer_finds_best(scene):
+    from PRRTUptakeLib.imaging.volume import Volume
+    from PRRTUptakeLib.mrml.volumes import node_from_volume
+
+    values = np.linspace(-1000, 1000, 1000, dtype=np.float32).reshape(10, 10, 10)
+    ct = node_from_volume(Volume(values, np.eye(4), "attenuation", "[hnsf'U]"), "CT").GetDisplayNode()
+    mri = node_from_volume(Volume(values, np.eye(4)), "MRI").GetDisplayNode()
+    assert not ct.GetAutoWindowLevel()
+    assert (ct.GetWindowLevelMin(), ct.GetWindowLevelMax()) == (-110.0, 190.0)
+    assert mri.GetAutoWindowLevel()
+    assert mri.GetWindowLevelMax() - mri.GetWindowLevelMin() > 1000

@@ -117,6 +117,7 @@ def test_too_few_patients_are_refused():
         (lambda text: text.replace(",kidney,", ",heart,"), "'heart' is not one of"),
         (lambda text: text.replace("SYN001,1,", "SYN001,one,"), "not a whole number"),
         (lambda text: text.replace("7400", "-5"), "must be above 0"),
+        (lambda text: text.replace("7400", "7.4"), "line 2: .*7.4 MBq, but .* in GBq or mCi"),
     ],
 )
 def test_a_table_that_contradicts_itself_is_refused(table, tmp_path, edit, words):
@@ -124,6 +125,12 @@ def test_a_table_that_contradicts_itself_is_refused(table, tmp_path, edit, words
     path.write_text(edit(table.read_text()))
     with pytest.raises(PopulationError, match=words):
         read_patients(path, LU)
+
+
+def test_cycles_of_a_spreadsheet_are_whole_numbers(table, tmp_path):
+    path = tmp_path / "curves.csv"
+    path.write_text(table.read_text().replace("SYN001,1,", "SYN001,1.0,"))
+    assert [one.cycle for one in read_patients(path, LU)] == [one.cycle for one in read_patients(table, LU)]
 
 
 @pytest.mark.slow

@@ -184,3 +184,57 @@ def test_inverse_must_be_true_or_false(tmp_path):
     written(RIGID, tmp_path / "one.tfm")
     with pytest.raises(InputFileError, match="true or false"):
         RegistrationRule.from_case({"transform": "one.tfm", "inverse": "yes"}, tmp_path, "here")
+
+
+def field(origin, size, vector=(5.0, 0.0, 0.0)):
+    """A field of one displacement (LPS) on voxels of 4 mm."""
+    values = np.broadcast_to(vector, (*size[::-1], 3)).copy()
+    image = sitk.GetImageFromArray(values, isVector=True)
+    image.SetOrigin(origin)
+    image.SetSpacing((4.0, 4.0, 4.0))
+    return image
+
+
+CUBE = Grid((100, 100, 100), np.array([[-2.0, 0, 0, 100], [0, -2, 0, 100], [0, 0, 2, -100], [0, 0, 0, 1]]))
+PLACES = np.array([[0.0, 0, 0], [60, 10, 0], [-90, 0, 90], [-97.5, -97.5, 97.5]])
+
+
+@pytest.mark.parametrize("suffix", [".nrrd", ".mha", ".nii.gz", ".h5"])
+def test_a_field_on_coarser_voxels_reaches_the_edge_of_the_image(tmp_path, suffix):
+    """Its last centre is 2 mm inside the image: it was refused as folding the patient onto itself."""
+    made, path = field((-100.0, -100.0, -100.0), (50, 50, 50)), tmp_path / f"field{suffix}"
+    if suffix == ".h5":
+        sitk.WriteTransform(sitk.DisplacementFieldTransform(sitk.Cast(made, sitk.sitkVectorFloat64)), str(path))
+    else:
+        sitk.WriteImage(made, str(path))
+    found = read_registration(path, CUBE)
+    assert found.map_points(PLACES) - PLACES == pytest.approx(np.tile([-5.0, 0, 0], (4, 1)), abs=1e-3)
+    assert found.quality.warnings == ()
+
+
+def test_a_field_that_covers_a_part_of_the_image_is_said(tmp_path):
+    """Beyond it nothing is moved, whatever it says at its edge."""
+    path = tmp_path / "half.nrrd"
+    sitk.WriteImage(field((-100.0, -100.0, -100.0), (25, 50, 50)), str(path))
+    (words,) = read_registration(path, CUBE).quality.warnings
+    assert words.startswith("The transform file half.nrrd covers 56% of the image the contours were drawn on: beyond")
+    sitk.WriteImage(field((-100.0, -100.0, -100.0), (25, 50, 50), (12.0, 0.0, 0.0)), str(path))
+    with pytest.raises(PRRTError, match=r"half.nrrd covers 56% .* folds the patient at its edge: export it over the"):
+        read_registration(path, CUBE)
+
+
+@pytest.mark.parametrize(
+    ("space", "words"),
+    [
+        ("", r"\(space, space directions, space origin missing"),
+        ("right-anterior-superior", "along which axes its displacements are is not certain"),
+    ],
+)
+def test_a_field_that_does_not_say_where_it_is_or_in_which_axes_is_refused(tmp_path, space, words):
+    place = ["space directions: none (4,0,0) (0,4,0) (0,0,4)", "space origin: (-100,-100,-100)"]
+    head = ["NRRD0004", "type: float", "dimension: 4", "sizes: 3 50 50 50", "endian: little", "encoding: raw"]
+    head += ["kinds: vector domain domain domain", *([f"space: {space}", *place] if space else [])]
+    path = tmp_path / "field.nrrd"
+    path.write_bytes("\n".join(head).encode() + b"\n\n" + np.ones((50, 50, 50, 3), "<f4").tobytes())
+    with pytest.raises(PRRTError, match=words):
+        read_registration(path, CUBE)

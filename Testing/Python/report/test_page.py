@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from PRRTUptakeLib.report.page import table
+from PRRTUptakeLib.report.page import charts, html_page, paragraph, table
 
 
 def test_in_print_a_table_of_many_rows_goes_on_on_the_next_page_under_its_header():
@@ -27,3 +27,14 @@ def test_an_interval_is_kept_on_one_line(text):
 @pytest.mark.parametrize("text", ["8.77 to the liver", "1 to 2 to 3", "3.33 [2.51"])
 def test_other_words_may_be_broken(text):
     assert f"<td>{text}</td>" in table(["95 %"], [[text]])
+
+
+def test_in_print_a_long_paragraph_goes_on_on_the_next_page():
+    assert paragraph("word " * 50, "small") == f'<p class="small">{"word " * 50}</p>'
+    assert paragraph("word " * 300, "small").startswith('<p class="small long">')
+    assert "p.long { break-inside: auto; break-after: auto; }" in html_page("t", {}, [], [])
+
+
+def test_charts_of_a_result_are_beside_each_other_on_paper():
+    assert charts("<svg>1</svg>", "<svg>2</svg>") == '<div class="charts"><svg>1</svg><svg>2</svg></div>'
+    assert ".charts { grid-template-columns: 1fr 1fr; }" in html_page("t", {}, [], []).partition("@media print")[2]

@@ -1,8 +1,11 @@
 """Diameters of spheres, ellipsoids and boxes of known size on true geometries."""
 
+import itertools
+
 import numpy as np
 import pytest
 from builders.shapes import ball, box, centred_grid, ellipsoid, rotation
+from PRRTUptakeLib.imaging.volume import Grid
 from PRRTUptakeLib.segmentation.diameters import measure_size
 from PRRTUptakeLib.segmentation.errors import SegmentationError
 from PRRTUptakeLib.segmentation.segments import Segment
@@ -89,3 +92,38 @@ def test_sizes_do_not_depend_on_handedness():
 def test_empty_lesion_is_reported():
     with pytest.raises(SegmentationError, match="'L7' is empty"):
         measure_size(centred_grid(9.0, (1, 1, 1)), Segment("L7", np.zeros((2, 2, 2), bool)))
+
+
+def stored_otherwise(grid, mask):
+    """All 48 ways to store the voxels of ``mask``, each with the grid on which they are at the same place."""
+    for axes in itertools.permutations(range(3)):
+        columns = [2 - axes[2 - n] for n in range(3)]
+        for flips in itertools.product((1, -1), repeat=3):
+            matrix = grid.ijk_to_ras.copy()
+            matrix[:3, :3] = matrix[:3, columns]
+            turned = mask.transpose(axes)[tuple(slice(None, None, flip) for flip in flips)]
+            for axis, column in ((0, 2), (1, 1), (2, 0)):
+                if flips[axis] < 0:
+                    matrix[:3, 3] += matrix[:3, column] * (turned.shape[axis] - 1)
+                    matrix[:3, column] *= -1
+            yield Grid(turned.shape, matrix), turned
+
+
+@pytest.mark.parametrize("spacing", [(7.0, 7.0, 7.0), (4.0, 4.0, 5.0)])
+def test_size_does_not_depend_on_how_the_mask_is_stored(spacing):
+    """38.1 or 39.6 mm at voxels of 7 mm, by the order of the axes; the slice is the same one of the patient."""
+    grid = centred_grid(56.0, spacing)
+    axes = rotation((1, 2, 3), 40.0)
+    mask = ellipsoid(grid, "L1", (1.7, -2.2, 0.9), (19.0, 14.0, 11.0), axes).full_mask(grid.shape)
+    sizes, heights = [], []
+    for other, turned in stored_otherwise(grid, mask):
+        size = measure_size(other, Segment.from_full("L1", turned))
+        sizes.append([size.longest_axial_mm, size.perpendicular_mm, size.longest_3d_mm])
+        middle = np.where(np.arange(3) == "ijk".index(size.slice_axis), size.slice_index, 0.0)
+        heights.append(other.to_ras(middle)[2])
+    assert np.ptp(sizes, axis=0) == pytest.approx([0, 0, 0], abs=1e-9)
+    assert np.ptp(heights) == pytest.approx(0, abs=1e-9)
+    # A patient lying mirrored or turned by a quarter in the axial plane has lesions of the same size.
+    for turned in (mask[:, :, ::-1], mask[:, ::-1], mask.transpose(0, 2, 1), mask[::-1]):
+        size = measure_size(grid, Segment.from_full("L1", turned))
+        assert [size.longest_axial_mm, size.perpendicular_mm, size.longest_3d_mm] == pytest.approx(sizes[0], abs=1e-9)

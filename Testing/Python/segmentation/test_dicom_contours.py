@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import zlib
 from datetime import date, datetime, timezone
+from io import BytesIO
 
 import numpy as np
 import pydicom
@@ -33,7 +35,8 @@ from PRRTUptakeLib.segmentation.dicom_contours import read_contours
 from PRRTUptakeLib.segmentation.segments import Segmentation
 from PRRTUptakeLib.uptake.occupancy import occupancy
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, RTStructureSetStorage, generate_uid
+from pydicom.encaps import encapsulate
+from pydicom.uid import ExplicitVRLittleEndian, JPEGLosslessSV1, RTStructureSetStorage, generate_uid
 from scipy.spatial.transform import Rotation
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group(__name__)]  # whole patients; one worker keeps them
@@ -351,3 +354,25 @@ def test_contours_that_cannot_be_placed_are_refused(images, series, grid, tmp_pa
         read_contours(tmp_path / "frame.dcm", series)
     with pytest.raises(DicomError, match="holds no DICOM segmentation"):
         read_contours(images.measured.files[0], series)
+
+
+def test_a_segmentation_with_deflated_frames_is_the_same(seg_file, series, grid, tmp_path):
+    """Deflated Image Frame Compression of DICOM Supplement 244, which pydicom 3.0 does not know."""
+    plain = read_contours(seg_file, series)
+    ds = pydicom.dcmread(seg_file)
+    frames = np.atleast_3d(ds.pixel_array.reshape(-1, ds.Rows, ds.Columns))
+    packed = []
+    for frame in frames:
+        packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+        bits = np.packbits(frame.ravel(), bitorder="little").tobytes()
+        packed.append(packer.compress(bits) + packer.flush())
+    ds.PixelData = encapsulate(packed)
+    ds["PixelData"].is_undefined_length = True
+    ds.file_meta.TransferSyntaxUID = JPEGLosslessSV1  # pydicom writes only what it knows; of the same length
+    buffer = BytesIO()
+    pydicom.dcmwrite(buffer, ds)
+    content = buffer.getvalue().replace(b"1.2.840.10008.1.2.4.70", b"1.2.840.10008.1.2.8.1\0", 1)
+    (tmp_path / "deflated.dcm").write_bytes(content)
+    read = read_contours(tmp_path / "deflated.dcm", series)
+    assert [one.name for one in read] == [one.name for one in plain]
+    assert all(np.array_equal(read[s.name].full_mask(grid.shape), s.full_mask(grid.shape)) for s in plain)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from builders.shapes import ball, box, centred_grid, ras_of, rotation
-from PRRTUptakeLib.imaging.volume import Volume
+from PRRTUptakeLib.imaging.volume import Grid, Volume
 from PRRTUptakeLib.segmentation.bounding_box import distance_mm, grown
 from PRRTUptakeLib.segmentation.errors import ReferenceRegionError, SegmentationError
 from PRRTUptakeLib.segmentation.lobes import Plane, split_by_plane
@@ -151,3 +151,21 @@ def test_sheared_grid_is_refused():
     sheared[1, 2] = 0.7
     with pytest.raises(SegmentationError, match="tilted gantry"):
         distance_mm(type(grid)(grid.shape, sheared), np.ones((2, 2, 2), bool))
+
+
+@pytest.mark.parametrize("rounding", [0.0, 1e-7, -1e-7])
+def test_margins_of_whole_voxels_do_not_depend_on_the_rounding_of_the_spacing(rounding):
+    """A rim of 6 mm and lesions grown by 12 mm at voxels of 1.5 mm: 3 % of the region hung on the seventh digit."""
+    spacing = 1.5 * (1.0 + rounding)
+    grid = Grid((40, 40, 40), np.diag([spacing, spacing, spacing, 1.0]))
+    liver = np.zeros(grid.shape, bool)
+    liver[1:39, 1:39, 1:39] = True
+    lesion = np.zeros(grid.shape, bool)
+    lesion[20, 20, 20] = True
+    rule = ReferenceRule(lesion_margin_mm=12.0, rim_mm=6.0)
+    found = healthy_liver(grid, Segment.from_full("liver", liver), [Segment.from_full("L1", lesion)], [], rule)
+    k, j, i = np.indices(grid.shape) - 20
+    away = (k**2 + j**2 + i**2) > 64
+    deep = np.zeros(grid.shape, bool)
+    deep[5:35, 5:35, 5:35] = True  # centres more than four voxels from the first that is no liver
+    assert np.array_equal(found.full_mask(grid.shape), deep & away)

@@ -64,6 +64,18 @@ def test_bland_altman_against_its_formulas():
     assert result.lower_limit_ci[0] < result.limits[0] < result.lower_limit_ci[1] < result.bias_ci[0]
 
 
+@pytest.mark.parametrize("subjects", [3, 8])
+def test_limits_of_agreement_are_held_with_few_subjects(subjects):
+    random, hits = np.random.default_rng(6), np.zeros(2)
+    for _ in range(400):
+        difference = random.normal(0.05, 0.1, subjects)
+        first = np.exp(random.normal(2, 0.5, subjects))
+        found = compare_readers(first, first * np.exp(difference))
+        for n, (sign, (low, high)) in enumerate(((-1, found.lower_limit_ci), (1, found.upper_limit_ci))):
+            hits[n] += low <= math.exp(0.05 + sign * 1.96 * 0.1) <= high
+    assert 0.93 <= hits.sum() / 800 <= 0.975  # the approximate interval held 0.90
+
+
 def test_readers_without_scatter():
     first = np.array([1.0, 2.0, 4.0])
     result = compare_readers(first, first)

@@ -211,13 +211,37 @@ class TestDoseResponse:
             dose_response(mixed)
 
     def test_interval_covers_with_lesions_that_hang_together(self):
-        random, hits = np.random.default_rng(1), 0
-        for _ in range(100):
-            dose = np.repeat(random.uniform(20, 150, 30), 3) + random.normal(0, 10, 90)
-            change = -0.2 * dose + np.repeat(random.normal(0, 10, 30), 3) + random.normal(0, 5, 90)
-            low, high = dose_response(dosed_rows(dose, change, 3), samples=400).slope_ci
-            hits += low <= -0.2 <= high
-        assert hits >= 86  # a percentile bootstrap of 30 patients is a little narrow
+        random, hits = np.random.default_rng(1), {4: 0, 30: 0}
+        for patients in hits:
+            for _ in range(100):
+                dose = np.repeat(random.uniform(20, 150, patients), 3) + random.normal(0, 10, 3 * patients)
+                change = -0.2 * dose + np.repeat(random.normal(0, 10, patients), 3)
+                change += random.normal(0, 5, 3 * patients)
+                low, high = dose_response(dosed_rows(dose, change, 3)).slope_ci
+                hits[patients] += low <= -0.2 <= high
+        assert min(hits.values()) >= 91  # a percentile bootstrap held 88
+
+    def test_interval_needs_three_patients(self):
+        two, three = dosed_rows([20.0, 40, 60, 80], [0.0, -9, -22, -30]), dosed_rows([20.0, 40, 60], [0.0, -9, -22], 1)
+        assert np.isnan(dose_response(two).slope_ci).all()
+        low, high = dose_response(three).slope_ci
+        # Slopes without one patient are -0.65, -0.55, -0.45 about -0.55; t of one degree of freedom is 12.706.
+        assert high - low == pytest.approx(2 * 12.7062 * np.sqrt(2 / 3 * (0.1**2 + 0.1**2)), rel=1e-5)
+
+    def test_a_lesion_that_vanished_has_shrunk_by_all_of_it(self):
+        rows = [one for one in dosed_rows([20, 40, 60], [0, 0, 0]) if one.metric == "absorbed_dose"]
+        for n, sizes in enumerate(((40, 30, 0), (50, 40, 40), (0, 30, 42))):
+            for cycle, size in enumerate(sizes, start=1):
+                rows.append(
+                    row(f"P{n // 2:03d}", "treated", f"L{n}", size, "longest_axial_diameter", unit="mm", cycle=cycle)
+                )
+        rows += [row("P001", "treated", "L9", 35, "absorbed_dose", unit="Gy")]
+        for cycle, size in ((1, 20), (3, 10)):
+            rows.append(row("P001", "treated", "L9", size, "longest_axial_diameter", unit="mm", cycle=cycle))
+        found = dose_response(rows)
+        changes = dict(zip(found.lesions, found.change_percent.tolist(), strict=True))
+        # A lesion that was not there at first has no relative change.
+        assert changes == pytest.approx({"P000 L0": -100, "P000 L1": -20, "P001 L9": -50})
 
     def test_change_from_diameters(self):
         rows = [one for one in dosed_rows([20, 40, 60], [0, 0, 0]) if one.metric == "absorbed_dose"]

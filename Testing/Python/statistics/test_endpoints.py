@@ -161,6 +161,17 @@ class TestAgainstSciPy:
         other = stats.bootstrap((log_ratio,), np.mean, n_resamples=2000, method="BCa", rng=np.random.default_rng(99))
         assert np.log(result.gmr_ci) == pytest.approx(other.confidence_interval, abs=0.02)
 
+    def test_bootstrap_of_few_patients_is_withheld_because_it_does_not_hold_the_truth(self):
+        random = np.random.default_rng(3)
+        control = np.exp(random.normal(2.5, 0.5, 10))
+        treated = control * np.exp(random.normal(0.1, 0.4, 10))
+        assert np.isfinite(bootstrap_intervals(treated, control, 200, 1).gmr_ci).all()
+        few = bootstrap_intervals(treated[:9], control[:9], 200, 1)
+        assert np.isnan([*few.gmr_ci, *few.raw_ci, *few.ratio_of_means_ci]).all()
+        assert any(
+            "9 patients are fewer than 10" in note for note in evaluate(simulate_trial(4, patients=9), LUTIA).notes
+        )
+
     def test_hodges_lehmann_of_symmetric_values_is_their_centre(self):
         assert hodges_lehmann(np.array([-3.0, 1.0, 5.0])) == 1.0
 

@@ -171,3 +171,10 @@ def test_a_lesion_that_lacks_a_limb_is_named(formed):
 
     rows = [one for one in [*uptake_rows(), *(ratio_rows() if formed else [])] if not lacks(one)]
     assert "1 region(s) measured after one injection only are left out (P1 L1)." in evaluate(rows, QUICK).pairs.notes
+
+
+def test_a_ratio_at_the_threshold_responds_in_the_share_of_measured_ones_too():
+    rows = [replace(one, uncertainty=0.1 * one.value) for one in ratio_rows()]
+    found = evaluate(rows, QUICK)
+    assert found.comparison.responders_fraction == pytest.approx(3 / 4)  # 3.34, 3.0 and 4.0 of a threshold of 3
+    assert found.propagated.responders.measured == pytest.approx(3 / 4)

@@ -76,3 +76,44 @@ def test_command(capsys):
     with pytest.raises(SystemExit) as wrong_use:
         main(["power", "--sd-log", "0.398"])
     assert wrong_use.value.code == 2
+
+
+@pytest.mark.parametrize(("sd", "n", "ratio"), [(0.001, 2, 5.0), (1e-9, 30, 2.0), (0.4, 2, 1e8)])
+def test_effects_beyond_the_noncentral_t_have_a_power(sd, n, ratio):
+    """With two patients the critical t is 12.7: P(|T| > t) = P(s < effect / (t SE)), here in closed form."""
+    effect, critical = math.log(ratio) / sd * math.sqrt(n), stats.t.ppf(0.975, n - 1)
+    expected = stats.chi2.cdf((n - 1) * (effect / critical) ** 2, n - 1)  # the mean itself does not err in comparison
+    assert paired_power(sd, n, ratio) == pytest.approx(expected, abs=2e-3)
+
+
+def test_two_patients_detect_a_ratio(capsys):
+    assert main(["power", "--sd-log", "0.4", "--n", "2", "--json"]) == 0
+    random, critical = np.random.default_rng(1), stats.t.ppf(0.975, 1)
+    for one in json.loads(capsys.readouterr().out)["results"]:
+        effect = math.log(one["ratio"]) / 0.4 * math.sqrt(2)
+        mean, spread = effect + random.standard_normal(200_000), np.abs(random.standard_normal(200_000))
+        assert np.mean(np.abs(mean) > critical * spread) == pytest.approx(one["power"], abs=5e-3)
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--n", "27", "--lesions", "3"], "--sd-lesion"),
+        (["--n", "27", "--cycles", "4"], "--cycles"),
+        (["--n", "27", "--missing", "0.1"], "--missing"),
+        (["--n", "27", "--seed", "5"], "--seed"),
+        (["--n", "27", "--protocol", "lutia"], "--protocol"),
+        (["--gate", "3"], "--sd-log"),
+    ],
+)
+def test_what_would_have_no_effect_is_refused(words, named, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["power", "--sd-log", "0.4", *words])
+    assert ended.value.code == 2
+    assert named in capsys.readouterr().err
+
+
+def test_table_as_json(capsys):
+    assert main(["power", "--sd-log", "0.398", "--table", "1.17", "1.3", "--power", "0.8", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [(one["ratio"], one["power"], one["n"]) for one in found["results"]] == [(1.17, 0.8, 53), (1.3, 0.8, 21)]

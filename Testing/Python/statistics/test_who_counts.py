@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 
 import numpy as np
 import pytest
 from builders.stub_cohort import FUNCTION, change_case, make, write_cases
 from builders.trial_tables import row, simulate_trial, unblinded_rows, write_table
 from PRRTDosimetryLib.commands import main
-from PRRTUptakeLib.statistics.allocation import read_log
+from PRRTUptakeLib.statistics.allocation import read_allocation, read_log
 from PRRTUptakeLib.statistics.cycles import compare_cycles
 from PRRTUptakeLib.statistics.endpoints import evaluate
 from PRRTUptakeLib.statistics.errors import StatisticsError
@@ -82,7 +82,8 @@ def test_exclusions_of_what_is_not_there(change, words):
         ("P1,x,2024-05-03,,two,", "the cycle is 'two'"),
         ("P1,x,2024-05-03,,,sometimes", "the scope is 'sometimes'"),
         ("P1,x,2024-05-03,L1,,screening", "whole patient"),
-        ("P1,a, b,2024-05-03,,,,", "more cells than columns"),
+        ("P1,a, b,2024-05-03,,,,", "line 2: the date of the exclusion of patient P1 is 'b'"),
+        ("P1,a, b,2024-05-03,,,all", "line 2: 7 cells for 6 columns"),
     ],
 )
 def test_bad_lines(tmp_path, line, words):
@@ -92,6 +93,28 @@ def test_bad_lines(tmp_path, line, words):
         read_exclusions(path)
     with pytest.raises(StatisticsError, match="unknown key 'why'"):
         stated_exclusion({"why": "x"}, "case.json, exclude[0]", "P1")
+
+
+def test_exclusions_of_a_workbook(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for cells in (["Patient", "Reason", "Date", "Cycle"], ["P2", "wrong vial", datetime(2024, 5, 3), 1.0]):
+        book.active.append(cells)
+    book.save(tmp_path / "e.xlsx")
+    (found,) = read_exclusions(tmp_path / "e.xlsx")
+    assert (found.patient, found.decided, found.cycle) == ("P2", date(2024, 5, 3), 1)
+
+
+def test_exclusions_that_excel_wrote_as_csv(tmp_path):
+    (tmp_path / "e.csv").write_text("sep=;\npatient;reason;date;cycle\nP2;wrong, very;2024-02-29;1.0\n")
+    (found,) = read_exclusions(tmp_path / "e.csv")
+    assert (found.reason, found.decided, found.cycle) == ("wrong, very", date(2024, 2, 29), 1)
+
+
+def test_an_allocation_of_nobody_is_refused(tmp_path):
+    (tmp_path / "a.csv").write_text("patient,treated_lobe\nP1,left\n,right\n")
+    with pytest.raises(StatisticsError, match="a treated lobe \\('right'\\) has no patient"):
+        read_allocation(tmp_path / "a.csv")
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])

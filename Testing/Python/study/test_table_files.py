@@ -235,3 +235,46 @@ def test_two_columns_of_an_allocation_that_contradict_are_refused(tmp_path):
     assert read_allocation(put(tmp_path, text.format("right"))).treated == {"P1": "left", "P2": "right"}
     with pytest.raises(PRRTError, match="P2 is 'right' by treated_lobe and 'left' by lobe"):
         read_allocation(put(tmp_path, text.format("left")))
+
+
+CURVE = "region;time_h;activity_MBq\nKidney;4;{}\nKidney;24;{}\nKidney;96;{}\n"
+
+
+@pytest.mark.parametrize("values", [("1.100", "980", "300"), ("2.950", "1.080", "998")])
+def test_points_that_may_separate_thousands_are_refused(tmp_path, values):
+    with pytest.raises(PRRTError, match=r"line 2: activity_MBq '\d\.\d{3}' may mean"):
+        read_curves(put(tmp_path, CURVE.format(*values)), LU)
+
+
+@pytest.mark.parametrize(
+    ("values", "first"),
+    [
+        (("1.100", "0.980", "0.300"), 1.1),  # no whole number
+        (("1.100", "980.5", "300"), None),  # a sure decimal point: 1.1 MBq, and 980.5 a thousandfold
+        (("101.125", "98.5", "30"), 101.125),
+        (("1 100", "980", "300"), 1100.0),
+        (("1\u202f100,5", "980", "300"), 1100.5),  # as French spreadsheets write it
+        (("1'100", "980", "300"), 1100.0),  # as Swiss ones do
+    ],
+)
+def test_thousands_and_decimals_of_spreadsheets(tmp_path, values, first):
+    path = put(tmp_path, CURVE.format(*values))
+    if first is None:
+        with pytest.raises(PRRTError, match="units were mixed"):
+            read_curves(path, LU)
+    else:
+        assert read_curves(path, LU)[0].activity_MBq[0] == first
+
+
+@pytest.mark.parametrize("cell", ["98 5", "1 1000", "1'10", "9 8.5"])
+def test_a_blank_within_a_number_is_no_thousands_separator(tmp_path, cell):
+    with pytest.raises(PRRTError, match="is not a number"):
+        read_curves(put(tmp_path, CURVE.format(cell, "80", "30")), LU)
+
+
+@pytest.mark.parametrize("other", ["kidney", "KIDNEY", "Kidney  left"])
+def test_two_spellings_of_a_region_are_refused(tmp_path, other):
+    first = "Kidney left" if " " in other else "Kidney"
+    text = f"region,time_h,activity_MBq\n{first},4,100\n{other},24,80\n"
+    with pytest.raises(PRRTError, match="differ in capitals or blanks only"):
+        read_curves(put(tmp_path, text), LU)
