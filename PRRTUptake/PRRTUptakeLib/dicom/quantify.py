@@ -168,6 +168,7 @@ def _tomogram(arranged: Stack, inputs: OperatorOverrides) -> _Tomogram:
     clock = clock_of(dataset, where, inputs.time_zone)
     nuclide = header_nuclide(drug_item(dataset, where), where, inputs.nuclide)
     if arranged.series.sop_class == ENHANCED_PET_STORAGE:
+        _require_one_image(arranged)
         held = enhanced_pet_values(arranged, clock, nuclide, inputs)
         decisions = [*arranged.decisions, clock.decision, *nuclide.decisions, *held.decisions]
         return _Tomogram(held, clock, nuclide, decisions)
@@ -182,6 +183,14 @@ def _tomogram(arranged: Stack, inputs: OperatorOverrides) -> _Tomogram:
     return made
 
 
+_OF_ONE_ENHANCED_PET = (  # frames have their own mappings and times
+    "AttenuationCorrected",
+    "DecayCorrected",
+    "DecayCorrectionDateTime",
+    "RadiopharmaceuticalInformationSequence",
+    "PatientWeight",
+    "PatientSize",
+)
 _OF_ONE_IMAGE = (
     "AcquisitionDateTime",
     "AcquisitionDate",
@@ -202,7 +211,8 @@ _OF_ONE_IMAGE = (
 def _require_one_image(arranged: Stack) -> None:
     """The files of a tomogram that is written slice by slice must say the same of what makes counts activity."""
     headers = tuple({frame.header.path: frame.header for frame in arranged.frames}.values())
-    for keyword in _OF_ONE_IMAGE if len(headers) > 1 else ():
+    enhanced = arranged.series.sop_class == ENHANCED_PET_STORAGE
+    for keyword in (_OF_ONE_ENHANCED_PET if enhanced else _OF_ONE_IMAGE) if len(headers) > 1 else ():
         if arranged.series.sop_class == PET_STORAGE and keyword.startswith("Acquisition"):
             continue  # in PET each plane has its own
         require_same(

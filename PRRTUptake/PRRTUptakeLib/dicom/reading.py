@@ -347,7 +347,7 @@ def read_volume(series: Series, compact: bool = False) -> Volume:
     if series.modality not in _MEANING:
         remedy = "use quantify for it" if series.modality in ("PT", "NM") else "choose a CT or MR series"
         raise DicomError(f"{series.label} is neither CT nor MR: {remedy}.")
-    _require_hounsfield_units(series)
+    require_hounsfield_units(series)
     arranged = arrange(series)
     quantity, units = _MEANING[series.modality]
     array = _whole_values(arranged) if compact else None
@@ -357,8 +357,11 @@ def read_volume(series: Series, compact: bool = False) -> Volume:
     return Volume(array, arranged.ijk_to_ras, quantity, units, None, provenance(arranged))
 
 
-def _require_hounsfield_units(series: Series) -> None:
-    """Spectral CT writes effective atomic numbers, electron densities and the like as CT, too (PS3.3 C.11.1.1.2)."""
+def require_hounsfield_units(series: Series) -> None:
+    """Raise DicomError for a CT of something else.
+
+    Spectral CT writes effective atomic numbers, electron densities and the like as CT, too (PS3.3 C.11.1.1.2).
+    """
     for header in series.headers if series.modality == "CT" else ():
         where = str(header.path)
         kind = text(header.dataset, "RescaleType", where).upper()

@@ -16,7 +16,7 @@ from PRRTUptakeLib.dicom.contour_gaps import fill_gap, find_gaps
 from PRRTUptakeLib.dicom.contour_rings import CENTRES, FREE, KINDS, Plane, combined, kind_of_outlines, without_laps
 from PRRTUptakeLib.dicom.drawn_on import candidates, planes_fit, references_of
 from PRRTUptakeLib.dicom.errors import DicomError
-from PRRTUptakeLib.dicom.headers import items
+from PRRTUptakeLib.dicom.headers import items, text
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS, Grid
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _ON_PLANE = 0.25  # of the distance of planes
 _CUT_OFF = 0.05  # a structure of which more is outside its image is left out
 _CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
+_NO_OFFSET_mm = 1e-3
 _UNTYPED, _EMPTY = "without a type", "without points"
 _NOTABLE = 0.25  # of the largest plane: smaller parts over each other are no sign of missing contours
 _WIDEST = 4  # times the image: further out, coordinates are taken for broken
@@ -173,7 +174,7 @@ def _named(ds: Dataset, where: str) -> tuple[dict[int, tuple[str, Dataset]], set
     Structures of one number share their contours, so that they are named together.
     """
     rois = [(int(roi.ROINumber), roi) for roi in items(ds, "StructureSetROISequence", where)]
-    names = [str(roi.get("ROIName", "") or "").strip() or f"ROI {number}" for number, roi in rois]
+    names = [text(roi, "ROIName", where).strip() or f"ROI {number}" for number, roi in rois]
     found: dict[int, tuple[str, Dataset]] = {}
     twice = set()
     for (number, roi), name in zip(rois, names, strict=True):
@@ -213,6 +214,9 @@ def _contours(found: Sequence[Dataset]) -> _Contours | str:
             return f"a contour has {values.size} coordinates where {int(stated or 0)} points are stated"
         if not np.isfinite(values).all():
             return "its coordinates are not finite"
+        offset = np.array(contour.get("ContourOffsetVector", None) or [], dtype=float)
+        if np.abs(offset).max(initial=0.0) > _NO_OFFSET_mm:
+            return "it has a Contour Offset Vector (3006,0045), which is not applied: export it without"
         points = values.reshape(-1, 3) * np.diag(LPS_TO_RAS)[:3]
         (result.adding if kind == _CLOSED[0] else result.cancelling).append(points)
     return result

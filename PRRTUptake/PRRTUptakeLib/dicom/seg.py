@@ -87,10 +87,14 @@ def read_segments_of(ds: Dataset, series: Sequence[Series], where: str) -> Store
         pieces.setdefault(number, []).append((places[n], inside))
     segments, undescribed = [], []
     for number, parts in pieces.items():
-        label, item = described.get(number, (f"segment {number}", None))
+        label, item = described.get(number, (unnamed(number), None))
         if item is None:
             undescribed.append(str(number))
         mask, origin = _assembled(parts)
+        if parts and not mask.size and str(ds.get("SegmentationType", "")) == FRACTIONAL:
+            doubts.append(
+                f"No voxel of '{label}' of {where} is at least half inside: it is empty; check its fractions."
+            )
         segments.append(StoredSegment(number, label, mask, origin, item))
     if undescribed:
         doubts.append(f"{where} does not describe its segment(s) {', '.join(undescribed)}: say what they are.")
@@ -207,11 +211,19 @@ def _described(ds: Dataset, where: str) -> tuple[dict[int, tuple[str, Dataset | 
             doubts.append(f"{where} describes its segment {number} twice: the first description counts.")
             continue
         seen.add(number)
-        described.append((number, str(item.get("SegmentLabel", "") or "").strip() or f"segment {number}", item))
+        described.append((number, str(item.get("SegmentLabel", "") or "").strip() or unnamed(number), item))
     labels = [label for _, label, _ in described]
     return {
         number: (f"{label} ({number})" if labels.count(label) > 1 else label, item) for number, label, item in described
     }, doubts
+
+
+def unnamed(number: object) -> str:
+    """What a segment without a label is called: as Slicer calls it, which is no name of an anatomy.
+
+    "Segment 7" would be Couinaud's seventh.
+    """
+    return f"Segment_{number}"
 
 
 def _is_background(item: Dataset) -> bool:

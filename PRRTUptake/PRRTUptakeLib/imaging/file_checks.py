@@ -80,6 +80,25 @@ def _nrrd_fields(head: str) -> dict[str, str]:
     return {key.strip().lower(): value.strip() for key, value in pairs}
 
 
+def check_stated_place(path: Path) -> None:
+    """Raise if the header of an NRRD or MetaImage file does not say where its voxels are; nothing else is read.
+
+    Raises
+    ------
+    ImagingError
+        Naming what is missing.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(_LONGEST_HEADER)
+    except OSError as error:
+        raise ImagingError(f"{path} cannot be read ({error.strerror}).") from error
+    if path.name.lower().endswith(".nrrd"):
+        _check_place(_nrrd_fields(head.replace(b"\r\n", b"\n").partition(b"\n\n")[0].decode("utf-8", "replace")), path)
+    elif path.name.lower().endswith(".mha"):
+        _check_meta_place(_meta_fields(head.partition(b"ElementDataFile")[0]), path)
+
+
 def _check_place(fields: dict[str, str], path: Path) -> None:
     """Space, directions and origin must be stated, since readers take the scanner's own corner and 1 mm without."""
     missing = [key for key in ("space", "space directions", "space origin") if not fields.get(key)]
@@ -161,14 +180,8 @@ def check_metaimage(path: Path) -> None:
         raise ImagingError(f"{path.name} is not a MetaImage file, or its header is damaged: write it again.")
     if line.strip(b" =\r").upper() != b"LOCAL":
         raise ImagingError(f"{path.name} keeps its voxels in another file: write it as one .mha file.")
-    text = head.decode("utf-8", "replace").splitlines()
-    fields = {key.strip(): value.strip() for key, value in (one.split("=", 1) for one in text if "=" in one)}
-    missing = [names[0] for names in _META_PLACES if not any(fields.get(name) for name in names)]
-    if missing:
-        raise ImagingError(
-            f"{path.name} does not say where its voxels are in the patient ({', '.join(missing)} missing in its "
-            "header): write it again with the geometry of its image."
-        )
+    fields = _meta_fields(head)
+    _check_meta_place(fields, path)
     payload = data[len(head) + len(marker) + len(line) + 1 :]
     sizes = _sizes(fields.get("DimSize", ""), path, fields.get("NDims", ""))
     width = _META_BYTES.get(fields.get("ElementType", ""))
@@ -182,6 +195,20 @@ def check_metaimage(path: Path) -> None:
             raise ImagingError(f"{path.name} is damaged or cut short ({error}): copy or write it again.") from error
     channels = fields.get("ElementNumberOfChannels", "1")
     _compare(path, found, _product(sizes) * width * (int(channels) if channels.isdigit() else 1))
+
+
+def _meta_fields(head: bytes) -> dict[str, str]:
+    lines = head.decode("utf-8", "replace").splitlines()
+    return {key.strip(): value.strip() for key, value in (one.split("=", 1) for one in lines if "=" in one)}
+
+
+def _check_meta_place(fields: dict[str, str], path: Path) -> None:
+    missing = [names[0] for names in _META_PLACES if not any(fields.get(name) for name in names)]
+    if missing:
+        raise ImagingError(
+            f"{path.name} does not say where its voxels are in the patient ({', '.join(missing)} missing in its "
+            "header): write it again with the geometry of its image."
+        )
 
 
 def _bytes(path: Path) -> bytes:

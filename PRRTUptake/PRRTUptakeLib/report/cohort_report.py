@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.study.cohort.cohort_result import CohortResult
 
 _OWN = ("name", "version")
+_TALL = 1.3  # times its width: in print, a higher chart has a row of its own
 _MOST_ROWS = 100  # of a forest plot; beyond that it cannot be read
 
 
@@ -132,7 +133,10 @@ def _flow_section(result: CohortResult) -> str:
 
 
 def _figure(svg: str, caption: str) -> str:
-    return f'<figure class="chart">{_own_size(svg)}<figcaption>{escape(caption)}</figcaption></figure>'
+    sizes = [re.search(rf'<svg [^>]*?\b{name}="([\d.]+)"', svg) for name in ("width", "height")]
+    width, height = (float(found[1]) if found else 0.0 for found in sizes)
+    kind = "chart tall" if height > _TALL * width else "chart"
+    return f'<figure class="{kind}">{_own_size(svg)}<figcaption>{escape(caption)}</figcaption></figure>'
 
 
 def _own_size(svg: str) -> str:
@@ -159,7 +163,7 @@ def _figure_sections(endpoint: Endpoint) -> list[str]:
     figures.append(_figure(waterfall("Waterfall", pairs.patients, percent, unit), f"Patients in order of {word}"))
     if endpoint.scales:
         figures.append(_figure(level_figure(endpoint), "The ratio against the control value, logarithmic scales"))
-    return [section("Figures", *figures)]
+    return [section("Figures", f'<div class="figures">{"".join(figures)}</div>')]
 
 
 def _paired_figures(pairs: PairedValues, endpoint: Endpoint) -> list[str]:

@@ -54,6 +54,8 @@ code { overflow-wrap: anywhere; } pre { white-space: pre-wrap; overflow-wrap: an
   .pictures { grid-template-columns: 1fr 1fr 1fr; gap: .4rem; } th, td { padding: .1rem .4rem; }
   .pairs { grid-template-columns: repeat(4, 1fr); max-width: none; } .charts { grid-template-columns: 1fr 1fr; }
   .chart > svg { width: auto !important; height: auto !important; max-height: 13cm; } /* two charts fill a page */
+  .figures { display: grid; grid-template-columns: 1fr 1fr; gap: .6rem; align-items: end; }
+  .figures > .chart > svg { width: 100% !important; max-height: 15cm; } .figures > .tall { grid-column: 1 / -1; }
   figure, table, .warnings, .result { break-inside: avoid; } tr { break-inside: avoid; }
   table.many { break-inside: auto; } caption { break-after: avoid; }
   table.wide { font-size: 8pt; } .wide th, .wide td { padding: .1rem .25rem; }

@@ -21,6 +21,7 @@ from PRRTUptakeLib.report.pictures import ABDOMEN_CT, Shown, SlicePlace, Window,
 from PRRTUptakeLib.report.plots import bar_chart
 from PRRTUptakeLib.report.svg import PALETTE
 from PRRTUptakeLib.segmentation.segments import UNDIVIDED
+from PRRTUptakeLib.segmentation.storage_order import axial_axes, axial_grid, in_axial_order
 from PRRTUptakeLib.vocabulary import LOBE_COLORS, explained
 
 if TYPE_CHECKING:
@@ -178,8 +179,9 @@ def _chart(result: VisitResult) -> str:
 def _pictures(result: VisitResult) -> str:
     """A row per target: anatomy, activity, and both fused, in the slice of its longest diameter."""
     segmentation = result.prepared.segmentation
+    stored, grid = segmentation.grid, axial_grid(segmentation.grid)
     liver = segmentation.having(role="lobe") or segmentation.having(role="organ", structure="liver")
-    outlines = _outlines(result)
+    outlines = [(in_axial_order(segment, stored), color) for segment, color in _outlines(result)]
     hottest = max(
         result.metrics[lesion.segment.name].mean
         for lesion in result.prepared.targets
@@ -192,8 +194,8 @@ def _pictures(result: VisitResult) -> str:
         if lesion.lesion.lesion_id not in measured:
             continue
         around = liver if lesion.segment.lobe not in ("none", "") else (*liver, lesion.segment)
-        box = box_around(segmentation.grid, around, MARGIN_MM)
-        where = SlicePlace(segmentation.grid, _slice_of(lesion), box)
+        box = box_around(grid, [in_axial_order(segment, stored) for segment in around], MARGIN_MM)
+        where = SlicePlace(grid, _slice_of(lesion, axial_axes(stored)[0]), box)
         lobe = lesion.segment.lobe
         place = f"{lobe} lobe" if result.protocol.rules.by_lobe else place_words(lobe)
         words = f"{lesion.segment.name}, {place}, {lesion.size.longest_axial_mm:.1f} mm"
@@ -245,10 +247,11 @@ def _outlines(result: VisitResult) -> list[tuple[Segment, str]]:
     return [*liver, *lesions, (reference, REFERENCE_COLOR)]
 
 
-def _slice_of(lesion: SizedLesion) -> int:
-    if lesion.size.slice_axis == "k":
+def _slice_of(lesion: SizedLesion, axis: int) -> int:
+    """The slice that is shown, across the array axis of axial slices."""
+    if lesion.size.slice_axis == "kji"[axis]:
         return int(lesion.size.slice_index)
-    return int(lesion.segment.origin[0] + lesion.segment.mask.shape[0] // 2)
+    return int(lesion.segment.origin[axis] + lesion.segment.mask.shape[axis] // 2)
 
 
 def _legend(result: VisitResult) -> str:

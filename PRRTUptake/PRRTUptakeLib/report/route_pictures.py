@@ -10,6 +10,7 @@ from PRRTUptakeLib.report.page import paragraph
 from PRRTUptakeLib.report.pictures import Shown, SlicePlace, Window, box_around, slice_picture
 from PRRTUptakeLib.report.svg import PALETTE
 from PRRTUptakeLib.segmentation.segments import Segment
+from PRRTUptakeLib.segmentation.storage_order import axial_axes, axial_grid, in_axial_order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,6 +54,7 @@ def _outlines(shown: RoutedImage, result: EnhancementResult) -> list[tuple[Segme
             continue
         drawn = _half_occupied(segment, occupied)
         if drawn.voxel_count:
+            drawn = in_axial_order(drawn, occupied.grid)
             found.append((drawn, _HEALTHY if segment.role == "reference" else _LESION))
     return found
 
@@ -73,8 +75,10 @@ def _picture(shown: RoutedImage, region: RegionRatio, outlines: Sequence[tuple[S
     """One image in the slice in which the lesion occupies most."""
     grid = shown.image.grid
     occupied = shown.placed[region.region]
-    slices = np.unravel_index(occupied.indices, grid.shape)[0]
-    per_slice = np.bincount(slices, occupied.fraction, grid.shape[0])
+    axis = axial_axes(grid)[0]
+    slices = np.unravel_index(occupied.indices, grid.shape)[axis]
+    per_slice = np.bincount(slices, occupied.fraction, grid.shape[axis])
+    grid = axial_grid(grid)
     around = [segment for segment, _ in outlines]
     where = SlicePlace(grid, int(np.argmax(per_slice)), box_around(grid, around, _MARGIN_MM))
     words = f"{region.region}, {shown.route}: PET, 0 to {window.high:.3g} {shown.image.units}"

@@ -24,7 +24,7 @@ from scipy.spatial.distance import pdist, squareform
 from PRRTUptakeLib.segmentation.bounding_box import volume_mL
 from PRRTUptakeLib.segmentation.errors import SegmentationError
 from PRRTUptakeLib.segmentation.section_widths import width_by_sections
-from PRRTUptakeLib.segmentation.storage_order import in_order_of_shape
+from PRRTUptakeLib.segmentation.storage_order import axial_axis, in_order_of_shape
 from PRRTUptakeLib.segmentation.widths import Width, greatest_width, hull_points, line_ends
 from PRRTUptakeLib.statistics.ties import resolved_length_mm
 
@@ -58,21 +58,6 @@ class LesionSize:
     slice_index: int
     axial_ends_ras: np.ndarray
     perpendicular_ends_ras: np.ndarray
-
-
-def axial_axis(grid: Grid) -> int:
-    """Array axis (0 k, 1 j, 2 i) across whose planes the axial slices lie: plane normal nearest to foot-head.
-
-    Examples
-    --------
-    >>> from PRRTUptakeLib.imaging.volume import Grid
-    >>> coronal = np.array([[1, 0, 0, 0], [0, 0, -3, 0], [0, 1, 0, 0], [0, 0, 0, 1.0]])
-    >>> axial_axis(Grid((4, 5, 6), np.eye(4))), axial_axis(Grid((4, 5, 6), coronal))
-    (0, 1)
-    """
-    normals = np.linalg.inv(grid.ijk_to_ras[:3, :3])  # rows are at right angles to the planes of constant i, j, k
-    upright = np.abs(normals[:, 2]) / np.linalg.norm(normals, axis=1)
-    return 2 - int(np.argmax(upright))
 
 
 def measure_size(grid: Grid, lesion: Segment) -> LesionSize:

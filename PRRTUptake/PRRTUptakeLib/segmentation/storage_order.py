@@ -8,7 +8,7 @@ here all 48 ways to store one mask are the same array.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -91,3 +91,51 @@ def _orders(
         if all(keys[axes[n]] <= keys[axes[n + 1]] for n in range(2)):
             for mirrored in itertools.product(*[ends[axis] for axis in axes]):
                 yield (axes[0], axes[1], axes[2]), (mirrored[0], mirrored[1], mirrored[2])
+
+
+def axial_axes(grid: Grid) -> tuple[int, int, int]:
+    """Array axes (0 k, 1 j, 2 i) of a grid in the order of axial slices: nearest to foot-head, front-back, left-right.
+
+    Examples
+    --------
+    >>> coronal = np.array([[1, 0, 0, 0], [0, 0, -3, 0], [0, 1, 0, 0], [0, 0, 0, 1.0]])
+    >>> axial_axes(Grid((4, 5, 6), np.eye(4))), axial_axes(Grid((4, 5, 6), coronal))
+    ((0, 1, 2), (1, 0, 2))
+    """
+    first = axial_axis(grid)
+    rest = [axis for axis in range(3) if axis != first]
+    sideways = max(rest, key=lambda axis: (abs(grid.ijk_to_ras[0, 2 - axis]) / grid.spacing_mm[2 - axis], axis))
+    return first, next(axis for axis in rest if axis != sideways), sideways
+
+
+def axial_grid(grid: Grid) -> Grid:
+    """The same voxels with their axes in the order of axial slices, none of them turned round."""
+    axes = axial_axes(grid)
+    matrix = grid.ijk_to_ras.copy()
+    matrix[:3, :3] = grid.ijk_to_ras[:3, [2 - axis for axis in axes[::-1]]]
+    return Grid(tuple(grid.shape[axis] for axis in axes), matrix)  # type: ignore[arg-type]
+
+
+def in_axial_order(segment: Segment, grid: Grid) -> Segment:
+    """A segment of ``grid`` on its `axial_grid`."""
+    axes = axial_axes(grid)
+    if axes == (0, 1, 2):
+        return segment
+    fractions = None if segment.fractions is None else segment.fractions.transpose(axes)
+    origin = tuple(segment.origin[axis] for axis in axes)
+    return replace(segment, mask=segment.mask.transpose(axes), origin=origin, fractions=fractions)  # type: ignore[arg-type]
+
+
+def axial_axis(grid: Grid) -> int:
+    """Array axis (0 k, 1 j, 2 i) across whose planes the axial slices lie: plane normal nearest to foot-head.
+
+    Examples
+    --------
+    >>> from PRRTUptakeLib.imaging.volume import Grid
+    >>> coronal = np.array([[1, 0, 0, 0], [0, 0, -3, 0], [0, 1, 0, 0], [0, 0, 0, 1.0]])
+    >>> axial_axis(Grid((4, 5, 6), np.eye(4))), axial_axis(Grid((4, 5, 6), coronal))
+    (0, 1)
+    """
+    normals = np.linalg.inv(grid.ijk_to_ras[:3, :3])  # rows are at right angles to the planes of constant i, j, k
+    upright = np.abs(normals[:, 2]) / np.linalg.norm(normals, axis=1)
+    return 2 - int(np.argmax(upright))

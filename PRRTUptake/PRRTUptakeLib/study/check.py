@@ -9,6 +9,7 @@ from PRRTUptakeLib.dicom.bed_positions import quantify_beds
 from PRRTUptakeLib.dicom.headers import text, words
 from PRRTUptakeLib.dicom.injection import injection_of
 from PRRTUptakeLib.dicom.operator_overrides import DOUBT, doubts_among
+from PRRTUptakeLib.dicom.reading import require_hounsfield_units
 from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.dicom.series_facts import series_facts
 from PRRTUptakeLib.dicom.suv import suv
@@ -236,6 +237,8 @@ def _check_segments(case: Case, visit: Visit, series: Sequence[Series], found: _
     if listed.grid is not None:
         try:
             image = contour_series(series, listed.grid)
+            if image is not None:
+                require_hounsfield_units(image)
         except PRRTError as error:
             found.problems.append(str(error))
             return

@@ -12,11 +12,11 @@ from PRRTUptakeLib.uptake.mapping import affine
 from PRRTUptakeLib.uptake.occupancy import occupancy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from PRRTUptakeLib.imaging.volume import Grid
     from PRRTUptakeLib.registration.result import Registration
-    from PRRTUptakeLib.segmentation.segments import Segment
+    from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
     from PRRTUptakeLib.study.manual_shift import ManualShift
     from PRRTUptakeLib.uptake.mapping import PointMap, RasTransform
     from PRRTUptakeLib.uptake.occupancy import Occupancy
@@ -100,3 +100,17 @@ def placed_regions(
         except OccupancyError as error:
             refused[segment.name] = error
     return placed, refused
+
+
+_CUT = 0.005  # of a region outside the image, from which its volume and activity are said to be of the rest
+_ENDLESS = ("aorta", "inferior_vena_cava", "blood_pool", "marrow")  # samples, of which no total is taken
+
+
+def cut_off(segments: Segmentation, placed: Mapping[str, Occupancy]) -> list[str]:
+    """A warning on regions of which an image does not hold a small part; nothing for those that it holds wholly."""
+    parts = [
+        f"{one.outside_fraction:.1%} of {name}"
+        for name, one in placed.items()
+        if one.outside_fraction >= _CUT and segments[name].structure not in _ENDLESS
+    ]
+    return [f"Outside the image, and missing in volumes and activities: {', '.join(parts)}."] if parts else []

@@ -11,7 +11,9 @@ import SimpleITK
 from pydicom.errors import InvalidDicomError
 
 from PRRTUptakeLib.dicom.headers import read_header, text
+from PRRTUptakeLib.dicom.seg import unnamed
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.imaging.file_checks import check_stated_place
 from PRRTUptakeLib.segmentation.dicom_contours import contour_files
 from PRRTUptakeLib.segmentation.files import SUFFIXES, grid_of_image, is_mask_file, read_mask, read_voxels
 from PRRTUptakeLib.segmentation.label_matching import recognise
@@ -115,6 +117,11 @@ def _of_masks(folder: Path, files: Sequence[Path]) -> SegmentNames:
     if len(files) == 1 and _has_names(files[0]):
         return _of_labels(read_segments(files[0]))
     problems = []
+    for path in files:
+        try:
+            check_stated_place(path)
+        except PRRTError as error:
+            problems.append(str(error))
     other_grids = [
         f"{path.name} is on another grid ({grid.described()}) than {files[0].name} ({grids[0].described()}): it will "
         "be resampled, and refused if that changes its volume by more than 5 %."
@@ -129,7 +136,7 @@ def _of_masks(folder: Path, files: Sequence[Path]) -> SegmentNames:
                     problems.append(f"The mask {path.name} is empty: draw it, or remove the file.")
             except PRRTError as error:
                 problems.append(str(error))
-    return replace(listed, problems=tuple(problems), unclear=(*listed.unclear, *other_grids))
+    return replace(listed, problems=tuple(dict.fromkeys(problems)), unclear=(*listed.unclear, *other_grids))
 
 
 def _has_names(path: Path) -> bool:
@@ -185,7 +192,7 @@ def _of_dicom(path: Path) -> SegmentNames:
         dataset = header.dataset
         patients.append(text(dataset, "PatientID", str(file)))
         for item in dataset.get("SegmentSequence", []):
-            names.append(str(item.get("SegmentLabel", f"segment {item.get('SegmentNumber', '')}")))
+            names.append(str(item.get("SegmentLabel", "") or unnamed(item.get("SegmentNumber", ""))))
         for item in dataset.get("StructureSetROISequence", []):
             names.append(str(item.get("ROIName", f"structure {item.get('ROINumber', '')}")))
     return _listed(DICOM, names, patients=tuple(dict.fromkeys(patients)))

@@ -13,7 +13,7 @@ from PRRTUptakeLib.segmentation.reference import KINDS
 from PRRTUptakeLib.segmentation.segments import UNDIVIDED
 from PRRTUptakeLib.study.contour_propagation import require_lesions
 from PRRTUptakeLib.study.errors import StudyError
-from PRRTUptakeLib.study.placement import placed_regions
+from PRRTUptakeLib.study.placement import cut_off, placed_regions
 from PRRTUptakeLib.study.visit_uptakes import (
     Quantity,
     VisitResolution,
@@ -353,6 +353,7 @@ def _placed(
         if segmentation[name].role in needed:
             raise StudyError(f"The image does not cover what is to be measured: {error}") from error
         warnings.append(f"'{name}' is not measured: {error}")
+    warnings += cut_off(segmentation, placed)
     return placed, warnings + [manual_shift.sentence for manual_shift in manual_shifts]
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from PRRTUptakeLib.imaging.volume import Grid
     from PRRTUptakeLib.segmentation.segments import Segment
 
@@ -98,23 +100,25 @@ def alignment(shape: tuple[int, ...], origin: tuple[int, ...], matrix: np.ndarra
 
 
 def aligned_fractions(
-    mask: np.ndarray, aligned: Alignment, weights: np.ndarray | None = None
+    mask: np.ndarray, aligned: Alignment, weights: np.ndarray | None = None, towards: Sequence[bool] = (True,) * 3
 ) -> tuple[tuple[int, ...], np.ndarray, np.ndarray]:
     """Origin in the target, and fractions and centre flags [k, j, i] of the box from there on (axes of the target).
 
     ``weights`` are the parts of the mask's voxels that are inside, where they are known; else each counts wholly.
+    ``towards`` says of each axis of the mask whether a centre on a face is in the voxel further along it, see
+    `towards_patient`.
     """
     weights = mask if weights is None else weights
     if aligned.same_grid:
         box = aligned.to_target_axes(mask)
         return aligned.grid_origin(mask.shape), aligned.to_target_axes(weights).astype(np.float64), box
     starts, overlaps, lookups = [], [], []
-    for size, scale, offset in zip(mask.shape, aligned.scale, aligned.offset, strict=True):
+    for size, scale, offset, onwards in zip(mask.shape, aligned.scale, aligned.offset, towards, strict=True):
         start, overlap = _overlaps(size, scale, offset)
         centres = (start + np.arange(overlap.shape[0]) - offset) / scale
         starts.append(start)
         overlaps.append(overlap)
-        lookups.append(_nearest(centres, scale))
+        lookups.append(_nearest(centres, onwards))
     fraction = _contracted(weights, overlaps)
     fraction[fraction < ROUNDING] = 0.0
     fraction[fraction > 1.0 - ROUNDING] = 1.0
@@ -123,14 +127,26 @@ def aligned_fractions(
     return origin, aligned.transposed(fraction), aligned.transposed(centre)
 
 
-def _nearest(centres: np.ndarray, scale: float) -> np.ndarray:
-    """Mask voxels that hold the centres of image voxels; one on a face is in the voxel further along the image's axis.
+def towards_patient(ijk_to_ras: np.ndarray) -> tuple[bool, bool, bool]:
+    """Whether each array axis k, j, i runs to the patient's left, back or head, whichever is nearest.
 
-    Places are rounded to what files in single precision keep of them, and the image's axis decides, not the mask's: so
-    neither where the patient lay nor how the mask was stored changes which voxels are inside.
+    Centres of image voxels that are on faces of a mask are taken to be further that way: so neither where the patient
+    lay nor how mask and image are stored changes which voxels are inside.
+
+    Examples
+    --------
+    >>> towards_patient(np.diag([-1.0, -1.0, 1.0, 1.0])), towards_patient(np.diag([1.0, -1.0, -1.0, 1.0]))
+    ((True, True, True), (False, True, False))
     """
+    lps = ijk_to_ras[:3, :3] * np.array([[-1.0], [-1.0], [1.0]])
+    i, j, k = (bool(column[np.abs(column).argmax()] > 0) for column in lps.T)
+    return k, j, i
+
+
+def _nearest(centres: np.ndarray, onwards: bool) -> np.ndarray:
+    """Mask voxels that hold the centres of image voxels; a place is rounded to what single precision keeps of it."""
     places = np.round(centres, _FACE_DIGITS)
-    return (np.floor(places + 0.5) if scale > 0 else np.ceil(places - 0.5)).astype(np.intp)
+    return (np.floor(places + 0.5) if onwards else np.ceil(places - 0.5)).astype(np.intp)
 
 
 def _overlaps(size: int, scale: float, offset: float) -> tuple[int, np.ndarray]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from PRRTUptakeLib.imaging.volume import Grid
-from PRRTUptakeLib.uptake.alignment import ROUNDING, aligned_fractions, alignment
+from PRRTUptakeLib.uptake.alignment import ROUNDING, aligned_fractions, alignment, towards_patient
 from PRRTUptakeLib.uptake.errors import OccupancyError
 from PRRTUptakeLib.uptake.mapping import RasTransform, as_matrix, pull_map, push_map
 from PRRTUptakeLib.uptake.sampling import centre_flags, sampled_fractions
@@ -125,7 +125,8 @@ def occupancy(
         None if matrix is None else alignment(shape, cropped.origin, target.ras_to_ijk @ matrix @ source.ijk_to_ras)
     )
     if aligned is not None:
-        origin, fraction, centre = aligned_fractions(cropped.mask, aligned, cropped.fractions)
+        towards = towards_patient(source.ijk_to_ras if matrix is None else matrix @ source.ijk_to_ras)
+        origin, fraction, centre = aligned_fractions(cropped.mask, aligned, cropped.fractions, towards)
     else:
         pull = pull_map(cropped, source, target, ras_transform)
         ratio = target.voxel_volume_mL / source.voxel_volume_mL

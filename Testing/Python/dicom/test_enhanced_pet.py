@@ -107,3 +107,17 @@ def test_a_valid_object(tmp_path):
         pytest.skip("dciodvfy (Debian package dicom3tools) is not installed")
     done = subprocess.run(["dciodvfy", tmp_path / "pet.dcm"], capture_output=True, text=True, check=False)
     assert "Error" not in done.stdout + done.stderr
+
+
+def test_files_of_one_series_that_hold_at_different_moments_are_refused(tmp_path):
+    """The first file's moment was taken for all."""
+    first = enhanced_pet(STORED)
+    second = enhanced_pet(
+        STORED,
+        changes={"DecayCorrectionDateTime": "20250301103000", "SeriesInstanceUID": first.SeriesInstanceUID},
+        per_frame={"PlanePositionSequence.ImagePositionPatient": [[-8, -8, 4 * k] for k in (3, 4, 5)]},
+    )
+    for name, one in (("a.dcm", first), ("b.dcm", second)):
+        one.save_as(tmp_path / name, enforce_file_format=True)
+    with pytest.raises(PRRTError, match=r"Decay Correction DateTime .* differs between a.dcm and b.dcm of one series"):
+        quantify(find_series(tmp_path)[0])

@@ -137,7 +137,7 @@ def test_the_background_of_a_label_map_is_no_segment(tmp_path, series, grid):
         tmp_path / "l.dcm", series, [(2, "liver", LIVER, planes)], kind="LABELMAP", edit=background
     )
     found = read_contours(path, series)
-    assert [segment.name for segment in found] == ["liver", "segment 9"]
+    assert [segment.name for segment in found] == ["liver", "Segment_9"]
     assert np.array_equal(found["liver"].full_mask(grid.shape), wanted(grid, planes, disc(grid)))
     assert "does not describe its segment(s) 9" in found.warnings[0]
 
@@ -148,6 +148,28 @@ def test_fractions_count_from_one_half(tmp_path, series, grid):
     path = segmentation_file(tmp_path / "f.dcm", series, [(1, "met", MASS, {4: values})], kind="FRACTIONAL")
     found = read_contours(path, series)
     assert np.argwhere(found["met"].full_mask(grid.shape)).tolist() == [[4, 12, 10], [4, 13, 10]]
+
+
+def test_what_nobody_named_is_no_segment_of_the_liver(tmp_path, series, grid):
+    """Numbers 4 and 7 without a label were called "segment 4" and "segment 7", and so taken for Couinaud's."""
+
+    def unnamed(ds):
+        del ds.SegmentSequence[0].SegmentLabel
+        ds.SegmentSequence = ds.SegmentSequence[:1]
+
+    tissue = ("85756007", "SCT", "Tissue")
+    segments = [(n, "x", tissue, {3: disc(grid, (n * 4, 18), 3.0)}) for n in (4, 7)]
+    found = read_contours(segmentation_file(tmp_path / "s.dcm", series, segments, edit=unnamed), series)
+    assert [(one.name, one.structure) for one in found] == [("Segment_4", ""), ("Segment_7", "")]
+
+
+def test_a_fractional_segment_that_is_nowhere_half_inside_is_said(tmp_path, series, grid):
+    planes = {4: disc(grid).astype(np.uint8) * 100}
+    found = read_contours(
+        segmentation_file(tmp_path / "s.dcm", series, [(1, "met", MASS, planes)], kind="FRACTIONAL"), series
+    )
+    assert found["met"].voxel_count == 0
+    assert found.warnings == ("No voxel of 'met' of s.dcm is at least half inside: it is empty; check its fractions.",)
 
 
 def twice(ds):

@@ -431,3 +431,16 @@ def test_structures_drawn_between_pixels_keep_their_area(tmp_path, series, grid)
 def test_500_structures_drawn_between_pixels_keep_their_area(tmp_path, series, grid, first):
     for start in range(first, first + 100, 25):
         assert_as_drawn(tmp_path, series, grid, {n: drawn_structure(n, grid) for n in range(start, start + 25)})
+
+
+def test_contours_that_are_to_be_moved_are_left_out(tmp_path, series, grid):
+    """A Contour Offset Vector of 3 mm was ignored."""
+
+    def moved(ds):
+        ds.ROIContourSequence[0].ContourSequence[1].ContourOffsetVector = [0, 0, 3]
+        ds.ROIContourSequence[1].ContourSequence[1].ContourOffsetVector = [0, 0, 0]
+
+    drawn = cylinder(grid, RING, range(3, 9))
+    found = read(tmp_path, series, [("met", drawn), ("liver", drawn)], moved)
+    assert [one.name for one in found] == ["liver"]
+    assert "'met' (it has a Contour Offset Vector (3006,0045), which is not applied" in found.warnings[0]

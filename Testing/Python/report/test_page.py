@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from PRRTUptakeLib.report.cohort_report import _figure
 from PRRTUptakeLib.report.page import charts, html_page, paragraph, table
 
 
@@ -38,3 +39,11 @@ def test_in_print_a_long_paragraph_goes_on_on_the_next_page():
 def test_charts_of_a_result_are_beside_each_other_on_paper():
     assert charts("<svg>1</svg>", "<svg>2</svg>") == '<div class="charts"><svg>1</svg><svg>2</svg></div>'
     assert ".charts { grid-template-columns: 1fr 1fr; }" in html_page("t", {}, [], []).partition("@media print")[2]
+
+
+def test_figures_of_a_cohort_are_in_two_columns_on_paper_but_for_tall_ones():
+    assert 'class="chart"' in _figure('<svg width="560" height="384">', "wide")
+    assert 'class="chart tall"' in _figure('<svg width="400" height="900">', "forest of many patients")
+    printed = html_page("t", {}, [], []).partition("@media print")[2]
+    assert ".figures { display: grid; grid-template-columns: 1fr 1fr;" in printed
+    assert ".figures > .tall { grid-column: 1 / -1; }" in printed

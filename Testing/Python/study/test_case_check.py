@@ -244,3 +244,15 @@ def test_two_patients_with_one_folder_of_images(tmp_path):
     (sentence,) = overlaps({name: cases / name / "case.json" for name in ("P00", "P01")})
     assert "name the same images" in sentence
     assert "'P00' and 'P01'" in sentence
+
+
+def test_what_a_run_refuses_of_masks_and_ct_is_a_problem(case):
+    spleen = case.parent / "segments" / "spleen.nii.gz"
+    head = "NRRD0004\ntype: unsigned char\ndimension: 3\nsizes: 1 1 1\nencoding: raw\n\n"
+    spleen.with_name("spleen.nrrd").write_bytes(head.encode() + b"\1")
+    spleen.unlink()
+    for path in dicom_of(case, "CT"):
+        edited(path, lambda header: setattr(header, "RescaleType", "ED"))
+    problems = " ".join(check_case(case).all_problems)
+    assert "spleen.nrrd does not say where its voxels are in the patient" in problems
+    assert "holds no Hounsfield units: choose the CT in HU" in problems

@@ -233,17 +233,19 @@ def test_empty_regions_and_bad_transforms_are_refused():
 
 @pytest.mark.parametrize("away_mm", [0.0, 2e-5, -2e-5])
 @pytest.mark.parametrize("flips", list(itertools.product((1, -1), repeat=3)))
-def test_centres_on_faces_fall_to_the_same_side_wherever_the_patient_lay_and_however_the_mask_is_stored(away_mm, flips):
+@pytest.mark.parametrize("image_flips", [(1, 1, 1), (-1, 1, 1), (1, -1, -1)])
+def test_centres_on_faces_fall_to_the_same_side_however_mask_and_image_are_stored(away_mm, flips, image_flips):
     """Voxels of 4 mm with centres on faces of a mask of 1 mm, moved by what single precision rounds off at 300 mm."""
-    target = grid((5, 5, 5), (4.0, 4.0, 4.0), (2.0, 2.0, 2.0))
+    start = np.where(np.array(image_flips) > 0, 2.0, 18.0)
+    target = grid((5, 5, 5), (4.0, 4.0, 4.0), start, np.diag(image_flips).astype(float))
     inside = np.zeros((20, 20, 20), bool)
-    inside[6:14, 4:12, 10:17] = True  # k from 6 to 14 mm, j from 4 to 12, i from 10 to 17: faces at centres
+    inside[6:14, 4:12, 10:17] = True  # z from 6 to 14 mm, y from 4 to 12, x from 10 to 17: faces at centres
     expected = np.zeros((5, 5, 5), bool)
-    expected[1:3, 1:3, 2:4] = True  # of the faces at 6 and 14 mm, and of that at 10 mm, the centre at the lower one
+    expected[1:3, 1:3, 3:4] = True  # to the head of the face at 6 mm, but not at 14; to the left of that at 10: not
     origin = np.where(np.array(flips) > 0, 0.5, 19.5) + away_mm
     source = grid((20, 20, 20), (1.0, 1.0, 1.0), origin, np.diag(flips).astype(float))
     stored = inside[tuple(slice(None, None, flip) for flip in flips[::-1])]
     found = occupancy(Segment.from_full("box", stored), source, target)
     centre = np.zeros(target.shape, bool)
     centre.reshape(-1)[found.indices] = found.centre_inside
-    assert np.array_equal(centre, expected)
+    assert np.array_equal(centre[tuple(slice(None, None, flip) for flip in image_flips[::-1])], expected)
