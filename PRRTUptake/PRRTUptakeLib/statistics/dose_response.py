@@ -31,7 +31,8 @@ class DoseResponse:
     ``dose_Gy`` and ``change_percent`` have the shape (n,), negative change is shrinkage. ``slope_percent_per_Gy`` is
     the least-squares line's, with an interval by the jackknife over patients, since lesions of one patient are not
     independent (nan for fewer than three patients); ``spearman`` is the rank correlation of all lesions,
-    ``spearman_patients`` that of the patients' means, with its p.
+    ``spearman_patients`` that of the patients' means, with its p. ``incomplete`` are lesions without a dose in a cycle
+    in which others of their patient have one, with these cycles: their sum is too low, unless they had vanished.
     """
 
     lesions: tuple[str, ...]
@@ -44,6 +45,7 @@ class DoseResponse:
     spearman: float
     spearman_patients: float
     p_patients: float
+    incomplete: tuple[str, ...] = ()
 
 
 def dose_response(rows: Sequence[Measurement], confidence: float = 0.95) -> DoseResponse:
@@ -60,7 +62,8 @@ def dose_response(rows: Sequence[Measurement], confidence: float = 0.95) -> Dose
     """
     check_table(rows)
     lesions = [row for row in rows if row.role in _ROLES]
-    doses = _doses([row for row in lesions if row.metric in DOSES])
+    dosed = [row for row in lesions if row.metric in DOSES]
+    doses = _doses(dosed)
     changes = _changes(lesions)
     both = sorted(set(doses) & set(changes))
     if len(both) < 3:
@@ -87,7 +90,19 @@ def dose_response(rows: Sequence[Measurement], confidence: float = 0.95) -> Dose
         spearman=spearman[0],
         spearman_patients=spearman_patients,
         p_patients=p_patients,
+        incomplete=_incomplete(dosed, both),
     )
+
+
+def _incomplete(rows: Sequence[Measurement], used: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    found = []
+    by_lesion = _by_cycle(rows)
+    for patient, lesion in used:
+        cycles = {row.cycle for row in rows if row.patient == patient}
+        missing = sorted(cycles - set(by_lesion[patient, lesion]))
+        if missing:
+            found.append(f"{patient} {lesion} (cycle {', '.join(map(str, missing))})")
+    return tuple(found)
 
 
 def _rank_correlation(dose: np.ndarray, change: np.ndarray) -> tuple[float, float]:

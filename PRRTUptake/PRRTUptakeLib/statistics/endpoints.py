@@ -201,6 +201,9 @@ def evaluate(
     if any(row.metric in DOSES for row in kept):
         try:
             parts["response"] = dose_response(kept)
+            if parts["response"].incomplete:
+                named = "; ".join(parts["response"].incomplete)
+                notes += (f"Dose-response: lesions without a dose in a cycle, whose sum is too low: {named}.",)
         except PRRTError as problem:
             notes += (f"There is no dose-response. {problem}",)
     return _endpoint(protocol, pairs, notes + lost, parts)

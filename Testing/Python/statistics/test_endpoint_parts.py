@@ -228,6 +228,14 @@ class TestDoseResponse:
         # Slopes without one patient are -0.65, -0.55, -0.45 about -0.55; t of one degree of freedom is 12.706.
         assert high - low == pytest.approx(2 * 12.7062 * np.sqrt(2 / 3 * (0.1**2 + 0.1**2)), rel=1e-5)
 
+    def test_a_lesion_without_a_dose_in_a_cycle_is_named(self):
+        rows = dosed_rows([20.0, 40, 60, 80], [0.0, -9, -22, -30])
+        assert dose_response(rows).incomplete == ()
+        gap = [one for one in rows if not (one.lesion == "L1" and one.cycle == 2 and one.unit == "Gy")]
+        found = dose_response(gap)
+        assert found.incomplete == ("P000 L1 (cycle 2)",)
+        assert found.dose_Gy[1] == 20
+
     def test_a_lesion_that_vanished_has_shrunk_by_all_of_it(self):
         rows = [one for one in dosed_rows([20, 40, 60], [0, 0, 0]) if one.metric == "absorbed_dose"]
         for n, sizes in enumerate(((40, 30, 0), (50, 40, 40), (0, 30, 42))):
