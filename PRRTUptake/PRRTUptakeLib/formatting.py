@@ -7,6 +7,7 @@ the point are never rounded; no thousands separator, since ``1,234`` is read in 
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -139,3 +140,15 @@ def short_decimal(value: float, places: int = 2) -> str:
     ('12.5', '3', '0.13')
     """
     return f"{float(value):.{places}f}".rstrip("0").rstrip(".")
+
+
+def natural_order(name: str) -> tuple[tuple[int, int, str], ...]:
+    """Key by which names are listed as people count: P2 before P10, capitals alike.
+
+    Examples
+    --------
+    >>> sorted(["P10", "P2", "p1", "B3"], key=natural_order)
+    ['B3', 'p1', 'P2', 'P10']
+    """
+    parts = re.findall(r"\d+|\D+", name)
+    return (*((0, int(part), "") if part.isdecimal() else (1, 0, part.casefold()) for part in parts), (2, 0, name))

@@ -22,6 +22,7 @@ from PRRTDosimetryLib.camera.dead_time_fit import DeadTimeFit, Rate, fit_dead_ti
 from PRRTDosimetryLib.camera.errors import CameraError
 from PRRTDosimetryLib.camera.images import COUNTS, ReadScan, filled_at, phantom_scan, read_scan
 from PRRTDosimetryLib.camera.measure import ScanResult, factor_of, measure_scan, with_recovery
+from PRRTDosimetryLib.camera.plausible import factor_warnings, filling_warnings
 from PRRTDosimetryLib.camera.recovery import SphereRecovery, recovery_covariance, recovery_curve
 from PRRTDosimetryLib.camera.source_resolution import SourceWidth, source_width
 
@@ -115,7 +116,7 @@ def commission(file: PhantomFile, progress: Progress = no_progress) -> Commissio
         progress(n / len(file.scans), one.name)
         scan = read_scan(one, file.nuclide, dead_time)
         scans.append(scan)
-        warnings += [*scan.warnings, *clock_warnings(scan)]
+        warnings += [*scan.warnings, *filling_warnings(scan, file.nuclide), *clock_warnings(scan)]
         if one.phantom is None:
             widths.append((one.name, _source(scan)))
             results.append(None)
@@ -128,6 +129,7 @@ def commission(file: PhantomFile, progress: Progress = no_progress) -> Commissio
     measured = [one for one in results if one is not None]
     calibration = _calibration(file, measured)
     if calibration is not None:
+        warnings += factor_warnings(scans[0], calibration)
         warnings += [calibration.agreement] if calibration.doubtful else []
         warnings += decay_warning(scans, calibration, file.nuclide)
     spheres = tuple(

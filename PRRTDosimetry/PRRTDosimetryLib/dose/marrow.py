@@ -6,6 +6,7 @@ EANM guidelines, Hindorf et al. 2010, doi:10.1007/s00259-010-1422-4.
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING
 
 from PRRTDosimetryLib.dose.errors import DoseError
@@ -13,11 +14,54 @@ from PRRTDosimetryLib.dose.phantom import RED_MARROW
 from PRRTDosimetryLib.dose.tissue import DENSITY_G_PER_ML
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from PRRTDosimetryLib.dose.phantom import Phantom
 
 _LUMBAR = 0.123
 VERTEBRAE_FRACTION = {"L1-L5": _LUMBAR, "L2-L4": 0.6 * _LUMBAR}
 """Share of the adult's red marrow: all lumbar vertebrae 12.3 % (ICRP Publication 70); L2-L4 three fifths of it."""
+
+
+def lumbar_words(levels: Collection[int]) -> str:
+    """Lumbar vertebrae by their numbers, in the words of `vertebrae_fraction`.
+
+    Examples
+    --------
+    >>> lumbar_words([4, 2, 3]), lumbar_words([2, 4]), lumbar_words([3])
+    ('L2-L4', 'L2, L4', 'L3')
+    """
+    ordered = sorted(set(levels))
+    if len(ordered) > 1 and ordered[-1] - ordered[0] == len(ordered) - 1:
+        return f"L{ordered[0]}-L{ordered[-1]}"
+    return ", ".join(f"L{level}" for level in ordered)
+
+
+def vertebrae_fraction(vertebrae: str) -> float:
+    """Share of the red marrow of lumbar vertebrae, each of which has a fifth of that of all of them.
+
+    Examples
+    --------
+    >>> [round(vertebrae_fraction(words), 4) for words in ("L1-L5", "L2-L4", "L2-L3", "L2, L4", "L3")]
+    [0.123, 0.0738, 0.0492, 0.0492, 0.0246]
+
+    Raises
+    ------
+    DoseError
+        For other words.
+    """
+    if vertebrae in VERTEBRAE_FRACTION:
+        return VERTEBRAE_FRACTION[vertebrae]
+    levels: set[int] = set()
+    for part in vertebrae.split(", "):
+        found = re.fullmatch(r"L([1-5])(?:-L([1-5]))?", part)
+        if not found:
+            raise DoseError(
+                f"The share of red marrow in '{vertebrae}' is not known; use {' or '.join(VERTEBRAE_FRACTION)}, or "
+                "give the share."
+            )
+        levels |= set(range(int(found[1]), int(found[2] or found[1]) + 1))
+    return _LUMBAR / 5 * len(levels)
 
 
 REFERENCE_FAT = 0.30
@@ -81,8 +125,8 @@ def marrow_tia_from_vertebrae_MBq_h(
     Parameters
     ----------
     vertebrae_MBq_h : time-integrated activity in the vertebrae, all of which is taken as marrow's.
-    vertebrae : ``L2-L4`` or ``L1-L5``.
-    fraction : share of the red marrow, if not that of ``VERTEBRAE_FRACTION``.
+    vertebrae : such as ``L2-L4`` or ``L1-L5``, see `vertebrae_fraction`.
+    fraction : share of the red marrow, if not that of the vertebrae.
 
     Examples
     --------
@@ -90,12 +134,7 @@ def marrow_tia_from_vertebrae_MBq_h(
     100.0
     """
     if fraction is None:
-        if vertebrae not in VERTEBRAE_FRACTION:
-            raise DoseError(
-                f"The share of red marrow in '{vertebrae}' is not known; use {' or '.join(VERTEBRAE_FRACTION)}, "
-                "or give the share."
-            )
-        fraction = VERTEBRAE_FRACTION[vertebrae]
+        fraction = vertebrae_fraction(vertebrae)
     if not (0 < fraction <= 1 and 0 <= vertebrae_MBq_h < math.inf):
         raise DoseError(
             f"{vertebrae_MBq_h:g} MBq h in vertebrae with {fraction:g} of the red marrow is not possible; check both."

@@ -14,6 +14,7 @@ from PRRTDosimetryLib.dose.density import SOFT_TISSUE_g_per_mL
 from PRRTDosimetryLib.dose.dose_map import kernel_dose
 from PRRTDosimetryLib.dose.point_kernel import point_kernel
 from PRRTDosimetryLib.dose.voxel_kernel import voxel_kernel
+from PRRTDosimetryLib.dosimetry.regions import KIDNEYS, KIDNEYS_APART
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,10 +33,12 @@ def cross_fire_Gy(tia: Volume, nuclide: str, placed: Mapping[str, tuple[Segment,
     Tissue of 1.04 g/mL everywhere. None for nuclides without photons to speak of. Activity in a voxel that a region
     occupies partly counts by that part as its own.
     """
+    structures = {segment.structure for segment, _ in placed.values()}
+    organs = ORGANS if structures & set(KIDNEYS_APART) else (*ORGANS, KIDNEYS)
     wanted = {
         name: one
         for name, (segment, one) in placed.items()
-        if segment.role in ("target", "lesion") or segment.structure in ORGANS
+        if segment.role in ("target", "lesion") or segment.structure in organs
     }
     if not wanted or point_kernel(nuclide, "photons").emitted_keV < _LEAST_keV:
         return {}

@@ -114,6 +114,8 @@ def limit_cells(totals: Sequence[OrganTotal]) -> tuple[list[str], list[list[obje
 
 def _total(organ: str, results: Sequence[Dosimetry]) -> OrganTotal:
     with_it = [result for result in results if organ in result.effects or organ in result.organs]
+    own = [result for result in with_it if _has_curve(result, organ)]
+    with_it = own or with_it  # a cycle without its curve has its cross dose alone, which would pass for its dose
     effects = [result.effects[organ] for result in with_it if organ in result.effects]
     doses = tuple(
         result.effects[organ].dose_Gy if organ in result.effects else result.organs[organ].dose_Gy for result in with_it
@@ -128,6 +130,24 @@ def _total(organ: str, results: Sequence[Dosimetry]) -> OrganTotal:
         _u_of_sum(organ, with_it) if complete else math.nan,
         total_effects(with_it, organ),
     )
+
+
+def _has_curve(result: Dosimetry, organ: str) -> bool:
+    return organ in result.effects or result.organs[organ].self_Gy > 0
+
+
+def incomplete_words(totals: Sequence[OrganTotal], cycles: Sequence[int]) -> tuple[str, ...]:
+    """One sentence per organ whose sum does not hold all of ``cycles``, since it has no curve in some."""
+    found = []
+    for total in totals:
+        missing = [cycle for cycle in cycles if cycle not in total.cycles]
+        if missing:
+            named = ", ".join(map(str, missing))
+            found.append(
+                f"The sum over cycles of {total.organ} is without cycle{'s' * (len(missing) > 1)} {named}, where it "
+                "has no curve: it is a lower bound."
+            )
+    return tuple(found)
 
 
 def _u_of_sum(organ: str, results: Sequence[Dosimetry]) -> float:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.nuclides.radionuclides import nuclide as find_nuclide
 from PRRTUptakeLib.segmentation.errors import ReferenceRegionError
-from PRRTUptakeLib.segmentation.reference import WHOLE_LIVER_REFERENCE
+from PRRTUptakeLib.study.errors import InputFileError
 from PRRTUptakeLib.study.measurements import UNKNOWN, Measurement
 from PRRTUptakeLib.study.model import ResultPart
 from PRRTUptakeLib.study.response_case import is_follow_up
@@ -26,9 +26,10 @@ from PRRTDosimetryLib.dosimetry.concentrations import (
     with_correction,
 )
 from PRRTDosimetryLib.dosimetry.cumulative import VISIT as ALL_CYCLES
-from PRRTDosimetryLib.dosimetry.cumulative import OrganTotal, organ_totals, total_rows
+from PRRTDosimetryLib.dosimetry.cumulative import OrganTotal, incomplete_words, organ_totals, total_rows
 from PRRTDosimetryLib.dosimetry.dose_rows import Labels, dose_rows, recovered_rows
 from PRRTDosimetryLib.dosimetry.engine import Dosimetry, dosimetry
+from PRRTDosimetryLib.dosimetry.errors import DosimetryError
 from PRRTDosimetryLib.dosimetry.one_injection import (
     ZERO_WORDS,
     contradiction,
@@ -39,7 +40,7 @@ from PRRTDosimetryLib.dosimetry.one_injection import (
 from PRRTDosimetryLib.dosimetry.point_rows import point_rows
 from PRRTDosimetryLib.dosimetry.recovery_doses import LesionPoints, RecoveredDoses, recovered_doses
 from PRRTDosimetryLib.dosimetry.refused_curves import hole_words, refused_curves
-from PRRTDosimetryLib.dosimetry.regions import Patient, Region
+from PRRTDosimetryLib.dosimetry.regions import KIDNEYS, KIDNEYS_APART, Patient, Region, marrow_vertebrae, region_of
 from PRRTDosimetryLib.dosimetry.settings import DoseSettings, with_rules
 from PRRTDosimetryLib.kinetics.curves import Curve
 from PRRTDosimetryLib.kinetics.errors import KineticsError
@@ -50,15 +51,12 @@ from PRRTDosimetryLib.uncertainty.chain import ChainInputs
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from PRRTUptakeLib.segmentation.segments import Segment
     from PRRTUptakeLib.study.model import StudyInput, StudyResult
-    from PRRTUptakeLib.study.protocol import Protocol
     from PRRTUptakeLib.study.visit import VisitResult
     from PRRTUptakeLib.uptake.partial_volume import RecoveryCurve
 
     from PRRTDosimetryLib.kinetics.integral import Integral
 
-_ORGANS = {"kidney_left": "kidneys", "kidney_right": "kidneys", "spleen": "spleen"}
 _PHANTOM = {"M": "male", "F": "female"}
 
 
@@ -117,9 +115,9 @@ def add_doses(result: StudyResult) -> StudyResult:
     """Add the doses of every cycle, and of all cycles together.
 
     A cycle needs several images, or one and an earlier cycle's full curve, which is scaled, or a stated effective
-    half-life, which goes first. A cycle that cannot be integrated for want of times, activity or sex gives a warning,
-    and nothing is guessed. Follow-up visits belong to no cycle's curve. With a phantom's recovery curve the lesions
-    have corrected doses too, beside the others.
+    half-life, which goes first. A cycle that cannot be integrated, such as for want of times, activity or sex, gives a
+    warning, and nothing is guessed. Follow-up visits belong to no cycle's curve. With a phantom's recovery curve the
+    lesions have corrected doses too, beside the others.
     """
     settings = settings_of(result.input)
     settings.require_tissues(segment.name for visit in result.visits for segment in visit.prepared.segmentation)
@@ -137,7 +135,13 @@ def add_doses(result: StudyResult) -> StudyResult:
             parts.append(ResultPart(warnings=(f"Cycle {cycle}: no doses. {refusal}",)))
             continue
         before = tuple(one.dosimetry for one in found)
-        made = cycle_doses(visits, settings, result.input.recovery, (full, full_recovered), history=before)
+        try:
+            made = cycle_doses(visits, settings, result.input.recovery, (full, full_recovered), history=before)
+        except InputFileError:  # what was stated cannot be
+            raise
+        except PRRTError as error:
+            parts.append(ResultPart(warnings=(f"Cycle {cycle}: no doses. {error}",)))
+            continue
         found.append(made)
         parts.append(made)
         if len(visits) > 1 and not full:
@@ -246,6 +250,8 @@ def cycle_dosimetry(
         curves.append(_with_counting_noise(curve, settings) if len(ordered) == 1 else curve)
         regions[segment.name] = region
     settings.require_regions([*regions, *left_out, *refused], find_nuclide(nuclide))
+    if refused and not curves:
+        raise DosimetryError(next(iter(refused.values())))
     uptakes = [visit.uptakes for visit in ordered]
     concentrations = cycle_concentrations(list(regions), uptakes)
     corrected = corrected_regions(list(concentrations), uptakes)
@@ -282,7 +288,15 @@ def cycle_dosimetry(
 
 def _described(visit: VisitResult, settings: DoseSettings) -> dict[str, Region]:
     """What each segment is to dosimetry, those that are nothing to it left out."""
-    found = {segment.name: _region(segment, visit.protocol, settings) for segment in visit.prepared.segmentation}
+    segments = visit.prepared.segmentation
+    marrow = marrow_vertebrae(segments, settings.marrow)
+    apart = any(segment.structure in KIDNEYS_APART for segment in segments)
+    found = {
+        segment.name: Region("organ", KIDNEYS)
+        if segment.structure == KIDNEYS and not apart
+        else region_of(segment, visit.protocol, marrow)
+        for segment in segments
+    }
     return {name: region for name, region in found.items() if region is not None}
 
 
@@ -382,7 +396,8 @@ def _totals(result: StudyResult, doses: Sequence[Dosimetry]) -> TotalDoses:
     totals = organ_totals(doses)
     missing = sorted(set(_cycles(result.visits)) - {one.patient.cycle for one in doses})
     labels = Labels(result.input.patient, ALL_CYCLES, result.visits[0].labels.image)
-    return TotalDoses(totals=tuple(totals), missing=tuple(missing), rows=total_rows(totals, labels))
+    without = incomplete_words(totals, [one.patient.cycle for one in doses])
+    return TotalDoses(totals=tuple(totals), missing=tuple(missing), rows=total_rows(totals, labels), warnings=without)
 
 
 def _refusal(visits: Sequence[VisitResult], settings: DoseSettings) -> str:
@@ -441,21 +456,3 @@ def _curve(name: str, visits: Sequence[VisitResult]) -> Curve | None:
     activities = tuple(one.mean * one.volume_mL * 1e-6 for one in measured)  # Bq/mL x mL -> MBq
     volume = sum(one.volume_mL for one in measured) / len(measured)
     return Curve(name, tuple(hours_after_injection(visit) for visit in visits), activities, volume_mL=volume)
-
-
-def _region(segment: Segment, protocol: Protocol, settings: DoseSettings) -> Region | None:
-    if segment.structure in _ORGANS:
-        return Region("organ", _ORGANS[segment.structure])
-    if segment.structure == "liver":
-        return Region("organ", "liver", contains_lesions=True)
-    if segment.structure == "marrow":
-        return Region("vertebrae", vertebrae=settings.marrow.get("vertebrae", "L2-L4"))
-    if segment.role in ("target", "lesion"):
-        inside = segment.lobe not in ("none", "")
-        lobe = segment.lobe if inside else ""
-        return Region("lesion", "liver" if inside else "", lobe, segment.lesion_id, segment.role)
-    if segment.role == "reference" and segment.lobe in ("left", "right"):
-        return Region("lobe", "liver", segment.lobe)
-    if segment.name == WHOLE_LIVER_REFERENCE and not protocol.rules.by_lobe:
-        return Region("lobe", "liver", role="reference")
-    return None

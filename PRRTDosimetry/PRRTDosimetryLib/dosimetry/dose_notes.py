@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.vocabulary import LOBES
 
-from PRRTDosimetryLib.dose.phantom import RED_MARROW
+from PRRTDosimetryLib.dose.phantom import RED_MARROW, TOTAL_BODY
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -32,7 +32,8 @@ def scaling_note(scaled: Sequence[Integral]) -> tuple[str, ...]:
 
 _MARROW_WORDS = {
     "blood": "red marrow by the blood-based method (EANM guideline, doi:10.1007/s00259-010-1422-4)",
-    "vertebrae": "red marrow by the image-based method (EANM guideline, doi:10.1007/s00259-010-1422-4)",
+    "vertebrae": "red marrow by the image-based method, from {vertebrae} (EANM guideline, "
+    "doi:10.1007/s00259-010-1422-4)",
 }
 
 
@@ -57,13 +58,20 @@ def dose_notes(
         notes.append(
             "no curve of the whole body, so no remainder: the doses of total body and red marrow are lower bounds"
         )
+    others = [organ for organ in body.targets if organ not in (*by_organ, RED_MARROW, TOTAL_BODY)]
+    if others and remainder is None and not body.self_only:
+        notes.append(f"no curve of {', '.join(others)}: their doses are cross dose alone, lower bounds")
     if RED_MARROW not in by_organ and not body.self_only:
         notes.append("no curve of blood, vertebrae or marrow: the red marrow's dose is cross dose alone, a lower bound")
     healthy = {region.lobe for region in regions.values() if region.kind == "lobe"} & set(LOBES)
     alone = [name for name, region in regions.items() if healthy and without_healthy(region, healthy)]
     if alone:
         notes.append(f"no dose of the healthy liver of their lobe, so no therapeutic index: {', '.join(alone)}")
-    notes += [_MARROW_WORDS[region.kind] for region in regions.values() if region.kind in _MARROW_WORDS]
+    notes += [
+        _MARROW_WORDS[region.kind].format(vertebrae=region.vertebrae)
+        for region in regions.values()
+        if region.kind in _MARROW_WORDS
+    ]
     if chain is None:
         notes.append("no uncertainties of calibration, volume, recovery and S-values: u holds that of the TIA alone")
     if any(region.kind == "lobe" for region in regions.values()) and "liver" not in {

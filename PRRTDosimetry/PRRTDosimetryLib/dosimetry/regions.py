@@ -5,15 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from PRRTUptakeLib.segmentation.bounding_box import common_box, mask_in, union_in
+from PRRTUptakeLib.segmentation.reference import WHOLE_LIVER_REFERENCE
+from PRRTUptakeLib.study.errors import InputFileError
 
 from PRRTDosimetryLib.dose.errors import DoseError
+from PRRTDosimetryLib.dose.marrow import lumbar_words
 from PRRTDosimetryLib.dose.phantom import TOTAL_BODY
 from PRRTDosimetryLib.dose.spheres import sphere_dose
 from PRRTDosimetryLib.dose.tissue import DENSITY_G_PER_ML, mass_from_volume_g
 from PRRTDosimetryLib.effect.bed import KIDNEY, Tissue
 
 if TYPE_CHECKING:
+    from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
+    from PRRTUptakeLib.study.protocol import Protocol
+
     from PRRTDosimetryLib.kinetics.curves import Curve
 
 KINDS = ("organ", "lobe", "lesion", "blood", "vertebrae", "whole-body")
@@ -33,7 +41,7 @@ class Region:
     mass_g : its mass; nan takes the curve's volume times the density.
     density_g_per_mL : nan takes that of the organ, or of lesions.
     contains_lesions : an organ whose activity includes that of the lesions in it.
-    vertebrae : for the kind vertebrae: L2-L4 or L1-L5.
+    vertebrae : for the kind vertebrae: which, such as L2-L4.
     """
 
     kind: str
@@ -110,3 +118,57 @@ class Patient:
     marrow_fat_fraction: float | None = None
     tissues: Mapping[str, Tissue] = field(default_factory=lambda: {"kidneys": KIDNEY})
     sphere_S_Gy_per_Bq_s: Callable[[float], float] | None = None
+
+
+KIDNEYS, KIDNEYS_APART = "kidneys", ("kidney_left", "kidney_right")
+"""The structure of both kidneys drawn as one, which counts where none is drawn apart, and those of each."""
+
+_OF_VERTEBRA = 0.2  # of its voxels that are marrow, from which a vertebra counts; more is a border drawn over the next
+_ORGANS = {**dict.fromkeys(KIDNEYS_APART, KIDNEYS), "spleen": "spleen"}
+
+
+def marrow_vertebrae(segments: Segmentation, stated: Mapping[str, Any]) -> str:
+    """Which vertebrae the marrow is of: those drawn that it is in, or else as stated, L2-L4 where nothing is.
+
+    Raises
+    ------
+    InputFileError
+        If other vertebrae are stated than those that it is in.
+    """
+    marrow = [one for one in segments.having(structure="marrow") if one.voxel_count]
+    levels = []
+    for level in range(1, 6) if marrow else ():
+        box = common_box(segments.grid, marrow)
+        for one in segments.having(structure=f"vertebrae_L{level}"):
+            inside = int((union_in(marrow, box) & mask_in(one, box)).sum())
+            levels += [level] if inside > _OF_VERTEBRA * one.voxel_count else []
+    said = stated.get("vertebrae", "")
+    drawn = lumbar_words(levels) if levels else ""
+    if said and drawn and said != drawn:
+        raise InputFileError(
+            f"the case, 'dosimetry.marrow.vertebrae' is {said}, but by the drawn vertebrae the marrow is of {drawn}: "
+            "correct one of them, or leave the key out."
+        )
+    return drawn or said or "L2-L4"
+
+
+def region_of(segment: Segment, protocol: Protocol, vertebrae: str) -> Region | None:
+    """What a segment is to dosimetry; None if it is nothing to it.
+
+    ``vertebrae`` are those that the marrow's segment is of.
+    """
+    if segment.structure in _ORGANS:
+        return Region("organ", _ORGANS[segment.structure])
+    if segment.structure == "liver":
+        return Region("organ", "liver", contains_lesions=True)
+    if segment.structure == "marrow":
+        return Region("vertebrae", vertebrae=vertebrae)
+    if segment.role in ("target", "lesion"):
+        inside = segment.lobe not in ("none", "")
+        lobe = segment.lobe if inside else ""
+        return Region("lesion", "liver" if inside else "", lobe, segment.lesion_id, segment.role)
+    if segment.role == "reference" and segment.lobe in ("left", "right"):
+        return Region("lobe", "liver", segment.lobe)
+    if segment.name == WHOLE_LIVER_REFERENCE and not protocol.rules.by_lobe:
+        return Region("lobe", "liver", role="reference")
+    return None

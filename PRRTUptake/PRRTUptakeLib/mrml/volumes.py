@@ -60,8 +60,6 @@ def node_from_volume(volume: Volume, name: str, node: Any = None, shared: bool =
     if node is None:
         node = session().AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
     node.SetName(name)
-    if node.GetDisplayNode() is None:
-        _add_display(node, volume)  # before the image, in which it would look for a range of its own
     image = vtkImageData()
     image.SetDimensions(*volume.array.shape[::-1])
     image.GetPointData().SetScalars(numpy_to_vtk(_scalars(volume).ravel(), deep=not shared))
@@ -72,17 +70,28 @@ def node_from_volume(volume: Volume, name: str, node: Any = None, shared: bool =
     time = volume.reference_time.isoformat() if volume.reference_time else None
     node.SetAttribute(REFERENCE_TIME_ATTRIBUTE, time)
     node.SetAttribute(PROVENANCE_ATTRIBUTE, json.dumps(dict(volume.provenance)) if volume.provenance else None)
+    if node.GetDisplayNode() is None:
+        _add_display(node, volume)
     ensure_subject_hierarchy_item(node)
     return node
 
 
 def _add_display(node: Any, volume: Volume) -> None:
-    """Show a CT in the abdomen's window and activity from 0 up; other images as Slicer finds best."""
-    node.CreateDefaultDisplayNodes()
+    """Show a CT in the abdomen's window and activity from 0 up; other images as Slicer finds best.
+
+    Last, since panels look at an image when its display comes into the scene. The range is set before, because a
+    display looks through the whole image for one of its own.
+    """
     shown = shown_range(volume)
-    if shown is not None:
-        node.GetDisplayNode().AutoWindowLevelOff()
-        node.GetDisplayNode().SetWindowLevelMinMax(*shown)
+    if shown is None:
+        node.CreateDefaultDisplayNodes()
+        return
+    display = slicer.vtkMRMLScalarVolumeDisplayNode()
+    display.AutoWindowLevelOff()
+    display.SetWindowLevelMinMax(*shown)
+    session().AddNode(display)
+    display.SetDefaultColorMap()
+    node.SetAndObserveDisplayNodeID(display.GetID())
 
 
 def _scalars(volume: Volume) -> np.ndarray:

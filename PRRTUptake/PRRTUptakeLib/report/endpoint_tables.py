@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.formatting import number, p_value, p_words, plain_table, with_interval
+from PRRTUptakeLib.formatting import natural_order, number, p_value, p_words, plain_table, with_interval
 from PRRTUptakeLib.study.cohort.cohort_result import ANALYSED
 from PRRTUptakeLib.study.designs import design_of
 from PRRTUptakeLib.study.designs.base import ROUTE_RATIOS
@@ -106,7 +106,8 @@ def _raw_rows(result: PairedComparison, first: str, second: str) -> list[list[ob
 def patient_table(endpoint: Endpoint) -> Table:
     """One line per patient; the standard uncertainty where any patient's is known."""
     pairs, (first, second) = endpoint.pairs, endpoint.pairs.labels
-    table = zip(pairs.patients, pairs.first.tolist(), pairs.second.tolist(), pairs.u_log.tolist(), strict=True)
+    rows = zip(pairs.patients, pairs.first.tolist(), pairs.second.tolist(), pairs.u_log.tolist(), strict=True)
+    table = sorted(rows, key=lambda row: natural_order(row[0]))
     header = design_of(endpoint.protocol).endpoint.ratio_header
     known = any(math.isfinite(u_log) for u_log in pairs.u_log.tolist())
     last = ["standard uncertainty of log ratio"] if known else []

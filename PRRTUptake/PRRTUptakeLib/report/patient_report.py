@@ -14,6 +14,7 @@ from PRRTUptakeLib.report.patient_text import (
     partial_volume_sentences,
     place_words,
     result_sentence,
+    shown_unit,
     target_table,
 )
 from PRRTUptakeLib.report.pictures import ABDOMEN_CT, Shown, SlicePlace, Window, box_around, slice_pictures
@@ -210,17 +211,19 @@ def _row(
     words: str,
 ) -> list[str]:
     """The pictures of one slice."""
-    image, unit, name = result.image, result.image.units, result.labels.image
-    alone = (Shown(image, activity, unit), f"{words}: {name}, window {_range(activity)}")
+    image, name = result.image, result.labels.image
+    scale, unit = shown_unit(image.units)
+    shown = Shown(image, activity, unit, per_unit=scale)
+    alone = (shown, f"{words}: {name}, window {_range(activity, scale)} {unit}".rstrip())
     if result.anatomy is None:
         return slice_pictures([alone], where, outlines)
-    anatomy = (Shown(result.anatomy, ABDOMEN_CT, "HU"), f"{words}: CT, window {_range(ABDOMEN_CT)}")
-    both = (Shown(result.anatomy, ABDOMEN_CT, unit, (image, activity)), f"{words}: {name} on CT")
+    anatomy = (Shown(result.anatomy, ABDOMEN_CT, "HU"), f"{words}: CT, window {_range(ABDOMEN_CT)} HU")
+    both = (Shown(result.anatomy, ABDOMEN_CT, unit, (image, activity), scale), f"{words}: {name} on CT")
     return slice_pictures([anatomy, alone, both], where, outlines)
 
 
-def _range(window: Window) -> str:
-    return f"{number(window.low) if window.low else '0'} to {number(window.high)}"
+def _range(window: Window, scale: float = 1.0) -> str:
+    return f"{number(window.low * scale) if window.low else '0'} to {number(window.high * scale)}"
 
 
 def _color(segment: Segment) -> str:

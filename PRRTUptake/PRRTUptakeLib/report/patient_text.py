@@ -48,13 +48,24 @@ def partial_volume_sentences(result: VisitResult) -> tuple[str, ...]:
 _PLACES = {"liver": "liver", "none": "outside the liver"}
 
 
+def shown_unit(units: str) -> tuple[float, str]:
+    """The unit in which a report has values of an image, and how many of it are in one of the image's own.
+
+    Examples
+    --------
+    >>> shown_unit("Bq/ml"), shown_unit("g/ml{SUVbw}")
+    ((0.001, 'kBq/mL'), (1.0, 'g/ml{SUVbw}'))
+    """
+    return (1e-3, "kBq/mL") if units == "Bq/ml" else (1.0, units)
+
+
 def target_table(result: VisitResult) -> tuple[list[str], list[list[object]]]:
     """Header and rows of the table of target lesions; concentrations in kBq/mL where the image is in Bq/ml.
 
     T/N is the protocol's result with its 95 % interval; the value corrected for partial volume (or the uncorrected one,
     where the corrected is the result) is beside it.
     """
-    scale, unit = (1e-3, "kBq/mL") if result.image.units == "Bq/ml" else (1.0, result.image.units)
+    scale, unit = shown_unit(result.image.units)
     by_lobe = result.protocol.rules.by_lobe
     words = {"unit": unit, "other": f"T/N {other_word(result)}", "place": "lobe" if by_lobe else "place"}
     header = [name.format(**words) for name in TARGET_HEADER]

@@ -47,12 +47,16 @@ ABDOMEN_CT = Window(*ABDOMEN_HU)
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """What a picture shows: an image in its window, and what is laid over it; ``unit`` for the colour bar."""
+    """What a picture shows: an image in its window, and what is laid over it.
+
+    The colour bar is in ``unit``, of which there are ``per_unit`` in one unit of the image.
+    """
 
     image: Volume
     window: Window
     unit: str = ""
     over: tuple[Volume, Window] | None = None
+    per_unit: float = 1.0
 
     @property
     def scale(self) -> Window:
@@ -210,8 +214,8 @@ def _colour_bar(shown: Shown, width_mm: float, height_mm: float) -> str:
     wide, high, size = width_mm / 40.0, height_mm * 0.4, width_mm / 28.0
     left, top = width_mm - wide - width_mm / 60.0, size * 1.6
     texts = (
-        (f"{number(window.high)} {shown.unit}".rstrip(), top - size * 0.4),
-        (number(window.low) if window.low else "0", top + high + size),
+        (f"{number(window.high * shown.per_unit)} {shown.unit}".rstrip(), top - size * 0.4),
+        (number(window.low * shown.per_unit) if window.low else "0", top + high + size),
     )
     words = "".join(
         f'<text x="{width_mm - width_mm / 60.0:.1f}" y="{y:.1f}" font-size="{size:.1f}" font-family="sans-serif" '

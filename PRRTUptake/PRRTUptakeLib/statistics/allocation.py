@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from PRRTUptakeLib.formatting import natural_order
 from PRRTUptakeLib.statistics.errors import StatisticsError
 from PRRTUptakeLib.study.schema.json_file import parsed_json
 from PRRTUptakeLib.study.schema.place import Place
@@ -241,7 +242,7 @@ class FixedParts:
         total = len(self.patients) + len(self.changed) + len(self.added)
         words = f"Fixed before: {'the protocol, ' if self.protocol else ''}{len(self.patients)} of {total} patients"
         for name, who in (("changed since", self.changed), ("new since", self.added)):
-            words += f"; {name}: {', '.join(who)}" if who else ""
+            words += f"; {name}: {', '.join(sorted(who, key=natural_order))}" if who else ""
         return f"{words}."
 
 

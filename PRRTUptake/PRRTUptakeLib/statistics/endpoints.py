@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.formatting import natural_order
 from PRRTUptakeLib.statistics.cycles import Cycles, compare_cycles
 from PRRTUptakeLib.statistics.dose_response import DOSES, DoseResponse, dose_response
 from PRRTUptakeLib.statistics.enhancement import RegionEnhancement, enhancement
@@ -188,7 +189,7 @@ def evaluate(
     elif kind == PAIRED_LOBES:
         parts = _lobe_parts(rows, kept, protocol, allocation, excused)
         if mixed:
-            parts["mixed"] = _mixed(kept, protocol, allocation)
+            parts |= _mixed(kept, protocol, allocation, parts["notes"])
     else:
         raise StatisticsError(f"The protocol '{protocol.name}' compares nothing within a patient: it has no endpoint.")
     if exclusions:
@@ -226,10 +227,16 @@ def _lobe_parts(
     return {"pairs": pairs, "notes": notes + course.note(), "course": course}
 
 
-def _mixed(rows: Sequence[Measurement], protocol: Protocol, allocation: Allocation | None) -> MixedModel:
+def _mixed(
+    rows: Sequence[Measurement], protocol: Protocol, allocation: Allocation | None, notes: tuple[str, ...]
+) -> dict[str, Any]:
+    """The mixed model, or the notes with the reason why there is none: the endpoint does not hang on it."""
     from PRRTUptakeLib.statistics.mixed import fit_mixed_model
 
-    return fit_mixed_model(rows, protocol, None if allocation is None else allocation.treated)
+    try:
+        return {"mixed": fit_mixed_model(rows, protocol, None if allocation is None else allocation.treated)}
+    except StatisticsError as problem:
+        return {"notes": (*notes, f"There is no mixed model. {problem}")}
 
 
 def _populations(
@@ -256,11 +263,12 @@ def _with_left_out(
 ) -> tuple[PairedValues, tuple[str, ...]]:
     """Add who was excluded, and who was allocated but never measured, to those without a value."""
     measured = {row.patient for row in rows}
-    unmeasured = [] if allocation is None else [name for name in sorted(allocation.treated) if name not in measured]
+    treated = {} if allocation is None else allocation.treated
+    unmeasured = [name for name in sorted(treated, key=natural_order) if name not in measured]
     others = {one.patient: one for one in pairs.excluded if one.patient not in reasons}
     others |= {patient: Exclusion(patient, reason) for patient, reason in reasons.items()}
     others |= {name: Exclusion(name, ALLOCATED_ONLY) for name in unmeasured if name not in others}
-    lost = replace(pairs, excluded=tuple(others[patient] for patient in sorted(others)))
+    lost = replace(pairs, excluded=tuple(others[patient] for patient in sorted(others, key=natural_order)))
     if not unmeasured:
         return lost, ()
     return lost, (

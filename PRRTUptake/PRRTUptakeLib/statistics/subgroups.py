@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
+from PRRTUptakeLib.formatting import natural_order
 from PRRTUptakeLib.statistics.errors import StatisticsError
 from PRRTUptakeLib.statistics.paired import PairedComparison, compare_pairs
 from PRRTUptakeLib.statistics.ties import log_ratios, no_scatter
@@ -100,7 +101,7 @@ def _characteristic(name: str, pairs: PairedValues, groups: Mapping[str, str], p
             members[groups[patient]].append(n)
     rules = protocol.endpoint
     at_least = design_of(protocol).endpoint.at_least
-    ordered = {group: np.array(members[group]) for group in sorted(members)}
+    ordered = {group: np.array(members[group]) for group in sorted(members, key=natural_order)}
     compared = {
         group: compare_pairs(pairs.first[mine], pairs.second[mine], rules.confidence, rules.threshold, at_least)
         for group, mine in ordered.items()

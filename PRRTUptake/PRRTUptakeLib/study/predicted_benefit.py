@@ -32,6 +32,7 @@ ASSUMPTIONS = (
 
 WHOLE_LIVER = "reference whole liver"
 _LESION_g_per_mL = 1.05
+_SAME_ACTIVITY = 0.05  # of an activity that was typed with fewer digits, or is the planned one
 _Z95 = 1.959964  # of the normal distribution, 95 % two-sided
 _OTHER_LESION = 1.5  # factor between volumes from which two are hardly one lesion on another image
 
@@ -84,6 +85,7 @@ class IntravenousCycle:
             return cls(activity_MBq=activity, dose_Gy=values["dose_Gy"], planned_ia_MBq=planned)
         path, number = values["measurements"], values["cycle"]
         rows = rows_of_patient(path, patient, same_person)
+        _check_given(rows, number, activity, path.name)
         return cls(
             activity_MBq=activity,
             dose_Gy=cycle_doses(rows, number),
@@ -92,6 +94,24 @@ class IntravenousCycle:
             uncertainty_Gy=cycle_uncertainties(rows, number),
             mass_g=cycle_masses(rows, number),
         )
+
+
+def _check_given(rows: Sequence[Measurement], cycle: int, activity_MBq: float, table: str) -> None:
+    """Refuse another activity than the table has for the cycle that its doses are of.
+
+    Raises
+    ------
+    InputFileError
+        Naming both.
+    """
+    for row in rows:
+        if row.cycle == cycle and row.metric == "administered_activity":
+            require_unit(row, "MBq")
+            if abs(row.value - activity_MBq) > _SAME_ACTIVITY * activity_MBq:
+                raise InputFileError(
+                    f"'iv_cycle.activity_MBq' is {activity_MBq:g}, but {table} has {row.value:g} MBq administered in "
+                    f"cycle {cycle}: correct the one that is wrong."
+                )
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from PRRTDosimetryLib.camera.camera_file import write_camera
 from PRRTDosimetryLib.camera.commission import commission
 from PRRTDosimetryLib.camera.errors import CameraError
 from PRRTDosimetryLib.camera.phantom_file import load_phantom_file
+from PRRTDosimetryLib.camera.plausible import factor_warnings, filling_warnings
 from PRRTDosimetryLib.commands import main
 from PRRTUptakeLib.study.camera import load_camera
 from PRRTUptakeLib.study.schema.place import InputFileError
@@ -111,6 +113,29 @@ def test_faults_of_filling_are_named(tmp_path):
     assert any("sphere of 22 mm is not filled as the others" in text for text in made.warnings)
     assert any("sphere of 28 mm holds air" in text for text in made.warnings)
     assert {one.name for one in made.all_spheres if not one.in_curve} == {"22 mm", "28 mm"}
+
+
+def test_another_unit_or_nuclide_than_the_header_is_named(counts):
+    scan = counts[0].scans[0]
+    assert filling_warnings(scan, "Lu-177") == []
+    (text,) = filling_warnings(scan, "Y-90")
+    assert "'nuclide' is Y-90, but the header names Lu-177" in text
+    fill = scan.file.background
+    for unit, factor in (("GBq", 1e-3), ("mCi", 1 / 37), ("kBq", 1e3)):
+        stated = replace(scan.file, background=replace(fill, activity_MBq=fill.activity_MBq * factor))
+        (text,) = filling_warnings(replace(scan, file=stated), "Lu-177")
+        assert f"'fills.background.activity_MBq' is {fill.activity_MBq * factor:g}" in text
+        assert f"it seems to be in {unit}" in text
+
+
+def test_a_factor_that_no_camera_has_is_named_and_one_by_chance_refused(counts):
+    made = counts[0]
+    scan, calibration = made.scans[0], made.calibration
+    assert factor_warnings(scan, calibration) == []
+    (text,) = factor_warnings(scan, replace(calibration, factor=9400.0))
+    assert "9400 cps/MBq is outside of what cameras have" in text
+    with pytest.raises(CameraError, match=r"There is no calibration factor: the 3 ways.*'volume_mL'"):
+        factor_warnings(scan, replace(calibration, u_relative=3.4))
 
 
 @pytest.mark.slow

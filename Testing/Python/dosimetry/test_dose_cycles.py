@@ -298,6 +298,66 @@ def test_one_odd_curve_does_not_take_the_doses_of_the_others(measured):
     assert others["kidney_left"] == pytest.approx(doses["kidney_left"], rel=5e-3)  # less cross dose of the spleen
 
 
+def test_kidneys_drawn_as_one_have_their_dose(measured):
+    """One mask of both: the dose is the mean of both by mass, not the cross dose of what is in none of them."""
+
+    def joined(visit):
+        segments = visit.prepared.segmentation
+        kept = tuple(one for one in segments if one.structure not in ("kidney_left", "kidney_right"))
+        prepared = replace(visit.prepared, segmentation=replace(segments, segments=kept))
+        return replace(visit, prepared=prepared, uptakes=None)
+
+    def apart(visit):
+        return replace(visit, uptakes=None)
+
+    each = changed(measured, apart, cycles=(1,))
+    doses, masses = values(each, "dose", 1), values(each, "mass", 1)
+    mean = sum(doses[name] * masses[name] for name in ("kidney_left", "kidney_right"))
+    mean /= masses["kidney_left"] + masses["kidney_right"]
+    together = changed(measured, joined, cycles=(1,))
+    found = values(together, "dose", 1)
+    assert found["kidneys"] == pytest.approx(mean, rel=0.01)
+    assert values(together, "organ_dose", 1)["kidneys"] == pytest.approx(found["kidneys"], rel=1e-6)
+    assert values(together, "bed", 1)["kidneys"] > found["kidneys"]
+
+
+def test_a_sum_over_cycles_has_no_cross_dose_for_a_cycle_without_curve(measured):
+    def without(visit):
+        left = {name: one for name, one in visit.metrics.items() if not name.startswith("kidney")}
+        return replace(visit, metrics=left)
+
+    whole = changed(measured, lambda visit: visit)
+    after = changed(measured, without, cycles=(2,))
+    total = {row.region: row for row in after.rows if row.metric == "cumulative_dose"}["kidneys"]
+    (first,) = [row for row in whole.rows if row.metric == "organ_dose" and row.region == "kidneys" and row.cycle == 1]
+    assert total.value == pytest.approx(first.value, rel=1e-9)
+    assert total.cycle == 1
+    text = "The sum over cycles of kidneys is without cycle 2, where it has no curve"
+    assert any(text in one for one in after.warnings)
+    assert not any("The sum over cycles" in one for one in whole.warnings)
+
+
+def test_organs_without_a_curve_are_named_as_lower_bounds(measured):
+    def without(visit):
+        left = {name: one for name, one in visit.metrics.items() if not name.startswith("kidney")}
+        return replace(visit, metrics=left)
+
+    text = "\n".join(study_text(changed(measured, without, cycles=(1,))))
+    assert "no curve of kidneys, " in text
+    assert "their doses are cross dose alone, lower bounds" in text
+
+
+def test_two_images_of_one_time_give_no_doses_with_the_reason(measured):
+    times = [one.image.reference_time for one in measured.visits if one.labels.cycle == 1 and one.image is not None]
+
+    def change(visit):
+        return replace(visit, image=replace(visit.image, reference_time=times[0])) if visit.image else visit
+
+    after = changed(measured, change, cycles=(1,))
+    assert any("Cycle 1: no doses." in text and "two points have one time" in text for text in after.warnings)
+    assert values(after, "dose", 1) == {}
+
+
 def test_a_lobe_without_healthy_liver_has_doses_and_no_index(measured):
     name = "reference left lobe"
     after = changed(measured, of_region(name, "96h", lambda mean: -mean), cycles=(1,))

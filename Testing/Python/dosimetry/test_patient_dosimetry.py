@@ -9,6 +9,7 @@ import pytest
 from builders.shared_data import shared_file
 from PRRTDosimetryLib.commands import main
 from PRRTDosimetryLib.dose.errors import DoseError
+from PRRTDosimetryLib.dose.marrow import marrow_tia_from_vertebrae_MBq_h
 from PRRTDosimetryLib.dose.organs import REMAINDER
 from PRRTDosimetryLib.dose.phantom import GY_PER_MBQ_H, phantom
 from PRRTDosimetryLib.dose.sphere_table import sphere_S_Gy_per_Bq_s
@@ -17,7 +18,7 @@ from PRRTDosimetryLib.dosimetry.derived_intervals import lobe_ratio, organ_effec
 from PRRTDosimetryLib.dosimetry.dose_intervals import lobe_intervals
 from PRRTDosimetryLib.dosimetry.dose_rows import DOSE, Labels, budget_table, dose_rows, dose_table
 from PRRTDosimetryLib.dosimetry.engine import dosimetry
-from PRRTDosimetryLib.dosimetry.regions import Patient, Region
+from PRRTDosimetryLib.dosimetry.regions import Patient, Region, marrow_vertebrae
 from PRRTDosimetryLib.kinetics.curves import Curve
 from PRRTDosimetryLib.kinetics.fitting import Weights
 from PRRTDosimetryLib.kinetics.options import Options
@@ -27,9 +28,12 @@ from PRRTDosimetryLib.report.dose_report import dose_sections
 from PRRTDosimetryLib.uncertainty.chain import ChainInputs
 from PRRTDosimetryLib.uncertainty.volume import relative_volume_uncertainty
 from PRRTUptakeLib.formatting import number
+from PRRTUptakeLib.imaging.volume import Grid
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
 from PRRTUptakeLib.report.plots import Series, line_chart
+from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
 from PRRTUptakeLib.statistics.endpoints import evaluate
+from PRRTUptakeLib.study.errors import InputFileError
 from PRRTUptakeLib.study.measurements import read_csv, to_csv
 from PRRTUptakeLib.study.protocol import load_protocol
 from PRRTUptakeLib.uptake.uncertainty import DrawnValue, aggregated, corrected_value
@@ -177,6 +181,42 @@ def test_uncertainties_have_a_budget_and_a_dominant_component(result):
     assert bare.chain is None
     assert any("that of the TIA alone" in note for note in bare.notes)
     assert dosimetry(CURVES, REGIONS, PATIENT, "mono", chain=CHAIN).regions["L1"].u_dose_Gy == found.u_dose_Gy
+
+
+def spine(levels, marrow):
+    """Vertebrae of 4 x 4 x 4 voxels, one above the other, and a marrow over the rows (first, last) along k."""
+    grid = Grid((24, 6, 6), np.eye(4))
+    segments = []
+    for level in levels:
+        full = np.zeros(grid.shape, dtype=bool)
+        full[4 * level : 4 * level + 4, 1:5, 1:5] = True
+        segments.append(Segment.from_full(f"vertebrae_L{level}", full, structure=f"vertebrae_L{level}"))
+    full = np.zeros(grid.shape, dtype=bool)
+    full[marrow[0] : marrow[1], 2:4, 2:4] = True
+    return Segmentation(grid, (*segments, Segment.from_full("bone marrow", full, structure="marrow", role="organ")))
+
+
+@pytest.mark.parametrize(
+    ("levels", "marrow", "found"),
+    [
+        ((1, 2, 3, 4, 5), (8, 20), "L2-L4"),
+        ((2, 3), (8, 16), "L2-L3"),  # L4 was not drawn
+        ((1, 2, 3, 4, 5), (4, 24), "L1-L5"),
+        ((1, 2, 3, 4, 5), (8, 21), "L2-L4"),  # a row over the border
+        ((), (8, 20), "L2-L4"),  # nothing shows it: the usual one
+    ],
+)
+def test_the_share_of_the_red_marrow_is_that_of_the_vertebrae_it_was_measured_in(levels, marrow, found):
+    assert marrow_vertebrae(spine(levels, marrow), {}) == found
+    whole = marrow_tia_from_vertebrae_MBq_h(2.46 * (found.count("-") and int(found[-1]) - int(found[1]) + 1), found)
+    assert whole == pytest.approx(100.0)
+
+
+def test_other_vertebrae_than_those_of_the_marrow_are_refused():
+    segments = spine((1, 2, 3, 4, 5), (8, 20))
+    with pytest.raises(InputFileError, match=r"'dosimetry.marrow.vertebrae' is L1-L5, but .* the marrow is of L2-L4"):
+        marrow_vertebrae(segments, {"vertebrae": "L1-L5"})
+    assert marrow_vertebrae(spine((), (8, 20)), {"vertebrae": "L1-L5"}) == "L1-L5"
 
 
 def test_vertebrae_instead_of_blood():

@@ -72,7 +72,7 @@ def test_a_freeze_is_seen(walk_in_slicer, tmp_path):
     walk = walk_in_slicer.Walk(tmp_path / "walk")
     walk.do("sleep", lambda: time.sleep(0.2))
     assert walk.steps[0].freeze_s >= 0.2
-    assert "Longest freezes: sleep 0.2" in walk.table()
+    assert "Longest freezes: sleep " in walk.table()
     assert walk_in_slicer.Step("", 2.0, 1.5, "").failed
     assert not walk_in_slicer.Step("", 2.0, 1.5, "", own=False).failed
 

@@ -65,3 +65,15 @@ def test_swapping_the_lobes_inverts_the_ratio():
 def test_too_little_data():
     with pytest.raises(StatisticsError, match="1 patient"):
         fit_mixed_model(unblinded_rows()[:2], QUICK)
+
+
+def test_an_endpoint_does_not_hang_on_a_mixed_model_that_cannot_be_fitted():
+    rows = [
+        row(f"P{n}", lobe, "L1", (2.0 if lobe == "treated" else 1.0) * (3 + n), "tn_ratio")
+        for n in range(4)
+        for lobe in ("treated", "control")
+    ]
+    found = evaluate(rows, QUICK, mixed=True)
+    assert found.comparison.gmr == pytest.approx(2)
+    assert found.mixed is None
+    assert any("There is no mixed model. " in note and "no residual" in note for note in found.notes)

@@ -11,6 +11,7 @@ import pytest
 from builders.stub_cohort import FUNCTION, change_case, make, write_cases
 from builders.trial_tables import row, simulate_trial, unblinded_rows, write_table
 from PRRTDosimetryLib.commands import main
+from PRRTUptakeLib.report.endpoint_tables import patient_table
 from PRRTUptakeLib.statistics.allocation import read_allocation, read_log
 from PRRTUptakeLib.statistics.cycles import compare_cycles
 from PRRTUptakeLib.statistics.endpoints import evaluate
@@ -253,3 +254,14 @@ def test_the_log_names_who_changed_after_unblinding(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "NOT fixed before" in printed
     assert "the protocol, 5 of 6 patients; changed since: P1." in printed
+
+
+def test_patients_are_listed_as_people_count():
+    rows = simulate_trial(3, patients=12)
+    names = sorted({one.patient for one in rows})
+    rows = [replace(one, patient=f"P{names.index(one.patient) + 1}") for one in rows]
+    found = evaluate(rows, QUICK)
+    _, cells = patient_table(found)
+    assert [line[0] for line in cells] == [f"P{n}" for n in range(1, 13)]
+    values = dict(zip(found.pairs.patients, found.pairs.first.tolist(), strict=True))
+    assert [line[1] for line in cells] == [values[f"P{n}"] for n in range(1, 13)]

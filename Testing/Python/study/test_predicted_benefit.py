@@ -118,6 +118,15 @@ def test_impossible_cycles_are_named(content, tmp_path):
         IntravenousCycle.from_case(content, tmp_path, "P")
 
 
+def test_another_activity_than_the_table_has_is_refused(tmp_path):
+    given = replace(ROWS[0], region="patient", metric="administered_activity", value=7350.0, unit="MBq")
+    (tmp_path / "table.csv").write_text(to_csv([*ROWS, given]))
+    content = {"activity_MBq": 7400, "measurements": "table.csv", "cycle": 1}
+    assert IntravenousCycle.from_case(content, tmp_path, "P").activity_MBq == 7400
+    with pytest.raises(InputFileError, match=r"'iv_cycle.activity_MBq' is 200, but table.csv has 7350 MBq"):
+        IntravenousCycle.from_case({**content, "activity_MBq": 200}, tmp_path, "P")
+
+
 def test_a_table_of_somebody_else_is_refused(tmp_path):
     """A cohort's table gives this patient's rows alone; another patient's none, unless the case says it is the same."""
     table = tmp_path / "table.csv"

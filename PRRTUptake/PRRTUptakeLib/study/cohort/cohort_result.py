@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.formatting import natural_order
 from PRRTUptakeLib.statistics.agreement import Agreement, compare_readers, paired_readings
 from PRRTUptakeLib.statistics.allocation import Allocation, allocation_of, read_allocation
 from PRRTUptakeLib.statistics.clustered_agreement import ReaderTables, compare_tables
@@ -222,7 +223,7 @@ def _ends(flow: Sequence[FlowEntry], analysis: Analysis) -> tuple[FlowEntry, ...
     for one in analysis.endpoint.exclusions:
         if one.scope == "screening":
             ends[one.patient] = FlowEntry(one.patient, SCREENED_OUT, one.words)
-    return tuple(ends[patient] for patient in sorted(ends))
+    return tuple(ends[patient] for patient in sorted(ends, key=natural_order))
 
 
 def _join(
@@ -243,10 +244,12 @@ def _join(
                 reason = str(problem)
         if reason:
             reasons.setdefault(patient, []).append(reason.rstrip("."))
-    failed = [FlowEntry(patient, NOT_MEASURED, "; ".join(reasons[patient])) for patient in sorted(reasons)]
+    failed = [
+        FlowEntry(patient, NOT_MEASURED, "; ".join(reasons[patient])) for patient in sorted(reasons, key=natural_order)
+    ]
     flow = [FlowEntry(patient, ANALYSED) for patient in measured]
     flow += [entry for entry in failed if entry.patient not in measured]
-    return tuple(rows), tuple(sorted(flow, key=lambda entry: entry.patient)), failed
+    return tuple(rows), tuple(sorted(flow, key=lambda entry: natural_order(entry.patient))), failed
 
 
 def refuse_shared_scans(outcomes: Sequence[Outcome], cases: Mapping[str, Declared]) -> None:
