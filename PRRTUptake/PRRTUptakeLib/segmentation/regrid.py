@@ -98,7 +98,8 @@ def _corners_on(lattice: Grid, own: Grid, tolerance_mm: float) -> np.ndarray | N
     move = lattice.ras_to_ijk @ own.ijk_to_ras
     top = np.array(own.shape[::-1]) - 1.0
     corners = np.array(np.meshgrid(*[[0.0, n] for n in top])).reshape(3, -1).T
-    places = np.rint(corners @ move[:3, :3].T + move[:3, 3])
+    nearest = np.rint(move)
+    places = corners @ nearest[:3, :3].T + nearest[:3, 3]  # of whole steps, so that voxels between the corners fit too
     apart = np.abs(lattice.to_ras(places) - own.to_ras(corners)).max()
-    turned = np.abs(np.rint(move[:3, :3]))
+    turned = np.abs(nearest[:3, :3])
     return places if apart <= tolerance_mm and (turned.sum(axis=0) == 1).all() and turned.sum() == 3 else None

@@ -7,7 +7,9 @@ import pytest
 import SimpleITK as sitk
 from builders.contour_objects import grid_of, small_ct
 from PRRTUptakeLib.imaging.itk_images import itk_image
+from PRRTUptakeLib.imaging.volume import Grid
 from PRRTUptakeLib.segmentation.files import read_segment_folder
+from PRRTUptakeLib.segmentation.regrid import covering_grid, same_lattice
 from PRRTUptakeLib.study.segment_files import read_segments
 
 BOXES = {"liver": (slice(2, 9), slice(5, 30), slice(6, 33)), "spleen": (slice(3, 7), slice(20, 34), slice(34, 42))}
@@ -51,3 +53,10 @@ def test_masks_cropped_to_one_box_are_read_on_the_image(tmp_path, series):
     found = read_segments(written(tmp_path / "one", grid, dict.fromkeys(BOXES, box)), series)
     assert found.grid.matches(grid)
     assert found["liver"].cropped().box == BOXES["liver"]
+
+
+def test_grids_whose_corners_alone_fall_on_voxels_have_other_voxels():
+    """255 steps of 2 mm are 340 of 1.5 mm."""
+    one, other = (Grid((4, 4, 256), np.diag([step, 1.5, 3.0, 1.0])) for step in (1.5, 2.0))
+    assert not same_lattice(one, other)
+    assert covering_grid(one, [other]).matches(one)
