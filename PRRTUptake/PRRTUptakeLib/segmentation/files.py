@@ -19,7 +19,7 @@ from PRRTUptakeLib.imaging.volume import LPS_TO_RAS, Grid
 from PRRTUptakeLib.segmentation.bounding_box import resampled, volume_mL
 from PRRTUptakeLib.segmentation.errors import SegmentationError, SegmentError
 from PRRTUptakeLib.segmentation.label_boxes import Box, label_boxes
-from PRRTUptakeLib.segmentation.regrid import regrid
+from PRRTUptakeLib.segmentation.regrid import covering_grid, regrid
 from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
 from PRRTUptakeLib.segmentation.totalsegmentator import TABLES
 
@@ -257,7 +257,9 @@ def _on_one_grid(read: list[Segmentation]) -> Segmentation:
     """All segments on one grid: that of the first file, unless another is finer than it."""
     grid = read[0].grid
     if any(not one.grid.matches(grid) for one in read):
-        grid = min((one.grid for one in read), key=lambda one: round(one.voxel_volume_mL, 9))
+        grid = covering_grid(
+            min((one.grid for one in read), key=lambda one: round(one.voxel_volume_mL, 9)), [one.grid for one in read]
+        )
     segments: list[Segment] = []
     remarks: list[str] = []
     moved: list[str] = []

@@ -198,6 +198,8 @@ def _with_side(name: str, meaning: str, side: str) -> LabelMatch:
         return _label_match(name, f"kidney_{side}", f"Its name says {side} kidney.")
     if meaning == "liver" and side:
         return _label_match(name, f"liver_lobe_{side}", f"Its name says {side} part of the liver.")
+    if side and meaning == "reference_liver":
+        return replace(_label_match(name, meaning, f"Its name says reference of the {side} lobe."), lobe=side)
     if side and meaning not in codes.LESIONS:
         return LabelMatch(
             name, "", f"'{name}' gives a side to the {codes.structure(meaning).name}: confirm.", (meaning,)

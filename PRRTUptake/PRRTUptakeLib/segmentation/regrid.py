@@ -10,6 +10,8 @@ import numpy as np
 from PRRTUptakeLib.segmentation.errors import SegmentError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from PRRTUptakeLib.imaging.volume import Grid
     from PRRTUptakeLib.segmentation.segments import Segmentation
 
@@ -63,3 +65,41 @@ def regrid(segmentation: Segmentation, grid: Grid, tolerance_mm: float = 0.05) -
         place = (start[0], start[1], start[2])
         moved.append(replace(segment, mask=np.ascontiguousarray(mask), origin=place, fractions=parts))
     return replace(segmentation, grid=grid, segments=tuple(moved))
+
+
+def covering_grid(lattice: Grid, grids: Sequence[Grid], tolerance_mm: float = 0.05) -> Grid:
+    """The lattice over all of the grids whose voxels are its own, such as masks that were cropped to their structures.
+
+    Examples
+    --------
+    >>> from PRRTUptakeLib.imaging.volume import Grid
+    >>> part = np.eye(4); part[:3, 3] = -2.0, 4.0, 0.0
+    >>> covering_grid(Grid((2, 3, 4), np.eye(4)), [Grid((2, 1, 1), part)]).described()
+    '6 x 5 x 2 voxels of 1 x 1 x 1 mm from RAS -2, 0, 0'
+    """
+    low, high = np.zeros(3), np.array(lattice.shape[::-1]) - 1.0
+    for own in grids:
+        places = _corners_on(lattice, own, tolerance_mm)
+        if places is not None:
+            low, high = np.minimum(low, places.min(axis=0)), np.maximum(high, places.max(axis=0))
+    matrix = lattice.ijk_to_ras.copy()
+    matrix[:3, 3] = lattice.to_ras(low)
+    i, j, k = (int(n) + 1 for n in high - low)
+    return type(lattice)((k, j, i), matrix)
+
+
+def same_lattice(one: Grid, other: Grid, tolerance_mm: float = 0.05) -> bool:
+    """Whether the voxels of two grids fall on each other, wherever each of them ends."""
+    return _corners_on(one, other, tolerance_mm) is not None
+
+
+def _corners_on(lattice: Grid, own: Grid, tolerance_mm: float) -> np.ndarray | None:
+    """Indices (8, 3), ordered i, j, k, of the corners of a grid on a lattice; None if it has other voxels."""
+    move = lattice.ras_to_ijk @ own.ijk_to_ras
+    top = np.array(own.shape[::-1]) - 1.0
+    corners = np.array(np.meshgrid(*[[0.0, n] for n in top])).reshape(3, -1).T
+    nearest = np.rint(move)
+    places = corners @ nearest[:3, :3].T + nearest[:3, 3]  # of whole steps, so that voxels between the corners fit too
+    apart = np.abs(lattice.to_ras(places) - own.to_ras(corners)).max()
+    turned = np.abs(nearest[:3, :3])
+    return places if apart <= tolerance_mm and (turned.sum(axis=0) == 1).all() and turned.sum() == 3 else None

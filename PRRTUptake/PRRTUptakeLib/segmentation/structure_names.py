@@ -58,6 +58,7 @@ _CONCEPT_WORDS = {
     "mesenteric pancreatic pelvic femur femoral iliac rib ribs sternum lung pulmonary thyroid lymphknoten lymfeklier "
     "ganglion ganglionnaire linfonodo linfonodale ganglionar",
     "reference": "reference referenz referentie riferimento referencia",
+    "sphere": "sphere kugel bol sfera esfera",
     "healthy": "healthy normal gesunde gesund sain sano sana gezond gezonde background",
 }
 _WORDS = {word: concept for concept, words in _CONCEPT_WORDS.items() for word in words.split()}
@@ -109,6 +110,10 @@ _PHRASES = {
     frozenset({"lesion", "vertebra"}): "extrahepatic_lesion",
     frozenset({"reference"}): "reference_liver",
     frozenset({"reference", "liver"}): "reference_liver",
+    frozenset({"reference", "lobe"}): "reference_liver",  # as our own masks are called
+    frozenset({"reference", "liver", "lobe"}): "reference_liver",
+    frozenset({"reference", "caudate", "lobe"}): "reference_liver",
+    frozenset({"reference", "sphere"}): "reference_liver",
     frozenset({"healthy", "liver"}): "reference_liver",
     frozenset({"healthy", "liver", "reference"}): "reference_liver",
 }

@@ -192,7 +192,12 @@ def protocol_references(
     rules = protocol.reference
     rule = ReferenceRule(rules.lesion_margin_mm, rules.rim_mm, rules.minimum_volume_mL)
     grown, cut_out = (*lesions, *unnamed.lesions), (*excluded, *unnamed.excluded)
-    return reference_regions(segmentation.grid, liver, lobes, grown, cut_out, rule, image)
+    found = reference_regions(segmentation.grid, liver, lobes, grown, cut_out, rule, image)
+    strangers = [f"'{one.name}'" for one in (*unnamed.lesions, *unnamed.excluded)]
+    if not strangers:
+        return found
+    words = f"Taken out of the healthy liver, since it is not known what they are: {', '.join(strangers)}."
+    return replace(found, refusals={key: f"{text} {words}" for key, text in found.refusals.items()})
 
 
 def recognised(segmentation: Segmentation, ids: bool = True) -> tuple[Segmentation, tuple[str, ...], tuple[str, ...]]:

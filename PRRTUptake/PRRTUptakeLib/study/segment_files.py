@@ -6,8 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from PRRTUptakeLib.dicom.headers import number
+from PRRTUptakeLib.dicom.reading import arrange
+from PRRTUptakeLib.errors import PRRTError
+from PRRTUptakeLib.imaging.volume import Grid
 from PRRTUptakeLib.segmentation.dicom_contours import contour_files, read_contours
 from PRRTUptakeLib.segmentation.files import is_mask_file, read_mask_file, read_segment_folder
+from PRRTUptakeLib.segmentation.regrid import regrid
 from PRRTUptakeLib.segmentation.segments import Segmentation
 from PRRTUptakeLib.study.errors import StudyError
 
@@ -43,6 +48,12 @@ def read_segments(
     """
     if labels is not None and not is_label_source(path):
         raise StudyError(f"'labels' are the names of a label map's numbers, but {path} is none: remove them.")
+    return _uncropped(_read(path, series, read_file, labels), series)
+
+
+def _read(
+    path: Path, series: Sequence[Series], read_file: SegmentationReader, labels: Mapping[int, str] | str | None
+) -> Segmentation:
     if path.is_dir():
         masks = any(is_mask_file(item) for item in path.iterdir())
         slicer = sorted(path.glob("*.seg.nrrd"))
@@ -56,6 +67,30 @@ def read_segments(
     if is_mask_file(path):
         return read_mask_file(path, labels)
     return read_contours(path, series) if path.suffix.lower() in (".dcm", "") else read_file(path)
+
+
+def _uncropped(segmentation: Segmentation, series: Sequence[Series]) -> Segmentation:
+    """Segments that were cropped, on the whole grid of the CT or MR whose voxels they have.
+
+    Where a mask ends is no end of the liver's surroundings: its rim is no healthy liver there either.
+    """
+    anatomical = [one for one in series if one.modality in ("CT", "MR")]
+    if any(_size(one) == sorted(segmentation.grid.shape) for one in anatomical):
+        return segmentation
+    for one in anatomical:
+        try:
+            arranged = arrange(one)
+            return regrid(segmentation, Grid(arranged.shape, arranged.ijk_to_ras))
+        except PRRTError:  # another image, or one that is no volume: what needs it says so
+            continue
+    return segmentation
+
+
+def _size(series: Series) -> list[int]:
+    """Rows, columns and number of planes of a series, in order of size, by its headers."""
+    first = series.headers[0].dataset
+    planes = sum(int(number(one.dataset, "NumberOfFrames", series.label) or 1) for one in series.headers)
+    return sorted([planes, *(int(number(first, name, series.label) or 0) for name in ("Rows", "Columns"))])
 
 
 def is_label_source(path: Path) -> bool:

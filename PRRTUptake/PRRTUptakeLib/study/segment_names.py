@@ -17,8 +17,8 @@ from PRRTUptakeLib.imaging.file_checks import check_stated_place
 from PRRTUptakeLib.segmentation.dicom_contours import contour_files
 from PRRTUptakeLib.segmentation.files import SUFFIXES, grid_of_image, is_mask_file, read_mask, read_voxels
 from PRRTUptakeLib.segmentation.label_matching import recognise
+from PRRTUptakeLib.segmentation.regrid import same_lattice
 from PRRTUptakeLib.study.errors import StudyError
-from PRRTUptakeLib.study.images import same_voxels
 from PRRTUptakeLib.study.segment_files import read_segments
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def _of_masks(folder: Path, files: Sequence[Path]) -> SegmentNames:
         f"{path.name} is on another grid ({grid.described()}) than {files[0].name} ({grids[0].described()}): it will "
         "be resampled, and refused if that changes its volume by more than 5 %."
         for path, grid in zip(files, grids, strict=True)
-        if not same_voxels(grid, grids[0])
+        if not same_lattice(grids[0], grid)
     ]
     listed = _listed(MASKS, names, grids[0])
     for path, structure in zip(files, listed.structures, strict=True):

@@ -176,3 +176,12 @@ def test_bad_terminology_is_reported():
         parse_terminology("liver")
     with pytest.raises(SegmentationError, match="'lung' is not known"):
         codes.structure("lung")
+
+
+def test_reference_regions_are_known_by_the_names_of_our_own_masks():
+    """Masks that were written and read again were unknown things in the liver, and left nothing of it."""
+    names = ["reference_left_lobe", "reference right lobe", "reference_whole_liver", "reference_sphere"]
+    found = recognise([*names, "liver"])
+    assert [one.lobe for one in found[:2]] == ["left", "right"]
+    assert [one.structure for one in found] == [*["reference_liver"] * 4, "liver"]
+    assert not recognise(["sphere"])[0].certain
