@@ -285,13 +285,14 @@ def _recovery_table(result: VisitResult) -> str:
     corrected = [(target, target.corrected) for target in result.targets if target.corrected is not None]
     if not corrected:
         return shown
+    scale, units = shown_unit(result.image.units)
     rows = [
         [
             lesion.lesion_id,
             one.recovery,
             one.u_recovery,
-            one.uncorrected,
-            one.corrected,
+            one.uncorrected * scale,
+            one.corrected * scale,
             one.corrected / _measured_reference(result, lesion.lobe),
         ]
         for lesion, one in corrected
@@ -301,7 +302,6 @@ def _recovery_table(result: VisitResult) -> str:
     words += ", over the measured N." if result.partial_volume == "recovery" else "; this is not the result."
     if outside:
         words += f" Outside the phantom's volumes, so extrapolated: {', '.join(outside)}."
-    units = result.image.units
     header = ["lesion", "RC", "u(RC)", f"T {units}", f"T corrected {units}", "T/N corrected"]
     return shown + table(header, rows, words) + paragraph(explained("RC", "u", "T", "N"), "small")
 
@@ -324,21 +324,23 @@ def _lobe_table(result: VisitResult) -> str:
 
 def _organ_table(result: VisitResult) -> str:
     rows = []
+    scale, units = shown_unit(result.image.units)
     for segment in result.prepared.segmentation:
         metrics = result.metrics.get(segment.name)
         if segment.role == "organ" and metrics is not None:
             ratio = result.liver_ratios.get(segment.name, "–")
-            rows.append([segment.name, metrics.volume_mL, metrics.mean, metrics.maximum, ratio])
-    units = result.image.units
+            values = [metrics.mean * scale, metrics.maximum * scale]
+            rows.append([segment.name, metrics.volume_mL, *values, ratio])
     return table(["organ", "volume mL", f"mean {units}", f"maximum {units}", "over healthy liver"], rows, "Organs")
 
 
 def _lesion_table(result: VisitResult) -> str:
     by_lobe = result.protocol.rules.by_lobe
+    scale, units = shown_unit(result.image.units)
     rows = []
     for lesion in result.prepared.lesions:
         metrics = result.metrics.get(lesion.segment.name)
-        mean = metrics.mean if metrics else float("nan")
+        mean = metrics.mean * scale if metrics else float("nan")
         size = lesion.size
         rows.append(
             [
@@ -354,7 +356,7 @@ def _lesion_table(result: VisitResult) -> str:
             ]
         )
     header = ["lesion", "lobe" if by_lobe else "place", "longest mm", "across mm", "volume mL"]
-    header += [f"mean {result.image.units}", *([] if by_lobe else ["T/N"]), "role", "why"]
+    header += [f"mean {units}", *([] if by_lobe else ["T/N"]), "role", "why"]
     return table(header, rows, "All lesions; means as measured")
 
 

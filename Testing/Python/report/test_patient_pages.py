@@ -40,6 +40,8 @@ def test_a_picture_has_labels_of_lesions_and_a_colour_bar_with_window_and_unit()
     shown = Shown(panel_scene.activity(), Window(0.0, 30000.0, hot=True), "Bq/ml")
     picture = slice_picture(shown, WHERE, [(lesion, "#fff"), (liver, "#00f")], "caption")
     assert re.findall(r">([^<]+)</text>", picture) == ["L&lt;1&gt;", "30000 Bq/ml", "0"]
+    scaled = replace(shown, unit="kBq/mL", per_unit=1e-3)
+    assert ">30.0 kBq/mL</text>" in slice_picture(scaled, WHERE, [], "")
     raster, bar = rasters(picture)
     assert raster.shape == (56, 72, 3)
     assert bar[0, 0].tolist() == [255, 255, 255]
