@@ -9,6 +9,7 @@ import numpy as np
 from PRRTUptakeLib.dicom.bed_positions import continue_each_other
 from PRRTUptakeLib.dicom.reading import arrange
 from PRRTUptakeLib.imaging.volume import Grid
+from PRRTUptakeLib.segmentation.regrid import same_lattice
 from PRRTUptakeLib.study.errors import ImageError
 
 if TYPE_CHECKING:
@@ -57,14 +58,19 @@ def has_emission(series: Sequence[Series], modality: str) -> bool:
 def contour_series(series: Sequence[Series], grid: Grid) -> Series | None:
     """The CT or MR series that the segments were drawn on, None if there is none.
 
-    It is the one whose voxels are those of the segments. Masks may have been resampled or cropped since: then it is the
-    only one of the folder, if it covers them.
+    It is the one whose voxels are those of the segments, or hold them: masks may have been cropped. They may have been
+    resampled, too: then it is the only one of the folder, if it covers them.
     """
     anatomical = [one for one in series if one.modality in ANATOMICAL]
     grids = [Grid(arranged.shape, arranged.ijk_to_ras) for arranged in map(arrange, anatomical)]
     for one, own in zip(anatomical, grids, strict=True):
         if same_voxels(own, grid):
             return one
+    holding = [
+        one for one, own in zip(anatomical, grids, strict=True) if same_lattice(own, grid) and _covers(own, grid)
+    ]
+    if len(holding) == 1:
+        return holding[0]
     return anatomical[0] if len(anatomical) == 1 and _covers(grids[0], grid) else None
 
 

@@ -10,6 +10,7 @@ from PRRTUptakeLib.imaging.itk_images import itk_image
 from PRRTUptakeLib.imaging.volume import Grid
 from PRRTUptakeLib.segmentation.files import read_segment_folder
 from PRRTUptakeLib.segmentation.regrid import covering_grid, same_lattice
+from PRRTUptakeLib.study.images import contour_series
 from PRRTUptakeLib.study.segment_files import read_segments
 
 BOXES = {"liver": (slice(2, 9), slice(5, 30), slice(6, 33)), "spleen": (slice(3, 7), slice(20, 34), slice(34, 42))}
@@ -60,3 +61,15 @@ def test_grids_whose_corners_alone_fall_on_voxels_have_other_voxels():
     one, other = (Grid((4, 4, 256), np.diag([step, 1.5, 3.0, 1.0])) for step in (1.5, 2.0))
     assert not same_lattice(one, other)
     assert covering_grid(one, [other]).matches(one)
+
+
+def test_the_image_of_cropped_masks_is_the_one_that_holds_their_voxels(tmp_path, series):
+    """`prrt check` said that no image of several had their grid, though a run found it."""
+    (ct,) = series
+    (other,) = small_ct(tmp_path / "other", spacing=(2.5, 2.5, 3.0))
+    grid = grid_of(series)
+    matrix = grid.ijk_to_ras.copy()
+    matrix[:3, 3] = grid.to_ras(np.array([6.0, 5.0, 2.0]))
+    cropped = Grid((7, 29, 36), matrix)
+    assert contour_series([other, ct], cropped) is ct
+    assert contour_series([ct, ct], cropped) is None
