@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -233,22 +233,9 @@ def cycle_dosimetry(
     described = _described(first, settings)
     use = population_use(settings, first.injection.activity_MBq, first.labels.cycle, described, history)
     earlier = {name: one for name, one in earlier.items() if use is None or not use.covers(name)}
-    curves, regions, left_out, refused = [], {}, [], {}
-    for segment in first.prepared.segmentation:
-        region = described.get(segment.name)
-        try:
-            curve = _curve(segment.name, ordered) if region is not None else None
-        except KineticsError as error:
-            refused[segment.name] = str(error)
-            continue
-        if region is None or curve is None:
-            continue
-        known = segment.name in earlier or (use is not None and use.covers(segment.name))
-        if len(ordered) == 1 and not known and math.isnan(options.half_life_of(segment.name)[0]):
-            left_out.append(segment.name)
-            continue
-        curves.append(_with_counting_noise(curve, settings) if len(ordered) == 1 else curve)
-        regions[segment.name] = region
+    known = {name for name in described if name in earlier or (use is not None and use.covers(name))}
+    curves, left_out, refused = _curves(ordered, described, known, settings, options)
+    regions = {curve.region: described[curve.region] for curve in curves}
     settings.require_regions([*regions, *left_out, *refused], find_nuclide(nuclide))
     if refused and not curves:
         raise DosimetryError(next(iter(refused.values())))
@@ -271,19 +258,52 @@ def cycle_dosimetry(
         sphere_S_Gy_per_Bq_s=lambda mass_g: sphere_dose(nuclide, mass_g, lesion_density).S_Gy_per_Bq_s,
     )
     options = replace(options, population=use)
+
+    def integrated(some: Sequence[Curve]) -> Dosimetry:
+        return dosimetry(some, regions, patient, settings.model, options, chain, earlier=earlier)
+
     try:
-        result = dosimetry(curves, regions, patient, settings.model, options, chain, earlier=earlier)
+        result = integrated(curves)
     except PRRTError:
         alone = [curve for curve in curves if curve.region not in earlier]
         without = refused_curves(alone, regions, find_nuclide(nuclide), settings.model, options)
         if not without or len(without) == len(curves):
             raise
         refused |= without
-        curves = [curve for curve in curves if curve.region not in without]
-        result = dosimetry(curves, regions, patient, settings.model, options, chain, earlier=earlier)
+        result = integrated([curve for curve in curves if curve.region not in without])
     note = " ".join(text for one in uptakes[:1] if one is not None for text in one.sentences)
     notes = (*result.notes, *_notes(first, left_out), *population_notes(result.integrals, use))
     return replace(result, notes=notes, partial_volume=note, refused=refused)
+
+
+def _curves(
+    visits: Sequence[VisitResult],
+    described: Mapping[str, Region],
+    known: Container[str],
+    settings: DoseSettings,
+    options: Options,
+) -> tuple[list[Curve], list[str], dict[str, str]]:
+    """Curves of the regions described, those without one for want of a half-life, and by region why there is none.
+
+    With one visit a curve is made of regions whose kinetics are ``known`` or whose half-life is stated.
+    """
+    single = len(visits) == 1
+    curves: list[Curve] = []
+    left_out: list[str] = []
+    refused: dict[str, str] = {}
+    for name in described:
+        try:
+            curve = _curve(name, visits)
+        except KineticsError as error:
+            refused[name] = str(error)
+            continue
+        if curve is None:
+            continue
+        if single and name not in known and math.isnan(options.half_life_of(name)[0]):
+            left_out.append(name)
+            continue
+        curves.append(_with_counting_noise(curve, settings) if single else curve)
+    return curves, left_out, refused
 
 
 def _described(visit: VisitResult, settings: DoseSettings) -> dict[str, Region]:

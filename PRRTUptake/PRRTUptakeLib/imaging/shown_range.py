@@ -11,18 +11,19 @@ if TYPE_CHECKING:
 
 ABDOMEN_HU = (-110.0, 190.0)  # liver, vessels and lesions apart from each other
 
+_FROM_ZERO = ("activity concentration", "counts", "absorbed dose")
 _BRIGHTEST_PERCENT = 99.95  # the scale ends here: a single hot voxel does not darken all others
 _STEP, _MOST = 7, 1_000_000  # voxels apart, and how many are enough to find where the scale ends
 
 
 def shown_range(volume: Volume) -> tuple[float, float] | None:
-    """Lowest and highest value shown of a CT, or of an image of activity, SUV or dose; None for another one.
+    """Lowest and highest value shown of a CT, or of an image of activity, counts, SUV or dose; None for another one.
 
     Of nothing but zeros there is no range either.
     """
     if volume.quantity == "attenuation":
         return ABDOMEN_HU
-    if not volume.quantity:
+    if volume.quantity not in _FROM_ZERO and not volume.quantity.startswith("SUV"):
         return None
     top = nearly_highest(volume.array)
     return (0.0, top) if top > 0 else None

@@ -113,7 +113,8 @@ def axial_grid(grid: Grid) -> Grid:
     axes = axial_axes(grid)
     matrix = grid.ijk_to_ras.copy()
     matrix[:3, :3] = grid.ijk_to_ras[:3, [2 - axis for axis in axes[::-1]]]
-    return Grid(tuple(grid.shape[axis] for axis in axes), matrix)  # type: ignore[arg-type]
+    k, j, i = (grid.shape[axis] for axis in axes)
+    return Grid((k, j, i), matrix)
 
 
 def in_axial_order(segment: Segment, grid: Grid) -> Segment:
@@ -122,8 +123,8 @@ def in_axial_order(segment: Segment, grid: Grid) -> Segment:
     if axes == (0, 1, 2):
         return segment
     fractions = None if segment.fractions is None else segment.fractions.transpose(axes)
-    origin = tuple(segment.origin[axis] for axis in axes)
-    return replace(segment, mask=segment.mask.transpose(axes), origin=origin, fractions=fractions)  # type: ignore[arg-type]
+    k, j, i = (segment.origin[axis] for axis in axes)
+    return replace(segment, mask=segment.mask.transpose(axes), origin=(k, j, i), fractions=fractions)
 
 
 def axial_axis(grid: Grid) -> int:

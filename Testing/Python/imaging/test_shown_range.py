@@ -24,6 +24,6 @@ def test_activity_is_shown_from_zero_to_nearly_its_highest_value() -> None:
     assert high == pytest.approx(0.9995 * 1005 - 5, rel=2e-3)
 
 
-@pytest.mark.parametrize("quantity", ["", "SUVbw"])
-def test_neither_other_images_nor_empty_ones_have_a_range(quantity: str) -> None:
-    assert shown_range(_volume(np.zeros((3, 3, 3)), quantity)) is None
+@pytest.mark.parametrize(("quantity", "value"), [("", 5.0), ("signal intensity", 5.0), ("SUVbw", 0.0)])
+def test_neither_other_images_nor_empty_ones_have_a_range(quantity: str, value: float) -> None:
+    assert shown_range(_volume(np.full((3, 3, 3), value), quantity)) is None
