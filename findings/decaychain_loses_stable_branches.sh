@@ -4,7 +4,7 @@
 # Guess: bateman_trial decays a nuclide with the data of ICRP 107 that the package holds; after no time the activity is the one given, and the parent
 # follows its half-life.
 # Real: the parent is added up over its chains, each weighted by its branching, and a chain that ends in a stable nuclide is left out when another
-# daughter stands before it. 131I (1.18 % to 131mXe) starts at 0.0118, 177mLu (21.7 % to 177Lu) at 0.217, 137Cs at 0.944. 177Lu, 99Mo and
+# daughter is listed before it. 131I (1.18 % to 131mXe) starts at 0.0118, 177mLu (21.7 % to 177Lu) at 0.217, 137Cs at 0.944. 177Lu, 99Mo and
 # 225Ac, which have no such branch, are right. No warning.
 # Who meets it: waste and release of 131I and of the 177mLu in 177Lu: activities that are 85 and 4.6 times too small.
 set -euo pipefail

@@ -1,7 +1,7 @@
 #!/bin/bash
 # surface-distance 0.1 (DeepMind): two surfaces 4 mm apart are 1.1 mm apart on SPECT voxels, and 1.6 mm on voxels of 1 mm.
 #
-# Guess: distances of surfaces whose points are weighted by the area that they stand for are nearly free of the voxel size; that is why the package
+# Guess: distances of surfaces whose points are weighted by the area of surface they represent are nearly free of the voxel size; that is why the package
 # exists beside counting voxels.
 # Real: the points are all corners of voxels where inside meets outside, a band that is one voxel thick and reaches over the surface on both sides, and
 # each takes the nearest one of the other band. Two balls of 40 mm, one moved by 4 mm, have surfaces 2.00 mm apart on average, and 25 % of
