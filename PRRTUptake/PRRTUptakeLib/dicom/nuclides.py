@@ -1,7 +1,7 @@
 """Which radionuclide a header means, and whether the half-life it states agrees.
 
-Codes: DICOM PS3.16 CID 18 and CID 4020 (radionuclides) as pydicom holds them, SNOMED RT and CT alike. Half-lives and
-names: the table of ``nuclides/radionuclides.py``.
+Codes, half-lives and names: the table of ``nuclides/radionuclides.py``. Other codes, those of SNOMED RT among them:
+DICOM PS3.16 CID 18 and CID 4020 (radionuclides) as pydicom holds them.
 """
 
 from __future__ import annotations
@@ -9,9 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
-
-from pydicom.sr.codedict import codes
-from pydicom.sr.coding import Code
 
 from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.dicom.headers import items, label, number, text
@@ -35,6 +32,12 @@ class HeaderNuclide:
 @cache
 def _meaning(value: str, scheme: str) -> str:
     """What a code of the radionuclide lists means, "" if it is in none of them."""
+    for known in (nuclide(name).code for name in known_nuclides()):
+        if known is not None and (known.value, known.scheme) == (value, scheme):
+            return known.meaning
+    from pydicom.sr.codedict import codes  # takes longer than all else of pydicom, and is for older words only
+    from pydicom.sr.coding import Code
+
     scheme = "SRT" if scheme in ("SNM3", "99SDM") else scheme
     wanted = Code(value, scheme, "")
     for group in (codes.cid4020, codes.cid18):

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pydicom.sr.coding import Code
-
 from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.dicom.writing import code_item, date_time, decimal, dicom_time, item_of
-from PRRTUptakeLib.nuclides.radionuclides import nuclide
+from PRRTUptakeLib.nuclides.radionuclides import DicomCode, nuclide
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -18,8 +16,8 @@ if TYPE_CHECKING:
 
 # SNOMED CT codes of DICOM PS3.16, CID 11.
 _ROUTE_CODES = {
-    "intravenous": Code("47625008", "SCT", "Intravenous route"),
-    "intra-arterial": Code("58100008", "SCT", "Intra-arterial route"),
+    "intravenous": DicomCode("47625008", "SCT", "Intravenous route"),
+    "intra-arterial": DicomCode("58100008", "SCT", "Intra-arterial route"),
 }
 
 
@@ -46,17 +44,16 @@ class Radiopharmaceutical:
                 f"There is no DICOM code for {entry.name} or its somatostatin analogue: add 'code' and "
                 "'radiopharmaceutical_code' in Resources/Nuclides/radionuclides.json."
             )
-        isotope, drug = (Code(code.value, code.scheme, code.meaning) for code in (entry.code, entry.drug_code))
         item = item_of(
-            Radiopharmaceutical=drug.meaning,
+            Radiopharmaceutical=entry.drug_code.meaning,
             RadiopharmaceuticalRoute=self.route,
             RadiopharmaceuticalVolume="",
             RadiopharmaceuticalStartTime=dicom_time(self.injection_time)[1],
             RadiopharmaceuticalStopTime="",
             RadiopharmaceuticalStartDateTime=date_time(self.injection_time),
             RadionuclideTotalDose=decimal([self.activity_MBq * (1e6 if for_pet else 1.0)])[0],
-            RadionuclideCodeSequence=[code_item(isotope)],
-            RadiopharmaceuticalCodeSequence=[code_item(drug)],
+            RadionuclideCodeSequence=[code_item(entry.code)],
+            RadiopharmaceuticalCodeSequence=[code_item(entry.drug_code)],
             AdministrationRouteCodeSequence=[code_item(_ROUTE_CODES[self.route])],
         )
         if for_pet:

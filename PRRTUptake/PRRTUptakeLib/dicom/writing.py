@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.sr.coding import Code
 from pydicom.uid import PYDICOM_ROOT_UID, UID, CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.dicom.slice_files import SliceFiles
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS, Volume
+from PRRTUptakeLib.nuclides.radionuclides import DicomCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _TOP = 65535
-UCUM_BQ_PER_ML = Code("Bq/ml", "UCUM", "Becquerels/milliliter")
+UCUM_BQ_PER_ML = DicomCode("Bq/ml", "UCUM", "Becquerels/milliliter")
 
 
 @dataclass(frozen=True)
@@ -93,10 +93,10 @@ def uid(*words: str) -> UID:
     return generate_uid(PYDICOM_ROOT_UID, ["SlicerPRRT", *words])
 
 
-def code_item(code: Code) -> Dataset:
+def code_item(code: DicomCode) -> Dataset:
     """An item of a code sequence."""
     item = Dataset()
-    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = code.value, code.scheme_designator, code.meaning
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = code.value, code.scheme, code.meaning
     return item
 
 
@@ -179,10 +179,10 @@ def start_dataset(series: Series, sop_class: UID, modality: str, instance: int) 
 def lying_supine(ds: Dataset) -> None:
     """NM/PET patient orientation module: supine, head first; it takes the place of PatientPosition (PS3.3 C.8.4.6)."""
     del ds.PatientPosition
-    recumbent = code_item(Code("102538003", "SCT", "Recumbent"))
-    recumbent.PatientOrientationModifierCodeSequence = [code_item(Code("40199007", "SCT", "Supine"))]
+    recumbent = code_item(DicomCode("102538003", "SCT", "Recumbent"))
+    recumbent.PatientOrientationModifierCodeSequence = [code_item(DicomCode("40199007", "SCT", "Supine"))]
     ds.PatientOrientationCodeSequence = [recumbent]
-    ds.PatientGantryRelationshipCodeSequence = [code_item(Code("102540008", "SCT", "Headfirst"))]
+    ds.PatientGantryRelationshipCodeSequence = [code_item(DicomCode("102540008", "SCT", "Headfirst"))]
 
 
 def set_pixels(ds: Dataset, pixels: np.ndarray, *, signed: bool) -> None:

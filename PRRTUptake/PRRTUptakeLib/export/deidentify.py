@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from pydicom.sr.coding import Code
 from pydicom.uid import PYDICOM_ROOT_UID, UID
 
 from PRRTUptakeLib.atomic_write import atomic_file
@@ -23,6 +22,7 @@ from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.export.confidentiality_profile import EMPTIED, REMOVED, REPLACED
 from PRRTUptakeLib.export.deidentify_text import Cleaner, Identity
 from PRRTUptakeLib.export.errors import ExportError
+from PRRTUptakeLib.nuclides.radionuclides import DicomCode
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,10 +45,10 @@ _NOT_FREE = frozenset(
     ["CodeMeaning", "CodeValue", "CodingSchemeDesignator", "LongCodeValue", "Manufacturer", "PatientID"]
 )
 _METHOD = (
-    Code("113100", "DCM", "Basic Application Confidentiality Profile"),
-    Code("113104", "DCM", "Clean Structured Content Option"),
-    Code("113105", "DCM", "Clean Descriptors Option"),
-    Code("113107", "DCM", "Retain Longitudinal Temporal Information Modified Dates Option"),
+    DicomCode("113100", "DCM", "Basic Application Confidentiality Profile"),
+    DicomCode("113104", "DCM", "Clean Structured Content Option"),
+    DicomCode("113105", "DCM", "Clean Descriptors Option"),
+    DicomCode("113107", "DCM", "Retain Longitudinal Temporal Information Modified Dates Option"),
 )
 
 

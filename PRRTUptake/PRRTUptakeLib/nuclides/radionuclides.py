@@ -46,7 +46,7 @@ class PhotonLine:
     per_decay: float
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class DicomCode:
     """A code of DICOM PS3.16: value, coding scheme, meaning."""
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from pydicom.dataelem import DataElement
-from pydicom.sr.coding import Code
 from pydicom.tag import Tag
 from pydicom.uid import NuclearMedicineImageStorage
 
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 
     from PRRTUptakeLib.dicom.radiopharmaceutical import Radiopharmaceutical
     from PRRTUptakeLib.imaging.volume import Volume
+    from PRRTUptakeLib.nuclides.radionuclides import DicomCode
 
 _TOP = 65535
 
@@ -69,7 +69,7 @@ def write_nm(
     return save(ds, neutral_path(folder, series, 1))
 
 
-def real_world_value(slope: float, units: Code) -> Dataset:
+def real_world_value(slope: float, units: DicomCode) -> Dataset:
     """A linear mapping of all stored values to real-world values (PS3.3 C.7.6.16.2.11)."""
     return item_of(
         RealWorldValueFirstValueMapped=0,
