@@ -29,7 +29,7 @@ _UNITS_mm = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # unknown counts as mm, as al
 _PATIENT_CODES = (1, 2)  # coordinates of the scanner, or of another scan of the patient
 _NOTED_SHEAR = 1e-4
 _GZIP = 31  # of zlib: a header and a checksum as RFC 1952 has them
-_PIECE = 2048  # bytes: what becomes of them stays in the cache until it is put into place
+_MEMBER = b"\x1f\x8b\x08"  # what every member of a gzip file begins with
 _LARGEST_RATIO = 1032  # of deflate
 _LARGEST_SHEAR_voxels = 0.5  # at a corner of the grid
 
@@ -79,7 +79,7 @@ def read_nifti(path: Path) -> Nifti:
     return Nifti(values, grid, _labels(data, header), (*remarks, *sheared))
 
 
-def whole_bytes(path: Path) -> bytes | memoryview:
+def whole_bytes(path: Path) -> bytes:
     """The content of a file, uncompressed where it is gzip, its checksum and length verified.
 
     Raises
@@ -94,29 +94,20 @@ def whole_bytes(path: Path) -> bytes | memoryview:
         raise ImagingError(f"{path.name} is damaged or cut short ({error}): copy or write it again.") from error
 
 
-def _inflated(data: bytes) -> bytes | memoryview:
-    """The content of a gzip file, each piece put where it stays: `gzip.decompress` moves it twice, in twice the time.
+def _inflated(data: bytes) -> bytes:
+    """The content of a gzip file, written once where it stays, by the length that its end states.
 
-    That is for what needs more than a look: several members, a length that is not the stated one, whatever is wrong.
+    `gzip.decompress`, in half again the time, is for what needs more than a look: several members, a length that is not
+    the stated one, whatever is wrong.
     """
     size = int.from_bytes(data[-4:], "little")  # RFC 1952: modulo 2^32, of the last member
-    if size > _LARGEST_RATIO * len(data):
+    if size > _LARGEST_RATIO * len(data) or data.find(_MEMBER, 1) > 0:
         return gzip.decompress(data)
-    content, done = np.empty(size, np.uint8), 0
-    unpacker = zlib.decompressobj(_GZIP)
-    for start in range(0, len(data), _PIECE):
-        piece = unpacker.decompress(data[start : start + _PIECE])
-        if done + len(piece) > size or (unpacker.eof and start + _PIECE < len(data)):
-            return gzip.decompress(data)
-        content[done : done + len(piece)] = np.frombuffer(piece, np.uint8)
-        done += len(piece)
-    if done != size or not unpacker.eof or unpacker.unused_data:
-        return gzip.decompress(data)
-    content.setflags(write=False)
-    return content.data
+    content = zlib.decompress(data, _GZIP, max(size, 1))
+    return content if len(content) == size else gzip.decompress(data)
 
 
-def _header(data: bytes | memoryview, name: str) -> _Header:
+def _header(data: bytes, name: str) -> _Header:
     for order in "<>":
         if len(data) >= 348 and struct.unpack_from(order + "i", data)[0] == 348:
             return _version_1(data, order, name)
@@ -125,7 +116,7 @@ def _header(data: bytes | memoryview, name: str) -> _Header:
     raise ImagingError(f"{name} is not a NIfTI file: write it again as NIfTI or NRRD.")
 
 
-def _version_1(data: bytes | memoryview, order: str, name: str) -> _Header:
+def _version_1(data: bytes, order: str, name: str) -> _Header:
     def get(kind: str, at: int) -> tuple[Any, ...]:
         return struct.unpack_from(order + kind, data, at)
 
@@ -147,7 +138,7 @@ def _version_1(data: bytes | memoryview, order: str, name: str) -> _Header:
     )
 
 
-def _version_2(data: bytes | memoryview, order: str, name: str) -> _Header:
+def _version_2(data: bytes, order: str, name: str) -> _Header:
     def get(kind: str, at: int) -> tuple[Any, ...]:
         return struct.unpack_from(order + kind, data, at)
 
@@ -181,7 +172,7 @@ def _dtype(code: int, order: str, name: str) -> np.dtype:
     return np.dtype(order + _TYPES[code])
 
 
-def _values(data: bytes | memoryview, header: _Header, name: str) -> np.ndarray:
+def _values(data: bytes, header: _Header, name: str) -> np.ndarray:
     count = int(np.prod(header.sizes, dtype=np.int64))
     needed, found = count * header.dtype.itemsize, len(data) - header.offset
     if header.offset < header.size or found != needed:
@@ -280,7 +271,7 @@ def straightened(grid: Grid, name: str) -> tuple[Grid, tuple[str, ...]]:
     return Grid(grid.shape, matrix), (said,)
 
 
-def _labels(data: bytes | memoryview, header: _Header) -> dict[int, str]:
+def _labels(data: bytes, header: _Header) -> dict[int, str]:
     """Names of labels from a table in the header's extensions (XML of Caret, as TotalSegmentator writes it)."""
     at = header.size + 4
     found: dict[int, str] = {}
