@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.segmentation.segments import Segment
 
 PREFIXES = {"left": "L", "right": "R", "caudate": "C", "liver": "H", "none": "E"}
+_FAR_mm = 1e6
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,23 +59,31 @@ def persistent_ids(grid: Grid, lesions: Sequence[Segment], earlier: EarlierLesio
 
 def _pairs(points: Sequence[np.ndarray], before: Sequence[Segment], earlier: EarlierLesions) -> list[tuple[int, int]]:
     """One-to-one pairs (now, before) that share the most volume in all, then the nearest centres within reach."""
-    from scipy.optimize import linear_sum_assignment  # slow to import, and only needed with an earlier visit
-
-    overlap = np.array([[_shared(cloud, lesion, earlier.grid) for lesion in before] for cloud in points])
-    pairs = [(a, b) for a, b in zip(*linear_sum_assignment(-overlap), strict=True) if overlap[a, b] > 0]
+    pairs = _assigned(np.array([[_shared(cloud, lesion, earlier.grid) for lesion in before] for cloud in points]))
     rest_now = sorted(set(range(len(points))) - {a for a, _ in pairs})
     rest_before = sorted(set(range(len(before))) - {b for _, b in pairs})
     if rest_now and rest_before:
         here = np.array([points[a].mean(axis=0) for a in rest_now])
         there = np.array([_points(earlier.grid, before[b]).mean(axis=0) for b in rest_before])
         apart = cdist(here, there)
-        capped = np.where(apart <= earlier.reach_mm, apart, 1e6)  # beyond reach counts alike
-        pairs += [
-            (rest_now[a], rest_before[b])
-            for a, b in zip(*linear_sum_assignment(capped), strict=True)
-            if apart[a, b] <= earlier.reach_mm
-        ]
+        nearness = np.where(apart <= earlier.reach_mm, _FAR_mm - apart, 0.0)  # beyond reach counts alike
+        pairs += [(rest_now[a], rest_before[b]) for a, b in _assigned(nearness)]
     return pairs
+
+
+def _assigned(gains: np.ndarray) -> list[tuple[int, int]]:
+    """One-to-one pairs (row, column) of the greatest sum of gains, all of them 0 or more; pairs without gain left out.
+
+    Where no two rows gain most by the same column, no sum is greater. Only where they compete scipy's optimisation is
+    asked, which takes long to import.
+    """
+    rows = np.flatnonzero(gains.max(axis=1) > 0)
+    columns = gains[rows].argmax(axis=1)
+    if len(np.unique(columns)) < len(columns):
+        from scipy.optimize import linear_sum_assignment
+
+        rows, columns = linear_sum_assignment(gains, maximize=True)
+    return [(int(a), int(b)) for a, b in zip(rows, columns, strict=True) if gains[a, b] > 0]
 
 
 def new_ids(lesions: Sequence[Segment], kept: Mapping[int, str], used: Sequence[str]) -> list[str]:
