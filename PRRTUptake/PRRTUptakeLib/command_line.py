@@ -47,10 +47,10 @@ def settle_process() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     gc.set_threshold(20_000, 50, 100)
     atexit.register(gc.freeze)
-    _keep_freed_memory()
+    _use_memory_again()
 
 
-def _keep_freed_memory() -> None:
+def _use_memory_again() -> None:
     """Have the GNU C library keep what arrays gave back, up to 128 MB, for the arrays that follow.
 
     It gives most of it back to the system, which fills each page with zeros when it is asked for again: a third of all
