@@ -187,7 +187,7 @@ def _cropped(volume: Volume, box: tuple[slice, slice, slice]) -> Volume:
     """The part of a volume in the box, a view."""
     moved = volume.ijk_to_ras.copy()
     moved[:3, 3] = volume.grid.to_ras(np.array([part.start for part in box[::-1]], dtype=np.float64))
-    return replace(volume, array=volume.array[box], ijk_to_ras=moved)
+    return replace(volume, array=volume.array[box], ijk_to_ras=moved, outside_field=None)
 
 
 def _edges_mm(

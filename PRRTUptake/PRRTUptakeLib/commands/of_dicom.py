@@ -79,6 +79,7 @@ _SUV_TIMES = {
 
 
 def _suv(arguments: argparse.Namespace) -> None:
+    from PRRTUptakeLib.dicom.errors import DicomError
     from PRRTUptakeLib.dicom.series import find_series, one_emission_series
     from PRRTUptakeLib.dicom.suv import least_median_most, suv
     from PRRTUptakeLib.segmentation.mask_grid import placed_mask
@@ -87,7 +88,12 @@ def _suv(arguments: argparse.Namespace) -> None:
     found = suv(series, arguments.type, _suv_inputs(arguments, series))
     array = found.volume.array
     chosen, notes = placed_mask(arguments.mask, found.volume.grid) if arguments.mask else (slice(None), ())
+    outside = found.volume.outside_field
     inside, decisions = array[chosen], [*found.decisions, *notes]
+    if outside is not None:
+        inside = inside[~outside[chosen]]
+    if not inside.size:
+        raise DicomError(f"{series.label} is all padding where it is asked for: give another mask.")
     numbers = least_median_most(inside)
     if arguments.json:
         print_json({**numbers, "units": found.volume.units, "decisions": decisions})

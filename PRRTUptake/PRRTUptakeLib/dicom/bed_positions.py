@@ -113,7 +113,8 @@ def join_beds(beds: Sequence[Quantified], names: Sequence[str]) -> Quantified:
     order = np.argsort(offsets, kind="stable")
     shape = beds[0].volume.array.shape
     top = int(max(offset + bed.volume.array.shape[0] for offset, bed in zip(offsets, beds, strict=True)))
-    total, weight = np.zeros((top, *shape[1:])), np.zeros(top)
+    total, weight = np.zeros((top, *shape[1:])), np.zeros((top, *shape[1:]))
+    planned = np.zeros(top, dtype=bool)
     decisions = [f"{names[n]}: {sentence}" for n in order for sentence in beds[n].decisions]
     for n in order:
         factor = (
@@ -125,8 +126,10 @@ def join_beds(beds: Sequence[Quantified], names: Sequence[str]) -> Quantified:
         decisions += note
         ramp = np.minimum(np.arange(planes) + 1.0, planes - np.arange(planes))
         total[start : start + planes] += beds[n].volume.array * (factor * ramp)[:, None, None]
-        weight[start : start + planes] += ramp
-    if not (weight > 0).all():
+        outside = beds[n].volume.outside_field  # holds no activity, and has no say where another bed measured
+        weight[start : start + planes] += ramp[:, None, None] * (True if outside is None else ~outside)
+        planned[start : start + planes] = True
+    if not planned.all():
         raise DicomError(f"Between {' and '.join(names)} planes are missing: give the bed position between them.")
     decisions.append(
         f"{len(beds)} bed positions are joined at {first.isoformat()}; seams at planes "
@@ -135,8 +138,16 @@ def join_beds(beds: Sequence[Quantified], names: Sequence[str]) -> Quantified:
     lowest = beds[int(order[0])].volume
     named = {key: value for key, value in beds[0].volume.provenance.items() if key == "series_uid"}
     made = {**lowest.provenance, **named, "decisions": decisions}  # found again by the series that was given first
-    array = (total / weight[:, None, None]).astype(np.float32)
-    volume = Volume(array, lowest.ijk_to_ras, lowest.quantity, lowest.units, first, made)
+    array = (total / np.where(weight > 0, weight, 1.0)).astype(np.float32)
+    volume = Volume(
+        array,
+        lowest.ijk_to_ras,
+        lowest.quantity,
+        lowest.units,
+        first,
+        made,
+        outside_field=None if (weight > 0).all() else weight == 0,
+    )
     return Quantified(volume, tuple(decisions), beds[0].nuclide, beds[0].half_life_s)
 
 
@@ -186,10 +197,12 @@ def _offsets(beds: Sequence[Quantified], names: Sequence[str]) -> np.ndarray:
 
 def _overlap(total: np.ndarray, weight: np.ndarray, array: np.ndarray, start: int, name: str) -> list[str]:
     """How well a bed agrees with those before it, where both see the same planes."""
-    shared = np.flatnonzero(weight[start : start + len(array)] > 0)
+    seen = weight[start : start + len(array)] > 0
+    shared = np.flatnonzero(seen.any(axis=(1, 2)))
     if not shared.size:
         return []
-    before = total[start + shared] / weight[start + shared][:, None, None]
+    weights = np.where(seen, weight[start : start + len(array)], 1.0)
+    before = (total[start : start + len(array)] / weights)[shared]
     sums = float(before.sum()), float(array[shared].sum(dtype=np.float64))
     if min(sums) <= 0:
         return [f"{name} overlaps by {shared.size} planes that hold no activity."]

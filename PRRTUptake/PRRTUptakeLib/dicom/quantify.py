@@ -16,6 +16,7 @@ from PRRTUptakeLib.dicom.headers import label, number, text
 from PRRTUptakeLib.dicom.nm import decay_factor, nm_concentration
 from PRRTUptakeLib.dicom.nuclides import HeaderNuclide, header_nuclide
 from PRRTUptakeLib.dicom.operator_overrides import OperatorOverrides, Quantified
+from PRRTUptakeLib.dicom.padding import padding_note
 from PRRTUptakeLib.dicom.pet import PetSeries
 from PRRTUptakeLib.dicom.plausibility import Held, doubts_of
 from PRRTUptakeLib.dicom.reading import NM_STORAGE, arrange, provenance
@@ -145,10 +146,19 @@ def _quantified(
     nuclide: HeaderNuclide,
     scanned: datetime | None = None,
 ) -> Quantified:
+    decisions += padding_note(arranged.outside_field)
     made = provenance(arranged, decisions)
     if scanned is not None:
         made["scanned_at"] = scanned.isoformat()
-    volume = Volume(array, arranged.ijk_to_ras, "activity concentration", "Bq/ml", time, made)
+    volume = Volume(
+        array,
+        arranged.ijk_to_ras,
+        "activity concentration",
+        "Bq/ml",
+        time,
+        made,
+        outside_field=arranged.outside_field,
+    )
     return Quantified(volume, tuple(decisions), nuclide.name, nuclide.half_life_s)
 
 
@@ -293,6 +303,7 @@ def nm_suv(series: Series, kind: str, inputs: OperatorOverrides) -> tuple[Volume
         decisions += [*body.decisions, f"SUV {kind} = SUV {made.held.suv_kind} x {factor:.6g}."]
     highest = float(array.max())
     decisions += doubts_of(Held(0.0, 0.0, highest), where, "the Real World Value Mapping")
+    decisions += padding_note(arranged.outside_field)
     volume = Volume(
         array,
         arranged.ijk_to_ras,
@@ -300,6 +311,7 @@ def nm_suv(series: Series, kind: str, inputs: OperatorOverrides) -> tuple[Volume
         SUV_UNITS[kind],
         made.held.time,
         provenance(arranged, decisions),
+        outside_field=arranged.outside_field,
     )
     return volume, tuple(decisions)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ import pydicom
 from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.dicom.geometry import Plane, enhanced_planes, nm_planes, plane_of, stack
 from PRRTUptakeLib.dicom.headers import Header, items, label, number, text
+from PRRTUptakeLib.dicom.padding import Padding, outside_of, padding_of
 from PRRTUptakeLib.imaging.volume import Volume
 from PRRTUptakeLib.threads import thread_count
 
@@ -70,9 +72,37 @@ class Stack:
         """Rescale intercept of each plane, (k,)."""
         return np.array([frame.intercept for frame in self.frames])
 
+    @cached_property
+    def outside_field(self) -> np.ndarray | None:
+        """Voxels of padding, bool [k, j, i], in which nothing was measured; None if there is none."""
+        paddings = [padding_of(frame.header, np.dtype(_stored_type(frame.header))) for frame in self.frames]
+        if not any(paddings):
+            return None
+
+        def mark(out: np.ndarray, written: np.ndarray, k: int) -> None:
+            header, padding = self.frames[k].header, paddings[k]
+            values = _unused_bits_cleared(header.dataset, written, str(header.path))
+            out[...] = False if padding is None else padding.marks(written, values)
+
+        marked = self._fill(np.empty(self.shape, dtype=bool), mark, as_written=True)
+        return outside_of(marked, any(map(self._may_be_measured, self.frames, paddings)))
+
+    def _may_be_measured(self, frame: Frame, padding: Padding | None) -> bool:
+        """Whether a value of padding is also one that is measured: 0 in emission, a Hounsfield value in CT."""
+        if padding is None:
+            return False
+        if self.series.modality != "CT":
+            return padding.low <= 0.0 <= padding.high or self.series.modality == "MR"
+        ends = sorted(frame.slope * end + frame.intercept for end in (padding.low, padding.high))
+        return ends[1] >= HOUNSFIELD_RANGE[0] and ends[0] <= HOUNSFIELD_RANGE[1]
+
     def stored_values(self) -> np.ndarray:
-        """The stored values as they are, [k, j, i]."""
-        return self._fill(np.empty(self.shape, dtype=self.dtype), lambda out, values, k: np.copyto(out, values))
+        """The stored values, [k, j, i]; padding has the lowest of the measured ones."""
+        found = self._fill(np.empty(self.shape, dtype=self.dtype), lambda out, values, k: np.copyto(out, values))
+        outside = self.outside_field
+        if outside is not None and not outside.all():
+            found[outside] = found[~outside].min()
+        return found
 
     def scaled(self, slopes: np.ndarray, intercepts: np.ndarray | None = None) -> np.ndarray:
         """Stored value x slope + intercept of each plane, float32 [k, j, i]; one plane at a time, to spare memory."""
@@ -81,10 +111,14 @@ class Stack:
     def scaled_and_summed(
         self, slopes: np.ndarray, intercepts: np.ndarray | None = None
     ) -> tuple[np.ndarray, float, float]:
-        """Like ``scaled``, and the sum and the maximum of all values, taken while each plane is at hand."""
+        """Like ``scaled``, and the sum and the maximum of all values, taken while each plane is at hand.
+
+        Padding is 0.
+        """
         exact = self.dtype.itemsize > 2  # 32-bit integers do not fit into float32's 24 bits before scaling
         offsets = np.zeros(len(self.frames)) if intercepts is None else intercepts
         sums, most = np.empty(len(self.frames)), np.empty(len(self.frames))
+        outside = self.outside_field
 
         def convert(out: np.ndarray, values: np.ndarray, k: int) -> None:
             if exact:
@@ -93,18 +127,25 @@ class Stack:
                 np.multiply(values, np.float32(slopes[k]), out=out, casting="unsafe")
                 if offsets[k]:
                     out += np.float32(offsets[k])
+            if outside is not None:
+                out[outside[k]] = 0.0
             sums[k], most[k] = out.sum(), out.max()
 
         return self._fill(np.empty(self.shape, dtype=np.float32), convert), float(sums.sum()), float(most.max())
 
-    def _fill(self, out: np.ndarray, convert: Callable[[np.ndarray, np.ndarray, int], None]) -> np.ndarray:
+    def _fill(
+        self, out: np.ndarray, convert: Callable[[np.ndarray, np.ndarray, int], None], as_written: bool = False
+    ) -> np.ndarray:
         by_file: dict[Path, list[tuple[int, Frame]]] = {}
         for k, frame in enumerate(self.frames):
             by_file.setdefault(frame.header.path, []).append((k, frame))
 
         def some_files(planes_by_file: list[list[tuple[int, Frame]]]) -> None:
             for planes in planes_by_file:
-                values = _file_values(planes[0][1].header, self.dtype, self.shape[1:])
+                header = planes[0][1].header
+                values = _file_values(header, self.shape[1:])
+                if not as_written:
+                    values = _unused_bits_cleared(header.dataset, values, str(header.path))
                 for k, frame in planes:
                     convert(out[k], values[frame.index], k)
 
@@ -258,8 +299,8 @@ def _stored_type(header: Header) -> str:
     return f"{order}{'i' if signed else 'u'}{allocated // 8}"
 
 
-def _file_values(header: Header, dtype: np.dtype, shape: tuple[int, int]) -> np.ndarray:
-    """Stored values of one file, [frame, row, column]."""
+def _file_values(header: Header, shape: tuple[int, int]) -> np.ndarray:
+    """Stored values of one file as they are written, [frame, row, column]."""
     stored = np.dtype(_stored_type(header))
     frames = _frame_count(header.dataset, str(header.path))
     count = frames * shape[0] * shape[1]
@@ -277,7 +318,7 @@ def _file_values(header: Header, dtype: np.dtype, shape: tuple[int, int]) -> np.
             values = np.fromfile(file, dtype=stored, count=count)
     if values.size != count:
         raise DicomError(f"{header.path} is truncated: it holds {values.size} of {count} pixels.")
-    return _unused_bits_cleared(header.dataset, values.reshape(frames, *shape), str(header.path))
+    return values.reshape(frames, *shape)
 
 
 def _unused_bits_cleared(dataset: Dataset, values: np.ndarray, where: str) -> np.ndarray:
@@ -327,6 +368,8 @@ def _decoded_by_itk(header: Header) -> np.ndarray:
         ) from error
 
 
+AIR_HU = -1000.0
+HOUNSFIELD_RANGE = (-1024.0, 30_710.0)  # of measured attenuation; the end is that of extended scales for metal
 HOUNSFIELD = ("", "HU", "HU_MOD", "US")  # US: not said, as converters write it
 _MEANING = {"CT": ("attenuation", "[hnsf'U]"), "MR": ("signal intensity", "1")}
 
@@ -351,10 +394,14 @@ def read_volume(series: Series, compact: bool = False) -> Volume:
     arranged = arrange(series)
     quantity, units = _MEANING[series.modality]
     array = _whole_values(arranged) if compact else None
-    if array is not None:
-        return Volume(array, arranged.ijk_to_ras, quantity, units, None, provenance(arranged), compact=True)
-    array = arranged.scaled(arranged.slopes, arranged.intercepts)
-    return Volume(array, arranged.ijk_to_ras, quantity, units, None, provenance(arranged))
+    whole = array is not None
+    if array is None:
+        array = arranged.scaled(arranged.slopes, arranged.intercepts)
+    notes = []
+    if arranged.outside_field is not None and series.modality == "CT":
+        array[arranged.outside_field] = AIR_HU
+        notes.append(f"Padding ({label('PixelPaddingValue')}) counts as air, {AIR_HU:g} HU.")
+    return Volume(array, arranged.ijk_to_ras, quantity, units, None, provenance(arranged, notes), compact=whole)
 
 
 def require_hounsfield_units(series: Series) -> None:

@@ -190,11 +190,12 @@ def mapped(arranged: Stack, chosen: Sequence[Mapping], scale: float = 1.0) -> tu
     lines = [line_of(one, where) for one in chosen]
     base = {COUNTS: "Counts", COUNT_RATE: "Counts/s", CONCENTRATION: "Bq/ml", SUV: "SUV"}[chosen[0].unit.kind]
     if len(chosen) > 1 and not _all_same(chosen, lines):
-        return _piecewise(arranged, chosen, scale, base)
+        array, notes = _piecewise(arranged, chosen, scale, base)
+        return _without_padding(array, arranged), notes
     first, line = chosen[0], lines[0]
     if line is None:
         array, note = _by_table(arranged, first, scale, base)
-        return array, [note]
+        return _without_padding(array, arranged), [note]
     slope, intercept = line
     count = len(arranged.frames)
     array = arranged.scaled(np.full(count, slope * scale), np.full(count, intercept * scale))
@@ -205,7 +206,16 @@ def mapped(arranged: Stack, chosen: Sequence[Mapping], scale: float = 1.0) -> tu
         decisions.append(f"Doubtful: {label('RealWorldValueIntercept')} is not 0: a stored 0 is {intercept:g} {base}.")
     if any(frame.slope != 1 or frame.intercept != 0 for frame in arranged.frames):
         decisions.append("Rescale Slope and Intercept are not used: a Real World Value Mapping replaces them.")
-    return array, decisions + _beyond(array, first, line, scale, where)
+    outside = arranged.outside_field
+    measured = array if outside is None else array[~outside]
+    return array, decisions + _beyond(measured, first, line, scale, where)
+
+
+def _without_padding(array: np.ndarray, arranged: Stack) -> np.ndarray:
+    """Values [k, j, i] with 0 where nothing was measured, in place."""
+    if arranged.outside_field is not None:
+        array[arranged.outside_field] = 0.0
+    return array
 
 
 def line_of(mapping: Mapping, where: str) -> tuple[float, float] | None:

@@ -15,6 +15,7 @@ from PRRTUptakeLib.dicom.headers import label
 from PRRTUptakeLib.dicom.nm import decay_factor
 from PRRTUptakeLib.dicom.nuclides import HeaderNuclide
 from PRRTUptakeLib.dicom.operator_overrides import OperatorOverrides
+from PRRTUptakeLib.dicom.padding import padding_note
 from PRRTUptakeLib.dicom.pet import PetSeries
 from PRRTUptakeLib.dicom.plausibility import Held, doubts_of
 from PRRTUptakeLib.dicom.quantify import PET_STORAGE, is_pet_of_unstated_units, nm_suv, quantify
@@ -63,7 +64,8 @@ def suv(series: Series, kind: str = "bw", inputs: OperatorOverrides | None = Non
     pet = PetSeries(arranged, inputs)
     scaling = pet.as_suv(kind)
     array, total, highest = arranged.scaled_and_summed(scaling.factors)
-    decisions = (*scaling.decisions, *_doubts(total, highest, pet, kind))
+    outside = arranged.outside_field
+    decisions = (*scaling.decisions, *_doubts(total, highest, pet, kind), *padding_note(outside))
     made = provenance(arranged, decisions)
     started = pet.scan_start()
     if started is not None:
@@ -71,7 +73,9 @@ def suv(series: Series, kind: str = "bw", inputs: OperatorOverrides | None = Non
     body = pet.body_if_known()
     if body is not None:
         made["weight_kg"] = body.weight_kg
-    volume = Volume(array, arranged.ijk_to_ras, f"SUV{kind}", SUV_UNITS[kind], scaling.time, made)
+    volume = Volume(
+        array, arranged.ijk_to_ras, f"SUV{kind}", SUV_UNITS[kind], scaling.time, made, outside_field=outside
+    )
     return StandardisedUptake(volume, decisions)
 
 

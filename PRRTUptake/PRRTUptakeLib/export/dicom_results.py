@@ -150,7 +150,9 @@ def fractions_of(
 ) -> list[tuple[Segment, Occupancy]]:
     """Regions of nodes that were not measured in this session, placed in an image; those outside it are left out."""
     segments = [segment for segment in segmentation if segment.role]
-    placed, _ = placed_regions(segments, segmentation.grid, measured.grid, ras_transform, manual_shifts)
+    placed, _ = placed_regions(
+        segments, segmentation.grid, measured.grid, ras_transform, manual_shifts, measured.outside_field
+    )
     return [(segmentation[name], region) for name, region in placed.items()]
 
 

@@ -118,6 +118,7 @@ class Volume:
     reference_time : the moment to which activity is decay-corrected, with its zone; None where time plays no part.
     provenance : how the values were made (series UID, decisions, factors), plain JSON values.
     compact : the values are whole and kept as int16: a CT that is registered, looked at and written, not computed with.
+    outside_field : bool [k, j, i], voxels outside the field of view, in which nothing was measured; None for none.
     """
 
     array: np.ndarray
@@ -127,6 +128,7 @@ class Volume:
     reference_time: datetime | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
     compact: bool = False
+    outside_field: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         array = np.asarray(self.array, dtype=None if self.compact else np.float32)
@@ -135,6 +137,8 @@ class Volume:
         if array.ndim != 3:
             raise ImagingError(f"A volume has three dimensions, but this array has {array.ndim}.")
         grid = Grid(array.shape, self.ijk_to_ras)
+        if self.outside_field is not None and self.outside_field.shape != array.shape:
+            raise ImagingError(f"The field of view has the shape {self.outside_field.shape}, its image {array.shape}.")
         if self.reference_time is not None and self.reference_time.tzinfo is None:
             raise ImagingError(f"The reference time {self.reference_time} has no time zone: give it one.")
         object.__setattr__(self, "array", array)

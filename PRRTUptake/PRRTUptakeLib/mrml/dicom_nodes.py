@@ -112,7 +112,8 @@ def node_from_stored_values(series: Series, name: str, node: Any = None) -> Any:
     """Rescaled stored values without units, where the header does not allow more; the user can state the units."""
     arranged = arrange(series)
     array = arranged.scaled(arranged.slopes, arranged.intercepts)
-    made = node_from_volume(Volume(array, arranged.ijk_to_ras, "", "", None, provenance(arranged)), name, node)
+    held = Volume(array, arranged.ijk_to_ras, "", "", None, provenance(arranged), outside_field=arranged.outside_field)
+    made = node_from_volume(held, name, node)
     made.SetAttribute(PATIENT_ATTRIBUTE, series.patient_id or None)
     keep_injection(made, known_injection(series), series.started)
     describe_image(made, role=MEASURED)

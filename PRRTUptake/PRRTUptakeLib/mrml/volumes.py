@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import zlib
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -36,6 +38,7 @@ _UNIT_SPELLINGS = {"{SUVbw}g/ml": "g/ml{SUVbw}"}  # the older form, written by e
 QUANTITY_ATTRIBUTE = "PRRT.Quantity"
 REFERENCE_TIME_ATTRIBUTE = "PRRT.ReferenceTime"
 PROVENANCE_ATTRIBUTE = "PRRT.Provenance"
+OUTSIDE_ATTRIBUTE = "PRRT.OutsideField"  # voxels in which nothing was measured, packed
 GEOMETRY_ATTRIBUTE = "PRRT.IjkToRas"  # as it was read, every digit: nodes keep directions and spacing apart
 VIRTUAL_BRANCH = "VirtualBranch"  # the level of subject hierarchy items below one node
 HOUNSFIELD = "[hnsf'U]"
@@ -70,6 +73,7 @@ def node_from_volume(volume: Volume, name: str, node: Any = None, shared: bool =
     time = volume.reference_time.isoformat() if volume.reference_time else None
     node.SetAttribute(REFERENCE_TIME_ATTRIBUTE, time)
     node.SetAttribute(PROVENANCE_ATTRIBUTE, json.dumps(dict(volume.provenance)) if volume.provenance else None)
+    node.SetAttribute(OUTSIDE_ATTRIBUTE, _packed(volume.outside_field))
     if node.GetDisplayNode() is None:
         _add_display(node, volume)
     ensure_subject_hierarchy_item(node)
@@ -143,7 +147,26 @@ def native_volume(node: Any) -> Volume:
         units,
         datetime.fromisoformat(time) if time else None,
         json.loads(provenance) if provenance else {},
+        outside_field=_unpacked(node.GetAttribute(OUTSIDE_ATTRIBUTE), array.shape),
     )
+
+
+def _packed(outside: np.ndarray | None) -> str | None:
+    """Flags [k, j, i] as text for an attribute: one bit each, deflated."""
+    if outside is None:
+        return None
+    return base64.b64encode(zlib.compress(np.packbits(outside).tobytes())).decode("ascii")
+
+
+def _unpacked(text: str | None, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Flags of an image of this shape; None without, or where the node holds an image of another size by now."""
+    if not text:
+        return None
+    bits = np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype=np.uint8)
+    count = int(np.prod(shape))
+    if bits.size != (count + 7) // 8:
+        return None
+    return np.unpackbits(bits, count=count).reshape(shape).astype(bool)
 
 
 def keep_geometry(node: Any, ijk_to_ras: np.ndarray) -> None:

@@ -210,7 +210,8 @@ class LivePlane:
     def _mean_of(self, region: Segment) -> float | None:
         given = self._given
         try:
-            placed = place(region, self.grid, given.image.grid, given.transform, given.manual_shifts)
+            image = given.image
+            placed = place(region, self.grid, image.grid, given.transform, given.manual_shifts, image.outside_field)
         except OccupancyError:
             return None
         return float(placed.fraction @ placed.values(given.image) / placed.fraction.sum())

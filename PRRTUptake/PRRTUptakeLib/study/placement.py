@@ -71,15 +71,19 @@ def place(
     target: Grid,
     transform: RasTransform | None = None,
     manual_shifts: Sequence[ManualShift] = (),
+    outside_field: np.ndarray | None = None,
 ) -> Occupancy:
     """The fraction of each voxel of ``target`` that a segment on ``source`` occupies, where the image shows it.
+
+    ``outside_field`` is bool [k, j, i]: voxels in which the image measured nothing.
 
     Raises
     ------
     OccupancyError
         If the segment is empty, or not within the image.
     """
-    return occupancy(segment, source, target, transform_of(segment, transform, manual_shifts))
+    moved = transform_of(segment, transform, manual_shifts)
+    return occupancy(segment, source, target, moved, outside_field=outside_field)
 
 
 def placed_regions(
@@ -88,15 +92,16 @@ def placed_regions(
     target: Grid,
     transform: RasTransform | None = None,
     manual_shifts: Sequence[ManualShift] = (),
+    outside_field: np.ndarray | None = None,
 ) -> tuple[dict[str, Occupancy], dict[str, OccupancyError]]:
-    """All segments with voxels as they are placed in an image, and why others cannot be, both by name."""
+    """All segments with voxels as they are placed in an image, and why others cannot be, both by name; see `place`."""
     placed: dict[str, Occupancy] = {}
     refused: dict[str, OccupancyError] = {}
     for segment in segments:
         if not segment.voxel_count:
             continue
         try:
-            placed[segment.name] = place(segment, source, target, transform, manual_shifts)
+            placed[segment.name] = place(segment, source, target, transform, manual_shifts, outside_field)
         except OccupancyError as error:
             refused[segment.name] = error
     return placed, refused

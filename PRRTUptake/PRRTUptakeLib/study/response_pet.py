@@ -93,7 +93,8 @@ def _measured(visit: VisitInput, prepared: Prepared, images: VisitImages) -> Pet
 
 def _metrics(volume: Volume, segment: Segment, prepared: Prepared, images: VisitImages) -> tuple[float, float, float]:
     """Mean, standard deviation and total of a region in an image."""
-    placed = place(segment, prepared.segmentation.grid, volume.grid, images.ras_transform, images.manual_shifts)
+    grid, field = prepared.segmentation.grid, volume.outside_field
+    placed = place(segment, grid, volume.grid, images.ras_transform, images.manual_shifts, field)
     found = region_metrics(volume, [placed])[segment.name]
     return found.mean, found.sd, found.total
 

@@ -215,7 +215,8 @@ def _placed(prepared: Prepared, shown: RoutedImage) -> RoutedImage:
     segmentation = prepared.segmentation
     segments = [segment for segment in segmentation if segment.role or segment.structure in ORGANS]
     transform, shifts = shown.ras_transform, shown.manual_shifts
-    placed, refused = placed_regions(segments, segmentation.grid, shown.image.grid, transform, shifts)
+    image = shown.image
+    placed, refused = placed_regions(segments, segmentation.grid, image.grid, transform, shifts, image.outside_field)
     for name, error in refused.items():
         if segmentation[name].role == "target":
             raise error
@@ -225,8 +226,10 @@ def _placed(prepared: Prepared, shown: RoutedImage) -> RoutedImage:
 def _with_references(shown: RoutedImage, segments: Sequence[Segment], prepared: Prepared) -> RoutedImage:
     """The image with the reference regions as they are measured, clear of spill-in, in place of the whole ones."""
     references = [segment for segment in segments if segment.role == "reference"]
-    grid, transform = prepared.segmentation.grid, shown.ras_transform
-    placed, _ = placed_regions(references, grid, shown.image.grid, transform, shown.manual_shifts)
+    grid, image = prepared.segmentation.grid, shown.image
+    placed, _ = placed_regions(
+        references, grid, image.grid, shown.ras_transform, shown.manual_shifts, image.outside_field
+    )
     return replace(shown, placed={**shown.placed, **placed})
 
 

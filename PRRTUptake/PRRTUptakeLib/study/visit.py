@@ -347,7 +347,8 @@ def _placed(
     """
     needed = ("reference", "lobe") if anywhere else ("target", "reference", "lobe")
     segmentation = prepared.segmentation
-    placed, refused = placed_regions(segmentation, segmentation.grid, image.grid, prepared.bending, manual_shifts)
+    grid, bending, outside = image.grid, prepared.bending, image.outside_field
+    placed, refused = placed_regions(segmentation, segmentation.grid, grid, bending, manual_shifts, outside)
     warnings = []
     for name, error in refused.items():
         if segmentation[name].role in needed:

@@ -197,14 +197,15 @@ def _samples(
             yield _placed(volume, region, rule)
         return
     grid = volume.grid
-    lattice = shared_grid(regions.grid, grid) if transform is None else None
+    field = volume.outside_field
+    lattice = shared_grid(regions.grid, grid) if transform is None and field is None else None
     for segment in regions:
         box = lattice.box(segment, grid.shape) if lattice else None
         values = volume.array[box[0]][box[1]] if box else np.empty(0)
         if values.size:
             yield _Sample(segment.name, values, None, None, None, 0.0)
         else:
-            yield _placed(volume, occupancy(segment, regions.grid, grid, transform, maximum_outside), rule)
+            yield _placed(volume, occupancy(segment, regions.grid, grid, transform, maximum_outside, field), rule)
 
 
 def _placed(volume: Volume, region: Occupancy, rule: str) -> _Sample:

@@ -93,6 +93,7 @@ def occupancy(
     target: Grid,
     ras_transform: RasTransform | None = None,
     maximum_outside: float = DEFAULT_MAXIMUM_OUTSIDE,
+    outside_field: np.ndarray | None = None,
 ) -> Occupancy:
     """Fraction of each voxel of ``target`` that ``segment`` occupies.
 
@@ -103,6 +104,7 @@ def occupancy(
     ras_transform : where the region's points lie in the image: a 4x4 matrix, or a function of points (n, 3) to points
         (n, 3), both RAS in mm, from the region's frame to the image's. None: the frames are the same.
     maximum_outside : largest share (0-1) of the region's volume that may lie outside the image.
+    outside_field : bool [k, j, i], voxels of ``target`` that are outside the image's field of view; None for none.
 
     Raises
     ------
@@ -132,7 +134,7 @@ def occupancy(
         ratio = target.voxel_volume_mL / source.voxel_volume_mL
         low, high = _extent(cropped, push_map(source, target, ras_transform))
         origin, (fraction, centre) = low, sampled_fractions(cropped.mask, low, high, pull, ratio, cropped.fractions)
-    return _clipped(segment.name, target, origin, fraction, centre, maximum_outside)
+    return _clipped(segment.name, (target, outside_field), origin, fraction, centre, maximum_outside)
 
 
 def centres_inside(
@@ -170,14 +172,25 @@ def _extent(cropped: Segment, push: RasTransform) -> tuple[tuple[int, ...], tupl
 
 
 def _clipped(
-    name: str, target: Grid, origin: tuple[int, ...], fraction: np.ndarray, centre: np.ndarray, maximum_outside: float
+    name: str,
+    seen: tuple[Grid, np.ndarray | None],
+    origin: tuple[int, ...],
+    fraction: np.ndarray,
+    centre: np.ndarray,
+    maximum_outside: float,
 ) -> Occupancy:
     """Keep what is inside the image, as flat indices; report or refuse what is not."""
+    target, outside_field = seen
     total = float(fraction.sum())
     start = [max(0, -first) for first in origin]
     stop = [min(n, size - first) for n, size, first in zip(fraction.shape, target.shape, origin, strict=True)]
     inside = tuple(slice(a, max(a, b)) for a, b in zip(start, stop, strict=True))
     fraction, centre = fraction[inside], centre[inside]
+    if outside_field is not None:
+        first = [index + a for index, a in zip(origin, start, strict=True)]
+        box = tuple(slice(a, a + n) for a, n in zip(first, fraction.shape, strict=True))
+        measured = ~outside_field[box]
+        fraction, centre = fraction * measured, centre & measured
     outside = max(0.0, 1.0 - float(fraction.sum()) / total) if total > 0 else 0.0
     outside = 0.0 if outside < ROUNDING else outside
     where = np.nonzero((fraction > 0) | centre)

@@ -153,7 +153,7 @@ def _found(
 
     def at(segment: Segment) -> Occupancy:
         found = known.get(segment.name)
-        return found or occupancy(segment, source, image.grid, transform, maximum_outside=1.0)
+        return found or occupancy(segment, source, image.grid, transform, 1.0, image.outside_field)
 
     others = []
     for segment in neighbours:
