@@ -27,7 +27,7 @@ from PRRTUptakeLib.dicom.polygons import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 CENTRES, EDGES, MIDPOINTS, FREE = "centres", "edges", "midpoints", "free"
 KINDS = {  # what they are, as the end of a sentence
@@ -36,6 +36,7 @@ KINDS = {  # what they are, as the end of a sentence
     MIDPOINTS: "run midway between pixels",
     FREE: "are free of pixels, so parts of pixels count",
 }
+_FEW = 8  # corners
 SAME_LINE_pixels = 0.25  # two outlines nowhere further apart are one outline drawn twice
 
 
@@ -117,6 +118,53 @@ def kind_of_outlines(polygons: Sequence[np.ndarray], spacing_mm: tuple[float, fl
     if ((whole[:, 0] & half[:, 1]) | (half[:, 0] & whole[:, 1])).all():
         return MIDPOINTS
     return FREE
+
+
+@dataclass(frozen=True)
+class Outlines:
+    """Of which of KINDS the outlines of a structure are; ``open`` where nothing but a guess decided it."""
+
+    kind: str
+    open: bool = False
+
+
+def agreed_kinds(
+    drawn: Mapping[int, Sequence[np.ndarray]], spacing_mm: tuple[float, float], outlined: bool = False
+) -> dict[int, Outlines]:
+    """The kind of each structure's outlines, by number; where corners are too few to show it, that of the others.
+
+    A box or a diamond on pixel centres may be the outline of a mask (with the pixels on it) or a polygon (without).
+    One program wrote the whole object, so its other structures decide.
+
+    Parameters
+    ----------
+    drawn : outlines (n, 2) of each structure.
+    spacing_mm : see `kind_of_outlines`.
+    outlined : whether the program is known to put outlines on pixel centres.
+
+    Examples
+    --------
+    >>> box = np.array([[2.0, 2.0], [9.0, 2.0], [9.0, 7.0], [2.0, 7.0]])
+    >>> turn = np.linspace(0.0, 6.0, 30)
+    >>> round = 20 + 9 * np.column_stack([np.cos(turn), np.sin(turn)])
+    >>> agreed_kinds({1: [box]}, (1.0, 1.0))[1]
+    Outlines(kind='centres', open=True)
+    >>> agreed_kinds({1: [box], 2: [round]}, (1.0, 1.0))[1], agreed_kinds({1: [box]}, (1.0, 1.0), True)[1]
+    (Outlines(kind='free', open=False), Outlines(kind='centres', open=False))
+    """
+    kinds = {number: kind_of_outlines(rings, spacing_mm) for number, rings in drawn.items()}
+    unclear = {number for number, kind in kinds.items() if kind == CENTRES and _few_corners(drawn[number])}
+    clear = {kind for number, kind in kinds.items() if number not in unclear}
+    found = {number: Outlines(kind) for number, kind in kinds.items()}
+    if not outlined and CENTRES not in clear:
+        found.update({number: Outlines(FREE) if clear else Outlines(CENTRES, True) for number in unclear})
+    return found
+
+
+def _few_corners(rings: Sequence[np.ndarray]) -> bool:
+    """Whether outlines that enclose something have so few corners that a person may have put them on pixel centres."""
+    corners = np.unique(np.rint(np.concatenate(list(rings))), axis=0)
+    return len(corners) <= _FEW and all(len(ring) > 2 and abs(signed_area(ring)) > 0.5 for ring in rings)
 
 
 def without_laps(polygon: np.ndarray) -> np.ndarray:

@@ -13,14 +13,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from PRRTUptakeLib.dicom.contour_gaps import fill_gap, find_gaps
-from PRRTUptakeLib.dicom.contour_rings import CENTRES, FREE, KINDS, Plane, combined, kind_of_outlines, without_laps
+from PRRTUptakeLib.dicom.contour_rings import (
+    CENTRES,
+    FREE,
+    KINDS,
+    Outlines,
+    Plane,
+    agreed_kinds,
+    combined,
+    without_laps,
+)
 from PRRTUptakeLib.dicom.drawn_on import candidates, planes_fit, references_of
 from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.dicom.headers import items, text
+from PRRTUptakeLib.dicom.polygons import signed_area
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS, Grid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pydicom.dataset import Dataset
 
@@ -32,6 +42,7 @@ _CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
 _NO_OFFSET_mm = 1e-3
 _UNTYPED, _EMPTY = "without a type", "without points"
 _NOTABLE = 0.25  # of the largest plane: smaller parts over each other are no sign of missing contours
+_OUTLINERS = ("rt-utils", "rt_utils", "qurit")
 _WIDEST = 4  # times the image: further out, coordinates are taken for broken
 
 
@@ -118,6 +129,7 @@ def read_structure_set(ds: Dataset, series: Sequence[Series], where: str) -> Str
     contours = {number: _contours(found) for number, found in _by_number(ds, where).items()}
     frames = {number: str(roi.get("ReferencedFrameOfReferenceUID", "") or "") for number, (_, roi) in named.items()}
     grid, frame, note = _grid(ds, list(contours.values()), list(frames.values()), series, where)
+    kinds = _kinds(contours, grid, _written_by_outliner(ds, where))
     observed = {int(one.ReferencedROINumber): one for one in items(ds, "RTROIObservationsSequence", where)}
     remark, structures = _Notes(), []
     for number in sorted({*named, *contours}):
@@ -132,7 +144,8 @@ def read_structure_set(ds: Dataset, series: Sequence[Series], where: str) -> Str
                 raise _LeftOutError("it is in another frame of reference than the image")
             name, roi = named[number]
             described = str(roi.get("ROIDescription", "") or "")
-            found = _structure(contours.get(number, _Contours()), grid, (number, name), remark)
+            kind = kinds.get(number, Outlines(FREE))
+            found = _structure(contours.get(number, _Contours()), grid, (number, name), kind, remark)
         except _LeftOutError as reason:
             label = f"'{named[number][0]}'" if number in named else f"number {number}"
             remark.left_out.append(f"{label} ({reason})")
@@ -247,7 +260,25 @@ def _grid(
     return chosen.grid, frame, f"{where} names no image that is here; {how} is that of {chosen.series.label}."
 
 
-def _structure(contours: _Contours | str, grid: Grid, identity: tuple[int, str], notes: _Notes) -> DrawnStructure:
+def _kinds(contours: Mapping[int, _Contours | str], grid: Grid, outlined: bool) -> dict[int, Outlines]:
+    """Of which kind the outlines of each structure are, by its number; see `agreed_kinds`."""
+    drawn = {
+        number: [without_laps(grid.to_ijk(points)[:, :2]) for points in found.all]
+        for number, found in contours.items()
+        if isinstance(found, _Contours) and found.all
+    }
+    return agreed_kinds(drawn, grid.spacing_mm[:2], outlined)
+
+
+def _written_by_outliner(ds: Dataset, where: str) -> bool:
+    """Whether a program wrote the object that is known to put outlines on the centres of pixels."""
+    said = " ".join(text(ds, keyword, where) for keyword in ("Manufacturer", "ManufacturerModelName"))
+    return any(name in said.lower() for name in _OUTLINERS)
+
+
+def _structure(
+    contours: _Contours | str, grid: Grid, identity: tuple[int, str], outlines: Outlines, notes: _Notes
+) -> DrawnStructure:
     if isinstance(contours, str):
         raise _LeftOutError(contours)
     number, name = identity
@@ -259,7 +290,7 @@ def _structure(contours: _Contours | str, grid: Grid, identity: tuple[int, str],
         notes.enclosing_nothing.append(f"'{name}' ({kinds})")
     rings, planes = _placed(contours, grid)
     flat = [ring for plane in rings.values() for group in plane for ring in group]
-    kind = kind_of_outlines(flat, grid.spacing_mm[:2])
+    kind = outlines.kind
     on_centres = kind == CENTRES
     if not on_centres and all(len(ring) < 3 for ring in flat):
         raise _LeftOutError("its contours have fewer than three corners")
@@ -284,7 +315,18 @@ def _structure(contours: _Contours | str, grid: Grid, identity: tuple[int, str],
     _fill(mask, fractions, grid, (name, kind), notes)
     mask, fractions, origin = _inside_image(mask, fractions, (k0, j0, i0), grid, name, notes)
     notes.kinds.setdefault(kind, []).append(name)
+    if outlines.open:
+        area = sum(abs(signed_area(ring)) for ring in flat)
+        notes.warnings.append(_open_outlines(name, drawn, area * grid.voxel_volume_mL))
     return DrawnStructure(number, name, mask, origin, fractions, drawn, kind)
+
+
+def _open_outlines(name: str, pixels_mL: float, polygons_mL: float) -> str:
+    return (
+        f"'{name}' has few corners, all on pixel centres: it is read as the outline of a mask, with the pixels on it "
+        f"({pixels_mL:.2f} mL). If it was drawn as a polygon, it encloses {polygons_mL:.2f} mL: export it as a "
+        "segmentation then."
+    )
 
 
 _Group = tuple[list[np.ndarray], list[np.ndarray]]  # adding and cancelling polygons (i, j)

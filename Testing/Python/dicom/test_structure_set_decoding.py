@@ -444,3 +444,33 @@ def test_contours_that_are_to_be_moved_are_left_out(tmp_path, series, grid):
     found = read(tmp_path, series, [("met", drawn), ("liver", drawn)], moved)
     assert [one.name for one in found] == ["liver"]
     assert "'met' (it has a Contour Offset Vector (3006,0045), which is not applied" in found.warnings[0]
+
+
+BOX = [(4, 4), (26, 4), (26, 20), (4, 20)]
+DIAMOND = [(14, 4), (24, 14), (14, 24), (4, 14)]
+
+
+@pytest.mark.parametrize(("corners", "area", "pixels"), [(BOX, 22 * 16, 23 * 17), (DIAMOND, 200, 221)])
+class TestFewCornersOnPixelCentres:
+    """A box or a diamond is the outline of a mask or a polygon, 9 % and more apart: nothing in it says which."""
+
+    def test_other_structures_of_the_file_decide(self, tmp_path, series, grid, corners, area, pixels):
+        for company, expected in ((RING, area), (np.rint(RING), pixels)):
+            drawn = [(name, cylinder(grid, ring, range(3, 6))) for name, ring in (("box", corners), ("x", company))]
+            found = read(tmp_path, series, drawn)
+            assert volume(found, "box") == pytest.approx(area_mL(grid, expected, 3), rel=1e-6)
+            assert not found.warnings
+
+    def test_a_program_that_outlines_masks_decides(self, tmp_path, series, grid, corners, area, pixels):
+        def by_rt_utils(ds):
+            ds.Manufacturer, ds.ManufacturerModelName = "Qurit", "rt-utils"
+
+        found = read(tmp_path, series, [("box", cylinder(grid, corners, range(3, 6)))], by_rt_utils)
+        assert volume(found, "box") == pytest.approx(area_mL(grid, pixels, 3), rel=1e-6)
+        assert not found.warnings
+
+    def test_alone_it_is_said_with_both_volumes(self, tmp_path, series, grid, corners, area, pixels):
+        found = read(tmp_path, series, [("box", cylinder(grid, corners, range(3, 6)))])
+        assert volume(found, "box") == pytest.approx(area_mL(grid, pixels, 3), rel=1e-6)
+        (warning,) = found.warnings
+        assert all(f"{area_mL(grid, count, 3):.2f} mL" in warning for count in (area, pixels))
