@@ -145,7 +145,9 @@ def words_of(name: str) -> tuple[str, ...]:
 
 
 def _from_name(name: str) -> LabelMatch:
-    words = words_of(re.sub(r"\s*\((?:file )?\d+\)$", "", name))
+    plain = re.sub(r"\s*\((?:file )?\d+\)$", "", name)
+    words = words_of(re.sub(r"[-~]\s*(?=[GCIP]TV)", " minus ", plain, flags=re.IGNORECASE))
+    words = structure_names.with_minus(words)
     if re.fullmatch(r"Segment_\d+", name):
         return LabelMatch(name, "", f"'{name}' is the name that the Segment Editor gives to any new segment: choose.")
     lesion_id = structure_names.lesion_id_of(words) if len(words) == 1 else ""
@@ -153,6 +155,8 @@ def _from_name(name: str) -> LabelMatch:
         key = "extrahepatic_lesion" if lesion_id[0] == "E" else "liver_lesion"
         return _label_match(name, key, f"'{name}' is written like a lesion's id.")
     side, rest = _side(words)
+    if _names_both_kidneys(side, rest):
+        return _label_match(name, "kidneys", "Its name says both kidneys.")
     if side == "both":
         return LabelMatch(name, "", f"'{name}' names both sides: rename it or choose a structure.")
     meaning = structure_names.meaning_of(rest)
@@ -188,11 +192,20 @@ def _side(words: Sequence[str]) -> tuple[str, tuple[str, ...]]:
     return ("both" if len(sides) > 1 else next(iter(sides), "")), rest
 
 
+def _names_both_kidneys(side: str, words: Sequence[str]) -> bool:
+    """Whether words without their sides name kidneys, and both sides are named ("Kidneys L+R", "beide Nieren")."""
+    rest = [word for word in words if word not in structure_names.BOTH_SIDES]
+    both = side == "both" or (len(rest) < len(words) and not side)
+    return both and structure_names.meaning_of(rest) in ("kidney", "kidneys")
+
+
 def _with_side(name: str, meaning: str, side: str) -> LabelMatch:
     if meaning in ("kidney", "liver_lobe"):
         options = (f"{meaning}_left", f"{meaning}_right")
         if not side:
-            return LabelMatch(name, "", f"'{name}' does not say which side: choose one.", options)
+            both = ", or kidneys for both" if meaning == "kidney" else ""
+            remedy = f"choose one, or call it left {meaning.split('_')[-1]} or right {meaning.split('_')[-1]}{both}"
+            return LabelMatch(name, "", f"'{name}' does not say which side: {remedy}.", options)
         return _label_match(name, f"{meaning}_{side}", f"Its name says {side} {meaning.replace('_', ' ')}.")
     if meaning == "kidneys" and side:
         return _label_match(name, f"kidney_{side}", f"Its name says {side} kidney.")
@@ -211,6 +224,7 @@ def _with_side(name: str, meaning: str, side: str) -> LabelMatch:
 
 def _unknown(name: str, words: Sequence[str]) -> LabelMatch:
     hint = structure_names.partial_meanings(words)
+    hint = tuple("kidneys" if key == "kidney" else key for key in hint)
     hint = tuple(key for key in hint if any(item.key == key for item in codes.known_structures()))
     if not hint:
         return LabelMatch(name, "", f"'{name}' is not a structure that this product knows; it is left aside.")

@@ -1,7 +1,8 @@
 """Names against geometry: what a segment is called, and whether it is where such a thing can be.
 
-A lesion called L1 may be a lumbar vertebra, a vertebra's mask may have been saved under a wrong name, and a mask whose
-name means nothing may be a metastasis that must not count as healthy liver. Its place decides.
+A kidney may be named without its side (`kidney_sides`), a lesion called L1 may be a lumbar vertebra, a vertebra's mask
+may have been saved under a wrong name, and a mask whose name means nothing may be a metastasis that must not count as
+healthy liver. Its place decides.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from scipy import ndimage
 
 from PRRTUptakeLib.segmentation import codes
 from PRRTUptakeLib.segmentation.bounding_box import common_box, segment_in, shared_voxels, union_in
+from PRRTUptakeLib.segmentation.kidney_sides import sided_kidneys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,6 +70,7 @@ def checked_by_place(
     segmentation: Segmentation, label_matches: Sequence[LabelMatch]
 ) -> tuple[tuple[LabelMatch, ...], tuple[str, ...]]:
     """Proposals in which geometry was asked where the name leaves doubt, and warnings on contradictions."""
+    label_matches = sided_kidneys(segmentation, label_matches)
     region = liver_region(segmentation, label_matches)
     if region is None:
         return tuple(label_matches), ()

@@ -6,17 +6,23 @@ Words are written as ``recognition.words_of`` leaves them: lower case, without a
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _SIDE_WORDS = {
-    "left": "left lt l sin links li link linke linker linkes linken linkszijdig gauche g sinistra sinistro sinistri sx "
-    "izquierda izquierdo izq izquierdos",
-    "right": "right rt r dx dex dext rechts re recht rechte rechter rechtes rechten rechtszijdig droit droite dr "
-    "destra destro destri derecha derecho dcha dcho derechos d",
+    "left": "left lt l sin sinister links li link linke linker linkes linken linkszijdig gauche g sinistra sinistro "
+    "sinistri sx izquierda izquierdo izq izquierdos",
+    "right": "right rt r dx dex dext dexter rechts re recht rechte rechter rechtes rechten rechtszijdig droit droite "
+    "dr destra destro destri derecha derecho dcha dcho derechos d",
 }
+_BOTH_WORDS = (
+    "both bilateral lr rl beide beiden beidseits bds bilat beidseitig tweezijdig deux bilaterale bilateraux "
+    "bilaterales entrambi ambos dambos"
+)
+BOTH_SIDES = frozenset(_BOTH_WORDS.split())
 SIDES = {word: side for side, words in _SIDE_WORDS.items() for word in words.split()}
 
 # Each concept with the words for it; a phrase that has several concepts is looked up in _PHRASES.
@@ -26,7 +32,7 @@ _CONCEPT_WORDS = {
     "lobe": "lobe lobes lobus lappen lob kwab lobo lobi",
     "caudate": "caudate caudatus spieghel caude caudato caudado spigel spigelian",
     "segment": "segment segments segm seg couinaud segmento segmenti segmentos",
-    "kidney": "kidney renal niere rein nier rene rinon ren",
+    "kidney": "kidney kid renal niere rein nier rene rinon ren",
     "kidneys": "kidneys nieren reins reni rinones renes",
     "spleen": "spleen splenic milz rate milt milza bazo lien splenique splenica esplenica",
     "gallbladder": "gallbladder gallenblase galblaas cistifellea colecisti colecisto vesica",
@@ -66,12 +72,19 @@ _WORDS = {word: concept for concept, words in _CONCEPT_WORDS.items() for word in
 # Words that add nothing: articles, what every mask file is called.
 _FILLER_WORDS = (
     "the of de del della dell la le les du des der die das el los van het and et und en y e "
-    "mask roi voi label organ total parenchyma whole"
+    "mask roi voi label organ total parenchyma whole contour tissue gewebe tissu tessuto tejido weefsel "
+    "gesamt ganz ganze ganzer totaal hele totale totali intero intera entier entiere entero entera complete combined "
+    "ct pet spect mr mri"
 )
 # Words that add nothing beside a lesion: what readers call those they measure.
 _LESION_FILLER_WORDS = "target index cible bersaglio diana doel ziel no nr num number numero nummer numero"
 _LESION_FILLERS = frozenset(_LESION_FILLER_WORDS.split())
 _LESION_NUMBER = re.compile(r"[lrceh]?\d+[a-z]?|[a-z]|i{1,3}|iv|vi{0,3}|ix|x|s\d[ab]?")
+# The liver without its lesions; a word of the second kind only where a lesion's follows ("sin" is left, too).
+_WITHOUT_WORDS = "minus without excl excluding exclusive ohne sans senza zonder hors free frei freie vrij vrije libre"
+_WITHOUT = frozenset(_WITHOUT_WORDS.split())
+_WITHOUT_NEXT = frozenset(("no", "non", "sin"))
+_VOLUMES = frozenset(("gtv", "ctv", "itv", "ptv"))
 _FILLERS = frozenset(_FILLER_WORDS.split())
 
 _PHRASES = {
@@ -161,6 +174,17 @@ MANY = frozenset(
     {"liver_lesion", "extrahepatic_lesion", "liver_vessels", "hepatic_vein", "hepatic_artery", "reference_liver"}
 )
 
+# Names of AAPM TG-263 (C. Mayo et al. 2018, doi:10.1016/j.ijrobp.2017.12.013) and of vertebrae, whose letters mean
+# something in the whole name only; as `label_matching.words_of` divides them.
+_WHOLE_NAMES: dict[tuple[str, ...], str] = {
+    ("a", "aorta"): "aorta",
+    ("a", "hepatic"): "hepatic_artery",
+    ("v", "hepatic"): "hepatic_vein",
+    ("v", "portal"): "portal_vein_and_splenic_vein",
+    ("v", "venacava", "i"): "inferior_vena_cava",
+    **{("vb", f"l{n}"): f"vertebrae_L{n}" for n in range(1, 6)},
+    **{("lwk", str(n)): f"vertebrae_L{n}" for n in range(1, 6)},
+}
 _ROMAN = {"i": 1, "ii": 2, "iii": 3, "iv": 4, "v": 5, "vi": 6, "vii": 7, "viii": 8}
 _NUMBER = re.compile(r"(s?)(\d+|viii|vii|vi|iv|v|iii|ii|i)([ab]?)")
 
@@ -175,6 +199,10 @@ def meaning_of(words: Sequence[str]) -> str | None:
     >>> meaning_of(("vena", "cava", "inferior")), meaning_of(("segment", "iva")), meaning_of(("kidney", "cyst"))
     ('inferior_vena_cava', 'liver_segment_4', None)
     """
+    if tuple(words) in _WHOLE_NAMES:
+        return _WHOLE_NAMES[tuple(words)]
+    if _is_without_lesions(words):
+        return "reference_liver"
     words = [word for word in words if word not in _FILLERS]
     concepts = frozenset(_WORDS[word] for word in words if word in _WORDS)
     others = [word for word in words if word not in _WORDS]
@@ -187,7 +215,32 @@ def meaning_of(words: Sequence[str]) -> str | None:
         return _couinaud(concepts, others)
     if "vertebra" in concepts:
         return _vertebra(concepts, others)
+    if concepts == {"kidney"}:
+        others = [one for one in others if not re.fullmatch(r"\d\d?", one)]  # "kidney_1", "kidney_2": which is open
     return None if others else _PHRASES.get(concepts) or None
+
+
+def with_minus(words: Sequence[str]) -> tuple[str, ...]:
+    """The words with "minus" for those that mean it before a lesion only.
+
+    Examples
+    --------
+    >>> with_minus(("higado", "sin", "tumor")), with_minus(("liver", "met", "sin"))
+    (('higado', 'minus', 'tumor'), ('liver', 'met', 'sin'))
+    """
+    return tuple(
+        "minus" if word in _WITHOUT_NEXT and (_WORDS.get(after) == "lesion" or after in _VOLUMES) else word
+        for word, after in pairwise((*words, ""))
+    )
+
+
+def _is_without_lesions(words: Sequence[str]) -> bool:
+    """Whether the words name the liver without its lesions ("liver minus GTV", "Leber ohne Metastasen")."""
+    left = [word for word in words if word not in _FILLERS and not word.isdigit()]
+    if _WITHOUT.isdisjoint(left):
+        return False
+    concepts = {"lesion" if word in _VOLUMES else _WORDS.get(word, "") for word in left if word not in _WITHOUT}
+    return {"liver", "lesion"} <= concepts <= {"liver", "lesion", "lobe", "healthy"}
 
 
 def lesion_id_of(words: Sequence[str]) -> str:

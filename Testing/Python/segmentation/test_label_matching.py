@@ -39,7 +39,7 @@ NAMES = {
     "vertebrae_L3": "vertebrae_L3; Wirbel L3; vertèbre L3",
     "liver_segment_4": "liver_segment_4; Segment IV; S4; Segment IVa; Lebersegment 4; segmento 4",
     "liver_segment_8": "liver_segment_8; seg VIII; s8; Couinaud VIII segment",
-    "reference_liver": "healthy liver; reference; gesunde Leber",
+    "reference_liver": "healthy liver; reference; gesunde Leber; liver minus lesions",
 }
 
 
@@ -51,7 +51,7 @@ def test_names_in_six_languages(key, name):
 @pytest.mark.parametrize(
     "name",
     ["kidney_cyst_left", "lung_upper_lobe_left", "superior_vena_cava", "pulmonary_vein", "urinary_bladder", "stomach",
-     "Segment_1", "Segment_4", "vertebrae_T12", "adrenal_gland_right", "liver minus lesions", "PTV", "", "segment 9",
+     "Segment_1", "Segment_4", "vertebrae_T12", "adrenal_gland_right", "liver minus lesions rim", "PTV", "", "segment 9",
      "iliac_vena_left", "left", "vena cava"],
 )  # fmt: skip
 def test_strangers_are_not_taken_for_something(name):
@@ -66,7 +66,7 @@ def test_strangers_are_not_taken_for_something(name):
         ("kidney", ("kidney_left", "kidney_right")),
         ("lobe", ("liver_lobe_left", "liver_lobe_right")),
         ("spleen left", ("spleen",)),
-        ("liver minus lesions", ("liver", "liver_lesion")),
+        ("liver minus lesions rim", ("liver", "liver_lesion")),
     ],
 )
 def test_doubt_is_reported_with_the_choices(name, alternatives):
