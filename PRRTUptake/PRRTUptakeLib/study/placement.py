@@ -94,7 +94,10 @@ def placed_regions(
     manual_shifts: Sequence[ManualShift] = (),
     outside_field: np.ndarray | None = None,
 ) -> tuple[dict[str, Occupancy], dict[str, OccupancyError]]:
-    """All segments with voxels as they are placed in an image, and why others cannot be, both by name; see `place`."""
+    """All segments with voxels as they are placed in an image, and why others cannot be, both by name.
+
+    ``outside_field`` [k, j, i] as in `place`.
+    """
     placed: dict[str, Occupancy] = {}
     refused: dict[str, OccupancyError] = {}
     for segment in segments:
