@@ -39,7 +39,7 @@ from PRRTDosimetryLib.dosimetry.one_injection import (
 )
 from PRRTDosimetryLib.dosimetry.point_rows import point_rows
 from PRRTDosimetryLib.dosimetry.recovery_doses import LesionPoints, RecoveredDoses, recovered_doses
-from PRRTDosimetryLib.dosimetry.refused_curves import hole_words, refused_curves
+from PRRTDosimetryLib.dosimetry.refused_curves import empty_words, hole_words, refused_curves
 from PRRTDosimetryLib.dosimetry.regions import KIDNEYS, KIDNEYS_APART, Patient, Region, marrow_vertebrae, region_of
 from PRRTDosimetryLib.dosimetry.settings import DoseSettings, with_rules
 from PRRTDosimetryLib.kinetics.curves import Curve
@@ -292,6 +292,10 @@ def _curves(
     left_out: list[str] = []
     refused: dict[str, str] = {}
     for name in described:
+        reason = empty_words(name, visits)
+        if reason:
+            refused[name] = reason
+            continue
         try:
             curve = _curve(name, visits)
         except KineticsError as error:

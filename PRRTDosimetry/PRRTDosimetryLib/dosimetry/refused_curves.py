@@ -85,6 +85,22 @@ def slow_words(integrals: Mapping[str, Integral]) -> tuple[str, ...]:
     )
 
 
+def empty_words(name: str, visits: Sequence[VisitResult]) -> str:
+    """Why a region has no curve of which an image shows nothing but 0, "" if there is none such or all are such.
+
+    Nothing in a body is exactly 0: the image does not reach there, or ends in planes of zeros.
+    """
+    shown = [visit for visit in visits if name in visit.metrics]
+    empty = [visit.labels.visit for visit in shown if visit.metrics[name].mean == 0 == visit.metrics[name].sd]
+    if not empty or len(empty) == len(shown):
+        return ""
+    where = f"visit{'s' if len(empty) > 1 else ''} {', '.join(map(repr, sorted(empty)))}"
+    return (
+        f"every voxel of it is 0 at {where}, where the image seems not to reach: correct its contours ('segments' of the "
+        f"visit) or its place ('registration'), or take the visit{'s' if len(empty) > 1 else ''} out of 'visits'"
+    )
+
+
 def hole_words(visits: Sequence[VisitResult], names: Iterable[str]) -> list[str]:
     """One sentence per region that some images of a cycle show and others do not: its curve would have a hole."""
     found = []
@@ -93,7 +109,7 @@ def hole_words(visits: Sequence[VisitResult], names: Iterable[str]) -> list[str]
         if without and len(without) < len(visits):
             where = f"visit{'s' if len(without) > 1 else ''} {', '.join(map(repr, sorted(without)))}"
             found.append(
-                f"'{name}' has no dose, as it is not measured at {where}: draw it there (and within the image), or "
-                "leave these visits out."
+                f"'{name}' has no dose, as it is not measured at {where}: draw it there (and within the image), or take "
+                f"{'these visits' if len(without) > 1 else 'this visit'} out of 'visits'."
             )
     return found

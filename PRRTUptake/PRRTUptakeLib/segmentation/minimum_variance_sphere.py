@@ -27,7 +27,7 @@ def minimum_variance_sphere_at(
 ) -> tuple[Segment | None, str]:
     """The sphere of ``radius_mm`` inside ``healthy`` with the lowest variance of ``image``, or the reason for none.
 
-    Centres are tried at all voxels of the image; of equally uniform places (no noise) the deepest in healthy liver
+    Centres are tried at all voxels of the image in which something was measured; of equally uniform places (no noise) the deepest in healthy liver
     wins. The image may lie on another grid in the same RAS frame.
     """
     too_small = (
@@ -41,6 +41,9 @@ def minimum_variance_sphere_at(
     if window is None:
         return None, "The image does not cover the liver: give the image that belongs to this segmentation."
     values = image.array[window].astype(np.float64)
+    values[values == 0] = np.nan  # nothing in a liver is exactly 0: the image does not reach there
+    if image.outside_field is not None:
+        values[image.outside_field[window]] = np.nan
     room = _depth_at(grid, box, depth, image.grid, window)
     candidates = (room > radius_mm + SAME_MM) & np.isfinite(values)
     variance, complete = _local_variance(values, _ball(image.grid, radius_mm))

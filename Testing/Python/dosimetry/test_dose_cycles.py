@@ -240,6 +240,20 @@ def test_a_region_that_an_image_does_not_show_is_named(measured):
     assert not any("has no dose" in text for text in changed(measured, lambda visit: visit).warnings)
 
 
+def test_a_region_of_nothing_but_zeros_is_named_with_the_keys_that_mend_it(measured):
+    def empty(visit):
+        if visit.labels.visit != "96h":
+            return visit
+        nothing = replace(visit.metrics["spleen"], mean=0.0, sd=0.0, total=0.0, maximum=0.0)
+        return replace(visit, metrics={**visit.metrics, "spleen": nothing})
+
+    outcome = changed(measured, empty, cycles=(1,))
+    assert "spleen" not in values(outcome, "dose", 1)
+    (warning,) = [text for text in outcome.warnings if "spleen" in text]
+    assert "'spleen' has no dose: every voxel of it is 0 at visit '96h'" in warning
+    assert all(f"'{key}'" in warning for key in ("segments", "registration", "visits"))
+
+
 @pytest.mark.parametrize(
     ("zero", "hours", "words"),
     [
