@@ -96,8 +96,8 @@ def empty_words(name: str, visits: Sequence[VisitResult]) -> str:
         return ""
     where = f"visit{'s' if len(empty) > 1 else ''} {', '.join(map(repr, sorted(empty)))}"
     return (
-        f"every voxel of it is 0 at {where}, where the image seems not to reach: correct its contours ('segments' of the "
-        f"visit) or its place ('registration'), or take the visit{'s' if len(empty) > 1 else ''} out of 'visits'"
+        f"every voxel of it is 0 at {where}, where the image seems not to reach: correct its contours ('segments' of "
+        f"the visit) or its place ('registration'), or take the visit{'s' if len(empty) > 1 else ''} out of 'visits'"
     )
 
 

@@ -91,7 +91,7 @@ def outside_of(marked: np.ndarray, measurable: bool) -> np.ndarray | None:
     [[[1, 0, 0]], [[1, 0, 0]], [[1, 1, 1]]]
     """
     if measurable:
-        empty = marked.all(axis=(1, 2))
+        empty = np.asarray(marked.all(axis=(1, 2)))
         if empty.all():
             return None  # an image of nothing but 0
         everywhere = np.asarray(marked[~empty].all(axis=0))

@@ -27,8 +27,8 @@ def minimum_variance_sphere_at(
 ) -> tuple[Segment | None, str]:
     """The sphere of ``radius_mm`` inside ``healthy`` with the lowest variance of ``image``, or the reason for none.
 
-    Centres are tried at all voxels of the image in which something was measured; of equally uniform places (no noise) the deepest in healthy liver
-    wins. The image may lie on another grid in the same RAS frame.
+    Centres are tried at all voxels of the image in which something was measured; of equally uniform places (no noise)
+    the deepest in healthy liver wins. The image may lie on another grid in the same RAS frame.
     """
     too_small = (
         f"No sphere of {radius_mm:g} mm radius fits into the healthy liver: take a smaller one, or reduce the margins."

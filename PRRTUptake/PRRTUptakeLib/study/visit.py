@@ -364,8 +364,8 @@ def _placed(
 def _nothing_in(region: Occupancy) -> OccupancyError:
     """Why a target of which the image shows nothing is not measured: in a body no voxel is exactly 0."""
     return OccupancyError(
-        f"every voxel of '{region.name}' is 0, so the image seems not to reach there: correct its contours ('segments') "
-        "or its place ('registration'), or decide under 'targets' that it is none"
+        f"every voxel of '{region.name}' is 0, so the image seems not to reach there: correct its contours "
+        "('segments') or its place ('registration'), or decide under 'targets' that it is none"
     )
 
 

@@ -51,7 +51,8 @@ def test_names_in_six_languages(key, name):
 @pytest.mark.parametrize(
     "name",
     ["kidney_cyst_left", "lung_upper_lobe_left", "superior_vena_cava", "pulmonary_vein", "urinary_bladder", "stomach",
-     "Segment_1", "Segment_4", "vertebrae_T12", "adrenal_gland_right", "liver minus lesions rim", "PTV", "", "segment 9",
+     "Segment_1", "Segment_4", "vertebrae_T12", "adrenal_gland_right", "liver minus lesions rim", "PTV",
+     "", "segment 9",
      "iliac_vena_left", "left", "vena cava"],
 )  # fmt: skip
 def test_strangers_are_not_taken_for_something(name):
