@@ -97,7 +97,8 @@ def empty_words(name: str, visits: Sequence[VisitResult]) -> str:
     where = f"visit{'s' if len(empty) > 1 else ''} {', '.join(map(repr, sorted(empty)))}"
     return (
         f"every voxel of it is 0 at {where}, where the image seems not to reach: correct its contours ('segments' of "
-        f"the visit) or its place ('registration'), or take the visit{'s' if len(empty) > 1 else ''} out of 'visits'"
+        f"the visit) or its place ('registration'), or take the visit{'s' if len(empty) > 1 else ''} out of "
+        "'visits'"
     )
 
 
@@ -109,7 +110,7 @@ def hole_words(visits: Sequence[VisitResult], names: Iterable[str]) -> list[str]
         if without and len(without) < len(visits):
             where = f"visit{'s' if len(without) > 1 else ''} {', '.join(map(repr, sorted(without)))}"
             found.append(
-                f"'{name}' has no dose, as it is not measured at {where}: draw it there (and within the image), or take "
-                f"{'these visits' if len(without) > 1 else 'this visit'} out of 'visits'."
+                f"'{name}' has no dose, as it is not measured at {where}: draw it there (and within the image), or "
+                f"take {'these visits' if len(without) > 1 else 'this visit'} out of 'visits'."
             )
     return found

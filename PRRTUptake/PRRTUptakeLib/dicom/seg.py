@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from PRRTUptakeLib.dicom.deflated_frames import frames_of, has_deflated_frames
+from PRRTUptakeLib.dicom.compressed_frames import frames_of, has_deflated_frames
 from PRRTUptakeLib.dicom.drawn_on import Candidate, candidates, references_of
 from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.dicom.geometry import Plane, enhanced_planes, normal_of

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from PRRTUptakeLib.dicom.deflated_frames import frames_of
+from PRRTUptakeLib.dicom.compressed_frames import frames_of
 from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.dicom.headers import items
 

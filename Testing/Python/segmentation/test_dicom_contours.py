@@ -356,7 +356,7 @@ def test_contours_that_cannot_be_placed_are_refused(images, series, grid, tmp_pa
         read_contours(images.measured.files[0], series)
 
 
-def test_a_segmentation_with_deflated_frames_is_the_same(seg_file, series, grid, tmp_path):
+def test_a_segmentation_with_compressed_frames_is_the_same(seg_file, series, grid, tmp_path):
     """Deflated Image Frame Compression of DICOM Supplement 244, which pydicom 3.0 does not know."""
     plain = read_contours(seg_file, series)
     ds = pydicom.dcmread(seg_file)
