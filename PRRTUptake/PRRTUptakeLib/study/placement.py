@@ -110,15 +110,28 @@ def placed_regions(
     return placed, refused
 
 
+def nothing_in(region: Occupancy) -> OccupancyError:
+    """Why a target of which the image shows nothing is not measured: in a body no voxel is exactly 0."""
+    return OccupancyError(
+        f"every voxel of '{region.name}' is 0, so the image seems not to reach there: correct its contours "
+        "('segments') or its place ('registration'), or decide under 'targets' that it is none"
+    )
+
+
 _CUT = 0.005  # of a region outside the image, from which its volume and activity are said to be of the rest
 _ENDLESS = ("aorta", "inferior_vena_cava", "blood_pool", "marrow")  # samples, of which no total is taken
 
 
 def cut_off(segments: Segmentation, placed: Mapping[str, Occupancy]) -> list[str]:
     """A warning on regions of which an image does not hold a small part; nothing for those that it holds wholly."""
-    parts = [
+    parts = parts_cut_off(segments, placed)
+    return [f"Outside the image, and missing in volumes and activities: {', '.join(parts)}."] if parts else []
+
+
+def parts_cut_off(segments: Segmentation, placed: Mapping[str, Occupancy]) -> list[str]:
+    """The share of each region that an image does not hold, as words; see `cut_off`."""
+    return [
         f"{one.outside_fraction:.1%} of {name}"
         for name, one in placed.items()
         if one.outside_fraction >= _CUT and segments[name].structure not in _ENDLESS
     ]
-    return [f"Outside the image, and missing in volumes and activities: {', '.join(parts)}."] if parts else []

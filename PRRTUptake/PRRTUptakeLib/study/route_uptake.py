@@ -13,7 +13,7 @@ from PRRTUptakeLib.study.contour_propagation import require_lesions
 from PRRTUptakeLib.study.eligibility import Eligibility, eligibility, log_ratio_sd
 from PRRTUptakeLib.study.errors import StudyError
 from PRRTUptakeLib.study.measurements import Measurement
-from PRRTUptakeLib.study.placement import manual_shift_of, placed_regions, transform_of
+from PRRTUptakeLib.study.placement import manual_shift_of, nothing_in, parts_cut_off, placed_regions, transform_of
 from PRRTUptakeLib.study.route_doubts import weight_doubts
 from PRRTUptakeLib.study.route_intervals import RegionIntervals, added_by_noise, drawn_means, region_intervals
 from PRRTUptakeLib.uptake.metrics import region_metrics
@@ -137,6 +137,7 @@ def compare_routes(prepared: Prepared, ia: RoutedImage, iv: RoutedImage, protoco
         require_lesions(shown.manual_shifts, prepared, shown.visit)
     ia, iv = (_placed(prepared, one) for one in (ia, iv))
     segments, warnings = _clear_references(measured_segments(prepared), prepared, (ia, iv), protocol)
+    warnings += [text for shown in (ia, iv) for text in _cut_off(prepared, shown)]
     ia, iv = (_with_references(one, segments, prepared) for one in (ia, iv))
     after_ia, after_iv = (_measured(segments, prepared, one, warnings) for one in (ia, iv))
     (ia_means, ia_missing), (iv_means, iv_missing) = (drawn_means(prepared, one, protocol) for one in (ia, iv))
@@ -223,6 +224,19 @@ def _placed(prepared: Prepared, shown: RoutedImage) -> RoutedImage:
     return replace(shown, placed=placed)
 
 
+def _cut_off(prepared: Prepared, shown: RoutedImage) -> list[str]:
+    """A warning on regions that are compared and of which an image holds a part only."""
+    compared = {segment.name for segment in measured_segments(prepared)}
+    placed = {name: region for name, region in shown.placed.items() if name in compared}
+    parts = parts_cut_off(prepared.segmentation, placed)
+    if not parts:
+        return []
+    return [
+        f"{shown.visit}: {', '.join(parts)} is outside the image: mean, maximum and peak are those of the rest, and so "
+        "are their ratios."
+    ]
+
+
 def _with_references(shown: RoutedImage, segments: Sequence[Segment], prepared: Prepared) -> RoutedImage:
     """The image with the reference regions as they are measured, clear of spill-in, in place of the whole ones."""
     references = [segment for segment in segments if segment.role == "reference"]
@@ -244,6 +258,8 @@ def _measured(
         if region is None:
             continue
         try:
+            if not region.values(shown.image).any():
+                raise nothing_in(region)
             metrics = region_metrics(shown.image, [region])[segment.name]
             alone = Segmentation(grid, (segment,))
             peak = region_peaks(shown.image, alone, ras_transform=shown.transform_of(segment))[segment.name]

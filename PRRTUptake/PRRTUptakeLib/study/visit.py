@@ -13,7 +13,7 @@ from PRRTUptakeLib.segmentation.reference import KINDS
 from PRRTUptakeLib.segmentation.segments import UNDIVIDED
 from PRRTUptakeLib.study.contour_propagation import require_lesions
 from PRRTUptakeLib.study.errors import StudyError
-from PRRTUptakeLib.study.placement import cut_off, placed_regions
+from PRRTUptakeLib.study.placement import cut_off, nothing_in, placed_regions
 from PRRTUptakeLib.study.visit_uptakes import (
     Quantity,
     VisitResolution,
@@ -24,7 +24,6 @@ from PRRTUptakeLib.study.visit_uptakes import (
     visit_uptakes,
 )
 from PRRTUptakeLib.uptake.aggregation import aggregate_lesions
-from PRRTUptakeLib.uptake.errors import OccupancyError
 from PRRTUptakeLib.uptake.metrics import RegionMetrics, region_metrics
 from PRRTUptakeLib.uptake.partial_volume import (
     CorrectedUptake,
@@ -351,7 +350,7 @@ def _placed(
     grid, bending, outside = image.grid, prepared.bending, image.outside_field
     placed, refused = placed_regions(segmentation, segmentation.grid, grid, bending, manual_shifts, outside)
     empty = [name for name in placed if segmentation[name].role == "target" and not placed[name].values(image).any()]
-    refused |= {name: _nothing_in(placed.pop(name)) for name in empty}
+    refused |= {name: nothing_in(placed.pop(name)) for name in empty}
     warnings = []
     for name, error in refused.items():
         if segmentation[name].role in needed:
@@ -359,14 +358,6 @@ def _placed(
         warnings.append(f"'{name}' is not measured: {str(error).rstrip('.')}.")
     warnings += cut_off(segmentation, placed)
     return placed, warnings + [manual_shift.sentence for manual_shift in manual_shifts]
-
-
-def _nothing_in(region: Occupancy) -> OccupancyError:
-    """Why a target of which the image shows nothing is not measured: in a body no voxel is exactly 0."""
-    return OccupancyError(
-        f"every voxel of '{region.name}' is 0, so the image seems not to reach there: correct its contours "
-        "('segments') or its place ('registration'), or decide under 'targets' that it is none"
-    )
 
 
 def _resolution(protocol: Protocol, mode: str, recovery: RecoveryCurve | None) -> VisitResolution:
