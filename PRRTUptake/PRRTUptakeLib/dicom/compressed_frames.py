@@ -1,7 +1,7 @@
 """Frames in compressions that pydicom 3.0 cannot read.
 
 Frames deflated one by one (Deflated Image Frame Compression, DICOM PS3.5 A.4.13) came into the standard for
-segmentations and label maps. Frames of one bit per pixel in RLE Lossless (PS3.5 Annex G) hold 8 pixels in a byte or one.
+segmentations and label maps. Frames of single bits in RLE Lossless (PS3.5 Annex G) hold 8 pixels in a byte, or one.
 """
 
 from __future__ import annotations
