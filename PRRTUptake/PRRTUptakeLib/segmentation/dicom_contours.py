@@ -46,7 +46,7 @@ def contour_files(path: Path) -> list[Path]:
     return [f for f, header in headers.items() if header and text(header.dataset, "SOPClassUID", str(f)) in known]
 
 
-def read_contours(path: Path, series: Sequence[Series]) -> Segmentation:
+def read_contours(path: Path, series: Sequence[Series], same_patient: str = "") -> Segmentation:
     """Segments of every SEG and RTSTRUCT under a path, on the grid of the image on which they were drawn.
 
     Parameters
@@ -54,6 +54,7 @@ def read_contours(path: Path, series: Sequence[Series]) -> Segmentation:
     path : a file or a folder.
     series : the visit's images; the one that the object refers to gives the grid. A SEG whose image is not among them
         keeps its own grid.
+    same_patient : why an object and images of different patient ids are of one person; "" refuses them.
 
     Raises
     ------
@@ -65,7 +66,7 @@ def read_contours(path: Path, series: Sequence[Series]) -> Segmentation:
         raise DicomError(f"There is no {path}: correct the path.")
     if not files:
         raise DicomError(f"{path} holds no DICOM segmentation or structure set (SEG, RTSTRUCT): name another file.")
-    read = [_read(file, series) for file in files]
+    read = [_read(file, series, same_patient) for file in files]
     grid = read[0].grid
     placed = []
     for file, one in zip(files, read, strict=True):
@@ -91,16 +92,16 @@ def _joined(read: Sequence[Segmentation]) -> Segmentation:
     return Segmentation(read[0].grid, tuple(segments), warnings, notes)
 
 
-def _read(file: Path, series: Sequence[Series]) -> Segmentation:
+def _read(file: Path, series: Sequence[Series], same_patient: str) -> Segmentation:
     try:
         ds = pydicom.dcmread(file)
     except Exception as error:  # pydicom raises many kinds on broken files
         raise DicomError(f"{file} is not a readable DICOM file ({error}).") from error
-    _same_patient(ds, series, file)
+    doubts = _other_patient(ds, series, file, same_patient)
     try:
-        if ds.SOPClassUID == RTSTRUCT_STORAGE:
-            return _from_structures(ds, series, file)
-        return _from_segmentation(ds, series, file)
+        structures = ds.SOPClassUID == RTSTRUCT_STORAGE
+        found = (_from_structures if structures else _from_segmentation)(ds, series, file)
+        return replace(found, warnings=(*doubts, *found.warnings))
     except PRRTError:
         raise
     except RuntimeError as error:  # of pydicom's decoders, also for a compression that it does not know
@@ -112,14 +113,19 @@ def _read(file: Path, series: Sequence[Series]) -> Segmentation:
         raise DicomError(f"{file} is incomplete or broken ({error}): export it again.") from error
 
 
-def _same_patient(ds: Dataset, series: Sequence[Series], file: Path) -> None:
+def _other_patient(ds: Dataset, series: Sequence[Series], file: Path, same_patient: str) -> tuple[str, ...]:
+    """A warning on an object whose patient id is not that of the images, but the same person's; else refused."""
     theirs = text(ds, "PatientID", str(file))
     ours = {one.patient_id for one in series}
-    if ours and theirs not in ours:
+    if not ours or theirs in ours:
+        return ()
+    said = f"{file.name} is of patient '{theirs}', but the images are of patient '{sorted(ours)[0]}'"
+    if not same_patient:
         raise DicomError(
-            f"{file.name} is of patient '{theirs}', but the images are of patient '{sorted(ours)[0]}': give "
-            "the contours of the same patient."
+            f"{said}: give the contours of the same patient, or say under 'same_patient' in the case file why they are "
+            "of one person."
         )
+    return (f"{said}, taken for one person: {same_patient.rstrip('.')}.",)
 
 
 def _from_segmentation(ds: Dataset, series: Sequence[Series], file: Path) -> Segmentation:

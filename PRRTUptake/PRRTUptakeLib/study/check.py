@@ -18,7 +18,7 @@ from PRRTUptakeLib.study.camera import camera_overrides, camera_warnings
 from PRRTUptakeLib.study.case import load_case, question_text, route_word
 from PRRTUptakeLib.study.images import contour_series, emission_series, has_emission
 from PRRTUptakeLib.study.response_case import is_follow_up
-from PRRTUptakeLib.study.segment_names import MASKS, segment_names
+from PRRTUptakeLib.study.segment_names import DICOM, MASKS, segment_names
 from PRRTUptakeLib.study.visit_doubts import hours_after_injection, visit_doubts
 
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ def _check_segments(case: Case, visit: Visit, series: Sequence[Series], found: _
     if case.protocol.rules.routes and visit.route and any(not one.route for one in case.visits):
         return  # the contours are those of the visit without a route
     try:
-        listed = segment_names(visit.segments, visit.labels)
+        listed = segment_names(visit.segments, visit.labels, series, case.same_patient)
     except PRRTError as error:
         found.problems.append(str(error))
         return
@@ -250,11 +250,12 @@ def _check_segments(case: Case, visit: Visit, series: Sequence[Series], found: _
 
 
 def _require_structures(listed: SegmentNames, found: _Findings) -> None:
-    """A liver and a lesion; in DICOM, codes may say what names do not, so that their lack is a warning."""
+    """A liver and a lesion; DICOM that is not read has codes that may say it, so that their lack is a warning."""
     lacks = [word for word, there in (("liver", listed.has_liver), ("lesion", listed.lesions)) if not there]
     for word in lacks:
         sentence = f"No segment is a {word} by its name (segments: {', '.join(listed.names) or 'none'})."
-        (found.problems if listed.kind == MASKS and word == "liver" else found.warnings).append(sentence)
+        known = listed.kind == MASKS or (listed.kind == DICOM and listed.grid is not None)
+        (found.problems if known and word == "liver" else found.warnings).append(sentence)
 
 
 def _identity(case: Case, visits: Sequence[VisitCheck]) -> tuple[list[str], list[str]]:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from PRRTUptakeLib.dicom.series import Series
     from PRRTUptakeLib.imaging.volume import Grid
+    from PRRTUptakeLib.segmentation.segments import Segmentation
     from PRRTUptakeLib.study.camera import CameraFile
     from PRRTUptakeLib.study.case import Case, Visit
 
@@ -126,6 +127,9 @@ def _visit(case: Case, visit: Visit, read_file: SegmentationReader) -> VisitInpu
             check_expected_patient([series], case.expected_patient_id, case.path.name)
         return anatomy_input(series) if series is not None else None
 
+    def segments() -> Segmentation:
+        return read_segments(visit.segments, found, read_file, visit.labels, case.same_patient)
+
     return VisitInput(
         visit=visit.visit,
         cycle=visit.cycle,
@@ -133,7 +137,7 @@ def _visit(case: Case, visit: Visit, read_file: SegmentationReader) -> VisitInpu
         emission=_emission(beds, visit, case.camera) if beds else None,
         emission_refusal=refusal,
         shows_emission=has_emission(found, case.protocol.imaging.modality),
-        load_segments=lambda: read_segments(visit.segments, found, read_file, visit.labels),
+        load_segments=segments,
         contours_on=contours_on,
         anatomy=anatomy_input(anatomy) if anatomy is not None else None,
         cut=case.lobes if case.lobes in STATED_LOBES else visit.lobe_plane,

@@ -35,11 +35,13 @@ def read_segments(
     series: Sequence[Series] = (),
     read_file: SegmentationReader = no_reader,
     labels: Mapping[int, str] | str | None = None,
+    same_patient: str = "",
 ) -> Segmentation:
     """Segments from a folder of masks, a label map, a ``.seg.nrrd`` file, or DICOM: a SEG or RTSTRUCT, or a folder.
 
     ``series`` are the visit's images, among which is the one that the DICOM contours were drawn on; ``labels`` the
-    names of a label map's numbers, see ``segmentation.files.read_mask_file``.
+    names of a label map's numbers, see ``segmentation.files.read_mask_file``; ``same_patient`` says why DICOM and
+    images of different patient ids are of one person, "" refuses them.
 
     Raises
     ------
@@ -48,12 +50,16 @@ def read_segments(
     """
     if labels is not None and not is_label_source(path):
         raise StudyError(f"'labels' are the names of a label map's numbers, but {path} is none: remove them.")
-    return _uncropped(_read(path, series, read_file, labels), series)
+    return _uncropped(_read(path, series, read_file, (labels, same_patient)), series)
 
 
 def _read(
-    path: Path, series: Sequence[Series], read_file: SegmentationReader, labels: Mapping[int, str] | str | None
+    path: Path,
+    series: Sequence[Series],
+    read_file: SegmentationReader,
+    said: tuple[Mapping[int, str] | str | None, str],
 ) -> Segmentation:
+    labels, same_patient = said
     if path.is_dir():
         masks = any(is_mask_file(item) for item in path.iterdir())
         slicer = sorted(path.glob("*.seg.nrrd"))
@@ -62,11 +68,11 @@ def _read(
         return (
             read_segment_folder(path, labels=labels)
             if masks or not contour_files(path)
-            else read_contours(path, series)
+            else read_contours(path, series, same_patient)
         )
     if is_mask_file(path):
         return read_mask_file(path, labels)
-    return read_contours(path, series) if path.suffix.lower() in (".dcm", "") else read_file(path)
+    return read_contours(path, series, same_patient) if path.suffix.lower() in (".dcm", "") else read_file(path)
 
 
 def _uncropped(segmentation: Segmentation, series: Sequence[Series]) -> Segmentation:

@@ -1,4 +1,4 @@
-"""What the segments of a visit are called and seem to be, read without their voxels where that is possible."""
+"""What the segments of a visit are called and seem to be, and what of them a run would refuse."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from PRRTUptakeLib.dicom.headers import read_header, text
 from PRRTUptakeLib.dicom.seg import unnamed
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.file_checks import check_stated_place
-from PRRTUptakeLib.segmentation.dicom_contours import contour_files
+from PRRTUptakeLib.segmentation.dicom_contours import contour_files, read_contours
 from PRRTUptakeLib.segmentation.files import SUFFIXES, grid_of_image, is_mask_file, read_mask, read_voxels
 from PRRTUptakeLib.segmentation.label_matching import recognise
 from PRRTUptakeLib.segmentation.regrid import same_lattice
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from PRRTUptakeLib.dicom.series import Series
     from PRRTUptakeLib.imaging.volume import Grid
     from PRRTUptakeLib.segmentation.segments import Segmentation
 
@@ -41,7 +42,7 @@ class SegmentNames:
     names : of the segments, in the order of the files.
     structures : what each seems to be by its name, "" where that is not clear.
     unclear : sentences on the segments whose names are not clear.
-    grid : of the masks; None for DICOM, whose grid is that of its image.
+    grid : of the segments; None for DICOM that was read without its images, or cannot be read with them.
     problems : what would stop a run.
     patients : ids that the DICOM objects name.
     """
@@ -65,11 +66,14 @@ class SegmentNames:
         return any(one.startswith("liver") and "lesion" not in one for one in self.structures)
 
 
-def segment_names(path: Path, labels: Mapping[int, str] | str | None = None) -> SegmentNames:
+def segment_names(
+    path: Path, labels: Mapping[int, str] | str | None = None, series: Sequence[Series] = (), same_patient: str = ""
+) -> SegmentNames:
     """List the segments of a folder of masks, a label map, a ``.seg.nrrd`` file or DICOM.
 
-    Voxels are read of label maps, and of the masks of liver and lesions. ``labels`` are the names of a label map's
-    numbers, or the name of their table.
+    Voxels are read of label maps, of the masks of liver and lesions, and of DICOM with its images. ``labels`` are the
+    names of a label map's numbers, or the name of their table; ``series`` the visit's images, and ``same_patient`` as
+    in `read_segments`.
 
     Raises
     ------
@@ -83,7 +87,7 @@ def segment_names(path: Path, labels: Mapping[int, str] | str | None = None) -> 
         if masks or not contour_files(path):
             return _of_masks(path, masks)
     if path.is_dir() or path.suffix.lower() in (".dcm", ""):
-        return _of_dicom(path)
+        return _decoded(path, series, _of_dicom(path), same_patient)
     return _of_nrrd(path)
 
 
@@ -196,3 +200,32 @@ def _of_dicom(path: Path) -> SegmentNames:
         for item in dataset.get("StructureSetROISequence", []):
             names.append(str(item.get("ROIName", f"structure {item.get('ROINumber', '')}")))
     return _listed(DICOM, names, patients=tuple(dict.fromkeys(patients)))
+
+
+def _decoded(path: Path, series: Sequence[Series], listed: SegmentNames, same_patient: str) -> SegmentNames:
+    """DICOM segments as a run reads them from the visit's images: what they are by code and name, and every refusal."""
+    if not series:
+        return listed
+    try:
+        found = read_contours(path, series, same_patient)
+    except PRRTError as error:
+        return replace(listed, problems=(str(error),))
+    names = [segment.name for segment in found]
+    by_name = {one.segment: one for one in recognise(names)}
+    unclear = [
+        f"Segment '{segment.name}': "
+        + (by_name[segment.name].reason if not by_name[segment.name].certain else "its code contradicts its name.")
+        for segment in found
+        if not segment.structure
+    ]
+    empty = [segment for segment in found if not segment.voxel_count]
+    lost = [f"Segment '{one.name}' is empty: draw it, or remove it." for one in empty if one.structure == "liver"]
+    said = [f"Segment '{one.name}' is empty." for one in empty if one.structure != "liver"]
+    return replace(
+        listed,
+        names=tuple(names),
+        structures=tuple(segment.structure for segment in found),
+        unclear=(*found.warnings, *unclear, *said),
+        grid=found.grid,
+        problems=tuple(lost),
+    )

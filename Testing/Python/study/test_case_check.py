@@ -256,3 +256,69 @@ def test_what_a_run_refuses_of_masks_and_ct_is_a_problem(case):
     problems = " ".join(check_case(case).all_problems)
     assert "spleen.nrrd does not say where its voxels are in the patient" in problems
     assert "holds no Hounsfield units: choose the CT in HU" in problems
+
+
+@pytest.fixture(scope="module")
+def with_objects(original, tmp_path_factory):
+    """The case with its segments as a DICOM SEG and an RT Structure Set beside the folder of masks."""
+    folder = shutil.copytree(original, tmp_path_factory.mktemp("objects") / "patient")
+    assert main(["run", str(folder / "case.json"), "-o", str(folder / "out"), "--dicom", "--rtstruct"]) == 0
+    for kind in ("SEG", "RTSTRUCT"):
+        (made,) = (folder / "out").rglob(f"{kind}.dcm")
+        made.rename(folder / f"{kind}.dcm")
+    shutil.rmtree(folder / "out")
+    return folder
+
+
+def without_places(header):
+    for group in header.PerFrameFunctionalGroupsSequence:
+        del group.PlanePositionSequence
+
+
+def cut_short(header):
+    header.PixelData = header.PixelData[:-100]
+
+
+def as_points(header):
+    for structure in header.ROIContourSequence:
+        for contour in structure.ContourSequence:
+            contour.ContourGeometricType = "POINT"
+
+
+def of_another(header):
+    header.PatientID = "P-other"
+
+
+@pytest.mark.slow
+class TestDicomSegments:
+    def checked(self, folder, tmp_path, kind, change=None, **keys):
+        case = shutil.copytree(folder, tmp_path / "patient") / "case.json"
+        if change is not None:
+            edited(case.parent / f"{kind}.dcm", change)
+        changed(case, lambda content: content["visits"][0].update(segments=f"{kind}.dcm"))
+        changed(case, lambda content: content.update(keys))
+        return case, check_case(case)
+
+    @pytest.mark.parametrize("kind", ["SEG", "RTSTRUCT"])
+    def test_those_that_can_be_read_pass(self, with_objects, tmp_path, kind):
+        _, found = self.checked(with_objects, tmp_path, kind)
+        assert found.all_problems == ()
+        assert "portal venous" in found.visits[0].contours
+        assert ("liver", "liver") in found.visits[0].segments
+
+    @pytest.mark.parametrize(
+        ("kind", "change"),
+        [("SEG", without_places), ("SEG", cut_short), ("RTSTRUCT", as_points), ("SEG", of_another)],
+    )
+    def test_what_a_run_refuses_the_check_refuses(self, with_objects, tmp_path, kind, change, capsys):
+        case, found = self.checked(with_objects, tmp_path, kind, change)
+        assert main(["run", str(case), "-o", str(tmp_path / "out")]) == 1
+        (reason,) = [text for text in found.visits[0].problems if f"{kind}.dcm" in text]
+        assert reason in capsys.readouterr().err
+
+    def test_another_id_of_the_same_person(self, with_objects, tmp_path):
+        _, found = self.checked(
+            with_objects, tmp_path, "SEG", of_another, same_patient="the id was replaced for export"
+        )
+        assert found.all_problems == ()
+        assert any("taken for one person: the id was replaced for export." in text for text in found.visits[0].warnings)
