@@ -13,6 +13,7 @@ from PRRTUptakeLib.dicom.errors import DicomError
 from PRRTUptakeLib.dicom.headers import label, number, text
 from PRRTUptakeLib.dicom.nm import decay_factor
 from PRRTUptakeLib.dicom.pet_header import PetHeader, pet_header
+from PRRTUptakeLib.dicom.pet_mappings import CONCENTRATION, SUV, mapping_doubts
 from PRRTUptakeLib.dicom.pet_units import Meaning, meaning_of_values
 from PRRTUptakeLib.dicom.times import ImageTime
 
@@ -103,10 +104,16 @@ class PetSeries:
         note = f"Decayed over {elapsed_s / 60:.4g} min by {factor:.6g} to {given.activity_Bq * factor / 1e6:.6g} MBq."
         return given.activity_Bq * factor, note
 
+    @property
+    def _stored_factors(self) -> np.ndarray:
+        """From stored values to what Units say, (k,), before any decay."""
+        return self.arranged.slopes * self.meaning.factors
+
     def as_suv(self, kind: str) -> Scaling:
         """Factors to SUV of a kind (a key of ``body.SUV_UNITS``)."""
-        base = self.arranged.slopes * self.meaning.factors
+        base = self._stored_factors
         decisions = [*self.head.decisions, *self.meaning.decisions]
+        decisions += [] if self.meaning.is_suv else mapping_doubts(self.arranged, CONCENTRATION, base)
         if self.meaning.is_suv:
             decisions += self.decay.decisions if self.head.decay_correction == "NONE" else ()
             if self.inputs.residual_MBq:
@@ -120,6 +127,7 @@ class PetSeries:
             decisions += [*self.decay.decisions, *self.given.decisions, note]
             decisions.append(f"SUVbw = Bq/ml x {weight_g:g} g / {activity_Bq:.9g} Bq.")
             time = self.decay.time.time if self.decay.time else self.given.time
+        decisions += mapping_doubts(self.arranged, SUV, base)
         decisions += self._body_decisions(kind)
         return Scaling(base * self._kind_factor(kind, decisions), time, tuple(decisions))
 
@@ -127,6 +135,7 @@ class PetSeries:
         """Factors to Bq/ml, at the moment to which the values hold."""
         base = self.arranged.slopes * self.meaning.factors * self.decay.factors
         decisions = [*self.head.decisions, *self.meaning.decisions, *self.decay.decisions]
+        decisions += [] if self.meaning.is_suv else mapping_doubts(self.arranged, CONCENTRATION, self._stored_factors)
         if self.meaning.is_suv:
             activity_Bq, note = self.activity_at_reference_Bq()
             stated_Bq = activity_Bq / self.given.net_fraction  # the stored SUV was made without the residual

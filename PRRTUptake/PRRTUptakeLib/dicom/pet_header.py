@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from PRRTUptakeLib.dicom.reading import Stack
     from PRRTUptakeLib.dicom.times import Clock
 
+_PROJECTED = {"REPROJECTION", "MIP", "MAX_IP", "MIN_IP", "MINIP", "PROJECTION IMAGE"}
 _SHARED = (
     "Units",
     "SUVType",
@@ -115,6 +116,7 @@ def pet_header(arranged: Stack, inputs: OperatorOverrides) -> PetHeader:
                 f"{label('RescaleSlope')} of {frame.header.path} is {frame.slope:g}, which is impossible: "
                 "export the series again."
             )
+    _refuse_projections(dataset, where)
     clock = clock_of(dataset, where, inputs.time_zone)
     drug = drug_item(dataset, where)
     nuclide = header_nuclide(drug, where, inputs.nuclide)
@@ -131,6 +133,18 @@ def pet_header(arranged: Stack, inputs: OperatorOverrides) -> PetHeader:
         *nuclide.decisions,
     )
     return PetHeader(headers, dataset, where, clock, drug, nuclide, decay_correction, decisions)
+
+
+def _refuse_projections(dataset: Dataset, where: str) -> None:
+    """Rotating views of a PET (PS3.3 C.8.9.1.1.4) are written in its units, and are no volume of the patient."""
+    for keyword in ("SeriesType", "ImageType"):
+        found = words(dataset, keyword, where)
+        if _PROJECTED & set(found):
+            shown = "\\".join(found)
+            raise DicomError(
+                f"{label(keyword)} of {where} is {shown}: projections of the patient, no tomogram; choose the PET "
+                "series."
+            )
 
 
 def _corrections(headers: tuple[Header, ...], dataset: Dataset, where: str) -> tuple[str, list[str]]:
