@@ -210,6 +210,11 @@ def _slice_vector(dataset: Dataset, frames: int, where: str) -> tuple[np.ndarray
             f"{label('ImageType')} of {where} is '{kind[2]}', not a reconstructed tomogram (RECON TOMO): "
             "choose the reconstructed series."
         )
+    if kind[3:4] == ("TRANSMISSION",):  # PS3.3 C.8.4.9.1.1
+        raise DicomError(
+            f"{label('ImageType')} of {where} is '{kind[3]}', an attenuation map and no activity: choose the emission "
+            "series."
+        )
     pointed = numbers(dataset, "FrameIncrementPointer", where)
     if pointed is not None and [int(tag) for tag in pointed] != [0x00540080]:
         shown = ", ".join(f"({int(tag) >> 16:04X},{int(tag) & 0xFFFF:04X})" for tag in pointed)

@@ -11,7 +11,7 @@ import numpy as np
 
 from PRRTUptakeLib.dicom.dead_time import dead_time_factor, dead_time_note
 from PRRTUptakeLib.dicom.errors import CalibrationError
-from PRRTUptakeLib.dicom.headers import items, label, number, words
+from PRRTUptakeLib.dicom.headers import items, label, number, text, words
 from PRRTUptakeLib.dicom.operator_overrides import DOUBT
 from PRRTUptakeLib.dicom.real_world import (
     CONCENTRATION,
@@ -124,6 +124,9 @@ def _without_calibration(
     if not chosen:
         others = sorted({one.unit.code for one in mappings})
         note = f" (its mappings give {', '.join(others)})" if others else ""
+        stated = text(arranged.frames[0].header.dataset, "Units", where)  # no attribute of NM, but some write it
+        if stated and not note:
+            note = f" (its {label('Units')} are {stated}: state 'units' if that is right)"
         raise CalibrationError(
             f"{where} has no calibration: its counts have no Real World Value Mapping to Bq/ml{note}; "
             "give the camera's calibration factor (cps/MBq)."

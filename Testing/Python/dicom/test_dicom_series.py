@@ -9,6 +9,7 @@ import pydicom
 import pytest
 from builders.dicom_builders import ABSENT, mapping, set_all, write_nm, write_slices
 from PRRTUptakeLib.dicom.errors import DicomError, HeaderError
+from PRRTUptakeLib.dicom.operator_overrides import OperatorOverrides
 from PRRTUptakeLib.dicom.quantify import quantify
 from PRRTUptakeLib.dicom.reading import arrange, read_volume
 from PRRTUptakeLib.dicom.series import find_series, group_files, scan_folder
@@ -251,6 +252,13 @@ class TestBadInput:
         with pytest.raises(PRRTError, match="no calibration"):
             quantify(only(tmp_path))
 
+    def test_nm_whose_units_are_those_of_pet(self, tmp_path):
+        write_nm(tmp_path / "nm", CUBE, changes={"Units": "BQML"})
+        with pytest.raises(PRRTError, match=r"its Units \(0054,1001\) are BQML: state 'units' if that is right"):
+            quantify(only(tmp_path))
+        stated = OperatorOverrides(units="Bq/ml")
+        assert quantify(only(tmp_path), stated).volume.array.max() == CUBE.max()
+
     @pytest.mark.parametrize(
         ("changes", "words"),
         [
@@ -259,6 +267,7 @@ class TestBadInput:
             ({"SliceVector": ABSENT}, "Slice Vector"),
             ({"FrameIncrementPointer": [0x00540080, 0x00540070]}, "gated"),
             ({"ImageType": ["ORIGINAL", "PRIMARY", "TOMO", "EMISSION"]}, "RECON TOMO"),
+            ({"ImageType": ["ORIGINAL", "PRIMARY", "RECON TOMO", "TRANSMISSION"]}, "attenuation map"),
             ({"DetectorInformationSequence": ABSENT}, "Detector Information"),
             ({"SpacingBetweenSlices": 0}, "Spacing Between Slices"),
         ],
