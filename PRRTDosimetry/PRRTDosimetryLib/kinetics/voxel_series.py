@@ -123,7 +123,10 @@ def _require_activity(volume: Volume, time_h: float) -> None:
 
 
 def _propagated(volume: Volume, grid: Grid, transform: RasTransform | None) -> np.ndarray:
-    """Values on ``grid`` by linear interpolation, NaN outside the image."""
+    """Values on ``grid`` by linear interpolation, NaN outside the image and its field of view."""
+    if volume.outside_field is not None:
+        seen = np.where(volume.outside_field, np.float32(np.nan), volume.array)
+        volume = volume.with_values(seen, outside_field=None)
     matrix = as_matrix(transform)
     if matrix is None:
         return _through_function(volume, grid, transform)

@@ -201,6 +201,8 @@ def region_uptakes(
     RecoveryError
         If the regions cannot be distinguished at this resolution, or the image does not belong to them.
     """
+    if body is None and image.outside_field is not None:
+        body = ~image.outside_field  # no background where nothing was measured
     model = region_model(regions, body, sampled)
     spread = shifted_to_image(image, spread_regions(model, settings.fwhm_mm), settings.registration_mm)
     corrected = correct_regions(image, spread, settings.form)

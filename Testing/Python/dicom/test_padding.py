@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 
 import numpy as np
 import pydicom
 import pytest
 from builders.dicom_builders import base, mapping, set_pixels, write_nm, write_slices
 from PRRTDosimetryLib.commands import main
+from PRRTDosimetryLib.dosimetry.voxel_dose import voxel_tia
+from PRRTDosimetryLib.kinetics.voxel_series import VoxelSeries
+from PRRTUptakeLib.dicom.bed_positions import join_beds
+from PRRTUptakeLib.dicom.operator_overrides import Quantified
 from PRRTUptakeLib.dicom.quantify import quantify
 from PRRTUptakeLib.dicom.reading import arrange, read_volume
 from PRRTUptakeLib.dicom.series import find_series
 from PRRTUptakeLib.dicom.suv import suv
+from PRRTUptakeLib.imaging.volume import Grid, Volume
 from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
 from PRRTUptakeLib.uptake.errors import OccupancyError
 from PRRTUptakeLib.uptake.metrics import region_metrics
+from PRRTUptakeLib.uptake.occupancy import occupancy
+from PRRTUptakeLib.uptake.region_model import BACKGROUND
+from PRRTUptakeLib.uptake.region_uptake import PartialVolumeSettings, region_uptakes
 
 SHAPE = (6, 16, 16)
 ROWS, COLUMNS = np.mgrid[:16, :16]
@@ -150,9 +160,58 @@ def test_float_pixels(tmp_path):
     assert arranged.scaled(arranged.slopes).min() == 0
 
 
+def test_images_of_a_dose_map_are_fitted_where_they_measured():
+    """Of four images the last measured nothing on the left: its zeros are no fast clearance."""
+    start, left = datetime(2026, 3, 1, tzinfo=timezone.utc), np.zeros((6, 8, 8), dtype=bool)
+    left[:, :, :3] = True
+    images = []
+    for hours in (4, 24, 72, 168):
+        array = np.full(left.shape, 1e5 * 2 ** (-hours / 60), dtype=np.float32)
+        moment = start + timedelta(hours=hours)
+        images.append(Volume(array, np.diag([4.0, 4, 4, 1]), "activity concentration", "Bq/ml", moment))
+    last = images[-1]
+    images[-1] = replace(last, array=np.where(left, 0, last.array), outside_field=left)
+    found = voxel_tia(VoxelSeries.from_volumes(images, start, "Lu-177")).tia.array
+    np.testing.assert_allclose(found, 1e5 * 60 / np.log(2) / 1e6, rtol=0.02)
+
+
+def test_padding_is_no_background_of_a_region():
+    """A hot box beside the end of the field of view, in a body of 100: what was not measured must not dilute it."""
+    grid, outside = Grid((20, 20, 20), np.diag([4.0, 4, 4, 1])), np.zeros((20, 20, 20), dtype=bool)
+    outside[:, :, :8] = True
+    array = np.full(grid.shape, 100.0)
+    array[8:12, 8:12, 9:13] = 1000.0
+    array[outside] = 0.0
+    image = Volume(array, grid.ijk_to_ras, "activity concentration", "Bq/ml", outside_field=outside)
+    segment = Segment("lesion", np.ones((4, 4, 4)), (8, 8, 9))
+    regions = [occupancy(segment, grid, grid)]
+    settings = PartialVolumeSettings(mode="none", fwhm_mm=8.0, registration_mm=0.0)
+    assert region_uptakes(image, regions, settings).corrected.uncorrected(BACKGROUND) == pytest.approx(100.0)
+
+
 def test_a_node_remembers_where_nothing_was_measured(tmp_path, scene):
     from PRRTUptakeLib.mrml.volumes import node_from_volume, volume_from_node
 
     write_slices(tmp_path, padded(np.int16, -32768), "PT", changes={"PixelPaddingValue": -32768})
     node = node_from_volume(quantify(only(tmp_path)).volume, "PET")
     np.testing.assert_array_equal(volume_from_node(node).outside_field, OUTSIDE)
+
+
+def test_a_bed_that_measured_nothing_in_a_plane_leaves_it_to_the_other():
+    beds = []
+    for first, padded_plane in ((0, 5), (4, 0)):
+        matrix = np.diag([4.0, 4, 5, 1])
+        matrix[2, 3] = 5.0 * first
+        outside = np.zeros(SHAPE, dtype=bool)
+        outside[padded_plane] = True
+        outside[:, :, 0] = True  # of both
+        moment = datetime(2026, 3, 1, tzinfo=timezone.utc)
+        array = np.where(outside, 0.0, 500.0)
+        volume = Volume(array, matrix, "activity concentration", "Bq/ml", moment, outside_field=outside)
+        beds.append(Quantified(volume, (), "Lu-177", 574_344.0))
+    joined = join_beds(beds, ["a", "b"])
+    assert set(np.unique(joined.volume.array[:, :, 1:])) == {500.0}
+    np.testing.assert_array_equal(
+        joined.volume.outside_field, np.arange(16)[None, None, :] + np.zeros((10, 16, 1)) == 0
+    )
+    assert not joined.doubts
