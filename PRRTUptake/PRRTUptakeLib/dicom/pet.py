@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from PRRTUptakeLib.dicom.administration import Administration, administration
 from PRRTUptakeLib.dicom.body import factor_from_bw, header_body
 from PRRTUptakeLib.dicom.decay_correction import ACQUISITION_TIME, Decay, decay_of_values, frame_starts
@@ -19,8 +21,6 @@ from PRRTUptakeLib.dicom.times import ImageTime
 
 if TYPE_CHECKING:
     from datetime import datetime
-
-    import numpy as np
 
     from PRRTUptakeLib.dicom.body import Body
     from PRRTUptakeLib.dicom.operator_overrides import OperatorOverrides
@@ -107,7 +107,7 @@ class PetSeries:
     @property
     def _stored_factors(self) -> np.ndarray:
         """From stored values to what Units say, (k,), before any decay."""
-        return self.arranged.slopes * self.meaning.factors
+        return np.asarray(self.arranged.slopes * self.meaning.factors)
 
     def as_suv(self, kind: str) -> Scaling:
         """Factors to SUV of a kind (a key of ``body.SUV_UNITS``)."""
