@@ -231,7 +231,8 @@ def _unknown(name: str, words: Sequence[str]) -> LabelMatch:
     return LabelMatch(
         name,
         "",
-        f"'{name}' contains words that are not understood beside {', '.join(hint)}: choose or leave aside.",
+        f"'{name}' contains words that are not understood beside {', '.join(hint)}: choose, rename it, or leave it "
+        "aside.",
         hint,
     )
 
