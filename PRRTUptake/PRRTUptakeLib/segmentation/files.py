@@ -5,7 +5,6 @@ Every file is checked to be whole before its voxels are used: a mask that was cu
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from PRRTUptakeLib.imaging.volume import LPS_TO_RAS, Grid
 from PRRTUptakeLib.segmentation.bounding_box import resampled, volume_mL
 from PRRTUptakeLib.segmentation.errors import SegmentationError, SegmentError
 from PRRTUptakeLib.segmentation.label_boxes import Box, label_boxes
+from PRRTUptakeLib.segmentation.label_tables import names_beside, names_in_header
 from PRRTUptakeLib.segmentation.regrid import covering_grid, regrid
 from PRRTUptakeLib.segmentation.segments import Segment, Segmentation
 from PRRTUptakeLib.segmentation.totalsegmentator import TABLES
@@ -102,7 +102,7 @@ def read_mask_file(path: Path, labels: Mapping[int, str] | str | None = None) ->
     ----------
     path : NIfTI, NRRD or MetaImage file.
     labels : name of each number, or the name of a table ("total", "total_v3" of TotalSegmentator); None for the table
-        in the file's header, or in a .json file of the same name beside it.
+        in the file's header, or in a file beside it, see `label_tables`.
 
     Raises
     ------
@@ -174,7 +174,8 @@ def read_voxels(path: Path) -> MaskFile:
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
         raise SegmentationError(f"{path.name} is not a mask of three dimensions with one value per voxel.")
     grid, sheared = straightened(grid_of_image(image), path.name)
-    return MaskFile(SimpleITK.GetArrayFromImage(image), grid, {}, sheared)
+    labels = names_in_header({key: image.GetMetaData(key) for key in image.GetMetaDataKeys()})
+    return MaskFile(SimpleITK.GetArrayFromImage(image), grid, labels, sheared)
 
 
 def grid_of_image(image: SimpleITK.Image) -> Grid:
@@ -195,8 +196,7 @@ def _stem(path: Path) -> str:
 def _segments_of(path: Path, name: str) -> Segmentation:
     """The segments of one file: those of its labels if names for them are there, else the one mask."""
     found = read_voxels(path)
-    beside = path.with_name(f"{_stem(path)}.json")
-    names = found.labels or (_names_next_to(beside) if beside.is_file() else {})
+    names = found.labels or names_beside(path, _stem(path))
     if names and not _has_one_broken_value(found.values):
         boxes = _boxes(found.values, path)
         if len(boxes) + (not found.values.all()) > 2:
@@ -211,19 +211,6 @@ def _has_one_broken_value(values: np.ndarray) -> bool:
         return False
     top = values.max()
     return bool(top != np.floor(top)) and bool(((values == 0) | (values == top)).all())
-
-
-def _names_next_to(path: Path) -> dict[int, str]:
-    """Names of labels from a .json file: {"1": "liver", ...} or {"liver": 1, ...} (as nnU-Net has it)."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        content = content.get("labels", content)
-        pairs = [(key, value) if str(key).isdigit() else (value, key) for key, value in content.items()]
-        return {int(number): str(name) for number, name in pairs if int(number) != 0}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise SegmentationError(
-            f'{path.name} must hold the names of labels, {{"1": "liver", ...}}: correct or remove it.'
-        ) from error
 
 
 def _labelled(found: MaskFile, names: Mapping[int, str], path: Path, boxes: Mapping[int, Box]) -> Segmentation:
@@ -306,6 +293,6 @@ def binary(values: np.ndarray, path: Path) -> np.ndarray:
     if found.size and (found.min() != found.max() or not 0 < found[0] < np.inf):
         raise SegmentationError(
             f"{path.name} is not a mask: beside 0 it holds values from {found.min()} to {found.max()}. "
-            "Give one file per structure, or the names of its labels."
+            "Give one file per structure, or the names of its labels ('labels' in the case file)."
         )
     return np.asarray(inside)

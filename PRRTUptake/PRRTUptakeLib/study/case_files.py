@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from PRRTUptakeLib.segmentation.label_tables import tables_beside
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -16,7 +18,7 @@ def case_files(path: Path) -> tuple[Path, ...]:
     """Every file that a case's result depends on, wherever it is; cheap, since nothing is read but the case file.
 
     These are the case file, all files in the folders of its visits, and every file that it names at any place, such as
-    a protocol, a transform, a table of doses or a phantom. A case file that cannot be read is alone in the list.
+    a label map (with the table of its names beside it), a protocol, a transform, a table of doses or a phantom. A case file that cannot be read is alone in the list.
     """
     found = {path.resolve()}
     try:
@@ -30,6 +32,7 @@ def case_files(path: Path) -> tuple[Path, ...]:
                 found.update(one for one in place.rglob("*") if one.is_file())
             elif place.is_file():
                 found.add(place)
+                found.update(tables_beside(place) if key == "segments" else ())
         except (OSError, ValueError):  # a text that no file can be called
             continue
     return tuple(sorted(found))

@@ -17,6 +17,7 @@ from PRRTUptakeLib.imaging.file_checks import check_stated_place
 from PRRTUptakeLib.segmentation.dicom_contours import contour_files, read_contours
 from PRRTUptakeLib.segmentation.files import SUFFIXES, grid_of_image, is_mask_file, read_mask, read_voxels
 from PRRTUptakeLib.segmentation.label_matching import recognise
+from PRRTUptakeLib.segmentation.label_tables import names_beside
 from PRRTUptakeLib.segmentation.regrid import same_lattice
 from PRRTUptakeLib.study.errors import StudyError
 from PRRTUptakeLib.study.segment_files import read_segments
@@ -145,7 +146,7 @@ def _of_masks(folder: Path, files: Sequence[Path]) -> SegmentNames:
 
 def _has_names(path: Path) -> bool:
     """Whether a file brings a table of the names of its labels, in its header or beside it."""
-    return path.with_name(f"{_without_suffix(path)}.json").is_file() or bool(read_voxels(path).labels)
+    return bool(names_beside(path, _without_suffix(path)) or read_voxels(path).labels)
 
 
 def _without_suffix(path: Path) -> str:
