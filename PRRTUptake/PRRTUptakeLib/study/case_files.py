@@ -18,7 +18,8 @@ def case_files(path: Path) -> tuple[Path, ...]:
     """Every file that a case's result depends on, wherever it is; cheap, since nothing is read but the case file.
 
     These are the case file, all files in the folders of its visits, and every file that it names at any place, such as
-    a label map (with the table of its names beside it), a protocol, a transform, a table of doses or a phantom. A case file that cannot be read is alone in the list.
+    a label map (with the table of its names beside it), a protocol, a transform, a table of doses or a phantom. A case
+    file that cannot be read is alone in the list.
     """
     found = {path.resolve()}
     try:
