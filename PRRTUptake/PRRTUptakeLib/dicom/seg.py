@@ -121,11 +121,16 @@ def _frame_grid(
         if made is not None and _same_voxels(made[0], candidate.grid):
             return made[0], made[1], candidate.grid, []
     step, note = _own_step(planes, normal, where)
+    named = next((one.series.label for one in found if one.found_by == "named"), "")
+    if named:
+        note.append(
+            f"{where} names {named}, but its voxels are not those: it is taken where it says itself; compare the "
+            "outlines with the image."
+        )
     made = _placed(planes, size, step)
     if made is None:
-        raise DicomError(
-            f"The planes of {where} are at uneven distances or beside each other, and its image is not here: add it."
-        )
+        image = f"are not those of {named}: export it on that image" if named else "its image is not here: add it"
+        raise DicomError(f"The planes of {where} are at uneven distances or beside each other, and {image}.")
     return made[0], made[1], None, note
 
 

@@ -7,6 +7,7 @@ reference region (NCI Thesaurus, NCIt). Left and right kidney share one code and
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from PRRTUptakeLib.segmentation.errors import SegmentationError
@@ -77,6 +78,9 @@ KIDNEY = Code("64033007", "Kidney")
 METASTASIS = Code("14799000", "Neoplasm, Secondary")
 # What other programs call a lesion; where it is then decides, and without that its name.
 _LESIONS = (METASTASIS, Code("52988006", "Lesion"), Code("108369006", "Neoplasm"), Code("4147007", "Mass"))
+# What leaves it to the region what it is, as dcmqi and Slicer write it.
+_GENERIC = (Code("113343008", "Organ"), Code("85756007", "Tissue"), ANATOMY)
+_RETIRED_SCHEMES = ("SRT", "SNM3", "99SDM")
 LUMBAR_SPINE = Code("122496007", "Lumbar spine")
 
 ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII")
@@ -218,7 +222,12 @@ def structures_of(entry: CodedEntry) -> tuple[Structure, ...]:
     ['kidney_left']
     >>> [s.key for s in structures_of(CodedEntry(Code("71133005", "")))]
     ['liver_lobe_caudate', 'liver_segment_1']
+    >>> [s.key for s in structures_of(CodedEntry(Code("T-71000", "", "SRT"), modifier=Code("G-A101", "", "SRT")))]
+    ['kidney_left']
     """
+    entry = _current(entry)
+    if entry.type in _GENERIC and entry.region is not None:  # "organ" in the region of the liver is the liver
+        entry = CodedEntry(entry.region, entry.category, entry.modifier)
     same = [item for item in _STRUCTURES if item.code == entry.type]
     if entry.modifier is not None:
         same = [item for item in same if item.modifier is None or item.modifier == entry.modifier]
@@ -231,6 +240,22 @@ def structures_of(entry: CodedEntry) -> tuple[Structure, ...]:
     return tuple(same)
 
 
+def _current(entry: CodedEntry) -> CodedEntry:
+    """The entry with codes of SNOMED CT in place of those of SNOMED RT, which DICOM has retired."""
+    return CodedEntry(*(_of_today(one) for one in (entry.type, entry.category, entry.modifier, entry.region)))  # type: ignore[arg-type]
+
+
+@cache
+def _of_today(code: Code | None) -> Code | None:
+    if code is None or code.scheme not in _RETIRED_SCHEMES:
+        return code
+    from pydicom.sr.coding import Code as Coded  # compares codes of both by the table of PS3.16
+
+    old = Coded(code.value, "SRT", code.meaning)  # the schemes differ in name only
+    known = [one for item in _STRUCTURES for one in (item.code, item.region, item.modifier) if one is not None]
+    return next((one for one in (*known, *_LESIONS, *_GENERIC) if old == Coded(one.value, one.scheme, "")), code)
+
+
 def lobe_of(entry: CodedEntry) -> str:
     """The lobe that the site of a lesion or region names; "" if none.
 
@@ -239,7 +264,8 @@ def lobe_of(entry: CodedEntry) -> str:
     >>> lobe_of(CodedEntry(METASTASIS, region=Code("48521005", "Right lobe of liver")))
     'right'
     """
-    return next((item.lobe for item in _STRUCTURES if item.lobe not in ("", "none") and item.code == entry.region), "")
+    region = _of_today(entry.region)
+    return next((item.lobe for item in _STRUCTURES if item.lobe not in ("", "none") and item.code == region), "")
 
 
 TERMINOLOGY_TAG = "TerminologyEntry"  # of a segment, in Slicer

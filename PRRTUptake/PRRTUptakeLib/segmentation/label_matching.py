@@ -16,6 +16,9 @@ from PRRTUptakeLib.segmentation import codes, structure_names
 from PRRTUptakeLib.segmentation.errors import SegmentationError
 from PRRTUptakeLib.segmentation.segments import Segmentation
 
+_NUMBERED = re.compile(r"Segment \d+")
+_MOST_OF_COUINAUD = 6  # of eight
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
@@ -64,6 +67,7 @@ def recognise(
     entries = entries or {}
     found = [recognise_one(name, entries.get(name)) for name in segments]
     coded = {name for name, entry in entries.items() if entry is not None and codes.structures_of(entry)}
+    found = _numbered_in_company(found, coded)
     return tuple(_without_doubles(_caudate_in_context(_vertebrae_in_company(found, coded))))
 
 
@@ -183,6 +187,25 @@ def _vertebrae_in_company(found: Sequence[LabelMatch], coded: Collection[str]) -
         )
         result.append(LabelMatch(item.segment, "", reason, choice))
     return result
+
+
+def _numbered_in_company(found: Sequence[LabelMatch], coded: Collection[str]) -> list[LabelMatch]:
+    """Segment 1 is Couinaud's beside most of the others; OHIF gives that name to any new segment."""
+    numbered = {item.segment for item in found if item.segment not in coded and _NUMBERED.fullmatch(item.segment)}
+    if len({item.structure for item in found if item.segment in numbered} & set(codes.COUINAUD)) >= _MOST_OF_COUINAUD:
+        return list(found)
+    return [
+        LabelMatch(
+            item.segment,
+            "",
+            f"'{item.segment}' is what viewers call any new segment: rename it, to liver segment "
+            f"{item.segment.split()[-1]} if it is Couinaud's.",
+            (item.structure,),
+        )
+        if item.segment in numbered and item.structure
+        else item
+        for item in found
+    ]
 
 
 def _side(words: Sequence[str]) -> tuple[str, tuple[str, ...]]:
