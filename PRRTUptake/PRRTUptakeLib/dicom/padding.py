@@ -36,8 +36,10 @@ class Padding:
 
         Padding may use bits that no measured value has (63536 in pixels of 12 bits, as scanners write -2000).
         """
-        inside = (values >= self.low) & (values <= self.high)
-        if self.low == self.high and written.dtype.kind in "iu" and written.dtype.itemsize == 2:
+        if self.low != self.high:
+            return np.asarray((values >= self.low) & (values <= self.high))
+        inside = values == self.low
+        if values is not written and written.dtype.kind in "iu" and written.dtype.itemsize == 2:
             bits = written.view(written.dtype.str.replace("i", "u"))
             inside |= bits == int(self.low) % 65536
         return np.asarray(inside)

@@ -100,8 +100,9 @@ class Stack:
         """The stored values, [k, j, i]; padding has the lowest of the measured ones."""
         found = self._fill(np.empty(self.shape, dtype=self.dtype), lambda out, values, k: np.copyto(out, values))
         outside = self.outside_field
-        if outside is not None and not outside.all():
-            found[outside] = found[~outside].min()
+        if outside is not None:
+            np.putmask(found, outside, found.max())  # so that the lowest is one that was measured
+            np.putmask(found, outside, found.min())
         return found
 
     def scaled(self, slopes: np.ndarray, intercepts: np.ndarray | None = None) -> np.ndarray:
@@ -128,7 +129,7 @@ class Stack:
                 if offsets[k]:
                     out += np.float32(offsets[k])
             if outside is not None:
-                out[outside[k]] = 0.0
+                np.putmask(out, outside[k], 0.0)
             sums[k], most[k] = out.sum(), out.max()
 
         return self._fill(np.empty(self.shape, dtype=np.float32), convert), float(sums.sum()), float(most.max())
@@ -399,7 +400,7 @@ def read_volume(series: Series, compact: bool = False) -> Volume:
         array = arranged.scaled(arranged.slopes, arranged.intercepts)
     notes = []
     if arranged.outside_field is not None and series.modality == "CT":
-        array[arranged.outside_field] = AIR_HU
+        np.putmask(array, arranged.outside_field, AIR_HU)
         notes.append(f"Padding ({label('PixelPaddingValue')}) counts as air, {AIR_HU:g} HU.")
     return Volume(array, arranged.ijk_to_ras, quantity, units, None, provenance(arranged, notes), compact=whole)
 
