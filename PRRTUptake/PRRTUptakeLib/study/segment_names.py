@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
 import SimpleITK
 from pydicom.errors import InvalidDicomError
 
@@ -15,10 +14,11 @@ from PRRTUptakeLib.dicom.seg import unnamed
 from PRRTUptakeLib.errors import PRRTError
 from PRRTUptakeLib.imaging.file_checks import check_stated_place
 from PRRTUptakeLib.segmentation.dicom_contours import contour_files, read_contours
-from PRRTUptakeLib.segmentation.files import SUFFIXES, grid_of_image, is_mask_file, read_mask, read_voxels
+from PRRTUptakeLib.segmentation.files import SUFFIXES, grid_of_image, is_mask_file, read_mask_file, read_voxels
 from PRRTUptakeLib.segmentation.label_matching import recognise
 from PRRTUptakeLib.segmentation.label_tables import names_beside
 from PRRTUptakeLib.segmentation.regrid import same_lattice
+from PRRTUptakeLib.segmentation.totalsegmentator import KNOWN
 from PRRTUptakeLib.study.errors import StudyError
 from PRRTUptakeLib.study.segment_files import read_segments
 
@@ -72,9 +72,9 @@ def segment_names(
 ) -> SegmentNames:
     """List the segments of a folder of masks, a label map, a ``.seg.nrrd`` file or DICOM.
 
-    Voxels are read of label maps, of the masks of liver and lesions, and of DICOM with its images. ``labels`` are the
-    names of a label map's numbers, or the name of their table; ``series`` the visit's images, and ``same_patient`` as
-    in `read_segments`.
+    Voxels are read of label maps, of masks (but those of TotalSegmentator that nothing is measured in), and of DICOM
+    with its images. ``labels`` are the names of a label map's numbers, or the name of their table; ``series`` the
+    visit's images, and ``same_patient`` as in `read_segments`.
 
     Raises
     ------
@@ -134,13 +134,16 @@ def _of_masks(folder: Path, files: Sequence[Path]) -> SegmentNames:
         if not same_lattice(grids[0], grid)
     ]
     listed = _listed(MASKS, names, grids[0])
-    for path, structure in zip(files, listed.structures, strict=True):
-        if structure == "liver" or "lesion" in structure:
-            try:
-                if not np.any(read_mask(path)[0]):
-                    problems.append(f"The mask {path.name} is empty: draw it, or remove the file.")
-            except PRRTError as error:
-                problems.append(str(error))
+    for path, name, structure in zip(files, names, listed.structures, strict=True):
+        if name in KNOWN and not structure:
+            continue  # one of TotalSegmentator's hundred that nothing is measured in
+        try:
+            drawn = any(segment.voxel_count for segment in read_mask_file(path))
+        except PRRTError as error:
+            problems.append(str(error))
+            continue
+        if not drawn and (structure == "liver" or "lesion" in structure):
+            problems.append(f"The mask {path.name} is empty: draw it, or remove the file.")
     return replace(listed, problems=tuple(dict.fromkeys(problems)), unclear=(*listed.unclear, *other_grids))
 
 

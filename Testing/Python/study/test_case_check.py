@@ -258,6 +258,26 @@ def test_what_a_run_refuses_of_masks_and_ct_is_a_problem(case):
     assert "holds no Hounsfield units: choose the CT in HU" in problems
 
 
+def cut_in_half(path):
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+
+
+def in_fractions(path):
+    image = sitk.Cast(sitk.ReadImage(str(path)), sitk.sitkFloat32)
+    image[0, 0, 0], image[1, 0, 0] = 0.3, 0.7
+    sitk.WriteImage(image, str(path))
+
+
+@pytest.mark.parametrize("spoil", [cut_in_half, in_fractions])
+def test_masks_of_organs_that_a_run_refuses(case, spoil, capsys):
+    spoil(case.parent / "segments" / "kidney_left.nii.gz")
+    (problem,) = check_case(case).visits[0].problems
+    assert problem.startswith("kidney_left.nii.gz is ")
+    assert main(["run", str(case), "-o", str(case.parent / "out")]) == 1
+    assert problem in capsys.readouterr().err
+
+
 @pytest.fixture(scope="module")
 def with_objects(original, tmp_path_factory):
     """The case with its segments as a DICOM SEG and an RT Structure Set beside the folder of masks."""
