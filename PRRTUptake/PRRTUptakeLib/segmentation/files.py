@@ -137,18 +137,6 @@ def read_labelmap(path: Path, names: Mapping[int, str]) -> Segmentation:
     return _labelled(found, names, path, _boxes(found.values, path))
 
 
-def read_mask(path: Path) -> tuple[np.ndarray, Grid]:
-    """Read one mask: voxels inside [k, j, i], and the grid of the file.
-
-    Raises
-    ------
-    SegmentationError
-        If the file is not readable, has no three dimensions, or is not binary.
-    """
-    found = read_voxels(path)
-    return binary(found.values, path), found.grid
-
-
 def read_voxels(path: Path) -> MaskFile:
     """Values and grid of a file that was checked to be whole.
 
