@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PRRTUptakeLib.statistics.paired import LEAST_PATIENTS
 from PRRTUptakeLib.study.designs import design_of
 from PRRTUptakeLib.versions import VERSION
 from PRRTUptakeLib.vocabulary import AGGREGATIONS, REFERENCES, metric_label
@@ -80,8 +79,8 @@ def _statistics(protocol: Protocol, endpoint: Endpoint | None) -> list[str]:
     ]
     if rules.bootstrap_samples:
         words.append(
-            f"Bootstrap intervals are bias-corrected and accelerated, of {rules.bootstrap_samples} resamples of "
-            f"patients (seed {rules.bootstrap_seed}); those of fewer than {LEAST_PATIENTS} patients are too narrow."
+            f"Bootstrap intervals are studentised, of {rules.bootstrap_samples} resamples of patients (seed "
+            f"{rules.bootstrap_seed}), and not narrower than Student's t makes them."
         )
     if endpoint and endpoint.propagated:
         words.append(

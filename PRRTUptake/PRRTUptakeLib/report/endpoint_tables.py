@@ -6,7 +6,6 @@ import math
 from typing import TYPE_CHECKING
 
 from PRRTUptakeLib.formatting import natural_order, number, p_value, p_words, plain_table, with_interval
-from PRRTUptakeLib.statistics.paired import LEAST_PATIENTS
 from PRRTUptakeLib.study.cohort.cohort_result import ANALYSED
 from PRRTUptakeLib.study.designs import design_of
 from PRRTUptakeLib.study.designs.base import ROUTE_RATIOS
@@ -54,8 +53,7 @@ def endpoint_table(endpoint: Endpoint) -> Table:
         ],
     ]
     if all(map(math.isfinite, endpoint.bootstrap.gmr_ci)):  # a protocol may ask for no samples
-        few = " (too few, see note)" if result.n < LEAST_PATIENTS else ""
-        words = f"same, BCa bootstrap over patients{few}"
+        words = "same, studentised bootstrap over patients"
         rows.append(["log", words, with_interval(result.gmr, endpoint.bootstrap.gmr_ci), ""])
     rows.append(["log", "standard deviation of log ratios", number(result.sd_log), ""])
     if endpoint.propagated:

@@ -28,7 +28,6 @@ from PRRTUptakeLib.statistics.measurement_uncertainty import (
     responder_attenuation,
 )
 from PRRTUptakeLib.statistics.paired import (
-    LEAST_PATIENTS,
     BootstrapIntervals,
     PairedComparison,
     bootstrap_intervals,
@@ -325,10 +324,10 @@ def _endpoint(protocol: Protocol, pairs: PairedValues, notes: tuple[str, ...], p
             propagated = _propagated(pairs, protocol)
         except PropagationError as problem:
             notes += (f"Measurement uncertainty is not carried into the interval. {problem}",)
-    if rules.bootstrap_samples and len(pairs.patients) < LEAST_PATIENTS:
+    if rules.bootstrap_samples and not math.isnan(comparison.p_log) and math.isnan(bootstrap.gmr_ci[0]):
         notes += (
-            f"The bootstrap interval of {len(pairs.patients)} patients is too narrow, as of all fewer than "
-            f"{LEAST_PATIENTS} (6 patients: it holds 86 % of truths): take that by Student's t.",
+            f"There is no bootstrap interval: too many resampled cohorts of these {len(pairs.patients)} patients have "
+            "no scatter; take that by Student's t.",
         )
     if math.isnan(comparison.p_log):
         notes += ("All patients have the same ratio: without scatter between them there is no test and no interval.",)

