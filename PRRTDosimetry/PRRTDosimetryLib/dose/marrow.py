@@ -52,6 +52,22 @@ def vertebrae_fraction(vertebrae: str) -> float:
     """
     if vertebrae in VERTEBRAE_FRACTION:
         return VERTEBRAE_FRACTION[vertebrae]
+    return _LUMBAR / 5 * len(lumbar_levels(vertebrae))
+
+
+def lumbar_levels(vertebrae: str) -> tuple[int, ...]:
+    """Numbers of lumbar vertebrae from their words.
+
+    Examples
+    --------
+    >>> lumbar_levels("L2-L4"), lumbar_levels("L2, L4"), lumbar_levels("L3")
+    ((2, 3, 4), (2, 4), (3,))
+
+    Raises
+    ------
+    DoseError
+        For other words.
+    """
     levels: set[int] = set()
     for part in vertebrae.split(", "):
         found = re.fullmatch(r"L([1-5])(?:-L([1-5]))?", part)
@@ -61,7 +77,7 @@ def vertebrae_fraction(vertebrae: str) -> float:
                 "give the share."
             )
         levels |= set(range(int(found[1]), int(found[2] or found[1]) + 1))
-    return _LUMBAR / 5 * len(levels)
+    return tuple(sorted(levels))
 
 
 REFERENCE_FAT = 0.30

@@ -39,6 +39,7 @@ from PRRTDosimetryLib.dosimetry.one_injection import (
 )
 from PRRTDosimetryLib.dosimetry.point_rows import point_rows
 from PRRTDosimetryLib.dosimetry.recovery_doses import LesionPoints, RecoveredDoses, recovered_doses
+from PRRTDosimetryLib.dosimetry.red_marrow import marrow_points
 from PRRTDosimetryLib.dosimetry.refused_curves import empty_words, hole_words, refused_curves
 from PRRTDosimetryLib.dosimetry.regions import KIDNEYS, KIDNEYS_APART, Patient, Region, marrow_vertebrae, region_of
 from PRRTDosimetryLib.dosimetry.settings import DoseSettings, with_rules
@@ -240,7 +241,7 @@ def cycle_dosimetry(
     if refused and not curves:
         raise DosimetryError(next(iter(refused.values())))
     uptakes = [visit.uptakes for visit in ordered]
-    concentrations = cycle_concentrations(list(regions), uptakes)
+    concentrations = marrow_points(ordered, regions) | cycle_concentrations(list(regions), uptakes)
     corrected = corrected_regions(list(concentrations), uptakes)
     curves = [
         with_correction(curve, concentrations[curve.region]) if curve.region in corrected else curve for curve in curves

@@ -19,6 +19,7 @@ from PRRTUptakeLib.uptake.uncertainty import DrawnValue, UncertainValue, aggrega
 
 from PRRTDosimetryLib.dose.phantom import RED_MARROW, TOTAL_BODY
 from PRRTDosimetryLib.dosimetry.dose_intervals import is_corrected, known_of, region_of_lobe
+from PRRTDosimetryLib.dosimetry.red_marrow import red_marrow_tia
 from PRRTDosimetryLib.effect.bed import bed_Gy, eqd2_Gy
 
 if TYPE_CHECKING:
@@ -85,6 +86,15 @@ def total_effects(results: Sequence[Dosimetry], organ: str) -> EffectIntervals:
     return _effect(parts, means, effects if len(effects) == len(results) else [])
 
 
+def marrow_interval(result: Dosimetry) -> tuple[float, UncertainValue | None] | None:
+    """Time-integrated activity of the red marrow in MBq h, and its interval; None where vertebrae do not give it."""
+    found = red_marrow_tia(result)
+    if found is None:
+        return None
+    value, drawn = found
+    return value, None if drawn is None else known_of([drawn], drawn)
+
+
 def organ_intervals(result: Dosimetry) -> dict[str, UncertainValue]:
     """Doses of the phantom's organs in Gy, of those that are no lower bounds."""
     corrected = all(is_corrected(dose) for dose in result.regions.values())
@@ -111,7 +121,8 @@ def organ_draws(result: Dosimetry) -> dict[str, DrawnValue]:
             if relative is None:
                 sure_Gy += gray
             else:  # a concentration's draws have the S-value in them
-                parts.append(_scaled(relative, gray, chain.s_value if source != organ else 0.0 * chain.s_value))
+                with_s = source == organ and organ != RED_MARROW
+                parts.append(_scaled(relative, gray, 0.0 * chain.s_value if with_s else chain.s_value))
         if parts and sure_Gy <= _NOT_DRAWN * dose.dose_Gy:
             rest = [DrawnValue(sure_Gy, sure_Gy, chain.s_value, chain.s_value)] if sure_Gy > 0 else []
             found[organ] = summed([*parts, *rest])
@@ -190,6 +201,9 @@ def _relative(result: Dosimetry, source: str, target: str) -> DrawnValue | None:
     """What may be in truth of a source's activity (or, for the organ itself, concentration); None where not drawn."""
     chain = result.chain
     assert chain is not None
+    if source == RED_MARROW:
+        found = red_marrow_tia(result)
+        return None if found is None else found[1]
     organ = source.removeprefix("lesions in ")
     kinds = ("lesion",) if source != organ else ("organ",)
     mine = [dose for dose in result.regions.values() if dose.region.organ == organ]

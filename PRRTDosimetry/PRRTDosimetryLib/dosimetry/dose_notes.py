@@ -33,7 +33,7 @@ def scaling_note(scaled: Sequence[Integral]) -> tuple[str, ...]:
 _MARROW_WORDS = {
     "blood": "red marrow by the blood-based method (EANM guideline, doi:10.1007/s00259-010-1422-4)",
     "vertebrae": "red marrow by the image-based method, from {vertebrae} (EANM guideline, "
-    "doi:10.1007/s00259-010-1422-4)",
+    "doi:10.1007/s00259-010-1422-4), with the reference adult's share of it in them, whose error is in no interval",
 }
 
 

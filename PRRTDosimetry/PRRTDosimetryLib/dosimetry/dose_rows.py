@@ -6,11 +6,14 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from PRRTUptakeLib.formatting import number
 from PRRTUptakeLib.study.measurements import Measurement
 
+from PRRTDosimetryLib.dose.phantom import RED_MARROW
 from PRRTDosimetryLib.dosimetry.derived_intervals import (
     NOT_IN_THEM,
     lobe_ratio,
+    marrow_interval,
     organ_effects,
     organ_intervals,
     region_effect,
@@ -24,6 +27,7 @@ from PRRTDosimetryLib.dosimetry.dose_intervals import (
     range_text,
 )
 from PRRTDosimetryLib.dosimetry.dose_intervals import interval_text as index_text
+from PRRTDosimetryLib.dosimetry.red_marrow import RIM
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.uptake.uncertainty import UncertainValue
@@ -53,7 +57,8 @@ def dose_rows(result: Dosimetry, labels: Labels) -> tuple[Measurement, ...]:
 
     Per lesion, lobe and organ region: ``dose`` (Gy), ``tia`` (MBq.h), ``tiac`` and ``effective_half_life`` (h),
     ``mass`` (g), ``bed`` and ``eqd2`` (Gy) where the tissue's radiosensitivity is known; per lesion and lobe
-    ``therapeutic_index``; for both lobes ``therapeutic_index_ratio``; per phantom organ ``organ_dose``.
+    ``therapeutic_index``; for both lobes ``therapeutic_index_ratio``; per phantom organ ``organ_dose``; ``tia`` of the
+    red marrow by vertebrae.
     """
     rows = [row for dose in result.regions.values() for row in _region_rows(result, dose, labels)]
     if result.lobes is not None:
@@ -85,6 +90,10 @@ def dose_rows(result: Dosimetry, labels: Labels) -> tuple[Measurement, ...]:
         if not math.isnan(value):
             both = _named(result, labels, "patient", "", "none", "therapeutic_index_ratio", value, "1")
             rows.append(_with_known(both, lobe_ratio(result)))
+    marrow = marrow_interval(result)
+    if marrow is not None:
+        row = _named(result, labels, RED_MARROW, "organ", "none", "tia", marrow[0], "MBq.h")
+        rows.append(_with_known(row, marrow[1]))
     known = organ_intervals(result)
     rows += [
         _with_known(_named(result, labels, organ, "organ", "none", "organ_dose", dose.dose_Gy, "Gy"), known.get(organ))
@@ -125,6 +134,8 @@ def dose_table(result: Dosimetry, recovered: RecoveredDoses | None = None) -> st
         f"{organ:24} {dose.dose_Gy:9.3f} {index_text(organs.get(organ)):>15}".rstrip()
         for organ, dose in result.organs.items()
     ]
+    words = marrow_words(result)
+    lines += ["", words] if words else []
     if result.lobes is not None:
         lines += _lobe_lines(result, result.lobes)
     effects = organ_effects(result)
@@ -138,6 +149,18 @@ def effect_words(organ: str, effect: CumulativeEffect, known: EffectIntervals | 
     """BED and EQD2 of an organ with their 95 % intervals, one sentence."""
     bed, eqd2 = (None, None) if known is None else (known.bed, known.eqd2)
     return f"{organ}: BED {effect.bed_Gy:.2f} Gy{_bracket(bed)}, EQD2 {effect.eqd2_Gy:.2f} Gy{_bracket(eqd2)}."
+
+
+def marrow_words(result: Dosimetry) -> str:
+    """The red marrow's activity by vertebrae with its 95 % interval, one sentence; "" where there is none."""
+    found = marrow_interval(result)
+    if found is None:
+        return ""
+    value, known = found
+    reach = ""
+    if known is not None:
+        reach = f"{_bracket(known)}; in the interval are partial volume and {RIM}"
+    return f"{RED_MARROW}: TIA {number(value)} MBq h{reach}."
 
 
 def lobe_ratio_words(result: Dosimetry) -> str:

@@ -22,6 +22,7 @@ from PRRTDosimetryLib.dose.marrow import marrow_mass_g, marrow_tia_from_blood_MB
 from PRRTDosimetryLib.dose.organs import OrganDose, organ_doses, remainder_tia_MBq_h
 from PRRTDosimetryLib.dose.phantom import GY_PER_MBQ_H, RED_MARROW, Phantom, phantom
 from PRRTDosimetryLib.dosimetry.dose_notes import dose_notes, scaling_note, without_healthy
+from PRRTDosimetryLib.dosimetry.red_marrow import with_marrow
 from PRRTDosimetryLib.dosimetry.refused_curves import WITH_DOSE, held_words, refusal_words, slow_words
 from PRRTDosimetryLib.dosimetry.regions import Patient, Region, sphere_from_kernel
 from PRRTDosimetryLib.effect.bed import tissue_of
@@ -98,6 +99,7 @@ class Dosimetry:
     notes : assumptions and what is missing.
     partial_volume : what was done about partial volume, to be said first; "" where nothing is known of it.
     refused : by region, why its curve could not be made or integrated.
+    described : what each curve's region is, those without a dose of their own included.
     """
 
     patient: Patient
@@ -111,6 +113,7 @@ class Dosimetry:
     notes: tuple[str, ...]
     partial_volume: str = ""
     refused: Mapping[str, str] = field(default_factory=dict)
+    described: Mapping[str, Region] = field(default_factory=dict)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -187,6 +190,8 @@ def dosimetry(
         chain_regions = {name: chain_region(dose, patient) for name, dose in doses.items()}
         of_cycle = np.random.default_rng([seed, patient.cycle])
         result = dose_uncertainties(chain_regions, chain, DRAWS, np.random.default_rng(seed), of_cycle)
+        generators = np.random.default_rng(seed), np.random.default_rng([seed, patient.cycle, 1])
+        result = with_marrow(result, integrals, described, chain, generators)
     complete = {name: _with_uncertainty(dose, patient, result) for name, dose in doses.items()}
     return Dosimetry(
         patient,
@@ -201,6 +206,7 @@ def dosimetry(
             *dose_notes(described, (sources.remainder, sources.tia), chain, body),
             *scaling_note([integrals[name] for name in sorted(scaled)]),
         ),
+        described=described,
     )
 
 

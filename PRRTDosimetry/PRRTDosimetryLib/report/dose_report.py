@@ -20,7 +20,13 @@ from PRRTDosimetryLib.dosimetry.derived_intervals import (
 )
 from PRRTDosimetryLib.dosimetry.dose_intervals import corrected_dose_Gy, interval_words, is_corrected, lobe_intervals
 from PRRTDosimetryLib.dosimetry.dose_intervals import interval_text as range_of
-from PRRTDosimetryLib.dosimetry.dose_rows import budget_table, effect_words, interval_text, lobe_ratio_words
+from PRRTDosimetryLib.dosimetry.dose_rows import (
+    budget_table,
+    effect_words,
+    interval_text,
+    lobe_ratio_words,
+    marrow_words,
+)
 from PRRTDosimetryLib.kinetics.tables import plot_series
 
 _KEPT_WORDS = (
@@ -173,7 +179,9 @@ def _organ_table(result: Dosimetry) -> str:
     known = organ_intervals(result)
     rows = [[organ, dose.dose_Gy, range_of(known.get(organ))] for organ, dose in result.organs.items()]
     words = "By S-values, masses scaled to the patient where measured; no interval where a dose is a lower bound"
-    return table(["organ of the phantom", "dose Gy", "95 % Gy"], rows, words)
+    marrow = marrow_words(result)
+    organs = table(["organ of the phantom", "dose Gy", "95 % Gy"], rows, words)
+    return organs + (paragraph(marrow[0].upper() + marrow[1:]) if marrow else "")
 
 
 def _effects(result: Dosimetry) -> str:

@@ -115,14 +115,18 @@ def spect(patient, size, time_h, posture, fwhm_mm, rng):
     return Volume(noisy, grid.ijk_to_ras, image.quantity, image.units, image.reference_time)
 
 
-def masks_of(patient, size, posture):
-    """Segments on the CT's grid; liver with its lesions; last the liver, as the order of precedence wants."""
+def masks_of(patient, size, posture, more=None):
+    """Segments on the CT's grid; liver with its lesions; last the liver, as the order of precedence wants.
+
+    ``more`` are further segments before it, by name the phantom's regions that they are made of.
+    """
     grid = CONTRAST_CT_GRID
     labels = region_labels(patient, scaled(grid, 1 / size), posture)
     names = [region.name for region in patient.regions]
     inside = tuple(one.name for one in patient.lesions if one.lobe != "none")
     parts = {one.name: (one.name,) for one in patient.lesions}
     parts |= {name: (name,) for name in ORGANS}
+    parts |= more or {}
     parts["liver"] = ("liver_left", "liver_right", *inside)
     found, boxes = {}, ndimage.find_objects(labels)
     for name, members in parts.items():

@@ -14,9 +14,9 @@ from PRRTDosimetryLib.dose.organs import REMAINDER
 from PRRTDosimetryLib.dose.phantom import GY_PER_MBQ_H, phantom
 from PRRTDosimetryLib.dose.sphere_table import sphere_S_Gy_per_Bq_s
 from PRRTDosimetryLib.dosimetry.cumulative import organ_totals
-from PRRTDosimetryLib.dosimetry.derived_intervals import lobe_ratio, organ_effects
+from PRRTDosimetryLib.dosimetry.derived_intervals import lobe_ratio, organ_effects, organ_intervals
 from PRRTDosimetryLib.dosimetry.dose_intervals import lobe_intervals
-from PRRTDosimetryLib.dosimetry.dose_rows import DOSE, Labels, budget_table, dose_rows, dose_table
+from PRRTDosimetryLib.dosimetry.dose_rows import DOSE, Labels, budget_table, dose_rows, dose_table, marrow_words
 from PRRTDosimetryLib.dosimetry.engine import dosimetry
 from PRRTDosimetryLib.dosimetry.regions import Patient, Region, marrow_vertebrae
 from PRRTDosimetryLib.kinetics.curves import Curve
@@ -227,6 +227,33 @@ def test_vertebrae_instead_of_blood():
     assert found.self_Gy == pytest.approx(expected, rel=1e-6)
     with pytest.raises(DoseError, match="choose one of them"):
         dosimetry([*curves, CURVES[8]], regions, PATIENT, "mono")
+
+
+def test_the_marrow_of_vertebrae_has_an_interval_with_what_its_core_lacks():
+    """Of the activity, and of the dose of the red marrow where little of it is from elsewhere; shared calibration."""
+    curves = [c for c in CURVES if c.region not in ("blood", "body")] + [curve("L2-L4", 30.0, 60.0, 80.0)]
+    regions = {**REGIONS, "L2-L4": Region("vertebrae", vertebrae="L2-L4")}
+    none = np.zeros(4000)
+    point = DrawnValue(30.0, 45.0, none, 0.1 * np.random.default_rng(3).standard_normal(4000), "rim")
+    chain = replace(CHAIN, concentrations={"L2-L4": (point,) * 4})
+    result = dosimetry(curves, regions, PATIENT, "mono", chain=chain)
+    rows = {(r.region, r.metric): r for r in dose_rows(result, Labels("P1", "dosimetry", "SPECT"))}
+    row = rows["red marrow", "tia"]
+    assert row.value == pytest.approx(tia(30.0, 60.0) / 0.0738, rel=1e-6)
+    assert row.lower_95 < row.value < 1.5 * row.value < row.upper_95 < 2.2 * row.value
+    assert marrow_words(result).startswith(f"red marrow: TIA {row.value:.0f} MBq h [95 % ")
+    assert math.isnan(rows["red marrow", "organ_dose"].lower_95)  # a lower bound without the remainder
+    without = dosimetry(curves, regions, PATIENT, "mono", chain=CHAIN)
+    plain = {(r.region, r.metric): r for r in dose_rows(without, Labels("P1", "dosimetry", "SPECT"))}
+    assert math.isnan(plain["red marrow", "tia"].lower_95)
+    assert plain["kidney left", "dose"] == rows["kidney left", "dose"]
+    wide = dosimetry(curves, regions, PATIENT, "mono", chain=replace(chain, calibration=0.3))
+    assert np.corrcoef(wide.chain.tias["L2-L4"].truth, wide.chain.tias["kidney left"].truth)[0, 1] > 0.7
+    body = [*curves, next(c for c in CURVES if REGIONS[c.region].kind == "whole-body")]
+    with_body = dosimetry(body, regions, PATIENT, "mono", chain=chain)
+    known = organ_intervals(with_body).get("red marrow")
+    rest = dict(with_body.organs["red marrow"].contributions_Gy)[REMAINDER] / with_body.organs["red marrow"].dose_Gy
+    assert (known is not None) == (rest <= 0.1)
 
 
 @pytest.mark.parametrize(
