@@ -114,5 +114,5 @@ def test_intervals_hold_the_true_activity(found, mode):
 @pytest.mark.slow
 def test_corrected_activity_is_right_and_the_uncorrected_low(found):
     assert found["none"][:, 0].mean() < 0.75
-    assert found["gtm"][:, 0].mean() == pytest.approx(1, abs=0.08)
+    assert found["gtm"][:, 0].mean() == pytest.approx(1, abs=0.12)
     assert np.median(found["gtm"][:, 2] - found["gtm"][:, 1]) < 1.0
