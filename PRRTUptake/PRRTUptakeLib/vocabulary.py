@@ -201,6 +201,10 @@ METRICS = {
     "dvh_d2": Metric("D2", "Least dose of the best 2 % of the region's volume, from the dose map."),
     "organ_dose": Metric("organ dose", "Mean absorbed dose of a phantom's organ."),
     "tia": Metric("time-integrated activity", "Time-integrated activity."),
+    "tia_without_later_clearance": Metric(
+        "time-integrated activity without later clearance",
+        "Time-integrated activity if nothing is cleared after the last image but by decay: no slow tail has more.",
+    ),
     "tiac": Metric(
         "time-integrated activity per administered activity",
         "Time-integrated activity per administered activity (residence time).",

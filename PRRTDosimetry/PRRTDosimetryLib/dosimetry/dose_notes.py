@@ -30,6 +30,21 @@ def scaling_note(scaled: Sequence[Integral]) -> tuple[str, ...]:
     return (f"one image, so on the assumption that uptake and clearance are unchanged: {regions}",)
 
 
+def tail_note(integrals: Mapping[str, Integral]) -> tuple[str, ...]:
+    """What of slow tails after the last image is in the intervals, and the most that they could be."""
+    more = {name: one.without_later_clearance_MBq_h / one.tia_MBq_h - 1.0 for name, one in integrals.items()}
+    if not more:
+        return ()
+    least, most = min(more, key=lambda name: more[name]), max(more, key=lambda name: more[name])
+    reach = f"{100 * more[most]:.0f} % ({most})"
+    if len(more) > 1:
+        reach = f"{100 * more[least]:.0f} % ({least}) to {reach}"
+    return (
+        "slow tails that no image shows are in the intervals only as far as the stated assumptions have them; with no "
+        f"clearance after the last image but decay, the time-integrated activities would be {reach} larger",
+    )
+
+
 _MARROW_WORDS = {
     "blood": "red marrow by the blood-based method (EANM guideline, doi:10.1007/s00259-010-1422-4)",
     "vertebrae": "red marrow by the image-based method, from {vertebrae} (EANM guideline, "

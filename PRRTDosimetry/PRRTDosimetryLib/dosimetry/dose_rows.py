@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 DOSE, RECOVERED_DOSE = "dose", "dose_recovery_corrected"
 """Metric of absorbed dose in Gy; a protocol whose endpoint names it compares the lobes' lesion doses."""
 
+NO_CLEARANCE = "tia_without_later_clearance"
+"""Metric of the TIA that no slow tail after the last image can exceed."""
+
 
 @dataclass(frozen=True)
 class Labels:
@@ -55,10 +58,10 @@ class Labels:
 def dose_rows(result: Dosimetry, labels: Labels) -> tuple[Measurement, ...]:
     """All doses of a cycle in long form.
 
-    Per lesion, lobe and organ region: ``dose`` (Gy), ``tia`` (MBq.h), ``tiac`` and ``effective_half_life`` (h),
-    ``mass`` (g), ``bed`` and ``eqd2`` (Gy) where the tissue's radiosensitivity is known; per lesion and lobe
-    ``therapeutic_index``; for both lobes ``therapeutic_index_ratio``; per phantom organ ``organ_dose``; ``tia`` of the
-    red marrow by vertebrae.
+    Per lesion, lobe and organ region: ``dose`` (Gy), ``tia`` and ``tia_without_later_clearance`` (MBq.h), ``tiac`` and
+    ``effective_half_life`` (h), ``mass`` (g), ``bed`` and ``eqd2`` (Gy) where the tissue's radiosensitivity is known;
+    per lesion and lobe ``therapeutic_index``; for both lobes ``therapeutic_index_ratio``; per phantom organ
+    ``organ_dose``; ``tia`` of the red marrow by vertebrae.
     """
     rows = [row for dose in result.regions.values() for row in _region_rows(result, dose, labels)]
     if result.lobes is not None:
@@ -232,6 +235,7 @@ def _region_rows(result: Dosimetry, dose: RegionDose, labels: Labels) -> list[Me
         _with_interval(_row(result, dose, labels, DOSE, dose.dose_Gy, "Gy", dose.u_dose_Gy), dose),
         _with_known(_row(result, dose, labels, "tia", integral.tia_MBq_h, "MBq.h", integral.u_tia_MBq_h), known),
         _with_known(_row(result, dose, labels, "tiac", tiac, "h", u_tiac), known, tiac / integral.tia_MBq_h),
+        _row(result, dose, labels, NO_CLEARANCE, integral.without_later_clearance_MBq_h, "MBq.h"),
         _row(result, dose, labels, "effective_half_life", integral.teff_h, "h"),
         _row(result, dose, labels, "mass", dose.mass_g, "g"),
     ]

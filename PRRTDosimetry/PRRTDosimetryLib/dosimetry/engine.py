@@ -21,7 +21,7 @@ from PRRTDosimetryLib.dose.errors import DoseError
 from PRRTDosimetryLib.dose.marrow import marrow_mass_g, marrow_tia_from_blood_MBq_h, marrow_tia_from_vertebrae_MBq_h
 from PRRTDosimetryLib.dose.organs import OrganDose, organ_doses, remainder_tia_MBq_h
 from PRRTDosimetryLib.dose.phantom import GY_PER_MBQ_H, RED_MARROW, Phantom, phantom
-from PRRTDosimetryLib.dosimetry.dose_notes import dose_notes, scaling_note, without_healthy
+from PRRTDosimetryLib.dosimetry.dose_notes import dose_notes, scaling_note, tail_note, without_healthy
 from PRRTDosimetryLib.dosimetry.red_marrow import with_marrow
 from PRRTDosimetryLib.dosimetry.refused_curves import WITH_DOSE, held_words, refusal_words, slow_words
 from PRRTDosimetryLib.dosimetry.regions import Patient, Region, sphere_from_kernel
@@ -205,6 +205,7 @@ def dosimetry(
         (
             *dose_notes(described, (sources.remainder, sources.tia), chain, body),
             *scaling_note([integrals[name] for name in sorted(scaled)]),
+            *tail_note(integrals),
         ),
         described=described,
     )

@@ -121,6 +121,18 @@ class Integral:
         """Share of the TIA that is after the last measured point."""
         return self.shape.integral_after_MBq_h(self.curve.time_h[-1]) / self.tia_MBq_h
 
+    @property
+    def without_later_clearance_MBq_h(self) -> float:
+        """TIA if nothing is cleared after the last point: activity only decays from there on, which nothing outlives.
+
+        No tail that the points do not show can have more, however slow it is, but for the noise of the points.
+        """
+        last = self.curve.time_h[-1]
+        activity = max(float(self.shape.activity_MBq(last)), self.curve.activity_MBq[-1])
+        kept = activity * self.nuclide.half_life_h / math.log(2)
+        before = self.tia_MBq_h - self.shape.integral_after_MBq_h(last)
+        return max(before + kept, self.tia_MBq_h)
+
     def interval_MBq_h(self, confidence: float = 0.95) -> tuple[float, float]:
         """Interval of the TIA that holds the truth with the stated probability; nan if the uncertainty is not known.
 

@@ -184,7 +184,7 @@ def averaged(curve: Curve, nuclide: Radionuclide, options: Options, estimate: Es
     """The result of an average over models."""
     tia = math.exp(estimate.log_best)
     u = tia * estimate.relative_u
-    return Integral(
+    found = Integral(
         curve,
         nuclide,
         estimate.best.model.name,
@@ -199,6 +199,16 @@ def averaged(curve: Curve, nuclide: Radionuclide, options: Options, estimate: Es
         Averaged(tia, u),
         estimate=estimate,
         method="auto",
+    )
+    return replace(found, notes=(*found.notes, tail_note(found)))
+
+
+def tail_note(integral: Integral) -> str:
+    """What of a slow tail after the last point is in the interval, and the most that it could be."""
+    more = integral.without_later_clearance_MBq_h / integral.tia_MBq_h - 1.0
+    return (
+        "slow tails that the points do not show are in the interval only as far as the stated priors have them; with "
+        f"no clearance after the last point but decay, the integral would be {_percent(more)} larger"
     )
 
 

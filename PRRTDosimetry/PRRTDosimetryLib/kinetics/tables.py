@@ -86,6 +86,7 @@ def integral_as_json(integral: Integral, administered_MBq: float | None = None) 
     content |= {
         "points": len(integral.curve.time_h),
         "extrapolated_fraction": integral.extrapolated_fraction,
+        "tia_without_later_clearance_MBq_h": integral.without_later_clearance_MBq_h,
         "decay": integral.curve.decay,
         "weights": integral.weighting,
         "choice": integral.choice,

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PRRTDosimetryLib.commands import main
 from PRRTDosimetryLib.kinetics.averaging import course_draws, estimates
+from PRRTDosimetryLib.kinetics.coverage import Scenario, coverage
 from PRRTDosimetryLib.kinetics.curves import Curve
 from PRRTDosimetryLib.kinetics.fitting import Weights, fit_curve
 from PRRTDosimetryLib.kinetics.likelihood import Batch, Noise, nodes
@@ -146,11 +147,39 @@ def test_value_is_the_weighted_mean_and_no_refused_model_is_in_it():
 def test_models_disagreement_is_in_the_uncertainty():
     found = integrate(curve([(100, 60)], (24.0, 72.0, 168.0), known=0.02), LU177)
     used = [one for one in found.alternatives if one.akaike_weight > 0.05]
-    assert len(used) == 3
+    assert {one.model for one in used} == {"mono", "uptake-clearance", "bi", "tri"}
     assert found.u_tia_MBq_h > max(one.u_tia_MBq_h for one in used if one.model == "mono")
     early = {one.model: one.tia_MBq_h for one in used}
     assert early["uptake-clearance"] < early["mono"] < early["bi"]
     assert any("before the first point" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("half_life_h", [12.0, 50.0, 120.0, LU177.half_life_h])
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.2])
+def test_no_tail_has_more_than_decay_after_the_last_point(half_life_h, share):
+    """By arithmetic for one phase; and for any true tail, the slowest too, that the points hardly show."""
+    times, tail_h = (4.0, 24.0, 96.0), LU177.half_life_h
+    amplitude = 100 * share / (1 - share) * half_life_h / tail_h
+    found = integrate(curve([(100, half_life_h), (amplitude, tail_h)], times, known=0.05), LU177)
+    truth = (100 * half_life_h + amplitude * tail_h) / math.log(2)
+    bound = found.without_later_clearance_MBq_h
+    assert bound >= found.tia_MBq_h
+    assert bound > 0.98 * truth
+    if share == 0:
+        alone = integrate(curve([(100, half_life_h)], times), LU177, "mono")
+        last = 100 * 2 ** (-96 / half_life_h)
+        exact = (100 * half_life_h - last * half_life_h + last * tail_h) / math.log(2)
+        assert alone.without_later_clearance_MBq_h == pytest.approx(exact, rel=1e-3)
+    more = 100 * (bound / found.tia_MBq_h - 1)
+    if more >= 1:
+        assert any(f"the integral would be {more:.0f}% larger" in note for note in found.notes)
+
+
+def test_tails_of_three_points_are_held_as_far_as_assumed():
+    """5 % of the integral in a tail at physical decay: 90 % were held without that model."""
+    tail = (100 * 0.05 / 0.95 * 50.0 / LU177.half_life_h, LU177.half_life_h)
+    scenario = Scenario("tri", ((100.0, 50.0), tail), (4.0, 24.0, 96.0), 0.05, "relative")
+    assert coverage(scenario, LU177, 500, 1, compare=False).held >= 0.93
 
 
 @pytest.mark.parametrize("times", [(24.0, 96.0), (4.0, 24.0, 72.0)])
