@@ -5,7 +5,9 @@ models are handled alike and none of them is undetermined with few points:
 
 - effective half-life of the slowest phase: all orders of magnitude alike (log-uniform) from a twentieth of the
   physical half-life (8 h for 177Lu) to the physical half-life, which no activity outlives; with a probability of 5 %
-  exactly that: no biological clearance;
+  exactly that: no biological clearance. Biology does not go faster where a nuclide decays faster: for nuclides of less
+  than 160 h it is the biological rate whose orders of magnitude are alike, down to that of 160 h (log-uniform in one
+  plus the rate over that of 160 h, which for 177Lu is the same), so that 68Ga in most regions decays where it is;
 - half-life of the uptake: log-normal, median 1.5 h, factor 3 (95 % between 0.2 and 13 h);
 - half-life by which a fast phase clears faster than the slow one: log-normal, median 4 h, factor 2.5 (0.7 to 24 h);
 - amplitude of the fast over that of the slow phase at the injection: log-normal, median 0.5, factor 2.5 (0.08 to 3);
@@ -48,6 +50,9 @@ NOISE_MEDIAN, NOISE_FACTOR, NOISE_FREEDOM, NOISE_RANGE = ASSUMED_RELATIVE_UNCERT
 
 NOISE_FLOOR_OF_LARGEST = 0.01
 """Noise that is not stated belongs to the activity, but at least to this share of the region's largest activity."""
+
+_CLEARANCE_PER_h = math.log(2) / 160.0
+"""Biological rate up to which all rates are alike; beyond, all orders of magnitude are."""
 
 PHYSICAL_PROBABILITY = 0.05
 """That the slowest phase has no biological clearance at all."""
@@ -154,7 +159,9 @@ def _slow(z: Floats, physical_per_h: float, given: Priors | None) -> Floats:
         stated = LogNormal(given.clearance.half_life_h, given.clearance.geometric_sd)
         return np.maximum(math.log(2) / stated.of(z), physical_per_h)
     upper = np.where(z > 0, -np.expm1(log_ndtr(-np.abs(z))), ndtr(z))  # ndtr without loss near 1
-    rate: Floats = physical_per_h * SHORTEST_OF_PHYSICAL ** -(1 - upper)
+    scale = min(physical_per_h, _CLEARANCE_PER_h)
+    span = (1.0 / SHORTEST_OF_PHYSICAL - 1.0) * physical_per_h / scale
+    rate: Floats = physical_per_h + scale * np.expm1((1.0 - upper) * math.log1p(span))
     return rate
 
 

@@ -175,6 +175,32 @@ def test_no_tail_has_more_than_decay_after_the_last_point(half_life_h, share):
         assert any(f"the integral would be {more:.0f}% larger" in note for note in found.notes)
 
 
+@pytest.mark.parametrize("half_lives", [(0.1, 0.4, 1.0, 3.0), (1 / 3, 1.0, 2.0)])
+@pytest.mark.parametrize("name", ["Ga-68", "F-18", "Tc-99m", "Cu-64"])
+def test_short_lived_nuclides_that_hardly_clear_are_held(name, half_lives):
+    """A biological half-life of 80 h, and none: with rates by the physical half-life alone 79 to 89 % were held."""
+    decay = nuclide(name)
+    times = tuple(one * decay.half_life_h for one in half_lives)
+    for biological_h in (80.0, 1e6):
+        half_life = 1 / (1 / decay.half_life_h + 1 / biological_h)
+        scenario = Scenario("mono", ((100.0, half_life),), times, 0.05, "sigma")
+        assert coverage(scenario, decay, 300, 1, compare=False).held >= 0.95 - 3.5 * math.sqrt(0.95 * 0.05 / 300)
+
+
+def test_the_slowest_phase_of_a_long_lived_nuclide_is_log_uniform():
+    """From a twentieth of the physical half-life to it, as for 177Lu; a fast one is nearer to decay."""
+    z = norm.ppf(np.linspace(0.005, 0.995, 100))[:, None]
+    for name in ("Lu-177", "Tb-161", "I-131"):
+        decay = nuclide(name)
+        rate = course(MODELS["mono"], z, decay.decay_constant_per_h).rates_per_h[0]
+        expected = decay.decay_constant_per_h * 20 ** np.linspace(0.995, 0.005, 100)
+        np.testing.assert_allclose(rate, expected, rtol=5e-3)
+    fast = nuclide("Ga-68").decay_constant_per_h
+    rate = course(MODELS["mono"], z, fast).rates_per_h[0]
+    assert rate.max() < 20 * fast
+    assert 0.2 < np.mean(rate < 1.1 * fast) < 0.5
+
+
 def test_tails_of_three_points_are_held_as_far_as_assumed():
     """5 % of the integral in a tail at physical decay: 90 % were held without that model."""
     tail = (100 * 0.05 / 0.95 * 50.0 / LU177.half_life_h, LU177.half_life_h)
