@@ -218,7 +218,8 @@ def _is_minimum(
 def satterthwaite(data: NestedData, fit: NestedFit, column: int) -> float:
     """Satterthwaite's degrees of freedom of one coefficient (R. Fai and P. Cornelius, doi:10.1080/00949659608811740).
 
-    Variances at zero count as known to be zero, as lmerTest has it (doi:10.18637/jss.v082.i13).
+    Variances at zero count as known to be zero, as lmerTest has it (doi:10.18637/jss.v082.i13). They are at least 1: a
+    variance close to zero has a likelihood that no parabola describes, and gave 0.02 to 1, with bounds of any size.
     """
     variances = np.array([fit.sd_residual, fit.sd_outer, fit.sd_inner]) ** 2
     free = np.flatnonzero(variances > 0)
@@ -240,7 +241,7 @@ def satterthwaite(data: NestedData, fit: NestedFit, column: int) -> float:
             ends = at(one + other)[0] - at(one - other)[0] - at(other - one)[0] + at(-one - other)[0]
             hessian[i, j] = ends / (4 * step**2)
     spread = 2.0 * float(gradient @ np.linalg.pinv(hessian) @ gradient)
-    return float(2.0 * fit.covariance[column, column] ** 2 / spread) if spread > 0 else math.inf
+    return max(1.0, float(2.0 * fit.covariance[column, column] ** 2 / spread)) if spread > 0 else math.inf
 
 
 def profile_interval(data: NestedData, column: int, rise: float) -> tuple[float, float]:

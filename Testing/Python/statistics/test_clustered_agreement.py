@@ -248,3 +248,17 @@ def test_command_takes_three_readers(tmp_path, capsys):
     assert ratios == pytest.approx([1.1, 0.95, 0.95 / 1.1], rel=0.02)
     assert main(["agreement", *paths, "--protocol", "lutia"]) == 0
     assert "third/second" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("lesions", [(1, 1, 5), (1, 2, 6, 1, 1), (1, 1, 1, 1, 1, 12)])
+def test_unequal_numbers_of_lesions_have_bounds(lesions):
+    """Satterthwaite's degrees of freedom fell to 0.02 where patients hardly differ, and bounds overflowed."""
+    generator, held, count = np.random.default_rng(1), 0, 60
+    owners = np.repeat(np.arange(len(lesions)), lesions)
+    for _ in range(count):
+        first = generator.normal(2.0, 0.5, owners.size)
+        second = first + 0.05 + generator.normal(0, 0.1, owners.size)
+        found = compare_many(np.exp(np.column_stack([first, second])), [f"P{one}" for one in owners]).pairs[0]
+        assert np.isfinite([*found.bias_ci, *found.lower_limit_ci, *found.upper_limit_ci]).all()
+        held += found.bias_ci[0] <= math.exp(0.05) <= found.bias_ci[1]
+    assert held >= 0.88 * count
