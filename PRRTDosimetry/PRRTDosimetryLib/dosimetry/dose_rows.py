@@ -27,7 +27,7 @@ from PRRTDosimetryLib.dosimetry.dose_intervals import (
     range_text,
 )
 from PRRTDosimetryLib.dosimetry.dose_intervals import interval_text as index_text
-from PRRTDosimetryLib.dosimetry.red_marrow import RIM
+from PRRTDosimetryLib.dosimetry.red_marrow import RIM, marrow_integral
 
 if TYPE_CHECKING:
     from PRRTUptakeLib.uptake.uncertainty import UncertainValue
@@ -61,7 +61,7 @@ def dose_rows(result: Dosimetry, labels: Labels) -> tuple[Measurement, ...]:
     Per lesion, lobe and organ region: ``dose`` (Gy), ``tia`` and ``tia_without_later_clearance`` (MBq.h), ``tiac`` and
     ``effective_half_life`` (h), ``mass`` (g), ``bed`` and ``eqd2`` (Gy) where the tissue's radiosensitivity is known;
     per lesion and lobe ``therapeutic_index``; for both lobes ``therapeutic_index_ratio``; per phantom organ
-    ``organ_dose``; ``tia`` of the red marrow by vertebrae.
+    ``organ_dose``; ``tia`` and half-life of the vertebrae's marrow.
     """
     rows = [row for dose in result.regions.values() for row in _region_rows(result, dose, labels)]
     if result.lobes is not None:
@@ -93,10 +93,12 @@ def dose_rows(result: Dosimetry, labels: Labels) -> tuple[Measurement, ...]:
         if not math.isnan(value):
             both = _named(result, labels, "patient", "", "none", "therapeutic_index_ratio", value, "1")
             rows.append(_with_known(both, lobe_ratio(result)))
-    marrow = marrow_interval(result)
-    if marrow is not None:
-        row = _named(result, labels, RED_MARROW, "organ", "none", "tia", marrow[0], "MBq.h")
-        rows.append(_with_known(row, marrow[1]))
+    marrow, vertebrae = marrow_interval(result), marrow_integral(result)
+    if marrow is not None and vertebrae is not None:
+        tia = vertebrae.tia_MBq_h
+        row = _named(result, labels, vertebrae.region, "organ", "none", "tia", tia, "MBq.h")
+        half_life = replace(row, metric="effective_half_life", value=vertebrae.teff_h, unit="h")
+        rows += [_with_known(row, marrow[1], tia / marrow[0]), half_life]
     known = organ_intervals(result)
     rows += [
         _with_known(_named(result, labels, organ, "organ", "none", "organ_dose", dose.dose_Gy, "Gy"), known.get(organ))

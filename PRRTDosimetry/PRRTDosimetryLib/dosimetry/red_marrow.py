@@ -126,18 +126,22 @@ def with_marrow(
     return replace(chain, tias=tias)
 
 
-def red_marrow_tia(result: Dosimetry) -> tuple[float, DrawnValue | None] | None:
-    """Time-integrated activity of all red marrow in MBq h with its draws, if known; None without vertebrae."""
-    if result.phantom.self_only:
-        return None
+def marrow_integral(result: Dosimetry) -> Integral | None:
+    """Of the vertebrae that the red marrow's activity is from; None without them."""
     for name, integral in result.integrals.items():
         region = result.described.get(name)
-        if region is not None and region.kind == "vertebrae":
-            share = vertebrae_fraction(region.vertebrae)
-            drawn = None if result.chain is None else result.chain.tias.get(name)
-            if drawn is not None:
-                drawn = DrawnValue(
-                    drawn.measured / share, drawn.corrected / share, drawn.own, drawn.truth, drawn.contents
-                )
-            return integral.tia_MBq_h / share, drawn
+        if region is not None and region.kind == "vertebrae" and not result.phantom.self_only:
+            return integral
     return None
+
+
+def red_marrow_tia(result: Dosimetry) -> tuple[float, DrawnValue | None] | None:
+    """Time-integrated activity of all red marrow in MBq h with its draws, if known; None without vertebrae."""
+    integral = marrow_integral(result)
+    if integral is None:
+        return None
+    share = vertebrae_fraction(result.described[integral.region].vertebrae)
+    drawn = None if result.chain is None else result.chain.tias.get(integral.region)
+    if drawn is not None:
+        drawn = DrawnValue(drawn.measured / share, drawn.corrected / share, drawn.own, drawn.truth, drawn.contents)
+    return integral.tia_MBq_h / share, drawn
