@@ -179,16 +179,12 @@ def estimates(
 def possible_models(points: int) -> tuple[str, ...]:
     """Models that are averaged: early phases are possible however few points there are, more phases need more points.
 
-    A tail at physical decay is among them from three points on: without it, of true tails with 5, 10 and 20 % of the
-    integral 90, 84 and 60 % were held after 4, 24 and 96 h, with it 96, 90 and 72 %.
-
     Examples
     --------
-    >>> possible_models(2), possible_models(3)[3:], len(possible_models(5))
-    (('mono', 'uptake-clearance', 'bi'), ('tri',), 5)
+    >>> possible_models(2), len(possible_models(5))
+    (('mono', 'uptake-clearance', 'bi'), 5)
     """
-    least = {"mono": 1, "uptake-clearance": 1, "bi": 1, "tri": 3}
-    return tuple(name for name, one in MODELS.items() if points >= least.get(name, one.parameters))
+    return tuple(name for name, one in MODELS.items() if one.parameters <= max(points, 3) or name == "bi")
 
 
 def batch_of(curves: Sequence[Curve], nuclide: Radionuclide, options: Options, equal: bool = False) -> Batch:
