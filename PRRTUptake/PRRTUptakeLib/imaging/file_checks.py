@@ -30,6 +30,7 @@ _META_BYTES = {
     "MET_ULONG": 4, "MET_LONG_LONG": 8, "MET_ULONG_LONG": 8, "MET_FLOAT": 4, "MET_DOUBLE": 8,
 }  # fmt: skip
 _PATIENT_SPACES = ("left-posterior-superior", "lps", "right-anterior-superior", "ras", "left-anterior-superior", "las")
+_META_MM = ("", "?", "mm")  # not stated, not known (as MetaIO writes it), or millimetres
 _META_PLACES = (
     ("TransformMatrix", "Rotation", "Orientation"),
     ("Offset", "Origin", "Position"),
@@ -80,8 +81,10 @@ def _nrrd_fields(head: str) -> dict[str, str]:
     return {key.strip().lower(): value.strip() for key, value in pairs}
 
 
-def check_stated_place(path: Path) -> None:
-    """Raise if the header of an NRRD or MetaImage file does not say where its voxels are; nothing else is read.
+def check_stated_place(path: Path) -> dict[str, str]:
+    """Raise if the header of an NRRD or MetaImage file does not say where its voxels are, in mm; return its fields.
+
+    Nothing else is read, so that the voxels may be in another file (.nhdr, .mhd). Of other files there are no fields.
 
     Raises
     ------
@@ -93,10 +96,15 @@ def check_stated_place(path: Path) -> None:
             head = file.read(_LONGEST_HEADER)
     except OSError as error:
         raise ImagingError(f"{path} cannot be read ({error.strerror}).") from error
-    if path.name.lower().endswith(".nrrd"):
-        _check_place(_nrrd_fields(head.replace(b"\r\n", b"\n").partition(b"\n\n")[0].decode("utf-8", "replace")), path)
-    elif path.name.lower().endswith(".mha"):
-        _check_meta_place(_meta_fields(head.partition(b"ElementDataFile")[0]), path)
+    fields = {}
+    if path.name.lower().endswith((".nrrd", ".nhdr")):
+        head = head.replace(b"\r\n", b"\n").partition(b"\n\n")[0]
+        fields = _nrrd_fields(head.decode("utf-8", "replace"))
+        _check_place(fields, path)
+    elif path.name.lower().endswith((".mha", ".mhd")):
+        fields = _meta_fields(head.partition(b"ElementDataFile")[0])
+        _check_meta_place(fields, path)
+    return fields
 
 
 def _check_place(fields: dict[str, str], path: Path) -> None:
@@ -209,6 +217,9 @@ def _check_meta_place(fields: dict[str, str], path: Path) -> None:
             f"{path.name} does not say where its voxels are in the patient ({', '.join(missing)} missing in its "
             "header): write it again with the geometry of its image."
         )
+    units = fields.get("DistanceUnits", "")
+    if units.lower() not in _META_MM:  # ITK takes any for mm
+        raise ImagingError(f"{path.name} states 'DistanceUnits = {units}': write it again in mm.")
 
 
 def _bytes(path: Path) -> bytes:

@@ -13,7 +13,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from PRRTUptakeLib.imaging.errors import ImagingError
-from PRRTUptakeLib.imaging.file_checks import check_metaimage, check_nrrd
+from PRRTUptakeLib.imaging.file_checks import check_metaimage, check_nrrd, check_stated_place
 from PRRTUptakeLib.imaging.itk_images import affine_from_itk, itk_image
 from PRRTUptakeLib.imaging.volume import LPS_TO_RAS, Grid
 from PRRTUptakeLib.registration.errors import RegistrationError
@@ -84,8 +84,8 @@ def _check_place(path: Path) -> None:
     """A field must say where it is; in NRRD its displacements are along the axes of its space, for ITK those of LPS."""
     name = path.name.lower()
     try:
-        if name.endswith(".nrrd"):
-            space = check_nrrd(path)["space"].lower()
+        if name.endswith((".nrrd", ".nhdr")):
+            space = (check_nrrd if name.endswith(".nrrd") else check_stated_place)(path)["space"].lower()
             if space not in ("left-posterior-superior", "lps"):
                 raise RegistrationError(
                     f"{path.name} states 'space: {space}': along which axes its displacements are is not certain; "
@@ -93,6 +93,8 @@ def _check_place(path: Path) -> None:
                 )
         elif name.endswith(".mha"):
             check_metaimage(path)
+        elif name.endswith(".mhd"):
+            check_stated_place(path)
     except ImagingError as error:
         raise RegistrationError(str(error)) from error
 

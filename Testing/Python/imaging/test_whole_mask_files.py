@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import SimpleITK
 from PRRTUptakeLib.imaging.errors import ImagingError
-from PRRTUptakeLib.imaging.file_checks import check_metaimage, check_nrrd
+from PRRTUptakeLib.imaging.file_checks import check_metaimage, check_nrrd, check_stated_place
 from PRRTUptakeLib.imaging.nifti import read_nifti, whole_bytes
 
 MASK = np.zeros((7, 6, 5), np.uint8)
@@ -265,3 +265,17 @@ def test_a_metaimage_that_does_not_say_where_it_is_is_refused(tmp_path, left_out
     path.write_bytes("\n".join([*head, "ElementDataFile = LOCAL\n"]).encode() + MASK.tobytes())
     with pytest.raises(ImagingError, match=rf"\({left_out} missing in its header\): write it again with the geometry"):
         check_metaimage(path)
+
+
+@pytest.mark.parametrize(("unit", "fits"), [("mm", True), ("?", True), ("cm", False), ("um", False)])
+@pytest.mark.parametrize("check", [check_metaimage, check_stated_place])
+def test_a_metaimage_in_another_unit_than_mm_is_refused(tmp_path, unit, fits, check):
+    """ITK took centimetres for millimetres: a mask had a thousandth of its volume."""
+    path = tmp_path / "liver.mha"
+    SimpleITK.WriteImage(image(), str(path))
+    path.write_bytes(path.read_bytes().replace(b"DimSize", f"DistanceUnits = {unit}\nDimSize".encode()))
+    if fits:
+        check(path)
+        return
+    with pytest.raises(ImagingError, match=rf"liver.mha states 'DistanceUnits = {unit}': write it again in mm"):
+        check(path)

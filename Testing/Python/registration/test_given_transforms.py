@@ -238,3 +238,22 @@ def test_a_field_that_does_not_say_where_it_is_or_in_which_axes_is_refused(tmp_p
     path.write_bytes("\n".join(head).encode() + b"\n\n" + np.ones((50, 50, 50, 3), "<f4").tobytes())
     with pytest.raises(PRRTError, match=words):
         read_registration(path, CUBE)
+
+
+@pytest.mark.parametrize(
+    ("ending", "old", "new", "words"),
+    [
+        (".nhdr", "left-posterior-superior", "right-anterior-superior", "along which axes its displacements are"),
+        (".nhdr", "dimension: 4", 'dimension: 4\nspace units: "cm" "cm" "cm"', "write it again in mm"),
+        (".mhd", "DimSize", "DistanceUnits = cm\nDimSize", "'DistanceUnits = cm': write it again in mm"),
+    ],
+)
+def test_a_field_in_two_files_says_where_it_is_in_mm(tmp_path, ending, old, new, words):
+    path = tmp_path / f"field{ending}"
+    sitk.WriteImage(field((-100.0, -100.0, -100.0), (50, 50, 50)), str(path))
+    assert read_registration(path, CUBE).map_points(PLACES) - PLACES == pytest.approx(np.tile([-5.0, 0, 0], (4, 1)))
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    with pytest.raises(PRRTError, match=words):
+        read_registration(path, CUBE)
