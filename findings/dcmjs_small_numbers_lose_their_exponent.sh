@@ -2,8 +2,8 @@
 # dcmjs 0.52.2: a small number that is longer than 16 characters loses its power of ten when it is written: a direction of 6e-17 becomes 6.12.
 #
 # Guess: a decimal string (DS) has room for 16 characters, and a number that needs more is rounded to those, as pydicom and others do.
-# Real: the text of the number is cut after 16 characters, with the exponent that stands at its end. An image turned by 90 degrees has the direction
-# cosines cos(90) = 6.123233995736766e-17, and 6.12323399573676 is in the file; a rescale slope of 1e-7 / 3 becomes 3.33. A line on the console says
+# Real: the text of the number is cut off after 16 characters, and the exponent, which comes last, is lost. An image turned by 90 degrees has the
+# direction cosine cos(90) = 6.123233995736766e-17; the file says 6.12323399573676. A rescale slope of 1e-7 / 3 becomes 3.33. A line on the console says
 # "Truncating value"; the file is valid. Numbers without an exponent only lose digits.
 # Who meets it: derived images, SEG and RT objects of web viewers (OHIF and Cornerstone write by it) of coronal, sagittal or tilted planes, and maps
 # with small slopes (SUV per count, 1/s).

@@ -68,8 +68,7 @@ def _stated(header: Header, keyword: str, stored: np.dtype) -> float | None:
     if stored.kind == "f" or raw is None:
         return number(header.dataset, keyword, where)
     if isinstance(raw, bytes) and len(raw) == 2:  # not yet converted, or of a VR that depends on the pixels
-        order = "little" if getattr(element, "is_little_endian", True) else "big"
-        found = int.from_bytes(raw, order)  # type: ignore[arg-type]
+        found = int.from_bytes(raw, "little" if getattr(element, "is_little_endian", True) else "big")
     else:
         known = number(header.dataset, keyword, where)
         if known is None:

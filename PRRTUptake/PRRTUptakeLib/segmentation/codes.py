@@ -242,7 +242,8 @@ def structures_of(entry: CodedEntry) -> tuple[Structure, ...]:
 
 def _current(entry: CodedEntry) -> CodedEntry:
     """The entry with codes of SNOMED CT in place of those of SNOMED RT, which DICOM has retired."""
-    return CodedEntry(*(_of_today(one) for one in (entry.type, entry.category, entry.modifier, entry.region)))  # type: ignore[arg-type]
+    category, modifier, region = (_of_today(one) for one in (entry.category, entry.modifier, entry.region))
+    return CodedEntry(_of_today(entry.type) or entry.type, category, modifier, region)
 
 
 @cache

@@ -6,13 +6,11 @@ Docs/physics.md; here are a few of them. The warning for another camera is in ``
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+from builders import partial_volume_study as study
 from PRRTDosimetryLib.camera.measure import Filled, PhantomScan, factor_of, measure_scan
 from PRRTUptakeLib.nuclides.radionuclides import nuclide
 from PRRTUptakeLib.synthetic.camera_phantom_dicom import PhantomPlan, make_scan
@@ -21,16 +19,7 @@ ACTIVITY_U, VOLUME_U = 0.03, 0.003
 PATIENTS = (0, 1)
 
 
-def _study():
-    path = Path(__file__).with_name("partial_volume_study.py")
-    spec = importlib.util.spec_from_file_location("partial_volume_study", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["partial_volume_study"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def camera_of(study, index):
+def camera_of(index):
     """What a phantom says of a camera of 9 to 14 mm, and how that camera is."""
     fwhm_mm = float(np.random.default_rng([17, index]).uniform(9, 14))
     plan = PhantomPlan(
@@ -56,8 +45,7 @@ def camera_of(study, index):
 
 @pytest.mark.slow
 def test_the_right_camera_file_holds_the_truth_and_a_wrong_one_does_not():
-    study = _study()
-    cameras = [camera_of(study, index) for index in PATIENTS]
+    cameras = [camera_of(index) for index in PATIENTS]
     rows = [
         row
         for index, camera in zip(PATIENTS, cameras, strict=True)

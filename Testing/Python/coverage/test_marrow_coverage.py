@@ -6,14 +6,12 @@ patient. What is looked for is the activity of the marrow of L2 to L4, of which 
 
 from __future__ import annotations
 
-import importlib.util
 import math
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+from builders import partial_volume_study as study
 from PRRTDosimetryLib.dosimetry.red_marrow import Core, activities_of_marrow, with_marrow
 from PRRTDosimetryLib.dosimetry.regions import Region
 from PRRTDosimetryLib.uncertainty.chain import ChainInputs, ChainResult
@@ -34,16 +32,7 @@ SEGMENTS = {
 } | {"marrow": tuple(f"vertebra_L{level}_marrow" for level in LEVELS)}
 
 
-def _study():
-    path = Path(__file__).with_name("partial_volume_study.py")
-    spec = importlib.util.spec_from_file_location("partial_volume_study", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["partial_volume_study"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def cycle_of(study, index):
+def cycle_of(index):
     """Images of a patient's cycle, the cores measured in them, the true time-integrated activity, and the patient."""
     patient, size, rng = study.patient_of(index, seed=11)
     width = study.FWHM_mm * math.exp(study.FWHM_u * rng.standard_normal())
@@ -77,9 +66,9 @@ def cycle_of(study, index):
     return images, cores, patient.tia_MBq_h_per_mL("vertebra_L3_marrow") * marrow_mL, patient
 
 
-def found_of(study, index):
+def found_of(index):
     """By mode: reported over true activity, and its interval over the truth."""
-    images, cores, truth, patient = cycle_of(study, index)
+    images, cores, truth, patient = cycle_of(index)
     points = activities_of_marrow(images, cores)
     found = {}
     for mode in ("none", "gtm"):
@@ -100,8 +89,7 @@ def found_of(study, index):
 
 @pytest.fixture(scope="module")
 def found():
-    study = _study()
-    rows = [found_of(study, index) for index in range(PATIENTS)]
+    rows = [found_of(index) for index in range(PATIENTS)]
     return {mode: np.array([row[mode] for row in rows]) for mode in ("none", "gtm")}
 
 

@@ -6,29 +6,15 @@ on CT voxels and noise as the only errors, where the correction itself is put to
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
+from builders import partial_volume_study as study
 
 PATIENTS = 40
 
 
-def _study():
-    path = Path(__file__).with_name("partial_volume_study.py")
-    spec = importlib.util.spec_from_file_location("partial_volume_study", path)
-    module = importlib.util.module_from_spec(spec)
-    import sys
-
-    sys.modules["partial_volume_study"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module", params=[1.0, 0.0], ids=["all errors", "contours on CT voxels"])
 def found(request):
-    study = _study()
     rows = [row for index in range(PATIENTS) for row in study.study_patient(index, request.param)]
     print(f"\nerrors {request.param}\n{study.table(rows)}")
     by_mode = {mode: study.groups([row for row in rows if row.mode == mode]) for mode in ("none", "gtm")}
