@@ -21,7 +21,7 @@ from PRRTUptakeLib.uptake.noise import image_noise
 from PRRTUptakeLib.uptake.occupancy import occupancy
 from PRRTUptakeLib.uptake.region_uptake import PartialVolumeSettings, region_uptakes
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group(__name__)]  # one worker makes the patients for all
+pytestmark = pytest.mark.slow
 
 LEVELS = (2, 3, 4)
 NAMES = tuple(f"vertebrae_L{level}" for level in LEVELS)
