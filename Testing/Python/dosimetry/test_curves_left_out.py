@@ -5,17 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from builders import two_cycles
 from builders.two_cycles import changed, values
 from PRRTUptakeLib.report.study_report import study_text
 from PRRTUptakeLib.study.errors import InputFileError
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("two_cycles")]  # whole patients; one worker keeps them
-
-
-@pytest.fixture(scope="module")
-def measured():
-    return two_cycles.measured()
 
 
 def of_region(name, visit_name, change):

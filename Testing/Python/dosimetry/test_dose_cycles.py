@@ -7,7 +7,6 @@ import math
 from dataclasses import replace
 
 import pytest
-from builders import two_cycles
 from builders.two_cycles import TIMES_h, changed, values
 from PRRTDosimetryLib.dosimetry.cumulative import organ_totals
 from PRRTDosimetryLib.dosimetry.cycle import add_doses
@@ -25,21 +24,6 @@ from PRRTUptakeLib.export.dicom_results import rows_of
 from PRRTUptakeLib.report.study_report import study_text
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("two_cycles")]  # whole patients; one worker keeps them
-
-
-@pytest.fixture(scope="module")
-def folder():
-    return two_cycles.made()[0]
-
-
-@pytest.fixture(scope="module")
-def made():
-    return two_cycles.made()[1]
-
-
-@pytest.fixture(scope="module")
-def measured():
-    return two_cycles.measured()
 
 
 def weaker(factor):

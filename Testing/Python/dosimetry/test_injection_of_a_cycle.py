@@ -9,7 +9,6 @@ from datetime import datetime, timedelta, timezone
 import numpy as np
 import pydicom
 import pytest
-from builders import two_cycles
 from builders.two_cycles import changed, values
 from PRRTDosimetryLib.dosimetry.cycle import add_doses
 from PRRTDosimetryLib.dosimetry.dose_maps import CycleDoseMap, add_dose_maps
@@ -20,21 +19,6 @@ from PRRTUptakeLib.study.errors import InputFileError
 from PRRTUptakeLib.study.protocol import load_protocol
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("two_cycles")]  # whole patients; one worker keeps them
-
-
-@pytest.fixture(scope="module")
-def folder():
-    return two_cycles.made()[0]
-
-
-@pytest.fixture(scope="module")
-def made():
-    return two_cycles.made()[1]
-
-
-@pytest.fixture(scope="module")
-def measured():
-    return two_cycles.measured()
 
 
 def infused(zero, hours):
